@@ -1,0 +1,232 @@
+//! Running somebody else's command: streams untouched, one interrupt handed on, exit code kept.
+
+use crate::env::Env;
+use crate::error::{Context, Error, Result};
+use crate::exit::Exit;
+use crate::secret::Secret;
+use rustix::process::{Pid, Signal, kill_process_group};
+use std::io::IsTerminal;
+use std::os::unix::process::ExitStatusExt;
+use std::process::ExitStatus;
+use tokio::process::{Child, Command};
+use tokio::signal::unix::{SignalKind, signal};
+
+/// A command to run as a child.
+#[derive(Debug)]
+pub struct Program {
+    command: Vec<String>,
+    env: Vec<(String, String)>,
+    secrets: Vec<(String, Secret)>,
+    removed: Vec<&'static str>,
+}
+
+impl Program {
+    /// `command` with this process's environment, less the action's own inputs.
+    ///
+    /// # Errors
+    /// An empty command (exit 2).
+    pub fn new(command: &[String], env: &Env) -> Result<Self> {
+        if command.is_empty() {
+            return Err(Error::usage("no command to run")
+                .hint("put it after `--`, or in a workflow into the input `run`"));
+        }
+        Ok(Self {
+            command: command.to_vec(),
+            env: env
+                .for_child()
+                .map(|(name, value)| (name.to_owned(), value.to_owned()))
+                .collect(),
+            secrets: Vec::new(),
+            removed: Vec::new(),
+        })
+    }
+
+    /// Sets a variable of the child.
+    #[must_use]
+    pub fn env(mut self, name: impl Into<String>, value: impl Into<String>) -> Self {
+        self.env.push((name.into(), value.into()));
+        self
+    }
+
+    /// Sets a variable of the child, and of nothing else, to a secret.
+    #[must_use]
+    pub fn secret(mut self, name: impl Into<String>, value: Secret) -> Self {
+        self.secrets.push((name.into(), value));
+        self
+    }
+
+    /// Takes a variable away from the child.
+    #[must_use]
+    pub fn without(mut self, name: &'static str) -> Self {
+        self.removed.push(name);
+        self
+    }
+
+    /// The command as it is shown in messages.
+    pub fn shown(&self) -> String {
+        self.command.join(" ")
+    }
+
+    /// Starts the child. At a terminal it stays in the foreground's process group, so that it
+    /// can ask questions; elsewhere it gets a group of its own, so that it sees each signal
+    /// once and only from here.
+    ///
+    /// # Errors
+    /// The program cannot be started.
+    pub fn start(&self) -> Result<Running> {
+        let own_group = !std::io::stdin().is_terminal();
+        let mut command = Command::new(&self.command[0]);
+        command.args(&self.command[1..]).env_clear();
+        for (name, value) in &self.env {
+            command.env(name, value);
+        }
+        for (name, value) in &self.secrets {
+            command.env(name, value.expose());
+        }
+        for name in &self.removed {
+            command.env_remove(name);
+        }
+        if own_group {
+            command.process_group(0);
+        }
+        let child = command
+            .spawn()
+            .context(format!("cannot start {}", self.command[0]))
+            .map_err(|error| error.hint("is it installed and on PATH?"))?;
+        Ok(Running {
+            child,
+            own_group,
+            interrupts: 0,
+        })
+    }
+}
+
+/// A child that was started.
+#[derive(Debug)]
+pub struct Running {
+    child: Child,
+    own_group: bool,
+    interrupts: u32,
+}
+
+impl Running {
+    /// Waits for the child to end and hands signals on: the first as SIGINT, the second not at
+    /// all, because Terraform takes a second interrupt for leave to lose state (`command/meta.go`)
+    /// and runners send two, 7.5 s apart (actions/runner `ProcessInvoker.cs`). The third kills.
+    ///
+    /// # Errors
+    /// The child cannot be waited for.
+    pub async fn wait(&mut self) -> Result<ExitStatus> {
+        let cannot_listen = "cannot listen for signals";
+        let mut interrupt = signal(SignalKind::interrupt()).context(cannot_listen)?;
+        let mut terminate = signal(SignalKind::terminate()).context(cannot_listen)?;
+        loop {
+            tokio::select! {
+                status = self.child.wait() => return status.context("cannot wait for the command"),
+                _ = interrupt.recv() => self.interrupted(),
+                _ = terminate.recv() => self.interrupted(),
+            }
+        }
+    }
+
+    /// Whether a signal arrived while the child ran.
+    pub fn was_interrupted(&self) -> bool {
+        self.interrupts > 0
+    }
+
+    /// Hands one interrupt to the child, as if the runner had asked.
+    pub fn interrupted(&mut self) {
+        self.interrupts += 1;
+        match self.interrupts {
+            1 => self.signal(Signal::INT),
+            2 => {}
+            _ => self.signal(Signal::KILL),
+        }
+    }
+
+    fn signal(&self, signal: Signal) {
+        // At a terminal Ctrl-C has already reached the child; only a kill is ours to send.
+        if !self.own_group && signal == Signal::INT {
+            return;
+        }
+        let Some(pid) = self
+            .child
+            .id()
+            .and_then(|id| i32::try_from(id).ok())
+            .and_then(Pid::from_raw)
+        else {
+            return;
+        };
+        // A child that just ended is no failure.
+        let _ = if self.own_group {
+            kill_process_group(pid, signal)
+        } else {
+            rustix::process::kill_process(pid, signal)
+        };
+    }
+}
+
+/// Turns a child's end into the step's: success, or an error that keeps its exit code.
+///
+/// # Errors
+/// The child failed; the step ends with the child's own exit code, or 128 plus its signal.
+pub fn verdict(shown: &str, status: ExitStatus) -> Result<()> {
+    if status.success() {
+        return Ok(());
+    }
+    let (code, how) = match (status.code(), status.signal()) {
+        (Some(code), _) => (code, format!("ended with exit code {code}")),
+        (None, Some(signal)) => (128 + signal, format!("was ended by signal {signal}")),
+        (None, None) => (1, "failed".to_owned()),
+    };
+    let code = u8::try_from(code).unwrap_or(1);
+    Err(Error::new(Exit::Child(code), format!("`{shown}` {how}")))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    async fn run(script: &str, set: impl FnOnce(Program) -> Program) -> Result<()> {
+        let command: Vec<String> = ["sh", "-c", script].map(str::to_owned).into();
+        let path = std::env::var("PATH").unwrap();
+        let env = Env::from([("PATH", path.as_str()), ("INPUT_X", "1"), ("KEEP", "2")]);
+        let program = set(Program::new(&command, &env).unwrap());
+        let status = program.start()?.wait().await?;
+        verdict(&program.shown(), status)
+    }
+
+    #[tokio::test]
+    async fn the_exit_code_is_kept() {
+        let error = run("exit 7", |program| program).await.unwrap_err();
+        assert_eq!(error.exit.code(), 7);
+        assert!(run("exit 0", |program| program).await.is_ok());
+    }
+
+    #[tokio::test]
+    async fn a_child_sees_secrets_but_no_inputs() {
+        let script = r#"test "$S" = hush && test "$KEEP" = 2 && test -z "${INPUT_X+x}" && test -z "${GONE+x}""#;
+        let set = |program: Program| {
+            program
+                .secret("S", Secret::new("hush".into()))
+                .env("GONE", "x")
+                .without("GONE")
+        };
+        run(script, set).await.unwrap();
+    }
+
+    #[tokio::test]
+    async fn a_second_interrupt_does_not_reach_the_child() {
+        let script = "n=0; trap 'n=$((n+1))' INT; for i in 1 2 3 4 5 6 7 8; do sleep 0.1; done; exit $((10 + n))";
+        let command: Vec<String> = ["sh", "-c", script].map(str::to_owned).into();
+        let path = std::env::var("PATH").unwrap();
+        let program = Program::new(&command, &Env::from([("PATH", path.as_str())])).unwrap();
+        let mut running = program.start().unwrap();
+        tokio::time::sleep(std::time::Duration::from_millis(200)).await;
+        running.interrupted();
+        tokio::time::sleep(std::time::Duration::from_millis(200)).await;
+        running.interrupted();
+        let status = running.wait().await.unwrap();
+        assert_eq!(status.code(), Some(11));
+    }
+}

@@ -1,0 +1,202 @@
+//! The contract resolved for one environment: every default filled in, every reference followed.
+//! This is what steps see; none of them reads YAML.
+
+use serde::Serialize;
+use std::collections::BTreeMap;
+use std::fmt;
+
+/// A twelve-digit AWS account ID. Text, because it may begin with zeros.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+pub struct AccountId(String);
+
+impl AccountId {
+    /// Takes exactly twelve digits.
+    pub fn parse(text: &str) -> Option<Self> {
+        (text.len() == 12 && text.bytes().all(|byte| byte.is_ascii_digit()))
+            .then(|| Self(text.to_owned()))
+    }
+
+    /// The digits.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Display for AccountId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+/// One environment of the contract, ready for use.
+#[derive(Debug, Clone, Serialize)]
+pub struct Resolved {
+    /// The service's name.
+    pub service: String,
+    /// The environment's name.
+    pub environment: String,
+    /// The environment a digest must have been healthy in before it may come here.
+    pub follows: Option<String>,
+    /// The account the environment lives in.
+    pub account: AccountId,
+    /// The environment's region.
+    pub region: String,
+    /// The roles of this environment, as ARNs.
+    pub roles: Roles,
+    /// The build account: registry and ledger.
+    pub build: Build,
+    /// What is built and where it is kept.
+    pub image: Image,
+    /// Terraform and where its state is.
+    pub state: State,
+    /// Where the service runs.
+    pub deploy: Deploy,
+    /// What must hold before a digest may come here.
+    pub gate: Gate,
+    /// Typed variables, as text, by name.
+    pub variables: BTreeMap<String, String>,
+    /// Secrets this environment needs.
+    pub secrets: Vec<SecretSpec>,
+    /// GitHub logins by the AWS principal (a session name) they act as outside GitHub.
+    pub people: BTreeMap<String, Vec<String>>,
+    /// Access key IDs with no end that are allowed all the same, each by name.
+    pub allow_long_lived_keys: Vec<String>,
+}
+
+/// Roles of an environment, by purpose.
+#[derive(Debug, Clone, Serialize)]
+pub struct Roles {
+    /// Looks, changes nothing.
+    pub read: String,
+    /// Changes infrastructure and service.
+    pub deploy: String,
+}
+
+/// The build account.
+#[derive(Debug, Clone, Serialize)]
+pub struct Build {
+    /// The account that holds registry and ledger.
+    pub account: AccountId,
+    /// Its region.
+    pub region: String,
+    /// The role that creates repositories and pushes images.
+    pub publish: String,
+    /// The role that reads and appends to the ledger, and can neither change nor delete.
+    pub permit: String,
+    /// The ledger's table.
+    pub ledger: String,
+}
+
+/// The image.
+#[derive(Debug, Clone, Serialize)]
+pub struct Image {
+    /// ECR repository name in the build account.
+    pub repository: String,
+    /// Build context, relative to the contract's folder.
+    pub context: String,
+    /// Dockerfile, relative to the contract's folder.
+    pub dockerfile: String,
+    /// Platforms such as `linux/amd64`; empty means the builder's own.
+    pub platforms: Vec<String>,
+}
+
+/// A program that runs the infrastructure code.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Tool {
+    /// HashiCorp Terraform.
+    Terraform,
+    /// OpenTofu.
+    Tofu,
+    /// CDK for Terraform.
+    Cdktf,
+    /// Its maintained fork.
+    Cdktn,
+}
+
+/// Infrastructure state.
+#[derive(Debug, Clone, Serialize)]
+pub struct State {
+    /// Which tool.
+    pub tool: Tool,
+    /// Folder of the infrastructure code, relative to the contract's folder.
+    pub directory: String,
+    /// S3 bucket, in the environment's account.
+    pub bucket: String,
+    /// Key of the state object, scoped by environment.
+    pub key: String,
+    /// DynamoDB lock table, in the environment's account.
+    pub table: String,
+    /// Region of bucket and table.
+    pub region: String,
+}
+
+/// Where the service runs.
+#[derive(Debug, Clone, Serialize)]
+pub struct Deploy {
+    /// ECS cluster.
+    pub cluster: String,
+    /// ECS service.
+    pub service: String,
+    /// Container in the task definition that gets the image.
+    pub container: String,
+}
+
+/// What must hold before a digest may come into an environment.
+#[derive(Debug, Clone, Serialize)]
+pub struct Gate {
+    /// Whether anything is checked at all. An environment that follows another always is.
+    pub required: bool,
+    /// The branch the commit must be on.
+    pub branch: String,
+    /// Approvals each pull request needs from people who did not write it.
+    pub approvals: u32,
+    /// Check runs that must have succeeded on the pull request's head, as `name` or `name@app-id`.
+    pub checks: Vec<String>,
+    /// The workflow file a promotion must come from, e.g. `.github/workflows/promote.yml`.
+    pub workflow: Option<String>,
+}
+
+/// Where a secret may go.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Sink {
+    /// A reference in the task definition; the value never passes through here.
+    Task,
+    /// The environment of one child process.
+    Exec,
+    /// The environment of later workflow steps.
+    Env,
+    /// A dotenv file, on request.
+    File,
+}
+
+/// Where a secret comes from.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Source {
+    /// An SSM parameter, by name, `name:version` or `name:label`.
+    Ssm(String),
+    /// A Secrets Manager secret, by name or ARN, with the key of a JSON value where given.
+    SecretsManager {
+        /// Name or ARN.
+        id: String,
+        /// Key inside the secret's JSON object.
+        key: Option<String>,
+    },
+    /// A variable of the process environment, such as a GitHub secret passed by name.
+    Env(String),
+}
+
+/// One secret the service needs.
+#[derive(Debug, Clone, Serialize)]
+pub struct SecretSpec {
+    /// The variable it arrives in.
+    pub name: String,
+    /// Where it comes from.
+    pub source: Source,
+    /// Where it may go.
+    pub sinks: Vec<Sink>,
+    /// Whether its absence is an error.
+    pub required: bool,
+}

@@ -1,0 +1,231 @@
+//! YAML as a tree in which every node knows its place. Scalars stay raw text, so that an account
+//! ID keeps its zeros, and keys written twice stay two, so that the second can be pointed at.
+
+use super::diagnostics::{Mistake, Place};
+use saphyr_parser::{Event, Parser, ScalarStyle, ScanError, Span};
+
+/// Deep enough for any contract, shallow enough for the stack.
+const MAX_DEPTH: usize = 32;
+
+/// One node and where it is written.
+#[derive(Debug, Default)]
+pub(super) struct Node {
+    pub(super) place: Place,
+    pub(super) data: Data,
+}
+
+/// What a node holds.
+#[derive(Debug)]
+pub(super) enum Data {
+    /// Text; `plain` when it is written without quotes, so that YAML may read it as a number.
+    Scalar { text: String, plain: bool },
+    List(Vec<Node>),
+    Table(Vec<(Node, Node)>),
+}
+
+impl Default for Data {
+    fn default() -> Self {
+        Self::Table(Vec::new())
+    }
+}
+
+/// What YAML's core schema makes of a scalar.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Reading {
+    Nothing,
+    Boolean,
+    Number,
+    Text,
+}
+
+impl Node {
+    /// How an editor's schema check would read this scalar (YAML 1.2.2, 10.3.2).
+    pub(super) fn reading(text: &str, plain: bool) -> Reading {
+        if !plain {
+            return Reading::Text;
+        }
+        match text {
+            "" | "~" | "null" | "Null" | "NULL" => Reading::Nothing,
+            "true" | "True" | "TRUE" | "false" | "False" | "FALSE" => Reading::Boolean,
+            _ if number(text) => Reading::Number,
+            _ => Reading::Text,
+        }
+    }
+
+    /// The node as a reader would name it.
+    pub(super) fn kind(&self) -> &'static str {
+        match &self.data {
+            Data::List(_) => "a list",
+            Data::Table(_) => "a mapping",
+            Data::Scalar { text, plain } => match Self::reading(text, *plain) {
+                Reading::Nothing => "nothing",
+                Reading::Boolean => "a boolean",
+                Reading::Number => "a number",
+                Reading::Text => "text",
+            },
+        }
+    }
+}
+
+fn number(text: &str) -> bool {
+    let unsigned = text.strip_prefix(['-', '+']).unwrap_or(text);
+    if let Some(digits) = text.strip_prefix("0x") {
+        return !digits.is_empty() && digits.bytes().all(|byte| byte.is_ascii_hexdigit());
+    }
+    if let Some(digits) = text.strip_prefix("0o") {
+        return !digits.is_empty() && digits.bytes().all(|byte| (b'0'..b'8').contains(&byte));
+    }
+    matches!(unsigned, ".inf" | ".Inf" | ".INF" | ".nan" | ".NaN" | ".NAN")
+        || (unsigned.starts_with(|c: char| c.is_ascii_digit() || c == '.')
+            && unsigned.contains(|c: char| c.is_ascii_digit())
+            && unsigned.parse::<f64>().is_ok())
+}
+
+/// Reads the one document in `source`.
+pub(super) fn parse(source: &str) -> Result<Node, Mistake> {
+    let mut builder = Builder {
+        offsets: source
+            .char_indices()
+            .map(|(offset, _)| offset)
+            .chain([source.len()])
+            .collect(),
+        open: Vec::new(),
+        done: None,
+    };
+    for event in Parser::new_from_str(source) {
+        let (event, span) = event.map_err(|error| builder.unreadable(source, &error))?;
+        builder.take(event, span)?;
+    }
+    builder.done.ok_or_else(|| {
+        Mistake::new(0..0, "the contract is empty")
+            .hint("start with `version: 1`, `service:`, `build:` and `environments:`")
+    })
+}
+
+/// A collection that is still being read; a table also holds the key that waits for its value.
+struct Open {
+    start: usize,
+    data: Data,
+    key: Option<Node>,
+}
+
+struct Builder {
+    /// The byte at which each character of the source begins: the parser counts characters.
+    offsets: Vec<usize>,
+    open: Vec<Open>,
+    done: Option<Node>,
+}
+
+impl Builder {
+    fn take(&mut self, event: Event<'_>, span: Span) -> Result<(), Mistake> {
+        let place = self.byte(span.start.index())..self.byte(span.end.index());
+        match event {
+            Event::Scalar(text, style, anchor, tag) => {
+                refuse_anchor(anchor, tag.is_some(), &place)?;
+                let plain = style == ScalarStyle::Plain;
+                let text = text.into_owned();
+                self.add(Node {
+                    place,
+                    data: Data::Scalar { text, plain },
+                })?;
+            }
+            Event::SequenceStart(anchor, tag) => {
+                refuse_anchor(anchor, tag.is_some(), &place)?;
+                self.begin(place, Data::List(Vec::new()))?;
+            }
+            Event::MappingStart(anchor, tag) => {
+                refuse_anchor(anchor, tag.is_some(), &place)?;
+                self.begin(place, Data::Table(Vec::new()))?;
+            }
+            Event::SequenceEnd | Event::MappingEnd => {
+                if let Some(open) = self.open.pop() {
+                    self.add(Node {
+                        place: open.start..place.end.max(open.start),
+                        data: open.data,
+                    })?;
+                }
+            }
+            Event::Alias(_) => {
+                return Err(Mistake::new(place, "aliases are not read in a contract")
+                    .hint("write the value out, so that a reviewer sees it where it counts"));
+            }
+            Event::Nothing
+            | Event::StreamStart
+            | Event::StreamEnd
+            | Event::DocumentStart(_)
+            | Event::DocumentEnd => {}
+        }
+        Ok(())
+    }
+
+    fn begin(&mut self, place: Place, data: Data) -> Result<(), Mistake> {
+        if self.open.len() == MAX_DEPTH {
+            return Err(Mistake::new(place, "this is nested too deeply"));
+        }
+        self.open.push(Open {
+            start: place.start,
+            data,
+            key: None,
+        });
+        Ok(())
+    }
+
+    fn add(&mut self, node: Node) -> Result<(), Mistake> {
+        match self.open.last_mut() {
+            Some(Open {
+                data: Data::List(items),
+                ..
+            }) => items.push(node),
+            Some(Open {
+                data: Data::Table(entries),
+                key,
+                ..
+            }) => match key.take() {
+                Some(key) => entries.push((key, node)),
+                None => *key = Some(node),
+            },
+            _ if self.done.is_some() => {
+                return Err(Mistake::new(node.place, "a second document begins here")
+                    .hint("a contract is one document: remove the `---` before it"));
+            }
+            _ => self.done = Some(node),
+        }
+        Ok(())
+    }
+
+    fn byte(&self, character: usize) -> usize {
+        let end = self.offsets.len() - 1;
+        self.offsets[character.min(end)]
+    }
+
+    /// The parser's own words, and a hint for the mistakes people make most.
+    fn unreadable(&self, source: &str, error: &ScanError) -> Mistake {
+        let at = self.byte(error.marker().index());
+        let line_start = source[..at].rfind('\n').map_or(0, |newline| newline + 1);
+        let line = source[line_start..].lines().next().unwrap_or_default();
+        let indentation = &line[..line.len() - line.trim_start().len()];
+        if let Some(tab) = indentation.find('\t') {
+            let tab = line_start + tab;
+            return Mistake::new(tab..tab + 1, "a tab cannot indent YAML")
+                .hint("indent with spaces");
+        }
+        let mistake = Mistake::new(at..at + 1, format!("this is not YAML: {}", error.info()));
+        let value = line.split_once(": ").map(|(_, value)| value.trim());
+        if value.is_some_and(|value| value.starts_with('{') && !value.ends_with('}')) {
+            return mistake.hint("put text that begins with `{` in quotes: \"{service}-…\"");
+        }
+        mistake.hint("keys of one mapping stand in one column, and a colon is followed by a space")
+    }
+}
+
+fn refuse_anchor(anchor: usize, tagged: bool, place: &Place) -> Result<(), Mistake> {
+    if anchor > 0 {
+        return Err(Mistake::new(place.clone(), "anchors are not read in a contract")
+            .hint("write the value out where it is used"));
+    }
+    if tagged {
+        return Err(Mistake::new(place.clone(), "tags are not read in a contract")
+            .hint("remove the `!…`; put a number in quotes to make it text"));
+    }
+    Ok(())
+}

@@ -1,0 +1,56 @@
+//! The one table of exit codes. `docs/exit-codes.md` is rendered from it and compared in a test.
+
+/// How a step ended, as the process exit code a workflow or buildspec sees.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Exit {
+    /// The work is done and was verified at its source.
+    Done,
+    /// Something failed that is neither the caller's mistake nor a refusal.
+    Failed,
+    /// An argument, an input or the contract is wrong. Nothing was changed.
+    Usage,
+    /// A gate or a guard said no. Nothing was changed.
+    Refused,
+    /// Somebody else holds the lock, or waiting for it timed out.
+    Busy,
+    /// The new version did not become healthy and the old one is back.
+    RolledBack,
+    /// A bug in Slipway.
+    Bug,
+    /// Stopped by a signal.
+    Interrupted,
+    /// A command that was run for the caller failed with this code of its own.
+    Child(u8),
+}
+
+impl Exit {
+    /// Every code of our own with the sentence that documents it.
+    pub const ALL: [(Exit, &'static str); 8] = [
+        (Exit::Done, "done, and verified at the source"),
+        (Exit::Failed, "failed"),
+        (Exit::Usage, "usage or contract wrong; nothing was changed"),
+        (
+            Exit::Refused,
+            "refused by a gate or a guard; nothing was changed",
+        ),
+        (Exit::Busy, "busy: lock held, or waiting timed out"),
+        (Exit::RolledBack, "rolled back to what ran before"),
+        (Exit::Bug, "a bug in Slipway"),
+        (Exit::Interrupted, "interrupted by a signal"),
+    ];
+
+    /// The number the operating system gets.
+    pub fn code(self) -> u8 {
+        match self {
+            Exit::Done => 0,
+            Exit::Failed => 1,
+            Exit::Usage => 2,
+            Exit::Refused => 3,
+            Exit::Busy => 4,
+            Exit::RolledBack => 5,
+            Exit::Bug => 70,
+            Exit::Interrupted => 130,
+            Exit::Child(code) => code,
+        }
+    }
+}

@@ -1,0 +1,249 @@
+//! Where a step runs (GitHub Actions, CodeBuild, a terminal) and how it speaks there. Together
+//! with [`crate::step`] the only place that prints.
+
+mod codebuild;
+mod github;
+
+pub use github::may_export;
+
+use crate::env::Env;
+use crate::error::{Error, Result};
+use crate::report::{EnvValue, Report};
+use crate::secret::Secret;
+use std::io::{IsTerminal, Write};
+
+/// The kind of machine a step finds itself on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Kind {
+    /// A GitHub Actions runner (`GITHUB_ACTIONS=true`).
+    GitHub,
+    /// A CodeBuild container (`CODEBUILD_BUILD_ARN` is set).
+    CodeBuild,
+    /// A person's terminal, or anything else.
+    Terminal,
+}
+
+/// How a step speaks to whoever started it.
+#[derive(Debug, Clone)]
+pub struct Host {
+    kind: Kind,
+    env: Env,
+    colour: bool,
+}
+
+impl Host {
+    /// Finds out where this process runs.
+    pub fn detect(env: &Env) -> Self {
+        let kind = if env.get("GITHUB_ACTIONS") == Some("true") {
+            Kind::GitHub
+        } else if env.get("CODEBUILD_BUILD_ARN").is_some() {
+            Kind::CodeBuild
+        } else {
+            Kind::Terminal
+        };
+        Self {
+            kind,
+            env: env.clone(),
+            colour: kind == Kind::Terminal
+                && std::io::stderr().is_terminal()
+                && env.get("NO_COLOR").is_none(),
+        }
+    }
+
+    /// Where this is.
+    pub fn kind(&self) -> Kind {
+        self.kind
+    }
+
+    /// The page of this run, for people who want to see what holds a lock or made a record.
+    pub fn run_url(&self) -> Option<String> {
+        match self.kind {
+            Kind::GitHub => {
+                let server = self.env.get("GITHUB_SERVER_URL")?;
+                let repository = self.env.get("GITHUB_REPOSITORY")?;
+                let run = self.env.get("GITHUB_RUN_ID")?;
+                let attempt = self.env.get("GITHUB_RUN_ATTEMPT").unwrap_or("1");
+                Some(format!(
+                    "{server}/{repository}/actions/runs/{run}/attempts/{attempt}"
+                ))
+            }
+            Kind::CodeBuild => self
+                .env
+                .get("CODEBUILD_BUILD_URL")
+                .or_else(|| self.env.get("CODEBUILD_BUILD_ARN"))
+                .map(str::to_owned),
+            Kind::Terminal => None,
+        }
+    }
+
+    /// Who started this run, as the host names them. For display and records; a gate asks the
+    /// host's API instead, since a variable can be set by anybody.
+    pub fn actor(&self) -> Option<String> {
+        match self.kind {
+            Kind::GitHub => self.env.get("GITHUB_ACTOR"),
+            Kind::CodeBuild => self.env.get("CODEBUILD_INITIATOR"),
+            Kind::Terminal => self.env.get("USER"),
+        }
+        .map(str::to_owned)
+    }
+
+    /// The commit being built.
+    pub fn commit(&self) -> Option<String> {
+        match self.kind {
+            Kind::GitHub => self.env.get("GITHUB_SHA"),
+            Kind::CodeBuild => self.env.get("CODEBUILD_RESOLVED_SOURCE_VERSION"),
+            Kind::Terminal => None,
+        }
+        .map(str::to_owned)
+    }
+
+    /// A line for the log.
+    pub fn info(&self, line: impl AsRef<str>) {
+        self.line(line.as_ref());
+    }
+
+    /// Something the reader should look at although the step goes on.
+    pub fn warn(&self, line: impl AsRef<str>) {
+        let line = line.as_ref();
+        match self.kind {
+            Kind::GitHub => self.line(&github::annotation("warning", None, line)),
+            Kind::CodeBuild | Kind::Terminal => self.line(&format!("warning: {line}")),
+        }
+    }
+
+    /// Starts a section of the log that folds where the host can fold; ends with the guard.
+    pub fn group(&self, title: &str) -> Group<'_> {
+        match self.kind {
+            Kind::GitHub => self.line(&format!("::group::{}", github::escape_data(title))),
+            Kind::CodeBuild | Kind::Terminal => self.line(&format!("==> {title}")),
+        }
+        Group(self)
+    }
+
+    /// Makes the host hide a value in every log from here on. Only GitHub can; elsewhere a value
+    /// must simply never be printed.
+    pub fn mask(&self, secret: &Secret) {
+        if self.kind == Kind::GitHub {
+            for command in github::mask_commands(secret.expose()) {
+                self.line(&command);
+            }
+        }
+    }
+
+    /// Prints an error: in full on standard error, and as one annotation on the run's page.
+    pub fn error(&self, step: &str, error: &Error) {
+        self.line(&self.coloured(&error.to_string()));
+        if self.kind == Kind::GitHub {
+            let mut text = error.message.clone();
+            for hint in &error.hints {
+                text.push_str(&format!("\nhint: {hint}"));
+            }
+            self.line(&github::annotation("error", Some(step), &text));
+        }
+        if let Some(summary) = &error.summary
+            && let Err(unwritten) = self.summary(summary)
+        {
+            self.line(&unwritten.to_string());
+        }
+    }
+
+    /// Prints an error for machines, on standard output.
+    pub(crate) fn error_json(&self, error: &Error) {
+        let body = serde_json::json!({
+            "error": {
+                "exit": error.exit.code(),
+                "message": error.message,
+                "causes": error.causes,
+                "hints": error.hints,
+            },
+            "details": error.json,
+        });
+        let _ = writeln!(std::io::stdout(), "{body:#}");
+    }
+
+    /// Checks, before any work is done, that what a step will want to write can be written.
+    ///
+    /// # Errors
+    /// A GitHub runner without its file commands (exit 2).
+    pub(crate) fn preflight(&self) -> Result<()> {
+        match self.kind {
+            Kind::GitHub => github::files(&self.env).map(drop),
+            Kind::CodeBuild | Kind::Terminal => Ok(()),
+        }
+    }
+
+    /// Whether secrets can be handed to later steps through the environment here.
+    ///
+    /// # Errors
+    /// Outside GitHub a variable reaches later commands only through a file, and a secret does
+    /// not go to disk unasked (exit 2).
+    pub fn can_export_secrets(&self) -> Result<()> {
+        match self.kind {
+            Kind::GitHub => Ok(()),
+            Kind::CodeBuild | Kind::Terminal => Err(Error::usage(
+                "secrets cannot be exported to later commands here: they would go through a file on disk",
+            )
+            .hint("run the command that needs them as a child instead: `exec -- COMMAND`")),
+        }
+    }
+
+    /// Writes everything a step leaves behind: masks first, then environment, state, outputs and
+    /// summary, and the result on standard output.
+    ///
+    /// # Errors
+    /// A file of the host that cannot be written.
+    pub(crate) fn write(&self, step: &str, report: &Report, json: bool) -> Result<()> {
+        for (_, value) in &report.env {
+            if let EnvValue::Secret(secret) = value {
+                self.can_export_secrets()?;
+                self.mask(secret);
+            }
+        }
+        match self.kind {
+            Kind::GitHub => github::write(&self.env, report)?,
+            Kind::CodeBuild | Kind::Terminal => codebuild::write(&self.env, step, report)?,
+        }
+        self.summary(&report.summary)?;
+        let mut text = if json {
+            serde_json::to_string_pretty(&report.json).unwrap_or_default()
+        } else {
+            report.text.trim_end().to_owned()
+        };
+        if !text.is_empty() {
+            text.push('\n');
+            // A reader that went away (`| head`) is no failure of the step.
+            let _ = std::io::stdout().write_all(text.as_bytes());
+        }
+        Ok(())
+    }
+
+    fn summary(&self, markdown: &str) -> Result<()> {
+        match self.kind {
+            Kind::GitHub if !markdown.is_empty() => github::summary(&self.env, markdown),
+            _ => Ok(()),
+        }
+    }
+
+    fn line(&self, line: &str) {
+        let _ = writeln!(std::io::stderr(), "{line}");
+    }
+
+    fn coloured(&self, text: &str) -> String {
+        if !self.colour {
+            return text.to_owned();
+        }
+        text.replacen("error:", "\u{1b}[1;31merror:\u{1b}[0m", 1)
+            .replace("\nhint:", "\n\u{1b}[1;36mhint:\u{1b}[0m")
+    }
+}
+
+/// Ends a folded section of the log when dropped.
+pub struct Group<'a>(&'a Host);
+
+impl Drop for Group<'_> {
+    fn drop(&mut self) {
+        if self.0.kind == Kind::GitHub {
+            self.0.line("::endgroup::");
+        }
+    }
+}

@@ -1,0 +1,23 @@
+//! What every step is made of: the host it runs on, the contract, errors and exit codes, secret
+//! values, the clock, and the frame that turns arguments into a report. Knows no step and no
+//! network.
+
+pub mod action;
+pub mod child;
+pub mod clock;
+pub mod contract;
+pub mod env;
+pub mod error;
+pub mod exit;
+pub mod host;
+pub mod report;
+pub mod secret;
+pub mod signal;
+pub mod step;
+
+pub use contract::Resolved;
+pub use error::{Context, Error, Result};
+pub use exit::Exit;
+pub use report::Report;
+pub use secret::Secret;
+pub use step::{Cx, Step};

@@ -1,0 +1,98 @@
+//! What a step hands over when it is done: the only thing that is written, once, at the end.
+
+use crate::secret::Secret;
+
+/// A value for later steps' environment.
+#[derive(Debug, Clone)]
+pub enum EnvValue {
+    /// Anybody may see it.
+    Plain(String),
+    /// Masked before it is written.
+    Secret(Secret),
+}
+
+/// Everything a step leaves behind on success. Nothing of it is written before the step ended
+/// well, so a failure half way exports nothing.
+#[derive(Debug, Default)]
+pub struct Report {
+    /// Outputs by their kebab-case name; a digest, never a secret. GitHub drops an output that
+    /// holds a masked value.
+    pub outputs: Vec<(&'static str, String)>,
+    /// Variables for later steps.
+    pub env: Vec<(String, EnvValue)>,
+    /// What the post step needs to know, by name. Never a secret: it is stored in clear.
+    pub state: Vec<(&'static str, String)>,
+    /// Markdown for the run's summary page.
+    pub summary: String,
+    /// The result as a person reads it in a log or terminal; goes to standard output.
+    pub text: String,
+    /// The result for machines, printed instead of `text` with `--json`.
+    pub json: serde_json::Value,
+}
+
+impl Report {
+    /// Adds an output.
+    #[must_use]
+    pub fn output(mut self, name: &'static str, value: impl Into<String>) -> Self {
+        self.outputs.push((name, value.into()));
+        self
+    }
+}
+
+/// A Markdown table; `|` and line breaks in cells are escaped so that a value cannot break out.
+pub fn markdown_table(header: &[&str], rows: &[Vec<String>]) -> String {
+    let escape = |cell: &str| {
+        cell.replace('\\', "\\\\")
+            .replace('|', "\\|")
+            .replace(['\r', '\n'], " ")
+    };
+    let mut out = format!(
+        "| {} |\n|{}\n",
+        header.join(" | "),
+        " --- |".repeat(header.len())
+    );
+    for row in rows {
+        let cells: Vec<String> = row.iter().map(|cell| escape(cell)).collect();
+        out.push_str(&format!("| {} |\n", cells.join(" | ")));
+    }
+    out
+}
+
+/// A table for terminals and logs: columns aligned with spaces, no lines drawn.
+pub fn text_table(header: &[&str], rows: &[Vec<String>]) -> String {
+    let mut widths: Vec<usize> = header.iter().map(|cell| cell.chars().count()).collect();
+    for row in rows {
+        for (width, cell) in widths.iter_mut().zip(row) {
+            *width = (*width).max(cell.chars().count());
+        }
+    }
+    let line = |cells: &mut dyn Iterator<Item = &str>| {
+        let mut out = String::new();
+        for (cell, width) in cells.zip(&widths) {
+            out.push_str(&format!("{cell:width$}  "));
+        }
+        format!("{}\n", out.trim_end())
+    };
+    let mut out = line(&mut header.iter().copied());
+    for row in rows {
+        out.push_str(&line(&mut row.iter().map(String::as_str)));
+    }
+    out
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_cell_cannot_break_out_of_its_table() {
+        let table = markdown_table(&["a", "b"], &[vec!["x|y\nz".into(), "1".into()]]);
+        assert_eq!(table, "| a | b |\n| --- | --- |\n| x\\|y z | 1 |\n");
+    }
+
+    #[test]
+    fn columns_line_up() {
+        let table = text_table(&["env", "digest"], &[vec!["staging".into(), "abc".into()]]);
+        assert_eq!(table, "env      digest\nstaging  abc\n");
+    }
+}

@@ -1,0 +1,278 @@
+//! The frame around every step: arguments in, one report out, and nothing printed twice.
+
+use crate::action::Action;
+use crate::clock::Clock;
+use crate::contract::{self, Contract, Resolved};
+use crate::env::{Env, input_names};
+use crate::error::{Error, Result};
+use crate::exit::Exit;
+use crate::host::Host;
+use crate::report::Report;
+use clap::{Args, Command, CommandFactory, FromArgMatches, Parser};
+use std::ffi::OsString;
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+/// One delivery step: its arguments, its action, its work.
+pub trait Step {
+    /// The arguments, with subcommands where the step has several verbs.
+    type Args: Args;
+
+    /// What clap does not know of the action: outputs, branding, expression defaults.
+    const ACTION: Action;
+
+    /// Whether the step handles SIGINT and SIGTERM itself. Otherwise it is dropped where it
+    /// waits and the process ends with exit 130.
+    const HANDLES_SIGNALS: bool = false;
+
+    /// Does the work.
+    ///
+    /// # Errors
+    /// Whatever went wrong; nothing has been exported then.
+    fn run(args: Self::Args, cx: &Cx) -> impl Future<Output = Result<Report>>;
+
+    /// Runs after the job, also after failure and cancellation. Inputs are as in the step.
+    ///
+    /// # Errors
+    /// What could not be cleaned up.
+    fn post(_cx: &Cx) -> impl Future<Output = Result<()>> {
+        async { Ok(()) }
+    }
+}
+
+/// What every step can be told.
+#[derive(Debug, Clone, Args)]
+pub struct Common {
+    /// Environment of the contract to work on, e.g. dev
+    #[arg(long, global = true, value_name = "NAME")]
+    pub environment: Option<String>,
+    /// Path of the contract; without --environment no contract is read [default: delivery.yaml]
+    #[arg(long, global = true, value_name = "FILE")]
+    pub contract: Option<PathBuf>,
+    /// Print the result as JSON
+    #[arg(long, global = true)]
+    pub json: bool,
+}
+
+#[derive(Parser)]
+struct Cli<A: Args> {
+    #[command(flatten)]
+    args: A,
+    #[command(flatten)]
+    common: Common,
+}
+
+/// What a step works with: the host, the environment, the clock, and the common arguments.
+#[derive(Debug, Clone)]
+pub struct Cx {
+    /// Where the step runs.
+    pub host: Host,
+    /// The process environment.
+    pub env: Env,
+    /// The time.
+    pub clock: Clock,
+    /// The arguments every step shares.
+    pub common: Common,
+}
+
+impl Cx {
+    /// The contract's path, given or by convention.
+    pub fn contract_path(&self) -> PathBuf {
+        self.common
+            .contract
+            .clone()
+            .unwrap_or_else(|| PathBuf::from("delivery.yaml"))
+    }
+
+    /// Reads and checks the contract.
+    ///
+    /// # Errors
+    /// No such file, or every mistake in it (exit 2).
+    pub fn contract(&self) -> Result<Contract> {
+        contract::load(&self.contract_path())
+    }
+
+    /// The environment the step was asked to work on, resolved; `None` when the step works from
+    /// its inputs alone.
+    ///
+    /// # Errors
+    /// A contract was named without an environment, or is wrong (exit 2).
+    pub fn resolved(&self) -> Result<Option<Resolved>> {
+        match (&self.common.environment, &self.common.contract) {
+            (Some(environment), _) => self.contract()?.resolve(environment, &self.env).map(Some),
+            (None, Some(path)) => Err(Error::usage(format!(
+                "{} was given without an environment",
+                path.display()
+            ))
+            .hint("add --environment NAME")),
+            (None, None) => Ok(None),
+        }
+    }
+}
+
+/// Takes the first that is there: the argument, else what the contract says.
+///
+/// # Errors
+/// Neither is there (exit 2).
+pub fn required<T>(argument: &str, given: Option<T>, contract: Option<T>) -> Result<T> {
+    given.or(contract).ok_or_else(|| {
+        Error::usage(format!("--{argument} is missing")).hint(format!(
+            "give --{argument}, or --environment NAME to take it from the contract"
+        ))
+    })
+}
+
+/// The process: parses, runs, writes, and turns the end into an exit code.
+pub fn main<S: Step>() -> ExitCode {
+    harden();
+    let env = Env::process();
+    let host = Host::detect(&env);
+    let runtime = match tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+    {
+        Ok(runtime) => runtime,
+        Err(error) => {
+            host.error(
+                S::ACTION.name,
+                &Error::failed("cannot start the runtime").because(&error),
+            );
+            return ExitCode::from(Exit::Failed.code());
+        }
+    };
+    let exit = runtime.block_on(run::<S>(env, host));
+    // A cancelled blocking read (standard input, DNS) must not keep the process from ending.
+    runtime.shutdown_background();
+    ExitCode::from(exit.code())
+}
+
+async fn run<S: Step>(env: Env, host: Host) -> Exit {
+    let command = command::<S>(&env);
+    let post = env.get("SLIPWAY_PHASE") == Some("post");
+    let parsed = command
+        .try_get_matches_from(argv(&env))
+        .and_then(|matches| Cli::<S::Args>::from_arg_matches(&matches));
+    let cli = match parsed {
+        Ok(cli) => cli,
+        Err(error) => return refuse_arguments::<S>(&host, &error),
+    };
+    let cx = Cx {
+        host,
+        env,
+        clock: Clock::System,
+        common: cli.common,
+    };
+    let work = async {
+        if post {
+            return S::post(&cx).await;
+        }
+        cx.host.preflight()?;
+        let report = S::run(cli.args, &cx).await?;
+        cx.host.write(S::ACTION.name, &report, cx.common.json)
+    };
+    let result = if S::HANDLES_SIGNALS {
+        work.await
+    } else {
+        tokio::select! {
+            result = work => result,
+            signal = crate::signal::interrupted() => {
+                Err(Error::new(Exit::Interrupted, format!("interrupted by {signal}")))
+            }
+        }
+    };
+    match result {
+        Ok(()) => Exit::Done,
+        Err(error) => {
+            cx.host.error(S::ACTION.name, &error);
+            if cx.common.json {
+                cx.host.error_json(&error);
+            }
+            error.exit
+        }
+    }
+}
+
+/// The clap command, every argument of which also comes as an action input or as `SLIPWAY_*`.
+pub fn command<S: Step>(env: &Env) -> Command {
+    let command = Cli::<S::Args>::command()
+        .name(format!("slipway-{}", S::ACTION.name))
+        .about(S::ACTION.description)
+        .version(env!("CARGO_PKG_VERSION"))
+        .term_width(100);
+    from_environment(command, env)
+}
+
+fn from_environment(command: Command, env: &Env) -> Command {
+    command
+        .mut_args(|arg| match arg.get_long() {
+            Some(long) if !matches!(long, "help" | "version") => {
+                let [hyphens, underscores] = input_names(long);
+                let plain = format!("SLIPWAY_{}", long.to_uppercase().replace('-', "_"));
+                // The first that is there: clap treats a variable that is set but empty as given.
+                match [hyphens, underscores, plain]
+                    .into_iter()
+                    .find(|name| env.get(name).is_some())
+                {
+                    Some(name) => arg.env(name).hide_env(true),
+                    None => arg,
+                }
+            }
+            _ => arg,
+        })
+        .mut_subcommands(|subcommand| from_environment(subcommand, env))
+}
+
+/// The argument list. A `uses:` step has none: its verb is the input `command`, and the script
+/// that a verb runs is the input `run`.
+fn argv(env: &Env) -> Vec<OsString> {
+    let mut argv: Vec<OsString> = std::env::args_os().collect();
+    if argv.len() == 1 {
+        if let Some(verb) = env.input("command") {
+            argv.push(verb.into());
+        }
+        if let Some(script) = env.input("run") {
+            argv.extend(["--", "bash", "-euo", "pipefail", "-c", script].map(OsString::from));
+        }
+    }
+    argv
+}
+
+fn refuse_arguments<S: Step>(host: &Host, error: &clap::Error) -> Exit {
+    if !error.use_stderr() {
+        // `--help` and `--version`: data, so standard output.
+        let _ = error.print();
+        return Exit::Done;
+    }
+    let text = error.render().to_string();
+    let text = text.trim_end().strip_prefix("error: ").unwrap_or(&text);
+    host.error(S::ACTION.name, &Error::usage(text.trim_end()));
+    Exit::Usage
+}
+
+/// Keeps secrets out of core dumps and away from other processes of the same user, and turns a
+/// panic into one readable report and exit 70.
+fn harden() {
+    use rustix::process::{DumpableBehavior, Resource, Rlimit};
+    let none = Rlimit {
+        current: Some(0),
+        maximum: Some(0),
+    };
+    // Both fail only in a sandbox that already forbids more than they would.
+    let _ = rustix::process::setrlimit(Resource::Core, none);
+    let _ = rustix::process::set_dumpable_behavior(DumpableBehavior::NotDumpable);
+    std::panic::set_hook(Box::new(|panic| {
+        use std::io::Write;
+        // The panic's message is left out: it may quote a value.
+        let place = panic
+            .location()
+            .map(|place| format!("{}:{}", place.file(), place.line()))
+            .unwrap_or_default();
+        let _ = writeln!(
+            std::io::stderr(),
+            "error: this is a bug in Slipway ({place})\n\nhint: report it at {}/issues with the command and this line",
+            env!("CARGO_PKG_REPOSITORY"),
+        );
+        #[expect(clippy::exit, reason = "a panic must end as exit 70, not as a signal")]
+        std::process::exit(Exit::Bug.code().into());
+    }));
+}

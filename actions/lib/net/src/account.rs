@@ -1,0 +1,403 @@
+//! Credentials for one account and one purpose, minted in memory, and the guard that makes sure
+//! they are what the contract says before anything uses them.
+
+use crate::error::AwsContext;
+use crate::http::Net;
+use crate::oidc;
+use aws_config::{BehaviorVersion, Region, SdkConfig};
+use aws_credential_types::Credentials;
+use aws_credential_types::provider::{ProvideCredentials, SharedCredentialsProvider};
+use aws_sdk_sts::operation::assume_role_with_web_identity::AssumeRoleWithWebIdentityError;
+use aws_smithy_runtime_api::client::orchestrator::HttpResponse;
+use aws_smithy_runtime_api::client::result::SdkError;
+use kit::Secret;
+use kit::child::Program;
+use kit::contract::Resolved;
+use kit::error::{Error, Result};
+use kit::host::Kind;
+use std::time::SystemTime;
+
+/// What credentials are for; each purpose has a role of its own.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Purpose {
+    /// Looking at an environment.
+    Read,
+    /// Changing an environment's infrastructure and service.
+    Deploy,
+    /// Creating repositories and pushing images, in the build account.
+    Publish,
+    /// Reading and appending to the ledger, in the build account.
+    Permit,
+}
+
+/// The account, role and region that credentials must be for.
+#[derive(Debug, Clone)]
+pub struct Target {
+    /// The account they must belong to, if known.
+    pub account: Option<String>,
+    /// The role to assume; `None` uses the ambient credentials as they are.
+    pub role: Option<String>,
+    /// The region to work in; `None` takes the environment's.
+    pub region: Option<String>,
+    /// Access key IDs without an end that are allowed all the same.
+    pub allow_long_lived_keys: Vec<String>,
+}
+
+impl Target {
+    /// What the contract says for `purpose`.
+    pub fn of(resolved: &Resolved, purpose: Purpose) -> Self {
+        let (account, role, region) = match purpose {
+            Purpose::Read => (&resolved.account, &resolved.roles.read, &resolved.region),
+            Purpose::Deploy => (&resolved.account, &resolved.roles.deploy, &resolved.region),
+            Purpose::Publish => (
+                &resolved.build.account,
+                &resolved.build.publish,
+                &resolved.build.region,
+            ),
+            Purpose::Permit => (
+                &resolved.build.account,
+                &resolved.build.permit,
+                &resolved.build.region,
+            ),
+        };
+        Self {
+            account: Some(account.to_string()),
+            role: Some(role.clone()),
+            region: Some(region.clone()),
+            allow_long_lived_keys: resolved.allow_long_lived_keys.clone(),
+        }
+    }
+
+    /// Whatever credentials the process already has.
+    pub fn ambient() -> Self {
+        Self {
+            account: None,
+            role: None,
+            region: None,
+            allow_long_lived_keys: Vec::new(),
+        }
+    }
+}
+
+/// Checked credentials for one account.
+#[derive(Debug, Clone)]
+pub struct Account {
+    /// For the service clients; carries credentials, region, HTTP client and endpoint overrides.
+    pub config: SdkConfig,
+    /// The credentials, for a child process that needs them.
+    pub credentials: Credentials,
+    /// The account ID that STS named.
+    pub id: String,
+    /// The caller's ARN that STS named.
+    pub arn: String,
+    /// The region.
+    pub region: String,
+}
+
+impl Account {
+    /// Gives a child process these credentials and none of the caller's own.
+    #[must_use]
+    pub fn lend(&self, program: Program) -> Program {
+        let secret = |value: &str| Secret::new(value.to_owned());
+        let mut program = program
+            .env("AWS_ACCESS_KEY_ID", self.credentials.access_key_id())
+            .secret(
+                "AWS_SECRET_ACCESS_KEY",
+                secret(self.credentials.secret_access_key()),
+            )
+            .env("AWS_REGION", &self.region)
+            .env("AWS_DEFAULT_REGION", &self.region)
+            .without("AWS_PROFILE")
+            .without("AWS_CONTAINER_CREDENTIALS_RELATIVE_URI")
+            .without("AWS_WEB_IDENTITY_TOKEN_FILE");
+        program = match self.credentials.session_token() {
+            Some(token) => program.secret("AWS_SESSION_TOKEN", secret(token)),
+            None => program.without("AWS_SESSION_TOKEN"),
+        };
+        program
+    }
+}
+
+impl Net {
+    /// Credentials for `target`: GitHub's OIDC token where the job has one, else the ambient
+    /// credentials, from which the role is assumed. The caller is asked for at STS and compared
+    /// before they are handed out.
+    ///
+    /// # Errors
+    /// No credentials, a role that may not be assumed, long-lived keys, or another account than
+    /// the contract's (exit 3).
+    pub async fn account(&self, target: &Target) -> Result<Account> {
+        let region = self.region(target)?;
+        let has_token = self.env.get("ACTIONS_ID_TOKEN_REQUEST_URL").is_some()
+            && self.host.kind() == Kind::GitHub;
+        let credentials = match &target.role {
+            Some(role) if has_token => self.web_identity(role, &region).await?,
+            Some(role) => self.chained(role, target, &region).await?,
+            None => self.ambient(target, &region).await?.0,
+        };
+        let config = self.config(&region, Some(credentials.clone())).await;
+        let caller = aws_sdk_sts::Client::new(&config)
+            .get_caller_identity()
+            .send()
+            .await
+            .cannot("ask STS whose credentials these are")?;
+        let id = caller.account.unwrap_or_default();
+        let arn = caller.arn.unwrap_or_default();
+        if let Some(wanted) = &target.account
+            && *wanted != id
+        {
+            return Err(Error::refused(format!(
+                "these credentials are for account {id}, the contract says {wanted}"
+            ))
+            .cause(format!("caller {arn}"))
+            .hint("check the environment's `account` and role in the contract"));
+        }
+        Ok(Account {
+            config,
+            credentials,
+            id,
+            arn,
+            region,
+        })
+    }
+
+    fn region(&self, target: &Target) -> Result<String> {
+        target
+            .region
+            .as_deref()
+            .or_else(|| self.env.get("AWS_REGION"))
+            .or_else(|| self.env.get("AWS_DEFAULT_REGION"))
+            .map(str::to_owned)
+            .ok_or_else(|| {
+                Error::usage("no region is known")
+                    .hint("set AWS_REGION, or name an environment of the contract")
+            })
+    }
+
+    async fn config(&self, region: &str, credentials: Option<Credentials>) -> SdkConfig {
+        let loader = aws_config::defaults(BehaviorVersion::latest())
+            .http_client(self.aws.clone())
+            .region(Region::new(region.to_owned()));
+        match credentials {
+            Some(credentials) => {
+                loader.credentials_provider(SharedCredentialsProvider::new(credentials))
+            }
+            None => loader,
+        }
+        .load()
+        .await
+    }
+
+    async fn web_identity(&self, role: &str, region: &str) -> Result<Credentials> {
+        let token = oidc::id_token(self, "sts.amazonaws.com").await?;
+        let config = aws_config::defaults(BehaviorVersion::latest())
+            .http_client(self.aws.clone())
+            .region(Region::new(region.to_owned()))
+            .no_credentials()
+            .load()
+            .await;
+        let answer = aws_sdk_sts::Client::new(&config)
+            .assume_role_with_web_identity()
+            .role_arn(role)
+            .role_session_name(session_name(&self.env))
+            .web_identity_token(token.expose())
+            .send()
+            .await
+            .map_err(|error| not_trusted(error, role))?;
+        temporary(answer.credentials, role)
+    }
+
+    async fn chained(&self, role: &str, target: &Target, region: &str) -> Result<Credentials> {
+        let (credentials, arn) = self.ambient(target, region).await?;
+        if is_session_of(&arn, role) {
+            return Ok(credentials);
+        }
+        let config = self.config(region, Some(credentials)).await;
+        let answer = aws_sdk_sts::Client::new(&config)
+            .assume_role()
+            .role_arn(role)
+            .role_session_name(session_name(&self.env))
+            .send()
+            .await
+            .cannot(format!("assume {role} as {arn}"))
+            .map_err(|error| {
+                error.hint(format!(
+                    "the role's trust policy must name {arn} or its account"
+                ))
+            })?;
+        temporary(answer.credentials, role)
+    }
+
+    async fn ambient(&self, target: &Target, region: &str) -> Result<(Credentials, String)> {
+        let config = self.config(region, None).await;
+        let provider = config.credentials_provider().ok_or_else(no_credentials)?;
+        let credentials = provider
+            .provide_credentials()
+            .await
+            .map_err(|error| no_credentials().because(&error))?;
+        guard_credentials(&credentials, &target.allow_long_lived_keys)?;
+        let caller = aws_sdk_sts::Client::new(&config)
+            .get_caller_identity()
+            .send()
+            .await
+            .cannot("ask STS whose credentials these are")?;
+        Ok((credentials, caller.arn.unwrap_or_default()))
+    }
+}
+
+fn no_credentials() -> Error {
+    Error::usage("there are no AWS credentials")
+        .hint("in GitHub: `permissions: {id-token: write}` and an environment of the contract")
+        .hint("in CodeBuild: the project's service role; at a terminal: `aws sso login`, then AWS_PROFILE")
+}
+
+/// STS refused this job's identity, or could not be asked.
+fn not_trusted(error: SdkError<AssumeRoleWithWebIdentityError, HttpResponse>, role: &str) -> Error {
+    let refused = matches!(
+        crate::error::code(&error),
+        Some("AccessDenied" | "InvalidIdentityToken")
+    );
+    let mut error = crate::error::cannot(
+        &error,
+        &format!("assume {role} with this job's GitHub identity"),
+    );
+    if refused {
+        error.exit = kit::Exit::Refused;
+        error.hints = vec![
+            "the role's trust policy does not accept this repository, branch, environment or workflow"
+                .to_owned(),
+        ];
+    }
+    error
+}
+
+fn temporary(
+    credentials: Option<aws_sdk_sts::types::Credentials>,
+    role: &str,
+) -> Result<Credentials> {
+    let found = credentials
+        .ok_or_else(|| Error::failed(format!("STS answered without credentials for {role}")))?;
+    Ok(Credentials::new(
+        found.access_key_id,
+        found.secret_access_key,
+        Some(found.session_token),
+        SystemTime::try_from(found.expiration).ok(),
+        "slipway",
+    ))
+}
+
+/// Refuses keys that have no end, unless the contract names them.
+///
+/// A key is temporary when it carries a session token; its prefix says the same (`ASIA`, against
+/// `AKIA` for long-lived ones: IAM User Guide, "Unique identifiers").
+///
+/// # Errors
+/// Long-lived keys (exit 3).
+pub fn guard_credentials(credentials: &Credentials, allowed: &[String]) -> Result<()> {
+    let id = credentials.access_key_id();
+    if credentials.session_token().is_some() && !id.starts_with("AKIA") {
+        return Ok(());
+    }
+    if allowed.iter().any(|name| name == id) {
+        return Ok(());
+    }
+    Err(Error::refused(format!(
+        "access key {id} is long-lived; only temporary credentials are used"
+    ))
+    .hint("use GitHub's OIDC, a CodeBuild role or `aws sso login`")
+    .hint("to allow this key all the same, name it under `allow-long-lived-keys` in the contract"))
+}
+
+/// Whether `caller` (`arn:aws:sts::1:assumed-role/NAME/SESSION`) is a session of `role`
+/// (`arn:aws:iam::1:role/PATH/NAME`).
+fn is_session_of(caller: &str, role: &str) -> bool {
+    let caller: Vec<&str> = caller.splitn(6, ':').collect();
+    let role: Vec<&str> = role.splitn(6, ':').collect();
+    let ([_, _, _, _, account, session], [_, _, _, _, role_account, role]) =
+        (caller.as_slice(), role.as_slice())
+    else {
+        return false;
+    };
+    let name = role.rsplit('/').next();
+    account == role_account
+        && session.starts_with("assumed-role/")
+        && session.split('/').nth(1) == name
+}
+
+/// A session name that says which run this is, within STS's 2 to 64 of `[\w+=,.@-]`.
+pub fn session_name(env: &kit::env::Env) -> String {
+    let wanted = match (env.get("GITHUB_RUN_ID"), env.get("CODEBUILD_BUILD_ID")) {
+        (Some(run), _) => format!(
+            "gh-{run}-{}-{}",
+            env.get("GITHUB_RUN_ATTEMPT").unwrap_or("1"),
+            env.get("GITHUB_ACTOR").unwrap_or("unknown"),
+        ),
+        (None, Some(build)) => format!("cb-{build}"),
+        (None, None) => format!("slipway-{}", env.get("USER").unwrap_or("unknown")),
+    };
+    wanted
+        .chars()
+        .map(|c| {
+            if c.is_ascii_alphanumeric() || "_+=,.@-".contains(c) {
+                c
+            } else {
+                '-'
+            }
+        })
+        .take(64)
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use kit::env::Env;
+
+    fn keys(id: &str, token: Option<&str>) -> Credentials {
+        Credentials::new(id, "s", token.map(str::to_owned), None, "test")
+    }
+
+    #[test]
+    fn long_lived_keys_are_refused_unless_named() {
+        assert!(guard_credentials(&keys("ASIAX", Some("t")), &[]).is_ok());
+        for long in [
+            keys("AKIAX", None),
+            keys("AKIAX", Some("t")),
+            keys("ASIAX", None),
+        ] {
+            let error = guard_credentials(&long, &[]).unwrap_err();
+            assert_eq!(error.exit, kit::Exit::Refused);
+        }
+        assert!(guard_credentials(&keys("AKIAX", None), &["AKIAX".to_owned()]).is_ok());
+    }
+
+    #[test]
+    fn a_session_is_matched_to_its_role_and_account() {
+        let session = "arn:aws:sts::111111111111:assumed-role/deploy/gh-1";
+        assert!(is_session_of(
+            session,
+            "arn:aws:iam::111111111111:role/team/deploy"
+        ));
+        assert!(!is_session_of(
+            session,
+            "arn:aws:iam::222222222222:role/deploy"
+        ));
+        assert!(!is_session_of(
+            session,
+            "arn:aws:iam::111111111111:role/deployer"
+        ));
+        assert!(!is_session_of(
+            "arn:aws:iam::111111111111:user/deploy",
+            "arn:aws:iam::111111111111:role/deploy"
+        ));
+    }
+
+    #[test]
+    fn session_names_fit_sts() {
+        let env = Env::from([("GITHUB_RUN_ID", "77"), ("GITHUB_ACTOR", "dependabot[bot]")]);
+        assert_eq!(session_name(&env), "gh-77-1-dependabot-bot-");
+        let long = "x".repeat(90);
+        let env = Env::from([("CODEBUILD_BUILD_ID", long.as_str())]);
+        assert_eq!(session_name(&env).len(), 64);
+    }
+}

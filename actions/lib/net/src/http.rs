@@ -1,0 +1,101 @@
+//! One TLS configuration and one resolver behind both HTTP stacks: the AWS SDK's and reqwest.
+
+use crate::dns::Dns;
+use crate::roots;
+use aws_smithy_http_client::Connector;
+use aws_smithy_http_client::proxy::ProxyConfig;
+use aws_smithy_http_client::tls::{Provider, TlsContext, TrustStore, rustls_provider::CryptoMode};
+use aws_smithy_runtime_api::client::http::{
+    HttpConnectorSettings, SharedHttpClient, SharedHttpConnector, http_client_fn,
+};
+use kit::env::Env;
+use kit::error::{Context, Error, Result};
+use kit::host::Host;
+use kit::step::Cx;
+use std::sync::Arc;
+use std::time::Duration;
+
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
+const READ_TIMEOUT: Duration = Duration::from_secs(60);
+
+/// The network as a step sees it. Cheap to clone.
+#[derive(Clone, Debug)]
+pub struct Net {
+    pub(crate) env: Env,
+    pub(crate) host: Host,
+    pub(crate) aws: SharedHttpClient,
+    http: reqwest::Client,
+}
+
+impl Net {
+    /// Builds both clients. Opens no connection.
+    ///
+    /// # Errors
+    /// An unreadable certificate bundle or a TLS set-up that fails.
+    pub fn new(cx: &Cx) -> Result<Self> {
+        let roots = roots::load(&cx.env)?;
+        let dns = Dns::default();
+        let context = TlsContext::builder()
+            .with_trust_store(
+                TrustStore::empty()
+                    .with_native_roots(false)
+                    .with_pem_certificate(roots::pem(&roots)),
+            )
+            .build()
+            .context("cannot set up TLS")?;
+        // `Builder::build_with_resolver` would drop the proxy settings without a word, so the
+        // connector is built here, once, and shared by every client.
+        let connector = SharedHttpConnector::new(
+            Connector::builder()
+                .connector_settings(
+                    HttpConnectorSettings::builder()
+                        .connect_timeout(CONNECT_TIMEOUT)
+                        .read_timeout(READ_TIMEOUT)
+                        .build(),
+                )
+                .proxy_config(ProxyConfig::from_env())
+                .sleep_impl(aws_smithy_async_sleep())
+                .tls_provider(Provider::Rustls(CryptoMode::Ring))
+                .tls_context(context)
+                .build_with_resolver(dns.clone()),
+        );
+        let aws = http_client_fn(move |_, _| connector.clone());
+
+        let mut store = rustls::RootCertStore::empty();
+        // Hosts carry odd certificates; those that do not parse are not trusted, no more.
+        store.add_parsable_certificates(roots);
+        let provider = Arc::new(rustls::crypto::ring::default_provider());
+        let tls = rustls::ClientConfig::builder_with_provider(provider)
+            .with_safe_default_protocol_versions()
+            .context("cannot set up TLS")?
+            .with_root_certificates(store)
+            .with_no_client_auth();
+        let http = reqwest::Client::builder()
+            .tls_backend_preconfigured(tls)
+            .dns_resolver(dns)
+            .connect_timeout(CONNECT_TIMEOUT)
+            .read_timeout(READ_TIMEOUT)
+            // A redirect could carry a token to another host.
+            .redirect(reqwest::redirect::Policy::none())
+            .user_agent(concat!("slipway/", env!("CARGO_PKG_VERSION")))
+            .build()
+            .map_err(|error| Error::failed("cannot set up HTTP").because(&error))?;
+        Ok(Self {
+            env: cx.env.clone(),
+            host: cx.host.clone(),
+            aws,
+            http,
+        })
+    }
+
+    /// The client for everything that is not AWS. It follows no redirects.
+    pub fn http(&self) -> &reqwest::Client {
+        &self.http
+    }
+}
+
+fn aws_smithy_async_sleep() -> aws_smithy_async::rt::sleep::SharedAsyncSleep {
+    aws_smithy_async::rt::sleep::SharedAsyncSleep::new(
+        aws_smithy_async::rt::sleep::TokioSleep::new(),
+    )
+}

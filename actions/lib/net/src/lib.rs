@@ -1,0 +1,14 @@
+//! The one way to AWS and HTTP: TLS on ring, a resolver of our own, the host's roots or bundled
+//! ones, proxies, temporary credentials per account and purpose, and the account guard.
+
+mod account;
+mod dns;
+mod error;
+mod http;
+mod oidc;
+mod roots;
+
+pub use account::{Account, Purpose, Target, guard_credentials, session_name};
+pub use error::{AwsContext, code};
+pub use http::Net;
+pub use oidc::id_token;

@@ -1,0 +1,211 @@
+//! A small client of Docker Engine's API over its Unix socket (API v1.41).
+
+use std::path::Path;
+use std::time::Duration;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE;
+use serde_json::{Value, json};
+
+/// How long the engine may take to answer anything but a pull or a stop.
+const PATIENCE: Duration = Duration::from_secs(30);
+/// How long a pull may take.
+const PULL_PATIENCE: Duration = Duration::from_secs(300);
+
+/// What Docker Engine, or the way to it, said.
+#[derive(Debug, Clone, thiserror::Error)]
+#[error("{message}")]
+pub struct DockerError {
+    pub(crate) status: Option<u16>,
+    pub(crate) message: String,
+}
+
+/// Credentials for a registry. They go to the engine in a header and nowhere else.
+pub(crate) struct RegistryLogin {
+    pub(crate) user: String,
+    pub(crate) password: String,
+    pub(crate) server: String,
+}
+
+#[derive(Debug, Clone)]
+pub(crate) struct Docker {
+    http: reqwest::Client,
+}
+
+impl Docker {
+    pub(crate) fn new(socket: &Path) -> Result<Self, DockerError> {
+        let http = crate::http_client()
+            .unix_socket(socket.to_path_buf())
+            .build()
+            .map_err(|error| unreachable_engine(&error))?;
+        Ok(Self { http })
+    }
+
+    async fn send(&self, request: reqwest::RequestBuilder) -> Result<Vec<u8>, DockerError> {
+        let response = request.send().await.map_err(|error| unreachable_engine(&error))?;
+        let status = response.status();
+        let body = response.bytes().await.map_err(|error| unreachable_engine(&error))?;
+        if status.is_success() || status.as_u16() == 304 {
+            return Ok(body.to_vec());
+        }
+        let message = serde_json::from_slice::<Value>(&body)
+            .ok()
+            .and_then(|value| Some(value.get("message")?.as_str()?.to_owned()))
+            .unwrap_or_else(|| String::from_utf8_lossy(&body).trim().to_owned());
+        Err(DockerError {
+            status: Some(status.as_u16()),
+            message,
+        })
+    }
+
+    async fn json(&self, request: reqwest::RequestBuilder) -> Result<Value, DockerError> {
+        let body = self.send(request.timeout(PATIENCE)).await?;
+        if body.is_empty() {
+            return Ok(Value::Null);
+        }
+        serde_json::from_slice(&body).map_err(|error| DockerError {
+            status: None,
+            message: format!("Docker Engine answered something that is not JSON: {error}"),
+        })
+    }
+
+    fn at(path: &str) -> String {
+        format!("http://engine/v1.41{path}")
+    }
+
+    pub(crate) async fn ping(&self) -> Result<(), DockerError> {
+        let request = self.http.get(Self::at("/_ping")).timeout(PATIENCE);
+        self.send(request).await.map(|_| ())
+    }
+
+    /// Pulls an image reference (`host/name:tag` or `host/name@sha256:…`).
+    pub(crate) async fn pull(&self, image: &str, login: Option<&RegistryLogin>) -> Result<(), DockerError> {
+        let mut request = self
+            .http
+            .post(Self::at("/images/create"))
+            .query(&[("fromImage", image), ("tag", if names_version(image) { "" } else { "latest" })])
+            .timeout(PULL_PATIENCE);
+        if let Some(login) = login {
+            let header = json!({"username": login.user, "password": login.password, "serveraddress": login.server});
+            request = request.header("X-Registry-Auth", URL_SAFE.encode(header.to_string()));
+        }
+        let progress = self.send(request).await?;
+        // The engine answers 200 before it pulls; a failure comes as the last line of the progress.
+        for line in String::from_utf8_lossy(&progress).lines() {
+            let failed = serde_json::from_str::<Value>(line)
+                .ok()
+                .and_then(|line| Some(line.get("error")?.as_str()?.to_owned()));
+            if let Some(message) = failed {
+                return Err(DockerError { status: None, message });
+            }
+        }
+        Ok(())
+    }
+
+    pub(crate) async fn image(&self, image: &str) -> Result<Value, DockerError> {
+        self.json(self.http.get(Self::at(&format!("/images/{image}/json")))).await
+    }
+
+    pub(crate) async fn create(&self, name: &str, body: &Value) -> Result<String, DockerError> {
+        let request = self
+            .http
+            .post(Self::at("/containers/create"))
+            .query(&[("name", name)])
+            .json(body);
+        let created = self.json(request).await?;
+        Ok(created["Id"].as_str().unwrap_or_default().to_owned())
+    }
+
+    pub(crate) async fn start(&self, id: &str) -> Result<(), DockerError> {
+        let request = self.http.post(Self::at(&format!("/containers/{id}/start")));
+        self.json(request).await.map(|_| ())
+    }
+
+    pub(crate) async fn inspect(&self, id: &str) -> Result<Value, DockerError> {
+        self.json(self.http.get(Self::at(&format!("/containers/{id}/json")))).await
+    }
+
+    /// SIGTERM, then SIGKILL after `grace` seconds.
+    pub(crate) async fn stop(&self, id: &str, grace: u64) -> Result<(), DockerError> {
+        let request = self
+            .http
+            .post(Self::at(&format!("/containers/{id}/stop")))
+            .query(&[("t", grace)])
+            .timeout(PATIENCE + Duration::from_secs(grace));
+        self.send(request).await.map(|_| ())
+    }
+
+    pub(crate) async fn remove(&self, id: &str) -> Result<(), DockerError> {
+        let request = self
+            .http
+            .delete(Self::at(&format!("/containers/{id}")))
+            .query(&[("force", "true"), ("v", "true")])
+            .timeout(PATIENCE);
+        match self.send(request).await {
+            // Gone already, or being removed by somebody else.
+            Err(DockerError { status: Some(404 | 409), .. }) => Ok(()),
+            other => other.map(|_| ()),
+        }
+    }
+
+    /// IDs of all containers, running or not, that carry `label` (`name=value`).
+    pub(crate) async fn labelled(&self, label: &str) -> Result<Vec<String>, DockerError> {
+        let filters = json!({"label": [label]}).to_string();
+        let request = self
+            .http
+            .get(Self::at("/containers/json"))
+            .query(&[("all", "true"), ("filters", filters.as_str())]);
+        let found = self.json(request).await?;
+        let ids = found.as_array().into_iter().flatten();
+        Ok(ids.filter_map(|one| one["Id"].as_str().map(str::to_owned)).collect())
+    }
+
+    /// What the container wrote, oldest first: time in milliseconds since 1970, and the line.
+    pub(crate) async fn logs(&self, id: &str) -> Result<Vec<(i64, String)>, DockerError> {
+        let request = self
+            .http
+            .get(Self::at(&format!("/containers/{id}/logs")))
+            .query(&[("stdout", "1"), ("stderr", "1"), ("timestamps", "1"), ("tail", "5000")])
+            .timeout(PATIENCE);
+        Ok(log_lines(&self.send(request).await?))
+    }
+}
+
+/// Whether the reference ends in a tag or a digest.
+fn names_version(image: &str) -> bool {
+    image.rsplit('/').next().is_some_and(|last| last.contains([':', '@']))
+}
+
+fn unreachable_engine(error: &reqwest::Error) -> DockerError {
+    let mut message = format!("cannot reach Docker Engine: {error}");
+    let mut source = std::error::Error::source(error);
+    while let Some(inner) = source {
+        message.push_str(&format!(": {inner}"));
+        source = inner.source();
+    }
+    DockerError { status: None, message }
+}
+
+/// Takes apart the engine's frames (stream, three zero bytes, length in big-endian, payload) and the time before each line.
+fn log_lines(mut stream: &[u8]) -> Vec<(i64, String)> {
+    let mut text = Vec::new();
+    while let Some((header, rest)) = stream.split_at_checked(8) {
+        let length = u32::from_be_bytes([header[4], header[5], header[6], header[7]]) as usize;
+        let (payload, rest) = rest.split_at(length.min(rest.len()));
+        text.extend_from_slice(payload);
+        stream = rest;
+    }
+    let text = String::from_utf8_lossy(&text);
+    let mut lines: Vec<(i64, String)> = text
+        .lines()
+        .filter_map(|line| {
+            let (time, message) = line.split_once(' ')?;
+            let format = time::format_description::well_known::Rfc3339;
+            let time = time::OffsetDateTime::parse(time, &format).ok()?;
+            let millis = i64::try_from(time.unix_timestamp_nanos() / 1_000_000).ok()?;
+            Some((millis, message.to_owned()))
+        })
+        .collect();
+    lines.sort_by_key(|(time, _)| *time);
+    lines
+}

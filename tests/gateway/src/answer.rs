@@ -1,0 +1,77 @@
+//! What goes back to the caller, before it is recorded.
+
+use axum::body::{Body, Bytes};
+use axum::response::Response;
+use http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
+
+/// A body: whole, or as it streams from the part behind.
+pub(crate) enum Content {
+    Whole(Bytes),
+    Stream(Body),
+}
+
+impl From<Bytes> for Content {
+    fn from(bytes: Bytes) -> Self {
+        Self::Whole(bytes)
+    }
+}
+
+/// Status, headers, body, and the error code for the record.
+pub(crate) struct Answer {
+    pub(crate) status: StatusCode,
+    pub(crate) headers: HeaderMap,
+    pub(crate) body: Content,
+    pub(crate) error: Option<String>,
+}
+
+impl Answer {
+    pub(crate) fn json(value: &serde_json::Value) -> Self {
+        Self::whole("application/x-amz-json-1.1", value.to_string())
+    }
+
+    pub(crate) fn xml(text: String) -> Self {
+        Self::whole("text/xml", text)
+    }
+
+    fn whole(kind: &'static str, text: String) -> Self {
+        let mut headers = HeaderMap::new();
+        headers.insert(http::header::CONTENT_TYPE, HeaderValue::from_static(kind));
+        Self { status: StatusCode::OK, headers, body: Bytes::from(text).into(), error: None }
+    }
+
+    /// The whole body as text; empty for a stream.
+    pub(crate) fn text(&self) -> String {
+        match &self.body {
+            Content::Whole(bytes) => String::from_utf8_lossy(bytes).into_owned(),
+            Content::Stream(_) => String::new(),
+        }
+    }
+
+    pub(crate) fn into_response(mut self, request_id: &str) -> Response {
+        if let Ok(value) = HeaderValue::from_str(request_id) {
+            self.headers.insert(HeaderName::from_static("x-amzn-requestid"), value);
+        }
+        let body = match self.body {
+            Content::Whole(bytes) => {
+                // The length of a body that was rewritten is another one; HEAD answers keep what the source said.
+                if !bytes.is_empty() {
+                    self.headers.remove(http::header::CONTENT_LENGTH);
+                }
+                Body::from(bytes)
+            }
+            Content::Stream(body) => body,
+        };
+        let mut response = Response::new(body);
+        *response.status_mut() = self.status;
+        *response.headers_mut() = self.headers;
+        response
+    }
+}
+
+/// A reply that ends in the middle: the client sees the connection break.
+pub(crate) fn cut() -> Response {
+    let broken = futures_util::stream::once(async { Err::<Bytes, _>(std::io::Error::other("cut by a fault")) });
+    let mut response = Response::new(Body::from_stream(broken));
+    response.headers_mut().insert(http::header::CONTENT_LENGTH, HeaderValue::from_static("1048576"));
+    response
+}

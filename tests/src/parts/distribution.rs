@@ -1,0 +1,116 @@
+//! CNCF distribution: the registry that keeps what is pushed, behind the front that knows ECR's rules.
+
+use std::fs;
+use std::io::Write;
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+use std::time::Duration;
+
+use super::{Part, environment};
+use crate::fault::{Doing, Fault, Result};
+use crate::place::{Place, port};
+use crate::probe::{Endpoint, Probe};
+
+pub(super) fn part(place: &Place) -> Result<Part> {
+    let folder = place.dir.join("registry");
+    fs::create_dir_all(folder.join("data")).doing("creating the registry's folder")?;
+    let users = users(place, &folder)?;
+    let file = folder.join("config.yml");
+    let text = config(place, &folder, &users);
+    fs::write(&file, &text).doing(format!("writing {}", file.display()))?;
+    Ok(Part {
+        name: "distribution",
+        program: PathBuf::from("/usr/bin/docker-registry"),
+        arguments: vec!["serve".to_owned(), file.display().to_string()],
+        environment: environment(place),
+        probes: vec![Probe {
+            at: Endpoint::Tcp(place.at(port::DISTRIBUTION)),
+            path: "/v2/",
+            status: 401,
+        }],
+        patience: Duration::from_secs(20),
+        hint: format!("see whether something else listens on {}", place.at(port::DISTRIBUTION)),
+        inputs: text,
+    })
+}
+
+/// The password of the user `AWS`, which only the registry front knows.
+pub(crate) fn password(place: &Place) -> Result<String> {
+    let file = place.dir.join("registry/password");
+    if let Ok(text) = fs::read_to_string(&file) {
+        return Ok(text);
+    }
+    let password = uuid::Uuid::new_v4().simple().to_string();
+    write_private(&file, &password)?;
+    Ok(password)
+}
+
+fn users(place: &Place, folder: &Path) -> Result<PathBuf> {
+    let file = folder.join("htpasswd");
+    let password = password(place)?;
+    if !file.is_file() {
+        write_private(&file, &format!("AWS:{}\n", bcrypt(&password)?))?;
+    }
+    Ok(file)
+}
+
+/// The only kind of hash that distribution accepts, made by the C library through perl, which Debian always has. The
+/// password goes in by standard input. Cost 5: it guards nothing but this sandbox, and is checked at every request.
+fn bcrypt(password: &str) -> Result<String> {
+    let salt: String = uuid::Uuid::new_v4().simple().to_string().chars().take(22).collect();
+    let mut child = Command::new("perl")
+        .args(["-e", "chomp(my $p = <STDIN>); print crypt($p, $ARGV[0])", &format!("$2b$05${salt}")])
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .spawn()
+        .doing("starting perl to hash the registry's password")?;
+    if let Some(mut input) = child.stdin.take() {
+        writeln!(input, "{password}").doing("hashing the registry's password")?;
+    }
+    let output = child.wait_with_output().doing("hashing the registry's password")?;
+    let hash = String::from_utf8_lossy(&output.stdout).into_owned();
+    if hash.starts_with("$2b$") {
+        return Ok(hash);
+    }
+    Err(Fault::new("the C library made no bcrypt hash of the registry's password")
+        .hint("Debian's libcrypt1 does; check which perl is first on PATH"))
+}
+
+fn write_private(file: &Path, text: &str) -> Result<()> {
+    let mut options = fs::OpenOptions::new();
+    options.write(true).create(true).truncate(true).mode(0o600);
+    let mut handle = options.open(file).doing(format!("creating {}", file.display()))?;
+    handle.write_all(text.as_bytes()).doing(format!("writing {}", file.display()))
+}
+
+/// Relative URLs let the front pass redirects on unchanged; deletion is what ECR allows.
+fn config(place: &Place, folder: &Path, users: &Path) -> String {
+    format!(
+        "version: 0.1\n\
+         log: {{level: warn}}\n\
+         storage:\n  \
+           filesystem: {{rootdirectory: {data}}}\n  \
+           delete: {{enabled: true}}\n\
+         http:\n  \
+           addr: {address}\n  \
+           relativeurls: true\n\
+         auth:\n  \
+           htpasswd: {{realm: sandbox, path: {users}}}\n",
+        data = folder.join("data").display(),
+        address = place.at(port::DISTRIBUTION),
+        users = users.display(),
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_hash_is_bcrypts_and_salted() {
+        let (one, two) = (bcrypt("secret").unwrap(), bcrypt("secret").unwrap());
+        assert!(one.starts_with("$2b$05$") && one.len() == 60, "{one}");
+        assert_ne!(one, two);
+    }
+}

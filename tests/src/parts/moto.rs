@@ -1,0 +1,24 @@
+//! moto: the AWS APIs that no other part is better at, behind the gateway.
+
+use std::time::Duration;
+
+use super::{Part, environment};
+use crate::place::{Place, port};
+use crate::probe::{Endpoint, Probe};
+
+pub(super) fn part(place: &Place) -> Part {
+    Part {
+        name: "moto",
+        program: place.venv_bin().join("moto_server"),
+        arguments: ["-H".to_owned(), place.ip.to_string(), "-p".to_owned(), port::MOTO.to_string()].to_vec(),
+        environment: environment(place),
+        probes: vec![Probe {
+            at: Endpoint::Tcp(place.at(port::MOTO)),
+            path: "/moto-api/data.json",
+            status: 200,
+        }],
+        patience: Duration::from_secs(60),
+        hint: format!("see whether something else listens on {}", place.at(port::MOTO)),
+        inputs: String::new(),
+    }
+}

@@ -1,0 +1,272 @@
+//! Starts the parts, finds them again, and ends them.
+
+use std::fs;
+use std::path::PathBuf;
+use std::time::{Duration, Instant};
+
+use crate::fault::{Doing, Fault, Result};
+use crate::install;
+use crate::parts::{self, Part, engine};
+use crate::place::{Place, port};
+use crate::process::{MARK, Process, marked, tail};
+use crate::say::{Progress, note};
+use crate::state::{Started, State, lock};
+
+/// How long a part that is already running may take to answer before it counts as hung.
+const ANSWER: Duration = Duration::from_secs(5);
+
+/// Installs and starts whatever is not there yet. Safe to call from several programs at once.
+pub fn up(place: &Place) -> Result<()> {
+    let _held = lock(&place.dir.join("lock"))?;
+    let began = Instant::now();
+    for folder in ["home", "logs"] {
+        let folder = place.dir.join(folder);
+        fs::create_dir_all(&folder).doing(format!("creating {}", folder.display()))?;
+    }
+    install::ensure(place)?;
+    let mut supervisor = Supervisor { place, state: State::read(&place.dir) };
+    let mut started = supervisor.engine()?;
+    let parts = parts::all(place, sandbox_program(place)?)?;
+    let mut waiting = Vec::new();
+    for part in &parts {
+        if !supervisor.found(part) {
+            waiting.push((part, Progress::begin(part.name, "starting"), supervisor.start(part)?));
+        }
+    }
+    for (part, progress, process) in waiting {
+        progress.finish(supervisor.wait(part, process))?;
+        started += 1;
+    }
+    note(&format!(
+        "sandbox {} is up at {} ({} in {:.2} s)",
+        place.id,
+        place.url(port::GATEWAY),
+        if started == 0 { "found running".to_owned() } else { format!("{started} started") },
+        began.elapsed().as_secs_f64()
+    ));
+    Ok(())
+}
+
+/// Ends every part of the sandbox, its containers, and its engine where nobody else needs it.
+pub fn down(place: &Place) -> Result<()> {
+    let _held = lock(&place.dir.join("lock"))?;
+    let mut supervisor = Supervisor { place, state: State::read(&place.dir) };
+    let names: Vec<String> =
+        supervisor.state.parts.keys().filter(|name| *name != "docker").cloned().collect();
+    for name in names {
+        supervisor.stop(&name, Duration::from_secs(10))?;
+    }
+    if engine::part(place).ready(ANSWER) {
+        engine::remove_containers(place)?;
+    }
+    supervisor.engine_down()?;
+    for pid in marked(&format!("{}/", place.id)) {
+        supervisor.stop_stray(pid)?;
+    }
+    note(&format!("sandbox {} is down", place.id));
+    Ok(())
+}
+
+/// The program that hosts the stand-ins: this very one, or, when a test program asks, the one built beside it.
+fn sandbox_program(place: &Place) -> Result<PathBuf> {
+    let exe = std::env::current_exe().doing("finding the running program")?;
+    if exe.file_name().is_some_and(|name| name == "sandbox") {
+        return Ok(exe);
+    }
+    exe.ancestors()
+        .take_while(|folder| *folder != place.target)
+        .map(|folder| folder.join("sandbox"))
+        .find(|file| file.is_file())
+        .ok_or_else(|| {
+            Fault::new("the program `sandbox` is not built").hint("cargo build --package sandbox --bins")
+        })
+}
+
+struct Supervisor<'a> {
+    place: &'a Place,
+    state: State,
+}
+
+impl Supervisor<'_> {
+    /// Sees to an engine; returns how many were started.
+    fn engine(&mut self) -> Result<usize> {
+        let part = engine::part(self.place);
+        if part.ready(ANSWER) {
+            return Ok(0);
+        }
+        let _held = lock(engine::LOCK.as_ref())?;
+        if part.ready(ANSWER) {
+            return Ok(0);
+        }
+        let progress = Progress::begin(part.name, "starting");
+        let process = self.start(&part)?;
+        progress.finish(self.wait(&part, process))?;
+        Ok(1)
+    }
+
+    fn engine_down(&mut self) -> Result<()> {
+        if !self.state.parts.contains_key("docker") {
+            return Ok(());
+        }
+        let _held = lock(engine::LOCK.as_ref())?;
+        if engine::part(self.place).ready(ANSWER) {
+            let others = engine::running()?;
+            if !others.is_empty() {
+                note(&format!("the Docker Engine stays: {} containers of others run on it", others.len()));
+                return Ok(());
+            }
+        }
+        self.stop("docker", Duration::from_secs(20))
+    }
+
+    /// Whether the part runs already, as what it should be.
+    fn found(&self, part: &Part) -> bool {
+        self.state.parts.get(part.name).is_some_and(|started| {
+            started.fingerprint == part.fingerprint() && started.process.runs() && part.ready(ANSWER)
+        })
+    }
+
+    /// Starts a part in the place of whatever there was of it.
+    fn start(&mut self, part: &Part) -> Result<Process> {
+        self.stop(part.name, Duration::from_secs(10))?;
+        let mut environment = part.environment.clone();
+        environment.insert(MARK.to_owned(), self.mark(part.name));
+        let log = self.place.log(part.name);
+        let process = Process::start(&part.program, &part.arguments, &environment, &log)
+            .map_err(|fault| Fault::new(format!("{} did not start: {fault}", part.name)).hint(&part.hint))?;
+        let started = Started { process, fingerprint: part.fingerprint() };
+        self.state.parts.insert(part.name.to_owned(), started);
+        self.state.write(&self.place.dir)?;
+        Ok(process)
+    }
+
+    fn wait(&mut self, part: &Part, process: Process) -> Result<()> {
+        let began = Instant::now();
+        let why = loop {
+            // A stranger on the part's port may answer in its stead, so the process is asked first.
+            if !process.runs() {
+                break format!("it ended after {:.1} s", began.elapsed().as_secs_f64());
+            }
+            if part.ready(Duration::from_secs(1)) && process.runs() {
+                return Ok(());
+            }
+            if began.elapsed() > part.patience {
+                break format!("it does not answer after {} s", part.patience.as_secs());
+            }
+            std::thread::sleep(Duration::from_millis(50));
+        };
+        self.stop(part.name, Duration::from_secs(10))?;
+        let log = self.place.log(part.name);
+        Err(Fault::new(format!(
+            "{} did not start: {why}; the last lines of {}:\n{}",
+            part.name,
+            log.display(),
+            tail(&log, 12)
+        ))
+        .hint(&part.hint))
+    }
+
+    fn stop(&mut self, name: &str, patience: Duration) -> Result<()> {
+        if let Some(started) = self.state.parts.get(name) {
+            started.process.stop(&self.mark(name), patience)?;
+            self.state.parts.remove(name);
+            self.state.write(&self.place.dir)?;
+        }
+        Ok(())
+    }
+
+    /// Ends a process that carries this sandbox's mark but is not in its state, as after a lost state file.
+    fn stop_stray(&self, pid: u32) -> Result<()> {
+        match Process::of(pid) {
+            Some(process) => process.stop(&format!("{}/", self.place.id), Duration::from_secs(5)),
+            None => Ok(()),
+        }
+    }
+
+    fn mark(&self, name: &str) -> String {
+        format!("{}/{name}", self.place.id)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+
+    use super::*;
+    use crate::probe::{Endpoint, Probe};
+
+    fn part(place: &Place, script: &str, probe: bool) -> Part {
+        let at = Endpoint::Unix(place.dir.join("nobody.sock"));
+        Part {
+            name: "moto",
+            program: PathBuf::from("/bin/sh"),
+            arguments: vec!["-c".to_owned(), script.to_owned()],
+            environment: BTreeMap::new(),
+            probes: if probe { vec![Probe { at, path: "/", status: 200 }] } else { Vec::new() },
+            patience: Duration::from_secs(1),
+            hint: "free the port".to_owned(),
+            inputs: String::new(),
+        }
+    }
+
+    fn start(place: &Place, part: &Part) -> (Result<()>, State) {
+        let mut supervisor = Supervisor { place, state: State::default() };
+        let process = supervisor.start(part).unwrap();
+        let result = supervisor.wait(part, process);
+        (result, supervisor.state)
+    }
+
+    #[test]
+    fn a_part_that_ends_says_its_name_its_last_words_and_what_to_do() {
+        let folder = tempfile::tempdir().unwrap();
+        let place = Place::of(folder.path(), folder.path());
+        let script = "echo Address already in use >&2; exit 1";
+        let (result, state) = start(&place, &part(&place, script, true));
+        let message = result.unwrap_err().to_string();
+        for piece in [
+            "moto did not start: it ended after",
+            "sandbox/logs/moto.log:\n    Address already in use",
+            "\n\nhint: free the port",
+        ] {
+            assert!(message.contains(piece), "{message}");
+        }
+        assert!(state.parts.is_empty());
+    }
+
+    #[test]
+    fn a_part_that_never_answers_is_ended() {
+        let folder = tempfile::tempdir().unwrap();
+        let place = Place::of(folder.path(), folder.path());
+        let (result, state) = start(&place, &part(&place, "echo thinking; sleep 60", true));
+        let message = result.unwrap_err().to_string();
+        assert!(message.contains("it does not answer after 1 s"), "{message}");
+        assert!(message.contains("    thinking"), "{message}");
+        assert!(state.parts.is_empty());
+        assert_eq!(marked(&format!("{}/", place.id)), Vec::<u32>::new());
+    }
+
+    #[test]
+    fn a_missing_program_is_told_with_the_hint() {
+        let folder = tempfile::tempdir().unwrap();
+        let place = Place::of(folder.path(), folder.path());
+        let mut supervisor = Supervisor { place: &place, state: State::default() };
+        let part = Part { program: PathBuf::from("/no/such"), ..part(&place, "", false) };
+        let message = supervisor.start(&part).unwrap_err().to_string();
+        assert!(message.contains("moto did not start: starting /no/such: No such file"), "{message}");
+        assert!(message.ends_with("hint: free the port"), "{message}");
+    }
+
+    #[test]
+    fn a_running_part_is_found_again_and_a_changed_one_is_not() {
+        let folder = tempfile::tempdir().unwrap();
+        let place = Place::of(folder.path(), folder.path());
+        let part = part(&place, "sleep 60", false);
+        let mut supervisor = Supervisor { place: &place, state: State::default() };
+        supervisor.start(&part).unwrap();
+        let mut again = Supervisor { place: &place, state: State::read(&place.dir) };
+        assert!(again.found(&part));
+        assert!(!again.found(&Part { inputs: "another".to_owned(), ..part }));
+        again.stop("moto", Duration::from_secs(5)).unwrap();
+        assert_eq!(marked(&format!("{}/", place.id)), Vec::<u32>::new());
+    }
+}
