@@ -15,15 +15,18 @@ const PORT: u16 = 8000;
 /// Serves until the emulator ends.
 pub async fn run(socket: &Path, emulator: &Path) -> Result<()> {
     if interfaces()? != ["lo"] {
-        return Err(Fault::new("refusing to run DynamoDB Local outside a network namespace of its own")
-            .hint("`cargo sandbox up` starts it rightly"));
+        return Err(Fault::new(
+            "refusing to run DynamoDB Local outside a network namespace of its own",
+        )
+        .hint("`cargo sandbox up` starts it rightly"));
     }
     loopback().await?;
     let mut java = java(emulator)?;
     if socket.exists() {
         std::fs::remove_file(socket).doing(format!("removing {}", socket.display()))?;
     }
-    let listener = UnixListener::bind(socket).doing(format!("listening on {}", socket.display()))?;
+    let listener =
+        UnixListener::bind(socket).doing(format!("listening on {}", socket.display()))?;
     loop {
         tokio::select! {
             ended = java.wait() => {
@@ -44,8 +47,12 @@ pub async fn run(socket: &Path, emulator: &Path) -> Result<()> {
 }
 
 fn interfaces() -> Result<Vec<String>> {
-    let entries = std::fs::read_to_string("/proc/net/dev").doing("reading the network interfaces")?;
-    Ok(entries.lines().filter_map(|line| Some(line.split_once(':')?.0.trim().to_owned())).collect())
+    let entries =
+        std::fs::read_to_string("/proc/net/dev").doing("reading the network interfaces")?;
+    Ok(entries
+        .lines()
+        .filter_map(|line| Some(line.split_once(':')?.0.trim().to_owned()))
+        .collect())
 }
 
 async fn loopback() -> Result<()> {
@@ -57,16 +64,27 @@ async fn loopback() -> Result<()> {
     if status.success() {
         return Ok(());
     }
-    Err(Fault::new(format!("`ip link set dev lo up` ended with {status}")))
+    Err(Fault::new(format!(
+        "`ip link set dev lo up` ended with {status}"
+    )))
 }
 
 /// One database for every access key (`-sharedDb`): each assumed role would otherwise see an empty one.
 fn java(emulator: &Path) -> Result<Child> {
     Command::new("java")
-        .arg(format!("-Djava.library.path={}", emulator.join("DynamoDBLocal_lib").display()))
+        .arg(format!(
+            "-Djava.library.path={}",
+            emulator.join("DynamoDBLocal_lib").display()
+        ))
         .arg("-jar")
         .arg(emulator.join("DynamoDBLocal.jar"))
-        .args(["-inMemory", "-sharedDb", "-disableTelemetry", "-port", &PORT.to_string()])
+        .args([
+            "-inMemory",
+            "-sharedDb",
+            "-disableTelemetry",
+            "-port",
+            &PORT.to_string(),
+        ])
         .stdin(Stdio::null())
         .kill_on_drop(true)
         .spawn()

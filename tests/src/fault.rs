@@ -15,7 +15,10 @@ pub struct Fault {
 impl Fault {
     /// A failure described by one sentence without a final period.
     pub fn new(message: impl Into<String>) -> Self {
-        Self { message: message.into(), hint: None }
+        Self {
+            message: message.into(),
+            hint: None,
+        }
     }
 
     /// Adds what to do about it.

@@ -1,1 +1,21 @@
-//! Placeholder.
+//! The sandbox: real parts on one machine that stand for AWS and GitHub, and the commands that build and check the
+//! project on them.
+
+pub mod bridge;
+pub mod cli;
+mod dist;
+pub mod elf;
+mod exports;
+pub mod fault;
+mod install;
+pub mod manifest;
+mod parts;
+pub mod place;
+pub mod probe;
+pub mod process;
+pub mod say;
+mod serve;
+pub mod state;
+pub mod supervisor;
+mod verify;
+pub mod world;

@@ -1,1 +1,7 @@
-fn main() {}
+//! `cargo sandbox`, `cargo verify`, `cargo dist`.
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    sandbox::cli::main()
+}

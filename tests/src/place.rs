@@ -40,12 +40,18 @@ impl Place {
     /// Finds the place of the running program, which Cargo built.
     pub fn find() -> Result<Self> {
         let exe = std::env::current_exe().doing("finding the running program")?;
+        // Cargo tags the folder of a target triple too; its target folder is the outermost one that is tagged.
         let target = exe
             .ancestors()
-            .find(|folder| folder.join("CACHEDIR.TAG").is_file())
+            .take(6)
+            .filter(|folder| folder.join("CACHEDIR.TAG").is_file())
+            .last()
             .ok_or_else(|| {
-                Fault::new(format!("{} is not in a target folder of Cargo", exe.display()))
-                    .hint("start the sandbox with `cargo sandbox up`")
+                Fault::new(format!(
+                    "{} is not in a target folder of Cargo",
+                    exe.display()
+                ))
+                .hint("start the sandbox with `cargo sandbox up`")
             })?;
         let checkout = Path::new(env!("CARGO_MANIFEST_DIR"))
             .parent()
@@ -56,7 +62,8 @@ impl Place {
     /// The place that belongs to a checkout and a target folder.
     pub fn of(checkout: &Path, target: &Path) -> Self {
         let dir = target.join("sandbox");
-        let digest = ring::digest::digest(&ring::digest::SHA256, dir.as_os_str().as_encoded_bytes());
+        let digest =
+            ring::digest::digest(&ring::digest::SHA256, dir.as_os_str().as_encoded_bytes());
         let bytes = digest.as_ref();
         Self {
             checkout: checkout.to_owned(),
@@ -80,6 +87,14 @@ impl Place {
     /// The log of a part or an installation.
     pub fn log(&self, name: &str) -> PathBuf {
         self.dir.join("logs").join(format!("{name}.log"))
+    }
+
+    /// The folder of the project's own programs, as a development build leaves them.
+    pub fn built(&self) -> PathBuf {
+        self.target.join(format!(
+            "{}-unknown-linux-gnu/debug",
+            std::env::consts::ARCH
+        ))
     }
 
     /// The virtual environment's programs.
@@ -126,7 +141,10 @@ mod tests {
     fn two_target_folders_are_two_sandboxes_and_one_is_always_the_same() {
         let one = Place::of(Path::new("/src/a"), Path::new("/src/a/target"));
         let two = Place::of(Path::new("/src/b"), Path::new("/src/b/target"));
-        assert_eq!(one, Place::of(Path::new("/src/a"), Path::new("/src/a/target")));
+        assert_eq!(
+            one,
+            Place::of(Path::new("/src/a"), Path::new("/src/a/target"))
+        );
         assert_ne!(one.ip, two.ip);
         assert_ne!(one.id, two.id);
     }

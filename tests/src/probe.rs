@@ -29,7 +29,8 @@ pub enum Endpoint {
 impl Probe {
     /// Whether the part answers as it should, within `patience`.
     pub fn answers(&self, patience: Duration) -> bool {
-        self.ask(patience).is_ok_and(|status| status == Some(self.status))
+        self.ask(patience)
+            .is_ok_and(|status| status == Some(self.status))
     }
 
     fn ask(&self, patience: Duration) -> std::io::Result<Option<u16>> {
@@ -54,7 +55,9 @@ fn exchange(stream: &mut (impl Read + Write), path: &str) -> std::io::Result<Opt
     stream.write_all(format!("GET {path} HTTP/1.0\r\nHost: sandbox\r\n\r\n").as_bytes())?;
     let mut head = [0_u8; 12];
     stream.read_exact(&mut head)?;
-    Ok(std::str::from_utf8(&head).ok().and_then(|head| head.strip_prefix("HTTP/1.")?.get(2..)?.parse().ok()))
+    Ok(std::str::from_utf8(&head)
+        .ok()
+        .and_then(|head| head.strip_prefix("HTTP/1.")?.get(2..)?.parse().ok()))
 }
 
 #[cfg(test)]
@@ -75,7 +78,12 @@ mod tests {
     }
 
     fn probe(at: SocketAddr) -> bool {
-        Probe { at: Endpoint::Tcp(at), path: "/", status: 401 }.answers(Duration::from_secs(2))
+        Probe {
+            at: Endpoint::Tcp(at),
+            path: "/",
+            status: 401,
+        }
+        .answers(Duration::from_secs(2))
     }
 
     #[test]

@@ -57,7 +57,8 @@ impl Process {
 
     /// Whether this very process still runs. One that ended and waits to be collected does not.
     pub fn runs(&self) -> bool {
-        stat(self.pid).is_some_and(|stat| stat.start == self.start && !matches!(stat.state, 'Z' | 'X'))
+        stat(self.pid)
+            .is_some_and(|stat| stat.start == self.start && !matches!(stat.state, 'Z' | 'X'))
     }
 
     /// Ends the process and its group: asks, waits for `patience`, then kills. Does nothing to another process that
@@ -72,16 +73,35 @@ impl Process {
                 // The group may end between the look and the signal.
                 let _ = kill_process_group(group, signal);
             }
-            let until = if signal == Signal::TERM { deadline } else { Instant::now() + Duration::from_secs(5) };
+            let until = if signal == Signal::TERM {
+                deadline
+            } else {
+                Instant::now() + Duration::from_secs(5)
+            };
             while self.remains(mark) && Instant::now() < until {
                 collect(self.pid);
                 std::thread::sleep(Duration::from_millis(20));
             }
         }
         if self.remains(mark) {
-            return Err(Fault::new(format!("process {} ({mark}) does not end", self.pid)));
+            return Err(Fault::new(format!(
+                "process {} ({mark}) does not end",
+                self.pid
+            )));
         }
         Ok(())
+    }
+
+    /// Kills the process alone, at once.
+    pub fn kill(&self) {
+        if let Some(pid) = i32::try_from(self.pid)
+            .ok()
+            .and_then(Pid::from_raw)
+            .filter(|_| self.runs())
+        {
+            // It may end between the look and the signal.
+            let _ = rustix::process::kill_process(pid, Signal::KILL);
+        }
     }
 
     fn remains(&self, mark: &str) -> bool {
@@ -89,7 +109,9 @@ impl Process {
             Some(_) if self.runs() => true,
             // Somebody else's process has the number now, so the group is not ours either.
             Some(stat) if stat.start != self.start => false,
-            _ => marked(mark).into_iter().any(|pid| stat(pid).is_some_and(|stat| stat.group == self.pid)),
+            _ => marked(mark)
+                .into_iter()
+                .any(|pid| stat(pid).is_some_and(|stat| stat.group == self.pid)),
         }
     }
 }
@@ -97,25 +119,40 @@ impl Process {
 /// The running processes whose environment carries a mark that starts with `prefix`.
 pub fn marked(prefix: &str) -> Vec<u32> {
     let wanted = format!("{MARK}={prefix}");
-    let Ok(entries) = fs::read_dir("/proc") else { return Vec::new() };
+    let Ok(entries) = fs::read_dir("/proc") else {
+        return Vec::new();
+    };
     entries
         .filter_map(|entry| entry.ok()?.file_name().to_str()?.parse().ok())
         .filter(|pid| {
-            fs::read(format!("/proc/{pid}/environ"))
-                .is_ok_and(|bytes| bytes.split(|byte| *byte == 0).any(|entry| entry.starts_with(wanted.as_bytes())))
+            fs::read(format!("/proc/{pid}/environ")).is_ok_and(|bytes| {
+                bytes
+                    .split(|byte| *byte == 0)
+                    .any(|entry| entry.starts_with(wanted.as_bytes()))
+            })
         })
         .collect()
 }
 
 /// The last lines of a log, for a message.
 pub fn tail(log: &Path, lines: usize) -> String {
-    let text = fs::read(log).map(|bytes| String::from_utf8_lossy(&bytes).into_owned()).unwrap_or_default();
-    let all: Vec<&str> = text.lines().filter(|line| !line.trim().is_empty()).collect();
+    let text = fs::read(log)
+        .map(|bytes| String::from_utf8_lossy(&bytes).into_owned())
+        .unwrap_or_default();
+    let all: Vec<&str> = text
+        .lines()
+        .filter(|line| !line.trim().is_empty())
+        .collect();
     if all.is_empty() {
         return "    (nothing was written)".to_owned();
     }
-    let last = all.get(all.len().saturating_sub(lines)..).unwrap_or_default();
-    last.iter().map(|line| format!("    {line}")).collect::<Vec<_>>().join("\n")
+    let last = all
+        .get(all.len().saturating_sub(lines)..)
+        .unwrap_or_default();
+    last.iter()
+        .map(|line| format!("    {line}"))
+        .collect::<Vec<_>>()
+        .join("\n")
 }
 
 /// Creates an empty log and its folder.
@@ -165,7 +202,13 @@ mod tests {
     fn sleeper(folder: &Path, mark: &str) -> Process {
         let environment = BTreeMap::from([(MARK.to_owned(), mark.to_owned())]);
         let arguments = ["-c".to_owned(), "sleep 60 & wait".to_owned()];
-        Process::start(Path::new("/bin/sh"), &arguments, &environment, &folder.join("log")).unwrap()
+        Process::start(
+            Path::new("/bin/sh"),
+            &arguments,
+            &environment,
+            &folder.join("log"),
+        )
+        .unwrap()
     }
 
     #[test]
@@ -193,13 +236,16 @@ mod tests {
         while marked("test-orphan/a").len() < 2 && Instant::now() < deadline {
             std::thread::sleep(Duration::from_millis(5));
         }
-        rustix::process::kill_process(Pid::from_raw(process.pid as i32).unwrap(), Signal::KILL).unwrap();
+        rustix::process::kill_process(Pid::from_raw(process.pid as i32).unwrap(), Signal::KILL)
+            .unwrap();
         while process.runs() && Instant::now() < deadline {
             std::thread::sleep(Duration::from_millis(5));
         }
         collect(process.pid);
         assert_eq!(marked("test-orphan/a").len(), 1);
-        process.stop("test-orphan/a", Duration::from_secs(5)).unwrap();
+        process
+            .stop("test-orphan/a", Duration::from_secs(5))
+            .unwrap();
         assert_eq!(marked("test-orphan/a"), Vec::<u32>::new());
     }
 
@@ -207,11 +253,18 @@ mod tests {
     fn a_process_that_only_has_the_number_is_left_alone() {
         let folder = tempfile::tempdir().unwrap();
         let process = sleeper(folder.path(), "test-other/a");
-        let other = Process { start: process.start + 1, ..process };
+        let other = Process {
+            start: process.start + 1,
+            ..process
+        };
         assert!(!other.runs());
-        other.stop("test-other/a", Duration::from_millis(100)).unwrap();
+        other
+            .stop("test-other/a", Duration::from_millis(100))
+            .unwrap();
         assert!(process.runs());
-        process.stop("test-other/a", Duration::from_secs(5)).unwrap();
+        process
+            .stop("test-other/a", Duration::from_secs(5))
+            .unwrap();
     }
 
     #[test]
@@ -220,6 +273,9 @@ mod tests {
         let log = folder.path().join("log");
         fs::write(&log, "one\ntwo\n\nthree\n").unwrap();
         assert_eq!(tail(&log, 2), "    two\n    three");
-        assert_eq!(tail(&folder.path().join("none"), 2), "    (nothing was written)");
+        assert_eq!(
+            tail(&folder.path().join("none"), 2),
+            "    (nothing was written)"
+        );
     }
 }

@@ -25,7 +25,9 @@ impl Progress {
         let mut out = std::io::stderr();
         let _ = write!(out, "{what:<12} {detail} … ");
         let _ = out.flush();
-        Self { began: Instant::now() }
+        Self {
+            began: Instant::now(),
+        }
     }
 
     /// Ends the line.

@@ -31,7 +31,10 @@ pub struct Started {
 impl State {
     /// Reads the state. A file that cannot be understood counts as empty: what it named is then found by its mark.
     pub fn read(dir: &Path) -> Self {
-        fs::read(file(dir)).ok().and_then(|bytes| serde_json::from_slice(&bytes).ok()).unwrap_or_default()
+        fs::read(file(dir))
+            .ok()
+            .and_then(|bytes| serde_json::from_slice(&bytes).ok())
+            .unwrap_or_default()
     }
 
     /// Writes the state so that a reader sees the old one or the new one, never half.
@@ -57,10 +60,15 @@ pub fn lock(file: &Path) -> Result<File> {
     match handle.try_lock() {
         Ok(()) => {}
         Err(TryLockError::WouldBlock) => {
-            note(&format!("waiting for another command that holds {}", file.display()));
+            note(&format!(
+                "waiting for another command that holds {}",
+                file.display()
+            ));
             handle.lock().doing(format!("locking {}", file.display()))?;
         }
-        Err(TryLockError::Error(error)) => return Err(error).doing(format!("locking {}", file.display())),
+        Err(TryLockError::Error(error)) => {
+            return Err(error).doing(format!("locking {}", file.display()));
+        }
     }
     Ok(handle)
 }
@@ -74,7 +82,10 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         assert_eq!(State::read(folder.path()), State::default());
         let mut state = State::default();
-        let started = Started { process: Process { pid: 7, start: 42 }, fingerprint: "f".to_owned() };
+        let started = Started {
+            process: Process { pid: 7, start: 42 },
+            fingerprint: "f".to_owned(),
+        };
         state.parts.insert("moto".to_owned(), started);
         state.write(folder.path()).unwrap();
         assert_eq!(State::read(folder.path()), state);
@@ -87,7 +98,10 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("lock");
         let first = lock(&path).unwrap();
-        assert!(matches!(File::create(&path).unwrap().try_lock(), Err(TryLockError::WouldBlock)));
+        assert!(matches!(
+            File::create(&path).unwrap().try_lock(),
+            Err(TryLockError::WouldBlock)
+        ));
         drop(first);
         lock(&path).unwrap();
     }

@@ -9,7 +9,7 @@ use crate::install;
 use crate::parts::{self, Part, engine};
 use crate::place::{Place, port};
 use crate::process::{MARK, Process, marked, tail};
-use crate::say::{Progress, note};
+use crate::say::{note, seconds};
 use crate::state::{Started, State, lock};
 
 /// How long a part that is already running may take to answer before it counts as hung.
@@ -24,24 +24,31 @@ pub fn up(place: &Place) -> Result<()> {
         fs::create_dir_all(&folder).doing(format!("creating {}", folder.display()))?;
     }
     install::ensure(place)?;
-    let mut supervisor = Supervisor { place, state: State::read(&place.dir) };
+    let mut supervisor = Supervisor {
+        place,
+        state: State::read(&place.dir),
+    };
     let mut started = supervisor.engine()?;
     let parts = parts::all(place, sandbox_program(place)?)?;
     let mut waiting = Vec::new();
     for part in &parts {
         if !supervisor.found(part) {
-            waiting.push((part, Progress::begin(part.name, "starting"), supervisor.start(part)?));
+            waiting.push((part, supervisor.start(part)?));
         }
     }
-    for (part, progress, process) in waiting {
-        progress.finish(supervisor.wait(part, process))?;
+    for (part, process) in waiting {
+        supervisor.wait(part, process)?;
         started += 1;
     }
     note(&format!(
         "sandbox {} is up at {} ({} in {:.2} s)",
         place.id,
         place.url(port::GATEWAY),
-        if started == 0 { "found running".to_owned() } else { format!("{started} started") },
+        if started == 0 {
+            "found running".to_owned()
+        } else {
+            format!("{started} started")
+        },
         began.elapsed().as_secs_f64()
     ));
     Ok(())
@@ -50,9 +57,17 @@ pub fn up(place: &Place) -> Result<()> {
 /// Ends every part of the sandbox, its containers, and its engine where nobody else needs it.
 pub fn down(place: &Place) -> Result<()> {
     let _held = lock(&place.dir.join("lock"))?;
-    let mut supervisor = Supervisor { place, state: State::read(&place.dir) };
-    let names: Vec<String> =
-        supervisor.state.parts.keys().filter(|name| *name != "docker").cloned().collect();
+    let mut supervisor = Supervisor {
+        place,
+        state: State::read(&place.dir),
+    };
+    let names: Vec<String> = supervisor
+        .state
+        .parts
+        .keys()
+        .filter(|name| *name != "docker")
+        .cloned()
+        .collect();
     for name in names {
         supervisor.stop(&name, Duration::from_secs(10))?;
     }
@@ -60,8 +75,12 @@ pub fn down(place: &Place) -> Result<()> {
         engine::remove_containers(place)?;
     }
     supervisor.engine_down()?;
-    for pid in marked(&format!("{}/", place.id)) {
-        supervisor.stop_stray(pid)?;
+    // What a lost state file or a killed test left behind still carries the sandbox's mark.
+    for process in marked(&format!("{}/", place.id))
+        .into_iter()
+        .filter_map(Process::of)
+    {
+        process.kill();
     }
     note(&format!("sandbox {} is down", place.id));
     Ok(())
@@ -78,7 +97,8 @@ fn sandbox_program(place: &Place) -> Result<PathBuf> {
         .map(|folder| folder.join("sandbox"))
         .find(|file| file.is_file())
         .ok_or_else(|| {
-            Fault::new("the program `sandbox` is not built").hint("cargo build --package sandbox --bins")
+            Fault::new("the program `sandbox` is not built")
+                .hint("cargo build --package sandbox --bins")
         })
 }
 
@@ -98,9 +118,8 @@ impl Supervisor<'_> {
         if part.ready(ANSWER) {
             return Ok(0);
         }
-        let progress = Progress::begin(part.name, "starting");
         let process = self.start(&part)?;
-        progress.finish(self.wait(&part, process))?;
+        self.wait(&part, process)?;
         Ok(1)
     }
 
@@ -112,7 +131,10 @@ impl Supervisor<'_> {
         if engine::part(self.place).ready(ANSWER) {
             let others = engine::running()?;
             if !others.is_empty() {
-                note(&format!("the Docker Engine stays: {} containers of others run on it", others.len()));
+                note(&format!(
+                    "the Docker Engine stays: {} containers of others run on it",
+                    others.len()
+                ));
                 return Ok(());
             }
         }
@@ -122,7 +144,9 @@ impl Supervisor<'_> {
     /// Whether the part runs already, as what it should be.
     fn found(&self, part: &Part) -> bool {
         self.state.parts.get(part.name).is_some_and(|started| {
-            started.fingerprint == part.fingerprint() && started.process.runs() && part.ready(ANSWER)
+            started.fingerprint == part.fingerprint()
+                && started.process.runs()
+                && part.ready(ANSWER)
         })
     }
 
@@ -132,9 +156,13 @@ impl Supervisor<'_> {
         let mut environment = part.environment.clone();
         environment.insert(MARK.to_owned(), self.mark(part.name));
         let log = self.place.log(part.name);
-        let process = Process::start(&part.program, &part.arguments, &environment, &log)
-            .map_err(|fault| Fault::new(format!("{} did not start: {fault}", part.name)).hint(&part.hint))?;
-        let started = Started { process, fingerprint: part.fingerprint() };
+        let process = Process::start(&part.program, &part.arguments, &environment, &log).map_err(
+            |fault| Fault::new(format!("{} did not start: {fault}", part.name)).hint(&part.hint),
+        )?;
+        let started = Started {
+            process,
+            fingerprint: part.fingerprint(),
+        };
         self.state.parts.insert(part.name.to_owned(), started);
         self.state.write(&self.place.dir)?;
         Ok(process)
@@ -148,6 +176,11 @@ impl Supervisor<'_> {
                 break format!("it ended after {:.1} s", began.elapsed().as_secs_f64());
             }
             if part.ready(Duration::from_secs(1)) && process.runs() {
+                note(&format!(
+                    "{:<12} is ready ({})",
+                    part.name,
+                    seconds(began.elapsed())
+                ));
                 return Ok(());
             }
             if began.elapsed() > part.patience {
@@ -175,14 +208,6 @@ impl Supervisor<'_> {
         Ok(())
     }
 
-    /// Ends a process that carries this sandbox's mark but is not in its state, as after a lost state file.
-    fn stop_stray(&self, pid: u32) -> Result<()> {
-        match Process::of(pid) {
-            Some(process) => process.stop(&format!("{}/", self.place.id), Duration::from_secs(5)),
-            None => Ok(()),
-        }
-    }
-
     fn mark(&self, name: &str) -> String {
         format!("{}/{name}", self.place.id)
     }
@@ -202,7 +227,15 @@ mod tests {
             program: PathBuf::from("/bin/sh"),
             arguments: vec!["-c".to_owned(), script.to_owned()],
             environment: BTreeMap::new(),
-            probes: if probe { vec![Probe { at, path: "/", status: 200 }] } else { Vec::new() },
+            probes: if probe {
+                vec![Probe {
+                    at,
+                    path: "/",
+                    status: 200,
+                }]
+            } else {
+                Vec::new()
+            },
             patience: Duration::from_secs(1),
             hint: "free the port".to_owned(),
             inputs: String::new(),
@@ -210,7 +243,10 @@ mod tests {
     }
 
     fn start(place: &Place, part: &Part) -> (Result<()>, State) {
-        let mut supervisor = Supervisor { place, state: State::default() };
+        let mut supervisor = Supervisor {
+            place,
+            state: State::default(),
+        };
         let process = supervisor.start(part).unwrap();
         let result = supervisor.wait(part, process);
         (result, supervisor.state)
@@ -239,7 +275,10 @@ mod tests {
         let place = Place::of(folder.path(), folder.path());
         let (result, state) = start(&place, &part(&place, "echo thinking; sleep 60", true));
         let message = result.unwrap_err().to_string();
-        assert!(message.contains("it does not answer after 1 s"), "{message}");
+        assert!(
+            message.contains("it does not answer after 1 s"),
+            "{message}"
+        );
         assert!(message.contains("    thinking"), "{message}");
         assert!(state.parts.is_empty());
         assert_eq!(marked(&format!("{}/", place.id)), Vec::<u32>::new());
@@ -249,10 +288,19 @@ mod tests {
     fn a_missing_program_is_told_with_the_hint() {
         let folder = tempfile::tempdir().unwrap();
         let place = Place::of(folder.path(), folder.path());
-        let mut supervisor = Supervisor { place: &place, state: State::default() };
-        let part = Part { program: PathBuf::from("/no/such"), ..part(&place, "", false) };
+        let mut supervisor = Supervisor {
+            place: &place,
+            state: State::default(),
+        };
+        let part = Part {
+            program: PathBuf::from("/no/such"),
+            ..part(&place, "", false)
+        };
         let message = supervisor.start(&part).unwrap_err().to_string();
-        assert!(message.contains("moto did not start: starting /no/such: No such file"), "{message}");
+        assert!(
+            message.contains("moto did not start: starting /no/such: No such file"),
+            "{message}"
+        );
         assert!(message.ends_with("hint: free the port"), "{message}");
     }
 
@@ -261,11 +309,20 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let place = Place::of(folder.path(), folder.path());
         let part = part(&place, "sleep 60", false);
-        let mut supervisor = Supervisor { place: &place, state: State::default() };
+        let mut supervisor = Supervisor {
+            place: &place,
+            state: State::default(),
+        };
         supervisor.start(&part).unwrap();
-        let mut again = Supervisor { place: &place, state: State::read(&place.dir) };
+        let mut again = Supervisor {
+            place: &place,
+            state: State::read(&place.dir),
+        };
         assert!(again.found(&part));
-        assert!(!again.found(&Part { inputs: "another".to_owned(), ..part }));
+        assert!(!again.found(&Part {
+            inputs: "another".to_owned(),
+            ..part
+        }));
         again.stop("moto", Duration::from_secs(5)).unwrap();
         assert_eq!(marked(&format!("{}/", place.id)), Vec::<u32>::new());
     }

@@ -1,1 +1,107 @@
-//! Placeholder.
+//! Temporary credentials for one environment, checked against the contract before anybody uses
+//! them. Slipway's own steps mint what they need themselves; this step is for other tools.
+
+mod args;
+mod report;
+
+use args::{Args, Verb, Wanted};
+use kit::action::Action;
+use kit::child::{self, Program};
+use kit::error::{Error, Result};
+use kit::{Cx, Report, Step};
+use net::{Account, Net, Purpose, Target};
+
+/// The step.
+pub struct Identity;
+
+impl Step for Identity {
+    type Args = Args;
+
+    const ACTION: Action = Action {
+        name: "identity",
+        description: "Temporary AWS credentials for one environment, checked before use",
+        icon: "key",
+        outputs: &[
+            (
+                "account",
+                "The account the credentials belong to, as STS names it",
+            ),
+            ("arn", "The caller's ARN, as STS names it"),
+            ("expires", "When the credentials end, RFC 3339 in UTC"),
+        ],
+        secrets: &[],
+        post: false,
+    };
+
+    const HANDLES_SIGNALS: bool = true;
+
+    async fn run(args: Args, cx: &Cx) -> Result<Report> {
+        let (wanted, command) = match &args.verb {
+            Verb::Export(wanted) => {
+                cx.host.can_export_secrets()?;
+                (wanted, None)
+            }
+            Verb::Check(wanted) => (wanted, None),
+            Verb::Exec { wanted, command } => (wanted, Some(command)),
+        };
+        let target = target(wanted, cx)?;
+        let account = Net::new(cx)?.account(&target).await?;
+        match (&args.verb, command) {
+            (_, Some(command)) => exec(&account, command, cx).await,
+            (Verb::Export(_), None) => Ok(report::exported(&account)),
+            (_, None) => Ok(report::checked(&account, &target)),
+        }
+    }
+}
+
+/// The account, role and region asked for: the contract's, with each part replaceable.
+fn target(wanted: &Wanted, cx: &Cx) -> Result<Target> {
+    let purpose = match wanted.purpose {
+        args::Purpose::Read => Purpose::Read,
+        args::Purpose::Deploy => Purpose::Deploy,
+        args::Purpose::Publish => Purpose::Publish,
+        args::Purpose::Permit => Purpose::Permit,
+    };
+    let mut target = match cx.resolved()? {
+        Some(resolved) => Target::of(&resolved, purpose),
+        None => Target::ambient(),
+    };
+    if let Some(account) = &wanted.account {
+        if kit::contract::AccountId::parse(account).is_none() {
+            return Err(Error::usage(format!(
+                "--account {account} is no account ID: it takes twelve digits"
+            )));
+        }
+        target.account = Some(account.clone());
+    }
+    if let Some(role) = &wanted.role {
+        if !role.starts_with("arn:") || !role.contains(":role/") {
+            return Err(Error::usage(format!("--role {role} is no role ARN"))
+                .hint("arn:aws:iam::123456789012:role/NAME"));
+        }
+        target.role = Some(role.clone());
+    }
+    if wanted.region.is_some() {
+        target.region.clone_from(&wanted.region);
+    }
+    Ok(target)
+}
+
+async fn exec(account: &Account, command: &[String], cx: &Cx) -> Result<Report> {
+    let program = account.lend(Program::new(command, &cx.env)?);
+    cx.host
+        .info(format!("running as {} in {}", account.arn, account.region));
+    let status = program.start()?.wait().await?;
+    child::verdict(&program.shown(), status)?;
+    Ok(Report::default())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn action_and_readme_say_what_the_arguments_say() {
+        kit::action::check::<Identity>(env!("CARGO_MANIFEST_DIR")).unwrap();
+    }
+}

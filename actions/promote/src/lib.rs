@@ -1,1 +1,59 @@
-//! Placeholder.
+//! Decides from facts whether a digest may come into an environment, records what came there, and
+//! says what is where.
+
+mod args;
+mod check;
+mod record;
+mod setting;
+mod status;
+
+pub use args::Args;
+
+use args::Verb;
+use kit::action::{Action, SecretInput};
+use kit::{Cx, Report, Result, Step};
+
+/// The step.
+pub struct Promote;
+
+impl Step for Promote {
+    type Args = Args;
+
+    const ACTION: Action = Action {
+        name: "promote",
+        description: "Decide from facts whether a digest may come into an environment, and record what came there",
+        icon: "chevrons-right",
+        outputs: &[
+            ("digest", "check: the image digest that may be deployed"),
+            ("commit", "check: the commit the digest was built from"),
+            ("repository", "check: the image repository in the build account"),
+            ("from", "check: the environment the digest was healthy in"),
+            ("allowed", "check: true; a refusal ends with exit 3 instead"),
+            ("record", "record: the record's number in the environment's chain"),
+            ("hash", "record: the record's hash, on which the next one rests"),
+            ("deployment", "record: the GitHub Deployment that mirrors it, if there is one"),
+        ],
+        secrets: &[SecretInput {
+            name: "github-token",
+            description: "Token that reads runs, pull requests, reviews, pushes and checks, and writes deployments",
+            default: "${{ github.token }}",
+        }],
+        post: false,
+    };
+
+    async fn run(args: Args, cx: &Cx) -> Result<Report> {
+        match args.verb {
+            Verb::Check(args) => check::run(args, cx).await,
+            Verb::Record(args) => record::run(args, cx).await,
+            Verb::Status(args) => status::run(args, cx).await,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #[test]
+    fn action_and_readme_say_what_the_arguments_say() {
+        kit::action::check::<super::Promote>(env!("CARGO_MANIFEST_DIR")).unwrap();
+    }
+}

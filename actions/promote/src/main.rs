@@ -1,1 +1,5 @@
-fn main() {}
+//! slipway-promote.
+
+fn main() -> std::process::ExitCode {
+    kit::step::main::<slipway_promote::Promote>()
+}

@@ -1,1 +1,161 @@
-//! Placeholder.
+//! Secrets at run time: all are resolved and checked before any reaches its sink, and one that is
+//! missing means that none does.
+
+mod args;
+mod dotenv;
+mod fetch;
+mod select;
+mod value;
+
+use args::{Args, Verb, Wanted};
+use kit::action::Action;
+use kit::child::{self, Program};
+use kit::contract::{SecretSpec, Sink};
+use kit::error::{Error, Result};
+use kit::report::EnvValue;
+use kit::{Cx, Report, Secret, Step};
+use net::{Net, Purpose, Target};
+use std::path::Path;
+
+/// The step.
+pub struct Secrets;
+
+impl Step for Secrets {
+    type Args = Args;
+
+    const ACTION: Action = Action {
+        name: "secrets",
+        description: "Secrets from SSM and Secrets Manager, in the one sink their owner declared",
+        icon: "lock",
+        outputs: &[(
+            "names",
+            "Names of the variables that were set, separated by commas",
+        )],
+        secrets: &[],
+        post: true,
+    };
+
+    const HANDLES_SIGNALS: bool = true;
+
+    async fn run(args: Args, cx: &Cx) -> Result<Report> {
+        match args.verb {
+            Verb::Exec { wanted, command } => {
+                let mut program = Program::new(&command, &cx.env)?;
+                let values = resolve(&wanted, Sink::Exec, cx).await?;
+                let names = names(&values);
+                for (name, value) in values {
+                    // Nothing should print it, but a child may: the log hides it where it can.
+                    cx.host.mask(&value);
+                    program = program.secret(name, value);
+                }
+                let status = program.start()?.wait().await?;
+                child::verdict(&program.shown(), status)?;
+                Ok(report(&names, &format!("passed to `{}`", command[0])))
+            }
+            Verb::Export(wanted) => {
+                cx.host.can_export_secrets()?;
+                let values = resolve(&wanted, Sink::Env, cx).await?;
+                value::maskable(&values)?;
+                let mut report = report(&names(&values), "exported to later steps");
+                report.env = values
+                    .into_iter()
+                    .map(|(name, value)| (name, EnvValue::Secret(value)))
+                    .collect();
+                Ok(report)
+            }
+            Verb::File { wanted, path } => {
+                let values = resolve(&wanted, Sink::File, cx).await?;
+                for (_, value) in &values {
+                    cx.host.mask(value);
+                }
+                dotenv::write(&path, &values)?;
+                let mut report = report(&names(&values), &format!("written to {}", path.display()));
+                report.state = vec![("file", path.display().to_string())];
+                Ok(report)
+            }
+        }
+    }
+
+    async fn post(cx: &Cx) -> Result<()> {
+        match cx.env.get("STATE_file") {
+            Some(path) => dotenv::remove(Path::new(path)),
+            None => Ok(()),
+        }
+    }
+}
+
+async fn resolve(wanted: &Wanted, sink: Sink, cx: &Cx) -> Result<Vec<(String, Secret)>> {
+    let resolved = cx.resolved()?;
+    let declared = resolved.as_ref().map_or(&[][..], |it| &it.secrets);
+    let specs = select::select(declared, &wanted.secret, sink)?;
+    let mut target = resolved
+        .as_ref()
+        .map_or_else(Target::ambient, |it| Target::of(it, Purpose::Deploy));
+    if wanted.role.is_some() {
+        target.role.clone_from(&wanted.role);
+    }
+    if wanted.region.is_some() {
+        target.region.clone_from(&wanted.region);
+    }
+    fetch::all(&specs, &target, cx, &Net::new(cx)?).await
+}
+
+fn names(values: &[(String, Secret)]) -> Vec<String> {
+    values.iter().map(|(name, _)| name.clone()).collect()
+}
+
+fn report(names: &[String], what: &str) -> Report {
+    let joined = names.join(",");
+    Report {
+        text: format!(
+            "{} {what}: {}",
+            kit::report::count(names.len(), "secret"),
+            names.join(", ")
+        ),
+        json: serde_json::json!({ "names": names }),
+        ..Report::default()
+    }
+    .output("names", joined)
+}
+
+/// What one secret lacks, as a line of the error that lists them all.
+#[derive(Debug, PartialEq, Eq)]
+struct Problem {
+    name: String,
+    reason: String,
+}
+
+impl Problem {
+    fn new(spec: &SecretSpec, reason: impl Into<String>) -> Self {
+        Self {
+            name: spec.name.clone(),
+            reason: reason.into(),
+        }
+    }
+}
+
+/// One error for all that is wrong, since a person mends a list faster than one at a time.
+fn all_or_nothing(mut problems: Vec<Problem>, what: &str) -> Result<()> {
+    if problems.is_empty() {
+        return Ok(());
+    }
+    problems.sort_by(|a, b| a.name.cmp(&b.name));
+    let mut error = Error::failed(format!(
+        "{} {what}; nothing was handed over",
+        kit::report::count(problems.len(), "secret")
+    ));
+    for problem in problems {
+        error = error.cause(format!("{}: {}", problem.name, problem.reason));
+    }
+    Err(error)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn action_and_readme_say_what_the_arguments_say() {
+        kit::action::check::<Secrets>(env!("CARGO_MANIFEST_DIR")).unwrap();
+    }
+}

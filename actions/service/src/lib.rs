@@ -1,1 +1,87 @@
-//! Placeholder.
+//! Runs a digest in an ECS service and follows it to one verdict: by our own deployment, by what
+//! the tasks say they run, and by the health of their targets.
+
+mod args;
+mod definition;
+mod deploy;
+mod ecs;
+mod evidence;
+mod follow;
+mod object;
+mod observe;
+mod pace;
+mod plan;
+mod proof;
+mod reference;
+mod report;
+mod seen;
+mod status;
+
+use args::{Args, Verb};
+use deploy::Stage;
+use kit::action::Action;
+use kit::error::Result;
+use kit::{Cx, Report, Step};
+use std::cell::RefCell;
+
+/// The step.
+pub struct Service;
+
+impl Step for Service {
+    type Args = Args;
+
+    const ACTION: Action = Action {
+        name: "service",
+        description: "Deploy an image digest to an Amazon ECS service and follow it until its targets are healthy",
+        icon: "upload-cloud",
+        outputs: &[
+            (
+                "verdict",
+                "`succeeded`; any other end fails the step (only of deploy)",
+            ),
+            (
+                "task-definition-arn",
+                "ARN of the task definition the service runs",
+            ),
+            ("deployment-id", "ID of the deployment that runs it"),
+            ("service-arn", "ARN of the service"),
+            ("cluster", "The cluster, as it was given"),
+            (
+                "address",
+                "Where the load balancer answers, if there is one",
+            ),
+        ],
+        secrets: &[],
+        post: false,
+    };
+
+    const HANDLES_SIGNALS: bool = true;
+
+    async fn run(args: Args, cx: &Cx) -> Result<Report> {
+        let stage = RefCell::new(Stage::default());
+        let place = match &args.verb {
+            Verb::Deploy(deploy) => deploy.place.words(cx),
+            Verb::Status(place) => place.words(cx),
+        };
+        let work = async {
+            match args.verb {
+                Verb::Deploy(args) => deploy::deploy(args, cx, &stage).await,
+                Verb::Status(args) => status::status(args, cx).await,
+            }
+        };
+        tokio::select! {
+            result = work => result,
+            signal = kit::signal::interrupted() => {
+                Err(deploy::interrupted(signal, &stage.borrow(), &place))
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #[test]
+    fn action_and_readme_say_what_the_arguments_say() {
+        kit::action::check::<super::Service>(env!("CARGO_MANIFEST_DIR")).unwrap();
+    }
+}

@@ -1,1 +1,5 @@
-fn main() {}
+//! The binary slipway-service.
+
+fn main() -> std::process::ExitCode {
+    kit::step::main::<slipway_service::Service>()
+}

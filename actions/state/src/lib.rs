@@ -1,1 +1,251 @@
-//! Placeholder.
+//! The state lock: the item Terraform itself would write, held around a command, so that no two
+//! runs change one state from any machine, and given back whatever happens to the run.
+
+mod args;
+mod backend;
+mod bootstrap;
+mod hold;
+mod info;
+mod lock;
+mod place;
+mod report;
+
+use args::{Args, Verb};
+use info::LockInfo;
+use kit::action::Action;
+use kit::child::{self, Program};
+use kit::error::{Error, Result};
+use kit::{Cx, Report, Step};
+use lock::{Lock, Release};
+use net::{Account, Net};
+use place::Placed;
+use std::path::PathBuf;
+
+/// The step.
+pub struct State;
+
+impl Step for State {
+    type Args = Args;
+
+    const ACTION: Action = Action {
+        name: "state",
+        description: "The Terraform state lock, held around a command and released whatever happens",
+        icon: "archive",
+        outputs: &[
+            ("lock-id", "ID of the lock that is held (for lock)"),
+            (
+                "holder",
+                "Who holds the lock, empty when nobody does (for status)",
+            ),
+        ],
+        secrets: &[],
+        post: true,
+    };
+
+    const HANDLES_SIGNALS: bool = true;
+
+    async fn run(args: Args, cx: &Cx) -> Result<Report> {
+        match args.verb {
+            Verb::Run {
+                place,
+                wait,
+                directory,
+                command,
+            } => {
+                let placed = place::find(&place, cx)?;
+                run(&placed, wait.lock_timeout, directory, &command, cx).await
+            }
+            Verb::Lock { place, wait } => {
+                let placed = place::find(&place, cx)?;
+                let (account, lock) = open(&placed, cx).await?;
+                let info = take(&lock, &account, "lock", wait.lock_timeout, &placed, cx).await?;
+                Ok(report::locked(&lock, &info))
+            }
+            Verb::Unlock { place, lock_id } => {
+                let (_, lock) = open(&place::find(&place, cx)?, cx).await?;
+                match lock.release(&lock_id).await? {
+                    Release::Released => Ok(report::unlocked(&lock, "given back")),
+                    Release::Absent => Ok(report::unlocked(&lock, "held by nobody already")),
+                    Release::NotOurs(held) => Err(Error::refused(format!(
+                        "the lock {} is not the one with ID {lock_id}",
+                        lock.id
+                    ))
+                    .cause(format!("held by {held}"))),
+                }
+            }
+            Verb::Status { place } => {
+                let (_, lock) = open(&place::find(&place, cx)?, cx).await?;
+                Ok(report::status(&lock, lock.look().await?.as_ref()))
+            }
+            Verb::Bootstrap { place, dry_run } => {
+                let placed = place::find(&place, cx)?;
+                let account = Net::new(cx)?.account(&placed.target).await?;
+                bootstrap::run(&account, &placed.backend, dry_run, cx).await
+            }
+        }
+    }
+
+    /// Releases what a cancelled step left behind. Fresh credentials: the step's may have ended.
+    async fn post(cx: &Cx) -> Result<()> {
+        let Some(placed) = place::remembered(cx)? else {
+            return Ok(());
+        };
+        let (_, lock) = open(&placed.placed, cx).await?;
+        match lock.release(&placed.lock_id).await? {
+            Release::Released => cx.host.warn(format!(
+                "released the state lock {} that the step left behind",
+                lock.id
+            )),
+            Release::Absent => {}
+            Release::NotOurs(held) => cx
+                .host
+                .info(format!("{} is somebody else's by now: {held}", lock.id)),
+        }
+        Ok(())
+    }
+}
+
+async fn open(placed: &Placed, cx: &Cx) -> Result<(Account, Lock)> {
+    let account = Net::new(cx)?.account(&placed.target).await?;
+    let lock = Lock {
+        client: aws_sdk_dynamodb::Client::new(&account.config),
+        table: placed.backend.table.clone(),
+        id: placed.backend.lock_id(),
+    };
+    Ok((account, lock))
+}
+
+/// Takes the lock and tells the post step of it, in the other order: between a lock that was
+/// taken and a note of it the job could be killed.
+async fn take(
+    lock: &Lock,
+    account: &Account,
+    what: &str,
+    timeout: std::time::Duration,
+    placed: &Placed,
+    cx: &Cx,
+) -> Result<LockInfo> {
+    let who = cx.host.actor().unwrap_or_else(|| account.arn.clone());
+    let run = cx.host.run_url().unwrap_or_default();
+    let info = LockInfo::new(
+        lock.id.clone(),
+        &format!("slipway-state {what}"),
+        run,
+        who,
+        cx.clock.now(),
+    );
+    place::remember(placed, &info.id, cx)?;
+    tokio::select! {
+        taken = hold::acquire(lock, &info, timeout, cx) => taken?,
+        signal = kit::signal::interrupted() => {
+            // The write may be under way: whatever stands there with our ID is removed.
+            lock.release(&info.id).await?;
+            return Err(Error::new(
+                kit::Exit::Interrupted,
+                format!("interrupted by {signal} while waiting for {}", lock.id),
+            ));
+        }
+    }
+    cx.host
+        .info(format!("holding {} with lock ID {}", lock.id, info.id));
+    Ok(info)
+}
+
+async fn run(
+    placed: &Placed,
+    timeout: std::time::Duration,
+    directory: Option<PathBuf>,
+    command: &[String],
+    cx: &Cx,
+) -> Result<Report> {
+    if cx
+        .env
+        .get("TF_WORKSPACE")
+        .is_some_and(|name| name != "default")
+    {
+        return Err(Error::usage("TF_WORKSPACE is set: a workspace's state has another key, which this lock does not cover")
+            .hint("use the contract's environment-scoped keys instead of workspaces"));
+    }
+    let directory = directory
+        .or_else(|| placed.directory.clone())
+        .unwrap_or_else(|| PathBuf::from("."));
+    if !directory.is_dir() {
+        return Err(
+            Error::usage(format!("{} is no folder", directory.display()))
+                .hint("--directory DIR, or `state.directory` in the contract"),
+        );
+    }
+    let data_dir = cx.env.get("TF_DATA_DIR").unwrap_or(".terraform").to_owned();
+    backend::same_backend(&directory, &placed.backend, &data_dir)?;
+    let ours = ["AWS_ENDPOINT_URL", "AWS_ENDPOINT_URL_S3"]
+        .iter()
+        .any(|name| cx.env.get(name).is_some());
+    let mut program = placed
+        .backend
+        .configure(Program::new(command, &cx.env)?, ours)
+        .directory(directory.clone());
+    if let Some(resolved) = &placed.resolved {
+        program = backend::variables(program, resolved);
+    }
+
+    let (account, lock) = open(placed, cx).await?;
+    let program = account.lend(program);
+    let info = take(&lock, &account, "run", timeout, placed, cx).await?;
+    let ended = match program.start() {
+        Ok(mut running) => running
+            .wait()
+            .await
+            .map(|status| (status, running.was_interrupted())),
+        Err(error) => Err(error),
+    };
+    // Whatever became of the command, the lock goes back first.
+    let released = lock.release(&info.id).await;
+    let (status, interrupted) = ended?;
+    let verdict = child::verdict(&program.shown(), status);
+    match (verdict, released) {
+        (Err(error), Ok(Release::Released)) => Err(if interrupted {
+            error.cause("it was interrupted; the lock was given back")
+        } else {
+            error
+        }),
+        (Err(error), _) => Err(error.cause(format!(
+            "and the lock {} with ID {} could not be given back",
+            lock.id, info.id
+        ))),
+        (Ok(()), Ok(Release::Released)) => {
+            backend::same_backend(&directory, &placed.backend, &data_dir)?;
+            Ok(report::ran(&program.shown(), &lock, &info))
+        }
+        (Ok(()), Ok(lost)) => Err(lost_lock(&lock, &info, &lost)),
+        (Ok(()), Err(error)) => Err(error.hint(format!(
+            "the command succeeded; give the lock back: slipway-state unlock --lock-id {}",
+            info.id
+        ))),
+    }
+}
+
+/// Somebody removed the lock while the command ran: two may have changed the state at once.
+fn lost_lock(lock: &Lock, info: &LockInfo, release: &Release) -> Error {
+    let error = Error::failed(format!(
+        "the lock {} was taken away while the command ran",
+        lock.id
+    ));
+    match release {
+        Release::NotOurs(held) => error.cause(format!("held by {held}")),
+        Release::Absent | Release::Released => error.cause(format!(
+            "nobody holds it now; somebody forced lock ID {} open",
+            info.id
+        )),
+    }
+    .hint("compare the state with what was planned before the next apply: terraform plan")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn action_and_readme_say_what_the_arguments_say() {
+        kit::action::check::<State>(env!("CARGO_MANIFEST_DIR")).unwrap();
+    }
+}

@@ -1,1 +1,5 @@
-fn main() {}
+//! slipway-state: the state lock, held around a command.
+
+fn main() -> std::process::ExitCode {
+    kit::step::main::<slipway_state::State>()
+}

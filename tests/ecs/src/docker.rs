@@ -73,6 +73,11 @@ impl Docker {
         format!("http://engine/v1.41{path}")
     }
 
+    fn at_with(path: &str, query: &[(&str, &str)]) -> String {
+        let pairs: Vec<String> = query.iter().map(|(name, value)| format!("{name}={}", encoded(value))).collect();
+        format!("{}?{}", Self::at(path), pairs.join("&"))
+    }
+
     pub(crate) async fn ping(&self) -> Result<(), DockerError> {
         let request = self.http.get(Self::at("/_ping")).timeout(PATIENCE);
         self.send(request).await.map(|_| ())
@@ -82,8 +87,7 @@ impl Docker {
     pub(crate) async fn pull(&self, image: &str, login: Option<&RegistryLogin>) -> Result<(), DockerError> {
         let mut request = self
             .http
-            .post(Self::at("/images/create"))
-            .query(&[("fromImage", image), ("tag", if names_version(image) { "" } else { "latest" })])
+            .post(Self::at_with("/images/create", &[("fromImage", image), ("tag", if names_version(image) { "" } else { "latest" })]))
             .timeout(PULL_PATIENCE);
         if let Some(login) = login {
             let header = json!({"username": login.user, "password": login.password, "serveraddress": login.server});
@@ -109,8 +113,7 @@ impl Docker {
     pub(crate) async fn create(&self, name: &str, body: &Value) -> Result<String, DockerError> {
         let request = self
             .http
-            .post(Self::at("/containers/create"))
-            .query(&[("name", name)])
+            .post(Self::at_with("/containers/create", &[("name", name)]))
             .json(body);
         let created = self.json(request).await?;
         Ok(created["Id"].as_str().unwrap_or_default().to_owned())
@@ -129,8 +132,7 @@ impl Docker {
     pub(crate) async fn stop(&self, id: &str, grace: u64) -> Result<(), DockerError> {
         let request = self
             .http
-            .post(Self::at(&format!("/containers/{id}/stop")))
-            .query(&[("t", grace)])
+            .post(Self::at_with(&format!("/containers/{id}/stop"), &[("t", &grace.to_string())]))
             .timeout(PATIENCE + Duration::from_secs(grace));
         self.send(request).await.map(|_| ())
     }
@@ -138,8 +140,7 @@ impl Docker {
     pub(crate) async fn remove(&self, id: &str) -> Result<(), DockerError> {
         let request = self
             .http
-            .delete(Self::at(&format!("/containers/{id}")))
-            .query(&[("force", "true"), ("v", "true")])
+            .delete(Self::at_with(&format!("/containers/{id}"), &[("force", "true"), ("v", "true")]))
             .timeout(PATIENCE);
         match self.send(request).await {
             // Gone already, or being removed by somebody else.
@@ -153,8 +154,7 @@ impl Docker {
         let filters = json!({"label": [label]}).to_string();
         let request = self
             .http
-            .get(Self::at("/containers/json"))
-            .query(&[("all", "true"), ("filters", filters.as_str())]);
+            .get(Self::at_with("/containers/json", &[("all", "true"), ("filters", filters.as_str())]));
         let found = self.json(request).await?;
         let ids = found.as_array().into_iter().flatten();
         Ok(ids.filter_map(|one| one["Id"].as_str().map(str::to_owned)).collect())
@@ -164,11 +164,19 @@ impl Docker {
     pub(crate) async fn logs(&self, id: &str) -> Result<Vec<(i64, String)>, DockerError> {
         let request = self
             .http
-            .get(Self::at(&format!("/containers/{id}/logs")))
-            .query(&[("stdout", "1"), ("stderr", "1"), ("timestamps", "1"), ("tail", "5000")])
+            .get(Self::at_with(&format!("/containers/{id}/logs"), &[("stdout", "1"), ("stderr", "1"), ("timestamps", "1"), ("tail", "5000")]))
             .timeout(PATIENCE);
         Ok(log_lines(&self.send(request).await?))
     }
+}
+
+fn encoded(text: &str) -> String {
+    text.bytes()
+        .map(|byte| match byte {
+            b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'-' | b'_' | b'.' | b'~' => char::from(byte).to_string(),
+            byte => format!("%{byte:02X}"),
+        })
+        .collect()
 }
 
 /// Whether the reference ends in a tag or a digest.

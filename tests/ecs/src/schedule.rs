@@ -77,7 +77,6 @@ fn attachments(settings: &Value) -> Vec<Attachment> {
         .filter_map(|entry| {
             Some(Attachment {
                 group: entry.get("targetGroupArn")?.as_str()?.to_owned(),
-                container: need(entry, "containerName").to_owned(),
                 port: u16::try_from(number(entry, "containerPort")?).ok()?,
             })
         })

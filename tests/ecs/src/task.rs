@@ -81,7 +81,6 @@ impl Stop {
 #[derive(Debug, Clone)]
 pub(crate) struct Attachment {
     pub(crate) group: String,
-    pub(crate) container: String,
     pub(crate) port: u16,
 }
 
@@ -132,6 +131,8 @@ pub(crate) struct Container {
     pub(crate) has_health_check: bool,
     pub(crate) digest: Option<String>,
     pub(crate) runtime: Option<String>,
+    /// Docker Engine's ID.
+    pub(crate) engine_id: Option<String>,
     pub(crate) status: &'static str,
     pub(crate) exit_code: Option<i64>,
     pub(crate) reason: Option<String>,
@@ -157,6 +158,7 @@ impl Task {
                 has_health_check: wanted.get("healthCheck").is_some(),
                 digest: None,
                 runtime: None,
+                engine_id: None,
                 status: "PENDING",
                 exit_code: None,
                 reason: None,

@@ -82,10 +82,13 @@ pub(crate) fn check_claims(token: &Token, now: i64) -> Result<(), AwsError> {
     Ok(())
 }
 
+/// Modulus and exponent of RSA keys, by key ID.
+type RsaKeys = HashMap<String, (Vec<u8>, Vec<u8>)>;
+
 /// The public keys of one issuer, by key ID, fetched again when an unknown ID appears.
 pub(crate) struct Keys {
     url: String,
-    known: Mutex<HashMap<String, (Vec<u8>, Vec<u8>)>>,
+    known: Mutex<RsaKeys>,
 }
 
 impl Keys {
@@ -112,7 +115,7 @@ impl Keys {
             .map_err(|_| invalid("The ID Token provided has a signature that could not be verified"))
     }
 
-    async fn fetch(&self, http: &reqwest::Client) -> Result<HashMap<String, (Vec<u8>, Vec<u8>)>, AwsError> {
+    async fn fetch(&self, http: &reqwest::Client) -> Result<RsaKeys, AwsError> {
         let failed = |cause: String| {
             AwsError::new(400, "IDPCommunicationError", format!("the identity provider's keys could not be read: {cause}"))
         };

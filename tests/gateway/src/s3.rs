@@ -48,7 +48,7 @@ pub(crate) fn operation(method: &Method, path: &str, query: &str) -> String {
         "POST" => "Post",
         _ => "Get",
     };
-    let name = if bucket.is_empty() {
+    if bucket.is_empty() {
         "ListBuckets".to_owned()
     } else if let Some((_, name)) = SUBRESOURCES.iter().find(|(query, _)| has(query)) {
         format!("{verb}{name}")
@@ -74,8 +74,7 @@ pub(crate) fn operation(method: &Method, path: &str, query: &str) -> String {
             "Delete" if has("uploadId") => "AbortMultipartUpload".to_owned(),
             _ => format!("{verb}Object"),
         }
-    };
-    name
+    }
 }
 
 /// Bucket and key of a path-style path.

@@ -1,7 +1,6 @@
 //! STS: the gateway issues every session itself, after it has read the trust policy of the role.
 //! moto's own would take any token and any role.
 
-use http::Method;
 use time::{Duration, OffsetDateTime};
 
 use crate::answer::Answer;
@@ -283,9 +282,4 @@ fn result(operation: &str, inside: &str, request_id: &str) -> Answer {
         "<{operation}Response xmlns=\"https://sts.amazonaws.com/doc/2011-06-15/\"><{operation}Result>{inside}</{operation}Result>\
          <ResponseMetadata><RequestId>{request_id}</RequestId></ResponseMetadata></{operation}Response>"
     ))
-}
-
-/// STS answers to the form body of POST and to GET alike.
-pub(crate) fn speaks(method: &Method) -> bool {
-    matches!(*method, Method::GET | Method::POST)
 }

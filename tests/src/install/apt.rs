@@ -14,12 +14,22 @@ pub(super) fn ensure(place: &Place, packages: &[Apt]) -> Result<()> {
     }
     if !rustix::process::geteuid().is_root() {
         let names: Vec<&str> = missing.iter().map(|apt| apt.package.as_str()).collect();
-        return Err(Fault::new(format!("missing Debian packages: {}", names.join(", ")))
-            .hint(format!("as root: apt-get install --no-install-recommends {}", names.join(" "))));
+        return Err(
+            Fault::new(format!("missing Debian packages: {}", names.join(", "))).hint(format!(
+                "as root: apt-get install --no-install-recommends {}",
+                names.join(" ")
+            )),
+        );
     }
-    let wanted: Vec<String> =
-        missing.iter().map(|apt| format!("{}={}", apt.package, apt.version)).collect();
-    let detail = missing.iter().map(|apt| apt.package.as_str()).collect::<Vec<_>>().join(" ");
+    let wanted: Vec<String> = missing
+        .iter()
+        .map(|apt| format!("{}={}", apt.package, apt.version))
+        .collect();
+    let detail = missing
+        .iter()
+        .map(|apt| apt.package.as_str())
+        .collect::<Vec<_>>()
+        .join(" ");
     let installer = Installer {
         place,
         name: "apt",
@@ -37,21 +47,35 @@ pub(super) fn ensure(place: &Place, packages: &[Apt]) -> Result<()> {
 fn apt_get(arguments: impl IntoIterator<Item = String>) -> Command {
     let mut command = command("apt-get", arguments);
     // Packages must not start services: every part is started by the sandbox itself.
-    command.env("DEBIAN_FRONTEND", "noninteractive").env("RUNLEVEL", "1");
+    command
+        .env("DEBIAN_FRONTEND", "noninteractive")
+        .env("RUNLEVEL", "1");
     command
 }
 
 /// Whether apt's lists can already satisfy the request, so that fetching them again would be wasted time.
 fn known(wanted: &[String]) -> bool {
-    apt_get(["install", "--simulate", "--quiet", "--no-install-recommends"].map(str::to_owned))
-        .args(wanted)
-        .output()
-        .is_ok_and(|output| output.status.success())
+    apt_get(
+        [
+            "install",
+            "--simulate",
+            "--quiet",
+            "--no-install-recommends",
+        ]
+        .map(str::to_owned),
+    )
+    .args(wanted)
+    .output()
+    .is_ok_and(|output| output.status.success())
 }
 
 fn present(apt: &Apt) -> bool {
-    let Some(program) = find(&apt.command) else { return false };
-    let Some(at_least) = apt.at_least else { return true };
+    let Some(program) = find(&apt.command) else {
+        return false;
+    };
+    let Some(at_least) = apt.at_least else {
+        return true;
+    };
     command(program, ["-version"]).output().is_ok_and(|output| {
         let text = String::from_utf8_lossy(&output.stderr).into_owned();
         major(&text).is_some_and(|major| major >= at_least)
@@ -61,7 +85,10 @@ fn present(apt: &Apt) -> bool {
 /// The first number of `openjdk version "17.0.15" 2025-04-15`.
 fn major(text: &str) -> Option<u32> {
     let (_, rest) = text.split_once('"')?;
-    rest.split(|c: char| !c.is_ascii_digit()).next()?.parse().ok()
+    rest.split(|c: char| !c.is_ascii_digit())
+        .next()?
+        .parse()
+        .ok()
 }
 
 #[cfg(test)]
@@ -70,7 +97,10 @@ mod tests {
 
     #[test]
     fn the_major_version_of_java_is_read_from_what_it_prints() {
-        assert_eq!(major("openjdk version \"17.0.15\" 2025-04-15\nOpenJDK"), Some(17));
+        assert_eq!(
+            major("openjdk version \"17.0.15\" 2025-04-15\nOpenJDK"),
+            Some(17)
+        );
         assert_eq!(major("openjdk version \"21\" 2023-09-19"), Some(21));
         assert_eq!(major("no java here"), None);
     }

@@ -13,36 +13,48 @@ const KEYRING: &str = "/usr/share/keyrings/debian-archive-keyring.gpg";
 
 pub(super) fn ensure(place: &Place, buildx: &Buildx) -> Result<()> {
     let folder = place.docker_config();
-    once(&folder, &format!("{}={}", buildx.package, buildx.version), || {
-        let work = folder.join("work");
-        let apt = work.join("apt");
-        for part in ["lists/partial", "cache/archives/partial"] {
-            fs::create_dir_all(apt.join(part)).doing("creating apt's folders")?;
-        }
-        let source = format!("deb [signed-by={KEYRING}] {} {} main\n", mirror()?, buildx.suite);
-        fs::write(apt.join("sources.list"), source).doing("writing apt's source list")?;
+    once(
+        &folder,
+        &format!("{}={}", buildx.package, buildx.version),
+        || {
+            let work = folder.join("work");
+            let apt = work.join("apt");
+            for part in ["lists/partial", "cache/archives/partial"] {
+                fs::create_dir_all(apt.join(part)).doing("creating apt's folders")?;
+            }
+            let source = format!(
+                "deb [signed-by={KEYRING}] {} {} main\n",
+                mirror()?,
+                buildx.suite
+            );
+            fs::write(apt.join("sources.list"), source).doing("writing apt's source list")?;
 
-        let installer = Installer {
-            place,
-            name: "buildx",
-            hint: "the version in tests/parts.toml may have been superseded in that suite",
-        };
-        let package = format!("{}={}", buildx.package, buildx.version);
-        installer.run(
-            &package,
-            &mut [
-                private(&apt, &work, &["update"]),
-                private(&apt, &work, &["download", &package]),
-                // The shell finds the one file that was downloaded, whose name holds the encoded version.
-                in_folder(&work, command("/bin/sh", ["-c", "dpkg-deb --extract ./*.deb unpacked"])),
-            ],
-        )?;
-        let plugins = folder.join("cli-plugins");
-        fs::create_dir_all(&plugins).doing("creating the plug-in folder")?;
-        let from = work.join("unpacked/usr/libexec/docker/cli-plugins/docker-buildx");
-        fs::rename(&from, plugins.join("docker-buildx")).doing(format!("moving {}", from.display()))?;
-        fs::remove_dir_all(&work).doing("removing apt's folders")
-    })
+            let installer = Installer {
+                place,
+                name: "buildx",
+                hint: "the version in tests/parts.toml may have been superseded in that suite",
+            };
+            let package = format!("{}={}", buildx.package, buildx.version);
+            installer.run(
+                &package,
+                &mut [
+                    private(&apt, &work, &["update"]),
+                    private(&apt, &work, &["download", &package]),
+                    // The shell finds the one file that was downloaded, whose name holds the encoded version.
+                    in_folder(
+                        &work,
+                        command("/bin/sh", ["-c", "dpkg-deb --extract ./*.deb unpacked"]),
+                    ),
+                ],
+            )?;
+            let plugins = folder.join("cli-plugins");
+            fs::create_dir_all(&plugins).doing("creating the plug-in folder")?;
+            let from = work.join("unpacked/usr/libexec/docker/cli-plugins/docker-buildx");
+            fs::rename(&from, plugins.join("docker-buildx"))
+                .doing(format!("moving {}", from.display()))?;
+            fs::remove_dir_all(&work).doing("removing apt's folders")
+        },
+    )
 }
 
 /// apt-get with lists and caches of its own, so that the machine's are untouched.
@@ -71,9 +83,16 @@ fn in_folder(folder: &Path, mut command: Command) -> Command {
 
 /// The Debian mirror that the machine itself is set up with.
 fn mirror() -> Result<String> {
-    let output = command("apt-get", ["indextargets", "--format", "$(ORIGIN) $(COMPONENT) $(REPO_URI)"])
-        .output()
-        .doing("asking apt for its mirror")?;
+    let output = command(
+        "apt-get",
+        [
+            "indextargets",
+            "--format",
+            "$(ORIGIN) $(COMPONENT) $(REPO_URI)",
+        ],
+    )
+    .output()
+    .doing("asking apt for its mirror")?;
     let text = String::from_utf8_lossy(&output.stdout).into_owned();
     text.lines()
         .filter_map(|line| line.strip_prefix("Debian main "))

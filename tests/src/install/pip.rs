@@ -33,14 +33,17 @@ pub(super) fn ensure_terraform(place: &Place, pip: &Pip) -> Result<()> {
     );
     let file = folder.join("bin/terraform");
     fs::write(&file, script).doing(format!("writing {}", file.display()))?;
-    fs::set_permissions(&file, fs::Permissions::from_mode(0o755)).doing(format!("marking {}", file.display()))
+    fs::set_permissions(&file, fs::Permissions::from_mode(0o755))
+        .doing(format!("marking {}", file.display()))
 }
 
 fn install(place: &Place, pip: &Pip, folder: &str, name: &str) -> Result<()> {
     let folder = place.dir.join(folder);
     let lock = place.checkout.join("tests").join(&pip.lock);
     let text = fs::read(&lock).doing(format!("reading {}", lock.display()))?;
-    once(&folder, &sha256(&text), || {
+    // An environment's programs name its folder, so one that was moved must be made anew.
+    let what = format!("{} {}", folder.display(), sha256(&text));
+    once(&folder, &what, || {
         let python = folder.join("bin/python");
         // Without pip of its own: Debian ships Python without the module that would bring one.
         let mut venv = command("python3", ["-m", "venv", "--without-pip"]);
@@ -48,9 +51,19 @@ fn install(place: &Place, pip: &Pip, folder: &str, name: &str) -> Result<()> {
         let mut install = command("python3", ["-m", "pip", "--python"]);
         install
             .arg(&python)
-            .args(["install", "--quiet", "--require-hashes", "--no-deps", "--requirement"])
+            .args([
+                "install",
+                "--quiet",
+                "--require-hashes",
+                "--no-deps",
+                "--requirement",
+            ])
             .arg(&lock);
-        let installer = Installer { place, name, hint: HINT };
+        let installer = Installer {
+            place,
+            name,
+            hint: HINT,
+        };
         installer.run(&pip.packages.join(" "), &mut [venv, install])
     })
 }

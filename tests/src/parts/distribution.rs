@@ -30,7 +30,10 @@ pub(super) fn part(place: &Place) -> Result<Part> {
             status: 401,
         }],
         patience: Duration::from_secs(20),
-        hint: format!("see whether something else listens on {}", place.at(port::DISTRIBUTION)),
+        hint: format!(
+            "see whether something else listens on {}",
+            place.at(port::DISTRIBUTION)
+        ),
         inputs: text,
     })
 }
@@ -58,9 +61,18 @@ fn users(place: &Place, folder: &Path) -> Result<PathBuf> {
 /// The only kind of hash that distribution accepts, made by the C library through perl, which Debian always has. The
 /// password goes in by standard input. Cost 5: it guards nothing but this sandbox, and is checked at every request.
 fn bcrypt(password: &str) -> Result<String> {
-    let salt: String = uuid::Uuid::new_v4().simple().to_string().chars().take(22).collect();
+    let salt: String = uuid::Uuid::new_v4()
+        .simple()
+        .to_string()
+        .chars()
+        .take(22)
+        .collect();
     let mut child = Command::new("perl")
-        .args(["-e", "chomp(my $p = <STDIN>); print crypt($p, $ARGV[0])", &format!("$2b$05${salt}")])
+        .args([
+            "-e",
+            "chomp(my $p = <STDIN>); print crypt($p, $ARGV[0])",
+            &format!("$2b$05${salt}"),
+        ])
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())
         .spawn()
@@ -68,20 +80,28 @@ fn bcrypt(password: &str) -> Result<String> {
     if let Some(mut input) = child.stdin.take() {
         writeln!(input, "{password}").doing("hashing the registry's password")?;
     }
-    let output = child.wait_with_output().doing("hashing the registry's password")?;
+    let output = child
+        .wait_with_output()
+        .doing("hashing the registry's password")?;
     let hash = String::from_utf8_lossy(&output.stdout).into_owned();
     if hash.starts_with("$2b$") {
         return Ok(hash);
     }
-    Err(Fault::new("the C library made no bcrypt hash of the registry's password")
-        .hint("Debian's libcrypt1 does; check which perl is first on PATH"))
+    Err(
+        Fault::new("the C library made no bcrypt hash of the registry's password")
+            .hint("Debian's libcrypt1 does; check which perl is first on PATH"),
+    )
 }
 
 fn write_private(file: &Path, text: &str) -> Result<()> {
     let mut options = fs::OpenOptions::new();
     options.write(true).create(true).truncate(true).mode(0o600);
-    let mut handle = options.open(file).doing(format!("creating {}", file.display()))?;
-    handle.write_all(text.as_bytes()).doing(format!("writing {}", file.display()))
+    let mut handle = options
+        .open(file)
+        .doing(format!("creating {}", file.display()))?;
+    handle
+        .write_all(text.as_bytes())
+        .doing(format!("writing {}", file.display()))
 }
 
 /// Relative URLs let the front pass redirects on unchanged; deletion is what ECR allows.

@@ -29,7 +29,11 @@ pub(super) fn part(place: &Place, sandbox: PathBuf) -> Result<Part> {
         ],
         environment: environment(place),
         // It answers a request without a signature with this.
-        probes: vec![Probe { at: Endpoint::Unix(socket), path: "/", status: 400 }],
+        probes: vec![Probe {
+            at: Endpoint::Unix(socket),
+            path: "/",
+            status: 400,
+        }],
         patience: Duration::from_secs(60),
         hint: "it needs root for its network namespace, and Java 17".to_owned(),
         inputs: String::new(),

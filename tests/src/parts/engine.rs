@@ -29,16 +29,26 @@ pub(crate) fn part(place: &Place) -> Part {
             "warn".to_owned(),
         ],
         environment: environment(place),
-        probes: vec![Probe { at: Endpoint::Unix(PathBuf::from(SOCKET)), path: "/_ping", status: 200 }],
+        probes: vec![Probe {
+            at: Endpoint::Unix(PathBuf::from(SOCKET)),
+            path: "/_ping",
+            status: 200,
+        }],
         patience: Duration::from_secs(60),
-        hint: "dockerd needs root, cgroups and iptables; where an engine runs already, it is used".to_owned(),
+        hint: "dockerd needs root, cgroups and iptables; where an engine runs already, it is used"
+            .to_owned(),
         inputs: String::new(),
     }
 }
 
 /// Removes this sandbox's containers.
 pub(crate) fn remove_containers(place: &Place) -> Result<()> {
-    let ours = containers(&["--all", "--quiet", "--filter", &format!("label={LABEL}={}", place.id)])?;
+    let ours = containers(&[
+        "--all",
+        "--quiet",
+        "--filter",
+        &format!("label={LABEL}={}", place.id),
+    ])?;
     if ours.is_empty() {
         return Ok(());
     }

@@ -6,6 +6,8 @@ pub(crate) mod engine;
 mod moto;
 mod serve;
 
+pub(crate) use distribution::password;
+
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::time::Duration;

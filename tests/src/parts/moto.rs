@@ -10,7 +10,13 @@ pub(super) fn part(place: &Place) -> Part {
     Part {
         name: "moto",
         program: place.venv_bin().join("moto_server"),
-        arguments: ["-H".to_owned(), place.ip.to_string(), "-p".to_owned(), port::MOTO.to_string()].to_vec(),
+        arguments: [
+            "-H".to_owned(),
+            place.ip.to_string(),
+            "-p".to_owned(),
+            port::MOTO.to_string(),
+        ]
+        .to_vec(),
         environment: environment(place),
         probes: vec![Probe {
             at: Endpoint::Tcp(place.at(port::MOTO)),
@@ -18,7 +24,10 @@ pub(super) fn part(place: &Place) -> Part {
             status: 200,
         }],
         patience: Duration::from_secs(60),
-        hint: format!("see whether something else listens on {}", place.at(port::MOTO)),
+        hint: format!(
+            "see whether something else listens on {}",
+            place.at(port::MOTO)
+        ),
         inputs: String::new(),
     }
 }

@@ -11,8 +11,14 @@ use crate::probe::{Endpoint, Probe};
 
 pub(super) fn part(place: &Place, sandbox: PathBuf) -> Result<Part> {
     // A rebuilt program is another file, and the old one must not go on serving.
-    let built = sandbox.metadata().doing(format!("looking at {}", sandbox.display()))?;
-    let probe = |port, path, status| Probe { at: Endpoint::Tcp(place.at(port)), path, status };
+    let built = sandbox
+        .metadata()
+        .doing(format!("looking at {}", sandbox.display()))?;
+    let probe = |port, path, status| Probe {
+        at: Endpoint::Tcp(place.at(port)),
+        path,
+        status,
+    };
     Ok(Part {
         name: "serve",
         program: sandbox,
@@ -21,10 +27,13 @@ pub(super) fn part(place: &Place, sandbox: PathBuf) -> Result<Part> {
         probes: vec![
             probe(port::GATEWAY, "/_sandbox/health", 200),
             probe(port::GITHUB, "/.well-known/jwks", 200),
-            probe(port::REGISTRY, "/v2/", 401),
         ],
         patience: Duration::from_secs(30),
-        hint: format!("see whether something else listens on {} to {}", place.at(port::GATEWAY), port::REGISTRY),
+        hint: format!(
+            "see whether something else listens on {} to {}",
+            place.at(port::GATEWAY),
+            port::REGISTRY
+        ),
         inputs: format!("{} {}.{}", built.size(), built.mtime(), built.mtime_nsec()),
     })
 }

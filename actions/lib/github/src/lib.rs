@@ -1,1 +1,14 @@
-//! Placeholder.
+//! The one way to GitHub: octocrab on our own HTTP client, answers as facts or as a typed
+//! "unknown" that names the missing permission, lists read to their end or not at all.
+
+mod client;
+mod deployments;
+mod facts;
+mod model;
+
+pub use client::{GitHub, Repository, Unknown, token};
+pub use deployments::{NewDeployment, State};
+pub use model::{
+    Activity, App, CheckRun, Commit, Comparison, Deployment, DeploymentStatus, GitActor, GitCommit,
+    Permission, Pull, PullBase, PullHead, RepositoryName, Review, Run, User,
+};

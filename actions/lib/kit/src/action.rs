@@ -134,6 +134,12 @@ fn inputs<S: Step>() -> BTreeMap<String, Input> {
     let verbs: Vec<String> = verbs(&command)
         .map(|verb| format!("`{}`", verb.get_name()))
         .collect();
+    // What every verb takes need not say so.
+    for input in inputs.values_mut() {
+        if input.verbs.len() == verbs.len() {
+            input.verbs.clear();
+        }
+    }
     if !verbs.is_empty() {
         inputs.insert(
             "command".to_owned(),

@@ -7,6 +7,7 @@ use crate::secret::Secret;
 use rustix::process::{Pid, Signal, kill_process_group};
 use std::io::IsTerminal;
 use std::os::unix::process::ExitStatusExt;
+use std::path::PathBuf;
 use std::process::ExitStatus;
 use tokio::process::{Child, Command};
 use tokio::signal::unix::{SignalKind, signal};
@@ -18,6 +19,7 @@ pub struct Program {
     env: Vec<(String, String)>,
     secrets: Vec<(String, Secret)>,
     removed: Vec<&'static str>,
+    directory: Option<PathBuf>,
 }
 
 impl Program {
@@ -38,6 +40,7 @@ impl Program {
                 .collect(),
             secrets: Vec::new(),
             removed: Vec::new(),
+            directory: None,
         })
     }
 
@@ -60,6 +63,22 @@ impl Program {
     pub fn without(mut self, name: &'static str) -> Self {
         self.removed.push(name);
         self
+    }
+
+    /// The folder the child starts in, instead of this process's.
+    #[must_use]
+    pub fn directory(mut self, directory: PathBuf) -> Self {
+        self.directory = Some(directory);
+        self
+    }
+
+    /// What the child will find under `name`, secrets apart.
+    pub fn get(&self, name: &str) -> Option<&str> {
+        self.env
+            .iter()
+            .rev()
+            .find(|(other, _)| other == name)
+            .map(|(_, value)| value.as_str())
     }
 
     /// The command as it is shown in messages.
@@ -85,6 +104,9 @@ impl Program {
         }
         for name in &self.removed {
             command.env_remove(name);
+        }
+        if let Some(directory) = &self.directory {
+            command.current_dir(directory);
         }
         if own_group {
             command.process_group(0);

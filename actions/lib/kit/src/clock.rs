@@ -49,6 +49,24 @@ pub fn human(duration: Duration) -> String {
     }
 }
 
+/// Reads `90s`, `10m`, `2h` or `0s`, as arguments take durations.
+///
+/// # Errors
+/// Anything else, said with the form that is taken.
+pub fn parse_duration(text: &str) -> Result<Duration, String> {
+    let wrong = || format!("`{text}` is no duration: write 90s, 10m or 2h");
+    let at = text.char_indices().last().map_or(0, |(at, _)| at);
+    let (number, unit) = text.split_at(at);
+    let factor = match unit {
+        "s" => 1,
+        "m" => 60,
+        "h" => 3600,
+        _ => return Err(wrong()),
+    };
+    let number: u32 = number.parse().map_err(|_| wrong())?;
+    Ok(Duration::from_secs(u64::from(number) * factor))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -64,6 +82,15 @@ mod tests {
             (352_800, "4 d 2 h"),
         ] {
             assert_eq!(human(Duration::from_secs(seconds)), text);
+        }
+    }
+
+    #[test]
+    fn durations_are_a_number_and_a_unit() {
+        assert_eq!(parse_duration("10m"), Ok(Duration::from_secs(600)));
+        assert_eq!(parse_duration("0s"), Ok(Duration::ZERO));
+        for wrong in ["", "10", "m", "-1s", "1.5h", "1 h", "1ü"] {
+            assert!(parse_duration(wrong).is_err(), "{wrong}");
         }
     }
 }

@@ -21,6 +21,21 @@ pub struct Error {
     pub summary: Option<String>,
     /// What `--json` prints beside the error.
     pub json: Option<serde_json::Value>,
+    /// The places in files that are wrong, each of which a host that can annotates.
+    pub locations: Vec<Location>,
+}
+
+/// A place in a file and what is wrong there.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Location {
+    /// The file, as it was named.
+    pub file: String,
+    /// The line, from 1.
+    pub line: usize,
+    /// The column in characters, from 1.
+    pub column: usize,
+    /// What is wrong.
+    pub message: String,
 }
 
 /// The result of everything that can fail.
@@ -37,6 +52,7 @@ impl Error {
             details: String::new(),
             summary: None,
             json: None,
+            locations: Vec::new(),
         }
     }
 

@@ -39,6 +39,12 @@ impl Report {
     }
 }
 
+/// A number of things: `1 secret`, `3 secrets`.
+pub fn count(number: usize, thing: &str) -> String {
+    let plural = if number == 1 { "" } else { "s" };
+    format!("{number} {thing}{plural}")
+}
+
 /// A Markdown table; `|` and line breaks in cells are escaped so that a value cannot break out.
 pub fn markdown_table(header: &[&str], rows: &[Vec<String>]) -> String {
     let escape = |cell: &str| {

@@ -6,7 +6,7 @@ mod workflow;
 
 pub(crate) use expression::Context;
 pub(crate) use permissions::{Access, Permissions};
-pub(crate) use workflow::{Files, Plan, plan};
+pub(crate) use workflow::{Called, Files, plan};
 
 /// One job of a run that has steps of its own. A job that calls a reusable workflow stands for the called jobs.
 #[derive(Debug, Clone)]

@@ -1,7 +1,7 @@
 //! Mistakes with their places, and how they become one error that shows them all.
 
 use crate::error::{Error, Location};
-use annotate_snippets::{AnnotationKind, Level, Renderer, Snippet};
+use annotate_snippets::{Annotation, AnnotationKind, Level, Origin, Renderer, Snippet};
 use std::ops::Range;
 
 /// Bytes of the source.
@@ -21,6 +21,7 @@ pub(super) struct Mistake {
     message: String,
     hint: Option<String>,
     related: Option<(Place, String)>,
+    hidden: bool,
 }
 
 impl Mistake {
@@ -30,11 +31,18 @@ impl Mistake {
             message: message.into(),
             hint: None,
             related: None,
+            hidden: false,
         }
     }
 
     pub(super) fn hint(mut self, hint: impl Into<String>) -> Self {
         self.hint = Some(hint.into());
+        self
+    }
+
+    /// Shows the place without what is written there, because it may be a secret.
+    pub(super) fn hidden(mut self) -> Self {
+        self.hidden = true;
         self
     }
 
@@ -46,35 +54,45 @@ impl Mistake {
 
 /// What was found wrong so far. The same mistake seen from two environments counts once.
 #[derive(Debug, Default)]
-pub(super) struct Mistakes(Vec<Mistake>);
+pub(super) struct Mistakes {
+    found: Vec<Mistake>,
+    unseen: Vec<Place>,
+}
 
 impl Mistakes {
     pub(super) fn add(&mut self, mistake: Mistake) {
-        if !self.0.contains(&mistake) {
-            self.0.push(mistake);
+        if !self.found.contains(&mistake) {
+            self.found.push(mistake);
         }
     }
 
     pub(super) fn is_empty(&self) -> bool {
-        self.0.is_empty()
+        self.found.is_empty()
     }
 
-    /// One error (exit 2) that shows every mistake in the order of the file.
-    pub(super) fn into_error(mut self, path: &str, source: &str) -> Error {
-        self.0.sort_by_key(|mistake| mistake.place.start);
+    /// Shows asterisks for what stands in `places`.
+    pub(super) fn conceal(&mut self, places: Vec<Place>) {
+        self.unseen = places;
+    }
+
+    /// One error (exit 2) that shows every mistake in the order of the file; `headline` says what
+    /// was being done.
+    pub(super) fn into_error(mut self, headline: &str, path: &str, source: &str) -> Error {
+        self.found.sort_by_key(|mistake| mistake.place.start);
+        let source = &concealed(source, &self.unseen);
         let rendered: Vec<String> = self
-            .0
+            .found
             .iter()
             .map(|mistake| render(path, source, mistake))
             .collect();
-        let count = match self.0.len() {
-            1 => "one mistake".to_owned(),
+        let count = match self.found.len() {
+            1 => "1 mistake".to_owned(),
             many => format!("{many} mistakes"),
         };
-        let mut error = Error::usage(format!("{path} has {count}"));
+        let mut error = Error::usage(format!("{headline}: {count}"));
         error.details = rendered.join("\n\n");
         error.json = Some(
-            self.0
+            self.found
                 .iter()
                 .map(|mistake| {
                     let (line, column) = line_and_column(source, mistake.place.start);
@@ -89,7 +107,7 @@ impl Mistakes {
                 .collect(),
         );
         error.locations = self
-            .0
+            .found
             .into_iter()
             .map(|mistake| {
                 let (line, column) = line_and_column(source, mistake.place.start);
@@ -109,7 +127,39 @@ impl Mistakes {
     }
 }
 
+/// The source with asterisks in `places`, every byte where it was.
+fn concealed(source: &str, places: &[Place]) -> String {
+    let mut text = String::with_capacity(source.len());
+    for (offset, character) in source.char_indices() {
+        let unseen = places.iter().any(|place| place.contains(&offset));
+        if unseen && !matches!(character, '\r' | '\n') {
+            text.extend(std::iter::repeat_n('*', character.len_utf8()));
+        } else {
+            text.push(character);
+        }
+    }
+    text
+}
+
 fn render(path: &str, source: &str, mistake: &Mistake) -> String {
+    let title = Level::ERROR.primary_title(&mistake.message);
+    let mut group = if mistake.hidden {
+        let (line, column) = line_and_column(source, mistake.place.start);
+        title.element(Origin::path(path).line(line).char_column(column))
+    } else {
+        title.element(snippet(path, source, mistake))
+    };
+    if let Some(hint) = &mistake.hint {
+        group = group.element(Level::HELP.with_name("hint").message(hint));
+    }
+    Renderer::plain().render(&[group])
+}
+
+fn snippet<'a>(
+    path: &'a str,
+    source: &'a str,
+    mistake: &'a Mistake,
+) -> Snippet<'a, Annotation<'a>> {
     let mut snippet = Snippet::source(source)
         .path(path)
         .annotation(AnnotationKind::Primary.span(on_one_line(source, &mistake.place)));
@@ -120,20 +170,18 @@ fn render(path: &str, source: &str, mistake: &Mistake) -> String {
                 .label(label),
         );
     }
-    let mut group = Level::ERROR
-        .primary_title(&mistake.message)
-        .element(snippet);
-    if let Some(hint) = &mistake.hint {
-        group = group.element(Level::HELP.with_name("hint").message(hint));
-    }
-    Renderer::plain().render(&[group])
+    snippet
 }
 
 /// A collection reaches over many lines; the first says enough.
 fn on_one_line(source: &str, place: &Place) -> Place {
     let start = place.start.min(source.len());
     let rest = source.get(start..).unwrap_or_default();
-    let line = rest.split(['\r', '\n']).next().unwrap_or_default().trim_end();
+    let line = rest
+        .split(['\r', '\n'])
+        .next()
+        .unwrap_or_default()
+        .trim_end();
     start..place.end.clamp(start, start + line.len())
 }
 
@@ -148,7 +196,10 @@ fn line_and_column(source: &str, offset: usize) -> (usize, usize) {
 }
 
 /// The one of `known` that `wrong` was probably meant to be.
-pub(super) fn nearest<'a>(wrong: &str, known: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
+pub(super) fn nearest<'a>(
+    wrong: &str,
+    known: impl IntoIterator<Item = &'a str>,
+) -> Option<&'a str> {
     known
         .into_iter()
         .map(|name| (distance(&wrong.to_lowercase(), &name.to_lowercase()), name))

@@ -1,31 +1,200 @@
 //! The contract, `delivery.yaml`: what a service is, where it goes, and who decides.
 
+mod check;
+mod declared;
+mod decode;
+mod diagnostics;
+mod fields;
+mod fill;
 mod model;
+mod resolve;
+mod schema;
+mod secret;
+mod template;
+#[cfg(test)]
+mod tests;
+mod text;
+mod tree;
+mod variables;
+mod vars;
 
 pub use model::*;
+pub use schema::{SCHEMA_URL, schema};
 
 use crate::env::Env;
 use crate::error::{Error, Result};
-use std::path::Path;
+use declared::Declared;
+use diagnostics::{Mistakes, nearest};
+use std::path::{Path, PathBuf};
+use vars::Vars;
+
+/// More than any contract needs.
+const MAX_BYTES: usize = 1 << 20;
 
 /// A contract that was read and checked.
 #[derive(Debug, Clone)]
-pub struct Contract {}
+pub struct Contract {
+    path: String,
+    directory: PathBuf,
+    source: String,
+    declared: Declared,
+}
 
 /// Reads the contract at `path`.
 ///
 /// # Errors
 /// No such file, or every mistake in it at once, with places (exit 2).
-pub fn load(_path: &Path) -> Result<Contract> {
-    Err(Error::usage("not written yet"))
+pub fn load(path: &Path) -> Result<Contract> {
+    let shown = path.display();
+    let bytes = std::fs::read(path).map_err(|error| {
+        let hint = match error.kind() {
+            std::io::ErrorKind::NotFound => {
+                "name it with --contract FILE, or write one: docs/contract.md shows how"
+            }
+            _ => "--contract FILE names a file that can be read",
+        };
+        Error::usage(format!("cannot read the contract {shown}"))
+            .because(&error)
+            .hint(hint)
+    })?;
+    let text = String::from_utf8(bytes).map_err(|error| {
+        Error::usage(format!("{shown} is not UTF-8")).because(&error.utf8_error())
+    })?;
+    parse(path, &text)
+}
+
+/// Reads the contract in `text`, which is shown as `path`: one from another commit, for example.
+///
+/// # Errors
+/// Every mistake in it at once, with places (exit 2).
+pub fn parse(path: &Path, text: &str) -> Result<Contract> {
+    let shown = path.display().to_string();
+    if text.len() > MAX_BYTES {
+        return Err(Error::usage(format!("{shown} is larger than 1 MiB")));
+    }
+    // An editor's byte order mark is no part of the text.
+    let source = text.strip_prefix('\u{feff}').unwrap_or(text);
+    let directory = match path.parent() {
+        Some(parent) if parent != Path::new("") => parent.to_owned(),
+        _ => PathBuf::from("."),
+    };
+    let mut mistakes = Mistakes::default();
+    let declared = match tree::parse(source) {
+        Ok(root) => {
+            mistakes.conceal(secret::perhaps_secret(&root));
+            decode::decode(&root, &mut mistakes)
+        }
+        Err(mistake) => {
+            mistakes.add(mistake);
+            return Err(mistakes.into_error(&format!("{shown} is wrong"), &shown, source));
+        }
+    };
+    check::check(&declared, &mut mistakes);
+    for (name, _) in &declared.environments.0 {
+        resolve::resolve(&declared, &name.value.0, None, &directory, &mut mistakes);
+    }
+    if !mistakes.is_empty() {
+        return Err(mistakes.into_error(&format!("{shown} is wrong"), &shown, source));
+    }
+    Ok(Contract {
+        path: shown,
+        directory,
+        source: source.to_owned(),
+        declared,
+    })
+}
+
+/// One environment as the contract declares it, references not followed.
+#[derive(Debug, Clone)]
+pub struct Overview {
+    /// The environment's name.
+    pub environment: String,
+    /// The environment before it.
+    pub follows: Option<String>,
+    /// The account, or the `var:NAME` that gives it.
+    pub account: String,
+    /// The region, or the `var:NAME` that gives it.
+    pub region: String,
+    /// What must hold before a digest may come here.
+    pub gate: Gate,
 }
 
 impl Contract {
+    /// The service's name.
+    pub fn service(&self) -> &str {
+        &self.declared.service.value.0
+    }
+
+    /// The path it was read from.
+    pub fn path(&self) -> &str {
+        &self.path
+    }
+
+    /// The environments, in the order a digest walks them.
+    pub fn environments(&self) -> Vec<Overview> {
+        check::in_order(&self.declared)
+            .into_iter()
+            .map(|(name, environment)| {
+                let show = |template| check::shown(template, self.service(), &name.value.0);
+                Overview {
+                    environment: name.value.0.clone(),
+                    follows: environment
+                        .follows
+                        .as_ref()
+                        .map(|name| name.value.0.clone()),
+                    account: show(&environment.account.value.0),
+                    region: show(
+                        &environment
+                            .region
+                            .as_ref()
+                            .unwrap_or(&self.declared.build.region)
+                            .value
+                            .0,
+                    ),
+                    gate: resolve::gate(environment),
+                }
+            })
+            .collect()
+    }
+
     /// One environment, with defaults filled in and references followed.
     ///
     /// # Errors
     /// No such environment, or a reference that leads nowhere (exit 2).
-    pub fn resolve(&self, _environment: &str, _env: &Env) -> Result<Resolved> {
-        Err(Error::usage("not written yet"))
+    pub fn resolve(&self, environment: &str, env: &Env) -> Result<Resolved> {
+        let names: Vec<&str> = self
+            .declared
+            .environments
+            .0
+            .iter()
+            .map(|(name, _)| name.value.0.as_str())
+            .collect();
+        if !names.contains(&environment) {
+            let hint = match nearest(environment, names.iter().copied()) {
+                Some(name) => format!("did you mean `{name}`?"),
+                None => format!("its environments are {}", names.join(", ")),
+            };
+            return Err(
+                Error::usage(format!("{} has no environment `{environment}`", self.path))
+                    .hint(hint),
+            );
+        }
+        let vars = Vars::of(env)?;
+        let mut mistakes = Mistakes::default();
+        let resolved = resolve::resolve(
+            &self.declared,
+            environment,
+            Some(&vars),
+            &self.directory,
+            &mut mistakes,
+        );
+        match resolved {
+            Some(resolved) if mistakes.is_empty() => Ok(resolved),
+            _ => Err(mistakes.into_error(
+                &format!("{} cannot be resolved for `{environment}`", self.path),
+                &self.path,
+                &self.source,
+            )),
+        }
     }
 }

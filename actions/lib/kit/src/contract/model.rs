@@ -1,9 +1,11 @@
 //! The contract resolved for one environment: every default filled in, every reference followed.
 //! This is what steps see; none of them reads YAML.
 
+use schemars::JsonSchema;
 use serde::Serialize;
 use std::collections::BTreeMap;
 use std::fmt;
+use std::path::PathBuf;
 
 /// A twelve-digit AWS account ID. Text, because it may begin with zeros.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize)]
@@ -35,6 +37,8 @@ pub struct Resolved {
     pub service: String,
     /// The environment's name.
     pub environment: String,
+    /// The contract's folder, which the paths in it start from.
+    pub directory: PathBuf,
     /// The environment a digest must have been healthy in before it may come here.
     pub follows: Option<String>,
     /// The account the environment lives in.
@@ -57,7 +61,7 @@ pub struct Resolved {
     pub variables: BTreeMap<String, String>,
     /// Secrets this environment needs.
     pub secrets: Vec<SecretSpec>,
-    /// GitHub logins by the AWS principal (a session name) they act as outside GitHub.
+    /// By GitHub login, the session names a person acts under in AWS.
     pub people: BTreeMap<String, Vec<String>>,
     /// Access key IDs with no end that are allowed all the same, each by name.
     pub allow_long_lived_keys: Vec<String>,
@@ -101,7 +105,7 @@ pub struct Image {
 }
 
 /// A program that runs the infrastructure code.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum Tool {
     /// HashiCorp Terraform.
@@ -158,7 +162,7 @@ pub struct Gate {
 }
 
 /// Where a secret may go.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum Sink {
     /// A reference in the task definition; the value never passes through here.

@@ -18,7 +18,10 @@ pub(super) struct Node {
 #[derive(Debug)]
 pub(super) enum Data {
     /// Text; `plain` when it is written without quotes, so that YAML may read it as a number.
-    Scalar { text: String, plain: bool },
+    Scalar {
+        text: String,
+        plain: bool,
+    },
     List(Vec<Node>),
     Table(Vec<(Node, Node)>),
 }
@@ -75,10 +78,12 @@ fn number(text: &str) -> bool {
     if let Some(digits) = text.strip_prefix("0o") {
         return !digits.is_empty() && digits.bytes().all(|byte| (b'0'..b'8').contains(&byte));
     }
-    matches!(unsigned, ".inf" | ".Inf" | ".INF" | ".nan" | ".NaN" | ".NAN")
-        || (unsigned.starts_with(|c: char| c.is_ascii_digit() || c == '.')
-            && unsigned.contains(|c: char| c.is_ascii_digit())
-            && unsigned.parse::<f64>().is_ok())
+    matches!(
+        unsigned,
+        ".inf" | ".Inf" | ".INF" | ".nan" | ".NaN" | ".NAN"
+    ) || (unsigned.starts_with(|c: char| c.is_ascii_digit() || c == '.')
+        && unsigned.contains(|c: char| c.is_ascii_digit())
+        && unsigned.parse::<f64>().is_ok())
 }
 
 /// Reads the one document in `source`.
@@ -210,6 +215,11 @@ impl Builder {
                 .hint("indent with spaces");
         }
         let mistake = Mistake::new(at..at + 1, format!("this is not YAML: {}", error.info()));
+        if section(&source[..line_start + line.len()]) == "secrets" {
+            return mistake
+                .hidden()
+                .hint("the line is not shown, since it may hold a secret; text with `: ` or `#` needs quotes");
+        }
         let value = line.split_once(": ").map(|(_, value)| value.trim());
         if value.is_some_and(|value| value.starts_with('{') && !value.ends_with('}')) {
             return mistake.hint("put text that begins with `{` in quotes: \"{service}-…\"");
@@ -218,14 +228,30 @@ impl Builder {
     }
 }
 
+/// The key at the left edge that the end of `source` belongs to.
+fn section(source: &str) -> &str {
+    source
+        .lines()
+        .rev()
+        .find(|line| {
+            line.starts_with(|first: char| !first.is_whitespace() && !"#}]".contains(first))
+        })
+        .and_then(|line| line.split(':').next())
+        .unwrap_or_default()
+}
+
 fn refuse_anchor(anchor: usize, tagged: bool, place: &Place) -> Result<(), Mistake> {
     if anchor > 0 {
-        return Err(Mistake::new(place.clone(), "anchors are not read in a contract")
-            .hint("write the value out where it is used"));
+        return Err(
+            Mistake::new(place.clone(), "anchors are not read in a contract")
+                .hint("write the value out where it is used"),
+        );
     }
     if tagged {
-        return Err(Mistake::new(place.clone(), "tags are not read in a contract")
-            .hint("remove the `!…`; put a number in quotes to make it text"));
+        return Err(
+            Mistake::new(place.clone(), "tags are not read in a contract")
+                .hint("remove the `!…`; put a number in quotes to make it text"),
+        );
     }
     Ok(())
 }

@@ -7,6 +7,7 @@ use crate::error::{Context, Error, Result};
 use crate::report::{EnvValue, Report};
 use std::fs::OpenOptions;
 use std::io::Write;
+use std::path::Path;
 
 /// Names that would change how later steps run rather than what they know. The runner itself
 /// blocks only `NODE_OPTIONS`.
@@ -104,6 +105,10 @@ pub(super) fn write(env: &Env, report: &Report) -> Result<()> {
     append(files.output, &outputs)
 }
 
+pub(super) fn remember(env: &Env, name: &str, value: &str) -> Result<()> {
+    append(files(env)?.state, &entry(name, value))
+}
+
 pub(super) fn summary(env: &Env, markdown: &str) -> Result<()> {
     // A runner without summaries (older GitHub Enterprise) loses nothing but the page.
     match env.get("GITHUB_STEP_SUMMARY") {
@@ -133,7 +138,7 @@ fn entry(name: &str, value: &str) -> String {
     format!("{name}<<{delimiter}\n{value}\n{delimiter}\n")
 }
 
-fn delimiter() -> String {
+pub(super) fn delimiter() -> String {
     format!("slipway_{}", uuid::Uuid::new_v4().simple())
 }
 
@@ -154,6 +159,35 @@ pub(super) fn annotation(level: &str, title: Option<&str>, text: &str) -> String
         Some(title) => format!("::{level} title={}::{text}", escape_property(title)),
         None => format!("::{level}::{text}"),
     }
+}
+
+/// What the run's page shows of an error.
+pub(super) fn error_annotations(env: &Env, step: &str, error: &Error) -> Vec<String> {
+    if error.locations.is_empty() {
+        let mut text = error.message.clone();
+        for hint in &error.hints {
+            text.push_str(&format!("\nhint: {hint}"));
+        }
+        return vec![annotation("error", Some(step), &text)];
+    }
+    // GitHub finds a file by its path from the repository's root, where steps start.
+    let root = env.get("GITHUB_WORKSPACE").map(Path::new);
+    error
+        .locations
+        .iter()
+        .map(|location| {
+            let file = Path::new(&location.file);
+            let file = root.and_then(|root| file.strip_prefix(root).ok()).unwrap_or(file);
+            format!(
+                "::error file={},line={},col={},title={}::{}",
+                escape_property(&file.to_string_lossy()),
+                location.line,
+                location.column,
+                escape_property(step),
+                escape_data(&location.message),
+            )
+        })
+        .collect()
 }
 
 /// The mask commands for one value: the whole, and each line of at least four characters, since

@@ -120,6 +120,17 @@ impl Host {
         Group(self)
     }
 
+    /// Starts a stretch of other programs' output, no line of which is taken for a workflow
+    /// command until the guard is dropped (docs.github.com, "Workflow commands", Stopping and
+    /// starting).
+    pub fn verbatim(&self) -> Verbatim<'_> {
+        let token = github::delimiter();
+        if self.kind == Kind::GitHub {
+            self.line(&format!("::stop-commands::{token}"));
+        }
+        Verbatim { host: self, token }
+    }
+
     /// Makes the host hide a value in every log from here on. Only GitHub can; elsewhere a value
     /// must simply never be printed.
     pub fn mask(&self, secret: &Secret) {
@@ -130,15 +141,26 @@ impl Host {
         }
     }
 
-    /// Prints an error: in full on standard error, and as one annotation on the run's page.
+    /// Tells the post step something before the step goes on, because the step may be killed
+    /// before it ends. Does nothing where there is no post step.
+    ///
+    /// # Errors
+    /// The runner's file cannot be written.
+    pub fn remember(&self, name: &str, value: &str) -> Result<()> {
+        match self.kind {
+            Kind::GitHub => github::remember(&self.env, name, value),
+            Kind::CodeBuild | Kind::Terminal => Ok(()),
+        }
+    }
+
+    /// Prints an error: in full on standard error, and as annotations on the run's page, one for
+    /// each place in a file or else one for the whole.
     pub fn error(&self, step: &str, error: &Error) {
         self.line(&self.coloured(&error.to_string()));
         if self.kind == Kind::GitHub {
-            let mut text = error.message.clone();
-            for hint in &error.hints {
-                text.push_str(&format!("\nhint: {hint}"));
+            for line in github::error_annotations(&self.env, step, error) {
+                self.line(&line);
             }
-            self.line(&github::annotation("error", Some(step), &text));
         }
         if let Some(summary) = &error.summary
             && let Err(unwritten) = self.summary(summary)
@@ -244,6 +266,20 @@ impl Drop for Group<'_> {
     fn drop(&mut self) {
         if self.0.kind == Kind::GitHub {
             self.0.line("::endgroup::");
+        }
+    }
+}
+
+/// Ends a stretch of other programs' output when dropped.
+pub struct Verbatim<'a> {
+    host: &'a Host,
+    token: String,
+}
+
+impl Drop for Verbatim<'_> {
+    fn drop(&mut self) {
+        if self.host.kind == Kind::GitHub {
+            self.host.line(&format!("::{}::", self.token));
         }
     }
 }

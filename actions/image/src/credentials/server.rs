@@ -1,0 +1,134 @@
+//! The step's side: a socket that hands a login to the processes this step started, and to
+//! nobody else.
+
+use super::{Login, host};
+use kit::{Context, Result};
+use std::collections::BTreeMap;
+use std::path::Path;
+use std::time::Duration;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::{UnixListener, UnixStream};
+use tokio::task::JoinHandle;
+
+/// Serves logins until it is dropped.
+pub(crate) struct Server(JoinHandle<()>);
+
+impl Server {
+    /// Listens at `socket`, which must be in a folder that only this user can enter.
+    ///
+    /// # Errors
+    /// A path that is too long for a socket (108 bytes), or cannot be written.
+    pub(crate) fn start(socket: &Path, logins: BTreeMap<String, Login>) -> Result<Self> {
+        let listener = UnixListener::bind(socket).context(format!(
+            "cannot listen at {} for Docker's questions",
+            socket.display()
+        ))?;
+        Ok(Self(tokio::spawn(async move {
+            while let Ok((stream, _)) = listener.accept().await {
+                // One at a time is enough, and a silent client must not hold up the next.
+                let _ = tokio::time::timeout(Duration::from_secs(5), serve(stream, &logins)).await;
+            }
+        })))
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        self.0.abort();
+    }
+}
+
+async fn serve(mut stream: UnixStream, logins: &BTreeMap<String, Login>) -> std::io::Result<()> {
+    let peer = stream.peer_cred()?;
+    let ours = rustix::process::getpid().as_raw_nonzero().get();
+    if peer.uid() != rustix::process::geteuid().as_raw()
+        || !peer.pid().is_some_and(|pid| descends(pid, ours, parent))
+    {
+        return Ok(());
+    }
+    let mut server = String::new();
+    (&mut stream).take(4096).read_to_string(&mut server).await?;
+    if let Some(login) = logins.get(host(&server)) {
+        let answer = serde_json::json!({
+            "ServerURL": server.trim(),
+            "Username": login.username,
+            "Secret": login.secret.expose(),
+        });
+        stream.write_all(answer.to_string().as_bytes()).await?;
+    }
+    stream.shutdown().await
+}
+
+/// Whether `ancestor` started `pid`, directly or not. Another job of the same user on the same
+/// machine did not.
+fn descends(mut pid: i32, ancestor: i32, parent: impl Fn(i32) -> Option<i32>) -> bool {
+    for _ in 0..64 {
+        match parent(pid) {
+            Some(next) if next == ancestor => return true,
+            Some(next) if next > 1 => pid = next,
+            _ => return false,
+        }
+    }
+    false
+}
+
+/// The parent of a process. The second field of `/proc/PID/stat` is a name in parentheses that
+/// may hold anything, so reading starts after the last one (proc(5)).
+fn parent(pid: i32) -> Option<i32> {
+    let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
+    let (_, fields) = stat.rsplit_once(") ")?;
+    fields.split(' ').nth(1)?.parse().ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use kit::Secret;
+
+    #[test]
+    fn only_descendants_are_answered() {
+        let family = |pid| {
+            [(5, 4), (4, 2), (2, 1), (9, 1), (7, 7)]
+                .iter()
+                .find(|(child, _)| *child == pid)
+                .map(|(_, parent)| *parent)
+        };
+        for (pid, wanted) in [
+            (5, true),
+            (4, true),
+            (9, false),
+            (8, false),
+            (7, false),
+            (2, false),
+        ] {
+            assert_eq!(descends(pid, 2, family), wanted, "{pid}");
+        }
+        let own = i32::try_from(std::process::id()).unwrap();
+        assert_eq!(
+            parent(own),
+            Some(rustix::process::getppid().unwrap().as_raw_nonzero().get())
+        );
+    }
+
+    /// Asks over the socket; this very process is no descendant of itself.
+    #[tokio::test]
+    async fn a_process_this_step_did_not_start_gets_nothing() {
+        let dir = tempfile::tempdir().unwrap();
+        let socket = dir.path().join("socket");
+        let logins = BTreeMap::from([(
+            "r:1".to_owned(),
+            Login {
+                username: "AWS".to_owned(),
+                secret: Secret::new("hunter2".to_owned()),
+            },
+        )]);
+        let _server = Server::start(&socket, logins).unwrap();
+        let mut stream = UnixStream::connect(&socket).await.unwrap();
+        // The server may have closed already.
+        let _ = stream.write_all(b"r:1").await;
+        let _ = stream.shutdown().await;
+        let mut answer = String::new();
+        let _ = stream.read_to_string(&mut answer).await;
+        assert_eq!(answer, "");
+    }
+}

@@ -1,0 +1,141 @@
+//! What Docker's last lines mean, for the failures people meet. The texts are those of the Docker
+//! client and engine 20 to 28, BuildKit, CNCF distribution and ECR.
+
+use std::path::Path;
+
+/// Whether the registry refused a tag because it is immutable. ECR changed the words once
+/// ("the repository is immutable", "tag is immutable"), so its code counts too.
+pub(super) fn tag_taken(tail: &str) -> bool {
+    let tail = tail.to_lowercase();
+    tail.contains("immutable") && (tail.contains("tag") || tail.contains("repository"))
+        || tail.contains("tag_invalid")
+        || tail.contains("imagetagalreadyexists")
+}
+
+/// Whether the registry knows no such repository.
+pub(super) fn no_repository(tail: &str) -> bool {
+    let tail = tail.to_lowercase();
+    tail.contains("name unknown")
+        || tail.contains("name_unknown")
+        || tail.contains("the repository with name")
+}
+
+/// What to do about it.
+pub(super) fn hints(tail: &str, dockerfile: &Path) -> Vec<String> {
+    let lower = tail.to_lowercase();
+    let has = |texts: &[&str]| texts.iter().any(|text| lower.contains(text));
+    let mut hints = Vec::new();
+    if has(&[
+        "failed to read dockerfile",
+        "cannot locate specified dockerfile",
+    ]) {
+        hints.push(format!(
+            "the builder cannot read {}; check --file and .dockerignore",
+            dockerfile.display()
+        ));
+    }
+    if has(&[
+        "cannot connect to the docker daemon",
+        "is the docker daemon running",
+    ]) {
+        hints.push("start the Docker Engine, or point DOCKER_HOST at one; in CodeBuild set privileged mode".to_owned());
+    }
+    if has(&["permission denied while trying to connect"]) {
+        hints.push(
+            "this user may not use the Docker Engine's socket; add it to the group docker"
+                .to_owned(),
+        );
+    }
+    if has(&["no space left on device"]) {
+        hints.push("the disk is full; free it: docker system prune".to_owned());
+    }
+    if has(&[
+        "no basic auth credentials",
+        "401 unauthorized",
+        "authorization token has expired",
+    ]) {
+        hints.push("the registry asked for a login that is not there; for a base image from another registry log in before this step".to_owned());
+    }
+    if has(&[
+        "403 forbidden",
+        "is not authorized to perform",
+        "denied: user",
+    ]) {
+        hints.push("the publish role needs ecr:BatchCheckLayerAvailability, ecr:InitiateLayerUpload, ecr:UploadLayerPart, ecr:CompleteLayerUpload and ecr:PutImage on the repository".to_owned());
+    }
+    if has(&["pull access denied", "insufficient_scope"]) {
+        hints.push(
+            "a base image does not exist or needs a login; log in to its registry before this step"
+                .to_owned(),
+        );
+    }
+    if has(&["toomanyrequests", "429 too many requests"]) {
+        hints.push("a registry limits its requests; log in to it, or pull base images through ECR's pull-through cache".to_owned());
+    }
+    if has(&["server gave http response to https client"]) {
+        hints.push("the registry speaks plain HTTP, which Docker allows on 127.0.0.0/8 only unless the engine lists it under insecure-registries".to_owned());
+    }
+    if has(&[
+        "multiple platforms feature is currently not supported",
+        "does not support multi-platform",
+        "multi-platform build is not supported",
+    ]) {
+        hints.push(
+            "this builder builds one platform; create another: docker buildx create --use"
+                .to_owned(),
+        );
+    }
+    hints
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_known_failure_gets_its_own_hint() {
+        for (tail, hint) in [
+            (
+                "ERROR: failed to solve: failed to read dockerfile: open Dockerfile: no such file or directory",
+                "--file",
+            ),
+            (
+                "ERROR: Cannot connect to the Docker daemon at unix:///var/run/docker.sock. Is the docker daemon running?",
+                "DOCKER_HOST",
+            ),
+            ("write /x: no space left on device", "docker system prune"),
+            (
+                "denied: User: arn:aws:sts::1:assumed-role/x is not authorized to perform: ecr:InitiateLayerUpload",
+                "ecr:PutImage",
+            ),
+            ("no basic auth credentials", "log in"),
+            (
+                "pull access denied, repository does not exist or may require authorization",
+                "base image",
+            ),
+            ("unexpected status: 403 Forbidden", "publish role"),
+        ] {
+            let hints = hints(tail, Path::new("Dockerfile"));
+            assert!(
+                hints.iter().any(|found| found.contains(hint)),
+                "{tail}: {hints:?}"
+            );
+        }
+        assert!(hints("make: *** [all] Error 1", Path::new("Dockerfile")).is_empty());
+    }
+
+    #[test]
+    fn an_immutable_tag_is_known_by_words_or_code() {
+        for tail in [
+            "tag invalid: The image tag 'x' already exists in the 'r' repository and cannot be overwritten because the repository is immutable.",
+            "tag invalid: The image tag 'x' already exists and cannot be overwritten because the tag is immutable.",
+            "unknown: TAG_INVALID",
+        ] {
+            assert!(tag_taken(tail), "{tail}");
+        }
+        assert!(!tag_taken("denied: not authorized"));
+        assert!(no_repository(
+            "name unknown: The repository with name 'x' does not exist in the registry with id '1'"
+        ));
+    }
+}

@@ -1,0 +1,174 @@
+//! The registry itself (`/v2`, OCI Distribution Specification): its token, and the manifest's
+//! bytes as whoever pulls the image will get them.
+
+use crate::credentials::Login;
+use crate::ecr::MANIFESTS;
+use base64::Engine;
+use kit::{Error, Result, Secret};
+use net::Net;
+use std::net::IpAddr;
+use std::time::Duration;
+
+/// Where images are pushed to, and with what login.
+#[derive(Debug, Clone)]
+pub(crate) struct Registry {
+    /// Host, with port where there is one; the first part of an image's name.
+    pub(crate) host: String,
+    pub(crate) login: Login,
+    /// Scheme and host.
+    endpoint: String,
+}
+
+impl Registry {
+    /// Takes ECR's answer: an endpoint URL and base64 of `AWS:password`.
+    ///
+    /// # Errors
+    /// Something else, or an endpoint that would send the token in clear over a network.
+    pub(crate) fn new(endpoint: &str, token: &str) -> Result<Self> {
+        let endpoint = endpoint.trim_end_matches('/');
+        let host = match endpoint.split_once("://") {
+            Some(("https", host)) => host,
+            Some(("http", host)) if is_loopback(host) => host,
+            _ => {
+                return Err(Error::refused(format!(
+                    "the registry's endpoint {endpoint} is not https"
+                ))
+                .hint("the registry token is not sent in clear; check AWS_ENDPOINT_URL"));
+            }
+        };
+        let login = base64::engine::general_purpose::STANDARD
+            .decode(token)
+            .ok()
+            .and_then(|bytes| String::from_utf8(bytes).ok())
+            .and_then(|text| {
+                let (username, password) = text.split_once(':')?;
+                Some(Login {
+                    username: username.to_owned(),
+                    secret: Secret::new(password.to_owned()),
+                })
+            })
+            .ok_or_else(|| Error::failed("ECR's registry token is not base64 of user:password"))?;
+        Ok(Self {
+            host: host.to_owned(),
+            login,
+            endpoint: endpoint.to_owned(),
+        })
+    }
+
+    /// The bytes of the manifest `digest`, as the registry serves them.
+    pub(crate) async fn manifest(
+        &self,
+        net: &Net,
+        repository: &str,
+        digest: &str,
+    ) -> Result<Vec<u8>> {
+        let url = format!("{}/v2/{repository}/manifests/{digest}", self.endpoint);
+        let what = format!(
+            "cannot read manifest {digest} of {repository} back from {}",
+            self.host
+        );
+        let mut last = None;
+        for pause in [0, 500, 2000] {
+            tokio::time::sleep(Duration::from_millis(pause)).await;
+            let answer = net
+                .http()
+                .get(&url)
+                .header("accept", MANIFESTS.join(", "))
+                .basic_auth(&self.login.username, Some(self.login.secret.expose()))
+                .send()
+                .await;
+            let answer = match answer {
+                Ok(answer) => answer,
+                Err(error) => {
+                    last = Some(Error::failed(&what).because(&error.without_url()));
+                    continue;
+                }
+            };
+            let status = answer.status();
+            if status.is_success() {
+                match answer.bytes().await {
+                    Ok(bytes) => return Ok(bytes.to_vec()),
+                    Err(error) => {
+                        last = Some(Error::failed(&what).because(&error.without_url()));
+                        continue;
+                    }
+                }
+            }
+            let error = Error::failed(&what).cause(format!("the registry answered {status}"));
+            if !status.is_server_error() && status.as_u16() != 429 {
+                return Err(error);
+            }
+            last = Some(error);
+        }
+        Err(last.unwrap_or_else(|| Error::failed(what)))
+    }
+}
+
+fn is_loopback(host: &str) -> bool {
+    let name = host.rsplit_once(':').map_or(host, |(name, _)| name);
+    name == "localhost" || name.parse::<IpAddr>().is_ok_and(|ip| ip.is_loopback())
+}
+
+/// `sha256:` and the hash of `bytes`, which is what an image's digest is.
+pub(crate) fn digest(bytes: &[u8]) -> String {
+    let mut text = String::from("sha256:");
+    for byte in ring::digest::digest(&ring::digest::SHA256, bytes).as_ref() {
+        text.push_str(&format!("{byte:02x}"));
+    }
+    text
+}
+
+/// The bytes a pull of this one image transfers, from its manifest; `None` for an index.
+pub(crate) fn size(manifest: &[u8]) -> Option<u64> {
+    let manifest: serde_json::Value = serde_json::from_slice(manifest).ok()?;
+    let config = manifest.pointer("/config/size")?.as_u64()?;
+    manifest
+        .get("layers")?
+        .as_array()?
+        .iter()
+        .map(|layer| layer.get("size")?.as_u64())
+        .try_fold(config, |sum, size| sum.checked_add(size?))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_token_never_goes_in_clear_over_a_network() {
+        let token = "QVdTOmh1bnRlcjI=";
+        for (endpoint, host) in [
+            (
+                "https://111111111111.dkr.ecr.ca-central-1.amazonaws.com",
+                "111111111111.dkr.ecr.ca-central-1.amazonaws.com",
+            ),
+            ("http://127.70.3.1:4002", "127.70.3.1:4002"),
+            ("http://localhost:5000/", "localhost:5000"),
+        ] {
+            let registry = Registry::new(endpoint, token).unwrap();
+            assert_eq!(registry.host, host);
+            assert_eq!(registry.login.username, "AWS");
+            assert_eq!(registry.login.secret.expose(), "hunter2");
+            assert!(!format!("{registry:?}").contains("hunter2"));
+        }
+        for endpoint in ["http://10.0.0.1:5000", "ftp://127.0.0.1", "127.0.0.1:5000"] {
+            let error = Registry::new(endpoint, token).unwrap_err();
+            assert_eq!(error.exit, kit::Exit::Refused);
+        }
+        assert!(Registry::new("https://x", "%%%").is_err());
+    }
+
+    #[test]
+    fn digest_and_size_of_a_manifest() {
+        assert_eq!(
+            digest(b"{}"),
+            "sha256:44136fa355b3678a1146ad16f7e8649e94fb4fc21fe77e8310c060f61caaff8a"
+        );
+        assert_eq!(
+            size(br#"{"config":{"size":10},"layers":[{"size":1},{"size":2}]}"#),
+            Some(13)
+        );
+        assert_eq!(size(br#"{"manifests":[]}"#), None);
+        assert_eq!(size(b"x"), None);
+    }
+}

@@ -1,0 +1,210 @@
+//! What a person and a machine get to see.
+
+use crate::decide::{Mutability, Publication, RepositoryPlan};
+use crate::ecr::Ecr;
+use crate::publish::{Outcome, Published};
+use crate::registry::{self, Registry};
+use crate::request::Request;
+use kit::Report;
+use kit::report::{markdown_table, text_table};
+use serde_json::json;
+use std::time::Duration;
+
+type Row = [String; 2];
+
+pub(crate) fn publish(
+    ecr: &Ecr,
+    registry: &Registry,
+    request: &Request,
+    published: &Published,
+) -> Report {
+    let digest = &published.image.digest;
+    let reference = format!("{}/{}@{digest}", registry.host, ecr.repository);
+    let tags = request.tags();
+    let size = registry::size(published.image.manifest.as_bytes());
+    let mut rows = vec![
+        row("repository", &ecr.repository),
+        row("digest", digest),
+        row("tags", tags.join(" ")),
+        row("commit", &request.commit),
+    ];
+    if let Some(size) = size {
+        rows.push(row("size", mebibytes(size)));
+    }
+    rows.push(row(
+        "repository created",
+        if published.created { "yes" } else { "no" },
+    ));
+    let (outcome, seconds) = match &published.outcome {
+        Outcome::Already { added } if added.is_empty() => {
+            ("already published", serde_json::Value::Null)
+        }
+        Outcome::Already { .. } => ("tags added", serde_json::Value::Null),
+        Outcome::Built { build, push } => {
+            rows.push(row("built by", published.builder.as_deref().unwrap_or("")));
+            match push {
+                Some(push) => {
+                    rows.push(row("build", seconds_text(*build)));
+                    rows.push(row("push", seconds_text(*push)));
+                }
+                None => rows.push(row("build and push", seconds_text(*build))),
+            }
+            let push = push.map(|push| tenths(push.as_secs_f64()));
+            (
+                "built",
+                json!({"build": tenths(build.as_secs_f64()), "push": push}),
+            )
+        }
+    };
+    rows.push(row("outcome", outcome));
+    let json = json!({
+        "outcome": outcome,
+        "repository": ecr.repository,
+        "registry": registry.host,
+        "digest": digest,
+        "reference": reference,
+        "tags": tags,
+        "commit": request.commit,
+        "size": size,
+        "repository_created": published.created,
+        "builder": published.builder,
+        "seconds": seconds,
+    });
+    report("Image published", &rows, json)
+        .output("digest", digest)
+        .output("reference", reference)
+        .output("repository", &ecr.repository)
+        .output("registry", &registry.host)
+        .output("tags", tags.join("\n"))
+}
+
+pub(crate) fn publish_plan(
+    ecr: &Ecr,
+    request: &Request,
+    seen: Option<&Mutability>,
+    plan: &Publication,
+    builder: Option<&str>,
+) -> Report {
+    let (image, digest) = match plan {
+        Publication::Build => (
+            format!("build with {} and push", builder.unwrap_or("docker")),
+            None,
+        ),
+        Publication::Published { digest, add } if add.is_empty() => {
+            ("nothing: the commit is published".to_owned(), Some(digest))
+        }
+        Publication::Published { digest, add } => {
+            (format!("put tags {}", add.join(" ")), Some(digest))
+        }
+    };
+    let repository = plan_text(&crate::decide::repository(seen));
+    let mut rows = vec![
+        row("repository", &ecr.repository),
+        row("account", &ecr.account),
+        row("region", &ecr.region),
+        row("commit", &request.commit),
+        row("tags", request.tags().join(" ")),
+        row("repository: would", &repository),
+        row("image: would", &image),
+    ];
+    if let Some(digest) = digest {
+        rows.push(row("digest", digest));
+    }
+    let json = json!({
+        "dry_run": true,
+        "repository": ecr.repository,
+        "account": ecr.account,
+        "region": ecr.region,
+        "commit": request.commit,
+        "tags": request.tags(),
+        "repository_plan": repository,
+        "image_plan": image,
+        "digest": digest,
+    });
+    report("Image: what would be done", &rows, json)
+}
+
+/// `host` is there once it was done; without it the report is a plan.
+pub(crate) fn repository(ecr: &Ecr, plan: &RepositoryPlan, host: Option<&str>) -> Report {
+    let what = plan_text(plan);
+    let (title, verb) = match host {
+        Some(_) => ("Repository", "done"),
+        None => ("Repository: what would be done", "would"),
+    };
+    let mut rows = vec![
+        row("repository", &ecr.repository),
+        row("account", &ecr.account),
+        row("region", &ecr.region),
+    ];
+    if let Some(host) = host {
+        rows.push(row("registry", host));
+    }
+    rows.push(row(verb, &what));
+    let json = json!({
+        "dry_run": host.is_none(),
+        "repository": ecr.repository,
+        "registry": host,
+        "account": ecr.account,
+        "region": ecr.region,
+        "plan": what,
+    });
+    let report = report(title, &rows, json);
+    match host {
+        Some(host) => report
+            .output("repository", &ecr.repository)
+            .output("registry", host),
+        None => report,
+    }
+}
+
+fn plan_text(plan: &RepositoryPlan) -> String {
+    match plan {
+        RepositoryPlan::Create => "create it, with immutable tags".to_owned(),
+        RepositoryPlan::Keep { drift } if drift.is_empty() => "nothing: it is there".to_owned(),
+        RepositoryPlan::Keep { drift } => format!("nothing, but: {}", drift.join("; ")),
+    }
+}
+
+fn report(title: &str, rows: &[Row], json: serde_json::Value) -> Report {
+    let rows: Vec<Vec<String>> = rows.iter().map(|row| row.to_vec()).collect();
+    Report {
+        summary: format!("### {title}\n\n{}", markdown_table(&["", ""], &rows)),
+        text: text_table(&[title, ""], &rows),
+        json,
+        ..Report::default()
+    }
+}
+
+fn row(name: &str, value: impl Into<String>) -> Row {
+    [name.to_owned(), value.into()]
+}
+
+fn mebibytes(bytes: u64) -> String {
+    let tenths = bytes.saturating_mul(10).div_ceil(1 << 20);
+    format!("{}.{} MiB compressed", tenths / 10, tenths % 10)
+}
+
+fn tenths(seconds: f64) -> f64 {
+    (seconds * 10.0).round() / 10.0
+}
+
+fn seconds_text(duration: Duration) -> String {
+    format!("{:.1} s", duration.as_secs_f64())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn sizes_round_up() {
+        for (bytes, text) in [
+            (0, "0.0 MiB compressed"),
+            (1, "0.1 MiB compressed"),
+            (1 << 20, "1.0 MiB compressed"),
+            (1_100_000, "1.1 MiB compressed"),
+        ] {
+            assert_eq!(mebibytes(bytes), text);
+        }
+    }
+}

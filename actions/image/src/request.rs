@@ -1,0 +1,426 @@
+//! What is to be built, from arguments, contract and run, checked before anything is asked or
+//! changed.
+
+use crate::args::Publish;
+use crate::docker::Builder;
+use kit::contract::Resolved;
+use kit::env::Env;
+use kit::host::Kind;
+use kit::step::{Cx, required};
+use kit::{Error, Result, clock};
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+/// Everything one build needs.
+#[derive(Debug)]
+pub(crate) struct Request {
+    /// The full commit hash; the tag that says what is in the image.
+    pub(crate) commit: String,
+    pub(crate) extra_tags: Vec<String>,
+    pub(crate) rebuild: bool,
+    pub(crate) context: PathBuf,
+    pub(crate) dockerfile: PathBuf,
+    pub(crate) target: Option<String>,
+    pub(crate) build_args: Vec<String>,
+    pub(crate) secrets: Vec<BuildSecret>,
+    pub(crate) labels: Vec<(String, String)>,
+    pub(crate) platforms: Vec<String>,
+    pub(crate) no_cache: bool,
+    pub(crate) pull: bool,
+    /// The commit's time, or what `SOURCE_DATE_EPOCH` says, in seconds since 1970
+    /// (reproducible-builds.org, "SOURCE_DATE_EPOCH specification").
+    pub(crate) epoch: Option<i64>,
+}
+
+/// A secret of the build, by the variable its value is in.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct BuildSecret {
+    pub(crate) id: String,
+    pub(crate) variable: String,
+}
+
+impl Request {
+    /// # Errors
+    /// What is missing or malformed (exit 2).
+    pub(crate) fn new(args: Publish, cx: &Cx, resolved: Option<&Resolved>) -> Result<Self> {
+        let commit = commit(args.commit, cx)?;
+        let mut extra_tags: Vec<String> = Vec::new();
+        for tag in given(args.tag) {
+            if !is_tag(&tag) {
+                return Err(Error::usage(format!("--tag {tag:?} is no tag")).hint(
+                    "up to 128 letters, digits, `_`, `.` and `-`, not beginning with the last two",
+                ));
+            }
+            if tag != commit && !extra_tags.contains(&tag) {
+                extra_tags.push(tag);
+            }
+        }
+        let base = cx.contract_path();
+        let base = base.parent().unwrap_or(Path::new(""));
+        let image = resolved.map(|resolved| &resolved.image);
+        let context = match (args.context, image) {
+            (Some(context), _) => context,
+            (None, Some(image)) => base.join(&image.context),
+            (None, None) => PathBuf::from("."),
+        };
+        let dockerfile = match (args.file, image) {
+            (Some(file), _) => file,
+            (None, Some(image)) => base.join(&image.dockerfile),
+            (None, None) => context.join("Dockerfile"),
+        };
+        if !context.is_dir() {
+            return Err(Error::usage(format!(
+                "the build context {} is no folder",
+                context.display()
+            ))
+            .hint("give --context DIR; in a workflow, run actions/checkout first"));
+        }
+        if !dockerfile.is_file() {
+            return Err(Error::usage(format!(
+                "there is no Dockerfile at {}",
+                dockerfile.display()
+            ))
+            .hint("give --file FILE"));
+        }
+        let mut platforms = given(args.platform);
+        if platforms.is_empty() {
+            platforms = image
+                .map(|image| image.platforms.clone())
+                .unwrap_or_default();
+        }
+        for platform in &platforms {
+            let parts = platform.split('/').count();
+            if !(2..=3).contains(&parts) || platform.contains([' ', ',']) {
+                return Err(
+                    Error::usage(format!("--platform {platform:?} is no platform"))
+                        .hint("OS/ARCHITECTURE, e.g. linux/amd64; one a line"),
+                );
+            }
+        }
+        let build_args = given(args.build_arg);
+        for argument in &build_args {
+            pair("build-arg", argument)?;
+        }
+        let secrets = given(args.secret)
+            .iter()
+            .map(|text| secret(text, &cx.env))
+            .collect::<Result<Vec<_>>>()?;
+        let epoch = epoch(cx, &context, &commit)?;
+        let mut labels = standard_labels(&commit, source(cx), epoch);
+        for label in given(args.label) {
+            let (name, value) = pair("label", &label)?;
+            labels.retain(|(there, _)| there != name);
+            labels.push((name.to_owned(), value.to_owned()));
+        }
+        Ok(Self {
+            commit,
+            extra_tags,
+            rebuild: args.rebuild,
+            context,
+            dockerfile,
+            target: args.target,
+            build_args,
+            secrets,
+            labels,
+            platforms,
+            no_cache: args.no_cache,
+            pull: args.pull,
+            epoch,
+        })
+    }
+
+    /// Checks what depends on who builds.
+    ///
+    /// # Errors
+    /// Several platforms without buildx (exit 2).
+    pub(crate) fn check_builder(&self, builder: &Builder) -> Result<()> {
+        if let Builder::BuildKit { version } = builder
+            && self.platforms.len() > 1
+        {
+            return Err(Error::usage(format!(
+                "docker {version} builds one platform at a time, {} are asked for",
+                self.platforms.len()
+            ))
+            .hint("install docker's buildx plug-in"));
+        }
+        Ok(())
+    }
+
+    pub(crate) fn names_build_arg(&self, name: &str) -> bool {
+        self.build_args
+            .iter()
+            .any(|argument| argument.split('=').next() == Some(name))
+    }
+
+    /// The commit's tag and the others.
+    pub(crate) fn tags(&self) -> Vec<String> {
+        std::iter::once(&self.commit)
+            .chain(&self.extra_tags)
+            .cloned()
+            .collect()
+    }
+}
+
+/// The repository's name, given or the contract's.
+///
+/// # Errors
+/// None, or one that ECR does not take (exit 2).
+pub(crate) fn repository(given: Option<String>, resolved: Option<&Resolved>) -> Result<String> {
+    let name = required(
+        "repository",
+        given,
+        resolved.map(|resolved| resolved.image.repository.clone()),
+    )?;
+    if is_repository(&name) {
+        return Ok(name);
+    }
+    Err(
+        Error::usage(format!("--repository {name:?} is no ECR repository name"))
+            .hint("2 to 256 lower-case letters and digits, parted by single `.`, `_`, `-` and `/`; without the registry's host"),
+    )
+}
+
+/// Where the source is, for labels: the repository's page, never a URL with a login in it.
+pub(crate) fn source(cx: &Cx) -> Option<String> {
+    let url = match cx.host.kind() {
+        Kind::GitHub => format!(
+            "{}/{}",
+            cx.env.get("GITHUB_SERVER_URL")?,
+            cx.env.get("GITHUB_REPOSITORY")?
+        ),
+        Kind::CodeBuild => cx.env.get("CODEBUILD_SOURCE_REPO_URL")?.to_owned(),
+        Kind::Terminal => return None,
+    };
+    let url = url.trim_end_matches(".git").to_owned();
+    (url.starts_with("http") && !url.contains('@')).then_some(url)
+}
+
+fn standard_labels(
+    commit: &str,
+    source: Option<String>,
+    epoch: Option<i64>,
+) -> Vec<(String, String)> {
+    // Names from the OCI Image Specification, "Pre-Defined Annotation Keys". Nothing of the run
+    // is in them, or the same commit would make another digest at each run.
+    let mut labels = vec![(
+        "org.opencontainers.image.revision".to_owned(),
+        commit.to_owned(),
+    )];
+    if let Some(source) = source {
+        labels.push(("org.opencontainers.image.source".to_owned(), source));
+    }
+    if let Some(at) = epoch.and_then(|epoch| time::OffsetDateTime::from_unix_timestamp(epoch).ok())
+    {
+        labels.push((
+            "org.opencontainers.image.created".to_owned(),
+            clock::rfc3339(at),
+        ));
+    }
+    labels
+}
+
+fn commit(given: Option<String>, cx: &Cx) -> Result<String> {
+    let Some(commit) = given.or_else(|| cx.host.commit()) else {
+        return Err(Error::usage("--commit is missing, and this run names none")
+            .hint("at a terminal: --commit \"$(git rev-parse HEAD)\""));
+    };
+    let whole = matches!(commit.len(), 40 | 64)
+        && commit
+            .bytes()
+            .all(|byte| byte.is_ascii_digit() || (b'a'..=b'f').contains(&byte));
+    if whole {
+        return Ok(commit);
+    }
+    Err(Error::usage(format!("{commit:?} is no full commit hash"))
+        .hint("give --commit with all 40 digits; where CodePipeline hands over its source as a ZIP file, pass its commit ID variable"))
+}
+
+/// The commit's time as git knows it. A checkout that has the commit but stands elsewhere is
+/// refused, or the image would be labelled with a commit it is not made from.
+fn epoch(cx: &Cx, context: &Path, commit: &str) -> Result<Option<i64>> {
+    if let Some(text) = cx.env.get("SOURCE_DATE_EPOCH") {
+        return text.parse().map(Some).map_err(|_| {
+            Error::usage(format!(
+                "SOURCE_DATE_EPOCH is {text:?}, not seconds since 1970"
+            ))
+        });
+    }
+    let git = |arguments: &[&str]| {
+        let output = Command::new("git")
+            .arg("-C")
+            .arg(context)
+            .args(arguments)
+            .env_clear()
+            .envs(cx.env.for_child())
+            // A partial clone would go to the network for a commit it lacks.
+            .env("GIT_NO_LAZY_FETCH", "1")
+            .output()
+            .ok()?;
+        let text = String::from_utf8(output.stdout).ok()?;
+        output.status.success().then(|| text.trim().to_owned())
+    };
+    let Some(time) = git(&["show", "--no-patch", "--format=%ct", commit, "--"]) else {
+        return Ok(None);
+    };
+    if let Some(head) = git(&["rev-parse", "HEAD"])
+        && head != commit
+    {
+        return Err(Error::usage(format!(
+            "{} is checked out at {head}, not at {commit}",
+            context.display()
+        ))
+        .hint(format!("check out {commit}, or give --commit {head}")));
+    }
+    Ok(time.parse().ok())
+}
+
+/// Lines of a list, without the empty ones that a workflow's block text ends with.
+fn given(lines: Vec<String>) -> Vec<String> {
+    lines
+        .into_iter()
+        .map(|line| line.trim().to_owned())
+        .filter(|line| !line.is_empty())
+        .collect()
+}
+
+fn pair<'a>(argument: &str, text: &'a str) -> Result<(&'a str, &'a str)> {
+    match text.split_once('=') {
+        Some((name, value)) if !name.is_empty() => Ok((name, value)),
+        // The text is not quoted: it could be a value that somebody meant to hide.
+        _ => Err(Error::usage(format!("a --{argument} is not NAME=VALUE"))),
+    }
+}
+
+fn secret(text: &str, env: &Env) -> Result<BuildSecret> {
+    let (mut id, mut variable) = (None, None);
+    for part in text.split(',') {
+        match part.split_once('=') {
+            Some(("id", value)) if !value.is_empty() => id = Some(value.to_owned()),
+            Some(("env", value)) if !value.is_empty() => variable = Some(value.to_owned()),
+            _ => id = None,
+        }
+    }
+    let (Some(id), Some(variable)) = (id, variable) else {
+        // The text is not quoted: somebody may have put the value itself there.
+        return Err(Error::usage("a --secret is not id=ID,env=VARIABLE")
+            .hint("the value is taken from the environment variable; it is never an argument"));
+    };
+    if env.get(&variable).is_none() {
+        return Err(Error::usage(format!(
+            "the variable {variable} of build secret {id} is not set"
+        ))
+        .hint(format!(
+            "in a workflow: `env: {{{variable}: …}}` on this step"
+        )));
+    }
+    Ok(BuildSecret { id, variable })
+}
+
+/// ECR API Reference, `RepositoryName`.
+fn is_repository(name: &str) -> bool {
+    let word = |part: &str| {
+        !part.is_empty()
+            && part
+                .bytes()
+                .all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit())
+    };
+    let component = |part: &str| {
+        // `__` and runs of `-` part words too.
+        let mut rest = part.replace("__", "_");
+        while rest.contains("--") {
+            rest = rest.replace("--", "-");
+        }
+        rest.split(['.', '_', '-']).all(word)
+    };
+    (2..=256).contains(&name.len()) && name.split('/').all(component)
+}
+
+/// OCI Distribution Specification, "Pulling manifests".
+fn is_tag(tag: &str) -> bool {
+    tag.len() <= 128
+        && !tag.starts_with(['.', '-'])
+        && !tag.is_empty()
+        && tag
+            .bytes()
+            .all(|byte| byte.is_ascii_alphanumeric() || b"_.-".contains(&byte))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_that_ecr_takes_and_names_it_does_not() {
+        for name in ["acme/storefront", "a1", "a.b-c_d/e", "a__b", "a---b"] {
+            assert!(is_repository(name), "{name}");
+        }
+        for name in [
+            "",
+            "a",
+            "A/b",
+            "a//b",
+            "/ab",
+            "ab/",
+            "a..b",
+            "a._b",
+            "1.dkr.ecr.x:4/a",
+            "a b",
+        ] {
+            assert!(!is_repository(name), "{name}");
+        }
+        assert!(!is_repository(&"a".repeat(257)));
+        for tag in ["v1.2", "_x", "latest", "1"] {
+            assert!(is_tag(tag), "{tag}");
+        }
+        for tag in ["", ".x", "-x", "a:b", "a b", "ü"] {
+            assert!(!is_tag(tag), "{tag}");
+        }
+        assert!(!is_tag(&"a".repeat(129)));
+    }
+
+    #[test]
+    fn a_secret_is_named_by_its_variable_and_never_quoted() {
+        let env = Env::from([("NPM_TOKEN", "hunter2")]);
+        assert_eq!(
+            secret("id=npm,env=NPM_TOKEN", &env).unwrap(),
+            BuildSecret {
+                id: "npm".to_owned(),
+                variable: "NPM_TOKEN".to_owned()
+            }
+        );
+        for wrong in [
+            "npm=hunter2",
+            "id=npm",
+            "env=NPM_TOKEN",
+            "id=npm,src=hunter2",
+            "id=npm,env=GONE",
+        ] {
+            let error = secret(wrong, &env).unwrap_err();
+            assert_eq!(error.exit, kit::Exit::Usage);
+            assert!(!error.to_string().contains("hunter2"), "{error}");
+        }
+        assert!(
+            pair("build-arg", "hunter2").is_err_and(|error| !error.to_string().contains("hunter2"))
+        );
+    }
+
+    #[test]
+    fn labels_are_the_same_for_the_same_commit() {
+        assert_eq!(
+            standard_labels(
+                "abc",
+                Some("https://github.com/acme/storefront".to_owned()),
+                Some(0)
+            ),
+            [
+                ("org.opencontainers.image.revision", "abc"),
+                (
+                    "org.opencontainers.image.source",
+                    "https://github.com/acme/storefront"
+                ),
+                ("org.opencontainers.image.created", "1970-01-01T00:00:00Z"),
+            ]
+            .map(|(name, value)| (name.to_owned(), value.to_owned()))
+        );
+    }
+}

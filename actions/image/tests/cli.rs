@@ -1,0 +1,194 @@
+//! What a person sees on bad input: the exit code, one message, and nothing exported.
+
+use std::path::Path;
+use std::process::{Command, Output};
+
+const COMMIT: &str = "1111111111111111111111111111111111111111";
+
+struct Job {
+    dir: tempfile::TempDir,
+}
+
+impl Job {
+    /// A GitHub job in a folder with a Dockerfile, and without Docker.
+    fn new() -> Self {
+        let dir = tempfile::tempdir().unwrap();
+        std::fs::write(dir.path().join("Dockerfile"), "FROM scratch\n").unwrap();
+        Self { dir }
+    }
+
+    fn run(&self, arguments: &[&str], env: &[(&str, &str)]) -> Output {
+        let file = |name: &str| self.dir.path().join(name);
+        Command::new(env!("CARGO_BIN_EXE_slipway-image"))
+            .args(arguments)
+            .current_dir(self.dir.path())
+            .env_clear()
+            .env("GITHUB_ACTIONS", "true")
+            .env("GITHUB_OUTPUT", file("output"))
+            .env("GITHUB_ENV", file("env"))
+            .env("GITHUB_STATE", file("state"))
+            .env("GITHUB_STEP_SUMMARY", file("summary"))
+            .env("AWS_EC2_METADATA_DISABLED", "true")
+            .envs(env.iter().copied())
+            .output()
+            .unwrap()
+    }
+
+    /// Runs, and expects `exit`, `message` and no output.
+    fn refuses(&self, arguments: &[&str], env: &[(&str, &str)], exit: i32, message: &str) {
+        let output = self.run(arguments, env);
+        let log = String::from_utf8_lossy(&output.stderr).into_owned();
+        assert_eq!(output.status.code(), Some(exit), "{arguments:?}: {log}");
+        assert!(log.contains(message), "{arguments:?}: {log}");
+        for name in ["output", "env", "state"] {
+            let written = std::fs::read_to_string(self.dir.path().join(name)).unwrap_or_default();
+            assert_eq!(written, "", "{arguments:?} exported");
+        }
+    }
+}
+
+fn publish<'a>(more: &[&'a str]) -> Vec<&'a str> {
+    let mut arguments = vec![
+        "publish",
+        "--repository",
+        "acme/storefront",
+        "--commit",
+        COMMIT,
+    ];
+    arguments.extend(more);
+    arguments
+}
+
+#[test]
+fn bad_input_is_named() {
+    let job = Job::new();
+    for (arguments, message) in [
+        (vec!["publish"], "--repository is missing"),
+        (
+            vec!["publish", "--repository", "Acme"],
+            "--repository \"Acme\" is no ECR repository name",
+        ),
+        (
+            vec!["publish", "--repository", "acme/storefront"],
+            "--commit is missing",
+        ),
+        (
+            vec![
+                "publish",
+                "--repository",
+                "acme/storefront",
+                "--commit",
+                "main",
+            ],
+            "\"main\" is no full commit hash",
+        ),
+        (publish(&["--tag", "a:b"]), "--tag \"a:b\" is no tag"),
+        (
+            publish(&["--context", "gone"]),
+            "the build context gone is no folder",
+        ),
+        (
+            publish(&["--file", "x/Dockerfile"]),
+            "there is no Dockerfile at x/Dockerfile",
+        ),
+        (
+            publish(&["--platform", "linux"]),
+            "--platform \"linux\" is no platform",
+        ),
+        (
+            publish(&["--build-arg", "A"]),
+            "a --build-arg is not NAME=VALUE",
+        ),
+        (publish(&["--label", "=x"]), "a --label is not NAME=VALUE"),
+        (
+            publish(&["--secret", "id=npm,src=file"]),
+            "a --secret is not id=ID,env=VARIABLE",
+        ),
+        (
+            publish(&["--secret", "id=npm,env=NPM_TOKEN"]),
+            "the variable NPM_TOKEN of build secret npm is not set",
+        ),
+        (publish(&[]), "no region is known"),
+    ] {
+        job.refuses(&arguments, &[], 2, message);
+    }
+}
+
+#[test]
+fn inputs_of_an_action_are_arguments() {
+    let job = Job::new();
+    let inputs = [
+        ("INPUT_COMMAND", "publish"),
+        ("INPUT_REPOSITORY", "acme/storefront"),
+        ("INPUT_COMMIT", COMMIT),
+        ("INPUT_BUILD-ARG", "A=1\nhunter2\n"),
+        ("INPUT_TAG", ""),
+    ];
+    job.refuses(&[], &inputs, 2, "a --build-arg is not NAME=VALUE");
+    let output = job.run(&[], &inputs);
+    assert!(!String::from_utf8_lossy(&output.stderr).contains("hunter2"));
+}
+
+#[test]
+fn long_lived_keys_are_refused() {
+    // Nothing listens there; the guard comes before the first call.
+    let env = [
+        ("AWS_ACCESS_KEY_ID", "AKIAEXAMPLE"),
+        ("AWS_SECRET_ACCESS_KEY", "hunter2"),
+        ("AWS_REGION", "ca-central-1"),
+        ("AWS_ENDPOINT_URL", "http://127.0.0.1:9"),
+    ];
+    Job::new().refuses(
+        &publish(&[]),
+        &env,
+        3,
+        "access key AKIAEXAMPLE is long-lived",
+    );
+}
+
+/// Runs the binary under the name by which Docker calls it.
+fn helper(verb: &str, env: &[(&str, &Path)]) -> Output {
+    let dir = tempfile::tempdir().unwrap();
+    let name = dir.path().join("docker-credential-slipway-image");
+    std::os::unix::fs::symlink(env!("CARGO_BIN_EXE_slipway-image"), &name).unwrap();
+    Command::new(name)
+        .arg(verb)
+        .env_clear()
+        .envs(env.iter().copied())
+        .stdin(std::process::Stdio::null())
+        .output()
+        .unwrap()
+}
+
+#[test]
+fn the_credential_helper_works_only_for_its_own_step() {
+    let output = helper("get", &[]);
+    assert!(!output.status.success());
+    let text = String::from_utf8(output.stdout).unwrap();
+    assert!(text.contains("it works only for its own step"), "{text}");
+
+    let output = helper("list", &[]);
+    assert!(output.status.success());
+    assert_eq!(output.stdout, b"{}");
+
+    for verb in ["store", "erase"] {
+        assert!(!helper(verb, &[]).status.success());
+    }
+}
+
+#[test]
+fn a_login_the_step_does_not_know_is_docker_s_not_found() {
+    let dir = tempfile::tempdir().unwrap();
+    let socket = dir.path().join("socket");
+    let listener = std::os::unix::net::UnixListener::bind(&socket).unwrap();
+    let server = std::thread::spawn(move || drop(listener.accept().unwrap()));
+    let output = helper("get", &[("SLIPWAY_CREDENTIAL_SOCKET", &socket)]);
+    server.join().unwrap();
+    assert!(!output.status.success());
+    assert_eq!(output.stdout, b"credentials not found in native keychain");
+}
+
+#[test]
+fn action_yml_and_readme_say_what_the_arguments_say() {
+    kit::action::check::<slipway_image::ImageStep>(env!("CARGO_MANIFEST_DIR")).unwrap();
+}

@@ -1,0 +1,502 @@
+//! Requests: where they go, who they come from, what is tried again, and what an answer that is
+//! none becomes.
+
+use http::header::{HeaderMap, HeaderName, HeaderValue};
+use http::{StatusCode, Uri};
+use kit::Cx;
+use kit::error::{Error, Result};
+use kit::secret::Secret;
+use net::Net;
+use octocrab::Octocrab;
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use std::fmt;
+use std::time::Duration;
+
+/// The version of the REST API whose documents these calls were written from.
+const API_VERSION: &str = "2022-11-28";
+/// How often a GET is tried when GitHub answers 5xx or not at all.
+const ATTEMPTS: u32 = 3;
+/// What GitHub's pages hold at most.
+pub(crate) const PER_PAGE: usize = 100;
+
+/// Something GitHub did not tell. A gate takes it as a no.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Unknown {
+    /// What was being done, e.g. `read the reviews of #7`.
+    pub what: String,
+    /// Why there is no answer.
+    pub why: String,
+    /// The token permission that is missing, e.g. `pull-requests: read`, where that is why.
+    pub permission: Option<String>,
+    /// Whether GitHub said that there is no such thing (404), which it also says of things the
+    /// token may not see.
+    pub not_found: bool,
+}
+
+impl Unknown {
+    pub(crate) fn new(what: &str, why: impl Into<String>) -> Self {
+        Self {
+            what: what.to_owned(),
+            why: why.into(),
+            permission: None,
+            not_found: false,
+        }
+    }
+}
+
+impl fmt::Display for Unknown {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "cannot {}: {}", self.what, self.why)?;
+        match &self.permission {
+            Some(permission) => write!(f, " (needs `{permission}`)"),
+            None => Ok(()),
+        }
+    }
+}
+
+impl std::error::Error for Unknown {}
+
+/// `OWNER/NAME` on GitHub.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Repository(String);
+
+impl Repository {
+    /// Takes `OWNER/NAME`, or the clone URL of a repository.
+    pub fn parse(text: &str) -> Option<Self> {
+        let path = match text.split_once("://") {
+            Some((_, rest)) => rest.split_once('/')?.1,
+            None => text,
+        };
+        let path = path.trim_end_matches('/').trim_end_matches(".git");
+        let allowed = |part: &str| {
+            !part.is_empty()
+                && part != "."
+                && part != ".."
+                && part
+                    .bytes()
+                    .all(|byte| byte.is_ascii_alphanumeric() || b"-_.".contains(&byte))
+        };
+        match path.split('/').collect::<Vec<_>>().as_slice() {
+            [owner, name] if allowed(owner) && allowed(name) => Some(Self(path.to_owned())),
+            _ => None,
+        }
+    }
+
+    /// `OWNER/NAME`.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Display for Repository {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+/// The token: the input `github-token`, else `GITHUB_TOKEN`.
+pub fn token(cx: &Cx) -> Option<Secret> {
+    cx.env
+        .input("github-token")
+        .or_else(|| cx.env.get("GITHUB_TOKEN"))
+        .map(|token| Secret::new(token.trim().to_owned()))
+}
+
+/// One repository on GitHub, seen with one token.
+#[derive(Clone)]
+pub struct GitHub {
+    octocrab: Octocrab,
+    graphql: Uri,
+    repository: Repository,
+}
+
+impl fmt::Debug for GitHub {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("GitHub").field(&self.repository).finish()
+    }
+}
+
+/// One answered request.
+pub(crate) struct Answer {
+    status: StatusCode,
+    headers: HeaderMap,
+    body: String,
+}
+
+impl GitHub {
+    /// A client for the repository given, else the one this run belongs to. Opens no connection.
+    ///
+    /// # Errors
+    /// No token, no repository, or an API address that is none (exit 2).
+    pub fn connect(cx: &Cx, net: &Net, repository: Option<&str>) -> Result<Self> {
+        let token = token(cx).ok_or_else(|| {
+            Error::usage("there is no GitHub token")
+                .hint("in a workflow the action takes it by itself; elsewhere set GITHUB_TOKEN")
+        })?;
+        if HeaderValue::from_str(token.expose()).is_err() {
+            return Err(Error::usage(
+                "the GitHub token holds characters no token has",
+            ));
+        }
+        let named = repository
+            .or_else(|| cx.env.get("GITHUB_REPOSITORY"))
+            .or_else(|| cx.env.get("CODEBUILD_SOURCE_REPO_URL"))
+            .ok_or_else(|| {
+                Error::usage("no GitHub repository is known")
+                    .hint("give --github-repository OWNER/NAME")
+            })?;
+        let repository = Repository::parse(named)
+            .ok_or_else(|| Error::usage(format!("{named:?} is no OWNER/NAME")))?;
+        // Both addresses are set on every runner, also on GitHub Enterprise, where GraphQL is not
+        // under the REST address (docs.github.com, "Variables reference").
+        let rest = address(cx, "GITHUB_API_URL", "https://api.github.com")?;
+        let graphql = address(cx, "GITHUB_GRAPHQL_URL", "https://api.github.com/graphql")?;
+        let octocrab = Octocrab::builder()
+            .base_uri(rest)
+            .and_then(|builder| {
+                builder
+                    .add_header(
+                        HeaderName::from_static("x-github-api-version"),
+                        API_VERSION.to_owned(),
+                    )
+                    .personal_token(token.expose().to_owned())
+                    .build_with_reqwest(net.http().clone())
+            })
+            .map_err(|_| Error::failed("cannot set up the GitHub client"))?;
+        Ok(Self {
+            octocrab,
+            graphql,
+            repository,
+        })
+    }
+
+    /// The repository.
+    pub fn repository(&self) -> &Repository {
+        &self.repository
+    }
+
+    /// One object below the repository.
+    pub(crate) async fn get<T: DeserializeOwned>(
+        &self,
+        path: &str,
+        what: &str,
+        permission: &str,
+    ) -> Result<T, Unknown> {
+        let uri = format!("/repos/{}/{path}", self.repository);
+        let answer = self.ask(&uri, what, permission).await?;
+        decode(&answer.body, what)
+    }
+
+    /// A list to its end, `items` taking the entries out of one page.
+    ///
+    /// More than `cap` entries are no answer: nobody can say what the rest holds.
+    pub(crate) async fn list<P: DeserializeOwned, T>(
+        &self,
+        uri: &str,
+        cap: usize,
+        what: &str,
+        permission: &str,
+        items: impl Fn(P) -> Vec<T>,
+    ) -> Result<Vec<T>, Unknown> {
+        let mut all = Vec::new();
+        let separator = if uri.contains('?') { '&' } else { '?' };
+        let mut next = Some(format!("{uri}{separator}per_page={PER_PAGE}"));
+        while let Some(page) = next {
+            let answer = self.ask(&page, what, permission).await?;
+            let found = items(decode(&answer.body, what)?);
+            next = next_query(&answer.headers)
+                .map(|query| format!("{}?{query}", uri.split('?').next().unwrap_or(uri)));
+            if found.is_empty() && next.is_some() {
+                return Err(Unknown::new(
+                    what,
+                    "GitHub sent an empty page before the last",
+                ));
+            }
+            all.extend(found);
+            if all.len() > cap || (all.len() == cap && next.is_some()) {
+                return Err(Unknown::new(
+                    what,
+                    format!("there are more than the {cap} that can be read to the end"),
+                ));
+            }
+        }
+        Ok(all)
+    }
+
+    /// Changes something below the repository; never tried twice, because GitHub may have done it
+    /// although its answer was lost.
+    pub(crate) async fn post<T: DeserializeOwned>(
+        &self,
+        path: &str,
+        body: &impl Serialize,
+        what: &str,
+        permission: &str,
+    ) -> Result<T, Unknown> {
+        let uri = format!("/repos/{}/{path}", self.repository);
+        let answer = self.exchange(&uri, Some(body), what).await?;
+        if answer.status.is_success() {
+            return decode(&answer.body, what);
+        }
+        Err(refusal(&answer, what, permission))
+    }
+
+    /// A GraphQL query. Tried again like a GET, since a query changes nothing.
+    pub(crate) async fn query<T: DeserializeOwned>(
+        &self,
+        query: &str,
+        variables: serde_json::Value,
+        what: &str,
+        permission: &str,
+    ) -> Result<T, Unknown> {
+        #[derive(serde::Deserialize)]
+        struct Body<T> {
+            data: Option<T>,
+            #[serde(default)]
+            errors: Vec<Problem>,
+        }
+        #[derive(serde::Deserialize)]
+        struct Problem {
+            message: String,
+        }
+        let body = serde_json::json!({ "query": query, "variables": variables });
+        let uri = self.graphql.to_string();
+        let mut attempt = 0;
+        let answer = loop {
+            attempt += 1;
+            match self.exchange(&uri, Some(&body), what).await {
+                Ok(answer) if answer.status.is_server_error() && attempt < ATTEMPTS => {}
+                Ok(answer) => break answer,
+                Err(_) if attempt < ATTEMPTS => {}
+                Err(unknown) => return Err(unknown),
+            }
+            backoff(attempt).await;
+        };
+        if !answer.status.is_success() {
+            return Err(refusal(&answer, what, permission));
+        }
+        let body: Body<T> = decode(&answer.body, what)?;
+        match (body.data, body.errors.first()) {
+            (Some(data), None) => Ok(data),
+            (_, Some(problem)) => Err(Unknown {
+                permission: Some(permission.to_owned()),
+                ..Unknown::new(what, problem.message.clone())
+            }),
+            (None, None) => Err(Unknown::new(what, "GitHub answered without data")),
+        }
+    }
+
+    async fn ask(&self, uri: &str, what: &str, permission: &str) -> Result<Answer, Unknown> {
+        let mut attempt = 0;
+        loop {
+            attempt += 1;
+            match self.exchange(uri, None::<&()>, what).await {
+                Ok(answer) if answer.status.is_success() => return Ok(answer),
+                Ok(answer) if answer.status.is_server_error() && attempt < ATTEMPTS => {}
+                Ok(answer) => return Err(refusal(&answer, what, permission)),
+                Err(_) if attempt < ATTEMPTS => {}
+                Err(unknown) => return Err(unknown),
+            }
+            backoff(attempt).await;
+        }
+    }
+
+    /// One request and its whole answer: a POST where there is a body, else a GET.
+    async fn exchange(
+        &self,
+        uri: &str,
+        body: Option<&(impl Serialize + ?Sized)>,
+        what: &str,
+    ) -> Result<Answer, Unknown> {
+        let response = match body {
+            Some(body) => self.octocrab._post(uri, Some(body)).await,
+            None => self.octocrab._get(uri).await,
+        }
+        // octocrab's own error text may quote the request; that there was no answer is enough.
+        .map_err(|_| Unknown::new(what, "GitHub cannot be reached"))?;
+        let status = response.status();
+        let headers = response.headers().clone();
+        let body = self
+            .octocrab
+            .body_to_string(response)
+            .await
+            .map_err(|_| Unknown::new(what, "GitHub's answer broke off"))?;
+        Ok(Answer {
+            status,
+            headers,
+            body,
+        })
+    }
+}
+
+fn address(cx: &Cx, variable: &str, usual: &str) -> Result<Uri> {
+    let text = cx.env.get(variable).unwrap_or(usual);
+    let uri: Option<Uri> = text.trim_end_matches('/').parse().ok();
+    uri.filter(|uri| uri.scheme().is_some() && uri.authority().is_some())
+        .ok_or_else(|| Error::usage(format!("{variable} is no URL: {text}")))
+}
+
+async fn backoff(attempt: u32) {
+    tokio::time::sleep(Duration::from_millis(250 << attempt)).await;
+}
+
+fn decode<T: DeserializeOwned>(body: &str, what: &str) -> Result<T, Unknown> {
+    serde_json::from_str(body)
+        .map_err(|error| Unknown::new(what, format!("GitHub answered something else ({error})")))
+}
+
+/// What an answer other than success means. GitHub says 404 also of what the token may not see,
+/// so both name the permission: the one GitHub asks for where it says so, else the documented one.
+fn refusal(answer: &Answer, what: &str, permission: &str) -> Unknown {
+    #[derive(serde::Deserialize)]
+    struct Body {
+        message: String,
+    }
+    let message = serde_json::from_str::<Body>(&answer.body)
+        .map(|body| format!(" {}", body.message))
+        .unwrap_or_default();
+    let limited = answer.status == StatusCode::TOO_MANY_REQUESTS
+        || answer.headers.contains_key("retry-after")
+        || answer
+            .headers
+            .get("x-ratelimit-remaining")
+            .is_some_and(|left| left == "0");
+    let permission = match answer.status {
+        StatusCode::FORBIDDEN | StatusCode::NOT_FOUND if !limited => Some(
+            answer
+                .headers
+                .get("x-accepted-github-permissions")
+                .and_then(|value| value.to_str().ok())
+                .filter(|value| !value.trim().is_empty())
+                .map_or_else(|| permission.to_owned(), accepted),
+        ),
+        _ => None,
+    };
+    Unknown {
+        what: what.to_owned(),
+        why: format!(
+            "GitHub answered {}{message}{}",
+            answer.status.as_u16(),
+            if limited { ", a rate limit" } else { "" }
+        ),
+        permission,
+        not_found: answer.status == StatusCode::NOT_FOUND,
+    }
+}
+
+/// `pull_requests=write,contents=read; issues=read` as a workflow's `permissions` spells it.
+/// Source: docs.github.com, "Troubleshooting the REST API", header X-Accepted-GitHub-Permissions.
+fn accepted(header: &str) -> String {
+    header
+        .split(';')
+        .map(|set| {
+            set.split(',')
+                .map(|one| one.trim().replace('_', "-").replace('=', ": "))
+                .collect::<Vec<_>>()
+                .join(" and ")
+        })
+        .collect::<Vec<_>>()
+        .join(" or ")
+}
+
+/// The query of the next page, from the Link header. Only the query is taken: the address stays
+/// ours, so that no answer can send the token elsewhere.
+fn next_query(headers: &HeaderMap) -> Option<String> {
+    let link = headers.get(http::header::LINK)?.to_str().ok()?;
+    let next = link.split(',').find(|part| part.contains("rel=\"next\""))?;
+    let url = next.split_once('<')?.1.split_once('>')?.0;
+    Some(url.split_once('?')?.1.to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn answer(status: u16, headers: &[(&'static str, &str)], body: &str) -> Answer {
+        Answer {
+            status: StatusCode::from_u16(status).unwrap(),
+            headers: headers
+                .iter()
+                .map(|(name, value)| {
+                    (
+                        http::HeaderName::from_static(name),
+                        HeaderValue::from_str(value).unwrap(),
+                    )
+                })
+                .collect(),
+            body: body.to_owned(),
+        }
+    }
+
+    #[test]
+    fn a_refusal_names_the_permission_github_asks_for() {
+        let forbidden = answer(
+            403,
+            &[(
+                "x-accepted-github-permissions",
+                "pull_requests=read,contents=read; issues=read",
+            )],
+            r#"{"message":"Resource not accessible by integration"}"#,
+        );
+        assert_eq!(
+            refusal(&forbidden, "read the reviews of #7", "x: read").to_string(),
+            "cannot read the reviews of #7: GitHub answered 403 Resource not accessible by \
+             integration (needs `pull-requests: read and contents: read or issues: read`)"
+        );
+        let hidden = answer(404, &[], r#"{"message":"Not Found"}"#);
+        let unknown = refusal(&hidden, "read run 5", "actions: read");
+        assert_eq!(unknown.permission.as_deref(), Some("actions: read"));
+        assert!(unknown.not_found);
+    }
+
+    #[test]
+    fn a_rate_limit_or_an_outage_is_no_missing_permission() {
+        for limited in [
+            answer(403, &[("retry-after", "60")], "{}"),
+            answer(403, &[("x-ratelimit-remaining", "0")], "{}"),
+            answer(429, &[], "{}"),
+            answer(502, &[], "<html>"),
+        ] {
+            assert_eq!(refusal(&limited, "x", "y: read").permission, None);
+        }
+    }
+
+    #[test]
+    fn only_the_query_of_the_next_page_is_taken() {
+        let paged = answer(
+            200,
+            &[(
+                "link",
+                r#"<https://evil.example/x?page=1>; rel="prev", <https://evil.example/y?after=abc&per_page=100>; rel="next""#,
+            )],
+            "[]",
+        );
+        assert_eq!(
+            next_query(&paged.headers).unwrap(),
+            "after=abc&per_page=100"
+        );
+        assert_eq!(next_query(&answer(200, &[], "").headers), None);
+    }
+
+    #[test]
+    fn repositories_by_name_and_by_clone_url() {
+        for text in [
+            "acme/storefront",
+            "https://github.com/acme/storefront.git",
+            "https://github.example.com/acme/storefront/",
+        ] {
+            assert_eq!(Repository::parse(text).unwrap().as_str(), "acme/storefront");
+        }
+        for text in [
+            "acme",
+            "acme/",
+            "a/b/c",
+            "a b/c",
+            "../x",
+            "a/b?c",
+            "https://x",
+        ] {
+            assert_eq!(Repository::parse(text), None, "{text}");
+        }
+    }
+}

@@ -1,0 +1,151 @@
+//! GitHub Deployments, the mirror of the ledger that people look at.
+
+use crate::client::{GitHub, Unknown};
+use crate::model::{Deployment, DeploymentStatus};
+use serde::Serialize;
+use serde_json::Value;
+
+/// A deployment to be made. Everything that lets GitHub decide by itself (merging, waiting for
+/// checks) is set off, since the gate has decided.
+#[derive(Debug, Serialize)]
+pub struct NewDeployment<'a> {
+    /// The commit.
+    #[serde(rename = "ref")]
+    pub commit: &'a str,
+    /// The environment.
+    pub environment: &'a str,
+    /// One line for people.
+    pub description: &'a str,
+    /// What the mirror is a mirror of.
+    pub payload: Value,
+    auto_merge: bool,
+    required_contexts: [&'static str; 0],
+}
+
+impl<'a> NewDeployment<'a> {
+    /// A deployment of `commit` to `environment`.
+    pub fn new(
+        commit: &'a str,
+        environment: &'a str,
+        description: &'a str,
+        payload: Value,
+    ) -> Self {
+        Self {
+            commit,
+            environment,
+            description,
+            payload,
+            auto_merge: false,
+            required_contexts: [],
+        }
+    }
+}
+
+/// How a deployment stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum State {
+    /// It runs.
+    Success,
+    /// It did not come up.
+    Failure,
+    /// Something else runs now.
+    Inactive,
+}
+
+impl State {
+    /// GitHub's word for it.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            State::Success => "success",
+            State::Failure => "failure",
+            State::Inactive => "inactive",
+        }
+    }
+}
+
+impl GitHub {
+    /// The newest deployments to an environment, newest first, at most one page.
+    ///
+    /// # Errors
+    /// Not answered.
+    pub async fn deployments(&self, environment: &str) -> Result<Vec<Deployment>, Unknown> {
+        let query: String = environment
+            .bytes()
+            .map(|byte| format!("%{byte:02X}"))
+            .collect();
+        self.get(
+            &format!("deployments?environment={query}&per_page=30"),
+            &format!("read the deployments to {environment}"),
+            "deployments: read",
+        )
+        .await
+    }
+
+    /// A deployment's newest status, if it has one.
+    ///
+    /// # Errors
+    /// Not answered.
+    pub async fn deployment_status(&self, id: u64) -> Result<Option<DeploymentStatus>, Unknown> {
+        let newest: Vec<DeploymentStatus> = self
+            .get(
+                &format!("deployments/{id}/statuses?per_page=1"),
+                &format!("read the status of deployment {id}"),
+                "deployments: read",
+            )
+            .await?;
+        Ok(newest.into_iter().next())
+    }
+
+    /// Makes a deployment.
+    ///
+    /// # Errors
+    /// GitHub did not confirm it; it may exist all the same.
+    pub async fn create_deployment(
+        &self,
+        deployment: &NewDeployment<'_>,
+    ) -> Result<Deployment, Unknown> {
+        self.post(
+            "deployments",
+            deployment,
+            &format!("create a deployment to {}", deployment.environment),
+            "deployments: write",
+        )
+        .await
+    }
+
+    /// Sets a deployment's status. `description` is cut at the 140 characters GitHub takes.
+    ///
+    /// # Errors
+    /// GitHub did not confirm it.
+    pub async fn set_deployment_status(
+        &self,
+        id: u64,
+        state: State,
+        description: &str,
+        log_url: Option<&str>,
+    ) -> Result<DeploymentStatus, Unknown> {
+        #[derive(Serialize)]
+        struct Body<'a> {
+            state: State,
+            description: String,
+            #[serde(skip_serializing_if = "Option::is_none")]
+            log_url: Option<&'a str>,
+            // GitHub would do so for all but production environments; whoever records does it for all.
+            auto_inactive: bool,
+        }
+        let body = Body {
+            state,
+            description: description.chars().take(140).collect(),
+            log_url,
+            auto_inactive: false,
+        };
+        self.post(
+            &format!("deployments/{id}/statuses"),
+            &body,
+            &format!("set deployment {id} to {}", state.as_str()),
+            "deployments: write",
+        )
+        .await
+    }
+}

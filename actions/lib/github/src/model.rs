@@ -1,0 +1,303 @@
+//! GitHub's answers, as far as they are used. Our own structs, because octocrab's leave out the
+//! run's actors, path and attempt, and decode a user's permission into other words than GitHub's.
+
+use serde::{Deserialize, Deserializer};
+
+/// An account, told apart by its number; a login can be renamed and taken over.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+pub struct User {
+    /// The login.
+    pub login: String,
+    /// The numeric ID.
+    pub id: u64,
+    /// `User`, `Bot`, `Organization`, `Mannequin`.
+    #[serde(rename = "type", default)]
+    pub kind: String,
+}
+
+impl User {
+    /// Whether a human is behind the account, as far as GitHub says: an app's account is a `Bot`.
+    pub fn is_person(&self) -> bool {
+        self.kind == "User" && !self.login.ends_with("[bot]")
+    }
+}
+
+/// GitHub answers `null` or `{}` where an e-mail belongs to no account.
+fn account<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<User>, D::Error> {
+    #[derive(Deserialize)]
+    struct Maybe {
+        login: Option<String>,
+        id: Option<u64>,
+        #[serde(rename = "type", default)]
+        kind: String,
+    }
+    let maybe = Option::<Maybe>::deserialize(deserializer)?;
+    Ok(maybe.and_then(|found| {
+        Some(User {
+            login: found.login?,
+            id: found.id?,
+            kind: found.kind,
+        })
+    }))
+}
+
+/// A workflow run.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+pub struct Run {
+    /// Its ID.
+    pub id: u64,
+    /// What started it, e.g. `workflow_dispatch`.
+    pub event: String,
+    /// The workflow's file; GitHub's documents show it with `OWNER/NAME/` before and `@REF` after.
+    pub path: String,
+    /// The branch the workflow was taken from.
+    pub head_branch: Option<String>,
+    /// The commit the workflow was taken from.
+    pub head_sha: String,
+    /// Counts re-runs, from 1.
+    #[serde(default)]
+    pub run_attempt: Option<u64>,
+    /// Who started the first attempt.
+    #[serde(default, deserialize_with = "account")]
+    pub actor: Option<User>,
+    /// Who started this attempt.
+    #[serde(default, deserialize_with = "account")]
+    pub triggering_actor: Option<User>,
+    /// Its page.
+    pub html_url: String,
+}
+
+impl Run {
+    /// The workflow's file below the repository's root.
+    pub fn file(&self) -> &str {
+        let path = self.path.split('@').next().unwrap_or(&self.path);
+        path.find(".github/").map_or(path, |at| &path[at..])
+    }
+}
+
+/// A pull request.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+pub struct Pull {
+    /// Its number.
+    pub number: u64,
+    /// Its page.
+    pub html_url: String,
+    /// Its title.
+    pub title: String,
+    /// Who opened it.
+    #[serde(default, deserialize_with = "account")]
+    pub user: Option<User>,
+    /// When it was merged, if it was.
+    pub merged_at: Option<String>,
+    /// The commit the merge made, or for a rebase the last of them.
+    pub merge_commit_sha: Option<String>,
+    /// Where it came from.
+    pub head: PullHead,
+    /// Where it went.
+    pub base: PullBase,
+}
+
+/// The source of a pull request.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+pub struct PullHead {
+    /// The branch.
+    #[serde(rename = "ref")]
+    pub branch: String,
+    /// The final head.
+    pub sha: String,
+    /// The repository; gone when a fork was deleted.
+    pub repo: Option<RepositoryName>,
+}
+
+/// The target of a pull request.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+pub struct PullBase {
+    /// The branch.
+    #[serde(rename = "ref")]
+    pub branch: String,
+    /// The repository.
+    pub repo: RepositoryName,
+}
+
+/// A repository, by name.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+pub struct RepositoryName {
+    /// `OWNER/NAME`.
+    pub full_name: String,
+}
+
+/// A commit of a pull request.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+pub struct Commit {
+    /// The commit.
+    pub sha: String,
+    /// The account the author's e-mail belongs to.
+    #[serde(default, deserialize_with = "account")]
+    pub author: Option<User>,
+    /// The account the committer's e-mail belongs to.
+    #[serde(default, deserialize_with = "account")]
+    pub committer: Option<User>,
+    /// What git itself says.
+    pub commit: GitCommit,
+}
+
+/// A commit as git knows it.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+pub struct GitCommit {
+    /// The message, with its trailers.
+    pub message: String,
+    /// Who says to have written it.
+    pub author: Option<GitActor>,
+    /// Who says to have committed it.
+    pub committer: Option<GitActor>,
+}
+
+/// A name and an e-mail, which anybody can write.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+pub struct GitActor {
+    /// Name.
+    #[serde(default)]
+    pub name: Option<String>,
+    /// E-mail.
+    #[serde(default)]
+    pub email: Option<String>,
+}
+
+/// A review.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+pub struct Review {
+    /// Who.
+    #[serde(default, deserialize_with = "account")]
+    pub user: Option<User>,
+    /// `APPROVED`, `CHANGES_REQUESTED`, `COMMENTED`, `DISMISSED`, `PENDING`.
+    pub state: String,
+    /// The head that was reviewed.
+    pub commit_id: Option<String>,
+}
+
+/// How two commits stand to each other.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+pub struct Comparison {
+    /// `identical`, `ahead`, `behind`, `diverged`.
+    pub status: String,
+}
+
+/// A check run.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+pub struct CheckRun {
+    /// The check's name.
+    pub name: String,
+    /// `queued`, `in_progress`, `completed` and others.
+    pub status: String,
+    /// `success` and others, once completed.
+    pub conclusion: Option<String>,
+    /// The app that reported it.
+    pub app: Option<App>,
+}
+
+/// A GitHub app.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+pub struct App {
+    /// Its number.
+    pub id: u64,
+}
+
+/// What a user may do in the repository.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+pub struct Permission {
+    /// `admin`, `write`, `read`, `none`; `maintain` is `write` here and `triage` is `read`.
+    pub permission: String,
+    /// The account the login belongs to.
+    #[serde(default, deserialize_with = "account")]
+    pub user: Option<User>,
+}
+
+impl Permission {
+    /// Whether the user may push.
+    pub fn can_write(&self) -> bool {
+        matches!(self.permission.as_str(), "admin" | "write")
+    }
+}
+
+/// Something that happened to a branch.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+pub struct Activity {
+    /// The branch's head afterwards.
+    pub after: String,
+    /// `push`, `force_push`, `branch_creation`, `branch_deletion`, `pr_merge`, `merge_queue_merge`.
+    pub activity_type: String,
+    /// Who did it.
+    #[serde(default, deserialize_with = "account")]
+    pub actor: Option<User>,
+}
+
+/// A deployment.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+pub struct Deployment {
+    /// Its number.
+    pub id: u64,
+    /// The commit.
+    pub sha: String,
+    /// What its maker put in: an object, or text.
+    #[serde(default)]
+    pub payload: serde_json::Value,
+}
+
+/// A deployment's status.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+pub struct DeploymentStatus {
+    /// `success`, `failure`, `inactive` and others.
+    pub state: String,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_commit_without_accounts_has_none() {
+        for nobody in ["null", "{}"] {
+            let text = format!(
+                r#"{{"sha":"a","author":{nobody},"committer":{nobody},"commit":{{"message":"m","author":null,"committer":null}}}}"#
+            );
+            let commit: Commit = serde_json::from_str(&text).unwrap();
+            assert_eq!((commit.author, commit.committer), (None, None));
+        }
+    }
+
+    #[test]
+    fn the_workflow_file_in_each_of_githubs_spellings() {
+        for path in [
+            ".github/workflows/promote.yml",
+            ".github/workflows/promote.yml@main",
+            "acme/storefront/.github/workflows/promote.yml@refs/heads/main",
+        ] {
+            let run = Run {
+                id: 1,
+                event: String::new(),
+                path: path.to_owned(),
+                head_branch: None,
+                head_sha: String::new(),
+                run_attempt: None,
+                actor: None,
+                triggering_actor: None,
+                html_url: String::new(),
+            };
+            assert_eq!(run.file(), ".github/workflows/promote.yml");
+        }
+    }
+
+    #[test]
+    fn an_app_is_no_person_whatever_it_calls_itself() {
+        let user = |login: &str, kind: &str| User {
+            login: login.to_owned(),
+            id: 1,
+            kind: kind.to_owned(),
+        };
+        assert!(user("alice", "User").is_person());
+        assert!(!user("alice", "Bot").is_person());
+        assert!(!user("github-actions[bot]", "User").is_person());
+        assert!(!user("acme", "Organization").is_person());
+        assert!(!user("old", "Mannequin").is_person());
+    }
+}

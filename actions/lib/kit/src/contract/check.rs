@@ -1,0 +1,361 @@
+//! What must hold between the parts of a contract: the chain, and that environments do not step
+//! on one another.
+
+use super::declared::{Declared, Environment, State, Type, Variable};
+use super::diagnostics::{At, Mistake, Mistakes, Place, nearest};
+use super::model::Sink;
+use super::secret::From;
+use super::template::{InVariable, Piece, Placeholder, Template, Templated};
+use super::variables::whole;
+use std::collections::BTreeMap;
+
+/// Looks at everything that needs no value from outside.
+pub(super) fn check(declared: &Declared, mistakes: &mut Mistakes) {
+    if declared.version.value != 1 && declared.version.place != Place::default() {
+        mistakes.add(
+            Mistake::new(
+                declared.version.place.clone(),
+                format!("version {} is not known", declared.version.value),
+            )
+            .hint("this Slipway reads version 1"),
+        );
+    }
+    chain(declared, mistakes);
+    for (name, variable) in declared.variables.iter().flat_map(|all| &all.0) {
+        check_variable(declared, &name.value.0, &name.place, variable, mistakes);
+    }
+    secrets(declared, mistakes);
+    apart(declared, mistakes);
+    for (_, environment) in &declared.environments.0 {
+        approvals(environment, mistakes);
+    }
+}
+
+/// The environments in the order a digest walks them.
+pub(super) fn in_order(
+    declared: &Declared,
+) -> Vec<&(
+    At<super::text::Text<super::text::EnvironmentName>>,
+    Environment,
+)> {
+    let all = &declared.environments.0;
+    let mut ordered = Vec::new();
+    let mut pending: Vec<_> = all
+        .iter()
+        .filter(|(_, one)| one.follows.is_none())
+        .rev()
+        .collect();
+    while let Some(entry) = pending.pop() {
+        ordered.push(entry);
+        let name = &entry.0.value.0;
+        pending.extend(
+            all.iter()
+                .filter(|(_, one)| {
+                    one.follows
+                        .as_ref()
+                        .is_some_and(|before| before.value.0 == *name)
+                })
+                .rev(),
+        );
+    }
+    ordered
+}
+
+fn chain(declared: &Declared, mistakes: &mut Mistakes) {
+    let all = &declared.environments.0;
+    let names: Vec<&str> = all.iter().map(|(name, _)| name.value.0.as_str()).collect();
+    let before: BTreeMap<&str, &At<super::text::Text<super::text::EnvironmentName>>> = all
+        .iter()
+        .filter_map(|(name, one)| Some((name.value.0.as_str(), one.follows.as_ref()?)))
+        .collect();
+    let mut in_circle: Vec<&str> = Vec::new();
+    for (name, environment) in all {
+        let Some(follows) = &environment.follows else {
+            continue;
+        };
+        if !follows.value.0.is_empty() && !names.contains(&follows.value.0.as_str()) {
+            mistakes.add(no_environment(&follows.value.0, &follows.place, &names));
+        }
+        let mut walked = vec![name.value.0.as_str()];
+        while let Some(next) = walked.last().and_then(|last| before.get(last)) {
+            if next.value.0 == name.value.0 {
+                if !in_circle.contains(&walked[0]) {
+                    in_circle.extend(&walked);
+                    walked.push(&next.value.0);
+                    mistakes.add(
+                        Mistake::new(
+                            follows.place.clone(),
+                            format!(
+                                "environments follow one another in a circle: {}",
+                                walked.join(" → ")
+                            ),
+                        )
+                        .hint("the first environment of a chain follows none"),
+                    );
+                }
+                break;
+            }
+            if walked.contains(&next.value.0.as_str()) {
+                break;
+            }
+            walked.push(&next.value.0);
+        }
+    }
+}
+
+fn no_environment(name: &str, place: &Place, names: &[&str]) -> Mistake {
+    let hint = match nearest(name, names.iter().copied()) {
+        Some(near) => format!("did you mean `{near}`?"),
+        None => format!("the environments are {}", names.join(", ")),
+    };
+    Mistake::new(place.clone(), format!("there is no environment `{name}`")).hint(hint)
+}
+
+impl Variable {
+    /// Where a value for `environment` may come from, the first that has one wins.
+    pub(super) fn candidates(
+        &self,
+        environment: &str,
+    ) -> impl Iterator<Item = &At<Templated<InVariable>>> {
+        self.environments
+            .iter()
+            .flat_map(|all| &all.0)
+            .filter(move |(name, _)| name.value.0 == environment)
+            .map(|(_, value)| value)
+            .take(1)
+            .chain(&self.value)
+            .chain(&self.default)
+    }
+}
+
+fn check_variable(
+    declared: &Declared,
+    name: &str,
+    place: &Place,
+    variable: &Variable,
+    mistakes: &mut Mistakes,
+) {
+    let names: Vec<&str> = declared
+        .environments
+        .0
+        .iter()
+        .map(|(name, _)| name.value.0.as_str())
+        .collect();
+    for (environment, _) in variable.environments.iter().flat_map(|all| &all.0) {
+        let wanted = environment.value.0.as_str();
+        if !wanted.is_empty() && !names.contains(&wanted) {
+            mistakes.add(no_environment(wanted, &environment.place, &names));
+        }
+    }
+    let without: Vec<&str> = names
+        .into_iter()
+        .filter(|environment| variable.candidates(environment).next().is_none())
+        .collect();
+    if !without.is_empty() {
+        mistakes.add(
+            Mistake::new(
+                place.clone(),
+                format!("`{name}` has no value for {}", without.join(", ")),
+            )
+            .hint("add `value:`, `default:`, or one for each under `environments:`"),
+        );
+    }
+    if let (Some(value), Some(default)) = (&variable.value, &variable.default)
+        && matches!(value.value.0, Template::Text(_))
+    {
+        mistakes.add(
+            Mistake::new(default.place.clone(), "this default is never used")
+                .related(value.place.clone(), "this is always there")
+                .hint("`default` stands in for a `var:NAME` that is not set; keep one of the two"),
+        );
+    }
+    belongs(place, variable, mistakes);
+}
+
+/// `values` belong to enum, `pattern` to pattern.
+fn belongs(place: &Place, variable: &Variable, mistakes: &mut Mistakes) {
+    let kind = variable.kind.value;
+    match (&variable.values, kind) {
+        (None, Type::Enum) => mistakes.add(
+            Mistake::new(place.clone(), "type enum needs `values`")
+                .hint("add `values: [small, large]`"),
+        ),
+        (Some(values), Type::Enum) if values.is_empty() => {
+            mistakes.add(Mistake::new(place.clone(), "`values` is empty").hint("name at least one"))
+        }
+        (Some(_), kind) if kind != Type::Enum => mistakes.add(
+            Mistake::new(place.clone(), "`values` is only for type enum")
+                .hint("write `type: enum`"),
+        ),
+        _ => {}
+    }
+    match (&variable.pattern, kind) {
+        (None, Type::Pattern) => mistakes.add(
+            Mistake::new(place.clone(), "type pattern needs `pattern`")
+                .hint("add `pattern:` with a regular expression in quotes"),
+        ),
+        (Some(pattern), Type::Pattern) => {
+            if let Err(error) = whole(&pattern.value.0) {
+                mistakes.add(
+                    Mistake::new(pattern.place.clone(), "this is no regular expression")
+                        .hint(error.to_string()),
+                );
+            }
+        }
+        (Some(_), _) => mistakes.add(
+            Mistake::new(place.clone(), "`pattern` is only for type pattern")
+                .hint("write `type: pattern`"),
+        ),
+        (None, _) => {}
+    }
+}
+
+fn secrets(declared: &Declared, mistakes: &mut Mistakes) {
+    for (name, entry) in declared.secrets.iter().flat_map(|all| &all.0) {
+        if !crate::host::may_export(&name.value.0) && !name.value.0.is_empty() {
+            mistakes.add(
+                Mistake::new(
+                    name.place.clone(),
+                    format!(
+                        "`{}` steers the shell or the runner and can hold no secret",
+                        name.value.0
+                    ),
+                )
+                .hint("give the secret another name"),
+            );
+        }
+        let sinks = entry.0.to.as_deref().unwrap_or_default();
+        if entry.0.to.is_some() && sinks.is_empty() {
+            mistakes.add(
+                Mistake::new(
+                    name.place.clone(),
+                    "`to` is empty: this secret could go nowhere",
+                )
+                .hint("name at least one of task, exec, env, file"),
+            );
+        }
+        for (index, sink) in sinks.iter().enumerate() {
+            if let Some(first) = sinks[..index]
+                .iter()
+                .find(|first| first.value == sink.value)
+            {
+                mistakes.add(
+                    Mistake::new(sink.place.clone(), "this is named twice")
+                        .related(first.place.clone(), "first here"),
+                );
+            }
+            if sink.value == Sink::Task && matches!(entry.0.from.value, From::Env(_)) {
+                mistakes.add(
+                    Mistake::new(
+                        sink.place.clone(),
+                        "a task cannot refer to a variable of this process",
+                    )
+                    .hint("keep the value in SSM or Secrets Manager, or remove `task`"),
+                );
+            }
+        }
+    }
+}
+
+fn approvals(environment: &Environment, mistakes: &mut Mistakes) {
+    let approvals = environment
+        .gate
+        .as_ref()
+        .and_then(|gate| gate.approvals.as_ref());
+    if let Some(approvals) = approvals.filter(|approvals| approvals.value > 100) {
+        mistakes.add(
+            Mistake::new(approvals.place.clone(), "nobody has this many approvers")
+                .hint("at most 100"),
+        );
+    }
+}
+
+/// Two environments must not share a state or an ECS service: one would overwrite the other.
+fn apart(declared: &Declared, mistakes: &mut Mistakes) {
+    let mut states: BTreeMap<String, &At<super::text::Text<super::text::EnvironmentName>>> =
+        BTreeMap::new();
+    let mut targets: BTreeMap<String, &At<super::text::Text<super::text::EnvironmentName>>> =
+        BTreeMap::new();
+    let top = declared.state.clone().unwrap_or_default();
+    for (name, environment) in &declared.environments.0 {
+        let show = |template: &Template| shown(template, &declared.service.value.0, &name.value.0);
+        let account = show(&environment.account.value.0);
+        let region = environment
+            .region
+            .as_ref()
+            .map(|region| show(&region.value.0));
+        let or = |own: Option<&Template>, top: Option<&Template>, default: &str| {
+            own.or(top).map_or_else(|| default.to_owned(), show)
+        };
+
+        let own = environment.state.clone().unwrap_or_default();
+        let bucket = |state: &State| state.bucket.as_ref().map(|bucket| bucket.value.0.clone());
+        let key = |state: &State| state.key.as_ref().map(|key| key.value.0.clone());
+        let own_scope = format!("{}/{}", name.value.0, "terraform.tfstate");
+        let state = format!(
+            "{account} {} {}",
+            or(
+                bucket(&own).as_ref(),
+                bucket(&top).as_ref(),
+                "var:TF_STATE_BUCKET"
+            ),
+            or(key(&own).as_ref(), key(&top).as_ref(), &own_scope),
+        );
+        if let Some(other) = states.insert(state, name) {
+            mistakes.add(
+                Mistake::new(
+                    name.place.clone(),
+                    format!("`{}` and `{}` share one state", other.value.0, name.value.0),
+                )
+                .related(other.place.clone(), "the other")
+                .hint("put {environment} into `state.key`"),
+            );
+        }
+
+        let own = environment.deploy.clone().unwrap_or_default();
+        let top = declared.deploy.clone().unwrap_or_default();
+        let target = format!(
+            "{account} {region:?} {} {}",
+            or(
+                own.cluster.as_ref().map(|one| &one.value.0),
+                top.cluster.as_ref().map(|one| &one.value.0),
+                &format!("-{}", name.value.0)
+            ),
+            or(
+                own.service.as_ref().map(|one| &one.value.0),
+                top.service.as_ref().map(|one| &one.value.0),
+                ""
+            ),
+        );
+        if let Some(other) = targets.insert(target, name) {
+            mistakes.add(
+                Mistake::new(
+                    name.place.clone(),
+                    format!(
+                        "`{}` and `{}` deploy to one ECS service",
+                        other.value.0, name.value.0
+                    ),
+                )
+                .related(other.place.clone(), "the other")
+                .hint("put {environment} into `deploy.cluster` or `deploy.service`"),
+            );
+        }
+    }
+}
+
+/// A template as far as it is known: references stay as they are written.
+pub(super) fn shown(template: &Template, service: &str, environment: &str) -> String {
+    match template {
+        Template::Unreadable => format!("?{environment}"),
+        Template::Variable(name) => format!("var:{name}"),
+        Template::Text(pieces) => pieces
+            .iter()
+            .map(|piece| match piece {
+                Piece::Literal(text) => text.clone(),
+                Piece::Placeholder(Placeholder::Service) => service.to_owned(),
+                Piece::Placeholder(Placeholder::Environment) => environment.to_owned(),
+                Piece::Placeholder(other) => format!("{{{}}}", other.name()),
+            })
+            .collect(),
+    }
+}

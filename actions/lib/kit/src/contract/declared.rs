@@ -1,0 +1,289 @@
+//! The contract as it is written, before anything is filled in. The JSON Schema is derived from
+//! these types; their doc comments are what editors show.
+
+use super::diagnostics::At;
+use super::model::{Sink, Tool};
+use super::secret::SecretEntry;
+use super::template::{InAccount, InRegion, InVariable, PerEnvironment, Shared, Templated};
+use super::text::{
+    AccessKeyId, Branch, CheckName, EnvironmentName, Kind, Login, Pattern, Platform, Principal,
+    RelativePath, ServiceName, Text, VariableName, WorkflowPath,
+};
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
+use std::borrow::Cow;
+
+/// A mapping with names of one kind as keys, in the order it is written.
+#[derive(Debug, Clone)]
+pub(super) struct Entries<K, V>(pub(super) Vec<(At<Text<K>>, V)>);
+
+impl<K, V> Default for Entries<K, V> {
+    fn default() -> Self {
+        Self(Vec::new())
+    }
+}
+
+/// The delivery contract: what a service is, where it goes, and who decides.
+#[derive(Debug, Clone, Default, JsonSchema)]
+#[schemars(
+    rename_all = "kebab-case",
+    deny_unknown_fields,
+    title = "Slipway delivery contract"
+)]
+pub(super) struct Declared {
+    /// Version of this format: 1.
+    #[schemars(extend("const" = 1))]
+    pub(super) version: At<u32>,
+    /// Name of the service; default name of its image repository, ECS service and container.
+    pub(super) service: At<Text<ServiceName>>,
+    /// The account that holds image repository and ledger.
+    pub(super) build: Build,
+    /// The environments, each with the one a digest must have been healthy in before.
+    #[schemars(extend("minProperties" = 1))]
+    pub(super) environments: Entries<EnvironmentName, Environment>,
+    /// Typed values for the infrastructure run, which gets them as TF_VAR_<name>.
+    pub(super) variables: Option<Entries<VariableName, Variable>>,
+    /// Secrets by the variable they arrive in: where each comes from, never its value.
+    pub(super) secrets: Option<Entries<VariableName, SecretEntry>>,
+    /// What is built, and the repository it is kept in.
+    pub(super) image: Option<Image>,
+    /// Terraform and where its state is kept.
+    pub(super) state: Option<State>,
+    /// Where the service runs.
+    pub(super) deploy: Option<Deploy>,
+    /// People by GitHub login, with the session names they act under in AWS.
+    pub(super) people: Option<Entries<Login, Vec<At<Text<Principal>>>>>,
+    /// Access keys without an end that are accepted all the same, by their IDs.
+    pub(super) allow_long_lived_keys: Option<Vec<At<Text<AccessKeyId>>>>,
+}
+
+/// The account that holds image repository and ledger.
+#[derive(Debug, Clone, Default, JsonSchema)]
+#[schemars(rename_all = "kebab-case", deny_unknown_fields)]
+pub(super) struct Build {
+    /// Its twelve digits, or var:NAME.
+    pub(super) account: At<Templated<InAccount>>,
+    /// Its region, and that of every environment which names no other.
+    pub(super) region: At<Templated<InRegion>>,
+    /// Roles in the build account.
+    pub(super) roles: Option<BuildRoles>,
+    /// DynamoDB table of the promotion ledger; slipway-ledger when not given.
+    pub(super) ledger: Option<At<Templated<Shared>>>,
+}
+
+/// Roles in the build account, by name or ARN.
+#[derive(Debug, Clone, Default, JsonSchema)]
+#[schemars(rename_all = "kebab-case", deny_unknown_fields)]
+pub(super) struct BuildRoles {
+    /// Creates repositories and pushes images; slipway-publish when not given.
+    pub(super) publish: Option<At<Templated<Shared>>>,
+    /// Reads and appends to the ledger; slipway-permit when not given.
+    pub(super) permit: Option<At<Templated<Shared>>>,
+}
+
+/// One environment.
+#[derive(Debug, Clone, Default, JsonSchema)]
+#[schemars(rename_all = "kebab-case", deny_unknown_fields)]
+pub(super) struct Environment {
+    /// Its account: twelve digits, or var:NAME.
+    pub(super) account: At<Templated<InAccount>>,
+    /// The environment a digest must have been healthy in before it may come here.
+    pub(super) follows: Option<At<Text<EnvironmentName>>>,
+    /// Its region; the build account's when not given.
+    pub(super) region: Option<At<Templated<InRegion>>>,
+    /// What must hold before a digest may come here.
+    pub(super) gate: Option<Gate>,
+    /// Roles in this account.
+    pub(super) roles: Option<Roles>,
+    /// What differs here from `state` at the top.
+    pub(super) state: Option<State>,
+    /// What differs here from `deploy` at the top.
+    pub(super) deploy: Option<Deploy>,
+}
+
+/// What must hold before a digest may come into an environment.
+#[derive(Debug, Clone, Default, JsonSchema)]
+#[schemars(rename_all = "kebab-case", deny_unknown_fields)]
+pub(super) struct Gate {
+    /// Approvals each pull request needs from people who did not write it; 1 when not given.
+    #[schemars(extend("minimum" = 0, "maximum" = 100))]
+    pub(super) approvals: Option<At<u32>>,
+    /// Check runs that must have succeeded, as name or name@app-id.
+    pub(super) checks: Option<Vec<At<Text<CheckName>>>>,
+    /// The branch the commit must be on; main when not given.
+    pub(super) branch: Option<At<Text<Branch>>>,
+    /// The workflow file a promotion must come from.
+    pub(super) workflow: Option<At<Text<WorkflowPath>>>,
+}
+
+/// Roles in an environment's account, by name or ARN.
+#[derive(Debug, Clone, Default, JsonSchema)]
+#[schemars(rename_all = "kebab-case", deny_unknown_fields)]
+pub(super) struct Roles {
+    /// Looks, changes nothing; slipway-read when not given.
+    pub(super) read: Option<At<Templated<PerEnvironment>>>,
+    /// Changes infrastructure and service; slipway-deploy when not given.
+    pub(super) deploy: Option<At<Templated<PerEnvironment>>>,
+}
+
+/// What a variable may hold.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, JsonSchema)]
+#[schemars(rename_all = "lowercase")]
+pub(super) enum Type {
+    /// Any text.
+    #[default]
+    String,
+    /// A whole number.
+    Integer,
+    /// true or false.
+    Boolean,
+    /// A network such as 10.20.0.0/16.
+    Cidr,
+    /// A DNS name such as shop.example.com.
+    Domain,
+    /// An AWS region.
+    Region,
+    /// One of `values`.
+    Enum,
+    /// Text that matches `pattern` as a whole.
+    Pattern,
+    /// An http or https address.
+    Url,
+    /// A TCP port, 1 to 65535.
+    Port,
+}
+
+/// A typed value. For an environment it is what `environments` says, else `value`, else `default`.
+#[derive(Debug, Clone, Default, JsonSchema)]
+#[schemars(rename_all = "kebab-case", deny_unknown_fields)]
+#[schemars(extend("allOf" = [
+    {"if": {"properties": {"type": {"const": "enum"}}},
+     "then": {"required": ["values"]}, "else": {"properties": {"values": false}}},
+    {"if": {"properties": {"type": {"const": "pattern"}}},
+     "then": {"required": ["pattern"]}, "else": {"properties": {"pattern": false}}},
+]))]
+pub(super) struct Variable {
+    /// What it may hold.
+    #[schemars(rename = "type")]
+    pub(super) kind: At<Type>,
+    /// Its value: text with placeholders, or var:NAME.
+    pub(super) value: Option<At<Templated<InVariable>>>,
+    /// What it is where nothing else gives a value.
+    pub(super) default: Option<At<Templated<InVariable>>>,
+    /// Values by environment.
+    pub(super) environments: Option<Entries<EnvironmentName, At<Templated<InVariable>>>>,
+    /// For type enum: what it may be.
+    #[schemars(extend("minItems" = 1))]
+    pub(super) values: Option<Vec<At<Plain>>>,
+    /// For type pattern: a regular expression that the whole value must match.
+    pub(super) pattern: Option<At<Text<Pattern>>>,
+}
+
+/// Text as it is written, number or not.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Plain(pub(super) String);
+
+impl JsonSchema for Plain {
+    fn inline_schema() -> bool {
+        true
+    }
+
+    fn schema_name() -> Cow<'static, str> {
+        "Plain".into()
+    }
+
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        json_schema!({ "type": ["string", "number", "boolean"] })
+    }
+}
+
+/// The long form of a secret.
+#[derive(Debug, Clone, Default, JsonSchema)]
+#[schemars(rename_all = "kebab-case", deny_unknown_fields)]
+pub(super) struct Secret {
+    /// ssm:NAME, secretsmanager:NAME#KEY or env:NAME.
+    pub(super) from: At<super::secret::From>,
+    /// Where it may go; task and exec when not given, exec alone for env:NAME.
+    #[schemars(extend("minItems" = 1, "uniqueItems" = true))]
+    pub(super) to: Option<Vec<At<Sink>>>,
+    /// Whether its absence is an error; true when not given.
+    pub(super) required: Option<bool>,
+}
+
+/// What is built, and the repository it is kept in.
+#[derive(Debug, Clone, Default, JsonSchema)]
+#[schemars(rename_all = "kebab-case", deny_unknown_fields)]
+pub(super) struct Image {
+    /// Build context, from the contract's folder; its folder itself when not given.
+    pub(super) context: Option<At<Text<RelativePath>>>,
+    /// Dockerfile, from the contract's folder; Dockerfile in the context when not given.
+    pub(super) dockerfile: Option<At<Text<RelativePath>>>,
+    /// ECR repository in the build account; {service} when not given.
+    pub(super) repository: Option<At<Templated<Shared>>>,
+    /// Platforms such as linux/arm64; the builder's own when not given.
+    pub(super) platforms: Option<Vec<At<Text<Platform>>>>,
+}
+
+/// Terraform and where its state is kept.
+#[derive(Debug, Clone, Default, JsonSchema)]
+#[schemars(rename_all = "kebab-case", deny_unknown_fields)]
+pub(super) struct State {
+    /// The program; terraform when not given.
+    pub(super) tool: Option<At<Tool>>,
+    /// Folder of the infrastructure code, from the contract's folder; infra when not given.
+    pub(super) directory: Option<At<Text<RelativePath>>>,
+    /// S3 bucket; var:TF_STATE_BUCKET when not given.
+    pub(super) bucket: Option<At<Templated<PerEnvironment>>>,
+    /// DynamoDB lock table; var:TF_LOCK_TABLE when not given.
+    pub(super) table: Option<At<Templated<PerEnvironment>>>,
+    /// Key of the state; {service}/{environment}/terraform.tfstate when not given.
+    pub(super) key: Option<At<Templated<PerEnvironment>>>,
+}
+
+/// Where the service runs.
+#[derive(Debug, Clone, Default, JsonSchema)]
+#[schemars(rename_all = "kebab-case", deny_unknown_fields)]
+pub(super) struct Deploy {
+    /// ECS cluster; {service}-{environment} when not given.
+    pub(super) cluster: Option<At<Templated<PerEnvironment>>>,
+    /// ECS service; {service} when not given.
+    pub(super) service: Option<At<Templated<PerEnvironment>>>,
+    /// Container in the task definition that gets the image; {service} when not given.
+    pub(super) container: Option<At<Templated<PerEnvironment>>>,
+}
+
+impl<T: JsonSchema> JsonSchema for At<T> {
+    fn inline_schema() -> bool {
+        T::inline_schema()
+    }
+
+    fn schema_name() -> Cow<'static, str> {
+        T::schema_name()
+    }
+
+    fn schema_id() -> Cow<'static, str> {
+        T::schema_id()
+    }
+
+    fn json_schema(generator: &mut SchemaGenerator) -> Schema {
+        T::json_schema(generator)
+    }
+}
+
+impl<K: Kind, V: JsonSchema> JsonSchema for Entries<K, V> {
+    fn inline_schema() -> bool {
+        true
+    }
+
+    fn schema_name() -> Cow<'static, str> {
+        "Entries".into()
+    }
+
+    fn json_schema(generator: &mut SchemaGenerator) -> Schema {
+        let value = generator.subschema_for::<V>();
+        json_schema!({
+            "type": "object",
+            "patternProperties": { K::PATTERN: value },
+            "additionalProperties": false,
+        })
+    }
+}

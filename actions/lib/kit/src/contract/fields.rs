@@ -1,0 +1,167 @@
+//! Which fields each mapping of the contract has. The names are those of the JSON Schema; a test
+//! compares the two.
+
+use super::declared::{
+    Build, BuildRoles, Declared, Deploy, Environment, Gate, Image, Roles, Secret, State, Type,
+    Variable,
+};
+use super::decode::{Decode, Decoder};
+use super::diagnostics::{At, Mistake, nearest};
+use super::model::{Sink, Tool};
+use super::secret::{From, SecretEntry};
+use super::tree::{Data, Node};
+
+/// Reads one of a closed list of words.
+macro_rules! words {
+    ($type:ty { $($word:literal => $value:expr),* $(,)? }) => {
+        impl Decode for $type {
+            fn decode(node: &Node, decoder: &mut Decoder<'_>) -> Option<Self> {
+                let text = decoder.text(node, false)?;
+                match text {
+                    $($word => Some($value),)*
+                    _ => {
+                        let words = [$($word),*];
+                        let message = format!("{} cannot be `{text}`", decoder.name());
+                        let hint = match nearest(text, words) {
+                            Some(word) => format!("did you mean `{word}`?"),
+                            None => format!("one of {}", words.join(", ")),
+                        };
+                        decoder.wrong(Mistake::new(node.place.clone(), message).hint(hint))
+                    }
+                }
+            }
+        }
+    };
+}
+
+words!(Type {
+    "string" => Type::String,
+    "integer" => Type::Integer,
+    "boolean" => Type::Boolean,
+    "cidr" => Type::Cidr,
+    "domain" => Type::Domain,
+    "region" => Type::Region,
+    "enum" => Type::Enum,
+    "pattern" => Type::Pattern,
+    "url" => Type::Url,
+    "port" => Type::Port,
+});
+words!(Tool {
+    "terraform" => Tool::Terraform,
+    "tofu" => Tool::Tofu,
+    "cdktf" => Tool::Cdktf,
+    "cdktn" => Tool::Cdktn,
+});
+words!(Sink {
+    "task" => Sink::Task,
+    "exec" => Sink::Exec,
+    "env" => Sink::Env,
+    "file" => Sink::File,
+});
+
+impl Decode for From {
+    fn decode(node: &Node, decoder: &mut Decoder<'_>) -> Option<Self> {
+        let Data::Scalar { text, .. } = &node.data else {
+            return decoder.expected("text", node);
+        };
+        match Self::parse(text) {
+            Ok(from) => Some(from),
+            Err(malformed) => decoder
+                .wrong(Mistake::new(node.place.clone(), malformed.message).hint(malformed.hint)),
+        }
+    }
+}
+
+impl Decode for SecretEntry {
+    fn decode(node: &Node, decoder: &mut Decoder<'_>) -> Option<Self> {
+        match &node.data {
+            Data::Table(_) => Secret::decode(node, decoder).map(Self),
+            _ => At::<From>::decode(node, decoder).map(Self::short),
+        }
+    }
+}
+
+/// Reads a mapping field by field, by the names the schema has.
+macro_rules! mapping {
+    ($type:ident { $($how:ident $field:ident: $key:literal),* $(,)? }) => {
+        impl Decode for $type {
+            fn decode(node: &Node, decoder: &mut Decoder<'_>) -> Option<Self> {
+                let mut fields = decoder.fields(node)?;
+                let value = Self { $($field: fields.$how($key, decoder)),* };
+                fields.finish(decoder);
+                Some(value)
+            }
+        }
+
+        #[cfg(test)]
+        impl $type {
+            /// Every key with whether it is required, for comparison with the schema.
+            pub(super) const KEYS: &'static [(&'static str, &'static str)] =
+                &[$(($key, stringify!($how))),*];
+        }
+    };
+}
+
+mapping!(Declared {
+    required version: "version",
+    required service: "service",
+    required build: "build",
+    required environments: "environments",
+    optional variables: "variables",
+    optional secrets: "secrets",
+    optional image: "image",
+    optional state: "state",
+    optional deploy: "deploy",
+    optional people: "people",
+    optional allow_long_lived_keys: "allow-long-lived-keys",
+});
+mapping!(Build {
+    required account: "account",
+    required region: "region",
+    optional roles: "roles",
+    optional ledger: "ledger",
+});
+mapping!(BuildRoles { optional publish: "publish", optional permit: "permit" });
+mapping!(Environment {
+    required account: "account",
+    optional follows: "follows",
+    optional region: "region",
+    optional gate: "gate",
+    optional roles: "roles",
+    optional state: "state",
+    optional deploy: "deploy",
+});
+mapping!(Gate {
+    optional approvals: "approvals",
+    optional checks: "checks",
+    optional branch: "branch",
+    optional workflow: "workflow",
+});
+mapping!(Roles { optional read: "read", optional deploy: "deploy" });
+mapping!(Variable {
+    required kind: "type",
+    optional value: "value",
+    optional default: "default",
+    optional environments: "environments",
+    optional values: "values",
+    optional pattern: "pattern",
+});
+mapping!(Secret { required from: "from", optional to: "to", optional required: "required" });
+mapping!(Image {
+    optional context: "context",
+    optional dockerfile: "dockerfile",
+    optional repository: "repository",
+    optional platforms: "platforms",
+});
+mapping!(State {
+    optional tool: "tool",
+    optional directory: "directory",
+    optional bucket: "bucket",
+    optional table: "table",
+    optional key: "key",
+});
+mapping!(Deploy {
+    optional cluster: "cluster",
+    optional service: "service",
+    optional container: "container",
+});

@@ -1,0 +1,233 @@
+//! Filling in single values: text with placeholders, references and defaults, each checked for
+//! its shape.
+
+use super::diagnostics::{At, Mistake, Mistakes, Place};
+use super::model::AccountId;
+use super::template::{InAccount, InRegion, Piece, Placeholder, Template, Templated};
+use super::text::{EnvironmentName, Text, matches};
+use super::variables;
+use super::vars::Vars;
+
+const ROLE_NAME: &str = "^([A-Za-z0-9_+=,.@-]+/)*[A-Za-z0-9_+=,.@-]{1,64}$";
+const ROLE_ARN: &str = "^arn:aws(-[a-z]+)*:iam::[0-9]{12}:role/[A-Za-z0-9_+=,.@/-]+$";
+
+/// Fills in the values of one environment. `own` values differ by environment, and so do the
+/// variables they come from; what all environments share has one variable.
+pub(super) struct Filler<'a> {
+    service: &'a str,
+    name: &'a At<Text<EnvironmentName>>,
+    /// `None` while the file alone is looked at: then a reference has no value, and that is no
+    /// mistake.
+    vars: Option<&'a Vars<'a>>,
+    pub(super) mistakes: &'a mut Mistakes,
+    pub(super) account: Option<String>,
+    pub(super) region: Option<String>,
+}
+
+/// A value and where it comes from.
+pub(super) struct Value {
+    pub(super) text: String,
+    pub(super) place: Place,
+    /// The variable it was found in.
+    variable: Option<String>,
+}
+
+impl<'a> Filler<'a> {
+    pub(super) fn new(
+        service: &'a str,
+        name: &'a At<Text<EnvironmentName>>,
+        vars: Option<&'a Vars<'a>>,
+        mistakes: &'a mut Mistakes,
+    ) -> Self {
+        Self {
+            service,
+            name,
+            vars,
+            mistakes,
+            account: None,
+            region: None,
+        }
+    }
+
+    pub(super) fn environment(&self) -> &'a str {
+        &self.name.value.0
+    }
+
+    pub(super) fn account(
+        &mut self,
+        template: &At<Templated<InAccount>>,
+        own: bool,
+    ) -> Option<AccountId> {
+        let value = self.value(template, own)?;
+        let parsed = AccountId::parse(&value.text);
+        if parsed.is_none() {
+            self.mistakes.add(
+                Mistake::new(value.place.clone(), value.says("is no account ID"))
+                    .hint("an account ID has twelve digits; leading zeros count"),
+            );
+        }
+        parsed
+    }
+
+    pub(super) fn region(
+        &mut self,
+        template: &At<Templated<InRegion>>,
+        own: bool,
+    ) -> Option<String> {
+        let value = self.value(template, own)?;
+        if variables::region(&value.text) {
+            return Some(value.text);
+        }
+        self.mistakes.add(
+            Mistake::new(value.place.clone(), value.says("is no region"))
+                .hint("a region's name looks like `ca-central-1`"),
+        );
+        None
+    }
+
+    /// A role's ARN, from its name or as it is given. It must be in the account it is for.
+    pub(super) fn role(
+        &mut self,
+        role: Option<Value>,
+        account: Option<&AccountId>,
+        region: Option<&str>,
+    ) -> Option<String> {
+        let role = role?;
+        if !role.text.starts_with("arn:") {
+            let name = self.checked(Some(role), ROLE_NAME, "role name")?;
+            let partition = partition(region?);
+            return Some(format!("arn:{partition}:iam::{}:role/{name}", account?));
+        }
+        let place = role.place.clone();
+        let arn = self.checked(Some(role), ROLE_ARN, "role ARN")?;
+        let account = account?;
+        if arn.split(':').nth(4) == Some(account.as_str()) {
+            return Some(arn);
+        }
+        self.mistakes.add(
+            Mistake::new(place, format!("this role is not in account {account}"))
+                .hint("a role's name is enough: its account is known"),
+        );
+        None
+    }
+
+    pub(super) fn checked(
+        &mut self,
+        value: Option<Value>,
+        pattern: &str,
+        what: &str,
+    ) -> Option<String> {
+        let value = value?;
+        if matches(pattern, &value.text) {
+            return Some(value.text);
+        }
+        self.mistakes.add(
+            Mistake::new(value.place.clone(), value.says(&format!("is no {what}")))
+                .hint(format!("it must match {pattern}")),
+        );
+        None
+    }
+
+    /// The value given, else the default, which then belongs to the environment as a whole.
+    pub(super) fn text<S>(
+        &mut self,
+        given: Option<&At<Templated<S>>>,
+        default: &str,
+        what: &str,
+        own: bool,
+    ) -> Option<Value> {
+        if let Some(given) = given {
+            return self.value(given, own);
+        }
+        let template = Template::parse(default, &Placeholder::ALL).ok()?;
+        if let (Template::Variable(name), Some(vars)) = (&template, self.vars)
+            && vars.get(name, Some(self.environment())).is_none()
+        {
+            let message = format!("`{what}` is not given, and `{name}` is not set");
+            let hint = vars.hint(name, Some(self.environment()));
+            self.mistakes
+                .add(Mistake::new(self.name.place.clone(), message).hint(hint));
+            return None;
+        }
+        self.filled(&template, &self.name.place.clone(), own)
+    }
+
+    fn value<S>(&mut self, template: &At<Templated<S>>, own: bool) -> Option<Value> {
+        let value = self.look(template, own);
+        if value.is_none() {
+            self.unset(template, own);
+        }
+        value
+    }
+
+    pub(super) fn look<S>(&self, template: &At<Templated<S>>, own: bool) -> Option<Value> {
+        self.filled(&template.value.0, &template.place, own)
+    }
+
+    /// `own` values differ by environment, and so do their variables.
+    fn filled(&self, template: &Template, place: &Place, own: bool) -> Option<Value> {
+        let (text, variable) = match template {
+            Template::Variable(name) => {
+                (self.vars?.get(name, self.suffix(own))?, Some(name.clone()))
+            }
+            Template::Text(pieces) => (self.pieces(pieces)?, None),
+            Template::Unreadable => return None,
+        };
+        Some(Value {
+            text,
+            place: place.clone(),
+            variable,
+        })
+    }
+
+    pub(super) fn pieces(&self, pieces: &[Piece]) -> Option<String> {
+        let mut text = String::new();
+        for piece in pieces {
+            let known = match piece {
+                Piece::Literal(literal) => literal.as_str(),
+                Piece::Placeholder(Placeholder::Service) => self.service,
+                Piece::Placeholder(Placeholder::Environment) => self.environment(),
+                Piece::Placeholder(Placeholder::Account) => self.account.as_deref()?,
+                Piece::Placeholder(Placeholder::Region) => self.region.as_deref()?,
+            };
+            // A name that could not be read is empty, and what it would make means nothing.
+            if known.is_empty() {
+                return None;
+            }
+            text.push_str(known);
+        }
+        Some(text)
+    }
+
+    pub(super) fn unset<S>(&mut self, template: &At<Templated<S>>, own: bool) {
+        if let (Template::Variable(name), Some(vars)) = (&template.value.0, self.vars) {
+            let hint = vars.hint(name, self.suffix(own));
+            self.mistakes.add(
+                Mistake::new(template.place.clone(), format!("`{name}` is not set")).hint(hint),
+            );
+        }
+    }
+
+    fn suffix(&self, own: bool) -> Option<&'a str> {
+        own.then_some(self.environment())
+    }
+}
+
+impl Value {
+    /// A sentence about the value that names the variable it comes from.
+    pub(super) fn says(&self, what: &str) -> String {
+        match &self.variable {
+            Some(name) => format!("`{}` in `{name}` {what}", self.text),
+            None => format!("`{}` {what}", self.text),
+        }
+    }
+}
+
+/// The partition a region is in (AWS General Reference, "Amazon Resource Names").
+fn partition(region: &str) -> &'static str {
+    match region {
+        _ if region.starts_with("cn-") => "aws-cn",
+        _ if region.starts_with("us-gov-") => "aws-us-gov",
+        _ => "aws",
+    }
+}

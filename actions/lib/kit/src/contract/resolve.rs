@@ -1,0 +1,340 @@
+//! One environment with defaults filled in and references followed. The same code looks at every
+//! environment when a contract is read, then without following references, so that what is
+//! written in the file is checked before anybody asks for an environment.
+
+use super::declared::{Declared, Environment, Variable};
+use super::diagnostics::{Mistake, Mistakes};
+use super::fill::Filler;
+use super::model::{
+    AccountId, Build, Deploy, Gate, Image, Resolved, Roles, SecretSpec, State, Tool,
+};
+use super::secret::{SecretEntry, wrong_name};
+use super::variables;
+use super::vars::Vars;
+use std::collections::BTreeMap;
+use std::path::Path;
+
+const BUCKET: &str = "^[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]$";
+const TABLE: &str = "^[A-Za-z0-9_.-]{3,255}$";
+const REPOSITORY: &str = "^[a-z0-9]+([._/-][a-z0-9]+)*$";
+const ECS_NAME: &str = "^[A-Za-z0-9_-]{1,255}$";
+const STATE_KEY: &str = "^[^/\\s][^\\s]*$";
+
+/// Looks at the environment `name`. There is no result when something is wrong, or unknown
+/// because references are not followed.
+pub(super) fn resolve(
+    declared: &Declared,
+    name: &str,
+    vars: Option<&Vars<'_>>,
+    directory: &Path,
+    mistakes: &mut Mistakes,
+) -> Option<Resolved> {
+    let (name, environment) = declared
+        .environments
+        .0
+        .iter()
+        .find(|(found, _)| found.value.0 == name)?;
+    Resolver {
+        declared,
+        environment,
+        fill: Filler::new(&declared.service.value.0, name, vars, mistakes),
+    }
+    .run(directory)
+}
+
+struct Resolver<'a> {
+    declared: &'a Declared,
+    environment: &'a Environment,
+    fill: Filler<'a>,
+}
+
+impl Resolver<'_> {
+    fn run(mut self, directory: &Path) -> Option<Resolved> {
+        let (declared, environment) = (self.declared, self.environment);
+        let build_account = self.fill.account(&declared.build.account, false);
+        let build_region = self.fill.region(&declared.build.region, false);
+        let account = self.fill.account(&environment.account, true);
+        let region = match &environment.region {
+            Some(region) => self.fill.region(region, true),
+            None => build_region.clone(),
+        };
+        self.fill.account = account.as_ref().map(ToString::to_string);
+        self.fill.region.clone_from(&region);
+
+        let build = self.build(build_account, build_region);
+        let roles = self.roles(account.as_ref(), region.as_deref());
+        let image = self.image();
+        let state = self.state(region.as_deref());
+        let deploy = self.deploy();
+        let variables = self.variables();
+        let secrets = self.secrets();
+        Some(Resolved {
+            service: declared.service.value.0.clone(),
+            environment: self.fill.environment().to_owned(),
+            directory: directory.to_owned(),
+            follows: environment
+                .follows
+                .as_ref()
+                .map(|name| name.value.0.clone()),
+            account: account?,
+            region: region?,
+            roles: roles?,
+            build: build?,
+            image: image?,
+            state: state?,
+            deploy: deploy?,
+            gate: gate(environment),
+            variables: variables?,
+            secrets: secrets?,
+            people: people(declared),
+            allow_long_lived_keys: declared
+                .allow_long_lived_keys
+                .iter()
+                .flatten()
+                .map(|key| key.value.0.clone())
+                .collect(),
+        })
+    }
+
+    fn build(&mut self, account: Option<AccountId>, region: Option<String>) -> Option<Build> {
+        let build = &self.declared.build;
+        let roles = build.roles.clone().unwrap_or_default();
+        let ledger = self.fill.text(
+            build.ledger.as_ref(),
+            "slipway-ledger",
+            "build.ledger",
+            false,
+        );
+        let ledger = self.fill.checked(ledger, TABLE, "table name");
+        let publish = self.fill.text(
+            roles.publish.as_ref(),
+            "slipway-publish",
+            "build.roles.publish",
+            false,
+        );
+        let publish = self.fill.role(publish, account.as_ref(), region.as_deref());
+        let permit = self.fill.text(
+            roles.permit.as_ref(),
+            "slipway-permit",
+            "build.roles.permit",
+            false,
+        );
+        let permit = self.fill.role(permit, account.as_ref(), region.as_deref());
+        Some(Build {
+            account: account?,
+            region: region?,
+            publish: publish?,
+            permit: permit?,
+            ledger: ledger?,
+        })
+    }
+
+    fn roles(&mut self, account: Option<&AccountId>, region: Option<&str>) -> Option<Roles> {
+        let roles = self.environment.roles.clone().unwrap_or_default();
+        let read = self
+            .fill
+            .text(roles.read.as_ref(), "slipway-read", "roles.read", true);
+        let read = self.fill.role(read, account, region);
+        let deploy = self.fill.text(
+            roles.deploy.as_ref(),
+            "slipway-deploy",
+            "roles.deploy",
+            true,
+        );
+        let deploy = self.fill.role(deploy, account, region);
+        Some(Roles {
+            read: read?,
+            deploy: deploy?,
+        })
+    }
+
+    fn image(&mut self) -> Option<Image> {
+        let image = self.declared.image.clone().unwrap_or_default();
+        let repository = self.fill.text(
+            image.repository.as_ref(),
+            "{service}",
+            "image.repository",
+            false,
+        );
+        let repository = self.fill.checked(repository, REPOSITORY, "repository name");
+        let context = image
+            .context
+            .map_or_else(|| ".".to_owned(), |path| path.value.0);
+        // As Docker itself looks for it.
+        let dockerfile = image.dockerfile.map_or_else(
+            || match context.trim_end_matches('/') {
+                "." => "Dockerfile".to_owned(),
+                context => format!("{context}/Dockerfile"),
+            },
+            |path| path.value.0,
+        );
+        Some(Image {
+            repository: repository?,
+            context,
+            dockerfile,
+            platforms: image
+                .platforms
+                .into_iter()
+                .flatten()
+                .map(|platform| platform.value.0)
+                .collect(),
+        })
+    }
+
+    fn state(&mut self, region: Option<&str>) -> Option<State> {
+        let own = self.environment.state.clone().unwrap_or_default();
+        let top = self.declared.state.clone().unwrap_or_default();
+        let bucket = own.bucket.or(top.bucket);
+        let bucket = self
+            .fill
+            .text(bucket.as_ref(), "var:TF_STATE_BUCKET", "state.bucket", true);
+        let bucket = self.fill.checked(bucket, BUCKET, "bucket name");
+        let table = own.table.or(top.table);
+        let table = self
+            .fill
+            .text(table.as_ref(), "var:TF_LOCK_TABLE", "state.table", true);
+        let table = self.fill.checked(table, TABLE, "table name");
+        let key = own.key.or(top.key);
+        let key = self.fill.text(
+            key.as_ref(),
+            "{service}/{environment}/terraform.tfstate",
+            "state.key",
+            true,
+        );
+        let key = self.fill.checked(key, STATE_KEY, "state key");
+        Some(State {
+            tool: own
+                .tool
+                .or(top.tool)
+                .map_or(Tool::Terraform, |tool| tool.value),
+            directory: own
+                .directory
+                .or(top.directory)
+                .map_or_else(|| "infra".to_owned(), |path| path.value.0),
+            bucket: bucket?,
+            key: key?,
+            table: table?,
+            region: region?.to_owned(),
+        })
+    }
+
+    fn deploy(&mut self) -> Option<Deploy> {
+        let own = self.environment.deploy.clone().unwrap_or_default();
+        let top = self.declared.deploy.clone().unwrap_or_default();
+        let cluster = own.cluster.or(top.cluster);
+        let cluster = self.fill.text(
+            cluster.as_ref(),
+            "{service}-{environment}",
+            "deploy.cluster",
+            true,
+        );
+        let cluster = self.fill.checked(cluster, ECS_NAME, "cluster name");
+        let service = own.service.or(top.service);
+        let service = self
+            .fill
+            .text(service.as_ref(), "{service}", "deploy.service", true);
+        let service = self.fill.checked(service, ECS_NAME, "ECS service name");
+        let container = own.container.or(top.container);
+        let container = self
+            .fill
+            .text(container.as_ref(), "{service}", "deploy.container", true);
+        let container = self.fill.checked(container, ECS_NAME, "container name");
+        Some(Deploy {
+            cluster: cluster?,
+            service: service?,
+            container: container?,
+        })
+    }
+
+    fn variables(&mut self) -> Option<BTreeMap<String, String>> {
+        let mut values = Some(BTreeMap::new());
+        for (name, variable) in self.declared.variables.iter().flat_map(|all| &all.0) {
+            let value = self.variable(variable);
+            match (value, &mut values) {
+                (Some(value), Some(values)) => drop(values.insert(name.value.0.clone(), value)),
+                _ => values = None,
+            }
+        }
+        values
+    }
+
+    /// The first candidate that has a value, checked against the type.
+    fn variable(&mut self, variable: &Variable) -> Option<String> {
+        let candidates: Vec<_> = variable.candidates(self.fill.environment()).collect();
+        let mut unset = None;
+        for candidate in candidates {
+            let Some(value) = self.fill.look(candidate, true) else {
+                unset = unset.or(Some(candidate));
+                continue;
+            };
+            let Some((wrong, rule)) = variables::wrong(variable, &value.text) else {
+                return Some(value.text);
+            };
+            self.fill
+                .mistakes
+                .add(Mistake::new(value.place.clone(), value.says(&wrong)).hint(rule));
+            return None;
+        }
+        self.fill.unset(unset?, true);
+        None
+    }
+
+    fn secrets(&mut self) -> Option<Vec<SecretSpec>> {
+        let mut specs = Some(Vec::new());
+        for (name, entry) in self.declared.secrets.iter().flat_map(|all| &all.0) {
+            match (self.secret(&name.value.0, entry), &mut specs) {
+                (Some(spec), Some(specs)) => specs.push(spec),
+                _ => specs = None,
+            }
+        }
+        specs
+    }
+
+    fn secret(&mut self, name: &str, entry: &SecretEntry) -> Option<SecretSpec> {
+        let from = &entry.0.from;
+        let source = from.value.resolve(|pieces| self.fill.pieces(pieces))?;
+        if let Some(rule) = wrong_name(&source) {
+            self.fill.mistakes.add(
+                Mistake::new(from.place.clone(), "nothing in AWS can have this name").hint(rule),
+            );
+            return None;
+        }
+        Some(SecretSpec {
+            name: name.to_owned(),
+            source,
+            sinks: entry.sinks(),
+            required: entry.0.required.unwrap_or(true),
+        })
+    }
+}
+
+/// The gate of an environment. One that follows another always has one.
+pub(super) fn gate(environment: &Environment) -> Gate {
+    let gate = environment.gate.clone().unwrap_or_default();
+    Gate {
+        required: environment.follows.is_some() || environment.gate.is_some(),
+        branch: gate
+            .branch
+            .map_or_else(|| "main".to_owned(), |branch| branch.value.0),
+        approvals: gate.approvals.map_or(1, |approvals| approvals.value),
+        checks: gate
+            .checks
+            .into_iter()
+            .flatten()
+            .map(|check| check.value.0)
+            .collect(),
+        workflow: gate.workflow.map(|workflow| workflow.value.0),
+    }
+}
+
+fn people(declared: &Declared) -> BTreeMap<String, Vec<String>> {
+    declared
+        .people
+        .iter()
+        .flat_map(|people| &people.0)
+        .map(|(login, names)| {
+            let names = names.iter().map(|name| name.value.0.clone()).collect();
+            (login.value.0.clone(), names)
+        })
+        .collect()
+}

@@ -1,0 +1,283 @@
+//! The JSON Schema of the contract, for editors, from the declared types.
+
+use super::declared::Declared;
+use schemars::Schema;
+use schemars::generate::SchemaSettings;
+use schemars::transform::{Transform, transform_subschemas};
+
+/// Where editors find the schema.
+pub const SCHEMA_URL: &str =
+    "https://raw.githubusercontent.com/slipway-delivery/slipway/main/docs/delivery.schema.json";
+
+/// The JSON Schema (draft 2020-12) of a contract.
+pub fn schema() -> serde_json::Value {
+    let mut schema = SchemaSettings::draft2020_12()
+        .with_transform(NeverNull)
+        .into_generator()
+        .into_root_schema_for::<Declared>();
+    schema.insert("$id".to_owned(), SCHEMA_URL.into());
+    schema.to_value()
+}
+
+/// A key that is optional may be left out, but may not hold nothing, as schemars has it for
+/// every `Option`.
+#[derive(Debug, Clone)]
+struct NeverNull;
+
+impl Transform for NeverNull {
+    fn transform(&mut self, schema: &mut Schema) {
+        let object = schema.ensure_object();
+        if let Some(serde_json::Value::Array(types)) = object.get_mut("type") {
+            types.retain(|name| name != "null");
+            if let [only] = types.as_slice() {
+                let only = only.clone();
+                object.insert("type".to_owned(), only);
+            }
+        }
+        if let Some(serde_json::Value::Array(choices)) = object.get_mut("anyOf") {
+            choices.retain(|choice| choice.get("type").is_none_or(|name| name != "null"));
+            if let [serde_json::Value::Object(only)] = choices.as_slice() {
+                let only = only.clone();
+                object.remove("anyOf");
+                for (key, value) in only {
+                    object.entry(key).or_insert(value);
+                }
+            }
+        }
+        transform_subschemas(self, schema);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::contract::declared::{
+        Build, BuildRoles, Deploy, Environment, Gate, Image, Roles, Secret, State, Variable,
+    };
+    use crate::contract::parse;
+    use schemars::JsonSchema;
+    use serde_json::Value;
+    use std::collections::BTreeSet;
+    use std::path::Path;
+
+    fn keys<T: JsonSchema>(fields: &[(&'static str, &'static str)]) {
+        let schema = schemars::schema_for!(T).to_value();
+        let declared: BTreeSet<(&str, &str)> = fields.iter().copied().collect();
+        let required: Vec<&str> = schema["required"]
+            .as_array()
+            .into_iter()
+            .flatten()
+            .filter_map(Value::as_str)
+            .collect();
+        let derived: BTreeSet<(&str, &str)> = schema["properties"]
+            .as_object()
+            .unwrap()
+            .keys()
+            .map(|key| {
+                let how = if required.contains(&key.as_str()) {
+                    "required"
+                } else {
+                    "optional"
+                };
+                (key.as_str(), how)
+            })
+            .collect();
+        assert_eq!(declared, derived);
+        assert_eq!(schema["additionalProperties"], false);
+    }
+
+    #[test]
+    fn decoder_and_schema_know_the_same_keys() {
+        keys::<Declared>(Declared::KEYS);
+        keys::<Build>(Build::KEYS);
+        keys::<BuildRoles>(BuildRoles::KEYS);
+        keys::<Environment>(Environment::KEYS);
+        keys::<Gate>(Gate::KEYS);
+        keys::<Roles>(Roles::KEYS);
+        keys::<Variable>(Variable::KEYS);
+        keys::<Secret>(Secret::KEYS);
+        keys::<Image>(Image::KEYS);
+        keys::<State>(State::KEYS);
+        keys::<Deploy>(Deploy::KEYS);
+    }
+
+    /// One change to a contract that is right: the text that is replaced, and by what.
+    type Change = (&'static str, &'static str);
+
+    const BASE: &str = "\
+version: 1
+service: shop
+build: {account: var:BUILD, region: ca-central-1}
+environments:
+  dev: {account: \"111111111111\"}
+  live: {account: var:LIVE, follows: dev, gate: {approvals: 2}}
+variables:
+  size: {type: integer, value: 1}
+secrets:
+  TOKEN: ssm:/token
+";
+
+    const GOOD: &[Change] = &[
+        ("", ""),
+        ("account: var:BUILD", "account: 222222222222"),
+        ("account: var:BUILD", "account: '022222222222'"),
+        (
+            "ca-central-1}",
+            "ca-central-1, ledger: \"{service}-ledger\", roles: {publish: x}}",
+        ),
+        ("ca-central-1}", "var:REGION}"),
+        (
+            "approvals: 2",
+            "approvals: 0, checks: [test, build@15368], branch: release/1, workflow: .github/workflows/go.yml",
+        ),
+        ("value: 1", "default: var:SIZE, environments: {live: 3}"),
+        ("type: integer, value: 1", "type: boolean, value: true"),
+        ("type: integer, value: 1", "type: string, value: \"\""),
+        (
+            "type: integer, value: 1",
+            "type: string, value: \"{{{environment}}}\"",
+        ),
+        (
+            "type: integer, value: 1",
+            "type: enum, values: [1, 2, x], value: x",
+        ),
+        (
+            "type: integer, value: 1",
+            "type: pattern, pattern: \"v.*\", value: v1",
+        ),
+        ("ssm:/token", "secretsmanager:{service}/x#key"),
+        (
+            "ssm:/token",
+            "secretsmanager:arn:aws:secretsmanager:eu-west-1:111111111111:secret:x-AbCdEf",
+        ),
+        (
+            "ssm:/token",
+            "{from: env:TOKEN, to: [exec, env], required: false}",
+        ),
+        (
+            "service: shop",
+            "service: shop\nimage: {context: ., dockerfile: D, repository: team/x, platforms: [linux/arm64]}",
+        ),
+        (
+            "service: shop",
+            "service: shop\nstate: {tool: cdktn, directory: infra, bucket: var:B, table: ttt, key: \"{account}/{environment}\"}",
+        ),
+        (
+            "service: shop",
+            "service: shop\ndeploy: {cluster: \"{environment}\", service: s, container: c}",
+        ),
+        (
+            "service: shop",
+            "service: shop\npeople: {ada: [ada@acme.example]}\nallow-long-lived-keys: [AKIAIOSFODNN7EXAMPLE]",
+        ),
+    ];
+
+    /// Wrong in shape, which both must see.
+    const BAD: &[Change] = &[
+        ("version: 1", "version: 2"),
+        ("version: 1", "version: '1'"),
+        ("version: 1\n", ""),
+        ("service: shop", "service: Shop"),
+        ("service: shop", "service: 7"),
+        ("service: shop", "service:"),
+        ("service: shop", "sevice: shop"),
+        ("account: var:BUILD", "account: '22222222222'"),
+        ("account: var:BUILD", "account: var:build"),
+        ("account: var:BUILD", "account: \"{account}\""),
+        ("account: var:BUILD", "account: true"),
+        ("account: var:BUILD, ", ""),
+        ("ca-central-1", "canada"),
+        ("ca-central-1}", "ca-central-1, ledger: \"{environment}\"}"),
+        ("ca-central-1}", "ca-central-1, ledger: ssm:/x}"),
+        ("ca-central-1}", "ca-central-1, ledger: 7}"),
+        ("  dev:", "  De_v:"),
+        ("follows: dev", "follows: [dev]"),
+        ("follows: dev", "follow: dev"),
+        ("approvals: 2", "approvals: -1"),
+        ("approvals: 2", "approvals: 101"),
+        ("approvals: 2", "approvals: 1.5"),
+        ("approvals: 2", "approvals: two"),
+        ("approvals: 2", "checks: test"),
+        ("approvals: 2", "checks: [7]"),
+        ("approvals: 2", "branch: \"\""),
+        ("approvals: 2", "workflow: go.yml"),
+        ("type: integer", "type: number"),
+        ("type: integer, ", ""),
+        ("type: integer", "type: enum"),
+        ("type: integer", "type: pattern"),
+        ("value: 1", "value: 1, values: [1]"),
+        ("value: 1", "value: 1, pattern: x"),
+        ("value: 1", "value: [1]"),
+        ("value: 1", "value: \"{size}\""),
+        ("value: 1", "value: \"a}\""),
+        ("value: 1", "value: null"),
+        ("  size:", "  si-ze:"),
+        ("ssm:/token", "/token"),
+        ("ssm:/token", "'ssm:'"),
+        ("ssm:/token", "var:TOKEN"),
+        ("ssm:/token", "env:A-B"),
+        ("ssm:/token", "secretsmanager:x#"),
+        ("ssm:/token", "{to: [exec]}"),
+        ("ssm:/token", "{from: ssm:/x, to: exec}"),
+        ("ssm:/token", "{from: ssm:/x, to: []}"),
+        ("ssm:/token", "{from: ssm:/x, to: [exec, exec]}"),
+        ("ssm:/token", "{from: ssm:/x, to: [disk]}"),
+        ("ssm:/token", "{from: ssm:/x, required: 'yes'}"),
+        ("service: shop", "service: shop\nimage: {context: /x}"),
+        (
+            "service: shop",
+            "service: shop\nimage: {platforms: [linux]}",
+        ),
+        ("service: shop", "service: shop\nstate: {tool: pulumi}"),
+        ("service: shop", "service: shop\nstate:"),
+        ("service: shop", "service: shop\ndeploy: []"),
+        (
+            "service: shop",
+            "service: shop\npeople: {ada: ada@acme.example}",
+        ),
+        (
+            "service: shop",
+            "service: shop\nallow-long-lived-keys: [ASIAIOSFODNN7EXAMPLE]",
+        ),
+        ("service: shop", "service: shop\nextra: 1"),
+    ];
+
+    /// Wrong in what it says, which only the decoder can see.
+    const WRONG: &[Change] = &[
+        ("follows: dev", "follows: test"),
+        ("value: 1", "value: one"),
+        ("value: 1", "environments: {dev: 1}"),
+        ("account: var:LIVE", "account: 7"),
+        ("ssm:/token", "ssm:/to ken"),
+        ("ssm:/token", "{from: env:TOKEN, to: [task]}"),
+    ];
+
+    fn decoded(text: &str) -> bool {
+        parse(Path::new("delivery.yaml"), text).is_ok()
+    }
+
+    #[test]
+    fn decoder_and_schema_take_and_refuse_the_same() {
+        let validator = jsonschema::validator_for(&schema()).unwrap();
+        let valid = |text: &str| validator.is_valid(&serde_yaml::from_str::<Value>(text).unwrap());
+        let changed = |(from, to): &Change| {
+            assert!(BASE.contains(from), "{from}");
+            BASE.replacen(from, to, 1)
+        };
+        for change in GOOD {
+            let text = changed(change);
+            assert!(decoded(&text), "the decoder refuses {change:?}");
+            assert!(valid(&text), "the schema refuses {change:?}");
+        }
+        for change in BAD {
+            let text = changed(change);
+            assert!(!decoded(&text), "the decoder takes {change:?}");
+            assert!(!valid(&text), "the schema takes {change:?}");
+        }
+        for change in WRONG {
+            let text = changed(change);
+            assert!(!decoded(&text), "the decoder takes {change:?}");
+            assert!(valid(&text), "the schema sees {change:?}: move it up");
+        }
+    }
+}

@@ -1,0 +1,747 @@
+//! The contract as its users meet it: what a usual one resolves to, and what is said of wrong
+//! ones.
+
+use super::*;
+use expect_test::{Expect, expect};
+
+const STOREFRONT: &str = include_str!("../../../../../docs/examples/storefront/delivery.yaml");
+
+const VARS: &str = r#"{
+    "BUILD_ACCOUNT_ID": "000000000001", "DEV_ACCOUNT_ID": "012345678901",
+    "STAGING_ACCOUNT_ID": "111111111111", "PRODUCTION_ACCOUNT_ID": "222222222222",
+    "TF_STATE_BUCKET": "acme-state", "TF_STATE_BUCKET_PRODUCTION": "acme-state-production",
+    "TF_LOCK_TABLE": "acme-locks"
+}"#;
+
+fn path() -> &'static Path {
+    Path::new("delivery.yaml")
+}
+
+fn vars() -> Env {
+    Env::from([("SLIPWAY_VARS", VARS)])
+}
+
+/// A contract that is right, with `more` at its end.
+fn with(more: &str) -> String {
+    format!(
+        "version: 1\nservice: shop\nbuild: {{account: 012345678901, region: ca-central-1}}\n\
+         environments:\n  dev: {{account: \"111111111111\"}}\n  \
+         live: {{account: 222222222222, follows: dev}}\n{more}"
+    )
+}
+
+/// Resolves a contract with the state variables set.
+fn resolved(text: &str, environment: &str) -> Resolved {
+    parse(path(), text)
+        .and_then(|contract| contract.resolve(environment, &vars()))
+        .unwrap_or_else(|error| panic!("{error}"))
+}
+
+fn says(text: &str, expected: Expect) {
+    let error = parse(path(), text).unwrap_err();
+    assert_eq!(error.exit, crate::Exit::Usage);
+    expected.assert_eq(&error.to_string());
+}
+
+fn cannot_resolve(text: &str, environment: &str, env: &Env, expected: Expect) {
+    let contract = parse(path(), text).unwrap_or_else(|error| panic!("{error}"));
+    let error = contract.resolve(environment, env).unwrap_err();
+    assert_eq!(error.exit, crate::Exit::Usage);
+    expected.assert_eq(&error.to_string());
+}
+
+#[test]
+fn a_usual_contract_resolves_with_its_defaults() {
+    let resolved = resolved(STOREFRONT, "production");
+    let json = serde_json::to_string_pretty(&resolved).unwrap();
+    expect![[r#"
+        {
+          "service": "storefront",
+          "environment": "production",
+          "directory": ".",
+          "follows": "staging",
+          "account": "222222222222",
+          "region": "ca-central-1",
+          "roles": {
+            "read": "arn:aws:iam::222222222222:role/slipway-read",
+            "deploy": "arn:aws:iam::222222222222:role/slipway-deploy"
+          },
+          "build": {
+            "account": "000000000001",
+            "region": "ca-central-1",
+            "publish": "arn:aws:iam::000000000001:role/slipway-publish",
+            "permit": "arn:aws:iam::000000000001:role/slipway-permit",
+            "ledger": "slipway-ledger"
+          },
+          "image": {
+            "repository": "storefront",
+            "context": ".",
+            "dockerfile": "Dockerfile",
+            "platforms": []
+          },
+          "state": {
+            "tool": "terraform",
+            "directory": "infra",
+            "bucket": "acme-state-production",
+            "key": "storefront/production/terraform.tfstate",
+            "table": "acme-locks",
+            "region": "ca-central-1"
+          },
+          "deploy": {
+            "cluster": "storefront-production",
+            "service": "storefront",
+            "container": "storefront"
+          },
+          "gate": {
+            "required": true,
+            "branch": "main",
+            "approvals": 1,
+            "checks": [
+              "test"
+            ],
+            "workflow": null
+          },
+          "variables": {
+            "domain": "production.storefront.example",
+            "vpc_cidr": "10.40.0.0/16"
+          },
+          "secrets": [
+            {
+              "name": "DATABASE_URL",
+              "source": {
+                "ssm": "/storefront/production/database-url"
+              },
+              "sinks": [
+                "task",
+                "exec"
+              ],
+              "required": true
+            },
+            {
+              "name": "API_TOKEN",
+              "source": {
+                "secretsmanager": {
+                  "id": "storefront/production/api",
+                  "key": "token"
+                }
+              },
+              "sinks": [
+                "exec"
+              ],
+              "required": true
+            }
+          ],
+          "people": {},
+          "allow_long_lived_keys": []
+        }"#]]
+    .assert_eq(&json);
+}
+
+#[test]
+fn the_chain_is_told_in_order_however_it_is_written() {
+    let text = with("").replace(
+        "  dev:",
+        "  pre: {account: 333333333333, follows: live}\n  lab: {account: 444444444444}\n  dev:",
+    );
+    let contract = parse(path(), &text).unwrap();
+    let names: Vec<String> = contract
+        .environments()
+        .into_iter()
+        .map(|one| one.environment)
+        .collect();
+    assert_eq!(names, ["lab", "dev", "live", "pre"]);
+}
+
+#[test]
+fn an_account_keeps_its_zeros_with_and_without_quotes() {
+    let dev = resolved(&with(""), "dev");
+    assert_eq!(dev.build.account.as_str(), "012345678901");
+    assert_eq!(dev.account.as_str(), "111111111111");
+}
+
+#[test]
+fn an_environment_overrides_what_stands_at_the_top() {
+    let text = with("state: {tool: tofu, bucket: top, table: \"{service}-locks\"}\n").replace(
+        "follows: dev",
+        "follows: dev, region: eu-west-1, state: {bucket: \"b-{account}-{region}\", key: k}, \
+         deploy: {cluster: shared}, roles: {deploy: team/ship, read: \"arn:aws:iam::222222222222:role/look\"}",
+    );
+    let live = resolved(&text, "live");
+    assert_eq!(live.region, "eu-west-1");
+    assert_eq!(live.build.region, "ca-central-1");
+    assert_eq!(live.state.tool, Tool::Tofu);
+    assert_eq!(live.state.bucket, "b-222222222222-eu-west-1");
+    assert_eq!(
+        (live.state.table.as_str(), live.state.key.as_str()),
+        ("shop-locks", "k")
+    );
+    assert_eq!(live.deploy.cluster, "shared");
+    assert_eq!(live.deploy.container, "shop");
+    assert_eq!(
+        live.roles.deploy,
+        "arn:aws:iam::222222222222:role/team/ship"
+    );
+    assert_eq!(live.roles.read, "arn:aws:iam::222222222222:role/look");
+    assert_eq!(resolved(&text, "dev").state.bucket, "top");
+}
+
+#[test]
+fn a_role_is_in_the_partition_of_its_region() {
+    let china = with("").replace("ca-central-1", "cn-north-1");
+    assert_eq!(
+        resolved(&china, "dev").roles.read,
+        "arn:aws-cn:iam::111111111111:role/slipway-read"
+    );
+    let government = with("").replace("ca-central-1", "us-gov-west-1");
+    assert_eq!(
+        resolved(&government, "dev").build.permit,
+        "arn:aws-us-gov:iam::012345678901:role/slipway-permit"
+    );
+}
+
+#[test]
+fn an_environment_that_follows_another_is_gated_and_a_first_one_when_it_says_so() {
+    let open = resolved(&with(""), "dev").gate;
+    assert!(!open.required);
+    let gate = resolved(&with(""), "live").gate;
+    assert!(gate.required);
+    assert_eq!((gate.approvals, gate.branch.as_str()), (1, "main"));
+    let asked = with("").replace("\"111111111111\"", "\"111111111111\", gate: {approvals: 2}");
+    let gate = resolved(&asked, "dev").gate;
+    assert!(gate.required);
+    assert_eq!(gate.approvals, 2);
+}
+
+#[test]
+fn a_value_is_the_environments_own_then_its_reference_then_the_default() {
+    let text = with(
+        "variables:\n  size: {type: integer, value: var:SIZE, default: 1, environments: {live: 3}}\n",
+    );
+    assert_eq!(resolved(&text, "dev").variables["size"], "1");
+    assert_eq!(resolved(&text, "live").variables["size"], "3");
+    let contract = parse(path(), &text).unwrap();
+    let env = Env::from([("SLIPWAY_VARS", VARS), ("SIZE", "2")]);
+    assert_eq!(
+        contract.resolve("dev", &env).unwrap().variables["size"],
+        "2"
+    );
+}
+
+#[test]
+fn a_dockerfile_is_looked_for_in_the_context() {
+    let image = resolved(&with("image: {context: app/}\n"), "dev").image;
+    assert_eq!(image.dockerfile, "app/Dockerfile");
+    let image = resolved(&with("image: {context: app, dockerfile: x/D}\n"), "dev").image;
+    assert_eq!(image.dockerfile, "x/D");
+}
+
+#[test]
+fn secrets_go_where_nothing_stays_unless_told_otherwise() {
+    let text = with(
+        "secrets:\n  A: ssm:/{service}/{environment}/a:3\n  B: env:B\n  \
+         C: {from: \"secretsmanager:c#k\", to: [env, file], required: false}\n",
+    );
+    let secrets = resolved(&text, "live").secrets;
+    assert_eq!(secrets[0].source, Source::Ssm("/shop/live/a:3".to_owned()));
+    assert_eq!(secrets[0].sinks, [Sink::Task, Sink::Exec]);
+    assert_eq!(secrets[1].sinks, [Sink::Exec]);
+    assert_eq!(secrets[2].sinks, [Sink::Env, Sink::File]);
+    assert!(secrets[0].required && !secrets[2].required);
+}
+
+#[test]
+fn every_mistake_is_shown_at_once_with_its_place() {
+    says(
+        "version: 1\r\nservice: ü X\r\nbuild:\r\n  acount: 123\r\n  region: {service}\r\n  \
+         region: mars\r\nenvironments:\r\n",
+        expect![[r#"
+            error: `ü X` is no service name
+             --> delivery.yaml:2:10
+              |
+            2 | service: ü X
+              |          ^^^
+              |
+              = hint: lower-case letters, digits and hyphens, beginning with a letter, at most 40
+
+            error: `build` has no key `acount`
+             --> delivery.yaml:4:3
+              |
+            4 |   acount: 123
+              |   ^^^^^^
+              |
+              = hint: did you mean `account`?
+
+            error: `build.region` must be text, and is a mapping
+             --> delivery.yaml:5:11
+              |
+            5 |   region: {service}
+              |           ^^^^^^^^^
+              |
+              = hint: put text that begins with `{` in quotes: "{service}"
+
+            error: `region` is written twice
+             --> delivery.yaml:6:3
+              |
+            5 |   region: {service}
+              |   ------ first here
+            6 |   region: mars
+              |   ^^^^^^
+              |
+              = hint: keep one of them
+
+            error: `environments` must be a mapping, and is nothing
+             --> delivery.yaml:7:1
+              |
+            7 | environments:
+              | ^^^^^^^^^^^^
+              |
+              = hint: give it a value, or remove the key
+
+            error: delivery.yaml is wrong: 5 mistakes"#]],
+    );
+}
+
+#[test]
+fn what_is_no_yaml_is_said_with_a_way_out() {
+    says(
+        "version: 1\nbuild:\n\taccount: x\n",
+        expect![[r#"
+        error: a tab cannot indent YAML
+         --> delivery.yaml:3:1
+          |
+        3 |     account: x
+          | ^^^^
+          |
+          = hint: indent with spaces
+
+        error: delivery.yaml is wrong: 1 mistake"#]],
+    );
+    says(
+        "version: 1\n  service: x\n",
+        expect![[r#"
+        error: this is not YAML: mapping values are not allowed in this context
+         --> delivery.yaml:2:10
+          |
+        2 |   service: x
+          |          ^
+          |
+          = hint: keys of one mapping stand in one column, and a colon is followed by a space
+
+        error: delivery.yaml is wrong: 1 mistake"#]],
+    );
+    says(
+        "version: 1\nbucket: {service}-x\n",
+        expect![[r#"
+        error: this is not YAML: while parsing a block mapping, did not find expected key
+         --> delivery.yaml:2:18
+          |
+        2 | bucket: {service}-x
+          |                  ^
+          |
+          = hint: put text that begins with `{` in quotes: "{service}-…"
+
+        error: delivery.yaml is wrong: 1 mistake"#]],
+    );
+}
+
+#[test]
+fn what_is_no_contract_is_refused() {
+    for (text, message) in [
+        ("", "the contract is empty"),
+        ("# nothing\n", "the contract is empty"),
+        ("- a\n", "the contract must be a mapping, and is a list"),
+        ("a: &x 1\n", "anchors are not read in a contract"),
+        ("a: !!str 1\n", "tags are not read in a contract"),
+        ("a: 1\n---\nb: 1\n", "a second document begins here"),
+        (
+            &"[".repeat(10_000),
+            "this is not YAML: recursion limit exceeded",
+        ),
+        (&"- ".repeat(10_000), "this is nested too deeply"),
+    ] {
+        let error = parse(path(), text).unwrap_err();
+        assert_eq!(error.locations[0].message.lines().next(), Some(message));
+    }
+    let error = parse(path(), &" ".repeat(MAX_BYTES + 1)).unwrap_err();
+    assert_eq!(error.message, "delivery.yaml is larger than 1 MiB");
+}
+
+#[test]
+fn a_byte_order_mark_moves_nothing() {
+    assert!(parse(path(), &format!("\u{feff}{STOREFRONT}")).is_ok());
+    let error = parse(path(), "\u{feff}verzion: 1\n").unwrap_err();
+    assert!(
+        error.locations.iter().any(
+            |place| (place.line, place.column) == (1, 1) && place.message.contains("`verzion`")
+        )
+    );
+}
+
+#[test]
+fn a_chain_must_lead_somewhere() {
+    says(
+        &with("").replace("follows: dev", "follows: deev"),
+        expect![[r#"
+            error: there is no environment `deev`
+             --> delivery.yaml:6:42
+              |
+            6 |   live: {account: 222222222222, follows: deev}
+              |                                          ^^^^
+              |
+              = hint: did you mean `dev`?
+
+            error: delivery.yaml is wrong: 1 mistake"#]],
+    );
+    says(
+        &with("").replace("\"111111111111\"", "\"111111111111\", follows: live"),
+        expect![[r#"
+            error: environments follow one another in a circle: dev → live → dev
+             --> delivery.yaml:5:43
+              |
+            5 |   dev: {account: "111111111111", follows: live}
+              |                                           ^^^^
+              |
+              = hint: the first environment of a chain follows none
+
+            error: delivery.yaml is wrong: 1 mistake"#]],
+    );
+    says(
+        &with("").replace("follows: dev", "follows: live"),
+        expect![[r#"
+        error: environments follow one another in a circle: live → live
+         --> delivery.yaml:6:42
+          |
+        6 |   live: {account: 222222222222, follows: live}
+          |                                          ^^^^
+          |
+          = hint: the first environment of a chain follows none
+
+        error: delivery.yaml is wrong: 1 mistake"#]],
+    );
+}
+
+#[test]
+fn environments_do_not_share_what_one_would_overwrite() {
+    says(
+        &with("state: {key: terraform.tfstate, bucket: shared}\ndeploy: {cluster: one}\n")
+            .replace("222222222222", "\"111111111111\""),
+        expect![[r#"
+            error: `dev` and `live` share one state
+             --> delivery.yaml:6:3
+              |
+            5 |   dev: {account: "111111111111"}
+              |   --- the other
+            6 |   live: {account: "111111111111", follows: dev}
+              |   ^^^^
+              |
+              = hint: put {environment} into `state.key`
+
+            error: `dev` and `live` deploy to one ECS service
+             --> delivery.yaml:6:3
+              |
+            5 |   dev: {account: "111111111111"}
+              |   --- the other
+            6 |   live: {account: "111111111111", follows: dev}
+              |   ^^^^
+              |
+              = hint: put {environment} into `deploy.cluster` or `deploy.service`
+
+            error: delivery.yaml is wrong: 2 mistakes"#]],
+    );
+    // The same names in two accounts are two things.
+    resolved(
+        &with("state: {key: terraform.tfstate}\ndeploy: {cluster: one}\n"),
+        "dev",
+    );
+}
+
+#[test]
+fn variables_are_checked_before_anybody_asks_for_them() {
+    says(
+        &with(
+            "variables:\n  a: {type: cidr, default: 10.20.3.0/16}\n  b: {type: integer}\n  \
+             c: {type: enum, value: x}\n  d: {type: pattern, pattern: \"(\", value: x}\n  \
+             e: {type: strng, value: x}\n  f: {type: port, default: 99999, environments: {dev: 80, liv: 81}}\n  \
+             g: {type: string, value: x, default: y}\n  h: {type: domain, value: \"{stage}.x.example\"}\n  \
+             1x: {type: string, value: x}\n",
+        ),
+        expect![[r#"
+            error: `10.20.3.0/16` is no network
+             --> delivery.yaml:8:28
+              |
+            8 |   a: {type: cidr, default: 10.20.3.0/16}
+              |                            ^^^^^^^^^^^^
+              |
+              = hint: the network that holds this address is 10.20.0.0/16
+
+            error: `b` has no value for dev, live
+             --> delivery.yaml:9:3
+              |
+            9 |   b: {type: integer}
+              |   ^
+              |
+              = hint: add `value:`, `default:`, or one for each under `environments:`
+
+            error: type enum needs `values`
+              --> delivery.yaml:10:3
+               |
+            10 |   c: {type: enum, value: x}
+               |   ^
+               |
+               = hint: add `values: [small, large]`
+
+            error: this is no regular expression
+              --> delivery.yaml:11:31
+               |
+            11 |   d: {type: pattern, pattern: "(", value: x}
+               |                               ^^^
+               |
+               = hint: found open group without closing ')'
+
+            error: `variables.e.type` cannot be `strng`
+              --> delivery.yaml:12:13
+               |
+            12 |   e: {type: strng, value: x}
+               |             ^^^^^
+               |
+               = hint: did you mean `string`?
+
+            error: `99999` is no port
+              --> delivery.yaml:13:28
+               |
+            13 |   f: {type: port, default: 99999, environments: {dev: 80, liv: 81}}
+               |                            ^^^^^
+               |
+               = hint: 1 to 65535
+
+            error: there is no environment `liv`
+              --> delivery.yaml:13:59
+               |
+            13 |   f: {type: port, default: 99999, environments: {dev: 80, liv: 81}}
+               |                                                           ^^^
+               |
+               = hint: did you mean `live`?
+
+            error: this default is never used
+              --> delivery.yaml:14:40
+               |
+            14 |   g: {type: string, value: x, default: y}
+               |                            -           ^
+               |                            |
+               |                            this is always there
+               |
+               = hint: `default` stands in for a `var:NAME` that is not set; keep one of the two
+
+            error: there is no placeholder {stage}
+              --> delivery.yaml:15:28
+               |
+            15 |   h: {type: domain, value: "{stage}.x.example"}
+               |                            ^^^^^^^^^^^^^^^^^^^
+               |
+               = hint: here: {service}, {environment}, {account}, {region}; write {{ for a brace itself
+
+            error: `1x` is no variable name
+              --> delivery.yaml:16:3
+               |
+            16 |   1x: {type: string, value: x}
+               |   ^^
+               |
+               = hint: letters, digits and underscores, not beginning with a digit
+
+            error: delivery.yaml is wrong: 10 mistakes"#]],
+    );
+}
+
+#[test]
+fn a_secret_says_where_it_is_and_is_never_repeated() {
+    let text = with(
+        "secrets:\n  A: hunter2\n  B: \"ssm:\"\n  C: var:C\n  D: {from: env:D, to: [task, task, disc]}\n  \
+         PATH: env:PATH\n  E: ssm:/a b\n  F: {to: []}\n",
+    );
+    says(
+        &text,
+        expect![[r#"
+        error: this says not where the secret comes from
+         --> delivery.yaml:8:6
+          |
+        8 |   A: *******
+          |      ^^^^^^^
+          |
+          = hint: write ssm:NAME, secretsmanager:NAME, secretsmanager:NAME#KEY or env:NAME
+
+        error: the name after the colon is missing
+         --> delivery.yaml:9:6
+          |
+        9 |   B: ******
+          |      ^^^^^^
+          |
+          = hint: write ssm:NAME, secretsmanager:NAME, secretsmanager:NAME#KEY or env:NAME
+
+        error: a repository variable is readable by everybody and holds no secret
+          --> delivery.yaml:10:6
+           |
+        10 |   C: *****
+           |      ^^^^^
+           |
+           = hint: write ssm:NAME, secretsmanager:NAME, secretsmanager:NAME#KEY or env:NAME
+
+        error: a task cannot refer to a variable of this process
+          --> delivery.yaml:11:25
+           |
+        11 |   D: {from: env:D, to: [task, task, ****]}
+           |                         ^^^^
+           |
+           = hint: keep the value in SSM or Secrets Manager, or remove `task`
+
+        error: this is named twice
+          --> delivery.yaml:11:31
+           |
+        11 |   D: {from: env:D, to: [task, task, ****]}
+           |                         ----  ^^^^
+           |                         |
+           |                         first here
+
+        error: a task cannot refer to a variable of this process
+          --> delivery.yaml:11:31
+           |
+        11 |   D: {from: env:D, to: [task, task, ****]}
+           |                               ^^^^
+           |
+           = hint: keep the value in SSM or Secrets Manager, or remove `task`
+
+        error: `secrets.D.to` cannot be `disc`
+          --> delivery.yaml:11:37
+           |
+        11 |   D: {from: env:D, to: [task, task, ****]}
+           |                                     ^^^^
+           |
+           = hint: one of task, exec, env, file
+
+        error: `PATH` steers the shell or the runner and can hold no secret
+          --> delivery.yaml:12:3
+           |
+        12 |   PATH: env:PATH
+           |   ^^^^
+           |
+           = hint: give the secret another name
+
+        error: nothing in AWS can have this name
+          --> delivery.yaml:13:6
+           |
+        13 |   E: ssm:/a b
+           |      ^^^^^^^^
+           |
+           = hint: parameter names are letters, digits and `_.-/`, with `:VERSION` or `:LABEL` at the end
+
+        error: `secrets.F` has no `from`
+          --> delivery.yaml:14:3
+           |
+        14 |   F: {to: []}
+           |   ^
+           |
+           = hint: add `from:`, such as `ssm:/{service}/{environment}/NAME`
+
+        error: `to` is empty: this secret could go nowhere
+          --> delivery.yaml:14:3
+           |
+        14 |   F: {to: []}
+           |   ^
+           |
+           = hint: name at least one of task, exec, env, file
+
+        error: delivery.yaml is wrong: 11 mistakes"#]],
+    );
+    for text in [
+        text,
+        with("secrets:\n  A: hunter2: x\n"),
+        with("secrets:\n  1A: hunter2\n"),
+        with("secrets: {A: {value: hunter2}}\n"),
+        with("secrets:\n  A: 1\n  A: hunter2\n"),
+        with("secrets:\n  A: |\n    key\n    hunter2\n  B: {from: env:hunter2!}\n"),
+    ] {
+        let error = parse(path(), &text).unwrap_err();
+        assert!(!format!("{error} {error:?}").contains("hunter2"), "{error}");
+    }
+}
+
+#[test]
+fn a_reference_that_leads_nowhere_is_shown_where_it_stands() {
+    let env = Env::from([("DEV_ACCOUNT_ID", "12345"), ("TF_LOCK_TABLE", "x")]);
+    cannot_resolve(
+        STOREFRONT,
+        "dev",
+        &env,
+        expect![[r#"
+        error: `BUILD_ACCOUNT_ID` is not set
+         --> delivery.yaml:6:12
+          |
+        6 |   account: var:BUILD_ACCOUNT_ID
+          |            ^^^^^^^^^^^^^^^^^^^^
+          |
+          = hint: set it as a repository variable or in the environment: BUILD_ACCOUNT_ID
+
+        error: `state.bucket` is not given, and `TF_STATE_BUCKET` is not set
+          --> delivery.yaml:10:3
+           |
+        10 |   dev:
+           |   ^^^
+           |
+           = hint: set it as a repository variable or in the environment: TF_STATE_BUCKET_DEV or TF_STATE_BUCKET
+
+        error: `x` in `TF_LOCK_TABLE` is no table name
+          --> delivery.yaml:10:3
+           |
+        10 |   dev:
+           |   ^^^
+           |
+           = hint: it must match ^[A-Za-z0-9_.-]{3,255}$
+
+        error: `12345` in `DEV_ACCOUNT_ID` is no account ID
+          --> delivery.yaml:11:14
+           |
+        11 |     account: var:DEV_ACCOUNT_ID
+           |              ^^^^^^^^^^^^^^^^^^
+           |
+           = hint: an account ID has twelve digits; leading zeros count
+
+        error: delivery.yaml cannot be resolved for `dev`: 4 mistakes"#]],
+    );
+}
+
+#[test]
+fn in_a_workflow_the_hint_is_to_hand_the_variables_over() {
+    let env = Env::from([("GITHUB_ACTIONS", "true")]);
+    let error = storefront().resolve("dev", &env).unwrap_err();
+    assert!(
+        error
+            .to_string()
+            .contains("`SLIPWAY_VARS: ${{ toJSON(vars) }}`"),
+        "{error}"
+    );
+}
+
+#[test]
+fn a_role_of_another_account_is_refused() {
+    let text = with("").replace(
+        "follows: dev",
+        "follows: dev, roles: {deploy: \"arn:aws:iam::111111111111:role/ship\"}",
+    );
+    let error = parse(path(), &text).unwrap_err();
+    assert_eq!(
+        error.locations[0].message,
+        "this role is not in account 222222222222\nhint: a role's name is enough: its account is known"
+    );
+}
+
+#[test]
+fn an_environment_that_is_not_there_is_guessed() {
+    let error = storefront().resolve("prodction", &vars()).unwrap_err();
+    assert_eq!(
+        error.to_string(),
+        "error: delivery.yaml has no environment `prodction`\n\nhint: did you mean `production`?"
+    );
+}
+
+fn storefront() -> Contract {
+    parse(path(), STOREFRONT).unwrap()
+}

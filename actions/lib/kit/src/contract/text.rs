@@ -1,0 +1,133 @@
+//! Names and other short texts of the contract. Each kind is one regular expression, which both
+//! the decoder and the JSON Schema use, so that an editor and a run say the same.
+
+use regex_lite::Regex;
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
+use std::borrow::Cow;
+use std::marker::PhantomData;
+
+/// A kind of text.
+pub(super) trait Kind {
+    /// What it must match, in the common subset of ECMA-262 and regex-lite.
+    const PATTERN: &'static str;
+    /// What it is, for messages: "`X` is no …".
+    const WHAT: &'static str;
+    /// The rule in words.
+    const RULE: &'static str;
+}
+
+/// Text of one kind.
+#[derive(Debug, Clone)]
+pub(super) struct Text<K>(pub(super) String, PhantomData<K>);
+
+impl<K> Default for Text<K> {
+    fn default() -> Self {
+        Self(String::new(), PhantomData)
+    }
+}
+
+impl<K: Kind> Text<K> {
+    pub(super) fn parse(text: &str) -> Option<Self> {
+        matches(K::PATTERN, text).then(|| Self(text.to_owned(), PhantomData))
+    }
+}
+
+impl<K: Kind> JsonSchema for Text<K> {
+    fn inline_schema() -> bool {
+        true
+    }
+
+    fn schema_name() -> Cow<'static, str> {
+        K::WHAT.into()
+    }
+
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        json_schema!({ "type": "string", "pattern": K::PATTERN })
+    }
+}
+
+/// Whether `text` matches `pattern`, one of this module's own.
+pub(super) fn matches(pattern: &str, text: &str) -> bool {
+    Regex::new(pattern).is_ok_and(|regex| regex.is_match(text))
+}
+
+macro_rules! kinds {
+    ($($name:ident: $what:literal, $rule:literal, $pattern:literal;)*) => {$(
+        #[derive(Debug, Clone, Default)]
+        pub(super) struct $name;
+
+        impl Kind for $name {
+            const PATTERN: &'static str = $pattern;
+            const WHAT: &'static str = $what;
+            const RULE: &'static str = $rule;
+        }
+    )*
+    #[cfg(test)]
+    const PATTERNS: &[&str] = &[$($pattern),*];
+    };
+}
+
+kinds! {
+    ServiceName: "service name",
+        "lower-case letters, digits and hyphens, beginning with a letter, at most 40",
+        "^[a-z]([a-z0-9-]{0,38}[a-z0-9])?$";
+    EnvironmentName: "environment name",
+        "lower-case letters, digits and hyphens, beginning with a letter, at most 20",
+        "^[a-z]([a-z0-9-]{0,18}[a-z0-9])?$";
+    VariableName: "variable name",
+        "letters, digits and underscores, not beginning with a digit",
+        "^[A-Za-z_][A-Za-z0-9_]*$";
+    RelativePath: "relative path",
+        "a path from the contract's folder, such as `infra` or `.`",
+        "^[^/\\\\].*$";
+    Platform: "platform",
+        "operating system and architecture, such as `linux/arm64`",
+        "^[a-z0-9]+/[a-z0-9]+(/[a-z0-9]+)?$";
+    Branch: "branch name",
+        "a branch without `refs/heads/`, such as `main`",
+        "^[A-Za-z0-9_][A-Za-z0-9_./-]*$";
+    CheckName: "check name",
+        "the name of a check run, such as `test`, or `name@app-id`",
+        "^[^ ](.*[^ ])?$";
+    WorkflowPath: "workflow file",
+        "a path such as `.github/workflows/promote.yml`",
+        "^\\.github/workflows/[^/]+\\.ya?ml$";
+    AccessKeyId: "access key ID",
+        "`AKIA` and 12 to 124 capital letters and digits",
+        "^AKIA[A-Z0-9]{12,124}$";
+    Login: "GitHub login",
+        "letters, digits and hyphens, at most 39, with `[bot]` for an app",
+        "^[A-Za-z0-9]([A-Za-z0-9-]{0,37}[A-Za-z0-9])?(\\[bot\\])?$";
+    Principal: "name in AWS",
+        "a session name of STS: letters, digits and `_+=,.@-`, 2 to 64",
+        "^[A-Za-z0-9_+=,.@-]{2,64}$";
+    Pattern: "regular expression",
+        "a regular expression that the whole value must match",
+        "^.+$";
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_pattern_is_one_and_is_anchored() {
+        for pattern in PATTERNS {
+            assert!(Regex::new(pattern).is_ok(), "{pattern}");
+            assert!(
+                pattern.starts_with('^') && pattern.ends_with('$'),
+                "{pattern}"
+            );
+        }
+    }
+
+    #[test]
+    fn names_that_break_other_names_are_none() {
+        for good in ["a", "storefront", "a1", "front-end"] {
+            assert!(Text::<ServiceName>::parse(good).is_some(), "{good}");
+        }
+        for bad in ["", "1a", "a_b", "A", "a-", "-a", "a b"] {
+            assert!(Text::<ServiceName>::parse(bad).is_none(), "{bad}");
+        }
+    }
+}

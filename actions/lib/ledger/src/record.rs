@@ -1,0 +1,121 @@
+//! One line of the ledger: what came where, how it went, who caused it.
+
+use serde::{Deserialize, Serialize};
+use std::fmt;
+
+/// How a deployment ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Verdict {
+    /// It runs, seen at the source.
+    Healthy,
+    /// It did not become healthy.
+    Failed,
+    /// It did not become healthy and what ran before is back.
+    RolledBack,
+    /// Written by a newer version; never counts as healthy.
+    #[serde(other)]
+    Other,
+}
+
+impl fmt::Display for Verdict {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Verdict::Healthy => "healthy",
+            Verdict::Failed => "failed",
+            Verdict::RolledBack => "rolled back",
+            Verdict::Other => "unknown to this version",
+        })
+    }
+}
+
+/// Who caused a record.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Actor {
+    /// GitHub login, or the AWS principal where no login is known.
+    pub login: String,
+    /// GitHub's numeric user ID, which stays when a login is renamed or taken over.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub id: Option<u64>,
+}
+
+/// One record. Unknown fields are ignored on reading, so that an old binary can read what a newer
+/// one wrote; the bytes themselves are kept as they were written and are what the chain hashes.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Record {
+    /// Its place in the chain, from 1.
+    pub seq: u64,
+    /// When it was written, RFC 3339 in UTC.
+    pub at: String,
+    /// The service.
+    pub service: String,
+    /// The environment.
+    pub environment: String,
+    /// The image's manifest digest, `sha256:…`.
+    pub digest: String,
+    /// The commit the image was built from.
+    pub commit: String,
+    /// How it went.
+    pub verdict: Verdict,
+    /// Who caused it.
+    pub actor: Actor,
+    /// The page of the run that wrote it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub run: Option<String>,
+    /// The AWS account the environment lives in.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub account: Option<String>,
+    /// ARN of the task definition that was seen running with the digest.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub task_definition: Option<String>,
+    /// The digest that was healthy here before.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub previous: Option<String>,
+    /// SHA-256 of the gate's rules in force, as JSON.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub policy: Option<String>,
+}
+
+#[cfg(test)]
+pub(crate) fn sample(seq: u64, digest: &str) -> Record {
+    Record {
+        seq,
+        at: format!("2026-11-21T18:00:{seq:02}Z"),
+        service: "storefront".to_owned(),
+        environment: "dev".to_owned(),
+        digest: digest.to_owned(),
+        commit: "c".repeat(40),
+        verdict: Verdict::Healthy,
+        actor: Actor {
+            login: "alice".to_owned(),
+            id: Some(1),
+        },
+        run: None,
+        account: None,
+        task_definition: None,
+        previous: None,
+        policy: None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use expect_test::expect;
+
+    #[test]
+    fn the_written_form_is_fixed() {
+        let text = serde_json::to_string(&sample(1, "sha256:aa")).unwrap();
+        expect![[r#"{"seq":1,"at":"2026-11-21T18:00:01Z","service":"storefront","environment":"dev","digest":"sha256:aa","commit":"cccccccccccccccccccccccccccccccccccccccc","verdict":"healthy","actor":{"login":"alice","id":1}}"#]]
+            .assert_eq(&text);
+    }
+
+    #[test]
+    fn an_old_reader_reads_a_newer_record_and_trusts_no_new_verdict() {
+        let mut newer = serde_json::to_value(sample(1, "sha256:aa")).unwrap();
+        newer["permit"] = "x".into();
+        newer["verdict"] = "splendid".into();
+        let record: Record = serde_json::from_value(newer).unwrap();
+        assert_eq!(record.verdict, Verdict::Other);
+    }
+}

@@ -1,0 +1,255 @@
+//! The ledger's table. Key `chain` (text, `SERVICE#ENVIRONMENT`) and `seq` (number); attributes
+//! `record`, `hash`, `prev`. Whoever writes needs PutItem and ConditionCheckItem, and neither
+//! UpdateItem nor DeleteItem.
+
+use crate::chain::{Chain, Entry, check};
+use crate::record::Record;
+use aws_sdk_dynamodb::Client;
+use aws_sdk_dynamodb::operation::transact_write_items::TransactWriteItemsError;
+use aws_sdk_dynamodb::types::{AttributeValue, ConditionCheck, Put, TransactWriteItem};
+use kit::error::{Error, Result};
+use net::{Account, AwsContext};
+use std::collections::HashMap;
+
+/// Entries fetched by one request where more than the head is wanted.
+const PAGE: i32 = 100;
+
+/// How an append ended.
+#[derive(Debug)]
+pub enum Append {
+    /// The record is in the chain.
+    Done(Entry),
+    /// Somebody else was first; nothing was written. Holds the head as it is now, from which the
+    /// caller decides anew.
+    Conflict(Option<Entry>),
+}
+
+/// The table, seen with one account's credentials.
+#[derive(Debug, Clone)]
+pub struct Ledger {
+    client: Client,
+    table: String,
+}
+
+impl Ledger {
+    /// The ledger in `table` of `account`.
+    pub fn new(account: &Account, table: impl Into<String>) -> Self {
+        Self {
+            client: Client::new(&account.config),
+            table: table.into(),
+        }
+    }
+
+    /// The newest entry.
+    ///
+    /// # Errors
+    /// The table cannot be read, or the entry is not what was written (exit 3).
+    pub async fn head(&self, chain: &Chain) -> Result<Option<Entry>> {
+        Ok(self.newest(chain, 1).await?.into_iter().next())
+    }
+
+    /// The newest entries, newest first, at most `limit`.
+    ///
+    /// # Errors
+    /// As [`Ledger::head`]; also where entries among them are missing or forked.
+    pub async fn newest(&self, chain: &Chain, limit: usize) -> Result<Vec<Entry>> {
+        self.read(chain, false, limit, |_| false).await
+    }
+
+    /// The whole chain, oldest first, as it is kept; [`crate::verify`] says whether it is sound.
+    ///
+    /// # Errors
+    /// The table cannot be read.
+    pub async fn history(&self, chain: &Chain) -> Result<Vec<Entry>> {
+        self.pages(chain, true, usize::MAX, |_| false).await
+    }
+
+    /// The newest record `wanted` picks among the newest `limit`.
+    ///
+    /// # Errors
+    /// As [`Ledger::newest`].
+    pub async fn find(
+        &self,
+        chain: &Chain,
+        limit: usize,
+        wanted: impl Fn(&Record) -> bool,
+    ) -> Result<Option<Record>> {
+        let picks = |entry: &Entry| entry.record(chain).is_ok_and(|record| wanted(&record));
+        let read = self.read(chain, false, limit, picks).await?;
+        Ok(read
+            .iter()
+            .filter_map(|entry| entry.record(chain).ok())
+            .find(|record| wanted(record)))
+    }
+
+    /// Writes `record` after `head`, in one transaction with the proof that `head` is still what
+    /// the caller saw. The record's `seq` is set here.
+    ///
+    /// # Errors
+    /// The table cannot be written. A lost race is no error but [`Append::Conflict`].
+    pub async fn append(
+        &self,
+        chain: &Chain,
+        head: Option<&Entry>,
+        mut record: Record,
+    ) -> Result<Append> {
+        record.seq = head.map_or(1, |head| head.seq + 1);
+        let bytes = serde_json::to_string(&record)
+            .map_err(|error| Error::failed("cannot write a record as JSON").because(&error))?;
+        let entry = Entry::after(head, bytes);
+        let put = Put::builder()
+            .table_name(&self.table)
+            .set_item(Some(self.item(chain, &entry)))
+            .condition_expression("attribute_not_exists(#chain)")
+            .expression_attribute_names("#chain", "chain")
+            .build()
+            .map_err(|error| Error::failed("cannot build a ledger write").because(&error))?;
+        let mut items = vec![TransactWriteItem::builder().put(put).build()];
+        if let Some(head) = head {
+            let proof = ConditionCheck::builder()
+                .table_name(&self.table)
+                .set_key(Some(self.key(chain, head.seq)))
+                .condition_expression("#hash = :hash")
+                .expression_attribute_names("#hash", "hash")
+                .expression_attribute_values(":hash", AttributeValue::S(head.hash.clone()))
+                .build()
+                .map_err(|error| Error::failed("cannot build a ledger write").because(&error))?;
+            items.push(TransactWriteItem::builder().condition_check(proof).build());
+        }
+        let answer = self
+            .client
+            .transact_write_items()
+            .set_transact_items(Some(items))
+            .send()
+            .await;
+        match answer {
+            Ok(_) => Ok(Append::Done(entry)),
+            Err(error) if lost_the_race(error.as_service_error()) => {
+                Ok(Append::Conflict(self.head(chain).await?))
+            }
+            Err(error) => Err(error).cannot(format!(
+                "append record {} to the ledger {} ({chain})",
+                entry.seq, self.table
+            )),
+        }
+    }
+
+    /// Reads and refuses what is broken.
+    async fn read(
+        &self,
+        chain: &Chain,
+        oldest_first: bool,
+        limit: usize,
+        last: impl Fn(&Entry) -> bool,
+    ) -> Result<Vec<Entry>> {
+        let entries = self.pages(chain, oldest_first, limit, last).await?;
+        let mut ascending = entries.clone();
+        if !oldest_first {
+            ascending.reverse();
+        }
+        let faults = check(chain, &ascending, false);
+        if faults.is_empty() {
+            return Ok(entries);
+        }
+        let mut error = Error::refused(format!(
+            "the ledger {} is broken in chain {chain}; nothing rests on it until that is cleared up",
+            self.table
+        ));
+        for fault in faults {
+            error = error.cause(fault.to_string());
+        }
+        Err(error.hint("compare with the hashes in the payloads of the GitHub Deployments, and look in CloudTrail for who wrote to the table"))
+    }
+
+    async fn pages(
+        &self,
+        chain: &Chain,
+        oldest_first: bool,
+        limit: usize,
+        last: impl Fn(&Entry) -> bool,
+    ) -> Result<Vec<Entry>> {
+        let mut entries: Vec<Entry> = Vec::new();
+        let mut start = None;
+        loop {
+            let wanted = i32::try_from(limit - entries.len()).unwrap_or(PAGE);
+            let answer = self
+                .client
+                .query()
+                .table_name(&self.table)
+                .key_condition_expression("#chain = :chain")
+                .expression_attribute_names("#chain", "chain")
+                .expression_attribute_values(":chain", AttributeValue::S(chain.as_str().to_owned()))
+                .scan_index_forward(oldest_first)
+                .consistent_read(true)
+                .limit(wanted.min(PAGE))
+                .set_exclusive_start_key(start)
+                .send()
+                .await
+                .cannot(format!("read the ledger {} ({chain})", self.table))?;
+            for item in answer.items.unwrap_or_default() {
+                entries.push(self.entry(chain, &item)?);
+            }
+            start = answer.last_evaluated_key;
+            if start.is_none() || entries.len() >= limit || entries.iter().any(&last) {
+                return Ok(entries);
+            }
+        }
+    }
+
+    fn key(&self, chain: &Chain, seq: u64) -> HashMap<String, AttributeValue> {
+        HashMap::from([
+            (
+                "chain".to_owned(),
+                AttributeValue::S(chain.as_str().to_owned()),
+            ),
+            ("seq".to_owned(), AttributeValue::N(seq.to_string())),
+        ])
+    }
+
+    fn item(&self, chain: &Chain, entry: &Entry) -> HashMap<String, AttributeValue> {
+        let mut item = self.key(chain, entry.seq);
+        for (name, value) in [
+            ("record", &entry.bytes),
+            ("hash", &entry.hash),
+            ("prev", &entry.prev),
+        ] {
+            item.insert(name.to_owned(), AttributeValue::S(value.clone()));
+        }
+        item
+    }
+
+    fn entry(&self, chain: &Chain, item: &HashMap<String, AttributeValue>) -> Result<Entry> {
+        let text = |name: &str| item.get(name).and_then(|value| value.as_s().ok()).cloned();
+        let seq = item
+            .get("seq")
+            .and_then(|value| value.as_n().ok())
+            .and_then(|digits| digits.parse().ok());
+        match (seq, text("prev"), text("hash"), text("record")) {
+            (Some(seq), Some(prev), Some(hash), Some(bytes)) => Ok(Entry {
+                seq,
+                prev,
+                hash,
+                bytes,
+            }),
+            _ => Err(Error::refused(format!(
+                "the table {} holds something in chain {chain} that is no ledger record",
+                self.table
+            ))
+            .hint("check the contract's ledger table")),
+        }
+    }
+}
+
+/// Whether a transaction was given up because the chain had moved on, by its reasons
+/// (Amazon DynamoDB API Reference, TransactWriteItems, "Cancellation reason codes").
+fn lost_the_race(error: Option<&TransactWriteItemsError>) -> bool {
+    let Some(TransactWriteItemsError::TransactionCanceledException(cancelled)) = error else {
+        return false;
+    };
+    cancelled.cancellation_reasons().iter().any(|reason| {
+        matches!(
+            reason.code(),
+            Some("ConditionalCheckFailed" | "TransactionConflict")
+        )
+    })
+}

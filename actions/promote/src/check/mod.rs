@@ -1,0 +1,102 @@
+//! `check`: observe, decide, report.
+
+mod approvals;
+mod decide;
+mod facts;
+mod observe;
+mod people;
+mod report;
+#[cfg(test)]
+mod tests;
+
+use crate::args::{self, Check};
+use crate::setting::{Setting, without_contract};
+use kit::error::{Error, Result};
+use kit::{Cx, Report};
+use ledger::{Chain, Ledger, Record};
+use net::Net;
+
+/// How far back a digest is looked for in a chain.
+const LOOK_BACK: usize = 1000;
+
+pub(crate) async fn run(args: Check, cx: &Cx) -> Result<Report> {
+    let digest = args.digest.as_deref().map(args::digest).transpose()?;
+    let mut setting = Setting::of(cx, &args.place)?.with_rules(cx, &args.place, &args.rules)?;
+    if without_contract(cx, &args.place) {
+        setting.follows.clone_from(&args.from);
+    }
+    let net = Net::new(cx)?;
+    let subject = subject(cx, &net, &setting, digest, args.from.as_deref()).await?;
+    let facts = if decide::asks_nothing(&setting) {
+        facts::Facts::none()
+    } else {
+        let github =
+            github::GitHub::connect(cx, &net, args.github.github_repository.as_deref())?;
+        observe::facts(cx, &net, &github, &setting, &subject).await?
+    };
+    let decision = decide::decide(&setting, &subject, &facts);
+    report::report(&setting, &subject, &facts, &decision)
+}
+
+/// What is to be promoted, and what the ledger knows of it.
+#[derive(Debug)]
+pub(crate) struct Subject {
+    pub(crate) digest: String,
+    /// From the ledger's record of the digest; for a first environment the commit of this run.
+    pub(crate) commit: Option<String>,
+    /// The newest record of the digest in the environment that comes before.
+    pub(crate) evidence: Option<Record>,
+}
+
+async fn subject(
+    cx: &Cx,
+    net: &Net,
+    setting: &Setting,
+    digest: Option<String>,
+    from: Option<&str>,
+) -> Result<Subject> {
+    let Some(follows) = &setting.follows else {
+        if let Some(from) = from {
+            return Err(Error::usage(format!(
+                "{} follows no environment, so nothing comes from {from}",
+                setting.environment
+            ))
+            .hint("give --digest instead"));
+        }
+        let digest = digest.ok_or_else(|| {
+            Error::usage("--digest is missing").hint(format!(
+                "{} follows no environment it could be taken from",
+                setting.environment
+            ))
+        })?;
+        return Ok(Subject {
+            digest,
+            commit: cx.host.commit(),
+            evidence: None,
+        });
+    };
+    let account = net.account(&setting.permit).await?;
+    let ledger = Ledger::new(&account, &setting.table);
+    let before = Chain::new(&setting.service, follows)?;
+    let digest = match digest {
+        Some(digest) => digest,
+        None => {
+            let from = from.unwrap_or(follows);
+            let chain = Chain::new(&setting.service, from)?;
+            let head = ledger.newest_record(&chain).await?;
+            head.ok_or_else(|| {
+                Error::refused(format!("nothing was ever recorded in {from}"))
+                    .hint(format!("deploy to {from} first, or give --digest"))
+            })?
+            .digest
+        }
+    };
+    let evidence = ledger
+        .find(&before, LOOK_BACK, |record| record.digest == digest)
+        .await?;
+    Ok(Subject {
+        digest,
+        commit: evidence.as_ref().map(|record| record.commit.clone()),
+        evidence,
+    })
+}

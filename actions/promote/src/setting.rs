@@ -1,0 +1,140 @@
+//! What the step works on: from the contract, or from arguments alone.
+
+use crate::args::{Place, Rules};
+use kit::Cx;
+use kit::contract::{Gate, Resolved};
+use kit::error::{Error, Result};
+use net::{Purpose, Target};
+use std::collections::BTreeMap;
+
+/// One environment of one service, and where its facts are.
+#[derive(Debug)]
+pub(crate) struct Setting {
+    pub(crate) service: String,
+    pub(crate) environment: String,
+    pub(crate) follows: Option<String>,
+    pub(crate) gate: Gate,
+    /// GitHub logins with the AWS session names they act under.
+    pub(crate) people: BTreeMap<String, Vec<String>>,
+    pub(crate) table: String,
+    /// Credentials for the ledger.
+    pub(crate) permit: Target,
+    /// Credentials for looking at the environment.
+    pub(crate) read: Target,
+    pub(crate) cluster: Option<String>,
+    pub(crate) ecs_service: String,
+    pub(crate) container: Option<String>,
+    /// Image repository in the build account.
+    pub(crate) image_repository: Option<String>,
+}
+
+impl Setting {
+    /// The environment named by `--environment`, of the contract where there is one.
+    pub(crate) fn of(cx: &Cx, place: &Place) -> Result<Self> {
+        if without_contract(cx, place) {
+            return Self::from_arguments(cx, place);
+        }
+        let resolved = cx.resolved()?.ok_or_else(|| {
+            Error::usage("--environment is missing")
+                .hint("give --environment NAME; without a contract also --service and --table")
+        })?;
+        Self::from_contract(&resolved, place)
+    }
+
+    pub(crate) fn from_contract(resolved: &Resolved, place: &Place) -> Result<Self> {
+        agree("service", place.service.as_ref(), &resolved.service)?;
+        agree("table", place.table.as_ref(), &resolved.build.ledger)?;
+        agree("region", place.region.as_ref(), &resolved.region)?;
+        Ok(Self {
+            service: resolved.service.clone(),
+            environment: resolved.environment.clone(),
+            follows: resolved.follows.clone(),
+            gate: resolved.gate.clone(),
+            people: resolved.people.clone(),
+            table: resolved.build.ledger.clone(),
+            permit: Target::of(resolved, Purpose::Permit),
+            read: Target::of(resolved, Purpose::Read),
+            cluster: Some(resolved.deploy.cluster.clone()),
+            ecs_service: resolved.deploy.service.clone(),
+            container: Some(resolved.deploy.container.clone()),
+            image_repository: Some(resolved.image.repository.clone()),
+        })
+    }
+
+    fn from_arguments(cx: &Cx, place: &Place) -> Result<Self> {
+        let missing = |name: &str| Error::usage(format!("--{name} is missing"));
+        let service = place.service.clone().ok_or_else(|| missing("service"))?;
+        let ambient = Target {
+            region: place.region.clone(),
+            ..Target::ambient()
+        };
+        Ok(Self {
+            ecs_service: service.clone(),
+            service,
+            environment: cx
+                .common
+                .environment
+                .clone()
+                .ok_or_else(|| missing("environment"))?,
+            follows: None,
+            gate: Gate {
+                required: true,
+                branch: "main".to_owned(),
+                approvals: 1,
+                checks: Vec::new(),
+                workflow: None,
+            },
+            people: BTreeMap::new(),
+            table: place.table.clone().ok_or_else(|| missing("table"))?,
+            permit: ambient.clone(),
+            read: ambient,
+            cluster: None,
+            container: None,
+            image_repository: None,
+        })
+    }
+
+    /// Fills in the rules that arguments give. A contract's rules are not for a caller to change.
+    pub(crate) fn with_rules(mut self, cx: &Cx, place: &Place, rules: &Rules) -> Result<Self> {
+        if without_contract(cx, place) {
+            let gate = &mut self.gate;
+            gate.branch = rules.branch.clone().unwrap_or(gate.branch.clone());
+            gate.approvals = rules.approvals.unwrap_or(gate.approvals);
+            gate.checks.clone_from(&rules.checks);
+            gate.workflow.clone_from(&rules.workflow);
+            return Ok(self);
+        }
+        let gate = &self.gate;
+        agree("branch", rules.branch.as_ref(), &gate.branch)?;
+        agree("approvals", rules.approvals.as_ref(), &gate.approvals)?;
+        if !rules.checks.is_empty() && rules.checks != gate.checks {
+            return Err(disagreement("checks"));
+        }
+        if rules.workflow.is_some() && rules.workflow != gate.workflow {
+            return Err(disagreement("workflow"));
+        }
+        Ok(self)
+    }
+}
+
+/// Arguments alone are meant when they name the ledger and there is no contract to take it from.
+pub(crate) fn without_contract(cx: &Cx, place: &Place) -> bool {
+    place.service.is_some()
+        && place.table.is_some()
+        && cx.common.contract.is_none()
+        && !cx.contract_path().exists()
+}
+
+fn agree<T: PartialEq>(argument: &str, given: Option<&T>, contract: &T) -> Result<()> {
+    match given {
+        Some(given) if given != contract => Err(disagreement(argument)),
+        _ => Ok(()),
+    }
+}
+
+fn disagreement(argument: &str) -> Error {
+    Error::usage(format!(
+        "--{argument} says something else than the contract"
+    ))
+    .hint(format!("leave --{argument} out; the contract decides"))
+}

@@ -1,0 +1,46 @@
+//! Arguments of slipway-secrets.
+
+use clap::Subcommand;
+use std::path::PathBuf;
+
+/// Arguments.
+#[derive(Debug, clap::Args)]
+pub struct Args {
+    #[command(subcommand)]
+    pub(crate) verb: Verb,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Verb {
+    /// Run one command with the secrets in its environment only
+    Exec {
+        #[command(flatten)]
+        wanted: Wanted,
+        /// The command
+        #[arg(last = true, required = true, value_name = "COMMAND")]
+        command: Vec<String>,
+    },
+    /// Export the secrets to later workflow steps, masked
+    Export(Wanted),
+    /// Write the secrets to a dotenv file that only this user can read; the post step removes it
+    File {
+        #[command(flatten)]
+        wanted: Wanted,
+        /// Where to write; must not exist yet
+        #[arg(long, value_name = "FILE")]
+        path: PathBuf,
+    },
+}
+
+#[derive(Debug, clap::Args)]
+pub(crate) struct Wanted {
+    /// A secret as NAME=SOURCE beside the contract's; SOURCE is ssm:NAME, secretsmanager:ID#KEY or env:NAME
+    #[arg(long, value_delimiter = '\n', value_name = "NAME=SOURCE")]
+    pub(crate) secret: Vec<String>,
+    /// Role to assume instead of the contract's deploy role, as an ARN
+    #[arg(long, value_name = "ARN")]
+    pub(crate) role: Option<String>,
+    /// Region instead of the contract's
+    #[arg(long, value_name = "REGION")]
+    pub(crate) region: Option<String>,
+}

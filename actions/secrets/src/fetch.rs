@@ -1,0 +1,189 @@
+//! Getting the values: each source asked once, in few calls, and everything that is wrong
+//! collected before anything is handed on.
+
+use crate::value::json_key;
+use crate::{Problem, all_or_nothing};
+use aws_sdk_secretsmanager::Client as SecretsManager;
+use aws_sdk_ssm::Client as Ssm;
+use futures_util::stream::{self, StreamExt};
+use kit::contract::{SecretSpec, Source};
+use kit::error::Result;
+use kit::secret::Secret;
+use kit::step::Cx;
+use net::{AwsContext, Net, Target};
+use std::collections::{BTreeMap, BTreeSet};
+
+/// The most names SSM takes in one call (API reference, GetParameters).
+const SSM_BATCH: usize = 10;
+/// Calls under way at once; far below the services' rates, enough to hide the latency.
+const PARALLEL: usize = 8;
+
+/// Why there is no value.
+#[derive(Debug, Clone)]
+enum Miss {
+    /// There is no such thing; fine for an optional secret.
+    Absent(String),
+    /// There may be, but it cannot be had.
+    Denied(String),
+}
+
+/// What each source answered.
+type Found = BTreeMap<String, std::result::Result<Secret, Miss>>;
+
+/// All values, in the order of `specs`; optional ones that do not exist are left out.
+///
+/// # Errors
+/// Everything that is missing or refused, in one error that quotes no value.
+pub(crate) async fn all(
+    specs: &[SecretSpec],
+    target: &Target,
+    cx: &Cx,
+    net: &Net,
+) -> Result<Vec<(String, Secret)>> {
+    let mut parameters = BTreeSet::new();
+    let mut secrets = BTreeSet::new();
+    for spec in specs {
+        match &spec.source {
+            Source::Ssm(name) => drop(parameters.insert(name.clone())),
+            Source::SecretsManager { id, .. } => drop(secrets.insert(id.clone())),
+            Source::Env(_) => {}
+        }
+    }
+    let (parameters, secrets) = if parameters.is_empty() && secrets.is_empty() {
+        (Found::new(), Found::new())
+    } else {
+        let account = net.account(target).await?;
+        let ssm = Ssm::new(&account.config);
+        let manager = SecretsManager::new(&account.config);
+        (
+            from_ssm(&ssm, parameters.into_iter().collect()).await,
+            from_secrets_manager(&manager, secrets).await,
+        )
+    };
+    let mut values = Vec::new();
+    let mut problems = Vec::new();
+    for spec in specs {
+        let found = match &spec.source {
+            Source::Ssm(name) => parameters.get(name).cloned(),
+            Source::SecretsManager { id, key } => secrets.get(id).cloned().map(|found| {
+                found.and_then(|value| match key {
+                    Some(key) => json_key(&value, key)
+                        .map_err(|problem| Miss::Denied(format!("{id} {problem}"))),
+                    None => Ok(value),
+                })
+            }),
+            Source::Env(name) => Some(
+                cx.env
+                    .get(name)
+                    .map(|value| Secret::new(value.to_owned()))
+                    .ok_or_else(|| Miss::Absent(format!("the variable {name} is not set"))),
+            ),
+        };
+        match found {
+            Some(Ok(value)) => values.push((spec.name.clone(), value)),
+            Some(Err(Miss::Absent(_))) if !spec.required => {
+                cx.host
+                    .info(format!("{} is optional and absent", spec.name));
+            }
+            Some(Err(Miss::Absent(reason) | Miss::Denied(reason))) => {
+                problems.push(Problem::new(spec, reason));
+            }
+            None => problems.push(Problem::new(spec, "was not answered for")),
+        }
+    }
+    all_or_nothing(problems, "cannot be had")?;
+    Ok(values)
+}
+
+async fn from_ssm(client: &Ssm, names: Vec<String>) -> Found {
+    let batches: Vec<Vec<String>> = names.chunks(SSM_BATCH).map(<[String]>::to_vec).collect();
+    stream::iter(batches)
+        .map(|batch| async move { ssm_batch(client, batch).await })
+        .buffer_unordered(PARALLEL)
+        .fold(Found::new(), |mut all, found| async {
+            all.extend(found);
+            all
+        })
+        .await
+}
+
+async fn ssm_batch(client: &Ssm, batch: Vec<String>) -> Found {
+    let answer = client
+        .get_parameters()
+        .set_names(Some(batch.clone()))
+        .with_decryption(true)
+        .send()
+        .await
+        .cannot("read parameters");
+    let answer = match answer {
+        Ok(answer) => answer,
+        Err(error) => {
+            let reason = error.causes.first().cloned().unwrap_or(error.message);
+            return batch
+                .into_iter()
+                .map(|name| (name.clone(), Err(Miss::Denied(format!("{name}: {reason}")))))
+                .collect();
+        }
+    };
+    // A missing parameter is no error of the call: it comes back in a list of its own, with
+    // HTTP 200. Everything asked for counts as missing until it is seen.
+    let mut found: Found = batch
+        .iter()
+        .map(|name| {
+            (
+                name.clone(),
+                Err(Miss::Absent(format!("SSM has no parameter {name}"))),
+            )
+        })
+        .collect();
+    for parameter in answer.parameters.unwrap_or_default() {
+        let (Some(name), Some(value)) = (parameter.name, parameter.value) else {
+            continue;
+        };
+        let value = Secret::new(value);
+        // Asked by `name:version` or by ARN, the answer carries the bare name beside them.
+        let selector = parameter.selector.unwrap_or_default();
+        for asked in [
+            format!("{name}{selector}"),
+            parameter
+                .arn
+                .map(|arn| format!("{arn}{selector}"))
+                .unwrap_or_default(),
+            name,
+        ] {
+            if let Some(slot) = found.get_mut(&asked) {
+                *slot = Ok(value.clone());
+                break;
+            }
+        }
+    }
+    found
+}
+
+async fn from_secrets_manager(client: &SecretsManager, ids: BTreeSet<String>) -> Found {
+    stream::iter(ids)
+        .map(|id| async move {
+            let answer = client.get_secret_value().secret_id(&id).send().await;
+            let absent = answer
+                .as_ref()
+                .is_err_and(|error| net::code(error) == Some("ResourceNotFoundException"));
+            let found = match answer.cannot("read it") {
+                Ok(answer) => answer.secret_string.map(Secret::new).ok_or_else(|| {
+                    Miss::Denied(format!(
+                        "{id} is binary; only text secrets can be handed over"
+                    ))
+                }),
+                Err(_) if absent => {
+                    Err(Miss::Absent(format!("Secrets Manager has no secret {id}")))
+                }
+                Err(error) => Err(Miss::Denied(format!(
+                    "{id}: {}",
+                    error.causes.first().cloned().unwrap_or(error.message)
+                ))),
+            };
+            (id, found)
+        })
+        .buffer_unordered(PARALLEL)
+        .collect()
+        .await
+}

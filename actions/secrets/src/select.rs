@@ -1,0 +1,108 @@
+//! Which secrets a call is about, and whether it may have them at all. Pure.
+
+use kit::contract::{SecretSpec, Sink, Source};
+use kit::error::{Error, Result};
+use kit::host::may_export;
+
+/// The contract's secrets that may go to `sink`, and those named by argument.
+///
+/// # Errors
+/// Nothing to do, a name twice, a dangerous name, or an argument that is no `NAME=SOURCE`: all
+/// found before the first call (exit 2).
+pub(crate) fn select(
+    declared: &[SecretSpec],
+    given: &[String],
+    sink: Sink,
+) -> Result<Vec<SecretSpec>> {
+    let mut specs: Vec<SecretSpec> = declared
+        .iter()
+        .filter(|spec| spec.sinks.contains(&sink))
+        .cloned()
+        .collect();
+    for text in given
+        .iter()
+        .map(|line| line.trim())
+        .filter(|line| !line.is_empty())
+    {
+        specs.push(parse(text, sink)?);
+    }
+    if specs.is_empty() {
+        let name = format!("{sink:?}").to_lowercase();
+        let error = Error::usage(format!("no secret may go to `{name}`"));
+        return Err(if declared.is_empty() {
+            error.hint("name one: --secret NAME=ssm:/path, or declare `secrets` in the contract")
+        } else {
+            let elsewhere: Vec<&str> = declared.iter().map(|spec| spec.name.as_str()).collect();
+            error.hint(format!(
+                "the contract declares {} for other sinks; add `{name}` to their `to`",
+                elsewhere.join(", ")
+            ))
+        });
+    }
+    for (at, spec) in specs.iter().enumerate() {
+        if !may_export(&spec.name) {
+            return Err(Error::usage(format!(
+                "{} cannot be the name of a secret: it is no identifier, or it steers the shell, the loader or the runner",
+                spec.name
+            )));
+        }
+        if specs[..at].iter().any(|other| other.name == spec.name) {
+            return Err(Error::usage(format!("{} is named twice", spec.name)));
+        }
+    }
+    Ok(specs)
+}
+
+fn parse(text: &str, sink: Sink) -> Result<SecretSpec> {
+    let form = "NAME=ssm:/path, NAME=secretsmanager:id#key or NAME=env:OTHER";
+    let (name, source) = text
+        .split_once('=')
+        .ok_or_else(|| Error::usage("--secret takes NAME=SOURCE").hint(form))?;
+    let source = Source::parse(source)
+        .map_err(|problem| Error::usage(format!("--secret {name}: {problem}")).hint(form))?;
+    Ok(SecretSpec {
+        name: name.to_owned(),
+        source,
+        sinks: vec![sink],
+        required: true,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn spec(name: &str, sinks: &[Sink]) -> SecretSpec {
+        SecretSpec {
+            name: name.to_owned(),
+            source: Source::Ssm("/x".to_owned()),
+            sinks: sinks.to_vec(),
+            required: true,
+        }
+    }
+
+    #[test]
+    fn a_secret_goes_only_where_its_owner_said() {
+        let declared = [spec("A", &[Sink::Exec]), spec("B", &[Sink::Task])];
+        let found = select(&declared, &[], Sink::Exec).unwrap();
+        assert_eq!(found.len(), 1);
+        assert_eq!(found[0].name, "A");
+        let error = select(&declared[1..], &[], Sink::Env).unwrap_err();
+        assert!(error.hints[0].contains("declares B"), "{error}");
+    }
+
+    #[test]
+    fn dangerous_and_doubled_names_are_found_before_any_call() {
+        for given in [
+            &["LD_PRELOAD=ssm:/x"][..],
+            &["A=ssm:/x", "A=ssm:/y"],
+            &["A"],
+            &["A=ftp:/x"],
+            &[],
+        ] {
+            let given: Vec<String> = given.iter().map(|text| (*text).to_owned()).collect();
+            let error = select(&[], &given, Sink::Exec).unwrap_err();
+            assert_eq!(error.exit, kit::Exit::Usage, "{given:?}");
+        }
+    }
+}

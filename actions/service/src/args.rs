@@ -1,0 +1,114 @@
+//! Arguments of slipway-service.
+
+use clap::Subcommand;
+use std::time::Duration;
+
+/// Arguments.
+#[derive(Debug, clap::Args)]
+pub struct Args {
+    #[command(subcommand)]
+    pub(crate) verb: Verb,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Verb {
+    /// Run a digest in the service and follow it to one verdict
+    Deploy(Deploy),
+    /// Say what the service runs and how healthy it is
+    Status(Place),
+}
+
+#[derive(Debug, clap::Args)]
+pub(crate) struct Deploy {
+    #[command(flatten)]
+    pub(crate) place: Place,
+    /// Image digest to run, sha256:… (never a tag)
+    #[arg(long, value_name = "DIGEST")]
+    pub(crate) digest: String,
+    /// Image repository, a name or a whole URI [default: the contract's, else the one the container runs from]
+    #[arg(long, value_name = "REPOSITORY")]
+    pub(crate) repository: Option<String>,
+    /// How long to follow the deployment, such as 90s, 15m or 1h
+    #[arg(long, value_name = "TIME", default_value = "15m", value_parser = duration)]
+    pub(crate) timeout: Duration,
+    /// Print what would be changed and change nothing
+    #[arg(long)]
+    pub(crate) dry_run: bool,
+}
+
+#[derive(Debug, clap::Args)]
+pub(crate) struct Place {
+    /// ECS cluster, name or ARN [default: the contract's]
+    #[arg(long, value_name = "NAME")]
+    pub(crate) cluster: Option<String>,
+    /// ECS service, name or ARN [default: the contract's]
+    #[arg(long, value_name = "NAME")]
+    pub(crate) service: Option<String>,
+    /// Container that gets the image [default: the contract's, else the only one there is]
+    #[arg(long, value_name = "NAME")]
+    pub(crate) container: Option<String>,
+}
+
+impl Place {
+    /// The arguments that lead to the same service again, for a hint.
+    pub(crate) fn words(&self, cx: &kit::Cx) -> String {
+        [
+            ("environment", &cx.common.environment),
+            ("cluster", &self.cluster),
+            ("service", &self.service),
+        ]
+        .iter()
+        .filter_map(|(name, value)| Some(format!("--{name} {}", value.as_ref()?)))
+        .collect::<Vec<_>>()
+        .join(" ")
+    }
+}
+
+/// A whole number with its unit. A bare number is refused: people mean seconds or minutes by it.
+fn duration(text: &str) -> Result<Duration, String> {
+    let end = text
+        .find(|c: char| !c.is_ascii_digit())
+        .unwrap_or(text.len());
+    let (number, unit) = text.split_at(end);
+    let seconds = match unit {
+        "s" => 1,
+        "m" => 60,
+        "h" => 3600,
+        _ => return Err("give a number and a unit, such as 90s, 15m or 1h".to_owned()),
+    };
+    match number
+        .parse::<u64>()
+        .ok()
+        .and_then(|number| number.checked_mul(seconds))
+    {
+        Some(0) | None => {
+            Err("give a number above 0 and a unit, such as 90s, 15m or 1h".to_owned())
+        }
+        Some(seconds) => Ok(Duration::from_secs(seconds)),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_time_has_a_number_and_a_unit() {
+        for (text, seconds) in [("90s", 90), ("15m", 900), ("1h", 3600)] {
+            assert_eq!(duration(text), Ok(Duration::from_secs(seconds)), "{text}");
+        }
+        for text in [
+            "",
+            "15",
+            "m",
+            "0m",
+            "-1m",
+            "1.5h",
+            "15min",
+            "99999999999999999h",
+            "5ü",
+        ] {
+            assert!(duration(text).is_err(), "{text}");
+        }
+    }
+}

@@ -1,0 +1,187 @@
+//! Image references: a digest, and the repository it is in.
+
+use kit::error::{Error, Result};
+use std::fmt;
+
+/// `sha256:` and 64 lower-case hexadecimal digits; what a registry names bytes by.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Digest(String);
+
+impl Digest {
+    /// # Errors
+    /// Anything else, a tag above all (exit 2).
+    pub(crate) fn parse(text: &str) -> Result<Self> {
+        let valid = text.strip_prefix("sha256:").is_some_and(|hex| {
+            hex.len() == 64
+                && hex
+                    .bytes()
+                    .all(|byte| byte.is_ascii_digit() || (b'a'..=b'f').contains(&byte))
+        });
+        if valid {
+            return Ok(Self(text.to_owned()));
+        }
+        Err(Error::usage(format!(
+            "{text:?} is no digest: a digest is sha256: and 64 lower-case hexadecimal digits"
+        ))
+        .hint("a tag can be moved, so only a digest is deployed; take the `digest` output of the image step")
+        .hint("or ask the registry: aws ecr describe-images --repository-name NAME --image-ids imageTag=TAG --query 'imageDetails[0].imageDigest'"))
+    }
+
+    pub(crate) fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Display for Digest {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+/// The account and region whose ECR a bare repository name is taken to be in.
+pub(crate) struct Registry<'a> {
+    pub(crate) account: &'a str,
+    pub(crate) region: &'a str,
+}
+
+/// The repository of an image reference: without its tag and its digest.
+pub(crate) fn repository_of(image: &str) -> &str {
+    let image = image.split('@').next().unwrap_or(image);
+    let name = image.rfind('/').map_or(0, |slash| slash + 1);
+    match image[name..].find(':') {
+        Some(colon) => &image[..name + colon],
+        None => image,
+    }
+}
+
+/// The repository to pull from, as a URI without a scheme.
+///
+/// A bare name keeps the registry that the container is already pulled from when that one holds
+/// the same name, so that a mirror or a registry under another host name stays in use; otherwise
+/// it is ECR's own host name for `registry`.
+///
+/// # Errors
+/// A repository with a tag or digest in it (exit 2).
+pub(crate) fn repository(
+    given: Option<&str>,
+    current: &str,
+    registry: &Registry<'_>,
+) -> Result<String> {
+    let current = repository_of(current);
+    let Some(given) = given else {
+        return Ok(current.to_owned());
+    };
+    if repository_of(given) != given || given.contains("://") || given.ends_with('/') {
+        return Err(Error::usage(format!("{given:?} is no repository"))
+            .hint("give its name, or its URI without scheme, tag and digest"));
+    }
+    if host_of(given).is_some() {
+        return Ok(given.to_owned());
+    }
+    if let Some(host) = host_of(current)
+        && current[host.len() + 1..] == *given
+    {
+        return Ok(current.to_owned());
+    }
+    let Registry { account, region } = registry;
+    // The China partition has a domain of its own (ECR User Guide, "Private registry").
+    let suffix = if region.starts_with("cn-") { ".cn" } else { "" };
+    Ok(format!(
+        "{account}.dkr.ecr.{region}.amazonaws.com{suffix}/{given}"
+    ))
+}
+
+/// The registry host of a repository, by Docker's rule: a first part with a dot or a colon, or
+/// `localhost`, is a host; anything else is part of the name.
+fn host_of(repository: &str) -> Option<&str> {
+    let (first, _) = repository.split_once('/')?;
+    (first.contains(['.', ':']) || first == "localhost").then_some(first)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const HEX: &str = "0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef";
+    const HOME: Registry<'_> = Registry {
+        account: "111111111111",
+        region: "ca-central-1",
+    };
+
+    #[test]
+    fn only_a_digest_is_a_digest() {
+        assert!(Digest::parse(&format!("sha256:{HEX}")).is_ok());
+        for text in [
+            "latest",
+            "v1.2.3",
+            "",
+            HEX,
+            &format!("sha256:{}", &HEX[1..]),
+            &format!("sha256:{}", HEX.to_uppercase()),
+            &format!("sha256:{HEX}\n"),
+            &format!("sha512:{HEX}"),
+            &format!("repo@sha256:{HEX}"),
+        ] {
+            let error = Digest::parse(text).unwrap_err();
+            assert_eq!(error.exit, kit::Exit::Usage, "{text}");
+            assert!(!error.hints.is_empty());
+        }
+    }
+
+    #[test]
+    fn tag_and_digest_are_cut_off_and_ports_are_not() {
+        for (image, wanted) in [
+            ("web", "web"),
+            ("web:1", "web"),
+            ("127.0.0.1:4002/web", "127.0.0.1:4002/web"),
+            (
+                "127.0.0.1:4002/team/web:1@sha256:ab",
+                "127.0.0.1:4002/team/web",
+            ),
+        ] {
+            assert_eq!(repository_of(image), wanted);
+        }
+    }
+
+    #[test]
+    fn a_bare_name_stays_where_it_is_pulled_from_now() {
+        let ecr = "111111111111.dkr.ecr.ca-central-1.amazonaws.com/acme/web";
+        for (given, current, wanted) in [
+            (None, "127.9.9.1:4002/acme/web:1", "127.9.9.1:4002/acme/web"),
+            (
+                Some("acme/web"),
+                "127.9.9.1:4002/acme/web:1",
+                "127.9.9.1:4002/acme/web",
+            ),
+            (Some("acme/web"), "127.9.9.1:4002/other/web:1", ecr),
+            (Some("acme/web"), "nginx", ecr),
+            (Some("mirror.example/web"), "nginx", "mirror.example/web"),
+            (Some("localhost/web"), "nginx", "localhost/web"),
+        ] {
+            assert_eq!(repository(given, current, &HOME).unwrap(), wanted);
+        }
+        let china = Registry {
+            account: "111111111111",
+            region: "cn-north-1",
+        };
+        assert_eq!(
+            repository(Some("web"), "nginx", &china).unwrap(),
+            "111111111111.dkr.ecr.cn-north-1.amazonaws.com.cn/web"
+        );
+    }
+
+    #[test]
+    fn a_repository_carries_no_tag_digest_or_scheme() {
+        for given in [
+            "web:1",
+            "web@sha256:ab",
+            "https://a.example/web",
+            "a.example/",
+        ] {
+            assert_eq!(
+                repository(Some(given), "nginx", &HOME).unwrap_err().exit,
+                kit::Exit::Usage
+            );
+        }
+    }
+}

@@ -1,0 +1,164 @@
+//! The backend configuration, handed to Terraform in its environment: nothing on disk. Pure, but
+//! for reading back which backend a folder was initialised with.
+
+use kit::child::Program;
+use kit::contract::Resolved;
+use kit::error::{Error, Result};
+use std::path::Path;
+
+/// Where one state object and its lock are.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Backend {
+    pub(crate) bucket: String,
+    pub(crate) key: String,
+    pub(crate) table: String,
+    pub(crate) region: String,
+}
+
+/// Commands that lock the state (`terraform COMMAND -help` of 1.11 lists `-lock`); those that do
+/// not refuse the flag. Spaces and `-` become `_` in the variable's name.
+const LOCKING: &[&str] = &[
+    "plan",
+    "apply",
+    "destroy",
+    "refresh",
+    "import",
+    "taint",
+    "untaint",
+    "state_mv",
+    "state_rm",
+    "state_push",
+    "state_replace_provider",
+];
+
+impl Backend {
+    /// The lock's key.
+    pub(crate) fn lock_id(&self) -> String {
+        format!("{}/{}", self.bucket, self.key)
+    }
+
+    /// Gives `program` the backend for `init`, and tells the commands that would lock that it is
+    /// done already. Arguments the user has set stay, in front.
+    pub(crate) fn configure(&self, mut program: Program, endpoint_is_ours: bool) -> Program {
+        let mut init = vec![
+            format!("-backend-config=bucket={}", self.bucket),
+            format!("-backend-config=key={}", self.key),
+            format!("-backend-config=region={}", self.region),
+            format!("-backend-config=dynamodb_table={}", self.table),
+            "-backend-config=encrypt=true".to_owned(),
+        ];
+        if endpoint_is_ours {
+            // An endpoint that was set by hand has no name for each bucket.
+            init.push("-backend-config=use_path_style=true".to_owned());
+        }
+        program = append(program, "TF_CLI_ARGS_init", &init.join(" "));
+        for command in LOCKING {
+            program = append(program, &format!("TF_CLI_ARGS_{command}"), "-lock=false");
+        }
+        program.env("TF_IN_AUTOMATION", "1").env("TF_INPUT", "0")
+    }
+}
+
+fn append(program: Program, name: &str, value: &str) -> Program {
+    let whole = match program.get(name) {
+        Some(set) => format!("{set} {value}"),
+        None => value.to_owned(),
+    };
+    program.env(name, whole)
+}
+
+/// The contract's variables as Terraform reads them.
+pub(crate) fn variables(mut program: Program, resolved: &Resolved) -> Program {
+    program = program
+        .env("TF_VAR_service", &resolved.service)
+        .env("TF_VAR_environment", &resolved.environment)
+        .env("TF_VAR_region", &resolved.region);
+    for (name, value) in &resolved.variables {
+        program = program.env(format!("TF_VAR_{name}"), value);
+    }
+    program
+}
+
+/// Refuses a folder that was initialised for another state than the one that is locked: Terraform
+/// would change that other one, without a lock.
+///
+/// # Errors
+/// Another bucket, key or table (exit 3).
+pub(crate) fn same_backend(directory: &Path, backend: &Backend, data_dir: &str) -> Result<()> {
+    let path = directory.join(data_dir).join("terraform.tfstate");
+    let Ok(text) = std::fs::read_to_string(&path) else {
+        return Ok(());
+    };
+    let config = serde_json::from_str::<serde_json::Value>(&text)
+        .map(|state| state["backend"]["config"].clone())
+        .unwrap_or_default();
+    for (name, wanted) in [
+        ("bucket", &backend.bucket),
+        ("key", &backend.key),
+        ("dynamodb_table", &backend.table),
+    ] {
+        let found = config[name].as_str().unwrap_or_default();
+        if found != wanted {
+            return Err(Error::refused(format!(
+                "{} was initialised for another state: {name} is `{found}`, the lock is for `{wanted}`",
+                directory.display()
+            ))
+            .hint(format!("remove {} and run init again", path.display())));
+        }
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use kit::env::Env;
+
+    fn backend() -> Backend {
+        Backend {
+            bucket: "b".into(),
+            key: "s/dev/terraform.tfstate".into(),
+            table: "t".into(),
+            region: "ca-central-1".into(),
+        }
+    }
+
+    #[test]
+    fn arguments_the_user_set_are_kept() {
+        let env = Env::from([("TF_CLI_ARGS_plan", "-no-color")]);
+        let program = Program::new(&["terraform".to_owned()], &env).unwrap();
+        let program = backend().configure(program, true);
+        assert_eq!(
+            program.get("TF_CLI_ARGS_plan"),
+            Some("-no-color -lock=false")
+        );
+        assert_eq!(program.get("TF_CLI_ARGS_apply"), Some("-lock=false"));
+        assert_eq!(
+            program.get("TF_CLI_ARGS_init"),
+            Some(
+                "-backend-config=bucket=b -backend-config=key=s/dev/terraform.tfstate \
+                 -backend-config=region=ca-central-1 -backend-config=dynamodb_table=t \
+                 -backend-config=encrypt=true -backend-config=use_path_style=true"
+            )
+        );
+    }
+
+    #[test]
+    fn a_folder_of_another_state_is_refused() {
+        let folder = tempfile::tempdir().unwrap();
+        same_backend(folder.path(), &backend(), ".terraform").unwrap();
+        std::fs::create_dir(folder.path().join(".terraform")).unwrap();
+        let path = folder.path().join(".terraform/terraform.tfstate");
+        let write = |key: &str| {
+            let text = format!(
+                r#"{{"backend":{{"config":{{"bucket":"b","key":"{key}","dynamodb_table":"t"}}}}}}"#
+            );
+            std::fs::write(&path, text).unwrap();
+        };
+        write("s/dev/terraform.tfstate");
+        same_backend(folder.path(), &backend(), ".terraform").unwrap();
+        write("s/production/terraform.tfstate");
+        let error = same_backend(folder.path(), &backend(), ".terraform").unwrap_err();
+        assert_eq!(error.exit, kit::Exit::Refused);
+    }
+}

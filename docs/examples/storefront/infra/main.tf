@@ -1,0 +1,45 @@
+# What the service stands on. Built-in resources only, so that the example runs anywhere; in a real
+# repository the network, the load balancer and the ECS service are here, the service with
+#   lifecycle { ignore_changes = [task_definition, desired_count] }
+# because the task definition belongs to the delivery, not to the infrastructure.
+
+terraform {
+  required_version = ">= 1.9"
+  # Bucket, key, region and table come from the contract, when the run starts.
+  backend "s3" {}
+}
+
+variable "environment" {
+  type        = string
+  description = "The environment's name, from the contract"
+}
+
+variable "vpc_cidr" {
+  type        = string
+  description = "Address range of the environment's network"
+}
+
+variable "domain" {
+  type        = string
+  description = "Name the service answers at"
+}
+
+resource "terraform_data" "network" {
+  input = {
+    name    = "storefront-${var.environment}"
+    cidr    = var.vpc_cidr
+    subnets = [for zone in range(2) : cidrsubnet(var.vpc_cidr, 4, zone)]
+  }
+}
+
+resource "terraform_data" "listener" {
+  input = {
+    domain = var.domain
+    port   = 443
+    policy = "ELBSecurityPolicy-TLS13-1-2-2021-06"
+  }
+}
+
+output "network" {
+  value = terraform_data.network.output
+}

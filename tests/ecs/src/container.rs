@@ -1,0 +1,210 @@
+//! A container of a task definition, as Docker Engine is asked to create it.
+
+use std::collections::BTreeMap;
+use std::net::Ipv4Addr;
+
+use serde_json::{Map, Value, json};
+
+use crate::value::{flag, list, need, number, text};
+
+/// Who the container is, for its name and its labels.
+pub(crate) struct Identity<'a> {
+    pub(crate) label: &'a str,
+    pub(crate) task_id: &'a str,
+    pub(crate) task_arn: &'a str,
+    pub(crate) cluster: &'a str,
+    pub(crate) family: &'a str,
+    pub(crate) revision: String,
+}
+
+/// Where the container's network is.
+pub(crate) enum Network<'a> {
+    /// A network of its own, with the ports of the whole task published on the task's address.
+    Own { address: Ipv4Addr, ports: &'a [u16] },
+    /// The network of another container of the task, by the engine's ID.
+    Joined(&'a str),
+    /// A network of its own and nothing published, for a container that ends before the others start.
+    Private,
+}
+
+/// The name under which every container of a sandbox can be found.
+pub(crate) const LABEL: &str = "slipway.sandbox";
+/// The label with a task's ARN, as the ECS agent writes it.
+pub(crate) const TASK_LABEL: &str = "com.amazonaws.ecs.task-arn";
+
+/// The definition with the overrides of RunTask applied.
+pub(crate) fn overridden(definition: &Value, overrides: &Value) -> Value {
+    let mut container = definition.clone();
+    let name = need(definition, "name");
+    for change in list(overrides, "containerOverrides").iter().filter(|one| need(one, "name") == name) {
+        for member in ["command", "cpu", "memory", "memoryReservation", "environmentFiles"] {
+            if let Some(value) = change.get(member) {
+                container[member] = value.clone();
+            }
+        }
+        let mut environment = list(&container, "environment").to_vec();
+        for new in list(change, "environment") {
+            environment.retain(|old| old["name"] != new["name"]);
+            environment.push(new.clone());
+        }
+        container["environment"] = Value::Array(environment);
+    }
+    container
+}
+
+pub(crate) fn ports(definitions: &[Value]) -> Vec<u16> {
+    let mappings = definitions.iter().flat_map(|container| list(container, "portMappings"));
+    let mut ports: Vec<u16> =
+        mappings.filter_map(|mapping| u16::try_from(number(mapping, "containerPort")?).ok()).collect();
+    ports.sort_unstable();
+    ports.dedup();
+    ports
+}
+
+/// The body of the engine's `POST /containers/create`.
+pub(crate) fn body(
+    container: &Value,
+    identity: &Identity<'_>,
+    network: &Network<'_>,
+    secrets: &BTreeMap<String, String>,
+    task_memory: Option<i64>,
+) -> Value {
+    let mut environment: Vec<String> = list(container, "environment")
+        .iter()
+        .map(|one| format!("{}={}", need(one, "name"), need(one, "value")))
+        .collect();
+    environment.extend(secrets.iter().map(|(name, value)| format!("{name}={value}")));
+
+    let mut labels = Map::new();
+    if let Some(own) = container.get("dockerLabels").and_then(Value::as_object) {
+        labels.extend(own.clone());
+    }
+    let name = need(container, "name");
+    for (key, value) in [
+        (LABEL, identity.label),
+        ("com.amazonaws.ecs.cluster", identity.cluster),
+        ("com.amazonaws.ecs.container-name", name),
+        (TASK_LABEL, identity.task_arn),
+        ("com.amazonaws.ecs.task-definition-family", identity.family),
+        ("com.amazonaws.ecs.task-definition-version", identity.revision.as_str()),
+    ] {
+        labels.insert(key.to_owned(), json!(value));
+    }
+
+    let mut body = json!({
+        "Image": container["image"],
+        "Env": environment,
+        "Labels": labels,
+        "HostConfig": host_config(container, identity, network, task_memory),
+    });
+    if let Network::Own { ports, .. } = network {
+        body["ExposedPorts"] = ports.iter().map(|port| (format!("{port}/tcp"), json!({}))).collect::<Map<_, _>>().into();
+    }
+    let same = [
+        ("command", "Cmd"),
+        ("entryPoint", "Entrypoint"),
+        ("user", "User"),
+        ("workingDirectory", "WorkingDir"),
+        ("interactive", "OpenStdin"),
+    ];
+    for (ours, theirs) in same {
+        // An empty list means that the image's own setting holds, to ECS as to the engine.
+        if let Some(value) = container.get(ours).filter(|value| value.as_array().is_none_or(|list| !list.is_empty())) {
+            body[theirs] = value.clone();
+        }
+    }
+    if let Some(check) = container.get("healthCheck") {
+        let nanos = |name: &str, default: i64| number(check, name).unwrap_or(default) * 1_000_000_000;
+        body["Healthcheck"] = json!({
+            "Test": check["command"],
+            "Interval": nanos("interval", 30),
+            "Timeout": nanos("timeout", 5),
+            "Retries": number(check, "retries").unwrap_or(3),
+            "StartPeriod": nanos("startPeriod", 0),
+        });
+    }
+    body
+}
+
+fn host_config(container: &Value, identity: &Identity<'_>, network: &Network<'_>, task_memory: Option<i64>) -> Value {
+    let mib = |mib: i64| mib * 1024 * 1024;
+    let mut host = json!({
+        "LogConfig": {"Type": "json-file", "Config": {"max-size": "2m"}},
+        "ReadonlyRootfs": flag(container, "readonlyRootFilesystem"),
+        "Init": flag(&container["linuxParameters"], "initProcessEnabled"),
+        "Privileged": flag(container, "privileged"),
+    });
+    match network {
+        Network::Own { address, ports } => {
+            host["NetworkMode"] = json!("bridge");
+            host["PortBindings"] = ports
+                .iter()
+                .map(|port| (format!("{port}/tcp"), json!([{"HostIp": address.to_string(), "HostPort": port.to_string()}])))
+                .collect::<Map<_, _>>()
+                .into();
+        }
+        Network::Joined(other) => host["NetworkMode"] = json!(format!("container:{other}")),
+        Network::Private => host["NetworkMode"] = json!("bridge"),
+    }
+    if let Some(limit) = number(container, "memory").or(task_memory) {
+        host["Memory"] = json!(mib(limit));
+        host["MemorySwap"] = json!(mib(limit));
+    }
+    if let Some(soft) = number(container, "memoryReservation") {
+        host["MemoryReservation"] = json!(mib(soft));
+    }
+    if let Some(shares) = number(container, "cpu").filter(|shares| *shares > 0) {
+        host["CpuShares"] = json!(shares);
+    }
+    let capabilities = &container["linuxParameters"]["capabilities"];
+    for (ours, theirs) in [("add", "CapAdd"), ("drop", "CapDrop")] {
+        if !list(capabilities, ours).is_empty() {
+            host[theirs] = capabilities[ours].clone();
+        }
+    }
+    let limits: Vec<Value> = list(container, "ulimits")
+        .iter()
+        .map(|one| json!({"Name": one["name"], "Soft": one["softLimit"], "Hard": one["hardLimit"]}))
+        .collect();
+    host["Ulimits"] = json!(limits);
+    let mounts: Vec<Value> = list(container, "mountPoints")
+        .iter()
+        .map(|mount| {
+            let volume = format!("{}-{}-{}", identity.label, identity.task_id, need(mount, "sourceVolume"));
+            json!({
+                "Type": "volume", "Source": volume, "Target": need(mount, "containerPath"),
+                "ReadOnly": flag(mount, "readOnly"),
+                "VolumeOptions": {"Labels": {LABEL: identity.label}},
+            })
+        })
+        .collect();
+    host["Mounts"] = json!(mounts);
+    host
+}
+
+/// Seconds between SIGTERM and SIGKILL.
+pub(crate) fn stop_grace(container: &Value, default: u64) -> u64 {
+    number(container, "stopTimeout").and_then(|seconds| u64::try_from(seconds).ok()).unwrap_or(default)
+}
+
+/// Containers in the order in which `dependsOn` lets them start, or the name of one in a circle.
+pub(crate) fn start_order(definitions: &[Value]) -> Result<Vec<usize>, String> {
+    let mut order: Vec<usize> = Vec::new();
+    while order.len() < definitions.len() {
+        let ready = (0..definitions.len()).find(|index| {
+            !order.contains(index)
+                && list(&definitions[*index], "dependsOn").iter().all(|dependency| {
+                    let name = text(dependency, "containerName");
+                    order.iter().any(|done| text(&definitions[*done], "name") == name)
+                })
+        });
+        match ready {
+            Some(index) => order.push(index),
+            None => {
+                let stuck = (0..definitions.len()).find(|index| !order.contains(index)).unwrap_or(0);
+                return Err(need(&definitions[stuck], "name").to_owned());
+            }
+        }
+    }
+    Ok(order)
+}

@@ -1,0 +1,6 @@
+//! Elastic Load Balancing v2: its operations, its health checks, and the forwarding itself.
+
+pub(crate) mod api;
+pub(crate) mod forward;
+pub(crate) mod health;
+pub(crate) mod state;

@@ -1,0 +1,255 @@
+//! ECR: repositories are moto's, tokens and images are the gateway's. What moto says about addresses
+//! is replaced by the address of the account's registry front.
+
+use std::sync::Arc;
+
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+use http::Method;
+use serde_json::{Value, json};
+
+use crate::answer::Answer;
+use crate::call::Call;
+use crate::condition::Context;
+use crate::error::AwsError;
+use crate::identity::Principal;
+use crate::policy::{Decision, Question, decide, strings};
+use crate::text::wildcard;
+use crate::{Gateway, images};
+
+const TARGET: &str = "AmazonEC2ContainerRegistry_V20150921";
+
+/// A repository as moto describes it.
+pub(crate) struct Repository {
+    pub(crate) account: String,
+    pub(crate) region: String,
+    pub(crate) name: String,
+    mutability: String,
+    exclusions: Vec<String>,
+    created: String,
+}
+
+impl Repository {
+    /// Its name in the registry behind. The time of its creation is part of it: a repository deleted and made
+    /// again is empty.
+    pub(crate) fn path(&self) -> String {
+        format!("{}/{}/{}/{}", self.account, self.region, self.name, self.created)
+    }
+
+    /// Whether a tag that exists may not be moved.
+    pub(crate) fn fixes(&self, tag: &str) -> bool {
+        let excluded = self.exclusions.iter().any(|filter| wildcard(filter, tag));
+        match self.mutability.as_str() {
+            "IMMUTABLE" => true,
+            "IMMUTABLE_WITH_EXCLUSION" => !excluded,
+            "MUTABLE_WITH_EXCLUSION" => excluded,
+            _ => false,
+        }
+    }
+
+    /// ECR's words for a tag that is taken.
+    pub(crate) fn tag_taken(&self, tag: &str) -> String {
+        format!("The image tag '{tag}' already exists in the '{}' repository and cannot be overwritten because the tag is immutable.", self.name)
+    }
+
+    fn arn(&self) -> String {
+        format!("arn:aws:ecr:{}:{}:repository/{}", self.region, self.account, self.name)
+    }
+}
+
+/// Answers one ECR call.
+pub(crate) async fn handle(gateway: &Arc<Gateway>, call: &Call, principal: &Principal) -> Result<Answer, AwsError> {
+    let input = call.json();
+    let account = input["registryId"].as_str().unwrap_or(&principal.account).to_owned();
+    match call.operation.as_str() {
+        "GetAuthorizationToken" => return token(gateway, call, principal, &input).await,
+        "CreateRepository" | "DescribeRepositories" | "DeleteRepository" => {}
+        "DescribeImages" | "ListImages" | "BatchGetImage" | "BatchCheckLayerAvailability" | "PutImage" => {
+            let name = input["repositoryName"].as_str().unwrap_or_default();
+            let repository = find(gateway, &account, &call.region, name).await?.ok_or_else(|| not_found(&account, name))?;
+            permitted(gateway, principal, &repository, &[&format!("ecr:{}", call.operation)]).await?;
+            let output = match call.operation.as_str() {
+                "DescribeImages" => images::describe(gateway, &repository, &input).await,
+                "ListImages" => images::list(gateway, &repository, &input).await,
+                "BatchGetImage" => images::get(gateway, &repository, &input).await,
+                "BatchCheckLayerAvailability" => images::layers(gateway, &repository, &input).await,
+                _ => images::put(gateway, &repository, &input).await,
+            }?;
+            return Ok(Answer::json(&output));
+        }
+        // moto would speak of images it does not have.
+        "BatchDeleteImage" | "GetDownloadUrlForLayer" | "DescribeImageScanFindings" | "StartImageScan" => {
+            return Err(AwsError::unimplemented(call.protocol, "ecr", &call.operation, "gateway"));
+        }
+        _ => {}
+    }
+    for name in strings(&input["repositoryNames"]).iter().chain(&strings(&input["repositoryName"])) {
+        if account != principal.account {
+            let repository = find(gateway, &account, &call.region, name).await?.ok_or_else(|| not_found(&account, name))?;
+            permitted(gateway, principal, &repository, &[&format!("ecr:{}", call.operation)]).await?;
+        }
+    }
+    if account != principal.account && input["repositoryName"].is_null() && input["repositoryNames"].is_null() {
+        return Err(denied(principal, &format!("ecr:{}", call.operation), &format!("arn:aws:ecr:{}:{account}:repository/*", call.region)));
+    }
+    if call.operation == "DeleteRepository" && input["force"] != true {
+        empty(gateway, &account, &call.region, &input).await?;
+    }
+    let mut answer = crate::moto::forward(gateway, call, &account).await?;
+    if let Ok(mut output) = serde_json::from_str::<Value>(&answer.text()) {
+        let host = crate::front::address(gateway, &account, &call.region).await?;
+        let amazon = format!("{account}.dkr.ecr.{}.amazonaws.com", call.region);
+        rewrite(&mut output, &amazon, &host);
+        answer.body = axum::body::Bytes::from(output.to_string()).into();
+    }
+    Ok(answer)
+}
+
+fn rewrite(value: &mut Value, from: &str, to: &str) {
+    match value {
+        Value::Object(fields) => {
+            for (name, value) in fields {
+                match value {
+                    Value::String(uri) if name == "repositoryUri" => *uri = uri.replace(from, to),
+                    _ => rewrite(value, from, to),
+                }
+            }
+        }
+        Value::Array(list) => list.iter_mut().for_each(|value| rewrite(value, from, to)),
+        _ => {}
+    }
+}
+
+async fn empty(gateway: &Gateway, account: &str, region: &str, input: &Value) -> Result<(), AwsError> {
+    let name = input["repositoryName"].as_str().unwrap_or_default();
+    let Some(repository) = find(gateway, account, region, name).await? else { return Ok(()) };
+    let held = images::list(gateway, &repository, &json!({})).await?;
+    if held["imageIds"].as_array().is_some_and(|ids| !ids.is_empty()) {
+        return Err(AwsError::new(
+            400,
+            "RepositoryNotEmptyException",
+            format!("The repository with name '{name}' in registry with id '{account}' cannot be deleted because it still contains images"),
+        ));
+    }
+    Ok(())
+}
+
+async fn token(gateway: &Arc<Gateway>, call: &Call, principal: &Principal, input: &Value) -> Result<Answer, AwsError> {
+    let mut accounts = strings(&input["registryIds"]);
+    if accounts.is_empty() {
+        accounts.push(principal.account.clone());
+    }
+    let (token, expires) = gateway.fronts.mint(principal);
+    let mut data = Vec::new();
+    for account in accounts {
+        let host = crate::front::address(gateway, &account, &call.region).await?;
+        data.push(json!({
+            "authorizationToken": STANDARD.encode(format!("AWS:{token}")),
+            "expiresAt": expires.unix_timestamp(),
+            "proxyEndpoint": format!("http://{host}"),
+        }));
+    }
+    Ok(Answer::json(&json!({"authorizationData": data})))
+}
+
+async fn ask(gateway: &Gateway, account: &str, region: &str, operation: &str, input: &Value) -> Result<Answer, AwsError> {
+    let headers = [
+        ("x-amz-target", format!("{TARGET}.{operation}")),
+        ("content-type", "application/x-amz-json-1.1".to_owned()),
+    ];
+    crate::moto::ask(gateway, Method::POST, "/", "ecr", region, account, &headers, input.to_string()).await
+}
+
+/// The repository, or `None`.
+pub(crate) async fn find(gateway: &Gateway, account: &str, region: &str, name: &str) -> Result<Option<Repository>, AwsError> {
+    let answer = ask(gateway, account, region, "DescribeRepositories", &json!({"repositoryNames": [name]})).await?;
+    match (answer.status.is_success(), answer.error.as_deref()) {
+        (true, _) => {}
+        (false, Some("RepositoryNotFoundException" | "InvalidParameterException")) => return Ok(None),
+        (false, other) => return Err(AwsError::upstream("moto", format!("ECR said {}", other.unwrap_or("nothing")))),
+    }
+    let output: Value = serde_json::from_str(&answer.text()).unwrap_or_default();
+    let Some(found) = output["repositories"].get(0) else { return Ok(None) };
+    Ok(Some(Repository {
+        account: account.to_owned(),
+        region: region.to_owned(),
+        name: name.to_owned(),
+        mutability: found["imageTagMutability"].as_str().unwrap_or_default().to_owned(),
+        exclusions: found["imageTagMutabilityExclusionFilters"]
+            .as_array()
+            .into_iter()
+            .flatten()
+            .filter_map(|filter| filter["filter"].as_str().map(str::to_owned))
+            .collect(),
+        created: found["createdAt"].to_string().chars().filter(char::is_ascii_alphanumeric).collect(),
+    }))
+}
+
+/// Whether a principal may do all of `actions` on a repository: its own account's, or by the repository's policy.
+pub(crate) async fn permitted(gateway: &Gateway, principal: &Principal, repository: &Repository, actions: &[&str]) -> Result<(), AwsError> {
+    if principal.account == repository.account {
+        return Ok(());
+    }
+    let answer =
+        ask(gateway, &repository.account, &repository.region, "GetRepositoryPolicy", &json!({"repositoryName": repository.name})).await?;
+    let output: Value = serde_json::from_str(&answer.text()).unwrap_or_default();
+    let policy = output["policyText"].as_str().unwrap_or_default();
+    let asker = crate::sts::asker(principal);
+    let mut context = Context::default();
+    crate::sts::principal_keys(principal, &mut context);
+    for action in actions {
+        if decide(policy, &Question { action, resource: None, asker: &asker, context: &context }) != Decision::Allow {
+            return Err(denied(principal, action, &repository.arn()));
+        }
+    }
+    Ok(())
+}
+
+fn denied(principal: &Principal, action: &str, resource: &str) -> AwsError {
+    AwsError::new(
+        400,
+        "AccessDeniedException",
+        format!(
+            "User: {} is not authorized to perform: {action} on resource: {resource} because no resource-based policy allows the {action} action",
+            principal.arn
+        ),
+    )
+}
+
+/// ECR's words for a repository that is not there.
+pub(crate) fn not_found(account: &str, name: &str) -> AwsError {
+    AwsError::new(
+        400,
+        "RepositoryNotFoundException",
+        format!("The repository with name '{name}' does not exist in the registry with id '{account}'"),
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn repository(mutability: &str) -> Repository {
+        Repository {
+            account: "1".into(),
+            region: "r".into(),
+            name: "n".into(),
+            mutability: mutability.into(),
+            exclusions: vec!["cache*".into()],
+            created: "0".into(),
+        }
+    }
+
+    #[test]
+    fn mutability_and_its_exclusions() {
+        for (mutability, version, cache) in [
+            ("MUTABLE", false, false),
+            ("IMMUTABLE", true, true),
+            ("IMMUTABLE_WITH_EXCLUSION", true, false),
+            ("MUTABLE_WITH_EXCLUSION", false, true),
+        ] {
+            let repository = repository(mutability);
+            assert_eq!((repository.fixes("v1"), repository.fixes("cache-main")), (version, cache), "{mutability}");
+        }
+    }
+}

@@ -1,0 +1,110 @@
+//! The registry's front: one listener per account and region, as ECR has one host each, and the tokens that
+//! open it. Requests are judged by `front_rules` and passed to the distribution.
+//!
+//! Who may pull: a principal of the repository's account, or one that the repository's policy names, exactly as
+//! in AWS. So a task that runs in another account needs that policy, as it does there; there is no master key.
+
+use std::collections::HashMap;
+use std::net::{Ipv4Addr, SocketAddr};
+use std::sync::{Arc, Mutex};
+
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+use http::{HeaderMap, header};
+use time::{Duration, OffsetDateTime};
+use tokio::net::TcpListener;
+use tokio::task::AbortHandle;
+
+use crate::error::AwsError;
+use crate::front_rules::{self, Side};
+use crate::identity::{Principal, opaque};
+use crate::{Front, Gateway, lock};
+
+/// The listeners and the tokens.
+pub(crate) struct Fronts {
+    config: Front,
+    open: tokio::sync::Mutex<HashMap<(String, String), String>>,
+    running: Mutex<Vec<AbortHandle>>,
+    tokens: Mutex<HashMap<String, (Principal, OffsetDateTime)>>,
+}
+
+/// Why a registry request has no principal.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Shut {
+    /// No token, or one this registry never gave.
+    Unknown,
+    Expired,
+}
+
+impl Fronts {
+    pub(crate) fn new(config: Front) -> Self {
+        Self { config, open: tokio::sync::Mutex::default(), running: Mutex::default(), tokens: Mutex::default() }
+    }
+
+    /// A token for all registries the principal may reach, good for 12 hours.
+    pub(crate) fn mint(&self, principal: &Principal) -> (String, OffsetDateTime) {
+        let token = opaque(180);
+        let expires = OffsetDateTime::now_utc() + Duration::hours(12);
+        lock(&self.tokens).insert(token.clone(), (principal.clone(), expires));
+        (token, expires)
+    }
+
+    pub(crate) fn expire(&self, token: &str) -> bool {
+        match lock(&self.tokens).get_mut(token) {
+            Some((_, expires)) => {
+                *expires = OffsetDateTime::now_utc();
+                true
+            }
+            None => false,
+        }
+    }
+
+    /// Whose token the Basic authorization holds.
+    pub(crate) fn principal(&self, headers: &HeaderMap) -> Result<Principal, Shut> {
+        let text = headers.get(header::AUTHORIZATION).and_then(|value| value.to_str().ok()).unwrap_or_default();
+        let decoded = text.strip_prefix("Basic ").and_then(|encoded| STANDARD.decode(encoded).ok());
+        let pair = decoded.and_then(|bytes| String::from_utf8(bytes).ok()).unwrap_or_default();
+        let token = pair.strip_prefix("AWS:").ok_or(Shut::Unknown)?;
+        match lock(&self.tokens).get(token) {
+            None => Err(Shut::Unknown),
+            Some((_, expires)) if *expires <= OffsetDateTime::now_utc() => Err(Shut::Expired),
+            Some((principal, _)) => Ok(principal.clone()),
+        }
+    }
+}
+
+/// `HOST:PORT` of an account's registry in a region, listening from now on.
+pub(crate) async fn address(gateway: &Arc<Gateway>, account: &str, region: &str) -> Result<String, AwsError> {
+    let fronts = &gateway.fronts;
+    let mut open = fronts.open.lock().await;
+    let key = (account.to_owned(), region.to_owned());
+    if let Some(host) = open.get(&key) {
+        return Ok(host.clone());
+    }
+    let [a, b, c, first] = fronts.config.first.octets();
+    let last = u8::try_from(open.len()).ok().and_then(|used| first.checked_add(used)).filter(|last| *last < 255);
+    let last = last.ok_or_else(|| AwsError::upstream("registry", "there is no loopback address left for another account and region"))?;
+    let at = SocketAddr::from((Ipv4Addr::new(a, b, c, last), fronts.config.port));
+    let failed = |cause: std::io::Error| AwsError::upstream("registry", format!("cannot listen on {at}: {cause}"));
+    let listener = TcpListener::bind(at).await.map_err(failed)?;
+    let host = listener.local_addr().map_err(failed)?.to_string();
+    let side = Side { gateway: Arc::clone(gateway), account: account.to_owned(), region: region.to_owned(), host: host.clone() };
+    let task = tokio::spawn(async move {
+        // The listener's own failure ends this front alone; callers see a refused connection.
+        let _ended = axum::serve(listener, front_rules::router(side)).await;
+    });
+    lock(&fronts.running).push(task.abort_handle());
+    open.insert(key, host.clone());
+    Ok(host)
+}
+
+/// Ends all listeners when the gateway's server ends.
+pub(crate) struct EndOnDrop(pub(crate) Arc<Gateway>);
+
+impl Drop for EndOnDrop {
+    fn drop(&mut self) {
+        for task in lock(&self.0.fronts.running).drain(..) {
+            task.abort();
+        }
+    }
+}

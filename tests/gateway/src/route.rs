@@ -1,0 +1,152 @@
+//! The way of a call through the gateway: attribute, let faults strike, permit, answer, record.
+
+use std::sync::Arc;
+use std::time::Instant;
+
+use axum::Router;
+use axum::body::{Body, Bytes, to_bytes};
+use axum::extract::{Request, State};
+use axum::response::{IntoResponse, Response};
+use http::StatusCode;
+
+use crate::answer::{Answer, Content, cut};
+use crate::call::Call;
+use crate::error::AwsError;
+use crate::faults::Kind;
+use crate::identity::{Credentials, Refusal};
+use crate::record::Entry;
+use crate::sigv4::{self, Covered};
+use crate::{BackendCall, Gateway};
+
+/// Bodies that are read whole; AWS's own limits of JSON and query APIs are far below.
+const LARGEST: usize = 64 << 20;
+
+/// The gateway's server.
+pub(crate) fn router(gateway: Arc<Gateway>) -> Router {
+    crate::control::router().fallback(entry).with_state(gateway)
+}
+
+async fn entry(State(gateway): State<Arc<Gateway>>, request: Request) -> Response {
+    let started = Instant::now();
+    let (parts, body) = request.into_parts();
+    let path = parts.uri.path().to_owned();
+    let query = parts.uri.query().unwrap_or_default().to_owned();
+    if path.starts_with("/moto-api") {
+        return (StatusCode::NOT_FOUND, "moto's own interface is not AWS's").into_response();
+    }
+    let signed = sigv4::read(&parts.headers, &query);
+    let json = parts.headers.contains_key("x-amz-target");
+    let form = parts.headers.get("content-type").is_some_and(|kind| kind.as_bytes().starts_with(b"application/x-www-form-urlencoded"));
+    let streams = match &signed {
+        Some(signed) => signed.service == "s3",
+        None => !json && !form,
+    };
+    let (bytes, stream) = if streams {
+        (Bytes::new(), Some(body))
+    } else {
+        match to_bytes(body, LARGEST).await {
+            Ok(bytes) => (bytes, None),
+            Err(_) => return (StatusCode::PAYLOAD_TOO_LARGE, "the body could not be read").into_response(),
+        }
+    };
+    // The signature covers the path before a virtual host's bucket moves into it.
+    let call = Call::read(parts.method, path.clone(), query, parts.headers, bytes, signed);
+    let mut record = Entry::new(&call.service, &call.operation, &call.region, &call.request_id, "api");
+    record.resource.clone_from(&call.resource);
+    let caller = authenticate(&gateway, &call, &path, stream.is_some());
+    if let Ok(Some(caller)) = &caller {
+        record.by(&caller.principal);
+        record.world = gateway.accounts.world(&caller.principal.account);
+    }
+    // A web identity has no account yet; the role it asks for has one.
+    if caller.as_ref().is_ok_and(Option::is_none) {
+        record.account = call.resource.as_deref().and_then(|role| role.split(':').nth(4)).map(str::to_owned);
+        record.world = record.account.as_deref().and_then(|account| gateway.accounts.world(account));
+    }
+    let account = record.account.clone();
+    tokio::time::sleep(gateway.faults.latency(&call.service)).await;
+    let struck = gateway.faults.strike(&call.service, &call.operation, account.as_deref());
+    let outcome = match &struck {
+        Some(Kind::Cut) => Ok(None),
+        Some(Kind::Status { status, code, message }) => {
+            Err(AwsError::new(*status, code, message.clone().unwrap_or_else(|| "a fault was asked for".to_owned())))
+        }
+        Some(Kind::Delay { millis }) => {
+            tokio::time::sleep(std::time::Duration::from_millis(*millis)).await;
+            dispatch(&gateway, &call, caller, stream).await.map(Some)
+        }
+        Some(Kind::LostAnswer) | None => dispatch(&gateway, &call, caller, stream).await.map(Some),
+    };
+    let answer = match outcome {
+        Ok(answer) => answer,
+        Err(error) => Some(error.answer(call.protocol, &call.request_id)),
+    };
+    if let Some(answer) = &answer {
+        record.status = answer.status.as_u16();
+        record.error.clone_from(&answer.error);
+    }
+    let lost = matches!(struck, Some(Kind::LostAnswer));
+    gateway.recorder.add(record, started.elapsed());
+    match answer {
+        Some(answer) if !lost => answer.into_response(&call.request_id),
+        _ => cut(),
+    }
+}
+
+/// The caller's credentials; `None` only for the one call that needs none.
+fn authenticate(gateway: &Gateway, call: &Call, path: &str, streams: bool) -> Result<Option<Credentials>, Refusal> {
+    let Some(signed) = &call.signed else {
+        let open = call.service == "sts" && call.operation == "AssumeRoleWithWebIdentity";
+        return if open { Ok(None) } else { Err(Refusal::Missing) };
+    };
+    let found = gateway.identities.find(&signed.access_key, signed.token.as_deref())?;
+    let covered = Covered {
+        method: &call.method,
+        path,
+        query: &call.query,
+        headers: &call.headers,
+        body: (!streams).then_some(&*call.body),
+    };
+    if sigv4::verify(signed, &found.secret, &covered) { Ok(Some(found)) } else { Err(Refusal::Signature) }
+}
+
+async fn dispatch(
+    gateway: &Arc<Gateway>,
+    call: &Call,
+    caller: Result<Option<Credentials>, Refusal>,
+    stream: Option<Body>,
+) -> Result<Answer, AwsError> {
+    let caller = caller.map_err(|refusal| refusal.error(call.protocol))?;
+    if call.service == "sts" {
+        return crate::sts::handle(gateway, call, caller.as_ref()).await;
+    }
+    let caller = caller.ok_or_else(|| Refusal::Missing.error(call.protocol))?;
+    let principal = &caller.principal;
+    gateway.permissions.check(principal, call)?;
+    if let Some(backend) = gateway.config.backends.get(&call.service) {
+        let answer = backend
+            .handle(BackendCall {
+                service: call.service.clone(),
+                operation: call.operation.clone(),
+                account: principal.account.clone(),
+                region: call.region.clone(),
+                principal: principal.arn.clone(),
+                headers: call.headers.clone(),
+                body: call.body.clone(),
+            })
+            .await;
+        let error = (!answer.status.is_success()).then(|| crate::moto::error_code(&answer.body)).flatten();
+        return Ok(Answer { status: answer.status, headers: answer.headers, body: Content::Whole(answer.body), error });
+    }
+    match call.service.as_str() {
+        "dynamodb" => crate::dynamodb::handle(gateway, call, principal).await,
+        "ecr" => crate::ecr::handle(gateway, call, principal).await,
+        "s3" => crate::s3::handle(gateway, call, principal, stream.unwrap_or_default()).await,
+        "iam" => {
+            let answer = crate::moto::forward(gateway, call, &principal.account).await?;
+            crate::iam::observe(gateway, call, &principal.account, &answer);
+            Ok(answer)
+        }
+        _ => crate::moto::forward(gateway, call, &principal.account).await,
+    }
+}

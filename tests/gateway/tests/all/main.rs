@@ -1,0 +1,10 @@
+//! The gateway before real parts: moto, AWS's DynamoDB Local, the CNCF distribution, driven by AWS's own SDK and skopeo.
+
+mod dynamodb;
+mod ecr;
+mod identity;
+mod parts;
+mod record;
+mod s3;
+mod support;
+mod web_identity;

@@ -1,0 +1,276 @@
+//! Registering a repository and what happens to its branches, rules, environments and checks.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+
+use serde::Deserialize;
+use serde_json::{Value, json};
+
+use super::{body, created, git_failed, known_user, repo};
+use crate::git::{Git, Signature};
+use crate::http::{Answer, Outcome, Request, error, unprocessable};
+use crate::state::{ACTIONS_APP_ID, Activity, CheckRun, Environment, Repo, State, Status, now};
+
+/// From this day on GitHub puts ids into the OIDC subjects of new repositories.
+const IMMUTABLE_SUBJECTS: &str = "2026-07-15T23:59:59Z";
+
+/// What git writes where a branch was not there.
+const ZERO: &str = "0000000000000000000000000000000000000000";
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct NewRepo {
+    repository: String,
+    git: PathBuf,
+    id: Option<u64>,
+    owner_id: Option<u64>,
+    #[serde(default = "yes")]
+    private: bool,
+    #[serde(default = "main")]
+    default_branch: String,
+    created_at: Option<String>,
+    immutable_subject: Option<bool>,
+    #[serde(default)]
+    collaborators: BTreeMap<String, String>,
+}
+
+fn yes() -> bool {
+    true
+}
+
+fn main() -> String {
+    "main".to_owned()
+}
+
+pub(super) fn register(state: &mut State, request: &Request) -> Outcome {
+    let new: NewRepo = body(request)?;
+    let (owner, name) = new.repository.split_once('/').ok_or_else(|| unprocessable("repository is OWNER/NAME"))?;
+    if state.repo(&new.repository).is_some() {
+        return Err(error(409, &format!("{} is registered", new.repository)));
+    }
+    let git = Git::open(&new.git).map_err(git_failed)?;
+    if state.user(owner).is_none() {
+        state.add_user(owner, new.owner_id, "Organization", None, Vec::new());
+    }
+    for (login, role) in &new.collaborators {
+        known_user(state, login)?;
+        known_role(role)?;
+    }
+    let id = new.id.unwrap_or_else(|| state.id());
+    let created_at = new.created_at.unwrap_or_else(now);
+    let repo = Repo {
+        id,
+        owner: owner.to_owned(),
+        name: name.to_owned(),
+        git,
+        default_branch: new.default_branch,
+        private: new.private,
+        immutable_subject: new.immutable_subject.unwrap_or(created_at.as_str() > IMMUTABLE_SUBJECTS),
+        created_at,
+        roles: new.collaborators,
+        pulls: Vec::new(),
+        check_runs: Vec::new(),
+        statuses: Vec::new(),
+        activity: Vec::new(),
+        environments: Vec::new(),
+        deployments: Vec::new(),
+        comments: Vec::new(),
+        rules: BTreeMap::new(),
+    };
+    let owner_id = state.user_id(owner);
+    state.repos.insert(new.repository.to_ascii_lowercase(), repo);
+    created(json!({"id": id, "owner_id": owner_id}))
+}
+
+fn known_role(role: &str) -> Result<(), Box<Answer>> {
+    if matches!(role, "admin" | "maintain" | "write" | "triage" | "read" | "none") {
+        Ok(())
+    } else {
+        Err(unprocessable(&format!("{role} is no role: admin, maintain, write, triage, read, none")))
+    }
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Collaborator {
+    login: String,
+    role: String,
+}
+
+pub(super) fn collaborator(state: &mut State, name: &str, request: &Request) -> Outcome {
+    let new: Collaborator = body(request)?;
+    known_role(&new.role)?;
+    let login = known_user(state, &new.login)?;
+    repo(state, name)?.roles.insert(login, new.role);
+    created(json!({}))
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Rules {
+    branch: String,
+    rules: Vec<Value>,
+}
+
+pub(super) fn rules(state: &mut State, name: &str, request: &Request) -> Outcome {
+    let mut new: Rules = body(request)?;
+    let ruleset = state.id();
+    for rule in &mut new.rules {
+        let Some(fields) = rule.as_object_mut() else { return Err(unprocessable("a rule is an object")) };
+        fields.entry("ruleset_source_type").or_insert(json!("Repository"));
+        fields.entry("ruleset_source").or_insert(json!(name));
+        fields.entry("ruleset_id").or_insert(json!(ruleset));
+    }
+    repo(state, name)?.rules.insert(new.branch, new.rules);
+    created(json!({"ruleset_id": ruleset}))
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct NewEnvironment {
+    name: String,
+    #[serde(default)]
+    reviewers: Vec<String>,
+    #[serde(default)]
+    prevent_self_review: bool,
+    #[serde(default)]
+    wait_timer: u64,
+    #[serde(default = "yes")]
+    can_admins_bypass: bool,
+    #[serde(default)]
+    protected_branches: bool,
+    #[serde(default)]
+    branch_patterns: Vec<String>,
+}
+
+pub(super) fn environment(state: &mut State, name: &str, request: &Request) -> Outcome {
+    let new: NewEnvironment = body(request)?;
+    let reviewers = new.reviewers.iter().map(|login| known_user(state, login)).collect::<Result<Vec<_>, _>>()?;
+    let id = state.id();
+    let repo = repo(state, name)?;
+    repo.environments.retain(|known| !known.name.eq_ignore_ascii_case(&new.name));
+    repo.environments.push(Environment {
+        id,
+        name: new.name,
+        created_at: now(),
+        reviewers,
+        prevent_self_review: new.prevent_self_review,
+        wait_timer: new.wait_timer,
+        can_admins_bypass: new.can_admins_bypass,
+        protected_branches: new.protected_branches,
+        branch_patterns: new.branch_patterns,
+    });
+    created(json!({"id": id}))
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Push {
+    user: String,
+    branch: String,
+    files: Option<BTreeMap<String, Option<String>>>,
+    message: Option<String>,
+    /// Whose commit it is, if not the pusher's.
+    author: Option<String>,
+    /// What to branch from, or with `force` to rewrite onto.
+    from: Option<String>,
+    #[serde(default)]
+    force: bool,
+}
+
+pub(super) fn push(state: &mut State, name: &str, request: &Request) -> Outcome {
+    let push: Push = body(request)?;
+    let user = known_user(state, &push.user)?;
+    let author = known_user(state, push.author.as_deref().unwrap_or(&push.user))?;
+    let author = state.signature(&author);
+    let id = state.id();
+    let repo = repo(state, name)?;
+    let reference = format!("refs/heads/{}", push.branch);
+    let noted = repo.activity.iter().rev().find(|one| one.reference == reference).map(|one| one.after.clone());
+    let standing = repo.git.branch(&push.branch);
+    let (before, after) = match push.files {
+        None => (noted, standing.ok_or_else(|| unprocessable(&format!("git has no branch {}", push.branch)))?),
+        Some(files) => {
+            let from = match (&push.from, &standing) {
+                (Some(from), None) => Some(repo.git.resolve(from).ok_or_else(|| unprocessable(&format!("git has no {from}")))?),
+                (Some(from), Some(_)) if push.force => Some(repo.git.resolve(from).ok_or_else(|| unprocessable(&format!("git has no {from}")))?),
+                (Some(_), Some(_)) => return Err(error(409, "the branch is there already; `from` then needs `force`")),
+                (None, standing) => standing.clone(),
+            };
+            let message = push.message.unwrap_or_else(|| format!("Change {} files", files.len()));
+            let after = repo.git.write_files(from.as_deref(), &files, &author, &Signature { ..author.clone() }, &message).map_err(git_failed)?;
+            repo.git.set_branch(&push.branch, &after).map_err(git_failed)?;
+            (standing, after)
+        }
+    };
+    let kind = match &before {
+        None => "branch_creation",
+        Some(before) if repo.git.is_ancestor(before, &after) => "push",
+        Some(_) => "force_push",
+    };
+    let before = before.unwrap_or_else(|| ZERO.to_owned());
+    repo.activity.push(Activity { id, before: before.clone(), after: after.clone(), reference, at: now(), kind, actor: user });
+    created(json!({"before": before, "after": after}))
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct NewCheckRun {
+    #[serde(rename = "ref")]
+    reference: String,
+    name: String,
+    app_id: Option<u64>,
+    app_slug: Option<String>,
+    status: Option<String>,
+    conclusion: Option<String>,
+}
+
+pub(super) fn check_run(state: &mut State, name: &str, request: &Request) -> Outcome {
+    let new: NewCheckRun = body(request)?;
+    let (id, suite) = (state.id(), state.id());
+    let repo = repo(state, name)?;
+    let sha = repo.git.resolve(&new.reference).ok_or_else(|| unprocessable(&format!("git has no {}", new.reference)))?;
+    let status = new.status.unwrap_or_else(|| "completed".to_owned());
+    let done = status == "completed";
+    if done != new.conclusion.is_some() {
+        return Err(unprocessable("a check run has a conclusion when, and only when, it is completed"));
+    }
+    let app_id = new.app_id.unwrap_or(ACTIONS_APP_ID);
+    repo.check_runs.push(CheckRun {
+        id,
+        suite,
+        sha,
+        name: new.name,
+        app_id,
+        app_slug: new.app_slug.unwrap_or_else(|| if app_id == ACTIONS_APP_ID { "github-actions".to_owned() } else { format!("app-{app_id}") }),
+        status,
+        conclusion: new.conclusion,
+        started_at: now(),
+        completed_at: done.then(now),
+    });
+    created(json!({"id": id}))
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct NewStatus {
+    #[serde(rename = "ref")]
+    reference: String,
+    context: String,
+    state: String,
+    description: Option<String>,
+    target_url: Option<String>,
+}
+
+pub(super) fn status(state: &mut State, name: &str, request: &Request) -> Outcome {
+    let new: NewStatus = body(request)?;
+    if !matches!(new.state.as_str(), "error" | "failure" | "pending" | "success") {
+        return Err(unprocessable("state is error, failure, pending or success"));
+    }
+    let id = state.id();
+    let repo = repo(state, name)?;
+    let sha = repo.git.resolve(&new.reference).ok_or_else(|| unprocessable(&format!("git has no {}", new.reference)))?;
+    let status = Status { id, sha, context: new.context, state: new.state, description: new.description, target_url: new.target_url, created_at: now() };
+    repo.statuses.push(status);
+    created(json!({"id": id}))
+}

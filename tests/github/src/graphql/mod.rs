@@ -1,0 +1,88 @@
+//! A small, honest subset of GitHub's GraphQL API: what is in `schema` is answered, what is not is refused by name.
+
+mod parse;
+mod resolve;
+mod schema;
+mod validate;
+
+use serde_json::{Map, Value, json};
+
+use crate::http::Answer;
+use crate::rest::Who;
+use crate::state::State;
+
+pub(crate) use resolve::Executor;
+
+/// One entry of `errors`.
+#[derive(Debug, Clone)]
+pub(crate) struct GraphError {
+    pub(crate) kind: Option<&'static str>,
+    pub(crate) path: Vec<Value>,
+    pub(crate) message: String,
+}
+
+impl GraphError {
+    pub(crate) fn new(message: impl Into<String>) -> Self {
+        Self { kind: None, path: Vec::new(), message: message.into() }
+    }
+
+    fn render(&self) -> Value {
+        let mut fields = Map::new();
+        if let Some(kind) = self.kind {
+            fields.insert("type".into(), json!(kind));
+        }
+        if !self.path.is_empty() {
+            fields.insert("path".into(), json!(self.path));
+        }
+        fields.insert("message".into(), json!(self.message));
+        Value::Object(fields)
+    }
+}
+
+/// The answer to one `POST /graphql`, and what it asked for that is not implemented.
+pub(crate) struct Answered {
+    pub(crate) answer: Answer,
+    pub(crate) unknown: Vec<String>,
+}
+
+/// Runs a request body. GraphQL refuses with status 200 and `errors`; only a body that is none is a 400.
+pub(crate) fn execute(state: &State, who: &Who, base: &str, body: &[u8]) -> Answered {
+    let bad = |message: &str| Answered {
+        answer: Answer::json(400, json!({"message": message, "documentation_url": "https://docs.github.com/graphql", "status": "400"})),
+        unknown: Vec::new(),
+    };
+    let Ok(body) = serde_json::from_slice::<Value>(body) else { return bad("Problems parsing JSON") };
+    let Some(query) = body["query"].as_str() else { return bad("A query attribute must be specified and must be a string.") };
+    let failed = |errors: Vec<GraphError>, unknown| Answered {
+        answer: Answer::ok(json!({"errors": errors.iter().map(GraphError::render).collect::<Vec<_>>()})),
+        unknown,
+    };
+    let none = Map::new();
+    let variables = body["variables"].as_object().unwrap_or(&none);
+    let operation = match parse::operation(query, body["operationName"].as_str(), variables) {
+        Ok(operation) => operation,
+        Err(message) => return failed(vec![GraphError::new(message)], Vec::new()),
+    };
+    let mistakes = validate::selections("Query", &operation, &["query"]);
+    if !mistakes.is_empty() {
+        let unknown = mistakes.iter().map(|mistake| mistake.message.clone()).collect();
+        return failed(mistakes, unknown);
+    }
+    let mut executor = Executor { state, who, base, errors: Vec::new() };
+    let data = executor.run(&operation);
+    let mut fields = Map::new();
+    fields.insert("data".into(), data);
+    if !executor.errors.is_empty() {
+        fields.insert("errors".into(), executor.errors.iter().map(GraphError::render).collect());
+    }
+    Answered { answer: Answer::ok(Value::Object(fields)), unknown: Vec::new() }
+}
+
+/// The implemented part of the schema as `TYPE FIELD RETURNS ARGUMENTS…` lines, to be compared with GitHub's own.
+#[must_use]
+pub fn implemented() -> Vec<(String, String, String, Vec<(String, String)>)> {
+    schema::all()
+        .iter()
+        .flat_map(|(name, fields)| fields.iter().map(move |field| (name.clone(), field.name.clone(), field.returns.clone(), field.arguments.clone())))
+        .collect()
+}

@@ -1,0 +1,428 @@
+//! Answers validated selections from the stand-in's state.
+
+use std::collections::BTreeMap;
+
+use serde_json::{Map, Value, json};
+
+use super::GraphError;
+use super::parse::{Field, Selection};
+use crate::actions::Access;
+use crate::git::{Commit, Signature};
+use crate::rest::{Who, allowed, may_see, pull_commits};
+use crate::state::{Pull, Repo, Review, State, User, timestamp};
+use crate::view::{HTML, View};
+
+/// Commits of a pull request GitHub lists at most.
+const COMMITS: usize = 250;
+
+pub(crate) struct Executor<'a> {
+    pub(super) state: &'a State,
+    pub(super) who: &'a Who,
+    pub(super) base: &'a str,
+    pub(super) errors: Vec<GraphError>,
+}
+
+/// An object of the schema and where it stands in the state.
+#[derive(Clone)]
+enum Node<'a> {
+    Query,
+    RateLimit,
+    Repository(&'a Repo),
+    Ref(&'a Repo, String),
+    Pull(&'a Repo, &'a Pull),
+    Review(&'a Repo, &'a Pull, &'a Review),
+    PullCommit(&'a Repo, &'a Pull, Commit),
+    Commit(&'a Repo, Commit),
+    Person(Signature),
+    Account(&'a User),
+    Connection(Box<Connection<'a>>),
+    Edge(usize, Box<Node<'a>>),
+    Page { next: bool, previous: bool, start: Option<usize>, end: Option<usize> },
+}
+
+#[derive(Clone)]
+struct Connection<'a> {
+    kind: &'static str,
+    total: usize,
+    /// Position in the whole list, then the node.
+    shown: Vec<(usize, Node<'a>)>,
+    listed: usize,
+}
+
+enum Found<'a> {
+    Value(Value),
+    Node(Node<'a>),
+    List(Vec<Node<'a>>),
+}
+
+type Resolved<'a> = Result<Found<'a>, GraphError>;
+
+fn value<'a>(value: impl serde::Serialize) -> Resolved<'a> {
+    Ok(Found::Value(json!(value)))
+}
+
+fn optional(node: Option<Node<'_>>) -> Resolved<'_> {
+    Ok(node.map_or(Found::Value(Value::Null), Found::Node))
+}
+
+impl<'a> Executor<'a> {
+    pub(super) fn run(&mut self, selections: &[Selection]) -> Value {
+        self.object(&Node::Query, selections, &[])
+    }
+
+    fn object(&mut self, node: &Node<'a>, selections: &[Selection], path: &[Value]) -> Value {
+        let mut out = Map::new();
+        self.fill(&mut out, node, selections, path);
+        Value::Object(out)
+    }
+
+    fn fill(&mut self, out: &mut Map<String, Value>, node: &Node<'a>, selections: &[Selection], path: &[Value]) {
+        for selection in selections {
+            match selection {
+                Selection::On(kind, inner) => {
+                    if kind.as_deref().is_none_or(|kind| kind == type_name(node) || matches!((kind, node), ("Actor" | "RepositoryOwner", Node::Account(_)) | ("GitObject", Node::Commit(..)))) {
+                        self.fill(out, node, inner, path);
+                    }
+                }
+                Selection::Field(field) => {
+                    let mut path = path.to_vec();
+                    path.push(json!(field.alias));
+                    let value = self.field(node, field, &path);
+                    out.insert(field.alias.clone(), value);
+                }
+            }
+        }
+    }
+
+    fn field(&mut self, node: &Node<'a>, field: &Field, path: &[Value]) -> Value {
+        if field.name == "__typename" {
+            return json!(type_name(node));
+        }
+        match self.resolve(node, field) {
+            Ok(Found::Value(value)) => value,
+            Ok(Found::Node(node)) => self.object(&node, &field.selections, path),
+            Ok(Found::List(nodes)) => nodes
+                .iter()
+                .enumerate()
+                .map(|(index, node)| {
+                    let mut path = path.to_vec();
+                    path.push(json!(index));
+                    self.object(node, &field.selections, &path)
+                })
+                .collect(),
+            Err(error) => {
+                self.errors.push(GraphError { path: path.to_vec(), ..error });
+                Value::Null
+            }
+        }
+    }
+
+    fn resolve(&self, node: &Node<'a>, field: &Field) -> Resolved<'a> {
+        match node {
+            Node::Query => self.query(field),
+            Node::RateLimit => value(match field.name.as_str() {
+                "limit" => json!(5000),
+                "cost" => json!(1),
+                "remaining" => json!(4999),
+                "used" => json!(1),
+                _ => json!(timestamp(crate::state::seconds() + 3600)),
+            }),
+            Node::Repository(repo) => self.repository(repo, field),
+            Node::Ref(repo, branch) => match field.name.as_str() {
+                "name" => value(branch),
+                "prefix" => value("refs/heads/"),
+                "target" => self.commit_at(repo, repo.git.branch(branch).as_deref()),
+                _ => value(format!("REF_{}_{branch}", repo.id)),
+            },
+            Node::Pull(repo, pull) => self.pull(repo, pull, field),
+            Node::Review(repo, pull, review) => self.review(repo, pull, review, field),
+            Node::PullCommit(repo, pull, commit) => match field.name.as_str() {
+                "commit" => self.need("contents", repo).map(|()| Found::Node(Node::Commit(repo, commit.clone()))),
+                "url" => value(format!("{HTML}/{}/pull/{}/commits/{}", repo.full_name(), pull.number, commit.sha)),
+                _ => value(format!("PURC_{}", commit.sha)),
+            },
+            Node::Commit(repo, commit) => self.commit(repo, commit, field),
+            Node::Person(person) => match field.name.as_str() {
+                "name" => value(&person.name),
+                "email" => value(&person.email),
+                "date" => value(timestamp(person.time)),
+                // Only people: a bot's commits have an author without a user.
+                _ => optional(self.state.user_by_email(&person.email).filter(|user| user.kind == "User").map(Node::Account)),
+            },
+            Node::Account(user) => account(user, field),
+            Node::Connection(connection) => Ok(connection_field(connection, field)),
+            Node::Edge(position, node) => match field.name.as_str() {
+                "node" => Ok(Found::Node((**node).clone())),
+                _ => value(cursor(*position)),
+            },
+            Node::Page { next, previous, start, end } => match field.name.as_str() {
+                "hasNextPage" => value(next),
+                "hasPreviousPage" => value(previous),
+                "startCursor" => value(start.map(cursor)),
+                _ => value(end.map(cursor)),
+            },
+        }
+    }
+
+    /// What the REST table asks for the same facts.
+    fn need(&self, scope: &'static str, repo: &Repo) -> Result<(), GraphError> {
+        match allowed(self.state, self.who, Some(repo), &[(scope, Access::Read)]).refusal {
+            None => Ok(()),
+            Some(_) => Err(GraphError { kind: Some("FORBIDDEN"), path: Vec::new(), message: "Resource not accessible by integration".to_owned() }),
+        }
+    }
+
+    fn query(&self, field: &Field) -> Resolved<'a> {
+        match field.name.as_str() {
+            "repository" => {
+                let full_name = format!("{}/{}", text(field, "owner"), text(field, "name"));
+                let repo = self.state.repo(&full_name).filter(|repo| may_see(self.state, self.who, repo));
+                let repo = repo.ok_or_else(|| not_found(format!("Could not resolve to a Repository with the name '{full_name}'.")))?;
+                self.need("metadata", repo).map(|()| Found::Node(Node::Repository(repo)))
+            }
+            "viewer" => optional(self.state.user(self.who.login()).map(Node::Account)),
+            _ => Ok(Found::Node(Node::RateLimit)),
+        }
+    }
+
+    fn repository(&self, repo: &'a Repo, field: &Field) -> Resolved<'a> {
+        match field.name.as_str() {
+            "id" => value(format!("R_{}", repo.id)),
+            "databaseId" => value(repo.id),
+            "name" => value(&repo.name),
+            "nameWithOwner" => value(repo.full_name()),
+            "isPrivate" => value(repo.private),
+            "url" => value(format!("{HTML}/{}", repo.full_name())),
+            "owner" => optional(self.state.user(&repo.owner).map(Node::Account)),
+            "defaultBranchRef" => self.need("contents", repo).map(|()| Found::Node(Node::Ref(repo, repo.default_branch.clone()))),
+            "ref" => {
+                self.need("contents", repo)?;
+                let name = text(field, "qualifiedName").trim_start_matches("refs/heads/").to_owned();
+                optional(repo.git.branch(&name).map(|_| Node::Ref(repo, name)))
+            }
+            "object" => {
+                self.need("contents", repo)?;
+                let name = [text(field, "oid"), text(field, "expression")].into_iter().find(|name| !name.is_empty());
+                self.commit_at(repo, name.and_then(|name| repo.git.resolve(name)).as_deref())
+            }
+            _ => {
+                self.need("pull_requests", repo)?;
+                let number = field.arguments.get("number").and_then(Value::as_u64).unwrap_or_default();
+                let pull = repo.pull(number);
+                pull.map(|pull| Found::Node(Node::Pull(repo, pull))).ok_or_else(|| not_found(format!("Could not resolve to a PullRequest with the number of {number}.")))
+            }
+        }
+    }
+
+    fn commit_at(&self, repo: &'a Repo, sha: Option<&str>) -> Resolved<'a> {
+        optional(sha.and_then(|sha| repo.git.commit(sha).ok()).map(|commit| Node::Commit(repo, commit)))
+    }
+
+    fn pull(&self, repo: &'a Repo, pull: &'a Pull, field: &Field) -> Resolved<'a> {
+        let merged = pull.merged.as_ref();
+        let account = |login: &str| optional(self.state.user(login).map(Node::Account));
+        match field.name.as_str() {
+            "id" => value(format!("PR_{}", pull.id)),
+            "databaseId" => value(pull.id),
+            "fullDatabaseId" => value(pull.id.to_string()),
+            "number" => value(pull.number),
+            "title" => value(&pull.title),
+            "body" => value(pull.body.as_deref().unwrap_or_default()),
+            "state" => value(match (merged, &pull.closed_at) {
+                (Some(_), _) => "MERGED",
+                (None, Some(_)) => "CLOSED",
+                _ => "OPEN",
+            }),
+            "isDraft" => value(false),
+            "url" => value(format!("{HTML}/{}/pull/{}", repo.full_name(), pull.number)),
+            "author" => account(&pull.user),
+            "closed" => value(pull.closed_at.is_some()),
+            "merged" => value(merged.is_some()),
+            "mergedBy" => merged.map_or_else(|| value(Value::Null), |merge| account(&merge.by)),
+            "mergedAt" => value(merged.map(|merge| &merge.at)),
+            "createdAt" => value(&pull.created_at),
+            "updatedAt" => value(&pull.updated_at),
+            "closedAt" => value(&pull.closed_at),
+            "headRefOid" => value(repo.pull_head(pull)),
+            "headRefName" => value(&pull.head),
+            "baseRefOid" => value(&pull.base_sha),
+            "baseRefName" => value(&pull.base),
+            "mergeCommit" => {
+                self.need("contents", repo)?;
+                self.commit_at(repo, merged.map(|merge| merge.commit.as_str()))
+            }
+            "reviews" => {
+                let states = field.arguments.get("states");
+                let wanted = |review: &&Review| {
+                    states.is_none_or(|states| states == &json!(review.state) || states.as_array().is_some_and(|all| all.contains(&json!(review.state))))
+                        && (text(field, "author").is_empty() || review.user.eq_ignore_ascii_case(text(field, "author")))
+                };
+                let all = pull.reviews.iter().filter(wanted).map(|review| Node::Review(repo, pull, review)).collect();
+                connect("PullRequestReviewConnection", all, field)
+            }
+            "latestOpinionatedReviews" => connect("PullRequestReviewConnection", self.opinions(repo, pull, field), field),
+            _ => {
+                let commits = pull_commits(repo, pull).map_err(|error| GraphError::new(error.to_string()))?;
+                let total = commits.len();
+                let all = commits.into_iter().take(COMMITS).map(|commit| Node::PullCommit(repo, pull, commit)).collect();
+                page("PullRequestCommitConnection", all, total, field)
+            }
+        }
+    }
+
+    /// The last review of each user that took a side; a comment takes none, a dismissed review still stands here.
+    fn opinions(&self, repo: &'a Repo, pull: &'a Pull, field: &Field) -> Vec<Node<'a>> {
+        let writers_only = field.arguments.get("writersOnly") == Some(&json!(true));
+        let mut latest: BTreeMap<&str, &Review> = BTreeMap::new();
+        for review in pull.reviews.iter().filter(|review| review.state != "COMMENTED") {
+            latest.insert(&review.user, review);
+        }
+        let mut reviews: Vec<&Review> = latest.into_values().collect();
+        reviews.sort_by_key(|review| review.id);
+        reviews
+            .into_iter()
+            .filter(|review| !writers_only || matches!(repo.role(&review.user), "write" | "maintain" | "admin"))
+            .map(|review| Node::Review(repo, pull, review))
+            .collect()
+    }
+
+    fn review(&self, repo: &'a Repo, pull: &'a Pull, review: &'a Review, field: &Field) -> Resolved<'a> {
+        match field.name.as_str() {
+            "id" => value(format!("PRR_{}", review.id)),
+            "databaseId" => value(review.id),
+            "fullDatabaseId" => value(review.id.to_string()),
+            "state" => value(&review.state),
+            "submittedAt" | "createdAt" => value(&review.submitted_at),
+            "body" => value(&review.body),
+            "url" => value(format!("{HTML}/{}/pull/{}#pullrequestreview-{}", repo.full_name(), pull.number, review.id)),
+            "author" => optional(self.state.user(&review.user).map(Node::Account)),
+            "authorAssociation" => value(View { state: self.state, base: self.base }.association(repo, &review.user)),
+            _ => {
+                self.need("contents", repo)?;
+                self.commit_at(repo, Some(&review.commit_id))
+            }
+        }
+    }
+
+    fn commit(&self, repo: &'a Repo, commit: &Commit, field: &Field) -> Resolved<'a> {
+        match field.name.as_str() {
+            "id" => value(format!("C_{}", commit.sha)),
+            "oid" => value(&commit.sha),
+            "abbreviatedOid" => value(&commit.sha[..7]),
+            "message" => value(&commit.message),
+            "messageHeadline" => value(commit.message.lines().next()),
+            "authoredDate" => value(timestamp(commit.author.time)),
+            "committedDate" => value(timestamp(commit.committer.time)),
+            "url" => value(format!("{HTML}/{}/commit/{}", repo.full_name(), commit.sha)),
+            "author" => Ok(Found::Node(Node::Person(commit.author.clone()))),
+            "committer" => Ok(Found::Node(Node::Person(commit.committer.clone()))),
+            "authors" => connect("GitActorConnection", authors(commit).into_iter().map(Node::Person).collect(), field),
+            "parents" => {
+                let parents = commit.parents.iter().filter_map(|sha| repo.git.commit(sha).ok());
+                connect("CommitConnection", parents.map(|parent| Node::Commit(repo, parent)).collect(), field)
+            }
+            _ => {
+                self.need("pull_requests", repo)?;
+                let holds = |pull: &&Pull| {
+                    pull.merged.as_ref().is_some_and(|merge| merge.commit == commit.sha)
+                        || pull_commits(repo, pull).is_ok_and(|all| all.iter().any(|one| one.sha == commit.sha))
+                };
+                connect("PullRequestConnection", repo.pulls.iter().filter(holds).map(|pull| Node::Pull(repo, pull)).collect(), field)
+            }
+        }
+    }
+}
+
+/// The author and those named by `Co-authored-by:` lines.
+fn authors(commit: &Commit) -> Vec<Signature> {
+    let mut all = vec![commit.author.clone()];
+    for line in commit.message.lines() {
+        let Some((key, person)) = line.split_once(':').filter(|(key, _)| key.eq_ignore_ascii_case("co-authored-by")) else { continue };
+        let _ = key;
+        if let Some((name, email)) = person.trim().strip_suffix('>').and_then(|person| person.split_once('<')) {
+            all.push(Signature { name: name.trim().to_owned(), email: email.to_owned(), time: commit.author.time });
+        }
+    }
+    all
+}
+
+fn account<'a>(user: &'a User, field: &Field) -> Resolved<'a> {
+    // Unlike REST, GraphQL names a bot without "[bot]".
+    let login = user.login.trim_end_matches("[bot]");
+    match field.name.as_str() {
+        "login" => value(login),
+        "url" if user.kind == "Bot" => value(format!("{HTML}/apps/{login}")),
+        "url" => value(format!("{HTML}/{login}")),
+        "databaseId" => value(user.id),
+        "name" => value(&user.name),
+        _ => value(format!("{}_{}", user.kind.chars().next().unwrap_or('U'), user.id)),
+    }
+}
+
+fn connect<'a>(kind: &'static str, all: Vec<Node<'a>>, field: &Field) -> Resolved<'a> {
+    let total = all.len();
+    page(kind, all, total, field)
+}
+
+fn page<'a>(kind: &'static str, all: Vec<Node<'a>>, total: usize, field: &Field) -> Resolved<'a> {
+    let count = |name: &str| field.arguments.get(name).and_then(Value::as_u64).and_then(|count| usize::try_from(count).ok());
+    let position = |name: &str| match text(field, name) {
+        "" => Ok(None),
+        text => text.strip_prefix("cursor:").and_then(|at| at.parse::<usize>().ok()).map(Some).ok_or_else(|| GraphError::new(format!("`{text}` does not appear to be a valid cursor."))),
+    };
+    let listed = all.len();
+    let start = position("after")?.map_or(0, |at| at + 1).min(listed);
+    let end = position("before")?.unwrap_or(listed).min(listed);
+    let mut shown: Vec<(usize, Node<'a>)> = all.into_iter().enumerate().filter(|(at, _)| (start..end).contains(at)).collect();
+    match (count("first"), count("last")) {
+        (Some(first), _) => shown.truncate(first),
+        (None, Some(last)) => drop(shown.drain(..shown.len().saturating_sub(last))),
+        (None, None) => {}
+    }
+    Ok(Found::Node(Node::Connection(Box::new(Connection { kind, total, shown, listed }))))
+}
+
+fn connection_field<'a>(connection: &Connection<'a>, field: &Field) -> Found<'a> {
+    let (first, last) = (connection.shown.first().map(|(at, _)| *at), connection.shown.last().map(|(at, _)| *at));
+    match field.name.as_str() {
+        "nodes" => Found::List(connection.shown.iter().map(|(_, node)| node.clone()).collect()),
+        "edges" => Found::List(connection.shown.iter().map(|(at, node)| Node::Edge(*at, Box::new(node.clone()))).collect()),
+        "totalCount" => Found::Value(json!(connection.total)),
+        _ => Found::Node(Node::Page {
+            next: last.is_some_and(|at| at + 1 < connection.listed),
+            previous: first.is_some_and(|at| at > 0),
+            start: first,
+            end: last,
+        }),
+    }
+}
+
+fn cursor(position: usize) -> String {
+    format!("cursor:{position}")
+}
+
+fn text<'f>(field: &'f Field, name: &str) -> &'f str {
+    field.arguments.get(name).and_then(Value::as_str).unwrap_or_default()
+}
+
+fn not_found(message: String) -> GraphError {
+    GraphError { kind: Some("NOT_FOUND"), path: Vec::new(), message }
+}
+
+fn type_name(node: &Node<'_>) -> String {
+    match node {
+        Node::Query => "Query".into(),
+        Node::RateLimit => "RateLimit".into(),
+        Node::Repository(_) => "Repository".into(),
+        Node::Ref(..) => "Ref".into(),
+        Node::Pull(..) => "PullRequest".into(),
+        Node::Review(..) => "PullRequestReview".into(),
+        Node::PullCommit(..) => "PullRequestCommit".into(),
+        Node::Commit(..) => "Commit".into(),
+        Node::Person(_) => "GitActor".into(),
+        Node::Account(user) => user.kind.clone(),
+        Node::Connection(connection) => connection.kind.into(),
+        Node::Edge(_, node) => format!("{}Edge", type_name(node)),
+        Node::Page { .. } => "PageInfo".into(),
+    }
+}

@@ -1,0 +1,74 @@
+//! The command line: `cargo sandbox`, `cargo verify`, `cargo dist`.
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+use crate::fault::{Doing, Result};
+use crate::place::Place;
+use crate::{bridge, dist, exports, say, serve, supervisor, verify};
+
+/// Runs real parts on this machine that stand for AWS and GitHub.
+#[derive(Debug, Parser)]
+#[command(name = "sandbox", bin_name = "cargo sandbox")]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Install and start whatever is not there yet
+    Up,
+    /// End everything the sandbox started
+    Down,
+    /// Print the variables that lead a shell to the sandbox: eval "$(cargo sandbox env)"
+    Env,
+    /// Run everything that checks the project
+    Verify,
+    /// Build the static binaries of this machine's architecture into target/dist
+    Dist,
+    /// Host the stand-ins (started by `up`)
+    #[command(hide = true)]
+    Serve,
+    /// Host DynamoDB Local in this network namespace (started by `up`)
+    #[command(hide = true)]
+    Dynamodb { socket: PathBuf, emulator: PathBuf },
+}
+
+/// Runs the command line.
+pub fn main() -> ExitCode {
+    match run(Cli::parse().command) {
+        Ok(code) => code,
+        Err(fault) => {
+            say::note(&format!("error: {fault}"));
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run(command: Command) -> Result<ExitCode> {
+    let place = Place::find()?;
+    match command {
+        Command::Up => supervisor::up(&place)?,
+        Command::Down => supervisor::down(&place)?,
+        Command::Env => {
+            supervisor::up(&place)?;
+            say::data(&wait(exports::shell(&place))??);
+        }
+        Command::Verify => return verify::run(&place),
+        Command::Dist => dist::run(&place)?,
+        Command::Serve => wait(serve::run(&place))??,
+        Command::Dynamodb { socket, emulator } => wait(bridge::run(&socket, &emulator))??,
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+fn wait<F: Future>(future: F) -> Result<F::Output> {
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .doing("starting the asynchronous runtime")?;
+    Ok(runtime.block_on(future))
+}

@@ -1,0 +1,255 @@
+//! `cargo dist`: the static binaries of this machine's architecture, checked, measured and copied to target/dist.
+
+use std::fs;
+use std::io::Write;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use flate2::Compression;
+use flate2::write::GzEncoder;
+use serde_json::Value;
+
+use crate::elf;
+use crate::fault::{Doing, Fault, Result};
+use crate::place::{Place, sha256};
+use crate::say::data;
+
+/// The most a binary may weigh, in bytes.
+const LIMIT: usize = 6 << 20;
+
+/// One built binary.
+struct Binary {
+    name: String,
+    raw: usize,
+    gzip: usize,
+    sha256: String,
+}
+
+/// Builds, checks and copies.
+pub(crate) fn run(place: &Place) -> Result<()> {
+    // Cargo lets such a variable replace what .cargo/config.toml says, and the result would be dynamic.
+    for name in [
+        "RUSTFLAGS",
+        "CARGO_ENCODED_RUSTFLAGS",
+        "CARGO_BUILD_RUSTFLAGS",
+    ] {
+        if std::env::var_os(name).is_some() {
+            return Err(Fault::new(format!(
+                "{name} is set, and would replace the flags that make the binaries static"
+            ))
+            .hint(format!("unset {name}")));
+        }
+    }
+    let target = format!("{}-unknown-linux-gnu", std::env::consts::ARCH);
+    let remaps = remaps(place)?;
+    build(place, &target, &remaps)?;
+    let folder = place.target.join("dist");
+    if folder.exists() {
+        fs::remove_dir_all(&folder).doing(format!("removing {}", folder.display()))?;
+    }
+    fs::create_dir_all(&folder).doing(format!("creating {}", folder.display()))?;
+    let built = place.target.join(&target).join("release");
+    let mut binaries = Vec::new();
+    for name in names(place)? {
+        let file = built.join(&name);
+        let bytes = fs::read(&file).doing(format!("reading {}", file.display()))?;
+        check(&name, &bytes, &remaps)?;
+        fs::copy(&file, folder.join(&name)).doing(format!("copying {name}"))?;
+        binaries.push(measure(name, &bytes)?);
+    }
+    for line in table(&binaries) {
+        data(&line);
+    }
+    let heavy: Vec<&str> = binaries
+        .iter()
+        .filter(|binary| binary.raw > LIMIT)
+        .map(|binary| binary.name.as_str())
+        .collect();
+    if heavy.is_empty() {
+        return Ok(());
+    }
+    Err(
+        Fault::new(format!("heavier than {LIMIT} bytes: {}", heavy.join(", ")))
+            .hint("see what is in them: cargo bloat --release --bin NAME --crates"),
+    )
+}
+
+/// Folders of this machine, and what binaries name in their place: the same on every machine.
+fn remaps(place: &Place) -> Result<Vec<(PathBuf, String)>> {
+    let home = std::env::var_os("CARGO_HOME")
+        .map(PathBuf::from)
+        .or_else(|| Some(PathBuf::from(std::env::var_os("HOME")?).join(".cargo")));
+    let home = home.ok_or_else(|| Fault::new("neither CARGO_HOME nor HOME is set"))?;
+    // The last one that fits wins, so the innermost folders come last.
+    let mut remaps = vec![
+        (home.clone(), "/cargo".to_owned()),
+        (place.target.clone(), "/target".to_owned()),
+        (place.checkout.clone(), "/slipway".to_owned()),
+    ];
+    if place.target.starts_with(&place.checkout) {
+        remaps.swap(1, 2);
+    }
+    let sources = home.join("registry/src");
+    if let Ok(entries) = fs::read_dir(&sources) {
+        // A registry's folder carries a hash of its address, which a mirror changes.
+        remaps.extend(
+            entries
+                .flatten()
+                .map(|entry| (entry.path(), "/crates".to_owned())),
+        );
+    }
+    Ok(remaps)
+}
+
+fn build(place: &Place, target: &str, remaps: &[(PathBuf, String)]) -> Result<()> {
+    let flags: Vec<String> = remaps
+        .iter()
+        .map(|(from, to)| format!("--remap-path-prefix={}={to}", from.display()))
+        .collect();
+    // Lists of --config are appended to those of .cargo/config.toml, so crt-static stays.
+    let flags = serde_json::to_string(&flags).doing("writing the compiler's flags")?;
+    let status = cargo(place)
+        .args([
+            "build",
+            "--release",
+            "--workspace",
+            "--bins",
+            "--exclude",
+            "sandbox",
+            "--locked",
+        ])
+        .args([
+            "--target",
+            target,
+            "--config",
+            &format!("target.{target}.rustflags={flags}"),
+        ])
+        .status()
+        .doing("running cargo")?;
+    if status.success() {
+        return Ok(());
+    }
+    Err(Fault::new(format!("cargo build ended with {status}")))
+}
+
+/// The programs of the workspace, the sandbox's own excepted.
+fn names(place: &Place) -> Result<Vec<String>> {
+    let output = cargo(place)
+        .args(["metadata", "--no-deps", "--format-version=1", "--locked"])
+        .output()
+        .doing("running cargo metadata")?;
+    let metadata: Value =
+        serde_json::from_slice(&output.stdout).doing("reading cargo's metadata")?;
+    let mut names: Vec<String> = metadata["packages"]
+        .as_array()
+        .into_iter()
+        .flatten()
+        .filter(|package| package["name"] != "sandbox")
+        .flat_map(|package| package["targets"].as_array().into_iter().flatten())
+        .filter(|target| target["kind"][0] == "bin")
+        .filter_map(|target| target["name"].as_str().map(str::to_owned))
+        .collect();
+    names.sort();
+    if names.is_empty() {
+        return Err(Fault::new("the workspace has no program"));
+    }
+    Ok(names)
+}
+
+fn cargo(place: &Place) -> Command {
+    let mut command = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
+    command.current_dir(&place.checkout);
+    command
+}
+
+fn check(name: &str, bytes: &[u8], remaps: &[(PathBuf, String)]) -> Result<()> {
+    if elf::interpreter(bytes).doing(name)? {
+        return Err(Fault::new(format!(
+            "{name} is not static: it asks for a dynamic loader"
+        ))
+        .hint("crt-static must reach the linker; see .cargo/config.toml"));
+    }
+    match remaps.iter().find(|(folder, _)| holds(bytes, folder)) {
+        Some((folder, _)) => Err(Fault::new(format!(
+            "{name} names a folder of this machine: {}",
+            folder.display()
+        ))),
+        None => Ok(()),
+    }
+}
+
+fn holds(bytes: &[u8], folder: &Path) -> bool {
+    let wanted = folder.as_os_str().as_encoded_bytes();
+    !wanted.is_empty() && bytes.windows(wanted.len()).any(|window| window == wanted)
+}
+
+fn measure(name: String, bytes: &[u8]) -> Result<Binary> {
+    let mut gzip = GzEncoder::new(Vec::new(), Compression::best());
+    gzip.write_all(bytes).doing(format!("compressing {name}"))?;
+    let gzip = gzip.finish().doing(format!("compressing {name}"))?.len();
+    Ok(Binary {
+        name,
+        raw: bytes.len(),
+        gzip,
+        sha256: sha256(bytes),
+    })
+}
+
+fn table(binaries: &[Binary]) -> Vec<String> {
+    let mut lines = vec![format!(
+        "{:<18} {:>9} {:>9} {:>6}  sha256",
+        "binary", "raw", "gzip", "limit"
+    )];
+    lines.extend(binaries.iter().map(|binary| {
+        format!(
+            "{:<18} {:>9} {:>9} {:>6}  {}",
+            binary.name,
+            binary.raw,
+            binary.gzip,
+            if binary.raw > LIMIT { "OVER" } else { "ok" },
+            binary.sha256
+        )
+    }));
+    lines
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_table_marks_what_is_over_the_limit() {
+        let binary = |name: &str, raw| Binary {
+            name: name.into(),
+            raw,
+            gzip: 1,
+            sha256: "ab".into(),
+        };
+        let lines = table(&[binary("light", LIMIT), binary("heavy", LIMIT + 1)]);
+        assert!(
+            lines[1].contains(" ok ") && lines[2].contains(" OVER "),
+            "{lines:?}"
+        );
+    }
+
+    #[test]
+    fn a_dynamic_program_and_a_machine_path_are_refused() {
+        let shell = fs::read("/bin/sh").unwrap();
+        assert!(
+            check("sh", &shell, &[])
+                .unwrap_err()
+                .to_string()
+                .contains("asks for a dynamic loader")
+        );
+        let own = fs::read(std::env::current_exe().unwrap()).unwrap();
+        assert!(check("own", &own, &[]).is_ok());
+        let checkout = Path::new(env!("CARGO_MANIFEST_DIR")).to_owned();
+        let fault = check("own", &own, &[(checkout, "/slipway".into())])
+            .unwrap_err()
+            .to_string();
+        assert!(
+            fault.contains("own names a folder of this machine"),
+            "{fault}"
+        );
+    }
+}

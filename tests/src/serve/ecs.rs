@@ -1,0 +1,175 @@
+//! ECS and its load balancers behind the gateway, and the way from a task to the services it needs.
+
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::Arc;
+
+use gateway::{Backend, BackendAnswer, BackendCall};
+use http::{HeaderName, HeaderValue};
+use serde_json::{Value, json};
+use standin_ecs::{CALLER_HEADER, Config, Ecs, Timings, Upstream, UpstreamCall, UpstreamError};
+
+use super::models;
+use crate::fault::{Doing, Result};
+use crate::parts::engine;
+use crate::place::{Place, port};
+use crate::world::aws::{Aws, Keys};
+use crate::world::{control, http_client};
+
+/// moto's header for the account, which only the sandbox itself may set.
+const MOTO_ACCOUNT: HeaderName = HeaderName::from_static("x-moto-account-id");
+
+/// ECS, Elastic Load Balancing, and of CloudWatch Logs the part that tasks write; moto answers the rest of it.
+pub(super) struct Services {
+    ecs: Ecs,
+    http: reqwest::Client,
+    moto: String,
+}
+
+impl Services {
+    pub(super) async fn start(place: &Place) -> Result<Self> {
+        let http = http_client()?;
+        let config = Config {
+            models_dir: models(place)?,
+            docker_socket: engine::SOCKET.into(),
+            ip: place.ip,
+            first_lb_port: port::BALANCERS,
+            registry: place.at(port::REGISTRY).to_string(),
+            label: place.id.clone(),
+            upstream: upstream(place, http.clone()),
+            timings: Timings::default(),
+        };
+        let ecs = Ecs::start(config).await.doing("starting ECS")?;
+        Ok(Self {
+            ecs,
+            http,
+            moto: place.url(port::MOTO),
+        })
+    }
+
+    pub(super) async fn shutdown(&self) -> Result<()> {
+        self.ecs.shutdown().await.doing("ending ECS")
+    }
+
+    async fn answer(&self, mut call: BackendCall) -> BackendAnswer {
+        if !Ecs::serves(&call.service, &call.headers) {
+            return self
+                .forward(&call)
+                .await
+                .unwrap_or_else(|error| unreachable_part(&error.to_string()));
+        }
+        if let Ok(caller) = HeaderValue::from_str(&call.principal) {
+            call.headers.insert(CALLER_HEADER, caller);
+        }
+        let answer = self
+            .ecs
+            .handle(
+                &call.service,
+                &call.account,
+                &call.region,
+                &call.headers,
+                &call.body,
+            )
+            .await;
+        let (parts, body) = answer.into_parts();
+        BackendAnswer {
+            status: parts.status,
+            headers: parts.headers,
+            body,
+        }
+    }
+
+    async fn forward(&self, call: &BackendCall) -> reqwest::Result<BackendAnswer> {
+        let mut request = self
+            .http
+            .post(format!("{}/", self.moto))
+            .body(call.body.clone());
+        for (name, value) in &call.headers {
+            if !matches!(
+                name.as_str(),
+                "connection" | "content-length" | "transfer-encoding" | "x-moto-account-id"
+            ) {
+                request = request.header(name, value);
+            }
+        }
+        let answer = request.header(MOTO_ACCOUNT, &call.account).send().await?;
+        let (status, mut headers) = (answer.status(), answer.headers().clone());
+        for name in ["connection", "content-length", "transfer-encoding"] {
+            headers.remove(name);
+        }
+        Ok(BackendAnswer {
+            status,
+            headers,
+            body: answer.bytes().await?,
+        })
+    }
+}
+
+impl Backend for Services {
+    fn handle(
+        &self,
+        call: BackendCall,
+    ) -> Pin<Box<dyn Future<Output = BackendAnswer> + Send + '_>> {
+        Box::pin(self.answer(call))
+    }
+}
+
+fn unreachable_part(message: &str) -> BackendAnswer {
+    let body =
+        json!({"__type": "InternalFailure", "message": format!("the part behind: {message}")});
+    BackendAnswer {
+        status: http::StatusCode::INTERNAL_SERVER_ERROR,
+        headers: http::HeaderMap::new(),
+        body: body.to_string().into(),
+    }
+}
+
+/// Calls of a task go through the gateway like everybody's, as a session of its execution role that trusts ECS.
+fn upstream(place: &Place, http: reqwest::Client) -> Upstream {
+    let place = place.clone();
+    Arc::new(move |call: UpstreamCall| {
+        let (place, http) = (place.clone(), http.clone());
+        Box::pin(async move { forward(&place, http, call).await })
+    })
+}
+
+async fn forward(
+    place: &Place,
+    http: reqwest::Client,
+    call: UpstreamCall,
+) -> std::result::Result<Value, UpstreamError> {
+    let failed = |code: &str, message: String| UpstreamError {
+        code: code.to_owned(),
+        message,
+    };
+    let wanted = json!({
+        "role_arn": call.role,
+        "session_name": "ecs",
+        "service": "ecs-tasks.amazonaws.com",
+    });
+    let keys: Keys = control(&http, place, "sessions", &wanted)
+        .await
+        .map_err(|fault| {
+            failed(
+                "AccessDenied",
+                format!("ECS was unable to assume the role '{}': {fault}", call.role),
+            )
+        })?;
+    let aws = Aws::new(http, &place.url(port::GATEWAY), &call.region, keys);
+    let answer = aws
+        .json(call.service, call.target, &call.body)
+        .await
+        .map_err(|fault| failed("RequestError", fault.to_string()))?;
+    answer.map_err(|refused| {
+        let body: Value = serde_json::from_str(&refused.body).unwrap_or_default();
+        let code = body["__type"]
+            .as_str()
+            .and_then(|code| code.rsplit('#').next())
+            .unwrap_or("UnknownError");
+        let message = body["message"]
+            .as_str()
+            .or(body["Message"].as_str())
+            .unwrap_or(&refused.body);
+        failed(code, message.to_owned())
+    })
+}

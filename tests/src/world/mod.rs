@@ -1,0 +1,284 @@
+//! Worlds: one isolated set of accounts, repository, state, secrets and service for one test or demo. Nothing of a world
+//! is ever reset; two worlds share nothing but the machine.
+
+mod account;
+pub mod aws;
+mod image;
+mod policy;
+pub mod runner;
+
+use std::time::Duration;
+
+use serde::Deserialize;
+
+use crate::fault::{Doing, Fault, Result};
+use crate::place::{Place, port};
+use aws::{Aws, Keys};
+
+/// One of a world's AWS accounts.
+#[derive(Debug, Clone)]
+pub struct Account {
+    /// Twelve digits.
+    pub id: String,
+}
+
+/// One environment of a world.
+#[derive(Debug, Clone)]
+pub struct Environment {
+    /// `dev`, `staging` or `production`.
+    pub name: String,
+    /// Its own account.
+    pub account: Account,
+    /// The bucket of its Terraform state, `tf-state-WORLD-ENVIRONMENT`.
+    pub state_bucket: String,
+    /// The table of its state locks, `tf-locks-WORLD-ENVIRONMENT`.
+    pub lock_table: String,
+}
+
+impl Environment {
+    /// The ECS cluster of a service here.
+    pub fn cluster(&self, service: &str) -> String {
+        format!("{service}-{}", self.name)
+    }
+}
+
+/// A world.
+#[derive(Debug, Clone)]
+pub struct World {
+    /// Its name, lower-case letters, digits and dashes.
+    pub name: String,
+    /// The GitHub repository, `acme-WORLD/storefront`.
+    pub repository: String,
+    /// The service's name.
+    pub service: String,
+    /// The region everything is in.
+    pub region: String,
+    /// The account of registry, ledger and CodeBuild.
+    pub build: Account,
+    /// In the order of promotion.
+    pub environments: Vec<Environment>,
+    /// The host and port of the build account's registry.
+    pub registry: String,
+}
+
+impl World {
+    /// The environments of every world, in the order of promotion.
+    pub const ENVIRONMENTS: [&str; 3] = ["dev", "staging", "production"];
+    /// The ledger's table in the build account.
+    pub const LEDGER: &str = "slipway-ledger";
+    /// The region of every world.
+    pub const REGION: &str = "ca-central-1";
+
+    /// Makes a world, or finds it again: everything in it is made only where it is missing.
+    pub async fn create(place: &Place, name: &str) -> Result<Self> {
+        if name.is_empty()
+            || !name
+                .bytes()
+                .all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-')
+        {
+            return Err(Fault::new(format!(
+                "a world's name is lower-case letters, digits and dashes: {name:?}"
+            )));
+        }
+        let http = http_client()?;
+        let mut world = Self::named(name, "");
+        let accounts = world.open_accounts(place, &http).await?;
+        let caller =
+            |keys: Keys| Aws::new(http.clone(), &place.url(port::GATEWAY), Self::REGION, keys);
+        let mut accounts = accounts.into_iter().map(caller);
+        let missing = || Fault::new("the gateway answered fewer accounts than were asked for");
+        let build = accounts.next().ok_or_else(missing)?;
+        world.registry = world.registry_host(place, &http).await?;
+        account::build(&world, &build).await?;
+        let placeholder = image::placeholder(&world, &http, &build).await?;
+        for environment in &world.environments {
+            let aws = accounts.next().ok_or_else(missing)?;
+            account::environment(&world, environment, &aws, &placeholder).await?;
+        }
+        Ok(world)
+    }
+
+    /// The world of a name, as yet nowhere but on paper.
+    pub(crate) fn named(name: &str, registry: &str) -> Self {
+        let account = |role: &str| Account {
+            id: account_id(name, role),
+        };
+        Self {
+            name: name.to_owned(),
+            repository: format!("acme-{name}/storefront"),
+            service: "storefront".to_owned(),
+            region: Self::REGION.to_owned(),
+            build: account("build"),
+            environments: Self::ENVIRONMENTS
+                .iter()
+                .map(|environment| Environment {
+                    name: (*environment).to_owned(),
+                    account: account(environment),
+                    state_bucket: format!("tf-state-{name}-{environment}"),
+                    lock_table: format!("tf-locks-{name}-{environment}"),
+                })
+                .collect(),
+            registry: registry.to_owned(),
+        }
+    }
+
+    /// An environment by its name.
+    pub fn environment(&self, name: &str) -> Result<&Environment> {
+        self.environments
+            .iter()
+            .find(|environment| environment.name == name)
+            .ok_or_else(|| Fault::new(format!("world {} has no environment {name}", self.name)))
+    }
+
+    /// The ARN of something regional in one of the world's accounts.
+    pub fn arn(&self, account: &str, service: &str, resource: &str) -> String {
+        format!("arn:aws:{service}:{}:{account}:{resource}", self.region)
+    }
+
+    /// Credentials as CodeBuild gives them to a build of an environment's stage.
+    pub async fn codebuild_session(
+        &self,
+        place: &Place,
+        environment: &str,
+        build: &str,
+    ) -> Result<Keys> {
+        let body = serde_json::json!({
+            "role_arn": format!("arn:aws:iam::{}:role/{}", self.build.id, policy::codebuild(environment)),
+            "session_name": build,
+            "service": "codebuild.amazonaws.com",
+        });
+        control(&http_client()?, place, "sessions", &body).await
+    }
+
+    /// Credentials of an account's administrator, for looking at the world from outside of every step.
+    pub async fn administrator(&self, place: &Place, account: &Account) -> Result<Aws> {
+        let http = http_client()?;
+        let body = serde_json::json!({"world": self.name, "accounts": [account.id]});
+        let opened: Opened = control(&http, place, "accounts", &body).await?;
+        let keys = opened
+            .accounts
+            .into_iter()
+            .next()
+            .ok_or_else(|| Fault::new("the gateway answered no account"))?;
+        Ok(Aws::new(
+            http,
+            &place.url(port::GATEWAY),
+            &self.region,
+            keys,
+        ))
+    }
+
+    async fn open_accounts(&self, place: &Place, http: &reqwest::Client) -> Result<Vec<Keys>> {
+        let ids: Vec<&str> = std::iter::once(self.build.id.as_str())
+            .chain(
+                self.environments
+                    .iter()
+                    .map(|environment| environment.account.id.as_str()),
+            )
+            .collect();
+        let body = serde_json::json!({"world": self.name, "accounts": ids});
+        let opened: Opened = control(http, place, "accounts", &body).await?;
+        Ok(opened.accounts)
+    }
+
+    async fn registry_host(&self, place: &Place, http: &reqwest::Client) -> Result<String> {
+        #[derive(Deserialize)]
+        struct Registry {
+            host: String,
+        }
+        let body = serde_json::json!({"account": self.build.id, "region": self.region});
+        let registry: Registry = control(http, place, "registry", &body).await?;
+        Ok(registry.host)
+    }
+}
+
+/// The gateway's answer about accounts.
+#[derive(Deserialize)]
+struct Opened {
+    accounts: Vec<Keys>,
+}
+
+/// Twelve digits that depend on the world's name and the account's role, so that a world is found again and no two meet.
+fn account_id(world: &str, role: &str) -> String {
+    let digest = ring::digest::digest(&ring::digest::SHA256, format!("{world}/{role}").as_bytes());
+    let number = digest
+        .as_ref()
+        .iter()
+        .take(8)
+        .fold(0_u64, |number, byte| number << 8 | u64::from(*byte));
+    format!("{:012}", number % 1_000_000_000_000)
+}
+
+pub(crate) async fn control<T: serde::de::DeserializeOwned>(
+    http: &reqwest::Client,
+    place: &Place,
+    what: &str,
+    body: &serde_json::Value,
+) -> Result<T> {
+    let url = format!("{}/_sandbox/{what}", place.url(port::GATEWAY));
+    let answer = http
+        .post(&url)
+        .json(body)
+        .send()
+        .await
+        .doing(format!("asking {url}"))?;
+    let status = answer.status();
+    let text = answer.text().await.doing(format!("asking {url}"))?;
+    if !status.is_success() {
+        return Err(Fault::new(format!("{url} answered {status}: {text}")));
+    }
+    serde_json::from_str(&text).doing(format!("reading the answer of {url}"))
+}
+
+/// A client for plain HTTP on loopback. reqwest wants a TLS configuration all the same; this one trusts nobody.
+pub(crate) fn http_client() -> Result<reqwest::Client> {
+    let provider = std::sync::Arc::new(rustls::crypto::ring::default_provider());
+    let tls = rustls::ClientConfig::builder_with_provider(provider)
+        .with_safe_default_protocol_versions()
+        .doing("building an HTTP client")?
+        .with_root_certificates(rustls::RootCertStore::empty())
+        .with_no_client_auth();
+    reqwest::Client::builder()
+        .tls_backend_preconfigured(tls)
+        .no_proxy()
+        .timeout(Duration::from_secs(60))
+        .build()
+        .doing("building an HTTP client")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn accounts_are_twelve_digits_stable_and_apart() {
+        let ids: std::collections::BTreeSet<String> = ["a", "b", "c"]
+            .iter()
+            .flat_map(|world| {
+                ["build", "dev", "staging", "production"].map(|role| account_id(world, role))
+            })
+            .collect();
+        assert_eq!(ids.len(), 12);
+        assert!(
+            ids.iter()
+                .all(|id| id.len() == 12 && id.bytes().all(|byte| byte.is_ascii_digit()))
+        );
+        assert_eq!(account_id("a", "dev"), account_id("a", "dev"));
+    }
+
+    #[test]
+    fn a_world_lacks_an_environment_it_was_not_made_with() {
+        let world = World::named("w1", "");
+        assert_eq!(
+            world.environment("staging").unwrap().state_bucket,
+            "tf-state-w1-staging"
+        );
+        assert!(
+            world
+                .environment("preprod")
+                .unwrap_err()
+                .to_string()
+                .contains("has no environment preprod")
+        );
+    }
+}

@@ -1,0 +1,333 @@
+//! The roles of a world: who may assume each, and what it may do. As small as the steps' READMEs tell a user to make them.
+
+use serde_json::{Value, json};
+
+use super::{Environment, World};
+
+/// GitHub's OIDC provider, without its scheme, as trust policies name it.
+pub(crate) const GITHUB_ISSUER: &str = "token.actions.githubusercontent.com";
+/// The audience that STS asks of GitHub's tokens.
+pub(crate) const AUDIENCE: &str = "sts.amazonaws.com";
+
+/// A role to be made.
+pub(crate) struct Role {
+    pub(crate) name: String,
+    pub(crate) trust: Value,
+    pub(crate) permissions: Value,
+}
+
+/// The roles of the build account. A CodeBuild stage has a role of its own, so that only the stage behind an approval
+/// reaches what the approval guards.
+pub(crate) fn build(world: &World) -> Vec<Role> {
+    let names: Vec<&str> = world
+        .environments
+        .iter()
+        .map(|environment| environment.name.as_str())
+        .collect();
+    let first: Vec<&str> = names.iter().copied().take(1).collect();
+    let repository = world.arn(
+        &world.build.id,
+        "ecr",
+        &format!("repository/{}", world.service),
+    );
+    let ledger = world.arn(
+        &world.build.id,
+        "dynamodb",
+        &format!("table/{}", World::LEDGER),
+    );
+    let mut roles = vec![
+        Role {
+            name: "slipway-publish".to_owned(),
+            trust: trust(world, &world.build.id, &first, true),
+            permissions: policy(&[
+                allow(&["ecr:GetAuthorizationToken"], &["*".to_owned()]),
+                allow(
+                    &[
+                        "ecr:CreateRepository",
+                        "ecr:DescribeRepositories",
+                        "ecr:DescribeImages",
+                        "ecr:BatchGetImage",
+                        "ecr:BatchCheckLayerAvailability",
+                        "ecr:GetDownloadUrlForLayer",
+                        "ecr:InitiateLayerUpload",
+                        "ecr:UploadLayerPart",
+                        "ecr:CompleteLayerUpload",
+                        "ecr:PutImage",
+                        "ecr:PutLifecyclePolicy",
+                        "ecr:SetRepositoryPolicy",
+                        "ecr:GetRepositoryPolicy",
+                        "ecr:TagResource",
+                    ],
+                    &[repository],
+                ),
+            ]),
+        },
+        Role {
+            name: "slipway-permit".to_owned(),
+            trust: trust(world, &world.build.id, &names, true),
+            // No UpdateItem and no DeleteItem: the ledger only grows.
+            permissions: policy(&[allow(
+                &[
+                    "dynamodb:PutItem",
+                    "dynamodb:ConditionCheckItem",
+                    "dynamodb:GetItem",
+                    "dynamodb:Query",
+                ],
+                &[ledger],
+            )]),
+        },
+    ];
+    roles.extend(world.environments.iter().map(|environment| Role {
+        name: codebuild(&environment.name),
+        trust: service_trust("codebuild.amazonaws.com"),
+        permissions: policy(&[allow(
+            &["sts:AssumeRole"],
+            &[
+                format!("arn:aws:iam::{}:role/slipway-publish", world.build.id),
+                format!("arn:aws:iam::{}:role/slipway-permit", world.build.id),
+                format!(
+                    "arn:aws:iam::{}:role/slipway-deploy",
+                    environment.account.id
+                ),
+                "arn:aws:iam::*:role/slipway-read".to_owned(),
+            ],
+        )]),
+    }));
+    roles
+}
+
+/// The roles of an environment's account.
+pub(crate) fn environment(world: &World, environment: &Environment) -> Vec<Role> {
+    let account = &environment.account.id;
+    let names: Vec<&str> = world
+        .environments
+        .iter()
+        .map(|environment| environment.name.as_str())
+        .collect();
+    // The first environment follows the main branch by itself; the others are reached from their own jobs only.
+    let main = names.first() == Some(&environment.name.as_str());
+    let cluster = environment.cluster(&world.service);
+    let service = world.arn(
+        account,
+        "ecs",
+        &format!("service/{cluster}/{}", world.service),
+    );
+    let parameter = world.arn(
+        account,
+        "ssm",
+        &format!("parameter/{}/{}/*", world.service, environment.name),
+    );
+    let secret = world.arn(
+        account,
+        "secretsmanager",
+        &format!("secret:{}/{}/*", world.service, environment.name),
+    );
+    let look = [
+        "ecs:DescribeServices",
+        "ecs:DescribeServiceDeployments",
+        "ecs:ListServiceDeployments",
+    ];
+    let everywhere = [
+        "ecs:DescribeTaskDefinition",
+        "ecs:DescribeTasks",
+        "ecs:ListTasks",
+        "elasticloadbalancing:DescribeTargetHealth",
+        "elasticloadbalancing:DescribeTargetGroups",
+    ];
+    let execution = role_name(world, environment, "execution");
+    vec![
+        Role {
+            name: "slipway-read".to_owned(),
+            trust: trust(world, account, &names, true),
+            permissions: policy(&[
+                allow(&look, std::slice::from_ref(&service)),
+                allow(&everywhere, &["*".to_owned()]),
+            ]),
+        },
+        Role {
+            name: "slipway-deploy".to_owned(),
+            trust: trust(world, account, &[&environment.name], main),
+            permissions: policy(&[
+                allow(&look, std::slice::from_ref(&service)),
+                allow(&["ecs:UpdateService"], &[service]),
+                allow(&everywhere, &["*".to_owned()]),
+                allow(&["ecs:RegisterTaskDefinition"], &["*".to_owned()]),
+                allow(
+                    &["iam:PassRole"],
+                    &["execution", "task"].map(|kind| {
+                        format!(
+                            "arn:aws:iam::{account}:role/{}",
+                            role_name(world, environment, kind)
+                        )
+                    }),
+                ),
+                allow(&["ssm:GetParameters"], std::slice::from_ref(&parameter)),
+                allow(
+                    &["secretsmanager:GetSecretValue"],
+                    std::slice::from_ref(&secret),
+                ),
+                allow(
+                    &["s3:GetObject", "s3:PutObject", "s3:DeleteObject"],
+                    &[format!("arn:aws:s3:::{}/*", environment.state_bucket)],
+                ),
+                allow(
+                    &["s3:ListBucket"],
+                    &[format!("arn:aws:s3:::{}", environment.state_bucket)],
+                ),
+                allow(
+                    &[
+                        "dynamodb:GetItem",
+                        "dynamodb:PutItem",
+                        "dynamodb:DeleteItem",
+                        "dynamodb:UpdateItem",
+                    ],
+                    &[world.arn(
+                        account,
+                        "dynamodb",
+                        &format!("table/{}", environment.lock_table),
+                    )],
+                ),
+            ]),
+        },
+        Role {
+            name: execution,
+            trust: service_trust("ecs-tasks.amazonaws.com"),
+            permissions: policy(&[
+                allow(
+                    &[
+                        "ecr:GetAuthorizationToken",
+                        "ecr:BatchGetImage",
+                        "ecr:GetDownloadUrlForLayer",
+                    ],
+                    &["*".to_owned()],
+                ),
+                allow(&["ssm:GetParameters"], &[parameter]),
+                allow(&["secretsmanager:GetSecretValue"], &[secret]),
+                allow(
+                    &["logs:CreateLogStream", "logs:PutLogEvents"],
+                    &["*".to_owned()],
+                ),
+            ]),
+        },
+        // What the application itself may do: nothing, until it needs something.
+        Role {
+            name: role_name(world, environment, "task"),
+            trust: service_trust("ecs-tasks.amazonaws.com"),
+            permissions: policy(&[]),
+        },
+    ]
+}
+
+/// The role that CodeBuild runs an environment's stage with.
+pub(crate) fn codebuild(environment: &str) -> String {
+    format!("slipway-codebuild-{environment}")
+}
+
+/// The name of a service's `execution` or `task` role.
+pub(crate) fn role_name(world: &World, environment: &Environment, kind: &str) -> String {
+    format!("{}-{}-{kind}", world.service, environment.name)
+}
+
+/// Trusts the repository's jobs in these environments, jobs of the main branch where asked for, and the CodeBuild
+/// stages of the same environments.
+fn trust(world: &World, account: &str, environments: &[&str], main: bool) -> Value {
+    let repository = &world.repository;
+    let mut subjects: Vec<String> = environments
+        .iter()
+        .map(|name| format!("repo:{repository}:environment:{name}"))
+        .collect();
+    if main {
+        subjects.push(format!("repo:{repository}:ref:refs/heads/main"));
+    }
+    let stages: Vec<String> = environments
+        .iter()
+        .map(|name| format!("arn:aws:iam::{}:role/{}", world.build.id, codebuild(name)))
+        .collect();
+    json!({
+        "Version": "2012-10-17",
+        "Statement": [
+            {
+                "Effect": "Allow",
+                "Principal": {"Federated": format!("arn:aws:iam::{account}:oidc-provider/{GITHUB_ISSUER}")},
+                "Action": "sts:AssumeRoleWithWebIdentity",
+                "Condition": {"StringEquals": {
+                    (format!("{GITHUB_ISSUER}:aud")): AUDIENCE,
+                    (format!("{GITHUB_ISSUER}:sub")): subjects,
+                }},
+            },
+            {
+                "Effect": "Allow",
+                "Principal": {"AWS": stages},
+                "Action": ["sts:AssumeRole", "sts:TagSession"],
+            },
+        ],
+    })
+}
+
+fn service_trust(service: &str) -> Value {
+    json!({
+        "Version": "2012-10-17",
+        "Statement": [{"Effect": "Allow", "Principal": {"Service": service}, "Action": "sts:AssumeRole"}],
+    })
+}
+
+fn allow(actions: &[&str], resources: &[String]) -> Value {
+    json!({"Effect": "Allow", "Action": actions, "Resource": resources})
+}
+
+fn policy(statements: &[Value]) -> Value {
+    json!({"Version": "2012-10-17", "Statement": statements})
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn subjects(role: &Role) -> Vec<String> {
+        let condition = &role.trust["Statement"][0]["Condition"]["StringEquals"];
+        serde_json::from_value(condition[format!("{GITHUB_ISSUER}:sub")].clone()).unwrap()
+    }
+
+    #[test]
+    fn only_the_first_environments_deploy_role_trusts_the_main_branch() {
+        let world = World::named("w1", "127.1.2.3:4002");
+        let deploys: Vec<Vec<String>> = world
+            .environments
+            .iter()
+            .map(|each| {
+                subjects(
+                    environment(&world, each)
+                        .iter()
+                        .find(|role| role.name == "slipway-deploy")
+                        .unwrap(),
+                )
+            })
+            .collect();
+        assert_eq!(
+            deploys,
+            [
+                vec![
+                    "repo:acme-w1/storefront:environment:dev",
+                    "repo:acme-w1/storefront:ref:refs/heads/main"
+                ],
+                vec!["repo:acme-w1/storefront:environment:staging"],
+                vec!["repo:acme-w1/storefront:environment:production"],
+            ]
+        );
+    }
+
+    #[test]
+    fn the_application_role_may_do_nothing_and_nobody_may_rewrite_the_ledger() {
+        let world = World::named("w1", "127.1.2.3:4002");
+        let task = environment(&world, &world.environments[0]).pop().unwrap();
+        assert_eq!(task.permissions["Statement"], json!([]));
+        for role in build(&world) {
+            let text = role.permissions.to_string();
+            assert!(
+                !text.contains("DeleteItem") && !text.contains("UpdateItem"),
+                "{}",
+                role.name
+            );
+        }
+    }
+}

@@ -1,0 +1,99 @@
+//! What a runner of workflows or buildspecs hands to what it runs: the variables that lead to a world, and no others.
+
+use std::collections::BTreeMap;
+
+use super::{Environment, World};
+use crate::parts::engine;
+use crate::place::{Place, port};
+
+/// Variables by name.
+pub type Variables = BTreeMap<String, String>;
+
+impl World {
+    /// The process environment of a runner. Nothing of the caller's comes along but the way to system programs.
+    pub fn variables(&self, place: &Place) -> Variables {
+        let mut variables = ways(place);
+        variables.insert("AWS_REGION".to_owned(), self.region.clone());
+        variables.insert("AWS_DEFAULT_REGION".to_owned(), self.region.clone());
+        variables
+    }
+
+    /// What a repository administrator sets as variables of the repository (`vars`), and a CodeBuild project as its
+    /// environment: nothing secret.
+    pub fn repository_variables(&self) -> Variables {
+        let mut variables = Variables::from([
+            ("AWS_REGION".to_owned(), self.region.clone()),
+            ("BUILD_ACCOUNT".to_owned(), self.build.id.clone()),
+        ]);
+        for environment in &self.environments {
+            let name = format!("{}_ACCOUNT", environment.name.to_uppercase());
+            variables.insert(name, environment.account.id.clone());
+        }
+        variables
+    }
+
+    /// The variables of one environment, which come before the repository's.
+    pub fn environment_variables(&self, environment: &Environment) -> Variables {
+        Variables::from([
+            (
+                "TF_STATE_BUCKET".to_owned(),
+                environment.state_bucket.clone(),
+            ),
+            ("TF_LOCK_TABLE".to_owned(), environment.lock_table.clone()),
+        ])
+    }
+
+    /// The value of the SSM parameter `/SERVICE/ENVIRONMENT/database-url`, which must turn up in no log.
+    pub fn database_url(&self, environment: &Environment) -> String {
+        let password = self.made_up(environment, "database");
+        format!(
+            "postgres://app:{password}@db.{}.internal:5432/{}",
+            environment.name, self.service
+        )
+    }
+
+    /// The value under `api-key` of the secret `SERVICE/ENVIRONMENT/payment`, which must turn up in no log.
+    pub fn payment_key(&self, environment: &Environment) -> String {
+        format!("pay_{}", self.made_up(environment, "payment"))
+    }
+
+    fn made_up(&self, environment: &Environment, what: &str) -> String {
+        let text = format!("{}/{}/{what}", self.name, environment.name);
+        crate::place::sha256(text.as_bytes())
+            .chars()
+            .take(24)
+            .collect()
+    }
+}
+
+/// The variables that lead to the sandbox itself.
+pub(crate) fn ways(place: &Place) -> Variables {
+    let path = [
+        place.built().display().to_string(),
+        place.bin().display().to_string(),
+        system_path(),
+    ]
+    .join(":");
+    [
+        ("AWS_ENDPOINT_URL", place.url(port::GATEWAY)),
+        ("AWS_EC2_METADATA_DISABLED", "true".to_owned()),
+        ("GITHUB_API_URL", place.url(port::GITHUB)),
+        (
+            "GITHUB_GRAPHQL_URL",
+            format!("{}/graphql", place.url(port::GITHUB)),
+        ),
+        ("GITHUB_SERVER_URL", "https://github.com".to_owned()),
+        ("DOCKER_HOST", format!("unix://{}", engine::SOCKET)),
+        ("DOCKER_CONFIG", place.docker_config().display().to_string()),
+        ("SLIPWAY_BIN_DIR", place.built().display().to_string()),
+        ("HOME", place.dir.join("home").display().to_string()),
+        ("LANG", "C.UTF-8".to_owned()),
+        ("PATH", path),
+    ]
+    .map(|(name, value)| (name.to_owned(), value))
+    .into()
+}
+
+fn system_path() -> String {
+    "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin".to_owned()
+}
