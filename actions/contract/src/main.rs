@@ -1,1 +1,5 @@
-fn main() {}
+//! slipway-contract: checks delivery.yaml and resolves one environment of it.
+
+fn main() -> std::process::ExitCode {
+    kit::step::main::<slipway_contract::Contract>()
+}

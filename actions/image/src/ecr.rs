@@ -89,8 +89,8 @@ impl Ecr {
     }
 
     /// Creates the repository with immutable tags and waits until it is there. That somebody
-    /// else created it meanwhile is success.
-    pub(crate) async fn create(&self, source: Option<&str>) -> Result<Mutability> {
+    /// else created it meanwhile is success; the answer says whether it was this call.
+    pub(crate) async fn create(&self, source: Option<&str>) -> Result<(Mutability, bool)> {
         let what = format!("create repository {}", self.repository);
         let mut request = self
             .client
@@ -101,18 +101,18 @@ impl Ecr {
         if let Some(source) = source {
             request = request.tags(tag("source", source)?);
         }
-        match request.send().await {
-            Ok(_) => {}
-            Err(error) if code(&error) == Some("RepositoryAlreadyExistsException") => {}
+        let created = match request.send().await {
+            Ok(_) => true,
+            Err(error) if code(&error) == Some("RepositoryAlreadyExistsException") => false,
             Err(error) => {
                 return Err(error).cannot(&what).map_err(|error| {
                     error.hint("the publish role needs ecr:CreateRepository and ecr:TagResource")
                 });
             }
-        }
+        };
         for pause in CREATED_WITHIN {
             if let Some(mutability) = self.describe().await? {
-                return Ok(mutability);
+                return Ok((mutability, created));
             }
             tokio::time::sleep(Duration::from_millis(pause)).await;
         }

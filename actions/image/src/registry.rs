@@ -118,6 +118,17 @@ pub(crate) fn digest(bytes: &[u8]) -> String {
     text
 }
 
+/// Whether `claimed` names this image: as its digest, or as its configuration's, which is what
+/// builders of the Docker Engine know an image by before it is pushed.
+pub(crate) fn is_called(claimed: &str, digest: &str, manifest: &[u8]) -> bool {
+    let config = || {
+        let manifest: serde_json::Value = serde_json::from_slice(manifest).ok()?;
+        let config = manifest.pointer("/config/digest")?;
+        Some(config == claimed)
+    };
+    claimed == digest || config().unwrap_or(false)
+}
+
 /// The bytes a pull of this one image transfers, from its manifest; `None` for an index.
 pub(crate) fn size(manifest: &[u8]) -> Option<u64> {
     let manifest: serde_json::Value = serde_json::from_slice(manifest).ok()?;
@@ -156,6 +167,15 @@ mod tests {
             assert_eq!(error.exit, kit::Exit::Refused);
         }
         assert!(Registry::new("https://x", "%%%").is_err());
+    }
+
+    #[test]
+    fn an_image_is_called_by_its_digest_or_its_configuration_s() {
+        let manifest = br#"{"config":{"digest":"sha256:c"}}"#;
+        assert!(is_called("sha256:a", "sha256:a", manifest));
+        assert!(is_called("sha256:c", "sha256:a", manifest));
+        assert!(!is_called("sha256:b", "sha256:a", manifest));
+        assert!(!is_called("sha256:c", "sha256:a", br#"{"manifests":[]}"#));
     }
 
     #[test]

@@ -21,14 +21,12 @@ pub(crate) async fn run(args: args::Repository, cx: &Cx) -> Result<Report> {
     let name = request::repository(args.repository, resolved.as_ref())?;
     let net = Net::new(cx)?;
     let ecr = open(&net, name, resolved.as_ref()).await?;
-    let plan = decide::repository(ecr.describe().await?.as_ref());
+    let seen = ecr.describe().await?;
+    let plan = decide::repository(seen.as_ref());
     if args.dry_run {
         return Ok(report::repository(&ecr, &plan, None));
     }
-    if plan == RepositoryPlan::Create {
-        ecr.create(request::source(cx).as_deref()).await?;
-    }
-    warn(cx, &ecr, &plan);
+    ensure(cx, &ecr, seen).await?;
     let registry = ecr.registry().await?;
     Ok(report::repository(&ecr, &plan, Some(&registry.host)))
 }
@@ -50,14 +48,16 @@ pub(crate) async fn ensure(cx: &Cx, ecr: &Ecr, seen: Option<Mutability>) -> Resu
             created: false,
         }),
         None => {
-            let mutability = ecr.create(request::source(cx).as_deref()).await?;
-            cx.host.info(format!(
-                "created repository {} in account {}, {}",
-                ecr.repository, ecr.account, ecr.region
-            ));
+            let (mutability, created) = ecr.create(request::source(cx).as_deref()).await?;
+            if created {
+                cx.host.info(format!(
+                    "created repository {} in account {}, {}",
+                    ecr.repository, ecr.account, ecr.region
+                ));
+            }
             Ok(Ready {
                 mutability,
-                created: true,
+                created,
             })
         }
     }

@@ -1,4 +1,5 @@
 //! What a person sees on bad input: the exit code, one message, and nothing exported.
+#![expect(clippy::unwrap_used, reason = "helpers of tests")]
 
 use std::path::Path;
 use std::process::{Command, Output};

@@ -26,12 +26,24 @@ impl Step for Promote {
         outputs: &[
             ("digest", "check: the image digest that may be deployed"),
             ("commit", "check: the commit the digest was built from"),
-            ("repository", "check: the image repository in the build account"),
+            (
+                "repository",
+                "check: the image repository in the build account",
+            ),
             ("from", "check: the environment the digest was healthy in"),
             ("allowed", "check: true; a refusal ends with exit 3 instead"),
-            ("record", "record: the record's number in the environment's chain"),
-            ("hash", "record: the record's hash, on which the next one rests"),
-            ("deployment", "record: the GitHub Deployment that mirrors it, if there is one"),
+            (
+                "record",
+                "record: the record's number in the environment's chain",
+            ),
+            (
+                "hash",
+                "record: the record's hash, on which the next one rests",
+            ),
+            (
+                "deployment",
+                "record: the GitHub Deployment that mirrors it, if there is one",
+            ),
         ],
         secrets: &[SecretInput {
             name: "github-token",

@@ -193,7 +193,7 @@ async fn follow(
     timeout: Duration,
 ) -> Result<Report> {
     let start = Instant::now();
-    let mut evidence = Evidence::new(&before);
+    let mut evidence = Evidence::new(&wanted.deployment, &before);
     let mut follow = Follow::new(wanted.clone(), plan.base.clone(), timeout);
     let mut record = RecordApi::default();
     let mut pace = Pace::new();
@@ -222,7 +222,7 @@ async fn follow(
         lost = 0;
         seen.record = record.look(cx, world, &wanted.task_definition).await;
         let next = follow.next(start.elapsed(), &seen);
-        let events = evidence.add(&wanted.deployment, &seen);
+        let events = evidence.add(&seen);
         let missing = match &next {
             Next::Wait(missing) => missing.as_slice(),
             Next::Done(_) => &[],
@@ -244,7 +244,7 @@ async fn follow(
                 .is_none_or(|ours| ours.failed > 0)
             && let Ok(tasks) = world.tasks(DesiredStatus::Stopped).await
         {
-            evidence.stopped(&wanted.deployment, tasks);
+            evidence.stopped(tasks);
         }
         match next {
             Next::Wait(_) => sleep(pace.next(changed)).await,
@@ -254,7 +254,7 @@ async fn follow(
     if verdict != Verdict::Succeeded
         && let Ok(tasks) = world.tasks(DesiredStatus::Stopped).await
     {
-        evidence.stopped(&wanted.deployment, tasks);
+        evidence.stopped(tasks);
     }
     let address = match verdict {
         Verdict::Succeeded => world.address(&seen.service).await.unwrap_or_else(|error| {
@@ -314,8 +314,8 @@ impl RecordApi {
 #[derive(Debug, Default)]
 struct Told {
     table: String,
-    missing: String,
-    at: Duration,
+    missing: Vec<String>,
+    reminded: Option<(Duration, String)>,
 }
 
 impl Told {
@@ -333,20 +333,23 @@ impl Told {
             cx.host.info(format!("  event: {event}"));
         }
         let table = report::progress(ours, seen);
-        let moved = table != self.table || !events.is_empty();
+        let moved = table != self.table || !events.is_empty() || missing != self.missing;
         if table != self.table {
             cx.host.info(format!("{:>5} s  {table}", now.as_secs()));
             self.table = table;
         }
-        let waiting = missing.join("; ");
-        let changed = waiting != self.missing;
-        if changed && !waiting.is_empty() && (now >= self.at + REMIND || self.at.is_zero()) {
+        self.missing = missing.to_vec();
+        let waiting = report::some(missing, 3).join("; ");
+        let due = match &self.reminded {
+            Some((at, told)) => now >= *at + REMIND && *told != waiting,
+            None => true,
+        };
+        if due && !waiting.is_empty() {
             cx.host
                 .info(format!("{:>5} s  waiting for {waiting}", now.as_secs()));
-            self.at = now;
-            self.missing.clone_from(&waiting);
+            self.reminded = Some((now, waiting));
         }
-        moved || changed
+        moved
     }
 }
 

@@ -3,7 +3,7 @@
 //! balancer forget it as soon as a rollback is done.
 
 use crate::proof::{is_target, place};
-use crate::seen::{Breaker, Seen, Task, name_of_group};
+use crate::seen::{Breaker, Seen, Target, Task, name_of_group};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// How many of the service's last events are told.
@@ -11,10 +11,14 @@ const EVENTS: usize = 5;
 
 #[derive(Debug, Default)]
 pub(crate) struct Evidence {
+    deployment: String,
     /// Events that were there before the deployment began.
     old: BTreeSet<String>,
     /// New events in the order they came.
     events: Vec<String>,
+    /// Our tasks as they ran, by their ID: a target is unhealthy for some time after its task has
+    /// gone.
+    tasks: BTreeMap<String, Task>,
     /// Our stopped tasks by their ID.
     stopped: BTreeMap<String, Task>,
     /// What each of our targets last complained of, by group and place.
@@ -24,8 +28,9 @@ pub(crate) struct Evidence {
 
 impl Evidence {
     /// Begins with what was there before.
-    pub(crate) fn new(before: &Seen) -> Self {
+    pub(crate) fn new(deployment: &str, before: &Seen) -> Self {
         Self {
+            deployment: deployment.to_owned(),
             old: before
                 .service
                 .events
@@ -37,7 +42,7 @@ impl Evidence {
     }
 
     /// Takes in one look; returns the events that are new since the last, oldest first.
-    pub(crate) fn add(&mut self, deployment: &str, seen: &Seen) -> Vec<String> {
+    pub(crate) fn add(&mut self, seen: &Seen) -> Vec<String> {
         if let Some(breaker) = seen
             .record
             .as_ref()
@@ -45,29 +50,24 @@ impl Evidence {
         {
             self.breaker = Some(breaker.clone());
         }
-        for task in seen
-            .tasks
-            .iter()
-            .filter(|task| task.started_by == deployment)
-        {
-            for attachment in &seen.service.attachments {
-                for group in seen
-                    .groups
-                    .iter()
-                    .filter(|group| attachment.groups.contains(&group.arn))
-                {
-                    for target in group
-                        .targets
-                        .iter()
-                        .filter(|target| is_target(task, attachment, target))
+        for task in &seen.tasks {
+            if task.started_by == self.deployment {
+                self.tasks.insert(task.id.clone(), task.clone());
+            }
+        }
+        for attachment in &seen.service.attachments {
+            for group in seen
+                .groups
+                .iter()
+                .filter(|group| attachment.groups.contains(&group.arn))
+            {
+                for target in &group.targets {
+                    if self
+                        .tasks
+                        .values()
+                        .any(|task| is_target(task, attachment, target))
                     {
-                        let key = (group.arn.clone(), place(target));
-                        if matches!(target.state.as_str(), "unhealthy" | "unavailable") {
-                            self.targets
-                                .insert(key, (target.reason.clone(), target.description.clone()));
-                        } else if target.state == "healthy" {
-                            self.targets.remove(&key);
-                        }
+                        self.complaint(&group.arn, target);
                     }
                 }
             }
@@ -75,18 +75,30 @@ impl Evidence {
         let mut fresh = Vec::new();
         for event in seen.service.events.iter().rev() {
             if self.old.insert(event.id.clone()) {
-                fresh.push(event.message.clone());
+                fresh.push(shortened(&event.message));
             }
         }
         self.events.extend(fresh.iter().cloned());
         fresh
     }
 
+    fn complaint(&mut self, group: &str, target: &Target) {
+        let key = (group.to_owned(), place(target));
+        match target.state.as_str() {
+            "unhealthy" | "unavailable" => {
+                let words = (target.reason.clone(), target.description.clone());
+                self.targets.insert(key, words);
+            }
+            "healthy" => drop(self.targets.remove(&key)),
+            _ => {}
+        }
+    }
+
     /// Takes in our tasks among those that stopped.
-    pub(crate) fn stopped(&mut self, deployment: &str, tasks: Vec<Task>) {
+    pub(crate) fn stopped(&mut self, tasks: Vec<Task>) {
         for task in tasks {
             // Tasks that the scheduler stopped itself, in a rollback, failed of nothing.
-            if task.started_by == deployment
+            if task.started_by == self.deployment
                 && (task.stop_code != "ServiceSchedulerInitiated"
                     || task.stopped_reason.contains("failed"))
             {
@@ -184,9 +196,9 @@ impl Evidence {
         for task in self.stopped.values() {
             let stop = match (task.stop_code.as_str(), task.stopped_reason.as_str()) {
                 ("", "") => "ECS gives no reason".to_owned(),
-                ("", reason) => reason.to_owned(),
+                ("", reason) => shortened(reason),
                 (code, "") => code.to_owned(),
-                (code, reason) => format!("{code}: {reason}"),
+                (code, reason) => format!("{code}: {}", shortened(reason)),
             };
             groups.entry(stop).or_default().push(task);
         }
@@ -204,9 +216,30 @@ impl Evidence {
         groups
     }
 
+    /// The last events up to the failure: what comes after it tells of the rollback.
     fn last_events(&self) -> &[String] {
-        &self.events[self.events.len().saturating_sub(EVENTS)..]
+        let failure = self.events.iter().position(|event| {
+            event.contains(&self.deployment) && event.contains("deployment failed")
+        });
+        let until = failure.map_or(self.events.len(), |at| at + 1);
+        &self.events[until.saturating_sub(EVENTS)..until]
     }
+}
+
+/// Words of ECS with the ARNs of target groups shortened to their names.
+fn shortened(message: &str) -> String {
+    message
+        .split(' ')
+        .map(|word| {
+            let inner = word.trim_end_matches([')', '.', ',']);
+            if inner.starts_with("arn:") && inner.contains(":targetgroup/") {
+                word.replacen(inner, name_of_group(inner), 1)
+            } else {
+                word.to_owned()
+            }
+        })
+        .collect::<Vec<_>>()
+        .join(" ")
 }
 
 /// How the containers of tasks that stopped alike ended, and in which tasks.
@@ -238,7 +271,7 @@ fn count(number: usize, noun: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::seen::{Attachment, Container, Event, Record, Service, Target, TargetGroup};
+    use crate::seen::{Attachment, Container, Event, Record, Service, TargetGroup};
     use expect_test::expect;
 
     fn stopped(id: &str, code: &str, reason: &str, exit: Option<i32>, why: Option<&str>) -> Task {
@@ -286,6 +319,7 @@ mod tests {
             },
             tasks: (1..=2)
                 .map(|number| Task {
+                    id: number.to_string(),
                     started_by: "ecs-svc/2".to_owned(),
                     addresses: BTreeSet::from([format!("10.0.0.{number}")]),
                     ..Task::default()
@@ -308,7 +342,7 @@ mod tests {
 
     #[test]
     fn the_same_cause_is_told_once() {
-        let mut evidence = Evidence::new(&look(Vec::new(), &["old"]));
+        let mut evidence = Evidence::new("ecs-svc/2", &look(Vec::new(), &["old"]));
         let first = look(
             vec![
                 target(1, "unhealthy"),
@@ -317,64 +351,61 @@ mod tests {
             ],
             &["b", "a", "old"],
         );
-        assert_eq!(evidence.add("ecs-svc/2", &first), ["event a", "event b"]);
+        assert_eq!(evidence.add(&first), ["event a", "event b"]);
         // The rollback is done and the targets are gone, the evidence is not.
         assert!(
             evidence
-                .add("ecs-svc/2", &look(Vec::new(), &["b", "a", "old"]))
+                .add(&look(Vec::new(), &["b", "a", "old"]))
                 .is_empty()
         );
-        evidence.stopped(
-            "ecs-svc/2",
-            vec![
-                stopped(
-                    "1111111111",
-                    "EssentialContainerExited",
-                    "Essential container in task exited",
-                    Some(1),
-                    None,
-                ),
-                stopped(
-                    "2222222222",
-                    "EssentialContainerExited",
-                    "Essential container in task exited",
-                    Some(1),
-                    None,
-                ),
-                stopped(
-                    "3333333333",
-                    "EssentialContainerExited",
-                    "Essential container in task exited",
-                    Some(137),
-                    Some("OutOfMemoryError: killed"),
-                ),
-                stopped(
-                    "4444444444",
-                    "TaskFailedToStart",
-                    "CannotPullContainerError: not found",
-                    None,
-                    Some("CannotPullContainerError"),
-                ),
-                stopped(
-                    "5555555555",
-                    "ServiceSchedulerInitiated",
-                    "Scaling activity initiated by (deployment ecs-svc/2)",
-                    Some(0),
-                    None,
-                ),
-                stopped(
-                    "6666666666",
-                    "ServiceSchedulerInitiated",
-                    "Task failed ELB health checks in (target-group x)",
-                    Some(0),
-                    None,
-                ),
-                Task {
-                    started_by: "ecs-svc/1".to_owned(),
-                    ..stopped("7", "UserInitiated", "x", None, None)
-                },
-            ],
-        );
+        evidence.stopped(vec![
+            stopped(
+                "1111111111",
+                "EssentialContainerExited",
+                "Essential container in task exited",
+                Some(1),
+                None,
+            ),
+            stopped(
+                "2222222222",
+                "EssentialContainerExited",
+                "Essential container in task exited",
+                Some(1),
+                None,
+            ),
+            stopped(
+                "3333333333",
+                "EssentialContainerExited",
+                "Essential container in task exited",
+                Some(137),
+                Some("OutOfMemoryError: killed"),
+            ),
+            stopped(
+                "4444444444",
+                "TaskFailedToStart",
+                "CannotPullContainerError: not found",
+                None,
+                Some("CannotPullContainerError"),
+            ),
+            stopped(
+                "5555555555",
+                "ServiceSchedulerInitiated",
+                "Scaling activity initiated by (deployment ecs-svc/2)",
+                Some(0),
+                None,
+            ),
+            stopped(
+                "6666666666",
+                "ServiceSchedulerInitiated",
+                "Task failed ELB health checks in (target-group x)",
+                Some(0),
+                None,
+            ),
+            Task {
+                started_by: "ecs-svc/1".to_owned(),
+                ..stopped("7", "UserInitiated", "x", None, None)
+            },
+        ]);
         expect![[r#"
             3 tasks stopped: EssentialContainerExited: Essential container in task exited
               container web: exit 1 (11111111, 22222222)
@@ -396,10 +427,48 @@ mod tests {
     }
 
     #[test]
+    fn a_target_outlives_its_task() {
+        let mut evidence = Evidence::new("ecs-svc/2", &Seen::default());
+        evidence.add(&look(Vec::new(), &[]));
+        let mut gone = look(vec![target(1, "unhealthy")], &[]);
+        gone.tasks.clear();
+        evidence.add(&gone);
+        assert!(evidence.lines()[0].starts_with("1 target of web unhealthy"));
+    }
+
+    #[test]
     fn a_target_that_became_healthy_is_no_reason() {
-        let mut evidence = Evidence::default();
-        evidence.add("ecs-svc/2", &look(vec![target(1, "unhealthy")], &[]));
-        evidence.add("ecs-svc/2", &look(vec![target(1, "healthy")], &[]));
+        let mut evidence = Evidence::new("ecs-svc/2", &Seen::default());
+        evidence.add(&look(vec![target(1, "unhealthy")], &[]));
+        evidence.add(&look(vec![target(1, "healthy")], &[]));
         assert!(!evidence.lines().join("\n").contains("unhealthy"));
+    }
+
+    #[test]
+    fn events_end_with_the_failure_and_name_groups_shortly() {
+        let mut evidence = Evidence::new("ecs-svc/2", &Seen::default());
+        let mut seen = look(Vec::new(), &[]);
+        let messages = [
+            "(service web) registered 1 targets in (target-group arn:aws:x:1:targetgroup/web/12ab)",
+            "(service web) (deployment ecs-svc/2) deployment failed: tasks failed to start.",
+            "(service web) rolling back to deployment ecs-svc/1.",
+            "(service web) (deployment ecs-svc/3) deployment completed.",
+        ];
+        seen.service.events = messages
+            .iter()
+            .rev()
+            .map(|message| Event {
+                id: (*message).to_owned(),
+                message: (*message).to_owned(),
+            })
+            .collect();
+        evidence.add(&seen);
+        assert_eq!(
+            evidence.json()["events"],
+            serde_json::json!([
+                "(service web) registered 1 targets in (target-group web)",
+                messages[1]
+            ])
+        );
     }
 }

@@ -56,6 +56,8 @@ pub(crate) struct Follow {
     /// When ECS was first seen to have failed our deployment.
     failed_at: Option<Duration>,
     reason: String,
+    /// The deployment ECS named as its rollback; it stops saying so when that completes.
+    rollback: Option<String>,
 }
 
 impl Follow {
@@ -66,6 +68,7 @@ impl Follow {
             timeout,
             failed_at: None,
             reason: String::new(),
+            rollback: None,
         }
     }
 
@@ -113,19 +116,18 @@ impl Follow {
             (Some(_), record) if record.starts_with("ROLLBACK") => {
                 return Next::Wait(vec!["ECS to begin the rollback".to_owned()]);
             }
-            (_, "STOPPED") => {
-                return failed(format!("the deployment was stopped: {}", self.reason));
-            }
             (Some(at), _) if !service.rolls_back || now.saturating_sub(at) >= ROLLBACK_GRACE => {
                 let reason = self.reason.clone();
-                return failed(match service.rolls_back {
-                    true => {
-                        format!("{reason} (and ECS began no rollback: nothing completed before)")
-                    }
-                    false => reason,
+                return failed(if service.rolls_back {
+                    format!("{reason} (and ECS began no rollback)")
+                } else {
+                    reason
                 });
             }
             (Some(_), _) => return Next::Wait(vec!["ECS to begin the rollback".to_owned()]),
+            (_, "STOPPED") => {
+                return failed(format!("the deployment was stopped: {}", self.reason));
+            }
             (None, _) => {}
         }
         if service.desired == 0 {
@@ -159,7 +161,8 @@ impl Follow {
             (_, _, Some(event)) => &event.message,
             _ => return,
         };
-        if !reason.is_empty() {
+        // The first reason is the nearest to the cause; later ones speak of the rollback.
+        if self.reason.is_empty() {
             self.reason.clone_from(reason);
         }
         if record.is_none_or(|record| record.status != "STOPPED") {
@@ -168,11 +171,13 @@ impl Follow {
     }
 
     /// Another deployment is primary: ECS's rollback of ours, or somebody else's.
-    fn replaced(&self, primary: &Deployment, record: &str, seen: &Seen) -> Next {
-        // ECS says in the new deployment's reason that it is a rollback, until it completes.
-        let says_so = primary.reason.contains("rolling back");
+    fn replaced(&mut self, primary: &Deployment, record: &str, seen: &Seen) -> Next {
+        if primary.reason.contains("rolling back") {
+            self.rollback = Some(primary.id.clone());
+        }
         let back = self.failed_at.is_some() && primary.task_definition == self.before;
-        if !(says_so || back || record.starts_with("ROLLBACK")) {
+        if !(self.rollback.as_ref() == Some(&primary.id) || back || record.starts_with("ROLLBACK"))
+        {
             return Next::Done(Verdict::Superseded {
                 by: primary.id.clone(),
                 task_definition: primary.task_definition.clone(),

@@ -138,7 +138,8 @@ fn complete_running_and_healthy_is_success() {
 
 #[test]
 fn nothing_less_is_success() {
-    let cases: [(&str, Box<dyn FnOnce(&mut Seen)>); 12] = [
+    type Change = Box<dyn FnOnce(&mut Seen)>;
+    let cases: [(&str, Change); 12] = [
         (
             "ECS to complete the deployment",
             Box::new(|seen| seen.service.deployments[0].rollout = Rollout::InProgress),
@@ -152,7 +153,7 @@ fn nothing_less_is_success() {
             Box::new(|seen| seen.service.deployments[0].task_definition = OLD.to_owned()),
         ),
         (
-            "1 tasks of web:7 to stop",
+            "web:7 to stop, running: 1",
             Box::new(|seen| {
                 seen.service
                     .deployments
@@ -160,19 +161,19 @@ fn nothing_less_is_success() {
             }),
         ),
         (
-            "2 tasks to run, 1 do",
+            "2 running tasks, there are 1",
             Box::new(|seen| drop(seen.tasks.pop())),
         ),
         (
-            "2 tasks to run, 2 do",
+            "2 running tasks, there are 2",
             Box::new(|seen| seen.service.running = 1),
         ),
         (
-            "2 tasks to run, 1 do",
+            "2 running tasks, there are 1",
             Box::new(|seen| seen.tasks[0].started_by = "ecs-svc/1".to_owned()),
         ),
         (
-            "2 tasks to run, 1 do; task t1 to run, it is PENDING",
+            "2 running tasks, there are 1; task t1 to run, it is PENDING",
             Box::new(|seen| seen.tasks[0].status = "PENDING".to_owned()),
         ),
         (
@@ -324,6 +325,21 @@ fn a_rollback_is_waited_for_and_named() {
     assert_eq!(
         follow.next(MINUTE, &rollback(Rollout::Completed, false)),
         Next::Done(done)
+    );
+}
+
+#[test]
+fn a_rollback_of_a_deployment_that_was_found_under_way_is_one() {
+    let mut follow = follow();
+    follow.before = NEW.to_owned();
+    assert!(matches!(
+        follow.next(MINUTE, &rollback(Rollout::InProgress, true)),
+        Next::Wait(_)
+    ));
+    let next = follow.next(MINUTE, &rollback(Rollout::Completed, true));
+    assert!(
+        matches!(&next, Next::Done(Verdict::RolledBack { to, .. }) if to == OLD),
+        "{next:?}"
     );
 }
 

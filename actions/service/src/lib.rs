@@ -2,6 +2,7 @@
 //! the tasks say they run, and by the health of their targets.
 
 mod args;
+mod convert;
 mod definition;
 mod deploy;
 mod ecs;

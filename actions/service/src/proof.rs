@@ -39,9 +39,9 @@ pub(crate) fn missing(wanted: &Wanted, seen: &Seen) -> Vec<String> {
     for other in &service.deployments {
         if other.id != wanted.deployment && other.running > 0 {
             missing.push(format!(
-                "{} tasks of {} to stop",
-                other.running,
-                revision(&other.task_definition)
+                "{} to stop, running: {}",
+                revision(&other.task_definition),
+                other.running
             ));
         }
     }
@@ -53,7 +53,7 @@ pub(crate) fn missing(wanted: &Wanted, seen: &Seen) -> Vec<String> {
     let running = tasks.iter().filter(|task| task.status == "RUNNING").count();
     let desired = usize::try_from(service.desired).unwrap_or_default();
     if running < desired || service.running < service.desired {
-        missing.push(format!("{desired} tasks to run, {running} do"));
+        missing.push(format!("{desired} running tasks, there are {running}"));
     }
     if desired == 0 {
         missing.push("a desired count above zero".to_owned());

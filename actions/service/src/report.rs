@@ -76,6 +76,15 @@ pub(crate) fn progress(ours: &str, seen: &Seen) -> String {
     parts.join(" · ")
 }
 
+/// The first few, and how many more there are.
+pub(crate) fn some(all: &[String], few: usize) -> Vec<String> {
+    let mut some: Vec<String> = all.iter().take(few).cloned().collect();
+    if all.len() > few {
+        some.push(format!("{} more", all.len() - few));
+    }
+    some
+}
+
 /// The report of a dry run.
 pub(crate) fn planned(world: &World, plan: &Plan) -> Report {
     let lines = plan.lines();
@@ -133,7 +142,7 @@ pub(crate) fn ended(ended: Ended<'_>) -> Result<Report> {
                 revision(&ended.wanted.task_definition),
                 human(ended.timeout)
             ));
-            error.causes = waited_for
+            error.causes = some(waited_for, 10)
                 .iter()
                 .map(|what| format!("still waiting for {what}"))
                 .collect();

@@ -66,7 +66,11 @@ impl Check<'_> {
 
     fn value(&mut self, name: &str, value: &Value, path: &str) {
         let Some(shape) = self.model.shapes.get(name) else {
-            self.fault(Problem::WrongType, path, format!("the model has no shape {name}"));
+            self.fault(
+                Problem::WrongType,
+                path,
+                format!("the model has no shape {name}"),
+            );
             return;
         };
         if shape.document {
@@ -93,7 +97,11 @@ impl Check<'_> {
             (Kind::String, Value::String(text)) => {
                 if !shape.values.is_empty() && !shape.values.contains(text) {
                     let allowed = shape.values.join(", ");
-                    self.fault(Problem::NotInEnum, path, format!("{text:?} is not one of {allowed}"));
+                    self.fault(
+                        Problem::NotInEnum,
+                        path,
+                        format!("{text:?} is not one of {allowed}"),
+                    );
                 }
                 self.range(name, shape, text.chars().count() as f64, path);
             }
@@ -125,7 +133,11 @@ impl Check<'_> {
         for name in &shape.required {
             if !members.contains_key(name) {
                 let path = format!("{path}.{name}");
-                self.fault(Problem::MissingMember, &path, "required member is missing".to_owned());
+                self.fault(
+                    Problem::MissingMember,
+                    &path,
+                    "required member is missing".to_owned(),
+                );
             }
         }
         if shape.union && members.len() != 1 {
@@ -138,7 +150,11 @@ impl Check<'_> {
         let below = shape.min.is_some_and(|min| size < min) && !NO_FLOOR.contains(&name);
         if below || shape.max.is_some_and(|max| size > max) {
             let (min, max) = (shape.min.unwrap_or(0.0), shape.max.unwrap_or(f64::INFINITY));
-            self.fault(Problem::OutOfRange, path, format!("{size} is not between {min} and {max}"));
+            self.fault(
+                Problem::OutOfRange,
+                path,
+                format!("{size} is not between {min} and {max}"),
+            );
         }
     }
 }

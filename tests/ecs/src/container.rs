@@ -36,8 +36,17 @@ pub(crate) const TASK_LABEL: &str = "com.amazonaws.ecs.task-arn";
 pub(crate) fn overridden(definition: &Value, overrides: &Value) -> Value {
     let mut container = definition.clone();
     let name = need(definition, "name");
-    for change in list(overrides, "containerOverrides").iter().filter(|one| need(one, "name") == name) {
-        for member in ["command", "cpu", "memory", "memoryReservation", "environmentFiles"] {
+    for change in list(overrides, "containerOverrides")
+        .iter()
+        .filter(|one| need(one, "name") == name)
+    {
+        for member in [
+            "command",
+            "cpu",
+            "memory",
+            "memoryReservation",
+            "environmentFiles",
+        ] {
             if let Some(value) = change.get(member) {
                 container[member] = value.clone();
             }
@@ -53,9 +62,12 @@ pub(crate) fn overridden(definition: &Value, overrides: &Value) -> Value {
 }
 
 pub(crate) fn ports(definitions: &[Value]) -> Vec<u16> {
-    let mappings = definitions.iter().flat_map(|container| list(container, "portMappings"));
-    let mut ports: Vec<u16> =
-        mappings.filter_map(|mapping| u16::try_from(number(mapping, "containerPort")?).ok()).collect();
+    let mappings = definitions
+        .iter()
+        .flat_map(|container| list(container, "portMappings"));
+    let mut ports: Vec<u16> = mappings
+        .filter_map(|mapping| u16::try_from(number(mapping, "containerPort")?).ok())
+        .collect();
     ports.sort_unstable();
     ports.dedup();
     ports
@@ -73,7 +85,11 @@ pub(crate) fn body(
         .iter()
         .map(|one| format!("{}={}", need(one, "name"), need(one, "value")))
         .collect();
-    environment.extend(secrets.iter().map(|(name, value)| format!("{name}={value}")));
+    environment.extend(
+        secrets
+            .iter()
+            .map(|(name, value)| format!("{name}={value}")),
+    );
 
     let mut labels = Map::new();
     if let Some(own) = container.get("dockerLabels").and_then(Value::as_object) {
@@ -86,7 +102,10 @@ pub(crate) fn body(
         ("com.amazonaws.ecs.container-name", name),
         (TASK_LABEL, identity.task_arn),
         ("com.amazonaws.ecs.task-definition-family", identity.family),
-        ("com.amazonaws.ecs.task-definition-version", identity.revision.as_str()),
+        (
+            "com.amazonaws.ecs.task-definition-version",
+            identity.revision.as_str(),
+        ),
     ] {
         labels.insert(key.to_owned(), json!(value));
     }
@@ -98,7 +117,11 @@ pub(crate) fn body(
         "HostConfig": host_config(container, identity, network, task_memory),
     });
     if let Network::Own { ports, .. } = network {
-        body["ExposedPorts"] = ports.iter().map(|port| (format!("{port}/tcp"), json!({}))).collect::<Map<_, _>>().into();
+        body["ExposedPorts"] = ports
+            .iter()
+            .map(|port| (format!("{port}/tcp"), json!({})))
+            .collect::<Map<_, _>>()
+            .into();
     }
     let same = [
         ("command", "Cmd"),
@@ -109,12 +132,16 @@ pub(crate) fn body(
     ];
     for (ours, theirs) in same {
         // An empty list means that the image's own setting holds, to ECS as to the engine.
-        if let Some(value) = container.get(ours).filter(|value| value.as_array().is_none_or(|list| !list.is_empty())) {
+        if let Some(value) = container
+            .get(ours)
+            .filter(|value| value.as_array().is_none_or(|list| !list.is_empty()))
+        {
             body[theirs] = value.clone();
         }
     }
     if let Some(check) = container.get("healthCheck") {
-        let nanos = |name: &str, default: i64| number(check, name).unwrap_or(default) * 1_000_000_000;
+        let nanos =
+            |name: &str, default: i64| number(check, name).unwrap_or(default) * 1_000_000_000;
         body["Healthcheck"] = json!({
             "Test": check["command"],
             "Interval": nanos("interval", 30),
@@ -126,7 +153,12 @@ pub(crate) fn body(
     body
 }
 
-fn host_config(container: &Value, identity: &Identity<'_>, network: &Network<'_>, task_memory: Option<i64>) -> Value {
+fn host_config(
+    container: &Value,
+    identity: &Identity<'_>,
+    network: &Network<'_>,
+    task_memory: Option<i64>,
+) -> Value {
     let mib = |mib: i64| mib * 1024 * 1024;
     let mut host = json!({
         "LogConfig": {"Type": "json-file", "Config": {"max-size": "2m"}},
@@ -139,7 +171,12 @@ fn host_config(container: &Value, identity: &Identity<'_>, network: &Network<'_>
             host["NetworkMode"] = json!("bridge");
             host["PortBindings"] = ports
                 .iter()
-                .map(|port| (format!("{port}/tcp"), json!([{"HostIp": address.to_string(), "HostPort": port.to_string()}])))
+                .map(|port| {
+                    (
+                        format!("{port}/tcp"),
+                        json!([{"HostIp": address.to_string(), "HostPort": port.to_string()}]),
+                    )
+                })
                 .collect::<Map<_, _>>()
                 .into();
         }
@@ -170,11 +207,16 @@ fn host_config(container: &Value, identity: &Identity<'_>, network: &Network<'_>
     let mounts: Vec<Value> = list(container, "mountPoints")
         .iter()
         .map(|mount| {
-            let volume = format!("{}-{}-{}", identity.label, identity.task_id, need(mount, "sourceVolume"));
+            let volume = format!(
+                "{}-{}-{}",
+                identity.label,
+                identity.task_id,
+                need(mount, "sourceVolume")
+            );
             json!({
                 "Type": "volume", "Source": volume, "Target": need(mount, "containerPath"),
                 "ReadOnly": flag(mount, "readOnly"),
-                "VolumeOptions": {"Labels": {LABEL: identity.label}},
+                "VolumeOptions": {"Labels": {LABEL: identity.label, TASK_LABEL: identity.task_arn}},
             })
         })
         .collect();
@@ -184,27 +226,65 @@ fn host_config(container: &Value, identity: &Identity<'_>, network: &Network<'_>
 
 /// Seconds between SIGTERM and SIGKILL.
 pub(crate) fn stop_grace(container: &Value, default: u64) -> u64 {
-    number(container, "stopTimeout").and_then(|seconds| u64::try_from(seconds).ok()).unwrap_or(default)
+    number(container, "stopTimeout")
+        .and_then(|seconds| u64::try_from(seconds).ok())
+        .unwrap_or(default)
 }
 
-/// Containers in the order in which `dependsOn` lets them start, or the name of one in a circle.
+/// Containers in the order in which `dependsOn` lets them start, or the name of one in a circle. Essential containers
+/// and what they depend on come before the others.
 pub(crate) fn start_order(definitions: &[Value]) -> Result<Vec<usize>, String> {
+    let name = |index: &usize| need(&definitions[*index], "name");
     let mut order: Vec<usize> = Vec::new();
     while order.len() < definitions.len() {
-        let ready = (0..definitions.len()).find(|index| {
-            !order.contains(index)
-                && list(&definitions[*index], "dependsOn").iter().all(|dependency| {
-                    let name = text(dependency, "containerName");
-                    order.iter().any(|done| text(&definitions[*done], "name") == name)
-                })
-        });
-        match ready {
-            Some(index) => order.push(index),
-            None => {
-                let stuck = (0..definitions.len()).find(|index| !order.contains(index)).unwrap_or(0);
-                return Err(need(&definitions[stuck], "name").to_owned());
-            }
+        let left: Vec<usize> = (0..definitions.len())
+            .filter(|index| !order.contains(index))
+            .collect();
+        let ready = |index: &&usize| {
+            let dependencies = list(&definitions[**index], "dependsOn");
+            dependencies.iter().all(|one| {
+                order
+                    .iter()
+                    .any(|done| name(done) == need(one, "containerName"))
+            })
+        };
+        let essential = |index: &&usize| is_essential(&definitions[**index]);
+        let needed = |index: &&usize| {
+            let others = left
+                .iter()
+                .flat_map(|other| list(&definitions[*other], "dependsOn"));
+            others
+                .into_iter()
+                .any(|one| need(one, "containerName") == name(index))
+        };
+        let mut candidates = left.iter().filter(ready);
+        let next = candidates
+            .clone()
+            .find(essential)
+            .or_else(|| candidates.clone().find(needed))
+            .or_else(|| candidates.next());
+        match next {
+            Some(index) => order.push(*index),
+            None => return Err(left.first().map(name).unwrap_or_default().to_owned()),
         }
     }
     Ok(order)
+}
+
+pub(crate) fn is_essential(definition: &Value) -> bool {
+    definition
+        .get("essential")
+        .and_then(Value::as_bool)
+        .unwrap_or(true)
+}
+
+/// Whether another container waits for this one to end before it starts.
+pub(crate) fn ends_first(definitions: &[Value], name: &str) -> bool {
+    let all = definitions
+        .iter()
+        .flat_map(|definition| list(definition, "dependsOn"));
+    all.into_iter().any(|one| {
+        need(one, "containerName") == name
+            && matches!(text(one, "condition"), Some("COMPLETE" | "SUCCESS"))
+    })
 }

@@ -20,6 +20,15 @@ pub struct DockerError {
     pub(crate) message: String,
 }
 
+impl DockerError {
+    pub(crate) fn new(message: String) -> Self {
+        Self {
+            status: None,
+            message,
+        }
+    }
+}
+
 /// Credentials for a registry. They go to the engine in a header and nowhere else.
 pub(crate) struct RegistryLogin {
     pub(crate) user: String,
@@ -42,9 +51,15 @@ impl Docker {
     }
 
     async fn send(&self, request: reqwest::RequestBuilder) -> Result<Vec<u8>, DockerError> {
-        let response = request.send().await.map_err(|error| unreachable_engine(&error))?;
+        let response = request
+            .send()
+            .await
+            .map_err(|error| unreachable_engine(&error))?;
         let status = response.status();
-        let body = response.bytes().await.map_err(|error| unreachable_engine(&error))?;
+        let body = response
+            .bytes()
+            .await
+            .map_err(|error| unreachable_engine(&error))?;
         if status.is_success() || status.as_u16() == 304 {
             return Ok(body.to_vec());
         }
@@ -74,7 +89,10 @@ impl Docker {
     }
 
     fn at_with(path: &str, query: &[(&str, &str)]) -> String {
-        let pairs: Vec<String> = query.iter().map(|(name, value)| format!("{name}={}", encoded(value))).collect();
+        let pairs: Vec<String> = query
+            .iter()
+            .map(|(name, value)| format!("{name}={}", encoded(value)))
+            .collect();
         format!("{}?{}", Self::at(path), pairs.join("&"))
     }
 
@@ -84,10 +102,20 @@ impl Docker {
     }
 
     /// Pulls an image reference (`host/name:tag` or `host/name@sha256:…`).
-    pub(crate) async fn pull(&self, image: &str, login: Option<&RegistryLogin>) -> Result<(), DockerError> {
+    pub(crate) async fn pull(
+        &self,
+        image: &str,
+        login: Option<&RegistryLogin>,
+    ) -> Result<(), DockerError> {
         let mut request = self
             .http
-            .post(Self::at_with("/images/create", &[("fromImage", image), ("tag", if names_version(image) { "" } else { "latest" })]))
+            .post(Self::at_with(
+                "/images/create",
+                &[
+                    ("fromImage", image),
+                    ("tag", if names_version(image) { "" } else { "latest" }),
+                ],
+            ))
             .timeout(PULL_PATIENCE);
         if let Some(login) = login {
             let header = json!({"username": login.user, "password": login.password, "serveraddress": login.server});
@@ -100,14 +128,18 @@ impl Docker {
                 .ok()
                 .and_then(|line| Some(line.get("error")?.as_str()?.to_owned()));
             if let Some(message) = failed {
-                return Err(DockerError { status: None, message });
+                return Err(DockerError {
+                    status: None,
+                    message,
+                });
             }
         }
         Ok(())
     }
 
     pub(crate) async fn image(&self, image: &str) -> Result<Value, DockerError> {
-        self.json(self.http.get(Self::at(&format!("/images/{image}/json")))).await
+        self.json(self.http.get(Self::at(&format!("/images/{image}/json"))))
+            .await
     }
 
     pub(crate) async fn create(&self, name: &str, body: &Value) -> Result<String, DockerError> {
@@ -125,14 +157,18 @@ impl Docker {
     }
 
     pub(crate) async fn inspect(&self, id: &str) -> Result<Value, DockerError> {
-        self.json(self.http.get(Self::at(&format!("/containers/{id}/json")))).await
+        self.json(self.http.get(Self::at(&format!("/containers/{id}/json"))))
+            .await
     }
 
     /// SIGTERM, then SIGKILL after `grace` seconds.
     pub(crate) async fn stop(&self, id: &str, grace: u64) -> Result<(), DockerError> {
         let request = self
             .http
-            .post(Self::at_with(&format!("/containers/{id}/stop"), &[("t", &grace.to_string())]))
+            .post(Self::at_with(
+                &format!("/containers/{id}/stop"),
+                &[("t", &grace.to_string())],
+            ))
             .timeout(PATIENCE + Duration::from_secs(grace));
         self.send(request).await.map(|_| ())
     }
@@ -140,31 +176,55 @@ impl Docker {
     pub(crate) async fn remove(&self, id: &str) -> Result<(), DockerError> {
         let request = self
             .http
-            .delete(Self::at_with(&format!("/containers/{id}"), &[("force", "true"), ("v", "true")]))
+            .delete(Self::at_with(
+                &format!("/containers/{id}"),
+                &[("force", "true"), ("v", "true")],
+            ))
             .timeout(PATIENCE);
         match self.send(request).await {
             // Gone already, or being removed by somebody else.
-            Err(DockerError { status: Some(404 | 409), .. }) => Ok(()),
+            Err(DockerError {
+                status: Some(404 | 409),
+                ..
+            }) => Ok(()),
             other => other.map(|_| ()),
         }
+    }
+
+    /// Removes volumes that carry `label` (`name=value`) and that no container uses.
+    pub(crate) async fn prune_volumes(&self, label: &str) -> Result<(), DockerError> {
+        let filters = json!({"label": [label]}).to_string();
+        let path = Self::at_with("/volumes/prune", &[("filters", &filters)]);
+        self.json(self.http.post(path)).await.map(|_| ())
     }
 
     /// IDs of all containers, running or not, that carry `label` (`name=value`).
     pub(crate) async fn labelled(&self, label: &str) -> Result<Vec<String>, DockerError> {
         let filters = json!({"label": [label]}).to_string();
-        let request = self
-            .http
-            .get(Self::at_with("/containers/json", &[("all", "true"), ("filters", filters.as_str())]));
+        let request = self.http.get(Self::at_with(
+            "/containers/json",
+            &[("all", "true"), ("filters", filters.as_str())],
+        ));
         let found = self.json(request).await?;
         let ids = found.as_array().into_iter().flatten();
-        Ok(ids.filter_map(|one| one["Id"].as_str().map(str::to_owned)).collect())
+        Ok(ids
+            .filter_map(|one| one["Id"].as_str().map(str::to_owned))
+            .collect())
     }
 
     /// What the container wrote, oldest first: time in milliseconds since 1970, and the line.
     pub(crate) async fn logs(&self, id: &str) -> Result<Vec<(i64, String)>, DockerError> {
         let request = self
             .http
-            .get(Self::at_with(&format!("/containers/{id}/logs"), &[("stdout", "1"), ("stderr", "1"), ("timestamps", "1"), ("tail", "5000")]))
+            .get(Self::at_with(
+                &format!("/containers/{id}/logs"),
+                &[
+                    ("stdout", "1"),
+                    ("stderr", "1"),
+                    ("timestamps", "1"),
+                    ("tail", "5000"),
+                ],
+            ))
             .timeout(PATIENCE);
         Ok(log_lines(&self.send(request).await?))
     }
@@ -173,7 +233,9 @@ impl Docker {
 fn encoded(text: &str) -> String {
     text.bytes()
         .map(|byte| match byte {
-            b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'-' | b'_' | b'.' | b'~' => char::from(byte).to_string(),
+            b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'-' | b'_' | b'.' | b'~' => {
+                char::from(byte).to_string()
+            }
             byte => format!("%{byte:02X}"),
         })
         .collect()
@@ -181,7 +243,10 @@ fn encoded(text: &str) -> String {
 
 /// Whether the reference ends in a tag or a digest.
 fn names_version(image: &str) -> bool {
-    image.rsplit('/').next().is_some_and(|last| last.contains([':', '@']))
+    image
+        .rsplit('/')
+        .next()
+        .is_some_and(|last| last.contains([':', '@']))
 }
 
 fn unreachable_engine(error: &reqwest::Error) -> DockerError {
@@ -191,7 +256,10 @@ fn unreachable_engine(error: &reqwest::Error) -> DockerError {
         message.push_str(&format!(": {inner}"));
         source = inner.source();
     }
-    DockerError { status: None, message }
+    DockerError {
+        status: None,
+        message,
+    }
 }
 
 /// Takes apart the engine's frames (stream, three zero bytes, length in big-endian, payload) and the time before each line.

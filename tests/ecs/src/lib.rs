@@ -53,7 +53,8 @@ pub struct Config {
     pub ip: Ipv4Addr,
     /// The port of the first load balancer; each further one has the next that is free.
     pub first_lb_port: u16,
-    /// `host:port` of the registry that stands for ECR. Images from it are pulled with the execution role's ECR token.
+    /// What the `host:port` of every registry that stands for ECR ends in, such as `:4002`: each account has its own.
+    /// Images from there are pulled with the execution role's ECR token.
     pub registry: String,
     /// Value of the label `slipway.sandbox` on every container; what carries it belongs to this sandbox alone.
     pub label: String,
@@ -136,7 +137,9 @@ impl Inner {
     }
 
     pub(crate) fn violations(&self) -> MutexGuard<'_, Vec<String>> {
-        self.violations.lock().unwrap_or_else(PoisonError::into_inner)
+        self.violations
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -152,10 +155,15 @@ impl Ecs {
     /// When a model cannot be read or Docker Engine does not answer.
     pub async fn start(config: Config) -> Result<Self, StartError> {
         let services = protocol::Services::load(&config.models_dir)?;
-        let unreachable = |source| StartError::Docker { socket: config.docker_socket.clone(), source };
+        let unreachable = |source| StartError::Docker {
+            socket: config.docker_socket.clone(),
+            source,
+        };
         let docker = Docker::new(&config.docker_socket).map_err(unreachable)?;
         docker.ping().await.map_err(unreachable)?;
-        remove_containers(&config.docker_socket, &config.label).await.map_err(unreachable)?;
+        remove_containers(&config.docker_socket, &config.label)
+            .await
+            .map_err(unreachable)?;
         let http = http_client().build().map_err(StartError::Http)?;
         let inner = Arc::new(Inner {
             config,
@@ -184,7 +192,14 @@ impl Ecs {
     }
 
     /// Answers one call. The gateway has already decided whose it is and that it is allowed.
-    pub async fn handle(&self, service: &str, account: &str, region: &str, headers: &HeaderMap, body: &[u8]) -> Response<Bytes> {
+    pub async fn handle(
+        &self,
+        service: &str,
+        account: &str,
+        region: &str,
+        headers: &HeaderMap,
+        body: &[u8],
+    ) -> Response<Bytes> {
         protocol::handle(&self.inner, service, account, region, headers, body).await
     }
 
@@ -194,7 +209,7 @@ impl Ecs {
         self.inner.violations().clone()
     }
 
-    /// Stops the scheduler and the load balancers, and removes every container.
+    /// Stops the scheduler, the tasks and the load balancers, and removes every container.
     ///
     /// # Errors
     /// When Docker Engine does not answer or does not remove a container.
@@ -204,32 +219,57 @@ impl Ecs {
             region.services.clear();
             region.listeners.clear();
             region.balancers.clear();
-            region.tasks.clear();
+            region.groups.clear();
         }
-        remove_containers(&self.inner.config.docker_socket, &self.inner.config.label).await.map(|_| ())
+        let config = &self.inner.config;
+        remove_containers(&config.docker_socket, &config.label)
+            .await
+            .map(|_| ())
     }
 }
 
-/// Removes all containers that carry a sandbox's label, and says how many there were.
+/// Removes all containers that carry a sandbox's label, and their volumes, and says how many containers there were.
 ///
 /// # Errors
 /// When Docker Engine does not answer or does not remove a container.
 pub async fn remove_containers(docker_socket: &Path, label: &str) -> Result<usize, DockerError> {
     let docker = Docker::new(docker_socket)?;
-    let found = docker.labelled(&format!("{}={label}", container::LABEL)).await?;
-    for id in &found {
-        docker.remove(id).await?;
+    let label = format!("{}={label}", container::LABEL);
+    let mut removed = std::collections::BTreeSet::new();
+    let (mut rounds, mut empty) = (0, 0);
+    // Twice nothing in a row: a container whose creation was under way appears a moment after it was given up.
+    while empty < 2 {
+        let found = docker.labelled(&label).await?;
+        empty = if found.is_empty() { empty + 1 } else { 0 };
+        for id in found {
+            docker.remove(&id).await?;
+            removed.insert(id);
+        }
+        rounds += 1;
+        if rounds > 100 {
+            return Err(DockerError::new(format!(
+                "containers with the label {label} do not go away"
+            )));
+        }
+        tokio::time::sleep(Duration::from_millis(100)).await;
     }
-    Ok(found.len())
+    docker.prune_volumes(&label).await?;
+    Ok(removed.len())
 }
 
 /// A client for this machine: no proxy, no redirect, and TLS set up only because the client asks for it.
 pub(crate) fn http_client() -> reqwest::ClientBuilder {
     let provider = Arc::new(rustls::crypto::ring::default_provider());
-    let builder = reqwest::Client::builder().no_proxy().redirect(reqwest::redirect::Policy::none());
-    match rustls::ClientConfig::builder_with_provider(provider).with_safe_default_protocol_versions() {
+    let builder = reqwest::Client::builder()
+        .no_proxy()
+        .redirect(reqwest::redirect::Policy::none());
+    match rustls::ClientConfig::builder_with_provider(provider)
+        .with_safe_default_protocol_versions()
+    {
         Ok(config) => {
-            let config = config.with_root_certificates(rustls::RootCertStore::empty()).with_no_client_auth();
+            let config = config
+                .with_root_certificates(rustls::RootCertStore::empty())
+                .with_no_client_auth();
             builder.tls_backend_preconfigured(config)
         }
         // The client's own build then reports what is missing.
@@ -250,7 +290,11 @@ async fn schedule_for_ever(inner: Arc<Inner>) {
             for region in world.regions() {
                 elb::health::expire(&mut region.groups, ids::now());
                 for id in schedule::tick(region, &inner.config.timings) {
-                    started.push(run::Key { account: region.account.clone(), region: region.name.clone(), id });
+                    started.push(run::Key {
+                        account: region.account.clone(),
+                        region: region.name.clone(),
+                        id,
+                    });
                 }
             }
         }

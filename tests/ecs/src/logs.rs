@@ -12,7 +12,13 @@ use crate::value::{flag, list, need, number, text};
 /// Log events of one answer, at most, unless the request sets a limit.
 const PAGE: usize = 10_000;
 
-pub(crate) async fn dispatch(inner: &Inner, account: &str, region: &str, operation: &str, input: &Value) -> Option<Answer> {
+pub(crate) async fn dispatch(
+    inner: &Inner,
+    account: &str,
+    region: &str,
+    operation: &str,
+    input: &Value,
+) -> Option<Answer> {
     match operation {
         "GetLogEvents" => Some(events(inner, account, region, input).await),
         "DescribeLogStreams" => Some(streams(inner, account, region, input).await),
@@ -29,14 +35,27 @@ struct Stream {
 
 /// The streams of a group; `None` when no task ever wrote to it.
 fn find(inner: &Inner, account: &str, region: &str, input: &Value) -> Option<Vec<Stream>> {
-    let group = text(input, "logGroupName").or(text(input, "logGroupIdentifier")).unwrap_or_default();
-    let group = group.split_once(":log-group:").map_or(group, |(_, name)| name).trim_end_matches(":*");
+    let group = text(input, "logGroupName")
+        .or(text(input, "logGroupIdentifier"))
+        .unwrap_or_default();
+    let group = group
+        .split_once(":log-group:")
+        .map_or(group, |(_, name)| name)
+        .trim_end_matches(":*");
     let mut world = inner.world();
     let mut streams = Vec::new();
     for task in world.region(account, region).tasks.values() {
-        for (index, definition) in list(&task.definition, "containerDefinitions").iter().enumerate() {
+        for (index, definition) in list(&task.definition, "containerDefinitions")
+            .iter()
+            .enumerate()
+        {
             if let Some(name) = stream_name(task, definition, group) {
-                streams.push(Stream { name, task: task.id.clone(), container: index, created_at: task.created_at });
+                streams.push(Stream {
+                    name,
+                    task: task.id.clone(),
+                    container: index,
+                    created_at: task.created_at,
+                });
             }
         }
     }
@@ -54,7 +73,10 @@ fn stream_name(task: &Task, definition: &Value, group: &str) -> Option<String> {
 }
 
 fn no_group() -> ApiError {
-    ApiError::new("ResourceNotFoundException", "The specified log group does not exist.")
+    ApiError::new(
+        "ResourceNotFoundException",
+        "The specified log group does not exist.",
+    )
 }
 
 async fn streams(inner: &Inner, account: &str, region: &str, input: &Value) -> Answer {
@@ -68,7 +90,11 @@ async fn streams(inner: &Inner, account: &str, region: &str, input: &Value) -> A
     if flag(input, "descending") {
         found.reverse();
     }
-    found.truncate(number(input, "limit").and_then(|n| usize::try_from(n).ok()).unwrap_or(50));
+    found.truncate(
+        number(input, "limit")
+            .and_then(|n| usize::try_from(n).ok())
+            .unwrap_or(50),
+    );
     let mut shown = Vec::new();
     for stream in found {
         let lines = lines(inner, account, region, &stream).await;
@@ -90,7 +116,9 @@ async fn streams(inner: &Inner, account: &str, region: &str, input: &Value) -> A
 async fn lines(inner: &Inner, account: &str, region: &str, stream: &Stream) -> Vec<(i64, String)> {
     let id = {
         let mut world = inner.world();
-        let Some(task) = world.region(account, region).tasks.get(&stream.task) else { return Vec::new() };
+        let Some(task) = world.region(account, region).tasks.get(&stream.task) else {
+            return Vec::new();
+        };
         let container = &task.containers[stream.container];
         if let Some(kept) = &container.logs {
             return kept.clone();
@@ -107,13 +135,25 @@ async fn events(inner: &Inner, account: &str, region: &str, input: &Value) -> An
     let name = need(input, "logStreamName");
     let streams = find(inner, account, region, input).ok_or_else(no_group)?;
     let stream = streams.into_iter().find(|stream| stream.name == name);
-    let stream = stream.ok_or_else(|| ApiError::new("ResourceNotFoundException", "The specified log stream does not exist."))?;
+    let stream = stream.ok_or_else(|| {
+        ApiError::new(
+            "ResourceNotFoundException",
+            "The specified log stream does not exist.",
+        )
+    })?;
     let mut all = lines(inner, account, region, &stream).await;
     let (from, to) = (number(input, "startTime"), number(input, "endTime"));
     all.retain(|(time, _)| from.is_none_or(|from| *time >= from) && to.is_none_or(|to| *time < to));
-    let limit = number(input, "limit").and_then(|n| usize::try_from(n).ok()).unwrap_or(PAGE);
+    let limit = number(input, "limit")
+        .and_then(|n| usize::try_from(n).ok())
+        .unwrap_or(PAGE);
     let last = all.len();
-    let position = |token: &str| token.parse::<usize>().map(|at| at.min(last)).map_err(|_| ApiError::invalid("The specified nextToken is invalid."));
+    let position = |token: &str| {
+        token
+            .parse::<usize>()
+            .map(|at| at.min(last))
+            .map_err(|_| ApiError::invalid("The specified nextToken is invalid."))
+    };
     let (start, end) = match text(input, "nextToken").and_then(|token| token.split_once('/')) {
         Some(("f", at)) => (position(at)?, last.min(position(at)? + limit)),
         Some(("b", at)) => (position(at)?.saturating_sub(limit), position(at)?),

@@ -39,7 +39,11 @@ pub(crate) struct Services {
 
 impl Services {
     pub(crate) fn load(models: &Path) -> Result<Self, ModelError> {
-        Ok(Self { ecs: load(models, "ecs")?, elb: load(models, "elbv2")?, logs: load(models, "logs")? })
+        Ok(Self {
+            ecs: load(models, "ecs")?,
+            elb: load(models, "elbv2")?,
+            logs: load(models, "logs")?,
+        })
     }
 
     fn of(&self, service: &str) -> &Model {
@@ -54,7 +58,13 @@ impl Services {
 /// Prefix and operation of `X-Amz-Target`.
 pub(crate) fn target(headers: &HeaderMap) -> Option<(&str, Option<&str>)> {
     let target = headers.get("x-amz-target")?.to_str().ok()?;
-    Some(target.split_once('.').map_or((target, None), |(prefix, operation)| (prefix, Some(operation))))
+    Some(
+        target
+            .split_once('.')
+            .map_or((target, None), |(prefix, operation)| {
+                (prefix, Some(operation))
+            }),
+    )
 }
 
 struct Call<'a> {
@@ -74,21 +84,41 @@ pub(crate) async fn handle(
     headers: &HeaderMap,
     body: &[u8],
 ) -> Response<Bytes> {
-    let wire = if service == "elasticloadbalancing" { Wire::Query } else { Wire::Json };
+    let wire = if service == "elasticloadbalancing" {
+        Wire::Query
+    } else {
+        Wire::Json
+    };
     let model = inner.services.of(service);
-    let mut call = Call { service, account, region, model, wire, operation: String::new() };
+    let mut call = Call {
+        service,
+        account,
+        region,
+        model,
+        wire,
+        operation: String::new(),
+    };
     let input = match call.input(headers, body) {
         Ok(input) => input,
         Err(error) => return call.error(&error),
     };
-    let caller = headers.get(CALLER_HEADER).and_then(|arn| arn.to_str().ok()).map(str::to_owned);
-    let caller = Caller { arn: caller.unwrap_or_else(|| format!("arn:aws:iam::{account}:root")) };
+    let caller = headers
+        .get(CALLER_HEADER)
+        .and_then(|arn| arn.to_str().ok())
+        .map(str::to_owned);
+    let caller = Caller {
+        arn: caller.unwrap_or_else(|| format!("arn:aws:iam::{account}:root")),
+    };
     let answer = call.dispatch(inner, &caller, &input).await;
     match call.checked(answer) {
         Ok(response) => response,
         Err(violation) => {
             inner.violations().push(violation.clone());
-            let error = ApiError { code: VIOLATION.to_owned(), message: violation, status: 500 };
+            let error = ApiError {
+                code: VIOLATION.to_owned(),
+                message: violation,
+                status: 500,
+            };
             call.error(&error)
         }
     }
@@ -104,8 +134,12 @@ impl Call<'_> {
         let unknown = || ApiError::new("UnknownOperationException", "");
         let (operation, raw) = if self.wire == Wire::Query {
             let mut pairs = query::pairs(&String::from_utf8_lossy(body));
-            let action = pairs.iter().find(|(name, _)| name == "Action").map(|(_, action)| action.clone());
-            let action = action.ok_or_else(|| ApiError::new("InvalidAction", "Missing the parameter Action"))?;
+            let action = pairs
+                .iter()
+                .find(|(name, _)| name == "Action")
+                .map(|(_, action)| action.clone());
+            let action = action
+                .ok_or_else(|| ApiError::new("InvalidAction", "Missing the parameter Action"))?;
             pairs.retain(|(name, _)| name != "Action" && name != "Version");
             (action, Err(pairs))
         } else {
@@ -121,15 +155,22 @@ impl Call<'_> {
         self.operation = operation;
         let described = self.described().ok_or_else(|| match self.wire {
             Wire::Json => unknown(),
-            Wire::Query => ApiError::new("InvalidAction", format!("Could not find operation {}", self.operation)),
+            Wire::Query => ApiError::new(
+                "InvalidAction",
+                format!("Could not find operation {}", self.operation),
+            ),
         })?;
         let Some(shape) = described.input.as_ref().map(|input| input.shape.clone()) else {
             return Ok(Value::Object(serde_json::Map::new()));
         };
         let mut input = match raw {
             Ok(input) => input,
-            Err(pairs) => query::input(self.model, &shape, &pairs)
-                .map_err(|name| ApiError::new("ValidationError", format!("Unknown or misplaced parameter: {name}")))?,
+            Err(pairs) => query::input(self.model, &shape, &pairs).map_err(|name| {
+                ApiError::new(
+                    "ValidationError",
+                    format!("Unknown or misplaced parameter: {name}"),
+                )
+            })?,
         };
         check::drop_null_members(&mut input);
         match check::faults(self.model, &shape, &input, self.wire).first() {
@@ -142,7 +183,9 @@ impl Call<'_> {
         let code = match (self.wire, fault.problem) {
             (Wire::Query, _) => "ValidationError",
             (Wire::Json, Problem::UnknownMember | Problem::WrongType) => "SerializationException",
-            (Wire::Json, Problem::MissingMember | Problem::NotInEnum | Problem::OutOfRange) => "InvalidParameterException",
+            (Wire::Json, Problem::MissingMember | Problem::NotInEnum | Problem::OutOfRange) => {
+                "InvalidParameterException"
+            }
         };
         ApiError::new(code, fault.to_string())
     }
@@ -150,15 +193,27 @@ impl Call<'_> {
     async fn dispatch(&self, inner: &Arc<Inner>, caller: &Caller, input: &Value) -> Answer {
         let answer = match self.service {
             "elasticloadbalancing" => {
-                let scope = Scope { inner, account: self.account, region: self.region };
+                let scope = Scope {
+                    inner,
+                    account: self.account,
+                    region: self.region,
+                };
                 elb::api::dispatch(&scope, &self.operation, input)
             }
-            "logs" => logs::dispatch(inner, self.account, self.region, &self.operation, input).await,
+            "logs" => {
+                logs::dispatch(inner, self.account, self.region, &self.operation, input).await
+            }
             _ => {
                 let answer = {
                     let mut world = inner.world();
                     let region = world.region(self.account, self.region);
-                    api::dispatch(region, caller, &inner.config.registry, &self.operation, input)
+                    api::dispatch(
+                        region,
+                        caller,
+                        &inner.config.registry,
+                        &self.operation,
+                        input,
+                    )
                 };
                 if self.operation == "RunTask"
                     && let Some(Ok(started)) = &answer
@@ -169,27 +224,42 @@ impl Call<'_> {
             }
         };
         answer.unwrap_or_else(|| {
-            Err(ApiError::new("StandInNotImplemented", format!("this stand-in has no {}", self.operation)))
+            Err(ApiError::new(
+                "StandInNotImplemented",
+                format!("this stand-in has no {}", self.operation),
+            ))
         })
     }
 
     fn drive(&self, inner: &Arc<Inner>, started: &Value) {
         for task in crate::value::list(started, "tasks") {
             let id = api::short(crate::value::need(task, "taskArn")).to_owned();
-            let key = run::Key { account: self.account.to_owned(), region: self.region.to_owned(), id };
+            let key = run::Key {
+                account: self.account.to_owned(),
+                region: self.region.to_owned(),
+                id,
+            };
             tokio::spawn(run::run(inner.clone(), key));
         }
     }
 
     /// The response, or how the answer breaks the model.
     fn checked(&self, answer: Answer) -> Result<Response<Bytes>, String> {
-        let described = self.described().ok_or_else(|| format!("{}: not in the model", self.operation))?;
+        let described = self
+            .described()
+            .ok_or_else(|| format!("{}: not in the model", self.operation))?;
         let value = match answer {
             Ok(value) => value,
             Err(error) => {
-                let listed = described.errors.iter().any(|one| self.code_of(&one.shape) == error.code);
+                let listed = described
+                    .errors
+                    .iter()
+                    .any(|one| self.code_of(&one.shape) == error.code);
                 if !listed && !COMMON_ERRORS.contains(&error.code.as_str()) {
-                    return Err(format!("{}: error {} is not one of this operation's", self.operation, error.code));
+                    return Err(format!(
+                        "{}: error {} is not one of this operation's",
+                        self.operation, error.code
+                    ));
                 }
                 return Ok(self.error(&error));
             }
@@ -206,7 +276,10 @@ impl Call<'_> {
         let text = match self.wire {
             Wire::Json => value.to_string(),
             Wire::Query => {
-                let wrapper = output.result_wrapper.clone().unwrap_or_else(|| format!("{}Result", self.operation));
+                let wrapper = output
+                    .result_wrapper
+                    .clone()
+                    .unwrap_or_else(|| format!("{}Result", self.operation));
                 query::answer(self.namespace(), &self.operation, &wrapper, &value, &id)
             }
         };
@@ -215,31 +288,55 @@ impl Call<'_> {
 
     /// An error shape's code on the wire.
     fn code_of<'a>(&'a self, shape: &'a str) -> &'a str {
-        let code = self.model.shapes.get(shape).and_then(|shape| shape.error.as_ref()?.code.as_deref());
+        let code = self
+            .model
+            .shapes
+            .get(shape)
+            .and_then(|shape| shape.error.as_ref()?.code.as_deref());
         code.unwrap_or(shape)
     }
 
     fn namespace(&self) -> &str {
-        self.model.metadata.xml_namespace.as_deref().unwrap_or_default()
+        self.model
+            .metadata
+            .xml_namespace
+            .as_deref()
+            .unwrap_or_default()
     }
 
     fn error(&self, error: &ApiError) -> Response<Bytes> {
         let id = ids::hex32();
-        let listed = self.model.shapes.iter().find(|(name, _)| self.code_of(name) == error.code);
-        let status = listed.and_then(|(_, shape)| shape.error.as_ref()?.http_status_code).unwrap_or(error.status);
+        let listed = self
+            .model
+            .shapes
+            .iter()
+            .find(|(name, _)| self.code_of(name) == error.code);
+        let status = listed
+            .and_then(|(_, shape)| shape.error.as_ref()?.http_status_code)
+            .unwrap_or(error.status);
         let text = match self.wire {
-            Wire::Json => serde_json::json!({"__type": error.code, "message": error.message}).to_string(),
+            Wire::Json => {
+                serde_json::json!({"__type": error.code, "message": error.message}).to_string()
+            }
             Wire::Query => query::error(self.namespace(), status, &error.code, &error.message, &id),
         };
         self.respond(status, text, &id)
     }
 
     fn respond(&self, status: u16, text: String, id: &str) -> Response<Bytes> {
-        let kind = if self.wire == Wire::Query { "text/xml" } else { "application/x-amz-json-1.1" };
+        let kind = if self.wire == Wire::Query {
+            "text/xml"
+        } else {
+            "application/x-amz-json-1.1"
+        };
         let mut response = Response::new(Bytes::from(text));
-        *response.status_mut() = http::StatusCode::from_u16(status).unwrap_or(http::StatusCode::INTERNAL_SERVER_ERROR);
+        *response.status_mut() =
+            http::StatusCode::from_u16(status).unwrap_or(http::StatusCode::INTERNAL_SERVER_ERROR);
         let headers = response.headers_mut();
-        headers.insert(http::header::CONTENT_TYPE, http::HeaderValue::from_static(kind));
+        headers.insert(
+            http::header::CONTENT_TYPE,
+            http::HeaderValue::from_static(kind),
+        );
         if let Ok(id) = http::HeaderValue::from_str(id) {
             headers.insert("x-amzn-requestid", id);
         }

@@ -39,7 +39,11 @@ fn decode(text: &str) -> String {
 }
 
 /// Builds the input of an operation from the form's pairs, or names the parameter that does not belong.
-pub(crate) fn input(model: &Model, shape: &str, pairs: &[(String, String)]) -> Result<Value, String> {
+pub(crate) fn input(
+    model: &Model,
+    shape: &str,
+    pairs: &[(String, String)],
+) -> Result<Value, String> {
     let mut root = Value::Object(Map::new());
     for (name, text) in pairs {
         let path: Vec<&str> = name.split('.').collect();
@@ -48,7 +52,13 @@ pub(crate) fn input(model: &Model, shape: &str, pairs: &[(String, String)]) -> R
     Ok(root)
 }
 
-fn place(model: &Model, shape: &str, slot: &mut Value, path: &[&str], text: &str) -> Result<(), ()> {
+fn place(
+    model: &Model,
+    shape: &str,
+    slot: &mut Value,
+    path: &[&str],
+    text: &str,
+) -> Result<(), ()> {
     let shape = model.shapes.get(shape).ok_or(())?;
     match (shape.kind, path) {
         (Kind::Structure, [name, rest @ ..]) => {
@@ -68,7 +78,13 @@ fn place(model: &Model, shape: &str, slot: &mut Value, path: &[&str], text: &str
             if index > items.len() {
                 items.push(empty(model, member));
             }
-            place(model, member, items.get_mut(index - 1).ok_or(())?, rest, text)
+            place(
+                model,
+                member,
+                items.get_mut(index - 1).ok_or(())?,
+                rest,
+                text,
+            )
         }
         // A list that is present and empty is sent as `Name=`.
         (Kind::List, []) if text.is_empty() => Ok(()),
@@ -101,7 +117,13 @@ fn scalar(kind: Kind, text: &str) -> Value {
 }
 
 /// Writes a checked answer as the XML of a query service.
-pub(crate) fn answer(namespace: &str, operation: &str, wrapper: &str, value: &Value, id: &str) -> String {
+pub(crate) fn answer(
+    namespace: &str,
+    operation: &str,
+    wrapper: &str,
+    value: &Value,
+    id: &str,
+) -> String {
     let mut xml = format!("<{operation}Response xmlns=\"{namespace}\"><{wrapper}>");
     write_value(&mut xml, value);
     xml.push_str(&format!(

@@ -2,6 +2,8 @@
 //! deployment's minimum and maximum, replaces failed ones ever more slowly, trips the circuit breaker, rolls back, and
 //! says in events what it did, in ECS's words.
 
+mod breaker;
+
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
@@ -10,15 +12,17 @@ use serde_json::Value;
 use crate::Timings;
 use crate::elb::state::{Health, TargetGroup};
 use crate::ids;
-use crate::state::{Completed, Deployment, Region, Rollback, RolloutState, Service};
+use crate::state::{Completed, Deployment, Region, RolloutState, Service};
 use crate::task::{Attachment, Status, Stop, Task};
-use crate::value::{flag, list, need, number};
+use crate::value::{list, need, number};
 
 /// Looks at every service of a region and returns the IDs of tasks that are to be run now.
 pub(crate) fn tick(region: &mut Region, timings: &Timings) -> Vec<String> {
     let now = ids::now();
     let oldest = now - timings.stopped_tasks_kept.as_secs_f64();
-    region.tasks.retain(|_, task| task.stopped_at.is_none_or(|stopped| stopped > oldest));
+    region
+        .tasks
+        .retain(|_, task| task.stopped_at.is_none_or(|stopped| stopped > oldest));
 
     let mut services = std::mem::take(&mut region.services);
     let mut started = Vec::new();
@@ -26,12 +30,28 @@ pub(crate) fn tick(region: &mut Region, timings: &Timings) -> Vec<String> {
         if service.status == "INACTIVE" {
             continue;
         }
-        let wanted = Look { service, tasks: &mut region.tasks, groups: &region.groups, timings, now }.decide();
+        let wanted = Look {
+            service,
+            tasks: &mut region.tasks,
+            groups: &region.groups,
+            timings,
+            now,
+        }
+        .decide();
         for (deployment, count) in wanted {
-            let tasks: Vec<Task> = (0..count).filter_map(|_| new_task(region, service, &deployment, now)).collect();
-            let names: Vec<String> = tasks.iter().map(|task| format!("(task {})", task.id)).collect();
+            let tasks: Vec<Task> = (0..count)
+                .filter_map(|_| new_task(region, service, &deployment, now))
+                .collect();
+            let names: Vec<String> = tasks
+                .iter()
+                .map(|task| format!("(task {})", task.id))
+                .collect();
             if !names.is_empty() {
-                service.event(format!("has started {} tasks: {}.", names.len(), names.join(" ")));
+                service.event(format!(
+                    "has started {} tasks: {}.",
+                    names.len(),
+                    names.join(" ")
+                ));
             }
             for task in tasks {
                 started.push(task.id.clone());
@@ -44,7 +64,10 @@ pub(crate) fn tick(region: &mut Region, timings: &Timings) -> Vec<String> {
 }
 
 fn new_task(region: &Region, service: &Service, deployment: &str, now: f64) -> Option<Task> {
-    let cluster = region.clusters.values().find(|cluster| cluster.arn == service.cluster)?;
+    let cluster = region
+        .clusters
+        .values()
+        .find(|cluster| cluster.arn == service.cluster)?;
     let deployment = service.deployments.iter().find(|d| d.id == deployment)?;
     let revision = service.revision(&deployment.revision)?;
     let mut task = Task::new(region, cluster, deployment.definition.clone(), now);
@@ -54,8 +77,17 @@ fn new_task(region: &Region, service: &Service, deployment: &str, now: f64) -> O
     task.deployment = Some(deployment.id.clone());
     task.revision = Some(revision.arn.clone());
     let settings = Value::Object(revision.settings.clone());
-    crate::value::copy(&settings, &["launchType", "platformVersion", "platformFamily", "networkConfiguration",
-        "enableExecuteCommand"], &mut task.settings);
+    crate::value::copy(
+        &settings,
+        &[
+            "launchType",
+            "platformVersion",
+            "platformFamily",
+            "networkConfiguration",
+            "enableExecuteCommand",
+        ],
+        &mut task.settings,
+    );
     task.attachments = attachments(&settings);
     match crate::value::text(&settings, "propagateTags") {
         Some("SERVICE") => task.tags.clone_from(&service.tags),
@@ -67,7 +99,11 @@ fn new_task(region: &Region, service: &Service, deployment: &str, now: f64) -> O
 
 pub(crate) fn definition_tags(region: &Region, definition: &Arc<Value>) -> Vec<Value> {
     let revisions = region.families.get(need(definition, "family"));
-    let found = revisions.and_then(|all| all.iter().find(|one| Arc::ptr_eq(&one.body, definition) || one.arn == need(definition, "taskDefinitionArn")));
+    let found = revisions.and_then(|all| {
+        all.iter().find(|one| {
+            Arc::ptr_eq(&one.body, definition) || one.arn == need(definition, "taskDefinitionArn")
+        })
+    });
     found.map(|one| one.tags.clone()).unwrap_or_default()
 }
 
@@ -120,11 +156,14 @@ impl Look<'_> {
 
     fn own(&self) -> impl Iterator<Item = &Task> {
         let arn = self.service.arn.as_str();
-        self.tasks.values().filter(move |task| task.service.as_deref() == Some(arn))
+        self.tasks
+            .values()
+            .filter(move |task| task.service.as_deref() == Some(arn))
     }
 
     fn of<'b>(&'b self, deployment: &'b str) -> impl Iterator<Item = &'b Task> {
-        self.own().filter(move |task| task.deployment.as_deref() == Some(deployment) && !task.ending())
+        self.own()
+            .filter(move |task| task.deployment.as_deref() == Some(deployment) && !task.ending())
     }
 
     fn condition(&self, task: &Task) -> Condition {
@@ -132,21 +171,37 @@ impl Look<'_> {
             return Condition::Waiting;
         }
         let running_for = task.started_at.map_or(0.0, |since| self.now - since);
-        let checked: Vec<_> = task.containers.iter().filter(|c| c.essential && c.has_health_check).collect();
+        let checked: Vec<_> = task
+            .containers
+            .iter()
+            .filter(|c| c.essential && c.has_health_check)
+            .collect();
         if checked.iter().any(|c| c.health == "UNHEALTHY") {
             return Condition::Unhealthy("Task failed container health checks".to_owned());
         }
         let mut waiting = checked.iter().any(|c| c.health != "HEALTHY");
-        let grace = self.service.settings.get("healthCheckGracePeriodSeconds").and_then(Value::as_f64);
+        let grace = self
+            .service
+            .settings
+            .get("healthCheckGracePeriodSeconds")
+            .and_then(Value::as_f64);
         for attachment in &task.attachments {
-            let target = self.groups.iter().find(|group| group.arn == attachment.group).and_then(|group| {
-                group.targets.iter().find(|target| Some(target.address) == task.address && target.port == attachment.port)
-            });
+            let target = self
+                .groups
+                .iter()
+                .find(|group| group.arn == attachment.group)
+                .and_then(|group| {
+                    group.targets.iter().find(|target| {
+                        Some(target.address) == task.address && target.port == attachment.port
+                    })
+                });
             match target.map(|target| target.health) {
                 Some(Health::Healthy) => {}
                 Some(Health::Unhealthy) if running_for > grace.unwrap_or(0.0) => {
                     let group = &attachment.group;
-                    return Condition::Unhealthy(format!("Task failed ELB health checks in (target-group {group})"));
+                    return Condition::Unhealthy(format!(
+                        "Task failed ELB health checks in (target-group {group})"
+                    ));
                 }
                 _ => waiting = true,
             }
@@ -154,81 +209,15 @@ impl Look<'_> {
         if checked.is_empty() && task.attachments.is_empty() {
             waiting = running_for < self.timings.settle.as_secs_f64();
         }
-        if waiting { Condition::Waiting } else { Condition::Healthy }
+        if waiting {
+            Condition::Waiting
+        } else {
+            Condition::Healthy
+        }
     }
 
     fn healthy(&self, task: &Task) -> bool {
         matches!(self.condition(task), Condition::Healthy)
-    }
-
-    /// Counts tasks that ended by themselves, or were ended for their health, against their deployment.
-    fn count_ends(&mut self) {
-        let arn = self.service.arn.clone();
-        for task in self.tasks.values_mut() {
-            if task.service.as_ref() != Some(&arn) || task.accounted {
-                continue;
-            }
-            let Some(stop) = task.stop.borrow().clone() else { continue };
-            if !stop.failure {
-                task.accounted = true;
-                continue;
-            }
-            // A task that could not start is known to have failed only once it has stopped.
-            if stop.code != "ServiceSchedulerInitiated" && task.status != Status::Stopped {
-                continue;
-            }
-            task.accounted = true;
-            self.service.streak += 1;
-            let slower = 2f64.powi(i32::try_from(self.service.streak.min(10)).unwrap_or(0) - 1);
-            let wait = (self.timings.backoff.as_secs_f64() * slower).min(self.timings.backoff_limit.as_secs_f64());
-            self.service.not_before = self.now + wait;
-            if self.service.streak == 4 {
-                self.service.event("is unable to consistently start tasks successfully. For more information, see the Troubleshooting section of the Amazon ECS Developer Guide.".to_owned());
-            }
-            let rollout = self.service.deployments.iter_mut().find(|d| task.deployment.as_ref() == Some(&d.id)).map(|deployment| {
-                deployment.updated_at = self.now;
-                if deployment.state == RolloutState::InProgress {
-                    deployment.failed_tasks += 1;
-                }
-                (deployment.rollout.clone(), deployment.failed_tasks)
-            });
-            if let Some((arn, failures)) = rollout
-                && let Some(rollout) = self.service.rollout(&arn)
-                && rollout.breaker == "MONITORING"
-            {
-                rollout.failures = failures;
-                rollout.updated_at = ids::now();
-            }
-        }
-        self.reset_on_health();
-    }
-
-    /// A task that has become healthy sets the count of failures back to zero, unless the service says otherwise.
-    fn reset_on_health(&mut self) {
-        let reset = self.service.breaker().get("resetOnHealthyTask").and_then(Value::as_bool).unwrap_or(true);
-        let Some(primary) = self.service.deployments.first() else { return };
-        let (id, rollout) = (primary.id.clone(), primary.rollout.clone());
-        let fresh: Vec<String> = self
-            .of(&id)
-            .filter(|task| !primary.healthy.contains(&task.id) && self.healthy(task))
-            .map(|task| task.id.clone())
-            .collect();
-        if fresh.is_empty() {
-            return;
-        }
-        if let Some(primary) = self.service.deployments.first_mut() {
-            primary.healthy.extend(fresh);
-            if reset {
-                primary.failed_tasks = 0;
-            }
-        }
-        self.service.streak = 0;
-        if let Some(rollout) = self.service.rollout(&rollout)
-            && reset
-            && rollout.breaker == "MONITORING"
-        {
-            rollout.failures = 0;
-        }
     }
 
     fn stop_unhealthy(&mut self) {
@@ -241,11 +230,17 @@ impl Look<'_> {
             })
             .collect();
         for (id, reason) in sick {
-            let Some(task) = self.tasks.get_mut(&id) else { continue };
+            let Some(task) = self.tasks.get_mut(&id) else {
+                continue;
+            };
             let mut why = reason.clone();
             for attachment in &task.attachments {
-                let group = self.groups.iter().find(|group| group.arn == attachment.group);
-                let target = group.and_then(|g| g.targets.iter().find(|t| Some(t.address) == task.address));
+                let group = self
+                    .groups
+                    .iter()
+                    .find(|group| group.arn == attachment.group);
+                let target =
+                    group.and_then(|g| g.targets.iter().find(|t| Some(t.address) == task.address));
                 if let Some(target) = target.filter(|target| target.health == Health::Unhealthy) {
                     why = format!(
                         "(port {}) is unhealthy in (target-group {}) due to (reason {})",
@@ -269,108 +264,44 @@ impl Look<'_> {
         }
     }
 
-    fn trip_breaker(&mut self) {
-        let enabled = flag(self.service.breaker(), "enable");
-        let (threshold, roll_back) = (self.service.threshold(), flag(self.service.breaker(), "rollback"));
-        let Some(primary) = self.service.deployments.first_mut() else { return };
-        if !enabled || primary.state != RolloutState::InProgress || primary.failed_tasks < threshold {
-            return;
-        }
-        primary.state = RolloutState::Failed;
-        primary.reason = "ECS deployment circuit breaker: tasks failed to start.".to_owned();
-        primary.updated_at = self.now;
-        let (id, rollout_arn, was_rollback) = (primary.id.clone(), primary.rollout.clone(), primary.is_rollback);
-        self.service.event(format!("(deployment {id}) deployment failed: tasks failed to start."));
-        let now = self.now;
-        if let Some(rollout) = self.service.rollout(&rollout_arn) {
-            rollout.breaker = "TRIGGERED";
-            rollout.reason = Some("Service deployment rolled back because the circuit breaker threshold was exceeded.".to_owned());
-            if was_rollback || !roll_back {
-                rollout.status = if was_rollback { "ROLLBACK_FAILED" } else { "STOPPED" };
-                rollout.finished_at = Some(now);
-                rollout.stopped_at = Some(now);
-                if !was_rollback {
-                    rollout.reason = Some("Service deployment stopped because the circuit breaker threshold was exceeded.".to_owned());
-                }
-            }
-            rollout.updated_at = now;
-        }
-        if roll_back && !was_rollback {
-            let reason = "Service deployment rolled back because the circuit breaker threshold was exceeded.";
-            self.roll_back(&rollout_arn, "ECS deployment circuit breaker: rolling back to deploymentId", reason);
-        }
-    }
-
-    /// StopServiceDeployment with ROLLBACK marks the rollout; the scheduler then does what the breaker would do.
-    fn answer_stop_request(&mut self) {
-        let requested = self.service.rollouts.first().filter(|rollout| rollout.status == "ROLLBACK_REQUESTED");
-        let Some(arn) = requested.map(|rollout| rollout.arn.clone()) else { return };
-        let now = self.now;
-        if let Some(primary) = self.service.deployments.first_mut() {
-            primary.state = RolloutState::Failed;
-            primary.reason = "ECS deployment stopped by a user.".to_owned();
-            primary.updated_at = now;
-        }
-        let reason = "Service deployment rolled back because of a request to stop the service deployment.";
-        if let Some(rollout) = self.service.rollout(&arn) {
-            rollout.reason = Some(reason.to_owned());
-            rollout.stopped_at = Some(now);
-        }
-        self.roll_back(&arn, "ECS deployment rolling back to deploymentId", reason);
-    }
-
-    fn roll_back(&mut self, rollout_arn: &str, words: &str, reason: &str) {
-        let now = self.now;
-        let candidate = self.service.last_completed.clone().and_then(|completed| {
-            let definition = self.service.revision(&completed.revision)?.definition.clone();
-            let settings = self.service.revision(&completed.revision)?.settings.clone();
-            Some((completed, definition, settings))
-        });
-        let Some((completed, definition, mut settings)) = candidate else {
-            if let Some(rollout) = self.service.rollout(rollout_arn) {
-                rollout.status = "ROLLBACK_FAILED";
-                rollout.reason = Some("No rollback candidate was found to run the rollback.".to_owned());
-                rollout.finished_at = Some(now);
-                rollout.updated_at = now;
-            }
-            return;
-        };
-        // How a service deploys is not part of a revision and stays as it was last set.
-        if let Some(configuration) = self.service.settings.get("deploymentConfiguration") {
-            settings.insert("deploymentConfiguration".to_owned(), configuration.clone());
-        }
-        self.service.settings = settings;
-        let Completed { deployment, revision } = completed;
-        self.service.push_deployment(definition, revision.clone(), rollout_arn.to_owned(), true);
-        if let Some(primary) = self.service.deployments.first_mut() {
-            primary.reason = format!("{words} {deployment}.");
-        }
-        self.service.event(format!("rolling back to deployment {deployment}."));
-        if let Some(rollout) = self.service.rollout(rollout_arn) {
-            rollout.status = "ROLLBACK_IN_PROGRESS";
-            rollout.rollback = Some(Rollback { reason: reason.to_owned(), at: now, revision });
-            rollout.updated_at = now;
-        }
-    }
-
     /// Starts and stops tasks so that the PRIMARY deployment comes to have all of them, never fewer healthy ones than
     /// the minimum (rounded up) nor more of them than the maximum (rounded down).
     fn scale(&mut self) -> Vec<(String, u32)> {
         let desired = self.service.desired;
-        let share = |name: &str, default: i64| number(self.service.configuration(), name).unwrap_or(default);
+        let share = |name: &str, default: i64| {
+            number(self.service.configuration(), name).unwrap_or(default)
+        };
         let percent = |p: i64| u64::try_from(p).unwrap_or(0) * u64::from(desired);
-        let minimum = u32::try_from(percent(share("minimumHealthyPercent", 100)).div_ceil(100)).unwrap_or(0);
-        let maximum = u32::try_from(percent(share("maximumPercent", 200)) / 100).unwrap_or(0).max(1);
-        let Some(primary) = self.service.deployments.first() else { return Vec::new() };
+        let minimum =
+            u32::try_from(percent(share("minimumHealthyPercent", 100)).div_ceil(100)).unwrap_or(0);
+        let maximum = u32::try_from(percent(share("maximumPercent", 200)) / 100)
+            .unwrap_or(0)
+            .max(1);
+        let Some(primary) = self.service.deployments.first() else {
+            return Vec::new();
+        };
         let (id, state) = (primary.id.clone(), primary.state);
-        let ids = |tasks: Vec<&Task>| tasks.into_iter().map(|task| task.id.clone()).collect::<Vec<_>>();
+        let ids = |tasks: Vec<&Task>| {
+            tasks
+                .into_iter()
+                .map(|task| task.id.clone())
+                .collect::<Vec<_>>()
+        };
         let size = |n: usize| u32::try_from(n).unwrap_or(u32::MAX);
 
-        let (new_well, new_waiting): (Vec<&Task>, Vec<&Task>) = self.of(&id).partition(|task| self.healthy(task));
-        let old = self.own().filter(|task| !task.ending() && task.deployment.as_ref() != Some(&id));
-        let (old_well, old_ill): (Vec<&Task>, Vec<&Task>) = old.partition(|task| self.healthy(task));
+        let (new_well, new_waiting): (Vec<&Task>, Vec<&Task>) =
+            self.of(&id).partition(|task| self.healthy(task));
+        let old = self
+            .own()
+            .filter(|task| !task.ending() && task.deployment.as_ref() != Some(&id));
+        let (old_well, old_ill): (Vec<&Task>, Vec<&Task>) =
+            old.partition(|task| self.healthy(task));
         // A task that is being drained or stopped still takes its place.
-        let occupied = size(self.own().filter(|task| task.status != Status::Stopped).count());
+        let occupied = size(
+            self.own()
+                .filter(|task| task.status != Status::Stopped)
+                .count(),
+        );
         let primaries = size(new_well.len() + new_waiting.len());
 
         let mut stops: Vec<String> = Vec::new();
@@ -380,7 +311,7 @@ impl Look<'_> {
             let missing = desired.saturating_sub(primaries);
             let room = maximum.saturating_sub(occupied);
             let surplus = size(old_well.len() + new_well.len()).saturating_sub(desired);
-            let superfluous = surplus.max(if room < missing { missing - room } else { 0 });
+            let superfluous = surplus.max(missing.saturating_sub(room));
             let take = spare.min(superfluous) as usize;
             stops = ids(old_ill);
             stops.extend(ids(old_well.into_iter().take(take).collect()));
@@ -395,9 +326,15 @@ impl Look<'_> {
                 }
             }
             let names: Vec<String> = stops.iter().map(|task| format!("(task {task})")).collect();
-            self.service.event(format!("has stopped {} running tasks: {}.", names.len(), names.join(" ")));
+            self.service.event(format!(
+                "has stopped {} running tasks: {}.",
+                names.len(),
+                names.join(" ")
+            ));
         }
-        let Some(primary) = self.service.deployments.first_mut() else { return Vec::new() };
+        let Some(primary) = self.service.deployments.first_mut() else {
+            return Vec::new();
+        };
         primary.desired = desired;
         for old in self.service.deployments.iter_mut().skip(1) {
             old.desired = 0;
@@ -411,11 +348,16 @@ impl Look<'_> {
     }
 
     fn complete(&mut self) {
-        let Some(primary) = self.service.deployments.first() else { return };
+        let Some(primary) = self.service.deployments.first() else {
+            return;
+        };
         let (id, state, revision) = (primary.id.clone(), primary.state, primary.revision.clone());
         let well = self.of(&id).filter(|task| self.healthy(task)).count();
-        let others = self.own().any(|task| task.status != Status::Stopped && task.deployment.as_ref() != Some(&id));
-        let settled = well == self.service.desired as usize && self.of(&id).count() == well && !others;
+        let others = self
+            .own()
+            .any(|task| task.status != Status::Stopped && task.deployment.as_ref() != Some(&id));
+        let settled =
+            well == self.service.desired as usize && self.of(&id).count() == well && !others;
         if !settled {
             self.service.steady = false;
             return;
@@ -431,7 +373,9 @@ impl Look<'_> {
 
     fn finish(&mut self, id: &str, revision: String) {
         let now = self.now;
-        let Some(primary) = self.service.deployments.first_mut() else { return };
+        let Some(primary) = self.service.deployments.first_mut() else {
+            return;
+        };
         primary.state = RolloutState::Completed;
         primary.updated_at = now;
         // A rollback keeps saying what it is; other deployments say that they completed.
@@ -439,10 +383,18 @@ impl Look<'_> {
             primary.reason = format!("ECS deployment {id} completed.");
         }
         let (rollout_arn, was_rollback) = (primary.rollout.clone(), primary.is_rollback);
-        self.service.last_completed = Some(Completed { deployment: id.to_owned(), revision });
-        self.service.event(format!("(deployment {id}) deployment completed."));
+        self.service.last_completed = Some(Completed {
+            deployment: id.to_owned(),
+            revision,
+        });
+        self.service
+            .event(format!("(deployment {id}) deployment completed."));
         if let Some(rollout) = self.service.rollout(&rollout_arn) {
-            rollout.status = if was_rollback { "ROLLBACK_SUCCESSFUL" } else { "SUCCESSFUL" };
+            rollout.status = if was_rollback {
+                "ROLLBACK_SUCCESSFUL"
+            } else {
+                "SUCCESSFUL"
+            };
             if rollout.breaker == "MONITORING" {
                 rollout.breaker = "MONITORING_COMPLETE";
             }
@@ -454,9 +406,18 @@ impl Look<'_> {
     /// A deleted service stops its tasks, and is INACTIVE when they are gone.
     fn drain(&mut self) {
         let arn = self.service.arn.clone();
-        let id = self.service.deployments.first().map(|d| d.id.clone()).unwrap_or_default();
+        let id = self
+            .service
+            .deployments
+            .first()
+            .map(|d| d.id.clone())
+            .unwrap_or_default();
         let mut left = false;
-        for task in self.tasks.values_mut().filter(|task| task.service.as_ref() == Some(&arn)) {
+        for task in self
+            .tasks
+            .values_mut()
+            .filter(|task| task.service.as_ref() == Some(&arn))
+        {
             left |= task.status != Status::Stopped;
             task.order(Stop::scaling(&id));
         }
@@ -473,11 +434,17 @@ impl Look<'_> {
             .filter(|task| task.status != Status::Stopped)
             .filter_map(|task| task.deployment.clone())
             .collect();
-        let settled = self.service.deployments.first().is_some_and(|d: &Deployment| d.state == RolloutState::Completed);
+        let settled = self
+            .service
+            .deployments
+            .first()
+            .is_some_and(|d: &Deployment| d.state == RolloutState::Completed);
         let mut index = 0;
         self.service.deployments.retain(|deployment| {
             index += 1;
-            index == 1 || running.contains(&deployment.id) || (deployment.state == RolloutState::Failed && !settled)
+            index == 1
+                || running.contains(&deployment.id)
+                || (deployment.state == RolloutState::Failed && !settled)
         });
     }
 }

@@ -23,7 +23,10 @@ pub(crate) fn state_name(state: RolloutState) -> &'static str {
 
 /// Whether a rollout's status is one that no longer changes.
 pub(crate) fn terminal(status: &str) -> bool {
-    matches!(status, "SUCCESSFUL" | "STOPPED" | "ROLLBACK_SUCCESSFUL" | "ROLLBACK_FAILED")
+    matches!(
+        status,
+        "SUCCESSFUL" | "STOPPED" | "ROLLBACK_SUCCESSFUL" | "ROLLBACK_FAILED"
+    )
 }
 
 /// Running and pending tasks.
@@ -38,7 +41,9 @@ pub(crate) fn count<'a>(tasks: impl Iterator<Item = &'a Task>) -> Counts {
     for task in tasks {
         match task.status {
             Status::Running if !task.ending() => counts.running += 1,
-            Status::Provisioning | Status::Pending | Status::Activating if !task.ending() => counts.pending += 1,
+            Status::Provisioning | Status::Pending | Status::Activating if !task.ending() => {
+                counts.pending += 1
+            }
             _ => {}
         }
     }
@@ -49,12 +54,18 @@ impl Service {
     pub(crate) fn event(&mut self, message: String) {
         let at = ids::now();
         let id = uuid::Uuid::new_v4().to_string();
-        self.events.push_front(Event { id, at, message: format!("(service {}) {message}", self.name) });
+        self.events.push_front(Event {
+            id,
+            at,
+            message: format!("(service {}) {message}", self.name),
+        });
         self.events.truncate(1000);
     }
 
     pub(crate) fn configuration(&self) -> &Value {
-        self.settings.get("deploymentConfiguration").unwrap_or(&Value::Null)
+        self.settings
+            .get("deploymentConfiguration")
+            .unwrap_or(&Value::Null)
     }
 
     pub(crate) fn breaker(&self) -> &Value {
@@ -88,11 +99,18 @@ impl Service {
         let now = ids::now();
         let place = format!("{}/{}", self.cluster_name, self.name);
         let revision = region_arn(&format!("service-revision/{place}/{}", ids::digits19()));
-        let sources: Vec<String> = self.deployments.iter().map(|d| d.revision.clone()).collect();
+        let sources: Vec<String> = self
+            .deployments
+            .iter()
+            .map(|d| d.revision.clone())
+            .collect();
         for rollout in &mut self.rollouts {
             if !terminal(rollout.status) {
                 rollout.status = "STOPPED";
-                rollout.reason = Some("Service deployment stopped because a new service deployment was started.".to_owned());
+                rollout.reason = Some(
+                    "Service deployment stopped because a new service deployment was started."
+                        .to_owned(),
+                );
                 rollout.stopped_at = Some(now);
                 rollout.finished_at = Some(now);
                 rollout.updated_at = now;
@@ -108,23 +126,33 @@ impl Service {
             created_at: now,
             digests: BTreeMap::new(),
         });
-        let arn = region_arn(&format!("service-deployment/{place}/{}", &ids::hex32()[..21]));
-        let breaker = if flag(self.breaker(), "enable") { "MONITORING" } else { "DISABLED" };
-        self.rollouts.insert(0, Rollout {
-            arn: arn.clone(),
-            sources,
-            target: revision.clone(),
-            status: "PENDING",
-            reason: None,
-            created_at: now,
-            started_at: None,
-            stopped_at: None,
-            finished_at: None,
-            updated_at: now,
-            rollback: None,
-            breaker,
-            failures: 0,
-        });
+        let arn = region_arn(&format!(
+            "service-deployment/{place}/{}",
+            &ids::hex32()[..21]
+        ));
+        let breaker = if flag(self.breaker(), "enable") {
+            "MONITORING"
+        } else {
+            "DISABLED"
+        };
+        self.rollouts.insert(
+            0,
+            Rollout {
+                arn: arn.clone(),
+                sources,
+                target: revision.clone(),
+                status: "PENDING",
+                reason: None,
+                created_at: now,
+                started_at: None,
+                stopped_at: None,
+                finished_at: None,
+                updated_at: now,
+                rollback: None,
+                breaker,
+                failures: 0,
+            },
+        );
         let id = self.push_deployment(definition, revision, arn, false);
         if let Some(deployment) = self.deployments.first_mut() {
             deployment.reason = format!("ECS deployment {id} in progress.");
@@ -144,33 +172,44 @@ impl Service {
         self.steady = false;
         self.streak = 0;
         self.not_before = now;
-        self.deployments.insert(0, Deployment {
-            id: id.clone(),
-            definition,
-            revision,
-            rollout,
-            created_at: now,
-            updated_at: now,
-            desired: self.desired,
-            failed_tasks: 0,
-            state: RolloutState::InProgress,
-            reason: String::new(),
-            healthy: HashSet::new(),
-            is_rollback,
-        });
+        self.deployments.insert(
+            0,
+            Deployment {
+                id: id.clone(),
+                definition,
+                revision,
+                rollout,
+                created_at: now,
+                updated_at: now,
+                desired: self.desired,
+                failed_tasks: 0,
+                state: RolloutState::InProgress,
+                reason: String::new(),
+                healthy: HashSet::new(),
+                is_rollback,
+            },
+        );
         id
     }
 
     pub(crate) fn describe(&self, region: &Region, with_tags: bool) -> Value {
-        let own = || region.tasks.values().filter(|task| task.service.as_deref() == Some(self.arn.as_str()));
+        let own = || {
+            region
+                .tasks
+                .values()
+                .filter(|task| task.service.as_deref() == Some(self.arn.as_str()))
+        };
         let total = count(own());
         let deployments: Vec<Value> = self
             .deployments
             .iter()
             .enumerate()
             .map(|(index, d)| {
-                let counts = count(own().filter(|task| task.deployment.as_deref() == Some(d.id.as_str())));
-                let settings = self.revision(&d.revision).map(|revision| &revision.settings);
+                let counts =
+                    count(own().filter(|task| task.deployment.as_deref() == Some(d.id.as_str())));
+                let settings = self
+                    .revision(&d.revision)
+                    .map(|revision| &revision.settings);
                 let mut shown = json!({
                     "id": d.id,
                     "status": if index == 0 { "PRIMARY" } else { "ACTIVE" },
@@ -184,9 +223,16 @@ impl Service {
                     "rolloutState": state_name(d.state),
                     "rolloutStateReason": d.reason,
                 });
-                let names = ["launchType", "platformVersion", "platformFamily", "networkConfiguration",
-                    "capacityProviderStrategy", "serviceConnectConfiguration", "volumeConfigurations",
-                    "vpcLatticeConfigurations"];
+                let names = [
+                    "launchType",
+                    "platformVersion",
+                    "platformFamily",
+                    "networkConfiguration",
+                    "capacityProviderStrategy",
+                    "serviceConnectConfiguration",
+                    "volumeConfigurations",
+                    "vpcLatticeConfigurations",
+                ];
                 for name in names {
                     if let Some(value) = settings.and_then(|settings| settings.get(name)) {
                         shown[name] = value.clone();
@@ -212,7 +258,10 @@ impl Service {
             "createdBy": self.created_by,
         });
         for (name, value) in &self.settings {
-            if !matches!(name.as_str(), "serviceConnectConfiguration" | "volumeConfigurations" | "vpcLatticeConfigurations") {
+            if !matches!(
+                name.as_str(),
+                "serviceConnectConfiguration" | "volumeConfigurations" | "vpcLatticeConfigurations"
+            ) {
                 service[name] = value.clone();
             }
         }
@@ -221,7 +270,11 @@ impl Service {
         }
         if let Some(rollout) = self.rollouts.first() {
             if terminal(rollout.status) {
-                let revision = self.deployments.first().map(|d| d.revision.clone()).unwrap_or_default();
+                let revision = self
+                    .deployments
+                    .first()
+                    .map(|d| d.revision.clone())
+                    .unwrap_or_default();
                 service["currentServiceRevisions"] = json!([{
                     "arn": revision, "requestedTaskCount": self.desired,
                     "runningTaskCount": total.running, "pendingTaskCount": total.pending,
@@ -236,10 +289,14 @@ impl Service {
 
     fn summary(&self, region: &Region, revision: &str) -> Value {
         let tasks = region.tasks.values().filter(|task| {
-            task.service.as_deref() == Some(self.arn.as_str()) && task.revision.as_deref() == Some(revision)
+            task.service.as_deref() == Some(self.arn.as_str())
+                && task.revision.as_deref() == Some(revision)
         });
         let counts = count(tasks);
-        let current = self.deployments.first().is_some_and(|d| d.revision == revision);
+        let current = self
+            .deployments
+            .first()
+            .is_some_and(|d| d.revision == revision);
         json!({
             "arn": revision,
             "requestedTaskCount": if current { self.desired } else { 0 },
@@ -320,15 +377,27 @@ impl Service {
         let mut shown = Map::new();
         crate::value::copy(
             &Value::Object(revision.settings.clone()),
-            &["launchType", "platformVersion", "platformFamily", "loadBalancers", "serviceRegistries",
-                "networkConfiguration", "capacityProviderStrategy", "serviceConnectConfiguration",
-                "volumeConfigurations", "vpcLatticeConfigurations"],
+            &[
+                "launchType",
+                "platformVersion",
+                "platformFamily",
+                "loadBalancers",
+                "serviceRegistries",
+                "networkConfiguration",
+                "capacityProviderStrategy",
+                "serviceConnectConfiguration",
+                "volumeConfigurations",
+                "vpcLatticeConfigurations",
+            ],
             &mut shown,
         );
         shown.insert("serviceRevisionArn".to_owned(), json!(revision.arn));
         shown.insert("serviceArn".to_owned(), json!(self.arn));
         shown.insert("clusterArn".to_owned(), json!(self.cluster));
-        shown.insert("taskDefinition".to_owned(), revision.definition["taskDefinitionArn"].clone());
+        shown.insert(
+            "taskDefinition".to_owned(),
+            revision.definition["taskDefinitionArn"].clone(),
+        );
         shown.insert("containerImages".to_owned(), json!(images));
         shown.insert("guardDutyEnabled".to_owned(), json!(false));
         shown.insert("createdAt".to_owned(), json!(revision.created_at));

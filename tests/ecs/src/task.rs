@@ -142,7 +142,12 @@ pub(crate) struct Container {
 }
 
 impl Task {
-    pub(crate) fn new(region: &Region, cluster: &crate::state::Cluster, definition: Arc<Value>, now: f64) -> Self {
+    pub(crate) fn new(
+        region: &Region,
+        cluster: &crate::state::Cluster,
+        definition: Arc<Value>,
+        now: f64,
+    ) -> Self {
         let id = crate::ids::hex32();
         let place = format!("{}/{id}", cluster.name);
         let containers = list(&definition, "containerDefinitions")
@@ -151,7 +156,7 @@ impl Task {
                 name: need(wanted, "name").to_owned(),
                 arn: region.arn(&format!("container/{place}/{}", uuid::Uuid::new_v4())),
                 image: need(wanted, "image").to_owned(),
-                essential: wanted.get("essential").and_then(Value::as_bool).unwrap_or(true),
+                essential: crate::container::is_essential(wanted),
                 cpu: number(wanted, "cpu").unwrap_or(0),
                 memory: number(wanted, "memory"),
                 memory_reservation: number(wanted, "memoryReservation"),
@@ -220,23 +225,36 @@ impl Task {
     }
 
     fn health(&self) -> &'static str {
-        let mut checked = self.containers.iter().filter(|c| c.essential && c.has_health_check);
+        let mut checked = self
+            .containers
+            .iter()
+            .filter(|c| c.essential && c.has_health_check);
         if checked.clone().next().is_none() {
             return "UNKNOWN";
         }
         if checked.clone().any(|c| c.health == "UNHEALTHY") {
             return "UNHEALTHY";
         }
-        if checked.all(|c| c.health == "HEALTHY") { "HEALTHY" } else { "UNKNOWN" }
+        if checked.all(|c| c.health == "HEALTHY") {
+            "HEALTHY"
+        } else {
+            "UNKNOWN"
+        }
     }
 
     pub(crate) fn describe(&self, with_tags: bool) -> Value {
         let stop = self.stop.borrow().clone();
-        let address = self.address.map(|address| address.to_string()).unwrap_or_default();
-        let subnet = self.settings.get("networkConfiguration").map_or("", |network| {
-            let subnets = list(&network["awsvpcConfiguration"], "subnets");
-            subnets.first().and_then(Value::as_str).unwrap_or_default()
-        });
+        let address = self
+            .address
+            .map(|address| address.to_string())
+            .unwrap_or_default();
+        let subnet = self
+            .settings
+            .get("networkConfiguration")
+            .map_or("", |network| {
+                let subnets = list(&network["awsvpcConfiguration"], "subnets");
+                subnets.first().and_then(Value::as_str).unwrap_or_default()
+            });
         let eni_status = match self.status {
             Status::Provisioning => "PRECREATED",
             Status::Stopped => "DELETED",
@@ -323,8 +341,15 @@ impl Container {
             ("runtimeId", self.runtime.clone().map(Value::from)),
             ("exitCode", self.exit_code.map(Value::from)),
             ("reason", self.reason.clone().map(Value::from)),
-            ("memory", self.memory.map(|mib| Value::from(mib.to_string()))),
-            ("memoryReservation", self.memory_reservation.map(|mib| Value::from(mib.to_string()))),
+            (
+                "memory",
+                self.memory.map(|mib| Value::from(mib.to_string())),
+            ),
+            (
+                "memoryReservation",
+                self.memory_reservation
+                    .map(|mib| Value::from(mib.to_string())),
+            ),
         ];
         for (name, value) in optional {
             if let Some(value) = value {

@@ -51,7 +51,12 @@ pub(crate) struct Role<'a> {
 }
 
 impl Role<'_> {
-    async fn call(&self, service: &'static str, target: &'static str, body: Value) -> Result<Value, UpstreamError> {
+    async fn call(
+        &self,
+        service: &'static str,
+        target: &'static str,
+        body: Value,
+    ) -> Result<Value, UpstreamError> {
         (self.upstream)(UpstreamCall {
             service,
             target,
@@ -67,7 +72,7 @@ impl Role<'_> {
     /// `:json-key:version-stage:version-id`. An error is the text that Fargate gives as stopped reason.
     pub(crate) async fn secret(&self, value_from: &str) -> Result<String, String> {
         if value_from.contains(":secretsmanager:") {
-            return self.from_secrets_manager(value_from).await;
+            return self.secrets_manager_value(value_from).await;
         }
         let name = match value_from.split_once(":parameter/") {
             Some((_, name)) => format!("/{name}"),
@@ -83,15 +88,19 @@ impl Role<'_> {
         for name in [name.clone(), name.trim_start_matches('/').to_owned()] {
             let input = json!({"Names": [name], "WithDecryption": true});
             let found = self.call("ssm", "AmazonSSM.GetParameters", input).await;
-            let found = found.map_err(|error| failed(format!("{}: {}", error.code, error.message)))?;
-            if let Some(value) = found["Parameters"].get(0).and_then(|one| text(one, "Value")) {
+            let found =
+                found.map_err(|error| failed(format!("{}: {}", error.code, error.message)))?;
+            if let Some(value) = found["Parameters"]
+                .get(0)
+                .and_then(|one| text(one, "Value"))
+            {
                 return Ok(value.to_owned());
             }
         }
         Err(failed(format!("invalid parameters: {value_from}")))
     }
 
-    async fn from_secrets_manager(&self, value_from: &str) -> Result<String, String> {
+    async fn secrets_manager_value(&self, value_from: &str) -> Result<String, String> {
         let parts: Vec<&str> = value_from.split(':').collect();
         let arn = parts.iter().take(7).copied().collect::<Vec<_>>().join(":");
         let part = |index: usize| parts.get(index).copied().filter(|part| !part.is_empty());
@@ -109,15 +118,22 @@ impl Role<'_> {
                  from secrets manager: {detail}"
             )
         };
-        let found = self.call("secretsmanager", "secretsmanager.GetSecretValue", input).await;
+        let found = self
+            .call("secretsmanager", "secretsmanager.GetSecretValue", input)
+            .await;
         let found = found.map_err(|error| failed(format!("{}: {}", error.code, error.message)))?;
-        let whole = text(&found, "SecretString").ok_or_else(|| failed("the secret has no SecretString".to_owned()))?;
-        let Some(key) = part(7) else { return Ok(whole.to_owned()) };
+        let whole = text(&found, "SecretString")
+            .ok_or_else(|| failed("the secret has no SecretString".to_owned()))?;
+        let Some(key) = part(7) else {
+            return Ok(whole.to_owned());
+        };
         let parsed = serde_json::from_str::<Value>(whole).ok();
         match parsed.as_ref().and_then(|parsed| parsed.get(key)) {
             Some(Value::String(value)) => Ok(value.clone()),
             Some(other) => Ok(other.to_string()),
-            None => Err(failed(format!("retrieved secret from Secrets Manager did not contain json key {key}"))),
+            None => Err(failed(format!(
+                "retrieved secret from Secrets Manager did not contain json key {key}"
+            ))),
         }
     }
 
@@ -132,10 +148,19 @@ impl Role<'_> {
         let target = "AmazonEC2ContainerRegistry_V20150921.GetAuthorizationToken";
         let found = self.call("ecr", target, json!({})).await;
         let found = found.map_err(|error| failed(format!("{}: {}", error.code, error.message)))?;
-        let token = found["authorizationData"].get(0).and_then(|data| text(data, "authorizationToken"));
-        let plain = token.and_then(|token| STANDARD.decode(token).ok()).and_then(|bytes| String::from_utf8(bytes).ok());
+        let token = found["authorizationData"]
+            .get(0)
+            .and_then(|data| text(data, "authorizationToken"));
+        let plain = token
+            .and_then(|token| STANDARD.decode(token).ok())
+            .and_then(|bytes| String::from_utf8(bytes).ok());
         let login = plain.as_deref().and_then(|plain| plain.split_once(':'));
-        let (user, password) = login.ok_or_else(|| failed("the authorization token cannot be read".to_owned()))?;
-        Ok(RegistryLogin { user: user.to_owned(), password: password.to_owned(), server: registry.to_owned() })
+        let (user, password) =
+            login.ok_or_else(|| failed("the authorization token cannot be read".to_owned()))?;
+        Ok(RegistryLogin {
+            user: user.to_owned(),
+            password: password.to_owned(),
+            server: registry.to_owned(),
+        })
     }
 }

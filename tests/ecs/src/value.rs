@@ -12,7 +12,10 @@ pub(crate) fn need<'a>(value: &'a Value, name: &str) -> &'a str {
 }
 
 pub(crate) fn list<'a>(value: &'a Value, name: &str) -> &'a [Value] {
-    value.get(name).and_then(Value::as_array).map_or(&[], Vec::as_slice)
+    value
+        .get(name)
+        .and_then(Value::as_array)
+        .map_or(&[], Vec::as_slice)
 }
 
 pub(crate) fn texts(value: &Value, name: &str) -> Vec<String> {
@@ -32,7 +35,9 @@ pub(crate) fn number(value: &Value, name: &str) -> Option<i64> {
 
 /// Whether a list of texts asks for `word`, as `include: ["TAGS"]` does.
 pub(crate) fn asks(value: &Value, name: &str, word: &str) -> bool {
-    list(value, name).iter().any(|item| item.as_str() == Some(word))
+    list(value, name)
+        .iter()
+        .any(|item| item.as_str() == Some(word))
 }
 
 /// Copies the named members that are present.
@@ -63,4 +68,11 @@ pub(crate) fn page(
     let end = items.len().min(start + size);
     let next = (end < items.len()).then(|| end.to_string());
     Ok((items.into_iter().skip(start).take(size).collect(), next))
+}
+
+/// Whether an image reference names a registry that stands for ECR.
+pub(crate) fn in_registry(image: &str, registry: &str) -> bool {
+    image
+        .split_once('/')
+        .is_some_and(|(host, _)| host.ends_with(registry))
 }

@@ -3,6 +3,8 @@
 //! Written from GitHub's published documents. Every REST answer is validated against GitHub's own OpenAPI description
 //! before it leaves; one that does not fit becomes a 500 and a [`Violation`]. The control API is described in [`control`].
 
+#![recursion_limit = "256"]
+
 mod actions;
 pub mod control;
 mod description;
@@ -19,6 +21,7 @@ mod view;
 
 use std::path::PathBuf;
 
+pub use graphql::implemented as graphql_schema;
 pub use journal::{CallRecord, Violation};
 pub use server::{Standin, serve};
 

@@ -135,7 +135,6 @@ pub(crate) struct Environment {
     pub(crate) reviewers: Vec<String>,
     pub(crate) prevent_self_review: bool,
     pub(crate) wait_timer: u64,
-    pub(crate) can_admins_bypass: bool,
     /// Only protected branches may deploy.
     pub(crate) protected_branches: bool,
     /// Only these branches may deploy; `*` stands for any run of characters but `/`.
@@ -323,10 +322,10 @@ impl State {
         }
     }
 
-    /// Adds a pending fault or violation count for one repository, or for all.
+    /// Violations of one repository and those of no repository, or all.
     pub(crate) fn violations_of(&self, repository: Option<&str>) -> Vec<crate::Violation> {
         let matches = |violation: &&crate::Violation| {
-            repository.is_none_or(|wanted| violation.repository.as_deref().is_some_and(|own| own.eq_ignore_ascii_case(wanted)))
+            repository.is_none_or(|wanted| violation.repository.as_deref().is_none_or(|own| own.eq_ignore_ascii_case(wanted)))
         };
         self.journal.violations.iter().filter(matches).cloned().collect()
     }

@@ -34,7 +34,8 @@ impl Services {
             docker_socket: engine::SOCKET.into(),
             ip: place.ip,
             first_lb_port: port::BALANCERS,
-            registry: place.at(port::REGISTRY).to_string(),
+            // Each account has a registry on an address of its own; they have the port in common.
+            registry: format!(":{}", port::REGISTRY),
             label: place.id.clone(),
             upstream: upstream(place, http.clone()),
             timings: Timings::default(),

@@ -147,8 +147,8 @@ async fn secrets(world: &World, environment: &Environment, aws: &Aws) -> Result<
         &["ParameterAlreadyExists"],
     )?;
 
-    let name = format!("{}/{}/payment", world.service, environment.name);
-    let value = json!({"api-key": world.payment_key(environment)}).to_string();
+    let name = format!("{}/{}/api", world.service, environment.name);
+    let value = json!({"token": world.api_token(environment)}).to_string();
     let input = json!({
         "Name": name,
         "SecretString": value,

@@ -59,6 +59,8 @@ pub struct World {
     pub environments: Vec<Environment>,
     /// The host and port of the build account's registry.
     pub registry: String,
+    /// Variables of the repository that whoever runs it adds to those of every world.
+    pub extra: runner::Variables,
 }
 
 impl World {
@@ -119,6 +121,7 @@ impl World {
                 })
                 .collect(),
             registry: registry.to_owned(),
+            extra: runner::Variables::new(),
         }
     }
 

@@ -23,12 +23,13 @@ impl World {
     pub fn repository_variables(&self) -> Variables {
         let mut variables = Variables::from([
             ("AWS_REGION".to_owned(), self.region.clone()),
-            ("BUILD_ACCOUNT".to_owned(), self.build.id.clone()),
+            ("BUILD_ACCOUNT_ID".to_owned(), self.build.id.clone()),
         ]);
         for environment in &self.environments {
-            let name = format!("{}_ACCOUNT", environment.name.to_uppercase());
+            let name = format!("{}_ACCOUNT_ID", environment.name.to_uppercase());
             variables.insert(name, environment.account.id.clone());
         }
+        variables.extend(self.extra.clone());
         variables
     }
 
@@ -52,9 +53,9 @@ impl World {
         )
     }
 
-    /// The value under `api-key` of the secret `SERVICE/ENVIRONMENT/payment`, which must turn up in no log.
-    pub fn payment_key(&self, environment: &Environment) -> String {
-        format!("pay_{}", self.made_up(environment, "payment"))
+    /// The value under `token` of the secret `SERVICE/ENVIRONMENT/api`, which must turn up in no log.
+    pub fn api_token(&self, environment: &Environment) -> String {
+        format!("api_{}", self.made_up(environment, "api"))
     }
 
     fn made_up(&self, environment: &Environment, what: &str) -> String {

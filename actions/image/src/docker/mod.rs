@@ -16,7 +16,7 @@ use kit::env::Env;
 use kit::host::Host;
 use kit::{Context, Error, Result};
 use std::ffi::OsString;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::time::{Duration, Instant};
 use tokio::process::Command;
 
@@ -143,10 +143,8 @@ impl<'a> Docker<'a> {
     fn path(&self) -> Result<OsString> {
         let own = self.dir.path().join("bin");
         let inherited = self.env.get("PATH").unwrap_or_default();
-        std::env::join_paths(
-            std::iter::once(own).chain(std::env::split_paths(inherited).map(PathBuf::from)),
-        )
-        .context("cannot put the credential helper on PATH")
+        std::env::join_paths(std::iter::once(own).chain(std::env::split_paths(inherited)))
+            .context("cannot put the credential helper on PATH")
     }
 
     fn failure(&self, what: &str, ended: &child::Ended, request: &Request) -> NotPushed {
@@ -155,8 +153,7 @@ impl<'a> Docker<'a> {
             return NotPushed::TagTaken;
         }
         let mut error = Error::failed(format!("docker {what} failed ({})", ended.how));
-        let quoted = ended.tail.len().saturating_sub(12);
-        error.causes = ended.tail[quoted..].to_vec();
+        error.causes = trouble::quoted(&ended.tail).to_vec();
         error.hints = trouble::hints(&tail, &request.dockerfile);
         if trouble::no_repository(&tail) {
             NotPushed::NoRepository(error)

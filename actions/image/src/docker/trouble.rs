@@ -20,6 +20,16 @@ pub(super) fn no_repository(tail: &str) -> bool {
         || tail.contains("the repository with name")
 }
 
+/// The lines worth quoting: from the first that says ERROR, as BuildKit marks a failed step, else
+/// the last few.
+pub(super) fn quoted(tail: &[String]) -> &[String] {
+    let start = tail
+        .iter()
+        .position(|line| line.contains("ERROR"))
+        .unwrap_or(tail.len().saturating_sub(5));
+    &tail[start.max(tail.len().saturating_sub(20))..]
+}
+
 /// What to do about it.
 pub(super) fn hints(tail: &str, dockerfile: &Path) -> Vec<String> {
     let lower = tail.to_lowercase();
@@ -122,6 +132,16 @@ mod tests {
             );
         }
         assert!(hints("make: *** [all] Error 1", Path::new("Dockerfile")).is_empty());
+    }
+
+    #[test]
+    fn what_failed_is_quoted_and_what_went_well_is_not() {
+        let lines = |text: &str| text.lines().map(str::to_owned).collect::<Vec<_>>();
+        let tail = lines("#1 DONE\n#2 ERROR: gone\n---\nERROR: failed to solve: gone");
+        assert_eq!(quoted(&tail), &tail[1..]);
+        let tail = lines("1\n2\n3\n4\n5\ndenied");
+        assert_eq!(quoted(&tail), &tail[1..]);
+        assert!(quoted(&[]).is_empty());
     }
 
     #[test]

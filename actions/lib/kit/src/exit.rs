@@ -54,3 +54,38 @@ impl Exit {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Rendered here and committed, so that the document cannot say anything else than the code.
+    fn document() -> String {
+        let rows: Vec<Vec<String>> = Exit::ALL
+            .iter()
+            .map(|(exit, meaning)| vec![exit.code().to_string(), (*meaning).to_owned()])
+            .collect();
+        format!(
+            "# Exit codes\n\nOne table for every step. `UPDATE_EXPECT=1 cargo test -p kit` rewrites this file.\n\n{}\n\
+             A command that a step runs for you (`state run`, `secrets exec`, `identity exec`) keeps its own exit code.\n",
+            crate::report::markdown_table(&["code", "meaning"], &rows)
+        )
+    }
+
+    #[test]
+    fn the_document_says_what_the_code_does() {
+        let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../../../docs/exit-codes.md");
+        if std::env::var_os("UPDATE_EXPECT").is_some() {
+            std::fs::write(path, document()).unwrap();
+        }
+        assert_eq!(std::fs::read_to_string(path).unwrap(), document());
+    }
+
+    #[test]
+    fn every_code_is_its_own() {
+        let mut codes: Vec<u8> = Exit::ALL.iter().map(|(exit, _)| exit.code()).collect();
+        codes.sort_unstable();
+        codes.dedup();
+        assert_eq!(codes.len(), Exit::ALL.len());
+    }
+}

@@ -48,6 +48,14 @@ impl Ledger {
         Ok(self.newest(chain, 1).await?.into_iter().next())
     }
 
+    /// The newest record.
+    ///
+    /// # Errors
+    /// As [`Ledger::head`].
+    pub async fn newest_record(&self, chain: &Chain) -> Result<Option<Record>> {
+        self.find(chain, 1, |_| true).await
+    }
+
     /// The newest entries, newest first, at most `limit`.
     ///
     /// # Errors

@@ -74,13 +74,13 @@ pub(crate) fn asks_nothing(setting: &Setting) -> bool {
 }
 
 /// Applies every rule.
-pub(crate) fn decide(setting: &Setting, subject: &Subject, facts: &Facts) -> Decision {
+pub(crate) fn decide<'a>(setting: &'a Setting, subject: &'a Subject, facts: &'a Facts) -> Decision {
     let context = Context {
         setting,
         subject,
         facts,
     };
-    let rules: [(&'static str, fn(&Context<'_>) -> Said); 8] = [
+    let rules: [(&'static str, fn(&Context<'a>) -> Said); 8] = [
         ("digest", Context::digest),
         ("branch", Context::branch),
         ("pull request", Context::pull_request),
@@ -184,7 +184,10 @@ struct Context<'a> {
 impl Context<'_> {
     fn digest(&self) -> Said {
         let Some(before) = &self.setting.follows else {
-            return not_asked(format!("{} follows no environment", self.setting.environment));
+            return not_asked(format!(
+                "{} follows no environment",
+                self.setting.environment
+            ));
         };
         let deploy_first = format!("bring it to {before} first, until it is healthy there");
         match &self.subject.evidence {
@@ -329,10 +332,7 @@ impl Context<'_> {
                 .collect();
             if others.is_empty() {
                 fail(
-                    format!(
-                        "{} promotes #{number} and alone approved it",
-                        names(&valid)
-                    ),
+                    format!("{} promotes #{number} and alone approved it", names(&valid)),
                     format!(
                         "let somebody else promote it, or somebody else approve #{number} as well"
                     ),
@@ -350,7 +350,9 @@ impl Context<'_> {
         let gate = &self.setting.gate;
         let run = match &self.facts.place {
             RunPlace::CodeBuild(build) => {
-                return not_asked(format!("{build} is no workflow; its project pins what it runs"));
+                return not_asked(format!(
+                    "{build} is no workflow; its project pins what it runs"
+                ));
             }
             RunPlace::Terminal => {
                 return match &gate.workflow {
@@ -379,7 +381,12 @@ impl Context<'_> {
             Some(wanted) if run.file() != wanted => {
                 fail(format!("the workflow is {}", run.file()), start)
             }
-            _ => pass(format!("{} on {}, by {}", run.file(), gate.branch, run.event)),
+            _ => pass(format!(
+                "{} on {}, by {}",
+                run.file(),
+                gate.branch,
+                run.event
+            )),
         }
     }
 
@@ -463,7 +470,10 @@ fn check(wanted: &str, runs: &[CheckRun], head: &str) -> Said {
     if expected.is_empty() {
         let fact = match (named.first(), app) {
             (Some(other), Some(app)) => {
-                let id = other.app.as_ref().map_or("none".to_owned(), |app| app.id.to_string());
+                let id = other
+                    .app
+                    .as_ref()
+                    .map_or("none".to_owned(), |app| app.id.to_string());
                 format!("`{name}` comes from app {id}, not {app}")
             }
             _ => format!("`{name}` did not run on {}", short(head)),

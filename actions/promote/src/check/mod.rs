@@ -30,8 +30,7 @@ pub(crate) async fn run(args: Check, cx: &Cx) -> Result<Report> {
     let facts = if decide::asks_nothing(&setting) {
         facts::Facts::none()
     } else {
-        let github =
-            github::GitHub::connect(cx, &net, args.github.github_repository.as_deref())?;
+        let github = github::GitHub::connect(cx, &net, args.github.github_repository.as_deref())?;
         observe::facts(cx, &net, &github, &setting, &subject).await?
     };
     let decision = decide::decide(&setting, &subject, &facts);
@@ -69,9 +68,16 @@ async fn subject(
                 setting.environment
             ))
         })?;
+        let commit = cx.host.commit();
+        if commit.is_none() && !decide::asks_nothing(setting) {
+            return Err(Error::usage(format!(
+                "no ledger record says which commit {digest} was built from, nor does this run"
+            ))
+            .hint("run this where the commit is built"));
+        }
         return Ok(Subject {
             digest,
-            commit: cx.host.commit(),
+            commit,
             evidence: None,
         });
     };

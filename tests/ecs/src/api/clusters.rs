@@ -14,9 +14,19 @@ pub(crate) fn create(region: &mut Region, input: &Value) -> Answer {
         return Err(ApiError::invalid("Invalid cluster name."));
     }
     // Creating a cluster that is there answers the one that is there.
-    if !region.clusters.get(&name).is_some_and(|cluster| cluster.active) {
+    if !region
+        .clusters
+        .get(&name)
+        .is_some_and(|cluster| cluster.active)
+    {
         let mut settings = Map::new();
-        let kept = ["configuration", "settings", "capacityProviders", "defaultCapacityProviderStrategy", "serviceConnectDefaults"];
+        let kept = [
+            "configuration",
+            "settings",
+            "capacityProviders",
+            "defaultCapacityProviderStrategy",
+            "serviceConnectDefaults",
+        ];
         copy(input, &kept, &mut settings);
         let cluster = Cluster {
             arn: region.arn(&format!("cluster/{name}")),
@@ -27,13 +37,25 @@ pub(crate) fn create(region: &mut Region, input: &Value) -> Answer {
         };
         region.clusters.insert(name.clone(), cluster);
     }
-    let cluster = region.clusters.get(&name).map(|cluster| show(region, cluster, true));
+    let cluster = region
+        .clusters
+        .get(&name)
+        .map(|cluster| show(region, cluster, true));
     Ok(json!({"cluster": cluster}))
 }
 
 fn show(region: &Region, cluster: &Cluster, with_tags: bool) -> Value {
-    let counts = crate::service::count(region.tasks.values().filter(|task| task.cluster == cluster.arn));
-    let services = region.services.iter().filter(|s| s.cluster == cluster.arn && s.status == "ACTIVE").count();
+    let counts = crate::service::count(
+        region
+            .tasks
+            .values()
+            .filter(|task| task.cluster == cluster.arn),
+    );
+    let services = region
+        .services
+        .iter()
+        .filter(|s| s.cluster == cluster.arn && s.status == "ACTIVE")
+        .count();
     let mut shown = json!({
         "clusterArn": cluster.arn,
         "clusterName": cluster.name,
@@ -70,7 +92,12 @@ pub(crate) fn describe(region: &mut Region, input: &Value) -> Answer {
 }
 
 pub(crate) fn list_all(region: &mut Region, input: &Value) -> Answer {
-    let arns = region.clusters.values().filter(|cluster| cluster.active).map(|cluster| cluster.arn.clone()).collect();
+    let arns = region
+        .clusters
+        .values()
+        .filter(|cluster| cluster.active)
+        .map(|cluster| cluster.arn.clone())
+        .collect();
     let (arns, next) = page(arns, input, 100)?;
     let mut answer = json!({"clusterArns": arns, "nextToken": next});
     crate::check::drop_null_members(&mut answer);
@@ -79,19 +106,41 @@ pub(crate) fn list_all(region: &mut Region, input: &Value) -> Answer {
 
 pub(crate) fn delete(region: &mut Region, input: &Value) -> Answer {
     let arn = super::cluster(region, input)?.arn.clone();
-    let code = if region.services.iter().any(|s| s.cluster == arn && s.status == "ACTIVE") {
-        Some(("ClusterContainsServicesException", "The Cluster cannot be deleted while Services are active."))
-    } else if region.tasks.values().any(|task| task.cluster == arn && !task.ending()) {
-        Some(("ClusterContainsTasksException", "The Cluster cannot be deleted while Tasks are active."))
+    let code = if region
+        .services
+        .iter()
+        .any(|s| s.cluster == arn && s.status == "ACTIVE")
+    {
+        Some((
+            "ClusterContainsServicesException",
+            "The Cluster cannot be deleted while Services are active.",
+        ))
+    } else if region
+        .tasks
+        .values()
+        .any(|task| task.cluster == arn && !task.ending())
+    {
+        Some((
+            "ClusterContainsTasksException",
+            "The Cluster cannot be deleted while Tasks are active.",
+        ))
     } else {
         None
     };
     if let Some((code, message)) = code {
         return Err(ApiError::new(code, message));
     }
-    for cluster in region.clusters.values_mut().filter(|cluster| cluster.arn == arn) {
+    for cluster in region
+        .clusters
+        .values_mut()
+        .filter(|cluster| cluster.arn == arn)
+    {
         cluster.active = false;
     }
-    let shown = region.clusters.values().find(|cluster| cluster.arn == arn).map(|cluster| show(region, cluster, true));
+    let shown = region
+        .clusters
+        .values()
+        .find(|cluster| cluster.arn == arn)
+        .map(|cluster| show(region, cluster, true));
     Ok(json!({"cluster": shown}))
 }

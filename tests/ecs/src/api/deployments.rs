@@ -16,14 +16,22 @@ pub(crate) fn list_all(region: &mut Region, input: &Value) -> Answer {
     let shown: Vec<Value> = service
         .rollouts
         .iter()
-        .filter(|rollout| statuses.is_empty() || statuses.iter().any(|status| status == rollout.status))
+        .filter(|rollout| {
+            statuses.is_empty() || statuses.iter().any(|status| status == rollout.status)
+        })
         .filter(|rollout| bound("after").is_none_or(|after| rollout.created_at > after))
         .filter(|rollout| bound("before").is_none_or(|before| rollout.created_at < before))
         .map(|rollout| service.describe_rollout_briefly(rollout))
         .collect();
-    let start: usize = text(input, "nextToken").map_or(Ok(0), str::parse).map_err(|_| ApiError::invalid("Invalid token."))?;
-    let size = number(input, "maxResults").and_then(|n| usize::try_from(n).ok()).filter(|n| *n > 0).unwrap_or(20);
-    let mut answer = json!({"serviceDeployments": shown.iter().skip(start).take(size).collect::<Vec<_>>()});
+    let start: usize = text(input, "nextToken")
+        .map_or(Ok(0), str::parse)
+        .map_err(|_| ApiError::invalid("Invalid token."))?;
+    let size = number(input, "maxResults")
+        .and_then(|n| usize::try_from(n).ok())
+        .filter(|n| *n > 0)
+        .unwrap_or(20);
+    let mut answer =
+        json!({"serviceDeployments": shown.iter().skip(start).take(size).collect::<Vec<_>>()});
     if start + size < shown.len() {
         answer["nextToken"] = json!((start + size).to_string());
     }
@@ -33,11 +41,16 @@ pub(crate) fn list_all(region: &mut Region, input: &Value) -> Answer {
 pub(crate) fn describe(region: &mut Region, input: &Value) -> Answer {
     let wanted = texts(input, "serviceDeploymentArns");
     if wanted.is_empty() || wanted.len() > 20 {
-        return Err(ApiError::invalid("Between 1 and 20 service deployment ARNs can be described."));
+        return Err(ApiError::invalid(
+            "Between 1 and 20 service deployment ARNs can be described.",
+        ));
     }
     let (mut found, mut failures) = (Vec::new(), Vec::new());
     for arn in wanted {
-        let mut all = region.services.iter().flat_map(|service| service.rollouts.iter().map(move |one| (service, one)));
+        let mut all = region
+            .services
+            .iter()
+            .flat_map(|service| service.rollouts.iter().map(move |one| (service, one)));
         match all.find(|(_, rollout)| rollout.arn == arn) {
             Some((service, rollout)) => found.push(service.describe_rollout(region, rollout)),
             None => failures.push(missing(&arn)),
@@ -48,8 +61,14 @@ pub(crate) fn describe(region: &mut Region, input: &Value) -> Answer {
 
 pub(crate) fn describe_revisions(region: &mut Region, input: &Value) -> Answer {
     let (mut found, mut failures) = (Vec::new(), Vec::new());
-    for arn in list(input, "serviceRevisionArns").iter().filter_map(Value::as_str) {
-        let mut all = region.services.iter().flat_map(|service| service.revisions.iter().map(move |one| (service, one)));
+    for arn in list(input, "serviceRevisionArns")
+        .iter()
+        .filter_map(Value::as_str)
+    {
+        let mut all = region
+            .services
+            .iter()
+            .flat_map(|service| service.revisions.iter().map(move |one| (service, one)));
         match all.find(|(_, revision)| revision.arn == arn) {
             Some((service, revision)) => found.push(service.describe_revision(revision)),
             None => failures.push(missing(arn)),
@@ -64,10 +83,25 @@ pub(crate) fn stop(region: &mut Region, input: &Value) -> Answer {
     if text(input, "stopType").is_some_and(|kind| kind != "ROLLBACK") {
         return Err(ApiError::invalid("stopType must be ROLLBACK."));
     }
-    let rollout = region.services.iter_mut().flat_map(|service| &mut service.rollouts).find(|one| one.arn == arn);
-    let rollout = rollout.ok_or_else(|| ApiError::new("ServiceDeploymentNotFoundException", "Service deployment not found."))?;
+    let rollout = region
+        .services
+        .iter_mut()
+        .flat_map(|service| &mut service.rollouts)
+        .find(|one| one.arn == arn);
+    let rollout = rollout.ok_or_else(|| {
+        ApiError::new(
+            "ServiceDeploymentNotFoundException",
+            "Service deployment not found.",
+        )
+    })?;
     if terminal(rollout.status) {
-        return Err(ApiError::new("ConflictException", format!("Service deployment is in a terminal state: {}.", rollout.status)));
+        return Err(ApiError::new(
+            "ConflictException",
+            format!(
+                "Service deployment is in a terminal state: {}.",
+                rollout.status
+            ),
+        ));
     }
     if !rollout.status.starts_with("ROLLBACK") {
         rollout.status = "ROLLBACK_REQUESTED";

@@ -32,27 +32,41 @@ pub(crate) fn check(input: &Value, registry: &str) -> Result<(), ApiError> {
     for (index, container) in containers.iter().enumerate() {
         let name = need(container, "name");
         if name.is_empty() {
-            return Err(ApiError::client("Container.name should not be null or empty."));
+            return Err(ApiError::client(
+                "Container.name should not be null or empty.",
+            ));
         }
         if !valid(name) {
-            return Err(ApiError::client("Container.name contains invalid characters."));
+            return Err(ApiError::client(
+                "Container.name contains invalid characters.",
+            ));
         }
-        if containers[..index].iter().any(|other| need(other, "name") == name) {
-            return Err(ApiError::client(format!("Container.name must be unique. Duplicate name: {name}.")));
+        if containers[..index]
+            .iter()
+            .any(|other| need(other, "name") == name)
+        {
+            return Err(ApiError::client(format!(
+                "Container.name must be unique. Duplicate name: {name}."
+            )));
         }
         if need(container, "image").is_empty() {
-            return Err(ApiError::client("Container.image should not be null or empty."));
+            return Err(ApiError::client(
+                "Container.image should not be null or empty.",
+            ));
         }
     }
-    let essential = |c: &Value| c.get("essential").and_then(Value::as_bool).unwrap_or(true);
-    if !containers.iter().any(essential) {
-        return Err(ApiError::client("TaskDefinition must contain at least one essential container."));
+    if !containers.iter().any(crate::container::is_essential) {
+        return Err(ApiError::client(
+            "TaskDefinition must contain at least one essential container.",
+        ));
     }
     if wants_fargate(input) {
         return check_fargate(input, registry);
     }
     for container in containers {
-        let sized = ["memory", "memoryReservation"].iter().any(|name| container.get(*name).is_some());
+        let sized = ["memory", "memoryReservation"]
+            .iter()
+            .any(|name| container.get(*name).is_some());
         if !sized && text(input, "memory").is_none() {
             let name = need(container, "name");
             return Err(ApiError::client(format!(
@@ -64,7 +78,9 @@ pub(crate) fn check(input: &Value, registry: &str) -> Result<(), ApiError> {
 }
 
 pub(crate) fn wants_fargate(input: &Value) -> bool {
-    list(input, "requiresCompatibilities").iter().any(|one| one == "FARGATE")
+    list(input, "requiresCompatibilities")
+        .iter()
+        .any(|one| one == "FARGATE")
 }
 
 /// Whether a definition could run on Fargate, asked for or not.
@@ -74,7 +90,9 @@ pub(crate) fn suits_fargate(input: &Value) -> bool {
 
 fn size_is_offered(input: &Value) -> bool {
     let units = |name: &str| text(input, name).and_then(|size| size.parse::<u32>().ok());
-    let (Some(cpu), Some(memory)) = (units("cpu"), units("memory")) else { return false };
+    let (Some(cpu), Some(memory)) = (units("cpu"), units("memory")) else {
+        return false;
+    };
     SIZES.iter().any(|(units, first, last, step)| {
         *units == cpu && (*first..=*last).contains(&memory) && (memory - first) % step == 0
     })
@@ -82,11 +100,15 @@ fn size_is_offered(input: &Value) -> bool {
 
 fn check_fargate(input: &Value, registry: &str) -> Result<(), ApiError> {
     if text(input, "networkMode") != Some("awsvpc") {
-        return Err(ApiError::client("Fargate only supports network mode ‘awsvpc’."));
+        return Err(ApiError::client(
+            "Fargate only supports network mode ‘awsvpc’.",
+        ));
     }
     for name in ["cpu", "memory"] {
         if text(input, name).is_none() {
-            return Err(ApiError::client(format!("Fargate requires that '{name}' be defined at the task level.")));
+            return Err(ApiError::client(format!(
+                "Fargate requires that '{name}' be defined at the task level."
+            )));
         }
     }
     if !size_is_offered(input) {
@@ -98,15 +120,21 @@ fn check_fargate(input: &Value, registry: &str) -> Result<(), ApiError> {
     }
     let has_role = text(input, "executionRoleArn").is_some();
     for container in list(input, "containerDefinitions") {
-        if !has_role && need(container, "image").starts_with(&format!("{registry}/")) {
-            return Err(ApiError::client("Fargate requires task definition to have execution role ARN to support ECR images."));
+        if !has_role && crate::value::in_registry(need(container, "image"), registry) {
+            return Err(ApiError::client(
+                "Fargate requires task definition to have execution role ARN to support ECR images.",
+            ));
         }
         let driver = text(&container["logConfiguration"], "logDriver");
         if !has_role && driver == Some("awslogs") {
-            return Err(ApiError::client("Fargate requires task definition to have execution role ARN to support log driver awslogs."));
+            return Err(ApiError::client(
+                "Fargate requires task definition to have execution role ARN to support log driver awslogs.",
+            ));
         }
         if !has_role && !list(container, "secrets").is_empty() {
-            return Err(ApiError::client("When you are specifying container secrets, you must also specify a value for 'executionRoleArn'."));
+            return Err(ApiError::client(
+                "When you are specifying container secrets, you must also specify a value for 'executionRoleArn'.",
+            ));
         }
     }
     Ok(())

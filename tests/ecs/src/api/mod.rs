@@ -20,7 +20,13 @@ pub(crate) struct Caller {
 }
 
 /// Carries out one operation, or answers `None` where this stand-in does not have it.
-pub(crate) fn dispatch(region: &mut Region, caller: &Caller, registry: &str, operation: &str, input: &Value) -> Option<Answer> {
+pub(crate) fn dispatch(
+    region: &mut Region,
+    caller: &Caller,
+    registry: &str,
+    operation: &str,
+    input: &Value,
+) -> Option<Answer> {
     Some(match operation {
         "CreateCluster" => clusters::create(region, input),
         "DescribeClusters" => clusters::describe(region, input),
@@ -64,10 +70,17 @@ pub(crate) fn cluster<'a>(region: &'a Region, input: &Value) -> Result<&'a Clust
 /// Place of a service in the region's list. The newest of a name counts, since a deleted one may be re-created.
 pub(crate) fn service_index(region: &Region, cluster: &str, name_or_arn: &str) -> Option<usize> {
     let name = short(name_or_arn);
-    region.services.iter().rposition(|service| service.cluster == cluster && service.name == name)
+    region
+        .services
+        .iter()
+        .rposition(|service| service.cluster == cluster && service.name == name)
 }
 
-pub(crate) fn service<'a>(region: &'a mut Region, input: &Value, member: &str) -> Result<&'a mut Service, ApiError> {
+pub(crate) fn service<'a>(
+    region: &'a mut Region,
+    input: &Value,
+    member: &str,
+) -> Result<&'a mut Service, ApiError> {
     let cluster = cluster(region, input)?.arn.clone();
     let found = service_index(region, &cluster, need(input, member));
     found
@@ -80,17 +93,27 @@ pub(crate) fn missing(arn: &str) -> Value {
 }
 
 fn tags_of<'a>(region: &'a mut Region, arn: &str) -> Option<&'a mut Vec<Value>> {
-    if let Some(cluster) = region.clusters.values_mut().find(|cluster| cluster.arn == arn) {
+    if let Some(cluster) = region
+        .clusters
+        .values_mut()
+        .find(|cluster| cluster.arn == arn)
+    {
         return Some(&mut cluster.tags);
     }
-    if let Some(service) = region.services.iter_mut().rfind(|service| service.arn == arn) {
+    if let Some(service) = region
+        .services
+        .iter_mut()
+        .rfind(|service| service.arn == arn)
+    {
         return Some(&mut service.tags);
     }
     if let Some(task) = region.tasks.values_mut().find(|task| task.arn == arn) {
         return Some(&mut task.tags);
     }
     let mut definitions = region.families.values_mut().flatten();
-    definitions.find(|definition| definition.arn == arn).map(|definition| &mut definition.tags)
+    definitions
+        .find(|definition| definition.arn == arn)
+        .map(|definition| &mut definition.tags)
 }
 
 fn unknown_resource() -> ApiError {

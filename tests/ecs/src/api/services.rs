@@ -52,14 +52,20 @@ pub(crate) fn create(region: &mut Region, caller: &Caller, input: &Value) -> Ans
     let cluster = super::cluster(region, input)?;
     let (cluster, cluster_name) = (cluster.arn.clone(), cluster.name.clone());
     let name = need(input, "serviceName").to_owned();
-    let exists = service_index(region, &cluster, &name).and_then(|index| region.services.get(index));
+    let exists =
+        service_index(region, &cluster, &name).and_then(|index| region.services.get(index));
     match exists.map(|service| service.status) {
         Some("ACTIVE") => return Err(ApiError::invalid("Creation of service was not idempotent.")),
-        Some("DRAINING") => return Err(ApiError::invalid("Unable to Start a service that is still Draining.")),
+        Some("DRAINING") => {
+            return Err(ApiError::invalid(
+                "Unable to Start a service that is still Draining.",
+            ));
+        }
         _ => {}
     }
     refuse_what_is_not_here(input)?;
-    let wanted = text(input, "taskDefinition").ok_or_else(|| ApiError::invalid("TaskDefinition can not be blank."))?;
+    let wanted = text(input, "taskDefinition")
+        .ok_or_else(|| ApiError::invalid("TaskDefinition can not be blank."))?;
     let definition = task_definitions::usable(region, wanted)?;
     let mut settings = Map::new();
     copy(input, &KEPT, &mut settings);
@@ -96,13 +102,22 @@ pub(crate) fn create(region: &mut Region, caller: &Caller, input: &Value) -> Ans
 fn refuse_what_is_not_here(input: &Value) -> Result<(), ApiError> {
     let strategy = text(&input["deploymentConfiguration"], "strategy");
     if strategy.is_some_and(|strategy| strategy != "ROLLING") {
-        return Err(ApiError::new("UnsupportedFeatureException", "This stand-in deploys by rolling update only."));
+        return Err(ApiError::new(
+            "UnsupportedFeatureException",
+            "This stand-in deploys by rolling update only.",
+        ));
     }
     if text(&input["deploymentController"], "type").is_some_and(|kind| kind != "ECS") {
-        return Err(ApiError::new("UnsupportedFeatureException", "This stand-in has the deployment controller ECS only."));
+        return Err(ApiError::new(
+            "UnsupportedFeatureException",
+            "This stand-in has the deployment controller ECS only.",
+        ));
     }
     if text(input, "schedulingStrategy") == Some("DAEMON") {
-        return Err(ApiError::new("UnsupportedFeatureException", "This stand-in has the scheduling strategy REPLICA only."));
+        return Err(ApiError::new(
+            "UnsupportedFeatureException",
+            "This stand-in has the scheduling strategy REPLICA only.",
+        ));
     }
     Ok(())
 }
@@ -120,23 +135,49 @@ fn complete(settings: &mut Map<String, Value>) {
     if !settings.contains_key("capacityProviderStrategy") {
         settings.entry("launchType").or_insert_with(|| json!("EC2"));
     }
-    if settings.get("launchType").is_some_and(|kind| kind == "FARGATE") {
-        settings.entry("platformVersion").or_insert_with(|| json!("LATEST"));
-        settings.entry("platformFamily").or_insert_with(|| json!("Linux"));
+    if settings
+        .get("launchType")
+        .is_some_and(|kind| kind == "FARGATE")
+    {
+        settings
+            .entry("platformVersion")
+            .or_insert_with(|| json!("LATEST"));
+        settings
+            .entry("platformFamily")
+            .or_insert_with(|| json!("Linux"));
     }
-    for name in ["loadBalancers", "serviceRegistries", "placementConstraints", "placementStrategy"] {
+    for name in [
+        "loadBalancers",
+        "serviceRegistries",
+        "placementConstraints",
+        "placementStrategy",
+    ] {
         settings.entry(name).or_insert_with(|| json!([]));
     }
-    settings.entry("schedulingStrategy").or_insert_with(|| json!("REPLICA"));
-    settings.entry("deploymentController").or_insert_with(|| json!({"type": "ECS"}));
-    settings.entry("enableECSManagedTags").or_insert_with(|| json!(false));
-    settings.entry("enableExecuteCommand").or_insert_with(|| json!(false));
-    settings.entry("propagateTags").or_insert_with(|| json!("NONE"));
-    settings.entry("availabilityZoneRebalancing").or_insert_with(|| json!("DISABLED"));
+    settings
+        .entry("schedulingStrategy")
+        .or_insert_with(|| json!("REPLICA"));
+    settings
+        .entry("deploymentController")
+        .or_insert_with(|| json!({"type": "ECS"}));
+    settings
+        .entry("enableECSManagedTags")
+        .or_insert_with(|| json!(false));
+    settings
+        .entry("enableExecuteCommand")
+        .or_insert_with(|| json!(false));
+    settings
+        .entry("propagateTags")
+        .or_insert_with(|| json!("NONE"));
+    settings
+        .entry("availabilityZoneRebalancing")
+        .or_insert_with(|| json!("DISABLED"));
     if list(&Value::Object(settings.clone()), "loadBalancers").is_empty() {
         return;
     }
-    settings.entry("healthCheckGracePeriodSeconds").or_insert_with(|| json!(0));
+    settings
+        .entry("healthCheckGracePeriodSeconds")
+        .or_insert_with(|| json!(0));
 }
 
 /// Members of `from` replace those of `into`, one level deep.
@@ -146,24 +187,53 @@ fn merge(into: &mut Value, from: Option<&Value>) {
     }
 }
 
-fn check(region: &Region, settings: &Map<String, Value>, definition: &Arc<Value>, desired: i64) -> Result<(), ApiError> {
+fn check(
+    region: &Region,
+    settings: &Map<String, Value>,
+    definition: &Arc<Value>,
+    desired: i64,
+) -> Result<(), ApiError> {
     if desired < 0 {
-        return Err(ApiError::invalid("Desired count must be greater than or equal to 0."));
+        return Err(ApiError::invalid(
+            "Desired count must be greater than or equal to 0.",
+        ));
     }
     let settings = Value::Object(settings.clone());
     let configuration = &settings["deploymentConfiguration"];
-    let (minimum, maximum) = (number(configuration, "minimumHealthyPercent"), number(configuration, "maximumPercent"));
+    let (minimum, maximum) = (
+        number(configuration, "minimumHealthyPercent"),
+        number(configuration, "maximumPercent"),
+    );
     if minimum == Some(100) && maximum == Some(100) {
-        return Err(ApiError::invalid("Both maximumPercent and minimumHealthyPercent cannot be 100 as this will block deployments."));
+        return Err(ApiError::invalid(
+            "Both maximumPercent and minimumHealthyPercent cannot be 100 as this will block deployments.",
+        ));
     }
-    if minimum.zip(maximum).is_some_and(|(minimum, maximum)| minimum > maximum) {
-        return Err(ApiError::invalid("maximumPercent must be greater than or equal to minimumHealthyPercent."));
+    if minimum
+        .zip(maximum)
+        .is_some_and(|(minimum, maximum)| minimum > maximum)
+    {
+        return Err(ApiError::invalid(
+            "maximumPercent must be greater than or equal to minimumHealthyPercent.",
+        ));
     }
-    if text(&settings, "launchType") == Some("FARGATE") && !list(definition, "compatibilities").iter().any(|one| one == "FARGATE") {
-        return Err(ApiError::invalid("Task definition does not support launch_type FARGATE."));
+    if text(&settings, "launchType") == Some("FARGATE")
+        && !list(definition, "compatibilities")
+            .iter()
+            .any(|one| one == "FARGATE")
+    {
+        return Err(ApiError::invalid(
+            "Task definition does not support launch_type FARGATE.",
+        ));
     }
-    if text(definition, "networkMode") == Some("awsvpc") && settings["networkConfiguration"].get("awsvpcConfiguration").is_none() {
-        return Err(ApiError::invalid("Network Configuration must be provided when networkMode 'awsvpc' is specified."));
+    if text(definition, "networkMode") == Some("awsvpc")
+        && settings["networkConfiguration"]
+            .get("awsvpcConfiguration")
+            .is_none()
+    {
+        return Err(ApiError::invalid(
+            "Network Configuration must be provided when networkMode 'awsvpc' is specified.",
+        ));
     }
     for entry in list(&settings, "loadBalancers") {
         check_load_balancer(region, entry, definition)?;
@@ -174,19 +244,33 @@ fn check(region: &Region, settings: &Map<String, Value>, definition: &Arc<Value>
 fn check_load_balancer(region: &Region, entry: &Value, definition: &Value) -> Result<(), ApiError> {
     let container_name = need(entry, "containerName");
     let containers = list(definition, "containerDefinitions");
-    let container = containers.iter().find(|container| need(container, "name") == container_name);
+    let container = containers
+        .iter()
+        .find(|container| need(container, "name") == container_name);
     let Some(container) = container else {
-        return Err(ApiError::invalid(format!("The container {container_name} does not exist in the task definition.")));
+        return Err(ApiError::invalid(format!(
+            "The container {container_name} does not exist in the task definition."
+        )));
     };
     let port = number(entry, "containerPort").unwrap_or(0);
-    if !list(container, "portMappings").iter().any(|mapping| number(mapping, "containerPort") == Some(port)) {
-        return Err(ApiError::invalid(format!("The container {container_name} did not have a container port {port} defined.")));
+    if !list(container, "portMappings")
+        .iter()
+        .any(|mapping| number(mapping, "containerPort") == Some(port))
+    {
+        return Err(ApiError::invalid(format!(
+            "The container {container_name} did not have a container port {port} defined."
+        )));
     }
     let Some(arn) = text(entry, "targetGroupArn") else {
-        return Err(ApiError::new("UnsupportedFeatureException", "This stand-in has no Classic Load Balancers; name a targetGroupArn."));
+        return Err(ApiError::new(
+            "UnsupportedFeatureException",
+            "This stand-in has no Classic Load Balancers; name a targetGroupArn.",
+        ));
     };
     let Some(group) = region.groups.iter().find(|group| group.arn == arn) else {
-        return Err(ApiError::invalid(format!("Unable to assume role and validate the specified targetGroupArn: {arn} was not found.")));
+        return Err(ApiError::invalid(format!(
+            "Unable to assume role and validate the specified targetGroupArn: {arn} was not found."
+        )));
     };
     if text(definition, "networkMode") == Some("awsvpc") && group.settings["TargetType"] != "ip" {
         return Err(ApiError::invalid(format!(
@@ -194,8 +278,14 @@ fn check_load_balancer(region: &Region, entry: &Value, definition: &Value) -> Re
             need(&group.settings, "TargetType")
         )));
     }
-    if region.listeners.iter().all(|listener| listener.forwards_to() != Some(arn)) {
-        return Err(ApiError::invalid(format!("The target group with targetGroupArn {arn} does not have an associated load balancer.")));
+    if region
+        .listeners
+        .iter()
+        .all(|listener| listener.forwards_to() != Some(arn))
+    {
+        return Err(ApiError::invalid(format!(
+            "The target group with targetGroupArn {arn} does not have an associated load balancer."
+        )));
     }
     Ok(())
 }
@@ -205,11 +295,18 @@ pub(crate) fn update(region: &mut Region, input: &Value) -> Answer {
     let index = service_index(region, &cluster, need(input, "service"))
         .ok_or_else(|| ApiError::new("ServiceNotFoundException", "Service not found."))?;
     if region.services[index].status != "ACTIVE" {
-        return Err(ApiError::new("ServiceNotActiveException", "Service was not ACTIVE."));
+        return Err(ApiError::new(
+            "ServiceNotActiveException",
+            "Service was not ACTIVE.",
+        ));
     }
     refuse_what_is_not_here(input)?;
     let service = &region.services[index];
-    let current = service.deployments.first().map(|d| d.definition.clone()).unwrap_or_default();
+    let current = service
+        .deployments
+        .first()
+        .map(|d| d.definition.clone())
+        .unwrap_or_default();
     let definition = match text(input, "taskDefinition") {
         Some(name) => task_definitions::usable(region, name)?.body,
         None => current.clone(),
@@ -230,7 +327,9 @@ pub(crate) fn update(region: &mut Region, input: &Value) -> Answer {
     }
     let desired = number(input, "desiredCount").unwrap_or(i64::from(service.desired));
     check(region, &settings, &definition, desired)?;
-    let changed = DEPLOYING.iter().any(|name| service.settings.get(*name) != settings.get(*name));
+    let changed = DEPLOYING
+        .iter()
+        .any(|name| service.settings.get(*name) != settings.get(*name));
     let other_definition = definition["taskDefinitionArn"] != current["taskDefinitionArn"];
     let deploys = other_definition || changed || flag(input, "forceNewDeployment");
     let (account, name) = (region.account.clone(), region.name.clone());
@@ -238,12 +337,15 @@ pub(crate) fn update(region: &mut Region, input: &Value) -> Answer {
     service.settings = settings;
     service.desired = u32::try_from(desired).unwrap_or(0);
     if deploys {
-        service.deploy(|rest| format!("arn:aws:ecs:{name}:{account}:{rest}"), definition);
-    } else if let Some(primary) = service.deployments.first_mut() {
-        if primary.desired != service.desired {
-            primary.desired = service.desired;
-            primary.updated_at = crate::ids::now();
-        }
+        service.deploy(
+            |rest| format!("arn:aws:ecs:{name}:{account}:{rest}"),
+            definition,
+        );
+    } else if let Some(primary) = service.deployments.first_mut()
+        && primary.desired != service.desired
+    {
+        primary.desired = service.desired;
+        primary.updated_at = crate::ids::now();
     }
     let shown = region.services[index].describe(region, true);
     Ok(json!({"service": shown}))
@@ -252,14 +354,20 @@ pub(crate) fn update(region: &mut Region, input: &Value) -> Answer {
 pub(crate) fn delete(region: &mut Region, input: &Value) -> Answer {
     let service = super::service(region, input, "service")?;
     if service.status == "ACTIVE" && service.desired > 0 && !flag(input, "force") {
-        return Err(ApiError::invalid("The service cannot be stopped while it is scaled above 0."));
+        return Err(ApiError::invalid(
+            "The service cannot be stopped while it is scaled above 0.",
+        ));
     }
     if service.status == "ACTIVE" {
         service.status = "DRAINING";
         service.desired = 0;
     }
     let arn = service.arn.clone();
-    let shown = region.services.iter().rfind(|service| service.arn == arn).map(|service| service.describe(region, true));
+    let shown = region
+        .services
+        .iter()
+        .rfind(|service| service.arn == arn)
+        .map(|service| service.describe(region, true));
     Ok(json!({"service": shown}))
 }
 
@@ -276,8 +384,11 @@ pub(crate) fn describe(region: &mut Region, input: &Value) -> Answer {
     let (mut services, mut failures) = (Vec::new(), Vec::new());
     for name in names {
         match service_index(region, &cluster, &name) {
-            Some(index) => services.push(region.services[index].describe(region, asks(input, "include", "TAGS"))),
-            None => failures.push(missing(&region.arn(&format!("service/{cluster_name}/{}", short(&name))))),
+            Some(index) => services
+                .push(region.services[index].describe(region, asks(input, "include", "TAGS"))),
+            None => failures.push(missing(
+                &region.arn(&format!("service/{cluster_name}/{}", short(&name))),
+            )),
         }
     }
     Ok(json!({"services": services, "failures": failures}))
@@ -289,9 +400,19 @@ pub(crate) fn list_all(region: &mut Region, input: &Value) -> Answer {
         let kind = text(input, "launchType");
         service.cluster == cluster
             && service.status != "INACTIVE"
-            && kind.is_none_or(|kind| service.settings.get("launchType").is_some_and(|one| one == kind))
+            && kind.is_none_or(|kind| {
+                service
+                    .settings
+                    .get("launchType")
+                    .is_some_and(|one| one == kind)
+            })
     };
-    let arns = region.services.iter().filter(wanted).map(|service| service.arn.clone()).collect();
+    let arns = region
+        .services
+        .iter()
+        .filter(wanted)
+        .map(|service| service.arn.clone())
+        .collect();
     let (arns, next) = page(arns, input, 10)?;
     let mut answer = json!({"serviceArns": arns, "nextToken": next});
     crate::check::drop_null_members(&mut answer);

@@ -9,14 +9,23 @@ use crate::error::{Answer, ApiError};
 use crate::state::{Region, TaskDefinition};
 use crate::value::{asks, list, need, page, text};
 
-pub(crate) fn register(region: &mut Region, caller: &Caller, registry: &str, input: &Value) -> Answer {
+pub(crate) fn register(
+    region: &mut Region,
+    caller: &Caller,
+    registry: &str,
+    input: &Value,
+) -> Answer {
     fargate::check(input, registry)?;
     let family = need(input, "family").to_owned();
     let revision = region.families.get(&family).map_or(0, Vec::len) + 1;
     let arn = region.arn(&format!("task-definition/{family}:{revision}"));
     let body = complete(input, &arn, revision, caller);
     let tags = list(input, "tags").to_vec();
-    let definition = TaskDefinition { arn, body: Arc::new(body), tags: tags.clone() };
+    let definition = TaskDefinition {
+        arn,
+        body: Arc::new(body),
+        tags: tags.clone(),
+    };
     let answer = json!({"taskDefinition": *definition.body, "tags": tags});
     region.families.entry(family).or_default().push(definition);
     Ok(answer)
@@ -32,7 +41,10 @@ fn complete(input: &Value, arn: &str, revision: usize, caller: &Caller) -> Value
             body.insert(name.clone(), value.clone());
         }
     }
-    if let Some(containers) = body.get_mut("containerDefinitions").and_then(Value::as_array_mut) {
+    if let Some(containers) = body
+        .get_mut("containerDefinitions")
+        .and_then(Value::as_array_mut)
+    {
         for container in containers.iter_mut().filter_map(Value::as_object_mut) {
             complete_container(container, awsvpc);
         }
@@ -56,11 +68,23 @@ fn complete(input: &Value, arn: &str, revision: usize, caller: &Caller) -> Value
 fn complete_container(container: &mut Map<String, Value>, awsvpc: bool) {
     container.entry("cpu").or_insert_with(|| json!(0));
     container.entry("essential").or_insert_with(|| json!(true));
-    for name in ["portMappings", "environment", "mountPoints", "volumesFrom", "systemControls"] {
+    for name in [
+        "portMappings",
+        "environment",
+        "mountPoints",
+        "volumesFrom",
+        "systemControls",
+    ] {
         container.entry(name).or_insert_with(|| json!([]));
     }
-    let mappings = container.get_mut("portMappings").and_then(Value::as_array_mut);
-    for mapping in mappings.into_iter().flatten().filter_map(Value::as_object_mut) {
+    let mappings = container
+        .get_mut("portMappings")
+        .and_then(Value::as_array_mut);
+    for mapping in mappings
+        .into_iter()
+        .flatten()
+        .filter_map(Value::as_object_mut)
+    {
         if awsvpc && let Some(port) = mapping.get("containerPort").cloned() {
             mapping.entry("hostPort").or_insert(port);
         }
@@ -78,7 +102,10 @@ fn attributes(input: &Value) -> Value {
     if text(input, "taskRoleArn").is_some() {
         names.push("com.amazonaws.ecs.capability.task-iam-role");
     }
-    if containers.iter().any(|c| c["logConfiguration"]["logDriver"] == "awslogs") {
+    if containers
+        .iter()
+        .any(|c| c["logConfiguration"]["logDriver"] == "awslogs")
+    {
         names.push("com.amazonaws.ecs.capability.logging-driver.awslogs");
         names.push("ecs.capability.execution-role-awslogs");
     }
@@ -92,7 +119,10 @@ fn attributes(input: &Value) -> Value {
     if secrets().any(|secret| !need(secret, "valueFrom").contains(":secretsmanager:")) {
         names.push("ecs.capability.secrets.ssm.environment-variables");
     }
-    names.into_iter().map(|name| json!({"name": name})).collect()
+    names
+        .into_iter()
+        .map(|name| json!({"name": name}))
+        .collect()
 }
 
 /// Finds a definition by ARN, `family:revision`, or `family` for its latest active revision.
@@ -103,7 +133,12 @@ pub(crate) fn find<'a>(region: &'a Region, name: &str) -> Option<&'a TaskDefinit
             let index = revision.parse::<usize>().ok()?.checked_sub(1)?;
             region.families.get(family)?.get(index)
         }
-        None => region.families.get(name)?.iter().rev().find(|definition| definition.active()),
+        None => region
+            .families
+            .get(name)?
+            .iter()
+            .rev()
+            .find(|definition| definition.active()),
     }
 }
 
@@ -129,12 +164,15 @@ pub(crate) fn describe(region: &mut Region, input: &Value) -> Answer {
 pub(crate) fn deregister(region: &mut Region, input: &Value) -> Answer {
     let name = need(input, "taskDefinition");
     if !short(name).contains(':') {
-        return Err(ApiError::client("An Amazon ECS task definition revision must be specified."));
+        return Err(ApiError::client(
+            "An Amazon ECS task definition revision must be specified.",
+        ));
     }
     let arn = find(region, name).map(|found| found.arn.clone());
     let mut all = region.families.values_mut().flatten();
     let found = all.find(|one| Some(&one.arn) == arn.as_ref());
-    let found = found.ok_or_else(|| ApiError::client("The specified task definition does not exist."))?;
+    let found =
+        found.ok_or_else(|| ApiError::client("The specified task definition does not exist."))?;
     let mut body = (*found.body).clone();
     body["status"] = json!("INACTIVE");
     body["deregisteredAt"] = json!(crate::ids::now());
@@ -145,8 +183,13 @@ pub(crate) fn deregister(region: &mut Region, input: &Value) -> Answer {
 pub(crate) fn list_all(region: &mut Region, input: &Value) -> Answer {
     let status = text(input, "status").unwrap_or("ACTIVE");
     let family = text(input, "familyPrefix");
-    let families = region.families.iter().filter(|(name, _)| family.is_none_or(|family| *name == family));
-    let matching = families.flat_map(|(_, revisions)| revisions).filter(|one| one.body["status"] == status);
+    let families = region
+        .families
+        .iter()
+        .filter(|(name, _)| family.is_none_or(|family| *name == family));
+    let matching = families
+        .flat_map(|(_, revisions)| revisions)
+        .filter(|one| one.body["status"] == status);
     let mut arns: Vec<String> = matching.map(|definition| definition.arn.clone()).collect();
     if text(input, "sort") == Some("DESC") {
         arns.reverse();

@@ -15,8 +15,14 @@ use crate::Inner;
 use crate::elb::state::{Health, Target};
 
 /// Connection-level headers, which are not passed on (RFC 9110, section 7.6.1).
-const HOP_BY_HOP: [HeaderName; 6] =
-    [header::CONNECTION, header::TE, header::TRAILER, header::TRANSFER_ENCODING, header::UPGRADE, header::PROXY_AUTHORIZATION];
+const HOP_BY_HOP: [HeaderName; 6] = [
+    header::CONNECTION,
+    header::TE,
+    header::TRAILER,
+    header::TRANSFER_ENCODING,
+    header::UPGRADE,
+    header::PROXY_AUTHORIZATION,
+];
 /// An application load balancer's default idle timeout.
 const IDLE: Duration = Duration::from_secs(60);
 /// More than the tests ever send; keeps one request from filling the memory.
@@ -73,20 +79,42 @@ enum Route {
 fn route(place: &Place) -> Route {
     let mut world = place.inner.world();
     let region = world.region(&place.account, &place.region);
-    let Some(listener) = region.listeners.iter_mut().find(|one| one.arn == place.listener) else { return Route::Nowhere };
+    let Some(listener) = region
+        .listeners
+        .iter_mut()
+        .find(|one| one.arn == place.listener)
+    else {
+        return Route::Nowhere;
+    };
     match listener.action()["Type"].as_str() {
-        Some("fixed-response") => return Route::Fixed(listener.action()["FixedResponseConfig"].clone()),
+        Some("fixed-response") => {
+            return Route::Fixed(listener.action()["FixedResponseConfig"].clone());
+        }
         Some("redirect") => return Route::Redirect(listener.action()["RedirectConfig"].clone()),
         _ => {}
     }
     listener.turn = listener.turn.wrapping_add(1);
     let turn = listener.turn;
-    let Some(group) = listener.forwards_to().and_then(|arn| region.groups.iter().find(|one| one.arn == arn)) else {
+    let Some(group) = listener
+        .forwards_to()
+        .and_then(|arn| region.groups.iter().find(|one| one.arn == arn))
+    else {
         return Route::Nowhere;
     };
-    let of = |health| group.targets.iter().filter(|target| target.health == health).collect::<Vec<_>>();
+    let of = |health| {
+        group
+            .targets
+            .iter()
+            .filter(|target| target.health == health)
+            .collect::<Vec<_>>()
+    };
     let mut targets = of(Health::Healthy);
-    if targets.is_empty() && group.targets.iter().all(|target| matches!(target.health, Health::Unhealthy | Health::Draining)) {
+    if targets.is_empty()
+        && group
+            .targets
+            .iter()
+            .all(|target| matches!(target.health, Health::Unhealthy | Health::Draining))
+    {
         targets = of(Health::Unhealthy);
     }
     if targets.is_empty() {
@@ -95,9 +123,16 @@ fn route(place: &Place) -> Route {
     Route::To(targets[turn % targets.len()].clone())
 }
 
-async fn forward(State(place): State<Place>, ConnectInfo(peer): ConnectInfo<SocketAddr>, request: Request) -> Response {
+async fn forward(
+    State(place): State<Place>,
+    ConnectInfo(peer): ConnectInfo<SocketAddr>,
+    request: Request,
+) -> Response {
     match route(&place) {
-        Route::Nowhere => plain(StatusCode::SERVICE_UNAVAILABLE, "503 Service Temporarily Unavailable"),
+        Route::Nowhere => plain(
+            StatusCode::SERVICE_UNAVAILABLE,
+            "503 Service Temporarily Unavailable",
+        ),
         Route::Fixed(config) => fixed(&config),
         Route::Redirect(config) => redirect(&config, &request),
         Route::To(target) => pass_on(&place, peer.ip(), &target, request).await,
@@ -109,25 +144,45 @@ async fn pass_on(place: &Place, peer: IpAddr, target: &Target, request: Request)
     let path = parts.uri.path_and_query().map_or("/", |path| path.as_str());
     let url = format!("http://{}:{}{path}", target.address, target.port);
     let Ok(body) = to_bytes(body, BODY_LIMIT).await else {
-        return plain(StatusCode::PAYLOAD_TOO_LARGE, "413 Request Entity Too Large");
+        return plain(
+            StatusCode::PAYLOAD_TOO_LARGE,
+            "413 Request Entity Too Large",
+        );
     };
     let mut headers = without_hop_by_hop(parts.headers);
     let peer = peer.to_string();
-    for (name, value) in [("x-forwarded-for", peer.as_str()), ("x-forwarded-proto", "http"), ("x-forwarded-port", &place.port.to_string())] {
+    for (name, value) in [
+        ("x-forwarded-for", peer.as_str()),
+        ("x-forwarded-proto", "http"),
+        ("x-forwarded-port", &place.port.to_string()),
+    ] {
         if let Ok(value) = value.parse() {
             headers.insert(HeaderName::from_static(name), value);
         }
     }
-    let sent = place.inner.http.request(parts.method, url).headers(headers).body(body).timeout(IDLE).send().await;
+    let sent = place
+        .inner
+        .http
+        .request(parts.method, url)
+        .headers(headers)
+        .body(body)
+        .timeout(IDLE)
+        .send()
+        .await;
     match sent {
         Ok(answer) => {
-            let (status, headers) = (answer.status(), without_hop_by_hop(answer.headers().clone()));
+            let (status, headers) = (
+                answer.status(),
+                without_hop_by_hop(answer.headers().clone()),
+            );
             let mut response = Response::new(Body::from_stream(answer.bytes_stream()));
             *response.status_mut() = status;
             *response.headers_mut() = headers;
             response
         }
-        Err(error) if error.is_timeout() => plain(StatusCode::GATEWAY_TIMEOUT, "504 Gateway Time-out"),
+        Err(error) if error.is_timeout() => {
+            plain(StatusCode::GATEWAY_TIMEOUT, "504 Gateway Time-out")
+        }
         Err(_) => plain(StatusCode::BAD_GATEWAY, "502 Bad Gateway"),
     }
 }
@@ -140,27 +195,61 @@ fn without_hop_by_hop(mut headers: HeaderMap) -> HeaderMap {
 }
 
 fn plain(status: StatusCode, text: &'static str) -> Response {
-    let page = format!("<html>\r\n<head><title>{text}</title></head>\r\n<body>\r\n<center><h1>{text}</h1></center>\r\n</body>\r\n</html>\r\n");
-    (status, [(header::SERVER, "awselb/2.0"), (header::CONTENT_TYPE, "text/html")], page).into_response()
+    let page = format!(
+        "<html>\r\n<head><title>{text}</title></head>\r\n<body>\r\n<center><h1>{text}</h1></center>\r\n</body>\r\n</html>\r\n"
+    );
+    (
+        status,
+        [
+            (header::SERVER, "awselb/2.0"),
+            (header::CONTENT_TYPE, "text/html"),
+        ],
+        page,
+    )
+        .into_response()
 }
 
 fn status(config: &Value, default: StatusCode) -> StatusCode {
-    let code = config["StatusCode"].as_str().map(|code| code.trim_start_matches("HTTP_"));
-    code.and_then(|code| StatusCode::from_bytes(code.as_bytes()).ok()).unwrap_or(default)
+    let code = config["StatusCode"]
+        .as_str()
+        .map(|code| code.trim_start_matches("HTTP_"));
+    code.and_then(|code| StatusCode::from_bytes(code.as_bytes()).ok())
+        .unwrap_or(default)
 }
 
 fn fixed(config: &Value) -> Response {
-    let kind = config["ContentType"].as_str().unwrap_or("text/plain").to_owned();
-    let body = config["MessageBody"].as_str().unwrap_or_default().to_owned();
-    (status(config, StatusCode::OK), [(header::CONTENT_TYPE, kind)], body).into_response()
+    let kind = config["ContentType"]
+        .as_str()
+        .unwrap_or("text/plain")
+        .to_owned();
+    let body = config["MessageBody"]
+        .as_str()
+        .unwrap_or_default()
+        .to_owned();
+    (
+        status(config, StatusCode::OK),
+        [(header::CONTENT_TYPE, kind)],
+        body,
+    )
+        .into_response()
 }
 
 /// Fills the placeholders of a redirect action: `https://#{host}:443/#{path}?#{query}`.
 fn redirect(config: &Value, request: &Request) -> Response {
-    let host = request.headers().get(header::HOST).and_then(|host| host.to_str().ok()).unwrap_or_default();
+    let host = request
+        .headers()
+        .get(header::HOST)
+        .and_then(|host| host.to_str().ok())
+        .unwrap_or_default();
     let host = host.split(':').next().unwrap_or_default();
     let part = |name: &str, default: &str| config[name].as_str().unwrap_or(default).to_owned();
-    let mut to = format!("{}://{}:{}{}", part("Protocol", "#{protocol}").to_lowercase(), part("Host", "#{host}"), part("Port", "#{port}"), part("Path", "/#{path}"));
+    let mut to = format!(
+        "{}://{}:{}{}",
+        part("Protocol", "#{protocol}").to_lowercase(),
+        part("Host", "#{host}"),
+        part("Port", "#{port}"),
+        part("Path", "/#{path}")
+    );
     let query = part("Query", "#{query}");
     if !query.is_empty() {
         to = format!("{to}?{query}");

@@ -13,12 +13,30 @@ use crate::ids;
 use crate::value::{number, text};
 
 /// Registers a target and starts checking it. One that is draining comes back as a new one.
-pub(crate) fn register(inner: &Arc<Inner>, account: &str, region: &str, group: &str, address: Ipv4Addr, port: u16) {
+pub(crate) fn register(
+    inner: &Arc<Inner>,
+    account: &str,
+    region: &str,
+    group: &str,
+    address: Ipv4Addr,
+    port: u16,
+) {
     let serial = uuid::Uuid::new_v4().as_u128();
     let mut world = inner.world();
-    let Some(found) = world.region(account, region).groups.iter_mut().find(|one| one.arn == group) else { return };
+    let Some(found) = world
+        .region(account, region)
+        .groups
+        .iter_mut()
+        .find(|one| one.arn == group)
+    else {
+        return;
+    };
     let known = |target: &Target| target.address == address && target.port == port;
-    if found.targets.iter().any(|target| known(target) && target.health != Health::Draining) {
+    if found
+        .targets
+        .iter()
+        .any(|target| known(target) && target.health != Health::Draining)
+    {
         return;
     }
     found.targets.retain(|target| !known(target));
@@ -39,10 +57,28 @@ pub(crate) fn register(inner: &Arc<Inner>, account: &str, region: &str, group: &
 }
 
 /// Takes a target out of the rotation. It stays listed as draining for the group's deregistration delay.
-pub(crate) fn deregister(inner: &Inner, account: &str, region: &str, group: &str, address: Ipv4Addr, port: u16) {
+pub(crate) fn deregister(
+    inner: &Inner,
+    account: &str,
+    region: &str,
+    group: &str,
+    address: Ipv4Addr,
+    port: u16,
+) {
     let mut world = inner.world();
-    let Some(found) = world.region(account, region).groups.iter_mut().find(|one| one.arn == group) else { return };
-    for target in found.targets.iter_mut().filter(|target| target.address == address && target.port == port) {
+    let Some(found) = world
+        .region(account, region)
+        .groups
+        .iter_mut()
+        .find(|one| one.arn == group)
+    else {
+        return;
+    };
+    for target in found
+        .targets
+        .iter_mut()
+        .filter(|target| target.address == address && target.port == port)
+    {
         target.health = Health::Draining;
         target.reason = "Target.DeregistrationInProgress";
         target.description = "Target deregistration is in progress".to_owned();
@@ -51,12 +87,27 @@ pub(crate) fn deregister(inner: &Inner, account: &str, region: &str, group: &str
 }
 
 /// Waits until the target has left its group.
-pub(crate) async fn drained(inner: &Inner, account: &str, region: &str, group: &str, address: Ipv4Addr, port: u16) {
+pub(crate) async fn drained(
+    inner: &Inner,
+    account: &str,
+    region: &str,
+    group: &str,
+    address: Ipv4Addr,
+    port: u16,
+) {
     loop {
         {
             let mut world = inner.world();
-            let found = world.region(account, region).groups.iter().find(|one| one.arn == group);
-            let present = found.is_some_and(|one| one.targets.iter().any(|t| t.address == address && t.port == port));
+            let found = world
+                .region(account, region)
+                .groups
+                .iter()
+                .find(|one| one.arn == group);
+            let present = found.is_some_and(|one| {
+                one.targets
+                    .iter()
+                    .any(|t| t.address == address && t.port == port)
+            });
             if !present {
                 return;
             }
@@ -68,8 +119,16 @@ pub(crate) async fn drained(inner: &Inner, account: &str, region: &str, group: &
 /// Removes targets whose deregistration delay is over.
 pub(crate) fn expire(groups: &mut [TargetGroup], now: f64) {
     for group in groups {
-        let delay = group.attributes.get("deregistration_delay.timeout_seconds").and_then(|s| s.parse().ok()).unwrap_or(300.0);
-        group.targets.retain(|target| target.draining_since.is_none_or(|since| now - since < delay));
+        let delay = group
+            .attributes
+            .get("deregistration_delay.timeout_seconds")
+            .and_then(|s| s.parse().ok())
+            .unwrap_or(300.0);
+        group.targets.retain(|target| {
+            target
+                .draining_since
+                .is_none_or(|since| now - since < delay)
+        });
     }
 }
 
@@ -78,7 +137,9 @@ type Outcome = Result<(), (&'static str, String)>;
 
 async fn check(inner: Arc<Inner>, account: String, region: String, group: String, serial: u128) {
     loop {
-        let Some((settings, target)) = find(&inner, &account, &region, &group, serial) else { return };
+        let Some((settings, target)) = find(&inner, &account, &region, &group, serial) else {
+            return;
+        };
         if target.health == Health::Draining {
             return;
         }
@@ -87,18 +148,37 @@ async fn check(inner: Arc<Inner>, account: String, region: String, group: String
             let mut world = inner.world();
             let groups = &mut world.region(&account, &region).groups;
             let found = groups.iter_mut().find(|one| one.arn == group);
-            let Some(target) = found.and_then(|one| one.targets.iter_mut().find(|t| t.serial == serial)) else { return };
+            let Some(target) =
+                found.and_then(|one| one.targets.iter_mut().find(|t| t.serial == serial))
+            else {
+                return;
+            };
             judge(target, &settings, outcome);
         }
-        let seconds = number(&settings, "HealthCheckIntervalSeconds").and_then(|n| u64::try_from(n).ok()).unwrap_or(30);
+        let seconds = number(&settings, "HealthCheckIntervalSeconds")
+            .and_then(|n| u64::try_from(n).ok())
+            .unwrap_or(30);
         tokio::time::sleep(Duration::from_secs(seconds)).await;
     }
 }
 
-fn find(inner: &Inner, account: &str, region: &str, group: &str, serial: u128) -> Option<(Value, Target)> {
+fn find(
+    inner: &Inner,
+    account: &str,
+    region: &str,
+    group: &str,
+    serial: u128,
+) -> Option<(Value, Target)> {
     let mut world = inner.world();
-    let group = world.region(account, region).groups.iter().find(|one| one.arn == group)?;
-    let target = group.targets.iter().find(|target| target.serial == serial)?;
+    let group = world
+        .region(account, region)
+        .groups
+        .iter()
+        .find(|one| one.arn == group)?;
+    let target = group
+        .targets
+        .iter()
+        .find(|target| target.serial == serial)?;
     Some((group.settings.clone(), target.clone()))
 }
 
@@ -108,12 +188,17 @@ fn judge(target: &mut Target, settings: &Value, outcome: Outcome) {
     if target.health == Health::Draining {
         return;
     }
-    let threshold = |name: &str, default: u32| number(settings, name).and_then(|n| u32::try_from(n).ok()).unwrap_or(default);
+    let threshold = |name: &str, default: u32| {
+        number(settings, name)
+            .and_then(|n| u32::try_from(n).ok())
+            .unwrap_or(default)
+    };
     match outcome {
         Ok(()) => {
             target.successes += 1;
             target.failures = 0;
-            let enough = target.health != Health::Unhealthy || target.successes >= threshold("HealthyThresholdCount", 5);
+            let enough = target.health != Health::Unhealthy
+                || target.successes >= threshold("HealthyThresholdCount", 5);
             if enough {
                 target.health = Health::Healthy;
                 target.reason = "";
@@ -136,10 +221,19 @@ fn judge(target: &mut Target, settings: &Value, outcome: Outcome) {
 }
 
 async fn probe(http: &reqwest::Client, settings: &Value, target: &Target) -> Outcome {
-    let port = text(settings, "HealthCheckPort").and_then(|port| port.parse().ok()).unwrap_or(target.port);
-    let seconds = number(settings, "HealthCheckTimeoutSeconds").and_then(|n| u64::try_from(n).ok()).unwrap_or(5);
+    let port = text(settings, "HealthCheckPort")
+        .and_then(|port| port.parse().ok())
+        .unwrap_or(target.port);
+    let seconds = number(settings, "HealthCheckTimeoutSeconds")
+        .and_then(|n| u64::try_from(n).ok())
+        .unwrap_or(5);
     let patience = Duration::from_secs(seconds);
-    let failed = || ("Target.FailedHealthChecks", "Health checks failed".to_owned());
+    let failed = || {
+        (
+            "Target.FailedHealthChecks",
+            "Health checks failed".to_owned(),
+        )
+    };
     let timed_out = || ("Target.Timeout", "Request timed out".to_owned());
     if text(settings, "HealthCheckProtocol") == Some("TCP") {
         let connect = tokio::net::TcpStream::connect((target.address, port));
@@ -162,7 +256,10 @@ async fn probe(http: &reqwest::Client, settings: &Value, target: &Target) -> Out
             if matches(matcher, code) {
                 return Ok(());
             }
-            Err(("Target.ResponseCodeMismatch", format!("Health checks failed with these codes: [{code}]")))
+            Err((
+                "Target.ResponseCodeMismatch",
+                format!("Health checks failed with these codes: [{code}]"),
+            ))
         }
         Err(error) if error.is_timeout() => Err(timed_out()),
         Err(_) => Err(failed()),
@@ -171,11 +268,17 @@ async fn probe(http: &reqwest::Client, settings: &Value, target: &Target) -> Out
 
 /// `200`, `200,202` or `200-299`.
 fn matches(matcher: &str, code: u16) -> bool {
-    matcher.split(',').any(|part| match part.trim().split_once('-') {
-        Some((low, high)) => {
-            let bounds = low.trim().parse::<u16>().ok().zip(high.trim().parse::<u16>().ok());
-            bounds.is_some_and(|(low, high)| (low..=high).contains(&code))
-        }
-        None => part.trim().parse() == Ok(code),
-    })
+    matcher
+        .split(',')
+        .any(|part| match part.trim().split_once('-') {
+            Some((low, high)) => {
+                let bounds = low
+                    .trim()
+                    .parse::<u16>()
+                    .ok()
+                    .zip(high.trim().parse::<u16>().ok());
+                bounds.is_some_and(|(low, high)| (low..=high).contains(&code))
+            }
+            None => part.trim().parse() == Ok(code),
+        })
 }

@@ -2,5 +2,6 @@
 
 pub(crate) mod api;
 pub(crate) mod forward;
+mod groups;
 pub(crate) mod health;
 pub(crate) mod state;

@@ -13,6 +13,7 @@ use base64::engine::general_purpose::STANDARD;
 use http::HeaderMap;
 use serde_json::{Value, json};
 use standin_ecs::{Config, Ecs, Timings, Upstream, UpstreamCall, UpstreamError};
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 
 pub(crate) const ACCOUNT: &str = "210987654321";
 pub(crate) const REGION: &str = "ca-central-1";
@@ -56,12 +57,26 @@ impl Bench {
             registry: registry.clone(),
             label: label.clone(),
             upstream: upstream(),
-            timings: Timings { settle: Duration::from_millis(1000), ..Timings::default() },
+            timings: Timings {
+                settle: Duration::from_millis(1000),
+                ..Timings::default()
+            },
         };
         let ecs = Ecs::start(config.clone()).await.unwrap_or_else(|error| {
-            panic!("these tests need Docker Engine and AWS's service models: {error}: {:?}", std::error::Error::source(&error))
+            panic!(
+                "these tests need Docker Engine and AWS's service models: {error}: {:?}",
+                std::error::Error::source(&error)
+            )
         });
-        Self { ecs, registry, label, config, image, process, _folder: folder }
+        Self {
+            ecs,
+            registry,
+            label,
+            config,
+            image,
+            process,
+            _folder: folder,
+        }
     }
 
     /// Ends the test: every answer fitted the model, and no container is left.
@@ -69,25 +84,65 @@ impl Bench {
         assert_eq!(self.ecs.violations(), Vec::<String>::new());
         self.ecs.shutdown().await.unwrap();
         assert_eq!(containers(&self.label), Vec::<String>::new());
+        let mut volumes = docker();
+        volumes.args([
+            "volume",
+            "ls",
+            "-q",
+            "--filter",
+            &format!("label=slipway.sandbox={}", self.label),
+        ]);
+        assert_eq!(run(&mut volumes), "");
     }
 
-    pub(crate) async fn try_ecs(&self, operation: &str, input: Value) -> Result<Value, (u16, String, String)> {
-        json_call(&self.ecs, "ecs", &format!("AmazonEC2ContainerServiceV20141113.{operation}"), &input).await
+    pub(crate) async fn try_ecs(
+        &self,
+        operation: &str,
+        input: Value,
+    ) -> Result<Value, (u16, String, String)> {
+        json_call(
+            &self.ecs,
+            "ecs",
+            &format!("AmazonEC2ContainerServiceV20141113.{operation}"),
+            &input,
+        )
+        .await
     }
 
     pub(crate) async fn ecs(&self, operation: &str, input: Value) -> Value {
-        self.try_ecs(operation, input.clone()).await.unwrap_or_else(|error| panic!("{operation} {input}: {error:?}"))
+        self.try_ecs(operation, input.clone())
+            .await
+            .unwrap_or_else(|error| panic!("{operation} {input}: {error:?}"))
     }
 
     pub(crate) async fn logs(&self, operation: &str, input: Value) -> Value {
-        json_call(&self.ecs, "logs", &format!("Logs_20140328.{operation}"), &input).await.unwrap()
+        json_call(
+            &self.ecs,
+            "logs",
+            &format!("Logs_20140328.{operation}"),
+            &input,
+        )
+        .await
+        .unwrap()
     }
 
     /// The XML of a query call.
     pub(crate) async fn elb(&self, form: &str) -> (u16, String) {
         let body = format!("Version=2015-12-01&Action={form}");
-        let answer = self.ecs.handle("elasticloadbalancing", ACCOUNT, REGION, &HeaderMap::new(), body.as_bytes()).await;
-        (answer.status().as_u16(), String::from_utf8(answer.body().to_vec()).unwrap())
+        let answer = self
+            .ecs
+            .handle(
+                "elasticloadbalancing",
+                ACCOUNT,
+                REGION,
+                &HeaderMap::new(),
+                body.as_bytes(),
+            )
+            .await;
+        (
+            answer.status().as_u16(),
+            String::from_utf8(answer.body().to_vec()).unwrap(),
+        )
     }
 
     /// A load balancer with a target group behind it, checked every second: the group's ARN and the balancer's address.
@@ -96,7 +151,9 @@ impl Bench {
             .elb("CreateTargetGroup&Name=web&Protocol=HTTP&Port=8080&VpcId=vpc-1&TargetType=ip&HealthCheckPath=%2Fhealth\
                   &HealthCheckIntervalSeconds=1&HealthCheckTimeoutSeconds=1&HealthyThresholdCount=2&UnhealthyThresholdCount=2")
             .await;
-        let (_, balancer) = self.elb("CreateLoadBalancer&Name=web&Subnets.member.1=subnet-1&Subnets.member.2=subnet-2").await;
+        let (_, balancer) = self
+            .elb("CreateLoadBalancer&Name=web&Subnets.member.1=subnet-1&Subnets.member.2=subnet-2")
+            .await;
         let group = tag(&group, "TargetGroupArn");
         let form = format!(
             "CreateListener&LoadBalancerArn={}&Protocol=HTTP&Port=80&DefaultActions.member.1.Type=forward\
@@ -114,30 +171,61 @@ impl Bench {
     }
 
     pub(crate) async fn definition_of(&self, image: &str, environment: &[(&str, &str)]) -> String {
-        let environment: Vec<Value> = environment.iter().map(|(name, value)| json!({"name": name, "value": value})).collect();
+        let environment: Vec<Value> = environment
+            .iter()
+            .map(|(name, value)| json!({"name": name, "value": value}))
+            .collect();
         let mut input = definition(image);
         input["containerDefinitions"][0]["environment"] = json!(environment);
         let answer = self.ecs("RegisterTaskDefinition", input).await;
-        answer["taskDefinition"]["taskDefinitionArn"].as_str().unwrap().to_owned()
+        answer["taskDefinition"]["taskDefinitionArn"]
+            .as_str()
+            .unwrap()
+            .to_owned()
     }
 
     pub(crate) async fn service(&self) -> Value {
-        self.ecs("DescribeServices", json!({"cluster": "shop", "services": ["web"]})).await["services"][0].clone()
+        self.ecs(
+            "DescribeServices",
+            json!({"cluster": "shop", "services": ["web"]}),
+        )
+        .await["services"][0]
+            .clone()
     }
 
     pub(crate) async fn rollout(&self) -> Value {
-        let brief = self.ecs("ListServiceDeployments", json!({"cluster": "shop", "service": "web"})).await;
+        let brief = self
+            .ecs(
+                "ListServiceDeployments",
+                json!({"cluster": "shop", "service": "web"}),
+            )
+            .await;
         let arn = &brief["serviceDeployments"][0]["serviceDeploymentArn"];
-        self.ecs("DescribeServiceDeployments", json!({"serviceDeploymentArns": [arn]})).await["serviceDeployments"][0].clone()
+        self.ecs(
+            "DescribeServiceDeployments",
+            json!({"serviceDeploymentArns": [arn]}),
+        )
+        .await["serviceDeployments"][0]
+            .clone()
     }
 
     /// Described tasks of the service with this desired status, newest first.
     pub(crate) async fn tasks(&self, desired: &str) -> Vec<Value> {
-        let listed = self.ecs("ListTasks", json!({"cluster": "shop", "serviceName": "web", "desiredStatus": desired})).await;
+        let listed = self
+            .ecs(
+                "ListTasks",
+                json!({"cluster": "shop", "serviceName": "web", "desiredStatus": desired}),
+            )
+            .await;
         if listed["taskArns"] == json!([]) {
             return Vec::new();
         }
-        let described = self.ecs("DescribeTasks", json!({"cluster": "shop", "tasks": listed["taskArns"]})).await;
+        let described = self
+            .ecs(
+                "DescribeTasks",
+                json!({"cluster": "shop", "tasks": listed["taskArns"]}),
+            )
+            .await;
         described["tasks"].as_array().unwrap().clone()
     }
 
@@ -146,7 +234,11 @@ impl Bench {
         eventually(&format!("rollout {state}"), async || {
             let service = self.service().await;
             let primary = &service["deployments"][0];
-            if primary["rolloutState"] == state { Ok(service) } else { Err(service) }
+            if primary["rolloutState"] == state {
+                Ok(service)
+            } else {
+                Err(service)
+            }
         })
         .await
     }
@@ -160,17 +252,25 @@ impl Drop for Bench {
         if !left.is_empty() {
             let _ = docker().args(["rm", "-f", "-v"]).args(left).output();
         }
-        let _ = docker().args(["rmi", "-f"]).args(images(&self.registry)).output();
+        let _ = docker()
+            .args(["rmi", "-f"])
+            .args(images(&self.registry))
+            .output();
     }
 }
 
 /// Polls until `look` is satisfied; after a while the test fails with what was seen last.
-pub(crate) async fn eventually<T, S: std::fmt::Debug, F: Future<Output = Result<T, S>>>(what: &str, look: impl Fn() -> F) -> T {
+pub(crate) async fn eventually<T, S: std::fmt::Debug, F: Future<Output = Result<T, S>>>(
+    what: &str,
+    look: impl Fn() -> F,
+) -> T {
     let start = Instant::now();
     loop {
         match look().await {
             Ok(seen) => return seen,
-            Err(seen) if start.elapsed() > PATIENCE => panic!("waited in vain for {what}; last seen: {seen:#?}"),
+            Err(seen) if start.elapsed() > PATIENCE => {
+                panic!("waited in vain for {what}; last seen: {seen:#?}")
+            }
             Err(_) => tokio::time::sleep(Duration::from_millis(100)).await,
         }
     }
@@ -196,6 +296,22 @@ pub(crate) fn definition(image: &str) -> Value {
     })
 }
 
+/// Status and body of `GET http://address/path`, over a connection of its own.
+pub(crate) async fn get(address: &str, path: &str) -> std::io::Result<(u16, String)> {
+    let mut stream = tokio::net::TcpStream::connect(address).await?;
+    let request = format!("GET {path} HTTP/1.1\r\nHost: {address}\r\nConnection: close\r\n\r\n");
+    stream.write_all(request.as_bytes()).await?;
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).await?;
+    let (head, body) = answer
+        .split_once("\r\n\r\n")
+        .ok_or(std::io::ErrorKind::UnexpectedEof)?;
+    Ok((
+        head.split(' ').nth(1).unwrap().parse().unwrap(),
+        body.to_owned(),
+    ))
+}
+
 /// Input of CreateService for a service `web` in the cluster `shop`.
 pub(crate) fn service(definition: &str, group: Option<&str>) -> Value {
     let mut input = json!({
@@ -208,25 +324,51 @@ pub(crate) fn service(definition: &str, group: Option<&str>) -> Value {
         "deploymentConfiguration": {"deploymentCircuitBreaker": {"enable": true, "rollback": true}},
     });
     if let Some(group) = group {
-        input["loadBalancers"] = json!([{"targetGroupArn": group, "containerName": "app", "containerPort": 8080}]);
+        input["loadBalancers"] =
+            json!([{"targetGroupArn": group, "containerName": "app", "containerPort": 8080}]);
     }
     input
 }
 
 pub(crate) fn messages(service: &Value) -> Vec<String> {
-    service["events"].as_array().unwrap().iter().map(|event| event["message"].as_str().unwrap().to_owned()).collect()
+    service["events"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|event| event["message"].as_str().unwrap().to_owned())
+        .collect()
 }
 
 /// The text of the first element of this name.
 pub(crate) fn tag(xml: &str, name: &str) -> String {
-    let after = xml.split_once(&format!("<{name}>")).unwrap_or_else(|| panic!("no {name} in {xml}")).1;
-    after.split_once(&format!("</{name}>")).unwrap().0.to_owned()
+    let after = xml
+        .split_once(&format!("<{name}>"))
+        .unwrap_or_else(|| panic!("no {name} in {xml}"))
+        .1;
+    after
+        .split_once(&format!("</{name}>"))
+        .unwrap()
+        .0
+        .to_owned()
 }
 
-async fn json_call(ecs: &Ecs, service: &str, target: &str, input: &Value) -> Result<Value, (u16, String, String)> {
+async fn json_call(
+    ecs: &Ecs,
+    service: &str,
+    target: &str,
+    input: &Value,
+) -> Result<Value, (u16, String, String)> {
     let mut headers = HeaderMap::new();
     headers.insert("x-amz-target", target.parse().unwrap());
-    let answer = ecs.handle(service, ACCOUNT, REGION, &headers, input.to_string().as_bytes()).await;
+    let answer = ecs
+        .handle(
+            service,
+            ACCOUNT,
+            REGION,
+            &headers,
+            input.to_string().as_bytes(),
+        )
+        .await;
     let body: Value = serde_json::from_slice(answer.body()).unwrap();
     if answer.status().is_success() {
         return Ok(body);
@@ -241,16 +383,26 @@ fn upstream() -> Upstream {
 }
 
 fn answer_upstream(call: &UpstreamCall) -> Result<Value, UpstreamError> {
-    let refused = |code: &str, message: &str| UpstreamError { code: code.to_owned(), message: message.to_owned() };
-    if call.role != format!("arn:aws:iam::{ACCOUNT}:role/execution") || call.account != ACCOUNT || call.region != REGION {
+    let refused = |code: &str, message: &str| UpstreamError {
+        code: code.to_owned(),
+        message: message.to_owned(),
+    };
+    if call.role != format!("arn:aws:iam::{ACCOUNT}:role/execution")
+        || call.account != ACCOUNT
+        || call.region != REGION
+    {
         return Err(refused("AccessDeniedException", "not the execution role"));
     }
     match (call.target, &call.body) {
-        ("AmazonSSM.GetParameters", body) if body["Names"] == json!(["/shop/key"]) => {
-            Ok(json!({"Parameters": [{"Name": "/shop/key", "Value": "from ssm"}], "InvalidParameters": []}))
+        ("AmazonSSM.GetParameters", body) if body["Names"] == json!(["/shop/key"]) => Ok(
+            json!({"Parameters": [{"Name": "/shop/key", "Value": "from ssm"}], "InvalidParameters": []}),
+        ),
+        ("AmazonSSM.GetParameters", body) => {
+            Ok(json!({"Parameters": [], "InvalidParameters": body["Names"]}))
         }
-        ("AmazonSSM.GetParameters", body) => Ok(json!({"Parameters": [], "InvalidParameters": body["Names"]})),
-        ("secretsmanager.GetSecretValue", _) => Ok(json!({"SecretString": "{\"user\":\"from secrets manager\"}"})),
+        ("secretsmanager.GetSecretValue", _) => {
+            Ok(json!({"SecretString": "{\"user\":\"from secrets manager\"}"}))
+        }
         _ => {
             let token = STANDARD.encode(format!("AWS:{PASSWORD}"));
             Ok(json!({"authorizationData": [{"authorizationToken": token}]}))
@@ -263,39 +415,72 @@ pub(crate) fn models() -> PathBuf {
     if let Some(folder) = std::env::var_os("SLIPWAY_MODELS_DIR") {
         return folder.into();
     }
-    let script = "import botocore, os; print(os.path.join(os.path.dirname(botocore.__file__), 'data'))";
+    let script =
+        "import botocore, os; print(os.path.join(os.path.dirname(botocore.__file__), 'data'))";
     let found = Command::new("python3").args(["-c", script]).output();
-    let folder = found.ok().filter(|out| out.status.success()).map(|out| String::from_utf8(out.stdout).unwrap().trim().to_owned());
+    let folder = found
+        .ok()
+        .filter(|out| out.status.success())
+        .map(|out| String::from_utf8(out.stdout).unwrap().trim().to_owned());
     folder.expect("these tests need AWS's service models: set SLIPWAY_MODELS_DIR to botocore's data folder, or pip install botocore").into()
 }
 
 fn docker_socket() -> PathBuf {
     let host = std::env::var("DOCKER_HOST").unwrap_or_default();
-    host.strip_prefix("unix://").unwrap_or("/var/run/docker.sock").into()
+    host.strip_prefix("unix://")
+        .unwrap_or("/var/run/docker.sock")
+        .into()
 }
 
 fn docker() -> Command {
     let mut command = Command::new("/usr/bin/docker");
-    command.arg("--host").arg(format!("unix://{}", docker_socket().display())).stdin(Stdio::null());
+    command
+        .arg("--host")
+        .arg(format!("unix://{}", docker_socket().display()))
+        .stdin(Stdio::null());
     command
 }
 
 fn run(command: &mut Command) -> String {
-    let out = command.output().unwrap_or_else(|error| panic!("{command:?}: {error}"));
-    assert!(out.status.success(), "{command:?}: {}", String::from_utf8_lossy(&out.stderr));
+    let out = command
+        .output()
+        .unwrap_or_else(|error| panic!("{command:?}: {error}"));
+    assert!(
+        out.status.success(),
+        "{command:?}: {}",
+        String::from_utf8_lossy(&out.stderr)
+    );
     String::from_utf8(out.stdout).unwrap().trim().to_owned()
 }
 
 /// IDs of containers with this label, running or not.
 pub(crate) fn containers(label: &str) -> Vec<String> {
-    let listed = run(docker().args(["ps", "-aq", "--filter", &format!("label=slipway.sandbox={label}")]));
+    let listed = run(docker().args([
+        "ps",
+        "-aq",
+        "--filter",
+        &format!("label=slipway.sandbox={label}"),
+    ]));
     listed.lines().map(str::to_owned).collect()
 }
 
 fn images(registry: &str) -> Vec<String> {
-    let listed = docker().args(["images", "--digests", "--format", "{{.Repository}}@{{.Digest}}"]).output();
-    let listed = listed.map(|out| String::from_utf8_lossy(&out.stdout).into_owned()).unwrap_or_default();
-    listed.lines().filter(|one| one.starts_with(registry) && !one.ends_with("<none>")).map(str::to_owned).collect()
+    let listed = docker()
+        .args([
+            "images",
+            "--digests",
+            "--format",
+            "{{.Repository}}@{{.Digest}}",
+        ])
+        .output();
+    let listed = listed
+        .map(|out| String::from_utf8_lossy(&out.stdout).into_owned())
+        .unwrap_or_default();
+    listed
+        .lines()
+        .filter(|one| one.starts_with(registry) && !one.ends_with("<none>"))
+        .map(str::to_owned)
+        .collect()
 }
 
 fn start_registry(folder: &Path, address: &str) -> Child {
@@ -317,7 +502,10 @@ fn start_registry(folder: &Path, address: &str) -> Child {
         .expect("these tests need docker-registry (Debian package docker-registry)");
     let start = Instant::now();
     while std::net::TcpStream::connect(address).is_err() {
-        assert!(start.elapsed() < PATIENCE, "the registry does not listen at {address}");
+        assert!(
+            start.elapsed() < PATIENCE,
+            "the registry does not listen at {address}"
+        );
         std::thread::sleep(Duration::from_millis(20));
     }
     child
@@ -331,7 +519,17 @@ fn program() -> &'static Path {
         std::fs::create_dir_all(&folder).unwrap();
         let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/standin/app.rs");
         run(Command::new("rustc")
-            .args(["--edition", "2024", "-C", "opt-level=s", "-C", "strip=symbols", "-C", "target-feature=+crt-static", "-o"])
+            .args([
+                "--edition",
+                "2024",
+                "-C",
+                "opt-level=s",
+                "-C",
+                "strip=symbols",
+                "-C",
+                "target-feature=+crt-static",
+                "-o",
+            ])
             .arg(folder.join("app"))
             .arg(source));
         folder
@@ -342,11 +540,22 @@ fn program() -> &'static Path {
 fn push_image(folder: &Path, registry: &str) -> String {
     let image = format!("{registry}/shop/app:test");
     let archive = folder.join("app.tar");
-    run(Command::new("tar").arg("-cf").arg(&archive).arg("-C").arg(program()).arg("app"));
-    run(docker().args(["import", "--change", "ENTRYPOINT [\"/app\"]"]).arg(&archive).arg(&image));
+    run(Command::new("tar")
+        .arg("-cf")
+        .arg(&archive)
+        .arg("-C")
+        .arg(program())
+        .arg("app"));
+    run(docker()
+        .args(["import", "--change", "ENTRYPOINT [\"/app\"]"])
+        .arg(&archive)
+        .arg(&image));
     let login = json!({"auths": {registry: {"auth": STANDARD.encode(format!("AWS:{PASSWORD}"))}}});
     std::fs::write(folder.join("config.json"), login.to_string()).unwrap();
-    run(docker().arg("--config").arg(folder).args(["push", "-q", &image]));
+    run(docker()
+        .arg("--config")
+        .arg(folder)
+        .args(["push", "-q", &image]));
     let digest = run(docker().args(["inspect", "--format", "{{index .RepoDigests 0}}", &image]));
     run(docker().args(["rmi", "-f", &image, &digest]));
     digest

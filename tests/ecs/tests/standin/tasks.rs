@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use crate::bench::{Bench, containers, definition, eventually};
+use crate::bench::{Bench, containers, definition, eventually, get};
 
 async fn run(bench: &Bench, overrides: Value) -> String {
     let input = json!({
@@ -16,9 +16,15 @@ async fn run(bench: &Bench, overrides: Value) -> String {
 
 async fn until(bench: &Bench, task: &str, status: &str) -> Value {
     eventually(status, async || {
-        let answer = bench.ecs("DescribeTasks", json!({"cluster": "shop", "tasks": [task]})).await;
+        let answer = bench
+            .ecs("DescribeTasks", json!({"cluster": "shop", "tasks": [task]}))
+            .await;
         let task = answer["tasks"][0].clone();
-        if task["lastStatus"] == status { Ok(task) } else { Err(task) }
+        if task["lastStatus"] == status {
+            Ok(task)
+        } else {
+            Err(task)
+        }
     })
     .await
 }
@@ -26,34 +32,55 @@ async fn until(bench: &Bench, task: &str, status: &str) -> Value {
 #[tokio::test]
 async fn a_one_off_task_ends_with_its_exit_code_and_leaves_its_log() {
     let bench = Bench::start().await;
-    bench.ecs("CreateCluster", json!({"clusterName": "shop"})).await;
+    bench
+        .ecs("CreateCluster", json!({"clusterName": "shop"}))
+        .await;
     bench.definition(&[]).await;
     let change = json!({"containerOverrides": [{
         "name": "app", "command": ["migrate", ""], "environment": [{"name": "CRASH", "value": "0"}],
     }]});
     let task = run(&bench, change).await;
     let stopped = until(&bench, &task, "STOPPED").await;
-    assert_eq!((&stopped["stopCode"], &stopped["containers"][0]["exitCode"]), (&json!("EssentialContainerExited"), &json!(0)));
+    assert_eq!(
+        (&stopped["stopCode"], &stopped["containers"][0]["exitCode"]),
+        (&json!("EssentialContainerExited"), &json!(0))
+    );
     let id = task.rsplit('/').next().unwrap();
-    let streams = bench.logs("DescribeLogStreams", json!({"logGroupName": "/shop/web", "logStreamNamePrefix": "ecs/app/"})).await;
-    assert_eq!(streams["logStreams"][0]["logStreamName"], format!("ecs/app/{id}"));
+    let streams = bench
+        .logs(
+            "DescribeLogStreams",
+            json!({"logGroupName": "/shop/web", "logStreamNamePrefix": "ecs/app/"}),
+        )
+        .await;
+    assert_eq!(
+        streams["logStreams"][0]["logStreamName"],
+        format!("ecs/app/{id}")
+    );
     let input = json!({"logGroupName": "/shop/web", "logStreamName": format!("ecs/app/{id}"), "limit": 1, "startFromHead": true});
     let first = bench.logs("GetLogEvents", input.clone()).await;
-    assert_eq!(first["events"][0]["message"], "arguments [\"migrate\", \"\"]");
+    assert_eq!(
+        first["events"][0]["message"],
+        "arguments [\"migrate\", \"\"]"
+    );
     let mut next = input;
     next["nextToken"] = first["nextForwardToken"].clone();
     let second = bench.logs("GetLogEvents", next.clone()).await;
     assert_eq!(second["events"][0]["message"], "cannot reach the database");
     next["nextToken"] = second["nextForwardToken"].clone();
     let end = bench.logs("GetLogEvents", next).await;
-    assert_eq!((&end["events"], &end["nextForwardToken"]), (&json!([]), &second["nextForwardToken"]));
+    assert_eq!(
+        (&end["events"], &end["nextForwardToken"]),
+        (&json!([]), &second["nextForwardToken"])
+    );
     bench.finish().await;
 }
 
 #[tokio::test]
 async fn a_task_gets_its_secrets_and_stops_when_told() {
     let bench = Bench::start().await;
-    bench.ecs("CreateCluster", json!({"clusterName": "shop"})).await;
+    bench
+        .ecs("CreateCluster", json!({"clusterName": "shop"}))
+        .await;
     let mut input = definition(&bench.image);
     input["containerDefinitions"][0]["secrets"] = json!([
         {"name": "KEY", "valueFrom": "arn:aws:ssm:ca-central-1:210987654321:parameter/shop/key"},
@@ -62,17 +89,28 @@ async fn a_task_gets_its_secrets_and_stops_when_told() {
     bench.ecs("RegisterTaskDefinition", input).await;
     let task = run(&bench, json!({})).await;
     let running = until(&bench, &task, "RUNNING").await;
-    let ip = running["containers"][0]["networkInterfaces"][0]["privateIpv4Address"].as_str().unwrap().to_owned();
+    let ip = running["containers"][0]["networkInterfaces"][0]["privateIpv4Address"]
+        .as_str()
+        .unwrap()
+        .to_owned();
     for (name, value) in [("KEY", "from ssm"), ("USER", "from secrets manager")] {
         let seen = eventually(name, async || {
-            reqwest::get(format!("http://{ip}:8080/env/{name}")).await.map_err(|error| error.to_string())
+            get(&format!("{ip}:8080"), &format!("/env/{name}")).await
         })
         .await;
-        assert_eq!(seen.text().await.unwrap(), value);
+        assert_eq!(seen.1, value);
     }
-    bench.ecs("StopTask", json!({"cluster": "shop", "task": task, "reason": "enough"})).await;
+    bench
+        .ecs(
+            "StopTask",
+            json!({"cluster": "shop", "task": task, "reason": "enough"}),
+        )
+        .await;
     let stopped = until(&bench, &task, "STOPPED").await;
-    assert_eq!((&stopped["stopCode"], &stopped["stoppedReason"]), (&json!("UserInitiated"), &json!("enough")));
+    assert_eq!(
+        (&stopped["stopCode"], &stopped["stoppedReason"]),
+        (&json!("UserInitiated"), &json!("enough"))
+    );
     assert_eq!(containers(&bench.label), Vec::<String>::new());
     bench.finish().await;
 }
@@ -80,33 +118,51 @@ async fn a_task_gets_its_secrets_and_stops_when_told() {
 #[tokio::test]
 async fn containers_of_a_task_share_its_network_and_start_in_their_order() {
     let bench = Bench::start().await;
-    bench.ecs("CreateCluster", json!({"clusterName": "shop"})).await;
+    bench
+        .ecs("CreateCluster", json!({"clusterName": "shop"}))
+        .await;
     let mut input = definition(&bench.image);
     let app = input["containerDefinitions"][0].clone();
     let mut init = json!({"name": "init", "image": bench.image, "essential": false, "environment": [{"name": "CRASH", "value": "0"}]});
     init["logConfiguration"] = app["logConfiguration"].clone();
     let mut app = app;
     app["dependsOn"] = json!([{"containerName": "init", "condition": "SUCCESS"}]);
-    let sidecar = json!({"name": "side", "image": bench.image, "essential": false});
+    let mount = json!([{"sourceVolume": "shared", "containerPath": "/shared"}]);
+    app["mountPoints"] = mount.clone();
+    let sidecar =
+        json!({"name": "side", "image": bench.image, "essential": false, "mountPoints": mount});
+    input["volumes"] = json!([{"name": "shared", "host": {}}]);
     input["containerDefinitions"] = json!([sidecar, app, init]);
     bench.ecs("RegisterTaskDefinition", input).await;
     let task = run(&bench, json!({})).await;
     // The sidecar listens on the port that the application holds, in the same network: it cannot start twice there.
     let running = eventually("the sidecar's end", async || {
-        let answer = bench.ecs("DescribeTasks", json!({"cluster": "shop", "tasks": [task]})).await;
+        let answer = bench
+            .ecs("DescribeTasks", json!({"cluster": "shop", "tasks": [task]}))
+            .await;
         let task = answer["tasks"][0].clone();
-        let ended = task["containers"].as_array().unwrap().iter().filter(|one| one.get("exitCode").is_some()).count();
+        let ended = task["containers"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .filter(|one| one.get("exitCode").is_some())
+            .count();
         if ended == 2 { Ok(task) } else { Err(task) }
     })
     .await;
-    assert_eq!(running["lastStatus"], "RUNNING", "only essential containers end a task");
+    assert_eq!(
+        running["lastStatus"], "RUNNING",
+        "only essential containers end a task"
+    );
     bench.finish().await;
 }
 
 #[tokio::test]
 async fn a_new_stand_in_removes_what_an_earlier_one_left() {
     let bench = Bench::start().await;
-    bench.ecs("CreateCluster", json!({"clusterName": "shop"})).await;
+    bench
+        .ecs("CreateCluster", json!({"clusterName": "shop"}))
+        .await;
     bench.definition(&[]).await;
     let task = run(&bench, json!({})).await;
     until(&bench, &task, "RUNNING").await;

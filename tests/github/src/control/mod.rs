@@ -10,7 +10,7 @@
 //! | `POST repos` | `repository, git, id?, owner_id?, private? (true), default_branch? (main), created_at? (now), immutable_subject?, collaborators? {login: role}` → `{id, owner_id}`. `git` is the path of a real repository, bare or with another branch checked out than those that change here. Without `immutable_subject` its OIDC subjects carry ids if it was created after July 15, 2026, as on GitHub |
 //! | `POST R/collaborators` | `login, role` (admin, maintain, write, triage, read, none) |
 //! | `POST R/rules` | `branch, rules` (as `GET /rules/branches/{branch}` shows them; a branch with rules is protected) |
-//! | `POST R/environments` | `name, reviewers?, prevent_self_review?, wait_timer?, can_admins_bypass?, protected_branches?, branch_patterns?` |
+//! | `POST R/environments` | `name, reviewers?, prevent_self_review?, wait_timer?, protected_branches?, branch_patterns?` |
 //! | `POST R/push` | `user, branch, files? {path: text or null}, message?, author?, from?, force?` → `{before, after}`. With `files` a commit is made on top of the branch (or of `from`); without, the branch as it now stands in git is noted as pushed |
 //! | `POST R/pulls` | `user, head, base?, title, body?` → `{number, head_sha}` |
 //! | `POST R/pulls/N/reviews` | `user, state (APPROVED, CHANGES_REQUESTED, COMMENTED), body?, commit_id? (head)` → `{id}` |
@@ -22,7 +22,7 @@
 //! | `POST R/runs` | `workflow (path), event, actor, triggering_actor?, branch? (default), tag? (false), sha?, inputs?, vars?, workflows? {uses: text}` → `{run_id, run_number, run_attempt, token, oidc_request_url, oidc_request_token, sha, jobs: [{key, name, environment}]}`. The workflow is read from git at `sha`, unless `workflows` holds it; a called one by its `uses`. What GitHub refuses at start is a 422 |
 //! | `POST runs/ID/rerun` | `user` → as above, next attempt |
 //! | `POST runs/ID/approvals` | `user, environments, state (approved, rejected), comment?` |
-//! | `POST runs/ID/finish` | `conclusion, jobs? {name: conclusion}`; the run's tokens end |
+//! | `POST runs/ID/finish` | `conclusion, jobs? {name or key: conclusion}`; the run's tokens end |
 //! | `GET runs/ID` | → `{status, conclusion, jobs: [{key, name, environment, status, conclusion}]}` |
 //! | `GET calls?repository=&since=` | → calls received, after that sequence number |
 //! | `GET violations?repository=` | → answers that broke GitHub's description, and calls not implemented |

@@ -135,8 +135,6 @@ struct NewEnvironment {
     prevent_self_review: bool,
     #[serde(default)]
     wait_timer: u64,
-    #[serde(default = "yes")]
-    can_admins_bypass: bool,
     #[serde(default)]
     protected_branches: bool,
     #[serde(default)]
@@ -156,7 +154,6 @@ pub(super) fn environment(state: &mut State, name: &str, request: &Request) -> O
         reviewers,
         prevent_self_review: new.prevent_self_review,
         wait_timer: new.wait_timer,
-        can_admins_bypass: new.can_admins_bypass,
         protected_branches: new.protected_branches,
         branch_patterns: new.branch_patterns,
     });

@@ -275,7 +275,7 @@ fn finish(state: &mut State, id: &str, request: &Request) -> Outcome {
     }
     let at = now();
     let run = find(state, id)?;
-    if let Some(other) = finish.jobs.keys().find(|name| !run.jobs.iter().any(|job| job.name == **name)) {
+    if let Some(other) = finish.jobs.keys().find(|name| !run.jobs.iter().any(|job| job.name == **name || job.key == **name)) {
         return Err(unprocessable(&format!("the run has no job {other}")));
     }
     run.status = "completed";
@@ -283,7 +283,7 @@ fn finish(state: &mut State, id: &str, request: &Request) -> Outcome {
     run.updated_at.clone_from(&at);
     let mut ended = Vec::new();
     for job in &mut run.jobs {
-        let conclusion = finish.jobs.get(&job.name).unwrap_or(&finish.conclusion).clone();
+        let conclusion = finish.jobs.get(&job.name).or_else(|| finish.jobs.get(&job.key)).unwrap_or(&finish.conclusion).clone();
         ended.push((job.id, conclusion.clone()));
         job.status = "completed";
         job.conclusion = Some(conclusion);

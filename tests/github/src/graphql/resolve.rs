@@ -6,6 +6,7 @@ use serde_json::{Map, Value, json};
 
 use super::GraphError;
 use super::parse::{Field, Selection};
+use super::schema;
 use crate::actions::Access;
 use crate::git::{Commit, Signature};
 use crate::rest::{Who, allowed, may_see, pull_commits};
@@ -80,7 +81,8 @@ impl<'a> Executor<'a> {
         for selection in selections {
             match selection {
                 Selection::On(kind, inner) => {
-                    if kind.as_deref().is_none_or(|kind| kind == type_name(node) || matches!((kind, node), ("Actor" | "RepositoryOwner", Node::Account(_)) | ("GitObject", Node::Commit(..)))) {
+                    let fits = |kind: &str| kind == type_name(node) || schema::possible(kind).contains(&type_name(node).as_str());
+                    if kind.as_deref().is_none_or(fits) {
                         self.fill(out, node, inner, path);
                     }
                 }
@@ -337,8 +339,7 @@ impl<'a> Executor<'a> {
 fn authors(commit: &Commit) -> Vec<Signature> {
     let mut all = vec![commit.author.clone()];
     for line in commit.message.lines() {
-        let Some((key, person)) = line.split_once(':').filter(|(key, _)| key.eq_ignore_ascii_case("co-authored-by")) else { continue };
-        let _ = key;
+        let Some((_, person)) = line.split_once(':').filter(|(key, _)| key.eq_ignore_ascii_case("co-authored-by")) else { continue };
         if let Some((name, email)) = person.trim().strip_suffix('>').and_then(|person| person.split_once('<')) {
             all.push(Signature { name: name.trim().to_owned(), email: email.to_owned(), time: commit.author.time });
         }

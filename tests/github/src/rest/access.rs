@@ -187,7 +187,7 @@ pub(crate) fn ensure_environment(repo: &mut Repo, name: &str, id: u64, at: &str)
     if let Some(known) = repo.environment(name) {
         return known.name.clone();
     }
-    repo.environments.push(Environment { id, name: name.to_owned(), created_at: at.to_owned(), can_admins_bypass: true, ..Environment::default() });
+    repo.environments.push(Environment { id, name: name.to_owned(), created_at: at.to_owned(), ..Environment::default() });
     name.to_owned()
 }
 

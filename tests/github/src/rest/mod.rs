@@ -19,7 +19,7 @@ use crate::http::{Answer, Outcome, Page, Request, not_found, percent_decode};
 use crate::state::{Repo, State};
 use crate::view::View;
 
-pub(crate) use access::{Decision, Who, allowed, may_see, ready, started};
+pub(crate) use access::{Who, allowed, forbidden, may_see, ready, started};
 pub(crate) use deployments::finish_job;
 pub(crate) use pulls::pull_commits;
 

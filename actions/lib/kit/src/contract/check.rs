@@ -1,7 +1,7 @@
 //! What must hold between the parts of a contract: the chain, and that environments do not step
 //! on one another.
 
-use super::declared::{Declared, Environment, State, Type, Variable};
+use super::declared::{Declared, Environment, EnvironmentKey, Type, Variable};
 use super::diagnostics::{At, Mistake, Mistakes, Place, nearest};
 use super::model::Sink;
 use super::secret::From;
@@ -20,25 +20,27 @@ pub(super) fn check(declared: &Declared, mistakes: &mut Mistakes) {
             .hint("this Slipway reads version 1"),
         );
     }
+    let environments = &declared.environments;
+    if environments.value.0.is_empty() && environments.place != Place::default() {
+        mistakes.add(
+            Mistake::new(environments.place.clone(), "there is no environment")
+                .hint("a service is delivered to at least one"),
+        );
+    }
     chain(declared, mistakes);
     for (name, variable) in declared.variables.iter().flat_map(|all| &all.0) {
         check_variable(declared, &name.value.0, &name.place, variable, mistakes);
     }
     secrets(declared, mistakes);
     apart(declared, mistakes);
-    for (_, environment) in &declared.environments.0 {
+    for (_, environment) in &declared.environments.value.0 {
         approvals(environment, mistakes);
     }
 }
 
 /// The environments in the order a digest walks them.
-pub(super) fn in_order(
-    declared: &Declared,
-) -> Vec<&(
-    At<super::text::Text<super::text::EnvironmentName>>,
-    Environment,
-)> {
-    let all = &declared.environments.0;
+pub(super) fn in_order(declared: &Declared) -> Vec<&(EnvironmentKey, Environment)> {
+    let all = &declared.environments.value.0;
     let mut ordered = Vec::new();
     let mut pending: Vec<_> = all
         .iter()
@@ -62,9 +64,9 @@ pub(super) fn in_order(
 }
 
 fn chain(declared: &Declared, mistakes: &mut Mistakes) {
-    let all = &declared.environments.0;
+    let all = &declared.environments.value.0;
     let names: Vec<&str> = all.iter().map(|(name, _)| name.value.0.as_str()).collect();
-    let before: BTreeMap<&str, &At<super::text::Text<super::text::EnvironmentName>>> = all
+    let before: BTreeMap<&str, &EnvironmentKey> = all
         .iter()
         .filter_map(|(name, one)| Some((name.value.0.as_str(), one.follows.as_ref()?)))
         .collect();
@@ -137,6 +139,7 @@ fn check_variable(
 ) {
     let names: Vec<&str> = declared
         .environments
+        .value
         .0
         .iter()
         .map(|(name, _)| name.value.0.as_str())
@@ -167,6 +170,15 @@ fn check_variable(
             Mistake::new(default.place.clone(), "this default is never used")
                 .related(value.place.clone(), "this is always there")
                 .hint("`default` stands in for a `var:NAME` that is not set; keep one of the two"),
+        );
+    }
+    if matches!(name, "service" | "environment" | "region") {
+        mistakes.add(
+            Mistake::new(
+                place.clone(),
+                format!("`{name}` is handed to every infrastructure run anyway"),
+            )
+            .hint("give this variable another name, or remove it"),
         );
     }
     belongs(place, variable, mistakes);
@@ -244,7 +256,8 @@ fn secrets(declared: &Declared, mistakes: &mut Mistakes) {
                         .related(first.place.clone(), "first here"),
                 );
             }
-            if sink.value == Sink::Task && matches!(entry.0.from.value, From::Env(_)) {
+            let from_process = matches!(&entry.0.from.value, From::Env(name) if !name.is_empty());
+            if sink.value == Sink::Task && from_process {
                 mistakes.add(
                     Mistake::new(
                         sink.place.clone(),
@@ -272,75 +285,66 @@ fn approvals(environment: &Environment, mistakes: &mut Mistakes) {
 
 /// Two environments must not share a state or an ECS service: one would overwrite the other.
 fn apart(declared: &Declared, mistakes: &mut Mistakes) {
-    let mut states: BTreeMap<String, &At<super::text::Text<super::text::EnvironmentName>>> =
-        BTreeMap::new();
-    let mut targets: BTreeMap<String, &At<super::text::Text<super::text::EnvironmentName>>> =
-        BTreeMap::new();
-    let top = declared.state.clone().unwrap_or_default();
-    for (name, environment) in &declared.environments.0 {
-        let show = |template: &Template| shown(template, &declared.service.value.0, &name.value.0);
-        let account = show(&environment.account.value.0);
-        let region = environment
-            .region
-            .as_ref()
-            .map(|region| show(&region.value.0));
-        let or = |own: Option<&Template>, top: Option<&Template>, default: &str| {
-            own.or(top).map_or_else(|| default.to_owned(), show)
-        };
-
-        let own = environment.state.clone().unwrap_or_default();
-        let bucket = |state: &State| state.bucket.as_ref().map(|bucket| bucket.value.0.clone());
-        let key = |state: &State| state.key.as_ref().map(|key| key.value.0.clone());
-        let own_scope = format!("{}/{}", name.value.0, "terraform.tfstate");
-        let state = format!(
-            "{account} {} {}",
-            or(
-                bucket(&own).as_ref(),
-                bucket(&top).as_ref(),
-                "var:TF_STATE_BUCKET"
-            ),
-            or(key(&own).as_ref(), key(&top).as_ref(), &own_scope),
-        );
-        if let Some(other) = states.insert(state, name) {
-            mistakes.add(
-                Mistake::new(
-                    name.place.clone(),
-                    format!("`{}` and `{}` share one state", other.value.0, name.value.0),
+    let mut states: BTreeMap<[String; 3], &EnvironmentKey> = BTreeMap::new();
+    let mut targets: BTreeMap<[String; 4], &EnvironmentKey> = BTreeMap::new();
+    let top_state = declared.state.clone().unwrap_or_default();
+    let top_deploy = declared.deploy.clone().unwrap_or_default();
+    for (name, environment) in &declared.environments.value.0 {
+        let shown =
+            |own: Option<At<Templated<_>>>, top: &Option<At<Templated<_>>>, default: &str| {
+                own.as_ref().or(top.as_ref()).map_or_else(
+                    || default.to_owned(),
+                    |given| shown(&given.value.0, &declared.service.value.0, &name.value.0),
                 )
-                .related(other.place.clone(), "the other")
-                .hint("put {environment} into `state.key`"),
-            );
+            };
+        let account = format!("{:?}", environment.account.value.0);
+        let region = format!(
+            "{:?}",
+            environment.region.as_ref().map(|region| &region.value.0)
+        );
+
+        let state = environment.state.clone().unwrap_or_default();
+        let state = [
+            account.clone(),
+            shown(state.bucket, &top_state.bucket, ""),
+            // The default has the environment's name in it.
+            shown(state.key, &top_state.key, &name.value.0),
+        ];
+        if let Some(other) = states
+            .insert(state, name)
+            .filter(|other| apart_from(other, name))
+        {
+            let hint = "put {environment} into `state.key`";
+            mistakes.add(shared(other, name, "share one state", hint));
         }
 
-        let own = environment.deploy.clone().unwrap_or_default();
-        let top = declared.deploy.clone().unwrap_or_default();
-        let target = format!(
-            "{account} {region:?} {} {}",
-            or(
-                own.cluster.as_ref().map(|one| &one.value.0),
-                top.cluster.as_ref().map(|one| &one.value.0),
-                &format!("-{}", name.value.0)
-            ),
-            or(
-                own.service.as_ref().map(|one| &one.value.0),
-                top.service.as_ref().map(|one| &one.value.0),
-                ""
-            ),
-        );
-        if let Some(other) = targets.insert(target, name) {
-            mistakes.add(
-                Mistake::new(
-                    name.place.clone(),
-                    format!(
-                        "`{}` and `{}` deploy to one ECS service",
-                        other.value.0, name.value.0
-                    ),
-                )
-                .related(other.place.clone(), "the other")
-                .hint("put {environment} into `deploy.cluster` or `deploy.service`"),
-            );
+        let deploy = environment.deploy.clone().unwrap_or_default();
+        let target = [
+            account,
+            region,
+            shown(deploy.cluster, &top_deploy.cluster, &name.value.0),
+            shown(deploy.service, &top_deploy.service, ""),
+        ];
+        if let Some(other) = targets
+            .insert(target, name)
+            .filter(|other| apart_from(other, name))
+        {
+            let hint = "put {environment} into `deploy.cluster` or `deploy.service`";
+            mistakes.add(shared(other, name, "deploy to one ECS service", hint));
         }
     }
+}
+
+/// A name written twice was reported where it stands.
+fn apart_from(one: &EnvironmentKey, other: &EnvironmentKey) -> bool {
+    one.value.0 != other.value.0
+}
+
+fn shared(one: &EnvironmentKey, other: &EnvironmentKey, what: &str, hint: &str) -> Mistake {
+    let message = format!("`{}` and `{}` {what}", one.value.0, other.value.0);
+    Mistake::new(other.place.clone(), message)
+        .related(one.place.clone(), "the other")
+        .hint(hint)
 }
 
 /// A template as far as it is known: references stay as they are written.

@@ -22,6 +22,9 @@ impl<K, V> Default for Entries<K, V> {
     }
 }
 
+/// An environment's name where it is written.
+pub(super) type EnvironmentKey = At<Text<EnvironmentName>>;
+
 /// The delivery contract: what a service is, where it goes, and who decides.
 #[derive(Debug, Clone, Default, JsonSchema)]
 #[schemars(
@@ -39,7 +42,7 @@ pub(super) struct Declared {
     pub(super) build: Build,
     /// The environments, each with the one a digest must have been healthy in before.
     #[schemars(extend("minProperties" = 1))]
-    pub(super) environments: Entries<EnvironmentName, Environment>,
+    pub(super) environments: At<Entries<EnvironmentName, Environment>>,
     /// Typed values for the infrastructure run, which gets them as TF_VAR_<name>.
     pub(super) variables: Option<Entries<VariableName, Variable>>,
     /// Secrets by the variable they arrive in: where each comes from, never its value.

@@ -173,16 +173,17 @@ fn snippet<'a>(
     snippet
 }
 
-/// A collection reaches over many lines; the first says enough.
+/// A collection reaches over many lines; the first says enough. The renderer panics inside a
+/// character, so places end between two.
 fn on_one_line(source: &str, place: &Place) -> Place {
-    let start = place.start.min(source.len());
-    let rest = source.get(start..).unwrap_or_default();
-    let line = rest
+    let start = source.floor_char_boundary(place.start);
+    let line = source[start..]
         .split(['\r', '\n'])
         .next()
         .unwrap_or_default()
         .trim_end();
-    start..place.end.clamp(start, start + line.len())
+    let end = place.end.clamp(start, start + line.len());
+    start..source.ceil_char_boundary(end)
 }
 
 /// Both counted from 1, the column in characters, as editors and annotations count.
@@ -235,6 +236,14 @@ mod tests {
         assert_eq!(nearest("folows", known), Some("follows"));
         assert_eq!(nearest("Gates", known), Some("gate"));
         assert_eq!(nearest("timeout", known), None);
+    }
+
+    #[test]
+    fn a_place_ends_between_characters_and_on_its_line() {
+        assert_eq!(on_one_line("a: é\n", &(3..4)), 3..5);
+        assert_eq!(on_one_line("a: é\n", &(4..4)), 3..5);
+        assert_eq!(on_one_line("a:\n b: 1\n", &(0..8)), 0..2);
+        assert_eq!(on_one_line("a", &(7..9)), 1..1);
     }
 
     #[test]

@@ -1,10 +1,11 @@
 //! Filling in single values: text with placeholders, references and defaults, each checked for
 //! its shape.
 
+use super::declared::EnvironmentKey;
 use super::diagnostics::{At, Mistake, Mistakes, Place};
 use super::model::AccountId;
 use super::template::{InAccount, InRegion, Piece, Placeholder, Template, Templated};
-use super::text::{EnvironmentName, Text, matches};
+use super::text::matches;
 use super::variables;
 use super::vars::Vars;
 
@@ -15,7 +16,7 @@ const ROLE_ARN: &str = "^arn:aws(-[a-z]+)*:iam::[0-9]{12}:role/[A-Za-z0-9_+=,.@/
 /// variables they come from; what all environments share has one variable.
 pub(super) struct Filler<'a> {
     service: &'a str,
-    name: &'a At<Text<EnvironmentName>>,
+    name: &'a EnvironmentKey,
     /// `None` while the file alone is looked at: then a reference has no value, and that is no
     /// mistake.
     vars: Option<&'a Vars<'a>>,
@@ -35,7 +36,7 @@ pub(super) struct Value {
 impl<'a> Filler<'a> {
     pub(super) fn new(
         service: &'a str,
-        name: &'a At<Text<EnvironmentName>>,
+        name: &'a EnvironmentKey,
         vars: Option<&'a Vars<'a>>,
         mistakes: &'a mut Mistakes,
     ) -> Self {

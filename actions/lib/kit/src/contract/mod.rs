@@ -90,7 +90,7 @@ pub fn parse(path: &Path, text: &str) -> Result<Contract> {
         }
     };
     check::check(&declared, &mut mistakes);
-    for (name, _) in &declared.environments.0 {
+    for (name, _) in &declared.environments.value.0 {
         resolve::resolve(&declared, &name.value.0, None, &directory, &mut mistakes);
     }
     if !mistakes.is_empty() {
@@ -105,7 +105,7 @@ pub fn parse(path: &Path, text: &str) -> Result<Contract> {
 }
 
 /// One environment as the contract declares it, references not followed.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, serde::Serialize)]
 pub struct Overview {
     /// The environment's name.
     pub environment: String,
@@ -165,6 +165,7 @@ impl Contract {
         let names: Vec<&str> = self
             .declared
             .environments
+            .value
             .0
             .iter()
             .map(|(name, _)| name.value.0.as_str())

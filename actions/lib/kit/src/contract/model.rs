@@ -67,6 +67,26 @@ pub struct Resolved {
     pub allow_long_lived_keys: Vec<String>,
 }
 
+impl Resolved {
+    /// What the infrastructure run gets to know: service, environment, region and the typed
+    /// variables, under the names Terraform, OpenTofu and CDKTF read (`TF_VAR_<name>`).
+    pub fn terraform_variables(&self) -> Vec<(String, String)> {
+        [
+            ("service", &self.service),
+            ("environment", &self.environment),
+            ("region", &self.region),
+        ]
+        .into_iter()
+        .chain(
+            self.variables
+                .iter()
+                .map(|(name, value)| (name.as_str(), value)),
+        )
+        .map(|(name, value)| (format!("TF_VAR_{name}"), value.clone()))
+        .collect()
+    }
+}
+
 /// Roles of an environment, by purpose.
 #[derive(Debug, Clone, Serialize)]
 pub struct Roles {

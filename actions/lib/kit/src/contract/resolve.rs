@@ -31,6 +31,7 @@ pub(super) fn resolve(
 ) -> Option<Resolved> {
     let (name, environment) = declared
         .environments
+        .value
         .0
         .iter()
         .find(|(found, _)| found.value.0 == name)?;

@@ -26,7 +26,9 @@ struct NeverNull;
 
 impl Transform for NeverNull {
     fn transform(&mut self, schema: &mut Schema) {
-        let object = schema.ensure_object();
+        let Some(object) = schema.as_object_mut() else {
+            return;
+        };
         if let Some(serde_json::Value::Array(types)) = object.get_mut("type") {
             types.retain(|name| name != "null");
             if let [only] = types.as_slice() {
@@ -115,6 +117,12 @@ variables:
   size: {type: integer, value: 1}
 secrets:
   TOKEN: ssm:/token
+";
+
+    const ENVIRONMENTS: &str = "\
+environments:
+  dev: {account: \"111111111111\"}
+  live: {account: var:LIVE, follows: dev, gate: {approvals: 2}}
 ";
 
     const GOOD: &[Change] = &[
@@ -240,6 +248,10 @@ secrets:
             "service: shop\nallow-long-lived-keys: [ASIAIOSFODNN7EXAMPLE]",
         ),
         ("service: shop", "service: shop\nextra: 1"),
+        ("approvals: 2", "approvals: null"),
+        ("approvals: 2", "branch: null"),
+        (ENVIRONMENTS, "environments: {}\n"),
+        (ENVIRONMENTS, ""),
     ];
 
     /// Wrong in what it says, which only the decoder can see.

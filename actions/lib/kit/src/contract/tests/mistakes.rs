@@ -1,253 +1,7 @@
-//! The contract as its users meet it: what a usual one resolves to, and what is said of wrong
-//! ones.
+//! What is said of a contract that is wrong, and where.
 
 use super::*;
-use expect_test::{Expect, expect};
-
-const STOREFRONT: &str = include_str!("../../../../../docs/examples/storefront/delivery.yaml");
-
-const VARS: &str = r#"{
-    "BUILD_ACCOUNT_ID": "000000000001", "DEV_ACCOUNT_ID": "012345678901",
-    "STAGING_ACCOUNT_ID": "111111111111", "PRODUCTION_ACCOUNT_ID": "222222222222",
-    "TF_STATE_BUCKET": "acme-state", "TF_STATE_BUCKET_PRODUCTION": "acme-state-production",
-    "TF_LOCK_TABLE": "acme-locks"
-}"#;
-
-fn path() -> &'static Path {
-    Path::new("delivery.yaml")
-}
-
-fn vars() -> Env {
-    Env::from([("SLIPWAY_VARS", VARS)])
-}
-
-/// A contract that is right, with `more` at its end.
-fn with(more: &str) -> String {
-    format!(
-        "version: 1\nservice: shop\nbuild: {{account: 012345678901, region: ca-central-1}}\n\
-         environments:\n  dev: {{account: \"111111111111\"}}\n  \
-         live: {{account: 222222222222, follows: dev}}\n{more}"
-    )
-}
-
-/// Resolves a contract with the state variables set.
-fn resolved(text: &str, environment: &str) -> Resolved {
-    parse(path(), text)
-        .and_then(|contract| contract.resolve(environment, &vars()))
-        .unwrap_or_else(|error| panic!("{error}"))
-}
-
-fn says(text: &str, expected: Expect) {
-    let error = parse(path(), text).unwrap_err();
-    assert_eq!(error.exit, crate::Exit::Usage);
-    expected.assert_eq(&error.to_string());
-}
-
-fn cannot_resolve(text: &str, environment: &str, env: &Env, expected: Expect) {
-    let contract = parse(path(), text).unwrap_or_else(|error| panic!("{error}"));
-    let error = contract.resolve(environment, env).unwrap_err();
-    assert_eq!(error.exit, crate::Exit::Usage);
-    expected.assert_eq(&error.to_string());
-}
-
-#[test]
-fn a_usual_contract_resolves_with_its_defaults() {
-    let resolved = resolved(STOREFRONT, "production");
-    let json = serde_json::to_string_pretty(&resolved).unwrap();
-    expect![[r#"
-        {
-          "service": "storefront",
-          "environment": "production",
-          "directory": ".",
-          "follows": "staging",
-          "account": "222222222222",
-          "region": "ca-central-1",
-          "roles": {
-            "read": "arn:aws:iam::222222222222:role/slipway-read",
-            "deploy": "arn:aws:iam::222222222222:role/slipway-deploy"
-          },
-          "build": {
-            "account": "000000000001",
-            "region": "ca-central-1",
-            "publish": "arn:aws:iam::000000000001:role/slipway-publish",
-            "permit": "arn:aws:iam::000000000001:role/slipway-permit",
-            "ledger": "slipway-ledger"
-          },
-          "image": {
-            "repository": "storefront",
-            "context": ".",
-            "dockerfile": "Dockerfile",
-            "platforms": []
-          },
-          "state": {
-            "tool": "terraform",
-            "directory": "infra",
-            "bucket": "acme-state-production",
-            "key": "storefront/production/terraform.tfstate",
-            "table": "acme-locks",
-            "region": "ca-central-1"
-          },
-          "deploy": {
-            "cluster": "storefront-production",
-            "service": "storefront",
-            "container": "storefront"
-          },
-          "gate": {
-            "required": true,
-            "branch": "main",
-            "approvals": 1,
-            "checks": [
-              "test"
-            ],
-            "workflow": null
-          },
-          "variables": {
-            "domain": "production.storefront.example",
-            "vpc_cidr": "10.40.0.0/16"
-          },
-          "secrets": [
-            {
-              "name": "DATABASE_URL",
-              "source": {
-                "ssm": "/storefront/production/database-url"
-              },
-              "sinks": [
-                "task",
-                "exec"
-              ],
-              "required": true
-            },
-            {
-              "name": "API_TOKEN",
-              "source": {
-                "secretsmanager": {
-                  "id": "storefront/production/api",
-                  "key": "token"
-                }
-              },
-              "sinks": [
-                "exec"
-              ],
-              "required": true
-            }
-          ],
-          "people": {},
-          "allow_long_lived_keys": []
-        }"#]]
-    .assert_eq(&json);
-}
-
-#[test]
-fn the_chain_is_told_in_order_however_it_is_written() {
-    let text = with("").replace(
-        "  dev:",
-        "  pre: {account: 333333333333, follows: live}\n  lab: {account: 444444444444}\n  dev:",
-    );
-    let contract = parse(path(), &text).unwrap();
-    let names: Vec<String> = contract
-        .environments()
-        .into_iter()
-        .map(|one| one.environment)
-        .collect();
-    assert_eq!(names, ["lab", "dev", "live", "pre"]);
-}
-
-#[test]
-fn an_account_keeps_its_zeros_with_and_without_quotes() {
-    let dev = resolved(&with(""), "dev");
-    assert_eq!(dev.build.account.as_str(), "012345678901");
-    assert_eq!(dev.account.as_str(), "111111111111");
-}
-
-#[test]
-fn an_environment_overrides_what_stands_at_the_top() {
-    let text = with("state: {tool: tofu, bucket: top, table: \"{service}-locks\"}\n").replace(
-        "follows: dev",
-        "follows: dev, region: eu-west-1, state: {bucket: \"b-{account}-{region}\", key: k}, \
-         deploy: {cluster: shared}, roles: {deploy: team/ship, read: \"arn:aws:iam::222222222222:role/look\"}",
-    );
-    let live = resolved(&text, "live");
-    assert_eq!(live.region, "eu-west-1");
-    assert_eq!(live.build.region, "ca-central-1");
-    assert_eq!(live.state.tool, Tool::Tofu);
-    assert_eq!(live.state.bucket, "b-222222222222-eu-west-1");
-    assert_eq!(
-        (live.state.table.as_str(), live.state.key.as_str()),
-        ("shop-locks", "k")
-    );
-    assert_eq!(live.deploy.cluster, "shared");
-    assert_eq!(live.deploy.container, "shop");
-    assert_eq!(
-        live.roles.deploy,
-        "arn:aws:iam::222222222222:role/team/ship"
-    );
-    assert_eq!(live.roles.read, "arn:aws:iam::222222222222:role/look");
-    assert_eq!(resolved(&text, "dev").state.bucket, "top");
-}
-
-#[test]
-fn a_role_is_in_the_partition_of_its_region() {
-    let china = with("").replace("ca-central-1", "cn-north-1");
-    assert_eq!(
-        resolved(&china, "dev").roles.read,
-        "arn:aws-cn:iam::111111111111:role/slipway-read"
-    );
-    let government = with("").replace("ca-central-1", "us-gov-west-1");
-    assert_eq!(
-        resolved(&government, "dev").build.permit,
-        "arn:aws-us-gov:iam::012345678901:role/slipway-permit"
-    );
-}
-
-#[test]
-fn an_environment_that_follows_another_is_gated_and_a_first_one_when_it_says_so() {
-    let open = resolved(&with(""), "dev").gate;
-    assert!(!open.required);
-    let gate = resolved(&with(""), "live").gate;
-    assert!(gate.required);
-    assert_eq!((gate.approvals, gate.branch.as_str()), (1, "main"));
-    let asked = with("").replace("\"111111111111\"", "\"111111111111\", gate: {approvals: 2}");
-    let gate = resolved(&asked, "dev").gate;
-    assert!(gate.required);
-    assert_eq!(gate.approvals, 2);
-}
-
-#[test]
-fn a_value_is_the_environments_own_then_its_reference_then_the_default() {
-    let text = with(
-        "variables:\n  size: {type: integer, value: var:SIZE, default: 1, environments: {live: 3}}\n",
-    );
-    assert_eq!(resolved(&text, "dev").variables["size"], "1");
-    assert_eq!(resolved(&text, "live").variables["size"], "3");
-    let contract = parse(path(), &text).unwrap();
-    let env = Env::from([("SLIPWAY_VARS", VARS), ("SIZE", "2")]);
-    assert_eq!(
-        contract.resolve("dev", &env).unwrap().variables["size"],
-        "2"
-    );
-}
-
-#[test]
-fn a_dockerfile_is_looked_for_in_the_context() {
-    let image = resolved(&with("image: {context: app/}\n"), "dev").image;
-    assert_eq!(image.dockerfile, "app/Dockerfile");
-    let image = resolved(&with("image: {context: app, dockerfile: x/D}\n"), "dev").image;
-    assert_eq!(image.dockerfile, "x/D");
-}
-
-#[test]
-fn secrets_go_where_nothing_stays_unless_told_otherwise() {
-    let text = with(
-        "secrets:\n  A: ssm:/{service}/{environment}/a:3\n  B: env:B\n  \
-         C: {from: \"secretsmanager:c#k\", to: [env, file], required: false}\n",
-    );
-    let secrets = resolved(&text, "live").secrets;
-    assert_eq!(secrets[0].source, Source::Ssm("/shop/live/a:3".to_owned()));
-    assert_eq!(secrets[0].sinks, [Sink::Task, Sink::Exec]);
-    assert_eq!(secrets[1].sinks, [Sink::Exec]);
-    assert_eq!(secrets[2].sinks, [Sink::Env, Sink::File]);
-    assert!(secrets[0].required && !secrets[2].required);
-}
+use expect_test::expect;
 
 #[test]
 fn every_mistake_is_shown_at_once_with_its_place() {
@@ -463,7 +217,7 @@ fn variables_are_checked_before_anybody_asks_for_them() {
              c: {type: enum, value: x}\n  d: {type: pattern, pattern: \"(\", value: x}\n  \
              e: {type: strng, value: x}\n  f: {type: port, default: 99999, environments: {dev: 80, liv: 81}}\n  \
              g: {type: string, value: x, default: y}\n  h: {type: domain, value: \"{stage}.x.example\"}\n  \
-             1x: {type: string, value: x}\n",
+             1x: {type: string, value: x}\n  region: {type: region, value: eu-west-1}\n",
         ),
         expect![[r#"
             error: `10.20.3.0/16` is no network
@@ -548,7 +302,15 @@ fn variables_are_checked_before_anybody_asks_for_them() {
                |
                = hint: letters, digits and underscores, not beginning with a digit
 
-            error: delivery.yaml is wrong: 10 mistakes"#]],
+            error: `region` is handed to every infrastructure run anyway
+              --> delivery.yaml:17:3
+               |
+            17 |   region: {type: region, value: eu-west-1}
+               |   ^^^^^^
+               |
+               = hint: give this variable another name, or remove it
+
+            error: delivery.yaml is wrong: 11 mistakes"#]],
     );
 }
 
@@ -742,6 +504,37 @@ fn an_environment_that_is_not_there_is_guessed() {
     );
 }
 
-fn storefront() -> Contract {
-    parse(path(), STOREFRONT).unwrap()
+#[test]
+fn one_slip_is_one_mistake() {
+    for (text, message) in [
+        (
+            with("  dev: {account: \"111111111111\"}\n"),
+            "`dev` is written twice",
+        ),
+        (
+            with("secrets: {A: {to: [task]}}\n"),
+            "`secrets.A` has no `from`",
+        ),
+        (
+            with("").replace("service: shop", "service: Shop"),
+            "`Shop` is no service name",
+        ),
+        (
+            with("variables: {a: {type: cidr, value: \"{x}\"}}\n"),
+            "there is no placeholder {x}",
+        ),
+        (
+            with("  pre: {account: 333333333333, follows: live}\n")
+                .replace("dev: {", "dev: {follows: live, "),
+            "environments follow one another in a circle: dev → live → dev",
+        ),
+        (
+            with("").replace("account: 012345678901", "account: [1]"),
+            "`build.account` must be text, and is a list",
+        ),
+    ] {
+        let error = parse(path(), &text).unwrap_err();
+        assert_eq!(error.locations.len(), 1, "{error}");
+        assert_eq!(error.locations[0].message.lines().next(), Some(message));
+    }
 }

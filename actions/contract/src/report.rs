@@ -1,0 +1,164 @@
+//! What slipway-contract says and hands over.
+
+use kit::contract::{Contract, Gate, Overview, Resolved, SecretSpec, Sink, Source};
+use kit::report::{EnvValue, Report, markdown_table, text_table};
+
+const OVERVIEW: [&str; 5] = ["environment", "follows", "account", "region", "gate"];
+
+/// A contract without mistakes.
+pub(crate) fn checked(contract: &Contract, resolved: Option<&str>) -> Report {
+    let environments = contract.environments();
+    let rows: Vec<Vec<String>> = environments.iter().map(overview).collect();
+    let followed = resolved.map_or_else(String::new, |environment| {
+        format!("; every reference of {environment} leads somewhere")
+    });
+    let headline = format!(
+        "ok: {} delivers {}{followed}",
+        contract.path(),
+        contract.service()
+    );
+    Report {
+        text: format!("{headline}\n\n{}", text_table(&OVERVIEW, &rows)),
+        summary: format!(
+            "### Contract\n\n{headline}\n\n{}",
+            markdown_table(&OVERVIEW, &rows)
+        ),
+        json: serde_json::json!({
+            "path": contract.path(),
+            "service": contract.service(),
+            "environments": environments,
+            "resolved": resolved,
+        }),
+        ..Report::default()
+    }
+}
+
+fn overview(environment: &Overview) -> Vec<String> {
+    vec![
+        environment.environment.clone(),
+        environment.follows.clone().unwrap_or_default(),
+        environment.account.clone(),
+        environment.region.clone(),
+        gate(&environment.gate),
+    ]
+}
+
+fn gate(gate: &Gate) -> String {
+    if !gate.required {
+        return "none".to_owned();
+    }
+    let approvals = match gate.approvals {
+        1 => "1 approval".to_owned(),
+        many => format!("{many} approvals"),
+    };
+    let mut parts = vec![format!("on {}", gate.branch), approvals];
+    if !gate.checks.is_empty() {
+        parts.push(format!("checks {}", gate.checks.join(", ")));
+    }
+    if let Some(workflow) = &gate.workflow {
+        parts.push(format!("from {workflow}"));
+    }
+    parts.join("; ")
+}
+
+/// One environment, with what later steps can use.
+pub(crate) fn resolved(resolved: &Resolved) -> Report {
+    let rows = rows(resolved);
+    Report {
+        text: text_table(&["setting", "value"], &rows),
+        summary: format!(
+            "### {} in {}\n\n{}",
+            resolved.service,
+            resolved.environment,
+            markdown_table(&["setting", "value"], &rows)
+        ),
+        json: serde_json::json!(resolved),
+        env: resolved
+            .terraform_variables()
+            .into_iter()
+            .map(|(name, value)| (name, EnvValue::Plain(value)))
+            .collect(),
+        ..Report::default()
+    }
+    .output("service", &resolved.service)
+    .output("environment", &resolved.environment)
+    .output("follows", resolved.follows.clone().unwrap_or_default())
+    .output("account", resolved.account.as_str())
+    .output("region", &resolved.region)
+    .output("build-account", resolved.build.account.as_str())
+    .output("build-region", &resolved.build.region)
+    .output("repository", &resolved.image.repository)
+    .output("cluster", &resolved.deploy.cluster)
+    .output("ecs-service", &resolved.deploy.service)
+    .output("container", &resolved.deploy.container)
+}
+
+fn rows(resolved: &Resolved) -> Vec<Vec<String>> {
+    let state = &resolved.state;
+    let deploy = &resolved.deploy;
+    let build = &resolved.build;
+    let fixed = [
+        ("service", resolved.service.clone()),
+        ("environment", resolved.environment.clone()),
+        ("follows", resolved.follows.clone().unwrap_or_default()),
+        ("gate", gate(&resolved.gate)),
+        ("account", resolved.account.to_string()),
+        ("region", resolved.region.clone()),
+        ("role to read", resolved.roles.read.clone()),
+        ("role to deploy", resolved.roles.deploy.clone()),
+        ("build account", build.account.to_string()),
+        ("build region", build.region.clone()),
+        ("role to publish", build.publish.clone()),
+        ("role to permit", build.permit.clone()),
+        ("ledger", build.ledger.clone()),
+        ("repository", resolved.image.repository.clone()),
+        ("state", format!("s3://{}/{}", state.bucket, state.key)),
+        ("state lock", state.table.clone()),
+        ("cluster", deploy.cluster.clone()),
+        ("ECS service", deploy.service.clone()),
+        ("container", deploy.container.clone()),
+    ];
+    let mut rows: Vec<Vec<String>> = fixed
+        .into_iter()
+        .map(|(name, value)| vec![name.to_owned(), value])
+        .collect();
+    for (name, value) in &resolved.variables {
+        rows.push(vec![format!("variable {name}"), value.clone()]);
+    }
+    for spec in &resolved.secrets {
+        rows.push(vec![format!("secret {}", spec.name), secret(spec)]);
+    }
+    rows
+}
+
+/// Where a secret comes from and where it may go; its value is not known here.
+fn secret(spec: &SecretSpec) -> String {
+    let source = match &spec.source {
+        Source::Ssm(name) => format!("ssm:{name}"),
+        Source::SecretsManager { id, key: None } => format!("secretsmanager:{id}"),
+        Source::SecretsManager { id, key: Some(key) } => format!("secretsmanager:{id}#{key}"),
+        Source::Env(name) => format!("env:{name}"),
+    };
+    let sinks: Vec<&str> = spec
+        .sinks
+        .iter()
+        .map(|sink| match sink {
+            Sink::Task => "task",
+            Sink::Exec => "exec",
+            Sink::Env => "env",
+            Sink::File => "file",
+        })
+        .collect();
+    let optional = if spec.required { "" } else { ", optional" };
+    format!("{source}, to {}{optional}", sinks.join(" and "))
+}
+
+/// The schema as editors read it.
+pub(crate) fn schema() -> Report {
+    let schema = kit::contract::schema();
+    Report {
+        text: format!("{schema:#}"),
+        json: schema,
+        ..Report::default()
+    }
+}

@@ -1,0 +1,318 @@
+//! The binary as workflows, buildspecs and people run it.
+#![expect(
+    clippy::unwrap_used,
+    reason = "a test that cannot set itself up has failed"
+)]
+
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output};
+
+const STOREFRONT: &str = include_str!("../../../docs/examples/storefront/delivery.yaml");
+
+const VARS: &str = r#"{"BUILD_ACCOUNT_ID": "000000000001", "DEV_ACCOUNT_ID": "012345678901",
+    "TF_STATE_BUCKET_DEV": "acme-state-dev", "TF_LOCK_TABLE": "acme-locks"}"#;
+
+/// A folder with a contract, and a job in it.
+struct Job {
+    dir: tempfile::TempDir,
+}
+
+impl Job {
+    fn new(contract: &str) -> Self {
+        let dir = tempfile::tempdir().unwrap();
+        std::fs::write(dir.path().join("delivery.yaml"), contract).unwrap();
+        Self { dir }
+    }
+
+    fn file(&self, name: &str) -> PathBuf {
+        self.dir.path().join(name)
+    }
+
+    fn read(&self, name: &str) -> String {
+        std::fs::read_to_string(self.file(name)).unwrap_or_default()
+    }
+
+    fn command(&self, arguments: &[&str]) -> Command {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_slipway-contract"));
+        command
+            .args(arguments)
+            .current_dir(self.dir.path())
+            .env_clear();
+        command
+    }
+
+    fn in_github(&self, arguments: &[&str], env: &[(&str, &str)]) -> Output {
+        self.command(arguments)
+            .env("GITHUB_ACTIONS", "true")
+            .env("GITHUB_WORKSPACE", self.dir.path())
+            .env("GITHUB_OUTPUT", self.file("output"))
+            .env("GITHUB_ENV", self.file("env"))
+            .env("GITHUB_STATE", self.file("state"))
+            .env("GITHUB_STEP_SUMMARY", self.file("summary"))
+            .envs(env.iter().copied())
+            .output()
+            .unwrap()
+    }
+}
+
+fn log(output: &Output) -> String {
+    String::from_utf8_lossy(&output.stderr).into_owned()
+}
+
+fn stdout(output: &Output) -> String {
+    String::from_utf8_lossy(&output.stdout).into_owned()
+}
+
+/// Reads a file command of GitHub's back: `NAME<<DELIMITER`, lines, delimiter.
+fn entries(text: &str) -> Vec<(String, String)> {
+    let mut lines = text.lines();
+    let mut found = Vec::new();
+    while let Some((name, delimiter)) = lines.next().and_then(|line| line.split_once("<<")) {
+        let value: Vec<&str> = lines
+            .by_ref()
+            .take_while(|line| *line != delimiter)
+            .collect();
+        found.push((name.to_owned(), value.join("\n")));
+    }
+    found
+}
+
+#[test]
+fn a_good_contract_is_ok_and_shows_its_chain() {
+    let job = Job::new(STOREFRONT);
+    let output = job.command(&["check"]).output().unwrap();
+    assert!(output.status.success(), "{}", log(&output));
+    expect_test::expect![[r#"
+        ok: delivery.yaml delivers storefront
+
+        environment  follows  account                    region        gate
+        dev                   var:DEV_ACCOUNT_ID         ca-central-1  none
+        staging      dev      var:STAGING_ACCOUNT_ID     ca-central-1  on main; 1 approval
+        production   staging  var:PRODUCTION_ACCOUNT_ID  ca-central-1  on main; 1 approval; checks test
+    "#]].assert_eq(&stdout(&output));
+    assert_eq!(log(&output), "");
+}
+
+#[test]
+fn every_mistake_is_shown_and_annotated_and_nothing_is_exported() {
+    let job = Job::new(
+        &STOREFRONT
+            .replace("follows: dev", "folows: dev")
+            .replace("10.20.0.0/16", "10.20.0.0"),
+    );
+    for arguments in [&["check"][..], &["resolve", "--environment", "dev"]] {
+        let output = job.in_github(arguments, &[("SLIPWAY_VARS", VARS)]);
+        let log = log(&output);
+        assert_eq!(output.status.code(), Some(2), "{log}");
+        let annotations: Vec<&str> = log.lines().filter(|line| line.starts_with("::")).collect();
+        assert_eq!(
+            annotations,
+            [
+                "::error file=delivery.yaml,line=14,col=5,title=contract::`environments.staging` has no key `folows`%0Ahint: did you mean `follows`?",
+                "::error file=delivery.yaml,line=23,col=14,title=contract::`10.20.0.0` is no network%0Ahint: an address and a length, such as `10.20.0.0/16`",
+            ]
+        );
+        assert!(
+            log.contains("14 |     folows: dev\n   |     ^^^^^^"),
+            "{log}"
+        );
+        assert!(
+            log.contains("error: delivery.yaml is wrong: 2 mistakes"),
+            "{log}"
+        );
+        assert_eq!(stdout(&output), "");
+        for file in ["output", "env", "state", "summary"] {
+            assert_eq!(job.read(file), "", "{file}");
+        }
+    }
+}
+
+#[test]
+fn an_annotation_names_the_file_from_the_repositorys_root() {
+    let job = Job::new("");
+    std::fs::create_dir(job.file("shop")).unwrap();
+    let path = job.file("shop/delivery.yaml");
+    std::fs::write(&path, "version: 1\n").unwrap();
+    let output = job.in_github(&["check", "--contract", path.to_str().unwrap()], &[]);
+    assert_eq!(output.status.code(), Some(2));
+    assert!(log(&output).contains("::error file=shop/delivery.yaml,line=1,col=1,"));
+}
+
+#[test]
+fn resolve_hands_over_outputs_and_variables() {
+    let job = Job::new(STOREFRONT);
+    let output = job.in_github(
+        &[],
+        &[
+            ("INPUT_COMMAND", "resolve"),
+            ("INPUT_ENVIRONMENT", "dev"),
+            ("INPUT_CONTRACT", ""),
+            ("SLIPWAY_VARS", VARS),
+        ],
+    );
+    assert!(output.status.success(), "{}", log(&output));
+    let pairs = |name: &str| entries(&job.read(name));
+    let has = |found: &[(String, String)], name: &str, value: &str| {
+        assert!(
+            found.contains(&(name.to_owned(), value.to_owned())),
+            "{name} in {found:?}"
+        );
+    };
+    let outputs = pairs("output");
+    let written: Vec<&str> = outputs.iter().map(|(name, _)| name.as_str()).collect();
+    let declared: Vec<&str> = <slipway_contract::Contract as kit::Step>::ACTION
+        .outputs
+        .iter()
+        .map(|(name, _)| *name)
+        .collect();
+    assert_eq!(written, declared);
+    let env = pairs("env");
+    has(&outputs, "account", "012345678901");
+    has(&outputs, "follows", "");
+    has(&outputs, "repository", "storefront");
+    has(&outputs, "cluster", "storefront-dev");
+    has(&env, "TF_VAR_vpc_cidr", "10.20.0.0/16");
+    has(&env, "TF_VAR_domain", "dev.storefront.example");
+    has(&env, "TF_VAR_environment", "dev");
+    assert!(
+        job.read("summary")
+            .contains("| state | s3://acme-state-dev/storefront/dev/terraform.tfstate |")
+    );
+}
+
+#[test]
+fn a_variable_that_is_not_set_stops_everything() {
+    let job = Job::new(STOREFRONT);
+    for verb in ["resolve", "check"] {
+        let output = job.in_github(
+            &[verb, "--environment", "staging"],
+            &[("SLIPWAY_VARS", VARS)],
+        );
+        let log = log(&output);
+        assert_eq!(output.status.code(), Some(2), "{log}");
+        assert!(log.contains("`STAGING_ACCOUNT_ID` is not set"), "{log}");
+        assert!(
+            log.contains("STAGING_ACCOUNT_ID_STAGING or STAGING_ACCOUNT_ID"),
+            "{log}"
+        );
+        for file in ["output", "env", "summary"] {
+            assert_eq!(job.read(file), "", "{file}");
+        }
+    }
+}
+
+#[test]
+fn a_buildspec_sources_what_was_resolved() {
+    let job = Job::new(STOREFRONT);
+    let output = job
+        .command(&["resolve", "--environment", "dev"])
+        .env(
+            "CODEBUILD_BUILD_ARN",
+            "arn:aws:codebuild:ca-central-1:000000000001:build/x",
+        )
+        .env("SLIPWAY_OUTPUT", job.file("out.sh"))
+        .env("SLIPWAY_VARS", VARS)
+        .output()
+        .unwrap();
+    assert!(output.status.success(), "{}", log(&output));
+    let shell = Command::new("sh")
+        .args([
+            "-c",
+            ". ./out.sh; echo \"$CONTRACT_ACCOUNT $CONTRACT_ECS_SERVICE $TF_VAR_domain\"",
+        ])
+        .current_dir(job.dir.path())
+        .output()
+        .unwrap();
+    assert_eq!(
+        stdout(&shell),
+        "012345678901 storefront dev.storefront.example\n"
+    );
+}
+
+#[test]
+fn machines_get_the_environment_and_the_mistakes_as_json() {
+    let job = Job::new(STOREFRONT);
+    let output = job
+        .command(&["resolve", "--environment", "dev", "--json"])
+        .env("SLIPWAY_VARS", VARS)
+        .output()
+        .unwrap();
+    let resolved: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
+    assert_eq!(resolved["state"]["bucket"], "acme-state-dev");
+
+    let job = Job::new("version: 2\n");
+    let output = job.command(&["check", "--json"]).output().unwrap();
+    assert_eq!(output.status.code(), Some(2));
+    let error: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
+    assert_eq!(error["error"]["exit"], 2);
+    let version = &error["details"].as_array().unwrap()[3];
+    assert_eq!(
+        (&version["line"], &version["column"]),
+        (&1.into(), &10.into())
+    );
+}
+
+#[test]
+fn what_is_asked_wrongly_is_answered_with_a_hint() {
+    let job = Job::new(STOREFRONT);
+    for (arguments, message) in [
+        (
+            &["resolve"][..],
+            "hint: add --environment NAME; delivery.yaml has dev, staging, production",
+        ),
+        (
+            &["resolve", "--environment", "prod"],
+            "error: delivery.yaml has no environment `prod`",
+        ),
+        (
+            &["check", "--contract", "nowhere.yaml"],
+            "error: cannot read the contract nowhere.yaml",
+        ),
+        (
+            &["check", "--contract", "."],
+            "error: cannot read the contract .",
+        ),
+        (&["chek"], "unrecognized subcommand 'chek'"),
+    ] {
+        let output = job.in_github(arguments, &[]);
+        let log = log(&output);
+        assert_eq!(output.status.code(), Some(2), "{log}");
+        assert!(log.contains(message), "{log}");
+        assert_eq!(job.read("output"), "");
+    }
+}
+
+#[test]
+fn the_committed_schema_is_the_one_it_prints() {
+    let job = Job::new("");
+    let output = job.command(&["schema"]).output().unwrap();
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs/delivery.schema.json");
+    if std::env::var_os("UPDATE_EXPECT").is_some() {
+        std::fs::write(&path, &output.stdout).unwrap();
+    }
+    let committed = std::fs::read_to_string(&path).unwrap_or_default();
+    assert!(
+        committed == stdout(&output),
+        "docs/delivery.schema.json is out of date; UPDATE_EXPECT=1 cargo test -p slipway-contract rewrites it"
+    );
+}
+
+#[test]
+fn what_the_documentation_shows_is_right() {
+    let text = include_str!("../../../docs/contract.md");
+    let examples: Vec<&str> = text
+        .split("```yaml\n")
+        .skip(1)
+        .filter_map(|rest| rest.split("```").next())
+        .collect();
+    assert_eq!(examples.len(), 2);
+    for example in examples {
+        let output = Job::new(example).command(&["check"]).output().unwrap();
+        assert!(output.status.success(), "{}", log(&output));
+    }
+}
+
+#[test]
+fn action_and_readme_say_what_the_arguments_say() {
+    kit::action::check::<slipway_contract::Contract>(env!("CARGO_MANIFEST_DIR")).unwrap();
+}

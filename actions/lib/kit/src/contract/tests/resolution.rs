@@ -1,0 +1,222 @@
+//! What a contract that is right resolves to.
+
+use super::*;
+use expect_test::expect;
+
+#[test]
+fn a_usual_contract_resolves_with_its_defaults() {
+    let resolved = resolved(STOREFRONT, "production");
+    let json = serde_json::to_string_pretty(&resolved).unwrap();
+    expect![[r#"
+        {
+          "service": "storefront",
+          "environment": "production",
+          "directory": ".",
+          "follows": "staging",
+          "account": "222222222222",
+          "region": "ca-central-1",
+          "roles": {
+            "read": "arn:aws:iam::222222222222:role/slipway-read",
+            "deploy": "arn:aws:iam::222222222222:role/slipway-deploy"
+          },
+          "build": {
+            "account": "000000000001",
+            "region": "ca-central-1",
+            "publish": "arn:aws:iam::000000000001:role/slipway-publish",
+            "permit": "arn:aws:iam::000000000001:role/slipway-permit",
+            "ledger": "slipway-ledger"
+          },
+          "image": {
+            "repository": "storefront",
+            "context": ".",
+            "dockerfile": "Dockerfile",
+            "platforms": []
+          },
+          "state": {
+            "tool": "terraform",
+            "directory": "infra",
+            "bucket": "acme-state-production",
+            "key": "storefront/production/terraform.tfstate",
+            "table": "acme-locks",
+            "region": "ca-central-1"
+          },
+          "deploy": {
+            "cluster": "storefront-production",
+            "service": "storefront",
+            "container": "storefront"
+          },
+          "gate": {
+            "required": true,
+            "branch": "main",
+            "approvals": 1,
+            "checks": [
+              "test"
+            ],
+            "workflow": null
+          },
+          "variables": {
+            "domain": "production.storefront.example",
+            "vpc_cidr": "10.40.0.0/16"
+          },
+          "secrets": [
+            {
+              "name": "DATABASE_URL",
+              "source": {
+                "ssm": "/storefront/production/database-url"
+              },
+              "sinks": [
+                "task",
+                "exec"
+              ],
+              "required": true
+            },
+            {
+              "name": "API_TOKEN",
+              "source": {
+                "secretsmanager": {
+                  "id": "storefront/production/api",
+                  "key": "token"
+                }
+              },
+              "sinks": [
+                "exec"
+              ],
+              "required": true
+            }
+          ],
+          "people": {},
+          "allow_long_lived_keys": []
+        }"#]]
+    .assert_eq(&json);
+}
+
+#[test]
+fn the_chain_is_told_in_order_however_it_is_written() {
+    let text = with("").replace(
+        "  dev:",
+        "  pre: {account: 333333333333, follows: live}\n  lab: {account: 444444444444}\n  dev:",
+    );
+    let contract = parse(path(), &text).unwrap();
+    let names: Vec<String> = contract
+        .environments()
+        .into_iter()
+        .map(|one| one.environment)
+        .collect();
+    assert_eq!(names, ["lab", "dev", "live", "pre"]);
+}
+
+#[test]
+fn an_account_keeps_its_zeros_with_and_without_quotes() {
+    let dev = resolved(&with(""), "dev");
+    assert_eq!(dev.build.account.as_str(), "012345678901");
+    assert_eq!(dev.account.as_str(), "111111111111");
+}
+
+#[test]
+fn an_environment_overrides_what_stands_at_the_top() {
+    let text = with("state: {tool: tofu, bucket: top, table: \"{service}-locks\"}\n").replace(
+        "follows: dev",
+        "follows: dev, region: eu-west-1, state: {bucket: \"b-{account}-{region}\", key: k}, \
+         deploy: {cluster: shared}, roles: {deploy: team/ship, read: \"arn:aws:iam::222222222222:role/look\"}",
+    );
+    let live = resolved(&text, "live");
+    assert_eq!(live.region, "eu-west-1");
+    assert_eq!(live.build.region, "ca-central-1");
+    assert_eq!(live.state.tool, Tool::Tofu);
+    assert_eq!(live.state.bucket, "b-222222222222-eu-west-1");
+    assert_eq!(
+        (live.state.table.as_str(), live.state.key.as_str()),
+        ("shop-locks", "k")
+    );
+    assert_eq!(live.deploy.cluster, "shared");
+    assert_eq!(live.deploy.container, "shop");
+    assert_eq!(
+        live.roles.deploy,
+        "arn:aws:iam::222222222222:role/team/ship"
+    );
+    assert_eq!(live.roles.read, "arn:aws:iam::222222222222:role/look");
+    assert_eq!(resolved(&text, "dev").state.bucket, "top");
+}
+
+#[test]
+fn a_role_is_in_the_partition_of_its_region() {
+    let china = with("").replace("ca-central-1", "cn-north-1");
+    assert_eq!(
+        resolved(&china, "dev").roles.read,
+        "arn:aws-cn:iam::111111111111:role/slipway-read"
+    );
+    let government = with("").replace("ca-central-1", "us-gov-west-1");
+    assert_eq!(
+        resolved(&government, "dev").build.permit,
+        "arn:aws-us-gov:iam::012345678901:role/slipway-permit"
+    );
+}
+
+#[test]
+fn an_environment_that_follows_another_is_gated_and_a_first_one_when_it_says_so() {
+    let open = resolved(&with(""), "dev").gate;
+    assert!(!open.required);
+    let gate = resolved(&with(""), "live").gate;
+    assert!(gate.required);
+    assert_eq!((gate.approvals, gate.branch.as_str()), (1, "main"));
+    let asked = with("").replace("\"111111111111\"", "\"111111111111\", gate: {approvals: 2}");
+    let gate = resolved(&asked, "dev").gate;
+    assert!(gate.required);
+    assert_eq!(gate.approvals, 2);
+}
+
+#[test]
+fn a_value_is_the_environments_own_then_its_reference_then_the_default() {
+    let text = with(
+        "variables:\n  size: {type: integer, value: var:SIZE, default: 1, environments: {live: 3}}\n",
+    );
+    assert_eq!(resolved(&text, "dev").variables["size"], "1");
+    assert_eq!(resolved(&text, "live").variables["size"], "3");
+    let contract = parse(path(), &text).unwrap();
+    let env = Env::from([("SLIPWAY_VARS", VARS), ("SIZE", "2")]);
+    assert_eq!(
+        contract.resolve("dev", &env).unwrap().variables["size"],
+        "2"
+    );
+}
+
+#[test]
+fn the_infrastructure_run_gets_service_environment_region_and_variables() {
+    let text = with("variables: {size: {type: integer, value: 1}}\n");
+    let names: Vec<(String, String)> = resolved(&text, "dev").terraform_variables();
+    let pairs: Vec<(&str, &str)> = names
+        .iter()
+        .map(|(name, value)| (name.as_str(), value.as_str()))
+        .collect();
+    assert_eq!(
+        pairs,
+        [
+            ("TF_VAR_service", "shop"),
+            ("TF_VAR_environment", "dev"),
+            ("TF_VAR_region", "ca-central-1"),
+            ("TF_VAR_size", "1"),
+        ]
+    );
+}
+
+#[test]
+fn a_dockerfile_is_looked_for_in_the_context() {
+    let image = resolved(&with("image: {context: app/}\n"), "dev").image;
+    assert_eq!(image.dockerfile, "app/Dockerfile");
+    let image = resolved(&with("image: {context: app, dockerfile: x/D}\n"), "dev").image;
+    assert_eq!(image.dockerfile, "x/D");
+}
+
+#[test]
+fn secrets_go_where_nothing_stays_unless_told_otherwise() {
+    let text = with(
+        "secrets:\n  A: ssm:/{service}/{environment}/a:3\n  B: env:B\n  \
+         C: {from: \"secretsmanager:c#k\", to: [env, file], required: false}\n",
+    );
+    let secrets = resolved(&text, "live").secrets;
+    assert_eq!(secrets[0].source, Source::Ssm("/shop/live/a:3".to_owned()));
+    assert_eq!(secrets[0].sinks, [Sink::Task, Sink::Exec]);
+    assert_eq!(secrets[1].sinks, [Sink::Exec]);
+    assert_eq!(secrets[2].sinks, [Sink::Env, Sink::File]);
+    assert!(secrets[0].required && !secrets[2].required);
+}

@@ -1,0 +1,256 @@
+//! Asks GitHub, STS and the host for what the rules look at.
+
+use super::Subject;
+use super::decide::brought_in;
+use super::facts::{Change, Fact, Facts, Promoter, RunPlace, Unknown};
+use super::people::{names_co_authors, opinions};
+use crate::setting::Setting;
+use github::{GitHub, Pull, Repository, User};
+use kit::Cx;
+use kit::error::Result;
+use kit::host::Kind;
+use net::{Net, Target};
+use std::collections::BTreeMap;
+
+/// Sees everything. What cannot be seen is a fact too.
+///
+/// # Errors
+/// None of GitHub's answers; only this process's own set-up, such as credentials that are none.
+pub(super) async fn facts(
+    cx: &Cx,
+    net: &Net,
+    github: &GitHub,
+    setting: &Setting,
+    subject: &Subject,
+) -> Result<Facts> {
+    let (place, promoter) = whose_decision(cx, net, github, setting).await;
+    let Some(commit) = &subject.commit else {
+        return Ok(Facts {
+            promoter,
+            place,
+            ..Facts::none()
+        });
+    };
+    let (standing, pulls) = tokio::join!(
+        github.compare(commit, &setting.gate.branch),
+        github.pulls_of(commit)
+    );
+    let mut changes = Vec::new();
+    if let Ok(pulls) = &pulls {
+        let repository = github.repository().as_str();
+        for pull in brought_in(pulls, repository, &setting.gate.branch, commit) {
+            changes.push(change(github, pull).await);
+        }
+    }
+    Ok(Facts {
+        standing: standing
+            .map(|comparison| comparison.status)
+            .map_err(Unknown::from),
+        pulls: pulls.map_err(Unknown::from),
+        changes,
+        promoter,
+        place,
+    })
+}
+
+async fn change(github: &GitHub, pull: &Pull) -> Change {
+    let number = pull.number;
+    let (commits, reviews, pushes, checks) = tokio::join!(
+        github.pull_commits(number),
+        github.reviews(number),
+        pushes(github, pull),
+        github.check_runs(&pull.head.sha),
+    );
+    let co_authors = match &commits {
+        Ok(commits) if commits.iter().any(names_co_authors) => {
+            github.pull_authors(number).await.map_err(Unknown::from)
+        }
+        _ => Ok(Vec::new()),
+    };
+    let mut permissions = BTreeMap::new();
+    if let Ok(reviews) = &reviews {
+        for (user, _) in opinions(reviews) {
+            if user.is_person() {
+                let permission = github.permission(&user.login).await;
+                permissions.insert(user.id, permission.map_err(Unknown::from));
+            }
+        }
+    }
+    Change {
+        pull: pull.clone(),
+        commits: commits.map_err(Unknown::from),
+        co_authors,
+        pushes,
+        reviews: reviews.map_err(Unknown::from),
+        checks: checks.map_err(Unknown::from),
+        permissions,
+    }
+}
+
+async fn pushes(github: &GitHub, pull: &Pull) -> Fact<Vec<github::Activity>> {
+    let source = pull
+        .head
+        .repo
+        .as_ref()
+        .and_then(|repository| Repository::parse(&repository.full_name))
+        .ok_or_else(|| Unknown {
+            why: format!(
+                "the fork that #{} came from is gone, and with it who pushed to it",
+                pull.number
+            ),
+            next: "bring the change in by a new pull request".to_owned(),
+        })?;
+    Ok(github.activity(&source, &pull.head.branch).await?)
+}
+
+/// The run, and who stands behind it. On GitHub both come from the API, since a variable of the
+/// process can be set by anybody.
+async fn whose_decision(
+    cx: &Cx,
+    net: &Net,
+    github: &GitHub,
+    setting: &Setting,
+) -> (RunPlace, Fact<Promoter>) {
+    match cx.host.kind() {
+        Kind::GitHub => {
+            let id = cx.env.get("GITHUB_RUN_ID").and_then(|id| id.parse().ok());
+            let run = match id {
+                Some(id) => github.run(id).await.map_err(Unknown::from),
+                None => Err(Unknown {
+                    why: "GITHUB_RUN_ID names no run".to_owned(),
+                    next: "run this in a workflow".to_owned(),
+                }),
+            };
+            let promoter = run.clone().and_then(|run| {
+                let mut accounts: Vec<User> = [run.actor, run.triggering_actor]
+                    .into_iter()
+                    .flatten()
+                    .collect();
+                if accounts.len() < 2 {
+                    return Err(Unknown {
+                        why: format!("GitHub does not say who started run {}", run.id),
+                        next: "start the workflow anew".to_owned(),
+                    });
+                }
+                accounts.dedup_by_key(|user| user.id);
+                Ok(Promoter {
+                    accounts,
+                    source: format!("says GitHub of run {}", run.id),
+                })
+            });
+            (RunPlace::GitHub(run), promoter)
+        }
+        Kind::CodeBuild => {
+            let build = cx.env.get("CODEBUILD_BUILD_ID").unwrap_or("this build");
+            let principal = cx.env.get("CODEBUILD_INITIATOR").map(str::to_owned);
+            let promoter = mapped(github, setting, principal, "CODEBUILD_INITIATOR").await;
+            (RunPlace::CodeBuild(format!("build {build}")), promoter)
+        }
+        Kind::Terminal => {
+            let principal = net
+                .account(&Target {
+                    region: setting.permit.region.clone(),
+                    allow_long_lived_keys: setting.permit.allow_long_lived_keys.clone(),
+                    ..Target::ambient()
+                })
+                .await
+                .ok()
+                .and_then(|account| account.arn.rsplit('/').next().map(str::to_owned));
+            let promoter = mapped(github, setting, principal, "STS").await;
+            (RunPlace::Terminal, promoter)
+        }
+    }
+}
+
+/// The GitHub account of an AWS principal, by the contract's `people`.
+async fn mapped(
+    github: &GitHub,
+    setting: &Setting,
+    principal: Option<String>,
+    source: &str,
+) -> Fact<Promoter> {
+    let login = login_of(setting, principal.as_deref(), source)?;
+    let principal = principal.unwrap_or_default();
+    let account = github
+        .permission(&login)
+        .await?
+        .user
+        .ok_or_else(|| Unknown {
+            why: format!("GitHub does not say who {login} is"),
+            next: format!("correct {login} under `people` in the contract"),
+        })?;
+    Ok(Promoter {
+        accounts: vec![account],
+        source: format!("whom the contract knows as {principal} ({source})"),
+    })
+}
+
+fn login_of(setting: &Setting, principal: Option<&str>, source: &str) -> Fact<String> {
+    let Some(principal) = principal else {
+        return Err(Unknown {
+            why: format!("{source} does not say who started this"),
+            next: "start it as a person the contract's `people` names".to_owned(),
+        });
+    };
+    // CodeBuild's form for a person's session is ROLE/SESSION; a pipeline's is codepipeline/NAME,
+    // and a pipeline named like a person is none.
+    let session = match principal.rsplit_once('/') {
+        Some(("codepipeline", _)) => None,
+        Some((_, session)) => Some(session),
+        None => Some(principal),
+    };
+    let logins: Vec<&String> = setting
+        .people
+        .iter()
+        .filter(|(_, principals)| {
+            principals
+                .iter()
+                .any(|known| Some(known.as_str()) == session)
+        })
+        .map(|(login, _)| login)
+        .collect();
+    match logins.as_slice() {
+        [login] => Ok((*login).clone()),
+        [] => Err(Unknown {
+            why: format!("{principal} ({source}) is nobody the contract knows"),
+            next: "name the person under `people` in the contract".to_owned(),
+        }),
+        several => Err(Unknown {
+            why: format!(
+                "{principal} ({source}) is {} people in the contract",
+                several.len()
+            ),
+            next: "give each person a session name of their own under `people`".to_owned(),
+        }),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::check::tests::setting;
+
+    #[test]
+    fn a_principal_is_one_person_or_unknown() {
+        let mut setting = setting();
+        setting.people = BTreeMap::from([
+            ("alice".to_owned(), vec!["alice@acme".to_owned()]),
+            (
+                "bob".to_owned(),
+                vec!["bob@acme".to_owned(), "both".to_owned()],
+            ),
+            ("carol".to_owned(), vec!["both".to_owned()]),
+        ]);
+        let login = |principal| login_of(&setting, principal, "STS");
+        assert_eq!(login(Some("alice@acme")).unwrap(), "alice");
+        assert_eq!(login(Some("Operators/bob@acme")).unwrap(), "bob");
+        for nobody in [
+            None,
+            Some("mallory"),
+            Some("both"),
+            Some("codepipeline/alice@acme"),
+        ] {
+            login(nobody).unwrap_err();
+        }
+    }
+}

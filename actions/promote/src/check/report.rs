@@ -1,0 +1,164 @@
+//! The decision as people and machines read it.
+
+use super::Subject;
+use super::decide::{Decision, approvers};
+use super::facts::Facts;
+use crate::setting::Setting;
+use kit::error::{Error, Result};
+use kit::report::{Report, markdown_table, text_table};
+use serde_json::{Value, json};
+
+const HEADER: [&str; 3] = ["rule", "answer", "fact"];
+
+/// A report where the gate allows, a refusal (exit 3) where it does not.
+pub(super) fn report(
+    setting: &Setting,
+    subject: &Subject,
+    facts: &Facts,
+    decision: &Decision,
+) -> Result<Report> {
+    let rows: Vec<Vec<String>> = decision
+        .rules
+        .iter()
+        .map(|rule| {
+            vec![
+                rule.rule.to_owned(),
+                rule.answer.as_str().to_owned(),
+                rule.fact.clone(),
+            ]
+        })
+        .collect();
+    let digest = &subject.digest;
+    let commit = subject.commit.as_deref().unwrap_or_default();
+    let environment = &setting.environment;
+    let verdict = if decision.allowed() {
+        "allows"
+    } else {
+        "refuses"
+    };
+    let obstacle = decision.obstacle();
+    let next = match obstacle {
+        None => format!("deploy {digest} to {environment}, then record it"),
+        Some(rule) => rule
+            .next
+            .clone()
+            .unwrap_or_else(|| "see the table".to_owned()),
+    };
+    let changes = changes(facts);
+    let lines: String = changes
+        .iter()
+        .map(|change| {
+            format!(
+                "#{} {}, opened by {}, approved by {}\n",
+                plain(&change["number"]),
+                plain(&change["title"]),
+                plain(&change["author"]),
+                plain(&change["approvers"]),
+            )
+        })
+        .collect();
+    let text = format!(
+        "{environment} {verdict} {digest}\ncommit {commit}\n{lines}\n{}\nnext: {next}\n",
+        text_table(&HEADER, &rows)
+    );
+    let summary = format!(
+        "### {environment} {verdict} `{digest}`\n\nCommit `{commit}`\n\n{}\n{}\n**Next:** {}\n",
+        markdown_changes(&changes),
+        markdown_table(&HEADER, &rows),
+        escaped(&next),
+    );
+    let json = json!({
+        "allowed": decision.allowed(),
+        "environment": environment,
+        "service": setting.service,
+        "digest": digest,
+        "commit": subject.commit,
+        "from": setting.follows,
+        "rules": decision.rules,
+        "changes": changes,
+        "next": next,
+    });
+    if let Some(rule) = obstacle {
+        let mut error = Error::refused(format!(
+            "{environment} refuses {digest}: {}: {}",
+            rule.rule, rule.fact
+        ));
+        error.details = text;
+        error.json = Some(json);
+        return Err(error.summary(summary));
+    }
+    Ok(Report {
+        summary,
+        text,
+        json,
+        ..Report::default()
+    }
+    .output("digest", digest)
+    .output("commit", commit)
+    .output(
+        "repository",
+        setting.image_repository.clone().unwrap_or_default(),
+    )
+    .output("from", setting.follows.clone().unwrap_or_default())
+    .output("allowed", "true"))
+}
+
+/// The pull requests being promoted.
+fn changes(facts: &Facts) -> Vec<Value> {
+    facts
+        .changes
+        .iter()
+        .map(|change| {
+            json!({
+                "number": change.pull.number,
+                "title": change.pull.title,
+                "url": change.pull.html_url,
+                "author": change.pull.user.as_ref().map(|user| &user.login),
+                "approvers": approvers(change).ok(),
+            })
+        })
+        .collect()
+}
+
+fn markdown_changes(changes: &[Value]) -> String {
+    if changes.is_empty() {
+        return String::new();
+    }
+    let rows: Vec<Vec<String>> = changes
+        .iter()
+        .map(|change| {
+            ["number", "title", "author", "approvers"]
+                .map(|name| escaped(&plain(&change[name])))
+                .into()
+        })
+        .collect();
+    markdown_table(
+        &["pull request", "title", "opened by", "approved by"],
+        &rows,
+    )
+}
+
+/// A JSON value as words.
+fn plain(value: &Value) -> String {
+    match value {
+        Value::Null => "unknown".to_owned(),
+        Value::String(text) => text.clone(),
+        Value::Array(items) if items.is_empty() => "nobody".to_owned(),
+        Value::Array(items) => items.iter().map(plain).collect::<Vec<_>>().join(", "),
+        other => other.to_string(),
+    }
+}
+
+/// A title or branch name is somebody else's text: it makes no links, images or HTML here.
+fn escaped(text: &str) -> String {
+    let mut out = String::new();
+    for c in text.chars() {
+        match c {
+            '<' => out.push_str("&lt;"),
+            '[' => out.push_str("&#91;"),
+            '@' => out.push_str("&#64;"),
+            _ => out.push(c),
+        }
+    }
+    out
+}

@@ -1,0 +1,105 @@
+//! The GitHub Deployment that shows a record on the repository's page.
+
+use github::{Deployment, GitHub, NewDeployment, State, Unknown};
+use ledger::{Record, Verdict};
+use serde_json::{Value, json};
+
+/// Makes sure that a deployment with its status stands for the record, and that an earlier one
+/// that was live says so no more. What is there already is not made again, so a run that ended
+/// half way is finished by the next.
+pub(super) async fn mirror(github: &GitHub, record: &Record, hash: &str) -> Result<u64, Unknown> {
+    let others = github.deployments(&record.environment).await?;
+    let description = format!("{} {}", record.verdict, record.digest);
+    let id = match others.iter().find(|found| mirrors(found, hash)) {
+        Some(found) => found.id,
+        None => {
+            let payload = json!({
+                "service": record.service,
+                "digest": record.digest,
+                "record": record.seq,
+                "hash": hash,
+            });
+            github
+                .create_deployment(&NewDeployment::new(
+                    &record.commit,
+                    &record.environment,
+                    &description,
+                    payload,
+                ))
+                .await?
+                .id
+        }
+    };
+    if github.deployment_status(id).await?.is_none() {
+        let state = match record.verdict {
+            Verdict::Healthy => State::Success,
+            Verdict::Failed | Verdict::RolledBack | Verdict::Other => State::Failure,
+        };
+        github
+            .set_deployment_status(id, state, &description, record.run.as_deref())
+            .await?;
+    }
+    if record.verdict == Verdict::Healthy {
+        retire(github, &others, id, &record.service).await?;
+    }
+    Ok(id)
+}
+
+/// Sets the newest live deployment before `id` of the same service to inactive. GitHub would do so
+/// by itself, but not for production environments.
+async fn retire(
+    github: &GitHub,
+    others: &[Deployment],
+    id: u64,
+    service: &str,
+) -> Result<(), Unknown> {
+    let earlier = others
+        .iter()
+        .filter(|found| found.id < id && payload(found)["service"] == service);
+    for found in earlier {
+        let status = github.deployment_status(found.id).await?;
+        match status.as_ref().map(|status| status.state.as_str()) {
+            Some("success") => {
+                github
+                    .set_deployment_status(found.id, State::Inactive, "replaced", None)
+                    .await?;
+                return Ok(());
+            }
+            // Those before it were set when it was.
+            Some("inactive") => return Ok(()),
+            _ => {}
+        }
+    }
+    Ok(())
+}
+
+fn mirrors(deployment: &Deployment, hash: &str) -> bool {
+    payload(deployment)["hash"] == hash
+}
+
+/// GitHub gives a payload back as it was sent, or as text.
+fn payload(deployment: &Deployment) -> Value {
+    match &deployment.payload {
+        Value::String(text) => serde_json::from_str(text).unwrap_or_default(),
+        other => other.clone(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_record_is_found_again_by_its_hash() {
+        let with = |payload: Value| Deployment {
+            id: 1,
+            sha: String::new(),
+            payload,
+        };
+        assert!(mirrors(&with(json!({ "hash": "ab" })), "ab"));
+        assert!(mirrors(&with(json!("{\"hash\":\"ab\"}")), "ab"));
+        for other in [json!({ "hash": "cd" }), json!({}), json!(""), Value::Null] {
+            assert!(!mirrors(&with(other), "ab"));
+        }
+    }
+}

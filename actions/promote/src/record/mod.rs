@@ -1,0 +1,407 @@
+//! `record`: see it run, append to the ledger, mirror it on GitHub.
+
+mod mirror;
+mod proof;
+
+use crate::args::{self, Record as Args, Verdict as Asked};
+use crate::setting::Setting;
+use aws_sdk_ecs::Client as Ecs;
+use kit::clock::rfc3339;
+use kit::error::{Context, Error, Result};
+use kit::host::Kind;
+use kit::report::markdown_table;
+use kit::{Cx, Exit, Report};
+use ledger::{Actor, Append, Chain, Entry, Ledger, Record, Verdict};
+use net::Net;
+use proof::Proof;
+use serde_json::json;
+
+/// How often a lost race is decided anew.
+const ATTEMPTS: usize = 8;
+/// How far back the digest is looked for in the environment before.
+const LOOK_BACK: usize = 1000;
+
+pub(crate) async fn run(args: Args, cx: &Cx) -> Result<Report> {
+    let digest = args::digest(&args.digest)?;
+    let commit = args::commit(&args.commit)?;
+    let setting = place(Setting::of(cx, &args.place)?, &args)?;
+    let net = Net::new(cx)?;
+    let github = match github::token(cx) {
+        Some(_) => {
+            match github::GitHub::connect(cx, &net, args.github.github_repository.as_deref()) {
+                Ok(github) => Some(github),
+                // A repository that was named must be right; one that is not known has no mirror.
+                Err(error) if args.github.github_repository.is_some() => return Err(error),
+                Err(_) => None,
+            }
+        }
+        None => None,
+    };
+    let verdict = match args.verdict {
+        Asked::Healthy => Verdict::Healthy,
+        Asked::Failed => Verdict::Failed,
+        Asked::RolledBack => Verdict::RolledBack,
+    };
+    let build = net.account(&setting.permit).await?;
+    let ledger = Ledger::new(&build, &setting.table);
+    let chain = Chain::new(&setting.service, &setting.environment)?;
+    same_commit(&ledger, &setting, &digest, &commit).await?;
+    let source = match verdict {
+        Verdict::Healthy => {
+            let account = net.account(&setting.read).await?;
+            Some((Ecs::new(&account.config), account.id))
+        }
+        _ => None,
+    };
+    let draft = Record {
+        seq: 0,
+        at: rfc3339(cx.clock.now()),
+        service: setting.service.clone(),
+        environment: setting.environment.clone(),
+        digest,
+        commit,
+        verdict,
+        actor: actor(cx, github.as_ref(), &setting).await,
+        run: cx.host.run_url(),
+        account: setting.read.account.clone(),
+        task_definition: None,
+        previous: None,
+        policy: Some(format!(
+            "sha256:{}",
+            ledger::sha256(
+                &serde_json::to_vec(&setting.gate).context("cannot write the gate as JSON")?
+            )
+        )),
+    };
+    let written = write(
+        &ledger,
+        &chain,
+        &setting,
+        source.as_ref(),
+        draft,
+        args.dry_run,
+    )
+    .await?;
+    if args.dry_run {
+        return Ok(dry(&written));
+    }
+    let deployment = match &github {
+        Some(github) => mirrored(cx, github, &written).await,
+        None => {
+            cx.host.info(
+                "no GitHub token or repository: the ledger has it, no GitHub Deployment does",
+            );
+            None
+        }
+    };
+    Ok(report(&setting, &written, deployment))
+}
+
+/// What stands in the ledger after this run.
+struct Written {
+    record: Record,
+    entry: Option<Entry>,
+    /// Whether it stood there before.
+    already: bool,
+}
+
+fn place(mut setting: Setting, args: &Args) -> Result<Setting> {
+    for (given, mine) in [
+        (&args.cluster, &mut setting.cluster),
+        (&args.container, &mut setting.container),
+    ] {
+        if given.is_some() {
+            mine.clone_from(given);
+        }
+    }
+    if let Some(service) = &args.ecs_service {
+        setting.ecs_service.clone_from(service);
+    }
+    if args.verdict == Asked::Healthy && setting.cluster.is_none() {
+        return Err(Error::usage("--cluster is missing")
+            .hint("healthy is recorded only when the service is seen running there"));
+    }
+    Ok(setting)
+}
+
+/// A digest that came from another environment was built from the commit recorded there.
+async fn same_commit(ledger: &Ledger, setting: &Setting, digest: &str, commit: &str) -> Result<()> {
+    let Some(before) = &setting.follows else {
+        return Ok(());
+    };
+    let chain = Chain::new(&setting.service, before)?;
+    let found = ledger
+        .find(&chain, LOOK_BACK, |record| record.digest == digest)
+        .await?;
+    match found {
+        Some(record) if record.commit != commit => Err(Error::refused(format!(
+            "{before} has this digest from commit {}, not {commit}",
+            record.commit
+        ))
+        .hint("give the commit that `check` put out")),
+        _ => Ok(()),
+    }
+}
+
+/// Appends, deciding anew from the newer head as long as somebody else is faster.
+async fn write(
+    ledger: &Ledger,
+    chain: &Chain,
+    setting: &Setting,
+    source: Option<&(Ecs, String)>,
+    draft: Record,
+    dry_run: bool,
+) -> Result<Written> {
+    let mut head = ledger.head(chain).await?;
+    for _ in 0..ATTEMPTS {
+        // Seen anew each time: whoever was faster may have deployed something else.
+        let proof = match source {
+            Some((ecs, account)) => Some((see(ecs, setting, &draft.digest).await?, account)),
+            None => None,
+        };
+        let before = match &head {
+            Some(entry) => Some(entry.record(chain).map_err(|fault| {
+                Error::refused(format!("the ledger is broken in {chain}: {fault}"))
+            })?),
+            None => None,
+        };
+        if let (Some(entry), Some(record)) = (&head, &before)
+            && is_same(record, &draft)
+        {
+            return Ok(Written {
+                record: record.clone(),
+                entry: Some(entry.clone()),
+                already: true,
+            });
+        }
+        let mut record = draft.clone();
+        record.previous = before.as_ref().and_then(healthy_until_now);
+        if let Some((proof, account)) = proof {
+            record.task_definition = Some(proof.task_definition);
+            record.account = Some(account.clone());
+        }
+        if dry_run {
+            record.seq = head.as_ref().map_or(1, |head| head.seq + 1);
+            return Ok(Written {
+                record,
+                entry: None,
+                already: false,
+            });
+        }
+        match ledger.append(chain, head.as_ref(), record.clone()).await? {
+            Append::Done(entry) => {
+                record.seq = entry.seq;
+                return Ok(Written {
+                    record,
+                    entry: Some(entry),
+                    already: false,
+                });
+            }
+            Append::Conflict(newer) => head = newer,
+        }
+    }
+    Err(Error::new(
+        Exit::Busy,
+        format!(
+            "others wrote to the ledger's chain {chain} each of {ATTEMPTS} times this was tried"
+        ),
+    )
+    .hint("run it again"))
+}
+
+/// Whether the record is the one this run would write, so that a second run writes no second.
+fn is_same(head: &Record, draft: &Record) -> bool {
+    head.digest == draft.digest
+        && head.commit == draft.commit
+        && head.verdict == draft.verdict
+        && head.run == draft.run
+}
+
+/// The digest that was healthy when `record` was the last.
+fn healthy_until_now(record: &Record) -> Option<String> {
+    match record.verdict {
+        Verdict::Healthy => Some(record.digest.clone()),
+        _ => record.previous.clone(),
+    }
+}
+
+async fn see(ecs: &Ecs, setting: &Setting, digest: &str) -> Result<Proof> {
+    let cluster = setting.cluster.as_deref().unwrap_or_default();
+    proof::see(
+        ecs,
+        cluster,
+        &setting.ecs_service,
+        setting.container.as_deref(),
+        digest,
+    )
+    .await
+}
+
+/// Who is put on record: on GitHub whom the API names, else whom the host names.
+async fn actor(cx: &Cx, github: Option<&github::GitHub>, setting: &Setting) -> Actor {
+    let host = cx.host.actor().unwrap_or_else(|| "unknown".to_owned());
+    if cx.host.kind() != Kind::GitHub {
+        let session = host.rsplit('/').next().unwrap_or(&host);
+        let login = setting
+            .people
+            .iter()
+            .find(|(_, principals)| principals.iter().any(|known| known == session))
+            .map(|(login, _)| login.clone());
+        return Actor {
+            login: login.unwrap_or(host),
+            id: None,
+        };
+    }
+    let run = cx.env.get("GITHUB_RUN_ID").and_then(|id| id.parse().ok());
+    if let (Some(github), Some(run)) = (github, run)
+        && let Ok(run) = github.run(run).await
+        && let Some(user) = run.triggering_actor
+    {
+        return Actor {
+            login: user.login,
+            id: Some(user.id),
+        };
+    }
+    Actor {
+        login: host,
+        id: cx.env.get("GITHUB_ACTOR_ID").and_then(|id| id.parse().ok()),
+    }
+}
+
+/// The mirror is for people to look at; the ledger is the truth and is written. So a mirror that
+/// fails is said and does not fail the step.
+async fn mirrored(cx: &Cx, github: &github::GitHub, written: &Written) -> Option<u64> {
+    let hash = written.entry.as_ref().map(|entry| entry.hash.as_str())?;
+    match mirror::mirror(github, &written.record, hash).await {
+        Ok(id) => Some(id),
+        Err(unknown) => {
+            cx.host.warn(format!(
+                "record {} stands in the ledger, but GitHub shows no Deployment for it: {unknown}",
+                written.record.seq
+            ));
+            None
+        }
+    }
+}
+
+fn dry(written: &Written) -> Report {
+    let record = json!(written.record);
+    Report {
+        text: format!(
+            "{}\n{record:#}\n",
+            if written.already {
+                "already recorded:"
+            } else {
+                "would record:"
+            }
+        ),
+        json: json!({ "dry_run": true, "already": written.already, "record": record }),
+        ..Report::default()
+    }
+}
+
+fn report(setting: &Setting, written: &Written, deployment: Option<u64>) -> Report {
+    let record = &written.record;
+    let hash = written
+        .entry
+        .as_ref()
+        .map(|entry| entry.hash.clone())
+        .unwrap_or_default();
+    let deployment = deployment.map(|id| id.to_string()).unwrap_or_default();
+    let how = if written.already {
+        "stands already"
+    } else {
+        "is written"
+    };
+    let rows: Vec<Vec<String>> = [
+        ("digest", record.digest.clone()),
+        ("commit", record.commit.clone()),
+        ("verdict", record.verdict.to_string()),
+        ("by", record.actor.login.clone()),
+        ("before", record.previous.clone().unwrap_or_default()),
+        ("hash", hash.clone()),
+        (
+            "GitHub Deployment",
+            if deployment.is_empty() {
+                "none".to_owned()
+            } else {
+                deployment.clone()
+            },
+        ),
+    ]
+    .into_iter()
+    .map(|(name, value)| vec![name.to_owned(), value])
+    .collect();
+    Report {
+        text: format!(
+            "record {} of {} in {} {how}: {} {}\nhash {hash}\n",
+            record.seq, record.service, setting.environment, record.digest, record.verdict
+        ),
+        summary: format!(
+            "### {}: record {} {how}\n\n{}",
+            setting.environment,
+            record.seq,
+            markdown_table(&["", ""], &rows)
+        ),
+        json: json!({
+            "record": record,
+            "hash": hash,
+            "already": written.already,
+            "deployment": deployment,
+        }),
+        ..Report::default()
+    }
+    .output("record", record.seq.to_string())
+    .output("hash", hash)
+    .output("deployment", deployment)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn record(digest: &str, verdict: Verdict, previous: Option<&str>, run: Option<&str>) -> Record {
+        Record {
+            seq: 1,
+            at: "2026-11-21T18:00:00Z".to_owned(),
+            service: "storefront".to_owned(),
+            environment: "dev".to_owned(),
+            digest: digest.to_owned(),
+            commit: "c".to_owned(),
+            verdict,
+            actor: Actor {
+                login: "alice".to_owned(),
+                id: None,
+            },
+            run: run.map(str::to_owned),
+            account: None,
+            task_definition: None,
+            previous: previous.map(str::to_owned),
+            policy: None,
+        }
+    }
+
+    #[test]
+    fn the_same_run_records_once_and_another_run_again() {
+        let head = record("a", Verdict::Healthy, None, Some("run/5/attempts/1"));
+        assert!(is_same(&head, &head.clone()));
+        for other in [
+            record("b", Verdict::Healthy, None, Some("run/5/attempts/1")),
+            record("a", Verdict::Failed, None, Some("run/5/attempts/1")),
+            record("a", Verdict::Healthy, None, Some("run/5/attempts/2")),
+            record("a", Verdict::Healthy, None, None),
+        ] {
+            assert!(!is_same(&head, &other));
+        }
+    }
+
+    #[test]
+    fn a_failure_does_not_become_what_was_healthy_before() {
+        let healthy = record("a", Verdict::Healthy, Some("z"), None);
+        assert_eq!(healthy_until_now(&healthy).as_deref(), Some("a"));
+        for verdict in [Verdict::Failed, Verdict::RolledBack, Verdict::Other] {
+            let failed = record("b", verdict, Some("a"), None);
+            assert_eq!(healthy_until_now(&failed).as_deref(), Some("a"));
+        }
+    }
+}

@@ -1,0 +1,162 @@
+//! What a person sees who gives it bad input: exit code, one message, and nothing exported.
+
+use std::path::Path;
+use std::process::{Command, Output};
+
+const DIGEST: &str = "sha256:aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa";
+
+fn run(folder: &Path, arguments: &[&str], variables: &[(&str, &str)]) -> Output {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_slipway-promote"));
+    command
+        .env_clear()
+        .current_dir(folder)
+        .args(arguments)
+        .envs(variables.iter().copied())
+        .env("GITHUB_ACTIONS", "true");
+    for name in ["GITHUB_OUTPUT", "GITHUB_ENV", "GITHUB_STATE"] {
+        let path = folder.join(name);
+        std::fs::write(&path, "").unwrap();
+        command.env(name, path);
+    }
+    command.output().unwrap()
+}
+
+fn refuses(arguments: &[&str], variables: &[(&str, &str)], exit: i32, words: &str) {
+    let folder = tempfile::tempdir().unwrap();
+    let output = run(folder.path(), arguments, variables);
+    let said = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert_eq!(output.status.code(), Some(exit), "{arguments:?}: {said}");
+    assert!(said.contains(words), "{arguments:?}: {said}");
+    assert!(output.stdout.is_empty(), "{arguments:?}");
+    for name in ["GITHUB_OUTPUT", "GITHUB_ENV", "GITHUB_STATE"] {
+        let text = std::fs::read_to_string(folder.path().join(name)).unwrap();
+        assert_eq!(text, "", "{arguments:?} exported through {name}");
+    }
+}
+
+#[test]
+fn bad_arguments_are_named_and_nothing_is_exported() {
+    refuses(&["check"], &[], 2, "--environment is missing");
+    refuses(
+        &["check", "--environment", "x", "--digest", "latest"],
+        &[],
+        2,
+        "is no digest",
+    );
+    refuses(
+        &[
+            "check",
+            "--environment",
+            "x",
+            "--digest",
+            DIGEST,
+            "--from",
+            "y",
+        ],
+        &[],
+        2,
+        "cannot be used with",
+    );
+    refuses(&["check", "--environment", "x"], &[], 2, "delivery.yaml");
+    refuses(
+        &[
+            "record",
+            "--environment",
+            "x",
+            "--digest",
+            DIGEST,
+            "--commit",
+            "main",
+        ],
+        &[],
+        2,
+        "is no commit",
+    );
+    refuses(
+        &[
+            "record",
+            "--environment",
+            "x",
+            "--digest",
+            DIGEST,
+            "--commit",
+            "c",
+            "--verdict",
+            "fine",
+        ],
+        &[],
+        2,
+        "fine",
+    );
+    refuses(&["approve"], &[], 2, "approve");
+    // A verb may come as an action's input.
+    refuses(
+        &[],
+        &[("INPUT_COMMAND", "check")],
+        2,
+        "--environment is missing",
+    );
+}
+
+#[test]
+fn without_a_contract_what_is_missing_is_named() {
+    let place = ["--service", "s", "--table", "t"];
+    let with = |more: &[&'static str]| [&more[..1], &place, &more[1..]].concat();
+    refuses(&with(&["check"]), &[], 2, "--environment is missing");
+    refuses(
+        &with(&["check", "--environment", "x"]),
+        &[],
+        2,
+        "--digest is missing",
+    );
+    refuses(
+        &with(&[
+            "record",
+            "--environment",
+            "x",
+            "--digest",
+            DIGEST,
+            "--commit",
+            "cccccccccccccccccccccccccccccccccccccccc",
+        ]),
+        &[],
+        2,
+        "--cluster is missing",
+    );
+    refuses(
+        &with(&["status", "--environment", "x#y"]),
+        &[("AWS_REGION", "x")],
+        2,
+        "there are no AWS credentials",
+    );
+}
+
+#[test]
+fn a_token_that_is_none_is_not_repeated() {
+    let folder = tempfile::tempdir().unwrap();
+    let commit = "c".repeat(40);
+    let variables = [
+        ("GITHUB_TOKEN", "hunter2\u{1}"),
+        ("GITHUB_REPOSITORY", "acme/storefront"),
+        ("GITHUB_SHA", commit.as_str()),
+    ];
+    let output = run(
+        folder.path(),
+        &[
+            "check",
+            "--environment",
+            "x",
+            "--service",
+            "s",
+            "--table",
+            "t",
+            "--digest",
+            DIGEST,
+        ],
+        &variables,
+    );
+    let said = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert_eq!(output.status.code(), Some(2), "{said}");
+    assert!(said.contains("the GitHub token"), "{said}");
+    assert!(!said.contains("hunter2"), "{said}");
+}

@@ -1,0 +1,139 @@
+//! From the ECS SDK's types to what the rest of the step speaks of.
+
+use crate::seen::{Attachment, Container, Deployment, Event, Rollout, Service, Task};
+use aws_sdk_ecs::types as ecs;
+
+pub(crate) fn service_of(found: ecs::Service) -> Service {
+    let configuration = found.deployment_configuration;
+    let breaker = configuration
+        .as_ref()
+        .and_then(|found| found.deployment_circuit_breaker.as_ref());
+    let alarms = configuration
+        .as_ref()
+        .and_then(|found| found.alarms.as_ref());
+    let balancers = found.load_balancers.unwrap_or_default();
+    Service {
+        rolls_back: breaker.is_some_and(|breaker| breaker.enable && breaker.rollback)
+            || alarms.is_some_and(|alarms| alarms.enable && alarms.rollback),
+        arn: found.service_arn.unwrap_or_default(),
+        name: found.service_name.unwrap_or_default(),
+        cluster_arn: found.cluster_arn.unwrap_or_default(),
+        status: found.status.unwrap_or_default(),
+        // Absent means ECS (API reference, `DeploymentController`).
+        controller: found.deployment_controller.map_or_else(
+            || "ECS".to_owned(),
+            |controller| controller.r#type.as_str().to_owned(),
+        ),
+        task_definition: found.task_definition.unwrap_or_default(),
+        desired: found.desired_count,
+        running: found.running_count,
+        deployments: found
+            .deployments
+            .unwrap_or_default()
+            .into_iter()
+            .map(deployment_of)
+            .collect(),
+        classic: balancers
+            .iter()
+            .find_map(|found| found.load_balancer_name.clone()),
+        attachments: balancers
+            .into_iter()
+            .filter_map(|found| {
+                let alternate = found
+                    .advanced_configuration
+                    .and_then(|found| found.alternate_target_group_arn);
+                Some(Attachment {
+                    groups: [Some(found.target_group_arn?), alternate]
+                        .into_iter()
+                        .flatten()
+                        .collect(),
+                    container: found.container_name.unwrap_or_default(),
+                    port: found.container_port.unwrap_or_default(),
+                })
+            })
+            .collect(),
+        events: found
+            .events
+            .unwrap_or_default()
+            .into_iter()
+            .map(|event| Event {
+                id: event.id.unwrap_or_default(),
+                message: event.message.unwrap_or_default(),
+            })
+            .collect(),
+    }
+}
+
+fn deployment_of(found: ecs::Deployment) -> Deployment {
+    Deployment {
+        id: found.id.unwrap_or_default(),
+        primary: found.status.as_deref() == Some("PRIMARY"),
+        task_definition: found.task_definition.unwrap_or_default(),
+        desired: found.desired_count,
+        running: found.running_count,
+        pending: found.pending_count,
+        failed: found.failed_tasks,
+        rollout: match found.rollout_state {
+            Some(ecs::DeploymentRolloutState::InProgress) => Rollout::InProgress,
+            Some(ecs::DeploymentRolloutState::Completed) => Rollout::Completed,
+            Some(ecs::DeploymentRolloutState::Failed) => Rollout::Failed,
+            _ => Rollout::Unknown,
+        },
+        reason: found.rollout_state_reason.unwrap_or_default(),
+    }
+}
+
+pub(crate) fn task_of(found: ecs::Task) -> Task {
+    let attached = found
+        .attachments
+        .unwrap_or_default()
+        .into_iter()
+        .filter(|attachment| attachment.r#type() == Some("ElasticNetworkInterface"))
+        .flat_map(|attachment| attachment.details.unwrap_or_default())
+        .filter(|detail| matches!(detail.name(), Some("privateIPv4Address" | "ipv6Address")))
+        .filter_map(|detail| detail.value);
+    let containers = found.containers.unwrap_or_default();
+    let interfaces = containers
+        .iter()
+        .flat_map(|container| container.network_interfaces())
+        .flat_map(|interface| [interface.private_ipv4_address(), interface.ipv6_address()])
+        .flatten()
+        .map(str::to_owned);
+    Task {
+        addresses: attached.chain(interfaces).collect(),
+        id: found
+            .task_arn
+            .as_deref()
+            .and_then(|arn| arn.rsplit('/').next())
+            .unwrap_or_default()
+            .to_owned(),
+        started_by: found.started_by.unwrap_or_default(),
+        task_definition: found.task_definition_arn.unwrap_or_default(),
+        status: found.last_status.unwrap_or_default(),
+        instance: None,
+        instance_arn: found.container_instance_arn,
+        stop_code: found
+            .stop_code
+            .map(|code| code.as_str().to_owned())
+            .unwrap_or_default(),
+        stopped_reason: found.stopped_reason.unwrap_or_default(),
+        containers: containers
+            .into_iter()
+            .map(|container| Container {
+                name: container.name.unwrap_or_default(),
+                digest: container.image_digest,
+                health: container
+                    .health_status
+                    .map_or_else(|| "UNKNOWN".to_owned(), |health| health.as_str().to_owned()),
+                exit_code: container.exit_code,
+                reason: container.reason,
+                bindings: container
+                    .network_bindings
+                    .unwrap_or_default()
+                    .into_iter()
+                    .filter_map(|binding| Some((binding.container_port?, binding.host_port?)))
+                    .collect(),
+            })
+            .collect(),
+    }
+}

@@ -1,0 +1,160 @@
+//! What a person sees of slipway-service on bad input: the exit code, one message with a hint,
+//! and nothing exported.
+#![expect(clippy::unwrap_used, reason = "helpers of tests")]
+
+use std::path::PathBuf;
+use std::process::{Command, Output};
+
+const DIGEST: &str = "sha256:0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef";
+
+struct Runner {
+    folder: tempfile::TempDir,
+}
+
+impl Runner {
+    fn new() -> Self {
+        Self {
+            folder: tempfile::tempdir().unwrap(),
+        }
+    }
+
+    fn file(&self, name: &str) -> PathBuf {
+        self.folder.path().join(name)
+    }
+
+    /// Runs as a GitHub runner would, with nothing in the environment but what is given.
+    fn run(&self, args: &[&str], env: &[(&str, &str)]) -> Output {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_slipway-service"));
+        command
+            .args(args)
+            .current_dir(self.folder.path())
+            .env_clear()
+            .env("GITHUB_ACTIONS", "true")
+            .env("AWS_EC2_METADATA_DISABLED", "true");
+        for name in [
+            "GITHUB_OUTPUT",
+            "GITHUB_ENV",
+            "GITHUB_STATE",
+            "GITHUB_STEP_SUMMARY",
+        ] {
+            std::fs::write(self.file(name), "").unwrap();
+            command.env(name, self.file(name));
+        }
+        command.envs(env.iter().copied()).output().unwrap()
+    }
+
+    fn exported(&self) -> String {
+        ["GITHUB_OUTPUT", "GITHUB_ENV", "GITHUB_STATE"]
+            .map(|name| std::fs::read_to_string(self.file(name)).unwrap())
+            .concat()
+    }
+}
+
+/// Runs, and checks what holds for every refusal; returns standard error.
+#[track_caller]
+fn refused(exit: i32, args: &[&str], env: &[(&str, &str)]) -> String {
+    let runner = Runner::new();
+    let output = runner.run(args, env);
+    let stderr = String::from_utf8(output.stderr).unwrap();
+    assert_eq!(output.status.code(), Some(exit), "{stderr}");
+    assert!(output.stdout.is_empty());
+    assert_eq!(runner.exported(), "");
+    stderr
+}
+
+#[test]
+fn a_tag_is_no_digest() {
+    let stderr = refused(
+        2,
+        &[
+            "deploy",
+            "--digest",
+            "v1.2.3",
+            "--cluster",
+            "c",
+            "--service",
+            "s",
+        ],
+        &[],
+    );
+    assert!(
+        stderr.contains(r#"error: "v1.2.3" is no digest"#),
+        "{stderr}"
+    );
+    assert!(stderr.contains("hint: a tag can be moved"), "{stderr}");
+    assert!(stderr.contains("::error title=service::"), "{stderr}");
+}
+
+#[test]
+fn a_missing_digest_cluster_or_service_is_named() {
+    let stderr = refused(2, &["deploy"], &[("INPUT_DIGEST", "")]);
+    assert!(stderr.contains("--digest <DIGEST>"), "{stderr}");
+    let stderr = refused(
+        2,
+        &["deploy", "--digest", DIGEST],
+        &[("INPUT_SERVICE", "web")],
+    );
+    assert!(stderr.contains("error: --cluster is missing"), "{stderr}");
+    let stderr = refused(2, &["status", "--cluster", "main"], &[]);
+    assert!(stderr.contains("error: --service is missing"), "{stderr}");
+}
+
+#[test]
+fn a_time_without_a_unit_is_refused() {
+    let stderr = refused(2, &["deploy", "--digest", DIGEST, "--timeout", "15"], &[]);
+    assert!(stderr.contains("give a number and a unit"), "{stderr}");
+}
+
+#[test]
+fn no_region_and_no_credentials_are_said_before_anything_is_asked() {
+    let place = [
+        "deploy",
+        "--digest",
+        DIGEST,
+        "--cluster",
+        "c",
+        "--service",
+        "s",
+    ];
+    let stderr = refused(2, &place, &[]);
+    assert!(stderr.contains("error: no region is known"), "{stderr}");
+    let stderr = refused(2, &place, &[("AWS_REGION", "ca-central-1")]);
+    assert!(
+        stderr.contains("error: there are no AWS credentials"),
+        "{stderr}"
+    );
+}
+
+#[test]
+fn a_long_lived_key_is_refused() {
+    let stderr = refused(
+        3,
+        &["status", "--cluster", "c", "--service", "s"],
+        &[
+            ("AWS_REGION", "ca-central-1"),
+            ("AWS_ACCESS_KEY_ID", "AKIAIOSFODNN7EXAMPLE"),
+            ("AWS_SECRET_ACCESS_KEY", "not-a-key"),
+            // Nothing listens there: the refusal must come before any call.
+            ("AWS_ENDPOINT_URL", "http://127.0.0.1:9"),
+        ],
+    );
+    assert!(stderr.contains("is long-lived"), "{stderr}");
+    assert!(!stderr.contains("not-a-key"), "{stderr}");
+}
+
+#[test]
+fn a_contract_that_is_not_there_is_named() {
+    let stderr = refused(2, &["status", "--environment", "dev"], &[]);
+    assert!(stderr.contains("error:"), "{stderr}");
+}
+
+#[test]
+fn help_explains_both_verbs() {
+    let output = Runner::new().run(&["--help"], &[]);
+    let stdout = String::from_utf8(output.stdout).unwrap();
+    assert_eq!(output.status.code(), Some(0));
+    assert!(
+        stdout.contains("deploy") && stdout.contains("status"),
+        "{stdout}"
+    );
+}

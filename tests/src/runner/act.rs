@@ -1,0 +1,321 @@
+//! Runs one workflow of the example repository under act, with GitHub's strictness where act is kinder: a job output that
+//! holds a masked value fails the run, and every call of a job is judged by the permissions the job declares.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Stdio;
+use std::time::Duration;
+
+use regex_lite::Regex;
+use rustix::process::{Pid, Signal, kill_process_group};
+use serde_json::{Value, json};
+use tokio::io::{AsyncBufReadExt, BufReader};
+use tokio::process::Command;
+
+use super::export::{Export, REPOSITORY};
+use super::hub::{Hub, Run};
+use super::log::Log;
+use crate::fault::{Doing, Fault, Result};
+use crate::place::Place;
+use crate::world::World;
+
+/// Longer than any run of the example takes; a run that hangs must not hang whoever waits for it.
+const DEADLINE: Duration = Duration::from_secs(300);
+
+/// What somebody does that makes GitHub run a workflow.
+#[derive(Debug, Clone)]
+pub struct Trigger {
+    /// Path of the workflow in the repository.
+    pub workflow: String,
+    /// `push` or `workflow_dispatch`.
+    pub event: String,
+    /// Whose doing it is.
+    pub actor: String,
+    /// The branch it runs on.
+    pub branch: String,
+    /// What a dispatch was given.
+    pub inputs: BTreeMap<String, String>,
+}
+
+impl Trigger {
+    /// A push to a branch, such as a merge to main.
+    pub fn push(actor: &str, workflow: &str) -> Self {
+        Self {
+            workflow: format!(".github/workflows/{workflow}"),
+            event: "push".to_owned(),
+            actor: actor.to_owned(),
+            branch: "main".to_owned(),
+            inputs: BTreeMap::new(),
+        }
+    }
+
+    /// A dispatch by hand.
+    pub fn dispatch(actor: &str, workflow: &str, inputs: &[(&str, &str)]) -> Self {
+        Self {
+            event: "workflow_dispatch".to_owned(),
+            inputs: inputs.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect(),
+            ..Self::push(actor, workflow)
+        }
+    }
+
+    /// On another branch than main.
+    #[must_use]
+    pub fn on(mut self, branch: &str) -> Self {
+        branch.clone_into(&mut self.branch);
+        self
+    }
+}
+
+/// How a run ended.
+#[derive(Debug)]
+pub struct Ended {
+    /// Whether every job succeeded.
+    pub success: bool,
+    /// Everything the run showed.
+    pub log: Log,
+    /// The run, as GitHub knows it.
+    pub run: Run,
+    /// The folder with `log.txt` and `summary.md`.
+    pub folder: PathBuf,
+}
+
+/// Runs a workflow to its end. `show` gets each line of the log as it comes.
+pub async fn run(
+    place: &Place,
+    world: &World,
+    hub: &Hub,
+    export: &Export,
+    trigger: &Trigger,
+    show: &mut dyn FnMut(&str),
+) -> Result<Ended> {
+    let called = called(export)?;
+    let run = hub
+        .start(&json!({
+            "workflow": trigger.workflow,
+            "event": trigger.event,
+            "actor": trigger.actor,
+            "branch": trigger.branch,
+            "inputs": trigger.inputs,
+            "vars": world.repository_variables(),
+            "workflows": called,
+        }))
+        .await?;
+    let folder = place.dir.join("worlds").join(&world.name).join(format!("run-{}", run.run_id));
+    fs::create_dir_all(&folder).doing("making the run's folder")?;
+    let mut log = Log::hiding(vec![run.token.clone(), run.oidc_request_token.clone()]);
+    let ended = execute(place, world, hub, export, trigger, &run, &folder, &mut log, show).await;
+    let mut success = ended.as_ref().is_ok_and(|success| *success);
+    if let Some(tainted) = tainted(&folder.join("repository").join(&trigger.workflow), &log)? {
+        show(&tainted);
+        log.text.push_str(&format!("{tainted}\n"));
+        success = false;
+    }
+    fs::write(folder.join("log.txt"), &log.text).doing("writing the log")?;
+    fs::write(folder.join("summary.md"), &log.summary).doing("writing the summary")?;
+    let conclusion = if success { "success" } else { "failure" };
+    hub.finish(&run, conclusion, &log.jobs).await?;
+    ended?;
+    Ok(Ended { success, log, run, folder })
+}
+
+#[expect(clippy::too_many_arguments, reason = "the parts of one run, used here alone")]
+async fn execute(
+    place: &Place,
+    world: &World,
+    hub: &Hub,
+    export: &Export,
+    trigger: &Trigger,
+    run: &Run,
+    folder: &Path,
+    log: &mut Log,
+    show: &mut dyn FnMut(&str),
+) -> Result<bool> {
+    let repository = check_out(place, world, trigger, run, folder).await?;
+    let event = folder.join("event.json");
+    fs::write(&event, payload(hub, trigger, run).to_string()).doing("writing the event")?;
+    let home = folder.join("home");
+    fs::create_dir_all(&home).doing("making the run's home")?;
+
+    let mut variables = world.repository_variables();
+    // act knows no environments, so the variables of the one that the run's jobs name come from here, over the
+    // repository's, as GitHub layers them.
+    let mut named: Vec<&str> = run.jobs.iter().filter_map(|job| job.environment.as_deref()).collect();
+    named.dedup();
+    match named.as_slice() {
+        [] => {}
+        [one] => {
+            if let Ok(environment) = world.environment(one) {
+                variables.extend(world.environment_variables(environment));
+            }
+        }
+        many => return Err(Fault::new(format!("act cannot run jobs of several environments at once: {many:?}"))),
+    }
+
+    let mut jobs_see = world.variables(place);
+    jobs_see.insert("HOME".to_owned(), home.display().to_string());
+    for (name, value) in [
+        ("GITHUB_RUN_ID", run.run_id.to_string()),
+        ("GITHUB_RUN_NUMBER", run.run_number.to_string()),
+        ("GITHUB_RUN_ATTEMPT", run.run_attempt.to_string()),
+        ("ACTIONS_ID_TOKEN_REQUEST_URL", run.oidc_request_url.clone()),
+        ("ACTIONS_ID_TOKEN_REQUEST_TOKEN", run.oidc_request_token.clone()),
+    ] {
+        jobs_see.insert(name.to_owned(), value);
+    }
+
+    let mut command = Command::new(place.bin().join("act"));
+    command
+        .arg(&trigger.event)
+        .args(["--json", "--concurrent-jobs", "1", "--no-cache-server", "--no-recurse"])
+        .args(["--platform", "ubuntu-latest=-self-hosted", "--artifact-server-addr", "127.0.0.1"])
+        .args(["--actor", &trigger.actor, "--secret", "GITHUB_TOKEN"])
+        .arg("--eventpath")
+        .arg(&event)
+        .arg("--workflows")
+        .arg(&trigger.workflow)
+        .arg("--local-repository")
+        .arg(format!("{REPOSITORY}@{}={}", export.pin, export.folder.display()))
+        .current_dir(&repository)
+        .env_clear()
+        .env("XDG_CACHE_HOME", folder.join("cache"))
+        // act takes what is named without a value from its own environment, so that no token shows in its arguments.
+        .env("GITHUB_TOKEN", &run.token);
+    for (name, value) in &jobs_see {
+        command.env(name, value).args(["--env", name]);
+    }
+    for (name, value) in &variables {
+        command.args(["--var", &format!("{name}={value}")]);
+    }
+    for (name, value) in &trigger.inputs {
+        command.args(["--input", &format!("{name}={value}")]);
+    }
+    let mut child = command
+        .stdin(Stdio::null())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .process_group(0)
+        .spawn()
+        .doing("starting act")?;
+    let group = child.id().and_then(|id| i32::try_from(id).ok()).and_then(Pid::from_raw);
+    let work = async {
+        let stdout = child.stdout.take().ok_or_else(|| Fault::new("act has no output"))?;
+        let stderr = child.stderr.take().ok_or_else(|| Fault::new("act has no output"))?;
+        let (mut out, mut err) = (BufReader::new(stdout).lines(), BufReader::new(stderr).lines());
+        let (mut out_open, mut err_open) = (true, true);
+        while out_open || err_open {
+            let line = tokio::select! {
+                line = out.next_line(), if out_open => { out_open = matches!(line, Ok(Some(_))); line }
+                line = err.next_line(), if err_open => { err_open = matches!(line, Ok(Some(_))); line }
+            };
+            if let Ok(Some(line)) = line
+                && let Some(shown) = log.take(&line)
+            {
+                show(&shown);
+            }
+        }
+        child.wait().await.doing("waiting for act")
+    };
+    match tokio::time::timeout(DEADLINE, work).await {
+        Ok(status) => Ok(status?.success()),
+        Err(_) => {
+            if let Some(group) = group {
+                let _ = kill_process_group(group, Signal::KILL);
+            }
+            Err(Fault::new(format!("the run was not over after {} s", DEADLINE.as_secs())))
+        }
+    }
+}
+
+/// The repository at the run's commit, on its branch, with a remote of the name GitHub gave it.
+async fn check_out(place: &Place, world: &World, trigger: &Trigger, run: &Run, folder: &Path) -> Result<PathBuf> {
+    let target = folder.join("repository");
+    let origin = super::story::git_folder(place, world);
+    git(folder, &["clone", "--quiet", &origin.display().to_string(), "repository"]).await?;
+    git(&target, &["checkout", "--quiet", "-B", &trigger.branch, &run.sha]).await?;
+    let url = format!("https://github.com/{}.git", world.repository);
+    git(&target, &["remote", "set-url", "origin", &url]).await?;
+    Ok(target)
+}
+
+/// Runs git with nobody's configuration.
+pub(super) async fn git(folder: &Path, arguments: &[&str]) -> Result<String> {
+    let output = Command::new("git")
+        .args(arguments)
+        .current_dir(folder)
+        .env("GIT_CONFIG_GLOBAL", "/dev/null")
+        .env("GIT_CONFIG_SYSTEM", "/dev/null")
+        .env("GIT_TERMINAL_PROMPT", "0")
+        .output()
+        .await
+        .doing("starting git")?;
+    if !output.status.success() {
+        return Err(Fault::new(format!("git {}: {}", arguments.join(" "), String::from_utf8_lossy(&output.stderr).trim())));
+    }
+    Ok(String::from_utf8_lossy(&output.stdout).trim().to_owned())
+}
+
+fn payload(hub: &Hub, trigger: &Trigger, run: &Run) -> Value {
+    json!({
+        "ref": format!("refs/heads/{}", trigger.branch),
+        "after": run.sha,
+        "inputs": trigger.inputs,
+        "repository": {"full_name": hub.repository, "default_branch": "main"},
+        "sender": {"login": trigger.actor},
+    })
+}
+
+/// The callable workflows by the name users call them with.
+fn called(export: &Export) -> Result<BTreeMap<String, String>> {
+    ["deliver.yml", "promote.yml"]
+        .iter()
+        .map(|file| {
+            let path = format!(".github/workflows/{file}");
+            let text = fs::read_to_string(export.folder.join(&path)).doing(format!("reading {path}"))?;
+            Ok((format!("{REPOSITORY}/{path}@{}", export.pin), text))
+        })
+        .collect()
+}
+
+/// The first job output that holds a masked value. GitHub would drop it and go on with nothing; here the run fails, so
+/// that nobody builds on it.
+fn tainted(workflow: &Path, log: &Log) -> Result<Option<String>> {
+    let Ok(text) = fs::read_to_string(workflow) else {
+        return Ok(None);
+    };
+    let workflow: Value = serde_yaml::from_str(&text).doing("reading the workflow")?;
+    let reference = Regex::new(r"steps\.([\w-]+)\.outputs\.([\w-]+)").doing("a pattern")?;
+    let none = serde_json::Map::new();
+    for (job, body) in workflow["jobs"].as_object().unwrap_or(&none) {
+        for (output, expression) in body["outputs"].as_object().unwrap_or(&none) {
+            for found in reference.captures_iter(expression.as_str().unwrap_or_default()) {
+                let key = (job.clone(), found[1].to_owned(), found[2].to_owned());
+                if log.outputs.get(&key).is_some_and(|value| log.holds_masked(value)) {
+                    return Ok(Some(format!(
+                        "GitHub would drop the output {output} of job {job}: steps.{}.outputs.{} holds a masked value",
+                        &found[1], &found[2]
+                    )));
+                }
+            }
+        }
+    }
+    Ok(None)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_masked_job_output_is_found() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("w.yml");
+        fs::write(&path, "jobs:\n  a:\n    outputs:\n      ref: ${{ steps.image.outputs.ref }}\n").unwrap();
+        let mut log = Log::default();
+        let line = json!({"command": "set-output", "name": "ref", "arg": "123.dkr/x", "stepID": ["image"], "jobID": "a"});
+        log.take(&line.to_string());
+        assert_eq!(tainted(&path, &log).unwrap(), None);
+        log.take(r#"{"command":"add-mask","arg":"123.dkr","jobID":"a"}"#);
+        assert!(tainted(&path, &log).unwrap().unwrap().contains("output ref of job a"));
+    }
+}

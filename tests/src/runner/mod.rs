@@ -1,0 +1,9 @@
+//! Runs the example repository's own files as GitHub and CodeBuild would: workflows under act, buildspecs by CodeBuild's
+//! documented rules. Where the real thing is stricter, so is this.
+
+pub mod act;
+pub mod base;
+pub mod export;
+pub mod hub;
+pub mod log;
+pub mod story;

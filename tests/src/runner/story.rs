@@ -1,0 +1,122 @@
+//! A team at work on the example repository: people, a protected main branch, pull requests with checks and reviews.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use serde_json::{Value, json};
+
+use super::act::git;
+use super::hub::Hub;
+use crate::fault::{Doing, Fault, Result};
+use crate::place::Place;
+use crate::world::World;
+
+/// Writes code.
+pub const AUTHOR: &str = "ada";
+/// Reviews it.
+pub const REVIEWER: &str = "grace";
+/// Promotes, and reviews now and then.
+pub const RELEASER: &str = "linus";
+
+/// The world's repository and the people in it.
+#[derive(Debug, Clone)]
+pub struct Story {
+    /// GitHub's side.
+    pub hub: Hub,
+}
+
+/// Where the world's repository is, as GitHub has it: bare.
+pub fn git_folder(place: &Place, world: &World) -> PathBuf {
+    place.dir.join("worlds").join(&world.name).join("storefront.git")
+}
+
+impl Story {
+    /// Puts the example into a repository of its own and registers it with its people.
+    pub async fn begin(place: &Place, world: &World) -> Result<Self> {
+        let hub = Hub::new(place, &world.repository)?;
+        for login in [AUTHOR, REVIEWER, RELEASER] {
+            hub.user(login, "User").await?;
+        }
+        let bare = git_folder(place, world);
+        let seed = bare.with_file_name("seed");
+        if seed.exists() {
+            fs::remove_dir_all(&seed).doing("clearing an earlier seed")?;
+        }
+        copy(&place.checkout.join("docs/examples/storefront"), &seed)?;
+        git(&seed, &["init", "--quiet", "--initial-branch", "main"]).await?;
+        git(&seed, &["add", "--all"]).await?;
+        let name = format!("user.name={AUTHOR}");
+        let email = format!("user.email={AUTHOR}@acme.example");
+        git(&seed, &["-c", &name, "-c", &email, "commit", "--quiet", "--message", "The storefront"]).await?;
+        let folder = bare.parent().ok_or_else(|| Fault::new("the repository has no folder"))?;
+        git(folder, &["clone", "--quiet", "--bare", "seed", "storefront.git"]).await?;
+        hub.call(
+            "repos",
+            &json!({
+                "repository": world.repository,
+                "git": bare,
+                // Older than the day GitHub began to put ids into subjects, as most repositories are.
+                "created_at": "2024-03-01T09:00:00Z",
+                "collaborators": {AUTHOR: "write", REVIEWER: "write", RELEASER: "maintain"},
+            }),
+        )
+        .await?;
+        for environment in &world.environments {
+            hub.act("environments", &json!({"name": environment.name})).await?;
+        }
+        Ok(Self { hub })
+    }
+
+    /// A pull request from its first push to its merge: pushed by `author`, its test green, approved by `approver`, merged
+    /// by them. Answers the merge commit.
+    pub async fn change(&self, author: &str, approver: &str, title: &str, files: &[(&str, &str)]) -> Result<String> {
+        let number = self.propose(author, title, files).await?;
+        self.hub.act(&format!("pulls/{number}/reviews"), &json!({"user": approver, "state": "APPROVED"})).await?;
+        self.merge(number, approver).await
+    }
+
+    /// Pushes a branch, opens a pull request and lets its test succeed. Answers its number.
+    pub async fn propose(&self, author: &str, title: &str, files: &[(&str, &str)]) -> Result<u64> {
+        let branch: String = title
+            .chars()
+            .map(|c| if c.is_ascii_alphanumeric() { c.to_ascii_lowercase() } else { '-' })
+            .collect();
+        let files: BTreeMap<&str, &str> = files.iter().copied().collect();
+        let push = json!({"user": author, "branch": branch, "from": "main", "files": files, "message": title});
+        self.hub.act("push", &push).await?;
+        let pull = self.hub.act("pulls", &json!({"user": author, "head": branch, "title": title})).await?;
+        let head = text(&pull, "head_sha")?;
+        self.hub.act("check-runs", &json!({"ref": head, "name": "test", "conclusion": "success"})).await?;
+        pull["number"].as_u64().ok_or_else(|| Fault::new("the GitHub stand-in answered no number"))
+    }
+
+    /// Merges a pull request and answers the commit on main.
+    pub async fn merge(&self, number: u64, by: &str) -> Result<String> {
+        text(&self.hub.act(&format!("pulls/{number}/merge"), &json!({"user": by})).await?, "sha")
+    }
+}
+
+fn text(value: &Value, name: &str) -> Result<String> {
+    value[name]
+        .as_str()
+        .map(str::to_owned)
+        .ok_or_else(|| Fault::new(format!("the GitHub stand-in answered no {name}: {value}")))
+}
+
+fn copy(from: &Path, to: &Path) -> Result<()> {
+    fs::create_dir_all(to).doing(format!("making {}", to.display()))?;
+    for entry in fs::read_dir(from).doing(format!("reading {}", from.display()))? {
+        let entry = entry.doing("reading the example")?;
+        let target = to.join(entry.file_name());
+        if entry.path().is_dir() {
+            // What a local trial of the infrastructure leaves behind is not part of the example.
+            if entry.file_name() != ".terraform" {
+                copy(&entry.path(), &target)?;
+            }
+        } else {
+            fs::copy(entry.path(), &target).doing(format!("copying {}", entry.path().display()))?;
+        }
+    }
+    Ok(())
+}
