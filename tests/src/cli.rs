@@ -1,4 +1,4 @@
-//! The command line: `cargo sandbox`, `cargo verify`, `cargo dist`.
+//! The command line: `cargo sandbox`, `cargo demo`, `cargo verify`, `cargo dist`.
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -7,7 +7,7 @@ use clap::{Parser, Subcommand};
 
 use crate::fault::{Doing, Result};
 use crate::place::Place;
-use crate::{bridge, dist, exports, say, serve, supervisor, verify};
+use crate::{bridge, demo, dist, exports, say, serve, supervisor, verify};
 
 /// Runs real parts on this machine that stand for AWS and GitHub.
 #[derive(Debug, Parser)]
@@ -25,6 +25,8 @@ enum Command {
     Down,
     /// Print the variables that lead a shell to the sandbox: eval "$(cargo sandbox env)"
     Env,
+    /// Ship the example repository from a merge to production, and see refused what must be
+    Demo,
     /// Run everything that checks the project
     Verify,
     /// Build the static binaries of this machine's architecture into target/dist
@@ -56,6 +58,10 @@ fn run(command: Command) -> Result<ExitCode> {
         Command::Env => {
             supervisor::up(&place)?;
             say::data(&wait(exports::shell(&place))??);
+        }
+        Command::Demo => {
+            supervisor::up(&place)?;
+            wait(demo::run(&place))??;
         }
         Command::Verify => return verify::run(&place),
         Command::Dist => dist::run(&place)?,

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use crate::fault::Result;
 use crate::place::Place;
 use crate::world::aws::Keys;
-use crate::world::{World, runner};
+use crate::world::World;
 
 /// The world that is there for people.
 const WORLD: &str = "default";
@@ -18,7 +18,7 @@ pub(crate) async fn shell(place: &Place) -> Result<String> {
     let keys = world
         .codebuild_session(place, &environment.name, "by-hand")
         .await?;
-    let mut variables = runner::ways(place);
+    let mut variables = world.variables(place);
     // The shell keeps its own.
     for name in ["HOME", "LANG", "PATH"] {
         variables.remove(name);

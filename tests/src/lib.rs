@@ -3,6 +3,7 @@
 
 pub mod bridge;
 pub mod cli;
+mod demo;
 mod dist;
 pub mod elf;
 mod exports;
@@ -13,6 +14,7 @@ mod parts;
 pub mod place;
 pub mod probe;
 pub mod process;
+pub mod runner;
 pub mod say;
 mod serve;
 pub mod state;

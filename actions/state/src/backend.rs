@@ -2,7 +2,6 @@
 //! for reading back which backend a folder was initialised with.
 
 use kit::child::Program;
-use kit::contract::Resolved;
 use kit::error::{Error, Result};
 use std::path::Path;
 
@@ -65,18 +64,6 @@ fn append(program: Program, name: &str, value: &str) -> Program {
         None => value.to_owned(),
     };
     program.env(name, whole)
-}
-
-/// The contract's variables as Terraform reads them.
-pub(crate) fn variables(mut program: Program, resolved: &Resolved) -> Program {
-    program = program
-        .env("TF_VAR_service", &resolved.service)
-        .env("TF_VAR_environment", &resolved.environment)
-        .env("TF_VAR_region", &resolved.region);
-    for (name, value) in &resolved.variables {
-        program = program.env(format!("TF_VAR_{name}"), value);
-    }
-    program
 }
 
 /// Refuses a folder that was initialised for another state than the one that is locked: Terraform

@@ -185,7 +185,9 @@ async fn run(
         .configure(Program::new(command, &cx.env)?, ours)
         .directory(directory.clone());
     if let Some(resolved) = &placed.resolved {
-        program = backend::variables(program, resolved);
+        for (name, value) in resolved.terraform_variables() {
+            program = program.env(name, value);
+        }
     }
 
     let (account, lock) = open(placed, cx).await?;

@@ -68,15 +68,12 @@ pub(crate) fn find(place: &Place, cx: &Cx) -> Result<Placed> {
             )));
         }
     }
-    let root = cx
-        .contract_path()
-        .parent()
-        .map(PathBuf::from)
-        .unwrap_or_default();
     Ok(Placed {
         backend,
         target,
-        directory: state.map(|it| root.join(&it.directory)),
+        directory: resolved
+            .as_ref()
+            .map(|it| it.directory.join(&it.state.directory)),
         resolved,
     })
 }

@@ -71,7 +71,9 @@ const FORMAT: &str = "--format=%H%x1f%T%x1f%P%x1f%an%x1f%ae%x1f%at%x1f%cn%x1f%ce
 impl Git {
     /// A repository at `directory`, bare or not.
     pub(crate) fn open(directory: &Path) -> Result<Self, GitError> {
-        let git = Self { directory: directory.to_owned() };
+        let git = Self {
+            directory: directory.to_owned(),
+        };
         git.text(&["rev-parse", "--git-dir"])?;
         Ok(git)
     }
@@ -83,65 +85,120 @@ impl Git {
                 command.env_remove(name);
             }
         }
-        command.arg("-C").arg(&self.directory).args(["-c", "safe.directory=*", "-c", "core.quotepath=off"]);
+        command.arg("-C").arg(&self.directory).args([
+            "-c",
+            "safe.directory=*",
+            "-c",
+            "core.quotepath=off",
+        ]);
         command
     }
 
-    fn run(&self, args: &[&str], input: Option<&[u8]>, env: &[(&str, &str)]) -> Result<Vec<u8>, GitError> {
-        let fail = |message: String| GitError { command: args.first().copied().unwrap_or_default().to_owned(), message };
+    fn run(
+        &self,
+        args: &[&str],
+        input: Option<&[u8]>,
+        env: &[(&str, &str)],
+    ) -> Result<Vec<u8>, GitError> {
+        let fail = |message: String| GitError {
+            command: args.first().copied().unwrap_or_default().to_owned(),
+            message,
+        };
         let mut child = self
             .command()
             .args(args)
             .envs(env.iter().copied())
-            .stdin(if input.is_some() { Stdio::piped() } else { Stdio::null() })
+            .stdin(if input.is_some() {
+                Stdio::piped()
+            } else {
+                Stdio::null()
+            })
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())
             .spawn()
             .map_err(|error| fail(error.to_string()))?;
         if let (Some(input), Some(mut stdin)) = (input, child.stdin.take()) {
-            std::io::Write::write_all(&mut stdin, input).map_err(|error| fail(error.to_string()))?;
+            std::io::Write::write_all(&mut stdin, input)
+                .map_err(|error| fail(error.to_string()))?;
         }
-        let output = child.wait_with_output().map_err(|error| fail(error.to_string()))?;
+        let output = child
+            .wait_with_output()
+            .map_err(|error| fail(error.to_string()))?;
         if output.status.success() {
             Ok(output.stdout)
         } else {
-            Err(fail(format!("{} ({})", String::from_utf8_lossy(&output.stderr).trim(), output.status)))
+            Err(fail(format!(
+                "{} ({})",
+                String::from_utf8_lossy(&output.stderr).trim(),
+                output.status
+            )))
         }
     }
 
     fn text(&self, args: &[&str]) -> Result<String, GitError> {
-        self.run(args, None, &[]).map(|out| String::from_utf8_lossy(&out).trim_end().to_owned())
+        self.run(args, None, &[])
+            .map(|out| String::from_utf8_lossy(&out).trim_end().to_owned())
     }
 
     /// The commit a branch, tag or (abbreviated) SHA names, in the order GitHub looks: branches first.
     pub(crate) fn resolve(&self, name: &str) -> Option<String> {
         let sha_like = name.len() >= 7 && name.bytes().all(|byte| byte.is_ascii_hexdigit());
         let mut candidates = vec![format!("refs/heads/{name}"), format!("refs/tags/{name}")];
-        if let Some(short) = name.strip_prefix("heads/").or_else(|| name.strip_prefix("refs/heads/")) {
+        if let Some(short) = name
+            .strip_prefix("heads/")
+            .or_else(|| name.strip_prefix("refs/heads/"))
+        {
             candidates.push(format!("refs/heads/{short}"));
         }
-        if let Some(short) = name.strip_prefix("tags/").or_else(|| name.strip_prefix("refs/tags/")) {
+        if let Some(short) = name
+            .strip_prefix("tags/")
+            .or_else(|| name.strip_prefix("refs/tags/"))
+        {
             candidates.push(format!("refs/tags/{short}"));
         }
         if sha_like {
             candidates.push(name.to_owned());
         }
-        candidates
-            .iter()
-            .find_map(|rev| self.text(&["rev-parse", "--verify", "--quiet", "--end-of-options", &format!("{rev}^{{commit}}")]).ok())
+        candidates.iter().find_map(|rev| {
+            self.text(&[
+                "rev-parse",
+                "--verify",
+                "--quiet",
+                "--end-of-options",
+                &format!("{rev}^{{commit}}"),
+            ])
+            .ok()
+        })
     }
 
     pub(crate) fn branch(&self, name: &str) -> Option<String> {
-        self.text(&["rev-parse", "--verify", "--quiet", "--end-of-options", &format!("refs/heads/{name}^{{commit}}")]).ok()
+        self.text(&[
+            "rev-parse",
+            "--verify",
+            "--quiet",
+            "--end-of-options",
+            &format!("refs/heads/{name}^{{commit}}"),
+        ])
+        .ok()
     }
 
     pub(crate) fn is_tag(&self, name: &str) -> bool {
-        self.text(&["rev-parse", "--verify", "--quiet", "--end-of-options", &format!("refs/tags/{name}")]).is_ok()
+        self.text(&[
+            "rev-parse",
+            "--verify",
+            "--quiet",
+            "--end-of-options",
+            &format!("refs/tags/{name}"),
+        ])
+        .is_ok()
     }
 
     pub(crate) fn commit(&self, sha: &str) -> Result<Commit, GitError> {
         let mut commits = self.log(&["--no-walk", sha])?;
-        commits.pop().ok_or_else(|| GitError { command: "log".into(), message: format!("no commit {sha}") })
+        commits.pop().ok_or_else(|| GitError {
+            command: "log".into(),
+            message: format!("no commit {sha}"),
+        })
     }
 
     /// Commits of `base..head`, oldest first.
@@ -153,44 +210,100 @@ impl Git {
         let mut all = vec!["log", "-z", "--no-show-signature", FORMAT];
         all.extend(args);
         let out = self.run(&all, None, &[])?;
-        String::from_utf8_lossy(&out).split('\0').filter(|record| !record.is_empty()).map(parse_commit).collect()
+        String::from_utf8_lossy(&out)
+            .split('\0')
+            .filter(|record| !record.is_empty())
+            .map(parse_commit)
+            .collect()
     }
 
     pub(crate) fn merge_base(&self, one: &str, other: &str) -> Option<String> {
-        self.text(&["merge-base", one, other]).ok().filter(|sha| !sha.is_empty())
+        self.text(&["merge-base", one, other])
+            .ok()
+            .filter(|sha| !sha.is_empty())
     }
 
     pub(crate) fn is_ancestor(&self, ancestor: &str, of: &str) -> bool {
-        self.text(&["merge-base", "--is-ancestor", ancestor, of]).is_ok()
+        self.text(&["merge-base", "--is-ancestor", ancestor, of])
+            .is_ok()
     }
 
     /// How many commits of `head` are not in `base`.
     pub(crate) fn count(&self, base: &str, head: &str) -> Result<u64, GitError> {
         let text = self.text(&["rev-list", "--count", &format!("{base}..{head}")])?;
-        text.parse().map_err(|_| GitError { command: "rev-list".into(), message: format!("not a number: {text}") })
+        text.parse().map_err(|_| GitError {
+            command: "rev-list".into(),
+            message: format!("not a number: {text}"),
+        })
     }
 
     /// Files that differ between two trees, renames found.
     pub(crate) fn changes(&self, from: &str, to: &str) -> Result<Vec<Change>, GitError> {
-        let raw = self.run(&["diff-tree", "-r", "-M", "-z", "--raw", "--no-commit-id", from, to], None, &[])?;
-        let counts = self.run(&["diff-tree", "-r", "-M", "-z", "--numstat", "--no-commit-id", from, to], None, &[])?;
-        Ok(parse_changes(&String::from_utf8_lossy(&raw), &String::from_utf8_lossy(&counts)))
+        let raw = self.run(
+            &[
+                "diff-tree",
+                "-r",
+                "-M",
+                "-z",
+                "--raw",
+                "--no-commit-id",
+                from,
+                to,
+            ],
+            None,
+            &[],
+        )?;
+        let counts = self.run(
+            &[
+                "diff-tree",
+                "-r",
+                "-M",
+                "-z",
+                "--numstat",
+                "--no-commit-id",
+                from,
+                to,
+            ],
+            None,
+            &[],
+        )?;
+        Ok(parse_changes(
+            &String::from_utf8_lossy(&raw),
+            &String::from_utf8_lossy(&counts),
+        ))
     }
 
     /// The tree of git's empty commit, what a root commit is compared with.
     pub(crate) fn empty_tree(&self) -> Result<String, GitError> {
-        self.run(&["hash-object", "-t", "tree", "-w", "--stdin"], Some(b""), &[]).map(|out| String::from_utf8_lossy(&out).trim().to_owned())
+        self.run(
+            &["hash-object", "-t", "tree", "-w", "--stdin"],
+            Some(b""),
+            &[],
+        )
+        .map(|out| String::from_utf8_lossy(&out).trim().to_owned())
     }
 
     /// Entries below `path` (not recursive); for a file, the file itself.
-    pub(crate) fn entries(&self, commit: &str, path: &str, inside: bool) -> Result<Vec<Entry>, GitError> {
-        let spec = if path.is_empty() || !inside { path.to_owned() } else { format!("{path}/") };
+    pub(crate) fn entries(
+        &self,
+        commit: &str,
+        path: &str,
+        inside: bool,
+    ) -> Result<Vec<Entry>, GitError> {
+        let spec = if path.is_empty() || !inside {
+            path.to_owned()
+        } else {
+            format!("{path}/")
+        };
         let mut args = vec!["ls-tree", "-z", "-l", commit];
         if !spec.is_empty() {
             args.extend(["--", &spec]);
         }
         let out = self.run(&args, None, &[])?;
-        Ok(String::from_utf8_lossy(&out).split('\0').filter_map(parse_entry).collect())
+        Ok(String::from_utf8_lossy(&out)
+            .split('\0')
+            .filter_map(parse_entry)
+            .collect())
     }
 
     pub(crate) fn blob(&self, sha: &str) -> Result<Vec<u8>, GitError> {
@@ -198,11 +311,18 @@ impl Git {
     }
 
     pub(crate) fn file(&self, commit: &str, path: &str) -> Option<String> {
-        self.run(&["cat-file", "blob", &format!("{commit}:{path}")], None, &[]).ok().map(|out| String::from_utf8_lossy(&out).into_owned())
+        self.run(
+            &["cat-file", "blob", &format!("{commit}:{path}")],
+            None,
+            &[],
+        )
+        .ok()
+        .map(|out| String::from_utf8_lossy(&out).into_owned())
     }
 
     pub(crate) fn set_branch(&self, branch: &str, sha: &str) -> Result<(), GitError> {
-        self.text(&["update-ref", &format!("refs/heads/{branch}"), sha]).map(drop)
+        self.text(&["update-ref", &format!("refs/heads/{branch}"), sha])
+            .map(drop)
     }
 
     /// Writes a commit on top of `parent` that puts `files` in place, without a work tree.
@@ -227,9 +347,22 @@ impl Git {
                     self.run(&["update-index", "--force-remove", "--", path], None, &env)?;
                     continue;
                 };
-                let blob = self.run(&["hash-object", "-w", "--stdin"], Some(text.as_bytes()), &[])?;
+                let blob = self.run(
+                    &["hash-object", "-w", "--stdin"],
+                    Some(text.as_bytes()),
+                    &[],
+                )?;
                 let blob = String::from_utf8_lossy(&blob).trim().to_owned();
-                self.run(&["update-index", "--add", "--cacheinfo", &format!("100644,{blob},{path}")], None, &env)?;
+                self.run(
+                    &[
+                        "update-index",
+                        "--add",
+                        "--cacheinfo",
+                        &format!("100644,{blob},{path}"),
+                    ],
+                    None,
+                    &env,
+                )?;
             }
             self.run(&["write-tree"], None, &env)
         })();
@@ -251,7 +384,10 @@ impl Git {
         for parent in parents {
             args.extend(["-p", parent]);
         }
-        let (author_time, committer_time) = (format!("@{} +0000", author.time), format!("@{} +0000", committer.time));
+        let (author_time, committer_time) = (
+            format!("@{} +0000", author.time),
+            format!("@{} +0000", committer.time),
+        );
         let env = [
             ("GIT_AUTHOR_NAME", author.name.as_str()),
             ("GIT_AUTHOR_EMAIL", &author.email),
@@ -260,19 +396,24 @@ impl Git {
             ("GIT_COMMITTER_EMAIL", &committer.email),
             ("GIT_COMMITTER_DATE", &committer_time),
         ];
-        self.run(&args, Some(message.as_bytes()), &env).map(|out| String::from_utf8_lossy(&out).trim().to_owned())
+        self.run(&args, Some(message.as_bytes()), &env)
+            .map(|out| String::from_utf8_lossy(&out).trim().to_owned())
     }
 
     /// The tree that merging `head` into `base` gives; an error names the conflict.
     pub(crate) fn merge_tree(&self, base: &str, head: &str) -> Result<String, GitError> {
-        self.text(&["merge-tree", "--write-tree", "--no-messages", base, head]).map(|out| out.lines().next().unwrap_or_default().to_owned())
+        self.text(&["merge-tree", "--write-tree", "--no-messages", base, head])
+            .map(|out| out.lines().next().unwrap_or_default().to_owned())
     }
 }
 
 fn parse_commit(record: &str) -> Result<Commit, GitError> {
     let fields: Vec<&str> = record.splitn(10, '\u{1f}').collect();
     let [sha, tree, parents, an, ae, at, cn, ce, ct, message] = fields[..] else {
-        return Err(GitError { command: "log".into(), message: "unexpected format".into() });
+        return Err(GitError {
+            command: "log".into(),
+            message: "unexpected format".into(),
+        });
     };
     let signature = |name: &str, email: &str, time: &str| Signature {
         name: name.to_owned(),
@@ -307,8 +448,14 @@ fn parse_changes(raw: &str, counts: &str) -> Vec<Change> {
     let mut parts = counts.split('\0');
     while let Some(part) = parts.next().filter(|part| !part.is_empty()) {
         let mut columns = part.splitn(3, '\t');
-        let additions = columns.next().and_then(|text| text.parse().ok()).unwrap_or(0);
-        let deletions = columns.next().and_then(|text| text.parse().ok()).unwrap_or(0);
+        let additions = columns
+            .next()
+            .and_then(|text| text.parse().ok())
+            .unwrap_or(0);
+        let deletions = columns
+            .next()
+            .and_then(|text| text.parse().ok())
+            .unwrap_or(0);
         let path = match columns.next().filter(|path| !path.is_empty()) {
             Some(path) => path.to_owned(),
             None => {
@@ -322,9 +469,16 @@ fn parse_changes(raw: &str, counts: &str) -> Vec<Change> {
     let mut parts = raw.split('\0');
     while let Some(head) = parts.next().filter(|head| head.starts_with(':')) {
         let columns: Vec<&str> = head.split_whitespace().collect();
-        let letter = columns.get(4).and_then(|text| text.chars().next()).unwrap_or('M');
+        let letter = columns
+            .get(4)
+            .and_then(|text| text.chars().next())
+            .unwrap_or('M');
         let first = parts.next().unwrap_or_default().to_owned();
-        let (path, previous) = if matches!(letter, 'R' | 'C') { (parts.next().unwrap_or_default().to_owned(), Some(first)) } else { (first, None) };
+        let (path, previous) = if matches!(letter, 'R' | 'C') {
+            (parts.next().unwrap_or_default().to_owned(), Some(first))
+        } else {
+            (first, None)
+        };
         let status = match letter {
             'A' => "added",
             'D' => "removed",
@@ -334,8 +488,17 @@ fn parse_changes(raw: &str, counts: &str) -> Vec<Change> {
             _ => "modified",
         };
         let (additions, deletions) = counted.get(&path).copied().unwrap_or_default();
-        let blob = columns.get(if letter == 'D' { 2 } else { 3 }).map(|sha| (*sha).to_owned());
-        changes.push(Change { path, previous, status, blob, additions, deletions });
+        let blob = columns
+            .get(if letter == 'D' { 2 } else { 3 })
+            .map(|sha| (*sha).to_owned());
+        changes.push(Change {
+            path,
+            previous,
+            status,
+            blob,
+            additions,
+            deletions,
+        });
     }
     changes
 }

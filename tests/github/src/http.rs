@@ -23,13 +23,17 @@ impl Request {
     }
 
     pub(crate) fn query(&self, name: &str) -> Option<&str> {
-        self.query.iter().find(|(key, _)| key == name).map(|(_, value)| value.as_str())
+        self.query
+            .iter()
+            .find(|(key, _)| key == name)
+            .map(|(_, value)| value.as_str())
     }
 
     /// The token of `Authorization: Bearer …` or `Authorization: token …`, the two forms GitHub accepts.
     pub(crate) fn token(&self) -> Option<&str> {
         let (scheme, token) = self.header("authorization")?.split_once(' ')?;
-        (scheme.eq_ignore_ascii_case("bearer") || scheme.eq_ignore_ascii_case("token")).then(|| token.trim())
+        (scheme.eq_ignore_ascii_case("bearer") || scheme.eq_ignore_ascii_case("token"))
+            .then(|| token.trim())
     }
 }
 
@@ -53,7 +57,11 @@ pub(crate) type Outcome = Result<Answer, Box<Answer>>;
 
 impl Answer {
     pub(crate) fn json(status: u16, body: Value) -> Self {
-        Self { status, headers: Vec::new(), body: Body::Json(body) }
+        Self {
+            status,
+            headers: Vec::new(),
+            body: Body::Json(body),
+        }
     }
 
     pub(crate) fn ok(body: Value) -> Self {
@@ -113,7 +121,11 @@ pub(crate) fn percent_decode(text: &str, plus_is_space: bool) -> String {
                 index += 3;
             }
             None => {
-                out.push(if plus_is_space && bytes[index] == b'+' { b' ' } else { bytes[index] });
+                out.push(if plus_is_space && bytes[index] == b'+' {
+                    b' '
+                } else {
+                    bytes[index]
+                });
                 index += 1;
             }
         }
@@ -137,7 +149,9 @@ pub(crate) fn parse_query(query: &str) -> Vec<(String, String)> {
 pub(crate) fn percent_encode(text: &str) -> String {
     text.bytes()
         .map(|byte| match byte {
-            b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'-' | b'.' | b'_' | b'~' | b'/' => char::from(byte).to_string(),
+            b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'-' | b'.' | b'_' | b'~' | b'/' => {
+                char::from(byte).to_string()
+            }
             _ => format!("%{byte:02X}"),
         })
         .collect()
@@ -153,9 +167,16 @@ pub(crate) struct Page {
 impl Page {
     pub(crate) fn of(request: &Request) -> Self {
         let read = |name, default: usize| {
-            request.query(name).and_then(|text| text.parse::<usize>().ok()).filter(|value| *value > 0).unwrap_or(default)
+            request
+                .query(name)
+                .and_then(|text| text.parse::<usize>().ok())
+                .filter(|value| *value > 0)
+                .unwrap_or(default)
         };
-        Self { number: read("page", 1), size: read("per_page", 30).min(100) }
+        Self {
+            number: read("page", 1),
+            size: read("per_page", 30).min(100),
+        }
     }
 
     pub(crate) fn slice<'a, T>(&self, items: &'a [T]) -> &'a [T] {
@@ -169,7 +190,10 @@ impl Page {
         let url = |page: usize| link_url(request, base, &[("page", &page.to_string())], &["page"]);
         let mut links = Vec::new();
         if self.number > 1 {
-            links.push(format!("<{}>; rel=\"prev\"", url((self.number - 1).min(last))));
+            links.push(format!(
+                "<{}>; rel=\"prev\"",
+                url((self.number - 1).min(last))
+            ));
         }
         if self.number < last {
             links.push(format!("<{}>; rel=\"next\"", url(self.number + 1)));
@@ -183,7 +207,12 @@ impl Page {
 }
 
 /// This request's own address with some query parameters replaced.
-pub(crate) fn link_url(request: &Request, base: &str, add: &[(&str, &str)], drop: &[&str]) -> String {
+pub(crate) fn link_url(
+    request: &Request,
+    base: &str,
+    add: &[(&str, &str)],
+    drop: &[&str],
+) -> String {
     let pairs: Vec<String> = request
         .query
         .iter()
@@ -203,6 +232,12 @@ mod tests {
     fn percent_escapes_round_trip() {
         assert_eq!(percent_decode("a%2Fb+c%zz", true), "a/b c%zz");
         assert_eq!(percent_encode("a b&c"), "a%20b%26c");
-        assert_eq!(parse_query("ref=refs%2Fheads%2Fmain&x"), [("ref".into(), "refs/heads/main".into()), ("x".into(), String::new())]);
+        assert_eq!(
+            parse_query("ref=refs%2Fheads%2Fmain&x"),
+            [
+                ("ref".into(), "refs/heads/main".into()),
+                ("x".into(), String::new())
+            ]
+        );
     }
 }

@@ -91,7 +91,12 @@ impl Journal {
     /// Takes one hit of the first fault that matches.
     pub(crate) fn take_fault(&mut self, method: &str, path: &str) -> Option<Fault> {
         let index = self.faults.iter().position(|fault| {
-            fault.times > 0 && path.contains(&fault.path) && fault.method.as_deref().is_none_or(|wanted| wanted.eq_ignore_ascii_case(method))
+            fault.times > 0
+                && path.contains(&fault.path)
+                && fault
+                    .method
+                    .as_deref()
+                    .is_none_or(|wanted| wanted.eq_ignore_ascii_case(method))
         })?;
         let fault = self.faults.get_mut(index)?;
         fault.times -= 1;

@@ -6,10 +6,12 @@
 #![recursion_limit = "256"]
 
 mod actions;
+mod caller;
 pub mod control;
 mod description;
 mod git;
 mod graphql;
+mod handle;
 mod http;
 mod journal;
 mod oidc;

@@ -5,15 +5,15 @@
 use std::process::{Command, Stdio};
 
 use base64::Engine as _;
-use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
 use ring::rsa::PublicKeyComponents;
 use ring::signature::{RSA_PKCS1_SHA256, RsaKeyPair};
 use serde_json::{Value, json};
 
+use crate::Error;
 use crate::actions::Job;
 use crate::http::percent_encode;
 use crate::state::{Repo, Run, State};
-use crate::Error;
 
 /// The issuer GitHub's tokens name, whatever address serves them.
 pub(crate) const ISSUER: &str = "https://token.actions.githubusercontent.com";
@@ -33,18 +33,42 @@ impl Signer {
     /// Makes a 2048-bit key. It exists in memory only; `openssl` writes it to a pipe.
     pub(crate) fn generate() -> Result<Self, Error> {
         let output = Command::new("openssl")
-            .args(["genpkey", "-quiet", "-algorithm", "RSA", "-pkeyopt", "rsa_keygen_bits:2048", "-outform", "DER"])
+            .args([
+                "genpkey",
+                "-quiet",
+                "-algorithm",
+                "RSA",
+                "-pkeyopt",
+                "rsa_keygen_bits:2048",
+            ])
             .stdin(Stdio::null())
             .output()
             .map_err(|error| Error::SigningKey(error.to_string()))?;
         if !output.status.success() {
-            return Err(Error::SigningKey(String::from_utf8_lossy(&output.stderr).trim().to_owned()));
+            return Err(Error::SigningKey(
+                String::from_utf8_lossy(&output.stderr).trim().to_owned(),
+            ));
         }
-        let key = RsaKeyPair::from_pkcs8(&output.stdout).map_err(|error| Error::SigningKey(error.to_string()))?;
+        // PEM is PKCS#8 here; openssl's DER would be the older form, which ring does not read.
+        let pem = String::from_utf8_lossy(&output.stdout);
+        let body: String = pem
+            .lines()
+            .filter(|line| !line.starts_with("-----"))
+            .collect();
+        let der = STANDARD
+            .decode(body)
+            .map_err(|error| Error::SigningKey(error.to_string()))?;
+        let key =
+            RsaKeyPair::from_pkcs8(&der).map_err(|error| Error::SigningKey(error.to_string()))?;
         let public: PublicKeyComponents<Vec<u8>> = key.public().into();
         let id = ring::digest::digest(&ring::digest::SHA256, &public.n);
         Ok(Self {
-            id: id.as_ref().iter().take(20).map(|byte| format!("{byte:02X}")).collect(),
+            id: id
+                .as_ref()
+                .iter()
+                .take(20)
+                .map(|byte| format!("{byte:02X}"))
+                .collect(),
             modulus: URL_SAFE_NO_PAD.encode(&public.n),
             exponent: URL_SAFE_NO_PAD.encode(&public.e),
             key,
@@ -58,10 +82,19 @@ impl Signer {
     /// Signs claims as a compact JWT with RS256.
     pub(crate) fn sign(&self, claims: &Value) -> Result<String, String> {
         let header = json!({"typ": "JWT", "alg": "RS256", "kid": self.id});
-        let body = format!("{}.{}", URL_SAFE_NO_PAD.encode(header.to_string()), URL_SAFE_NO_PAD.encode(claims.to_string()));
+        let body = format!(
+            "{}.{}",
+            URL_SAFE_NO_PAD.encode(header.to_string()),
+            URL_SAFE_NO_PAD.encode(claims.to_string())
+        );
         let mut signature = vec![0; self.key.public().modulus_len()];
         self.key
-            .sign(&RSA_PKCS1_SHA256, &ring::rand::SystemRandom::new(), body.as_bytes(), &mut signature)
+            .sign(
+                &RSA_PKCS1_SHA256,
+                &ring::rand::SystemRandom::new(),
+                body.as_bytes(),
+                &mut signature,
+            )
             .map_err(|_| "the signing key refused".to_owned())?;
         Ok(format!("{body}.{}", URL_SAFE_NO_PAD.encode(signature)))
     }
@@ -89,7 +122,13 @@ pub(crate) fn configuration(base: &str) -> Value {
 pub(crate) fn subject(state: &State, repo: &Repo, run: &Run, job: &Job) -> String {
     let escape = |text: &str| text.replace(':', "%3A");
     let repository = if repo.immutable_subject {
-        format!("{}@{}/{}@{}", repo.owner, state.user_id(&repo.owner), repo.name, repo.id)
+        format!(
+            "{}@{}/{}@{}",
+            repo.owner,
+            state.user_id(&repo.owner),
+            repo.name,
+            repo.id
+        )
     } else {
         repo.full_name()
     };
@@ -102,7 +141,14 @@ pub(crate) fn subject(state: &State, repo: &Repo, run: &Run, job: &Job) -> Strin
 }
 
 /// Claims of one job's token; every custom claim is text, as GitHub's are.
-pub(crate) fn claims(state: &State, repo: &Repo, run: &Run, job: &Job, audience: Option<&str>, now: i64) -> Value {
+pub(crate) fn claims(
+    state: &State,
+    repo: &Repo,
+    run: &Run,
+    job: &Job,
+    audience: Option<&str>,
+    now: i64,
+) -> Value {
     let owner = &repo.owner;
     let workflow_ref = format!("{}/{}@{}", repo.full_name(), run.path, run.full_ref());
     let mut claims = json!({
@@ -146,5 +192,8 @@ pub(crate) fn claims(state: &State, repo: &Repo, run: &Run, job: &Job, audience:
 
 /// Where a job of this run asks for its token. GitHub's address carries a query already, and clients append `&audience=`.
 pub(crate) fn request_url(base: &str, run: u64) -> String {
-    format!("{base}/_actions/oidc/{}/idtoken?api-version=2.0", percent_encode(&run.to_string()))
+    format!(
+        "{base}/_actions/oidc/{}/idtoken?api-version=2.0",
+        percent_encode(&run.to_string())
+    )
 }

@@ -28,17 +28,23 @@ const MAX_PARENTS: usize = 64;
 /// # Errors
 /// Says which link of the chain is missing.
 pub fn identify(peer: SocketAddr, local: SocketAddr, run_id: u64) -> Result<Caller, String> {
-    let inode = socket_inode(peer, local).ok_or_else(|| format!("no socket of this machine is at {peer}"))?;
+    let inode = socket_inode(peer, local)
+        .ok_or_else(|| format!("no socket of this machine is at {peer}"))?;
     let holders = holders(inode);
     if holders.is_empty() {
         return Err(format!("no process holds the socket at {peer}"));
     }
     let mut found: Option<Caller> = None;
     for pid in &holders {
-        let Some(caller) = outermost(*pid, run_id) else { continue };
+        let Some(caller) = outermost(*pid, run_id) else {
+            continue;
+        };
         match &found {
             Some(other) if *other != caller => {
-                return Err(format!("the socket at {peer} is shared by jobs '{}' and '{}'", other.job, caller.job));
+                return Err(format!(
+                    "the socket at {peer} is shared by jobs '{}' and '{}'",
+                    other.job, caller.job
+                ));
             }
             _ => found = Some(caller),
         }
@@ -48,14 +54,22 @@ pub fn identify(peer: SocketAddr, local: SocketAddr, run_id: u64) -> Result<Call
 
 /// The inode of the client's socket: its own address is our peer, its remote address is ours.
 fn socket_inode(peer: SocketAddr, local: SocketAddr) -> Option<u64> {
-    ["/proc/net/tcp", "/proc/net/tcp6"].iter().find_map(|table| {
-        let text = std::fs::read_to_string(table).ok()?;
-        text.lines().skip(1).find_map(|line| {
-            let columns: Vec<&str> = line.split_whitespace().collect();
-            let (own, remote) = (parse_address(columns.get(1)?)?, parse_address(columns.get(2)?)?);
-            (own == normal(peer) && remote == normal(local)).then(|| columns.get(9)?.parse().ok()).flatten().filter(|inode| *inode != 0)
+    ["/proc/net/tcp", "/proc/net/tcp6"]
+        .iter()
+        .find_map(|table| {
+            let text = std::fs::read_to_string(table).ok()?;
+            text.lines().skip(1).find_map(|line| {
+                let columns: Vec<&str> = line.split_whitespace().collect();
+                let (own, remote) = (
+                    parse_address(columns.get(1)?)?,
+                    parse_address(columns.get(2)?)?,
+                );
+                (own == normal(peer) && remote == normal(local))
+                    .then(|| columns.get(9)?.parse().ok())
+                    .flatten()
+                    .filter(|inode| *inode != 0)
+            })
         })
-    })
 }
 
 /// `IP:PORT` with an IPv4 address carried in IPv6 made plain.
@@ -82,13 +96,17 @@ fn parse_address(text: &str) -> Option<SocketAddr> {
 /// Processes that have the socket open.
 fn holders(inode: u64) -> Vec<u32> {
     let wanted = format!("socket:[{inode}]");
-    let Ok(processes) = std::fs::read_dir("/proc") else { return Vec::new() };
+    let Ok(processes) = std::fs::read_dir("/proc") else {
+        return Vec::new();
+    };
     processes
         .flatten()
         .filter_map(|entry| entry.file_name().to_str()?.parse::<u32>().ok())
         .filter(|pid| {
             std::fs::read_dir(format!("/proc/{pid}/fd")).is_ok_and(|open| {
-                open.flatten().any(|file| std::fs::read_link(file.path()).is_ok_and(|target| target == Path::new(&wanted)))
+                open.flatten().any(|file| {
+                    std::fs::read_link(file.path()).is_ok_and(|target| target == Path::new(&wanted))
+                })
             })
         })
         .collect()
@@ -102,9 +120,20 @@ fn outermost(pid: u32, run_id: u64) -> Option<Caller> {
             break;
         }
         let environment = environment(pid);
-        let of_this_run = environment.get("GITHUB_RUN_ID").is_some_and(|id| *id == run_id.to_string());
-        if let Some(job) = environment.get("GITHUB_JOB").filter(|job| of_this_run && !job.is_empty()) {
-            found = Some(Caller { job: job.clone(), workflow: environment.get("GITHUB_WORKFLOW").filter(|name| !name.is_empty()).cloned() });
+        let of_this_run = environment
+            .get("GITHUB_RUN_ID")
+            .is_some_and(|id| *id == run_id.to_string());
+        if let Some(job) = environment
+            .get("GITHUB_JOB")
+            .filter(|job| of_this_run && !job.is_empty())
+        {
+            found = Some(Caller {
+                job: job.clone(),
+                workflow: environment
+                    .get("GITHUB_WORKFLOW")
+                    .filter(|name| !name.is_empty())
+                    .cloned(),
+            });
         }
         let Some(parent) = parent(pid) else { break };
         pid = parent;
@@ -119,7 +148,8 @@ fn environment(pid: u32) -> BTreeMap<String, String> {
         .filter_map(|entry| {
             let text = String::from_utf8_lossy(entry);
             let (name, value) = text.split_once('=')?;
-            name.starts_with("GITHUB_").then(|| (name.to_owned(), value.to_owned()))
+            name.starts_with("GITHUB_")
+                .then(|| (name.to_owned(), value.to_owned()))
         })
         .collect()
 }
@@ -127,7 +157,12 @@ fn environment(pid: u32) -> BTreeMap<String, String> {
 /// The parent's id stands second after the command, which is in parentheses and may hold spaces and parentheses itself.
 fn parent(pid: u32) -> Option<u32> {
     let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
-    stat.rsplit_once(')')?.1.split_whitespace().nth(1)?.parse().ok()
+    stat.rsplit_once(')')?
+        .1
+        .split_whitespace()
+        .nth(1)?
+        .parse()
+        .ok()
 }
 
 #[cfg(test)]
@@ -142,7 +177,10 @@ mod tests {
     fn identified(outer: &[(&str, &str)], inner: &str, run_id: u64) -> Result<Caller, String> {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let local = listener.local_addr().unwrap();
-        let script = format!("{inner} bash -c 'exec 3<>/dev/tcp/127.0.0.1/{}; echo x >&3; read -r _ <&3' ; true", local.port());
+        let script = format!(
+            "{inner} bash -c 'exec 3<>/dev/tcp/127.0.0.1/{}; echo x >&3; read -r _ <&3' ; true",
+            local.port()
+        );
         let mut child = Command::new("bash")
             .args(["-c", &script])
             .env_remove("GITHUB_JOB")
@@ -161,17 +199,36 @@ mod tests {
 
     #[test]
     fn a_job_is_known_by_its_process_or_its_parents() {
-        let env = [("GITHUB_JOB", "deploy"), ("GITHUB_RUN_ID", "77"), ("GITHUB_WORKFLOW", "Promote")];
-        let deploy = Caller { job: "deploy".into(), workflow: Some("Promote".into()) };
+        let env = [
+            ("GITHUB_JOB", "deploy"),
+            ("GITHUB_RUN_ID", "77"),
+            ("GITHUB_WORKFLOW", "Promote"),
+        ];
+        let deploy = Caller {
+            job: "deploy".into(),
+            workflow: Some("Promote".into()),
+        };
         assert_eq!(identified(&env, "", 77), Ok(deploy.clone()));
-        assert_eq!(identified(&env, "env -i PATH=$PATH", 77), Ok(deploy.clone()), "the parent still carries it");
-        assert_eq!(identified(&env, "GITHUB_JOB=release", 77), Ok(deploy), "a step cannot pass for another job");
+        assert_eq!(
+            identified(&env, "env -i PATH=$PATH", 77),
+            Ok(deploy.clone()),
+            "the parent still carries it"
+        );
+        assert_eq!(
+            identified(&env, "GITHUB_JOB=release", 77),
+            Ok(deploy),
+            "a step cannot pass for another job"
+        );
     }
 
     #[test]
     fn another_run_or_no_run_is_nobody() {
         let env = [("GITHUB_JOB", "deploy"), ("GITHUB_RUN_ID", "77")];
-        assert!(identified(&env, "", 78).unwrap_err().contains("GITHUB_RUN_ID=78"));
+        assert!(
+            identified(&env, "", 78)
+                .unwrap_err()
+                .contains("GITHUB_RUN_ID=78")
+        );
         assert!(identified(&[], "", 77).is_err());
     }
 
@@ -179,6 +236,9 @@ mod tests {
     fn kernel_addresses_are_read() {
         let address: SocketAddr = "127.0.0.1:4001".parse().unwrap();
         assert_eq!(parse_address("0100007F:0FA1"), Some(address));
-        assert_eq!(parse_address("0000000000000000FFFF00000100007F:0FA1"), Some(address));
+        assert_eq!(
+            parse_address("0000000000000000FFFF00000100007F:0FA1"),
+            Some(address)
+        );
     }
 }

@@ -215,7 +215,11 @@ pub(crate) struct Run {
 
 impl Run {
     pub(crate) fn full_ref(&self) -> String {
-        format!("refs/{}/{}", if self.tag { "tags" } else { "heads" }, self.head_branch)
+        format!(
+            "refs/{}/{}",
+            if self.tag { "tags" } else { "heads" },
+            self.head_branch
+        )
     }
 
     pub(crate) fn live(&self) -> bool {
@@ -257,7 +261,12 @@ impl State {
             next: 1_000_000,
         };
         for (login, id, kind, email) in [
-            (ACTIONS_BOT, ACTIONS_BOT_ID, "Bot", "41898282+github-actions[bot]@users.noreply.github.com"),
+            (
+                ACTIONS_BOT,
+                ACTIONS_BOT_ID,
+                "Bot",
+                "41898282+github-actions[bot]@users.noreply.github.com",
+            ),
             (WEB_FLOW, WEB_FLOW_ID, "User", "noreply@github.com"),
         ] {
             state.users.insert(
@@ -291,15 +300,33 @@ impl State {
 
     /// The account a commit's address belongs to.
     pub(crate) fn user_by_email(&self, email: &str) -> Option<&User> {
-        self.users.values().find(|user| user.emails.iter().any(|own| own.eq_ignore_ascii_case(email)))
+        self.users.values().find(|user| {
+            user.emails
+                .iter()
+                .any(|own| own.eq_ignore_ascii_case(email))
+        })
     }
 
-    pub(crate) fn add_user(&mut self, login: &str, id: Option<u64>, kind: &str, name: Option<String>, emails: Vec<String>) -> User {
+    pub(crate) fn add_user(
+        &mut self,
+        login: &str,
+        id: Option<u64>,
+        kind: &str,
+        name: Option<String>,
+        emails: Vec<String>,
+    ) -> User {
         let id = id.unwrap_or_else(|| self.id());
         let mut all = emails;
         all.push(format!("{id}+{login}@users.noreply.github.com"));
         all.push(format!("{login}@users.noreply.github.com"));
-        let user = User { login: login.to_owned(), id, kind: kind.to_owned(), name, emails: all, created_at: now() };
+        let user = User {
+            login: login.to_owned(),
+            id,
+            kind: kind.to_owned(),
+            name,
+            emails: all,
+            created_at: now(),
+        };
         self.users.insert(login.to_ascii_lowercase(), user.clone());
         user
     }
@@ -316,8 +343,12 @@ impl State {
     pub(crate) fn signature(&self, login: &str) -> Signature {
         let user = self.user(login);
         Signature {
-            name: user.and_then(|user| user.name.clone()).unwrap_or_else(|| login.to_owned()),
-            email: user.and_then(|user| user.emails.first().cloned()).unwrap_or_else(|| format!("{login}@users.noreply.github.com")),
+            name: user
+                .and_then(|user| user.name.clone())
+                .unwrap_or_else(|| login.to_owned()),
+            email: user
+                .and_then(|user| user.emails.first().cloned())
+                .unwrap_or_else(|| format!("{login}@users.noreply.github.com")),
             time: seconds(),
         }
     }
@@ -325,9 +356,19 @@ impl State {
     /// Violations of one repository and those of no repository, or all.
     pub(crate) fn violations_of(&self, repository: Option<&str>) -> Vec<crate::Violation> {
         let matches = |violation: &&crate::Violation| {
-            repository.is_none_or(|wanted| violation.repository.as_deref().is_none_or(|own| own.eq_ignore_ascii_case(wanted)))
+            repository.is_none_or(|wanted| {
+                violation
+                    .repository
+                    .as_deref()
+                    .is_none_or(|own| own.eq_ignore_ascii_case(wanted))
+            })
         };
-        self.journal.violations.iter().filter(matches).cloned().collect()
+        self.journal
+            .violations
+            .iter()
+            .filter(matches)
+            .cloned()
+            .collect()
     }
 }
 
@@ -341,7 +382,10 @@ impl Repo {
         if self.owner.eq_ignore_ascii_case(login) {
             return "admin";
         }
-        self.roles.iter().find(|(known, _)| known.eq_ignore_ascii_case(login)).map_or("none", |(_, role)| role)
+        self.roles
+            .iter()
+            .find(|(known, _)| known.eq_ignore_ascii_case(login))
+            .map_or("none", |(_, role)| role)
     }
 
     pub(crate) fn pull(&self, number: u64) -> Option<&Pull> {
@@ -350,12 +394,20 @@ impl Repo {
 
     pub(crate) fn environment(&self, name: &str) -> Option<&Environment> {
         // Environment names are compared without regard to case.
-        self.environments.iter().find(|environment| environment.name.eq_ignore_ascii_case(name))
+        self.environments
+            .iter()
+            .find(|environment| environment.name.eq_ignore_ascii_case(name))
     }
 
     /// The head an open pull request has now, or the one it was closed at.
     pub(crate) fn pull_head(&self, pull: &Pull) -> String {
-        if pull.closed_at.is_some() { pull.head_sha.clone() } else { self.git.branch(&pull.head).unwrap_or_else(|| pull.head_sha.clone()) }
+        if pull.closed_at.is_some() {
+            pull.head_sha.clone()
+        } else {
+            self.git
+                .branch(&pull.head)
+                .unwrap_or_else(|| pull.head_sha.clone())
+        }
     }
 }
 
@@ -380,10 +432,16 @@ pub(crate) fn now() -> String {
 }
 
 pub(crate) fn timestamp(seconds: i64) -> String {
-    OffsetDateTime::from_unix_timestamp(seconds).ok().and_then(|at| at.format(&Rfc3339).ok()).unwrap_or_default()
+    OffsetDateTime::from_unix_timestamp(seconds)
+        .ok()
+        .and_then(|at| at.format(&Rfc3339).ok())
+        .unwrap_or_default()
 }
 
 /// Text fields of an object, for contexts of expressions.
 pub(crate) fn text_map(pairs: &[(&str, &str)]) -> Map<String, Value> {
-    pairs.iter().map(|(key, value)| ((*key).to_owned(), Value::String((*value).to_owned()))).collect()
+    pairs
+        .iter()
+        .map(|(key, value)| ((*key).to_owned(), Value::String((*value).to_owned())))
+        .collect()
 }

@@ -22,11 +22,17 @@ impl View<'_> {
 
     /// A "simple user"; `null` for an account that no longer exists.
     pub(crate) fn user(&self, login: &str) -> Value {
-        self.state.user(login).map_or(Value::Null, |user| Value::Object(self.account(user)))
+        self.state
+            .user(login)
+            .map_or(Value::Null, |user| Value::Object(self.account(user)))
     }
 
     pub(crate) fn account(&self, user: &User) -> Map<String, Value> {
-        let url = format!("{}/users/{}", self.base, user.login.replace('[', "%5B").replace(']', "%5D"));
+        let url = format!(
+            "{}/users/{}",
+            self.base,
+            user.login.replace('[', "%5B").replace(']', "%5D")
+        );
         let html = match user.login.strip_suffix("[bot]") {
             Some(app) => format!("{HTML}/apps/{app}"),
             None => format!("{HTML}/{}", user.login),
@@ -106,7 +112,10 @@ impl View<'_> {
             ("languages_url", "/languages"),
             ("merges_url", "/merges"),
             ("milestones_url", "/milestones{/number}"),
-            ("notifications_url", "/notifications{?since,all,participating}"),
+            (
+                "notifications_url",
+                "/notifications{?since,all,participating}",
+            ),
             ("pulls_url", "/pulls{/number}"),
             ("releases_url", "/releases{/id}"),
             ("stargazers_url", "/stargazers"),
@@ -125,8 +134,15 @@ impl View<'_> {
     pub(crate) fn repo(&self, repo: &Repo) -> Map<String, Value> {
         let mut fields = self.minimal_repo(repo);
         let (name, html) = (repo.full_name(), format!("{HTML}/{}", repo.full_name()));
-        let pushed = repo.activity.last().map_or(&repo.created_at, |last| &last.at);
-        let open = repo.pulls.iter().filter(|pull| pull.closed_at.is_none()).count();
+        let pushed = repo
+            .activity
+            .last()
+            .map_or(&repo.created_at, |last| &last.at);
+        let open = repo
+            .pulls
+            .iter()
+            .filter(|pull| pull.closed_at.is_none())
+            .count();
         fields.extend(object(json!({
             "git_url": format!("git://github.com/{name}.git"), "ssh_url": format!("git@github.com:{name}.git"),
             "clone_url": format!("{html}.git"), "svn_url": html, "mirror_url": null, "homepage": null, "language": null,
@@ -150,7 +166,11 @@ impl View<'_> {
         let (url, html) = (self.repo_url(repo), format!("{HTML}/{}", repo.full_name()));
         let sha = &commit.sha;
         let signature = |one: &Signature| json!({"name": one.name, "email": one.email, "date": timestamp(one.time)});
-        let account = |one: &Signature| self.state.user_by_email(&one.email).map_or(Value::Null, |user| Value::Object(self.account(user)));
+        let account = |one: &Signature| {
+            self.state
+                .user_by_email(&one.email)
+                .map_or(Value::Null, |user| Value::Object(self.account(user)))
+        };
         let parents: Vec<Value> = commit
             .parents
             .iter()

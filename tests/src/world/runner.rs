@@ -68,7 +68,7 @@ impl World {
 }
 
 /// The variables that lead to the sandbox itself.
-pub(crate) fn ways(place: &Place) -> Variables {
+fn ways(place: &Place) -> Variables {
     let path = [
         place.built().display().to_string(),
         place.bin().display().to_string(),

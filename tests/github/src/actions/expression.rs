@@ -18,7 +18,10 @@ impl Context {
         let mut out = String::new();
         let mut rest = text;
         while let Some(start) = rest.find("${{") {
-            let end = rest[start..].find("}}").ok_or_else(|| format!("unclosed expression in {text:?}"))? + start;
+            let end = rest[start..]
+                .find("}}")
+                .ok_or_else(|| format!("unclosed expression in {text:?}"))?
+                + start;
             let value = self.evaluate(&rest[start + 3..end])?;
             if start == 0 && end + 2 == rest.len() && out.is_empty() {
                 return Ok(value);
@@ -32,14 +35,25 @@ impl Context {
     }
 
     fn evaluate(&self, source: &str) -> Result<Value, String> {
-        let mut parser = Parser { tokens: tokens(source)?, at: 0, context: self, source };
+        let mut parser = Parser {
+            tokens: tokens(source)?,
+            at: 0,
+            context: self,
+            source,
+        };
         let value = parser.or()?;
-        if parser.at == parser.tokens.len() { Ok(value) } else { Err(parser.unsupported()) }
+        if parser.at == parser.tokens.len() {
+            Ok(value)
+        } else {
+            Err(parser.unsupported())
+        }
     }
 
     fn lookup(&self, path: &str) -> Result<Value, String> {
         let find = |map: &Map<String, Value>, name: &str| {
-            map.iter().find(|(key, _)| key.eq_ignore_ascii_case(name)).map_or(Value::Null, |(_, value)| value.clone())
+            map.iter()
+                .find(|(key, _)| key.eq_ignore_ascii_case(name))
+                .map_or(Value::Null, |(_, value)| value.clone())
         };
         let parts: Vec<&str> = path.split('.').collect();
         match parts[..] {
@@ -92,26 +106,37 @@ fn tokens(source: &str) -> Result<Vec<Token>, String> {
     let mut out = Vec::new();
     let mut rest = source.trim_start();
     while let Some(first) = rest.chars().next() {
-        if let Some(symbol) = ["==", "!=", "&&", "||", "!", "(", ")"].into_iter().find(|symbol| rest.starts_with(symbol)) {
+        if let Some(symbol) = ["==", "!=", "&&", "||", "!", "(", ")"]
+            .into_iter()
+            .find(|symbol| rest.starts_with(symbol))
+        {
             out.push(Token::Symbol(symbol));
             rest = &rest[symbol.len()..];
         } else if first == '\'' {
             let mut text = String::new();
             let mut tail = &rest[1..];
             loop {
-                let end = tail.find('\'').ok_or_else(|| format!("unclosed string in {source:?}"))?;
+                let end = tail
+                    .find('\'')
+                    .ok_or_else(|| format!("unclosed string in {source:?}"))?;
                 text.push_str(&tail[..end]);
                 tail = &tail[end + 1..];
-                let Some(more) = tail.strip_prefix('\'') else { break };
+                let Some(more) = tail.strip_prefix('\'') else {
+                    break;
+                };
                 text.push('\'');
                 tail = more;
             }
             out.push(Token::Text(text));
             rest = tail;
         } else {
-            let end = rest.find(|c: char| !(c.is_ascii_alphanumeric() || matches!(c, '_' | '-' | '.'))).unwrap_or(rest.len());
+            let end = rest
+                .find(|c: char| !(c.is_ascii_alphanumeric() || matches!(c, '_' | '-' | '.')))
+                .unwrap_or(rest.len());
             if end == 0 {
-                return Err(format!("the stand-in does not understand {source:?} at {rest:?}"));
+                return Err(format!(
+                    "the stand-in does not understand {source:?} at {rest:?}"
+                ));
             }
             out.push(Token::Path(rest[..end].to_owned()));
             rest = &rest[end..];
@@ -178,9 +203,17 @@ impl Parser<'_> {
         }
         if self.take("(") {
             let value = self.or()?;
-            return if self.take(")") { Ok(value) } else { Err(self.unsupported()) };
+            return if self.take(")") {
+                Ok(value)
+            } else {
+                Err(self.unsupported())
+            };
         }
-        let token = self.tokens.get(self.at).cloned().ok_or_else(|| self.unsupported())?;
+        let token = self
+            .tokens
+            .get(self.at)
+            .cloned()
+            .ok_or_else(|| self.unsupported())?;
         self.at += 1;
         match token {
             Token::Text(text) => Ok(Value::String(text)),
@@ -196,7 +229,9 @@ mod tests {
 
     fn context() -> Context {
         let mut context = Context::default();
-        context.inputs.insert("environment".into(), json!("staging"));
+        context
+            .inputs
+            .insert("environment".into(), json!("staging"));
         context.inputs.insert("dry-run".into(), json!(false));
         context.github.insert("ref_name".into(), json!("main"));
         context
@@ -207,8 +242,14 @@ mod tests {
         let context = context();
         let text = |source: &str| context.resolve(source).map(|value| display(&value));
         assert_eq!(text("${{ inputs.environment }}"), Ok("staging".into()));
-        assert_eq!(text("${{ github.event.inputs.environment }}-x"), Ok("staging-x".into()));
-        assert_eq!(text("${{ github.ref_name == 'Main' && 'dev' || 'none' }}"), Ok("dev".into()));
+        assert_eq!(
+            text("${{ github.event.inputs.environment }}-x"),
+            Ok("staging-x".into())
+        );
+        assert_eq!(
+            text("${{ github.ref_name == 'Main' && 'dev' || 'none' }}"),
+            Ok("dev".into())
+        );
         assert_eq!(text("${{ inputs.absent || 'it''s' }}"), Ok("it's".into()));
         assert_eq!(text("${{ !inputs.dry-run }}"), Ok("true".into()));
         assert_eq!(text("plain"), Ok("plain".into()));

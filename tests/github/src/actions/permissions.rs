@@ -49,7 +49,12 @@ pub(crate) struct Permissions(BTreeMap<String, Access>);
 impl Permissions {
     /// The restricted default of GitHub's settings: contents and packages, read only.
     pub(crate) fn restricted() -> Self {
-        Self(["contents", "packages"].into_iter().map(|scope| (scope.to_owned(), Access::Read)).collect())
+        Self(
+            ["contents", "packages"]
+                .into_iter()
+                .map(|scope| (scope.to_owned(), Access::Read))
+                .collect(),
+        )
     }
 
     /// Reads a `permissions:` value; `null` is what `permissions:` without a value gives.
@@ -61,20 +66,35 @@ impl Permissions {
                 "models" if access == Access::Write => Access::Read,
                 _ => access,
             };
-            Self(SCOPES.iter().map(|scope| ((*scope).to_owned(), level(scope))).collect())
+            Self(
+                SCOPES
+                    .iter()
+                    .map(|scope| ((*scope).to_owned(), level(scope)))
+                    .collect(),
+            )
         };
         match value {
             Value::Null => Ok(Self(BTreeMap::new())),
             Value::String(word) if word == "read-all" => Ok(every(Access::Read)),
             Value::String(word) if word == "write-all" => Ok(every(Access::Write)),
-            Value::Object(fields) => fields.iter().map(parse_entry).collect::<Result<_, _>>().map(Self),
-            other => Err(format!("permissions: {other} is neither a mapping, read-all nor write-all")),
+            Value::Object(fields) => fields
+                .iter()
+                .map(parse_entry)
+                .collect::<Result<_, _>>()
+                .map(Self),
+            other => Err(format!(
+                "permissions: {other} is neither a mapping, read-all nor write-all"
+            )),
         }
     }
 
     pub(crate) fn of(&self, scope: &str) -> Access {
         // Every token may read the repository's metadata.
-        if scope == "metadata" { Access::Read } else { self.0.get(scope).copied().unwrap_or(Access::None) }
+        if scope == "metadata" {
+            Access::Read
+        } else {
+            self.0.get(scope).copied().unwrap_or(Access::None)
+        }
     }
 
     /// The first scope in which `self` asks for more than `allowed` gives.
@@ -94,7 +114,11 @@ fn parse_entry((scope, access): (&String, &Value)) -> Result<(String, Access), S
         Some("none") => Access::None,
         Some("read") if scope != "id-token" => Access::Read,
         Some("write") if scope != "models" => Access::Write,
-        _ => return Err(format!("permissions: unexpected value {access} for '{scope}'")),
+        _ => {
+            return Err(format!(
+                "permissions: unexpected value {access} for '{scope}'"
+            ));
+        }
     };
     Ok((scope.clone(), access))
 }
@@ -111,14 +135,32 @@ mod tests {
         assert_eq!(some.of("contents"), Access::Read);
         assert_eq!(some.of("packages"), Access::None);
         assert_eq!(Permissions::restricted().of("packages"), Access::Read);
-        assert_eq!(Permissions::parse(&json!({})).unwrap().of("metadata"), Access::Read);
-        assert_eq!(Permissions::parse(&json!("write-all")).unwrap().of("id-token"), Access::Write);
-        assert_eq!(Permissions::parse(&json!("read-all")).unwrap().of("id-token"), Access::None);
+        assert_eq!(
+            Permissions::parse(&json!({})).unwrap().of("metadata"),
+            Access::Read
+        );
+        assert_eq!(
+            Permissions::parse(&json!("write-all"))
+                .unwrap()
+                .of("id-token"),
+            Access::Write
+        );
+        assert_eq!(
+            Permissions::parse(&json!("read-all"))
+                .unwrap()
+                .of("id-token"),
+            Access::None
+        );
     }
 
     #[test]
     fn unknown_scopes_and_levels_are_refused() {
-        for bad in [json!({"content": "read"}), json!({"id-token": "read"}), json!({"contents": true}), json!("all")] {
+        for bad in [
+            json!({"content": "read"}),
+            json!({"id-token": "read"}),
+            json!({"contents": true}),
+            json!("all"),
+        ] {
             assert!(Permissions::parse(&bad).is_err(), "{bad}");
         }
     }

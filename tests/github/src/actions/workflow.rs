@@ -48,20 +48,41 @@ struct Scope<'a> {
 }
 
 /// Works out the jobs of the workflow at `path`, started by `event` with `context.inputs`.
-pub(crate) fn plan(path: &str, text: &str, event: &str, mut context: Context, files: &dyn Files) -> Result<Plan, String> {
+pub(crate) fn plan(
+    path: &str,
+    text: &str,
+    event: &str,
+    mut context: Context,
+    files: &dyn Files,
+) -> Result<Plan, String> {
     let workflow = read(path, text)?;
-    let trigger = trigger(&workflow, event).ok_or_else(|| format!("{path} has no {event} trigger"))?;
+    let trigger =
+        trigger(&workflow, event).ok_or_else(|| format!("{path} has no {event} trigger"))?;
     if event == "workflow_dispatch" {
         context.inputs = inputs(trigger.get("inputs"), context.inputs)?;
     }
     let name = workflow["name"].as_str().unwrap_or(path).to_owned();
-    let mut walk = Walk { files, jobs: Vec::new() };
-    walk.workflow(&Scope { workflow: &workflow, name: name.clone(), context, caller: None, called: None, depth: 1 })?;
-    Ok(Plan { name, jobs: walk.jobs })
+    let mut walk = Walk {
+        files,
+        jobs: Vec::new(),
+    };
+    walk.workflow(&Scope {
+        workflow: &workflow,
+        name: name.clone(),
+        context,
+        caller: None,
+        called: None,
+        depth: 1,
+    })?;
+    Ok(Plan {
+        name,
+        jobs: walk.jobs,
+    })
 }
 
 fn read(path: &str, text: &str) -> Result<Value, String> {
-    let workflow: Value = serde_yaml::from_str(text).map_err(|error| format!("{path} is no YAML: {error}"))?;
+    let workflow: Value =
+        serde_yaml::from_str(text).map_err(|error| format!("{path} is no YAML: {error}"))?;
     if workflow["jobs"].as_object().is_none_or(Map::is_empty) {
         return Err(format!("{path} has no jobs"));
     }
@@ -79,7 +100,10 @@ fn trigger(workflow: &Value, event: &str) -> Option<Value> {
 }
 
 /// Declared inputs with what was given or their defaults; what is not declared or missing is refused.
-fn inputs(declared: Option<&Value>, given: Map<String, Value>) -> Result<Map<String, Value>, String> {
+fn inputs(
+    declared: Option<&Value>,
+    given: Map<String, Value>,
+) -> Result<Map<String, Value>, String> {
     let none = Map::new();
     let declared = declared.and_then(Value::as_object).unwrap_or(&none);
     if let Some(unexpected) = given.keys().find(|name| !declared.contains_key(*name)) {
@@ -89,16 +113,23 @@ fn inputs(declared: Option<&Value>, given: Map<String, Value>) -> Result<Map<Str
     for (name, input) in declared {
         let value = match given.get(name) {
             Some(value) => value.clone(),
-            None if input["required"] == true && input["default"].is_null() => return Err(format!("Required input '{name}' not provided")),
+            None if input["required"] == true && input["default"].is_null() => {
+                return Err(format!("Required input '{name}' not provided"));
+            }
             None => match (&input["default"], input["type"].as_str()) {
                 (Value::Null, Some("boolean")) => json!(false),
                 (Value::Null, _) => json!(""),
                 (default, _) => default.clone(),
             },
         };
-        let allowed = input["options"].as_array().filter(|_| input["type"] == "choice");
+        let allowed = input["options"]
+            .as_array()
+            .filter(|_| input["type"] == "choice");
         if allowed.is_some_and(|options| !options.contains(&value)) {
-            return Err(format!("Provided value '{}' for input '{name}' not in the list of allowed values", display(&value)));
+            return Err(format!(
+                "Provided value '{}' for input '{name}' not in the list of allowed values",
+                display(&value)
+            ));
         }
         out.insert(name.clone(), value);
     }
@@ -114,10 +145,17 @@ impl Walk<'_> {
     }
 
     fn job(&mut self, scope: &Scope<'_>, key: &str, job: &Value) -> Result<(), String> {
-        let declared = job.get("permissions").or_else(|| scope.workflow.get("permissions")).map(Permissions::parse).transpose()?;
+        let declared = job
+            .get("permissions")
+            .or_else(|| scope.workflow.get("permissions"))
+            .map(Permissions::parse)
+            .transpose()?;
         let own_name = match job["name"].as_str() {
             // A name may depend on the matrix; it only labels, so an unresolved one stays as it is written.
-            Some(name) => scope.context.resolve(name).map_or_else(|_| name.to_owned(), |value| display(&value)),
+            Some(name) => scope
+                .context
+                .resolve(name)
+                .map_or_else(|_| name.to_owned(), |value| display(&value)),
             None => key.to_owned(),
         };
         let (permissions, name) = match scope.caller {
@@ -127,7 +165,9 @@ impl Walk<'_> {
                 if let Some((scope_name, wanted, given)) = permissions.exceeds(allowed) {
                     return Err(format!(
                         "Error calling workflow '{}'. The nested job '{key}' is requesting '{scope_name}: {}', but is only allowed '{scope_name}: {}'.",
-                        scope.called.map_or(scope.name.as_str(), |(reference, _)| reference),
+                        scope
+                            .called
+                            .map_or(scope.name.as_str(), |(reference, _)| reference),
                         wanted.word(),
                         given.word()
                     ));
@@ -141,13 +181,23 @@ impl Walk<'_> {
         }
     }
 
-    fn call(&mut self, scope: &Scope<'_>, job: &Value, uses: &str, permissions: &Permissions, name: &str) -> Result<(), String> {
+    fn call(
+        &mut self,
+        scope: &Scope<'_>,
+        job: &Value,
+        uses: &str,
+        permissions: &Permissions,
+        name: &str,
+    ) -> Result<(), String> {
         if scope.depth >= DEPTH {
-            return Err(format!("{uses}: workflows call one another more than {DEPTH} levels deep"));
+            return Err(format!(
+                "{uses}: workflows call one another more than {DEPTH} levels deep"
+            ));
         }
         let called = self.files.called(uses)?;
         let workflow = read(uses, &called.text)?;
-        let trigger = trigger(&workflow, "workflow_call").ok_or_else(|| format!("{uses} has no workflow_call trigger"))?;
+        let trigger = trigger(&workflow, "workflow_call")
+            .ok_or_else(|| format!("{uses} has no workflow_call trigger"))?;
         let mut given = Map::new();
         for (input, value) in job["with"].as_object().into_iter().flatten() {
             let value = match value {
@@ -157,7 +207,10 @@ impl Walk<'_> {
             };
             given.insert(input.clone(), value);
         }
-        let context = Context { inputs: inputs(trigger.get("inputs"), given)?, ..scope.context.clone() };
+        let context = Context {
+            inputs: inputs(trigger.get("inputs"), given)?,
+            ..scope.context.clone()
+        };
         let own = workflow["name"].as_str().unwrap_or(uses).to_owned();
         self.workflow(&Scope {
             workflow: &workflow,
@@ -169,10 +222,22 @@ impl Walk<'_> {
         })
     }
 
-    fn leaf(&mut self, scope: &Scope<'_>, key: &str, job: &Value, permissions: Permissions, name: String) -> Result<(), String> {
+    fn leaf(
+        &mut self,
+        scope: &Scope<'_>,
+        key: &str,
+        job: &Value,
+        permissions: Permissions,
+        name: String,
+    ) -> Result<(), String> {
         let environment = match &job["environment"] {
             Value::String(text) => Some(text.as_str()),
-            Value::Object(fields) => Some(fields.get("name").and_then(Value::as_str).ok_or_else(|| format!("job '{key}': environment has no name"))?),
+            Value::Object(fields) => Some(
+                fields
+                    .get("name")
+                    .and_then(Value::as_str)
+                    .ok_or_else(|| format!("job '{key}': environment has no name"))?,
+            ),
             _ => None,
         };
         let environment = environment
@@ -182,12 +247,21 @@ impl Walk<'_> {
             .map(|value| display(&value))
             // An environment that resolves to nothing is none, as on GitHub.
             .filter(|name| !name.is_empty());
-        if environment.as_deref().is_some_and(|name| name.contains("${{")) {
-            return Err(format!("job '{key}': the stand-in cannot resolve its environment {environment:?}"));
+        if environment
+            .as_deref()
+            .is_some_and(|name| name.contains("${{"))
+        {
+            return Err(format!(
+                "job '{key}': the stand-in cannot resolve its environment {environment:?}"
+            ));
         }
         let labels = match &job["runs-on"] {
             Value::String(label) => vec![label.clone()],
-            Value::Array(all) => all.iter().filter_map(Value::as_str).map(str::to_owned).collect(),
+            Value::Array(all) => all
+                .iter()
+                .filter_map(Value::as_str)
+                .map(str::to_owned)
+                .collect(),
             _ => return Err(format!("job '{key}' has neither runs-on nor uses")),
         };
         self.jobs.push(Job {
@@ -219,7 +293,11 @@ mod tests {
 
     impl Files for One {
         fn called(&self, uses: &str) -> Result<Called, String> {
-            Ok(Called { text: self.0.to_owned(), reference: uses.to_owned(), sha: "c".repeat(40) })
+            Ok(Called {
+                text: self.0.to_owned(),
+                reference: uses.to_owned(),
+                sha: "c".repeat(40),
+            })
         }
     }
 
@@ -237,35 +315,65 @@ jobs:
 
     fn context() -> Context {
         let mut context = Context::default();
-        context.inputs.insert("environment".into(), json!("production"));
+        context
+            .inputs
+            .insert("environment".into(), json!("production"));
         context
     }
 
     #[test]
     fn a_called_job_has_the_callers_permissions_and_inputs() {
         let called = "on: {workflow_call: {inputs: {environment: {type: string}}}}\njobs: {deploy: {runs-on: x, environment: \"${{ inputs.environment }}\"}}";
-        let plan = plan("p.yml", CALLER, "workflow_dispatch", context(), &One(called)).unwrap();
-        let [deploy, plain] = &plan.jobs[..] else { panic!("{plan:?}") };
-        assert_eq!((deploy.name.as_str(), deploy.environment.as_deref()), ("go / deploy", Some("production")));
+        let plan = plan(
+            "p.yml",
+            CALLER,
+            "workflow_dispatch",
+            context(),
+            &One(called),
+        )
+        .unwrap();
+        let [deploy, plain] = &plan.jobs[..] else {
+            panic!("{plan:?}")
+        };
+        assert_eq!(
+            (deploy.name.as_str(), deploy.environment.as_deref()),
+            ("go / deploy", Some("production"))
+        );
         assert_eq!(deploy.permissions.of("id-token"), Access::Write);
         assert_eq!(plain.permissions.of("contents"), Access::None);
     }
 
     #[test]
     fn a_called_job_cannot_ask_for_more_than_its_caller_has() {
-        let called = "on: workflow_call\npermissions: {deployments: write}\njobs: {deploy: {runs-on: x}}";
-        let caller = CALLER.replace("    with: {environment: \"${{ inputs.environment }}\"}\n", "");
-        let error = plan("p.yml", &caller, "workflow_dispatch", context(), &One(called)).unwrap_err();
+        let called =
+            "on: workflow_call\npermissions: {deployments: write}\njobs: {deploy: {runs-on: x}}";
+        let caller = CALLER.replace(
+            "    with: {environment: \"${{ inputs.environment }}\"}\n",
+            "",
+        );
+        let error = plan(
+            "p.yml",
+            &caller,
+            "workflow_dispatch",
+            context(),
+            &One(called),
+        )
+        .unwrap_err();
         assert!(error.contains("'deploy' is requesting 'deployments: write', but is only allowed 'deployments: none'"), "{error}");
     }
 
     #[test]
     fn inputs_are_checked_as_a_dispatch_is() {
-        let error = |context| plan("p.yml", CALLER, "workflow_dispatch", context, &One("")).unwrap_err();
+        let error =
+            |context| plan("p.yml", CALLER, "workflow_dispatch", context, &One("")).unwrap_err();
         assert!(error(Context::default()).contains("Required input 'environment' not provided"));
         let mut more = context();
         more.inputs.insert("other".into(), json!("x"));
         assert!(error(more).contains("Unexpected inputs provided: [\"other\"]"));
-        assert!(plan("p.yml", CALLER, "push", context(), &One("")).unwrap_err().contains("no push trigger"));
+        assert!(
+            plan("p.yml", CALLER, "push", context(), &One(""))
+                .unwrap_err()
+                .contains("no push trigger")
+        );
     }
 }

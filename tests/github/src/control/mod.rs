@@ -45,7 +45,8 @@ use crate::journal::Fault;
 use crate::state::{Repo, State};
 
 fn body<T: DeserializeOwned>(request: &Request) -> Result<T, Box<Answer>> {
-    serde_json::from_slice(&request.body).map_err(|error| unprocessable(&format!("{}: {error}", request.path)))
+    serde_json::from_slice(&request.body)
+        .map_err(|error| unprocessable(&format!("{}: {error}", request.path)))
 }
 
 fn git_failed(failure: GitError) -> Box<Answer> {
@@ -53,7 +54,10 @@ fn git_failed(failure: GitError) -> Box<Answer> {
 }
 
 fn known_user(state: &State, login: &str) -> Result<String, Box<Answer>> {
-    state.user(login).map(|user| user.login.clone()).ok_or_else(|| unprocessable(&format!("no user {login} is registered")))
+    state
+        .user(login)
+        .map(|user| user.login.clone())
+        .ok_or_else(|| unprocessable(&format!("no user {login} is registered")))
 }
 
 fn repo<'s>(state: &'s mut State, name: &str) -> Result<&'s mut Repo, Box<Answer>> {
@@ -115,13 +119,26 @@ pub(crate) fn handle(state: &mut State, base: &str, request: &Request) -> Outcom
         ("GET", ["runs", id]) => runs::show(state, id),
         ("POST", ["runs", id, action]) => runs::act(state, base, id, action, request),
         ("GET", ["calls"]) => {
-            let since = request.query("since").and_then(|text| text.parse().ok()).unwrap_or(0);
+            let since = request
+                .query("since")
+                .and_then(|text| text.parse().ok())
+                .unwrap_or(0);
             let repository = request.query("repository");
-            let of_repository = |own: Option<&str>| repository.is_none_or(|wanted| own.is_some_and(|own| own.eq_ignore_ascii_case(wanted)));
-            let calls: Vec<_> = state.journal.calls.iter().filter(|call| call.sequence > since && of_repository(call.repository.as_deref())).collect();
+            let of_repository = |own: Option<&str>| {
+                repository
+                    .is_none_or(|wanted| own.is_some_and(|own| own.eq_ignore_ascii_case(wanted)))
+            };
+            let calls: Vec<_> = state
+                .journal
+                .calls
+                .iter()
+                .filter(|call| call.sequence > since && of_repository(call.repository.as_deref()))
+                .collect();
             Ok(Answer::ok(json!(calls)))
         }
-        ("GET", ["violations"]) => Ok(Answer::ok(json!(state.violations_of(request.query("repository"))))),
+        ("GET", ["violations"]) => Ok(Answer::ok(json!(
+            state.violations_of(request.query("repository"))
+        ))),
         ("POST", ["faults"]) => {
             let fault: Fault = body(request)?;
             state.journal.faults.push(fault);
@@ -137,13 +154,19 @@ fn add_user(state: &mut State, request: &Request) -> Outcome {
         return Err(unprocessable("type is User, Bot or Organization"));
     }
     if let Some(known) = state.user(&new.login) {
-        return Err(error(409, &format!("{} is taken, by id {}", known.login, known.id)));
+        return Err(error(
+            409,
+            &format!("{} is taken, by id {}", known.login, known.id),
+        ));
     }
     if let Some(known) = state.users.values().find(|user| Some(user.id) == new.id) {
         return Err(error(409, &format!("id {} is {}'s", known.id, known.login)));
     }
     let user = state.add_user(&new.login, new.id, &new.kind, new.name, new.emails);
-    Ok(Answer::json(201, json!({"login": user.login, "id": user.id})))
+    Ok(Answer::json(
+        201,
+        json!({"login": user.login, "id": user.id}),
+    ))
 }
 
 fn created(value: Value) -> Outcome {

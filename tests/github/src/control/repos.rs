@@ -44,7 +44,10 @@ fn main() -> String {
 
 pub(super) fn register(state: &mut State, request: &Request) -> Outcome {
     let new: NewRepo = body(request)?;
-    let (owner, name) = new.repository.split_once('/').ok_or_else(|| unprocessable("repository is OWNER/NAME"))?;
+    let (owner, name) = new
+        .repository
+        .split_once('/')
+        .ok_or_else(|| unprocessable("repository is OWNER/NAME"))?;
     if state.repo(&new.repository).is_some() {
         return Err(error(409, &format!("{} is registered", new.repository)));
     }
@@ -65,7 +68,9 @@ pub(super) fn register(state: &mut State, request: &Request) -> Outcome {
         git,
         default_branch: new.default_branch,
         private: new.private,
-        immutable_subject: new.immutable_subject.unwrap_or(created_at.as_str() > IMMUTABLE_SUBJECTS),
+        immutable_subject: new
+            .immutable_subject
+            .unwrap_or(created_at.as_str() > IMMUTABLE_SUBJECTS),
         created_at,
         roles: new.collaborators,
         pulls: Vec::new(),
@@ -78,15 +83,22 @@ pub(super) fn register(state: &mut State, request: &Request) -> Outcome {
         rules: BTreeMap::new(),
     };
     let owner_id = state.user_id(owner);
-    state.repos.insert(new.repository.to_ascii_lowercase(), repo);
+    state
+        .repos
+        .insert(new.repository.to_ascii_lowercase(), repo);
     created(json!({"id": id, "owner_id": owner_id}))
 }
 
 fn known_role(role: &str) -> Result<(), Box<Answer>> {
-    if matches!(role, "admin" | "maintain" | "write" | "triage" | "read" | "none") {
+    if matches!(
+        role,
+        "admin" | "maintain" | "write" | "triage" | "read" | "none"
+    ) {
         Ok(())
     } else {
-        Err(unprocessable(&format!("{role} is no role: admin, maintain, write, triage, read, none")))
+        Err(unprocessable(&format!(
+            "{role} is no role: admin, maintain, write, triage, read, none"
+        )))
     }
 }
 
@@ -116,8 +128,12 @@ pub(super) fn rules(state: &mut State, name: &str, request: &Request) -> Outcome
     let mut new: Rules = body(request)?;
     let ruleset = state.id();
     for rule in &mut new.rules {
-        let Some(fields) = rule.as_object_mut() else { return Err(unprocessable("a rule is an object")) };
-        fields.entry("ruleset_source_type").or_insert(json!("Repository"));
+        let Some(fields) = rule.as_object_mut() else {
+            return Err(unprocessable("a rule is an object"));
+        };
+        fields
+            .entry("ruleset_source_type")
+            .or_insert(json!("Repository"));
         fields.entry("ruleset_source").or_insert(json!(name));
         fields.entry("ruleset_id").or_insert(json!(ruleset));
     }
@@ -143,10 +159,15 @@ struct NewEnvironment {
 
 pub(super) fn environment(state: &mut State, name: &str, request: &Request) -> Outcome {
     let new: NewEnvironment = body(request)?;
-    let reviewers = new.reviewers.iter().map(|login| known_user(state, login)).collect::<Result<Vec<_>, _>>()?;
+    let reviewers = new
+        .reviewers
+        .iter()
+        .map(|login| known_user(state, login))
+        .collect::<Result<Vec<_>, _>>()?;
     let id = state.id();
     let repo = repo(state, name)?;
-    repo.environments.retain(|known| !known.name.eq_ignore_ascii_case(&new.name));
+    repo.environments
+        .retain(|known| !known.name.eq_ignore_ascii_case(&new.name));
     repo.environments.push(Environment {
         id,
         name: new.name,
@@ -183,20 +204,54 @@ pub(super) fn push(state: &mut State, name: &str, request: &Request) -> Outcome 
     let id = state.id();
     let repo = repo(state, name)?;
     let reference = format!("refs/heads/{}", push.branch);
-    let noted = repo.activity.iter().rev().find(|one| one.reference == reference).map(|one| one.after.clone());
+    let noted = repo
+        .activity
+        .iter()
+        .rev()
+        .find(|one| one.reference == reference)
+        .map(|one| one.after.clone());
     let standing = repo.git.branch(&push.branch);
     let (before, after) = match push.files {
-        None => (noted, standing.ok_or_else(|| unprocessable(&format!("git has no branch {}", push.branch)))?),
+        None => (
+            noted,
+            standing.ok_or_else(|| unprocessable(&format!("git has no branch {}", push.branch)))?,
+        ),
         Some(files) => {
             let from = match (&push.from, &standing) {
-                (Some(from), None) => Some(repo.git.resolve(from).ok_or_else(|| unprocessable(&format!("git has no {from}")))?),
-                (Some(from), Some(_)) if push.force => Some(repo.git.resolve(from).ok_or_else(|| unprocessable(&format!("git has no {from}")))?),
-                (Some(_), Some(_)) => return Err(error(409, "the branch is there already; `from` then needs `force`")),
+                (Some(from), None) => Some(
+                    repo.git
+                        .resolve(from)
+                        .ok_or_else(|| unprocessable(&format!("git has no {from}")))?,
+                ),
+                (Some(from), Some(_)) if push.force => Some(
+                    repo.git
+                        .resolve(from)
+                        .ok_or_else(|| unprocessable(&format!("git has no {from}")))?,
+                ),
+                (Some(_), Some(_)) => {
+                    return Err(error(
+                        409,
+                        "the branch is there already; `from` then needs `force`",
+                    ));
+                }
                 (None, standing) => standing.clone(),
             };
-            let message = push.message.unwrap_or_else(|| format!("Change {} files", files.len()));
-            let after = repo.git.write_files(from.as_deref(), &files, &author, &Signature { ..author.clone() }, &message).map_err(git_failed)?;
-            repo.git.set_branch(&push.branch, &after).map_err(git_failed)?;
+            let message = push
+                .message
+                .unwrap_or_else(|| format!("Change {} files", files.len()));
+            let after = repo
+                .git
+                .write_files(
+                    from.as_deref(),
+                    &files,
+                    &author,
+                    &Signature { ..author.clone() },
+                    &message,
+                )
+                .map_err(git_failed)?;
+            repo.git
+                .set_branch(&push.branch, &after)
+                .map_err(git_failed)?;
             (standing, after)
         }
     };
@@ -206,7 +261,15 @@ pub(super) fn push(state: &mut State, name: &str, request: &Request) -> Outcome 
         Some(_) => "force_push",
     };
     let before = before.unwrap_or_else(|| ZERO.to_owned());
-    repo.activity.push(Activity { id, before: before.clone(), after: after.clone(), reference, at: now(), kind, actor: user });
+    repo.activity.push(Activity {
+        id,
+        before: before.clone(),
+        after: after.clone(),
+        reference,
+        at: now(),
+        kind,
+        actor: user,
+    });
     created(json!({"before": before, "after": after}))
 }
 
@@ -226,11 +289,16 @@ pub(super) fn check_run(state: &mut State, name: &str, request: &Request) -> Out
     let new: NewCheckRun = body(request)?;
     let (id, suite) = (state.id(), state.id());
     let repo = repo(state, name)?;
-    let sha = repo.git.resolve(&new.reference).ok_or_else(|| unprocessable(&format!("git has no {}", new.reference)))?;
+    let sha = repo
+        .git
+        .resolve(&new.reference)
+        .ok_or_else(|| unprocessable(&format!("git has no {}", new.reference)))?;
     let status = new.status.unwrap_or_else(|| "completed".to_owned());
     let done = status == "completed";
     if done != new.conclusion.is_some() {
-        return Err(unprocessable("a check run has a conclusion when, and only when, it is completed"));
+        return Err(unprocessable(
+            "a check run has a conclusion when, and only when, it is completed",
+        ));
     }
     let app_id = new.app_id.unwrap_or(ACTIONS_APP_ID);
     repo.check_runs.push(CheckRun {
@@ -239,7 +307,13 @@ pub(super) fn check_run(state: &mut State, name: &str, request: &Request) -> Out
         sha,
         name: new.name,
         app_id,
-        app_slug: new.app_slug.unwrap_or_else(|| if app_id == ACTIONS_APP_ID { "github-actions".to_owned() } else { format!("app-{app_id}") }),
+        app_slug: new.app_slug.unwrap_or_else(|| {
+            if app_id == ACTIONS_APP_ID {
+                "github-actions".to_owned()
+            } else {
+                format!("app-{app_id}")
+            }
+        }),
         status,
         conclusion: new.conclusion,
         started_at: now(),
@@ -261,13 +335,27 @@ struct NewStatus {
 
 pub(super) fn status(state: &mut State, name: &str, request: &Request) -> Outcome {
     let new: NewStatus = body(request)?;
-    if !matches!(new.state.as_str(), "error" | "failure" | "pending" | "success") {
+    if !matches!(
+        new.state.as_str(),
+        "error" | "failure" | "pending" | "success"
+    ) {
         return Err(unprocessable("state is error, failure, pending or success"));
     }
     let id = state.id();
     let repo = repo(state, name)?;
-    let sha = repo.git.resolve(&new.reference).ok_or_else(|| unprocessable(&format!("git has no {}", new.reference)))?;
-    let status = Status { id, sha, context: new.context, state: new.state, description: new.description, target_url: new.target_url, created_at: now() };
+    let sha = repo
+        .git
+        .resolve(&new.reference)
+        .ok_or_else(|| unprocessable(&format!("git has no {}", new.reference)))?;
+    let status = Status {
+        id,
+        sha,
+        context: new.context,
+        state: new.state,
+        description: new.description,
+        target_url: new.target_url,
+        created_at: now(),
+    };
     repo.statuses.push(status);
     created(json!({"id": id}))
 }

@@ -43,21 +43,37 @@ struct Library<'a> {
 impl Files for Library<'_> {
     fn called(&self, uses: &str) -> Result<crate::actions::Called, String> {
         let text = |repository: &str, path: &str, sha: &str| {
-            let kept = || self.state.repo(repository).and_then(|repo| repo.git.file(sha, path));
-            self.texts.get(uses).cloned().or_else(kept).ok_or_else(|| format!("{uses}: the stand-in was not given this workflow"))
+            let kept = || {
+                self.state
+                    .repo(repository)
+                    .and_then(|repo| repo.git.file(sha, path))
+            };
+            self.texts
+                .get(uses)
+                .cloned()
+                .or_else(kept)
+                .ok_or_else(|| format!("{uses}: the stand-in was not given this workflow"))
         };
         if let Some(path) = uses.strip_prefix("./") {
             let reference = format!("{}/{path}@{}", self.repository, self.reference);
-            return Ok(crate::actions::Called { text: text(self.repository, path, self.sha)?, reference, sha: self.sha.to_owned() });
+            return Ok(crate::actions::Called {
+                text: text(self.repository, path, self.sha)?,
+                reference,
+                sha: self.sha.to_owned(),
+            });
         }
-        let (place, reference) = uses.split_once('@').ok_or_else(|| format!("{uses} names no ref"))?;
+        let (place, reference) = uses
+            .split_once('@')
+            .ok_or_else(|| format!("{uses} names no ref"))?;
         let mut parts = place.splitn(3, '/');
-        let (Some(owner), Some(name), Some(path)) = (parts.next(), parts.next(), parts.next()) else {
+        let (Some(owner), Some(name), Some(path)) = (parts.next(), parts.next(), parts.next())
+        else {
             return Err(format!("{uses} is not OWNER/NAME/PATH@REF"));
         };
         let repository = format!("{owner}/{name}");
         let git = self.state.repo(&repository).map(|repo| &repo.git);
-        let is_sha = reference.len() == 40 && reference.bytes().all(|byte| byte.is_ascii_hexdigit());
+        let is_sha =
+            reference.len() == 40 && reference.bytes().all(|byte| byte.is_ascii_hexdigit());
         let sha = match git.and_then(|git| git.resolve(reference)) {
             Some(sha) => sha,
             None if is_sha => reference.to_owned(),
@@ -71,14 +87,19 @@ impl Files for Library<'_> {
         } else {
             format!("refs/tags/{reference}")
         };
-        Ok(crate::actions::Called { text: text(&repository, path, &sha)?, reference: format!("{place}@{full}"), sha })
+        Ok(crate::actions::Called {
+            text: text(&repository, path, &sha)?,
+            reference: format!("{place}@{full}"),
+            sha,
+        })
     }
 }
 
 pub(super) fn start(state: &mut State, base: &str, name: &str, request: &Request) -> Outcome {
     let new: NewRun = body(request)?;
     let actor = known_user(state, &new.actor)?;
-    let triggering_actor = known_user(state, new.triggering_actor.as_deref().unwrap_or(&new.actor))?;
+    let triggering_actor =
+        known_user(state, new.triggering_actor.as_deref().unwrap_or(&new.actor))?;
     let repo = repo(state, name)?;
     let full_name = repo.full_name();
     let branch = new.branch.unwrap_or_else(|| repo.default_branch.clone());
@@ -86,9 +107,17 @@ pub(super) fn start(state: &mut State, base: &str, name: &str, request: &Request
         return Err(unprocessable(&format!("git has no tag {branch}")));
     }
     let wanted = new.sha.as_deref().unwrap_or(&branch);
-    let sha = repo.git.resolve(wanted).ok_or_else(|| unprocessable(&format!("No ref found for: {wanted}")))?;
+    let sha = repo
+        .git
+        .resolve(wanted)
+        .ok_or_else(|| unprocessable(&format!("No ref found for: {wanted}")))?;
     let missing = || unprocessable(&format!("{} is not in {branch}", new.workflow));
-    let text = new.workflows.get(&new.workflow).cloned().or_else(|| repo.git.file(&sha, &new.workflow)).ok_or_else(missing)?;
+    let text = new
+        .workflows
+        .get(&new.workflow)
+        .cloned()
+        .or_else(|| repo.git.file(&sha, &new.workflow))
+        .ok_or_else(missing)?;
     let reference = format!("refs/{}/{branch}", if new.tag { "tags" } else { "heads" });
     let context = Context {
         inputs: new.inputs,
@@ -99,19 +128,35 @@ pub(super) fn start(state: &mut State, base: &str, name: &str, request: &Request
             ("ref_name", &branch),
             ("sha", &sha),
             ("repository", &full_name),
-            ("repository_owner", full_name.split('/').next().unwrap_or_default()),
+            (
+                "repository_owner",
+                full_name.split('/').next().unwrap_or_default(),
+            ),
             ("actor", &actor),
             ("triggering_actor", &triggering_actor),
         ]),
     };
-    let library = Library { state, repository: &full_name, reference: &reference, sha: &sha, texts: &new.workflows };
-    let planned = plan(&new.workflow, &text, &new.event, context, &library).map_err(|message| unprocessable(&message))?;
+    let library = Library {
+        state,
+        repository: &full_name,
+        reference: &reference,
+        sha: &sha,
+        texts: &new.workflows,
+    };
+    let planned = plan(&new.workflow, &text, &new.event, context, &library)
+        .map_err(|message| unprocessable(&message))?;
     let mut jobs = planned.jobs;
     let (id, workflow_id) = (state.id(), workflow_id(state, &full_name, &new.workflow));
     for job in &mut jobs {
         job.id = state.id();
     }
-    let number = 1 + state.runs.values().filter(|run| run.workflow_id == workflow_id).map(|run| run.number).max().unwrap_or(0);
+    let number = 1 + state
+        .runs
+        .values()
+        .filter(|run| run.workflow_id == workflow_id)
+        .map(|run| run.number)
+        .max()
+        .unwrap_or(0);
     let at = now();
     let run = Run {
         id,
@@ -144,12 +189,20 @@ pub(super) fn start(state: &mut State, base: &str, name: &str, request: &Request
 }
 
 fn token(prefix: &str) -> String {
-    format!("{prefix}{}{}", uuid::Uuid::new_v4().simple(), uuid::Uuid::new_v4().simple())
+    format!(
+        "{prefix}{}{}",
+        uuid::Uuid::new_v4().simple(),
+        uuid::Uuid::new_v4().simple()
+    )
 }
 
 /// One id for each workflow file of a repository.
 fn workflow_id(state: &mut State, repository: &str, path: &str) -> u64 {
-    let known = state.runs.values().find(|run| run.repository == repository && run.path == path).map(|run| run.workflow_id);
+    let known = state
+        .runs
+        .values()
+        .find(|run| run.repository == repository && run.path == path)
+        .map(|run| run.workflow_id);
     known.unwrap_or_else(|| state.id())
 }
 
@@ -174,15 +227,26 @@ fn jobs(run: &Run) -> Vec<Value> {
 }
 
 fn find<'s>(state: &'s mut State, id: &str) -> Result<&'s mut Run, Box<Answer>> {
-    id.parse().ok().and_then(|id: u64| state.runs.get_mut(&id)).ok_or_else(not_found)
+    id.parse()
+        .ok()
+        .and_then(|id: u64| state.runs.get_mut(&id))
+        .ok_or_else(not_found)
 }
 
 pub(super) fn show(state: &mut State, id: &str) -> Outcome {
     let run = find(state, id)?;
-    Ok(Answer::ok(json!({"status": run.status, "conclusion": run.conclusion, "jobs": jobs(run)})))
+    Ok(Answer::ok(
+        json!({"status": run.status, "conclusion": run.conclusion, "jobs": jobs(run)}),
+    ))
 }
 
-pub(super) fn act(state: &mut State, base: &str, id: &str, action: &str, request: &Request) -> Outcome {
+pub(super) fn act(
+    state: &mut State,
+    base: &str,
+    id: &str,
+    action: &str,
+    request: &Request,
+) -> Outcome {
     match action {
         "rerun" => rerun(state, base, id, request),
         "approvals" => approve(state, id, request),
@@ -213,7 +277,10 @@ fn rerun(state: &mut State, base: &str, id: &str, request: &Request) -> Outcome 
         job.started_at = None;
         job.completed_at = None;
     }
-    next.earlier.push(Run { earlier: Vec::new(), ..first });
+    next.earlier.push(Run {
+        earlier: Vec::new(),
+        ..first
+    });
     next.attempt += 1;
     next.triggering_actor = user;
     next.status = "queued";
@@ -246,15 +313,25 @@ fn approve(state: &mut State, id: &str, request: &Request) -> Outcome {
     let run = find(state, id)?.clone();
     let repo = repo(state, &run.repository)?;
     for name in &new.environments {
-        let environment = repo.environment(name).ok_or_else(|| unprocessable(&format!("no environment {name}")))?;
+        let environment = repo
+            .environment(name)
+            .ok_or_else(|| unprocessable(&format!("no environment {name}")))?;
         if !environment.reviewers.contains(&user) {
             return Err(error(403, &format!("{user} is no reviewer of {name}")));
         }
         if environment.prevent_self_review && user == run.triggering_actor {
-            return Err(error(403, &format!("{user} triggered the run, and {name} prevents self-review")));
+            return Err(error(
+                403,
+                &format!("{user} triggered the run, and {name} prevents self-review"),
+            ));
         }
     }
-    let approval = Approval { user, state: new.state, comment: new.comment, environments: new.environments };
+    let approval = Approval {
+        user,
+        state: new.state,
+        comment: new.comment,
+        environments: new.environments,
+    };
     find(state, id)?.approvals.push(approval);
     created(json!({}))
 }
@@ -269,13 +346,29 @@ struct Finish {
 
 fn finish(state: &mut State, id: &str, request: &Request) -> Outcome {
     let finish: Finish = body(request)?;
-    let known = ["success", "failure", "neutral", "cancelled", "skipped", "timed_out"];
-    if let Some(other) = finish.jobs.values().chain([&finish.conclusion]).find(|word| !known.contains(&word.as_str())) {
+    let known = [
+        "success",
+        "failure",
+        "neutral",
+        "cancelled",
+        "skipped",
+        "timed_out",
+    ];
+    if let Some(other) = finish
+        .jobs
+        .values()
+        .chain([&finish.conclusion])
+        .find(|word| !known.contains(&word.as_str()))
+    {
         return Err(unprocessable(&format!("{other} is no conclusion")));
     }
     let at = now();
     let run = find(state, id)?;
-    if let Some(other) = finish.jobs.keys().find(|name| !run.jobs.iter().any(|job| job.name == **name || job.key == **name)) {
+    if let Some(other) = finish.jobs.keys().find(|name| {
+        !run.jobs
+            .iter()
+            .any(|job| job.name == **name || job.key == **name)
+    }) {
         return Err(unprocessable(&format!("the run has no job {other}")));
     }
     run.status = "completed";
@@ -283,7 +376,12 @@ fn finish(state: &mut State, id: &str, request: &Request) -> Outcome {
     run.updated_at.clone_from(&at);
     let mut ended = Vec::new();
     for job in &mut run.jobs {
-        let conclusion = finish.jobs.get(&job.name).or_else(|| finish.jobs.get(&job.key)).unwrap_or(&finish.conclusion).clone();
+        let conclusion = finish
+            .jobs
+            .get(&job.name)
+            .or_else(|| finish.jobs.get(&job.key))
+            .unwrap_or(&finish.conclusion)
+            .clone();
         ended.push((job.id, conclusion.clone()));
         job.status = "completed";
         job.conclusion = Some(conclusion);

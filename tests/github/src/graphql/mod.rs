@@ -1,5 +1,6 @@
 //! A small, honest subset of GitHub's GraphQL API: what is in `schema` is answered, what is not is refused by name.
 
+mod node;
 mod parse;
 mod resolve;
 mod schema;
@@ -23,7 +24,11 @@ pub(crate) struct GraphError {
 
 impl GraphError {
     pub(crate) fn new(message: impl Into<String>) -> Self {
-        Self { kind: None, path: Vec::new(), message: message.into() }
+        Self {
+            kind: None,
+            path: Vec::new(),
+            message: message.into(),
+        }
     }
 
     fn render(&self) -> Value {
@@ -48,13 +53,22 @@ pub(crate) struct Answered {
 /// Runs a request body. GraphQL refuses with status 200 and `errors`; only a body that is none is a 400.
 pub(crate) fn execute(state: &State, who: &Who, base: &str, body: &[u8]) -> Answered {
     let bad = |message: &str| Answered {
-        answer: Answer::json(400, json!({"message": message, "documentation_url": "https://docs.github.com/graphql", "status": "400"})),
+        answer: Answer::json(
+            400,
+            json!({"message": message, "documentation_url": "https://docs.github.com/graphql", "status": "400"}),
+        ),
         unknown: Vec::new(),
     };
-    let Ok(body) = serde_json::from_slice::<Value>(body) else { return bad("Problems parsing JSON") };
-    let Some(query) = body["query"].as_str() else { return bad("A query attribute must be specified and must be a string.") };
+    let Ok(body) = serde_json::from_slice::<Value>(body) else {
+        return bad("Problems parsing JSON");
+    };
+    let Some(query) = body["query"].as_str() else {
+        return bad("A query attribute must be specified and must be a string.");
+    };
     let failed = |errors: Vec<GraphError>, unknown| Answered {
-        answer: Answer::ok(json!({"errors": errors.iter().map(GraphError::render).collect::<Vec<_>>()})),
+        answer: Answer::ok(
+            json!({"errors": errors.iter().map(GraphError::render).collect::<Vec<_>>()}),
+        ),
         unknown,
     };
     let none = Map::new();
@@ -65,17 +79,31 @@ pub(crate) fn execute(state: &State, who: &Who, base: &str, body: &[u8]) -> Answ
     };
     let mistakes = validate::selections("Query", &operation, &["query"]);
     if !mistakes.is_empty() {
-        let unknown = mistakes.iter().map(|mistake| mistake.message.clone()).collect();
+        let unknown = mistakes
+            .iter()
+            .map(|mistake| mistake.message.clone())
+            .collect();
         return failed(mistakes, unknown);
     }
-    let mut executor = Executor { state, who, base, errors: Vec::new() };
+    let mut executor = Executor {
+        state,
+        who,
+        base,
+        errors: Vec::new(),
+    };
     let data = executor.run(&operation);
     let mut fields = Map::new();
     fields.insert("data".into(), data);
     if !executor.errors.is_empty() {
-        fields.insert("errors".into(), executor.errors.iter().map(GraphError::render).collect());
+        fields.insert(
+            "errors".into(),
+            executor.errors.iter().map(GraphError::render).collect(),
+        );
     }
-    Answered { answer: Answer::ok(Value::Object(fields)), unknown: Vec::new() }
+    Answered {
+        answer: Answer::ok(Value::Object(fields)),
+        unknown: Vec::new(),
+    }
 }
 
 /// The implemented part of the schema as `TYPE FIELD RETURNS ARGUMENTS…` lines, to be compared with GitHub's own.
@@ -83,6 +111,15 @@ pub(crate) fn execute(state: &State, who: &Who, base: &str, body: &[u8]) -> Answ
 pub fn implemented() -> Vec<(String, String, String, Vec<(String, String)>)> {
     schema::all()
         .iter()
-        .flat_map(|(name, fields)| fields.iter().map(move |field| (name.clone(), field.name.clone(), field.returns.clone(), field.arguments.clone())))
+        .flat_map(|(name, fields)| {
+            fields.iter().map(move |field| {
+                (
+                    name.clone(),
+                    field.name.clone(),
+                    field.returns.clone(),
+                    field.arguments.clone(),
+                )
+            })
+        })
         .collect()
 }

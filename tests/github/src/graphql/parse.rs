@@ -30,11 +30,20 @@ enum Token {
 }
 
 /// The selections of the one query to run.
-pub(super) fn operation(source: &str, wanted: Option<&str>, variables: &Map<String, Value>) -> Result<Vec<Selection>, String> {
+pub(super) fn operation(
+    source: &str,
+    wanted: Option<&str>,
+    variables: &Map<String, Value>,
+) -> Result<Vec<Selection>, String> {
     let tokens = tokens(source)?;
     let mut fragments = BTreeMap::new();
     let mut operations = Vec::new();
-    let mut parser = Parser { tokens: &tokens, at: 0, variables, fragments: None };
+    let mut parser = Parser {
+        tokens: &tokens,
+        at: 0,
+        variables,
+        fragments: None,
+    };
     // Fragments may stand after their use: the first pass finds where each begins.
     while parser.at < tokens.len() {
         let start = parser.at;
@@ -48,7 +57,12 @@ pub(super) fn operation(source: &str, wanted: Option<&str>, variables: &Map<Stri
     }
     let mut found = None;
     for start in operations {
-        let mut parser = Parser { tokens: &tokens, at: start, variables, fragments: Some(&fragments) };
+        let mut parser = Parser {
+            tokens: &tokens,
+            at: start,
+            variables,
+            fragments: Some(&fragments),
+        };
         let (name, declared) = parser.operation_head()?;
         if wanted.is_some() && wanted != name.as_deref() {
             continue;
@@ -57,14 +71,22 @@ pub(super) fn operation(source: &str, wanted: Option<&str>, variables: &Map<Stri
             return Err("An operation name is required".to_owned());
         }
         let filled = declared_variables(declared, variables)?;
-        let mut parser = Parser { tokens: &tokens, at: parser.at, variables: &filled, fragments: Some(&fragments) };
+        let mut parser = Parser {
+            tokens: &tokens,
+            at: parser.at,
+            variables: &filled,
+            fragments: Some(&fragments),
+        };
         found = Some(parser.selections(0)?);
     }
     found.ok_or_else(|| "No operation to run".to_owned())
 }
 
 /// Declared variables with their values; what is required and missing, or given and not declared as GitHub types it, fails.
-fn declared_variables(declared: Vec<(String, String, Option<Value>)>, given: &Map<String, Value>) -> Result<Map<String, Value>, String> {
+fn declared_variables(
+    declared: Vec<(String, String, Option<Value>)>,
+    given: &Map<String, Value>,
+) -> Result<Map<String, Value>, String> {
     let mut out = Map::new();
     for (name, kind, default) in declared {
         let value = given.get(&name).cloned().or(default).unwrap_or(Value::Null);
@@ -77,7 +99,9 @@ fn declared_variables(declared: Vec<(String, String, Option<Value>)>, given: &Ma
             _ => true,
         };
         if (value.is_null() && required) || (!value.is_null() && !fits) {
-            return Err(format!("Variable ${name} of type {kind} was provided invalid value"));
+            return Err(format!(
+                "Variable ${name} of type {kind} was provided invalid value"
+            ));
         }
         out.insert(name, value);
     }
@@ -89,7 +113,9 @@ fn tokens(source: &str) -> Result<Vec<Token>, String> {
     let mut rest = source;
     loop {
         rest = rest.trim_start_matches(|c: char| c.is_whitespace() || c == ',' || c == '\u{feff}');
-        let Some(first) = rest.chars().next() else { return Ok(out) };
+        let Some(first) = rest.chars().next() else {
+            return Ok(out);
+        };
         if first == '#' {
             rest = rest.split_once('\n').map_or("", |(_, tail)| tail);
         } else if let Some(tail) = rest.strip_prefix("...") {
@@ -97,15 +123,22 @@ fn tokens(source: &str) -> Result<Vec<Token>, String> {
             rest = tail;
         } else if first == '"' {
             let mut stream = serde_json::Deserializer::from_str(rest).into_iter::<String>();
-            let text = stream.next().and_then(Result::ok).ok_or("Parse error on string")?;
+            let text = stream
+                .next()
+                .and_then(Result::ok)
+                .ok_or("Parse error on string")?;
             rest = &rest[stream.byte_offset()..];
             out.push(Token::Text(text));
         } else if first.is_ascii_alphabetic() || first == '_' {
-            let end = rest.find(|c: char| !(c.is_ascii_alphanumeric() || c == '_')).unwrap_or(rest.len());
+            let end = rest
+                .find(|c: char| !(c.is_ascii_alphanumeric() || c == '_'))
+                .unwrap_or(rest.len());
             out.push(Token::Name(rest[..end].to_owned()));
             rest = &rest[end..];
         } else if first.is_ascii_digit() || first == '-' {
-            let end = rest[1..].find(|c: char| !c.is_ascii_digit()).map_or(rest.len(), |end| end + 1);
+            let end = rest[1..]
+                .find(|c: char| !c.is_ascii_digit())
+                .map_or(rest.len(), |end| end + 1);
             out.push(Token::Number(rest[..end].to_owned()));
             rest = &rest[end..];
         } else if "{}()[]:!$=@|&".contains(first) {
@@ -142,7 +175,11 @@ impl Parser<'_> {
     }
 
     fn expect(&mut self, symbol: char) -> Result<(), String> {
-        if self.symbol(symbol) { Ok(()) } else { Err(self.error()) }
+        if self.symbol(symbol) {
+            Ok(())
+        } else {
+            Err(self.error())
+        }
     }
 
     fn keyword(&mut self, word: &str) -> bool {
@@ -176,8 +213,13 @@ impl Parser<'_> {
         Err(self.error())
     }
 
-    #[expect(clippy::type_complexity, reason = "a name and what it declares, used once")]
-    fn operation_head(&mut self) -> Result<(Option<String>, Vec<(String, String, Option<Value>)>), String> {
+    #[expect(
+        clippy::type_complexity,
+        reason = "a name and what it declares, used once"
+    )]
+    fn operation_head(
+        &mut self,
+    ) -> Result<(Option<String>, Vec<(String, String, Option<Value>)>), String> {
         if self.tokens.get(self.at) == Some(&Token::Symbol('{')) {
             return Ok((None, Vec::new()));
         }
@@ -192,7 +234,11 @@ impl Parser<'_> {
                 let name = self.name()?;
                 self.expect(':')?;
                 let kind = self.kind()?;
-                let default = if self.symbol('=') { Some(self.value()?) } else { None };
+                let default = if self.symbol('=') {
+                    Some(self.value()?)
+                } else {
+                    None
+                };
                 declared.push((name, kind, default));
             }
         }
@@ -214,11 +260,18 @@ impl Parser<'_> {
     }
 
     fn value(&mut self) -> Result<Value, String> {
-        let token = self.tokens.get(self.at).cloned().ok_or_else(|| self.error())?;
+        let token = self
+            .tokens
+            .get(self.at)
+            .cloned()
+            .ok_or_else(|| self.error())?;
         self.at += 1;
         match token {
             Token::Text(text) => Ok(json!(text)),
-            Token::Number(text) => text.parse::<i64>().map(|number| json!(number)).map_err(|_| format!("Parse error on {text}")),
+            Token::Number(text) => text
+                .parse::<i64>()
+                .map(|number| json!(number))
+                .map_err(|_| format!("Parse error on {text}")),
             Token::Name(word) => Ok(match word.as_str() {
                 "true" => json!(true),
                 "false" => json!(false),
@@ -234,7 +287,10 @@ impl Parser<'_> {
             }
             Token::Symbol('$') => {
                 let name = self.name()?;
-                self.variables.get(&name).cloned().ok_or_else(|| format!("Variable ${name} is used but not declared"))
+                self.variables
+                    .get(&name)
+                    .cloned()
+                    .ok_or_else(|| format!("Variable ${name} is used but not declared"))
             }
             _ => {
                 self.at -= 1;
@@ -265,7 +321,11 @@ impl Parser<'_> {
             return self.spread(depth);
         }
         let first = self.name()?;
-        let (alias, name) = if self.symbol(':') { (first, self.name()?) } else { (first.clone(), first) };
+        let (alias, name) = if self.symbol(':') {
+            (first, self.name()?)
+        } else {
+            (first.clone(), first)
+        };
         let mut arguments = BTreeMap::new();
         if self.symbol('(') {
             while !self.symbol(')') {
@@ -277,18 +337,35 @@ impl Parser<'_> {
         if self.tokens.get(self.at) == Some(&Token::Symbol('@')) {
             return Err("the stand-in does not implement directives".to_owned());
         }
-        let selections = if self.tokens.get(self.at) == Some(&Token::Symbol('{')) { self.selections(depth)? } else { Vec::new() };
-        Ok(Selection::Field(Field { alias, name, arguments, selections }))
+        let selections = if self.tokens.get(self.at) == Some(&Token::Symbol('{')) {
+            self.selections(depth)?
+        } else {
+            Vec::new()
+        };
+        Ok(Selection::Field(Field {
+            alias,
+            name,
+            arguments,
+            selections,
+        }))
     }
 
     fn spread(&mut self, depth: usize) -> Result<Selection, String> {
         let name = self.name()?;
         let missing = || format!("Fragment {name} was used, but not defined");
-        let start = self.fragments.and_then(|all| all.get(&name)).ok_or_else(missing)?;
+        let start = self
+            .fragments
+            .and_then(|all| all.get(&name))
+            .ok_or_else(missing)?;
         if depth >= DEPTH {
             return Err(format!("Fragment {name} contains an infinite loop"));
         }
-        let mut parser = Parser { tokens: self.tokens, at: *start, variables: self.variables, fragments: self.fragments };
+        let mut parser = Parser {
+            tokens: self.tokens,
+            at: *start,
+            variables: self.variables,
+            fragments: self.fragments,
+        };
         parser.keyword("fragment");
         parser.name()?;
         if !parser.keyword("on") {

@@ -5,6 +5,10 @@ use std::collections::BTreeMap;
 use serde_json::{Map, Value, json};
 
 use super::GraphError;
+use super::node::{
+    Found, Node, Resolved, connect, connection_field, cursor, optional, page, text, type_name,
+    value,
+};
 use super::parse::{Field, Selection};
 use super::schema;
 use crate::actions::Access;
@@ -23,49 +27,6 @@ pub(crate) struct Executor<'a> {
     pub(super) errors: Vec<GraphError>,
 }
 
-/// An object of the schema and where it stands in the state.
-#[derive(Clone)]
-enum Node<'a> {
-    Query,
-    RateLimit,
-    Repository(&'a Repo),
-    Ref(&'a Repo, String),
-    Pull(&'a Repo, &'a Pull),
-    Review(&'a Repo, &'a Pull, &'a Review),
-    PullCommit(&'a Repo, &'a Pull, Commit),
-    Commit(&'a Repo, Commit),
-    Person(Signature),
-    Account(&'a User),
-    Connection(Box<Connection<'a>>),
-    Edge(usize, Box<Node<'a>>),
-    Page { next: bool, previous: bool, start: Option<usize>, end: Option<usize> },
-}
-
-#[derive(Clone)]
-struct Connection<'a> {
-    kind: &'static str,
-    total: usize,
-    /// Position in the whole list, then the node.
-    shown: Vec<(usize, Node<'a>)>,
-    listed: usize,
-}
-
-enum Found<'a> {
-    Value(Value),
-    Node(Node<'a>),
-    List(Vec<Node<'a>>),
-}
-
-type Resolved<'a> = Result<Found<'a>, GraphError>;
-
-fn value<'a>(value: impl serde::Serialize) -> Resolved<'a> {
-    Ok(Found::Value(json!(value)))
-}
-
-fn optional(node: Option<Node<'_>>) -> Resolved<'_> {
-    Ok(node.map_or(Found::Value(Value::Null), Found::Node))
-}
-
 impl<'a> Executor<'a> {
     pub(super) fn run(&mut self, selections: &[Selection]) -> Value {
         self.object(&Node::Query, selections, &[])
@@ -77,11 +38,20 @@ impl<'a> Executor<'a> {
         Value::Object(out)
     }
 
-    fn fill(&mut self, out: &mut Map<String, Value>, node: &Node<'a>, selections: &[Selection], path: &[Value]) {
+    fn fill(
+        &mut self,
+        out: &mut Map<String, Value>,
+        node: &Node<'a>,
+        selections: &[Selection],
+        path: &[Value],
+    ) {
         for selection in selections {
             match selection {
                 Selection::On(kind, inner) => {
-                    let fits = |kind: &str| kind == type_name(node) || schema::possible(kind).contains(&type_name(node).as_str());
+                    let fits = |kind: &str| {
+                        kind == type_name(node)
+                            || schema::possible(kind).contains(&type_name(node).as_str())
+                    };
                     if kind.as_deref().is_none_or(fits) {
                         self.fill(out, node, inner, path);
                     }
@@ -113,7 +83,10 @@ impl<'a> Executor<'a> {
                 })
                 .collect(),
             Err(error) => {
-                self.errors.push(GraphError { path: path.to_vec(), ..error });
+                self.errors.push(GraphError {
+                    path: path.to_vec(),
+                    ..error
+                });
                 Value::Null
             }
         }
@@ -139,8 +112,15 @@ impl<'a> Executor<'a> {
             Node::Pull(repo, pull) => self.pull(repo, pull, field),
             Node::Review(repo, pull, review) => self.review(repo, pull, review, field),
             Node::PullCommit(repo, pull, commit) => match field.name.as_str() {
-                "commit" => self.need("contents", repo).map(|()| Found::Node(Node::Commit(repo, commit.clone()))),
-                "url" => value(format!("{HTML}/{}/pull/{}/commits/{}", repo.full_name(), pull.number, commit.sha)),
+                "commit" => self
+                    .need("contents", repo)
+                    .map(|()| Found::Node(Node::Commit(repo, commit.clone()))),
+                "url" => value(format!(
+                    "{HTML}/{}/pull/{}/commits/{}",
+                    repo.full_name(),
+                    pull.number,
+                    commit.sha
+                )),
                 _ => value(format!("PURC_{}", commit.sha)),
             },
             Node::Commit(repo, commit) => self.commit(repo, commit, field),
@@ -149,7 +129,12 @@ impl<'a> Executor<'a> {
                 "email" => value(&person.email),
                 "date" => value(timestamp(person.time)),
                 // Only people: a bot's commits have an author without a user.
-                _ => optional(self.state.user_by_email(&person.email).filter(|user| user.kind == "User").map(Node::Account)),
+                _ => optional(
+                    self.state
+                        .user_by_email(&person.email)
+                        .filter(|user| user.kind == "User")
+                        .map(Node::Account),
+                ),
             },
             Node::Account(user) => account(user, field),
             Node::Connection(connection) => Ok(connection_field(connection, field)),
@@ -157,7 +142,12 @@ impl<'a> Executor<'a> {
                 "node" => Ok(Found::Node((**node).clone())),
                 _ => value(cursor(*position)),
             },
-            Node::Page { next, previous, start, end } => match field.name.as_str() {
+            Node::Page {
+                next,
+                previous,
+                start,
+                end,
+            } => match field.name.as_str() {
                 "hasNextPage" => value(next),
                 "hasPreviousPage" => value(previous),
                 "startCursor" => value(start.map(cursor)),
@@ -170,7 +160,11 @@ impl<'a> Executor<'a> {
     fn need(&self, scope: &'static str, repo: &Repo) -> Result<(), GraphError> {
         match allowed(self.state, self.who, Some(repo), &[(scope, Access::Read)]).refusal {
             None => Ok(()),
-            Some(_) => Err(GraphError { kind: Some("FORBIDDEN"), path: Vec::new(), message: "Resource not accessible by integration".to_owned() }),
+            Some(_) => Err(GraphError {
+                kind: Some("FORBIDDEN"),
+                path: Vec::new(),
+                message: "Resource not accessible by integration".to_owned(),
+            }),
         }
     }
 
@@ -178,9 +172,17 @@ impl<'a> Executor<'a> {
         match field.name.as_str() {
             "repository" => {
                 let full_name = format!("{}/{}", text(field, "owner"), text(field, "name"));
-                let repo = self.state.repo(&full_name).filter(|repo| may_see(self.state, self.who, repo));
-                let repo = repo.ok_or_else(|| not_found(format!("Could not resolve to a Repository with the name '{full_name}'.")))?;
-                self.need("metadata", repo).map(|()| Found::Node(Node::Repository(repo)))
+                let repo = self
+                    .state
+                    .repo(&full_name)
+                    .filter(|repo| may_see(self.state, self.who, repo));
+                let repo = repo.ok_or_else(|| {
+                    not_found(format!(
+                        "Could not resolve to a Repository with the name '{full_name}'."
+                    ))
+                })?;
+                self.need("metadata", repo)
+                    .map(|()| Found::Node(Node::Repository(repo)))
             }
             "viewer" => optional(self.state.user(self.who.login()).map(Node::Account)),
             _ => Ok(Found::Node(Node::RateLimit)),
@@ -196,28 +198,49 @@ impl<'a> Executor<'a> {
             "isPrivate" => value(repo.private),
             "url" => value(format!("{HTML}/{}", repo.full_name())),
             "owner" => optional(self.state.user(&repo.owner).map(Node::Account)),
-            "defaultBranchRef" => self.need("contents", repo).map(|()| Found::Node(Node::Ref(repo, repo.default_branch.clone()))),
+            "defaultBranchRef" => self
+                .need("contents", repo)
+                .map(|()| Found::Node(Node::Ref(repo, repo.default_branch.clone()))),
             "ref" => {
                 self.need("contents", repo)?;
-                let name = text(field, "qualifiedName").trim_start_matches("refs/heads/").to_owned();
+                let name = text(field, "qualifiedName")
+                    .trim_start_matches("refs/heads/")
+                    .to_owned();
                 optional(repo.git.branch(&name).map(|_| Node::Ref(repo, name)))
             }
             "object" => {
                 self.need("contents", repo)?;
-                let name = [text(field, "oid"), text(field, "expression")].into_iter().find(|name| !name.is_empty());
-                self.commit_at(repo, name.and_then(|name| repo.git.resolve(name)).as_deref())
+                let name = [text(field, "oid"), text(field, "expression")]
+                    .into_iter()
+                    .find(|name| !name.is_empty());
+                self.commit_at(
+                    repo,
+                    name.and_then(|name| repo.git.resolve(name)).as_deref(),
+                )
             }
             _ => {
                 self.need("pull_requests", repo)?;
-                let number = field.arguments.get("number").and_then(Value::as_u64).unwrap_or_default();
+                let number = field
+                    .arguments
+                    .get("number")
+                    .and_then(Value::as_u64)
+                    .unwrap_or_default();
                 let pull = repo.pull(number);
-                pull.map(|pull| Found::Node(Node::Pull(repo, pull))).ok_or_else(|| not_found(format!("Could not resolve to a PullRequest with the number of {number}.")))
+                pull.map(|pull| Found::Node(Node::Pull(repo, pull)))
+                    .ok_or_else(|| {
+                        not_found(format!(
+                            "Could not resolve to a PullRequest with the number of {number}."
+                        ))
+                    })
             }
         }
     }
 
     fn commit_at(&self, repo: &'a Repo, sha: Option<&str>) -> Resolved<'a> {
-        optional(sha.and_then(|sha| repo.git.commit(sha).ok()).map(|commit| Node::Commit(repo, commit)))
+        optional(
+            sha.and_then(|sha| repo.git.commit(sha).ok())
+                .map(|commit| Node::Commit(repo, commit)),
+        )
     }
 
     fn pull(&self, repo: &'a Repo, pull: &'a Pull, field: &Field) -> Resolved<'a> {
@@ -256,17 +279,36 @@ impl<'a> Executor<'a> {
             "reviews" => {
                 let states = field.arguments.get("states");
                 let wanted = |review: &&Review| {
-                    states.is_none_or(|states| states == &json!(review.state) || states.as_array().is_some_and(|all| all.contains(&json!(review.state))))
-                        && (text(field, "author").is_empty() || review.user.eq_ignore_ascii_case(text(field, "author")))
+                    states.is_none_or(|states| {
+                        states == &json!(review.state)
+                            || states
+                                .as_array()
+                                .is_some_and(|all| all.contains(&json!(review.state)))
+                    }) && (text(field, "author").is_empty()
+                        || review.user.eq_ignore_ascii_case(text(field, "author")))
                 };
-                let all = pull.reviews.iter().filter(wanted).map(|review| Node::Review(repo, pull, review)).collect();
+                let all = pull
+                    .reviews
+                    .iter()
+                    .filter(wanted)
+                    .map(|review| Node::Review(repo, pull, review))
+                    .collect();
                 connect("PullRequestReviewConnection", all, field)
             }
-            "latestOpinionatedReviews" => connect("PullRequestReviewConnection", self.opinions(repo, pull, field), field),
+            "latestOpinionatedReviews" => connect(
+                "PullRequestReviewConnection",
+                self.opinions(repo, pull, field),
+                field,
+            ),
             _ => {
-                let commits = pull_commits(repo, pull).map_err(|error| GraphError::new(error.to_string()))?;
+                let commits =
+                    pull_commits(repo, pull).map_err(|error| GraphError::new(error.to_string()))?;
                 let total = commits.len();
-                let all = commits.into_iter().take(COMMITS).map(|commit| Node::PullCommit(repo, pull, commit)).collect();
+                let all = commits
+                    .into_iter()
+                    .take(COMMITS)
+                    .map(|commit| Node::PullCommit(repo, pull, commit))
+                    .collect();
                 page("PullRequestCommitConnection", all, total, field)
             }
         }
@@ -276,19 +318,31 @@ impl<'a> Executor<'a> {
     fn opinions(&self, repo: &'a Repo, pull: &'a Pull, field: &Field) -> Vec<Node<'a>> {
         let writers_only = field.arguments.get("writersOnly") == Some(&json!(true));
         let mut latest: BTreeMap<&str, &Review> = BTreeMap::new();
-        for review in pull.reviews.iter().filter(|review| review.state != "COMMENTED") {
+        for review in pull
+            .reviews
+            .iter()
+            .filter(|review| review.state != "COMMENTED")
+        {
             latest.insert(&review.user, review);
         }
         let mut reviews: Vec<&Review> = latest.into_values().collect();
         reviews.sort_by_key(|review| review.id);
         reviews
             .into_iter()
-            .filter(|review| !writers_only || matches!(repo.role(&review.user), "write" | "maintain" | "admin"))
+            .filter(|review| {
+                !writers_only || matches!(repo.role(&review.user), "write" | "maintain" | "admin")
+            })
             .map(|review| Node::Review(repo, pull, review))
             .collect()
     }
 
-    fn review(&self, repo: &'a Repo, pull: &'a Pull, review: &'a Review, field: &Field) -> Resolved<'a> {
+    fn review(
+        &self,
+        repo: &'a Repo,
+        pull: &'a Pull,
+        review: &'a Review,
+        field: &Field,
+    ) -> Resolved<'a> {
         match field.name.as_str() {
             "id" => value(format!("PRR_{}", review.id)),
             "databaseId" => value(review.id),
@@ -296,9 +350,20 @@ impl<'a> Executor<'a> {
             "state" => value(&review.state),
             "submittedAt" | "createdAt" => value(&review.submitted_at),
             "body" => value(&review.body),
-            "url" => value(format!("{HTML}/{}/pull/{}#pullrequestreview-{}", repo.full_name(), pull.number, review.id)),
+            "url" => value(format!(
+                "{HTML}/{}/pull/{}#pullrequestreview-{}",
+                repo.full_name(),
+                pull.number,
+                review.id
+            )),
             "author" => optional(self.state.user(&review.user).map(Node::Account)),
-            "authorAssociation" => value(View { state: self.state, base: self.base }.association(repo, &review.user)),
+            "authorAssociation" => value(
+                View {
+                    state: self.state,
+                    base: self.base,
+                }
+                .association(repo, &review.user),
+            ),
             _ => {
                 self.need("contents", repo)?;
                 self.commit_at(repo, Some(&review.commit_id))
@@ -318,18 +383,40 @@ impl<'a> Executor<'a> {
             "url" => value(format!("{HTML}/{}/commit/{}", repo.full_name(), commit.sha)),
             "author" => Ok(Found::Node(Node::Person(commit.author.clone()))),
             "committer" => Ok(Found::Node(Node::Person(commit.committer.clone()))),
-            "authors" => connect("GitActorConnection", authors(commit).into_iter().map(Node::Person).collect(), field),
+            "authors" => connect(
+                "GitActorConnection",
+                authors(commit).into_iter().map(Node::Person).collect(),
+                field,
+            ),
             "parents" => {
-                let parents = commit.parents.iter().filter_map(|sha| repo.git.commit(sha).ok());
-                connect("CommitConnection", parents.map(|parent| Node::Commit(repo, parent)).collect(), field)
+                let parents = commit
+                    .parents
+                    .iter()
+                    .filter_map(|sha| repo.git.commit(sha).ok());
+                connect(
+                    "CommitConnection",
+                    parents.map(|parent| Node::Commit(repo, parent)).collect(),
+                    field,
+                )
             }
             _ => {
                 self.need("pull_requests", repo)?;
                 let holds = |pull: &&Pull| {
-                    pull.merged.as_ref().is_some_and(|merge| merge.commit == commit.sha)
-                        || pull_commits(repo, pull).is_ok_and(|all| all.iter().any(|one| one.sha == commit.sha))
+                    pull.merged
+                        .as_ref()
+                        .is_some_and(|merge| merge.commit == commit.sha)
+                        || pull_commits(repo, pull)
+                            .is_ok_and(|all| all.iter().any(|one| one.sha == commit.sha))
                 };
-                connect("PullRequestConnection", repo.pulls.iter().filter(holds).map(|pull| Node::Pull(repo, pull)).collect(), field)
+                connect(
+                    "PullRequestConnection",
+                    repo.pulls
+                        .iter()
+                        .filter(holds)
+                        .map(|pull| Node::Pull(repo, pull))
+                        .collect(),
+                    field,
+                )
             }
         }
     }
@@ -339,9 +426,22 @@ impl<'a> Executor<'a> {
 fn authors(commit: &Commit) -> Vec<Signature> {
     let mut all = vec![commit.author.clone()];
     for line in commit.message.lines() {
-        let Some((_, person)) = line.split_once(':').filter(|(key, _)| key.eq_ignore_ascii_case("co-authored-by")) else { continue };
-        if let Some((name, email)) = person.trim().strip_suffix('>').and_then(|person| person.split_once('<')) {
-            all.push(Signature { name: name.trim().to_owned(), email: email.to_owned(), time: commit.author.time });
+        let Some((_, person)) = line
+            .split_once(':')
+            .filter(|(key, _)| key.eq_ignore_ascii_case("co-authored-by"))
+        else {
+            continue;
+        };
+        if let Some((name, email)) = person
+            .trim()
+            .strip_suffix('>')
+            .and_then(|person| person.split_once('<'))
+        {
+            all.push(Signature {
+                name: name.trim().to_owned(),
+                email: email.to_owned(),
+                time: commit.author.time,
+            });
         }
     }
     all
@@ -356,74 +456,18 @@ fn account<'a>(user: &'a User, field: &Field) -> Resolved<'a> {
         "url" => value(format!("{HTML}/{login}")),
         "databaseId" => value(user.id),
         "name" => value(&user.name),
-        _ => value(format!("{}_{}", user.kind.chars().next().unwrap_or('U'), user.id)),
+        _ => value(format!(
+            "{}_{}",
+            user.kind.chars().next().unwrap_or('U'),
+            user.id
+        )),
     }
-}
-
-fn connect<'a>(kind: &'static str, all: Vec<Node<'a>>, field: &Field) -> Resolved<'a> {
-    let total = all.len();
-    page(kind, all, total, field)
-}
-
-fn page<'a>(kind: &'static str, all: Vec<Node<'a>>, total: usize, field: &Field) -> Resolved<'a> {
-    let count = |name: &str| field.arguments.get(name).and_then(Value::as_u64).and_then(|count| usize::try_from(count).ok());
-    let position = |name: &str| match text(field, name) {
-        "" => Ok(None),
-        text => text.strip_prefix("cursor:").and_then(|at| at.parse::<usize>().ok()).map(Some).ok_or_else(|| GraphError::new(format!("`{text}` does not appear to be a valid cursor."))),
-    };
-    let listed = all.len();
-    let start = position("after")?.map_or(0, |at| at + 1).min(listed);
-    let end = position("before")?.unwrap_or(listed).min(listed);
-    let mut shown: Vec<(usize, Node<'a>)> = all.into_iter().enumerate().filter(|(at, _)| (start..end).contains(at)).collect();
-    match (count("first"), count("last")) {
-        (Some(first), _) => shown.truncate(first),
-        (None, Some(last)) => drop(shown.drain(..shown.len().saturating_sub(last))),
-        (None, None) => {}
-    }
-    Ok(Found::Node(Node::Connection(Box::new(Connection { kind, total, shown, listed }))))
-}
-
-fn connection_field<'a>(connection: &Connection<'a>, field: &Field) -> Found<'a> {
-    let (first, last) = (connection.shown.first().map(|(at, _)| *at), connection.shown.last().map(|(at, _)| *at));
-    match field.name.as_str() {
-        "nodes" => Found::List(connection.shown.iter().map(|(_, node)| node.clone()).collect()),
-        "edges" => Found::List(connection.shown.iter().map(|(at, node)| Node::Edge(*at, Box::new(node.clone()))).collect()),
-        "totalCount" => Found::Value(json!(connection.total)),
-        _ => Found::Node(Node::Page {
-            next: last.is_some_and(|at| at + 1 < connection.listed),
-            previous: first.is_some_and(|at| at > 0),
-            start: first,
-            end: last,
-        }),
-    }
-}
-
-fn cursor(position: usize) -> String {
-    format!("cursor:{position}")
-}
-
-fn text<'f>(field: &'f Field, name: &str) -> &'f str {
-    field.arguments.get(name).and_then(Value::as_str).unwrap_or_default()
 }
 
 fn not_found(message: String) -> GraphError {
-    GraphError { kind: Some("NOT_FOUND"), path: Vec::new(), message }
-}
-
-fn type_name(node: &Node<'_>) -> String {
-    match node {
-        Node::Query => "Query".into(),
-        Node::RateLimit => "RateLimit".into(),
-        Node::Repository(_) => "Repository".into(),
-        Node::Ref(..) => "Ref".into(),
-        Node::Pull(..) => "PullRequest".into(),
-        Node::Review(..) => "PullRequestReview".into(),
-        Node::PullCommit(..) => "PullRequestCommit".into(),
-        Node::Commit(..) => "Commit".into(),
-        Node::Person(_) => "GitActor".into(),
-        Node::Account(user) => user.kind.clone(),
-        Node::Connection(connection) => connection.kind.into(),
-        Node::Edge(_, node) => format!("{}Edge", type_name(node)),
-        Node::Page { .. } => "PageInfo".into(),
+    GraphError {
+        kind: Some("NOT_FOUND"),
+        path: Vec::new(),
+        message,
     }
 }

@@ -181,7 +181,10 @@ pub(super) fn all() -> &'static BTreeMap<String, Vec<Field>> {
         for line in SCHEMA.lines().filter(|line| !line.is_empty()) {
             match line.strip_prefix("type ") {
                 Some(name) => name.clone_into(&mut current),
-                None => types.entry(current.clone()).or_default().push(parse(line.trim())),
+                None => types
+                    .entry(current.clone())
+                    .or_default()
+                    .push(parse(line.trim())),
             }
         }
         types
@@ -199,7 +202,11 @@ fn parse(line: &str) -> Field {
         .filter_map(|argument| argument.split_once(": "))
         .map(|(name, kind)| (name.to_owned(), kind.to_owned()))
         .collect();
-    Field { name: name.to_owned(), returns: returns.to_owned(), arguments }
+    Field {
+        name: name.to_owned(),
+        returns: returns.to_owned(),
+        arguments,
+    }
 }
 
 pub(super) fn field(on: &str, name: &str) -> Option<&'static Field> {

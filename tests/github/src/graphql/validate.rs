@@ -11,18 +11,32 @@ pub(super) fn selections(on: &str, all: &[Selection], path: &[&str]) -> Vec<Grap
     all.iter()
         .flat_map(|selection| match selection {
             Selection::On(None, inner) => selections(on, inner, path),
-            Selection::On(Some(kind), inner) if kind == on || schema::possible(on).contains(&kind.as_str()) => selections(kind, inner, path),
-            Selection::On(Some(kind), _) if schema::is_object(kind) => {
-                vec![mistake(path, format!("Fragment on {kind} can't be spread inside {on}"))]
+            Selection::On(Some(kind), inner)
+                if kind == on || schema::possible(on).contains(&kind.as_str()) =>
+            {
+                selections(kind, inner, path)
             }
-            Selection::On(Some(kind), _) => vec![mistake(path, format!("No such type {kind}, so it can't be a fragment condition"))],
+            Selection::On(Some(kind), _) if schema::is_object(kind) => {
+                vec![mistake(
+                    path,
+                    format!("Fragment on {kind} can't be spread inside {on}"),
+                )]
+            }
+            Selection::On(Some(kind), _) => vec![mistake(
+                path,
+                format!("No such type {kind}, so it can't be a fragment condition"),
+            )],
             Selection::Field(field) => check(on, field, path),
         })
         .collect()
 }
 
 fn mistake(path: &[&str], message: String) -> GraphError {
-    GraphError { kind: None, path: path.iter().map(|part| json!(part)).collect(), message }
+    GraphError {
+        kind: None,
+        path: path.iter().map(|part| json!(part)).collect(),
+        message,
+    }
 }
 
 fn check(on: &str, field: &Field, path: &[&str]) -> Vec<GraphError> {
@@ -32,20 +46,36 @@ fn check(on: &str, field: &Field, path: &[&str]) -> Vec<GraphError> {
     let mut path = path.to_vec();
     path.push(&field.alias);
     let Some(known) = schema::field(on, &field.name) else {
-        return vec![mistake(&path, format!("Field '{}' doesn't exist on type '{on}'", field.name))];
+        return vec![mistake(
+            &path,
+            format!("Field '{}' doesn't exist on type '{on}'", field.name),
+        )];
     };
     let mut mistakes = Vec::new();
     for (name, value) in &field.arguments {
         match known.arguments.iter().find(|(known, _)| known == name) {
-            None => mistakes.push(mistake(&path, format!("Field '{}' doesn't accept argument '{name}'", field.name))),
+            None => mistakes.push(mistake(
+                &path,
+                format!("Field '{}' doesn't accept argument '{name}'", field.name),
+            )),
             Some((_, kind)) if !fits(kind, value) => {
                 mistakes.push(mistake(&path, format!("Argument '{name}' on Field '{}' has an invalid value ({value}). Expected type '{kind}'.", field.name)));
             }
             Some(_) => {}
         }
     }
-    for (name, _) in known.arguments.iter().filter(|(name, kind)| kind.ends_with('!') && !field.arguments.contains_key(name)) {
-        mistakes.push(mistake(&path, format!("Field '{}' is missing required arguments: {name}", field.name)));
+    for (name, _) in known
+        .arguments
+        .iter()
+        .filter(|(name, kind)| kind.ends_with('!') && !field.arguments.contains_key(name))
+    {
+        mistakes.push(mistake(
+            &path,
+            format!(
+                "Field '{}' is missing required arguments: {name}",
+                field.name
+            ),
+        ));
     }
     let returns = schema::bare(&known.returns);
     match (schema::is_object(returns), field.selections.is_empty()) {
@@ -76,9 +106,27 @@ fn fits(kind: &str, value: &Value) -> bool {
 fn connection(field: &Field, path: &[&str]) -> Vec<GraphError> {
     let bound = |name: &str| field.arguments.get(name).and_then(Value::as_i64);
     match bound("first").or_else(|| bound("last")) {
-        None => vec![mistake(path, format!("You must provide a `first` or `last` value to properly paginate the `{}` connection.", field.name))],
+        None => vec![mistake(
+            path,
+            format!(
+                "You must provide a `first` or `last` value to properly paginate the `{}` connection.",
+                field.name
+            ),
+        )],
         Some(1..=100) => Vec::new(),
-        Some(count) if count < 1 => vec![mistake(path, format!("`first` or `last` on the `{}` connection must be at least 1.", field.name))],
-        Some(count) => vec![mistake(path, format!("Requesting {count} records on the `{}` connection exceeds the `first` limit of 100 records.", field.name))],
+        Some(count) if count < 1 => vec![mistake(
+            path,
+            format!(
+                "`first` or `last` on the `{}` connection must be at least 1.",
+                field.name
+            ),
+        )],
+        Some(count) => vec![mistake(
+            path,
+            format!(
+                "Requesting {count} records on the `{}` connection exceeds the `first` limit of 100 records.",
+                field.name
+            ),
+        )],
     }
 }

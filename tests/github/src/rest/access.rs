@@ -11,7 +11,10 @@ pub(crate) enum Who {
     Anonymous,
     User(String),
     /// A run's token in the hands of one of its jobs, or why no job could be made out.
-    Run { run: u64, job: Result<u64, String> },
+    Run {
+        run: u64,
+        job: Result<u64, String>,
+    },
 }
 
 impl Who {
@@ -36,11 +39,17 @@ pub(crate) struct Decision {
 
 impl Decision {
     fn allow(note: impl Into<String>) -> Self {
-        Self { refusal: None, note: format!("allowed: {}", note.into()) }
+        Self {
+            refusal: None,
+            note: format!("allowed: {}", note.into()),
+        }
     }
 
     fn refuse(answer: Box<Answer>, note: impl Into<String>) -> Self {
-        Self { refusal: Some(answer), note: format!("refused: {}", note.into()) }
+        Self {
+            refusal: Some(answer),
+            note: format!("refused: {}", note.into()),
+        }
     }
 }
 
@@ -49,18 +58,34 @@ pub(crate) fn may_see(state: &State, who: &Who, repo: &Repo) -> bool {
     match who {
         Who::Anonymous => !repo.private,
         Who::User(login) => !repo.private || repo.role(login) != "none",
-        Who::Run { run, .. } => !repo.private || state.runs.get(run).is_some_and(|run| run.repository.eq_ignore_ascii_case(&repo.full_name())),
+        Who::Run { run, .. } => {
+            !repo.private
+                || state
+                    .runs
+                    .get(run)
+                    .is_some_and(|run| run.repository.eq_ignore_ascii_case(&repo.full_name()))
+        }
     }
 }
 
 /// Decides a call that needs any one of `needs`, on `repo` where it names one.
-pub(crate) fn allowed(state: &State, who: &Who, repo: Option<&Repo>, needs: &[(&str, Access)]) -> Decision {
+pub(crate) fn allowed(
+    state: &State,
+    who: &Who,
+    repo: Option<&Repo>,
+    needs: &[(&str, Access)],
+) -> Decision {
     if let Some(repo) = repo.filter(|repo| !may_see(state, who, repo)) {
-        return Decision::refuse(not_found(), format!("{} is hidden from this caller", repo.full_name()));
+        return Decision::refuse(
+            not_found(),
+            format!("{} is hidden from this caller", repo.full_name()),
+        );
     }
     let write = needs.iter().all(|(_, access)| *access == Access::Write) && !needs.is_empty();
     match who {
-        Who::Anonymous if write || needs.is_empty() => Decision::refuse(error(401, "Requires authentication"), "no token"),
+        Who::Anonymous if write || needs.is_empty() => {
+            Decision::refuse(error(401, "Requires authentication"), "no token")
+        }
         Who::Anonymous => Decision::allow("public"),
         Who::User(login) => user(repo, login, needs, write),
         Who::Run { run, job } => job_token(state, *run, job, repo, needs),
@@ -77,19 +102,43 @@ fn user(repo: Option<&Repo>, login: &str, needs: &[(&str, Access)], write: bool)
     Decision::allow(format!("{login} has role {role}"))
 }
 
-fn job_token(state: &State, run: u64, job: &Result<u64, String>, repo: Option<&Repo>, needs: &[(&str, Access)]) -> Decision {
+fn job_token(
+    state: &State,
+    run: u64,
+    job: &Result<u64, String>,
+    repo: Option<&Repo>,
+    needs: &[(&str, Access)],
+) -> Decision {
     let refuse = |why: String| Decision::refuse(forbidden(needs, &why), why);
     let job = match job {
-        Ok(job) => state.runs.get(&run).and_then(|run| run.jobs.iter().find(|known| known.id == *job)),
+        Ok(job) => state
+            .runs
+            .get(&run)
+            .and_then(|run| run.jobs.iter().find(|known| known.id == *job)),
         Err(why) => return refuse(format!("no job of run {run} made this call: {why}")),
     };
-    let Some(job) = job else { return refuse(format!("run {run} has no such job")) };
-    let own = repo.is_none_or(|repo| state.runs.get(&run).is_some_and(|run| run.repository.eq_ignore_ascii_case(&repo.full_name())));
-    let granted = needs.iter().find(|(scope, access)| job.permissions.of(&scope.replace('_', "-")) >= *access);
+    let Some(job) = job else {
+        return refuse(format!("run {run} has no such job"));
+    };
+    let own = repo.is_none_or(|repo| {
+        state
+            .runs
+            .get(&run)
+            .is_some_and(|run| run.repository.eq_ignore_ascii_case(&repo.full_name()))
+    });
+    let granted = needs
+        .iter()
+        .find(|(scope, access)| job.permissions.of(&scope.replace('_', "-")) >= *access);
     match granted {
         // Another, public repository can be read but not changed.
-        Some((scope, access)) if own || *access == Access::Read => Decision::allow(format!("job '{}' has {scope}: {}", job.name, access.word())),
-        _ => refuse(format!("job '{}' did not declare {}", job.name, words(needs))),
+        Some((scope, access)) if own || *access == Access::Read => {
+            Decision::allow(format!("job '{}' has {scope}: {}", job.name, access.word()))
+        }
+        _ => refuse(format!(
+            "job '{}' did not declare {}",
+            job.name,
+            words(needs)
+        )),
     }
 }
 
@@ -98,7 +147,11 @@ fn words(needs: &[(&str, Access)]) -> String {
     if needs.is_empty() {
         return "what no app's token can have".to_owned();
     }
-    needs.iter().map(|(scope, access)| format!("{scope}={}", access.word())).collect::<Vec<_>>().join("; ")
+    needs
+        .iter()
+        .map(|(scope, access)| format!("{scope}={}", access.word()))
+        .collect::<Vec<_>>()
+        .join("; ")
 }
 
 /// GitHub's refusal of an app's token. The reason, which GitHub does not give, goes into a header of our own.
@@ -112,20 +165,46 @@ pub(crate) fn forbidden(needs: &[(&str, Access)], why: &str) -> Box<Answer> {
 
 /// Whether GitHub would have let this job start: its environment may refuse the branch, or wait for a reviewer.
 pub(crate) fn ready(repo: &Repo, run: &Run, job: &Job) -> Result<(), String> {
-    let Some(environment) = job.environment.as_deref().and_then(|name| repo.environment(name)) else { return Ok(()) };
+    let Some(environment) = job
+        .environment
+        .as_deref()
+        .and_then(|name| repo.environment(name))
+    else {
+        return Ok(());
+    };
     let branch = &run.head_branch;
-    let protected = repo.rules.get(branch).is_some_and(|rules| !rules.is_empty());
-    let listed = environment.branch_patterns.iter().any(|pattern| glob(pattern, branch));
-    if (environment.protected_branches && !protected) || (!environment.branch_patterns.is_empty() && !listed) {
-        return Err(format!("Branch \"{branch}\" is not allowed to deploy to {} due to environment protection rules.", environment.name));
+    let protected = repo
+        .rules
+        .get(branch)
+        .is_some_and(|rules| !rules.is_empty());
+    let listed = environment
+        .branch_patterns
+        .iter()
+        .any(|pattern| glob(pattern, branch));
+    if (environment.protected_branches && !protected)
+        || (!environment.branch_patterns.is_empty() && !listed)
+    {
+        return Err(format!(
+            "Branch \"{branch}\" is not allowed to deploy to {} due to environment protection rules.",
+            environment.name
+        ));
     }
     let approved = |approval: &crate::state::Approval| {
         approval.state == "approved"
-            && approval.environments.iter().any(|name| name.eq_ignore_ascii_case(&environment.name))
-            && environment.reviewers.iter().any(|reviewer| reviewer.eq_ignore_ascii_case(&approval.user))
+            && approval
+                .environments
+                .iter()
+                .any(|name| name.eq_ignore_ascii_case(&environment.name))
+            && environment
+                .reviewers
+                .iter()
+                .any(|reviewer| reviewer.eq_ignore_ascii_case(&approval.user))
     };
     if !environment.reviewers.is_empty() && !run.approvals.iter().any(approved) {
-        return Err(format!("job '{}' waits for a review of its deployment to {}", job.name, environment.name));
+        return Err(format!(
+            "job '{}' waits for a review of its deployment to {}",
+            job.name, environment.name
+        ));
     }
     Ok(())
 }
@@ -135,23 +214,45 @@ fn glob(pattern: &str, text: &str) -> bool {
     match pattern.split_once('*') {
         None => pattern == text,
         Some((start, rest)) => text.strip_prefix(start).is_some_and(|tail| {
-            (0..=tail.len()).filter(|end| tail.is_char_boundary(*end) && !tail[..*end].contains('/')).any(|end| glob(rest, &tail[end..]))
+            (0..=tail.len())
+                .filter(|end| tail.is_char_boundary(*end) && !tail[..*end].contains('/'))
+                .any(|end| glob(rest, &tail[end..]))
         }),
     }
 }
 
 /// Notes a job's first sign of life. GitHub makes a deployment for a job with an environment, unless it says not to.
 pub(crate) fn started(state: &mut State, run_id: u64, job_id: u64) {
-    let (deployment_id, status_id, environment_id, at) = (state.id(), state.id(), state.id(), now());
-    let Some(run) = state.runs.get_mut(&run_id) else { return };
-    let (repository, sha, branch) = (run.repository.clone(), run.head_sha.clone(), run.head_branch.clone());
-    let Some(job) = run.jobs.iter_mut().find(|job| job.id == job_id && job.status == "queued") else { return };
+    let (deployment_id, status_id, environment_id, at) =
+        (state.id(), state.id(), state.id(), now());
+    let Some(run) = state.runs.get_mut(&run_id) else {
+        return;
+    };
+    let (repository, sha, branch) = (
+        run.repository.clone(),
+        run.head_sha.clone(),
+        run.head_branch.clone(),
+    );
+    let Some(job) = run
+        .jobs
+        .iter_mut()
+        .find(|job| job.id == job_id && job.status == "queued")
+    else {
+        return;
+    };
     job.status = "in_progress";
     job.started_at = Some(at.clone());
     run.status = "in_progress";
-    let Some(name) = job.environment.clone() else { return };
-    let (deploys, log) = (job.deploys, format!("{HTML}/{repository}/actions/runs/{run_id}/job/{job_id}"));
-    let Some(repo) = state.repo_mut(&repository) else { return };
+    let Some(name) = job.environment.clone() else {
+        return;
+    };
+    let (deploys, log) = (
+        job.deploys,
+        format!("{HTML}/{repository}/actions/runs/{run_id}/job/{job_id}"),
+    );
+    let Some(repo) = state.repo_mut(&repository) else {
+        return;
+    };
     let environment = ensure_environment(repo, &name, environment_id, &at);
     if deploys {
         repo.deployments.push(Deployment {
@@ -187,7 +288,12 @@ pub(crate) fn ensure_environment(repo: &mut Repo, name: &str, id: u64, at: &str)
     if let Some(known) = repo.environment(name) {
         return known.name.clone();
     }
-    repo.environments.push(Environment { id, name: name.to_owned(), created_at: at.to_owned(), ..Environment::default() });
+    repo.environments.push(Environment {
+        id,
+        name: name.to_owned(),
+        created_at: at.to_owned(),
+        ..Environment::default()
+    });
     name.to_owned()
 }
 

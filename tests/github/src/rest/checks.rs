@@ -15,46 +15,88 @@ pub(super) fn check_runs(call: &Call<'_>, state: &mut State) -> Outcome {
     let latest = match call.request.query("filter") {
         None | Some("latest") => true,
         Some("all") => false,
-        Some(_) => return Err(invalid("CheckRun", "filter", "invalid", "filter is latest or all")),
+        Some(_) => {
+            return Err(invalid(
+                "CheckRun",
+                "filter",
+                "invalid",
+                "filter is latest or all",
+            ));
+        }
     };
     let mut runs = of_commit(state, repo, &sha);
     if latest {
-        let newest: BTreeMap<(u64, String), CheckRun> = runs.into_iter().map(|run| ((run.app_id, run.name.clone()), run)).collect();
+        let newest: BTreeMap<(u64, String), CheckRun> = runs
+            .into_iter()
+            .map(|run| ((run.app_id, run.name.clone()), run))
+            .collect();
         runs = newest.into_values().collect();
     }
     let wanted = |run: &CheckRun| {
-        call.request.query("check_name").is_none_or(|name| run.name == name)
-            && call.request.query("status").is_none_or(|status| run.status == status)
-            && call.request.query("app_id").is_none_or(|id| run.app_id.to_string() == id)
+        call.request
+            .query("check_name")
+            .is_none_or(|name| run.name == name)
+            && call
+                .request
+                .query("status")
+                .is_none_or(|status| run.status == status)
+            && call
+                .request
+                .query("app_id")
+                .is_none_or(|id| run.app_id.to_string() == id)
     };
     runs.retain(wanted);
     runs.sort_by_key(|run| std::cmp::Reverse(run.id));
     let page = Page::of(call.request);
-    let shown: Vec<Value> = page.slice(&runs).iter().map(|run| check_run(&call.view(state), repo, run)).collect();
-    Ok(call.linked(Answer::ok(json!({"total_count": runs.len(), "check_runs": shown})), page, runs.len()))
+    let shown: Vec<Value> = page
+        .slice(&runs)
+        .iter()
+        .map(|run| check_run(&call.view(state), repo, run))
+        .collect();
+    Ok(call.linked(
+        Answer::ok(json!({"total_count": runs.len(), "check_runs": shown})),
+        page,
+        runs.len(),
+    ))
 }
 
 fn resolve(call: &Call<'_>, repo: &Repo) -> Result<String, Box<Answer>> {
     let name = call.param("ref");
-    repo.git.resolve(name).ok_or_else(|| unprocessable(&format!("No commit found for SHA: {name}")))
+    repo.git
+        .resolve(name)
+        .ok_or_else(|| unprocessable(&format!("No commit found for SHA: {name}")))
 }
 
 /// All check runs of a commit, oldest first. Every job of a workflow run is one, by the app behind Actions.
 pub(super) fn of_commit(state: &State, repo: &Repo, sha: &str) -> Vec<CheckRun> {
-    let mut all: Vec<CheckRun> = repo.check_runs.iter().filter(|run| run.sha == sha).cloned().collect();
-    for run in state.runs.values().filter(|run| run.head_sha == sha && run.repository.eq_ignore_ascii_case(&repo.full_name())) {
+    let mut all: Vec<CheckRun> = repo
+        .check_runs
+        .iter()
+        .filter(|run| run.sha == sha)
+        .cloned()
+        .collect();
+    for run in state
+        .runs
+        .values()
+        .filter(|run| run.head_sha == sha && run.repository.eq_ignore_ascii_case(&repo.full_name()))
+    {
         for attempt in run.earlier.iter().chain([run]) {
-            all.extend(attempt.jobs.iter().map(|job| CheckRun {
-                id: job.id,
-                suite: run.id,
-                sha: sha.to_owned(),
-                name: job.name.clone(),
-                app_id: ACTIONS_APP_ID,
-                app_slug: "github-actions".into(),
-                status: job.status.to_owned(),
-                conclusion: job.conclusion.clone(),
-                started_at: job.started_at.clone().unwrap_or_else(|| attempt.started_at.clone()),
-                completed_at: job.completed_at.clone(),
+            all.extend(attempt.jobs.iter().map(|job| {
+                CheckRun {
+                    id: job.id,
+                    suite: run.id,
+                    sha: sha.to_owned(),
+                    name: job.name.clone(),
+                    app_id: ACTIONS_APP_ID,
+                    app_slug: "github-actions".into(),
+                    status: job.status.to_owned(),
+                    conclusion: job.conclusion.clone(),
+                    started_at: job
+                        .started_at
+                        .clone()
+                        .unwrap_or_else(|| attempt.started_at.clone()),
+                    completed_at: job.completed_at.clone(),
+                }
             }));
         }
     }
@@ -87,7 +129,12 @@ fn check_run(view: &View<'_>, repo: &Repo, run: &CheckRun) -> Value {
 
 /// The newest status of each context.
 pub(super) fn latest_statuses<'a>(repo: &'a Repo, sha: &str) -> Vec<&'a Status> {
-    let newest: BTreeMap<&str, &Status> = repo.statuses.iter().filter(|status| status.sha == sha).map(|status| (status.context.as_str(), status)).collect();
+    let newest: BTreeMap<&str, &Status> = repo
+        .statuses
+        .iter()
+        .filter(|status| status.sha == sha)
+        .map(|status| (status.context.as_str(), status))
+        .collect();
     newest.into_values().collect()
 }
 
@@ -95,7 +142,10 @@ pub(super) fn combined_status(call: &Call<'_>, state: &mut State) -> Outcome {
     let repo = call.repo(state)?;
     let sha = resolve(call, repo)?;
     let statuses = latest_statuses(repo, &sha);
-    let combined = if statuses.iter().any(|status| matches!(status.state.as_str(), "error" | "failure")) {
+    let combined = if statuses
+        .iter()
+        .any(|status| matches!(status.state.as_str(), "error" | "failure"))
+    {
         "failure"
     } else if statuses.is_empty() || statuses.iter().any(|status| status.state == "pending") {
         "pending"
@@ -105,7 +155,11 @@ pub(super) fn combined_status(call: &Call<'_>, state: &mut State) -> Outcome {
     let view = call.view(state);
     let url = view.repo_url(repo);
     let page = Page::of(call.request);
-    let shown: Vec<Value> = page.slice(&statuses).iter().map(|status| render_status(&url, status)).collect();
+    let shown: Vec<Value> = page
+        .slice(&statuses)
+        .iter()
+        .map(|status| render_status(&url, status))
+        .collect();
     let body = json!({
         "state": combined,
         "statuses": shown,
@@ -115,7 +169,11 @@ pub(super) fn combined_status(call: &Call<'_>, state: &mut State) -> Outcome {
         "commit_url": format!("{url}/commits/{sha}"),
         "url": format!("{url}/commits/{sha}/status"),
     });
-    Ok(call.linked(Answer::ok(Value::Object(object(body))), page, statuses.len()))
+    Ok(call.linked(
+        Answer::ok(Value::Object(object(body))),
+        page,
+        statuses.len(),
+    ))
 }
 
 fn render_status(url: &str, status: &Status) -> Value {

@@ -23,9 +23,14 @@ pub(super) fn commit(call: &Call<'_>, state: &mut State) -> Outcome {
         None => repo.git.empty_tree().map_err(broken)?,
     };
     let changes = repo.git.changes(&parent, &sha).map_err(broken)?;
-    let (additions, deletions): (u64, u64) = changes.iter().fold((0, 0), |sum, one| (sum.0 + one.additions, sum.1 + one.deletions));
+    let (additions, deletions): (u64, u64) = changes.iter().fold((0, 0), |sum, one| {
+        (sum.0 + one.additions, sum.1 + one.deletions)
+    });
     let mut body = call.view(state).commit(repo, &commit);
-    body.insert("stats".into(), json!({"total": additions + deletions, "additions": additions, "deletions": deletions}));
+    body.insert(
+        "stats".into(),
+        json!({"total": additions + deletions, "additions": additions, "deletions": deletions}),
+    );
     body.insert("files".into(), files(call, state, repo, &sha, &changes));
     Ok(Answer::ok(Value::Object(body)))
 }
@@ -33,16 +38,28 @@ pub(super) fn commit(call: &Call<'_>, state: &mut State) -> Outcome {
 /// Without paging the newest 250 commits, with paging any page of all; always oldest first.
 pub(super) fn compare(call: &Call<'_>, state: &mut State) -> Outcome {
     let repo = call.repo(state)?;
-    let (base_name, head_name) = call.param("basehead").split_once("...").ok_or_else(not_found)?;
+    let (base_name, head_name) = call
+        .param("basehead")
+        .split_once("...")
+        .ok_or_else(not_found)?;
     // `OWNER:BRANCH` reaches forks, of which there are none but the repository itself.
     let own = |name: &'_ str| match name.split_once(':') {
         Some((owner, branch)) if owner.eq_ignore_ascii_case(&repo.owner) => Some(branch.to_owned()),
         Some(_) => None,
         None => Some(name.to_owned()),
     };
-    let resolve = |name: &str| own(name).and_then(|name| repo.git.resolve(&name)).ok_or_else(not_found);
+    let resolve = |name: &str| {
+        own(name)
+            .and_then(|name| repo.git.resolve(&name))
+            .ok_or_else(not_found)
+    };
     let (base, head) = (resolve(base_name)?, resolve(head_name)?);
-    let no_ancestor = || error(404, &format!("No common ancestor between {base_name} and {head_name}."));
+    let no_ancestor = || {
+        error(
+            404,
+            &format!("No common ancestor between {base_name} and {head_name}."),
+        )
+    };
     let merge_base = repo.git.merge_base(&base, &head).ok_or_else(no_ancestor)?;
     let all = repo.git.range(&base, &head).map_err(broken)?;
     let behind = repo.git.count(&head, &base).map_err(broken)?;
@@ -54,10 +71,17 @@ pub(super) fn compare(call: &Call<'_>, state: &mut State) -> Outcome {
     };
     let paged = call.request.query("page").is_some() || call.request.query("per_page").is_some();
     let page = Page::of(call.request);
-    let shown = if paged { page.slice(&all) } else { &all[all.len().saturating_sub(COMMITS)..] };
+    let shown = if paged {
+        page.slice(&all)
+    } else {
+        &all[all.len().saturating_sub(COMMITS)..]
+    };
     let view = call.view(state);
     let url = format!("{}/compare/{base_name}...{head_name}", view.repo_url(repo));
-    let html = format!("{HTML}/{}/compare/{base_name}...{head_name}", repo.full_name());
+    let html = format!(
+        "{HTML}/{}/compare/{base_name}...{head_name}",
+        repo.full_name()
+    );
     let mut body = json!({
         "url": url,
         "html_url": html,
@@ -77,11 +101,18 @@ pub(super) fn compare(call: &Call<'_>, state: &mut State) -> Outcome {
         fields.insert("files".into(), files(call, state, repo, &head, &changes));
     }
     let answer = Answer::ok(body);
-    Ok(if paged { call.linked(answer, page, all.len()) } else { answer })
+    Ok(if paged {
+        call.linked(answer, page, all.len())
+    } else {
+        answer
+    })
 }
 
 fn files(call: &Call<'_>, state: &State, repo: &Repo, sha: &str, changes: &[Change]) -> Value {
-    let (url, html) = (call.view(state).repo_url(repo), format!("{HTML}/{}", repo.full_name()));
+    let (url, html) = (
+        call.view(state).repo_url(repo),
+        format!("{HTML}/{}", repo.full_name()),
+    );
     let render = |one: &Change| {
         let path = percent_encode(&one.path);
         let mut file = json!({

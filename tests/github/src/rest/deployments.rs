@@ -9,7 +9,9 @@ use super::commits::broken;
 use super::{Call, access, checks};
 use crate::git::Signature;
 use crate::http::{Answer, Outcome, invalid, not_found, percent_encode, unprocessable};
-use crate::state::{ACTIONS_APP_ID, Deployment, DeploymentStatus, Environment, Repo, State, WEB_FLOW, now, seconds};
+use crate::state::{
+    ACTIONS_APP_ID, Deployment, DeploymentStatus, Environment, Repo, State, WEB_FLOW, now, seconds,
+};
 use crate::view::{HTML, View};
 
 /// A status text GitHub takes at most.
@@ -17,8 +19,14 @@ const DESCRIPTION: usize = 140;
 
 pub(super) fn environment(call: &Call<'_>, state: &mut State) -> Outcome {
     let repo = call.repo(state)?;
-    let environment = repo.environment(call.param("environment_name")).ok_or_else(not_found)?;
-    Ok(Answer::ok(render_environment(&call.view(state), repo, environment)))
+    let environment = repo
+        .environment(call.param("environment_name"))
+        .ok_or_else(not_found)?;
+    Ok(Answer::ok(render_environment(
+        &call.view(state),
+        repo,
+        environment,
+    )))
 }
 
 fn render_environment(view: &View<'_>, repo: &Repo, environment: &Environment) -> Value {
@@ -33,7 +41,11 @@ fn render_environment(view: &View<'_>, repo: &Repo, environment: &Environment) -
     if !environment.reviewers.is_empty() {
         let mut required = rule(2, "required_reviewers");
         required["prevent_self_review"] = json!(environment.prevent_self_review);
-        required["reviewers"] = environment.reviewers.iter().map(|login| json!({"type": "User", "reviewer": view.user(login)})).collect();
+        required["reviewers"] = environment
+            .reviewers
+            .iter()
+            .map(|login| json!({"type": "User", "reviewer": view.user(login)}))
+            .collect();
         rules.push(required);
     }
     let custom = !environment.branch_patterns.is_empty();
@@ -56,27 +68,45 @@ fn render_environment(view: &View<'_>, repo: &Repo, environment: &Environment) -
 
 fn wanted<'s>(call: &Call<'_>, repo: &'s Repo) -> Result<&'s Deployment, Box<Answer>> {
     let id = call.number("deployment_id")?;
-    repo.deployments.iter().find(|one| one.id == id).ok_or_else(not_found)
+    repo.deployments
+        .iter()
+        .find(|one| one.id == id)
+        .ok_or_else(not_found)
 }
 
 pub(super) fn list(call: &Call<'_>, state: &mut State) -> Outcome {
     let repo = call.repo(state)?;
-    let is = |name: &str, value: &str| call.request.query(name).is_none_or(|wanted| wanted == "none" || wanted == value);
-    let matches = |one: &&Deployment| is("sha", &one.sha) && is("ref", &one.reference) && is("task", &one.task) && is("environment", &one.environment);
+    let is = |name: &str, value: &str| {
+        call.request
+            .query(name)
+            .is_none_or(|wanted| wanted == "none" || wanted == value)
+    };
+    let matches = |one: &&Deployment| {
+        is("sha", &one.sha)
+            && is("ref", &one.reference)
+            && is("task", &one.task)
+            && is("environment", &one.environment)
+    };
     let all: Vec<&Deployment> = repo.deployments.iter().rev().filter(matches).collect();
     call.page(&all, |one| render(&call.view(state), repo, one))
 }
 
 pub(super) fn deployment(call: &Call<'_>, state: &mut State) -> Outcome {
     let repo = call.repo(state)?;
-    Ok(Answer::ok(render(&call.view(state), repo, wanted(call, repo)?)))
+    Ok(Answer::ok(render(
+        &call.view(state),
+        repo,
+        wanted(call, repo)?,
+    )))
 }
 
 pub(super) fn statuses(call: &Call<'_>, state: &mut State) -> Outcome {
     let repo = call.repo(state)?;
     let deployment = wanted(call, repo)?;
     let all: Vec<&DeploymentStatus> = deployment.statuses.iter().rev().collect();
-    call.page(&all, |status| render_status(&call.view(state), repo, deployment, status))
+    call.page(&all, |status| {
+        render_status(&call.view(state), repo, deployment, status)
+    })
 }
 
 /// The body of "Create a deployment" with its documented defaults.
@@ -111,9 +141,13 @@ fn yes() -> bool {
 }
 
 pub(super) fn create(call: &Call<'_>, state: &mut State) -> Outcome {
-    let new: New = serde_json::from_value(call.body.clone()).map_err(|error| unprocessable(&error.to_string()))?;
+    let new: New = serde_json::from_value(call.body.clone())
+        .map_err(|error| unprocessable(&error.to_string()))?;
     let repo = call.repo(state)?;
-    let sha = repo.git.resolve(&new.reference).ok_or_else(|| unprocessable(&format!("No ref found for: {}", new.reference)))?;
+    let sha = repo
+        .git
+        .resolve(&new.reference)
+        .ok_or_else(|| unprocessable(&format!("No ref found for: {}", new.reference)))?;
     if new.auto_merge {
         merge_default(call, state, &new.reference, &sha)?;
     }
@@ -129,7 +163,9 @@ pub(super) fn create(call: &Call<'_>, state: &mut State) -> Outcome {
         reference: new.reference,
         task: new.task,
         payload: new.payload.unwrap_or_else(|| json!({})),
-        production: new.production_environment.unwrap_or(environment == "production"),
+        production: new
+            .production_environment
+            .unwrap_or(environment == "production"),
         environment,
         description: new.description,
         creator,
@@ -145,21 +181,46 @@ pub(super) fn create(call: &Call<'_>, state: &mut State) -> Outcome {
 }
 
 /// With `auto_merge`, a ref behind the default branch is first brought up to date, and nothing is deployed by this call.
-fn merge_default(call: &Call<'_>, state: &mut State, reference: &str, sha: &str) -> Result<(), Box<Answer>> {
+fn merge_default(
+    call: &Call<'_>,
+    state: &mut State,
+    reference: &str,
+    sha: &str,
+) -> Result<(), Box<Answer>> {
     let repo = call.repo(state)?;
     let default = repo.default_branch.clone();
-    let Some(tip) = repo.git.branch(&default).filter(|tip| !repo.git.is_ancestor(tip, sha)) else { return Ok(()) };
-    let conflict = || Box::new(Answer::json(409, json!({"message": format!("Conflict merging {default} into {reference}.")})));
+    let Some(tip) = repo
+        .git
+        .branch(&default)
+        .filter(|tip| !repo.git.is_ancestor(tip, sha))
+    else {
+        return Ok(());
+    };
+    let conflict = || {
+        Box::new(Answer::json(
+            409,
+            json!({"message": format!("Conflict merging {default} into {reference}.")}),
+        ))
+    };
     if repo.git.branch(reference).is_none() {
         return Err(conflict());
     }
     let tree = repo.git.merge_tree(sha, &tip).map_err(|_| conflict())?;
     let author = state.signature(call.who.login());
-    let committer = Signature { time: seconds(), ..state.signature(WEB_FLOW) };
+    let committer = Signature {
+        time: seconds(),
+        ..state.signature(WEB_FLOW)
+    };
     let message = format!("Merge branch '{default}' into {reference}");
-    let merged = repo.git.commit_tree(&tree, &[sha, &tip], &author, &committer, &message).map_err(broken)?;
+    let merged = repo
+        .git
+        .commit_tree(&tree, &[sha, &tip], &author, &committer, &message)
+        .map_err(broken)?;
     repo.git.set_branch(reference, &merged).map_err(broken)?;
-    Err(Box::new(Answer::json(202, json!({"message": format!("Auto-merged {default} into {reference} on deployment.")}))))
+    Err(Box::new(Answer::json(
+        202,
+        json!({"message": format!("Auto-merged {default} into {reference} on deployment.")}),
+    )))
 }
 
 /// Every context must be green: those named, or without any named, all there are.
@@ -170,7 +231,10 @@ fn contexts(state: &State, repo: &Repo, new: &New, sha: &str) -> Result<(), Box<
     }
     for run in checks::of_commit(state, repo, sha) {
         // A job that deploys cannot wait for its own check run.
-        if run.app_id == ACTIONS_APP_ID && run.status != "completed" && new.required_contexts.is_none() {
+        if run.app_id == ACTIONS_APP_ID
+            && run.status != "completed"
+            && new.required_contexts.is_none()
+        {
             continue;
         }
         let outcome = match run.conclusion.as_deref() {
@@ -180,7 +244,10 @@ fn contexts(state: &State, repo: &Repo, new: &New, sha: &str) -> Result<(), Box<
         };
         known.insert(run.name, outcome.to_owned());
     }
-    let wanted: Vec<String> = new.required_contexts.clone().unwrap_or_else(|| known.keys().cloned().collect());
+    let wanted: Vec<String> = new
+        .required_contexts
+        .clone()
+        .unwrap_or_else(|| known.keys().cloned().collect());
     let open: Vec<Value> = wanted
         .iter()
         .filter(|context| known.get(*context).is_none_or(|outcome| outcome != "success"))
@@ -218,46 +285,115 @@ struct NewStatus {
 }
 
 pub(super) fn create_status(call: &Call<'_>, state: &mut State) -> Outcome {
-    let new: NewStatus = serde_json::from_value(call.body.clone()).map_err(|error| unprocessable(&error.to_string()))?;
+    let new: NewStatus = serde_json::from_value(call.body.clone())
+        .map_err(|error| unprocessable(&error.to_string()))?;
     if new.description.chars().count() > DESCRIPTION {
-        return Err(invalid("DeploymentStatus", "description", "custom", "description is too long (maximum is 140 characters)"));
+        return Err(invalid(
+            "DeploymentStatus",
+            "description",
+            "custom",
+            "description is too long (maximum is 140 characters)",
+        ));
     }
-    for (field, url) in [("target_url", &new.target_url), ("log_url", &new.log_url), ("environment_url", &new.environment_url)] {
+    for (field, url) in [
+        ("target_url", &new.target_url),
+        ("log_url", &new.log_url),
+        ("environment_url", &new.environment_url),
+    ] {
         if !url.is_empty() && !url.starts_with("http://") && !url.starts_with("https://") {
-            return Err(invalid("DeploymentStatus", field, "custom", &format!("{field} must use http(s) scheme")));
+            return Err(invalid(
+                "DeploymentStatus",
+                field,
+                "custom",
+                &format!("{field} must use http(s) scheme"),
+            ));
         }
     }
     let id = wanted(call, call.repo(state)?)?.id;
     let (status_id, creator) = (state.id(), call.who.login().to_owned());
-    let older: Vec<(u64, u64)> = if new.state == "success" && new.auto_inactive { superseded(state, call, id) } else { Vec::new() };
+    let older: Vec<(u64, u64)> = if new.state == "success" && new.auto_inactive {
+        superseded(state, call, id)
+    } else {
+        Vec::new()
+    };
     let repo = state.repo_mut(&call.full_name()).ok_or_else(not_found)?;
-    let log_url = if new.log_url.is_empty() { new.target_url } else { new.log_url };
-    push_status(repo, id, status_id, &new.state, new.description, new.environment, (new.environment_url, log_url), &creator);
+    let log_url = if new.log_url.is_empty() {
+        new.target_url
+    } else {
+        new.log_url
+    };
+    push_status(
+        repo,
+        id,
+        status_id,
+        &new.state,
+        new.description,
+        new.environment,
+        (new.environment_url, log_url),
+        &creator,
+    );
     for (deployment, status) in older {
-        push_status(repo, deployment, status, "inactive", String::new(), None, Default::default(), &creator);
+        push_status(
+            repo,
+            deployment,
+            status,
+            "inactive",
+            String::new(),
+            None,
+            Default::default(),
+            &creator,
+        );
     }
     let repo = call.repo(state)?;
     let deployment = wanted(call, repo)?;
-    let status = deployment.statuses.iter().find(|status| status.id == status_id).ok_or_else(not_found)?;
-    Ok(Answer::json(201, render_status(&call.view(state), repo, deployment, status)))
+    let status = deployment
+        .statuses
+        .iter()
+        .find(|status| status.id == status_id)
+        .ok_or_else(not_found)?;
+    Ok(Answer::json(
+        201,
+        render_status(&call.view(state), repo, deployment, status),
+    ))
 }
 
 /// Prior deployments of the same environment that succeeded and are neither transient nor production: those GitHub sets
 /// inactive. Older production deployments stay active until somebody says otherwise.
 fn superseded(state: &mut State, call: &Call<'_>, id: u64) -> Vec<(u64, u64)> {
-    let Some(repo) = state.repo(&call.full_name()) else { return Vec::new() };
-    let Some(environment) = repo.deployments.iter().find(|one| one.id == id).map(|one| one.environment.clone()) else { return Vec::new() };
+    let Some(repo) = state.repo(&call.full_name()) else {
+        return Vec::new();
+    };
+    let Some(environment) = repo
+        .deployments
+        .iter()
+        .find(|one| one.id == id)
+        .map(|one| one.environment.clone())
+    else {
+        return Vec::new();
+    };
     let prior: Vec<u64> = repo
         .deployments
         .iter()
-        .filter(|one| one.id < id && one.environment == environment && !one.transient && !one.production)
-        .filter(|one| one.statuses.last().is_some_and(|status| status.state == "success"))
+        .filter(|one| {
+            one.id < id && one.environment == environment && !one.transient && !one.production
+        })
+        .filter(|one| {
+            one.statuses
+                .last()
+                .is_some_and(|status| status.state == "success")
+        })
         .map(|one| one.id)
         .collect();
-    prior.into_iter().map(|deployment| (deployment, state.id())).collect()
+    prior
+        .into_iter()
+        .map(|deployment| (deployment, state.id()))
+        .collect()
 }
 
-#[expect(clippy::too_many_arguments, reason = "one status has this many facts, and two callers write them")]
+#[expect(
+    clippy::too_many_arguments,
+    reason = "one status has this many facts, and two callers write them"
+)]
 fn push_status(
     repo: &mut Repo,
     deployment: u64,
@@ -268,7 +404,9 @@ fn push_status(
     (environment_url, log_url): (String, String),
     creator: &str,
 ) {
-    let Some(deployment) = repo.deployments.iter_mut().find(|one| one.id == deployment) else { return };
+    let Some(deployment) = repo.deployments.iter_mut().find(|one| one.id == deployment) else {
+        return;
+    };
     let at = now();
     if let Some(environment) = environment {
         deployment.environment = environment;
@@ -288,13 +426,41 @@ fn push_status(
 
 /// Ends the deployments GitHub made for a job, with the job.
 pub(crate) fn finish_job(repo: &mut Repo, job: u64, id: u64, conclusion: &str) {
-    let Some(deployment) = repo.deployments.iter().find(|one| one.job == Some(job)).map(|one| one.id) else { return };
-    let (state, log) = (if conclusion == "success" { "success" } else { "failure" }, last_log(repo, deployment));
-    push_status(repo, deployment, id, state, String::new(), None, (String::new(), log), crate::state::ACTIONS_BOT);
+    let Some(deployment) = repo
+        .deployments
+        .iter()
+        .find(|one| one.job == Some(job))
+        .map(|one| one.id)
+    else {
+        return;
+    };
+    let (state, log) = (
+        if conclusion == "success" {
+            "success"
+        } else {
+            "failure"
+        },
+        last_log(repo, deployment),
+    );
+    push_status(
+        repo,
+        deployment,
+        id,
+        state,
+        String::new(),
+        None,
+        (String::new(), log),
+        crate::state::ACTIONS_BOT,
+    );
 }
 
 fn last_log(repo: &Repo, deployment: u64) -> String {
-    repo.deployments.iter().find(|one| one.id == deployment).and_then(|one| one.statuses.last()).map(|status| status.log_url.clone()).unwrap_or_default()
+    repo.deployments
+        .iter()
+        .find(|one| one.id == deployment)
+        .and_then(|one| one.statuses.last())
+        .map(|status| status.log_url.clone())
+        .unwrap_or_default()
 }
 
 fn render(view: &View<'_>, repo: &Repo, one: &Deployment) -> Value {
@@ -320,7 +486,12 @@ fn render(view: &View<'_>, repo: &Repo, one: &Deployment) -> Value {
     })
 }
 
-fn render_status(view: &View<'_>, repo: &Repo, deployment: &Deployment, status: &DeploymentStatus) -> Value {
+fn render_status(
+    view: &View<'_>,
+    repo: &Repo,
+    deployment: &Deployment,
+    status: &DeploymentStatus,
+) -> Value {
     let url = format!("{}/deployments/{}", view.repo_url(repo), deployment.id);
     json!({
         "url": format!("{url}/statuses/{}", status.id),

@@ -10,24 +10,38 @@ use crate::view::{HTML, View};
 pub(super) fn list(call: &Call<'_>, state: &mut State) -> Outcome {
     let repo = call.repo(state)?;
     let number = known_issue(call, repo)?;
-    let all: Vec<&Comment> = repo.comments.iter().filter(|comment| comment.issue == number).collect();
+    let all: Vec<&Comment> = repo
+        .comments
+        .iter()
+        .filter(|comment| comment.issue == number)
+        .collect();
     call.page(&all, |comment| render(&call.view(state), repo, comment))
 }
 
 fn known_issue(call: &Call<'_>, repo: &Repo) -> Result<u64, Box<Answer>> {
     let number = call.number("issue_number")?;
-    repo.pull(number).map(|pull| pull.number).ok_or_else(not_found)
+    repo.pull(number)
+        .map(|pull| pull.number)
+        .ok_or_else(not_found)
 }
 
 pub(super) fn comment(call: &Call<'_>, state: &mut State) -> Outcome {
     let repo = call.repo(state)?;
     let id = call.number("comment_id")?;
-    let comment = repo.comments.iter().find(|comment| comment.id == id).ok_or_else(not_found)?;
+    let comment = repo
+        .comments
+        .iter()
+        .find(|comment| comment.id == id)
+        .ok_or_else(not_found)?;
     Ok(Answer::ok(render(&call.view(state), repo, comment)))
 }
 
 fn text(call: &Call<'_>) -> Result<String, Box<Answer>> {
-    call.body["body"].as_str().filter(|text| !text.trim().is_empty()).map(str::to_owned).ok_or_else(|| unprocessable("Body cannot be blank"))
+    call.body["body"]
+        .as_str()
+        .filter(|text| !text.trim().is_empty())
+        .map(str::to_owned)
+        .ok_or_else(|| unprocessable("Body cannot be blank"))
 }
 
 pub(super) fn create(call: &Call<'_>, state: &mut State) -> Outcome {
@@ -43,8 +57,15 @@ pub(super) fn create(call: &Call<'_>, state: &mut State) -> Outcome {
         updated_at: at,
         by_actions: call.who.is_run(),
     };
-    state.repo_mut(&call.full_name()).ok_or_else(not_found)?.comments.push(comment.clone());
-    Ok(Answer::json(201, render(&call.view(state), call.repo(state)?, &comment)))
+    state
+        .repo_mut(&call.full_name())
+        .ok_or_else(not_found)?
+        .comments
+        .push(comment.clone());
+    Ok(Answer::json(
+        201,
+        render(&call.view(state), call.repo(state)?, &comment),
+    ))
 }
 
 /// Anyone may edit their own comment, writers also those of others.
@@ -52,7 +73,11 @@ pub(super) fn update(call: &Call<'_>, state: &mut State) -> Outcome {
     let body = text(call)?;
     let id = call.number("comment_id")?;
     let repo = call.repo(state)?;
-    let comment = repo.comments.iter().find(|comment| comment.id == id).ok_or_else(not_found)?;
+    let comment = repo
+        .comments
+        .iter()
+        .find(|comment| comment.id == id)
+        .ok_or_else(not_found)?;
     if let Who::User(login) = call.who
         && !comment.user.eq_ignore_ascii_case(login)
         && !matches!(repo.role(login), "write" | "maintain" | "admin")
@@ -60,11 +85,19 @@ pub(super) fn update(call: &Call<'_>, state: &mut State) -> Outcome {
         return Err(error(403, "Must have admin rights to Repository."));
     }
     let repo = state.repo_mut(&call.full_name()).ok_or_else(not_found)?;
-    let comment = repo.comments.iter_mut().find(|comment| comment.id == id).ok_or_else(not_found)?;
+    let comment = repo
+        .comments
+        .iter_mut()
+        .find(|comment| comment.id == id)
+        .ok_or_else(not_found)?;
     comment.body = body;
     comment.updated_at = now();
     let comment = comment.clone();
-    Ok(Answer::ok(render(&call.view(state), call.repo(state)?, &comment)))
+    Ok(Answer::ok(render(
+        &call.view(state),
+        call.repo(state)?,
+        &comment,
+    )))
 }
 
 fn render(view: &View<'_>, repo: &Repo, comment: &Comment) -> Value {

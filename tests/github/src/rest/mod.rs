@@ -57,7 +57,13 @@ const fn route(
     query: &'static [&'static str],
     handler: Handler,
 ) -> Route {
-    Route { method, template, needs, query, handler }
+    Route {
+        method,
+        template,
+        needs,
+        query,
+        handler,
+    }
 }
 
 /// Longer templates stand before those that would swallow them. Permissions from GitHub's "Permissions required for
@@ -103,21 +109,41 @@ fn spans_segments(name: &str) -> bool {
 }
 
 /// The route and its parameters for a method and a still encoded path.
-pub(crate) fn find(method: &str, path: &str) -> Option<(&'static Route, BTreeMap<&'static str, String>)> {
+pub(crate) fn find(
+    method: &str,
+    path: &str,
+) -> Option<(&'static Route, BTreeMap<&'static str, String>)> {
     let segments: Vec<&str> = path.trim_start_matches('/').split('/').collect();
-    ROUTES.iter().filter(|route| route.method == method).find_map(|route| {
-        let template: Vec<&'static str> = route.template.trim_start_matches('/').split('/').collect();
-        let mut params = BTreeMap::new();
-        matches(&template, &segments, &mut params).then_some((route, params))
-    })
+    ROUTES
+        .iter()
+        .filter(|route| route.method == method)
+        .find_map(|route| {
+            let template: Vec<&'static str> =
+                route.template.trim_start_matches('/').split('/').collect();
+            let mut params = BTreeMap::new();
+            matches(&template, &segments, &mut params).then_some((route, params))
+        })
 }
 
-fn matches(template: &[&'static str], segments: &[&str], params: &mut BTreeMap<&'static str, String>) -> bool {
-    let Some((first, rest)) = template.split_first() else { return segments.is_empty() };
-    let Some(name) = first.strip_prefix('{').and_then(|name| name.strip_suffix('}')) else {
+fn matches(
+    template: &[&'static str],
+    segments: &[&str],
+    params: &mut BTreeMap<&'static str, String>,
+) -> bool {
+    let Some((first, rest)) = template.split_first() else {
+        return segments.is_empty();
+    };
+    let Some(name) = first
+        .strip_prefix('{')
+        .and_then(|name| name.strip_suffix('}'))
+    else {
         return segments.first() == Some(first) && matches(rest, &segments[1..], params);
     };
-    let longest = if spans_segments(name) { segments.len() } else { segments.len().min(1) };
+    let longest = if spans_segments(name) {
+        segments.len()
+    } else {
+        segments.len().min(1)
+    };
     for length in 1..=longest {
         let (own, others) = segments.split_at(length);
         if own.iter().any(|segment| segment.is_empty()) && name != "path" {
@@ -159,7 +185,10 @@ impl<'a> Call<'a> {
     where
         'a: 's,
     {
-        View { state, base: self.base }
+        View {
+            state,
+            base: self.base,
+        }
     }
 
     /// A page of `items` rendered, with its `Link` header.
@@ -182,15 +211,38 @@ mod tests {
     use super::*;
 
     fn found(path: &str) -> Option<(&'static str, Vec<(&'static str, String)>)> {
-        find("GET", path).map(|(route, params)| (route.template, params.into_iter().filter(|(name, _)| !matches!(*name, "owner" | "repo")).collect()))
+        find("GET", path).map(|(route, params)| {
+            (
+                route.template,
+                params
+                    .into_iter()
+                    .filter(|(name, _)| !matches!(*name, "owner" | "repo"))
+                    .collect(),
+            )
+        })
     }
 
     #[test]
     fn paths_find_their_template() {
-        assert_eq!(found("/repos/a/b/commits/feature/x/check-runs").unwrap(), ("/repos/{owner}/{repo}/commits/{ref}/check-runs", vec![("ref", "feature/x".into())]));
-        assert_eq!(found("/repos/a/b/branches/feature%2Fx").unwrap().1, [("branch", "feature/x".into())]);
-        assert_eq!(found("/repos/a/b/compare/v1...feature/x").unwrap().1, [("basehead", "v1...feature/x".into())]);
-        assert_eq!(found("/repos/a/b/contents/docs/a%20b.md").unwrap().1, [("path", "docs/a b.md".into())]);
+        assert_eq!(
+            found("/repos/a/b/commits/feature/x/check-runs").unwrap(),
+            (
+                "/repos/{owner}/{repo}/commits/{ref}/check-runs",
+                vec![("ref", "feature/x".into())]
+            )
+        );
+        assert_eq!(
+            found("/repos/a/b/branches/feature%2Fx").unwrap().1,
+            [("branch", "feature/x".into())]
+        );
+        assert_eq!(
+            found("/repos/a/b/compare/v1...feature/x").unwrap().1,
+            [("basehead", "v1...feature/x".into())]
+        );
+        assert_eq!(
+            found("/repos/a/b/contents/docs/a%20b.md").unwrap().1,
+            [("path", "docs/a b.md".into())]
+        );
         assert_eq!(found("/repos/a/b/deployments/1/2"), None);
         assert!(find("DELETE", "/repos/a/b").is_none());
     }

@@ -22,7 +22,10 @@ fn pull_base(repo: &Repo, pull: &Pull, head: &str) -> String {
     if pull.closed_at.is_some() {
         return pull.merge_base.clone();
     }
-    let base = repo.git.branch(&pull.base).unwrap_or_else(|| pull.base_sha.clone());
+    let base = repo
+        .git
+        .branch(&pull.base)
+        .unwrap_or_else(|| pull.base_sha.clone());
     repo.git.merge_base(&base, head).unwrap_or(base)
 }
 
@@ -35,13 +38,24 @@ pub(super) fn list(call: &Call<'_>, state: &mut State) -> Outcome {
     let repo = call.repo(state)?;
     let state_wanted = call.request.query("state").unwrap_or("open");
     if !matches!(state_wanted, "open" | "closed" | "all") {
-        return Err(invalid("PullRequest", "state", "invalid", "state is open, closed or all"));
+        return Err(invalid(
+            "PullRequest",
+            "state",
+            "invalid",
+            "state is open, closed or all",
+        ));
     }
-    let head = call.request.query("head").map(|head| head.split_once(':').map_or(head, |(_, branch)| branch));
+    let head = call
+        .request
+        .query("head")
+        .map(|head| head.split_once(':').map_or(head, |(_, branch)| branch));
     let matches = |pull: &&Pull| {
         (state_wanted == "all" || (state_wanted == "open") == pull.closed_at.is_none())
             && head.is_none_or(|head| pull.head == head)
-            && call.request.query("base").is_none_or(|base| pull.base == base)
+            && call
+                .request
+                .query("base")
+                .is_none_or(|base| pull.base == base)
     };
     let pulls: Vec<&Pull> = repo.pulls.iter().rev().filter(matches).collect();
     call.page(&pulls, |pull| simple(&call.view(state), repo, pull))
@@ -52,11 +66,18 @@ pub(super) fn pull(call: &Call<'_>, state: &mut State) -> Outcome {
     let pull = wanted(call, repo)?;
     let head = repo.pull_head(pull);
     let commits = pull_commits(repo, pull).map_err(broken)?;
-    let changes = repo.git.changes(&pull_base(repo, pull, &head), &head).map_err(broken)?;
+    let changes = repo
+        .git
+        .changes(&pull_base(repo, pull, &head), &head)
+        .map_err(broken)?;
     let view = call.view(state);
     let mut body = object(simple(&view, repo, pull));
     let open = pull.closed_at.is_none();
-    let clean = open.then(|| repo.git.branch(&pull.base).is_some_and(|base| repo.git.merge_tree(&base, &head).is_ok()));
+    let clean = open.then(|| {
+        repo.git
+            .branch(&pull.base)
+            .is_some_and(|base| repo.git.merge_tree(&base, &head).is_ok())
+    });
     body.extend(object(json!({
         "merged": pull.merged.is_some(),
         "mergeable": clean,
@@ -78,13 +99,17 @@ pub(super) fn commits(call: &Call<'_>, state: &mut State) -> Outcome {
     let repo = call.repo(state)?;
     let mut commits = pull_commits(repo, wanted(call, repo)?).map_err(broken)?;
     commits.truncate(COMMITS);
-    call.page(&commits, |commit| Value::Object(call.view(state).commit(repo, commit)))
+    call.page(&commits, |commit| {
+        Value::Object(call.view(state).commit(repo, commit))
+    })
 }
 
 pub(super) fn reviews(call: &Call<'_>, state: &mut State) -> Outcome {
     let repo = call.repo(state)?;
     let pull = wanted(call, repo)?;
-    call.page(&pull.reviews, |review| render_review(&call.view(state), repo, pull, review))
+    call.page(&pull.reviews, |review| {
+        render_review(&call.view(state), repo, pull, review)
+    })
 }
 
 /// The merged pull request that introduced a commit of the default branch; for any other commit, or a branch's name,
@@ -92,11 +117,20 @@ pub(super) fn reviews(call: &Call<'_>, state: &mut State) -> Outcome {
 pub(super) fn of_commit(call: &Call<'_>, state: &mut State) -> Outcome {
     let (repo, name) = (call.repo(state)?, call.param("commit_sha"));
     let by_branch = repo.git.branch(name).is_some();
-    let sha = repo.git.resolve(name).ok_or_else(|| unprocessable(&format!("No commit found for SHA: {name}")))?;
-    let on_default = repo.git.branch(&repo.default_branch).is_some_and(|tip| repo.git.is_ancestor(&sha, &tip));
+    let sha = repo
+        .git
+        .resolve(name)
+        .ok_or_else(|| unprocessable(&format!("No commit found for SHA: {name}")))?;
+    let on_default = repo
+        .git
+        .branch(&repo.default_branch)
+        .is_some_and(|tip| repo.git.is_ancestor(&sha, &tip));
     let holds = |pull: &Pull| {
-        pull.merged.as_ref().is_some_and(|merge| merge.commit == sha)
-            || pull_commits(repo, pull).is_ok_and(|commits| commits.iter().any(|commit| commit.sha == sha))
+        pull.merged
+            .as_ref()
+            .is_some_and(|merge| merge.commit == sha)
+            || pull_commits(repo, pull)
+                .is_ok_and(|commits| commits.iter().any(|commit| commit.sha == sha))
     };
     let matches = |pull: &&Pull| match (by_branch, on_default) {
         (true, _) => pull.head == name,
@@ -122,7 +156,13 @@ fn simple(view: &View<'_>, repo: &Repo, pull: &Pull) -> Value {
             "repo": view.repo(repo),
         })
     };
-    let base_sha = if pull.closed_at.is_some() { pull.base_sha.clone() } else { repo.git.branch(&pull.base).unwrap_or_else(|| pull.base_sha.clone()) };
+    let base_sha = if pull.closed_at.is_some() {
+        pull.base_sha.clone()
+    } else {
+        repo.git
+            .branch(&pull.base)
+            .unwrap_or_else(|| pull.base_sha.clone())
+    };
     json!({
         "url": url,
         "id": pull.id,
@@ -173,7 +213,12 @@ fn simple(view: &View<'_>, repo: &Repo, pull: &Pull) -> Value {
 }
 
 fn render_review(view: &View<'_>, repo: &Repo, pull: &Pull, review: &Review) -> Value {
-    let html = format!("{HTML}/{}/pull/{}#pullrequestreview-{}", repo.full_name(), pull.number, review.id);
+    let html = format!(
+        "{HTML}/{}/pull/{}#pullrequestreview-{}",
+        repo.full_name(),
+        pull.number,
+        review.id
+    );
     let url = format!("{}/pulls/{}", view.repo_url(repo), pull.number);
     json!({
         "id": review.id,

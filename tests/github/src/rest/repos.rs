@@ -9,7 +9,10 @@ use crate::view::{HTML, object};
 
 pub(super) fn authenticated(call: &Call<'_>, state: &mut State) -> Outcome {
     match call.who {
-        Who::User(login) => state.user(login).map(|user| Answer::ok(call.view(state).public_user(user))).ok_or_else(not_found),
+        Who::User(login) => state
+            .user(login)
+            .map(|user| Answer::ok(call.view(state).public_user(user)))
+            .ok_or_else(not_found),
         _ => Err(error(403, "Resource not accessible by integration")),
     }
 }
@@ -26,7 +29,11 @@ pub(super) fn repository(call: &Call<'_>, state: &mut State) -> Outcome {
 pub(super) fn branch(call: &Call<'_>, state: &mut State) -> Outcome {
     let (repo, name) = (call.repo(state)?, call.param("branch"));
     let missing = || error(404, "Branch not found");
-    let commit = repo.git.branch(name).and_then(|sha| repo.git.commit(&sha).ok()).ok_or_else(missing)?;
+    let commit = repo
+        .git
+        .branch(name)
+        .and_then(|sha| repo.git.commit(&sha).ok())
+        .ok_or_else(missing)?;
     let url = format!("{}/branches/{name}", call.view(state).repo_url(repo));
     let protected = repo.rules.get(name).is_some_and(|rules| !rules.is_empty());
     Ok(Answer::ok(json!({
@@ -41,14 +48,22 @@ pub(super) fn branch(call: &Call<'_>, state: &mut State) -> Outcome {
 }
 
 pub(super) fn rules(call: &Call<'_>, state: &mut State) -> Outcome {
-    let rules = call.repo(state)?.rules.get(call.param("branch")).cloned().unwrap_or_default();
+    let rules = call
+        .repo(state)?
+        .rules
+        .get(call.param("branch"))
+        .cloned()
+        .unwrap_or_default();
     call.page(&rules, Clone::clone)
 }
 
 pub(super) fn permission(call: &Call<'_>, state: &mut State) -> Outcome {
     let (repo, login) = (call.repo(state)?, call.param("username"));
     let missing = || error(404, &format!("{login} is not a user"));
-    let user = state.user(login).filter(|user| user.kind == "User").ok_or_else(missing)?;
+    let user = state
+        .user(login)
+        .filter(|user| user.kind == "User")
+        .ok_or_else(missing)?;
     let role = match repo.role(login) {
         "none" if !repo.private => "read",
         role => role,
@@ -65,32 +80,68 @@ pub(super) fn permission(call: &Call<'_>, state: &mut State) -> Outcome {
         },
         "role_name": role,
     })));
-    Ok(Answer::ok(json!({"permission": legacy_permission(role), "role_name": role, "user": account})))
+    Ok(Answer::ok(
+        json!({"permission": legacy_permission(role), "role_name": role, "user": account}),
+    ))
 }
 
 /// Cursor pages: `after` goes on in the chosen direction, `before` goes back.
 pub(super) fn activity(call: &Call<'_>, state: &mut State) -> Outcome {
     let repo = call.repo(state)?;
-    let wanted_ref = call.request.query("ref").map(|name| if name.starts_with("refs/") { name.to_owned() } else { format!("refs/heads/{name}") });
+    let wanted_ref = call.request.query("ref").map(|name| {
+        if name.starts_with("refs/") {
+            name.to_owned()
+        } else {
+            format!("refs/heads/{name}")
+        }
+    });
     let ascending = match call.request.query("direction") {
         None | Some("desc") => false,
         Some("asc") => true,
-        Some(_) => return Err(invalid("Activity", "direction", "invalid", "direction is asc or desc")),
+        Some(_) => {
+            return Err(invalid(
+                "Activity",
+                "direction",
+                "invalid",
+                "direction is asc or desc",
+            ));
+        }
     };
     let matches = |one: &&crate::state::Activity| {
-        wanted_ref.as_ref().is_none_or(|name| one.reference == *name)
-            && call.request.query("actor").is_none_or(|actor| one.actor.eq_ignore_ascii_case(actor))
-            && call.request.query("activity_type").is_none_or(|kind| one.kind == kind)
+        wanted_ref
+            .as_ref()
+            .is_none_or(|name| one.reference == *name)
+            && call
+                .request
+                .query("actor")
+                .is_none_or(|actor| one.actor.eq_ignore_ascii_case(actor))
+            && call
+                .request
+                .query("activity_type")
+                .is_none_or(|kind| one.kind == kind)
     };
     let mut all: Vec<_> = repo.activity.iter().filter(matches).collect();
     if !ascending {
         all.reverse();
     }
-    let size = call.request.query("per_page").and_then(|text| text.parse::<usize>().ok()).filter(|size| *size > 0).unwrap_or(30).min(100);
-    let position = |cursor: &str| cursor.parse::<u64>().ok().and_then(|id| all.iter().position(|one| one.id == id));
+    let size = call
+        .request
+        .query("per_page")
+        .and_then(|text| text.parse::<usize>().ok())
+        .filter(|size| *size > 0)
+        .unwrap_or(30)
+        .min(100);
+    let position = |cursor: &str| {
+        cursor
+            .parse::<u64>()
+            .ok()
+            .and_then(|id| all.iter().position(|one| one.id == id))
+    };
     let cursor = |name: &str| match call.request.query(name) {
         None => Ok(None),
-        Some(text) => position(text).map(Some).ok_or_else(|| invalid("Activity", name, "invalid", "no such cursor")),
+        Some(text) => position(text)
+            .map(Some)
+            .ok_or_else(|| invalid("Activity", name, "invalid", "no such cursor")),
     };
     let start = match (cursor("after")?, cursor("before")?) {
         (Some(after), _) => after + 1,
@@ -102,17 +153,45 @@ pub(super) fn activity(call: &Call<'_>, state: &mut State) -> Outcome {
     let mut links = Vec::new();
     let drop = ["after", "before"];
     if let Some(last) = shown.last().filter(|_| end < all.len()) {
-        links.push(format!("<{}>; rel=\"next\"", link_url(call.request, call.base, &[("after", &last.id.to_string())], &drop)));
+        links.push(format!(
+            "<{}>; rel=\"next\"",
+            link_url(
+                call.request,
+                call.base,
+                &[("after", &last.id.to_string())],
+                &drop
+            )
+        ));
     }
     if let Some(first) = shown.first().filter(|_| start > 0) {
-        links.push(format!("<{}>; rel=\"prev\"", link_url(call.request, call.base, &[("before", &first.id.to_string())], &drop)));
+        links.push(format!(
+            "<{}>; rel=\"prev\"",
+            link_url(
+                call.request,
+                call.base,
+                &[("before", &first.id.to_string())],
+                &drop
+            )
+        ));
     }
-    let body: Vec<Value> = shown.iter().map(|one| render_activity(call, state, repo, one)).collect();
+    let body: Vec<Value> = shown
+        .iter()
+        .map(|one| render_activity(call, state, repo, one))
+        .collect();
     let answer = Answer::ok(Value::Array(body));
-    Ok(if links.is_empty() { answer } else { answer.header("link", links.join(", ")) })
+    Ok(if links.is_empty() {
+        answer
+    } else {
+        answer.header("link", links.join(", "))
+    })
 }
 
-fn render_activity(call: &Call<'_>, state: &State, repo: &Repo, one: &crate::state::Activity) -> Value {
+fn render_activity(
+    call: &Call<'_>,
+    state: &State,
+    repo: &Repo,
+    one: &crate::state::Activity,
+) -> Value {
     json!({
         "id": one.id,
         "node_id": format!("PSH_{}_{}", repo.id, one.id),

@@ -11,19 +11,36 @@ use crate::view::{HTML, View};
 fn wanted<'s>(call: &Call<'_>, state: &'s State) -> Result<&'s Run, Box<Answer>> {
     let id = call.number("run_id")?;
     let full_name = call.repo(state)?.full_name();
-    state.runs.get(&id).filter(|run| run.repository.eq_ignore_ascii_case(&full_name)).ok_or_else(not_found)
+    state
+        .runs
+        .get(&id)
+        .filter(|run| run.repository.eq_ignore_ascii_case(&full_name))
+        .ok_or_else(not_found)
 }
 
 pub(super) fn run(call: &Call<'_>, state: &mut State) -> Outcome {
     let run = wanted(call, state)?;
-    Ok(Answer::ok(render(&call.view(state), call.repo(state)?, run)))
+    Ok(Answer::ok(render(
+        &call.view(state),
+        call.repo(state)?,
+        run,
+    )))
 }
 
 pub(super) fn attempt(call: &Call<'_>, state: &mut State) -> Outcome {
     let run = wanted(call, state)?;
     let number = call.number("attempt_number")?;
-    let attempt = run.earlier.iter().chain([run]).find(|attempt| attempt.attempt == number).ok_or_else(not_found)?;
-    Ok(Answer::ok(render(&call.view(state), call.repo(state)?, attempt)))
+    let attempt = run
+        .earlier
+        .iter()
+        .chain([run])
+        .find(|attempt| attempt.attempt == number)
+        .ok_or_else(not_found)?;
+    Ok(Answer::ok(render(
+        &call.view(state),
+        call.repo(state)?,
+        attempt,
+    )))
 }
 
 /// Reviews of the run's deployments; GitHub tells neither when they were given nor for which attempt.
@@ -55,12 +72,32 @@ pub(super) fn jobs(call: &Call<'_>, state: &mut State) -> Outcome {
     let (run, repo, view) = (wanted(call, state)?, call.repo(state)?, call.view(state));
     let jobs: Vec<(&Run, &Job)> = match call.request.query("filter") {
         None | Some("latest") => run.jobs.iter().map(|job| (run, job)).collect(),
-        Some("all") => run.earlier.iter().chain([run]).flat_map(|attempt| attempt.jobs.iter().map(move |job| (attempt, job))).collect(),
-        Some(_) => return Err(invalid("Job", "filter", "invalid", "filter is latest or all")),
+        Some("all") => run
+            .earlier
+            .iter()
+            .chain([run])
+            .flat_map(|attempt| attempt.jobs.iter().map(move |job| (attempt, job)))
+            .collect(),
+        Some(_) => {
+            return Err(invalid(
+                "Job",
+                "filter",
+                "invalid",
+                "filter is latest or all",
+            ));
+        }
     };
     let page = Page::of(call.request);
-    let shown: Vec<Value> = page.slice(&jobs).iter().map(|(attempt, job)| render_job(&view, repo, attempt, job)).collect();
-    Ok(call.linked(Answer::ok(json!({"total_count": jobs.len(), "jobs": shown})), page, jobs.len()))
+    let shown: Vec<Value> = page
+        .slice(&jobs)
+        .iter()
+        .map(|(attempt, job)| render_job(&view, repo, attempt, job))
+        .collect();
+    Ok(call.linked(
+        Answer::ok(json!({"total_count": jobs.len(), "jobs": shown})),
+        page,
+        jobs.len(),
+    ))
 }
 
 fn render(view: &View<'_>, repo: &Repo, run: &Run) -> Value {
@@ -128,7 +165,10 @@ fn referenced(run: &Run) -> Vec<Value> {
             seen.insert(path.clone(), sha.clone());
         }
     }
-    let render = |(path, sha): (String, String)| match path.split_once('@').filter(|(_, reference)| reference.starts_with("refs/")) {
+    let render = |(path, sha): (String, String)| match path
+        .split_once('@')
+        .filter(|(_, reference)| reference.starts_with("refs/"))
+    {
         Some((_, reference)) => json!({"path": path, "sha": sha, "ref": reference}),
         None => json!({"path": path, "sha": sha}),
     };

@@ -43,15 +43,40 @@ fn start(world: &World) -> Run {
 
 /// The claims of a token whose signature the published keys confirm.
 fn verified(world: &World, token: &str) -> Value {
-    let keys = world.server.curl(&[], None, "GET", "/.well-known/jwks", None).expect(200);
+    let keys = world
+        .server
+        .curl(&[], None, "GET", "/.well-known/jwks", None)
+        .expect(200);
     let parts: Vec<&str> = token.split('.').collect();
     let decode = |text: &str| URL_SAFE_NO_PAD.decode(text).unwrap();
     let header: Value = serde_json::from_slice(&decode(parts[0])).unwrap();
-    let key = keys["keys"].as_array().unwrap().iter().find(|key| key["kid"] == header["kid"]).expect("the key is published");
-    let public = RsaPublicKeyComponents { n: decode(key["n"].as_str().unwrap()), e: decode(key["e"].as_str().unwrap()) };
+    let key = keys["keys"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .find(|key| key["kid"] == header["kid"])
+        .expect("the key is published");
+    let public = RsaPublicKeyComponents {
+        n: decode(key["n"].as_str().unwrap()),
+        e: decode(key["e"].as_str().unwrap()),
+    };
     let signed = format!("{}.{}", parts[0], parts[1]);
-    public.verify(&RSA_PKCS1_2048_8192_SHA256, signed.as_bytes(), &decode(parts[2])).expect("the signature holds");
-    assert!(public.verify(&RSA_PKCS1_2048_8192_SHA256, format!("{signed}x").as_bytes(), &decode(parts[2])).is_err());
+    public
+        .verify(
+            &RSA_PKCS1_2048_8192_SHA256,
+            signed.as_bytes(),
+            &decode(parts[2]),
+        )
+        .expect("the signature holds");
+    assert!(
+        public
+            .verify(
+                &RSA_PKCS1_2048_8192_SHA256,
+                format!("{signed}x").as_bytes(),
+                &decode(parts[2])
+            )
+            .is_err()
+    );
     serde_json::from_slice(&decode(parts[1])).unwrap()
 }
 
@@ -62,37 +87,84 @@ fn a_token_names_repository_environment_and_called_workflow() {
     let answer = world.identity(&run, "deploy").expect(200);
     let claims = verified(&world, answer["value"].as_str().unwrap());
     let repository = &world.repository;
-    assert_eq!(claims["sub"], format!("repo:{repository}:environment:Prod%3AV1"));
+    assert_eq!(
+        claims["sub"],
+        format!("repo:{repository}:environment:Prod%3AV1")
+    );
     assert_eq!(claims["environment"], "Prod:V1");
     assert_eq!(claims["iss"], "https://token.actions.githubusercontent.com");
     assert_eq!(claims["aud"], "sts.amazonaws.com");
     assert_eq!(claims["repository_id"], world.id.to_string());
-    assert_eq!((&claims["actor"], &claims["actor_id"]), (&json!("ana"), &json!("101")));
-    assert_eq!((&claims["ref"], &claims["ref_type"], &claims["event_name"]), (&json!("refs/heads/main"), &json!("branch"), &json!("workflow_dispatch")));
-    assert_eq!(claims["workflow_ref"], format!("{repository}/.github/workflows/promote.yml@refs/heads/main"));
-    assert_eq!(claims["job_workflow_ref"], "slipway-delivery/slipway/.github/workflows/promote.yml@refs/tags/v1");
-    assert_eq!((&claims["run_id"], &claims["run_attempt"]), (&json!(run.id), &json!("1")));
+    assert_eq!(
+        (&claims["actor"], &claims["actor_id"]),
+        (&json!("ana"), &json!("101"))
+    );
+    assert_eq!(
+        (&claims["ref"], &claims["ref_type"], &claims["event_name"]),
+        (
+            &json!("refs/heads/main"),
+            &json!("branch"),
+            &json!("workflow_dispatch")
+        )
+    );
+    assert_eq!(
+        claims["workflow_ref"],
+        format!("{repository}/.github/workflows/promote.yml@refs/heads/main")
+    );
+    assert_eq!(
+        claims["job_workflow_ref"],
+        "slipway-delivery/slipway/.github/workflows/promote.yml@refs/tags/v1"
+    );
+    assert_eq!(
+        (&claims["run_id"], &claims["run_attempt"]),
+        (&json!(run.id), &json!("1"))
+    );
     assert_eq!(claims["sha"], json!(world.git(&["rev-parse", "main"])));
-    assert_eq!(claims["exp"].as_i64().unwrap() - claims["iat"].as_i64().unwrap(), 300);
+    assert_eq!(
+        claims["exp"].as_i64().unwrap() - claims["iat"].as_i64().unwrap(),
+        300
+    );
 }
 
 #[test]
 fn a_job_without_an_environment_is_known_by_its_branch() {
     let world = World::new();
     let run = start(&world);
-    let claims = verified(&world, world.identity(&run, "plan").expect(200)["value"].as_str().unwrap());
-    assert_eq!(claims["sub"], format!("repo:{}:ref:refs/heads/main", world.repository));
+    let claims = verified(
+        &world,
+        world.identity(&run, "plan").expect(200)["value"]
+            .as_str()
+            .unwrap(),
+    );
+    assert_eq!(
+        claims["sub"],
+        format!("repo:{}:ref:refs/heads/main", world.repository)
+    );
     assert_eq!(claims["environment"], Value::Null);
     assert_eq!(claims["job_workflow_ref"], claims["workflow_ref"]);
 }
 
 #[test]
 fn a_new_repositorys_subject_carries_ids() {
-    let world = World::with(crate::support::Server::shared(), json!({"created_at": "2026-07-16T00:00:00Z", "owner_id": 77}));
+    let world = World::with(
+        crate::support::Server::shared(),
+        json!({"created_at": "2026-07-16T00:00:00Z", "owner_id": 77}),
+    );
     let run = start(&world);
-    let claims = verified(&world, world.identity(&run, "plan").expect(200)["value"].as_str().unwrap());
+    let claims = verified(
+        &world,
+        world.identity(&run, "plan").expect(200)["value"]
+            .as_str()
+            .unwrap(),
+    );
     let owner = world.repository.split('/').next().unwrap();
-    assert_eq!(claims["sub"], format!("repo:{owner}@77/storefront@{}:ref:refs/heads/main", world.id));
+    assert_eq!(
+        claims["sub"],
+        format!(
+            "repo:{owner}@77/storefront@{}:ref:refs/heads/main",
+            world.id
+        )
+    );
 }
 
 #[test]
@@ -100,21 +172,51 @@ fn only_a_job_that_declared_it_gets_a_token() {
     let world = World::new();
     let run = start(&world);
     let refused = world.identity(&run, "plain");
-    assert!(refused.body["message"].as_str().unwrap().contains("did not declare id-token: write"), "{:#}", refused.body);
+    assert!(
+        refused.body["message"]
+            .as_str()
+            .unwrap()
+            .contains("did not declare id-token: write"),
+        "{:#}",
+        refused.body
+    );
     assert_eq!(refused.status, 403);
-    let nobody = world.server.curl(&[], Some(&run.oidc_token), "GET", &run.oidc_url, None);
+    let nobody = world
+        .server
+        .curl(&[], Some(&run.oidc_token), "GET", &run.oidc_url, None);
     assert_eq!(nobody.status, 403);
-    let wrong = world.server.curl(&[("GITHUB_JOB", "plan"), ("GITHUB_RUN_ID", &run.id)], Some(&run.token), "GET", &run.oidc_url, None);
+    let wrong = world.server.curl(
+        &[("GITHUB_JOB", "plan"), ("GITHUB_RUN_ID", &run.id)],
+        Some(&run.token),
+        "GET",
+        &run.oidc_url,
+        None,
+    );
     assert_eq!(wrong.status, 401, "the API token asks for no identity");
-    world.server.control(&format!("runs/{}/finish", run.id), json!({"conclusion": "success"}));
+    world.server.control(
+        &format!("runs/{}/finish", run.id),
+        json!({"conclusion": "success"}),
+    );
     assert_eq!(world.identity(&run, "plan").status, 401, "the run is over");
 }
 
 #[test]
 fn the_discovery_document_names_the_issuer_and_its_keys() {
     let world = World::new();
-    let document = world.server.curl(&[], None, "GET", "/.well-known/openid-configuration", None).expect(200);
-    assert_eq!(document["issuer"], "https://token.actions.githubusercontent.com");
-    assert_eq!(document["jwks_uri"], format!("{}/.well-known/jwks", world.server.url));
-    assert_eq!(document["id_token_signing_alg_values_supported"], json!(["RS256"]));
+    let document = world
+        .server
+        .curl(&[], None, "GET", "/.well-known/openid-configuration", None)
+        .expect(200);
+    assert_eq!(
+        document["issuer"],
+        "https://token.actions.githubusercontent.com"
+    );
+    assert_eq!(
+        document["jwks_uri"],
+        format!("{}/.well-known/jwks", world.server.url)
+    );
+    assert_eq!(
+        document["id_token_signing_alg_values_supported"],
+        json!(["RS256"])
+    );
 }

@@ -39,28 +39,50 @@ pub(crate) fn npm_file(package: &str, file: &str) -> PathBuf {
         return kept;
     }
     let parts: toml::Table = toml::from_str(include_str!("../../../parts.toml")).unwrap();
-    let pinned = parts["npm"].as_array().unwrap().iter().find(|part| part["package"].as_str() == Some(package));
-    let version = pinned.unwrap_or_else(|| panic!("tests/parts.toml does not name {package}"))["version"].as_str().unwrap().to_owned();
+    let pinned = parts["npm"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .find(|part| part["package"].as_str() == Some(package));
+    let version =
+        pinned.unwrap_or_else(|| panic!("tests/parts.toml does not name {package}"))["version"]
+            .as_str()
+            .unwrap()
+            .to_owned();
     let prefix = target().join("sandbox/node");
     let installed = prefix.join("node_modules").join(package);
-    let current = std::fs::read_to_string(installed.join("package.json")).unwrap_or_default().contains(&format!("\"version\": \"{version}\""));
+    let current = std::fs::read_to_string(installed.join("package.json"))
+        .unwrap_or_default()
+        .contains(&format!("\"version\": \"{version}\""));
     if !current {
         std::fs::create_dir_all(&prefix).unwrap();
         let output = Command::new("npm")
-            .args(["install", "--no-audit", "--no-fund", "--ignore-scripts", "--prefix"])
+            .args([
+                "install",
+                "--no-audit",
+                "--no-fund",
+                "--ignore-scripts",
+                "--prefix",
+            ])
             .arg(&prefix)
             .arg(format!("{package}@{version}"))
             .current_dir(&prefix)
             .output()
             .expect("npm is needed to fetch GitHub's description");
-        assert!(output.status.success(), "npm cannot install {package}@{version}:\n{}", String::from_utf8_lossy(&output.stderr));
+        assert!(
+            output.status.success(),
+            "npm cannot install {package}@{version}:\n{}",
+            String::from_utf8_lossy(&output.stderr)
+        );
     }
     installed.join(file)
 }
 
 fn openapi() -> PathBuf {
     static INSTALLED: OnceLock<PathBuf> = OnceLock::new();
-    INSTALLED.get_or_init(|| npm_file("@octokit/openapi", "generated/api.github.com.json")).clone()
+    INSTALLED
+        .get_or_init(|| npm_file("@octokit/openapi", "generated/api.github.com.json"))
+        .clone()
 }
 
 /// A stand-in on its own thread, as long as the test program runs.
@@ -77,10 +99,21 @@ impl Server {
         let standin = Standin::new(Config { openapi: openapi() }, address).unwrap();
         let serving = standin.clone();
         std::thread::spawn(move || {
-            let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
-            runtime.block_on(async { serving.serve(tokio::net::TcpListener::from_std(listener).unwrap()).await.unwrap() });
+            let runtime = tokio::runtime::Builder::new_current_thread()
+                .enable_all()
+                .build()
+                .unwrap();
+            runtime.block_on(async {
+                serving
+                    .serve(tokio::net::TcpListener::from_std(listener).unwrap())
+                    .await
+                    .unwrap()
+            });
         });
-        Self { standin, url: format!("http://{address}") }
+        Self {
+            standin,
+            url: format!("http://{address}"),
+        }
     }
 
     pub(crate) fn shared() -> &'static Self {
@@ -89,13 +122,34 @@ impl Server {
     }
 
     /// One call by a process with these variables and no other `GITHUB_*`.
-    pub(crate) fn curl(&self, env: &[(&str, &str)], token: Option<&str>, method: &str, path: &str, body: Option<&Value>) -> Answer {
-        let url = if path.starts_with("http") { path.to_owned() } else { format!("{}{path}", self.url) };
+    pub(crate) fn curl(
+        &self,
+        env: &[(&str, &str)],
+        token: Option<&str>,
+        method: &str,
+        path: &str,
+        body: Option<&Value>,
+    ) -> Answer {
+        let url = if path.starts_with("http") {
+            path.to_owned()
+        } else {
+            format!("{}{path}", self.url)
+        };
         let mut curl = Command::new("curl");
-        for (name, _) in std::env::vars_os().filter(|(name, _)| name.to_string_lossy().starts_with("GITHUB_")) {
+        for (name, _) in
+            std::env::vars_os().filter(|(name, _)| name.to_string_lossy().starts_with("GITHUB_"))
+        {
             curl.env_remove(name);
         }
-        curl.envs(env.iter().copied()).args(["--silent", "--show-error", "--include", "--max-time", "60", "--request", method]);
+        curl.envs(env.iter().copied()).args([
+            "--silent",
+            "--show-error",
+            "--include",
+            "--max-time",
+            "60",
+            "--request",
+            method,
+        ]);
         if let Some(token) = token {
             curl.args(["--header", &format!("Authorization: Bearer {token}")]);
         }
@@ -103,19 +157,42 @@ impl Server {
             curl.args(["--data", &body.to_string()]);
         }
         let output = curl.arg(&url).output().unwrap();
-        assert!(output.status.success(), "curl {url}: {}", String::from_utf8_lossy(&output.stderr));
+        assert!(
+            output.status.success(),
+            "curl {url}: {}",
+            String::from_utf8_lossy(&output.stderr)
+        );
         let text = String::from_utf8(output.stdout).unwrap();
         let (head, body) = text.split_once("\r\n\r\n").unwrap();
         let mut lines = head.lines();
-        let status = lines.next().unwrap().split(' ').nth(1).unwrap().parse().unwrap();
-        let headers = lines.filter_map(|line| line.split_once(": ")).map(|(name, value)| (name.to_lowercase(), value.to_owned())).collect();
-        Answer { status, headers, body: serde_json::from_str(body).unwrap_or_else(|_| json!(body)) }
+        let status = lines
+            .next()
+            .unwrap()
+            .split(' ')
+            .nth(1)
+            .unwrap()
+            .parse()
+            .unwrap();
+        let headers = lines
+            .filter_map(|line| line.split_once(": "))
+            .map(|(name, value)| (name.to_lowercase(), value.to_owned()))
+            .collect();
+        Answer {
+            status,
+            headers,
+            body: serde_json::from_str(body).unwrap_or_else(|_| json!(body)),
+        }
     }
 
     #[track_caller]
     pub(crate) fn control(&self, path: &str, body: Value) -> Value {
         let answer = self.curl(&[], None, "POST", &format!("/_sandbox/{path}"), Some(&body));
-        assert!(answer.status < 300, "{path}: {} {:#}", answer.status, answer.body);
+        assert!(
+            answer.status < 300,
+            "{path}: {} {:#}",
+            answer.status,
+            answer.body
+        );
         answer.body
     }
 }
@@ -148,11 +225,21 @@ impl World {
         let number = NEXT.fetch_add(1, Ordering::Relaxed);
         let folder = TempDir::new().unwrap();
         let git = folder.path().join("repository.git");
-        let made = Command::new("git").args(["init", "--quiet", "--bare", "--initial-branch=main"]).arg(&git).status().unwrap();
+        let made = Command::new("git")
+            .args(["init", "--quiet", "--bare", "--initial-branch=main"])
+            .arg(&git)
+            .status()
+            .unwrap();
         assert!(made.success());
         for (login, id) in [("ana", 101), ("ben", 102), ("rita", 103)] {
             // Shared by all tests, so the second to ask is told that they are there.
-            server.curl(&[], None, "POST", "/_sandbox/users", Some(&json!({"login": login, "id": id, "emails": [format!("{login}@acme.test")]})));
+            server.curl(
+                &[],
+                None,
+                "POST",
+                "/_sandbox/users",
+                Some(&json!({"login": login, "id": id, "emails": [format!("{login}@acme.test")]})),
+            );
         }
         let repository = format!("acme-t{number}/storefront");
         let mut body = json!({
@@ -161,22 +248,47 @@ impl World {
             "created_at": "2025-01-01T00:00:00Z",
             "collaborators": {"ana": "write", "ben": "maintain", "rita": "read"},
         });
-        body.as_object_mut().unwrap().extend(options.as_object().unwrap().clone());
+        body.as_object_mut()
+            .unwrap()
+            .extend(options.as_object().unwrap().clone());
         let id = server.control("repos", body)["id"].as_u64().unwrap();
-        let token = server.control("tokens", json!({"login": "ana"}))["token"].as_str().unwrap().to_owned();
-        let world = Self { server, repository, git, token, id, _folder: folder };
+        let token = server.control("tokens", json!({"login": "ana"}))["token"]
+            .as_str()
+            .unwrap()
+            .to_owned();
+        let world = Self {
+            server,
+            repository,
+            git,
+            token,
+            id,
+            _folder: folder,
+        };
         world.push("ana", "main", &[("README.md", "hello\n")]);
         world
     }
 
     #[track_caller]
     pub(crate) fn act(&self, what: &str, body: Value) -> Value {
-        self.server.control(&format!("repos/{}/{what}", self.repository), body)
+        self.server
+            .control(&format!("repos/{}/{what}", self.repository), body)
     }
 
     pub(crate) fn refused(&self, what: &str, body: Value) -> (u16, String) {
-        let answer = self.server.curl(&[], None, "POST", &format!("/_sandbox/repos/{}/{what}", self.repository), Some(&body));
-        (answer.status, answer.body["message"].as_str().unwrap_or_default().to_owned())
+        let answer = self.server.curl(
+            &[],
+            None,
+            "POST",
+            &format!("/_sandbox/repos/{}/{what}", self.repository),
+            Some(&body),
+        );
+        (
+            answer.status,
+            answer.body["message"]
+                .as_str()
+                .unwrap_or_default()
+                .to_owned(),
+        )
     }
 
     /// Pushes files to a branch, which starts at main where it is new. Answers the new head.
@@ -184,7 +296,16 @@ impl World {
     pub(crate) fn push(&self, user: &str, branch: &str, files: &[(&str, &str)]) -> String {
         let files: BTreeMap<&str, &str> = files.iter().copied().collect();
         let mut body = json!({"user": user, "branch": branch, "files": files});
-        if branch != "main" && self.git(&["rev-parse", "--verify", "--quiet", &format!("refs/heads/{branch}")]).is_none() {
+        if branch != "main"
+            && self
+                .git(&[
+                    "rev-parse",
+                    "--verify",
+                    "--quiet",
+                    &format!("refs/heads/{branch}"),
+                ])
+                .is_none()
+        {
             body["from"] = json!("main");
         }
         self.act("push", body)["after"].as_str().unwrap().to_owned()
@@ -194,20 +315,47 @@ impl World {
     #[track_caller]
     pub(crate) fn pull(&self, user: &str, branch: &str) -> u64 {
         self.push(user, branch, &[(&format!("{branch}.txt"), "x\n")]);
-        self.act("pulls", json!({"user": user, "head": branch, "title": format!("Add {branch}")}))["number"].as_u64().unwrap()
+        self.act(
+            "pulls",
+            json!({"user": user, "head": branch, "title": format!("Add {branch}")}),
+        )["number"]
+            .as_u64()
+            .unwrap()
     }
 
     pub(crate) fn git(&self, args: &[&str]) -> Option<String> {
-        let output = Command::new("git").arg("-C").arg(&self.git).args(args).output().unwrap();
-        output.status.success().then(|| String::from_utf8(output.stdout).unwrap().trim().to_owned())
+        let output = Command::new("git")
+            .arg("-C")
+            .arg(&self.git)
+            .args(args)
+            .output()
+            .unwrap();
+        output
+            .status
+            .success()
+            .then(|| String::from_utf8(output.stdout).unwrap().trim().to_owned())
     }
 
     fn path(&self, path: &str) -> String {
-        if path.starts_with('/') || path.starts_with("http") { path.to_owned() } else { format!("/repos/{}{}{path}", self.repository, if path.is_empty() { "" } else { "/" }) }
+        if path.starts_with('/') || path.starts_with("http") {
+            path.to_owned()
+        } else {
+            format!(
+                "/repos/{}{}{path}",
+                self.repository,
+                if path.is_empty() { "" } else { "/" }
+            )
+        }
     }
 
     pub(crate) fn call(&self, method: &str, path: &str, body: Option<Value>) -> Answer {
-        self.server.curl(&[], Some(&self.token), method, &self.path(path), body.as_ref())
+        self.server.curl(
+            &[],
+            Some(&self.token),
+            method,
+            &self.path(path),
+            body.as_ref(),
+        )
     }
 
     /// A call with ana's token.
@@ -222,7 +370,10 @@ impl World {
         while let Some(path) = next.take() {
             let answer = self.get(&path);
             next = answer.headers.get("link").and_then(|link| {
-                let (url, _) = link.split(", ").find_map(|one| one.split_once("; ").filter(|(_, rel)| *rel == "rel=\"next\""))?;
+                let (url, _) = link.split(", ").find_map(|one| {
+                    one.split_once("; ")
+                        .filter(|(_, rel)| *rel == "rel=\"next\"")
+                })?;
                 Some(url.trim_matches(['<', '>']).to_owned())
             });
             pages.push(answer);
@@ -237,21 +388,45 @@ impl World {
     }
 
     /// A call by a process of this job of a run.
-    pub(crate) fn by_job(&self, run: &Run, job: &str, method: &str, path: &str, body: Option<Value>) -> Answer {
+    pub(crate) fn by_job(
+        &self,
+        run: &Run,
+        job: &str,
+        method: &str,
+        path: &str,
+        body: Option<Value>,
+    ) -> Answer {
         let env = [("GITHUB_JOB", job), ("GITHUB_RUN_ID", run.id.as_str())];
-        self.server.curl(&env, Some(&run.token), method, &self.path(path), body.as_ref())
+        self.server.curl(
+            &env,
+            Some(&run.token),
+            method,
+            &self.path(path),
+            body.as_ref(),
+        )
     }
 
     /// An identity token as a job asks for it.
     pub(crate) fn identity(&self, run: &Run, job: &str) -> Answer {
         let env = [("GITHUB_JOB", job), ("GITHUB_RUN_ID", run.id.as_str())];
-        self.server.curl(&env, Some(&run.oidc_token), "GET", &format!("{}&audience=sts.amazonaws.com", run.oidc_url), None)
+        self.server.curl(
+            &env,
+            Some(&run.oidc_token),
+            "GET",
+            &format!("{}&audience=sts.amazonaws.com", run.oidc_url),
+            None,
+        )
     }
 
     /// What the stand-in noted about calls to this repository.
     pub(crate) fn calls(&self) -> Vec<Value> {
         let path = format!("/_sandbox/calls?repository={}", self.repository);
-        self.server.curl(&[], None, "GET", &path, None).expect(200).as_array().unwrap().clone()
+        self.server
+            .curl(&[], None, "GET", &path, None)
+            .expect(200)
+            .as_array()
+            .unwrap()
+            .clone()
     }
 }
 
@@ -260,12 +435,20 @@ impl Drop for World {
     fn drop(&mut self) {
         if !std::thread::panicking() {
             let path = format!("/_sandbox/violations?repository={}", self.repository);
-            assert_eq!(self.server.curl(&[], None, "GET", &path, None).body, json!([]));
+            assert_eq!(
+                self.server.curl(&[], None, "GET", &path, None).body,
+                json!([])
+            );
         }
     }
 }
 
 pub(crate) fn run(answer: &Value) -> Run {
     let text = |name: &str| answer[name].as_str().unwrap().to_owned();
-    Run { id: answer["run_id"].to_string(), token: text("token"), oidc_url: text("oidc_request_url"), oidc_token: text("oidc_request_token") }
+    Run {
+        id: answer["run_id"].to_string(),
+        token: text("token"),
+        oidc_url: text("oidc_request_url"),
+        oidc_token: text("oidc_request_token"),
+    }
 }

@@ -1,0 +1,1 @@
+//! Static binaries where nothing else is.
