@@ -18,15 +18,41 @@ use crate::say::data;
 const LIMIT: usize = 6 << 20;
 
 /// One built binary.
-struct Binary {
-    name: String,
+pub struct Binary {
+    /// Its name, `slipway-STEP`.
+    pub name: String,
+    /// Where it lies, in target/dist.
+    pub file: PathBuf,
     raw: usize,
     gzip: usize,
     sha256: String,
 }
 
-/// Builds, checks and copies.
+/// Builds, checks and copies, and reports each size.
 pub(crate) fn run(place: &Place) -> Result<()> {
+    let binaries = binaries(place)?;
+    for line in table(&binaries) {
+        data(&line);
+    }
+    let heavy: Vec<&str> = binaries
+        .iter()
+        .filter(|binary| binary.raw > LIMIT)
+        .map(|binary| binary.name.as_str())
+        .collect();
+    if heavy.is_empty() {
+        return Ok(());
+    }
+    Err(
+        Fault::new(format!("heavier than {LIMIT} bytes: {}", heavy.join(", ")))
+            .hint("see what is in them: cargo bloat --release --bin NAME --crates"),
+    )
+}
+
+/// Builds, checks and copies every binary to target/dist, whatever it weighs.
+///
+/// # Errors
+/// A build that fails, or a binary that is not static or names a folder of this machine.
+pub fn binaries(place: &Place) -> Result<Vec<Binary>> {
     // Cargo lets such a variable replace what .cargo/config.toml says, and the result would be dynamic.
     for name in [
         "RUSTFLAGS",
@@ -54,24 +80,11 @@ pub(crate) fn run(place: &Place) -> Result<()> {
         let file = built.join(&name);
         let bytes = fs::read(&file).doing(format!("reading {}", file.display()))?;
         check(&name, &bytes, &remaps)?;
-        fs::copy(&file, folder.join(&name)).doing(format!("copying {name}"))?;
-        binaries.push(measure(name, &bytes)?);
+        let copy = folder.join(&name);
+        fs::copy(&file, &copy).doing(format!("copying {name}"))?;
+        binaries.push(measure(name, copy, &bytes)?);
     }
-    for line in table(&binaries) {
-        data(&line);
-    }
-    let heavy: Vec<&str> = binaries
-        .iter()
-        .filter(|binary| binary.raw > LIMIT)
-        .map(|binary| binary.name.as_str())
-        .collect();
-    if heavy.is_empty() {
-        return Ok(());
-    }
-    Err(
-        Fault::new(format!("heavier than {LIMIT} bytes: {}", heavy.join(", ")))
-            .hint("see what is in them: cargo bloat --release --bin NAME --crates"),
-    )
+    Ok(binaries)
 }
 
 /// Folders of this machine, and what binaries name in their place: the same on every machine.
@@ -183,12 +196,13 @@ fn holds(bytes: &[u8], folder: &Path) -> bool {
     !wanted.is_empty() && bytes.windows(wanted.len()).any(|window| window == wanted)
 }
 
-fn measure(name: String, bytes: &[u8]) -> Result<Binary> {
+fn measure(name: String, file: PathBuf, bytes: &[u8]) -> Result<Binary> {
     let mut gzip = GzEncoder::new(Vec::new(), Compression::best());
     gzip.write_all(bytes).doing(format!("compressing {name}"))?;
     let gzip = gzip.finish().doing(format!("compressing {name}"))?.len();
     Ok(Binary {
         name,
+        file,
         raw: bytes.len(),
         gzip,
         sha256: sha256(bytes),
@@ -221,6 +235,7 @@ mod tests {
     fn the_table_marks_what_is_over_the_limit() {
         let binary = |name: &str, raw| Binary {
             name: name.into(),
+            file: PathBuf::new(),
             raw,
             gzip: 1,
             sha256: "ab".into(),

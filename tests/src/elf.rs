@@ -51,7 +51,7 @@ mod tests {
         assert!(!interpreter(&program(&[1, 2, 6])).unwrap());
         assert!(interpreter(&program(&[6, 3, 1])).unwrap());
         assert!(interpreter(b"#!/bin/sh").is_err());
-        assert!(interpreter(&program(&[1])[..70]).is_err());
+        assert!(interpreter(&program(&[1])[..66]).is_err());
     }
 
     #[test]

@@ -1,10 +1,7 @@
 //! `cargo sandbox env`: what a person's shell needs to run any of the binaries against the sandbox by hand.
 
-use std::collections::BTreeMap;
-
 use crate::fault::Result;
 use crate::place::Place;
-use crate::world::aws::Keys;
 use crate::world::World;
 
 /// The world that is there for people.
@@ -25,7 +22,7 @@ pub(crate) async fn shell(place: &Place) -> Result<String> {
     }
     variables.extend(world.repository_variables());
     variables.extend(world.environment_variables(environment));
-    variables.extend(credentials(&keys));
+    variables.extend(keys.variables());
     variables.insert("GITHUB_REPOSITORY".to_owned(), world.repository.clone());
     let path = format!(
         "export PATH={}:{}:\"$PATH\"",
@@ -36,21 +33,6 @@ pub(crate) async fn shell(place: &Place) -> Result<String> {
         .iter()
         .map(|(name, value)| format!("export {name}={}", quote(value)));
     Ok(lines.chain([path]).collect::<Vec<_>>().join("\n"))
-}
-
-/// The variables every AWS tool reads credentials from.
-fn credentials(keys: &Keys) -> BTreeMap<String, String> {
-    let mut variables = BTreeMap::from([
-        ("AWS_ACCESS_KEY_ID".to_owned(), keys.access_key_id.clone()),
-        (
-            "AWS_SECRET_ACCESS_KEY".to_owned(),
-            keys.secret_access_key.clone(),
-        ),
-    ]);
-    if let Some(token) = &keys.session_token {
-        variables.insert("AWS_SESSION_TOKEN".to_owned(), token.clone());
-    }
-    variables
 }
 
 /// A word that a shell takes literally.

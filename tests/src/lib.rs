@@ -3,8 +3,9 @@
 
 pub mod bridge;
 pub mod cli;
+pub mod codebuild;
 mod demo;
-mod dist;
+pub mod dist;
 pub mod elf;
 mod exports;
 pub mod fault;

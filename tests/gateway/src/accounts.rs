@@ -21,10 +21,19 @@ impl Accounts {
     ///
     /// # Errors
     /// The world the account already belongs to, where it is another one.
-    pub(crate) fn create(&self, id: &str, world: &str, identities: &Identities) -> Result<Credentials, String> {
+    pub(crate) fn create(
+        &self,
+        id: &str,
+        world: &str,
+        identities: &Identities,
+    ) -> Result<Credentials, String> {
         let mut accounts = lock(&self.0);
         if let Some(account) = accounts.get(id) {
-            return if account.world == world { Ok(account.bootstrap.clone()) } else { Err(account.world.clone()) };
+            return if account.world == world {
+                Ok(account.bootstrap.clone())
+            } else {
+                Err(account.world.clone())
+            };
         }
         let role = "OrganizationAccountAccessRole";
         let principal = Principal {
@@ -36,7 +45,13 @@ impl Accounts {
             tags: Vec::new(),
         };
         let bootstrap = identities.issue(principal, None);
-        accounts.insert(id.to_owned(), Account { world: world.to_owned(), bootstrap: bootstrap.clone() });
+        accounts.insert(
+            id.to_owned(),
+            Account {
+                world: world.to_owned(),
+                bootstrap: bootstrap.clone(),
+            },
+        );
         Ok(bootstrap)
     }
 

@@ -36,7 +36,12 @@ impl Answer {
     fn whole(kind: &'static str, text: String) -> Self {
         let mut headers = HeaderMap::new();
         headers.insert(http::header::CONTENT_TYPE, HeaderValue::from_static(kind));
-        Self { status: StatusCode::OK, headers, body: Bytes::from(text).into(), error: None }
+        Self {
+            status: StatusCode::OK,
+            headers,
+            body: Bytes::from(text).into(),
+            error: None,
+        }
     }
 
     /// The whole body as text; empty for a stream.
@@ -49,7 +54,8 @@ impl Answer {
 
     pub(crate) fn into_response(mut self, request_id: &str) -> Response {
         if let Ok(value) = HeaderValue::from_str(request_id) {
-            self.headers.insert(HeaderName::from_static("x-amzn-requestid"), value);
+            self.headers
+                .insert(HeaderName::from_static("x-amzn-requestid"), value);
         }
         let body = match self.body {
             Content::Whole(bytes) => {
@@ -70,8 +76,13 @@ impl Answer {
 
 /// A reply that ends in the middle: the client sees the connection break.
 pub(crate) fn cut() -> Response {
-    let broken = futures_util::stream::once(async { Err::<Bytes, _>(std::io::Error::other("cut by a fault")) });
+    let broken = futures_util::stream::once(async {
+        Err::<Bytes, _>(std::io::Error::other("cut by a fault"))
+    });
     let mut response = Response::new(Body::from_stream(broken));
-    response.headers_mut().insert(http::header::CONTENT_LENGTH, HeaderValue::from_static("1048576"));
+    response.headers_mut().insert(
+        http::header::CONTENT_LENGTH,
+        HeaderValue::from_static("1048576"),
+    );
     response
 }

@@ -28,7 +28,14 @@ pub(crate) struct Call {
 
 impl Call {
     /// Reads service, operation and resource. A call that is not signed can only be one STS takes without.
-    pub(crate) fn read(method: Method, path: String, query: String, headers: HeaderMap, body: Bytes, signed: Option<Signed>) -> Self {
+    pub(crate) fn read(
+        method: Method,
+        path: String,
+        query: String,
+        headers: HeaderMap,
+        body: Bytes,
+        signed: Option<Signed>,
+    ) -> Self {
         let mut call = Self {
             method,
             path,
@@ -59,13 +66,18 @@ impl Call {
             call.protocol = Protocol::S3;
             call.move_bucket_into_path();
             call.operation = crate::s3::operation(&call.method, &call.path, &call.query);
-            call.resource = Some(percent_decode(call.path.trim_start_matches('/'))).filter(|name| !name.is_empty());
+            call.resource = Some(percent_decode(call.path.trim_start_matches('/')))
+                .filter(|name| !name.is_empty());
         } else if let Some(target) = target {
             call.protocol = Protocol::Json;
             call.operation = target.rsplit('.').next().unwrap_or_default().to_owned();
             call.resource = json_resource(&call.json());
         } else if let Some(action) = action {
-            call.protocol = if call.service == "ec2" { Protocol::Ec2 } else { Protocol::Query };
+            call.protocol = if call.service == "ec2" {
+                Protocol::Ec2
+            } else {
+                Protocol::Query
+            };
             call.operation = action;
             call.resource = form_resource(&form);
         } else {
@@ -81,7 +93,10 @@ impl Call {
     /// The parameters of an awsQuery call, from body and query string.
     pub(crate) fn form(&self) -> Vec<(String, String)> {
         let mut form = pairs(&self.query, true);
-        if self.header("content-type").is_some_and(|kind| kind.starts_with("application/x-www-form-urlencoded")) {
+        if self
+            .header("content-type")
+            .is_some_and(|kind| kind.starts_with("application/x-www-form-urlencoded"))
+        {
             form.extend(pairs(&String::from_utf8_lossy(&self.body), true));
         }
         form
@@ -94,7 +109,11 @@ impl Call {
 
     /// Path and query, as to be sent on.
     pub(crate) fn target(&self) -> String {
-        if self.query.is_empty() { self.path.clone() } else { format!("{}?{}", self.path, self.query) }
+        if self.query.is_empty() {
+            self.path.clone()
+        } else {
+            format!("{}?{}", self.path, self.query)
+        }
     }
 
     /// `BUCKET.s3.anything` in Host becomes the path style, which is what the part behind understands on one address.
@@ -111,12 +130,35 @@ impl Call {
 
 fn json_resource(input: &Value) -> Option<String> {
     const KEYS: [&str; 24] = [
-        "TableName", "SecretId", "repositoryName", "Name", "Names", "Path", "service", "services", "taskDefinition", "family",
-        "cluster", "repositoryNames", "SecretIdList", "logGroupName", "projectName", "name", "KeyId", "TopicArn", "QueueUrl",
-        "ResourceArn", "resourceArn", "StackName", "tasks", "ResourceId",
+        "TableName",
+        "SecretId",
+        "repositoryName",
+        "Name",
+        "Names",
+        "Path",
+        "service",
+        "services",
+        "taskDefinition",
+        "family",
+        "cluster",
+        "repositoryNames",
+        "SecretIdList",
+        "logGroupName",
+        "projectName",
+        "name",
+        "KeyId",
+        "TopicArn",
+        "QueueUrl",
+        "ResourceArn",
+        "resourceArn",
+        "StackName",
+        "tasks",
+        "ResourceId",
     ];
     let maps = |key: &str| {
-        input[key].as_object().map(|tables| tables.keys().cloned().collect::<Vec<_>>().join(","))
+        input[key]
+            .as_object()
+            .map(|tables| tables.keys().cloned().collect::<Vec<_>>().join(","))
     };
     let transaction = || {
         let mut tables: Vec<&str> = input["TransactItems"]
@@ -137,17 +179,35 @@ fn json_resource(input: &Value) -> Option<String> {
 }
 
 fn form_resource(form: &[(String, String)]) -> Option<String> {
-    ["RoleArn", "RoleName", "UserName", "GroupName", "PolicyArn", "StackName", "TopicArn", "QueueUrl", "LoadBalancerArn", "TargetGroupArn"]
-        .iter()
-        .find_map(|key| value(form, key))
-        .map(str::to_owned)
+    [
+        "RoleArn",
+        "RoleName",
+        "UserName",
+        "GroupName",
+        "PolicyArn",
+        "StackName",
+        "TopicArn",
+        "QueueUrl",
+        "LoadBalancerArn",
+        "TargetGroupArn",
+    ]
+    .iter()
+    .find_map(|key| value(form, key))
+    .map(str::to_owned)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    fn read(method: Method, host: &str, path: &str, query: &str, target: Option<&str>, body: &'static str) -> Call {
+    fn read(
+        method: Method,
+        host: &str,
+        path: &str,
+        query: &str,
+        target: Option<&str>,
+        body: &'static str,
+    ) -> Call {
         let mut headers = HeaderMap::new();
         headers.insert("host", host.parse().unwrap());
         let service = if target.is_some() { "dynamodb" } else { "s3" };
@@ -159,22 +219,48 @@ mod tests {
             headers.insert("x-amz-target", target.parse().unwrap());
         }
         let signed = crate::sigv4::read(&headers, query);
-        Call::read(method, path.to_owned(), query.to_owned(), headers, Bytes::from(body), signed)
+        Call::read(
+            method,
+            path.to_owned(),
+            query.to_owned(),
+            headers,
+            Bytes::from(body),
+            signed,
+        )
     }
 
     #[test]
     fn a_virtual_hosts_bucket_moves_into_the_path() {
-        let call = read(Method::GET, "state.s3.ca-central-1.amazonaws.com", "/dev/a", "", None, "");
-        assert_eq!((call.path.as_str(), call.operation.as_str()), ("/state/dev/a", "GetObject"));
+        let call = read(
+            Method::GET,
+            "state.s3.ca-central-1.amazonaws.com",
+            "/dev/a",
+            "",
+            None,
+            "",
+        );
+        assert_eq!(
+            (call.path.as_str(), call.operation.as_str()),
+            ("/state/dev/a", "GetObject")
+        );
         let call = read(Method::GET, "127.0.0.1:4000", "/state/dev/a", "", None, "");
         assert_eq!(call.path, "/state/dev/a");
     }
 
     #[test]
     fn json_calls_name_operation_and_tables() {
-        let call = read(Method::POST, "h", "/", "", Some("DynamoDB_20120810.TransactWriteItems"),
-            r#"{"TransactItems":[{"Put":{"TableName":"ledger"}},{"ConditionCheck":{"TableName":"locks"}}]}"#);
-        assert_eq!((call.operation.as_str(), call.resource.as_deref()), ("TransactWriteItems", Some("ledger,locks")));
+        let call = read(
+            Method::POST,
+            "h",
+            "/",
+            "",
+            Some("DynamoDB_20120810.TransactWriteItems"),
+            r#"{"TransactItems":[{"Put":{"TableName":"ledger"}},{"ConditionCheck":{"TableName":"locks"}}]}"#,
+        );
+        assert_eq!(
+            (call.operation.as_str(), call.resource.as_deref()),
+            ("TransactWriteItems", Some("ledger,locks"))
+        );
         assert_eq!(call.region, "ca-central-1");
     }
 }

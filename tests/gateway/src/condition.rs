@@ -25,7 +25,9 @@ impl Context {
 
     /// Replaces `${key}` in a policy's value; `None` where the key is absent, for then nothing matches.
     fn fill(&self, text: &str) -> Option<String> {
-        let Some((before, rest)) = text.split_once("${") else { return Some(text.to_owned()) };
+        let Some((before, rest)) = text.split_once("${") else {
+            return Some(text.to_owned());
+        };
         let (key, after) = rest.split_once('}')?;
         let value = match key {
             "*" | "?" | "$" => key.to_owned(),
@@ -39,7 +41,10 @@ impl Context {
 pub(crate) fn hold(conditions: &Value, context: &Context) -> bool {
     conditions.as_object().is_some_and(|operators| {
         operators.iter().all(|(operator, keys)| {
-            keys.as_object().is_some_and(|keys| keys.iter().all(|(key, wanted)| one(operator, key, &strings(wanted), context)))
+            keys.as_object().is_some_and(|keys| {
+                keys.iter()
+                    .all(|(key, wanted)| one(operator, key, &strings(wanted), context))
+            })
         })
     })
 }
@@ -57,8 +62,13 @@ fn one(operator: &str, key: &str, wanted: &[String], context: &Context) -> bool 
         Some(rest) => (rest, true),
         None => (operator, false),
     };
-    let Some((negated, compare)) = comparison(operator) else { return false };
-    let wanted: Vec<String> = wanted.iter().filter_map(|text| context.fill(text)).collect();
+    let Some((negated, compare)) = comparison(operator) else {
+        return false;
+    };
+    let wanted: Vec<String> = wanted
+        .iter()
+        .filter_map(|text| context.fill(text))
+        .collect();
     let matches = |value: &String| wanted.iter().any(|wanted| compare(wanted, value)) != negated;
     match (quantifier, seen) {
         (Some("ForAllValues"), None) => true,
@@ -108,8 +118,15 @@ fn comparison(operator: &str) -> Option<(bool, Compare)> {
 
 /// ARNs match part by part: a `*` does not reach over a colon, except in the last part.
 fn arn_like(wanted: &str, seen: &str) -> bool {
-    let (wanted, seen): (Vec<&str>, Vec<&str>) = (wanted.splitn(6, ':').collect(), seen.splitn(6, ':').collect());
-    wanted.len() == seen.len() && wanted.iter().zip(&seen).all(|(wanted, seen)| wildcard(wanted, seen))
+    let (wanted, seen): (Vec<&str>, Vec<&str>) = (
+        wanted.splitn(6, ':').collect(),
+        seen.splitn(6, ':').collect(),
+    );
+    wanted.len() == seen.len()
+        && wanted
+            .iter()
+            .zip(&seen)
+            .all(|(wanted, seen)| wildcard(wanted, seen))
 }
 
 fn numbers(wanted: &str, seen: &str, holds: fn(f64, f64) -> bool) -> bool {
@@ -118,21 +135,27 @@ fn numbers(wanted: &str, seen: &str, holds: fn(f64, f64) -> bool) -> bool {
 
 fn dates(wanted: &str, seen: &str, holds: fn(OffsetDateTime, OffsetDateTime) -> bool) -> bool {
     let read = |text: &str| {
-        OffsetDateTime::parse(text, &Rfc3339)
-            .ok()
-            .or_else(|| text.parse().ok().and_then(|seconds| OffsetDateTime::from_unix_timestamp(seconds).ok()))
+        OffsetDateTime::parse(text, &Rfc3339).ok().or_else(|| {
+            text.parse()
+                .ok()
+                .and_then(|seconds| OffsetDateTime::from_unix_timestamp(seconds).ok())
+        })
     };
     matches!((read(wanted), read(seen)), (Some(wanted), Some(seen)) if holds(wanted, seen))
 }
 
 fn in_network(wanted: &str, seen: &str) -> bool {
     let (network, bits) = wanted.split_once('/').unwrap_or((wanted, "32"));
-    let (Ok(network), Ok(bits), Ok(seen)) =
-        (network.parse::<std::net::Ipv4Addr>(), bits.parse::<u32>(), seen.parse::<std::net::Ipv4Addr>())
-    else {
+    let (Ok(network), Ok(bits), Ok(seen)) = (
+        network.parse::<std::net::Ipv4Addr>(),
+        bits.parse::<u32>(),
+        seen.parse::<std::net::Ipv4Addr>(),
+    ) else {
         return false;
     };
-    let mask = u32::MAX.checked_shl(32u32.saturating_sub(bits)).unwrap_or(0);
+    let mask = u32::MAX
+        .checked_shl(32u32.saturating_sub(bits))
+        .unwrap_or(0);
     bits <= 32 && network.to_bits() & mask == seen.to_bits() & mask
 }
 
@@ -144,7 +167,10 @@ mod tests {
     fn context(pairs: &[(&str, &[&str])]) -> Context {
         let mut context = Context::default();
         for (key, values) in pairs {
-            context.set(key, values.iter().map(|value| (*value).to_owned()).collect());
+            context.set(
+                key,
+                values.iter().map(|value| (*value).to_owned()).collect(),
+            );
         }
         context
     }
@@ -157,7 +183,11 @@ mod tests {
 
     #[track_caller]
     fn absent(operator: &str, expected: bool) {
-        assert_eq!(hold(&json!({operator: {"k": "1"}}), &Context::default()), expected, "{operator} without the key");
+        assert_eq!(
+            hold(&json!({operator: {"k": "1"}}), &Context::default()),
+            expected,
+            "{operator} without the key"
+        );
     }
 
     #[test]
@@ -186,8 +216,18 @@ mod tests {
 
     #[test]
     fn string_like() {
-        check("StringLike", json!("repo:acme/shop:*"), &["repo:acme/shop:ref:refs/heads/main"], true);
-        check("StringLike", json!("repo:acme/shop:*"), &["repo:acme/shop2:ref:refs/heads/main"], false);
+        check(
+            "StringLike",
+            json!("repo:acme/shop:*"),
+            &["repo:acme/shop:ref:refs/heads/main"],
+            true,
+        );
+        check(
+            "StringLike",
+            json!("repo:acme/shop:*"),
+            &["repo:acme/shop2:ref:refs/heads/main"],
+            false,
+        );
         absent("StringLike", false);
     }
 
@@ -201,11 +241,31 @@ mod tests {
     #[test]
     fn arn_operators_match_part_by_part() {
         for operator in ["ArnLike", "ArnEquals"] {
-            check(operator, json!("arn:aws:iam::*:role/ci-*"), &["arn:aws:iam::1:role/ci-a"], true);
-            check(operator, json!("arn:aws:*:role/ci"), &["arn:aws:iam::1:role/ci"], false);
+            check(
+                operator,
+                json!("arn:aws:iam::*:role/ci-*"),
+                &["arn:aws:iam::1:role/ci-a"],
+                true,
+            );
+            check(
+                operator,
+                json!("arn:aws:*:role/ci"),
+                &["arn:aws:iam::1:role/ci"],
+                false,
+            );
         }
-        check("ArnNotLike", json!("arn:aws:iam::1:role/*"), &["arn:aws:iam::1:role/a"], false);
-        check("ArnNotEquals", json!("arn:aws:iam::1:role/*"), &["arn:aws:iam::2:role/a"], true);
+        check(
+            "ArnNotLike",
+            json!("arn:aws:iam::1:role/*"),
+            &["arn:aws:iam::1:role/a"],
+            false,
+        );
+        check(
+            "ArnNotEquals",
+            json!("arn:aws:iam::1:role/*"),
+            &["arn:aws:iam::2:role/a"],
+            true,
+        );
     }
 
     #[test]
@@ -258,16 +318,41 @@ mod tests {
 
     #[test]
     fn for_any_value_needs_one() {
-        check("ForAnyValue:StringEquals", json!(["a", "b"]), &["x", "b"], true);
-        check("ForAnyValue:StringEquals", json!(["a", "b"]), &["x", "y"], false);
-        check("ForAnyValue:StringLike", json!("sts.*"), &["sts.amazonaws.com"], true);
+        check(
+            "ForAnyValue:StringEquals",
+            json!(["a", "b"]),
+            &["x", "b"],
+            true,
+        );
+        check(
+            "ForAnyValue:StringEquals",
+            json!(["a", "b"]),
+            &["x", "y"],
+            false,
+        );
+        check(
+            "ForAnyValue:StringLike",
+            json!("sts.*"),
+            &["sts.amazonaws.com"],
+            true,
+        );
         absent("ForAnyValue:StringEquals", false);
     }
 
     #[test]
     fn for_all_values_needs_all_and_passes_an_absent_key() {
-        check("ForAllValues:StringEquals", json!(["a", "b"]), &["a", "b"], true);
-        check("ForAllValues:StringEquals", json!(["a", "b"]), &["a", "c"], false);
+        check(
+            "ForAllValues:StringEquals",
+            json!(["a", "b"]),
+            &["a", "b"],
+            true,
+        );
+        check(
+            "ForAllValues:StringEquals",
+            json!(["a", "b"]),
+            &["a", "c"],
+            false,
+        );
         absent("ForAllValues:StringEquals", true);
     }
 
@@ -281,9 +366,18 @@ mod tests {
     #[test]
     fn every_operator_and_every_key_must_hold() {
         let seen = context(&[("sub", &["s"]), ("aud", &["a"])]);
-        assert!(hold(&json!({"StringEquals": {"sub": "s", "aud": "a"}}), &seen));
-        assert!(!hold(&json!({"StringEquals": {"sub": "s", "aud": "b"}}), &seen));
-        assert!(!hold(&json!({"StringEquals": {"sub": "s"}, "StringLike": {"aud": "b*"}}), &seen));
+        assert!(hold(
+            &json!({"StringEquals": {"sub": "s", "aud": "a"}}),
+            &seen
+        ));
+        assert!(!hold(
+            &json!({"StringEquals": {"sub": "s", "aud": "b"}}),
+            &seen
+        ));
+        assert!(!hold(
+            &json!({"StringEquals": {"sub": "s"}, "StringLike": {"aud": "b*"}}),
+            &seen
+        ));
     }
 
     #[test]

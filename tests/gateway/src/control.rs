@@ -40,19 +40,39 @@ struct NewAccounts {
 
 /// `{"world", "accounts": [ID…]}` makes accounts and answers the credentials of each one's first administrator.
 /// Asked again, it answers the same ones.
-async fn accounts(State(gateway): State<Arc<Gateway>>, Json(wanted): Json<NewAccounts>) -> Response {
-    let wrong = wanted.accounts.iter().find(|id| id.len() != 12 || !id.bytes().all(|b| b.is_ascii_digit()));
+async fn accounts(
+    State(gateway): State<Arc<Gateway>>,
+    Json(wanted): Json<NewAccounts>,
+) -> Response {
+    let wrong = wanted
+        .accounts
+        .iter()
+        .find(|id| id.len() != 12 || !id.bytes().all(|b| b.is_ascii_digit()));
     if let Some(id) = wrong {
-        return refused(StatusCode::BAD_REQUEST, format!("an account ID has 12 digits: {id}"));
+        return refused(
+            StatusCode::BAD_REQUEST,
+            format!("an account ID has 12 digits: {id}"),
+        );
     }
     let mut made = Vec::new();
     for id in &wanted.accounts {
-        match gateway.accounts.create(id, &wanted.world, &gateway.identities) {
+        match gateway
+            .accounts
+            .create(id, &wanted.world, &gateway.identities)
+        {
             Ok(credentials) => made.push(credentials),
-            Err(world) => return refused(StatusCode::CONFLICT, format!("account {id} belongs to world {world}")),
+            Err(world) => {
+                return refused(
+                    StatusCode::CONFLICT,
+                    format!("account {id} belongs to world {world}"),
+                );
+            }
         }
     }
-    let made: Vec<_> = made.iter().map(crate::identity::Credentials::handout).collect();
+    let made: Vec<_> = made
+        .iter()
+        .map(crate::identity::Credentials::handout)
+        .collect();
     Json(json!({"world": wanted.world, "accounts": made})).into_response()
 }
 
@@ -69,7 +89,15 @@ struct NewSession {
 /// the role it was given, if the role trusts it.
 async fn sessions(State(gateway): State<Arc<Gateway>>, Json(wanted): Json<NewSession>) -> Response {
     let seconds = wanted.duration_seconds.unwrap_or(3600);
-    match crate::sts::for_service(&gateway, &wanted.role_arn, &wanted.session_name, &wanted.service, seconds).await {
+    match crate::sts::for_service(
+        &gateway,
+        &wanted.role_arn,
+        &wanted.session_name,
+        &wanted.service,
+        seconds,
+    )
+    .await
+    {
         Ok(credentials) => Json(credentials.handout()).into_response(),
         Err(error) => refused(error.status, format!("{}: {}", error.code, error.message)),
     }
@@ -84,9 +112,17 @@ struct Expire {
 
 /// Makes an access key or a registry token expired now.
 async fn expire(State(gateway): State<Arc<Gateway>>, Json(what): Json<Expire>) -> Response {
-    let key = what.access_key_id.is_some_and(|key| gateway.identities.expire(&key));
-    let token = what.registry_token.is_some_and(|token| gateway.fronts.expire(&token));
-    if key || token { StatusCode::NO_CONTENT.into_response() } else { refused(StatusCode::NOT_FOUND, "nothing of that name is known") }
+    let key = what
+        .access_key_id
+        .is_some_and(|key| gateway.identities.expire(&key));
+    let token = what
+        .registry_token
+        .is_some_and(|token| gateway.fronts.expire(&token));
+    if key || token {
+        StatusCode::NO_CONTENT.into_response()
+    } else {
+        refused(StatusCode::NOT_FOUND, "nothing of that name is known")
+    }
 }
 
 #[derive(Deserialize)]
@@ -99,7 +135,10 @@ struct RegistryOf {
 /// `{"account", "region"}`: the `HOST:PORT` of that registry, started where it was not yet needed.
 async fn registry(State(gateway): State<Arc<Gateway>>, Json(wanted): Json<RegistryOf>) -> Response {
     if !gateway.accounts.knows(&wanted.account) {
-        return refused(StatusCode::NOT_FOUND, format!("there is no account {}", wanted.account));
+        return refused(
+            StatusCode::NOT_FOUND,
+            format!("there is no account {}", wanted.account),
+        );
     }
     match crate::front::address(&gateway, &wanted.account, &wanted.region).await {
         Ok(host) => Json(json!({"host": host})).into_response(),
@@ -118,8 +157,12 @@ struct Which {
 
 /// The calls after number `since`, oldest first, and the number of the newest call of all as `last`.
 async fn calls(State(gateway): State<Arc<Gateway>>, Query(which): Query<Which>) -> Response {
-    let filter =
-        Filter { since: which.since.unwrap_or(0), world: which.world, account: which.account, service: which.service };
+    let filter = Filter {
+        since: which.since.unwrap_or(0),
+        world: which.world,
+        account: which.account,
+        service: which.service,
+    };
     let (last, calls) = gateway.recorder.read(&filter);
     Json(json!({"last": last, "calls": calls})).into_response()
 }
@@ -137,7 +180,10 @@ struct WhichFaults {
 }
 
 /// Takes back the waiting faults: an account's, or all.
-async fn clear_faults(State(gateway): State<Arc<Gateway>>, Query(which): Query<WhichFaults>) -> Response {
+async fn clear_faults(
+    State(gateway): State<Arc<Gateway>>,
+    Query(which): Query<WhichFaults>,
+) -> Response {
     gateway.faults.clear(which.account.as_deref());
     StatusCode::NO_CONTENT.into_response()
 }
@@ -151,6 +197,9 @@ struct Latency {
 
 /// `{"service"?, "millis"}`: every call of the service (of all, where none is named) takes that much longer.
 async fn latency(State(gateway): State<Arc<Gateway>>, Json(wanted): Json<Latency>) -> Response {
-    gateway.faults.set_latency(wanted.service.as_deref().unwrap_or("*"), Duration::from_millis(wanted.millis));
+    gateway.faults.set_latency(
+        wanted.service.as_deref().unwrap_or("*"),
+        Duration::from_millis(wanted.millis),
+    );
     StatusCode::NO_CONTENT.into_response()
 }

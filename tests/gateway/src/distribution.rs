@@ -39,20 +39,37 @@ pub(crate) fn failed(cause: impl std::fmt::Display) -> AwsError {
 }
 
 /// The manifest of a tag or digest, or `None`.
-pub(crate) async fn manifest(gateway: &Gateway, path: &str, reference: &str) -> Result<Option<Manifest>, AwsError> {
-    let answer = request(gateway, Method::GET, &format!("/v2/{path}/manifests/{reference}"))
-        .header(header::ACCEPT, KINDS)
-        .send()
-        .await
-        .map_err(failed)?;
+pub(crate) async fn manifest(
+    gateway: &Gateway,
+    path: &str,
+    reference: &str,
+) -> Result<Option<Manifest>, AwsError> {
+    let answer = request(
+        gateway,
+        Method::GET,
+        &format!("/v2/{path}/manifests/{reference}"),
+    )
+    .header(header::ACCEPT, KINDS)
+    .send()
+    .await
+    .map_err(failed)?;
     match answer.status() {
         StatusCode::OK => {}
         StatusCode::NOT_FOUND => return Ok(None),
         status => return Err(failed(format!("manifest {reference}: {status}"))),
     }
-    let kind = answer.headers().get(header::CONTENT_TYPE).and_then(|kind| kind.to_str().ok()).unwrap_or_default().to_owned();
+    let kind = answer
+        .headers()
+        .get(header::CONTENT_TYPE)
+        .and_then(|kind| kind.to_str().ok())
+        .unwrap_or_default()
+        .to_owned();
     let bytes = answer.bytes().await.map_err(failed)?;
-    Ok(Some(Manifest { digest: format!("sha256:{}", sha256(&bytes)), kind, bytes }))
+    Ok(Some(Manifest {
+        digest: format!("sha256:{}", sha256(&bytes)),
+        kind,
+        bytes,
+    }))
 }
 
 /// Stores a manifest; `Err(text)` inside is the distribution's refusal.
@@ -63,12 +80,16 @@ pub(crate) async fn put_manifest(
     kind: &str,
     bytes: Bytes,
 ) -> Result<Result<(), String>, AwsError> {
-    let answer = request(gateway, Method::PUT, &format!("/v2/{path}/manifests/{reference}"))
-        .header(header::CONTENT_TYPE, kind)
-        .body(bytes)
-        .send()
-        .await
-        .map_err(failed)?;
+    let answer = request(
+        gateway,
+        Method::PUT,
+        &format!("/v2/{path}/manifests/{reference}"),
+    )
+    .header(header::CONTENT_TYPE, kind)
+    .body(bytes)
+    .send()
+    .await
+    .map_err(failed)?;
     if answer.status().is_success() {
         return Ok(Ok(()));
     }
@@ -77,7 +98,10 @@ pub(crate) async fn put_manifest(
 
 /// All tags, sorted; none where nothing was ever pushed.
 pub(crate) async fn tags(gateway: &Gateway, path: &str) -> Result<Vec<String>, AwsError> {
-    let answer = request(gateway, Method::GET, &format!("/v2/{path}/tags/list")).send().await.map_err(failed)?;
+    let answer = request(gateway, Method::GET, &format!("/v2/{path}/tags/list"))
+        .send()
+        .await
+        .map_err(failed)?;
     if answer.status() == StatusCode::NOT_FOUND {
         return Ok(Vec::new());
     }
@@ -88,10 +112,20 @@ pub(crate) async fn tags(gateway: &Gateway, path: &str) -> Result<Vec<String>, A
 }
 
 /// The size of a blob, or `None`.
-pub(crate) async fn blob(gateway: &Gateway, path: &str, digest: &str) -> Result<Option<u64>, AwsError> {
-    let answer = request(gateway, Method::HEAD, &format!("/v2/{path}/blobs/{digest}")).send().await.map_err(failed)?;
+pub(crate) async fn blob(
+    gateway: &Gateway,
+    path: &str,
+    digest: &str,
+) -> Result<Option<u64>, AwsError> {
+    let answer = request(gateway, Method::HEAD, &format!("/v2/{path}/blobs/{digest}"))
+        .send()
+        .await
+        .map_err(failed)?;
     if answer.status() != StatusCode::OK {
         return Ok(None);
     }
-    Ok(answer.headers().get(header::CONTENT_LENGTH).and_then(|length| length.to_str().ok()?.parse().ok()))
+    Ok(answer
+        .headers()
+        .get(header::CONTENT_LENGTH)
+        .and_then(|length| length.to_str().ok()?.parse().ok()))
 }

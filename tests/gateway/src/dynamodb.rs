@@ -22,18 +22,40 @@ struct Scope {
 }
 
 /// Answers one DynamoDB call.
-pub(crate) async fn handle(gateway: &Gateway, call: &Call, principal: &Principal) -> Result<Answer, AwsError> {
+pub(crate) async fn handle(
+    gateway: &Gateway,
+    call: &Call,
+    principal: &Principal,
+) -> Result<Answer, AwsError> {
     let scope = Scope {
         prefix: format!("{}.{}.", principal.account, call.region),
-        arn: format!("arn:aws:dynamodb:{}:{}:table/", call.region, principal.account),
+        arn: format!(
+            "arn:aws:dynamodb:{}:{}:table/",
+            call.region, principal.account
+        ),
     };
-    let statements = matches!(call.operation.as_str(), "ExecuteStatement" | "BatchExecuteStatement" | "ExecuteTransaction");
-    let streams = call.header("x-amz-target").is_some_and(|target| target.starts_with("DynamoDBStreams"));
+    let statements = matches!(
+        call.operation.as_str(),
+        "ExecuteStatement" | "BatchExecuteStatement" | "ExecuteTransaction"
+    );
+    let streams = call
+        .header("x-amz-target")
+        .is_some_and(|target| target.starts_with("DynamoDBStreams"));
     if statements || streams {
-        return Err(AwsError::unimplemented(call.protocol, "dynamodb", &call.operation, "gateway"));
+        return Err(AwsError::unimplemented(
+            call.protocol,
+            "dynamodb",
+            &call.operation,
+            "gateway",
+        ));
     }
-    let mut input: Value = serde_json::from_slice(&call.body)
-        .map_err(|_| AwsError::new(400, "SerializationException", "The request body is not JSON"))?;
+    let mut input: Value = serde_json::from_slice(&call.body).map_err(|_| {
+        AwsError::new(
+            400,
+            "SerializationException",
+            "The request body is not JSON",
+        )
+    })?;
     if call.operation == "ListTables" {
         return list(gateway, call, &scope, &input).await;
     }
@@ -56,15 +78,32 @@ async fn send(gateway: &Gateway, call: &Call, input: &Value) -> Result<Answer, A
     let mut headers = forwarded(&call.headers);
     headers.remove(header::CONTENT_LENGTH);
     let failed = |cause: reqwest::Error| AwsError::upstream("DynamoDB Local", cause);
-    let answer = gateway.dynamodb.post(format!("{base}/")).headers(headers).body(input.to_string()).send().await.map_err(failed)?;
+    let answer = gateway
+        .dynamodb
+        .post(format!("{base}/"))
+        .headers(headers)
+        .body(input.to_string())
+        .send()
+        .await
+        .map_err(failed)?;
     let (status, headers) = (answer.status(), returned(answer.headers()));
     let body = answer.bytes().await.map_err(failed)?;
     let error = (!status.is_success()).then(|| error_code(&body)).flatten();
-    Ok(Answer { status, headers, body: body.into(), error })
+    Ok(Answer {
+        status,
+        headers,
+        body: body.into(),
+        error,
+    })
 }
 
 /// `ListTables` over all tables, of which the account's are shown; paged here, since pages of all are not pages of its own.
-async fn list(gateway: &Gateway, call: &Call, scope: &Scope, input: &Value) -> Result<Answer, AwsError> {
+async fn list(
+    gateway: &Gateway,
+    call: &Call,
+    scope: &Scope,
+    input: &Value,
+) -> Result<Answer, AwsError> {
     let mut names: Vec<String> = Vec::new();
     let mut start: Option<String> = None;
     let mut answer = loop {
@@ -75,9 +114,12 @@ async fn list(gateway: &Gateway, call: &Call, scope: &Scope, input: &Value) -> R
         let answer = send(gateway, call, &page).await?;
         let output: Value = serde_json::from_str(&answer.text()).unwrap_or_default();
         names.extend(
-            output["TableNames"].as_array().into_iter().flatten().filter_map(Value::as_str).filter_map(|name| {
-                name.strip_prefix(&scope.prefix).map(str::to_owned)
-            }),
+            output["TableNames"]
+                .as_array()
+                .into_iter()
+                .flatten()
+                .filter_map(Value::as_str)
+                .filter_map(|name| name.strip_prefix(&scope.prefix).map(str::to_owned)),
         );
         start = output["LastEvaluatedTableName"].as_str().map(str::to_owned);
         if start.is_none() {
@@ -89,7 +131,11 @@ async fn list(gateway: &Gateway, call: &Call, scope: &Scope, input: &Value) -> R
         if let Some(after) = input["ExclusiveStartTableName"].as_str() {
             names.retain(|name| name.as_str() > after);
         }
-        let limit = input["Limit"].as_u64().and_then(|limit| usize::try_from(limit).ok()).unwrap_or(100).min(100);
+        let limit = input["Limit"]
+            .as_u64()
+            .and_then(|limit| usize::try_from(limit).ok())
+            .unwrap_or(100)
+            .min(100);
         let more = names.len() > limit;
         names.truncate(limit);
         let mut output = json!({"TableNames": names});
@@ -110,7 +156,9 @@ impl Scope {
                 None => Err(AwsError::new(
                     400,
                     "AccessDeniedException",
-                    format!("no resource-based policy allows access to {name} from outside its account and region"),
+                    format!(
+                        "no resource-based policy allows access to {name} from outside its account and region"
+                    ),
                 )),
             },
         }
@@ -124,12 +172,18 @@ impl Scope {
             *arn = format!("{LOCAL}{}", self.table(arn)?);
         }
         if let Some(Value::Object(tables)) = input.get_mut("RequestItems") {
-            let renamed: Result<Map<String, Value>, AwsError> =
-                std::mem::take(tables).into_iter().map(|(name, value)| Ok((self.table(&name)?, value))).collect();
+            let renamed: Result<Map<String, Value>, AwsError> = std::mem::take(tables)
+                .into_iter()
+                .map(|(name, value)| Ok((self.table(&name)?, value)))
+                .collect();
             *tables = renamed?;
         }
         if let Some(Value::Array(items)) = input.get_mut("TransactItems") {
-            for operation in items.iter_mut().filter_map(Value::as_object_mut).flat_map(Map::values_mut) {
+            for operation in items
+                .iter_mut()
+                .filter_map(Value::as_object_mut)
+                .flat_map(Map::values_mut)
+            {
                 if let Some(Value::String(name)) = operation.get_mut("TableName") {
                     *name = self.table(name)?;
                 }
@@ -140,7 +194,9 @@ impl Scope {
 
     /// Touches only what DynamoDB itself says about tables, never an item's own values.
     fn take_off(&self, output: &mut Value) {
-        let Value::Object(fields) = output else { return };
+        let Value::Object(fields) = output else {
+            return;
+        };
         for (name, value) in fields {
             match name.as_str() {
                 "Table" | "TableDescription" | "ConsumedCapacity" => self.described(value),
@@ -148,7 +204,13 @@ impl Scope {
                     if let Value::Object(tables) = value {
                         *tables = std::mem::take(tables)
                             .into_iter()
-                            .map(|(name, value)| (name.strip_prefix(&self.prefix).map_or(name.clone(), str::to_owned), value))
+                            .map(|(name, value)| {
+                                (
+                                    name.strip_prefix(&self.prefix)
+                                        .map_or(name.clone(), str::to_owned),
+                                    value,
+                                )
+                            })
                             .collect();
                     }
                 }
@@ -166,7 +228,11 @@ impl Scope {
         match value {
             Value::String(text) => {
                 if let Some(rest) = text.strip_prefix(LOCAL) {
-                    *text = format!("{}{}", self.arn, rest.strip_prefix(&self.prefix).unwrap_or(rest));
+                    *text = format!(
+                        "{}{}",
+                        self.arn,
+                        rest.strip_prefix(&self.prefix).unwrap_or(rest)
+                    );
                 } else if let Some(name) = text.strip_prefix(&self.prefix) {
                     *text = name.to_owned();
                 }
@@ -182,14 +248,22 @@ impl Scope {
 fn set_body(answer: &mut Answer, output: &Value) {
     let bytes = Bytes::from(output.to_string());
     answer.headers.remove(header::CONTENT_LENGTH);
-    answer.headers.insert("x-amz-crc32", HeaderValue::from(crc32(&bytes)));
+    answer
+        .headers
+        .insert("x-amz-crc32", HeaderValue::from(crc32(&bytes)));
     answer.body = bytes.into();
 }
 
 /// CRC-32 as zlib computes it.
 fn crc32(bytes: &[u8]) -> u32 {
     !bytes.iter().fold(u32::MAX, |sum, byte| {
-        (0..8).fold(sum ^ u32::from(*byte), |sum, _| if sum & 1 == 1 { (sum >> 1) ^ 0xEDB8_8320 } else { sum >> 1 })
+        (0..8).fold(sum ^ u32::from(*byte), |sum, _| {
+            if sum & 1 == 1 {
+                (sum >> 1) ^ 0xEDB8_8320
+            } else {
+                sum >> 1
+            }
+        })
     })
 }
 
@@ -198,7 +272,10 @@ mod tests {
     use super::*;
 
     fn scope() -> Scope {
-        Scope { prefix: "111122223333.ca-central-1.".into(), arn: "arn:aws:dynamodb:ca-central-1:111122223333:table/".into() }
+        Scope {
+            prefix: "111122223333.ca-central-1.".into(),
+            arn: "arn:aws:dynamodb:ca-central-1:111122223333:table/".into(),
+        }
     }
 
     #[test]
@@ -226,7 +303,10 @@ mod tests {
     #[test]
     fn another_accounts_table_is_denied() {
         let mut input = json!({"TableName": "arn:aws:dynamodb:ca-central-1:999900001111:table/t"});
-        assert_eq!(scope().put_on(&mut input).unwrap_err().code, "AccessDeniedException");
+        assert_eq!(
+            scope().put_on(&mut input).unwrap_err().code,
+            "AccessDeniedException"
+        );
     }
 
     #[test]

@@ -33,7 +33,10 @@ impl Repository {
     /// Its name in the registry behind. The time of its creation is part of it: a repository deleted and made
     /// again is empty.
     pub(crate) fn path(&self) -> String {
-        format!("{}/{}/{}/{}", self.account, self.region, self.name, self.created)
+        format!(
+            "{}/{}/{}/{}",
+            self.account, self.region, self.name, self.created
+        )
     }
 
     /// Whether a tag that exists may not be moved.
@@ -49,25 +52,50 @@ impl Repository {
 
     /// ECR's words for a tag that is taken.
     pub(crate) fn tag_taken(&self, tag: &str) -> String {
-        format!("The image tag '{tag}' already exists in the '{}' repository and cannot be overwritten because the tag is immutable.", self.name)
+        format!(
+            "The image tag '{tag}' already exists in the '{}' repository and cannot be overwritten because the tag is immutable.",
+            self.name
+        )
     }
 
     fn arn(&self) -> String {
-        format!("arn:aws:ecr:{}:{}:repository/{}", self.region, self.account, self.name)
+        format!(
+            "arn:aws:ecr:{}:{}:repository/{}",
+            self.region, self.account, self.name
+        )
     }
 }
 
 /// Answers one ECR call.
-pub(crate) async fn handle(gateway: &Arc<Gateway>, call: &Call, principal: &Principal) -> Result<Answer, AwsError> {
+pub(crate) async fn handle(
+    gateway: &Arc<Gateway>,
+    call: &Call,
+    principal: &Principal,
+) -> Result<Answer, AwsError> {
     let input = call.json();
-    let account = input["registryId"].as_str().unwrap_or(&principal.account).to_owned();
+    let account = input["registryId"]
+        .as_str()
+        .unwrap_or(&principal.account)
+        .to_owned();
     match call.operation.as_str() {
         "GetAuthorizationToken" => return token(gateway, call, principal, &input).await,
         "CreateRepository" | "DescribeRepositories" | "DeleteRepository" => {}
-        "DescribeImages" | "ListImages" | "BatchGetImage" | "BatchCheckLayerAvailability" | "PutImage" => {
+        "DescribeImages"
+        | "ListImages"
+        | "BatchGetImage"
+        | "BatchCheckLayerAvailability"
+        | "PutImage" => {
             let name = input["repositoryName"].as_str().unwrap_or_default();
-            let repository = find(gateway, &account, &call.region, name).await?.ok_or_else(|| not_found(&account, name))?;
-            permitted(gateway, principal, &repository, &[&format!("ecr:{}", call.operation)]).await?;
+            let repository = find(gateway, &account, &call.region, name)
+                .await?
+                .ok_or_else(|| not_found(&account, name))?;
+            permitted(
+                gateway,
+                principal,
+                &repository,
+                &[&format!("ecr:{}", call.operation)],
+            )
+            .await?;
             let output = match call.operation.as_str() {
                 "DescribeImages" => images::describe(gateway, &repository, &input).await,
                 "ListImages" => images::list(gateway, &repository, &input).await,
@@ -78,19 +106,49 @@ pub(crate) async fn handle(gateway: &Arc<Gateway>, call: &Call, principal: &Prin
             return Ok(Answer::json(&output));
         }
         // moto would speak of images it does not have.
-        "BatchDeleteImage" | "GetDownloadUrlForLayer" | "DescribeImageScanFindings" | "StartImageScan" => {
-            return Err(AwsError::unimplemented(call.protocol, "ecr", &call.operation, "gateway"));
+        "BatchDeleteImage"
+        | "GetDownloadUrlForLayer"
+        | "DescribeImageScanFindings"
+        | "StartImageScan"
+        | "InitiateLayerUpload"
+        | "UploadLayerPart"
+        | "CompleteLayerUpload"
+        | "ListImageReferrers" => {
+            return Err(AwsError::unimplemented(
+                call.protocol,
+                "ecr",
+                &call.operation,
+                "gateway",
+            ));
         }
         _ => {}
     }
-    for name in strings(&input["repositoryNames"]).iter().chain(&strings(&input["repositoryName"])) {
+    for name in strings(&input["repositoryNames"])
+        .iter()
+        .chain(&strings(&input["repositoryName"]))
+    {
         if account != principal.account {
-            let repository = find(gateway, &account, &call.region, name).await?.ok_or_else(|| not_found(&account, name))?;
-            permitted(gateway, principal, &repository, &[&format!("ecr:{}", call.operation)]).await?;
+            let repository = find(gateway, &account, &call.region, name)
+                .await?
+                .ok_or_else(|| not_found(&account, name))?;
+            permitted(
+                gateway,
+                principal,
+                &repository,
+                &[&format!("ecr:{}", call.operation)],
+            )
+            .await?;
         }
     }
-    if account != principal.account && input["repositoryName"].is_null() && input["repositoryNames"].is_null() {
-        return Err(denied(principal, &format!("ecr:{}", call.operation), &format!("arn:aws:ecr:{}:{account}:repository/*", call.region)));
+    if account != principal.account
+        && input["repositoryName"].is_null()
+        && input["repositoryNames"].is_null()
+    {
+        return Err(denied(
+            principal,
+            &format!("ecr:{}", call.operation),
+            &format!("arn:aws:ecr:{}:{account}:repository/*", call.region),
+        ));
     }
     if call.operation == "DeleteRepository" && input["force"] != true {
         empty(gateway, &account, &call.region, &input).await?;
@@ -120,21 +178,38 @@ fn rewrite(value: &mut Value, from: &str, to: &str) {
     }
 }
 
-async fn empty(gateway: &Gateway, account: &str, region: &str, input: &Value) -> Result<(), AwsError> {
+async fn empty(
+    gateway: &Gateway,
+    account: &str,
+    region: &str,
+    input: &Value,
+) -> Result<(), AwsError> {
     let name = input["repositoryName"].as_str().unwrap_or_default();
-    let Some(repository) = find(gateway, account, region, name).await? else { return Ok(()) };
+    let Some(repository) = find(gateway, account, region, name).await? else {
+        return Ok(());
+    };
     let held = images::list(gateway, &repository, &json!({})).await?;
-    if held["imageIds"].as_array().is_some_and(|ids| !ids.is_empty()) {
+    if held["imageIds"]
+        .as_array()
+        .is_some_and(|ids| !ids.is_empty())
+    {
         return Err(AwsError::new(
             400,
             "RepositoryNotEmptyException",
-            format!("The repository with name '{name}' in registry with id '{account}' cannot be deleted because it still contains images"),
+            format!(
+                "The repository with name '{name}' in registry with id '{account}' cannot be deleted because it still contains images"
+            ),
         ));
     }
     Ok(())
 }
 
-async fn token(gateway: &Arc<Gateway>, call: &Call, principal: &Principal, input: &Value) -> Result<Answer, AwsError> {
+async fn token(
+    gateway: &Arc<Gateway>,
+    call: &Call,
+    principal: &Principal,
+    input: &Value,
+) -> Result<Answer, AwsError> {
     let mut accounts = strings(&input["registryIds"]);
     if accounts.is_empty() {
         accounts.push(principal.account.clone());
@@ -152,53 +227,117 @@ async fn token(gateway: &Arc<Gateway>, call: &Call, principal: &Principal, input
     Ok(Answer::json(&json!({"authorizationData": data})))
 }
 
-async fn ask(gateway: &Gateway, account: &str, region: &str, operation: &str, input: &Value) -> Result<Answer, AwsError> {
+async fn ask(
+    gateway: &Gateway,
+    account: &str,
+    region: &str,
+    operation: &str,
+    input: &Value,
+) -> Result<Answer, AwsError> {
     let headers = [
         ("x-amz-target", format!("{TARGET}.{operation}")),
         ("content-type", "application/x-amz-json-1.1".to_owned()),
     ];
-    crate::moto::ask(gateway, Method::POST, "/", "ecr", region, account, &headers, input.to_string()).await
+    crate::moto::ask(
+        gateway,
+        Method::POST,
+        "/",
+        "ecr",
+        region,
+        account,
+        &headers,
+        input.to_string(),
+    )
+    .await
 }
 
 /// The repository, or `None`.
-pub(crate) async fn find(gateway: &Gateway, account: &str, region: &str, name: &str) -> Result<Option<Repository>, AwsError> {
-    let answer = ask(gateway, account, region, "DescribeRepositories", &json!({"repositoryNames": [name]})).await?;
+pub(crate) async fn find(
+    gateway: &Gateway,
+    account: &str,
+    region: &str,
+    name: &str,
+) -> Result<Option<Repository>, AwsError> {
+    let answer = ask(
+        gateway,
+        account,
+        region,
+        "DescribeRepositories",
+        &json!({"repositoryNames": [name]}),
+    )
+    .await?;
     match (answer.status.is_success(), answer.error.as_deref()) {
         (true, _) => {}
-        (false, Some("RepositoryNotFoundException" | "InvalidParameterException")) => return Ok(None),
-        (false, other) => return Err(AwsError::upstream("moto", format!("ECR said {}", other.unwrap_or("nothing")))),
+        (false, Some("RepositoryNotFoundException" | "InvalidParameterException")) => {
+            return Ok(None);
+        }
+        (false, other) => {
+            return Err(AwsError::upstream(
+                "moto",
+                format!("ECR said {}", other.unwrap_or("nothing")),
+            ));
+        }
     }
     let output: Value = serde_json::from_str(&answer.text()).unwrap_or_default();
-    let Some(found) = output["repositories"].get(0) else { return Ok(None) };
+    let Some(found) = output["repositories"].get(0) else {
+        return Ok(None);
+    };
     Ok(Some(Repository {
         account: account.to_owned(),
         region: region.to_owned(),
         name: name.to_owned(),
-        mutability: found["imageTagMutability"].as_str().unwrap_or_default().to_owned(),
+        mutability: found["imageTagMutability"]
+            .as_str()
+            .unwrap_or_default()
+            .to_owned(),
         exclusions: found["imageTagMutabilityExclusionFilters"]
             .as_array()
             .into_iter()
             .flatten()
             .filter_map(|filter| filter["filter"].as_str().map(str::to_owned))
             .collect(),
-        created: found["createdAt"].to_string().chars().filter(char::is_ascii_alphanumeric).collect(),
+        created: found["createdAt"]
+            .to_string()
+            .chars()
+            .filter(char::is_ascii_alphanumeric)
+            .collect(),
     }))
 }
 
 /// Whether a principal may do all of `actions` on a repository: its own account's, or by the repository's policy.
-pub(crate) async fn permitted(gateway: &Gateway, principal: &Principal, repository: &Repository, actions: &[&str]) -> Result<(), AwsError> {
+pub(crate) async fn permitted(
+    gateway: &Gateway,
+    principal: &Principal,
+    repository: &Repository,
+    actions: &[&str],
+) -> Result<(), AwsError> {
     if principal.account == repository.account {
         return Ok(());
     }
-    let answer =
-        ask(gateway, &repository.account, &repository.region, "GetRepositoryPolicy", &json!({"repositoryName": repository.name})).await?;
+    let answer = ask(
+        gateway,
+        &repository.account,
+        &repository.region,
+        "GetRepositoryPolicy",
+        &json!({"repositoryName": repository.name}),
+    )
+    .await?;
     let output: Value = serde_json::from_str(&answer.text()).unwrap_or_default();
     let policy = output["policyText"].as_str().unwrap_or_default();
     let asker = crate::sts::asker(principal);
     let mut context = Context::default();
     crate::sts::principal_keys(principal, &mut context);
     for action in actions {
-        if decide(policy, &Question { action, resource: None, asker: &asker, context: &context }) != Decision::Allow {
+        if decide(
+            policy,
+            &Question {
+                action,
+                resource: None,
+                asker: &asker,
+                context: &context,
+            },
+        ) != Decision::Allow
+        {
             return Err(denied(principal, action, &repository.arn()));
         }
     }
@@ -221,7 +360,9 @@ pub(crate) fn not_found(account: &str, name: &str) -> AwsError {
     AwsError::new(
         400,
         "RepositoryNotFoundException",
-        format!("The repository with name '{name}' does not exist in the registry with id '{account}'"),
+        format!(
+            "The repository with name '{name}' does not exist in the registry with id '{account}'"
+        ),
     )
 }
 
@@ -249,7 +390,11 @@ mod tests {
             ("MUTABLE_WITH_EXCLUSION", false, true),
         ] {
             let repository = repository(mutability);
-            assert_eq!((repository.fixes("v1"), repository.fixes("cache-main")), (version, cache), "{mutability}");
+            assert_eq!(
+                (repository.fixes("v1"), repository.fixes("cache-main")),
+                (version, cache),
+                "{mutability}"
+            );
         }
     }
 }

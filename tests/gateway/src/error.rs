@@ -43,18 +43,31 @@ impl AwsError {
 
     /// A part of the sandbox behind the gateway did not do its work. 502 is retried by SDKs, as a real outage would be.
     pub(crate) fn upstream(what: &str, cause: impl std::fmt::Display) -> Self {
-        Self::new(502, "ServiceUnavailable", format!("the sandbox's {what} did not answer: {cause}"))
+        Self::new(
+            502,
+            "ServiceUnavailable",
+            format!("the sandbox's {what} did not answer: {cause}"),
+        )
     }
 
     /// What the sandbox cannot do. 501 and 400 are not retried by any SDK.
-    pub(crate) fn unimplemented(protocol: Protocol, service: &str, operation: &str, part: &str) -> Self {
+    pub(crate) fn unimplemented(
+        protocol: Protocol,
+        service: &str,
+        operation: &str,
+        part: &str,
+    ) -> Self {
         let (status, code) = match protocol {
             Protocol::Json => (400, "UnknownOperationException"),
             Protocol::Query | Protocol::Ec2 => (400, "InvalidAction"),
             Protocol::S3 | Protocol::RestJson => (501, "NotImplemented"),
             Protocol::Registry => (501, "UNSUPPORTED"),
         };
-        Self::new(status, code, format!("the sandbox's {part} does not implement {service}:{operation}"))
+        Self::new(
+            status,
+            code,
+            format!("the sandbox's {part} does not implement {service}:{operation}"),
+        )
     }
 
     pub(crate) fn answer(&self, protocol: Protocol, request_id: &str) -> Answer {
@@ -64,7 +77,10 @@ impl AwsError {
                 "application/x-amz-json-1.1",
                 json!({"__type": self.code, "message": self.message}).to_string(),
             ),
-            Protocol::RestJson => ("application/json", json!({"message": self.message}).to_string()),
+            Protocol::RestJson => (
+                "application/json",
+                json!({"message": self.message}).to_string(),
+            ),
             Protocol::Query => (
                 "text/xml",
                 format!(
@@ -98,6 +114,11 @@ impl AwsError {
         {
             headers.insert(HeaderName::from_static("x-amzn-errortype"), value);
         }
-        Answer { status: self.status, headers, body: Bytes::from(body).into(), error: Some(self.code.clone()) }
+        Answer {
+            status: self.status,
+            headers,
+            body: Bytes::from(body).into(),
+            error: Some(self.code.clone()),
+        }
     }
 }

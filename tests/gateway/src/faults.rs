@@ -13,7 +13,11 @@ use crate::lock;
 #[serde(tag = "kind", rename_all = "snake_case", deny_unknown_fields)]
 pub(crate) enum Kind {
     /// An AWS error instead of the call.
-    Status { status: u16, code: String, message: Option<String> },
+    Status {
+        status: u16,
+        code: String,
+        message: Option<String>,
+    },
     /// The call is done after this many milliseconds.
     Delay { millis: u64 },
     /// The connection breaks; the call is not done.
@@ -52,28 +56,56 @@ impl Faults {
     }
 
     pub(crate) fn clear(&self, account: Option<&str>) {
-        lock(&self.waiting).retain(|fault| account.is_some() && fault.account.as_deref() != account);
+        lock(&self.waiting)
+            .retain(|fault| account.is_some() && fault.account.as_deref() != account);
     }
 
     /// Takes the first fault that strikes this call.
-    pub(crate) fn strike(&self, service: &str, operation: &str, account: Option<&str>) -> Option<Kind> {
+    pub(crate) fn strike(
+        &self,
+        service: &str,
+        operation: &str,
+        account: Option<&str>,
+    ) -> Option<Kind> {
         let mut waiting = lock(&self.waiting);
         let at = waiting.iter().position(|fault| {
             fault.service == service
-                && fault.operation.as_deref().is_none_or(|wanted| wanted == operation)
-                && fault.account.as_deref().is_none_or(|wanted| Some(wanted) == account)
+                && fault
+                    .operation
+                    .as_deref()
+                    .is_none_or(|wanted| wanted == operation)
+                && fault
+                    .account
+                    .as_deref()
+                    .is_none_or(|wanted| Some(wanted) == account)
         })?;
         waiting[at].times = waiting[at].times.saturating_sub(1);
-        if waiting[at].times == 0 { Some(waiting.remove(at).fault) } else { Some(waiting[at].fault.clone()) }
+        if waiting[at].times == 0 {
+            Some(waiting.remove(at).fault)
+        } else {
+            Some(waiting[at].fault.clone())
+        }
     }
 
     pub(crate) fn set_latency(&self, service: &str, latency: Duration) {
         lock(&self.latency).insert(service.to_owned(), latency);
     }
 
-    pub(crate) fn latency(&self, service: &str) -> Duration {
+    fn latency(&self, service: &str) -> Duration {
         let latency = lock(&self.latency);
-        latency.get(service).or_else(|| latency.get("*")).copied().unwrap_or_default()
+        latency
+            .get(service)
+            .or_else(|| latency.get("*"))
+            .copied()
+            .unwrap_or_default()
+    }
+
+    /// Takes the added latency's time.
+    pub(crate) async fn linger(&self, service: &str) {
+        let latency = self.latency(service);
+        if !latency.is_zero() {
+            tokio::time::sleep(latency).await;
+        }
     }
 }
 

@@ -38,7 +38,12 @@ pub(crate) enum Shut {
 
 impl Fronts {
     pub(crate) fn new(config: Front) -> Self {
-        Self { config, open: tokio::sync::Mutex::default(), running: Mutex::default(), tokens: Mutex::default() }
+        Self {
+            config,
+            open: tokio::sync::Mutex::default(),
+            running: Mutex::default(),
+            tokens: Mutex::default(),
+        }
     }
 
     /// A token for all registries the principal may reach, good for 12 hours.
@@ -61,9 +66,16 @@ impl Fronts {
 
     /// Whose token the Basic authorization holds.
     pub(crate) fn principal(&self, headers: &HeaderMap) -> Result<Principal, Shut> {
-        let text = headers.get(header::AUTHORIZATION).and_then(|value| value.to_str().ok()).unwrap_or_default();
-        let decoded = text.strip_prefix("Basic ").and_then(|encoded| STANDARD.decode(encoded).ok());
-        let pair = decoded.and_then(|bytes| String::from_utf8(bytes).ok()).unwrap_or_default();
+        let text = headers
+            .get(header::AUTHORIZATION)
+            .and_then(|value| value.to_str().ok())
+            .unwrap_or_default();
+        let decoded = text
+            .strip_prefix("Basic ")
+            .and_then(|encoded| STANDARD.decode(encoded).ok());
+        let pair = decoded
+            .and_then(|bytes| String::from_utf8(bytes).ok())
+            .unwrap_or_default();
         let token = pair.strip_prefix("AWS:").ok_or(Shut::Unknown)?;
         match lock(&self.tokens).get(token) {
             None => Err(Shut::Unknown),
@@ -74,7 +86,11 @@ impl Fronts {
 }
 
 /// `HOST:PORT` of an account's registry in a region, listening from now on.
-pub(crate) async fn address(gateway: &Arc<Gateway>, account: &str, region: &str) -> Result<String, AwsError> {
+pub(crate) async fn address(
+    gateway: &Arc<Gateway>,
+    account: &str,
+    region: &str,
+) -> Result<String, AwsError> {
     let fronts = &gateway.fronts;
     let mut open = fronts.open.lock().await;
     let key = (account.to_owned(), region.to_owned());
@@ -82,13 +98,28 @@ pub(crate) async fn address(gateway: &Arc<Gateway>, account: &str, region: &str)
         return Ok(host.clone());
     }
     let [a, b, c, first] = fronts.config.first.octets();
-    let last = u8::try_from(open.len()).ok().and_then(|used| first.checked_add(used)).filter(|last| *last < 255);
-    let last = last.ok_or_else(|| AwsError::upstream("registry", "there is no loopback address left for another account and region"))?;
+    let last = u8::try_from(open.len())
+        .ok()
+        .and_then(|used| first.checked_add(used))
+        .filter(|last| *last < 255);
+    let last = last.ok_or_else(|| {
+        AwsError::upstream(
+            "registry",
+            "there is no loopback address left for another account and region",
+        )
+    })?;
     let at = SocketAddr::from((Ipv4Addr::new(a, b, c, last), fronts.config.port));
-    let failed = |cause: std::io::Error| AwsError::upstream("registry", format!("cannot listen on {at}: {cause}"));
+    let failed = |cause: std::io::Error| {
+        AwsError::upstream("registry", format!("cannot listen on {at}: {cause}"))
+    };
     let listener = TcpListener::bind(at).await.map_err(failed)?;
     let host = listener.local_addr().map_err(failed)?.to_string();
-    let side = Side { gateway: Arc::clone(gateway), account: account.to_owned(), region: region.to_owned(), host: host.clone() };
+    let side = Side {
+        gateway: Arc::clone(gateway),
+        account: account.to_owned(),
+        region: region.to_owned(),
+        host: host.clone(),
+    };
     let task = tokio::spawn(async move {
         // The listener's own failure ends this front alone; callers see a refused connection.
         let _ended = axum::serve(listener, front_rules::router(side)).await;

@@ -51,12 +51,14 @@ pub(crate) fn router(side: Side) -> Router {
 
 fn target(path: &str) -> Option<Target<'_>> {
     let path = path.strip_prefix("/v2/")?;
-    ["manifests", "tags", "referrers", "blobs"].into_iter().find_map(|kind| {
-        let at = path.rfind(&format!("/{kind}/"))?;
-        let (name, rest) = (&path[..at], &path[at + kind.len() + 2..]);
-        let fits = kind == "blobs" || !rest.contains('/');
-        (fits && !name.is_empty() && !rest.is_empty()).then_some(Target { name, kind, rest })
-    })
+    ["manifests", "tags", "referrers", "blobs"]
+        .into_iter()
+        .find_map(|kind| {
+            let at = path.rfind(&format!("/{kind}/"))?;
+            let (name, rest) = (&path[..at], &path[at + kind.len() + 2..]);
+            let fits = kind == "blobs" || !rest.contains('/');
+            (fits && !name.is_empty() && !rest.is_empty()).then_some(Target { name, kind, rest })
+        })
 }
 
 /// The API operation that permits the request, as IAM and CloudTrail name it.
@@ -87,7 +89,9 @@ async fn entry(State(side): State<Side>, request: Request) -> Response {
     let query = parts.uri.query().unwrap_or_default().to_owned();
     let request_id = uuid::Uuid::new_v4().to_string();
     let target = target(&path);
-    let operation = target.as_ref().map_or("Ping", |target| operation(&parts.method, target));
+    let operation = target
+        .as_ref()
+        .map_or("Ping", |target| operation(&parts.method, target));
     let mut record = Entry::new("ecr", operation, &side.region, &request_id, "registry");
     record.resource = target.as_ref().map(|target| match target.kind {
         "manifests" => format!("{}@{}", target.name, target.rest),
@@ -98,17 +102,36 @@ async fn entry(State(side): State<Side>, request: Request) -> Response {
         record.by(principal);
         record.world = gateway.accounts.world(&principal.account);
     }
-    tokio::time::sleep(gateway.faults.latency("ecr")).await;
-    let struck = gateway.faults.strike("ecr", operation, record.account.as_deref());
+    gateway.faults.linger("ecr").await;
+    let struck = gateway
+        .faults
+        .strike("ecr", operation, record.account.as_deref());
     let work = async {
         let principal = principal.map_err(|shut| shut_out(shut, &side.host))?;
-        judge(&side, &principal, &parts.method, &parts.headers, target, &query, body).await
+        judge(
+            &side,
+            &principal,
+            &parts.method,
+            &parts.headers,
+            target,
+            &query,
+            body,
+        )
+        .await
     };
     let answer = match &struck {
         Some(Kind::Cut) => None,
-        Some(Kind::Status { status, code, message }) => {
-            Some(Err(Refused::from(refusal(*status, code, message.clone().unwrap_or_else(|| "a fault was asked for".to_owned())))))
-        }
+        Some(Kind::Status {
+            status,
+            code,
+            message,
+        }) => Some(Err(Refused::from(refusal(
+            *status,
+            code,
+            message
+                .clone()
+                .unwrap_or_else(|| "a fault was asked for".to_owned()),
+        )))),
         Some(Kind::Delay { millis }) => {
             tokio::time::sleep(std::time::Duration::from_millis(*millis)).await;
             Some(work.await)
@@ -129,7 +152,10 @@ async fn entry(State(side): State<Side>, request: Request) -> Response {
     gateway.recorder.add(record, started.elapsed());
     match answer {
         Some(mut answer) if struck != Some(Kind::LostAnswer) => {
-            answer.headers.insert("docker-distribution-api-version", HeaderValue::from_static("registry/2.0"));
+            answer.headers.insert(
+                "docker-distribution-api-version",
+                HeaderValue::from_static("registry/2.0"),
+            );
             answer.into_response(&request_id)
         }
         _ => cut(),
@@ -144,19 +170,32 @@ struct Refused {
 
 impl From<AwsError> for Refused {
     fn from(error: AwsError) -> Self {
-        Self { error, headers: HeaderMap::new() }
+        Self {
+            error,
+            headers: HeaderMap::new(),
+        }
     }
 }
 
 fn shut_out(shut: Shut, host: &str) -> Refused {
     match shut {
-        Shut::Expired => refusal(403, "DENIED", "Your authorization token has expired. Reauthenticate and try again.").into(),
+        Shut::Expired => refusal(
+            403,
+            "DENIED",
+            "Your authorization token has expired. Reauthenticate and try again.",
+        )
+        .into(),
         Shut::Unknown => {
             let mut headers = HeaderMap::new();
-            if let Ok(value) = HeaderValue::from_str(&format!("Basic realm=\"http://{host}/\",service=\"ecr.amazonaws.com\"")) {
+            if let Ok(value) = HeaderValue::from_str(&format!(
+                "Basic realm=\"http://{host}/\",service=\"ecr.amazonaws.com\""
+            )) {
                 headers.insert(header::WWW_AUTHENTICATE, value);
             }
-            Refused { error: refusal(401, "UNAUTHORIZED", "Not Authorized"), headers }
+            Refused {
+                error: refusal(401, "UNAUTHORIZED", "Not Authorized"),
+                headers,
+            }
         }
     }
 }
@@ -176,11 +215,23 @@ async fn judge(
     };
     let repository = crate::ecr::find(gateway, &side.account, &side.region, target.name)
         .await?
-        .ok_or_else(|| refusal(404, "NAME_UNKNOWN", crate::ecr::not_found(&side.account, target.name).message))?;
+        .ok_or_else(|| {
+            refusal(
+                404,
+                "NAME_UNKNOWN",
+                crate::ecr::not_found(&side.account, target.name).message,
+            )
+        })?;
     let action = format!("ecr:{}", operation(method, &target));
     crate::ecr::permitted(gateway, principal, &repository, &[&action])
         .await
-        .map_err(|error| if error.code == "AccessDeniedException" { refusal(403, "DENIED", error.message) } else { error })?;
+        .map_err(|error| {
+            if error.code == "AccessDeniedException" {
+                refusal(403, "DENIED", error.message)
+            } else {
+                error
+            }
+        })?;
     let deletes = *method == Method::DELETE && !target.rest.starts_with("uploads");
     if deletes {
         return Err(refusal(405, "UNSUPPORTED", "The operation is unsupported.").into());
@@ -188,7 +239,16 @@ async fn judge(
     if target.kind == "manifests" && *method == Method::PUT {
         return Ok(put_manifest(side, &repository, headers, &target, body).await?);
     }
-    Ok(pass(side, &repository, method, headers, &target, query, reqwest::Body::wrap_stream(body.into_data_stream())).await?)
+    Ok(pass(
+        side,
+        &repository,
+        method,
+        headers,
+        &target,
+        query,
+        reqwest::Body::wrap_stream(body.into_data_stream()),
+    )
+    .await?)
 }
 
 async fn put_manifest(
@@ -199,9 +259,13 @@ async fn put_manifest(
     body: Body,
 ) -> Result<Answer, AwsError> {
     let gateway = &side.gateway;
-    let bytes: Bytes = to_bytes(body, LARGEST_MANIFEST)
-        .await
-        .map_err(|_| refusal(400, "MANIFEST_INVALID", "The manifest is larger than 4 MiB or was not sent whole"))?;
+    let bytes: Bytes = to_bytes(body, LARGEST_MANIFEST).await.map_err(|_| {
+        refusal(
+            400,
+            "MANIFEST_INVALID",
+            "The manifest is larger than 4 MiB or was not sent whole",
+        )
+    })?;
     let digest = format!("sha256:{}", crate::sigv4::sha256(&bytes));
     let path = repository.path();
     let _one_writer = gateway.images.tagging.lock().await;
@@ -211,9 +275,22 @@ async fn put_manifest(
         && let Some(existing) = distribution::manifest(gateway, &path, target.rest).await?
         && existing.digest != digest
     {
-        return Err(refusal(400, "TAG_INVALID", repository.tag_taken(target.rest)));
+        return Err(refusal(
+            400,
+            "TAG_INVALID",
+            repository.tag_taken(target.rest),
+        ));
     }
-    let answer = pass(side, repository, &Method::PUT, headers, target, "", reqwest::Body::from(bytes)).await?;
+    let answer = pass(
+        side,
+        repository,
+        &Method::PUT,
+        headers,
+        target,
+        "",
+        reqwest::Body::from(bytes),
+    )
+    .await?;
     if answer.status.is_success() {
         gateway.images.remember(&path, &digest);
     }
@@ -235,9 +312,17 @@ async fn pass(
     sent.remove(header::AUTHORIZATION);
     sent.remove(header::HOST);
     let starts_upload = *method == Method::POST && target.rest.starts_with("uploads");
-    let query = if query.is_empty() || (starts_upload && query.contains("mount=")) { String::new() } else { format!("?{query}") };
-    let mut request =
-        distribution::request(&side.gateway, method.clone(), &format!("/v2/{path}/{}/{}{query}", target.kind, target.rest)).headers(sent);
+    let query = if query.is_empty() || (starts_upload && query.contains("mount=")) {
+        String::new()
+    } else {
+        format!("?{query}")
+    };
+    let mut request = distribution::request(
+        &side.gateway,
+        method.clone(),
+        &format!("/v2/{path}/{}/{}{query}", target.kind, target.rest),
+    )
+    .headers(sent);
     if matches!(*method, Method::PUT | Method::PATCH | Method::POST) {
         request = request.body(body);
     }
@@ -248,26 +333,57 @@ async fn pass(
         status = StatusCode::CREATED;
     }
     for name in [header::LOCATION, HeaderName::from_static("link")] {
-        let outside = headers.get(&name).and_then(|value| value.to_str().ok()).and_then(|value| {
-            let (_, rest) = value.split_once(&format!("/v2/{path}/"))?;
-            let start = if value.starts_with('<') { "<" } else { "" };
-            HeaderValue::from_str(&format!("{start}http://{}/v2/{}/{rest}", side.host, repository.name)).ok()
-        });
+        let outside = headers
+            .get(&name)
+            .and_then(|value| value.to_str().ok())
+            .and_then(|value| {
+                let (_, rest) = value.split_once(&format!("/v2/{path}/"))?;
+                let start = if value.starts_with('<') { "<" } else { "" };
+                HeaderValue::from_str(&format!(
+                    "{start}http://{}/v2/{}/{rest}",
+                    side.host, repository.name
+                ))
+                .ok()
+            });
         if let Some(outside) = outside {
             headers.insert(name, outside);
         }
     }
     if status.is_success() && target.kind != "tags" {
         let body = Content::Stream(Body::from_stream(answer.bytes_stream()));
-        return Ok(Answer { status, headers, body, error: None });
+        return Ok(Answer {
+            status,
+            headers,
+            body,
+            error: None,
+        });
     }
-    let text = answer.text().await.map_err(distribution::failed)?.replace(&path, &repository.name);
+    let text = answer
+        .text()
+        .await
+        .map_err(distribution::failed)?
+        .replace(&path, &repository.name);
     let bytes = Bytes::from(text);
     let error = (!status.is_success())
-        .then(|| serde_json::from_slice::<serde_json::Value>(&bytes).ok()?["errors"][0]["code"].as_str().map(str::to_owned))
+        .then(|| {
+            serde_json::from_slice::<serde_json::Value>(&bytes).ok()?["errors"][0]["code"]
+                .as_str()
+                .map(str::to_owned)
+        })
         .flatten()
-        .or_else(|| if status.is_success() { None } else { error_code(&bytes) });
-    Ok(Answer { status, headers, body: bytes.into(), error })
+        .or_else(|| {
+            if status.is_success() {
+                None
+            } else {
+                error_code(&bytes)
+            }
+        });
+    Ok(Answer {
+        status,
+        headers,
+        body: bytes.into(),
+        error,
+    })
 }
 
 #[cfg(test)]
@@ -277,24 +393,43 @@ mod tests {
     #[test]
     fn paths_are_read_from_their_end() {
         let read = |path| target(path).map(|target| (target.name, target.kind, target.rest));
-        assert_eq!(read("/v2/team/blobs/shop/manifests/v1"), Some(("team/blobs/shop", "manifests", "v1")));
-        assert_eq!(read("/v2/shop/blobs/uploads/"), Some(("shop", "blobs", "uploads/")));
-        assert_eq!(read("/v2/shop/blobs/uploads/0-1"), Some(("shop", "blobs", "uploads/0-1")));
+        assert_eq!(
+            read("/v2/team/blobs/shop/manifests/v1"),
+            Some(("team/blobs/shop", "manifests", "v1"))
+        );
+        assert_eq!(
+            read("/v2/shop/blobs/uploads/"),
+            Some(("shop", "blobs", "uploads/"))
+        );
+        assert_eq!(
+            read("/v2/shop/blobs/uploads/0-1"),
+            Some(("shop", "blobs", "uploads/0-1"))
+        );
         assert_eq!(read("/v2/shop/tags/list"), Some(("shop", "tags", "list")));
-        assert_eq!(read("/v2/a/blobs/b/tags/list"), Some(("a/blobs/b", "tags", "list")));
+        assert_eq!(
+            read("/v2/a/blobs/b/tags/list"),
+            Some(("a/blobs/b", "tags", "list"))
+        );
         assert_eq!(read("/v2/"), None);
         assert_eq!(read("/v2"), None);
     }
 
     #[test]
     fn requests_have_the_names_of_their_permissions() {
-        let named = |method: &str, path| operation(&method.parse().unwrap(), &target(path).unwrap());
+        let named =
+            |method: &str, path| operation(&method.parse().unwrap(), &target(path).unwrap());
         assert_eq!(named("PUT", "/v2/s/manifests/v1"), "PutImage");
         assert_eq!(named("HEAD", "/v2/s/manifests/v1"), "BatchGetImage");
         assert_eq!(named("POST", "/v2/s/blobs/uploads/"), "InitiateLayerUpload");
         assert_eq!(named("PATCH", "/v2/s/blobs/uploads/1"), "UploadLayerPart");
         assert_eq!(named("PUT", "/v2/s/blobs/uploads/1"), "CompleteLayerUpload");
-        assert_eq!(named("HEAD", "/v2/s/blobs/sha256:1"), "BatchCheckLayerAvailability");
-        assert_eq!(named("GET", "/v2/s/blobs/sha256:1"), "GetDownloadUrlForLayer");
+        assert_eq!(
+            named("HEAD", "/v2/s/blobs/sha256:1"),
+            "BatchCheckLayerAvailability"
+        );
+        assert_eq!(
+            named("GET", "/v2/s/blobs/sha256:1"),
+            "GetDownloadUrlForLayer"
+        );
     }
 }

@@ -19,14 +19,40 @@ pub(crate) struct Role {
     pub(crate) longest_session: i64,
 }
 
-async fn ask(gateway: &Gateway, account: &str, action: &str, key: &str, name: &str) -> Result<Answer, AwsError> {
-    let form = ("content-type", "application/x-www-form-urlencoded".to_owned());
-    let body = format!("Action={action}&Version=2010-05-08&{key}={}", percent_encode(name, false));
-    crate::moto::ask(gateway, Method::POST, "/", "iam", "us-east-1", account, &[form], body).await
+async fn ask(
+    gateway: &Gateway,
+    account: &str,
+    action: &str,
+    key: &str,
+    name: &str,
+) -> Result<Answer, AwsError> {
+    let form = (
+        "content-type",
+        "application/x-www-form-urlencoded".to_owned(),
+    );
+    let body = format!(
+        "Action={action}&Version=2010-05-08&{key}={}",
+        percent_encode(name, false)
+    );
+    crate::moto::ask(
+        gateway,
+        Method::POST,
+        "/",
+        "iam",
+        "us-east-1",
+        account,
+        &[form],
+        body,
+    )
+    .await
 }
 
 /// The role of a name, or `None`.
-pub(crate) async fn role(gateway: &Gateway, account: &str, name: &str) -> Result<Option<Role>, AwsError> {
+pub(crate) async fn role(
+    gateway: &Gateway,
+    account: &str,
+    name: &str,
+) -> Result<Option<Role>, AwsError> {
     let answer = ask(gateway, account, "GetRole", "RoleName", name).await?;
     let xml = answer.text();
     if !answer.status.is_success() {
@@ -37,13 +63,26 @@ pub(crate) async fn role(gateway: &Gateway, account: &str, name: &str) -> Result
         id: field("RoleId").unwrap_or_default(),
         arn: field("Arn").unwrap_or_default(),
         trust: percent_decode(&trust),
-        longest_session: field("MaxSessionDuration").and_then(|text| text.parse().ok()).unwrap_or(3600),
+        longest_session: field("MaxSessionDuration")
+            .and_then(|text| text.parse().ok())
+            .unwrap_or(3600),
     }))
 }
 
 /// The client IDs (audiences) of an account's identity provider, or `None` where it has none of that ARN.
-pub(crate) async fn provider(gateway: &Gateway, account: &str, arn: &str) -> Result<Option<Vec<String>>, AwsError> {
-    let answer = ask(gateway, account, "GetOpenIDConnectProvider", "OpenIDConnectProviderArn", arn).await?;
+pub(crate) async fn provider(
+    gateway: &Gateway,
+    account: &str,
+    arn: &str,
+) -> Result<Option<Vec<String>>, AwsError> {
+    let answer = ask(
+        gateway,
+        account,
+        "GetOpenIDConnectProvider",
+        "OpenIDConnectProviderArn",
+        arn,
+    )
+    .await?;
     if !answer.status.is_success() {
         return absent(&answer);
     }
@@ -55,7 +94,10 @@ pub(crate) async fn provider(gateway: &Gateway, account: &str, arn: &str) -> Res
 fn absent<T>(answer: &Answer) -> Result<Option<T>, AwsError> {
     match answer.error.as_deref() {
         Some("NoSuchEntity") => Ok(None),
-        other => Err(AwsError::upstream("moto", format!("IAM said {}", other.unwrap_or("nothing")))),
+        other => Err(AwsError::upstream(
+            "moto",
+            format!("IAM said {}", other.unwrap_or("nothing")),
+        )),
     }
 }
 
@@ -67,9 +109,11 @@ pub(crate) fn observe(gateway: &Gateway, call: &Call, account: &str, answer: &An
     match call.operation.as_str() {
         "CreateAccessKey" => {
             let xml = answer.text();
-            if let (Some(user), Some(key), Some(secret)) =
-                (xml_one(&xml, "UserName"), xml_one(&xml, "AccessKeyId"), xml_one(&xml, "SecretAccessKey"))
-            {
+            if let (Some(user), Some(key), Some(secret)) = (
+                xml_one(&xml, "UserName"),
+                xml_one(&xml, "AccessKeyId"),
+                xml_one(&xml, "SecretAccessKey"),
+            ) {
                 gateway.identities.learn_user(account, &user, &key, &secret);
             }
         }

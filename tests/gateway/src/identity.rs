@@ -81,8 +81,16 @@ impl Refusal {
         let xml = matches!(protocol, Protocol::Query | Protocol::Ec2);
         match (self, protocol) {
             (Self::Missing, Protocol::S3) => AwsError::new(403, "AccessDenied", "Access Denied"),
-            (Self::Missing, _) if xml => AwsError::new(403, "MissingAuthenticationToken", "Request is missing Authentication Token"),
-            (Self::Missing, _) => AwsError::new(400, "MissingAuthenticationTokenException", "Missing Authentication Token"),
+            (Self::Missing, _) if xml => AwsError::new(
+                403,
+                "MissingAuthenticationToken",
+                "Request is missing Authentication Token",
+            ),
+            (Self::Missing, _) => AwsError::new(
+                400,
+                "MissingAuthenticationTokenException",
+                "Missing Authentication Token",
+            ),
             (Self::Unknown, Protocol::S3) => AwsError::new(
                 403,
                 "InvalidAccessKeyId",
@@ -90,7 +98,9 @@ impl Refusal {
             ),
             (Self::Unknown, _) if xml => AwsError::new(403, "InvalidClientTokenId", TOKEN),
             (Self::Unknown, _) => AwsError::new(400, "UnrecognizedClientException", TOKEN),
-            (Self::Expired, Protocol::S3) => AwsError::new(400, "ExpiredToken", "The provided token has expired."),
+            (Self::Expired, Protocol::S3) => {
+                AwsError::new(400, "ExpiredToken", "The provided token has expired.")
+            }
             (Self::Expired, _) if xml => AwsError::new(403, "ExpiredToken", EXPIRED),
             (Self::Expired, _) => AwsError::new(400, "ExpiredTokenException", EXPIRED),
             (Self::Signature, Protocol::S3) => AwsError::new(
@@ -134,8 +144,13 @@ impl Identities {
             user_id: format!("AIDA{}", letters(16)),
             tags: Vec::new(),
         };
-        let credentials =
-            Credentials { access_key: access_key.to_owned(), secret: secret.to_owned(), token: None, expires: None, principal };
+        let credentials = Credentials {
+            access_key: access_key.to_owned(),
+            secret: secret.to_owned(),
+            token: None,
+            expires: None,
+            principal,
+        };
         lock(&self.keys).insert(access_key.to_owned(), credentials);
     }
 
@@ -156,12 +171,21 @@ impl Identities {
     }
 
     pub(crate) fn account_of(&self, access_key: &str) -> Option<String> {
-        lock(&self.keys).get(access_key).map(|found| found.principal.account.clone())
+        lock(&self.keys)
+            .get(access_key)
+            .map(|found| found.principal.account.clone())
     }
 
     /// The credentials of a key that is known, has the right session token and has not expired.
-    pub(crate) fn find(&self, access_key: &str, token: Option<&str>) -> Result<Credentials, Refusal> {
-        let found = lock(&self.keys).get(access_key).cloned().ok_or(Refusal::Unknown)?;
+    pub(crate) fn find(
+        &self,
+        access_key: &str,
+        token: Option<&str>,
+    ) -> Result<Credentials, Refusal> {
+        let found = lock(&self.keys)
+            .get(access_key)
+            .cloned()
+            .ok_or(Refusal::Unknown)?;
         if found.token.as_deref() != token {
             return Err(Refusal::Unknown);
         }
@@ -175,7 +199,10 @@ impl Identities {
 /// Random upper-case letters and digits, as AWS's identifiers have them.
 pub(crate) fn letters(count: usize) -> String {
     const ALPHABET: &[u8; 32] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZ234567";
-    random(count).iter().map(|byte| char::from(ALPHABET[usize::from(byte % 32)])).collect()
+    random(count)
+        .iter()
+        .map(|byte| char::from(ALPHABET[usize::from(byte % 32)]))
+        .collect()
 }
 
 /// Random bytes in Base64.
@@ -187,7 +214,13 @@ fn random(count: usize) -> Vec<u8> {
     let mut bytes = vec![0; count];
     // The system's source fails only where there is no /dev/urandom; unique identifiers still hold then.
     if SystemRandom::new().fill(&mut bytes).is_err() {
-        bytes = uuid::Uuid::new_v4().as_bytes().iter().copied().cycle().take(count).collect();
+        bytes = uuid::Uuid::new_v4()
+            .as_bytes()
+            .iter()
+            .copied()
+            .cycle()
+            .take(count)
+            .collect();
     }
     bytes
 }

@@ -21,7 +21,11 @@ pub(crate) struct Images {
 
 impl Images {
     pub(crate) fn remember(&self, path: &str, digest: &str) {
-        lock(&self.pushed).entry(path.to_owned()).or_default().entry(digest.to_owned()).or_insert_with(OffsetDateTime::now_utc);
+        lock(&self.pushed)
+            .entry(path.to_owned())
+            .or_default()
+            .entry(digest.to_owned())
+            .or_insert_with(OffsetDateTime::now_utc);
     }
 
     fn known(&self, path: &str) -> BTreeMap<String, OffsetDateTime> {
@@ -37,14 +41,21 @@ struct Image {
 }
 
 /// Every image, the tagged from the registry's tags, the untagged from what was pushed and is still there.
-async fn all(gateway: &Gateway, repository: &Repository) -> Result<BTreeMap<String, Image>, AwsError> {
+async fn all(
+    gateway: &Gateway,
+    repository: &Repository,
+) -> Result<BTreeMap<String, Image>, AwsError> {
     let path = repository.path();
     let known = gateway.images.known(&path);
     let mut images: BTreeMap<String, Image> = BTreeMap::new();
     for tag in distribution::tags(gateway, &path).await? {
         if let Some(manifest) = distribution::manifest(gateway, &path, &tag).await? {
             let pushed = known.get(&manifest.digest).copied();
-            let image = images.entry(manifest.digest.clone()).or_insert(Image { manifest, tags: Vec::new(), pushed });
+            let image = images.entry(manifest.digest.clone()).or_insert(Image {
+                manifest,
+                tags: Vec::new(),
+                pushed,
+            });
             image.tags.push(tag);
         }
     }
@@ -52,14 +63,23 @@ async fn all(gateway: &Gateway, repository: &Repository) -> Result<BTreeMap<Stri
         if !images.contains_key(&digest)
             && let Some(manifest) = distribution::manifest(gateway, &path, &digest).await?
         {
-            images.insert(digest, Image { manifest, tags: Vec::new(), pushed: Some(pushed) });
+            images.insert(
+                digest,
+                Image {
+                    manifest,
+                    tags: Vec::new(),
+                    pushed: Some(pushed),
+                },
+            );
         }
     }
     Ok(images)
 }
 
 fn reference(id: &Value) -> Option<&str> {
-    id["imageDigest"].as_str().or_else(|| id["imageTag"].as_str())
+    id["imageDigest"]
+        .as_str()
+        .or_else(|| id["imageTag"].as_str())
 }
 
 fn missing(repository: &Repository, id: &Value) -> AwsError {
@@ -69,13 +89,20 @@ fn missing(repository: &Repository, id: &Value) -> AwsError {
         "ImageNotFoundException",
         format!(
             "The image with imageId {{imageDigest:'{}', imageTag:'{}'}} does not exist within the repository with name '{}' in the registry with id '{}'",
-            part("imageDigest"), part("imageTag"), repository.name, repository.account
+            part("imageDigest"),
+            part("imageTag"),
+            repository.name,
+            repository.account
         ),
     )
 }
 
 /// `DescribeImages`.
-pub(crate) async fn describe(gateway: &Gateway, repository: &Repository, input: &Value) -> Result<Value, AwsError> {
+pub(crate) async fn describe(
+    gateway: &Gateway,
+    repository: &Repository,
+    input: &Value,
+) -> Result<Value, AwsError> {
     let mut images = all(gateway, repository).await?;
     let mut chosen = Vec::new();
     if let Some(ids) = input["imageIds"].as_array() {
@@ -83,21 +110,33 @@ pub(crate) async fn describe(gateway: &Gateway, repository: &Repository, input: 
             let wanted = reference(id).unwrap_or_default();
             let digest = images
                 .iter()
-                .find(|(digest, image)| digest.as_str() == wanted || image.tags.iter().any(|tag| tag == wanted))
+                .find(|(digest, image)| {
+                    digest.as_str() == wanted || image.tags.iter().any(|tag| tag == wanted)
+                })
                 .map(|(digest, _)| digest.clone());
             let image = match digest.and_then(|digest| images.remove(&digest)) {
                 Some(image) => image,
                 // Pushed before this gateway started, and without a tag now.
                 None if wanted.starts_with("sha256:") => {
-                    let manifest = distribution::manifest(gateway, &repository.path(), wanted).await?.ok_or_else(|| missing(repository, id))?;
-                    Image { manifest, tags: Vec::new(), pushed: None }
+                    let manifest = distribution::manifest(gateway, &repository.path(), wanted)
+                        .await?
+                        .ok_or_else(|| missing(repository, id))?;
+                    Image {
+                        manifest,
+                        tags: Vec::new(),
+                        pushed: None,
+                    }
                 }
                 None => return Err(missing(repository, id)),
             };
             chosen.push(image);
         }
     } else {
-        chosen.extend(images.into_values().filter(|image| status_matches(input, !image.tags.is_empty())));
+        chosen.extend(
+            images
+                .into_values()
+                .filter(|image| status_matches(input, !image.tags.is_empty())),
+        );
     }
     let mut details = Vec::new();
     for image in chosen {
@@ -106,16 +145,30 @@ pub(crate) async fn describe(gateway: &Gateway, repository: &Repository, input: 
     Ok(paged("imageDetails", details, input))
 }
 
-async fn detail(gateway: &Gateway, repository: &Repository, image: &Image) -> Result<Value, AwsError> {
+async fn detail(
+    gateway: &Gateway,
+    repository: &Repository,
+    image: &Image,
+) -> Result<Value, AwsError> {
     let document = image.manifest.json();
     let layers = document["layers"].as_array().into_iter().flatten();
-    let mut size: u64 = layers.chain([&document["config"]]).filter_map(|layer| layer["size"].as_u64()).sum();
+    let mut size: u64 = layers
+        .chain([&document["config"]])
+        .filter_map(|layer| layer["size"].as_u64())
+        .sum();
     for child in document["manifests"].as_array().into_iter().flatten() {
         if let Some(digest) = child["digest"].as_str()
-            && let Some(manifest) = distribution::manifest(gateway, &repository.path(), digest).await?
+            && let Some(manifest) =
+                distribution::manifest(gateway, &repository.path(), digest).await?
         {
             let inner = manifest.json();
-            size += inner["layers"].as_array().into_iter().flatten().chain([&inner["config"]]).filter_map(|layer| layer["size"].as_u64()).sum::<u64>();
+            size += inner["layers"]
+                .as_array()
+                .into_iter()
+                .flatten()
+                .chain([&inner["config"]])
+                .filter_map(|layer| layer["size"].as_u64())
+                .sum::<u64>();
         }
     }
     let mut detail = json!({
@@ -138,7 +191,11 @@ async fn detail(gateway: &Gateway, repository: &Repository, image: &Image) -> Re
 }
 
 /// `ListImages`.
-pub(crate) async fn list(gateway: &Gateway, repository: &Repository, input: &Value) -> Result<Value, AwsError> {
+pub(crate) async fn list(
+    gateway: &Gateway,
+    repository: &Repository,
+    input: &Value,
+) -> Result<Value, AwsError> {
     let mut ids = Vec::new();
     for (digest, image) in all(gateway, repository).await? {
         if !status_matches(input, !image.tags.is_empty()) {
@@ -147,7 +204,12 @@ pub(crate) async fn list(gateway: &Gateway, repository: &Repository, input: &Val
         if image.tags.is_empty() {
             ids.push(json!({"imageDigest": digest}));
         }
-        ids.extend(image.tags.iter().map(|tag| json!({"imageDigest": digest, "imageTag": tag})));
+        ids.extend(
+            image
+                .tags
+                .iter()
+                .map(|tag| json!({"imageDigest": digest, "imageTag": tag})),
+        );
     }
     Ok(paged("imageIds", ids, input))
 }
@@ -162,8 +224,15 @@ fn status_matches(input: &Value, tagged: bool) -> bool {
 
 /// One page, as long as asked for, 100 where nothing is said; the token is the place to go on from.
 fn paged(key: &str, list: Vec<Value>, input: &Value) -> Value {
-    let number = |value: &Value| value.as_u64().and_then(|number| usize::try_from(number).ok());
-    let start = input["nextToken"].as_str().and_then(|token| token.parse().ok()).unwrap_or(0);
+    let number = |value: &Value| {
+        value
+            .as_u64()
+            .and_then(|number| usize::try_from(number).ok())
+    };
+    let start = input["nextToken"]
+        .as_str()
+        .and_then(|token| token.parse().ok())
+        .unwrap_or(0);
     let size = number(&input["maxResults"]).unwrap_or(100).clamp(1, 1000);
     let total = list.len();
     let mut answer = json!({key: list.into_iter().skip(start).take(size).collect::<Vec<_>>()});
@@ -174,14 +243,24 @@ fn paged(key: &str, list: Vec<Value>, input: &Value) -> Value {
 }
 
 /// `BatchGetImage`: the manifests' very bytes.
-pub(crate) async fn get(gateway: &Gateway, repository: &Repository, input: &Value) -> Result<Value, AwsError> {
+pub(crate) async fn get(
+    gateway: &Gateway,
+    repository: &Repository,
+    input: &Value,
+) -> Result<Value, AwsError> {
     let (mut images, mut failures) = (Vec::new(), Vec::new());
     for id in input["imageIds"].as_array().into_iter().flatten() {
         let found = match reference(id) {
-            Some(reference) => distribution::manifest(gateway, &repository.path(), reference).await?,
+            Some(reference) => {
+                distribution::manifest(gateway, &repository.path(), reference).await?
+            }
             None => None,
         };
-        let agrees = |manifest: &Manifest| id["imageDigest"].as_str().is_none_or(|digest| digest == manifest.digest);
+        let agrees = |manifest: &Manifest| {
+            id["imageDigest"]
+                .as_str()
+                .is_none_or(|digest| digest == manifest.digest)
+        };
         match found.filter(agrees) {
             Some(manifest) => {
                 let mut image_id = json!({"imageDigest": manifest.digest});
@@ -205,7 +284,11 @@ pub(crate) async fn get(gateway: &Gateway, repository: &Repository, input: &Valu
 }
 
 /// `BatchCheckLayerAvailability`.
-pub(crate) async fn layers(gateway: &Gateway, repository: &Repository, input: &Value) -> Result<Value, AwsError> {
+pub(crate) async fn layers(
+    gateway: &Gateway,
+    repository: &Repository,
+    input: &Value,
+) -> Result<Value, AwsError> {
     let mut layers = Vec::new();
     for digest in crate::policy::strings(&input["layerDigests"]) {
         let mut layer = json!({"layerDigest": digest, "layerAvailability": "UNAVAILABLE"});
@@ -219,16 +302,28 @@ pub(crate) async fn layers(gateway: &Gateway, repository: &Repository, input: &V
 }
 
 /// `PutImage`: the manifest's bytes are kept as they are; its layers must be there.
-pub(crate) async fn put(gateway: &Gateway, repository: &Repository, input: &Value) -> Result<Value, AwsError> {
+pub(crate) async fn put(
+    gateway: &Gateway,
+    repository: &Repository,
+    input: &Value,
+) -> Result<Value, AwsError> {
     let text = input["imageManifest"].as_str().unwrap_or_default();
-    let document: Value = serde_json::from_str(text)
-        .map_err(|_| AwsError::new(400, "InvalidParameterException", "Invalid parameter at 'ImageManifest': not a manifest"))?;
+    let document: Value = serde_json::from_str(text).map_err(|_| {
+        AwsError::new(
+            400,
+            "InvalidParameterException",
+            "Invalid parameter at 'ImageManifest': not a manifest",
+        )
+    })?;
     let kind = input["imageManifestMediaType"]
         .as_str()
         .or_else(|| document["mediaType"].as_str())
         .unwrap_or("application/vnd.docker.distribution.manifest.v2+json");
     let digest = format!("sha256:{}", crate::sigv4::sha256(text.as_bytes()));
-    if input["imageDigest"].as_str().is_some_and(|given| given != digest) {
+    if input["imageDigest"]
+        .as_str()
+        .is_some_and(|given| given != digest)
+    {
         return Err(AwsError::new(
             400,
             "ImageDigestDoesNotMatchException",
@@ -245,19 +340,41 @@ pub(crate) async fn put(gateway: &Gateway, repository: &Repository, input: &Valu
                 "ImageAlreadyExistsException",
                 format!(
                     "Image with digest '{digest}' and tag '{}' already exists in the repository with name '{}' in registry with id '{}'",
-                    tag.unwrap_or("null"), repository.name, repository.account
+                    tag.unwrap_or("null"),
+                    repository.name,
+                    repository.account
                 ),
             ));
         }
         if let Some(tag) = tag
             && repository.fixes(tag)
         {
-            return Err(AwsError::new(400, "ImageTagAlreadyExistsException", repository.tag_taken(tag)));
+            return Err(AwsError::new(
+                400,
+                "ImageTagAlreadyExistsException",
+                repository.tag_taken(tag),
+            ));
         }
     }
-    if let Err(refusal) = distribution::put_manifest(gateway, &path, tag.unwrap_or(&digest), kind, text.to_owned().into()).await? {
-        let code = if refusal.contains("UNKNOWN") { "LayersNotFoundException" } else { "InvalidParameterException" };
-        return Err(AwsError::new(400, code, format!("The manifest was refused: {refusal}")));
+    if let Err(refusal) = distribution::put_manifest(
+        gateway,
+        &path,
+        tag.unwrap_or(&digest),
+        kind,
+        text.to_owned().into(),
+    )
+    .await?
+    {
+        let code = if refusal.contains("UNKNOWN") {
+            "LayersNotFoundException"
+        } else {
+            "InvalidParameterException"
+        };
+        return Err(AwsError::new(
+            400,
+            code,
+            format!("The manifest was refused: {refusal}"),
+        ));
     }
     gateway.images.remember(&path, &digest);
     let mut id = json!({"imageDigest": digest});
@@ -279,6 +396,9 @@ mod tests {
         let list: Vec<Value> = (0..5).map(|n| json!(n)).collect();
         let page = paged("x", list.clone(), &json!({"maxResults": 2}));
         assert_eq!(page, json!({"x": [0, 1], "nextToken": "2"}));
-        assert_eq!(paged("x", list, &json!({"maxResults": 2, "nextToken": "4"})), json!({"x": [4]}));
+        assert_eq!(
+            paged("x", list, &json!({"maxResults": 2, "nextToken": "4"})),
+            json!({"x": [4]})
+        );
     }
 }

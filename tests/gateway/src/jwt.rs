@@ -31,7 +31,10 @@ impl Token {
 
     /// The audience, one or several.
     pub(crate) fn audiences(&self) -> Vec<String> {
-        self.claims.get("aud").map(crate::policy::strings).unwrap_or_default()
+        self.claims
+            .get("aud")
+            .map(crate::policy::strings)
+            .unwrap_or_default()
     }
 }
 
@@ -43,13 +46,25 @@ const NO_KEY: &str = "Couldn't retrieve verification key from your identity prov
 
 /// Takes a token apart.
 pub(crate) fn read(text: &str) -> Result<Token, AwsError> {
-    let broken = || invalid("The ID Token provided is not a valid JWT. (You may see this error if you sent an Access Token)");
+    let broken = || {
+        invalid(
+            "The ID Token provided is not a valid JWT. (You may see this error if you sent an Access Token)",
+        )
+    };
     let parts: Vec<&str> = text.split('.').collect();
-    let [header, claims, signature] = parts.as_slice() else { return Err(broken()) };
+    let [header, claims, signature] = parts.as_slice() else {
+        return Err(broken());
+    };
     let decode = |part: &str| URL_SAFE_NO_PAD.decode(part).map_err(|_| broken());
-    let object = |bytes: Vec<u8>| serde_json::from_slice::<Map<String, Value>>(&bytes).map_err(|_| broken());
+    let object =
+        |bytes: Vec<u8>| serde_json::from_slice::<Map<String, Value>>(&bytes).map_err(|_| broken());
     let head = object(decode(header)?)?;
-    let field = |name: &str| head.get(name).and_then(Value::as_str).unwrap_or_default().to_owned();
+    let field = |name: &str| {
+        head.get(name)
+            .and_then(Value::as_str)
+            .unwrap_or_default()
+            .to_owned()
+    };
     Ok(Token {
         algorithm: field("alg"),
         key: field("kid"),
@@ -66,17 +81,24 @@ pub(crate) fn check_claims(token: &Token, now: i64) -> Result<(), AwsError> {
             return Err(invalid(&format!("Missing a required claim: {claim}")));
         }
     }
-    let Some(end) = token.seconds("exp") else { return Err(invalid("The exp claim is not a number")) };
+    let Some(end) = token.seconds("exp") else {
+        return Err(invalid("The exp claim is not a number"));
+    };
     if now >= end {
         return Err(AwsError::new(
             400,
             "ExpiredTokenException",
-            format!("Token expired: current date/time {now} must be before the expiration date/time {end}"),
+            format!(
+                "Token expired: current date/time {now} must be before the expiration date/time {end}"
+            ),
         ));
     }
     // Clocks differ; STS grants some minutes for tokens from the future.
     const SKEW: i64 = 300;
-    if ["nbf", "iat"].iter().any(|name| token.seconds(name).is_some_and(|start| start > now + SKEW)) {
+    if ["nbf", "iat"]
+        .iter()
+        .any(|name| token.seconds(name).is_some_and(|start| start > now + SKEW))
+    {
         return Err(invalid("The ID Token provided is not valid yet"));
     }
     Ok(())
@@ -93,13 +115,22 @@ pub(crate) struct Keys {
 
 impl Keys {
     pub(crate) fn new(url: String) -> Self {
-        Self { url, known: Mutex::default() }
+        Self {
+            url,
+            known: Mutex::default(),
+        }
     }
 
     /// Checks the signature; nothing but RS256 counts.
-    pub(crate) async fn verify(&self, http: &reqwest::Client, token: &Token) -> Result<(), AwsError> {
+    pub(crate) async fn verify(
+        &self,
+        http: &reqwest::Client,
+        token: &Token,
+    ) -> Result<(), AwsError> {
         if token.algorithm != "RS256" {
-            return Err(invalid("The ID Token provided is not signed with a supported algorithm"));
+            return Err(invalid(
+                "The ID Token provided is not signed with a supported algorithm",
+            ));
         }
         let known = lock(&self.known).get(&token.key).cloned();
         let (n, e) = match known {
@@ -107,28 +138,54 @@ impl Keys {
             None => {
                 let fetched = self.fetch(http).await?;
                 *lock(&self.known) = fetched.clone();
-                fetched.get(&token.key).cloned().ok_or_else(|| invalid(NO_KEY))?
+                fetched
+                    .get(&token.key)
+                    .cloned()
+                    .ok_or_else(|| invalid(NO_KEY))?
             }
         };
         RsaPublicKeyComponents { n: &n, e: &e }
-            .verify(&RSA_PKCS1_2048_8192_SHA256, token.signed.as_bytes(), &token.signature)
-            .map_err(|_| invalid("The ID Token provided has a signature that could not be verified"))
+            .verify(
+                &RSA_PKCS1_2048_8192_SHA256,
+                token.signed.as_bytes(),
+                &token.signature,
+            )
+            .map_err(|_| {
+                invalid("The ID Token provided has a signature that could not be verified")
+            })
     }
 
     async fn fetch(&self, http: &reqwest::Client) -> Result<RsaKeys, AwsError> {
         let failed = |cause: String| {
-            AwsError::new(400, "IDPCommunicationError", format!("the identity provider's keys could not be read: {cause}"))
+            AwsError::new(
+                400,
+                "IDPCommunicationError",
+                format!("the identity provider's keys could not be read: {cause}"),
+            )
         };
-        let response = http.get(&self.url).send().await.map_err(|cause| failed(cause.to_string()))?;
-        let bytes = response.bytes().await.map_err(|cause| failed(cause.to_string()))?;
-        let document: Value = serde_json::from_slice(&bytes).map_err(|cause| failed(cause.to_string()))?;
+        let response = http
+            .get(&self.url)
+            .send()
+            .await
+            .map_err(|cause| failed(cause.to_string()))?;
+        let bytes = response
+            .bytes()
+            .await
+            .map_err(|cause| failed(cause.to_string()))?;
+        let document: Value =
+            serde_json::from_slice(&bytes).map_err(|cause| failed(cause.to_string()))?;
         let decode = |key: &Value, part: &str| URL_SAFE_NO_PAD.decode(key[part].as_str()?).ok();
         Ok(document["keys"]
             .as_array()
             .into_iter()
             .flatten()
             .filter(|key| key["kty"] == "RSA")
-            .filter_map(|key| Some((key["kid"].as_str()?.to_owned(), (decode(key, "n")?, decode(key, "e")?))))
+            .filter_map(|key| {
+                Some((
+                    key["kid"].as_str()?.to_owned(),
+                    (decode(key, "n")?, decode(key, "e")?),
+                ))
+            })
             .collect())
     }
 }
@@ -140,7 +197,13 @@ mod tests {
 
     fn token(claims: &Value) -> Token {
         let part = |value: &Value| URL_SAFE_NO_PAD.encode(value.to_string());
-        read(&format!("{}.{}.{}", part(&json!({"alg": "RS256", "kid": "k"})), part(claims), "c2ln")).unwrap()
+        read(&format!(
+            "{}.{}.{}",
+            part(&json!({"alg": "RS256", "kid": "k"})),
+            part(claims),
+            "c2ln"
+        ))
+        .unwrap()
     }
 
     fn claims() -> Value {
@@ -150,8 +213,14 @@ mod tests {
     #[test]
     fn times_are_checked() {
         assert!(check_claims(&token(&claims()), 1500).is_ok());
-        assert_eq!(check_claims(&token(&claims()), 2000).unwrap_err().code, "ExpiredTokenException");
-        assert_eq!(check_claims(&token(&claims()), 500).unwrap_err().code, "InvalidIdentityToken");
+        assert_eq!(
+            check_claims(&token(&claims()), 2000).unwrap_err().code,
+            "ExpiredTokenException"
+        );
+        assert_eq!(
+            check_claims(&token(&claims()), 500).unwrap_err().code,
+            "InvalidIdentityToken"
+        );
     }
 
     #[test]
@@ -159,14 +228,22 @@ mod tests {
         for claim in ["iss", "sub", "aud", "exp", "iat"] {
             let mut claims = claims();
             claims.as_object_mut().unwrap().remove(claim);
-            assert_eq!(check_claims(&token(&claims), 1500).unwrap_err().code, "InvalidIdentityToken", "{claim}");
+            assert_eq!(
+                check_claims(&token(&claims), 1500).unwrap_err().code,
+                "InvalidIdentityToken",
+                "{claim}"
+            );
         }
     }
 
     #[test]
     fn what_is_no_jwt_is_refused() {
         for text in ["", "a.b", "a.b.c", "e30.e30", "e30.W10.e30"] {
-            assert_eq!(read(text).err().map(|error| error.code).as_deref(), Some("InvalidIdentityToken"), "{text}");
+            assert_eq!(
+                read(text).err().map(|error| error.code).as_deref(),
+                Some("InvalidIdentityToken"),
+                "{text}"
+            );
         }
     }
 }

@@ -130,7 +130,8 @@ pub struct BackendAnswer {
 /// A stand-in that answers a whole service.
 pub trait Backend: Send + Sync {
     /// Answers one call; errors are answers too, in the service's protocol.
-    fn handle(&self, call: BackendCall) -> Pin<Box<dyn Future<Output = BackendAnswer> + Send + '_>>;
+    fn handle(&self, call: BackendCall)
+    -> Pin<Box<dyn Future<Output = BackendAnswer> + Send + '_>>;
 }
 
 /// Everything the gateway knows, shared by all requests.
@@ -159,10 +160,17 @@ pub async fn serve(config: Config, listener: TcpListener) -> std::io::Result<()>
         DynamoDb::Socket(path) => (client()?, Some(path.clone())),
     };
     let dynamodb = match socket {
-        Some(path) => builder()?.unix_socket(path).build().map_err(std::io::Error::other)?,
+        Some(path) => builder()?
+            .unix_socket(path)
+            .build()
+            .map_err(std::io::Error::other)?,
         None => base.clone(),
     };
-    let issuers = config.issuers.iter().map(|issuer| (issuer.issuer.clone(), jwt::Keys::new(issuer.jwks.clone()))).collect();
+    let issuers = config
+        .issuers
+        .iter()
+        .map(|issuer| (issuer.issuer.clone(), jwt::Keys::new(issuer.jwks.clone())))
+        .collect();
     let gateway = Arc::new(Gateway {
         fronts: front::Fronts::new(config.front),
         config,
@@ -192,6 +200,8 @@ fn builder() -> std::io::Result<reqwest::ClientBuilder> {
     Ok(reqwest::Client::builder()
         .tls_backend_preconfigured(tls)
         .no_proxy()
+        // Shorter than any part's own, so that no call goes into a connection that is being closed.
+        .pool_idle_timeout(std::time::Duration::from_secs(3))
         .redirect(reqwest::redirect::Policy::none()))
 }
 
@@ -206,6 +216,8 @@ pub(crate) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 
 /// `2026-01-02T03:04:05.678Z`, milliseconds.
 pub(crate) fn rfc3339(time: OffsetDateTime) -> String {
-    let millis = time.replace_nanosecond(u32::from(time.millisecond()) * 1_000_000).unwrap_or(time);
+    let millis = time
+        .replace_nanosecond(u32::from(time.millisecond()) * 1_000_000)
+        .unwrap_or(time);
     millis.format(&Rfc3339).unwrap_or_default()
 }

@@ -13,7 +13,15 @@ const ACCOUNT: HeaderName = HeaderName::from_static("x-moto-account-id");
 
 /// Headers that belong to one connection, or that the sandbox decides.
 const DROPPED: [&str; 9] = [
-    "connection", "keep-alive", "transfer-encoding", "te", "upgrade", "expect", "accept-encoding", "x-moto-account-id", "proxy-authorization",
+    "connection",
+    "keep-alive",
+    "transfer-encoding",
+    "te",
+    "upgrade",
+    "expect",
+    "accept-encoding",
+    "x-moto-account-id",
+    "proxy-authorization",
 ];
 
 /// The caller's headers as to be sent on to any part behind.
@@ -27,47 +35,104 @@ pub(crate) fn forwarded(headers: &HeaderMap) -> HeaderMap {
 
 /// An answer's headers without those of the connection and of the part's own server.
 pub(crate) fn returned(headers: &HeaderMap) -> HeaderMap {
-    const OWN: [&str; 6] = ["connection", "keep-alive", "transfer-encoding", "server", "status", "x-amzn-requestid"];
+    const OWN: [&str; 6] = [
+        "connection",
+        "keep-alive",
+        "transfer-encoding",
+        "server",
+        "status",
+        "x-amzn-requestid",
+    ];
     headers
         .iter()
-        .filter(|(name, _)| !OWN.contains(&name.as_str()) && !name.as_str().starts_with("access-control-"))
+        .filter(|(name, _)| {
+            !OWN.contains(&name.as_str()) && !name.as_str().starts_with("access-control-")
+        })
         .map(|(name, value)| (name.clone(), value.clone()))
         .collect()
 }
 
 /// Forwards a call whose body was read.
-pub(crate) async fn forward(gateway: &Gateway, call: &Call, account: &str) -> Result<Answer, AwsError> {
-    let answer = send(gateway, call, account, reqwest::Body::from(call.body.clone())).await?;
+pub(crate) async fn forward(
+    gateway: &Gateway,
+    call: &Call,
+    account: &str,
+) -> Result<Answer, AwsError> {
+    let answer = send(
+        gateway,
+        call,
+        account,
+        reqwest::Body::from(call.body.clone()),
+    )
+    .await?;
     whole(answer).await
 }
 
 /// Forwards a call whose bodies stream, in both directions.
-pub(crate) async fn stream(gateway: &Gateway, call: &Call, account: &str, body: Body) -> Result<Answer, AwsError> {
-    let answer = send(gateway, call, account, reqwest::Body::wrap_stream(body.into_data_stream())).await?;
+pub(crate) async fn stream(
+    gateway: &Gateway,
+    call: &Call,
+    account: &str,
+    body: Body,
+) -> Result<Answer, AwsError> {
+    let answer = send(
+        gateway,
+        call,
+        account,
+        reqwest::Body::wrap_stream(body.into_data_stream()),
+    )
+    .await?;
     // Errors are small, and their code belongs in the record.
     if answer.status().is_success() {
         let (status, headers) = (answer.status(), returned(answer.headers()));
-        return Ok(Answer { status, headers, body: Content::Stream(Body::from_stream(answer.bytes_stream())), error: None });
+        return Ok(Answer {
+            status,
+            headers,
+            body: Content::Stream(Body::from_stream(answer.bytes_stream())),
+            error: None,
+        });
     }
     whole(answer).await
 }
 
-async fn send(gateway: &Gateway, call: &Call, account: &str, body: reqwest::Body) -> Result<reqwest::Response, AwsError> {
+async fn send(
+    gateway: &Gateway,
+    call: &Call,
+    account: &str,
+    body: reqwest::Body,
+) -> Result<reqwest::Response, AwsError> {
     let mut headers = forwarded(&call.headers);
     headers.insert(ACCOUNT, account_header(account)?);
     let sized = call.headers.contains_key(header::CONTENT_LENGTH);
-    let mut request = gateway.http.request(call.method.clone(), format!("{}{}", gateway.config.moto, call.target())).headers(headers);
+    let mut request = gateway
+        .http
+        .request(
+            call.method.clone(),
+            format!("{}{}", gateway.config.moto, call.target()),
+        )
+        .headers(headers);
     if sized || call.headers.contains_key(header::TRANSFER_ENCODING) {
         request = request.body(body);
     }
-    let answer = request.send().await.map_err(|cause| AwsError::upstream("moto", cause))?;
+    let answer = request
+        .send()
+        .await
+        .map_err(|cause| AwsError::upstream("moto", cause))?;
     let html = answer
         .headers()
         .get(header::CONTENT_TYPE)
         .is_some_and(|kind| kind.as_bytes().starts_with(b"text/html"));
     // Objects may be HTML; S3's own errors never are.
-    if html && (answer.status().is_server_error() || (call.protocol != Protocol::S3 && !answer.status().is_success())) {
-        return Err(AwsError::unimplemented(call.protocol, &call.service, &call.operation, "moto"));
+    if html
+        && (answer.status().is_server_error()
+            || (call.protocol != Protocol::S3 && !answer.status().is_success()))
+    {
+        return Err(AwsError::unimplemented(
+            call.protocol,
+            &call.service,
+            &call.operation,
+            "moto",
+        ));
     }
     Ok(answer)
 }
@@ -75,9 +140,17 @@ async fn send(gateway: &Gateway, call: &Call, account: &str, body: reqwest::Body
 async fn whole(answer: reqwest::Response) -> Result<Answer, AwsError> {
     let (status, headers) = (answer.status(), returned(answer.headers()));
     let length = headers.get(header::CONTENT_LENGTH).cloned();
-    let body = answer.bytes().await.map_err(|cause| AwsError::upstream("moto", cause))?;
+    let body = answer
+        .bytes()
+        .await
+        .map_err(|cause| AwsError::upstream("moto", cause))?;
     let error = (!status.is_success()).then(|| error_code(&body)).flatten();
-    let mut answer = Answer { status, headers, body: body.into(), error };
+    let mut answer = Answer {
+        status,
+        headers,
+        body: body.into(),
+        error,
+    };
     if let (Some(length), Content::Whole(bytes)) = (length, &answer.body)
         && bytes.is_empty()
     {
@@ -97,7 +170,10 @@ pub(crate) fn error_code(body: &Bytes) -> Option<String> {
 }
 
 /// Asks moto on the gateway's own behalf, in an account.
-#[expect(clippy::too_many_arguments, reason = "the parts of one HTTP request, given once each")]
+#[expect(
+    clippy::too_many_arguments,
+    reason = "the parts of one HTTP request, given once each"
+)]
 pub(crate) async fn ask(
     gateway: &Gateway,
     method: Method,
@@ -120,7 +196,10 @@ pub(crate) async fn ask(
     for (name, value) in headers {
         request = request.header(*name, value);
     }
-    let answer = request.send().await.map_err(|cause| AwsError::upstream("moto", cause))?;
+    let answer = request
+        .send()
+        .await
+        .map_err(|cause| AwsError::upstream("moto", cause))?;
     whole(answer).await
 }
 

@@ -11,7 +11,11 @@ pub(crate) struct Permissions;
 impl Permissions {
     /// Whether the call may go on. Identity policies are not evaluated; trust, repository and bucket policies are,
     /// where those resources are reached.
-    #[expect(clippy::unused_self, clippy::unnecessary_wraps, reason = "the boundary's shape is that of the evaluation that goes here")]
+    #[expect(
+        clippy::unused_self,
+        clippy::unnecessary_wraps,
+        reason = "the boundary's shape is that of the evaluation that goes here"
+    )]
     pub(crate) fn check(&self, _principal: &Principal, _call: &Call) -> Result<(), AwsError> {
         Ok(())
     }

@@ -40,7 +40,13 @@ pub(crate) struct Entry {
 
 impl Entry {
     /// An entry without its end.
-    pub(crate) fn new(service: &str, operation: &str, region: &str, request_id: &str, via: &'static str) -> Self {
+    pub(crate) fn new(
+        service: &str,
+        operation: &str,
+        region: &str,
+        request_id: &str,
+        via: &'static str,
+    ) -> Self {
         Self {
             seq: 0,
             time: crate::rfc3339(OffsetDateTime::now_utc()),
@@ -97,7 +103,9 @@ impl Recorder {
     /// The entries after `since` that the filter names, and the newest number of all.
     pub(crate) fn read(&self, filter: &Filter) -> (u64, Vec<Entry>) {
         let kept = lock(&self.0);
-        let meant = |wanted: &Option<String>, seen: Option<&String>| wanted.is_none() || wanted.as_ref() == seen;
+        let meant = |wanted: &Option<String>, seen: Option<&String>| {
+            wanted.is_none() || wanted.as_ref() == seen
+        };
         let found = kept
             .1
             .iter()

@@ -36,7 +36,10 @@ async fn entry(State(gateway): State<Arc<Gateway>>, request: Request) -> Respons
     }
     let signed = sigv4::read(&parts.headers, &query);
     let json = parts.headers.contains_key("x-amz-target");
-    let form = parts.headers.get("content-type").is_some_and(|kind| kind.as_bytes().starts_with(b"application/x-www-form-urlencoded"));
+    let form = parts.headers.get("content-type").is_some_and(|kind| {
+        kind.as_bytes()
+            .starts_with(b"application/x-www-form-urlencoded")
+    });
     let streams = match &signed {
         Some(signed) => signed.service == "s3",
         None => !json && !form,
@@ -46,12 +49,28 @@ async fn entry(State(gateway): State<Arc<Gateway>>, request: Request) -> Respons
     } else {
         match to_bytes(body, LARGEST).await {
             Ok(bytes) => (bytes, None),
-            Err(_) => return (StatusCode::PAYLOAD_TOO_LARGE, "the body could not be read").into_response(),
+            Err(_) => {
+                return (StatusCode::PAYLOAD_TOO_LARGE, "the body could not be read")
+                    .into_response();
+            }
         }
     };
     // The signature covers the path before a virtual host's bucket moves into it.
-    let call = Call::read(parts.method, path.clone(), query, parts.headers, bytes, signed);
-    let mut record = Entry::new(&call.service, &call.operation, &call.region, &call.request_id, "api");
+    let call = Call::read(
+        parts.method,
+        path.clone(),
+        query,
+        parts.headers,
+        bytes,
+        signed,
+    );
+    let mut record = Entry::new(
+        &call.service,
+        &call.operation,
+        &call.region,
+        &call.request_id,
+        "api",
+    );
     record.resource.clone_from(&call.resource);
     let caller = authenticate(&gateway, &call, &path, stream.is_some());
     if let Ok(Some(caller)) = &caller {
@@ -60,17 +79,34 @@ async fn entry(State(gateway): State<Arc<Gateway>>, request: Request) -> Respons
     }
     // A web identity has no account yet; the role it asks for has one.
     if caller.as_ref().is_ok_and(Option::is_none) {
-        record.account = call.resource.as_deref().and_then(|role| role.split(':').nth(4)).map(str::to_owned);
-        record.world = record.account.as_deref().and_then(|account| gateway.accounts.world(account));
+        record.account = call
+            .resource
+            .as_deref()
+            .and_then(|role| role.split(':').nth(4))
+            .map(str::to_owned);
+        record.world = record
+            .account
+            .as_deref()
+            .and_then(|account| gateway.accounts.world(account));
     }
     let account = record.account.clone();
-    tokio::time::sleep(gateway.faults.latency(&call.service)).await;
-    let struck = gateway.faults.strike(&call.service, &call.operation, account.as_deref());
+    gateway.faults.linger(&call.service).await;
+    let struck = gateway
+        .faults
+        .strike(&call.service, &call.operation, account.as_deref());
     let outcome = match &struck {
         Some(Kind::Cut) => Ok(None),
-        Some(Kind::Status { status, code, message }) => {
-            Err(AwsError::new(*status, code, message.clone().unwrap_or_else(|| "a fault was asked for".to_owned())))
-        }
+        Some(Kind::Status {
+            status,
+            code,
+            message,
+        }) => Err(AwsError::new(
+            *status,
+            code,
+            message
+                .clone()
+                .unwrap_or_else(|| "a fault was asked for".to_owned()),
+        )),
         Some(Kind::Delay { millis }) => {
             tokio::time::sleep(std::time::Duration::from_millis(*millis)).await;
             dispatch(&gateway, &call, caller, stream).await.map(Some)
@@ -94,12 +130,23 @@ async fn entry(State(gateway): State<Arc<Gateway>>, request: Request) -> Respons
 }
 
 /// The caller's credentials; `None` only for the one call that needs none.
-fn authenticate(gateway: &Gateway, call: &Call, path: &str, streams: bool) -> Result<Option<Credentials>, Refusal> {
+fn authenticate(
+    gateway: &Gateway,
+    call: &Call,
+    path: &str,
+    streams: bool,
+) -> Result<Option<Credentials>, Refusal> {
     let Some(signed) = &call.signed else {
         let open = call.service == "sts" && call.operation == "AssumeRoleWithWebIdentity";
-        return if open { Ok(None) } else { Err(Refusal::Missing) };
+        return if open {
+            Ok(None)
+        } else {
+            Err(Refusal::Missing)
+        };
     };
-    let found = gateway.identities.find(&signed.access_key, signed.token.as_deref())?;
+    let found = gateway
+        .identities
+        .find(&signed.access_key, signed.token.as_deref())?;
     let covered = Covered {
         method: &call.method,
         path,
@@ -107,7 +154,11 @@ fn authenticate(gateway: &Gateway, call: &Call, path: &str, streams: bool) -> Re
         headers: &call.headers,
         body: (!streams).then_some(&*call.body),
     };
-    if sigv4::verify(signed, &found.secret, &covered) { Ok(Some(found)) } else { Err(Refusal::Signature) }
+    if sigv4::verify(signed, &found.secret, &covered) {
+        Ok(Some(found))
+    } else {
+        Err(Refusal::Signature)
+    }
 }
 
 async fn dispatch(
@@ -135,8 +186,15 @@ async fn dispatch(
                 body: call.body.clone(),
             })
             .await;
-        let error = (!answer.status.is_success()).then(|| crate::moto::error_code(&answer.body)).flatten();
-        return Ok(Answer { status: answer.status, headers: answer.headers, body: Content::Whole(answer.body), error });
+        let error = (!answer.status.is_success())
+            .then(|| crate::moto::error_code(&answer.body))
+            .flatten();
+        return Ok(Answer {
+            status: answer.status,
+            headers: answer.headers,
+            body: Content::Whole(answer.body),
+            error,
+        });
     }
     match call.service.as_str() {
         "dynamodb" => crate::dynamodb::handle(gateway, call, principal).await,

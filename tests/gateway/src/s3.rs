@@ -25,7 +25,10 @@ pub(crate) struct Buckets {
 
 impl Default for Buckets {
     fn default() -> Self {
-        Self { owners: Mutex::default(), writers: (0..64).map(|_| tokio::sync::Mutex::default()).collect() }
+        Self {
+            owners: Mutex::default(),
+            writers: (0..64).map(|_| tokio::sync::Mutex::default()).collect(),
+        }
     }
 }
 
@@ -35,10 +38,18 @@ pub(crate) fn operation(method: &Method, path: &str, query: &str) -> String {
     let query = pairs(query, false);
     let has = |name: &str| value(&query, name).is_some();
     const SUBRESOURCES: [(&str, &str); 13] = [
-        ("versioning", "BucketVersioning"), ("encryption", "BucketEncryption"), ("policy", "BucketPolicy"),
-        ("publicAccessBlock", "PublicAccessBlock"), ("location", "BucketLocation"), ("lifecycle", "BucketLifecycleConfiguration"),
-        ("object-lock", "ObjectLockConfiguration"), ("ownershipControls", "BucketOwnershipControls"), ("cors", "BucketCors"),
-        ("logging", "BucketLogging"), ("notification", "BucketNotificationConfiguration"), ("replication", "BucketReplication"),
+        ("versioning", "BucketVersioning"),
+        ("encryption", "BucketEncryption"),
+        ("policy", "BucketPolicy"),
+        ("publicAccessBlock", "PublicAccessBlock"),
+        ("location", "BucketLocation"),
+        ("lifecycle", "BucketLifecycleConfiguration"),
+        ("object-lock", "ObjectLockConfiguration"),
+        ("ownershipControls", "BucketOwnershipControls"),
+        ("cors", "BucketCors"),
+        ("logging", "BucketLogging"),
+        ("notification", "BucketNotificationConfiguration"),
+        ("replication", "BucketReplication"),
         ("acl", "Acl"),
     ];
     let verb = match method.as_str() {
@@ -53,7 +64,10 @@ pub(crate) fn operation(method: &Method, path: &str, query: &str) -> String {
     } else if let Some((_, name)) = SUBRESOURCES.iter().find(|(query, _)| has(query)) {
         format!("{verb}{name}")
     } else if has("tagging") {
-        format!("{verb}{}Tagging", if key.is_empty() { "Bucket" } else { "Object" })
+        format!(
+            "{verb}{}Tagging",
+            if key.is_empty() { "Bucket" } else { "Object" }
+        )
     } else if key.is_empty() {
         match verb {
             "Put" => "CreateBucket",
@@ -100,7 +114,12 @@ fn action(operation: &str) -> String {
 }
 
 /// Forwards one S3 call.
-pub(crate) async fn handle(gateway: &Gateway, call: &Call, principal: &Principal, body: Body) -> Result<Answer, AwsError> {
+pub(crate) async fn handle(
+    gateway: &Gateway,
+    call: &Call,
+    principal: &Principal,
+    body: Body,
+) -> Result<Answer, AwsError> {
     let (bucket, key) = split(&call.path);
     let owner = lock(&gateway.buckets.owners).get(&bucket).cloned();
     let account = match &owner {
@@ -114,12 +133,18 @@ pub(crate) async fn handle(gateway: &Gateway, call: &Call, principal: &Principal
     (&bucket, &key).hash(&mut hasher);
     let slot = usize::try_from(hasher.finish() % 64).unwrap_or_default();
     let writes = matches!(call.method, Method::PUT | Method::POST | Method::DELETE);
-    let _one_writer = if writes { Some(gateway.buckets.writers[slot].lock().await) } else { None };
+    let _one_writer = if writes {
+        Some(gateway.buckets.writers[slot].lock().await)
+    } else {
+        None
+    };
     let answer = crate::moto::stream(gateway, call, &account, body).await?;
     if answer.status.is_success() {
         match call.operation.as_str() {
             "CreateBucket" => {
-                lock(&gateway.buckets.owners).entry(bucket).or_insert(account);
+                lock(&gateway.buckets.owners)
+                    .entry(bucket)
+                    .or_insert(account);
             }
             "DeleteBucket" => {
                 lock(&gateway.buckets.owners).remove(&bucket);
@@ -138,13 +163,32 @@ async fn permitted_by_policy(
     bucket: &str,
     key: &str,
 ) -> Result<(), AwsError> {
-    let policy = crate::moto::ask(gateway, Method::GET, &format!("/{bucket}?policy"), "s3", &call.region, owner, &[], String::new()).await?;
-    let resource = if key.is_empty() { format!("arn:aws:s3:::{bucket}") } else { format!("arn:aws:s3:::{bucket}/{key}") };
+    let policy = crate::moto::ask(
+        gateway,
+        Method::GET,
+        &format!("/{bucket}?policy"),
+        "s3",
+        &call.region,
+        owner,
+        &[],
+        String::new(),
+    )
+    .await?;
+    let resource = if key.is_empty() {
+        format!("arn:aws:s3:::{bucket}")
+    } else {
+        format!("arn:aws:s3:::{bucket}/{key}")
+    };
     let asker = crate::sts::asker(principal);
     let mut context = Context::default();
     crate::sts::principal_keys(principal, &mut context);
     let action = action(&call.operation);
-    let question = Question { action: &action, resource: Some(&resource), asker: &asker, context: &context };
+    let question = Question {
+        action: &action,
+        resource: Some(&resource),
+        asker: &asker,
+        context: &context,
+    };
     if policy.status.is_success() && decide(&policy.text(), &question) == Decision::Allow {
         return Ok(());
     }

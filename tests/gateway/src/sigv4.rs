@@ -26,9 +26,13 @@ fn header<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a str> {
 
 /// Reads the signature's parameters; `None` for a request that is not signed with SigV4.
 pub(crate) fn read(headers: &HeaderMap, query: &str) -> Option<Signed> {
-    if let Some(rest) = header(headers, "authorization").and_then(|text| text.strip_prefix("AWS4-HMAC-SHA256")) {
+    if let Some(rest) =
+        header(headers, "authorization").and_then(|text| text.strip_prefix("AWS4-HMAC-SHA256"))
+    {
         let field = |name: &str| {
-            rest.split(',').find_map(|part| part.trim().strip_prefix(name)?.strip_prefix('=')).map(str::to_owned)
+            rest.split(',')
+                .find_map(|part| part.trim().strip_prefix(name)?.strip_prefix('='))
+                .map(str::to_owned)
         };
         return assemble(
             &field("Credential")?,
@@ -65,7 +69,10 @@ fn assemble(
         region: scope.next()?.to_owned(),
         service: scope.next()?.to_ascii_lowercase(),
         token,
-        signed_headers: signed_headers.split(';').map(str::to_ascii_lowercase).collect(),
+        signed_headers: signed_headers
+            .split(';')
+            .map(str::to_ascii_lowercase)
+            .collect(),
         signature,
         timestamp,
         presigned,
@@ -103,7 +110,12 @@ pub(crate) fn verify(signed: &Signed, secret: &str, request: &Covered<'_>) -> bo
             .headers
             .get_all(name)
             .iter()
-            .map(|value| String::from_utf8_lossy(value.as_bytes()).split_whitespace().collect::<Vec<_>>().join(" "))
+            .map(|value| {
+                String::from_utf8_lossy(value.as_bytes())
+                    .split_whitespace()
+                    .collect::<Vec<_>>()
+                    .join(" ")
+            })
             .collect();
         canonical_headers.push_str(&format!("{name}:{}\n", values.join(",")));
     }
@@ -119,16 +131,31 @@ pub(crate) fn verify(signed: &Signed, secret: &str, request: &Covered<'_>) -> bo
         .map(|(name, value)| (percent_encode(&name, false), percent_encode(&value, false)))
         .collect();
     query.sort();
-    let query = query.iter().map(|(name, value)| format!("{name}={value}")).collect::<Vec<_>>().join("&");
+    let query = query
+        .iter()
+        .map(|(name, value)| format!("{name}={value}"))
+        .collect::<Vec<_>>()
+        .join("&");
     let canonical = format!(
         "{}\n{path}\n{query}\n{canonical_headers}\n{}\n{payload}",
         request.method,
         signed.signed_headers.join(";")
     );
-    let scope = format!("{}/{}/{}/aws4_request", signed.date, signed.region, signed.service);
-    let text = format!("AWS4-HMAC-SHA256\n{}\n{scope}\n{}", signed.timestamp, sha256(canonical.as_bytes()));
+    let scope = format!(
+        "{}/{}/{}/aws4_request",
+        signed.date, signed.region, signed.service
+    );
+    let text = format!(
+        "AWS4-HMAC-SHA256\n{}\n{scope}\n{}",
+        signed.timestamp,
+        sha256(canonical.as_bytes())
+    );
     let mut key = sign(format!("AWS4{secret}").as_bytes(), &signed.date);
-    for part in [signed.region.as_str(), signed.service.as_str(), "aws4_request"] {
+    for part in [
+        signed.region.as_str(),
+        signed.service.as_str(),
+        "aws4_request",
+    ] {
         key = sign(key.as_ref(), part);
     }
     hex(sign(key.as_ref(), &text).as_ref()) == signed.signature
@@ -151,7 +178,10 @@ mod tests {
     fn example() -> (Signed, HeaderMap) {
         let mut headers = HeaderMap::new();
         for (name, text) in [
-            ("content-type", "application/x-www-form-urlencoded; charset=utf-8"),
+            (
+                "content-type",
+                "application/x-www-form-urlencoded; charset=utf-8",
+            ),
             ("host", "iam.amazonaws.com"),
             ("x-amz-date", "20150830T123600Z"),
             (
@@ -167,14 +197,27 @@ mod tests {
     }
 
     fn covered<'a>(headers: &'a HeaderMap, body: &'a [u8]) -> Covered<'a> {
-        Covered { method: &Method::GET, path: "/", query: "Action=ListUsers&Version=2010-05-08", headers, body: Some(body) }
+        Covered {
+            method: &Method::GET,
+            path: "/",
+            query: "Action=ListUsers&Version=2010-05-08",
+            headers,
+            body: Some(body),
+        }
     }
 
     #[test]
     fn the_documented_example_verifies() {
         let (signed, headers) = example();
-        assert_eq!((signed.region.as_str(), signed.service.as_str()), ("us-east-1", "iam"));
-        assert!(verify(&signed, "wJalrXUtnFEMI/K7MDENG+bPxRfiCYEXAMPLEKEY", &covered(&headers, b"")));
+        assert_eq!(
+            (signed.region.as_str(), signed.service.as_str()),
+            ("us-east-1", "iam")
+        );
+        assert!(verify(
+            &signed,
+            "wJalrXUtnFEMI/K7MDENG+bPxRfiCYEXAMPLEKEY",
+            &covered(&headers, b"")
+        ));
     }
 
     #[test]

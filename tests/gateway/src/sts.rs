@@ -17,11 +17,25 @@ use crate::{Gateway, jwt};
 /// The claims STS offers as condition keys for GitHub's provider (IAM User Guide, "Available keys for AWS OIDC
 /// federation"); other claims of a token are invisible to a trust policy.
 const CLAIMS: [&str; 11] = [
-    "sub", "aud", "actor", "actor_id", "job_workflow_ref", "repository", "repository_id", "workflow", "ref", "environment", "enterprise_id",
+    "sub",
+    "aud",
+    "actor",
+    "actor_id",
+    "job_workflow_ref",
+    "repository",
+    "repository_id",
+    "workflow",
+    "ref",
+    "environment",
+    "enterprise_id",
 ];
 
 /// Answers one STS call.
-pub(crate) async fn handle(gateway: &Gateway, call: &Call, principal: Option<&Credentials>) -> Result<Answer, AwsError> {
+pub(crate) async fn handle(
+    gateway: &Gateway,
+    call: &Call,
+    principal: Option<&Credentials>,
+) -> Result<Answer, AwsError> {
     let form = call.form();
     match (call.operation.as_str(), principal) {
         ("AssumeRoleWithWebIdentity", _) => web_identity(gateway, &form, &call.request_id).await,
@@ -40,33 +54,69 @@ pub(crate) async fn handle(gateway: &Gateway, call: &Call, principal: Option<&Cr
             ))
         }
         ("GetAccessKeyInfo", Some(_)) => {
-            let account = value(&form, "AccessKeyId").and_then(|key| gateway.identities.account_of(key));
+            let account =
+                value(&form, "AccessKeyId").and_then(|key| gateway.identities.account_of(key));
             let account = account.ok_or_else(|| validation("The access key is not known"))?;
-            Ok(result("GetAccessKeyInfo", &format!("<Account>{account}</Account>"), &call.request_id))
+            Ok(result(
+                "GetAccessKeyInfo",
+                &format!("<Account>{account}</Account>"),
+                &call.request_id,
+            ))
         }
-        _ => Err(AwsError::unimplemented(call.protocol, "sts", &call.operation, "gateway")),
+        _ => Err(AwsError::unimplemented(
+            call.protocol,
+            "sts",
+            &call.operation,
+            "gateway",
+        )),
     }
 }
 
-async fn web_identity(gateway: &Gateway, form: &[(String, String)], request_id: &str) -> Result<Answer, AwsError> {
+async fn web_identity(
+    gateway: &Gateway,
+    form: &[(String, String)],
+    request_id: &str,
+) -> Result<Answer, AwsError> {
     const ACTION: &str = "sts:AssumeRoleWithWebIdentity";
-    let denied = || AwsError::new(403, "AccessDenied", format!("Not authorized to perform {ACTION}"));
+    let denied = || {
+        AwsError::new(
+            403,
+            "AccessDenied",
+            format!("Not authorized to perform {ACTION}"),
+        )
+    };
     let wanted = Wanted::read(form)?;
     let token = jwt::read(required(form, "WebIdentityToken")?)?;
     if !gateway.accounts.knows(&wanted.account) {
         return Err(denied());
     }
     let issuer = token.claim("iss").unwrap_or_default().to_owned();
-    let host = issuer.strip_prefix("https://").or_else(|| issuer.strip_prefix("http://")).unwrap_or(&issuer).to_owned();
+    let host = issuer
+        .strip_prefix("https://")
+        .or_else(|| issuer.strip_prefix("http://"))
+        .unwrap_or(&issuer)
+        .to_owned();
     let provider = format!("arn:aws:iam::{}:oidc-provider/{host}", wanted.account);
     let clients = crate::iam::provider(gateway, &wanted.account, &provider).await?;
     let (Some(clients), Some(keys)) = (clients, gateway.issuers.get(&issuer)) else {
-        return Err(AwsError::new(400, "InvalidIdentityToken", format!("No OpenIDConnect provider found in your account for {issuer}")));
+        return Err(AwsError::new(
+            400,
+            "InvalidIdentityToken",
+            format!("No OpenIDConnect provider found in your account for {issuer}"),
+        ));
     };
     keys.verify(&gateway.http, &token).await?;
     jwt::check_claims(&token, OffsetDateTime::now_utc().unix_timestamp())?;
-    if !token.audiences().iter().any(|audience| clients.contains(audience)) {
-        return Err(AwsError::new(400, "InvalidIdentityToken", "Incorrect token audience"));
+    if !token
+        .audiences()
+        .iter()
+        .any(|audience| clients.contains(audience))
+    {
+        return Err(AwsError::new(
+            400,
+            "InvalidIdentityToken",
+            "Incorrect token audience",
+        ));
     }
     let role = wanted.role(gateway).await?.ok_or_else(denied)?;
     let mut context = Context::default();
@@ -76,8 +126,20 @@ async fn web_identity(gateway: &Gateway, form: &[(String, String)], request_id: 
         }
     }
     wanted.context(&mut context);
-    let asker = Asker { federated: Some(provider.clone()), ..Asker::default() };
-    if decide(&role.trust, &Question { action: ACTION, resource: None, asker: &asker, context: &context }) != Decision::Allow {
+    let asker = Asker {
+        federated: Some(provider.clone()),
+        ..Asker::default()
+    };
+    if decide(
+        &role.trust,
+        &Question {
+            action: ACTION,
+            resource: None,
+            asker: &asker,
+            context: &context,
+        },
+    ) != Decision::Allow
+    {
         return Err(denied());
     }
     let session = wanted.open(gateway, &role, i64::MAX)?;
@@ -87,24 +149,39 @@ async fn web_identity(gateway: &Gateway, form: &[(String, String)], request_id: 
         xml_escape(&first_audience(&token)),
         xml_escape(&provider)
     );
-    Ok(result("AssumeRoleWithWebIdentity", &format!("{extra}{}", describe(&session)), request_id))
+    Ok(result(
+        "AssumeRoleWithWebIdentity",
+        &format!("{extra}{}", describe(&session)),
+        request_id,
+    ))
 }
 
 fn first_audience(token: &Token) -> String {
     token.audiences().into_iter().next().unwrap_or_default()
 }
 
-async fn assume(gateway: &Gateway, form: &[(String, String)], caller: &Credentials, request_id: &str) -> Result<Answer, AwsError> {
+async fn assume(
+    gateway: &Gateway,
+    form: &[(String, String)],
+    caller: &Credentials,
+    request_id: &str,
+) -> Result<Answer, AwsError> {
     let wanted = Wanted::read(form)?;
     let denied = |action: &str| {
         AwsError::new(
             403,
             "AccessDenied",
-            format!("User: {} is not authorized to perform: {action} on resource: {}", caller.principal.arn, wanted.arn),
+            format!(
+                "User: {} is not authorized to perform: {action} on resource: {}",
+                caller.principal.arn, wanted.arn
+            ),
         )
     };
     let role = match gateway.accounts.knows(&wanted.account) {
-        true => wanted.role(gateway).await?.ok_or_else(|| denied("sts:AssumeRole"))?,
+        true => wanted
+            .role(gateway)
+            .await?
+            .ok_or_else(|| denied("sts:AssumeRole"))?,
         false => return Err(denied("sts:AssumeRole")),
     };
     let mut context = Context::default();
@@ -116,7 +193,16 @@ async fn assume(gateway: &Gateway, form: &[(String, String)], caller: &Credentia
         actions.push("sts:TagSession");
     }
     for action in actions {
-        if decide(&role.trust, &Question { action, resource: None, asker: &asker, context: &context }) != Decision::Allow {
+        if decide(
+            &role.trust,
+            &Question {
+                action,
+                resource: None,
+                asker: &asker,
+                context: &context,
+            },
+        ) != Decision::Allow
+        {
             return Err(denied(action));
         }
     }
@@ -133,19 +219,43 @@ async fn assume(gateway: &Gateway, form: &[(String, String)], caller: &Credentia
 
 /// A session for an AWS service such as CodeBuild, whose trust policy must name it. There is no public API for
 /// this: the control interface plays the service.
-pub(crate) async fn for_service(gateway: &Gateway, role_arn: &str, session: &str, service: &str, seconds: i64) -> Result<Credentials, AwsError> {
+pub(crate) async fn for_service(
+    gateway: &Gateway,
+    role_arn: &str,
+    session: &str,
+    service: &str,
+    seconds: i64,
+) -> Result<Credentials, AwsError> {
     let form = [
         ("RoleArn".to_owned(), role_arn.to_owned()),
         ("RoleSessionName".to_owned(), session.to_owned()),
         ("DurationSeconds".to_owned(), seconds.to_string()),
     ];
     let wanted = Wanted::read(&form)?;
-    let denied = || AwsError::new(403, "AccessDenied", format!("{service} is not authorized to perform: sts:AssumeRole on {role_arn}"));
+    let denied = || {
+        AwsError::new(
+            403,
+            "AccessDenied",
+            format!("{service} is not authorized to perform: sts:AssumeRole on {role_arn}"),
+        )
+    };
     let role = wanted.role(gateway).await?.ok_or_else(denied)?;
-    let asker = Asker { service: Some(service.to_owned()), ..Asker::default() };
+    let asker = Asker {
+        service: Some(service.to_owned()),
+        ..Asker::default()
+    };
     let mut context = Context::default();
     context.set("aws:SourceAccount", vec![wanted.account.clone()]);
-    if decide(&role.trust, &Question { action: "sts:AssumeRole", resource: None, asker: &asker, context: &context }) != Decision::Allow {
+    if decide(
+        &role.trust,
+        &Question {
+            action: "sts:AssumeRole",
+            resource: None,
+            asker: &asker,
+            context: &context,
+        },
+    ) != Decision::Allow
+    {
         return Err(denied());
     }
     wanted.open(gateway, &role, i64::MAX)
@@ -165,7 +275,9 @@ struct Wanted {
 impl Wanted {
     fn read(form: &[(String, String)]) -> Result<Self, AwsError> {
         let arn = required(form, "RoleArn")?.to_owned();
-        let parsed = arn.strip_prefix("arn:aws:iam::").and_then(|rest| rest.split_once(":role/"));
+        let parsed = arn
+            .strip_prefix("arn:aws:iam::")
+            .and_then(|rest| rest.split_once(":role/"));
         let (account, path) = parsed.ok_or_else(|| validation(&format!("{arn} is invalid")))?;
         let session = required(form, "RoleSessionName")?.to_owned();
         let legal = |c: char| c.is_ascii_alphanumeric() || "_+=,.@-".contains(c);
@@ -177,7 +289,10 @@ impl Wanted {
         }
         let seconds = match value(form, "DurationSeconds") {
             None => None,
-            Some(text) => Some(text.parse().map_err(|_| validation("DurationSeconds is not a number"))?),
+            Some(text) => Some(
+                text.parse()
+                    .map_err(|_| validation("DurationSeconds is not a number"))?,
+            ),
         };
         if seconds.is_some_and(|seconds: i64| !(900..=43200).contains(&seconds)) {
             return Err(validation(
@@ -188,7 +303,12 @@ impl Wanted {
         let tags = (1..=50)
             .map_while(|n| {
                 let key = value(form, &format!("Tags.member.{n}.Key"))?;
-                Some((key.to_owned(), value(form, &format!("Tags.member.{n}.Value")).unwrap_or_default().to_owned()))
+                Some((
+                    key.to_owned(),
+                    value(form, &format!("Tags.member.{n}.Value"))
+                        .unwrap_or_default()
+                        .to_owned(),
+                ))
             })
             .collect();
         Ok(Self {
@@ -204,7 +324,9 @@ impl Wanted {
 
     /// The role, if one exists under exactly this ARN (the path counts).
     async fn role(&self, gateway: &Gateway) -> Result<Option<Role>, AwsError> {
-        Ok(crate::iam::role(gateway, &self.account, &self.name).await?.filter(|role| role.arn == self.arn))
+        Ok(crate::iam::role(gateway, &self.account, &self.name)
+            .await?
+            .filter(|role| role.arn == self.arn))
     }
 
     fn context(&self, context: &mut Context) {
@@ -216,25 +338,38 @@ impl Wanted {
             context.set(&format!("aws:RequestTag/{key}"), vec![value.clone()]);
         }
         if !self.tags.is_empty() {
-            context.set("aws:TagKeys", self.tags.iter().map(|(key, _)| key.clone()).collect());
+            context.set(
+                "aws:TagKeys",
+                self.tags.iter().map(|(key, _)| key.clone()).collect(),
+            );
         }
-        context.set("aws:CurrentTime", vec![crate::rfc3339(OffsetDateTime::now_utc())]);
+        context.set(
+            "aws:CurrentTime",
+            vec![crate::rfc3339(OffsetDateTime::now_utc())],
+        );
     }
 
     fn open(&self, gateway: &Gateway, role: &Role, limit: i64) -> Result<Credentials, AwsError> {
         let seconds = self.seconds.unwrap_or(3600);
         if seconds > role.longest_session {
-            return Err(validation("The requested DurationSeconds exceeds the MaxSessionDuration set for this role."));
+            return Err(validation(
+                "The requested DurationSeconds exceeds the MaxSessionDuration set for this role.",
+            ));
         }
         let principal = Principal {
             account: self.account.clone(),
-            arn: format!("arn:aws:sts::{}:assumed-role/{}/{}", self.account, self.name, self.session),
+            arn: format!(
+                "arn:aws:sts::{}:assumed-role/{}/{}",
+                self.account, self.name, self.session
+            ),
             role: Some(self.arn.clone()),
             session: Some(self.session.clone()),
             user_id: format!("{}:{}", role.id, self.session),
             tags: self.tags.clone(),
         };
-        Ok(gateway.identities.issue(principal, Some(Duration::seconds(seconds.min(limit)))))
+        Ok(gateway
+            .identities
+            .issue(principal, Some(Duration::seconds(seconds.min(limit)))))
     }
 }
 
@@ -242,13 +377,25 @@ impl Wanted {
 pub(crate) fn asker(principal: &Principal) -> Asker {
     let mut arns = vec![principal.arn.clone()];
     arns.extend(principal.role.clone());
-    Asker { account: Some(principal.account.clone()), arns, ..Asker::default() }
+    Asker {
+        account: Some(principal.account.clone()),
+        arns,
+        ..Asker::default()
+    }
 }
 
 /// The condition keys every signed request carries. `aws:PrincipalArn` of a session is its role.
 pub(crate) fn principal_keys(principal: &Principal, context: &mut Context) {
     context.set("aws:PrincipalAccount", vec![principal.account.clone()]);
-    context.set("aws:PrincipalArn", vec![principal.role.clone().unwrap_or_else(|| principal.arn.clone())]);
+    context.set(
+        "aws:PrincipalArn",
+        vec![
+            principal
+                .role
+                .clone()
+                .unwrap_or_else(|| principal.arn.clone()),
+        ],
+    );
     context.set("aws:userid", vec![principal.user_id.clone()]);
     for (key, value) in &principal.tags {
         context.set(&format!("aws:PrincipalTag/{key}"), vec![value.clone()]);

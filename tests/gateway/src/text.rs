@@ -7,7 +7,9 @@ pub(crate) fn percent_encode(text: &str, keep_slash: bool) -> String {
     let mut out = String::with_capacity(text.len());
     for byte in text.bytes() {
         match byte {
-            b'A'..=b'Z' | b'a'..=b'z' | b'0'..=b'9' | b'-' | b'.' | b'_' | b'~' => out.push(char::from(byte)),
+            b'A'..=b'Z' | b'a'..=b'z' | b'0'..=b'9' | b'-' | b'.' | b'_' | b'~' => {
+                out.push(char::from(byte))
+            }
             b'/' if keep_slash => out.push('/'),
             _ => {
                 let _ = write!(out, "%{byte:02X}");
@@ -48,7 +50,10 @@ pub(crate) fn pairs(text: &str, form: bool) -> Vec<(String, String)> {
         .map(|part| {
             let (key, value) = part.split_once('=').unwrap_or((part, ""));
             if form {
-                (percent_decode(&key.replace('+', " ")), percent_decode(&value.replace('+', " ")))
+                (
+                    percent_decode(&key.replace('+', " ")),
+                    percent_decode(&value.replace('+', " ")),
+                )
             } else {
                 (percent_decode(key), percent_decode(value))
             }
@@ -58,12 +63,17 @@ pub(crate) fn pairs(text: &str, form: bool) -> Vec<(String, String)> {
 
 /// The first value of a key.
 pub(crate) fn value<'a>(pairs: &'a [(String, String)], key: &str) -> Option<&'a str> {
-    pairs.iter().find(|(name, _)| name == key).map(|(_, value)| value.as_str())
+    pairs
+        .iter()
+        .find(|(name, _)| name == key)
+        .map(|(_, value)| value.as_str())
 }
 
 /// Escapes text for an XML element.
 pub(crate) fn xml_escape(text: &str) -> String {
-    text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;")
+    text.replace('&', "&amp;")
+        .replace('<', "&lt;")
+        .replace('>', "&gt;")
 }
 
 /// The text of every `<tag>` without attributes, entities resolved.
@@ -73,7 +83,9 @@ pub(crate) fn xml_all(xml: &str, tag: &str) -> Vec<String> {
     let mut rest = xml;
     while let Some(start) = rest.find(&open) {
         let inside = &rest[start + open.len()..];
-        let Some(end) = inside.find(&close) else { break };
+        let Some(end) = inside.find(&close) else {
+            break;
+        };
         found.push(
             inside[..end]
                 .replace("&lt;", "<")
@@ -94,15 +106,18 @@ pub(crate) fn xml_one(xml: &str, tag: &str) -> Option<String> {
 
 /// Lower-case hexadecimal.
 pub(crate) fn hex(bytes: &[u8]) -> String {
-    bytes.iter().fold(String::with_capacity(bytes.len() * 2), |mut out, byte| {
-        let _ = write!(out, "{byte:02x}");
-        out
-    })
+    bytes
+        .iter()
+        .fold(String::with_capacity(bytes.len() * 2), |mut out, byte| {
+            let _ = write!(out, "{byte:02x}");
+            out
+        })
 }
 
 /// Shell-like match with `*` and `?`, as IAM's `StringLike` and ECR's exclusion filters have it.
 pub(crate) fn wildcard(pattern: &str, text: &str) -> bool {
-    let (pattern, text): (Vec<char>, Vec<char>) = (pattern.chars().collect(), text.chars().collect());
+    let (pattern, text): (Vec<char>, Vec<char>) =
+        (pattern.chars().collect(), text.chars().collect());
     let (mut p, mut t) = (0, 0);
     let mut star: Option<(usize, usize)> = None;
     while t < text.len() {
@@ -129,8 +144,14 @@ mod tests {
 
     #[test]
     fn wildcards_match_as_iam_does() {
-        assert!(wildcard("repo:acme/*:ref:refs/heads/main", "repo:acme/shop:ref:refs/heads/main"));
-        assert!(!wildcard("repo:acme/*:ref:refs/heads/main", "repo:acme/shop:ref:refs/heads/main2"));
+        assert!(wildcard(
+            "repo:acme/*:ref:refs/heads/main",
+            "repo:acme/shop:ref:refs/heads/main"
+        ));
+        assert!(!wildcard(
+            "repo:acme/*:ref:refs/heads/main",
+            "repo:acme/shop:ref:refs/heads/main2"
+        ));
         assert!(wildcard("a?c*", "abc"));
         assert!(!wildcard("a?c", "ac"));
         assert!(wildcard("*", ""));

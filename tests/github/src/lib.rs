@@ -23,7 +23,7 @@ mod view;
 
 use std::path::PathBuf;
 
-pub use graphql::implemented as graphql_schema;
+pub use graphql::{SchemaField, implemented as graphql_schema};
 pub use journal::{CallRecord, Violation};
 pub use server::{Standin, serve};
 

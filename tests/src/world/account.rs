@@ -281,6 +281,22 @@ async fn balance(environment: &Environment, aws: &Aws, name: &str) -> Result<Str
     Ok(group)
 }
 
+/// The host and port of an environment's load balancer.
+pub(super) async fn balancer(
+    environment: &Environment,
+    service: &str,
+    aws: &Aws,
+) -> Result<String> {
+    let name = environment.cluster(service);
+    made(
+        aws,
+        "DescribeLoadBalancers",
+        &[("Names.member.1", name.as_str())],
+        "DNSName",
+    )
+    .await
+}
+
 async fn made(
     aws: &Aws,
     action: &str,

@@ -7,6 +7,7 @@ use serde_json::Value;
 use time::OffsetDateTime;
 use time::macros::format_description;
 
+use super::runner::Variables;
 use crate::fault::{Doing, Fault, Result};
 use crate::place::{hex, sha256};
 
@@ -24,6 +25,23 @@ pub struct Keys {
 impl std::fmt::Debug for Keys {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         write!(f, "Keys({})", self.access_key_id)
+    }
+}
+
+impl Keys {
+    /// The variables every AWS tool reads credentials from.
+    pub fn variables(&self) -> Variables {
+        let mut variables = Variables::from([
+            ("AWS_ACCESS_KEY_ID".to_owned(), self.access_key_id.clone()),
+            (
+                "AWS_SECRET_ACCESS_KEY".to_owned(),
+                self.secret_access_key.clone(),
+            ),
+        ]);
+        if let Some(token) = &self.session_token {
+            variables.insert("AWS_SESSION_TOKEN".to_owned(), token.clone());
+        }
+        variables
     }
 }
 
@@ -302,7 +320,7 @@ mod tests {
         };
         assert_eq!(format!("{keys:?}"), "Keys(ASIAEXAMPLE)");
         let aws = Aws::new(
-            Client::default(),
+            crate::world::http_client().unwrap(),
             "http://127.1.2.3:4000",
             "ca-central-1",
             keys,

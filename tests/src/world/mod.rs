@@ -171,6 +171,23 @@ impl World {
         ))
     }
 
+    /// A caller with credentials of this world.
+    pub fn caller(&self, place: &Place, keys: Keys) -> Result<Aws> {
+        Ok(Aws::new(
+            http_client()?,
+            &place.url(port::GATEWAY),
+            &self.region,
+            keys,
+        ))
+    }
+
+    /// Where an environment's service answers, behind its load balancer.
+    pub async fn address(&self, place: &Place, environment: &Environment) -> Result<String> {
+        let aws = self.administrator(place, &environment.account).await?;
+        let host = account::balancer(environment, &self.service, &aws).await?;
+        Ok(format!("http://{host}"))
+    }
+
     async fn open_accounts(&self, place: &Place, http: &reqwest::Client) -> Result<Vec<Keys>> {
         let ids: Vec<&str> = std::iter::once(self.build.id.as_str())
             .chain(

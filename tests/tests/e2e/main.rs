@@ -1,4 +1,7 @@
 //! End to end: the shipped binaries, workflows and buildspecs on the sandbox's real parts.
-#![expect(missing_docs, reason = "a test binary has no readers of its API")]
+#![allow(
+    clippy::unwrap_used,
+    reason = "what tests share outside of a test function may fail as a test does"
+)]
 
 mod scratch;

@@ -160,7 +160,7 @@ impl Ledger {
             return Ok(entries);
         }
         let mut error = Error::refused(format!(
-            "the ledger {} is broken in chain {chain}; nothing rests on it until that is cleared up",
+            "chain {chain} of the ledger table {} is broken; nothing can rest on it",
             self.table
         ));
         for fault in faults {

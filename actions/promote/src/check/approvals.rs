@@ -85,9 +85,11 @@ fn worthless(
 }
 
 fn may_write(change: &Change, user: &User) -> Fact<bool> {
-    let unseen = || Unknown {
-        why: format!("what {} may do here was not seen", user.login),
-        next: "try again".to_owned(),
+    let unseen = || {
+        Unknown::new(
+            format!("what {} may do here was not seen", user.login),
+            "try again",
+        )
     };
     let permission = change
         .permissions
@@ -96,10 +98,10 @@ fn may_write(change: &Change, user: &User) -> Fact<bool> {
         .ok_or_else(unseen)??;
     match &permission.user {
         // The login in the question may belong to somebody else by now.
-        Some(owner) if owner.id != user.id => Err(Unknown {
-            why: format!("the login {} belongs to another account now", user.login),
-            next: "let somebody else approve".to_owned(),
-        }),
+        Some(owner) if owner.id != user.id => Err(Unknown::new(
+            format!("the login {} belongs to another account now", user.login),
+            "let somebody else approve",
+        )),
         _ => Ok(permission.can_write()),
     }
 }

@@ -45,6 +45,9 @@ pub(crate) struct Rule {
     /// What would turn it into a pass.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) next: Option<String>,
+    /// The token's permission that is missing, where that is why it is unknown.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) permission: Option<String>,
 }
 
 /// All rules' answers.
@@ -66,12 +69,35 @@ impl Decision {
         let first = |answer| self.rules.iter().find(move |rule| rule.answer == answer);
         first(Answer::Fail).or_else(|| first(Answer::Unknown))
     }
+
+    /// What to do about the obstacle; of missing permissions all are named at once.
+    pub(crate) fn next(&self) -> Option<String> {
+        let obstacle = self.obstacle()?;
+        let mut permissions: Vec<&str> = Vec::new();
+        for rule in &self.rules {
+            if let Some(permission) = &rule.permission
+                && !permissions.contains(&permission.as_str())
+            {
+                permissions.push(permission);
+            }
+        }
+        if obstacle.permission.is_some() {
+            return Some(format!(
+                "give the job `permissions: {{{}}}`",
+                permissions.join(", ")
+            ));
+        }
+        obstacle.next.clone()
+    }
 }
 
 /// Whether the environment lets anything in: it follows none and its gate is off.
 pub(crate) fn asks_nothing(setting: &Setting) -> bool {
     setting.follows.is_none() && !setting.gate.required
 }
+
+/// A rule's name and what it makes of the facts.
+type NamedRule<'a> = (&'static str, fn(&Context<'a>) -> Said);
 
 /// Applies every rule.
 pub(crate) fn decide<'a>(setting: &'a Setting, subject: &'a Subject, facts: &'a Facts) -> Decision {
@@ -80,7 +106,7 @@ pub(crate) fn decide<'a>(setting: &'a Setting, subject: &'a Subject, facts: &'a 
         subject,
         facts,
     };
-    let rules: [(&'static str, fn(&Context<'a>) -> Said); 8] = [
+    let rules: [NamedRule<'a>; 8] = [
         ("digest", Context::digest),
         ("branch", Context::branch),
         ("pull request", Context::pull_request),
@@ -101,6 +127,7 @@ pub(crate) fn decide<'a>(setting: &'a Setting, subject: &'a Subject, facts: &'a 
             answer: said.answer,
             fact: said.fact,
             next: said.next,
+            permission: said.permission,
         }
     });
     Decision {
@@ -112,47 +139,44 @@ struct Said {
     answer: Answer,
     fact: String,
     next: Option<String>,
+    permission: Option<String>,
+}
+
+fn said(answer: Answer, fact: impl Into<String>) -> Said {
+    Said {
+        answer,
+        fact: fact.into(),
+        next: None,
+        permission: None,
+    }
 }
 
 fn not_asked(fact: impl Into<String>) -> Said {
-    Said {
-        answer: Answer::NotAsked,
-        fact: fact.into(),
-        next: None,
-    }
+    said(Answer::NotAsked, fact)
 }
 
 fn pass(fact: impl Into<String>) -> Said {
-    Said {
-        answer: Answer::Pass,
-        fact: fact.into(),
-        next: None,
-    }
+    said(Answer::Pass, fact)
 }
 
 fn fail(fact: impl Into<String>, next: impl Into<String>) -> Said {
     Said {
-        answer: Answer::Fail,
-        fact: fact.into(),
         next: Some(next.into()),
+        ..said(Answer::Fail, fact)
     }
 }
 
 fn unknown(unknown: &Unknown) -> Said {
     Said {
-        answer: Answer::Unknown,
-        fact: unknown.why.clone(),
         next: Some(unknown.next.clone()),
+        permission: unknown.permission.clone(),
+        ..said(Answer::Unknown, unknown.why.clone())
     }
 }
 
 /// A rule that has nothing to look at because another one already denies.
 fn nothing_to_see(what: &str) -> Said {
-    Said {
-        answer: Answer::Unknown,
-        fact: what.to_owned(),
-        next: None,
-    }
+    said(Answer::Unknown, what)
 }
 
 /// The pull requests that brought `commit` into the branch: merged there, and the commit is the

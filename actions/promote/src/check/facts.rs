@@ -12,6 +12,18 @@ pub(crate) struct Unknown {
     pub(crate) why: String,
     /// What would make it known.
     pub(crate) next: String,
+    /// The token's permission that is missing, where that is why.
+    pub(crate) permission: Option<String>,
+}
+
+impl Unknown {
+    pub(crate) fn new(why: impl Into<String>, next: impl Into<String>) -> Self {
+        Self {
+            why: why.into(),
+            next: next.into(),
+            permission: None,
+        }
+    }
 }
 
 impl From<github::Unknown> for Unknown {
@@ -23,6 +35,7 @@ impl From<github::Unknown> for Unknown {
         Self {
             why: unknown.to_string(),
             next,
+            permission: unknown.permission,
         }
     }
 }
@@ -45,10 +58,7 @@ pub(crate) struct Facts {
 impl Facts {
     /// Nothing was looked at.
     pub(crate) fn none() -> Self {
-        let unseen = || Unknown {
-            why: "not looked at".to_owned(),
-            next: String::new(),
-        };
+        let unseen = || Unknown::new("not looked at", "");
         Self {
             standing: Err(unseen()),
             pulls: Err(unseen()),
@@ -84,6 +94,7 @@ pub(crate) struct Promoter {
 
 /// Where the check runs.
 #[derive(Debug, Clone)]
+#[expect(clippy::large_enum_variant, reason = "there is one of them")]
 pub(crate) enum RunPlace {
     GitHub(Fact<Run>),
     CodeBuild(String),

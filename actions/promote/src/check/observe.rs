@@ -93,12 +93,14 @@ async fn pushes(github: &GitHub, pull: &Pull) -> Fact<Vec<github::Activity>> {
         .repo
         .as_ref()
         .and_then(|repository| Repository::parse(&repository.full_name))
-        .ok_or_else(|| Unknown {
-            why: format!(
-                "the fork that #{} came from is gone, and with it who pushed to it",
-                pull.number
-            ),
-            next: "bring the change in by a new pull request".to_owned(),
+        .ok_or_else(|| {
+            Unknown::new(
+                format!(
+                    "the fork that #{} came from is gone, and with it who pushed to it",
+                    pull.number
+                ),
+                "bring the change in by a new pull request",
+            )
         })?;
     Ok(github.activity(&source, &pull.head.branch).await?)
 }
@@ -116,10 +118,10 @@ async fn whose_decision(
             let id = cx.env.get("GITHUB_RUN_ID").and_then(|id| id.parse().ok());
             let run = match id {
                 Some(id) => github.run(id).await.map_err(Unknown::from),
-                None => Err(Unknown {
-                    why: "GITHUB_RUN_ID names no run".to_owned(),
-                    next: "run this in a workflow".to_owned(),
-                }),
+                None => Err(Unknown::new(
+                    "GITHUB_RUN_ID names no run",
+                    "run this in a workflow",
+                )),
             };
             let promoter = run.clone().and_then(|run| {
                 let mut accounts: Vec<User> = [run.actor, run.triggering_actor]
@@ -127,10 +129,10 @@ async fn whose_decision(
                     .flatten()
                     .collect();
                 if accounts.len() < 2 {
-                    return Err(Unknown {
-                        why: format!("GitHub does not say who started run {}", run.id),
-                        next: "start the workflow anew".to_owned(),
-                    });
+                    return Err(Unknown::new(
+                        format!("GitHub does not say who started run {}", run.id),
+                        "start the workflow anew",
+                    ));
                 }
                 accounts.dedup_by_key(|user| user.id);
                 Ok(Promoter {
@@ -171,14 +173,12 @@ async fn mapped(
 ) -> Fact<Promoter> {
     let login = login_of(setting, principal.as_deref(), source)?;
     let principal = principal.unwrap_or_default();
-    let account = github
-        .permission(&login)
-        .await?
-        .user
-        .ok_or_else(|| Unknown {
-            why: format!("GitHub does not say who {login} is"),
-            next: format!("correct {login} under `people` in the contract"),
-        })?;
+    let account = github.permission(&login).await?.user.ok_or_else(|| {
+        Unknown::new(
+            format!("GitHub does not say who {login} is"),
+            format!("correct {login} under `people` in the contract"),
+        )
+    })?;
     Ok(Promoter {
         accounts: vec![account],
         source: format!("whom the contract knows as {principal} ({source})"),
@@ -187,10 +187,10 @@ async fn mapped(
 
 fn login_of(setting: &Setting, principal: Option<&str>, source: &str) -> Fact<String> {
     let Some(principal) = principal else {
-        return Err(Unknown {
-            why: format!("{source} does not say who started this"),
-            next: "start it as a person the contract's `people` names".to_owned(),
-        });
+        return Err(Unknown::new(
+            format!("{source} does not say who started this"),
+            "start it as a person the contract's `people` names",
+        ));
     };
     // CodeBuild's form for a person's session is ROLE/SESSION; a pipeline's is codepipeline/NAME,
     // and a pipeline named like a person is none.
@@ -211,17 +211,17 @@ fn login_of(setting: &Setting, principal: Option<&str>, source: &str) -> Fact<St
         .collect();
     match logins.as_slice() {
         [login] => Ok((*login).clone()),
-        [] => Err(Unknown {
-            why: format!("{principal} ({source}) is nobody the contract knows"),
-            next: "name the person under `people` in the contract".to_owned(),
-        }),
-        several => Err(Unknown {
-            why: format!(
+        [] => Err(Unknown::new(
+            format!("{principal} ({source}) is nobody the contract knows"),
+            "name the person under `people` in the contract",
+        )),
+        several => Err(Unknown::new(
+            format!(
                 "{principal} ({source}) is {} people in the contract",
                 several.len()
             ),
-            next: "give each person a session name of their own under `people`".to_owned(),
-        }),
+            "give each person a session name of their own under `people`",
+        )),
     }
 }
 

@@ -9,9 +9,11 @@ use github::{Commit, Review, User};
 /// unknown. A co-author trailer is only text: one whose e-mail belongs to no account names nobody.
 pub(super) fn contributors(change: &Change) -> Fact<Vec<User>> {
     let number = change.pull.number;
-    let opener = change.pull.user.clone().ok_or_else(|| Unknown {
-        why: format!("the account that opened #{number} is gone"),
-        next: "bring the change in by a new pull request".to_owned(),
+    let opener = change.pull.user.clone().ok_or_else(|| {
+        Unknown::new(
+            format!("the account that opened #{number} is gone"),
+            "bring the change in by a new pull request",
+        )
     })?;
     let mut people = vec![opener];
     let commits = change.commits.clone()?;
@@ -29,12 +31,14 @@ pub(super) fn contributors(change: &Change) -> Fact<Vec<User>> {
 }
 
 fn account(commit: &Commit, user: Option<&User>, role: &str) -> Fact<User> {
-    user.cloned().ok_or_else(|| Unknown {
-        why: format!(
-            "the e-mail of the {role} of {} belongs to no GitHub account",
-            short(&commit.sha)
-        ),
-        next: "let them add that e-mail to their GitHub account".to_owned(),
+    user.cloned().ok_or_else(|| {
+        Unknown::new(
+            format!(
+                "the e-mail of the {role} of {} belongs to no GitHub account",
+                short(&commit.sha)
+            ),
+            "let them add that e-mail to their GitHub account",
+        )
     })
 }
 
@@ -54,21 +58,23 @@ fn pushers(change: &Change, commits: &[Commit]) -> Fact<Vec<User>> {
         })
         .collect();
     if !pushes.iter().any(|activity| activity.after == head.sha) {
-        return Err(Unknown {
-            why: format!(
+        return Err(Unknown::new(
+            format!(
                 "GitHub has no record of who pushed {} to {}",
                 short(&head.sha),
                 head.branch
             ),
-            next: "bring the change in by a new pull request".to_owned(),
-        });
+            "bring the change in by a new pull request",
+        ));
     }
     pushes
         .into_iter()
         .map(|activity| {
-            activity.actor.ok_or_else(|| Unknown {
-                why: format!("the account that pushed {} is gone", short(&activity.after)),
-                next: "bring the change in by a new pull request".to_owned(),
+            activity.actor.ok_or_else(|| {
+                Unknown::new(
+                    format!("the account that pushed {} is gone", short(&activity.after)),
+                    "bring the change in by a new pull request",
+                )
             })
         })
         .collect()

@@ -39,9 +39,8 @@ pub(super) fn report(
     let obstacle = decision.obstacle();
     let next = match obstacle {
         None => format!("deploy {digest} to {environment}, then record it"),
-        Some(rule) => rule
-            .next
-            .clone()
+        Some(_) => decision
+            .next()
             .unwrap_or_else(|| "see the table".to_owned()),
     };
     let changes = changes(facts);

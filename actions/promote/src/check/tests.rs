@@ -639,14 +639,23 @@ fn a_missing_permission_is_named_and_asked_for() {
         "{obstacle:?}"
     );
     assert_eq!(
-        obstacle.next.as_deref(),
+        decision.next().as_deref(),
         Some("give the job `permissions: {pull-requests: read}`")
+    );
+    world.facts.promoter = Err(Unknown {
+        permission: Some("actions: read".to_owned()),
+        ..Unknown::new("a", "b")
+    });
+    assert_eq!(
+        world.decide().next().as_deref(),
+        Some("give the job `permissions: {pull-requests: read, actions: read}`")
     );
 }
 
 #[test]
 fn what_passes_all_the_same() {
-    let cases: &[(&str, fn(&mut World))] = &[
+    type Arranged = (&'static str, fn(&mut World));
+    let cases: &[Arranged] = &[
         ("the author promotes what another approved", |w| {
             w.facts.promoter = Ok(promoters(&["alice"]));
         }),

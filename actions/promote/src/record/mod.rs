@@ -15,9 +15,10 @@ use ledger::{Actor, Append, Chain, Entry, Ledger, Record, Verdict};
 use net::Net;
 use proof::Proof;
 use serde_json::json;
+use std::time::Duration;
 
 /// How often a lost race is decided anew.
-const ATTEMPTS: usize = 8;
+const ATTEMPTS: u32 = 20;
 /// How far back the digest is looked for in the environment before.
 const LOOK_BACK: usize = 1000;
 
@@ -74,6 +75,7 @@ pub(crate) async fn run(args: Args, cx: &Cx) -> Result<Report> {
         )),
     };
     let written = write(
+        cx,
         &ledger,
         &chain,
         &setting,
@@ -145,6 +147,7 @@ async fn same_commit(ledger: &Ledger, setting: &Setting, digest: &str, commit: &
 
 /// Appends, deciding anew from the newer head as long as somebody else is faster.
 async fn write(
+    cx: &Cx,
     ledger: &Ledger,
     chain: &Chain,
     setting: &Setting,
@@ -153,7 +156,12 @@ async fn write(
     dry_run: bool,
 ) -> Result<Written> {
     let mut head = ledger.head(chain).await?;
-    for _ in 0..ATTEMPTS {
+    for attempt in 0..ATTEMPTS {
+        if attempt > 0 {
+            // Those who lost together must not try again together; the clock's end differs.
+            let spread = cx.clock.now().nanosecond() / 1000 % 100;
+            tokio::time::sleep(Duration::from_millis(u64::from(attempt * 10 + spread))).await;
+        }
         // Seen anew each time: whoever was faster may have deployed something else.
         let proof = match source {
             Some((ecs, account)) => Some((see(ecs, setting, &draft.digest).await?, account)),

@@ -3,8 +3,8 @@
 use aws_credential_types::Credentials;
 use aws_sdk_dynamodb::Client;
 use aws_sdk_dynamodb::types::{
-    AttributeDefinition, AttributeValue, BillingMode, ConditionCheck, KeySchemaElement, KeyType, KeysAndAttributes, Put, ScalarAttributeType,
-    TransactWriteItem,
+    AttributeDefinition, AttributeValue, BillingMode, ConditionCheck, KeySchemaElement, KeyType,
+    KeysAndAttributes, Put, ScalarAttributeType, TransactWriteItem,
 };
 
 use crate::support::{REGION, World, refused, world};
@@ -18,8 +18,20 @@ async fn table(client: &Client, name: &str) {
         .create_table()
         .table_name(name)
         .billing_mode(BillingMode::PayPerRequest)
-        .attribute_definitions(AttributeDefinition::builder().attribute_name("k").attribute_type(ScalarAttributeType::S).build().unwrap())
-        .key_schema(KeySchemaElement::builder().attribute_name("k").key_type(KeyType::Hash).build().unwrap())
+        .attribute_definitions(
+            AttributeDefinition::builder()
+                .attribute_name("k")
+                .attribute_type(ScalarAttributeType::S)
+                .build()
+                .unwrap(),
+        )
+        .key_schema(
+            KeySchemaElement::builder()
+                .attribute_name("k")
+                .key_type(KeyType::Hash)
+                .build()
+                .unwrap(),
+        )
         .send()
         .await
         .unwrap();
@@ -32,19 +44,64 @@ fn text(value: &str) -> AttributeValue {
 #[tokio::test]
 async fn two_accounts_have_tables_of_one_name_and_see_only_their_own() {
     let world = world().await;
-    let (build, dev) = (client(&world, &world.build).await, client(&world, &world.dev).await);
+    let (build, dev) = (
+        client(&world, &world.build).await,
+        client(&world, &world.dev).await,
+    );
     table(&build, "locks").await;
-    assert_eq!(refused(dev.get_item().table_name("locks").key("k", text("a")).send().await).0, "ResourceNotFoundException");
-    assert_eq!(dev.list_tables().send().await.unwrap().table_names(), [""; 0]);
+    assert_eq!(
+        refused(
+            dev.get_item()
+                .table_name("locks")
+                .key("k", text("a"))
+                .send()
+                .await
+        )
+        .0,
+        "ResourceNotFoundException"
+    );
+    assert_eq!(
+        dev.list_tables().send().await.unwrap().table_names(),
+        [""; 0]
+    );
     table(&dev, "locks").await;
-    build.put_item().table_name("locks").item("k", text("a")).send().await.unwrap();
-    assert_eq!(dev.get_item().table_name("locks").key("k", text("a")).send().await.unwrap().item(), None);
-    assert_eq!(build.list_tables().send().await.unwrap().table_names(), ["locks"]);
-    let described = build.describe_table().table_name("locks").send().await.unwrap();
+    build
+        .put_item()
+        .table_name("locks")
+        .item("k", text("a"))
+        .send()
+        .await
+        .unwrap();
+    assert_eq!(
+        dev.get_item()
+            .table_name("locks")
+            .key("k", text("a"))
+            .send()
+            .await
+            .unwrap()
+            .item(),
+        None
+    );
+    assert_eq!(
+        build.list_tables().send().await.unwrap().table_names(),
+        ["locks"]
+    );
+    let described = build
+        .describe_table()
+        .table_name("locks")
+        .send()
+        .await
+        .unwrap();
     let described = described.table().unwrap();
     assert_eq!(described.table_name(), Some("locks"));
-    assert_eq!(described.table_arn().unwrap(), format!("arn:aws:dynamodb:{REGION}:{}:table/locks", world.build_id));
-    let elsewhere = dev.get_item().table_name(described.table_arn().unwrap()).key("k", text("a"));
+    assert_eq!(
+        described.table_arn().unwrap(),
+        format!("arn:aws:dynamodb:{REGION}:{}:table/locks", world.build_id)
+    );
+    let elsewhere = dev
+        .get_item()
+        .table_name(described.table_arn().unwrap())
+        .key("k", text("a"));
     assert_eq!(refused(elsewhere.send().await).0, "AccessDeniedException");
 }
 
@@ -54,20 +111,53 @@ async fn batches_transactions_and_conditions_keep_their_meaning() {
     let dev = client(&world, &world.dev).await;
     table(&dev, "ledger").await;
     table(&dev, "locks").await;
-    let put = Put::builder().table_name("ledger").item("k", text("1")).condition_expression("attribute_not_exists(k)").build().unwrap();
-    let check = ConditionCheck::builder().table_name("locks").key("k", text("run")).condition_expression("attribute_exists(k)").build().unwrap();
+    let put = Put::builder()
+        .table_name("ledger")
+        .item("k", text("1"))
+        .condition_expression("attribute_not_exists(k)")
+        .build()
+        .unwrap();
+    let check = ConditionCheck::builder()
+        .table_name("locks")
+        .key("k", text("run"))
+        .condition_expression("attribute_exists(k)")
+        .build()
+        .unwrap();
     let transaction = dev
         .transact_write_items()
         .transact_items(TransactWriteItem::builder().put(put).build())
         .transact_items(TransactWriteItem::builder().condition_check(check).build());
-    assert_eq!(refused(transaction.clone().send().await).0, "TransactionCanceledException");
-    dev.put_item().table_name("locks").item("k", text("run")).send().await.unwrap();
+    assert_eq!(
+        refused(transaction.clone().send().await).0,
+        "TransactionCanceledException"
+    );
+    dev.put_item()
+        .table_name("locks")
+        .item("k", text("run"))
+        .send()
+        .await
+        .unwrap();
     transaction.send().await.unwrap();
-    let keys = KeysAndAttributes::builder().keys([("k".to_owned(), text("1"))].into()).build().unwrap();
-    let read = dev.batch_get_item().request_items("ledger", keys).send().await.unwrap();
+    let keys = KeysAndAttributes::builder()
+        .keys([("k".to_owned(), text("1"))].into())
+        .build()
+        .unwrap();
+    let read = dev
+        .batch_get_item()
+        .request_items("ledger", keys)
+        .send()
+        .await
+        .unwrap();
     assert_eq!(read.responses().unwrap()["ledger"].len(), 1);
-    let taken = dev.put_item().table_name("locks").item("k", text("run")).condition_expression("attribute_not_exists(k)");
-    assert_eq!(refused(taken.send().await).0, "ConditionalCheckFailedException");
+    let taken = dev
+        .put_item()
+        .table_name("locks")
+        .item("k", text("run"))
+        .condition_expression("attribute_not_exists(k)");
+    assert_eq!(
+        refused(taken.send().await).0,
+        "ConditionalCheckFailedException"
+    );
 }
 
 #[tokio::test]
@@ -78,9 +168,23 @@ async fn tables_are_listed_page_by_page() {
         table(&dev, &name).await;
     }
     let first = dev.list_tables().limit(2).send().await.unwrap();
-    assert_eq!((first.table_names(), first.last_evaluated_table_name()), (["table-a".to_owned(), "table-b".to_owned()].as_slice(), Some("table-b")));
-    let rest = dev.list_tables().exclusive_start_table_name("table-b").send().await.unwrap();
-    assert_eq!((rest.table_names(), rest.last_evaluated_table_name()), (["table-c".to_owned()].as_slice(), None));
+    assert_eq!(
+        (first.table_names(), first.last_evaluated_table_name()),
+        (
+            ["table-a".to_owned(), "table-b".to_owned()].as_slice(),
+            Some("table-b")
+        )
+    );
+    let rest = dev
+        .list_tables()
+        .exclusive_start_table_name("table-b")
+        .send()
+        .await
+        .unwrap();
+    assert_eq!(
+        (rest.table_names(), rest.last_evaluated_table_name()),
+        (["table-c".to_owned()].as_slice(), None)
+    );
 }
 
 #[tokio::test]
@@ -88,7 +192,13 @@ async fn one_of_many_writers_wins() {
     let world = world().await;
     let dev = client(&world, &world.dev).await;
     table(&dev, "race").await;
-    let writers = (0..20).map(|_| dev.put_item().table_name("race").item("k", text("x")).condition_expression("attribute_not_exists(k)").send());
+    let writers = (0..20).map(|_| {
+        dev.put_item()
+            .table_name("race")
+            .item("k", text("x"))
+            .condition_expression("attribute_not_exists(k)")
+            .send()
+    });
     let outcomes = futures_util::future::join_all(writers).await;
     assert_eq!(outcomes.iter().filter(|outcome| outcome.is_ok()).count(), 1);
 }
@@ -96,6 +206,19 @@ async fn one_of_many_writers_wins() {
 #[tokio::test]
 async fn partiql_is_refused_by_name() {
     let world = world().await;
-    let (code, message) = refused(client(&world, &world.dev).await.execute_statement().statement("SELECT * FROM t").send().await);
-    assert_eq!((code.as_str(), message.as_str()), ("UnknownOperationException", "the sandbox's gateway does not implement dynamodb:ExecuteStatement"));
+    let (code, message) = refused(
+        client(&world, &world.dev)
+            .await
+            .execute_statement()
+            .statement("SELECT * FROM t")
+            .send()
+            .await,
+    );
+    assert_eq!(
+        (code.as_str(), message.as_str()),
+        (
+            "UnknownOperationException",
+            "the sandbox's gateway does not implement dynamodb:ExecuteStatement"
+        )
+    );
 }

@@ -10,9 +10,22 @@ async fn sts(world: &World, credentials: &Credentials) -> aws_sdk_sts::Client {
 }
 
 async fn assume(world: &World, by: &Credentials, role: &str) -> Credentials {
-    let answer = sts(world, by).await.assume_role().role_arn(role).role_session_name("next").send().await.unwrap();
+    let answer = sts(world, by)
+        .await
+        .assume_role()
+        .role_arn(role)
+        .role_session_name("next")
+        .send()
+        .await
+        .unwrap();
     let given = answer.credentials().unwrap();
-    Credentials::new(given.access_key_id(), given.secret_access_key(), Some(given.session_token().to_owned()), None, "t")
+    Credentials::new(
+        given.access_key_id(),
+        given.secret_access_key(),
+        Some(given.session_token().to_owned()),
+        None,
+        "t",
+    )
 }
 
 #[tokio::test]
@@ -20,16 +33,54 @@ async fn a_role_is_assumed_across_accounts_only_by_whom_it_names() {
     let world = world().await;
     let (build, dev) = (&world.build_id, &world.dev_id);
     let trust = |principal: String| json!({"Version": "2012-10-17", "Statement": {"Effect": "Allow", "Principal": {"AWS": principal}, "Action": "sts:AssumeRole"}});
-    world.role(&world.build, "ci", &trust(format!("arn:aws:iam::{build}:root"))).await;
-    world.role(&world.dev, "deploy", &trust(format!("arn:aws:iam::{build}:role/ci"))).await;
+    world
+        .role(
+            &world.build,
+            "ci",
+            &trust(format!("arn:aws:iam::{build}:root")),
+        )
+        .await;
+    world
+        .role(
+            &world.dev,
+            "deploy",
+            &trust(format!("arn:aws:iam::{build}:role/ci")),
+        )
+        .await;
     let deploy = format!("arn:aws:iam::{dev}:role/deploy");
-    let (code, message) = refused(sts(&world, &world.build).await.assume_role().role_arn(&deploy).role_session_name("next").send().await);
+    let (code, message) = refused(
+        sts(&world, &world.build)
+            .await
+            .assume_role()
+            .role_arn(&deploy)
+            .role_session_name("next")
+            .send()
+            .await,
+    );
     assert_eq!(code, "AccessDenied");
-    assert!(message.ends_with(&format!("is not authorized to perform: sts:AssumeRole on resource: {deploy}")), "{message}");
-    let ci = assume(&world, &world.build, &format!("arn:aws:iam::{build}:role/ci")).await;
+    assert!(
+        message.ends_with(&format!(
+            "is not authorized to perform: sts:AssumeRole on resource: {deploy}"
+        )),
+        "{message}"
+    );
+    let ci = assume(
+        &world,
+        &world.build,
+        &format!("arn:aws:iam::{build}:role/ci"),
+    )
+    .await;
     let deploy = assume(&world, &ci, &deploy).await;
-    let me = sts(&world, &deploy).await.get_caller_identity().send().await.unwrap();
-    assert_eq!(me.arn().unwrap(), format!("arn:aws:sts::{dev}:assumed-role/deploy/next"));
+    let me = sts(&world, &deploy)
+        .await
+        .get_caller_identity()
+        .send()
+        .await
+        .unwrap();
+    assert_eq!(
+        me.arn().unwrap(),
+        format!("arn:aws:sts::{dev}:assumed-role/deploy/next")
+    );
 }
 
 #[tokio::test]
@@ -37,24 +88,82 @@ async fn chaining_lasts_an_hour_at_most() {
     let world = world().await;
     let trust = json!({"Statement": {"Effect": "Allow", "Principal": {"AWS": world.dev_id}, "Action": "sts:AssumeRole"}});
     let form = [
-        ("Action", "CreateRole"), ("Version", "2010-05-08"), ("RoleName", "long"), ("MaxSessionDuration", "43200"),
+        ("Action", "CreateRole"),
+        ("Version", "2010-05-08"),
+        ("RoleName", "long"),
+        ("MaxSessionDuration", "43200"),
         ("AssumeRolePolicyDocument", &trust.to_string()),
     ];
     assert_eq!(world.query(&world.dev, "iam", &form).await.0, 200);
     let role = format!("arn:aws:iam::{}:role/long", world.dev_id);
-    let two_hours = sts(&world, &world.dev).await.assume_role().role_arn(&role).role_session_name("next").duration_seconds(7200);
+    let two_hours = sts(&world, &world.dev)
+        .await
+        .assume_role()
+        .role_arn(&role)
+        .role_session_name("next")
+        .duration_seconds(7200);
     let (code, message) = refused(two_hours.clone().send().await);
     assert_eq!(code, "ValidationError");
     assert!(message.contains("role chaining"), "{message}");
     two_hours.duration_seconds(3600).send().await.unwrap();
     // A user is not chained: the same two hours are granted.
-    world.query(&world.dev, "iam", &[("Action", "CreateUser"), ("UserName", "ops"), ("Version", "2010-05-08")]).await;
-    let (_, xml) = world.query(&world.dev, "iam", &[("Action", "CreateAccessKey"), ("UserName", "ops"), ("Version", "2010-05-08")]).await;
-    let part = |tag: &str| xml.split_once(&format!("<{tag}>")).unwrap().1.split_once('<').unwrap().0.to_owned();
-    let user = Credentials::new(part("AccessKeyId"), part("SecretAccessKey"), None, None, "t");
-    let me = sts(&world, &user).await.get_caller_identity().send().await.unwrap();
-    assert_eq!(me.arn().unwrap(), format!("arn:aws:iam::{}:user/ops", world.dev_id));
-    sts(&world, &user).await.assume_role().role_arn(&role).role_session_name("next").duration_seconds(7200).send().await.unwrap();
+    world
+        .query(
+            &world.dev,
+            "iam",
+            &[
+                ("Action", "CreateUser"),
+                ("UserName", "ops"),
+                ("Version", "2010-05-08"),
+            ],
+        )
+        .await;
+    let (_, xml) = world
+        .query(
+            &world.dev,
+            "iam",
+            &[
+                ("Action", "CreateAccessKey"),
+                ("UserName", "ops"),
+                ("Version", "2010-05-08"),
+            ],
+        )
+        .await;
+    let part = |tag: &str| {
+        xml.split_once(&format!("<{tag}>"))
+            .unwrap()
+            .1
+            .split_once('<')
+            .unwrap()
+            .0
+            .to_owned()
+    };
+    let user = Credentials::new(
+        part("AccessKeyId"),
+        part("SecretAccessKey"),
+        None,
+        None,
+        "t",
+    );
+    let me = sts(&world, &user)
+        .await
+        .get_caller_identity()
+        .send()
+        .await
+        .unwrap();
+    assert_eq!(
+        me.arn().unwrap(),
+        format!("arn:aws:iam::{}:user/ops", world.dev_id)
+    );
+    sts(&world, &user)
+        .await
+        .assume_role()
+        .role_arn(&role)
+        .role_session_name("next")
+        .duration_seconds(7200)
+        .send()
+        .await
+        .unwrap();
 }
 
 #[tokio::test]
@@ -63,9 +172,16 @@ async fn an_external_id_must_be_the_one_asked_for() {
     let trust = json!({"Statement": {"Effect": "Allow", "Principal": {"AWS": world.build_id}, "Action": "sts:AssumeRole",
                                      "Condition": {"StringEquals": {"sts:ExternalId": "shop"}}}});
     world.role(&world.dev, "partner", &trust).await;
-    let ask = sts(&world, &world.build).await.assume_role().role_arn(format!("arn:aws:iam::{}:role/partner", world.dev_id)).role_session_name("next");
+    let ask = sts(&world, &world.build)
+        .await
+        .assume_role()
+        .role_arn(format!("arn:aws:iam::{}:role/partner", world.dev_id))
+        .role_session_name("next");
     assert_eq!(refused(ask.clone().send().await).0, "AccessDenied");
-    assert_eq!(refused(ask.clone().external_id("other").send().await).0, "AccessDenied");
+    assert_eq!(
+        refused(ask.clone().external_id("other").send().await).0,
+        "AccessDenied"
+    );
     ask.external_id("shop").send().await.unwrap();
 }
 
@@ -73,11 +189,28 @@ async fn an_external_id_must_be_the_one_asked_for() {
 async fn session_tags_need_a_permission_of_their_own() {
     let world = world().await;
     let trust = |actions: serde_json::Value| json!({"Statement": {"Effect": "Allow", "Principal": {"AWS": world.dev_id}, "Action": actions}});
-    world.role(&world.dev, "plain", &trust(json!("sts:AssumeRole"))).await;
-    world.role(&world.dev, "tagged", &trust(json!(["sts:AssumeRole", "sts:TagSession"]))).await;
-    let tag = aws_sdk_sts::types::Tag::builder().key("team").value("shop").build().unwrap();
+    world
+        .role(&world.dev, "plain", &trust(json!("sts:AssumeRole")))
+        .await;
+    world
+        .role(
+            &world.dev,
+            "tagged",
+            &trust(json!(["sts:AssumeRole", "sts:TagSession"])),
+        )
+        .await;
+    let tag = aws_sdk_sts::types::Tag::builder()
+        .key("team")
+        .value("shop")
+        .build()
+        .unwrap();
     let sts = sts(&world, &world.dev).await;
-    let ask = |role: &str| sts.assume_role().role_arn(format!("arn:aws:iam::{}:role/{role}", world.dev_id)).role_session_name("next").tags(tag.clone());
+    let ask = |role: &str| {
+        sts.assume_role()
+            .role_arn(format!("arn:aws:iam::{}:role/{role}", world.dev_id))
+            .role_session_name("next")
+            .tags(tag.clone())
+    };
     let (code, message) = refused(ask("plain").send().await);
     assert_eq!(code, "AccessDenied");
     assert!(message.contains("sts:TagSession"), "{message}");
@@ -92,8 +225,19 @@ async fn a_service_gets_a_session_only_of_a_role_that_trusts_it() {
     let mut ask = json!({"role_arn": format!("arn:aws:iam::{}:role/codebuild", world.build_id), "session_name": "AWSCodeBuild-1", "service": "codebuild.amazonaws.com"});
     let (status, answer) = world.control("sessions", &ask).await;
     assert_eq!(status, 200, "{answer}");
-    let me = sts(&world, &credentials(&answer)).await.get_caller_identity().send().await.unwrap();
-    assert_eq!(me.arn().unwrap(), format!("arn:aws:sts::{}:assumed-role/codebuild/AWSCodeBuild-1", world.build_id));
+    let me = sts(&world, &credentials(&answer))
+        .await
+        .get_caller_identity()
+        .send()
+        .await
+        .unwrap();
+    assert_eq!(
+        me.arn().unwrap(),
+        format!(
+            "arn:aws:sts::{}:assumed-role/codebuild/AWSCodeBuild-1",
+            world.build_id
+        )
+    );
     ask["service"] = json!("ecs-tasks.amazonaws.com");
     assert_eq!(world.control("sessions", &ask).await.0, 403);
 }
@@ -103,36 +247,146 @@ async fn an_expired_session_is_refused_in_each_protocols_words() {
     let world = world().await;
     let trust = json!({"Statement": {"Effect": "Allow", "Principal": {"AWS": world.dev_id}, "Action": "sts:AssumeRole"}});
     world.role(&world.dev, "short", &trust).await;
-    let session = assume(&world, &world.dev, &format!("arn:aws:iam::{}:role/short", world.dev_id)).await;
+    let session = assume(
+        &world,
+        &world.dev,
+        &format!("arn:aws:iam::{}:role/short", world.dev_id),
+    )
+    .await;
     let sdk = world.sdk(&session).await;
-    aws_sdk_ssm::Client::new(&sdk).describe_parameters().send().await.unwrap();
-    assert_eq!(world.control("expire", &json!({"access_key_id": session.access_key_id()})).await.0, 204);
-    assert_eq!(refused(aws_sdk_ssm::Client::new(&sdk).describe_parameters().send().await).0, "ExpiredTokenException");
-    assert_eq!(refused(aws_sdk_dynamodb::Client::new(&sdk).list_tables().send().await).0, "ExpiredTokenException");
-    assert_eq!(refused(aws_sdk_sts::Client::new(&sdk).get_caller_identity().send().await).0, "ExpiredToken");
-    assert_eq!(refused(aws_sdk_s3::Client::new(&sdk).list_buckets().send().await).0, "ExpiredToken");
+    aws_sdk_ssm::Client::new(&sdk)
+        .describe_parameters()
+        .send()
+        .await
+        .unwrap();
+    assert_eq!(
+        world
+            .control("expire", &json!({"access_key_id": session.access_key_id()}))
+            .await
+            .0,
+        204
+    );
+    assert_eq!(
+        refused(
+            aws_sdk_ssm::Client::new(&sdk)
+                .describe_parameters()
+                .send()
+                .await
+        )
+        .0,
+        "ExpiredTokenException"
+    );
+    assert_eq!(
+        refused(
+            aws_sdk_dynamodb::Client::new(&sdk)
+                .list_tables()
+                .send()
+                .await
+        )
+        .0,
+        "ExpiredTokenException"
+    );
+    assert_eq!(
+        refused(
+            aws_sdk_sts::Client::new(&sdk)
+                .get_caller_identity()
+                .send()
+                .await
+        )
+        .0,
+        "ExpiredToken"
+    );
+    assert_eq!(
+        refused(aws_sdk_s3::Client::new(&sdk).list_buckets().send().await).0,
+        "ExpiredToken"
+    );
 }
 
 #[tokio::test]
 async fn an_unknown_key_is_refused_in_each_protocols_words() {
     let world = world().await;
-    let sdk = world.sdk(&Credentials::new("AKIAIOSFODNN7EXAMPLE", "secret", None, None, "t")).await;
-    assert_eq!(refused(aws_sdk_ssm::Client::new(&sdk).describe_parameters().send().await).0, "UnrecognizedClientException");
-    assert_eq!(refused(aws_sdk_sts::Client::new(&sdk).get_caller_identity().send().await).0, "InvalidClientTokenId");
-    assert_eq!(refused(aws_sdk_s3::Client::new(&sdk).list_buckets().send().await).0, "InvalidAccessKeyId");
+    let sdk = world
+        .sdk(&Credentials::new(
+            "AKIAIOSFODNN7EXAMPLE",
+            "secret",
+            None,
+            None,
+            "t",
+        ))
+        .await;
+    assert_eq!(
+        refused(
+            aws_sdk_ssm::Client::new(&sdk)
+                .describe_parameters()
+                .send()
+                .await
+        )
+        .0,
+        "UnrecognizedClientException"
+    );
+    assert_eq!(
+        refused(
+            aws_sdk_sts::Client::new(&sdk)
+                .get_caller_identity()
+                .send()
+                .await
+        )
+        .0,
+        "InvalidClientTokenId"
+    );
+    assert_eq!(
+        refused(aws_sdk_s3::Client::new(&sdk).list_buckets().send().await).0,
+        "InvalidAccessKeyId"
+    );
 }
 
 #[tokio::test]
 async fn a_key_without_its_token_or_with_another_secret_is_refused() {
     let world = world().await;
     let key = &world.dev;
-    let bare = Credentials::new(key.access_key_id(), key.secret_access_key(), None, None, "t");
-    let wrong = Credentials::new(key.access_key_id(), "wrong", key.session_token().map(str::to_owned), None, "t");
-    assert_eq!(refused(sts(&world, &bare).await.get_caller_identity().send().await).0, "InvalidClientTokenId");
+    let bare = Credentials::new(
+        key.access_key_id(),
+        key.secret_access_key(),
+        None,
+        None,
+        "t",
+    );
+    let wrong = Credentials::new(
+        key.access_key_id(),
+        "wrong",
+        key.session_token().map(str::to_owned),
+        None,
+        "t",
+    );
+    assert_eq!(
+        refused(sts(&world, &bare).await.get_caller_identity().send().await).0,
+        "InvalidClientTokenId"
+    );
     let sdk = world.sdk(&wrong).await;
-    assert_eq!(refused(aws_sdk_sts::Client::new(&sdk).get_caller_identity().send().await).0, "SignatureDoesNotMatch");
-    assert_eq!(refused(aws_sdk_dynamodb::Client::new(&sdk).list_tables().send().await).0, "InvalidSignatureException");
-    assert_eq!(refused(aws_sdk_s3::Client::new(&sdk).list_buckets().send().await).0, "SignatureDoesNotMatch");
+    assert_eq!(
+        refused(
+            aws_sdk_sts::Client::new(&sdk)
+                .get_caller_identity()
+                .send()
+                .await
+        )
+        .0,
+        "SignatureDoesNotMatch"
+    );
+    assert_eq!(
+        refused(
+            aws_sdk_dynamodb::Client::new(&sdk)
+                .list_tables()
+                .send()
+                .await
+        )
+        .0,
+        "InvalidSignatureException"
+    );
+    assert_eq!(
+        refused(aws_sdk_s3::Client::new(&sdk).list_buckets().send().await).0,
+        "SignatureDoesNotMatch"
+    );
 }
 
 #[tokio::test]
@@ -147,15 +401,56 @@ async fn an_unsigned_call_is_refused() {
         .await
         .unwrap();
     assert_eq!(answer.status(), 400);
-    assert!(answer.text().await.unwrap().contains("MissingAuthenticationTokenException"));
-    assert_eq!(world.http.get(format!("{}/moto-api/data.json", world.parts.url)).send().await.unwrap().status(), 404);
+    assert!(
+        answer
+            .text()
+            .await
+            .unwrap()
+            .contains("MissingAuthenticationTokenException")
+    );
+    assert_eq!(
+        world
+            .http
+            .get(format!("{}/moto-api/data.json", world.parts.url))
+            .send()
+            .await
+            .unwrap()
+            .status(),
+        404
+    );
 }
 
 #[tokio::test]
 async fn an_account_belongs_to_one_world_and_keeps_its_credentials() {
     let world = world().await;
-    let (status, again) = world.control("accounts", &json!({"world": world.name, "accounts": [world.dev_id]})).await;
-    assert_eq!((status, again["accounts"][0]["access_key_id"].as_str()), (200, Some(world.dev.access_key_id())));
-    assert_eq!(world.control("accounts", &json!({"world": "another", "accounts": [world.dev_id]})).await.0, 409);
-    assert_eq!(world.control("accounts", &json!({"world": "another", "accounts": ["12345"]})).await.0, 400);
+    let (status, again) = world
+        .control(
+            "accounts",
+            &json!({"world": world.name, "accounts": [world.dev_id]}),
+        )
+        .await;
+    assert_eq!(
+        (status, again["accounts"][0]["access_key_id"].as_str()),
+        (200, Some(world.dev.access_key_id()))
+    );
+    assert_eq!(
+        world
+            .control(
+                "accounts",
+                &json!({"world": "another", "accounts": [world.dev_id]})
+            )
+            .await
+            .0,
+        409
+    );
+    assert_eq!(
+        world
+            .control(
+                "accounts",
+                &json!({"world": "another", "accounts": ["12345"]})
+            )
+            .await
+            .0,
+        400
+    );
 }

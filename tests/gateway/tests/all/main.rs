@@ -1,5 +1,11 @@
 //! The gateway before real parts: moto, AWS's DynamoDB Local, the CNCF distribution, driven by AWS's own SDK and skopeo.
 
+#![expect(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    reason = "helpers of tests fail as tests do"
+)]
+
 mod dynamodb;
 mod ecr;
 mod identity;

@@ -1,4 +1,5 @@
-//! Starts the real parts once for all tests. Each runs under a shell that ends it when this process's pipe closes.
+//! Starts the real parts once for all tests. Each runs under a shell that ends it when this process's pipe closes,
+//! and a last one then removes their folder.
 
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
@@ -16,31 +17,47 @@ pub(crate) struct Parts {
     pub(crate) url: String,
     pub(crate) idp: Idp,
     _children: Mutex<Vec<Child>>,
-    _folder: tempfile::TempDir,
 }
 
-static PARTS: tokio::sync::OnceCell<Arc<Parts>> = tokio::sync::OnceCell::const_new();
+static PARTS: tokio::sync::OnceCell<Result<Arc<Parts>, String>> =
+    tokio::sync::OnceCell::const_new();
 
-/// The parts, started by the first test that asks.
+/// The parts, started by the first test that asks; a failed start fails every test, once.
 pub(crate) async fn parts() -> Arc<Parts> {
-    Arc::clone(PARTS.get_or_init(|| async { tokio::task::spawn_blocking(start).await.unwrap() }).await)
+    let started = PARTS.get_or_init(|| async {
+        tokio::task::spawn_blocking(start)
+            .await
+            .map_err(|cause| cause.to_string())
+    });
+    Arc::clone(started.await.as_ref().unwrap())
 }
 
 /// The sandbox's own folder where it is installed already, and one beside it for what is not.
 fn folders() -> (PathBuf, PathBuf) {
     let exe = std::env::current_exe().unwrap();
-    let target = exe.ancestors().filter(|folder| folder.join("CACHEDIR.TAG").is_file()).last().unwrap();
+    let target = exe
+        .ancestors()
+        .filter(|folder| folder.join("CACHEDIR.TAG").is_file())
+        .last()
+        .unwrap();
     (target.join("sandbox"), target.join("gateway-parts"))
 }
 
 fn run(command: &mut Command) {
     let output = command.output().unwrap();
-    assert!(output.status.success(), "{command:?}: {}", String::from_utf8_lossy(&output.stderr));
+    assert!(
+        output.status.success(),
+        "{command:?}: {}",
+        String::from_utf8_lossy(&output.stderr)
+    );
 }
 
 /// The sandbox's manifest, the one place that names versions.
 fn manifest() -> toml::Table {
-    std::fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("../parts.toml")).unwrap().parse().unwrap()
+    std::fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("../parts.toml"))
+        .unwrap()
+        .parse()
+        .unwrap()
 }
 
 fn moto_server() -> PathBuf {
@@ -51,8 +68,14 @@ fn moto_server() -> PathBuf {
     }
     let manifest = manifest();
     let packages = manifest["pip"]["packages"].as_array().unwrap();
-    let moto = packages.iter().filter_map(|package| package.as_str()).find(|package| package.starts_with("moto[")).unwrap();
-    run(Command::new("python3").args(["-m", "venv"]).arg(own.join("venv")));
+    let moto = packages
+        .iter()
+        .filter_map(|package| package.as_str())
+        .find(|package| package.starts_with("moto["))
+        .unwrap();
+    run(Command::new("python3")
+        .args(["-m", "venv"])
+        .arg(own.join("venv")));
     run(Command::new(own.join("venv/bin/pip")).args(["install", "--quiet", moto]));
     found[1].clone()
 }
@@ -60,23 +83,45 @@ fn moto_server() -> PathBuf {
 fn dynamodb_local() -> PathBuf {
     const PACKAGE: &str = "amplify-dynamodb-simulator";
     let (sandbox, own) = folders();
-    let found = [sandbox.join("npm").join(PACKAGE).join("emulator"), own.join("package/emulator")];
-    if let Some(folder) = found.iter().find(|folder| folder.join("DynamoDBLocal.jar").exists()) {
+    let found = [
+        sandbox.join("npm").join(PACKAGE).join("emulator"),
+        own.join("package/emulator"),
+    ];
+    if let Some(folder) = found
+        .iter()
+        .find(|folder| folder.join("DynamoDBLocal.jar").exists())
+    {
         return folder.clone();
     }
     let manifest = manifest();
     let packages = manifest["npm"].as_array().unwrap();
-    let version = packages.iter().find(|package| package["package"].as_str() == Some(PACKAGE)).unwrap()["version"].as_str().unwrap();
+    let version = packages
+        .iter()
+        .find(|package| package["package"].as_str() == Some(PACKAGE))
+        .unwrap()["version"]
+        .as_str()
+        .unwrap();
     std::fs::create_dir_all(&own).unwrap();
-    run(Command::new("npm").args(["pack", "--silent", &format!("{PACKAGE}@{version}")]).current_dir(&own));
-    run(Command::new("sh").args(["-c", "tar xzf *.tgz && rm *.tgz"]).current_dir(&own));
+    run(Command::new("npm")
+        .args(["pack", "--silent", &format!("{PACKAGE}@{version}")])
+        .current_dir(&own));
+    run(Command::new("sh")
+        .args(["-c", "tar xzf *.tgz && rm *.tgz"])
+        .current_dir(&own));
     found[1].clone()
 }
 
 /// A line for htpasswd: the user `AWS` with the password `sandbox`, hashed by the C library, through perl.
 fn htpasswd() -> String {
     let salt = "abcdefghijklmnopqrstuu";
-    let output = Command::new("perl").args(["-e", "print crypt('sandbox', $ARGV[0])", &format!("$2b$04${salt}")]).output().unwrap();
+    let output = Command::new("perl")
+        .args([
+            "-e",
+            "print crypt('sandbox', $ARGV[0])",
+            &format!("$2b$04${salt}"),
+        ])
+        .output()
+        .unwrap();
     format!("AWS:{}\n", String::from_utf8_lossy(&output.stdout))
 }
 
@@ -84,7 +129,11 @@ fn htpasswd() -> String {
 fn supervised(line: &str, folder: &Path, log: &str) -> Child {
     let log = std::fs::File::create(folder.join(log)).unwrap();
     Command::new("setsid")
-        .args(["sh", "-c", &format!("{{ {line}; }} </dev/null & child=$!; cat >/dev/null; kill -- -$$ $child")])
+        .args([
+            "sh",
+            "-c",
+            &format!("{{ {line}; }} </dev/null & child=$!; cat >/dev/null; kill -- -$$ $child"),
+        ])
         .current_dir(folder)
         .stdin(Stdio::piped())
         .stdout(log.try_clone().unwrap())
@@ -96,7 +145,10 @@ fn supervised(line: &str, folder: &Path, log: &str) -> Child {
 fn wait_for(what: &str, ready: impl Fn() -> bool) {
     let deadline = Instant::now() + Duration::from_secs(60);
     while !ready() {
-        assert!(Instant::now() < deadline, "{what} did not start within a minute");
+        assert!(
+            Instant::now() < deadline,
+            "{what} did not start within a minute"
+        );
         std::thread::sleep(Duration::from_millis(50));
     }
 }
@@ -119,8 +171,12 @@ while True:
 ";
 
 fn start() -> Arc<Parts> {
-    let folder = tempfile::Builder::new().prefix("gateway-").tempdir().unwrap();
-    let at = folder.path();
+    let folder = tempfile::Builder::new()
+        .prefix("gateway-")
+        .tempdir()
+        .unwrap()
+        .keep();
+    let at = folder.as_path();
     let pid = std::process::id();
     // Sandboxes of checkouts use 127.64 to 127.191.
     let net = format!("127.{}.{}", 192 + pid % 60, 1 + (pid / 60) % 250);
@@ -135,8 +191,19 @@ fn start() -> Arc<Parts> {
     std::fs::write(at.join("registry.yml"), registry).unwrap();
     std::fs::write(at.join("htpasswd"), htpasswd()).unwrap();
     let socket = at.join("dynamodb.sock");
+    let janitor = Command::new("setsid")
+        .args(["sh", "-c", "cat >/dev/null; sleep 2; rm -rf \"$0\""])
+        .arg(at)
+        .stdin(Stdio::piped())
+        .spawn()
+        .unwrap();
     let children = vec![
-        supervised(&format!("{} -H {ip} -p 4004", moto_server().display()), at, "moto.log"),
+        janitor,
+        supervised(
+            &format!("{} -H {ip} -p 4004", moto_server().display()),
+            at,
+            "moto.log",
+        ),
         supervised("docker-registry serve registry.yml", at, "registry.log"),
         supervised(
             &format!(
@@ -159,23 +226,45 @@ fn start() -> Arc<Parts> {
     let config = Config {
         moto: format!("http://{ip}:4004"),
         dynamodb: DynamoDb::Socket(socket),
-        distribution: Distribution { url: format!("http://{ip}:4003"), user: "AWS".into(), password: "sandbox".into() },
-        front: Front { first: format!("{net}.2").parse().unwrap(), port: 4002 },
-        issuers: vec![Issuer { issuer: crate::support::ISSUER.into(), jwks: format!("http://{ip}:4001/jwks") }],
+        distribution: Distribution {
+            url: format!("http://{ip}:4003"),
+            user: "AWS".into(),
+            password: "sandbox".into(),
+        },
+        front: Front {
+            first: format!("{net}.2").parse().unwrap(),
+            port: 4002,
+        },
+        issuers: vec![Issuer {
+            issuer: crate::support::ISSUER.into(),
+            jwks: format!("http://{ip}:4001/jwks"),
+        }],
         backends: HashMap::from([("ecs".to_owned(), Arc::new(Echo) as Arc<dyn Backend>)]),
     };
     // The servers outlive the runtime of whichever test came first.
     let (jwks, address) = (idp.jwks(), ip.clone());
     std::thread::spawn(move || {
-        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_all()
+            .build()
+            .unwrap();
         runtime.block_on(async move {
-            let issuer = tokio::net::TcpListener::bind(format!("{address}:4001")).await.unwrap();
-            let router = axum::Router::new().route("/jwks", axum::routing::get(move || async move { jwks }));
+            let issuer = tokio::net::TcpListener::bind(format!("{address}:4001"))
+                .await
+                .unwrap();
+            let router =
+                axum::Router::new().route("/jwks", axum::routing::get(move || async move { jwks }));
             tokio::spawn(async move { axum::serve(issuer, router).await });
-            let listener = tokio::net::TcpListener::bind(format!("{address}:4000")).await.unwrap();
+            let listener = tokio::net::TcpListener::bind(format!("{address}:4000"))
+                .await
+                .unwrap();
             gateway::serve(config, listener).await.unwrap();
         });
     });
     wait_for("the gateway", || answers(4000) && answers(4001));
-    Arc::new(Parts { url: format!("http://{ip}:4000"), idp, _children: Mutex::new(children), _folder: folder })
+    Arc::new(Parts {
+        url: format!("http://{ip}:4000"),
+        idp,
+        _children: Mutex::new(children),
+    })
 }

@@ -13,8 +13,16 @@ async fn client(world: &World, credentials: &Credentials) -> Client {
 
 async fn bucket(world: &World, client: &Client) -> String {
     let name = format!("state-{}-{}", world.name, world.dev_id);
-    let configuration = aws_sdk_s3::types::CreateBucketConfiguration::builder().location_constraint(crate::support::REGION.into()).build();
-    client.create_bucket().bucket(&name).create_bucket_configuration(configuration).send().await.unwrap();
+    let configuration = aws_sdk_s3::types::CreateBucketConfiguration::builder()
+        .location_constraint(crate::support::REGION.into())
+        .build();
+    client
+        .create_bucket()
+        .bucket(&name)
+        .create_bucket_configuration(configuration)
+        .send()
+        .await
+        .unwrap();
     name
 }
 
@@ -23,19 +31,73 @@ async fn a_large_object_streams_there_and_back() {
     let world = world().await;
     let dev = client(&world, &world.dev).await;
     let bucket = bucket(&world, &dev).await;
-    let bytes: Vec<u8> = (0..3_000_000_u32).map(|n| u8::try_from(n % 251).unwrap()).collect();
+    let bytes: Vec<u8> = (0..3_000_000_u32)
+        .map(|n| u8::try_from(n % 251).unwrap())
+        .collect();
     let key = "env:/dev/a key+with (odd) signs.tfstate";
-    dev.put_object().bucket(&bucket).key(key).body(ByteStream::from(bytes.clone())).send().await.unwrap();
-    assert_eq!(dev.head_object().bucket(&bucket).key(key).send().await.unwrap().content_length(), Some(3_000_000));
-    let got = dev.get_object().bucket(&bucket).key(key).send().await.unwrap().body.collect().await.unwrap().into_bytes();
+    dev.put_object()
+        .bucket(&bucket)
+        .key(key)
+        .body(ByteStream::from(bytes.clone()))
+        .send()
+        .await
+        .unwrap();
+    assert_eq!(
+        dev.head_object()
+            .bucket(&bucket)
+            .key(key)
+            .send()
+            .await
+            .unwrap()
+            .content_length(),
+        Some(3_000_000)
+    );
+    let got = dev
+        .get_object()
+        .bucket(&bucket)
+        .key(key)
+        .send()
+        .await
+        .unwrap()
+        .body
+        .collect()
+        .await
+        .unwrap()
+        .into_bytes();
     assert!(got == bytes);
-    assert_eq!(dev.list_objects_v2().bucket(&bucket).send().await.unwrap().contents()[0].key(), Some(key));
+    assert_eq!(
+        dev.list_objects_v2()
+            .bucket(&bucket)
+            .send()
+            .await
+            .unwrap()
+            .contents()[0]
+            .key(),
+        Some(key)
+    );
     // A file goes as aws-chunked, with its checksum in the trailer.
     let file = tempfile::NamedTempFile::new().unwrap();
     std::fs::write(file.path(), &bytes).unwrap();
     let body = ByteStream::from_path(file.path()).await.unwrap();
-    dev.put_object().bucket(&bucket).key("chunked").body(body).send().await.unwrap();
-    let got = dev.get_object().bucket(&bucket).key("chunked").send().await.unwrap().body.collect().await.unwrap().into_bytes();
+    dev.put_object()
+        .bucket(&bucket)
+        .key("chunked")
+        .body(body)
+        .send()
+        .await
+        .unwrap();
+    let got = dev
+        .get_object()
+        .bucket(&bucket)
+        .key("chunked")
+        .send()
+        .await
+        .unwrap()
+        .body
+        .collect()
+        .await
+        .unwrap()
+        .into_bytes();
     assert!(got == bytes);
 }
 
@@ -46,25 +108,76 @@ async fn one_of_many_conditional_writers_wins() {
     let bucket = bucket(&world, &dev).await;
     for round in 0..5 {
         let key = format!("lock-{round}");
-        let writers = (0..12).map(|n| dev.put_object().bucket(&bucket).key(&key).if_none_match("*").body(ByteStream::from(vec![n])).send());
+        let writers = (0..12).map(|n| {
+            dev.put_object()
+                .bucket(&bucket)
+                .key(&key)
+                .if_none_match("*")
+                .body(ByteStream::from(vec![n]))
+                .send()
+        });
         let outcomes = futures_util::future::join_all(writers).await;
-        assert_eq!(outcomes.iter().filter(|outcome| outcome.is_ok()).count(), 1, "round {round}");
+        assert_eq!(
+            outcomes.iter().filter(|outcome| outcome.is_ok()).count(),
+            1,
+            "round {round}"
+        );
     }
 }
 
 #[tokio::test]
 async fn another_accounts_bucket_opens_only_by_its_policy() {
     let world = world().await;
-    let (dev, build) = (client(&world, &world.dev).await, client(&world, &world.build).await);
+    let (dev, build) = (
+        client(&world, &world.dev).await,
+        client(&world, &world.build).await,
+    );
     let bucket = bucket(&world, &dev).await;
-    dev.put_object().bucket(&bucket).key("a").body(ByteStream::from_static(b"state")).send().await.unwrap();
+    dev.put_object()
+        .bucket(&bucket)
+        .key("a")
+        .body(ByteStream::from_static(b"state"))
+        .send()
+        .await
+        .unwrap();
     let (code, message) = refused(build.get_object().bucket(&bucket).key("a").send().await);
     assert_eq!(code, "AccessDenied");
-    assert!(message.contains("is not authorized to perform: s3:GetObject"), "{message}");
+    assert!(
+        message.contains("is not authorized to perform: s3:GetObject"),
+        "{message}"
+    );
     let policy = json!({"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Principal": {"AWS": format!("arn:aws:iam::{}:root", world.build_id)},
         "Action": "s3:GetObject", "Resource": format!("arn:aws:s3:::{bucket}/a")}]});
-    dev.put_bucket_policy().bucket(&bucket).policy(policy.to_string()).send().await.unwrap();
-    let got = build.get_object().bucket(&bucket).key("a").send().await.unwrap().body.collect().await.unwrap().into_bytes();
+    dev.put_bucket_policy()
+        .bucket(&bucket)
+        .policy(policy.to_string())
+        .send()
+        .await
+        .unwrap();
+    let got = build
+        .get_object()
+        .bucket(&bucket)
+        .key("a")
+        .send()
+        .await
+        .unwrap()
+        .body
+        .collect()
+        .await
+        .unwrap()
+        .into_bytes();
     assert_eq!(got.as_ref(), b"state");
-    assert_eq!(refused(build.put_object().bucket(&bucket).key("a").body(ByteStream::from_static(b"x")).send().await).0, "AccessDenied");
+    assert_eq!(
+        refused(
+            build
+                .put_object()
+                .bucket(&bucket)
+                .key("a")
+                .body(ByteStream::from_static(b"x"))
+                .send()
+                .await
+        )
+        .0,
+        "AccessDenied"
+    );
 }

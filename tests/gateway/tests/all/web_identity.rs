@@ -25,7 +25,13 @@ fn staging_of_shop() -> Value {
 async fn trusting() -> World {
     let world = world().await;
     world.provider(&world.dev, "sts.amazonaws.com").await;
-    world.role(&world.dev, "deploy", &trust(&world.dev_id, &staging_of_shop())).await;
+    world
+        .role(
+            &world.dev,
+            "deploy",
+            &trust(&world.dev_id, &staging_of_shop()),
+        )
+        .await;
     world
 }
 
@@ -44,16 +50,37 @@ async fn refusal(world: &World, role: &str, token: String) -> (String, String) {
 #[tokio::test]
 async fn a_trusted_token_opens_a_session_that_is_the_role() {
     let world = trusting().await;
-    let answer = ask(&world, "deploy", world.parts.idp.token(&claims())).await.send().await.unwrap();
+    let answer = ask(&world, "deploy", world.parts.idp.token(&claims()))
+        .await
+        .send()
+        .await
+        .unwrap();
     let session = format!("arn:aws:sts::{}:assumed-role/deploy/shop-7-1", world.dev_id);
     assert_eq!(answer.assumed_role_user().unwrap().arn(), session);
-    assert_eq!(answer.subject_from_web_identity_token(), Some("repo:acme/shop:environment:staging"));
+    assert_eq!(
+        answer.subject_from_web_identity_token(),
+        Some("repo:acme/shop:environment:staging")
+    );
     let given = answer.credentials().unwrap();
-    let credentials =
-        aws_credential_types::Credentials::new(given.access_key_id(), given.secret_access_key(), Some(given.session_token().to_owned()), None, "t");
-    let me = aws_sdk_sts::Client::new(&world.sdk(&credentials).await).get_caller_identity().send().await.unwrap();
-    assert_eq!((me.account(), me.arn()), (Some(world.dev_id.as_str()), Some(session.as_str())));
-    assert!(me.user_id().unwrap().starts_with("AROA") && me.user_id().unwrap().ends_with(":shop-7-1"));
+    let credentials = aws_credential_types::Credentials::new(
+        given.access_key_id(),
+        given.secret_access_key(),
+        Some(given.session_token().to_owned()),
+        None,
+        "t",
+    );
+    let me = aws_sdk_sts::Client::new(&world.sdk(&credentials).await)
+        .get_caller_identity()
+        .send()
+        .await
+        .unwrap();
+    assert_eq!(
+        (me.account(), me.arn()),
+        (Some(world.dev_id.as_str()), Some(session.as_str()))
+    );
+    assert!(
+        me.user_id().unwrap().starts_with("AROA") && me.user_id().unwrap().ends_with(":shop-7-1")
+    );
 }
 
 #[tokio::test]
@@ -62,7 +89,13 @@ async fn a_wrong_subject_is_not_authorized() {
     let mut claims = claims();
     claims["sub"] = json!("repo:acme/shop:environment:production");
     let (code, message) = refusal(&world, "deploy", world.parts.idp.token(&claims)).await;
-    assert_eq!((code.as_str(), message.as_str()), ("AccessDenied", "Not authorized to perform sts:AssumeRoleWithWebIdentity"));
+    assert_eq!(
+        (code.as_str(), message.as_str()),
+        (
+            "AccessDenied",
+            "Not authorized to perform sts:AssumeRoleWithWebIdentity"
+        )
+    );
 }
 
 #[tokio::test]
@@ -71,7 +104,10 @@ async fn a_wrong_audience_is_an_invalid_token() {
     let mut claims = claims();
     claims["aud"] = json!("https://github.com/acme");
     let (code, message) = refusal(&world, "deploy", world.parts.idp.token(&claims)).await;
-    assert_eq!((code.as_str(), message.as_str()), ("InvalidIdentityToken", "Incorrect token audience"));
+    assert_eq!(
+        (code.as_str(), message.as_str()),
+        ("InvalidIdentityToken", "Incorrect token audience")
+    );
 }
 
 #[tokio::test]
@@ -79,7 +115,12 @@ async fn an_expired_token_is_refused_as_expired() {
     let world = trusting().await;
     let mut claims = claims();
     claims["exp"] = json!(now() - 1);
-    assert_eq!(refusal(&world, "deploy", world.parts.idp.token(&claims)).await.0, "ExpiredTokenException");
+    assert_eq!(
+        refusal(&world, "deploy", world.parts.idp.token(&claims))
+            .await
+            .0,
+        "ExpiredTokenException"
+    );
 }
 
 #[tokio::test]
@@ -88,38 +129,77 @@ async fn a_token_from_the_future_is_refused() {
     let mut claims = claims();
     claims["nbf"] = json!(now() + 3600);
     claims["exp"] = json!(now() + 7200);
-    assert_eq!(refusal(&world, "deploy", world.parts.idp.token(&claims)).await.0, "InvalidIdentityToken");
+    assert_eq!(
+        refusal(&world, "deploy", world.parts.idp.token(&claims))
+            .await
+            .0,
+        "InvalidIdentityToken"
+    );
 }
 
 #[tokio::test]
 async fn a_forged_signature_is_refused() {
     let world = trusting().await;
-    assert_eq!(refusal(&world, "deploy", world.parts.idp.forged(&claims())).await.0, "InvalidIdentityToken");
+    assert_eq!(
+        refusal(&world, "deploy", world.parts.idp.forged(&claims()))
+            .await
+            .0,
+        "InvalidIdentityToken"
+    );
 }
 
 #[tokio::test]
 async fn an_unsigned_token_is_refused() {
     let world = trusting().await;
-    assert_eq!(refusal(&world, "deploy", world.parts.idp.unsigned(&claims())).await.0, "InvalidIdentityToken");
+    assert_eq!(
+        refusal(&world, "deploy", world.parts.idp.unsigned(&claims()))
+            .await
+            .0,
+        "InvalidIdentityToken"
+    );
 }
 
 #[tokio::test]
 async fn an_issuer_that_the_account_did_not_register_is_refused() {
     let world = world().await;
-    world.role(&world.dev, "deploy", &trust(&world.dev_id, &staging_of_shop())).await;
+    world
+        .role(
+            &world.dev,
+            "deploy",
+            &trust(&world.dev_id, &staging_of_shop()),
+        )
+        .await;
     let (code, message) = refusal(&world, "deploy", world.parts.idp.token(&claims())).await;
-    assert_eq!((code, message), ("InvalidIdentityToken".into(), format!("No OpenIDConnect provider found in your account for {ISSUER}")));
+    assert_eq!(
+        (code, message),
+        (
+            "InvalidIdentityToken".into(),
+            format!("No OpenIDConnect provider found in your account for {ISSUER}")
+        )
+    );
     world.provider(&world.dev, "sts.amazonaws.com").await;
     let mut claims = claims();
     claims["iss"] = json!("https://evil.example");
-    assert_eq!(refusal(&world, "deploy", world.parts.idp.token(&claims)).await.0, "InvalidIdentityToken");
+    assert_eq!(
+        refusal(&world, "deploy", world.parts.idp.token(&claims))
+            .await
+            .0,
+        "InvalidIdentityToken"
+    );
 }
 
 #[tokio::test]
 async fn a_missing_role_or_account_looks_like_a_denied_one() {
     let world = trusting().await;
-    assert_eq!(refusal(&world, "nobody", world.parts.idp.token(&claims())).await.0, "AccessDenied");
-    let unknown = ask(&world, "deploy", world.parts.idp.token(&claims())).await.role_arn("arn:aws:iam::999999999999:role/deploy");
+    assert_eq!(
+        refusal(&world, "nobody", world.parts.idp.token(&claims()))
+            .await
+            .0,
+        "AccessDenied"
+    );
+    let unknown = ask(&world, "deploy", world.parts.idp.token(&claims()))
+        .await
+        .role_arn("arn:aws:iam::999999999999:role/deploy");
     assert_eq!(refused(unknown.send().await).0, "AccessDenied");
 }
 
@@ -128,30 +208,67 @@ async fn claims_beyond_sub_and_aud_count_and_unknown_ones_do_not() {
     let world = trusting().await;
     let host = "token.actions.githubusercontent.com";
     let on_main = json!({"StringLike": {(format!("{host}:ref")): "refs/heads/main"}, "ForAnyValue:StringEquals": {(format!("{host}:repository")): ["acme/shop"]}});
-    world.role(&world.dev, "on-main", &trust(&world.dev_id, &on_main)).await;
+    world
+        .role(&world.dev, "on-main", &trust(&world.dev_id, &on_main))
+        .await;
     // STS does not offer run_id to trust policies.
-    world.role(&world.dev, "by-run", &trust(&world.dev_id, &json!({"StringEquals": {(format!("{host}:run_id")): "7"}}))).await;
-    ask(&world, "on-main", world.parts.idp.token(&claims())).await.send().await.unwrap();
+    world
+        .role(
+            &world.dev,
+            "by-run",
+            &trust(
+                &world.dev_id,
+                &json!({"StringEquals": {(format!("{host}:run_id")): "7"}}),
+            ),
+        )
+        .await;
+    ask(&world, "on-main", world.parts.idp.token(&claims()))
+        .await
+        .send()
+        .await
+        .unwrap();
     let mut branch = claims();
     branch["ref"] = json!("refs/heads/feature");
-    assert_eq!(refusal(&world, "on-main", world.parts.idp.token(&branch)).await.0, "AccessDenied");
-    assert_eq!(refusal(&world, "by-run", world.parts.idp.token(&claims())).await.0, "AccessDenied");
+    assert_eq!(
+        refusal(&world, "on-main", world.parts.idp.token(&branch))
+            .await
+            .0,
+        "AccessDenied"
+    );
+    assert_eq!(
+        refusal(&world, "by-run", world.parts.idp.token(&claims()))
+            .await
+            .0,
+        "AccessDenied"
+    );
 }
 
 #[tokio::test]
 async fn another_accounts_role_of_the_same_name_is_another_role() {
     let world = trusting().await;
     world.provider(&world.build, "sts.amazonaws.com").await;
-    let elsewhere = ask(&world, "deploy", world.parts.idp.token(&claims())).await.role_arn(format!("arn:aws:iam::{}:role/deploy", world.build_id));
+    let elsewhere = ask(&world, "deploy", world.parts.idp.token(&claims()))
+        .await
+        .role_arn(format!("arn:aws:iam::{}:role/deploy", world.build_id));
     assert_eq!(refused(elsewhere.send().await).0, "AccessDenied");
 }
 
 #[tokio::test]
 async fn a_session_lasts_no_longer_than_the_role_allows() {
     let world = trusting().await;
-    let longer = ask(&world, "deploy", world.parts.idp.token(&claims())).await.duration_seconds(7200);
+    let longer = ask(&world, "deploy", world.parts.idp.token(&claims()))
+        .await
+        .duration_seconds(7200);
     let (code, message) = refused(longer.send().await);
-    assert_eq!((code.as_str(), message.as_str()), ("ValidationError", "The requested DurationSeconds exceeds the MaxSessionDuration set for this role."));
-    let shorter = ask(&world, "deploy", world.parts.idp.token(&claims())).await.duration_seconds(60);
+    assert_eq!(
+        (code.as_str(), message.as_str()),
+        (
+            "ValidationError",
+            "The requested DurationSeconds exceeds the MaxSessionDuration set for this role."
+        )
+    );
+    let shorter = ask(&world, "deploy", world.parts.idp.token(&claims()))
+        .await
+        .duration_seconds(60);
     assert_eq!(refused(shorter.send().await).0, "ValidationError");
 }

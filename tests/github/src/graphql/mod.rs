@@ -106,20 +106,30 @@ pub(crate) fn execute(state: &State, who: &Who, base: &str, body: &[u8]) -> Answ
     }
 }
 
-/// The implemented part of the schema as `TYPE FIELD RETURNS ARGUMENTS…` lines, to be compared with GitHub's own.
+/// One field of the implemented part of the schema, in GitHub's notation, to be compared with GitHub's own.
+#[derive(Debug, Clone)]
+pub struct SchemaField {
+    /// The type it stands on.
+    pub on: String,
+    /// Its name.
+    pub name: String,
+    /// Its type, with `!` and brackets.
+    pub returns: String,
+    /// Names and types of the arguments that are honoured.
+    pub arguments: Vec<(String, String)>,
+}
+
+/// Every field that is answered; all others are refused.
 #[must_use]
-pub fn implemented() -> Vec<(String, String, String, Vec<(String, String)>)> {
+pub fn implemented() -> Vec<SchemaField> {
+    let describe = |on: &String, field: &schema::Field| SchemaField {
+        on: on.clone(),
+        name: field.name.clone(),
+        returns: field.returns.clone(),
+        arguments: field.arguments.clone(),
+    };
     schema::all()
         .iter()
-        .flat_map(|(name, fields)| {
-            fields.iter().map(move |field| {
-                (
-                    name.clone(),
-                    field.name.clone(),
-                    field.returns.clone(),
-                    field.arguments.clone(),
-                )
-            })
-        })
+        .flat_map(|(on, fields)| fields.iter().map(move |field| describe(on, field)))
         .collect()
 }

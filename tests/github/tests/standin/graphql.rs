@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::OnceLock;
 
 use serde_json::{Value, json};
+use standin_github::SchemaField;
 
 use crate::support::{Server, World, npm_file};
 
@@ -198,7 +199,13 @@ fn the_implemented_schema_is_githubs() {
         .collect();
     let implemented = standin_github::graphql_schema();
     assert!(implemented.len() > 100);
-    for (on, name, returns, arguments) in implemented {
+    for SchemaField {
+        on,
+        name,
+        returns,
+        arguments,
+    } in implemented
+    {
         let field = types[on.as_str()]["fields"]
             .as_array()
             .unwrap()

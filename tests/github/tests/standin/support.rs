@@ -27,9 +27,14 @@ impl Answer {
     }
 }
 
-/// Cargo's target folder, the parent of the one it gives tests.
+/// Cargo's target folder: the outermost of the two that it tags, the inner being that of the target triple.
 fn target() -> &'static Path {
-    Path::new(env!("CARGO_TARGET_TMPDIR")).parent().unwrap()
+    Path::new(env!("CARGO_TARGET_TMPDIR"))
+        .ancestors()
+        .take(4)
+        .filter(|folder| folder.join("CACHEDIR.TAG").is_file())
+        .last()
+        .unwrap()
 }
 
 /// A file of an npm package at the version the sandbox pins: the sandbox's own copy, or one installed now.

@@ -1,0 +1,361 @@
+//! The example from a merge to production by its buildspecs, as CodeBuild projects of a team would run them: one to build,
+//! one a stage to deploy or promote, each with its stage's role. And what must be refused.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+
+use serde_json::json;
+use tokio::process::Command;
+
+use super::variables::plain;
+use super::{Build, Ended, Given, Variable, run};
+use crate::fault::{Doing, Fault, Result};
+use crate::place::Place;
+use crate::runner::story::{AUTHOR, RELEASER, REVIEWER, Story, git_folder};
+use crate::say::{note, seconds};
+use crate::world::World;
+use crate::world::aws::unless_there;
+
+/// Longer than any build of the example takes.
+const TIMEOUT: Duration = Duration::from_secs(300);
+/// Whom a push to GitHub starts builds as.
+const WEBHOOK: &str = "GitHub-Hookshot/0a1b2c3";
+/// The account on GitHub whose token the projects hold.
+const MACHINE: &str = "acme-delivery";
+
+/// What was shipped.
+#[derive(Debug)]
+pub struct Shipped {
+    /// The commit that is in staging and production.
+    pub first: String,
+    /// The commit that is in dev.
+    pub second: String,
+    /// What each build was, and its folder, with `log.txt` and the source in `repository`.
+    pub runs: Vec<(String, PathBuf)>,
+}
+
+/// Ships the example through its buildspecs. The world's repository must have begun as `story`; what else the projects are
+/// to know, such as NODE_IMAGE, is in the world's further variables.
+pub async fn ship(place: &Place, world: &World, story: &Story) -> Result<Shipped> {
+    let mut chain = Chain {
+        place,
+        world,
+        token: store_token(place, world, story).await?,
+        runs: Vec::new(),
+    };
+
+    heading("a merge to main reaches dev");
+    note(&format!("  {AUTHOR} opens a pull request, {REVIEWER} approves and merges it"));
+    let contract = contract_with_people(place)?;
+    let first = story
+        .change(AUTHOR, REVIEWER, "Say who is who in AWS", &[("delivery.yaml", &contract)])
+        .await?;
+    chain.deliver(&first).await?;
+
+    heading("the same digest moves to staging, then to production");
+    for environment in ["staging", "production"] {
+        let promotion = Promotion::to(environment, &person(RELEASER));
+        chain.succeeds(&format!("promote to {environment}"), &promotion.project()).await?;
+    }
+
+    heading("what must be refused is refused");
+    note(&format!("  {AUTHOR} writes another change; {RELEASER} alone approves and merges it"));
+    let second = story
+        .change(AUTHOR, RELEASER, "Greet them twice", &[("NOTES.md", "The second change.\n")])
+        .await?;
+    let digest = chain.deliver(&second).await?;
+    let mut unproven = Promotion::to("production", &person(REVIEWER));
+    unproven.digest = Some(digest);
+    chain
+        .refused("a digest that never ran healthy in staging goes to production", &unproven.project(), "staging")
+        .await?;
+    chain
+        .refused(
+            "somebody promotes a change that only they approved",
+            &Promotion::to("staging", &person(RELEASER)).project(),
+            RELEASER,
+        )
+        .await?;
+    chain
+        .refused(
+            "a pipeline promotes, and nobody knows in whose name",
+            &Promotion::to("staging", "codepipeline/storefront").project(),
+            "nobody the contract knows",
+        )
+        .await?;
+    let mut foreign = Promotion::to("staging", &person(REVIEWER));
+    foreign.stage = "dev";
+    chain.refused("dev's stage asks for staging's role", &foreign.project(), "trust policy").await?;
+    Ok(Shipped {
+        first,
+        second,
+        runs: chain.runs,
+    })
+}
+
+/// A person's session, as CodeBuild names whoever started a build.
+fn person(login: &str) -> String {
+    format!("Releaser/{login}@acme.example")
+}
+
+/// The example's contract with the people's names in AWS, without which a promotion from AWS is nobody's.
+fn contract_with_people(place: &Place) -> Result<String> {
+    let path = place.checkout.join("docs/examples/storefront/delivery.yaml");
+    let mut text = fs::read_to_string(&path).doing(format!("reading {}", path.display()))?;
+    if !text.lines().any(|line| line.starts_with("people:")) {
+        text.push_str("\npeople:\n");
+        for login in [AUTHOR, REVIEWER, RELEASER] {
+            text.push_str(&format!("  {login}: [{login}@acme.example]\n"));
+        }
+    }
+    Ok(text)
+}
+
+/// Puts a token for GitHub where an administrator would: into Secrets Manager in the build account. Answers its name.
+async fn store_token(place: &Place, world: &World, story: &Story) -> Result<Variable> {
+    story.hub.user(MACHINE, "User").await?;
+    story.hub.act("collaborators", &json!({"login": MACHINE, "role": "write"})).await?;
+    let token = story.hub.token(MACHINE).await?;
+    let name = format!("{}/github-token", world.service);
+    let aws = world.administrator(place, &world.build).await?;
+    let body = json!({"Name": name, "SecretString": token});
+    let answer = aws.json("secretsmanager", "secretsmanager.CreateSecret", &body).await?;
+    unless_there(answer, "storing the GitHub token", &[])?;
+    Ok(Variable::Secret(name))
+}
+
+/// A project of the team, and how one build of it is started.
+struct Project {
+    name: String,
+    /// The environment whose role the builds have.
+    stage: &'static str,
+    /// The environment they work on.
+    environment: String,
+    buildspec: &'static str,
+    reads_github: bool,
+    initiator: String,
+    start: BTreeMap<String, String>,
+}
+
+/// A build of a promotion's project.
+struct Promotion {
+    environment: &'static str,
+    stage: &'static str,
+    initiator: String,
+    digest: Option<String>,
+}
+
+impl Promotion {
+    fn to(environment: &'static str, initiator: &str) -> Self {
+        Self {
+            environment,
+            stage: environment,
+            initiator: initiator.to_owned(),
+            digest: None,
+        }
+    }
+
+    fn project(self) -> Project {
+        let mut start = BTreeMap::new();
+        if let Some(digest) = self.digest {
+            start.insert("DIGEST".to_owned(), digest);
+        }
+        Project {
+            name: format!("storefront-promote-{}", self.environment),
+            stage: self.stage,
+            environment: self.environment.to_owned(),
+            buildspec: "promote.yml",
+            reads_github: true,
+            initiator: self.initiator,
+            start,
+        }
+    }
+}
+
+struct Chain<'a> {
+    place: &'a Place,
+    world: &'a World,
+    /// Where projects find a token for GitHub.
+    token: Variable,
+    runs: Vec<(String, PathBuf)>,
+}
+
+impl Chain<'_> {
+    /// Builds a commit and brings it to dev. Answers the digest, which goes from one project to the other by the exported
+    /// variables, as a pipeline hands them on.
+    async fn deliver(&mut self, commit: &str) -> Result<String> {
+        let project = |name: &str, buildspec, reads_github, start| Project {
+            name: format!("storefront-{name}"),
+            stage: "dev",
+            environment: "dev".to_owned(),
+            buildspec,
+            reads_github,
+            initiator: WEBHOOK.to_owned(),
+            start,
+        };
+        let built = self.succeeds("build", &project("build", "build.yml", false, BTreeMap::new())).await?;
+        let exported = |name: &str| {
+            built
+                .exported
+                .get(name)
+                .cloned()
+                .ok_or_else(|| Fault::new(format!("build.yml exported no {name}")))
+        };
+        let digest = exported("IMAGE_DIGEST")?;
+        if exported("IMAGE_COMMIT")? != commit {
+            return Err(Fault::new(format!("build.yml exported another commit than {commit}: {:?}", built.exported)));
+        }
+        self.succeeds("deploy to dev", &project("deploy-dev", "deploy.yml", true, built.exported)).await?;
+        Ok(digest)
+    }
+
+    async fn start(&mut self, what: &str, project: &Project) -> Result<(Ended, Duration)> {
+        let began = Instant::now();
+        note(&format!("\n  {what}: {} by {}", project.buildspec, project.initiator));
+        let (folder, number) = fresh(self.place, self.world, &project.name)?;
+        let commit = check_out(&git_folder(self.place, self.world), self.world, &folder).await?;
+        let environment = self.world.environment(&project.environment)?;
+        let mut variables = plain(self.world.repository_variables());
+        variables.extend(plain(self.world.environment_variables(environment)));
+        variables.insert("SLIPWAY_ENVIRONMENT".to_owned(), Variable::Plain(project.environment.clone()));
+        if project.reads_github {
+            variables.insert("GITHUB_TOKEN".to_owned(), self.token.clone());
+        }
+        let build = Build {
+            project: project.name.clone(),
+            number,
+            environment: project.stage.to_owned(),
+            buildspec: self.place.checkout.join("buildspecs").join(project.buildspec),
+            folder,
+            version: "main".to_owned(),
+            commit: Some(commit),
+            initiator: project.initiator.clone(),
+            project_variables: variables,
+            start_variables: project.start.iter().map(|(n, v)| (n.clone(), Variable::Plain(v.clone()))).collect::<Given>(),
+            timeout: TIMEOUT,
+        };
+        let mut show = |line: &str| {
+            if let Some(line) = notable(line) {
+                note(&format!("    {line}"));
+            }
+        };
+        let ended = run(self.place, self.world, &build, &mut show).await?;
+        self.runs.push((what.to_owned(), ended.folder.clone()));
+        Ok((ended, began.elapsed()))
+    }
+
+    async fn succeeds(&mut self, what: &str, project: &Project) -> Result<Ended> {
+        let (ended, took) = self.start(what, project).await?;
+        if !ended.success {
+            return Err(Fault::new(format!("{what} failed")).hint(whole_log(&ended)));
+        }
+        note(&format!("  done in {}", seconds(took)));
+        Ok(ended)
+    }
+
+    /// A build that has to fail, and for the right reason: the words must stand in its error.
+    async fn refused(&mut self, what: &str, project: &Project, reason: &str) -> Result<()> {
+        let (ended, took) = self.start(what, project).await?;
+        if ended.success {
+            return Err(Fault::new(format!("{what}: this was not refused")).hint(whole_log(&ended)));
+        }
+        if !gives_reason(&ended.log, reason) {
+            return Err(
+                Fault::new(format!("{what}: this failed, but not because of {reason}")).hint(whole_log(&ended))
+            );
+        }
+        note(&format!("  refused in {}", seconds(took)));
+        Ok(())
+    }
+}
+
+fn heading(text: &str) {
+    note(&format!("\n== {text}"));
+}
+
+fn whole_log(ended: &Ended) -> String {
+    format!("the whole log is in {}", ended.folder.join("log.txt").display())
+}
+
+/// Whether an error in the log says this.
+fn gives_reason(log: &str, reason: &str) -> bool {
+    log.lines().skip_while(|line| !line.contains("error: ")).take(14).any(|line| line.contains(reason))
+}
+
+/// What of a build's log a person wants to see pass by: its commands and what went wrong.
+fn notable(line: &str) -> Option<&str> {
+    if let Some((_, command)) = line.split_once(" Running command ") {
+        return Some(command);
+    }
+    ["error: ", "hint: "].iter().any(|start| line.trim_start().starts_with(start)).then(|| line.trim())
+}
+
+/// A folder of its own for the next build of a project, and the build's number.
+fn fresh(place: &Place, world: &World, project: &str) -> Result<(PathBuf, u64)> {
+    let world = place.dir.join("worlds").join(&world.name);
+    fs::create_dir_all(&world).doing("making the world's folder")?;
+    for number in 1..=10_000 {
+        let folder = world.join(format!("{project}-{number}"));
+        match fs::create_dir(&folder) {
+            Ok(()) => return Ok((folder, number)),
+            Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => {}
+            Err(error) => return Err(Fault::new(format!("making {}: {error}", folder.display()))),
+        }
+    }
+    Err(Fault::new(format!("{project} has had too many builds")))
+}
+
+/// Checks main out with all its history into `repository`, as a project with a full clone does. Answers the commit.
+async fn check_out(origin: &Path, world: &World, folder: &Path) -> Result<String> {
+    let source = folder.join("repository");
+    git(folder, &["clone", "--quiet", "--branch", "main", &origin.display().to_string(), "repository"]).await?;
+    git(&source, &["remote", "set-url", "origin", &format!("https://github.com/{}.git", world.repository)]).await?;
+    git(&source, &["rev-parse", "HEAD"]).await
+}
+
+/// Runs git with nobody's configuration.
+async fn git(folder: &Path, arguments: &[&str]) -> Result<String> {
+    let output = Command::new("git")
+        .args(arguments)
+        .current_dir(folder)
+        .env("GIT_CONFIG_GLOBAL", "/dev/null")
+        .env("GIT_CONFIG_SYSTEM", "/dev/null")
+        .env("GIT_TERMINAL_PROMPT", "0")
+        .output()
+        .await
+        .doing("starting git")?;
+    if !output.status.success() {
+        return Err(Fault::new(format!("git {}: {}", arguments.join(" "), String::from_utf8_lossy(&output.stderr).trim())));
+    }
+    Ok(String::from_utf8_lossy(&output.stdout).trim().to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_reason_counts_only_in_an_error() {
+        let log = "staging is fine\nerror: production refuses\n  the digest was never healthy in staging\n";
+        assert!(gives_reason(log, "in staging"));
+        assert!(!gives_reason(log, "is fine"));
+        assert!(!gives_reason("staging\n", "staging"));
+    }
+
+    #[test]
+    fn commands_and_errors_are_shown_and_the_rest_is_not() {
+        assert_eq!(notable("[Container] 2026/01/02 03:04:05 Running command git log"), Some("git log"));
+        assert_eq!(notable("  hint: do this"), Some("hint: do this"));
+        assert_eq!(notable("#7 [2/3] WORKDIR /app"), None);
+    }
+
+    #[test]
+    fn the_example_says_who_promotes() {
+        let checkout = Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap();
+        let text = contract_with_people(&Place::of(checkout, Path::new("/target"))).unwrap();
+        assert!(text.lines().any(|line| line.trim() == "linus: [linus@acme.example]"), "{text}");
+        assert_eq!(text.lines().filter(|line| line.starts_with("people:")).count(), 1);
+    }
+}

@@ -1,0 +1,159 @@
+//! One binary's room: an image that holds the binary and nothing else, and a network in which this process is the name
+//! server and every host. Whatever is made carries the sandbox's label and goes when the room is dropped.
+
+use std::ffi::OsStr;
+use std::net::Ipv4Addr;
+use std::path::Path;
+use std::process::{Command, Stdio};
+use std::time::{Duration, Instant};
+
+use sandbox::dist::Binary;
+use sandbox::place::Place;
+
+const ENGINE: &str = "unix:///var/run/docker.sock";
+/// The most that one run of a binary may take; none needs a tenth of it.
+const PATIENCE: &str = "60";
+/// Where a run finds the certificate it is to trust.
+const BUNDLE: &str = "/authority.pem";
+
+/// How a run ended.
+#[derive(Debug)]
+pub(crate) struct Ended {
+    pub(crate) code: Option<i32>,
+    pub(crate) out: String,
+    pub(crate) err: String,
+    pub(crate) took: Duration,
+}
+
+pub(crate) struct Room {
+    /// Image, network and containers are called this.
+    name: String,
+    label: String,
+    /// This process's address in the network.
+    pub(crate) gateway: Ipv4Addr,
+}
+
+impl Room {
+    pub(crate) fn of(binary: &Binary, place: &Place) -> Self {
+        let mut room = Self {
+            name: format!("{}-scratch-{}", binary.name, std::process::id()),
+            label: format!("slipway.sandbox={}", place.id),
+            gateway: Ipv4Addr::UNSPECIFIED,
+        };
+        room.import(binary);
+        docker(&["network", "create", "--label", &room.label, &room.name]);
+        let gateway = "{{(index .IPAM.Config 0).Gateway}}";
+        room.gateway = docker(&["network", "inspect", "--format", gateway, &room.name])
+            .trim()
+            .parse()
+            .unwrap();
+        room
+    }
+
+    /// `docker import` is `FROM scratch` and one `COPY`, without a builder that differs from machine to machine.
+    fn import(&self, binary: &Binary) {
+        let mut tar = Command::new("tar")
+            .args([
+                "--create",
+                "--owner=0",
+                "--group=0",
+                "--mode=0755",
+                "--file=-",
+            ])
+            .arg("--directory")
+            .arg(binary.file.parent().unwrap())
+            .arg(&binary.name)
+            .stdout(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let import = client(["import"])
+            .arg("--change")
+            .arg(format!("ENTRYPOINT [\"/{}\"]", binary.name))
+            .arg("--change")
+            .arg(format!("LABEL {}", self.label))
+            .args(["-", &self.name])
+            .stdin(tar.stdout.take().unwrap())
+            .output()
+            .unwrap();
+        assert!(tar.wait().unwrap().success());
+        assert!(import.status.success(), "{import:?}");
+    }
+
+    /// Runs the binary with exactly these arguments and variables. A bundle is one more file, named by AWS_CA_BUNDLE.
+    pub(crate) fn run(
+        &self,
+        arguments: &[&str],
+        variables: &[(&str, &str)],
+        bundle: Option<&Path>,
+    ) -> Ended {
+        let gateway = self.gateway.to_string();
+        // Killing the client leaves the container, which the room removes.
+        let mut command = Command::new("timeout");
+        command.args(["--signal=KILL", PATIENCE]).arg("docker");
+        command.args(["run", "--rm", "--read-only", "--cap-drop=ALL"]);
+        command.args(["--label", &self.label, "--network", &self.name]);
+        command.args(["--dns", &gateway, "--dns-search", "."]);
+        for (name, value) in variables {
+            command.args(["--env", &format!("{name}={value}")]);
+        }
+        if let Some(bundle) = bundle {
+            let volume = format!("{}:{BUNDLE}:ro", bundle.display());
+            command.args([
+                "--volume",
+                &volume,
+                "--env",
+                &format!("AWS_CA_BUNDLE={BUNDLE}"),
+            ]);
+        }
+        command.arg(&self.name).args(arguments);
+        let began = Instant::now();
+        let output = alone(&mut command).output().unwrap();
+        Ended {
+            code: output.status.code(),
+            out: String::from_utf8(output.stdout).unwrap(),
+            err: String::from_utf8(output.stderr).unwrap(),
+            took: began.elapsed(),
+        }
+    }
+}
+
+impl Drop for Room {
+    fn drop(&mut self) {
+        // Where making the room failed half way, some of it is not there to remove.
+        let ancestor = format!("ancestor={}", self.name);
+        let found = client(["ps", "--all", "--quiet", "--filter", &ancestor]).output();
+        let found = found.map(|output| output.stdout).unwrap_or_default();
+        for container in String::from_utf8_lossy(&found).lines() {
+            let _ = client(["rm", "--force", container]).output();
+        }
+        let _ = client(["network", "rm", &self.name]).output();
+        let _ = client(["image", "rm", "--force", &self.name]).output();
+    }
+}
+
+fn docker(arguments: &[&str]) -> String {
+    let output = client(arguments).output().unwrap();
+    assert!(
+        output.status.success(),
+        "docker {}: {}\n`cargo sandbox up` starts an engine",
+        arguments.join(" "),
+        String::from_utf8_lossy(&output.stderr)
+    );
+    String::from_utf8(output.stdout).unwrap()
+}
+
+fn client<I: IntoIterator<Item: AsRef<OsStr>>>(arguments: I) -> Command {
+    let mut command = Command::new("docker");
+    alone(&mut command).args(arguments);
+    command
+}
+
+/// Takes the person's own Docker configuration away: a proxy set there would be put into every container.
+fn alone(command: &mut Command) -> &mut Command {
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    command
+        .env_clear()
+        .env("PATH", path)
+        .env("DOCKER_HOST", ENGINE)
+        .stdin(Stdio::null())
+}

@@ -1,0 +1,113 @@
+//! Worlds on the running sandbox (`cargo sandbox up` first): made twice they are the same, two share nothing, and what is
+//! in them works as it does in AWS.
+#![expect(clippy::unwrap_used, reason = "a test's helper fails the test")]
+
+use std::time::{Duration, Instant};
+
+use sandbox::place::Place;
+use sandbox::world::World;
+use sandbox::world::aws::Aws;
+use serde_json::json;
+
+fn run<F: Future>(future: F) -> F::Output {
+    tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .unwrap()
+        .block_on(future)
+}
+
+fn place() -> Place {
+    let place = Place::find().unwrap();
+    sandbox::supervisor::up(&place).unwrap();
+    place
+}
+
+fn name() -> String {
+    format!("world-{}", &uuid::Uuid::new_v4().simple().to_string()[..8])
+}
+
+async fn secret(aws: &Aws, environment: &str) -> Option<String> {
+    let names = json!({"Names": [format!("/storefront/{environment}/database-url")], "WithDecryption": true});
+    let answer = aws
+        .json("ssm", "AmazonSSM.GetParameters", &names)
+        .await
+        .unwrap()
+        .unwrap();
+    answer["Parameters"][0]["Value"].as_str().map(str::to_owned)
+}
+
+#[test]
+fn two_worlds_share_nothing_and_each_is_found_again() {
+    let place = place();
+    run(async {
+        let (one, two) = (name(), name());
+        let first = World::create(&place, &one).await.unwrap();
+        let second = World::create(&place, &two).await.unwrap();
+        let again = World::create(&place, &one).await.unwrap();
+        assert_eq!(first.registry, again.registry);
+        assert_ne!(first.registry, second.registry);
+        for (mine, other) in first.environments.iter().zip(&second.environments) {
+            assert_ne!(mine.account.id, other.account.id);
+        }
+        let dev = first.environment("dev").unwrap();
+        let aws = first.administrator(&place, &dev.account).await.unwrap();
+        assert_eq!(secret(&aws, "dev").await, Some(first.database_url(dev)));
+        assert_eq!(secret(&aws, "staging").await, None);
+        assert_ne!(
+            first.database_url(dev),
+            second.database_url(second.environment("dev").unwrap())
+        );
+    });
+}
+
+#[test]
+fn a_new_worlds_service_answers_behind_its_load_balancer() {
+    let place = place();
+    run(async {
+        let world = World::create(&place, &name()).await.unwrap();
+        let address = world
+            .address(&place, world.environment("production").unwrap())
+            .await
+            .unwrap();
+        let probe = address.strip_prefix("http://").unwrap().parse().unwrap();
+        let probe = sandbox::probe::Probe {
+            at: sandbox::probe::Endpoint::Tcp(probe),
+            path: "/healthz",
+            status: 200,
+        };
+        let deadline = Instant::now() + Duration::from_secs(60);
+        while !probe.answers(Duration::from_secs(2)) {
+            assert!(Instant::now() < deadline, "{address} does not answer");
+            tokio::time::sleep(Duration::from_millis(200)).await;
+        }
+    });
+}
+
+#[test]
+fn a_codebuild_stage_reaches_its_own_environment_and_no_other() {
+    let place = place();
+    run(async {
+        let world = World::create(&place, &name()).await.unwrap();
+        let keys = world
+            .codebuild_session(&place, "dev", "build-1")
+            .await
+            .unwrap();
+        let aws = world.caller(&place, keys).unwrap();
+        for (environment, role, allowed) in [
+            ("dev", "slipway-deploy", true),
+            ("staging", "slipway-deploy", false),
+            ("production", "slipway-deploy", false),
+            ("production", "slipway-read", true),
+        ] {
+            let account = &world.environment(environment).unwrap().account.id;
+            let arn = format!("arn:aws:iam::{account}:role/{role}");
+            let parameters = [("RoleArn", arn.as_str()), ("RoleSessionName", "build-1")];
+            let answer = aws
+                .query("sts", "2011-06-15", "AssumeRole", &parameters)
+                .await
+                .unwrap();
+            assert_eq!(answer.is_ok(), allowed, "{environment} {role}: {answer:?}");
+        }
+    });
+}
