@@ -15,6 +15,9 @@ use crate::fault::{Doing, Fault, Result};
 /// The variable that marks every process of a sandbox, `SANDBOX/PART`.
 pub const MARK: &str = "SLIPWAY_SANDBOX_PART";
 
+/// The most characters of a line that a message shows; the log has the rest.
+const WIDEST: usize = 300;
+
 /// A process, told from a later one that got the same number.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Process {
@@ -150,7 +153,7 @@ pub fn tail(log: &Path, lines: usize) -> String {
         .get(all.len().saturating_sub(lines)..)
         .unwrap_or_default();
     last.iter()
-        .map(|line| format!("    {line}"))
+        .map(|line| format!("    {}", line.chars().take(WIDEST).collect::<String>()))
         .collect::<Vec<_>>()
         .join("\n")
 }

@@ -95,7 +95,7 @@ fn steps(place: &Place) -> Result<Vec<Step>> {
     Ok(vec![
         Step {
             name: "format",
-            commands: vec![cargo("fmt --all --check")],
+            commands: vec![cargo("fmt --all --check -- --color never")],
         },
         Step {
             name: "clippy",

@@ -20,7 +20,7 @@ impl Step for Identity {
     const ACTION: Action = Action {
         name: "identity",
         description: "Temporary AWS credentials for one environment, checked before use",
-        icon: "key",
+        icon: "user-check",
         outputs: &[
             (
                 "account",

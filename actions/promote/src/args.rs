@@ -101,7 +101,7 @@ pub(crate) struct Rules {
     /// Approvals a pull request needs, without a contract [default: 1]
     #[arg(long, value_name = "NUMBER")]
     pub(crate) approvals: Option<u32>,
-    /// Check runs that must have succeeded, one a line, as NAME or NAME@APP-ID, without a contract
+    /// Check runs that must have succeeded, as NAME or NAME@APP-ID, without a contract
     #[arg(long, value_name = "NAME", value_delimiter = '\n')]
     pub(crate) checks: Vec<String>,
     /// Workflow file a promotion must come from, without a contract

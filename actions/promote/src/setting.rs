@@ -138,3 +138,38 @@ fn disagreement(argument: &str) -> Error {
     ))
     .hint(format!("leave --{argument} out; the contract decides"))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::check::tests::setting;
+
+    #[test]
+    fn arguments_cannot_say_something_else_than_the_contract() {
+        let mut rules = Rules {
+            branch: Some("main".to_owned()),
+            approvals: Some(1),
+            checks: vec!["test@15368".to_owned()],
+            workflow: None,
+        };
+        let place = Place {
+            service: None,
+            table: None,
+            region: None,
+        };
+        let cx = kit::Cx {
+            host: kit::host::Host::detect(&kit::env::Env::default()),
+            env: kit::env::Env::default(),
+            clock: kit::clock::Clock::System,
+            common: kit::step::Common {
+                environment: Some("production".to_owned()),
+                contract: None,
+                json: false,
+            },
+        };
+        setting().with_rules(&cx, &place, &rules).unwrap();
+        rules.approvals = Some(0);
+        let error = setting().with_rules(&cx, &place, &rules).unwrap_err();
+        assert_eq!(error.exit, kit::Exit::Usage);
+    }
+}

@@ -3,12 +3,12 @@
 
 use std::collections::BTreeMap;
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 use serde_json::json;
-use tokio::process::Command;
 
+use super::source::{check_out, fresh};
 use super::variables::plain;
 use super::{Build, Ended, Given, Variable, run};
 use crate::fault::{Doing, Fault, Result};
@@ -47,29 +47,49 @@ pub async fn ship(place: &Place, world: &World, story: &Story) -> Result<Shipped
     };
 
     heading("a merge to main reaches dev");
-    note(&format!("  {AUTHOR} opens a pull request, {REVIEWER} approves and merges it"));
+    note(&format!(
+        "  {AUTHOR} opens a pull request, {REVIEWER} approves and merges it"
+    ));
     let contract = contract_with_people(place)?;
     let first = story
-        .change(AUTHOR, REVIEWER, "Say who is who in AWS", &[("delivery.yaml", &contract)])
+        .change(
+            AUTHOR,
+            REVIEWER,
+            "Say who is who in AWS",
+            &[("delivery.yaml", &contract)],
+        )
         .await?;
     chain.deliver(&first).await?;
 
     heading("the same digest moves to staging, then to production");
     for environment in ["staging", "production"] {
         let promotion = Promotion::to(environment, &person(RELEASER));
-        chain.succeeds(&format!("promote to {environment}"), &promotion.project()).await?;
+        chain
+            .succeeds(&format!("promote to {environment}"), &promotion.project())
+            .await?;
     }
 
     heading("what must be refused is refused");
-    note(&format!("  {AUTHOR} writes another change; {RELEASER} alone approves and merges it"));
+    note(&format!(
+        "  {AUTHOR} writes another change; {RELEASER} alone approves and merges it"
+    ));
     let second = story
-        .change(AUTHOR, RELEASER, "Greet them twice", &[("NOTES.md", "The second change.\n")])
+        .change(
+            AUTHOR,
+            RELEASER,
+            "Greet them twice",
+            &[("NOTES.md", "The second change.\n")],
+        )
         .await?;
     let digest = chain.deliver(&second).await?;
     let mut unproven = Promotion::to("production", &person(REVIEWER));
     unproven.digest = Some(digest);
     chain
-        .refused("a digest that never ran healthy in staging goes to production", &unproven.project(), "staging")
+        .refused(
+            "a digest that never ran healthy in staging goes to production",
+            &unproven.project(),
+            "staging",
+        )
         .await?;
     chain
         .refused(
@@ -87,7 +107,13 @@ pub async fn ship(place: &Place, world: &World, story: &Story) -> Result<Shipped
         .await?;
     let mut foreign = Promotion::to("staging", &person(REVIEWER));
     foreign.stage = "dev";
-    chain.refused("dev's stage asks for staging's role", &foreign.project(), "trust policy").await?;
+    chain
+        .refused(
+            "dev's stage asks for staging's role",
+            &foreign.project(),
+            "trust policy",
+        )
+        .await?;
     Ok(Shipped {
         first,
         second,
@@ -102,7 +128,9 @@ fn person(login: &str) -> String {
 
 /// The example's contract with the people's names in AWS, without which a promotion from AWS is nobody's.
 fn contract_with_people(place: &Place) -> Result<String> {
-    let path = place.checkout.join("docs/examples/storefront/delivery.yaml");
+    let path = place
+        .checkout
+        .join("docs/examples/storefront/delivery.yaml");
     let mut text = fs::read_to_string(&path).doing(format!("reading {}", path.display()))?;
     if !text.lines().any(|line| line.starts_with("people:")) {
         text.push_str("\npeople:\n");
@@ -116,12 +144,17 @@ fn contract_with_people(place: &Place) -> Result<String> {
 /// Puts a token for GitHub where an administrator would: into Secrets Manager in the build account. Answers its name.
 async fn store_token(place: &Place, world: &World, story: &Story) -> Result<Variable> {
     story.hub.user(MACHINE, "User").await?;
-    story.hub.act("collaborators", &json!({"login": MACHINE, "role": "write"})).await?;
+    story
+        .hub
+        .act("collaborators", &json!({"login": MACHINE, "role": "write"}))
+        .await?;
     let token = story.hub.token(MACHINE).await?;
     let name = format!("{}/github-token", world.service);
     let aws = world.administrator(place, &world.build).await?;
     let body = json!({"Name": name, "SecretString": token});
-    let answer = aws.json("secretsmanager", "secretsmanager.CreateSecret", &body).await?;
+    let answer = aws
+        .json("secretsmanager", "secretsmanager.CreateSecret", &body)
+        .await?;
     unless_there(answer, "storing the GitHub token", &[])?;
     Ok(Variable::Secret(name))
 }
@@ -195,7 +228,12 @@ impl Chain<'_> {
             initiator: WEBHOOK.to_owned(),
             start,
         };
-        let built = self.succeeds("build", &project("build", "build.yml", false, BTreeMap::new())).await?;
+        let built = self
+            .succeeds(
+                "build",
+                &project("build", "build.yml", false, BTreeMap::new()),
+            )
+            .await?;
         let exported = |name: &str| {
             built
                 .exported
@@ -205,21 +243,34 @@ impl Chain<'_> {
         };
         let digest = exported("IMAGE_DIGEST")?;
         if exported("IMAGE_COMMIT")? != commit {
-            return Err(Fault::new(format!("build.yml exported another commit than {commit}: {:?}", built.exported)));
+            return Err(Fault::new(format!(
+                "build.yml exported another commit than {commit}: {:?}",
+                built.exported
+            )));
         }
-        self.succeeds("deploy to dev", &project("deploy-dev", "deploy.yml", true, built.exported)).await?;
+        self.succeeds(
+            "deploy to dev",
+            &project("deploy-dev", "deploy.yml", true, built.exported),
+        )
+        .await?;
         Ok(digest)
     }
 
     async fn start(&mut self, what: &str, project: &Project) -> Result<(Ended, Duration)> {
         let began = Instant::now();
-        note(&format!("\n  {what}: {} by {}", project.buildspec, project.initiator));
+        note(&format!(
+            "\n  {what}: {} by {}",
+            project.buildspec, project.initiator
+        ));
         let (folder, number) = fresh(self.place, self.world, &project.name)?;
         let commit = check_out(&git_folder(self.place, self.world), self.world, &folder).await?;
         let environment = self.world.environment(&project.environment)?;
         let mut variables = plain(self.world.repository_variables());
         variables.extend(plain(self.world.environment_variables(environment)));
-        variables.insert("SLIPWAY_ENVIRONMENT".to_owned(), Variable::Plain(project.environment.clone()));
+        variables.insert(
+            "SLIPWAY_ENVIRONMENT".to_owned(),
+            Variable::Plain(project.environment.clone()),
+        );
         if project.reads_github {
             variables.insert("GITHUB_TOKEN".to_owned(), self.token.clone());
         }
@@ -227,13 +278,21 @@ impl Chain<'_> {
             project: project.name.clone(),
             number,
             environment: project.stage.to_owned(),
-            buildspec: self.place.checkout.join("buildspecs").join(project.buildspec),
+            buildspec: self
+                .place
+                .checkout
+                .join("buildspecs")
+                .join(project.buildspec),
             folder,
             version: "main".to_owned(),
             commit: Some(commit),
             initiator: project.initiator.clone(),
             project_variables: variables,
-            start_variables: project.start.iter().map(|(n, v)| (n.clone(), Variable::Plain(v.clone()))).collect::<Given>(),
+            start_variables: project
+                .start
+                .iter()
+                .map(|(n, v)| (n.clone(), Variable::Plain(v.clone())))
+                .collect::<Given>(),
             timeout: TIMEOUT,
         };
         let mut show = |line: &str| {
@@ -263,7 +322,8 @@ impl Chain<'_> {
         }
         if !gives_reason(&ended.log, reason) {
             return Err(
-                Fault::new(format!("{what}: this failed, but not because of {reason}")).hint(whole_log(&ended))
+                Fault::new(format!("{what}: this failed, but not because of {reason}"))
+                    .hint(whole_log(&ended)),
             );
         }
         note(&format!("  refused in {}", seconds(took)));
@@ -276,64 +336,35 @@ fn heading(text: &str) {
 }
 
 fn whole_log(ended: &Ended) -> String {
-    format!("the whole log is in {}", ended.folder.join("log.txt").display())
+    format!(
+        "the whole log is in {}",
+        ended.folder.join("log.txt").display()
+    )
 }
 
 /// Whether an error in the log says this.
 fn gives_reason(log: &str, reason: &str) -> bool {
-    log.lines().skip_while(|line| !line.contains("error: ")).take(14).any(|line| line.contains(reason))
+    log.lines()
+        .skip_while(|line| !line.contains("error: "))
+        .take(14)
+        .any(|line| line.contains(reason))
 }
 
 /// What of a build's log a person wants to see pass by: its commands and what went wrong.
 fn notable(line: &str) -> Option<&str> {
     if let Some((_, command)) = line.split_once(" Running command ") {
-        return Some(command);
+        return command.lines().next();
     }
-    ["error: ", "hint: "].iter().any(|start| line.trim_start().starts_with(start)).then(|| line.trim())
-}
-
-/// A folder of its own for the next build of a project, and the build's number.
-fn fresh(place: &Place, world: &World, project: &str) -> Result<(PathBuf, u64)> {
-    let world = place.dir.join("worlds").join(&world.name);
-    fs::create_dir_all(&world).doing("making the world's folder")?;
-    for number in 1..=10_000 {
-        let folder = world.join(format!("{project}-{number}"));
-        match fs::create_dir(&folder) {
-            Ok(()) => return Ok((folder, number)),
-            Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => {}
-            Err(error) => return Err(Fault::new(format!("making {}: {error}", folder.display()))),
-        }
-    }
-    Err(Fault::new(format!("{project} has had too many builds")))
-}
-
-/// Checks main out with all its history into `repository`, as a project with a full clone does. Answers the commit.
-async fn check_out(origin: &Path, world: &World, folder: &Path) -> Result<String> {
-    let source = folder.join("repository");
-    git(folder, &["clone", "--quiet", "--branch", "main", &origin.display().to_string(), "repository"]).await?;
-    git(&source, &["remote", "set-url", "origin", &format!("https://github.com/{}.git", world.repository)]).await?;
-    git(&source, &["rev-parse", "HEAD"]).await
-}
-
-/// Runs git with nobody's configuration.
-async fn git(folder: &Path, arguments: &[&str]) -> Result<String> {
-    let output = Command::new("git")
-        .args(arguments)
-        .current_dir(folder)
-        .env("GIT_CONFIG_GLOBAL", "/dev/null")
-        .env("GIT_CONFIG_SYSTEM", "/dev/null")
-        .env("GIT_TERMINAL_PROMPT", "0")
-        .output()
-        .await
-        .doing("starting git")?;
-    if !output.status.success() {
-        return Err(Fault::new(format!("git {}: {}", arguments.join(" "), String::from_utf8_lossy(&output.stderr).trim())));
-    }
-    Ok(String::from_utf8_lossy(&output.stdout).trim().to_owned())
+    ["error: ", "hint: "]
+        .iter()
+        .any(|start| line.trim_start().starts_with(start))
+        .then(|| line.trim())
 }
 
 #[cfg(test)]
 mod tests {
+    use std::path::Path;
+
     use super::*;
 
     #[test]
@@ -346,7 +377,14 @@ mod tests {
 
     #[test]
     fn commands_and_errors_are_shown_and_the_rest_is_not() {
-        assert_eq!(notable("[Container] 2026/01/02 03:04:05 Running command git log"), Some("git log"));
+        assert_eq!(
+            notable("[Container] 2026/01/02 03:04:05 Running command git log"),
+            Some("git log")
+        );
+        assert_eq!(
+            notable("[Container] 2026/01/02 03:04:05 Running command if true; then\n  x\nfi"),
+            Some("if true; then")
+        );
         assert_eq!(notable("  hint: do this"), Some("hint: do this"));
         assert_eq!(notable("#7 [2/3] WORKDIR /app"), None);
     }
@@ -355,7 +393,16 @@ mod tests {
     fn the_example_says_who_promotes() {
         let checkout = Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap();
         let text = contract_with_people(&Place::of(checkout, Path::new("/target"))).unwrap();
-        assert!(text.lines().any(|line| line.trim() == "linus: [linus@acme.example]"), "{text}");
-        assert_eq!(text.lines().filter(|line| line.starts_with("people:")).count(), 1);
+        assert!(
+            text.lines()
+                .any(|line| line.trim() == "linus: [linus@acme.example]"),
+            "{text}"
+        );
+        assert_eq!(
+            text.lines()
+                .filter(|line| line.starts_with("people:"))
+                .count(),
+            1
+        );
     }
 }

@@ -40,7 +40,12 @@ pub(super) struct Container {
 
 impl Container {
     /// Starts the process group. `folder` is for what the container itself needs.
-    pub(super) fn start(folder: &Path, shell: Shell, environment: Variables, directory: &Path) -> Result<Self> {
+    pub(super) fn start(
+        folder: &Path,
+        shell: Shell,
+        environment: Variables,
+        directory: &Path,
+    ) -> Result<Self> {
         // The leader keeps the group's number taken for as long as the build runs, and ends the group when whoever
         // holds its input ends.
         let leader = Command::new("/bin/sh")
@@ -59,7 +64,8 @@ impl Container {
             .ok_or_else(|| Fault::new("the build's process group is gone"))?;
         let (reader, writer) = std::io::pipe().doing("making a pipe")?;
         let carrier = folder.join("carried");
-        mknodat(CWD, &carrier, FileType::Fifo, Mode::RUSR | Mode::WUSR, 0).doing("making a named pipe")?;
+        mknodat(CWD, &carrier, FileType::Fifo, Mode::RUSR | Mode::WUSR, 0)
+            .doing("making a named pipe")?;
         Ok(Self {
             environment,
             directory: directory.to_owned(),
@@ -69,7 +75,10 @@ impl Container {
             output: pipe::Receiver::from_owned_fd(reader.into()).doing("reading a pipe")?,
             writer,
             // Open for writing too, so that it neither waits for a writer nor ends with one.
-            carried: pipe::OpenOptions::new().read_write(true).open_receiver(&carrier).doing("opening a named pipe")?,
+            carried: pipe::OpenOptions::new()
+                .read_write(true)
+                .open_receiver(&carrier)
+                .doing("opening a named pipe")?,
             carrier,
             unfinished: Vec::new(),
         })
@@ -93,8 +102,16 @@ impl Container {
             .env_clear()
             .envs(&self.environment)
             .stdin(Stdio::null())
-            .stdout(self.writer.try_clone().doing("giving a command its output")?)
-            .stderr(self.writer.try_clone().doing("giving a command its output")?)
+            .stdout(
+                self.writer
+                    .try_clone()
+                    .doing("giving a command its output")?,
+            )
+            .stderr(
+                self.writer
+                    .try_clone()
+                    .doing("giving a command its output")?,
+            )
             .process_group(self.group.as_raw_nonzero().get())
             .spawn()
             .doing("starting a command")?;
@@ -118,11 +135,15 @@ impl Container {
         read(&self.output, &mut self.unfinished, PIPE)?;
         self.whole_lines(line);
         if !self.unfinished.is_empty() {
-            line(&String::from_utf8_lossy(&std::mem::take(&mut self.unfinished)));
+            line(&String::from_utf8_lossy(&std::mem::take(
+                &mut self.unfinished,
+            )));
         }
         self.carry(&state);
         use std::os::unix::process::ExitStatusExt;
-        Ok(status.code().unwrap_or_else(|| 128 + status.signal().unwrap_or_default()))
+        Ok(status
+            .code()
+            .unwrap_or_else(|| 128 + status.signal().unwrap_or_default()))
     }
 
     fn whole_lines(&mut self, line: &mut dyn FnMut(&str)) {
@@ -138,7 +159,9 @@ impl Container {
         let Some(state) = state.strip_suffix(b"\0") else {
             return;
         };
-        let mut entries = state.split(|byte| *byte == 0).map(|entry| String::from_utf8_lossy(entry).into_owned());
+        let mut entries = state
+            .split(|byte| *byte == 0)
+            .map(|entry| String::from_utf8_lossy(entry).into_owned());
         let Some(directory) = entries.next() else {
             return;
         };
@@ -192,13 +215,18 @@ mod tests {
             ("GIVEN".to_owned(), "g".to_owned()),
         ]);
         let (mut statuses, mut lines) = (Vec::new(), Vec::new());
-        tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap().block_on(async {
-            let mut container = Container::start(folder.path(), shell, environment, Path::new("/")).unwrap();
-            for command in commands {
-                let mut line = |line: &str| lines.push(line.to_owned());
-                statuses.push(container.run(command, &mut line).await.unwrap());
-            }
-        });
+        tokio::runtime::Builder::new_current_thread()
+            .enable_all()
+            .build()
+            .unwrap()
+            .block_on(async {
+                let mut container =
+                    Container::start(folder.path(), shell, environment, Path::new("/")).unwrap();
+                for command in commands {
+                    let mut line = |line: &str| lines.push(line.to_owned());
+                    statuses.push(container.run(command, &mut line).await.unwrap());
+                }
+            });
         (statuses, lines)
     }
 
@@ -215,7 +243,11 @@ mod tests {
                 ],
             );
             assert_eq!(statuses, [0; 4]);
-            assert_eq!(lines, ["two", "lines = '$|b|gone|/usr/bin", "1"], "{shell:?}");
+            assert_eq!(
+                lines,
+                ["two", "lines = '$|b|gone|/usr/bin", "1"],
+                "{shell:?}"
+            );
         }
     }
 
@@ -223,7 +255,13 @@ mod tests {
     fn functions_and_options_do_not_persist_and_exit_ends_one_command() {
         let (statuses, lines) = commands(
             Shell::Bash,
-            &["f() { echo f; }", "f", "set -e; false; echo not here", "X=1; exit 7", "echo \"${X-unset}\"; false; echo on"],
+            &[
+                "f() { echo f; }",
+                "f",
+                "set -e; false; echo not here",
+                "X=1; exit 7",
+                "echo \"${X-unset}\"; false; echo on",
+            ],
         );
         assert_eq!(statuses, [0, 127, 1, 7, 0]);
         assert_eq!(lines.last().unwrap(), "on");
@@ -234,7 +272,10 @@ mod tests {
     fn much_output_and_large_variables_block_nothing() {
         let (statuses, lines) = commands(
             Shell::Bash,
-            &["BIG=$(head -c 100000 /dev/zero | tr '\\0' x); seq 1 50000; printf end", "echo ${#BIG}; kill -TERM $$"],
+            &[
+                "BIG=$(head -c 100000 /dev/zero | tr '\\0' x); seq 1 50000; printf end",
+                "echo ${#BIG}; kill -TERM $$",
+            ],
         );
         assert_eq!(statuses, [0, 143]);
         assert_eq!(lines.len(), 50002);

@@ -36,11 +36,25 @@ impl Endpoint {
         .to_string();
         let path = format!("/v2/credentials/{}", uuid::Uuid::new_v4());
         let answer = async move || {
-            ([(header::CONTENT_TYPE, HeaderValue::from_static("application/json"))], body.clone()).into_response()
+            (
+                [(
+                    header::CONTENT_TYPE,
+                    HeaderValue::from_static("application/json"),
+                )],
+                body.clone(),
+            )
+                .into_response()
         };
         let router = axum::Router::new().route(&path, get(answer));
-        let listener = TcpListener::bind(("127.0.0.1", 0)).await.doing("serving a build's credentials")?;
-        let url = format!("http://{}{path}", listener.local_addr().doing("serving a build's credentials")?);
+        let listener = TcpListener::bind(("127.0.0.1", 0))
+            .await
+            .doing("serving a build's credentials")?;
+        let url = format!(
+            "http://{}{path}",
+            listener
+                .local_addr()
+                .doing("serving a build's credentials")?
+        );
         let server = tokio::spawn(async move {
             // It runs until it is aborted; a build that finds nobody there says so itself.
             let _ = axum::serve(listener, router).await;

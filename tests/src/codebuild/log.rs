@@ -28,7 +28,12 @@ impl<'s> Log<'s> {
 
     /// Hides values from the Parameter Store and Secrets Manager from here on.
     pub(super) fn hide<'v>(&mut self, values: impl IntoIterator<Item = &'v String>) {
-        self.masks.extend(values.into_iter().filter(|value| !value.is_empty()).cloned());
+        self.masks.extend(
+            values
+                .into_iter()
+                .filter(|value| !value.is_empty())
+                .cloned(),
+        );
         // Longer ones first, so that no tail of one is left standing.
         self.masks.sort_by_key(|mask| std::cmp::Reverse(mask.len()));
     }
@@ -36,7 +41,9 @@ impl<'s> Log<'s> {
     /// A line of a command's output. Masking matches the exact stored value ("env", Note), so a value that a command
     /// has transformed or broken over lines shows, as it would in CodeBuild.
     pub(super) fn line(&mut self, line: &str) {
-        let masked = self.masks.iter().fold(line.to_owned(), |text, mask| text.replace(mask.as_str(), "***"));
+        let masked = self.masks.iter().fold(line.to_owned(), |text, mask| {
+            text.replace(mask.as_str(), "***")
+        });
         let masked = self.key.replace_all(&masked, "***");
         (self.show)(&masked);
         self.text.push_str(&masked);
@@ -46,7 +53,9 @@ impl<'s> Log<'s> {
     /// A line of CodeBuild's own.
     pub(super) fn note(&mut self, line: &str) {
         let now = OffsetDateTime::now_utc()
-            .format(format_description!("[year]/[month]/[day] [hour]:[minute]:[second]"))
+            .format(format_description!(
+                "[year]/[month]/[day] [hour]:[minute]:[second]"
+            ))
             .unwrap_or_default();
         self.line(&format!("[Container] {now} {line}"));
     }
@@ -61,7 +70,11 @@ mod tests {
         let mut shown = Vec::new();
         let mut show = |line: &str| shown.push(line.to_owned());
         let mut log = Log::new(&mut show).unwrap();
-        log.hide(&["hunter2".to_owned(), String::new(), "hunter2-long".to_owned()]);
+        log.hide(&[
+            "hunter2".to_owned(),
+            String::new(),
+            "hunter2-long".to_owned(),
+        ]);
         log.line("a hunter2-long b hunter2 c");
         log.line("key ASIAIOSFODNN7EXAMPLE, aHVudGVyMg== HUNTER2");
         assert_eq!(log.text, "a *** b *** c\nkey ***, aHVudGVyMg== HUNTER2\n");

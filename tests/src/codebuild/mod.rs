@@ -8,6 +8,7 @@ mod credentials;
 mod log;
 mod phases;
 mod run;
+mod source;
 mod spec;
 mod stored;
 mod variables;

@@ -103,7 +103,11 @@ mod tests {
             (PostBuild, Succeeded, None, None),
             (PostBuild, Failed, Some(Continue), None),
         ] {
-            assert_eq!(next(phase, status, on_failure), expected, "{phase} {status} {on_failure:?}");
+            assert_eq!(
+                next(phase, status, on_failure),
+                expected,
+                "{phase} {status} {on_failure:?}"
+            );
         }
     }
 }

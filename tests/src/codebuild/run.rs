@@ -21,13 +21,20 @@ use crate::world::runner::Variables;
 
 /// Runs a build to its end. `show` gets each line of the log as it comes. That the build failed is no error; that it
 /// could not be run is.
-pub async fn run(place: &Place, world: &World, build: &Build, show: &mut dyn FnMut(&str)) -> Result<Ended> {
+pub async fn run(
+    place: &Place,
+    world: &World,
+    build: &Build,
+    show: &mut dyn FnMut(&str),
+) -> Result<Ended> {
     let mut log = Log::new(show)?;
     let ended = go(place, world, build, &mut log).await;
     fs::write(build.folder.join("log.txt"), &log.text).doing("writing the log")?;
     let (phases, exported) = ended?;
     Ok(Ended {
-        success: phases.iter().all(|(_, status)| *status == Status::Succeeded),
+        success: phases
+            .iter()
+            .all(|(_, status)| *status == Status::Succeeded),
         phases,
         exported,
         log: log.text,
@@ -41,30 +48,47 @@ type Outcome = (Vec<(Phase, Status)>, Variables);
 async fn go(place: &Place, world: &World, build: &Build, log: &mut Log<'_>) -> Result<Outcome> {
     let id = uuid::Uuid::new_v4().to_string();
     let home = build.folder.join("home");
-    let scratch = build.folder.join("tmp");
-    for folder in [&home, &scratch] {
-        fs::create_dir_all(folder).doing(format!("making {}", folder.display()))?;
-    }
+    fs::create_dir_all(&home).doing(format!("making {}", home.display()))?;
+    // Not below the build's folder: programs put sockets into it, whose paths must be short (unix(7)).
+    let scratch = tempfile::Builder::new()
+        .prefix("slipway-build-")
+        .tempdir()
+        .doing("making the build's temporary folder")?;
     log.note(&format!("Phase is {}", Phase::DownloadSource));
     log.note(&format!("CODEBUILD_SRC_DIR={}", build.source().display()));
     log.note(&format!("YAML location is {}", build.buildspec.display()));
-    let text = fs::read_to_string(&build.buildspec).doing(format!("reading {}", build.buildspec.display()))?;
+    let text = fs::read_to_string(&build.buildspec)
+        .doing(format!("reading {}", build.buildspec.display()))?;
     let layered = Spec::parse(&text).and_then(|spec| {
-        let given = layered(&spec.variables, &build.project_variables, &build.start_variables)?;
+        let given = layered(
+            &spec.variables,
+            &build.project_variables,
+            &build.start_variables,
+        )?;
         Ok((spec, given))
     });
     let (spec, given) = match layered {
         Ok(layered) => layered,
-        Err(fault) => return Ok((failed_to_begin(log, "YAML_FILE_ERROR", &fault), Variables::new())),
+        Err(fault) => {
+            return Ok((
+                failed_to_begin(log, "YAML_FILE_ERROR", &fault),
+                Variables::new(),
+            ));
+        }
     };
 
     log.note("Processing environment variables");
     // The service prefixes its session names so (CodeBuild User Guide, "Logging API calls with CloudTrail").
-    let keys = world.codebuild_session(place, &build.environment, &format!("AWSCodeBuild-{id}")).await?;
+    let keys = world
+        .codebuild_session(place, &build.environment, &format!("AWSCodeBuild-{id}"))
+        .await?;
     let values = match stored::fetch(&world.caller(place, keys.clone())?, &given).await {
         Ok(values) => values,
         Err(fault) => {
-            return Ok((failed_to_begin(log, "CLIENT_ERROR", &fault), Variables::new()));
+            return Ok((
+                failed_to_begin(log, "CLIENT_ERROR", &fault),
+                Variables::new(),
+            ));
         }
     };
     log.hide(&values.hidden);
@@ -72,24 +96,35 @@ async fn go(place: &Place, world: &World, build: &Build, log: &mut Log<'_>) -> R
 
     let mut environment = world.variables(place);
     environment.insert("HOME".to_owned(), home.display().to_string());
-    environment.insert("TMPDIR".to_owned(), scratch.display().to_string());
+    environment.insert("TMPDIR".to_owned(), scratch.path().display().to_string());
     environment.extend(values.all);
     environment.extend(own(world, build, &id));
-    environment.insert("AWS_CONTAINER_CREDENTIALS_FULL_URI".to_owned(), credentials.url.clone());
-    let mut container = Container::start(&scratch, spec.shell, environment, &build.source())?;
+    environment.insert(
+        "AWS_CONTAINER_CREDENTIALS_FULL_URI".to_owned(),
+        credentials.url.clone(),
+    );
+    let mut container = Container::start(scratch.path(), spec.shell, environment, &build.source())?;
     complete(log, Phase::DownloadSource, Status::Succeeded, "", "");
     execute(&spec, &given, &mut container, log, build.timeout).await
 }
 
 /// A build whose buildspec or variables are wrong fails before its first command.
 fn failed_to_begin(log: &mut Log<'_>, code: &str, fault: &Fault) -> Vec<(Phase, Status)> {
-    complete(log, Phase::DownloadSource, Status::Failed, code, &fault.to_string());
+    complete(
+        log,
+        Phase::DownloadSource,
+        Status::Failed,
+        code,
+        &fault.to_string(),
+    );
     vec![(Phase::DownloadSource, Status::Failed)]
 }
 
 fn complete(log: &mut Log<'_>, phase: Phase, status: Status, code: &str, message: &str) {
     log.note(&format!("Phase complete: {phase} State: {status}"));
-    log.note(&format!("Phase context status code: {code} Message: {message}"));
+    log.note(&format!(
+        "Phase context status code: {code} Message: {message}"
+    ));
 }
 
 /// What CodeBuild says of itself, CODEBUILD_BUILD_SUCCEEDING apart.
@@ -121,7 +156,10 @@ fn own(world: &World, build: &Build, id: &str) -> Variables {
     .map(|(name, value)| (name.to_owned(), value))
     .into();
     if let Some(commit) = &build.commit {
-        variables.insert("CODEBUILD_RESOLVED_SOURCE_VERSION".to_owned(), commit.clone());
+        variables.insert(
+            "CODEBUILD_RESOLVED_SOURCE_VERSION".to_owned(),
+            commit.clone(),
+        );
     }
     variables
 }
@@ -146,9 +184,11 @@ async fn execute(
         let (status, code, message) = match failure {
             None => (Status::Succeeded, "", String::new()),
             Some(Failure::Command(message)) => (Status::Failed, "COMMAND_EXECUTION_ERROR", message),
-            Some(Failure::Time) => {
-                (Status::TimedOut, "BUILD_TIMED_OUT", format!("the build was not over after {} s", timeout.as_secs()))
-            }
+            Some(Failure::Time) => (
+                Status::TimedOut,
+                "BUILD_TIMED_OUT",
+                format!("the build was not over after {} s", timeout.as_secs()),
+            ),
         };
         complete(log, phase, status, code, &message);
         phases.push((phase, status));
@@ -179,19 +219,25 @@ async fn run_block(
     for commands in [&block.commands, &block.finally] {
         for command in commands {
             let shown = command.trim_end();
-            container
-                .environment
-                .insert("CODEBUILD_BUILD_SUCCEEDING".to_owned(), i32::from(*succeeding).to_string());
+            container.environment.insert(
+                "CODEBUILD_BUILD_SUCCEEDING".to_owned(),
+                i32::from(*succeeding).to_string(),
+            );
             log.note(&format!("Running command {shown}"));
-            let Ok(status) = timeout_at(deadline, container.run(command, &mut |line| log.line(line))).await else {
+            let Ok(status) =
+                timeout_at(deadline, container.run(command, &mut |line| log.line(line))).await
+            else {
                 *succeeding = false;
                 return Ok(Some(Failure::Time));
             };
             let status = status?;
             if status != 0 {
                 *succeeding = false;
-                log.note(&format!("Command did not exit successfully {shown} exit status {status}"));
-                let message = format!("Error while executing command: {shown}. Reason: exit status {status}");
+                log.note(&format!(
+                    "Command did not exit successfully {shown} exit status {status}"
+                ));
+                let message =
+                    format!("Error while executing command: {shown}. Reason: exit status {status}");
                 failure.get_or_insert(Failure::Command(message));
                 break;
             }

@@ -90,7 +90,10 @@ impl Spec {
     pub fn parse(text: &str) -> Result<Self> {
         let file: File = serde_yaml::from_str(text).doing("buildspec")?;
         if file.version != "0.2" {
-            return Err(Fault::new(format!("buildspec: version {} is not run here, 0.2 is", file.version)));
+            return Err(Fault::new(format!(
+                "buildspec: version {} is not run here, 0.2 is",
+                file.version
+            )));
         }
         for (key, value) in [
             ("run-as", &file.run_as),
@@ -102,14 +105,23 @@ impl Spec {
         ] {
             without(key, value.as_ref())?;
         }
-        if let Some(helper) = file.env.git_credential_helper.as_deref().filter(|helper| *helper != "no") {
-            return Err(Fault::new(format!("buildspec: env/git-credential-helper: {helper} is not done here")));
+        if let Some(helper) = file
+            .env
+            .git_credential_helper
+            .as_deref()
+            .filter(|helper| *helper != "no")
+        {
+            return Err(Fault::new(format!(
+                "buildspec: env/git-credential-helper: {helper} is not done here"
+            )));
         }
         let shell = match file.env.shell.as_deref() {
             Some("bash") => Shell::Bash,
             None | Some("/bin/sh") => Shell::Sh,
             Some(other) => {
-                return Err(Fault::new(format!("buildspec: env/shell: {other:?} is neither bash nor /bin/sh")));
+                return Err(Fault::new(format!(
+                    "buildspec: env/shell: {other:?} is neither bash nor /bin/sh"
+                )));
             }
         };
         let mut phases = BTreeMap::new();
@@ -137,18 +149,25 @@ impl Spec {
 
 fn block(phase: Phase, section: Section) -> Result<Block> {
     without(&format!("phases/{phase}/run-as"), section.run_as.as_ref())?;
-    without(&format!("phases/{phase}/runtime-versions"), section.runtime_versions.as_ref())?;
+    without(
+        &format!("phases/{phase}/runtime-versions"),
+        section.runtime_versions.as_ref(),
+    )?;
     let on_failure = match section.on_failure.as_deref() {
         None => None,
         Some("ABORT") => Some(OnFailure::Abort),
         Some("CONTINUE") => Some(OnFailure::Continue),
         Some(other) => {
-            return Err(Fault::new(format!("buildspec: phases/{phase}/on-failure: {other:?} is not done here"))
-                .hint("ABORT and CONTINUE are"));
+            return Err(Fault::new(format!(
+                "buildspec: phases/{phase}/on-failure: {other:?} is not done here"
+            ))
+            .hint("ABORT and CONTINUE are"));
         }
     };
     if section.commands.is_empty() {
-        return Err(Fault::new(format!("buildspec: phases/{phase}/commands: there is none")));
+        return Err(Fault::new(format!(
+            "buildspec: phases/{phase}/commands: there is none"
+        )));
     }
     Ok(Block {
         commands: section.commands,
@@ -168,14 +187,27 @@ fn without(key: &str, value: Option<&Value>) -> Result<()> {
 fn variables(env: Env) -> Result<Given> {
     for name in &env.exported_variables {
         if !super::variables::is_name(name) {
-            return Err(Fault::new(format!("buildspec: env/exported-variables: {name:?} is no variable's name")));
+            return Err(Fault::new(format!(
+                "buildspec: env/exported-variables: {name:?} is no variable's name"
+            )));
         }
     }
     let mut seen = BTreeSet::new();
     let mut given = Given::new();
-    let all = (env.variables.into_iter().map(|(name, value)| (name, Variable::Plain(value))))
-        .chain(env.parameter_store.into_iter().map(|(name, value)| (name, Variable::Parameter(value))))
-        .chain(env.secrets_manager.into_iter().map(|(name, value)| (name, Variable::Secret(value))));
+    let all = (env
+        .variables
+        .into_iter()
+        .map(|(name, value)| (name, Variable::Plain(value))))
+    .chain(
+        env.parameter_store
+            .into_iter()
+            .map(|(name, value)| (name, Variable::Parameter(value))),
+    )
+    .chain(
+        env.secrets_manager
+            .into_iter()
+            .map(|(name, value)| (name, Variable::Secret(value))),
+    );
     for (name, variable) in all {
         check_name(&name)?;
         if !seen.insert(name.clone()) {
@@ -216,30 +248,55 @@ mod tests {
 
     #[test]
     fn what_is_not_known_or_not_done_is_refused_by_name() {
-        let with = |phase: &str| format!("version: 0.2\nphases:\n  build:\n    commands: [x]\n{phase}");
+        let with =
+            |phase: &str| format!("version: 0.2\nphases:\n  build:\n    commands: [x]\n{phase}");
         for (text, words) in [
             (with("    comands: [y]\n"), "comands"),
             (with("  buid: {commands: [y]}\n"), "buid"),
             (with("enviroment: {}\n"), "enviroment"),
             (with("env: {variable: {A: b}}\n"), "variable"),
-            (with("    run-as: nobody\n"), "phases/BUILD/run-as is not done here"),
+            (
+                with("    run-as: nobody\n"),
+                "phases/BUILD/run-as is not done here",
+            ),
             (with("run-as: nobody\n"), "run-as is not done here"),
-            (with("artifacts: {files: ['**/*']}\n"), "artifacts is not done here"),
+            (
+                with("artifacts: {files: ['**/*']}\n"),
+                "artifacts is not done here",
+            ),
             (with("    on-failure: RETRY-2\n"), "RETRY-2"),
             (with("    on-failure: abort\n"), "abort"),
-            (with("    runtime-versions: {nodejs: 24}\n"), "runtime-versions"),
+            (
+                with("    runtime-versions: {nodejs: 24}\n"),
+                "runtime-versions",
+            ),
             (with("env: {shell: zsh}\n"), "neither bash nor /bin/sh"),
-            (with("env: {git-credential-helper: yes}\n"), "git-credential-helper"),
+            (
+                with("env: {git-credential-helper: yes}\n"),
+                "git-credential-helper",
+            ),
             (with("env: {variables: {CODEBUILD_X: y}}\n"), "CODEBUILD_X"),
             (with("env: {variables: {A-B: y}}\n"), "A-B"),
             (with("env: {exported-variables: [A-B]}\n"), "A-B"),
-            (with("env: {variables: {A: y}, secrets-manager: {A: z}}\n"), "A is given twice"),
-            ("version: 0.1\nphases: {build: {commands: [x]}}\n".into(), "version 0.1"),
+            (
+                with("env: {variables: {A: y}, secrets-manager: {A: z}}\n"),
+                "A is given twice",
+            ),
+            (
+                "version: 0.1\nphases: {build: {commands: [x]}}\n".into(),
+                "version 0.1",
+            ),
             ("phases: {build: {commands: [x]}}\n".into(), "version"),
             ("version: 0.2\n".into(), "phases"),
             ("version: 0.2\nphases: {}\n".into(), "there is none"),
-            ("version: 0.2\nphases: {build: {finally: [x]}}\n".into(), "commands"),
-            ("version: 0.2\nphases: {build: {commands: [echo a: b]}}\n".into(), "string"),
+            (
+                "version: 0.2\nphases: {build: {finally: [x]}}\n".into(),
+                "commands",
+            ),
+            (
+                "version: 0.2\nphases: {build: {commands: [echo a: b]}}\n".into(),
+                "string",
+            ),
         ] {
             let refusal = refusal(&text);
             assert!(refusal.contains(words), "{text}\n{refusal}");

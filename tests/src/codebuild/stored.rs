@@ -35,7 +35,9 @@ pub(super) async fn fetch(aws: &Aws, given: &Given) -> Result<Values> {
     for (name, variable) in given {
         let value = match variable {
             Variable::Plain(value) => value.clone(),
-            Variable::Parameter(parameter) => parameters.get(parameter).cloned().unwrap_or_default(),
+            Variable::Parameter(parameter) => {
+                parameters.get(parameter).cloned().unwrap_or_default()
+            }
             Variable::Secret(reference) => secret_value(aws, &Reference::parse(reference)?).await?,
         };
         if !matches!(variable, Variable::Plain(_)) {
@@ -56,9 +58,16 @@ async fn parameter_values(aws: &Aws, names: &[&String]) -> Result<BTreeMap<Strin
         let answer = aws
             .json("ssm", "AmazonSSM.GetParameters", &body)
             .await?
-            .map_err(|refused| Fault::new(format!("ssm:GetParameters answered {}: {}", refused.status, refused.body)))?;
+            .map_err(|refused| {
+                Fault::new(format!(
+                    "ssm:GetParameters answered {}: {}",
+                    refused.status, refused.body
+                ))
+            })?;
         for parameter in answer["Parameters"].as_array().into_iter().flatten() {
-            if let (Some(name), Some(value)) = (parameter["Name"].as_str(), parameter["Value"].as_str()) {
+            if let (Some(name), Some(value)) =
+                (parameter["Name"].as_str(), parameter["Value"].as_str())
+            {
                 values.insert(name.to_owned(), value.to_owned());
             }
         }
@@ -87,7 +96,11 @@ impl Reference {
             return Err(Fault::new(format!("{text} names no secret")));
         };
         let id = id.join(":");
-        let part = |index: usize| rest.get(index).filter(|part| !part.is_empty()).map(|part| (*part).to_owned());
+        let part = |index: usize| {
+            rest.get(index)
+                .filter(|part| !part.is_empty())
+                .map(|part| (*part).to_owned())
+        };
         let reference = Self {
             id,
             key: part(0),
@@ -98,7 +111,9 @@ impl Reference {
             return Err(Fault::new(format!("{text} names no secret")));
         }
         if reference.stage.is_some() && reference.version.is_some() {
-            return Err(Fault::new(format!("{text} names both a version stage and a version ID")));
+            return Err(Fault::new(format!(
+                "{text} names both a version stage and a version ID"
+            )));
         }
         Ok(reference)
     }
@@ -117,16 +132,24 @@ async fn secret_value(aws: &Aws, reference: &Reference) -> Result<String> {
         .json("secretsmanager", "secretsmanager.GetSecretValue", &body)
         .await?
         .map_err(|refused| {
-            Fault::new(format!("secretsmanager:GetSecretValue of {id} answered {}: {}", refused.status, refused.body))
+            Fault::new(format!(
+                "secretsmanager:GetSecretValue of {id} answered {}: {}",
+                refused.status, refused.body
+            ))
         })?;
-    let text = answer["SecretString"].as_str().ok_or_else(|| Fault::new(format!("secret {id} is no text")))?;
+    let text = answer["SecretString"]
+        .as_str()
+        .ok_or_else(|| Fault::new(format!("secret {id} is no text")))?;
     let Some(key) = &reference.key else {
         return Ok(text.to_owned());
     };
     // Nothing of the secret may stand in the message, so the parser's own words stay out.
-    let object: Value =
-        serde_json::from_str(text).map_err(|_| Fault::new(format!("secret {id} is no JSON, so it has no key {key}")))?;
-    object[key].as_str().map(str::to_owned).ok_or_else(|| Fault::new(format!("secret {id} has no text under {key}")))
+    let object: Value = serde_json::from_str(text)
+        .map_err(|_| Fault::new(format!("secret {id} is no JSON, so it has no key {key}")))?;
+    object[key]
+        .as_str()
+        .map(str::to_owned)
+        .ok_or_else(|| Fault::new(format!("secret {id} has no text under {key}")))
 }
 
 #[cfg(test)]
@@ -143,7 +166,13 @@ mod tests {
         for (text, id, key, stage, version) in [
             ("team/token", "team/token", None, None, None),
             ("team/token:k", "team/token", Some("k"), None, None),
-            ("team/token::AWSPREVIOUS", "team/token", None, Some("AWSPREVIOUS"), None),
+            (
+                "team/token::AWSPREVIOUS",
+                "team/token",
+                None,
+                Some("AWSPREVIOUS"),
+                None,
+            ),
             ("team/token:k::7", "team/token", Some("k"), None, Some("7")),
             (arn, arn, None, None, None),
             (&format!("{arn}:k"), arn, Some("k"), None, None),
@@ -174,7 +203,9 @@ mod tests {
             };
             answer.to_string()
         };
-        let listener = tokio::net::TcpListener::bind(("127.0.0.1", 0)).await.unwrap();
+        let listener = tokio::net::TcpListener::bind(("127.0.0.1", 0))
+            .await
+            .unwrap();
         let endpoint = format!("http://{}", listener.local_addr().unwrap());
         let router = axum::Router::new().route("/", post(answer));
         let server = tokio::spawn(async move { axum::serve(listener, router).await.unwrap() });
@@ -183,7 +214,15 @@ mod tests {
             secret_access_key: "half".to_owned(),
             session_token: None,
         };
-        (Aws::new(crate::world::http_client().unwrap(), &endpoint, "ca-central-1", keys), server)
+        (
+            Aws::new(
+                crate::world::http_client().unwrap(),
+                &endpoint,
+                "ca-central-1",
+                keys,
+            ),
+            server,
+        )
     }
 
     fn given(name: &str, variable: Variable) -> Given {
@@ -197,11 +236,20 @@ mod tests {
         all.extend(given("P", Variable::Parameter("/there".into())));
         all.extend(given("X", Variable::Plain("x".into())));
         let values = fetch(&aws, &all).await.unwrap();
-        assert_eq!(values.all, Variables::from([("P", "p"), ("T", "from-key"), ("X", "x")].map(|(n, v)| (n.into(), v.into()))));
+        assert_eq!(
+            values.all,
+            Variables::from(
+                [("P", "p"), ("T", "from-key"), ("X", "x")].map(|(n, v)| (n.into(), v.into()))
+            )
+        );
         assert_eq!(values.hidden, ["p", "from-key"]);
-        let missing = fetch(&aws, &given("P", Variable::Parameter("/not-there".into()))).await.unwrap_err();
+        let missing = fetch(&aws, &given("P", Variable::Parameter("/not-there".into())))
+            .await
+            .unwrap_err();
         assert_eq!(missing.to_string(), "parameter does not exist: /not-there");
-        let keyless = fetch(&aws, &given("T", Variable::Secret("s:other".into()))).await.unwrap_err();
+        let keyless = fetch(&aws, &given("T", Variable::Secret("s:other".into())))
+            .await
+            .unwrap_err();
         assert_eq!(keyless.to_string(), "secret s has no text under other");
         server.abort();
     }

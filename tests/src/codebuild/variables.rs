@@ -21,7 +21,10 @@ pub type Given = BTreeMap<String, Variable>;
 
 /// Plain values as given variables.
 pub(super) fn plain(variables: Variables) -> Given {
-    variables.into_iter().map(|(name, value)| (name, Variable::Plain(value))).collect()
+    variables
+        .into_iter()
+        .map(|(name, value)| (name, Variable::Plain(value)))
+        .collect()
 }
 
 /// The variables of a build. The call that starts it wins over the project, and that over the buildspec.
@@ -42,7 +45,9 @@ pub(super) fn check_name(name: &str) -> Result<()> {
         return Err(Fault::new(format!("{name:?} is no variable's name")));
     }
     if name.starts_with("CODEBUILD_") {
-        return Err(Fault::new(format!("{name}: names that start with CODEBUILD_ are CodeBuild's own")));
+        return Err(Fault::new(format!(
+            "{name}: names that start with CODEBUILD_ are CodeBuild's own"
+        )));
     }
     Ok(())
 }
@@ -50,7 +55,9 @@ pub(super) fn check_name(name: &str) -> Result<()> {
 /// Whether a shell can have a variable of this name.
 pub(super) fn is_name(name: &str) -> bool {
     name.starts_with(|c: char| c.is_ascii_alphabetic() || c == '_')
-        && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_')
+        && name
+            .bytes()
+            .all(|byte| byte.is_ascii_alphanumeric() || byte == b'_')
 }
 
 /// What goes on to the next stage, and of what was listed what does not: variables whose name starts with AWS_,
@@ -63,9 +70,14 @@ pub(super) fn exported<'n>(
     let mut exported = BTreeMap::new();
     let mut left = Vec::new();
     for name in listed {
-        let stored = matches!(given.get(name), Some(Variable::Parameter(_) | Variable::Secret(_)));
+        let stored = matches!(
+            given.get(name),
+            Some(Variable::Parameter(_) | Variable::Secret(_))
+        );
         match environment.get(name) {
-            _ if name.starts_with("AWS_") => left.push((name.as_str(), "its name starts with AWS_")),
+            _ if name.starts_with("AWS_") => {
+                left.push((name.as_str(), "its name starts with AWS_"))
+            }
             _ if stored => left.push((name.as_str(), "it is a stored secret")),
             None => left.push((name.as_str(), "the build did not set it")),
             Some(value) => {
@@ -81,7 +93,10 @@ mod tests {
     use super::*;
 
     fn given(pairs: &[(&str, &str)]) -> Given {
-        pairs.iter().map(|(name, value)| ((*name).to_owned(), Variable::Plain((*value).to_owned()))).collect()
+        pairs
+            .iter()
+            .map(|(name, value)| ((*name).to_owned(), Variable::Plain((*value).to_owned())))
+            .collect()
     }
 
     #[test]
@@ -90,7 +105,10 @@ mod tests {
         let project = given(&[("B", "project"), ("C", "project")]);
         let start = given(&[("C", "start")]);
         let all = layered(&buildspec, &project, &start).unwrap();
-        assert_eq!(all, given(&[("A", "buildspec"), ("B", "project"), ("C", "start")]));
+        assert_eq!(
+            all,
+            given(&[("A", "buildspec"), ("B", "project"), ("C", "start")])
+        );
     }
 
     #[test]
@@ -112,12 +130,21 @@ mod tests {
         let mut given = given(&[("PLAIN", "x")]);
         given.insert("PARAMETER".to_owned(), Variable::Parameter("/p".to_owned()));
         given.insert("SECRET".to_owned(), Variable::Secret("s".to_owned()));
-        let environment: Variables = [("PLAIN", "1"), ("PARAMETER", "2"), ("SECRET", "3"), ("AWS_X", "4"), ("MADE", "5")]
-            .map(|(name, value)| (name.to_owned(), value.to_owned()))
-            .into();
+        let environment: Variables = [
+            ("PLAIN", "1"),
+            ("PARAMETER", "2"),
+            ("SECRET", "3"),
+            ("AWS_X", "4"),
+            ("MADE", "5"),
+        ]
+        .map(|(name, value)| (name.to_owned(), value.to_owned()))
+        .into();
         let listed = ["PLAIN", "PARAMETER", "SECRET", "AWS_X", "MADE", "NEVER"].map(str::to_owned);
         let (exported, left) = exported(&listed, &given, &environment);
-        assert_eq!(exported, BTreeMap::from([("PLAIN".into(), "1".into()), ("MADE".into(), "5".into())]));
+        assert_eq!(
+            exported,
+            BTreeMap::from([("PLAIN".into(), "1".into()), ("MADE".into(), "5".into())])
+        );
         let left: Vec<&str> = left.into_iter().map(|(name, _)| name).collect();
         assert_eq!(left, ["PARAMETER", "SECRET", "AWS_X", "NEVER"]);
     }

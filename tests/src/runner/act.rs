@@ -10,10 +10,10 @@ use std::time::Duration;
 use regex_lite::Regex;
 use rustix::process::{Pid, Signal, kill_process_group};
 use serde_json::{Value, json};
-use tokio::io::{AsyncBufReadExt, BufReader};
+use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader};
 use tokio::process::Command;
 
-use super::export::{Export, REPOSITORY};
+use super::export::{Export, REPOSITORY, readable_by_act};
 use super::hub::{Hub, Run};
 use super::log::Log;
 use crate::fault::{Doing, Fault, Result};
@@ -132,6 +132,9 @@ async fn execute(
     show: &mut dyn FnMut(&str),
 ) -> Result<bool> {
     let repository = check_out(place, world, trigger, run, folder).await?;
+    let workflow = repository.join(&trigger.workflow);
+    let text = fs::read_to_string(&workflow).doing(format!("reading {}", trigger.workflow))?;
+    fs::write(&workflow, readable_by_act(&text, &export.pin)).doing("preparing the workflow for act")?;
     let event = folder.join("event.json");
     fs::write(&event, payload(hub, trigger, run).to_string()).doing("writing the event")?;
     let home = folder.join("home");
@@ -179,11 +182,13 @@ async fn execute(
         .current_dir(&repository)
         .env_clear()
         .env("XDG_CACHE_HOME", folder.join("cache"))
-        // act takes what is named without a value from its own environment, so that no token shows in its arguments.
-        .env("GITHUB_TOKEN", &run.token);
-    for (name, value) in &jobs_see {
-        command.env(name, value).args(["--env", name]);
-    }
+        // act takes a secret named without a value from its own environment, and variables from a file that can be
+        // a pipe, so that no token shows in its arguments or on disk.
+        .env("GITHUB_TOKEN", &run.token)
+        .env("PATH", &jobs_see["PATH"])
+        .env("HOME", &home)
+        .args(["--env-file", "/dev/stdin"]);
+    let file: String = jobs_see.iter().map(|(name, value)| format!("{name}='{value}'\n")).collect();
     for (name, value) in &variables {
         command.args(["--var", &format!("{name}={value}")]);
     }
@@ -191,12 +196,15 @@ async fn execute(
         command.args(["--input", &format!("{name}={value}")]);
     }
     let mut child = command
-        .stdin(Stdio::null())
+        .stdin(Stdio::piped())
         .stdout(Stdio::piped())
         .stderr(Stdio::piped())
         .process_group(0)
         .spawn()
         .doing("starting act")?;
+    let mut input = child.stdin.take().ok_or_else(|| Fault::new("act has no input"))?;
+    input.write_all(file.as_bytes()).await.doing("handing act its variables")?;
+    drop(input);
     let group = child.id().and_then(|id| i32::try_from(id).ok()).and_then(Pid::from_raw);
     let work = async {
         let stdout = child.stdout.take().ok_or_else(|| Fault::new("act has no output"))?;

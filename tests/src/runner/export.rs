@@ -76,7 +76,7 @@ pub fn steps(checkout: &Path) -> Result<Vec<String>> {
 
 /// Rewrites only what act does not know: `$/`, which is this very repository at this very commit, and
 /// `deployment: false`, which keeps GitHub from writing a deployment of its own.
-fn readable_by_act(text: &str, pin: &str) -> String {
+pub(super) fn readable_by_act(text: &str, pin: &str) -> String {
     text.lines()
         .filter(|line| line.trim() != "deployment: false")
         .map(|line| match line.split_once("uses: $/") {

@@ -312,8 +312,11 @@ impl GitHub {
             Some(body) => self.octocrab._post(uri, Some(body)).await,
             None => self.octocrab._get(uri).await,
         }
-        // octocrab's own error text may quote the request; that there was no answer is enough.
-        .map_err(|_| Unknown::new(what, "GitHub cannot be reached"))?;
+        // octocrab's own error text may quote the request; what lies at its bottom does not.
+        .map_err(|error| {
+            let why = net::no_answer(&error).map_or_else(String::new, |why| format!(": {why}"));
+            Unknown::new(what, format!("GitHub cannot be reached{why}"))
+        })?;
         let status = response.status();
         let headers = response.headers().clone();
         let body = self

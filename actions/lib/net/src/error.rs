@@ -4,10 +4,45 @@
 use aws_smithy_runtime_api::client::result::SdkError;
 use aws_smithy_types::error::metadata::ProvideErrorMetadata;
 use kit::error::{Error, Result};
+use std::error::Error as StdError;
 
 /// The service's error code, e.g. `AccessDeniedException`, if the service answered with one.
 pub fn code<E: ProvideErrorMetadata, R>(error: &SdkError<E, R>) -> Option<&str> {
     error.as_service_error()?.code()
+}
+
+const DISTRUSTED: &str = "no authority trusted here vouches for that server; behind a proxy that signs certificates itself, name its authority's PEM file in AWS_CA_BUNDLE";
+
+/// Why a call that is not to AWS got no answer: what failed first, and what to do where a
+/// certificate is why. `None` where the error itself is all there is.
+pub fn no_answer(error: &(dyn StdError + 'static)) -> Option<String> {
+    let first = chain(error).skip(1).last()?;
+    Some(if distrusted(error) {
+        format!("{first}: {DISTRUSTED}")
+    } else {
+        first.to_string()
+    })
+}
+
+/// Whether the server was reached and its certificate not accepted.
+fn distrusted(error: &(dyn StdError + 'static)) -> bool {
+    chain(error).any(|error| {
+        // An I/O error passes over the error it wraps when it is asked for its source.
+        let wrapped = error
+            .downcast_ref::<std::io::Error>()
+            .and_then(std::io::Error::get_ref);
+        let found = match wrapped {
+            Some(wrapped) => wrapped.downcast_ref(),
+            None => error.downcast_ref(),
+        };
+        matches!(found, Some(rustls::Error::InvalidCertificate(_)))
+    })
+}
+
+fn chain<'a>(
+    error: &'a (dyn StdError + 'static),
+) -> impl Iterator<Item = &'a (dyn StdError + 'static)> {
+    std::iter::successors(Some(error), |error| (*error).source())
 }
 
 /// Says what was being done when AWS answered with an error.
@@ -36,9 +71,11 @@ where
 {
     let failed = Error::failed(format!("cannot {what}"));
     let Some(service) = error.as_service_error() else {
-        return failed.because(error).hint(
-            "AWS did not answer; check the network, the region, and AWS_ENDPOINT_URL if it is set",
-        );
+        return failed.because(error).hint(if distrusted(error) {
+            DISTRUSTED
+        } else {
+            "AWS did not answer; check the network, the region, and AWS_ENDPOINT_URL if it is set"
+        });
     };
     let code = service.code().unwrap_or("an unnamed error");
     let failed = failed.cause(format!("{code}: {}", service.message().unwrap_or_default()));
@@ -53,5 +90,51 @@ where
             failed.hint("the credentials belong to no account this endpoint knows")
         }
         _ => failed,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use rustls::{AlertDescription, CertificateError};
+    use std::io;
+
+    /// What a client says at the top, whatever is below.
+    #[derive(Debug)]
+    struct Failed(io::Error);
+
+    impl std::fmt::Display for Failed {
+        fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+            f.write_str("request failed, with Bearer abc")
+        }
+    }
+
+    impl StdError for Failed {
+        fn source(&self) -> Option<&(dyn StdError + 'static)> {
+            Some(&self.0)
+        }
+    }
+
+    #[test]
+    fn only_a_certificate_is_answered_with_the_bundle_to_name() {
+        let certificate = rustls::Error::InvalidCertificate(CertificateError::UnknownIssuer);
+        let why = no_answer(&Failed(io::Error::other(certificate))).unwrap();
+        assert!(
+            why.starts_with("invalid peer certificate: UnknownIssuer: no authority"),
+            "{why}"
+        );
+        assert!(why.contains("AWS_CA_BUNDLE"), "{why}");
+        let alert = rustls::Error::AlertReceived(AlertDescription::HandshakeFailure);
+        for other in [io::Error::other(alert), io::ErrorKind::TimedOut.into()] {
+            let why = no_answer(&Failed(other)).unwrap();
+            assert!(!why.contains("AWS_CA_BUNDLE"), "{why}");
+        }
+    }
+
+    #[test]
+    fn what_quotes_the_request_is_left_out() {
+        let why = no_answer(&Failed(io::ErrorKind::ConnectionRefused.into())).unwrap();
+        assert_eq!(why, "connection refused");
+        assert_eq!(no_answer(&io::Error::other("Bearer abc")), None);
     }
 }

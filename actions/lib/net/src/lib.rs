@@ -9,6 +9,6 @@ mod oidc;
 mod roots;
 
 pub use account::{Account, Purpose, Target, guard_credentials, session_name};
-pub use error::{AwsContext, code};
+pub use error::{AwsContext, code, no_answer};
 pub use http::Net;
 pub use oidc::id_token;

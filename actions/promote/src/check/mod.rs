@@ -7,7 +7,7 @@ mod observe;
 mod people;
 mod report;
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
 
 use crate::args::{self, Check};
 use crate::setting::{Setting, without_contract};

@@ -1,0 +1,74 @@
+//! The source of a build, as CodeBuild downloads it.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use tokio::process::Command;
+
+use crate::fault::{Doing, Fault, Result};
+use crate::place::Place;
+use crate::world::World;
+
+/// A folder of its own for the next build of a project, and the build's number.
+pub(super) fn fresh(place: &Place, world: &World, project: &str) -> Result<(PathBuf, u64)> {
+    let world = place.dir.join("worlds").join(&world.name);
+    fs::create_dir_all(&world).doing("making the world's folder")?;
+    for number in 1..=10_000 {
+        let folder = world.join(format!("{project}-{number}"));
+        match fs::create_dir(&folder) {
+            Ok(()) => return Ok((folder, number)),
+            Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => {}
+            Err(error) => return Err(Fault::new(format!("making {}: {error}", folder.display()))),
+        }
+    }
+    Err(Fault::new(format!("{project} has had too many builds")))
+}
+
+/// Checks main out with all its history into `repository`, as a project with a full clone does. Answers the commit.
+pub(super) async fn check_out(origin: &Path, world: &World, folder: &Path) -> Result<String> {
+    let source = folder.join("repository");
+    git(
+        folder,
+        &[
+            "clone",
+            "--quiet",
+            "--branch",
+            "main",
+            &origin.display().to_string(),
+            "repository",
+        ],
+    )
+    .await?;
+    git(
+        &source,
+        &[
+            "remote",
+            "set-url",
+            "origin",
+            &format!("https://github.com/{}.git", world.repository),
+        ],
+    )
+    .await?;
+    git(&source, &["rev-parse", "HEAD"]).await
+}
+
+/// Runs git with nobody's configuration.
+async fn git(folder: &Path, arguments: &[&str]) -> Result<String> {
+    let output = Command::new("git")
+        .args(arguments)
+        .current_dir(folder)
+        .env("GIT_CONFIG_GLOBAL", "/dev/null")
+        .env("GIT_CONFIG_SYSTEM", "/dev/null")
+        .env("GIT_TERMINAL_PROMPT", "0")
+        .output()
+        .await
+        .doing("starting git")?;
+    if !output.status.success() {
+        return Err(Fault::new(format!(
+            "git {}: {}",
+            arguments.join(" "),
+            String::from_utf8_lossy(&output.stderr).trim()
+        )));
+    }
+    Ok(String::from_utf8_lossy(&output.stdout).trim().to_owned())
+}
