@@ -7,7 +7,7 @@ use clap::{Parser, Subcommand};
 
 use crate::fault::{Doing, Result};
 use crate::place::Place;
-use crate::{bridge, demo, dist, exports, say, serve, supervisor, verify};
+use crate::{bridge, demo, dist, exports, say, serve, steps, supervisor, verify};
 
 /// Runs real parts on this machine that stand for AWS and GitHub.
 #[derive(Debug, Parser)]
@@ -26,7 +26,11 @@ enum Command {
     /// Print the variables that lead a shell to the sandbox: eval "$(cargo sandbox env)"
     Env,
     /// Ship the example repository from a merge to production, and see refused what must be
-    Demo,
+    Demo {
+        /// Whose runner ships it
+        #[arg(long, value_enum, default_value_t = demo::Host::Github)]
+        host: demo::Host,
+    },
     /// Run everything that checks the project
     Verify,
     /// Build the static binaries of this machine's architecture into target/dist
@@ -56,12 +60,14 @@ fn run(command: Command) -> Result<ExitCode> {
         Command::Up => supervisor::up(&place)?,
         Command::Down => supervisor::down(&place)?,
         Command::Env => {
+            steps::build(&place)?;
             supervisor::up(&place)?;
             say::data(&wait(exports::shell(&place))??);
         }
-        Command::Demo => {
+        Command::Demo { host } => {
+            steps::build(&place)?;
             supervisor::up(&place)?;
-            wait(demo::run(&place))??;
+            wait(demo::run(&place, host))??;
         }
         Command::Verify => return verify::run(&place),
         Command::Dist => dist::run(&place)?,

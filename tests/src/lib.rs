@@ -4,7 +4,7 @@
 pub mod bridge;
 pub mod cli;
 pub mod codebuild;
-mod demo;
+pub mod demo;
 pub mod dist;
 pub mod elf;
 mod exports;
@@ -19,6 +19,7 @@ pub mod runner;
 pub mod say;
 mod serve;
 pub mod state;
+pub mod steps;
 pub mod supervisor;
 mod verify;
 pub mod world;

@@ -13,6 +13,11 @@ pub fn note(line: &str) {
     let _ = writeln!(std::io::stderr(), "{line}");
 }
 
+/// Begins a part of a long story.
+pub fn heading(text: &str) {
+    note(&format!("\n== {text}"));
+}
+
 /// One line of progress: begun when the work begins, ended with the time it took.
 #[must_use]
 pub struct Progress {

@@ -14,7 +14,7 @@ pub struct Args {
 pub(crate) enum Verb {
     /// Build the commit's image, push it and prove its digest; a commit that is already published is not built again
     Publish(Box<Publish>),
-    /// Create the repository if it is missing, and report where it differs from what publish expects
+    /// Create the repository if it is missing, let the environments' accounts pull from it, and report where it differs from what publish expects
     Repository(Repository),
 }
 
@@ -23,6 +23,9 @@ pub(crate) struct Repository {
     /// ECR repository, e.g. acme/storefront [default: the contract's]
     #[arg(long, value_name = "NAME")]
     pub(crate) repository: Option<String>,
+    /// Account that may pull from the repository, beside its own [default: those of the contract's environments]
+    #[arg(long, value_name = "ACCOUNT", value_delimiter = '\n')]
+    pub(crate) pull_account: Vec<String>,
     /// Print what would be done, and do nothing
     #[arg(long)]
     pub(crate) dry_run: bool,

@@ -24,6 +24,8 @@ pub(crate) struct Ecr {
     client: Client,
     pub(crate) account: String,
     pub(crate) region: String,
+    /// `aws`, `aws-cn`, `aws-us-gov`: the second part of an ARN.
+    pub(crate) partition: String,
     pub(crate) repository: String,
 }
 
@@ -43,6 +45,7 @@ impl Ecr {
             client: Client::new(&account.config),
             account: account.id.clone(),
             region: account.region.clone(),
+            partition: account.arn.split(':').nth(1).unwrap_or("aws").to_owned(),
             repository,
         }
     }
@@ -121,6 +124,47 @@ impl Ecr {
             self.repository, self.account
         ))
         .hint("run the step again; it goes on where it stopped"))
+    }
+
+    /// The repository's policy, where it has one.
+    pub(crate) async fn policy(&self) -> Result<Option<String>> {
+        let answer = self
+            .client
+            .get_repository_policy()
+            .repository_name(&self.repository)
+            .send()
+            .await;
+        match answer {
+            Ok(answer) => Ok(answer.policy_text),
+            Err(error) if code(&error) == Some("RepositoryPolicyNotFoundException") => Ok(None),
+            Err(error) => Err(error)
+                .cannot(format!("read the policy of repository {}", self.repository))
+                .map_err(|error| error.hint("the publish role needs ecr:GetRepositoryPolicy")),
+        }
+    }
+
+    /// Replaces the repository's policy.
+    pub(crate) async fn set_policy(&self, policy: &str) -> Result<()> {
+        let answer = self
+            .client
+            .set_repository_policy()
+            .repository_name(&self.repository)
+            .policy_text(policy)
+            .send()
+            .await;
+        let hint = match answer.as_ref().map_err(code) {
+            Err(Some("InvalidParameterException")) => {
+                "each account named in the policy must exist and not be suspended"
+            }
+            _ => "the publish role needs ecr:SetRepositoryPolicy",
+        };
+        answer
+            .cannot(format!(
+                "write the policy of repository {}",
+                self.repository
+            ))
+            .map(drop)
+            .map_err(|error| error.hint(hint))
     }
 
     /// The images that `tags` name; a tag that names none is left out.

@@ -5,10 +5,12 @@ use crate::args::Publish;
 use crate::decide::{self, Mutability, Publication};
 use crate::docker::{Client, Docker, NotPushed, Pushed};
 use crate::ecr::{Ecr, Stored};
+use crate::place::Place;
+use crate::pull::Pull;
 use crate::registry::{self, Registry};
 use crate::report;
 use crate::repository;
-use crate::request::{self, Request};
+use crate::request::Request;
 use kit::step::Cx;
 use kit::{Error, Report, Result};
 use net::Net;
@@ -24,6 +26,7 @@ pub(crate) struct Published {
     pub(crate) image: Stored,
     pub(crate) outcome: Outcome,
     pub(crate) created: bool,
+    pub(crate) pull: Pull,
     pub(crate) builder: Option<String>,
 }
 
@@ -38,15 +41,14 @@ pub(crate) enum Outcome {
 }
 
 pub(crate) async fn run(args: Box<Publish>, cx: &Cx) -> Result<Report> {
-    let resolved = cx.resolved()?;
-    let mut args = *args;
+    let place = Place::new(&args.repository, cx)?;
     let dry_run = args.repository.dry_run;
-    let name = request::repository(args.repository.repository.take(), resolved.as_ref())?;
-    let request = Request::new(args, cx, resolved.as_ref())?;
+    let request = Request::new(*args, cx, place.image.as_ref())?;
     let net = Net::new(cx)?;
-    let ecr = repository::open(&net, name, resolved.as_ref()).await?;
+    let ecr = Ecr::new(&net.account(&place.target).await?, place.repository);
 
     let seen = ecr.describe().await?;
+    let pull = repository::pull(&ecr, place.pull, seen.is_some()).await?;
     let plan = decide_publication(&ecr, &request, seen.as_ref()).await?;
     // Only what will build needs a builder; what is published is found without Docker.
     let client = match &plan {
@@ -64,12 +66,13 @@ pub(crate) async fn run(args: Box<Publish>, cx: &Cx) -> Result<Report> {
             &ecr,
             &request,
             seen.as_ref(),
+            &pull,
             &plan,
             builder.as_deref(),
         ));
     }
 
-    let ready = repository::ensure(cx, &ecr, seen).await?;
+    let ready = repository::ensure(cx, &ecr, seen, &pull).await?;
     let registry = ecr.registry().await?;
     let (digest, outcome) = match (plan, client) {
         (Publication::Build, Some(client)) => {
@@ -98,6 +101,7 @@ pub(crate) async fn run(args: Box<Publish>, cx: &Cx) -> Result<Report> {
         image,
         outcome,
         created: ready.created,
+        pull,
         builder,
     };
     Ok(report::publish(&ecr, &registry, &request, &published))

@@ -3,11 +3,13 @@
 use crate::decide::{Mutability, Publication, RepositoryPlan};
 use crate::ecr::Ecr;
 use crate::publish::{Outcome, Published};
+use crate::pull::Pull;
 use crate::registry::{self, Registry};
 use crate::request::Request;
 use kit::Report;
 use kit::report::{markdown_table, text_table};
 use serde_json::json;
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 type Row = [String; 2];
@@ -35,6 +37,9 @@ pub(crate) fn publish(
         "repository created",
         if published.created { "yes" } else { "no" },
     ));
+    if !published.pull.accounts.is_empty() {
+        rows.push(row("pulled by", list(&published.pull.accounts)));
+    }
     let (outcome, seconds) = match &published.outcome {
         Outcome::Already { added } if added.is_empty() => {
             ("already published", serde_json::Value::Null)
@@ -67,6 +72,7 @@ pub(crate) fn publish(
         "commit": request.commit,
         "size": size,
         "repository_created": published.created,
+        "pull_accounts": published.pull.accounts,
         "builder": published.builder,
         "seconds": seconds,
     });
@@ -82,6 +88,7 @@ pub(crate) fn publish_plan(
     ecr: &Ecr,
     request: &Request,
     seen: Option<&Mutability>,
+    pull: &Pull,
     plan: &Publication,
     builder: Option<&str>,
 ) -> Report {
@@ -105,6 +112,7 @@ pub(crate) fn publish_plan(
         row("commit", &request.commit),
         row("tags", request.tags().join(" ")),
         row("repository: would", &repository),
+        row("pull: would", pull_text(pull)),
         row("image: would", &image),
     ];
     if let Some(digest) = digest {
@@ -118,6 +126,8 @@ pub(crate) fn publish_plan(
         "commit": request.commit,
         "tags": request.tags(),
         "repository_plan": repository,
+        "pull_accounts": pull.accounts,
+        "pull_plan": pull_text(pull),
         "image_plan": image,
         "digest": digest,
     });
@@ -125,7 +135,12 @@ pub(crate) fn publish_plan(
 }
 
 /// `host` is there once it was done; without it the report is a plan.
-pub(crate) fn repository(ecr: &Ecr, plan: &RepositoryPlan, host: Option<&str>) -> Report {
+pub(crate) fn repository(
+    ecr: &Ecr,
+    plan: &RepositoryPlan,
+    pull: &Pull,
+    host: Option<&str>,
+) -> Report {
     let what = plan_text(plan);
     let (title, verb) = match host {
         Some(_) => ("Repository", "done"),
@@ -139,7 +154,8 @@ pub(crate) fn repository(ecr: &Ecr, plan: &RepositoryPlan, host: Option<&str>) -
     if let Some(host) = host {
         rows.push(row("registry", host));
     }
-    rows.push(row(verb, &what));
+    rows.push(row(&format!("repository: {verb}"), &what));
+    rows.push(row(&format!("pull: {verb}"), pull_text(pull)));
     let json = json!({
         "dry_run": host.is_none(),
         "repository": ecr.repository,
@@ -147,6 +163,8 @@ pub(crate) fn repository(ecr: &Ecr, plan: &RepositoryPlan, host: Option<&str>) -
         "account": ecr.account,
         "region": ecr.region,
         "plan": what,
+        "pull_accounts": pull.accounts,
+        "pull_plan": pull_text(pull),
     });
     let report = report(title, &rows, json);
     match host {
@@ -163,6 +181,20 @@ fn plan_text(plan: &RepositoryPlan) -> String {
         RepositoryPlan::Keep { drift } if drift.is_empty() => "nothing: it is there".to_owned(),
         RepositoryPlan::Keep { drift } => format!("nothing, but: {}", drift.join("; ")),
     }
+}
+
+fn pull_text(pull: &Pull) -> String {
+    match (pull.accounts.is_empty(), pull.write) {
+        (true, _) => "nothing: no other account is named".to_owned(),
+        (false, true) => format!("let {} pull", list(&pull.accounts)),
+        (false, false) => format!("nothing: {} may pull", list(&pull.accounts)),
+    }
+}
+
+/// Account IDs, in a sentence.
+pub(crate) fn list(accounts: &BTreeSet<String>) -> String {
+    let accounts: Vec<&str> = accounts.iter().map(String::as_str).collect();
+    accounts.join(", ")
 }
 
 fn report(title: &str, rows: &[Row], json: serde_json::Value) -> Report {

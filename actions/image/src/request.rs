@@ -3,7 +3,7 @@
 
 use crate::args::Publish;
 use crate::docker::Builder;
-use kit::contract::Resolved;
+use kit::contract::Image;
 use kit::env::Env;
 use kit::host::Kind;
 use kit::step::{Cx, required};
@@ -42,7 +42,7 @@ pub(crate) struct BuildSecret {
 impl Request {
     /// # Errors
     /// What is missing or malformed (exit 2).
-    pub(crate) fn new(args: Publish, cx: &Cx, resolved: Option<&Resolved>) -> Result<Self> {
+    pub(crate) fn new(args: Publish, cx: &Cx, image: Option<&Image>) -> Result<Self> {
         let commit = commit(args.commit, cx)?;
         let mut extra_tags: Vec<String> = Vec::new();
         for tag in given(args.tag) {
@@ -57,7 +57,6 @@ impl Request {
         }
         let base = cx.contract_path();
         let base = base.parent().unwrap_or(Path::new(""));
-        let image = resolved.map(|resolved| &resolved.image);
         let context = match (args.context, image) {
             (Some(context), _) => context,
             (None, Some(image)) => base.join(&image.context),
@@ -165,11 +164,11 @@ impl Request {
 ///
 /// # Errors
 /// None, or one that ECR does not take (exit 2).
-pub(crate) fn repository(given: Option<String>, resolved: Option<&Resolved>) -> Result<String> {
+pub(crate) fn repository(given: Option<String>, image: Option<&Image>) -> Result<String> {
     let name = required(
         "repository",
         given,
-        resolved.map(|resolved| resolved.image.repository.clone()),
+        image.map(|image| image.repository.clone()),
     )?;
     if is_repository(&name) {
         return Ok(name);
@@ -275,7 +274,7 @@ fn epoch(cx: &Cx, context: &Path, commit: &str) -> Result<Option<i64>> {
 }
 
 /// Lines of a list, without the empty ones that a workflow's block text ends with.
-fn given(lines: Vec<String>) -> Vec<String> {
+pub(crate) fn given(lines: Vec<String>) -> Vec<String> {
     lines
         .into_iter()
         .map(|line| line.trim().to_owned())

@@ -109,10 +109,99 @@ fn bad_input_is_named() {
             publish(&["--secret", "id=npm,env=NPM_TOKEN"]),
             "the variable NPM_TOKEN of build secret npm is not set",
         ),
+        (
+            publish(&["--pull-account", "12345678901"]),
+            "--pull-account \"12345678901\" is no account ID",
+        ),
         (publish(&[]), "no region is known"),
     ] {
         job.refuses(&arguments, &[], 2, message);
     }
+}
+
+const CONTRACT: &str = "\
+version: 1
+service: storefront
+build: {account: var:BUILD_ACCOUNT_ID, region: ca-central-1}
+environments:
+  dev: {account: var:DEV_ACCOUNT_ID}
+  production: {account: var:PRODUCTION_ACCOUNT_ID, follows: dev}
+";
+
+/// Accounts alone, nothing of Terraform's state.
+const ACCOUNTS: [(&str, &str); 3] = [
+    ("BUILD_ACCOUNT_ID", "111111111111"),
+    ("DEV_ACCOUNT_ID", "222222222222"),
+    ("PRODUCTION_ACCOUNT_ID", "333333333333"),
+];
+
+/// Credentials are asked for once arguments and contract are in order.
+const IN_ORDER: &str = "there are no AWS credentials";
+
+#[test]
+fn a_contract_needs_no_environment_and_no_state() {
+    let job = Job::new();
+    std::fs::write(job.dir.path().join("delivery.yaml"), CONTRACT).unwrap();
+    for verb in ["publish", "repository"] {
+        for more in [
+            &["--contract", "delivery.yaml"][..],
+            &["--environment", "dev"],
+            &[],
+        ] {
+            let mut arguments = vec![verb];
+            arguments.extend(more);
+            if verb == "publish" {
+                arguments.extend(["--commit", COMMIT]);
+            }
+            job.refuses(&arguments, &ACCOUNTS, 2, IN_ORDER);
+        }
+    }
+    job.refuses(
+        &["repository", "--environment", "prod"],
+        &ACCOUNTS,
+        2,
+        "delivery.yaml has no environment `prod`",
+    );
+    job.refuses(
+        &["repository", "--contract", "gone.yaml"],
+        &ACCOUNTS,
+        2,
+        "cannot read the contract gone.yaml",
+    );
+}
+
+#[test]
+fn an_account_of_another_environment_is_missed_by_name() {
+    let job = Job::new();
+    std::fs::write(job.dir.path().join("delivery.yaml"), CONTRACT).unwrap();
+    let arguments = ["repository", "--environment", "dev"];
+    for message in [
+        "delivery.yaml gives no account for production",
+        "`PRODUCTION_ACCOUNT_ID` is not set",
+    ] {
+        job.refuses(&arguments, &ACCOUNTS[..2], 2, message);
+    }
+    let named = [
+        "repository",
+        "--environment",
+        "dev",
+        "--pull-account",
+        "333333333333",
+    ];
+    job.refuses(&named, &ACCOUNTS[..2], 2, IN_ORDER);
+}
+
+#[test]
+fn a_contract_that_nobody_named_leaves_the_arguments_alone() {
+    let job = Job::new();
+    std::fs::write(job.dir.path().join("delivery.yaml"), "version: [").unwrap();
+    job.refuses(&publish(&[]), &[], 2, "no region is known");
+    job.refuses(
+        &publish(&["--contract", "delivery.yaml"]),
+        &[],
+        2,
+        "delivery.yaml is wrong",
+    );
 }
 
 #[test]
@@ -187,6 +276,25 @@ fn a_login_the_step_does_not_know_is_docker_s_not_found() {
     server.join().unwrap();
     assert!(!output.status.success());
     assert_eq!(output.stdout, b"credentials not found in native keychain");
+}
+
+#[test]
+fn a_login_comes_over_a_socket_in_however_deep_a_folder() {
+    let dir = tempfile::tempdir().unwrap();
+    let short = dir.path().join("socket");
+    let listener = std::os::unix::net::UnixListener::bind(&short).unwrap();
+    let deep = dir.path().join("x".repeat(200));
+    std::fs::create_dir(&deep).unwrap();
+    let socket = deep.join("socket");
+    std::fs::rename(short, &socket).unwrap();
+    let server = std::thread::spawn(move || {
+        let (mut stream, _) = listener.accept().unwrap();
+        std::io::Write::write_all(&mut stream, b"{}").unwrap();
+    });
+    let output = helper("get", &[("SLIPWAY_CREDENTIAL_SOCKET", &socket)]);
+    server.join().unwrap();
+    assert!(output.status.success());
+    assert_eq!(output.stdout, b"{}");
 }
 
 #[test]

@@ -28,6 +28,9 @@ pub(crate) struct Deploy {
     /// Image repository, a name or a whole URI [default: the contract's, else the one the container runs from]
     #[arg(long, value_name = "REPOSITORY")]
     pub(crate) repository: Option<String>,
+    /// Registry host to pull a bare repository name from, e.g. a replica [default: ECR in the build account]
+    #[arg(long, value_name = "HOST")]
+    pub(crate) registry: Option<String>,
     /// How long to follow the deployment, such as 90s, 15m or 1h
     #[arg(long, value_name = "TIME", default_value = "15m", value_parser = duration)]
     pub(crate) timeout: Duration,

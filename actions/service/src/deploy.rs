@@ -86,6 +86,7 @@ pub(crate) async fn deploy(args: Deploy, cx: &Cx, stage: &RefCell<Stage>) -> Res
             .or(contract.map(|contract| contract.image.repository.as_str())),
         &base.image(&container).unwrap_or_default(),
         &Registry {
+            host: args.registry.as_deref(),
             account: registry_account,
             region,
         },

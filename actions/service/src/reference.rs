@@ -38,8 +38,10 @@ impl fmt::Display for Digest {
     }
 }
 
-/// The account and region whose ECR a bare repository name is taken to be in.
+/// Where a bare repository name is looked for: the host that was named, else the account's ECR.
+#[derive(Clone, Copy)]
 pub(crate) struct Registry<'a> {
+    pub(crate) host: Option<&'a str>,
     pub(crate) account: &'a str,
     pub(crate) region: &'a str,
 }
@@ -56,8 +58,8 @@ pub(crate) fn repository_of(image: &str) -> &str {
 
 /// The repository to pull from, as a URI without a scheme.
 ///
-/// A bare name keeps the registry that the container is already pulled from when that one holds
-/// the same name, so that a mirror or a registry under another host name stays in use; otherwise
+/// A bare name is looked for in the registry that was named; without one it keeps the registry that
+/// the container is already pulled from when that one holds the same name, so that a mirror or a registry under another host name stays in use; otherwise
 /// it is ECR's own host name for `registry`.
 ///
 /// # Errors
@@ -78,12 +80,19 @@ pub(crate) fn repository(
     if host_of(given).is_some() {
         return Ok(given.to_owned());
     }
+    let Registry {
+        host,
+        account,
+        region,
+    } = registry;
+    if let Some(host) = host {
+        return Ok(format!("{host}/{given}"));
+    }
     if let Some(host) = host_of(current)
         && current[host.len() + 1..] == *given
     {
         return Ok(current.to_owned());
     }
-    let Registry { account, region } = registry;
     // The China partition has a domain of its own (ECR User Guide, "Private registry").
     let suffix = if region.starts_with("cn-") { ".cn" } else { "" };
     Ok(format!(
@@ -104,6 +113,7 @@ mod tests {
 
     const HEX: &str = "0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef";
     const HOME: Registry<'_> = Registry {
+        host: None,
         account: "111111111111",
         region: "ca-central-1",
     };
@@ -161,9 +171,18 @@ mod tests {
             assert_eq!(repository(given, current, &HOME).unwrap(), wanted);
         }
         let china = Registry {
+            host: None,
             account: "111111111111",
             region: "cn-north-1",
         };
+        let replica = Registry {
+            host: Some("replica.example:5000"),
+            ..china
+        };
+        assert_eq!(
+            repository(Some("web"), "other.example/web", &replica).unwrap(),
+            "replica.example:5000/web"
+        );
         assert_eq!(
             repository(Some("web"), "nginx", &china).unwrap(),
             "111111111111.dkr.ecr.cn-north-1.amazonaws.com.cn/web"

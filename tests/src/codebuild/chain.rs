@@ -13,8 +13,8 @@ use super::variables::plain;
 use super::{Build, Ended, Given, Variable, run};
 use crate::fault::{Doing, Fault, Result};
 use crate::place::Place;
-use crate::runner::story::{AUTHOR, RELEASER, REVIEWER, Story, git_folder};
-use crate::say::{note, seconds};
+use crate::runner::story::{AUTHOR, RELEASER, REVIEWER, Shipped, Story, git_folder};
+use crate::say::{heading, note, seconds};
 use crate::world::World;
 use crate::world::aws::unless_there;
 
@@ -24,17 +24,6 @@ const TIMEOUT: Duration = Duration::from_secs(300);
 const WEBHOOK: &str = "GitHub-Hookshot/0a1b2c3";
 /// The account on GitHub whose token the projects hold.
 const MACHINE: &str = "acme-delivery";
-
-/// What was shipped.
-#[derive(Debug)]
-pub struct Shipped {
-    /// The commit that is in staging and production.
-    pub first: String,
-    /// The commit that is in dev.
-    pub second: String,
-    /// What each build was, and its folder, with `log.txt` and the source in `repository`.
-    pub runs: Vec<(String, PathBuf)>,
-}
 
 /// Ships the example through its buildspecs. The world's repository must have begun as `story`; what else the projects are
 /// to know, such as NODE_IMAGE, is in the world's further variables.
@@ -329,10 +318,6 @@ impl Chain<'_> {
         note(&format!("  refused in {}", seconds(took)));
         Ok(())
     }
-}
-
-fn heading(text: &str) {
-    note(&format!("\n== {text}"));
 }
 
 fn whole_log(ended: &Ended) -> String {

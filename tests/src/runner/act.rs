@@ -54,7 +54,10 @@ impl Trigger {
     pub fn dispatch(actor: &str, workflow: &str, inputs: &[(&str, &str)]) -> Self {
         Self {
             event: "workflow_dispatch".to_owned(),
-            inputs: inputs.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect(),
+            inputs: inputs
+                .iter()
+                .map(|(name, value)| ((*name).to_owned(), (*value).to_owned()))
+                .collect(),
             ..Self::push(actor, workflow)
         }
     }
@@ -101,10 +104,17 @@ pub async fn run(
             "workflows": called,
         }))
         .await?;
-    let folder = place.dir.join("worlds").join(&world.name).join(format!("run-{}", run.run_id));
+    let folder = place
+        .dir
+        .join("worlds")
+        .join(&world.name)
+        .join(format!("run-{}", run.run_id));
     fs::create_dir_all(&folder).doing("making the run's folder")?;
     let mut log = Log::hiding(vec![run.token.clone(), run.oidc_request_token.clone()]);
-    let ended = execute(place, world, hub, export, trigger, &run, &folder, &mut log, show).await;
+    let ended = execute(
+        place, world, hub, export, trigger, &run, &folder, &mut log, show,
+    )
+    .await;
     let mut success = ended.as_ref().is_ok_and(|success| *success);
     if let Some(tainted) = tainted(&folder.join("repository").join(&trigger.workflow), &log)? {
         show(&tainted);
@@ -116,10 +126,18 @@ pub async fn run(
     let conclusion = if success { "success" } else { "failure" };
     hub.finish(&run, conclusion, &log.jobs).await?;
     ended?;
-    Ok(Ended { success, log, run, folder })
+    Ok(Ended {
+        success,
+        log,
+        run,
+        folder,
+    })
 }
 
-#[expect(clippy::too_many_arguments, reason = "the parts of one run, used here alone")]
+#[expect(
+    clippy::too_many_arguments,
+    reason = "the parts of one run, used here alone"
+)]
 async fn execute(
     place: &Place,
     world: &World,
@@ -134,7 +152,8 @@ async fn execute(
     let repository = check_out(place, world, trigger, run, folder).await?;
     let workflow = repository.join(&trigger.workflow);
     let text = fs::read_to_string(&workflow).doing(format!("reading {}", trigger.workflow))?;
-    fs::write(&workflow, readable_by_act(&text, &export.pin)).doing("preparing the workflow for act")?;
+    fs::write(&workflow, readable_by_act(&text, &export.pin))
+        .doing("preparing the workflow for act")?;
     let event = folder.join("event.json");
     fs::write(&event, payload(hub, trigger, run).to_string()).doing("writing the event")?;
     let home = folder.join("home");
@@ -143,7 +162,11 @@ async fn execute(
     let mut variables = world.repository_variables();
     // act knows no environments, so the variables of the one that the run's jobs name come from here, over the
     // repository's, as GitHub layers them.
-    let mut named: Vec<&str> = run.jobs.iter().filter_map(|job| job.environment.as_deref()).collect();
+    let mut named: Vec<&str> = run
+        .jobs
+        .iter()
+        .filter_map(|job| job.environment.as_deref())
+        .collect();
     named.dedup();
     match named.as_slice() {
         [] => {}
@@ -152,7 +175,11 @@ async fn execute(
                 variables.extend(world.environment_variables(environment));
             }
         }
-        many => return Err(Fault::new(format!("act cannot run jobs of several environments at once: {many:?}"))),
+        many => {
+            return Err(Fault::new(format!(
+                "act cannot run jobs of several environments at once: {many:?}"
+            )));
+        }
     }
 
     let mut jobs_see = world.variables(place);
@@ -162,7 +189,10 @@ async fn execute(
         ("GITHUB_RUN_NUMBER", run.run_number.to_string()),
         ("GITHUB_RUN_ATTEMPT", run.run_attempt.to_string()),
         ("ACTIONS_ID_TOKEN_REQUEST_URL", run.oidc_request_url.clone()),
-        ("ACTIONS_ID_TOKEN_REQUEST_TOKEN", run.oidc_request_token.clone()),
+        (
+            "ACTIONS_ID_TOKEN_REQUEST_TOKEN",
+            run.oidc_request_token.clone(),
+        ),
     ] {
         jobs_see.insert(name.to_owned(), value);
     }
@@ -170,15 +200,30 @@ async fn execute(
     let mut command = Command::new(place.bin().join("act"));
     command
         .arg(&trigger.event)
-        .args(["--json", "--concurrent-jobs", "1", "--no-cache-server", "--no-recurse"])
-        .args(["--platform", "ubuntu-latest=-self-hosted", "--artifact-server-addr", "127.0.0.1"])
+        .args([
+            "--json",
+            "--concurrent-jobs",
+            "1",
+            "--no-cache-server",
+            "--no-recurse",
+        ])
+        .args([
+            "--platform",
+            "ubuntu-latest=-self-hosted",
+            "--artifact-server-addr",
+            "127.0.0.1",
+        ])
         .args(["--actor", &trigger.actor, "--secret", "GITHUB_TOKEN"])
         .arg("--eventpath")
         .arg(&event)
         .arg("--workflows")
         .arg(&trigger.workflow)
         .arg("--local-repository")
-        .arg(format!("{REPOSITORY}@{}={}", export.pin, export.folder.display()))
+        .arg(format!(
+            "{REPOSITORY}@{}={}",
+            export.pin,
+            export.folder.display()
+        ))
         .current_dir(&repository)
         .env_clear()
         .env("XDG_CACHE_HOME", folder.join("cache"))
@@ -188,7 +233,10 @@ async fn execute(
         .env("PATH", &jobs_see["PATH"])
         .env("HOME", &home)
         .args(["--env-file", "/dev/stdin"]);
-    let file: String = jobs_see.iter().map(|(name, value)| format!("{name}='{value}'\n")).collect();
+    let file: String = jobs_see
+        .iter()
+        .map(|(name, value)| format!("{name}='{value}'\n"))
+        .collect();
     for (name, value) in &variables {
         command.args(["--var", &format!("{name}={value}")]);
     }
@@ -202,14 +250,32 @@ async fn execute(
         .process_group(0)
         .spawn()
         .doing("starting act")?;
-    let mut input = child.stdin.take().ok_or_else(|| Fault::new("act has no input"))?;
-    input.write_all(file.as_bytes()).await.doing("handing act its variables")?;
+    let mut input = child
+        .stdin
+        .take()
+        .ok_or_else(|| Fault::new("act has no input"))?;
+    input
+        .write_all(file.as_bytes())
+        .await
+        .doing("handing act its variables")?;
     drop(input);
-    let group = child.id().and_then(|id| i32::try_from(id).ok()).and_then(Pid::from_raw);
+    let group = child
+        .id()
+        .and_then(|id| i32::try_from(id).ok())
+        .and_then(Pid::from_raw);
     let work = async {
-        let stdout = child.stdout.take().ok_or_else(|| Fault::new("act has no output"))?;
-        let stderr = child.stderr.take().ok_or_else(|| Fault::new("act has no output"))?;
-        let (mut out, mut err) = (BufReader::new(stdout).lines(), BufReader::new(stderr).lines());
+        let stdout = child
+            .stdout
+            .take()
+            .ok_or_else(|| Fault::new("act has no output"))?;
+        let stderr = child
+            .stderr
+            .take()
+            .ok_or_else(|| Fault::new("act has no output"))?;
+        let (mut out, mut err) = (
+            BufReader::new(stdout).lines(),
+            BufReader::new(stderr).lines(),
+        );
         let (mut out_open, mut err_open) = (true, true);
         while out_open || err_open {
             let line = tokio::select! {
@@ -230,17 +296,39 @@ async fn execute(
             if let Some(group) = group {
                 let _ = kill_process_group(group, Signal::KILL);
             }
-            Err(Fault::new(format!("the run was not over after {} s", DEADLINE.as_secs())))
+            Err(Fault::new(format!(
+                "the run was not over after {} s",
+                DEADLINE.as_secs()
+            )))
         }
     }
 }
 
 /// The repository at the run's commit, on its branch, with a remote of the name GitHub gave it.
-async fn check_out(place: &Place, world: &World, trigger: &Trigger, run: &Run, folder: &Path) -> Result<PathBuf> {
+async fn check_out(
+    place: &Place,
+    world: &World,
+    trigger: &Trigger,
+    run: &Run,
+    folder: &Path,
+) -> Result<PathBuf> {
     let target = folder.join("repository");
     let origin = super::story::git_folder(place, world);
-    git(folder, &["clone", "--quiet", &origin.display().to_string(), "repository"]).await?;
-    git(&target, &["checkout", "--quiet", "-B", &trigger.branch, &run.sha]).await?;
+    git(
+        folder,
+        &[
+            "clone",
+            "--quiet",
+            &origin.display().to_string(),
+            "repository",
+        ],
+    )
+    .await?;
+    git(
+        &target,
+        &["checkout", "--quiet", "-B", &trigger.branch, &run.sha],
+    )
+    .await?;
     let url = format!("https://github.com/{}.git", world.repository);
     git(&target, &["remote", "set-url", "origin", &url]).await?;
     Ok(target)
@@ -258,7 +346,11 @@ pub(super) async fn git(folder: &Path, arguments: &[&str]) -> Result<String> {
         .await
         .doing("starting git")?;
     if !output.status.success() {
-        return Err(Fault::new(format!("git {}: {}", arguments.join(" "), String::from_utf8_lossy(&output.stderr).trim())));
+        return Err(Fault::new(format!(
+            "git {}: {}",
+            arguments.join(" "),
+            String::from_utf8_lossy(&output.stderr).trim()
+        )));
     }
     Ok(String::from_utf8_lossy(&output.stdout).trim().to_owned())
 }
@@ -279,7 +371,8 @@ fn called(export: &Export) -> Result<BTreeMap<String, String>> {
         .iter()
         .map(|file| {
             let path = format!(".github/workflows/{file}");
-            let text = fs::read_to_string(export.folder.join(&path)).doing(format!("reading {path}"))?;
+            let text =
+                fs::read_to_string(export.folder.join(&path)).doing(format!("reading {path}"))?;
             Ok((format!("{REPOSITORY}/{path}@{}", export.pin), text))
         })
         .collect()
@@ -298,7 +391,11 @@ fn tainted(workflow: &Path, log: &Log) -> Result<Option<String>> {
         for (output, expression) in body["outputs"].as_object().unwrap_or(&none) {
             for found in reference.captures_iter(expression.as_str().unwrap_or_default()) {
                 let key = (job.clone(), found[1].to_owned(), found[2].to_owned());
-                if log.outputs.get(&key).is_some_and(|value| log.holds_masked(value)) {
+                if log
+                    .outputs
+                    .get(&key)
+                    .is_some_and(|value| log.holds_masked(value))
+                {
                     return Ok(Some(format!(
                         "GitHub would drop the output {output} of job {job}: steps.{}.outputs.{} holds a masked value",
                         &found[1], &found[2]
@@ -318,12 +415,21 @@ mod tests {
     fn a_masked_job_output_is_found() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("w.yml");
-        fs::write(&path, "jobs:\n  a:\n    outputs:\n      ref: ${{ steps.image.outputs.ref }}\n").unwrap();
+        fs::write(
+            &path,
+            "jobs:\n  a:\n    outputs:\n      ref: ${{ steps.image.outputs.ref }}\n",
+        )
+        .unwrap();
         let mut log = Log::default();
         let line = json!({"command": "set-output", "name": "ref", "arg": "123.dkr/x", "stepID": ["image"], "jobID": "a"});
         log.take(&line.to_string());
         assert_eq!(tainted(&path, &log).unwrap(), None);
         log.take(r#"{"command":"add-mask","arg":"123.dkr","jobID":"a"}"#);
-        assert!(tainted(&path, &log).unwrap().unwrap().contains("output ref of job a"));
+        assert!(
+            tainted(&path, &log)
+                .unwrap()
+                .unwrap()
+                .contains("output ref of job a")
+        );
     }
 }

@@ -18,7 +18,13 @@ pub async fn image(place: &Place) -> Result<String> {
     let libraries = libraries(&node).await?;
     let key = sha256(format!("{} {libraries:?}", node.display()).as_bytes());
     let reference = format!("{NAME}:{}", &key[..12]);
-    if docker(place, &["image", "inspect", "--format", "{{.Id}}", &reference]).await.is_ok() {
+    if docker(
+        place,
+        &["image", "inspect", "--format", "{{.Id}}", &reference],
+    )
+    .await
+    .is_ok()
+    {
         return Ok(reference);
     }
     let root = place.dir.join("base").join(std::process::id().to_string());
@@ -31,7 +37,8 @@ pub async fn image(place: &Place) -> Result<String> {
         std::fs::create_dir_all(target.parent().unwrap_or(&root)).doing("making the base image")?;
         std::fs::copy(library, &target).doing(format!("copying {}", library.display()))?;
     }
-    std::fs::write(root.join("etc/passwd"), "node:x:1000:1000::/app:/none\n").doing("making the base image")?;
+    std::fs::write(root.join("etc/passwd"), "node:x:1000:1000::/app:/none\n")
+        .doing("making the base image")?;
     let imported = import(place, &root, &reference).await;
     std::fs::remove_dir_all(&root).doing("clearing up after the base image")?;
     imported.map(|()| reference)
@@ -40,16 +47,35 @@ pub async fn image(place: &Place) -> Result<String> {
 async fn import(place: &Place, root: &Path, reference: &str) -> Result<()> {
     // Fixed owners, order and times: the same node makes the same layer, which registries then have already.
     let mut tar = Command::new("tar")
-        .args(["--create", "--sort=name", "--mtime=@0", "--owner=0", "--group=0", "--numeric-owner", "--directory"])
+        .args([
+            "--create",
+            "--sort=name",
+            "--mtime=@0",
+            "--owner=0",
+            "--group=0",
+            "--numeric-owner",
+            "--directory",
+        ])
         .arg(root)
         .arg(".")
         .stdout(Stdio::piped())
         .spawn()
         .doing("starting tar")?;
-    let stream = tar.stdout.take().ok_or_else(|| Fault::new("tar has no output"))?;
+    let stream = tar
+        .stdout
+        .take()
+        .ok_or_else(|| Fault::new("tar has no output"))?;
     let stream: Stdio = stream.try_into().doing("joining tar and docker")?;
     let output = client(place)
-        .args(["import", "--change", "ENV PATH=/usr/bin:/bin", "--change", "WORKDIR /app", "-", reference])
+        .args([
+            "import",
+            "--change",
+            "ENV PATH=/usr/bin:/bin",
+            "--change",
+            "WORKDIR /app",
+            "-",
+            reference,
+        ])
         .stdin(stream)
         .output()
         .await
@@ -66,7 +92,11 @@ async fn import(place: &Place, root: &Path, reference: &str) -> Result<()> {
 
 /// What the loader would load, the loader included.
 async fn libraries(program: &Path) -> Result<Vec<PathBuf>> {
-    let output = Command::new("ldd").arg(program).output().await.doing("starting ldd")?;
+    let output = Command::new("ldd")
+        .arg(program)
+        .output()
+        .await
+        .doing("starting ldd")?;
     let text = String::from_utf8_lossy(&output.stdout);
     let mut found: Vec<PathBuf> = text
         .split_whitespace()
@@ -79,11 +109,17 @@ async fn libraries(program: &Path) -> Result<Vec<PathBuf>> {
 }
 
 async fn docker(place: &Place, arguments: &[&str]) -> Result<()> {
-    let output = client(place).args(arguments).output().await.doing("starting docker")?;
+    let output = client(place)
+        .args(arguments)
+        .output()
+        .await
+        .doing("starting docker")?;
     if output.status.success() {
         return Ok(());
     }
-    Err(Fault::new(String::from_utf8_lossy(&output.stderr).trim().to_owned()))
+    Err(Fault::new(
+        String::from_utf8_lossy(&output.stderr).trim().to_owned(),
+    ))
 }
 
 fn client(place: &Place) -> Command {

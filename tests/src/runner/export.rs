@@ -21,7 +21,11 @@ pub struct Export {
 
 /// Copies what users refer to, once for each content.
 pub fn export(place: &Place) -> Result<Export> {
-    let pin = pinned(&place.checkout.join("docs/examples/storefront/.github/workflows"))?;
+    let pin = pinned(
+        &place
+            .checkout
+            .join("docs/examples/storefront/.github/workflows"),
+    )?;
     let mut files = Vec::new();
     for name in steps(&place.checkout)? {
         files.push(format!("actions/{name}/action.yml"));
@@ -101,10 +105,16 @@ fn pinned(workflows: &Path) -> Result<String> {
                 .map(|(_, pin)| pin.split_whitespace().next().unwrap_or_default())
                 .unwrap_or_default();
             if pin.len() != 40 || !pin.bytes().all(|byte| byte.is_ascii_hexdigit()) {
-                return Err(Fault::new(format!("{}: not pinned by a commit: {line}", path.display())));
+                return Err(Fault::new(format!(
+                    "{}: not pinned by a commit: {line}",
+                    path.display()
+                )));
             }
             if found.as_deref().is_some_and(|other| other != pin) {
-                return Err(Fault::new(format!("{}: pins another commit than the rest: {pin}", path.display())));
+                return Err(Fault::new(format!(
+                    "{}: pins another commit than the rest: {pin}",
+                    path.display()
+                )));
             }
             found = Some(pin.to_owned());
         }

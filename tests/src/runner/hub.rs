@@ -61,7 +61,8 @@ impl Hub {
 
     /// Registers a person; knowing them already is fine.
     pub async fn user(&self, login: &str, kind: &str) -> Result<()> {
-        let body = json!({"login": login, "type": kind, "emails": [format!("{login}@acme.example")]});
+        let body =
+            json!({"login": login, "type": kind, "emails": [format!("{login}@acme.example")]});
         let answer = self.send("users", &body).await?;
         match answer.status().as_u16() {
             409 => Ok(()),
@@ -87,9 +88,16 @@ impl Hub {
     }
 
     /// Ends a run and with it its tokens.
-    pub async fn finish(&self, run: &Run, conclusion: &str, jobs: &BTreeMap<String, String>) -> Result<()> {
+    pub async fn finish(
+        &self,
+        run: &Run,
+        conclusion: &str,
+        jobs: &BTreeMap<String, String>,
+    ) -> Result<()> {
         let body = json!({"conclusion": conclusion, "jobs": jobs});
-        self.call(&format!("runs/{}/finish", run.run_id), &body).await.map(drop)
+        self.call(&format!("runs/{}/finish", run.run_id), &body)
+            .await
+            .map(drop)
     }
 
     /// A personal token, as CodeBuild holds one in its parameter store.
@@ -113,21 +121,38 @@ impl Hub {
 
     async fn get<T: DeserializeOwned>(&self, what: &str) -> Result<T> {
         let url = format!("{}/{what}?repository={}", self.base, self.repository);
-        let answer = self.http.get(&url).send().await.doing(format!("asking {url}"))?;
+        let answer = self
+            .http
+            .get(&url)
+            .send()
+            .await
+            .doing(format!("asking {url}"))?;
         read(what, answer).await
     }
 
     async fn send(&self, path: &str, body: &Value) -> Result<reqwest::Response> {
         let url = format!("{}/{path}", self.base);
-        self.http.post(&url).json(body).send().await.doing(format!("asking {url}"))
+        self.http
+            .post(&url)
+            .json(body)
+            .send()
+            .await
+            .doing(format!("asking {url}"))
     }
 }
 
 async fn read<T: DeserializeOwned>(what: &str, answer: reqwest::Response) -> Result<T> {
     let status = answer.status();
-    let text = answer.text().await.doing(format!("asking the GitHub stand-in for {what}"))?;
+    let text = answer
+        .text()
+        .await
+        .doing(format!("asking the GitHub stand-in for {what}"))?;
     if !status.is_success() {
-        return Err(Fault::new(format!("the GitHub stand-in answered {status} to {what}: {text}")));
+        return Err(Fault::new(format!(
+            "the GitHub stand-in answered {status} to {what}: {text}"
+        )));
     }
-    serde_json::from_str(&text).doing(format!("reading the GitHub stand-in's answer to {what}: {text}"))
+    serde_json::from_str(&text).doing(format!(
+        "reading the GitHub stand-in's answer to {what}: {text}"
+    ))
 }

@@ -94,7 +94,10 @@ impl Log {
             _ => {}
         }
         let text = line.msg.trim_end();
-        if text.is_empty() || text.starts_with("LocalRepositoryCache") || text.starts_with("Using docker host") {
+        if text.is_empty()
+            || text.starts_with("LocalRepositoryCache")
+            || text.starts_with("Using docker host")
+        {
             return None;
         }
         if line.raw_output || line.command.is_some() {
@@ -102,11 +105,19 @@ impl Log {
             return Some(format!("{deep}{text}"));
         }
         // act's own words: the steps' beginnings and failures, not each success.
-        let trivial = ["Set up job", "Complete job", "Cleaning up"].iter().any(|word| text.contains(word));
-        if trivial || line.step_result.as_deref() == Some("success") || (line.stage == "Post" && line.step_result.is_none()) {
+        let trivial = ["Set up job", "Complete job", "Cleaning up"]
+            .iter()
+            .any(|word| text.contains(word));
+        if trivial
+            || line.step_result.as_deref() == Some("success")
+            || (line.stage == "Post" && line.step_result.is_none())
+        {
             return None;
         }
-        Some(format!("  {}", text.trim_start_matches("⭐ Run Main ").trim()))
+        Some(format!(
+            "  {}",
+            text.trim_start_matches("⭐ Run Main ").trim()
+        ))
     }
 
     /// GitHub's masker hides the value and each of its lines.
@@ -122,7 +133,9 @@ impl Log {
     }
 
     fn masked(&self, text: &str) -> String {
-        self.masks.iter().fold(text.to_owned(), |text, mask| text.replace(mask.as_str(), "***"))
+        self.masks.iter().fold(text.to_owned(), |text, mask| {
+            text.replace(mask.as_str(), "***")
+        })
     }
 
     /// Whether a value holds something that is masked: GitHub drops a job output that does.
@@ -139,7 +152,9 @@ mod tests {
     fn masked_values_show_nowhere_and_taint_outputs() {
         let mut log = Log::default();
         log.take(r#"{"command":"add-mask","arg":"hunter2\nsecond","msg":"x","jobID":"a"}"#);
-        let shown = log.take(r#"{"msg":"it is hunter2, second\n","raw_output":true,"jobID":"a"}"#).unwrap();
+        let shown = log
+            .take(r#"{"msg":"it is hunter2, second\n","raw_output":true,"jobID":"a"}"#)
+            .unwrap();
         assert_eq!(shown, "    it is ***, ***");
         log.take(r#"{"command":"set-output","name":"o","arg":"x-hunter2","stepID":["s"],"jobID":"a","msg":"y"}"#);
         let value = &log.outputs[&("a".into(), "s".into(), "o".into())];

@@ -3,7 +3,9 @@
 
 pub mod act;
 pub mod base;
+pub mod chain;
 pub mod export;
 pub mod hub;
+pub mod ledger;
 pub mod log;
 pub mod story;

@@ -26,9 +26,24 @@ pub struct Story {
     pub hub: Hub,
 }
 
+/// What was shipped.
+#[derive(Debug)]
+pub struct Shipped {
+    /// The commit that is in staging and production.
+    pub first: String,
+    /// The commit that is in dev.
+    pub second: String,
+    /// What each run was, and its folder, with `log.txt` and the source in `repository`.
+    pub runs: Vec<(String, PathBuf)>,
+}
+
 /// Where the world's repository is, as GitHub has it: bare.
 pub fn git_folder(place: &Place, world: &World) -> PathBuf {
-    place.dir.join("worlds").join(&world.name).join("storefront.git")
+    place
+        .dir
+        .join("worlds")
+        .join(&world.name)
+        .join("storefront.git")
 }
 
 impl Story {
@@ -48,9 +63,28 @@ impl Story {
         git(&seed, &["add", "--all"]).await?;
         let name = format!("user.name={AUTHOR}");
         let email = format!("user.email={AUTHOR}@acme.example");
-        git(&seed, &["-c", &name, "-c", &email, "commit", "--quiet", "--message", "The storefront"]).await?;
-        let folder = bare.parent().ok_or_else(|| Fault::new("the repository has no folder"))?;
-        git(folder, &["clone", "--quiet", "--bare", "seed", "storefront.git"]).await?;
+        git(
+            &seed,
+            &[
+                "-c",
+                &name,
+                "-c",
+                &email,
+                "commit",
+                "--quiet",
+                "--message",
+                "The storefront",
+            ],
+        )
+        .await?;
+        let folder = bare
+            .parent()
+            .ok_or_else(|| Fault::new("the repository has no folder"))?;
+        git(
+            folder,
+            &["clone", "--quiet", "--bare", "seed", "storefront.git"],
+        )
+        .await?;
         hub.call(
             "repos",
             &json!({
@@ -63,16 +97,28 @@ impl Story {
         )
         .await?;
         for environment in &world.environments {
-            hub.act("environments", &json!({"name": environment.name})).await?;
+            hub.act("environments", &json!({"name": environment.name}))
+                .await?;
         }
         Ok(Self { hub })
     }
 
     /// A pull request from its first push to its merge: pushed by `author`, its test green, approved by `approver`, merged
     /// by them. Answers the merge commit.
-    pub async fn change(&self, author: &str, approver: &str, title: &str, files: &[(&str, &str)]) -> Result<String> {
+    pub async fn change(
+        &self,
+        author: &str,
+        approver: &str,
+        title: &str,
+        files: &[(&str, &str)],
+    ) -> Result<String> {
         let number = self.propose(author, title, files).await?;
-        self.hub.act(&format!("pulls/{number}/reviews"), &json!({"user": approver, "state": "APPROVED"})).await?;
+        self.hub
+            .act(
+                &format!("pulls/{number}/reviews"),
+                &json!({"user": approver, "state": "APPROVED"}),
+            )
+            .await?;
         self.merge(number, approver).await
     }
 
@@ -80,20 +126,45 @@ impl Story {
     pub async fn propose(&self, author: &str, title: &str, files: &[(&str, &str)]) -> Result<u64> {
         let branch: String = title
             .chars()
-            .map(|c| if c.is_ascii_alphanumeric() { c.to_ascii_lowercase() } else { '-' })
+            .map(|c| {
+                if c.is_ascii_alphanumeric() {
+                    c.to_ascii_lowercase()
+                } else {
+                    '-'
+                }
+            })
             .collect();
         let files: BTreeMap<&str, &str> = files.iter().copied().collect();
         let push = json!({"user": author, "branch": branch, "from": "main", "files": files, "message": title});
         self.hub.act("push", &push).await?;
-        let pull = self.hub.act("pulls", &json!({"user": author, "head": branch, "title": title})).await?;
+        let pull = self
+            .hub
+            .act(
+                "pulls",
+                &json!({"user": author, "head": branch, "title": title}),
+            )
+            .await?;
         let head = text(&pull, "head_sha")?;
-        self.hub.act("check-runs", &json!({"ref": head, "name": "test", "conclusion": "success"})).await?;
-        pull["number"].as_u64().ok_or_else(|| Fault::new("the GitHub stand-in answered no number"))
+        self.hub
+            .act(
+                "check-runs",
+                &json!({"ref": head, "name": "test", "conclusion": "success"}),
+            )
+            .await?;
+        pull["number"]
+            .as_u64()
+            .ok_or_else(|| Fault::new("the GitHub stand-in answered no number"))
     }
 
     /// Merges a pull request and answers the commit on main.
     pub async fn merge(&self, number: u64, by: &str) -> Result<String> {
-        text(&self.hub.act(&format!("pulls/{number}/merge"), &json!({"user": by})).await?, "sha")
+        text(
+            &self
+                .hub
+                .act(&format!("pulls/{number}/merge"), &json!({"user": by}))
+                .await?,
+            "sha",
+        )
     }
 }
 

@@ -239,6 +239,17 @@ fn trust(world: &World, account: &str, environments: &[&str], main: bool) -> Val
     if main {
         subjects.push(format!("repo:{repository}:ref:refs/heads/main"));
     }
+    // The subject says which environment a job names, not which branch it is on: a branch that nobody reviewed could name
+    // staging. So the workflow file and its branch count too, the repository's own or the one it calls.
+    let workflows: Vec<String> = ["deliver.yml", "promote.yml"]
+        .iter()
+        .flat_map(|file| {
+            [
+                format!("{repository}/.github/workflows/{file}@refs/heads/main"),
+                format!("slipway-delivery/slipway/.github/workflows/{file}@*"),
+            ]
+        })
+        .collect();
     let stages: Vec<String> = environments
         .iter()
         .map(|name| format!("arn:aws:iam::{}:role/{}", world.build.id, codebuild(name)))
@@ -250,10 +261,13 @@ fn trust(world: &World, account: &str, environments: &[&str], main: bool) -> Val
                 "Effect": "Allow",
                 "Principal": {"Federated": format!("arn:aws:iam::{account}:oidc-provider/{GITHUB_ISSUER}")},
                 "Action": "sts:AssumeRoleWithWebIdentity",
-                "Condition": {"StringEquals": {
-                    (format!("{GITHUB_ISSUER}:aud")): AUDIENCE,
-                    (format!("{GITHUB_ISSUER}:sub")): subjects,
-                }},
+                "Condition": {
+                    "StringEquals": {
+                        (format!("{GITHUB_ISSUER}:aud")): AUDIENCE,
+                        (format!("{GITHUB_ISSUER}:sub")): subjects,
+                    },
+                    "StringLike": {(format!("{GITHUB_ISSUER}:job_workflow_ref")): workflows},
+                },
             },
             {
                 "Effect": "Allow",

@@ -15,6 +15,8 @@ impl World {
         let mut variables = ways(place);
         variables.insert("AWS_REGION".to_owned(), self.region.clone());
         variables.insert("AWS_DEFAULT_REGION".to_owned(), self.region.clone());
+        // ECR's host names lead nowhere without a network; everything else about the registry is as steps expect it.
+        variables.insert("SLIPWAY_REGISTRY".to_owned(), self.registry.clone());
         variables
     }
 

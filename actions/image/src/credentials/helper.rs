@@ -2,7 +2,7 @@
 //! on standard input, the login goes to standard output (docker/docker-credential-helpers,
 //! "Development": `get`, `list`, `store`, `erase`).
 
-use super::{HELPER, SOCKET};
+use super::{HELPER, SOCKET, socket};
 use std::ffi::OsStr;
 use std::io::{Read, Write};
 use std::net::Shutdown;
@@ -42,14 +42,14 @@ pub fn run() -> Option<ExitCode> {
 }
 
 fn get() -> std::io::Result<String> {
-    let socket = std::env::var_os(SOCKET).ok_or_else(|| {
+    let path = std::env::var_os(SOCKET).ok_or_else(|| {
         std::io::Error::other(format!(
             "{SOCKET} is not set; it works only for its own step"
         ))
     })?;
     let mut server = String::new();
     std::io::stdin().take(4096).read_to_string(&mut server)?;
-    let mut stream = UnixStream::connect(socket)?;
+    let mut stream = socket::near(Path::new(&path), UnixStream::connect)?;
     stream.set_read_timeout(Some(Duration::from_secs(10)))?;
     stream.write_all(server.as_bytes())?;
     stream.shutdown(Shutdown::Write)?;

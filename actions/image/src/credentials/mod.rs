@@ -3,6 +3,7 @@
 
 pub(crate) mod helper;
 mod server;
+mod socket;
 
 pub(crate) use server::Server;
 

@@ -1,7 +1,7 @@
 //! The step's side: a socket that hands a login to the processes this step started, and to
 //! nobody else.
 
-use super::{Login, host};
+use super::{Login, host, socket};
 use kit::{Context, Result};
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -17,11 +17,11 @@ impl Server {
     /// Listens at `socket`, which must be in a folder that only this user can enter.
     ///
     /// # Errors
-    /// A path that is too long for a socket (108 bytes), or cannot be written.
-    pub(crate) fn start(socket: &Path, logins: BTreeMap<String, Login>) -> Result<Self> {
-        let listener = UnixListener::bind(socket).context(format!(
+    /// A path that cannot be written.
+    pub(crate) fn start(path: &Path, logins: BTreeMap<String, Login>) -> Result<Self> {
+        let listener = socket::near(path, UnixListener::bind).context(format!(
             "cannot listen at {} for Docker's questions",
-            socket.display()
+            path.display()
         ))?;
         Ok(Self(tokio::spawn(async move {
             while let Ok((stream, _)) = listener.accept().await {
@@ -114,7 +114,7 @@ mod tests {
     #[tokio::test]
     async fn a_process_this_step_did_not_start_gets_nothing() {
         let dir = tempfile::tempdir().unwrap();
-        let socket = dir.path().join("socket");
+        let path = dir.path().join("socket");
         let logins = BTreeMap::from([(
             "r:1".to_owned(),
             Login {
@@ -122,8 +122,8 @@ mod tests {
                 secret: Secret::new("hunter2".to_owned()),
             },
         )]);
-        let _server = Server::start(&socket, logins).unwrap();
-        let mut stream = UnixStream::connect(&socket).await.unwrap();
+        let _server = Server::start(&path, logins).unwrap();
+        let mut stream = UnixStream::connect(&path).await.unwrap();
         // The server may have closed already.
         let _ = stream.write_all(b"r:1").await;
         let _ = stream.shutdown().await;

@@ -46,7 +46,7 @@ pub struct Common {
     /// Environment of the contract to work on, e.g. dev
     #[arg(long, global = true, value_name = "NAME")]
     pub environment: Option<String>,
-    /// Path of the contract; without --environment no contract is read [default: delivery.yaml]
+    /// Path of the contract; most steps read it only with --environment [default: delivery.yaml]
     #[arg(long, global = true, value_name = "FILE")]
     pub contract: Option<PathBuf>,
     /// Print the result as JSON

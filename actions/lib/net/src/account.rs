@@ -109,6 +109,7 @@ impl Account {
             .env("AWS_DEFAULT_REGION", &self.region)
             .without("AWS_PROFILE")
             .without("AWS_CONTAINER_CREDENTIALS_RELATIVE_URI")
+            .without("AWS_CONTAINER_CREDENTIALS_FULL_URI")
             .without("AWS_WEB_IDENTITY_TOKEN_FILE");
         program = match self.credentials.session_token() {
             Some(token) => program.secret("AWS_SESSION_TOKEN", secret(token)),

@@ -5,6 +5,7 @@ use aws_smithy_runtime_api::client::result::SdkError;
 use aws_smithy_types::error::metadata::ProvideErrorMetadata;
 use kit::error::{Error, Result};
 use std::error::Error as StdError;
+use std::io;
 
 /// The service's error code, e.g. `AccessDeniedException`, if the service answered with one.
 pub fn code<E: ProvideErrorMetadata, R>(error: &SdkError<E, R>) -> Option<&str> {
@@ -27,22 +28,24 @@ pub fn no_answer(error: &(dyn StdError + 'static)) -> Option<String> {
 /// Whether the server was reached and its certificate not accepted.
 fn distrusted(error: &(dyn StdError + 'static)) -> bool {
     chain(error).any(|error| {
-        // An I/O error passes over the error it wraps when it is asked for its source.
-        let wrapped = error
-            .downcast_ref::<std::io::Error>()
-            .and_then(std::io::Error::get_ref);
-        let found = match wrapped {
-            Some(wrapped) => wrapped.downcast_ref(),
-            None => error.downcast_ref(),
-        };
-        matches!(found, Some(rustls::Error::InvalidCertificate(_)))
+        matches!(
+            error.downcast_ref(),
+            Some(rustls::Error::InvalidCertificate(_))
+        )
     })
 }
 
 fn chain<'a>(
     error: &'a (dyn StdError + 'static),
 ) -> impl Iterator<Item = &'a (dyn StdError + 'static)> {
-    std::iter::successors(Some(error), |error| (*error).source())
+    std::iter::successors(Some(error), |error| {
+        let error: &'a (dyn StdError + 'static) = *error;
+        // An I/O error skips the error it wraps when it is asked for its source.
+        match error.downcast_ref::<io::Error>() {
+            Some(io) => Some(io.get_ref()? as &(dyn StdError + 'static)),
+            None => error.source(),
+        }
+    })
 }
 
 /// Says what was being done when AWS answered with an error.
@@ -97,7 +100,6 @@ where
 mod tests {
     use super::*;
     use rustls::{AlertDescription, CertificateError};
-    use std::io;
 
     /// What a client says at the top, whatever is below.
     #[derive(Debug)]
@@ -118,7 +120,9 @@ mod tests {
     #[test]
     fn only_a_certificate_is_answered_with_the_bundle_to_name() {
         let certificate = rustls::Error::InvalidCertificate(CertificateError::UnknownIssuer);
-        let why = no_answer(&Failed(io::Error::other(certificate))).unwrap();
+        // Connectors wrap the I/O error of the handshake in another one.
+        let handshake = io::Error::other(io::Error::other(certificate));
+        let why = no_answer(&Failed(handshake)).unwrap();
         assert!(
             why.starts_with("invalid peer certificate: UnknownIssuer: no authority"),
             "{why}"
@@ -135,6 +139,9 @@ mod tests {
     fn what_quotes_the_request_is_left_out() {
         let why = no_answer(&Failed(io::ErrorKind::ConnectionRefused.into())).unwrap();
         assert_eq!(why, "connection refused");
-        assert_eq!(no_answer(&io::Error::other("Bearer abc")), None);
+        assert_eq!(
+            no_answer(&rustls::Error::General("Bearer abc".into())),
+            None
+        );
     }
 }

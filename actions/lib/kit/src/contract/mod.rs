@@ -162,24 +162,7 @@ impl Contract {
     /// # Errors
     /// No such environment, or a reference that leads nowhere (exit 2).
     pub fn resolve(&self, environment: &str, env: &Env) -> Result<Resolved> {
-        let names: Vec<&str> = self
-            .declared
-            .environments
-            .value
-            .0
-            .iter()
-            .map(|(name, _)| name.value.0.as_str())
-            .collect();
-        if !names.contains(&environment) {
-            let hint = match nearest(environment, names.iter().copied()) {
-                Some(name) => format!("did you mean `{name}`?"),
-                None => format!("its environments are {}", names.join(", ")),
-            };
-            return Err(
-                Error::usage(format!("{} has no environment `{environment}`", self.path))
-                    .hint(hint),
-            );
-        }
+        self.has(environment)?;
         let vars = Vars::of(env)?;
         let mut mistakes = Mistakes::default();
         let resolved = resolve::resolve(
@@ -197,5 +180,71 @@ impl Contract {
                 &self.source,
             )),
         }
+    }
+
+    /// Makes sure that the contract has this environment.
+    ///
+    /// # Errors
+    /// It has not (exit 2).
+    pub fn has(&self, environment: &str) -> Result<()> {
+        let names: Vec<&str> = self
+            .declared
+            .environments
+            .value
+            .0
+            .iter()
+            .map(|(name, _)| name.value.0.as_str())
+            .collect();
+        if names.contains(&environment) {
+            return Ok(());
+        }
+        let hint = match nearest(environment, names.iter().copied()) {
+            Some(name) => format!("did you mean `{name}`?"),
+            None => format!("its environments are {}", names.join(", ")),
+        };
+        Err(Error::usage(format!("{} has no environment `{environment}`", self.path)).hint(hint))
+    }
+
+    /// What publishing an image needs; no environment's references are followed for it.
+    ///
+    /// # Errors
+    /// A reference that leads nowhere (exit 2).
+    pub fn publishing(&self, env: &Env) -> Result<Publishing> {
+        let vars = Vars::of(env)?;
+        let mut mistakes = Mistakes::default();
+        match resolve::publishing(&self.declared, &vars, &mut mistakes) {
+            Some(publishing) if mistakes.is_empty() => Ok(publishing),
+            _ => Err(mistakes.into_error(
+                &format!("{} does not say where to publish", self.path),
+                &self.path,
+                &self.source,
+            )),
+        }
+    }
+
+    /// The account of every environment, by the environment's name, in the order a digest walks
+    /// them.
+    ///
+    /// # Errors
+    /// A reference that leads nowhere (exit 2); every environment concerned is named.
+    pub fn accounts(&self, env: &Env) -> Result<Vec<(String, AccountId)>> {
+        let vars = Vars::of(env)?;
+        let mut mistakes = Mistakes::default();
+        let (mut known, mut unknown) = (Vec::new(), Vec::new());
+        for environment in check::in_order(&self.declared) {
+            let name = &environment.0.value.0;
+            match resolve::account(&self.declared, environment, &vars, &mut mistakes) {
+                Some(account) => known.push((name.clone(), account)),
+                None => unknown.push(name.as_str()),
+            }
+        }
+        if unknown.is_empty() {
+            return Ok(known);
+        }
+        Err(mistakes.into_error(
+            &format!("{} gives no account for {}", self.path, unknown.join(", ")),
+            &self.path,
+            &self.source,
+        ))
     }
 }

@@ -111,6 +111,17 @@ pub struct Build {
     pub ledger: String,
 }
 
+/// What publishing an image needs. It is the same for all environments.
+#[derive(Debug, Clone, Serialize)]
+pub struct Publishing {
+    /// The account the image goes to.
+    pub build: Build,
+    /// What is built and where it is kept.
+    pub image: Image,
+    /// Access key IDs with no end that are allowed all the same, each by name.
+    pub allow_long_lived_keys: Vec<String>,
+}
+
 /// The image.
 #[derive(Debug, Clone, Serialize)]
 pub struct Image {

@@ -2,11 +2,11 @@
 //! environment when a contract is read, then without following references, so that what is
 //! written in the file is checked before anybody asks for an environment.
 
-use super::declared::{Declared, Environment, Variable};
+use super::declared::{Declared, Environment, EnvironmentKey, Variable};
 use super::diagnostics::{Mistake, Mistakes};
 use super::fill::Filler;
 use super::model::{
-    AccountId, Build, Deploy, Gate, Image, Resolved, Roles, SecretSpec, State, Tool,
+    AccountId, Build, Deploy, Gate, Image, Publishing, Resolved, Roles, SecretSpec, State, Tool,
 };
 use super::secret::{SecretEntry, wrong_name};
 use super::variables;
@@ -41,6 +41,41 @@ pub(super) fn resolve(
         fill: Filler::new(&declared.service.value.0, name, vars, mistakes),
     }
     .run(directory)
+}
+
+/// What all environments share, and publishing needs.
+pub(super) fn publishing(
+    declared: &Declared,
+    vars: &Vars<'_>,
+    mistakes: &mut Mistakes,
+) -> Option<Publishing> {
+    // Nothing of this may name an environment in a placeholder, so any of them stands for all.
+    let (name, environment) = declared.environments.value.0.first()?;
+    let mut resolver = Resolver {
+        declared,
+        environment,
+        fill: Filler::new(&declared.service.value.0, name, Some(vars), mistakes),
+    };
+    let account = resolver.fill.account(&declared.build.account, false);
+    let region = resolver.fill.region(&declared.build.region, false);
+    let build = resolver.build(account, region);
+    let image = resolver.image();
+    Some(Publishing {
+        build: build?,
+        image: image?,
+        allow_long_lived_keys: allow_long_lived_keys(declared),
+    })
+}
+
+/// The account of one environment.
+pub(super) fn account(
+    declared: &Declared,
+    (name, environment): &(EnvironmentKey, Environment),
+    vars: &Vars<'_>,
+    mistakes: &mut Mistakes,
+) -> Option<AccountId> {
+    Filler::new(&declared.service.value.0, name, Some(vars), mistakes)
+        .account(&environment.account, true)
 }
 
 struct Resolver<'a> {
@@ -88,12 +123,7 @@ impl Resolver<'_> {
             variables: variables?,
             secrets: secrets?,
             people: people(declared),
-            allow_long_lived_keys: declared
-                .allow_long_lived_keys
-                .iter()
-                .flatten()
-                .map(|key| key.value.0.clone())
-                .collect(),
+            allow_long_lived_keys: allow_long_lived_keys(declared),
         })
     }
 
@@ -326,6 +356,15 @@ pub(super) fn gate(environment: &Environment) -> Gate {
             .collect(),
         workflow: gate.workflow.map(|workflow| workflow.value.0),
     }
+}
+
+fn allow_long_lived_keys(declared: &Declared) -> Vec<String> {
+    declared
+        .allow_long_lived_keys
+        .iter()
+        .flatten()
+        .map(|key| key.value.0.clone())
+        .collect()
 }
 
 fn people(declared: &Declared) -> BTreeMap<String, Vec<String>> {

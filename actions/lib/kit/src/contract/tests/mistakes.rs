@@ -538,3 +538,48 @@ fn one_slip_is_one_mistake() {
         assert_eq!(error.locations[0].message.lines().next(), Some(message));
     }
 }
+
+#[test]
+fn an_account_that_is_not_known_names_variable_and_environment() {
+    let env = Env::from([
+        ("DEV_ACCOUNT_ID", "012345678901"),
+        ("STAGING_ACCOUNT_ID", "12"),
+    ]);
+    let error = storefront().accounts(&env).unwrap_err();
+    assert_eq!(error.exit, crate::Exit::Usage);
+    expect![[r#"
+        error: `12` in `STAGING_ACCOUNT_ID` is no account ID
+          --> delivery.yaml:13:14
+           |
+        13 |     account: var:STAGING_ACCOUNT_ID
+           |              ^^^^^^^^^^^^^^^^^^^^^^
+           |
+           = hint: an account ID has twelve digits; leading zeros count
+
+        error: `PRODUCTION_ACCOUNT_ID` is not set
+          --> delivery.yaml:16:14
+           |
+        16 |     account: var:PRODUCTION_ACCOUNT_ID
+           |              ^^^^^^^^^^^^^^^^^^^^^^^^^
+           |
+           = hint: set it as a repository variable or in the environment: PRODUCTION_ACCOUNT_ID_PRODUCTION or PRODUCTION_ACCOUNT_ID
+
+        error: delivery.yaml gives no account for staging, production: 2 mistakes"#]].assert_eq(&error.to_string());
+}
+
+#[test]
+fn publishing_names_the_variable_that_is_not_set() {
+    let error = storefront().publishing(&Env::default()).unwrap_err();
+    assert_eq!(error.exit, crate::Exit::Usage);
+    expect![[r#"
+        error: `BUILD_ACCOUNT_ID` is not set
+         --> delivery.yaml:6:12
+          |
+        6 |   account: var:BUILD_ACCOUNT_ID
+          |            ^^^^^^^^^^^^^^^^^^^^
+          |
+          = hint: set it as a repository variable or in the environment: BUILD_ACCOUNT_ID
+
+        error: delivery.yaml does not say where to publish: 1 mistake"#]]
+    .assert_eq(&error.to_string());
+}

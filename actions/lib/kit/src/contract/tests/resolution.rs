@@ -220,3 +220,49 @@ fn secrets_go_where_nothing_stays_unless_told_otherwise() {
     assert_eq!(secrets[2].sinks, [Sink::Env, Sink::File]);
     assert!(secrets[0].required && !secrets[2].required);
 }
+
+#[test]
+fn publishing_needs_nothing_of_an_environment() {
+    let env = Env::from([("BUILD_ACCOUNT_ID", "000000000001")]);
+    let publishing = storefront().publishing(&env).unwrap();
+    assert_eq!(publishing.build.account.as_str(), "000000000001");
+    assert_eq!(
+        publishing.build.publish,
+        "arn:aws:iam::000000000001:role/slipway-publish"
+    );
+    let whole = storefront().resolve("production", &vars()).unwrap();
+    assert_eq!(
+        serde_json::to_value((&publishing.build, &publishing.image)).unwrap(),
+        serde_json::to_value((&whole.build, &whole.image)).unwrap()
+    );
+
+    let text = with("allow-long-lived-keys: [AKIAIOSFODNN7EXAMPLE]\n");
+    let publishing = parse(path(), &text)
+        .unwrap()
+        .publishing(&Env::default())
+        .unwrap();
+    assert_eq!(publishing.allow_long_lived_keys, ["AKIAIOSFODNN7EXAMPLE"]);
+}
+
+#[test]
+fn accounts_are_those_of_all_environments_and_of_nothing_else() {
+    let env = Env::from([
+        ("DEV_ACCOUNT_ID", "012345678901"),
+        ("STAGING_ACCOUNT_ID", "999999999999"),
+        ("STAGING_ACCOUNT_ID_STAGING", "111111111111"),
+        ("PRODUCTION_ACCOUNT_ID", "222222222222"),
+    ]);
+    let accounts = storefront().accounts(&env).unwrap();
+    let accounts: Vec<_> = accounts
+        .iter()
+        .map(|(name, account)| (name.as_str(), account.as_str()))
+        .collect();
+    assert_eq!(
+        accounts,
+        [
+            ("dev", "012345678901"),
+            ("staging", "111111111111"),
+            ("production", "222222222222"),
+        ]
+    );
+}

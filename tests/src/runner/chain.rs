@@ -1,0 +1,189 @@
+//! The example from a merge to production by its workflows, and what must be refused.
+
+use std::path::PathBuf;
+use std::time::{Duration, Instant};
+
+use super::act::{self, Ended, Trigger};
+use super::export::{Export, export};
+use super::ledger;
+use super::story::{AUTHOR, RELEASER, REVIEWER, Shipped, Story};
+use crate::fault::{Fault, Result};
+use crate::place::Place;
+use crate::say::{heading, note, seconds};
+use crate::world::World;
+
+/// The chain so far.
+struct Chain<'a> {
+    place: &'a Place,
+    world: &'a World,
+    story: &'a Story,
+    export: &'a Export,
+    runs: Vec<(String, PathBuf)>,
+}
+
+/// Ships the example through its own workflows.
+pub async fn ship(place: &Place, world: &World, story: &Story) -> Result<Shipped> {
+    let export = export(place)?;
+    let mut chain = Chain {
+        place,
+        world,
+        story,
+        export: &export,
+        runs: Vec::new(),
+    };
+
+    heading("a merge to main reaches dev");
+    note(&format!(
+        "  {AUTHOR} opens a pull request, {REVIEWER} approves and merges it"
+    ));
+    let notes = [("NOTES.md", "The first change.\n")];
+    let first = story
+        .change(AUTHOR, REVIEWER, "Greet the visitor", &notes)
+        .await?;
+    chain
+        .succeeds("deliver to dev", &Trigger::push(REVIEWER, "deliver.yml"))
+        .await?;
+
+    heading("the same digest moves to staging, then to production");
+    for environment in ["staging", "production"] {
+        let trigger = Trigger::dispatch(RELEASER, "promote.yml", &[("environment", environment)]);
+        chain
+            .succeeds(&format!("promote to {environment}"), &trigger)
+            .await?;
+    }
+
+    heading("what must be refused is refused");
+    note(&format!(
+        "  {AUTHOR} writes another change; {RELEASER} alone approves and merges it"
+    ));
+    let notes = [("NOTES.md", "The second change.\n")];
+    let second = story
+        .change(AUTHOR, RELEASER, "Greet them twice", &notes)
+        .await?;
+    chain
+        .succeeds("deliver to dev", &Trigger::push(RELEASER, "deliver.yml"))
+        .await?;
+    let digest = ledger::digest_in(place, world, &chain.last()?, "dev").await?;
+    chain
+        .refused(
+            "a digest that never ran healthy in staging goes to production",
+            &Trigger::dispatch(
+                REVIEWER,
+                "promote.yml",
+                &[("environment", "production"), ("digest", &digest)],
+            ),
+            "staging",
+        )
+        .await?;
+    chain
+        .refused(
+            "somebody promotes a change that only they approved",
+            &Trigger::dispatch(RELEASER, "promote.yml", &[("environment", "staging")]),
+            RELEASER,
+        )
+        .await?;
+    story
+        .propose(AUTHOR, "Skip the gate", &[("NOTES.md", "Not merged.\n")])
+        .await?;
+    chain
+        .refused(
+            "a workflow from an unmerged branch asks for staging's role",
+            &Trigger::dispatch(AUTHOR, "promote.yml", &[("environment", "staging")])
+                .on("skip-the-gate"),
+            "trust policy",
+        )
+        .await?;
+    Ok(Shipped {
+        first,
+        second,
+        runs: chain.runs,
+    })
+}
+
+impl Chain<'_> {
+    /// The folder of the last run's repository.
+    fn last(&self) -> Result<PathBuf> {
+        let (_, folder) = self
+            .runs
+            .last()
+            .ok_or_else(|| Fault::new("nothing has run yet"))?;
+        Ok(folder.join("repository"))
+    }
+
+    async fn start(&mut self, what: &str, trigger: &Trigger) -> Result<(Ended, Duration)> {
+        let began = Instant::now();
+        note(&format!(
+            "\n  {what}: {} by {}",
+            trigger.workflow, trigger.actor
+        ));
+        // The steps as they begin; what they say is in the log.
+        let mut show = |line: &str| {
+            let text = line.trim_start();
+            if let Some(step) = text.strip_prefix("slipway-delivery/slipway/actions/") {
+                note(&format!("    {}", step.split('@').next().unwrap_or(step)));
+            }
+        };
+        let ended = act::run(
+            self.place,
+            self.world,
+            &self.story.hub,
+            self.export,
+            trigger,
+            &mut show,
+        )
+        .await?;
+        self.runs.push((what.to_owned(), ended.folder.clone()));
+        Ok((ended, began.elapsed()))
+    }
+
+    async fn succeeds(&mut self, what: &str, trigger: &Trigger) -> Result<()> {
+        let (ended, took) = self.start(what, trigger).await?;
+        if !ended.success {
+            return Err(
+                Fault::new(format!("{what} failed:\n{}", reason(&ended).join("\n"))).hint(format!(
+                    "the whole log is in {}",
+                    ended.folder.join("log.txt").display()
+                )),
+            );
+        }
+        note(&format!("  done in {}", seconds(took)));
+        Ok(())
+    }
+
+    /// A run that has to fail, and for the right reason: the words must stand in its error.
+    async fn refused(&mut self, what: &str, trigger: &Trigger, because: &str) -> Result<()> {
+        let (ended, took) = self.start(what, trigger).await?;
+        let log = ended.folder.join("log.txt");
+        if ended.success {
+            return Err(Fault::new(format!("{what}: this was not refused"))
+                .hint(format!("the whole log is in {}", log.display())));
+        }
+        let error = reason(&ended);
+        if !error.iter().any(|line| line.contains(because)) {
+            return Err(Fault::new(format!(
+                "{what}: this failed, but not because of {because}:\n{}",
+                error.join("\n")
+            ))
+            .hint(format!("the whole log is in {}", log.display())));
+        }
+        for line in error {
+            note(&format!("      {line}"));
+        }
+        note(&format!("  refused in {}", seconds(took)));
+        Ok(())
+    }
+}
+
+/// The first error of a run as its log shows it, to the end of its hints.
+fn reason(ended: &Ended) -> Vec<String> {
+    let lines = ended
+        .log
+        .text
+        .lines()
+        .map(|line| line.strip_prefix("    ").unwrap_or(line));
+    lines
+        .skip_while(|line| !line.starts_with("error: "))
+        .take_while(|line| !line.contains("❌"))
+        .map(str::to_owned)
+        .collect()
+}

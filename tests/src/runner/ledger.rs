@@ -1,0 +1,57 @@
+//! What the ledger says, asked through the product's own step.
+
+use std::path::Path;
+
+use serde_json::Value;
+use tokio::process::Command;
+
+use crate::fault::{Doing, Fault, Result};
+use crate::place::Place;
+use crate::world::World;
+
+/// What `slipway-promote status` says in a folder that holds the contract.
+pub async fn status(place: &Place, world: &World, folder: &Path) -> Result<Value> {
+    let session = world
+        .codebuild_session(place, "production", "status")
+        .await?;
+    let output = Command::new(place.built().join("slipway-promote"))
+        .args(["status", "--json", "--environment", "production"])
+        .current_dir(folder)
+        .env_clear()
+        .envs(world.variables(place))
+        .envs(world.repository_variables())
+        .envs(world.environment_variables(world.environment("production")?))
+        .envs(session.variables())
+        .output()
+        .await
+        .doing("starting slipway-promote")?;
+    if !output.status.success() {
+        return Err(Fault::new(format!(
+            "slipway-promote status failed: {}",
+            String::from_utf8_lossy(&output.stderr).trim()
+        )));
+    }
+    serde_json::from_slice(&output.stdout).doing("reading what slipway-promote status said")
+}
+
+/// One environment's part of a status.
+pub fn row<'v>(status: &'v Value, environment: &str) -> Option<&'v Value> {
+    status["environments"]
+        .as_array()?
+        .iter()
+        .find(|row| row["environment"] == environment)
+}
+
+/// The digest that the ledger says an environment has.
+pub async fn digest_in(
+    place: &Place,
+    world: &World,
+    folder: &Path,
+    environment: &str,
+) -> Result<String> {
+    let status = status(place, world, folder).await?;
+    row(&status, environment)
+        .and_then(|row| row["digest"].as_str())
+        .map(str::to_owned)
+        .ok_or_else(|| Fault::new(format!("the ledger has no digest in {environment}")))
+}
