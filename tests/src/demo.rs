@@ -93,7 +93,7 @@ async fn table(place: &Place, world: &World, shipped: &Shipped) -> Result<()> {
             environment.name.clone(),
             text("digest").chars().take(19).collect(),
             commit.chars().take(8).collect(),
-            text("actor"),
+            row["actor"]["login"].as_str().unwrap_or("-").to_owned(),
             text("at"),
             text("verdict"),
             address,

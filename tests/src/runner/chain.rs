@@ -184,6 +184,7 @@ fn reason(ended: &Ended) -> Vec<String> {
     lines
         .skip_while(|line| !line.starts_with("error: "))
         .take_while(|line| !line.contains("❌"))
+        .filter(|line| !line.contains("::error"))
         .map(str::to_owned)
         .collect()
 }

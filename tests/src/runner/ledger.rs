@@ -15,7 +15,7 @@ pub async fn status(place: &Place, world: &World, folder: &Path) -> Result<Value
         .codebuild_session(place, "production", "status")
         .await?;
     let output = Command::new(place.built().join("slipway-promote"))
-        .args(["status", "--json", "--environment", "production"])
+        .args(["status", "--json"])
         .current_dir(folder)
         .env_clear()
         .envs(world.variables(place))
@@ -34,12 +34,11 @@ pub async fn status(place: &Place, world: &World, folder: &Path) -> Result<Value
     serde_json::from_slice(&output.stdout).doing("reading what slipway-promote status said")
 }
 
-/// One environment's part of a status.
+/// The newest record of an environment in a status.
 pub fn row<'v>(status: &'v Value, environment: &str) -> Option<&'v Value> {
-    status["environments"]
-        .as_array()?
-        .iter()
-        .find(|row| row["environment"] == environment)
+    let rows = status["environments"].as_array()?;
+    let row = rows.iter().find(|row| row["environment"] == environment)?;
+    row.get("last").filter(|record| !record.is_null())
 }
 
 /// The digest that the ledger says an environment has.
