@@ -77,6 +77,8 @@ fn java(emulator: &Path) -> Result<Child> {
             emulator.join("DynamoDBLocal_lib").display()
         ))
         .arg("-jar")
+        // It writes a metadata file into the folder it starts in.
+        .current_dir(emulator)
         .arg(emulator.join("DynamoDBLocal.jar"))
         .args([
             "-inMemory",

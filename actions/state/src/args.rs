@@ -17,6 +17,8 @@ pub(crate) enum Verb {
         #[command(flatten)]
         place: Place,
         #[command(flatten)]
+        object: Object,
+        #[command(flatten)]
         wait: Wait,
         /// Folder of the infrastructure code, instead of the contract's
         #[arg(long, value_name = "DIR")]
@@ -30,12 +32,16 @@ pub(crate) enum Verb {
         #[command(flatten)]
         place: Place,
         #[command(flatten)]
+        object: Object,
+        #[command(flatten)]
         wait: Wait,
     },
     /// Give the lock back
     Unlock {
         #[command(flatten)]
         place: Place,
+        #[command(flatten)]
+        object: Object,
         /// The lock's ID, as `lock` or `status` named it
         #[arg(long, required = true, value_name = "ID")]
         lock_id: String,
@@ -44,6 +50,8 @@ pub(crate) enum Verb {
     Status {
         #[command(flatten)]
         place: Place,
+        #[command(flatten)]
+        object: Object,
     },
     /// Create the state bucket and the lock table, or bring them to what they should be
     Bootstrap {
@@ -64,15 +72,19 @@ pub(crate) struct Place {
     /// DynamoDB lock table [default: the contract's, else TF_LOCK_TABLE]
     #[arg(long, value_name = "TABLE")]
     pub(crate) table: Option<String>,
-    /// Key of the state object, instead of the contract's
-    #[arg(long, value_name = "KEY")]
-    pub(crate) key: Option<String>,
     /// Region of bucket and table, instead of the contract's
     #[arg(long, value_name = "REGION")]
     pub(crate) region: Option<String>,
     /// Role to assume instead of the contract's, as an ARN
     #[arg(long, value_name = "ARN")]
     pub(crate) role: Option<String>,
+}
+
+#[derive(Debug, clap::Args)]
+pub(crate) struct Object {
+    /// Key of the state object, instead of the contract's
+    #[arg(long, value_name = "KEY")]
+    pub(crate) key: Option<String>,
 }
 
 #[derive(Debug, clap::Args)]

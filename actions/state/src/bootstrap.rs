@@ -1,7 +1,7 @@
 //! Bucket and table as state needs them. Each part is looked at and then brought to what it
 //! should be, so that two runs at once, or one that died half way, end the same.
 
-use crate::backend::Backend;
+use crate::place::Store;
 use aws_sdk_dynamodb::types::{
     AttributeDefinition, BillingMode, KeySchemaElement, KeyType, PointInTimeRecoverySpecification,
     ScalarAttributeType, TableStatus,
@@ -80,7 +80,7 @@ fn decide(seen: &Seen) -> Vec<Todo> {
 struct Clients<'a> {
     s3: aws_sdk_s3::Client,
     dynamodb: aws_sdk_dynamodb::Client,
-    backend: &'a Backend,
+    backend: &'a Store,
     account: &'a Account,
 }
 
@@ -90,7 +90,7 @@ struct Clients<'a> {
 /// Somebody else's bucket, or a call that fails; what was done stays and a second run goes on.
 pub(crate) async fn run(
     account: &Account,
-    backend: &Backend,
+    backend: &Store,
     dry_run: bool,
     cx: &Cx,
 ) -> Result<Report> {

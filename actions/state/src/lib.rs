@@ -29,7 +29,7 @@ impl Step for State {
 
     const ACTION: Action = Action {
         name: "state",
-        description: "The Terraform state lock, held around a command and released whatever happens",
+        description: "The Terraform state lock, held around a command and given back after success, failure and cancellation",
         icon: "archive",
         outputs: &[
             ("lock-id", "ID of the lock that is held (for lock)"),
@@ -48,21 +48,30 @@ impl Step for State {
         match args.verb {
             Verb::Run {
                 place,
+                object,
                 wait,
                 directory,
                 command,
             } => {
-                let placed = place::find(&place, cx)?;
+                let placed = place::find(&place, &object, cx)?;
                 run(&placed, wait.lock_timeout, directory, &command, cx).await
             }
-            Verb::Lock { place, wait } => {
-                let placed = place::find(&place, cx)?;
+            Verb::Lock {
+                place,
+                object,
+                wait,
+            } => {
+                let placed = place::find(&place, &object, cx)?;
                 let (account, lock) = open(&placed, cx).await?;
                 let info = take(&lock, &account, "lock", wait.lock_timeout, &placed, cx).await?;
                 Ok(report::locked(&lock, &info))
             }
-            Verb::Unlock { place, lock_id } => {
-                let (_, lock) = open(&place::find(&place, cx)?, cx).await?;
+            Verb::Unlock {
+                place,
+                object,
+                lock_id,
+            } => {
+                let (_, lock) = open(&place::find(&place, &object, cx)?, cx).await?;
                 match lock.release(&lock_id).await? {
                     Release::Released => Ok(report::unlocked(&lock, "given back")),
                     Release::Absent => Ok(report::unlocked(&lock, "held by nobody already")),
@@ -73,14 +82,14 @@ impl Step for State {
                     .cause(format!("held by {held}"))),
                 }
             }
-            Verb::Status { place } => {
-                let (_, lock) = open(&place::find(&place, cx)?, cx).await?;
+            Verb::Status { place, object } => {
+                let (_, lock) = open(&place::find(&place, &object, cx)?, cx).await?;
                 Ok(report::status(&lock, lock.look().await?.as_ref()))
             }
             Verb::Bootstrap { place, dry_run } => {
-                let placed = place::find(&place, cx)?;
-                let account = Net::new(cx)?.account(&placed.target).await?;
-                bootstrap::run(&account, &placed.backend, dry_run, cx).await
+                let store = place::store(&place, cx)?;
+                let account = Net::new(cx)?.account(&store.target).await?;
+                bootstrap::run(&account, &store, dry_run, cx).await
             }
         }
     }

@@ -1,7 +1,7 @@
 //! Which state a call is about: the contract's, each part replaceable, or inputs alone. And the
 //! note to the post step that lets it find the lock again.
 
-use crate::args::Place;
+use crate::args::{Object, Place};
 use crate::backend::Backend;
 use kit::Resolved;
 use kit::error::{Error, Result};
@@ -19,9 +19,19 @@ pub(crate) struct Placed {
     pub(crate) resolved: Option<Resolved>,
 }
 
+/// Bucket and table, which all states of an environment share.
+#[derive(Debug, Clone)]
+pub(crate) struct Store {
+    pub(crate) bucket: String,
+    pub(crate) table: String,
+    pub(crate) region: String,
+    pub(crate) target: Target,
+    resolved: Option<Resolved>,
+}
+
 /// # Errors
 /// A part that nobody names (exit 2).
-pub(crate) fn find(place: &Place, cx: &Cx) -> Result<Placed> {
+pub(crate) fn store(place: &Place, cx: &Cx) -> Result<Store> {
     let resolved = cx.resolved()?;
     let state = resolved.as_ref().map(|it| &it.state);
     let variable = |name: &str| cx.env.get(name).map(str::to_owned);
@@ -31,51 +41,57 @@ pub(crate) fn find(place: &Place, cx: &Cx) -> Result<Placed> {
     if place.role.is_some() {
         target.role.clone_from(&place.role);
     }
-    let region = place
-        .region
-        .clone()
-        .or_else(|| state.map(|it| it.region.clone()))
+    let region = state
+        .map(|it| it.region.clone())
         .or_else(|| variable("AWS_REGION"));
-    let region = required("region", region, None)?;
+    let region = required("region", place.region.clone(), region)?;
     target.region = Some(region.clone());
-    let backend = Backend {
-        bucket: required(
-            "bucket",
-            place.bucket.clone(),
-            state
-                .map(|it| it.bucket.clone())
-                .or_else(|| variable("TF_STATE_BUCKET")),
-        )?,
-        key: required("key", place.key.clone(), state.map(|it| it.key.clone()))?,
-        table: required(
-            "table",
-            place.table.clone(),
-            state
-                .map(|it| it.table.clone())
-                .or_else(|| variable("TF_LOCK_TABLE")),
-        )?,
+    let bucket = state
+        .map(|it| it.bucket.clone())
+        .or_else(|| variable("TF_STATE_BUCKET"));
+    let table = state
+        .map(|it| it.table.clone())
+        .or_else(|| variable("TF_LOCK_TABLE"));
+    Ok(Store {
+        bucket: word("bucket", required("bucket", place.bucket.clone(), bucket)?)?,
+        table: word("table", required("table", place.table.clone(), table)?)?,
         region,
-    };
-    for (name, value) in [
-        ("bucket", &backend.bucket),
-        ("key", &backend.key),
-        ("table", &backend.table),
-    ] {
-        // They become words of TF_CLI_ARGS_init, which Terraform splits at spaces.
-        if value.contains(|c: char| c.is_whitespace() || c == '"' || c == '\'') {
-            return Err(Error::usage(format!(
-                "the {name} `{value}` holds a space or a quote"
-            )));
-        }
-    }
-    Ok(Placed {
-        backend,
         target,
-        directory: resolved
-            .as_ref()
-            .map(|it| it.directory.join(&it.state.directory)),
         resolved,
     })
+}
+
+/// # Errors
+/// A part that nobody names (exit 2).
+pub(crate) fn find(place: &Place, object: &Object, cx: &Cx) -> Result<Placed> {
+    let store = store(place, cx)?;
+    let state = store.resolved.as_ref().map(|it| &it.state);
+    let key = required("key", object.key.clone(), state.map(|it| it.key.clone()))?;
+    let directory = store
+        .resolved
+        .as_ref()
+        .map(|it| it.directory.join(&it.state.directory));
+    Ok(Placed {
+        backend: Backend {
+            bucket: store.bucket,
+            key: word("key", key)?,
+            table: store.table,
+            region: store.region,
+        },
+        target: store.target,
+        directory,
+        resolved: store.resolved,
+    })
+}
+
+/// A value that becomes a word of `TF_CLI_ARGS_init`, which Terraform splits at spaces.
+fn word(name: &str, value: String) -> Result<String> {
+    if value.contains(|c: char| c.is_whitespace() || c == '"' || c == '\'') {
+        return Err(Error::usage(format!(
+            "the {name} `{value}` holds a space or a quote"
+        )));
+    }
+    Ok(value)
 }
 
 /// The note to the post step. Holds names only.

@@ -240,7 +240,7 @@ fn trust(world: &World, account: &str, environments: &[&str], main: bool) -> Val
         subjects.push(format!("repo:{repository}:ref:refs/heads/main"));
     }
     // The subject says which environment a job names, not which branch it is on: a branch that nobody reviewed could name
-    // staging. So the workflow file and its branch count too, the repository's own or the one it calls.
+    // staging. So the branch counts too, and the workflow file, the repository's own or the one it calls.
     let workflows: Vec<String> = ["deliver.yml", "promote.yml"]
         .iter()
         .flat_map(|file| {
@@ -265,6 +265,7 @@ fn trust(world: &World, account: &str, environments: &[&str], main: bool) -> Val
                     "StringEquals": {
                         (format!("{GITHUB_ISSUER}:aud")): AUDIENCE,
                         (format!("{GITHUB_ISSUER}:sub")): subjects,
+                        (format!("{GITHUB_ISSUER}:ref")): "refs/heads/main",
                     },
                     "StringLike": {(format!("{GITHUB_ISSUER}:job_workflow_ref")): workflows},
                 },

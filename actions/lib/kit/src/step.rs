@@ -251,7 +251,7 @@ fn refuse_arguments<S: Step>(host: &Host, error: &clap::Error) -> Exit {
 
 /// Keeps secrets out of core dumps and away from other processes of the same user, and turns a
 /// panic into one readable report and exit 70.
-fn harden() {
+pub fn harden() {
     use rustix::process::{DumpableBehavior, Resource, Rlimit};
     let none = Rlimit {
         current: Some(0),

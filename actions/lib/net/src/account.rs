@@ -249,7 +249,7 @@ impl Net {
 fn no_credentials() -> Error {
     Error::usage("there are no AWS credentials")
         .hint("in GitHub: `permissions: {id-token: write}` and an environment of the contract")
-        .hint("in CodeBuild: the project's service role; at a terminal: `aws sso login`, then AWS_PROFILE")
+        .hint("in CodeBuild: the project's service role; at a terminal: eval \"$(aws configure export-credentials --format env)\"")
 }
 
 /// STS refused this job's identity, or could not be asked.
@@ -305,7 +305,7 @@ pub fn guard_credentials(credentials: &Credentials, allowed: &[String]) -> Resul
     Err(Error::refused(format!(
         "access key {id} is long-lived; only temporary credentials are used"
     ))
-    .hint("use GitHub's OIDC, a CodeBuild role or `aws sso login`")
+    .hint("use GitHub's OIDC, a CodeBuild role, or the temporary keys of `aws configure export-credentials`")
     .hint("to allow this key all the same, name it under `allow-long-lived-keys` in the contract"))
 }
 

@@ -8,10 +8,10 @@ use std::fs::OpenOptions;
 use std::io::Write;
 
 /// Appends `export STEP_OUTPUT='value'` lines. Later lines win when the file is sourced, so a
-/// second run of a step replaces its outputs.
-pub(super) fn write(env: &Env, step: &str, report: &Report) -> Result<()> {
+/// second run of a step replaces its outputs. Answers whether there was a file to write to.
+pub(super) fn write(env: &Env, step: &str, report: &Report) -> Result<bool> {
     let Some(path) = env.get("SLIPWAY_OUTPUT") else {
-        return Ok(());
+        return Ok(false);
     };
     let mut text = String::new();
     for (name, value) in &report.outputs {
@@ -27,7 +27,8 @@ pub(super) fn write(env: &Env, step: &str, report: &Report) -> Result<()> {
         .create(true)
         .open(path)
         .and_then(|mut file| file.write_all(text.as_bytes()))
-        .context(format!("cannot write {path} (SLIPWAY_OUTPUT)"))
+        .context(format!("cannot write {path} (SLIPWAY_OUTPUT)"))?;
+    Ok(true)
 }
 
 /// The variable an output arrives in: `image` and `digest` make `IMAGE_DIGEST`.

@@ -177,7 +177,9 @@ pub(super) fn error_annotations(env: &Env, step: &str, error: &Error) -> Vec<Str
         .iter()
         .map(|location| {
             let file = Path::new(&location.file);
-            let file = root.and_then(|root| file.strip_prefix(root).ok()).unwrap_or(file);
+            let file = root
+                .and_then(|root| file.strip_prefix(root).ok())
+                .unwrap_or(file);
             format!(
                 "::error file={},line={},col={},title={}::{}",
                 escape_property(&file.to_string_lossy()),

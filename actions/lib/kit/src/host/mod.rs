@@ -223,7 +223,13 @@ impl Host {
         }
         match self.kind {
             Kind::GitHub => github::write(&self.env, report)?,
-            Kind::CodeBuild | Kind::Terminal => codebuild::write(&self.env, step, report)?,
+            Kind::CodeBuild | Kind::Terminal => {
+                let lost =
+                    !codebuild::write(&self.env, step, report)? && !report.outputs.is_empty();
+                if lost && self.kind == Kind::CodeBuild {
+                    self.warn("SLIPWAY_OUTPUT is not set, so the outputs reach no later command: export SLIPWAY_OUTPUT=\"$(mktemp)\" first, and source it afterwards");
+                }
+            }
         }
         self.summary(&report.summary)?;
         let mut text = if json {
