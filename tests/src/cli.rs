@@ -7,7 +7,7 @@ use clap::{Parser, Subcommand};
 
 use crate::fault::{Doing, Result};
 use crate::place::Place;
-use crate::{bridge, demo, dist, exports, say, serve, steps, supervisor, verify};
+use crate::{bench, bridge, demo, dist, exports, say, serve, steps, supervisor, verify};
 
 /// Runs real parts on this machine that stand for AWS and GitHub.
 #[derive(Debug, Parser)]
@@ -33,6 +33,15 @@ enum Command {
     },
     /// Run everything that checks the project
     Verify,
+    /// Measure the steps beside other tools; without a name, say what can be measured
+    Bench {
+        /// What to measure
+        #[arg(value_enum)]
+        name: Option<bench::Benchmark>,
+        /// Print one JSON object a row
+        #[arg(long, requires = "name")]
+        json: bool,
+    },
     /// Build the static binaries of this machine's architecture into target/dist
     Dist,
     /// Host the stand-ins (started by `up`)
@@ -70,6 +79,14 @@ fn run(command: Command) -> Result<ExitCode> {
             wait(demo::run(&place, host))??;
         }
         Command::Verify => return verify::run(&place),
+        Command::Bench { name: None, .. } => bench::list(),
+        Command::Bench {
+            name: Some(name),
+            json,
+        } => {
+            supervisor::up(&place)?;
+            wait(bench::run(&place, name, json))??;
+        }
         Command::Dist => dist::run(&place)?,
         Command::Serve => wait(serve::run(&place))??,
         Command::Dynamodb { socket, emulator } => wait(bridge::run(&socket, &emulator))??,

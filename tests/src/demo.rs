@@ -29,6 +29,7 @@ pub async fn run(place: &Place, host: Host) -> Result<(World, Story, Shipped)> {
     note(&format!(
         "\nworld {name}: four accounts, a repository, three environments"
     ));
+    let _in_use = World::replace_earlier(place, "demo-", &name).await?;
     let node_image = base::image(place).await?;
     let mut world = World::create(place, &name).await?;
     world.extra.insert("NODE_IMAGE".to_owned(), node_image);

@@ -146,7 +146,7 @@ fn build(place: &Place, target: &str, remaps: &[(PathBuf, String)]) -> Result<()
 }
 
 /// The programs of the workspace, the sandbox's own excepted.
-fn names(place: &Place) -> Result<Vec<String>> {
+pub(crate) fn names(place: &Place) -> Result<Vec<String>> {
     let output = cargo(place)
         .args(["metadata", "--no-deps", "--format-version=1", "--locked"])
         .output()

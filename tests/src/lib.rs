@@ -1,6 +1,7 @@
 //! The sandbox: real parts on one machine that stand for AWS and GitHub, and the commands that build and check the
 //! project on them.
 
+mod bench;
 pub mod bridge;
 pub mod cli;
 pub mod codebuild;

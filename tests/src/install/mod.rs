@@ -39,6 +39,13 @@ pub(crate) fn ensure(place: &Place) -> Result<()> {
     fs::write(&stamp, fingerprint).doing(format!("writing {}", stamp.display()))
 }
 
+/// Installs what only benchmarks need.
+pub(crate) fn peers(place: &Place) -> Result<()> {
+    let peers = Manifest::read()?.peers;
+    apt::ensure(place, &peers.apt)?;
+    pip::ensure_peers(place, &peers.pip)
+}
+
 /// Does some work unless a stamp in `folder` says that exactly this was done before. The stamp is removed before the
 /// work and written after it, so work that was cut short is done again.
 fn once(folder: &Path, what: &str, work: impl FnOnce() -> Result<()>) -> Result<()> {

@@ -14,6 +14,11 @@ pub(super) fn ensure(place: &Place, pip: &Pip) -> Result<()> {
     install(place, pip, "venv", "pip")
 }
 
+/// The tools that benchmarks measure the steps beside, in an environment of their own.
+pub(super) fn ensure_peers(place: &Place, pip: &Pip) -> Result<()> {
+    install(place, pip, "peers", "peers")
+}
+
 /// Terraform from its Python packaging, behind a small command, where the machine has none of its own.
 pub(super) fn ensure_terraform(place: &Place, pip: &Pip) -> Result<()> {
     if find("terraform").is_some() {

@@ -91,6 +91,11 @@ impl Aws {
         }
     }
 
+    /// The variables that make another tool the same caller.
+    pub fn variables(&self) -> Variables {
+        self.keys.variables()
+    }
+
     /// Calls an API of the JSON protocol; `target` is `PREFIX.Operation`.
     pub async fn json(
         &self,

@@ -5,6 +5,7 @@ mod account;
 pub mod aws;
 mod image;
 mod policy;
+pub mod retire;
 pub mod runner;
 
 use std::time::Duration;

@@ -1,0 +1,94 @@
+//! `cargo sandbox bench`: the steps beside the tools a team would use instead, run in turns on the same machine. Figures
+//! are printed and never asserted: what one machine measures says nothing about another but for the ratio.
+
+mod build;
+mod identity;
+mod measure;
+mod race;
+mod row;
+mod secrets;
+mod stage;
+mod start;
+mod state;
+
+use clap::ValueEnum;
+
+use crate::fault::Result;
+use crate::install;
+use crate::place::Place;
+use crate::say::{data, note};
+use race::Race;
+use stage::Stage;
+
+/// What can be measured. One benchmark, one file, which says what races against what.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Benchmark {
+    /// Each binary printing its version, beside an empty program in node and the AWS CLI
+    Start,
+    /// Whose credentials these are, beside the AWS CLI
+    Identity,
+    /// 10 and 50 parameters of SSM, beside the AWS CLI
+    Secrets,
+    /// The state lock taken and given back around a command, beside the AWS CLI
+    State,
+}
+
+impl Benchmark {
+    async fn races(self, stage: &Stage<'_>) -> Result<Vec<Race>> {
+        match self {
+            Self::Start => start::races(stage),
+            Self::Identity => Ok(identity::races(stage)),
+            Self::Secrets => secrets::races(stage).await,
+            Self::State => state::races(stage).await,
+        }
+    }
+}
+
+/// Prints what can be measured.
+pub(crate) fn list() {
+    for value in Benchmark::value_variants()
+        .iter()
+        .filter_map(ValueEnum::to_possible_value)
+    {
+        let about = value.get_help().map(ToString::to_string);
+        data(&format!(
+            "{:<10} {}",
+            value.get_name(),
+            about.unwrap_or_default()
+        ));
+    }
+}
+
+/// Runs a benchmark on the running sandbox: a table, or with `json` a row a line.
+pub(crate) async fn run(place: &Place, benchmark: Benchmark, json: bool) -> Result<()> {
+    install::peers(place)?;
+    let stage = Stage::open(place).await?;
+    note(&format!("measured: {}", stage.build));
+    let mut rows = Vec::new();
+    for race in benchmark.races(&stage).await? {
+        rows.extend(race.run()?);
+    }
+    let lines = if json {
+        rows.iter().map(row::Row::json).collect()
+    } else {
+        row::table(&rows)
+    };
+    for line in lines {
+        data(&line);
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_benchmark_says_what_it_measures_beside_what() {
+        for benchmark in Benchmark::value_variants() {
+            let value = benchmark.to_possible_value().unwrap();
+            let about = value.get_help().expect("a description").to_string();
+            assert!(about.contains("beside"), "{}", value.get_name());
+        }
+    }
+}

@@ -1,0 +1,67 @@
+//! The end of a world: its containers go, its logs go; what it wrote into the emulators stays, out of everybody's way.
+
+use std::fs::{self, File};
+use std::path::PathBuf;
+
+use serde_json::json;
+
+use super::World;
+use crate::fault::{Doing, Result};
+use crate::place::Place;
+
+/// Keeps a world from being retired for as long as it lives.
+#[derive(Debug)]
+pub struct InUse {
+    _lock: File,
+}
+
+impl World {
+    /// Marks the world of this name as in use, and retires every other of the same family (`demo-…`) that nobody uses.
+    pub async fn replace_earlier(place: &Place, family: &str, name: &str) -> Result<InUse> {
+        let worlds = place.dir.join("worlds");
+        fs::create_dir_all(&worlds).doing("making the folder of worlds")?;
+        let lock = File::create(lock_file(place, name)).doing("marking the world as in use")?;
+        lock.lock().doing("marking the world as in use")?;
+        for entry in fs::read_dir(&worlds).doing("reading the folder of worlds")? {
+            let entry = entry.doing("reading the folder of worlds")?;
+            let Ok(other) = entry.file_name().into_string() else {
+                continue;
+            };
+            if !other.starts_with(family) || other == name || !entry.path().is_dir() {
+                continue;
+            }
+            let lock = File::create(lock_file(place, &other)).doing("looking who uses a world")?;
+            if lock.try_lock().is_err() {
+                continue;
+            }
+            World::named(&other, "").end_services(place).await?;
+            fs::remove_dir_all(entry.path()).doing("removing an earlier world's logs")?;
+            fs::remove_file(lock_file(place, &other)).doing("removing an earlier world's mark")?;
+        }
+        Ok(InUse { _lock: lock })
+    }
+
+    async fn end_services(&self, place: &Place) -> Result<()> {
+        for environment in &self.environments {
+            let aws = self.administrator(place, &environment.account).await?;
+            let body = json!({
+                "cluster": environment.cluster(&self.service),
+                "service": self.service,
+                "force": true,
+            });
+            // After a restart of the stand-ins there is nothing left to delete, which is as good.
+            let _ = aws
+                .json(
+                    "ecs",
+                    "AmazonEC2ContainerServiceV20141113.DeleteService",
+                    &body,
+                )
+                .await?;
+        }
+        Ok(())
+    }
+}
+
+fn lock_file(place: &Place, world: &str) -> PathBuf {
+    place.dir.join("worlds").join(format!("{world}.lock"))
+}
