@@ -11,7 +11,7 @@ use crate::runner::ledger::{row, status};
 use crate::runner::story::{Shipped, Story};
 use crate::runner::{base, chain};
 use crate::say::{data, heading, note, seconds};
-use crate::world::World;
+use crate::world::{InUse, World};
 
 /// Whose runner ships the example.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
@@ -22,14 +22,25 @@ pub enum Host {
     Codebuild,
 }
 
-/// Ships the example in a world of its own, shows where it is, and answers what was shipped.
-pub async fn run(place: &Place, host: Host) -> Result<(World, Story, Shipped)> {
+/// What a demo leaves for whoever looks at it.
+#[derive(Debug)]
+pub struct Ran {
+    /// Where it took place.
+    pub world: World,
+    /// What was shipped, and the runs that did it.
+    pub shipped: Shipped,
+    /// Keeps a later demo from retiring the world.
+    pub in_use: InUse,
+}
+
+/// Ships the example in a world of its own, shows where it is, and answers what it leaves.
+pub async fn run(place: &Place, host: Host) -> Result<Ran> {
     let began = Instant::now();
     let name = format!("demo-{}", &uuid::Uuid::new_v4().simple().to_string()[..6]);
     note(&format!(
         "\nworld {name}: four accounts, a repository, three environments"
     ));
-    let _in_use = World::replace_earlier(place, "demo-", &name).await?;
+    let in_use = World::replace_earlier(place, "demo-", &name).await?;
     let node_image = base::image(place).await?;
     let mut world = World::create(place, &name).await?;
     world.extra.insert("NODE_IMAGE".to_owned(), node_image);
@@ -44,7 +55,11 @@ pub async fn run(place: &Place, host: Host) -> Result<(World, Story, Shipped)> {
         "\n{} of the demo's own work",
         seconds(began.elapsed())
     ));
-    Ok((world, story, shipped))
+    Ok(Ran {
+        world,
+        shipped,
+        in_use,
+    })
 }
 
 /// Nothing of all this may have made a stand-in answer what its vendor would not.

@@ -8,6 +8,7 @@ use args::{Args, Verb, Wanted};
 use kit::action::Action;
 use kit::child::{self, Program};
 use kit::error::{Error, Result};
+use kit::signal::unless_interrupted;
 use kit::{Cx, Report, Step};
 use net::{Account, Net, Purpose, Target};
 
@@ -33,7 +34,9 @@ impl Step for Identity {
         post: false,
     };
 
-    const HANDLES_SIGNALS: bool = true;
+    fn handles_signals(args: &Args) -> bool {
+        matches!(args.verb, Verb::Exec { .. })
+    }
 
     async fn run(args: Args, cx: &Cx) -> Result<Report> {
         let (wanted, command) = match &args.verb {
@@ -45,7 +48,8 @@ impl Step for Identity {
             Verb::Exec { wanted, command } => (wanted, Some(command)),
         };
         let target = target(wanted, cx)?;
-        let account = Net::new(cx)?.account(&target).await?;
+        let net = Net::new(cx)?;
+        let account = unless_interrupted(net.account(&target)).await?;
         match (&args.verb, command) {
             (_, Some(command)) => exec(&account, command, cx).await,
             (Verb::Export(_), None) => Ok(report::exported(&account)),
@@ -62,10 +66,12 @@ fn target(wanted: &Wanted, cx: &Cx) -> Result<Target> {
         args::Purpose::Publish => Purpose::Publish,
         args::Purpose::Permit => Purpose::Permit,
     };
-    let mut target = match cx.resolved()? {
-        Some(resolved) => Target::of(&resolved, purpose),
-        None => Target::ambient(),
-    };
+    let mut target = Target::chosen(
+        cx.resolved()?.as_ref(),
+        purpose,
+        wanted.role.as_deref(),
+        wanted.region.as_deref(),
+    )?;
     if let Some(account) = &wanted.account {
         if kit::contract::AccountId::parse(account).is_none() {
             return Err(Error::usage(format!(
@@ -74,16 +80,6 @@ fn target(wanted: &Wanted, cx: &Cx) -> Result<Target> {
         }
         target.account = Some(account.clone());
     }
-    if let Some(role) = &wanted.role {
-        if !role.starts_with("arn:") || !role.contains(":role/") {
-            return Err(Error::usage(format!("--role {role} is no role ARN"))
-                .hint("arn:aws:iam::123456789012:role/NAME"));
-        }
-        target.role = Some(role.clone());
-    }
-    if wanted.region.is_some() {
-        target.region.clone_from(&wanted.region);
-    }
     Ok(target)
 }
 
@@ -91,8 +87,8 @@ async fn exec(account: &Account, command: &[String], cx: &Cx) -> Result<Report> 
     let program = account.lend(Program::new(command, &cx.env)?);
     cx.host
         .info(format!("running as {} in {}", account.arn, account.region));
-    let status = program.start()?.wait().await?;
-    child::verdict(&program.shown(), status)?;
+    let status = program.start(&cx.host)?.wait().await?;
+    child::verdict(program.shown(), status)?;
     Ok(Report::default())
 }
 

@@ -23,9 +23,9 @@ use kit::step::Cx;
 use kit::{Report, Result, Step};
 
 /// The step.
-pub struct ImageStep;
+pub struct Image;
 
-impl Step for ImageStep {
+impl Step for Image {
     type Args = Args;
 
     const ACTION: Action = Action {

@@ -3,5 +3,5 @@
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
-    slipway_image::credential_helper().unwrap_or_else(kit::step::main::<slipway_image::ImageStep>)
+    slipway_image::credential_helper().unwrap_or_else(kit::step::main::<slipway_image::Image>)
 }

@@ -51,7 +51,7 @@ impl Place {
                     error.hint("every environment's account is let pull from the repository; --pull-account names others instead")
                 })?
                 .into_iter()
-                .map(|(_, account)| account.to_string())
+                .map(|account| account.to_string())
                 .collect()
         } else {
             pull

@@ -27,7 +27,14 @@ pub(crate) struct Published {
     pub(crate) outcome: Outcome,
     pub(crate) created: bool,
     pub(crate) pull: Pull,
-    pub(crate) builder: Option<String>,
+}
+
+/// What is to be done, with what it takes.
+pub(crate) enum Work {
+    /// Build with this client, and push.
+    Build(Client),
+    /// Put these tags on what is published.
+    Tag { digest: String, add: Vec<String> },
 }
 
 /// How the image came to be where it is.
@@ -35,6 +42,7 @@ pub(crate) enum Outcome {
     /// The commit was published before; these tags were added.
     Already { added: Vec<String> },
     Built {
+        builder: String,
         build: Duration,
         push: Option<Duration>,
     },
@@ -49,50 +57,46 @@ pub(crate) async fn run(args: Box<Publish>, cx: &Cx) -> Result<Report> {
 
     let seen = ecr.describe().await?;
     let pull = repository::pull(&ecr, place.pull, seen.is_some()).await?;
-    let plan = decide_publication(&ecr, &request, seen.as_ref()).await?;
     // Only what will build needs a builder; what is published is found without Docker.
-    let client = match &plan {
+    let work = match decide_publication(&ecr, &request, seen.as_ref()).await? {
         Publication::Build => {
             let client = Client::find(&cx.env).await?;
             request.check_builder(&client.builder)?;
             client.check(&cx.env).await?;
-            Some(client)
+            Work::Build(client)
         }
-        Publication::Published { .. } => None,
+        Publication::Published { digest, add } => Work::Tag { digest, add },
     };
-    let builder = client.as_ref().map(Client::name);
     if dry_run {
         return Ok(report::publish_plan(
             &ecr,
             &request,
             seen.as_ref(),
             &pull,
-            &plan,
-            builder.as_deref(),
+            &work,
         ));
     }
 
     let ready = repository::ensure(cx, &ecr, seen, &pull).await?;
     let registry = ecr.registry().await?;
-    let (digest, outcome) = match (plan, client) {
-        (Publication::Build, Some(client)) => {
+    let (digest, outcome) = match work {
+        Work::Build(client) => {
+            let builder = client.name();
             let docker = Docker::new(&cx.host, &cx.env, client, &registry)?;
             let pushed = push(&docker, &ecr, &registry, &request, ready.created).await?;
             let outcome = Outcome::Built {
+                builder,
                 build: pushed.build,
                 push: pushed.push,
             };
             (pushed.digest, outcome)
         }
-        (Publication::Published { digest, add }, _) => {
+        Work::Tag { digest, add } => {
             cx.host.info(format!(
                 "commit {} is published as {digest}; nothing is built",
                 request.commit
             ));
             (Some(digest), Outcome::Already { added: add })
-        }
-        (Publication::Build, None) => {
-            return Err(Error::new(kit::Exit::Bug, "a build without a builder"));
         }
     };
     let image = proven(&net, &ecr, &registry, &request.commit, digest.as_deref()).await?;
@@ -102,7 +106,6 @@ pub(crate) async fn run(args: Box<Publish>, cx: &Cx) -> Result<Report> {
         outcome,
         created: ready.created,
         pull,
-        builder,
     };
     Ok(report::publish(&ecr, &registry, &request, &published))
 }

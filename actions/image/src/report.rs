@@ -1,8 +1,8 @@
 //! What a person and a machine get to see.
 
-use crate::decide::{Mutability, Publication, RepositoryPlan};
+use crate::decide::{Mutability, RepositoryPlan};
 use crate::ecr::Ecr;
-use crate::publish::{Outcome, Published};
+use crate::publish::{Outcome, Published, Work};
 use crate::pull::Pull;
 use crate::registry::{self, Registry};
 use crate::request::Request;
@@ -45,8 +45,12 @@ pub(crate) fn publish(
             ("already published", serde_json::Value::Null)
         }
         Outcome::Already { .. } => ("tags added", serde_json::Value::Null),
-        Outcome::Built { build, push } => {
-            rows.push(row("built by", published.builder.as_deref().unwrap_or("")));
+        Outcome::Built {
+            builder,
+            build,
+            push,
+        } => {
+            rows.push(row("built by", builder));
             match push {
                 Some(push) => {
                     rows.push(row("build", seconds_text(*build)));
@@ -73,7 +77,10 @@ pub(crate) fn publish(
         "size": size,
         "repository_created": published.created,
         "pull_accounts": published.pull.accounts,
-        "builder": published.builder,
+        "builder": match &published.outcome {
+            Outcome::Built { builder, .. } => Some(builder),
+            Outcome::Already { .. } => None,
+        },
         "seconds": seconds,
     });
     report("Image published", &rows, json)
@@ -89,20 +96,14 @@ pub(crate) fn publish_plan(
     request: &Request,
     seen: Option<&Mutability>,
     pull: &Pull,
-    plan: &Publication,
-    builder: Option<&str>,
+    work: &Work,
 ) -> Report {
-    let (image, digest) = match plan {
-        Publication::Build => (
-            format!("build with {} and push", builder.unwrap_or("docker")),
-            None,
-        ),
-        Publication::Published { digest, add } if add.is_empty() => {
+    let (image, digest) = match work {
+        Work::Build(client) => (format!("build with {} and push", client.name()), None),
+        Work::Tag { digest, add } if add.is_empty() => {
             ("nothing: the commit is published".to_owned(), Some(digest))
         }
-        Publication::Published { digest, add } => {
-            (format!("put tags {}", add.join(" ")), Some(digest))
-        }
+        Work::Tag { digest, add } => (format!("put tags {}", add.join(" ")), Some(digest)),
     };
     let repository = plan_text(&crate::decide::repository(seen));
     let mut rows = vec![

@@ -6,6 +6,7 @@ use crate::docker::Builder;
 use kit::contract::Image;
 use kit::env::Env;
 use kit::host::Kind;
+use kit::id::Commit;
 use kit::step::{Cx, required};
 use kit::{Error, Result, clock};
 use std::path::{Path, PathBuf};
@@ -223,15 +224,7 @@ fn commit(given: Option<String>, cx: &Cx) -> Result<String> {
         return Err(Error::usage("--commit is missing, and this run names none")
             .hint("at a terminal: --commit \"$(git rev-parse HEAD)\""));
     };
-    let whole = matches!(commit.len(), 40 | 64)
-        && commit
-            .bytes()
-            .all(|byte| byte.is_ascii_digit() || (b'a'..=b'f').contains(&byte));
-    if whole {
-        return Ok(commit);
-    }
-    Err(Error::usage(format!("{commit:?} is no full commit hash"))
-        .hint("give --commit with all 40 digits; where CodePipeline hands over its source as a ZIP file, pass its commit ID variable"))
+    Commit::parse(&commit).map(|commit| commit.to_string())
 }
 
 /// The commit's time as git knows it. A checkout that has the commit but stands elsewhere is

@@ -299,5 +299,5 @@ fn a_login_comes_over_a_socket_in_however_deep_a_folder() {
 
 #[test]
 fn action_yml_and_readme_say_what_the_arguments_say() {
-    kit::action::check::<slipway_image::ImageStep>(env!("CARGO_MANIFEST_DIR")).unwrap();
+    kit::action::check::<slipway_image::Image>(env!("CARGO_MANIFEST_DIR")).unwrap();
 }

@@ -1,7 +1,6 @@
 //! Arguments of slipway-promote.
 
 use clap::{Subcommand, ValueEnum};
-use kit::error::{Error, Result};
 
 /// Arguments.
 #[derive(Debug, clap::Args)]
@@ -24,10 +23,10 @@ pub(crate) enum Verb {
 pub(crate) struct Check {
     #[command(flatten)]
     pub(crate) place: Place,
-    /// Image digest, sha256:…; check takes what `from` has when it is not given
+    /// Image digest, sha256:…
     #[arg(long, value_name = "DIGEST", conflicts_with = "from")]
     pub(crate) digest: Option<String>,
-    /// Environment whose digest is promoted [default: the one this environment follows]
+    /// Environment whose newest digest is promoted when none is given [default: the one this environment follows]
     #[arg(long, value_name = "NAME")]
     pub(crate) from: Option<String>,
     #[command(flatten)]
@@ -40,10 +39,10 @@ pub(crate) struct Check {
 pub(crate) struct Record {
     #[command(flatten)]
     pub(crate) place: Place,
-    /// Image digest, sha256:…; check takes what `from` has when it is not given
+    /// Image digest, sha256:…
     #[arg(long, value_name = "DIGEST")]
     pub(crate) digest: String,
-    /// Commit the digest was built from, all 40 digits
+    /// Commit the digest was built from, all its digits
     #[arg(long, value_name = "SHA")]
     pub(crate) commit: String,
     /// How the deployment ended; healthy is written only when it is seen running
@@ -54,9 +53,9 @@ pub(crate) struct Record {
     /// ECS cluster [default: the contract's]
     #[arg(long, value_name = "NAME")]
     pub(crate) cluster: Option<String>,
-    /// ECS service [default: the contract's, else the service's name]
+    /// ECS service, name or ARN [default: the contract's, else what the ledger calls it]
     #[arg(long, value_name = "NAME")]
-    pub(crate) ecs_service: Option<String>,
+    pub(crate) service: Option<String>,
     /// Container that runs the digest [default: the contract's]
     #[arg(long, value_name = "NAME")]
     pub(crate) container: Option<String>,
@@ -76,10 +75,10 @@ pub(crate) struct Status {
 pub(crate) struct Place {
     /// Service's name in the ledger [default: the contract's]
     #[arg(long, value_name = "NAME")]
-    pub(crate) service: Option<String>,
+    pub(crate) ledger_service: Option<String>,
     /// Ledger's DynamoDB table [default: the contract's]
     #[arg(long, value_name = "NAME")]
-    pub(crate) table: Option<String>,
+    pub(crate) ledger: Option<String>,
     /// Region, without a contract [default: AWS_REGION]
     #[arg(long, value_name = "REGION")]
     pub(crate) region: Option<String>,
@@ -110,35 +109,8 @@ pub(crate) struct Rules {
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-#[value(rename_all = "snake_case")]
 pub(crate) enum Verdict {
     Healthy,
     Failed,
     RolledBack,
-}
-
-/// Takes a digest of the one kind registries make.
-pub(crate) fn digest(text: &str) -> Result<String> {
-    match text.strip_prefix("sha256:") {
-        Some(hex) if is_hex(hex, 64) => Ok(text.to_owned()),
-        _ => Err(Error::usage(format!("--digest {text:?} is no digest"))
-            .hint("give sha256: and 64 hexadecimal digits; a tag can be moved, a digest cannot")),
-    }
-}
-
-/// Takes a whole commit ID.
-pub(crate) fn commit(text: &str) -> Result<String> {
-    if is_hex(text, 40) {
-        Ok(text.to_owned())
-    } else {
-        Err(Error::usage(format!("--commit {text:?} is no commit"))
-            .hint("give all 40 hexadecimal digits, as `git rev-parse HEAD` prints them"))
-    }
-}
-
-fn is_hex(text: &str, length: usize) -> bool {
-    text.len() == length
-        && text
-            .bytes()
-            .all(|byte| byte.is_ascii_digit() || (b'a'..=b'f').contains(&byte))
 }

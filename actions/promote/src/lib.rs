@@ -3,6 +3,7 @@
 
 mod args;
 mod check;
+mod principal;
 mod record;
 mod setting;
 mod status;
@@ -31,7 +32,6 @@ impl Step for Promote {
                 "check: the image repository in the build account",
             ),
             ("from", "check: the environment the digest was healthy in"),
-            ("allowed", "check: true; a refusal ends with exit 3 instead"),
             (
                 "record",
                 "record: the record's number in the environment's chain",

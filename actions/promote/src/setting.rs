@@ -10,13 +10,15 @@ use std::collections::BTreeMap;
 /// One environment of one service, and where its facts are.
 #[derive(Debug)]
 pub(crate) struct Setting {
+    /// The service's name in the ledger.
     pub(crate) service: String,
     pub(crate) environment: String,
     pub(crate) follows: Option<String>,
     pub(crate) gate: Gate,
     /// GitHub logins with the AWS session names they act under.
     pub(crate) people: BTreeMap<String, Vec<String>>,
-    pub(crate) table: String,
+    /// The ledger's table.
+    pub(crate) ledger: String,
     /// Credentials for the ledger.
     pub(crate) permit: Target,
     /// Credentials for looking at the environment.
@@ -31,19 +33,22 @@ pub(crate) struct Setting {
 impl Setting {
     /// The environment named by `--environment`, of the contract where there is one.
     pub(crate) fn of(cx: &Cx, place: &Place) -> Result<Self> {
-        if without_contract(cx, place) {
-            return Self::from_arguments(cx, place);
+        let missing = || {
+            Error::usage("--environment is missing").hint(
+                "give --environment NAME; without a contract also --ledger-service and --ledger",
+            )
+        };
+        if let Some((service, ledger)) = named(cx, place) {
+            let environment = cx.common.environment.clone().ok_or_else(missing)?;
+            return Ok(Self::from_arguments(place, service, ledger, environment));
         }
-        let resolved = cx.resolved()?.ok_or_else(|| {
-            Error::usage("--environment is missing")
-                .hint("give --environment NAME; without a contract also --service and --table")
-        })?;
+        let resolved = cx.resolved()?.ok_or_else(missing)?;
         Self::from_contract(&resolved, place)
     }
 
     pub(crate) fn from_contract(resolved: &Resolved, place: &Place) -> Result<Self> {
-        agree("service", place.service.as_ref(), &resolved.service)?;
-        agree("table", place.table.as_ref(), &resolved.build.ledger)?;
+        agree("ledger-service", place.ledger_service.as_ref(), &resolved.service)?;
+        agree("ledger", place.ledger.as_ref(), &resolved.build.ledger)?;
         agree("region", place.region.as_ref(), &resolved.region)?;
         Ok(Self {
             service: resolved.service.clone(),
@@ -51,7 +56,7 @@ impl Setting {
             follows: resolved.follows.clone(),
             gate: resolved.gate.clone(),
             people: resolved.people.clone(),
-            table: resolved.build.ledger.clone(),
+            ledger: resolved.build.ledger.clone(),
             permit: Target::of(resolved, Purpose::Permit),
             read: Target::of(resolved, Purpose::Read),
             cluster: Some(resolved.deploy.cluster.clone()),
@@ -61,21 +66,15 @@ impl Setting {
         })
     }
 
-    fn from_arguments(cx: &Cx, place: &Place) -> Result<Self> {
-        let missing = |name: &str| Error::usage(format!("--{name} is missing"));
-        let service = place.service.clone().ok_or_else(|| missing("service"))?;
+    fn from_arguments(place: &Place, service: &str, ledger: &str, environment: String) -> Self {
         let ambient = Target {
             region: place.region.clone(),
             ..Target::ambient()
         };
-        Ok(Self {
-            ecs_service: service.clone(),
-            service,
-            environment: cx
-                .common
-                .environment
-                .clone()
-                .ok_or_else(|| missing("environment"))?,
+        Self {
+            ecs_service: service.to_owned(),
+            service: service.to_owned(),
+            environment,
             follows: None,
             gate: Gate {
                 required: true,
@@ -85,13 +84,13 @@ impl Setting {
                 workflow: None,
             },
             people: BTreeMap::new(),
-            table: place.table.clone().ok_or_else(|| missing("table"))?,
+            ledger: ledger.to_owned(),
             permit: ambient.clone(),
             read: ambient,
             cluster: None,
             container: None,
             image_repository: None,
-        })
+        }
     }
 
     /// Fills in the rules that arguments give. A contract's rules are not for a caller to change.
@@ -119,10 +118,14 @@ impl Setting {
 
 /// Arguments alone are meant when they name the ledger and there is no contract to take it from.
 pub(crate) fn without_contract(cx: &Cx, place: &Place) -> bool {
-    place.service.is_some()
-        && place.table.is_some()
-        && cx.common.contract.is_none()
-        && !cx.contract_path().exists()
+    named(cx, place).is_some()
+}
+
+/// The service's name in the ledger and the ledger's table, where arguments alone are meant.
+fn named<'a>(cx: &Cx, place: &'a Place) -> Option<(&'a str, &'a str)> {
+    let alone = cx.common.contract.is_none() && !cx.contract_path().exists();
+    let service = place.ledger_service.as_deref().filter(|_| alone)?;
+    Some((service, place.ledger.as_deref()?))
 }
 
 fn agree<T: PartialEq>(argument: &str, given: Option<&T>, contract: &T) -> Result<()> {
@@ -153,8 +156,8 @@ mod tests {
             workflow: None,
         };
         let place = Place {
-            service: None,
-            table: None,
+            ledger_service: None,
+            ledger: None,
             region: None,
         };
         let cx = kit::Cx {

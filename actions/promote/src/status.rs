@@ -23,7 +23,7 @@ pub(crate) async fn run(args: Status, cx: &Cx) -> Result<Report> {
             Some(ledger) => ledger,
             None => {
                 let account = net.account(&setting.permit).await?;
-                ledger.insert(Ledger::new(&account, &setting.table))
+                ledger.insert(Ledger::new(&account, &setting.ledger))
             }
         };
         let chain = Chain::new(&setting.service, &setting.environment)?;

@@ -36,7 +36,7 @@ pub(crate) enum Verb {
 pub(crate) struct Wanted {
     /// A secret as NAME=SOURCE beside the contract's; SOURCE is ssm:NAME, secretsmanager:ID#KEY or env:NAME
     #[arg(long, value_delimiter = '\n', value_name = "NAME=SOURCE")]
-    pub(crate) secret: Vec<String>,
+    pub(crate) source: Vec<String>,
     /// Role to assume instead of the contract's deploy role, as an ARN
     #[arg(long, value_name = "ARN")]
     pub(crate) role: Option<String>,

@@ -8,10 +8,16 @@ use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
 
 /// Writes the file, which must not exist: what is there may be somebody's, or a link elsewhere.
+/// `note` is called between the empty file and its content, so that whoever removes it later
+/// knows of it before there is a secret in it, and of nothing that is not ours.
 ///
 /// # Errors
-/// The file exists (exit 2) or cannot be written; then nothing of it is left.
-pub(crate) fn write(path: &Path, values: &[(String, Secret)]) -> Result<()> {
+/// The file exists (exit 2), or cannot be noted or written; then nothing of it is left.
+pub(crate) fn write(
+    path: &Path,
+    values: &[(String, Secret)],
+    note: impl FnOnce() -> Result<()>,
+) -> Result<()> {
     let mut text = String::new();
     for (name, value) in values {
         text.push_str(&line(name, value.expose()));
@@ -29,8 +35,11 @@ pub(crate) fn write(path: &Path, values: &[(String, Secret)]) -> Result<()> {
             }
             _ => Error::failed(format!("cannot write {}", path.display())).because(&error),
         })?;
-    file.write_all(text.expose().as_bytes())
-        .context(format!("cannot write {}", path.display()))
+    note()
+        .and_then(|()| {
+            file.write_all(text.expose().as_bytes())
+                .context(format!("cannot write {}", path.display()))
+        })
         .inspect_err(|_| drop(std::fs::remove_file(path)))
 }
 
@@ -71,7 +80,12 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join(".env");
         let value = "a\"b\\c$HOME`x`\nline % é";
-        write(&path, &[("V".to_owned(), Secret::new(value.to_owned()))]).unwrap();
+        let values = [("V".to_owned(), Secret::new(value.to_owned()))];
+        let empty = || {
+            assert_eq!(std::fs::read_to_string(&path).unwrap(), "");
+            Ok(())
+        };
+        write(&path, &values, empty).unwrap();
         let mode = std::fs::metadata(&path).unwrap().permissions().mode();
         assert_eq!(mode & 0o777, 0o600);
         let out = Command::new("sh")
@@ -79,7 +93,9 @@ mod tests {
             .output()
             .unwrap();
         assert_eq!(String::from_utf8(out.stdout).unwrap(), value);
-        assert_eq!(write(&path, &[]).unwrap_err().exit, kit::Exit::Usage);
+        // What is somebody else's is not noted, or the post step would remove it.
+        let again = write(&path, &[], || panic!("noted"));
+        assert_eq!(again.unwrap_err().exit, kit::Exit::Usage);
         remove(&path).unwrap();
         remove(&path).unwrap();
     }

@@ -13,6 +13,7 @@ use kit::child::{self, Program};
 use kit::contract::{SecretSpec, Sink};
 use kit::error::{Error, Result};
 use kit::report::EnvValue;
+use kit::signal::unless_interrupted;
 use kit::{Cx, Report, Secret, Step};
 use net::{Net, Purpose, Target};
 use std::path::Path;
@@ -35,21 +36,21 @@ impl Step for Secrets {
         post: true,
     };
 
-    const HANDLES_SIGNALS: bool = true;
+    fn handles_signals(args: &Args) -> bool {
+        matches!(args.verb, Verb::Exec { .. })
+    }
 
     async fn run(args: Args, cx: &Cx) -> Result<Report> {
         match args.verb {
             Verb::Exec { wanted, command } => {
                 let mut program = Program::new(&command, &cx.env)?;
-                let values = resolve(&wanted, Sink::Exec, cx).await?;
+                let values = unless_interrupted(resolve(&wanted, Sink::Exec, cx)).await?;
                 let names = names(&values);
                 for (name, value) in values {
-                    // Nothing should print it, but a child may: the log hides it where it can.
-                    cx.host.mask(&value);
                     program = program.secret(name, value);
                 }
-                let status = program.start()?.wait().await?;
-                child::verdict(&program.shown(), status)?;
+                let status = program.start(&cx.host)?.wait().await?;
+                child::verdict(program.shown(), status)?;
                 Ok(report(&names, &format!("passed to `{}`", command[0])))
             }
             Verb::Export(wanted) => {
@@ -68,10 +69,9 @@ impl Step for Secrets {
                 for (_, value) in &values {
                     cx.host.mask(value);
                 }
-                dotenv::write(&path, &values)?;
-                let mut report = report(&names(&values), &format!("written to {}", path.display()));
-                report.state = vec![("file", path.display().to_string())];
-                Ok(report)
+                let shown = path.display().to_string();
+                dotenv::write(&path, &values, || cx.host.remember("file", &shown))?;
+                Ok(report(&names(&values), &format!("written to {shown}")))
             }
         }
     }
@@ -87,16 +87,13 @@ impl Step for Secrets {
 async fn resolve(wanted: &Wanted, sink: Sink, cx: &Cx) -> Result<Vec<(String, Secret)>> {
     let resolved = cx.resolved()?;
     let declared = resolved.as_ref().map_or(&[][..], |it| &it.secrets);
-    let specs = select::select(declared, &wanted.secret, sink)?;
-    let mut target = resolved
-        .as_ref()
-        .map_or_else(Target::ambient, |it| Target::of(it, Purpose::Deploy));
-    if wanted.role.is_some() {
-        target.role.clone_from(&wanted.role);
-    }
-    if wanted.region.is_some() {
-        target.region.clone_from(&wanted.region);
-    }
+    let specs = select::select(declared, &wanted.source, sink)?;
+    let target = Target::chosen(
+        resolved.as_ref(),
+        Purpose::Deploy,
+        wanted.role.as_deref(),
+        wanted.region.as_deref(),
+    )?;
     fetch::all(&specs, &target, cx, &Net::new(cx)?).await
 }
 

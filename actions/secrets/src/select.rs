@@ -30,7 +30,7 @@ pub(crate) fn select(
         let name = format!("{sink:?}").to_lowercase();
         let error = Error::usage(format!("no secret may go to `{name}`"));
         return Err(if declared.is_empty() {
-            error.hint("name one: --secret NAME=ssm:/path, or declare `secrets` in the contract")
+            error.hint("name one: --source NAME=ssm:/path, or declare `secrets` in the contract")
         } else {
             let elsewhere: Vec<&str> = declared.iter().map(|spec| spec.name.as_str()).collect();
             error.hint(format!(
@@ -40,12 +40,7 @@ pub(crate) fn select(
         });
     }
     for (at, spec) in specs.iter().enumerate() {
-        if !may_export(&spec.name) {
-            return Err(Error::usage(format!(
-                "{} cannot be the name of a secret: it is no identifier, or it steers the shell, the loader or the runner",
-                spec.name
-            )));
-        }
+        may_export(&spec.name)?;
         if specs[..at].iter().any(|other| other.name == spec.name) {
             return Err(Error::usage(format!("{} is named twice", spec.name)));
         }
@@ -57,9 +52,9 @@ fn parse(text: &str, sink: Sink) -> Result<SecretSpec> {
     let form = "NAME=ssm:/path, NAME=secretsmanager:id#key or NAME=env:OTHER";
     let (name, source) = text
         .split_once('=')
-        .ok_or_else(|| Error::usage("--secret takes NAME=SOURCE").hint(form))?;
+        .ok_or_else(|| Error::usage("--source takes NAME=SOURCE").hint(form))?;
     let source = Source::parse(source)
-        .map_err(|problem| Error::usage(format!("--secret {name}: {problem}")).hint(form))?;
+        .map_err(|problem| Error::usage(format!("--source {name}: {problem}")).hint(form))?;
     Ok(SecretSpec {
         name: name.to_owned(),
         source,

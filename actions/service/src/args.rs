@@ -32,9 +32,9 @@ pub(crate) struct Deploy {
     #[arg(long, value_name = "HOST")]
     pub(crate) registry: Option<String>,
     /// How long to follow the deployment, such as 90s, 15m or 1h
-    #[arg(long, value_name = "TIME", default_value = "15m", value_parser = duration)]
+    #[arg(long, value_name = "TIME", default_value = "15m", value_parser = kit::clock::parse_duration)]
     pub(crate) timeout: Duration,
-    /// Print what would be changed and change nothing
+    /// Print what would be done, and do nothing
     #[arg(long)]
     pub(crate) dry_run: bool,
 }
@@ -64,54 +64,5 @@ impl Place {
         .filter_map(|(name, value)| Some(format!("--{name} {}", value.as_ref()?)))
         .collect::<Vec<_>>()
         .join(" ")
-    }
-}
-
-/// A whole number with its unit. A bare number is refused: people mean seconds or minutes by it.
-fn duration(text: &str) -> Result<Duration, String> {
-    let end = text
-        .find(|c: char| !c.is_ascii_digit())
-        .unwrap_or(text.len());
-    let (number, unit) = text.split_at(end);
-    let seconds = match unit {
-        "s" => 1,
-        "m" => 60,
-        "h" => 3600,
-        _ => return Err("give a number and a unit, such as 90s, 15m or 1h".to_owned()),
-    };
-    match number
-        .parse::<u64>()
-        .ok()
-        .and_then(|number| number.checked_mul(seconds))
-    {
-        Some(0) | None => {
-            Err("give a number above 0 and a unit, such as 90s, 15m or 1h".to_owned())
-        }
-        Some(seconds) => Ok(Duration::from_secs(seconds)),
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_time_has_a_number_and_a_unit() {
-        for (text, seconds) in [("90s", 90), ("15m", 900), ("1h", 3600)] {
-            assert_eq!(duration(text), Ok(Duration::from_secs(seconds)), "{text}");
-        }
-        for text in [
-            "",
-            "15",
-            "m",
-            "0m",
-            "-1m",
-            "1.5h",
-            "15min",
-            "99999999999999999h",
-            "5ü",
-        ] {
-            assert!(duration(text).is_err(), "{text}");
-        }
     }
 }

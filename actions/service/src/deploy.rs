@@ -8,11 +8,12 @@ use crate::observe::World;
 use crate::pace::Pace;
 use crate::plan::{Plan, Revision, Update, container, decide, deployable};
 use crate::proof::Wanted;
-use crate::reference::{Digest, Registry, repository};
+use crate::reference::{Registry, repository};
 use crate::report::{self, Ended};
 use crate::seen::{Seen, revision};
 use aws_sdk_ecs::types::DesiredStatus;
 use kit::error::{Error, Result};
+use kit::id::Digest;
 use kit::{Cx, Report};
 use net::{Account, AwsContext, Net, Purpose, Target};
 use std::cell::RefCell;
@@ -43,6 +44,10 @@ pub(crate) enum Stage {
 /// Bad input, nothing to verify, or any verdict but success.
 pub(crate) async fn deploy(args: Deploy, cx: &Cx, stage: &RefCell<Stage>) -> Result<Report> {
     let digest = Digest::parse(&args.digest)?;
+    if args.timeout.is_zero() {
+        return Err(Error::usage("--timeout is zero: no deployment is that fast")
+            .hint("give it as long as the service needs to become healthy, such as 15m"));
+    }
     let resolved = cx.resolved()?;
     let contract = resolved.as_ref();
     let cluster = kit::step::required(
@@ -60,7 +65,7 @@ pub(crate) async fn deploy(args: Deploy, cx: &Cx, stage: &RefCell<Stage>) -> Res
     } else {
         Purpose::Deploy
     };
-    let target = contract.map_or_else(Target::ambient, |contract| Target::of(contract, purpose));
+    let target = Target::chosen(contract, purpose, None, None)?;
     let account = Net::new(cx)?.account(&target).await?;
     let world = World::new(&account, cluster, service);
 

@@ -25,7 +25,7 @@ pub(crate) enum Verdict {
 }
 
 impl Verdict {
-    /// The verdict in one word, as outputs and JSON name it.
+    /// The verdict in one word, as JSON names it.
     pub(crate) fn word(&self) -> &'static str {
         match self {
             Verdict::Succeeded => "succeeded",

@@ -1,10 +1,10 @@
 //! Tables of looks at a service and the verdict they must lead to.
 
 use super::*;
-use crate::reference::Digest;
 use crate::seen::{
     Attachment, Breaker, Container, Event, Record, Service, Target, TargetGroup, Task,
 };
+use kit::id::Digest;
 use std::collections::BTreeSet;
 
 const HEX: &str = "0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef";

@@ -37,16 +37,11 @@ impl Step for Service {
         icon: "upload-cloud",
         outputs: &[
             (
-                "verdict",
-                "`succeeded`; any other end fails the step (only of deploy)",
-            ),
-            (
                 "task-definition-arn",
                 "ARN of the task definition the service runs",
             ),
             ("deployment-id", "ID of the deployment that runs it"),
             ("service-arn", "ARN of the service"),
-            ("cluster", "The cluster, as it was given"),
             (
                 "address",
                 "Where the load balancer answers, if there is one",
@@ -56,7 +51,10 @@ impl Step for Service {
         post: false,
     };
 
-    const HANDLES_SIGNALS: bool = true;
+    /// An interrupted deploy says how far it came.
+    fn handles_signals(_args: &Args) -> bool {
+        true
+    }
 
     async fn run(args: Args, cx: &Cx) -> Result<Report> {
         let stage = RefCell::new(Stage::default());

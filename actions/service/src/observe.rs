@@ -8,6 +8,9 @@ use net::{Account, AwsContext};
 use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet};
 
+/// A page of ListTasks holds 100 tasks, and a service runs 5,000 at most (ECS, "Service quotas").
+const LIST_TASKS_PAGES: usize = 50;
+
 /// The clients, and where the service is.
 #[derive(Debug)]
 pub(crate) struct World {
@@ -105,8 +108,8 @@ impl World {
     pub(crate) async fn tasks(&self, status: ecs::DesiredStatus) -> Result<Vec<Task>> {
         let mut arns = Vec::new();
         let mut next = None;
-        loop {
-            let page = self
+        for page in 1..=LIST_TASKS_PAGES {
+            let answer = self
                 .ecs
                 .list_tasks()
                 .cluster(&self.cluster)
@@ -116,10 +119,18 @@ impl World {
                 .send()
                 .await
                 .cannot(format!("list the tasks of service {}", self.service))?;
-            arns.extend(page.task_arns.unwrap_or_default());
-            next = page.next_token;
+            arns.extend(answer.task_arns.unwrap_or_default());
+            next = answer.next_token;
             if next.is_none() {
                 break;
+            }
+            if page == LIST_TASKS_PAGES {
+                // A part of the tasks would prove nothing of the others.
+                return Err(Error::failed(format!(
+                    "ECS lists more than {} tasks of service {}",
+                    arns.len(),
+                    self.service
+                )));
             }
         }
         let mut tasks = Vec::new();

@@ -1,8 +1,8 @@
 //! Whether the digest that was asked for is what runs, and is healthy: what is still missing, as
 //! sentences. Nothing missing is the proof.
 
-use crate::reference::Digest;
 use crate::seen::{Attachment, Rollout, Seen, Target, TargetGroup, Task, name_of_group, revision};
+use kit::id::Digest;
 use std::collections::BTreeSet;
 
 /// What was asked for.

@@ -1,42 +1,6 @@
-//! Image references: a digest, and the repository it is in.
+//! Image references: the repository a digest is in.
 
 use kit::error::{Error, Result};
-use std::fmt;
-
-/// `sha256:` and 64 lower-case hexadecimal digits; what a registry names bytes by.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Digest(String);
-
-impl Digest {
-    /// # Errors
-    /// Anything else, a tag above all (exit 2).
-    pub(crate) fn parse(text: &str) -> Result<Self> {
-        let valid = text.strip_prefix("sha256:").is_some_and(|hex| {
-            hex.len() == 64
-                && hex
-                    .bytes()
-                    .all(|byte| byte.is_ascii_digit() || (b'a'..=b'f').contains(&byte))
-        });
-        if valid {
-            return Ok(Self(text.to_owned()));
-        }
-        Err(Error::usage(format!(
-            "{text:?} is no digest: a digest is sha256: and 64 lower-case hexadecimal digits"
-        ))
-        .hint("a tag can be moved, so only a digest is deployed; take the `digest` output of the image step")
-        .hint("or ask the registry: aws ecr describe-images --repository-name NAME --image-ids imageTag=TAG --query 'imageDetails[0].imageDigest'"))
-    }
-
-    pub(crate) fn as_str(&self) -> &str {
-        &self.0
-    }
-}
-
-impl fmt::Display for Digest {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0)
-    }
-}
 
 /// Where a bare repository name is looked for: the host that was named, else the account's ECR.
 #[derive(Clone, Copy)]
@@ -111,32 +75,11 @@ fn host_of(repository: &str) -> Option<&str> {
 mod tests {
     use super::*;
 
-    const HEX: &str = "0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef";
     const HOME: Registry<'_> = Registry {
         host: None,
         account: "111111111111",
         region: "ca-central-1",
     };
-
-    #[test]
-    fn only_a_digest_is_a_digest() {
-        assert!(Digest::parse(&format!("sha256:{HEX}")).is_ok());
-        for text in [
-            "latest",
-            "v1.2.3",
-            "",
-            HEX,
-            &format!("sha256:{}", &HEX[1..]),
-            &format!("sha256:{}", HEX.to_uppercase()),
-            &format!("sha256:{HEX}\n"),
-            &format!("sha512:{HEX}"),
-            &format!("repo@sha256:{HEX}"),
-        ] {
-            let error = Digest::parse(text).unwrap_err();
-            assert_eq!(error.exit, kit::Exit::Usage, "{text}");
-            assert!(!error.hints.is_empty());
-        }
-    }
 
     #[test]
     fn tag_and_digest_are_cut_off_and_ports_are_not() {

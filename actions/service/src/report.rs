@@ -180,11 +180,9 @@ fn succeeded(ended: &Ended<'_>, facts: &[Vec<String>], json: serde_json::Value) 
         json,
         ..Report::default()
     }
-    .output("verdict", ended.verdict.word())
     .output("task-definition-arn", &ended.wanted.task_definition)
     .output("deployment-id", &ended.wanted.deployment)
-    .output("service-arn", &ended.seen.service.arn)
-    .output("cluster", &ended.world.cluster);
+    .output("service-arn", &ended.seen.service.arn);
     if let Some(address) = &ended.address {
         report = report.output("address", address);
     }

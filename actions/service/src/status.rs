@@ -28,9 +28,7 @@ pub(crate) async fn status(args: Place, cx: &Cx) -> Result<Report> {
         args.service,
         contract.map(|contract| contract.deploy.service.clone()),
     )?;
-    let target = contract.map_or_else(Target::ambient, |contract| {
-        Target::of(contract, Purpose::Read)
-    });
+    let target = Target::chosen(contract, Purpose::Read, None, None)?;
     let account = Net::new(cx)?.account(&target).await?;
     let world = World::new(&account, cluster, service);
     let seen = world.look().await?;
@@ -147,8 +145,7 @@ pub(crate) async fn status(args: Place, cx: &Cx) -> Result<Report> {
         ..Report::default()
     }
     .output("task-definition-arn", &seen.service.task_definition)
-    .output("service-arn", &seen.service.arn)
-    .output("cluster", &world.cluster);
+    .output("service-arn", &seen.service.arn);
     if let Some(primary) = seen.service.primary() {
         report = report.output("deployment-id", &primary.id);
     }

@@ -57,7 +57,7 @@ pub(crate) enum Verb {
     Bootstrap {
         #[command(flatten)]
         place: Place,
-        /// Show what would be done and do nothing
+        /// Print what would be done, and do nothing
         #[arg(long)]
         dry_run: bool,
     },

@@ -38,7 +38,7 @@ impl Backend {
 
     /// Gives `program` the backend for `init`, and tells the commands that would lock that it is
     /// done already. Arguments the user has set stay, in front.
-    pub(crate) fn configure(&self, mut program: Program, endpoint_is_ours: bool) -> Program {
+    pub(crate) fn configure(&self, mut program: Program, path_style: bool) -> Program {
         let mut init = vec![
             format!("-backend-config=bucket={}", self.bucket),
             format!("-backend-config=key={}", self.key),
@@ -46,8 +46,7 @@ impl Backend {
             format!("-backend-config=dynamodb_table={}", self.table),
             "-backend-config=encrypt=true".to_owned(),
         ];
-        if endpoint_is_ours {
-            // An endpoint that was set by hand has no name for each bucket.
+        if path_style {
             init.push("-backend-config=use_path_style=true".to_owned());
         }
         program = append(program, "TF_CLI_ARGS_init", &init.join(" "));

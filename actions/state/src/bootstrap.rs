@@ -8,8 +8,7 @@ use aws_sdk_dynamodb::types::{
 };
 use aws_sdk_s3::types::{
     BucketLocationConstraint, BucketVersioningStatus, CreateBucketConfiguration, ObjectOwnership,
-    OwnershipControls, OwnershipControlsRule, PublicAccessBlockConfiguration, ServerSideEncryption,
-    ServerSideEncryptionByDefault, ServerSideEncryptionConfiguration, ServerSideEncryptionRule,
+    OwnershipControls, OwnershipControlsRule, PublicAccessBlockConfiguration,
     VersioningConfiguration,
 };
 use kit::error::{Error, Result};
@@ -30,12 +29,13 @@ struct Seen {
     protected: bool,
 }
 
-/// One thing to do, in order.
+/// One thing to do, in order. Encryption is not among them: S3 encrypts every new object by
+/// itself since January 2023, and a bucket cannot turn that off (S3 User Guide, "Setting default
+/// server-side encryption behavior").
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Todo {
     CreateBucket,
     Version,
-    Encrypt,
     BlockPublic,
     OwnObjects,
     CreateTable,
@@ -48,7 +48,6 @@ impl Todo {
         match self {
             Todo::CreateBucket => "create the bucket",
             Todo::Version => "keep old versions of objects",
-            Todo::Encrypt => "encrypt objects",
             Todo::BlockPublic => "block public access",
             Todo::OwnObjects => "let the bucket's owner own every object",
             Todo::CreateTable => "create the table, billed by request",
@@ -66,11 +65,9 @@ fn decide(seen: &Seen) -> Vec<Todo> {
         }
     };
     unless(seen.bucket, Todo::CreateBucket);
-    // S3 encrypts every new bucket by itself (since January 2023); older ones may not be.
     unless(seen.bucket && seen.versioned, Todo::Version);
     unless(seen.bucket && seen.private, Todo::BlockPublic);
     unless(seen.bucket && seen.owned, Todo::OwnObjects);
-    unless(seen.bucket, Todo::Encrypt);
     unless(seen.table, Todo::CreateTable);
     unless(seen.table && seen.recovery, Todo::Recovery);
     unless(seen.table && seen.protected, Todo::Protect);
@@ -94,11 +91,8 @@ pub(crate) async fn run(
     dry_run: bool,
     cx: &Cx,
 ) -> Result<Report> {
-    let custom = ["AWS_ENDPOINT_URL", "AWS_ENDPOINT_URL_S3"]
-        .iter()
-        .any(|name| cx.env.get(name).is_some());
     let s3 = aws_sdk_s3::config::Builder::from(&account.config)
-        .force_path_style(custom)
+        .force_path_style(net::path_style(&cx.env))
         .build();
     let clients = Clients {
         s3: aws_sdk_s3::Client::from_conf(s3),
@@ -276,7 +270,6 @@ impl Clients<'_> {
                 .await
                 .cannot(format!("turn on versions in {bucket}"))
                 .map(drop),
-            Todo::Encrypt => self.encrypt().await,
             Todo::BlockPublic => self
                 .s3
                 .put_public_access_block()
@@ -340,29 +333,6 @@ impl Clients<'_> {
             Err(error) if net::code(&error) == Some("BucketAlreadyOwnedByYou") => Ok(()),
             Err(error) => Err(error).cannot(format!("create the bucket {bucket}")),
         }
-    }
-
-    async fn encrypt(&self) -> Result<()> {
-        let bad = |error| Error::failed("bad request").because(&error);
-        let by_default = ServerSideEncryptionByDefault::builder()
-            .sse_algorithm(ServerSideEncryption::Aes256)
-            .build()
-            .map_err(bad)?;
-        let rule = ServerSideEncryptionRule::builder()
-            .apply_server_side_encryption_by_default(by_default)
-            .build();
-        let configuration = ServerSideEncryptionConfiguration::builder()
-            .rules(rule)
-            .build()
-            .map_err(bad)?;
-        self.s3
-            .put_bucket_encryption()
-            .bucket(&self.backend.bucket)
-            .server_side_encryption_configuration(configuration)
-            .send()
-            .await
-            .cannot(format!("encrypt {}", self.backend.bucket))
-            .map(drop)
     }
 
     async fn own_objects(&self) -> Result<()> {
@@ -442,7 +412,7 @@ mod tests {
 
     #[test]
     fn only_what_is_missing_is_done() {
-        assert_eq!(decide(&Seen::default()).len(), 8);
+        assert_eq!(decide(&Seen::default()).len(), 7);
         let all = Seen {
             bucket: true,
             versioned: true,

@@ -15,6 +15,7 @@ use info::LockInfo;
 use kit::action::Action;
 use kit::child::{self, Program};
 use kit::error::{Error, Result};
+use kit::signal::unless_interrupted;
 use kit::{Cx, Report, Step};
 use lock::{Lock, Release};
 use net::{Account, Net};
@@ -42,7 +43,9 @@ impl Step for State {
         post: true,
     };
 
-    const HANDLES_SIGNALS: bool = true;
+    fn handles_signals(args: &Args) -> bool {
+        matches!(args.verb, Verb::Run { .. } | Verb::Lock { .. })
+    }
 
     async fn run(args: Args, cx: &Cx) -> Result<Report> {
         match args.verb {
@@ -62,7 +65,7 @@ impl Step for State {
                 wait,
             } => {
                 let placed = place::find(&place, &object, cx)?;
-                let (account, lock) = open(&placed, cx).await?;
+                let (account, lock) = unless_interrupted(open(&placed, cx)).await?;
                 let info = take(&lock, &account, "lock", wait.lock_timeout, &placed, cx).await?;
                 Ok(report::locked(&lock, &info))
             }
@@ -186,12 +189,12 @@ async fn run(
     }
     let data_dir = cx.env.get("TF_DATA_DIR").unwrap_or(".terraform").to_owned();
     backend::same_backend(&directory, &placed.backend, &data_dir)?;
-    let ours = ["AWS_ENDPOINT_URL", "AWS_ENDPOINT_URL_S3"]
-        .iter()
-        .any(|name| cx.env.get(name).is_some());
     let mut program = placed
         .backend
-        .configure(Program::new(command, &cx.env)?, ours)
+        .configure(
+            Program::new(command, &cx.env)?,
+            net::path_style(&cx.env),
+        )
         .directory(directory.clone());
     if let Some(resolved) = &placed.resolved {
         for (name, value) in resolved.terraform_variables() {
@@ -199,10 +202,10 @@ async fn run(
         }
     }
 
-    let (account, lock) = open(placed, cx).await?;
+    let (account, lock) = unless_interrupted(open(placed, cx)).await?;
     let program = account.lend(program);
     let info = take(&lock, &account, "run", timeout, placed, cx).await?;
-    let ended = match program.start() {
+    let ended = match program.start(&cx.host) {
         Ok(mut running) => running
             .wait()
             .await
@@ -212,7 +215,7 @@ async fn run(
     // Whatever became of the command, the lock goes back first.
     let released = lock.release(&info.id).await;
     let (status, interrupted) = ended?;
-    let verdict = child::verdict(&program.shown(), status);
+    let verdict = child::verdict(program.shown(), status);
     match (verdict, released) {
         (Err(error), Ok(Release::Released)) => Err(if interrupted {
             error.cause("it was interrupted; the lock was given back")
@@ -225,7 +228,7 @@ async fn run(
         ))),
         (Ok(()), Ok(Release::Released)) => {
             backend::same_backend(&directory, &placed.backend, &data_dir)?;
-            Ok(report::ran(&program.shown(), &lock, &info))
+            Ok(report::ran(program.shown(), &lock, &info))
         }
         (Ok(()), Ok(lost)) => Err(lost_lock(&lock, &info, &lost)),
         (Ok(()), Err(error)) => Err(error.hint(format!(

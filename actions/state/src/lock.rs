@@ -84,7 +84,7 @@ impl Lock {
                     Holder::Known { info: held, .. } if held.id == info.id => Ok(Attempt::Taken),
                     held => Ok(Attempt::Held(held)),
                 },
-                None => Err(self.missing_table(error)),
+                None => Err(self.not_taken(&error)),
             },
         }
     }
@@ -150,14 +150,12 @@ impl Lock {
             .item)
     }
 
-    fn missing_table(&self, error: SdkError<PutItemError>) -> Error {
-        let missing = net::code(&error) == Some("ResourceNotFoundException");
-        let failed: Result<()> = Err(error).cannot(format!("take the lock in {}", self.table));
-        match failed {
-            Err(error) if missing => error.hint("create the table: slipway-state bootstrap"),
-            Err(error) => error,
-            Ok(()) => Error::failed("the lock could not be taken"),
+    fn not_taken(&self, error: &SdkError<PutItemError>) -> Error {
+        let failed = net::cannot(error, &format!("take the lock in {}", self.table));
+        if net::code(error) == Some("ResourceNotFoundException") {
+            return failed.hint("create the table: slipway-state bootstrap");
         }
+        failed
     }
 }
 

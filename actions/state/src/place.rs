@@ -35,17 +35,16 @@ pub(crate) fn store(place: &Place, cx: &Cx) -> Result<Store> {
     let resolved = cx.resolved()?;
     let state = resolved.as_ref().map(|it| &it.state);
     let variable = |name: &str| cx.env.get(name).map(str::to_owned);
-    let mut target = resolved
-        .as_ref()
-        .map_or_else(Target::ambient, |it| Target::of(it, Purpose::Deploy));
-    if place.role.is_some() {
-        target.role.clone_from(&place.role);
-    }
     let region = state
         .map(|it| it.region.clone())
         .or_else(|| variable("AWS_REGION"));
     let region = required("region", place.region.clone(), region)?;
-    target.region = Some(region.clone());
+    let target = Target::chosen(
+        resolved.as_ref(),
+        Purpose::Deploy,
+        place.role.as_deref(),
+        Some(&region),
+    )?;
     let bucket = state
         .map(|it| it.bucket.clone())
         .or_else(|| variable("TF_STATE_BUCKET"));

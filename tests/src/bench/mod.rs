@@ -64,10 +64,12 @@ pub(crate) async fn run(place: &Place, benchmark: Benchmark, json: bool) -> Resu
     install::peers(place)?;
     let stage = Stage::open(place).await?;
     note(&format!("measured: {}", stage.build));
+    note(&format!("an empty program: {}", race::floor()?));
     let mut rows = Vec::new();
     for race in benchmark.races(&stage).await? {
         rows.extend(race.run()?);
     }
+    note(&load());
     let lines = if json {
         rows.iter().map(row::Row::json).collect()
     } else {
@@ -77,6 +79,22 @@ pub(crate) async fn run(place: &Place, benchmark: Benchmark, json: bool) -> Resu
         data(&line);
     }
     Ok(())
+}
+
+/// How busy the machine was. Somebody else's work delays long programs more than short ones.
+fn load() -> String {
+    let load = std::fs::read_to_string("/proc/loadavg").unwrap_or_default();
+    let load = load.split(' ').next().unwrap_or_default();
+    let processors = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
+    let busy = load
+        .parse::<f64>()
+        .is_ok_and(|load| load > processors as f64);
+    let verdict = if busy {
+        ": BUSY, wall ratios flatter whoever is quicker; CPU ratios hold"
+    } else {
+        ""
+    };
+    format!("load {load} on {processors} processors{verdict}")
 }
 
 #[cfg(test)]

@@ -1,12 +1,15 @@
 //! A race: ours and the peers run in turns, so that whatever slows the machine slows all of them.
 
 use super::measure::{Call, Measure};
-use super::row::Row;
+use super::row::{Row, median};
 use crate::fault::Result;
 use crate::say::Progress;
+use crate::world::runner::Variables;
 
 /// Rounds that count.
 const ROUNDS: usize = 15;
+/// Rounds that count of memory, which hardly varies.
+const PEAK_ROUNDS: usize = 5;
 /// Rounds before them that fill caches and do not.
 const WARM_UPS: usize = 2;
 
@@ -55,17 +58,14 @@ type Figures = Vec<Vec<f64>>;
 impl Race {
     /// Runs all rounds and compares the medians.
     pub(super) fn run(&self) -> Result<Vec<Row>> {
-        let progress = Progress::begin(
-            "bench",
-            &format!("{}, {ROUNDS} rounds of each measure", self.name),
-        );
-        progress.finish(self.rows(ROUNDS, WARM_UPS))
+        let progress = Progress::begin("bench", &format!("{}, {ROUNDS} rounds", self.name));
+        progress.finish(self.rows(rounds, WARM_UPS))
     }
 
-    fn rows(&self, rounds: usize, warm_ups: usize) -> Result<Vec<Row>> {
+    fn rows(&self, rounds: fn(Measure) -> usize, warm_ups: usize) -> Result<Vec<Row>> {
         let mut rows = Vec::new();
         for measure in Measure::ALL {
-            let figures = self.figures(measure, rounds, warm_ups)?;
+            let figures = self.figures(measure, rounds(measure), warm_ups)?;
             let (ours, peers) = figures.split_at(self.ours.len());
             for (peer, theirs) in self.peers.iter().zip(peers) {
                 for (own, ours) in self.ours.iter().zip(ours) {
@@ -103,10 +103,35 @@ impl Race {
     }
 }
 
+fn rounds(measure: Measure) -> usize {
+    match measure {
+        Measure::Wall | Measure::Cpu => ROUNDS,
+        Measure::Peak => PEAK_ROUNDS,
+    }
+}
+
+/// What a program that does nothing costs here, measured alike: no figure can be lower.
+pub(super) fn floor() -> Result<String> {
+    let nothing = Call {
+        program: "/bin/true".into(),
+        arguments: Vec::new(),
+        environment: Variables::new(),
+        proof: String::new(),
+    };
+    let mut parts = Vec::new();
+    for measure in Measure::ALL {
+        let figures: Result<Vec<f64>> = (0..rounds(measure))
+            .map(|_| measure.take(&nothing))
+            .collect();
+        let floor = median(&figures?).unwrap_or_default();
+        parts.push(format!("{} {floor:.1}", measure.name()));
+    }
+    Ok(parts.join(", "))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::world::runner::Variables;
 
     #[test]
     fn contenders_take_turns_and_each_of_ours_meets_each_peer() {
@@ -142,7 +167,7 @@ mod tests {
         let order = std::fs::read_to_string(&log).unwrap().replace('\n', "");
         assert_eq!(order, "abppbaabp");
 
-        let rows = race.rows(1, 0).unwrap();
+        let rows = race.rows(|_| 1, 0).unwrap();
         let names: Vec<&str> = rows.iter().map(|row| row.work.as_str()).collect();
         assert_eq!(
             names,

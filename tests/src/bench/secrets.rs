@@ -53,7 +53,7 @@ fn value(name: &str) -> String {
 fn race(stage: &Stage<'_>, names: &[String], peer: &str, peer_call: &[&str]) -> Race {
     let mut arguments = vec!["exec".to_owned()];
     for (index, name) in names.iter().enumerate() {
-        arguments.extend(["--secret".to_owned(), format!("S{index}=ssm:{name}")]);
+        arguments.extend(["--source".to_owned(), format!("S{index}=ssm:{name}")]);
     }
     let last = names.len() - 1;
     // Printing the last one is what proves that they were there.

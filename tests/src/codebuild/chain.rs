@@ -77,14 +77,14 @@ pub async fn ship(place: &Place, world: &World, story: &Story) -> Result<Shipped
         .refused(
             "a digest that never ran healthy in staging goes to production",
             &unproven.project(),
-            "staging",
+            "digest: no record of this digest in staging",
         )
         .await?;
     chain
         .refused(
             "somebody promotes a change that only they approved",
             &Promotion::to("staging", &person(RELEASER)).project(),
-            RELEASER,
+            "separation: ",
         )
         .await?;
     chain

@@ -3,10 +3,9 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use tokio::process::Command;
-
 use crate::fault::{Doing, Fault, Result};
 use crate::place::Place;
+use crate::runner::act::git;
 use crate::world::World;
 
 /// A folder of its own for the next build of a project, and the build's number.
@@ -50,25 +49,4 @@ pub(super) async fn check_out(origin: &Path, world: &World, folder: &Path) -> Re
     )
     .await?;
     git(&source, &["rev-parse", "HEAD"]).await
-}
-
-/// Runs git with nobody's configuration.
-async fn git(folder: &Path, arguments: &[&str]) -> Result<String> {
-    let output = Command::new("git")
-        .args(arguments)
-        .current_dir(folder)
-        .env("GIT_CONFIG_GLOBAL", "/dev/null")
-        .env("GIT_CONFIG_SYSTEM", "/dev/null")
-        .env("GIT_TERMINAL_PROMPT", "0")
-        .output()
-        .await
-        .doing("starting git")?;
-    if !output.status.success() {
-        return Err(Fault::new(format!(
-            "git {}: {}",
-            arguments.join(" "),
-            String::from_utf8_lossy(&output.stderr).trim()
-        )));
-    }
-    Ok(String::from_utf8_lossy(&output.stdout).trim().to_owned())
 }

@@ -335,7 +335,7 @@ async fn check_out(
 }
 
 /// Runs git with nobody's configuration.
-pub(super) async fn git(folder: &Path, arguments: &[&str]) -> Result<String> {
+pub(crate) async fn git(folder: &Path, arguments: &[&str]) -> Result<String> {
     let output = Command::new("git")
         .args(arguments)
         .current_dir(folder)

@@ -72,14 +72,14 @@ pub async fn ship(place: &Place, world: &World, story: &Story) -> Result<Shipped
                 "promote.yml",
                 &[("environment", "production"), ("digest", &digest)],
             ),
-            "staging",
+            "digest: no record of this digest in staging",
         )
         .await?;
     chain
         .refused(
             "somebody promotes a change that only they approved",
             &Trigger::dispatch(RELEASER, "promote.yml", &[("environment", "staging")]),
-            RELEASER,
+            "separation: ",
         )
         .await?;
     story
@@ -116,11 +116,15 @@ impl Chain<'_> {
             "\n  {what}: {} by {}",
             trigger.workflow, trigger.actor
         ));
-        // The steps as they begin; what they say is in the log.
+        // The steps as they end; what they say is in the log.
         let mut show = |line: &str| {
-            let text = line.trim_start();
-            if let Some(step) = text.strip_prefix("slipway-delivery/slipway/actions/") {
-                note(&format!("    {}", step.split('@').next().unwrap_or(step)));
+            if let Some((took, step)) = line
+                .trim_start()
+                .strip_prefix("took ")
+                .and_then(|text| text.split_once(": slipway-delivery/slipway/actions/"))
+            {
+                let step = step.split('@').next().unwrap_or(step);
+                note(&format!("    {step:<10} {took}"));
             }
         };
         let ended = act::run(

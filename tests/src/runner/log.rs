@@ -1,8 +1,11 @@
 //! act's JSON log: read line by line into what a person reads and what a strict runner has to know.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use serde::Deserialize;
+
+use crate::say::seconds;
 
 /// What a run showed of itself.
 #[derive(Debug, Default)]
@@ -38,6 +41,10 @@ struct Line {
     arg: Option<String>,
     name: Option<String>,
     content: Option<String>,
+    #[serde(rename = "step", default)]
+    title: String,
+    #[serde(rename = "executionTime")]
+    nanoseconds: Option<u64>,
     #[serde(default)]
     raw_output: bool,
 }
@@ -92,6 +99,14 @@ impl Log {
                 return None;
             }
             _ => {}
+        }
+        if line.stage == "Main"
+            && line.step_result.as_deref() == Some("success")
+            && let Some(nanoseconds) = line.nanoseconds
+        {
+            let took = seconds(Duration::from_nanos(nanoseconds));
+            let title = line.title.lines().next().unwrap_or_default();
+            return Some(format!("  took {took}: {title}"));
         }
         let text = line.msg.trim_end();
         if text.is_empty()

@@ -15,6 +15,7 @@ use serde::Deserialize;
 use crate::fault::{Doing, Fault, Result};
 use crate::place::{Place, port};
 use aws::{Aws, Keys};
+pub use retire::InUse;
 
 /// One of a world's AWS accounts.
 #[derive(Debug, Clone)]
@@ -252,7 +253,7 @@ pub(crate) async fn control<T: serde::de::DeserializeOwned>(
 }
 
 /// A client for plain HTTP on loopback. reqwest wants a TLS configuration all the same; this one trusts nobody.
-pub(crate) fn http_client() -> Result<reqwest::Client> {
+pub fn http_client() -> Result<reqwest::Client> {
     let provider = std::sync::Arc::new(rustls::crypto::ring::default_provider());
     let tls = rustls::ClientConfig::builder_with_provider(provider)
         .with_safe_default_protocol_versions()

@@ -128,11 +128,14 @@ pub(crate) fn environment(world: &World, environment: &Environment) -> Vec<Role>
         "ecs:ListServiceDeployments",
     ];
     let everywhere = [
+        "ecs:DescribeServiceRevisions",
         "ecs:DescribeTaskDefinition",
         "ecs:DescribeTasks",
         "ecs:ListTasks",
-        "elasticloadbalancing:DescribeTargetHealth",
+        "elasticloadbalancing:DescribeListeners",
+        "elasticloadbalancing:DescribeLoadBalancers",
         "elasticloadbalancing:DescribeTargetGroups",
+        "elasticloadbalancing:DescribeTargetHealth",
     ];
     let execution = role_name(world, environment, "execution");
     vec![

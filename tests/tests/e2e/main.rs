@@ -4,4 +4,9 @@
     reason = "what tests share outside of a test function may fail as a test does"
 )]
 
+mod cancel;
+mod github;
+mod job;
+mod record;
 mod scratch;
+mod support;

@@ -83,7 +83,7 @@ fn secrets_hands_a_parameter_to_a_command() {
         // The only command there is in the room is the binary itself.
         arguments: &[
             "exec",
-            "--secret",
+            "--source",
             "TOKEN=ssm:/storefront/token",
             "--",
             "/slipway-secrets",

@@ -3,6 +3,7 @@
 
 use super::{Login, host, socket};
 use kit::{Context, Result};
+use rustix::process::Pid;
 use std::collections::BTreeMap;
 use std::path::Path;
 use std::time::Duration;
@@ -19,6 +20,10 @@ impl Server {
     /// # Errors
     /// A path that cannot be written.
     pub(crate) fn start(path: &Path, logins: BTreeMap<String, Login>) -> Result<Self> {
+        Self::listen(path, logins, rustix::process::getpid())
+    }
+
+    fn listen(path: &Path, logins: BTreeMap<String, Login>, ancestor: Pid) -> Result<Self> {
         let listener = socket::near(path, UnixListener::bind).context(format!(
             "cannot listen at {} for Docker's questions",
             path.display()
@@ -26,7 +31,7 @@ impl Server {
         Ok(Self(tokio::spawn(async move {
             while let Ok((stream, _)) = listener.accept().await {
                 // One at a time is enough, and a silent client must not hold up the next.
-                let _ = tokio::time::timeout(Duration::from_secs(5), serve(stream, &logins)).await;
+                let _ = tokio::time::timeout(Duration::from_secs(5), serve(stream, &logins, ancestor)).await;
             }
         })))
     }
@@ -38,11 +43,16 @@ impl Drop for Server {
     }
 }
 
-async fn serve(mut stream: UnixStream, logins: &BTreeMap<String, Login>) -> std::io::Result<()> {
+/// Answers one question, if a process that `ancestor` started asks it.
+async fn serve(
+    mut stream: UnixStream,
+    logins: &BTreeMap<String, Login>,
+    ancestor: Pid,
+) -> std::io::Result<()> {
     let peer = stream.peer_cred()?;
-    let ours = rustix::process::getpid().as_raw_nonzero().get();
+    let ancestor = ancestor.as_raw_nonzero().get();
     if peer.uid() != rustix::process::geteuid().as_raw()
-        || !peer.pid().is_some_and(|pid| descends(pid, ours, parent))
+        || !peer.pid().is_some_and(|pid| descends(pid, ancestor, parent))
     {
         return Ok(());
     }
@@ -110,9 +120,8 @@ mod tests {
         );
     }
 
-    /// Asks over the socket; this very process is no descendant of itself.
-    #[tokio::test]
-    async fn a_process_this_step_did_not_start_gets_nothing() {
+    /// What this process is told over the socket of a step that runs as `ancestor`.
+    async fn asked(ancestor: Pid) -> String {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("socket");
         let logins = BTreeMap::from([(
@@ -122,13 +131,24 @@ mod tests {
                 secret: Secret::new("hunter2".to_owned()),
             },
         )]);
-        let _server = Server::start(&path, logins).unwrap();
+        let _server = Server::listen(&path, logins, ancestor).unwrap();
         let mut stream = UnixStream::connect(&path).await.unwrap();
-        // The server may have closed already.
+        // A server that answers nothing may have closed already.
         let _ = stream.write_all(b"r:1").await;
         let _ = stream.shutdown().await;
         let mut answer = String::new();
         let _ = stream.read_to_string(&mut answer).await;
-        assert_eq!(answer, "");
+        answer
+    }
+
+    #[tokio::test]
+    async fn only_a_process_the_step_started_gets_a_login() {
+        let parent = rustix::process::getppid().unwrap();
+        assert_eq!(
+            asked(parent).await,
+            r#"{"ServerURL":"r:1","Username":"AWS","Secret":"hunter2"}"#
+        );
+        // No process is its own descendant.
+        assert_eq!(asked(rustix::process::getpid()).await, "");
     }
 }

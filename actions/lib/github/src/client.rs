@@ -15,7 +15,7 @@ use std::time::Duration;
 
 /// The version of the REST API whose documents these calls were written from.
 const API_VERSION: &str = "2022-11-28";
-/// How often a GET is tried when GitHub answers 5xx or not at all.
+/// How often what changes nothing is asked when GitHub answers 5xx or not at all.
 const ATTEMPTS: u32 = 3;
 /// What GitHub's pages hold at most.
 pub(crate) const PER_PAGE: usize = 100;
@@ -29,9 +29,6 @@ pub struct Unknown {
     pub why: String,
     /// The token permission that is missing, e.g. `pull-requests: read`, where that is why.
     pub permission: Option<String>,
-    /// Whether GitHub said that there is no such thing (404), which it also says of things the
-    /// token may not see.
-    pub not_found: bool,
 }
 
 impl Unknown {
@@ -40,7 +37,6 @@ impl Unknown {
             what: what.to_owned(),
             why: why.into(),
             permission: None,
-            not_found: false,
         }
     }
 }
@@ -184,7 +180,7 @@ impl GitHub {
         permission: &str,
     ) -> Result<T, Unknown> {
         let uri = format!("/repos/{}/{path}", self.repository);
-        let answer = self.ask(&uri, what, permission).await?;
+        let answer = self.ask(&uri, None, what, permission).await?;
         decode(&answer.body, what)
     }
 
@@ -203,7 +199,7 @@ impl GitHub {
         let separator = if uri.contains('?') { '&' } else { '?' };
         let mut next = Some(format!("{uri}{separator}per_page={PER_PAGE}"));
         while let Some(page) = next {
-            let answer = self.ask(&page, what, permission).await?;
+            let answer = self.ask(&page, None, what, permission).await?;
             let found = items(decode(&answer.body, what)?);
             next = next_query(&answer.headers)
                 .map(|query| format!("{}?{query}", uri.split('?').next().unwrap_or(uri)));
@@ -261,20 +257,7 @@ impl GitHub {
         }
         let body = serde_json::json!({ "query": query, "variables": variables });
         let uri = self.graphql.to_string();
-        let mut attempt = 0;
-        let answer = loop {
-            attempt += 1;
-            match self.exchange(&uri, Some(&body), what).await {
-                Ok(answer) if answer.status.is_server_error() && attempt < ATTEMPTS => {}
-                Ok(answer) => break answer,
-                Err(_) if attempt < ATTEMPTS => {}
-                Err(unknown) => return Err(unknown),
-            }
-            backoff(attempt).await;
-        };
-        if !answer.status.is_success() {
-            return Err(refusal(&answer, what, permission));
-        }
+        let answer = self.ask(&uri, Some(&body), what, permission).await?;
         let body: Body<T> = decode(&answer.body, what)?;
         match (body.data, body.errors.first()) {
             (Some(data), None) => Ok(data),
@@ -286,11 +269,18 @@ impl GitHub {
         }
     }
 
-    async fn ask(&self, uri: &str, what: &str, permission: &str) -> Result<Answer, Unknown> {
+    /// Asks something that changes nothing, a few times where GitHub fails or does not answer.
+    async fn ask(
+        &self,
+        uri: &str,
+        body: Option<&serde_json::Value>,
+        what: &str,
+        permission: &str,
+    ) -> Result<Answer, Unknown> {
         let mut attempt = 0;
         loop {
             attempt += 1;
-            match self.exchange(uri, None::<&()>, what).await {
+            match self.exchange(uri, body, what).await {
                 Ok(answer) if answer.status.is_success() => return Ok(answer),
                 Ok(answer) if answer.status.is_server_error() && attempt < ATTEMPTS => {}
                 Ok(answer) => return Err(refusal(&answer, what, permission)),
@@ -383,7 +373,6 @@ fn refusal(answer: &Answer, what: &str, permission: &str) -> Unknown {
             if limited { ", a rate limit" } else { "" }
         ),
         permission,
-        not_found: answer.status == StatusCode::NOT_FOUND,
     }
 }
 
@@ -449,7 +438,6 @@ mod tests {
         let hidden = answer(404, &[], r#"{"message":"Not Found"}"#);
         let unknown = refusal(&hidden, "read run 5", "actions: read");
         assert_eq!(unknown.permission.as_deref(), Some("actions: read"));
-        assert!(unknown.not_found);
     }
 
     #[test]

@@ -2,6 +2,7 @@
 //! say anything else. A test compares bytes; `UPDATE_EXPECT=1` rewrites.
 
 use crate::env::Env;
+use crate::host::variable;
 use crate::step::{Step, command};
 use clap::{Arg, ArgAction, Command};
 use std::collections::BTreeMap;
@@ -113,9 +114,7 @@ pub fn readme_tables<S: Step>() -> String {
             "\n### Outputs\n\n| output | in a buildspec | meaning |\n| --- | --- | --- |\n",
         );
         for (name, description) in S::ACTION.outputs {
-            let variable = format!("{}_{name}", S::ACTION.name)
-                .to_uppercase()
-                .replace('-', "_");
+            let variable = variable(S::ACTION.name, name);
             let _ = writeln!(out, "| `{name}` | `${variable}` | {description} |");
         }
     }

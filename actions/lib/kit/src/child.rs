@@ -3,6 +3,7 @@
 use crate::env::Env;
 use crate::error::{Context, Error, Result};
 use crate::exit::Exit;
+use crate::host::Host;
 use crate::secret::Secret;
 use rustix::process::{Pid, Signal, kill_process_group};
 use std::io::IsTerminal;
@@ -81,18 +82,21 @@ impl Program {
             .map(|(_, value)| value.as_str())
     }
 
-    /// The command as it is shown in messages.
-    pub fn shown(&self) -> String {
-        self.command.join(" ")
+    /// The command as messages show it: the program alone, since arguments may hold anything.
+    pub fn shown(&self) -> &str {
+        self.command.first().map_or("", String::as_str)
     }
 
-    /// Starts the child. At a terminal it stays in the foreground's process group, so that it
+    /// Hides the child's secrets in the log, since nobody knows what it prints, and starts it. At a terminal it stays in the foreground's process group, so that it
     /// can ask questions; elsewhere it gets a group of its own, so that it sees each signal
     /// once and only from here.
     ///
     /// # Errors
     /// The program cannot be started.
-    pub fn start(&self) -> Result<Running> {
+    pub fn start(&self, host: &Host) -> Result<Running> {
+        for (_, value) in &self.secrets {
+            host.mask(value);
+        }
         let own_group = !std::io::stdin().is_terminal();
         let mut command = Command::new(&self.command[0]);
         command.args(&self.command[1..]).env_clear();
@@ -214,8 +218,8 @@ mod tests {
         let path = std::env::var("PATH").unwrap();
         let env = Env::from([("PATH", path.as_str()), ("INPUT_X", "1"), ("KEEP", "2")]);
         let program = set(Program::new(&command, &env).unwrap());
-        let status = program.start()?.wait().await?;
-        verdict(&program.shown(), status)
+        let status = program.start(&Host::detect(&env))?.wait().await?;
+        verdict(program.shown(), status)
     }
 
     #[tokio::test]
@@ -242,8 +246,9 @@ mod tests {
         let script = "n=0; trap 'n=$((n+1))' INT; for i in 1 2 3 4 5 6 7 8; do sleep 0.1; done; exit $((10 + n))";
         let command: Vec<String> = ["sh", "-c", script].map(str::to_owned).into();
         let path = std::env::var("PATH").unwrap();
-        let program = Program::new(&command, &Env::from([("PATH", path.as_str())])).unwrap();
-        let mut running = program.start().unwrap();
+        let env = Env::from([("PATH", path.as_str())]);
+        let program = Program::new(&command, &env).unwrap();
+        let mut running = program.start(&Host::detect(&env)).unwrap();
         tokio::time::sleep(std::time::Duration::from_millis(200)).await;
         running.interrupted();
         tokio::time::sleep(std::time::Duration::from_millis(200)).await;

@@ -30,12 +30,27 @@ impl Env {
         self.get(&hyphens).or_else(|| self.get(&underscores))
     }
 
-    /// All variables, for a child process; the action's own inputs are left out.
+    /// The variables for a child process: without the action's own inputs, and without what would
+    /// let the child be this job rather than do its work: ask for identity tokens, speak to the
+    /// runner's services, or steer the steps that come after.
     pub fn for_child(&self) -> impl Iterator<Item = (&str, &str)> {
+        const WITHHELD: [&str; 3] = ["GITHUB_ENV", "GITHUB_PATH", "GITHUB_STATE"];
+        const WITHHELD_PREFIXES: [&str; 5] = [
+            "INPUT_",
+            "STATE_",
+            "ACTIONS_ID_TOKEN_REQUEST_",
+            "ACTIONS_RUNTIME_",
+            "AWS_CONTAINER_",
+        ];
         self.0
             .iter()
             .map(|(name, value)| (name.as_str(), value.as_str()))
-            .filter(|(name, _)| !name.starts_with("INPUT_") && !name.starts_with("STATE_"))
+            .filter(|(name, _)| {
+                !WITHHELD.contains(name)
+                    && !WITHHELD_PREFIXES
+                        .iter()
+                        .any(|prefix| name.starts_with(prefix))
+            })
     }
 }
 
@@ -84,8 +99,17 @@ mod tests {
 
     #[test]
     fn debug_holds_no_value_and_children_get_no_inputs() {
-        let env = Env::from([("TOKEN", "hunter2"), ("INPUT_X", "1"), ("STATE_y", "2")]);
-        assert_eq!(format!("{env:?}"), r#"{"INPUT_X", "STATE_y", "TOKEN"}"#);
+        let env = Env::from([
+            ("TOKEN", "hunter2"),
+            ("INPUT_X", "1"),
+            ("STATE_y", "2"),
+            ("ACTIONS_ID_TOKEN_REQUEST_TOKEN", "3"),
+            ("ACTIONS_ID_TOKEN_REQUEST_URL", "4"),
+            ("ACTIONS_RUNTIME_TOKEN", "5"),
+            ("AWS_CONTAINER_CREDENTIALS_FULL_URI", "6"),
+            ("GITHUB_ENV", "7"),
+        ]);
+        assert!(!format!("{env:?}").contains("hunter2"));
         assert_eq!(env.for_child().collect::<Vec<_>>(), [("TOKEN", "hunter2")]);
     }
 }

@@ -5,7 +5,7 @@ use std::fmt;
 
 /// A failure as a person reads it. Messages are lower case without a final period; they name
 /// things (parameters, repositories, roles) and never hold a secret value.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct Error {
     /// The exit code of the process.
     pub exit: Exit,

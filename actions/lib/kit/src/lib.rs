@@ -10,6 +10,7 @@ pub mod env;
 pub mod error;
 pub mod exit;
 pub mod host;
+pub mod id;
 pub mod report;
 pub mod secret;
 pub mod signal;

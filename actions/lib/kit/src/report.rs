@@ -20,8 +20,6 @@ pub struct Report {
     pub outputs: Vec<(&'static str, String)>,
     /// Variables for later steps.
     pub env: Vec<(String, EnvValue)>,
-    /// What the post step needs to know, by name. Never a secret: it is stored in clear.
-    pub state: Vec<(&'static str, String)>,
     /// Markdown for the run's summary page.
     pub summary: String,
     /// The result as a person reads it in a log or terminal; goes to standard output.

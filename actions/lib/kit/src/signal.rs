@@ -1,5 +1,7 @@
 //! The two signals with which runners cancel a job.
 
+use crate::error::{Error, Result};
+use crate::exit::Exit;
 use tokio::signal::unix::{SignalKind, signal};
 
 /// Waits for SIGINT or SIGTERM and returns its name. Never returns if neither can be listened
@@ -14,5 +16,19 @@ pub async fn interrupted() -> &'static str {
     tokio::select! {
         _ = interrupt.recv() => "SIGINT",
         _ = terminate.recv() => "SIGTERM",
+    }
+}
+
+/// Does `work`, and drops it where it waits when a signal comes.
+///
+/// # Errors
+/// The work's, or that it was interrupted (exit 130).
+pub async fn unless_interrupted<T>(work: impl Future<Output = Result<T>>) -> Result<T> {
+    tokio::select! {
+        result = work => result,
+        signal = interrupted() => Err(Error::new(
+            Exit::Interrupted,
+            format!("interrupted by {signal}"),
+        )),
     }
 }

@@ -6,8 +6,9 @@ use crate::contract::{self, Contract, Resolved};
 use crate::env::{Env, input_names};
 use crate::error::{Error, Result};
 use crate::exit::Exit;
-use crate::host::Host;
+use crate::host::{Host, Kind};
 use crate::report::Report;
+use crate::signal;
 use clap::{Args, Command, CommandFactory, FromArgMatches, Parser};
 use std::ffi::OsString;
 use std::path::PathBuf;
@@ -21,9 +22,11 @@ pub trait Step {
     /// What clap does not know of the action: outputs, branding, expression defaults.
     const ACTION: Action;
 
-    /// Whether the step handles SIGINT and SIGTERM itself. Otherwise it is dropped where it
-    /// waits and the process ends with exit 130.
-    const HANDLES_SIGNALS: bool = false;
+    /// Whether `run` handles SIGINT and SIGTERM itself with these arguments. Otherwise it is
+    /// dropped where it waits and the process ends with exit 130.
+    fn handles_signals(_args: &Self::Args) -> bool {
+        false
+    }
 
     /// Does the work.
     ///
@@ -148,7 +151,11 @@ pub fn main<S: Step>() -> ExitCode {
 
 async fn run<S: Step>(env: Env, host: Host) -> Exit {
     let command = command::<S>(&env);
-    let post = env.get("SLIPWAY_PHASE") == Some("post");
+    // Only the launcher starts a post step, and it gives no arguments: elsewhere one variable too
+    // many would turn a gate into a step that does nothing and succeeds.
+    let post = env.get("SLIPWAY_PHASE") == Some("post")
+        && host.kind() == Kind::GitHub
+        && std::env::args_os().len() == 1;
     let parsed = command
         .try_get_matches_from(argv(&env))
         .and_then(|matches| Cli::<S::Args>::from_arg_matches(&matches));
@@ -162,6 +169,7 @@ async fn run<S: Step>(env: Env, host: Host) -> Exit {
         clock: Clock::System,
         common: cli.common,
     };
+    let handles_signals = !post && S::handles_signals(&cli.args);
     let work = async {
         if post {
             return S::post(&cx).await;
@@ -170,15 +178,10 @@ async fn run<S: Step>(env: Env, host: Host) -> Exit {
         let report = S::run(cli.args, &cx).await?;
         cx.host.write(S::ACTION.name, &report, cx.common.json)
     };
-    let result = if S::HANDLES_SIGNALS {
+    let result = if handles_signals {
         work.await
     } else {
-        tokio::select! {
-            result = work => result,
-            signal = crate::signal::interrupted() => {
-                Err(Error::new(Exit::Interrupted, format!("interrupted by {signal}")))
-            }
-        }
+        signal::unless_interrupted(work).await
     };
     match result {
         Ok(()) => Exit::Done,

@@ -5,6 +5,6 @@ mod chain;
 mod record;
 mod store;
 
-pub use chain::{Chain, Entry, Fault, GENESIS, sha256, verify};
+pub use chain::{Chain, Entry, Fault, sha256};
 pub use record::{Actor, Record, Verdict};
 pub use store::{Append, Ledger};

@@ -2,7 +2,7 @@
 //! `record`, `hash`, `prev`. Whoever writes needs PutItem and ConditionCheckItem, and neither
 //! UpdateItem nor DeleteItem.
 
-use crate::chain::{Chain, Entry, check};
+use crate::chain::{Chain, Entry, verify};
 use crate::record::Record;
 use aws_sdk_dynamodb::Client;
 use aws_sdk_dynamodb::operation::transact_write_items::TransactWriteItemsError;
@@ -45,7 +45,7 @@ impl Ledger {
     /// # Errors
     /// The table cannot be read, or the entry is not what was written (exit 3).
     pub async fn head(&self, chain: &Chain) -> Result<Option<Entry>> {
-        Ok(self.newest(chain, 1).await?.into_iter().next())
+        Ok(self.newest(chain, 1, |_| false).await?.into_iter().next())
     }
 
     /// The newest record.
@@ -56,26 +56,10 @@ impl Ledger {
         self.find(chain, 1, |_| true).await
     }
 
-    /// The newest entries, newest first, at most `limit`.
-    ///
-    /// # Errors
-    /// As [`Ledger::head`]; also where entries among them are missing or forked.
-    pub async fn newest(&self, chain: &Chain, limit: usize) -> Result<Vec<Entry>> {
-        self.read(chain, false, limit, |_| false).await
-    }
-
-    /// The whole chain, oldest first, as it is kept; [`crate::verify`] says whether it is sound.
-    ///
-    /// # Errors
-    /// The table cannot be read.
-    pub async fn history(&self, chain: &Chain) -> Result<Vec<Entry>> {
-        self.pages(chain, true, usize::MAX, |_| false).await
-    }
-
     /// The newest record `wanted` picks among the newest `limit`.
     ///
     /// # Errors
-    /// As [`Ledger::newest`].
+    /// As [`Ledger::head`]; also where entries among those read are missing or forked.
     pub async fn find(
         &self,
         chain: &Chain,
@@ -83,7 +67,7 @@ impl Ledger {
         wanted: impl Fn(&Record) -> bool,
     ) -> Result<Option<Record>> {
         let picks = |entry: &Entry| entry.record(chain).is_ok_and(|record| wanted(&record));
-        let read = self.read(chain, false, limit, picks).await?;
+        let read = self.newest(chain, limit, picks).await?;
         Ok(read
             .iter()
             .filter_map(|entry| entry.record(chain).ok())
@@ -142,21 +126,19 @@ impl Ledger {
         }
     }
 
-    /// Reads and refuses what is broken.
-    async fn read(
+    /// The newest entries, newest first: at most `limit`, and none beyond the page that holds the
+    /// `last`. Refuses what is broken.
+    async fn newest(
         &self,
         chain: &Chain,
-        oldest_first: bool,
         limit: usize,
         last: impl Fn(&Entry) -> bool,
     ) -> Result<Vec<Entry>> {
-        let entries = self.pages(chain, oldest_first, limit, last).await?;
-        let mut ascending = entries.clone();
-        if !oldest_first {
-            ascending.reverse();
-        }
-        let faults = check(chain, &ascending, false);
+        let (mut entries, first) = self.pages(chain, limit, last).await?;
+        entries.reverse();
+        let faults = verify(chain, &entries, first);
         if faults.is_empty() {
+            entries.reverse();
             return Ok(entries);
         }
         let mut error = Error::refused(format!(
@@ -169,16 +151,17 @@ impl Ledger {
         Err(error.hint("compare with the hashes in the payloads of the GitHub Deployments, and look in CloudTrail for who wrote to the table"))
     }
 
+    /// As [`Self::newest`], unchecked; with whether the table has no older one.
     async fn pages(
         &self,
         chain: &Chain,
-        oldest_first: bool,
         limit: usize,
         last: impl Fn(&Entry) -> bool,
-    ) -> Result<Vec<Entry>> {
+    ) -> Result<(Vec<Entry>, bool)> {
         let mut entries: Vec<Entry> = Vec::new();
         let mut start = None;
-        loop {
+        // A page holds an entry or is the last, so that there are no more pages than entries.
+        for _ in 0..=limit {
             let wanted = i32::try_from(limit - entries.len()).unwrap_or(PAGE);
             let answer = self
                 .client
@@ -187,7 +170,7 @@ impl Ledger {
                 .key_condition_expression("#chain = :chain")
                 .expression_attribute_names("#chain", "chain")
                 .expression_attribute_values(":chain", AttributeValue::S(chain.as_str().to_owned()))
-                .scan_index_forward(oldest_first)
+                .scan_index_forward(false)
                 .consistent_read(true)
                 .limit(wanted.min(PAGE))
                 .set_exclusive_start_key(start)
@@ -199,9 +182,13 @@ impl Ledger {
             }
             start = answer.last_evaluated_key;
             if start.is_none() || entries.len() >= limit || entries.iter().any(&last) {
-                return Ok(entries);
+                return Ok((entries, start.is_none()));
             }
         }
+        Err(Error::failed(format!(
+            "the ledger {} sends pages of chain {chain} without end",
+            self.table
+        )))
     }
 
     fn key(&self, chain: &Chain, seq: u64) -> HashMap<String, AttributeValue> {

@@ -12,7 +12,7 @@ use aws_smithy_runtime_api::client::orchestrator::HttpResponse;
 use aws_smithy_runtime_api::client::result::SdkError;
 use kit::Secret;
 use kit::child::Program;
-use kit::contract::Resolved;
+use kit::contract::{AccountId, Resolved};
 use kit::error::{Error, Result};
 use kit::host::Kind;
 use std::time::SystemTime;
@@ -66,6 +66,31 @@ impl Target {
             region: Some(region.clone()),
             allow_long_lived_keys: resolved.allow_long_lived_keys.clone(),
         }
+    }
+
+    /// What the contract says for `purpose`, or without one the credentials at hand; a role or
+    /// region that was named replaces the contract's.
+    ///
+    /// # Errors
+    /// A role that is no ARN of a role (exit 2).
+    pub fn chosen(
+        resolved: Option<&Resolved>,
+        purpose: Purpose,
+        role: Option<&str>,
+        region: Option<&str>,
+    ) -> Result<Self> {
+        let mut target = resolved.map_or_else(Self::ambient, |it| Self::of(it, purpose));
+        if let Some(role) = role {
+            if !is_role(role) {
+                return Err(Error::usage(format!("--role {role:?} is no ARN of a role"))
+                    .hint("arn:aws:iam::123456789012:role/NAME"));
+            }
+            target.role = Some(role.to_owned());
+        }
+        if let Some(region) = region {
+            target.region = Some(region.to_owned());
+        }
+        Ok(target)
     }
 
     /// Whatever credentials the process already has.
@@ -309,6 +334,20 @@ pub fn guard_credentials(credentials: &Credentials, allowed: &[String]) -> Resul
     .hint("to allow this key all the same, name it under `allow-long-lived-keys` in the contract"))
 }
 
+/// Whether `text` is `arn:PARTITION:iam::ACCOUNT:role/NAME`, with a path or not (IAM User Guide,
+/// "IAM identifiers").
+fn is_role(text: &str) -> bool {
+    let parts: Vec<&str> = text.splitn(6, ':').collect();
+    let ["arn", partition, "iam", "", account, resource] = parts.as_slice() else {
+        return false;
+    };
+    !partition.is_empty()
+        && AccountId::parse(account).is_some()
+        && resource.strip_prefix("role/").is_some_and(|name| {
+            name.split('/').all(|part| !part.is_empty()) && !name.contains(char::is_whitespace)
+        })
+}
+
 /// Whether `caller` (`arn:aws:sts::1:assumed-role/NAME/SESSION`) is a session of `role`
 /// (`arn:aws:iam::1:role/PATH/NAME`).
 fn is_session_of(caller: &str, role: &str) -> bool {
@@ -370,6 +409,30 @@ mod tests {
             assert_eq!(error.exit, kit::Exit::Refused);
         }
         assert!(guard_credentials(&keys("AKIAX", None), &["AKIAX".to_owned()]).is_ok());
+    }
+
+    #[test]
+    fn a_role_that_was_mistyped_is_found_before_any_call() {
+        let chosen = |role| Target::chosen(None, Purpose::Read, Some(role), Some("eu-west-1"));
+        for role in [
+            "arn:aws:iam::111111111111:role/deploy",
+            "arn:aws-cn:iam::111111111111:role/team/deploy",
+        ] {
+            let target = chosen(role).unwrap();
+            assert_eq!(target.role.as_deref(), Some(role));
+            assert_eq!(target.region.as_deref(), Some("eu-west-1"));
+        }
+        for typo in [
+            "",
+            "deploy",
+            "arn:aws:iam::1111:role/deploy",
+            "arn:aws:iam::111111111111:user/deploy",
+            "arn:aws:iam::111111111111:role/",
+            "arn:aws:iam::111111111111:role/deploy x",
+            "arn:aws:sts::111111111111:assumed-role/deploy/session",
+        ] {
+            assert_eq!(chosen(typo).unwrap_err().exit, kit::Exit::Usage, "{typo}");
+        }
     }
 
     #[test]

@@ -67,7 +67,9 @@ where
     }
 }
 
-pub(crate) fn cannot<E, R>(error: &SdkError<E, R>, what: &str) -> Error
+/// The SDK's error as one for people, exit 1: `cannot {what}`, the service's code and words, and a
+/// hint where the code tells what to do.
+pub fn cannot<E, R>(error: &SdkError<E, R>, what: &str) -> Error
 where
     E: ProvideErrorMetadata + std::error::Error + 'static,
     R: std::fmt::Debug + 'static,

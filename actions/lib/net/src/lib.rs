@@ -3,12 +3,14 @@
 
 mod account;
 mod dns;
+mod endpoint;
 mod error;
 mod http;
 mod oidc;
 mod roots;
 
 pub use account::{Account, Purpose, Target, guard_credentials, session_name};
-pub use error::{AwsContext, code, no_answer};
+pub use endpoint::path_style;
+pub use error::{AwsContext, cannot, code, no_answer};
 pub use http::Net;
 pub use oidc::id_token;

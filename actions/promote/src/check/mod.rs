@@ -9,9 +9,10 @@ mod report;
 #[cfg(test)]
 pub(crate) mod tests;
 
-use crate::args::{self, Check};
+use crate::args::Check;
 use crate::setting::{Setting, without_contract};
 use kit::error::{Error, Result};
+use kit::id::Digest;
 use kit::{Cx, Report};
 use ledger::{Chain, Ledger, Record};
 use net::Net;
@@ -20,7 +21,7 @@ use net::Net;
 const LOOK_BACK: usize = 1000;
 
 pub(crate) async fn run(args: Check, cx: &Cx) -> Result<Report> {
-    let digest = args.digest.as_deref().map(args::digest).transpose()?;
+    let digest = args.digest.as_deref().map(Digest::parse).transpose()?;
     let mut setting = Setting::of(cx, &args.place)?.with_rules(cx, &args.place, &args.rules)?;
     if without_contract(cx, &args.place) {
         setting.follows.clone_from(&args.from);
@@ -51,7 +52,7 @@ async fn subject(
     cx: &Cx,
     net: &Net,
     setting: &Setting,
-    digest: Option<String>,
+    digest: Option<Digest>,
     from: Option<&str>,
 ) -> Result<Subject> {
     let Some(follows) = &setting.follows else {
@@ -62,12 +63,14 @@ async fn subject(
             ))
             .hint("give --digest instead"));
         }
-        let digest = digest.ok_or_else(|| {
-            Error::usage("--digest is missing").hint(format!(
-                "{} follows no environment it could be taken from",
-                setting.environment
-            ))
-        })?;
+        let digest = digest
+            .ok_or_else(|| {
+                Error::usage("--digest is missing").hint(format!(
+                    "{} follows no environment it could be taken from",
+                    setting.environment
+                ))
+            })?
+            .to_string();
         let commit = cx.host.commit();
         if commit.is_none() && !decide::asks_nothing(setting) {
             return Err(Error::usage(format!(
@@ -82,10 +85,10 @@ async fn subject(
         });
     };
     let account = net.account(&setting.permit).await?;
-    let ledger = Ledger::new(&account, &setting.table);
+    let ledger = Ledger::new(&account, &setting.ledger);
     let before = Chain::new(&setting.service, follows)?;
     let digest = match digest {
-        Some(digest) => digest,
+        Some(digest) => digest.to_string(),
         None => {
             let from = from.unwrap_or(follows);
             let chain = Chain::new(&setting.service, from)?;

@@ -4,12 +4,13 @@ use super::Subject;
 use super::decide::brought_in;
 use super::facts::{Change, Fact, Facts, Promoter, RunPlace, Unknown};
 use super::people::{names_co_authors, opinions};
+use crate::principal::Principal;
 use crate::setting::Setting;
 use github::{GitHub, Pull, Repository, User};
 use kit::Cx;
 use kit::error::Result;
 use kit::host::Kind;
-use net::{Net, Target};
+use net::Net;
 use std::collections::BTreeMap;
 
 /// Sees everything. What cannot be seen is a fact too.
@@ -144,35 +145,19 @@ async fn whose_decision(
         }
         Kind::CodeBuild => {
             let build = cx.env.get("CODEBUILD_BUILD_ID").unwrap_or("this build");
-            let principal = cx.env.get("CODEBUILD_INITIATOR").map(str::to_owned);
-            let promoter = mapped(github, setting, principal, "CODEBUILD_INITIATOR").await;
+            let promoter = mapped(github, setting, &Principal::seen(cx, net, setting).await).await;
             (RunPlace::CodeBuild(format!("build {build}")), promoter)
         }
         Kind::Terminal => {
-            let principal = net
-                .account(&Target {
-                    region: setting.permit.region.clone(),
-                    allow_long_lived_keys: setting.permit.allow_long_lived_keys.clone(),
-                    ..Target::ambient()
-                })
-                .await
-                .ok()
-                .and_then(|account| account.arn.rsplit('/').next().map(str::to_owned));
-            let promoter = mapped(github, setting, principal, "STS").await;
+            let promoter = mapped(github, setting, &Principal::seen(cx, net, setting).await).await;
             (RunPlace::Terminal, promoter)
         }
     }
 }
 
 /// The GitHub account of an AWS principal, by the contract's `people`.
-async fn mapped(
-    github: &GitHub,
-    setting: &Setting,
-    principal: Option<String>,
-    source: &str,
-) -> Fact<Promoter> {
-    let login = login_of(setting, principal.as_deref(), source)?;
-    let principal = principal.unwrap_or_default();
+async fn mapped(github: &GitHub, setting: &Setting, principal: &Principal) -> Fact<Promoter> {
+    let login = principal.login(&setting.people)?;
     let account = github.permission(&login).await?.user.ok_or_else(|| {
         Unknown::new(
             format!("GitHub does not say who {login} is"),
@@ -181,76 +166,6 @@ async fn mapped(
     })?;
     Ok(Promoter {
         accounts: vec![account],
-        source: format!("whom the contract knows as {principal} ({source})"),
+        source: format!("whom the contract knows as {principal}"),
     })
-}
-
-fn login_of(setting: &Setting, principal: Option<&str>, source: &str) -> Fact<String> {
-    let Some(principal) = principal else {
-        return Err(Unknown::new(
-            format!("{source} does not say who started this"),
-            "start it as a person the contract's `people` names",
-        ));
-    };
-    // CodeBuild's form for a person's session is ROLE/SESSION; a pipeline's is codepipeline/NAME,
-    // and a pipeline named like a person is none.
-    let session = match principal.rsplit_once('/') {
-        Some(("codepipeline", _)) => None,
-        Some((_, session)) => Some(session),
-        None => Some(principal),
-    };
-    let logins: Vec<&String> = setting
-        .people
-        .iter()
-        .filter(|(_, principals)| {
-            principals
-                .iter()
-                .any(|known| Some(known.as_str()) == session)
-        })
-        .map(|(login, _)| login)
-        .collect();
-    match logins.as_slice() {
-        [login] => Ok((*login).clone()),
-        [] => Err(Unknown::new(
-            format!("{principal} ({source}) is nobody the contract knows"),
-            "name the person under `people` in the contract",
-        )),
-        several => Err(Unknown::new(
-            format!(
-                "{principal} ({source}) is {} people in the contract",
-                several.len()
-            ),
-            "give each person a session name of their own under `people`",
-        )),
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::check::tests::setting;
-
-    #[test]
-    fn a_principal_is_one_person_or_unknown() {
-        let mut setting = setting();
-        setting.people = BTreeMap::from([
-            ("alice".to_owned(), vec!["alice@acme".to_owned()]),
-            (
-                "bob".to_owned(),
-                vec!["bob@acme".to_owned(), "both".to_owned()],
-            ),
-            ("carol".to_owned(), vec!["both".to_owned()]),
-        ]);
-        let login = |principal| login_of(&setting, principal, "STS");
-        assert_eq!(login(Some("alice@acme")).unwrap(), "alice");
-        assert_eq!(login(Some("Operators/bob@acme")).unwrap(), "bob");
-        for nobody in [
-            None,
-            Some("mallory"),
-            Some("both"),
-            Some("codepipeline/alice@acme"),
-        ] {
-            login(nobody).unwrap_err();
-        }
-    }
 }

@@ -98,8 +98,7 @@ pub(super) fn report(
         "repository",
         setting.image_repository.clone().unwrap_or_default(),
     )
-    .output("from", setting.follows.clone().unwrap_or_default())
-    .output("allowed", "true"))
+    .output("from", setting.follows.clone().unwrap_or_default()))
 }
 
 /// The pull requests being promoted.

@@ -249,16 +249,7 @@ async fn see(ecs: &Ecs, setting: &Setting, digest: &str) -> Result<Proof> {
 async fn actor(cx: &Cx, github: Option<&github::GitHub>, setting: &Setting) -> Actor {
     let host = cx.host.actor().unwrap_or_else(|| "unknown".to_owned());
     if cx.host.kind() != Kind::GitHub {
-        let session = host.rsplit('/').next().unwrap_or(&host);
-        let login = setting
-            .people
-            .iter()
-            .find(|(_, principals)| principals.iter().any(|known| known == session))
-            .map(|(login, _)| login.clone());
-        return Actor {
-            login: login.unwrap_or(host),
-            id: None,
-        };
+        return known(setting, host);
     }
     let run = cx.env.get("GITHUB_RUN_ID").and_then(|id| id.parse().ok());
     if let (Some(github), Some(run)) = (github, run)
@@ -273,6 +264,19 @@ async fn actor(cx: &Cx, github: Option<&github::GitHub>, setting: &Setting) -> A
     Actor {
         login: host,
         id: cx.env.get("GITHUB_ACTOR_ID").and_then(|id| id.parse().ok()),
+    }
+}
+
+fn known(setting: &Setting, host: String) -> Actor {
+    let session = host.rsplit('/').next().unwrap_or(&host);
+    let login = setting
+        .people
+        .iter()
+        .find(|(_, principals)| principals.iter().any(|known| known == session))
+        .map(|(login, _)| login.clone());
+    Actor {
+        login: login.unwrap_or(host),
+        id: None,
     }
 }
 
@@ -410,6 +414,26 @@ mod tests {
         for verdict in [Verdict::Failed, Verdict::RolledBack, Verdict::Other] {
             let failed = record("b", verdict, Some("a"), None);
             assert_eq!(healthy_until_now(&failed).as_deref(), Some("a"));
+        }
+    }
+
+    #[test]
+    fn who_is_not_one_known_person_is_recorded_as_the_principal() {
+        let mut setting = crate::check::tests::setting();
+        setting.people = std::collections::BTreeMap::from([
+            (
+                "alice".to_owned(),
+                vec!["alice@acme".to_owned(), "both".to_owned()],
+            ),
+            ("bob".to_owned(), vec!["both".to_owned()]),
+        ]);
+        for (principal, login) in [
+            ("Operators/alice@acme", "alice"),
+            ("mallory", "mallory"),
+            ("codepipeline/alice@acme", "codepipeline/alice@acme"),
+            ("Operators/both", "Operators/both"),
+        ] {
+            assert_eq!(known(&setting, principal.to_owned()).login, login);
         }
     }
 }

@@ -224,7 +224,7 @@ fn belongs(place: &Place, variable: &Variable, mistakes: &mut Mistakes) {
 
 fn secrets(declared: &Declared, mistakes: &mut Mistakes) {
     for (name, entry) in declared.secrets.iter().flat_map(|all| &all.0) {
-        if !crate::host::may_export(&name.value.0) && !name.value.0.is_empty() {
+        if crate::host::may_export(&name.value.0).is_err() && !name.value.0.is_empty() {
             mistakes.add(
                 Mistake::new(
                     name.place.clone(),

@@ -2,7 +2,7 @@
 //! these types; their doc comments are what editors show.
 
 use super::diagnostics::At;
-use super::model::{Sink, Tool};
+use super::model::Sink;
 use super::secret::SecretEntry;
 use super::template::{InAccount, InRegion, InVariable, PerEnvironment, Shared, Templated};
 use super::text::{
@@ -230,8 +230,6 @@ pub(super) struct Image {
 #[derive(Debug, Clone, Default, JsonSchema)]
 #[schemars(rename_all = "kebab-case", deny_unknown_fields)]
 pub(super) struct State {
-    /// The program; terraform when not given.
-    pub(super) tool: Option<At<Tool>>,
     /// Folder of the infrastructure code, from the contract's folder; infra when not given.
     pub(super) directory: Option<At<Text<RelativePath>>>,
     /// S3 bucket; var:TF_STATE_BUCKET when not given.

@@ -7,7 +7,7 @@ use super::declared::{
 };
 use super::decode::{Decode, Decoder};
 use super::diagnostics::{At, Mistake, nearest};
-use super::model::{Sink, Tool};
+use super::model::Sink;
 use super::secret::{From, SecretEntry};
 use super::tree::{Data, Node};
 
@@ -45,12 +45,6 @@ words!(Type {
     "pattern" => Type::Pattern,
     "url" => Type::Url,
     "port" => Type::Port,
-});
-words!(Tool {
-    "terraform" => Tool::Terraform,
-    "tofu" => Tool::Tofu,
-    "cdktf" => Tool::Cdktf,
-    "cdktn" => Tool::Cdktn,
 });
 words!(Sink {
     "task" => Sink::Task,
@@ -154,7 +148,6 @@ mapping!(Image {
     optional platforms: "platforms",
 });
 mapping!(State {
-    optional tool: "tool",
     optional directory: "directory",
     optional bucket: "bucket",
     optional table: "table",

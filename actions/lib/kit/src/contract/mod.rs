@@ -222,20 +222,18 @@ impl Contract {
         }
     }
 
-    /// The account of every environment, by the environment's name, in the order a digest walks
-    /// them.
+    /// The account of every environment, in the order a digest walks them.
     ///
     /// # Errors
     /// A reference that leads nowhere (exit 2); every environment concerned is named.
-    pub fn accounts(&self, env: &Env) -> Result<Vec<(String, AccountId)>> {
+    pub fn accounts(&self, env: &Env) -> Result<Vec<AccountId>> {
         let vars = Vars::of(env)?;
         let mut mistakes = Mistakes::default();
         let (mut known, mut unknown) = (Vec::new(), Vec::new());
         for environment in check::in_order(&self.declared) {
-            let name = &environment.0.value.0;
             match resolve::account(&self.declared, environment, &vars, &mut mistakes) {
-                Some(account) => known.push((name.clone(), account)),
-                None => unknown.push(name.as_str()),
+                Some(account) => known.push(account),
+                None => unknown.push(environment.0.value.0.as_str()),
             }
         }
         if unknown.is_empty() {

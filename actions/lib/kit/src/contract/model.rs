@@ -135,25 +135,9 @@ pub struct Image {
     pub platforms: Vec<String>,
 }
 
-/// A program that runs the infrastructure code.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, JsonSchema)]
-#[serde(rename_all = "lowercase")]
-pub enum Tool {
-    /// HashiCorp Terraform.
-    Terraform,
-    /// OpenTofu.
-    Tofu,
-    /// CDK for Terraform.
-    Cdktf,
-    /// Its maintained fork.
-    Cdktn,
-}
-
 /// Infrastructure state.
 #[derive(Debug, Clone, Serialize)]
 pub struct State {
-    /// Which tool.
-    pub tool: Tool,
     /// Folder of the infrastructure code, relative to the contract's folder.
     pub directory: String,
     /// S3 bucket, in the environment's account.

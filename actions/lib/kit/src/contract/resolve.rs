@@ -6,7 +6,7 @@ use super::declared::{Declared, Environment, EnvironmentKey, Variable};
 use super::diagnostics::{Mistake, Mistakes};
 use super::fill::Filler;
 use super::model::{
-    AccountId, Build, Deploy, Gate, Image, Publishing, Resolved, Roles, SecretSpec, State, Tool,
+    AccountId, Build, Deploy, Gate, Image, Publishing, Resolved, Roles, SecretSpec, State,
 };
 use super::secret::{SecretEntry, wrong_name};
 use super::variables;
@@ -234,10 +234,6 @@ impl Resolver<'_> {
         );
         let key = self.fill.checked(key, STATE_KEY, "state key");
         Some(State {
-            tool: own
-                .tool
-                .or(top.tool)
-                .map_or(Tool::Terraform, |tool| tool.value),
             directory: own
                 .directory
                 .or(top.directory)

@@ -168,7 +168,7 @@ environments:
         ),
         (
             "service: shop",
-            "service: shop\nstate: {tool: cdktn, directory: infra, bucket: var:B, table: ttt, key: \"{account}/{environment}\"}",
+            "service: shop\nstate: {directory: infra, bucket: var:B, table: ttt, key: \"{account}/{environment}\"}",
         ),
         (
             "service: shop",
@@ -236,7 +236,7 @@ environments:
             "service: shop",
             "service: shop\nimage: {platforms: [linux]}",
         ),
-        ("service: shop", "service: shop\nstate: {tool: pulumi}"),
+        ("service: shop", "service: shop\nstate: {tool: terraform}"),
         ("service: shop", "service: shop\nstate:"),
         ("service: shop", "service: shop\ndeploy: []"),
         (

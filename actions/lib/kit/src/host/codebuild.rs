@@ -32,7 +32,7 @@ pub(super) fn write(env: &Env, step: &str, report: &Report) -> Result<bool> {
 }
 
 /// The variable an output arrives in: `image` and `digest` make `IMAGE_DIGEST`.
-fn variable(step: &str, output: &str) -> String {
+pub(crate) fn variable(step: &str, output: &str) -> String {
     format!("{step}_{output}").to_uppercase().replace('-', "_")
 }
 

@@ -36,19 +36,27 @@ const FORBIDDEN_PREFIXES: &[&str] = &[
     "STATE_",
 ];
 
-/// Whether `name` may be exported to later steps: a shell identifier that does not steer the
-/// shell, the loader, an interpreter or the runner.
-pub fn may_export(name: &str) -> bool {
+/// Refuses a variable's name that is no shell identifier, or that steers the shell, the loader,
+/// an interpreter or the runner.
+///
+/// # Errors
+/// Such a name (exit 2).
+pub fn may_export(name: &str) -> Result<()> {
     let mut bytes = name.bytes();
     let identifier = bytes
         .next()
         .is_some_and(|first| first.is_ascii_alphabetic() || first == b'_')
         && bytes.all(|byte| byte.is_ascii_alphanumeric() || byte == b'_');
-    identifier
-        && !FORBIDDEN.contains(&name)
-        && !FORBIDDEN_PREFIXES
+    let steers = FORBIDDEN.contains(&name)
+        || FORBIDDEN_PREFIXES
             .iter()
-            .any(|prefix| name.starts_with(prefix))
+            .any(|prefix| name.starts_with(prefix));
+    if identifier && !steers {
+        return Ok(());
+    }
+    Err(Error::usage(format!(
+        "no variable may be called `{name}`: it is no identifier, or it steers the shell, the loader or the runner"
+    )))
 }
 
 /// The files the runner reads back, checked for presence.
@@ -79,11 +87,7 @@ pub(super) fn write(env: &Env, report: &Report) -> Result<()> {
     let files = files(env)?;
     let mut exported = String::new();
     for (name, value) in &report.env {
-        if !may_export(name) {
-            return Err(Error::usage(format!(
-                "{name} cannot be exported: it is no identifier, or it steers the shell or the runner"
-            )));
-        }
+        may_export(name)?;
         let value = match value {
             EnvValue::Plain(value) => value,
             EnvValue::Secret(secret) => secret.expose(),
@@ -95,13 +99,7 @@ pub(super) fn write(env: &Env, report: &Report) -> Result<()> {
         .iter()
         .map(|(name, value)| entry(name, value))
         .collect();
-    let state: String = report
-        .state
-        .iter()
-        .map(|(name, value)| entry(name, value))
-        .collect();
     append(files.env, &exported)?;
-    append(files.state, &state)?;
     append(files.output, &outputs)
 }
 
@@ -142,6 +140,22 @@ pub(super) fn delimiter() -> String {
     format!("slipway_{}", uuid::Uuid::new_v4().simple())
 }
 
+/// Text no line of which the runner takes for a command: `::…` counts at a line's start, the older
+/// `##[…` anywhere in it (actions/runner `ActionCommand.cs`).
+pub(super) fn inert(text: &str) -> String {
+    super::without_control(text)
+        .split('\n')
+        .map(|line| {
+            let line = line.replace("##[", "# #[");
+            match line.trim_start().strip_prefix("::") {
+                Some(rest) => format!(": :{rest}"),
+                None => line,
+            }
+        })
+        .collect::<Vec<_>>()
+        .join("\n")
+}
+
 /// Escapes a workflow command's data. `%` first, or the other escapes would be escaped again.
 pub(super) fn escape_data(text: &str) -> String {
     text.replace('%', "%25")
@@ -165,6 +179,9 @@ pub(super) fn annotation(level: &str, title: Option<&str>, text: &str) -> String
 pub(super) fn error_annotations(env: &Env, step: &str, error: &Error) -> Vec<String> {
     if error.locations.is_empty() {
         let mut text = error.message.clone();
+        if let Some(cause) = error.causes.first() {
+            text.push_str(&format!("\ncaused by: {cause}"));
+        }
         for hint in &error.hints {
             text.push_str(&format!("\nhint: {hint}"));
         }
@@ -274,11 +291,19 @@ mod tests {
             "1A",
             "A=B",
         ] {
-            assert!(!may_export(name), "{name}");
+            assert!(may_export(name).is_err(), "{name}");
         }
         for name in ["DATABASE_URL", "TF_VAR_region", "_x", "AWS_REGION"] {
-            assert!(may_export(name), "{name}");
+            assert!(may_export(name).is_ok(), "{name}");
         }
+    }
+
+    #[test]
+    fn somebody_elses_words_are_no_commands() {
+        assert_eq!(
+            inert("fix ##[stop-commands]x\n  ::add-mask::y\n\u{1b}[2Jdone: a::b"),
+            "fix # #[stop-commands]x\n: :add-mask::y\n[2Jdone: a::b"
+        );
     }
 
     #[test]

@@ -4,6 +4,7 @@
 mod codebuild;
 mod github;
 
+pub(crate) use codebuild::variable;
 pub use github::may_export;
 
 use crate::env::Env;
@@ -99,7 +100,7 @@ impl Host {
 
     /// A line for the log.
     pub fn info(&self, line: impl AsRef<str>) {
-        self.line(line.as_ref());
+        self.line(&self.inert(line.as_ref()));
     }
 
     /// Something the reader should look at although the step goes on.
@@ -156,15 +157,17 @@ impl Host {
     /// Prints an error: in full on standard error, and as annotations on the run's page, one for
     /// each place in a file or else one for the whole.
     pub fn error(&self, step: &str, error: &Error) {
-        self.line(&self.coloured(&error.to_string()));
+        self.line(&self.coloured(&self.inert(&error.to_string())));
         if self.kind == Kind::GitHub {
             for line in github::error_annotations(&self.env, step, error) {
                 self.line(&line);
             }
         }
-        if let Some(summary) = &error.summary
-            && let Err(unwritten) = self.summary(summary)
-        {
+        let summary = match &error.summary {
+            Some(summary) => summary.clone(),
+            None => failure(step, error),
+        };
+        if let Err(unwritten) = self.summary(&summary) {
             self.line(&unwritten.to_string());
         }
     }
@@ -209,7 +212,7 @@ impl Host {
         }
     }
 
-    /// Writes everything a step leaves behind: masks first, then environment, state, outputs and
+    /// Writes everything a step leaves behind: masks first, then environment, outputs and
     /// summary, and the result on standard output.
     ///
     /// # Errors
@@ -235,7 +238,7 @@ impl Host {
         let mut text = if json {
             serde_json::to_string_pretty(&report.json).unwrap_or_default()
         } else {
-            report.text.trim_end().to_owned()
+            self.inert(report.text.trim_end())
         };
         if !text.is_empty() {
             text.push('\n');
@@ -252,6 +255,15 @@ impl Host {
         }
     }
 
+    /// Text that may quote somebody else's words (a pull request's title, a service's event), so
+    /// that none of it is taken for a workflow command or repaints the log.
+    fn inert(&self, text: &str) -> String {
+        match self.kind {
+            Kind::GitHub => github::inert(text),
+            Kind::CodeBuild | Kind::Terminal => without_control(text),
+        }
+    }
+
     fn line(&self, line: &str) {
         let _ = writeln!(std::io::stderr(), "{line}");
     }
@@ -263,6 +275,26 @@ impl Host {
         text.replacen("error:", "\u{1b}[1;31merror:\u{1b}[0m", 1)
             .replace("\nhint:", "\n\u{1b}[1;36mhint:\u{1b}[0m")
     }
+}
+
+/// What a failure shows on the run's page where it brings no page of its own. The fence is one that
+/// no message holds.
+fn failure(step: &str, error: &Error) -> String {
+    let short = Error {
+        details: String::new(),
+        ..error.clone()
+    };
+    format!(
+        "### {step}: failed\n\n~~~~~text\n{}\n~~~~~\n",
+        without_control(&short.to_string())
+    )
+}
+
+/// Text without control characters other than line ends and tabs.
+fn without_control(text: &str) -> String {
+    text.chars()
+        .filter(|c| !c.is_control() || matches!(c, '\n' | '\t'))
+        .collect()
 }
 
 /// Ends a folded section of the log when dropped.

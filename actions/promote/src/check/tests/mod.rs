@@ -50,7 +50,7 @@ pub(crate) fn setting() -> Setting {
             workflow: Some(".github/workflows/promote.yml".to_owned()),
         },
         people: BTreeMap::new(),
-        table: "ledger".to_owned(),
+        ledger: "ledger".to_owned(),
         permit: Target::ambient(),
         read: Target::ambient(),
         cluster: None,

@@ -1,0 +1,322 @@
+//! The state lock when a run is cancelled or killed, and between `slipway-state` and Terraform itself.
+
+use std::path::Path;
+use std::process::{Command, Output};
+use std::sync::OnceLock;
+use std::time::Duration;
+
+use rustix::process::{Pid, Signal, kill_process_group};
+use sandbox::runner::act::{self, Trigger};
+use sandbox::runner::export::{REPOSITORY, export};
+use sandbox::runner::story::{AUTHOR, REVIEWER, Story};
+use sandbox::world::World;
+use sandbox::world::aws::{Aws, Keys};
+use serde_json::Value;
+
+use crate::job::Job;
+use crate::support::{PATIENCE, Started, heavy, item, log, place, session, until, wait, world};
+
+/// Long enough for a slow machine, short enough to be noticed.
+const SOON: Duration = Duration::from_secs(60);
+
+/// One state of dev's account, with credentials that may change it.
+struct State {
+    world: &'static World,
+    keys: Keys,
+    aws: Aws,
+    key: String,
+}
+
+impl State {
+    /// A state of the test's own in the one world of these tests.
+    fn new(key: &str) -> Self {
+        static WORLD: OnceLock<World> = OnceLock::new();
+        let world = WORLD.get_or_init(|| wait(PATIENCE, world("cancel")));
+        wait(SOON, async {
+            let dev = world.environment("dev").unwrap();
+            Self {
+                world,
+                keys: session(world, "dev", "slipway-deploy").await,
+                aws: world.administrator(place(), &dev.account).await.unwrap(),
+                key: format!("{key}/terraform.tfstate"),
+            }
+        })
+    }
+
+    fn bucket(&self) -> &str {
+        &self.world.environment("dev").unwrap().state_bucket
+    }
+
+    fn table(&self) -> &str {
+        &self.world.environment("dev").unwrap().lock_table
+    }
+
+    /// The lock's item, as DynamoDB has it.
+    fn lock(&self) -> Option<Value> {
+        let id = format!("{}/{}", self.bucket(), self.key);
+        wait(SOON, item(&self.aws, self.table(), "LockID", &id))
+    }
+
+    /// What the lock's holder wrote about itself.
+    fn holder(&self) -> Option<Value> {
+        let lock = self.lock()?;
+        Some(serde_json::from_str(lock["Info"]["S"].as_str().unwrap()).unwrap())
+    }
+
+    fn job(&self) -> Job {
+        let mut variables = self.world.variables(place());
+        variables.extend(self.keys.variables());
+        Job::new(variables)
+    }
+
+    /// The step `state` with `command: run`, as a workflow has it: its inputs in the environment.
+    fn step(&self, job: &Job, script: &str, timeout: &str) -> Command {
+        let mut command = job.command("slipway-state", &[]);
+        command.envs([
+            ("INPUT_COMMAND", "run"),
+            ("INPUT_RUN", script),
+            ("INPUT_BUCKET", self.bucket()),
+            ("INPUT_TABLE", self.table()),
+            ("INPUT_KEY", &self.key),
+            ("INPUT_LOCK-TIMEOUT", timeout),
+        ]);
+        command
+    }
+
+    /// Its post step, with what the step left for it.
+    fn post(&self, job: &Job, script: &str) -> Output {
+        let mut command = self.step(job, script, "0s");
+        command.env("SLIPWAY_PHASE", "post").envs(job.state());
+        job.run(&mut command)
+    }
+
+    /// Terraform with this state, in a folder of its own, as somebody without us runs it.
+    fn terraform(&self, folder: &Path, arguments: &[&str]) -> Command {
+        let mut command = Command::new(place().bin().join("terraform"));
+        command
+            .args(arguments)
+            .current_dir(folder)
+            .env_clear()
+            .envs(self.world.variables(place()))
+            .envs(self.keys.variables())
+            .env("HOME", folder)
+            .env("CHECKPOINT_DISABLE", "1");
+        command
+    }
+
+    /// A folder that Terraform was initialised in, with one resource whose creation runs `provisioner`.
+    fn infrastructure(&self, provisioner: &str) -> tempfile::TempDir {
+        let folder = tempfile::tempdir().unwrap();
+        let code = format!(
+            "terraform {{\n  backend \"s3\" {{}}\n}}\n\nresource \"terraform_data\" \"it\" {{\n  \
+             provisioner \"local-exec\" {{\n    command = \"{provisioner}\"\n  }}\n}}\n"
+        );
+        std::fs::write(folder.path().join("main.tf"), code).unwrap();
+        let settings = [
+            ("bucket", self.bucket()),
+            ("key", &self.key),
+            ("region", &self.world.region),
+            ("dynamodb_table", self.table()),
+            ("use_path_style", "true"),
+        ]
+        .map(|(name, value)| format!("-backend-config={name}={value}"));
+        let mut arguments = vec!["init", "-no-color"];
+        arguments.extend(settings.iter().map(String::as_str));
+        let output = Started::new(&mut self.terraform(folder.path(), &arguments)).end(SOON);
+        assert!(output.status.success(), "{output:?}");
+        folder
+    }
+}
+
+const APPLY: [&str; 3] = ["apply", "-auto-approve", "-no-color"];
+
+#[test]
+fn a_killed_steps_lock_is_given_back_by_its_post_step() {
+    let state = State::new("killed");
+    let job = state.job();
+    let script = "echo $$ > child; exec sleep 300";
+    let started = Started::new(&mut state.step(&job, script, "0s"));
+    let child = until("the command runs", SOON, || job.read("child").trim().parse().ok());
+    let held = state.holder().unwrap();
+    started.signal(Signal::KILL);
+    // The command goes on without us and holds our output; a runner ends what is left of the job.
+    let _ = kill_process_group(Pid::from_raw(child).unwrap(), Signal::KILL);
+    let ended = started.end(SOON);
+    assert_eq!(ended.status.code(), None, "{ended:?}");
+    assert_eq!(state.holder(), Some(held.clone()), "nobody gave it back yet");
+
+    let post = state.post(&job, script);
+    assert_eq!(post.status.code(), Some(0), "{}", log(&post));
+    assert!(log(&post).contains("::warning::released the state lock"), "{}", log(&post));
+    assert_eq!(state.lock(), None);
+
+    // The runner may run it again, and there may be nothing left to do.
+    let post = state.post(&job, script);
+    assert_eq!((post.status.code(), log(&post).as_str()), (Some(0), ""));
+}
+
+#[test]
+fn a_post_step_leaves_somebody_elses_lock_alone() {
+    let state = State::new("somebody-elses");
+    let (ours, theirs) = (state.job(), state.job());
+    let done = ours.run(&mut state.step(&ours, "true", "0s"));
+    assert!(done.status.success(), "{}", log(&done));
+    let script = "touch started; while [ ! -e go ]; do sleep 0.1; done";
+    let started = Started::new(&mut state.step(&theirs, script, "0s"));
+    until("the other command runs", SOON, || theirs.file("started").exists().then_some(()));
+    let held = state.lock();
+    assert!(held.is_some());
+
+    let post = state.post(&ours, "true");
+    assert_eq!(post.status.code(), Some(0), "{}", log(&post));
+    assert!(log(&post).contains("is somebody else's by now: ada (slipway-state run)"), "{}", log(&post));
+    assert_eq!(state.lock(), held);
+    std::fs::write(theirs.file("go"), "").unwrap();
+    assert!(started.end(SOON).status.success());
+    assert_eq!(state.lock(), None);
+}
+
+/// A runner that cancels sends SIGINT, and SIGTERM a while later; Terraform takes a second signal for leave to lose state.
+#[test]
+fn a_cancelled_command_gets_one_interrupt_and_the_lock_goes_back() {
+    let state = State::new("cancelled");
+    let job = state.job();
+    let script = "n=0; trap 'n=$((n+1)); touch interrupted' INT TERM; touch started
+        for i in $(seq 30); do sleep 0.1 || true; done; exit $((10 + n))";
+    let started = Started::new(&mut state.step(&job, script, "0s"));
+    until("the command runs", SOON, || job.file("started").exists().then_some(()));
+    assert!(state.lock().is_some());
+    started.signal(Signal::INT);
+    until("the interrupt arrives", SOON, || job.file("interrupted").exists().then_some(()));
+    started.signal(Signal::TERM);
+    let ended = started.end(SOON);
+    assert_eq!(ended.status.code(), Some(11), "{}", log(&ended));
+    assert!(log(&ended).contains("it was interrupted; the lock was given back"), "{}", log(&ended));
+    assert_eq!(state.lock(), None);
+    let post = state.post(&job, script);
+    assert_eq!((post.status.code(), log(&post).as_str()), (Some(0), ""));
+}
+
+#[test]
+fn a_command_that_dies_of_the_interrupt_ends_as_130() {
+    let state = State::new("dies");
+    let job = state.job();
+    let started = Started::new(&mut state.step(&job, "touch started; exec sleep 300", "0s"));
+    until("the command runs", SOON, || job.file("started").exists().then_some(()));
+    started.signal(Signal::INT);
+    let ended = started.end(SOON);
+    assert_eq!(ended.status.code(), Some(130), "{}", log(&ended));
+    assert_eq!(state.lock(), None);
+}
+
+#[test]
+fn one_who_waits_for_the_lock_can_be_cancelled_and_leaves_nothing() {
+    let state = State::new("waits");
+    let (holder, waiter) = (state.job(), state.job());
+    let script = "touch started; while [ ! -e go ]; do sleep 0.1; done";
+    let holding = Started::new(&mut state.step(&holder, script, "0s"));
+    until("the holder runs", SOON, || holder.file("started").exists().then_some(()));
+    let held = state.lock();
+    let waiting = Started::new(&mut state.step(&waiter, "touch started", "5m"));
+    // The note to the post step comes before the first attempt.
+    until("the other waits", SOON, || (!waiter.state().is_empty()).then_some(()));
+    std::thread::sleep(Duration::from_millis(500));
+    waiting.signal(Signal::INT);
+    let ended = waiting.end(SOON);
+    assert_eq!(ended.status.code(), Some(130), "{}", log(&ended));
+    assert!(!waiter.file("started").exists());
+    assert_eq!(state.lock(), held);
+    std::fs::write(holder.file("go"), "").unwrap();
+    assert!(holding.end(SOON).status.success());
+}
+
+#[test]
+fn terraform_is_refused_while_a_run_holds_the_lock_and_names_that_run() {
+    let state = State::new("refused");
+    let job = state.job();
+    let folder = state.infrastructure("true");
+    let script = "touch started; while [ ! -e go ]; do sleep 0.1; done";
+    let started = Started::new(&mut state.step(&job, script, "0s"));
+    until("the command runs", SOON, || job.file("started").exists().then_some(()));
+    let holder = state.holder().unwrap();
+
+    let apply = Started::new(&mut state.terraform(folder.path(), &APPLY)).end(SOON);
+    assert_eq!(apply.status.code(), Some(1), "{apply:?}");
+    let said = log(&apply);
+    for piece in [
+        "Error acquiring the state lock",
+        "https://github.com/acme/storefront/actions/runs/4711/attempts/2",
+        "slipway-state run",
+        "ada",
+        holder["ID"].as_str().unwrap(),
+    ] {
+        assert!(said.contains(piece), "no {piece} in\n{said}");
+    }
+
+    std::fs::write(job.file("go"), "").unwrap();
+    assert!(started.end(SOON).status.success());
+    let apply = Started::new(&mut state.terraform(folder.path(), &APPLY)).end(SOON);
+    assert!(apply.status.success(), "{apply:?}");
+}
+
+#[test]
+fn a_run_is_refused_while_terraform_holds_the_lock_and_names_that_holder() {
+    let state = State::new("held");
+    let folder = state.infrastructure("touch holding; while [ ! -e go ]; do sleep 0.1; done");
+    let apply = Started::new(&mut state.terraform(folder.path(), &APPLY));
+    until("terraform applies", SOON, || folder.path().join("holding").exists().then_some(()));
+    let holder = state.holder().unwrap();
+    assert_eq!(holder["Operation"], "OperationTypeApply");
+
+    let job = state.job();
+    let refused = job.run(&mut state.step(&job, "touch started", "0s"));
+    let said = log(&refused);
+    assert_eq!(refused.status.code(), Some(4), "{said}");
+    for piece in ["Who", "ID"].map(|name| holder[name].as_str().unwrap()) {
+        assert!(said.contains(piece), "no {piece} in\n{said}");
+    }
+    assert!(said.contains("(OperationTypeApply)"), "{said}");
+    assert!(!job.file("started").exists());
+    assert_eq!(state.holder(), Some(holder), "the lock is still terraform's");
+
+    // One that waits gets its turn when Terraform is done.
+    let patient = state.job();
+    let waiting = Started::new(&mut state.step(&patient, "touch started", "2m"));
+    until("the other waits", SOON, || (!patient.state().is_empty()).then_some(()));
+    std::fs::write(folder.path().join("go"), "").unwrap();
+    let applied = apply.end(SOON);
+    assert!(applied.status.success(), "{applied:?}");
+    let waited = waiting.end(SOON);
+    assert!(waited.status.success(), "{}", log(&waited));
+    assert!(patient.file("started").exists());
+    assert_eq!(state.lock(), None);
+}
+
+/// The whole way: workflow, launcher, binary, and a step that dies while it holds the lock.
+#[test]
+fn a_workflows_post_step_gives_back_the_lock_of_a_step_that_was_killed() {
+    let place = place();
+    let _turn = heavy();
+    wait(PATIENCE, async {
+        let world = world("killed").await;
+        let story = Story::begin(place, &world).await.unwrap();
+        let export = export(place).unwrap();
+        let uses = format!("{REPOSITORY}/actions/state@{}", export.pin);
+        let workflow = include_str!("cancel/killed.yml").replace("STATE", &uses);
+        let path = ".github/workflows/deliver.yml";
+        let files = [(path, workflow.as_str())];
+        let title = "Kill the step";
+        story.change(AUTHOR, REVIEWER, title, &files).await.unwrap();
+        let trigger = Trigger::push(REVIEWER, "deliver.yml");
+        let ended = act::run(place, &world, &story.hub, &export, &trigger, &mut |_| {}).await;
+        let ended = ended.unwrap();
+        assert!(!ended.success, "{}", ended.log.text);
+        for piece in ["holding tf-state-", "released the state lock tf-state-"] {
+            assert!(ended.log.text.contains(piece), "no {piece} in\n{}", ended.log.text);
+        }
+        let dev = world.environment("dev").unwrap();
+        let aws = world.administrator(place, &dev.account).await.unwrap();
+        let id = format!("{}/storefront/dev/terraform.tfstate", dev.state_bucket);
+        assert_eq!(item(&aws, &dev.lock_table, "LockID", &id).await, None);
+    });
+}

@@ -1,0 +1,191 @@
+//! The demo by GitHub Actions, and what it leaves on record: in AWS, on GitHub, in the ledger, on the runs' pages.
+
+use std::collections::BTreeSet;
+
+use sandbox::demo::{Host, Ran};
+use sandbox::runner::hub::Hub;
+use sandbox::runner::ledger::{row, status};
+use serde_json::{Value, json};
+
+use crate::record::{self, calls};
+use crate::support::{PATIENCE, demo, place, read, wait};
+
+fn ran() -> &'static Ran {
+    demo(Host::Github)
+}
+
+/// The runs that succeed: the merge, the two promotions, the second merge.
+const SUCCESSFUL: usize = 4;
+
+#[test]
+fn every_call_is_made_in_the_account_and_by_the_role_of_its_purpose() {
+    let ran = ran();
+    let calls = wait(PATIENCE, calls(&ran.world));
+    record::keeps_to_the_contract(&ran.world, &calls);
+}
+
+#[test]
+fn no_role_does_what_its_policy_does_not_allow() {
+    let ran = ran();
+    wait(PATIENCE, async {
+        record::is_allowed_by_policy(&ran.world, &calls(&ran.world).await).await;
+    });
+}
+
+/// A session is named after the run and the person, so that an account's own trail leads back to both.
+#[test]
+fn every_session_is_named_after_its_run_and_whoever_started_it() {
+    let ran = ran();
+    let calls = wait(PATIENCE, calls(&ran.world));
+    let runs: BTreeSet<String> = ran
+        .shipped
+        .runs
+        .iter()
+        .map(|(_, folder)| {
+            let name = folder.file_name().unwrap().to_string_lossy().into_owned();
+            name.replacen("run-", "gh-", 1)
+        })
+        .collect();
+    let mut seen = BTreeSet::new();
+    for call in record::deliveries(&calls) {
+        let (Some(session), Some(role)) = (&call.session, call.role()) else {
+            continue;
+        };
+        if role.ends_with("-execution") {
+            assert_eq!(session, "ecs", "{call:?}");
+            continue;
+        }
+        let run = session.splitn(3, '-').take(2).collect::<Vec<_>>().join("-");
+        assert!(runs.contains(&run), "{call:?} is of no run in {runs:?}");
+        let person = session.rsplit('-').next().unwrap_or_default();
+        assert!(["grace", "linus"].contains(&person), "{call:?}");
+        seen.insert(run);
+    }
+    // The last run, which is on an unmerged branch, gets no session at all.
+    assert_eq!(seen.len(), runs.len() - 1, "{seen:?}");
+}
+
+#[test]
+fn no_job_calls_github_beyond_its_permissions() {
+    let ran = ran();
+    let hub = Hub::new(place(), &ran.world.repository).unwrap();
+    let calls = wait(PATIENCE, hub.calls()).unwrap();
+    let of_runs: Vec<&Value> = calls
+        .iter()
+        .filter(|call| {
+            call["caller"]
+                .as_str()
+                .is_some_and(|caller| caller.starts_with("run "))
+        })
+        .collect();
+    assert!(of_runs.len() > SUCCESSFUL, "{calls:?}");
+    let refused: Vec<&Value> = of_runs
+        .into_iter()
+        .filter(|call| {
+            call["status"] == 403
+                || call["permission"]
+                    .as_str()
+                    .is_none_or(|said| said.starts_with("refused"))
+        })
+        .collect();
+    assert_eq!(refused, [&json!(null); 0]);
+}
+
+#[test]
+fn two_builds_make_what_three_environments_run() {
+    let ran = ran();
+    let (world, shipped) = (&ran.world, &ran.shipped);
+    wait(PATIENCE, async {
+        let calls = calls(world).await;
+        let pushed: Vec<&str> = calls
+            .iter()
+            .filter(|call| call.operation == "PutImage" && call.role() == Some("slipway-publish"))
+            .map(|call| call.resource.as_deref().unwrap_or_default())
+            .collect();
+        let wanted = [&shipped.first, &shipped.second].map(|commit| format!("storefront@{commit}"));
+        assert_eq!(pushed, wanted);
+
+        let (_, folder) = shipped.runs.last().unwrap();
+        let ledger = status(place(), world, &folder.join("repository"))
+            .await
+            .unwrap();
+        let digest = |environment: &str| {
+            let record = row(&ledger, environment).unwrap();
+            record["digest"].as_str().unwrap().to_owned()
+        };
+        assert_eq!(digest("staging"), digest("production"));
+        assert_ne!(digest("dev"), digest("production"));
+        for environment in &world.environments {
+            let running = running(world, environment).await;
+            assert!(
+                running.ends_with(&format!("@{}", digest(&environment.name))),
+                "{} runs {running}, the ledger says {}",
+                environment.name,
+                digest(&environment.name)
+            );
+        }
+        // What the first merge built is what production runs: the very bytes, not another build of the same commit.
+        let built = outputs(&shipped.runs[0].1);
+        assert_eq!(built, digest("production"));
+    });
+}
+
+#[test]
+fn every_run_has_a_summary_that_says_what_came_where() {
+    let ran = ran();
+    let (built, promoted) = (outputs(&ran.shipped.runs[0].1), &ran.shipped.runs[1..3]);
+    for (what, folder) in &ran.shipped.runs[..SUCCESSFUL] {
+        let summary = read(&folder.join("summary.md"));
+        for piece in [
+            "### State",
+            "### Service storefront: deployed",
+            "is written",
+        ] {
+            assert!(summary.contains(piece), "{what}: no {piece} in\n{summary}");
+        }
+    }
+    for (what, folder) in promoted {
+        let summary = read(&folder.join("summary.md"));
+        assert!(summary.contains(&built), "{what}: no {built} in\n{summary}");
+    }
+    for (what, folder) in &ran.shipped.runs[SUCCESSFUL..] {
+        let summary = read(&folder.join("summary.md"));
+        assert!(!summary.contains("is written"), "{what}:\n{summary}");
+    }
+}
+
+/// The image in the task definition of the service's one running deployment.
+async fn running(
+    world: &sandbox::world::World,
+    environment: &sandbox::world::Environment,
+) -> String {
+    let aws = world
+        .administrator(place(), &environment.account)
+        .await
+        .unwrap();
+    let ecs = async |operation: &str, input: Value| {
+        let target = format!("AmazonEC2ContainerServiceV20141113.{operation}");
+        aws.json("ecs", &target, &input).await.unwrap().unwrap()
+    };
+    let cluster = environment.cluster(&world.service);
+    let input = json!({"cluster": cluster, "services": [world.service]});
+    let service = ecs("DescribeServices", input).await["services"][0].clone();
+    assert_eq!(
+        service["deployments"].as_array().unwrap().len(),
+        1,
+        "{service}"
+    );
+    assert_eq!(service["runningCount"], 1, "{service}");
+    let input = json!({"taskDefinition": service["taskDefinition"]});
+    let definition = ecs("DescribeTaskDefinition", input).await;
+    let image = &definition["taskDefinition"]["containerDefinitions"][0]["image"];
+    image.as_str().unwrap().to_owned()
+}
+
+/// The digest that a delivery says it published, from its summary.
+fn outputs(folder: &std::path::Path) -> String {
+    let summary = read(&folder.join("summary.md"));
+    let line = summary.lines().find(|line| line.starts_with("| digest |"));
+    let digest = line.unwrap().trim_matches(['|', ' ']).rsplit(' ').next();
+    digest.unwrap().to_owned()
+}

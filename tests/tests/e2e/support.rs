@@ -1,0 +1,189 @@
+//! What the tests share: the sandbox, built and started once; runs of the demo; turns of what is heavy; deadlines.
+
+use std::path::Path;
+use std::process::{Command, Output, Stdio};
+use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
+use std::time::{Duration, Instant};
+
+use rustix::process::{Pid, Signal, kill_process_group};
+use sandbox::demo::{self, Host, Ran};
+use sandbox::fault::Result;
+use sandbox::place::Place;
+use sandbox::world::{InUse, World};
+use sandbox::world::aws::{Aws, Keys};
+use sandbox::{steps, supervisor};
+
+/// Longer than anything a test waits for, even while other tests use the machine.
+pub(crate) const PATIENCE: Duration = Duration::from_secs(600);
+
+/// The running sandbox, with the steps built.
+pub(crate) fn place() -> &'static Place {
+    static PLACE: OnceLock<Result<Place>> = OnceLock::new();
+    let found = PLACE.get_or_init(|| {
+        let place = Place::find()?;
+        steps::build(&place)?;
+        supervisor::up(&place)?;
+        Ok(place)
+    });
+    found.as_ref().unwrap()
+}
+
+/// Runs to the end, or fails after `patience`.
+pub(crate) fn wait<F: Future>(patience: Duration, future: F) -> F::Output {
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .unwrap();
+    runtime
+        .block_on(async { tokio::time::timeout(patience, future).await })
+        .unwrap_or_else(|_| panic!("not over after {} s", patience.as_secs()))
+}
+
+/// The turn of a test that keeps the machine busy: a workflow run, a build. A test that failed in its turn does not take
+/// it away from the others.
+pub(crate) fn heavy() -> MutexGuard<'static, ()> {
+    static TURN: Mutex<()> = Mutex::new(());
+    TURN.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// A world of the test's own, for as long as the tests run; it retires those of earlier runs.
+pub(crate) async fn world(what: &str) -> World {
+    static IN_USE: Mutex<Vec<InUse>> = Mutex::new(Vec::new());
+    let family = format!("e2e-{what}-");
+    let name = format!("{family}{}", &uuid::Uuid::new_v4().simple().to_string()[..6]);
+    let in_use = World::replace_earlier(place(), &family, &name).await.unwrap();
+    IN_USE.lock().unwrap_or_else(PoisonError::into_inner).push(in_use);
+    World::create(place(), &name).await.unwrap()
+}
+
+/// The demo on a host, run once for all tests that look at what it leaves.
+pub(crate) fn demo(host: Host) -> &'static Ran {
+    static GITHUB: OnceLock<Result<Ran>> = OnceLock::new();
+    static CODEBUILD: OnceLock<Result<Ran>> = OnceLock::new();
+    let once = match host {
+        Host::Github => &GITHUB,
+        Host::Codebuild => &CODEBUILD,
+    };
+    let ran = once.get_or_init(|| {
+        let place = place();
+        let _turn = heavy();
+        wait(PATIENCE, demo::run(place, host))
+    });
+    ran.as_ref().unwrap()
+}
+
+/// A session of a role of one of the world's environments, got as the stage of that environment gets it.
+pub(crate) async fn session(world: &World, environment: &str, role: &str) -> Keys {
+    let keys = world
+        .codebuild_session(place(), environment, "e2e")
+        .await
+        .unwrap();
+    let stage = world.caller(place(), keys).unwrap();
+    let account = &world.environment(environment).unwrap().account.id;
+    let arn = format!("arn:aws:iam::{account}:role/{role}");
+    let parameters = [("RoleArn", arn.as_str()), ("RoleSessionName", "e2e")];
+    let answer = stage.query("sts", "2011-06-15", "AssumeRole", &parameters);
+    let xml = answer.await.unwrap().unwrap();
+    Keys {
+        access_key_id: element(&xml, "AccessKeyId").unwrap(),
+        secret_access_key: element(&xml, "SecretAccessKey").unwrap(),
+        session_token: element(&xml, "SessionToken"),
+    }
+}
+
+/// The text of an XML element's first occurrence.
+pub(crate) fn element(xml: &str, name: &str) -> Option<String> {
+    let (_, rest) = xml.split_once(&format!("<{name}>"))?;
+    Some(rest.split_once(&format!("</{name}>"))?.0.to_owned())
+}
+
+/// An item of a table by its one key attribute.
+pub(crate) async fn item(
+    aws: &Aws,
+    table: &str,
+    key: &str,
+    value: &str,
+) -> Option<serde_json::Value> {
+    let input =
+        serde_json::json!({"TableName": table, "Key": {key: {"S": value}}, "ConsistentRead": true});
+    let answer = aws.json("dynamodb", "DynamoDB_20120810.GetItem", &input);
+    let answer = answer.await.unwrap().unwrap();
+    answer.get("Item").cloned()
+}
+
+/// Looks again and again until there is something to see.
+pub(crate) fn until<T>(what: &str, patience: Duration, mut look: impl FnMut() -> Option<T>) -> T {
+    let deadline = Instant::now() + patience;
+    loop {
+        if let Some(seen) = look() {
+            return seen;
+        }
+        assert!(
+            Instant::now() < deadline,
+            "{what}: not after {} s",
+            patience.as_secs()
+        );
+        std::thread::sleep(Duration::from_millis(50));
+    }
+}
+
+/// A program that was started in a process group of its own, which does not outlive the test.
+pub(crate) struct Started(Option<std::process::Child>);
+
+impl Started {
+    /// Starts it without any input, its output kept.
+    pub(crate) fn new(command: &mut Command) -> Self {
+        use std::os::unix::process::CommandExt;
+        let child = command
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .process_group(0)
+            .spawn();
+        Self(Some(child.unwrap()))
+    }
+
+    /// Signals the program alone, as a runner does.
+    pub(crate) fn signal(&self, signal: Signal) {
+        rustix::process::kill_process(self.pid(), signal).unwrap();
+    }
+
+    /// Waits for its end.
+    pub(crate) fn end(mut self, patience: Duration) -> Output {
+        let pid = self.pid();
+        let child = self.0.take().unwrap();
+        let (sender, receiver) = std::sync::mpsc::channel();
+        std::thread::spawn(move || sender.send(child.wait_with_output()));
+        match receiver.recv_timeout(patience) {
+            Ok(output) => output.unwrap(),
+            Err(_) => {
+                let _ = kill_process_group(pid, Signal::KILL);
+                panic!("not over after {} s", patience.as_secs());
+            }
+        }
+    }
+
+    fn pid(&self) -> Pid {
+        let id = self.0.as_ref().unwrap().id();
+        Pid::from_raw(i32::try_from(id).unwrap()).unwrap()
+    }
+}
+
+impl Drop for Started {
+    fn drop(&mut self) {
+        if let Some(mut child) = self.0.take() {
+            let _ = kill_process_group(Pid::from_child(&child), Signal::KILL);
+            let _ = child.wait();
+        }
+    }
+}
+
+/// What a program wrote to its log.
+pub(crate) fn log(output: &Output) -> String {
+    String::from_utf8_lossy(&output.stderr).into_owned()
+}
+
+/// The text of a file, nothing where there is no file.
+pub(crate) fn read(file: &Path) -> String {
+    std::fs::read_to_string(file).unwrap_or_default()
+}
