@@ -59,7 +59,7 @@ pub(crate) struct Record {
     /// Container that runs the digest [default: the contract's]
     #[arg(long, value_name = "NAME")]
     pub(crate) container: Option<String>,
-    /// Print what would be recorded and write nothing
+    /// Print what would be done, and do nothing
     #[arg(long)]
     pub(crate) dry_run: bool,
 }

@@ -47,7 +47,11 @@ impl Setting {
     }
 
     pub(crate) fn from_contract(resolved: &Resolved, place: &Place) -> Result<Self> {
-        agree("ledger-service", place.ledger_service.as_ref(), &resolved.service)?;
+        agree(
+            "ledger-service",
+            place.ledger_service.as_ref(),
+            &resolved.service,
+        )?;
         agree("ledger", place.ledger.as_ref(), &resolved.build.ledger)?;
         agree("region", place.region.as_ref(), &resolved.region)?;
         Ok(Self {

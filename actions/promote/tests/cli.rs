@@ -72,7 +72,7 @@ fn bad_arguments_are_named_and_nothing_is_exported() {
         ],
         &[],
         2,
-        "is no commit",
+        "is no full commit hash",
     );
     refuses(
         &[
@@ -90,6 +90,12 @@ fn bad_arguments_are_named_and_nothing_is_exported() {
         2,
         "fine",
     );
+    refuses(
+        &["record", "--verdict", "rolled_back"],
+        &[],
+        2,
+        "[possible values: healthy, failed, rolled-back]",
+    );
     refuses(&["approve"], &[], 2, "approve");
     // A verb may come as an action's input.
     refuses(
@@ -102,7 +108,7 @@ fn bad_arguments_are_named_and_nothing_is_exported() {
 
 #[test]
 fn without_a_contract_what_is_missing_is_named() {
-    let place = ["--service", "s", "--table", "t"];
+    let place = ["--ledger-service", "s", "--ledger", "t"];
     let with = |more: &[&'static str]| [&more[..1], &place, &more[1..]].concat();
     refuses(&with(&["check"]), &[], 2, "--environment is missing");
     refuses(
@@ -148,9 +154,9 @@ fn a_token_that_is_none_is_not_repeated() {
             "check",
             "--environment",
             "x",
-            "--service",
+            "--ledger-service",
             "s",
-            "--table",
+            "--ledger",
             "t",
             "--digest",
             DIGEST,

@@ -100,9 +100,14 @@ fn a_missing_digest_cluster_or_service_is_named() {
 }
 
 #[test]
-fn a_time_without_a_unit_is_refused() {
-    let stderr = refused(2, &["deploy", "--digest", DIGEST, "--timeout", "15"], &[]);
-    assert!(stderr.contains("give a number and a unit"), "{stderr}");
+fn a_time_needs_a_unit_and_is_not_zero() {
+    for (time, message) in [
+        ("15", "`15` is no duration: write 90s, 10m or 2h"),
+        ("0m", "error: --timeout is zero"),
+    ] {
+        let stderr = refused(2, &["deploy", "--digest", DIGEST, "--timeout", time], &[]);
+        assert!(stderr.contains(message), "{stderr}");
+    }
 }
 
 #[test]

@@ -139,9 +139,9 @@ fn promote_hears_from_dynamodb_and_from_github() {
     scene.try_out(&Call {
         arguments: &[
             "status",
-            "--service",
+            "--ledger-service",
             "storefront",
-            "--table",
+            "--ledger",
             "ledger",
             "--environment",
             "dev",
@@ -155,9 +155,9 @@ fn promote_hears_from_dynamodb_and_from_github() {
     scene.try_out(&Call {
         arguments: &[
             "check",
-            "--service",
+            "--ledger-service",
             "storefront",
-            "--table",
+            "--ledger",
             "ledger",
             "--environment",
             "dev",

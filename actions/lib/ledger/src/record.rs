@@ -108,6 +108,11 @@ mod tests {
         let text = serde_json::to_string(&sample(1, "sha256:aa")).unwrap();
         expect![[r#"{"seq":1,"at":"2026-11-21T18:00:01Z","service":"storefront","environment":"dev","digest":"sha256:aa","commit":"cccccccccccccccccccccccccccccccccccccccc","verdict":"healthy","actor":{"login":"alice","id":1}}"#]]
             .assert_eq(&text);
+        let verdicts = [Verdict::Healthy, Verdict::Failed, Verdict::RolledBack];
+        assert_eq!(
+            serde_json::to_value(verdicts).unwrap(),
+            serde_json::json!(["healthy", "failed", "rolled_back"])
+        );
     }
 
     #[test]

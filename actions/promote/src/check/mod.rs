@@ -9,6 +9,8 @@ mod report;
 #[cfg(test)]
 pub(crate) mod tests;
 
+pub(crate) use facts::{Fact, Unknown};
+
 use crate::args::Check;
 use crate::setting::{Setting, without_contract};
 use kit::error::{Error, Result};

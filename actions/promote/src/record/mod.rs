@@ -3,18 +3,22 @@
 mod mirror;
 mod proof;
 
-use crate::args::{self, Record as Args, Verdict as Asked};
+use crate::args::{Record as Args, Verdict as Asked};
+use crate::principal::Principal;
 use crate::setting::Setting;
 use aws_sdk_ecs::Client as Ecs;
 use kit::clock::rfc3339;
 use kit::error::{Context, Error, Result};
 use kit::host::Kind;
+use kit::id::{Commit, Digest};
 use kit::report::markdown_table;
+use kit::step::required;
 use kit::{Cx, Exit, Report};
 use ledger::{Actor, Append, Chain, Entry, Ledger, Record, Verdict};
 use net::Net;
 use proof::Proof;
 use serde_json::json;
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 /// How often a lost race is decided anew.
@@ -23,9 +27,18 @@ const ATTEMPTS: u32 = 20;
 const LOOK_BACK: usize = 1000;
 
 pub(crate) async fn run(args: Args, cx: &Cx) -> Result<Report> {
-    let digest = args::digest(&args.digest)?;
-    let commit = args::commit(&args.commit)?;
-    let setting = place(Setting::of(cx, &args.place)?, &args)?;
+    let digest = Digest::parse(&args.digest)?;
+    let commit = Commit::parse(&args.commit)?;
+    let setting = Setting::of(cx, &args.place)?;
+    let verdict = match args.verdict {
+        Asked::Healthy => Verdict::Healthy,
+        Asked::Failed => Verdict::Failed,
+        Asked::RolledBack => Verdict::RolledBack,
+    };
+    let cluster = match verdict {
+        Verdict::Healthy => Some(required("cluster", args.cluster, setting.cluster.clone())?),
+        _ => None,
+    };
     let net = Net::new(cx)?;
     let github = match github::token(cx) {
         Some(_) => {
@@ -38,31 +51,32 @@ pub(crate) async fn run(args: Args, cx: &Cx) -> Result<Report> {
         }
         None => None,
     };
-    let verdict = match args.verdict {
-        Asked::Healthy => Verdict::Healthy,
-        Asked::Failed => Verdict::Failed,
-        Asked::RolledBack => Verdict::RolledBack,
-    };
     let build = net.account(&setting.permit).await?;
-    let ledger = Ledger::new(&build, &setting.table);
+    let ledger = Ledger::new(&build, &setting.ledger);
     let chain = Chain::new(&setting.service, &setting.environment)?;
     same_commit(&ledger, &setting, &digest, &commit).await?;
-    let source = match verdict {
-        Verdict::Healthy => {
+    let source = match cluster {
+        Some(cluster) => {
             let account = net.account(&setting.read).await?;
-            Some((Ecs::new(&account.config), account.id))
+            Some(Source {
+                ecs: Ecs::new(&account.config),
+                account: account.id,
+                cluster,
+                service: args.service.unwrap_or_else(|| setting.ecs_service.clone()),
+                container: args.container.or_else(|| setting.container.clone()),
+            })
         }
-        _ => None,
+        None => None,
     };
     let draft = Record {
         seq: 0,
         at: rfc3339(cx.clock.now()),
         service: setting.service.clone(),
         environment: setting.environment.clone(),
-        digest,
-        commit,
+        digest: digest.to_string(),
+        commit: commit.to_string(),
         verdict,
-        actor: actor(cx, github.as_ref(), &setting).await,
+        actor: actor(cx, &net, github.as_ref(), &setting).await,
         run: cx.host.run_url(),
         account: setting.read.account.clone(),
         task_definition: None,
@@ -74,16 +88,7 @@ pub(crate) async fn run(args: Args, cx: &Cx) -> Result<Report> {
             )
         )),
     };
-    let written = write(
-        cx,
-        &ledger,
-        &chain,
-        &setting,
-        source.as_ref(),
-        draft,
-        args.dry_run,
-    )
-    .await?;
+    let written = write(cx, &ledger, &chain, source.as_ref(), draft, args.dry_run).await?;
     if args.dry_run {
         return Ok(dry(&written));
     }
@@ -107,36 +112,38 @@ struct Written {
     already: bool,
 }
 
-fn place(mut setting: Setting, args: &Args) -> Result<Setting> {
-    for (given, mine) in [
-        (&args.cluster, &mut setting.cluster),
-        (&args.container, &mut setting.container),
-    ] {
-        if given.is_some() {
-            mine.clone_from(given);
-        }
+/// Where the service is seen running.
+struct Source {
+    ecs: Ecs,
+    account: String,
+    cluster: String,
+    service: String,
+    container: Option<String>,
+}
+
+impl Source {
+    async fn see(&self, digest: &str) -> Result<Proof> {
+        let container = self.container.as_deref();
+        proof::see(&self.ecs, &self.cluster, &self.service, container, digest).await
     }
-    if let Some(service) = &args.ecs_service {
-        setting.ecs_service.clone_from(service);
-    }
-    if args.verdict == Asked::Healthy && setting.cluster.is_none() {
-        return Err(Error::usage("--cluster is missing")
-            .hint("healthy is recorded only when the service is seen running there"));
-    }
-    Ok(setting)
 }
 
 /// A digest that came from another environment was built from the commit recorded there.
-async fn same_commit(ledger: &Ledger, setting: &Setting, digest: &str, commit: &str) -> Result<()> {
+async fn same_commit(
+    ledger: &Ledger,
+    setting: &Setting,
+    digest: &Digest,
+    commit: &Commit,
+) -> Result<()> {
     let Some(before) = &setting.follows else {
         return Ok(());
     };
     let chain = Chain::new(&setting.service, before)?;
     let found = ledger
-        .find(&chain, LOOK_BACK, |record| record.digest == digest)
+        .find(&chain, LOOK_BACK, |record| record.digest == digest.as_str())
         .await?;
     match found {
-        Some(record) if record.commit != commit => Err(Error::refused(format!(
+        Some(record) if record.commit != commit.as_str() => Err(Error::refused(format!(
             "{before} has this digest from commit {}, not {commit}",
             record.commit
         ))
@@ -150,8 +157,7 @@ async fn write(
     cx: &Cx,
     ledger: &Ledger,
     chain: &Chain,
-    setting: &Setting,
-    source: Option<&(Ecs, String)>,
+    source: Option<&Source>,
     draft: Record,
     dry_run: bool,
 ) -> Result<Written> {
@@ -164,7 +170,7 @@ async fn write(
         }
         // Seen anew each time: whoever was faster may have deployed something else.
         let proof = match source {
-            Some((ecs, account)) => Some((see(ecs, setting, &draft.digest).await?, account)),
+            Some(source) => Some((source.see(&draft.digest).await?, &source.account)),
             None => None,
         };
         let before = match &head {
@@ -233,23 +239,12 @@ fn healthy_until_now(record: &Record) -> Option<String> {
     }
 }
 
-async fn see(ecs: &Ecs, setting: &Setting, digest: &str) -> Result<Proof> {
-    let cluster = setting.cluster.as_deref().unwrap_or_default();
-    proof::see(
-        ecs,
-        cluster,
-        &setting.ecs_service,
-        setting.container.as_deref(),
-        digest,
-    )
-    .await
-}
-
-/// Who is put on record: on GitHub whom the API names, else whom the host names.
-async fn actor(cx: &Cx, github: Option<&github::GitHub>, setting: &Setting) -> Actor {
+/// Who is put on record: on GitHub whom the API names, else the principal the run acts for.
+async fn actor(cx: &Cx, net: &Net, github: Option<&github::GitHub>, setting: &Setting) -> Actor {
     let host = cx.host.actor().unwrap_or_else(|| "unknown".to_owned());
     if cx.host.kind() != Kind::GitHub {
-        return known(setting, host);
+        let principal = Principal::seen(cx, net, setting).await;
+        return person(&principal, &setting.people, host);
     }
     let run = cx.env.get("GITHUB_RUN_ID").and_then(|id| id.parse().ok());
     if let (Some(github), Some(run)) = (github, run)
@@ -267,15 +262,11 @@ async fn actor(cx: &Cx, github: Option<&github::GitHub>, setting: &Setting) -> A
     }
 }
 
-fn known(setting: &Setting, host: String) -> Actor {
-    let session = host.rsplit('/').next().unwrap_or(&host);
-    let login = setting
-        .people
-        .iter()
-        .find(|(_, principals)| principals.iter().any(|known| known == session))
-        .map(|(login, _)| login.clone());
+/// The person the principal is known to be, else the principal, else whom the host names.
+fn person(principal: &Principal, people: &BTreeMap<String, Vec<String>>, host: String) -> Actor {
+    let known = principal.login(people).ok();
     Actor {
-        login: login.unwrap_or(host),
+        login: known.or_else(|| principal.name.clone()).unwrap_or(host),
         id: None,
     }
 }
@@ -371,6 +362,7 @@ fn report(setting: &Setting, written: &Written, deployment: Option<u64>) -> Repo
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::principal::tests::{people, principal};
 
     fn record(digest: &str, verdict: Verdict, previous: Option<&str>, run: Option<&str>) -> Record {
         Record {
@@ -419,21 +411,15 @@ mod tests {
 
     #[test]
     fn who_is_not_one_known_person_is_recorded_as_the_principal() {
-        let mut setting = crate::check::tests::setting();
-        setting.people = std::collections::BTreeMap::from([
-            (
-                "alice".to_owned(),
-                vec!["alice@acme".to_owned(), "both".to_owned()],
-            ),
-            ("bob".to_owned(), vec!["both".to_owned()]),
-        ]);
-        for (principal, login) in [
-            ("Operators/alice@acme", "alice"),
-            ("mallory", "mallory"),
-            ("codepipeline/alice@acme", "codepipeline/alice@acme"),
-            ("Operators/both", "Operators/both"),
+        for (name, login) in [
+            (Some("Operators/alice@acme"), "alice"),
+            (Some("mallory"), "mallory"),
+            (Some("codepipeline/alice@acme"), "codepipeline/alice@acme"),
+            (Some("Operators/both"), "Operators/both"),
+            (None, "host"),
         ] {
-            assert_eq!(known(&setting, principal.to_owned()).login, login);
+            let actor = person(&principal(name), &people(), "host".to_owned());
+            assert_eq!(actor.login, login);
         }
     }
 }

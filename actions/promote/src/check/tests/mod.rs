@@ -130,7 +130,6 @@ fn unseen() -> Unknown {
         what: "read it".to_owned(),
         why: "GitHub answered 403".to_owned(),
         permission: Some("pull-requests: read".to_owned()),
-        not_found: false,
     })
 }
 
