@@ -45,8 +45,10 @@ pub(crate) enum Stage {
 pub(crate) async fn deploy(args: Deploy, cx: &Cx, stage: &RefCell<Stage>) -> Result<Report> {
     let digest = Digest::parse(&args.digest)?;
     if args.timeout.is_zero() {
-        return Err(Error::usage("--timeout is zero: no deployment is that fast")
-            .hint("give it as long as the service needs to become healthy, such as 15m"));
+        return Err(
+            Error::usage("--timeout is zero: no deployment is that fast")
+                .hint("give it as long as the service needs to become healthy, such as 15m"),
+        );
     }
     let resolved = cx.resolved()?;
     let contract = resolved.as_ref();

@@ -191,10 +191,7 @@ async fn run(
     backend::same_backend(&directory, &placed.backend, &data_dir)?;
     let mut program = placed
         .backend
-        .configure(
-            Program::new(command, &cx.env)?,
-            net::path_style(&cx.env),
-        )
+        .configure(Program::new(command, &cx.env)?, net::path_style(&cx.env))
         .directory(directory.clone());
     if let Some(resolved) = &placed.resolved {
         for (name, value) in resolved.terraform_variables() {

@@ -72,14 +72,14 @@ pub async fn ship(place: &Place, world: &World, story: &Story) -> Result<Shipped
                 "promote.yml",
                 &[("environment", "production"), ("digest", &digest)],
             ),
-            "digest: no record of this digest in staging",
+            "no record of this digest in staging",
         )
         .await?;
     chain
         .refused(
             "somebody promotes a change that only they approved",
             &Trigger::dispatch(RELEASER, "promote.yml", &[("environment", "staging")]),
-            "separation: ",
+            "and alone approved it",
         )
         .await?;
     story
@@ -178,17 +178,23 @@ impl Chain<'_> {
     }
 }
 
-/// The first error of a run as its log shows it, to the end of its hints.
+/// Why a run failed: the first error as its log shows it, to the end of its hints, and what its summary says. act can lose
+/// the last lines of a step that ends at once; the summary is a file, and whole.
 fn reason(ended: &Ended) -> Vec<String> {
     let lines = ended
         .log
         .text
         .lines()
         .map(|line| line.strip_prefix("    ").unwrap_or(line));
-    lines
+    let mut shown: Vec<String> = lines
         .skip_while(|line| !line.starts_with("error: "))
         .take_while(|line| !line.contains("❌"))
         .filter(|line| !line.contains("::error"))
         .map(str::to_owned)
-        .collect()
+        .collect();
+    if shown.is_empty() {
+        let last = ended.log.summary.rsplit("### ").next().unwrap_or_default();
+        shown.extend(last.lines().map(str::to_owned));
+    }
+    shown
 }

@@ -136,18 +136,28 @@ fn a_killed_steps_lock_is_given_back_by_its_post_step() {
     let job = state.job();
     let script = "echo $$ > child; exec sleep 300";
     let started = Started::new(&mut state.step(&job, script, "0s"));
-    let child = until("the command runs", SOON, || job.read("child").trim().parse().ok());
+    let child = until("the command runs", SOON, || {
+        job.read("child").trim().parse().ok()
+    });
     let held = state.holder().unwrap();
     started.signal(Signal::KILL);
     // The command goes on without us and holds our output; a runner ends what is left of the job.
     let _ = kill_process_group(Pid::from_raw(child).unwrap(), Signal::KILL);
     let ended = started.end(SOON);
     assert_eq!(ended.status.code(), None, "{ended:?}");
-    assert_eq!(state.holder(), Some(held.clone()), "nobody gave it back yet");
+    assert_eq!(
+        state.holder(),
+        Some(held.clone()),
+        "nobody gave it back yet"
+    );
 
     let post = state.post(&job, script);
     assert_eq!(post.status.code(), Some(0), "{}", log(&post));
-    assert!(log(&post).contains("::warning::released the state lock"), "{}", log(&post));
+    assert!(
+        log(&post).contains("::warning::released the state lock"),
+        "{}",
+        log(&post)
+    );
     assert_eq!(state.lock(), None);
 
     // The runner may run it again, and there may be nothing left to do.
@@ -163,13 +173,19 @@ fn a_post_step_leaves_somebody_elses_lock_alone() {
     assert!(done.status.success(), "{}", log(&done));
     let script = "touch started; while [ ! -e go ]; do sleep 0.1; done";
     let started = Started::new(&mut state.step(&theirs, script, "0s"));
-    until("the other command runs", SOON, || theirs.file("started").exists().then_some(()));
+    until("the other command runs", SOON, || {
+        theirs.file("started").exists().then_some(())
+    });
     let held = state.lock();
     assert!(held.is_some());
 
     let post = state.post(&ours, "true");
     assert_eq!(post.status.code(), Some(0), "{}", log(&post));
-    assert!(log(&post).contains("is somebody else's by now: ada (slipway-state run)"), "{}", log(&post));
+    assert!(
+        log(&post).contains("is somebody else's by now: ada (slipway-state run)"),
+        "{}",
+        log(&post)
+    );
     assert_eq!(state.lock(), held);
     std::fs::write(theirs.file("go"), "").unwrap();
     assert!(started.end(SOON).status.success());
@@ -184,14 +200,22 @@ fn a_cancelled_command_gets_one_interrupt_and_the_lock_goes_back() {
     let script = "n=0; trap 'n=$((n+1)); touch interrupted' INT TERM; touch started
         for i in $(seq 30); do sleep 0.1 || true; done; exit $((10 + n))";
     let started = Started::new(&mut state.step(&job, script, "0s"));
-    until("the command runs", SOON, || job.file("started").exists().then_some(()));
+    until("the command runs", SOON, || {
+        job.file("started").exists().then_some(())
+    });
     assert!(state.lock().is_some());
     started.signal(Signal::INT);
-    until("the interrupt arrives", SOON, || job.file("interrupted").exists().then_some(()));
+    until("the interrupt arrives", SOON, || {
+        job.file("interrupted").exists().then_some(())
+    });
     started.signal(Signal::TERM);
     let ended = started.end(SOON);
     assert_eq!(ended.status.code(), Some(11), "{}", log(&ended));
-    assert!(log(&ended).contains("it was interrupted; the lock was given back"), "{}", log(&ended));
+    assert!(
+        log(&ended).contains("it was interrupted; the lock was given back"),
+        "{}",
+        log(&ended)
+    );
     assert_eq!(state.lock(), None);
     let post = state.post(&job, script);
     assert_eq!((post.status.code(), log(&post).as_str()), (Some(0), ""));
@@ -202,7 +226,9 @@ fn a_command_that_dies_of_the_interrupt_ends_as_130() {
     let state = State::new("dies");
     let job = state.job();
     let started = Started::new(&mut state.step(&job, "touch started; exec sleep 300", "0s"));
-    until("the command runs", SOON, || job.file("started").exists().then_some(()));
+    until("the command runs", SOON, || {
+        job.file("started").exists().then_some(())
+    });
     started.signal(Signal::INT);
     let ended = started.end(SOON);
     assert_eq!(ended.status.code(), Some(130), "{}", log(&ended));
@@ -215,11 +241,15 @@ fn one_who_waits_for_the_lock_can_be_cancelled_and_leaves_nothing() {
     let (holder, waiter) = (state.job(), state.job());
     let script = "touch started; while [ ! -e go ]; do sleep 0.1; done";
     let holding = Started::new(&mut state.step(&holder, script, "0s"));
-    until("the holder runs", SOON, || holder.file("started").exists().then_some(()));
+    until("the holder runs", SOON, || {
+        holder.file("started").exists().then_some(())
+    });
     let held = state.lock();
     let waiting = Started::new(&mut state.step(&waiter, "touch started", "5m"));
     // The note to the post step comes before the first attempt.
-    until("the other waits", SOON, || (!waiter.state().is_empty()).then_some(()));
+    until("the other waits", SOON, || {
+        (!waiter.state().is_empty()).then_some(())
+    });
     std::thread::sleep(Duration::from_millis(500));
     waiting.signal(Signal::INT);
     let ended = waiting.end(SOON);
@@ -237,7 +267,9 @@ fn terraform_is_refused_while_a_run_holds_the_lock_and_names_that_run() {
     let folder = state.infrastructure("true");
     let script = "touch started; while [ ! -e go ]; do sleep 0.1; done";
     let started = Started::new(&mut state.step(&job, script, "0s"));
-    until("the command runs", SOON, || job.file("started").exists().then_some(()));
+    until("the command runs", SOON, || {
+        job.file("started").exists().then_some(())
+    });
     let holder = state.holder().unwrap();
 
     let apply = Started::new(&mut state.terraform(folder.path(), &APPLY)).end(SOON);
@@ -264,7 +296,9 @@ fn a_run_is_refused_while_terraform_holds_the_lock_and_names_that_holder() {
     let state = State::new("held");
     let folder = state.infrastructure("touch holding; while [ ! -e go ]; do sleep 0.1; done");
     let apply = Started::new(&mut state.terraform(folder.path(), &APPLY));
-    until("terraform applies", SOON, || folder.path().join("holding").exists().then_some(()));
+    until("terraform applies", SOON, || {
+        folder.path().join("holding").exists().then_some(())
+    });
     let holder = state.holder().unwrap();
     assert_eq!(holder["Operation"], "OperationTypeApply");
 
@@ -277,12 +311,18 @@ fn a_run_is_refused_while_terraform_holds_the_lock_and_names_that_holder() {
     }
     assert!(said.contains("(OperationTypeApply)"), "{said}");
     assert!(!job.file("started").exists());
-    assert_eq!(state.holder(), Some(holder), "the lock is still terraform's");
+    assert_eq!(
+        state.holder(),
+        Some(holder),
+        "the lock is still terraform's"
+    );
 
     // One that waits gets its turn when Terraform is done.
     let patient = state.job();
     let waiting = Started::new(&mut state.step(&patient, "touch started", "2m"));
-    until("the other waits", SOON, || (!patient.state().is_empty()).then_some(()));
+    until("the other waits", SOON, || {
+        (!patient.state().is_empty()).then_some(())
+    });
     std::fs::write(folder.path().join("go"), "").unwrap();
     let applied = apply.end(SOON);
     assert!(applied.status.success(), "{applied:?}");
@@ -312,7 +352,11 @@ fn a_workflows_post_step_gives_back_the_lock_of_a_step_that_was_killed() {
         let ended = ended.unwrap();
         assert!(!ended.success, "{}", ended.log.text);
         for piece in ["holding tf-state-", "released the state lock tf-state-"] {
-            assert!(ended.log.text.contains(piece), "no {piece} in\n{}", ended.log.text);
+            assert!(
+                ended.log.text.contains(piece),
+                "no {piece} in\n{}",
+                ended.log.text
+            );
         }
         let dev = world.environment("dev").unwrap();
         let aws = world.administrator(place, &dev.account).await.unwrap();

@@ -9,8 +9,8 @@ use rustix::process::{Pid, Signal, kill_process_group};
 use sandbox::demo::{self, Host, Ran};
 use sandbox::fault::Result;
 use sandbox::place::Place;
-use sandbox::world::{InUse, World};
 use sandbox::world::aws::{Aws, Keys};
+use sandbox::world::{InUse, World};
 use sandbox::{steps, supervisor};
 
 /// Longer than anything a test waits for, even while other tests use the machine.
@@ -50,9 +50,17 @@ pub(crate) fn heavy() -> MutexGuard<'static, ()> {
 pub(crate) async fn world(what: &str) -> World {
     static IN_USE: Mutex<Vec<InUse>> = Mutex::new(Vec::new());
     let family = format!("e2e-{what}-");
-    let name = format!("{family}{}", &uuid::Uuid::new_v4().simple().to_string()[..6]);
-    let in_use = World::replace_earlier(place(), &family, &name).await.unwrap();
-    IN_USE.lock().unwrap_or_else(PoisonError::into_inner).push(in_use);
+    let name = format!(
+        "{family}{}",
+        &uuid::Uuid::new_v4().simple().to_string()[..6]
+    );
+    let in_use = World::replace_earlier(place(), &family, &name)
+        .await
+        .unwrap();
+    IN_USE
+        .lock()
+        .unwrap_or_else(PoisonError::into_inner)
+        .push(in_use);
     World::create(place(), &name).await.unwrap()
 }
 

@@ -31,7 +31,9 @@ impl Server {
         Ok(Self(tokio::spawn(async move {
             while let Ok((stream, _)) = listener.accept().await {
                 // One at a time is enough, and a silent client must not hold up the next.
-                let _ = tokio::time::timeout(Duration::from_secs(5), serve(stream, &logins, ancestor)).await;
+                let _ =
+                    tokio::time::timeout(Duration::from_secs(5), serve(stream, &logins, ancestor))
+                        .await;
             }
         })))
     }
@@ -52,7 +54,9 @@ async fn serve(
     let peer = stream.peer_cred()?;
     let ancestor = ancestor.as_raw_nonzero().get();
     if peer.uid() != rustix::process::geteuid().as_raw()
-        || !peer.pid().is_some_and(|pid| descends(pid, ancestor, parent))
+        || !peer
+            .pid()
+            .is_some_and(|pid| descends(pid, ancestor, parent))
     {
         return Ok(());
     }
