@@ -13,6 +13,7 @@ use crate::elf;
 use crate::fault::{Doing, Fault, Result};
 use crate::place::{Place, sha256};
 use crate::say::data;
+use crate::steps::forget_own_package;
 
 /// The most a binary may weigh, in bytes.
 const LIMIT: usize = 6 << 20;
@@ -171,6 +172,7 @@ pub(crate) fn names(place: &Place) -> Result<Vec<String>> {
 
 fn cargo(place: &Place) -> Command {
     let mut command = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
+    forget_own_package(&mut command);
     command.current_dir(&place.checkout);
     command
 }

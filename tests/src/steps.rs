@@ -10,9 +10,8 @@ use crate::say::Progress;
 /// every dependency would be compiled again.
 pub fn build(place: &Place) -> Result<()> {
     let progress = Progress::begin("build", "the steps");
-    let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
-    let mut command = Command::new(cargo);
-    command
+    let mut command = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
+    forget_own_package(&mut command)
         .args(["build", "--quiet", "--workspace", "--bins"])
         .current_dir(&place.checkout)
         .env("CARGO_TARGET_DIR", &place.target);
@@ -21,4 +20,39 @@ pub fn build(place: &Place) -> Result<()> {
         return Ok(());
     }
     Err(Fault::new("the steps do not build").hint("cargo build --workspace --bins"))
+}
+
+/// Takes away what the Cargo that runs this program told it about its own package. Build scripts watch those variables
+/// (ring's does), so a Cargo that inherits them compiles most of the workspace anew, and the next one without them again.
+pub(crate) fn forget_own_package(command: &mut Command) -> &mut Command {
+    for (name, _) in std::env::vars_os() {
+        let own = ["CARGO_PKG_", "CARGO_MANIFEST_", "CARGO_BIN_"];
+        if own
+            .iter()
+            .any(|start| name.as_encoded_bytes().starts_with(start.as_bytes()))
+        {
+            command.env_remove(name);
+        }
+    }
+    command
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_cargo_of_ours_does_not_hear_of_this_package() {
+        // Cargo sets these for whatever it runs, this test among it.
+        let mut command = Command::new("cargo");
+        forget_own_package(&mut command);
+        for name in ["CARGO_PKG_NAME", "CARGO_MANIFEST_DIR"] {
+            assert!(std::env::var_os(name).is_some());
+            assert!(
+                command
+                    .get_envs()
+                    .any(|(removed, value)| removed == name && value.is_none())
+            );
+        }
+    }
 }

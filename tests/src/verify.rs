@@ -9,6 +9,7 @@ use crate::fault::{Doing, Fault, Result};
 use crate::place::Place;
 use crate::process::{create_log, tail};
 use crate::say::{Progress, data, note, seconds};
+use crate::steps::forget_own_package;
 use crate::supervisor;
 
 /// A step: its name, and the programs it runs with their arguments.
@@ -61,7 +62,7 @@ impl Step {
                     self.name
                 )));
             };
-            let status = Command::new(program)
+            let status = forget_own_package(&mut Command::new(program))
                 .args(arguments)
                 .current_dir(&place.checkout)
                 .env("CARGO_INCREMENTAL", "0")

@@ -80,18 +80,29 @@ pub(crate) fn build(world: &World) -> Vec<Role> {
     roles.extend(world.environments.iter().map(|environment| Role {
         name: codebuild(&environment.name),
         trust: service_trust("codebuild.amazonaws.com"),
-        permissions: policy(&[allow(
-            &["sts:AssumeRole"],
-            &[
-                format!("arn:aws:iam::{}:role/slipway-publish", world.build.id),
-                format!("arn:aws:iam::{}:role/slipway-permit", world.build.id),
-                format!(
-                    "arn:aws:iam::{}:role/slipway-deploy",
-                    environment.account.id
-                ),
-                "arn:aws:iam::*:role/slipway-read".to_owned(),
-            ],
-        )]),
+        permissions: policy(&[
+            allow(
+                &["sts:AssumeRole"],
+                &[
+                    format!("arn:aws:iam::{}:role/slipway-publish", world.build.id),
+                    format!("arn:aws:iam::{}:role/slipway-permit", world.build.id),
+                    format!(
+                        "arn:aws:iam::{}:role/slipway-deploy",
+                        environment.account.id
+                    ),
+                    "arn:aws:iam::*:role/slipway-read".to_owned(),
+                ],
+            ),
+            // The project's token for GitHub, which CodeBuild fetches before the first command.
+            allow(
+                &["secretsmanager:GetSecretValue"],
+                &[world.arn(
+                    &world.build.id,
+                    "secretsmanager",
+                    &format!("secret:{}/github-token*", world.service),
+                )],
+            ),
+        ]),
     }));
     roles
 }

@@ -21,7 +21,7 @@ const SUCCESSFUL: usize = 4;
 fn every_call_is_made_in_the_account_and_by_the_role_of_its_purpose() {
     let ran = ran();
     let calls = wait(PATIENCE, calls(&ran.world));
-    record::keeps_to_the_contract(&ran.world, &calls);
+    record::keeps_to_the_contract(&ran.world, &calls, &[]);
 }
 
 #[test]

@@ -27,6 +27,7 @@ impl Job {
                 ("GITHUB_RUN_ID", "4711".to_owned()),
                 ("GITHUB_RUN_ATTEMPT", "2".to_owned()),
                 ("GITHUB_ACTOR", "ada".to_owned()),
+                ("GITHUB_SHA", "4711".repeat(10)),
                 ("GITHUB_OUTPUT", file("output")),
                 ("GITHUB_ENV", file("env")),
                 ("GITHUB_STATE", file("state")),

@@ -4,9 +4,14 @@
     reason = "what tests share outside of a test function may fail as a test does"
 )]
 
+mod badinput;
+mod callable;
 mod cancel;
+mod codebuild;
 mod github;
 mod job;
+mod launcher;
+mod leaks;
 mod record;
 mod scratch;
 mod support;

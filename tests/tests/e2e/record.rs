@@ -20,6 +20,7 @@ pub(crate) struct Call {
     role: Option<String>,
     pub(crate) session: Option<String>,
     pub(crate) resource: Option<String>,
+    status: u16,
 }
 
 impl Call {
@@ -44,9 +45,9 @@ pub(crate) async fn calls(world: &World) -> Vec<Call> {
     answer.unwrap().json::<Answer>().await.unwrap().calls
 }
 
-/// Everything that was called after the world stood: without the calls that made it, and without the two ways in which the
-/// demo looks at it from outside, an administrator who asks for the load balancers' addresses and a session named `status`
-/// that reads the ledger.
+/// Everything that was called after the world stood: without the calls that made it, and without what the demo does from
+/// outside, as an administrator who stores a token and asks for the load balancers' addresses, and in a session named
+/// `status` that reads the ledger.
 pub(crate) fn deliveries(calls: &[Call]) -> Vec<&Call> {
     let made = calls
         .iter()
@@ -55,11 +56,14 @@ pub(crate) fn deliveries(calls: &[Call]) -> Vec<&Call> {
     calls[made + 1..]
         .iter()
         .filter(|call| {
-            let address =
-                call.role() == Some(ADMINISTRATOR) && call.operation == "DescribeLoadBalancers";
+            let outside = call.role() == Some(ADMINISTRATOR)
+                && matches!(
+                    call.operation.as_str(),
+                    "CreateSecret" | "DescribeLoadBalancers"
+                );
             // The step that reads the ledger takes the permit role with a session name of its own.
             let status = matches!(call.session.as_deref(), Some("status" | "slipway-unknown"));
-            !address && !status
+            !outside && !status
         })
         .collect()
 }
@@ -93,6 +97,12 @@ fn purpose<'w>(world: &'w World, call: &Call) -> Vec<(&'w str, String)> {
             Some(environment) => of(environment, &["slipway-deploy"]),
             None => Vec::new(),
         },
+        // A project's token for GitHub, which CodeBuild fetches with the role of the build's stage.
+        "secretsmanager" if resource == format!("{}/github-token", world.service) => world
+            .environments
+            .iter()
+            .map(|environment| (build, format!("slipway-codebuild-{}", environment.name)))
+            .collect(),
         "ssm" | "secretsmanager" => {
             match named(&|environment| {
                 let scope = format!("{}/{}/", world.service, environment.name);
@@ -157,7 +167,8 @@ fn execution(world: &World, environment: &sandbox::world::Environment) -> String
 
 /// Fails unless each delivery call was made in the account and by the role the contract names for its purpose, and each
 /// of those roles was at work. STS, which gives the roles out, is asked before there is one.
-pub(crate) fn keeps_to_the_contract(world: &World, calls: &[Call]) {
+/// `stages` are the roles in the build account that the host's runs start with, where it gives them one.
+pub(crate) fn keeps_to_the_contract(world: &World, calls: &[Call], stages: &[&str]) {
     let mut at_work = BTreeSet::new();
     let mut strangers = Vec::new();
     for call in deliveries(calls) {
@@ -184,6 +195,11 @@ pub(crate) fn keeps_to_the_contract(world: &World, calls: &[Call]) {
     let mut wanted = BTreeSet::from(
         ["slipway-publish", "slipway-permit"].map(|role| (world.build.id.clone(), role.to_owned())),
     );
+    wanted.extend(
+        stages
+            .iter()
+            .map(|role| (world.build.id.clone(), (*role).to_owned())),
+    );
     for environment in &world.environments {
         for role in [
             "slipway-deploy".to_owned(),
@@ -207,7 +223,8 @@ pub(crate) async fn is_allowed_by_policy(world: &World, calls: &[Call]) {
             assert_eq!(call.operation, "AssumeRoleWithWebIdentity", "{call:?}");
             continue;
         };
-        if call.operation == "GetCallerIdentity" {
+        // Whoever was refused did nothing.
+        if call.operation == "GetCallerIdentity" || call.status == 403 {
             continue;
         }
         let key = (account.clone(), role.to_owned());

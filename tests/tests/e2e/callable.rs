@@ -1,0 +1,75 @@
+//! The callable workflows, called as the README tells a user to: ten lines in the repository, everything else ours.
+
+use sandbox::runner::act::{self, Trigger};
+use sandbox::runner::base;
+use sandbox::runner::export::{REPOSITORY, export};
+use sandbox::runner::ledger::{row, status};
+use sandbox::runner::story::{AUTHOR, RELEASER, REVIEWER, Story};
+
+use crate::support::{PATIENCE, heavy, place, read, wait, world};
+
+/// The first YAML block of the README's chapter for a user's repository.
+fn ten_lines(readme: &str) -> &str {
+    let (_, chapter) = readme
+        .split_once("## Ten lines for your repository")
+        .unwrap();
+    let (_, block) = chapter.split_once("```yaml\n").unwrap();
+    block.split_once("```").unwrap().0
+}
+
+#[test]
+fn the_ten_lines_of_the_readme_deliver_and_their_sibling_promotes() {
+    let place = place();
+    let _turn = heavy();
+    wait(PATIENCE, async {
+        let world = world("callable").await;
+        let story = Story::begin(place, &world).await.unwrap();
+        let export = export(place).unwrap();
+        let readme = read(&place.checkout.join("README.md"));
+        let called = format!("uses: {REPOSITORY}/.github/workflows/deliver.yml@");
+        assert!(
+            ten_lines(&readme).contains(&format!("{called}COMMIT")),
+            "{readme}"
+        );
+        let deliver = ten_lines(&readme).replace("COMMIT", &export.pin);
+        let promote = include_str!("callable/promote.yml").replace("COMMIT", &export.pin);
+        // What a user's Dockerfile would say too: which image it builds on.
+        let dockerfile = read(&place.checkout.join("docs/examples/storefront/Dockerfile"));
+        let base = base::image(place).await.unwrap();
+        let published = "public.ecr.aws/docker/library/node:24-slim";
+        assert!(dockerfile.contains(published), "{dockerfile}");
+        let dockerfile = dockerfile.replace(published, &base);
+        let files = [
+            (".github/workflows/deliver.yml", deliver.as_str()),
+            (".github/workflows/promote.yml", promote.as_str()),
+            ("Dockerfile", dockerfile.as_str()),
+        ];
+        let title = "Call the workflows";
+        let commit = story.change(AUTHOR, REVIEWER, title, &files).await.unwrap();
+
+        let staging = [("environment", "staging")];
+        let mut folder = None;
+        for trigger in [
+            Trigger::push(REVIEWER, "deliver.yml"),
+            Trigger::dispatch(RELEASER, "promote.yml", &staging),
+        ] {
+            let ended = act::run(place, &world, &story.hub, &export, &trigger, &mut |_| {}).await;
+            let ended = ended.unwrap();
+            assert!(ended.success, "{}:\n{}", trigger.workflow, ended.log.text);
+            folder = Some(ended.folder);
+        }
+        let repository = folder.unwrap().join("repository");
+        let ledger = status(place, &world, &repository).await.unwrap();
+        let [dev, staging] = ["dev", "staging"].map(|name| row(&ledger, name).unwrap());
+        for record in [dev, staging] {
+            assert_eq!(record["commit"], commit.as_str(), "{record}");
+            assert_eq!(record["verdict"], "healthy", "{record}");
+            assert_eq!(record["digest"], dev["digest"], "{record}");
+        }
+        assert!(row(&ledger, "production").is_none(), "{ledger}");
+        assert_eq!(
+            story.hub.violations().await.unwrap(),
+            [(); 0].map(|()| serde_json::Value::Null)
+        );
+    });
+}

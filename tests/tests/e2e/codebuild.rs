@@ -1,0 +1,42 @@
+//! The demo by CodeBuild, and what it leaves on record in AWS.
+
+use sandbox::demo::Host;
+
+use crate::record::{self, calls};
+use crate::support::{PATIENCE, demo, wait};
+
+/// The roles that the projects' builds start with, one a stage.
+const STAGES: [&str; 3] = [
+    "slipway-codebuild-dev",
+    "slipway-codebuild-staging",
+    "slipway-codebuild-production",
+];
+
+#[test]
+fn every_call_is_made_in_the_account_and_by_the_role_of_its_purpose() {
+    let ran = demo(Host::Codebuild);
+    let calls = wait(PATIENCE, calls(&ran.world));
+    record::keeps_to_the_contract(&ran.world, &calls, &STAGES);
+}
+
+#[test]
+fn no_role_does_what_its_policy_does_not_allow() {
+    let ran = demo(Host::Codebuild);
+    wait(PATIENCE, async {
+        record::is_allowed_by_policy(&ran.world, &calls(&ran.world).await).await;
+    });
+}
+
+#[test]
+fn two_builds_make_what_three_environments_run() {
+    let ran = demo(Host::Codebuild);
+    let calls = wait(PATIENCE, calls(&ran.world));
+    let pushed: Vec<&str> = calls
+        .iter()
+        .filter(|call| call.operation == "PutImage" && call.role() == Some("slipway-publish"))
+        .map(|call| call.resource.as_deref().unwrap_or_default())
+        .collect();
+    let wanted =
+        [&ran.shipped.first, &ran.shipped.second].map(|commit| format!("storefront@{commit}"));
+    assert_eq!(pushed, wanted);
+}
