@@ -76,6 +76,7 @@ fn nowhere() -> Variables {
 fn with_contract(variables: Variables, contract: &str) -> Job {
     let job = Job::new(variables);
     std::fs::write(job.file("delivery.yaml"), contract).unwrap();
+    std::fs::write(job.file("Dockerfile"), "FROM scratch\n").unwrap();
     std::fs::create_dir(job.file("infra")).unwrap();
     job
 }

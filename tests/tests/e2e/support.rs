@@ -61,6 +61,8 @@ pub(crate) async fn world(what: &str) -> World {
         .lock()
         .unwrap_or_else(PoisonError::into_inner)
         .push(in_use);
+    // Only a world with a folder is found again when it is to be retired.
+    std::fs::create_dir_all(place().dir.join("worlds").join(&name)).unwrap();
     World::create(place(), &name).await.unwrap()
 }
 
