@@ -74,8 +74,8 @@ fn busy(lock: &Lock, held: &Holder, timeout: Duration) -> Error {
         Holder::Known { info, .. } => error
             .hint("wait longer with --lock-timeout, or look at the run that holds it")
             .hint(format!(
-                "only if that run is over for certain: slipway-state unlock --lock-id {}",
-                info.id
+                "only if that run is over for certain: {}",
+                lock.unlock_command(&info.id)
             )),
         Holder::Unreadable => error.hint(format!(
             "somebody wrote this item by hand; look at it in the table {}",
@@ -100,5 +100,38 @@ mod tests {
         ] {
             assert_eq!(next(seconds(waited), seconds(timeout), PAUSE), wanted);
         }
+    }
+
+    #[tokio::test]
+    async fn a_busy_lock_names_its_holder_and_a_command_that_can_be_typed() {
+        let config = aws_sdk_dynamodb::Config::builder()
+            .behavior_version_latest()
+            .build();
+        let lock = Lock {
+            client: aws_sdk_dynamodb::Client::from_conf(config),
+            table: "locks".into(),
+            id: "states/shop/dev/terraform.tfstate".into(),
+        };
+        let mut info = LockInfo::new(
+            lock.id.clone(),
+            "apply",
+            String::new(),
+            "ada".into(),
+            time::OffsetDateTime::UNIX_EPOCH,
+        );
+        info.id = "3f".into();
+        let held = Holder::Known {
+            info: Box::new(info),
+            run: None,
+        };
+        let error = busy(&lock, &held, Duration::ZERO);
+        assert_eq!(error.exit, Exit::Busy);
+        assert!(error.causes[0].contains("ada"), "{error}");
+        assert!(
+            error.hints[1].ends_with(
+                "slipway-state unlock --lock-id 3f --bucket states --key shop/dev/terraform.tfstate --table locks"
+            ),
+            "{error}"
+        );
     }
 }

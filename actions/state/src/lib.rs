@@ -214,11 +214,11 @@ async fn run(
     let (status, interrupted) = ended?;
     let verdict = child::verdict(program.shown(), status);
     match (verdict, released) {
-        (Err(error), Ok(Release::Released)) => Err(if interrupted {
-            error.cause("it was interrupted; the lock was given back")
+        (Err(error), Ok(Release::Released)) => Err(error.cause(if interrupted {
+            "it was interrupted; the lock was given back"
         } else {
-            error
-        }),
+            "the lock was given back"
+        })),
         (Err(error), _) => Err(error.cause(format!(
             "and the lock {} with ID {} could not be given back",
             lock.id, info.id
@@ -229,8 +229,8 @@ async fn run(
         }
         (Ok(()), Ok(lost)) => Err(lost_lock(&lock, &info, &lost)),
         (Ok(()), Err(error)) => Err(error.hint(format!(
-            "the command succeeded; give the lock back: slipway-state unlock --lock-id {}",
-            info.id
+            "the command succeeded; give the lock back: {}",
+            lock.unlock_command(&info.id)
         ))),
     }
 }

@@ -89,6 +89,15 @@ impl Lock {
         }
     }
 
+    /// The command that gives the lock back, as it can be typed.
+    pub(crate) fn unlock_command(&self, id: &str) -> String {
+        let (bucket, key) = self.id.split_once('/').unwrap_or((&self.id, ""));
+        format!(
+            "slipway-state unlock --lock-id {id} --bucket {bucket} --key {key} --table {}",
+            self.table
+        )
+    }
+
     /// Who stands there now.
     ///
     /// # Errors
@@ -153,7 +162,11 @@ impl Lock {
     fn not_taken(&self, error: &SdkError<PutItemError>) -> Error {
         let failed = net::cannot(error, &format!("take the lock in {}", self.table));
         if net::code(error) == Some("ResourceNotFoundException") {
-            return failed.hint("create the table: slipway-state bootstrap");
+            return failed
+                .hint(
+                    "are account and region the right ones? A second table would be a second lock",
+                )
+                .hint("if it was never made: slipway-state bootstrap");
         }
         failed
     }
