@@ -325,8 +325,25 @@ impl GitHub {
 fn address(cx: &Cx, variable: &str, usual: &str) -> Result<Uri> {
     let text = cx.env.get(variable).unwrap_or(usual);
     let uri: Option<Uri> = text.trim_end_matches('/').parse().ok();
-    uri.filter(|uri| uri.scheme().is_some() && uri.authority().is_some())
-        .ok_or_else(|| Error::usage(format!("{variable} is no URL: {text}")))
+    let uri = uri
+        .filter(|uri| uri.scheme().is_some() && uri.authority().is_some())
+        .ok_or_else(|| Error::usage(format!("{variable} is no URL: {text}")))?;
+    // The token goes there, so nobody in between may read it.
+    if uri.scheme_str() == Some("https") || uri.host().is_some_and(loopback) {
+        return Ok(uri);
+    }
+    Err(Error::usage(format!(
+        "{variable} is not https, and GitHub's token would go there readable by everybody: {text}"
+    )))
+}
+
+/// Whether a host is this machine itself.
+fn loopback(host: &str) -> bool {
+    host == "localhost"
+        || host
+            .trim_matches(['[', ']'])
+            .parse::<std::net::IpAddr>()
+            .is_ok_and(|address| address.is_loopback())
 }
 
 async fn backoff(attempt: u32) {
@@ -488,6 +505,21 @@ mod tests {
             "https://x",
         ] {
             assert_eq!(Repository::parse(text), None, "{text}");
+        }
+    }
+
+    #[test]
+    fn a_token_goes_over_https_or_stays_on_this_machine() {
+        for (host, wanted) in [
+            ("127.0.0.1", true),
+            ("127.64.3.1", true),
+            ("[::1]", true),
+            ("localhost", true),
+            ("10.0.0.1", false),
+            ("localhost.evil.example", false),
+            ("api.github.com", false),
+        ] {
+            assert_eq!(loopback(host), wanted, "{host}");
         }
     }
 }

@@ -68,9 +68,14 @@ pub struct Run {
 }
 
 impl Run {
-    /// The workflow's file below the repository's root.
+    /// The workflow's file below the repository's root. GitHub may put `@REF` behind it; a file whose
+    /// own name holds an `@` keeps it, so that no other file passes for this one.
     pub fn file(&self) -> &str {
-        let path = self.path.split('@').next().unwrap_or(&self.path);
+        let workflow = |name: &str| name.ends_with(".yml") || name.ends_with(".yaml");
+        let path = match self.path.rsplit_once('@') {
+            Some((path, reference)) if workflow(path) && !workflow(reference) => path,
+            _ => &self.path,
+        };
         path.find(".github/").map_or(path, |at| &path[at..])
     }
 }
@@ -273,15 +278,8 @@ mod tests {
             "acme/storefront/.github/workflows/promote.yml@refs/heads/main",
         ] {
             let run = Run {
-                id: 1,
-                event: String::new(),
                 path: path.to_owned(),
-                head_branch: None,
-                head_sha: String::new(),
-                run_attempt: None,
-                actor: None,
-                triggering_actor: None,
-                html_url: String::new(),
+                ..sample()
             };
             assert_eq!(run.file(), ".github/workflows/promote.yml");
         }
@@ -299,5 +297,29 @@ mod tests {
         assert!(!user("github-actions[bot]", "User").is_person());
         assert!(!user("acme", "Organization").is_person());
         assert!(!user("old", "Mannequin").is_person());
+    }
+
+    #[test]
+    fn a_file_named_like_the_pinned_one_and_more_is_another_file() {
+        let path = ".github/workflows/promote.yml@evil.yml";
+        let run = Run {
+            path: path.to_owned(),
+            ..sample()
+        };
+        assert_eq!(run.file(), path);
+    }
+
+    fn sample() -> Run {
+        Run {
+            id: 1,
+            event: String::new(),
+            path: String::new(),
+            head_branch: None,
+            head_sha: String::new(),
+            run_attempt: None,
+            actor: None,
+            triggering_actor: None,
+            html_url: String::new(),
+        }
     }
 }
