@@ -41,7 +41,7 @@ impl Step for Identity {
     async fn run(args: Args, cx: &Cx) -> Result<Report> {
         let (wanted, command) = match &args.verb {
             Verb::Export(wanted) => {
-                cx.host.can_export_secrets()?;
+                cx.host.can_export("credentials")?;
                 (wanted, None)
             }
             Verb::Check(wanted) => (wanted, None),

@@ -88,9 +88,18 @@ fn bad_input_is_named() {
 }
 
 #[test]
+fn missing_credentials_are_said_in_one_sentence() {
+    let arguments = ["check", "--region", "ca-central-1"];
+    let output = Job::new().command(&arguments, &[]).output().unwrap();
+    let log = String::from_utf8_lossy(&output.stderr);
+    assert!(!log.contains("Caused by"), "{log}");
+    assert!(log.contains("\nhint: in GitHub"), "{log}");
+}
+
+#[test]
 fn credentials_are_exported_only_where_no_file_holds_them() {
     let env = [("GITHUB_ACTIONS", ""), ("AWS_REGION", "ca-central-1")];
-    Job::new().refuses(&["export"], &env, 2, "secrets cannot be exported");
+    Job::new().refuses(&["export"], &env, 2, "credentials cannot be exported");
 }
 
 #[test]

@@ -10,7 +10,7 @@ use kit::contract::{SecretSpec, Source};
 use kit::error::Result;
 use kit::secret::Secret;
 use kit::step::Cx;
-use net::{AwsContext, Net, Target};
+use net::{Account, AwsContext, Net, Target};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// The most names SSM takes in one call (API reference, GetParameters).
@@ -21,8 +21,9 @@ const PARALLEL: usize = 8;
 /// Why there is no value.
 #[derive(Debug, Clone)]
 enum Miss {
-    /// There is no such thing; fine for an optional secret.
-    Absent(String),
+    /// There is no such thing, and the command that makes it, where it is in AWS; fine for an
+    /// optional secret.
+    Absent(String, Option<String>),
     /// There may be, but it cannot be had.
     Denied(String),
 }
@@ -56,8 +57,8 @@ pub(crate) async fn all(
         let ssm = Ssm::new(&account.config);
         let manager = SecretsManager::new(&account.config);
         (
-            from_ssm(&ssm, parameters.into_iter().collect()).await,
-            from_secrets_manager(&manager, secrets).await,
+            from_ssm(&ssm, parameters.into_iter().collect(), &account).await,
+            from_secrets_manager(&manager, secrets, &account).await,
         )
     };
     let mut values = Vec::new();
@@ -76,18 +77,22 @@ pub(crate) async fn all(
                 cx.env
                     .get(name)
                     .map(|value| Secret::new(value.to_owned()))
-                    .ok_or_else(|| Miss::Absent(format!("the variable {name} is not set"))),
+                    .ok_or_else(|| Miss::Absent(format!("the variable {name} is not set"), None)),
             ),
         };
         match found {
             Some(Ok(value)) => values.push((spec.name.clone(), value)),
-            Some(Err(Miss::Absent(_))) if !spec.required => {
+            Some(Err(Miss::Absent(..))) if !spec.required => {
                 cx.host
                     .info(format!("{} is optional and absent", spec.name));
             }
-            Some(Err(Miss::Absent(reason) | Miss::Denied(reason))) => {
-                problems.push(Problem::new(spec, reason));
+            Some(Err(Miss::Absent(reason, create))) => {
+                problems.push(Problem {
+                    create,
+                    ..Problem::new(spec, reason)
+                });
             }
+            Some(Err(Miss::Denied(reason))) => problems.push(Problem::new(spec, reason)),
             None => problems.push(Problem::new(spec, "was not answered for")),
         }
     }
@@ -95,10 +100,36 @@ pub(crate) async fn all(
     Ok(values)
 }
 
-async fn from_ssm(client: &Ssm, names: Vec<String>) -> Found {
+/// Nothing called `name` in a service of the account. `create` is the command that makes it, which
+/// reads the value from standard input, so that it is in no argument list. An ARN cannot be chosen,
+/// so nothing can be made under it.
+fn absent(service: &str, what: &str, name: &str, account: &Account, create: &str) -> Miss {
+    let (id, region) = (&account.id, &account.region);
+    let create = (!name.starts_with("arn:")).then(|| {
+        format!("make it in account {id}, with the value on standard input: aws {create} file:///dev/stdin --region {region}")
+    });
+    Miss::Absent(
+        format!("{service} has no {what} {name} in account {id}, region {region}"),
+        create,
+    )
+}
+
+fn no_parameter(name: &str, account: &Account) -> Miss {
+    // A version or label (`name:3`) is made by writing the name.
+    let bare = name.split(':').next().unwrap_or(name);
+    let create = format!("ssm put-parameter --name {bare} --type SecureString --value");
+    absent("SSM", "parameter", name, account, &create)
+}
+
+fn no_secret(id: &str, account: &Account) -> Miss {
+    let create = format!("secretsmanager create-secret --name {id} --secret-string");
+    absent("Secrets Manager", "secret", id, account, &create)
+}
+
+async fn from_ssm(client: &Ssm, names: Vec<String>, account: &Account) -> Found {
     let batches: Vec<Vec<String>> = names.chunks(SSM_BATCH).map(<[String]>::to_vec).collect();
     stream::iter(batches)
-        .map(|batch| async move { ssm_batch(client, batch).await })
+        .map(|batch| async move { ssm_batch(client, batch, account).await })
         .buffer_unordered(PARALLEL)
         .fold(Found::new(), |mut all, found| async {
             all.extend(found);
@@ -107,7 +138,7 @@ async fn from_ssm(client: &Ssm, names: Vec<String>) -> Found {
         .await
 }
 
-async fn ssm_batch(client: &Ssm, batch: Vec<String>) -> Found {
+async fn ssm_batch(client: &Ssm, batch: Vec<String>, account: &Account) -> Found {
     let answer = client
         .get_parameters()
         .set_names(Some(batch.clone()))
@@ -129,12 +160,7 @@ async fn ssm_batch(client: &Ssm, batch: Vec<String>) -> Found {
     // HTTP 200. Everything asked for counts as missing until it is seen.
     let mut found: Found = batch
         .iter()
-        .map(|name| {
-            (
-                name.clone(),
-                Err(Miss::Absent(format!("SSM has no parameter {name}"))),
-            )
-        })
+        .map(|name| (name.clone(), Err(no_parameter(name, account))))
         .collect();
     for parameter in answer.parameters.unwrap_or_default() {
         let (Some(name), Some(value)) = (parameter.name, parameter.value) else {
@@ -160,7 +186,11 @@ async fn ssm_batch(client: &Ssm, batch: Vec<String>) -> Found {
     found
 }
 
-async fn from_secrets_manager(client: &SecretsManager, ids: BTreeSet<String>) -> Found {
+async fn from_secrets_manager(
+    client: &SecretsManager,
+    ids: BTreeSet<String>,
+    account: &Account,
+) -> Found {
     stream::iter(ids)
         .map(|id| async move {
             let answer = client.get_secret_value().secret_id(&id).send().await;
@@ -173,9 +203,7 @@ async fn from_secrets_manager(client: &SecretsManager, ids: BTreeSet<String>) ->
                         "{id} is binary; only text secrets can be handed over"
                     ))
                 }),
-                Err(_) if absent => {
-                    Err(Miss::Absent(format!("Secrets Manager has no secret {id}")))
-                }
+                Err(_) if absent => Err(no_secret(&id, account)),
                 Err(error) => Err(Miss::Denied(format!(
                     "{id}: {}",
                     error.causes.first().cloned().unwrap_or(error.message)

@@ -54,7 +54,7 @@ impl Step for Secrets {
                 Ok(report(&names, &format!("passed to `{}`", command[0])))
             }
             Verb::Export(wanted) => {
-                cx.host.can_export_secrets()?;
+                cx.host.can_export("secrets")?;
                 let values = resolve(&wanted, Sink::Env, cx).await?;
                 value::maskable(&values)?;
                 let mut report = report(&names(&values), "exported to later steps");
@@ -120,6 +120,8 @@ fn report(names: &[String], what: &str) -> Report {
 struct Problem {
     name: String,
     reason: String,
+    /// How to make what is missing.
+    create: Option<String>,
 }
 
 impl Problem {
@@ -127,6 +129,7 @@ impl Problem {
         Self {
             name: spec.name.clone(),
             reason: reason.into(),
+            create: None,
         }
     }
 }
@@ -143,6 +146,9 @@ fn all_or_nothing(mut problems: Vec<Problem>, what: &str) -> Result<()> {
     ));
     for problem in problems {
         error = error.cause(format!("{}: {}", problem.name, problem.reason));
+        if let Some(create) = problem.create {
+            error = error.hint(create);
+        }
     }
     Err(error)
 }

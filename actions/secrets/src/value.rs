@@ -37,6 +37,7 @@ pub(crate) fn maskable(values: &[(String, Secret)]) -> Result<()> {
         .map(|(name, _)| Problem {
             name: name.clone(),
             reason: format!("shorter than {SHORTEST_MASK} characters, which a log cannot hide"),
+            create: None,
         })
         .collect();
     all_or_nothing(problems, "cannot be exported")

@@ -137,7 +137,18 @@ impl Evidence {
                 breaker.threshold
             ));
         }
-        let events = self.last_events();
+        // An event that quotes what a task stopped of says nothing more.
+        let told: Vec<String> = self
+            .stopped
+            .values()
+            .map(|task| shortened(&task.stopped_reason))
+            .filter(|reason| !reason.is_empty())
+            .collect();
+        let events: Vec<&String> = self
+            .last_events()
+            .iter()
+            .filter(|event| !told.iter().any(|reason| event.contains(reason)))
+            .collect();
         if !events.is_empty() {
             lines.push("last events:".to_owned());
             lines.extend(events.iter().map(|event| format!("  {event}")));
@@ -247,7 +258,13 @@ fn containers(tasks: &[&Task]) -> BTreeMap<String, Vec<String>> {
     let mut ends: BTreeMap<String, Vec<String>> = BTreeMap::new();
     for task in tasks {
         for container in &task.containers {
-            let end = match (container.exit_code, &container.reason) {
+            // A container that could not be pulled is why its task stopped, in the same words.
+            let reason = container
+                .reason
+                .as_ref()
+                .filter(|reason| !task.stopped_reason.contains(*reason));
+            let end = match (container.exit_code, reason) {
+                (None, None) if container.reason.is_some() => container.name.clone(),
                 (None, None) => continue,
                 (Some(code), None) => format!("{}: exit {code}", container.name),
                 (None, Some(reason)) => format!("{}: {reason}", container.name),
@@ -413,7 +430,7 @@ mod tests {
             1 task stopped: ServiceSchedulerInitiated: Task failed ELB health checks in (target-group x)
               container web: exit 0 (66666666)
             1 task stopped: TaskFailedToStart: CannotPullContainerError: not found
-              container web: CannotPullContainerError (44444444)
+              container web (44444444)
             2 targets of web unhealthy: Target.ResponseCodeMismatch: Health checks failed with these codes: [500] (10.0.0.1:3000, 10.0.0.2:3000)
             circuit breaker triggered: 3 of 3 failures
             last events:
@@ -424,6 +441,32 @@ mod tests {
             evidence.json()["stopped_tasks"].as_array().unwrap().len(),
             5
         );
+    }
+
+    #[test]
+    fn a_pull_error_is_told_once() {
+        let mut evidence = Evidence::new("ecs-svc/2", &Seen::default());
+        let why = "CannotPullContainerError: failed to resolve ref web@sha256:ab: not found";
+        let mut seen = look(Vec::new(), &[]);
+        for message in [
+            format!("(service web) (task 1) failed to start: {why}."),
+            "(service web) is unable to consistently start tasks successfully.".to_owned(),
+        ] {
+            let id = message.clone();
+            seen.service.events.push(Event { id, message });
+        }
+        evidence.add(&seen);
+        evidence.stopped(vec![
+            stopped("1111111111", "TaskFailedToStart", why, None, Some(why)),
+            stopped("2222222222", "TaskFailedToStart", why, None, Some(why)),
+        ]);
+        let text = evidence.lines().join("\n");
+        assert_eq!(text.matches("CannotPull").count(), 1, "{text}");
+        assert!(
+            text.contains("container web (11111111, 22222222)"),
+            "{text}"
+        );
+        assert!(text.contains("is unable to consistently"), "{text}");
     }
 
     #[test]

@@ -305,13 +305,29 @@ impl World {
         if known.is_none() {
             *known = self.find_record(task_definition).await?;
         }
-        let Some(arn) = known else {
-            return Ok(None);
-        };
+        match known {
+            Some(arn) => self.record_at(arn).await,
+            None => Ok(None),
+        }
+    }
+
+    /// ECS's record of the newest deployment, whatever it runs. A rollback is told nowhere else: the
+    /// deployment that failed is gone from the service.
+    ///
+    /// # Errors
+    /// As for [`World::record`].
+    pub(crate) async fn last_record(&self) -> Result<Option<Record>, String> {
+        match self.newest().await? {
+            Some((arn, _)) => self.record_at(&arn).await,
+            None => Ok(None),
+        }
+    }
+
+    async fn record_at(&self, arn: &str) -> Result<Option<Record>, String> {
         let answer = self
             .ecs
             .describe_service_deployments()
-            .service_deployment_arns(arn.as_str())
+            .service_deployment_arns(arn)
             .send()
             .await
             .map_err(|error| name(&error))?;
@@ -341,7 +357,8 @@ impl World {
             }))
     }
 
-    async fn find_record(&self, task_definition: &str) -> Result<Option<String>, String> {
+    /// ARN and target revision of the newest deployment ECS has a record of.
+    async fn newest(&self) -> Result<Option<(String, String)>, String> {
         let answer = self
             .ecs
             .list_service_deployments()
@@ -363,7 +380,11 @@ impl World {
             })
             .collect();
         found.sort();
-        let Some((_, arn, revision)) = found.pop() else {
+        Ok(found.pop().map(|(_, arn, revision)| (arn, revision)))
+    }
+
+    async fn find_record(&self, task_definition: &str) -> Result<Option<String>, String> {
+        let Some((arn, revision)) = self.newest().await? else {
             return Ok(None);
         };
         let answer = self

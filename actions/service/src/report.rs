@@ -262,7 +262,7 @@ fn json(ended: &Ended<'_>) -> serde_json::Value {
 }
 
 /// Words of others on the summary page, so that they cannot become Markdown.
-fn code(text: &str) -> String {
+pub(crate) fn code(text: &str) -> String {
     format!("`{}`", text.replace('`', "'").replace(['\r', '\n'], " "))
 }
 

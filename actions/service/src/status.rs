@@ -4,7 +4,7 @@ use crate::args::Place;
 use crate::ecs;
 use crate::observe::World;
 use crate::proof::{place, state};
-use crate::seen::{Rollout, Task, revision};
+use crate::seen::{Record, Rollout, Task, revision};
 use kit::error::Result;
 use kit::report::{markdown_table, text_table};
 use kit::{Cx, Report};
@@ -39,6 +39,13 @@ pub(crate) async fn status(args: Place, cx: &Cx) -> Result<Report> {
         &definition,
     )?;
     let address = world.address(&seen.service).await?;
+    let record = world.last_record().await.unwrap_or_else(|code| {
+        cx.host.info(format!(
+            "ECS's service deployments cannot be read ({code}); how the last one ended is left out"
+        ));
+        None
+    });
+    let ended = record.as_ref().and_then(ended);
 
     let deployments: Vec<Vec<String>> = seen
         .service
@@ -90,6 +97,10 @@ pub(crate) async fn status(args: Place, cx: &Cx) -> Result<Report> {
         seen.service.name,
         markdown_table(&heads, &deployments)
     );
+    if let Some(ended) = &ended {
+        text.push_str(&format!("\n{ended}\n"));
+        summary.push_str(&format!("\n{}\n", crate::report::code(ended)));
+    }
     if !targets.is_empty() {
         text.push_str(&format!("\n{}", text_table(&target_heads, &targets)));
         summary.push_str(&format!("\n{}", markdown_table(&target_heads, &targets)));
@@ -136,6 +147,10 @@ pub(crate) async fn status(args: Place, cx: &Cx) -> Result<Report> {
             "reason": target.reason,
             "description": target.description,
         }))).collect::<Vec<_>>(),
+        "last_deployment": record.as_ref().map(|record| serde_json::json!({
+            "status": record.status,
+            "reason": record.reason,
+        })),
         "address": address,
     });
     let mut report = Report {
@@ -153,6 +168,16 @@ pub(crate) async fn status(args: Place, cx: &Cx) -> Result<Report> {
         report = report.output("address", address);
     }
     Ok(report)
+}
+
+/// How the last deployment ended, where it did not succeed.
+fn ended(record: &Record) -> Option<String> {
+    let word = record.status.to_lowercase().replace('_', " ");
+    let badly = record.status.starts_with("ROLLBACK") || record.status.starts_with("STOP");
+    badly.then(|| match record.reason.as_str() {
+        "" => format!("last deployment: {word}"),
+        reason => format!("last deployment: {word}: {reason}"),
+    })
 }
 
 fn word(rollout: Rollout) -> &'static str {
@@ -191,5 +216,33 @@ fn digests(tasks: &[Task], deployment: &str, container: &str) -> String {
             .map(|(digest, tasks)| format!("{digest} ({tasks})"))
             .collect::<Vec<_>>()
             .join(", "),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_rollback_says_why_and_a_success_nothing() {
+        let record = |status: &str, reason: &str| Record {
+            status: status.to_owned(),
+            reason: reason.to_owned(),
+            ..Record::default()
+        };
+        for (status, reason, said) in [
+            ("SUCCESSFUL", "", None),
+            ("IN_PROGRESS", "", None),
+            (
+                "ROLLBACK_SUCCESSFUL",
+                "Service deployment rolled back because the circuit breaker threshold was exceeded.",
+                Some(
+                    "last deployment: rollback successful: Service deployment rolled back because the circuit breaker threshold was exceeded.",
+                ),
+            ),
+            ("STOPPED", "", Some("last deployment: stopped")),
+        ] {
+            assert_eq!(ended(&record(status, reason)).as_deref(), said);
+        }
     }
 }

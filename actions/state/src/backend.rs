@@ -1,9 +1,6 @@
-//! The backend configuration, handed to Terraform in its environment: nothing on disk. Pure, but
-//! for reading back which backend a folder was initialised with.
+//! The backend configuration, handed to Terraform in its environment: nothing on disk. Pure.
 
 use kit::child::Program;
-use kit::error::{Error, Result};
-use std::path::Path;
 
 /// Where one state object and its lock are.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -65,36 +62,6 @@ fn append(program: Program, name: &str, value: &str) -> Program {
     program.env(name, whole)
 }
 
-/// Refuses a folder that was initialised for another state than the one that is locked: Terraform
-/// would change that other one, without a lock.
-///
-/// # Errors
-/// Another bucket, key or table (exit 3).
-pub(crate) fn same_backend(directory: &Path, backend: &Backend, data_dir: &str) -> Result<()> {
-    let path = directory.join(data_dir).join("terraform.tfstate");
-    let Ok(text) = std::fs::read_to_string(&path) else {
-        return Ok(());
-    };
-    let config = serde_json::from_str::<serde_json::Value>(&text)
-        .map(|state| state["backend"]["config"].clone())
-        .unwrap_or_default();
-    for (name, wanted) in [
-        ("bucket", &backend.bucket),
-        ("key", &backend.key),
-        ("dynamodb_table", &backend.table),
-    ] {
-        let found = config[name].as_str().unwrap_or_default();
-        if found != wanted {
-            return Err(Error::refused(format!(
-                "{} was initialised for another state: {name} is `{found}`, the lock is for `{wanted}`",
-                directory.display()
-            ))
-            .hint(format!("remove {} and run init again", path.display())));
-        }
-    }
-    Ok(())
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -127,24 +94,5 @@ mod tests {
                  -backend-config=encrypt=true -backend-config=use_path_style=true"
             )
         );
-    }
-
-    #[test]
-    fn a_folder_of_another_state_is_refused() {
-        let folder = tempfile::tempdir().unwrap();
-        same_backend(folder.path(), &backend(), ".terraform").unwrap();
-        std::fs::create_dir(folder.path().join(".terraform")).unwrap();
-        let path = folder.path().join(".terraform/terraform.tfstate");
-        let write = |key: &str| {
-            let text = format!(
-                r#"{{"backend":{{"config":{{"bucket":"b","key":"{key}","dynamodb_table":"t"}}}}}}"#
-            );
-            std::fs::write(&path, text).unwrap();
-        };
-        write("s/dev/terraform.tfstate");
-        same_backend(folder.path(), &backend(), ".terraform").unwrap();
-        write("s/production/terraform.tfstate");
-        let error = same_backend(folder.path(), &backend(), ".terraform").unwrap_err();
-        assert_eq!(error.exit, kit::Exit::Refused);
     }
 }

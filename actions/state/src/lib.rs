@@ -4,6 +4,7 @@
 mod args;
 mod backend;
 mod bootstrap;
+mod folder;
 mod hold;
 mod info;
 mod lock;
@@ -11,16 +12,19 @@ mod place;
 mod report;
 
 use args::{Args, Verb};
+use folder::Folder;
 use info::LockInfo;
 use kit::action::Action;
-use kit::child::{self, Program};
+use kit::child::{self, Program, Running};
 use kit::error::{Error, Result};
+use kit::group::Group;
 use kit::signal::unless_interrupted;
 use kit::{Cx, Report, Step};
 use lock::{Lock, Release};
 use net::{Account, Net};
 use place::Placed;
 use std::path::PathBuf;
+use std::process::ExitStatus;
 
 /// The step.
 pub struct State;
@@ -99,11 +103,19 @@ impl Step for State {
 
     /// Releases what a cancelled step left behind. Fresh credentials: the step's may have ended.
     async fn post(cx: &Cx) -> Result<()> {
-        let Some(placed) = place::remembered(cx)? else {
+        let Some(left) = place::remembered(cx)? else {
             return Ok(());
         };
-        let (_, lock) = open(&placed.placed, cx).await?;
-        match lock.release(&placed.lock_id).await? {
+        let (_, lock) = open(&left.placed, cx).await?;
+        if let Some(command) = left.command
+            && lock
+                .look()
+                .await?
+                .is_some_and(|held| held.is(&left.lock_id))
+        {
+            end(command, &lock, &left.lock_id, cx).await?;
+        }
+        match lock.release(&left.lock_id).await? {
             Release::Released => cx.host.warn(format!(
                 "released the state lock {} that the step left behind",
                 lock.id
@@ -114,6 +126,32 @@ impl Step for State {
                 .info(format!("{} is somebody else's by now: {held}", lock.id)),
         }
         Ok(())
+    }
+}
+
+/// Ends the command of a step that was killed: while it runs it may write the state, and the lock
+/// is what keeps others away.
+async fn end(command: Group, lock: &Lock, lock_id: &str, cx: &Cx) -> Result<()> {
+    if command.runs()? {
+        cx.host.info(format!(
+            "the step was killed and its command runs on: ending it before {} is given back",
+            lock.id
+        ));
+    }
+    match command.end().await {
+        Ok(true) => {
+            cx.host.warn(
+                "ended the command that the step left behind; compare the state with what was planned before the next apply: terraform plan",
+            );
+            Ok(())
+        }
+        Ok(false) => Ok(()),
+        Err(error) => Err(error
+            .cause(format!("so the lock {} stays", lock.id))
+            .hint(format!(
+                "once the command is over for certain: {}",
+                lock.unlock_command(lock_id)
+            ))),
     }
 }
 
@@ -146,7 +184,7 @@ async fn take(
         who,
         cx.clock.now(),
     );
-    place::remember(placed, &info.id, cx)?;
+    place::remember(placed, &info.id, None, cx)?;
     tokio::select! {
         taken = hold::acquire(lock, &info, timeout, cx) => taken?,
         signal = kit::signal::interrupted() => {
@@ -188,7 +226,7 @@ async fn run(
         );
     }
     let data_dir = cx.env.get("TF_DATA_DIR").unwrap_or(".terraform").to_owned();
-    backend::same_backend(&directory, &placed.backend, &data_dir)?;
+    let folder = Folder::before(&directory, &data_dir, &placed.backend)?;
     let mut program = placed
         .backend
         .configure(Program::new(command, &cx.env)?, net::path_style(&cx.env))
@@ -203,10 +241,7 @@ async fn run(
     let program = account.lend(program);
     let info = take(&lock, &account, "run", timeout, placed, cx).await?;
     let ended = match program.start(&cx.host) {
-        Ok(mut running) => running
-            .wait()
-            .await
-            .map(|status| (status, running.was_interrupted())),
+        Ok(running) => attend(running, placed, &info, cx).await,
         Err(error) => Err(error),
     };
     // Whatever became of the command, the lock goes back first.
@@ -224,7 +259,7 @@ async fn run(
             lock.id, info.id
         ))),
         (Ok(()), Ok(Release::Released)) => {
-            backend::same_backend(&directory, &placed.backend, &data_dir)?;
+            folder.after()?;
             Ok(report::ran(program.shown(), &lock, &info))
         }
         (Ok(()), Ok(lost)) => Err(lost_lock(&lock, &info, &lost)),
@@ -233,6 +268,30 @@ async fn run(
             lock.unlock_command(&info.id)
         ))),
     }
+}
+
+/// Waits for the command. Where this process is killed, the post step must not give the lock back
+/// while the command runs, so it is told where to find it, and whether it was interrupted before.
+async fn attend(
+    mut running: Running,
+    placed: &Placed,
+    info: &LockInfo,
+    cx: &Cx,
+) -> Result<(ExitStatus, bool)> {
+    let group = running.group();
+    let told = place::remember(placed, &info.id, group, cx);
+    if told.is_err() {
+        running.interrupted();
+    }
+    let status = running
+        .wait_telling(|| {
+            let interrupted = group.map(Group::interrupted);
+            // The signal is handed on all the same; the earlier note still finds the command.
+            let _ = place::remember(placed, &info.id, interrupted, cx);
+        })
+        .await;
+    told?;
+    Ok((status?, running.was_interrupted()))
 }
 
 /// Somebody removed the lock while the command ran: two may have changed the state at once.

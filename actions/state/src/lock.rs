@@ -191,6 +191,13 @@ fn holder(item: &Item) -> Holder {
     }
 }
 
+impl Holder {
+    /// Whether this is the lock `id`.
+    pub(crate) fn is(&self, id: &str) -> bool {
+        matches!(self, Holder::Known { info, .. } if info.id == id)
+    }
+}
+
 impl std::fmt::Display for Holder {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {

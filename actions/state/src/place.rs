@@ -5,6 +5,7 @@ use crate::args::{Object, Place};
 use crate::backend::Backend;
 use kit::Resolved;
 use kit::error::{Error, Result};
+use kit::group::Group;
 use kit::step::{Cx, required};
 use net::{Purpose, Target};
 use serde::{Deserialize, Serialize};
@@ -45,12 +46,12 @@ pub(crate) fn store(place: &Place, cx: &Cx) -> Result<Store> {
         place.role.as_deref(),
         Some(&region),
     )?;
-    let bucket = state
-        .map(|it| it.bucket.clone())
-        .or_else(|| variable("TF_STATE_BUCKET"));
-    let table = state
-        .map(|it| it.table.clone())
-        .or_else(|| variable("TF_LOCK_TABLE"));
+    let bucket = state.map(|it| it.bucket.clone());
+    let table = state.map(|it| it.table.clone());
+    agree("bucket", place.bucket.as_deref(), bucket.as_deref())?;
+    agree("table", place.table.as_deref(), table.as_deref())?;
+    let bucket = bucket.or_else(|| variable("TF_STATE_BUCKET"));
+    let table = table.or_else(|| variable("TF_LOCK_TABLE"));
     Ok(Store {
         bucket: word("bucket", required("bucket", place.bucket.clone(), bucket)?)?,
         table: word("table", required("table", place.table.clone(), table)?)?,
@@ -83,6 +84,20 @@ pub(crate) fn find(place: &Place, object: &Object, cx: &Cx) -> Result<Placed> {
     })
 }
 
+/// The contract alone says where an environment's state and its lock are: in another bucket or
+/// table, the lock would be one that nobody else respects.
+fn agree(name: &str, given: Option<&str>, contract: Option<&str>) -> Result<()> {
+    match (given, contract) {
+        (Some(given), Some(contract)) if given != contract => Err(Error::usage(format!(
+            "--{name} is `{given}`, the contract says `{contract}`"
+        ))
+        .hint(format!(
+            "leave --{name} away, or --environment and --contract; or change `state.{name}` in the contract"
+        ))),
+        _ => Ok(()),
+    }
+}
+
 /// A value that becomes a word of `TF_CLI_ARGS_init`, which Terraform splits at spaces.
 fn word(name: &str, value: String) -> Result<String> {
     if value.contains(|c: char| c.is_whitespace() || c == '"' || c == '\'') {
@@ -104,17 +119,27 @@ struct Note {
     role: Option<String>,
     account: Option<String>,
     allow_long_lived_keys: Vec<String>,
+    command: Option<Group>,
 }
 
 /// A lock that a step took, as the post step finds it.
 pub(crate) struct Remembered {
     pub(crate) placed: Placed,
     pub(crate) lock_id: String,
+    /// The command it was held around, once that was started.
+    pub(crate) command: Option<Group>,
 }
 
+/// Writes the note, in place of an earlier one.
+///
 /// # Errors
 /// The runner's file cannot be written.
-pub(crate) fn remember(placed: &Placed, lock_id: &str, cx: &Cx) -> Result<()> {
+pub(crate) fn remember(
+    placed: &Placed,
+    lock_id: &str,
+    command: Option<Group>,
+    cx: &Cx,
+) -> Result<()> {
     let note = Note {
         lock_id: lock_id.to_owned(),
         bucket: placed.backend.bucket.clone(),
@@ -124,6 +149,7 @@ pub(crate) fn remember(placed: &Placed, lock_id: &str, cx: &Cx) -> Result<()> {
         role: placed.target.role.clone(),
         account: placed.target.account.clone(),
         allow_long_lived_keys: placed.target.allow_long_lived_keys.clone(),
+        command,
     };
     let text = serde_json::to_string(&note).unwrap_or_default();
     cx.host.remember("lock", &text)
@@ -139,6 +165,7 @@ pub(crate) fn remembered(cx: &Cx) -> Result<Option<Remembered>> {
         .map_err(|error| Error::failed("the note of the lock cannot be read").because(&error))?;
     Ok(Some(Remembered {
         lock_id: note.lock_id,
+        command: note.command,
         placed: Placed {
             backend: Backend {
                 bucket: note.bucket,

@@ -115,7 +115,7 @@ fn a_command_that_would_change_another_state_is_not_started() {
     std::fs::create_dir(&folder).unwrap();
     std::fs::write(
         folder.join("terraform.tfstate"),
-        r#"{"backend":{"config":{"bucket":"b","key":"production","dynamodb_table":"t"}}}"#,
+        r#"{"backend":{"type":"s3","config":{"bucket":"b","key":"production","dynamodb_table":"t"}}}"#,
     )
     .unwrap();
     job.refuses(
@@ -125,6 +125,46 @@ fn a_command_that_would_change_another_state_is_not_started() {
         "key is `production`, the lock is for `k`",
     );
     assert!(!job.folder.path().join("started").exists());
+}
+
+#[test]
+fn a_folder_without_a_remote_state_is_not_entered() {
+    let job = Job::new();
+    std::fs::write(job.folder.path().join("main.tf"), "terraform {}\n").unwrap();
+    let arguments = [
+        "run",
+        "--bucket=b",
+        "--table=t",
+        "--key=k",
+        "--",
+        "touch",
+        "started",
+    ];
+    job.refuses(&arguments, &[REGION], 3, "declares no backend \"s3\"");
+    assert!(!job.folder.path().join("started").exists());
+}
+
+#[test]
+fn a_bucket_or_table_that_contradicts_the_contract_is_refused() {
+    let job = Job::new();
+    let contract = "version: 1\nservice: shop\nbuild: {account: '111111111111', region: ca-central-1}\n\
+        state: {bucket: states, table: locks}\n\
+        environments:\n  dev: {account: '222222222222', region: ca-central-1}\n";
+    std::fs::write(job.folder.path().join("delivery.yaml"), contract).unwrap();
+    for (argument, message) in [
+        (
+            "--bucket=other",
+            "--bucket is `other`, the contract says `states`",
+        ),
+        (
+            "--table=other",
+            "--table is `other`, the contract says `locks`",
+        ),
+        // The same as the contract's is no contradiction.
+        ("--bucket=states", "there are no AWS credentials"),
+    ] {
+        job.refuses(&["status", "--environment=dev", argument], &[], 2, message);
+    }
 }
 
 #[test]

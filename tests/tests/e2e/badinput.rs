@@ -145,7 +145,7 @@ fn credentials_of_another_account_than_the_contracts_are_refused() {
     let job = with_contract(variables, CONTRACT);
     let role = format!("arn:aws:iam::{}:role/slipway-deploy", dev.account.id);
     let message = format!(
-        "these credentials are for account {}, the contract says {}",
+        "these credentials are for account {}, not for {}",
         dev.account.id, staging.account.id
     );
     for (binary, arguments) in CALLS {
@@ -197,6 +197,15 @@ fn all_missing_secrets_are_named_in_one_error_and_none_is_handed_out() {
         assert_eq!(missing.len(), 3, "{log}");
         assert!(!log.contains("GOOD"), "{log}");
         let dev = world.environment("dev").unwrap();
+        let place = format!("in account {}, region {}", dev.account.id, world.region);
+        for piece in [
+            format!("SSM has no parameter /storefront/dev/gone {place}"),
+            format!("Secrets Manager has no secret storefront/dev/lost {place}"),
+            "aws ssm put-parameter --name /storefront/dev/gone --type SecureString".to_owned(),
+            "aws secretsmanager create-secret --name storefront/dev/lost".to_owned(),
+        ] {
+            assert!(log.contains(&piece), "no {piece} in\n{log}");
+        }
         assert!(!log.contains(&world.database_url(dev)), "{log}");
         for file in ["output", "env", "ran"] {
             assert!(job.read(file).is_empty() && (file != "ran" || !job.file(file).exists()));

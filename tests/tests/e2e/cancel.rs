@@ -14,7 +14,9 @@ use sandbox::world::aws::{Aws, Keys};
 use serde_json::Value;
 
 use crate::job::Job;
-use crate::support::{PATIENCE, Started, heavy, item, log, place, session, until, wait, world};
+use crate::support::{
+    PATIENCE, Started, heavy, item, log, place, read, session, until, wait, world,
+};
 
 /// Long enough for a slow machine, short enough to be noticed.
 const SOON: Duration = Duration::from_secs(60);
@@ -90,6 +92,18 @@ impl State {
         job.run(&mut command)
     }
 
+    /// The post step of a step whose command is to `touch over` at its end; the lock must stay until then.
+    fn clean_up(&self, job: &Job, script: &str) -> Output {
+        let mut command = self.step(job, script, "0s");
+        command.env("SLIPWAY_PHASE", "post").envs(job.state());
+        let post = Started::new(&mut command);
+        until("the lock is given back", SOON, || {
+            self.lock().is_none().then_some(())
+        });
+        assert!(job.file("over").exists(), "the command was not over yet");
+        post.end(SOON)
+    }
+
     /// Terraform with this state, in a folder of its own, as somebody without us runs it.
     fn terraform(&self, folder: &Path, arguments: &[&str]) -> Command {
         let mut command = Command::new(place().bin().join("terraform"));
@@ -163,6 +177,51 @@ fn a_killed_steps_lock_is_given_back_by_its_post_step() {
     // The runner may run it again, and there may be nothing left to do.
     let post = state.post(&job, script);
     assert_eq!((post.status.code(), log(&post).as_str()), (Some(0), ""));
+}
+
+/// The step alone is killed; what it started writes the state for some time yet.
+#[test]
+fn a_killed_steps_command_is_ended_before_its_lock_is_given_back() {
+    let state = State::new("outlived");
+    let job = state.job();
+    let script = "trap 'sleep 1; touch over; exit 0' INT; touch started
+        while true; do sleep 0.1 || true; done";
+    let started = Started::new(&mut state.step(&job, script, "0s"));
+    until("the command runs", SOON, || {
+        job.file("started").exists().then_some(())
+    });
+    started.signal(Signal::KILL);
+    let post = state.clean_up(&job, script);
+    assert_eq!(post.status.code(), Some(0), "{}", log(&post));
+    assert!(
+        log(&post).contains("::warning::ended the command that the step left behind"),
+        "{}",
+        log(&post)
+    );
+    assert_eq!(started.end(SOON).status.code(), None);
+}
+
+/// What a runner does that cancels: an interrupt, and ten seconds later it kills the step. Terraform is still at work, and
+/// takes a second signal for leave to lose state.
+#[test]
+fn a_command_that_was_interrupted_before_its_step_was_killed_is_waited_for() {
+    let state = State::new("finishing");
+    let job = state.job();
+    let script = "trap 'echo INT >> signals' INT; trap 'echo TERM >> signals' TERM; touch started
+        for i in $(seq 40); do sleep 0.1 || true; done; touch over";
+    let started = Started::new(&mut state.step(&job, script, "0s"));
+    until("the command runs", SOON, || {
+        job.file("started").exists().then_some(())
+    });
+    started.signal(Signal::INT);
+    until("the interrupt arrives", SOON, || {
+        job.file("signals").exists().then_some(())
+    });
+    started.signal(Signal::KILL);
+    let post = state.clean_up(&job, script);
+    assert_eq!(post.status.code(), Some(0), "{}", log(&post));
+    assert_eq!(job.read("signals"), "INT\n");
+    assert_eq!(started.end(SOON).status.code(), None);
 }
 
 #[test]
@@ -330,6 +389,60 @@ fn a_run_is_refused_while_terraform_holds_the_lock_and_names_that_holder() {
     assert!(waited.status.success(), "{}", log(&waited));
     assert!(patient.file("started").exists());
     assert_eq!(state.lock(), None);
+}
+
+#[test]
+fn a_lock_taken_at_a_terminal_names_the_user_and_the_machine() {
+    let state = State::new("terminal");
+    let job = state.job();
+    let place = [
+        "--bucket",
+        state.bucket(),
+        "--table",
+        state.table(),
+        "--key",
+        &state.key,
+    ];
+    let run = |arguments: &[&str]| {
+        let mut command = job.command("slipway-state", &[arguments, &place].concat());
+        let ran = job.run(command.env_remove("GITHUB_ACTIONS").env("USER", "ada"));
+        assert_eq!(ran.status.code(), Some(0), "{}", log(&ran));
+    };
+    run(&["lock"]);
+    let holder = state.holder().unwrap();
+    let machine = read(Path::new("/proc/sys/kernel/hostname"));
+    assert_eq!(holder["Who"], format!("ada@{}", machine.trim()));
+    run(&["unlock", "--lock-id", holder["ID"].as_str().unwrap()]);
+    assert_eq!(state.lock(), None);
+}
+
+/// Real Terraform without a backend keeps its state in a file, which is gone with the job.
+#[test]
+fn a_run_whose_state_stayed_in_the_folder_has_failed() {
+    let state = State::new("local");
+    let job = state.job();
+    let terraform = place().bin().join("terraform");
+    let script = format!(
+        "export CHECKPOINT_DISABLE=1; printf 'resource \"terraform_data\" \"it\" {{}}\\n' > main.tf
+        {0} init -no-color; {0} apply -auto-approve -no-color",
+        terraform.display()
+    );
+    let ran = job.run(&mut state.step(&job, &script, "0s"));
+    let said = log(&ran);
+    assert_eq!(ran.status.code(), Some(1), "{said}");
+    for piece in [
+        "the command wrote a state into .",
+        &format!("s3://{}/{}", state.bucket(), state.key),
+        "backend \"s3\" {}",
+    ] {
+        assert!(said.contains(piece), "no {piece} in\n{said}");
+    }
+    assert_eq!(state.lock(), None);
+    // Now the code is there to be looked at first.
+    let script = script.replace("export", "touch again; export");
+    let refused = job.run(&mut state.step(&job, &script, "0s"));
+    assert_eq!(refused.status.code(), Some(3), "{}", log(&refused));
+    assert!(!job.file("again").exists());
 }
 
 /// The whole way: workflow, launcher, binary, and a step that dies while it holds the lock.

@@ -3,6 +3,7 @@
 use crate::env::Env;
 use crate::error::{Context, Error, Result};
 use crate::exit::Exit;
+use crate::group::Group;
 use crate::host::Host;
 use crate::secret::Secret;
 use rustix::process::{Pid, Signal, kill_process_group};
@@ -136,6 +137,15 @@ pub struct Running {
 }
 
 impl Running {
+    /// The child's process group, where it has one of its own: whoever is to end it when this
+    /// process cannot any more finds it by that.
+    pub fn group(&self) -> Option<Group> {
+        self.child
+            .id()
+            .filter(|_| self.own_group)
+            .and_then(Group::led_by)
+    }
+
     /// Waits for the child to end and hands signals on: the first as SIGINT, the second not at
     /// all, because Terraform takes a second interrupt for leave to lose state (`command/meta.go`)
     /// and runners send two, 7.5 s apart (actions/runner `ProcessInvoker.cs`). The third kills.
@@ -143,15 +153,27 @@ impl Running {
     /// # Errors
     /// The child cannot be waited for.
     pub async fn wait(&mut self) -> Result<ExitStatus> {
+        self.wait_telling(|| ()).await
+    }
+
+    /// As [`Running::wait`], and calls `first` before the first signal is handed on.
+    ///
+    /// # Errors
+    /// The child cannot be waited for.
+    pub async fn wait_telling(&mut self, first: impl Fn()) -> Result<ExitStatus> {
         let cannot_listen = "cannot listen for signals";
         let mut interrupt = signal(SignalKind::interrupt()).context(cannot_listen)?;
         let mut terminate = signal(SignalKind::terminate()).context(cannot_listen)?;
         loop {
             tokio::select! {
                 status = self.child.wait() => return status.context("cannot wait for the command"),
-                _ = interrupt.recv() => self.interrupted(),
-                _ = terminate.recv() => self.interrupted(),
+                _ = interrupt.recv() => {}
+                _ = terminate.recv() => {}
             }
+            if self.interrupts == 0 {
+                first();
+            }
+            self.interrupted();
         }
     }
 

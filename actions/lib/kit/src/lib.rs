@@ -9,6 +9,7 @@ pub mod contract;
 pub mod env;
 pub mod error;
 pub mod exit;
+pub mod group;
 pub mod host;
 pub mod id;
 pub mod report;

@@ -27,8 +27,8 @@ pub enum Append {
 /// The table, seen with one account's credentials.
 #[derive(Debug, Clone)]
 pub struct Ledger {
-    client: Client,
-    table: String,
+    pub(crate) client: Client,
+    pub(crate) table: String,
 }
 
 impl Ledger {

@@ -6,7 +6,9 @@ use crate::http::Net;
 use crate::oidc;
 use aws_config::{BehaviorVersion, Region, SdkConfig};
 use aws_credential_types::Credentials;
+use aws_credential_types::provider::error::CredentialsError;
 use aws_credential_types::provider::{ProvideCredentials, SharedCredentialsProvider};
+use aws_sdk_sts::operation::assume_role::AssumeRoleError;
 use aws_sdk_sts::operation::assume_role_with_web_identity::AssumeRoleWithWebIdentityError;
 use aws_smithy_runtime_api::client::orchestrator::HttpResponse;
 use aws_smithy_runtime_api::client::result::SdkError;
@@ -156,27 +158,28 @@ impl Net {
         let region = self.region(target)?;
         let has_token = self.env.get("ACTIONS_ID_TOKEN_REQUEST_URL").is_some()
             && self.host.kind() == Kind::GitHub;
-        let credentials = match &target.role {
-            Some(role) if has_token => self.web_identity(role, &region).await?,
+        let (credentials, caller) = match &target.role {
+            Some(role) if has_token => (self.web_identity(role, &region).await?, None),
             Some(role) => self.chained(role, target, &region).await?,
-            None => self.ambient(target, &region).await?.0,
+            None => {
+                let (credentials, caller) = self.ambient(target, &region).await?;
+                (credentials, Some(caller))
+            }
         };
         let config = self.config(&region, Some(credentials.clone())).await;
-        let caller = aws_sdk_sts::Client::new(&config)
-            .get_caller_identity()
-            .send()
-            .await
-            .cannot("ask STS whose credentials these are")?;
-        let id = caller.account.unwrap_or_default();
-        let arn = caller.arn.unwrap_or_default();
+        // Of credentials that were found and not minted STS was asked already.
+        let Caller { id, arn } = match caller {
+            Some(caller) => caller,
+            None => caller_of(&config).await?,
+        };
         if let Some(wanted) = &target.account
             && *wanted != id
         {
             return Err(Error::refused(format!(
-                "these credentials are for account {id}, the contract says {wanted}"
+                "these credentials are for account {id}, not for {wanted}"
             ))
             .cause(format!("caller {arn}"))
-            .hint("check the environment's `account` and role in the contract"));
+            .hint("check the environment's `account` and role in the contract, or --account and --role where they were given"));
         }
         Ok(Account {
             config,
@@ -233,11 +236,17 @@ impl Net {
         temporary(answer.credentials, role)
     }
 
-    async fn chained(&self, role: &str, target: &Target, region: &str) -> Result<Credentials> {
-        let (credentials, arn) = self.ambient(target, region).await?;
-        if is_session_of(&arn, role) {
-            return Ok(credentials);
+    async fn chained(
+        &self,
+        role: &str,
+        target: &Target,
+        region: &str,
+    ) -> Result<(Credentials, Option<Caller>)> {
+        let (credentials, caller) = self.ambient(target, region).await?;
+        if is_session_of(&caller.arn, role) {
+            return Ok((credentials, Some(caller)));
         }
+        let arn = caller.arn;
         let config = self.config(region, Some(credentials)).await;
         let answer = aws_sdk_sts::Client::new(&config)
             .assume_role()
@@ -245,36 +254,74 @@ impl Net {
             .role_session_name(session_name(&self.env))
             .send()
             .await
-            .cannot(format!("assume {role} as {arn}"))
-            .map_err(|error| {
-                error.hint(format!(
-                    "the role's trust policy must name {arn} or its account"
-                ))
-            })?;
-        temporary(answer.credentials, role)
+            .map_err(|error| not_chained(&error, role, &arn))?;
+        Ok((temporary(answer.credentials, role)?, None))
     }
 
-    async fn ambient(&self, target: &Target, region: &str) -> Result<(Credentials, String)> {
+    async fn ambient(&self, target: &Target, region: &str) -> Result<(Credentials, Caller)> {
         let config = self.config(region, None).await;
         let provider = config.credentials_provider().ok_or_else(no_credentials)?;
         let credentials = provider
             .provide_credentials()
             .await
-            .map_err(|error| no_credentials().because(&error))?;
+            .map_err(|error| match error {
+                // The chain's own words list every place that was looked at.
+                CredentialsError::CredentialsNotLoaded(_) => no_credentials(),
+                other => no_credentials().because(&other),
+            })?;
         guard_credentials(&credentials, &target.allow_long_lived_keys)?;
-        let caller = aws_sdk_sts::Client::new(&config)
-            .get_caller_identity()
-            .send()
-            .await
-            .cannot("ask STS whose credentials these are")?;
-        Ok((credentials, caller.arn.unwrap_or_default()))
+        // Of these very ones, which a provider need not give twice.
+        let config = self.config(region, Some(credentials.clone())).await;
+        let caller = caller_of(&config).await?;
+        Ok((credentials, caller))
     }
+}
+
+/// Whose credentials some are.
+struct Caller {
+    id: String,
+    arn: String,
+}
+
+async fn caller_of(config: &SdkConfig) -> Result<Caller> {
+    let caller = aws_sdk_sts::Client::new(config)
+        .get_caller_identity()
+        .send()
+        .await
+        .cannot("ask STS whose credentials these are")?;
+    Ok(Caller {
+        id: caller.account.unwrap_or_default(),
+        arn: caller.arn.unwrap_or_default(),
+    })
 }
 
 fn no_credentials() -> Error {
     Error::usage("there are no AWS credentials")
         .hint("in GitHub: `permissions: {id-token: write}` and an environment of the contract")
         .hint("in CodeBuild: the project's service role; at a terminal: eval \"$(aws configure export-credentials --format env)\"")
+}
+
+/// STS refused one role to another, or could not be asked.
+fn not_chained(error: &SdkError<AssumeRoleError, HttpResponse>, role: &str, arn: &str) -> Error {
+    let mut failed = crate::error::cannot(error, &format!("assume {role} as {arn}"));
+    if crate::error::code(error) == Some("AccessDenied") {
+        failed.exit = kit::Exit::Refused;
+        failed.hints = vec![format!(
+            "two must allow it: the trust policy of {role} must name {0} or its account, and {0} needs sts:AssumeRole on that role",
+            role_of(arn).unwrap_or_else(|| arn.to_owned())
+        )];
+    }
+    failed
+}
+
+/// The role behind a session, as a policy names it; without its path, which STS leaves out.
+fn role_of(caller: &str) -> Option<String> {
+    let parts: Vec<&str> = caller.splitn(6, ':').collect();
+    let ["arn", partition, "sts", _, account, session] = parts.as_slice() else {
+        return None;
+    };
+    let name = session.strip_prefix("assumed-role/")?.split('/').next()?;
+    Some(format!("arn:{partition}:iam::{account}:role/{name}"))
 }
 
 /// STS refused this job's identity, or could not be asked.
@@ -336,7 +383,7 @@ pub fn guard_credentials(credentials: &Credentials, allowed: &[String]) -> Resul
 
 /// Whether `text` is `arn:PARTITION:iam::ACCOUNT:role/NAME`, with a path or not (IAM User Guide,
 /// "IAM identifiers").
-fn is_role(text: &str) -> bool {
+pub fn is_role(text: &str) -> bool {
     let parts: Vec<&str> = text.splitn(6, ':').collect();
     let ["arn", partition, "iam", "", account, resource] = parts.as_slice() else {
         return false;
@@ -454,6 +501,34 @@ mod tests {
             "arn:aws:iam::111111111111:user/deploy",
             "arn:aws:iam::111111111111:role/deploy"
         ));
+    }
+
+    #[test]
+    fn a_role_that_another_may_not_assume_is_refused_and_both_policies_are_named() {
+        use aws_smithy_runtime_api::http::StatusCode;
+        let answer = |code: &str| {
+            let meta = aws_smithy_types::error::ErrorMetadata::builder().code(code);
+            SdkError::service_error(
+                AssumeRoleError::generic(meta.build()),
+                HttpResponse::new(
+                    StatusCode::try_from(403).unwrap(),
+                    aws_smithy_types::body::SdkBody::empty(),
+                ),
+            )
+        };
+        let caller = "arn:aws:sts::111111111111:assumed-role/build/gh-1";
+        let role = "arn:aws:iam::222222222222:role/deploy";
+        let error = not_chained(&answer("AccessDenied"), role, caller);
+        assert_eq!(error.exit, kit::Exit::Refused);
+        assert_eq!(error.hints.len(), 1, "{error}");
+        for piece in [
+            "the trust policy of arn:aws:iam::222222222222:role/deploy",
+            "arn:aws:iam::111111111111:role/build needs sts:AssumeRole",
+        ] {
+            assert!(error.hints[0].contains(piece), "{error}");
+        }
+        let error = not_chained(&answer("ExpiredToken"), role, caller);
+        assert_eq!(error.exit, kit::Exit::Failed);
     }
 
     #[test]

@@ -82,7 +82,10 @@ where
             "AWS did not answer; check the network, the region, and AWS_ENDPOINT_URL if it is set"
         });
     };
-    let code = service.code().unwrap_or("an unnamed error");
+    let Some(code) = service.code() else {
+        // An answer that could not be read has neither code nor words, but a source.
+        return failed.because(service);
+    };
     let failed = failed.cause(format!("{code}: {}", service.message().unwrap_or_default()));
     match code {
         "AccessDenied" | "AccessDeniedException" | "UnauthorizedOperation" => failed.hint(
@@ -135,6 +138,39 @@ mod tests {
             let why = no_answer(&Failed(other)).unwrap();
             assert!(!why.contains("AWS_CA_BUNDLE"), "{why}");
         }
+    }
+
+    /// What the SDK makes of an answer that it cannot read: the service's error, with neither code nor words.
+    #[derive(Debug)]
+    struct Unread(aws_smithy_types::error::ErrorMetadata);
+
+    impl std::fmt::Display for Unread {
+        fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+            f.write_str("unhandled error")
+        }
+    }
+
+    impl StdError for Unread {
+        fn source(&self) -> Option<&(dyn StdError + 'static)> {
+            Some(&std::fmt::Error)
+        }
+    }
+
+    impl ProvideErrorMetadata for Unread {
+        fn meta(&self) -> &aws_smithy_types::error::ErrorMetadata {
+            &self.0
+        }
+    }
+
+    #[test]
+    fn an_error_without_a_code_names_its_source() {
+        let error = SdkError::service_error(Unread(Default::default()), ());
+        let error = cannot(&error, "read the versioning of b");
+        assert_eq!(error.message, "cannot read the versioning of b");
+        assert_eq!(
+            error.causes,
+            ["unhandled error", &std::fmt::Error.to_string()]
+        );
     }
 
     #[test]

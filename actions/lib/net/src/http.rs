@@ -25,6 +25,7 @@ pub struct Net {
     pub(crate) host: Host,
     pub(crate) aws: SharedHttpClient,
     http: reqwest::Client,
+    transfer: reqwest::Client,
 }
 
 impl Net {
@@ -70,27 +71,40 @@ impl Net {
             .context("cannot set up TLS")?
             .with_root_certificates(store)
             .with_no_client_auth();
-        let http = reqwest::Client::builder()
-            .tls_backend_preconfigured(tls)
-            .dns_resolver(dns)
-            .connect_timeout(CONNECT_TIMEOUT)
-            .read_timeout(READ_TIMEOUT)
-            // A redirect could carry a token to another host.
-            .redirect(reqwest::redirect::Policy::none())
-            .user_agent(concat!("slipway/", env!("CARGO_PKG_VERSION")))
-            .build()
-            .map_err(|error| Error::failed("cannot set up HTTP").because(&error))?;
+        let http = || {
+            reqwest::Client::builder()
+                .tls_backend_preconfigured(tls.clone())
+                .dns_resolver(dns.clone())
+                .connect_timeout(CONNECT_TIMEOUT)
+                // A redirect could carry a token to another host.
+                .redirect(reqwest::redirect::Policy::none())
+                .user_agent(concat!("slipway/", env!("CARGO_PKG_VERSION")))
+        };
+        let built = |builder: reqwest::ClientBuilder| {
+            builder
+                .build()
+                .map_err(|error| Error::failed("cannot set up HTTP").because(&error))
+        };
+        let transfer = built(http())?;
+        let http = built(http().read_timeout(READ_TIMEOUT))?;
         Ok(Self {
             env: cx.env.clone(),
             host: cx.host.clone(),
             aws,
             http,
+            transfer,
         })
     }
 
     /// The client for everything that is not AWS. It follows no redirects.
     pub fn http(&self) -> &reqwest::Client {
         &self.http
+    }
+
+    /// The same for long bodies, without a limit on time: reqwest counts its own from the request's start until the answer
+    /// begins, so an upload of more than a minute would be cut off. The caller watches that bytes move.
+    pub fn transfer(&self) -> &reqwest::Client {
+        &self.transfer
     }
 }
 

@@ -9,7 +9,7 @@ mod http;
 mod oidc;
 mod roots;
 
-pub use account::{Account, Purpose, Target, guard_credentials, session_name};
+pub use account::{Account, Purpose, Target, guard_credentials, is_role, session_name};
 pub use endpoint::path_style;
 pub use error::{AwsContext, cannot, code, no_answer};
 pub use http::Net;

@@ -83,7 +83,7 @@ impl Host {
         match self.kind {
             Kind::GitHub => self.env.get("GITHUB_ACTOR"),
             Kind::CodeBuild => self.env.get("CODEBUILD_INITIATOR"),
-            Kind::Terminal => self.env.get("USER"),
+            Kind::Terminal => return Some(person(&self.env)),
         }
         .map(str::to_owned)
     }
@@ -197,17 +197,17 @@ impl Host {
         }
     }
 
-    /// Whether secrets can be handed to later steps through the environment here.
+    /// Whether `what`, which is secret, can be handed to later steps through the environment here.
     ///
     /// # Errors
     /// Outside GitHub a variable reaches later commands only through a file, and a secret does
     /// not go to disk unasked (exit 2).
-    pub fn can_export_secrets(&self) -> Result<()> {
+    pub fn can_export(&self, what: &str) -> Result<()> {
         match self.kind {
             Kind::GitHub => Ok(()),
-            Kind::CodeBuild | Kind::Terminal => Err(Error::usage(
-                "secrets cannot be exported to later commands here: they would go through a file on disk",
-            )
+            Kind::CodeBuild | Kind::Terminal => Err(Error::usage(format!(
+                "{what} cannot be exported to later commands here: they would go through a file on disk"
+            ))
             .hint("run the command that needs them as a child instead: `exec -- COMMAND`")),
         }
     }
@@ -220,7 +220,7 @@ impl Host {
     pub(crate) fn write(&self, step: &str, report: &Report, json: bool) -> Result<()> {
         for (_, value) in &report.env {
             if let EnvValue::Secret(secret) = value {
-                self.can_export_secrets()?;
+                self.can_export("secrets")?;
                 self.mask(secret);
             }
         }
@@ -275,6 +275,22 @@ impl Host {
         text.replacen("error:", "\u{1b}[1;31merror:\u{1b}[0m", 1)
             .replace("\nhint:", "\n\u{1b}[1;36mhint:\u{1b}[0m")
     }
+}
+
+/// `user@host`, as Terraform names whoever holds a lock. A container's shell often has no `USER`.
+fn person(env: &Env) -> String {
+    let id = rustix::process::getuid().as_raw().to_string();
+    let accounts = std::fs::read_to_string("/etc/passwd").unwrap_or_default();
+    let named = accounts.lines().find_map(|line| {
+        let fields: Vec<&str> = line.split(':').collect();
+        (fields.get(2) == Some(&id.as_str())).then(|| fields[0])
+    });
+    let user = env.get("USER").or_else(|| env.get("LOGNAME")).or(named);
+    format!(
+        "{}@{}",
+        user.unwrap_or(&id),
+        rustix::system::uname().nodename().to_string_lossy()
+    )
 }
 
 /// What a failure shows on the run's page where it brings no page of its own. The fence is one that

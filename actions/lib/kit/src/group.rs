@@ -1,0 +1,249 @@
+//! The process group of a command that outlived whoever started it: found again by its leader's
+//! process ID and start time, and ended.
+
+use crate::error::{Error, Result};
+use rustix::process::{Pid, Signal, kill_process_group};
+use serde::{Deserialize, Serialize};
+use std::time::{Duration, Instant};
+
+/// How long a command has for ending by itself. Terraform writes its state in that time; a runner
+/// ends a cancelled job for good after five minutes.
+const PATIENCE: Duration = Duration::from_secs(150);
+/// How long it has after SIGTERM.
+const GRACE: Duration = Duration::from_secs(20);
+/// How long the kernel has after SIGKILL.
+const LAST: Duration = Duration::from_secs(10);
+/// The pause between two looks.
+const PAUSE: Duration = Duration::from_millis(200);
+
+/// A process group, as a note to a later process holds it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Group {
+    /// The group's number, which is its leader's process ID.
+    id: i32,
+    /// When the leader started, in clock ticks since the machine did: process IDs come round
+    /// again, both together do not (proc_pid_stat(5), field 22).
+    started: u64,
+    /// Whether it was interrupted already. Terraform takes a second signal for leave to lose state.
+    interrupted: bool,
+}
+
+/// What one line of `/proc/PID/stat` says.
+#[derive(Debug, PartialEq, Eq)]
+struct Stat {
+    id: i32,
+    group: i32,
+    started: u64,
+    /// Dead, and only not yet waited for: in a container often for ever.
+    zombie: bool,
+}
+
+/// What to do next.
+#[derive(Debug, PartialEq, Eq)]
+enum Next {
+    Send(Signal),
+    Wait,
+    GiveUp,
+}
+
+impl Group {
+    /// The group that the process `id` leads; `None` when there is no such process any more.
+    pub fn led_by(id: u32) -> Option<Self> {
+        let id = i32::try_from(id).ok()?;
+        let stat = stat(id)?;
+        (stat.group == id).then_some(Self {
+            id,
+            started: stat.started,
+            interrupted: false,
+        })
+    }
+
+    /// The same group, after it was interrupted.
+    #[must_use]
+    pub fn interrupted(self) -> Self {
+        Self {
+            interrupted: true,
+            ..self
+        }
+    }
+
+    /// Whether a process of the group runs.
+    ///
+    /// # Errors
+    /// `/proc` cannot be read.
+    pub fn runs(&self) -> Result<bool> {
+        let entries = std::fs::read_dir("/proc").map_err(|error| {
+            Error::failed("cannot see which processes run")
+                .because(&error)
+                .hint("/proc must be mounted")
+        })?;
+        let all: Vec<Stat> = entries
+            .flatten()
+            .filter_map(|entry| stat(entry.file_name().to_str()?.parse().ok()?))
+            .collect();
+        Ok(self.runs_among(&all))
+    }
+
+    /// A leader with another start time leads another group of the same number, so ours is gone:
+    /// the number is not given away while a group has it.
+    fn runs_among(&self, all: &[Stat]) -> bool {
+        let leader = all.iter().find(|stat| stat.id == self.id);
+        leader.is_none_or(|leader| leader.started == self.started)
+            && all.iter().any(|stat| stat.group == self.id && !stat.zombie)
+    }
+
+    /// Ends what runs of the group: SIGINT, then SIGTERM, then SIGKILL, each with time to follow.
+    /// Returns whether anything ran.
+    ///
+    /// # Errors
+    /// It cannot be signalled, or runs on all the same.
+    pub async fn end(self) -> Result<bool> {
+        let begun = Instant::now();
+        let mut sent = self.interrupted.then_some(Signal::INT);
+        let mut ran = false;
+        while self.runs()? {
+            ran = true;
+            match self.next(sent, begun.elapsed()) {
+                Next::Send(signal) => {
+                    self.signal(signal)?;
+                    sent = Some(signal);
+                }
+                Next::Wait => tokio::time::sleep(PAUSE).await,
+                Next::GiveUp => {
+                    return Err(Error::failed(format!(
+                        "the command of process group {} runs on after SIGKILL",
+                        self.id
+                    )));
+                }
+            }
+        }
+        Ok(ran)
+    }
+
+    fn next(&self, sent: Option<Signal>, since: Duration) -> Next {
+        match sent {
+            None => Next::Send(Signal::INT),
+            Some(Signal::INT) if since >= PATIENCE => Next::Send(Signal::TERM),
+            Some(Signal::TERM) if since >= PATIENCE + GRACE => Next::Send(Signal::KILL),
+            Some(Signal::KILL) if since >= PATIENCE + GRACE + LAST => Next::GiveUp,
+            Some(_) => Next::Wait,
+        }
+    }
+
+    fn signal(&self, signal: Signal) -> Result<()> {
+        // A number below two would mean everybody's processes.
+        let group = Pid::from_raw(self.id)
+            .filter(|_| self.id > 1)
+            .ok_or_else(|| Error::failed(format!("{} is no process group", self.id)))?;
+        match kill_process_group(group, signal) {
+            // It ended between the look and the signal.
+            Ok(()) | Err(rustix::io::Errno::SRCH) => Ok(()),
+            Err(error) => Err(Error::failed(format!(
+                "cannot end the command of process group {}",
+                self.id
+            ))
+            .because(&error)),
+        }
+    }
+}
+
+fn stat(id: i32) -> Option<Stat> {
+    parse(&std::fs::read_to_string(format!("/proc/{id}/stat")).ok()?)
+}
+
+/// `PID (NAME) STATE PPID PGRP …`. The name may hold anything, brackets and spaces included.
+fn parse(line: &str) -> Option<Stat> {
+    let (front, rest) = line.rsplit_once(')')?;
+    let fields: Vec<&str> = rest.split_whitespace().collect();
+    Some(Stat {
+        id: front.split_once(' ')?.0.parse().ok()?,
+        group: fields.get(2)?.parse().ok()?,
+        started: fields.get(19)?.parse().ok()?,
+        zombie: matches!(*fields.first()?, "Z" | "X"),
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn process(id: i32, group: i32, started: u64, zombie: bool) -> Stat {
+        Stat {
+            id,
+            group,
+            started,
+            zombie,
+        }
+    }
+
+    const OURS: Group = Group {
+        id: 70,
+        started: 500,
+        interrupted: false,
+    };
+
+    #[test]
+    fn a_line_of_proc_is_read_whatever_the_process_is_called() {
+        let line = "70 (a) b) (c) S 1 70 70 0 -1 4194304 1 0 0 0 1 2 0 0 20 0 1 0 12345 9 9";
+        assert_eq!(parse(line), Some(process(70, 70, 12345, false)));
+        assert_eq!(parse("70 (a)"), None);
+    }
+
+    #[test]
+    fn a_group_runs_while_one_of_its_own_does() {
+        let leader = || process(70, 70, 500, false);
+        let member = || process(71, 70, 510, false);
+        for (all, runs) in [
+            (vec![leader(), member()], true),
+            // The leader ended and what it started did not.
+            (vec![process(70, 70, 500, true), member()], true),
+            (vec![member()], true),
+            // Nobody waits for the dead.
+            (vec![process(70, 70, 500, true)], false),
+            (vec![process(9, 9, 1, false)], false),
+            // The number came round again.
+            (vec![process(70, 70, 900, false)], false),
+            (vec![process(70, 9, 900, false)], false),
+        ] {
+            assert_eq!(OURS.runs_among(&all), runs, "{all:?}");
+        }
+    }
+
+    #[test]
+    fn each_signal_comes_once_and_has_time_to_work() {
+        let seconds = Duration::from_secs;
+        for (sent, since, next) in [
+            (None, 0, Next::Send(Signal::INT)),
+            (Some(Signal::INT), 149, Next::Wait),
+            (Some(Signal::INT), 150, Next::Send(Signal::TERM)),
+            (Some(Signal::TERM), 169, Next::Wait),
+            (Some(Signal::TERM), 170, Next::Send(Signal::KILL)),
+            (Some(Signal::KILL), 179, Next::Wait),
+            (Some(Signal::KILL), 180, Next::GiveUp),
+        ] {
+            assert_eq!(OURS.next(sent, seconds(since)), next, "{sent:?} {since}");
+        }
+    }
+
+    #[tokio::test]
+    async fn a_command_is_found_again_and_ended() {
+        use std::os::unix::process::CommandExt;
+        let mut child = std::process::Command::new("sh")
+            .args(["-c", "exec sleep 300"])
+            .process_group(0)
+            .spawn()
+            .unwrap();
+        let group = Group::led_by(child.id()).unwrap();
+        let other = Group {
+            started: group.started + 1,
+            ..group
+        };
+        assert!(!other.end().await.unwrap(), "another's group was ended");
+        assert!(group.runs().unwrap());
+        assert!(group.end().await.unwrap());
+        assert!(!group.runs().unwrap());
+        child.wait().unwrap();
+        assert!(!group.end().await.unwrap());
+        assert_eq!(Group::led_by(child.id()), None);
+    }
+}

@@ -1,0 +1,236 @@
+//! Which commits an image is the content of. An image is built for one commit; a later commit that
+//! changes nothing of what goes into it takes the same image, whose labels still name the first.
+//! What says so is one item for each commit, in a list for each digest.
+//!
+//! The list is no promotion chain: its partition key has a form that none has
+//! ([`Chain`](crate::Chain) takes no `#` in a name), its items carry no hashes, and nothing of a
+//! gate rests on it. Whoever builds may write here, and by a condition on `dynamodb:LeadingKeys`
+//! (`content#*`) nowhere else in the table.
+
+use crate::store::Ledger;
+use aws_sdk_dynamodb::operation::put_item::PutItemError;
+use aws_sdk_dynamodb::types::AttributeValue;
+use kit::error::{Error, Result};
+use kit::id::{Commit, Digest};
+use net::AwsContext;
+use serde::{Deserialize, Serialize};
+use std::collections::HashMap;
+use std::time::Duration;
+
+/// Tries at one place in a list; each loss means that another commit was written.
+const ATTEMPTS: u64 = 10;
+/// Pages of a list that are read; 1 MB each, thousands of commits.
+const PAGES: usize = 100;
+
+/// That a commit's content is an image.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Content {
+    /// The service.
+    pub service: String,
+    /// The image's manifest digest, `sha256:…`.
+    pub digest: String,
+    /// The commit.
+    pub commit: String,
+    /// The content key by which both are the same: 64 hexadecimal digits.
+    pub key: String,
+    /// The commit the image was built for; the same as `commit` where it was built.
+    pub first_commit: String,
+    /// When it was written, RFC 3339 in UTC.
+    pub at: String,
+    /// The page of the run that wrote it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub run: Option<String>,
+}
+
+/// How a note ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Noted {
+    /// It is written.
+    Written,
+    /// The ledger knew.
+    Known,
+}
+
+impl Ledger {
+    /// Writes that a commit's content is an image, once, however often it is called.
+    ///
+    /// # Errors
+    /// The table cannot be read or written, or a name cannot be part of its key (exit 2).
+    pub async fn note(&self, content: &Content) -> Result<Noted> {
+        let partition = partition(&content.service, &content.digest)?;
+        Commit::parse(&content.commit)?;
+        let bytes = serde_json::to_string(content)
+            .map_err(|error| Error::failed("cannot write a content as JSON").because(&error))?;
+        for attempt in 0..ATTEMPTS {
+            tokio::time::sleep(Duration::from_millis(attempt * 20)).await;
+            let there = self.contents_of(&partition).await?;
+            if there
+                .iter()
+                .any(|(_, there)| there.commit == content.commit)
+            {
+                return Ok(Noted::Known);
+            }
+            let seq = there.last().map_or(1, |(seq, _)| seq + 1);
+            let answer = self
+                .client
+                .put_item()
+                .table_name(&self.table)
+                .item("chain", AttributeValue::S(partition.clone()))
+                .item("seq", AttributeValue::N(seq.to_string()))
+                .item("content", AttributeValue::S(bytes.clone()))
+                .condition_expression("attribute_not_exists(#chain)")
+                .expression_attribute_names("#chain", "chain")
+                .send()
+                .await;
+            match answer {
+                Ok(_) => return Ok(Noted::Written),
+                Err(error)
+                    if matches!(
+                        error.as_service_error(),
+                        Some(PutItemError::ConditionalCheckFailedException(_))
+                    ) => {}
+                Err(error) => {
+                    return Err(error)
+                        .cannot(format!(
+                            "note in the ledger {} whose content {} is",
+                            self.table, content.digest
+                        ))
+                        .map_err(|error| {
+                            error.hint("the role needs dynamodb:Query and dynamodb:PutItem on the table where dynamodb:LeadingKeys begins with content#")
+                        });
+                }
+            }
+        }
+        Err(Error::new(
+            kit::Exit::Busy,
+            format!(
+                "others kept writing about {} in the ledger {}",
+                content.digest, self.table
+            ),
+        )
+        .hint("run the step again"))
+    }
+
+    /// The commits whose content an image is, the one it was built for first.
+    ///
+    /// # Errors
+    /// The table cannot be read, or holds something else there (exit 3).
+    pub async fn contents(&self, service: &str, digest: &Digest) -> Result<Vec<Content>> {
+        let partition = partition(service, digest.as_str())?;
+        let found = self.contents_of(&partition).await?;
+        Ok(found.into_iter().map(|(_, content)| content).collect())
+    }
+
+    async fn contents_of(&self, partition: &str) -> Result<Vec<(u64, Content)>> {
+        let mut found = Vec::new();
+        let mut start = None;
+        for _ in 0..PAGES {
+            let answer = self
+                .client
+                .query()
+                .table_name(&self.table)
+                .key_condition_expression("#chain = :chain")
+                .expression_attribute_names("#chain", "chain")
+                .expression_attribute_values(":chain", AttributeValue::S(partition.to_owned()))
+                .consistent_read(true)
+                .set_exclusive_start_key(start)
+                .send()
+                .await
+                .cannot(format!("read the ledger {} ({partition})", self.table))?;
+            for item in answer.items.unwrap_or_default() {
+                found.push(read(&item, partition).ok_or_else(|| {
+                    Error::refused(format!(
+                        "the table {} holds something in {partition} that does not say whose content an image is",
+                        self.table
+                    ))
+                    .hint("look in CloudTrail for who wrote to the table")
+                })?);
+            }
+            start = answer.last_evaluated_key;
+            if start.is_none() {
+                return Ok(found);
+            }
+        }
+        Err(Error::failed(format!(
+            "the ledger {} sends pages of {partition} without end",
+            self.table
+        )))
+    }
+}
+
+/// Three parts, where a promotion chain has two.
+fn partition(service: &str, digest: &str) -> Result<String> {
+    if service.is_empty() || service.contains('#') {
+        return Err(Error::usage(format!(
+            "{service:?} cannot name a list in the ledger"
+        )));
+    }
+    Ok(format!("content#{service}#{}", Digest::parse(digest)?))
+}
+
+/// An item that says what its place says.
+fn read(item: &HashMap<String, AttributeValue>, own: &str) -> Option<(u64, Content)> {
+    let seq = item.get("seq")?.as_n().ok()?.parse().ok()?;
+    let content: Content = serde_json::from_str(item.get("content")?.as_s().ok()?).ok()?;
+    let place = partition(&content.service, &content.digest).ok()?;
+    (place == own).then_some((seq, content))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::chain::Chain;
+    use expect_test::expect;
+
+    fn content() -> Content {
+        Content {
+            service: "storefront".to_owned(),
+            digest: format!("sha256:{}", "a".repeat(64)),
+            commit: "2".repeat(40),
+            key: "k".to_owned(),
+            first_commit: "1".repeat(40),
+            at: "2026-11-21T18:00:00Z".to_owned(),
+            run: None,
+        }
+    }
+
+    fn item(content: &Content) -> HashMap<String, AttributeValue> {
+        HashMap::from([
+            ("seq".to_owned(), AttributeValue::N("1".to_owned())),
+            (
+                "content".to_owned(),
+                AttributeValue::S(serde_json::to_string(content).unwrap()),
+            ),
+        ])
+    }
+
+    #[test]
+    fn a_list_is_no_chain_and_the_written_form_is_fixed() {
+        let own = partition("storefront", &content().digest).unwrap();
+        assert_eq!(own.matches('#').count(), 2);
+        assert_eq!(
+            Chain::new("content", "storefront")
+                .unwrap()
+                .as_str()
+                .matches('#')
+                .count(),
+            1
+        );
+        assert!(partition("a#b", &content().digest).is_err());
+        assert!(partition("a", "latest").is_err());
+        expect![[r#"{"service":"storefront","digest":"sha256:aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa","commit":"2222222222222222222222222222222222222222","key":"k","first_commit":"1111111111111111111111111111111111111111","at":"2026-11-21T18:00:00Z"}"#]]
+            .assert_eq(&serde_json::to_string(&content()).unwrap());
+    }
+
+    #[test]
+    fn an_item_counts_only_in_its_own_place() {
+        let own = partition("storefront", &content().digest).unwrap();
+        assert_eq!(read(&item(&content()), &own), Some((1, content())));
+        let other = Content {
+            service: "other".to_owned(),
+            ..content()
+        };
+        assert_eq!(read(&item(&other), &own), None);
+        assert_eq!(read(&HashMap::new(), &own), None);
+    }
+}

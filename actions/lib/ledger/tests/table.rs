@@ -1,0 +1,124 @@
+//! The notes of contents in DynamoDB Local, as the sandbox runs it: exact about conditions, which is what they rest on.
+#![expect(clippy::unwrap_used, reason = "helpers of tests")]
+
+use kit::clock::Clock;
+use kit::env::Env;
+use kit::host::Host;
+use kit::id::Digest;
+use kit::step::{Common, Cx};
+use ledger::{Chain, Content, Ledger, Noted};
+use net::{Net, Target};
+use sandbox::place::{Place, port};
+use sandbox::world::World;
+
+/// The ledger that the role that may append to it has, in the world whose credentials are in the environment.
+async fn ledger() -> Ledger {
+    let env = Env::process();
+    let permit = Target {
+        account: env.get("LEDGER_ACCOUNT").map(str::to_owned),
+        role: env.get("LEDGER_ROLE").map(str::to_owned),
+        region: env.get("AWS_REGION").map(str::to_owned),
+        allow_long_lived_keys: Vec::new(),
+    };
+    let cx = Cx {
+        host: Host::detect(&env),
+        env,
+        clock: Clock::default(),
+        common: Common {
+            environment: None,
+            contract: None,
+            json: false,
+        },
+    };
+    let net = Net::new(&cx).unwrap();
+    let account = net.account(&permit).await.unwrap();
+    Ledger::new(&account, World::LEDGER)
+}
+
+fn content(commit: char) -> Content {
+    Content {
+        service: "storefront".to_owned(),
+        digest: format!("sha256:{}", "a".repeat(64)),
+        commit: commit.to_string().repeat(40),
+        key: "c".repeat(64),
+        first_commit: "1".repeat(40),
+        at: "2026-11-21T18:00:00Z".to_owned(),
+        run: Some("https://github.com/acme/storefront/actions/runs/1".to_owned()),
+    }
+}
+
+fn run<F: Future>(future: F) -> F::Output {
+    tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .unwrap()
+        .block_on(future)
+}
+
+/// The SDK takes credentials from the environment of its process, so the work is done in another one.
+#[test]
+fn each_commit_is_noted_once_and_the_first_stays_first() {
+    let place = Place::find().unwrap();
+    sandbox::supervisor::up(&place).unwrap();
+    let name = format!("ledger-{}", &uuid::Uuid::new_v4().simple().to_string()[..8]);
+    let (world, keys) = run(async {
+        let world = World::create(&place, &name).await.unwrap();
+        let keys = world.codebuild_session(&place, "dev", "note").await;
+        (world, keys.unwrap())
+    });
+    let ended = std::process::Command::new(std::env::current_exe().unwrap())
+        .args(["--ignored", "--exact", "in_a_world"])
+        .env_clear()
+        .envs(keys.variables())
+        .env("AWS_ENDPOINT_URL", place.url(port::GATEWAY))
+        .env("AWS_REGION", &world.region)
+        .env("AWS_EC2_METADATA_DISABLED", "true")
+        .env("LEDGER_ACCOUNT", &world.build.id)
+        .env(
+            "LEDGER_ROLE",
+            format!("arn:aws:iam::{}:role/slipway-permit", world.build.id),
+        )
+        .output()
+        .unwrap();
+    let text = String::from_utf8_lossy(&ended.stdout).into_owned();
+    assert!(
+        ended.status.success() && text.contains("1 passed"),
+        "{text}"
+    );
+}
+
+#[test]
+#[ignore = "the test above runs it, with a world's credentials"]
+fn in_a_world() {
+    run(async {
+        let ledger = ledger().await;
+        let digest = Digest::parse(&content('1').digest).unwrap();
+        assert_eq!(ledger.contents("storefront", &digest).await.unwrap(), []);
+        assert_eq!(ledger.note(&content('1')).await.unwrap(), Noted::Written);
+        assert_eq!(ledger.note(&content('1')).await.unwrap(), Noted::Known);
+
+        // Five runs at once, two of them for one commit: nothing is lost and nothing is twice.
+        let commits = ['2', '3', '4', '5', '5'].map(content);
+        let (a, b, c, d, e) = tokio::join!(
+            ledger.note(&commits[0]),
+            ledger.note(&commits[1]),
+            ledger.note(&commits[2]),
+            ledger.note(&commits[3]),
+            ledger.note(&commits[4]),
+        );
+        let noted = [a, b, c, d, e].map(Result::unwrap);
+        let written = noted.iter().filter(|noted| **noted == Noted::Written);
+        assert_eq!(written.count(), 4);
+
+        let found = ledger.contents("storefront", &digest).await.unwrap();
+        assert_eq!(found[0], content('1'));
+        let mut commits: Vec<&str> = found.iter().map(|there| &there.commit[..1]).collect();
+        commits.sort_unstable();
+        assert_eq!(commits, ["1", "2", "3", "4", "5"]);
+
+        // Another service's, and the promotions, know nothing of it.
+        assert_eq!(ledger.contents("other", &digest).await.unwrap(), []);
+        let chain = Chain::new("storefront", "dev").unwrap();
+        assert_eq!(ledger.head(&chain).await.unwrap(), None);
+    });
+}
