@@ -1,6 +1,7 @@
 //! The arguments. Names and meanings are `docker buildx build`'s where it has one.
 
-use clap::Subcommand;
+use crate::source::Compression;
+use clap::{Subcommand, ValueEnum};
 use std::path::PathBuf;
 
 /// What the binary can be told.
@@ -12,38 +13,101 @@ pub struct Args {
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum Verb {
-    /// Build the commit's image, push it and prove its digest; a commit that is already published is not built again
+    /// Build the commit's image, push it and prove its digest; what is already published is not built again
     Publish(Box<Publish>),
-    /// Create the repository if it is missing, let the environments' accounts pull from it, and report where it differs from what publish expects
-    Repository(Repository),
+    /// Copy an image by digest, with what refers to it, to other regions, accounts or repositories
+    Copy(Copy),
+    /// Put tags on an image by digest
+    Retag(Retag),
+    /// Create the repository if it is missing and bring its settings to what is asked for, as a plan that is shown
+    Repository(Box<Repository>),
+    /// Ask ECR for an image's scan findings and refuse what is too severe, or was not scanned
+    Scan(Scan),
+}
+
+/// The repository, common to all.
+#[derive(Debug, clap::Args)]
+pub(crate) struct Place {
+    /// ECR repository, e.g. acme/storefront [default: the contract's]
+    #[arg(long, value_name = "NAME")]
+    pub(crate) repository: Option<String>,
+}
+
+/// Where else an image goes.
+#[derive(Debug, clap::Args)]
+pub(crate) struct Elsewhere {
+    /// Further place for the image: a REGION of the same account, or ROLE_ARN@REGION for another account's
+    #[arg(long, value_name = "PLACE", value_delimiter = '\n')]
+    pub(crate) to: Vec<String>,
 }
 
 #[derive(Debug, clap::Args)]
 pub(crate) struct Repository {
-    /// ECR repository, e.g. acme/storefront [default: the contract's]
-    #[arg(long, value_name = "NAME")]
-    pub(crate) repository: Option<String>,
-    /// Account that may pull from the repository, beside its own [default: those of the contract's environments]
-    #[arg(long, value_name = "ACCOUNT", value_delimiter = '\n')]
-    pub(crate) pull_account: Vec<String>,
+    #[command(flatten)]
+    pub(crate) place: Place,
+    #[command(flatten)]
+    pub(crate) settings: Settings,
     /// Print what would be done, and do nothing
     #[arg(long)]
     pub(crate) dry_run: bool,
 }
 
+/// What a repository is to be like. What is not asked for is left as it is.
+#[derive(Debug, Default, clap::Args)]
+pub(crate) struct Settings {
+    /// Account that may pull from the repository, beside its own [default: those of the contract's environments]
+    #[arg(long, value_name = "ACCOUNT", value_delimiter = '\n')]
+    pub(crate) pull_account: Vec<String>,
+    /// Tags that may move, as a pattern with `*`, e.g. cache-*; all others are immutable
+    #[arg(long, value_name = "PATTERN", value_delimiter = '\n')]
+    pub(crate) mutable_tag: Vec<String>,
+    /// File with the repository's lifecycle policy, JSON as ECR takes it; one that would expire an image the ledger calls live is refused
+    #[arg(long, value_name = "FILE")]
+    pub(crate) lifecycle_policy: Option<PathBuf>,
+    /// KMS key the repository is encrypted with from its creation [default: ECR's own]
+    #[arg(long, value_name = "ARN")]
+    pub(crate) kms_key: Option<String>,
+    /// Resource tag KEY=VALUE of the repository
+    #[arg(long, value_name = "KEY=VALUE", value_delimiter = '\n')]
+    pub(crate) resource_tag: Vec<String>,
+}
+
 #[derive(Debug, clap::Args)]
 pub(crate) struct Publish {
     #[command(flatten)]
-    pub(crate) repository: Repository,
+    pub(crate) place: Place,
+    #[command(flatten)]
+    pub(crate) settings: Settings,
+    #[command(flatten)]
+    pub(crate) elsewhere: Elsewhere,
+    /// Print what would be done, and do nothing
+    #[arg(long)]
+    pub(crate) dry_run: bool,
     /// Commit the image is built from; its tag [default: the run's]
     #[arg(long, value_name = "SHA")]
     pub(crate) commit: Option<String>,
-    /// Further tag for the image, beside the commit
+    /// Tag for the image; what is published has the commit's beside it
     #[arg(long, value_name = "TAG", value_delimiter = '\n')]
     pub(crate) tag: Vec<String>,
-    /// Build although the commit is already published; refused where its tag is immutable
+    /// Build although the commit or its content is already published; refused where its tag is immutable
     #[arg(long)]
     pub(crate) rebuild: bool,
+    /// Push this OCI layout (folder or tar) or docker archive, made by something else, and build nothing
+    #[arg(long, value_name = "PATH", conflicts_with = "Build")]
+    pub(crate) layout: Option<PathBuf>,
+    /// Compression of layers that the builder left uncompressed
+    #[arg(long, value_enum, default_value_t = Compression::Gzip)]
+    pub(crate) compression: Compression,
+    #[command(flatten)]
+    pub(crate) build: Build,
+}
+
+/// What docker is told to build.
+#[derive(Debug, clap::Args)]
+pub(crate) struct Build {
+    /// What builds [default: the first there is, in this order]
+    #[arg(long, value_enum)]
+    pub(crate) builder: Option<BuilderName>,
     /// Folder of the build context [default: the contract's, else .]
     #[arg(long, value_name = "DIR")]
     pub(crate) context: Option<PathBuf>,
@@ -56,8 +120,8 @@ pub(crate) struct Publish {
     /// Build argument NAME=VALUE, stored in the image's history for all to read: never a secret
     #[arg(long, value_name = "NAME=VALUE", value_delimiter = '\n')]
     pub(crate) build_arg: Vec<String>,
-    /// Build secret id=ID,env=VARIABLE, whose value is taken from that environment variable
-    #[arg(long, value_name = "id=ID,env=VARIABLE", value_delimiter = '\n')]
+    /// Build secret, id=ID,env=VARIABLE or id=ID,src=FILE, whose value is taken from that environment variable or file
+    #[arg(long, value_name = "id=ID,…", value_delimiter = '\n')]
     pub(crate) secret: Vec<String>,
     /// Label NAME=VALUE, beside revision, source and created of the OCI standard
     #[arg(long, value_name = "NAME=VALUE", value_delimiter = '\n')]
@@ -65,10 +129,100 @@ pub(crate) struct Publish {
     /// Platform such as linux/arm64 [default: the contract's, else the builder's]
     #[arg(long, value_name = "PLATFORM", value_delimiter = '\n')]
     pub(crate) platform: Vec<String>,
+    /// Where build cache is read from, e.g. type=registry,ref=HOST/NAME:cache
+    #[arg(long, value_name = "CACHE", value_delimiter = '\n')]
+    pub(crate) cache_from: Vec<String>,
+    /// Where build cache is written to; for a registry, what ECR needs is added
+    #[arg(long, value_name = "CACHE", value_delimiter = '\n')]
+    pub(crate) cache_to: Vec<String>,
     /// Use nothing of the builder's cache
     #[arg(long)]
     pub(crate) no_cache: bool,
     /// Ask the registry for newer base images
     #[arg(long)]
     pub(crate) pull: bool,
+    /// Network of the build's RUN steps: default, none or host
+    #[arg(long, value_name = "MODE")]
+    pub(crate) network: Option<String>,
+    /// Provenance attestation, e.g. mode=max; makes the digest an index's, another at each build
+    #[arg(long, value_name = "MODE")]
+    pub(crate) provenance: Option<String>,
+    /// Attach a software bill of materials; makes the digest an index's
+    #[arg(long)]
+    pub(crate) sbom: bool,
+}
+
+/// What can build.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum BuilderName {
+    /// docker buildx, any driver
+    Buildx,
+    /// docker build of clients before version 23
+    Buildkit,
+    /// buildah, without a daemon
+    Buildah,
+}
+
+#[derive(Debug, clap::Args)]
+pub(crate) struct Copy {
+    #[command(flatten)]
+    pub(crate) place: Place,
+    #[command(flatten)]
+    pub(crate) elsewhere: Elsewhere,
+    /// Image to copy, tag or judge, sha256:…
+    #[arg(long, value_name = "DIGEST")]
+    pub(crate) digest: Option<String>,
+    /// Repository it goes to [default: the one it comes from]
+    #[arg(long, value_name = "NAME")]
+    pub(crate) to_repository: Option<String>,
+    /// Tag for the image; what is published has the commit's beside it
+    #[arg(long, value_name = "TAG", value_delimiter = '\n')]
+    pub(crate) tag: Vec<String>,
+    /// Print what would be done, and do nothing
+    #[arg(long)]
+    pub(crate) dry_run: bool,
+}
+
+#[derive(Debug, clap::Args)]
+pub(crate) struct Retag {
+    #[command(flatten)]
+    pub(crate) place: Place,
+    /// Image to copy, tag or judge, sha256:…
+    #[arg(long, value_name = "DIGEST")]
+    pub(crate) digest: Option<String>,
+    /// Tag for the image; what is published has the commit's beside it
+    #[arg(long, value_name = "TAG", value_delimiter = '\n')]
+    pub(crate) tag: Vec<String>,
+    /// Print what would be done, and do nothing
+    #[arg(long)]
+    pub(crate) dry_run: bool,
+}
+
+#[derive(Debug, clap::Args)]
+pub(crate) struct Scan {
+    #[command(flatten)]
+    pub(crate) place: Place,
+    /// Image to copy, tag or judge, sha256:…
+    #[arg(long, value_name = "DIGEST")]
+    pub(crate) digest: Option<String>,
+    /// Lowest severity that is refused
+    #[arg(long, value_enum, default_value_t = Severity::High)]
+    pub(crate) fail_on: Severity,
+    /// Finding to let pass until a day, ID=YYYY-MM-DD, e.g. CVE-2026-1234=2026-12-31
+    #[arg(long, value_name = "ID=DAY", value_delimiter = '\n')]
+    pub(crate) waive: Vec<String>,
+    /// Minutes to wait for a scan to end
+    #[arg(long, value_name = "MINUTES", default_value_t = 10)]
+    pub(crate) wait: u64,
+}
+
+/// ECR's severities, the highest first.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, ValueEnum)]
+pub(crate) enum Severity {
+    Critical,
+    High,
+    Medium,
+    Low,
+    Informational,
+    Undefined,
 }

@@ -1,5 +1,7 @@
-//! What to do with the repository and the tags, from what was seen. Touches nothing.
+//! What to do with the tags, from what was seen. Touches nothing.
 
+use crate::repository::pattern;
+use kit::id::Digest;
 use kit::{Error, Result};
 use std::collections::BTreeMap;
 
@@ -18,39 +20,9 @@ impl Mutability {
         let excepted = self
             .exceptions
             .iter()
-            .any(|pattern| wildcard(pattern.as_bytes(), tag.as_bytes()));
+            .any(|pattern| pattern::fits(pattern, tag));
         self.mutable != excepted
     }
-}
-
-fn wildcard(pattern: &[u8], text: &[u8]) -> bool {
-    match pattern {
-        [] => text.is_empty(),
-        [b'*', rest @ ..] => (0..=text.len()).any(|skip| wildcard(rest, &text[skip..])),
-        [first, rest @ ..] => text.first() == Some(first) && wildcard(rest, &text[1..]),
-    }
-}
-
-/// What to do about the repository.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) enum RepositoryPlan {
-    Create,
-    Keep { drift: Vec<String> },
-}
-
-/// An existing repository is not changed: its owner may have had a reason.
-pub(crate) fn repository(seen: Option<&Mutability>) -> RepositoryPlan {
-    let Some(mutability) = seen else {
-        return RepositoryPlan::Create;
-    };
-    // A commit's tag is 40 hexadecimal digits; any such tag stands for all.
-    let commit = "0".repeat(40);
-    let drift = if mutability.may_move(&commit) {
-        vec!["a commit's tag can be moved to another image; it should be immutable".to_owned()]
-    } else {
-        Vec::new()
-    };
-    RepositoryPlan::Keep { drift }
 }
 
 /// What to do about the commit's image.
@@ -62,19 +34,20 @@ pub(crate) enum Publication {
     Published { digest: String, add: Vec<String> },
 }
 
-/// Decides from the tags that exist (`seen`: tag to digest).
+/// Decides from the tags that exist (`seen`: tag to digest). `content` is the tag of what the commit
+/// is made of, where that is known: an image it names is the commit's too.
 ///
 /// # Errors
 /// A tag that cannot move names another image (exit 3).
 pub(crate) fn publication(
     commit: &str,
     extra: &[String],
+    content: Option<&str>,
     seen: &BTreeMap<String, String>,
     mutability: &Mutability,
     rebuild: bool,
 ) -> Result<Publication> {
-    let published = seen.get(commit);
-    if let (Some(digest), true) = (published, rebuild)
+    if let (Some(digest), true) = (seen.get(commit), rebuild)
         && !mutability.may_move(commit)
     {
         return Err(Error::refused(format!(
@@ -82,7 +55,10 @@ pub(crate) fn publication(
         ))
         .hint("leave out --rebuild to use what is published, or publish a new commit"));
     }
-    let published = published.filter(|_| !rebuild);
+    let published = seen
+        .get(commit)
+        .or_else(|| seen.get(content?))
+        .filter(|_| !rebuild);
     for tag in extra {
         if let Some(there) = seen.get(tag)
             && Some(there) != published
@@ -95,13 +71,37 @@ pub(crate) fn publication(
         None => Publication::Build,
         Some(digest) => Publication::Published {
             digest: digest.clone(),
-            add: extra
-                .iter()
+            add: std::iter::once(commit)
+                .chain(extra.iter().map(String::as_str))
                 .filter(|tag| seen.get(*tag) != Some(digest))
-                .cloned()
+                .map(str::to_owned)
                 .collect(),
         },
     })
+}
+
+/// Whether these tags can be put on the image `digest`, from what they name now.
+///
+/// # Errors
+/// One cannot move and names another image (exit 3).
+pub(crate) fn free(
+    tags: &[String],
+    seen: &BTreeMap<String, String>,
+    digest: &Digest,
+    mutability: &Mutability,
+) -> Result<()> {
+    for tag in tags {
+        if let Some(there) = seen.get(tag)
+            && there != digest.as_str()
+            && !mutability.may_move(tag)
+        {
+            return Err(Error::refused(format!(
+                "tag {tag} names {there} and is immutable; it was to name {digest}"
+            ))
+            .hint("an immutable tag never moves: choose another tag, or take the image it names"));
+        }
+    }
+    Ok(())
 }
 
 /// An immutable tag that names another image.
@@ -149,23 +149,6 @@ mod tests {
     }
 
     #[test]
-    fn a_missing_repository_is_created_and_a_mutable_one_reported() {
-        assert_eq!(repository(None), RepositoryPlan::Create);
-        assert_eq!(
-            repository(Some(&immutable())),
-            RepositoryPlan::Keep { drift: vec![] }
-        );
-        let mutable = Mutability {
-            mutable: true,
-            exceptions: vec![],
-        };
-        let RepositoryPlan::Keep { drift } = repository(Some(&mutable)) else {
-            panic!("kept");
-        };
-        assert_eq!(drift.len(), 1);
-    }
-
-    #[test]
     fn what_is_published_is_not_built_again() {
         let build = || Ok(Publication::Build);
         let published = |add: &[&str]| {
@@ -175,8 +158,9 @@ mod tests {
             })
         };
         let a_commit = (COMMIT, "sha256:a");
+        let a_content = ("content-1", "sha256:a");
         #[expect(clippy::type_complexity, reason = "a table")]
-        let table: [(&[&str], &[(&str, &str)], bool, Result<Publication, &str>); 11] = [
+        let table: [(&[&str], &[(&str, &str)], bool, Result<Publication, &str>); 15] = [
             (&[], &[], false, build()),
             (&[], &[], true, build()),
             (&["v1"], &[], false, build()),
@@ -195,6 +179,20 @@ mod tests {
                 published(&["latest"]),
             ),
             (&["latest"], &[("latest", "sha256:b")], false, build()),
+            (&[], &[a_content], false, published(&[COMMIT])),
+            (
+                &["v1"],
+                &[a_content, ("v1", "sha256:a")],
+                false,
+                published(&[COMMIT]),
+            ),
+            (&[], &[a_content], true, build()),
+            (
+                &[],
+                &[a_commit, ("content-1", "sha256:b")],
+                false,
+                published(&[]),
+            ),
             (
                 &["v1"],
                 &[a_commit, ("v1", "sha256:b")],
@@ -227,7 +225,14 @@ mod tests {
                 .map(|(tag, digest)| ((*tag).to_owned(), (*digest).to_owned()))
                 .collect();
             match (
-                publication(COMMIT, &extra, &seen, &immutable(), rebuild),
+                publication(
+                    COMMIT,
+                    &extra,
+                    Some("content-1"),
+                    &seen,
+                    &immutable(),
+                    rebuild,
+                ),
                 wanted,
             ) {
                 (Ok(found), Ok(wanted)) => assert_eq!(found, wanted),
@@ -241,6 +246,24 @@ mod tests {
     }
 
     #[test]
+    fn a_tag_is_free_where_it_is_missing_may_move_or_names_the_image() {
+        let ours = Digest::parse(&format!("sha256:{}", "a".repeat(64))).unwrap();
+        let theirs = format!("sha256:{}", "b".repeat(64));
+        let free = |tag: &str, there: &str| {
+            let seen = BTreeMap::from([(tag.to_owned(), there.to_owned())]);
+            super::free(&["v1".into(), "latest".into()], &seen, &ours, &immutable())
+        };
+        assert!(free("other", &theirs).is_ok());
+        assert!(free("v1", ours.as_str()).is_ok());
+        assert!(free("latest", &theirs).is_ok());
+        let error = free("v1", &theirs).unwrap_err();
+        assert_eq!(error.exit, kit::Exit::Refused);
+        for digest in [ours.as_str(), &theirs] {
+            assert!(error.message.contains(digest), "{}", error.message);
+        }
+    }
+
+    #[test]
     fn a_mutable_repository_is_rebuilt_on_request() {
         let mutability = Mutability {
             mutable: true,
@@ -248,7 +271,7 @@ mod tests {
         };
         let seen = BTreeMap::from([(COMMIT.to_owned(), "sha256:a".to_owned())]);
         assert_eq!(
-            publication(COMMIT, &[], &seen, &mutability, true).unwrap(),
+            publication(COMMIT, &[], None, &seen, &mutability, true).unwrap(),
             Publication::Build
         );
     }

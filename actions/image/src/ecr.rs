@@ -1,12 +1,14 @@
 //! ECR's API: repositories, tags, manifests, and the registry's token.
 
 use crate::decide::Mutability;
-use crate::registry::Registry;
+use crate::registry::{self, Registry};
+use crate::repository::Seen;
 use aws_sdk_ecr::Client;
-use aws_sdk_ecr::types::{ImageFailureCode, ImageIdentifier, ImageTagMutability, Tag};
-use kit::{Context, Error, Result};
-use net::{Account, AwsContext, code};
-use std::time::Duration;
+use aws_sdk_ecr::types::{ImageFailureCode, ImageIdentifier, ImageTagMutability};
+use kit::id::Digest;
+use kit::{Error, Result};
+use net::{Account, AwsContext, Net, code};
+use std::collections::BTreeMap;
 
 /// What a manifest can be: one image or an index of several, in OCI's and Docker's words.
 pub(crate) const MANIFESTS: [&str; 4] = [
@@ -16,12 +18,9 @@ pub(crate) const MANIFESTS: [&str; 4] = [
     "application/vnd.docker.distribution.manifest.list.v2+json",
 ];
 
-/// `CreateRepository` returns before the repository can be used; ECR promises no time.
-const CREATED_WITHIN: [u64; 7] = [250, 500, 1000, 2000, 4000, 8000, 15_000];
-
 /// One repository of the build account.
 pub(crate) struct Ecr {
-    client: Client,
+    pub(crate) client: Client,
     pub(crate) account: String,
     pub(crate) region: String,
     /// `aws`, `aws-cn`, `aws-us-gov`: the second part of an ARN.
@@ -32,11 +31,20 @@ pub(crate) struct Ecr {
 /// An image as ECR's API has it.
 #[derive(Debug, Clone)]
 pub(crate) struct Stored {
+    /// The tag it was asked by; empty where it was asked by digest.
     pub(crate) tag: String,
     pub(crate) digest: String,
     /// The manifest's own bytes.
     pub(crate) manifest: String,
     pub(crate) media_type: Option<String>,
+}
+
+/// What each tag names.
+pub(crate) fn by_tag(images: Vec<Stored>) -> BTreeMap<String, String> {
+    images
+        .into_iter()
+        .map(|image| (image.tag, image.digest))
+        .collect()
 }
 
 impl Ecr {
@@ -50,8 +58,13 @@ impl Ecr {
         }
     }
 
-    /// Whether the repository exists, and what it lets move.
-    pub(crate) async fn describe(&self) -> Result<Option<Mutability>> {
+    /// Repository, account and region, for people.
+    pub(crate) fn place(&self) -> String {
+        format!("{} in {}, {}", self.repository, self.account, self.region)
+    }
+
+    /// The repository as far as one call shows it; `None` where there is none.
+    pub(crate) async fn describe(&self) -> Result<Option<Seen>> {
         let answer = self
             .client
             .describe_repositories()
@@ -81,49 +94,25 @@ impl Ecr {
                 .hint("use a newer version of slipway-image"));
             }
         };
-        Ok(Some(Mutability {
-            mutable,
-            exceptions: found
-                .image_tag_mutability_exclusion_filters()
-                .iter()
-                .map(|filter| filter.filter().to_owned())
-                .collect(),
+        Ok(Some(Seen {
+            arn: found.repository_arn().unwrap_or_default().to_owned(),
+            mutability: Mutability {
+                mutable,
+                exceptions: found
+                    .image_tag_mutability_exclusion_filters()
+                    .iter()
+                    .map(|filter| filter.filter().to_owned())
+                    .collect(),
+            },
+            kms_key: found
+                .encryption_configuration()
+                .and_then(|encryption| encryption.kms_key())
+                .map(str::to_owned),
+            policy: None,
+            lifecycle: None,
+            tags: None,
+            scanning: None,
         }))
-    }
-
-    /// Creates the repository with immutable tags and waits until it is there. That somebody
-    /// else created it meanwhile is success; the answer says whether it was this call.
-    pub(crate) async fn create(&self, source: Option<&str>) -> Result<(Mutability, bool)> {
-        let what = format!("create repository {}", self.repository);
-        let mut request = self
-            .client
-            .create_repository()
-            .repository_name(&self.repository)
-            .image_tag_mutability(ImageTagMutability::Immutable)
-            .tags(tag("managed-by", "slipway")?);
-        if let Some(source) = source {
-            request = request.tags(tag("source", source)?);
-        }
-        let created = match request.send().await {
-            Ok(_) => true,
-            Err(error) if code(&error) == Some("RepositoryAlreadyExistsException") => false,
-            Err(error) => {
-                return Err(error).cannot(&what).map_err(|error| {
-                    error.hint("the publish role needs ecr:CreateRepository and ecr:TagResource")
-                });
-            }
-        };
-        for pause in CREATED_WITHIN {
-            if let Some(mutability) = self.describe().await? {
-                return Ok((mutability, created));
-            }
-            tokio::time::sleep(Duration::from_millis(pause)).await;
-        }
-        Err(Error::failed(format!(
-            "repository {} was created in account {} but cannot be described yet",
-            self.repository, self.account
-        ))
-        .hint("run the step again; it goes on where it stopped"))
     }
 
     /// The repository's policy, where it has one.
@@ -169,28 +158,63 @@ impl Ecr {
 
     /// The images that `tags` name; a tag that names none is left out.
     pub(crate) async fn tagged(&self, tags: &[String]) -> Result<Vec<Stored>> {
-        let what = format!("look up tags in repository {}", self.repository);
+        if tags.is_empty() {
+            return Ok(Vec::new());
+        }
+        let named = |tag: &String| ImageIdentifier::builder().image_tag(tag).build();
+        self.get(tags.iter().map(named).collect()).await
+    }
+
+    /// As [`Self::tagged`]; none where the repository itself is not there.
+    pub(crate) async fn tagged_if_there(&self, tags: &[String]) -> Result<Vec<Stored>> {
+        let named = |tag: &String| ImageIdentifier::builder().image_tag(tag).build();
+        Ok(self
+            .look_up(tags.iter().map(named).collect())
+            .await?
+            .unwrap_or_default())
+    }
+
+    /// The image of this digest, if it is there.
+    pub(crate) async fn by_digest(&self, digest: &Digest) -> Result<Option<Stored>> {
+        let id = ImageIdentifier::builder().image_digest(digest.as_str());
+        Ok(self.get(vec![id.build()]).await?.into_iter().next())
+    }
+
+    async fn get(&self, ids: Vec<ImageIdentifier>) -> Result<Vec<Stored>> {
+        self.look_up(ids).await?.ok_or_else(|| {
+            Error::failed(format!(
+                "cannot look up images in repository {}",
+                self.repository
+            ))
+            .cause("ECR says that there is no such repository")
+            .hint("it was there a moment ago; look in CloudTrail for who deleted it, and run the step again")
+        })
+    }
+
+    /// `None` where there is no such repository.
+    async fn look_up(&self, ids: Vec<ImageIdentifier>) -> Result<Option<Vec<Stored>>> {
+        let what = format!("look up images in repository {}", self.repository);
         let answer = self
             .client
             .batch_get_image()
             .repository_name(&self.repository)
-            .set_image_ids(Some(
-                tags.iter()
-                    .map(|tag| ImageIdentifier::builder().image_tag(tag).build())
-                    .collect(),
-            ))
+            .set_image_ids(Some(ids))
             .set_accepted_media_types(Some(
                 MANIFESTS.iter().map(|name| (*name).to_owned()).collect(),
             ))
             .send()
-            .await
-            .cannot(&what)?;
+            .await;
+        let answer = match answer {
+            Err(error) if code(&error) == Some("RepositoryNotFoundException") => return Ok(None),
+            answer => answer.cannot(&what)?,
+        };
         for failure in answer.failures() {
             if failure.failure_code() != Some(&ImageFailureCode::ImageNotFound) {
-                let tag = failure.image_id().and_then(ImageIdentifier::image_tag);
+                let id = failure.image_id();
+                let name = id.and_then(|id| id.image_tag().or(id.image_digest()));
                 return Err(Error::failed(format!("cannot {what}")).cause(format!(
                     "{}: {}",
-                    tag.unwrap_or("a tag"),
+                    name.unwrap_or("an image"),
                     failure.failure_reason().unwrap_or("no reason given")
                 )));
             }
@@ -201,20 +225,46 @@ impl Ecr {
             .map(|image| {
                 let id = image.image_id();
                 match (
-                    id.and_then(ImageIdentifier::image_tag),
                     id.and_then(ImageIdentifier::image_digest),
                     image.image_manifest(),
                 ) {
-                    (Some(tag), Some(digest), Some(manifest)) => Ok(Stored {
-                        tag: tag.to_owned(),
+                    (Some(digest), Some(manifest)) => Ok(Stored {
+                        tag: id
+                            .and_then(ImageIdentifier::image_tag)
+                            .unwrap_or_default()
+                            .to_owned(),
                         digest: digest.to_owned(),
                         manifest: manifest.to_owned(),
                         media_type: image.image_manifest_media_type().map(str::to_owned),
                     }),
                     _ => Err(Error::failed(format!("cannot {what}"))
-                        .cause("ECR answered without tag, digest or manifest")),
+                        .cause("ECR answered without digest or manifest")),
                 }
             })
+            .collect::<Result<_>>()
+            .map(Some)
+    }
+
+    /// The digests of a few images that were pushed last: layers of the next are likely among theirs. Only a
+    /// saving, so nothing is said where it cannot be asked.
+    pub(crate) async fn newest(&self) -> Vec<String> {
+        let answer = self
+            .client
+            .describe_images()
+            .repository_name(&self.repository)
+            .max_results(100)
+            .send()
+            .await;
+        let mut images = answer
+            .map(|answer| answer.image_details.unwrap_or_default())
+            .unwrap_or_default();
+        images.sort_by_key(|image| {
+            std::cmp::Reverse(image.image_pushed_at().map(|at| at.as_nanos()))
+        });
+        images
+            .into_iter()
+            .filter_map(|image| image.image_digest)
+            .take(4)
             .collect()
     }
 
@@ -244,30 +294,52 @@ impl Ecr {
 
     /// The registry and its token. The token is held in memory alone and lives for twelve hours.
     pub(crate) async fn registry(&self) -> Result<Registry> {
-        let answer = self
-            .client
-            .get_authorization_token()
-            .send()
-            .await
-            .cannot(format!(
-                "get the registry's token for account {}",
-                self.account
-            ))?;
-        let data = answer.authorization_data().first();
-        let (Some(endpoint), Some(token)) = (
-            data.and_then(|data| data.proxy_endpoint()),
-            data.and_then(|data| data.authorization_token()),
-        ) else {
-            return Err(Error::failed("ECR answered without a registry token"));
-        };
-        Registry::new(endpoint, token)
+        token(&self.client, &self.account).await
+    }
+
+    /// A client of the registry, which gets its next token where it got the first.
+    fn client(&self, net: &Net, registry: &Registry) -> Result<registry::Client> {
+        let (client, account) = (self.client.clone(), self.account.clone());
+        registry::Client::new(net, registry, move || {
+            let (client, account) = (client.clone(), account.clone());
+            async move {
+                let registry = token(&client, &account).await?;
+                Ok(registry::Token {
+                    login: registry.login,
+                    expires: registry.expires,
+                })
+            }
+        })
+    }
+
+    /// This repository in its registry.
+    pub(crate) async fn repo(&self, net: &Net) -> Result<registry::Repo> {
+        self.repo_at(net, &self.registry().await?)
+    }
+
+    /// This repository in its registry, whose token is there already.
+    pub(crate) fn repo_at(&self, net: &Net, registry: &Registry) -> Result<registry::Repo> {
+        Ok(self.client(net, registry)?.repo(&self.repository))
     }
 }
 
-fn tag(key: &str, value: &str) -> Result<Tag> {
-    Tag::builder()
-        .key(key)
-        .value(value)
-        .build()
-        .context(format!("cannot make the resource tag {key}"))
+/// Asks ECR for the registry's address and a token for it.
+async fn token(client: &Client, account: &str) -> Result<Registry> {
+    let answer = client
+        .get_authorization_token()
+        .send()
+        .await
+        .cannot(format!("get the registry's token for account {account}"))?;
+    let data = answer.authorization_data().first();
+    let (Some(endpoint), Some(token)) = (
+        data.and_then(|data| data.proxy_endpoint()),
+        data.and_then(|data| data.authorization_token()),
+    ) else {
+        return Err(Error::failed("ECR answered without a registry token"));
+    };
+    let mut registry = Registry::new(endpoint, token)?;
+    registry.expires = data
+        .and_then(|data| data.expires_at())
+        .and_then(|at| std::time::SystemTime::try_from(*at).ok());
+    Ok(registry)
 }

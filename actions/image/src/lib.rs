@@ -2,18 +2,27 @@
 //! lives in.
 
 mod args;
+mod build;
+mod compress;
+mod copy;
 mod credentials;
 mod decide;
-mod docker;
 mod ecr;
+mod elsewhere;
+mod key;
 mod place;
 mod private_dir;
+mod provenance;
 mod publish;
 mod pull;
+mod push;
 mod registry;
 mod report;
 mod repository;
 mod request;
+mod retag;
+mod scan;
+mod source;
 
 pub use credentials::helper::run as credential_helper;
 
@@ -47,6 +56,28 @@ impl Step for Image {
             ),
             ("registry", "The registry's host"),
             ("tags", "The tags that name the digest, one a line"),
+            (
+                "platforms",
+                "`OS/ARCHITECTURE=digest` of each image, one a line",
+            ),
+            (
+                "bytes-pushed",
+                "Bytes of blobs that were sent, over all places",
+            ),
+            ("bytes-skipped", "Bytes of blobs that were there already"),
+            (
+                "bytes-mounted",
+                "Bytes of blobs that the registry took from another of its repositories",
+            ),
+            ("seconds", "How long the push took"),
+            (
+                "verdict",
+                "Of a scan that refused nothing: `clean`; a scan that refuses is a failed step, its verdict in `--json`",
+            ),
+            (
+                "counts",
+                "Findings by severity, `critical=0 high=0 …`, those let pass among them",
+            ),
         ],
         secrets: &[],
         post: false,
@@ -55,7 +86,10 @@ impl Step for Image {
     async fn run(args: Args, cx: &Cx) -> Result<Report> {
         match args.verb {
             Verb::Publish(publish) => publish::run(publish, cx).await,
-            Verb::Repository(repository) => repository::run(repository, cx).await,
+            Verb::Copy(copy) => copy::run(copy, cx).await,
+            Verb::Retag(retag) => retag::run(retag, cx).await,
+            Verb::Repository(repository) => repository::run(*repository, cx).await,
+            Verb::Scan(scan) => scan::run(scan, cx).await,
         }
     }
 }

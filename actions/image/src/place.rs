@@ -2,10 +2,11 @@
 //! it, from arguments and contract.
 
 use crate::args;
-use crate::request::{self, given};
-use kit::contract::{AccountId, Contract, Image};
+use crate::request;
+use kit::Result;
+use kit::contract::{Contract, Image};
+use kit::env::Env;
 use kit::step::Cx;
-use kit::{Error, Result};
 use net::Target;
 use std::collections::BTreeSet;
 
@@ -14,59 +15,78 @@ use std::collections::BTreeSet;
 pub(crate) struct Place {
     pub(crate) repository: String,
     pub(crate) target: Target,
-    /// The accounts that are to pull.
-    pub(crate) pull: BTreeSet<String>,
     /// What the contract says of the image.
     pub(crate) image: Option<Image>,
+    /// Where it is written what runs where, if the contract says so.
+    pub(crate) ledger: Option<LedgerPlace>,
+    contract: Option<(Contract, Env)>,
+}
+
+/// The ledger of the contract's service.
+#[derive(Debug)]
+pub(crate) struct LedgerPlace {
+    pub(crate) table: String,
+    pub(crate) service: String,
+    pub(crate) environments: Vec<String>,
+    /// Credentials that may read it.
+    pub(crate) permit: Target,
 }
 
 impl Place {
     /// # Errors
     /// What is missing or malformed, in arguments or contract (exit 2).
-    pub(crate) fn new(args: &args::Repository, cx: &Cx) -> Result<Self> {
-        let pull = given(args.pull_account.clone())
-            .iter()
-            .map(|text| {
-                AccountId::parse(text)
-                    .map(|account| account.to_string())
-                    .ok_or_else(|| {
-                        Error::usage(format!("--pull-account {text:?} is no account ID"))
-                            .hint("an account ID has twelve digits; one a line")
-                    })
-            })
-            .collect::<Result<BTreeSet<_>>>()?;
+    pub(crate) fn new(args: &args::Place, cx: &Cx) -> Result<Self> {
         let Some(contract) = contract(cx, args.repository.is_none())? else {
             return Ok(Self {
                 repository: request::repository(args.repository.clone(), None)?,
                 target: Target::ambient(),
-                pull,
                 image: None,
+                ledger: None,
+                contract: None,
             });
         };
         let publishing = contract.publishing(&cx.env)?;
-        let pull = if pull.is_empty() {
-            contract
-                .accounts(&cx.env)
-                .map_err(|error| {
-                    error.hint("every environment's account is let pull from the repository; --pull-account names others instead")
-                })?
-                .into_iter()
-                .map(|account| account.to_string())
-                .collect()
-        } else {
-            pull
+        let build = publishing.build;
+        let target = |role: String| Target {
+            account: Some(build.account.to_string()),
+            role: Some(role),
+            region: Some(build.region.clone()),
+            allow_long_lived_keys: publishing.allow_long_lived_keys.clone(),
         };
         Ok(Self {
             repository: request::repository(args.repository.clone(), Some(&publishing.image))?,
-            target: Target {
-                account: Some(publishing.build.account.to_string()),
-                role: Some(publishing.build.publish),
-                region: Some(publishing.build.region),
-                allow_long_lived_keys: publishing.allow_long_lived_keys,
-            },
-            pull,
+            target: target(build.publish.clone()),
             image: Some(publishing.image),
+            ledger: Some(LedgerPlace {
+                table: build.ledger.clone(),
+                service: contract.service().to_owned(),
+                environments: contract
+                    .environments()
+                    .into_iter()
+                    .map(|overview| overview.environment)
+                    .collect(),
+                permit: target(build.permit.clone()),
+            }),
+            contract: Some((contract, cx.env.clone())),
         })
+    }
+
+    /// The accounts of the contract's environments.
+    ///
+    /// # Errors
+    /// A reference that leads nowhere (exit 2).
+    pub(crate) fn accounts(&self) -> Result<BTreeSet<String>> {
+        let Some((contract, env)) = &self.contract else {
+            return Ok(BTreeSet::new());
+        };
+        Ok(contract
+            .accounts(env)
+            .map_err(|error| {
+                error.hint("every environment's account is let pull from the repository; --pull-account names others instead")
+            })?
+            .into_iter()
+            .map(|account| account.to_string())
+            .collect())
     }
 }
 

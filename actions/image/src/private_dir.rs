@@ -1,5 +1,6 @@
 //! A folder only this user can enter, gone when its owner is dropped.
 
+use kit::env::Env;
 use kit::{Context, Result};
 use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
@@ -9,10 +10,16 @@ use std::path::{Path, PathBuf};
 pub(crate) struct PrivateDir(PathBuf);
 
 impl PrivateDir {
+    /// In the runner's own temporary folder where there is one: an image's layout can be large, and
+    /// `/tmp` may be memory.
+    ///
     /// # Errors
     /// A temporary folder that cannot be written.
-    pub(crate) fn new() -> Result<Self> {
-        let path = std::env::temp_dir().join(format!("slipway-{}", uuid::Uuid::new_v4().simple()));
+    pub(crate) fn near(env: &Env) -> Result<Self> {
+        let parent = env
+            .get("RUNNER_TEMP")
+            .map_or_else(std::env::temp_dir, PathBuf::from);
+        let path = parent.join(format!("slipway-{}", uuid::Uuid::new_v4().simple()));
         std::fs::DirBuilder::new()
             .mode(0o700)
             .create(&path)
@@ -27,7 +34,7 @@ impl PrivateDir {
 
 impl Drop for PrivateDir {
     fn drop(&mut self) {
-        // It holds names and symbolic links only; what cannot be removed is no secret.
+        // It holds names, symbolic links and the image; what cannot be removed is no secret.
         let _ = std::fs::remove_dir_all(&self.0);
     }
 }
@@ -41,7 +48,7 @@ mod tests {
     fn nobody_else_can_enter_and_links_are_not_followed_on_removal() {
         let other = tempfile::tempdir().unwrap();
         std::fs::write(other.path().join("kept"), "x").unwrap();
-        let dir = PrivateDir::new().unwrap();
+        let dir = PrivateDir::near(&Env::default()).unwrap();
         let path = dir.path().to_owned();
         assert_eq!(
             std::fs::metadata(&path).unwrap().permissions().mode() & 0o777,

@@ -1,186 +1,363 @@
-//! Publishing a commit: observe, decide, build and push, put the tags, and read everything back
-//! from the registry before success is said.
+//! Publishing a commit: observe, decide, build, push to every place, put the tags, and read everything
+//! back before success is said.
 
 use crate::args::Publish;
-use crate::decide::{self, Mutability, Publication};
-use crate::docker::{Client, Docker, NotPushed, Pushed};
+use crate::build::{self, Builder};
+use crate::credentials::Logins;
+use crate::decide::{self, Publication};
 use crate::ecr::{Ecr, Stored};
+use crate::key::{self, Content, ContentKey};
 use crate::place::Place;
-use crate::pull::Pull;
-use crate::registry::{self, Registry};
-use crate::report;
-use crate::repository;
-use crate::request::Request;
+use crate::push::{self, Delivered, Target};
+use crate::registry::{self, Registry, Repo};
+use crate::repository::{self, Prepared, Wanted};
+use crate::request::{Request, given};
+use crate::source::Source;
+use crate::{elsewhere, provenance, report};
+use kit::id::Digest;
 use kit::step::Cx;
 use kit::{Error, Report, Result};
 use net::Net;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 use std::time::Duration;
 
-/// How often a push is tried while a repository that was just created is not yet known to the
-/// registry, with the pause after each.
-const NEW_REPOSITORY: [u64; 3] = [1, 4, 10];
+/// How long ECR's API is asked for what its registry took, in pauses of milliseconds.
+const SEEN_WITHIN: [u64; 5] = [0, 500, 1000, 2000, 4000];
 
 /// A published image, proven.
 pub(crate) struct Published {
     pub(crate) image: Stored,
     pub(crate) outcome: Outcome,
     pub(crate) created: bool,
-    pub(crate) pull: Pull,
+    pub(crate) pull_accounts: BTreeSet<String>,
+    pub(crate) pulled_by: String,
+    pub(crate) content: Option<Content>,
+    /// Each place the image was sent to in this run, by its name.
+    pub(crate) delivered: Vec<(String, Delivered)>,
 }
 
 /// What is to be done, with what it takes.
 pub(crate) enum Work {
-    /// Build with this client, and push.
-    Build(Client),
+    /// Build with this, and push.
+    Build(Builder),
+    /// Push what is there.
+    Push(Source),
     /// Put these tags on what is published.
     Tag { digest: String, add: Vec<String> },
 }
 
 /// How the image came to be where it is.
 pub(crate) enum Outcome {
-    /// The commit was published before; these tags were added.
-    Already { added: Vec<String> },
+    /// It was published before, for this commit or for another of the same content; these tags were added.
+    Already {
+        added: Vec<String>,
+        built_for: Option<String>,
+    },
     Built {
         builder: String,
         build: Duration,
-        push: Option<Duration>,
+        repeatable: bool,
     },
+    /// Something else had built it.
+    Given,
 }
 
-pub(crate) async fn run(args: Box<Publish>, cx: &Cx) -> Result<Report> {
-    let place = Place::new(&args.repository, cx)?;
-    let dry_run = args.repository.dry_run;
-    let request = Request::new(*args, cx, place.image.as_ref())?;
-    let net = Net::new(cx)?;
-    let ecr = Ecr::new(&net.account(&place.target).await?, place.repository);
+/// A place the image goes to, with its repository.
+struct Home {
+    ecr: Ecr,
+    prepared: Prepared,
+}
 
-    let seen = ecr.describe().await?;
-    let pull = repository::pull(&ecr, place.pull, seen.is_some()).await?;
-    // Only what will build needs a builder; what is published is found without Docker.
-    let work = match decide_publication(&ecr, &request, seen.as_ref()).await? {
-        Publication::Build => {
-            let client = Client::find(&cx.env).await?;
-            request.check_builder(&client.builder)?;
-            client.check(&cx.env).await?;
-            Work::Build(client)
+pub(crate) async fn run(mut args: Box<Publish>, cx: &Cx) -> Result<Report> {
+    let place = Place::new(&args.place, cx)?;
+    let dry_run = args.dry_run;
+    let settings = std::mem::take(&mut args.settings);
+    let elsewhere = elsewhere::targets(
+        &given(std::mem::take(&mut args.elsewhere.to)),
+        &place.target,
+    )?;
+    let layout = args.layout.take();
+    let request = Request::new(*args, cx, place.image.as_ref(), layout.is_some())?;
+    let source = layout.as_deref().map(Source::open).transpose()?;
+    let wanted = Wanted::new(settings, &place, crate::request::source(cx))?;
+    let net = Net::new(cx)?;
+
+    let ecr = Ecr::new(&net.account(&place.target).await?, place.repository.clone());
+    // Three questions that do not need one another's answers.
+    let tags = request.tags();
+    let (prepared, registry, tagged) = futures_util::future::join3(
+        repository::prepare(cx, &net, &ecr, wanted.clone(), place.ledger.as_ref(), false),
+        ecr.registry(),
+        ecr.tagged_if_there(&tags),
+    )
+    .await;
+    let prepared = prepared?;
+    let (registry, found) = (registry?, tagged?);
+    let home = Home { ecr, prepared };
+    let mut others = Vec::new();
+    for target in &elsewhere {
+        others.push(prepare(cx, &net, &place, target, wanted.clone()).await?);
+    }
+    let seen = digests(&found);
+    let content = match &source {
+        None if !request.rebuild && !seen.contains_key(&request.commit) => {
+            Some(key::of(&net, &cx.env, &request, &logins(&registry)).await?)
         }
-        Publication::Published { digest, add } => Work::Tag { digest, add },
+        _ => None,
     };
+    let work = decide_work(cx, &home, &request, seen, content.as_ref(), source).await?;
     if dry_run {
         return Ok(report::publish_plan(
-            &ecr,
+            &home.ecr,
             &request,
-            seen.as_ref(),
-            &pull,
+            &home.prepared,
             &work,
+            content.as_ref(),
+            &others
+                .iter()
+                .map(|other| other.ecr.place())
+                .collect::<Vec<_>>(),
         ));
     }
 
-    let ready = repository::ensure(cx, &ecr, seen, &pull).await?;
-    let registry = ecr.registry().await?;
-    let (digest, outcome) = match work {
-        Work::Build(client) => {
-            let builder = client.name();
-            let docker = Docker::new(&cx.host, &cx.env, client, &registry)?;
-            let pushed = push(&docker, &ecr, &registry, &request, ready.created).await?;
-            let outcome = Outcome::Built {
-                builder,
-                build: pushed.build,
-                push: pushed.push,
-            };
-            (pushed.digest, outcome)
-        }
+    let ready = repository::ensure(cx, &home.ecr, &home.prepared).await?;
+    let repo = home.ecr.repo_at(&net, &registry)?;
+    let mut targets = Vec::new();
+    for other in &others {
+        let ready = repository::ensure(cx, &other.ecr, &other.prepared).await?;
+        let mut target = Target::new(other.ecr.repo(&net).await?, request.tags());
+        target.created = ready.created;
+        target.earlier = other.ecr.newest().await;
+        targets.push(target);
+    }
+    let key = known(content.as_ref());
+    // The image as it was seen a moment ago, where nothing is to be changed.
+    let mut untouched = None;
+    let (digest, outcome, outcomes) = match work {
         Work::Tag { digest, add } => {
-            cx.host.info(format!(
-                "commit {} is published as {digest}; nothing is built",
-                request.commit
-            ));
-            (Some(digest), Outcome::Already { added: add })
+            cx.host
+                .info(format!("published already as {digest}; nothing is built"));
+            let digest = Digest::parse(&digest)?;
+            let built_for = match add.contains(&request.commit) {
+                true => provenance::built_for(&repo, &digest).await?,
+                false => None,
+            };
+            let outcomes = match targets.is_empty() {
+                true => Vec::new(),
+                false => push::copy(&cx.host, &repo, &digest, &targets).await?,
+            };
+            if add.is_empty() && targets.is_empty() {
+                untouched = found.into_iter().find(|image| image.tag == request.commit);
+            }
+            let outcome = Outcome::Already {
+                added: add,
+                built_for,
+            };
+            (digest, outcome, outcomes)
+        }
+        Work::Build(builder) => {
+            let built =
+                build::run(&cx.host, &cx.env, &builder, &request, &logins(&registry)).await?;
+            let source = Arc::new(built.source);
+            targets.insert(0, first(&home.ecr, &repo, ready.created, key).await);
+            let outcomes = send(cx, &source, &request, &targets).await;
+            let outcome = Outcome::Built {
+                builder: built.builder,
+                build: built.took,
+                repeatable: built.repeatable,
+            };
+            match arrived(&outcomes) {
+                Some(digest) => (digest, outcome, outcomes),
+                None => return Err(push::failure(outcomes)),
+            }
+        }
+        Work::Push(source) => {
+            targets.insert(0, first(&home.ecr, &repo, ready.created, key).await);
+            let outcomes = send(cx, &Arc::new(source), &request, &targets).await;
+            match arrived(&outcomes) {
+                Some(digest) => (digest, Outcome::Given, outcomes),
+                None => return Err(push::failure(outcomes)),
+            }
         }
     };
-    let image = proven(&net, &ecr, &registry, &request.commit, digest.as_deref()).await?;
-    put_tags(&ecr, &request, &image, &ready.mutability).await?;
+    let (image, delivered) = match untouched {
+        Some(image) => (unbroken(image, &digest)?, Vec::new()),
+        None => {
+            // The commit's tag is what a second run takes for the end of all this, so it comes after the notes; and what
+            // could not be brought elsewhere is no reason to leave it off here.
+            let image = stored(&home.ecr, &digest).await?;
+            if let Some(key) = key {
+                provenance::note(cx, &net, &home.ecr, &place, &request, &image, key, &outcome)
+                    .await?;
+            }
+            put_tags(&home.ecr, &image, &request, &ready.mutability).await?;
+            let delivered = named(&targets, push::all(outcomes)?);
+            same(&delivered, &digest)?;
+            (
+                proven(&home.ecr, &request.commit, &digest).await?,
+                delivered,
+            )
+        }
+    };
     let published = Published {
         image,
         outcome,
         created: ready.created,
-        pull,
+        pulled_by: home.prepared.pulled_by(),
+        pull_accounts: home.prepared.wanted.pull,
+        content,
+        delivered,
     };
-    Ok(report::publish(&ecr, &registry, &request, &published))
+    Ok(report::publish(&home.ecr, &registry, &request, &published))
 }
 
-async fn decide_publication(
-    ecr: &Ecr,
-    request: &Request,
-    seen: Option<&Mutability>,
-) -> Result<Publication> {
-    let Some(mutability) = seen else {
-        return Ok(Publication::Build);
-    };
-    let tags: BTreeMap<String, String> = ecr
-        .tagged(&request.tags())
-        .await?
-        .into_iter()
-        .map(|image| (image.tag, image.digest))
-        .collect();
-    decide::publication(
-        &request.commit,
-        &request.extra_tags,
-        &tags,
-        mutability,
-        request.rebuild,
-    )
+async fn prepare(
+    cx: &Cx,
+    net: &Net,
+    place: &Place,
+    target: &net::Target,
+    wanted: Wanted,
+) -> Result<Home> {
+    let ecr = Ecr::new(&net.account(target).await?, place.repository.clone());
+    let prepared = repository::prepare(cx, net, &ecr, wanted, place.ledger.as_ref(), false).await?;
+    Ok(Home { ecr, prepared })
 }
 
-async fn push(
-    docker: &Docker<'_>,
-    ecr: &Ecr,
-    registry: &Registry,
+/// What each tag names.
+fn digests(found: &[Stored]) -> BTreeMap<String, String> {
+    found
+        .iter()
+        .map(|image| (image.tag.clone(), image.digest.clone()))
+        .collect()
+}
+
+async fn decide_work(
+    cx: &Cx,
+    home: &Home,
     request: &Request,
-    created: bool,
-) -> Result<Pushed> {
-    let reference = format!("{}/{}:{}", registry.host, ecr.repository, request.commit);
-    let mut pauses = NEW_REPOSITORY.iter();
-    loop {
-        match docker.publish(request, &reference).await {
-            Ok(pushed) => return Ok(pushed),
-            Err(NotPushed::Failed(error)) => return Err(error),
-            Err(NotPushed::NoRepository(error)) => match pauses.next() {
-                Some(pause) if created => tokio::time::sleep(Duration::from_secs(*pause)).await,
-                _ => return Err(error),
-            },
-            Err(NotPushed::TagTaken) => {
-                let there = ecr.tagged(std::slice::from_ref(&request.commit)).await?;
-                return Err(taken(&request.commit, there.first()));
-            }
+    mut seen: BTreeMap<String, String>,
+    content: Option<&Content>,
+    source: Option<Source>,
+) -> Result<Work> {
+    let tag = known(content).map(ContentKey::tag);
+    if let Some(tag) = &tag {
+        let found = home.ecr.tagged_if_there(std::slice::from_ref(tag)).await?;
+        seen.extend(digests(&found));
+    }
+    let publication = match home.prepared.mutability() {
+        None => Publication::Build,
+        Some(mutability) => decide::publication(
+            &request.commit,
+            &request.extra_tags,
+            tag.as_deref(),
+            &seen,
+            mutability,
+            request.rebuild,
+        )?,
+    };
+    match (publication, source) {
+        (Publication::Published { digest, add }, _) => Ok(Work::Tag { digest, add }),
+        (Publication::Build, Some(source)) => Ok(Work::Push(source)),
+        // Only what will build needs a builder; what is published is found without one.
+        (Publication::Build, None) => {
+            let builder = Builder::find(&cx.env, request.builder).await?;
+            build::check(request, &builder)?;
+            Ok(Work::Build(builder))
         }
     }
 }
 
-/// Another run published the commit while this one built it.
-fn taken(commit: &str, there: Option<&Stored>) -> Error {
-    let Some(there) = there else {
-        return Error::refused(format!("the registry refused tag {commit} as immutable"));
-    };
-    Error::refused(format!(
-        "tag {commit} was taken by {} while this run built another image for it",
-        there.digest
-    ))
-    .hint("run the step again: it finds that image and builds nothing")
+fn known(content: Option<&Content>) -> Option<&ContentKey> {
+    match content {
+        Some(Content::Known(key)) => Some(key),
+        Some(Content::Unknown(_)) | None => None,
+    }
 }
 
-/// Reads the image back by tag from ECR and by digest from the registry, hashes both, and
-/// compares with what was pushed.
-async fn proven(
-    net: &Net,
-    ecr: &Ecr,
-    registry: &Registry,
-    tag: &str,
-    pushed: Option<&str>,
-) -> Result<Stored> {
+fn logins(registry: &Registry) -> Logins {
+    Logins::from([(registry.host.clone(), registry.login.clone())])
+}
+
+/// The first place to push to: the repository itself. Its tags are put when all else is done.
+async fn first(ecr: &Ecr, repo: &Repo, created: bool, key: Option<&ContentKey>) -> Target {
+    let mut target = Target::new(repo.clone(), Vec::new());
+    target.created = created;
+    target.earlier = ecr.newest().await;
+    // A base image of the same registry has the layers already.
+    let prefix = format!("{}/", repo.client.host());
+    target.from = key
+        .iter()
+        .flat_map(|key| &key.bases)
+        .filter_map(|(image, _)| image.strip_prefix(&prefix))
+        .filter_map(|name| name.split(['@', ':']).next().map(str::to_owned))
+        .collect();
+    target
+}
+
+async fn send(
+    cx: &Cx,
+    source: &Arc<Source>,
+    request: &Request,
+    targets: &[Target],
+) -> Vec<push::Outcome> {
+    let _group = cx.host.group("push");
+    push::push(&cx.host, source, request.compression, targets).await
+}
+
+/// What the repository itself got, which is the first target.
+fn arrived(outcomes: &[push::Outcome]) -> Option<Digest> {
+    let done = outcomes.first()?.result.as_ref().ok()?;
+    Some(done.manifest.digest.clone())
+}
+
+fn named(targets: &[Target], delivered: Vec<Delivered>) -> Vec<(String, Delivered)> {
+    targets
+        .iter()
+        .map(|target| target.name().to_owned())
+        .zip(delivered)
+        .collect()
+}
+
+/// # Errors
+/// The places hold different images.
+fn same(delivered: &[(String, Delivered)], digest: &Digest) -> Result<()> {
+    if delivered
+        .iter()
+        .all(|(_, done)| done.manifest.digest == *digest)
+    {
+        return Ok(());
+    }
+    let places: Vec<String> = delivered
+        .iter()
+        .map(|(name, done)| format!("{name}@{}", done.manifest.digest))
+        .collect();
+    Err(
+        Error::failed("the places hold different images after the push")
+            .cause(places.join(", "))
+            .hint("publish to one place and copy from there: slipway-image copy"),
+    )
+}
+
+/// An image by its digest, as ECR's API has it.
+async fn stored(ecr: &Ecr, digest: &Digest) -> Result<Stored> {
+    for pause in SEEN_WITHIN {
+        tokio::time::sleep(Duration::from_millis(pause)).await;
+        if let Some(image) = ecr.by_digest(digest).await? {
+            return Ok(image);
+        }
+    }
+    Err(Error::failed(format!(
+        "repository {} had {digest} a moment ago and has it no more",
+        ecr.repository
+    ))
+    .hint("look in CloudTrail for who removed it, and at the repository's lifecycle policy"))
+}
+
+/// What ECR's API says the tag names, after the registry itself gave back what was pushed.
+async fn proven(ecr: &Ecr, tag: &str, digest: &Digest) -> Result<Stored> {
     let mut found = None;
-    for pause in [0, 500, 1000, 2000, 4000] {
+    for pause in SEEN_WITHIN {
         tokio::time::sleep(Duration::from_millis(pause)).await;
         found = ecr.tagged(&[tag.to_owned()]).await?.into_iter().next();
         if found.is_some() {
@@ -189,55 +366,46 @@ async fn proven(
     }
     let image = found.ok_or_else(|| {
         Error::failed(format!(
-            "docker said it pushed, but repository {} has no tag {tag}",
+            "the image was pushed, but repository {} has no tag {tag}",
             ecr.repository
         ))
         .hint("check that the registry pushed to belongs to the account ECR was asked in")
     })?;
-    if let Some(pushed) = pushed
-        && !registry::is_called(pushed, &image.digest, image.manifest.as_bytes())
-    {
+    if image.digest != digest.as_str() {
         return Err(Error::failed(format!(
-            "tag {tag} names {}, but docker pushed {pushed}",
+            "tag {tag} names {}, but {digest} was published",
             image.digest
         ))
         .hint("two runs for one commit got in each other's way; run the step again, and it takes what is published"));
     }
-    let served = registry
-        .manifest(net, &ecr.repository, &image.digest)
-        .await?;
-    for (whose, bytes) in [
-        ("ECR's API", image.manifest.as_bytes()),
-        ("the registry", &served),
-    ] {
-        let hash = registry::digest(bytes);
-        if hash != image.digest {
-            return Err(Error::failed(format!(
-                "the manifest that {whose} gives for {} hashes to {hash}",
-                image.digest
-            ))
-            .hint("the image was changed on its way; do not deploy it"));
-        }
+    unbroken(image, digest)
+}
+
+/// An image whose manifest is what its digest says.
+fn unbroken(image: Stored, digest: &Digest) -> Result<Stored> {
+    let hash = registry::digest(image.manifest.as_bytes());
+    if hash != image.digest {
+        return Err(Error::failed(format!(
+            "the manifest that ECR's API gives for {digest} hashes to {hash}"
+        ))
+        .hint("the image was changed on its way; do not deploy it"));
     }
     Ok(image)
 }
 
+/// Puts the request's tags where they are missing, the commit's first.
 async fn put_tags(
     ecr: &Ecr,
-    request: &Request,
     image: &Stored,
-    mutability: &Mutability,
+    request: &Request,
+    mutability: &decide::Mutability,
 ) -> Result<()> {
-    if request.extra_tags.is_empty() {
-        return Ok(());
-    }
-    for tag in &request.extra_tags {
-        let there = ecr.tagged(std::slice::from_ref(tag)).await?;
-        let there = there.first().map(|there| there.digest.as_str());
-        if there == Some(&image.digest) {
-            continue;
-        }
-        let refused = match there {
+    let tags = request.tags();
+    let there = ecr.tagged(&tags).await?;
+    let names = |tag: &String| there.iter().find(|there| there.tag == *tag);
+    for tag in &tags {
+        let refused = match names(tag) {
+            Some(there) if there.digest == image.digest => continue,
             Some(_) if !mutability.may_move(tag) => true,
             _ => !ecr.put_tag(image, tag).await?,
         };
@@ -252,7 +420,7 @@ async fn put_tags(
             ));
         }
     }
-    for there in ecr.tagged(&request.extra_tags).await? {
+    for there in ecr.tagged(&tags).await? {
         if there.digest != image.digest {
             return Err(Error::failed(format!(
                 "tag {} was put on {}, but names {}",

@@ -14,13 +14,6 @@ const ACTIONS: [&str; 3] = [
     "ecr:GetDownloadUrlForLayer",
 ];
 
-/// The accounts that are to pull, and whether the policy has to be written for it.
-#[derive(Debug)]
-pub(crate) struct Pull {
-    pub(crate) accounts: BTreeSet<String>,
-    pub(crate) write: bool,
-}
-
 /// The policy that lets exactly `accounts` pull under this module's statement, and leaves the
 /// statements of others as they are; `None` where `seen` does so already, or nobody is named.
 ///
@@ -68,6 +61,28 @@ pub(crate) fn policy(
     }));
     policy.insert("Statement".to_owned(), Value::Array(statements));
     Ok(Some(Value::Object(policy).to_string()))
+}
+
+/// Whom this module's statement of the policy names, in a sentence; empty where there is none.
+pub(crate) fn allowed(policy: &str) -> String {
+    let policy: Value = serde_json::from_str(policy).unwrap_or_default();
+    let statements = match &policy["Statement"] {
+        Value::Array(statements) => statements.as_slice(),
+        one => std::slice::from_ref(one),
+    };
+    let names: BTreeSet<&str> = statements
+        .iter()
+        .filter(|statement| statement["Sid"] == SID)
+        .filter_map(|statement| list(&statement["Principal"]["AWS"]))
+        .flatten()
+        .map(|name| {
+            let account = name
+                .strip_suffix(":root")
+                .and_then(|arn| arn.rsplit(':').next());
+            account.unwrap_or(name)
+        })
+        .collect();
+    names.into_iter().collect::<Vec<_>>().join(", ")
 }
 
 /// Whether the statement lets exactly `principals` pull, however its lists are written.
@@ -212,6 +227,21 @@ mod tests {
                 Some(wanted.clone()),
                 "{seen}"
             );
+        }
+    }
+
+    #[test]
+    fn those_who_may_pull_are_named_by_account() {
+        for (policy, names) in [
+            (
+                of(json!([ours(json!([B, "111111111111"]))])),
+                "111111111111, 222222222222",
+            ),
+            (of(ours(json!(A))), "111111111111"),
+            (of(json!([{"Sid": "Theirs", "Principal": {"AWS": A}}])), ""),
+            (json!({}), ""),
+        ] {
+            assert_eq!(allowed(&policy.to_string()), names, "{policy}");
         }
     }
 

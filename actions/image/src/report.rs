@@ -1,15 +1,16 @@
 //! What a person and a machine get to see.
 
-use crate::decide::{Mutability, RepositoryPlan};
 use crate::ecr::Ecr;
+use crate::key::Content;
 use crate::publish::{Outcome, Published, Work};
-use crate::pull::Pull;
+use crate::push::{self, Delivered, Target};
 use crate::registry::{self, Registry};
+use crate::repository::{self, Prepared};
 use crate::request::Request;
 use kit::Report;
+use kit::id::Digest;
 use kit::report::{markdown_table, text_table};
 use serde_json::json;
-use std::collections::BTreeSet;
 use std::time::Duration;
 
 type Row = [String; 2];
@@ -37,35 +38,63 @@ pub(crate) fn publish(
         "repository created",
         if published.created { "yes" } else { "no" },
     ));
-    if !published.pull.accounts.is_empty() {
-        rows.push(row("pulled by", list(&published.pull.accounts)));
+    if !published.pulled_by.is_empty() {
+        rows.push(row("pulled by", &published.pulled_by));
     }
-    let (outcome, seconds) = match &published.outcome {
-        Outcome::Already { added } if added.is_empty() => {
-            ("already published", serde_json::Value::Null)
-        }
-        Outcome::Already { .. } => ("tags added", serde_json::Value::Null),
-        Outcome::Built {
-            builder,
-            build,
-            push,
+    let mut seconds = json!(null);
+    let mut builder = None;
+    let mut first = None;
+    let outcome = match &published.outcome {
+        Outcome::Already {
+            built_for: Some(commit),
+            ..
         } => {
-            rows.push(row("built by", builder));
-            match push {
-                Some(push) => {
-                    rows.push(row("build", seconds_text(*build)));
-                    rows.push(row("push", seconds_text(*push)));
-                }
-                None => rows.push(row("build and push", seconds_text(*build))),
-            }
-            let push = push.map(|push| tenths(push.as_secs_f64()));
-            (
-                "built",
-                json!({"build": tenths(build.as_secs_f64()), "push": push}),
-            )
+            rows.push(row(
+                "built for",
+                format!("{commit}, of the same content; nothing was built"),
+            ));
+            first = Some(commit);
+            "same content"
         }
+        Outcome::Already { added, .. } if added.is_empty() => "already published",
+        Outcome::Already { .. } => "tags added",
+        Outcome::Built {
+            builder: name,
+            build,
+            repeatable,
+        } => {
+            rows.push(row("built by", name));
+            rows.push(row("build", seconds_text(*build)));
+            if !repeatable {
+                rows.push(row("repeatable", "no: the builder writes its own times"));
+            }
+            seconds = json!(thousandths(build.as_secs_f64()));
+            builder = Some(name);
+            "built"
+        }
+        Outcome::Given => "pushed",
     };
+    for (name, done) in &published.delivered {
+        rows.push(row(&format!("to {name}"), moved(done)));
+    }
+    let first_delivered = published.delivered.first().map(|(_, done)| done);
+    let platforms: Vec<(String, String)> = first_delivered
+        .iter()
+        .flat_map(|done| &done.platforms)
+        .map(|(platform, digest)| (platform.clone(), digest.to_string()))
+        .collect();
+    if platforms.len() > 1 {
+        for (platform, digest) in &platforms {
+            rows.push(row(platform, digest));
+        }
+    }
+    rows.extend(content_row(published.content.as_ref()));
     rows.push(row("outcome", outcome));
+    let places: Vec<_> = published
+        .delivered
+        .iter()
+        .map(|(name, done)| delivered(name, done))
+        .collect();
     let json = json!({
         "outcome": outcome,
         "repository": ecr.repository,
@@ -74,48 +103,89 @@ pub(crate) fn publish(
         "reference": reference,
         "tags": tags,
         "commit": request.commit,
+        "built_for": first,
         "size": size,
         "repository_created": published.created,
-        "pull_accounts": published.pull.accounts,
-        "builder": match &published.outcome {
-            Outcome::Built { builder, .. } => Some(builder),
-            Outcome::Already { .. } => None,
-        },
-        "seconds": seconds,
+        "pull_accounts": published.pull_accounts,
+        "builder": builder,
+        "content_key": content_key(published.content.as_ref()),
+        "build_seconds": seconds,
+        "to": places,
     });
+    let sum = |count: fn(&push::Counts) -> u64| -> String {
+        let bytes = published
+            .delivered
+            .iter()
+            .map(|(_, done)| count(&done.counts));
+        bytes.sum::<u64>().to_string()
+    };
+    let took = published.delivered.iter().map(|(_, done)| done.took);
+    let platforms: Vec<String> = platforms
+        .into_iter()
+        .map(|(platform, digest)| format!("{platform}={digest}"))
+        .collect();
     report("Image published", &rows, json)
         .output("digest", digest)
         .output("reference", reference)
         .output("repository", &ecr.repository)
         .output("registry", &registry.host)
         .output("tags", tags.join("\n"))
+        .output("platforms", platforms.join("\n"))
+        .output("bytes-pushed", sum(|counts| counts.pushed))
+        .output("bytes-skipped", sum(|counts| counts.skipped))
+        .output("bytes-mounted", sum(|counts| counts.mounted))
+        .output(
+            "seconds",
+            thousandths(took.max().unwrap_or_default().as_secs_f64()).to_string(),
+        )
+}
+
+/// What is to be known of the content key: why there is none, or why it will not be met again.
+fn content_row(content: Option<&Content>) -> Option<Row> {
+    match content? {
+        Content::Known(key) => key
+            .note
+            .as_ref()
+            .map(|note| row("content key", note.as_str())),
+        Content::Unknown(why) => Some(row("content key", format!("none: {}", why.join("; ")))),
+    }
+}
+
+fn content_key(content: Option<&Content>) -> Option<&str> {
+    match content? {
+        Content::Known(key) => Some(&key.hex),
+        Content::Unknown(_) => None,
+    }
 }
 
 pub(crate) fn publish_plan(
     ecr: &Ecr,
     request: &Request,
-    seen: Option<&Mutability>,
-    pull: &Pull,
+    repository: &Prepared,
     work: &Work,
+    content: Option<&Content>,
+    elsewhere: &[String],
 ) -> Report {
     let (image, digest) = match work {
-        Work::Build(client) => (format!("build with {} and push", client.name()), None),
+        Work::Build(builder) => (format!("build with {} and push", builder.name()), None),
+        Work::Push(_) => ("push what --layout names".to_owned(), None),
         Work::Tag { digest, add } if add.is_empty() => {
             ("nothing: the commit is published".to_owned(), Some(digest))
         }
         Work::Tag { digest, add } => (format!("put tags {}", add.join(" ")), Some(digest)),
     };
-    let repository = plan_text(&crate::decide::repository(seen));
+    let plan = repository::report::line(repository);
     let mut rows = vec![
         row("repository", &ecr.repository),
         row("account", &ecr.account),
         row("region", &ecr.region),
         row("commit", &request.commit),
         row("tags", request.tags().join(" ")),
-        row("repository: would", &repository),
-        row("pull: would", pull_text(pull)),
+        row("repository: would", &plan),
         row("image: would", &image),
     ];
+    rows.extend(elsewhere.iter().map(|place| row("also to", place)));
+    rows.extend(content_row(content));
     if let Some(digest) = digest {
         rows.push(row("digest", digest));
     }
@@ -126,76 +196,146 @@ pub(crate) fn publish_plan(
         "region": ecr.region,
         "commit": request.commit,
         "tags": request.tags(),
-        "repository_plan": repository,
-        "pull_accounts": pull.accounts,
-        "pull_plan": pull_text(pull),
+        "repository_changes": repository::report::json_changes(repository),
+        "pull_accounts": repository.wanted.pull,
         "image_plan": image,
+        "content_key": content_key(content),
+        "to": elsewhere,
         "digest": digest,
     });
     report("Image: what would be done", &rows, json)
 }
 
-/// `host` is there once it was done; without it the report is a plan.
-pub(crate) fn repository(
-    ecr: &Ecr,
-    plan: &RepositoryPlan,
-    pull: &Pull,
-    host: Option<&str>,
-) -> Report {
-    let what = plan_text(plan);
-    let (title, verb) = match host {
-        Some(_) => ("Repository", "done"),
-        None => ("Repository: what would be done", "would"),
-    };
-    let mut rows = vec![
-        row("repository", &ecr.repository),
-        row("account", &ecr.account),
-        row("region", &ecr.region),
-    ];
-    if let Some(host) = host {
-        rows.push(row("registry", host));
+/// A copy, as both its reports tell it.
+pub(crate) struct Copy<'a> {
+    pub(crate) from: &'a str,
+    pub(crate) digest: &'a Digest,
+    pub(crate) tags: &'a [String],
+    pub(crate) targets: &'a [Target],
+    /// The repositories that were missing.
+    pub(crate) created: &'a [String],
+}
+
+impl Copy<'_> {
+    fn rows(&self) -> Vec<Row> {
+        vec![
+            row("from", self.from),
+            row("digest", self.digest.as_str()),
+            row("tags", self.tags.join(" ")),
+        ]
     }
-    rows.push(row(&format!("repository: {verb}"), &what));
-    rows.push(row(&format!("pull: {verb}"), pull_text(pull)));
+
+    fn created(&self, name: &str) -> impl Iterator<Item = Row> {
+        self.created.iter().map(move |place| row(name, place))
+    }
+}
+
+/// What a copy would do.
+pub(crate) fn copy_plan(copy: &Copy<'_>) -> Report {
+    let mut rows = copy.rows();
+    rows.extend(copy.created("would create"));
+    let targets = copy.targets.iter();
+    rows.extend(targets.map(|target| row("would copy to", target.name())));
     let json = json!({
-        "dry_run": host.is_none(),
-        "repository": ecr.repository,
-        "registry": host,
-        "account": ecr.account,
-        "region": ecr.region,
-        "plan": what,
-        "pull_accounts": pull.accounts,
-        "pull_plan": pull_text(pull),
+        "dry_run": true,
+        "from": copy.from,
+        "digest": copy.digest.as_str(),
+        "to": copy.targets.iter().map(Target::name).collect::<Vec<_>>(),
+        "tags": copy.tags,
+        "created": copy.created,
+    });
+    report("Copy: what would be done", &rows, json)
+}
+
+/// What a copy did, for each target.
+pub(crate) fn copy(copy: &Copy<'_>, copied: &[Delivered]) -> Report {
+    let mut rows = copy.rows();
+    rows.extend(copy.created("created"));
+    let each = || copy.targets.iter().zip(copied);
+    for (target, done) in each() {
+        rows.push(row(&format!("to {}", target.name()), moved(done)));
+    }
+    let to: Vec<_> = each()
+        .map(|(target, done)| delivered(target.name(), done))
+        .collect();
+    let json = json!({
+        "dry_run": false,
+        "from": copy.from,
+        "digest": copy.digest.as_str(),
+        "tags": copy.tags,
+        "created": copy.created,
+        "to": to,
+    });
+    report("Image copied", &rows, json)
+        .output("digest", copy.digest.as_str())
+        .output("tags", copy.tags.join("\n"))
+}
+
+/// Tags that were put, or would be.
+pub(crate) fn retag(target: &Target, digest: &Digest, tags: &[String], dry_run: bool) -> Report {
+    let (title, put) = match dry_run {
+        true => ("Tags: what would be done", "would put"),
+        false => ("Image tagged", "put"),
+    };
+    let added = match target.tags.as_slice() {
+        [] => "nothing: all are there".to_owned(),
+        added => added.join(" "),
+    };
+    let rows = [
+        row("repository", target.name()),
+        row("digest", digest.as_str()),
+        row("tags", tags.join(" ")),
+        row(put, added),
+    ];
+    let json = json!({
+        "dry_run": dry_run,
+        "repository": target.repo.name,
+        "registry": target.repo.client.host(),
+        "digest": digest.as_str(),
+        "tags": tags,
+        "added": target.tags,
     });
     let report = report(title, &rows, json);
-    match host {
-        Some(host) => report
-            .output("repository", &ecr.repository)
-            .output("registry", host),
-        None => report,
+    match dry_run {
+        true => report,
+        false => report
+            .output("digest", digest.as_str())
+            .output("repository", &target.repo.name)
+            .output("registry", target.repo.client.host())
+            .output("tags", tags.join("\n")),
     }
 }
 
-fn plan_text(plan: &RepositoryPlan) -> String {
-    match plan {
-        RepositoryPlan::Create => "create it, with immutable tags".to_owned(),
-        RepositoryPlan::Keep { drift } if drift.is_empty() => "nothing: it is there".to_owned(),
-        RepositoryPlan::Keep { drift } => format!("nothing, but: {}", drift.join("; ")),
-    }
+/// One target's part of a push, for machines.
+pub(crate) fn delivered(name: &str, done: &Delivered) -> serde_json::Value {
+    let platforms: serde_json::Map<String, serde_json::Value> = done
+        .platforms
+        .iter()
+        .map(|(platform, digest)| (platform.clone(), json!(digest.as_str())))
+        .collect();
+    json!({
+        "name": name,
+        "digest": done.manifest.digest.as_str(),
+        "platforms": platforms,
+        "bytes": {
+            "pushed": done.counts.pushed,
+            "skipped": done.counts.skipped,
+            "mounted": done.counts.mounted,
+        },
+        "seconds": thousandths(done.took.as_secs_f64()),
+    })
 }
 
-fn pull_text(pull: &Pull) -> String {
-    match (pull.accounts.is_empty(), pull.write) {
-        (true, _) => "nothing: no other account is named".to_owned(),
-        (false, true) => format!("let {} pull", list(&pull.accounts)),
-        (false, false) => format!("nothing: {} may pull", list(&pull.accounts)),
-    }
-}
-
-/// Account IDs, in a sentence.
-pub(crate) fn list(accounts: &BTreeSet<String>) -> String {
-    let accounts: Vec<&str> = accounts.iter().map(String::as_str).collect();
-    accounts.join(", ")
+/// The same for people.
+fn moved(done: &Delivered) -> String {
+    let counts = done.counts;
+    format!(
+        "{} pushed, {} there already, {} mounted, {}",
+        push::size(counts.pushed),
+        push::size(counts.skipped),
+        push::size(counts.mounted),
+        seconds_text(done.took)
+    )
 }
 
 fn report(title: &str, rows: &[Row], json: serde_json::Value) -> Report {
@@ -217,8 +357,8 @@ fn mebibytes(bytes: u64) -> String {
     format!("{}.{} MiB compressed", tenths / 10, tenths % 10)
 }
 
-fn tenths(seconds: f64) -> f64 {
-    (seconds * 10.0).round() / 10.0
+fn thousandths(seconds: f64) -> f64 {
+    (seconds * 1000.0).round() / 1000.0
 }
 
 fn seconds_text(duration: Duration) -> String {

@@ -1,8 +1,8 @@
 //! What is to be built, from arguments, contract and run, checked before anything is asked or
 //! changed.
 
-use crate::args::Publish;
-use crate::docker::Builder;
+use crate::args::{BuilderName, Publish};
+use crate::source::Compression;
 use kit::contract::Image;
 use kit::env::Env;
 use kit::host::Kind;
@@ -12,6 +12,10 @@ use kit::{Error, Result, clock};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
+/// The labels that name the commit (OCI Image Specification, "Pre-Defined Annotation Keys").
+pub(crate) const REVISION: &str = "org.opencontainers.image.revision";
+const CREATED: &str = "org.opencontainers.image.created";
+
 /// Everything one build needs.
 #[derive(Debug)]
 pub(crate) struct Request {
@@ -19,43 +23,61 @@ pub(crate) struct Request {
     pub(crate) commit: String,
     pub(crate) extra_tags: Vec<String>,
     pub(crate) rebuild: bool,
+    /// What is to build, where it was named.
+    pub(crate) builder: Option<BuilderName>,
     pub(crate) context: PathBuf,
     pub(crate) dockerfile: PathBuf,
+    /// The file that says what of the context is left out, where there is one.
+    pub(crate) ignore_file: Option<PathBuf>,
     pub(crate) target: Option<String>,
     pub(crate) build_args: Vec<String>,
     pub(crate) secrets: Vec<BuildSecret>,
     pub(crate) labels: Vec<(String, String)>,
+    /// The names of those labels that were asked for, beside the standard ones.
+    pub(crate) own_labels: Vec<String>,
     pub(crate) platforms: Vec<String>,
     pub(crate) no_cache: bool,
     pub(crate) pull: bool,
+    pub(crate) network: Option<String>,
+    pub(crate) cache_from: Vec<String>,
+    pub(crate) cache_to: Vec<String>,
+    pub(crate) provenance: Option<String>,
+    pub(crate) sbom: bool,
+    pub(crate) compression: Compression,
     /// The commit's time, or what `SOURCE_DATE_EPOCH` says, in seconds since 1970
     /// (reproducible-builds.org, "SOURCE_DATE_EPOCH specification").
     pub(crate) epoch: Option<i64>,
 }
 
-/// A secret of the build, by the variable its value is in.
+/// A secret of the build, by where its value is.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct BuildSecret {
     pub(crate) id: String,
-    pub(crate) variable: String,
+    pub(crate) from: SecretFrom,
+}
+
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) enum SecretFrom {
+    Variable(String),
+    File(PathBuf),
 }
 
 impl Request {
+    /// `is_built`: something else built the image, and no context is needed.
+    ///
     /// # Errors
     /// What is missing or malformed (exit 2).
-    pub(crate) fn new(args: Publish, cx: &Cx, image: Option<&Image>) -> Result<Self> {
+    pub(crate) fn new(
+        args: Publish,
+        cx: &Cx,
+        image: Option<&Image>,
+        is_built: bool,
+    ) -> Result<Self> {
+        let (rebuild, compression) = (args.rebuild, args.compression);
         let commit = commit(args.commit, cx)?;
-        let mut extra_tags: Vec<String> = Vec::new();
-        for tag in given(args.tag) {
-            if !is_tag(&tag) {
-                return Err(Error::usage(format!("--tag {tag:?} is no tag")).hint(
-                    "up to 128 letters, digits, `_`, `.` and `-`, not beginning with the last two",
-                ));
-            }
-            if tag != commit && !extra_tags.contains(&tag) {
-                extra_tags.push(tag);
-            }
-        }
+        let mut extra_tags = tags(args.tag)?;
+        extra_tags.retain(|tag| *tag != commit);
+        let args = args.build;
         let base = cx.contract_path();
         let base = base.parent().unwrap_or(Path::new(""));
         let context = match (args.context, image) {
@@ -68,14 +90,14 @@ impl Request {
             (None, Some(image)) => base.join(&image.dockerfile),
             (None, None) => context.join("Dockerfile"),
         };
-        if !context.is_dir() {
+        if !is_built && !context.is_dir() {
             return Err(Error::usage(format!(
                 "the build context {} is no folder",
                 context.display()
             ))
             .hint("give --context DIR; in a workflow, run actions/checkout first"));
         }
-        if !dockerfile.is_file() {
+        if !is_built && !dockerfile.is_file() {
             return Err(Error::usage(format!(
                 "there is no Dockerfile at {}",
                 dockerfile.display()
@@ -107,43 +129,64 @@ impl Request {
             .collect::<Result<Vec<_>>>()?;
         let epoch = epoch(cx, &context, &commit)?;
         let mut labels = standard_labels(&commit, source(cx), epoch);
+        let mut own_labels = Vec::new();
         for label in given(args.label) {
             let (name, value) = pair("label", &label)?;
             labels.retain(|(there, _)| there != name);
             labels.push((name.to_owned(), value.to_owned()));
+            own_labels.push(name.to_owned());
+        }
+        if let Some(mode) = &args.network
+            && !["default", "none", "host"].contains(&mode.as_str())
+        {
+            return Err(
+                Error::usage(format!("--network {mode:?} is no network mode"))
+                    .hint("default, none or host"),
+            );
         }
         Ok(Self {
             commit,
             extra_tags,
-            rebuild: args.rebuild,
+            rebuild,
+            builder: args.builder,
+            ignore_file: ignore_file(&context, &dockerfile),
             context,
             dockerfile,
             target: args.target,
             build_args,
             secrets,
             labels,
+            own_labels,
             platforms,
             no_cache: args.no_cache,
             pull: args.pull,
+            network: args.network,
+            cache_from: given(args.cache_from),
+            cache_to: given(args.cache_to),
+            provenance: args.provenance,
+            sbom: args.sbom,
+            compression,
             epoch,
         })
     }
 
-    /// Checks what depends on who builds.
-    ///
-    /// # Errors
-    /// Several platforms without buildx (exit 2).
-    pub(crate) fn check_builder(&self, builder: &Builder) -> Result<()> {
-        if let Builder::BuildKit { version } = builder
-            && self.platforms.len() > 1
-        {
-            return Err(Error::usage(format!(
-                "docker {version} builds one platform at a time, {} are asked for",
-                self.platforms.len()
-            ))
-            .hint("install docker's buildx plug-in"));
-        }
-        Ok(())
+    /// Whether this label says which commit the image was built for, and so nothing of what is in it.
+    pub(crate) fn names_the_commit(&self, label: &str) -> bool {
+        [REVISION, CREATED].contains(&label) && !self.own_labels.iter().any(|own| own == label)
+    }
+
+    /// Provenance holds the build's time, and so does a bill of materials.
+    pub(crate) fn provenance_is_off(&self) -> bool {
+        !self.sbom
+            && self
+                .provenance
+                .as_deref()
+                .is_none_or(|mode| mode == "false")
+    }
+
+    /// As the argument is written.
+    pub(crate) fn compression_name(&self) -> String {
+        format!("{:?}", self.compression).to_lowercase()
     }
 
     pub(crate) fn names_build_arg(&self, name: &str) -> bool {
@@ -159,6 +202,16 @@ impl Request {
             .cloned()
             .collect()
     }
+}
+
+/// `DOCKERFILE.dockerignore` beside the Dockerfile, else `.dockerignore` in the context
+/// (docs.docker.com, "Build context", Filename and location).
+fn ignore_file(context: &Path, dockerfile: &Path) -> Option<PathBuf> {
+    let mut own = dockerfile.as_os_str().to_owned();
+    own.push(".dockerignore");
+    [PathBuf::from(own), context.join(".dockerignore")]
+        .into_iter()
+        .find(|path| path.is_file())
 }
 
 /// The repository's name, given or the contract's.
@@ -202,19 +255,13 @@ fn standard_labels(
 ) -> Vec<(String, String)> {
     // Names from the OCI Image Specification, "Pre-Defined Annotation Keys". Nothing of the run
     // is in them, or the same commit would make another digest at each run.
-    let mut labels = vec![(
-        "org.opencontainers.image.revision".to_owned(),
-        commit.to_owned(),
-    )];
+    let mut labels = vec![(REVISION.to_owned(), commit.to_owned())];
     if let Some(source) = source {
         labels.push(("org.opencontainers.image.source".to_owned(), source));
     }
     if let Some(at) = epoch.and_then(|epoch| time::OffsetDateTime::from_unix_timestamp(epoch).ok())
     {
-        labels.push((
-            "org.opencontainers.image.created".to_owned(),
-            clock::rfc3339(at),
-        ));
+        labels.push((CREATED.to_owned(), clock::rfc3339(at)));
     }
     labels
 }
@@ -284,28 +331,44 @@ fn pair<'a>(argument: &str, text: &'a str) -> Result<(&'a str, &'a str)> {
 }
 
 fn secret(text: &str, env: &Env) -> Result<BuildSecret> {
-    let (mut id, mut variable) = (None, None);
+    // The text is not quoted: somebody may have put the value itself there.
+    let malformed = || {
+        Error::usage("a --secret is not id=ID,env=VARIABLE or id=ID,src=FILE").hint(
+            "the value is taken from the environment variable or the file; it is never an argument",
+        )
+    };
+    let (mut id, mut from) = (None, None);
     for part in text.split(',') {
-        match part.split_once('=') {
-            Some(("id", value)) if !value.is_empty() => id = Some(value.to_owned()),
-            Some(("env", value)) if !value.is_empty() => variable = Some(value.to_owned()),
-            _ => id = None,
+        let known = match part.split_once('=') {
+            Some(("id", value)) if !value.is_empty() => id.replace(value.to_owned()).is_none(),
+            Some(("env", value)) if !value.is_empty() => from
+                .replace(SecretFrom::Variable(value.to_owned()))
+                .is_none(),
+            Some(("src" | "source", value)) if !value.is_empty() => {
+                from.replace(SecretFrom::File(value.into())).is_none()
+            }
+            _ => false,
+        };
+        if !known {
+            return Err(malformed());
         }
     }
-    let (Some(id), Some(variable)) = (id, variable) else {
-        // The text is not quoted: somebody may have put the value itself there.
-        return Err(Error::usage("a --secret is not id=ID,env=VARIABLE")
-            .hint("the value is taken from the environment variable; it is never an argument"));
+    let (Some(id), Some(from)) = (id, from) else {
+        return Err(malformed());
     };
-    if env.get(&variable).is_none() {
-        return Err(Error::usage(format!(
-            "the variable {variable} of build secret {id} is not set"
-        ))
+    match &from {
+        SecretFrom::Variable(variable) if env.get(variable).is_none() => Err(Error::usage(
+            format!("the variable {variable} of build secret {id} is not set"),
+        )
         .hint(format!(
             "in a workflow: `env: {{{variable}: …}}` on this step"
-        )));
+        ))),
+        SecretFrom::File(path) if !path.is_file() => Err(Error::usage(format!(
+            "the file of build secret {id} is not there"
+        ))
+        .hint("src names a file, from the folder the step runs in")),
+        _ => Ok(BuildSecret { id, from }),
     }
-    Ok(BuildSecret { id, variable })
 }
 
 /// ECR API Reference, `RepositoryName`.
@@ -328,6 +391,25 @@ fn is_repository(name: &str) -> bool {
 }
 
 /// OCI Distribution Specification, "Pulling manifests".
+/// The tags, each once.
+///
+/// # Errors
+/// One that is none (exit 2).
+pub(crate) fn tags(lines: Vec<String>) -> Result<Vec<String>> {
+    let mut tags: Vec<String> = Vec::new();
+    for tag in given(lines) {
+        if !is_tag(&tag) {
+            return Err(Error::usage(format!("--tag {tag:?} is no tag")).hint(
+                "up to 128 letters, digits, `_`, `.` and `-`, not beginning with the last two",
+            ));
+        }
+        if !tags.contains(&tag) {
+            tags.push(tag);
+        }
+    }
+    Ok(tags)
+}
+
 fn is_tag(tag: &str) -> bool {
     tag.len() <= 128
         && !tag.starts_with(['.', '-'])
@@ -335,6 +417,37 @@ fn is_tag(tag: &str) -> bool {
         && tag
             .bytes()
             .all(|byte| byte.is_ascii_alphanumeric() || b"_.-".contains(&byte))
+}
+
+#[cfg(test)]
+impl Request {
+    /// A request that asks for nothing but a build.
+    pub(crate) fn sample() -> Self {
+        Self {
+            commit: "1".repeat(40),
+            extra_tags: vec![],
+            rebuild: false,
+            builder: None,
+            context: ".".into(),
+            dockerfile: "Dockerfile".into(),
+            ignore_file: None,
+            target: None,
+            build_args: vec![],
+            secrets: vec![],
+            labels: vec![],
+            own_labels: vec![],
+            platforms: vec![],
+            no_cache: false,
+            pull: false,
+            network: None,
+            cache_from: vec![],
+            cache_to: vec![],
+            provenance: None,
+            sbom: false,
+            compression: Compression::Gzip,
+            epoch: None,
+        }
+    }
 }
 
 #[cfg(test)]
@@ -371,20 +484,28 @@ mod tests {
     }
 
     #[test]
-    fn a_secret_is_named_by_its_variable_and_never_quoted() {
+    fn a_secret_is_named_by_where_it_is_and_never_quoted() {
         let env = Env::from([("NPM_TOKEN", "hunter2")]);
-        assert_eq!(
-            secret("id=npm,env=NPM_TOKEN", &env).unwrap(),
-            BuildSecret {
-                id: "npm".to_owned(),
-                variable: "NPM_TOKEN".to_owned()
-            }
-        );
+        let file = tempfile::NamedTempFile::new().unwrap();
+        let path = file.path().to_str().unwrap();
+        for (text, from) in [
+            (
+                "id=npm,env=NPM_TOKEN",
+                SecretFrom::Variable("NPM_TOKEN".to_owned()),
+            ),
+            (&format!("src={path},id=npm"), SecretFrom::File(path.into())),
+        ] {
+            let id = "npm".to_owned();
+            assert_eq!(secret(text, &env).unwrap(), BuildSecret { id, from });
+        }
         for wrong in [
             "npm=hunter2",
             "id=npm",
             "env=NPM_TOKEN",
             "id=npm,src=hunter2",
+            "id=npm,env=NPM_TOKEN,src=hunter2",
+            "id=npm,id=x,env=NPM_TOKEN",
+            "id=npm,env=NPM_TOKEN,value=hunter2",
             "id=npm,env=GONE",
         ] {
             let error = secret(wrong, &env).unwrap_err();
@@ -394,6 +515,18 @@ mod tests {
         assert!(
             pair("build-arg", "hunter2").is_err_and(|error| !error.to_string().contains("hunter2"))
         );
+    }
+
+    #[test]
+    fn the_dockerfile_s_own_list_of_what_is_left_out_comes_first() {
+        let dir = tempfile::tempdir().unwrap();
+        let file = |name: &str| dir.path().join(name);
+        let found = || ignore_file(dir.path(), &file("app.Dockerfile"));
+        assert_eq!(found(), None);
+        std::fs::write(file(".dockerignore"), "").unwrap();
+        assert_eq!(found(), Some(file(".dockerignore")));
+        std::fs::write(file("app.Dockerfile.dockerignore"), "").unwrap();
+        assert_eq!(found(), Some(file("app.Dockerfile.dockerignore")));
     }
 
     #[test]

@@ -4,6 +4,7 @@
 use std::path::Path;
 use std::process::{Command, Output};
 
+const DIGEST: &str = "sha256:0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef";
 const COMMIT: &str = "1111111111111111111111111111111111111111";
 
 struct Job {
@@ -103,7 +104,7 @@ fn bad_input_is_named() {
         (publish(&["--label", "=x"]), "a --label is not NAME=VALUE"),
         (
             publish(&["--secret", "id=npm,src=file"]),
-            "a --secret is not id=ID,env=VARIABLE",
+            "the file of build secret npm is not there",
         ),
         (
             publish(&["--secret", "id=npm,env=NPM_TOKEN"]),
@@ -112,6 +113,47 @@ fn bad_input_is_named() {
         (
             publish(&["--pull-account", "12345678901"]),
             "--pull-account \"12345678901\" is no account ID",
+        ),
+        (
+            publish(&["--mutable-tag", "*"]),
+            "--mutable-tag \"*\" also fits the tag of a commit",
+        ),
+        (
+            publish(&["--mutable-tag", "content-*"]),
+            "--mutable-tag \"content-*\" also fits the tag of an image's content",
+        ),
+        (
+            publish(&["--lifecycle-policy", "gone.json"]),
+            "cannot read the lifecycle policy gone.json",
+        ),
+        (
+            publish(&["--lifecycle-policy", "Dockerfile"]),
+            "Dockerfile is no lifecycle policy: not JSON",
+        ),
+        (
+            publish(&["--kms-key", "alias/images"]),
+            "--kms-key \"alias/images\" is no ARN of a key",
+        ),
+        (
+            publish(&["--resource-tag", "team"]),
+            "--resource-tag \"team\" is not KEY=VALUE",
+        ),
+        (vec!["scan", "--repository", "ab"], "--digest is missing"),
+        (
+            vec!["scan", "--repository", "ab", "--digest", "latest"],
+            "\"latest\" is no digest",
+        ),
+        (
+            vec![
+                "scan",
+                "--repository",
+                "ab",
+                "--digest",
+                DIGEST,
+                "--waive",
+                "CVE-1",
+            ],
+            "--waive \"CVE-1\" is not ID=DAY",
         ),
         (publish(&[]), "no region is known"),
     ] {

@@ -17,6 +17,7 @@ mod query;
 mod run;
 mod schedule;
 mod service;
+mod shapes;
 mod state;
 mod task;
 mod upstream;
@@ -33,6 +34,7 @@ use tokio::sync::watch;
 
 pub use docker::DockerError;
 pub use model::ModelError;
+pub use shapes::Shapes;
 pub use upstream::{Upstream, UpstreamCall, UpstreamError};
 
 use docker::Docker;

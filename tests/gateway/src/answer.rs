@@ -1,5 +1,6 @@
 //! What goes back to the caller, before it is recorded.
 
+use crate::error::AwsError;
 use axum::body::{Body, Bytes};
 use axum::response::Response;
 use http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
@@ -50,6 +51,17 @@ impl Answer {
             Content::Whole(bytes) => String::from_utf8_lossy(bytes).into_owned(),
             Content::Stream(_) => String::new(),
         }
+    }
+
+    /// The answer with its body read to the end.
+    pub(crate) async fn read(mut self) -> Result<Self, AwsError> {
+        if let Content::Stream(body) = self.body {
+            let bytes = axum::body::to_bytes(body, usize::MAX)
+                .await
+                .map_err(|cause| AwsError::upstream("moto", cause))?;
+            self.body = bytes.into();
+        }
+        Ok(self)
     }
 
     pub(crate) fn into_response(mut self, request_id: &str) -> Response {

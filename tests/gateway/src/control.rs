@@ -1,4 +1,5 @@
-//! The sandbox's own interface, under `/_sandbox`: accounts, sessions of services, the record, faults, latency.
+//! The sandbox's own interface, under `/_sandbox`: accounts, sessions of services, the record, faults, latency,
+//! what scans find.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -12,8 +13,10 @@ use serde::Deserialize;
 use serde_json::json;
 
 use crate::Gateway;
+use crate::direct::Told;
 use crate::faults::Fault;
 use crate::record::Filter;
+use crate::scans::Script;
 
 pub(crate) fn router() -> Router<Arc<Gateway>> {
     Router::new()
@@ -22,9 +25,11 @@ pub(crate) fn router() -> Router<Arc<Gateway>> {
         .route("/_sandbox/sessions", post(sessions))
         .route("/_sandbox/expire", post(expire))
         .route("/_sandbox/registry", post(registry))
+        .route("/_sandbox/direct", post(direct))
         .route("/_sandbox/calls", get(calls))
         .route("/_sandbox/faults", post(faults).delete(clear_faults))
         .route("/_sandbox/latency", post(latency))
+        .route("/_sandbox/scans", post(scans))
 }
 
 fn refused(status: StatusCode, message: impl Into<String>) -> Response {
@@ -146,6 +151,13 @@ async fn registry(State(gateway): State<Arc<Gateway>>, Json(wanted): Json<Regist
     }
 }
 
+/// `{"account", "registry": {"url", "user", "password"} | null}`: a registry that the account's clients are sent to in
+/// the front's place.
+async fn direct(State(gateway): State<Arc<Gateway>>, Json(told): Json<Told>) -> Response {
+    gateway.direct.tell(told);
+    Json(json!({})).into_response()
+}
+
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Which {
@@ -201,5 +213,12 @@ async fn latency(State(gateway): State<Arc<Gateway>>, Json(wanted): Json<Latency
         wanted.service.as_deref().unwrap_or("*"),
         Duration::from_millis(wanted.millis),
     );
+    StatusCode::NO_CONTENT.into_response()
+}
+
+/// `{"account", "region", "repository", "digest", "looks"?: [{"status", "findings"?, …}], "start"?, "after_start"?}`: what
+/// ECR's scan of an image finds.
+async fn scans(State(gateway): State<Arc<Gateway>>, Json(script): Json<Script>) -> Response {
+    gateway.scans.tell(script);
     StatusCode::NO_CONTENT.into_response()
 }

@@ -25,12 +25,20 @@ impl Manifest {
     }
 }
 
-/// A request to the distribution, authenticated, not yet sent.
-pub(crate) fn request(gateway: &Gateway, method: Method, target: &str) -> reqwest::RequestBuilder {
-    let distribution = &gateway.config.distribution;
+/// A request about a repository to the distribution that holds it, authenticated, not yet sent.
+pub(crate) fn request(
+    gateway: &Gateway,
+    method: Method,
+    path: &str,
+    rest: &str,
+) -> reqwest::RequestBuilder {
+    let (distribution, name) = gateway
+        .direct
+        .holding(path)
+        .unwrap_or_else(|| (gateway.config.distribution.clone(), path));
     gateway
         .http
-        .request(method, format!("{}{target}", distribution.url))
+        .request(method, format!("{}/v2/{name}/{rest}", distribution.url))
         .basic_auth(&distribution.user, Some(&distribution.password))
 }
 
@@ -47,7 +55,8 @@ pub(crate) async fn manifest(
     let answer = request(
         gateway,
         Method::GET,
-        &format!("/v2/{path}/manifests/{reference}"),
+        path,
+        &format!("manifests/{reference}"),
     )
     .header(header::ACCEPT, KINDS)
     .send()
@@ -83,7 +92,8 @@ pub(crate) async fn put_manifest(
     let answer = request(
         gateway,
         Method::PUT,
-        &format!("/v2/{path}/manifests/{reference}"),
+        path,
+        &format!("manifests/{reference}"),
     )
     .header(header::CONTENT_TYPE, kind)
     .body(bytes)
@@ -98,7 +108,7 @@ pub(crate) async fn put_manifest(
 
 /// All tags, sorted; none where nothing was ever pushed.
 pub(crate) async fn tags(gateway: &Gateway, path: &str) -> Result<Vec<String>, AwsError> {
-    let answer = request(gateway, Method::GET, &format!("/v2/{path}/tags/list"))
+    let answer = request(gateway, Method::GET, path, "tags/list")
         .send()
         .await
         .map_err(failed)?;
@@ -117,7 +127,7 @@ pub(crate) async fn blob(
     path: &str,
     digest: &str,
 ) -> Result<Option<u64>, AwsError> {
-    let answer = request(gateway, Method::HEAD, &format!("/v2/{path}/blobs/{digest}"))
+    let answer = request(gateway, Method::HEAD, path, &format!("blobs/{digest}"))
         .send()
         .await
         .map_err(failed)?;

@@ -59,6 +59,11 @@ pub(crate) async fn handle(
     if call.operation == "ListTables" {
         return list(gateway, call, &scope, &input).await;
     }
+    if call.operation == "CreateTable" {
+        gateway
+            .tables
+            .learn(&principal.account, &call.region, &input);
+    }
     scope.put_on(&mut input)?;
     let mut answer = send(gateway, call, &input).await?;
     if let Content::Whole(bytes) = &answer.body

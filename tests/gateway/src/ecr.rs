@@ -15,9 +15,12 @@ use crate::error::AwsError;
 use crate::identity::Principal;
 use crate::policy::{Decision, Question, decide, strings};
 use crate::text::wildcard;
-use crate::{Gateway, images};
+use crate::{Gateway, images, scans};
 
 const TARGET: &str = "AmazonEC2ContainerRegistry_V20150921";
+
+/// ECR takes names of 256 bytes. The distribution behind takes 255, in which account, region and time have to fit too.
+const LONGEST_NAME: usize = 180;
 
 /// A repository as moto describes it.
 pub(crate) struct Repository {
@@ -33,10 +36,11 @@ impl Repository {
     /// Its name in the registry behind. The time of its creation is part of it: a repository deleted and made
     /// again is empty.
     pub(crate) fn path(&self) -> String {
-        format!(
-            "{}/{}/{}/{}",
-            self.account, self.region, self.name, self.created
-        )
+        let name = match self.name.len() > LONGEST_NAME {
+            true => format!("long-{}", crate::sigv4::sha256(self.name.as_bytes())),
+            false => self.name.clone(),
+        };
+        format!("{}/{}/{name}/{}", self.account, self.region, self.created)
     }
 
     /// Whether a tag that exists may not be moved.
@@ -84,6 +88,8 @@ pub(crate) async fn handle(
         | "ListImages"
         | "BatchGetImage"
         | "BatchCheckLayerAvailability"
+        | "DescribeImageScanFindings"
+        | "StartImageScan"
         | "PutImage" => {
             let name = input["repositoryName"].as_str().unwrap_or_default();
             let repository = find(gateway, &account, &call.region, name)
@@ -101,15 +107,16 @@ pub(crate) async fn handle(
                 "ListImages" => images::list(gateway, &repository, &input).await,
                 "BatchGetImage" => images::get(gateway, &repository, &input).await,
                 "BatchCheckLayerAvailability" => images::layers(gateway, &repository, &input).await,
+                "DescribeImageScanFindings" => scans::describe(gateway, &repository, &input).await,
+                "StartImageScan" => scans::start(gateway, &repository, &input).await,
                 _ => images::put(gateway, &repository, &input).await,
-            }?;
+            };
+            let output = fitting(gateway, &call.operation, output)?;
             return Ok(Answer::json(&output));
         }
         // moto would speak of images it does not have.
         "BatchDeleteImage"
         | "GetDownloadUrlForLayer"
-        | "DescribeImageScanFindings"
-        | "StartImageScan"
         | "InitiateLayerUpload"
         | "UploadLayerPart"
         | "CompleteLayerUpload"
@@ -153,14 +160,77 @@ pub(crate) async fn handle(
     if call.operation == "DeleteRepository" && input["force"] != true {
         empty(gateway, &account, &call.region, &input).await?;
     }
+    if CHECKED.contains(&call.operation.as_str()) {
+        let mut input = input.clone();
+        drop_null_members(&mut input);
+        if let Some(fault) = gateway.ecr.input_faults(&call.operation, &input).first() {
+            return Err(AwsError::new(
+                400,
+                "InvalidParameterException",
+                format!("Invalid parameter: {fault}"),
+            ));
+        }
+    }
     let mut answer = crate::moto::forward(gateway, call, &account).await?;
     if let Ok(mut output) = serde_json::from_str::<Value>(&answer.text()) {
         let host = crate::front::address(gateway, &account, &call.region).await?;
         let amazon = format!("{account}.dkr.ecr.{}.amazonaws.com", call.region);
         rewrite(&mut output, &amazon, &host);
+        if answer.status.is_success() && CHECKED.contains(&call.operation.as_str()) {
+            drop_null_members(&mut output);
+            output = fitting(gateway, &call.operation, Ok(output))?;
+        }
         answer.body = axum::body::Bytes::from(output.to_string()).into();
     }
     Ok(answer)
+}
+
+/// A repository's settings, of which moto takes and answers more than ECR does.
+const CHECKED: [&str; 9] = [
+    "CreateRepository",
+    "DescribeRepositories",
+    "PutImageTagMutability",
+    "GetLifecyclePolicy",
+    "PutLifecyclePolicy",
+    "ListTagsForResource",
+    "TagResource",
+    "GetRepositoryPolicy",
+    "SetRepositoryPolicy",
+];
+
+/// The answer, if it is one that ECR's own description allows; else an error that no client can take for ECR's.
+fn fitting(
+    gateway: &Gateway,
+    operation: &str,
+    output: Result<Value, AwsError>,
+) -> Result<Value, AwsError> {
+    let why = match &output {
+        Ok(output) => gateway.ecr.output_faults(operation, output).join("; "),
+        Err(error) if gateway.ecr.lists_error(operation, &error.code) => String::new(),
+        // The sandbox's own troubles are no answers of ECR's.
+        Err(error) if error.status.is_server_error() => String::new(),
+        Err(error) => format!("error {} is not one of this operation's", error.code),
+    };
+    if why.is_empty() {
+        return output;
+    }
+    Err(AwsError::new(
+        500,
+        "StandInContractViolation",
+        format!("{operation}: {why}"),
+    ))
+}
+
+/// In AWS's JSON protocols a member that is null is one that is absent.
+fn drop_null_members(value: &mut Value) {
+    match value {
+        Value::Object(members) => {
+            members.retain(|_, member| !member.is_null());
+            members.values_mut().for_each(drop_null_members);
+        }
+        Value::Array(items) => items.iter_mut().for_each(drop_null_members),
+        _ => {}
+    }
 }
 
 fn rewrite(value: &mut Value, from: &str, to: &str) {
@@ -217,6 +287,15 @@ async fn token(
     let (token, expires) = gateway.fronts.mint(principal);
     let mut data = Vec::new();
     for account in accounts {
+        if let Some(direct) = gateway.direct.of(&account) {
+            let pair = format!("{}:{}", direct.user, direct.password);
+            data.push(json!({
+                "authorizationToken": STANDARD.encode(pair),
+                "expiresAt": expires.unix_timestamp(),
+                "proxyEndpoint": direct.url,
+            }));
+            continue;
+        }
         let host = crate::front::address(gateway, &account, &call.region).await?;
         data.push(json!({
             "authorizationToken": STANDARD.encode(format!("AWS:{token}")),

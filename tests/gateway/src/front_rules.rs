@@ -320,7 +320,8 @@ async fn pass(
     let mut request = distribution::request(
         &side.gateway,
         method.clone(),
-        &format!("/v2/{path}/{}/{}{query}", target.kind, target.rest),
+        &path,
+        &format!("{}/{}{query}", target.kind, target.rest),
     )
     .headers(sent);
     if matches!(*method, Method::PUT | Method::PATCH | Method::POST) {

@@ -82,7 +82,7 @@ fn reference(id: &Value) -> Option<&str> {
         .or_else(|| id["imageTag"].as_str())
 }
 
-fn missing(repository: &Repository, id: &Value) -> AwsError {
+pub(crate) fn missing(repository: &Repository, id: &Value) -> AwsError {
     let part = |key: &str| id[key].as_str().unwrap_or("null").to_owned();
     AwsError::new(
         400,

@@ -8,6 +8,7 @@ mod answer;
 mod call;
 mod condition;
 mod control;
+mod direct;
 mod distribution;
 mod dynamodb;
 mod ecr;
@@ -19,12 +20,14 @@ mod iam;
 mod identity;
 mod images;
 mod jwt;
+mod leading;
 mod moto;
 mod permissions;
 mod policy;
 mod record;
 mod route;
 mod s3;
+mod scans;
 mod sigv4;
 mod sts;
 mod text;
@@ -91,6 +94,8 @@ pub struct Config {
     pub distribution: Distribution,
     /// The registry's front.
     pub front: Front,
+    /// botocore's `data` folder, with `ecr` in it.
+    pub models: PathBuf,
     /// Issuers whose web identity tokens are taken where an account registered them.
     pub issuers: Vec<Issuer>,
     /// Services answered by others, by their SigV4 name, such as `ecs` and `elasticloadbalancing`.
@@ -147,7 +152,11 @@ pub(crate) struct Gateway {
     pub(crate) permissions: permissions::Permissions,
     pub(crate) buckets: s3::Buckets,
     pub(crate) fronts: front::Fronts,
+    pub(crate) direct: direct::Direct,
     pub(crate) images: images::Images,
+    pub(crate) scans: scans::Scans,
+    pub(crate) tables: leading::Tables,
+    pub(crate) ecr: standin_ecs::Shapes,
 }
 
 /// Serves the gateway on `listener` until the future is dropped; the registry's fronts start as accounts need them.
@@ -171,8 +180,10 @@ pub async fn serve(config: Config, listener: TcpListener) -> std::io::Result<()>
         .iter()
         .map(|issuer| (issuer.issuer.clone(), jwt::Keys::new(issuer.jwks.clone())))
         .collect();
+    let ecr = standin_ecs::Shapes::load(&config.models, "ecr").map_err(std::io::Error::other)?;
     let gateway = Arc::new(Gateway {
         fronts: front::Fronts::new(config.front),
+        direct: direct::Direct::default(),
         config,
         http: base,
         dynamodb,
@@ -184,6 +195,9 @@ pub async fn serve(config: Config, listener: TcpListener) -> std::io::Result<()>
         permissions: permissions::Permissions,
         buckets: s3::Buckets::default(),
         images: images::Images::default(),
+        scans: scans::Scans::default(),
+        tables: leading::Tables::default(),
+        ecr,
     });
     let _fronts_end_with_us = front::EndOnDrop(Arc::clone(&gateway));
     axum::serve(listener, route::router(gateway)).await

@@ -30,6 +30,8 @@ pub(crate) struct Entry {
     pub(crate) role: Option<String>,
     pub(crate) session: Option<String>,
     pub(crate) resource: Option<String>,
+    /// The partitions of a DynamoDB table that the call names.
+    pub(crate) leading: Vec<String>,
     pub(crate) status: u16,
     pub(crate) error: Option<String>,
     pub(crate) duration_ms: u64,
@@ -59,6 +61,7 @@ impl Entry {
             role: None,
             session: None,
             resource: None,
+            leading: Vec::new(),
             status: 0,
             error: None,
             duration_ms: 0,

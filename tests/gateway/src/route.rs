@@ -76,6 +76,10 @@ async fn entry(State(gateway): State<Arc<Gateway>>, request: Request) -> Respons
     if let Ok(Some(caller)) = &caller {
         record.by(&caller.principal);
         record.world = gateway.accounts.world(&caller.principal.account);
+        if call.service == "dynamodb" {
+            let account = &caller.principal.account;
+            record.leading = gateway.tables.leading(account, &call.region, &call.json());
+        }
     }
     // A web identity has no account yet; the role it asks for has one.
     if caller.as_ref().is_ok_and(Option::is_none) {

@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::sync::Mutex;
 
-use axum::body::Body;
+use axum::body::{Body, Bytes};
 use http::Method;
 
 use crate::answer::Answer;
@@ -138,8 +138,11 @@ pub(crate) async fn handle(
     } else {
         None
     };
-    let answer = crate::moto::stream(gateway, call, &account, body).await?;
+    let mut answer = crate::moto::stream(gateway, call, &account, body).await?;
     if answer.status.is_success() {
+        if call.operation == "GetBucketVersioning" {
+            answer = versioning(answer).await?;
+        }
         match call.operation.as_str() {
             "CreateBucket" => {
                 lock(&gateway.buckets.owners)
@@ -153,6 +156,19 @@ pub(crate) async fn handle(
         }
     }
     Ok(answer)
+}
+
+/// moto names the root element after the operation, S3 after what it holds (S3 API reference, GetBucketVersioning); SDKs
+/// insist on it.
+async fn versioning(answer: Answer) -> Result<Answer, AwsError> {
+    let answer = answer.read().await?;
+    let text = answer
+        .text()
+        .replace("GetBucketVersioningResponse", "VersioningConfiguration");
+    Ok(Answer {
+        body: Bytes::from(text).into(),
+        ..answer
+    })
 }
 
 async fn permitted_by_policy(

@@ -14,7 +14,7 @@ use crate::steps;
 /// A folder of the project's own programs.
 pub(super) struct Build {
     pub(super) folder: PathBuf,
-    /// All the programs.
+    /// The programs that are measured.
     pub(super) names: Vec<String>,
     release: bool,
     /// Those that are older than a file they were built from.
@@ -22,8 +22,12 @@ pub(super) struct Build {
 }
 
 impl Build {
-    pub(super) fn find(place: &Place) -> Result<Self> {
-        let names = dist::names(place)?;
+    /// The build of one step, or of all.
+    pub(super) fn find(place: &Place, step: Option<&str>) -> Result<Self> {
+        let mut names = dist::names(place)?;
+        if let Some(step) = step {
+            names.retain(|name| name.strip_prefix("slipway-") == Some(step));
+        }
         let target = format!("{}-unknown-linux-gnu", std::env::consts::ARCH);
         let folder = place.target.join(target).join("release");
         if let Some(build) = Self::release(folder, &names) {

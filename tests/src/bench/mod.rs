@@ -3,6 +3,7 @@
 
 mod build;
 mod identity;
+mod image;
 mod measure;
 mod race;
 mod row;
@@ -18,6 +19,7 @@ use crate::install;
 use crate::place::Place;
 use crate::say::{data, note};
 use race::Race;
+use row::Row;
 use stage::Stage;
 
 /// What can be measured. One benchmark, one file, which says what races against what.
@@ -27,6 +29,8 @@ pub(crate) enum Benchmark {
     Start,
     /// Whose credentials these are, beside the AWS CLI
     Identity,
+    /// Pushing an image, for the first time and again, beside docker push and skopeo
+    Image,
     /// 10 and 50 parameters of SSM, beside the AWS CLI
     Secrets,
     /// The state lock taken and given back around a command, beside the AWS CLI
@@ -34,13 +38,31 @@ pub(crate) enum Benchmark {
 }
 
 impl Benchmark {
-    async fn races(self, stage: &Stage<'_>) -> Result<Vec<Race>> {
+    /// The step that is measured; `None` for all of them.
+    fn step(self) -> Option<&'static str> {
         match self {
-            Self::Start => start::races(stage),
-            Self::Identity => Ok(identity::races(stage)),
-            Self::Secrets => secrets::races(stage).await,
-            Self::State => state::races(stage).await,
+            Self::Start => None,
+            Self::Identity => Some("identity"),
+            Self::Image => Some("image"),
+            Self::Secrets => Some("secrets"),
+            Self::State => Some("state"),
         }
+    }
+
+    async fn rows(self, stage: &Stage<'_>) -> Result<Vec<Row>> {
+        let races: Vec<Race> = match self {
+            Self::Start => start::races(stage)?,
+            Self::Identity => identity::races(stage),
+            // Every push needs a registry of its own, which no race has.
+            Self::Image => return image::rows(stage).await,
+            Self::Secrets => secrets::races(stage).await?,
+            Self::State => state::races(stage).await?,
+        };
+        let mut rows = Vec::new();
+        for race in races {
+            rows.extend(race.run()?);
+        }
+        Ok(rows)
     }
 }
 
@@ -62,16 +84,13 @@ pub(crate) fn list() {
 /// Runs a benchmark on the running sandbox: a table, or with `json` a row a line.
 pub(crate) async fn run(place: &Place, benchmark: Benchmark, json: bool) -> Result<()> {
     install::peers(place)?;
-    let stage = Stage::open(place).await?;
+    let stage = Stage::open(place, benchmark.step()).await?;
     note(&format!("measured: {}", stage.build));
     note(&format!("an empty program: {}", race::floor()?));
-    let mut rows = Vec::new();
-    for race in benchmark.races(&stage).await? {
-        rows.extend(race.run()?);
-    }
+    let rows = benchmark.rows(&stage).await?;
     note(&load());
     let lines = if json {
-        rows.iter().map(row::Row::json).collect()
+        rows.iter().map(Row::json).collect()
     } else {
         row::table(&rows)
     };

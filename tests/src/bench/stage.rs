@@ -20,24 +20,24 @@ pub(super) const CLI: Goal = Goal {
 };
 
 pub(super) struct Stage<'a> {
-    place: &'a Place,
+    pub(super) place: &'a Place,
     pub(super) build: Build,
     /// The account everything happens in.
     pub(super) account: String,
     /// Its administrator, for setting up.
     pub(super) aws: Aws,
-    environment: Variables,
+    pub(super) environment: Variables,
 }
 
 impl<'a> Stage<'a> {
-    pub(super) async fn open(place: &'a Place) -> Result<Self> {
+    pub(super) async fn open(place: &'a Place, step: Option<&str>) -> Result<Self> {
         let world = World::named(WORLD, "");
         let aws = world.administrator(place, &world.build).await?;
         let mut environment = world.variables(place);
         environment.extend(aws.variables());
         Ok(Self {
             place,
-            build: Build::find(place)?,
+            build: Build::find(place, step)?,
             account: world.build.id,
             aws,
             environment,
@@ -66,6 +66,16 @@ impl<'a> Stage<'a> {
         let aws = self.place.peers_bin().join("aws").display().to_string();
         call.environment.insert("AWS".to_owned(), aws);
         call
+    }
+
+    /// A tool of the system at work.
+    pub(super) fn tool(
+        &self,
+        program: impl Into<std::path::PathBuf>,
+        arguments: &[&str],
+        proof: &str,
+    ) -> Call {
+        self.call(program.into(), arguments, proof)
     }
 
     fn call(&self, program: std::path::PathBuf, arguments: &[&str], proof: &str) -> Call {

@@ -58,6 +58,22 @@ fn users(place: &Place, folder: &Path) -> Result<PathBuf> {
     Ok(file)
 }
 
+/// The user `AWS` of a registry that is not one of the parts.
+pub(crate) struct Account {
+    pub(crate) password: String,
+    /// As distribution reads it.
+    pub(crate) file: PathBuf,
+}
+
+impl Account {
+    /// Makes one up and writes it to `file`.
+    pub(crate) fn create(file: PathBuf) -> Result<Self> {
+        let password = uuid::Uuid::new_v4().simple().to_string();
+        write_private(&file, &format!("AWS:{}\n", bcrypt(&password)?))?;
+        Ok(Self { password, file })
+    }
+}
+
 /// The only kind of hash that distribution accepts, made by the C library through perl, which Debian always has. The
 /// password goes in by standard input. Cost 5: it guards nothing but this sandbox, and is checked at every request.
 fn bcrypt(password: &str) -> Result<String> {
@@ -104,7 +120,8 @@ fn write_private(file: &Path, text: &str) -> Result<()> {
         .doing(format!("writing {}", file.display()))
 }
 
-/// Relative URLs let the front pass redirects on unchanged; deletion is what ECR allows.
+/// Relative URLs let the front pass redirects on unchanged; deletion is what ECR allows, and so are layers that are kept
+/// elsewhere, which distribution by itself refuses.
 fn config(place: &Place, folder: &Path, users: &Path) -> String {
     format!(
         "version: 0.1\n\
@@ -115,6 +132,8 @@ fn config(place: &Place, folder: &Path, users: &Path) -> String {
          http:\n  \
            addr: {address}\n  \
            relativeurls: true\n\
+         validation:\n  \
+           manifests: {{urls: {{allow: ['^https?://']}}}}\n\
          auth:\n  \
            htpasswd: {{realm: sandbox, path: {users}}}\n",
         data = folder.join("data").display(),

@@ -6,7 +6,7 @@ pub(crate) mod engine;
 mod moto;
 mod serve;
 
-pub(crate) use distribution::password;
+pub(crate) use distribution::{Account, password};
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;

@@ -54,6 +54,7 @@ fn gateway_config(place: &Place, ecs: &Arc<ecs::Services>) -> Result<gateway::Co
             first: place.ip,
             port: port::REGISTRY,
         },
+        models: models(place)?,
         issuers: vec![gateway::Issuer {
             issuer: "https://token.actions.githubusercontent.com".to_owned(),
             jwks: format!("{}/.well-known/jwks", place.url(port::GITHUB)),

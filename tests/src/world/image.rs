@@ -18,7 +18,7 @@ use crate::fault::{Doing, Fault, Result};
 use crate::install::find;
 
 /// The repository in the build account; the service's own is made by its first delivery.
-const REPOSITORY: &str = "placeholder";
+pub(super) const REPOSITORY: &str = "placeholder";
 const ECR: &str = "AmazonEC2ContainerRegistry_V20150921";
 
 /// Puts the placeholder into the build account's registry; answers its reference by digest.

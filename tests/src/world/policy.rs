@@ -53,13 +53,39 @@ pub(crate) fn build(world: &World) -> Vec<Role> {
                         "ecr:UploadLayerPart",
                         "ecr:CompleteLayerUpload",
                         "ecr:PutImage",
+                        "ecr:PutImageTagMutability",
                         "ecr:PutLifecyclePolicy",
+                        "ecr:GetLifecyclePolicy",
+                        "ecr:ListTagsForResource",
+                        "ecr:BatchGetRepositoryScanningConfiguration",
+                        "ecr:StartImageScan",
+                        "ecr:DescribeImageScanFindings",
                         "ecr:SetRepositoryPolicy",
                         "ecr:GetRepositoryPolicy",
                         "ecr:TagResource",
                     ],
                     &[repository],
                 ),
+                // Base images, which builds start from.
+                allow(
+                    &[
+                        "ecr:BatchGetImage",
+                        "ecr:GetDownloadUrlForLayer",
+                        "ecr:BatchCheckLayerAvailability",
+                    ],
+                    &[world.arn(
+                        &world.build.id,
+                        "ecr",
+                        &format!("repository/{}", super::image::REPOSITORY),
+                    )],
+                ),
+                // Of the ledger only the notes of contents, which no gate reads.
+                json!({
+                    "Effect": "Allow",
+                    "Action": ["dynamodb:Query", "dynamodb:PutItem"],
+                    "Resource": [ledger.clone()],
+                    "Condition": {"ForAllValues:StringLike": {"dynamodb:LeadingKeys": ["content#*"]}},
+                }),
             ]),
         },
         Role {
@@ -343,6 +369,24 @@ mod tests {
                 vec!["repo:acme-w1/storefront:environment:production"],
             ]
         );
+    }
+
+    #[test]
+    fn who_publishes_may_touch_the_notes_of_contents_alone() {
+        let world = World::named("w1", "127.1.2.3:4002");
+        let publish = build(&world).swap_remove(0);
+        assert_eq!(publish.name, "slipway-publish");
+        let statements = publish.permissions["Statement"].as_array().unwrap().clone();
+        let ledger: Vec<&Value> = statements
+            .iter()
+            .filter(|statement| statement["Action"].to_string().contains("dynamodb:"))
+            .collect();
+        let [one] = ledger.as_slice() else {
+            panic!("{ledger:?}");
+        };
+        assert_eq!(one["Action"], json!(["dynamodb:Query", "dynamodb:PutItem"]));
+        let lists = &one["Condition"]["ForAllValues:StringLike"]["dynamodb:LeadingKeys"];
+        assert_eq!(*lists, json!(["content#*"]));
     }
 
     #[test]

@@ -2,7 +2,7 @@
 
 use sandbox::demo::Host;
 
-use crate::record::{self, calls};
+use crate::record::{self, calls, images, pushed};
 use crate::support::{PATIENCE, demo, wait};
 
 /// The roles that the projects' builds start with, one a stage.
@@ -31,12 +31,7 @@ fn no_role_does_what_its_policy_does_not_allow() {
 fn two_builds_make_what_three_environments_run() {
     let ran = demo(Host::Codebuild);
     let calls = wait(PATIENCE, calls(&ran.world));
-    let pushed: Vec<&str> = calls
-        .iter()
-        .filter(|call| call.operation == "PutImage" && call.role() == Some("slipway-publish"))
-        .map(|call| call.resource.as_deref().unwrap_or_default())
-        .collect();
-    let wanted =
-        [&ran.shipped.first, &ran.shipped.second].map(|commit| format!("storefront@{commit}"));
-    assert_eq!(pushed, wanted);
+    let commits = [ran.shipped.first.as_str(), ran.shipped.second.as_str()];
+    let wanted = wait(PATIENCE, images(&ran.world, &commits));
+    assert_eq!(pushed(&calls), wanted);
 }

@@ -7,7 +7,7 @@ use sandbox::runner::hub::Hub;
 use sandbox::runner::ledger::{row, status};
 use serde_json::{Value, json};
 
-use crate::record::{self, calls};
+use crate::record::{self, calls, images, pushed};
 use crate::support::{PATIENCE, demo, place, read, wait};
 
 fn ran() -> &'static Ran {
@@ -97,13 +97,8 @@ fn two_builds_make_what_three_environments_run() {
     let (world, shipped) = (&ran.world, &ran.shipped);
     wait(PATIENCE, async {
         let calls = calls(world).await;
-        let pushed: Vec<&str> = calls
-            .iter()
-            .filter(|call| call.operation == "PutImage" && call.role() == Some("slipway-publish"))
-            .map(|call| call.resource.as_deref().unwrap_or_default())
-            .collect();
-        let wanted = [&shipped.first, &shipped.second].map(|commit| format!("storefront@{commit}"));
-        assert_eq!(pushed, wanted);
+        let commits = [shipped.first.as_str(), shipped.second.as_str()];
+        assert_eq!(pushed(&calls), images(world, &commits).await);
 
         let (_, folder) = shipped.runs.last().unwrap();
         let ledger = status(place(), world, &folder.join("repository"))

@@ -11,6 +11,15 @@ use crate::support::{element, place};
 /// The role of whoever opens an account: the sandbox when it makes a world, and looks at it.
 const ADMINISTRATOR: &str = "OrganizationAccountAccessRole";
 
+/// Without what a test itself does as an administrator once the world stands.
+pub(crate) fn of_steps(calls: Vec<Call>) -> Vec<Call> {
+    let made = |call: &Call| call.operation == "CreateService";
+    calls
+        .into_iter()
+        .filter(|call| call.role() != Some(ADMINISTRATOR) || made(call))
+        .collect()
+}
+
 /// One call, as CloudTrail would have it.
 #[derive(Debug, Clone, Deserialize)]
 pub(crate) struct Call {
@@ -20,6 +29,8 @@ pub(crate) struct Call {
     role: Option<String>,
     pub(crate) session: Option<String>,
     pub(crate) resource: Option<String>,
+    /// The partitions of a table that it names.
+    leading: Vec<String>,
     status: u16,
 }
 
@@ -68,6 +79,30 @@ pub(crate) fn deliveries(calls: &[Call]) -> Vec<&Call> {
         .collect()
 }
 
+/// The manifests that were put by their digest, as `REPOSITORY@DIGEST`: what was built and pushed, without the tags.
+pub(crate) fn pushed(calls: &[Call]) -> Vec<&str> {
+    calls
+        .iter()
+        .filter(|call| call.operation == "PutImage" && call.role() == Some("slipway-publish"))
+        .filter_map(|call| call.resource.as_deref())
+        .filter(|resource| resource.contains("@sha256:"))
+        .collect()
+}
+
+/// What the tags of these commits name in the world's registry, as [`pushed`] has it.
+pub(crate) async fn images(world: &World, commits: &[&str]) -> Vec<String> {
+    let aws = world.administrator(place(), &world.build).await.unwrap();
+    let target = "AmazonEC2ContainerRegistry_V20150921.DescribeImages";
+    let mut found = Vec::new();
+    for commit in commits {
+        let input = serde_json::json!({"repositoryName": world.service, "imageIds": [{"imageTag": commit}]});
+        let answer = aws.json("ecr", target, &input).await.unwrap().unwrap();
+        let digest = answer["imageDetails"][0]["imageDigest"].as_str().unwrap();
+        found.push(format!("{}@{digest}", world.service));
+    }
+    found
+}
+
 /// Who, by the contract, may make a call: account and role. Nobody where the contract knows no such call.
 fn purpose<'w>(world: &'w World, call: &Call) -> Vec<(&'w str, String)> {
     let build = world.build.id.as_str();
@@ -86,7 +121,16 @@ fn purpose<'w>(world: &'w World, call: &Call) -> Vec<(&'w str, String)> {
             .find(|environment| name(environment))
     };
     match call.service.as_str() {
-        "dynamodb" if resource == World::LEDGER => vec![(build, "slipway-permit".to_owned())],
+        "dynamodb" if resource == World::LEDGER => {
+            let content = |list: &String| list.starts_with("content#");
+            let notes = !call.leading.is_empty() && call.leading.iter().all(content);
+            let role = if notes {
+                "slipway-publish"
+            } else {
+                "slipway-permit"
+            };
+            vec![(build, role.to_owned())]
+        }
         "dynamodb" => match named(&|environment| environment.lock_table == resource) {
             Some(environment) => of(environment, &["slipway-deploy"]),
             None => Vec::new(),
@@ -232,7 +276,12 @@ pub(crate) async fn is_allowed_by_policy(world: &World, calls: &[Call]) {
             policies.insert(key.clone(), policy(world, account, role).await);
         }
         for action in actions(call) {
-            if !allows(&policies[&key], &action, arn(world, call).as_deref()) {
+            if !allows(
+                &policies[&key],
+                &action,
+                arn(world, call).as_deref(),
+                &call.leading,
+            ) {
                 beyond.insert(format!(
                     "{role} may not {action} on {}",
                     call.resource.as_deref().unwrap_or("*")
@@ -270,6 +319,10 @@ fn arn(world: &World, call: &Call) -> Option<String> {
         "ssm" => world.arn(account, "ssm", &format!("parameter{resource}")),
         "secretsmanager" => world.arn(account, "secretsmanager", &format!("secret:{resource}")),
         "ecr" => {
+            // Tags are asked for by ARN.
+            if resource.starts_with("arn:") {
+                return Some(resource.to_owned());
+            }
             let repository = resource.split('@').next()?;
             world.arn(&world.build.id, "ecr", &format!("repository/{repository}"))
         }
@@ -278,8 +331,14 @@ fn arn(world: &World, call: &Call) -> Option<String> {
     })
 }
 
-/// Whether a policy of plain `Allow` statements allows an action on a resource; on any resource where none is named.
-fn allows(policy: &serde_json::Value, action: &str, resource: Option<&str>) -> bool {
+/// Whether a policy of `Allow` statements, with no condition but one on the partitions of a table, allows an action on a
+/// resource; on any resource where none is named.
+fn allows(
+    policy: &serde_json::Value,
+    action: &str,
+    resource: Option<&str>,
+    leading: &[String],
+) -> bool {
     let texts = |value: &serde_json::Value| -> Vec<String> {
         match value {
             serde_json::Value::String(text) => vec![text.clone()],
@@ -292,8 +351,18 @@ fn allows(policy: &serde_json::Value, action: &str, resource: Option<&str>) -> b
         .flatten()
         .any(|statement| {
             assert_eq!(statement["Effect"], "Allow", "{statement}");
-            assert!(statement.get("Condition").is_none(), "{statement}");
-            texts(&statement["Action"])
+            let condition = &statement["Condition"];
+            let lists = &condition["ForAllValues:StringLike"]["dynamodb:LeadingKeys"];
+            let known =
+                serde_json::json!({"ForAllValues:StringLike": {"dynamodb:LeadingKeys": lists}});
+            assert!(condition.is_null() || *condition == known, "{statement}");
+            let lists = texts(lists);
+            let met = condition.is_null()
+                || !leading.is_empty()
+                    && leading
+                        .iter()
+                        .all(|key| lists.iter().any(|list| fits(list, key)));
+            met && texts(&statement["Action"])
                 .iter()
                 .any(|it| fits(it, action))
                 && resource.is_none_or(|resource| {
@@ -367,10 +436,34 @@ fn a_policy_allows_what_it_says_and_nothing_else() {
     let policy = serde_json::json!({"Statement": [
         {"Effect": "Allow", "Action": ["s3:GetObject"], "Resource": ["arn:aws:s3:::b/*"]},
         {"Effect": "Allow", "Action": "s3:ListBucket", "Resource": "arn:aws:s3:::b"},
+        {"Effect": "Allow", "Action": "dynamodb:PutItem", "Resource": "*",
+         "Condition": {"ForAllValues:StringLike": {"dynamodb:LeadingKeys": ["content#*"]}}},
     ]});
-    assert!(allows(&policy, "s3:GetObject", Some("arn:aws:s3:::b/k")));
-    assert!(allows(&policy, "s3:ListBucket", Some("arn:aws:s3:::b")));
-    assert!(allows(&policy, "s3:ListBucket", None));
-    assert!(!allows(&policy, "s3:GetObject", Some("arn:aws:s3:::c/k")));
-    assert!(!allows(&policy, "s3:PutObject", None));
+    let put = |leading: &[&str]| {
+        let leading: Vec<String> = leading.iter().map(|key| (*key).to_owned()).collect();
+        allows(&policy, "dynamodb:PutItem", Some("t"), &leading)
+    };
+    assert!(put(&["content#a"]));
+    assert!(!put(&["content#a", "storefront#dev"]));
+    assert!(!put(&[]));
+    assert!(allows(
+        &policy,
+        "s3:GetObject",
+        Some("arn:aws:s3:::b/k"),
+        &[]
+    ));
+    assert!(allows(
+        &policy,
+        "s3:ListBucket",
+        Some("arn:aws:s3:::b"),
+        &[]
+    ));
+    assert!(allows(&policy, "s3:ListBucket", None, &[]));
+    assert!(!allows(
+        &policy,
+        "s3:GetObject",
+        Some("arn:aws:s3:::c/k"),
+        &[]
+    ));
+    assert!(!allows(&policy, "s3:PutObject", None, &[]));
 }

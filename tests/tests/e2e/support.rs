@@ -153,6 +153,11 @@ impl Started {
         Self(Some(child.unwrap()))
     }
 
+    /// The program's process.
+    pub(crate) fn id(&self) -> u32 {
+        self.0.as_ref().unwrap().id()
+    }
+
     /// Signals the program alone, as a runner does.
     pub(crate) fn signal(&self, signal: Signal) {
         rustix::process::kill_process(self.pid(), signal).unwrap();

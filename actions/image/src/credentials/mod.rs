@@ -4,10 +4,12 @@
 pub(crate) mod helper;
 mod server;
 mod socket;
+pub(crate) mod users;
 
 pub(crate) use server::Server;
 
 use kit::Secret;
+use std::collections::BTreeMap;
 
 /// The helper's name as `config.json` knows it; Docker runs `docker-credential-NAME`.
 pub(crate) const HELPER: &str = "slipway-image";
@@ -21,6 +23,22 @@ pub(crate) struct Login {
     pub(crate) secret: Secret,
 }
 
+/// Logins by the registry's host, with its port where it has one.
+pub(crate) type Logins = BTreeMap<String, Login>;
+
+/// Whether this is the host of a private ECR registry, `ACCOUNT.dkr.ecr.REGION.amazonaws.com` or
+/// one of its kind: FIPS endpoints, other partitions, dual-stack (Amazon ECR endpoints and quotas).
+pub(crate) fn is_ecr(host: &str) -> bool {
+    let Some((account, rest)) = host.split_once('.') else {
+        return false;
+    };
+    account.len() == 12
+        && account.bytes().all(|byte| byte.is_ascii_digit())
+        && ["dkr.ecr.", "dkr.ecr-fips.", "dkr-ecr.", "dkr-ecr-fips."]
+            .iter()
+            .any(|service| rest.starts_with(service))
+}
+
 /// The host in what Docker calls a server: `https://index.docker.io/v1/`, `1.2.3.4:5000`.
 pub(crate) fn host(server: &str) -> &str {
     let server = server.trim();
@@ -31,6 +49,26 @@ pub(crate) fn host(server: &str) -> &str {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn ecr_is_known_by_its_host() {
+        for host in [
+            "111111111111.dkr.ecr.ca-central-1.amazonaws.com",
+            "111111111111.dkr.ecr-fips.us-east-1.amazonaws.com",
+            "111111111111.dkr.ecr.cn-north-1.amazonaws.com.cn",
+            "111111111111.dkr-ecr.eu-west-1.on.aws",
+        ] {
+            assert!(is_ecr(host), "{host}");
+        }
+        for host in [
+            "ghcr.io",
+            "1.dkr.ecr.x.amazonaws.com",
+            "127.0.0.1:4002",
+            "public.ecr.aws",
+        ] {
+            assert!(!is_ecr(host), "{host}");
+        }
+    }
 
     #[test]
     fn a_server_is_known_by_its_host() {

@@ -1,10 +1,9 @@
 //! The step's side: a socket that hands a login to the processes this step started, and to
 //! nobody else.
 
-use super::{Login, host, socket};
+use super::{Logins, host, socket};
 use kit::{Context, Result};
 use rustix::process::Pid;
-use std::collections::BTreeMap;
 use std::path::Path;
 use std::time::Duration;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -19,11 +18,11 @@ impl Server {
     ///
     /// # Errors
     /// A path that cannot be written.
-    pub(crate) fn start(path: &Path, logins: BTreeMap<String, Login>) -> Result<Self> {
+    pub(crate) fn start(path: &Path, logins: Logins) -> Result<Self> {
         Self::listen(path, logins, rustix::process::getpid())
     }
 
-    fn listen(path: &Path, logins: BTreeMap<String, Login>, ancestor: Pid) -> Result<Self> {
+    fn listen(path: &Path, logins: Logins, ancestor: Pid) -> Result<Self> {
         let listener = socket::near(path, UnixListener::bind).context(format!(
             "cannot listen at {} for Docker's questions",
             path.display()
@@ -46,11 +45,7 @@ impl Drop for Server {
 }
 
 /// Answers one question, if a process that `ancestor` started asks it.
-async fn serve(
-    mut stream: UnixStream,
-    logins: &BTreeMap<String, Login>,
-    ancestor: Pid,
-) -> std::io::Result<()> {
+async fn serve(mut stream: UnixStream, logins: &Logins, ancestor: Pid) -> std::io::Result<()> {
     let peer = stream.peer_cred()?;
     let ancestor = ancestor.as_raw_nonzero().get();
     if peer.uid() != rustix::process::geteuid().as_raw()
@@ -97,6 +92,7 @@ fn parent(pid: i32) -> Option<i32> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::credentials::Login;
     use kit::Secret;
 
     #[test]
@@ -128,7 +124,7 @@ mod tests {
     async fn asked(ancestor: Pid) -> String {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("socket");
-        let logins = BTreeMap::from([(
+        let logins = Logins::from([(
             "r:1".to_owned(),
             Login {
                 username: "AWS".to_owned(),

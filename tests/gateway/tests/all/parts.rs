@@ -80,6 +80,17 @@ fn moto_server() -> PathBuf {
     found[1].clone()
 }
 
+/// The service models of botocore, which moto brings along.
+fn models() -> PathBuf {
+    let environment = moto_server();
+    let lib = environment.ancestors().nth(2).unwrap().join("lib");
+    std::fs::read_dir(lib)
+        .unwrap()
+        .map(|entry| entry.unwrap().path().join("site-packages/botocore/data"))
+        .find(|folder| folder.is_dir())
+        .unwrap()
+}
+
 fn dynamodb_local() -> PathBuf {
     const PACKAGE: &str = "amplify-dynamodb-simulator";
     let (sandbox, own) = folders();
@@ -235,6 +246,7 @@ fn start() -> Arc<Parts> {
             first: format!("{net}.2").parse().unwrap(),
             port: 4002,
         },
+        models: models(),
         issuers: vec![Issuer {
             issuer: crate::support::ISSUER.into(),
             jwks: format!("http://{ip}:4001/jwks"),

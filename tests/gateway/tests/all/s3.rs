@@ -181,3 +181,26 @@ async fn another_accounts_bucket_opens_only_by_its_policy() {
         "AccessDenied"
     );
 }
+
+#[tokio::test]
+async fn whether_a_bucket_keeps_versions_is_answered_as_s3_does() {
+    let world = world().await;
+    let dev = client(&world, &world.dev).await;
+    let bucket = bucket(&world, &dev).await;
+    let status = async || {
+        let answer = dev.get_bucket_versioning().bucket(&bucket).send().await;
+        answer.unwrap().status
+    };
+    assert_eq!(status().await, None);
+    let enabled = aws_sdk_s3::types::BucketVersioningStatus::Enabled;
+    let configuration = aws_sdk_s3::types::VersioningConfiguration::builder()
+        .status(enabled.clone())
+        .build();
+    dev.put_bucket_versioning()
+        .bucket(&bucket)
+        .versioning_configuration(configuration)
+        .send()
+        .await
+        .unwrap();
+    assert_eq!(status().await, Some(enabled));
+}

@@ -1,13 +1,37 @@
-//! The registry itself (`/v2`, OCI Distribution Specification): its token, and the manifest's
-//! bytes as whoever pulls the image will get them.
+//! The registry itself (`/v2`, OCI Distribution Specification): its token, blobs, manifests and
+//! what refers to them.
+//!
+//! Each request is one attempt and says as a [`Fault`] what its failure means. Whoever needs several requests for one end
+//! makes them inside [`Client::persist`], the only place that tries again.
+
+mod blobs;
+mod body;
+mod client;
+mod fault;
+mod manifests;
+mod pace;
+mod patience;
+mod referrers;
+mod token;
+
+pub(crate) use blobs::Mount;
+pub(crate) use body::{Body, Moved};
+pub(crate) use client::{Client, Repo};
+pub(crate) use fault::{Fault, Kind};
+pub(crate) use manifests::Manifest;
+#[cfg(test)]
+pub(crate) use patience::Patience;
+pub(crate) use referrers::signer_tags;
+#[cfg(test)]
+pub(crate) use referrers::{list_tag, listed};
+pub(crate) use token::{Pass, Token};
 
 use crate::credentials::Login;
-use crate::ecr::MANIFESTS;
 use base64::Engine;
+use kit::id::Digest;
 use kit::{Error, Result, Secret};
-use net::Net;
 use std::net::IpAddr;
-use std::time::Duration;
+use std::time::SystemTime;
 
 /// Where images are pushed to, and with what login.
 #[derive(Debug, Clone)]
@@ -15,6 +39,8 @@ pub(crate) struct Registry {
     /// Host, with port where there is one; the first part of an image's name.
     pub(crate) host: String,
     pub(crate) login: Login,
+    /// When the login ends, where ECR said so.
+    pub(crate) expires: Option<SystemTime>,
     /// Scheme and host.
     endpoint: String,
 }
@@ -51,56 +77,9 @@ impl Registry {
         Ok(Self {
             host: host.to_owned(),
             login,
+            expires: None,
             endpoint: endpoint.to_owned(),
         })
-    }
-
-    /// The bytes of the manifest `digest`, as the registry serves them.
-    pub(crate) async fn manifest(
-        &self,
-        net: &Net,
-        repository: &str,
-        digest: &str,
-    ) -> Result<Vec<u8>> {
-        let url = format!("{}/v2/{repository}/manifests/{digest}", self.endpoint);
-        let what = format!(
-            "cannot read manifest {digest} of {repository} back from {}",
-            self.host
-        );
-        let mut last = None;
-        for pause in [0, 500, 2000] {
-            tokio::time::sleep(Duration::from_millis(pause)).await;
-            let answer = net
-                .http()
-                .get(&url)
-                .header("accept", MANIFESTS.join(", "))
-                .basic_auth(&self.login.username, Some(self.login.secret.expose()))
-                .send()
-                .await;
-            let answer = match answer {
-                Ok(answer) => answer,
-                Err(error) => {
-                    last = Some(Error::failed(&what).because(&error.without_url()));
-                    continue;
-                }
-            };
-            let status = answer.status();
-            if status.is_success() {
-                match answer.bytes().await {
-                    Ok(bytes) => return Ok(bytes.to_vec()),
-                    Err(error) => {
-                        last = Some(Error::failed(&what).because(&error.without_url()));
-                        continue;
-                    }
-                }
-            }
-            let error = Error::failed(&what).cause(format!("the registry answered {status}"));
-            if !status.is_server_error() && status.as_u16() != 429 {
-                return Err(error);
-            }
-            last = Some(error);
-        }
-        Err(last.unwrap_or_else(|| Error::failed(what)))
     }
 }
 
@@ -118,15 +97,12 @@ pub(crate) fn digest(bytes: &[u8]) -> String {
     text
 }
 
-/// Whether `claimed` names this image: as its digest, or as its configuration's, which is what
-/// builders of the Docker Engine know an image by before it is pushed.
-pub(crate) fn is_called(claimed: &str, digest: &str, manifest: &[u8]) -> bool {
-    let config = || {
-        let manifest: serde_json::Value = serde_json::from_slice(manifest).ok()?;
-        let config = manifest.pointer("/config/digest")?;
-        Some(config == claimed)
-    };
-    claimed == digest || config().unwrap_or(false)
+/// As [`digest`], typed.
+///
+/// # Errors
+/// None: what [`digest`] makes is always one.
+pub(crate) fn digest_of(bytes: &[u8]) -> Result<Digest> {
+    Digest::parse(&digest(bytes))
 }
 
 /// The bytes a pull of this one image transfers, from its manifest; `None` for an index.
@@ -167,15 +143,6 @@ mod tests {
             assert_eq!(error.exit, kit::Exit::Refused);
         }
         assert!(Registry::new("https://x", "%%%").is_err());
-    }
-
-    #[test]
-    fn an_image_is_called_by_its_digest_or_its_configuration_s() {
-        let manifest = br#"{"config":{"digest":"sha256:c"}}"#;
-        assert!(is_called("sha256:a", "sha256:a", manifest));
-        assert!(is_called("sha256:c", "sha256:a", manifest));
-        assert!(!is_called("sha256:b", "sha256:a", manifest));
-        assert!(!is_called("sha256:c", "sha256:a", br#"{"manifests":[]}"#));
     }
 
     #[test]

@@ -1,24 +1,7 @@
-//! What Docker's last lines mean, for the failures people meet. The texts are those of the Docker
-//! client and engine 20 to 28, BuildKit, CNCF distribution and ECR.
+//! What a builder's last lines mean, for the failures people meet. The texts are those of the Docker
+//! client and engine 20 to 28, BuildKit, buildah, CNCF distribution and ECR.
 
 use std::path::Path;
-
-/// Whether the registry refused a tag because it is immutable. ECR changed the words once
-/// ("the repository is immutable", "tag is immutable"), so its code counts too.
-pub(super) fn tag_taken(tail: &str) -> bool {
-    let tail = tail.to_lowercase();
-    tail.contains("immutable") && (tail.contains("tag") || tail.contains("repository"))
-        || tail.contains("tag_invalid")
-        || tail.contains("imagetagalreadyexists")
-}
-
-/// Whether the registry knows no such repository.
-pub(super) fn no_repository(tail: &str) -> bool {
-    let tail = tail.to_lowercase();
-    tail.contains("name unknown")
-        || tail.contains("name_unknown")
-        || tail.contains("the repository with name")
-}
 
 /// The lines worth quoting: from the first that says ERROR, as BuildKit marks a failed step, else
 /// the last few.
@@ -71,7 +54,7 @@ pub(super) fn hints(tail: &str, dockerfile: &Path) -> Vec<String> {
         "is not authorized to perform",
         "denied: user",
     ]) {
-        hints.push("the publish role needs ecr:BatchCheckLayerAvailability, ecr:InitiateLayerUpload, ecr:UploadLayerPart, ecr:CompleteLayerUpload and ecr:PutImage on the repository".to_owned());
+        hints.push("a base image in ECR needs ecr:BatchGetImage and ecr:GetDownloadUrlForLayer on its repository, for the publish role or whoever is logged in".to_owned());
     }
     if has(&["pull access denied", "insufficient_scope"]) {
         hints.push(
@@ -81,6 +64,15 @@ pub(super) fn hints(tail: &str, dockerfile: &Path) -> Vec<String> {
     }
     if has(&["toomanyrequests", "429 too many requests"]) {
         hints.push("a registry limits its requests; log in to it, or pull base images through ECR's pull-through cache".to_owned());
+    }
+    if has(&[
+        "error mounting",
+        "operation not permitted",
+        "creating mount namespace",
+        "newuidmap",
+    ]) && has(&["buildah", "chroot", "mount", "uid"])
+    {
+        hints.push("this user or container may not make mounts or namespaces; BUILDAH_ISOLATION=chroot needs least".to_owned());
     }
     if has(&["server gave http response to https client"]) {
         hints.push("the registry speaks plain HTTP, which Docker allows on 127.0.0.0/8 only unless the engine lists it under insecure-registries".to_owned());
@@ -115,8 +107,8 @@ mod tests {
             ),
             ("write /x: no space left on device", "docker system prune"),
             (
-                "denied: User: arn:aws:sts::1:assumed-role/x is not authorized to perform: ecr:InitiateLayerUpload",
-                "ecr:PutImage",
+                "denied: User: arn:aws:sts::1:assumed-role/x is not authorized to perform: ecr:BatchGetImage",
+                "ecr:BatchGetImage",
             ),
             ("no basic auth credentials", "log in"),
             (
@@ -142,20 +134,5 @@ mod tests {
         let tail = lines("1\n2\n3\n4\n5\ndenied");
         assert_eq!(quoted(&tail), &tail[1..]);
         assert!(quoted(&[]).is_empty());
-    }
-
-    #[test]
-    fn an_immutable_tag_is_known_by_words_or_code() {
-        for tail in [
-            "tag invalid: The image tag 'x' already exists in the 'r' repository and cannot be overwritten because the repository is immutable.",
-            "tag invalid: The image tag 'x' already exists and cannot be overwritten because the tag is immutable.",
-            "unknown: TAG_INVALID",
-        ] {
-            assert!(tag_taken(tail), "{tail}");
-        }
-        assert!(!tag_taken("denied: not authorized"));
-        assert!(no_repository(
-            "name unknown: The repository with name 'x' does not exist in the registry with id '1'"
-        ));
     }
 }

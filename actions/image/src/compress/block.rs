@@ -1,0 +1,69 @@
+//! One block of a layer, in either format, and how blocks become one stream.
+
+use super::{gzip, zstd};
+use crate::source::Compression;
+use bytes::Bytes;
+use flate2::Crc;
+use std::io;
+
+/// What a worker is given.
+pub(super) struct Input {
+    pub(super) bytes: Bytes,
+    /// The block before it in the same layer, empty for the first.
+    pub(super) before: Bytes,
+}
+
+/// What a worker gives back.
+pub(super) struct Output {
+    pub(super) bytes: Vec<u8>,
+    /// Of the input.
+    pub(super) crc: Crc,
+}
+
+/// A worker's work.
+pub(super) fn compress(compression: Compression, input: &Input) -> io::Result<Output> {
+    let mut crc = Crc::new();
+    let bytes = match compression {
+        Compression::Gzip => {
+            crc.update(&input.bytes);
+            gzip::block(&input.bytes, &input.before)?
+        }
+        Compression::Zstd => zstd::frame(&input.bytes)?,
+    };
+    Ok(Output { bytes, crc })
+}
+
+/// Bytes of input in a block: large enough that joins cost little, small enough that a few for each thread stay far below
+/// 64 MiB. A zstd frame cannot point into the one before, so it gets more.
+pub(super) fn size(compression: Compression) -> usize {
+    match compression {
+        Compression::Gzip => 256 * 1024,
+        Compression::Zstd => 1024 * 1024,
+    }
+}
+
+/// The media type of a layer (OCI Image Specification, "Image Layer Filesystem Changeset").
+pub(super) fn media_type(compression: Compression) -> &'static str {
+    match compression {
+        Compression::Gzip => "application/vnd.oci.image.layer.v1.tar+gzip",
+        Compression::Zstd => "application/vnd.oci.image.layer.v1.tar+zstd",
+    }
+}
+
+/// What comes before the first block.
+pub(super) fn head(compression: Compression) -> Vec<u8> {
+    match compression {
+        Compression::Gzip => gzip::HEAD.to_vec(),
+        Compression::Zstd => Vec::new(),
+    }
+}
+
+/// What comes after the last block of a layer of `length` bytes.
+pub(super) fn tail(compression: Compression, crc: &Crc, length: u64) -> io::Result<Vec<u8>> {
+    match compression {
+        Compression::Gzip => Ok(gzip::tail(crc, length)),
+        // No frame at all is no zstd stream, so a layer without a byte is an empty frame.
+        Compression::Zstd if length == 0 => zstd::frame(&[]),
+        Compression::Zstd => Ok(Vec::new()),
+    }
+}

@@ -1,0 +1,340 @@
+//! What `.dockerignore` leaves out of a build's context, by the rules of moby's `patternmatcher`
+//! (docs.docker.com, "Build context", .dockerignore files). They are not gitignore's: a pattern
+//! holds from the context's root, `!` looks at every path again, the last pattern that matches a
+//! path or a folder above it decides.
+
+use kit::{Error, Result};
+
+/// The patterns of one file.
+#[derive(Debug, Default)]
+pub(super) struct Ignore(Vec<Pattern>);
+
+#[derive(Debug)]
+struct Pattern {
+    /// `!`: what it matches stays in.
+    keeps: bool,
+    tokens: Vec<Token>,
+}
+
+#[derive(Debug, PartialEq)]
+enum Token {
+    One(char),
+    /// `?`: one character of a name.
+    Any,
+    /// `*`: the rest of a name.
+    Star,
+    /// `**/`: any folders, none included.
+    Folders,
+    /// `**` at the end: everything below.
+    All,
+    /// `[a-z]`, `[^x]`.
+    Class {
+        not: bool,
+        ranges: Vec<(char, char)>,
+    },
+}
+
+impl Ignore {
+    /// # Errors
+    /// A pattern that the builder would refuse too (exit 2).
+    pub(super) fn parse(text: &str) -> Result<Self> {
+        let text = text.strip_prefix('\u{feff}').unwrap_or(text);
+        let mut patterns = Vec::new();
+        for (line, number) in text.lines().zip(1..) {
+            if line.starts_with('#') {
+                continue;
+            }
+            let line = line.trim();
+            let (keeps, line) = match line.strip_prefix('!') {
+                Some(rest) => (true, rest.trim()),
+                None => (false, line),
+            };
+            if line.is_empty() && !keeps {
+                continue;
+            }
+            let wrong = |why: &str| {
+                Error::usage(format!("line {number} of .dockerignore {why}"))
+                    .hint("the builder refuses it too; see docs.docker.com, .dockerignore files")
+            };
+            if line.is_empty() {
+                return Err(wrong("is a lone `!`"));
+            }
+            let path = clean(line);
+            // The root itself: matched by nothing, since only what is in it is asked about.
+            if path == "." {
+                continue;
+            }
+            let tokens = tokens(&path).ok_or_else(|| wrong("is no pattern"))?;
+            patterns.push(Pattern { keeps, tokens });
+        }
+        Ok(Self(patterns))
+    }
+
+    /// Whether the file or folder at this path from the context's root is left out.
+    pub(super) fn leaves_out(&self, path: &str) -> bool {
+        let mut out = false;
+        for pattern in &self.0 {
+            // Only a pattern that could change the answer is asked.
+            if pattern.keeps == out && above(path).any(|path| pattern.matches(path)) {
+                out = !out;
+            }
+        }
+        out
+    }
+
+    /// Whether something in a folder that is left out could be kept all the same.
+    pub(super) fn keeps_some(&self) -> bool {
+        self.0.iter().any(|pattern| pattern.keeps)
+    }
+}
+
+/// The path and every folder above it.
+fn above(path: &str) -> impl Iterator<Item = &str> {
+    std::iter::successors(Some(path), |path| Some(path.rsplit_once('/')?.0))
+}
+
+/// As Go's `filepath.Clean`, which the rules are defined by, without a leading slash.
+fn clean(path: &str) -> String {
+    let mut parts: Vec<&str> = Vec::new();
+    for part in path.split('/') {
+        match part {
+            "" | "." => {}
+            ".." if parts.last().is_some_and(|last| *last != "..") => {
+                parts.pop();
+            }
+            // Nothing is above the root.
+            ".." if path.starts_with('/') => {}
+            part => parts.push(part),
+        }
+    }
+    if parts.is_empty() {
+        return ".".to_owned();
+    }
+    parts.join("/")
+}
+
+/// `None` for a class or an escape without an end.
+fn tokens(pattern: &str) -> Option<Vec<Token>> {
+    let mut tokens = Vec::new();
+    let mut rest = pattern.chars().peekable();
+    while let Some(next) = rest.next() {
+        tokens.push(match next {
+            '*' if rest.next_if_eq(&'*').is_some() => {
+                rest.next_if_eq(&'/');
+                match rest.peek() {
+                    None => Token::All,
+                    Some(_) => Token::Folders,
+                }
+            }
+            '*' => Token::Star,
+            '?' => Token::Any,
+            '\\' => Token::One(rest.next()?),
+            '[' => {
+                let not = rest.next_if_eq(&'^').is_some();
+                let mut ranges = Vec::new();
+                loop {
+                    let low = match rest.next()? {
+                        ']' if !ranges.is_empty() => break,
+                        ']' => return None,
+                        '\\' => rest.next()?,
+                        low => low,
+                    };
+                    let high = match rest.next_if_eq(&'-') {
+                        Some(_) => match rest.next()? {
+                            ']' => return None,
+                            '\\' => rest.next()?,
+                            high => high,
+                        },
+                        None => low,
+                    };
+                    ranges.push((low, high));
+                }
+                Token::Class { not, ranges }
+            }
+            one => Token::One(one),
+        });
+    }
+    Some(tokens)
+}
+
+impl Pattern {
+    fn matches(&self, path: &str) -> bool {
+        // Every token that could be next after what was read: no pattern takes longer than its
+        // length times the path's.
+        let end = self.tokens.len();
+        let mut states = vec![false; end + 1];
+        // Inside a run of folders that has not come to its slash yet.
+        let mut inside = vec![false; end];
+        states[0] = true;
+        self.skip(&mut states);
+        for next in path.chars() {
+            let mut after = vec![false; end + 1];
+            let mut after_inside = vec![false; end];
+            for (at, token) in self.tokens.iter().enumerate() {
+                let here = states[at];
+                match token {
+                    Token::One(one) => after[at + 1] |= here && *one == next,
+                    Token::Any => after[at + 1] |= here && next != '/',
+                    Token::Star => after[at] |= here && next != '/',
+                    Token::All => after[at] |= here,
+                    Token::Folders => {
+                        let reads = here || inside[at];
+                        after[at + 1] |= reads && next == '/';
+                        after_inside[at] |= reads;
+                    }
+                    Token::Class { not, ranges } => {
+                        let within = ranges
+                            .iter()
+                            .any(|(low, high)| (*low..=*high).contains(&next));
+                        after[at + 1] |= here && within != *not;
+                    }
+                }
+            }
+            self.skip(&mut after);
+            states = after;
+            inside = after_inside;
+        }
+        states[end]
+    }
+
+    /// What may match nothing is passed over.
+    fn skip(&self, states: &mut [bool]) {
+        for (at, token) in self.tokens.iter().enumerate() {
+            if matches!(token, Token::Star | Token::All | Token::Folders) {
+                states[at + 1] |= states[at];
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn left_out(text: &str, path: &str) -> bool {
+        Ignore::parse(text).unwrap().leaves_out(path)
+    }
+
+    /// The cases that moby's documentation and tests of `patternmatcher` go through.
+    #[test]
+    fn one_pattern_and_one_path() {
+        for (pattern, path, out) in [
+            ("**", "file", true),
+            ("**", "file/", true),
+            ("**/", "file", true),
+            ("**", "dir/file", true),
+            ("**/", "dir/file", true),
+            ("**/**", "dir/file", true),
+            ("dir/**", "dir/file", true),
+            ("dir/**", "dir", false),
+            ("dir/**", "dir/dir2/file", true),
+            ("**/dir", "dir", true),
+            ("**/dir", "dir/file", true),
+            ("**/dir2/*", "dir/dir2/file", true),
+            ("**/dir2/*", "dir/dir2/dir2/file", true),
+            ("**file", "file", true),
+            ("**file", "dir/file", true),
+            ("**/file", "dir/file", true),
+            ("**/file*", "dir/dir/file.txt", true),
+            ("**/file*txt", "dir/dir/file.txt", true),
+            ("**/file*.txt*", "dir/dir/file.txt", true),
+            ("**/*.txt", "dir/file.go", false),
+            ("a**/*.txt", "a/file.txt", true),
+            ("a**/*.txt", "a/dir/file.txt", true),
+            ("a/*.txt", "a/dir/file.txt", false),
+            ("a/*.txt", "a/file.txt", true),
+            ("a/*.txt**", "a/file.txt", true),
+            ("a[b-d]e", "ae", false),
+            ("a[b-d]e", "ace", true),
+            ("a[b-d]e", "aae", false),
+            ("a[^b-d]e", "aze", true),
+            (".*", ".foo", true),
+            (".*", "foo", false),
+            ("abc.def", "abcdef", false),
+            ("abc.def", "abcZdef", false),
+            ("abc?def", "abcZdef", true),
+            ("abc?def", "abcdef", false),
+            ("a\\*b", "a*b", true),
+            ("a\\*b", "axb", false),
+            ("**/foo/bar", "foo/bar", true),
+            ("**/foo/bar", "dir/foo/bar", true),
+            ("**/foo/bar", "dir/dir2/foo/bar", true),
+            ("abc/**", "abc", false),
+            ("abc/**", "abc/def/ghi", true),
+            ("**/.foo", ".foo", true),
+            ("**/.foo", "bar.foo", false),
+            ("a(b)c/def", "a(b)c/def", true),
+            ("a(b)c/def", "a(b)c/xyz", false),
+            ("a.|)$(}+{bc", "a.|)$(}+{bc", true),
+            ("/file", "file", true),
+            ("./file", "file", true),
+            ("dir/../file", "file", true),
+            ("dir/", "dir/a/b", true),
+            ("*", "a/b/c", true),
+            ("*/c", "a/b/c", false),
+            ("docs", "src/docs", false),
+        ] {
+            assert_eq!(
+                left_out(pattern, path.trim_end_matches('/')),
+                out,
+                "{pattern} {path}"
+            );
+        }
+    }
+
+    #[test]
+    fn the_last_pattern_that_matches_decides() {
+        for (text, path, out) in [
+            ("**\n!util/docker/web", "util/docker/web/foo", false),
+            (
+                "**\n!util/docker/web\nutil/docker/web/foo",
+                "util/docker/web/foo",
+                true,
+            ),
+            (
+                "*.md\n!README*.md\nREADME-secret.md",
+                "README-secret.md",
+                true,
+            ),
+            ("*.md\n!README*.md\nREADME-secret.md", "README.md", false),
+            (
+                "*.md\nREADME-secret.md\n!README*.md",
+                "README-secret.md",
+                false,
+            ),
+            ("docs\n!docs/README.md", "docs/README.md", false),
+            ("docs\n!docs/README.md", "docs/other.md", true),
+            ("docs\n!docs/README.md", "docs", true),
+            ("*\n!.", "a", true),
+            ("# all\n#*\n \n", "a", false),
+            (" #a", "#a", true),
+            ("\u{feff}a\r\nb", "a", true),
+            ("!  a", "a", false),
+        ] {
+            assert_eq!(left_out(text, path), out, "{text:?} {path}");
+        }
+    }
+
+    #[test]
+    fn what_is_no_pattern_is_named_by_its_line() {
+        for (text, message) in [
+            ("a\n!", "line 2 of .dockerignore is a lone `!`"),
+            ("[", "line 1 of .dockerignore is no pattern"),
+            ("a[]b", "line 1 of .dockerignore is no pattern"),
+            ("a[b-]", "line 1 of .dockerignore is no pattern"),
+            ("a\\", "line 1 of .dockerignore is no pattern"),
+        ] {
+            let error = Ignore::parse(text).unwrap_err();
+            assert_eq!(
+                (error.exit, error.message.as_str()),
+                (kit::Exit::Usage, message)
+            );
+        }
+    }
+
+    #[test]
+    fn no_pattern_takes_for_ever() {
+        let pattern = "*a".repeat(200);
+        assert!(!left_out(&pattern, &"a".repeat(5000).replace("aa", "ab")));
+    }
+}

@@ -1,0 +1,341 @@
+//! The content key: one name for everything a build is made from, so that a commit that changes
+//! nothing of it needs no build. It is over what goes in and not over what comes out, and does not
+//! depend on who builds.
+
+mod context;
+mod dockerfile;
+mod hash;
+mod ignore;
+mod resolve;
+
+use crate::credentials::Logins;
+use crate::request::Request;
+use hash::Hash;
+use ignore::Ignore;
+use kit::env::Env;
+use kit::{Context, Error, Result};
+use net::Net;
+use resolve::Reference;
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::{Path, PathBuf};
+
+/// No Dockerfile is longer; what is, is none.
+const LONGEST: u64 = 4 << 20;
+/// Raised when anything about the key's making changes.
+const VERSION: &str = "slipway content key 1";
+
+/// What could be said about a build's content.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Content {
+    Known(ContentKey),
+    /// There is no key, and why: it would be a guess.
+    Unknown(Vec<String>),
+}
+
+/// The key, and what people should know of it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct ContentKey {
+    /// 64 hexadecimal digits.
+    pub(crate) hex: String,
+    /// The images built on, and the digests they were taken to be.
+    pub(crate) bases: Vec<(String, String)>,
+    /// What makes the key change more often than it need.
+    pub(crate) note: Option<String>,
+}
+
+impl ContentKey {
+    /// The tag under which the registry has the image of this content.
+    pub(crate) fn tag(&self) -> String {
+        format!("content-{}", self.hex)
+    }
+}
+
+/// Works out the key. `logins` are those of the registries the step itself knows.
+///
+/// # Errors
+/// A context that cannot be read, a `.dockerignore` that the builder would refuse.
+pub(crate) async fn of(
+    net: &Net,
+    env: &Env,
+    request: &Request,
+    logins: &Logins,
+) -> Result<Content> {
+    let dockerfile = read(&request.dockerfile, "Dockerfile")?;
+    let text = String::from_utf8_lossy(&dockerfile);
+    let arguments = arguments(&request.build_args, env);
+    let found = dockerfile::images(&text, &arguments);
+    let ignore = ignore(request)?;
+    let context = request.context.clone();
+    let files = tokio::task::spawn_blocking(move || {
+        let mut hash = Hash::new();
+        context::add(&mut hash, &context, &ignore).map(|seen| (hash.end(), seen))
+    });
+    let (bases, unclear) = bases(net, env, logins, &found.images, found.unclear).await;
+    let (files, seen) = files
+        .await
+        .context("reading the build context was broken off")??;
+    if !unclear.is_empty() {
+        return Ok(Content::Unknown(unclear));
+    }
+    let note = seen.git.then(|| {
+        "the build context holds .git, which is another at every commit, so no two commits have the same content; leave it out with .dockerignore".to_owned()
+    });
+    let parts = Parts {
+        files,
+        dockerfile: {
+            let mut hash = Hash::new();
+            hash.raw(&dockerfile);
+            hash.end()
+        },
+        arguments,
+        bases,
+    };
+    Ok(Content::Known(ContentKey {
+        hex: key(request, &parts),
+        bases: parts.bases.into_iter().collect(),
+        note,
+    }))
+}
+
+/// What is read from outside the request.
+struct Parts {
+    files: String,
+    dockerfile: String,
+    arguments: BTreeMap<String, String>,
+    bases: BTreeMap<String, String>,
+}
+
+fn key(request: &Request, parts: &Parts) -> String {
+    let mut hash = Hash::new();
+    let pairs = |map: &BTreeMap<String, String>| -> Vec<String> {
+        map.iter()
+            .map(|(name, value)| format!("{name}={value}"))
+            .collect()
+    };
+    let labels: BTreeMap<String, String> = request
+        .labels
+        .iter()
+        .filter(|(name, _)| !request.names_the_commit(name))
+        .cloned()
+        .collect();
+    let mut platforms: BTreeSet<String> = request.platforms.iter().cloned().collect();
+    if platforms.is_empty() {
+        platforms.insert(own_platform());
+    }
+    let secrets: BTreeSet<&str> = request
+        .secrets
+        .iter()
+        .map(|secret| secret.id.as_str())
+        .collect();
+    hash.part(VERSION.as_bytes());
+    hash.list("files", [parts.files.as_str()]);
+    hash.list("dockerfile", [parts.dockerfile.as_str()]);
+    hash.list("bases", pairs(&parts.bases).iter().map(String::as_str));
+    hash.list(
+        "arguments",
+        pairs(&parts.arguments).iter().map(String::as_str),
+    );
+    hash.list("labels", pairs(&labels).iter().map(String::as_str));
+    hash.list("platforms", platforms.iter().map(String::as_str));
+    hash.list("secrets", secrets);
+    hash.list("target", request.target.as_deref());
+    // What is the default is the same as nothing said.
+    let network = request.network.as_deref().filter(|mode| *mode != "default");
+    hash.list("network", network);
+    let provenance = request
+        .provenance
+        .as_deref()
+        .filter(|mode| *mode != "false");
+    hash.list("provenance", provenance);
+    hash.list("sbom", request.sbom.then_some("true"));
+    hash.list("compression", [request.compression_name().as_str()]);
+    hash.end()
+}
+
+/// The platform of an image for which none was asked: this machine's, in the OCI's words.
+fn own_platform() -> String {
+    let architecture = match std::env::consts::ARCH {
+        "x86_64" => "amd64",
+        "aarch64" => "arm64",
+        other => other,
+    };
+    format!("linux/{architecture}")
+}
+
+/// Build arguments by name; of two with one name the later counts. The builder itself adds proxies
+/// from the environment, which are not part of any image, and nothing else.
+fn arguments(given: &[String], env: &Env) -> BTreeMap<String, String> {
+    given
+        .iter()
+        .filter_map(|argument| match argument.split_once('=') {
+            Some((name, value)) => Some((name.to_owned(), value.to_owned())),
+            None => Some((argument.clone(), env.get(argument)?.to_owned())),
+        })
+        .collect()
+}
+
+/// Buildah may go by a `.containerignore`, which Docker does not know. Where there is one, nothing
+/// is taken to be left out.
+fn ignore(request: &Request) -> Result<Ignore> {
+    match &request.ignore_file {
+        Some(_) if request.context.join(".containerignore").exists() => Ok(Ignore::default()),
+        Some(file) => {
+            let text = read(file, ".dockerignore")?;
+            Ignore::parse(&String::from_utf8_lossy(&text))
+        }
+        None => Ok(Ignore::default()),
+    }
+}
+
+fn read(path: &Path, what: &str) -> Result<Vec<u8>> {
+    let cannot = format!("cannot read the {what} {}", path.display());
+    let length = std::fs::metadata(path).context(&cannot)?.len();
+    if length > LONGEST {
+        return Err(Error::usage(format!(
+            "{} is no {what}: it has {length} bytes",
+            path.display()
+        ))
+        .hint("give --file FILE"));
+    }
+    std::fs::read(PathBuf::from(path)).context(cannot)
+}
+
+/// Each image's digest, and what is not known.
+async fn bases(
+    net: &Net,
+    env: &Env,
+    logins: &Logins,
+    images: &[String],
+    mut unclear: Vec<String>,
+) -> (BTreeMap<String, String>, Vec<String>) {
+    let mut bases = BTreeMap::new();
+    for image in images {
+        let found = match Reference::parse(image) {
+            Some(reference) => resolve::digest(net, env, logins, &reference).await,
+            None => Err("it is no image reference".to_owned()),
+        };
+        match found {
+            Ok(digest) => {
+                bases.insert(image.clone(), digest.to_string());
+            }
+            Err(why) => unclear.push(format!("the digest of {image} is not known: {why}")),
+        }
+    }
+    (bases, unclear)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::request::{BuildSecret, SecretFrom};
+
+    fn parts() -> Parts {
+        Parts {
+            files: "f".to_owned(),
+            dockerfile: "d".to_owned(),
+            arguments: BTreeMap::from([("A".to_owned(), "1".to_owned())]),
+            bases: BTreeMap::from([("alpine".to_owned(), "sha256:0".to_owned())]),
+        }
+    }
+
+    fn secret(id: &str, variable: &str) -> BuildSecret {
+        BuildSecret {
+            id: id.to_owned(),
+            from: SecretFrom::Variable(variable.to_owned()),
+        }
+    }
+
+    #[test]
+    fn everything_that_goes_in_counts() {
+        let before = key(&Request::sample(), &parts());
+        type Change = fn(&mut Request, &mut Parts);
+        let changes: [(&str, Change); 12] = [
+            ("files", |_, parts| parts.files.push('x')),
+            ("dockerfile", |_, parts| parts.dockerfile.push('x')),
+            ("argument", |_, parts| {
+                parts.arguments.insert("A".to_owned(), "2".to_owned());
+            }),
+            ("base", |_, parts| {
+                parts
+                    .bases
+                    .insert("alpine".to_owned(), "sha256:1".to_owned());
+            }),
+            ("target", |request, _| request.target = Some("t".to_owned())),
+            ("platform", |request, _| {
+                request.platforms = vec!["linux/s390x".to_owned()];
+            }),
+            ("label", |request, _| {
+                request.labels.push(("team".to_owned(), "x".to_owned()));
+            }),
+            ("secret", |request, _| {
+                request.secrets = vec![secret("npm", "A")]
+            }),
+            ("network", |request, _| {
+                request.network = Some("none".to_owned())
+            }),
+            ("provenance", |request, _| {
+                request.provenance = Some("mode=max".to_owned());
+            }),
+            ("sbom", |request, _| request.sbom = true),
+            ("compression", |request, _| {
+                request.compression = crate::source::Compression::Zstd;
+            }),
+        ];
+        for (what, change) in changes {
+            let (mut request, mut parts) = (Request::sample(), parts());
+            change(&mut request, &mut parts);
+            assert_ne!(key(&request, &parts), before, "{what}");
+        }
+    }
+
+    #[test]
+    fn what_only_names_the_commit_or_the_run_does_not() {
+        let mut request = Request::sample();
+        request.labels = vec![(
+            "org.opencontainers.image.revision".to_owned(),
+            "1".to_owned(),
+        )];
+        request.secrets = vec![secret("npm", "A")];
+        let before = key(&request, &parts());
+        request.commit = "2".repeat(40);
+        request.extra_tags = vec!["v2".to_owned()];
+        request.epoch = Some(9);
+        request.labels = vec![(
+            "org.opencontainers.image.revision".to_owned(),
+            "2".to_owned(),
+        )];
+        request.secrets = vec![secret("npm", "B")];
+        request.no_cache = true;
+        request.pull = true;
+        request.network = Some("default".to_owned());
+        request.provenance = Some("false".to_owned());
+        request.platforms = vec![own_platform()];
+        assert_eq!(key(&request, &parts()), before);
+        // A label of that name that somebody asked for is content.
+        request.own_labels = vec!["org.opencontainers.image.revision".to_owned()];
+        assert_ne!(key(&request, &parts()), before);
+    }
+
+    #[test]
+    fn a_tag_takes_the_whole_key() {
+        let content = ContentKey {
+            hex: key(&Request::sample(), &parts()),
+            bases: vec![],
+            note: None,
+        };
+        assert_eq!(content.tag().len(), 72);
+    }
+
+    #[test]
+    fn a_containerignore_makes_everything_count() {
+        let dir = tempfile::tempdir().unwrap();
+        let mut request = Request::sample();
+        request.context = dir.path().to_owned();
+        assert!(!ignore(&request).unwrap().leaves_out("a"));
+        std::fs::write(dir.path().join(".dockerignore"), "a").unwrap();
+        request.ignore_file = Some(dir.path().join(".dockerignore"));
+        assert!(ignore(&request).unwrap().leaves_out("a"));
+        std::fs::write(dir.path().join(".containerignore"), "").unwrap();
+        assert!(!ignore(&request).unwrap().leaves_out("a"));
+    }
+}

@@ -1,0 +1,118 @@
+//! Which commit an image was built for, where a later commit of the same content takes it.
+
+use crate::ecr::{Ecr, Stored};
+use crate::key::ContentKey;
+use crate::place::Place;
+use crate::publish::Outcome;
+use crate::registry::Repo;
+use crate::request::{REVISION, Request};
+use kit::id::Digest;
+use kit::step::Cx;
+use kit::{Error, Result, clock};
+use ledger::{Content, Ledger};
+use net::Net;
+use serde_json::Value;
+
+/// The commit that the image's own label names. An index is asked for its first image.
+///
+/// # Errors
+/// The image cannot be read.
+pub(crate) async fn built_for(repo: &Repo, digest: &Digest) -> Result<Option<String>> {
+    let mut wanted = digest.to_string();
+    // An index, then an image of it.
+    for _ in 0..2 {
+        let manifest = repo
+            .client
+            .persist(async |pass| repo.manifest(pass, &wanted).await)
+            .await
+            .map_err(Error::from)?;
+        let Some(manifest) = manifest else {
+            return Ok(None);
+        };
+        let Ok(manifest) = serde_json::from_slice::<Value>(&manifest.bytes) else {
+            return Ok(None);
+        };
+        if let Some(config) = manifest.pointer("/config/digest").and_then(Value::as_str) {
+            let config = Digest::parse(config)?;
+            let bytes = repo
+                .client
+                .persist(async |pass| repo.small(pass, &config).await)
+                .await
+                .map_err(Error::from)?;
+            return Ok(label(&bytes));
+        }
+        match manifest
+            .pointer("/manifests/0/digest")
+            .and_then(Value::as_str)
+        {
+            Some(child) => wanted = child.to_owned(),
+            None => return Ok(None),
+        }
+    }
+    Ok(None)
+}
+
+fn label(config: &[u8]) -> Option<String> {
+    let config: Value = serde_json::from_slice(config).ok()?;
+    let labels = config.pointer("/config/Labels")?;
+    Some(labels.get(REVISION)?.as_str()?.to_owned())
+}
+
+/// Puts the content's tag on the image, and where the contract names a ledger, notes there that this
+/// commit's content is this image.
+#[expect(clippy::too_many_arguments, reason = "one caller, who has them all")]
+pub(crate) async fn note(
+    cx: &Cx,
+    net: &Net,
+    ecr: &Ecr,
+    place: &Place,
+    request: &Request,
+    image: &Stored,
+    key: &ContentKey,
+    outcome: &Outcome,
+) -> Result<()> {
+    let tag = key.tag();
+    if !ecr.put_tag(image, &tag).await? {
+        // Two runs built the same content at once. Each commit has its image; the next takes the first.
+        cx.host.info(format!(
+            "another run published the same content meanwhile; tag {tag} stays on its image"
+        ));
+    }
+    let Some(ledger) = &place.ledger else {
+        return Ok(());
+    };
+    let first_commit = match outcome {
+        Outcome::Already {
+            built_for: Some(commit),
+            ..
+        } => commit.clone(),
+        _ => request.commit.clone(),
+    };
+    let content = Content {
+        service: ledger.service.clone(),
+        digest: image.digest.clone(),
+        commit: request.commit.clone(),
+        key: key.hex.clone(),
+        first_commit,
+        at: clock::rfc3339(cx.clock.now()),
+        run: cx.host.run_url(),
+    };
+    let account = net.account(&place.target).await?;
+    Ledger::new(&account, &ledger.table)
+        .note(&content)
+        .await
+        .map(drop)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_label_names_the_commit() {
+        let config = br#"{"config":{"Labels":{"org.opencontainers.image.revision":"abc"}}}"#;
+        assert_eq!(label(config).as_deref(), Some("abc"));
+        assert_eq!(label(br#"{"config":{"Labels":null}}"#), None);
+        assert_eq!(label(b"x"), None);
+    }
+}

@@ -1,0 +1,185 @@
+//! Copying an image by digest with all that refers to it, and putting tags on it: manifests as the bytes they are.
+
+use super::deliver::{self, Image, Origin, Piece};
+use super::layout::delivered;
+use super::{Outcome, Target, UPLOADS, outcomes, tree};
+use crate::registry::{Manifest, Repo, signer_tags};
+use futures_util::future::join_all;
+use kit::host::Host;
+use kit::id::Digest;
+use kit::{Error, Result};
+use std::collections::HashSet;
+use std::time::Instant;
+use tokio::sync::Semaphore;
+
+/// Copies the image `digest` of `source` to every target. The outcomes are in the targets' order.
+///
+/// # Errors
+/// The image cannot be read.
+pub(crate) async fn copy(
+    host: &Host,
+    source: &Repo,
+    digest: &Digest,
+    targets: &[Target],
+) -> Result<Vec<Outcome>> {
+    let started = Instant::now();
+    let image = read(source, digest).await?;
+    let root = image
+        .manifests
+        .iter()
+        .find(|manifest| manifest.digest == *digest);
+    let config = match root
+        .map(|root| tree::parts(digest, &root.bytes))
+        .transpose()?
+    {
+        Some(parts) => match parts.blobs.first() {
+            Some(config) => Some(small(source, &config.digest).await?),
+            None => None,
+        },
+        None => None,
+    };
+    let platforms = root.map_or_else(Vec::new, |root| {
+        tree::platforms(digest, &root.bytes, config.as_deref())
+    });
+    host.info(format!(
+        "{digest}: {} manifests, {} blobs",
+        image.manifests.len(),
+        image.pieces.len()
+    ));
+    let uploads = Semaphore::new(UPLOADS);
+    let results = join_all(targets.iter().map(|target| {
+        let (image, platforms, uploads) = (&image, &platforms, &uploads);
+        async move {
+            let counts = deliver::deliver(host, target, image, uploads).await;
+            delivered(image, platforms, counts, started)
+        }
+    }))
+    .await;
+    Ok(outcomes(targets, results, started))
+}
+
+/// Puts `target`'s tags on the image `digest`, which its repository has.
+///
+/// # Errors
+/// There is no such image, or a tag is immutable and names another one (exit 3).
+pub(crate) async fn retag(target: &Target, digest: &Digest) -> Result<Manifest> {
+    let manifest = needed(&target.repo, digest).await?;
+    for tag in &target.tags {
+        deliver::tag_as(target, tag, &manifest).await?;
+    }
+    Ok(manifest)
+}
+
+async fn small(source: &Repo, blob: &Digest) -> Result<bytes::Bytes> {
+    let read = source
+        .client
+        .persist(async |pass| source.small(pass, blob).await);
+    Ok(read.await?)
+}
+
+/// The manifest of an image that has to be there.
+///
+/// # Errors
+/// It is not (exit 2), or cannot be read.
+pub(crate) async fn needed(source: &Repo, digest: &Digest) -> Result<Manifest> {
+    let found = source
+        .client
+        .persist(async |pass| source.manifest(pass, digest.as_str()).await)
+        .await?;
+    found.ok_or_else(|| {
+        Error::usage(format!("{} has no image {digest}", source.reference())).hint(format!(
+            "see what it has: aws ecr describe-images --repository-name {}",
+            source.name
+        ))
+    })
+}
+
+/// Reads the manifests: what an index names, what refers to any of them, and what refers to that.
+async fn read(source: &Repo, digest: &Digest) -> Result<Image> {
+    let mut image = Image {
+        pieces: Vec::new(),
+        manifests: Vec::new(),
+        root: digest.clone(),
+        other_tags: Vec::new(),
+    };
+    let mut seen = HashSet::new();
+    add(source, needed(source, digest).await?, &mut image, &mut seen).await?;
+    // Referrers come after what they refer to, and may have referrers of their own.
+    let mut next = 0;
+    while next < image.manifests.len() {
+        let subject = image.manifests[next].digest.clone();
+        next += 1;
+        let referrers = source
+            .client
+            .persist(async |pass| source.referrers(pass, &subject).await)
+            .await?;
+        for referrer in referrers {
+            if !seen.contains(&referrer) {
+                add(
+                    source,
+                    needed(source, &referrer).await?,
+                    &mut image,
+                    &mut seen,
+                )
+                .await?;
+            }
+        }
+        for tag in signer_tags(&subject) {
+            let found = source
+                .client
+                .persist(async |pass| source.manifest(pass, &tag).await)
+                .await?;
+            if let Some(signature) = found {
+                image.other_tags.push((tag, signature.digest.clone()));
+                if !seen.contains(&signature.digest) {
+                    add(source, signature, &mut image, &mut seen).await?;
+                }
+            }
+        }
+    }
+    Ok(image)
+}
+
+/// Adds a manifest after what it names.
+async fn add(
+    source: &Repo,
+    manifest: Manifest,
+    image: &mut Image,
+    seen: &mut HashSet<Digest>,
+) -> Result<()> {
+    // Depth first without recursion: a manifest is put down once its children are.
+    let mut open = vec![(manifest, false)];
+    while let Some((manifest, children_done)) = open.pop() {
+        let parts = tree::parts(&manifest.digest, &manifest.bytes)?;
+        if children_done {
+            image.manifests.push(manifest);
+            continue;
+        }
+        if !seen.insert(manifest.digest.clone()) {
+            continue;
+        }
+        if seen.len() > tree::MOST {
+            return Err(Error::failed(format!(
+                "image {} and what refers to it are more than {} manifests and blobs",
+                image.root,
+                tree::MOST
+            )));
+        }
+        for blob in parts.blobs {
+            if seen.insert(blob.digest.clone()) {
+                image.pieces.push(Piece {
+                    descriptor: blob,
+                    origin: Origin::Repo(source.clone()),
+                    there: false,
+                });
+            }
+        }
+        open.push((manifest, true));
+        for child in parts.children {
+            if !seen.contains(&child.digest) {
+                open.push((needed(source, &child.digest).await?, false));
+            }
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,419 @@
+//! Bringing a whole image to one repository: what is missing of its blobs, its manifests from the leaves up, all of it
+//! read back, the tags last.
+//!
+//! Each blob's work is one unit that can be tried again from its start: it asks whether the blob is there, then mounts
+//! it, then uploads it in a session of its own. An answer that was lost on the way is found by the question.
+
+use super::progress::{self, short, size};
+use super::{Counts, Target};
+use crate::registry::{Body, Fault, Kind, Manifest, Mount, Moved, Pass, Repo};
+use crate::source::{Descriptor, Source};
+use bytes::Bytes;
+use futures_util::stream::{self, StreamExt, TryStreamExt};
+use kit::host::Host;
+use kit::id::Digest;
+use kit::{Error, Result};
+use std::collections::HashSet;
+use std::sync::Arc;
+use tokio::sync::Semaphore;
+
+/// Uploads at once to one registry. More gain nothing against ECR's rate of new uploads.
+const AT_ONCE: usize = 8;
+
+/// How often the blobs of a manifest that was refused for want of one are looked for again.
+const ROUNDS: usize = 3;
+
+/// Where a blob that is missing comes from.
+#[derive(Clone)]
+pub(super) enum Origin {
+    /// An OCI layout.
+    Layout(Arc<Source>),
+    /// Memory.
+    Bytes(Bytes),
+    /// Another repository, of this registry or of another.
+    Repo(Repo),
+    /// It was brought here before; if it is gone, the caller has to bring it again.
+    Gone,
+}
+
+/// A blob of the image.
+#[derive(Clone)]
+pub(super) struct Piece {
+    pub(super) descriptor: Descriptor,
+    pub(super) origin: Origin,
+    /// It was seen or uploaded a moment ago.
+    pub(super) there: bool,
+}
+
+/// Everything that is to be in a repository at the end.
+pub(super) struct Image {
+    pub(super) pieces: Vec<Piece>,
+    /// What a manifest names comes before it.
+    pub(super) manifests: Vec<Manifest>,
+    /// The manifest that the tags name.
+    pub(super) root: Digest,
+    /// Tags that belong to other manifests: lists of referrers, older signers' tags.
+    pub(super) other_tags: Vec<(String, Digest)>,
+}
+
+/// Why an image could not be delivered.
+pub(super) enum Undelivered {
+    Error(Error),
+    /// Blobs without an origin are gone.
+    Gone(HashSet<Digest>),
+}
+
+impl From<Error> for Undelivered {
+    fn from(error: Error) -> Self {
+        Self::Error(error)
+    }
+}
+
+impl From<Fault> for Undelivered {
+    fn from(fault: Fault) -> Self {
+        Self::Error(fault.error)
+    }
+}
+
+/// How a blob came to be there.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum How {
+    Skipped,
+    Mounted,
+    Pushed,
+}
+
+/// Brings `image` to `target` and proves that it is there. `tags` at its end, each in its order.
+pub(super) async fn deliver(
+    host: &Host,
+    target: &Target,
+    image: &Image,
+    uploads: &Semaphore,
+) -> Result<Counts, Undelivered> {
+    let mut counts = Counts::default();
+    let mut doubted = false;
+    for round in 1.. {
+        blobs(host, target, &image.pieces, doubted, uploads, &mut counts).await?;
+        match manifests(target, &image.manifests).await {
+            Ok(()) => break,
+            Err(fault) if fault.kind == Kind::Incomplete && round < ROUNDS => {
+                host.info(format!(
+                    "{}: the registry misses a blob that was there; looking again",
+                    target.name()
+                ));
+                doubted = true;
+            }
+            Err(fault) => return Err(fault.into()),
+        }
+    }
+    read_back(&target.repo, &image.manifests).await?;
+    for (tag, digest) in &image.other_tags {
+        tag_as(target, tag, manifest(image, digest)?).await?;
+    }
+    let root = manifest(image, &image.root)?;
+    for tag in &target.tags {
+        tag_as(target, tag, root).await?;
+    }
+    Ok(counts)
+}
+
+fn manifest<'a>(image: &'a Image, digest: &Digest) -> Result<&'a Manifest> {
+    image
+        .manifests
+        .iter()
+        .find(|manifest| manifest.digest == *digest)
+        .ok_or_else(|| Error::failed(format!("manifest {digest} is not part of the image")))
+}
+
+/// Looks for all blobs, then brings those that are missing, the largest first.
+async fn blobs(
+    host: &Host,
+    target: &Target,
+    pieces: &[Piece],
+    doubted: bool,
+    uploads: &Semaphore,
+    counts: &mut Counts,
+) -> Result<(), Undelivered> {
+    let looked: Vec<(bool, &Piece)> = stream::iter(pieces)
+        .map(async |piece| -> Result<_, Fault> {
+            if piece.there && !doubted {
+                return Ok((true, piece));
+            }
+            let blob = &piece.descriptor.digest;
+            let there = target
+                .repo
+                .client
+                .persist(async |pass| target.settled(target.repo.has(pass, blob).await))
+                .await;
+            let there = unless_broken(there)?;
+            Ok((there, piece))
+        })
+        .buffer_unordered(AT_ONCE)
+        .try_collect()
+        .await?;
+    let mut missing = Vec::new();
+    for (there, piece) in looked {
+        match there {
+            // Who said that it is there has counted it.
+            true if doubted || piece.there => {}
+            true => counts.count(How::Skipped, piece.descriptor.size),
+            false => missing.push(piece),
+        }
+    }
+    let gone: HashSet<Digest> = missing
+        .iter()
+        .filter(|piece| matches!(piece.origin, Origin::Gone))
+        .map(|piece| piece.descriptor.digest.clone())
+        .collect();
+    if !gone.is_empty() {
+        return Err(Undelivered::Gone(gone));
+    }
+    let total = missing.iter().map(|piece| piece.descriptor.size).sum();
+    host.info(format!(
+        "{}: {} of {} blobs to push, {}",
+        target.name(),
+        missing.len(),
+        pieces.len(),
+        size(total)
+    ));
+    missing.sort_by_key(|piece| std::cmp::Reverse(piece.descriptor.size));
+    let moved = Moved::default();
+    let brought = stream::iter(missing)
+        .map(async |piece| -> Result<_, Fault> {
+            let _one = uploads.acquire().await;
+            let how = bring(target, &piece.descriptor, &piece.origin, false, &moved).await?;
+            let what = match how {
+                How::Skipped => "is there",
+                How::Mounted => "mounted",
+                How::Pushed => "pushed",
+            };
+            host.info(format!(
+                "{}: {} {what}, {}",
+                target.name(),
+                short(&piece.descriptor.digest),
+                size(piece.descriptor.size)
+            ));
+            Ok((how, piece.descriptor.size))
+        })
+        .buffer_unordered(AT_ONCE)
+        .try_collect::<Vec<_>>();
+    let brought = progress::told(host, target.name(), &moved, Some(total), brought).await?;
+    for (how, bytes) in brought {
+        counts.count(how, bytes);
+    }
+    Ok(())
+}
+
+/// Brings one blob, from its origin to the target. `look` says that nobody has asked for it yet.
+pub(super) async fn bring(
+    target: &Target,
+    blob: &Descriptor,
+    origin: &Origin,
+    look: bool,
+    moved: &Moved,
+) -> Result<How, Fault> {
+    let repo = &target.repo;
+    let mut sent = false;
+    let mut look = look;
+    let done = repo.client.persist(async |pass| {
+        let looked = std::mem::replace(&mut look, true);
+        if looked && unless_broken(target.settled(repo.has(pass, &blob.digest).await))? {
+            // Where it was sent before, only the answer was lost.
+            return Ok(if sent { How::Pushed } else { How::Skipped });
+        }
+        let mut session = None;
+        if let Some(from) = mountable(target, pass, blob, origin).await? {
+            match repo.mount(pass, &blob.digest, &from).await {
+                Ok(Mount::Mounted) => return Ok(How::Mounted),
+                Ok(Mount::Upload(url)) => session = Some(url),
+                // A mount is a favour. What forbids it need not forbid the upload.
+                Err(fault) if fault.kind == Kind::Final || fault.kind == Kind::Missing => {}
+                Err(fault) => return Err(fault),
+            }
+        }
+        let session = match session {
+            Some(session) => session,
+            None => target.settled(repo.begin(pass).await)?,
+        };
+        let body = open(blob, origin, moved).await?;
+        sent = true;
+        repo.put_whole(pass, session, &blob.digest, blob.size, body)
+            .await?;
+        Ok(How::Pushed)
+    });
+    done.await
+}
+
+/// A question that the registry fails on is answered by an upload: one whose disk was full can be left with a record of a
+/// blob that it fails on for ever, and only another upload mends it (seen with CNCF distribution 2.8).
+fn unless_broken(there: Result<bool, Fault>) -> Result<bool, Fault> {
+    match there {
+        Err(fault) if fault.broken => Ok(false),
+        there => there,
+    }
+}
+
+/// The first repository of the same registry that has the blob.
+async fn mountable(
+    target: &Target,
+    pass: &Pass,
+    blob: &Descriptor,
+    origin: &Origin,
+) -> Result<Option<String>, Fault> {
+    let same = match origin {
+        Origin::Repo(repo) if repo.client.is(&target.repo.client) => Some(repo.name.clone()),
+        _ => None,
+    };
+    for name in same.iter().chain(&target.from) {
+        if *name == target.repo.name {
+            continue;
+        }
+        match target.repo.client.repo(name).has(pass, &blob.digest).await {
+            Ok(true) => return Ok(Some(name.clone())),
+            Ok(false) => {}
+            Err(fault) if fault.kind == Kind::Passing => return Err(fault),
+            // Not ours to look into.
+            Err(_) => {}
+        }
+    }
+    Ok(None)
+}
+
+/// The blob's bytes, from their start.
+async fn open(blob: &Descriptor, origin: &Origin, moved: &Moved) -> Result<Body, Fault> {
+    match origin {
+        Origin::Bytes(bytes) => Ok(Body::bytes(vec![bytes.clone()], moved)),
+        Origin::Layout(source) => {
+            let Source::Layout(layout) = &**source else {
+                return Err(Error::failed("the source is no layout").into());
+            };
+            let found = layout.open(&blob.digest)?;
+            if found.size != blob.size {
+                return Err(Error::failed(format!(
+                    "blob {} has {} bytes, its manifest says {}",
+                    blob.digest, found.size, blob.size
+                ))
+                .hint("the layout is damaged or not yet written; make it anew")
+                .into());
+            }
+            Ok(Body::reader(
+                found.reader,
+                blob.digest.to_string(),
+                blob.size,
+                moved,
+            ))
+        }
+        Origin::Repo(repo) => {
+            // Inside the target's own tries, so that a download that breaks off begins anew with its upload.
+            let response = repo
+                .client
+                .persist(async |pass| repo.get(pass, &blob.digest, moved).await)
+                .await?;
+            Ok(Body::answer(response, moved))
+        }
+        Origin::Gone => Err(Error::failed(format!("blob {} is gone", blob.digest)).into()),
+    }
+}
+
+/// Puts the manifests that are not there. One that is there is not put again: that would cost one of ECR's ten a second.
+async fn manifests(target: &Target, manifests: &[Manifest]) -> Result<(), Fault> {
+    let repo = &target.repo;
+    for manifest in manifests {
+        let parts = super::tree::parts(&manifest.digest, &manifest.bytes)?;
+        let name = manifest.digest.as_str();
+        repo.client
+            .persist(async |pass| {
+                if repo.digest(pass, name).await?.is_some() {
+                    let referred = match &parts.subject {
+                        // It may have been put by a run that ended before it was listed.
+                        Some(subject) => repo
+                            .referrers(pass, subject)
+                            .await?
+                            .contains(&manifest.digest),
+                        None => true,
+                    };
+                    if referred {
+                        return Ok(());
+                    }
+                }
+                let listed = repo.put_manifest(pass, name, manifest).await?;
+                match &parts.subject {
+                    Some(subject) if !listed => repo.list_referrer(pass, subject, manifest).await,
+                    _ => Ok(()),
+                }
+            })
+            .await?;
+    }
+    Ok(())
+}
+
+/// Reads every manifest back by its digest and compares the bytes.
+async fn read_back(repo: &Repo, manifests: &[Manifest]) -> Result<()> {
+    stream::iter(manifests)
+        .map(async |manifest| -> Result<()> {
+            let name = manifest.digest.as_str();
+            let found = repo.client.persist(async |pass| {
+                match repo.manifest(pass, name).await? {
+                    Some(found) => Ok(found),
+                    // What was just put may take a moment to be seen everywhere.
+                    None => Err(Fault::new(
+                        Kind::Passing,
+                        Error::failed(format!(
+                            "manifest {name} was put in {}, but is not there",
+                            repo.reference()
+                        ))
+                        .hint("run the step again; what is there is not sent again"),
+                    )),
+                }
+            });
+            if found.await?.bytes == manifest.bytes {
+                return Ok(());
+            }
+            Err(Error::failed(format!(
+                "{} gives other bytes for manifest {name} than were put",
+                repo.reference()
+            ))
+            .hint("the image was changed on its way; do not deploy it"))
+        })
+        .buffer_unordered(AT_ONCE)
+        .try_collect()
+        .await
+}
+
+/// Puts a tag on a manifest that is there.
+pub(super) async fn tag_as(target: &Target, tag: &str, manifest: &Manifest) -> Result<()> {
+    let repo = &target.repo;
+    let done = repo
+        .client
+        .persist(async |pass| {
+            if repo.digest(pass, tag).await?.as_ref() == Some(&manifest.digest) {
+                return Ok(());
+            }
+            repo.put_manifest(pass, tag, manifest).await.map(drop)
+        })
+        .await;
+    match done {
+        Err(fault) if fault.kind == Kind::TagTaken => {}
+        Err(fault) => return Err(fault.error),
+        Ok(()) => {}
+    }
+    let there = repo
+        .client
+        .persist(async |pass| repo.digest(pass, tag).await)
+        .await?;
+    match there {
+        Some(there) if there == manifest.digest => Ok(()),
+        Some(there) => Err(Error::refused(format!(
+            "tag {tag} of {} names {there} and is immutable; this image is {}",
+            repo.reference(),
+            manifest.digest
+        ))
+        .hint("an immutable tag never moves: choose another tag, or take the image it names")),
+        None => Err(Error::failed(format!(
+            "tag {tag} was put on {} in {}, but is not there",
+            manifest.digest,
+            repo.reference()
+        ))
+        .hint("run the step again; what is there is not sent again")),
+    }
+}

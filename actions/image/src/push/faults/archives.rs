@@ -1,0 +1,171 @@
+//! Archives: one stream for all targets, read as seldom as can be.
+
+use super::hostile::Act;
+use super::images::{Folder, archive, noise};
+use super::registry::Distribution;
+use super::{World, push, push_one};
+use crate::push::Target;
+use std::sync::Arc;
+
+const KIB: usize = 1 << 10;
+
+#[tokio::test]
+async fn an_archive_is_pushed_once_and_then_not_read_again() {
+    let world = World::new().await;
+    let folder = Folder::new();
+    let (large, small) = (noise(1, 3000 * KIB), noise(2, 40 * KIB));
+    let source = archive(&folder, &[&small, &large, &small]);
+    // As ECR answers.
+    world.proxy.rule("PATCH", "", 1, Act::Status(201));
+    let done = push_one(&source, world.target(&["v1"])).await.unwrap();
+    assert!(done.counts.pushed > 3040 * 1024, "{:?}", done.counts);
+    assert_eq!(world.proxy.count("PATCH", ""), 1);
+    assert_eq!(done.platforms[0].0, "linux/amd64");
+    world.proxy.forget();
+    let again = push_one(&source, world.target(&["v1"])).await.unwrap();
+    assert_eq!(again.manifest, done.manifest);
+    assert_eq!(again.counts.pushed, 0);
+    assert!(
+        world
+            .proxy
+            .seen()
+            .iter()
+            .all(|seen| matches!(&*seen.method, "HEAD" | "GET"))
+    );
+}
+
+#[tokio::test]
+async fn layers_that_an_earlier_image_has_are_passed_over() {
+    let world = World::new().await;
+    let folder = Folder::new();
+    let (base, app) = (noise(1, 2000 * KIB), noise(2, 50 * KIB));
+    push_one(&archive(&folder, &[&base]), world.target(&["v1"]))
+        .await
+        .unwrap();
+    let next = Folder::new();
+    let target = Target {
+        earlier: vec!["v0".to_owned(), "v1".to_owned()],
+        ..world.target(&["v2"])
+    };
+    let done = push_one(&archive(&next, &[&base, &app]), target)
+        .await
+        .unwrap();
+    assert!(done.counts.pushed < 60 * 1024, "{:?}", done.counts);
+    assert!(done.counts.skipped > 1900 * 1024, "{:?}", done.counts);
+}
+
+#[tokio::test]
+async fn all_targets_get_one_digest_from_one_reading() {
+    let (first, second) = (World::new().await, World::new().await);
+    let folder = Folder::new();
+    let (base, app) = (noise(1, 2000 * KIB), noise(2, 1500 * KIB));
+    push_one(&archive(&folder, &[&base]), first.target(&["v1"]))
+        .await
+        .unwrap();
+    let next = Folder::new();
+    let source = archive(&next, &[&base, &app]);
+    let earlier = Target {
+        earlier: vec!["v1".to_owned()],
+        ..first.target(&["v2"])
+    };
+    let outcomes = push(&source, &[earlier, second.target(&["v2"])]).await;
+    let all = super::super::all(outcomes).unwrap();
+    assert_eq!(all[0].manifest, all[1].manifest);
+    // What the first knew, the second gets from it.
+    assert!(all[1].counts.pushed > 3500 * 1024, "{:?}", all[1].counts);
+    assert_eq!(first.proxy.count("PATCH", ""), 2);
+    assert_eq!(second.proxy.count("PATCH", ""), 1);
+    assert!(first.proxy.count("GET", "/blobs/") >= 1);
+}
+
+#[tokio::test]
+async fn a_stream_that_breaks_off_at_one_target_is_read_again_for_that_one() {
+    let (first, second) = (World::new().await, World::new().await);
+    let folder = Folder::new();
+    let source = archive(&folder, &[&noise(1, 3000 * KIB), &noise(2, 2000 * KIB)]);
+    second.proxy.rule("PATCH", "", 1, Act::Cut(1200 * KIB));
+    let outcomes = push(&source, &[first.target(&["v1"]), second.target(&["v1"])]).await;
+    let all = super::super::all(outcomes).unwrap();
+    assert_eq!(all[0].manifest, all[1].manifest);
+    assert_eq!(first.proxy.count("PATCH", ""), 2);
+    assert_eq!(second.proxy.count("PATCH", ""), 3);
+}
+
+#[tokio::test]
+async fn a_token_that_ends_in_mid_stream_and_lost_answers_cost_a_reading_at_most() {
+    for after in [4, 6, 8] {
+        let world = World::new().await;
+        let folder = Folder::new();
+        let source = archive(&folder, &[&noise(1, 2000 * KIB), &noise(2, 1800 * KIB)]);
+        world.proxy.expire(after, 401, "");
+        world.proxy.rule("PUT", "/blobs/uploads/", 1, Act::Lose);
+        push_one(&source, world.target(&["v1"])).await.unwrap();
+        assert!(world.proxy.count("PATCH", "") <= 4);
+    }
+}
+
+#[tokio::test]
+async fn a_failing_target_is_left_behind_and_a_second_run_completes_it() {
+    let (good, bad) = (World::new().await, World::new().await);
+    let folder = Folder::new();
+    let source = archive(&folder, &[&noise(1, 2000 * KIB), &noise(2, 10 * KIB)]);
+    for first in [true, false] {
+        bad.proxy.peace();
+        bad.proxy
+            .rule("PATCH", "", usize::MAX, Act::Answer(500, "", String::new()));
+        let tag = if first { "v1" } else { "v2" };
+        let targets = |tag| match first {
+            true => [bad.target(&[tag]), good.target(&[tag])],
+            false => [good.target(&[tag]), bad.target(&[tag])],
+        };
+        let outcomes = push(&source, &targets(tag)).await;
+        let ok: Vec<bool> = outcomes
+            .iter()
+            .map(|outcome| outcome.result.is_ok())
+            .collect();
+        assert_eq!(ok, [!first, first], "{outcomes:?}");
+        bad.proxy.peace();
+        let all = super::super::all(push(&source, &targets(tag)).await).unwrap();
+        assert_eq!(all[0].manifest, all[1].manifest);
+    }
+}
+
+#[tokio::test]
+async fn a_layer_that_vanishes_is_read_again() {
+    let world = World::new().await;
+    let folder = Folder::new();
+    let lost = noise(1, 2000 * KIB);
+    let source = archive(&folder, &[&lost, &noise(2, 10 * KIB)]);
+    let data = world.registry.data();
+    // The blob's name is known from the manifest that is about to be put.
+    let config = crate::registry::digest(&noise(2, 10 * KIB));
+    world.proxy.rule(
+        "PUT",
+        "/manifests/sha256:",
+        1,
+        Act::First(Arc::new(move || {
+            let layers = data.join("docker/registry/v2/repositories/acme/app/_layers/sha256");
+            let mut largest: Vec<(u64, String)> = std::fs::read_dir(&layers)
+                .unwrap()
+                .map(|entry| {
+                    let hex = entry.unwrap().file_name().into_string().unwrap();
+                    let blob = data
+                        .join("docker/registry/v2/blobs/sha256")
+                        .join(&hex[..2])
+                        .join(&hex);
+                    (std::fs::metadata(blob.join("data")).unwrap().len(), hex)
+                })
+                .collect();
+            largest.sort();
+            let (_, hex) = largest.pop().unwrap();
+            assert!(!config.contains(&hex));
+            Distribution::lose(&data, "acme/app", &format!("sha256:{hex}"));
+        })),
+    );
+    let done = push_one(&source, world.target(&["v1"])).await.unwrap();
+    assert_eq!(world.proxy.count("PATCH", ""), 2);
+    assert_eq!(
+        world.tagged("acme/app", "v1").await.as_deref(),
+        Some(done.manifest.digest.as_str())
+    );
+}

@@ -1,0 +1,536 @@
+//! Layouts: every fault on the way of a blob, a manifest and a tag.
+
+use super::hostile::Act;
+use super::images::{Folder, layout, noise};
+use super::registry::Distribution;
+use super::{PATIENCE, World, push, push_one, target};
+use crate::push::Target;
+use kit::Exit;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::{Duration, Instant};
+
+const KIB: usize = 1 << 10;
+
+#[tokio::test]
+async fn what_is_pushed_is_there_and_a_second_run_sends_nothing() {
+    let world = World::new().await;
+    let folder = Folder::new();
+    let (large, small) = (noise(1, 700 * KIB), noise(2, 1));
+    // A layer twice, one of a byte, and an empty one.
+    let source = layout(&folder, &[&large, &small, &large, b""]);
+    let done = push_one(&source, world.target(&["v1", "latest"]))
+        .await
+        .unwrap();
+    assert!(done.counts.pushed > 700 * 1024 && done.counts.pushed < 702 * 1024);
+    assert_eq!(done.counts.skipped, 0);
+    assert_eq!(done.platforms[0].0, "linux/amd64");
+    for tag in ["v1", "latest"] {
+        let there = world.tagged("acme/app", tag).await;
+        assert_eq!(there.as_deref(), Some(done.manifest.digest.as_str()));
+    }
+    world.proxy.forget();
+    let again = push_one(&source, world.target(&["v1", "latest"]))
+        .await
+        .unwrap();
+    assert_eq!(
+        (again.counts.pushed, again.counts.skipped),
+        (0, done.counts.pushed)
+    );
+    assert_eq!(again.manifest, done.manifest);
+    assert!(
+        world
+            .proxy
+            .seen()
+            .iter()
+            .all(|seen| matches!(&*seen.method, "HEAD" | "GET"))
+    );
+}
+
+#[tokio::test]
+async fn an_index_comes_after_its_children_and_the_tag_last() {
+    let world = World::new().await;
+    let folder = Folder::new();
+    let (shared, other) = (noise(1, 40 * KIB), noise(2, 30 * KIB));
+    let mut amd = folder.image(&[&shared], "amd64");
+    amd["platform"] = serde_json::json!({"os": "linux", "architecture": "amd64"});
+    let mut arm = folder.image(&[&shared, &other], "arm64");
+    arm["platform"] = serde_json::json!({"os": "linux", "architecture": "arm64"});
+    let index = folder.index(&[amd.clone(), arm]);
+    let done = push_one(&folder.opened(&[index]), world.target(&["v1"]))
+        .await
+        .unwrap();
+    assert_eq!(done.platforms.len(), 2);
+    assert_eq!(done.platforms[0].1.as_str(), amd["digest"]);
+    let order: Vec<String> = world
+        .proxy
+        .seen()
+        .into_iter()
+        .filter(|seen| seen.path.contains("manifests/") && seen.method != "HEAD")
+        .map(|seen| seen.method)
+        .collect();
+    assert_eq!(order, ["PUT", "PUT", "PUT", "GET", "GET", "GET", "PUT"]);
+    assert!(
+        world
+            .proxy
+            .seen()
+            .iter()
+            .any(|seen| seen.path.ends_with("manifests/v1"))
+    );
+}
+
+#[tokio::test]
+async fn a_connection_cut_in_mid_blob_costs_that_blob_a_new_session() {
+    let world = World::new().await;
+    let folder = Folder::new();
+    let layer = noise(1, 900 * KIB);
+    // The configuration, which is too small to be cut, takes one of the three.
+    world
+        .proxy
+        .rule("PUT", "/blobs/uploads/", 3, Act::Cut(300 * KIB));
+    let source = layout(&folder, &[&layer]);
+    push_one(&source, world.target(&["v1"])).await.unwrap();
+    assert_eq!(world.proxy.count("POST", "/blobs/uploads/"), 4);
+}
+
+#[tokio::test]
+async fn an_answer_that_is_lost_is_found_by_asking() {
+    let world = World::new().await;
+    let folder = Folder::new();
+    world.proxy.rule("PUT", "/blobs/uploads/", 2, Act::Lose);
+    world.proxy.rule("PUT", "/manifests/", 1, Act::Lose);
+    let source = layout(&folder, &[&noise(1, 900 * KIB)]);
+    let done = push_one(&source, world.target(&["v1"])).await.unwrap();
+    assert!(done.counts.pushed > 900 * 1024, "{:?}", done.counts);
+    assert_eq!(world.proxy.count("POST", "/blobs/uploads/"), 2);
+    assert_eq!(world.proxy.count("PUT", "/manifests/sha256:"), 1);
+}
+
+#[tokio::test]
+async fn every_stage_survives_answers_of_500_and_429() {
+    for (status, header) in [(500, ""), (503, ""), (429, "Retry-After: 0\r\n"), (429, "")] {
+        let world = World::new().await;
+        let folder = Folder::new();
+        let layer = noise(1, 20 * KIB);
+        let body = r#"{"errors":[{"code":"TOOMANYREQUESTS","message":"Rate exceeded"}]}"#;
+        for (method, path) in [
+            ("HEAD", "/blobs/"),
+            ("POST", "/blobs/uploads/"),
+            ("PUT", "/blobs/uploads/"),
+            ("HEAD", "/manifests/sha256:"),
+            ("PUT", "/manifests/sha256:"),
+            ("GET", "/manifests/sha256:"),
+            ("HEAD", "/manifests/v1"),
+            ("PUT", "/manifests/v1"),
+        ] {
+            world.proxy.rule(
+                method,
+                path,
+                2,
+                Act::Answer(status, header, body.to_owned()),
+            );
+        }
+        let source = layout(&folder, &[&layer]);
+        let done = push_one(&source, world.target(&["v1"])).await.unwrap();
+        assert_eq!(
+            world.tagged("acme/app", "v1").await.as_deref(),
+            Some(done.manifest.digest.as_str())
+        );
+    }
+}
+
+#[tokio::test]
+async fn what_the_registry_asks_for_is_waited_for() {
+    let world = World::new().await;
+    let folder = Folder::new();
+    world.proxy.rule(
+        "POST",
+        "/blobs/",
+        1,
+        Act::Answer(429, "Retry-After: 1\r\n", String::new()),
+    );
+    let started = Instant::now();
+    let source = layout(&folder, &[&noise(1, 10)]);
+    push_one(&source, world.target(&["v1"])).await.unwrap();
+    assert!(started.elapsed() >= Duration::from_secs(1));
+}
+
+#[tokio::test]
+async fn a_storm_without_end_ends_in_words_and_the_next_run_ends_right() {
+    let world = World::new().await;
+    let folder = Folder::new();
+    let source = layout(&folder, &[&noise(1, 10)]);
+    let body = r#"{"errors":[{"code":"TOOMANYREQUESTS","message":"Rate exceeded"}]}"#;
+    for stage in ["/manifests/v1", "/manifests/sha256:", "/blobs/uploads/"] {
+        world.proxy.peace();
+        world.proxy.rule(
+            "PUT",
+            stage,
+            usize::MAX,
+            Act::Answer(429, "", body.to_owned()),
+        );
+        let error = push_one(&source, world.target(&["v1"])).await.unwrap_err();
+        assert_eq!(error.exit, Exit::Failed);
+        assert!(
+            error.to_string().contains("TOOMANYREQUESTS: Rate exceeded"),
+            "{error}"
+        );
+        assert!(
+            error
+                .to_string()
+                .contains(&format!("given up after {} tries", PATIENCE.tries))
+        );
+        assert_eq!(world.tagged("acme/app", "v1").await, None);
+        if stage == "/manifests/v1" {
+            // All but the tag was there; begin anew for the earlier stages.
+            let hidden = world
+                .registry
+                .data()
+                .join("docker/registry/v2/repositories/acme/app");
+            std::fs::remove_dir_all(hidden).unwrap();
+        } else {
+            let _none = std::fs::remove_dir_all(
+                world
+                    .registry
+                    .data()
+                    .join("docker/registry/v2/repositories/acme/app"),
+            );
+        }
+    }
+    world.proxy.peace();
+    push_one(&source, world.target(&["v1"])).await.unwrap();
+}
+
+#[tokio::test]
+async fn a_token_that_ends_in_mid_push_is_fetched_once() {
+    let denied = r#"{"errors":[{"code":"DENIED","message":"Your authorization token has expired. Reauthenticate and try again."}]}"#;
+    for (status, body) in [(401, ""), (403, denied)] {
+        for after in [0, 3, 12, 24, 30] {
+            let world = World::new().await;
+            let folder = Folder::new();
+            let layers: Vec<Vec<u8>> = (0..10).map(|seed| noise(seed, 30 * KIB)).collect();
+            let layers: Vec<&[u8]> = layers.iter().map(|layer| &layer[..]).collect();
+            let source = layout(&folder, &layers);
+            world.proxy.expire(after, status, body);
+            push_one(&source, world.target(&["v1"])).await.unwrap();
+            assert_eq!(
+                world.fetched.load(Ordering::SeqCst),
+                1,
+                "{status} after {after}"
+            );
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_refused_role_is_told_what_it_lacks() {
+    let world = World::new().await;
+    let folder = Folder::new();
+    let body = r#"{"errors":[{"code":"DENIED","message":"User: arn:aws:sts::1:assumed-role/x is not authorized to perform: ecr:InitiateLayerUpload"}]}"#;
+    world.proxy.rule(
+        "POST",
+        "/blobs/",
+        usize::MAX,
+        Act::Answer(403, "", body.to_owned()),
+    );
+    let source = layout(&folder, &[&noise(1, 10)]);
+    let error = push_one(&source, world.target(&["v1"])).await.unwrap_err();
+    assert!(
+        error.to_string().contains("ecr:InitiateLayerUpload"),
+        "{error}"
+    );
+    assert_eq!(world.proxy.count("POST", "/blobs/"), 2, "not tried again");
+}
+
+#[tokio::test]
+async fn a_wrong_digest_is_never_taken_for_success() {
+    let folder = Folder::new();
+    let source = layout(&folder, &[&noise(1, 10)]);
+    let other = format!("sha256:{}", "0".repeat(64));
+    for stage in ["/blobs/uploads/", "/manifests/sha256:", "/manifests/v1"] {
+        let world = World::new().await;
+        let act = Act::Header("Docker-Content-Digest", other.clone());
+        world.proxy.rule("PUT", stage, usize::MAX, act);
+        let error = push_one(&source, world.target(&["v1"])).await.unwrap_err();
+        assert!(error.to_string().contains("says it stored"), "{error}");
+    }
+    let world = World::new().await;
+    world.proxy.rule(
+        "GET",
+        "/manifests/",
+        9,
+        Act::Answer(200, "", "{}".to_owned()),
+    );
+    let error = push_one(&source, world.target(&["v1"])).await.unwrap_err();
+    assert!(error.to_string().contains("changed on its way"), "{error}");
+    world.proxy.peace();
+    assert_eq!(world.tagged("acme/app", "v1").await, None);
+    push_one(&source, world.target(&["v1"])).await.unwrap();
+}
+
+#[tokio::test]
+async fn a_blob_that_vanishes_before_the_manifest_is_brought_again() {
+    let world = World::new().await;
+    let folder = Folder::new();
+    let (kept, lost) = (noise(1, 50 * KIB), noise(2, 60 * KIB));
+    let digest = crate::registry::digest(&lost);
+    let source = layout(&folder, &[&kept, &lost]);
+    let data = world.registry.data();
+    let lose = Act::First(Arc::new(move || {
+        Distribution::lose(&data, "acme/app", &digest)
+    }));
+    world.proxy.rule("PUT", "/manifests/sha256:", 1, lose);
+    let done = push_one(&source, world.target(&["v1"])).await.unwrap();
+    assert!(done.counts.pushed > 170 * 1024, "{:?}", done.counts);
+    assert_eq!(
+        world.tagged("acme/app", "v1").await.as_deref(),
+        Some(done.manifest.digest.as_str())
+    );
+}
+
+#[tokio::test]
+async fn the_token_does_not_follow_an_upload_to_another_host() {
+    let world = World::new().await;
+    let thief = World::new().await;
+    let folder = Folder::new();
+    let source = layout(&folder, &[&noise(1, 10)]);
+    let elsewhere = format!("http://{}/v2/acme/app/blobs/uploads/x", thief.proxy.address);
+    world.proxy.rule(
+        "POST",
+        "/blobs/",
+        usize::MAX,
+        Act::Header("Location", elsewhere),
+    );
+    let error = push_one(&source, world.target(&["v1"])).await.unwrap_err();
+    assert_eq!(error.exit, Exit::Refused);
+    assert!(
+        error.to_string().contains("is not for that host"),
+        "{error}"
+    );
+    assert!(thief.proxy.seen().is_empty());
+    // A relative one is the registry's own.
+    let world = World::new().await;
+    world.proxy.rule(
+        "POST",
+        "/blobs/",
+        1,
+        Act::Header("Location", "/v2/acme/app/blobs/uploads/none".to_owned()),
+    );
+    push_one(&source, world.target(&["v1"])).await.unwrap();
+    assert!(world.proxy.count("PUT", "/uploads/none?digest=") >= 1);
+}
+
+#[tokio::test]
+async fn a_full_disk_is_named_and_room_mends_it() {
+    let world = World::of(Distribution::with_disk(6)).await;
+    let ballast = world.registry.data().join("ballast");
+    std::fs::write(&ballast, vec![0; 5 << 20]).unwrap();
+    let folder = Folder::new();
+    let source = layout(&folder, &[&noise(1, 600 * KIB), &noise(2, 900 * KIB)]);
+    let error = push_one(&source, world.target(&["v1"])).await.unwrap_err();
+    assert!(
+        error.to_string().contains("the registry answered 500"),
+        "{error}"
+    );
+    assert_eq!(world.tagged("acme/app", "v1").await, None);
+    std::fs::remove_file(&ballast).unwrap();
+    push_one(&source, world.target(&["v1"])).await.unwrap();
+}
+
+#[tokio::test]
+async fn a_blob_that_the_registry_fails_on_is_uploaded() {
+    let world = World::new().await;
+    let folder = Folder::new();
+    let source = layout(&folder, &[&noise(1, 20 * KIB)]);
+    let act = Act::Answer(500, "", String::new());
+    world.proxy.rule("HEAD", "/blobs/", usize::MAX, act);
+    push_one(&source, world.target(&["v1"])).await.unwrap();
+    assert!(world.tagged("acme/app", "v1").await.is_some());
+}
+
+#[tokio::test]
+async fn a_registry_that_falls_silent_is_given_up() {
+    let world = World::new().await;
+    let folder = Folder::new();
+    let source = layout(&folder, &[&noise(1, 10)]);
+    world.proxy.rule("PUT", "/blobs/uploads/", 1, Act::Hang);
+    let started = Instant::now();
+    push_one(&source, world.target(&["v1"])).await.unwrap();
+    assert!(started.elapsed() >= PATIENCE.stall);
+}
+
+#[tokio::test]
+async fn an_immutable_tag_is_a_success_or_names_both() {
+    let world = World::new().await;
+    let folder = Folder::new();
+    let first = layout(&folder, &[&noise(1, 10)]);
+    let done = push_one(&first, world.target(&["v1"])).await.unwrap();
+    let taken = r#"{"errors":[{"code":"TAG_INVALID","message":"cannot be overwritten because the tag is immutable."}]}"#;
+    world.proxy.rule(
+        "PUT",
+        "/manifests/v1",
+        usize::MAX,
+        Act::Answer(400, "", taken.to_owned()),
+    );
+    push_one(&first, world.target(&["v1"])).await.unwrap();
+    let folder = Folder::new();
+    let second = layout(&folder, &[&noise(2, 10)]);
+    let error = push_one(&second, world.target(&["v1"])).await.unwrap_err();
+    assert_eq!(error.exit, Exit::Refused);
+    assert!(
+        error.message.contains(done.manifest.digest.as_str()),
+        "{error}"
+    );
+    assert_eq!(error.message.matches("sha256:").count(), 2, "{error}");
+}
+
+#[tokio::test]
+async fn one_target_fails_and_the_other_finishes() {
+    let (good, bad) = (World::new().await, World::new().await);
+    let folder = Folder::new();
+    let source = layout(&folder, &[&noise(1, 100 * KIB)]);
+    bad.proxy.rule(
+        "PUT",
+        "/blobs/",
+        usize::MAX,
+        Act::Answer(500, "", String::new()),
+    );
+    let both = || [bad.target(&["v1"]), good.target(&["v1"])];
+    let outcomes = push(&source, &both()).await;
+    assert!(outcomes[0].result.is_err() && outcomes[1].result.is_ok());
+    let error = super::super::all(outcomes).unwrap_err();
+    assert!(
+        error.message.contains(&bad.proxy.address.to_string()),
+        "{error}"
+    );
+    assert!(
+        error
+            .hints
+            .iter()
+            .any(|hint| hint.contains(&good.proxy.address.to_string()))
+    );
+    bad.proxy.peace();
+    let outcomes = super::super::all(push(&source, &both()).await).unwrap();
+    assert_eq!(outcomes[0].manifest, outcomes[1].manifest);
+    assert_eq!(outcomes[1].counts.pushed, 0);
+}
+
+#[tokio::test]
+async fn what_is_in_a_sister_repository_is_mounted_or_uploaded_where_that_is_refused() {
+    let world = World::new().await;
+    let folder = Folder::new();
+    let source = layout(&folder, &[&noise(1, 100 * KIB)]);
+    push_one(&source, target(&world.client(), "acme/base", &["v1"]))
+        .await
+        .unwrap();
+    let from = |name: &str| {
+        let target = target(&world.client(), name, &["v1"]);
+        Target {
+            from: vec!["acme/none".to_owned(), "acme/base".to_owned()],
+            ..target
+        }
+    };
+    let done = push_one(&source, from("acme/one")).await.unwrap();
+    assert!(
+        done.counts.mounted > 100 * 1024 && done.counts.pushed == 0,
+        "{:?}",
+        done.counts
+    );
+    world.proxy.rule("POST", "mount=", usize::MAX, Act::NoQuery);
+    let done = push_one(&source, from("acme/two")).await.unwrap();
+    assert!(
+        done.counts.mounted == 0 && done.counts.pushed > 100 * 1024,
+        "{:?}",
+        done.counts
+    );
+    // The session that came instead of the mount is used.
+    assert_eq!(world.proxy.count("POST", "/acme/two/blobs/uploads/"), 2);
+}
+
+#[tokio::test]
+async fn a_push_that_is_dropped_leaves_no_tag_and_the_next_completes_it() {
+    let folder = Folder::new();
+    let layers: Vec<Vec<u8>> = (0..6).map(|seed| noise(seed, 200 * KIB)).collect();
+    let layers: Vec<&[u8]> = layers.iter().map(|layer| &layer[..]).collect();
+    let source = layout(&folder, &layers);
+    for (method, path, skip) in [
+        ("HEAD", "/blobs/", 2),
+        ("PUT", "/blobs/uploads/", 3),
+        ("PUT", "/manifests/sha256:", 0),
+        ("GET", "/manifests/sha256:", 0),
+        ("PUT", "/manifests/v1", 0),
+    ] {
+        let world = World::new().await;
+        world.proxy.later(method, path, skip, 1, Act::Hang);
+        let cut = tokio::time::timeout(
+            Duration::from_millis(700),
+            push_one(&source, world.target(&["v1"])),
+        );
+        assert!(cut.await.is_err(), "{method} {path} did not hang");
+        assert_eq!(
+            world.tagged("acme/app", "v1").await,
+            None,
+            "{method} {path}"
+        );
+        world.proxy.peace();
+        push_one(&source, world.target(&["v1"])).await.unwrap();
+        assert!(world.tagged("acme/app", "v1").await.is_some());
+    }
+}
+
+#[tokio::test]
+async fn a_repository_that_is_not_there_is_said_and_a_new_one_is_waited_for() {
+    let world = World::new().await;
+    let folder = Folder::new();
+    let source = layout(&folder, &[&noise(1, 10)]);
+    let unknown = r#"{"errors":[{"code":"NAME_UNKNOWN","message":"The repository with name 'acme/app' does not exist"}]}"#;
+    world.proxy.rule(
+        "POST",
+        "/blobs/",
+        3,
+        Act::Answer(404, "", unknown.to_owned()),
+    );
+    let error = push_one(&source, world.target(&["v1"])).await.unwrap_err();
+    assert!(error.to_string().contains("NAME_UNKNOWN"), "{error}");
+    assert!(
+        error
+            .hints
+            .iter()
+            .any(|hint| hint.contains("slipway-image repository"))
+    );
+    world.proxy.peace();
+    world.proxy.rule(
+        "POST",
+        "/blobs/",
+        3,
+        Act::Answer(404, "", unknown.to_owned()),
+    );
+    let created = Target {
+        created: true,
+        ..world.target(&["v1"])
+    };
+    push_one(&source, created).await.unwrap();
+}
+
+#[tokio::test]
+async fn a_layout_that_is_damaged_is_no_fault_of_the_registry() {
+    let world = World::new().await;
+    let folder = Folder::new();
+    let layer = noise(1, 100);
+    let source = layout(&folder, &[&layer]);
+    let path = folder
+        .path()
+        .join("blobs")
+        .join(crate::registry::digest(&layer).replace(':', "/"));
+    std::fs::write(&path, noise(2, 100)).unwrap();
+    let error = push_one(&source, world.target(&["v1"])).await.unwrap_err();
+    assert!(error.to_string().contains("is damaged"), "{error}");
+    std::fs::write(&path, noise(1, 99)).unwrap();
+    let error = push_one(&source, world.target(&["v1"])).await.unwrap_err();
+    assert!(
+        error
+            .to_string()
+            .contains("has 99 bytes, its manifest says 100"),
+        "{error}"
+    );
+}

@@ -1,0 +1,201 @@
+//! One layer of an archive on its way to the targets that lack it, all from one reading.
+//!
+//! A small layer is held until its digest is known, and can then be asked for, mounted and tried again like any blob. A
+//! larger one goes out while it is read; where that fails, only another reading of the archive has its bytes.
+
+use super::Target;
+use super::deliver::{self, How, Origin};
+use crate::registry::{Body, Fault, Kind, Moved};
+use crate::source::{Chunk, Descriptor, Measured};
+use bytes::Bytes;
+use futures_util::future::{join, join_all};
+use kit::{Error, Result};
+use tokio::sync::{Semaphore, mpsc};
+
+/// What is held. Eight layers are on their way at once.
+const SMALL: usize = 1 << 20;
+
+/// How a layer fared.
+pub(super) struct Streamed {
+    /// Its name in the archive.
+    pub(super) path: String,
+    /// By target.
+    pub(super) results: Vec<(usize, Result<How, Fault>)>,
+}
+
+/// What the targets share of a reading.
+#[derive(Clone)]
+enum Piece {
+    Bytes(Bytes),
+    End(Measured),
+}
+
+/// Sends a layer to `wanted` of the targets.
+pub(super) async fn stream(
+    path: String,
+    mut chunks: mpsc::Receiver<Chunk>,
+    targets: &[Target],
+    wanted: Vec<usize>,
+    at_once: &Semaphore,
+    moved: &Moved,
+) -> Streamed {
+    let _one = at_once.acquire().await;
+    let mut held: Vec<Bytes> = Vec::new();
+    let mut size = 0;
+    let whole = loop {
+        match chunks.recv().await {
+            Some(Chunk::Bytes(bytes)) => {
+                size += bytes.len();
+                held.push(bytes);
+                if size > SMALL {
+                    break None;
+                }
+            }
+            Some(Chunk::End(measured)) => break Some(measured),
+            // The reading says why.
+            None => {
+                let results = Vec::new();
+                return Streamed { path, results };
+            }
+        }
+    };
+    let results = match whole {
+        Some(measured) => {
+            let origin = Origin::Bytes(Bytes::from(held.concat()));
+            drop(held);
+            let blob = descriptor(&measured);
+            join_all(wanted.into_iter().map(async |index| {
+                let target = &targets[index];
+                (
+                    index,
+                    deliver::bring(target, &blob, &origin, true, moved).await,
+                )
+            }))
+            .await
+        }
+        None => tee(chunks, targets, &wanted, &held, moved).await,
+    };
+    Streamed { path, results }
+}
+
+pub(super) fn descriptor(measured: &Measured) -> Descriptor {
+    Descriptor {
+        media_type: measured.media_type.clone(),
+        digest: measured.digest.clone(),
+        size: measured.size,
+    }
+}
+
+/// One reading, as many uploads. An upload that fails leaves; the reading goes on for the others, and is told that nobody
+/// listens when none is left.
+async fn tee(
+    mut chunks: mpsc::Receiver<Chunk>,
+    targets: &[Target],
+    wanted: &[usize],
+    held: &[Bytes],
+    moved: &Moved,
+) -> Vec<(usize, Result<How, Fault>)> {
+    let (mut feeds, uploads): (Vec<_>, Vec<_>) = wanted
+        .iter()
+        .map(|index| {
+            let (feed, pieces) = mpsc::channel(1);
+            (feed, upload(&targets[*index], held, pieces, moved))
+        })
+        .unzip();
+    let share = async move {
+        while let Some(chunk) = chunks.recv().await {
+            let (piece, last) = match chunk {
+                Chunk::Bytes(bytes) => (Piece::Bytes(bytes), false),
+                Chunk::End(measured) => (Piece::End(measured), true),
+            };
+            let sent = join_all(feeds.iter().map(|feed| feed.send(piece.clone()))).await;
+            let mut sent = sent.into_iter();
+            feeds.retain(|_| sent.next().is_some_and(|sent| sent.is_ok()));
+            if last || feeds.is_empty() {
+                return;
+            }
+        }
+    };
+    let ((), results) = join(share, join_all(uploads)).await;
+    wanted.iter().copied().zip(results).collect()
+}
+
+async fn upload(
+    target: &Target,
+    held: &[Bytes],
+    mut pieces: mpsc::Receiver<Piece>,
+    moved: &Moved,
+) -> Result<How, Fault> {
+    let repo = &target.repo;
+    let (session, pass) = repo
+        .client
+        .persist(async |pass| {
+            let session = target.settled(repo.begin(pass).await)?;
+            Ok((session, pass.clone()))
+        })
+        .await?;
+    let (feed, body) = Body::feed(moved);
+    let pump = async move {
+        for block in held {
+            if !feed.send(block.clone()).await {
+                return None;
+            }
+        }
+        loop {
+            match pieces.recv().await {
+                Some(Piece::Bytes(block)) => {
+                    if !feed.send(block).await {
+                        return None;
+                    }
+                }
+                Some(Piece::End(measured)) => {
+                    feed.end();
+                    return Some(measured);
+                }
+                None => return None,
+            }
+        }
+    };
+    let mut pump = std::pin::pin!(pump);
+    let mut patch = std::pin::pin!(repo.patch(&pass, session, body));
+    // A registry may refuse before it has read everything; nothing is to wait for the rest then.
+    let (measured, patched) = tokio::select! {
+        measured = &mut pump => (measured, patch.await),
+        patched = &mut patch => match patched {
+            Ok(session) => (pump.await, Ok(session)),
+            Err(fault) => (None, Err(fault)),
+        },
+    };
+    // A token that ended meanwhile is found again, and renewed, by the next upload's first request.
+    let session = patched.map_err(|fault| match fault.kind {
+        Kind::Login => fault.of_kind(Kind::Passing),
+        _ => fault,
+    })?;
+    let Some(measured) = measured else {
+        let error = Error::failed(format!(
+            "a layer was not sent whole to {}",
+            repo.reference()
+        ));
+        return Err(Fault::new(Kind::Passing, error));
+    };
+    let mut tried = false;
+    repo.client
+        .persist(async |pass| {
+            let again = std::mem::replace(&mut tried, true);
+            if again && repo.has(pass, &measured.digest).await? {
+                return Ok(());
+            }
+            let done = repo.finish(pass, session.clone(), &measured.digest).await;
+            done.map_err(|fault| match fault.code.as_deref() {
+                // What the session was sent is gone with it.
+                Some("BLOB_UPLOAD_UNKNOWN" | "BLOB_UPLOAD_INVALID") => fault.of_kind(Kind::Missing),
+                _ => fault,
+            })
+        })
+        .await
+        .map_err(|fault| match fault.kind {
+            Kind::Missing => fault.of_kind(Kind::Passing),
+            _ => fault,
+        })?;
+    Ok(How::Pushed)
+}

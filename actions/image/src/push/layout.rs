@@ -1,0 +1,140 @@
+//! Pushing an OCI layout: every blob has its name already, so each target is simply brought what it lacks.
+
+use super::deliver::{self, Image, Origin, Piece, Undelivered};
+use super::{Counts, Delivered, Target, UPLOADS, tree};
+use crate::registry::Manifest;
+use crate::source::{Descriptor, Layout, Source};
+use futures_util::future::join_all;
+use kit::host::Host;
+use kit::id::Digest;
+use kit::{Error, Result};
+use std::collections::HashSet;
+use std::sync::Arc;
+use std::time::Instant;
+use tokio::sync::Semaphore;
+
+pub(super) async fn push(
+    host: &Host,
+    source: &Arc<Source>,
+    layout: &Layout,
+    targets: &[Target],
+) -> Vec<Result<Delivered>> {
+    let (image, platforms) = match read(source, layout) {
+        Ok(read) => read,
+        Err(error) => return targets.iter().map(|_| Err(error.clone())).collect(),
+    };
+    let uploads = Semaphore::new(UPLOADS);
+    join_all(targets.iter().map(|target| {
+        let (image, platforms, uploads) = (&image, &platforms, &uploads);
+        async move {
+            let started = Instant::now();
+            let counts = deliver::deliver(host, target, image, uploads).await;
+            delivered(image, platforms, counts, started)
+        }
+    }))
+    .await
+}
+
+/// What a delivery of an image with all its origins came to.
+pub(super) fn delivered(
+    image: &Image,
+    platforms: &[(String, Digest)],
+    counts: Result<Counts, Undelivered>,
+    started: Instant,
+) -> Result<Delivered> {
+    let counts = counts.map_err(|undelivered| match undelivered {
+        Undelivered::Error(error) => error,
+        Undelivered::Gone(blobs) => {
+            Error::failed(format!("{} blobs of the image are gone", blobs.len()))
+        }
+    })?;
+    let manifest = image
+        .manifests
+        .iter()
+        .find(|manifest| manifest.digest == image.root)
+        .ok_or_else(|| Error::failed("the image has no manifest of its own"))?;
+    Ok(Delivered {
+        manifest: manifest.clone(),
+        platforms: platforms.to_vec(),
+        counts,
+        took: started.elapsed(),
+    })
+}
+
+type Read = (Image, Vec<(String, Digest)>);
+
+fn read(source: &Arc<Source>, layout: &Layout) -> Result<Read> {
+    let root = root(layout.root())?;
+    let mut image = Image {
+        pieces: Vec::new(),
+        manifests: Vec::new(),
+        root: root.digest.clone(),
+        other_tags: Vec::new(),
+    };
+    let mut seen = HashSet::new();
+    collect(source, layout, root, &mut image, &mut seen)?;
+    let bytes = layout.small(&root.digest)?;
+    let config = tree::parts(&root.digest, &bytes)?
+        .blobs
+        .first()
+        .filter(|config| config.size <= 4 << 20)
+        .map(|config| layout.small(&config.digest))
+        .transpose()?;
+    let platforms = tree::platforms(&root.digest, &bytes, config.as_deref());
+    Ok((image, platforms))
+}
+
+/// The one image of the layout. Several names for it are several entries.
+fn root(entries: &[Descriptor]) -> Result<&Descriptor> {
+    let Some(first) = entries.first() else {
+        return Err(Error::usage("the OCI layout holds no image")
+            .hint("its index.json names none; was the build written to another folder?"));
+    };
+    match entries.iter().find(|entry| entry.digest != first.digest) {
+        None => Ok(first),
+        Some(other) => Err(Error::usage(format!(
+            "the OCI layout holds several images, such as {} and {}",
+            first.digest, other.digest
+        ))
+        .hint("write each image to a folder of its own, or several platforms as one index")),
+    }
+}
+
+/// Adds a manifest after what it names.
+fn collect(
+    source: &Arc<Source>,
+    layout: &Layout,
+    manifest: &Descriptor,
+    image: &mut Image,
+    seen: &mut HashSet<Digest>,
+) -> Result<()> {
+    if !seen.insert(manifest.digest.clone()) {
+        return Ok(());
+    }
+    if seen.len() > tree::MOST {
+        return Err(Error::failed(format!(
+            "the image names more than {} manifests and blobs",
+            tree::MOST
+        )));
+    }
+    let bytes = layout.small(&manifest.digest)?;
+    let parts = tree::parts(&manifest.digest, &bytes)?;
+    for child in &parts.children {
+        collect(source, layout, child, image, seen)?;
+    }
+    for blob in parts.blobs {
+        if seen.insert(blob.digest.clone()) {
+            image.pieces.push(Piece {
+                descriptor: blob,
+                origin: Origin::Layout(Arc::clone(source)),
+                there: false,
+            });
+        }
+    }
+    image.manifests.push(Manifest {
+        digest: manifest.digest.clone(),
+        media_type: manifest.media_type.clone(),
+        bytes,
+    });
+    Ok(())
+}

@@ -1,0 +1,237 @@
+//! Blobs: asked for, mounted, uploaded as one body, downloaded.
+//!
+//! One body a blob, because ECR counts the parts of an upload differently from the standard: it answers 201 to a part,
+//! reports the range of the first part for ever, and takes no part from a session that was begun twice.
+
+use super::body::{Body, Moved};
+use super::client::{Repo, answer, carried, location};
+use super::fault::{Fault, Kind};
+use super::token::Pass;
+use super::{digest, is_loopback};
+use bytes::Bytes;
+use kit::Error;
+use kit::id::Digest;
+use reqwest::{Method, Response, StatusCode, Url, header};
+
+/// How many times a download is sent on: ECR does so once, to S3.
+const REDIRECTS: usize = 3;
+
+/// The most that is read into memory, which is what ECR takes of a manifest.
+pub(super) const SMALL: u64 = 4 << 20;
+
+/// What came of asking for a mount.
+pub(crate) enum Mount {
+    Mounted,
+    /// Not offered; the registry opened an upload instead (always, in ECR, unless the account's `BLOB_MOUNTING` is on).
+    Upload(Url),
+}
+
+impl Repo {
+    /// Whether the blob is there.
+    pub(crate) async fn has(&self, pass: &Pass, blob: &Digest) -> Result<bool, Fault> {
+        let what = format!("ask for blob {blob} in {}", self.reference());
+        let url = self.url(&format!("blobs/{blob}"))?;
+        let response = self
+            .client
+            .ask(Method::HEAD, url, pass)
+            .send()
+            .await
+            .map_err(|error| Fault::no_answer(&what, error))?;
+        match response.status() {
+            StatusCode::NOT_FOUND => Ok(false),
+            // To where it can be had.
+            status if status.is_success() || status.is_redirection() => Ok(true),
+            _ => Err(Fault::answered(&what, response).await),
+        }
+    }
+
+    /// Asks the registry to take the blob from another of its repositories.
+    pub(crate) async fn mount(
+        &self,
+        pass: &Pass,
+        blob: &Digest,
+        from: &str,
+    ) -> Result<Mount, Fault> {
+        let what = format!("mount blob {blob} from {from} in {}", self.reference());
+        let mut url = self.url("blobs/uploads/")?;
+        url.query_pairs_mut()
+            .append_pair("mount", blob.as_str())
+            .append_pair("from", from);
+        let response = self.post(&what, url, pass).await?;
+        if response.status() == StatusCode::CREATED {
+            return Ok(Mount::Mounted);
+        }
+        Ok(Mount::Upload(self.client.own_location(&what, &response)?))
+    }
+
+    /// Opens an upload.
+    pub(crate) async fn begin(&self, pass: &Pass) -> Result<Url, Fault> {
+        let what = format!("begin an upload to {}", self.reference());
+        let url = self.url("blobs/uploads/")?;
+        let response = self.post(&what, url, pass).await?;
+        self.client.own_location(&what, &response)
+    }
+
+    async fn post(&self, what: &str, url: Url, pass: &Pass) -> Result<Response, Fault> {
+        let request = self
+            .client
+            .ask(Method::POST, url, pass)
+            .header(header::CONTENT_LENGTH, 0);
+        answer(what, request).await
+    }
+
+    /// Uploads a blob whose digest and size are known, as one `PUT`.
+    pub(crate) async fn put_whole(
+        &self,
+        pass: &Pass,
+        session: Url,
+        blob: &Digest,
+        size: u64,
+        body: Body,
+    ) -> Result<(), Fault> {
+        let what = format!("upload blob {blob} to {}", self.reference());
+        let (body, moved, explain) = body.open();
+        let request = self
+            .client
+            .carry(Method::PUT, named(session, blob), pass)
+            .header(header::CONTENT_TYPE, "application/octet-stream")
+            .header(header::CONTENT_LENGTH, size)
+            .body(body);
+        let response = carried(&what, self.client.stall(), &moved, request)
+            .await
+            .map_err(explain)?;
+        stored(&what, &response, blob)
+    }
+
+    /// Uploads bytes whose number and digest only their end tells, as one `PATCH`; gives back where the upload is to be
+    /// named. Any success will do: the standard says 202, ECR answers 201.
+    pub(crate) async fn patch(&self, pass: &Pass, session: Url, body: Body) -> Result<Url, Fault> {
+        let what = format!("upload a layer to {}", self.reference());
+        let (body, moved, explain) = body.open();
+        let request = self
+            .client
+            .carry(Method::PATCH, session.clone(), pass)
+            .header(header::CONTENT_TYPE, "application/octet-stream")
+            .body(body);
+        let response = carried(&what, self.client.stall(), &moved, request)
+            .await
+            .map_err(explain)?;
+        if response.headers().contains_key(header::LOCATION) {
+            self.client.own_location(&what, &response)
+        } else {
+            Ok(session)
+        }
+    }
+
+    /// Names what a session was sent.
+    pub(crate) async fn finish(
+        &self,
+        pass: &Pass,
+        session: Url,
+        blob: &Digest,
+    ) -> Result<(), Fault> {
+        let what = format!("complete blob {blob} in {}", self.reference());
+        let (body, moved, _) = Body::empty().open();
+        let request = self
+            .client
+            .carry(Method::PUT, named(session, blob), pass)
+            .header(header::CONTENT_LENGTH, 0)
+            .body(body);
+        let response = carried(&what, self.client.stall(), &moved, request).await?;
+        stored(&what, &response, blob)
+    }
+
+    /// Starts a download. A registry may send it on to where its blobs are kept; the token does not go there.
+    pub(crate) async fn get(
+        &self,
+        pass: &Pass,
+        blob: &Digest,
+        moved: &Moved,
+    ) -> Result<Response, Fault> {
+        let what = format!("download blob {blob} from {}", self.reference());
+        let stall = self.client.stall();
+        let url = self.url(&format!("blobs/{blob}"))?;
+        let mut request = self.client.carry(Method::GET, url, pass);
+        for _ in 0..=REDIRECTS {
+            let response = moved
+                .or_stall(&what, stall, request.send())
+                .await?
+                .map_err(|error| Fault::no_answer(&what, error))?;
+            if response.status().is_success() {
+                return Ok(response);
+            }
+            if !response.status().is_redirection() {
+                return Err(Fault::answered(&what, response).await);
+            }
+            let to = location(&what, &response)?;
+            let open = to.scheme() == "http" && to.host_str().is_some_and(is_loopback);
+            if to.scheme() != "https" && !open {
+                return Err(Error::refused(format!("cannot {what}"))
+                    .cause("the registry sends the download on to a host without https")
+                    .into());
+            }
+            request = self.client.fetch(to);
+        }
+        Err(Error::failed(format!("cannot {what}"))
+            .cause("the registry sends the download on and on")
+            .into())
+    }
+
+    /// A small blob, whole and checked.
+    pub(crate) async fn small(&self, pass: &Pass, blob: &Digest) -> Result<Bytes, Fault> {
+        let moved = Moved::default();
+        let what = format!("read blob {blob} of {}", self.reference());
+        let response = self.get(pass, blob, &moved).await?;
+        let bytes = limited(&what, response).await?;
+        if digest(&bytes) == blob.as_str() {
+            return Ok(bytes);
+        }
+        Err(Error::failed(format!("cannot {what}"))
+            .cause("what came does not hash to that digest")
+            .hint("the blob was changed on its way or where it is kept; do not deploy what uses it")
+            .into())
+    }
+}
+
+/// The body of an answer that has to fit in memory.
+pub(super) async fn limited(what: &str, mut response: Response) -> Result<Bytes, Fault> {
+    let mut bytes = Vec::new();
+    while let Some(chunk) = response
+        .chunk()
+        .await
+        .map_err(|error| Fault::no_answer(what, error))?
+    {
+        bytes.extend_from_slice(&chunk);
+        if bytes.len() as u64 > SMALL {
+            return Err(Error::failed(format!("cannot {what}"))
+                .cause("it is larger than 4 MiB")
+                .into());
+        }
+    }
+    Ok(bytes.into())
+}
+
+/// The session's URL, which may have a query of its own, with the blob's name.
+fn named(mut session: Url, blob: &Digest) -> Url {
+    session
+        .query_pairs_mut()
+        .append_pair("digest", blob.as_str());
+    session
+}
+
+/// Whether the registry names what it stored as it was named to it. The header is optional.
+pub(super) fn stored(what: &str, response: &Response, wanted: &Digest) -> Result<(), Fault> {
+    let named = response
+        .headers()
+        .get("docker-content-digest")
+        .and_then(|value| value.to_str().ok());
+    match named {
+        Some(named) if named != wanted.as_str() => Err(Fault::new(
+            Kind::Final,
+            Error::failed(format!("cannot {what}"))
+                .cause(format!("the registry says it stored {named:?}, and {wanted} was sent"))
+                .hint("something between here and the registry changes what passes; do not deploy the image"),
+        )),
+        _ => Ok(()),
+    }
+}

@@ -1,0 +1,232 @@
+//! Bodies of uploads: what is read block by block, counted as it goes, and given up when it stands still.
+
+use super::fault::{Fault, Kind};
+use bytes::Bytes;
+use futures_util::stream;
+use kit::{Context, Error};
+use std::io::Read;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+use tokio::sync::mpsc;
+
+/// What is read at once. Two blocks wait while a third is sent: eight uploads hold 6 MiB.
+const BLOCK: usize = 256 << 10;
+const WAITING: usize = 1;
+
+/// The body of one request, with what it has come to.
+pub(crate) struct Body {
+    pub(super) body: reqwest::Body,
+    pub(super) moved: Moved,
+    trouble: Trouble,
+}
+
+/// Bytes that went out, for progress and to see a standstill.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Moved(Arc<AtomicU64>);
+
+impl Moved {
+    pub(crate) fn add(&self, bytes: usize) {
+        self.0.fetch_add(bytes as u64, Ordering::Relaxed);
+    }
+
+    pub(crate) fn bytes(&self) -> u64 {
+        self.0.load(Ordering::Relaxed)
+    }
+
+    /// Waits for `work`, unless nothing moves for `stall`.
+    pub(super) async fn or_stall<T>(
+        &self,
+        what: &str,
+        stall: Duration,
+        work: impl Future<Output = T>,
+    ) -> Result<T, Fault> {
+        let mut work = std::pin::pin!(work);
+        loop {
+            let before = self.bytes();
+            tokio::select! {
+                done = &mut work => return Ok(done),
+                () = tokio::time::sleep(stall) => {}
+            }
+            if self.bytes() == before {
+                return Err(Fault::new(
+                    Kind::Passing,
+                    Error::failed(format!("cannot {what}"))
+                        .cause(format!("nothing moved for {} s", stall.as_secs()))
+                        .hint("check the network between here and the registry; run the step again, and what is there is not sent again"),
+                ));
+            }
+        }
+    }
+}
+
+/// Why a body ended early on this side.
+#[derive(Clone, Default)]
+struct Trouble(Arc<Mutex<Option<Error>>>);
+
+impl Trouble {
+    fn set(&self, error: Error) {
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = Some(error);
+    }
+
+    fn take(&self) -> Option<Error> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).take()
+    }
+}
+
+/// Where an upload of a stream gets its bytes. One that is dropped before `end` was called is a body cut short.
+pub(crate) struct Feed {
+    blocks: mpsc::Sender<Bytes>,
+    ended: Arc<AtomicBool>,
+}
+
+impl Feed {
+    /// Whether the other side still wants bytes.
+    pub(crate) async fn send(&self, block: Bytes) -> bool {
+        self.blocks.send(block).await.is_ok()
+    }
+
+    pub(crate) fn end(self) {
+        self.ended.store(true, Ordering::Release);
+    }
+}
+
+impl Body {
+    /// Nothing.
+    pub(crate) fn empty() -> Self {
+        Self {
+            body: reqwest::Body::from(Bytes::new()),
+            moved: Moved::default(),
+            trouble: Trouble::default(),
+        }
+    }
+
+    /// Bytes in memory.
+    pub(crate) fn bytes(blocks: Vec<Bytes>, moved: &Moved) -> Self {
+        let counted = moved.clone();
+        let blocks = blocks.into_iter().map(move |block| {
+            counted.add(block.len());
+            Ok::<_, std::io::Error>(block)
+        });
+        Self {
+            body: reqwest::Body::wrap_stream(stream::iter(blocks)),
+            moved: moved.clone(),
+            trouble: Trouble::default(),
+        }
+    }
+
+    /// What `reader` holds, `size` bytes, read on a thread of its own because files have no other way.
+    pub(crate) fn reader(
+        mut reader: impl Read + Send + 'static,
+        name: String,
+        size: u64,
+        moved: &Moved,
+    ) -> Self {
+        let trouble = Trouble::default();
+        let (sender, receiver) = mpsc::channel(WAITING);
+        let ended = Arc::new(AtomicBool::new(false));
+        let (told, done) = (trouble.clone(), Arc::clone(&ended));
+        tokio::task::spawn_blocking(move || {
+            let mut left = size;
+            while left > 0 {
+                let want = usize::try_from(left).unwrap_or(BLOCK).min(BLOCK);
+                let mut block = vec![0; want];
+                match reader
+                    .read_exact(&mut block)
+                    .context(format!("cannot read blob {name}"))
+                {
+                    Ok(()) => {}
+                    Err(error) => {
+                        told.set(
+                            error.hint(
+                                "the image's files changed or are damaged; make the image anew",
+                            ),
+                        );
+                        return;
+                    }
+                }
+                left -= want as u64;
+                if sender.blocking_send(Bytes::from(block)).is_err() {
+                    return;
+                }
+            }
+            done.store(true, Ordering::Release);
+        });
+        Self::channel(receiver, ended, trouble, moved)
+    }
+
+    /// What comes through a feed.
+    pub(crate) fn feed(moved: &Moved) -> (Feed, Self) {
+        let (sender, receiver) = mpsc::channel(WAITING);
+        let ended = Arc::new(AtomicBool::new(false));
+        let feed = Feed {
+            blocks: sender,
+            ended: Arc::clone(&ended),
+        };
+        let body = Self::channel(receiver, ended, Trouble::default(), moved);
+        (feed, body)
+    }
+
+    /// What another registry answers with.
+    pub(crate) fn answer(response: reqwest::Response, moved: &Moved) -> Self {
+        let counted = moved.clone();
+        let stream = stream::try_unfold(response, move |mut response| {
+            let counted = counted.clone();
+            async move {
+                let block = response
+                    .chunk()
+                    .await
+                    .map_err(reqwest::Error::without_url)?;
+                Ok::<_, reqwest::Error>(block.map(|block| {
+                    counted.add(block.len());
+                    (block, response)
+                }))
+            }
+        });
+        Self {
+            body: reqwest::Body::wrap_stream(stream),
+            moved: moved.clone(),
+            trouble: Trouble::default(),
+        }
+    }
+
+    fn channel(
+        receiver: mpsc::Receiver<Bytes>,
+        ended: Arc<AtomicBool>,
+        trouble: Trouble,
+        moved: &Moved,
+    ) -> Self {
+        let counted = moved.clone();
+        let stream = stream::unfold(Some(receiver), move |receiver| {
+            let (counted, ended) = (counted.clone(), Arc::clone(&ended));
+            async move {
+                let mut receiver = receiver?;
+                match receiver.recv().await {
+                    Some(block) => {
+                        counted.add(block.len());
+                        Some((Ok(block), Some(receiver)))
+                    }
+                    None if ended.load(Ordering::Acquire) => None,
+                    // An error, so that the request is cut off: a clean end would pass for a whole blob.
+                    None => Some((Err(std::io::Error::other("the bytes ended early")), None)),
+                }
+            }
+        });
+        Self {
+            body: reqwest::Body::wrap_stream(stream),
+            moved: moved.clone(),
+            trouble,
+        }
+    }
+
+    /// The parts, and a way to learn afterwards whether this side was at fault.
+    pub(super) fn open(self) -> (reqwest::Body, Moved, impl FnOnce(Fault) -> Fault) {
+        let trouble = self.trouble;
+        (self.body, self.moved, move |fault: Fault| {
+            match trouble.take() {
+                Some(error) => Fault::from(error),
+                None => fault,
+            }
+        })
+    }
+}

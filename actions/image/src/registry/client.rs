@@ -1,0 +1,271 @@
+//! One registry: requests with its token, and the one place that tries again.
+
+use super::Registry;
+use super::body::Moved;
+use super::fault::{Fault, Kind};
+use super::pace::Pace;
+use super::patience::{self, Patience};
+use super::token::{Pass, Token, Tokens};
+use kit::{Error, Result};
+use net::Net;
+use reqwest::{Method, RequestBuilder, Response, Url, header};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+use tokio::time::Instant;
+
+/// How often one piece of work may find its token refused. A second refusal is not about the token.
+const RENEWALS: u32 = 1;
+
+/// A registry, by its host. Cheap to clone.
+#[derive(Clone)]
+pub(crate) struct Client(Arc<Inner>);
+
+struct Inner {
+    host: String,
+    endpoint: Url,
+    /// For questions.
+    http: reqwest::Client,
+    /// For bodies of any length.
+    transfer: reqwest::Client,
+    tokens: Tokens,
+    pace: Pace,
+    patience: Patience,
+    /// Nobody asks before this time, because the registry said that it is asked too often.
+    quiet_until: Mutex<Instant>,
+}
+
+/// A repository of a registry.
+#[derive(Clone)]
+pub(crate) struct Repo {
+    pub(crate) client: Client,
+    pub(crate) name: String,
+}
+
+impl Client {
+    /// A client that begins with the registry's login and gets the next ones from `fetch`.
+    ///
+    /// # Errors
+    /// An endpoint that is no URL.
+    pub(crate) fn new<F, T>(net: &Net, registry: &Registry, fetch: F) -> Result<Self>
+    where
+        F: Fn() -> T + Send + Sync + 'static,
+        T: Future<Output = Result<Token>> + Send + 'static,
+    {
+        Self::patient(net, registry, Patience::default(), fetch)
+    }
+
+    /// The same with other bounds.
+    pub(crate) fn patient<F, T>(
+        net: &Net,
+        registry: &Registry,
+        patience: Patience,
+        fetch: F,
+    ) -> Result<Self>
+    where
+        F: Fn() -> T + Send + Sync + 'static,
+        T: Future<Output = Result<Token>> + Send + 'static,
+    {
+        let endpoint = Url::parse(&registry.endpoint).map_err(|_| {
+            Error::failed(format!(
+                "the registry's endpoint {} is no URL",
+                registry.endpoint
+            ))
+        })?;
+        Ok(Self(Arc::new(Inner {
+            host: registry.host.clone(),
+            endpoint,
+            http: net.http().clone(),
+            transfer: net.transfer().clone(),
+            tokens: Tokens::new(
+                Token {
+                    login: registry.login.clone(),
+                    expires: registry.expires,
+                },
+                Box::new(move || Box::pin(fetch())),
+            ),
+            pace: Pace::new(),
+            patience,
+            quiet_until: Mutex::new(Instant::now()),
+        })))
+    }
+
+    pub(crate) fn host(&self) -> &str {
+        &self.0.host
+    }
+
+    /// Whether both are the same registry, so that blobs can be mounted from one repository in another.
+    pub(crate) fn is(&self, other: &Self) -> bool {
+        self.0.endpoint == other.0.endpoint
+    }
+
+    pub(crate) fn repo(&self, name: impl Into<String>) -> Repo {
+        Repo {
+            client: self.clone(),
+            name: name.into(),
+        }
+    }
+
+    /// Does `once` until it succeeds, its failure is final, or patience ends.
+    pub(crate) async fn persist<T>(
+        &self,
+        mut once: impl AsyncFnMut(&Pass) -> Result<T, Fault>,
+    ) -> Result<T, Fault> {
+        let mut failed = 0;
+        let mut renewed = 0;
+        let mut first: Option<Instant> = None;
+        loop {
+            let quiet = *self.quiet();
+            tokio::time::sleep_until(quiet).await;
+            let pass = self.0.tokens.get().await?;
+            let fault = match once(&pass).await {
+                Ok(done) => return Ok(done),
+                Err(fault) => fault,
+            };
+            match fault.kind {
+                Kind::Login if renewed < RENEWALS => {
+                    renewed += 1;
+                    self.0.tokens.renew(&pass).await?;
+                }
+                Kind::Passing => {
+                    failed += 1;
+                    let first = *first.get_or_insert_with(Instant::now);
+                    let dice = patience::dice();
+                    let Some(pause) =
+                        self.0
+                            .patience
+                            .pause(failed, first.elapsed(), fault.after, dice)
+                    else {
+                        return Err(gave_up(fault, failed));
+                    };
+                    if fault.throttled {
+                        let mut quiet = self.quiet();
+                        *quiet = (*quiet).max(Instant::now() + fault.after.unwrap_or(pause / 2));
+                    }
+                    tokio::time::sleep(pause).await;
+                }
+                _ => return Err(fault),
+            }
+        }
+    }
+
+    fn quiet(&self) -> std::sync::MutexGuard<'_, Instant> {
+        self.0
+            .quiet_until
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(super) async fn turn(&self) {
+        self.0.pace.turn().await;
+    }
+
+    pub(super) fn stall(&self) -> Duration {
+        self.0.patience.stall
+    }
+
+    pub(super) fn url(&self, path: &str) -> Result<Url, Fault> {
+        self.0
+            .endpoint
+            .join(path)
+            .map_err(|_| Error::failed(format!("{path} is no path of a registry")).into())
+    }
+
+    /// A question to the registry, with the token.
+    pub(super) fn ask(&self, method: Method, url: Url, pass: &Pass) -> RequestBuilder {
+        with(self.0.http.request(method, url), pass)
+    }
+
+    /// A request with a long body, or answered with one.
+    pub(super) fn carry(&self, method: Method, url: Url, pass: &Pass) -> RequestBuilder {
+        with(self.0.transfer.request(method, url), pass)
+    }
+
+    /// A request without the token, to whom the registry sends us.
+    pub(super) fn fetch(&self, url: Url) -> RequestBuilder {
+        self.0.transfer.get(url)
+    }
+
+    /// Where an answer's `Location` leads, if that is the registry itself: the next request there carries the token.
+    ///
+    /// # Errors
+    /// No such header, or another host.
+    pub(super) fn own_location(&self, what: &str, response: &Response) -> Result<Url, Fault> {
+        let url = location(what, response)?;
+        if url.origin() == self.0.endpoint.origin() {
+            return Ok(url);
+        }
+        let to = url.host_str().unwrap_or("nowhere");
+        Err(Error::refused(format!("cannot {what}"))
+            .cause(format!(
+                "registry {} sends the upload on to {to}, and the registry token is not for that host",
+                self.0.host
+            ))
+            .hint("a proxy in front of the registry must keep the host name and scheme in `Location` as they are")
+            .into())
+    }
+}
+
+impl Repo {
+    /// `HOST/NAME`, as an image's reference begins.
+    pub(crate) fn reference(&self) -> String {
+        format!("{}/{}", self.client.host(), self.name)
+    }
+
+    pub(super) fn url(&self, rest: &str) -> Result<Url, Fault> {
+        self.client.url(&format!("/v2/{}/{rest}", self.name))
+    }
+}
+
+fn with(request: RequestBuilder, pass: &Pass) -> RequestBuilder {
+    request.basic_auth(&pass.login.username, Some(pass.login.secret.expose()))
+}
+
+/// The absolute URL in an answer's `Location`.
+pub(super) fn location(what: &str, response: &Response) -> Result<Url, Fault> {
+    response
+        .headers()
+        .get(header::LOCATION)
+        .and_then(|value| value.to_str().ok())
+        .and_then(|text| response.url().join(text).ok())
+        .ok_or_else(|| {
+            Error::failed(format!("cannot {what}"))
+                .cause("the registry answered without a usable Location")
+                .into()
+        })
+}
+
+/// Sends a question and gives back a successful answer.
+pub(super) async fn answer(what: &str, request: RequestBuilder) -> Result<Response, Fault> {
+    let response = request
+        .send()
+        .await
+        .map_err(|error| Fault::no_answer(what, error))?;
+    success(what, response).await
+}
+
+/// The same for a request whose body takes its time.
+pub(super) async fn carried(
+    what: &str,
+    stall: Duration,
+    moved: &Moved,
+    request: RequestBuilder,
+) -> Result<Response, Fault> {
+    let response = moved
+        .or_stall(what, stall, request.send())
+        .await?
+        .map_err(|error| Fault::no_answer(what, error))?;
+    success(what, response).await
+}
+
+async fn success(what: &str, response: Response) -> Result<Response, Fault> {
+    if response.status().is_success() {
+        Ok(response)
+    } else {
+        Err(Fault::answered(what, response).await)
+    }
+}
+
+fn gave_up(mut fault: Fault, tries: u32) -> Fault {
+    fault.error = fault.error.cause(format!("given up after {tries} tries"));
+    fault
+}

@@ -1,0 +1,246 @@
+//! ECR's calls for a repository's own settings.
+
+use super::lifecycle::Image;
+use super::plan::{Scanning, Seen};
+use super::settings::Wanted;
+use crate::ecr::Ecr;
+use aws_sdk_ecr::types::{
+    EncryptionConfiguration, EncryptionType, ImageStatus, ImageTagMutability,
+    ImageTagMutabilityExclusionFilter, ImageTagMutabilityExclusionFilterType, Tag,
+};
+use kit::{Context, Result};
+use net::{AwsContext, code};
+use std::collections::BTreeMap;
+use time::OffsetDateTime;
+
+/// Looks at the repository, and of its settings at those that are wanted; at the scanning too where `scanning` asks.
+pub(crate) async fn observe(ecr: &Ecr, wanted: &Wanted, scanning: bool) -> Result<Option<Seen>> {
+    let Some(mut seen) = ecr.describe().await? else {
+        return Ok(None);
+    };
+    if !wanted.pull.is_empty() {
+        seen.policy = Some(ecr.policy().await?);
+    }
+    if wanted.lifecycle.is_some() {
+        seen.lifecycle = Some(lifecycle(ecr).await?);
+    }
+    if !wanted.tags.is_empty() {
+        seen.tags = Some(tags(ecr, &seen.arn).await?);
+    }
+    if scanning {
+        seen.scanning = Some(self::scanning(ecr).await);
+    }
+    Ok(Some(seen))
+}
+
+/// Creates the repository. `false`: somebody else did meanwhile.
+pub(crate) async fn create(ecr: &Ecr, wanted: &Wanted) -> Result<bool> {
+    let mut request = ecr
+        .client
+        .create_repository()
+        .repository_name(&ecr.repository)
+        .image_tag_mutability(mutability(&wanted.mutable_tags))
+        .set_image_tag_mutability_exclusion_filters(filters(&wanted.mutable_tags)?);
+    let mut tags = BTreeMap::from([("managed-by".to_owned(), "slipway".to_owned())]);
+    if let Some(source) = &wanted.source {
+        tags.insert("source".to_owned(), source.clone());
+    }
+    tags.extend(wanted.tags.clone());
+    for (key, value) in &tags {
+        request = request.tags(tag(key, value)?);
+    }
+    if let Some(key) = &wanted.kms_key {
+        request = request.encryption_configuration(
+            EncryptionConfiguration::builder()
+                .encryption_type(EncryptionType::Kms)
+                .kms_key(key)
+                .build()
+                .context("cannot ask for encryption")?,
+        );
+    }
+    match request.send().await {
+        Ok(_) => Ok(true),
+        Err(error) if code(&error) == Some("RepositoryAlreadyExistsException") => Ok(false),
+        Err(error) => {
+            let hint = match code(&error) {
+                Some("KmsException") => {
+                    "the key must be enabled and in the repository's region, and the publish role needs kms:CreateGrant and kms:DescribeKey on it"
+                }
+                Some("LimitExceededException") => {
+                    "the account has as many repositories as its quota allows"
+                }
+                _ => "the publish role needs ecr:CreateRepository and ecr:TagResource",
+            };
+            Err(error)
+                .cannot(format!("create repository {}", ecr.repository))
+                .map_err(|error| error.hint(hint))
+        }
+    }
+}
+
+/// Makes all tags immutable but those that `patterns` fit.
+pub(crate) async fn set_mutability(ecr: &Ecr, patterns: &[String]) -> Result<()> {
+    ecr.client
+        .put_image_tag_mutability()
+        .repository_name(&ecr.repository)
+        .image_tag_mutability(mutability(patterns))
+        .set_image_tag_mutability_exclusion_filters(filters(patterns)?)
+        .send()
+        .await
+        .cannot(format!(
+            "set which tags of repository {} may move",
+            ecr.repository
+        ))
+        .map(drop)
+        .map_err(|error| error.hint("the publish role needs ecr:PutImageTagMutability"))
+}
+
+pub(crate) async fn set_lifecycle(ecr: &Ecr, policy: &str) -> Result<()> {
+    ecr.client
+        .put_lifecycle_policy()
+        .repository_name(&ecr.repository)
+        .lifecycle_policy_text(policy)
+        .send()
+        .await
+        .cannot(format!(
+            "write the lifecycle policy of repository {}",
+            ecr.repository
+        ))
+        .map(drop)
+        .map_err(|error| error.hint("the publish role needs ecr:PutLifecyclePolicy"))
+}
+
+pub(crate) async fn set_tag(ecr: &Ecr, arn: &str, key: &str, value: &str) -> Result<()> {
+    ecr.client
+        .tag_resource()
+        .resource_arn(arn)
+        .tags(tag(key, value)?)
+        .send()
+        .await
+        .cannot(format!("tag repository {} with {key}", ecr.repository))
+        .map(drop)
+        .map_err(|error| error.hint("the publish role needs ecr:TagResource"))
+}
+
+/// All images of the repository.
+pub(crate) async fn images(ecr: &Ecr) -> Result<Vec<Image>> {
+    let time = |at: Option<&aws_sdk_ecr::primitives::DateTime>| {
+        at.and_then(|at| OffsetDateTime::from_unix_timestamp(at.secs()).ok())
+    };
+    let (mut images, mut next) = (Vec::new(), None);
+    loop {
+        let page = ecr
+            .client
+            .describe_images()
+            .repository_name(&ecr.repository)
+            .max_results(1000)
+            .set_next_token(next)
+            .send()
+            .await
+            .cannot(format!("list the images of repository {}", ecr.repository))
+            .map_err(|error| error.hint("the publish role needs ecr:DescribeImages"))?;
+        for image in page.image_details() {
+            images.push(Image {
+                digest: image.image_digest().unwrap_or_default().to_owned(),
+                tags: image.image_tags().to_vec(),
+                pushed: time(image.image_pushed_at()),
+                pulled: time(image.last_recorded_pull_time()),
+                archived: image.image_status() == Some(&ImageStatus::Archived),
+            });
+        }
+        next = page.next_token;
+        if next.is_none() {
+            return Ok(images);
+        }
+    }
+}
+
+async fn lifecycle(ecr: &Ecr) -> Result<Option<String>> {
+    let answer = ecr
+        .client
+        .get_lifecycle_policy()
+        .repository_name(&ecr.repository)
+        .send()
+        .await;
+    match answer {
+        Ok(answer) => Ok(answer.lifecycle_policy_text),
+        Err(error) if code(&error) == Some("LifecyclePolicyNotFoundException") => Ok(None),
+        Err(error) => Err(error)
+            .cannot(format!(
+                "read the lifecycle policy of repository {}",
+                ecr.repository
+            ))
+            .map_err(|error| error.hint("the publish role needs ecr:GetLifecyclePolicy")),
+    }
+}
+
+async fn tags(ecr: &Ecr, arn: &str) -> Result<BTreeMap<String, String>> {
+    let answer = ecr
+        .client
+        .list_tags_for_resource()
+        .resource_arn(arn)
+        .send()
+        .await
+        .cannot(format!("list the tags of repository {}", ecr.repository))
+        .map_err(|error| error.hint("the publish role needs ecr:ListTagsForResource"))?;
+    Ok(answer
+        .tags()
+        .iter()
+        .map(|tag| (tag.key().to_owned(), tag.value().to_owned()))
+        .collect())
+}
+
+/// Nothing rests on this answer, so not knowing it is no error.
+async fn scanning(ecr: &Ecr) -> Scanning {
+    let answer = ecr
+        .client
+        .batch_get_repository_scanning_configuration()
+        .repository_names(&ecr.repository)
+        .send()
+        .await;
+    match answer {
+        Ok(answer) => match answer.scanning_configurations().first() {
+            Some(found) => match found.scan_frequency() {
+                Some(frequency) if frequency.as_str() != "MANUAL" => {
+                    Scanning::By(frequency.as_str().to_owned())
+                }
+                _ if found.scan_on_push() => Scanning::By("SCAN_ON_PUSH".to_owned()),
+                _ => Scanning::Never,
+            },
+            None => Scanning::Unknown("ECR answered nothing about the repository".to_owned()),
+        },
+        Err(error) if code(&error) == Some("AccessDeniedException") => Scanning::Unknown(
+            "the publish role lacks ecr:BatchGetRepositoryScanningConfiguration".to_owned(),
+        ),
+        Err(error) => Scanning::Unknown(net::cannot(&error, "ask ECR").message),
+    }
+}
+
+fn mutability(patterns: &[String]) -> ImageTagMutability {
+    match patterns.is_empty() {
+        true => ImageTagMutability::Immutable,
+        false => ImageTagMutability::ImmutableWithExclusion,
+    }
+}
+
+fn filters(patterns: &[String]) -> Result<Option<Vec<ImageTagMutabilityExclusionFilter>>> {
+    if patterns.is_empty() {
+        return Ok(None);
+    }
+    let filter = |pattern: &String| {
+        ImageTagMutabilityExclusionFilter::builder()
+            .filter_type(ImageTagMutabilityExclusionFilterType::Wildcard)
+            .filter(pattern)
+            .build()
+            .context(format!("cannot make a filter of {pattern}"))
+    };
+    patterns.iter().map(filter).collect::<Result<_>>().map(Some)
+}
+
+fn tag(key: &str, value: &str) -> Result<Tag> {
+    Tag::builder()
+        .key(key)
+        .value(value)
+        .build()
+        .context(format!("cannot make the resource tag {key}"))
+}

@@ -1,0 +1,258 @@
+//! Whether a lifecycle policy would take an image that some environment runs, or would go back to.
+
+use super::api;
+use super::lifecycle::{Fate, Image, Policy};
+use crate::ecr::Ecr;
+use crate::place::LedgerPlace;
+use kit::{Error, Result};
+use ledger::{Chain, Ledger, Record, Verdict};
+use net::Net;
+use time::OffsetDateTime;
+
+/// How far back an environment's last healthy record is looked for.
+const LOOK_BACK: usize = 1000;
+
+/// An image that must not go.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Live {
+    pub(crate) digest: String,
+    pub(crate) environment: String,
+    /// Why, as a sentence about the image.
+    pub(crate) why: &'static str,
+}
+
+/// What the check said.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Checked {
+    /// No lifecycle policy was asked for.
+    NotAsked,
+    /// No contract names a ledger, so nobody knows what is live.
+    NoLedger,
+    /// So many images are live, and the policy takes none now; what it takes later.
+    Safe { live: usize, later: Vec<String> },
+}
+
+/// Checks the policy against the ledger's live images.
+///
+/// # Errors
+/// It would take a live image, or that is not known (exit 3).
+pub(crate) async fn check(
+    net: &Net,
+    ecr: &Ecr,
+    exists: bool,
+    policy: Option<&Policy>,
+    place: Option<&LedgerPlace>,
+    now: OffsetDateTime,
+) -> Result<Checked> {
+    let Some(policy) = policy else {
+        return Ok(Checked::NotAsked);
+    };
+    let Some(place) = place else {
+        return Ok(Checked::NoLedger);
+    };
+    let live = match live(net, place).await {
+        Ok(live) => live,
+        Err(error) => return Err(unread(error, place)),
+    };
+    let images = match exists {
+        true => api::images(ecr).await?,
+        false => Vec::new(),
+    };
+    judge(policy, &live, &images, now)
+}
+
+fn unread(mut error: Error, place: &LedgerPlace) -> Error {
+    error.causes.insert(0, std::mem::take(&mut error.message));
+    error.message = format!(
+        "the lifecycle policy is not set: the ledger {} cannot be read, so what it would expire may be live",
+        place.table
+    );
+    error.exit = kit::Exit::Refused;
+    let role = place.permit.role.as_deref().unwrap_or("the caller");
+    error.hint(format!(
+        "{role} needs dynamodb:Query on table {}, and this run must be trusted by it",
+        place.table
+    ))
+}
+
+/// What each environment runs by the ledger, and what a rollback would bring back.
+async fn live(net: &Net, place: &LedgerPlace) -> Result<Vec<Live>> {
+    let ledger = Ledger::new(&net.account(&place.permit).await?, &place.table);
+    let mut all = Vec::new();
+    for environment in &place.environments {
+        let chain = Chain::new(&place.service, environment)?;
+        let Some(last) = ledger.newest_record(&chain).await? else {
+            continue;
+        };
+        let healthy = match last.verdict {
+            Verdict::Healthy => Some(last.clone()),
+            _ => {
+                let healthy = |record: &Record| record.verdict == Verdict::Healthy;
+                ledger.find(&chain, LOOK_BACK, healthy).await?
+            }
+        };
+        all.extend(of(environment, &last, healthy.as_ref()));
+    }
+    Ok(all)
+}
+
+/// The live digests of one environment, each once, from its newest record and its newest healthy one.
+fn of(environment: &str, last: &Record, healthy: Option<&Record>) -> Vec<Live> {
+    let mut live: Vec<Live> = Vec::new();
+    let mut add = |digest: Option<&String>, why| {
+        if let Some(digest) = digest
+            && !live.iter().any(|there| there.digest == *digest)
+        {
+            live.push(Live {
+                digest: digest.clone(),
+                environment: environment.to_owned(),
+                why,
+            });
+        }
+    };
+    add(healthy.map(|record| &record.digest), "runs there");
+    // A failed deployment need not have ended: its tasks may still be starting from it.
+    add(Some(&last.digest), "was deployed there last");
+    for record in healthy.into_iter().chain([last]) {
+        add(record.previous.as_ref(), "is what a rollback brings back");
+    }
+    live
+}
+
+fn judge(policy: &Policy, live: &[Live], images: &[Image], now: OffsetDateTime) -> Result<Checked> {
+    let (mut taken, mut later) = (Vec::new(), Vec::new());
+    for one in live {
+        let Live {
+            digest,
+            environment,
+            why,
+        } = one;
+        match policy.fate(digest, images, now) {
+            Fate::Kept => {}
+            Fate::Later { rule, when } => later.push(format!(
+                "rule {rule} takes {digest} {when}, if it is still live then: it {why} ({environment})"
+            )),
+            Fate::Taken { rule, action } => taken.push(format!(
+                "rule {rule} would {action} {digest}, which {why} ({environment})"
+            )),
+        }
+    }
+    if taken.is_empty() {
+        return Ok(Checked::Safe {
+            live: live.len(),
+            later,
+        });
+    }
+    let mut error =
+        Error::refused("the lifecycle policy is not set: it would take images that are live");
+    for line in taken {
+        error = error.cause(line);
+    }
+    Err(error
+        .hint("ECR counts an image's age from its push, however often it was tagged or promoted since")
+        .hint("raise the rule's countNumber, or put a rule before it that selects these images' tags and keeps many"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use ledger::Actor;
+    use time::Duration;
+    use time::macros::datetime;
+
+    const NOW: OffsetDateTime = datetime!(2026-11-21 12:00 UTC);
+
+    fn record(digest: &str, verdict: Verdict, previous: Option<&str>) -> Record {
+        Record {
+            seq: 1,
+            at: String::new(),
+            service: "shop".to_owned(),
+            environment: "dev".to_owned(),
+            digest: digest.to_owned(),
+            commit: "c".repeat(40),
+            verdict,
+            actor: Actor {
+                login: "ada".to_owned(),
+                id: None,
+            },
+            run: None,
+            account: None,
+            task_definition: None,
+            previous: previous.map(str::to_owned),
+            policy: None,
+        }
+    }
+
+    fn digests(last: &Record, healthy: Option<&Record>) -> Vec<String> {
+        of("dev", last, healthy)
+            .into_iter()
+            .map(|live| live.digest)
+            .collect()
+    }
+
+    #[test]
+    fn what_runs_and_what_a_rollback_brings_back_are_live() {
+        let healthy = record("b", Verdict::Healthy, Some("a"));
+        assert_eq!(digests(&healthy, Some(&healthy)), ["b", "a"]);
+        let failed = record("c", Verdict::Failed, Some("b"));
+        assert_eq!(digests(&failed, Some(&healthy)), ["b", "c", "a"]);
+        let again = record("b", Verdict::Healthy, Some("b"));
+        assert_eq!(digests(&again, Some(&again)), ["b"]);
+        // Nothing healthy among those looked at: what the last one was to go back to.
+        assert_eq!(digests(&failed, None), ["c", "b"]);
+        let first = record("a", Verdict::Other, None);
+        assert_eq!(digests(&first, None), ["a"]);
+    }
+
+    fn policy(number: i64) -> Policy {
+        let text = format!(
+            r#"{{"rules": [{{"rulePriority": 7, "selection": {{"tagStatus": "any", "countType": "imageCountMoreThan", "countNumber": {number}}}, "action": {{"type": "expire"}}}}]}}"#
+        );
+        Policy::parse(&text, "it").unwrap()
+    }
+
+    fn image(digest: &str, days: i64) -> Image {
+        Image {
+            digest: digest.to_owned(),
+            tags: Vec::new(),
+            pushed: Some(NOW - Duration::days(days)),
+            pulled: None,
+            archived: false,
+        }
+    }
+
+    #[test]
+    fn a_live_image_that_a_rule_takes_is_named_with_rule_and_environment() {
+        let images = [image("new", 1), image("old", 9)];
+        let live = [Live {
+            digest: "old".to_owned(),
+            environment: "production".to_owned(),
+            why: "runs there",
+        }];
+        let error = judge(&policy(1), &live, &images, NOW).unwrap_err();
+        assert_eq!(error.exit, kit::Exit::Refused);
+        assert_eq!(
+            error.causes,
+            ["rule 7 would expire old, which runs there (production)"]
+        );
+        let checked = judge(&policy(3), &live, &images, NOW).unwrap();
+        let Checked::Safe { live: 1, later } = checked else {
+            panic!("{checked:?}");
+        };
+        assert_eq!(
+            later,
+            [
+                "rule 7 takes old once 2 more are pushed that it selects, if it is still live then: it runs there (production)"
+            ]
+        );
+        // What is not live may go.
+        let safe = judge(&policy(1), &[], &images, NOW).unwrap();
+        assert_eq!(
+            safe,
+            Checked::Safe {
+                live: 0,
+                later: vec![]
+            }
+        );
+    }
+}

@@ -1,0 +1,212 @@
+//! The repository: created on demand, never by the infrastructure stack, so that environments can be torn down while the
+//! images stay; and brought to what is asked for, as a plan.
+
+mod api;
+mod guard;
+mod lifecycle;
+pub(crate) mod pattern;
+mod plan;
+pub(crate) mod report;
+mod settings;
+
+pub(crate) use plan::{Plan, Seen};
+pub(crate) use settings::Wanted;
+
+use crate::args;
+use crate::decide::Mutability;
+use crate::ecr::Ecr;
+use crate::place::{LedgerPlace, Place};
+use crate::{pull, request};
+use guard::Checked;
+use kit::step::Cx;
+use kit::{Error, Report, Result};
+use net::Net;
+use plan::{Act, list};
+use std::collections::BTreeSet;
+use std::time::Duration;
+
+/// `CreateRepository` returns before the repository can be used; ECR promises no time.
+const CREATED_WITHIN: [u64; 7] = [250, 500, 1000, 2000, 4000, 8000, 15_000];
+
+/// How long a change is looked for after ECR took it.
+const CHANGED_WITHIN: [u64; 4] = [0, 500, 1000, 2000];
+
+/// What is to be done, before anything was.
+#[derive(Debug)]
+pub(crate) struct Prepared {
+    pub(crate) wanted: Wanted,
+    pub(crate) seen: Option<Seen>,
+    pub(crate) plan: Plan,
+    checked: Checked,
+}
+
+/// The repository after what had to be done was done.
+#[derive(Debug)]
+pub(crate) struct Ready {
+    pub(crate) mutability: Mutability,
+    pub(crate) created: bool,
+}
+
+pub(crate) async fn run(args: args::Repository, cx: &Cx) -> Result<Report> {
+    let place = Place::new(&args.place, cx)?;
+    let wanted = Wanted::new(args.settings, &place, request::source(cx))?;
+    let net = Net::new(cx)?;
+    let ecr = Ecr::new(&net.account(&place.target).await?, place.repository);
+    let prepared = prepare(cx, &net, &ecr, wanted, place.ledger.as_ref(), true).await?;
+    if args.dry_run {
+        return Ok(report::report(&ecr, &prepared, None));
+    }
+    ensure(cx, &ecr, &prepared).await?;
+    let registry = ecr.registry().await?;
+    Ok(report::report(&ecr, &prepared, Some(&registry.host)))
+}
+
+/// Looks and decides; changes nothing. `scanning` asks how images are scanned, too.
+///
+/// # Errors
+/// What is there cannot become what is wanted, or must not (exit 3).
+pub(crate) async fn prepare(
+    cx: &Cx,
+    net: &Net,
+    ecr: &Ecr,
+    mut wanted: Wanted,
+    ledger: Option<&LedgerPlace>,
+    scanning: bool,
+) -> Result<Prepared> {
+    // Its own account needs no policy to pull.
+    wanted.pull.remove(&ecr.account);
+    let seen = api::observe(ecr, &wanted, scanning).await?;
+    let plan = plan::plan(&ecr.repository, &ecr.partition, seen.as_ref(), &wanted)?;
+    let policy = wanted.lifecycle.as_ref();
+    let checked = guard::check(net, ecr, seen.is_some(), policy, ledger, cx.clock.now()).await?;
+    Ok(Prepared {
+        wanted,
+        seen,
+        plan,
+        checked,
+    })
+}
+
+/// Does what is planned and looks again: the repository is ready once nothing is left to plan.
+pub(crate) async fn ensure(cx: &Cx, ecr: &Ecr, prepared: &Prepared) -> Result<Ready> {
+    for warning in prepared.warnings() {
+        cx.host
+            .warn(format!("repository {}: {warning}", ecr.repository));
+    }
+    let wanted = &prepared.wanted;
+    let mut created = false;
+    let mut seen = prepared.seen.clone();
+    let mut plan = prepared.plan.clone();
+    if plan.creates() {
+        created = api::create(ecr, wanted).await?;
+        if created {
+            cx.host.info(format!(
+                "created repository {} in account {}, {}",
+                ecr.repository, ecr.account, ecr.region
+            ));
+        }
+        // Whoever was faster may have created it otherwise, so what is left is decided anew.
+        (seen, plan) = visible(ecr, wanted).await?;
+    }
+    if let Some(seen) = &seen
+        && plan.changes.is_empty()
+    {
+        return Ok(Ready {
+            mutability: seen.mutability.clone(),
+            created,
+        });
+    }
+    let arn = seen.map(|seen| seen.arn).unwrap_or_default();
+    for change in &plan.changes {
+        match &change.act {
+            Act::Create => continue,
+            Act::Mutability(patterns) => api::set_mutability(ecr, patterns).await?,
+            Act::Lifecycle(policy) => api::set_lifecycle(ecr, policy).await?,
+            Act::Pull(accounts) => allow(ecr, accounts).await?,
+            Act::Tag(key, value) => api::set_tag(ecr, &arn, key, value).await?,
+        }
+        cx.host.info(format!(
+            "repository {}: {}: {}",
+            ecr.repository, change.setting, change.to
+        ));
+    }
+    let mutability = verified(ecr, wanted).await?;
+    Ok(Ready {
+        mutability,
+        created,
+    })
+}
+
+/// Waits until a repository that was created can be seen, and decides what is left.
+async fn visible(ecr: &Ecr, wanted: &Wanted) -> Result<(Option<Seen>, Plan)> {
+    for pause in CREATED_WITHIN {
+        let seen = api::observe(ecr, wanted, false).await?;
+        if seen.is_some() {
+            let plan = plan::plan(&ecr.repository, &ecr.partition, seen.as_ref(), wanted)?;
+            return Ok((seen, plan));
+        }
+        tokio::time::sleep(Duration::from_millis(pause)).await;
+    }
+    Err(Error::failed(format!(
+        "repository {} was created in account {} but cannot be described yet",
+        ecr.repository, ecr.account
+    ))
+    .hint("run the step again; it goes on where it stopped"))
+}
+
+/// Looks until nothing is left to do.
+async fn verified(ecr: &Ecr, wanted: &Wanted) -> Result<Mutability> {
+    let mut left = Plan::default();
+    for pause in CHANGED_WITHIN {
+        tokio::time::sleep(Duration::from_millis(pause)).await;
+        let seen = api::observe(ecr, wanted, false).await?;
+        left = plan::plan(&ecr.repository, &ecr.partition, seen.as_ref(), wanted)?;
+        if let Some(seen) = seen
+            && left.changes.is_empty()
+        {
+            return Ok(seen.mutability);
+        }
+    }
+    let mut error = Error::failed(format!(
+        "repository {} was changed, but is not as wanted when read back",
+        ecr.repository
+    ));
+    for change in &left.changes {
+        error = error.cause(format!(
+            "{} is {}, not {}",
+            change.setting,
+            change.from.as_deref().unwrap_or("not there"),
+            change.to
+        ));
+    }
+    Err(error.hint("somebody else may have changed it at the same time; run the step again"))
+}
+
+/// Reads the policy anew before it writes, so that little time is left in which a statement that somebody else adds would
+/// be lost: ECR has no conditional write.
+async fn allow(ecr: &Ecr, accounts: &BTreeSet<String>) -> Result<()> {
+    let seen = ecr.policy().await?;
+    match pull::policy(&ecr.partition, accounts, seen.as_deref())? {
+        Some(policy) => ecr.set_policy(&policy).await,
+        None => Ok(()),
+    }
+}
+
+impl Prepared {
+    pub(crate) fn mutability(&self) -> Option<&Mutability> {
+        self.seen.as_ref().map(|seen| &seen.mutability)
+    }
+
+    /// The accounts that are to pull, in a sentence.
+    pub(crate) fn pulled_by(&self) -> String {
+        list(&self.wanted.pull)
+    }
+
+    fn warnings(&self) -> impl Iterator<Item = &String> {
+        let later: &[String] = match &self.checked {
+            Checked::Safe { later, .. } => later,
+            Checked::NotAsked | Checked::NoLedger => &[],
+        };
+        self.plan.warnings.iter().chain(later)
+    }
+}

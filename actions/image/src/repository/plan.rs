@@ -1,0 +1,372 @@
+//! From what was seen and what is wanted to what has to change. Pure.
+
+use super::lifecycle::Policy;
+use super::settings::Wanted;
+use crate::decide::Mutability;
+use crate::pull;
+use kit::{Error, Result};
+use std::collections::{BTreeMap, BTreeSet};
+
+/// The repository as it is. What was not asked about is `None`.
+#[derive(Debug, Clone)]
+pub(crate) struct Seen {
+    pub(crate) arn: String,
+    pub(crate) mutability: Mutability,
+    /// The KMS key, where it is encrypted with one.
+    pub(crate) kms_key: Option<String>,
+    /// Inner `None`: there is no policy.
+    pub(crate) policy: Option<Option<String>>,
+    pub(crate) lifecycle: Option<Option<String>>,
+    pub(crate) tags: Option<BTreeMap<String, String>>,
+    pub(crate) scanning: Option<Scanning>,
+}
+
+/// Whether images are scanned when they come.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Scanning {
+    /// As ECR's `scanFrequency` says.
+    By(String),
+    Never,
+    /// Why it is not known.
+    Unknown(String),
+}
+
+/// One difference and how it goes away.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Change {
+    pub(crate) setting: String,
+    /// `None`: there is none.
+    pub(crate) from: Option<String>,
+    pub(crate) to: String,
+    pub(crate) act: Act,
+}
+
+/// The call behind a change.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Act {
+    Create,
+    Mutability(Vec<String>),
+    Lifecycle(String),
+    /// Lets these accounts pull. The policy's text is made of what is there at that moment.
+    Pull(BTreeSet<String>),
+    Tag(String, String),
+}
+
+/// What has to change, and what is only said.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(crate) struct Plan {
+    pub(crate) changes: Vec<Change>,
+    pub(crate) warnings: Vec<String>,
+}
+
+impl Plan {
+    pub(crate) fn creates(&self) -> bool {
+        self.changes.iter().any(|change| change.act == Act::Create)
+    }
+}
+
+/// # Errors
+/// The repository is encrypted another way, which ECR cannot change (exit 3), or its policy is no policy.
+pub(crate) fn plan(
+    repository: &str,
+    partition: &str,
+    seen: Option<&Seen>,
+    wanted: &Wanted,
+) -> Result<Plan> {
+    let mut plan = Plan::default();
+    let mut change = |setting: &str, from: Option<String>, to: String, act: Act| {
+        plan.changes.push(Change {
+            setting: setting.to_owned(),
+            from,
+            to,
+            act,
+        });
+    };
+    match seen {
+        None => {
+            let mut how = mutability_text(false, &wanted.mutable_tags);
+            if let Some(key) = &wanted.kms_key {
+                how.push_str(&format!(", encrypted with {key}"));
+            }
+            change("repository", None, how, Act::Create);
+        }
+        Some(seen) => {
+            encryption(repository, seen, wanted)?;
+            if !wanted.mutable_tags.is_empty()
+                && (seen.mutability.mutable || sorted(&seen.mutability) != wanted.mutable_tags)
+            {
+                change(
+                    "tags",
+                    Some(mutability_text(
+                        seen.mutability.mutable,
+                        &sorted(&seen.mutability),
+                    )),
+                    mutability_text(false, &wanted.mutable_tags),
+                    Act::Mutability(wanted.mutable_tags.clone()),
+                );
+            }
+        }
+    }
+    let there = seen.and_then(|seen| seen.policy.clone()).flatten();
+    if pull::policy(partition, &wanted.pull, there.as_deref())?.is_some() {
+        change(
+            "pulled by",
+            there
+                .as_deref()
+                .map(pull::allowed)
+                .filter(|names| !names.is_empty()),
+            list(&wanted.pull),
+            Act::Pull(wanted.pull.clone()),
+        );
+    }
+    if let Some(policy) = &wanted.lifecycle {
+        let there = seen.and_then(|seen| seen.lifecycle.clone()).flatten();
+        if there
+            .as_deref()
+            .is_none_or(|there| !policy.says_the_same(there))
+        {
+            change(
+                "lifecycle policy",
+                there.as_deref().map(Policy::shown),
+                Policy::shown(&policy.text),
+                Act::Lifecycle(policy.text.clone()),
+            );
+        }
+    }
+    for (key, value) in &wanted.tags {
+        let there = seen
+            .and_then(|seen| seen.tags.as_ref())
+            .and_then(|tags| tags.get(key));
+        if there != Some(value) {
+            change(
+                &format!("resource tag {key}"),
+                there.cloned(),
+                value.clone(),
+                Act::Tag(key.clone(), value.clone()),
+            );
+        }
+    }
+    if let Some(seen) = seen {
+        plan.warnings = warnings(repository, seen, wanted);
+    }
+    Ok(plan)
+}
+
+fn encryption(repository: &str, seen: &Seen, wanted: &Wanted) -> Result<()> {
+    let Some(key) = &wanted.kms_key else {
+        return Ok(());
+    };
+    if seen.kms_key.as_ref() == Some(key) {
+        return Ok(());
+    }
+    let there = match &seen.kms_key {
+        Some(key) => format!("with {key}"),
+        None => "by ECR itself (AES-256)".to_owned(),
+    };
+    Err(Error::refused(format!(
+        "repository {repository} is encrypted {there}, not with {key}"
+    ))
+    .cause("ECR sets a repository's encryption when it is created and never after")
+    .hint("create a repository of another name with --kms-key, and bring the images there with slipway-image copy --to-repository NAME")
+    .hint("or leave out --kms-key, and the encryption stays as it is"))
+}
+
+/// What is said and not changed: nobody asked for it, or ECR sets it elsewhere.
+fn warnings(repository: &str, seen: &Seen, wanted: &Wanted) -> Vec<String> {
+    let mut warnings = Vec::new();
+    // A commit's tag is 40 hexadecimal digits; any such tag stands for all.
+    if wanted.mutable_tags.is_empty() && seen.mutability.may_move(&"0".repeat(40)) {
+        warnings.push(format!(
+            "a commit's tag can be moved to another image; it should be immutable; to change it: aws ecr put-image-tag-mutability --repository-name {repository} --image-tag-mutability IMMUTABLE, or name the tags that may move with --mutable-tag"
+        ));
+    }
+    match &seen.scanning {
+        Some(Scanning::Never) => warnings.push(format!(
+            "images are not scanned when they are pushed; the registry's setting decides that: aws ecr put-registry-scanning-configuration --scan-type BASIC --rules '[{{\"scanFrequency\":\"SCAN_ON_PUSH\",\"repositoryFilters\":[{{\"filter\":\"{repository}\",\"filterType\":\"WILDCARD\"}}]}}]', beside the rules that are there"
+        )),
+        Some(Scanning::Unknown(why)) => {
+            warnings.push(format!("whether images are scanned is not known: {why}"));
+        }
+        Some(Scanning::By(_)) | None => {}
+    }
+    warnings
+}
+
+/// The filters in one order; ECR keeps none.
+fn sorted(mutability: &Mutability) -> Vec<String> {
+    let mut patterns = mutability.exceptions.clone();
+    patterns.sort();
+    patterns
+}
+
+fn mutability_text(mutable: bool, exceptions: &[String]) -> String {
+    let (all, others) = match mutable {
+        true => ("mutable tags", "are not"),
+        false => ("immutable tags", "may move"),
+    };
+    match exceptions {
+        [] => all.to_owned(),
+        some => format!("{all}, but {} {others}", some.join(", ")),
+    }
+}
+
+/// Account IDs, in a sentence.
+pub(crate) fn list(accounts: &BTreeSet<String>) -> String {
+    let accounts: Vec<&str> = accounts.iter().map(String::as_str).collect();
+    accounts.join(", ")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const KEY: &str = "arn:aws:kms:ca-central-1:111111111111:key/1";
+
+    fn seen() -> Seen {
+        Seen {
+            arn: "arn".to_owned(),
+            mutability: Mutability {
+                mutable: false,
+                exceptions: vec![],
+            },
+            kms_key: None,
+            policy: Some(None),
+            lifecycle: Some(None),
+            tags: Some(BTreeMap::new()),
+            scanning: None,
+        }
+    }
+
+    fn lifecycle() -> Policy {
+        Policy::parse(
+            r#"{"rules": [{"rulePriority": 1, "selection": {"tagStatus": "any", "countType": "imageCountMoreThan", "countNumber": 100}, "action": {"type": "expire"}}]}"#,
+            "it",
+        )
+        .unwrap()
+    }
+
+    fn everything() -> Wanted {
+        Wanted {
+            pull: BTreeSet::from(["222222222222".to_owned()]),
+            mutable_tags: vec!["cache-*".to_owned(), "latest".to_owned()],
+            lifecycle: Some(lifecycle()),
+            kms_key: None,
+            tags: BTreeMap::from([("team".to_owned(), "web".to_owned())]),
+            source: None,
+        }
+    }
+
+    fn shown(seen: Option<&Seen>, wanted: &Wanted) -> Vec<String> {
+        plan("shop", "aws", seen, wanted)
+            .unwrap()
+            .changes
+            .iter()
+            .map(|change| {
+                format!(
+                    "{}: {} -> {}",
+                    change.setting,
+                    change.from.as_deref().unwrap_or("-"),
+                    change.to
+                )
+            })
+            .collect()
+    }
+
+    #[test]
+    fn a_missing_repository_is_created_with_immutable_tags() {
+        assert_eq!(
+            shown(None, &Wanted::default()),
+            ["repository: - -> immutable tags"]
+        );
+        let mut wanted = everything();
+        wanted.kms_key = Some(KEY.to_owned());
+        assert_eq!(
+            shown(None, &wanted),
+            [
+                "repository: - -> immutable tags, but cache-*, latest may move, encrypted with arn:aws:kms:ca-central-1:111111111111:key/1",
+                "pulled by: - -> 222222222222",
+                "lifecycle policy: - -> 1: expire any imageCountMoreThan 100",
+                "resource tag team: - -> web",
+            ]
+        );
+    }
+
+    #[test]
+    fn what_is_as_wanted_needs_no_change_and_what_was_not_asked_for_is_left() {
+        let wanted = everything();
+        let mut seen = seen();
+        seen.mutability.exceptions = vec!["latest".to_owned(), "cache-*".to_owned()];
+        seen.policy = Some(pull::policy("aws", &wanted.pull, None).unwrap());
+        seen.lifecycle = Some(Some(lifecycle().text));
+        seen.tags = Some(BTreeMap::from([
+            ("team".to_owned(), "web".to_owned()),
+            ("other".to_owned(), "theirs".to_owned()),
+        ]));
+        seen.scanning = Some(Scanning::By("SCAN_ON_PUSH".to_owned()));
+        assert_eq!(
+            plan("shop", "aws", Some(&seen), &wanted).unwrap(),
+            Plan::default()
+        );
+        seen.kms_key = Some(KEY.to_owned());
+        assert_eq!(
+            plan("shop", "aws", Some(&seen), &Wanted::default()).unwrap(),
+            Plan::default()
+        );
+    }
+
+    #[test]
+    fn each_difference_is_shown_from_and_to() {
+        let mut seen = seen();
+        seen.mutability.mutable = true;
+        seen.mutability.exceptions = vec!["v*".to_owned()];
+        let others = BTreeSet::from(["333333333333".to_owned()]);
+        seen.policy = Some(pull::policy("aws", &others, None).unwrap());
+        seen.lifecycle = Some(Some(lifecycle().text.replace("100", "7")));
+        seen.tags = Some(BTreeMap::from([("team".to_owned(), "ops".to_owned())]));
+        assert_eq!(
+            shown(Some(&seen), &everything()),
+            [
+                "tags: mutable tags, but v* are not -> immutable tags, but cache-*, latest may move",
+                "pulled by: 333333333333 -> 222222222222",
+                "lifecycle policy: 1: expire any imageCountMoreThan 7 -> 1: expire any imageCountMoreThan 100",
+                "resource tag team: ops -> web",
+            ]
+        );
+    }
+
+    #[test]
+    fn encryption_that_differs_is_refused_with_a_way_out() {
+        let wanted = Wanted {
+            kms_key: Some(KEY.to_owned()),
+            ..Wanted::default()
+        };
+        let mut seen = seen();
+        for there in [None, Some(KEY.replace("key/1", "key/2"))] {
+            seen.kms_key = there;
+            let error = plan("shop", "aws", Some(&seen), &wanted).unwrap_err();
+            assert_eq!(error.exit, kit::Exit::Refused);
+            assert_eq!(error.hints.len(), 2, "{error}");
+        }
+        seen.kms_key = Some(KEY.to_owned());
+        assert_eq!(
+            plan("shop", "aws", Some(&seen), &wanted).unwrap(),
+            Plan::default()
+        );
+    }
+
+    #[test]
+    fn what_is_not_changed_unasked_is_warned_of() {
+        let mut seen = seen();
+        seen.mutability.mutable = true;
+        seen.scanning = Some(Scanning::Never);
+        let warned = plan("shop", "aws", Some(&seen), &Wanted::default()).unwrap();
+        assert_eq!(warned.changes, []);
+        assert_eq!(warned.warnings.len(), 2, "{warned:?}");
+        // A filter can take a commit's tag out of what is immutable.
+        seen.mutability.mutable = false;
+        seen.mutability.exceptions = vec!["0*".to_owned()];
+        seen.scanning = Some(Scanning::Unknown("no permission".to_owned()));
+        let warned = plan("shop", "aws", Some(&seen), &Wanted::default()).unwrap();
+        assert_eq!(warned.warnings.len(), 2, "{warned:?}");
+    }
+}

@@ -1,0 +1,174 @@
+//! What the repository is to be like, from arguments and contract, checked before anything is asked or changed.
+
+use super::lifecycle::Policy;
+use super::pattern;
+use crate::args;
+use crate::place::Place;
+use crate::request::given;
+use kit::contract::AccountId;
+use kit::{Error, Result};
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::Path;
+
+/// What was asked for. What was not is left as it is, and not looked at.
+#[derive(Debug, Default, Clone)]
+pub(crate) struct Wanted {
+    /// The accounts that are to pull, beside the repository's own.
+    pub(crate) pull: BTreeSet<String>,
+    /// Patterns of the tags that may move; empty where nothing was asked.
+    pub(crate) mutable_tags: Vec<String>,
+    pub(crate) lifecycle: Option<Policy>,
+    pub(crate) kms_key: Option<String>,
+    pub(crate) tags: BTreeMap<String, String>,
+    /// The page of the source, for the tag of a repository that is created.
+    pub(crate) source: Option<String>,
+}
+
+impl Wanted {
+    /// # Errors
+    /// What is malformed (exit 2).
+    pub(crate) fn new(
+        settings: args::Settings,
+        place: &Place,
+        source: Option<String>,
+    ) -> Result<Self> {
+        Ok(Self {
+            pull: accounts(settings.pull_account, place)?,
+            mutable_tags: pattern::checked(given(settings.mutable_tag))?,
+            lifecycle: settings
+                .lifecycle_policy
+                .as_deref()
+                .map(lifecycle)
+                .transpose()?,
+            kms_key: settings.kms_key.map(kms_key).transpose()?,
+            tags: tags(given(settings.resource_tag))?,
+            source,
+        })
+    }
+}
+
+fn accounts(named: Vec<String>, place: &Place) -> Result<BTreeSet<String>> {
+    let named = given(named)
+        .iter()
+        .map(|text| {
+            AccountId::parse(text)
+                .map(|account| account.to_string())
+                .ok_or_else(|| {
+                    Error::usage(format!("--pull-account {text:?} is no account ID"))
+                        .hint("an account ID has twelve digits; one a line")
+                })
+        })
+        .collect::<Result<BTreeSet<_>>>()?;
+    match named.is_empty() {
+        true => place.accounts(),
+        false => Ok(named),
+    }
+}
+
+fn lifecycle(file: &Path) -> Result<Policy> {
+    let text = std::fs::read_to_string(file).map_err(|error| {
+        Error::usage(format!(
+            "cannot read the lifecycle policy {}",
+            file.display()
+        ))
+        .because(&error)
+        .hint("--lifecycle-policy names a file; in a workflow, run actions/checkout first")
+    })?;
+    Policy::parse(&text, &file.display().to_string())
+}
+
+/// ECR answers the key's ARN whatever name it was given, so that any other name would look like another key.
+fn kms_key(text: String) -> Result<String> {
+    let parts: Vec<&str> = text.splitn(6, ':').collect();
+    match parts.as_slice() {
+        ["arn", _, "kms", region, account, key]
+            if !region.is_empty()
+                && AccountId::parse(account).is_some()
+                && key.strip_prefix("key/").is_some_and(|id| !id.is_empty()) =>
+        {
+            Ok(text)
+        }
+        _ => Err(
+            Error::usage(format!("--kms-key {text:?} is no ARN of a key"))
+                .hint("arn:aws:kms:REGION:ACCOUNT:key/ID; of an alias: aws kms describe-key --key-id ALIAS --query KeyMetadata.Arn"),
+        ),
+    }
+}
+
+/// ECR API Reference, `Tag`; what begins with `aws:` is AWS's own.
+fn tags(texts: Vec<String>) -> Result<BTreeMap<String, String>> {
+    let mut tags = BTreeMap::new();
+    for text in texts {
+        let wrong = |why: &str| {
+            Error::usage(format!("--resource-tag {text:?} {why}")).hint(
+                "KEY=VALUE, a key of up to 128 and a value of up to 256 characters; one a line",
+            )
+        };
+        let Some((key, value)) = text.split_once('=') else {
+            return Err(wrong("is not KEY=VALUE"));
+        };
+        let (key, value) = (key.trim(), value.trim());
+        if key.is_empty() || key.chars().count() > 128 || value.chars().count() > 256 {
+            return Err(wrong("is no tag that ECR takes"));
+        }
+        if key.to_ascii_lowercase().starts_with("aws:") {
+            return Err(wrong("begins with aws:, which is AWS's own"));
+        }
+        if tags.insert(key.to_owned(), value.to_owned()).is_some() {
+            return Err(wrong("gives a key a second value"));
+        }
+    }
+    Ok(tags)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_tag_is_a_key_and_a_value() {
+        let of = |texts: &[&str]| tags(texts.iter().map(|one| (*one).to_owned()).collect());
+        let found = of(&["team=web", "cost centre = 4711", "empty=", "url=a=b"]).unwrap();
+        let found: Vec<(&str, &str)> = found
+            .iter()
+            .map(|(key, value)| (key.as_str(), value.as_str()))
+            .collect();
+        assert_eq!(
+            found,
+            [
+                ("cost centre", "4711"),
+                ("empty", ""),
+                ("team", "web"),
+                ("url", "a=b")
+            ]
+        );
+        for wrong in [
+            &["team"][..],
+            &["=x"],
+            &["aws:x=y"],
+            &["AWS:x=y"],
+            &["a=1", "a=2"],
+            &[&format!("{}=x", "k".repeat(129))],
+            &[&format!("k={}", "v".repeat(257))],
+        ] {
+            assert_eq!(of(wrong).unwrap_err().exit, kit::Exit::Usage, "{wrong:?}");
+        }
+    }
+
+    #[test]
+    fn only_a_keys_arn_can_be_compared() {
+        let arn = "arn:aws:kms:ca-central-1:111111111111:key/1234";
+        assert_eq!(kms_key(arn.to_owned()).unwrap(), arn);
+        for wrong in [
+            "",
+            "1234",
+            "alias/images",
+            "arn:aws:kms:ca-central-1:111111111111:alias/images",
+            "arn:aws:kms:ca-central-1:111111111111:key/",
+            "arn:aws:iam:ca-central-1:111111111111:key/1234",
+        ] {
+            let error = kms_key(wrong.to_owned()).unwrap_err();
+            assert_eq!(error.exit, kit::Exit::Usage, "{wrong}");
+        }
+    }
+}

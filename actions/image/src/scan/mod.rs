@@ -1,0 +1,119 @@
+//! The scan gate: what ECR found in an image, and whether that may pass. Not scanned is not clean.
+
+mod api;
+mod follow;
+mod judge;
+mod report;
+mod waiver;
+
+use crate::args;
+use crate::ecr::Ecr;
+use crate::place::Place;
+use crate::request::given;
+use follow::{Outcome, Step, Watch};
+use kit::id::Digest;
+use kit::step::{Cx, required};
+use kit::{Error, Exit, Report, Result};
+use net::Net;
+use std::time::{Duration, Instant};
+use waiver::Waivers;
+
+/// The pauses between looks, in seconds; the last one repeats.
+const PAUSES: [u64; 5] = [1, 2, 3, 5, 10];
+
+pub(crate) async fn run(args: args::Scan, cx: &Cx) -> Result<Report> {
+    let digest = Digest::parse(&required("digest", args.digest, None)?)?;
+    let waivers = Waivers::parse(&given(args.waive), cx.clock.now().date())?;
+    let place = Place::new(&args.place, cx)?;
+    let net = Net::new(cx)?;
+    let ecr = Ecr::new(&net.account(&place.target).await?, place.repository);
+    let parts = api::parts(&ecr, &digest).await?;
+    let patience = Duration::from_secs(args.wait.saturating_mul(60));
+    let scanned = follow(cx, &ecr, parts, patience).await?;
+    let judgement = judge::judge(scanned, args.fail_on, &waivers);
+    for note in &judgement.notes {
+        cx.host.warn(note);
+    }
+    report::report(&ecr, &digest, args.fail_on, &judgement)
+}
+
+/// One image of those the digest stands for, and how its scan ended.
+#[derive(Debug)]
+struct Scanned {
+    part: api::Part,
+    outcome: Outcome,
+}
+
+/// Looks at all images in turn until each scan has ended.
+///
+/// # Errors
+/// Some scan is not over in time (exit 4), or ECR cannot be asked.
+async fn follow(
+    cx: &Cx,
+    ecr: &Ecr,
+    parts: Vec<api::Part>,
+    patience: Duration,
+) -> Result<Vec<Scanned>> {
+    let begun = Instant::now();
+    let mut watches: Vec<(api::Part, Watch)> = parts
+        .into_iter()
+        .map(|part| (part, Watch::default()))
+        .collect();
+    let mut scanned = Vec::new();
+    let mut pauses = PAUSES.iter().copied().chain(std::iter::repeat(10));
+    let mut said = String::new();
+    loop {
+        let mut waiting = Vec::new();
+        for (part, mut watch) in watches {
+            let look = api::look(ecr, &part.digest).await?;
+            let outcome = match watch.step(look, cx.clock.now()) {
+                Step::Done(outcome) => Some(outcome),
+                Step::Start => {
+                    cx.host.info(format!(
+                        "{} was never scanned; a scan is started",
+                        part.name()
+                    ));
+                    watch.started(api::start(ecr, &part.digest).await?)
+                }
+                Step::Wait => None,
+            };
+            match outcome {
+                Some(outcome) => scanned.push(Scanned { part, outcome }),
+                None => waiting.push((part, watch)),
+            }
+        }
+        watches = waiting;
+        let Some((part, watch)) = watches.first() else {
+            return Ok(scanned);
+        };
+        let state = format!("the scan of {}: {}", part.name(), watch.state());
+        if begun.elapsed() >= patience {
+            return Err(late(ecr, patience, &state));
+        }
+        if state != said {
+            cx.host.info(&state);
+            said = state;
+        }
+        let pause = Duration::from_secs(pauses.next().unwrap_or(10));
+        let left = patience.saturating_sub(begun.elapsed());
+        tokio::time::sleep(pause.min(left)).await;
+    }
+}
+
+fn late(ecr: &Ecr, patience: Duration, state: &str) -> Error {
+    let mut error = Error::new(
+        Exit::Busy,
+        format!(
+            "the scan is not over after {}; whether the image is clean is not known",
+            kit::clock::human(patience)
+        ),
+    )
+    .cause(state)
+    .hint("run the step again, or give it more minutes with --wait")
+    .hint(format!(
+        "if no scan ever begins, see how the registry scans {}: aws ecr get-registry-scanning-configuration",
+        ecr.repository
+    ));
+    error.json = Some(serde_json::json!({"verdict": "waiting"}));
+    error
+}

@@ -1,0 +1,159 @@
+//! The verdict as a person and a machine get to see it.
+
+use super::judge::{Judged, Judgement, Severities, Verdict};
+use crate::args::Severity;
+use crate::ecr::Ecr;
+use clap::ValueEnum;
+use kit::id::Digest;
+use kit::report::{count, markdown_table, text_table};
+use kit::{Error, Report, Result};
+use serde_json::{Value, json};
+
+const HEADER: [&str; 6] = [
+    "finding", "severity", "package", "version", "fixed in", "passes",
+];
+
+/// # Errors
+/// The verdict is not clean (exit 3).
+pub(super) fn report(
+    ecr: &Ecr,
+    digest: &Digest,
+    fail_on: Severity,
+    judgement: &Judgement,
+) -> Result<Report> {
+    let counts = counts(&judgement.counts);
+    let json = json!({
+        "verdict": judgement.verdict.word(),
+        "repository": ecr.repository,
+        "digest": digest.as_str(),
+        "fail_on": word(fail_on),
+        "counts": json_counts(&judgement.counts),
+        "findings": judgement.findings.iter().map(json_finding).collect::<Vec<_>>(),
+        "not_performed": judgement.not_performed.iter().map(|(image, why)| {
+            json!({"image": image, "status": why.status, "why": why.why})
+        }).collect::<Vec<_>>(),
+        "notes": judgement.notes,
+    });
+    let rows: Vec<Vec<String>> = judgement.findings.iter().map(row).collect();
+    let table = |render: &dyn Fn() -> String| match rows.is_empty() {
+        true => String::new(),
+        false => render(),
+    };
+    let refused = judgement.findings.iter().filter(|one| one.refused).count();
+    let title = match judgement.verdict {
+        Verdict::Clean if rows.is_empty() => format!("{digest} is clean: nothing was found"),
+        Verdict::Clean => format!(
+            "{digest} is clean: nothing of severity {} or above that is not waived",
+            word(fail_on)
+        ),
+        Verdict::Findings => format!(
+            "{digest} has {} of severity {} or above",
+            count(refused, "finding"),
+            word(fail_on)
+        ),
+        Verdict::NotPerformed => {
+            format!("{digest} was not scanned; whether it is clean is not known")
+        }
+    };
+    let text = format!("{}{counts}\n", table(&|| text_table(&HEADER, &rows)));
+    let mut summary = format!(
+        "### Scan: {title}\n\n{}\n{counts}\n",
+        table(&|| markdown_table(&HEADER, &rows))
+    );
+    for (image, why) in &judgement.not_performed {
+        summary.push_str(&format!("\n- {image}: {}: {}\n", why.status, why.why));
+    }
+    for note in &judgement.notes {
+        summary.push_str(&format!("\n- {note}\n"));
+    }
+    if judgement.verdict == Verdict::Clean {
+        return Ok(Report {
+            text: format!("{title}\n{text}"),
+            summary,
+            json,
+            ..Report::default()
+        }
+        .output("verdict", judgement.verdict.word())
+        .output("counts", counts));
+    }
+    let mut error = Error::refused(title).summary(summary);
+    error.json = Some(json);
+    for (image, why) in &judgement.not_performed {
+        error = error.cause(format!("{image}: {}: {}", why.status, why.why));
+    }
+    if judgement.verdict == Verdict::Findings {
+        error.details = text;
+        error = error
+            .hint("take a version that it is fixed in, in the image's base or its packages, and publish anew")
+            .hint("to let a finding pass for a time: --waive ID=DAY");
+    } else {
+        let mut hints: Vec<&str> = judgement
+            .not_performed
+            .iter()
+            .map(|(_, why)| why.hint.as_str())
+            .collect();
+        hints.dedup();
+        for hint in hints {
+            error = error.hint(hint);
+        }
+    }
+    Err(error)
+}
+
+fn row(judged: &Judged) -> Vec<String> {
+    let finding = &judged.finding;
+    let cell = |text: &Option<String>| text.clone().unwrap_or_else(|| "-".to_owned());
+    vec![
+        match &judged.platform {
+            Some(platform) => format!("{} ({platform})", finding.id),
+            None => finding.id.clone(),
+        },
+        word(finding.severity),
+        cell(&finding.package),
+        cell(&finding.version),
+        cell(&finding.fixed),
+        match (judged.refused, judged.waived) {
+            (_, Some(day)) => format!("waived until {day}"),
+            (true, None) => "no".to_owned(),
+            (false, None) => "yes".to_owned(),
+        },
+    ]
+}
+
+fn json_finding(judged: &Judged) -> Value {
+    let finding = &judged.finding;
+    json!({
+        "id": finding.id,
+        "severity": word(finding.severity),
+        "platform": judged.platform,
+        "package": finding.package,
+        "version": finding.version,
+        "fixed_in": finding.fixed,
+        "uri": finding.uri,
+        "waived_until": judged.waived.map(|day| day.to_string()),
+        "refused": judged.refused,
+    })
+}
+
+fn counts(counts: &Severities) -> String {
+    let each: Vec<String> = Severity::value_variants()
+        .iter()
+        .map(|severity| format!("{}={}", word(*severity), counts.of(*severity)))
+        .collect();
+    each.join(" ")
+}
+
+fn json_counts(counts: &Severities) -> Value {
+    Severity::value_variants()
+        .iter()
+        .map(|severity| (word(*severity), json!(counts.of(*severity))))
+        .collect::<serde_json::Map<_, _>>()
+        .into()
+}
+
+fn word(severity: Severity) -> String {
+    severity
+        .to_possible_value()
+        .map(|value| value.get_name().to_owned())
+        .unwrap_or_default()
+}

@@ -1,0 +1,227 @@
+//! One reading of an archive: each layer to whoever asked for it, and at the end the proof that they are the image's.
+
+use super::tarball::compressed;
+use super::{Chunk, Contents, Entry, Measured, Read as Layer, digest_of};
+use crate::compress::{Compressor, Pending};
+use bytes::Bytes;
+use flate2::write::MultiGzDecoder;
+use kit::id::Digest;
+use kit::{Error, Result};
+use ring::digest::{Context, SHA256};
+use std::collections::HashMap;
+use std::io::{self, Read, Write};
+use tokio::sync::mpsc;
+
+/// All that is kept of manifests and configurations in an archive that goes by.
+pub(super) const SMALLS: u64 = 16 * 1024 * 1024;
+
+/// Bytes of a layer that is handed on as it is.
+const PIECE: usize = 256 * 1024;
+
+pub(super) struct Reading<'a> {
+    compressor: &'a mut Compressor,
+    start: &'a mut dyn FnMut(&Entry) -> Option<mpsc::Sender<Chunk>>,
+    /// By the member that held it.
+    layers: HashMap<String, (Entry, State)>,
+}
+
+enum State {
+    /// Nobody wants it, or nobody any more.
+    PassedOver,
+    Compressing(Pending),
+    /// It came compressed.
+    Sent(Option<Measured>),
+}
+
+impl<'a> Reading<'a> {
+    pub(super) fn new(
+        compressor: &'a mut Compressor,
+        start: &'a mut dyn FnMut(&Entry) -> Option<mpsc::Sender<Chunk>>,
+    ) -> Self {
+        Self {
+            compressor,
+            start,
+            layers: HashMap::new(),
+        }
+    }
+
+    /// A layer that comes by.
+    pub(super) fn layer(&mut self, entry: Entry, input: &mut dyn Read, what: &str) -> Result<()> {
+        let Some(sink) = (self.start)(&entry) else {
+            self.layers
+                .insert(entry.path.clone(), (entry, State::PassedOver));
+            return Ok(());
+        };
+        let broken = |error: &io::Error| {
+            Error::failed(format!("layer {} of {what} cannot be read", entry.path))
+                .because(error)
+                .hint("the archive is cut short or damaged; write it again, and look whether a disk is full")
+        };
+        let mut input = Whole {
+            left: entry.size,
+            input,
+        };
+        let mut start = Vec::new();
+        (&mut input)
+            .take(6)
+            .read_to_end(&mut start)
+            .map_err(|error| broken(&error))?;
+        let format = compressed(&start).map(|(format, _)| format);
+        let mut input = start.as_slice().chain(input);
+        let state = match format {
+            None => match self
+                .compressor
+                .layer(&mut input, sink)
+                .map_err(|error| broken(&error))?
+            {
+                Some(pending) => State::Compressing(pending),
+                None => State::PassedOver,
+            },
+            Some("gzip") => {
+                let measured = as_it_is(&mut input, &sink).map_err(|error| broken(&error))?;
+                if let Some(measured) = &measured
+                    && let Some(named) = entry.path.strip_prefix("blobs/sha256/")
+                    && named != super::hex(&measured.digest)
+                {
+                    return Err(broken(&io::Error::other(format!(
+                        "its bytes are {}",
+                        measured.digest
+                    ))));
+                }
+                State::Sent(measured)
+            }
+            Some(format) => {
+                return Err(Error::usage(format!(
+                    "layer {} of {what} is compressed with {format}",
+                    entry.path
+                ))
+                .cause("only gzip is handed on from an archive")
+                .hint("push it as an OCI layout: docker buildx build --output type=oci,tar=false,dest=DIR, then --layout DIR"));
+            }
+        };
+        self.layers.insert(entry.path.clone(), (entry, state));
+        Ok(())
+    }
+
+    /// Waits for what is under way, and holds every layer against the configuration. `resolve` follows links.
+    pub(super) fn finish(
+        mut self,
+        names: &[String],
+        config: Bytes,
+        diff_ids: &[Digest],
+        resolve: impl Fn(&str) -> Result<Option<String>>,
+        what: &str,
+    ) -> Result<Contents> {
+        let mut done: HashMap<String, Option<Measured>> = HashMap::new();
+        let mut layers = Vec::new();
+        for (name, diff_id) in names.iter().zip(diff_ids) {
+            let path = resolve(name)?.unwrap_or_else(|| name.clone());
+            let Some((entry, state)) = self.layers.get_mut(&path) else {
+                return Err(Error::failed(format!("layer {name} is missing in {what}"))
+                    .hint("the archive is cut short or damaged; write it again"));
+            };
+            if !done.contains_key(&path) {
+                let measured = match std::mem::replace(state, State::PassedOver) {
+                    State::PassedOver => None,
+                    State::Sent(measured) => measured,
+                    State::Compressing(pending) => {
+                        // The receiver may have left; that the bytes are the layer's is known all the same.
+                        hold(&pending.diff_id, diff_id, name, what)?;
+                        pending.wait().map_err(|error| {
+                            Error::failed(format!("layer {name} of {what} cannot be compressed"))
+                                .because(&error)
+                        })?
+                    }
+                };
+                done.insert(path.clone(), measured);
+            }
+            let measured = done.get(&path).cloned().flatten();
+            if let Some(known) = &entry.diff_id {
+                hold(known, diff_id, name, what)?;
+            }
+            if let Some(measured) = &measured {
+                hold(&measured.diff_id, diff_id, name, what)?;
+            }
+            layers.push(Layer {
+                entry: entry.clone(),
+                diff_id: diff_id.clone(),
+                measured,
+            });
+        }
+        Ok(Contents { config, layers })
+    }
+}
+
+/// Holds what a layer is against what the configuration says.
+fn hold(found: &Digest, wanted: &Digest, name: &str, what: &str) -> Result<()> {
+    if found == wanted {
+        return Ok(());
+    }
+    Err(Error::failed(format!(
+        "layer {name} of {what} is not the one that the image's configuration lists"
+    ))
+    .cause(format!("it is {found}, listed is {wanted}"))
+    .hint("the archive is damaged; write it again"))
+}
+
+/// Sends a compressed layer on byte for byte, and unpacks it to know what it is. `None` where the receiver went away.
+fn as_it_is(input: &mut dyn Read, sink: &mpsc::Sender<Chunk>) -> io::Result<Option<Measured>> {
+    let mut hash = Context::new(&SHA256);
+    let mut size = 0;
+    let mut unpacked = MultiGzDecoder::new(Hash(Context::new(&SHA256)));
+    loop {
+        let mut piece = Vec::new();
+        input.take(PIECE as u64).read_to_end(&mut piece)?;
+        if piece.is_empty() {
+            break;
+        }
+        hash.update(&piece);
+        size += piece.len() as u64;
+        unpacked.write_all(&piece)?;
+        if sink.blocking_send(Chunk::Bytes(piece.into())).is_err() {
+            return Ok(None);
+        }
+    }
+    let measured = Measured {
+        media_type: "application/vnd.oci.image.layer.v1.tar+gzip".to_owned(),
+        digest: digest_of(hash),
+        size,
+        diff_id: digest_of(unpacked.finish()?.0),
+    };
+    let sent = sink.blocking_send(Chunk::End(measured.clone()));
+    Ok(sent.ok().map(|()| measured))
+}
+
+struct Hash(Context);
+
+impl Write for Hash {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.0.update(bytes);
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+/// A member of a tar, which must not end before its size is reached.
+struct Whole<'a> {
+    left: u64,
+    input: &'a mut dyn Read,
+}
+
+impl Read for Whole<'_> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let wanted = usize::try_from(self.left).map_or(buffer.len(), |left| left.min(buffer.len()));
+        let read = self.input.read(&mut buffer[..wanted])?;
+        self.left -= read as u64;
+        if read == 0 && wanted > 0 {
+            return Err(io::Error::new(
+                io::ErrorKind::UnexpectedEof,
+                format!("{} bytes of it are missing", self.left),
+            ));
+        }
+        Ok(read)
+    }
+}

@@ -1,0 +1,269 @@
+//! A tar file whose members are found by name and read from any place, several at a time.
+//!
+//! Names in an archive are keys here and never paths: nothing is unpacked, and a link leads to another member or nowhere.
+
+use kit::{Error, Result};
+use std::collections::HashMap;
+use std::fs::File;
+use std::io::{self, Read};
+use std::os::unix::fs::FileExt;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+/// An image has two members for each of at most a few hundred layers; more is no image but an attempt to fill the memory.
+const MOST_MEMBERS: usize = 100_000;
+
+/// How many links lead from a name to its bytes at most; a circle has no end.
+const MOST_LINKS: usize = 8;
+
+/// What is in a tar.
+pub(super) struct Tarball {
+    path: PathBuf,
+    file: Arc<File>,
+    members: Members,
+}
+
+/// Members by name.
+#[derive(Default)]
+pub(super) struct Members {
+    spans: HashMap<String, (u64, u64)>,
+    links: Links,
+}
+
+/// Links from member to member.
+#[derive(Default)]
+pub(super) struct Links(HashMap<String, String>);
+
+impl Tarball {
+    /// Reads the headers of all members.
+    ///
+    /// # Errors
+    /// It is no tar, compressed, or cut short.
+    pub(super) fn open(path: &Path) -> Result<Self> {
+        let what = path.display();
+        let unreadable =
+            |error: &io::Error| Error::failed(format!("cannot read {what}")).because(error);
+        let file = File::open(path).map_err(|error| unreadable(&error))?;
+        let length = file.metadata().map_err(|error| unreadable(&error))?.len();
+        let file = Arc::new(file);
+        let mut start = [0; 6];
+        let filled = file
+            .read_at(&mut start, 0)
+            .map_err(|error| unreadable(&error))?;
+        if let Some((format, tool)) = compressed(&start[..filled]) {
+            return Err(Error::usage(format!("{what} is a {format} file, not a tar"))
+                .hint(format!(
+                    "unpack it first: {tool} {what} (a compressed archive can only be read from its start, which would slow every layer down)"
+                )));
+        }
+        let mut members = Members::default();
+        let mut archive = tar::Archive::new(Section::new(Arc::clone(&file), 0, length));
+        let damaged = |error: &io::Error| {
+            Error::usage(format!("{what} is no tar, or a damaged one"))
+                .because(error)
+                .hint("--layout takes an OCI layout or the output of `docker save`")
+        };
+        for entry in archive
+            .entries_with_seek()
+            .map_err(|error| damaged(&error))?
+        {
+            let entry = entry.map_err(|error| damaged(&error))?;
+            let (offset, size) = (entry.raw_file_position(), entry.size());
+            let name = name(&entry);
+            if entry.header().entry_type().is_file()
+                && offset.checked_add(size).is_none_or(|end| end > length)
+            {
+                return Err(
+                    Error::usage(format!("{what} is cut short: it ends within {name:?}"))
+                        .hint("write it again, and look whether the disk was full"),
+                );
+            }
+            members.add(&entry, name, offset, size);
+            if members.spans.len() + members.links.0.len() > MOST_MEMBERS {
+                return Err(Error::usage(format!(
+                    "{what} has more than {MOST_MEMBERS} members, so it is no image"
+                )));
+            }
+        }
+        Ok(Self {
+            path: path.to_owned(),
+            file,
+            members,
+        })
+    }
+
+    pub(super) fn path(&self) -> &Path {
+        &self.path
+    }
+
+    pub(super) fn has(&self, name: &str) -> bool {
+        self.members.spans.contains_key(name)
+    }
+
+    /// The member that `name` leads to, which is itself unless it is a link, and where its bytes begin.
+    ///
+    /// # Errors
+    /// A link that leads nowhere.
+    pub(super) fn resolve(&self, name: &str) -> Result<Option<(String, u64)>> {
+        let target = self.members.links.follow(name)?;
+        Ok(self
+            .members
+            .spans
+            .get(&target)
+            .map(|(offset, _)| (target.clone(), *offset)))
+    }
+
+    /// The bytes of `name`; `None` where there is no such member.
+    ///
+    /// # Errors
+    /// A link that leads nowhere.
+    pub(super) fn open_member(&self, name: &str) -> Result<Option<Section>> {
+        let target = self.members.links.follow(name)?;
+        Ok(self
+            .members
+            .spans
+            .get(&target)
+            .map(|(offset, size)| Section::new(Arc::clone(&self.file), *offset, *size)))
+    }
+}
+
+impl Members {
+    fn add<R: Read>(&mut self, entry: &tar::Entry<'_, R>, name: String, offset: u64, size: u64) {
+        if entry.header().entry_type().is_file() {
+            // As whoever unpacks it would have it: the last of a name stands.
+            self.links.0.remove(&name);
+            self.spans.insert(name, (offset, size));
+        } else {
+            self.links.add(entry, name);
+        }
+    }
+}
+
+impl Links {
+    /// Takes note of `entry` where it is a link.
+    pub(super) fn add<R: Read>(&mut self, entry: &tar::Entry<'_, R>, name: String) {
+        let kind = entry.header().entry_type();
+        let Some(target) = entry.link_name_bytes() else {
+            return;
+        };
+        let target = String::from_utf8_lossy(&target).into_owned();
+        let folder = if kind.is_symlink() {
+            name.rsplit_once('/').map_or("", |(folder, _)| folder)
+        } else if kind.is_hard_link() {
+            ""
+        } else {
+            return;
+        };
+        // What leads out of the archive leads nowhere, under a name no member has.
+        let target = join(folder, &target).unwrap_or_default();
+        self.0.insert(name, target);
+    }
+
+    /// Where `name` leads in the end: itself, if it is no link.
+    ///
+    /// # Errors
+    /// Out of the archive, or in a circle.
+    pub(super) fn follow(&self, name: &str) -> Result<String> {
+        let mut at = name;
+        for _ in 0..MOST_LINKS {
+            match self.0.get(at) {
+                None => return Ok(at.to_owned()),
+                Some(target) => at = target,
+            }
+            if at.is_empty() {
+                return Err(Error::usage(format!(
+                    "{name:?} is a link that leads out of the archive"
+                ))
+                .hint("an archive like that is not made by a builder; look where it comes from"));
+            }
+        }
+        Err(Error::usage(format!(
+            "{name:?} is a link that leads in a circle"
+        )))
+    }
+}
+
+/// A member's name in the one form in which it is looked up.
+pub(super) fn name<R: Read>(entry: &tar::Entry<'_, R>) -> String {
+    let name = String::from_utf8_lossy(&entry.path_bytes()).into_owned();
+    join("", &name).unwrap_or(name)
+}
+
+/// `path` seen from `folder`, without `.` and `..`; `None` where it leads out of the archive.
+fn join(folder: &str, path: &str) -> Option<String> {
+    if path.starts_with('/') {
+        return None;
+    }
+    let mut parts: Vec<&str> = Vec::new();
+    for part in folder.split('/').chain(path.split('/')) {
+        match part {
+            "" | "." => {}
+            ".." => {
+                parts.pop()?;
+            }
+            part => parts.push(part),
+        }
+    }
+    Some(parts.join("/"))
+}
+
+/// The compression that a file's first bytes tell, and what undoes it.
+pub(super) fn compressed(start: &[u8]) -> Option<(&'static str, &'static str)> {
+    const KNOWN: [(&[u8], &str, &str); 4] = [
+        (&[0x1f, 0x8b], "gzip", "gunzip"),
+        (&[0x28, 0xb5, 0x2f, 0xfd], "zstd", "unzstd"),
+        (b"BZh", "bzip2", "bunzip2"),
+        (&[0xfd, b'7', b'z', b'X', b'Z'], "xz", "unxz"),
+    ];
+    KNOWN
+        .into_iter()
+        .find(|(magic, _, _)| start.starts_with(magic))
+        .map(|(_, format, tool)| (format, tool))
+}
+
+/// A part of a file. It has a place of its own in it, so that several are read at once.
+pub(super) struct Section {
+    file: Arc<File>,
+    start: u64,
+    size: u64,
+    at: u64,
+}
+
+impl Section {
+    pub(super) fn new(file: Arc<File>, start: u64, size: u64) -> Self {
+        Self {
+            file,
+            start,
+            size,
+            at: 0,
+        }
+    }
+
+    pub(super) fn size(&self) -> u64 {
+        self.size
+    }
+}
+
+impl Read for Section {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let left = self.size.saturating_sub(self.at);
+        let wanted = usize::try_from(left).map_or(buffer.len(), |left| left.min(buffer.len()));
+        let read = self
+            .file
+            .read_at(&mut buffer[..wanted], self.start + self.at)?;
+        self.at += read as u64;
+        Ok(read)
+    }
+}
+
+impl io::Seek for Section {
+    fn seek(&mut self, to: io::SeekFrom) -> io::Result<u64> {
+        let at = match to {
+            io::SeekFrom::Start(at) => Some(at),
+            io::SeekFrom::Current(by) => self.at.checked_add_signed(by),
+            io::SeekFrom::End(by) => self.size.checked_add_signed(by),
+        };
+        self.at = at.ok_or_else(|| io::Error::from(io::ErrorKind::InvalidInput))?;
+        Ok(self.at)
+    }
+}

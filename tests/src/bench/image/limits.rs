@@ -1,0 +1,196 @@
+//! The limits that no pusher gets below, each measured alone on the same bytes: the builder's answer that all is cached, the
+//! engine's export, SHA-256 and gzip of the layers on one core, and the registry taking blobs.
+
+use std::fs::{self, File};
+use std::io::{Read, Write};
+use std::path::Path;
+use std::process::{Command, Stdio};
+use std::time::Instant;
+
+use flate2::Compression;
+use flate2::write::DeflateEncoder;
+use ring::digest::{Context, SHA256};
+
+use super::fresh::Fresh;
+use super::pictures::Picture;
+use super::watched::watched;
+use crate::bench::measure::Call;
+use crate::bench::row::median;
+use crate::fault::{Doing, Fault, Result};
+use crate::parts::{Account, engine};
+use crate::place::{Place, sha256};
+
+/// Each is measured so often.
+const ROUNDS: usize = 3;
+
+/// A line that says what each of them costs for this image.
+pub(super) fn measure(
+    place: &Place,
+    folder: &Path,
+    account: &Account,
+    picture: &Picture,
+    build: &Call,
+) -> Result<String> {
+    let builder = repeated(|| Ok(watched(build)?.wall / 1000.0))?;
+    let export = repeated(|| seconds(|| exported(picture)))?;
+    let layers = layers(picture)?;
+    let hashing = repeated(|| {
+        seconds(|| {
+            let mut hash = Context::new(&SHA256);
+            hash.update(&layers);
+            std::hint::black_box(hash.finish());
+            Ok(())
+        })
+    })?;
+    let packing = repeated(|| {
+        seconds(|| {
+            let mut packer = DeflateEncoder::new(std::io::sink(), Compression::new(1));
+            packer
+                .write_all(&layers)
+                .and_then(|()| packer.finish())
+                .doing("compressing")
+                .map(drop)
+        })
+    })?;
+    let blobs = blobs(&picture.layout)?;
+    let taking = repeated(|| {
+        let fresh = Fresh::start(place, &folder.join("registry"), account)?;
+        seconds(|| uploaded(&fresh, account, &blobs))
+    })?;
+    let stored: usize = blobs.iter().map(|(_, size)| size).sum();
+    let speed = |bytes: usize, seconds: f64| bytes as f64 / 1e6 / seconds;
+    Ok(format!(
+        "limits for {}: cached build {:.0} ms; engine's export {:.0} ms ({:.0} MB/s); SHA-256 on one core {:.0} ms ({:.0} MB/s); \
+         deflate level 1 on one core {:.0} ms ({:.0} MB/s); the registry taking its {:.1} MB as skopeo packed them, all blobs \
+         at once, {:.0} ms ({:.0} MB/s)",
+        picture.what,
+        builder * 1e3,
+        export * 1e3,
+        speed(layers.len(), export),
+        hashing * 1e3,
+        speed(layers.len(), hashing),
+        packing * 1e3,
+        speed(layers.len(), packing),
+        stored as f64 / 1e6,
+        taking * 1e3,
+        speed(stored, taking),
+    ))
+}
+
+fn repeated(mut once: impl FnMut() -> Result<f64>) -> Result<f64> {
+    let figures: Result<Vec<f64>> = (0..ROUNDS).map(|_| once()).collect();
+    median(&figures?).ok_or_else(|| Fault::new("nothing was measured"))
+}
+
+fn seconds(work: impl FnOnce() -> Result<()>) -> Result<f64> {
+    let began = Instant::now();
+    work()?;
+    Ok(began.elapsed().as_secs_f64())
+}
+
+/// The uncompressed layers, near enough: what the build put into them.
+fn layers(picture: &Picture) -> Result<Vec<u8>> {
+    let mut bytes = Vec::new();
+    for entry in fs::read_dir(&picture.context)
+        .doing("reading a build context")?
+        .flatten()
+    {
+        File::open(entry.path())
+            .and_then(|mut file| file.read_to_end(&mut bytes))
+            .doing(format!("reading {}", entry.path().display()))?;
+    }
+    Ok(bytes)
+}
+
+/// The export as any client of the engine reads it, thrown away.
+fn exported(picture: &Picture) -> Result<()> {
+    curl(Command::new("curl").args([
+        "--unix-socket",
+        engine::SOCKET,
+        "--output",
+        "/dev/null",
+        &format!("http://docker/images/{}/get", picture.reference),
+    ]))
+    .map(drop)
+}
+
+/// The blobs of a layout with their sizes.
+fn blobs(layout: &Path) -> Result<Vec<(std::path::PathBuf, usize)>> {
+    let folder = layout.join("blobs/sha256");
+    fs::read_dir(&folder)
+        .doing(format!("reading {}", folder.display()))?
+        .flatten()
+        .map(|entry| {
+            let size = entry.metadata().doing("reading a blob's size")?.len();
+            Ok((entry.path(), usize::try_from(size).unwrap_or(usize::MAX)))
+        })
+        .collect()
+}
+
+/// Every blob by one PUT, all of them at once.
+fn uploaded(fresh: &Fresh, account: &Account, blobs: &[(std::path::PathBuf, usize)]) -> Result<()> {
+    let outcomes: Vec<Result<()>> = std::thread::scope(|scope| {
+        let uploads: Vec<_> = blobs
+            .iter()
+            .map(|(file, _)| scope.spawn(|| upload(fresh, account, file)))
+            .collect();
+        uploads
+            .into_iter()
+            .map(|upload| {
+                upload
+                    .join()
+                    .unwrap_or_else(|_| Err(Fault::new("an upload was lost")))
+            })
+            .collect()
+    });
+    outcomes.into_iter().collect()
+}
+
+fn upload(fresh: &Fresh, account: &Account, file: &Path) -> Result<()> {
+    let user = format!("AWS:{}", account.password);
+    let base = format!("http://{}", fresh.host);
+    let begin = format!("{base}/v2/limit/blobs/uploads/");
+    let session = curl(Command::new("curl").args([
+        "--user",
+        &user,
+        "--request",
+        "POST",
+        "--output",
+        "/dev/null",
+        "--write-out",
+        "%header{location}",
+        &begin,
+    ]))?;
+    let name = file
+        .file_name()
+        .map_or_else(|| sha256(b""), |name| name.to_string_lossy().into_owned());
+    let target = format!("{base}{session}&digest=sha256:{name}");
+    let body = format!("{}", file.display());
+    let kind = "Content-Type: application/octet-stream";
+    curl(Command::new("curl").args([
+        "--user",
+        &user,
+        "--header",
+        kind,
+        "--upload-file",
+        &body,
+        &target,
+    ]))
+    .map(drop)
+}
+
+fn curl(command: &mut Command) -> Result<String> {
+    let output = command
+        .args(["--silent", "--show-error", "--fail", "--noproxy", "*"])
+        .stdin(Stdio::null())
+        .output()
+        .doing("running curl")?;
+    if output.status.success() {
+        return Ok(String::from_utf8_lossy(&output.stdout).into_owned());
+    }
+    Err(Fault::new(format!(
+        "curl ended with {}: {}",
+        output.status,
+        String::from_utf8_lossy(&output.stderr)
+    )))
+}

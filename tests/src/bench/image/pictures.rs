@@ -1,0 +1,177 @@
+//! The images that are pushed, made from nothing but bytes of this machine: in a build context, in the Docker Engine and as
+//! an OCI layout.
+
+use std::fs::{self, File};
+use std::io::{self, Read, Write};
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use crate::fault::{Doing, Fault, Result};
+use crate::world::runner::Variables;
+
+const MIB: u64 = 1 << 20;
+
+/// What is in an image.
+#[derive(Debug, Clone, Copy)]
+enum Content {
+    /// Layers of random bytes: how many, of how many MiB.
+    Random(u64, u64),
+    /// One layer of so many MiB of the system's own files.
+    System(u64),
+}
+
+/// The images in the order: name, what it is in words, and its content.
+const IMAGES: [(&str, &str, Content); 3] = [
+    ("a", "10 x 1 MiB random", Content::Random(10, 1)),
+    ("b", "4 x 50 MiB random", Content::Random(4, 50)),
+    ("c", "1 x 200 MiB of system files", Content::System(200)),
+];
+
+/// An image that is ready to be pushed by anybody.
+pub(super) struct Picture {
+    pub(super) name: &'static str,
+    /// In words.
+    pub(super) what: &'static str,
+    /// Whether it can be compressed to much less.
+    pub(super) shrinks: bool,
+    /// The build context, with a Dockerfile.
+    pub(super) context: PathBuf,
+    /// What the Docker Engine calls it.
+    pub(super) reference: String,
+    /// The OCI layout, with one image, tagged `latest`.
+    pub(super) layout: PathBuf,
+    environment: Variables,
+}
+
+impl Picture {
+    /// Makes all of them in `folder`. `mark` sets those of this sandbox apart in the engine.
+    pub(super) fn all(folder: &Path, mark: &str, environment: &Variables) -> Result<Vec<Self>> {
+        IMAGES
+            .iter()
+            .map(|(name, what, content)| {
+                let context = folder.join(name);
+                fs::create_dir_all(&context).doing(format!("creating {}", context.display()))?;
+                content
+                    .write(&context)
+                    .doing(format!("writing {}", context.display()))?;
+                let picture = Self {
+                    name,
+                    what,
+                    shrinks: matches!(content, Content::System(_)),
+                    layout: folder.join(format!("{name}-layout")),
+                    context,
+                    reference: format!("slipway-bench-{mark}:{name}"),
+                    environment: environment.clone(),
+                };
+                picture.build()?;
+                Ok(picture)
+            })
+            .collect()
+    }
+
+    fn build(&self) -> Result<()> {
+        let context = self.context.display().to_string();
+        self.run(
+            "docker",
+            &[
+                "buildx",
+                "build",
+                "--quiet",
+                "--load",
+                "--tag",
+                &self.reference,
+                &context,
+            ],
+        )?;
+        let layout = format!("oci:{}:latest", self.layout.display());
+        let source = format!("docker-daemon:{}", self.reference);
+        self.run("skopeo", &["copy", "--quiet", &source, &layout])
+    }
+
+    /// Runs one of the clients to its end.
+    pub(super) fn run(&self, program: &str, arguments: &[&str]) -> Result<()> {
+        let program = match program {
+            "docker" => self.docker(),
+            other => PathBuf::from("/usr/bin").join(other),
+        };
+        let output = Command::new(&program)
+            .args(arguments)
+            .env_clear()
+            .envs(&self.environment)
+            .output()
+            .doing(format!("running {}", program.display()))?;
+        if output.status.success() {
+            return Ok(());
+        }
+        Err(Fault::new(format!(
+            "{} {} ended with {}:\n{}",
+            program.display(),
+            arguments.join(" "),
+            output.status,
+            String::from_utf8_lossy(&output.stderr)
+        )))
+    }
+
+    /// The client that steps find first on their PATH.
+    fn docker(&self) -> PathBuf {
+        let path = self.environment.get("PATH").map_or("", String::as_str);
+        path.split(':')
+            .map(|folder| Path::new(folder).join("docker"))
+            .find(|file| file.is_file())
+            .unwrap_or_else(|| PathBuf::from("/usr/bin/docker"))
+    }
+}
+
+impl Drop for Picture {
+    fn drop(&mut self) {
+        // Other names of the image went with their registries; what the engine still needs it keeps.
+        let _ = self.run("docker", &["image", "rm", "--force", &self.reference]);
+    }
+}
+
+impl Content {
+    /// Writes a build context.
+    fn write(self, context: &Path) -> io::Result<()> {
+        let mut dockerfile = String::from("FROM scratch\n");
+        match self {
+            Self::Random(layers, mebibytes) => {
+                for layer in 0..layers {
+                    let mut file = File::create(context.join(format!("random-{layer}")))?;
+                    io::copy(
+                        &mut File::open("/dev/urandom")?.take(mebibytes * MIB),
+                        &mut file,
+                    )?;
+                    dockerfile.push_str(&format!("COPY random-{layer} /\n"));
+                }
+            }
+            Self::System(mebibytes) => {
+                let mut file = File::create(context.join("system"))?;
+                let mut left = mebibytes * MIB;
+                for folder in ["/usr/lib", "/usr/bin", "/usr/share"] {
+                    left -= gather(Path::new(folder), left, &mut file)?;
+                }
+                dockerfile.push_str("COPY system /\n");
+            }
+        }
+        fs::write(context.join("Dockerfile"), dockerfile)
+    }
+}
+
+/// Writes the files under `folder` one after another, by name, until `most` bytes are written.
+fn gather(folder: &Path, most: u64, to: &mut impl Write) -> io::Result<u64> {
+    let mut written = 0;
+    let mut entries: Vec<_> = fs::read_dir(folder)?.collect::<io::Result<_>>()?;
+    entries.sort_by_key(fs::DirEntry::file_name);
+    for entry in entries {
+        if written == most {
+            break;
+        }
+        let kind = entry.file_type()?;
+        if kind.is_dir() {
+            written += gather(&entry.path(), most - written, to)?;
+        } else if kind.is_file() {
+            written += io::copy(&mut File::open(entry.path())?.take(most - written), to)?;
+        }
+    }
+    Ok(written)
+}

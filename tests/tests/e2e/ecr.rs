@@ -1,0 +1,134 @@
+//! What the tests of the image step share: a job of a world's first environment, and images made without a build.
+
+use std::path::PathBuf;
+use std::process::Output;
+
+use sandbox::world::World;
+use sandbox::world::aws::Aws;
+use serde_json::{Value, json};
+
+use crate::job::Job;
+use crate::support::{PATIENCE, log, place, wait, world};
+
+const CONTRACT: &str = include_str!("../../../docs/examples/storefront/delivery.yaml");
+const TARGET: &str = "AmazonEC2ContainerRegistry_V20150921";
+
+/// The repository that every world has, with one image.
+pub(crate) const THERE: &str = "placeholder";
+
+/// A world with a job in its first environment's stage, beside the contract.
+pub(crate) struct Setting {
+    pub(crate) world: World,
+    pub(crate) job: Job,
+    /// The build account's administrator.
+    pub(crate) aws: Aws,
+}
+
+impl Setting {
+    pub(crate) fn new(what: &str) -> Self {
+        let world = wait(PATIENCE, world(what));
+        let (keys, aws) = wait(PATIENCE, async {
+            let keys = world.codebuild_session(place(), "dev", "e2e").await;
+            let aws = world.administrator(place(), &world.build).await;
+            (keys.unwrap(), aws.unwrap())
+        });
+        let mut variables = world.variables(place());
+        variables.extend(world.repository_variables());
+        variables.extend(world.environment_variables(world.environment("dev").unwrap()));
+        variables.extend(keys.variables());
+        let job = Job::new(variables);
+        std::fs::write(job.file("delivery.yaml"), CONTRACT).unwrap();
+        Self { world, job, aws }
+    }
+
+    /// Runs the step, and expects its exit code.
+    pub(crate) fn image(&self, arguments: &[&str], exit: i32) -> Output {
+        let output = self
+            .job
+            .run(&mut self.job.command("slipway-image", arguments));
+        let shown = format!(
+            "{arguments:?}: {}{}",
+            String::from_utf8_lossy(&output.stdout),
+            log(&output)
+        );
+        assert_eq!(output.status.code(), Some(exit), "{shown}");
+        output
+    }
+
+    /// As [`Self::image`], with what `--json` prints.
+    pub(crate) fn json(&self, arguments: &[&str], exit: i32) -> Value {
+        let mut all = arguments.to_vec();
+        all.push("--json");
+        let output = self.image(&all, exit);
+        serde_json::from_slice(&output.stdout)
+            .unwrap_or_else(|error| panic!("{error}: {}", String::from_utf8_lossy(&output.stdout)))
+    }
+
+    /// A file of the job.
+    pub(crate) fn write(&self, name: &str, text: &str) -> PathBuf {
+        let file = self.job.file(name);
+        std::fs::write(&file, text).unwrap();
+        file
+    }
+
+    /// An ECR call of the administrator; an error is its code.
+    pub(crate) fn ecr(&self, operation: &str, input: &Value) -> Result<Value, String> {
+        let target = format!("{TARGET}.{operation}");
+        let answer = wait(PATIENCE, self.aws.json("ecr", &target, input)).unwrap();
+        answer.map_err(|refused| refused.body)
+    }
+
+    /// The digest of the image that is there from the beginning, and its manifest.
+    pub(crate) fn first(&self) -> (String, Value) {
+        let images = self
+            .ecr("ListImages", &json!({"repositoryName": THERE}))
+            .unwrap();
+        let digest = images["imageIds"][0]["imageDigest"].as_str().unwrap();
+        let input = json!({"repositoryName": THERE, "imageIds": [{"imageDigest": digest}]});
+        let answer = self.ecr("BatchGetImage", &input).unwrap();
+        let text = answer["images"][0]["imageManifest"].as_str().unwrap();
+        (digest.to_owned(), serde_json::from_str(text).unwrap())
+    }
+
+    /// Puts a manifest into the repository that is there; answers its digest.
+    pub(crate) fn put(&self, manifest: &Value, tag: Option<&str>) -> String {
+        let kind = manifest["mediaType"].as_str().unwrap();
+        let mut input = json!({
+            "repositoryName": THERE,
+            "imageManifest": manifest.to_string(),
+            "imageManifestMediaType": kind,
+        });
+        if let Some(tag) = tag {
+            input["imageTag"] = json!(tag);
+        }
+        let answer = self.ecr("PutImage", &input).unwrap();
+        answer["image"]["imageId"]["imageDigest"]
+            .as_str()
+            .unwrap()
+            .to_owned()
+    }
+
+    /// Another image of the same layers.
+    pub(crate) fn another(&self, name: &str, tag: Option<&str>) -> String {
+        let (_, mut manifest) = self.first();
+        manifest["annotations"] = json!({"name": name});
+        self.put(&manifest, tag)
+    }
+
+    /// Tells the gateway something over its control interface.
+    pub(crate) fn tell(&self, what: &str, body: &Value) {
+        let url = format!(
+            "{}/_sandbox/{what}",
+            place().url(sandbox::place::port::GATEWAY)
+        );
+        wait(PATIENCE, async {
+            let http = sandbox::world::http_client().unwrap();
+            let answer = http.post(url).json(body).send().await.unwrap();
+            assert!(
+                answer.status().is_success(),
+                "{}",
+                answer.text().await.unwrap()
+            );
+        });
+    }
+}

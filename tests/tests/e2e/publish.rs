@@ -1,0 +1,349 @@
+//! `publish` as a user meets it: real builders, a real registry, and a run that is stopped at any moment.
+
+mod checkout;
+mod copies;
+mod seen;
+mod stopped;
+
+use checkout::{BUILDAH, Checkout};
+use serde_json::{Value, json};
+
+use crate::record::{calls, is_allowed_by_policy, of_steps};
+use crate::support::{PATIENCE, heavy, log, wait};
+
+/// Longer than any one publication takes, even while other tests use the machine.
+const SOON: std::time::Duration = std::time::Duration::from_secs(240);
+
+/// What the build account's ledger holds, as the notes are written.
+fn notes(checkout: &Checkout) -> Vec<Value> {
+    let scan = json!({"TableName": sandbox::world::World::LEDGER, "ConsistentRead": true});
+    let aws = &checkout.setting.aws;
+    let answer = wait(
+        PATIENCE,
+        aws.json("dynamodb", "DynamoDB_20120810.Scan", &scan),
+    );
+    let answer = answer.unwrap().unwrap();
+    let items = answer["Items"].as_array().unwrap();
+    items
+        .iter()
+        .map(|item| {
+            let list = item["chain"]["S"].as_str().unwrap();
+            assert!(list.starts_with("content#storefront#"), "{list}");
+            serde_json::from_str(item["content"]["S"].as_str().unwrap()).unwrap()
+        })
+        .collect()
+}
+
+#[test]
+fn a_commit_is_built_once_and_its_content_is_too() {
+    let _turn = heavy();
+    let mut checkout = Checkout::new("publish");
+    let first = checkout.commit("first");
+    let built = checkout.json(&[], 0);
+    assert_eq!(built["outcome"], "built", "{built}");
+    assert_eq!(built["repository_created"], true);
+    let digest = built["digest"].as_str().unwrap().to_owned();
+    // What the next job gets, which GitHub does not drop: nothing of it holds the account's ID.
+    let outputs = checkout.outputs();
+    assert_eq!(outputs["digest"], digest);
+    assert_eq!(outputs["repository"], "storefront");
+    assert_ne!(outputs["bytes-pushed"], "0");
+    for name in ["digest", "repository"] {
+        assert!(!outputs[name].contains(&checkout.setting.world.build.id));
+    }
+    assert_eq!(checkout.tagged(&first), Some(digest.clone()));
+
+    let before = checkout.newest_call();
+    let again = checkout.json(&[], 0);
+    assert_eq!(again["outcome"], "already published", "{again}");
+    assert_eq!(again["digest"], digest);
+    assert_eq!(checkout.changes_since(before), [""; 0]);
+
+    // Another commit, and nothing of it goes into the image.
+    std::fs::write(checkout.setting.job.file("README"), "more\n").unwrap();
+    let second = checkout.commit("second");
+    let before = checkout.newest_call();
+    let same = checkout.json(&["--tag", "v2"], 0);
+    assert_eq!(same["outcome"], "same content", "{same}");
+    assert_eq!(same["digest"], digest);
+    assert_eq!(same["built_for"], first);
+    assert_eq!(same["builder"], Value::Null);
+    assert_eq!(checkout.tagged(&second), Some(digest.clone()));
+    assert_eq!(checkout.tagged("v2"), Some(digest.clone()));
+    let summary = checkout.setting.job.read("summary");
+    assert!(
+        summary.contains(&format!("{first}, of the same content")),
+        "{summary}"
+    );
+    let changes = checkout.changes_since(before);
+    assert!(
+        !changes.iter().any(|change| change.contains("Layer")),
+        "{changes:?}"
+    );
+    let mut noted: Vec<(String, String)> = notes(&checkout)
+        .iter()
+        .map(|note| {
+            assert_eq!(note["digest"], digest);
+            let text = |name: &str| note[name].as_str().unwrap().to_owned();
+            (text("commit"), text("first_commit"))
+        })
+        .collect();
+    noted.sort();
+    let mut wanted = vec![(first.clone(), first.clone()), (second, first)];
+    wanted.sort();
+    assert_eq!(noted, wanted);
+
+    // The notes were written by whoever may write notes alone.
+    wait(PATIENCE, async {
+        let world = &checkout.setting.world;
+        let calls = of_steps(calls(world).await);
+        let notes = calls
+            .iter()
+            .filter(|call| call.operation == "PutItem" && call.role() == Some("slipway-publish"));
+        assert_eq!(notes.count(), 2);
+        is_allowed_by_policy(world, &calls).await;
+    });
+
+    // The content's own tag leads nowhere when a build is asked for; the engine keeps times, so it is another image.
+    checkout.commit("third");
+    let rebuilt = checkout.json(&["--rebuild", "--no-cache"], 0);
+    assert_eq!(rebuilt["outcome"], "built", "{rebuilt}");
+    assert_eq!(rebuilt["content_key"], Value::Null);
+    let refused = log(&checkout.run(&["--rebuild"], 3));
+    assert!(
+        refused.contains("is immutable; a rebuild could not be published"),
+        "{refused}"
+    );
+
+    // What changes is built, and shares what it can.
+    checkout.write("greeting", "good evening\n");
+    checkout.commit("fourth");
+    let changed = checkout.json(&[], 0);
+    assert_eq!(changed["outcome"], "built", "{changed}");
+    assert_ne!(changed["digest"], digest);
+    let bytes = &changed["to"][0]["bytes"];
+    assert!(bytes["skipped"].as_u64().unwrap() > 0, "{changed}");
+    assert!(
+        bytes["pushed"].as_u64().unwrap() < bytes["skipped"].as_u64().unwrap(),
+        "{changed}"
+    );
+    assert_eq!(checkout.left_behind(), [""; 0]);
+}
+
+#[test]
+fn a_dry_run_changes_nothing() {
+    let mut checkout = Checkout::new("dry");
+    checkout.commit("first");
+    let before = checkout.newest_call();
+    let plan = checkout.json(&["--dry-run", "--to", "eu-west-1"], 0);
+    assert_eq!(plan["dry_run"], true, "{plan}");
+    assert!(
+        plan["image_plan"]
+            .as_str()
+            .unwrap()
+            .starts_with("build with docker")
+    );
+    assert_eq!(plan["repository_changes"][0]["setting"], "repository");
+    assert!(plan["to"][0].as_str().unwrap().contains("eu-west-1"));
+    assert_eq!(checkout.changes_since(before), [""; 0]);
+    // The plan was made of looking, or the record would be of another world.
+    assert!(checkout.newest_call() > before);
+    assert_eq!(checkout.left_behind(), [""; 0]);
+}
+
+#[test]
+fn an_immutable_tag_that_is_taken_is_refused_before_the_build() {
+    let mut checkout = Checkout::new("taken");
+    let arguments = ["--repository", crate::ecr::THERE, "--environment", "dev"];
+    let mutability =
+        json!({"repositoryName": crate::ecr::THERE, "imageTagMutability": "IMMUTABLE"});
+    checkout
+        .setting
+        .ecr("PutImageTagMutability", &mutability)
+        .unwrap();
+    let theirs = checkout.setting.another("theirs", Some("v1"));
+    let commit = checkout.commit("first");
+    let before = checkout.newest_call();
+    let refused = log(&checkout.run(&[&arguments[..], &["--tag", "v1"]].concat(), 3));
+    let said = format!(
+        "tag v1 already names {theirs} and is immutable; commit {commit} is not published yet"
+    );
+    assert!(refused.contains(&said), "{refused}");
+    assert_eq!(checkout.changes_since(before), [""; 0]);
+    assert!(!refused.contains("builds"), "{refused}");
+
+    let ours = checkout.setting.another("ours", Some(&commit));
+    let refused = log(&checkout.run(&[&arguments[..], &["--tag", "v1"]].concat(), 3));
+    assert!(
+        refused.contains(&theirs) && refused.contains(&ours),
+        "{refused}"
+    );
+    assert_eq!(
+        checkout.changes_since(before),
+        ["PutImage"],
+        "the test's own"
+    );
+}
+
+#[test]
+fn the_same_source_is_the_same_image_in_two_worlds_without_a_cache() {
+    let _turn = heavy();
+    let digests = ["twice-a", "twice-b"].map(|what| {
+        let mut checkout = Checkout::new(what);
+        checkout.start_from_scratch();
+        checkout.own_storage();
+        checkout.commit("first");
+        let built = checkout.json(&[BUILDAH, &["--no-cache"]].concat(), 0);
+        assert!(
+            built["builder"].as_str().unwrap().starts_with("buildah "),
+            "{built}"
+        );
+        let digest = built["digest"].as_str().unwrap().to_owned();
+        assert_eq!(checkout.left_behind(), [""; 0]);
+        (checkout.setting.world.name.clone(), digest)
+    });
+    assert_ne!(digests[0].0, digests[1].0);
+    assert_eq!(digests[0].1, digests[1].1);
+}
+
+/// The base is in the world's own registry, which lets nobody in without a token: the first test's builds got it through
+/// the helper with the engine, this one with buildah. No file, argument list or environment of a builder holds it.
+#[test]
+fn a_base_in_ecr_is_pulled_and_the_token_is_nowhere() {
+    let _turn = heavy();
+    for (what, builder) in [("base-engine", &[][..]), ("base-buildah", BUILDAH)] {
+        let mut checkout = Checkout::new(what);
+        checkout.own_storage();
+        let anonymous = checkout.anonymous_pull();
+        assert_eq!(anonymous, 401, "the base is guarded");
+        let mark = checkout.slow(8);
+        checkout.commit("first");
+        let started = checkout.start(&[builder, &["--no-cache"]].concat());
+        checkout.until_building(&started, &mark);
+        let seen = seen::snapshot(&started, &checkout.temp());
+        assert!(
+            seen.processes > 1,
+            "the builder is among what was looked at"
+        );
+        assert!(
+            seen.files > 0,
+            "its configuration is among what was looked at"
+        );
+        assert_eq!(seen.found, [""; 0]);
+        let output = started.end(SOON);
+        let said = format!(
+            "{}{}",
+            String::from_utf8_lossy(&output.stdout),
+            log(&output)
+        );
+        assert_eq!(output.status.code(), Some(0), "{said}");
+        assert_eq!(seen::tokens(&said), [""; 0]);
+        for file in ["output", "env", "state", "summary"] {
+            assert_eq!(
+                seen::tokens(&checkout.setting.job.read(file)),
+                [""; 0],
+                "{file}"
+            );
+        }
+        assert_eq!(checkout.left_behind(), [""; 0]);
+    }
+}
+
+#[test]
+fn other_places_get_the_image_and_one_that_fails_is_named() {
+    let _turn = heavy();
+    let mut checkout = Checkout::new("places");
+    let staging = checkout
+        .setting
+        .world
+        .environment("staging")
+        .unwrap()
+        .account
+        .clone();
+    let role = checkout.receiver(&staging);
+    let commit = checkout.commit("first");
+    let elsewhere = format!("eu-west-1\n{role}@ca-central-1");
+    // ECR refuses whatever is put in the other account.
+    checkout.setting.tell(
+        "faults",
+        &json!({"service": "ecr", "operation": "InitiateLayerUpload", "account": staging.id, "times": 500,
+                "fault": {"kind": "status", "status": 403, "code": "DENIED", "message": "not here"}}),
+    );
+    let failed = log(&checkout.run(&["--to", &elsewhere], 1));
+    let other = checkout.registry(&staging, "ca-central-1");
+    assert!(failed.contains(&format!("{other}/storefront")), "{failed}");
+    assert!(failed.contains("the image is complete in"), "{failed}");
+    let digest = checkout
+        .tagged(&commit)
+        .expect("the repository itself has it");
+    let region = checkout.registry(&checkout.setting.world.build.clone(), "eu-west-1");
+    assert_eq!(checkout.head(&region, &commit, None), Some(digest.clone()));
+    assert_eq!(checkout.head(&other, &commit, Some(&staging)), None);
+
+    checkout.clear_faults(&staging);
+    let done = checkout.json(&["--to", &elsewhere], 0);
+    assert_eq!(done["digest"], digest);
+    assert_eq!(done["outcome"], "already published", "{done}");
+    assert_eq!(done["to"].as_array().unwrap().len(), 2);
+    for host in [&region, &other] {
+        let account = (host == &other).then_some(&staging);
+        assert_eq!(
+            checkout.head(host, &commit, account),
+            Some(digest.clone()),
+            "{done}"
+        );
+    }
+}
+
+#[test]
+fn what_something_else_built_is_pushed_as_it_is() {
+    let mut checkout = Checkout::new("layout");
+    let made = checkout.layouts(&vec![7; 4096]);
+    let (mut seen, mut moved) = (Vec::new(), 0);
+    for path in [&made.folder, &made.tar, &made.docker] {
+        let commit = checkout.commit(path);
+        let pushed = checkout.json(&["--layout", path], 0);
+        assert_eq!(pushed["outcome"], "pushed", "{pushed}");
+        assert_eq!(pushed["content_key"], Value::Null);
+        let digest = pushed["digest"].as_str().unwrap().to_owned();
+        assert_eq!(checkout.tagged(&commit), Some(digest.clone()));
+        seen.push(digest);
+        moved = pushed["to"][0]["bytes"]["pushed"].as_u64().unwrap();
+    }
+    assert_eq!(seen[0], made.digest);
+    assert_eq!(seen[1], made.digest);
+    // The layer is uncompressed there, and known by its content from the images before.
+    assert_eq!(moved, 0, "nothing of it was sent again");
+    let refused = log(&checkout.run(&["--layout", &made.folder, "--build-arg", "A=b"], 2));
+    assert!(
+        refused.contains("--layout") && refused.contains("--build-arg"),
+        "{refused}"
+    );
+    assert!(notes(&checkout).is_empty());
+}
+
+#[test]
+fn a_large_layer_needs_little_memory() {
+    const LIMIT: u64 = 64 << 10;
+    let _turn = heavy();
+    let mut checkout = Checkout::new("memory");
+    // Random, so that it is not gone once it is compressed.
+    let mut content = vec![0; 300 << 20];
+    let mut random = std::fs::File::open("/dev/urandom").unwrap();
+    std::io::Read::read_exact(&mut random, &mut content).unwrap();
+    let made = checkout.layouts(&content);
+    drop(content);
+    for path in [&made.docker, &made.folder] {
+        checkout.commit(path);
+        let started = checkout.start(&["--layout", path, "--json"]);
+        let (peak, output) = seen::peak(started);
+        assert_eq!(output.status.code(), Some(0), "{}", log(&output));
+        let pushed: Value = serde_json::from_slice(&output.stdout).unwrap();
+        assert!(
+            pushed["to"][0]["bytes"]["pushed"].as_u64().unwrap() > 300 << 20,
+            "{pushed}"
+        );
+        assert!(peak > 1 << 10, "{peak} KiB is no process");
+        assert!(peak < LIMIT, "{path}: {peak} KiB");
+    }
+}

@@ -1,0 +1,127 @@
+//! A publication that is stopped at each of its stages, and one after it that ends right.
+
+use std::time::Duration;
+
+use rustix::process::Signal;
+use serde_json::{Value, json};
+
+use super::checkout::{BUILDAH, Checkout};
+use super::{SOON, notes};
+use crate::support::{Started, heavy, log, until};
+
+/// How long an operation hangs that is to be interrupted.
+const HANGS: u64 = 60_000;
+
+/// Ends it as a runner does, and looks that nothing is left; what stayed is in the registry alone.
+fn stop(checkout: &Checkout, started: Started) {
+    started.signal(Signal::TERM);
+    let ended = started.end(Duration::from_secs(30));
+    assert_eq!(ended.status.code(), Some(130), "{}", log(&ended));
+    assert_eq!(checkout.left_behind(), [""; 0]);
+    assert_eq!(checkout.setting.job.read("output"), "");
+    for tag in checkout.tags() {
+        let digest = checkout.tagged(&tag).unwrap();
+        let host = &checkout.setting.world.registry;
+        assert_eq!(checkout.head(host, &tag, None), Some(digest), "{tag}");
+    }
+}
+
+/// A second run that ends as if the first had not been: image, tags, and the ledger's note.
+fn goes_on(checkout: &Checkout, commit: &str) -> Value {
+    checkout.clear_faults(&checkout.setting.world.build.clone());
+    let done = checkout.json(&["--tag", "v1"], 0);
+    let digest = done["digest"].as_str().unwrap();
+    for tag in [commit, "v1"] {
+        assert_eq!(checkout.tagged(tag).as_deref(), Some(digest), "{tag}");
+    }
+    let notes = notes(checkout);
+    assert_eq!(notes.len(), 1, "{notes:?}");
+    assert_eq!(notes[0]["commit"], commit);
+    assert_eq!(notes[0]["digest"], digest);
+    assert_eq!(checkout.left_behind(), [""; 0]);
+    done
+}
+
+/// The next `times` calls of an operation go through, and those after it hang.
+fn hang(checkout: &Checkout, operation: &str, times: u32) {
+    let fault = |times: u32, millis: u64| {
+        json!({"service": "ecr", "operation": operation, "account": checkout.setting.world.build.id,
+               "times": times, "fault": {"kind": "delay", "millis": millis}})
+    };
+    if times > 0 {
+        checkout.setting.tell("faults", &fault(times, 0));
+    }
+    checkout.setting.tell("faults", &fault(50, HANGS));
+}
+
+/// Waits until so many calls of an operation were answered.
+fn until_called(checkout: &Checkout, started: &Started, since: u64, operation: &str, times: usize) {
+    until(operation, SOON, || {
+        assert!(!super::seen::ended(started.id()), "it ended before");
+        let (_, calls) = checkout.calls(since);
+        let called = calls
+            .iter()
+            .filter(|call| call["operation"] == operation)
+            .count();
+        (called >= times).then_some(())
+    });
+    // The next call is on its way, or about to be.
+    std::thread::sleep(Duration::from_secs(1));
+}
+
+#[test]
+fn while_it_builds() {
+    let _turn = heavy();
+    for (what, builder) in [("stop-engine", &[][..]), ("stop-buildah", BUILDAH)] {
+        let mut checkout = Checkout::new(what);
+        checkout.own_storage();
+        let mark = checkout.slow(300);
+        checkout.commit("slow");
+        let started = checkout.start(&[builder, &["--tag", "v1"]].concat());
+        checkout.until_building(&started, &mark);
+        stop(&checkout, started);
+        assert!(checkout.tags().is_empty());
+        until("the build's step is gone", SOON, || {
+            (!super::seen::running(&mark)).then_some(())
+        });
+        checkout.slow(0);
+        let commit = checkout.commit("fast");
+        assert_eq!(goes_on(&checkout, &commit)["outcome"], "built");
+    }
+}
+
+#[test]
+fn while_it_pushes_and_while_it_tags() {
+    let _turn = heavy();
+    for (what, operation, times, outcome, tags) in [
+        ("stop-blobs", "InitiateLayerUpload", 0, "built", 0),
+        ("stop-manifest", "PutImage", 0, "built", 0),
+        // The manifest by its digest, the content's tag, the commit's.
+        ("stop-content", "PutImage", 1, "built", 0),
+        ("stop-commit", "PutImage", 2, "same content", 1),
+        ("stop-tag", "PutImage", 3, "tags added", 2),
+    ] {
+        let mut checkout = Checkout::new(what);
+        let commit = checkout.commit("first");
+        let before = checkout.newest_call();
+        hang(&checkout, operation, times);
+        let started = checkout.start(&["--tag", "v1"]);
+        match times {
+            0 if operation == "PutImage" => {
+                until_called(&checkout, &started, before, "CompleteLayerUpload", 2);
+            }
+            0 => until_called(
+                &checkout,
+                &started,
+                before,
+                "BatchCheckLayerAvailability",
+                1,
+            ),
+            _ => until_called(&checkout, &started, before, "PutImage", times as usize),
+        }
+        stop(&checkout, started);
+        assert_eq!(checkout.tags().len(), tags, "{what}: {:?}", checkout.tags());
+        let done = goes_on(&checkout, &commit);
+        assert_eq!(done["outcome"], outcome, "{what}: {done}");
+    }
+}

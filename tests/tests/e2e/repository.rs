@@ -1,0 +1,276 @@
+//! The image repository: its plan, who creates it first, what it refuses, and that it outlives an environment.
+
+use std::process::Command;
+
+use sandbox::world::World;
+use serde_json::{Value, json};
+
+use crate::ecr::{Setting, THERE};
+use crate::support::{PATIENCE, Started, log, wait};
+
+const NAME: &str = "acme/plan";
+
+fn policy(number: u32) -> String {
+    json!({"rules": [{
+        "rulePriority": 3,
+        "description": "keep the newest",
+        "selection": {"tagStatus": "any", "countType": "imageCountMoreThan", "countNumber": number},
+        "action": {"type": "expire"},
+    }]})
+    .to_string()
+}
+
+/// The settings that a plan changes, in its order.
+fn settings(report: &Value) -> Vec<String> {
+    let changes = report["changes"].as_array().unwrap();
+    changes
+        .iter()
+        .map(|change| change["setting"].as_str().unwrap().to_owned())
+        .collect()
+}
+
+#[test]
+fn a_plan_is_shown_done_and_then_empty_until_something_drifts() {
+    let setting = Setting::new("plan");
+    setting.write("lifecycle.json", &policy(100));
+    let arguments = [
+        "repository",
+        "--environment",
+        "dev",
+        "--repository",
+        NAME,
+        "--mutable-tag",
+        "cache-*\nlatest",
+        "--lifecycle-policy",
+        "lifecycle.json",
+        "--resource-tag",
+        "team=web",
+    ];
+    let all = [
+        "repository",
+        "pulled by",
+        "lifecycle policy",
+        "resource tag team",
+    ];
+    let dry = [&arguments[..], &["--dry-run"]].concat();
+    let plan = setting.json(&dry, 0);
+    assert_eq!(settings(&plan), all, "{plan}");
+    assert_eq!(plan["dry_run"], true);
+    let named = json!({"repositoryNames": [NAME]});
+    let missing = setting.ecr("DescribeRepositories", &named).unwrap_err();
+    assert!(missing.contains("RepositoryNotFoundException"), "{missing}");
+
+    let done = setting.json(&arguments, 0);
+    assert_eq!(settings(&done), all, "{done}");
+    assert_eq!(done["created"], true);
+    let found = setting.ecr("DescribeRepositories", &named).unwrap();
+    let found = &found["repositories"][0];
+    assert_eq!(found["imageTagMutability"], "IMMUTABLE_WITH_EXCLUSION");
+    assert_eq!(
+        found["imageTagMutabilityExclusionFilters"]
+            .as_array()
+            .unwrap()
+            .len(),
+        2
+    );
+    let arn = json!({"resourceArn": found["repositoryArn"]});
+    let tags = setting.ecr("ListTagsForResource", &arn).unwrap()["tags"].to_string();
+    for tag in ["managed-by", "slipway", "team", "web"] {
+        assert!(tags.contains(tag), "{tags}");
+    }
+
+    let again = setting.json(&arguments, 0);
+    assert_eq!(settings(&again), [""; 0], "{again}");
+
+    let drift = json!({"repositoryName": NAME, "imageTagMutability": "MUTABLE"});
+    setting.ecr("PutImageTagMutability", &drift).unwrap();
+    let plan = setting.json(&dry, 0);
+    assert_eq!(
+        plan["changes"],
+        json!([{"setting": "tags", "from": "mutable tags", "to": "immutable tags, but cache-*, latest may move"}])
+    );
+    let left = setting.json(
+        &["repository", "--environment", "dev", "--repository", NAME],
+        0,
+    );
+    assert_eq!(settings(&left), [""; 0]);
+    assert!(left["notes"].to_string().contains("can be moved"), "{left}");
+    setting.image(&arguments, 0);
+    assert_eq!(settings(&setting.json(&dry, 0)), [""; 0]);
+
+    let key = format!("arn:aws:kms:ca-central-1:{}:key/1", setting.world.build.id);
+    let other = [&arguments[..], &["--kms-key", &key]].concat();
+    let error = log(&setting.image(&other, 3));
+    assert!(error.contains("is encrypted by ECR itself"), "{error}");
+    assert!(error.contains("copy --to-repository"), "{error}");
+}
+
+#[test]
+fn of_two_that_create_a_repository_at_once_both_succeed() {
+    let setting = Setting::new("race");
+    let commands: Vec<Command> = ["web", "ops"]
+        .iter()
+        .map(|team| {
+            let tag = format!("{team}=yes");
+            let arguments = [
+                "repository",
+                "--environment",
+                "dev",
+                "--repository",
+                "acme/race",
+                "--resource-tag",
+                &tag,
+            ];
+            setting.job.command("slipway-image", &arguments)
+        })
+        .collect();
+    let started: Vec<Started> = commands
+        .into_iter()
+        .map(|mut command| Started::new(&mut command))
+        .collect();
+    for one in started {
+        let output = one.end(PATIENCE);
+        assert!(output.status.success(), "{}", log(&output));
+    }
+    let named = json!({"repositoryNames": ["acme/race"]});
+    let found = setting.ecr("DescribeRepositories", &named).unwrap();
+    let arn = json!({"resourceArn": found["repositories"][0]["repositoryArn"]});
+    let tags = setting.ecr("ListTagsForResource", &arn).unwrap()["tags"].to_string();
+    assert!(tags.contains("web") && tags.contains("ops"), "{tags}");
+}
+
+/// Writes what promote would: one healthy record, the first of its chain.
+fn record(setting: &Setting, environment: &str, digest: &str) {
+    let bytes = json!({
+        "seq": 1, "at": "2026-11-21T18:00:00Z", "service": "storefront", "environment": environment, "digest": digest,
+        "commit": "c".repeat(40), "verdict": "healthy", "actor": {"login": "ada"},
+    })
+    .to_string();
+    let prev = "0".repeat(64);
+    let hash = sandbox::place::sha256(format!("{prev}{bytes}").as_bytes());
+    let item = json!({"TableName": World::LEDGER, "Item": {
+        "chain": {"S": format!("storefront#{environment}")}, "seq": {"N": "1"},
+        "record": {"S": bytes}, "prev": {"S": prev}, "hash": {"S": hash},
+    }});
+    let put = setting
+        .aws
+        .json("dynamodb", "DynamoDB_20120810.PutItem", &item);
+    wait(PATIENCE, put).unwrap().unwrap();
+}
+
+#[test]
+fn a_lifecycle_policy_that_would_take_a_live_image_is_refused() {
+    let setting = Setting::new("lifecycle");
+    let (live, _) = setting.first();
+    for name in ["one", "two"] {
+        setting.another(name, Some(name));
+    }
+    record(&setting, "production", &live);
+    let run = |number: u32, more: &[&str], exit: i32| {
+        setting.write("lifecycle.json", &policy(number));
+        let arguments = [
+            "repository",
+            "--repository",
+            THERE,
+            "--lifecycle-policy",
+            "lifecycle.json",
+        ];
+        setting.image(&[&arguments[..], more].concat(), exit)
+    };
+    let contract = ["--environment", "dev"];
+    let named = json!({"repositoryName": THERE});
+    for more in [&contract[..], &["--environment", "dev", "--dry-run"]] {
+        let error = log(&run(1, more, 3));
+        assert!(
+            error.contains(&format!(
+                "rule 3 would expire {live}, which runs there (production)"
+            )),
+            "{error}"
+        );
+    }
+    let none = setting.ecr("GetLifecyclePolicy", &named).unwrap_err();
+    assert!(none.contains("LifecyclePolicyNotFoundException"), "{none}");
+
+    // What cannot be known could be anything.
+    setting.tell(
+        "faults",
+        &json!({"service": "dynamodb", "operation": "Query", "account": setting.world.build.id, "times": 9,
+                "fault": {"kind": "status", "status": 400, "code": "AccessDeniedException", "message": "no"}}),
+    );
+    let error = log(&run(100, &contract, 3));
+    assert!(
+        error.contains("needs dynamodb:Query on table slipway-ledger"),
+        "{error}"
+    );
+    wait(PATIENCE, async {
+        let gateway = crate::support::place().url(sandbox::place::port::GATEWAY);
+        let url = format!(
+            "{gateway}/_sandbox/faults?account={}",
+            setting.world.build.id
+        );
+        let http = sandbox::world::http_client().unwrap();
+        http.delete(url).send().await.unwrap();
+    });
+
+    let done = run(100, &contract, 0);
+    let text = String::from_utf8_lossy(&done.stdout).into_owned();
+    assert!(
+        text.contains("takes none of the 1 image the ledger calls live"),
+        "{text}"
+    );
+    let set = setting.ecr("GetLifecyclePolicy", &named).unwrap();
+    assert!(set["lifecyclePolicyText"].as_str().unwrap().contains("100"));
+
+    // Without a contract nobody knows what is live, and the report says so.
+    let unchecked = run(50, &[], 0);
+    let text = String::from_utf8_lossy(&unchecked.stdout).into_owned();
+    assert!(text.contains("was not checked"), "{text}");
+}
+
+#[test]
+fn repository_and_images_outlive_an_environments_infrastructure() {
+    let setting = Setting::new("outlive");
+    setting.image(&["repository", "--environment", "dev"], 0);
+    let digest = setting.another("kept", Some("kept"));
+    let infra = setting.job.file("infra");
+    std::fs::create_dir(&infra).unwrap();
+    std::fs::write(
+        infra.join("main.tf"),
+        include_str!("../../../docs/examples/storefront/infra/main.tf"),
+    )
+    .unwrap();
+    let terraform = |script: &str| {
+        let arguments = ["run", "--environment", "dev", "--", "bash", "-ec", script];
+        let mut command = setting.job.command("slipway-state", &arguments);
+        let output = setting.job.run(
+            command
+                .env("CHECKPOINT_DISABLE", "1")
+                .env("HOME", setting.job.file("")),
+        );
+        assert!(
+            output.status.success(),
+            "{}{}",
+            String::from_utf8_lossy(&output.stdout),
+            log(&output)
+        );
+        String::from_utf8_lossy(&output.stdout).into_owned()
+    };
+    let still_there = || {
+        let images = json!({"repositoryName": THERE, "imageIds": [{"imageDigest": digest}]});
+        let found = setting.ecr("DescribeImages", &images).unwrap();
+        assert_eq!(found["imageDetails"][0]["imageTags"], json!(["kept"]));
+        let again = setting.json(&["repository", "--environment", "dev"], 0);
+        assert_eq!(settings(&again), [""; 0]);
+        assert_eq!(again["created"], false);
+    };
+    let go = "cd \"${TF_DIR:-.}\"; test -e main.tf || cd infra; terraform init -input=false -no-color >/dev/null";
+    let up = format!("{go}; terraform apply -input=false -no-color -auto-approve");
+    assert!(terraform(&up).contains("2 added"));
+    let down = terraform(&format!(
+        "{go}; terraform destroy -input=false -no-color -auto-approve"
+    ));
+    assert!(down.contains("2 destroyed"), "{down}");
+    still_there();
+    assert!(terraform(&up).contains("2 added"));
+    still_there();
+}
