@@ -65,7 +65,15 @@ pub(crate) async fn handle(
             .learn(&principal.account, &call.region, &input);
     }
     scope.put_on(&mut input)?;
-    let mut answer = send(gateway, call, &input).await?;
+    if matches!(
+        call.operation.as_str(),
+        "DescribeContinuousBackups" | "UpdateContinuousBackups"
+    ) {
+        let name = json!({"TableName": input["TableName"]});
+        let table = send(gateway, call, "DescribeTable", &name).await?;
+        return crate::backups::answer(&gateway.backups, &call.operation, &input, &table);
+    }
+    let mut answer = send(gateway, call, &call.operation, &input).await?;
     if let Content::Whole(bytes) = &answer.body
         && let Ok(mut output) = serde_json::from_slice::<Value>(bytes)
     {
@@ -75,13 +83,22 @@ pub(crate) async fn handle(
     Ok(answer)
 }
 
-async fn send(gateway: &Gateway, call: &Call, input: &Value) -> Result<Answer, AwsError> {
+async fn send(
+    gateway: &Gateway,
+    call: &Call,
+    operation: &str,
+    input: &Value,
+) -> Result<Answer, AwsError> {
     let base = match &gateway.config.dynamodb {
         DynamoDb::Address(url) => url.as_str(),
         DynamoDb::Socket(_) => "http://dynamodb",
     };
     let mut headers = forwarded(&call.headers);
     headers.remove(header::CONTENT_LENGTH);
+    let target = format!("DynamoDB_20120810.{operation}");
+    if let Ok(target) = HeaderValue::from_str(&target) {
+        headers.insert("x-amz-target", target);
+    }
     let failed = |cause: reqwest::Error| AwsError::upstream("DynamoDB Local", cause);
     let answer = gateway
         .dynamodb
@@ -116,7 +133,7 @@ async fn list(
         if let Some(start) = &start {
             page["ExclusiveStartTableName"] = json!(start);
         }
-        let answer = send(gateway, call, &page).await?;
+        let answer = send(gateway, call, &call.operation, &page).await?;
         let output: Value = serde_json::from_str(&answer.text()).unwrap_or_default();
         names.extend(
             output["TableNames"]

@@ -5,6 +5,7 @@
 
 mod accounts;
 mod answer;
+mod backups;
 mod call;
 mod condition;
 mod control;
@@ -154,6 +155,7 @@ pub(crate) struct Gateway {
     pub(crate) fronts: front::Fronts,
     pub(crate) direct: direct::Direct,
     pub(crate) images: images::Images,
+    pub(crate) backups: backups::Backups,
     pub(crate) scans: scans::Scans,
     pub(crate) tables: leading::Tables,
     pub(crate) ecr: standin_ecs::Shapes,
@@ -195,6 +197,7 @@ pub async fn serve(config: Config, listener: TcpListener) -> std::io::Result<()>
         permissions: permissions::Permissions,
         buckets: s3::Buckets::default(),
         images: images::Images::default(),
+        backups: backups::Backups::default(),
         scans: scans::Scans::default(),
         tables: leading::Tables::default(),
         ecr,

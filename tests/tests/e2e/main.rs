@@ -5,6 +5,7 @@
 )]
 
 mod badinput;
+mod bootstrap;
 mod callable;
 mod cancel;
 mod codebuild;

@@ -222,3 +222,32 @@ async fn partiql_is_refused_by_name() {
         )
     );
 }
+
+#[tokio::test]
+async fn recovery_to_a_point_in_time_is_each_tables_own_and_not_at_once() {
+    let world = world().await;
+    let dev = client(&world, &world.dev).await;
+    table(&dev, "recovered").await;
+    table(&dev, "other").await;
+    let on = aws_sdk_dynamodb::types::PointInTimeRecoverySpecification::builder()
+        .point_in_time_recovery_enabled(true)
+        .build()
+        .unwrap();
+    let turn_on = dev
+        .update_continuous_backups()
+        .table_name("recovered")
+        .point_in_time_recovery_specification(on);
+    let early = refused(turn_on.clone().send().await);
+    assert_eq!(early.0, "ContinuousBackupsUnavailableException");
+    tokio::time::sleep(std::time::Duration::from_secs(2)).await;
+    turn_on.send().await.unwrap();
+    for (table, wanted) in [("recovered", "ENABLED"), ("other", "DISABLED")] {
+        let call = dev.describe_continuous_backups().table_name(table);
+        let said = call.send().await.unwrap().continuous_backups_description;
+        let status = said.unwrap().point_in_time_recovery_description.unwrap();
+        let status = status.point_in_time_recovery_status.unwrap();
+        assert_eq!(status.as_str(), wanted, "{table}");
+    }
+    let nothing = dev.describe_continuous_backups().table_name("nothing");
+    assert_eq!(refused(nothing.send().await).0, "TableNotFoundException");
+}

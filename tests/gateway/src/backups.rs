@@ -1,0 +1,67 @@
+//! Point-in-time recovery, which DynamoDB Local does not know: whether it is on is remembered here, nothing is recovered.
+//! Source: DynamoDB API reference, `UpdateContinuousBackups` and `DescribeContinuousBackups`.
+
+use std::collections::HashSet;
+use std::sync::Mutex;
+
+use serde_json::{Value, json};
+use time::OffsetDateTime;
+
+use crate::answer::Answer;
+use crate::error::AwsError;
+use crate::lock;
+
+/// How long after a table was made recovery cannot be turned on yet. In AWS it takes a while.
+const UNAVAILABLE: f64 = 1.5;
+
+/// The tables that have it on, with account and region in front of their names.
+#[derive(Default)]
+pub(crate) struct Backups(Mutex<HashSet<String>>);
+
+/// Answers either call; `table` is what DynamoDB Local says of the table.
+pub(crate) fn answer(
+    backups: &Backups,
+    operation: &str,
+    input: &Value,
+    table: &Answer,
+) -> Result<Answer, AwsError> {
+    let name = input["TableName"].as_str().unwrap_or_default().to_owned();
+    let described: Value = serde_json::from_str(&table.text()).unwrap_or_default();
+    if !table.status.is_success() {
+        return Err(AwsError::new(
+            400,
+            "TableNotFoundException",
+            "Table not found",
+        ));
+    }
+    if operation == "UpdateContinuousBackups" {
+        let made = described["Table"]["CreationDateTime"]
+            .as_f64()
+            .unwrap_or_default();
+        #[expect(clippy::cast_precision_loss, reason = "seconds since 1970")]
+        let now = OffsetDateTime::now_utc().unix_timestamp_nanos() as f64 / 1e9;
+        if now - made < UNAVAILABLE {
+            return Err(AwsError::new(
+                400,
+                "ContinuousBackupsUnavailableException",
+                "Backups are being enabled for the table. Please retry later",
+            ));
+        }
+        let on = input["PointInTimeRecoverySpecification"]["PointInTimeRecoveryEnabled"] == true;
+        let mut tables = lock(&backups.0);
+        if on {
+            tables.insert(name.clone());
+        } else {
+            tables.remove(&name);
+        }
+    }
+    let status = if lock(&backups.0).contains(&name) {
+        "ENABLED"
+    } else {
+        "DISABLED"
+    };
+    Ok(Answer::json(&json!({"ContinuousBackupsDescription": {
+        "ContinuousBackupsStatus": "ENABLED",
+        "PointInTimeRecoveryDescription": {"PointInTimeRecoveryStatus": status},
+    }})))
+}
