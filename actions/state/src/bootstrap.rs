@@ -288,20 +288,7 @@ impl Clients<'_> {
                 .map(drop),
             Todo::OwnObjects => self.own_objects().await,
             Todo::CreateTable => self.create_table().await,
-            Todo::Recovery => self
-                .dynamodb
-                .update_continuous_backups()
-                .table_name(table)
-                .point_in_time_recovery_specification(
-                    PointInTimeRecoverySpecification::builder()
-                        .point_in_time_recovery_enabled(true)
-                        .build()
-                        .map_err(|error| Error::failed("bad request").because(&error))?,
-                )
-                .send()
-                .await
-                .cannot(format!("keep {table} recoverable"))
-                .map(drop),
+            Todo::Recovery => self.recoverable().await,
             Todo::Protect => self
                 .dynamodb
                 .update_table()
@@ -332,6 +319,36 @@ impl Clients<'_> {
             // Another run was faster: the rest still has to be done.
             Err(error) if net::code(&error) == Some("BucketAlreadyOwnedByYou") => Ok(()),
             Err(error) => Err(error).cannot(format!("create the bucket {bucket}")),
+        }
+    }
+
+    /// A table that was just made cannot be told yet: its backups are being enabled, and AWS says to try again (DynamoDB API
+    /// Reference, `ContinuousBackupsUnavailableException`).
+    async fn recoverable(&self) -> Result<()> {
+        let table = &self.backend.table;
+        let specification = PointInTimeRecoverySpecification::builder()
+            .point_in_time_recovery_enabled(true)
+            .build()
+            .map_err(|error| Error::failed("bad request").because(&error))?;
+        let mut pauses = [1, 2, 4, 8, 15, 30].into_iter();
+        loop {
+            let answer = self
+                .dynamodb
+                .update_continuous_backups()
+                .table_name(table)
+                .point_in_time_recovery_specification(specification.clone())
+                .send()
+                .await;
+            match (answer, pauses.next()) {
+                (Err(error), Some(pause))
+                    if net::code(&error) == Some("ContinuousBackupsUnavailableException") =>
+                {
+                    tokio::time::sleep(std::time::Duration::from_secs(pause)).await;
+                }
+                (answer, _) => {
+                    return answer.cannot(format!("keep {table} recoverable")).map(drop);
+                }
+            }
         }
     }
 
