@@ -327,31 +327,3 @@ fn memory_does_not_grow_with_the_layer() {
     });
     assert!(held > 200_000_000);
 }
-
-/// Not a test: figures. `cargo test --release -p slipway-image -- --ignored --nocapture speed`, with `FILE` to compress.
-#[test]
-#[ignore = "measures"]
-fn speed_and_ratio() {
-    let file = std::env::var("FILE").unwrap();
-    let input = std::fs::read(&file).unwrap();
-    for compression in [Compression::Gzip, Compression::Zstd] {
-        for threads in [1, 2] {
-            let start = std::time::Instant::now();
-            let (sink, mut source) = mpsc::channel(4);
-            let drain = std::thread::spawn(move || while source.blocking_recv().is_some() {});
-            let measured = with_threads(compression, threads, |compressor| {
-                let pending = compressor.layer(&mut input.as_slice(), sink).unwrap();
-                pending.unwrap().wait().unwrap().unwrap()
-            })
-            .unwrap();
-            drain.join().unwrap();
-            let seconds = start.elapsed().as_secs_f64();
-            #[expect(clippy::cast_precision_loss, reason = "figures for people")]
-            let (speed, ratio) = (
-                input.len() as f64 / 1e6 / seconds,
-                measured.size as f64 / input.len() as f64,
-            );
-            println!("{compression:?} {threads} threads: {speed:.0} MB/s, {ratio:.3}");
-        }
-    }
-}

@@ -288,29 +288,3 @@ async fn the_endpoint_is_the_clients() {
         Engine::Unix("/run/context.sock".into())
     );
 }
-
-/// Not a test: how fast the engine's export of `IMAGE` is read, alone and compressed.
-#[tokio::test]
-#[ignore = "measures"]
-async fn speed_of_the_export() {
-    let image = std::env::var("IMAGE").unwrap();
-    for _ in 0..3 {
-        let start = std::time::Instant::now();
-        let bytes = std::io::copy(
-            &mut Engine::Unix(SOCKET.into()).export(&image).unwrap(),
-            &mut std::io::sink(),
-        )
-        .unwrap();
-        println!("export: {bytes} bytes in {:?}", start.elapsed());
-        let start = std::time::Instant::now();
-        let env = Env::from([("DOCKER_HOST", "unix:///var/run/docker.sock")]);
-        let source = Source::engine(&env, &image).await.unwrap();
-        let (contents, _) = take(&source);
-        let size: u64 = contents
-            .layers
-            .iter()
-            .filter_map(|layer| Some(layer.measured.as_ref()?.size))
-            .sum();
-        println!("compressed: {size} bytes in {:?}", start.elapsed());
-    }
-}
