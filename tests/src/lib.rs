@@ -10,7 +10,7 @@ pub mod dist;
 pub mod elf;
 mod exports;
 pub mod fault;
-mod install;
+pub mod install;
 pub mod manifest;
 mod parts;
 pub mod place;

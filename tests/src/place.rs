@@ -117,6 +117,11 @@ impl Place {
         self.dir.join("npm").join(package)
     }
 
+    /// The folder in which CDKTF's successor is installed, where a test asked for it.
+    pub fn cdktn(&self) -> PathBuf {
+        self.dir.join("cdktn")
+    }
+
     /// The Docker client's configuration folder, with the buildx plug-in and no credential.
     pub fn docker_config(&self) -> PathBuf {
         self.dir.join("docker-config")

@@ -179,6 +179,7 @@ mod tests {
             key: "s/dev/terraform.tfstate".into(),
             table: "t".into(),
             region: "ca-central-1".into(),
+            locking: crate::backend::Locking::Dynamodb,
         }
     }
 

@@ -1,5 +1,5 @@
 //! slipway-state: the state lock, held around a command.
 
 fn main() -> std::process::ExitCode {
-    kit::step::main::<slipway_state::State>()
+    slipway_state::guard().unwrap_or_else(kit::step::main::<slipway_state::State>)
 }

@@ -1,8 +1,8 @@
 //! Which state a call is about: the contract's, each part replaceable, or inputs alone. And the
 //! note to the post step that lets it find the lock again.
 
-use crate::args::{Object, Place};
-use crate::backend::Backend;
+use crate::args::{Hold, Object, Place};
+use crate::backend::{Backend, Locking};
 use kit::Resolved;
 use kit::error::{Error, Result};
 use kit::group::Group;
@@ -24,8 +24,10 @@ pub(crate) struct Placed {
 #[derive(Debug, Clone)]
 pub(crate) struct Store {
     pub(crate) bucket: String,
+    /// Empty where none is used.
     pub(crate) table: String,
     pub(crate) region: String,
+    pub(crate) locking: Locking,
     pub(crate) target: Target,
     resolved: Option<Resolved>,
 }
@@ -54,8 +56,13 @@ pub(crate) fn store(place: &Place, cx: &Cx) -> Result<Store> {
     let table = table.or_else(|| variable("TF_LOCK_TABLE"));
     Ok(Store {
         bucket: word("bucket", required("bucket", place.bucket.clone(), bucket)?)?,
-        table: word("table", required("table", place.table.clone(), table)?)?,
+        table: if place.locking.uses_table() {
+            word("table", required("table", place.table.clone(), table)?)?
+        } else {
+            String::new()
+        },
         region,
+        locking: place.locking,
         target,
         resolved,
     })
@@ -77,6 +84,7 @@ pub(crate) fn find(place: &Place, object: &Object, cx: &Cx) -> Result<Placed> {
             key: word("key", key)?,
             table: store.table,
             region: store.region,
+            locking: store.locking,
         },
         target: store.target,
         directory,
@@ -119,6 +127,8 @@ struct Note {
     role: Option<String>,
     account: Option<String>,
     allow_long_lived_keys: Vec<String>,
+    locking: Locking,
+    hold: Hold,
     command: Option<Group>,
 }
 
@@ -126,6 +136,7 @@ struct Note {
 pub(crate) struct Remembered {
     pub(crate) placed: Placed,
     pub(crate) lock_id: String,
+    pub(crate) hold: Hold,
     /// The command it was held around, once that was started.
     pub(crate) command: Option<Group>,
 }
@@ -137,6 +148,7 @@ pub(crate) struct Remembered {
 pub(crate) fn remember(
     placed: &Placed,
     lock_id: &str,
+    hold: Hold,
     command: Option<Group>,
     cx: &Cx,
 ) -> Result<()> {
@@ -149,6 +161,8 @@ pub(crate) fn remember(
         role: placed.target.role.clone(),
         account: placed.target.account.clone(),
         allow_long_lived_keys: placed.target.allow_long_lived_keys.clone(),
+        locking: placed.backend.locking,
+        hold,
         command,
     };
     let text = serde_json::to_string(&note).unwrap_or_default();
@@ -165,6 +179,7 @@ pub(crate) fn remembered(cx: &Cx) -> Result<Option<Remembered>> {
         .map_err(|error| Error::failed("the note of the lock cannot be read").because(&error))?;
     Ok(Some(Remembered {
         lock_id: note.lock_id,
+        hold: note.hold,
         command: note.command,
         placed: Placed {
             backend: Backend {
@@ -172,6 +187,7 @@ pub(crate) fn remembered(cx: &Cx) -> Result<Option<Remembered>> {
                 key: note.key,
                 table: note.table,
                 region: note.region.clone(),
+                locking: note.locking,
             },
             target: Target {
                 account: note.account,

@@ -1,72 +1,195 @@
 //! What slipway-state says when it is done.
 
-use crate::info::LockInfo;
-use crate::lock::{Holder, Lock};
+use crate::backend::Locking;
+use crate::lock::{Held, Lock, Record};
 use kit::report::{Report, markdown_table};
+use serde_json::json;
 
-pub(crate) fn locked(lock: &Lock, info: &LockInfo) -> Report {
-    Report {
-        text: format!(
-            "{} is yours until unlock or the end of the job\nlock ID {}",
-            lock.id, info.id
+pub(crate) fn locked(lock: &Lock, record: &Record) -> Report {
+    kept(
+        lock,
+        record,
+        format!("{} is yours until unlock or the end of the job", lock.id),
+    )
+}
+
+pub(crate) fn parked(lock: &Lock, record: &Record) -> Report {
+    let until = record.lease.ends().map_or_else(String::new, |end| {
+        format!(" until {}", kit::clock::rfc3339(end))
+    });
+    kept(
+        lock,
+        record,
+        format!(
+            "{} is parked{until}, and left to the job that adopts it",
+            lock.id
         ),
-        json: serde_json::json!({ "lock": lock.id, "lock_id": info.id, "table": lock.table }),
+    )
+}
+
+fn kept(lock: &Lock, record: &Record, what: String) -> Report {
+    let (id, rvn) = (&record.info.id, &record.lease.rvn);
+    Report {
+        text: format!("{what}\nlock ID {id}, version number {rvn}"),
+        json: json!({ "lock": lock.id, "lock_id": id, "rvn": rvn, "until": record.lease.until }),
         ..Report::default()
     }
-    .output("lock-id", &info.id)
+    .output("lock-id", id)
+    .output("rvn", rvn)
 }
 
 pub(crate) fn unlocked(lock: &Lock, how: &str) -> Report {
     Report {
         text: format!("{} is {how}", lock.id),
-        json: serde_json::json!({ "lock": lock.id, "result": how }),
+        json: json!({ "lock": lock.id, "result": how }),
         ..Report::default()
     }
 }
 
-pub(crate) fn status(lock: &Lock, held: Option<&Holder>) -> Report {
-    let (text, json) = match held {
-        None => (
-            format!("{} is free", lock.id),
-            serde_json::json!({ "lock": lock.id, "table": lock.table, "held": false }),
-        ),
-        Some(holder) => {
-            let (info, run) = match holder {
-                Holder::Known { info, run } => (Some(info), run.as_ref()),
-                Holder::Unreadable => (None, None),
-            };
-            (
-                format!("{} is held by {holder}", lock.id),
-                serde_json::json!({
-                    "lock": lock.id, "table": lock.table, "held": true, "info": info, "run": run,
-                }),
-            )
-        }
-    };
+pub(crate) fn forced(lock: &Lock, held: &Held, by: Option<String>) -> Report {
     Report {
-        text,
+        text: format!("removed the lock of {held}"),
+        summary: format!(
+            "### State\n\n{}",
+            markdown_table(
+                &["state", "lock removed by force", "by"],
+                &[vec![
+                    lock.id.clone(),
+                    held.to_string(),
+                    by.clone().unwrap_or_default()
+                ]],
+            )
+        ),
+        json: json!({ "lock": lock.id, "removed": held.info, "by": by }),
+        ..Report::default()
+    }
+}
+
+/// One lock as `status` found it.
+pub(crate) struct Seen<'a> {
+    pub(crate) lock: &'a Lock,
+    pub(crate) held: Option<Held>,
+    /// Whether its holder lives, as far as anybody here can know.
+    pub(crate) known: Option<String>,
+    pub(crate) waiting: u64,
+    /// What is wrong where it stands at one of two places.
+    pub(crate) half: Option<String>,
+}
+
+pub(crate) fn status(native: &Seen<'_>, beside: &Seen<'_>) -> Report {
+    let mut lines = vec![line(native)];
+    if beside.held.is_some() || beside.waiting > 0 {
+        lines.push(line(beside));
+    }
+    let held = native.held.as_ref().or(beside.held.as_ref());
+    let mut json = json(native);
+    json["beside"] = self::json(beside);
+    Report {
+        text: lines.join("\n"),
         json,
         ..Report::default()
     }
     .output("holder", held.map(ToString::to_string).unwrap_or_default())
 }
 
-pub(crate) fn ran(shown: &str, lock: &Lock, info: &LockInfo) -> Report {
+fn line(seen: &Seen<'_>) -> String {
+    let id = &seen.lock.id;
+    let mut lines = match &seen.held {
+        None => vec![format!("{id} is free")],
+        Some(held) => vec![format!("{id} is held by {held}")],
+    };
+    if let Some(lease) = seen.held.as_ref().and_then(|held| held.lease.as_ref()) {
+        let phase = serde_json::to_value(lease.phase).unwrap_or_default();
+        let mut line = format!(
+            "  {}",
+            phase.as_str().unwrap_or("unknown").replace('-', " ")
+        );
+        if let Some(end) = lease.ends() {
+            line.push_str(&format!(" until {}", kit::clock::rfc3339(end)));
+        }
+        if let Some(place) = &lease.rescued {
+            line.push_str(&format!("; its state was rescued to {place}"));
+        }
+        lines.push(line);
+    }
+    lines.extend(seen.known.iter().map(|known| format!("  {known}")));
+    if seen.waiting > 0 {
+        lines.push(format!("  {} in line at most", seen.waiting));
+    }
+    lines.extend(
+        seen.half
+            .iter()
+            .map(|half| format!("  half a lock: {half}")),
+    );
+    lines.join("\n")
+}
+
+fn json(seen: &Seen<'_>) -> serde_json::Value {
+    let lease = seen.held.as_ref().and_then(|held| held.lease.as_ref());
+    json!({
+        "lock": seen.lock.id,
+        "table": seen.lock.item.as_ref().map(|item| &item.table),
+        "held": seen.held.is_some(),
+        "info": seen.held.as_ref().and_then(|held| held.info.as_ref()),
+        "run": lease.and_then(|lease| lease.run_url.as_ref()),
+        "lease": lease,
+        "alive": seen.known,
+        "waiting": seen.waiting,
+        "half": seen.half,
+    })
+}
+
+pub(crate) fn ran(shown: &str, lock: &Lock, record: &Record, adopted: bool) -> Report {
     let first = shown.lines().next().unwrap_or_default();
-    Report {
-        text: format!("{} was held around the command and given back", lock.id),
+    let (id, rvn) = (&record.info.id, &record.lease.rvn);
+    let (text, how) = if adopted {
+        ("and is kept", "kept")
+    } else {
+        ("and given back", "released")
+    };
+    let report = Report {
+        text: format!("{} was held around the command {text}", lock.id),
         summary: format!(
             "### State\n\n{}",
             markdown_table(
                 &["state", "lock", "command"],
                 &[vec![
                     lock.id.clone(),
-                    format!("held and released, ID {}", info.id),
+                    format!("held and {how}, ID {id}"),
                     first.to_owned()
                 ]],
             )
         ),
-        json: serde_json::json!({ "lock": lock.id, "lock_id": info.id, "command": shown }),
+        json: json!({ "lock": lock.id, "lock_id": id, "command": shown, "kept": adopted }),
+        ..Report::default()
+    };
+    if adopted {
+        report.output("lock-id", id).output("rvn", rvn)
+    } else {
+        report
+    }
+}
+
+pub(crate) fn moved(lock: &Lock, to: Locking, before: bool) -> Report {
+    let next = match to {
+        Locking::Both => {
+            "in the backend, set use_lockfile = true beside dynamodb_table, and give --locking both here, wherever this state is used; then: slipway-state move-lock --to file"
+        }
+        Locking::File => {
+            "in the backend, remove dynamodb_table and keep use_lockfile = true, and give --locking file here; whoever still locks with the table alone is stopped and told so"
+        }
+        Locking::Dynamodb => {
+            "in the backend, remove use_lockfile and keep dynamodb_table, and leave --locking out here"
+        }
+    };
+    let done = if before {
+        "was moved already"
+    } else {
+        "can be locked"
+    };
+    Report {
+        text: format!("{} {done} with {}\nnext: {next}", lock.id, to.name()),
+        json: json!({ "lock": lock.id, "locking": to.name(), "next": next }),
         ..Report::default()
     }
 }

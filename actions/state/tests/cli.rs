@@ -74,7 +74,19 @@ fn bad_input_is_named() {
     let job = Job::new();
     for (arguments, message) in [
         (&["run"][..], "<COMMAND>"),
-        (&["unlock"], "--lock-id <ID>"),
+        (
+            &["unlock", "--bucket=b", "--table=t", "--key=k"],
+            "--lock-id is missing",
+        ),
+        (
+            &["park", "--bucket=b", "--table=t", "--key=k"],
+            "--lock-id is missing",
+        ),
+        (&["force-unlock"], "--id <ID>"),
+        (&["move-lock"], "--to <HOW>"),
+        (&["lock", "--rvn=r"], "--lock-id <ID>"),
+        (&["lock", "--lease=1s"], "`1s` is too short for a lease"),
+        (&["lock", "--locking=table"], "'table'"),
         (&["status"], "--bucket is missing"),
         (&["status", "--bucket=b"], "--table is missing"),
         (&["status", "--bucket=b", "--table=t"], "--key is missing"),
@@ -104,7 +116,12 @@ fn a_command_that_would_change_another_state_is_not_started() {
         arguments
     };
     let workspace = [REGION, ("TF_WORKSPACE", "blue")];
-    job.refuses(&run(&[]), &workspace, 2, "TF_WORKSPACE is set");
+    job.refuses(
+        &run(&["--hold=native"]),
+        &workspace,
+        2,
+        "the state of workspace `blue` has another key",
+    );
     job.refuses(
         &run(&["--directory=gone"]),
         &[REGION],

@@ -3,11 +3,11 @@
 use super::build::Build;
 use super::measure::Call;
 use super::race::Goal;
-use crate::fault::Result;
-use crate::place::Place;
-use crate::world::World;
+use crate::fault::{Doing, Result};
+use crate::place::{Place, port};
 use crate::world::aws::Aws;
 use crate::world::runner::Variables;
+use crate::world::{World, http_client};
 
 /// The world whose accounts the benchmarks use. No services are made in it, whose health checks would disturb.
 const WORLD: &str = "bench";
@@ -53,6 +53,42 @@ impl<'a> Stage<'a> {
     /// The AWS CLI at work.
     pub(super) fn aws_cli(&self, arguments: &[&str], proof: &str) -> Call {
         self.call(self.place.peers_bin().join("aws"), arguments, proof)
+    }
+
+    /// Terraform at work.
+    pub(super) fn terraform(&self, arguments: &[&str], proof: &str) -> Call {
+        self.call(self.place.bin().join("terraform"), arguments, proof)
+    }
+
+    /// Makes every call of a service take that much longer.
+    pub(super) async fn latency(&self, service: &str, millis: u64) -> Result<()> {
+        let url = format!("{}/_sandbox/latency", self.place.url(port::GATEWAY));
+        let body = serde_json::json!({"service": service, "millis": millis});
+        let answer = http_client()?.post(&url).json(&body).send().await;
+        let answer = answer.doing(format!("asking {url}"))?;
+        answer
+            .error_for_status()
+            .doing("setting the latency")
+            .map(drop)
+    }
+
+    /// The number of the newest call, and how many of a service came after number `since`.
+    pub(super) async fn calls(&self, service: &str, since: u64) -> Result<(u64, usize)> {
+        #[derive(serde::Deserialize)]
+        struct Calls {
+            last: u64,
+            calls: Vec<serde_json::Value>,
+        }
+        let url = format!(
+            "{}/_sandbox/calls?service={service}&account={}&since={since}",
+            self.place.url(port::GATEWAY),
+            self.account
+        );
+        let what = format!("asking {url}");
+        let answer = http_client()?.get(&url).send().await.doing(&what)?;
+        let text = answer.text().await.doing(&what)?;
+        let found: Calls = serde_json::from_str(&text).doing(&what)?;
+        Ok((found.last, found.calls.len()))
     }
 
     /// The node that runners have, at work.

@@ -39,6 +39,11 @@ pub(crate) fn ensure(place: &Place) -> Result<()> {
     fs::write(&stamp, fingerprint).doing(format!("writing {}", stamp.display()))
 }
 
+/// Installs what only the test of an application of several stacks needs.
+pub fn cdktn(place: &Place) -> Result<()> {
+    npm::ensure_cdktn(place)
+}
+
 /// Installs what only benchmarks need.
 pub(crate) fn peers(place: &Place) -> Result<()> {
     let peers = Manifest::read()?.peers;

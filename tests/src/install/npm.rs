@@ -7,8 +7,8 @@ use base64::engine::general_purpose::STANDARD;
 
 use super::{Installer, command, once};
 use crate::fault::{Doing, Fault, Result};
-use crate::manifest::Npm;
-use crate::place::Place;
+use crate::manifest::{CDKTN, CDKTN_LOCK, Npm};
+use crate::place::{Place, sha256};
 
 pub(super) fn ensure(place: &Place, npm: &Npm) -> Result<()> {
     let folder = place.npm(&npm.package);
@@ -62,6 +62,36 @@ pub(super) fn ensure(place: &Place, npm: &Npm) -> Result<()> {
         };
         unpacker.run(&spec, &mut [unpack])?;
         fs::remove_dir_all(&work).doing("removing npm's archive")
+    })
+}
+
+/// CDKTF's successor with its dependencies, each checked by npm against the committed lock. Its peer dependencies translate
+/// between languages, which nobody does here.
+pub(super) fn ensure_cdktn(place: &Place) -> Result<()> {
+    let folder = place.cdktn();
+    let what = sha256([CDKTN, CDKTN_LOCK].concat().as_bytes());
+    once(&folder, &what, || {
+        for (name, text) in [("package.json", CDKTN), ("package-lock.json", CDKTN_LOCK)] {
+            fs::write(folder.join(name), text).doing(format!("writing {name}"))?;
+        }
+        let mut install = command(
+            "npm",
+            [
+                "ci",
+                "--ignore-scripts",
+                "--legacy-peer-deps",
+                "--no-audit",
+                "--no-fund",
+                "--loglevel=error",
+            ],
+        );
+        install.current_dir(&folder);
+        let installer = Installer {
+            place,
+            name: "npm",
+            hint: "check that npm reaches its registry",
+        };
+        installer.run("cdktn", &mut [install])
     })
 }
 

@@ -152,6 +152,19 @@ impl Aws {
         .await
     }
 
+    /// Gets an object from S3's REST API.
+    pub async fn get(&self, path: &str) -> Result<std::result::Result<String, Refused>> {
+        self.send(Request {
+            service: "s3",
+            region: &self.region,
+            method: Method::GET,
+            path,
+            headers: Vec::new(),
+            body: String::new(),
+        })
+        .await
+    }
+
     /// Puts something to S3's REST API.
     pub async fn put(
         &self,

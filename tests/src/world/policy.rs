@@ -174,6 +174,11 @@ pub(crate) fn environment(world: &World, environment: &Environment) -> Vec<Role>
         "elasticloadbalancing:DescribeTargetGroups",
         "elasticloadbalancing:DescribeTargetHealth",
     ];
+    let locks = world.arn(
+        account,
+        "dynamodb",
+        &format!("table/{}", environment.lock_table),
+    );
     let execution = role_name(world, environment, "execution");
     vec![
         Role {
@@ -182,6 +187,16 @@ pub(crate) fn environment(world: &World, environment: &Environment) -> Vec<Role>
             permissions: policy(&[
                 allow(&look, std::slice::from_ref(&service)),
                 allow(&everywhere, &["*".to_owned()]),
+                // A plan without the lock: the state, and the digest it is compared with.
+                allow(
+                    &["s3:GetObject"],
+                    &[format!("arn:aws:s3:::{}/*", environment.state_bucket)],
+                ),
+                allow(
+                    &["s3:ListBucket"],
+                    &[format!("arn:aws:s3:::{}", environment.state_bucket)],
+                ),
+                allow(&["dynamodb:GetItem"], std::slice::from_ref(&locks)),
             ]),
         },
         Role {
@@ -221,11 +236,7 @@ pub(crate) fn environment(world: &World, environment: &Environment) -> Vec<Role>
                         "dynamodb:DeleteItem",
                         "dynamodb:UpdateItem",
                     ],
-                    &[world.arn(
-                        account,
-                        "dynamodb",
-                        &format!("table/{}", environment.lock_table),
-                    )],
+                    &[locks],
                 ),
             ]),
         },

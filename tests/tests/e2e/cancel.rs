@@ -22,18 +22,23 @@ use crate::support::{
 const SOON: Duration = Duration::from_secs(60);
 
 /// One state of dev's account, with credentials that may change it.
-struct State {
-    world: &'static World,
-    keys: Keys,
-    aws: Aws,
-    key: String,
+pub(crate) struct State {
+    pub(crate) world: &'static World,
+    pub(crate) keys: Keys,
+    pub(crate) aws: Aws,
+    pub(crate) key: String,
 }
 
 impl State {
     /// A state of the test's own in the one world of these tests.
-    fn new(key: &str) -> Self {
+    pub(crate) fn new(key: &str) -> Self {
         static WORLD: OnceLock<World> = OnceLock::new();
         let world = WORLD.get_or_init(|| wait(PATIENCE, world("cancel")));
+        Self::of(world, key)
+    }
+
+    /// A state in a world of the caller's.
+    pub(crate) fn of(world: &'static World, key: &str) -> Self {
         wait(SOON, async {
             let dev = world.environment("dev").unwrap();
             Self {
@@ -45,34 +50,34 @@ impl State {
         })
     }
 
-    fn bucket(&self) -> &str {
+    pub(crate) fn bucket(&self) -> &str {
         &self.world.environment("dev").unwrap().state_bucket
     }
 
-    fn table(&self) -> &str {
+    pub(crate) fn table(&self) -> &str {
         &self.world.environment("dev").unwrap().lock_table
     }
 
     /// The lock's item, as DynamoDB has it.
-    fn lock(&self) -> Option<Value> {
+    pub(crate) fn lock(&self) -> Option<Value> {
         let id = format!("{}/{}", self.bucket(), self.key);
         wait(SOON, item(&self.aws, self.table(), "LockID", &id))
     }
 
     /// What the lock's holder wrote about itself.
-    fn holder(&self) -> Option<Value> {
+    pub(crate) fn holder(&self) -> Option<Value> {
         let lock = self.lock()?;
         Some(serde_json::from_str(lock["Info"]["S"].as_str().unwrap()).unwrap())
     }
 
-    fn job(&self) -> Job {
+    pub(crate) fn job(&self) -> Job {
         let mut variables = self.world.variables(place());
         variables.extend(self.keys.variables());
         Job::new(variables)
     }
 
     /// The step `state` with `command: run`, as a workflow has it: its inputs in the environment.
-    fn step(&self, job: &Job, script: &str, timeout: &str) -> Command {
+    pub(crate) fn step(&self, job: &Job, script: &str, timeout: &str) -> Command {
         let mut command = job.command("slipway-state", &[]);
         command.envs([
             ("INPUT_COMMAND", "run"),
@@ -86,14 +91,14 @@ impl State {
     }
 
     /// Its post step, with what the step left for it.
-    fn post(&self, job: &Job, script: &str) -> Output {
+    pub(crate) fn post(&self, job: &Job, script: &str) -> Output {
         let mut command = self.step(job, script, "0s");
         command.env("SLIPWAY_PHASE", "post").envs(job.state());
         job.run(&mut command)
     }
 
     /// The post step of a step whose command is to `touch over` at its end; the lock must stay until then.
-    fn clean_up(&self, job: &Job, script: &str) -> Output {
+    pub(crate) fn clean_up(&self, job: &Job, script: &str) -> Output {
         let mut command = self.step(job, script, "0s");
         command.env("SLIPWAY_PHASE", "post").envs(job.state());
         let post = Started::new(&mut command);
@@ -105,7 +110,7 @@ impl State {
     }
 
     /// Terraform with this state, in a folder of its own, as somebody without us runs it.
-    fn terraform(&self, folder: &Path, arguments: &[&str]) -> Command {
+    pub(crate) fn terraform(&self, folder: &Path, arguments: &[&str]) -> Command {
         let mut command = Command::new(place().bin().join("terraform"));
         command
             .args(arguments)
@@ -119,7 +124,16 @@ impl State {
     }
 
     /// A folder that Terraform was initialised in, with one resource whose creation runs `provisioner`.
-    fn infrastructure(&self, provisioner: &str) -> tempfile::TempDir {
+    pub(crate) fn infrastructure(&self, provisioner: &str) -> tempfile::TempDir {
+        self.infrastructure_locking(provisioner, "dynamodb")
+    }
+
+    /// The same, locked as `--locking` says.
+    pub(crate) fn infrastructure_locking(
+        &self,
+        provisioner: &str,
+        locking: &str,
+    ) -> tempfile::TempDir {
         let folder = tempfile::tempdir().unwrap();
         let code = format!(
             "terraform {{\n  backend \"s3\" {{}}\n}}\n\nresource \"terraform_data\" \"it\" {{\n  \
@@ -132,8 +146,16 @@ impl State {
             ("region", &self.world.region),
             ("dynamodb_table", self.table()),
             ("use_path_style", "true"),
+            ("use_lockfile", "true"),
         ]
-        .map(|(name, value)| format!("-backend-config={name}={value}"));
+        .into_iter()
+        .filter(|(name, _)| match *name {
+            "dynamodb_table" => locking != "file",
+            "use_lockfile" => locking != "dynamodb",
+            _ => true,
+        })
+        .map(|(name, value)| format!("-backend-config={name}={value}"))
+        .collect::<Vec<_>>();
         let mut arguments = vec!["init", "-no-color"];
         arguments.extend(settings.iter().map(String::as_str));
         let output = Started::new(&mut self.terraform(folder.path(), &arguments)).end(SOON);
@@ -142,7 +164,7 @@ impl State {
     }
 }
 
-const APPLY: [&str; 3] = ["apply", "-auto-approve", "-no-color"];
+pub(crate) const APPLY: [&str; 3] = ["apply", "-auto-approve", "-no-color"];
 
 #[test]
 fn a_killed_steps_lock_is_given_back_by_its_post_step() {

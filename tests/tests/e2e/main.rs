@@ -5,12 +5,14 @@
 )]
 
 mod badinput;
-mod bootstrap;
 mod callable;
 mod cancel;
 mod codebuild;
+mod contend;
 mod ecr;
 mod github;
+mod govern;
+mod hold;
 mod job;
 mod launcher;
 mod leaks;

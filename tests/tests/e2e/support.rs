@@ -163,6 +163,17 @@ impl Started {
         rustix::process::kill_process(self.pid(), signal).unwrap();
     }
 
+    /// The same, where it may have ended already.
+    pub(crate) fn try_signal(&self, signal: Signal) {
+        let _ = rustix::process::kill_process(self.pid(), signal);
+    }
+
+    /// Whether it has ended already.
+    pub(crate) fn ended(&mut self) -> bool {
+        let child = self.0.as_mut().unwrap();
+        child.try_wait().unwrap().is_some()
+    }
+
     /// Waits for its end.
     pub(crate) fn end(mut self, patience: Duration) -> Output {
         let pid = self.pid();

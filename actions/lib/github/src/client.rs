@@ -2,7 +2,7 @@
 //! none becomes.
 
 use http::header::{HeaderMap, HeaderName, HeaderValue};
-use http::{StatusCode, Uri};
+use http::{Method, StatusCode, Uri};
 use kit::Cx;
 use kit::error::{Error, Result};
 use kit::secret::Secret;
@@ -229,8 +229,32 @@ impl GitHub {
         what: &str,
         permission: &str,
     ) -> Result<T, Unknown> {
+        self.change(&Method::POST, path, body, what, permission)
+            .await
+    }
+
+    /// As [`GitHub::post`], for something that is there already.
+    pub(crate) async fn patch<T: DeserializeOwned>(
+        &self,
+        path: &str,
+        body: &impl Serialize,
+        what: &str,
+        permission: &str,
+    ) -> Result<T, Unknown> {
+        self.change(&Method::PATCH, path, body, what, permission)
+            .await
+    }
+
+    async fn change<T: DeserializeOwned>(
+        &self,
+        method: &Method,
+        path: &str,
+        body: &impl Serialize,
+        what: &str,
+        permission: &str,
+    ) -> Result<T, Unknown> {
         let uri = format!("/repos/{}/{path}", self.repository);
-        let answer = self.exchange(&uri, Some(body), what).await?;
+        let answer = self.exchange(method, &uri, Some(body), what).await?;
         if answer.status.is_success() {
             return decode(&answer.body, what);
         }
@@ -277,10 +301,15 @@ impl GitHub {
         what: &str,
         permission: &str,
     ) -> Result<Answer, Unknown> {
+        let method = if body.is_some() {
+            Method::POST
+        } else {
+            Method::GET
+        };
         let mut attempt = 0;
         loop {
             attempt += 1;
-            match self.exchange(uri, body, what).await {
+            match self.exchange(&method, uri, body, what).await {
                 Ok(answer) if answer.status.is_success() => return Ok(answer),
                 Ok(answer) if answer.status.is_server_error() && attempt < ATTEMPTS => {}
                 Ok(answer) => return Err(refusal(&answer, what, permission)),
@@ -291,16 +320,18 @@ impl GitHub {
         }
     }
 
-    /// One request and its whole answer: a POST where there is a body, else a GET.
+    /// One request and its whole answer.
     async fn exchange(
         &self,
+        method: &Method,
         uri: &str,
         body: Option<&(impl Serialize + ?Sized)>,
         what: &str,
     ) -> Result<Answer, Unknown> {
-        let response = match body {
-            Some(body) => self.octocrab._post(uri, Some(body)).await,
-            None => self.octocrab._get(uri).await,
+        let response = match *method {
+            Method::POST => self.octocrab._post(uri, body).await,
+            Method::PATCH => self.octocrab._patch(uri, body).await,
+            _ => self.octocrab._get(uri).await,
         }
         // octocrab's own error text may quote the request; what lies at its bottom does not.
         .map_err(|error| {

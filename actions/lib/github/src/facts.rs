@@ -25,6 +25,19 @@ impl GitHub {
         .await
     }
 
+    /// One attempt of a workflow run; a re-run is another attempt of the same run.
+    ///
+    /// # Errors
+    /// Not answered.
+    pub async fn attempt(&self, id: u64, attempt: u64) -> Result<Run, Unknown> {
+        self.get(
+            &format!("actions/runs/{id}/attempts/{attempt}"),
+            &format!("read attempt {attempt} of run {id}"),
+            "actions: read",
+        )
+        .await
+    }
+
     /// How `head` stands to `base`: `ahead` or `identical` means that `base` is part of it.
     ///
     /// # Errors

@@ -2,11 +2,13 @@
 //! "unknown" that names the missing permission, lists read to their end or not at all.
 
 mod client;
+mod comments;
 mod deployments;
 mod facts;
 mod model;
 
 pub use client::{GitHub, Repository, Unknown, token};
+pub use comments::COMMENT_LIMIT;
 pub use deployments::{NewDeployment, State};
 pub use model::{
     Activity, App, CheckRun, Commit, Comparison, Deployment, DeploymentStatus, GitActor, GitCommit,

@@ -63,6 +63,12 @@ pub struct Run {
     /// Who started this attempt.
     #[serde(default, deserialize_with = "account")]
     pub triggering_actor: Option<User>,
+    /// `queued`, `in_progress`, `waiting`, `completed` and others.
+    #[serde(default)]
+    pub status: Option<String>,
+    /// How it ended, e.g. `success` or `cancelled`; nothing before that.
+    #[serde(default)]
+    pub conclusion: Option<String>,
     /// Its page.
     pub html_url: String,
 }
@@ -319,6 +325,8 @@ mod tests {
             run_attempt: None,
             actor: None,
             triggering_actor: None,
+            status: None,
+            conclusion: None,
             html_url: String::new(),
         }
     }

@@ -10,8 +10,9 @@ use rustix::process::{Pid, Signal, kill_process_group};
 use std::io::IsTerminal;
 use std::os::unix::process::ExitStatusExt;
 use std::path::PathBuf;
-use std::process::ExitStatus;
-use tokio::process::{Child, Command};
+use std::process::{ExitStatus, Stdio};
+use tokio::io::AsyncReadExt;
+use tokio::process::{Child, ChildStdout, Command};
 use tokio::signal::unix::{SignalKind, signal};
 
 /// A command to run as a child.
@@ -95,12 +96,47 @@ impl Program {
     /// # Errors
     /// The program cannot be started.
     pub fn start(&self, host: &Host) -> Result<Running> {
+        self.start_with(host, Stdio::inherit())
+    }
+
+    /// As [`Program::start`], but what the child prints goes to standard error: standard output is
+    /// for the step's own result.
+    ///
+    /// # Errors
+    /// The program cannot be started.
+    pub fn start_in_log(&self, host: &Host) -> Result<Running> {
+        self.start_with(host, Stdio::from(std::io::stderr()))
+    }
+
+    /// As [`Program::start`], but what the child prints to standard output is the caller's to read,
+    /// all the while that the child runs.
+    ///
+    /// # Errors
+    /// The program cannot be started.
+    pub fn start_piped(&self, host: &Host) -> Result<(Running, Printed)> {
+        let mut running = self.start_with(host, Stdio::piped())?;
+        let pipe = running.child.stdout.take();
+        Ok((running, Printed(pipe)))
+    }
+
+    /// Runs the child to its end and keeps what it prints to standard output. Signals are handed on
+    /// as by [`Running::wait`].
+    ///
+    /// # Errors
+    /// The program cannot be started or its output cannot be read.
+    pub async fn capture(&self, host: &Host) -> Result<(ExitStatus, Vec<u8>)> {
+        let (mut running, printed) = self.start_piped(host)?;
+        let (status, output) = tokio::join!(running.wait(), printed.read());
+        Ok((status?, output?))
+    }
+
+    fn start_with(&self, host: &Host, stdout: Stdio) -> Result<Running> {
         for (_, value) in &self.secrets {
             host.mask(value);
         }
         let own_group = !std::io::stdin().is_terminal();
         let mut command = Command::new(&self.command[0]);
-        command.args(&self.command[1..]).env_clear();
+        command.args(&self.command[1..]).env_clear().stdout(stdout);
         for (name, value) in &self.env {
             command.env(name, value);
         }
@@ -120,11 +156,34 @@ impl Program {
             .spawn()
             .context(format!("cannot start {}", self.command[0]))
             .map_err(|error| error.hint("is it installed and on PATH?"))?;
+        let cannot_listen = "cannot listen for signals";
         Ok(Running {
             child,
             own_group,
             interrupts: 0,
+            interrupt: signal(SignalKind::interrupt()).context(cannot_listen)?,
+            terminate: signal(SignalKind::terminate()).context(cannot_listen)?,
         })
+    }
+}
+
+/// What a child prints to standard output.
+#[derive(Debug)]
+pub struct Printed(Option<ChildStdout>);
+
+impl Printed {
+    /// All of it, up to the child's end.
+    ///
+    /// # Errors
+    /// It cannot be read.
+    pub async fn read(self) -> Result<Vec<u8>> {
+        let mut output = Vec::new();
+        if let Some(mut pipe) = self.0 {
+            pipe.read_to_end(&mut output)
+                .await
+                .context("cannot read what the command prints")?;
+        }
+        Ok(output)
     }
 }
 
@@ -134,6 +193,9 @@ pub struct Running {
     child: Child,
     own_group: bool,
     interrupts: u32,
+    // Kept from one wait to the next, so that no signal falls in between.
+    interrupt: tokio::signal::unix::Signal,
+    terminate: tokio::signal::unix::Signal,
 }
 
 impl Running {
@@ -161,14 +223,11 @@ impl Running {
     /// # Errors
     /// The child cannot be waited for.
     pub async fn wait_telling(&mut self, first: impl Fn()) -> Result<ExitStatus> {
-        let cannot_listen = "cannot listen for signals";
-        let mut interrupt = signal(SignalKind::interrupt()).context(cannot_listen)?;
-        let mut terminate = signal(SignalKind::terminate()).context(cannot_listen)?;
         loop {
             tokio::select! {
                 status = self.child.wait() => return status.context("cannot wait for the command"),
-                _ = interrupt.recv() => {}
-                _ = terminate.recv() => {}
+                _ = self.interrupt.recv() => {}
+                _ = self.terminate.recv() => {}
             }
             if self.interrupts == 0 {
                 first();
@@ -192,11 +251,37 @@ impl Running {
         }
     }
 
+    /// Asks the child to stop for a reason of ours, unless it was asked before.
+    pub fn stop(&mut self) {
+        if self.interrupts == 0 {
+            self.interrupts = 1;
+            self.send(Signal::INT);
+        }
+    }
+
+    /// Ends the child at once.
+    pub fn kill(&self) {
+        self.send(Signal::KILL);
+    }
+
+    /// The child's process number, until it was waited for.
+    pub fn pid(&self) -> Option<u32> {
+        self.child.id()
+    }
+
+    /// Whether the child leads a process group of its own.
+    pub fn leads_group(&self) -> bool {
+        self.own_group
+    }
+
     fn signal(&self, signal: Signal) {
         // At a terminal Ctrl-C has already reached the child; only a kill is ours to send.
-        if !self.own_group && signal == Signal::INT {
-            return;
+        if self.own_group || signal != Signal::INT {
+            self.send(signal);
         }
+    }
+
+    fn send(&self, signal: Signal) {
         let Some(pid) = self
             .child
             .id()
@@ -261,6 +346,16 @@ mod tests {
                 .without("GONE")
         };
         run(script, set).await.unwrap();
+    }
+
+    #[tokio::test]
+    async fn what_a_captured_child_prints_is_kept_with_its_exit_code() {
+        let command = ["sh", "-c", "echo out; echo err >&2; exit 3"].map(str::to_owned);
+        let path = std::env::var("PATH").unwrap();
+        let env = Env::from([("PATH", path.as_str())]);
+        let program = Program::new(&command, &env).unwrap();
+        let (status, output) = program.capture(&Host::detect(&env)).await.unwrap();
+        assert_eq!((status.code(), output.as_slice()), (Some(3), &b"out\n"[..]));
     }
 
     #[tokio::test]

@@ -24,6 +24,16 @@ impl Clock {
     }
 }
 
+/// Time since the machine started, suspended time included: the same for every process of the
+/// machine, and untouched by whoever sets its clock (clock_gettime(2), `CLOCK_BOOTTIME`).
+pub fn uptime() -> Duration {
+    let now = rustix::time::clock_gettime(rustix::time::ClockId::Boottime);
+    Duration::new(
+        u64::try_from(now.tv_sec).unwrap_or_default(),
+        u32::try_from(now.tv_nsec).unwrap_or_default(),
+    )
+}
+
 /// `at` as RFC 3339 in UTC with whole seconds, as reports and records write it.
 pub fn rfc3339(at: OffsetDateTime) -> String {
     at.to_offset(time::UtcOffset::UTC)

@@ -15,6 +15,8 @@ pub enum Exit {
     Busy,
     /// The new version did not become healthy and the old one is back.
     RolledBack,
+    /// What is there is no longer what the state says; nobody was asked to change it.
+    Drifted,
     /// A bug in Slipway.
     Bug,
     /// Stopped by a signal.
@@ -25,7 +27,7 @@ pub enum Exit {
 
 impl Exit {
     /// Every code of our own with the sentence that documents it.
-    pub const ALL: [(Exit, &'static str); 8] = [
+    pub const ALL: [(Exit, &'static str); 9] = [
         (Exit::Done, "done, and verified at the source"),
         (Exit::Failed, "failed"),
         (Exit::Usage, "usage or contract wrong; nothing was changed"),
@@ -35,6 +37,10 @@ impl Exit {
         ),
         (Exit::Busy, "busy: lock held, or waiting timed out"),
         (Exit::RolledBack, "rolled back to what ran before"),
+        (
+            Exit::Drifted,
+            "drifted: what is there differs from what the state says; nothing was changed",
+        ),
         (Exit::Bug, "a bug in Slipway"),
         (Exit::Interrupted, "interrupted by a signal"),
     ];
@@ -48,6 +54,7 @@ impl Exit {
             Exit::Refused => 3,
             Exit::Busy => 4,
             Exit::RolledBack => 5,
+            Exit::Drifted => 6,
             Exit::Bug => 70,
             Exit::Interrupted => 130,
             Exit::Child(code) => code,

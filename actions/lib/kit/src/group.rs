@@ -130,6 +130,26 @@ impl Group {
         }
     }
 
+    /// Asks the group to stop, unless it was asked before.
+    ///
+    /// # Errors
+    /// It cannot be signalled.
+    pub fn stop(&mut self) -> Result<()> {
+        if self.interrupted {
+            return Ok(());
+        }
+        self.interrupted = true;
+        self.signal(Signal::INT)
+    }
+
+    /// Ends the group at once.
+    ///
+    /// # Errors
+    /// It cannot be signalled.
+    pub fn kill(&self) -> Result<()> {
+        self.signal(Signal::KILL)
+    }
+
     fn signal(&self, signal: Signal) -> Result<()> {
         // A number below two would mean everybody's processes.
         let group = Pid::from_raw(self.id)

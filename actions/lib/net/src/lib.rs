@@ -8,6 +8,7 @@ mod error;
 mod http;
 mod oidc;
 mod roots;
+mod signed;
 
 pub use account::{Account, Purpose, Target, guard_credentials, is_role, session_name};
 pub use endpoint::path_style;

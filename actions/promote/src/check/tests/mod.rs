@@ -202,6 +202,8 @@ fn run() -> Run {
         run_attempt: Some(1),
         actor: Some(user("dora")),
         triggering_actor: Some(user("dora")),
+        status: None,
+        conclusion: None,
         html_url: String::new(),
     }
 }

@@ -1,0 +1,116 @@
+//! Comments of a pull request, which GitHub keeps as those of an issue.
+
+use crate::client::{GitHub, Unknown};
+use crate::model::User;
+use serde::{Deserialize, Serialize};
+
+/// A comment's longest text. Source: GitHub's own refusal, "body is too long (maximum is 65536
+/// characters)".
+pub const COMMENT_LIMIT: usize = 65_536;
+/// More comments than these are not searched.
+const LIST: usize = 2000;
+const READ: &str = "pull-requests: read";
+const WRITE: &str = "pull-requests: write";
+
+/// A comment as far as it is used.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+struct Comment {
+    id: u64,
+    #[serde(default)]
+    body: String,
+    user: Option<User>,
+    #[serde(default)]
+    author_association: String,
+    html_url: String,
+}
+
+#[derive(Serialize)]
+struct Text<'a> {
+    body: &'a str,
+}
+
+impl Comment {
+    /// Whether it is the one that `marker` stands for. Whoever wrote a comment can change it later,
+    /// so one that a stranger began with our marker is never taken over.
+    fn is_marked(&self, marker: &str) -> bool {
+        let app = self.user.as_ref().is_some_and(|user| user.kind == "Bot");
+        let trusted = matches!(
+            self.author_association.as_str(),
+            "OWNER" | "MEMBER" | "COLLABORATOR"
+        );
+        (app || trusted) && self.body.starts_with(marker)
+    }
+}
+
+impl GitHub {
+    /// Sets the one comment of pull request `number` that begins with `marker`: changed where it is
+    /// there, else made. Answers its address.
+    ///
+    /// # Errors
+    /// Not answered, or more comments than are searched.
+    pub async fn set_comment(
+        &self,
+        number: u64,
+        marker: &str,
+        text: &str,
+    ) -> Result<String, Unknown> {
+        let body = format!("{marker}\n{text}");
+        let path = format!("issues/{number}/comments");
+        let comments = self
+            .list(
+                &format!("/repos/{}/{path}", self.repository()),
+                LIST,
+                &format!("read the comments of #{number}"),
+                READ,
+                |page: Vec<Comment>| page,
+            )
+            .await?;
+        let text = Text { body: &body };
+        let comment: Comment = match comments.iter().find(|comment| comment.is_marked(marker)) {
+            Some(found) if found.body == body => return Ok(found.html_url.clone()),
+            Some(found) => {
+                self.patch(
+                    &format!("issues/comments/{}", found.id),
+                    &text,
+                    &format!("change a comment of #{number}"),
+                    WRITE,
+                )
+                .await?
+            }
+            None => {
+                let what = format!("comment on #{number}");
+                self.post(&path, &text, &what, WRITE).await?
+            }
+        };
+        Ok(comment.html_url)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_strangers_comment_is_not_taken_for_ours() {
+        let comment = |kind: &str, association: &str, body: &str| Comment {
+            id: 1,
+            body: body.to_owned(),
+            user: Some(User {
+                login: "x".into(),
+                id: 1,
+                kind: kind.to_owned(),
+            }),
+            author_association: association.to_owned(),
+            html_url: String::new(),
+        };
+        for (kind, association, body, ours) in [
+            ("Bot", "NONE", "<!-- m -->\nold", true),
+            ("User", "MEMBER", "<!-- m -->\nold", true),
+            ("User", "CONTRIBUTOR", "<!-- m -->\nold", false),
+            ("Bot", "NONE", "see <!-- m -->", false),
+        ] {
+            let found = comment(kind, association, body).is_marked("<!-- m -->");
+            assert_eq!(found, ours, "{kind} {association} {body}");
+        }
+    }
+}

@@ -1,0 +1,100 @@
+//! Single calls to AWS services of the JSON protocol, for steps that ask one thing of a service: its
+//! whole client would weigh more than everything around the call.
+
+use crate::account::Account;
+use crate::http::Net;
+use aws_sigv4::http_request::{SignableBody, SignableRequest, SigningSettings, sign};
+use aws_sigv4::sign::v4;
+use kit::error::{Error, Result};
+use serde_json::Value;
+use std::time::{Duration, SystemTime};
+
+/// Nobody waits longer for one answer.
+const TIMEOUT: Duration = Duration::from_secs(20);
+
+impl Net {
+    /// Calls `target` (`PREFIX.Operation`) of a service that speaks JSON 1.1 over POST
+    /// (smithy.io, "AWS JSON 1.1 protocol"), once, signed as `account`.
+    ///
+    /// # Errors
+    /// No answer, or one that is an error; says the service's own code and words.
+    pub async fn json(
+        &self,
+        account: &Account,
+        service: &str,
+        target: &str,
+        input: &Value,
+    ) -> Result<Value> {
+        let operation = target.rsplit('.').next().unwrap_or(target);
+        let failed = || Error::failed(format!("cannot ask {service} for {operation}"));
+        let url = self.address(service, &account.region);
+        let body = input.to_string();
+        let fixed = [
+            ("content-type", "application/x-amz-json-1.1"),
+            ("x-amz-target", target),
+        ];
+        let identity = account.credentials.clone().into();
+        let params = v4::SigningParams::builder()
+            .identity(&identity)
+            .region(&account.region)
+            .name(service)
+            .time(SystemTime::now())
+            .settings(SigningSettings::default())
+            .build()
+            .map_err(|error| failed().because(&error))?
+            .into();
+        let request = SignableRequest::new(
+            "POST",
+            &url,
+            fixed.into_iter(),
+            SignableBody::Bytes(body.as_bytes()),
+        )
+        .and_then(|request| sign(request, &params))
+        .map_err(|error| failed().because(&error))?;
+        let (instructions, _) = request.into_parts();
+        let mut call = self.http().post(&url).timeout(TIMEOUT);
+        for (name, value) in fixed.into_iter().chain(instructions.headers()) {
+            call = call.header(name, value);
+        }
+        let answer = call.body(body).send().await;
+        let answer = answer.map_err(|error| {
+            failed().cause(crate::error::no_answer(&error).unwrap_or_else(|| error.to_string()))
+        })?;
+        let success = answer.status().is_success();
+        let text = answer
+            .text()
+            .await
+            .map_err(|error| failed().because(&error))?;
+        let output: Value = serde_json::from_str(&text).unwrap_or_default();
+        if success {
+            return Ok(output);
+        }
+        let word = |names: [&str; 2]| {
+            names
+                .into_iter()
+                .find_map(|name| output[name].as_str())
+                .unwrap_or_default()
+                .to_owned()
+        };
+        let code = word(["__type", "code"]);
+        let code = code.rsplit('#').next().unwrap_or_default();
+        Err(failed().cause(format!("{code}: {}", word(["message", "Message"]))))
+    }
+
+    /// Where a service answers: AWS's own address, or the one that was set by hand.
+    fn address(&self, service: &str, region: &str) -> String {
+        let own = format!("AWS_ENDPOINT_URL_{}", service.to_uppercase());
+        let set = self
+            .env
+            .get(&own)
+            .or_else(|| self.env.get("AWS_ENDPOINT_URL"));
+        match set {
+            Some(url) => format!("{}/", url.trim_end_matches('/')),
+            // China's partition has a suffix of its own (AWS General Reference, "Endpoints").
+            None if region.starts_with("cn-") => {
+                format!("https://{service}.{region}.amazonaws.com.cn/")
+            }
+            None => format!("https://{service}.{region}.amazonaws.com/"),
+        }
+    }
+}

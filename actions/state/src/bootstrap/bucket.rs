@@ -1,0 +1,545 @@
+//! The bucket's parts: looked at and made.
+
+use super::{Finding, Found, Part, Site, bad, patiently, policy, unread};
+use crate::plan::PREFIX;
+use aws_sdk_s3::types::{
+    AbortIncompleteMultipartUpload, BucketLifecycleConfiguration, BucketLocationConstraint,
+    BucketVersioningStatus, CreateBucketConfiguration, ExpirationStatus, LifecycleExpiration,
+    LifecycleRule, LifecycleRuleFilter, NoncurrentVersionExpiration, ObjectOwnership,
+    OwnershipControls, OwnershipControlsRule, PublicAccessBlockConfiguration, ServerSideEncryption,
+    ServerSideEncryptionByDefault, ServerSideEncryptionConfiguration, ServerSideEncryptionRule,
+    VersioningConfiguration,
+};
+use kit::error::{Error, Result};
+
+/// An old version goes after so many days, but never one of the newest so many. Lock files leave
+/// versions behind too.
+const OLD_DAYS: i32 = 90;
+const OLD_KEPT: i32 = 100;
+/// A day more than a plan can be valid.
+const PLAN_DAYS: i32 = 8;
+const VERSIONS_RULE: &str = "slipway-old-versions";
+const PLANS_RULE: &str = "slipway-plans";
+
+impl Site<'_> {
+    pub(super) async fn look_at_bucket(&self) -> Result<Vec<Finding>> {
+        let bucket = &self.store.bucket;
+        let owner = &self.account.id;
+        let head = self
+            .s3
+            .head_bucket()
+            .bucket(bucket)
+            .expected_bucket_owner(owner)
+            .send()
+            .await;
+        match head {
+            Ok(_) => {}
+            Err(error) if error.as_service_error().is_some_and(|it| it.is_not_found()) => {
+                let mut found = vec![(Part::Bucket, Found::Missing("there is none".to_owned()))];
+                for part in [
+                    Part::Versions,
+                    Part::Private,
+                    Part::Owned,
+                    Part::Tls,
+                    Part::Lifecycle,
+                ] {
+                    found.push((part, Found::Missing("there is no bucket".to_owned())));
+                }
+                if self.kms_key.is_some() {
+                    found.push((Part::Encrypted, Found::Missing("there is no bucket".into())));
+                }
+                return Ok(found);
+            }
+            Err(error)
+                if error
+                    .raw_response()
+                    .is_some_and(|it| it.status().as_u16() == 403) =>
+            {
+                return Err(Error::refused(format!(
+                    "the bucket {bucket} is not account {owner}'s, or may not be looked at"
+                ))
+                .hint("bucket names are global: choose another, or grant s3:ListBucket"));
+            }
+            Err(error) => return Err(net::cannot(&error, &format!("look at the bucket {bucket}"))),
+        }
+        Ok(vec![
+            (Part::Bucket, Found::Fine(bucket.clone())),
+            (Part::Versions, self.versions().await?),
+            (Part::Private, self.private().await?),
+            (Part::Owned, self.owned().await?),
+            (Part::Encrypted, self.encrypted().await?),
+            (Part::Tls, self.tls().await?),
+            (Part::Lifecycle, self.lifecycle().await?),
+        ])
+    }
+
+    async fn versions(&self) -> Result<Found> {
+        let answer = self
+            .s3
+            .get_bucket_versioning()
+            .bucket(&self.store.bucket)
+            .expected_bucket_owner(&self.account.id)
+            .send()
+            .await;
+        match answer {
+            Ok(answer) => Ok(Found::of(
+                answer.status == Some(BucketVersioningStatus::Enabled),
+                "on",
+                "off",
+            )),
+            Err(error) => unread(&error, "s3:GetBucketVersioning", "the bucket's versioning"),
+        }
+    }
+
+    async fn private(&self) -> Result<Found> {
+        let answer = self
+            .s3
+            .get_public_access_block()
+            .bucket(&self.store.bucket)
+            .expected_bucket_owner(&self.account.id)
+            .send()
+            .await;
+        match answer {
+            Ok(answer) => {
+                let block = answer.public_access_block_configuration;
+                let parts = block.map_or([None; 4], |block| {
+                    [
+                        block.block_public_acls,
+                        block.block_public_policy,
+                        block.ignore_public_acls,
+                        block.restrict_public_buckets,
+                    ]
+                });
+                let set = parts.iter().filter(|part| **part == Some(true)).count();
+                let is = format!("{set} of 4 blocks are set");
+                Ok(Found::of(set == 4, &is, &is))
+            }
+            Err(error) if net::code(&error) == Some("NoSuchPublicAccessBlockConfiguration") => {
+                Ok(Found::Missing("nothing is blocked".to_owned()))
+            }
+            Err(error) => unread(
+                &error,
+                "s3:GetBucketPublicAccessBlock",
+                "the bucket's public access block",
+            ),
+        }
+    }
+
+    async fn owned(&self) -> Result<Found> {
+        let answer = self
+            .s3
+            .get_bucket_ownership_controls()
+            .bucket(&self.store.bucket)
+            .expected_bucket_owner(&self.account.id)
+            .send()
+            .await;
+        match answer {
+            Ok(answer) => {
+                let rule = answer
+                    .ownership_controls
+                    .and_then(|controls| controls.rules.into_iter().next())
+                    .map(|rule| rule.object_ownership);
+                let is = rule.as_ref().map_or("no rule", ObjectOwnership::as_str);
+                let fine = rule == Some(ObjectOwnership::BucketOwnerEnforced);
+                Ok(Found::of(fine, is, is))
+            }
+            Err(error) if net::code(&error) == Some("OwnershipControlsNotFoundError") => {
+                Ok(Found::Missing("no rule".to_owned()))
+            }
+            Err(error) => unread(
+                &error,
+                "s3:GetBucketOwnershipControls",
+                "who owns the bucket's objects",
+            ),
+        }
+    }
+
+    /// S3 encrypts every new object by itself since January 2023, and a bucket cannot turn that off
+    /// (S3 User Guide, "Setting default server-side encryption behavior").
+    async fn encrypted(&self) -> Result<Found> {
+        let answer = self
+            .s3
+            .get_bucket_encryption()
+            .bucket(&self.store.bucket)
+            .expected_bucket_owner(&self.account.id)
+            .send()
+            .await;
+        let key = match answer {
+            Ok(answer) => answer
+                .server_side_encryption_configuration
+                .and_then(|it| it.rules.into_iter().next())
+                .and_then(|rule| rule.apply_server_side_encryption_by_default)
+                .and_then(|it| it.kms_master_key_id),
+            Err(error)
+                if net::code(&error) == Some("ServerSideEncryptionConfigurationNotFoundError") =>
+            {
+                None
+            }
+            Err(error) => {
+                return unread(
+                    &error,
+                    "s3:GetEncryptionConfiguration",
+                    "the bucket's encryption",
+                );
+            }
+        };
+        let is = match &key {
+            Some(key) => format!("with {key}"),
+            None => "with S3's own keys".to_owned(),
+        };
+        let fine = self.kms_key.is_none() || self.kms_key == key;
+        Ok(Found::of(fine, &is, &is))
+    }
+
+    fn partition(&self) -> &str {
+        self.account.arn.split(':').nth(1).unwrap_or("aws")
+    }
+
+    /// The policy as it is. No policy is another answer than none that may be read: who takes the
+    /// second for the first writes over somebody's rules.
+    async fn policy(&self) -> Result<std::result::Result<Option<String>, Found>> {
+        let answer = self
+            .s3
+            .get_bucket_policy()
+            .bucket(&self.store.bucket)
+            .expected_bucket_owner(&self.account.id)
+            .send()
+            .await;
+        match answer {
+            Ok(answer) => Ok(Ok(answer.policy)),
+            Err(error) if net::code(&error) == Some("NoSuchBucketPolicy") => Ok(Ok(None)),
+            Err(error) => unread(&error, "s3:GetBucketPolicy", "the bucket's policy").map(Err),
+        }
+    }
+
+    async fn tls(&self) -> Result<Found> {
+        let text = match self.policy().await? {
+            Ok(Some(text)) => text,
+            Ok(None) => return Ok(Found::Missing("there is no policy".to_owned())),
+            Err(unknown) => return Ok(unknown),
+        };
+        Ok(
+            match policy::is_tls_only(&text, &self.store.bucket, self.partition()) {
+                Ok(fine) => Found::of(fine, "it does", "the policy does not"),
+                Err(why) => Found::Wrong(format!("the policy cannot be read: {why}")),
+            },
+        )
+    }
+
+    async fn rules(&self) -> Result<std::result::Result<Vec<LifecycleRule>, Found>> {
+        let answer = self
+            .s3
+            .get_bucket_lifecycle_configuration()
+            .bucket(&self.store.bucket)
+            .expected_bucket_owner(&self.account.id)
+            .send()
+            .await;
+        match answer {
+            Ok(answer) => Ok(Ok(answer.rules.unwrap_or_default())),
+            Err(error) if net::code(&error) == Some("NoSuchLifecycleConfiguration") => {
+                Ok(Ok(Vec::new()))
+            }
+            Err(error) => unread(
+                &error,
+                "s3:GetLifecycleConfiguration",
+                "the bucket's lifecycle",
+            )
+            .map(Err),
+        }
+    }
+
+    async fn lifecycle(&self) -> Result<Found> {
+        let rules = match self.rules().await? {
+            Ok(rules) => rules,
+            Err(unknown) => return Ok(unknown),
+        };
+        let missing: Vec<&str> = [
+            (removes_versions(&rules), "no rule removes old versions"),
+            (removes_plans(&rules), "no rule removes old plans"),
+        ]
+        .into_iter()
+        .filter(|(there, _)| !there)
+        .map(|(_, what)| what)
+        .collect();
+        Ok(Found::of(
+            missing.is_empty(),
+            "rules for both",
+            &missing.join(", "),
+        ))
+    }
+
+    pub(super) async fn make_of_bucket(&self, part: Part) -> Result<()> {
+        let bucket = &self.store.bucket;
+        let owner = &self.account.id;
+        let what = format!("{} ({bucket})", part.act());
+        match part {
+            Part::Bucket => self.create_bucket().await,
+            Part::Versions => {
+                let versioning = VersioningConfiguration::builder()
+                    .status(BucketVersioningStatus::Enabled)
+                    .build();
+                let call = self
+                    .s3
+                    .put_bucket_versioning()
+                    .bucket(bucket)
+                    .expected_bucket_owner(owner)
+                    .versioning_configuration(versioning);
+                patiently(&what, async || call.clone().send().await)
+                    .await
+                    .map(drop)
+            }
+            Part::Private => {
+                let block = PublicAccessBlockConfiguration::builder()
+                    .block_public_acls(true)
+                    .block_public_policy(true)
+                    .ignore_public_acls(true)
+                    .restrict_public_buckets(true)
+                    .build();
+                let call = self
+                    .s3
+                    .put_public_access_block()
+                    .bucket(bucket)
+                    .expected_bucket_owner(owner)
+                    .public_access_block_configuration(block);
+                patiently(&what, async || call.clone().send().await)
+                    .await
+                    .map(drop)
+            }
+            Part::Owned => {
+                let rule = OwnershipControlsRule::builder()
+                    .object_ownership(ObjectOwnership::BucketOwnerEnforced)
+                    .build()
+                    .map_err(bad)?;
+                let controls = OwnershipControls::builder()
+                    .rules(rule)
+                    .build()
+                    .map_err(bad)?;
+                let call = self
+                    .s3
+                    .put_bucket_ownership_controls()
+                    .bucket(bucket)
+                    .expected_bucket_owner(owner)
+                    .ownership_controls(controls);
+                patiently(&what, async || call.clone().send().await)
+                    .await
+                    .map(drop)
+            }
+            Part::Encrypted => self.encrypt(&what).await,
+            Part::Tls => self.deny_without_tls(&what).await,
+            _ => self.add_rules(&what).await,
+        }
+    }
+
+    async fn create_bucket(&self) -> Result<()> {
+        let bucket = &self.store.bucket;
+        let mut call = self.s3.create_bucket().bucket(bucket);
+        // The first region takes no location (S3 API reference, CreateBucket).
+        if self.store.region != "us-east-1" {
+            let place = BucketLocationConstraint::from(self.store.region.as_str());
+            call = call.create_bucket_configuration(
+                CreateBucketConfiguration::builder()
+                    .location_constraint(place)
+                    .build(),
+            );
+        }
+        let what = format!("create the bucket {bucket}");
+        let made = patiently(&what, async || {
+            match call.clone().send().await {
+                // Another run was faster: the rest still has to be done.
+                Err(error) if net::code(&error) == Some("BucketAlreadyOwnedByYou") => Ok(()),
+                other => other.map(drop),
+            }
+        });
+        made.await.map_err(|error| {
+            if error
+                .causes
+                .iter()
+                .any(|it| it.starts_with("BucketAlreadyExists"))
+            {
+                return error.hint(
+                    "bucket names are global and this one is somebody else's: choose another",
+                );
+            }
+            error
+        })
+    }
+
+    async fn encrypt(&self, what: &str) -> Result<()> {
+        let by_default = ServerSideEncryptionByDefault::builder()
+            .sse_algorithm(ServerSideEncryption::AwsKms)
+            .set_kms_master_key_id(self.kms_key.clone())
+            .build()
+            .map_err(bad)?;
+        let rule = ServerSideEncryptionRule::builder()
+            .apply_server_side_encryption_by_default(by_default)
+            // One call to KMS for many objects.
+            .bucket_key_enabled(true)
+            .build();
+        let configuration = ServerSideEncryptionConfiguration::builder()
+            .rules(rule)
+            .build()
+            .map_err(bad)?;
+        let call = self
+            .s3
+            .put_bucket_encryption()
+            .bucket(&self.store.bucket)
+            .expected_bucket_owner(&self.account.id)
+            .server_side_encryption_configuration(configuration);
+        patiently(what, async || call.clone().send().await)
+            .await
+            .map(drop)
+    }
+
+    async fn deny_without_tls(&self, what: &str) -> Result<()> {
+        let bucket = &self.store.bucket;
+        let there = match self.policy().await? {
+            Ok(there) => there,
+            Err(unknown) => return Err(Error::refused(unknown.detail())),
+        };
+        let policy =
+            policy::with_tls_only(there.as_deref(), bucket, self.partition()).map_err(|why| {
+                Error::refused(format!("the policy of {bucket} cannot be read: {why}"))
+            })?;
+        let call = self
+            .s3
+            .put_bucket_policy()
+            .bucket(bucket)
+            .expected_bucket_owner(&self.account.id)
+            .policy(policy);
+        patiently(what, async || call.clone().send().await)
+            .await
+            .map(drop)
+    }
+
+    async fn add_rules(&self, what: &str) -> Result<()> {
+        let mut rules = match self.rules().await? {
+            Ok(rules) => rules,
+            Err(unknown) => return Err(Error::refused(unknown.detail())),
+        };
+        for (there, rule) in [
+            (removes_versions(&rules), versions_rule()?),
+            (removes_plans(&rules), plans_rule()?),
+        ] {
+            if !there {
+                rules.retain(|other| other.id != rule.id);
+                rules.push(rule);
+            }
+        }
+        let configuration = BucketLifecycleConfiguration::builder()
+            .set_rules(Some(rules))
+            .build()
+            .map_err(bad)?;
+        let call = self
+            .s3
+            .put_bucket_lifecycle_configuration()
+            .bucket(&self.store.bucket)
+            .expected_bucket_owner(&self.account.id)
+            .lifecycle_configuration(configuration);
+        patiently(what, async || call.clone().send().await)
+            .await
+            .map(drop)
+    }
+}
+
+fn prefix(rule: &LifecycleRule) -> Option<&str> {
+    let filter = rule.filter.as_ref();
+    // What filters by tag or size does not hold for every object.
+    if filter.is_some_and(|it| {
+        it.tag.is_some()
+            || it.and.is_some()
+            || it.object_size_greater_than.is_some()
+            || it.object_size_less_than.is_some()
+    }) {
+        return None;
+    }
+    #[expect(deprecated, reason = "rules of buckets that are older than filters")]
+    let old = rule.prefix.as_deref();
+    Some(
+        filter
+            .and_then(|it| it.prefix.as_deref())
+            .or(old)
+            .unwrap_or_default(),
+    )
+}
+
+fn removes_versions(rules: &[LifecycleRule]) -> bool {
+    rules.iter().any(|rule| {
+        rule.status == ExpirationStatus::Enabled
+            && prefix(rule) == Some("")
+            && rule.noncurrent_version_expiration.is_some()
+    })
+}
+
+fn removes_plans(rules: &[LifecycleRule]) -> bool {
+    rules.iter().any(|rule| {
+        rule.status == ExpirationStatus::Enabled
+            && prefix(rule) == Some(PREFIX)
+            && rule.expiration.as_ref().is_some_and(|it| it.days.is_some())
+            && rule.noncurrent_version_expiration.is_some()
+    })
+}
+
+fn versions_rule() -> Result<LifecycleRule> {
+    LifecycleRule::builder()
+        .id(VERSIONS_RULE)
+        .status(ExpirationStatus::Enabled)
+        .filter(LifecycleRuleFilter::builder().prefix("").build())
+        .noncurrent_version_expiration(
+            NoncurrentVersionExpiration::builder()
+                .noncurrent_days(OLD_DAYS)
+                .newer_noncurrent_versions(OLD_KEPT)
+                .build(),
+        )
+        // A lock file that is given back leaves the mark of its deletion.
+        .expiration(
+            LifecycleExpiration::builder()
+                .expired_object_delete_marker(true)
+                .build(),
+        )
+        .abort_incomplete_multipart_upload(
+            AbortIncompleteMultipartUpload::builder()
+                .days_after_initiation(7)
+                .build(),
+        )
+        .build()
+        .map_err(bad)
+}
+
+fn plans_rule() -> Result<LifecycleRule> {
+    LifecycleRule::builder()
+        .id(PLANS_RULE)
+        .status(ExpirationStatus::Enabled)
+        .filter(LifecycleRuleFilter::builder().prefix(PREFIX).build())
+        .expiration(LifecycleExpiration::builder().days(PLAN_DAYS).build())
+        .noncurrent_version_expiration(
+            NoncurrentVersionExpiration::builder()
+                .noncurrent_days(1)
+                .build(),
+        )
+        .build()
+        .map_err(bad)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn our_rules_count_and_narrower_ones_do_not() {
+        let ours = [versions_rule().unwrap(), plans_rule().unwrap()];
+        assert!(removes_versions(&ours) && removes_plans(&ours));
+        assert!(!removes_versions(&ours[1..]) && !removes_plans(&ours[..1]));
+        let mut off = ours.clone();
+        for rule in &mut off {
+            rule.status = ExpirationStatus::Disabled;
+        }
+        assert!(!removes_versions(&off) && !removes_plans(&off));
+        let mut narrow = versions_rule().unwrap();
+        narrow.filter = Some(
+            LifecycleRuleFilter::builder()
+                .object_size_greater_than(9)
+                .build(),
+        );
+        assert!(!removes_versions(&[narrow]));
+    }
+}

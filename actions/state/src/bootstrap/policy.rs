@@ -1,0 +1,151 @@
+//! The bucket policy: one statement more in what is there. Pure.
+
+use serde_json::{Value, json};
+
+/// The name of our statement.
+const SID: &str = "SlipwayTlsOnly";
+
+/// Whether `policy` denies everybody everything on the bucket that comes without TLS.
+pub(super) fn is_tls_only(policy: &str, bucket: &str, partition: &str) -> Result<bool, String> {
+    let policy = parsed(policy)?;
+    let [whole, inside] = resources(bucket, partition);
+    let statements = listed(&policy["Statement"]);
+    let covers = |resource: &str| {
+        statements.iter().any(|statement| {
+            denies(statement)
+                && listed(&statement["Resource"])
+                    .iter()
+                    .any(|found| *found == resource || *found == "*")
+        })
+    };
+    Ok(covers(&whole) && covers(&inside))
+}
+
+/// The policy with our statement in it, everything else as it was.
+pub(super) fn with_tls_only(
+    policy: Option<&str>,
+    bucket: &str,
+    partition: &str,
+) -> Result<String, String> {
+    let mut policy = match policy {
+        Some(text) => parsed(text)?,
+        None => json!({ "Version": "2012-10-17" }),
+    };
+    // One statement may stand without a list around it (IAM User Guide, "Grammar of the IAM JSON
+    // policy language").
+    let mut statements: Vec<Value> = listed(&policy["Statement"])
+        .into_iter()
+        .filter(|statement| statement["Sid"] != SID)
+        .cloned()
+        .collect();
+    statements.push(json!({
+        "Sid": SID,
+        "Effect": "Deny",
+        "Principal": "*",
+        "Action": "s3:*",
+        "Resource": resources(bucket, partition),
+        "Condition": { "Bool": { "aws:SecureTransport": "false" } },
+    }));
+    policy["Statement"] = Value::Array(statements);
+    Ok(policy.to_string())
+}
+
+fn parsed(policy: &str) -> Result<Value, String> {
+    match serde_json::from_str(policy) {
+        Ok(Value::Object(policy)) => Ok(Value::Object(policy)),
+        Ok(_) => Err("it is no JSON object".to_owned()),
+        Err(error) => Err(error.to_string()),
+    }
+}
+
+fn resources(bucket: &str, partition: &str) -> [String; 2] {
+    let whole = format!("arn:{partition}:s3:::{bucket}");
+    let inside = format!("{whole}/*");
+    [whole, inside]
+}
+
+fn listed(value: &Value) -> Vec<&Value> {
+    match value {
+        Value::Null => Vec::new(),
+        Value::Array(values) => values.iter().collect(),
+        one => vec![one],
+    }
+}
+
+fn denies(statement: &Value) -> bool {
+    let everybody = statement["Principal"] == "*"
+        || listed(&statement["Principal"]["AWS"])
+            .iter()
+            .any(|who| *who == "*");
+    let everything = listed(&statement["Action"])
+        .iter()
+        .any(|action| *action == "s3:*" || *action == "*");
+    let condition = statement["Condition"].as_object();
+    let tls = condition.is_some_and(|condition| {
+        // A second condition would let some requests through.
+        condition.len() == 1
+            && condition["Bool"].as_object().is_some_and(|bool| {
+                bool.len() == 1
+                    && bool.iter().all(|(key, value)| {
+                        key.eq_ignore_ascii_case("aws:SecureTransport")
+                            && listed(value)
+                                .iter()
+                                .all(|it| **it == "false" || **it == false)
+                    })
+            })
+    });
+    statement["Effect"] == "Deny" && everybody && everything && tls
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_there_stays_and_ours_is_added_once() {
+        let theirs = r#"{"Version":"2012-10-17","Id":"x","Statement":{"Sid":"Theirs","Effect":"Allow","Principal":{"AWS":"arn:aws:iam::1:root"},"Action":"s3:GetObject","Resource":"arn:aws:s3:::b/*"}}"#;
+        assert_eq!(is_tls_only(theirs, "b", "aws"), Ok(false));
+        let ours = with_tls_only(Some(theirs), "b", "aws").unwrap();
+        assert!(
+            ours.contains(r#""Id":"x""#) && ours.contains("Theirs"),
+            "{ours}"
+        );
+        assert_eq!(is_tls_only(&ours, "b", "aws"), Ok(true));
+        assert_eq!(with_tls_only(Some(&ours), "b", "aws").unwrap(), ours);
+        let alone = with_tls_only(None, "b", "aws-cn").unwrap();
+        assert_eq!(is_tls_only(&alone, "b", "aws-cn"), Ok(true));
+        assert_eq!(is_tls_only(&alone, "b", "aws"), Ok(false));
+        assert_eq!(is_tls_only(&alone, "c", "aws-cn"), Ok(false));
+    }
+
+    #[test]
+    fn a_statement_that_lets_some_through_does_not_count() {
+        let ours = with_tls_only(None, "b", "aws").unwrap();
+        for (from, to) in [
+            ("\"Deny\"", "\"Allow\""),
+            (
+                "\"Principal\":\"*\"",
+                "\"Principal\":{\"AWS\":\"arn:aws:iam::1:root\"}",
+            ),
+            ("\"s3:*\"", "\"s3:GetObject\""),
+            ("\"false\"", "\"true\""),
+            (
+                "{\"Bool\"",
+                "{\"StringEquals\":{\"aws:PrincipalAccount\":\"1\"},\"Bool\"",
+            ),
+            (",\"arn:aws:s3:::b/*\"", ""),
+        ] {
+            let other = ours.replace(from, to);
+            assert_ne!(other, ours, "{from}");
+            assert_eq!(is_tls_only(&other, "b", "aws"), Ok(false), "{other}");
+        }
+        // Another spelling of the same.
+        let theirs = ours
+            .replace("SlipwayTlsOnly", "Tls")
+            .replace("\"Principal\":\"*\"", "\"Principal\":{\"AWS\":[\"*\"]}")
+            .replace("\"s3:*\"", "[\"s3:*\"]")
+            .replace("\"false\"", "[false]");
+        assert_eq!(is_tls_only(&theirs, "b", "aws"), Ok(true));
+        assert!(is_tls_only("[]", "b", "aws").is_err());
+    }
+}

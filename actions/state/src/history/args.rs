@@ -1,0 +1,51 @@
+//! Arguments of the verbs about what stood in the bucket.
+
+use crate::args::{Object, Place, Wait};
+
+#[derive(Debug, clap::Args)]
+pub(crate) struct Verify {
+    #[command(flatten)]
+    pub(crate) place: Place,
+    #[command(flatten)]
+    pub(crate) object: Object,
+}
+
+#[derive(Debug, clap::Args)]
+pub(crate) struct Repair {
+    #[command(flatten)]
+    pub(crate) place: Place,
+    #[command(flatten)]
+    pub(crate) object: Object,
+    #[command(flatten)]
+    pub(crate) wait: Wait,
+    /// Take the state as it is now for the right one, although nothing proves it
+    #[arg(long)]
+    pub(crate) accept_current: bool,
+}
+
+#[derive(Debug, clap::Args)]
+pub(crate) struct Versions {
+    #[command(flatten)]
+    pub(crate) place: Place,
+    #[command(flatten)]
+    pub(crate) object: Object,
+    /// How many versions to show, the newest first
+    #[arg(long, default_value_t = 20, value_parser = clap::value_parser!(u16).range(1..=1000), value_name = "NUMBER")]
+    pub(crate) limit: u16,
+}
+
+#[derive(Debug, clap::Args)]
+pub(crate) struct Rollback {
+    #[command(flatten)]
+    pub(crate) place: Place,
+    #[command(flatten)]
+    pub(crate) object: Object,
+    #[command(flatten)]
+    pub(crate) wait: Wait,
+    /// The version whose state comes back, as `versions` shows it
+    #[arg(long, required = true, value_name = "VERSION")]
+    pub(crate) to_version: String,
+    /// Print what would be done, and do nothing
+    #[arg(long)]
+    pub(crate) dry_run: bool,
+}

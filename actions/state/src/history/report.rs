@@ -1,0 +1,246 @@
+//! What the verbs about what stood in the bucket say.
+
+use super::digest::{Looked, Verdict};
+use super::rollback::Back;
+use super::versions::Known;
+use crate::object::{Standing, StateFile};
+use aws_sdk_s3::primitives::DateTimeFormat;
+use kit::error::{Error, Result};
+use kit::report::{Report, count, markdown_table, text_table};
+use serde_json::json;
+
+pub(super) fn versions(state: &str, known: &[Known], digest: Option<&str>) -> Report {
+    let marks = |known: &Known| {
+        let version = &known.version;
+        let of_digest = known
+            .state
+            .as_ref()
+            .is_some_and(|state| Some(state.digest().as_str()) == digest);
+        let mut marks = Vec::new();
+        for (is, word) in [
+            (version.latest, "current"),
+            (of_digest, "digest"),
+            (version.deleted, "deleted"),
+            (known.state.is_none() && !version.deleted, "no state"),
+        ] {
+            if is {
+                marks.push(word);
+            }
+        }
+        marks.join(", ")
+    };
+    let rows: Vec<Vec<String>> = known
+        .iter()
+        .map(|known| {
+            let of_state =
+                |read: fn(&StateFile) -> String| known.state.as_ref().map(read).unwrap_or_default();
+            vec![
+                known.version.id.clone(),
+                when(known),
+                of_state(|state| state.serial.to_string()),
+                of_state(|state| state.lineage.chars().take(8).collect()),
+                of_state(|state| state.version.clone()),
+                of_state(|state| state.bytes.len().to_string()),
+                marks(known),
+            ]
+        })
+        .collect();
+    let header = [
+        "version", "when", "serial", "lineage", "tool", "bytes", "what",
+    ];
+    Report {
+        text: if rows.is_empty() {
+            format!("{state} has no versions")
+        } else {
+            text_table(&header, &rows)
+        },
+        summary: format!(
+            "### Versions of the state\n\n{}",
+            markdown_table(&header, &rows)
+        ),
+        json: json!({
+            "state": state,
+            "digest": digest,
+            "versions": known.iter().map(|known| json!({
+                "version": known.version.id,
+                "when": when(known),
+                "current": known.version.latest,
+                "deleted": known.version.deleted,
+                "serial": known.state.as_ref().map(|state| state.serial),
+                "lineage": known.state.as_ref().map(|state| &state.lineage),
+                "tool": known.state.as_ref().map(|state| &state.version),
+                "md5": known.state.as_ref().map(StateFile::digest),
+            })).collect::<Vec<_>>(),
+        }),
+        ..Report::default()
+    }
+}
+
+fn when(known: &Known) -> String {
+    known
+        .version
+        .when
+        .and_then(|at| at.fmt(DateTimeFormat::DateTime).ok())
+        .unwrap_or_default()
+}
+
+fn told(looked: &Looked) -> (String, Option<String>) {
+    let kept = looked.kept.as_deref().unwrap_or_default();
+    let whose = |version: &Option<(String, Standing)>| match version {
+        Some((id, standing)) => format!(
+            "version {id}, number {} of lineage {}",
+            standing.serial, standing.lineage
+        ),
+        None => "none of the newest versions".to_owned(),
+    };
+    let back = |version: &Option<(String, Standing)>| {
+        version
+            .as_ref()
+            .map(|(id, _)| format!("slipway-state rollback --to-version {id}"))
+    };
+    match &looked.verdict {
+        Verdict::Nothing => ("there is no state and no digest".to_owned(), None),
+        Verdict::Same => (format!("the digest {kept} is the state's"), None),
+        Verdict::Missing => (
+            "there is a state and no digest, so Terraform checks nothing".to_owned(),
+            None,
+        ),
+        Verdict::Other(version) => (
+            format!("the digest {kept} is that of {}", whose(version)),
+            back(version),
+        ),
+        Verdict::NoState(version) => (
+            format!(
+                "there is no state; the digest {kept} is that of {}",
+                whose(version)
+            ),
+            back(version),
+        ),
+    }
+}
+
+fn json_of(state: &str, looked: &Looked) -> serde_json::Value {
+    json!({
+        "state": state,
+        "digest": looked.kept,
+        "md5": looked.state.as_ref().map(StateFile::digest),
+        "serial": looked.state.as_ref().map(|it| it.serial),
+        "ok": matches!(looked.verdict, Verdict::Nothing | Verdict::Same),
+    })
+}
+
+/// # Errors
+/// Digest and state do not belong together (exit 3).
+pub(super) fn verified(state: &str, looked: &Looked) -> Result<Report> {
+    let (text, back) = told(looked);
+    let json = json_of(state, looked);
+    if matches!(looked.verdict, Verdict::Nothing | Verdict::Same) {
+        return Ok(Report {
+            text: format!("{state}: {text}"),
+            json,
+            ..Report::default()
+        });
+    }
+    let mut error = Error::refused(format!("state and digest of {state} do not agree")).cause(text);
+    if let Some(now) = &looked.state {
+        error = error
+            .cause(format!(
+                "the state's is {}; it is number {} of lineage {}",
+                now.digest(),
+                now.serial,
+                now.lineage
+            ))
+            .hint("where the state is right: slipway-state repair-digest");
+    }
+    if let Some(back) = back {
+        error = error.hint(format!("where that version is right: {back}"));
+    }
+    error.json = Some(json);
+    Err(error)
+}
+
+/// Nobody can say by looking which of the two is right.
+pub(super) fn unproven(state: &str, looked: &Looked) -> Error {
+    let (text, back) = told(looked);
+    let mut error = Error::refused(format!(
+        "nothing proves that {state} as it is now is the right one; the digest was not changed"
+    ))
+    .cause(text)
+    .hint("see what stood there: slipway-state versions")
+    .hint("take it for the right one: slipway-state repair-digest --accept-current");
+    if let Some(back) = back {
+        error = error.hint(format!("or take the digest's: {back}"));
+    }
+    error.json = Some(json_of(state, looked));
+    error
+}
+
+pub(super) fn repaired(state: &str, looked: &Looked, now: &StateFile) -> Report {
+    let before = looked.kept.as_deref().unwrap_or("none");
+    Report {
+        text: format!(
+            "{state}: the digest is {} now, it was {before}",
+            now.digest()
+        ),
+        summary: format!(
+            "### State digest repaired\n\n{}",
+            markdown_table(
+                &["state", "serial", "digest before", "digest now"],
+                &[vec![
+                    state.to_owned(),
+                    now.serial.to_string(),
+                    before.to_owned(),
+                    now.digest(),
+                ]],
+            )
+        ),
+        json: json!({ "state": state, "before": looked.kept, "digest": now.digest(), "serial": now.serial }),
+        ..Report::default()
+    }
+}
+
+pub(super) fn rolled_back(state: &str, back: Option<&Back>, dry_run: bool) -> Report {
+    let Some(back) = back else {
+        return Report {
+            text: format!("{state} is that version's already"),
+            json: json!({ "state": state, "dry_run": dry_run, "changed": false }),
+            ..Report::default()
+        };
+    };
+    let did = if dry_run { "would become" } else { "is now" };
+    let head = format!(
+        "{state} {did} version {} again, as number {}: {}",
+        back.version,
+        back.next.serial,
+        match back.lines.len() {
+            0 => "nothing that people name differs".to_owned(),
+            number => count(number, "difference"),
+        }
+    );
+    let mut text = format!("{head}\n");
+    for line in &back.lines {
+        text.push_str(&format!("{line}\n"));
+    }
+    text.push_str("the infrastructure is as it was; see what to do about it: slipway-state plan\n");
+    Report {
+        summary: crate::plan::markdown(
+            if dry_run {
+                "State: would be rolled back"
+            } else {
+                "State: rolled back"
+            },
+            &[
+                ("state", state.to_owned()),
+                ("version", back.version.clone()),
+                ("serial", back.next.serial.to_string()),
+            ],
+            &back.lines,
+        ),
+        text,
+        json: json!({
+            "state": state, "version": back.version, "serial": back.next.serial, "dry_run": dry_run,
+            "changed": !dry_run, "differences": back.lines,
+        }),
+        ..Report::default()
+    }
+}

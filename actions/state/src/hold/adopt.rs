@@ -1,0 +1,275 @@
+//! A hold that outlives the process that took it: kept from step to step, parked for a later job,
+//! adopted, given back, and what the post step does with it.
+
+use super::{Opened, open};
+use crate::args::{Adopt, Hold, Keep};
+use crate::lease::{Lease, Phase};
+use crate::lock::{Changed, Held, Lock, Record};
+use crate::place::{self, Placed};
+use crate::report;
+use kit::error::{Error, Result};
+use kit::exit::Exit;
+use kit::group::Group;
+use kit::report::Report;
+use kit::step::Cx;
+use std::time::Duration;
+
+/// The lock that an ID names, of either kind.
+///
+/// # Errors
+/// No ID, or nothing stands there under it (exit 3).
+pub(super) async fn find(placed: &Placed, adopt: &Adopt, cx: &Cx) -> Result<(Opened, Held)> {
+    let id = adopt.lock_id.as_deref().ok_or_else(|| {
+        Error::usage("--lock-id is missing").hint("`slipway-state status` names it")
+    })?;
+    let mut opened = open(placed, Hold::Native, cx).await?;
+    let native = opened.lock.look().await?;
+    let found = match native {
+        Some(held) if held.id() == id => held,
+        native => {
+            let beside = opened.other(placed, Hold::Beside);
+            match beside.look().await? {
+                Some(held) if held.id() == id => {
+                    opened.lock = beside;
+                    opened.hold = Hold::Beside;
+                    held
+                }
+                beside => return Err(another(&opened.lock, id, native.or(beside).as_ref())),
+            }
+        }
+    };
+    if let (Some(wanted), Some(lease)) = (&adopt.rvn, &found.lease)
+        && *wanted != lease.rvn
+    {
+        return Err(Error::refused(format!(
+            "the lock {} was used since: its version number is {}, not {wanted}",
+            opened.lock.id, lease.rvn
+        ))
+        .hint("compare the state with what was planned: terraform plan")
+        .hint("to go on all the same, leave --rvn out"));
+    }
+    Ok((opened, found))
+}
+
+fn another(lock: &Lock, id: &str, held: Option<&Held>) -> Error {
+    let error = Error::refused(format!("the lock {} is not the one with ID {id}", lock.id));
+    match held {
+        Some(held) => error.cause(format!("held by {held}")),
+        None => error.cause("nobody holds it: its run ended, or somebody gave it back"),
+    }
+}
+
+/// What stands at the lock's place once this run has adopted it.
+///
+/// # Errors
+/// Not ours, or its holder is at work.
+pub(super) fn adopt(
+    opened: &Opened,
+    held: &Held,
+    phase: Phase,
+    max: Option<Duration>,
+    length: Duration,
+    cx: &Cx,
+) -> Result<Record> {
+    let (Some(info), Some(lease)) = (&held.info, &held.lease) else {
+        return Err(foreign(&opened.lock, held));
+    };
+    match lease.phase {
+        Phase::Kept | Phase::Parked | Phase::NeedsRepair => {}
+        Phase::Running => {
+            return Err(
+                Error::new(Exit::Busy, format!("the lock {} is in use", opened.lock.id))
+                    .cause(format!("held by {held}"))
+                    .hint("wait for the command that runs under it"),
+            );
+        }
+        Phase::Moved | Phase::Waiting | Phase::Unknown => {
+            return Err(foreign(&opened.lock, held));
+        }
+    }
+    let ours = Lease::new(phase, length, Some(opened.who(cx)), cx);
+    Ok(Record {
+        info: (**info).clone(),
+        lease: Lease {
+            until: max.map_or(lease.until, |max| until(max, cx)),
+            rescued: lease.rescued.clone(),
+            ..ours
+        },
+    })
+}
+
+/// Writes what was decided about a hold, on the condition of what was seen.
+///
+/// # Errors
+/// Somebody else was quicker (exit 3), or AWS's.
+pub(super) async fn put(lock: &Lock, held: &Held, record: &Record) -> Result<()> {
+    match lock.replace(held, record).await? {
+        Changed::Done => Ok(()),
+        Changed::Moved(held) => {
+            Err(another(lock, &record.info.id, held.as_ref())
+                .cause("it changed while we looked at it"))
+        }
+    }
+}
+
+/// When a hold ends that is kept for `max`.
+pub(super) fn until(max: Duration, cx: &Cx) -> Option<i64> {
+    i64::try_from(max.as_secs())
+        .ok()
+        .map(|max| cx.clock.now().unix_timestamp().saturating_add(max))
+}
+
+fn foreign(lock: &Lock, held: &Held) -> Error {
+    Error::refused(format!("the lock {} is none of slipway-state's", lock.id))
+        .cause(format!("held by {held}"))
+        .hint(format!(
+            "only if whoever took it is gone for certain: {}",
+            lock.command(&format!("force-unlock --id {}", held.id()))
+        ))
+}
+
+/// What gets a rescued state back to its place.
+pub(super) fn repair(lock: &Lock, id: &str) -> String {
+    format!(
+        "fetch it, then {} -- terraform state push FILE, and {}",
+        lock.command(&format!("run --lock-id {id}")),
+        lock.command(&format!("unlock --lock-id {id}"))
+    )
+}
+
+/// The verb `park`: leaves a kept hold to a later job.
+pub(crate) async fn park(placed: &Placed, which: &Adopt, keep: &Keep, cx: &Cx) -> Result<Report> {
+    let (opened, held) = find(placed, which, cx).await?;
+    let length = held.lease.as_ref().map_or(Duration::ZERO, |it| it.length());
+    let record = adopt(&opened, &held, Phase::Parked, Some(keep.max), length, cx)?;
+    put(&opened.lock, &held, &record).await?;
+    Ok(report::parked(&opened.lock, &record))
+}
+
+/// The verb `unlock`: gives back a hold of ours.
+pub(crate) async fn unlock(placed: &Placed, which: &Adopt, cx: &Cx) -> Result<Report> {
+    let lock_id = which.lock_id.clone().unwrap_or_default();
+    let (opened, held) = match find(placed, which, cx).await {
+        Ok(found) => found,
+        // Given back twice is given back.
+        Err(error) if error.exit == Exit::Refused && which.rvn.is_none() => {
+            let opened = open(placed, Hold::Native, cx).await?;
+            return match opened.lock.look().await? {
+                None => Ok(report::unlocked(&opened.lock, "held by nobody already")),
+                Some(_) => Err(error),
+            };
+        }
+        Err(error) => return Err(error),
+    };
+    match &held.lease {
+        None => return Err(foreign(&opened.lock, &held)),
+        Some(lease) if lease.phase == Phase::Moved => {
+            return Err(Error::refused(format!(
+                "the lock {} stands for good: locking has moved to .tflock",
+                opened.lock.id
+            ))
+            .hint(format!(
+                "to go back: {}",
+                opened.lock.command("move-lock --to dynamodb")
+            )));
+        }
+        Some(_) => {}
+    }
+    match opened.lock.remove(&held).await? {
+        Changed::Done => Ok(report::unlocked(&opened.lock, "given back")),
+        Changed::Moved(None) => Ok(report::unlocked(&opened.lock, "held by nobody already")),
+        Changed::Moved(Some(held)) => Err(another(&opened.lock, &lock_id, Some(&held))),
+    }
+}
+
+/// The post step: gives back what its step left behind. Its job may have handed the lock on, which
+/// then is no longer its own.
+pub(crate) async fn release_left(cx: &Cx) -> Result<()> {
+    let Some(left) = place::remembered(cx)? else {
+        return Ok(());
+    };
+    let opened = open(&left.placed, left.hold, cx).await?;
+    let lock = &opened.lock;
+    // A command that runs on after its step gives signs of life no more; nothing else changes it.
+    for _ in 0..3 {
+        let Some(held) = lock.look().await? else {
+            return Ok(());
+        };
+        if held.id() != left.lock_id {
+            cx.host
+                .info(format!("{} is somebody else's by now: {held}", lock.id));
+            return Ok(());
+        }
+        let ours = Lease::new(Phase::Kept, Duration::ZERO, None, cx);
+        let phase = held.lease.as_ref().map(|lease| lease.phase);
+        if phase == Some(Phase::Parked) {
+            cx.host.info(format!(
+                "{} is parked, and left to the job that adopts it",
+                lock.id
+            ));
+            return Ok(());
+        }
+        if held
+            .lease
+            .as_ref()
+            .is_some_and(|lease| !lease.same_job(&ours))
+        {
+            cx.host.info(format!("{} was adopted by {held}", lock.id));
+            return Ok(());
+        }
+        if phase == Some(Phase::NeedsRepair) {
+            cx.host.warn(format!(
+                "{} stays locked until its state is repaired: {}",
+                lock.id,
+                repair(lock, &left.lock_id)
+            ));
+            return Ok(());
+        }
+        if let Some(command) = left.command {
+            end(command, lock, &left.lock_id, cx).await?;
+        }
+        if lock.remove(&held).await? == Changed::Done {
+            let line = format!(
+                "released the state lock {} that the step left behind",
+                lock.id
+            );
+            match phase {
+                // That is how a lock over several steps is meant to end.
+                Some(Phase::Kept) => cx.host.info(line),
+                _ => cx.host.warn(line),
+            }
+            return Ok(());
+        }
+    }
+    Err(Error::failed(format!(
+        "the lock {} changes while it is being given back",
+        lock.id
+    ))
+    .hint(lock.command("status")))
+}
+
+/// Ends the command of a step that was killed: while it runs it may write the state, and the lock
+/// is what keeps others away.
+async fn end(command: Group, lock: &Lock, lock_id: &str, cx: &Cx) -> Result<()> {
+    if command.runs()? {
+        cx.host.info(format!(
+            "the step was killed and its command runs on: ending it before {} is given back",
+            lock.id
+        ));
+    }
+    match command.end().await {
+        Ok(true) => {
+            cx.host.warn(
+                "ended the command that the step left behind; compare the state with what was planned before the next apply: terraform plan",
+            );
+            Ok(())
+        }
+        Ok(false) => Ok(()),
+        Err(error) => Err(error
+            .cause(format!("so the lock {} stays", lock.id))
+            .hint(format!(
+                "once the command is over for certain: {}",
+                lock.command(&format!("unlock --lock-id {lock_id}"))
+            ))),
+    }
+}

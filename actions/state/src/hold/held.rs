@@ -1,0 +1,180 @@
+//! Work of this program's own under Terraform's lock: commands it starts, and calls between them.
+
+use super::run::{Holding, workspace};
+use super::{choice, open, take};
+use crate::args::{Hold, Wait};
+use crate::info::LockInfo;
+use crate::lease::Phase;
+use crate::lock::Lock;
+use crate::place::Placed;
+use crate::rescue;
+use kit::child::{Program, Running};
+use kit::clock::uptime;
+use kit::error::{Error, Result};
+use kit::signal::unless_interrupted;
+use kit::step::Cx;
+use net::Account;
+use std::path::Path;
+use std::process::ExitStatus;
+use std::time::SystemTime;
+
+/// Refuses a folder whose state the lock would not cover.
+///
+/// # Errors
+/// A workspace, or an application of several stacks (exit 2).
+pub(crate) fn native(directory: &Path, cx: &Cx) -> Result<()> {
+    let data_dir = cx.env.get("TF_DATA_DIR").unwrap_or(".terraform");
+    choice::choose(choice::Known {
+        wanted: Some(Hold::Native),
+        workspace: workspace(directory, data_dir, cx).as_deref(),
+        application: directory.join("cdktf.json").exists(),
+        program: "",
+    })
+    .map(drop)
+    .map_err(|why| Error::usage(why).hint("run the tool yourself: slipway-state run -- COMMAND"))
+}
+
+/// Where commands run: under a lock that is kept alive, or without one.
+pub(crate) enum Runs<'h, 'a> {
+    Free(&'h Account),
+    Held(&'h mut Holding<'a>),
+}
+
+impl Runs<'_, '_> {
+    pub(crate) fn account(&self) -> &Account {
+        match self {
+            Runs::Free(account) => account,
+            Runs::Held(holding) => holding.account(),
+        }
+    }
+
+    /// Runs a command and answers what it printed.
+    ///
+    /// # Errors
+    /// The lock is gone, or the command cannot be started.
+    pub(crate) async fn capture(
+        &mut self,
+        program: &Program,
+        cx: &Cx,
+    ) -> Result<(ExitStatus, Vec<u8>)> {
+        match self {
+            Runs::Free(_) => program.capture(&cx.host).await,
+            Runs::Held(holding) => holding.capture(program).await,
+        }
+    }
+}
+
+/// Takes the lock for `verb`, does `work`, and gives the lock back whatever became of it, unless a
+/// command left a state that it could not write.
+///
+/// # Errors
+/// The lock's, the work's, or that the lock was gone when the work was done.
+pub(crate) async fn held<T>(
+    verb: &str,
+    placed: &Placed,
+    wait: &Wait,
+    cx: &Cx,
+    work: impl AsyncFnOnce(&mut Holding<'_>) -> Result<T>,
+) -> Result<T> {
+    let opened = unless_interrupted(open(placed, Hold::Native, cx)).await?;
+    let record = take::record(&opened, verb, Phase::Running, wait.lease, cx);
+    let since = take::take(&opened, &record, wait, placed, cx).await?;
+    let mut holding = Holding {
+        opened,
+        record,
+        since,
+        adopted: false,
+        placed,
+        cx,
+    };
+    let done = work(&mut holding).await;
+    if holding.record.lease.phase == Phase::NeedsRepair {
+        return done;
+    }
+    match (done, holding.give_back().await) {
+        (Ok(done), Ok(())) => Ok(done),
+        (Err(error), Ok(())) => Err(error.cause("the lock was given back")),
+        (Ok(_), Err(back)) => Err(back),
+        (Err(error), Err(back)) => Err(Error {
+            hints: [error.hints, back.hints].concat(),
+            ..error
+        }
+        .cause(back.message)),
+    }
+}
+
+impl Holding<'_> {
+    /// The credentials.
+    pub(crate) fn account(&self) -> &Account {
+        &self.opened.account
+    }
+
+    /// The lock.
+    pub(crate) fn lock(&self) -> &Lock {
+        &self.opened.lock
+    }
+
+    /// What stands in it.
+    pub(crate) fn info(&self) -> &LockInfo {
+        &self.record.info
+    }
+
+    /// Runs a command with its output in the log, the lease kept alive meanwhile.
+    ///
+    /// # Errors
+    /// The lock is gone, or the command cannot be started.
+    pub(crate) async fn log(&mut self, program: &Program) -> Result<ExitStatus> {
+        self.alive().await?;
+        let running = program.start_in_log(&self.cx.host)?;
+        let _quiet = self.cx.host.verbatim();
+        self.end(running).await
+    }
+
+    /// Runs a command and answers what it printed, the lease kept alive meanwhile.
+    ///
+    /// # Errors
+    /// As [`Holding::log`].
+    pub(crate) async fn capture(&mut self, program: &Program) -> Result<(ExitStatus, Vec<u8>)> {
+        self.alive().await?;
+        let (running, printed) = program.start_piped(&self.cx.host)?;
+        let (status, output) = tokio::join!(self.end(running), printed.read());
+        Ok((status?, output?))
+    }
+
+    /// Keeps a state that a command since `started` could not write; the lock stays then.
+    ///
+    /// # Errors
+    /// `verdict`, with what became of the state.
+    pub(crate) async fn rescued(
+        &mut self,
+        verdict: Error,
+        directory: &Path,
+        started: SystemTime,
+    ) -> Error {
+        match rescue::find(directory, started).as_slice() {
+            [] => verdict,
+            left => self.rescue(verdict, left).await,
+        }
+    }
+
+    /// Renews the lease, which is also the proof that the lock is still ours.
+    pub(crate) async fn alive(&mut self) -> Result<()> {
+        let began = uptime();
+        self.put(Phase::Running, None).await?;
+        self.since = began;
+        Ok(())
+    }
+
+    async fn end(&mut self, running: Running) -> Result<ExitStatus> {
+        let ended = self.attend(running).await?;
+        if let Some(found) = &ended.lost {
+            return Err(self.lost(found.as_ref()));
+        }
+        if ended.unreached {
+            return Err(Error::failed(
+                "the command was stopped, because the lock could not be renewed in time",
+            ));
+        }
+        Ok(ended.status)
+    }
+}

@@ -1,0 +1,157 @@
+//! Keeping a lock while a command runs: when to renew, and what to do when that does not succeed.
+//! Pure; time and answers are handed in.
+
+use std::time::Duration;
+
+/// What to do now.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Next {
+    /// Give a sign of life.
+    Renew,
+    /// Ask the command to stop.
+    Interrupt,
+    /// End the command.
+    Kill,
+    /// Nothing for this long.
+    Sleep(Duration),
+}
+
+/// A lease that is being kept. Its end is counted from before the last write that succeeded: those
+/// who watch saw that write later, so for them it ends later.
+#[derive(Debug)]
+pub(crate) struct Keeper {
+    length: Duration,
+    alive: Duration,
+    due: Duration,
+    lost: bool,
+    interrupted: bool,
+    killed: bool,
+}
+
+impl Keeper {
+    /// A lease whose taking began at `since`.
+    pub(crate) fn new(length: Duration, since: Duration) -> Self {
+        Self {
+            length,
+            alive: since,
+            due: since + length / 4,
+            lost: false,
+            interrupted: false,
+            killed: false,
+        }
+    }
+
+    /// A tenth of the lease before others may take the lock.
+    fn last_moment(&self) -> Duration {
+        self.alive + self.length * 9 / 10
+    }
+
+    /// When whoever watches over this process ends its command: after we would have.
+    pub(crate) fn end(&self) -> Duration {
+        self.alive + self.length * 19 / 20
+    }
+
+    pub(crate) fn next(&mut self, now: Duration) -> Next {
+        if now >= self.last_moment() {
+            if self.killed {
+                return Next::Sleep(self.length);
+            }
+            self.killed = true;
+            return Next::Kill;
+        }
+        let doubtful = self.alive + self.length / 2;
+        if (self.lost || now >= doubtful) && !self.interrupted {
+            self.interrupted = true;
+            return Next::Interrupt;
+        }
+        if !self.lost && now >= self.due {
+            return Next::Renew;
+        }
+        let mut wake = self.last_moment();
+        if !self.lost {
+            wake = wake.min(self.due);
+        }
+        if !self.interrupted {
+            wake = wake.min(doubtful);
+        }
+        Next::Sleep(wake.saturating_sub(now))
+    }
+
+    /// A renewal succeeded that began at `began`.
+    pub(crate) fn renewed(&mut self, began: Duration) {
+        self.alive = began;
+        self.due = began + self.length / 4;
+    }
+
+    /// One failed, and nobody knows whether it arrived.
+    pub(crate) fn unanswered(&mut self, now: Duration) {
+        self.due = now + self.length / 20;
+    }
+
+    /// Somebody else's lock stands there, or none.
+    pub(crate) fn lost(&mut self) {
+        self.lost = true;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn s(seconds: u64) -> Duration {
+        Duration::from_secs(seconds)
+    }
+
+    #[test]
+    fn it_is_renewed_four_times_a_lease() {
+        let mut keeper = Keeper::new(s(100), s(0));
+        assert_eq!(keeper.next(s(0)), Next::Sleep(s(25)));
+        assert_eq!(keeper.next(s(25)), Next::Renew);
+        keeper.renewed(s(25));
+        assert_eq!(keeper.next(s(26)), Next::Sleep(s(24)));
+    }
+
+    #[test]
+    fn without_answers_the_command_is_interrupted_once_and_ended_before_the_lease() {
+        let mut keeper = Keeper::new(s(100), s(0));
+        let mut done = Vec::new();
+        for now in 0..100 {
+            match keeper.next(s(now)) {
+                Next::Sleep(pause) => assert!(pause > Duration::ZERO),
+                Next::Renew => keeper.unanswered(s(now)),
+                next => done.push((now, next)),
+            }
+        }
+        assert_eq!(done, [(50, Next::Interrupt), (90, Next::Kill)]);
+    }
+
+    #[test]
+    fn a_lost_lease_interrupts_at_once_and_is_not_renewed() {
+        let mut keeper = Keeper::new(s(100), s(0));
+        keeper.lost();
+        assert_eq!(keeper.next(s(10)), Next::Interrupt);
+        assert_eq!(keeper.next(s(10)), Next::Sleep(s(80)));
+        assert_eq!(keeper.next(s(90)), Next::Kill);
+    }
+
+    #[test]
+    fn whoever_slept_past_its_lease_ends_the_command_before_anything_else() {
+        let mut keeper = Keeper::new(s(100), s(0));
+        assert_eq!(keeper.next(s(500)), Next::Kill);
+        assert!(matches!(keeper.next(s(501)), Next::Sleep(_)));
+    }
+
+    #[test]
+    fn the_end_counts_from_when_a_renewal_began_not_from_its_answer() {
+        let mut keeper = Keeper::new(s(100), s(0));
+        assert_eq!(keeper.next(s(25)), Next::Renew);
+        // The answer took 40 s.
+        keeper.renewed(s(25));
+        assert_eq!(keeper.next(s(65)), Next::Renew);
+        keeper.unanswered(s(65));
+        assert_eq!(keeper.next(s(70)), Next::Renew);
+        keeper.unanswered(s(70));
+        assert_eq!(keeper.next(s(75)), Next::Interrupt);
+        assert_eq!(keeper.end(), s(120));
+    }
+}

@@ -1,0 +1,96 @@
+//! Our place in the line of those who wait.
+
+use super::wait::{Next, Watch};
+use crate::lease::Lease;
+use crate::lock::{Queue, Ticket};
+use kit::clock::uptime;
+use kit::error::Result;
+use std::time::Duration;
+use time::OffsetDateTime;
+
+/// How long somebody who waits counts as alive at most. Nobody asks GitHub about each of many.
+const ALIVE: Duration = Duration::from_secs(60);
+
+/// A place, once it was taken.
+#[derive(Debug)]
+pub(crate) struct Line {
+    queue: Option<Queue>,
+    ticket: Option<Ticket>,
+    /// What a ticket of ours says.
+    lease: Lease,
+    refreshed: Duration,
+    watch: Watch,
+}
+
+impl Line {
+    /// `None` for a lock without a table: those who wait for it have no line.
+    pub(crate) fn new(queue: Option<Queue>, lease: Lease) -> Self {
+        let length = lease.length().min(ALIVE);
+        Self {
+            queue,
+            ticket: None,
+            lease: Lease {
+                lease_secs: length.as_secs(),
+                ..lease
+            },
+            refreshed: Duration::ZERO,
+            watch: Watch::default(),
+        }
+    }
+
+    /// Whether others stand in line.
+    pub(crate) async fn others(&self) -> Result<bool> {
+        match &self.queue {
+            Some(queue) => queue.exists().await,
+            None => Ok(false),
+        }
+    }
+
+    /// Goes to the end of the line, unless we stand in it.
+    pub(crate) async fn join(&mut self) -> Result<()> {
+        if let (Some(queue), None) = (&self.queue, &self.ticket) {
+            self.ticket = Some(queue.join(self.lease.renewed()).await?);
+            self.refreshed = uptime();
+            self.watch = Watch::default();
+        }
+        Ok(())
+    }
+
+    /// How many are in front at most; 0 when it is our turn. Says that we are still there, and
+    /// takes out whoever in front did not for a whole lease.
+    pub(crate) async fn place(&mut self, wall: OffsetDateTime) -> Result<u64> {
+        let Some(queue) = self.queue.clone() else {
+            return Ok(0);
+        };
+        self.join().await?;
+        if uptime().saturating_sub(self.refreshed) >= self.lease.length() / 4 {
+            self.refreshed = uptime();
+            if let Some(ticket) = &mut self.ticket
+                && !queue.refresh(ticket).await?
+            {
+                self.ticket = None;
+                self.join().await?;
+            }
+        }
+        let Some(ticket) = &mut self.ticket else {
+            return Ok(0);
+        };
+        while let Some(ahead) = queue.ahead(ticket).await? {
+            let number = ahead.number.to_string();
+            let next = self.watch.seen(uptime(), wall, &number, Some(&ahead.lease));
+            if !matches!(next, Next::Break(_)) {
+                return Ok(ticket.place());
+            }
+            queue.prune(&ahead).await?;
+        }
+        Ok(0)
+    }
+
+    /// Leaves the line from wherever we stand.
+    pub(crate) async fn leave(&mut self) -> Result<()> {
+        match (&self.queue, self.ticket.take()) {
+            (Some(queue), Some(ticket)) => queue.leave(&ticket).await,
+            _ => Ok(()),
+        }
+    }
+}

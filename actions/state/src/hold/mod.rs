@@ -1,0 +1,101 @@
+//! Holding the lock of a state: opened, taken in turn, kept while a command runs, handed from job
+//! to job, and given back.
+
+mod adopt;
+mod choice;
+mod held;
+mod keep;
+mod line;
+mod proof;
+mod run;
+mod take;
+mod tend;
+mod wait;
+
+pub(crate) use adopt::{park, release_left, unlock};
+pub(crate) use held::{Runs, held, native};
+pub(crate) use run::{Holding, Job, run};
+pub(crate) use take::lock;
+pub(crate) use tend::{force_unlock, move_lock, status};
+
+use crate::args::Hold;
+use crate::lock::{Item, Lock, Object};
+use crate::place::Placed;
+use kit::error::Result;
+use kit::step::Cx;
+use net::{Account, Net};
+
+/// A lock with the credentials to change it.
+#[derive(Debug)]
+pub(crate) struct Opened {
+    pub(crate) net: Net,
+    pub(crate) account: Account,
+    pub(crate) s3: aws_sdk_s3::Client,
+    pub(crate) lock: Lock,
+    pub(crate) hold: Hold,
+}
+
+/// Credentials are minted anew by every call: those of an earlier one may have ended.
+///
+/// # Errors
+/// No credentials, or another account's.
+pub(crate) async fn open(placed: &Placed, hold: Hold, cx: &Cx) -> Result<Opened> {
+    let net = Net::new(cx)?;
+    let account = net.account(&placed.target).await?;
+    let s3 = aws_sdk_s3::config::Builder::from(&account.config)
+        .force_path_style(net::path_style(&cx.env))
+        .build();
+    let s3 = aws_sdk_s3::Client::from_conf(s3);
+    let lock = place(placed, hold, &account, &s3);
+    Ok(Opened {
+        net,
+        account,
+        s3,
+        lock,
+        hold,
+    })
+}
+
+impl Opened {
+    /// The same state's lock of another kind.
+    fn other(&self, placed: &Placed, hold: Hold) -> Lock {
+        place(placed, hold, &self.account, &self.s3)
+    }
+
+    /// Who this process is, for people.
+    fn who(&self, cx: &Cx) -> String {
+        cx.host.actor().unwrap_or_else(|| self.account.arn.clone())
+    }
+}
+
+fn place(placed: &Placed, hold: Hold, account: &Account, s3: &aws_sdk_s3::Client) -> Lock {
+    let backend = &placed.backend;
+    let suffix = match hold {
+        Hold::Native => "",
+        Hold::Beside => "#hold",
+    };
+    let id = format!("{}{suffix}", backend.lock_id());
+    let table = backend.locking.uses_table();
+    let mut arguments = format!("--bucket {} --key {}", backend.bucket, backend.key);
+    if table {
+        arguments.push_str(&format!(" --table {}", backend.table));
+    }
+    if backend.locking.uses_file() {
+        arguments.push_str(&format!(" --locking {}", backend.locking.name()));
+    }
+    Lock {
+        item: table.then(|| Item {
+            client: aws_sdk_dynamodb::Client::new(&account.config),
+            table: backend.table.clone(),
+            id: id.clone(),
+        }),
+        // What is beside Terraform's own lock needs one place only.
+        object: (backend.locking.uses_file() && (hold == Hold::Native || !table)).then(|| Object {
+            client: s3.clone(),
+            bucket: backend.bucket.clone(),
+            key: format!("{}{suffix}.tflock", backend.key),
+        }),
+        id,
+        arguments,
+    }
+}

@@ -1,0 +1,170 @@
+//! Whether a holder's run is over, asked where it runs: GitHub for a workflow's attempt, CodeBuild
+//! for a build. What cannot be seen is never taken for over.
+
+use crate::lease::Lease;
+use github::GitHub;
+use kit::error::Result;
+use kit::step::Cx;
+use net::{Net, Target};
+
+/// What the holder's host says of its run.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Run {
+    /// It has ended, and how.
+    Over(String),
+    /// It goes on.
+    Going(String),
+    /// It cannot be seen from here, and why.
+    Blind(String),
+}
+
+/// Asks, with whatever this process can see with.
+#[derive(Debug)]
+pub(crate) struct Asker<'a> {
+    cx: &'a Cx,
+    net: &'a Net,
+    /// Access keys without an end that are allowed all the same.
+    allowed: Vec<String>,
+}
+
+impl<'a> Asker<'a> {
+    pub(crate) fn new(cx: &'a Cx, net: &'a Net, allowed: Vec<String>) -> Self {
+        Self { cx, net, allowed }
+    }
+
+    pub(crate) async fn ask(&self, lease: &Lease) -> Run {
+        match (&lease.attempt, &lease.build_arn) {
+            (Some(attempt), _) => self.github(attempt, lease.run_url.as_deref()).await,
+            (None, Some(arn)) => match self.codebuild(arn).await {
+                Ok(run) => run,
+                Err(error) => {
+                    let causes = error.causes.join(": ");
+                    Run::Blind(format!("{} ({causes})", error.message))
+                }
+            },
+            (None, None) => Run::Blind("it runs at somebody's terminal".to_owned()),
+        }
+    }
+
+    async fn github(&self, attempt: &str, url: Option<&str>) -> Run {
+        let Some((repository, run, number)) = parse_attempt(attempt) else {
+            return Run::Blind(format!("`{attempt}` names no attempt of a run"));
+        };
+        let server = self
+            .cx
+            .env
+            .get("GITHUB_SERVER_URL")
+            .unwrap_or("https://github.com");
+        // Two servers number their runs alike.
+        if url.is_none_or(|url| !url.starts_with(&format!("{server}/"))) {
+            return Run::Blind(format!("it runs on another GitHub than {server}"));
+        }
+        let github = match GitHub::connect(self.cx, self.net, Some(repository)) {
+            Ok(github) => github,
+            Err(error) => return Run::Blind(error.message),
+        };
+        match github.attempt(run, number).await {
+            Ok(found) if found.id == run && found.run_attempt == Some(number) => {
+                match found.status.as_deref() {
+                    Some("completed") => Run::Over(format!(
+                        "attempt {number} of run {run} is over: {}",
+                        found.conclusion.as_deref().unwrap_or("completed")
+                    )),
+                    status => Run::Going(format!(
+                        "attempt {number} of run {run} is {}",
+                        status.unwrap_or("there").replace('_', " ")
+                    )),
+                }
+            }
+            Ok(_) => Run::Blind("GitHub answered with another run".to_owned()),
+            Err(unknown) => Run::Blind(unknown.to_string()),
+        }
+    }
+
+    /// The build's own account has to be asked, whose credentials a build has as its own.
+    async fn codebuild(&self, arn: &str) -> Result<Run> {
+        let Some((region, account, id)) = parse_build(arn) else {
+            return Ok(Run::Blind(format!("`{arn}` is no build")));
+        };
+        let target = Target {
+            account: Some(account.to_owned()),
+            role: None,
+            region: Some(region.to_owned()),
+            allow_long_lived_keys: self.allowed.clone(),
+        };
+        let account = self.net.account(&target).await?;
+        let target = "CodeBuild_20161006.BatchGetBuilds";
+        let input = serde_json::json!({ "ids": [id] });
+        let answer = self.net.json(&account, "codebuild", target, &input).await?;
+        Ok(build(arn, id, &answer["builds"][0]))
+    }
+}
+
+/// What CodeBuild's answer about one build means (CodeBuild API Reference, Build). One that it does
+/// not know was deleted, or never was: nobody can tell.
+fn build(arn: &str, id: &str, build: &serde_json::Value) -> Run {
+    if build["arn"].as_str() != Some(arn) {
+        return Run::Blind(format!("CodeBuild does not know {id}"));
+    }
+    let status = build["buildStatus"].as_str().unwrap_or("unknown");
+    if build["buildComplete"].as_bool() == Some(true) {
+        Run::Over(format!("build {id} is over: {status}"))
+    } else {
+        Run::Going(format!("build {id} is {status}"))
+    }
+}
+
+/// `OWNER/NAME/RUN/ATTEMPT`.
+fn parse_attempt(text: &str) -> Option<(&str, u64, u64)> {
+    let (rest, attempt) = text.rsplit_once('/')?;
+    let (repository, run) = rest.rsplit_once('/')?;
+    Some((repository, run.parse().ok()?, attempt.parse().ok()?))
+}
+
+/// Region, account and ID of `arn:aws:codebuild:REGION:ACCOUNT:build/ID`.
+fn parse_build(arn: &str) -> Option<(&str, &str, &str)> {
+    let parts: Vec<&str> = arn.splitn(6, ':').collect();
+    let ["arn", _, "codebuild", region, account, resource] = parts.as_slice() else {
+        return None;
+    };
+    Some((region, account, resource.strip_prefix("build/")?))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_a_complete_build_of_that_very_name_is_over() {
+        let arn = "arn:aws:codebuild:eu-west-1:111111111111:build/deploy:6f-1";
+        let answer = |arn: &str, status: &str, complete: bool| serde_json::json!({ "arn": arn, "buildStatus": status, "buildComplete": complete });
+        let run = |answer| build(arn, "deploy:6f-1", &answer);
+        assert!(matches!(run(answer(arn, "STOPPED", true)), Run::Over(_)));
+        assert!(matches!(
+            run(answer(arn, "IN_PROGRESS", false)),
+            Run::Going(_)
+        ));
+        for unknown in [serde_json::Value::Null, answer("arn:x", "STOPPED", true)] {
+            assert!(matches!(run(unknown), Run::Blind(_)));
+        }
+    }
+
+    #[test]
+    fn names_of_runs_are_taken_apart() {
+        assert_eq!(
+            parse_attempt("acme/shop/4711/2"),
+            Some(("acme/shop", 4711, 2))
+        );
+        for wrong in ["", "acme/shop", "acme/shop/x/1", "4711/2"] {
+            assert_eq!(parse_attempt(wrong), None, "{wrong}");
+        }
+        assert_eq!(
+            parse_build("arn:aws:codebuild:eu-west-1:111111111111:build/deploy:6f-1"),
+            Some(("eu-west-1", "111111111111", "deploy:6f-1"))
+        );
+        assert_eq!(
+            parse_build("arn:aws:codebuild:eu-west-1:1:project/deploy"),
+            None
+        );
+    }
+}

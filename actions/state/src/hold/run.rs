@@ -1,0 +1,482 @@
+//! The lock around a command: taken or adopted, kept while the command runs, and given back,
+//! unless the command left a state that it could not write.
+
+use super::keep::{Keeper, Next};
+use super::{Opened, adopt, choice, open, take};
+use crate::args::{Adopt, Hold, Wait};
+use crate::folder::Folder;
+use crate::guard::Guard;
+use crate::lease::Phase;
+use crate::lock::{Changed, Held, Lock, Record, Release};
+use crate::place::{self, Placed};
+use crate::{report, rescue};
+use kit::child::{self, Program, Running};
+use kit::clock::uptime;
+use kit::error::{Error, Result};
+use kit::group::Group;
+use kit::report::Report;
+use kit::signal::unless_interrupted;
+use kit::step::Cx;
+use std::cell::RefCell;
+use std::path::{Path, PathBuf};
+use std::process::ExitStatus;
+use std::time::{Duration, SystemTime};
+
+/// What is to be run, and how.
+#[derive(Debug)]
+pub(crate) struct Job<'a> {
+    pub(crate) command: &'a [String],
+    pub(crate) directory: Option<PathBuf>,
+    pub(crate) wait: &'a Wait,
+    pub(crate) hold: Option<Hold>,
+    pub(crate) adopt: &'a Adopt,
+    pub(crate) budget: Option<Duration>,
+}
+
+/// A hold while its command runs.
+pub(crate) struct Holding<'a> {
+    pub(super) opened: Opened,
+    pub(super) record: Record,
+    /// Since when the lease counts.
+    pub(super) since: Duration,
+    /// An earlier step's hold goes back to where it was.
+    pub(super) adopted: bool,
+    pub(super) placed: &'a Placed,
+    pub(super) cx: &'a Cx,
+}
+
+/// How the command ended.
+pub(super) struct Ended {
+    pub(super) status: ExitStatus,
+    pub(super) interrupted: bool,
+    /// What stood at the lock's place, where that was no longer ours.
+    pub(super) lost: Option<Option<Held>>,
+    /// Nobody could be reached for so long that the lease may be somebody else's.
+    pub(super) unreached: bool,
+}
+
+/// The verb `run`.
+pub(crate) async fn run(placed: &Placed, job: Job<'_>, cx: &Cx) -> Result<Report> {
+    let directory = job
+        .directory
+        .or_else(|| placed.directory.clone())
+        .unwrap_or_else(|| PathBuf::from("."));
+    if !directory.is_dir() {
+        return Err(
+            Error::usage(format!("{} is no folder", directory.display()))
+                .hint("--directory DIR, or `state.directory` in the contract"),
+        );
+    }
+    let data_dir = cx.env.get("TF_DATA_DIR").unwrap_or(".terraform").to_owned();
+    let workspace = workspace(&directory, &data_dir, cx);
+    let known = choice::Known {
+        wanted: job.hold,
+        workspace: workspace.as_deref(),
+        application: directory.join("cdktf.json").exists(),
+        program: job.command.first().map_or("", String::as_str),
+    };
+    let backend = match choice::stacks(known) {
+        Some(_) => placed.backend.of_stacks(),
+        None => placed.backend.clone(),
+    };
+    let (hold, why) = choice::choose(known)
+        .map_err(|why| Error::usage(why).hint("leave --hold out, or --hold beside"))?;
+    // A command that was told to lock for itself may do so wherever it likes.
+    let folder = match job.hold {
+        Some(Hold::Beside) => None,
+        _ => Some(Folder::before(&directory, &data_dir, &placed.backend)?),
+    };
+    let path_style = net::path_style(&cx.env);
+    let program = |native: bool| -> Result<Program> {
+        let mut program = backend
+            .configure(Program::new(job.command, &cx.env)?, path_style, native)
+            .directory(directory.clone());
+        if let Some(resolved) = &placed.resolved {
+            for (name, value) in resolved.terraform_variables() {
+                program = program.env(name, value);
+            }
+        }
+        Ok(program)
+    };
+    // A mistake in the command is found before anything is locked.
+    program(hold == Hold::Native)?;
+
+    let mut holding = if job.adopt.lock_id.is_some() {
+        let (opened, held) = unless_interrupted(adopt::find(placed, job.adopt, cx)).await?;
+        outlasts(&opened, job.budget, cx)?;
+        let length = job.wait.lease;
+        let record = adopt::adopt(&opened, &held, Phase::Running, None, length, cx)?;
+        place::remember(placed, &record.info.id, opened.hold, None, cx)?;
+        let since = uptime();
+        adopt::put(&opened.lock, &held, &record).await?;
+        cx.host.info(format!("adopted {}", opened.lock.id));
+        Holding {
+            opened,
+            record,
+            since,
+            adopted: true,
+            placed,
+            cx,
+        }
+    } else {
+        let opened = unless_interrupted(open(placed, hold, cx)).await?;
+        outlasts(&opened, job.budget, cx)?;
+        let record = take::record(&opened, "run", Phase::Running, job.wait.lease, cx);
+        cx.host.info(format!("{}: {why}", opened.lock.id));
+        let since = take::take(&opened, &record, job.wait, placed, cx).await?;
+        Holding {
+            opened,
+            record,
+            since,
+            adopted: false,
+            placed,
+            cx,
+        }
+    };
+    let program = program(holding.opened.hold == Hold::Native)
+        .map(|program| holding.opened.account.lend(program))?;
+    let started = SystemTime::now() - Duration::from_secs(1);
+    let ended = match program.start(&cx.host) {
+        Ok(running) => holding.attend(running).await,
+        Err(error) => Err(error),
+    };
+    let shown = program.shown();
+    let ended = match ended {
+        Ok(ended) => ended,
+        Err(error) => {
+            let back = holding.give_back().await;
+            return Err(match back {
+                Ok(()) => error.cause("the lock was given back"),
+                Err(back) => error.cause(back.message),
+            });
+        }
+    };
+    let verdict = child::verdict(shown, ended.status);
+    let left = rescue::find(&directory, started);
+    if !left.is_empty() {
+        let verdict = verdict
+            .err()
+            .unwrap_or_else(|| Error::failed(format!("`{shown}` left a state behind")));
+        return Err(holding.rescue(verdict, &left).await);
+    }
+    if let Some(found) = &ended.lost {
+        let lost = holding.lost(found.as_ref());
+        return Err(match verdict {
+            Ok(()) => lost,
+            Err(error) => Error {
+                causes: [vec![lost.message], lost.causes].concat(),
+                hints: lost.hints,
+                ..error
+            },
+        });
+    }
+    let back = holding.give_back().await;
+    match (verdict, back) {
+        (Err(error), Ok(())) => Err(error.cause(match (ended.unreached, ended.interrupted) {
+            (true, _) => "it was stopped, because the lock could not be renewed in time; the lock was given back",
+            (false, true) => "it was interrupted; the lock was given back",
+            (false, false) => "the lock was given back",
+        })),
+        (Err(error), Err(back)) => Err(error.cause(back.message)),
+        (Ok(()), Err(back)) => Err(back),
+        (Ok(()), Ok(())) => {
+            if let Some(folder) = folder {
+                folder.after()?;
+            }
+            Ok(report::ran(shown, &holding.opened.lock, &holding.record, holding.adopted))
+        }
+    }
+}
+
+/// The workspace that is selected, unless it is the default one (terraform
+/// `internal/command/meta.go`, `WorkspaceOverridden`).
+pub(super) fn workspace(directory: &Path, data_dir: &str, cx: &Cx) -> Option<String> {
+    let selected = || {
+        let text = std::fs::read_to_string(directory.join(data_dir).join("environment"));
+        text.ok().map(|text| text.trim().to_owned())
+    };
+    cx.env
+        .get("TF_WORKSPACE")
+        .map(str::to_owned)
+        .or_else(selected)
+        .filter(|name| !name.is_empty() && name != "default")
+}
+
+/// Refuses credentials that end before the command has had its time: what it creates after that
+/// would be in no state.
+fn outlasts(opened: &Opened, budget: Option<Duration>, cx: &Cx) -> Result<()> {
+    let Some(budget) = budget else {
+        return Ok(());
+    };
+    let shown = kit::clock::human(budget);
+    let Some(end) = opened.account.credentials.expiry() else {
+        return Err(Error::refused(format!(
+            "nobody can tell whether these credentials last for {shown}"
+        ))
+        .hint("name a role with --role, or an environment of the contract: a session that is minted here says when it ends")
+        .hint("or leave --budget out"));
+    };
+    let now = SystemTime::from(cx.clock.now());
+    let left = end.duration_since(now).unwrap_or_default();
+    if left < budget {
+        return Err(Error::refused(format!(
+            "these credentials end in {}, before the command has had its {shown}",
+            kit::clock::human(left)
+        ))
+        .hint("raise the role's maximum session duration, or split the command"));
+    }
+    Ok(())
+}
+
+/// Whether AWS said that the credentials have ended.
+fn expired(error: &Error) -> bool {
+    error
+        .causes
+        .iter()
+        .any(|cause| cause.starts_with("ExpiredToken"))
+}
+
+impl Holding<'_> {
+    /// Waits for the command and keeps the lease alive. Where this process is killed, the post step
+    /// must not give the lock back while the command runs, so it is told where to find it; and a
+    /// guard stops the command in time.
+    pub(super) async fn attend(&mut self, mut running: Running) -> Result<Ended> {
+        let length = self.record.lease.length();
+        let mut keeper = Keeper::new(length, self.since);
+        let group = running.group();
+        let guarded = group.map(|group| Guard::start(group, keeper.end()));
+        // A guard interrupts the command of a run that was killed, so nobody else has to.
+        let told = self.note(group.map(Group::interrupted));
+        let guard = match (guarded.transpose(), told) {
+            (Ok(guard), Ok(())) => RefCell::new(guard),
+            (Err(error), _) | (_, Err(error)) => {
+                running.stop();
+                running.wait().await?;
+                return Err(error);
+            }
+        };
+        let interrupting = || {
+            if let Some(guard) = &mut *guard.borrow_mut() {
+                guard.interrupted();
+            }
+        };
+        // A renewal whose answer never came.
+        let mut open: Option<(Record, Duration)> = None;
+        let mut lost = None;
+        let mut unreached = false;
+        let status = loop {
+            match keeper.next(uptime()) {
+                Next::Sleep(pause) => tokio::select! {
+                    status = running.wait_telling(interrupting) => break status?,
+                    () = tokio::time::sleep(pause) => {}
+                },
+                Next::Interrupt => {
+                    self.cx.host.warn(format!(
+                        "stopping the command: {}",
+                        if lost.is_some() {
+                            "the lock was taken away"
+                        } else {
+                            "the lock could not be renewed for half of its lease"
+                        }
+                    ));
+                    unreached = lost.is_none();
+                    interrupting();
+                    running.stop();
+                }
+                Next::Kill => {
+                    unreached = lost.is_none();
+                    self.cx
+                        .host
+                        .warn("ending the command: the lock's lease is about to end");
+                    running.kill();
+                }
+                Next::Renew => {
+                    // One that got no answer is sent again as it was: it may have arrived.
+                    let (renewed, began) = open.take().unwrap_or_else(|| {
+                        let lease = self.record.lease.renewed();
+                        let info = self.record.info.clone();
+                        (Record { info, lease }, uptime())
+                    });
+                    let patience = (length / 5).max(Duration::from_millis(500));
+                    let answer = tokio::select! {
+                        status = running.wait_telling(interrupting) => break status?,
+                        answer = tokio::time::timeout(patience, self.renew(&renewed)) => answer,
+                    };
+                    match answer {
+                        Ok(Ok(Changed::Done)) => {
+                            self.record = renewed;
+                            keeper.renewed(began);
+                        }
+                        Ok(Ok(Changed::Moved(held))) => {
+                            lost = Some(held);
+                            keeper.lost();
+                        }
+                        Ok(Err(_)) | Err(_) => {
+                            open = Some((renewed, began));
+                            keeper.unanswered(uptime());
+                        }
+                    }
+                    if let Some(guard) = &mut *guard.borrow_mut()
+                        && guard.until(keeper.end()).is_err()
+                    {
+                        // Without it a run that is killed would leave its command alone; that is
+                        // what the post step is for.
+                        self.cx
+                            .host
+                            .warn("the process that watches over the command is gone");
+                    }
+                }
+            }
+        };
+        if let Some(guard) = guard.into_inner() {
+            guard.dismiss();
+        }
+        Ok(Ended {
+            status,
+            interrupted: running.was_interrupted(),
+            lost,
+            unreached,
+        })
+    }
+
+    fn note(&self, command: Option<Group>) -> Result<()> {
+        let id = &self.record.info.id;
+        place::remember(self.placed, id, self.opened.hold, command, self.cx)
+    }
+
+    async fn renew(&mut self, renewed: &Record) -> Result<Changed> {
+        match self.opened.lock.renew(&self.record, renewed).await {
+            Err(error) if expired(&error) => {
+                self.opened = open(self.placed, self.opened.hold, self.cx).await?;
+                self.opened.lock.renew(&self.record, renewed).await
+            }
+            answer => answer,
+        }
+    }
+
+    /// Gives the lock back, or to where it was; with new credentials where the old ones have ended.
+    pub(super) async fn give_back(&mut self) -> Result<()> {
+        if self.adopted {
+            return self.put(Phase::Kept, None).await;
+        }
+        let mut released = self.opened.lock.release(&self.record).await;
+        if released.as_ref().is_err_and(expired) {
+            self.opened = open(self.placed, self.opened.hold, self.cx).await?;
+            released = self.opened.lock.release(&self.record).await;
+        }
+        let lock = &self.opened.lock;
+        match released {
+            Ok(Release::Released) => Ok(()),
+            Ok(Release::Absent) => Err(self.lost(None)),
+            Ok(Release::NotOurs(held)) => Err(self.lost(Some(&held))),
+            Err(error) => Err(Error {
+                message: format!(
+                    "the lock {} with ID {} could not be given back",
+                    lock.id, self.record.info.id
+                ),
+                causes: [vec![error.message.clone()], error.causes.clone()].concat(),
+                ..error
+            }
+            .hint(format!(
+                "give it back: {}",
+                lock.command(&format!("unlock --lock-id {}", self.record.info.id))
+            ))),
+        }
+    }
+
+    /// Writes another phase of the hold.
+    pub(super) async fn put(&mut self, phase: Phase, rescued: Option<String>) -> Result<()> {
+        let mut record = self.record.clone();
+        record.lease = record.lease.renewed();
+        record.lease.phase = phase;
+        record.lease.rescued = rescued.or(record.lease.rescued);
+        let mut changed = self.renew(&record).await?;
+        // A renewal whose answer never came.
+        if let Changed::Moved(Some(held)) = &changed
+            && held.id() == record.info.id
+        {
+            changed = self.opened.lock.replace(held, &record).await?;
+        }
+        match changed {
+            Changed::Done => {
+                self.record = record;
+                Ok(())
+            }
+            Changed::Moved(held) => Err(self.lost(held.as_ref())),
+        }
+    }
+
+    /// The command could not write its state: that is kept, and so is the lock, since whatever runs
+    /// next would not know of what was created.
+    pub(super) async fn rescue(&mut self, verdict: Error, files: &[PathBuf]) -> Error {
+        let shown: Vec<String> = files
+            .iter()
+            .map(|file| file.display().to_string())
+            .collect();
+        let backend = &self.placed.backend;
+        let id = self.record.info.id.clone();
+        let keep = |s3: aws_sdk_s3::Client| {
+            let (bucket, key, id) = (backend.bucket.clone(), backend.key.clone(), id.clone());
+            async move { rescue::keep(&s3, &bucket, &key, &id, files).await }
+        };
+        let mut kept = keep(self.opened.s3.clone()).await;
+        if kept.is_err() {
+            // Its credentials may be the very reason why the state was not written.
+            if let Ok(opened) = open(self.placed, self.opened.hold, self.cx).await {
+                self.opened = opened;
+                kept = keep(self.opened.s3.clone()).await;
+            }
+        }
+        let error = verdict.cause(format!(
+            "the state could not be written, and was left in {}",
+            shown.join(", ")
+        ));
+        let (error, place) = match kept {
+            Ok(places) => {
+                let places = places.join(", ");
+                (error.cause(format!("rescued to {places}")), Some(places))
+            }
+            Err(lost) => (
+                error
+                    .cause(format!("{}: {}", lost.message, lost.causes.join(": ")))
+                    .hint("save that file before this machine is gone"),
+                None,
+            ),
+        };
+        let marked = self.put(Phase::NeedsRepair, place).await;
+        let lock = &self.opened.lock;
+        match marked {
+            Ok(()) => error
+                .cause(format!(
+                    "the lock {} with ID {id} is kept, so that nothing else runs before the state is back",
+                    lock.id
+                ))
+                .hint(adopt::repair(lock, &id)),
+            Err(unmarked) => error.cause(unmarked.message).hint(format!(
+                "keep others away until the state is back: the lock {} ends by itself after {}",
+                lock.id,
+                kit::clock::human(self.record.lease.length())
+            )),
+        }
+    }
+
+    /// Somebody removed the lock while the command ran: two may have changed the state at once.
+    pub(super) fn lost(&self, found: Option<&Held>) -> Error {
+        lost(&self.opened.lock, &self.record, found)
+    }
+}
+
+fn lost(lock: &Lock, record: &Record, found: Option<&Held>) -> Error {
+    let error = Error::failed(format!(
+        "the lock {} was taken away while the command ran",
+        lock.id
+    ));
+    match found {
+        Some(held) => error.cause(format!("held by {held}")),
+        None => error.cause(format!(
+            "nobody holds it now; somebody forced lock ID {} open",
+            record.info.id
+        )),
+    }
+    .hint("compare the state with what was planned before the next apply: terraform plan")
+}

@@ -1,0 +1,383 @@
+//! Taking the lock: at once where it is free, in turn where others wait, in somebody's place where
+//! that one is proven gone.
+
+use super::line::Line;
+use super::proof::{Asker, Run};
+use super::wait::{Next, Watch, pause, sight};
+use super::{Opened, adopt, choice, open};
+use crate::args::{Adopt, Hold, Keep, Wait};
+use crate::info::LockInfo;
+use crate::lease::{Lease, Phase};
+use crate::lock::{Changed, Held, Lock, Put, Record, jitter};
+use crate::place::{self, Placed};
+use crate::report;
+use kit::clock::uptime;
+use kit::error::{Error, Result};
+use kit::exit::Exit;
+use kit::report::Report;
+use kit::signal::unless_interrupted;
+use kit::step::Cx;
+use std::time::Duration;
+
+/// The verb `lock`: takes it, or adopts one, and keeps it for later steps.
+pub(crate) async fn lock(
+    placed: &Placed,
+    wait: &Wait,
+    hold: Option<Hold>,
+    adopted: &Adopt,
+    keep: &Keep,
+    cx: &Cx,
+) -> Result<Report> {
+    if adopted.lock_id.is_some() {
+        let (opened, held) = adopt::find(placed, adopted, cx).await?;
+        let record = adopt::adopt(&opened, &held, Phase::Kept, Some(keep.max), wait.lease, cx)?;
+        place::remember(placed, &record.info.id, opened.hold, None, cx)?;
+        adopt::put(&opened.lock, &held, &record).await?;
+        return Ok(report::locked(&opened.lock, &record));
+    }
+    let (hold, _) = choice::choose(choice::Known {
+        wanted: hold,
+        ..choice::Known::default()
+    })
+    .map_err(Error::usage)?;
+    let opened = unless_interrupted(open(placed, hold, cx)).await?;
+    let mut record = record(&opened, "lock", Phase::Kept, wait.lease, cx);
+    record.lease.until = adopt::until(keep.max, cx);
+    take(&opened, &record, wait, placed, cx).await?;
+    Ok(report::locked(&opened.lock, &record))
+}
+
+/// A lock of this run, as yet nowhere but on paper.
+pub(crate) fn record(
+    opened: &Opened,
+    what: &str,
+    phase: Phase,
+    lease: Duration,
+    cx: &Cx,
+) -> Record {
+    let who = opened.who(cx);
+    Record {
+        info: LockInfo::new(
+            opened.lock.id.clone(),
+            &format!("slipway-state {what}"),
+            cx.host.run_url().unwrap_or_default(),
+            who.clone(),
+            cx.clock.now(),
+        ),
+        lease: Lease::new(phase, lease, Some(who), cx),
+    }
+}
+
+/// Takes the lock and tells the post step of it, in the other order: between a lock that was taken
+/// and a note of it the job could be killed. Returns since when the lease counts.
+///
+/// # Errors
+/// Still held when the time is over (exit 4, naming the holder), interrupted, or AWS's.
+pub(crate) async fn take(
+    opened: &Opened,
+    record: &Record,
+    wait: &Wait,
+    placed: &Placed,
+    cx: &Cx,
+) -> Result<Duration> {
+    let lock = &opened.lock;
+    place::remember(placed, &record.info.id, opened.hold, None, cx)?;
+    let waiting = Lease {
+        phase: Phase::Waiting,
+        until: None,
+        ..record.lease.clone()
+    };
+    let mut line = Line::new(lock.queue(), waiting);
+    let allowed = placed.target.allow_long_lived_keys.clone();
+    let claim = Claim {
+        lock,
+        record,
+        wait,
+        asker: Asker::new(cx, &opened.net, allowed),
+        cx,
+    };
+    let taken = tokio::select! {
+        taken = claim.acquire(&mut line) => taken,
+        signal = kit::signal::interrupted() => {
+            // The write may be under way: whatever stands there with our ID is removed.
+            let left = line.leave().await;
+            lock.release(record).await?;
+            left?;
+            return Err(Error::new(
+                Exit::Interrupted,
+                format!("interrupted by {signal} while waiting for {}", lock.id),
+            ));
+        }
+    };
+    if taken.is_err() {
+        // The error that is told is the first; a ticket that stays dies of its own lease.
+        let _ = line.leave().await;
+    }
+    let since = taken?;
+    cx.host.info(format!(
+        "holding {} with lock ID {}",
+        lock.id, record.info.id
+    ));
+    Ok(since)
+}
+
+/// One who wants the lock.
+struct Claim<'a> {
+    lock: &'a Lock,
+    record: &'a Record,
+    wait: &'a Wait,
+    asker: Asker<'a>,
+    cx: &'a Cx,
+}
+
+impl Claim<'_> {
+    async fn acquire(&self, line: &mut Line) -> Result<Duration> {
+        let began = uptime();
+        let mut watch = Watch::default();
+        let mut said = Said::default();
+        let patience = self.wait.lock_timeout;
+        // Whoever comes while nobody waits needs no place in line.
+        let mut first = true;
+        loop {
+            let place = if first {
+                0
+            } else {
+                line.place(self.cx.clock.now()).await?
+            };
+            let mut held = None;
+            if place == 0 {
+                let since = uptime();
+                let put = if first {
+                    self.first(line).await?
+                } else {
+                    match self.lock.look().await? {
+                        Some(held) => Some(Put::Held(held)),
+                        None => Some(self.lock.take(self.record).await?),
+                    }
+                };
+                match put {
+                    // It is free, and others were first.
+                    None => {}
+                    Some(Put::Taken) => {
+                        line.leave().await?;
+                        return Ok(since);
+                    }
+                    Some(Put::Held(found)) => {
+                        // Who came last does not take a dead holder's place before the others.
+                        let may_break = !first || patience.is_zero();
+                        if may_break && self.breaks(&found, &mut watch).await? {
+                            line.leave().await?;
+                            return Ok(since);
+                        }
+                        held = Some(found);
+                    }
+                }
+            }
+            let waited = uptime().saturating_sub(began);
+            let Some(pause) = pause(waited, patience, self.wait.lease, place + 1) else {
+                let held = match held {
+                    Some(held) => Some(held),
+                    None => self.lock.look().await?,
+                };
+                return Err(busy(self.lock, held.as_ref(), place, patience, &watch));
+            };
+            if first {
+                first = false;
+                line.join().await?;
+                continue;
+            }
+            said.say(self, place, held.as_ref(), &watch).await?;
+            tokio::time::sleep(jitter(pause).min(pause.max(Duration::from_millis(50)))).await;
+        }
+    }
+
+    /// Takes a free lock with one write, and sees meanwhile whether others wait for it: then it goes
+    /// back, and we to the end of the line. `None`: others wait.
+    async fn first(&self, line: &Line) -> Result<Option<Put>> {
+        let (put, others) = tokio::join!(self.lock.take(self.record), line.others());
+        match (put?, others) {
+            (Put::Taken, Ok(false)) => Ok(Some(Put::Taken)),
+            (Put::Taken, others) => {
+                self.lock.release(self.record).await?;
+                others.map(|_| None)
+            }
+            (held, _) => Ok(Some(held)),
+        }
+    }
+
+    /// Takes a holder's place, if it is proven gone.
+    async fn breaks(&self, held: &Held, watch: &mut Watch) -> Result<bool> {
+        let (id, lease) = sight(held);
+        let wall = self.cx.clock.now();
+        let mut next = watch.seen(uptime(), wall, id, lease);
+        if next == Next::Ask {
+            let run = match lease {
+                Some(lease) => self.asker.ask(lease).await,
+                None => Run::Blind(String::new()),
+            };
+            watch.answered(uptime(), run);
+            next = watch.seen(uptime(), wall, id, lease);
+        }
+        let Next::Break(proof) = next else {
+            return Ok(false);
+        };
+        if self.lock.replace(held, self.record).await? != Changed::Done {
+            return Ok(false);
+        }
+        self.cx.host.warn(format!(
+            "took the place of {held}: {proof}; compare the state with what was planned before the next apply: terraform plan",
+        ));
+        Ok(true)
+    }
+}
+
+/// What was said of the wait already.
+#[derive(Default)]
+struct Said(String);
+
+impl Said {
+    /// Says where we stand and who holds the lock, when it is news.
+    async fn say(
+        &mut self,
+        claim: &Claim<'_>,
+        place: u64,
+        held: Option<&Held>,
+        watch: &Watch,
+    ) -> Result<()> {
+        let news = match held {
+            Some(held) => format!("0 {}", held.id()),
+            None => place.to_string(),
+        };
+        if self.0 == news {
+            return Ok(());
+        }
+        self.0 = news;
+        let looked = match held {
+            Some(_) => None,
+            None => claim.lock.look().await?,
+        };
+        let patience = kit::clock::human(claim.wait.lock_timeout);
+        let turn = match place {
+            0 => "next in line".to_owned(),
+            place => format!("place {} in line", place + 1),
+        };
+        let holder = match held.or(looked.as_ref()) {
+            Some(held) => format!("held by {held}; {}", watch.known(held.lease.as_deref())),
+            None => "free, and others were first".to_owned(),
+        };
+        claim.cx.host.info(format!(
+            "waiting up to {patience} for {}, {turn}: {holder}",
+            claim.lock.id
+        ));
+        Ok(())
+    }
+}
+
+fn busy(lock: &Lock, held: Option<&Held>, place: u64, patience: Duration, watch: &Watch) -> Error {
+    let error = Error::new(
+        Exit::Busy,
+        format!(
+            "the state lock {} is still held after {}",
+            lock.id,
+            kit::clock::human(patience)
+        ),
+    );
+    let wait = "wait longer with --lock-timeout, or look at the run that holds it";
+    let Some(held) = held else {
+        return error
+            .cause(format!(
+                "{} others wait for it, and were first",
+                place.max(1)
+            ))
+            .hint(wait);
+    };
+    let error = error
+        .cause(format!("held by {held}"))
+        .cause(watch.known(held.lease.as_deref()));
+    let error = match place {
+        0 => error,
+        place => error.cause(format!("{place} others were in front of us")),
+    };
+    match (&held.info, &held.lease) {
+        (Some(info), Some(lease)) if lease.phase == Phase::NeedsRepair => error.hint(format!(
+            "its state was rescued to {}: {}",
+            lease.rescued.as_deref().unwrap_or("the runner alone"),
+            adopt::repair(lock, &info.id)
+        )),
+        (Some(_), Some(lease)) if lease.phase == Phase::Moved => error.hint(
+            "give --locking file here, and use_lockfile = true in the backend instead of dynamodb_table",
+        ),
+        (Some(info), Some(_)) => error.hint(wait).hint(format!(
+            "only if that run is over for certain: {}",
+            lock.command(&format!("unlock --lock-id {}", info.id))
+        )),
+        (Some(info), None) => error.hint(wait).hint(format!(
+            "only if that Terraform is gone for certain: {}",
+            lock.command(&format!("force-unlock --id {}", info.id))
+        )),
+        (None, _) => error.hint("somebody wrote this by hand; look at it in the lock table"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::lease::tests::lease;
+    use crate::lock::Witness;
+
+    fn lock() -> Lock {
+        Lock {
+            item: None,
+            object: None,
+            id: "states/shop/dev/terraform.tfstate".into(),
+            arguments: "--bucket states --key shop/dev/terraform.tfstate --table locks".into(),
+        }
+    }
+
+    fn held(lease: Option<Lease>) -> Held {
+        let mut info = LockInfo::new(
+            "states/shop/dev/terraform.tfstate".into(),
+            "apply",
+            String::new(),
+            "ada".into(),
+            time::OffsetDateTime::UNIX_EPOCH,
+        );
+        info.id = "3f".into();
+        Held {
+            info: Some(Box::new(info)),
+            lease: lease.map(Box::new),
+            witness: Witness::Item {
+                info: None,
+                rvn: None,
+            },
+        }
+    }
+
+    #[test]
+    fn a_busy_lock_names_its_holder_and_a_command_that_can_be_typed() {
+        let about = "--bucket states --key shop/dev/terraform.tfstate --table locks";
+        for (lease, command) in [
+            (Some(lease(Phase::Running)), "unlock --lock-id 3f"),
+            (None, "force-unlock --id 3f"),
+        ] {
+            let run = lease.as_ref().and_then(|lease| lease.run_url.clone());
+            let held = held(lease);
+            let error = busy(&lock(), Some(&held), 0, Duration::ZERO, &Watch::default());
+            assert_eq!(error.exit, Exit::Busy);
+            assert!(error.causes[0].contains("ada"), "{error}");
+            assert!(error.causes[0].contains(run.as_deref().unwrap_or("3f")));
+            let typed = format!("slipway-state {command} {about}");
+            assert!(error.hints[1].ends_with(&typed), "{error}");
+        }
+    }
+
+    #[test]
+    fn a_lock_that_needs_repair_says_where_its_state_is() {
+        let mut lease = lease(Phase::NeedsRepair);
+        lease.rescued = Some("s3://states/shop.errored-3f".into());
+        let held = held(Some(lease));
+        let error = busy(&lock(), Some(&held), 0, Duration::ZERO, &Watch::default());
+        assert!(error.to_string().contains("s3://states/shop.errored-3f"));
+        assert!(error.to_string().contains("state push"), "{error}");
+    }
+}

@@ -1,0 +1,305 @@
+//! Waiting for a lock that somebody holds: what counts as proof that the holder is gone, and when
+//! to look again, ask or give up. Pure; time and answers are handed in.
+
+use super::proof::Run;
+use crate::lease::{Lease, Phase};
+use crate::lock::Held;
+use std::time::Duration;
+use time::OffsetDateTime;
+
+/// How far a hold's own end must lie back. AWS refuses a call that is signed more than five minutes
+/// off its own time (IAM User Guide, "Signature Version 4 troubleshooting"), S3 fifteen. So this is
+/// how far two clocks that both just spoke to AWS can lie apart.
+const SKEW: Duration = Duration::from_secs(15 * 60);
+/// How often the holder's host is asked at most.
+const ASK: Duration = Duration::from_secs(30);
+
+/// Proof that a holder is gone.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Proof {
+    /// Its host says that its run has ended.
+    RunOver(String),
+    /// Its version number did not move for a whole lease while we watched.
+    Still(Duration),
+    /// Its own end lies back.
+    Ended(OffsetDateTime),
+}
+
+impl std::fmt::Display for Proof {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Proof::RunOver(how) => f.write_str(how),
+            Proof::Still(length) => write!(
+                f,
+                "it gave no sign of life for {} while it was watched",
+                kit::clock::human(*length)
+            ),
+            Proof::Ended(at) => write!(f, "it ended at {}", kit::clock::rfc3339(*at)),
+        }
+    }
+}
+
+/// What to do about a holder.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Next {
+    /// Ask its host whether its run is over.
+    Ask,
+    /// Take its place, on the condition of what was seen.
+    Break(Proof),
+    /// Nothing but wait.
+    Wait,
+}
+
+/// One holder as it is watched: of the lock, or of the place in front of ours.
+#[derive(Debug, Default)]
+pub(crate) struct Watch {
+    /// What was seen last, and since when.
+    seen: Option<(String, Duration)>,
+    asked: Option<(Duration, Run)>,
+}
+
+impl Watch {
+    /// What to do about a holder that was just seen. `now` never jumps; `wall` may.
+    pub(crate) fn seen(
+        &mut self,
+        now: Duration,
+        wall: OffsetDateTime,
+        id: &str,
+        lease: Option<&Lease>,
+    ) -> Next {
+        let sight = format!("{id} {}", lease.map_or("", |lease| &lease.rvn));
+        let since = match &self.seen {
+            Some((same, since)) if *same == sight => *since,
+            before => {
+                let same_holder = before
+                    .as_ref()
+                    .is_some_and(|(sight, _)| sight.split(' ').next() == Some(id));
+                if !same_holder {
+                    self.asked = None;
+                }
+                self.seen = Some((sight, now));
+                now
+            }
+        };
+        // Terraform's own lock says nothing about whether its holder lives.
+        let Some(lease) = lease else {
+            return Next::Wait;
+        };
+        let renews = match lease.phase {
+            Phase::Running | Phase::Waiting => true,
+            Phase::Kept | Phase::Parked => false,
+            Phase::NeedsRepair | Phase::Moved | Phase::Unknown => return Next::Wait,
+        };
+        let length = lease.length();
+        if renews && now.saturating_sub(since) >= length {
+            return Next::Break(Proof::Still(length));
+        }
+        if !renews
+            && let Some(end) = lease.ends()
+            && wall > end + SKEW
+        {
+            return Next::Break(Proof::Ended(end));
+        }
+        match &self.asked {
+            Some((_, Run::Over(how))) => Next::Break(Proof::RunOver(how.clone())),
+            Some((at, _)) if now.saturating_sub(*at) < ASK => Next::Wait,
+            _ => Next::Ask,
+        }
+    }
+
+    pub(crate) fn answered(&mut self, now: Duration, run: Run) {
+        self.asked = Some((now, run));
+    }
+
+    /// What is known of whether the holder lives, for people.
+    pub(crate) fn known(&self, lease: Option<&Lease>) -> String {
+        let Some(lease) = lease else {
+            return "Terraform took this lock itself, and nothing says whether its run goes on"
+                .to_owned();
+        };
+        match (lease.phase, &self.asked) {
+            (Phase::NeedsRepair, _) => {
+                "its command could not write its state; a person has to look before anything else runs"
+                    .to_owned()
+            }
+            (Phase::Moved, _) => "locking has moved to .tflock".to_owned(),
+            (Phase::Unknown, _) => "a later version of slipway-state wrote it".to_owned(),
+            (_, Some((_, Run::Over(how) | Run::Going(how)))) => how.clone(),
+            (_, Some((_, Run::Blind(why)))) => {
+                format!("whether its run goes on cannot be seen from here: {why}")
+            }
+            (_, None) => "its host was not asked".to_owned(),
+        }
+    }
+}
+
+/// The pause until the next look: short for who is next, longer for who is not, and never past
+/// the end of the patience. `None`: it is over.
+pub(crate) fn pause(
+    waited: Duration,
+    patience: Duration,
+    lease: Duration,
+    place: u64,
+) -> Option<Duration> {
+    let left = patience
+        .checked_sub(waited)
+        .filter(|left| !left.is_zero())?;
+    let step = (lease / 20).min(Duration::from_secs(1));
+    let places = u32::try_from(place.clamp(1, 16)).unwrap_or(16);
+    Some((step * places).min(Duration::from_secs(8)).min(left))
+}
+
+/// Who stands there, for the one who watches.
+pub(crate) fn sight(held: &Held) -> (&str, Option<&Lease>) {
+    (held.id(), held.lease.as_deref())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::lease::tests::lease;
+    use time::macros::datetime;
+
+    const WALL: OffsetDateTime = datetime!(2026-11-21 12:00 UTC);
+
+    fn s(seconds: u64) -> Duration {
+        Duration::from_secs(seconds)
+    }
+
+    fn going() -> Run {
+        Run::Going("in progress".into())
+    }
+
+    #[test]
+    fn a_lease_is_over_only_after_it_was_watched_for_all_its_length() {
+        let mut watch = Watch::default();
+        let mut running = lease(Phase::Running);
+        assert_eq!(watch.seen(s(1000), WALL, "a", Some(&running)), Next::Ask);
+        watch.answered(s(1000), going());
+        assert_eq!(watch.seen(s(1029), WALL, "a", Some(&running)), Next::Wait);
+        watch.answered(s(1030), going());
+        assert_eq!(watch.seen(s(1059), WALL, "a", Some(&running)), Next::Wait);
+        // A sign of life in the last moment counts for a whole lease again.
+        running.rvn = "r2".into();
+        assert_ne!(
+            watch.seen(s(1060), WALL, "a", Some(&running)),
+            Next::Break(Proof::Still(s(60)))
+        );
+        watch.answered(s(1119), going());
+        assert_eq!(watch.seen(s(1119), WALL, "a", Some(&running)), Next::Wait);
+        assert_eq!(
+            watch.seen(s(1120), WALL, "a", Some(&running)),
+            Next::Break(Proof::Still(s(60)))
+        );
+    }
+
+    #[test]
+    fn another_holder_is_watched_from_anew() {
+        let mut watch = Watch::default();
+        let running = lease(Phase::Running);
+        watch.seen(s(0), WALL, "a", Some(&running));
+        watch.answered(s(0), Run::Over("cancelled".into()));
+        // The same number by chance, and another lock: what was said of the first means nothing.
+        assert_eq!(watch.seen(s(100), WALL, "b", Some(&running)), Next::Ask);
+        watch.answered(s(100), going());
+        assert_eq!(watch.seen(s(129), WALL, "b", Some(&running)), Next::Wait);
+    }
+
+    #[test]
+    fn a_run_that_is_over_is_proof_and_a_blind_eye_is_not() {
+        let running = lease(Phase::Running);
+        let mut watch = Watch::default();
+        watch.seen(s(0), WALL, "a", Some(&running));
+        watch.answered(s(0), Run::Blind("404".into()));
+        assert_eq!(watch.seen(s(29), WALL, "a", Some(&running)), Next::Wait);
+        assert!(watch.known(Some(&running)).contains("cannot be seen"));
+        assert_eq!(watch.seen(s(30), WALL, "a", Some(&running)), Next::Ask);
+        watch.answered(s(30), Run::Over("cancelled".into()));
+        assert_eq!(
+            watch.seen(s(30), WALL, "a", Some(&running)),
+            Next::Break(Proof::RunOver("cancelled".into()))
+        );
+    }
+
+    #[test]
+    fn nobody_breaks_terraforms_own_lock_or_one_that_waits_for_a_person() {
+        let mut watch = Watch::default();
+        for day in 0..400 {
+            assert_eq!(watch.seen(s(day * 86_400), WALL, "a", None), Next::Wait);
+        }
+        for phase in [Phase::NeedsRepair, Phase::Moved, Phase::Unknown] {
+            let mut watch = Watch::default();
+            let mut kept = lease(phase);
+            kept.until = Some(0);
+            watch.answered(s(0), Run::Over("success".into()));
+            for day in 0..400 {
+                assert_eq!(
+                    watch.seen(s(day * 86_400), WALL, "a", Some(&kept)),
+                    Next::Wait
+                );
+            }
+        }
+    }
+
+    #[test]
+    fn a_parked_hold_lives_without_signs_until_its_own_end_or_its_runs() {
+        let mut parked = lease(Phase::Parked);
+        parked.until = Some((WALL + Duration::from_secs(3600)).unix_timestamp());
+        let mut watch = Watch::default();
+        watch.seen(s(0), WALL, "a", Some(&parked));
+        watch.answered(s(0), Run::Blind("404".into()));
+        // Its lease of a minute went by a hundred times.
+        for minute in 0..100 {
+            let next = watch.seen(s(minute * 60), WALL, "a", Some(&parked));
+            assert!(!matches!(next, Next::Break(_)), "{next:?}");
+        }
+        // A clock that jumps by less than AWS would accept proves nothing.
+        let soon = WALL + s(3600 + 900);
+        assert!(!matches!(
+            watch.seen(s(6000), soon, "a", Some(&parked)),
+            Next::Break(_)
+        ));
+        assert!(matches!(
+            watch.seen(s(6001), soon + s(1), "a", Some(&parked)),
+            Next::Break(Proof::Ended(_))
+        ));
+        let mut watch = Watch::default();
+        watch.seen(s(0), WALL, "a", Some(&parked));
+        watch.answered(s(0), Run::Over("failure".into()));
+        assert!(matches!(
+            watch.seen(s(0), WALL, "a", Some(&parked)),
+            Next::Break(Proof::RunOver(_))
+        ));
+    }
+
+    #[test]
+    fn the_wall_clock_says_nothing_about_a_running_holder() {
+        let running = lease(Phase::Running);
+        for jump in [-400, 400_i64] {
+            let mut watch = Watch::default();
+            watch.seen(s(0), WALL, "a", Some(&running));
+            watch.answered(s(0), going());
+            let wall = WALL + time::Duration::days(jump);
+            assert_eq!(watch.seen(s(29), wall, "a", Some(&running)), Next::Wait);
+        }
+    }
+
+    #[test]
+    fn who_is_next_looks_more_often_and_nobody_past_the_end() {
+        let minute = s(60);
+        let ms = Duration::from_millis;
+        for (waited, patience, lease, place, wanted) in [
+            (0, 0, 180, 1, None),
+            (0, 60, 180, 1, Some(ms(1000))),
+            (0, 60, 180, 3, Some(ms(3000))),
+            (0, 60, 180, 500, Some(ms(8000))),
+            (0, 60, 2, 1, Some(ms(100))),
+            (58, 60, 180, 5, Some(ms(2000))),
+            (60, 60, 180, 1, None),
+            (61, 60, 180, 1, None),
+        ] {
+            assert_eq!(pause(s(waited), s(patience), s(lease), place), wanted);
+        }
+        assert!(pause(minute, minute, minute, 1).is_none());
+    }
+}

@@ -1,0 +1,369 @@
+//! The lock's item in DynamoDB.
+
+use super::{Changed, Held, Record, Release, Witness};
+use crate::info::LockInfo;
+use crate::lease::Lease;
+use aws_sdk_dynamodb::Client;
+use aws_sdk_dynamodb::config::retry::RetryConfig;
+use aws_sdk_dynamodb::error::SdkError;
+use aws_sdk_dynamodb::operation::delete_item::DeleteItemError;
+use aws_sdk_dynamodb::operation::put_item::PutItemError;
+use aws_sdk_dynamodb::types::{AttributeValue, ReturnValuesOnConditionCheckFailure};
+use kit::error::Result;
+use net::AwsContext;
+use serde_json::{Map, Value};
+use std::collections::HashMap;
+use std::time::Duration;
+
+pub(super) type Attributes = HashMap<String, AttributeValue>;
+
+/// The item's place.
+#[derive(Debug, Clone)]
+pub(crate) struct Item {
+    pub(crate) client: Client,
+    pub(crate) table: String,
+    /// The item's key.
+    pub(crate) id: String,
+}
+
+/// How an attempt to take the lock ended.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) enum Put {
+    Taken,
+    Held(Held),
+}
+
+/// How often a release that got no answer is tried.
+const RELEASES: u32 = 4;
+
+impl Item {
+    pub(crate) fn queue_id(&self) -> String {
+        format!("{}#q", self.id)
+    }
+
+    /// One conditional write. An item with our own ID counts as taken: the answer to an earlier
+    /// attempt was lost, and the SDK tried again. No transaction: one under way would make
+    /// DynamoDB refuse what Terraform writes at that moment, its unlock among it.
+    pub(super) async fn put_new(&self, record: &Record) -> Result<Put> {
+        let answer = self
+            .client
+            .put_item()
+            .table_name(&self.table)
+            .set_item(Some(self.attributes(record)))
+            .condition_expression("attribute_not_exists(LockID)")
+            // The holder comes with the refusal, so that it cannot slip away between two calls.
+            .return_values_on_condition_check_failure(ReturnValuesOnConditionCheckFailure::AllOld)
+            .send()
+            .await;
+        let error = match answer {
+            Ok(_) => return Ok(Put::Taken),
+            Err(error) => error,
+        };
+        if let Some(PutItemError::ConditionalCheckFailedException(refusal)) =
+            error.as_service_error()
+        {
+            let held = held_item(&refusal.item().cloned().unwrap_or_default());
+            return Ok(if held.is(record) {
+                Put::Taken
+            } else {
+                Put::Held(held)
+            });
+        }
+        let failed = net::cannot(&error, &format!("take the lock in {}", self.table));
+        Err(if net::code(&error) == Some("ResourceNotFoundException") {
+            failed
+                .hint(
+                    "are account and region the right ones? A second table would be a second lock",
+                )
+                .hint("if it was never made: slipway-state bootstrap")
+        } else {
+            failed
+        })
+    }
+
+    pub(super) async fn read(&self) -> Result<Option<Held>> {
+        Ok(get(&self.client, &self.table, &self.id)
+            .await?
+            .as_ref()
+            .map(held_item))
+    }
+
+    /// Puts `record` where `seen` was seen, by a conditional write of the whole item: an update
+    /// would need a permission that Terraform has not got.
+    pub(super) async fn replace(&self, seen: &Held, record: &Record) -> Result<Changed> {
+        let (condition, values) = condition(seen);
+        let answer = self
+            .client
+            .put_item()
+            .table_name(&self.table)
+            .set_item(Some(self.attributes(record)))
+            .condition_expression(condition)
+            .set_expression_attribute_values(values)
+            .return_values_on_condition_check_failure(ReturnValuesOnConditionCheckFailure::AllOld)
+            .send()
+            .await;
+        match answer {
+            Ok(_) => Ok(Changed::Done),
+            Err(error) => match error.as_service_error() {
+                Some(PutItemError::ConditionalCheckFailedException(refusal)) => {
+                    let held = refusal.item().map(held_item);
+                    // The answer to an earlier attempt was lost.
+                    Ok(match held {
+                        Some(held) if held.is_exactly(record) => Changed::Done,
+                        held => Changed::Moved(held),
+                    })
+                }
+                _ => Err(error).cannot(format!("renew {} in {}", self.id, self.table)),
+            },
+        }
+    }
+
+    /// Removes the item that was seen. The SDK does not try this one again by itself: after an
+    /// answer that was lost, that nothing is there any more is our own doing, and otherwise not.
+    pub(super) async fn remove(&self, seen: &Held) -> Result<Changed> {
+        let (condition, values) = condition(seen);
+        let once = aws_sdk_dynamodb::config::Builder::new().retry_config(RetryConfig::disabled());
+        let mut unanswered = None;
+        for attempt in 0..RELEASES {
+            let answer = self
+                .client
+                .delete_item()
+                .table_name(&self.table)
+                .key("LockID", text(&self.id))
+                .condition_expression(&condition)
+                .set_expression_attribute_values(values.clone())
+                .return_values_on_condition_check_failure(
+                    ReturnValuesOnConditionCheckFailure::AllOld,
+                )
+                .customize()
+                .config_override(once.clone())
+                .send()
+                .await;
+            let error = match answer {
+                Ok(_) => return Ok(Changed::Done),
+                Err(error) => error,
+            };
+            if let Some(DeleteItemError::ConditionalCheckFailedException(refusal)) =
+                error.as_service_error()
+            {
+                return Ok(match refusal.item().map(held_item) {
+                    None if unanswered.is_some() => Changed::Done,
+                    held => Changed::Moved(held),
+                });
+            }
+            let refused = error.raw_response().is_some_and(|response| {
+                let status = response.status().as_u16();
+                status < 500 && net::code(&error).is_some_and(|code| !code.contains("Throttl"))
+            });
+            let told = Err(error).cannot(format!("release {} in {}", self.id, self.table));
+            if refused {
+                return told;
+            }
+            unanswered = Some(told);
+            tokio::time::sleep(jitter(Duration::from_millis(200 << attempt))).await;
+        }
+        unanswered.unwrap_or(Ok(Changed::Moved(None)))
+    }
+
+    /// Removes the item if it is the one that `record` wrote: one call where nothing went wrong.
+    pub(super) async fn remove_ours(&self, record: &Record) -> Result<Release> {
+        let mut seen = seen(record);
+        // Ours with another number: a renewal whose answer never came.
+        for _ in 0..3 {
+            match self.remove(&seen).await? {
+                Changed::Done => return Ok(Release::Released),
+                Changed::Moved(None) => return Ok(Release::Absent),
+                Changed::Moved(Some(held)) if held.is(record) => seen = held,
+                Changed::Moved(Some(held)) => return Ok(Release::NotOurs(held)),
+            }
+        }
+        Ok(Release::NotOurs(seen))
+    }
+
+    fn attributes(&self, record: &Record) -> Attributes {
+        let mut item = attributes(&record.lease);
+        item.insert("LockID".to_owned(), text(&self.id));
+        item.insert("Info".to_owned(), text(&record.info.to_json()));
+        item
+    }
+}
+
+/// The item as `record` left it.
+pub(super) fn seen(record: &Record) -> Held {
+    Held {
+        info: Some(Box::new(record.info.clone())),
+        lease: Some(Box::new(record.lease.clone())),
+        witness: Witness::Item {
+            info: Some(record.info.to_json()),
+            rvn: Some(record.lease.rvn.clone()),
+        },
+    }
+}
+
+/// The condition that the item is still the one that was seen.
+fn condition(seen: &Held) -> (String, Option<Attributes>) {
+    let Witness::Item { info, rvn } = &seen.witness else {
+        return ("attribute_exists(LockID)".to_owned(), None);
+    };
+    let mut parts = vec!["attribute_exists(LockID)".to_owned()];
+    let mut values = Attributes::new();
+    for (name, value) in [("Info", info), ("Rvn", rvn)] {
+        match value {
+            Some(value) => {
+                let placeholder = format!(":{}", name.to_lowercase());
+                parts.push(format!("{name} = {placeholder}"));
+                values.insert(placeholder, text(value));
+            }
+            None => parts.push(format!("attribute_not_exists({name})")),
+        }
+    }
+    (
+        parts.join(" AND "),
+        Some(values).filter(|values| !values.is_empty()),
+    )
+}
+
+pub(super) fn text(value: &str) -> AttributeValue {
+    AttributeValue::S(value.to_owned())
+}
+
+pub(super) fn attributes(lease: &Lease) -> Attributes {
+    lease
+        .fields()
+        .into_iter()
+        .filter_map(|(name, value)| match value {
+            Value::String(value) => Some((name, AttributeValue::S(value))),
+            Value::Number(value) => Some((name, AttributeValue::N(value.to_string()))),
+            _ => None,
+        })
+        .collect()
+}
+
+pub(super) fn lease(item: &Attributes) -> Option<Lease> {
+    let mut fields = Map::new();
+    for (name, value) in item {
+        let value = match value {
+            AttributeValue::S(value) => Value::String(value.clone()),
+            AttributeValue::N(value) => match value.parse::<i64>() {
+                Ok(number) => number.into(),
+                Err(_) => continue,
+            },
+            _ => continue,
+        };
+        fields.insert(name.clone(), value);
+    }
+    Lease::from_fields(fields)
+}
+
+fn held_item(item: &Attributes) -> Held {
+    let attribute = |name: &str| item.get(name).and_then(|value| value.as_s().ok()).cloned();
+    let info = attribute("Info");
+    Held {
+        info: info.as_deref().and_then(LockInfo::from_json).map(Box::new),
+        lease: lease(item).map(Box::new),
+        witness: Witness::Item {
+            info,
+            rvn: attribute("Rvn"),
+        },
+    }
+}
+
+pub(super) async fn get(client: &Client, table: &str, id: &str) -> Result<Option<Attributes>> {
+    Ok(client
+        .get_item()
+        .table_name(table)
+        .key("LockID", text(id))
+        .consistent_read(true)
+        .send()
+        .await
+        .cannot(format!("read {id} in {table}"))?
+        .item)
+}
+
+/// Why a transaction of two writes was cancelled: for each, what stood there where its condition
+/// failed. Two times nothing: it met another transaction. `None`: it failed for another reason.
+pub(super) fn cancelled<R>(
+    error: &SdkError<aws_sdk_dynamodb::operation::transact_write_items::TransactWriteItemsError, R>,
+) -> Option<[Option<Attributes>; 2]> {
+    use aws_sdk_dynamodb::operation::transact_write_items::TransactWriteItemsError as Failed;
+    let reasons = match error.as_service_error()? {
+        Failed::TransactionCanceledException(cancelled) => cancelled.cancellation_reasons(),
+        Failed::TransactionInProgressException(_) => return Some([None, None]),
+        _ => return None,
+    };
+    let mut found = [None, None];
+    let mut conflict = false;
+    for (reason, found) in reasons.iter().zip(&mut found) {
+        match reason.code() {
+            Some("ConditionalCheckFailed") => {
+                *found = Some(reason.item().cloned().unwrap_or_default());
+            }
+            Some("TransactionConflict") => conflict = true,
+            _ => {}
+        }
+    }
+    (conflict || found.iter().any(Option::is_some)).then_some(found)
+}
+
+/// Between three and five quarters of a pause, so that many who wait do not ask at once.
+pub(crate) fn jitter(pause: Duration) -> Duration {
+    let random = uuid::Uuid::new_v4().as_bytes()[0];
+    pause.mul_f64(0.75 + f64::from(random) / 510.0)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::lease::Phase;
+    use crate::lease::tests::lease as sample;
+
+    #[test]
+    fn a_lease_survives_the_table_beside_somebody_elses_attributes() {
+        let wanted = sample(Phase::Parked);
+        let mut item = attributes(&wanted);
+        item.insert("LockID".into(), text("b/k"));
+        item.insert("Info".into(), text("{}"));
+        item.insert("Extra".into(), AttributeValue::Bool(true));
+        assert_eq!(lease(&item), Some(wanted));
+    }
+
+    #[test]
+    fn a_write_is_conditional_on_exactly_what_was_seen() {
+        let seen = |info: Option<&str>, rvn: Option<&str>| Held {
+            info: None,
+            lease: None,
+            witness: Witness::Item {
+                info: info.map(str::to_owned),
+                rvn: rvn.map(str::to_owned),
+            },
+        };
+        for (info, rvn, wanted) in [
+            (
+                Some("i"),
+                Some("r"),
+                "attribute_exists(LockID) AND Info = :info AND Rvn = :rvn",
+            ),
+            (
+                Some("i"),
+                None,
+                "attribute_exists(LockID) AND Info = :info AND attribute_not_exists(Rvn)",
+            ),
+            (
+                None,
+                None,
+                "attribute_exists(LockID) AND attribute_not_exists(Info) AND attribute_not_exists(Rvn)",
+            ),
+        ] {
+            assert_eq!(condition(&seen(info, rvn)).0, wanted);
+        }
+    }
+
+    #[test]
+    fn pauses_differ_and_stay_near() {
+        let pause = Duration::from_secs(4);
+        for _ in 0..100 {
+            let drawn = jitter(pause);
+            assert!(drawn >= Duration::from_secs(3) && drawn <= Duration::from_secs(5));
+        }
+    }
+}

@@ -1,0 +1,297 @@
+//! The lock of one state: a DynamoDB item, an S3 object, or both, each in the form that Terraform
+//! itself writes, taken, replaced and removed on the condition of exactly what was seen.
+//! Source: terraform `internal/backend/remote-state/s3/client.go`.
+
+mod item;
+mod object;
+mod queue;
+
+pub(crate) use item::{Item, Put, jitter};
+pub(crate) use object::Object;
+pub(crate) use queue::{Queue, Ticket};
+
+use crate::info::LockInfo;
+use crate::lease::Lease;
+use kit::error::Result;
+
+/// The lock of one state object.
+#[derive(Debug, Clone)]
+pub(crate) struct Lock {
+    /// The item in the lock table, where one is used.
+    pub(crate) item: Option<Item>,
+    /// The object beside the state, where one is used.
+    pub(crate) object: Option<Object>,
+    /// `bucket/key`, as people name it; a hold beside Terraform's own lock ends with `#hold`.
+    pub(crate) id: String,
+    /// The words that lead a command of ours to this lock.
+    pub(crate) arguments: String,
+}
+
+/// What is written: Terraform's part and ours.
+#[derive(Debug, Clone)]
+pub(crate) struct Record {
+    pub(crate) info: LockInfo,
+    pub(crate) lease: Lease,
+}
+
+/// What stands at a lock's place.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Held {
+    /// Terraform's part; `None` where it cannot be read, by Terraform neither.
+    pub(crate) info: Option<Box<LockInfo>>,
+    /// Ours; `None` where Terraform took the lock itself.
+    pub(crate) lease: Option<Box<Lease>>,
+    pub(crate) witness: Witness,
+}
+
+/// What a later write is conditional on.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Witness {
+    /// The item's very `Info` and version number, or that there were none.
+    Item {
+        info: Option<String>,
+        rvn: Option<String>,
+    },
+    /// The object's very bytes.
+    Object { etag: String },
+}
+
+impl Held {
+    /// The lock's ID, empty where it cannot be read.
+    pub(crate) fn id(&self) -> &str {
+        self.info.as_ref().map_or("", |info| &info.id)
+    }
+
+    fn is(&self, record: &Record) -> bool {
+        self.id() == record.info.id
+    }
+
+    /// Whether this run's hold: the same lock, in the state in which `record` left it.
+    pub(crate) fn is_exactly(&self, record: &Record) -> bool {
+        self.is(record)
+            && self
+                .lease
+                .as_ref()
+                .is_some_and(|lease| lease.rvn == record.lease.rvn)
+    }
+}
+
+/// How giving it back ended.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) enum Release {
+    /// It was ours and is gone.
+    Released,
+    /// Nothing was there.
+    Absent,
+    /// Somebody else's stands there.
+    NotOurs(Held),
+}
+
+/// How a conditional change ended.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) enum Changed {
+    Done,
+    /// What stands there is no longer what was seen.
+    Moved(Option<Held>),
+}
+
+/// Both places at once, as somebody who looks for a half of a lock sees them.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Places {
+    pub(crate) item: Option<Held>,
+    pub(crate) object: Option<Held>,
+}
+
+impl Lock {
+    /// Takes the lock with one conditional write. With both ways of locking the item comes first:
+    /// an object that one of ours left, while the item is ours now, is half of a lock whose other
+    /// half is gone, and goes too. Terraform writes the object first and waits for nothing in
+    /// between, so the other order cannot block anybody for good.
+    ///
+    /// # Errors
+    /// DynamoDB's or S3's.
+    pub(crate) async fn take(&self, record: &Record) -> Result<Put> {
+        let Some(item) = &self.item else {
+            return match &self.object {
+                Some(object) => object.put_new(record, false).await,
+                None => Ok(Put::Taken),
+            };
+        };
+        let put = item.put_new(record).await?;
+        let (Put::Taken, Some(object)) = (&put, &self.object) else {
+            return Ok(put);
+        };
+        let outcome = self.second(object, record).await;
+        if !matches!(outcome, Ok(Put::Taken)) {
+            item.remove_ours(record).await?;
+        }
+        outcome
+    }
+
+    /// The object, once the item is ours.
+    async fn second(&self, object: &Object, record: &Record) -> Result<Put> {
+        match object.put_new(record, true).await? {
+            Put::Held(held) if object::is_second_half(&held) => {
+                match object.replace(&held, record, true).await? {
+                    Changed::Done => Ok(Put::Taken),
+                    Changed::Moved(Some(held)) => Ok(Put::Held(held)),
+                    Changed::Moved(None) => object.put_new(record, true).await,
+                }
+            }
+            put => Ok(put),
+        }
+    }
+
+    /// Who holds it: the place that leads, or else the other.
+    ///
+    /// # Errors
+    /// DynamoDB's or S3's.
+    pub(crate) async fn look(&self) -> Result<Option<Held>> {
+        if let Some(item) = &self.item
+            && let Some(held) = item.read().await?
+        {
+            return Ok(Some(held));
+        }
+        match &self.object {
+            // Without its item, an object of both ways is nobody's lock.
+            Some(object) => Ok(object
+                .read()
+                .await?
+                .filter(|held| self.item.is_none() || !object::is_second_half(held))),
+            None => Ok(None),
+        }
+    }
+
+    /// What stands at both places.
+    ///
+    /// # Errors
+    /// DynamoDB's or S3's.
+    pub(crate) async fn places(&self) -> Result<Places> {
+        let item = match &self.item {
+            Some(item) => item.read().await?,
+            None => None,
+        };
+        let object = match &self.object {
+            Some(object) => object.read().await?,
+            None => None,
+        };
+        Ok(Places { item, object })
+    }
+
+    /// Puts `record` where `seen` was seen: a renewal, a change of phase, or a takeover.
+    ///
+    /// # Errors
+    /// DynamoDB's or S3's.
+    pub(crate) async fn replace(&self, seen: &Held, record: &Record) -> Result<Changed> {
+        match (&seen.witness, &self.item, &self.object) {
+            (Witness::Item { .. }, Some(item), object) => {
+                let changed = item.replace(seen, record).await?;
+                // A takeover has to bring the other half along.
+                if let (Changed::Done, Some(object), false) = (&changed, object, seen.is(record)) {
+                    match self.second(object, record).await? {
+                        Put::Taken => {}
+                        Put::Held(other) => {
+                            item.remove_ours(record).await?;
+                            return Ok(Changed::Moved(Some(other)));
+                        }
+                    }
+                }
+                Ok(changed)
+            }
+            // A lock of the object alone, where both are used: out of the way, and then taken as a
+            // free one is, the item first.
+            (Witness::Object { .. }, Some(_), Some(object)) if !seen.is(record) => {
+                match object.remove(seen).await? {
+                    Changed::Done => Ok(Changed::Moved(None)),
+                    moved => Ok(moved),
+                }
+            }
+            (Witness::Object { .. }, _, Some(object)) => object.replace(seen, record, false).await,
+            _ => Ok(Changed::Moved(None)),
+        }
+    }
+
+    /// A sign of life: `renewed` where `record` stands.
+    ///
+    /// # Errors
+    /// DynamoDB's or S3's.
+    pub(crate) async fn renew(&self, record: &Record, renewed: &Record) -> Result<Changed> {
+        if let Some(item) = &self.item {
+            return item.replace(&item::seen(record), renewed).await;
+        }
+        match self.look().await? {
+            Some(held) if held.is_exactly(record) => self.replace(&held, renewed).await,
+            held => Ok(Changed::Moved(held)),
+        }
+    }
+
+    /// Gives back what `record` says is ours, without looking first.
+    ///
+    /// # Errors
+    /// DynamoDB's or S3's.
+    pub(crate) async fn release(&self, record: &Record) -> Result<Release> {
+        if self.item.is_some()
+            && let Some(object) = &self.object
+        {
+            object.remove_id(&record.info.id).await?;
+        }
+        match (&self.item, &self.object) {
+            (Some(item), _) => item.remove_ours(record).await,
+            (None, Some(object)) => object.remove_id(&record.info.id).await,
+            (None, None) => Ok(Release::Absent),
+        }
+    }
+
+    /// Removes the very lock that was seen. With both ways of locking, the other half too, if it
+    /// has the same ID.
+    ///
+    /// # Errors
+    /// DynamoDB's or S3's.
+    pub(crate) async fn remove(&self, seen: &Held) -> Result<Changed> {
+        match (&seen.witness, &self.item, &self.object) {
+            (Witness::Item { .. }, Some(item), object) => {
+                if let Some(object) = object
+                    && !seen.id().is_empty()
+                {
+                    object.remove_id(seen.id()).await?;
+                }
+                item.remove(seen).await
+            }
+            (Witness::Object { .. }, _, Some(object)) => object.remove(seen).await,
+            _ => Ok(Changed::Moved(None)),
+        }
+    }
+
+    /// The line of those who wait.
+    pub(crate) fn queue(&self) -> Option<Queue> {
+        self.item.as_ref().map(|item| Queue {
+            client: item.client.clone(),
+            table: item.table.clone(),
+            id: item.queue_id(),
+        })
+    }
+
+    /// A command about this lock, as it can be typed.
+    pub(crate) fn command(&self, verb: &str) -> String {
+        format!("slipway-state {verb} {}", self.arguments)
+    }
+}
+
+impl std::fmt::Display for Held {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let Some(info) = &self.info else {
+            return f.write_str("an item without readable lock information");
+        };
+        write!(
+            f,
+            "{} ({}) since {}, lock ID {}",
+            info.who, info.operation, info.created, info.id
+        )?;
+        let run = self.lease.as_ref().and_then(|lease| lease.run_url.as_ref());
+        match run {
+            Some(run) => write!(f, ", {run}"),
+            None if info.info.is_empty() => Ok(()),
+            None => write!(f, ", {}", info.info),
+        }
+    }
+}

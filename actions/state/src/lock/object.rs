@@ -1,0 +1,241 @@
+//! The lock's object in S3, `KEY.tflock`, of `use_lockfile`. Terraform reads its JSON and compares
+//! the ID alone, so what we know of the holder is one more member of it, and every renewal is other
+//! bytes with another ETag: a change can be conditional on exactly what was seen.
+
+use super::item::Put;
+use super::{Changed, Held, Record, Release, Witness};
+use crate::info::LockInfo;
+use crate::lease::Lease;
+use aws_sdk_s3::Client;
+use aws_sdk_s3::error::{ProvideErrorMetadata, SdkError};
+use kit::error::Result;
+use net::AwsContext;
+use serde_json::Value;
+
+/// The object's place.
+#[derive(Debug, Clone)]
+pub(crate) struct Object {
+    pub(crate) client: Client,
+    pub(crate) bucket: String,
+    /// The state's key and `.tflock`.
+    pub(crate) key: String,
+}
+
+/// The member that is ours.
+const MEMBER: &str = "Slipway";
+
+impl Object {
+    pub(super) async fn put_new(&self, record: &Record, second: bool) -> Result<Put> {
+        // The holder may be gone by the time we look, so look and try again a few times.
+        for _ in 0..5 {
+            let answer = self
+                .client
+                .put_object()
+                .bucket(&self.bucket)
+                .key(&self.key)
+                .content_type("application/json")
+                .if_none_match("*")
+                .body(body(record, second).into_bytes().into())
+                .send()
+                .await;
+            match answer {
+                Ok(_) => return Ok(Put::Taken),
+                Err(error) if refused(&error) => {
+                    if let Some(held) = self.read().await? {
+                        return Ok(if held.is(record) {
+                            Put::Taken
+                        } else {
+                            Put::Held(held)
+                        });
+                    }
+                }
+                Err(error) => return Err(error).cannot(format!("write {}", self.shown())),
+            }
+        }
+        Err(
+            kit::Error::failed(format!("cannot take {}: it comes and goes", self.shown()))
+                .hint("many others take it at the same time; try again"),
+        )
+    }
+
+    pub(super) async fn read(&self) -> Result<Option<Held>> {
+        let answer = self
+            .client
+            .get_object()
+            .bucket(&self.bucket)
+            .key(&self.key)
+            .send()
+            .await;
+        let object = match answer {
+            Ok(object) => object,
+            Err(error) if net::code(&error) == Some("NoSuchKey") => return Ok(None),
+            Err(error) => return Err(error).cannot(format!("read {}", self.shown())),
+        };
+        let etag = object.e_tag.clone().unwrap_or_default();
+        let bytes = object
+            .body
+            .collect()
+            .await
+            .map_err(|error| {
+                kit::Error::failed(format!("cannot read {}", self.shown())).because(&error)
+            })?
+            .into_bytes();
+        Ok(Some(held(&bytes, etag)))
+    }
+
+    pub(super) async fn replace(
+        &self,
+        seen: &Held,
+        record: &Record,
+        second: bool,
+    ) -> Result<Changed> {
+        let Witness::Object { etag } = &seen.witness else {
+            return Ok(Changed::Moved(None));
+        };
+        let answer = self
+            .client
+            .put_object()
+            .bucket(&self.bucket)
+            .key(&self.key)
+            .content_type("application/json")
+            .if_match(etag)
+            .body(body(record, second).into_bytes().into())
+            .send()
+            .await;
+        match answer {
+            Ok(_) => Ok(Changed::Done),
+            Err(error) if refused(&error) => Ok(match self.read().await? {
+                Some(held) if held.is_exactly(record) => Changed::Done,
+                held => Changed::Moved(held),
+            }),
+            Err(error) => Err(error).cannot(format!("renew {}", self.shown())),
+        }
+    }
+
+    pub(super) async fn remove(&self, seen: &Held) -> Result<Changed> {
+        let Witness::Object { etag } = &seen.witness else {
+            return Ok(Changed::Moved(None));
+        };
+        let answer = self
+            .client
+            .delete_object()
+            .bucket(&self.bucket)
+            .key(&self.key)
+            .if_match(etag)
+            .send()
+            .await;
+        match answer {
+            Ok(_) => Ok(Changed::Done),
+            Err(error) if refused(&error) => Ok(Changed::Moved(self.read().await?)),
+            Err(error) => Err(error).cannot(format!("remove {}", self.shown())),
+        }
+    }
+
+    /// Removes the object if it holds the lock `id`.
+    pub(super) async fn remove_id(&self, id: &str) -> Result<Release> {
+        for _ in 0..3 {
+            match self.read().await? {
+                None => return Ok(Release::Absent),
+                Some(held) if held.id() != id => return Ok(Release::NotOurs(held)),
+                Some(held) => {
+                    if self.remove(&held).await? == Changed::Done {
+                        return Ok(Release::Released);
+                    }
+                }
+            }
+        }
+        Ok(match self.read().await? {
+            None => Release::Absent,
+            Some(held) => Release::NotOurs(held),
+        })
+    }
+
+    fn shown(&self) -> String {
+        format!("s3://{}/{}", self.bucket, self.key)
+    }
+}
+
+/// Whether a condition was why: 412, 404 for a condition on what is gone, and 409 for two at once
+/// (Amazon S3 User Guide, "Conditional requests").
+fn refused<E: ProvideErrorMetadata, R>(error: &SdkError<E, R>) -> bool {
+    matches!(
+        net::code(error),
+        Some("PreconditionFailed" | "ConditionalRequestConflict" | "NoSuchKey")
+    )
+}
+
+/// Terraform's seven members as Terraform writes them, and ours behind them.
+fn body(record: &Record, second: bool) -> String {
+    let ours = Lease {
+        second_half: second,
+        ..record.lease.clone()
+    }
+    .fields();
+    let info = record.info.to_json();
+    let head = info.strip_suffix('}').unwrap_or(&info);
+    format!("{head},\"{MEMBER}\":{}}}", Value::Object(ours))
+}
+
+fn held(bytes: &[u8], etag: String) -> Held {
+    let text = String::from_utf8_lossy(bytes);
+    let ours = serde_json::from_str::<Value>(&text)
+        .ok()
+        .and_then(|mut value| match value[MEMBER].take() {
+            Value::Object(fields) => Some(fields),
+            _ => None,
+        });
+    Held {
+        info: LockInfo::from_json(&text).map(Box::new),
+        lease: ours.and_then(Lease::from_fields).map(Box::new),
+        witness: Witness::Object { etag },
+    }
+}
+
+/// Whether the object is half of a lock of ours whose other half is in the table.
+pub(super) fn is_second_half(held: &Held) -> bool {
+    held.lease.as_ref().is_some_and(|lease| lease.second_half)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::lease::Phase;
+    use crate::lease::tests::lease;
+
+    fn record() -> Record {
+        Record {
+            info: LockInfo::new(
+                "b/k".into(),
+                "slipway-state run",
+                "https://x?a&b".into(),
+                "ada".into(),
+                time::OffsetDateTime::UNIX_EPOCH,
+            ),
+            lease: lease(Phase::Running),
+        }
+    }
+
+    #[test]
+    fn the_object_begins_with_the_bytes_that_terraform_writes() {
+        let record = record();
+        let body = body(&record, false);
+        let info = record.info.to_json();
+        assert!(body.starts_with(&info[..info.len() - 1]), "{body}");
+        let held = held(body.as_bytes(), "e".into());
+        assert!(held.is_exactly(&record));
+        assert!(!is_second_half(&held));
+    }
+
+    #[test]
+    fn half_of_a_lock_says_so_and_terraforms_own_is_none() {
+        let record = record();
+        assert!(is_second_half(&held(
+            body(&record, true).as_bytes(),
+            "e".into()
+        )));
+        let foreign = held(record.info.to_json().as_bytes(), "e".into());
+        assert_eq!(foreign.lease, None);
+        assert_eq!(foreign.id(), record.info.id);
+        assert_eq!(held(b"not json", "e".into()).info, None);
+    }
+}

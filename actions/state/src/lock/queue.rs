@@ -1,0 +1,307 @@
+//! The line of those who wait: one item for each, numbered, and one that says where the line
+//! begins and ends. Everything with the permissions Terraform has: no scan, no query, no update.
+
+use super::item::{Attributes, attributes, cancelled, get, jitter, lease, text};
+use crate::lease::Lease;
+use aws_sdk_dynamodb::Client;
+use aws_sdk_dynamodb::types::{
+    AttributeValue, Put, ReturnValuesOnConditionCheckFailure, TransactWriteItem,
+};
+use kit::error::{Error, Result};
+use net::AwsContext;
+use std::time::Duration;
+
+/// The line of one lock.
+#[derive(Debug, Clone)]
+pub(crate) struct Queue {
+    pub(crate) client: Client,
+    pub(crate) table: String,
+    /// The item that says where the line begins and ends; a ticket's ID is this, `/` and a number.
+    pub(crate) id: String,
+}
+
+/// A place in line.
+#[derive(Debug, Clone)]
+pub(crate) struct Ticket {
+    pub(crate) id: String,
+    pub(crate) number: u64,
+    /// Who waits there.
+    pub(crate) lease: Lease,
+    /// Below this one nobody is left.
+    head: u64,
+    /// The nearest before us who was there when we last looked.
+    nearest: u64,
+}
+
+impl Ticket {
+    /// How many can be in front at most.
+    pub(crate) fn place(&self) -> u64 {
+        (self.nearest + 1).saturating_sub(self.head)
+    }
+}
+
+/// Somebody further ahead.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Ahead {
+    pub(crate) number: u64,
+    pub(crate) lease: Lease,
+}
+
+/// Where the line begins and ends: tickets from `head` on may be there, `next` is not yet.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Ends {
+    head: u64,
+    next: u64,
+}
+
+const ATTEMPTS: u32 = 60;
+
+impl Queue {
+    /// Joins the line at its end. Number and ticket are written together, so no number is given
+    /// twice and none is left out.
+    pub(crate) async fn join(&self, lease: Lease) -> Result<Ticket> {
+        let mut seen = get(&self.client, &self.table, &self.id).await?;
+        for attempt in 0..ATTEMPTS {
+            let ends = seen.as_ref().map(ends);
+            let number = ends.map_or(0, |ends| ends.next);
+            let head = ends.map_or(0, |ends| ends.head);
+            let mut pointer = Put::builder()
+                .table_name(&self.table)
+                .set_item(Some(self.pointer(Ends {
+                    head,
+                    next: number + 1,
+                })))
+                .return_values_on_condition_check_failure(
+                    ReturnValuesOnConditionCheckFailure::AllOld,
+                );
+            pointer = match ends {
+                None => pointer.condition_expression("attribute_not_exists(LockID)"),
+                Some(ends) => pointer
+                    .condition_expression("#next = :next")
+                    .expression_attribute_names("#next", "Next")
+                    .expression_attribute_values(":next", number_of(ends.next)),
+            };
+            let id = format!("{}/{number}", self.id);
+            let mut item = attributes(&lease);
+            item.insert("LockID".to_owned(), text(&id));
+            let ticket = Put::builder()
+                .table_name(&self.table)
+                .set_item(Some(item))
+                .build();
+            let (pointer, ticket) = match (pointer.build(), ticket) {
+                (Ok(pointer), Ok(ticket)) => (pointer, ticket),
+                (Err(error), _) | (_, Err(error)) => return Err(self.cannot().because(&error)),
+            };
+            let answer = self
+                .client
+                .transact_write_items()
+                .transact_items(TransactWriteItem::builder().put(pointer).build())
+                .transact_items(TransactWriteItem::builder().put(ticket).build())
+                .send()
+                .await;
+            let error = match answer {
+                Ok(_) => {
+                    return Ok(Ticket {
+                        id,
+                        number,
+                        lease,
+                        head,
+                        nearest: number.saturating_sub(1),
+                    });
+                }
+                Err(error) => error,
+            };
+            match cancelled(&error) {
+                Some([Some(item), _]) => seen = Some(item).filter(|item| !item.is_empty()),
+                Some(_) => {
+                    tokio::time::sleep(jitter(Duration::from_millis(10 << attempt.min(5)))).await;
+                    seen = get(&self.client, &self.table, &self.id).await?;
+                }
+                None => return Err(error).cannot(format!("join the line at {}", self.id)),
+            }
+        }
+        Err(self.cannot().cause("too many others join it at once"))
+    }
+
+    /// The nearest in front of us, or nobody: then it is our turn.
+    pub(crate) async fn ahead(&self, ticket: &mut Ticket) -> Result<Option<Ahead>> {
+        while ticket.number > ticket.head {
+            let id = format!("{}/{}", self.id, ticket.nearest);
+            // Something else under that name is nobody who waits.
+            let item = get(&self.client, &self.table, &id).await?;
+            if let Some(lease) = item.as_ref().and_then(lease) {
+                return Ok(Some(Ahead {
+                    number: ticket.nearest,
+                    lease,
+                }));
+            }
+            if ticket.nearest <= ticket.head {
+                ticket.head = ticket.number;
+            } else {
+                ticket.nearest -= 1;
+            }
+        }
+        Ok(None)
+    }
+
+    /// Says that we are still there. `false`: somebody took us for dead, and our place is gone.
+    pub(crate) async fn refresh(&self, ticket: &mut Ticket) -> Result<bool> {
+        let renewed = ticket.lease.renewed();
+        let mut item = attributes(&renewed);
+        item.insert("LockID".to_owned(), text(&ticket.id));
+        let answer = self
+            .client
+            .put_item()
+            .table_name(&self.table)
+            .set_item(Some(item))
+            .condition_expression("Rvn = :rvn OR Rvn = :new")
+            .expression_attribute_values(":rvn", text(&ticket.lease.rvn))
+            // The SDK may have sent it twice.
+            .expression_attribute_values(":new", text(&renewed.rvn))
+            .send()
+            .await;
+        match answer {
+            Ok(_) => {
+                ticket.lease = renewed;
+                Ok(true)
+            }
+            Err(error)
+                if error
+                    .as_service_error()
+                    .is_some_and(|error| error.is_conditional_check_failed_exception()) =>
+            {
+                Ok(false)
+            }
+            Err(error) => Err(error).cannot(format!("keep the place {}", ticket.id)),
+        }
+    }
+
+    /// Takes somebody out of the line who was proven gone, on the condition of what was seen.
+    pub(crate) async fn prune(&self, ahead: &Ahead) -> Result<()> {
+        let id = format!("{}/{}", self.id, ahead.number);
+        self.delete(&id, &ahead.lease.rvn).await
+    }
+
+    /// Leaves the line, from wherever in it. The last to leave takes the line away.
+    pub(crate) async fn leave(&self, ticket: &Ticket) -> Result<()> {
+        self.delete(&ticket.id, &ticket.lease.rvn).await?;
+        if ticket.head < ticket.number {
+            return Ok(());
+        }
+        self.settle(ticket).await
+    }
+
+    /// Moves the line's beginning past a ticket that was the first and is gone. It only saves
+    /// others from looking, so whoever comes in between has precedence.
+    pub(crate) async fn settle(&self, ticket: &Ticket) -> Result<()> {
+        let Some(seen) = get(&self.client, &self.table, &self.id).await? else {
+            return Ok(());
+        };
+        let seen = ends(&seen);
+        if seen.next == ticket.number + 1 {
+            let answer = self
+                .client
+                .delete_item()
+                .table_name(&self.table)
+                .key("LockID", text(&self.id))
+                .condition_expression("#next = :next")
+                .expression_attribute_names("#next", "Next")
+                .expression_attribute_values(":next", number_of(seen.next))
+                .send()
+                .await;
+            return self.unless_refused(answer.map(drop), |error| {
+                error.is_conditional_check_failed_exception()
+            });
+        }
+        if seen.head > ticket.number {
+            return Ok(());
+        }
+        let answer = self
+            .client
+            .put_item()
+            .table_name(&self.table)
+            .set_item(Some(self.pointer(Ends {
+                head: ticket.number + 1,
+                next: seen.next,
+            })))
+            .condition_expression("#next = :next")
+            .expression_attribute_names("#next", "Next")
+            .expression_attribute_values(":next", number_of(seen.next))
+            .send()
+            .await;
+        self.unless_refused(answer.map(drop), |error| {
+            error.is_conditional_check_failed_exception()
+        })
+    }
+
+    /// Whether anybody may stand in line.
+    pub(crate) async fn exists(&self) -> Result<bool> {
+        Ok(get(&self.client, &self.table, &self.id).await?.is_some())
+    }
+
+    /// How many stand in line at most.
+    pub(crate) async fn length(&self) -> Result<u64> {
+        let item = get(&self.client, &self.table, &self.id).await?;
+        Ok(item
+            .as_ref()
+            .map(ends)
+            .map_or(0, |ends| ends.next.saturating_sub(ends.head)))
+    }
+
+    async fn delete(&self, id: &str, rvn: &str) -> Result<()> {
+        let request = self
+            .client
+            .delete_item()
+            .table_name(&self.table)
+            .key("LockID", text(id))
+            .condition_expression("Rvn = :rvn")
+            .expression_attribute_values(":rvn", text(rvn));
+        self.unless_refused(request.send().await.map(drop), |error| {
+            error.is_conditional_check_failed_exception()
+        })
+    }
+
+    fn unless_refused<E, R>(
+        &self,
+        answer: std::result::Result<(), aws_sdk_dynamodb::error::SdkError<E, R>>,
+        refused: impl Fn(&E) -> bool,
+    ) -> Result<()>
+    where
+        E: aws_sdk_dynamodb::error::ProvideErrorMetadata + std::error::Error + 'static,
+        R: std::fmt::Debug + 'static,
+    {
+        match answer {
+            Err(error) if error.as_service_error().is_some_and(refused) => Ok(()),
+            answer => answer.cannot(format!("change the line at {}", self.id)),
+        }
+    }
+
+    fn pointer(&self, ends: Ends) -> Attributes {
+        Attributes::from([
+            ("LockID".to_owned(), text(&self.id)),
+            ("Head".to_owned(), number_of(ends.head)),
+            ("Next".to_owned(), number_of(ends.next)),
+        ])
+    }
+
+    fn cannot(&self) -> Error {
+        Error::failed(format!("cannot join the line at {}", self.id))
+    }
+}
+
+fn number_of(number: u64) -> AttributeValue {
+    AttributeValue::N(number.to_string())
+}
+
+fn ends(item: &Attributes) -> Ends {
+    let number = |name: &str| {
+        item.get(name)
+            .and_then(|value| value.as_n().ok())
+            .and_then(|value| value.parse().ok())
+            .unwrap_or_default()
+    };
+    Ends {
+        head: number("Head"),
+        next: number("Next"),
+    }
+}

@@ -1,0 +1,76 @@
+//! Arguments of `plan`, `apply` and `drift`.
+
+use crate::args::{Object, Place, Wait};
+use crate::tool::Name;
+use std::path::PathBuf;
+use std::time::Duration;
+
+#[derive(Debug, clap::Args)]
+pub(crate) struct Plan {
+    #[command(flatten)]
+    pub(crate) place: Place,
+    #[command(flatten)]
+    pub(crate) object: Object,
+    #[command(flatten)]
+    pub(crate) wait: Wait,
+    #[command(flatten)]
+    pub(crate) code: Code,
+    /// How long the plan may be applied, e.g. 30m or 24h; 168h at most
+    #[arg(long, default_value = "24h", value_parser = validity, value_name = "TIME")]
+    pub(crate) valid_for: Duration,
+    /// Plan with the role `read`, without the lock, and keep nothing that could be applied; always so on a pull request
+    #[arg(long)]
+    pub(crate) read_only: bool,
+    /// Pull request that gets the plan as a comment [default: the one this run is about]
+    #[arg(long, value_name = "NUMBER")]
+    pub(crate) pull_request: Option<u64>,
+}
+
+#[derive(Debug, clap::Args)]
+pub(crate) struct Apply {
+    #[command(flatten)]
+    pub(crate) place: Place,
+    #[command(flatten)]
+    pub(crate) object: Object,
+    #[command(flatten)]
+    pub(crate) wait: Wait,
+    #[command(flatten)]
+    pub(crate) code: Code,
+    /// The plan's ID, as `plan` said it
+    #[arg(long, value_name = "ID")]
+    pub(crate) plan: String,
+}
+
+#[derive(Debug, clap::Args)]
+pub(crate) struct Drift {
+    #[command(flatten)]
+    pub(crate) place: Place,
+    #[command(flatten)]
+    pub(crate) object: Object,
+    #[command(flatten)]
+    pub(crate) code: Code,
+}
+
+/// The infrastructure code and what reads it.
+#[derive(Debug, clap::Args)]
+pub(crate) struct Code {
+    /// Folder of the infrastructure code, instead of the contract's
+    #[arg(long, value_name = "DIR")]
+    pub(crate) directory: Option<PathBuf>,
+    /// The tool [default: terraform, else tofu, whichever is on PATH]
+    #[arg(long, value_enum, value_name = "NAME")]
+    pub(crate) tool: Option<Name>,
+    /// Commit of the infrastructure code [default: the run's]
+    #[arg(long, value_name = "SHA")]
+    pub(crate) commit: Option<String>,
+}
+
+/// A plan that lies about for longer is one that nobody remembers; the bucket's rule removes it after
+/// a day more.
+fn validity(text: &str) -> Result<Duration, String> {
+    let time = kit::clock::parse_duration(text)?;
+    if time > Duration::from_secs(7 * 24 * 3600) {
+        return Err(format!("`{text}` is too long for a plan: 168h at most"));
+    }
+    Ok(time)
+}

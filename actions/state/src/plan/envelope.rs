@@ -1,0 +1,316 @@
+//! What a kept plan is bound to. Its ID is the SHA-256 of these words, which hold the SHA-256 of
+//! the plan's bytes: whoever approved an ID approved this plan, for this state, and no other. Pure.
+
+use crate::object::Standing;
+use kit::clock::rfc3339;
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+use time::OffsetDateTime;
+use time::format_description::well_known::Rfc3339;
+
+/// The form of the envelope. Another one is refused rather than half understood.
+const VERSION: u32 = 1;
+
+/// SHA-256 as lower-case hex.
+pub(crate) fn sha256(bytes: &[u8]) -> String {
+    hex(ring::digest::digest(&ring::digest::SHA256, bytes).as_ref())
+}
+
+/// Lower-case hex.
+pub(crate) fn hex(bytes: &[u8]) -> String {
+    use std::fmt::Write;
+    bytes.iter().fold(String::new(), |mut out, byte| {
+        let _ = write!(out, "{byte:02x}");
+        out
+    })
+}
+
+/// What a plan is made from, and what must be the same when it is applied.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Basis {
+    /// `bucket/key` of the state.
+    pub(crate) state: String,
+    /// What stood there, if anything did.
+    pub(crate) standing: Option<Standing>,
+    /// The commit of the infrastructure code.
+    pub(crate) commit: Option<String>,
+    /// `terraform 1.11.4`.
+    pub(crate) tool: String,
+    /// SHA-256 of `.terraform.lock.hcl`, where there is one.
+    pub(crate) providers: Option<String>,
+    /// Salted SHA-256 of each `TF_VAR_*`, by name.
+    pub(crate) variables: BTreeMap<String, String>,
+}
+
+/// The envelope around a plan.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Envelope {
+    version: u32,
+    /// SHA-256 of the plan's bytes.
+    pub(crate) plan: String,
+    /// What the variables' hashes begin with, so that no two plans' hashes can be compared.
+    pub(crate) salt: String,
+    /// What it was made from.
+    pub(crate) basis: Basis,
+    /// What it does, in numbers, for people.
+    pub(crate) counts: String,
+    /// Who made it.
+    pub(crate) who: String,
+    /// The run it was made in.
+    pub(crate) run: Option<String>,
+    created: String,
+    expires: String,
+}
+
+/// The variables' hashes.
+pub(crate) fn hashed<'a>(
+    salt: &str,
+    variables: impl Iterator<Item = (&'a str, &'a str)>,
+) -> BTreeMap<String, String> {
+    variables
+        .filter(|(name, _)| name.starts_with("TF_VAR_"))
+        .map(|(name, value)| {
+            let salted = format!("{salt}\n{name}\n{value}");
+            (name.to_owned(), sha256(salted.as_bytes()))
+        })
+        .collect()
+}
+
+impl Envelope {
+    pub(crate) fn new(
+        plan: &[u8],
+        salt: String,
+        basis: Basis,
+        now: OffsetDateTime,
+        valid_for: std::time::Duration,
+    ) -> Self {
+        Self {
+            version: VERSION,
+            plan: sha256(plan),
+            salt,
+            basis,
+            counts: String::new(),
+            who: String::new(),
+            run: None,
+            created: rfc3339(now),
+            expires: rfc3339(now + valid_for),
+        }
+    }
+
+    pub(crate) fn expires(&self) -> &str {
+        &self.expires
+    }
+
+    /// The object that is kept: one line of JSON, then the plan as it is. And its ID.
+    pub(crate) fn seal(&self, plan: &[u8]) -> (String, Vec<u8>) {
+        let mut object = serde_json::to_vec(self).unwrap_or_default();
+        let id = sha256(&object);
+        object.push(b'\n');
+        object.extend_from_slice(plan);
+        (id, object)
+    }
+
+    /// Takes an object apart, if it is the one that `id` stands for.
+    ///
+    /// # Errors
+    /// What about it is not, in words.
+    pub(crate) fn open<'a>(id: &str, object: &'a [u8]) -> Result<(Self, &'a [u8]), String> {
+        let end = object
+            .iter()
+            .position(|byte| *byte == b'\n')
+            .ok_or("it has no envelope")?;
+        let (head, plan) = (&object[..end], &object[end + 1..]);
+        let seen = sha256(head);
+        if seen != id {
+            return Err(format!("its envelope has the ID {seen}"));
+        }
+        let envelope: Self = serde_json::from_slice(head)
+            .map_err(|error| format!("its envelope cannot be read: {error}"))?;
+        if envelope.version != VERSION {
+            return Err(format!(
+                "its envelope has version {}, this program reads {VERSION}",
+                envelope.version
+            ));
+        }
+        let seen = sha256(plan);
+        if seen != envelope.plan {
+            return Err(format!(
+                "the plan's bytes have the SHA-256 {seen}, the envelope says {}",
+                envelope.plan
+            ));
+        }
+        Ok((envelope, plan))
+    }
+
+    /// Everything that moved since the plan was made, each in one line; nothing when it may be
+    /// applied.
+    pub(crate) fn moved(&self, seen: &Basis, now: OffsetDateTime) -> Vec<String> {
+        let planned = &self.basis;
+        let mut moved = Vec::new();
+        let said = |value: &Option<String>, none: &str| value.clone().unwrap_or(none.to_owned());
+        let stood = |it: &Basis| match &it.standing {
+            Some(standing) => (standing.lineage.clone(), standing.serial.to_string()),
+            None => ("none".to_owned(), "none".to_owned()),
+        };
+        let ((lineage, serial), (lineage_now, serial_now)) = (stood(planned), stood(seen));
+        let mut differ = |what: &str, before: String, after: String| {
+            if before != after {
+                moved.push(format!("{what}: planned with {before}, now {after}"));
+            }
+        };
+        differ("the state", planned.state.clone(), seen.state.clone());
+        differ("the state's lineage", lineage, lineage_now);
+        differ("the state's serial", serial, serial_now);
+        differ(
+            "the commit",
+            said(&planned.commit, "no commit"),
+            said(&seen.commit, "no commit"),
+        );
+        differ("the tool", planned.tool.clone(), seen.tool.clone());
+        differ(
+            "the provider lock file .terraform.lock.hcl",
+            said(&planned.providers, "none"),
+            said(&seen.providers, "none"),
+        );
+        let names = planned.variables.keys().chain(seen.variables.keys());
+        let names: std::collections::BTreeSet<&String> = names.collect();
+        for name in names {
+            let how = match (planned.variables.get(name), seen.variables.get(name)) {
+                (Some(_), None) => "planned with a value, now it is not set",
+                (None, Some(_)) => "planned without it, now it is set",
+                (before, after) if before != after => "planned with another value",
+                _ => continue,
+            };
+            moved.push(format!("the variable {name}: {how}"));
+        }
+        match OffsetDateTime::parse(&self.expires, &Rfc3339) {
+            Ok(expires) if now < expires => {}
+            Ok(_) => moved.push(format!(
+                "the time: the plan was valid until {}",
+                self.expires
+            )),
+            // An end that nobody can read is over.
+            Err(_) => moved.push(format!("the time: {:?} is no end", self.expires)),
+        }
+        moved
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::time::Duration;
+    use time::macros::datetime;
+
+    const NOW: OffsetDateTime = datetime!(2026-11-21 12:00 UTC);
+
+    fn standing(serial: u64) -> Option<Standing> {
+        Some(Standing {
+            serial,
+            lineage: "ae7d".into(),
+        })
+    }
+
+    fn basis() -> Basis {
+        Basis {
+            state: "b/shop/dev/terraform.tfstate".into(),
+            standing: standing(4),
+            commit: Some("c0ffee".into()),
+            tool: "terraform 1.11.4".into(),
+            providers: Some("aa".into()),
+            variables: hashed("s", [("TF_VAR_domain", "a"), ("PATH", "x")].into_iter()),
+        }
+    }
+
+    fn envelope() -> Envelope {
+        let hour = Duration::from_secs(3600);
+        Envelope::new(b"plan", "s".into(), basis(), NOW, hour)
+    }
+
+    #[test]
+    fn each_thing_that_moved_is_named_and_nothing_else() {
+        let moved = |change: fn(&mut Basis)| {
+            let mut seen = basis();
+            change(&mut seen);
+            envelope().moved(&seen, NOW)
+        };
+        assert_eq!(moved(|_| ()), [""; 0]);
+        for (change, said) in [
+            (
+                (|it| it.state = "b/other".into()) as fn(&mut Basis),
+                "the state: planned with b/shop/dev/terraform.tfstate, now b/other",
+            ),
+            (
+                |it| it.standing = standing(5),
+                "the state's serial: planned with 4, now 5",
+            ),
+            (
+                |it| it.commit = None,
+                "the commit: planned with c0ffee, now no commit",
+            ),
+            (
+                |it| it.tool = "tofu 1.9.0".into(),
+                "the tool: planned with terraform 1.11.4, now tofu 1.9.0",
+            ),
+            (
+                |it| it.providers = None,
+                "the provider lock file .terraform.lock.hcl: planned with aa, now none",
+            ),
+            (
+                |it| it.variables = hashed("s", [("TF_VAR_domain", "b")].into_iter()),
+                "the variable TF_VAR_domain: planned with another value",
+            ),
+            (
+                |it| it.variables.clear(),
+                "the variable TF_VAR_domain: planned with a value, now it is not set",
+            ),
+        ] {
+            assert_eq!(moved(change), [said]);
+        }
+        assert_eq!(
+            moved(|it| it.standing = None),
+            [
+                "the state's lineage: planned with ae7d, now none",
+                "the state's serial: planned with 4, now none"
+            ]
+        );
+    }
+
+    #[test]
+    fn a_plan_ends() {
+        let at = |minutes| {
+            envelope()
+                .moved(&basis(), NOW + time::Duration::minutes(minutes))
+                .len()
+        };
+        assert_eq!([at(59), at(60), at(61)], [0, 1, 1]);
+        let mut odd = envelope();
+        odd.expires = "soon".into();
+        assert_eq!(odd.moved(&basis(), NOW).len(), 1);
+    }
+
+    #[test]
+    fn an_object_opens_only_with_its_own_id_and_bytes() {
+        let (id, object) = envelope().seal(b"plan\nwith a line");
+        assert!(Envelope::open(&id, &object).is_err(), "other bytes");
+        let (id, object) = envelope().seal(b"plan");
+        let (opened, plan) = Envelope::open(&id, &object).unwrap();
+        assert_eq!((opened, plan), (envelope(), &b"plan"[..]));
+        let mut changed = object.clone();
+        *changed.last_mut().unwrap() ^= 1;
+        assert!(
+            Envelope::open(&id, &changed)
+                .unwrap_err()
+                .contains("the plan's bytes have the SHA-256")
+        );
+        let text = String::from_utf8(object.clone()).unwrap();
+        let text = text.replace("c0ffee", "c0ffe3");
+        assert!(
+            Envelope::open(&id, text.as_bytes())
+                .unwrap_err()
+                .contains("its envelope has the ID")
+        );
+        assert!(Envelope::open(&id, b"nothing").is_err());
+        assert!(!text.contains("\"a\""), "no variable's value is kept");
+    }
+}

@@ -1,0 +1,220 @@
+//! What `plan`, `apply` and `drift` say.
+
+use super::changes::{Changes, Kind};
+use super::envelope::{Envelope, sha256};
+use super::render::{self, Fact};
+use crate::object::Standing;
+use github::{COMMENT_LIMIT, GitHub};
+use kit::error::{Error, Result};
+use kit::exit::Exit;
+use kit::{Cx, Report};
+use net::Net;
+use serde_json::json;
+
+/// GitHub takes 1 MiB of summary a step (docs.github.com, "Step isolation and limits"); what else a
+/// job writes there needs room too.
+const SUMMARY_LIMIT: usize = 900_000;
+
+/// A plan that was made.
+pub(crate) struct Planned {
+    pub(crate) changes: Changes,
+    pub(crate) state: String,
+    pub(crate) tool: String,
+    pub(crate) commit: Option<String>,
+    /// Nothing for one that cannot be applied.
+    pub(crate) kept: Option<Kept>,
+}
+
+/// What is needed to apply it.
+pub(crate) struct Kept {
+    pub(crate) id: String,
+    pub(crate) expires: String,
+}
+
+impl Planned {
+    fn facts(&self) -> Vec<Fact> {
+        let mut facts = vec![("state", self.state.clone())];
+        facts.extend(self.commit.clone().map(|commit| ("commit", commit)));
+        facts.push(("tool", self.tool.clone()));
+        match &self.kept {
+            Some(kept) => {
+                facts.push(("plan", kept.id.clone()));
+                facts.push(("valid until", kept.expires.clone()));
+            }
+            None => facts.push((
+                "read-only",
+                "planned without the lock, so the state may move; it cannot be applied".to_owned(),
+            )),
+        }
+        facts
+    }
+
+    fn markdown(&self, limit: usize, rest: &str) -> String {
+        render::markdown(
+            &format!("Plan: {}", self.changes.counts()),
+            &self.facts(),
+            &render::lines(&self.changes),
+            limit,
+            rest,
+        )
+    }
+
+    fn report(&self) -> Report {
+        let mut text = format!("plan: {}\n", self.changes.counts());
+        for (name, value) in self.facts() {
+            text.push_str(&format!("{name}: {value}\n"));
+        }
+        for line in render::lines(&self.changes) {
+            text.push_str(&format!("{line}\n"));
+        }
+        let kept = self.kept.as_ref();
+        Report {
+            text,
+            summary: self.markdown(SUMMARY_LIMIT, "the step's log has them all"),
+            json: json!({
+                "state": self.state,
+                "plan": kept.map(|kept| &kept.id),
+                "expires": kept.map(|kept| &kept.expires),
+                "commit": self.commit,
+                "tool": self.tool,
+                "changes": resources(&self.changes),
+                "outputs": self.changes.outputs.iter().map(|(name, how)| json!({"name": name, "how": how})).collect::<Vec<_>>(),
+                "destroys": self.changes.count(Kind::Destroy) + self.changes.count(Kind::Replace),
+            }),
+            ..Report::default()
+        }
+        .output("plan-id", kept.map(|kept| kept.id.clone()).unwrap_or_default())
+        .output("changes", self.changes.any().to_string())
+        .output("counts", self.changes.counts())
+    }
+}
+
+/// Facts and lines for the run's page.
+pub(crate) fn markdown(title: &str, facts: &[Fact], lines: &[String]) -> String {
+    render::markdown(
+        title,
+        facts,
+        lines,
+        SUMMARY_LIMIT,
+        "the step's log has them all",
+    )
+}
+
+fn resources(changes: &Changes) -> serde_json::Value {
+    changes
+        .resources
+        .iter()
+        .map(|it| json!({"address": it.address, "what": it.kind.words().trim_start_matches("to "), "from": it.from}))
+        .collect()
+}
+
+/// The report, and the same on the pull request: one comment for each state, changed when the plan
+/// changes. A comment that cannot be written is said and is no failure of the plan.
+pub(crate) async fn comment(planned: Planned, pull: Option<u64>, cx: &Cx) -> Result<Report> {
+    let report = planned.report();
+    let Some(number) = pull else {
+        return Ok(report);
+    };
+    let unsaid = |why: String| {
+        cx.host
+            .warn(format!("#{number} gets no comment with the plan: {why}"));
+    };
+    if github::token(cx).is_none() {
+        unsaid("there is no GitHub token".to_owned());
+        return Ok(report);
+    }
+    let github = match Net::new(cx).and_then(|net| GitHub::connect(cx, &net, None)) {
+        Ok(github) => github,
+        Err(error) => {
+            unsaid(error.message);
+            return Ok(report);
+        }
+    };
+    // A key may hold what would end an HTML comment, its hash does not.
+    let marker = format!(
+        "<!-- slipway-state plan {} -->",
+        &sha256(planned.state.as_bytes())[..16]
+    );
+    let rest = cx
+        .host
+        .run_url()
+        .map_or("the run's log has them all".to_owned(), |url| {
+            format!("the run has them all: {url}")
+        });
+    let limit = COMMENT_LIMIT - marker.len() - 1;
+    let text = planned.markdown(limit, &rest);
+    match github.set_comment(number, &marker, &text).await {
+        Ok(url) => cx.host.info(format!("the plan is on #{number}: {url}")),
+        Err(unknown) => unsaid(unknown.to_string()),
+    }
+    Ok(report)
+}
+
+pub(crate) fn applied(state: &str, id: &str, envelope: &Envelope, now: &Standing) -> Report {
+    let facts = [
+        ("state", state.to_owned()),
+        ("serial", now.serial.to_string()),
+        ("plan", id.to_owned()),
+        ("planned by", envelope.who.clone()),
+    ];
+    let mut text = format!("applied: {}\n", envelope.counts);
+    for (name, value) in &facts {
+        text.push_str(&format!("{name}: {value}\n"));
+    }
+    Report {
+        text,
+        summary: markdown(&format!("Applied: {}", envelope.counts), &facts, &[]),
+        json: json!({
+            "state": state, "plan": id, "serial": now.serial, "lineage": now.lineage,
+            "counts": envelope.counts,
+        }),
+        ..Report::default()
+    }
+    .output("counts", envelope.counts.clone())
+}
+
+/// # Errors
+/// There is drift (exit 6).
+pub(crate) fn drift(state: &str, changes: &Changes) -> Result<Report> {
+    let lines = render::drifted(changes);
+    let json = json!({
+        "state": state,
+        "drifted": changes.drift.iter().map(|it| &it.address).collect::<Vec<_>>(),
+        "outputs": changes.outputs.iter().map(|(name, _)| name).collect::<Vec<_>>(),
+    });
+    if lines.is_empty() {
+        return Ok(Report {
+            text: format!("{state} says what is there"),
+            json,
+            ..Report::default()
+        });
+    }
+    let mut parts = Vec::new();
+    for (number, what) in [
+        (changes.drift.len(), "resource"),
+        (changes.outputs.len(), "output"),
+    ] {
+        if number > 0 {
+            parts.push(kit::report::count(number, what));
+        }
+    }
+    let title = format!("Drift: {}", parts.join(" and "));
+    let facts = [("state", state.to_owned())];
+    let mut error = Error::new(
+        Exit::Drifted,
+        format!(
+            "{} differ{} from what {state} says",
+            parts.join(" and "),
+            if changes.drift.len() + changes.outputs.len() == 1 {
+                "s"
+            } else {
+                ""
+            }
+        ),
+    )
+    .hint("take over what is there with `terraform apply -refresh-only`, or put it back: slipway-state plan")
+    .summary(markdown(&title, &facts, &lines));
+    error.details = lines.join("\n");
+    error.json = Some(json);
+    Err(error)
+}

@@ -1,0 +1,123 @@
+//! `errored.tfstate`: the state that Terraform could not write to its backend and left in the
+//! folder instead (terraform `internal/command/views/state_locker.go` and `backend/local`). On a
+//! runner that folder is gone with the job, and with it what was just created.
+
+use kit::error::{Context, Error, Result};
+use net::AwsContext;
+use std::path::{Path, PathBuf};
+use std::time::SystemTime;
+
+const NAME: &str = "errored.tfstate";
+/// How deep a `-chdir` or a stack of cdktf can be.
+const DEPTH: usize = 4;
+
+/// States below `folder` that were left there since `since`, as far as it can be read.
+pub(crate) fn find(folder: &Path, since: SystemTime) -> Vec<PathBuf> {
+    let mut found = Vec::new();
+    let mut folders = vec![(folder.to_owned(), 0)];
+    while let Some((folder, depth)) = folders.pop() {
+        for entry in std::fs::read_dir(&folder).into_iter().flatten().flatten() {
+            let Ok(kind) = entry.file_type() else {
+                continue;
+            };
+            let name = entry.file_name();
+            if kind.is_dir() && depth < DEPTH {
+                let skipped = [".terraform", ".git", "node_modules"];
+                if !skipped.iter().any(|other| name == *other) {
+                    folders.push((entry.path(), depth + 1));
+                }
+            } else if kind.is_file() && name == NAME {
+                let written = entry.metadata().and_then(|meta| meta.modified());
+                if written.is_ok_and(|written| written >= since) {
+                    found.push(entry.path());
+                }
+            }
+        }
+    }
+    found.sort();
+    found
+}
+
+/// Keeps the states beside the one they belong to, and sees that they are there. Returns where.
+///
+/// # Errors
+/// A file that cannot be read, or S3's.
+pub(crate) async fn keep(
+    s3: &aws_sdk_s3::Client,
+    bucket: &str,
+    key: &str,
+    lock_id: &str,
+    files: &[PathBuf],
+) -> Result<Vec<String>> {
+    let mut kept = Vec::new();
+    for (at, file) in files.iter().enumerate() {
+        let number = if at == 0 {
+            String::new()
+        } else {
+            format!("-{at}")
+        };
+        let side = format!("{key}.errored-{lock_id}{number}");
+        let place = format!("s3://{bucket}/{side}");
+        let bytes = std::fs::read(file).context(format!("cannot read {}", file.display()))?;
+        let length = bytes.len();
+        s3.put_object()
+            .bucket(bucket)
+            .key(&side)
+            .content_type("application/json")
+            .body(bytes.into())
+            .send()
+            .await
+            .cannot(format!("rescue {} to {place}", file.display()))?;
+        let there = s3
+            .get_object()
+            .bucket(bucket)
+            .key(&side)
+            .send()
+            .await
+            .cannot(format!("see whether {place} is there"))?;
+        if there.content_length() != i64::try_from(length).ok() {
+            return Err(Error::failed(format!(
+                "{place} is not as long as {}",
+                file.display()
+            )));
+        }
+        kept.push(place);
+    }
+    Ok(kept)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::time::Duration;
+
+    #[test]
+    fn only_states_that_this_command_left_are_found_wherever_it_worked() {
+        let folder = tempfile::tempdir().unwrap();
+        let write = |path: &str| {
+            let path = folder.path().join(path);
+            std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+            std::fs::write(path, "{}").unwrap();
+        };
+        write("errored.tfstate");
+        write("cdktf.out/stacks/app/errored.tfstate");
+        write(".terraform/errored.tfstate");
+        write("terraform.tfstate");
+        let since = SystemTime::now() - Duration::from_secs(60);
+        let short: Vec<_> = find(folder.path(), since)
+            .iter()
+            .map(|path| {
+                path.strip_prefix(folder.path())
+                    .unwrap()
+                    .display()
+                    .to_string()
+            })
+            .collect();
+        assert_eq!(
+            short,
+            ["cdktf.out/stacks/app/errored.tfstate", "errored.tfstate"]
+        );
+        let later = SystemTime::now() + Duration::from_secs(60);
+        assert!(find(folder.path(), later).is_empty());
+    }
+}

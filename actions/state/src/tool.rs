@@ -1,0 +1,302 @@
+//! Terraform or OpenTofu as this step runs it: which one, in which version, with which environment.
+
+use crate::folder::Folder;
+use crate::hold::{self, Runs};
+use crate::place::Placed;
+use clap::ValueEnum;
+use kit::child::{self, Program};
+use kit::error::{Error, Result};
+use kit::exit::Exit;
+use kit::step::Cx;
+use net::Account;
+use serde_json::Value;
+use std::path::{Path, PathBuf};
+use std::process::ExitStatus;
+
+/// A tool that plans and applies.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Name {
+    /// HashiCorp's.
+    Terraform,
+    /// The Linux Foundation's.
+    Tofu,
+}
+
+impl Name {
+    fn command(self) -> &'static str {
+        match self {
+            Name::Terraform => "terraform",
+            Name::Tofu => "tofu",
+        }
+    }
+}
+
+/// A tool in a folder of infrastructure code.
+#[derive(Debug)]
+pub(crate) struct Tool<'a> {
+    name: Name,
+    version: String,
+    pub(crate) directory: PathBuf,
+    placed: &'a Placed,
+    cx: &'a Cx,
+}
+
+impl<'a> Tool<'a> {
+    /// The tool asked for, else the one that is on `PATH`, Terraform before OpenTofu.
+    ///
+    /// # Errors
+    /// No such folder, a workspace, another backend, or no tool (exit 2 and 3).
+    pub(crate) async fn find(
+        name: Option<Name>,
+        directory: Option<PathBuf>,
+        placed: &'a Placed,
+        cx: &'a Cx,
+    ) -> Result<Self> {
+        let name = match name {
+            Some(name) => name,
+            None => [Name::Terraform, Name::Tofu]
+                .into_iter()
+                .find(|name| on_path(name.command(), cx))
+                .ok_or_else(|| {
+                    Error::usage("neither terraform nor tofu is on PATH")
+                        .hint("install one, or name it with --tool")
+                })?,
+        };
+        let directory = directory
+            .or_else(|| placed.directory.clone())
+            .unwrap_or_else(|| PathBuf::from("."));
+        if !directory.is_dir() {
+            return Err(
+                Error::usage(format!("{} is no folder", directory.display()))
+                    .hint("--directory DIR, or `state.directory` in the contract"),
+            );
+        }
+        hold::native(&directory, cx)?;
+        let mut tool = Self {
+            name,
+            version: String::new(),
+            directory,
+            placed,
+            cx,
+        };
+        tool.of_this_state()?;
+        let (status, output) = tool.bare(&["version", "-json"])?.capture(&cx.host).await?;
+        child::verdict(name.command(), status)?;
+        // Both call it `terraform_version`.
+        tool.version = serde_json::from_slice::<Value>(&output)
+            .ok()
+            .and_then(|said| Some(said["terraform_version"].as_str()?.to_owned()))
+            .ok_or_else(|| {
+                Error::failed(format!("{} does not say its version", name.command()))
+                    .hint("`version -json` is there since Terraform 0.13")
+            })?;
+        Ok(tool)
+    }
+
+    /// Refuses code that has its state elsewhere.
+    fn of_this_state(&self) -> Result<()> {
+        let data_dir = self.cx.env.get("TF_DATA_DIR").unwrap_or(".terraform");
+        Folder::before(&self.directory, data_dir, &self.placed.backend).map(drop)
+    }
+
+    /// `terraform 1.11.4`.
+    pub(crate) fn shown(&self) -> String {
+        format!("{} {}", self.name.command(), self.version)
+    }
+
+    /// What the tool gets to know beside its arguments: backend, variables, and that this run holds
+    /// the lock.
+    fn bare(&self, arguments: &[&str]) -> Result<Program> {
+        let command: Vec<String> = std::iter::once(self.name.command())
+            .chain(arguments.iter().copied())
+            .map(str::to_owned)
+            .collect();
+        let program = Program::new(&command, &self.cx.env)?;
+        let mut program = self
+            .placed
+            .backend
+            .configure(program, net::path_style(&self.cx.env), true)
+            .env("CHECKPOINT_DISABLE", "1")
+            .directory(self.directory.clone());
+        if let Some(resolved) = &self.placed.resolved {
+            for (name, value) in resolved.terraform_variables() {
+                program = program.env(name, value);
+            }
+        }
+        Ok(program)
+    }
+
+    /// The tool with credentials.
+    ///
+    /// # Errors
+    /// Never but for a program without a name.
+    pub(crate) fn program(&self, arguments: &[&str], account: &Account) -> Result<Program> {
+        Ok(account.lend(self.bare(arguments)?))
+    }
+
+    /// Every variable the tool sees, secrets of ours apart.
+    pub(crate) fn variables(&self) -> Result<Vec<(String, String)>> {
+        let program = self.bare(&["version"])?;
+        let names: std::collections::BTreeSet<String> = self
+            .cx
+            .env
+            .for_child()
+            .map(|(name, _)| name.to_owned())
+            .chain(
+                self.placed
+                    .resolved
+                    .iter()
+                    .flat_map(kit::Resolved::terraform_variables)
+                    .map(|(name, _)| name),
+            )
+            .filter(|name| name.starts_with("TF_VAR_"))
+            .collect();
+        Ok(names
+            .into_iter()
+            .filter_map(|name| {
+                let value = program.get(&name)?.to_owned();
+                Some((name, value))
+            })
+            .collect())
+    }
+
+    /// `init` with the contract's backend. It takes no lock of the state.
+    ///
+    /// # Errors
+    /// The tool's, or a folder that ends up with another backend (exit 3).
+    pub(crate) async fn init(&self, account: &Account) -> Result<()> {
+        let program = self.program(&["init", "-no-color", "-input=false"], account)?;
+        let title = format!("{} init", self.name.command());
+        let _folded = self.cx.host.group(&title);
+        let mut running = program.start_in_log(&self.cx.host)?;
+        let status = {
+            let _quiet = self.cx.host.verbatim();
+            running.wait().await?
+        };
+        child::verdict(&title, status)?;
+        self.of_this_state()
+    }
+
+    /// Runs the tool's `plan` and says what went wrong in its own words. What it prints is kept to
+    /// itself: it shows values in plain text that are marked sensitive elsewhere.
+    ///
+    /// # Errors
+    /// The tool's.
+    pub(crate) async fn plan(&self, arguments: &[&str], runs: &mut Runs<'_, '_>) -> Result<()> {
+        let mut all = vec!["plan", "-json", "-input=false", "-lock=false"];
+        all.extend(arguments);
+        let program = self.program(&all, runs.account())?;
+        let (status, output) = runs.capture(&program, self.cx).await?;
+        let said = Diagnostics::of(&output);
+        for warning in &said.warnings {
+            self.cx.host.warn(warning);
+        }
+        if status.success() {
+            return Ok(());
+        }
+        Err(self.failed(status, said))
+    }
+
+    fn failed(&self, status: ExitStatus, said: Diagnostics) -> Error {
+        let title = format!("{} plan", self.name.command());
+        let mut error = child::verdict(&title, status)
+            .err()
+            .unwrap_or_else(|| Error::new(Exit::Failed, format!("`{title}` failed")));
+        error.causes.extend(said.errors);
+        for mut location in said.locations {
+            let path = self.directory.join(&location.file);
+            // GitHub knows files by their path from the top, without a dot in front.
+            let path = path.strip_prefix(".").unwrap_or(&path);
+            location.file = path.display().to_string();
+            error.locations.push(location);
+        }
+        error
+    }
+
+    /// A saved plan as the tool describes it.
+    ///
+    /// # Errors
+    /// The tool's.
+    pub(crate) async fn show(&self, plan: &Path, runs: &mut Runs<'_, '_>) -> Result<Value> {
+        let path = plan.display().to_string();
+        let program = self.program(&["show", "-json", &path], runs.account())?;
+        let (status, output) = runs.capture(&program, self.cx).await?;
+        child::verdict(&format!("{} show", self.name.command()), status)?;
+        serde_json::from_slice(&output).map_err(|error| {
+            Error::failed(format!("{} shows a plan that is no JSON", self.shown())).because(&error)
+        })
+    }
+}
+
+fn on_path(command: &str, cx: &Cx) -> bool {
+    cx.env.get("PATH").is_some_and(|path| {
+        std::env::split_paths(path).any(|folder| folder.join(command).is_file())
+    })
+}
+
+/// What the tool said in JSON lines (developer.hashicorp.com, "Machine-Readable UI").
+#[derive(Debug, Default)]
+struct Diagnostics {
+    warnings: Vec<String>,
+    errors: Vec<String>,
+    locations: Vec<kit::error::Location>,
+}
+
+impl Diagnostics {
+    fn of(output: &[u8]) -> Self {
+        let mut found = Self::default();
+        for line in output.split(|byte| *byte == b'\n') {
+            let Ok(line) = serde_json::from_slice::<Value>(line) else {
+                continue;
+            };
+            let it = &line["diagnostic"];
+            let Some(summary) = it["summary"].as_str() else {
+                continue;
+            };
+            let detail = it["detail"].as_str().unwrap_or_default();
+            let text = match detail {
+                "" => summary.to_owned(),
+                detail => format!("{summary}: {detail}"),
+            };
+            if it["severity"] != "error" {
+                found.warnings.push(text);
+                continue;
+            }
+            let at = |name: &str| {
+                let number = it["range"]["start"][name].as_u64()?;
+                usize::try_from(number).ok()
+            };
+            if let (Some(file), Some(line)) = (it["range"]["filename"].as_str(), at("line")) {
+                found.locations.push(kit::error::Location {
+                    file: file.to_owned(),
+                    line,
+                    column: at("column").unwrap_or(1),
+                    message: text.clone(),
+                });
+                found.errors.push(format!("{file}:{line}: {text}"));
+            } else {
+                found.errors.push(text);
+            }
+        }
+        found
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_tools_own_words_are_found_with_their_places() {
+        let said = Diagnostics::of(
+            br#"{"@level":"info","type":"version"}
+not json
+{"type":"diagnostic","diagnostic":{"severity":"warning","summary":"Deprecated","detail":""}}
+{"type":"diagnostic","diagnostic":{"severity":"error","summary":"No such thing","detail":"Look.","range":{"filename":"main.tf","start":{"line":22,"column":24}}}}
+"#,
+        );
+        assert_eq!(said.warnings, ["Deprecated"]);
+        assert_eq!(said.errors, ["main.tf:22: No such thing: Look."]);
+        assert_eq!((said.locations[0].line, said.locations[0].column), (22, 24));
+    }
+}

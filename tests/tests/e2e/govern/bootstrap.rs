@@ -1,0 +1,233 @@
+//! Bucket and table: made once, by however many, from whatever is there; and the doctor that only looks.
+
+use serde_json::{Value, json};
+
+use super::{Governed, SOON};
+use crate::job::Job;
+use crate::support::{Started, log, session, wait};
+
+/// What is to be made: names of the test's own in dev's account.
+struct Site {
+    state: Governed,
+    bucket: String,
+    table: String,
+}
+
+impl Site {
+    fn new(what: &str) -> Self {
+        let state = Governed::new(what);
+        let name = format!("{what}-{}", state.account());
+        Self {
+            bucket: format!("boot-{name}"),
+            table: format!("locks-{name}"),
+            state,
+        }
+    }
+
+    fn job(&self) -> Job {
+        let mut variables = self.state.world.variables(crate::support::place());
+        let keys = wait(SOON, session(self.state.world, "dev", "slipway-deploy"));
+        variables.extend(keys.variables());
+        Job::new(variables)
+    }
+
+    fn command(&self, job: &Job, verb: &str, further: &[&str]) -> std::process::Command {
+        let bucket = format!("--bucket={}", self.bucket);
+        let table = format!("--table={}", self.table);
+        let mut all = vec![verb, &bucket, &table, "--json"];
+        all.extend(further);
+        job.command("slipway-state", &all)
+    }
+
+    fn ends(&self, verb: &str, further: &[&str], exit: i32) -> Value {
+        let job = self.job();
+        let ended = job.run(&mut self.command(&job, verb, further));
+        assert_eq!(ended.status.code(), Some(exit), "{}", log(&ended));
+        serde_json::from_slice(&ended.stdout).unwrap()
+    }
+
+    /// What the doctor finds that is not as it should be.
+    fn findings(&self) -> Vec<String> {
+        let job = self.job();
+        let ended = job.run(&mut self.command(&job, "doctor", &[]));
+        let said: Value = serde_json::from_slice(&ended.stdout).unwrap();
+        let (found, exit) = match ended.status.code() {
+            Some(0) => (&said["findings"], 0),
+            _ => (&said["details"]["findings"], 3),
+        };
+        assert_eq!(ended.status.code(), Some(exit), "{}", log(&ended));
+        found
+            .as_array()
+            .unwrap()
+            .iter()
+            .filter(|finding| finding["result"] != "ok")
+            .map(|finding| {
+                format!(
+                    "{}: {}",
+                    finding["result"].as_str().unwrap(),
+                    finding["what"].as_str().unwrap()
+                )
+            })
+            .collect()
+    }
+
+    fn put(&self, path: &str, body: &str) {
+        let path = format!("/{}{path}", self.bucket);
+        let put = self.state.aws.put(&path, body.to_owned());
+        wait(SOON, put).unwrap().unwrap();
+    }
+
+    fn dynamodb(&self, operation: &str, input: &Value) -> Value {
+        let target = format!("DynamoDB_20120810.{operation}");
+        let call = self.state.aws.json("dynamodb", &target, input);
+        wait(SOON, call).unwrap().unwrap()
+    }
+}
+
+#[test]
+fn two_at_once_make_one_whole_and_a_third_finds_nothing_to_do() {
+    let site = Site::new("two");
+    let all = site.findings();
+    assert!(all.len() >= 9, "{all:?}");
+    let would = site.ends("bootstrap", &["--dry-run"], 0);
+    assert!(would["changes"].as_array().unwrap().len() >= 9, "{would}");
+    assert_eq!(site.findings(), all, "a dry run changes nothing");
+
+    let jobs = [site.job(), site.job(), site.job()];
+    let started: Vec<Started> = jobs
+        .iter()
+        .map(|job| Started::new(&mut site.command(job, "bootstrap", &[])))
+        .collect();
+    for started in started {
+        let ended = started.end(SOON);
+        assert!(ended.status.success(), "{}", log(&ended));
+    }
+    assert_eq!(site.findings(), [""; 0]);
+    let again = site.ends("bootstrap", &[], 0);
+    assert_eq!(again["changes"], json!([]));
+}
+
+#[test]
+fn what_somebody_undid_is_found_and_put_right_and_the_rest_stays() {
+    let site = Site::new("undone");
+    site.ends("bootstrap", &[], 0);
+    let policy = json!({"Version": "2012-10-17", "Statement": [{
+        "Sid": "Theirs", "Effect": "Allow", "Principal": {"AWS": format!("arn:aws:iam::{}:root", site.state.account())},
+        "Action": "s3:GetObject", "Resource": format!("arn:aws:s3:::{}/*", site.bucket),
+    }]});
+    site.put("?policy", &policy.to_string());
+    site.put(
+        "?lifecycle",
+        "<LifecycleConfiguration xmlns=\"http://s3.amazonaws.com/doc/2006-03-01/\"><Rule><ID>theirs</ID>\
+         <Filter><Prefix>logs/</Prefix></Filter><Status>Enabled</Status><Expiration><Days>30</Days></Expiration></Rule>\
+         </LifecycleConfiguration>",
+    );
+    site.put(
+        "?versioning",
+        "<VersioningConfiguration xmlns=\"http://s3.amazonaws.com/doc/2006-03-01/\"><Status>Suspended</Status></VersioningConfiguration>",
+    );
+    site.dynamodb(
+        "UpdateTable",
+        &json!({"TableName": site.table, "DeletionProtectionEnabled": false}),
+    );
+    assert_eq!(
+        site.findings(),
+        [
+            "missing: it keeps old versions of objects",
+            "missing: a policy denies requests without TLS",
+            "missing: old versions and old plans are removed in time",
+            "missing: it is protected from deletion",
+        ]
+    );
+    let did = site.ends("bootstrap", &[], 0);
+    assert_eq!(did["changes"].as_array().unwrap().len(), 4, "{did}");
+    assert_eq!(site.findings(), [""; 0]);
+    let keys = wait(SOON, session(site.state.world, "dev", "slipway-deploy"));
+    let aws = site
+        .state
+        .world
+        .caller(crate::support::place(), keys)
+        .unwrap();
+    for (what, theirs) in [("policy", "Theirs"), ("lifecycle", "logs/")] {
+        let path = format!("/{}?{what}", site.bucket);
+        let text = wait(SOON, aws.get(&path)).unwrap().unwrap();
+        assert!(text.contains(theirs), "{text}");
+    }
+}
+
+#[test]
+fn what_may_not_be_looked_at_is_never_written_over() {
+    let state = Governed::struck("unseen");
+    let site = Site {
+        bucket: format!("boot-unseen-{}", state.account()),
+        table: format!("locks-unseen-{}", state.account()),
+        state,
+    };
+    site.ends("bootstrap", &[], 0);
+    let policy = r#"{"Version":"2012-10-17","Statement":[]}"#;
+    site.put("?policy", policy);
+    let denied = |times: u32| {
+        let fault = json!({
+            "service": "s3", "operation": "GetBucketPolicy", "account": site.state.account(), "times": times,
+            "fault": {"kind": "status", "status": 403, "code": "AccessDenied", "message": "no"},
+        });
+        site.state.fault(&fault);
+    };
+    denied(1);
+    let said = site.ends("bootstrap", &[], 3);
+    let causes = said["error"]["causes"].to_string();
+    assert!(
+        causes.contains("cannot be looked at without s3:GetBucketPolicy"),
+        "{said}"
+    );
+    denied(1);
+    assert_eq!(
+        site.findings(),
+        ["unknown: a policy denies requests without TLS"]
+    );
+    assert_eq!(
+        site.findings(),
+        ["missing: a policy denies requests without TLS"]
+    );
+}
+
+#[test]
+fn a_table_with_another_key_and_a_bucket_of_another_account_are_refused() {
+    let site = Site::new("wrong");
+    site.dynamodb(
+        "CreateTable",
+        &json!({
+            "TableName": site.table, "BillingMode": "PAY_PER_REQUEST",
+            "KeySchema": [{"AttributeName": "Id", "KeyType": "HASH"}],
+            "AttributeDefinitions": [{"AttributeName": "Id", "AttributeType": "S"}],
+        }),
+    );
+    let said = site.ends("bootstrap", &[], 3);
+    assert!(
+        said["error"]["causes"]
+            .to_string()
+            .contains("has another key"),
+        "{said}"
+    );
+    assert!(
+        site.findings()
+            .contains(&"missing: the bucket is there and this account's".to_owned())
+    );
+
+    let mut site = Site::new("theirs");
+    site.bucket = site
+        .state
+        .world
+        .environment("staging")
+        .unwrap()
+        .state_bucket
+        .clone();
+    let said = site.ends("bootstrap", &[], 3);
+    assert!(
+        said["error"]["message"]
+            .as_str()
+            .unwrap()
+            .contains("is not account"),
+        "{said}"
+    );
+}

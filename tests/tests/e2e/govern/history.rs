@@ -1,0 +1,184 @@
+//! Digests that were lost, states that were put there, and the way back.
+
+use serde_json::{Value, json};
+
+use super::{CODE, Governed, SECRET, SOON};
+use crate::job::Job;
+use crate::support::{log, wait};
+
+impl Governed {
+    fn applied(&self, job: &Job) {
+        let plan = self.planned(job);
+        self.does(job, &["apply", "--plan", &plan]);
+    }
+
+    /// The versions that the step shows, the newest first.
+    fn versions(&self, job: &Job) -> Vec<Value> {
+        let said = self.does(job, &["versions"]);
+        said["versions"].as_array().unwrap().clone()
+    }
+
+    /// The state's bytes now.
+    fn state(&self) -> String {
+        let path = format!("/{}/{}", self.bucket(), self.key);
+        wait(SOON, self.aws.get(&path)).unwrap().unwrap()
+    }
+
+    fn put_state(&self, text: String) {
+        let path = format!("/{}/{}", self.bucket(), self.key);
+        wait(SOON, self.aws.put(&path, text)).unwrap().unwrap();
+    }
+}
+
+#[test]
+fn an_earlier_state_comes_back_counted_on_and_terraform_goes_on_with_it() {
+    let state = Governed::new("back");
+    let first = state.job("one.example");
+    state.applied(&first);
+    let before: Value = serde_json::from_str(&state.state()).unwrap();
+    let second = state.job("two.example");
+    let more = format!("{CODE}\nresource \"terraform_data\" \"more\" {{}}\n");
+    std::fs::write(second.file("infra/main.tf"), more).unwrap();
+    state.applied(&second);
+    let versions = state.versions(&second);
+    let serials: Vec<u64> = versions
+        .iter()
+        .map(|it| it["serial"].as_u64().unwrap())
+        .collect();
+    assert_eq!(serials, [2, 1]);
+    assert_eq!(versions[0]["current"], true);
+    assert_eq!(versions[0]["md5"], json!(state.digest().unwrap()));
+    let id = versions[1]["version"].as_str().unwrap();
+    let back = ["rollback", "--to-version", id];
+
+    let was = state.state();
+    let dry = state.ends(&second, &[back[0], back[1], back[2], "--dry-run"], 0);
+    let said = String::from_utf8_lossy(&dry.stdout).into_owned();
+    for piece in [
+        "would become version",
+        "-   terraform_data.more",
+        "!   terraform_data.network: input, output",
+    ] {
+        assert!(said.contains(piece), "no {piece} in\n{said}");
+    }
+    assert!(
+        !said.contains(SECRET) && !said.contains("two.example"),
+        "{said}"
+    );
+    assert_eq!(state.state(), was, "a dry run writes nothing");
+
+    let done = state.ends(&second, &back, 0);
+    let said = String::from_utf8_lossy(&done.stdout).into_owned();
+    assert!(said.contains("as number 3"), "{said}");
+    let mut now: Value = serde_json::from_str(&state.state()).unwrap();
+    assert_eq!(now["serial"], 3);
+    now["serial"] = before["serial"].clone();
+    assert_eq!(now, before);
+    state.ends(&second, &["verify-digest"], 0);
+    let again = state.does(&second, &back);
+    assert_eq!(again["changed"], false, "{again}");
+    assert_eq!(state.versions(&second).len(), 3);
+
+    // Terraform itself takes it for its own, digest and all.
+    state.init_by_hand(&first);
+    let arguments = [
+        "plan",
+        "-no-color",
+        "-detailed-exitcode",
+        "-var",
+        "domain=one.example",
+    ];
+    let plan = state.by_hand(&first, &arguments);
+    assert_eq!(plan.status.code(), Some(0), "{plan:?}");
+
+    // Another lineage, and no version at all.
+    let said = state.refused(
+        &second,
+        &[
+            "rollback",
+            "--to-version",
+            "00000000-0000-0000-0000-000000000000",
+        ],
+    );
+    assert!(said.contains("has no version"), "{said}");
+    let other = state
+        .state()
+        .replace(before["lineage"].as_str().unwrap(), "another");
+    state.put_state(other);
+    let said = state.refused(&second, &back);
+    assert!(said.contains("never had anything in common"), "{said}");
+}
+
+#[test]
+fn a_swallowed_digest_is_found_and_repaired() {
+    let state = Governed::struck("digest");
+    let job = state.job("one.example");
+    state.applied(&job);
+    state.ends(&job, &["verify-digest"], 0);
+    // By hand, as somebody does whose network breaks: Terraform only logs that the digest was not written.
+    let code = format!(
+        "{CODE}\nresource \"terraform_data\" \"fault\" {{\n  provisioner \"local-exec\" {{\n    command = {}\n  }}\n}}\n",
+        json!(state.strike("dynamodb", "PutItem"))
+    );
+    std::fs::write(job.file("infra/main.tf"), code).unwrap();
+    state.init_by_hand(&job);
+    let apply = [
+        "apply",
+        "-auto-approve",
+        "-no-color",
+        "-var",
+        "domain=one.example",
+    ];
+    let done = state.by_hand(&job, &apply);
+    assert!(done.status.success(), "{done:?}");
+
+    let said = state.refused(&job, &["verify-digest"]);
+    assert!(
+        said.contains("is that of version") && said.contains("number 1 of"),
+        "{said}"
+    );
+    let plan = [
+        "plan",
+        "-no-color",
+        "-lock=false",
+        "-var",
+        "domain=one.example",
+    ];
+    let broken = state.by_hand(&job, &plan);
+    assert!(
+        log(&broken).contains("does not have the expected content"),
+        "{broken:?}"
+    );
+
+    state.ends(&job, &["repair-digest"], 0);
+    state.ends(&job, &["verify-digest"], 0);
+    let whole = state.by_hand(&job, &plan);
+    assert!(whole.status.success(), "{whole:?}");
+    // Again: nothing to do.
+    state.ends(&job, &["repair-digest"], 0);
+}
+
+#[test]
+fn a_state_that_was_put_there_gets_no_digest_without_a_persons_word() {
+    let state = Governed::new("put");
+    let job = state.job("one.example");
+    state.applied(&job);
+    let old = state.state();
+    let later = state.job("two.example");
+    state.applied(&later);
+    let right = state.digest();
+    state.put_state(old);
+    let said = state.refused(&later, &["repair-digest"]);
+    for piece in [
+        "nothing proves",
+        "number 2 of",
+        "--accept-current",
+        "rollback --to-version",
+    ] {
+        assert!(said.contains(piece), "no {piece} in\n{said}");
+    }
+    assert_eq!(state.digest(), right);
+    state.ends(&later, &["repair-digest", "--accept-current"], 0);
+    assert_ne!(state.digest(), right);
+    state.ends(&later, &["verify-digest"], 0);
+}

@@ -1,0 +1,434 @@
+//! Plans: kept, approved, applied, or refused with the name of what moved.
+
+use std::path::Path;
+
+use sandbox::runner::hub::Hub;
+use sandbox::runner::story::{AUTHOR, Story};
+use serde_json::json;
+
+use super::{Governed, SECRET, SOON};
+use crate::job::Job;
+use crate::support::{PATIENCE, log, place, wait, world};
+
+/// Everything a step left that somebody may read: log, result, outputs, summary.
+fn said(job: &Job, ended: &std::process::Output) -> String {
+    let files = ["output", "env", "state", "summary"].map(|file| job.read(file));
+    format!(
+        "{}{}{}",
+        log(ended),
+        String::from_utf8_lossy(&ended.stdout),
+        files.concat()
+    )
+}
+
+#[test]
+fn what_was_planned_is_what_is_applied_and_no_secret_is_shown() {
+    let state = Governed::new("happy");
+    let job = state.job("shop.example");
+    let planned = state.ends(&job, &["plan"], 0);
+    let shown = said(&job, &planned);
+    for piece in [
+        "### Plan: 2 to add",
+        "+   terraform_data.network",
+        "!   output password added",
+        "terraform 1.",
+        &format!("{}/{}", state.bucket(), state.key),
+    ] {
+        assert!(shown.contains(piece), "no {piece} in\n{shown}");
+    }
+    assert!(!shown.contains(SECRET), "{shown}");
+    assert_eq!(state.digest(), None, "nothing was applied yet");
+
+    let plan = state.planned(&job);
+    let later = state.job("shop.example");
+    let applied = state.ends(&later, &["apply", "--plan", &plan], 0);
+    let shown = said(&later, &applied);
+    assert!(shown.contains("### Applied: 2 to add"), "{shown}");
+    assert!(
+        shown.contains("Apply complete! Resources: 2 added"),
+        "{shown}"
+    );
+    assert!(!shown.contains(SECRET), "{shown}");
+    assert!(state.digest().is_some());
+
+    // Terraform's own plan shows this value in plain text: it has lost the mark on `output`.
+    let changed = state.job("new.example");
+    let planned = state.ends(&changed, &["plan"], 0);
+    let shown = said(&changed, &planned);
+    for piece in [
+        "### Plan: 1 to replace, 1 to change",
+        "-/+ terraform_data.database",
+        "# forces replacement",
+        r#"input: "dev.shop.example" → "dev.new.example""#,
+        "output: (sensitive value) → (known after apply)",
+    ] {
+        assert!(shown.contains(piece), "no {piece} in\n{shown}");
+    }
+    assert!(!shown.contains(SECRET), "{shown}");
+    let at = |piece: &str| shown.find(piece).unwrap();
+    assert!(at("-/+ terraform_data.database") < at("terraform_data.network"));
+
+    let again = state.refused(&later, &["apply", "--plan", &plan]);
+    assert!(
+        again.contains("there is no plan") && again.contains("it was applied"),
+        "{again}"
+    );
+    assert_eq!(plans_left(), Vec::<String>::new());
+}
+
+/// Folders with plans in them that a step forgot.
+fn plans_left() -> Vec<String> {
+    [Path::new("/dev/shm"), &std::env::temp_dir()]
+        .into_iter()
+        .filter_map(|folder| std::fs::read_dir(folder).ok())
+        .flatten()
+        .filter_map(|entry| Some(entry.ok()?.path()))
+        .filter(|path| path.join("plan").exists())
+        // Another test's step may be at work just now.
+        .filter(|path| {
+            std::thread::sleep(SOON / 10);
+            path.join("plan").exists()
+        })
+        .map(|path| path.display().to_string())
+        .collect()
+}
+
+#[test]
+fn a_plan_is_refused_with_the_name_of_each_thing_that_moved() {
+    let state = Governed::new("moved");
+    let job = state.job("shop.example");
+    let first = state.planned(&job);
+    state.does(&job, &["apply", "--plan", &first]);
+    let changed = state.job("new.example");
+    let plan = state.planned(&changed);
+    let apply = ["apply", "--plan", &plan];
+    let refused = |job: &Job, arguments: &[&str], moved: &str| {
+        let said = state.refused(job, arguments);
+        assert!(said.contains(moved), "no {moved} in\n{said}");
+        assert!(said.contains("no longer fits"), "{said}");
+        said
+    };
+
+    // The variable from the contract, and one from the job's environment.
+    let said = refused(
+        &job,
+        &apply,
+        "the variable TF_VAR_domain: planned with another value",
+    );
+    let named = said.lines().filter(|line| line.starts_with("  the "));
+    assert_eq!(
+        named.filter(|line| line.contains("planned")).count(),
+        1,
+        "{said}"
+    );
+    let other = state.job_with("new.example", &[("TF_VAR_password", "another")]);
+    let said = refused(
+        &other,
+        &apply,
+        "the variable TF_VAR_password: planned with another value",
+    );
+    assert!(
+        !said.contains("another\n") && !said.contains(SECRET),
+        "{said}"
+    );
+    // The commit.
+    let said = ["apply", "--plan", &plan, "--commit", "0815"];
+    refused(&changed, &said, "the commit: planned with 4711");
+    // The build of a provider.
+    let locked = state.job("new.example");
+    std::fs::write(locked.file("infra/.terraform.lock.hcl"), "# pinned\n").unwrap();
+    refused(
+        &locked,
+        &apply,
+        "the provider lock file .terraform.lock.hcl: planned with none",
+    );
+    // The tool's version, told by a stand-in for the tool that is the real one in all else.
+    let newer = state.job("new.example");
+    let bin = newer.file("bin");
+    std::fs::create_dir(&bin).unwrap();
+    let real = place().bin().join("terraform");
+    let script = format!(
+        "#!/bin/sh\n[ \"$1\" = version ] && exec echo '{{\"terraform_version\":\"1.99.0\"}}'\nexec {} \"$@\"\n",
+        real.display()
+    );
+    std::fs::write(bin.join("terraform"), script).unwrap();
+    let mode = std::os::unix::fs::PermissionsExt::from_mode(0o755);
+    std::fs::set_permissions(bin.join("terraform"), mode).unwrap();
+    let mut step = state.step(&newer, &apply);
+    let path = state.world.variables(place())["PATH"].clone();
+    step.env("PATH", format!("{}:{path}", bin.display()));
+    let ended = newer.run(&mut step);
+    assert_eq!(ended.status.code(), Some(3), "{}", log(&ended));
+    assert!(
+        log(&ended).contains("now terraform 1.99.0"),
+        "{}",
+        log(&ended)
+    );
+    // Another state: the plan is not there at all.
+    let elsewhere = Governed::new("moved-elsewhere");
+    let said = elsewhere.refused(&elsewhere.job("new.example"), &apply);
+    assert!(said.contains("there is no plan"), "{said}");
+    // Time.
+    let soon = state.does(&changed, &["plan", "--valid-for", "0s"]);
+    let soon = soon["plan"].as_str().unwrap();
+    refused(
+        &changed,
+        &["apply", "--plan", soon],
+        "the time: the plan was valid until",
+    );
+    // Bytes: somebody wrote another plan in its place.
+    let object = format!("/{}/slipway-plans/{}/{plan}", state.bucket(), state.key);
+    let put = state.aws.put(&object, "{}\nanother plan".to_owned());
+    let kept = state.planned(&changed);
+    wait(SOON, put).unwrap().unwrap();
+    let said = state.refused(&changed, &apply);
+    assert!(
+        said.contains("is not what was kept") && said.contains("its envelope has the ID"),
+        "{said}"
+    );
+
+    // Behind our back: Terraform by hand, with its own lock, in the same state.
+    let hand = state.job("hand.example");
+    state.init_by_hand(&hand);
+    let done = state.by_hand(
+        &hand,
+        &[
+            "apply",
+            "-auto-approve",
+            "-no-color",
+            "-var",
+            "domain=hand.example",
+        ],
+    );
+    assert!(done.status.success(), "{done:?}");
+    let before = state.digest();
+    refused(
+        &changed,
+        &["apply", "--plan", &kept],
+        "the state's serial: planned with ",
+    );
+    assert_eq!(state.digest(), before, "nothing was applied");
+}
+
+#[test]
+fn an_apply_whose_digest_was_swallowed_is_no_success() {
+    let state = Governed::struck("swallowed");
+    let job = state.job("shop.example");
+    // Terraform logs a digest that it cannot write, and goes on.
+    let code = super::CODE.to_owned()
+        + &format!(
+            "\nresource \"terraform_data\" \"fault\" {{\n  provisioner \"local-exec\" {{\n    command = {}\n  }}\n}}\n",
+            json!(state.strike("dynamodb", "PutItem"))
+        );
+    std::fs::write(job.file("infra/main.tf"), code).unwrap();
+    let plan = state.planned(&job);
+    let ended = state.ends(&job, &["apply", "--plan", &plan], 1);
+    let said = log(&ended);
+    assert!(
+        said.contains("applied, but the state's digest in"),
+        "{said}"
+    );
+    assert!(said.contains("is missing"), "{said}");
+    assert!(said.contains("slipway-state repair-digest"), "{said}");
+}
+
+#[test]
+fn a_mistake_in_the_code_is_told_with_its_place_and_the_lock_goes_back() {
+    let state = Governed::new("mistake");
+    let job = state.job("shop.example");
+    let code = format!("{}\noutput \"x\" {{\n  value = var.nope\n}}\n", super::CODE);
+    std::fs::write(job.file("infra/main.tf"), code).unwrap();
+    let ended = state.ends(&job, &["plan"], 1);
+    let said = log(&ended);
+    for piece in [
+        "Reference to undeclared input variable",
+        "::error file=infra/main.tf,line=35,",
+        "the lock was given back",
+    ] {
+        assert!(said.contains(piece), "no {piece} in\n{said}");
+    }
+}
+
+#[test]
+fn drift_has_its_own_exit_code_and_changes_nothing() {
+    let state = Governed::new("drift");
+    let job = state.job("shop.example");
+    let other = job.file("other.tfstate");
+    let remote = |value: &str| {
+        let text = json!({
+            "version": 4, "terraform_version": "1.11.4", "serial": 1, "lineage": "l",
+            "outputs": {"it": {"value": value, "type": "string"}}, "resources": [],
+        });
+        std::fs::write(&other, text.to_string()).unwrap();
+    };
+    remote("one");
+    let code = format!(
+        "{}\ndata \"terraform_remote_state\" \"other\" {{\n  backend = \"local\"\n  config  = {{ path = {} }}\n}}\n\
+         output \"other\" {{\n  value = data.terraform_remote_state.other.outputs.it\n}}\n",
+        super::CODE,
+        json!(other)
+    );
+    std::fs::write(job.file("infra/main.tf"), code).unwrap();
+    let plan = state.planned(&job);
+    state.does(&job, &["apply", "--plan", &plan]);
+    let before = state.digest();
+    let same = state.does(&job, &["drift"]);
+    assert_eq!(same["outputs"], json!([]));
+
+    remote("two");
+    let ended = state.ends(&job, &["drift"], 6);
+    let said = log(&ended);
+    assert!(said.contains("1 output differs from what"), "{said}");
+    assert!(said.contains("output other changed"), "{said}");
+    assert!(
+        job.read("summary").contains("### Drift: 1 output"),
+        "{said}"
+    );
+    assert_eq!(state.digest(), before);
+}
+
+/// A pull request's run: nothing but the role `read`, nobody's lock, nothing to apply, and one comment that is changed.
+#[test]
+fn a_pull_request_gets_a_read_only_plan_in_one_comment() {
+    let (story, number, run) = wait(PATIENCE, async {
+        let world = world("comment").await;
+        let story = Story::begin(place(), &world).await.unwrap();
+        let files = [("infra/more.tf", "# more\n")];
+        let number = story.propose(AUTHOR, "More of it", &files).await.unwrap();
+        let workflow = "on: pull_request\njobs:\n  plan:\n    runs-on: ubuntu-latest\n    permissions: {pull-requests: write, contents: read}\n    steps: [{run: 'true'}]\n";
+        let path = ".github/workflows/plan.yml";
+        let run = json!({
+            "workflow": path, "event": "pull_request", "actor": AUTHOR, "branch": "more-of-it",
+            "workflows": {(path): workflow},
+        });
+        let run = story.hub.start(&run).await.unwrap();
+        (story, number, run)
+    });
+    let state = Governed::new("comment");
+    let main = state.job("shop.example");
+    let plan = state.planned(&main);
+    state.does(&main, &["apply", "--plan", &plan]);
+
+    let reference = format!("refs/pull/{number}/merge");
+    let id = run.run_id.to_string();
+    let of_pull = |domain: &str| {
+        state.job_with(
+            domain,
+            &[
+                ("GITHUB_REPOSITORY", &story.hub.repository),
+                ("GITHUB_RUN_ID", &id),
+                ("GITHUB_JOB", "plan"),
+                ("GITHUB_EVENT_NAME", "pull_request"),
+                ("GITHUB_REF", &reference),
+                ("INPUT_GITHUB-TOKEN", &run.token),
+            ],
+        )
+    };
+    let comments = || comments(&story.hub, number, &run.token);
+    let job = of_pull("new.example");
+    // Somebody else holds the lock for all that time, and is not disturbed.
+    let holder = state.job("shop.example");
+    let lock = holder.run(&mut state.step(&holder, &["lock"]));
+    assert!(lock.status.success(), "{}", log(&lock));
+    let held = state.lock();
+    let plan = || {
+        let ended = job.run(&mut state.step(&job, &["plan"]));
+        assert!(ended.status.success(), "{}", log(&ended));
+        assert_eq!(state.lock(), held);
+        said(&job, &ended)
+    };
+    let said = plan();
+    assert!(said.contains("and without the lock"), "{said}");
+    assert!(said.contains(":assumed-role/slipway-read/"), "{said}");
+    assert!(
+        said.contains("plan-id<<") && !said.contains("valid until"),
+        "{said}"
+    );
+    let first = comments();
+    assert_eq!(first.len(), 1, "{first:?}");
+    for piece in [
+        "### Plan: 1 to replace, 1 to change",
+        "-/+ terraform_data.database",
+        "cannot be applied",
+    ] {
+        assert!(first[0].contains(piece), "no {piece} in\n{}", first[0]);
+    }
+    plan();
+    assert_eq!(comments(), first, "the same plan is the same comment");
+
+    let job = of_pull("shop.example");
+    let ended = job.run(&mut state.step(&job, &["plan"]));
+    assert!(ended.status.success(), "{}", log(&ended));
+    let now = comments();
+    assert_eq!(now.len(), 1, "{now:?}");
+    assert!(now[0].contains("### Plan: no changes"), "{}", now[0]);
+    assert!(!first[0].contains(SECRET) && !now[0].contains(SECRET));
+
+    // A long plan is cut where GitHub ends, and says where the rest is.
+    let job = of_pull("shop.example");
+    let many = format!(
+        "{}\nresource \"terraform_data\" \"many\" {{\n  count = 3000\n}}\n",
+        super::CODE
+    );
+    std::fs::write(job.file("infra/main.tf"), many).unwrap();
+    let ended = job.run(&mut state.step(&job, &["plan"]));
+    assert!(ended.status.success(), "{}", log(&ended));
+    let now = comments();
+    assert_eq!(now.len(), 1, "{now:?}");
+    assert!(
+        (50_000..=65_536).contains(&now[0].len()),
+        "{}",
+        now[0].len()
+    );
+    assert!(now[0].contains("more lines not shown**: the run has them all: https://github.com/"));
+    assert!(job.read("summary").contains("terraform_data.many[2999]"));
+
+    // A job that may not comment says so, and has its plan all the same.
+    let job = of_pull("shop.example");
+    let mut step = state.step(&job, &["plan"]);
+    step.env("INPUT_GITHUB-TOKEN", "ghs_unknown");
+    let ended = job.run(&mut step);
+    assert!(ended.status.success(), "{}", log(&ended));
+    assert!(
+        log(&ended).contains("gets no comment with the plan"),
+        "{}",
+        log(&ended)
+    );
+
+    let job = of_pull("shop.example");
+    let plan = "0".repeat(64);
+    let ended = job.run(&mut state.step(&job, &["apply", "--plan", &plan]));
+    assert_eq!(ended.status.code(), Some(3), "{}", log(&ended));
+    let unlock = serde_json::to_value(&held).unwrap()["Info"]["S"].clone();
+    let info: serde_json::Value = serde_json::from_str(unlock.as_str().unwrap()).unwrap();
+    state.ends(
+        &holder,
+        &["unlock", "--lock-id", info["ID"].as_str().unwrap()],
+        0,
+    );
+}
+
+/// The texts of a pull request's comments, as anybody in the repository reads them.
+fn comments(hub: &Hub, number: u64, _token: &str) -> Vec<String> {
+    wait(SOON, async {
+        let token = hub.token(AUTHOR).await.unwrap();
+        let url = format!(
+            "{}/repos/{}/issues/{number}/comments",
+            place().url(sandbox::place::port::GITHUB),
+            hub.repository
+        );
+        let answer = sandbox::world::http_client()
+            .unwrap()
+            .get(url)
+            .bearer_auth(token)
+            .header("user-agent", "e2e")
+            .send()
+            .await
+            .unwrap();
+        let found: serde_json::Value = answer.json().await.unwrap();
+        let bodies = found.as_array().unwrap().iter();
+        bodies
+            .map(|comment| comment["body"].as_str().unwrap().to_owned())
+            .collect()
+    })
+}
