@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode, Stdio};
 use std::time::Instant;
 
+use crate::failures;
 use crate::fault::{Doing, Fault, Result};
 use crate::place::Place;
 use crate::process::{create_log, tail};
@@ -34,12 +35,20 @@ pub(crate) fn run(place: &Place) -> Result<ExitCode> {
             Ok(()) => passed += 1,
             Err(fault) => {
                 failed += 1;
-                let lines = if failed == 1 { 80 } else { 5 };
-                note(&format!(
-                    "{fault}; the last lines of {}:\n{}",
-                    log.display(),
-                    tail(&log, lines)
-                ));
+                let failures = failures::of(&fs::read_to_string(&log).unwrap_or_default());
+                if failures.is_empty() {
+                    let lines = if failed == 1 { 80 } else { 5 };
+                    note(&format!(
+                        "{fault}; the last lines of {}:\n{}",
+                        log.display(),
+                        tail(&log, lines)
+                    ));
+                } else {
+                    note(&format!(
+                        "{fault}; what failed, from {}:\n{failures}",
+                        log.display()
+                    ));
+                }
             }
         }
     }
