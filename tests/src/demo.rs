@@ -43,13 +43,14 @@ pub async fn run(place: &Place, host: Host) -> Result<Ran> {
     let in_use = World::replace_earlier(place, "demo-", &name).await?;
     let node_image = base::image(place).await?;
     let mut world = World::create(place, &name).await?;
+    world.serve(place).await?;
     world.extra.insert("NODE_IMAGE".to_owned(), node_image);
     let story = Story::begin(place, &world).await?;
     let shipped = match host {
         Host::Github => chain::ship(place, &world, &story).await?,
         Host::Codebuild => codebuild::chain::ship(place, &world, &story).await?,
     };
-    kept_to_the_rules(&story).await?;
+    kept_to_the_rules(place, &story).await?;
     table(place, &world, &shipped).await?;
     note(&format!(
         "\n{} of the demo's own work",
@@ -62,12 +63,17 @@ pub async fn run(place: &Place, host: Host) -> Result<Ran> {
     })
 }
 
-/// Nothing of all this may have made a stand-in answer what its vendor would not.
-async fn kept_to_the_rules(story: &Story) -> Result<()> {
-    match story.hub.violations().await?.first() {
+/// Nothing that was done may have made a stand-in answer what its vendor would not.
+pub async fn kept_to_the_rules(place: &Place, story: &Story) -> Result<()> {
+    if let Some(first) = story.hub.violations().await?.first() {
+        return Err(Fault::new(format!(
+            "the GitHub stand-in broke GitHub's description: {first}"
+        )));
+    }
+    match crate::world::violations(place).await?.first() {
         None => Ok(()),
         Some(first) => Err(Fault::new(format!(
-            "the GitHub stand-in broke GitHub's description: {first}"
+            "the ECS stand-in broke AWS's description: {first}"
         ))),
     }
 }

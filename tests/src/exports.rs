@@ -11,6 +11,7 @@ const WORLD: &str = "default";
 /// the first environment and, as anywhere, not the ones behind an approval.
 pub(crate) async fn shell(place: &Place) -> Result<String> {
     let world = World::create(place, WORLD).await?;
+    world.serve(place).await?;
     let environment = world.environment(World::ENVIRONMENTS[0])?;
     let keys = world
         .codebuild_session(place, &environment.name, "by-hand")

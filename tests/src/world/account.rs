@@ -26,21 +26,15 @@ pub(super) async fn build(world: &World, aws: &Aws) -> Result<()> {
     .await
 }
 
-/// An environment's account: identity provider, roles, state, secrets, and a service that runs the placeholder.
-pub(super) async fn environment(
-    world: &World,
-    environment: &Environment,
-    aws: &Aws,
-    placeholder: &str,
-) -> Result<()> {
+/// An environment's account: identity provider, roles, state and secrets.
+pub(super) async fn environment(world: &World, environment: &Environment, aws: &Aws) -> Result<()> {
     identity_provider(aws).await?;
     for role in policy::environment(world, environment) {
         make_role(aws, &role).await?;
     }
     bucket(world, aws, &environment.state_bucket).await?;
     table(aws, &environment.lock_table, &[("LockID", "S", "HASH")]).await?;
-    secrets(world, environment, aws).await?;
-    service(world, environment, aws, placeholder).await
+    secrets(world, environment, aws).await
 }
 
 async fn identity_provider(aws: &Aws) -> Result<()> {
@@ -166,7 +160,7 @@ async fn secrets(world: &World, environment: &Environment, aws: &Aws) -> Result<
 }
 
 /// Cluster, load balancer and a service that runs the placeholder until the first delivery.
-async fn service(
+pub(super) async fn service(
     world: &World,
     environment: &Environment,
     aws: &Aws,

@@ -21,11 +21,15 @@ use crate::install::find;
 pub(super) const REPOSITORY: &str = "placeholder";
 const ECR: &str = "AmazonEC2ContainerRegistry_V20150921";
 
-/// Puts the placeholder into the build account's registry; answers its reference by digest.
-pub(super) async fn placeholder(
+/// What the placeholder runs.
+pub(super) const SERVES: [&str; 7] = ["/bin/busybox", "httpd", "-f", "-p", "8080", "-h", "/www"];
+
+/// Puts an image that runs `command` into the build account's registry; answers its reference by digest.
+pub(super) async fn put(
     world: &World,
     http: &reqwest::Client,
     aws: &Aws,
+    command: &[&str],
 ) -> Result<String> {
     repository(world, aws).await?;
     let answer = aws
@@ -51,7 +55,7 @@ pub(super) async fn placeholder(
     zip.write_all(&tar)
         .doing("compressing the placeholder's layer")?;
     let layer = zip.finish().doing("compressing the placeholder's layer")?;
-    let config = config(&digest(&tar)).to_string().into_bytes();
+    let config = config(&digest(&tar), command).to_string().into_bytes();
     let manifest = json!({
         "schemaVersion": 2,
         "mediaType": "application/vnd.oci.image.manifest.v1+json",
@@ -160,7 +164,7 @@ fn descriptor(kind: &str, bytes: &[u8]) -> Value {
     json!({"mediaType": kind, "digest": digest(bytes), "size": bytes.len()})
 }
 
-fn config(layer: &str) -> Value {
+fn config(layer: &str, command: &[&str]) -> Value {
     let architecture = if std::env::consts::ARCH == "aarch64" {
         "arm64"
     } else {
@@ -169,7 +173,7 @@ fn config(layer: &str) -> Value {
     json!({
         "architecture": architecture,
         "os": "linux",
-        "config": {"Cmd": ["/bin/busybox", "httpd", "-f", "-p", "8080", "-h", "/www"], "ExposedPorts": {"8080/tcp": {}}},
+        "config": {"Cmd": command, "ExposedPorts": {"8080/tcp": {}}},
         "rootfs": {"type": "layers", "diff_ids": [layer]},
     })
 }

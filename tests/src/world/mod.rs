@@ -73,7 +73,7 @@ impl World {
     /// The region of every world.
     pub const REGION: &str = "ca-central-1";
 
-    /// Makes a world, or finds it again: everything in it is made only where it is missing.
+    /// Makes a world, or finds it again: everything in it is made only where it is missing. Nothing runs in it yet.
     pub async fn create(place: &Place, name: &str) -> Result<Self> {
         if name.is_empty()
             || !name
@@ -86,20 +86,36 @@ impl World {
         }
         let http = http_client()?;
         let mut world = Self::named(name, "");
-        let accounts = world.open_accounts(place, &http).await?;
-        let caller =
-            |keys: Keys| Aws::new(http.clone(), &place.url(port::GATEWAY), Self::REGION, keys);
-        let mut accounts = accounts.into_iter().map(caller);
-        let missing = || Fault::new("the gateway answered fewer accounts than were asked for");
-        let build = accounts.next().ok_or_else(missing)?;
+        let (build, environments) = world.open_accounts(place, &http).await?;
         world.registry = world.registry_host(place, &http).await?;
         account::build(&world, &build).await?;
-        let placeholder = image::placeholder(&world, &http, &build).await?;
-        for environment in &world.environments {
-            let aws = accounts.next().ok_or_else(missing)?;
-            account::environment(&world, environment, &aws, &placeholder).await?;
+        for (environment, aws) in world.environments.iter().zip(&environments) {
+            account::environment(&world, environment, aws).await?;
         }
         Ok(world)
+    }
+
+    /// Puts an image of nothing but busybox, which runs `command`, into the build account's repository `placeholder`;
+    /// answers its reference by digest.
+    pub async fn image(&self, place: &Place, command: &[&str]) -> Result<String> {
+        let http = http_client()?;
+        let (build, _) = self.open_accounts(place, &http).await?;
+        image::put(self, &http, &build, command).await
+    }
+
+    /// Puts the image that answers `/healthz` there.
+    pub async fn placeholder(&self, place: &Place) -> Result<String> {
+        self.image(place, &image::SERVES).await
+    }
+
+    /// Starts a service in each environment, which runs the placeholder until the first delivery, where none runs yet.
+    pub async fn serve(&self, place: &Place) -> Result<()> {
+        let placeholder = self.placeholder(place).await?;
+        let (_, environments) = self.open_accounts(place, &http_client()?).await?;
+        for (environment, aws) in self.environments.iter().zip(&environments) {
+            account::service(self, environment, aws, &placeholder).await?;
+        }
+        Ok(())
     }
 
     /// The world of a name, as yet nowhere but on paper.
@@ -190,7 +206,12 @@ impl World {
         Ok(format!("http://{host}"))
     }
 
-    async fn open_accounts(&self, place: &Place, http: &reqwest::Client) -> Result<Vec<Keys>> {
+    /// Callers as the administrators of the build account and of each environment's.
+    async fn open_accounts(
+        &self,
+        place: &Place,
+        http: &reqwest::Client,
+    ) -> Result<(Aws, Vec<Aws>)> {
         let ids: Vec<&str> = std::iter::once(self.build.id.as_str())
             .chain(
                 self.environments
@@ -200,7 +221,21 @@ impl World {
             .collect();
         let body = serde_json::json!({"world": self.name, "accounts": ids});
         let opened: Opened = control(http, place, "accounts", &body).await?;
-        Ok(opened.accounts)
+        let url = place.url(port::GATEWAY);
+        let mut callers = opened
+            .accounts
+            .into_iter()
+            .map(|keys| Aws::new(http.clone(), &url, Self::REGION, keys));
+        let build = callers.next();
+        let environments: Vec<Aws> = callers.collect();
+        match build {
+            Some(build) if environments.len() == self.environments.len() => {
+                Ok((build, environments))
+            }
+            _ => Err(Fault::new(
+                "the gateway answered fewer accounts than were asked for",
+            )),
+        }
     }
 
     async fn registry_host(&self, place: &Place, http: &reqwest::Client) -> Result<String> {
@@ -250,6 +285,14 @@ pub(crate) async fn control<T: serde::de::DeserializeOwned>(
         return Err(Fault::new(format!("{url} answered {status}: {text}")));
     }
     serde_json::from_str(&text).doing(format!("reading the answer of {url}"))
+}
+
+/// Answers of the gateway's own services that broke AWS's description, of whatever world.
+pub async fn violations(place: &Place) -> Result<Vec<String>> {
+    let url = format!("{}/_sandbox/violations", place.url(port::GATEWAY));
+    let answer = http_client()?.get(&url).send().await;
+    let answer = answer.doing(format!("asking {url}"))?;
+    answer.json().await.doing(format!("asking {url}"))
 }
 
 /// A client for plain HTTP on loopback. reqwest wants a TLS configuration all the same; this one trusts nobody.

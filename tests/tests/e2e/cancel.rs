@@ -6,6 +6,7 @@ use std::sync::OnceLock;
 use std::time::Duration;
 
 use rustix::process::{Pid, Signal, kill_process_group};
+use sandbox::demo;
 use sandbox::runner::act::{self, Trigger};
 use sandbox::runner::export::{REPOSITORY, export};
 use sandbox::runner::story::{AUTHOR, REVIEWER, Story};
@@ -497,5 +498,6 @@ fn a_workflows_post_step_gives_back_the_lock_of_a_step_that_was_killed() {
         let aws = world.administrator(place, &dev.account).await.unwrap();
         let id = format!("{}/storefront/dev/terraform.tfstate", dev.state_bucket);
         assert_eq!(item(&aws, &dev.lock_table, "LockID", &id).await, None);
+        demo::kept_to_the_rules(place, &story).await.unwrap();
     });
 }

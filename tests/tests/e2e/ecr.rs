@@ -13,7 +13,7 @@ use crate::support::{PATIENCE, log, place, wait, world};
 const CONTRACT: &str = include_str!("../../../docs/examples/storefront/delivery.yaml");
 const TARGET: &str = "AmazonEC2ContainerRegistry_V20150921";
 
-/// The repository that every world has, with one image.
+/// A repository with one image that no step made.
 pub(crate) const THERE: &str = "placeholder";
 
 /// A world with a job in its first environment's stage, beside the contract.
@@ -30,6 +30,7 @@ impl Setting {
         let (keys, aws) = wait(PATIENCE, async {
             let keys = world.codebuild_session(place(), "dev", "e2e").await;
             let aws = world.administrator(place(), &world.build).await;
+            world.placeholder(place()).await.unwrap();
             (keys.unwrap(), aws.unwrap())
         });
         let mut variables = world.variables(place());

@@ -3,8 +3,10 @@
 use std::collections::BTreeSet;
 
 use sandbox::demo::{Host, Ran};
+use sandbox::place::port;
 use sandbox::runner::hub::Hub;
 use sandbox::runner::ledger::{row, status};
+use sandbox::world::{World, http_client};
 use serde_json::{Value, json};
 
 use crate::record::{self, calls, images, pushed};
@@ -122,6 +124,60 @@ fn two_builds_make_what_three_environments_run() {
         // What the first merge built is what production runs: the very bytes, not another build of the same commit.
         let built = outputs(&shipped.runs[0].1);
         assert_eq!(built, digest("production"));
+    });
+}
+
+/// GitHub's pages of the environments tell what the ledger tells, and keep its hashes elsewhere.
+#[test]
+fn every_record_has_one_deployment_on_github_and_only_the_last_is_live() {
+    let ran = ran();
+    let world = &ran.world;
+    wait(PATIENCE, async {
+        let build = world.administrator(place(), &world.build).await.unwrap();
+        let hub = Hub::new(place(), &world.repository).unwrap();
+        let token = hub.token("ada").await.unwrap();
+        let get = async |path: &str| -> Vec<Value> {
+            let url = format!(
+                "{}/repos/{}/deployments{path}",
+                place().url(port::GITHUB),
+                world.repository
+            );
+            let asked = http_client().unwrap().get(url).bearer_auth(&token);
+            let answer = asked.header("user-agent", "e2e").send().await.unwrap();
+            answer.json().await.unwrap()
+        };
+        let mut all = 0;
+        for environment in &world.environments {
+            let query = json!({
+                "TableName": World::LEDGER, "KeyConditionExpression": "chain = :chain",
+                "ExpressionAttributeValues": {":chain": {"S": format!("storefront#{}", environment.name)}},
+            });
+            let answer = build.json("dynamodb", "DynamoDB_20120810.Query", &query);
+            let answer = answer.await.unwrap().unwrap();
+            let records = answer["Items"].as_array().unwrap();
+            let deployments = get(&format!("?environment={}", environment.name)).await;
+            let mut states = Vec::new();
+            for record in records {
+                let mirrors: Vec<&Value> = deployments
+                    .iter()
+                    .filter(|found| found["payload"]["hash"] == record["hash"]["S"])
+                    .collect();
+                let [mirror] = mirrors.as_slice() else {
+                    panic!("{record} has {mirrors:?}");
+                };
+                let told: Value =
+                    serde_json::from_str(record["record"]["S"].as_str().unwrap()).unwrap();
+                assert_eq!(mirror["sha"], told["commit"], "{mirror}");
+                assert_eq!(mirror["payload"]["digest"], told["digest"], "{mirror}");
+                let statuses = get(&format!("/{}/statuses", mirror["id"])).await;
+                states.push(statuses[0]["state"].as_str().unwrap().to_owned());
+            }
+            let live = states.pop();
+            assert_eq!(live.as_deref(), Some("success"), "{}", environment.name);
+            assert!(states.iter().all(|state| state == "inactive"), "{states:?}");
+            all += records.len();
+        }
+        assert_eq!(all, SUCCESSFUL);
     });
 }
 

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD_NO_PAD;
 use regex_lite::Regex;
-use sandbox::demo::{Host, Ran};
+use sandbox::demo::{self, Host, Ran};
 use sandbox::place::hex;
 use sandbox::runner::act::{self, Trigger};
 use sandbox::runner::export::export;
@@ -193,6 +193,7 @@ fn a_job_output_that_holds_a_masked_value_fails_the_run() {
             assert_eq!(log.contains("it is hunter22"), success, "{log}");
             assert_eq!(log.contains("it is ***"), !success, "{log}");
         }
+        demo::kept_to_the_rules(place, &story).await.unwrap();
     });
 }
 

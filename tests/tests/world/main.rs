@@ -65,7 +65,13 @@ fn two_worlds_share_nothing_and_each_is_found_again() {
 fn a_new_worlds_service_answers_behind_its_load_balancer() {
     let place = place();
     run(async {
-        let world = World::create(&place, &name()).await.unwrap();
+        let name = name();
+        let _in_use = World::replace_earlier(&place, "world-", &name)
+            .await
+            .unwrap();
+        std::fs::create_dir_all(place.dir.join("worlds").join(&name)).unwrap();
+        let world = World::create(&place, &name).await.unwrap();
+        world.serve(&place).await.unwrap();
         let address = world
             .address(&place, world.environment("production").unwrap())
             .await

@@ -6,7 +6,7 @@ use kit::env::Env;
 use kit::host::Host;
 use kit::id::Digest;
 use kit::step::{Common, Cx};
-use ledger::{Chain, Content, Ledger, Noted};
+use ledger::{Actor, Append, Chain, Content, Entry, Ledger, Noted, Record, Verdict};
 use net::{Net, Target};
 use sandbox::place::{Place, port};
 use sandbox::world::World;
@@ -124,5 +124,55 @@ fn notes_in_a_world() {
         assert_eq!(ledger.contents("other", &digest).await.unwrap(), []);
         let chain = Chain::new("storefront", "dev").unwrap();
         assert_eq!(ledger.head(&chain).await.unwrap(), None);
+        one_of_many_appends(&ledger, &chain).await;
     });
+}
+
+/// Whoever saw the same head as the one who was first is told the head as it is now, from nothing and from something.
+async fn one_of_many_appends(ledger: &Ledger, chain: &Chain) {
+    for seq in 1..=3 {
+        let head = ledger.head(chain).await.unwrap();
+        let append = |digit: &str| ledger.append(chain, head.as_ref(), record(digit));
+        let (a, b, c) = tokio::join!(append("a"), append("b"), append("c"));
+        let ends = [a, b, c].map(Result::unwrap);
+        let done: Vec<&Entry> = ends
+            .iter()
+            .filter_map(|end| match end {
+                Append::Done(entry) => Some(entry),
+                Append::Conflict(_) => None,
+            })
+            .collect();
+        let [first] = done.as_slice() else {
+            panic!("{ends:?}");
+        };
+        assert_eq!(first.seq, seq);
+        for end in &ends {
+            if let Append::Conflict(now) = end {
+                assert_eq!(now.as_ref(), Some(*first));
+            }
+        }
+        assert_eq!(ledger.head(chain).await.unwrap().as_ref(), Some(*first));
+    }
+    assert_eq!(ledger.newest_record(chain).await.unwrap().unwrap().seq, 3);
+}
+
+fn record(digit: &str) -> Record {
+    Record {
+        seq: 0,
+        at: "2026-11-21T18:00:00Z".to_owned(),
+        service: "storefront".to_owned(),
+        environment: "dev".to_owned(),
+        digest: format!("sha256:{}", digit.repeat(64)),
+        commit: digit.repeat(40),
+        verdict: Verdict::Healthy,
+        actor: Actor {
+            login: "ada".to_owned(),
+            id: None,
+        },
+        run: None,
+        account: None,
+        task_definition: None,
+        previous: None,
+        policy: None,
+    }
 }

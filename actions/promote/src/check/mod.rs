@@ -16,7 +16,7 @@ use crate::setting::{Setting, without_contract};
 use kit::error::{Error, Result};
 use kit::id::Digest;
 use kit::{Cx, Report};
-use ledger::{Chain, Ledger, Record};
+use ledger::{Chain, Ledger, Record, Verdict};
 use net::Net;
 
 /// How far back a digest is looked for in a chain.
@@ -94,9 +94,11 @@ async fn subject(
         None => {
             let from = from.unwrap_or(follows);
             let chain = Chain::new(&setting.service, from)?;
-            let head = ledger.newest_record(&chain).await?;
-            head.ok_or_else(|| {
-                Error::refused(format!("nothing was ever recorded in {from}"))
+            // After a deployment that failed, the one before it is what runs, or may be brought back.
+            let healthy = |record: &Record| record.verdict == Verdict::Healthy;
+            let last = ledger.find(&chain, LOOK_BACK, healthy).await?;
+            last.ok_or_else(|| {
+                Error::refused(format!("nothing on record ran healthy in {from}"))
                     .hint(format!("deploy to {from} first, or give --digest"))
             })?
             .digest

@@ -63,6 +63,15 @@ async fn a_call_is_recorded_with_account_role_session_resource_and_end() {
 }
 
 #[tokio::test]
+async fn what_a_backend_must_not_answer_is_told() {
+    let world = world().await;
+    let url = format!("{}/_sandbox/violations", world.parts.url);
+    let told = world.http.get(url).send().await.unwrap();
+    let told: Vec<String> = told.json().await.unwrap();
+    assert_eq!(told, ["an answer that was too long"]);
+}
+
+#[tokio::test]
 async fn accounts_do_not_see_each_others_parameters() {
     let world = world().await;
     let (build, dev) = (world.sdk(&world.build).await, world.sdk(&world.dev).await);

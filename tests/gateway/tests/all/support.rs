@@ -42,6 +42,10 @@ impl Backend for Echo {
             }
         })
     }
+
+    fn violations(&self) -> Vec<String> {
+        vec!["an answer that was too long".to_owned()]
+    }
 }
 
 /// An issuer of web identity tokens with a fresh key, and a stranger's key that signs under the same key ID.

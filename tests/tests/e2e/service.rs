@@ -1,0 +1,315 @@
+//! The service step and deployments that do not go well: what it says, how it ends, and what runs afterwards.
+
+use std::process::Command;
+use std::sync::{Mutex, OnceLock, PoisonError};
+
+use rustix::process::Signal;
+use sandbox::world::World;
+use sandbox::world::aws::Aws;
+use serde_json::{Value, json};
+
+use crate::job::Job;
+use crate::record::calls;
+use crate::support::{PATIENCE, Started, log, place, session, until, wait, world};
+
+const ECS: &str = "AmazonEC2ContainerServiceV20141113";
+
+/// The service of one environment of the world of these tests, and a job that may deploy there.
+struct Setting {
+    world: &'static World,
+    environment: &'static str,
+    aws: Aws,
+    job: Job,
+}
+
+impl Setting {
+    fn new(environment: &'static str) -> Self {
+        static WORLD: OnceLock<World> = OnceLock::new();
+        let world = WORLD.get_or_init(|| {
+            wait(PATIENCE, async {
+                let world = world("service").await;
+                world.serve(place()).await.unwrap();
+                world
+            })
+        });
+        let (aws, keys) = wait(PATIENCE, async {
+            let account = &world.environment(environment).unwrap().account;
+            let aws = world.administrator(place(), account).await.unwrap();
+            (aws, session(world, environment, "slipway-deploy").await)
+        });
+        let mut variables = world.variables(place());
+        variables.extend(keys.variables());
+        Self {
+            world,
+            environment,
+            aws,
+            job: Job::new(variables),
+        }
+    }
+
+    /// The digest of a new image that runs this.
+    fn image(&self, command: &[&str]) -> String {
+        let put = self.world.image(place(), command);
+        let reference = wait(PATIENCE, put).unwrap();
+        reference.split_once('@').unwrap().1.to_owned()
+    }
+
+    fn cluster(&self) -> String {
+        format!("{}-{}", self.world.service, self.environment)
+    }
+
+    fn command(&self, verb: &str, service: &str, further: &[&str]) -> Command {
+        let cluster = self.cluster();
+        let mut all = vec![verb, "--cluster", &cluster, "--service", service];
+        all.extend(further);
+        self.job.command("slipway-service", &all)
+    }
+
+    fn deploy(&self, digest: &str, further: &[&str]) -> Command {
+        let mut all = vec!["--digest", digest];
+        all.extend(further);
+        self.command("deploy", &self.world.service, &all)
+    }
+
+    fn ecs(&self, operation: &str, input: &Value) -> Value {
+        let target = format!("{ECS}.{operation}");
+        let call = self.aws.json("ecs", &target, input);
+        wait(PATIENCE, call).unwrap().unwrap()
+    }
+
+    fn service(&self) -> Value {
+        let input = json!({"cluster": self.cluster(), "services": [self.world.service]});
+        self.ecs("DescribeServices", &input)["services"][0].clone()
+    }
+}
+
+/// Two tests look at what dev's service runs, and one of them changes it.
+static DEV: Mutex<()> = Mutex::new(());
+
+/// Runs it, and expects how it ends and what it says.
+#[track_caller]
+fn ends(command: &mut Command, exit: i32, said: &[&str]) -> String {
+    let output = Started::new(command).end(PATIENCE);
+    let text = format!(
+        "{}{}",
+        log(&output),
+        String::from_utf8_lossy(&output.stdout)
+    );
+    assert_eq!(output.status.code(), Some(exit), "{text}");
+    for piece in said {
+        assert!(text.contains(piece), "no {piece:?} in\n{text}");
+    }
+    text
+}
+
+#[test]
+fn what_crashes_or_cannot_be_pulled_is_rolled_back_and_the_reason_told() {
+    let _turn = DEV.lock().unwrap_or_else(PoisonError::into_inner);
+    let setting = Setting::new("dev");
+    let before = setting.service()["taskDefinition"].clone();
+    let crashing = setting.image(&["/bin/busybox", "sh", "-c", "exit 3"]);
+    ends(
+        &mut setting.deploy(&crashing, &[]),
+        5,
+        &[
+            "did not become healthy and was rolled back",
+            "Essential container in task exited",
+            "container storefront: exit 3",
+            "circuit breaker",
+            "slipway-service status --cluster",
+        ],
+    );
+    let summary = setting.job.read("summary");
+    assert!(
+        summary.contains("rolled back") && summary.contains("**Why**"),
+        "{summary}"
+    );
+    let missing = format!("sha256:{}", "0".repeat(64));
+    ends(
+        &mut setting.deploy(&missing, &[]),
+        5,
+        &["was rolled back", "CannotPullContainerError"],
+    );
+    assert_eq!(setting.service()["taskDefinition"], before);
+    let name = setting.world.service.clone();
+    ends(
+        &mut setting.command("status", &name, &[]),
+        0,
+        &["rolled back", "healthy"],
+    );
+    // What succeeds after all this leaves outputs; what failed left none.
+    assert_eq!(setting.job.read("output"), "");
+    let serving = setting.image(&["/bin/busybox", "httpd", "-f", "-p", "8080", "-h", "/www"]);
+    ends(&mut setting.deploy(&serving, &[]), 0, &["succeeded"]);
+    assert!(setting.job.read("output").contains("task-definition-arn"));
+}
+
+#[test]
+fn targets_that_answer_wrongly_fail_the_deployment_and_their_answer_is_told() {
+    let setting = Setting::new("staging");
+    // ECS looks away from a target's health for as long as this.
+    setting.ecs(
+        "UpdateService",
+        &json!({"cluster": setting.cluster(), "service": setting.world.service,
+                "healthCheckGracePeriodSeconds": 0}),
+    );
+    let wrong = setting.image(&["/bin/busybox", "httpd", "-f", "-p", "8080", "-h", "/bin"]);
+    ends(
+        &mut setting.deploy(&wrong, &[]),
+        5,
+        &[
+            "was rolled back",
+            "is unhealthy in (target-group storefront-staging)",
+            "Health checks failed with these codes: [404]",
+        ],
+    );
+}
+
+#[test]
+fn whoever_stops_following_says_that_the_deployment_goes_on() {
+    let setting = Setting::new("production");
+    let never = setting.image(&["/bin/busybox", "sleep", "600"]);
+    let words = ["within 5 s", "still waiting for", "a longer --timeout"];
+    ends(&mut setting.deploy(&never, &["--timeout", "5s"]), 1, &words);
+    // The same deploy again follows the same deployment.
+    let deployments = setting.service()["deployments"].clone();
+    let count = deployments.as_array().unwrap().len();
+    assert_eq!(count, 2, "{deployments}");
+    let cluster = setting.cluster();
+    let account = &setting.world.environment("production").unwrap().account.id;
+    let looks = || {
+        let calls = wait(PATIENCE, calls(setting.world));
+        let looks = calls.iter().filter(|call| {
+            call.account.as_ref() == Some(account) && call.operation == "DescribeTargetHealth"
+        });
+        looks.count()
+    };
+    let earlier = looks();
+    let following = Started::new(&mut setting.deploy(&never, &[]));
+    // Once before it decides; what it looks at after that it follows.
+    until("it follows the deployment", PATIENCE, || {
+        (looks() >= earlier + 4).then_some(())
+    });
+    following.signal(Signal::INT);
+    let ended = following.end(PATIENCE);
+    let said = log(&ended);
+    assert_eq!(ended.status.code(), Some(130), "{said}");
+    for piece in ["goes on in ECS; nothing was taken back", &cluster] {
+        assert!(said.contains(piece), "no {piece} in\n{said}");
+    }
+    assert_eq!(
+        setting.service()["deployments"].as_array().unwrap().len(),
+        2
+    );
+}
+
+#[test]
+fn a_worker_without_a_load_balancer_is_healthy_when_its_tasks_run() {
+    let setting = Setting::new("dev");
+    let image = setting.image(&["/bin/busybox", "sleep", "600"]);
+    let service = setting.service();
+    let definition = setting.ecs(
+        "DescribeTaskDefinition",
+        &json!({"taskDefinition": service["taskDefinition"]}),
+    );
+    let mut definition = definition["taskDefinition"].clone();
+    let mut container = definition["containerDefinitions"][0].take();
+    container["portMappings"] = json!([]);
+    container["image"] = json!(format!("{}/placeholder@{image}", setting.world.registry));
+    let registered = setting.ecs(
+        "RegisterTaskDefinition",
+        &json!({
+            "family": "worker", "networkMode": "awsvpc", "requiresCompatibilities": ["FARGATE"],
+            "cpu": "256", "memory": "512", "executionRoleArn": definition["executionRoleArn"],
+            "containerDefinitions": [container],
+        }),
+    );
+    setting.ecs(
+        "CreateService",
+        &json!({
+            "cluster": setting.cluster(), "serviceName": "worker", "desiredCount": 1, "launchType": "FARGATE",
+            "taskDefinition": registered["taskDefinition"]["taskDefinitionArn"],
+            "networkConfiguration": service["networkConfiguration"],
+            "deploymentConfiguration": service["deploymentConfiguration"],
+        }),
+    );
+    let next = setting.image(&["/bin/busybox", "sleep", "601"]);
+    let said = ends(
+        &mut setting.command("deploy", "worker", &["--digest", &next]),
+        0,
+        &["succeeded", &next],
+    );
+    assert!(!said.contains("address"), "{said}");
+    let crashing = setting.image(&["/bin/busybox", "sh", "-c", "exit 4"]);
+    ends(
+        &mut setting.command("deploy", "worker", &["--digest", &crashing]),
+        5,
+        &["was rolled back", "container storefront: exit 4"],
+    );
+}
+
+/// After a deployment that failed, the service runs what it ran before: that is what is promoted, not what failed.
+#[test]
+fn a_promotion_without_a_digest_takes_what_ran_healthy_last() {
+    let _turn = DEV.lock().unwrap_or_else(PoisonError::into_inner);
+    let setting = Setting::new("dev");
+    let world = setting.world;
+    let job = |environment: &str| {
+        let stage = world.codebuild_session(place(), environment, "e2e");
+        let mut variables = world.variables(place());
+        variables.extend(world.repository_variables());
+        variables.extend(world.environment_variables(world.environment(environment).unwrap()));
+        variables.extend(wait(PATIENCE, stage).unwrap().variables());
+        let job = Job::new(variables);
+        let contract = include_str!("../../../docs/examples/storefront/delivery.yaml");
+        // Another service's ledger, so that no other test of this world writes it.
+        let contract = contract.replace("service: storefront", "service: recorded");
+        std::fs::write(job.file("delivery.yaml"), contract).unwrap();
+        job
+    };
+    let (dev, staging) = (job("dev"), job("staging"));
+    until("dev's service is as it should be", PATIENCE, || {
+        let deployments = &setting.service()["deployments"];
+        let steady = deployments[0]["rolloutState"] == "COMPLETED";
+        (steady && deployments.as_array()?.len() == 1).then_some(())
+    });
+    let running = setting.service()["taskDefinition"].clone();
+    let running = setting.ecs(
+        "DescribeTaskDefinition",
+        &json!({"taskDefinition": running}),
+    );
+    let image = running["taskDefinition"]["containerDefinitions"][0]["image"].clone();
+    let healthy = image
+        .as_str()
+        .unwrap()
+        .split_once('@')
+        .unwrap()
+        .1
+        .to_owned();
+    let failed = format!("sha256:{}", "f".repeat(64));
+    for (digest, verdict) in [(&healthy, "healthy"), (&failed, "failed")] {
+        let commit = "4711".repeat(10);
+        let record = [
+            "record",
+            "--environment",
+            "dev",
+            "--digest",
+            digest,
+            "--verdict",
+            verdict,
+            "--commit",
+            &commit,
+            "--cluster",
+            &setting.cluster(),
+            "--service",
+            &world.service,
+            "--container",
+            &world.service,
+        ];
+        ends(&mut dev.command("slipway-promote", &record), 0, &[digest]);
+    }
+    let check = ["check", "--environment", "staging", "--json"];
+    let ended = staging.run(&mut staging.command("slipway-promote", &check));
+    let said = format!("{}{}", String::from_utf8_lossy(&ended.stdout), log(&ended));
+    assert!(said.contains(&healthy) && !said.contains(&failed), "{said}");
+}
