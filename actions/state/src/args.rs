@@ -161,6 +161,16 @@ pub(crate) enum Hold {
     Beside,
 }
 
+impl Hold {
+    /// As an argument.
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Self::Native => "native",
+            Self::Beside => "beside",
+        }
+    }
+}
+
 #[derive(Debug, clap::Args)]
 pub(crate) struct Object {
     /// Key of the state object, instead of the contract's

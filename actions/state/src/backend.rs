@@ -3,7 +3,7 @@
 use kit::child::Program;
 
 /// Where one state object and its lock are.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub(crate) struct Backend {
     pub(crate) bucket: String,
     /// Empty where each of several stacks has one of its own.
@@ -88,7 +88,8 @@ impl Backend {
     }
 
     /// Gives `program` the backend for `init`, and where `locked` tells the commands that would
-    /// lock that it is done already. Arguments the user has set stay, in front.
+    /// lock that it is done already. Arguments the user has set stay, in front. Nothing is said of
+    /// encryption: `encrypt` asks for S3's own keys, past the KMS key that is the bucket's default.
     pub(crate) fn configure(
         &self,
         mut program: Program,
@@ -108,7 +109,6 @@ impl Backend {
         if self.locking.uses_file() {
             init.push("-backend-config=use_lockfile=true".to_owned());
         }
-        init.push("-backend-config=encrypt=true".to_owned());
         if path_style {
             init.push("-backend-config=use_path_style=true".to_owned());
         }
@@ -170,7 +170,7 @@ mod tests {
             Some(
                 "-backend-config=bucket=b -backend-config=key=s/dev/terraform.tfstate \
                  -backend-config=region=ca-central-1 -backend-config=dynamodb_table=t \
-                 -backend-config=encrypt=true -backend-config=use_path_style=true"
+                 -backend-config=use_path_style=true"
             )
         );
     }

@@ -12,6 +12,9 @@ use std::process::{Child, ChildStdin, Command, ExitCode, Stdio};
 use std::sync::mpsc::{RecvTimeoutError, channel};
 use std::time::Duration;
 
+/// The variable that marks a command under the lock, in its environment, with the lock's ID.
+pub(crate) const MARK: &str = "SLIPWAY_STATE_HELD";
+
 /// The one argument that makes this binary a guard.
 const ARGUMENT: &str = "--guard";
 /// Said when the command was asked to stop: a second time would be leave to lose state.
@@ -19,6 +22,9 @@ const INTERRUPTED: &str = "interrupted";
 /// Said when nothing is left to guard.
 const FAREWELL: &str = "done";
 const LOOK: Duration = Duration::from_millis(500);
+/// How long a command is looked for whose run was killed while it started it: between fork and exec
+/// it has no mark yet.
+const SEARCH: Duration = Duration::from_secs(5);
 
 /// The guard, as the run that started it sees it.
 #[derive(Debug)]
@@ -28,11 +34,12 @@ pub(crate) struct Guard {
 }
 
 impl Guard {
-    /// Starts it over `group`, whose command must be over at `end` ([`uptime`]).
+    /// Starts it over a command that is yet to start, marked with `mark`, which must be over at
+    /// `end` ([`uptime`]).
     ///
     /// # Errors
     /// It cannot be started.
-    pub(crate) fn start(group: Group, end: Duration) -> Result<Self> {
+    pub(crate) fn start(mark: &str, end: Duration) -> Result<Self> {
         let failed = "cannot start the process that watches over the command";
         // The link leads to this very binary, whatever lies under its name by now.
         let mut child = Command::new("/proc/self/exe")
@@ -47,10 +54,17 @@ impl Guard {
             .context(failed)?;
         let pipe = child.stdin.take();
         let mut guard = Self { child, pipe };
-        let group = serde_json::to_string(&group).unwrap_or_default();
-        guard.say(&group)?;
+        guard.say(mark)?;
         guard.until(end)?;
         Ok(guard)
+    }
+
+    /// The command has started. Until now it would have been found by its mark.
+    ///
+    /// # Errors
+    /// The guard is gone.
+    pub(crate) fn guards(&mut self, group: Group) -> Result<()> {
+        self.say(&serde_json::to_string(&group).unwrap_or_default())
     }
 
     /// The lease was renewed, or is given up.
@@ -118,13 +132,30 @@ fn watch() -> Result<()> {
         let _ = sender.send(Word::Closed);
     });
     let unheard = || Error::failed("was told nothing to guard");
-    let Ok(Word::Line(first)) = words.recv() else {
+    let Ok(Word::Line(mark)) = words.recv() else {
         return Err(unheard());
     };
-    let mut group: Group =
-        serde_json::from_str(&first).map_err(|error| unheard().because(&error))?;
-    let mut end = None;
+    let mut end: Option<Duration> = None;
     let mut alone = false;
+    let mut group = loop {
+        match words.recv() {
+            Ok(Word::Line(line)) if line == FAREWELL => return Ok(()),
+            Ok(Word::Line(line)) => match serde_json::from_str::<Group>(&line) {
+                Ok(group) => break group,
+                Err(_) => end = line.parse().ok().map(Duration::from_millis),
+            },
+            Ok(Word::Closed) | Err(_) => {
+                alone = true;
+                let Some(group) = search(&mark)? else {
+                    return Ok(());
+                };
+                break group;
+            }
+        }
+    };
+    if alone {
+        group.stop()?;
+    }
     loop {
         if alone && !group.runs()? {
             return Ok(());
@@ -150,5 +181,19 @@ fn watch() -> Result<()> {
                 std::thread::sleep(LOOK.min(end.map_or(LOOK, |end| end.saturating_sub(uptime()))))
             }
         }
+    }
+}
+
+/// The command of a run that was killed before it could say which it is.
+fn search(mark: &str) -> Result<Option<Group>> {
+    let began = uptime();
+    loop {
+        if let Some(group) = Group::marked(MARK, mark)? {
+            return Ok(Some(group));
+        }
+        if uptime().saturating_sub(began) >= SEARCH {
+            return Ok(None);
+        }
+        std::thread::sleep(Duration::from_millis(50));
     }
 }

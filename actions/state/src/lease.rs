@@ -23,6 +23,8 @@ pub(crate) enum Phase {
     /// A command could not write its state, which was rescued; nothing else may run before a
     /// person has looked.
     NeedsRepair,
+    /// A command repairs such a state. Where it dies, the state is as little repaired as before.
+    Repairing,
     /// Nobody holds it: locking has moved to `.tflock`, and whoever still locks here is stopped.
     Moved,
     /// One waits for the lock; a ticket's.
@@ -30,6 +32,13 @@ pub(crate) enum Phase {
     /// Something a later version wrote.
     #[serde(other)]
     Unknown,
+}
+
+impl Phase {
+    /// Whether its state is not what was made, and a person has to look.
+    pub(crate) fn is_broken(self) -> bool {
+        matches!(self, Phase::NeedsRepair | Phase::Repairing)
+    }
 }
 
 /// A holder of ours.
@@ -54,6 +63,9 @@ pub(crate) struct Lease {
     /// The job within the run, so that one job's post step leaves another's hold alone.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) job: Option<String>,
+    /// The runner it is on: all legs of a matrix have one job's name.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) runner: Option<String>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) commit: Option<String>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -93,6 +105,9 @@ impl Lease {
             job: (cx.host.kind() == Kind::GitHub)
                 .then(|| variable("GITHUB_JOB"))
                 .flatten(),
+            runner: (cx.host.kind() == Kind::GitHub)
+                .then(|| variable("RUNNER_NAME"))
+                .flatten(),
             commit: cx.host.commit(),
             actor,
             rescued: None,
@@ -108,10 +123,24 @@ impl Lease {
         }
     }
 
-    /// Whether the hold belongs to the same job as `other`: its run, attempt and job.
+    /// Whether the hold belongs to the same job as `other`: its run, attempt, job and leg.
     pub(crate) fn same_job(&self, other: &Lease) -> bool {
-        (&self.attempt, &self.build_arn, &self.job)
-            == (&other.attempt, &other.build_arn, &other.job)
+        (&self.attempt, &self.build_arn, &self.job, &self.runner)
+            == (&other.attempt, &other.build_arn, &other.job, &other.runner)
+    }
+
+    /// Whether anybody can tell its run from others.
+    pub(crate) fn is_of_a_run(&self) -> bool {
+        self.attempt.is_some() || self.build_arn.is_some()
+    }
+
+    /// Where one more state was rescued to.
+    pub(crate) fn add_rescued(&mut self, places: Option<&String>) {
+        let places = places.filter(|places| !places.is_empty());
+        self.rescued = match (self.rescued.take(), places) {
+            (Some(before), Some(places)) => Some(format!("{before}, {places}")),
+            (before, places) => before.or_else(|| places.cloned()),
+        };
     }
 
     pub(crate) fn length(&self) -> Duration {
@@ -154,6 +183,7 @@ pub(crate) mod tests {
             attempt: Some("acme/shop/7/1".into()),
             build_arn: None,
             job: Some("deploy".into()),
+            runner: Some("runner-1".into()),
             commit: None,
             actor: Some("ada".into()),
             rescued: None,
@@ -191,5 +221,11 @@ pub(crate) mod tests {
             };
             assert!(!ours.same_job(&other));
         }
+        // Two legs of a matrix.
+        let other = Lease {
+            runner: Some("runner-2".into()),
+            ..ours.clone()
+        };
+        assert!(!ours.same_job(&other));
     }
 }

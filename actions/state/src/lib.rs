@@ -80,6 +80,9 @@ impl Step for State {
     }
 
     async fn run(args: Args, cx: &Cx) -> Result<Report> {
+        if Self::handles_signals(&args) {
+            kit::signal::remember();
+        }
         match args.verb {
             Verb::Run {
                 place,
@@ -146,6 +149,7 @@ impl Step for State {
 
     /// Releases what a cancelled step left behind.
     async fn post(cx: &Cx) -> Result<()> {
+        plan::Private::remove_left(cx);
         hold::release_left(cx).await
     }
 }

@@ -9,7 +9,8 @@ use kit::group::Group;
 use kit::step::{Cx, required};
 use net::{Purpose, Target};
 use serde::{Deserialize, Serialize};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
+use std::time::{Duration, SystemTime};
 
 /// A state, and the credentials that may change it.
 #[derive(Debug, Clone)]
@@ -129,7 +130,37 @@ struct Note {
     allow_long_lived_keys: Vec<String>,
     locking: Locking,
     hold: Hold,
-    command: Option<Group>,
+    work: Option<Work>,
+}
+
+/// A command that is started under a lock.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Work {
+    /// Where it works, and leaves a state that it cannot write.
+    pub(crate) directory: PathBuf,
+    /// What was there before is not its own; in seconds since 1970.
+    pub(crate) since: u64,
+    /// `None` until it has started: then it is found by its mark.
+    pub(crate) command: Option<Group>,
+}
+
+impl Work {
+    /// A command that starts now.
+    pub(crate) fn new(directory: &Path) -> Self {
+        let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH);
+        Self {
+            directory: std::path::absolute(directory).unwrap_or_else(|_| directory.to_owned()),
+            // A file's time is coarser than the clock.
+            since: now.map_or(0, |now| now.as_secs().saturating_sub(1)),
+            command: None,
+        }
+    }
+
+    /// States that it left behind.
+    pub(crate) fn left(&self) -> Vec<PathBuf> {
+        let since = SystemTime::UNIX_EPOCH + Duration::from_secs(self.since);
+        crate::rescue::find(&self.directory, since)
+    }
 }
 
 /// A lock that a step took, as the post step finds it.
@@ -137,8 +168,8 @@ pub(crate) struct Remembered {
     pub(crate) placed: Placed,
     pub(crate) lock_id: String,
     pub(crate) hold: Hold,
-    /// The command it was held around, once that was started.
-    pub(crate) command: Option<Group>,
+    /// The command it was held around, if there was one.
+    pub(crate) work: Option<Work>,
 }
 
 /// Writes the note, in place of an earlier one.
@@ -149,7 +180,7 @@ pub(crate) fn remember(
     placed: &Placed,
     lock_id: &str,
     hold: Hold,
-    command: Option<Group>,
+    work: Option<&Work>,
     cx: &Cx,
 ) -> Result<()> {
     let note = Note {
@@ -163,7 +194,7 @@ pub(crate) fn remember(
         allow_long_lived_keys: placed.target.allow_long_lived_keys.clone(),
         locking: placed.backend.locking,
         hold,
-        command,
+        work: work.cloned(),
     };
     let text = serde_json::to_string(&note).unwrap_or_default();
     cx.host.remember("lock", &text)
@@ -180,7 +211,7 @@ pub(crate) fn remembered(cx: &Cx) -> Result<Option<Remembered>> {
     Ok(Some(Remembered {
         lock_id: note.lock_id,
         hold: note.hold,
-        command: note.command,
+        work: note.work,
         placed: Placed {
             backend: Backend {
                 bucket: note.bucket,

@@ -38,7 +38,11 @@ pub(crate) fn find(folder: &Path, since: SystemTime) -> Vec<PathBuf> {
     found
 }
 
+/// How many states can be kept beside one under one lock.
+const KEPT: usize = 100;
+
 /// Keeps the states beside the one they belong to, and sees that they are there. Returns where.
+/// Nothing that was kept before is written over.
 ///
 /// # Errors
 /// A file that cannot be read, or S3's.
@@ -50,40 +54,71 @@ pub(crate) async fn keep(
     files: &[PathBuf],
 ) -> Result<Vec<String>> {
     let mut kept = Vec::new();
-    for (at, file) in files.iter().enumerate() {
-        let number = if at == 0 {
-            String::new()
-        } else {
-            format!("-{at}")
-        };
-        let side = format!("{key}.errored-{lock_id}{number}");
-        let place = format!("s3://{bucket}/{side}");
+    let mut numbers = 0..KEPT;
+    for file in files {
         let bytes = std::fs::read(file).context(format!("cannot read {}", file.display()))?;
-        let length = bytes.len();
-        s3.put_object()
-            .bucket(bucket)
-            .key(&side)
-            .content_type("application/json")
-            .body(bytes.into())
-            .send()
-            .await
-            .cannot(format!("rescue {} to {place}", file.display()))?;
-        let there = s3
-            .get_object()
-            .bucket(bucket)
-            .key(&side)
-            .send()
-            .await
-            .cannot(format!("see whether {place} is there"))?;
-        if there.content_length() != i64::try_from(length).ok() {
-            return Err(Error::failed(format!(
-                "{place} is not as long as {}",
-                file.display()
-            )));
-        }
+        let place = loop {
+            let Some(number) = numbers.next() else {
+                return Err(Error::failed(format!(
+                    "{KEPT} states are kept beside s3://{bucket}/{key} already"
+                )));
+            };
+            let side = side(key, lock_id, number);
+            let place = format!("s3://{bucket}/{side}");
+            let answer = s3
+                .put_object()
+                .bucket(bucket)
+                .key(&side)
+                .content_type("application/json")
+                .if_none_match("*")
+                .body(bytes.clone().into())
+                .send()
+                .await;
+            let taken = match answer {
+                Ok(_) => false,
+                Err(error)
+                    if matches!(
+                        net::code(&error),
+                        Some("PreconditionFailed" | "ConditionalRequestConflict")
+                    ) =>
+                {
+                    true
+                }
+                Err(error) => {
+                    return Err(error).cannot(format!("rescue {} to {place}", file.display()));
+                }
+            };
+            let there = s3
+                .get_object()
+                .bucket(bucket)
+                .key(&side)
+                .send()
+                .await
+                .cannot(format!("see whether {place} is there"))?
+                .body
+                .collect()
+                .await
+                .context(format!("cannot read {place}"))?;
+            if there.into_bytes() == bytes {
+                break place;
+            }
+            if !taken {
+                return Err(Error::failed(format!(
+                    "{place} is not what {} holds",
+                    file.display()
+                )));
+            }
+        };
         kept.push(place);
     }
     Ok(kept)
+}
+
+fn side(key: &str, lock_id: &str, number: usize) -> String {
+    match number {
+        0 => format!("{key}.errored-{lock_id}"),
+        number => format!("{key}.errored-{lock_id}-{number}"),
+    }
 }
 
 #[cfg(test)]

@@ -186,7 +186,7 @@ impl<'a> Tool<'a> {
         let mut all = vec!["plan", "-json", "-input=false", "-lock=false"];
         all.extend(arguments);
         let program = self.program(&all, runs.account())?;
-        let (status, output) = runs.capture(&program, self.cx).await?;
+        let (status, output) = runs.capture(program, self.cx).await?;
         let said = Diagnostics::of(&output);
         for warning in &said.warnings {
             self.cx.host.warn(warning);
@@ -220,7 +220,7 @@ impl<'a> Tool<'a> {
     pub(crate) async fn show(&self, plan: &Path, runs: &mut Runs<'_, '_>) -> Result<Value> {
         let path = plan.display().to_string();
         let program = self.program(&["show", "-json", &path], runs.account())?;
-        let (status, output) = runs.capture(&program, self.cx).await?;
+        let (status, output) = runs.capture(program, self.cx).await?;
         child::verdict(&format!("{} show", self.name.command()), status)?;
         serde_json::from_slice(&output).map_err(|error| {
             Error::failed(format!("{} shows a plan that is no JSON", self.shown())).because(&error)

@@ -6,10 +6,11 @@ use crate::exit::Exit;
 use crate::group::Group;
 use crate::host::Host;
 use crate::secret::Secret;
+use crate::signal::seen;
 use rustix::process::{Pid, Signal, kill_process_group};
 use std::io::IsTerminal;
 use std::os::unix::process::ExitStatusExt;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{ExitStatus, Stdio};
 use tokio::io::AsyncReadExt;
 use tokio::process::{Child, ChildStdout, Command};
@@ -75,6 +76,11 @@ impl Program {
         self
     }
 
+    /// The folder the child starts in, where it is another than this process's.
+    pub fn folder(&self) -> Option<&Path> {
+        self.directory.as_deref()
+    }
+
     /// What the child will find under `name`, secrets apart.
     pub fn get(&self, name: &str) -> Option<&str> {
         self.env
@@ -89,12 +95,12 @@ impl Program {
         self.command.first().map_or("", String::as_str)
     }
 
-    /// Hides the child's secrets in the log, since nobody knows what it prints, and starts it. At a terminal it stays in the foreground's process group, so that it
-    /// can ask questions; elsewhere it gets a group of its own, so that it sees each signal
-    /// once and only from here.
+    /// Hides the child's secrets in the log, since nobody knows what it prints, and starts it. At a
+    /// terminal it stays in the foreground's process group, so that it can ask questions; elsewhere
+    /// it gets a group of its own, so that it sees each signal once and only from here.
     ///
     /// # Errors
-    /// The program cannot be started.
+    /// The program cannot be started, or a signal was seen before it was (exit 130).
     pub fn start(&self, host: &Host) -> Result<Running> {
         self.start_with(host, Stdio::inherit())
     }
@@ -134,7 +140,7 @@ impl Program {
         for (_, value) in &self.secrets {
             host.mask(value);
         }
-        let own_group = !std::io::stdin().is_terminal();
+        let own_group = leads_group();
         let mut command = Command::new(&self.command[0]);
         command.args(&self.command[1..]).env_clear().stdout(stdout);
         for (name, value) in &self.env {
@@ -152,19 +158,32 @@ impl Program {
         if own_group {
             command.process_group(0);
         }
+        let cannot_listen = "cannot listen for signals";
+        // First, so that each signal is either seen before the start or handed on.
+        let interrupt = signal(SignalKind::interrupt()).context(cannot_listen)?;
+        let terminate = signal(SignalKind::terminate()).context(cannot_listen)?;
+        if let Some(name) = seen() {
+            let what = format!("interrupted by {name} before {} began", self.command[0]);
+            return Err(Error::new(Exit::Interrupted, what));
+        }
         let child = command
             .spawn()
             .context(format!("cannot start {}", self.command[0]))
             .map_err(|error| error.hint("is it installed and on PATH?"))?;
-        let cannot_listen = "cannot listen for signals";
         Ok(Running {
             child,
             own_group,
-            interrupts: 0,
-            interrupt: signal(SignalKind::interrupt()).context(cannot_listen)?,
-            terminate: signal(SignalKind::terminate()).context(cannot_listen)?,
+            asked: false,
+            signals: 0,
+            interrupt,
+            terminate,
         })
     }
+}
+
+/// Whether a child that is started now leads a process group of its own.
+pub fn leads_group() -> bool {
+    !std::io::stdin().is_terminal()
 }
 
 /// What a child prints to standard output.
@@ -192,7 +211,10 @@ impl Printed {
 pub struct Running {
     child: Child,
     own_group: bool,
-    interrupts: u32,
+    /// Whether the child was asked to stop. A second time would be leave to lose state.
+    asked: bool,
+    /// How many signals arrived.
+    signals: u32,
     // Kept from one wait to the next, so that no signal falls in between.
     interrupt: tokio::signal::unix::Signal,
     terminate: tokio::signal::unix::Signal,
@@ -229,7 +251,7 @@ impl Running {
                 _ = self.interrupt.recv() => {}
                 _ = self.terminate.recv() => {}
             }
-            if self.interrupts == 0 {
+            if self.signals == 0 {
                 first();
             }
             self.interrupted();
@@ -238,23 +260,27 @@ impl Running {
 
     /// Whether a signal arrived while the child ran.
     pub fn was_interrupted(&self) -> bool {
-        self.interrupts > 0
+        self.signals > 0
     }
 
     /// Hands one interrupt to the child, as if the runner had asked.
     pub fn interrupted(&mut self) {
-        self.interrupts += 1;
-        match self.interrupts {
-            1 => self.signal(Signal::INT),
-            2 => {}
+        self.signals += 1;
+        match self.signals {
+            1 if !self.asked => {
+                self.asked = true;
+                self.signal(Signal::INT);
+            }
+            1 | 2 => {}
             _ => self.signal(Signal::KILL),
         }
     }
 
-    /// Asks the child to stop for a reason of ours, unless it was asked before.
+    /// Asks the child to stop for a reason of ours, unless it was asked before. The runner's own
+    /// signals count from there as they do without: it sends two before it kills.
     pub fn stop(&mut self) {
-        if self.interrupts == 0 {
-            self.interrupts = 1;
+        if !self.asked {
+            self.asked = true;
             self.send(Signal::INT);
         }
     }
@@ -267,11 +293,6 @@ impl Running {
     /// The child's process number, until it was waited for.
     pub fn pid(&self) -> Option<u32> {
         self.child.id()
-    }
-
-    /// Whether the child leads a process group of its own.
-    pub fn leads_group(&self) -> bool {
-        self.own_group
     }
 
     fn signal(&self, signal: Signal) {
@@ -358,19 +379,75 @@ mod tests {
         assert_eq!((status.code(), output.as_slice()), (Some(3), &b"out\n"[..]));
     }
 
-    #[tokio::test]
-    async fn a_second_interrupt_does_not_reach_the_child() {
-        let script = "n=0; trap 'n=$((n+1))' INT; for i in 1 2 3 4 5 6 7 8; do sleep 0.1; done; exit $((10 + n))";
+    /// A folder of the test's own.
+    struct Folder(PathBuf);
+
+    impl Folder {
+        fn new(name: &str) -> Self {
+            let name = format!("kit-child-{name}-{}", std::process::id());
+            let path = std::env::temp_dir().join(name);
+            std::fs::create_dir_all(&path).unwrap();
+            Self(path)
+        }
+    }
+
+    impl Drop for Folder {
+        fn drop(&mut self) {
+            let _ = std::fs::remove_dir_all(&self.0);
+        }
+    }
+
+    /// A child that counts its interrupts until the file `go` is there, and ends with 10 and their number.
+    async fn counting(folder: &Path) -> Running {
+        let script = "n=0; trap 'n=$((n+1)); echo $n > seen' INT; touch ready; until [ -e go ]; do sleep 0.05; done; exit $((10 + n))";
         let command: Vec<String> = ["sh", "-c", script].map(str::to_owned).into();
         let path = std::env::var("PATH").unwrap();
         let env = Env::from([("PATH", path.as_str())]);
         let program = Program::new(&command, &env).unwrap();
-        let mut running = program.start(&Host::detect(&env)).unwrap();
-        tokio::time::sleep(std::time::Duration::from_millis(200)).await;
+        let program = program.directory(folder.to_owned());
+        let running = program.start(&Host::detect(&env)).unwrap();
+        there(&folder.join("ready")).await;
+        running
+    }
+
+    async fn there(file: &Path) {
+        for _ in 0..1200 {
+            if file.exists() {
+                return;
+            }
+            tokio::time::sleep(std::time::Duration::from_millis(50)).await;
+        }
+        panic!("{} did not come", file.display());
+    }
+
+    #[tokio::test]
+    async fn a_second_interrupt_does_not_reach_the_child() {
+        let folder = Folder::new("second");
+        let mut running = counting(&folder.0).await;
         running.interrupted();
-        tokio::time::sleep(std::time::Duration::from_millis(200)).await;
+        there(&folder.0.join("seen")).await;
         running.interrupted();
-        let status = running.wait().await.unwrap();
-        assert_eq!(status.code(), Some(11));
+        std::fs::write(folder.0.join("go"), "").unwrap();
+        assert_eq!(running.wait().await.unwrap().code(), Some(11));
+        assert!(running.was_interrupted());
+    }
+
+    #[tokio::test]
+    async fn two_signals_of_the_runner_kill_no_child_that_was_asked_to_stop_before() {
+        let folder = Folder::new("asked");
+        let mut running = counting(&folder.0).await;
+        running.stop();
+        there(&folder.0.join("seen")).await;
+        assert!(!running.was_interrupted());
+        running.interrupted();
+        running.interrupted();
+        std::fs::write(folder.0.join("go"), "").unwrap();
+        assert_eq!(running.wait().await.unwrap().code(), Some(11));
+        let folder = Folder::new("third");
+        let mut running = counting(&folder.0).await;
+        for _ in 0..3 {
+            running.interrupted();
+        }
+        assert_eq!(running.wait().await.unwrap().signal(), Some(9));
     }
 }

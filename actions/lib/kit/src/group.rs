@@ -58,6 +58,35 @@ impl Group {
         })
     }
 
+    /// The group of a process that found `value` under `name` in its environment when it started,
+    /// and whose leader did so too or is gone: that of a command whose number nobody wrote down.
+    ///
+    /// # Errors
+    /// `/proc` cannot be read.
+    pub fn marked(name: &str, value: &str) -> Result<Option<Self>> {
+        let wanted = format!("{name}={value}");
+        let marked = |id: i32| {
+            std::fs::read(format!("/proc/{id}/environ")).is_ok_and(|environ| {
+                environ
+                    .split(|byte| *byte == 0)
+                    .any(|entry| entry == wanted.as_bytes())
+            })
+        };
+        Ok(processes()?.into_iter().find_map(|process| {
+            let leader = stat(process.group);
+            let ours = !process.zombie
+                && marked(process.id)
+                && leader
+                    .as_ref()
+                    .is_none_or(|leader| leader.zombie || marked(leader.id));
+            ours.then(|| Self {
+                id: process.group,
+                started: leader.map_or(0, |leader| leader.started),
+                interrupted: false,
+            })
+        }))
+    }
+
     /// The same group, after it was interrupted.
     #[must_use]
     pub fn interrupted(self) -> Self {
@@ -72,16 +101,7 @@ impl Group {
     /// # Errors
     /// `/proc` cannot be read.
     pub fn runs(&self) -> Result<bool> {
-        let entries = std::fs::read_dir("/proc").map_err(|error| {
-            Error::failed("cannot see which processes run")
-                .because(&error)
-                .hint("/proc must be mounted")
-        })?;
-        let all: Vec<Stat> = entries
-            .flatten()
-            .filter_map(|entry| stat(entry.file_name().to_str()?.parse().ok()?))
-            .collect();
-        Ok(self.runs_among(&all))
+        Ok(self.runs_among(&processes()?))
     }
 
     /// A leader with another start time leads another group of the same number, so ours is gone:
@@ -167,6 +187,18 @@ impl Group {
     }
 }
 
+fn processes() -> Result<Vec<Stat>> {
+    let entries = std::fs::read_dir("/proc").map_err(|error| {
+        Error::failed("cannot see which processes run")
+            .because(&error)
+            .hint("/proc must be mounted")
+    })?;
+    Ok(entries
+        .flatten()
+        .filter_map(|entry| stat(entry.file_name().to_str()?.parse().ok()?))
+        .collect())
+}
+
 fn stat(id: i32) -> Option<Stat> {
     parse(&std::fs::read_to_string(format!("/proc/{id}/stat")).ok()?)
 }
@@ -243,6 +275,24 @@ mod tests {
         ] {
             assert_eq!(OURS.next(sent, seconds(since)), next, "{sent:?} {since}");
         }
+    }
+
+    #[tokio::test]
+    async fn a_command_is_found_by_the_mark_in_its_environment() {
+        use std::os::unix::process::CommandExt;
+        let value = format!("of-{}", std::process::id());
+        let mut child = std::process::Command::new("sh")
+            .args(["-c", "sleep 300; true"])
+            .env("SLIPWAY_TEST_MARK", &value)
+            .process_group(0)
+            .spawn()
+            .unwrap();
+        let found = Group::marked("SLIPWAY_TEST_MARK", &value).unwrap().unwrap();
+        assert_eq!(Some(found), Group::led_by(child.id()));
+        assert!(found.end().await.unwrap());
+        child.wait().unwrap();
+        assert_eq!(Group::marked("SLIPWAY_TEST_MARK", &value).unwrap(), None);
+        assert_eq!(Group::marked("SLIPWAY_TEST_MARK", "other").unwrap(), None);
     }
 
     #[tokio::test]

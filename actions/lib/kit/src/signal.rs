@@ -2,11 +2,54 @@
 
 use crate::error::{Error, Result};
 use crate::exit::Exit;
-use tokio::signal::unix::{SignalKind, signal};
+use std::sync::{Mutex, OnceLock, PoisonError};
+use std::task::{Context, Poll, Waker};
+use tokio::signal::unix::{Signal, SignalKind, signal};
 
-/// Waits for SIGINT or SIGTERM and returns its name. Never returns if neither can be listened
-/// for: the signal's default action then ends the process.
+/// Whoever listens from the start of a step, so that no signal falls between two that are waited
+/// for.
+struct Ear {
+    interrupt: Signal,
+    terminate: Signal,
+    heard: Option<&'static str>,
+}
+
+static EAR: OnceLock<Mutex<Ear>> = OnceLock::new();
+
+/// From now on a signal stays seen: nothing that can be interrupted begins after it.
+pub fn remember() {
+    if let (Ok(interrupt), Ok(terminate)) = (
+        signal(SignalKind::interrupt()),
+        signal(SignalKind::terminate()),
+    ) {
+        let _ = EAR.set(Mutex::new(Ear {
+            interrupt,
+            terminate,
+            heard: None,
+        }));
+    }
+}
+
+/// The signal that came since [`remember`], if one did.
+pub fn seen() -> Option<&'static str> {
+    let mut ear = EAR.get()?.lock().unwrap_or_else(PoisonError::into_inner);
+    let mut context = Context::from_waker(Waker::noop());
+    if ear.heard.is_none() {
+        if let Poll::Ready(Some(())) = ear.interrupt.poll_recv(&mut context) {
+            ear.heard = Some("SIGINT");
+        } else if let Poll::Ready(Some(())) = ear.terminate.poll_recv(&mut context) {
+            ear.heard = Some("SIGTERM");
+        }
+    }
+    ear.heard
+}
+
+/// Waits for SIGINT or SIGTERM and returns its name, at once where one was seen already. Never
+/// returns if neither can be listened for: the signal's default action then ends the process.
 pub async fn interrupted() -> &'static str {
+    if let Some(name) = seen() {
+        return name;
+    }
     let (Ok(mut interrupt), Ok(mut terminate)) = (
         signal(SignalKind::interrupt()),
         signal(SignalKind::terminate()),

@@ -3,15 +3,18 @@
 
 use super::{Opened, open};
 use crate::args::{Adopt, Hold, Keep};
+use crate::guard::MARK;
 use crate::lease::{Lease, Phase};
 use crate::lock::{Changed, Held, Lock, Record};
-use crate::place::{self, Placed};
-use crate::report;
+use crate::place::{self, Placed, Remembered, Work};
+use crate::{report, rescue};
+use kit::clock::uptime;
 use kit::error::{Error, Result};
 use kit::exit::Exit;
 use kit::group::Group;
 use kit::report::Report;
 use kit::step::Cx;
+use std::path::PathBuf;
 use std::time::Duration;
 
 /// The lock that an ID names, of either kind.
@@ -59,11 +62,12 @@ fn another(lock: &Lock, id: &str, held: Option<&Held>) -> Error {
     }
 }
 
-/// What stands at the lock's place once this run has adopted it.
+/// What stands at the lock's place once this run has adopted it. A state that has to be repaired
+/// stays so: only a command that succeeds under the lock can have repaired it.
 ///
 /// # Errors
 /// Not ours, or its holder is at work.
-pub(super) fn adopt(
+pub(super) async fn adopt(
     opened: &Opened,
     held: &Held,
     phase: Phase,
@@ -76,17 +80,17 @@ pub(super) fn adopt(
     };
     match lease.phase {
         Phase::Kept | Phase::Parked | Phase::NeedsRepair => {}
-        Phase::Running => {
-            return Err(
-                Error::new(Exit::Busy, format!("the lock {} is in use", opened.lock.id))
-                    .cause(format!("held by {held}"))
-                    .hint("wait for the command that runs under it"),
-            );
-        }
+        Phase::Running => return Err(in_use(&opened.lock, held)),
+        Phase::Repairing => silent(&opened.lock, held, lease, cx).await?,
         Phase::Moved | Phase::Waiting | Phase::Unknown => {
             return Err(foreign(&opened.lock, held));
         }
     }
+    let phase = match (lease.phase.is_broken(), phase) {
+        (true, Phase::Running) => Phase::Repairing,
+        (true, _) => Phase::NeedsRepair,
+        (false, phase) => phase,
+    };
     let ours = Lease::new(phase, length, Some(opened.who(cx)), cx);
     Ok(Record {
         info: (**info).clone(),
@@ -96,6 +100,39 @@ pub(super) fn adopt(
             ..ours
         },
     })
+}
+
+fn in_use(lock: &Lock, held: &Held) -> Error {
+    Error::new(Exit::Busy, format!("the lock {} is in use", lock.id))
+        .cause(format!("held by {held}"))
+        .hint("wait for the command that runs under it")
+}
+
+/// Waits until a command that repairs a state was silent for its whole lease: nothing else tells
+/// that it died, and nobody breaks its lock.
+async fn silent(lock: &Lock, held: &Held, lease: &Lease, cx: &Cx) -> Result<()> {
+    let length = lease.length();
+    let began = uptime();
+    cx.host.info(format!(
+        "{} is being repaired by {held}: watching for {} whether that command lives",
+        lock.id,
+        kit::clock::human(length)
+    ));
+    loop {
+        let pause = tokio::time::sleep((length / 20).max(Duration::from_millis(50)));
+        tokio::select! {
+            () = pause => {}
+            signal = kit::signal::interrupted() => {
+                return Err(Error::new(Exit::Interrupted, format!("interrupted by {signal}")));
+            }
+        }
+        if lock.look().await?.as_ref() != Some(held) {
+            return Err(in_use(lock, held));
+        }
+        if uptime().saturating_sub(began) >= length {
+            return Ok(());
+        }
+    }
 }
 
 /// Writes what was decided about a hold, on the condition of what was seen.
@@ -141,7 +178,7 @@ pub(super) fn repair(lock: &Lock, id: &str) -> String {
 pub(crate) async fn park(placed: &Placed, which: &Adopt, keep: &Keep, cx: &Cx) -> Result<Report> {
     let (opened, held) = find(placed, which, cx).await?;
     let length = held.lease.as_ref().map_or(Duration::ZERO, |it| it.length());
-    let record = adopt(&opened, &held, Phase::Parked, Some(keep.max), length, cx)?;
+    let record = adopt(&opened, &held, Phase::Parked, Some(keep.max), length, cx).await?;
     put(&opened.lock, &held, &record).await?;
     Ok(report::parked(&opened.lock, &record))
 }
@@ -161,9 +198,34 @@ pub(crate) async fn unlock(placed: &Placed, which: &Adopt, cx: &Cx) -> Result<Re
         }
         Err(error) => return Err(error),
     };
-    match &held.lease {
-        None => return Err(foreign(&opened.lock, &held)),
-        Some(lease) if lease.phase == Phase::Moved => {
+    let Some(lease) = &held.lease else {
+        return Err(foreign(&opened.lock, &held));
+    };
+    let force = opened.lock.command(&format!("force-unlock --id {lock_id}"));
+    match lease.phase {
+        Phase::Kept | Phase::Parked => {}
+        // What this very job left behind.
+        Phase::Running
+            if lease.is_of_a_run()
+                && lease.same_job(&Lease::new(Phase::Kept, Duration::ZERO, None, cx)) => {}
+        Phase::Running => {
+            return Err(Error::refused(format!(
+                "a command runs under the lock {}",
+                opened.lock.id
+            ))
+            .cause(format!("held by {held}"))
+            .hint(format!("only if that run is over for certain: {force}")));
+        }
+        Phase::NeedsRepair | Phase::Repairing => {
+            return Err(Error::refused(format!(
+                "the lock {} stays until its state is repaired",
+                opened.lock.id
+            ))
+            .cause(format!("held by {held}"))
+            .hint(repair(&opened.lock, &lock_id))
+            .hint(format!("only if the state is back for certain: {force}")));
+        }
+        Phase::Moved => {
             return Err(Error::refused(format!(
                 "the lock {} stands for good: locking has moved to .tflock",
                 opened.lock.id
@@ -173,7 +235,7 @@ pub(crate) async fn unlock(placed: &Placed, which: &Adopt, cx: &Cx) -> Result<Re
                 opened.lock.command("move-lock --to dynamodb")
             )));
         }
-        Some(_) => {}
+        Phase::Waiting | Phase::Unknown => return Err(foreign(&opened.lock, &held)),
     }
     match opened.lock.remove(&held).await? {
         Changed::Done => Ok(report::unlocked(&opened.lock, "given back")),
@@ -218,15 +280,29 @@ pub(crate) async fn release_left(cx: &Cx) -> Result<()> {
             return Ok(());
         }
         if phase == Some(Phase::NeedsRepair) {
-            cx.host.warn(format!(
-                "{} stays locked until its state is repaired: {}",
-                lock.id,
-                repair(lock, &left.lock_id)
-            ));
+            stays(lock, &left.lock_id, cx);
             return Ok(());
         }
-        if let Some(command) = left.command {
-            end(command, lock, &left.lock_id, cx).await?;
+        let mut files = Vec::new();
+        if let Some(work) = &left.work {
+            end(work, lock, &left.lock_id, cx).await?;
+            files = work.left();
+        }
+        if let (Some(info), Some(lease)) = (&held.info, &held.lease)
+            && (phase == Some(Phase::Repairing) || !files.is_empty())
+        {
+            let rescued = rescue(&opened, &left, &files, cx).await;
+            let mut record = Record {
+                info: (**info).clone(),
+                lease: lease.renewed(),
+            };
+            record.lease.phase = Phase::NeedsRepair;
+            record.lease.add_rescued(rescued.as_ref().ok());
+            if lock.replace(&held, &record).await? != Changed::Done {
+                continue;
+            }
+            stays(lock, &left.lock_id, cx);
+            return rescued.map(drop);
         }
         if lock.remove(&held).await? == Changed::Done {
             let line = format!(
@@ -248,9 +324,40 @@ pub(crate) async fn release_left(cx: &Cx) -> Result<()> {
     .hint(lock.command("status")))
 }
 
+fn stays(lock: &Lock, lock_id: &str, cx: &Cx) {
+    cx.host.warn(format!(
+        "{} stays locked until its state is repaired: {}",
+        lock.id,
+        repair(lock, lock_id)
+    ));
+}
+
+/// Keeps the states that the command of a killed step could not write. Returns where.
+async fn rescue(opened: &Opened, left: &Remembered, files: &[PathBuf], cx: &Cx) -> Result<String> {
+    let backend = &left.placed.backend;
+    let (bucket, key) = (&backend.bucket, &backend.key);
+    let places = rescue::keep(&opened.s3, bucket, key, &left.lock_id, files).await?;
+    let places = places.join(", ");
+    if !files.is_empty() {
+        cx.host.warn(format!(
+            "the step left a state that its command could not write: rescued to {places}"
+        ));
+    }
+    Ok(places)
+}
+
 /// Ends the command of a step that was killed: while it runs it may write the state, and the lock
 /// is what keeps others away.
-async fn end(command: Group, lock: &Lock, lock_id: &str, cx: &Cx) -> Result<()> {
+async fn end(work: &Work, lock: &Lock, lock_id: &str, cx: &Cx) -> Result<()> {
+    // A step that was killed while it started its command could not note which it is. The guard has
+    // interrupted that one.
+    let command = match work.command {
+        Some(command) => Some(command),
+        None => Group::marked(MARK, lock_id)?.map(Group::interrupted),
+    };
+    let Some(command) = command else {
+        return Ok(());
+    };
     if command.runs()? {
         cx.host.info(format!(
             "the step was killed and its command runs on: ending it before {} is given back",
@@ -269,7 +376,7 @@ async fn end(command: Group, lock: &Lock, lock_id: &str, cx: &Cx) -> Result<()> 
             .cause(format!("so the lock {} stays", lock.id))
             .hint(format!(
                 "once the command is over for certain: {}",
-                lock.command(&format!("unlock --lock-id {lock_id}"))
+                lock.command(&format!("force-unlock --id {lock_id}"))
             ))),
     }
 }

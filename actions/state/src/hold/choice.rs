@@ -5,59 +5,98 @@
 use crate::args::Hold;
 
 /// What is known of a command.
-#[derive(Debug, Clone, Copy, Default)]
-pub(crate) struct Known<'a> {
-    /// What `--hold` says.
-    pub(crate) wanted: Option<Hold>,
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(crate) struct Known {
     /// The workspace that is selected, unless it is the default one.
-    pub(crate) workspace: Option<&'a str>,
-    /// Whether the folder is an application of CDKTF or cdktn, by its `cdktf.json`.
-    pub(crate) application: bool,
-    /// The program that is run.
-    pub(crate) program: &'a str,
+    pub(crate) workspace: Option<String>,
+    /// What has a state for each of several stacks, if something does.
+    pub(crate) stacks: Option<String>,
+    /// Nobody can tell beforehand in which folder it works.
+    pub(crate) astray: bool,
+    /// Another state, which a saved plan among the arguments is for.
+    pub(crate) planned: Option<String>,
 }
 
-/// What has a state for each of several stacks, if something does.
-pub(crate) fn stacks(known: Known<'_>) -> Option<&str> {
-    Some(base(known.program))
-        .filter(|name| matches!(*name, "cdktf" | "cdktn"))
-        .or(known
-            .application
-            .then_some("an application of cdktf or cdktn"))
+impl Known {
+    /// Why the lock of one key would not cover what the command changes, if it would not.
+    fn uncovered(&self) -> Option<String> {
+        if let Some(workspace) = &self.workspace {
+            return Some(format!("workspace `{workspace}` has a state of its own"));
+        }
+        if let Some(stacks) = &self.stacks {
+            return Some(format!("{stacks} has a state for each stack"));
+        }
+        if let Some(planned) = &self.planned {
+            return Some(format!("the saved plan is for {planned}"));
+        }
+        self.astray
+            .then(|| "nobody can tell beforehand in which folder `-chdir` lets it work".to_owned())
+    }
 }
 
 /// The lock to hold, and why.
-pub(crate) fn choose(known: Known<'_>) -> Result<(Hold, String), String> {
-    let stacks = stacks(known);
-    match (known.wanted, known.workspace, stacks) {
-        (Some(Hold::Native), Some(workspace), _) => Err(format!(
-            "the state of workspace `{workspace}` has another key, which this lock would not cover"
-        )),
-        (Some(Hold::Native), _, Some(tool)) => Err(format!(
-            "{tool} has a state for each stack, which this lock would not cover"
-        )),
-        (Some(Hold::Native), None, None) => {
-            Ok((Hold::Native, "Terraform's own lock, as asked".to_owned()))
+pub(crate) fn choose(wanted: Option<Hold>, known: &Known) -> Result<(Hold, String), String> {
+    match (wanted, known.uncovered()) {
+        (Some(Hold::Native), Some(why)) => Err(format!("{why}, which this lock would not cover")),
+        (Some(Hold::Native), None) => Ok((Hold::Native, "Terraform's own lock, as asked".into())),
+        (Some(Hold::Beside), _) => {
+            Ok((Hold::Beside, "Terraform locks for itself, as asked".into()))
         }
-        (Some(Hold::Beside), _, _) => Ok((
+        (None, Some(why)) => Ok((
             Hold::Beside,
-            "Terraform locks for itself, as asked".to_owned(),
+            format!("Terraform locks for itself, since {why}"),
         )),
-        (None, Some(workspace), _) => Ok((
-            Hold::Beside,
-            format!(
-                "Terraform locks for itself, since workspace `{workspace}` has a state of its own"
-            ),
-        )),
-        (None, None, Some(tool)) => Ok((
-            Hold::Beside,
-            format!("Terraform locks for itself, since {tool} has a state for each stack"),
-        )),
-        (None, None, None) => Ok((
+        (None, None) => Ok((
             Hold::Native,
-            "Terraform's own lock, so it is told not to lock".to_owned(),
+            "Terraform's own lock, so it is told not to lock".into(),
         )),
     }
+}
+
+/// The words of a command, a script's among them.
+pub(crate) fn words(command: &[String]) -> impl Iterator<Item = &str> {
+    command
+        .iter()
+        .flat_map(|argument| argument.split(|c: char| c.is_whitespace() || ";|&()".contains(c)))
+        .map(|word| word.trim_matches(['"', '\'']))
+        .filter(|word| !word.is_empty())
+}
+
+/// The tool of a command that has a state for each of several stacks.
+pub(crate) fn stacks(command: &[String]) -> Option<&'static str> {
+    let program = command.first().map_or("", |program| base(program));
+    if let Some(tool) = ["cdktf", "cdktn"].into_iter().find(|tool| *tool == program) {
+        return Some(tool);
+    }
+    let mut terragrunt = words(command).skip_while(|word| base(word) != "terragrunt");
+    terragrunt
+        .any(|word| matches!(word, "run-all" | "--all" | "stack"))
+        .then_some("terragrunt")
+}
+
+/// Where `-chdir` leads: nowhere else, to a folder, or to one that only the shell knows.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) enum Way<'a> {
+    Here,
+    To(&'a str),
+    Astray,
+}
+
+pub(crate) fn way(command: &[String]) -> Way<'_> {
+    let mut way = Way::Here;
+    for word in words(command) {
+        let Some(folder) = word.strip_prefix("-chdir=") else {
+            continue;
+        };
+        let folder = folder.trim_matches(['"', '\'']);
+        let known = !folder.is_empty() && !folder.contains(['$', '`', '*', '?', '{', '~']);
+        match way {
+            Way::Here if known => way = Way::To(folder),
+            Way::To(before) if before == folder => {}
+            _ => return Way::Astray,
+        }
+    }
+    way
 }
 
 fn base(program: &str) -> &str {
@@ -68,39 +107,82 @@ fn base(program: &str) -> &str {
 mod tests {
     use super::*;
 
+    fn command(words: &[&str]) -> Vec<String> {
+        words.iter().map(|word| (*word).to_owned()).collect()
+    }
+
     #[test]
     fn terraforms_own_lock_is_held_only_where_it_covers_what_the_command_changes() {
-        let plain = Known {
-            program: "terraform",
-            ..Known::default()
-        };
+        let plain = Known::default();
+        assert_eq!(choose(None, &plain).unwrap().0, Hold::Native);
         let workspace = Known {
-            workspace: Some("blue"),
+            workspace: Some("blue".into()),
+            ..plain.clone()
+        };
+        let stacks = Known {
+            stacks: Some("cdktn".into()),
+            ..plain.clone()
+        };
+        let astray = Known {
+            astray: true,
+            ..plain.clone()
+        };
+        let planned = Known {
+            planned: Some("states/other".into()),
             ..plain
         };
-        let tool = Known {
-            application: true,
-            ..plain
-        };
-        let program = Known {
-            program: "/usr/bin/cdktn",
-            ..Known::default()
-        };
-        assert_eq!(choose(plain).unwrap().0, Hold::Native);
-        for known in [workspace, tool, program] {
-            let (hold, why) = choose(known).unwrap();
+        for known in [workspace, stacks, astray, planned] {
+            let (hold, why) = choose(None, &known).unwrap();
             assert_eq!(hold, Hold::Beside);
             assert!(why.contains("locks for itself"), "{why}");
-            let native = Known {
-                wanted: Some(Hold::Native),
-                ..known
-            };
-            assert!(choose(native).unwrap_err().contains("not cover"));
-            let beside = Known {
-                wanted: Some(Hold::Beside),
-                ..known
-            };
-            assert_eq!(choose(beside).unwrap().0, Hold::Beside);
+            let native = choose(Some(Hold::Native), &known).unwrap_err();
+            assert!(native.contains("not cover"), "{native}");
+            assert_eq!(choose(Some(Hold::Beside), &known).unwrap().0, Hold::Beside);
+        }
+    }
+
+    #[test]
+    fn tools_with_a_state_for_each_stack_are_known_by_their_words() {
+        for (words, wanted) in [
+            (&["/usr/bin/cdktn", "deploy"][..], Some("cdktn")),
+            (&["terragrunt", "run-all", "apply"], Some("terragrunt")),
+            (&["terragrunt", "run", "--all", "apply"], Some("terragrunt")),
+            (
+                &["bash", "-c", "cd live\nterragrunt run-all apply;"],
+                Some("terragrunt"),
+            ),
+            (&["terragrunt", "apply"], None),
+            (&["terraform", "apply", "-var", "run-all"], None),
+            (&[], None),
+        ] {
+            assert_eq!(stacks(&command(words)), wanted, "{words:?}");
+        }
+    }
+
+    #[test]
+    fn the_folder_is_where_the_command_is_led_to() {
+        for (words, wanted) in [
+            (&["terraform", "apply"][..], Way::Here),
+            (&["terraform", "-chdir=live", "apply"], Way::To("live")),
+            (
+                &[
+                    "bash",
+                    "-c",
+                    "terraform -chdir=\"live\" init && terraform -chdir=live apply",
+                ],
+                Way::To("live"),
+            ),
+            (
+                &[
+                    "bash",
+                    "-c",
+                    "terraform -chdir=a apply; terraform -chdir=b apply",
+                ],
+                Way::Astray,
+            ),
+            (&["bash", "-c", "terraform -chdir=$DIR apply"], Way::Astray),
+        ] {
+            assert_eq!(way(&command(words)), wanted, "{words:?}");
         }
     }
 }

@@ -1,13 +1,14 @@
 //! Work of this program's own under Terraform's lock: commands it starts, and calls between them.
 
-use super::run::{Holding, workspace};
-use super::{choice, open, take};
+use super::covered::Covered;
+use super::run::{Begun, Holding};
+use super::{open, take};
 use crate::args::{Hold, Wait};
+use crate::backend::Backend;
 use crate::info::LockInfo;
 use crate::lease::Phase;
 use crate::lock::Lock;
 use crate::place::Placed;
-use crate::rescue;
 use kit::child::{Program, Running};
 use kit::clock::uptime;
 use kit::error::{Error, Result};
@@ -16,22 +17,18 @@ use kit::step::Cx;
 use net::Account;
 use std::path::Path;
 use std::process::ExitStatus;
-use std::time::SystemTime;
 
 /// Refuses a folder whose state the lock would not cover.
 ///
 /// # Errors
 /// A workspace, or an application of several stacks (exit 2).
 pub(crate) fn native(directory: &Path, cx: &Cx) -> Result<()> {
-    let data_dir = cx.env.get("TF_DATA_DIR").unwrap_or(".terraform");
-    choice::choose(choice::Known {
-        wanted: Some(Hold::Native),
-        workspace: workspace(directory, data_dir, cx).as_deref(),
-        application: directory.join("cdktf.json").exists(),
-        program: "",
-    })
-    .map(drop)
-    .map_err(|why| Error::usage(why).hint("run the tool yourself: slipway-state run -- COMMAND"))
+    Covered::by(directory, &[], &Backend::default(), cx)
+        .choose(Some(Hold::Native))
+        .map(drop)
+        .map_err(|why| {
+            Error::usage(why).hint("run the tool yourself: slipway-state run -- COMMAND")
+        })
 }
 
 /// Where commands run: under a lock that is kept alive, or without one.
@@ -54,7 +51,7 @@ impl Runs<'_, '_> {
     /// The lock is gone, or the command cannot be started.
     pub(crate) async fn capture(
         &mut self,
-        program: &Program,
+        program: Program,
         cx: &Cx,
     ) -> Result<(ExitStatus, Vec<u8>)> {
         match self {
@@ -84,14 +81,16 @@ pub(crate) async fn held<T>(
         record,
         since,
         adopted: false,
+        work: None,
+        broken: false,
         placed,
         cx,
     };
     let done = work(&mut holding).await;
-    if holding.record.lease.phase == Phase::NeedsRepair {
+    if holding.broken {
         return done;
     }
-    match (done, holding.give_back().await) {
+    match (done, holding.give_back(true).await) {
         (Ok(done), Ok(())) => Ok(done),
         (Err(error), Ok(())) => Err(error.cause("the lock was given back")),
         (Ok(_), Err(back)) => Err(back),
@@ -123,35 +122,33 @@ impl Holding<'_> {
     ///
     /// # Errors
     /// The lock is gone, or the command cannot be started.
-    pub(crate) async fn log(&mut self, program: &Program) -> Result<ExitStatus> {
+    pub(crate) async fn log(&mut self, program: Program) -> Result<ExitStatus> {
         self.alive().await?;
-        let running = program.start_in_log(&self.cx.host)?;
+        let (program, begun) = self.begin(program)?;
+        let (running, begun) = begun.unless_failed(program.start_in_log(&self.cx.host))?;
         let _quiet = self.cx.host.verbatim();
-        self.end(running).await
+        self.end(running, begun).await
     }
 
     /// Runs a command and answers what it printed, the lease kept alive meanwhile.
     ///
     /// # Errors
     /// As [`Holding::log`].
-    pub(crate) async fn capture(&mut self, program: &Program) -> Result<(ExitStatus, Vec<u8>)> {
+    pub(crate) async fn capture(&mut self, program: Program) -> Result<(ExitStatus, Vec<u8>)> {
         self.alive().await?;
-        let (running, printed) = program.start_piped(&self.cx.host)?;
-        let (status, output) = tokio::join!(self.end(running), printed.read());
+        let (program, begun) = self.begin(program)?;
+        let started = program.start_piped(&self.cx.host);
+        let ((running, printed), begun) = begun.unless_failed(started)?;
+        let (status, output) = tokio::join!(self.end(running, begun), printed.read());
         Ok((status?, output?))
     }
 
-    /// Keeps a state that a command since `started` could not write; the lock stays then.
+    /// Keeps a state that the last command could not write; the lock stays then.
     ///
     /// # Errors
     /// `verdict`, with what became of the state.
-    pub(crate) async fn rescued(
-        &mut self,
-        verdict: Error,
-        directory: &Path,
-        started: SystemTime,
-    ) -> Error {
-        match rescue::find(directory, started).as_slice() {
+    pub(crate) async fn rescued(&mut self, verdict: Error) -> Error {
+        match self.left().as_slice() {
             [] => verdict,
             left => self.rescue(verdict, left).await,
         }
@@ -165,8 +162,8 @@ impl Holding<'_> {
         Ok(())
     }
 
-    async fn end(&mut self, running: Running) -> Result<ExitStatus> {
-        let ended = self.attend(running).await?;
+    async fn end(&mut self, running: Running, begun: Begun) -> Result<ExitStatus> {
+        let ended = self.attend(running, begun).await?;
         if let Some(found) = &ended.lost {
             return Err(self.lost(found.as_ref()));
         }

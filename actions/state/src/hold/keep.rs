@@ -51,6 +51,24 @@ impl Keeper {
         self.alive + self.length * 19 / 20
     }
 
+    /// How long a renewal may take that begins now: no answer is worth more than the moment at which
+    /// something else is to be done.
+    pub(crate) fn patience(&self, now: Duration) -> Duration {
+        let until = if self.interrupted {
+            self.last_moment()
+        } else {
+            self.doubtful()
+        };
+        (self.length / 5)
+            .max(Duration::from_millis(500))
+            .min(until.saturating_sub(now))
+    }
+
+    /// Nobody could be told of us for so long that we had better stop.
+    fn doubtful(&self) -> Duration {
+        self.alive + self.length / 2
+    }
+
     pub(crate) fn next(&mut self, now: Duration) -> Next {
         if now >= self.last_moment() {
             if self.killed {
@@ -59,7 +77,7 @@ impl Keeper {
             self.killed = true;
             return Next::Kill;
         }
-        let doubtful = self.alive + self.length / 2;
+        let doubtful = self.doubtful();
         if (self.lost || now >= doubtful) && !self.interrupted {
             self.interrupted = true;
             return Next::Interrupt;
@@ -132,6 +150,18 @@ mod tests {
         assert_eq!(keeper.next(s(10)), Next::Interrupt);
         assert_eq!(keeper.next(s(10)), Next::Sleep(s(80)));
         assert_eq!(keeper.next(s(90)), Next::Kill);
+    }
+
+    #[test]
+    fn a_renewal_that_hangs_delays_neither_interrupt_nor_end() {
+        let mut keeper = Keeper::new(s(100), s(0));
+        for (now, patience) in [(25, 20), (45, 5), (50, 0)] {
+            assert_eq!(keeper.patience(s(now)), s(patience), "{now}");
+        }
+        assert_eq!(keeper.next(s(50)), Next::Interrupt);
+        for (now, patience) in [(60, 20), (85, 5), (95, 0)] {
+            assert_eq!(keeper.patience(s(now)), s(patience), "{now}");
+        }
     }
 
     #[test]

@@ -41,7 +41,7 @@ impl Line {
     /// Whether others stand in line.
     pub(crate) async fn others(&self) -> Result<bool> {
         match &self.queue {
-            Some(queue) => queue.exists().await,
+            Some(queue) => queue.occupied().await,
             None => Ok(false),
         }
     }
@@ -86,11 +86,11 @@ impl Line {
         Ok(0)
     }
 
-    /// Leaves the line from wherever we stand.
-    pub(crate) async fn leave(&mut self) -> Result<()> {
-        match (&self.queue, self.ticket.take()) {
-            (Some(queue), Some(ticket)) => queue.leave(&ticket).await,
-            _ => Ok(()),
+    /// Leaves the line from wherever we stand. A ticket that cannot be taken back dies of its own
+    /// lease, so nobody's work depends on it.
+    pub(crate) async fn leave(&mut self) {
+        if let (Some(queue), Some(ticket)) = (&self.queue, self.ticket.take()) {
+            let _ = queue.leave(&ticket).await;
         }
     }
 }

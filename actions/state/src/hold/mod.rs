@@ -3,11 +3,13 @@
 
 mod adopt;
 mod choice;
+mod covered;
 mod held;
 mod keep;
 mod line;
 mod proof;
 mod run;
+mod saved;
 mod take;
 mod tend;
 mod wait;

@@ -10,8 +10,8 @@ use net::{Net, Target};
 /// What the holder's host says of its run.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Run {
-    /// It has ended, and how.
-    Over(String),
+    /// It has ended: how, and whether well.
+    Over { how: String, well: bool },
     /// It goes on.
     Going(String),
     /// It cannot be seen from here, and why.
@@ -66,10 +66,13 @@ impl<'a> Asker<'a> {
         match github.attempt(run, number).await {
             Ok(found) if found.id == run && found.run_attempt == Some(number) => {
                 match found.status.as_deref() {
-                    Some("completed") => Run::Over(format!(
-                        "attempt {number} of run {run} is over: {}",
-                        found.conclusion.as_deref().unwrap_or("completed")
-                    )),
+                    Some("completed") => {
+                        let conclusion = found.conclusion.as_deref().unwrap_or("completed");
+                        Run::Over {
+                            how: format!("attempt {number} of run {run} is over: {conclusion}"),
+                            well: conclusion == "success",
+                        }
+                    }
                     status => Run::Going(format!(
                         "attempt {number} of run {run} is {}",
                         status.unwrap_or("there").replace('_', " ")
@@ -108,7 +111,10 @@ fn build(arn: &str, id: &str, build: &serde_json::Value) -> Run {
     }
     let status = build["buildStatus"].as_str().unwrap_or("unknown");
     if build["buildComplete"].as_bool() == Some(true) {
-        Run::Over(format!("build {id} is over: {status}"))
+        Run::Over {
+            how: format!("build {id} is over: {status}"),
+            well: status == "SUCCEEDED",
+        }
     } else {
         Run::Going(format!("build {id} is {status}"))
     }
@@ -139,7 +145,11 @@ mod tests {
         let arn = "arn:aws:codebuild:eu-west-1:111111111111:build/deploy:6f-1";
         let answer = |arn: &str, status: &str, complete: bool| serde_json::json!({ "arn": arn, "buildStatus": status, "buildComplete": complete });
         let run = |answer| build(arn, "deploy:6f-1", &answer);
-        assert!(matches!(run(answer(arn, "STOPPED", true)), Run::Over(_)));
+        for (status, ended_well) in [("STOPPED", false), ("SUCCEEDED", true)] {
+            assert!(
+                matches!(run(answer(arn, status, true)), Run::Over { well, .. } if well == ended_well)
+            );
+        }
         assert!(matches!(
             run(answer(arn, "IN_PROGRESS", false)),
             Run::Going(_)

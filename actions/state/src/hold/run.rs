@@ -1,14 +1,15 @@
 //! The lock around a command: taken or adopted, kept while the command runs, and given back,
 //! unless the command left a state that it could not write.
 
+use super::covered::Covered;
 use super::keep::{Keeper, Next};
-use super::{Opened, adopt, choice, open, take};
+use super::{Opened, adopt, open, take};
 use crate::args::{Adopt, Hold, Wait};
 use crate::folder::Folder;
-use crate::guard::Guard;
+use crate::guard::{Guard, MARK};
 use crate::lease::Phase;
 use crate::lock::{Changed, Held, Lock, Record, Release};
-use crate::place::{self, Placed};
+use crate::place::{self, Placed, Work};
 use crate::{report, rescue};
 use kit::child::{self, Program, Running};
 use kit::clock::uptime;
@@ -41,8 +42,30 @@ pub(crate) struct Holding<'a> {
     pub(super) since: Duration,
     /// An earlier step's hold goes back to where it was.
     pub(super) adopted: bool,
+    /// The command that was started last.
+    pub(super) work: Option<Work>,
+    /// A command left a state that it could not write: the lock is not given back.
+    pub(super) broken: bool,
     pub(super) placed: &'a Placed,
     pub(super) cx: &'a Cx,
+}
+
+/// What watches over a command that is about to start.
+pub(super) struct Begun(Option<Guard>);
+
+impl Begun {
+    /// What was started with all that watches over it, or why it was not.
+    pub(super) fn unless_failed<T>(self, started: Result<T>) -> Result<(T, Self)> {
+        match started {
+            Ok(started) => Ok((started, self)),
+            Err(error) => {
+                if let Some(guard) = self.0 {
+                    guard.dismiss();
+                }
+                Err(error)
+            }
+        }
+    }
 }
 
 /// How the command ended.
@@ -67,24 +90,20 @@ pub(crate) async fn run(placed: &Placed, job: Job<'_>, cx: &Cx) -> Result<Report
                 .hint("--directory DIR, or `state.directory` in the contract"),
         );
     }
-    let data_dir = cx.env.get("TF_DATA_DIR").unwrap_or(".terraform").to_owned();
-    let workspace = workspace(&directory, &data_dir, cx);
-    let known = choice::Known {
-        wanted: job.hold,
-        workspace: workspace.as_deref(),
-        application: directory.join("cdktf.json").exists(),
-        program: job.command.first().map_or("", String::as_str),
+    let covered = Covered::by(&directory, job.command, &placed.backend, cx);
+    let backend = if covered.has_stacks() {
+        placed.backend.of_stacks()
+    } else {
+        placed.backend.clone()
     };
-    let backend = match choice::stacks(known) {
-        Some(_) => placed.backend.of_stacks(),
-        None => placed.backend.clone(),
-    };
-    let (hold, why) = choice::choose(known)
+    let (hold, why) = covered
+        .choose(job.hold)
         .map_err(|why| Error::usage(why).hint("leave --hold out, or --hold beside"))?;
     // A command that was told to lock for itself may do so wherever it likes.
+    let data_dir = cx.env.get("TF_DATA_DIR").unwrap_or(".terraform");
     let folder = match job.hold {
         Some(Hold::Beside) => None,
-        _ => Some(Folder::before(&directory, &data_dir, &placed.backend)?),
+        _ => Some(Folder::before(&covered.folder, data_dir, &placed.backend)?),
     };
     let path_style = net::path_style(&cx.env);
     let program = |native: bool| -> Result<Program> {
@@ -103,9 +122,10 @@ pub(crate) async fn run(placed: &Placed, job: Job<'_>, cx: &Cx) -> Result<Report
 
     let mut holding = if job.adopt.lock_id.is_some() {
         let (opened, held) = unless_interrupted(adopt::find(placed, job.adopt, cx)).await?;
+        covers(&opened, job.hold, &covered)?;
         outlasts(&opened, job.budget, cx)?;
         let length = job.wait.lease;
-        let record = adopt::adopt(&opened, &held, Phase::Running, None, length, cx)?;
+        let record = adopt::adopt(&opened, &held, Phase::Running, None, length, cx).await?;
         place::remember(placed, &record.info.id, opened.hold, None, cx)?;
         let since = uptime();
         adopt::put(&opened.lock, &held, &record).await?;
@@ -115,6 +135,8 @@ pub(crate) async fn run(placed: &Placed, job: Job<'_>, cx: &Cx) -> Result<Report
             record,
             since,
             adopted: true,
+            work: None,
+            broken: false,
             placed,
             cx,
         }
@@ -129,22 +151,23 @@ pub(crate) async fn run(placed: &Placed, job: Job<'_>, cx: &Cx) -> Result<Report
             record,
             since,
             adopted: false,
+            work: None,
+            broken: false,
             placed,
             cx,
         }
     };
-    let program = program(holding.opened.hold == Hold::Native)
-        .map(|program| holding.opened.account.lend(program))?;
-    let started = SystemTime::now() - Duration::from_secs(1);
-    let ended = match program.start(&cx.host) {
-        Ok(running) => holding.attend(running).await,
+    let native = holding.opened.hold == Hold::Native;
+    let ended = match holding.lasting(job.budget).await {
+        Ok(()) => holding.command(program(native)?).await,
         Err(error) => Err(error),
     };
+    let program = program(native)?;
     let shown = program.shown();
     let ended = match ended {
         Ok(ended) => ended,
         Err(error) => {
-            let back = holding.give_back().await;
+            let back = holding.give_back(false).await;
             return Err(match back {
                 Ok(()) => error.cause("the lock was given back"),
                 Err(back) => error.cause(back.message),
@@ -152,7 +175,7 @@ pub(crate) async fn run(placed: &Placed, job: Job<'_>, cx: &Cx) -> Result<Report
         }
     };
     let verdict = child::verdict(shown, ended.status);
-    let left = rescue::find(&directory, started);
+    let left = holding.left();
     if !left.is_empty() {
         let verdict = verdict
             .err()
@@ -170,36 +193,57 @@ pub(crate) async fn run(placed: &Placed, job: Job<'_>, cx: &Cx) -> Result<Report
             },
         });
     }
-    let back = holding.give_back().await;
+    let back = holding.give_back(verdict.is_ok()).await;
     match (verdict, back) {
-        (Err(error), Ok(())) => Err(error.cause(match (ended.unreached, ended.interrupted) {
-            (true, _) => "it was stopped, because the lock could not be renewed in time; the lock was given back",
-            (false, true) => "it was interrupted; the lock was given back",
-            (false, false) => "the lock was given back",
-        })),
+        (Err(error), Ok(())) => {
+            let broken = holding.record.lease.phase.is_broken();
+            let back = if broken {
+                "the lock stays until its state is repaired"
+            } else {
+                "the lock was given back"
+            };
+            Err(error.cause(match (ended.unreached, ended.interrupted) {
+                (true, _) => {
+                    format!("it was stopped, because the lock could not be renewed in time; {back}")
+                }
+                (false, true) => format!("it was interrupted; {back}"),
+                (false, false) => back.to_owned(),
+            }))
+        }
         (Err(error), Err(back)) => Err(error.cause(back.message)),
         (Ok(()), Err(back)) => Err(back),
         (Ok(()), Ok(())) => {
             if let Some(folder) = folder {
                 folder.after()?;
             }
-            Ok(report::ran(shown, &holding.opened.lock, &holding.record, holding.adopted))
+            Ok(report::ran(
+                shown,
+                &holding.opened.lock,
+                &holding.record,
+                holding.adopted,
+            ))
         }
     }
 }
 
-/// The workspace that is selected, unless it is the default one (terraform
-/// `internal/command/meta.go`, `WorkspaceOverridden`).
-pub(super) fn workspace(directory: &Path, data_dir: &str, cx: &Cx) -> Option<String> {
-    let selected = || {
-        let text = std::fs::read_to_string(directory.join(data_dir).join("environment"));
-        text.ok().map(|text| text.trim().to_owned())
+/// Refuses a command that a lock of an earlier step does not cover.
+fn covers(opened: &Opened, wanted: Option<Hold>, covered: &Covered) -> Result<()> {
+    let not = |why: String| {
+        Err(Error::refused(format!(
+            "the lock {} is not the one that this command needs",
+            opened.lock.id
+        ))
+        .cause(why)
+        .hint("take the lock in the folder where the command runs, or with --hold beside"))
     };
-    cx.env
-        .get("TF_WORKSPACE")
-        .map(str::to_owned)
-        .or_else(selected)
-        .filter(|name| !name.is_empty() && name != "default")
+    match wanted {
+        Some(wanted) if wanted != opened.hold => not(format!(
+            "it was taken as `{}`, and --hold says `{}`",
+            opened.hold.name(),
+            wanted.name()
+        )),
+        _ => covered.choose(Some(opened.hold)).map(drop).or_else(not),
+    }
 }
 
 /// Refuses credentials that end before the command has had its time: what it creates after that
@@ -237,24 +281,53 @@ fn expired(error: &Error) -> bool {
 }
 
 impl Holding<'_> {
+    /// Runs a command with its streams untouched, the lease kept alive meanwhile.
+    async fn command(&mut self, program: Program) -> Result<Ended> {
+        let (program, begun) = self.begin(program)?;
+        let (running, begun) = begun.unless_failed(program.start(&self.cx.host))?;
+        self.attend(running, begun).await
+    }
+
+    /// Makes ready for a command what ends it where this process is killed, from its first moment
+    /// on: the post step is told where it works, and a guard watches over it.
+    pub(super) fn begin(&mut self, program: Program) -> Result<(Program, Begun)> {
+        let id = self.record.info.id.clone();
+        let work = Work::new(program.folder().unwrap_or(Path::new(".")));
+        self.note(Some(&work))?;
+        self.work = Some(work);
+        let end = Keeper::new(self.record.lease.length(), self.since).end();
+        let guard = child::leads_group()
+            .then(|| Guard::start(&id, end))
+            .transpose()?;
+        Ok((program.env(MARK, id), Begun(guard)))
+    }
+
+    /// States that the last command left behind.
+    pub(super) fn left(&self) -> Vec<PathBuf> {
+        self.work.as_ref().map(Work::left).unwrap_or_default()
+    }
+
+    /// Sees that the credentials last, also after a wait that took its part of them.
+    async fn lasting(&mut self, budget: Option<Duration>) -> Result<()> {
+        if outlasts(&self.opened, budget, self.cx).is_err() {
+            self.opened = open(self.placed, self.opened.hold, self.cx).await?;
+        }
+        outlasts(&self.opened, budget, self.cx)
+    }
+
     /// Waits for the command and keeps the lease alive. Where this process is killed, the post step
-    /// must not give the lock back while the command runs, so it is told where to find it; and a
-    /// guard stops the command in time.
-    pub(super) async fn attend(&mut self, mut running: Running) -> Result<Ended> {
+    /// must not give the lock back while the command runs; and a guard stops the command in time.
+    pub(super) async fn attend(&mut self, mut running: Running, begun: Begun) -> Result<Ended> {
         let length = self.record.lease.length();
         let mut keeper = Keeper::new(length, self.since);
-        let group = running.group();
-        let guarded = group.map(|group| Guard::start(group, keeper.end()));
-        // A guard interrupts the command of a run that was killed, so nobody else has to.
-        let told = self.note(group.map(Group::interrupted));
-        let guard = match (guarded.transpose(), told) {
-            (Ok(guard), Ok(())) => RefCell::new(guard),
-            (Err(error), _) | (_, Err(error)) => {
-                running.stop();
-                running.wait().await?;
-                return Err(error);
-            }
-        };
+        let mut guard = begun.0;
+        let told = self.tell(running.group(), guard.as_mut());
+        if let Err(error) = told {
+            running.stop();
+            running.wait().await?;
+            return Err(error);
+        }
+        let guard = RefCell::new(guard);
         let interrupting = || {
             if let Some(guard) = &mut *guard.borrow_mut() {
                 guard.interrupted();
@@ -297,7 +370,7 @@ impl Holding<'_> {
                         let info = self.record.info.clone();
                         (Record { info, lease }, uptime())
                     });
-                    let patience = (length / 5).max(Duration::from_millis(500));
+                    let patience = keeper.patience(uptime());
                     let answer = tokio::select! {
                         status = running.wait_telling(interrupting) => break status?,
                         answer = tokio::time::timeout(patience, self.renew(&renewed)) => answer,
@@ -339,9 +412,22 @@ impl Holding<'_> {
         })
     }
 
-    fn note(&self, command: Option<Group>) -> Result<()> {
+    /// Tells guard and post step which command has started.
+    fn tell(&mut self, group: Option<Group>, guard: Option<&mut Guard>) -> Result<()> {
+        let (Some(group), Some(work)) = (group, &mut self.work) else {
+            return Ok(());
+        };
+        if let Some(guard) = guard {
+            guard.guards(group)?;
+        }
+        // A guard interrupts the command of a run that was killed, so nobody else has to.
+        work.command = Some(group.interrupted());
+        self.note(self.work.as_ref())
+    }
+
+    fn note(&self, work: Option<&Work>) -> Result<()> {
         let id = &self.record.info.id;
-        place::remember(self.placed, id, self.opened.hold, command, self.cx)
+        place::remember(self.placed, id, self.opened.hold, work, self.cx)
     }
 
     async fn renew(&mut self, renewed: &Record) -> Result<Changed> {
@@ -355,9 +441,15 @@ impl Holding<'_> {
     }
 
     /// Gives the lock back, or to where it was; with new credentials where the old ones have ended.
-    pub(super) async fn give_back(&mut self) -> Result<()> {
+    /// `well`: the command did what it was to do.
+    pub(super) async fn give_back(&mut self, well: bool) -> Result<()> {
         if self.adopted {
-            return self.put(Phase::Kept, None).await;
+            let phase = if self.record.lease.phase.is_broken() && !well {
+                Phase::NeedsRepair
+            } else {
+                Phase::Kept
+            };
+            return self.put(phase, None).await;
         }
         let mut released = self.opened.lock.release(&self.record).await;
         if released.as_ref().is_err_and(expired) {
@@ -379,7 +471,7 @@ impl Holding<'_> {
             }
             .hint(format!(
                 "give it back: {}",
-                lock.command(&format!("unlock --lock-id {}", self.record.info.id))
+                lock.command(&format!("force-unlock --id {}", self.record.info.id))
             ))),
         }
     }
@@ -389,7 +481,10 @@ impl Holding<'_> {
         let mut record = self.record.clone();
         record.lease = record.lease.renewed();
         record.lease.phase = phase;
-        record.lease.rescued = rescued.or(record.lease.rescued);
+        record.lease.add_rescued(rescued.as_ref());
+        if phase == Phase::Kept {
+            record.lease.rescued = None;
+        }
         let mut changed = self.renew(&record).await?;
         // A renewal whose answer never came.
         if let Changed::Moved(Some(held)) = &changed
@@ -409,6 +504,7 @@ impl Holding<'_> {
     /// The command could not write its state: that is kept, and so is the lock, since whatever runs
     /// next would not know of what was created.
     pub(super) async fn rescue(&mut self, verdict: Error, files: &[PathBuf]) -> Error {
+        self.broken = true;
         let shown: Vec<String> = files
             .iter()
             .map(|file| file.display().to_string())

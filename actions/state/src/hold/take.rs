@@ -1,10 +1,11 @@
 //! Taking the lock: at once where it is free, in turn where others wait, in somebody's place where
 //! that one is proven gone.
 
+use super::covered::Covered;
 use super::line::Line;
 use super::proof::{Asker, Run};
 use super::wait::{Next, Watch, pause, sight};
-use super::{Opened, adopt, choice, open};
+use super::{Opened, adopt, open};
 use crate::args::{Adopt, Hold, Keep, Wait};
 use crate::info::LockInfo;
 use crate::lease::{Lease, Phase};
@@ -17,7 +18,13 @@ use kit::exit::Exit;
 use kit::report::Report;
 use kit::signal::unless_interrupted;
 use kit::step::Cx;
+use std::path::Path;
 use std::time::Duration;
+
+/// How long a free lock is left to those who were first: next in line, one looks every second.
+const TURN: Duration = Duration::from_secs(5);
+/// The pause between two looks meanwhile.
+const LOOK: Duration = Duration::from_millis(250);
 
 /// The verb `lock`: takes it, or adopts one, and keeps it for later steps.
 pub(crate) async fn lock(
@@ -30,17 +37,18 @@ pub(crate) async fn lock(
 ) -> Result<Report> {
     if adopted.lock_id.is_some() {
         let (opened, held) = adopt::find(placed, adopted, cx).await?;
-        let record = adopt::adopt(&opened, &held, Phase::Kept, Some(keep.max), wait.lease, cx)?;
+        let max = Some(keep.max);
+        let record = adopt::adopt(&opened, &held, Phase::Kept, max, wait.lease, cx).await?;
         place::remember(placed, &record.info.id, opened.hold, None, cx)?;
         adopt::put(&opened.lock, &held, &record).await?;
         return Ok(report::locked(&opened.lock, &record));
     }
-    let (hold, _) = choice::choose(choice::Known {
-        wanted: hold,
-        ..choice::Known::default()
-    })
-    .map_err(Error::usage)?;
+    let here = placed.directory.as_deref().unwrap_or(Path::new("."));
+    let (hold, why) = Covered::by(here, &[], &placed.backend, cx)
+        .choose(hold)
+        .map_err(|why| Error::usage(why).hint("leave --hold out, or --hold beside"))?;
     let opened = unless_interrupted(open(placed, hold, cx)).await?;
+    cx.host.info(format!("{}: {why}", opened.lock.id));
     let mut record = record(&opened, "lock", Phase::Kept, wait.lease, cx);
     record.lease.until = adopt::until(keep.max, cx);
     take(&opened, &record, wait, placed, cx).await?;
@@ -100,20 +108,25 @@ pub(crate) async fn take(
         taken = claim.acquire(&mut line) => taken,
         signal = kit::signal::interrupted() => {
             // The write may be under way: whatever stands there with our ID is removed.
-            let left = line.leave().await;
+            line.leave().await;
             lock.release(record).await?;
-            left?;
             return Err(Error::new(
                 Exit::Interrupted,
                 format!("interrupted by {signal} while waiting for {}", lock.id),
             ));
         }
     };
-    if taken.is_err() {
-        // The error that is told is the first; a ticket that stays dies of its own lease.
-        let _ = line.leave().await;
-    }
-    let since = taken?;
+    let since = match taken {
+        Ok(since) => since,
+        Err(error) => {
+            line.leave().await;
+            // A write that got no answer may have arrived. The error that is told is the first.
+            if error.exit != Exit::Busy {
+                let _ = lock.release(record).await;
+            }
+            return Err(error);
+        }
+    };
     cx.host.info(format!(
         "holding {} with lock ID {}",
         lock.id, record.info.id
@@ -159,14 +172,14 @@ impl Claim<'_> {
                     // It is free, and others were first.
                     None => {}
                     Some(Put::Taken) => {
-                        line.leave().await?;
+                        line.leave().await;
                         return Ok(since);
                     }
                     Some(Put::Held(found)) => {
                         // Who came last does not take a dead holder's place before the others.
                         let may_break = !first || patience.is_zero();
                         if may_break && self.breaks(&found, &mut watch).await? {
-                            line.leave().await?;
+                            line.leave().await;
                             return Ok(since);
                         }
                         held = Some(found);
@@ -179,7 +192,10 @@ impl Claim<'_> {
                     Some(held) => Some(held),
                     None => self.lock.look().await?,
                 };
-                return Err(busy(self.lock, held.as_ref(), place, patience, &watch));
+                if let Some(held) = held {
+                    return Err(busy(self.lock, &held, place, patience, &watch));
+                }
+                return self.overdue(line, place, &watch).await;
             };
             if first {
                 first = false;
@@ -203,6 +219,31 @@ impl Claim<'_> {
             }
             (held, _) => Ok(Some(held)),
         }
+    }
+
+    /// The time is over and the lock is free, for others who were first. Whoever of them lives takes
+    /// it at once; if nobody does, they are dead, and their tickets would keep everybody away who
+    /// does not wait for as long as a ticket lives.
+    async fn overdue(&self, line: &mut Line, place: u64, watch: &Watch) -> Result<Duration> {
+        let patience = self.wait.lock_timeout;
+        let began = uptime();
+        let found = loop {
+            match self.lock.look().await? {
+                Some(held) => break held,
+                None if uptime().saturating_sub(began) < TURN => tokio::time::sleep(LOOK).await,
+                None => {
+                    let since = uptime();
+                    match self.lock.take(self.record).await? {
+                        Put::Taken => {
+                            line.leave().await;
+                            return Ok(since);
+                        }
+                        Put::Held(held) => break held,
+                    }
+                }
+            }
+        };
+        Err(busy(self.lock, &found, place, patience, watch))
     }
 
     /// Takes a holder's place, if it is proven gone.
@@ -273,7 +314,7 @@ impl Said {
     }
 }
 
-fn busy(lock: &Lock, held: Option<&Held>, place: u64, patience: Duration, watch: &Watch) -> Error {
+fn busy(lock: &Lock, held: &Held, place: u64, patience: Duration, watch: &Watch) -> Error {
     let error = Error::new(
         Exit::Busy,
         format!(
@@ -283,14 +324,6 @@ fn busy(lock: &Lock, held: Option<&Held>, place: u64, patience: Duration, watch:
         ),
     );
     let wait = "wait longer with --lock-timeout, or look at the run that holds it";
-    let Some(held) = held else {
-        return error
-            .cause(format!(
-                "{} others wait for it, and were first",
-                place.max(1)
-            ))
-            .hint(wait);
-    };
     let error = error
         .cause(format!("held by {held}"))
         .cause(watch.known(held.lease.as_deref()));
@@ -299,7 +332,7 @@ fn busy(lock: &Lock, held: Option<&Held>, place: u64, patience: Duration, watch:
         place => error.cause(format!("{place} others were in front of us")),
     };
     match (&held.info, &held.lease) {
-        (Some(info), Some(lease)) if lease.phase == Phase::NeedsRepair => error.hint(format!(
+        (Some(info), Some(lease)) if lease.phase.is_broken() => error.hint(format!(
             "its state was rescued to {}: {}",
             lease.rescued.as_deref().unwrap_or("the runner alone"),
             adopt::repair(lock, &info.id)
@@ -307,12 +340,9 @@ fn busy(lock: &Lock, held: Option<&Held>, place: u64, patience: Duration, watch:
         (Some(_), Some(lease)) if lease.phase == Phase::Moved => error.hint(
             "give --locking file here, and use_lockfile = true in the backend instead of dynamodb_table",
         ),
-        (Some(info), Some(_)) => error.hint(wait).hint(format!(
-            "only if that run is over for certain: {}",
-            lock.command(&format!("unlock --lock-id {}", info.id))
-        )),
-        (Some(info), None) => error.hint(wait).hint(format!(
-            "only if that Terraform is gone for certain: {}",
+        (Some(info), lease) => error.hint(wait).hint(format!(
+            "only if that {} is over for certain: {}",
+            if lease.is_some() { "run" } else { "Terraform" },
             lock.command(&format!("force-unlock --id {}", info.id))
         )),
         (None, _) => error.hint("somebody wrote this by hand; look at it in the lock table"),
@@ -357,12 +387,12 @@ mod tests {
     fn a_busy_lock_names_its_holder_and_a_command_that_can_be_typed() {
         let about = "--bucket states --key shop/dev/terraform.tfstate --table locks";
         for (lease, command) in [
-            (Some(lease(Phase::Running)), "unlock --lock-id 3f"),
+            (Some(lease(Phase::Running)), "force-unlock --id 3f"),
             (None, "force-unlock --id 3f"),
         ] {
             let run = lease.as_ref().and_then(|lease| lease.run_url.clone());
             let held = held(lease);
-            let error = busy(&lock(), Some(&held), 0, Duration::ZERO, &Watch::default());
+            let error = busy(&lock(), &held, 0, Duration::ZERO, &Watch::default());
             assert_eq!(error.exit, Exit::Busy);
             assert!(error.causes[0].contains("ada"), "{error}");
             assert!(error.causes[0].contains(run.as_deref().unwrap_or("3f")));
@@ -376,7 +406,7 @@ mod tests {
         let mut lease = lease(Phase::NeedsRepair);
         lease.rescued = Some("s3://states/shop.errored-3f".into());
         let held = held(Some(lease));
-        let error = busy(&lock(), Some(&held), 0, Duration::ZERO, &Watch::default());
+        let error = busy(&lock(), &held, 0, Duration::ZERO, &Watch::default());
         assert!(error.to_string().contains("s3://states/shop.errored-3f"));
         assert!(error.to_string().contains("state push"), "{error}");
     }

@@ -8,6 +8,7 @@ use crate::args::Hold;
 use crate::backend::Locking;
 use crate::lease::{Lease, Phase};
 use crate::lock::{Changed, Held, Lock, Put, Release};
+use crate::object::kept_digest;
 use crate::place::Placed;
 use crate::report::{self, Seen};
 use kit::clock::uptime;
@@ -150,6 +151,8 @@ pub(crate) async fn move_lock(placed: &Placed, to: Locking, cx: &Cx) -> Result<R
     let lease = Duration::from_secs(180);
     let mut record = take::record(&opened, "move-lock", Phase::Running, lease, cx);
     if let Some(tombstone) = tombstone {
+        // Whoever died between the two steps below left it.
+        forget_digest(item, &both).await?;
         if to == Locking::File {
             return Ok(report::moved(lock, to, true));
         }
@@ -175,11 +178,12 @@ pub(crate) async fn move_lock(placed: &Placed, to: Locking, cx: &Cx) -> Result<R
                 phase: Phase::Moved,
                 ..record.lease.renewed()
             };
-            // The digest would stay what it is while states move on, and everybody who comes back
-            // to the table would be told that the state is broken.
-            digest(item, &both).await?;
             match table_alone.renew(&standing, &record).await? {
                 Changed::Done => {
+                    // It would stay what it is while states move on, and everybody who comes back to
+                    // the table would be told that the state is broken. Until the sign stands, they
+                    // need it.
+                    forget_digest(item, &both).await?;
                     object_alone.release(&standing).await?;
                     return Ok(report::moved(lock, to, false));
                 }
@@ -233,21 +237,36 @@ async fn proves_conditions(object: &Lock, opened: &Opened, cx: &Cx) -> Result<()
     }
 }
 
-/// Removes the digest that nobody keeps any more.
-async fn digest(item: &crate::lock::Item, placed: &Placed) -> Result<()> {
+/// Removes the digest that nobody keeps any more, if it is the one that stands there now.
+async fn forget_digest(item: &crate::lock::Item, placed: &Placed) -> Result<()> {
+    use aws_sdk_dynamodb::types::AttributeValue::S;
     use net::AwsContext;
+    let Some(digest) = kept_digest(item).await? else {
+        return Ok(());
+    };
     let id = format!("{}-md5", placed.backend.lock_id());
-    item.client
+    let answer = item
+        .client
         .delete_item()
         .table_name(&item.table)
-        .key(
-            "LockID",
-            aws_sdk_dynamodb::types::AttributeValue::S(id.clone()),
-        )
+        .key("LockID", S(id.clone()))
+        .condition_expression("Digest = :digest")
+        .expression_attribute_values(":digest", S(digest))
         .send()
-        .await
-        .cannot(format!("remove {id} from {}", item.table))
-        .map(drop)
+        .await;
+    match answer {
+        // Somebody writes states by the table all the same, and needs it.
+        Err(error)
+            if error
+                .as_service_error()
+                .is_some_and(|error| error.is_conditional_check_failed_exception()) =>
+        {
+            Ok(())
+        }
+        answer => answer
+            .cannot(format!("remove {id} from {}", item.table))
+            .map(drop),
+    }
 }
 
 #[cfg(test)]

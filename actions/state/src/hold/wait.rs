@@ -17,7 +17,7 @@ const ASK: Duration = Duration::from_secs(30);
 /// Proof that a holder is gone.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Proof {
-    /// Its host says that its run has ended.
+    /// Its host says that its run has ended, and nobody renews the hold.
     RunOver(String),
     /// Its version number did not move for a whole lease while we watched.
     Still(Duration),
@@ -54,8 +54,33 @@ pub(crate) enum Next {
 #[derive(Debug, Default)]
 pub(crate) struct Watch {
     /// What was seen last, and since when.
-    seen: Option<(String, Duration)>,
+    seen: Option<(Sight, Duration)>,
     asked: Option<(Duration, Run)>,
+}
+
+/// What tells one look at a lock from the next.
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct Sight {
+    id: String,
+    rvn: String,
+    /// Whose it is. Adoption leaves the lock its ID, and gives it another run.
+    run: (Option<String>, Option<String>),
+}
+
+impl Sight {
+    fn new(id: &str, lease: Option<&Lease>) -> Self {
+        Self {
+            id: id.to_owned(),
+            rvn: lease.map(|lease| lease.rvn.clone()).unwrap_or_default(),
+            run: lease
+                .map(|lease| (lease.attempt.clone(), lease.build_arn.clone()))
+                .unwrap_or_default(),
+        }
+    }
+
+    fn same_holder(&self, other: &Self) -> bool {
+        (&self.id, &self.run) == (&other.id, &other.run)
+    }
 }
 
 impl Watch {
@@ -67,14 +92,15 @@ impl Watch {
         id: &str,
         lease: Option<&Lease>,
     ) -> Next {
-        let sight = format!("{id} {}", lease.map_or("", |lease| &lease.rvn));
+        let sight = Sight::new(id, lease);
         let since = match &self.seen {
             Some((same, since)) if *same == sight => *since,
             before => {
                 let same_holder = before
                     .as_ref()
-                    .is_some_and(|(sight, _)| sight.split(' ').next() == Some(id));
-                if !same_holder {
+                    .is_some_and(|(before, _)| before.same_holder(&sight));
+                // Whoever moves is not over, whatever was said of its run.
+                if !same_holder || matches!(self.asked, Some((_, Run::Over { .. }))) {
                     self.asked = None;
                 }
                 self.seen = Some((sight, now));
@@ -88,7 +114,9 @@ impl Watch {
         let renews = match lease.phase {
             Phase::Running | Phase::Waiting => true,
             Phase::Kept | Phase::Parked => false,
-            Phase::NeedsRepair | Phase::Moved | Phase::Unknown => return Next::Wait,
+            Phase::NeedsRepair | Phase::Repairing | Phase::Moved | Phase::Unknown => {
+                return Next::Wait;
+            }
         };
         let length = lease.length();
         if renews && now.saturating_sub(since) >= length {
@@ -101,7 +129,13 @@ impl Watch {
             return Next::Break(Proof::Ended(end));
         }
         match &self.asked {
-            Some((_, Run::Over(how))) => Next::Break(Proof::RunOver(how.clone())),
+            // A run that is over may have left its command behind, on a runner that lost its host or
+            // whose step was killed. What ends that command in any case is the end of the lease, as
+            // its holder and its guard count it, so nothing shorter is proof.
+            Some((_, Run::Over { .. })) if renews => Next::Wait,
+            // Whoever parks a hold and ends well leaves it to another run.
+            Some((_, Run::Over { well: true, .. })) if lease.phase == Phase::Parked => Next::Wait,
+            Some((_, Run::Over { how, .. })) => Next::Break(Proof::RunOver(how.clone())),
             Some((at, _)) if now.saturating_sub(*at) < ASK => Next::Wait,
             _ => Next::Ask,
         }
@@ -122,9 +156,13 @@ impl Watch {
                 "its command could not write its state; a person has to look before anything else runs"
                     .to_owned()
             }
+            (Phase::Repairing, _) => {
+                "a command repairs its state; a person has to look before anything else runs"
+                    .to_owned()
+            }
             (Phase::Moved, _) => "locking has moved to .tflock".to_owned(),
             (Phase::Unknown, _) => "a later version of slipway-state wrote it".to_owned(),
-            (_, Some((_, Run::Over(how) | Run::Going(how)))) => how.clone(),
+            (_, Some((_, Run::Over { how, .. } | Run::Going(how)))) => how.clone(),
             (_, Some((_, Run::Blind(why)))) => {
                 format!("whether its run goes on cannot be seen from here: {why}")
             }
@@ -170,6 +208,17 @@ mod tests {
         Run::Going("in progress".into())
     }
 
+    fn over(how: &str) -> Run {
+        Run::Over {
+            how: how.into(),
+            well: how == "success",
+        }
+    }
+
+    fn run_over(how: &str) -> Next {
+        Next::Break(Proof::RunOver(how.into()))
+    }
+
     #[test]
     fn a_lease_is_over_only_after_it_was_watched_for_all_its_length() {
         let mut watch = Watch::default();
@@ -198,7 +247,7 @@ mod tests {
         let mut watch = Watch::default();
         let running = lease(Phase::Running);
         watch.seen(s(0), WALL, "a", Some(&running));
-        watch.answered(s(0), Run::Over("cancelled".into()));
+        watch.answered(s(0), over("cancelled"));
         // The same number by chance, and another lock: what was said of the first means nothing.
         assert_eq!(watch.seen(s(100), WALL, "b", Some(&running)), Next::Ask);
         watch.answered(s(100), going());
@@ -206,18 +255,65 @@ mod tests {
     }
 
     #[test]
-    fn a_run_that_is_over_is_proof_and_a_blind_eye_is_not() {
-        let running = lease(Phase::Running);
+    fn a_run_that_is_over_is_proof_where_nobody_renews_and_a_blind_eye_is_none() {
+        let kept = lease(Phase::Kept);
         let mut watch = Watch::default();
-        watch.seen(s(0), WALL, "a", Some(&running));
+        watch.seen(s(0), WALL, "a", Some(&kept));
         watch.answered(s(0), Run::Blind("404".into()));
-        assert_eq!(watch.seen(s(29), WALL, "a", Some(&running)), Next::Wait);
-        assert!(watch.known(Some(&running)).contains("cannot be seen"));
-        assert_eq!(watch.seen(s(30), WALL, "a", Some(&running)), Next::Ask);
-        watch.answered(s(30), Run::Over("cancelled".into()));
+        assert_eq!(watch.seen(s(29), WALL, "a", Some(&kept)), Next::Wait);
+        assert!(watch.known(Some(&kept)).contains("cannot be seen"));
+        assert_eq!(watch.seen(s(30), WALL, "a", Some(&kept)), Next::Ask);
+        watch.answered(s(30), over("success"));
         assert_eq!(
-            watch.seen(s(30), WALL, "a", Some(&running)),
-            Next::Break(Proof::RunOver("cancelled".into()))
+            watch.seen(s(30), WALL, "a", Some(&kept)),
+            run_over("success")
+        );
+    }
+
+    #[test]
+    fn what_was_learnt_of_one_run_says_nothing_of_the_run_that_adopted_its_hold() {
+        let mut watch = Watch::default();
+        let first = lease(Phase::Kept);
+        watch.seen(s(0), WALL, "a", Some(&first));
+        watch.answered(s(0), over("cancelled"));
+        let adopted = Lease {
+            rvn: "r2".into(),
+            attempt: Some("acme/shop/8/1".into()),
+            ..first.clone()
+        };
+        assert_eq!(watch.seen(s(1), WALL, "a", Some(&adopted)), Next::Ask);
+        // Nor of the same run's, where that has moved since.
+        watch.answered(s(1), over("cancelled"));
+        let moved = Lease {
+            rvn: "r3".into(),
+            ..adopted
+        };
+        assert_eq!(watch.seen(s(2), WALL, "a", Some(&moved)), Next::Ask);
+    }
+
+    #[test]
+    fn a_running_holder_is_followed_after_a_whole_silent_lease_whatever_its_host_says() {
+        let mut watch = Watch::default();
+        let mut running = lease(Phase::Running);
+        // A runner that lost its host renews all the same.
+        for renewal in 0..100 {
+            running.rvn = format!("r{renewal}");
+            let now = s(renewal * 15);
+            assert!(!matches!(
+                watch.seen(now, WALL, "a", Some(&running)),
+                Next::Break(_)
+            ));
+            watch.answered(now, over("failure"));
+            assert_eq!(watch.seen(now, WALL, "a", Some(&running)), Next::Wait);
+        }
+        // It was cut off from the table as well: its command may live to the end of the lease.
+        assert_eq!(
+            watch.seen(s(99 * 15 + 59), WALL, "a", Some(&running)),
+            Next::Wait
+        );
+        assert_eq!(
+            watch.seen(s(99 * 15 + 60), WALL, "a", Some(&running)),
+            Next::Break(Proof::Still(s(60)))
         );
     }
 
@@ -227,11 +323,16 @@ mod tests {
         for day in 0..400 {
             assert_eq!(watch.seen(s(day * 86_400), WALL, "a", None), Next::Wait);
         }
-        for phase in [Phase::NeedsRepair, Phase::Moved, Phase::Unknown] {
+        for phase in [
+            Phase::NeedsRepair,
+            Phase::Repairing,
+            Phase::Moved,
+            Phase::Unknown,
+        ] {
             let mut watch = Watch::default();
             let mut kept = lease(phase);
             kept.until = Some(0);
-            watch.answered(s(0), Run::Over("success".into()));
+            watch.answered(s(0), over("success"));
             for day in 0..400 {
                 assert_eq!(
                     watch.seen(s(day * 86_400), WALL, "a", Some(&kept)),
@@ -242,7 +343,7 @@ mod tests {
     }
 
     #[test]
-    fn a_parked_hold_lives_without_signs_until_its_own_end_or_its_runs() {
+    fn a_parked_hold_lives_without_signs_until_its_own_end_or_its_runs_failure() {
         let mut parked = lease(Phase::Parked);
         parked.until = Some((WALL + Duration::from_secs(3600)).unix_timestamp());
         let mut watch = Watch::default();
@@ -263,13 +364,21 @@ mod tests {
             watch.seen(s(6001), soon + s(1), "a", Some(&parked)),
             Next::Break(Proof::Ended(_))
         ));
+        // Whoever parked it and ended well has left it to another run; a run that failed has not.
         let mut watch = Watch::default();
         watch.seen(s(0), WALL, "a", Some(&parked));
-        watch.answered(s(0), Run::Over("failure".into()));
-        assert!(matches!(
+        watch.answered(s(0), over("success"));
+        for minute in 0..100 {
+            let next = watch.seen(s(minute * 60), WALL, "a", Some(&parked));
+            assert_eq!(next, Next::Wait);
+        }
+        let mut watch = Watch::default();
+        watch.seen(s(0), WALL, "a", Some(&parked));
+        watch.answered(s(0), over("failure"));
+        assert_eq!(
             watch.seen(s(0), WALL, "a", Some(&parked)),
-            Next::Break(Proof::RunOver(_))
-        ));
+            run_over("failure")
+        );
     }
 
     #[test]

@@ -152,8 +152,8 @@ impl Item {
                 });
             }
             let refused = error.raw_response().is_some_and(|response| {
-                let status = response.status().as_u16();
-                status < 500 && net::code(&error).is_some_and(|code| !code.contains("Throttl"))
+                response.status().as_u16() < 500
+                    && net::code(&error).is_some_and(|code| !passes(code))
             });
             let told = Err(error).cannot(format!("release {} in {}", self.id, self.table));
             if refused {
@@ -186,6 +186,18 @@ impl Item {
         item.insert("Info".to_owned(), text(&record.info.to_json()));
         item
     }
+}
+
+/// Whether the same call may succeed a moment later (DynamoDB Developer Guide, "Error handling").
+pub(super) fn passes(code: &str) -> bool {
+    code.contains("Throttl")
+        || matches!(
+            code,
+            "ProvisionedThroughputExceededException"
+                | "RequestLimitExceeded"
+                | "InternalServerError"
+                | "TransactionConflictException"
+        )
 }
 
 /// The item as `record` left it.
@@ -355,6 +367,22 @@ mod tests {
             ),
         ] {
             assert_eq!(condition(&seen(info, rvn)).0, wanted);
+        }
+    }
+
+    #[test]
+    fn only_what_passes_is_tried_again() {
+        for code in [
+            "ThrottlingException",
+            "ProvisionedThroughputExceededException",
+            "RequestLimitExceeded",
+            "InternalServerError",
+            "TransactionConflictException",
+        ] {
+            assert!(passes(code), "{code}");
+        }
+        for code in ["AccessDeniedException", "ResourceNotFoundException"] {
+            assert!(!passes(code), "{code}");
         }
     }
 

@@ -221,6 +221,8 @@ impl Lock {
         }
         match self.look().await? {
             Some(held) if held.is_exactly(record) => self.replace(&held, renewed).await,
+            // The answer to an earlier attempt was lost.
+            Some(held) if held.is_exactly(renewed) => Ok(Changed::Done),
             held => Ok(Changed::Moved(held)),
         }
     }

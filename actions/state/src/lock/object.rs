@@ -133,21 +133,26 @@ impl Object {
 
     /// Removes the object if it holds the lock `id`.
     pub(super) async fn remove_id(&self, id: &str) -> Result<Release> {
-        for _ in 0..3 {
+        // What was there and is gone after our own removal went with it: the SDK tries again where
+        // an answer was lost, and the second attempt finds nothing.
+        let mut tried = false;
+        for _ in 0..4 {
             match self.read().await? {
+                None if tried => return Ok(Release::Released),
                 None => return Ok(Release::Absent),
                 Some(held) if held.id() != id => return Ok(Release::NotOurs(held)),
                 Some(held) => {
+                    tried = true;
                     if self.remove(&held).await? == Changed::Done {
                         return Ok(Release::Released);
                     }
                 }
             }
         }
-        Ok(match self.read().await? {
-            None => Release::Absent,
-            Some(held) => Release::NotOurs(held),
-        })
+        Err(
+            kit::Error::failed(format!("{} changes while it is removed", self.shown()))
+                .hint("something renews it: is its command still at work?"),
+        )
     }
 
     fn shown(&self) -> String {

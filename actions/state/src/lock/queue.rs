@@ -185,58 +185,84 @@ impl Queue {
     /// Leaves the line, from wherever in it. The last to leave takes the line away.
     pub(crate) async fn leave(&self, ticket: &Ticket) -> Result<()> {
         self.delete(&ticket.id, &ticket.lease.rvn).await?;
-        if ticket.head < ticket.number {
-            return Ok(());
+        // Whoever stands further ahead settles it when it leaves.
+        match self.ahead(&mut ticket.clone()).await? {
+            Some(_) => Ok(()),
+            None => self.settle(ticket.number + 1).await,
         }
-        self.settle(ticket).await
     }
 
-    /// Moves the line's beginning past a ticket that was the first and is gone. It only saves
-    /// others from looking, so whoever comes in between has precedence.
-    pub(crate) async fn settle(&self, ticket: &Ticket) -> Result<()> {
+    /// Moves the line's beginning to the first who stands in it, of whom nobody has a number below
+    /// `from`, and takes it away where nobody does. It only saves others from looking, so whoever
+    /// comes in between has precedence.
+    async fn settle(&self, from: u64) -> Result<()> {
         let Some(seen) = get(&self.client, &self.table, &self.id).await? else {
             return Ok(());
         };
         let seen = ends(&seen);
-        if seen.next == ticket.number + 1 {
-            let answer = self
-                .client
-                .delete_item()
-                .table_name(&self.table)
-                .key("LockID", text(&self.id))
-                .condition_expression("#next = :next")
-                .expression_attribute_names("#next", "Next")
-                .expression_attribute_values(":next", number_of(seen.next))
-                .send()
-                .await;
-            return self.unless_refused(answer.map(drop), |error| {
-                error.is_conditional_check_failed_exception()
-            });
+        let mut first = None;
+        for number in from.max(seen.head)..seen.next {
+            if self.stands(number).await? {
+                first = Some(number);
+                break;
+            }
         }
-        if seen.head > ticket.number {
-            return Ok(());
+        match first {
+            Some(head) if head <= seen.head => Ok(()),
+            Some(head) => {
+                let request = self
+                    .client
+                    .put_item()
+                    .table_name(&self.table)
+                    .set_item(Some(self.pointer(Ends {
+                        head,
+                        next: seen.next,
+                    })))
+                    .condition_expression("#next = :next")
+                    .expression_attribute_names("#next", "Next")
+                    .expression_attribute_values(":next", number_of(seen.next));
+                self.unless_refused(request.send().await.map(drop), |error| {
+                    error.is_conditional_check_failed_exception()
+                })
+            }
+            None => {
+                let request = self
+                    .client
+                    .delete_item()
+                    .table_name(&self.table)
+                    .key("LockID", text(&self.id))
+                    .condition_expression("#next = :next")
+                    .expression_attribute_names("#next", "Next")
+                    .expression_attribute_values(":next", number_of(seen.next));
+                self.unless_refused(request.send().await.map(drop), |error| {
+                    error.is_conditional_check_failed_exception()
+                })
+            }
         }
-        let answer = self
-            .client
-            .put_item()
-            .table_name(&self.table)
-            .set_item(Some(self.pointer(Ends {
-                head: ticket.number + 1,
-                next: seen.next,
-            })))
-            .condition_expression("#next = :next")
-            .expression_attribute_names("#next", "Next")
-            .expression_attribute_values(":next", number_of(seen.next))
-            .send()
-            .await;
-        self.unless_refused(answer.map(drop), |error| {
-            error.is_conditional_check_failed_exception()
-        })
     }
 
-    /// Whether anybody may stand in line.
-    pub(crate) async fn exists(&self) -> Result<bool> {
-        Ok(get(&self.client, &self.table, &self.id).await?.is_some())
+    /// Whether anybody stands in line. A line that all have left is taken away.
+    pub(crate) async fn occupied(&self) -> Result<bool> {
+        let Some(seen) = get(&self.client, &self.table, &self.id).await? else {
+            return Ok(false);
+        };
+        let seen = ends(&seen);
+        // The last to come is the likeliest to be there.
+        for number in (seen.head..seen.next).rev() {
+            if self.stands(number).await? {
+                return Ok(true);
+            }
+        }
+        self.settle(seen.head).await?;
+        Ok(false)
+    }
+
+    /// Whether somebody stands in line under this number.
+    async fn stands(&self, number: u64) -> Result<bool> {
+        let id = format!("{}/{number}", self.id);
+        let item = get(&self.client, &self.table, &id).await?;
+        // Something else under that name is nobody who waits.
+        Ok(item.as_ref().and_then(lease).is_some())
     }
 
     /// How many stand in line at most.

@@ -23,11 +23,10 @@ use kit::exit::Exit;
 use kit::signal::unless_interrupted;
 use kit::{Cx, Report};
 use net::{Account, Net, Purpose, Target};
-use private::Private;
 use report::Kept;
 use std::path::Path;
-use std::time::{Duration, SystemTime};
 
+pub(crate) use private::Private;
 pub(crate) use report::markdown;
 
 /// Where plans are kept, in the state's own bucket, so that a rule of its lifecycle can name them.
@@ -62,7 +61,7 @@ async fn look(args: &args::Plan, cx: &Cx) -> Result<report::Planned> {
         account.arn, opened.lock.id
     ));
     tool.init(account).await?;
-    let private = Private::new()?;
+    let private = Private::new(cx)?;
     let changes = make(&tool, &[], &private, &mut Runs::Free(account)).await?;
     Ok(report::Planned {
         changes,
@@ -89,7 +88,7 @@ async fn keep(args: &args::Plan, cx: &Cx) -> Result<report::Planned> {
             let salt = uuid::Uuid::new_v4().simple().to_string();
             let standing = || basis(&objects, &tool, &salt, commit(code, cx));
             let before = unless_interrupted(standing()).await?;
-            let private = Private::new()?;
+            let private = Private::new(cx)?;
             let changes = make(&tool, &[], &private, &mut Runs::Held(held)).await?;
             let after = unless_interrupted(standing()).await?;
             if before != after {
@@ -161,14 +160,13 @@ pub(crate) async fn apply(args: args::Apply, cx: &Cx) -> Result<Report> {
             let arguments = ["apply", "-no-color", "-input=false", "-lock=false", &plan];
             let program = tool.program(&arguments, held.account())?;
             let title = format!("{} apply", tool.shown());
-            let started = SystemTime::now() - Duration::from_secs(1);
-            let status = {
+            let ended = {
                 let _folded = cx.host.group(&title);
-                held.log(&program).await?
+                held.log(program).await
             };
             drop(private);
-            if let Err(error) = child::verdict(&title, status) {
-                return Err(held.rescued(error, &tool.directory, started).await);
+            if let Err(error) = ended.and_then(|status| child::verdict(&title, status)) {
+                return Err(held.rescued(error).await);
             }
             let standing = verified(&objects, held.lock(), &envelope).await?;
             // A plan is applied once: its state has moved on. What is left of it holds secrets.
@@ -193,7 +191,7 @@ pub(crate) async fn drift(args: args::Drift, cx: &Cx) -> Result<Report> {
     let opened = unless_interrupted(hold::open(&placed, Hold::Native, cx)).await?;
     let account = &opened.account;
     tool.init(account).await?;
-    let private = Private::new()?;
+    let private = Private::new(cx)?;
     let changes = make(
         &tool,
         &["-refresh-only"],
@@ -312,7 +310,7 @@ async fn fetch(
     let now = basis(objects, tool, &envelope.salt, commit(code, cx)).await?;
     let moved = envelope.moved(&now, cx.clock.now());
     if moved.is_empty() {
-        let private = Private::new()?;
+        let private = Private::new(cx)?;
         private.write(plan)?;
         return Ok((envelope, private));
     }

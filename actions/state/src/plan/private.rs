@@ -1,7 +1,7 @@
 //! A folder only this user can enter, for a plan, which holds secrets: gone when its owner is
 //! dropped, and in memory rather than on disk where the machine has such a place.
 
-use kit::{Context, Result};
+use kit::{Context, Cx, Result};
 use std::io::Write;
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
@@ -9,6 +9,10 @@ use std::path::{Path, PathBuf};
 /// Memory that looks like a folder (Filesystem Hierarchy Standard of Linux distributions with
 /// glibc; shm_overview(7)).
 const MEMORY: &str = "/dev/shm";
+/// How the names of such folders begin.
+const PREFIX: &str = "slipway-";
+/// The name of the note to the post step.
+const NOTE: &str = "private";
 
 /// A fresh folder with mode 0700.
 #[derive(Debug)]
@@ -17,8 +21,8 @@ pub(crate) struct Private(PathBuf);
 impl Private {
     /// # Errors
     /// No temporary folder can be written.
-    pub(crate) fn new() -> Result<Self> {
-        let name = format!("slipway-{}", uuid::Uuid::new_v4().simple());
+    pub(crate) fn new(cx: &Cx) -> Result<Self> {
+        let name = format!("{PREFIX}{}", uuid::Uuid::new_v4().simple());
         let make = |below: &Path| {
             let path = below.join(&name);
             std::fs::DirBuilder::new()
@@ -29,7 +33,27 @@ impl Private {
         let path = make(Path::new(MEMORY))
             .or_else(|_| make(&std::env::temp_dir()))
             .context("cannot make a folder for the plan")?;
-        Ok(Self(path))
+        let private = Self(path);
+        // A step that is killed drops nothing.
+        cx.host.remember(NOTE, &private.0.display().to_string())?;
+        Ok(private)
+    }
+
+    /// Removes what a step that was killed left behind. Nothing else has such a name.
+    pub(crate) fn remove_left(cx: &Cx) {
+        let Some(path) = cx.env.get("STATE_private").map(Path::new) else {
+            return;
+        };
+        let ours = [Path::new(MEMORY), &std::env::temp_dir()]
+            .iter()
+            .any(|below| path.parent() == Some(below))
+            && path
+                .file_name()
+                .is_some_and(|name| name.to_string_lossy().starts_with(PREFIX));
+        if ours && std::fs::remove_dir_all(path).is_ok() {
+            cx.host
+                .info("removed the plan that the step left behind: it holds secrets");
+        }
     }
 
     /// Where the plan goes.
@@ -67,11 +91,47 @@ impl Drop for Private {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use kit::clock::Clock;
+    use kit::env::Env;
+    use kit::host::Host;
     use std::os::unix::fs::PermissionsExt;
+
+    fn cx(variables: &[(&str, &str)]) -> Cx {
+        let env: Env = variables
+            .iter()
+            .map(|(name, value)| ((*name).to_owned(), (*value).to_owned()))
+            .collect();
+        Cx {
+            host: Host::detect(&env),
+            env,
+            clock: Clock::System,
+            common: kit::step::Common {
+                environment: None,
+                contract: None,
+                json: false,
+            },
+        }
+    }
+
+    #[test]
+    fn a_killed_steps_plan_is_removed_and_nothing_else() {
+        let private = Private::new(&cx(&[])).unwrap();
+        private.write(b"plan").unwrap();
+        let path = private.0.display().to_string();
+        std::mem::forget(private);
+        let other = std::env::temp_dir().join(format!("other-{}", std::process::id()));
+        std::fs::create_dir_all(&other).unwrap();
+        Private::remove_left(&cx(&[("STATE_private", &other.display().to_string())]));
+        assert!(other.exists());
+        std::fs::remove_dir_all(&other).unwrap();
+        Private::remove_left(&cx(&[("STATE_private", &path)]));
+        assert!(!Path::new(&path).exists());
+        Private::remove_left(&cx(&[]));
+    }
 
     #[test]
     fn nobody_else_can_enter_and_nothing_is_left() {
-        let private = Private::new().unwrap();
+        let private = Private::new(&cx(&[])).unwrap();
         private.write(b"plan").unwrap();
         assert_eq!(private.read().unwrap(), b"plan");
         let mode = |path: &Path| std::fs::metadata(path).unwrap().permissions().mode() & 0o777;

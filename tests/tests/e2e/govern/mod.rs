@@ -206,7 +206,6 @@ impl Governed {
             ("region", self.world.region.as_str()),
             ("dynamodb_table", self.table()),
             ("use_path_style", "true"),
-            ("encrypt", "true"),
         ]
         .map(|(name, value)| format!("-backend-config={name}={value}"));
         let mut arguments = vec!["init", "-no-color"];
