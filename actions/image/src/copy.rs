@@ -1,16 +1,20 @@
 //! `copy`: an image by its digest, with what refers to it, to other repositories, regions and accounts.
 
 use crate::args::{self, Settings};
+use crate::decide::{self, Mutability};
 use crate::ecr::{Ecr, by_tag};
 use crate::place::Place;
 use crate::push::{self, Target};
-use crate::repository::{self, Wanted};
+use crate::registry::Repo;
+use crate::repository::{self, Prepared, Wanted};
 use crate::request::{given, source, tags};
-use crate::{decide, elsewhere, report, request};
+use crate::{elsewhere, others, report, request};
+use futures_util::future::join_all;
 use kit::id::Digest;
 use kit::step::{Cx, required};
 use kit::{Error, Report, Result};
 use net::Net;
+use std::collections::BTreeMap;
 
 pub(crate) async fn run(args: args::Copy, cx: &Cx) -> Result<Report> {
     let digest = Digest::parse(&required("digest", args.digest, None)?)?;
@@ -32,39 +36,35 @@ pub(crate) async fn run(args: args::Copy, cx: &Cx) -> Result<Report> {
     let net = Net::new(cx)?;
     let home = Ecr::new(&net.account(&place.target).await?, place.repository.clone());
     let source = home.repo(&net).await?;
-    let mut homes = Vec::new();
-    for target in &places {
-        let ecr = Ecr::new(&net.account(target).await?, to.clone());
-        let missing = match ecr.describe().await? {
-            Some(seen) => {
-                let there = ecr.tagged(&tags).await?;
-                decide::free(&tags, &by_tag(there), &digest, &seen.mutability)?;
-                None
-            }
-            None => Some(repository::prepare(cx, &net, &ecr, wanted.clone(), None, false).await?),
-        };
-        homes.push((ecr, missing));
+    let seen = join_all(places.iter().map(async |target| {
+        let found = find(cx, &net, target, &to, &wanted, &tags).await;
+        (elsewhere::name(&to, target, &place.target), found)
+    }))
+    .await;
+    for (name, found) in &seen {
+        if let Ok(found) = found
+            && let Some(mutability) = &found.mutability
+        {
+            decide::free(&tags, &found.tags, &digest, mutability)
+                .map_err(|error| push::named(name, error))?;
+        }
     }
-    let created: Vec<String> = homes
-        .iter()
-        .filter(|(_, missing)| missing.is_some())
-        .map(|(ecr, _)| ecr.place())
-        .collect();
     // Nothing is created for an image that is not there.
     push::needed(&source, &digest).await?;
-    let mut targets = Vec::new();
-    for (ecr, missing) in &homes {
-        let same = ecr.account == home.account && ecr.region == home.region;
-        // One client for one registry, so that it sees whether a blob can be mounted and keeps to one pace.
-        let repo = match same {
-            true => source.client.repo(&to),
-            false => ecr.repo(&net).await?,
-        };
-        let mut target = Target::new(repo, tags.clone());
-        if let (Some(missing), false) = (missing, args.dry_run) {
-            target.created = repository::ensure(cx, ecr, missing).await?.created;
+    let made = join_all(seen.into_iter().map(async |(name, found)| {
+        let made = make(cx, &net, &home, &source, found, &tags, args.dry_run).await;
+        (name, made)
+    }))
+    .await;
+    let (mut targets, mut created, mut failed) = (Vec::new(), Vec::new(), Vec::new());
+    for (name, made) in made {
+        match made {
+            Ok((target, missing)) => {
+                targets.push(target);
+                created.extend(missing);
+            }
+            Err(error) => failed.push(others::fail(name, error)),
         }
-        targets.push(target);
     }
     let copy = report::Copy {
         from: &source.reference(),
@@ -74,8 +74,71 @@ pub(crate) async fn run(args: args::Copy, cx: &Cx) -> Result<Report> {
         created: &created,
     };
     if args.dry_run {
+        push::all(failed)?;
         return Ok(report::copy_plan(&copy));
     }
-    let copied = push::all(push::copy(&cx.host, &source, &digest, &targets).await?)?;
+    let mut outcomes = push::copy(&cx.host, &source, &digest, &targets).await?;
+    outcomes.extend(failed);
+    let copied = push::all(outcomes)?;
     Ok(report::copy(&copy, &copied))
+}
+
+/// A place as it was seen.
+struct Found {
+    ecr: Ecr,
+    /// `None` where the repository is missing.
+    mutability: Option<Mutability>,
+    /// What is to be created.
+    missing: Option<Prepared>,
+    tags: BTreeMap<String, String>,
+}
+
+async fn find(
+    cx: &Cx,
+    net: &Net,
+    target: &net::Target,
+    to: &str,
+    wanted: &Wanted,
+    tags: &[String],
+) -> Result<Found> {
+    let ecr = Ecr::new(&net.account(target).await?, to.to_owned());
+    match ecr.describe().await? {
+        Some(seen) => Ok(Found {
+            tags: by_tag(ecr.tagged(tags).await?),
+            ecr,
+            mutability: Some(seen.mutability),
+            missing: None,
+        }),
+        None => Ok(Found {
+            missing: Some(repository::prepare(cx, net, &ecr, wanted.clone(), None, false).await?),
+            ecr,
+            mutability: None,
+            tags: BTreeMap::new(),
+        }),
+    }
+}
+
+/// The target, and the repository's name where it was, or would be, created.
+async fn make(
+    cx: &Cx,
+    net: &Net,
+    home: &Ecr,
+    source: &Repo,
+    found: Result<Found>,
+    tags: &[String],
+    dry_run: bool,
+) -> Result<(Target, Option<String>)> {
+    let found = found?;
+    let ecr = &found.ecr;
+    let same = ecr.account == home.account && ecr.region == home.region;
+    // One client for one registry, so that it sees whether a blob can be mounted and keeps to one pace.
+    let repo = match same {
+        true => source.client.repo(&ecr.repository),
+        false => ecr.repo(net).await?,
+    };
+    let mut target = Target::new(repo, tags.to_vec());
+    if let (Some(missing), false) = (&found.missing, dry_run) {
+        target.created = repository::ensure(cx, ecr, missing).await?.fresh;
+    }
+    Ok((target, found.missing.map(|_| ecr.place())))
 }

@@ -104,6 +104,33 @@ pub(crate) fn free(
     Ok(())
 }
 
+/// Whether these tags can be put at a further place, from what they name there. `digest` is the image's, `None` while it is
+/// not built: an immutable tag that is there names another then, or one that only a build could tell.
+///
+/// # Errors
+/// One cannot move and names another image (exit 3).
+pub(crate) fn elsewhere(
+    tags: &[String],
+    seen: &BTreeMap<String, String>,
+    digest: Option<&str>,
+    mutability: &Mutability,
+    commit: &str,
+) -> Result<()> {
+    for tag in tags {
+        if let Some(there) = seen.get(tag)
+            && Some(there.as_str()) != digest
+            && !mutability.may_move(tag)
+        {
+            let error = conflict(tag, there, digest, commit);
+            return Err(match tag == commit {
+                true => error.hint("the image there can be taken: slipway-image copy --digest, from that place to this repository"),
+                false => error,
+            });
+        }
+    }
+    Ok(())
+}
+
 /// An immutable tag that names another image.
 pub(crate) fn conflict(tag: &str, there: &str, ours: Option<&str>, commit: &str) -> Error {
     let ours = match ours {
@@ -126,6 +153,26 @@ mod tests {
         Mutability {
             mutable: false,
             exceptions: vec!["latest".to_owned(), "cache-*".to_owned()],
+        }
+    }
+
+    #[test]
+    fn a_further_place_takes_the_same_image_and_no_other() {
+        let tags = [COMMIT.to_owned(), "latest".to_owned()];
+        let seen = BTreeMap::from([
+            (COMMIT.to_owned(), "sha256:1".to_owned()),
+            ("latest".to_owned(), "sha256:0".to_owned()),
+        ]);
+        let decide = |seen: &BTreeMap<String, String>, digest: Option<&str>| {
+            elsewhere(&tags, seen, digest, &immutable(), COMMIT)
+        };
+        assert!(decide(&seen, Some("sha256:1")).is_ok());
+        assert!(decide(&BTreeMap::new(), None).is_ok());
+        for digest in [None, Some("sha256:2")] {
+            let error = decide(&seen, digest).unwrap_err();
+            assert_eq!(error.exit, kit::Exit::Refused);
+            assert!(error.message.contains("sha256:1"), "{error}");
+            assert!(error.hints.iter().any(|hint| hint.contains("copy")));
         }
     }
 

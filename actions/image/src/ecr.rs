@@ -5,7 +5,6 @@ use crate::registry::{self, Registry};
 use crate::repository::Seen;
 use aws_sdk_ecr::Client;
 use aws_sdk_ecr::types::{ImageFailureCode, ImageIdentifier, ImageTagMutability};
-use kit::id::Digest;
 use kit::{Error, Result};
 use net::{Account, AwsContext, Net, code};
 use std::collections::BTreeMap;
@@ -36,7 +35,6 @@ pub(crate) struct Stored {
     pub(crate) digest: String,
     /// The manifest's own bytes.
     pub(crate) manifest: String,
-    pub(crate) media_type: Option<String>,
 }
 
 /// What each tag names.
@@ -174,12 +172,6 @@ impl Ecr {
             .unwrap_or_default())
     }
 
-    /// The image of this digest, if it is there.
-    pub(crate) async fn by_digest(&self, digest: &Digest) -> Result<Option<Stored>> {
-        let id = ImageIdentifier::builder().image_digest(digest.as_str());
-        Ok(self.get(vec![id.build()]).await?.into_iter().next())
-    }
-
     async fn get(&self, ids: Vec<ImageIdentifier>) -> Result<Vec<Stored>> {
         self.look_up(ids).await?.ok_or_else(|| {
             Error::failed(format!(
@@ -235,7 +227,6 @@ impl Ecr {
                             .to_owned(),
                         digest: digest.to_owned(),
                         manifest: manifest.to_owned(),
-                        media_type: image.image_manifest_media_type().map(str::to_owned),
                     }),
                     _ => Err(Error::failed(format!("cannot {what}"))
                         .cause("ECR answered without digest or manifest")),
@@ -266,30 +257,6 @@ impl Ecr {
             .filter_map(|image| image.image_digest)
             .take(4)
             .collect()
-    }
-
-    /// Puts `tag` on an image by its unchanged manifest. `false`: the tag is immutable and names
-    /// another image.
-    pub(crate) async fn put_tag(&self, image: &Stored, tag: &str) -> Result<bool> {
-        let answer = self
-            .client
-            .put_image()
-            .repository_name(&self.repository)
-            .image_manifest(&image.manifest)
-            .set_image_manifest_media_type(image.media_type.clone())
-            .image_digest(&image.digest)
-            .image_tag(tag)
-            .send()
-            .await;
-        match answer {
-            Ok(_) => Ok(true),
-            Err(error) if code(&error) == Some("ImageAlreadyExistsException") => Ok(true),
-            Err(error) if code(&error) == Some("ImageTagAlreadyExistsException") => Ok(false),
-            Err(error) => Err(error).cannot(format!(
-                "put tag {tag} on {} in repository {}",
-                image.digest, self.repository
-            )),
-        }
     }
 
     /// The registry and its token. The token is held in memory alone and lives for twelve hours.

@@ -45,6 +45,16 @@ pub(crate) fn targets(to: &[String], home: &Target) -> Result<Vec<Target>> {
     Ok(found)
 }
 
+/// Repository and place, as `--to` names it, for people.
+pub(crate) fn name(repository: &str, target: &Target, home: &Target) -> String {
+    let region = target.region.as_deref().unwrap_or_default();
+    match &target.role {
+        Some(role) if target.role != home.role => format!("{repository} at {role}@{region}"),
+        _ if region.is_empty() => repository.to_owned(),
+        _ => format!("{repository} at {region}"),
+    }
+}
+
 /// Whether `text` could be a region: `ca-central-1`, `us-gov-west-1`, `us-isob-east-1`.
 fn is_region(text: &str) -> bool {
     let parts: Vec<&str> = text.split('-').collect();
@@ -100,6 +110,19 @@ mod tests {
             ]
         );
         assert!(read(&[]).unwrap().is_empty());
+        let home = Target {
+            role: Some("arn:aws:iam::111111111111:role/publish".to_owned()),
+            ..Target::ambient()
+        };
+        let names: Vec<String> = found.iter().map(|to| name("app", to, &home)).collect();
+        assert_eq!(
+            names,
+            [
+                "app at us-gov-west-1".to_owned(),
+                format!("app at {role}@eu-west-1"),
+            ]
+        );
+        assert_eq!(name("app", &home, &home), "app");
     }
 
     #[test]

@@ -10,6 +10,7 @@ mod decide;
 mod ecr;
 mod elsewhere;
 mod key;
+mod others;
 mod place;
 mod private_dir;
 mod provenance;

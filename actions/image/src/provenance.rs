@@ -1,10 +1,10 @@
 //! Which commit an image was built for, where a later commit of the same content takes it.
 
-use crate::ecr::{Ecr, Stored};
 use crate::key::ContentKey;
 use crate::place::Place;
 use crate::publish::Outcome;
-use crate::registry::Repo;
+use crate::push;
+use crate::registry::{Manifest, Repo};
 use crate::request::{REVISION, Request};
 use kit::id::Digest;
 use kit::step::Cx;
@@ -64,15 +64,15 @@ fn label(config: &[u8]) -> Option<String> {
 pub(crate) async fn note(
     cx: &Cx,
     net: &Net,
-    ecr: &Ecr,
+    repo: &Repo,
     place: &Place,
     request: &Request,
-    image: &Stored,
+    image: &Manifest,
     key: &ContentKey,
     outcome: &Outcome,
 ) -> Result<()> {
     let tag = key.tag();
-    if !ecr.put_tag(image, &tag).await? {
+    if push::put_tag(repo, &tag, image).await?.is_some() {
         // Two runs built the same content at once. Each commit has its image; the next takes the first.
         cx.host.info(format!(
             "another run published the same content meanwhile; tag {tag} stays on its image"
@@ -90,7 +90,7 @@ pub(crate) async fn note(
     };
     let content = Content {
         service: ledger.service.clone(),
-        digest: image.digest.clone(),
+        digest: image.digest.to_string(),
         commit: request.commit.clone(),
         key: key.hex.clone(),
         first_commit,

@@ -13,7 +13,7 @@ use crate::registry::{self, Registry, Repo};
 use crate::repository::{self, Prepared, Wanted};
 use crate::request::{Request, given};
 use crate::source::Source;
-use crate::{elsewhere, provenance, report};
+use crate::{elsewhere, others, provenance, report};
 use kit::id::Digest;
 use kit::step::Cx;
 use kit::{Error, Report, Result};
@@ -33,6 +33,8 @@ pub(crate) struct Published {
     pub(crate) pull_accounts: BTreeSet<String>,
     pub(crate) pulled_by: String,
     pub(crate) content: Option<Content>,
+    /// `os/architecture` and digest of each image.
+    pub(crate) platforms: Vec<(String, Digest)>,
     /// Each place the image was sent to in this run, by its name.
     pub(crate) delivered: Vec<(String, Delivered)>,
 }
@@ -95,10 +97,7 @@ pub(crate) async fn run(mut args: Box<Publish>, cx: &Cx) -> Result<Report> {
     let prepared = prepared?;
     let (registry, found) = (registry?, tagged?);
     let home = Home { ecr, prepared };
-    let mut others = Vec::new();
-    for target in &elsewhere {
-        others.push(prepare(cx, &net, &place, target, wanted.clone()).await?);
-    }
+    let others = others::observe(cx, &net, &place, &elsewhere, &wanted, &tags).await;
     let seen = digests(&found);
     let content = match &source {
         None if !request.rebuild && !seen.contains_key(&request.commit) => {
@@ -107,6 +106,12 @@ pub(crate) async fn run(mut args: Box<Publish>, cx: &Cx) -> Result<Report> {
         _ => None,
     };
     let work = decide_work(cx, &home, &request, seen, content.as_ref(), source).await?;
+    let digest = match &work {
+        Work::Tag { digest, .. } => Some(digest.as_str()),
+        Work::Push(source) => push::digest(source).map(Digest::as_str),
+        Work::Build(_) => None,
+    };
+    others::free(&others, &tags, digest, &request.commit)?;
     if dry_run {
         return Ok(report::publish_plan(
             &home.ecr,
@@ -114,23 +119,13 @@ pub(crate) async fn run(mut args: Box<Publish>, cx: &Cx) -> Result<Report> {
             &home.prepared,
             &work,
             content.as_ref(),
-            &others
-                .iter()
-                .map(|other| other.ecr.place())
-                .collect::<Vec<_>>(),
+            &others::planned(others)?,
         ));
     }
 
     let ready = repository::ensure(cx, &home.ecr, &home.prepared).await?;
     let repo = home.ecr.repo_at(&net, &registry)?;
-    let mut targets = Vec::new();
-    for other in &others {
-        let ready = repository::ensure(cx, &other.ecr, &other.prepared).await?;
-        let mut target = Target::new(other.ecr.repo(&net).await?, request.tags());
-        target.created = ready.created;
-        target.earlier = other.ecr.newest().await;
-        targets.push(target);
-    }
+    let (mut targets, failed) = others::ready(cx, &net, others).await;
     let key = known(content.as_ref());
     // The image as it was seen a moment ago, where nothing is to be changed.
     let mut untouched = None;
@@ -147,7 +142,7 @@ pub(crate) async fn run(mut args: Box<Publish>, cx: &Cx) -> Result<Report> {
                 true => Vec::new(),
                 false => push::copy(&cx.host, &repo, &digest, &targets).await?,
             };
-            if add.is_empty() && targets.is_empty() {
+            if add.is_empty() && elsewhere.is_empty() {
                 untouched = found.into_iter().find(|image| image.tag == request.commit);
             }
             let outcome = Outcome::Already {
@@ -160,7 +155,7 @@ pub(crate) async fn run(mut args: Box<Publish>, cx: &Cx) -> Result<Report> {
             let built =
                 build::run(&cx.host, &cx.env, &builder, &request, &logins(&registry)).await?;
             let source = Arc::new(built.source);
-            targets.insert(0, first(&home.ecr, &repo, ready.created, key).await);
+            targets.insert(0, first(&home.ecr, &repo, ready.fresh, key).await);
             let outcomes = send(cx, &source, &request, &targets).await;
             let outcome = Outcome::Built {
                 builder: built.builder,
@@ -169,37 +164,40 @@ pub(crate) async fn run(mut args: Box<Publish>, cx: &Cx) -> Result<Report> {
             };
             match arrived(&outcomes) {
                 Some(digest) => (digest, outcome, outcomes),
-                None => return Err(push::failure(outcomes)),
+                None => return Err(push::failure(outcomes, failed)),
             }
         }
         Work::Push(source) => {
-            targets.insert(0, first(&home.ecr, &repo, ready.created, key).await);
+            targets.insert(0, first(&home.ecr, &repo, ready.fresh, key).await);
             let outcomes = send(cx, &Arc::new(source), &request, &targets).await;
             match arrived(&outcomes) {
                 Some(digest) => (digest, Outcome::Given, outcomes),
-                None => return Err(push::failure(outcomes)),
+                None => return Err(push::failure(outcomes, failed)),
             }
         }
     };
+    let manifest = push::needed(&repo, &digest).await?;
     let (image, delivered) = match untouched {
         Some(image) => (unbroken(image, &digest)?, Vec::new()),
         None => {
             // The commit's tag is what a second run takes for the end of all this, so it comes after the notes; and what
             // could not be brought elsewhere is no reason to leave it off here.
-            let image = stored(&home.ecr, &digest).await?;
             if let Some(key) = key {
-                provenance::note(cx, &net, &home.ecr, &place, &request, &image, key, &outcome)
+                provenance::note(cx, &net, &repo, &place, &request, &manifest, key, &outcome)
                     .await?;
             }
-            put_tags(&home.ecr, &image, &request, &ready.mutability).await?;
-            let delivered = named(&targets, push::all(outcomes)?);
-            same(&delivered, &digest)?;
+            push::tag(&repo, &tags, &manifest).await?;
+            let mut outcomes = others::tag(&targets, outcomes, &tags, &digest).await;
+            outcomes.extend(failed);
+            let names: Vec<String> = outcomes.iter().map(|one| one.name.clone()).collect();
+            let delivered = names.into_iter().zip(push::all(outcomes)?).collect();
             (
                 proven(&home.ecr, &request.commit, &digest).await?,
                 delivered,
             )
         }
     };
+    let platforms = push::platforms(&repo, &manifest).await?;
     let published = Published {
         image,
         outcome,
@@ -207,21 +205,10 @@ pub(crate) async fn run(mut args: Box<Publish>, cx: &Cx) -> Result<Report> {
         pulled_by: home.prepared.pulled_by(),
         pull_accounts: home.prepared.wanted.pull,
         content,
+        platforms,
         delivered,
     };
     Ok(report::publish(&home.ecr, &registry, &request, &published))
-}
-
-async fn prepare(
-    cx: &Cx,
-    net: &Net,
-    place: &Place,
-    target: &net::Target,
-    wanted: Wanted,
-) -> Result<Home> {
-    let ecr = Ecr::new(&net.account(target).await?, place.repository.clone());
-    let prepared = repository::prepare(cx, net, &ecr, wanted, place.ledger.as_ref(), false).await?;
-    Ok(Home { ecr, prepared })
 }
 
 /// What each tag names.
@@ -311,49 +298,6 @@ fn arrived(outcomes: &[push::Outcome]) -> Option<Digest> {
     Some(done.manifest.digest.clone())
 }
 
-fn named(targets: &[Target], delivered: Vec<Delivered>) -> Vec<(String, Delivered)> {
-    targets
-        .iter()
-        .map(|target| target.name().to_owned())
-        .zip(delivered)
-        .collect()
-}
-
-/// # Errors
-/// The places hold different images.
-fn same(delivered: &[(String, Delivered)], digest: &Digest) -> Result<()> {
-    if delivered
-        .iter()
-        .all(|(_, done)| done.manifest.digest == *digest)
-    {
-        return Ok(());
-    }
-    let places: Vec<String> = delivered
-        .iter()
-        .map(|(name, done)| format!("{name}@{}", done.manifest.digest))
-        .collect();
-    Err(
-        Error::failed("the places hold different images after the push")
-            .cause(places.join(", "))
-            .hint("publish to one place and copy from there: slipway-image copy"),
-    )
-}
-
-/// An image by its digest, as ECR's API has it.
-async fn stored(ecr: &Ecr, digest: &Digest) -> Result<Stored> {
-    for pause in SEEN_WITHIN {
-        tokio::time::sleep(Duration::from_millis(pause)).await;
-        if let Some(image) = ecr.by_digest(digest).await? {
-            return Ok(image);
-        }
-    }
-    Err(Error::failed(format!(
-        "repository {} had {digest} a moment ago and has it no more",
-        ecr.repository
-    ))
-    .hint("look in CloudTrail for who removed it, and at the repository's lifecycle policy"))
-}
-
 /// What ECR's API says the tag names, after the registry itself gave back what was pushed.
 async fn proven(ecr: &Ecr, tag: &str, digest: &Digest) -> Result<Stored> {
     let mut found = None;
@@ -391,42 +335,4 @@ fn unbroken(image: Stored, digest: &Digest) -> Result<Stored> {
         .hint("the image was changed on its way; do not deploy it"));
     }
     Ok(image)
-}
-
-/// Puts the request's tags where they are missing, the commit's first.
-async fn put_tags(
-    ecr: &Ecr,
-    image: &Stored,
-    request: &Request,
-    mutability: &decide::Mutability,
-) -> Result<()> {
-    let tags = request.tags();
-    let there = ecr.tagged(&tags).await?;
-    let names = |tag: &String| there.iter().find(|there| there.tag == *tag);
-    for tag in &tags {
-        let refused = match names(tag) {
-            Some(there) if there.digest == image.digest => continue,
-            Some(_) if !mutability.may_move(tag) => true,
-            _ => !ecr.put_tag(image, tag).await?,
-        };
-        if refused {
-            let there = ecr.tagged(std::slice::from_ref(tag)).await?;
-            let there = there.first().map_or("another image", |there| &there.digest);
-            return Err(decide::conflict(
-                tag,
-                there,
-                Some(&image.digest),
-                &request.commit,
-            ));
-        }
-    }
-    for there in ecr.tagged(&tags).await? {
-        if there.digest != image.digest {
-            return Err(Error::failed(format!(
-                "tag {} was put on {}, but names {}",
-                there.tag, image.digest, there.digest
-            )));
-        }
-    }
-    Ok(())
 }

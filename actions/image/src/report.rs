@@ -77,15 +77,9 @@ pub(crate) fn publish(
     for (name, done) in &published.delivered {
         rows.push(row(&format!("to {name}"), moved(done)));
     }
-    let first_delivered = published.delivered.first().map(|(_, done)| done);
-    let platforms: Vec<(String, String)> = first_delivered
-        .iter()
-        .flat_map(|done| &done.platforms)
-        .map(|(platform, digest)| (platform.clone(), digest.to_string()))
-        .collect();
-    if platforms.len() > 1 {
-        for (platform, digest) in &platforms {
-            rows.push(row(platform, digest));
+    if published.platforms.len() > 1 {
+        for (platform, digest) in &published.platforms {
+            rows.push(row(platform, digest.as_str()));
         }
     }
     rows.extend(content_row(published.content.as_ref()));
@@ -120,8 +114,9 @@ pub(crate) fn publish(
         bytes.sum::<u64>().to_string()
     };
     let took = published.delivered.iter().map(|(_, done)| done.took);
-    let platforms: Vec<String> = platforms
-        .into_iter()
+    let platforms: Vec<String> = published
+        .platforms
+        .iter()
         .map(|(platform, digest)| format!("{platform}={digest}"))
         .collect();
     report("Image published", &rows, json)

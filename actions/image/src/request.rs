@@ -78,6 +78,9 @@ impl Request {
         let mut extra_tags = tags(args.tag)?;
         extra_tags.retain(|tag| *tag != commit);
         let args = args.build;
+        for cache in args.cache_from.iter().chain(&args.cache_to) {
+            no_secret_in(cache)?;
+        }
         let base = cx.contract_path();
         let base = base.parent().unwrap_or(Path::new(""));
         let context = match (args.context, image) {
@@ -368,6 +371,34 @@ fn secret(text: &str, env: &Env) -> Result<BuildSecret> {
         ))
         .hint("src names a file, from the folder the step runs in")),
         _ => Ok(BuildSecret { id, from }),
+    }
+}
+
+/// Attributes of BuildKit's caches that are secrets (docs.docker.com, "Amazon S3 cache", "Azure Blob Storage cache",
+/// "GitHub Actions cache"). What is not given, BuildKit or the AWS SDK takes from the environment.
+const CACHE_SECRETS: [&str; 5] = [
+    "secret_access_key",
+    "session_token",
+    "account_key",
+    "token",
+    "ghtoken",
+];
+
+/// # Errors
+/// A cache with a secret in it, which would be in the builder's argument list (exit 2).
+fn no_secret_in(cache: &str) -> Result<()> {
+    let named = cache
+        .split(',')
+        .filter_map(|part| part.split_once('='))
+        .map(|(name, _)| name.trim().to_lowercase())
+        .find(|name| CACHE_SECRETS.contains(&name.as_str()));
+    match named {
+        None => Ok(()),
+        // The text is not quoted: it holds the value.
+        Some(name) => Err(Error::usage(format!(
+            "{name} of a --cache-from or --cache-to would be in the builder's argument list"
+        ))
+        .hint("leave it out: BuildKit takes it from the environment, AWS_SECRET_ACCESS_KEY or ACTIONS_RUNTIME_TOKEN for example")),
     }
 }
 

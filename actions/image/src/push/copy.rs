@@ -28,19 +28,10 @@ pub(crate) async fn copy(
         .manifests
         .iter()
         .find(|manifest| manifest.digest == *digest);
-    let config = match root
-        .map(|root| tree::parts(digest, &root.bytes))
-        .transpose()?
-    {
-        Some(parts) => match parts.blobs.first() {
-            Some(config) => Some(small(source, &config.digest).await?),
-            None => None,
-        },
-        None => None,
+    let platforms = match root {
+        Some(root) => platforms(source, root).await?,
+        None => Vec::new(),
     };
-    let platforms = root.map_or_else(Vec::new, |root| {
-        tree::platforms(digest, &root.bytes, config.as_deref())
-    });
     host.info(format!(
         "{digest}: {} manifests, {} blobs",
         image.manifests.len(),
@@ -64,10 +55,36 @@ pub(crate) async fn copy(
 /// There is no such image, or a tag is immutable and names another one (exit 3).
 pub(crate) async fn retag(target: &Target, digest: &Digest) -> Result<Manifest> {
     let manifest = needed(&target.repo, digest).await?;
-    for tag in &target.tags {
-        deliver::tag_as(target, tag, &manifest).await?;
-    }
+    tag(&target.repo, &target.tags, &manifest).await?;
     Ok(manifest)
+}
+
+/// Puts tags, in their order, on a manifest that is there.
+///
+/// # Errors
+/// One is immutable and names another image (exit 3).
+pub(crate) async fn tag(repo: &Repo, tags: &[String], manifest: &Manifest) -> Result<()> {
+    for tag in tags {
+        deliver::tag_as(repo, tag, manifest).await?;
+    }
+    Ok(())
+}
+
+/// Each platform's digest of an image that is there; one that is no index tells its own in its configuration.
+///
+/// # Errors
+/// The image cannot be read.
+pub(crate) async fn platforms(repo: &Repo, manifest: &Manifest) -> Result<Vec<(String, Digest)>> {
+    let parts = tree::parts(&manifest.digest, &manifest.bytes)?;
+    let config = match parts.blobs.first() {
+        Some(config) => Some(small(repo, &config.digest).await?),
+        None => None,
+    };
+    Ok(tree::platforms(
+        &manifest.digest,
+        &manifest.bytes,
+        config.as_deref(),
+    ))
 }
 
 async fn small(source: &Repo, blob: &Digest) -> Result<bytes::Bytes> {

@@ -108,11 +108,11 @@ pub(super) async fn deliver(
     }
     read_back(&target.repo, &image.manifests).await?;
     for (tag, digest) in &image.other_tags {
-        tag_as(target, tag, manifest(image, digest)?).await?;
+        tag_as(&target.repo, tag, manifest(image, digest)?).await?;
     }
     let root = manifest(image, &image.root)?;
     for tag in &target.tags {
-        tag_as(target, tag, root).await?;
+        tag_as(&target.repo, tag, root).await?;
     }
     Ok(counts)
 }
@@ -381,8 +381,23 @@ async fn read_back(repo: &Repo, manifests: &[Manifest]) -> Result<()> {
 }
 
 /// Puts a tag on a manifest that is there.
-pub(super) async fn tag_as(target: &Target, tag: &str, manifest: &Manifest) -> Result<()> {
-    let repo = &target.repo;
+///
+/// # Errors
+/// The tag is immutable and names another one (exit 3).
+pub(super) async fn tag_as(repo: &Repo, tag: &str, manifest: &Manifest) -> Result<()> {
+    match put_tag(repo, tag, manifest).await? {
+        None => Ok(()),
+        Some(there) => Err(Error::refused(format!(
+            "tag {tag} of {} names {there} and is immutable; this image is {}",
+            repo.reference(),
+            manifest.digest
+        ))
+        .hint("an immutable tag never moves: choose another tag, or take the image it names")),
+    }
+}
+
+/// The same, and where the tag is immutable and names another image, that one's digest.
+pub(crate) async fn put_tag(repo: &Repo, tag: &str, manifest: &Manifest) -> Result<Option<Digest>> {
     let done = repo
         .client
         .persist(async |pass| {
@@ -392,23 +407,24 @@ pub(super) async fn tag_as(target: &Target, tag: &str, manifest: &Manifest) -> R
             repo.put_manifest(pass, tag, manifest).await.map(drop)
         })
         .await;
-    match done {
-        Err(fault) if fault.kind == Kind::TagTaken => {}
+    let taken = match done {
+        Err(fault) if fault.kind == Kind::TagTaken => true,
         Err(fault) => return Err(fault.error),
-        Ok(()) => {}
-    }
+        Ok(()) => false,
+    };
     let there = repo
         .client
         .persist(async |pass| repo.digest(pass, tag).await)
         .await?;
     match there {
-        Some(there) if there == manifest.digest => Ok(()),
-        Some(there) => Err(Error::refused(format!(
-            "tag {tag} of {} names {there} and is immutable; this image is {}",
+        Some(there) if there == manifest.digest => Ok(None),
+        Some(there) if taken => Ok(Some(there)),
+        Some(there) => Err(Error::failed(format!(
+            "tag {tag} of {} was put on {}, but names {there}",
             repo.reference(),
             manifest.digest
         ))
-        .hint("an immutable tag never moves: choose another tag, or take the image it names")),
+        .hint("somebody else moved it at the same time; run the step again")),
         None => Err(Error::failed(format!(
             "tag {tag} was put on {} in {}, but is not there",
             manifest.digest,

@@ -84,6 +84,14 @@ fn read(source: &Arc<Source>, layout: &Layout) -> Result<Read> {
     Ok((image, platforms))
 }
 
+/// The digest that a source's image will have, where that is known before it is pushed.
+pub(crate) fn digest(source: &Source) -> Option<&Digest> {
+    match source {
+        Source::Layout(layout) => Some(&root(layout.root()).ok()?.digest),
+        Source::Archive(_) => None,
+    }
+}
+
 /// The one image of the layout. Several names for it are several entries.
 fn root(entries: &[Descriptor]) -> Result<&Descriptor> {
     let Some(first) = entries.first() else {

@@ -14,7 +14,9 @@ mod layout;
 mod progress;
 mod tree;
 
-pub(crate) use copy::{copy, needed, retag};
+pub(crate) use copy::{copy, needed, platforms, retag, tag};
+pub(crate) use deliver::put_tag;
+pub(crate) use layout::digest;
 pub(crate) use progress::size;
 
 use crate::registry::{Fault, Kind, Manifest, Repo};
@@ -139,7 +141,7 @@ fn outcomes(targets: &[Target], results: Vec<Result<Delivered>>, started: Instan
         .map(|(target, result)| Outcome {
             name: target.name.clone(),
             result: result
-                .map_err(|error| named(target, error))
+                .map_err(|error| named(&target.name, error))
                 .map(|mut done| {
                     done.took = done.took.min(started.elapsed());
                     done
@@ -148,16 +150,17 @@ fn outcomes(targets: &[Target], results: Vec<Result<Delivered>>, started: Instan
         .collect()
 }
 
-/// An error that names its target, unless it does already.
-fn named(target: &Target, mut error: Error) -> Error {
-    if !error.message.contains(&target.name) {
-        error.message = format!("{}: {}", target.name, error.message);
+/// An error that names its place, unless it does already.
+pub(crate) fn named(place: &str, mut error: Error) -> Error {
+    if !error.message.contains(place) {
+        error.message = format!("{place}: {}", error.message);
     }
     error
 }
 
 /// Why not all arrived.
-pub(crate) fn failure(outcomes: Vec<Outcome>) -> Error {
+pub(crate) fn failure(mut outcomes: Vec<Outcome>, failed: Vec<Outcome>) -> Error {
+    outcomes.extend(failed);
     match all(outcomes) {
         Err(error) => error,
         Ok(_) => Error::failed("the image went nowhere"),

@@ -43,8 +43,10 @@ pub(crate) struct Prepared {
 /// The repository after what had to be done was done.
 #[derive(Debug)]
 pub(crate) struct Ready {
-    pub(crate) mutability: Mutability,
+    /// By this run.
     pub(crate) created: bool,
+    /// By this run or, a moment before it, by another: the registry may not know it yet.
+    pub(crate) fresh: bool,
 }
 
 pub(crate) async fn run(args: args::Repository, cx: &Cx) -> Result<Report> {
@@ -108,13 +110,12 @@ pub(crate) async fn ensure(cx: &Cx, ecr: &Ecr, prepared: &Prepared) -> Result<Re
         // Whoever was faster may have created it otherwise, so what is left is decided anew.
         (seen, plan) = visible(ecr, wanted).await?;
     }
-    if let Some(seen) = &seen
-        && plan.changes.is_empty()
-    {
-        return Ok(Ready {
-            mutability: seen.mutability.clone(),
-            created,
-        });
+    let ready = Ready {
+        created,
+        fresh: prepared.plan.creates(),
+    };
+    if seen.is_some() && plan.changes.is_empty() {
+        return Ok(ready);
     }
     let arn = seen.map(|seen| seen.arn).unwrap_or_default();
     for change in &plan.changes {
@@ -130,11 +131,8 @@ pub(crate) async fn ensure(cx: &Cx, ecr: &Ecr, prepared: &Prepared) -> Result<Re
             ecr.repository, change.setting, change.to
         ));
     }
-    let mutability = verified(ecr, wanted).await?;
-    Ok(Ready {
-        mutability,
-        created,
-    })
+    verified(ecr, wanted).await?;
+    Ok(ready)
 }
 
 /// Waits until a repository that was created can be seen, and decides what is left.
@@ -155,16 +153,14 @@ async fn visible(ecr: &Ecr, wanted: &Wanted) -> Result<(Option<Seen>, Plan)> {
 }
 
 /// Looks until nothing is left to do.
-async fn verified(ecr: &Ecr, wanted: &Wanted) -> Result<Mutability> {
+async fn verified(ecr: &Ecr, wanted: &Wanted) -> Result<()> {
     let mut left = Plan::default();
     for pause in CHANGED_WITHIN {
         tokio::time::sleep(Duration::from_millis(pause)).await;
         let seen = api::observe(ecr, wanted, false).await?;
         left = plan::plan(&ecr.repository, &ecr.partition, seen.as_ref(), wanted)?;
-        if let Some(seen) = seen
-            && left.changes.is_empty()
-        {
-            return Ok(seen.mutability);
+        if seen.is_some() && left.changes.is_empty() {
+            return Ok(());
         }
     }
     let mut error = Error::failed(format!(

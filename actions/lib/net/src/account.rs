@@ -4,6 +4,7 @@
 use crate::error::AwsContext;
 use crate::http::Net;
 use crate::oidc;
+use crate::renew::{self, Renewing};
 use aws_config::{BehaviorVersion, Region, SdkConfig};
 use aws_credential_types::Credentials;
 use aws_credential_types::provider::error::CredentialsError;
@@ -111,7 +112,8 @@ impl Target {
 pub struct Account {
     /// For the service clients; carries credentials, region, HTTP client and endpoint overrides.
     pub config: SdkConfig,
-    /// The credentials, for a child process that needs them.
+    /// The credentials as they were first minted, for a child process that needs them. Clients of `config` go on with
+    /// newer ones when these near their end.
     pub credentials: Credentials,
     /// The account ID that STS named.
     pub id: String,
@@ -156,17 +158,9 @@ impl Net {
     /// the contract's (exit 3).
     pub async fn account(&self, target: &Target) -> Result<Account> {
         let region = self.region(target)?;
-        let has_token = self.env.get("ACTIONS_ID_TOKEN_REQUEST_URL").is_some()
-            && self.host.kind() == Kind::GitHub;
-        let (credentials, caller) = match &target.role {
-            Some(role) if has_token => (self.web_identity(role, &region).await?, None),
-            Some(role) => self.chained(role, target, &region).await?,
-            None => {
-                let (credentials, caller) = self.ambient(target, &region).await?;
-                (credentials, Some(caller))
-            }
-        };
-        let config = self.config(&region, Some(credentials.clone())).await;
+        let (credentials, caller) = self.mint(target, &region).await?;
+        let renewing = Renewing::new(self, target, &region, &credentials);
+        let config = self.renewed(&region, renewing).await;
         // Of credentials that were found and not minted STS was asked already.
         let Caller { id, arn } = match caller {
             Some(caller) => caller,
@@ -188,6 +182,24 @@ impl Net {
             arn,
             region,
         })
+    }
+
+    /// New credentials for `target`, and whose they are where STS was asked.
+    pub(crate) async fn mint(
+        &self,
+        target: &Target,
+        region: &str,
+    ) -> Result<(Credentials, Option<Caller>)> {
+        let has_token = self.env.get("ACTIONS_ID_TOKEN_REQUEST_URL").is_some()
+            && self.host.kind() == Kind::GitHub;
+        match &target.role {
+            Some(role) if has_token => Ok((self.web_identity(role, region).await?, None)),
+            Some(role) => self.chained(role, target, region).await,
+            None => {
+                let (credentials, caller) = self.ambient(target, region).await?;
+                Ok((credentials, Some(caller)))
+            }
+        }
     }
 
     fn region(&self, target: &Target) -> Result<String> {
@@ -215,6 +227,17 @@ impl Net {
         }
         .load()
         .await
+    }
+
+    /// A configuration whose clients outlive a session of an hour.
+    async fn renewed(&self, region: &str, renewing: Renewing) -> SdkConfig {
+        aws_config::defaults(BehaviorVersion::latest())
+            .http_client(self.aws.clone())
+            .region(Region::new(region.to_owned()))
+            .identity_cache(renew::cache())
+            .credentials_provider(SharedCredentialsProvider::new(renewing))
+            .load()
+            .await
     }
 
     async fn web_identity(&self, role: &str, region: &str) -> Result<Credentials> {
@@ -278,8 +301,8 @@ impl Net {
 }
 
 /// Whose credentials some are.
-struct Caller {
-    id: String,
+pub(crate) struct Caller {
+    pub(crate) id: String,
     arn: String,
 }
 

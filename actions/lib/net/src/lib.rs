@@ -7,6 +7,7 @@ mod endpoint;
 mod error;
 mod http;
 mod oidc;
+mod renew;
 mod roots;
 mod signed;
 
