@@ -63,8 +63,8 @@ pub(crate) fn deliveries(calls: &[Call]) -> Vec<&Call> {
     let made = calls
         .iter()
         .rposition(|call| call.role() == Some(ADMINISTRATOR) && call.operation == "CreateService")
-        .unwrap();
-    calls[made + 1..]
+        .map_or(0, |last| last + 1);
+    calls[made..]
         .iter()
         .filter(|call| {
             let outside = call.role() == Some(ADMINISTRATOR)
