@@ -19,7 +19,7 @@ use crate::world::World;
 use crate::world::aws::unless_there;
 
 /// Longer than any build of the example takes.
-const TIMEOUT: Duration = Duration::from_secs(300);
+const TIMEOUT: Duration = Duration::from_secs(600);
 /// Whom a push to GitHub starts builds as.
 const WEBHOOK: &str = "GitHub-Hookshot/0a1b2c3";
 /// The account on GitHub whose token the projects hold.

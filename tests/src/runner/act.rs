@@ -21,7 +21,7 @@ use crate::place::Place;
 use crate::world::World;
 
 /// Longer than any run of the example takes; a run that hangs must not hang whoever waits for it.
-const DEADLINE: Duration = Duration::from_secs(300);
+const DEADLINE: Duration = Duration::from_secs(600);
 
 /// What somebody does that makes GitHub run a workflow.
 #[derive(Debug, Clone)]

@@ -2,11 +2,10 @@
 
 use std::path::PathBuf;
 use std::process::{Command, Output};
-use std::time::Duration;
 
 use sandbox::world::runner::Variables;
 
-use crate::support::{Started, place, read};
+use crate::support::{PATIENCE, Started, place, read};
 
 /// A folder with what a runner gives a step. Nothing else of the environment comes along.
 pub(crate) struct Job {
@@ -65,7 +64,7 @@ impl Job {
 
     /// Runs a command of the job to its end.
     pub(crate) fn run(&self, command: &mut Command) -> Output {
-        Started::new(command).end(Duration::from_secs(120))
+        Started::new(command).end(PATIENCE)
     }
 
     /// What the step told its post step, by name.

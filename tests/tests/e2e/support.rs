@@ -14,7 +14,7 @@ use sandbox::world::{InUse, World};
 use sandbox::{steps, supervisor};
 
 /// Longer than anything a test waits for, even while other tests use the machine.
-pub(crate) const PATIENCE: Duration = Duration::from_secs(600);
+pub(crate) const PATIENCE: Duration = Duration::from_secs(1200);
 
 /// The running sandbox, with the steps built.
 pub(crate) fn place() -> &'static Place {

@@ -226,7 +226,7 @@ fn a_build_that_hangs_is_ended_with_all_it_started() {
             file.display()
         ),
         &[],
-        Duration::from_secs(1),
+        Duration::from_secs(5),
     );
     assert_eq!(left.statuses(), [Succeeded, Succeeded, TimedOut]);
     assert_eq!(left.output(), Vec::<&str>::new());
@@ -235,7 +235,7 @@ fn a_build_that_hangs_is_ended_with_all_it_started() {
     let stat = format!("/proc/{}/stat", pid.trim());
     while std::fs::read_to_string(&stat).is_ok_and(|stat| !stat.contains(") Z")) {
         assert!(
-            began.elapsed() < Duration::from_secs(10),
+            began.elapsed() < Duration::from_secs(60),
             "the child outlived the build"
         );
         std::thread::sleep(Duration::from_millis(10));
