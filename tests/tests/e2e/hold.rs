@@ -334,6 +334,55 @@ fn terraforms_own_lock_is_removed_only_by_force_and_only_by_the_id_that_was_seen
     apply.end(SOON);
 }
 
+/// Go's `json.Marshal` of Terraform's lock information, as OpenTofu makes it of what it has read.
+fn marshalled(text: &str) -> String {
+    #[derive(serde::Serialize, serde::Deserialize)]
+    #[serde(rename_all = "PascalCase", deny_unknown_fields)]
+    struct Info {
+        #[serde(rename = "ID")]
+        id: String,
+        operation: String,
+        info: String,
+        who: String,
+        version: String,
+        created: String,
+        path: String,
+    }
+    let info: Info = serde_json::from_str(text).unwrap();
+    let text = serde_json::to_string(&info).unwrap();
+    [('<', "\\u003c"), ('>', "\\u003e"), ('&', "\\u0026")]
+        .into_iter()
+        .fold(text, |text, (character, escape)| {
+            text.replace(character, escape)
+        })
+}
+
+/// OpenTofu removes a lock on the condition that its `Info` is what it has read and written again.
+#[test]
+fn opentofus_conditional_unlock_works_on_our_lock() {
+    let state = State::new("tofu");
+    let job = state.job();
+    let mut lock = verb(&state, &job, &["lock"]);
+    let locked = job.run(lock.env("GITHUB_ACTOR", "<ada & \"grace\">"));
+    assert!(locked.status.success(), "{}", log(&locked));
+    let stored = state.lock().unwrap()["Info"]["S"].clone();
+    let info = marshalled(stored.as_str().unwrap());
+    assert_eq!(stored, info);
+    let id = format!("{}/{}", state.bucket(), state.key);
+    let delete = |info: &str| {
+        let input = json!({"TableName": state.table(), "Key": {"LockID": {"S": id}},
+            "ConditionExpression": "Info = :info", "ExpressionAttributeValues": {":info": {"S": info}}});
+        let call = state
+            .aws
+            .json("dynamodb", "DynamoDB_20120810.DeleteItem", &input);
+        wait(SOON, call).unwrap()
+    };
+    assert!(delete(&info.replace("ada", "eve")).is_err());
+    assert!(state.lock().is_some());
+    delete(&info).unwrap();
+    assert_eq!(state.lock(), None);
+}
+
 #[test]
 fn those_who_wait_get_the_lock_in_the_order_in_which_they_came() {
     let state = State::new("line");

@@ -10,6 +10,7 @@ mod cancel;
 mod codebuild;
 mod contend;
 mod ecr;
+mod faults;
 mod github;
 mod govern;
 mod hold;
