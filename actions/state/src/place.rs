@@ -3,6 +3,7 @@
 
 use crate::args::{Hold, Object, Place};
 use crate::backend::{Backend, Locking};
+use crate::rescue::{self, Left};
 use kit::Resolved;
 use kit::error::{Error, Result};
 use kit::group::Group;
@@ -10,7 +11,6 @@ use kit::step::{Cx, required};
 use net::{Purpose, Target};
 use serde::{Deserialize, Serialize};
 use std::path::{Path, PathBuf};
-use std::time::{Duration, SystemTime};
 
 /// A state, and the credentials that may change it.
 #[derive(Debug, Clone)]
@@ -137,9 +137,9 @@ struct Note {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Work {
     /// Where it works, and leaves a state that it cannot write.
-    pub(crate) directory: PathBuf,
-    /// What was there before is not its own; in seconds since 1970.
-    pub(crate) since: u64,
+    directory: PathBuf,
+    /// States that were there before, which are not its own.
+    before: Vec<Left>,
     /// `None` until it has started: then it is found by its mark.
     pub(crate) command: Option<Group>,
 }
@@ -147,19 +147,19 @@ pub(crate) struct Work {
 impl Work {
     /// A command that starts now.
     pub(crate) fn new(directory: &Path) -> Self {
-        let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH);
+        let directory = std::path::absolute(directory).unwrap_or_else(|_| directory.to_owned());
         Self {
-            directory: std::path::absolute(directory).unwrap_or_else(|_| directory.to_owned()),
-            // A file's time is coarser than the clock.
-            since: now.map_or(0, |now| now.as_secs().saturating_sub(1)),
+            before: rescue::find(&directory),
+            directory,
             command: None,
         }
     }
 
     /// States that it left behind.
     pub(crate) fn left(&self) -> Vec<PathBuf> {
-        let since = SystemTime::UNIX_EPOCH + Duration::from_secs(self.since);
-        crate::rescue::find(&self.directory, since)
+        let mut left = rescue::find(&self.directory);
+        left.retain(|left| !self.before.contains(left));
+        left.into_iter().map(|left| left.path).collect()
     }
 }
 

@@ -4,6 +4,7 @@
 
 use kit::error::{Context, Error, Result};
 use net::AwsContext;
+use serde::{Deserialize, Serialize};
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
@@ -11,8 +12,17 @@ const NAME: &str = "errored.tfstate";
 /// How deep a `-chdir` or a stack of cdktf can be.
 const DEPTH: usize = 4;
 
-/// States below `folder` that were left there since `since`, as far as it can be read.
-pub(crate) fn find(folder: &Path, since: SystemTime) -> Vec<PathBuf> {
+/// A state that was left in a folder, as one knows it again.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub(crate) struct Left {
+    pub(crate) path: PathBuf,
+    length: u64,
+    /// In nanoseconds since 1970.
+    written: u64,
+}
+
+/// States that were left below `folder`, as far as it can be read.
+pub(crate) fn find(folder: &Path) -> Vec<Left> {
     let mut found = Vec::new();
     let mut folders = vec![(folder.to_owned(), 0)];
     while let Some((folder, depth)) = folders.pop() {
@@ -27,10 +37,18 @@ pub(crate) fn find(folder: &Path, since: SystemTime) -> Vec<PathBuf> {
                     folders.push((entry.path(), depth + 1));
                 }
             } else if kind.is_file() && name == NAME {
-                let written = entry.metadata().and_then(|meta| meta.modified());
-                if written.is_ok_and(|written| written >= since) {
-                    found.push(entry.path());
-                }
+                let Ok(meta) = entry.metadata() else {
+                    continue;
+                };
+                let written = meta.modified().ok().and_then(|at| {
+                    let since = at.duration_since(SystemTime::UNIX_EPOCH).ok()?;
+                    u64::try_from(since.as_nanos()).ok()
+                });
+                found.push(Left {
+                    path: entry.path(),
+                    length: meta.len(),
+                    written: written.unwrap_or_default(),
+                });
             }
         }
     }
@@ -124,10 +142,9 @@ fn side(key: &str, lock_id: &str, number: usize) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::time::Duration;
 
     #[test]
-    fn only_states_that_this_command_left_are_found_wherever_it_worked() {
+    fn states_are_found_wherever_the_command_worked_and_known_again() {
         let folder = tempfile::tempdir().unwrap();
         let write = |path: &str| {
             let path = folder.path().join(path);
@@ -138,11 +155,12 @@ mod tests {
         write("cdktf.out/stacks/app/errored.tfstate");
         write(".terraform/errored.tfstate");
         write("terraform.tfstate");
-        let since = SystemTime::now() - Duration::from_secs(60);
-        let short: Vec<_> = find(folder.path(), since)
+        let found = find(folder.path());
+        let short: Vec<_> = found
             .iter()
-            .map(|path| {
-                path.strip_prefix(folder.path())
+            .map(|left| {
+                left.path
+                    .strip_prefix(folder.path())
                     .unwrap()
                     .display()
                     .to_string()
@@ -152,7 +170,11 @@ mod tests {
             short,
             ["cdktf.out/stacks/app/errored.tfstate", "errored.tfstate"]
         );
-        let later = SystemTime::now() + Duration::from_secs(60);
-        assert!(find(folder.path(), later).is_empty());
+        assert_eq!(find(folder.path()), found);
+        std::fs::write(folder.path().join("errored.tfstate"), "{ }").unwrap();
+        let later = find(folder.path());
+        let new: Vec<_> = later.iter().filter(|left| !found.contains(left)).collect();
+        assert_eq!(new.len(), 1);
+        assert_eq!(new[0].path, folder.path().join("errored.tfstate"));
     }
 }

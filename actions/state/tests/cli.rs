@@ -250,3 +250,38 @@ fn whatever_waits_for_aws_ends_with_130_when_it_is_interrupted() {
         job.refused(&output, 130, "interrupted by SIGTERM");
     }
 }
+
+/// A run that is killed between the start of its command and the next line of its own.
+#[test]
+fn a_guard_finds_a_command_that_it_was_never_told_of() {
+    use std::io::Write;
+    use std::os::unix::process::CommandExt;
+    let mark = format!("test-{}", std::process::id());
+    let folder = tempfile::tempdir().unwrap();
+    let script = "trap 'exit 7' INT; touch ready; for i in $(seq 600); do sleep 0.1; done";
+    let mut command = Command::new("sh")
+        .args(["-c", script])
+        .env("SLIPWAY_STATE_HELD", &mark)
+        .current_dir(folder.path())
+        .process_group(0)
+        .spawn()
+        .unwrap();
+    for _ in 0..1200 {
+        if folder.path().join("ready").exists() {
+            break;
+        }
+        std::thread::sleep(std::time::Duration::from_millis(50));
+    }
+    let mut guard = Command::new(env!("CARGO_BIN_EXE_slipway-state"))
+        .arg("--guard")
+        .env_clear()
+        .stdin(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut pipe = guard.stdin.take().unwrap();
+    // Far away: it is the silence that counts.
+    write!(pipe, "{mark}\n{}\n", u32::MAX).unwrap();
+    drop(pipe);
+    assert_eq!(command.wait().unwrap().code(), Some(7));
+    assert!(guard.wait().unwrap().success());
+}

@@ -28,7 +28,10 @@ pub(crate) fn router() -> Router<Arc<Gateway>> {
         .route("/_sandbox/direct", post(direct))
         .route("/_sandbox/calls", get(calls))
         .route("/_sandbox/violations", get(violations))
-        .route("/_sandbox/faults", post(faults).delete(clear_faults))
+        .route(
+            "/_sandbox/faults",
+            post(faults).get(waiting_faults).delete(clear_faults),
+        )
         .route("/_sandbox/latency", post(latency))
         .route("/_sandbox/scans", post(scans))
 }
@@ -198,6 +201,14 @@ async fn faults(State(gateway): State<Arc<Gateway>>, Json(fault): Json<Fault>) -
 #[serde(deny_unknown_fields)]
 struct WhichFaults {
     account: Option<String>,
+}
+
+/// The faults that no call has met yet: an account's, or all.
+async fn waiting_faults(
+    State(gateway): State<Arc<Gateway>>,
+    Query(which): Query<WhichFaults>,
+) -> Response {
+    Json(gateway.faults.waiting(which.account.as_deref())).into_response()
 }
 
 /// Takes back the waiting faults: an account's, or all.

@@ -60,6 +60,13 @@ impl Faults {
             .retain(|fault| account.is_some() && fault.account.as_deref() != account);
     }
 
+    /// Those that still wait for a call to strike.
+    pub(crate) fn waiting(&self, account: Option<&str>) -> Vec<Fault> {
+        let mut waiting = lock(&self.waiting).clone();
+        waiting.retain(|fault| account.is_none() || fault.account.as_deref() == account);
+        waiting
+    }
+
     /// Takes the first fault that strikes this call.
     pub(crate) fn strike(
         &self,
@@ -126,8 +133,11 @@ mod tests {
         assert_eq!(faults.strike("s3", "GetObject", Some("1")), None);
         assert_eq!(faults.strike("s3", "PutObject", Some("2")), None);
         assert_eq!(faults.strike("s3", "PutObject", Some("1")), Some(Kind::Cut));
+        assert_eq!(faults.waiting(Some("1")).len(), 1);
+        assert_eq!(faults.waiting(Some("2")).len(), 0);
         assert_eq!(faults.strike("s3", "PutObject", Some("1")), Some(Kind::Cut));
         assert_eq!(faults.strike("s3", "PutObject", Some("1")), None);
+        assert_eq!(faults.waiting(None).len(), 0);
     }
 
     #[test]

@@ -19,7 +19,7 @@ const SOON: Duration = Duration::from_secs(90);
 const HOLDING: &str = "touch started; while [ ! -e go ]; do sleep 0.1; done";
 
 /// A verb about a state, as a person types it.
-fn verb(state: &State, job: &Job, arguments: &[&str]) -> Command {
+pub(crate) fn verb(state: &State, job: &Job, arguments: &[&str]) -> Command {
     let (first, rest) = arguments.split_first().unwrap();
     let mut all = vec![
         *first,
@@ -53,13 +53,13 @@ fn ends(state: &State, job: &Job, arguments: &[&str], exit: i32, said: &[&str]) 
     text
 }
 
-fn started(job: &Job) {
+pub(crate) fn started(job: &Job) {
     until("the command runs", SOON, || {
         job.file("started").exists().then_some(())
     });
 }
 
-fn let_go(job: &Job) {
+pub(crate) fn let_go(job: &Job) {
     std::fs::write(job.file("go"), "").unwrap();
 }
 
@@ -99,7 +99,7 @@ fn post(state: &State, job: &Job) -> Command {
 }
 
 /// Faults of the gateway for dev's account of the world of these tests.
-fn fault(state: &State, body: Value) {
+pub(crate) fn fault(state: &State, body: Value) {
     let account = &state.world.environment("dev").unwrap().account.id;
     let mut body = body;
     body["account"] = json!(account);
@@ -116,8 +116,21 @@ fn fault(state: &State, body: Value) {
     assert!(answer.status().is_success(), "{answer:?}");
 }
 
+/// The faults of that account which no call has met yet.
+pub(crate) fn waiting_faults(state: &State) -> Vec<Value> {
+    let account = &state.world.environment("dev").unwrap().account.id;
+    let url = format!(
+        "{}/_sandbox/faults?account={account}",
+        place().url(port::GATEWAY)
+    );
+    wait(SOON, async {
+        let answer = http_client().unwrap().get(&url).send().await.unwrap();
+        answer.json().await.unwrap()
+    })
+}
+
 /// A world of its own: faults strike an account, and others work in the usual one.
-fn alone(what: &str) -> State {
+pub(crate) fn alone(what: &str) -> State {
     let world: &'static _ = Box::leak(Box::new(wait(PATIENCE, world(what))));
     State::of(world, what)
 }
@@ -137,6 +150,20 @@ fn the_lease_is_renewed_while_the_command_runs_and_terraforms_part_never_changes
         state.lock().filter(|later| later["Rvn"] != first["Rvn"])
     });
     assert_eq!(later["Info"], first["Info"]);
+    // Nobody else gives back a lock that a command runs under, not by mistake.
+    let other = self::job(&state, "other");
+    let id = state.holder().unwrap()["ID"].as_str().unwrap().to_owned();
+    ends(
+        &state,
+        &other,
+        &["unlock", "--lock-id", &id],
+        3,
+        &[
+            "a command runs under the lock",
+            &format!("force-unlock --id {id}"),
+        ],
+    );
+    assert!(state.lock().is_some());
     let_go(&job);
     let ended = running.end(SOON);
     assert!(ended.status.success(), "{}", log(&ended));
@@ -199,7 +226,7 @@ fn a_run_that_was_stopped_past_its_lease_has_no_command_left_when_the_next_begin
     let state = State::new("stopped");
     let (slow, next) = (state.job(), state.job());
     let script = "echo $$ > pid; touch started; trap '' INT
-        for i in $(seq 600); do sleep 0.1; date +%s%N > alive; done";
+        for i in $(seq 600); do sleep 0.1; date +%s%N > now; mv now alive; done";
     let arguments = ["run", "--lease", "4s", "--", "sh", "-c", script];
     let running = Started::new(&mut verb(&state, &slow, &arguments));
     started(&slow);
@@ -307,6 +334,55 @@ fn terraforms_own_lock_is_removed_only_by_force_and_only_by_the_id_that_was_seen
     apply.end(SOON);
 }
 
+/// Go's `json.Marshal` of Terraform's lock information, as OpenTofu makes it of what it has read.
+fn marshalled(text: &str) -> String {
+    #[derive(serde::Serialize, serde::Deserialize)]
+    #[serde(rename_all = "PascalCase", deny_unknown_fields)]
+    struct Info {
+        #[serde(rename = "ID")]
+        id: String,
+        operation: String,
+        info: String,
+        who: String,
+        version: String,
+        created: String,
+        path: String,
+    }
+    let info: Info = serde_json::from_str(text).unwrap();
+    let text = serde_json::to_string(&info).unwrap();
+    [('<', "\\u003c"), ('>', "\\u003e"), ('&', "\\u0026")]
+        .into_iter()
+        .fold(text, |text, (character, escape)| {
+            text.replace(character, escape)
+        })
+}
+
+/// OpenTofu removes a lock on the condition that its `Info` is what it has read and written again.
+#[test]
+fn opentofus_conditional_unlock_works_on_our_lock() {
+    let state = State::new("tofu");
+    let job = state.job();
+    let mut lock = verb(&state, &job, &["lock"]);
+    let locked = job.run(lock.env("GITHUB_ACTOR", "<ada & \"grace\">"));
+    assert!(locked.status.success(), "{}", log(&locked));
+    let stored = state.lock().unwrap()["Info"]["S"].clone();
+    let info = marshalled(stored.as_str().unwrap());
+    assert_eq!(stored, info);
+    let id = format!("{}/{}", state.bucket(), state.key);
+    let delete = |info: &str| {
+        let input = json!({"TableName": state.table(), "Key": {"LockID": {"S": id}},
+            "ConditionExpression": "Info = :info", "ExpressionAttributeValues": {":info": {"S": info}}});
+        let call = state
+            .aws
+            .json("dynamodb", "DynamoDB_20120810.DeleteItem", &input);
+        wait(SOON, call).unwrap()
+    };
+    assert!(delete(&info.replace("ada", "eve")).is_err());
+    assert!(state.lock().is_some());
+    delete(&info).unwrap();
+    assert_eq!(state.lock(), None);
+}
+
 #[test]
 fn those_who_wait_get_the_lock_in_the_order_in_which_they_came() {
     let state = State::new("line");
@@ -401,9 +477,13 @@ fn a_dead_ticket_does_not_hold_the_line_up() {
     });
     one.signal(Signal::KILL);
     one.end(SOON);
-    let two = Started::new(&mut verb(&state, &next, &arguments));
     let_go(&holder);
     assert!(running.end(SOON).status.success());
+    // Nor does it keep away whoever does not wait for as long as a ticket lives.
+    let hurried = state.job();
+    let at_once = ["run", "--lock-timeout", "0s", "--", "touch", "started"];
+    ends(&state, &hurried, &at_once, 0, &[]);
+    let two = Started::new(&mut verb(&state, &next, &arguments));
     let ended = two.end(SOON);
     assert!(ended.status.success(), "{}", log(&ended));
     assert!(!dead.file("started").exists());
@@ -411,6 +491,144 @@ fn a_dead_ticket_does_not_hold_the_line_up() {
         wait(SOON, item(&state.aws, state.table(), "LockID", &ticket)),
         None
     );
+}
+
+/// What two leave behind who leave the line in the same moment: where it begins and ends, and nobody in it.
+#[test]
+fn a_line_that_all_have_left_keeps_nobody_away() {
+    let state = State::new("left-line");
+    let id = format!("{}/{}#q", state.bucket(), state.key);
+    let pointer = json!({"TableName": state.table(), "Item": {
+        "LockID": {"S": id}, "Head": {"N": "1"}, "Next": {"N": "3"}}});
+    let put = state
+        .aws
+        .json("dynamodb", "DynamoDB_20120810.PutItem", &pointer);
+    wait(SOON, put).unwrap().unwrap();
+    let job = state.job();
+    let arguments = ["run", "--lock-timeout", "0s", "--", "touch", "started"];
+    ends(&state, &job, &arguments, 0, &[]);
+    assert!(job.file("started").exists());
+    assert_eq!(
+        wait(SOON, item(&state.aws, state.table(), "LockID", &id)),
+        None
+    );
+}
+
+/// A hold keeps others away from one key; a command that changes another one needs another lock.
+#[test]
+fn a_command_is_refused_under_a_lock_that_does_not_cover_it() {
+    let state = State::new("uncovered");
+    let job = state.job();
+    ends(&state, &job, &["lock"], 0, &["told not to lock"]);
+    let id = output(&job, "lock-id");
+    let under = ["run", "--lock-id", &id, "--", "touch", "started"];
+    let refuses = |command: &mut Command, said: &str| {
+        let ended = job.run(command);
+        assert_eq!(ended.status.code(), Some(3), "{}", log(&ended));
+        for piece in ["is not the one that this command needs", said] {
+            assert!(
+                log(&ended).contains(piece),
+                "no {piece} in\n{}",
+                log(&ended)
+            );
+        }
+        assert!(!job.file("started").exists());
+        assert_eq!(state.lock().unwrap()["Phase"]["S"], "kept");
+    };
+    refuses(
+        verb(&state, &job, &under).env("TF_WORKSPACE", "blue"),
+        "workspace `blue` has a state of its own",
+    );
+    std::fs::create_dir(job.file("app")).unwrap();
+    std::fs::write(job.file("app/cdktf.json"), "{}").unwrap();
+    let mut led = under.to_vec();
+    led.extend(["-chdir=app"]);
+    refuses(
+        &mut verb(&state, &job, &led),
+        "an application of cdktf or cdktn has a state for each stack",
+    );
+    // A plan that was saved for another state. Terraform applies it where the plan says.
+    let other = State::new("uncovered-other");
+    let folder = other.infrastructure("true");
+    let plan = ["plan", "-no-color", "-out=saved"];
+    let planned = Started::new(&mut other.terraform(folder.path(), &plan)).end(SOON);
+    assert!(planned.status.success(), "{planned:?}");
+    let saved = folder.path().join("saved").display().to_string();
+    let mut applied = under.to_vec();
+    applied.extend([saved.as_str()]);
+    let about = format!("the saved plan is for {}/{}", other.bucket(), other.key);
+    refuses(&mut verb(&state, &job, &applied), &about);
+    ends(
+        &state,
+        &job,
+        &["unlock", "--lock-id", &id],
+        0,
+        &["given back"],
+    );
+    let arguments = ["run", "--lock-timeout", "0s", "--", "ls", &saved];
+    ends(&state, &job, &arguments, 0, &["#hold", &about]);
+    // The same plan under the lock of its own state.
+    ends(&other, &job, &arguments, 0, &["told not to lock"]);
+}
+
+/// The cancellation comes while the hold is adopted: nobody waits for a signal just then.
+#[test]
+fn a_signal_between_two_steps_of_the_work_starts_nothing() {
+    let state = alone("between");
+    let (keeper, job) = (state.job(), state.job());
+    ends(&state, &keeper, &["lock"], 0, &[]);
+    let id = output(&keeper, "lock-id");
+    fault(
+        &state,
+        json!({"service": "dynamodb", "operation": "PutItem", "fault": {"kind": "delay", "millis": 4000}}),
+    );
+    let arguments = ["run", "--lock-id", &id, "--", "touch", "started"];
+    let running = Started::new(&mut verb(&state, &job, &arguments));
+    // The note to the post step comes before the write.
+    until("it adopts", SOON, || {
+        (!job.state().is_empty()).then_some(())
+    });
+    running.signal(Signal::INT);
+    let ended = running.end(SOON);
+    assert_eq!(ended.status.code(), Some(130), "{}", log(&ended));
+    assert!(
+        log(&ended).contains("interrupted by SIGINT"),
+        "{}",
+        log(&ended)
+    );
+    assert!(!job.file("started").exists());
+    assert_eq!(state.lock().unwrap()["Phase"]["S"], "kept");
+}
+
+/// A step that was killed leaves what Terraform could not write; the post step brings it to safety.
+#[test]
+fn a_state_that_a_killed_step_left_is_rescued_by_its_post_step() {
+    let state = State::new("left-state");
+    let job = state.job();
+    let script = "echo '{\"serial\":1}' > errored.tfstate; touch started; exec sleep 300";
+    let mut command = state.step(&job, script, "0s");
+    let running = Started::new(&mut command);
+    started(&job);
+    running.signal(Signal::KILL);
+    let mut command = state.step(&job, script, "0s");
+    command.env("SLIPWAY_PHASE", "post").envs(job.state());
+    let post = job.run(&mut command);
+    assert_eq!(post.status.code(), Some(0), "{}", log(&post));
+    let id = state.holder().unwrap()["ID"].as_str().unwrap().to_owned();
+    let kept = format!("{}/{}.errored-{id}", state.bucket(), state.key);
+    for piece in [
+        "rescued to s3://",
+        "stays locked until its state is repaired",
+    ] {
+        assert!(log(&post).contains(piece), "no {piece} in\n{}", log(&post));
+    }
+    let lock = state.lock().unwrap();
+    assert_eq!(lock["Phase"]["S"], "needs-repair");
+    assert_eq!(lock["Rescued"]["S"], format!("s3://{kept}"));
+    let text = wait(SOON, state.aws.get(&format!("/{kept}"))).unwrap();
+    assert_eq!(text.unwrap(), "{\"serial\":1}\n");
+    ends(&state, &job, &["force-unlock", "--id", &id], 0, &[]);
+    assert_eq!(running.end(SOON).status.code(), None);
 }
 
 #[test]
@@ -595,6 +813,26 @@ fn a_run_that_github_calls_over_is_followed_at_once_and_one_that_goes_on_never()
     );
     assert!(waiter.file("started").exists());
     assert_eq!(state.lock(), None);
+
+    // Parked for another run: whoever parks ends soon, and while people decide nobody takes its place.
+    for (conclusion, exit) in [("success", 4), ("failure", 0)] {
+        let start = json!({"workflow": ".github/workflows/deliver.yml", "event": "workflow_dispatch",
+            "actor": "ada", "workflows": {}});
+        let run = wait(SOON, story.hub.start(&start)).unwrap();
+        let parker = job(&run, true);
+        ends(&state, &parker, &["lock"], 0, &[]);
+        let id = output(&parker, "lock-id");
+        ends(&state, &parker, &["park", "--lock-id", &id], 0, &[]);
+        let jobs = std::collections::BTreeMap::new();
+        wait(SOON, story.hub.finish(&run, conclusion, &jobs)).unwrap();
+        let over = format!("is over: {conclusion}");
+        ends(&state, &waiter, &arguments, exit, &[&over]);
+        if exit == 4 {
+            ends(&state, &waiter, &["lock", "--lock-id", &id], 0, &[]);
+            ends(&state, &waiter, &["unlock", "--lock-id", &id], 0, &[]);
+        }
+    }
+    assert_eq!(state.lock(), None);
     let broken = wait(SOON, story.hub.violations()).unwrap();
     assert!(broken.is_empty(), "{broken:?}");
 }
@@ -626,26 +864,55 @@ fn without_answers_from_dynamodb_the_command_is_stopped_before_the_lease_ends() 
     assert_eq!(state.lock(), None);
 }
 
+/// Each fault strikes the call it is meant for: the take, a renewal, the release.
 #[test]
 fn throttling_and_lost_answers_cost_no_hold() {
     let state = alone("throttled");
     let job = state.job();
-    let throttled = json!({"kind": "status", "status": 400, "code": "ThrottlingException", "message": "slow down"});
-    for (operation, fault_kind) in [
-        ("TransactWriteItems", throttled.clone()),
-        ("TransactWriteItems", json!({"kind": "lost_answer"})),
-        ("PutItem", json!({"kind": "lost_answer"})),
-        ("PutItem", throttled),
-        ("DeleteItem", json!({"kind": "lost_answer"})),
-    ] {
+    let refused =
+        |code: &str| json!({"kind": "status", "status": 400, "code": code, "message": "slow down"});
+    let strikes = |operation: &str, kind: Value, times: u32| {
         fault(
             &state,
-            json!({"service": "dynamodb", "operation": operation, "times": 1, "fault": fault_kind}),
+            json!({"service": "dynamodb", "operation": operation, "times": times, "fault": kind}),
         );
+    };
+    let struck = |what: &str| {
+        until(what, SOON, || {
+            waiting_faults(&state).is_empty().then_some(())
+        });
+    };
+    let lost = || json!({"kind": "lost_answer"});
+    strikes("PutItem", lost(), 1);
+    let arguments = ["run", "--lease", "16s", "--", "sh", "-c", HOLDING];
+    let running = Started::new(&mut verb(&state, &job, &arguments));
+    started(&job);
+    struck("the take lost its answer");
+    for kind in [
+        refused("ThrottlingException"),
+        refused("ProvisionedThroughputExceededException"),
+        refused("RequestLimitExceeded"),
+        lost(),
+    ] {
+        let before = state.lock().unwrap()["Rvn"].clone();
+        strikes("PutItem", kind, 1);
+        struck("a renewal was struck");
+        until("it is renewed all the same", SOON, || {
+            state.lock().filter(|lock| lock["Rvn"] != before)
+        });
     }
-    let arguments = ["run", "--lease", "16s", "--", "sleep", "12"];
-    let text = ends(&state, &job, &arguments, 0, &[]);
-    assert!(!text.contains("taken away"), "{text}");
+    for kind in [
+        lost(),
+        refused("ProvisionedThroughputExceededException"),
+        refused("RequestLimitExceeded"),
+    ] {
+        strikes("DeleteItem", kind, 1);
+    }
+    let_go(&job);
+    let ended = running.end(SOON);
+    assert!(ended.status.success(), "{}", log(&ended));
+    struck("the release was struck");
+    assert!(!log(&ended).contains("taken away"), "{}", log(&ended));
     assert_eq!(state.lock(), None);
 }
 
@@ -714,7 +981,49 @@ fn a_state_that_terraform_could_not_write_is_rescued_and_keeps_its_lock() {
         &[place_of],
     );
 
-    // The way back that the message names.
+    // Neither somebody's mistake nor a repair that failed, or died, makes it a usual lock again.
+    ends(
+        &state,
+        &job,
+        &["unlock", "--lock-id", &id],
+        3,
+        &["stays until its state is repaired", "state push"],
+    );
+    let failed = ["run", "--lock-id", &id, "--lease", "3s", "--", "false"];
+    ends(
+        &state,
+        &job,
+        &failed,
+        1,
+        &["stays until its state is repaired"],
+    );
+    assert_eq!(state.lock().unwrap()["Phase"]["S"], "needs-repair");
+    assert_eq!(state.lock().unwrap()["Rescued"]["S"], place_of);
+    let died = [
+        "run",
+        "--lock-id",
+        &id,
+        "--lease",
+        "3s",
+        "--",
+        "sh",
+        "-c",
+        HOLDING,
+    ];
+    let running = Started::new(&mut verb(&state, &job, &died));
+    started(&job);
+    assert_eq!(state.lock().unwrap()["Phase"]["S"], "repairing");
+    running.signal(Signal::KILL);
+    assert_eq!(running.end(SOON).status.code(), None);
+    ends(
+        &state,
+        &state.job(),
+        &["run", "--lock-timeout", "5s", "--", "true"],
+        4,
+        &["a command repairs its state"],
+    );
+
+    // The way back that the message names, once the command that died was silent for its lease.
     let push = [
         "run",
         "--lock-id",
@@ -732,6 +1041,13 @@ fn a_state_that_terraform_could_not_write_is_rescued_and_keeps_its_lock() {
         .env("CHECKPOINT_DISABLE", "1");
     let pushed = job.run(&mut command);
     assert!(pushed.status.success(), "{}", log(&pushed));
+    let said = log(&pushed);
+    assert!(
+        said.contains("watching for 3 s whether that command lives"),
+        "{said}"
+    );
+    assert_eq!(state.lock().unwrap()["Phase"]["S"], "kept");
+    assert!(state.lock().unwrap().get("Rescued").is_none());
     let mut command = verb(
         &state,
         &job,

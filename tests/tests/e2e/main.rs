@@ -11,6 +11,7 @@ mod codebuild;
 mod contend;
 mod credentials;
 mod ecr;
+mod faults;
 mod github;
 mod govern;
 mod hold;

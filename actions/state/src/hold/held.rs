@@ -157,7 +157,7 @@ impl Holding<'_> {
     /// Renews the lease, which is also the proof that the lock is still ours.
     pub(crate) async fn alive(&mut self) -> Result<()> {
         let began = uptime();
-        self.put(Phase::Running, None).await?;
+        self.put(self.record.lease.phase, None).await?;
         self.since = began;
         Ok(())
     }

@@ -159,7 +159,10 @@ pub(crate) async fn run(placed: &Placed, job: Job<'_>, cx: &Cx) -> Result<Report
     };
     let native = holding.opened.hold == Hold::Native;
     let ended = match holding.lasting(job.budget).await {
-        Ok(()) => holding.command(program(native)?).await,
+        Ok(()) => {
+            let program = holding.opened.account.lend(program(native)?);
+            holding.command(program).await
+        }
         Err(error) => Err(error),
     };
     let program = program(native)?;
@@ -283,6 +286,10 @@ fn expired(error: &Error) -> bool {
 impl Holding<'_> {
     /// Runs a command with its streams untouched, the lease kept alive meanwhile.
     async fn command(&mut self, program: Program) -> Result<Ended> {
+        // What took its time to come shall not cost the command its own.
+        if uptime().saturating_sub(self.since) >= self.record.lease.length() / 4 {
+            self.alive().await?;
+        }
         let (program, begun) = self.begin(program)?;
         let (running, begun) = begun.unless_failed(program.start(&self.cx.host))?;
         self.attend(running, begun).await

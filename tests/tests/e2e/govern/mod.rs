@@ -78,6 +78,11 @@ impl Governed {
         Self::of(WORLD.get_or_init(|| wait(PATIENCE, world("struck"))), what)
     }
 
+    /// The same, where calls fail that others make too.
+    fn alone(what: &str) -> Self {
+        Self::of(Box::leak(Box::new(wait(PATIENCE, world(what)))), what)
+    }
+
     fn of(world: &'static World, what: &str) -> Self {
         wait(SOON, async {
             let dev = world.environment("dev").unwrap();
@@ -220,6 +225,20 @@ impl Governed {
         let answer = wait(SOON, async {
             let http = sandbox::world::http_client().unwrap();
             http.post(url).json(fault).send().await.unwrap()
+        });
+        assert!(answer.status().is_success(), "{answer:?}");
+    }
+
+    /// Takes back the faults that wait for a call to strike.
+    fn clear_faults(&self) {
+        let url = format!(
+            "{}/_sandbox/faults?account={}",
+            place().url(port::GATEWAY),
+            self.account()
+        );
+        let answer = wait(SOON, async {
+            let http = sandbox::world::http_client().unwrap();
+            http.delete(url).send().await.unwrap()
         });
         assert!(answer.status().is_success(), "{answer:?}");
     }

@@ -1,0 +1,276 @@
+//! Calls to AWS that fail at each point of a hold: the connection is cut before the call or after it, once or for good.
+//! Whatever fails, everything ends, with the right exit code, never two hold the lock, and it is free within a lease.
+
+use std::process::Command;
+use std::time::Duration;
+
+use sandbox::place::port;
+use sandbox::world::http_client;
+use serde_json::{Value, json};
+
+use crate::cancel::State;
+use crate::hold::{alone, fault, verb, waiting_faults};
+use crate::job::Job;
+use crate::support::{Started, item, log, place, until, wait};
+
+const SOON: Duration = Duration::from_secs(120);
+const KINDS: [&str; 2] = ["cut", "lost_answer"];
+
+/// A lease whose end a test can wait for.
+const SHORT: &str = "6s";
+
+/// Says if another is alive inside, stays until it may go, and stops when it is told to.
+const WORK: &str = r#"
+alive() { s=$(sed 's/.*) //; s/ .*//' "/proc/$1/stat" 2>/dev/null); [ -n "$s" ] && [ "$s" != Z ] && [ "$s" != X ]; }
+trap 'exit 9' INT
+other=$(cat "$ROW/inside" 2>/dev/null || true)
+if [ -n "$other" ] && alive "$other"; then touch "$ROW/overlap"; fi
+echo $$ > "$ROW/inside"
+touch "$ROW/started"
+until [ -e "$ROW/go" ]; do sleep 0.05; done
+"#;
+
+/// A way of locking, and the services that it calls.
+const WAYS: [(&str, &[&str]); 3] = [
+    ("dynamodb", &["dynamodb"]),
+    ("file", &["s3"]),
+    ("both", &["dynamodb", "s3"]),
+];
+
+/// What a hold does with a service, beside the state itself.
+fn operations(service: &str) -> &'static [&'static str] {
+    match service {
+        "dynamodb" => &["PutItem", "GetItem", "DeleteItem"],
+        _ => &["PutObject", "GetObject", "DeleteObject"],
+    }
+}
+
+/// One state, one folder, and a command that can be told to go.
+struct Row {
+    state: State,
+    locking: &'static str,
+    folder: tempfile::TempDir,
+}
+
+impl Row {
+    fn new(world: &State, locking: &'static str, name: &str) -> Self {
+        Self {
+            state: State::of(world.world, name),
+            locking,
+            folder: tempfile::tempdir().unwrap(),
+        }
+    }
+
+    fn run(&self, job: &Job, lease: &str, timeout: &str) -> Command {
+        let arguments = [
+            "run",
+            "--locking",
+            self.locking,
+            "--lease",
+            lease,
+            "--lock-timeout",
+            timeout,
+            "--",
+            "/bin/sh",
+            "-ec",
+            WORK,
+        ];
+        let mut command = verb(&self.state, job, &arguments);
+        command.env("ROW", self.folder.path());
+        command
+    }
+
+    fn file(&self, name: &str) -> std::path::PathBuf {
+        self.folder.path().join(name)
+    }
+
+    fn lets_go(&self) {
+        std::fs::write(self.file("go"), "").unwrap();
+    }
+
+    /// The next one gets the lock, and met nobody.
+    fn is_free(&self, what: &str) {
+        let job = self.state.job();
+        let ended = job.run(&mut self.run(&job, "3m", "1m"));
+        assert!(ended.status.success(), "{what}: {}", log(&ended));
+        assert!(!self.file("overlap").exists(), "{what}: two were inside");
+        self.is_gone(what);
+    }
+
+    fn is_gone(&self, what: &str) {
+        assert_eq!(self.state.lock(), None, "{what}");
+        let queue = format!("{}/{}#q", self.state.bucket(), self.state.key);
+        let line = item(&self.state.aws, self.state.table(), "LockID", &queue);
+        assert_eq!(wait(SOON, line), None, "{what}");
+        let object = format!("/{}/{}.tflock", self.state.bucket(), self.state.key);
+        let object = wait(SOON, self.state.aws.get(&object)).unwrap();
+        assert!(object.is_err(), "{what}: {object:?}");
+    }
+}
+
+fn strikes(state: &State, service: &str, operation: Option<&str>, kind: &str, times: u32) {
+    let mut body = json!({"service": service, "times": times, "fault": {"kind": kind}});
+    if let Some(operation) = operation {
+        body["operation"] = json!(operation);
+    }
+    fault(state, body);
+}
+
+/// The network is back.
+fn mended(state: &State) {
+    let account = &state.world.environment("dev").unwrap().account.id;
+    let url = format!(
+        "{}/_sandbox/faults?account={account}",
+        place().url(port::GATEWAY)
+    );
+    let answer = wait(SOON, async {
+        http_client().unwrap().delete(&url).send().await.unwrap()
+    });
+    assert!(answer.status().is_success(), "{answer:?}");
+}
+
+/// Each way of locking in a world of its own, side by side.
+fn each_way(name: &str, test: impl Fn(&State, &'static str, &'static [&'static str]) + Sync) {
+    std::thread::scope(|scope| {
+        for (locking, services) in WAYS {
+            let test = &test;
+            scope.spawn(move || test(&alone(&format!("{name}-{locking}")), locking, services));
+        }
+    });
+}
+
+#[test]
+fn a_call_that_fails_once_costs_neither_the_command_nor_the_lock() {
+    each_way("once", |world, locking, services| {
+        for service in services {
+            for operation in operations(service) {
+                for kind in KINDS {
+                    let what = format!("{locking}-{service}-{operation}-{kind}");
+                    let row = Row::new(world, locking, &what);
+                    row.lets_go();
+                    strikes(&row.state, service, Some(operation), kind, 1);
+                    let job = row.state.job();
+                    let ended = job.run(&mut row.run(&job, "3m", "0s"));
+                    assert!(ended.status.success(), "{what}: {}", log(&ended));
+                    let waiting = waiting_faults(&row.state);
+                    assert_eq!(waiting, Vec::<Value>::new(), "{what}: nothing was struck");
+                    row.is_gone(&what);
+                }
+            }
+        }
+    });
+}
+
+#[test]
+fn without_the_network_everything_ends_and_the_lock_is_free_within_a_lease() {
+    each_way("cut", |world, locking, services| {
+        for kind in KINDS {
+            // From the start on: there is no hold.
+            let what = format!("{locking}-{kind}-start");
+            let row = Row::new(world, locking, &what);
+            for service in services {
+                strikes(&row.state, service, None, kind, 10_000);
+            }
+            let job = row.state.job();
+            let ended = job.run(&mut row.run(&job, SHORT, "0s"));
+            assert_eq!(ended.status.code(), Some(1), "{what}: {}", log(&ended));
+            assert!(!row.file("started").exists(), "{what}");
+            mended(&row.state);
+            row.lets_go();
+            row.is_free(&what);
+
+            // In the middle: the command is stopped before the next can begin.
+            let what = format!("{locking}-{kind}-middle");
+            let row = Row::new(world, locking, &what);
+            let job = row.state.job();
+            let running = Started::new(&mut row.run(&job, SHORT, "0s"));
+            until("the command runs", SOON, || {
+                row.file("started").exists().then_some(())
+            });
+            for service in services {
+                strikes(&row.state, service, None, kind, 10_000);
+            }
+            let ended = running.end(SOON);
+            assert_eq!(ended.status.code(), Some(9), "{what}: {}", log(&ended));
+            let said = log(&ended);
+            assert!(said.contains("could not be renewed"), "{what}: {said}");
+            mended(&row.state);
+            row.lets_go();
+            row.is_free(&what);
+        }
+    });
+}
+
+/// Terraform's own calls are struck as well, and ours between them.
+#[test]
+fn plan_and_apply_go_through_a_call_that_fails_once() {
+    each_way("governed", |world, locking, services| {
+        for kind in KINDS {
+            let what = format!("{locking}-{kind}");
+            let row = Row::new(world, locking, &what);
+            let job = row.state.job();
+            // The state is written under faults too: the apply itself asks for them.
+            let asks: Vec<String> = faults(&row.state, services, kind)
+                .iter()
+                .map(|fault| format!("curl -fsS -X POST -H 'content-type: application/json' -d '{fault}' {}/_sandbox/faults", place().url(port::GATEWAY)))
+                .collect();
+            write(&job, &asks.join(" && "));
+            for one in faults(&row.state, services, kind) {
+                fault(&row.state, one);
+            }
+            let planned = governed(&row, &job, &["plan", "--json"]);
+            let plan: Value = serde_json::from_slice(&planned.stdout).unwrap();
+            mended(&row.state);
+            row.is_gone(&what);
+            let plan = plan["plan"].as_str().unwrap();
+            governed(&row, &job, &["apply", "--plan", plan]);
+            mended(&row.state);
+            row.is_gone(&what);
+            let path = format!("/{}/{}", row.state.bucket(), row.state.key);
+            let state = wait(SOON, row.state.aws.get(&path)).unwrap().unwrap();
+            let state: Value = serde_json::from_str(&state).unwrap();
+            assert_eq!(state["resources"].as_array().unwrap().len(), 1, "{what}");
+        }
+    });
+}
+
+/// One fault for each operation of the services.
+fn faults(state: &State, services: &[&str], kind: &str) -> Vec<Value> {
+    let account = &state.world.environment("dev").unwrap().account.id;
+    services
+        .iter()
+        .flat_map(|service| {
+            operations(service).iter().map(move |operation| {
+                json!({"service": service, "operation": operation, "account": account,
+                    "times": 1, "fault": {"kind": kind}})
+            })
+        })
+        .collect()
+}
+
+fn write(job: &Job, provisioner: &str) {
+    let code = format!(
+        "terraform {{\n  backend \"s3\" {{}}\n}}\nresource \"terraform_data\" \"it\" {{\n  provisioner \"local-exec\" {{\n    command = {}\n  }}\n}}\n",
+        json!(provisioner)
+    );
+    std::fs::write(job.file("main.tf"), code).unwrap();
+}
+
+#[track_caller]
+fn governed(row: &Row, job: &Job, arguments: &[&str]) -> std::process::Output {
+    let mut all = arguments.to_vec();
+    all.extend(["--locking", row.locking, "--commit", "4711"]);
+    let mut command = verb(&row.state, job, &all);
+    command
+        .env("HOME", job.file(""))
+        .env("CHECKPOINT_DISABLE", "1");
+    let path = format!("{}:/usr/local/bin:/usr/bin:/bin", place().bin().display());
+    let ended = job.run(command.env("PATH", path));
+    assert!(
+        ended.status.success(),
+        "{arguments:?} {}: {}",
+        row.locking,
+        log(&ended)
+    );
+    ended
+}
