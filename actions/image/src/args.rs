@@ -95,7 +95,7 @@ pub(crate) struct Publish {
     /// Push this OCI layout (folder or tar) or docker archive, made by something else, and build nothing
     #[arg(long, value_name = "PATH", conflicts_with = "Build")]
     pub(crate) layout: Option<PathBuf>,
-    /// Compression of layers that the builder left uncompressed
+    /// Compression of the layers; zstd is refused of an OCI layout, which is pushed as it is
     #[arg(long, value_enum, default_value_t = Compression::Gzip)]
     pub(crate) compression: Compression,
     #[command(flatten)]

@@ -208,7 +208,8 @@ impl Ecr {
                     "{}: {}",
                     name.unwrap_or("an image"),
                     failure.failure_reason().unwrap_or("no reason given")
-                )));
+                ))
+                .hint("if it is an image that ECR cannot read, publish its commit again under another tag; else run the step again"));
             }
         }
         answer
@@ -229,7 +230,8 @@ impl Ecr {
                         manifest: manifest.to_owned(),
                     }),
                     _ => Err(Error::failed(format!("cannot {what}"))
-                        .cause("ECR answered without digest or manifest")),
+                        .cause("ECR answered without digest or manifest")
+                        .hint("check that AWS_ENDPOINT_URL, where it is set, leads to ECR")),
                 }
             })
             .collect::<Result<_>>()
@@ -302,7 +304,8 @@ async fn token(client: &Client, account: &str) -> Result<Registry> {
         data.and_then(|data| data.proxy_endpoint()),
         data.and_then(|data| data.authorization_token()),
     ) else {
-        return Err(Error::failed("ECR answered without a registry token"));
+        return Err(Error::failed("ECR answered without a registry token")
+            .hint("check that AWS_ENDPOINT_URL, where it is set, leads to ECR"));
     };
     let mut registry = Registry::new(endpoint, token)?;
     registry.expires = data

@@ -3,6 +3,7 @@
 
 mod args;
 mod build;
+mod checkout;
 mod compress;
 mod copy;
 mod credentials;

@@ -12,7 +12,7 @@ use crate::push::{self, Delivered, Target};
 use crate::registry::{self, Registry, Repo};
 use crate::repository::{self, Prepared, Wanted};
 use crate::request::{Request, given};
-use crate::source::Source;
+use crate::source::{Compression, Source};
 use crate::{elsewhere, others, provenance, report};
 use kit::id::Digest;
 use kit::step::Cx;
@@ -80,9 +80,16 @@ pub(crate) async fn run(mut args: Box<Publish>, cx: &Cx) -> Result<Report> {
         &place.target,
     )?;
     let layout = args.layout.take();
-    let request = Request::new(*args, cx, place.image.as_ref(), layout.is_some())?;
+    let mut request = Request::new(*args, cx, place.image.as_ref(), layout.is_some())?;
     let source = layout.as_deref().map(Source::open).transpose()?;
+    if let (Some(Source::Layout(_)), Compression::Zstd) = (&source, request.compression) {
+        return Err(Error::usage(
+            "--compression zstd cannot be had of an OCI layout, whose layers are pushed as they are",
+        )
+        .hint("let whatever writes the layout compress it, and leave --compression out; or give a docker archive"));
+    }
     let wanted = Wanted::new(settings, &place, crate::request::source(cx))?;
+    wanted.has_key_for(&elsewhere)?;
     let net = Net::new(cx)?;
 
     let ecr = Ecr::new(&net.account(&place.target).await?, place.repository.clone());
@@ -127,6 +134,9 @@ pub(crate) async fn run(mut args: Box<Publish>, cx: &Cx) -> Result<Report> {
     let repo = home.ecr.repo_at(&net, &registry)?;
     let (mut targets, failed) = others::ready(cx, &net, others).await;
     let key = known(content.as_ref());
+    // The key is over the base images that the registry has now. A builder that took an older one from its own storage would
+    // make another content than the one its image is tagged with.
+    request.pull |= key.is_some();
     // The image as it was seen a moment ago, where nothing is to be changed.
     let mut untouched = None;
     let (digest, outcome, outcomes) = match work {
@@ -249,7 +259,7 @@ async fn decide_work(
         // Only what will build needs a builder; what is published is found without one.
         (Publication::Build, None) => {
             let builder = Builder::find(&cx.env, request.builder).await?;
-            build::check(request, &builder)?;
+            build::check(&cx.env, request, &builder).await?;
             Ok(Work::Build(builder))
         }
     }

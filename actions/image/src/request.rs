@@ -2,6 +2,7 @@
 //! changed.
 
 use crate::args::{BuilderName, Publish};
+use crate::checkout::Checkout;
 use crate::source::Compression;
 use kit::contract::Image;
 use kit::env::Env;
@@ -10,7 +11,6 @@ use kit::id::Commit;
 use kit::step::{Cx, required};
 use kit::{Error, Result, clock};
 use std::path::{Path, PathBuf};
-use std::process::Command;
 
 /// The labels that name the commit (OCI Image Specification, "Pre-Defined Annotation Keys").
 pub(crate) const REVISION: &str = "org.opencontainers.image.revision";
@@ -130,7 +130,12 @@ impl Request {
             .iter()
             .map(|text| secret(text, &cx.env))
             .collect::<Result<Vec<_>>>()?;
-        let epoch = epoch(cx, &context, &commit)?;
+        let checkout = Checkout::new(cx, &context);
+        checkout.is_at(&commit)?;
+        if !is_built {
+            checkout.warn(&commit);
+        }
+        let epoch = epoch(cx, &checkout, &commit)?;
         let mut labels = standard_labels(&commit, source(cx), epoch);
         let mut own_labels = Vec::new();
         for label in given(args.label) {
@@ -277,43 +282,17 @@ fn commit(given: Option<String>, cx: &Cx) -> Result<String> {
     Commit::parse(&commit).map(|commit| commit.to_string())
 }
 
-/// The commit's time as git knows it. A checkout that has the commit but stands elsewhere is
-/// refused, or the image would be labelled with a commit it is not made from.
-fn epoch(cx: &Cx, context: &Path, commit: &str) -> Result<Option<i64>> {
+/// The commit's time as git knows it, unless `SOURCE_DATE_EPOCH` says another.
+fn epoch(cx: &Cx, checkout: &Checkout<'_>, commit: &str) -> Result<Option<i64>> {
     if let Some(text) = cx.env.get("SOURCE_DATE_EPOCH") {
         return text.parse().map(Some).map_err(|_| {
             Error::usage(format!(
                 "SOURCE_DATE_EPOCH is {text:?}, not seconds since 1970"
             ))
+            .hint("leave it out, and the commit's own time is taken")
         });
     }
-    let git = |arguments: &[&str]| {
-        let output = Command::new("git")
-            .arg("-C")
-            .arg(context)
-            .args(arguments)
-            .env_clear()
-            .envs(cx.env.for_child())
-            // A partial clone would go to the network for a commit it lacks.
-            .env("GIT_NO_LAZY_FETCH", "1")
-            .output()
-            .ok()?;
-        let text = String::from_utf8(output.stdout).ok()?;
-        output.status.success().then(|| text.trim().to_owned())
-    };
-    let Some(time) = git(&["show", "--no-patch", "--format=%ct", commit, "--"]) else {
-        return Ok(None);
-    };
-    if let Some(head) = git(&["rev-parse", "HEAD"])
-        && head != commit
-    {
-        return Err(Error::usage(format!(
-            "{} is checked out at {head}, not at {commit}",
-            context.display()
-        ))
-        .hint(format!("check out {commit}, or give --commit {head}")));
-    }
-    Ok(time.parse().ok())
+    Ok(checkout.time(commit).and_then(|time| time.parse().ok()))
 }
 
 /// Lines of a list, without the empty ones that a workflow's block text ends with.

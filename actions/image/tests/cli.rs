@@ -103,6 +103,26 @@ fn bad_input_is_named() {
         ),
         (publish(&["--label", "=x"]), "a --label is not NAME=VALUE"),
         (
+            publish(&[
+                "--cache-to",
+                "type=s3,region=eu-west-1,bucket=b,secret_access_key=hunter2",
+            ]),
+            "secret_access_key of a --cache-from or --cache-to would be in the builder's argument list",
+        ),
+        (
+            publish(&["--cache-from", "type=gha,Token = hunter2"]),
+            "token of a --cache-from or --cache-to",
+        ),
+        (
+            publish(&[
+                "--kms-key",
+                "arn:aws:kms:eu-west-1:111111111111:key/x",
+                "--to",
+                "eu-west-2",
+            ]),
+            "--kms-key is one of eu-west-1, and --to names eu-west-2",
+        ),
+        (
             publish(&["--secret", "id=npm,src=file"]),
             "the file of build secret npm is not there",
         ),
@@ -159,6 +179,76 @@ fn bad_input_is_named() {
     ] {
         job.refuses(&arguments, &[], 2, message);
     }
+}
+
+#[test]
+fn an_image_is_made_from_the_commit_it_is_tagged_with() {
+    let job = Job::new();
+    let path = std::env::var("PATH").unwrap();
+    let app = job.dir.path().join("app");
+    std::fs::create_dir(&app).unwrap();
+    std::fs::write(app.join("Dockerfile"), "FROM scratch\n").unwrap();
+    let git = |arguments: &[&str]| {
+        let output = Command::new("git")
+            .args(["-c", "user.name=Ada", "-c", "user.email=ada@example.org"])
+            .args(arguments)
+            .current_dir(&app)
+            .env("GIT_CONFIG_GLOBAL", "/dev/null")
+            .output()
+            .unwrap();
+        assert!(output.status.success(), "{arguments:?}");
+        String::from_utf8(output.stdout).unwrap().trim().to_owned()
+    };
+    git(&["init", "--quiet"]);
+    git(&["add", "Dockerfile"]);
+    let [first, second] = ["first", "second"].map(|message| {
+        git(&["commit", "--quiet", "--allow-empty", "--message", message]);
+        git(&["rev-parse", "HEAD"])
+    });
+    let arguments = |commit: &str| -> Vec<String> {
+        let arguments = [
+            "publish",
+            "--repository",
+            "acme/storefront",
+            "--context",
+            "app",
+        ];
+        let of = ["--commit", commit];
+        arguments
+            .iter()
+            .chain(&of)
+            .map(|text| (*text).to_owned())
+            .collect()
+    };
+    let run = |commit: &str, env: &[(&str, &str)]| {
+        let arguments = arguments(commit);
+        let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
+        let output = job.run(&arguments, &[&[("PATH", path.as_str())], env].concat());
+        assert_eq!(output.status.code(), Some(2));
+        String::from_utf8_lossy(&output.stderr).into_owned()
+    };
+    // A time that is given says nothing of where the checkout stands.
+    for env in [&[][..], &[("SOURCE_DATE_EPOCH", "7")]] {
+        let said = run(&first, env);
+        assert!(
+            said.contains(&format!("is checked out at {second}")),
+            "{said}"
+        );
+        let said = run(&second, env);
+        assert!(said.contains("no region is known"), "{said}");
+        assert!(!said.contains("is not as commit"), "{said}");
+    }
+    std::fs::write(app.join("Dockerfile"), "FROM scratch\n\n").unwrap();
+    std::fs::write(app.join("new"), "").unwrap();
+    let said = run(&second, &[]);
+    assert!(
+        said.contains(&format!("is not as commit {second} has it")),
+        "{said}"
+    );
+    assert!(
+        said.contains("Dockerfile") && said.contains("new"),
+        "{said}"
+    );
 }
 
 const CONTRACT: &str = "\

@@ -58,6 +58,21 @@ fn a_commit_is_built_once_and_its_content_is_too() {
     assert_eq!(again["outcome"], "already published", "{again}");
     assert_eq!(again["digest"], digest);
     assert_eq!(checkout.changes_since(before), [""; 0]);
+    // Whoever builds on the outputs finds the same ones after a second run; nothing was sent in no time.
+    let second = checkout.outputs();
+    assert!(second["platforms"].contains(&digest), "{second:?}");
+    for name in [
+        "digest",
+        "reference",
+        "repository",
+        "registry",
+        "tags",
+        "platforms",
+    ] {
+        assert_eq!(second[name], outputs[name], "{name}");
+    }
+    assert_eq!(second["bytes-pushed"], "0");
+    assert_eq!(second["seconds"], "0");
 
     // Another commit, and nothing of it goes into the image.
     std::fs::write(checkout.setting.job.file("README"), "more\n").unwrap();
@@ -293,6 +308,176 @@ fn other_places_get_the_image_and_one_that_fails_is_named() {
             "{done}"
         );
     }
+}
+
+/// The engine keeps times, so that each of the two runs builds another image.
+#[test]
+fn no_other_place_is_tagged_before_the_repository_itself_is() {
+    let _turn = heavy();
+    let mut checkout = Checkout::new("home-fails");
+    let build = checkout.setting.world.build.clone();
+    let staging = checkout
+        .setting
+        .world
+        .environment("staging")
+        .unwrap()
+        .account
+        .clone();
+    let role = checkout.receiver(&staging);
+    let commit = checkout.commit("first");
+    let elsewhere = format!("{role}@ca-central-1");
+    checkout.setting.tell(
+        "faults",
+        &json!({"service": "ecr", "operation": "PutImage", "account": build.id, "times": 500,
+                "fault": {"kind": "status", "status": 403, "code": "DENIED", "message": "not here"}}),
+    );
+    let arguments = ["--no-cache", "--to", &elsewhere];
+    let failed = log(&checkout.run(&arguments, 1));
+    assert!(failed.contains("DENIED"), "{failed}");
+    let other = checkout.registry(&staging, "ca-central-1");
+    assert_eq!(checkout.head(&other, &commit, Some(&staging)), None);
+
+    checkout.clear_faults(&build);
+    let done = checkout.json(&arguments, 0);
+    assert_eq!(done["outcome"], "built", "{done}");
+    let digest = done["digest"].as_str().unwrap().to_owned();
+    assert_eq!(checkout.tagged(&commit), Some(digest.clone()));
+    assert_eq!(checkout.head(&other, &commit, Some(&staging)), Some(digest));
+}
+
+#[test]
+fn a_place_that_cannot_be_reached_keeps_no_other_from_its_image() {
+    let _turn = heavy();
+    let mut checkout = Checkout::new("unreached");
+    let build = checkout.setting.world.build.clone();
+    let staging = checkout
+        .setting
+        .world
+        .environment("staging")
+        .unwrap()
+        .account
+        .clone();
+    let commit = checkout.commit("first");
+    let role = format!("arn:aws:iam::{}:role/slipway-receive", staging.id);
+    let elsewhere = format!("{role}@ca-central-1\neu-west-1");
+    let region = checkout.registry(&build, "eu-west-1");
+    let other = checkout.registry(&staging, "ca-central-1");
+
+    // The role is not there yet.
+    let failed = log(&checkout.run(&["--to", &elsewhere], 3));
+    for piece in [
+        format!("storefront at {role}@ca-central-1"),
+        format!("cannot assume {role}"),
+        "the image is complete in".to_owned(),
+    ] {
+        assert!(failed.contains(&piece), "no {piece} in {failed}");
+    }
+    let digest = checkout.tagged(&commit).expect("the repository has it");
+    assert_eq!(checkout.head(&region, &commit, None), Some(digest.clone()));
+
+    // What comes after the role fails in the same way.
+    checkout.receiver(&staging);
+    for operation in [
+        "DescribeRepositories",
+        "CreateRepository",
+        "GetAuthorizationToken",
+    ] {
+        checkout.setting.tell(
+            "faults",
+            &json!({"service": "ecr", "operation": operation, "account": staging.id, "times": 500,
+                    "fault": {"kind": "status", "status": 400, "code": "AccessDeniedException", "message": "not here"}}),
+        );
+        let failed = log(&checkout.run(&["--to", &elsewhere], 1));
+        assert!(
+            failed.contains(&format!("storefront at {role}@ca-central-1")),
+            "{failed}"
+        );
+        checkout.clear_faults(&staging);
+    }
+    assert_eq!(checkout.head(&other, &commit, Some(&staging)), None);
+
+    let done = checkout.json(&["--to", &elsewhere], 0);
+    assert_eq!(done["digest"], digest);
+    assert_eq!(checkout.head(&other, &commit, Some(&staging)), Some(digest));
+}
+
+#[test]
+fn an_immutable_tag_elsewhere_is_refused_before_the_build() {
+    let _turn = heavy();
+    let mut checkout = Checkout::new("taken-there");
+    let (theirs, _) = checkout.setting.first();
+    let copy = [
+        "copy",
+        "--environment",
+        "dev",
+        "--repository",
+        crate::ecr::THERE,
+    ];
+    let there = [
+        "--to-repository",
+        "storefront",
+        "--to",
+        "eu-west-1",
+        "--tag",
+        "v1",
+    ];
+    let digest = ["--digest", theirs.as_str()];
+    checkout
+        .setting
+        .image(&[&copy[..], &there, &digest].concat(), 0);
+    let commit = checkout.commit("first");
+    let before = checkout.newest_call();
+    let refused = log(&checkout.run(&["--to", "eu-west-1", "--tag", "v1"], 3));
+    let said = format!("storefront at eu-west-1: tag v1 already names {theirs} and is immutable");
+    assert!(refused.contains(&said), "{refused}");
+    assert!(!refused.contains("builds"), "{refused}");
+    assert_eq!(checkout.changes_since(before), [""; 0]);
+    assert_eq!(checkout.tagged(&commit), None);
+}
+
+/// An older image of the base's name is in the builder's own storage; the key is over the one that the registry has.
+#[test]
+fn a_base_that_is_known_is_never_the_builder_s_older_one() {
+    let _turn = heavy();
+    for (what, builder) in [("stale-engine", &[][..]), ("stale-buildah", BUILDAH)] {
+        let mut checkout = Checkout::new(what);
+        checkout.own_storage();
+        checkout.slow(0);
+        checkout.commit("first");
+        let stale = checkout.stale_base(!builder.is_empty());
+        // What is in the older one has no busybox to run.
+        let built = checkout.json(builder, 0);
+        assert_eq!(built["outcome"], "built", "{built}");
+        assert_ne!(built["content_key"], Value::Null);
+        drop(stale);
+    }
+}
+
+#[test]
+fn zstd_is_zstd_whatever_was_there_before() {
+    let _turn = heavy();
+    for (what, builder) in [("zstd-engine", &[][..]), ("zstd-buildah", BUILDAH)] {
+        let mut checkout = Checkout::new(what);
+        checkout.own_storage();
+        checkout.commit("first");
+        let before = checkout.json(builder, 0);
+        assert_eq!(checkout.layers(&before), ["gzip"; 2], "{before}");
+        checkout.write("more", "\n");
+        checkout.commit("second");
+        let zstd = [builder, &["--compression", "zstd"]].concat();
+        let after = checkout.json(&zstd, 0);
+        assert_eq!(after["outcome"], "built", "{after}");
+        assert_eq!(checkout.layers(&after), ["zstd"; 2], "{after}");
+    }
+    let mut checkout = Checkout::new("zstd-layout");
+    let made = checkout.layouts(&vec![7; 4096]);
+    checkout.commit("first");
+    let before = checkout.newest_call();
+    let refused = log(&checkout.run(&["--layout", &made.folder, "--compression", "zstd"], 2));
+    assert!(refused.contains("--compression zstd"), "{refused}");
+    assert_eq!(checkout.changes_since(before), [""; 0]);
+    let pushed = checkout.json(&["--layout", &made.docker, "--compression", "zstd"], 0);
+    assert_eq!(checkout.layers(&pushed), ["zstd"]);
 }
 
 #[test]

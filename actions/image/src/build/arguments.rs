@@ -2,6 +2,7 @@
 
 use super::builder::{Builder, Driver, Kind, Sandbox};
 use crate::request::{Request, SecretFrom};
+use crate::source::Compression;
 use kit::{Error, Result};
 use std::ffi::OsString;
 use std::path::Path;
@@ -20,11 +21,11 @@ pub(super) enum Output<'a> {
     },
 }
 
-/// Checks what depends on who builds.
+/// Checks what the arguments ask of the builder.
 ///
 /// # Errors
 /// Something this builder cannot do (exit 2).
-pub(crate) fn check(request: &Request, builder: &Builder) -> Result<()> {
+pub(super) fn check(request: &Request, builder: &Builder) -> Result<()> {
     let cannot = |what: String, hint: &str| {
         Err(Error::usage(format!("{} cannot {what}", builder.name())).hint(hint))
     };
@@ -75,6 +76,15 @@ pub(crate) fn check(request: &Request, builder: &Builder) -> Result<()> {
             cannot(
                 "use a registry's cache as docker does: --cache-from, --cache-to".to_owned(),
                 "leave them out: buildah's cache is its own storage; or build with buildx",
+            )
+        }
+        Kind::Buildah(_)
+            if request.platforms.len() > 1 && request.compression == Compression::Zstd =>
+        {
+            cannot(
+                "compress several platforms otherwise than by its own choice: --compression zstd"
+                    .to_owned(),
+                "leave it out, or build with buildx",
             )
         }
         Kind::Buildah(Sandbox {
@@ -228,6 +238,10 @@ fn place(list: &mut List, request: &Request, builder: &Builder, output: &Output<
             if *rewrite {
                 text.push_str(",rewrite-timestamp=true");
             }
+            // Forced, or layers of the base would stay as they are.
+            if request.compression == Compression::Zstd {
+                text.push_str(",compression=zstd,force-compression=true");
+            }
             list.add(&["--output", &text]);
         }
     }
@@ -314,6 +328,7 @@ mod tests {
             ],
             provenance: Some("mode=max".to_owned()),
             sbom: true,
+            compression: Compression::Zstd,
             ..request()
         }
     }
@@ -344,7 +359,7 @@ mod tests {
                 --progress
                 plain
                 --output
-                type=oci,dest=/layout,tar=false,rewrite-timestamp=true
+                type=oci,dest=/layout,tar=false,rewrite-timestamp=true,compression=zstd,force-compression=true
                 --file
                 app/Dockerfile
                 --target

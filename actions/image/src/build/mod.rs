@@ -10,13 +10,12 @@ mod kept;
 mod tests;
 mod trouble;
 
-pub(crate) use arguments::check;
 pub(crate) use builder::Builder;
 
 use crate::credentials::{HELPER, Logins, SOCKET, Server, is_ecr};
 use crate::private_dir::PrivateDir;
 use crate::request::Request;
-use crate::source::Source;
+use crate::source::{Compression, Source};
 use arguments::Output;
 use builder::{Driver, Kind, Sandbox};
 use kept::Kept;
@@ -47,6 +46,18 @@ pub(crate) struct Built {
     /// In this order: the engine's image, then the folder.
     _image: Option<Kept>,
     _dir: PrivateDir,
+}
+
+/// Checks what depends on who builds.
+///
+/// # Errors
+/// Something this builder cannot do, or an engine that it builds into and that cannot be read from here (exit 2).
+pub(crate) async fn check(env: &Env, request: &Request, builder: &Builder) -> Result<()> {
+    arguments::check(request, builder)?;
+    match builder.kind {
+        Kind::Buildx(Driver::Engine) | Kind::BuildKit => Source::readable(env).await,
+        Kind::Buildx(_) | Kind::Buildah(_) => Ok(()),
+    }
 }
 
 /// Builds. `logins` are those of the registries the step itself knows; the user's own are added.
@@ -194,7 +205,14 @@ impl<'a> Build<'a> {
         let target = format!("oci:{}", to.display());
         let push = match several {
             true => words(&["manifest", "push", "--all", &name, &target]),
-            false => words(&["push", "--quiet", "--format", "oci", &name, &target]),
+            false => {
+                let zstd: &[&str] = match request.compression {
+                    Compression::Zstd => &["--compression-format", "zstd"],
+                    Compression::Gzip => &[],
+                };
+                let push = ["push", "--quiet", "--format", "oci"];
+                words(&[&push, zstd, &[&name, &target]].concat())
+            }
         };
         let arguments: Vec<OsString> = push.iter().map(OsString::from).collect();
         let ended = self.run("write the image to a folder", &arguments).await?;

@@ -31,8 +31,27 @@ fn request(context: &Path) -> Request {
 
 async fn built(env: &Env, name: BuilderName, request: &Request) -> Result<Built> {
     let builder = Builder::find(env, Some(name)).await?;
-    check(request, &builder)?;
+    check(env, request, &builder).await?;
     run(&Host::detect(env), env, &builder, request, &Logins::new()).await
+}
+
+#[tokio::test]
+async fn an_engine_that_cannot_be_read_from_is_found_before_the_build() {
+    let env = Env::from([("DOCKER_HOST", "ssh://builder.example")]);
+    let of = |kind| Builder {
+        path: "/bin/docker".into(),
+        version: "20.10.24".to_owned(),
+        kind,
+    };
+    for kind in [Kind::BuildKit, Kind::Buildx(Driver::Engine)] {
+        let error = check(&env, &Request::sample(), &of(kind))
+            .await
+            .unwrap_err();
+        assert_eq!(error.exit, kit::Exit::Usage);
+        assert!(error.message.contains("ssh://builder.example"), "{error}");
+    }
+    let other = of(Kind::Buildx(Driver::Other("docker-container".to_owned())));
+    check(&env, &Request::sample(), &other).await.unwrap();
 }
 
 const STEPS: &str = "\

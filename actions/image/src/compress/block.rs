@@ -42,14 +42,6 @@ pub(super) fn size(compression: Compression) -> usize {
     }
 }
 
-/// The media type of a layer (OCI Image Specification, "Image Layer Filesystem Changeset").
-pub(super) fn media_type(compression: Compression) -> &'static str {
-    match compression {
-        Compression::Gzip => "application/vnd.oci.image.layer.v1.tar+gzip",
-        Compression::Zstd => "application/vnd.oci.image.layer.v1.tar+zstd",
-    }
-}
-
 /// What comes before the first block.
 pub(super) fn head(compression: Compression) -> Vec<u8> {
     match compression {

@@ -61,7 +61,7 @@ fn deflate(input: &[u8], window: &[u8]) -> io::Result<Vec<u8>> {
 
 /// Tells what would only be ground. Counting bytes is cheap and clears most; what it does not clear may still repeat itself
 /// (an archive that holds a file twice), so a piece of it is tried.
-fn is_incompressible(input: &[u8], window: &[u8]) -> io::Result<bool> {
+pub(super) fn is_incompressible(input: &[u8], window: &[u8]) -> io::Result<bool> {
     if input.len() < 2 * TRIAL || entropy(input) < SUSPECT {
         return Ok(false);
     }

@@ -227,7 +227,7 @@ impl Joining {
             return Err(error);
         }
         let measured = Measured {
-            media_type: block::media_type(compression).to_owned(),
+            media_type: compression.media_type().to_owned(),
             digest: digest_of(self.digest),
             size: self.size,
             diff_id,

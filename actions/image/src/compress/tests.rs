@@ -327,3 +327,31 @@ fn memory_does_not_grow_with_the_layer() {
     });
     assert!(held > 200_000_000);
 }
+
+#[test]
+fn what_cannot_be_compressed_is_stored_and_what_can_is_not() {
+    // One block of each format.
+    for (length, at_most) in [(256 * 1024, 64), (1 << 20, 128), (40_000, 64)] {
+        let (noise, words) = (noise(length), words(length));
+        assert!(gzip::is_incompressible(&noise, &[]).unwrap(), "{length}");
+        assert!(!gzip::is_incompressible(&words, &[]).unwrap(), "{length}");
+        // Noise that was there before can be pointed at.
+        let twice = noise[..20_000].repeat(6);
+        assert!(!gzip::is_incompressible(&twice, &[]).unwrap());
+        for compress in [
+            (|input: &[u8]| gzip::block(input, &[])) as fn(&[u8]) -> io::Result<Vec<u8>>,
+            zstd::frame,
+        ] {
+            let stored = compress(&noise).unwrap();
+            assert!(
+                stored.len() <= length + at_most,
+                "{} of {length}",
+                stored.len()
+            );
+            // As it is, with no more than heads in between.
+            let piece = &noise[length / 2..length / 2 + 64];
+            assert!(stored.windows(64).any(|there| there == piece));
+            assert!(compress(&words).unwrap().len() < length / 2);
+        }
+    }
+}

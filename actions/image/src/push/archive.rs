@@ -8,7 +8,7 @@
 //! that very blob from it.
 
 use super::deliver::{self, How, Image, Origin, Piece, Undelivered};
-use super::earlier::{self, Earlier};
+use super::earlier::{self, Earlier, is_compressed};
 use super::layer::{self, Streamed};
 use super::layout::delivered;
 use super::progress::{self, size};
@@ -23,7 +23,7 @@ use kit::id::Digest;
 use kit::{Error, Result};
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 use tokio::sync::{Semaphore, mpsc};
 
 /// Readings of the archive at most.
@@ -48,7 +48,7 @@ pub(super) async fn push(
     };
     let seen = join_all(targets.iter().map(earlier::read)).await;
     if let Some(known) = known
-        && let Some((holder, found)) = held(known, targets, &seen).await
+        && let Some((holder, found)) = held(known, compression, targets, &seen).await
     {
         host.info(format!(
             "{} holds this image as {}; nothing is read from the builder",
@@ -88,12 +88,13 @@ pub(super) async fn push(
 /// The image, where a target has all of it.
 async fn held<'a>(
     known: &Known,
+    compression: Compression,
     targets: &[Target],
     seen: &'a [Result<Vec<Earlier>, Fault>],
 ) -> Option<(usize, &'a Earlier)> {
     for (index, images) in seen.iter().enumerate() {
         for image in images.iter().flatten() {
-            if image.config.digest != known.config {
+            if image.config.digest != known.config || !is_compressed(image, compression) {
                 continue;
             }
             let there = join_all(image.blobs.iter().map(async |blob| {
@@ -155,7 +156,7 @@ struct State {
     done: HashSet<Digest>,
     counts: Counts,
     /// The last failure, while another reading may mend it.
-    fault: Option<Error>,
+    fault: Option<Fault>,
     ended: Option<Result<Delivered>>,
 }
 
@@ -175,7 +176,7 @@ impl<'a> Work<'a> {
         for (index, seen) in seen.into_iter().enumerate() {
             let mut state = State::default();
             match seen {
-                Ok(images) if index == first => known = earlier::layers(&images),
+                Ok(images) if index == first => known = earlier::layers(&images, compression),
                 Ok(_) => {}
                 Err(fault) => state.ended = Some(Err(fault.error)),
             }
@@ -217,13 +218,37 @@ impl<'a> Work<'a> {
         })
     }
 
-    /// Reads the archive once, for those who need it.
-    async fn read(&mut self, reading: usize) {
-        let live: Vec<usize> = self
-            .live()
+    /// Those that lack a layer.
+    fn incomplete(&self) -> Vec<usize> {
+        self.live()
             .into_iter()
             .filter(|index| !self.is_complete(*index))
-            .collect();
+            .collect()
+    }
+
+    /// Leaves the registries alone that failed, as each asks for, before the `failed`-th reading is tried again.
+    async fn rest(&mut self, failed: usize) {
+        let failed = u32::try_from(failed).unwrap_or(u32::MAX);
+        let mut longest = Duration::ZERO;
+        for index in self.incomplete() {
+            let Some(fault) = &self.states[index].fault else {
+                continue;
+            };
+            let client = &self.targets[index].repo.client;
+            match client.pause(failed, Duration::ZERO, fault) {
+                Some(pause) => longest = longest.max(pause),
+                None => self.states[index].ended = Some(Err(fault.error.clone())),
+            }
+        }
+        tokio::time::sleep(longest).await;
+    }
+
+    /// Reads the archive once, for those who need it.
+    async fn read(&mut self, reading: usize) {
+        if reading > 1 {
+            self.rest(reading - 1).await;
+        }
+        let live = self.incomplete();
         if live.is_empty() {
             return;
         }
@@ -272,7 +297,7 @@ impl<'a> Work<'a> {
                         }
                     }
                     Err(fault) if fault.kind == Kind::Passing && reading < READINGS => {
-                        state.fault = Some(fault.error);
+                        state.fault = Some(fault);
                     }
                     Err(fault) => state.ended = Some(Err(fault.error)),
                 }
@@ -282,6 +307,7 @@ impl<'a> Work<'a> {
             if self.states[index].ended.is_none() && !self.is_complete(index) && reading == READINGS
             {
                 let error = self.states[index].fault.take();
+                let error = error.map(|fault| fault.error);
                 self.states[index].ended = Some(Err(error.unwrap_or_else(|| {
                     Error::failed("a layer could not be brought there")
                         .hint("run the step again; what is there is not sent again")
@@ -395,10 +421,9 @@ impl<'a> Work<'a> {
                 if index == self.first {
                     self.known.retain(|_, blob| !gone(Some(blob)));
                 }
-                self.states[index].fault = Some(
-                    Error::failed(format!("{} blobs vanished while the image was pushed", blobs.len()))
-                        .hint("something deletes from the repository while this runs; look at its lifecycle policy, and run the step again"),
-                );
+                let vanished = Error::failed(format!("{} blobs vanished while the image was pushed", blobs.len()))
+                    .hint("something deletes from the repository while this runs; look at its lifecycle policy, and run the step again");
+                self.states[index].fault = Some(Fault::new(Kind::Passing, vanished));
             }
         }
     }
@@ -495,9 +520,10 @@ impl<'a> Work<'a> {
             .into_iter()
             .map(|state| {
                 state.ended.unwrap_or_else(|| {
-                    Err(state
-                        .fault
-                        .unwrap_or_else(|| Error::failed("the image was not pushed")))
+                    Err(state.fault.map_or_else(
+                        || Error::failed("the image was not pushed"),
+                        |fault| fault.error,
+                    ))
                 })
             })
             .collect()

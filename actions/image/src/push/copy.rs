@@ -3,7 +3,7 @@
 use super::deliver::{self, Image, Origin, Piece};
 use super::layout::delivered;
 use super::{Outcome, Target, UPLOADS, outcomes, tree};
-use crate::registry::{Manifest, Repo, signer_tags};
+use crate::registry::{Kind, Manifest, Repo, list_tag, listed as listed_in, signer_tags};
 use futures_util::future::join_all;
 use kit::host::Host;
 use kit::id::Digest;
@@ -23,7 +23,7 @@ pub(crate) async fn copy(
     targets: &[Target],
 ) -> Result<Vec<Outcome>> {
     let started = Instant::now();
-    let image = read(source, digest).await?;
+    let image = read(host, source, digest).await?;
     let root = image
         .manifests
         .iter()
@@ -99,11 +99,7 @@ async fn small(source: &Repo, blob: &Digest) -> Result<bytes::Bytes> {
 /// # Errors
 /// It is not (exit 2), or cannot be read.
 pub(crate) async fn needed(source: &Repo, digest: &Digest) -> Result<Manifest> {
-    let found = source
-        .client
-        .persist(async |pass| source.manifest(pass, digest.as_str()).await)
-        .await?;
-    found.ok_or_else(|| {
+    there(source, digest.as_str()).await?.ok_or_else(|| {
         Error::usage(format!("{} has no image {digest}", source.reference())).hint(format!(
             "see what it has: aws ecr describe-images --repository-name {}",
             source.name
@@ -112,7 +108,7 @@ pub(crate) async fn needed(source: &Repo, digest: &Digest) -> Result<Manifest> {
 }
 
 /// Reads the manifests: what an index names, what refers to any of them, and what refers to that.
-async fn read(source: &Repo, digest: &Digest) -> Result<Image> {
+async fn read(host: &Host, source: &Repo, digest: &Digest) -> Result<Image> {
     let mut image = Image {
         pieces: Vec::new(),
         manifests: Vec::new(),
@@ -126,27 +122,22 @@ async fn read(source: &Repo, digest: &Digest) -> Result<Image> {
     while next < image.manifests.len() {
         let subject = image.manifests[next].digest.clone();
         next += 1;
-        let referrers = source
-            .client
-            .persist(async |pass| source.referrers(pass, &subject).await)
-            .await?;
-        for referrer in referrers {
-            if !seen.contains(&referrer) {
-                add(
-                    source,
-                    needed(source, &referrer).await?,
-                    &mut image,
-                    &mut seen,
-                )
-                .await?;
+        for referrer in referrers(host, source, &subject).await? {
+            if seen.contains(&referrer) {
+                continue;
+            }
+            let name = referrer.as_str();
+            match there(source, name).await? {
+                Some(manifest) => add(source, manifest, &mut image, &mut seen).await?,
+                // A list under a tag is not mended by who deletes what it names.
+                None => host.warn(format!(
+                    "{name} refers to {subject} by the list in {}, but is not there; it is not copied",
+                    source.reference()
+                )),
             }
         }
         for tag in signer_tags(&subject) {
-            let found = source
-                .client
-                .persist(async |pass| source.manifest(pass, &tag).await)
-                .await?;
-            if let Some(signature) = found {
+            if let Some(signature) = there(source, &tag).await? {
                 image.other_tags.push((tag, signature.digest.clone()));
                 if !seen.contains(&signature.digest) {
                     add(source, signature, &mut image, &mut seen).await?;
@@ -155,6 +146,34 @@ async fn read(source: &Repo, digest: &Digest) -> Result<Image> {
         }
     }
     Ok(image)
+}
+
+/// What refers to `subject`. Where the registry does not let its list be asked for, the list that writers keep counts.
+async fn referrers(host: &Host, source: &Repo, subject: &Digest) -> Result<Vec<Digest>> {
+    let listed = source
+        .client
+        .persist(async |pass| source.referrers(pass, subject).await)
+        .await;
+    match listed {
+        Ok(referrers) => Ok(referrers),
+        Err(fault) if matches!(fault.kind, Kind::Final | Kind::Login) => {
+            let why = fault.error.causes.first().cloned().unwrap_or_default();
+            host.warn(format!(
+                "what refers to {subject} in {} cannot be listed, and is copied only where a tag names it: {why}; on ECR this takes ecr:ListImageReferrers",
+                source.reference()
+            ));
+            let list = there(source, &list_tag(subject)).await?;
+            Ok(list.map(|list| listed_in(&list.bytes)).unwrap_or_default())
+        }
+        Err(fault) => Err(fault.error),
+    }
+}
+
+async fn there(source: &Repo, reference: &str) -> Result<Option<Manifest>> {
+    let found = source
+        .client
+        .persist(async |pass| source.manifest(pass, reference).await);
+    Ok(found.await?)
 }
 
 /// Adds a manifest after what it names.

@@ -3,7 +3,7 @@
 
 use super::{Target, tree};
 use crate::registry::{Fault, Kind, Manifest};
-use crate::source::Descriptor;
+use crate::source::{Compression, Descriptor};
 use futures_util::stream::{self, StreamExt, TryStreamExt};
 use kit::Result;
 use kit::id::Digest;
@@ -86,8 +86,9 @@ pub(super) async fn read(target: &Target) -> Result<Vec<Earlier>, Fault> {
         .await
 }
 
-/// Layers by diff ID, as an OCI manifest names them. The first image's word counts.
-pub(super) fn layers(images: &[Earlier]) -> HashMap<Digest, Descriptor> {
+/// Layers by diff ID, as an OCI manifest names them, of those that are compressed as this image is to be. The first image's
+/// word counts.
+pub(super) fn layers(images: &[Earlier], compression: Compression) -> HashMap<Digest, Descriptor> {
     let mut known = HashMap::new();
     for image in images {
         let diff_ids = tree::diff_ids(&image.config_bytes);
@@ -96,7 +97,7 @@ pub(super) fn layers(images: &[Earlier]) -> HashMap<Digest, Descriptor> {
             continue;
         }
         for (diff_id, layer) in diff_ids.into_iter().zip(layers) {
-            if let Some(media_type) = oci(&layer.media_type) {
+            if let Some(media_type) = shared(&layer.media_type, compression) {
                 known.entry(diff_id).or_insert(Descriptor {
                     media_type: media_type.to_owned(),
                     ..layer
@@ -107,23 +108,20 @@ pub(super) fn layers(images: &[Earlier]) -> HashMap<Digest, Descriptor> {
     known
 }
 
-/// A layer's media type in OCI's words (OCI Image Specification, "Compatibility Matrix"); `None` for one that cannot be
-/// shared, such as a foreign layer.
-fn oci(media_type: &str) -> Option<&'static str> {
-    [
-        "application/vnd.oci.image.layer.v1.tar",
-        "application/vnd.oci.image.layer.v1.tar+gzip",
-        "application/vnd.oci.image.layer.v1.tar+zstd",
-    ]
-    .into_iter()
-    .find(|name| *name == media_type)
-    .or(match media_type {
-        "application/vnd.docker.image.rootfs.diff.tar.gzip" => {
-            Some("application/vnd.oci.image.layer.v1.tar+gzip")
-        }
-        "application/vnd.docker.image.rootfs.diff.tar" => {
-            Some("application/vnd.oci.image.layer.v1.tar")
-        }
-        _ => None,
-    })
+/// Whether all of the image's layers are compressed as is asked. What is stored nowhere, as foreign layers are, is not asked.
+pub(super) fn is_compressed(image: &Earlier, compression: Compression) -> bool {
+    let layers = image.blobs.iter().skip(1);
+    layers
+        .into_iter()
+        .all(|layer| shared(&layer.media_type, compression).is_some())
+}
+
+/// A layer's media type in OCI's words (OCI Image Specification, "Compatibility Matrix"), if it can stand for one that is
+/// compressed so.
+fn shared(media_type: &str, compression: Compression) -> Option<&'static str> {
+    let same = match (media_type, compression) {
+        ("application/vnd.docker.image.rootfs.diff.tar.gzip", Compression::Gzip) => true,
+        _ => media_type == compression.media_type(),
+    };
+    same.then(|| compression.media_type())
 }

@@ -112,7 +112,7 @@ impl Client {
     ) -> Result<T, Fault> {
         let mut failed = 0;
         let mut renewed = 0;
-        let mut first: Option<Instant> = None;
+        let mut waited = Duration::ZERO;
         loop {
             let quiet = *self.quiet();
             tokio::time::sleep_until(quiet).await;
@@ -128,24 +128,28 @@ impl Client {
                 }
                 Kind::Passing => {
                     failed += 1;
-                    let first = *first.get_or_insert_with(Instant::now);
-                    let dice = patience::dice();
-                    let Some(pause) =
-                        self.0
-                            .patience
-                            .pause(failed, first.elapsed(), fault.after, dice)
-                    else {
+                    let Some(pause) = self.pause(failed, waited, &fault) else {
                         return Err(gave_up(fault, failed));
                     };
-                    if fault.throttled {
-                        let mut quiet = self.quiet();
-                        *quiet = (*quiet).max(Instant::now() + fault.after.unwrap_or(pause / 2));
-                    }
+                    waited += pause;
                     tokio::time::sleep(pause).await;
                 }
                 _ => return Err(fault),
             }
         }
+    }
+
+    /// The pause after the `failed`-th failure of a piece of work, `None` to give up. If the registry is asked too often,
+    /// nobody asks it for a while. The time that a try itself took is not counted in `waited`: a long transfer that broke
+    /// off at its end is tried again like a short one.
+    pub(crate) fn pause(&self, failed: u32, waited: Duration, fault: &Fault) -> Option<Duration> {
+        let dice = patience::dice();
+        let pause = self.0.patience.pause(failed, waited, fault.after, dice)?;
+        if fault.throttled {
+            let mut quiet = self.quiet();
+            *quiet = (*quiet).max(Instant::now() + fault.after.unwrap_or(pause / 2));
+        }
+        Some(pause)
     }
 
     fn quiet(&self) -> std::sync::MutexGuard<'_, Instant> {

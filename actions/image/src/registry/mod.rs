@@ -21,9 +21,7 @@ pub(crate) use fault::{Fault, Kind};
 pub(crate) use manifests::Manifest;
 #[cfg(test)]
 pub(crate) use patience::Patience;
-pub(crate) use referrers::signer_tags;
-#[cfg(test)]
-pub(crate) use referrers::{list_tag, listed};
+pub(crate) use referrers::{list_tag, listed, signer_tags};
 pub(crate) use token::{Pass, Token};
 
 use crate::credentials::Login;

@@ -11,7 +11,7 @@ pub(crate) struct Patience {
     pub(crate) first: Duration,
     /// The longest pause of our own choosing.
     pub(crate) longest: Duration,
-    /// No try begins later than this after the first failure.
+    /// The longest that all pauses together may take.
     pub(crate) within: Duration,
     /// A transfer that moves nothing for so long is given up.
     pub(crate) stall: Duration,
@@ -31,12 +31,12 @@ impl Default for Patience {
 }
 
 impl Patience {
-    /// The pause after the `failed`-th failure (from 1), `None` to give up. `dice` in 0..1 spreads those who were refused
+    /// The pause after the `failed`-th failure (from 1) and `waited` in pauses before it, `None` to give up. `dice` in 0..1 spreads those who were refused
     /// at the same time; what the registry asks for is never undercut.
     pub(crate) fn pause(
         &self,
         failed: u32,
-        since_first: Duration,
+        waited: Duration,
         asked: Option<Duration>,
         dice: f64,
     ) -> Option<Duration> {
@@ -50,7 +50,7 @@ impl Patience {
         let own = whole.mul_f64(0.5 + dice.clamp(0.0, 1.0) / 2.0);
         let asked = asked.map(|asked| asked + self.first.mul_f64(dice.clamp(0.0, 1.0)));
         let pause = own.max(asked.unwrap_or_default());
-        (since_first + pause <= self.within).then_some(pause)
+        (waited + pause <= self.within).then_some(pause)
     }
 }
 
@@ -88,11 +88,11 @@ mod tests {
 
     #[test]
     fn what_the_registry_asks_for_is_waited_for_or_the_try_is_given_up() {
-        let asked = |seconds, since| {
+        let asked = |seconds, waited| {
             PATIENCE
                 .pause(
                     1,
-                    Duration::from_secs(since),
+                    Duration::from_secs(waited),
                     Some(Duration::from_secs(seconds)),
                     0.0,
                 )

@@ -47,6 +47,28 @@ impl Wanted {
     }
 }
 
+impl Wanted {
+    /// # Errors
+    /// A place in another region than the key's, where ECR could not encrypt with it (exit 2).
+    pub(crate) fn has_key_for(&self, places: &[net::Target]) -> Result<()> {
+        let Some(key) = &self.kms_key else {
+            return Ok(());
+        };
+        let region = key.split(':').nth(3);
+        for place in places {
+            if place.region.as_deref() != region {
+                return Err(Error::usage(format!(
+                    "--kms-key is one of {}, and --to names {}, where it cannot encrypt",
+                    region.unwrap_or("no region"),
+                    place.region.as_deref().unwrap_or("no region"),
+                ))
+                .hint("a key counts at a repository's creation: create each place's by itself, with slipway-image repository --kms-key, and publish without --kms-key"));
+            }
+        }
+        Ok(())
+    }
+}
+
 fn accounts(named: Vec<String>, place: &Place) -> Result<BTreeSet<String>> {
     let named = given(named)
         .iter()
@@ -153,6 +175,24 @@ mod tests {
         ] {
             assert_eq!(of(wrong).unwrap_err().exit, kit::Exit::Usage, "{wrong:?}");
         }
+    }
+
+    #[test]
+    fn a_key_is_one_regions() {
+        let wanted = Wanted {
+            kms_key: Some("arn:aws:kms:eu-west-1:111111111111:key/x".to_owned()),
+            ..Wanted::default()
+        };
+        let place = |region: &str| net::Target {
+            region: Some(region.to_owned()),
+            ..net::Target::ambient()
+        };
+        assert!(wanted.has_key_for(&[place("eu-west-1")]).is_ok());
+        let places = [place("eu-west-1"), place("eu-west-2")];
+        let error = wanted.has_key_for(&places).unwrap_err();
+        assert_eq!(error.exit, kit::Exit::Usage);
+        assert!(error.message.contains("eu-west-2"), "{error}");
+        assert!(Wanted::default().has_key_for(&places).is_ok());
     }
 
     #[test]

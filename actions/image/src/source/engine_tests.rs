@@ -185,9 +185,14 @@ fn listener(folder: &Path, answer: Vec<u8>) -> Engine {
     let listener = UnixListener::bind(&path).unwrap();
     std::thread::spawn(move || {
         let (mut stream, _) = listener.accept().unwrap();
-        let mut request = [0; 4096];
-        let read = stream.read(&mut request).unwrap();
-        assert!(request[..read].starts_with(b"GET /images/x/get HTTP/1.0\r\n"));
+        // Whole, or what is left of it would reset the connection.
+        let mut request = Vec::new();
+        while !request.ends_with(b"\r\n\r\n") {
+            let mut byte = [0];
+            stream.read_exact(&mut byte).unwrap();
+            request.extend(byte);
+        }
+        assert!(request.starts_with(b"GET /images/x/get HTTP/1.0\r\n"));
         let _ = stream.write_all(&answer);
     });
     Engine::Unix(path)

@@ -57,12 +57,19 @@ impl Source {
             return Layout::tar(tar).map(Self::Layout);
         }
         let archive = archive::File::new(tar)?;
-        // What has an index and nothing left to compress is pushed as it was built, to the last byte of its manifests.
         if archive.is_layout()? {
             Layout::tar(archive.into_tar()).map(Self::Layout)
         } else {
             Ok(Self::Archive(Archive::file(archive)))
         }
+    }
+
+    /// Whether images can be read from the Docker Engine that `env` points at.
+    ///
+    /// # Errors
+    /// It is one that cannot be reached from here (exit 2).
+    pub(crate) async fn readable(env: &Env) -> Result<()> {
+        engine::Engine::find(env).await.map(drop)
     }
 
     /// An image of the Docker Engine that `env` points at.
@@ -113,6 +120,16 @@ pub(crate) struct Descriptor {
 pub(crate) enum Compression {
     Gzip,
     Zstd,
+}
+
+impl Compression {
+    /// The media type of a layer (OCI Image Specification, "Image Layer Filesystem Changeset").
+    pub(crate) fn media_type(self) -> &'static str {
+        match self {
+            Self::Gzip => "application/vnd.oci.image.layer.v1.tar+gzip",
+            Self::Zstd => "application/vnd.oci.image.layer.v1.tar+zstd",
+        }
+    }
 }
 
 /// A layer that is about to come out of an archive.

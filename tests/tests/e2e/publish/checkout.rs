@@ -36,6 +36,17 @@ pub(super) struct Made {
     pub(super) digest: String,
 }
 
+/// An image of the engine that goes away with this.
+pub(super) struct Stale(Option<Command>);
+
+impl Drop for Stale {
+    fn drop(&mut self) {
+        if let Some(command) = &mut self.0 {
+            let _removed = command.output();
+        }
+    }
+}
+
 impl Checkout {
     pub(super) fn new(what: &str) -> Self {
         let setting = Setting::new(what);
@@ -213,6 +224,58 @@ impl Checkout {
         ids.iter()
             .map(|id| id["imageTag"].as_str().unwrap().to_owned())
             .collect()
+    }
+
+    /// How each layer of what was published is compressed, by its media type's end.
+    pub(super) fn layers(&self, published: &Value) -> Vec<String> {
+        let id = json!({"imageDigest": published["digest"]});
+        let input = json!({"repositoryName": REPOSITORY, "imageIds": [id]});
+        let answer = self.setting.ecr("BatchGetImage", &input).unwrap();
+        let text = answer["images"][0]["imageManifest"].as_str().unwrap();
+        let manifest: Value = serde_json::from_str(text).unwrap();
+        let layers = manifest["layers"].as_array().unwrap();
+        layers
+            .iter()
+            .map(|layer| {
+                let kind = layer["mediaType"].as_str().unwrap();
+                kind.rsplit('+').next().unwrap().to_owned()
+            })
+            .collect()
+    }
+
+    /// Gives the base's name to another image in the builder's own storage.
+    pub(super) fn stale_base(&self, buildah: bool) -> Stale {
+        let base = format!("{}/{THERE}:base", self.setting.world.registry);
+        let empty = self.setting.job.file("empty.tar");
+        std::fs::create_dir(self.setting.job.file("empty")).unwrap();
+        tar(&self.setting.job.file("empty"), &["."], &empty);
+        let run = |command: &mut Command| {
+            let output = command.output().unwrap();
+            assert!(output.status.success(), "{}", log(&output));
+            String::from_utf8(output.stdout).unwrap().trim().to_owned()
+        };
+        if buildah {
+            let buildah = || {
+                let mut command = Command::new("buildah");
+                let conf = self.setting.job.file("storage.conf");
+                command.env("CONTAINERS_STORAGE_CONF", conf);
+                command
+            };
+            let container = run(buildah().args(["from", "scratch"]));
+            run(buildah().args(["commit", "--quiet", &container, &base]));
+            return Stale(None);
+        }
+        let docker = || {
+            let mut command = Command::new(place().bin().join("docker"));
+            command
+                .env("DOCKER_CONFIG", place().docker_config())
+                .env("DOCKER_HOST", "unix:///var/run/docker.sock");
+            command
+        };
+        run(docker().arg("import").arg(&empty).arg(&base));
+        let mut remove = docker();
+        remove.args(["image", "rm", "--force", &base]);
+        Stale(Some(remove))
     }
 
     /// The calls of the world after number `since`, and the newest number of all.

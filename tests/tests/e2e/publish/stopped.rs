@@ -34,12 +34,16 @@ fn goes_on(checkout: &Checkout, commit: &str) -> Value {
     for tag in [commit, "v1"] {
         assert_eq!(checkout.tagged(tag).as_deref(), Some(digest), "{tag}");
     }
+    proven(checkout, commit, digest);
+    done
+}
+
+fn proven(checkout: &Checkout, commit: &str, digest: &str) {
     let notes = notes(checkout);
     assert_eq!(notes.len(), 1, "{notes:?}");
     assert_eq!(notes[0]["commit"], commit);
     assert_eq!(notes[0]["digest"], digest);
     assert_eq!(checkout.left_behind(), [""; 0]);
-    done
 }
 
 /// The next `times` calls of an operation go through, and those after it hang.
@@ -123,5 +127,41 @@ fn while_it_pushes_and_while_it_tags() {
         assert_eq!(checkout.tags().len(), tags, "{what}: {:?}", checkout.tags());
         let done = goes_on(&checkout, &commit);
         assert_eq!(done["outcome"], outcome, "{what}: {done}");
+    }
+}
+
+/// Stopped when the image is everywhere and its content's tag comes; the engine keeps times, so that without its cache the
+/// next run makes another image.
+#[test]
+fn while_it_tags_and_other_places_have_the_image() {
+    let _turn = heavy();
+    let mut checkout = Checkout::new("stop-places");
+    let staging = checkout
+        .setting
+        .world
+        .environment("staging")
+        .unwrap()
+        .account
+        .clone();
+    let elsewhere = format!("{}@ca-central-1", checkout.receiver(&staging));
+    let commit = checkout.commit("first");
+    let before = checkout.newest_call();
+    let arguments = ["--no-cache", "--tag", "v1", "--to", &elsewhere];
+    hang(&checkout, "PutImage", 1);
+    let started = checkout.start(&arguments);
+    // The manifest at both places.
+    until_called(&checkout, &started, before, "PutImage", 2);
+    stop(&checkout, started);
+    let other = checkout.registry(&staging, "ca-central-1");
+    assert_eq!(checkout.head(&other, &commit, Some(&staging)), None);
+
+    checkout.clear_faults(&checkout.setting.world.build.clone());
+    let done = checkout.json(&arguments, 0);
+    let digest = done["digest"].as_str().unwrap();
+    proven(&checkout, &commit, digest);
+    for tag in [&commit, "v1"] {
+        assert_eq!(checkout.tagged(tag).as_deref(), Some(digest), "{tag}");
+        let there = checkout.head(&other, tag, Some(&staging));
+        assert_eq!(there.as_deref(), Some(digest), "{tag}");
     }
 }

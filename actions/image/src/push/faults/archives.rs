@@ -5,7 +5,9 @@ use super::images::{Folder, archive, noise};
 use super::registry::Distribution;
 use super::{World, push, push_one};
 use crate::push::Target;
+use crate::source::Compression;
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 const KIB: usize = 1 << 10;
 
@@ -76,6 +78,62 @@ async fn all_targets_get_one_digest_from_one_reading() {
     assert_eq!(first.proxy.count("PATCH", ""), 2);
     assert_eq!(second.proxy.count("PATCH", ""), 1);
     assert!(first.proxy.count("GET", "/blobs/") >= 1);
+}
+
+#[tokio::test]
+async fn a_stream_that_is_refused_for_now_is_tried_again_when_the_registry_says() {
+    for (status, header, least) in [
+        (429, "Retry-After: 1\r\n", 1000),
+        (503, "Retry-After: 1\r\n", 1000),
+        (503, "", 1),
+        (500, "", 1),
+    ] {
+        let world = World::new().await;
+        let folder = Folder::new();
+        let source = archive(&folder, &[&noise(1, 3000 * KIB)]);
+        world
+            .proxy
+            .rule("PATCH", "", 1, Act::Answer(status, header, String::new()));
+        let started = Instant::now();
+        push_one(&source, world.target(&["v1"])).await.unwrap();
+        assert!(
+            started.elapsed() >= Duration::from_millis(least),
+            "{status}"
+        );
+        assert_eq!(world.proxy.count("PATCH", ""), 2, "{status}");
+    }
+    // One that asks for more patience than there is.
+    let world = World::new().await;
+    let folder = Folder::new();
+    let source = archive(&folder, &[&noise(1, 3000 * KIB)]);
+    let act = Act::Answer(429, "Retry-After: 3600\r\n", String::new());
+    world.proxy.rule("PATCH", "", usize::MAX, act);
+    let error = push_one(&source, world.target(&["v1"])).await.unwrap_err();
+    assert!(error.to_string().contains("429"), "{error}");
+    assert_eq!(world.proxy.count("PATCH", ""), 1);
+}
+
+#[tokio::test]
+async fn layers_that_are_compressed_otherwise_do_not_stand_for_what_is_asked() {
+    let world = World::new().await;
+    let folder = Folder::new();
+    let (base, app) = (noise(1, 2000 * KIB), noise(2, 50 * KIB));
+    let first = archive(&folder, &[&base]);
+    push_one(&first, world.target(&["v1"])).await.unwrap();
+    let next = Folder::new();
+    // The same image, and one that has its layer.
+    for source in [first, archive(&next, &[&base, &app])] {
+        let target = Target {
+            earlier: vec!["v1".to_owned()],
+            ..world.target(&["v2"])
+        };
+        let outcomes =
+            super::super::push(&super::host(), &source, Compression::Zstd, &[target]).await;
+        let done = super::super::all(outcomes).unwrap().remove(0);
+        let manifest = String::from_utf8(done.manifest.bytes.to_vec()).unwrap();
+        assert!(!manifest.contains("tar+gzip"), "{manifest}");
+        assert!(manifest.contains("tar+zstd"), "{manifest}");
+    }
 }
 
 #[tokio::test]

@@ -1,5 +1,6 @@
 //! Copies and tags.
 
+use super::hostile::Act;
 use super::images::{Folder, noise};
 use super::{World, host, push_one, target};
 use crate::push::{copy, retag};
@@ -115,6 +116,46 @@ async fn an_index_is_copied_whole_with_what_refers_to_it() {
         .unwrap();
     assert_eq!(super::super::all(again).unwrap()[0].counts.pushed, 0);
     assert_eq!(to.proxy.count("PUT", ""), 0);
+}
+
+#[tokio::test]
+async fn a_list_of_referrers_that_is_stale_or_closed_ends_no_copy() {
+    let (from, to) = (World::new().await, World::new().await);
+    let folder = Folder::new();
+    let source = folder.opened(&[folder.image(&[&noise(1, 10)], "amd64")]);
+    let root = push_one(&source, from.target(&["v1"]))
+        .await
+        .unwrap()
+        .manifest;
+    let repo = from.client().repo("acme/app");
+    let sbom = attach(&repo, Some(&root), None).await;
+    // The registry has no list of its own; one that may not be asked for says 403.
+    let denied = r#"{"errors":[{"code":"DENIED","message":"not authorized to perform: ecr:ListImageReferrers"}]}"#;
+    from.proxy.rule(
+        "GET",
+        "/referrers/",
+        usize::MAX,
+        Act::Answer(403, "", denied.to_owned()),
+    );
+    let targets = [to.target(&["release"])];
+    let copied = copy(&host(), &repo, &root.digest, &targets).await.unwrap();
+    super::super::all(copied).unwrap();
+    assert!(there(&targets[0].repo, sbom.as_str()).await.is_some());
+
+    // Gone, and still on the list.
+    let to = World::new().await;
+    let act = Act::Answer(
+        404,
+        "",
+        r#"{"errors":[{"code":"MANIFEST_UNKNOWN"}]}"#.to_owned(),
+    );
+    from.proxy
+        .rule("GET", &format!("/manifests/{sbom}"), usize::MAX, act);
+    let targets = [to.target(&["release"])];
+    let copied = copy(&host(), &repo, &root.digest, &targets).await.unwrap();
+    super::super::all(copied).unwrap();
+    assert_eq!(there(&targets[0].repo, "release").await.unwrap(), root);
+    assert!(there(&targets[0].repo, sbom.as_str()).await.is_none());
 }
 
 #[tokio::test]

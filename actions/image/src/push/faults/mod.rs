@@ -82,6 +82,10 @@ impl World {
 }
 
 fn client(address: SocketAddr, fetched: Arc<AtomicUsize>) -> Client {
+    patient(address, PATIENCE, fetched)
+}
+
+fn patient(address: SocketAddr, patience: Patience, fetched: Arc<AtomicUsize>) -> Client {
     let env = Env::from([("NO_PROXY", "*")]);
     let net = Net::new(&Cx {
         host: host(),
@@ -96,7 +100,7 @@ fn client(address: SocketAddr, fetched: Arc<AtomicUsize>) -> Client {
     .unwrap();
     let first = base64::engine::general_purpose::STANDARD.encode(format!("AWS:{}", TOKENS[0]));
     let registry = Registry::new(&format!("http://{address}"), &first).unwrap();
-    Client::patient(&net, &registry, PATIENCE, move || {
+    Client::patient(&net, &registry, patience, move || {
         let number = fetched.fetch_add(1, Ordering::SeqCst) + 1;
         async move {
             let token = TOKENS

@@ -5,7 +5,8 @@ use super::images::{Folder, layout, noise};
 use super::registry::Distribution;
 use super::{PATIENCE, World, push, push_one, target};
 use crate::push::Target;
-use kit::Exit;
+use crate::registry::{Fault, Kind, Patience};
+use kit::{Error, Exit};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
@@ -153,6 +154,26 @@ async fn what_the_registry_asks_for_is_waited_for() {
     let source = layout(&folder, &[&noise(1, 10)]);
     push_one(&source, world.target(&["v1"])).await.unwrap();
     assert!(started.elapsed() >= Duration::from_secs(1));
+}
+
+#[tokio::test]
+async fn a_long_try_takes_no_patience() {
+    let patience = Patience {
+        within: Duration::from_millis(200),
+        ..PATIENCE
+    };
+    let nowhere = ([127, 0, 0, 1], 9).into();
+    let client = super::patient(nowhere, patience, Arc::default());
+    let mut tries = 0;
+    let done: Result<(), Fault> = client
+        .persist(async |_| {
+            tries += 1;
+            tokio::time::sleep(patience.within).await;
+            Err(Fault::new(Kind::Passing, Error::failed("it broke off")))
+        })
+        .await;
+    assert!(done.is_err());
+    assert_eq!(tries, patience.tries);
 }
 
 #[tokio::test]
