@@ -434,39 +434,39 @@ fn a_reference_that_leads_nowhere_is_shown_where_it_stands() {
         "dev",
         &env,
         expect![[r#"
-        error: `BUILD_ACCOUNT_ID` is not set
-         --> delivery.yaml:6:12
-          |
-        6 |   account: var:BUILD_ACCOUNT_ID
-          |            ^^^^^^^^^^^^^^^^^^^^
-          |
-          = hint: set it as a repository variable or in the environment: BUILD_ACCOUNT_ID
+            error: `BUILD_ACCOUNT_ID` is not set
+             --> delivery.yaml:6:12
+              |
+            6 |   account: var:BUILD_ACCOUNT_ID # the sandbox makes its accounts up; write yours as numbers, so that a change takes a review
+              |            ^^^^^^^^^^^^^^^^^^^^
+              |
+              = hint: set it as a repository variable or in the environment: BUILD_ACCOUNT_ID
 
-        error: `state.bucket` is not given, and `TF_STATE_BUCKET` is not set
-          --> delivery.yaml:10:3
-           |
-        10 |   dev:
-           |   ^^^
-           |
-           = hint: set it as a repository variable or in the environment: TF_STATE_BUCKET_DEV or TF_STATE_BUCKET
+            error: `state.bucket` is not given, and `TF_STATE_BUCKET` is not set
+              --> delivery.yaml:10:3
+               |
+            10 |   dev:
+               |   ^^^
+               |
+               = hint: set it as a repository variable or in the environment: TF_STATE_BUCKET_DEV or TF_STATE_BUCKET
 
-        error: `x` in `TF_LOCK_TABLE` is no table name
-          --> delivery.yaml:10:3
-           |
-        10 |   dev:
-           |   ^^^
-           |
-           = hint: it must match ^[A-Za-z0-9_.-]{3,255}$
+            error: `x` in `TF_LOCK_TABLE` is no table name
+              --> delivery.yaml:10:3
+               |
+            10 |   dev:
+               |   ^^^
+               |
+               = hint: it must match ^[A-Za-z0-9_.-]{3,255}$
 
-        error: `12345` in `DEV_ACCOUNT_ID` is no account ID
-          --> delivery.yaml:11:14
-           |
-        11 |     account: var:DEV_ACCOUNT_ID
-           |              ^^^^^^^^^^^^^^^^^^
-           |
-           = hint: an account ID has twelve digits; leading zeros count
+            error: `12345` in `DEV_ACCOUNT_ID` is no account ID
+              --> delivery.yaml:11:14
+               |
+            11 |     account: var:DEV_ACCOUNT_ID
+               |              ^^^^^^^^^^^^^^^^^^
+               |
+               = hint: an account ID has twelve digits; leading zeros count
 
-        error: delivery.yaml cannot be resolved for `dev`: 4 mistakes"#]],
+            error: delivery.yaml cannot be resolved for `dev`: 4 mistakes"#]],
     );
 }
 
@@ -575,7 +575,7 @@ fn publishing_names_the_variable_that_is_not_set() {
         error: `BUILD_ACCOUNT_ID` is not set
          --> delivery.yaml:6:12
           |
-        6 |   account: var:BUILD_ACCOUNT_ID
+        6 |   account: var:BUILD_ACCOUNT_ID # the sandbox makes its accounts up; write yours as numbers, so that a change takes a review
           |            ^^^^^^^^^^^^^^^^^^^^
           |
           = hint: set it as a repository variable or in the environment: BUILD_ACCOUNT_ID
