@@ -1,6 +1,8 @@
 //! The state's hold against real Terraform, DynamoDB Local and S3: leases that are kept, lost and taken over, the line of
 //! those who wait, holds that pass from job to job, and the three ways of locking.
 
+mod newer;
+
 use std::process::Command;
 use std::time::Duration;
 

@@ -4,6 +4,7 @@
 mod bootstrap;
 mod cdktn;
 mod history;
+mod newer;
 mod plan;
 
 use std::process::{Command, Output};

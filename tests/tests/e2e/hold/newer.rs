@@ -1,0 +1,90 @@
+//! The same with the newer Terraform, all three ways of locking: refused both ways, and opened by force both ways.
+
+use super::*;
+
+/// What a person runs, with the newer of the two versions.
+fn newer(mut usual: Command) -> Command {
+    let mut command = Command::new(place().bin().join("terraform-newer"));
+    command
+        .args(usual.get_args())
+        .current_dir(usual.get_current_dir().unwrap())
+        .env_clear();
+    for (name, value) in usual.get_envs() {
+        command.env(name, value.unwrap());
+    }
+    drop(usual.env_clear());
+    command
+}
+
+#[test]
+fn it_is_refused_while_we_hold_and_we_while_it_holds_and_each_can_be_forced() {
+    for locking in ["dynamodb", "file", "both"] {
+        let state = State::new(&format!("newer-{locking}"));
+        let folder = state.infrastructure_locking(
+            "touch holding; while [ ! -e go ]; do sleep 0.1; done",
+            locking,
+        );
+        let terraform = |arguments: &[&str]| newer(state.terraform(folder.path(), arguments));
+        let version = Started::new(&mut terraform(&["version"])).end(SOON);
+        let version = String::from_utf8_lossy(&version.stdout).into_owned();
+        assert!(version.contains("Terraform v1.15"), "{version}");
+
+        // Ours, which its own force-unlock opens.
+        let job = state.job();
+        ends(&state, &job, &["lock", "--locking", locking], 0, &[]);
+        let id = output(&job, "lock-id");
+        let refused = Started::new(&mut terraform(&APPLY)).end(SOON);
+        let said = log(&refused);
+        assert_eq!(refused.status.code(), Some(1), "{said}");
+        for piece in [
+            "Error acquiring the state lock",
+            "actions/runs/4711/attempts/2",
+            &id,
+        ] {
+            assert!(said.contains(piece), "no {piece} in\n{said}");
+        }
+        let forced = Started::new(&mut terraform(&["force-unlock", "-force", &id])).end(SOON);
+        assert!(forced.status.success(), "{forced:?}");
+        ends(
+            &state,
+            &job,
+            &["status", "--locking", locking],
+            0,
+            &["is free"],
+        );
+
+        // Its own, which ours opens by the ID that was seen.
+        let apply = Started::new(&mut terraform(&APPLY));
+        until("terraform applies", SOON, || {
+            folder.path().join("holding").exists().then_some(())
+        });
+        let waiting = [
+            "run",
+            "--locking",
+            locking,
+            "--lock-timeout",
+            "0s",
+            "--",
+            "true",
+        ];
+        let said = ends(&state, &job, &waiting, 4, &["OperationTypeApply"]);
+        let (_, rest) = said.split_once("force-unlock --id ").unwrap();
+        let id = rest.split_whitespace().next().unwrap();
+        ends(
+            &state,
+            &job,
+            &["force-unlock", "--locking", locking, "--id", id],
+            0,
+            &["removed the lock of", id],
+        );
+        ends(
+            &state,
+            &job,
+            &["status", "--locking", locking],
+            0,
+            &["is free"],
+        );
+        std::fs::write(folder.path().join("go"), "").unwrap();
+        apply.end(SOON);
+    }
+}
