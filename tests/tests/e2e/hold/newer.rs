@@ -3,7 +3,7 @@
 use super::*;
 
 /// What a person runs, with the newer of the two versions.
-fn newer(mut usual: Command) -> Command {
+fn newer(usual: &Command) -> Command {
     let mut command = Command::new(place().bin().join("terraform-newer"));
     command
         .args(usual.get_args())
@@ -12,7 +12,6 @@ fn newer(mut usual: Command) -> Command {
     for (name, value) in usual.get_envs() {
         command.env(name, value.unwrap());
     }
-    drop(usual.env_clear());
     command
 }
 
@@ -24,7 +23,7 @@ fn it_is_refused_while_we_hold_and_we_while_it_holds_and_each_can_be_forced() {
             "touch holding; while [ ! -e go ]; do sleep 0.1; done",
             locking,
         );
-        let terraform = |arguments: &[&str]| newer(state.terraform(folder.path(), arguments));
+        let terraform = |arguments: &[&str]| newer(&state.terraform(folder.path(), arguments));
         let version = Started::new(&mut terraform(&["version"])).end(SOON);
         let version = String::from_utf8_lossy(&version.stdout).into_owned();
         assert!(version.contains("Terraform v1.15"), "{version}");
