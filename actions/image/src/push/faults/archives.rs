@@ -82,19 +82,17 @@ async fn all_targets_get_one_digest_from_one_reading() {
 
 #[tokio::test]
 async fn a_target_that_hangs_is_left_behind_and_the_other_finishes() {
-    // More than a connection holds.
-    let layers = [noise(1, 12_000 * KIB), noise(2, 8000 * KIB)];
     let (good, bad) = (World::new().await, World::new().await);
     let folder = Folder::new();
-    let source = archive(&folder, &[&layers[0], &layers[1]]);
-    bad.proxy.rule("PATCH", "", usize::MAX, Act::Hang);
-    let both = || [bad.target(&["v1"]), good.target(&["v1"])];
-    let outcomes = push(&source, &both()).await;
-    assert!(outcomes[0].result.is_err());
-    outcomes[1].result.as_ref().unwrap();
-    assert_eq!(good.proxy.count("PATCH", ""), 2);
-    bad.proxy.peace();
-    super::super::all(push(&source, &both()).await).unwrap();
+    // More than a connection holds.
+    let source = archive(&folder, &[&noise(1, 10_000 * KIB)]);
+    bad.proxy.rule("PATCH", "", 1, Act::Hang);
+    let outcomes = push(&source, &[bad.target(&["v1"]), good.target(&["v1"])]).await;
+    let all = super::super::all(outcomes).unwrap();
+    assert_eq!(all[0].manifest, all[1].manifest);
+    // The other had it from the first reading.
+    assert_eq!(good.proxy.count("PATCH", ""), 1);
+    assert_eq!(bad.proxy.count("PATCH", ""), 2);
 }
 
 #[tokio::test]
