@@ -275,6 +275,53 @@ async fn balance(environment: &Environment, aws: &Aws, name: &str) -> Result<Str
     Ok(group)
 }
 
+/// Takes down what [`service`] made, but the log group.
+pub(super) async fn tear_down(aws: &Aws, cluster: &str, service: &str) -> Result<()> {
+    let body = json!({"cluster": cluster, "service": service, "force": true});
+    ecs(aws, "DeleteService", &body).await?;
+    for (look, by, arn, delete, parameter) in [
+        (
+            "DescribeLoadBalancers",
+            "Names.member.1",
+            "LoadBalancerArn",
+            "DeleteLoadBalancer",
+            "LoadBalancerArn",
+        ),
+        (
+            "DescribeTargetGroups",
+            "Names.member.1",
+            "TargetGroupArn",
+            "DeleteTargetGroup",
+            "TargetGroupArn",
+        ),
+    ] {
+        let found = made(aws, look, &[(by, cluster)], arn).await?;
+        let answer = aws
+            .query("elasticloadbalancing", ELB, delete, &[(parameter, &found)])
+            .await?;
+        unless_there(answer, delete, &[])?;
+    }
+    // ECS keeps a cluster until its last task has ended.
+    for _ in 0..240 {
+        let answer = aws
+            .json(
+                "ecs",
+                "AmazonEC2ContainerServiceV20141113.DeleteCluster",
+                &json!({"cluster": cluster}),
+            )
+            .await?;
+        let busy = [
+            "ClusterContainsTasksException",
+            "ClusterContainsServicesException",
+        ];
+        if unless_there(answer, "DeleteCluster", &busy)?.is_some() {
+            return Ok(());
+        }
+        tokio::time::sleep(std::time::Duration::from_millis(250)).await;
+    }
+    Err(Fault::new(format!("cluster {cluster} does not end")))
+}
+
 /// The host and port of an environment's load balancer.
 pub(super) async fn balancer(
     environment: &Environment,

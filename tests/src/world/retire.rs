@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use serde_json::json;
 
-use super::World;
+use super::{Environment, World, account};
 use crate::fault::{Doing, Result};
 use crate::place::Place;
 
@@ -39,6 +39,14 @@ impl World {
             fs::remove_file(lock_file(place, &other)).doing("removing an earlier world's mark")?;
         }
         Ok(InUse { _lock: lock })
+    }
+
+    /// Takes down what an environment's service runs on, as its infrastructure would be: service, load balancer, cluster.
+    /// [`World::create`] builds it again.
+    pub async fn tear_down(&self, place: &Place, environment: &Environment) -> Result<()> {
+        let aws = self.administrator(place, &environment.account).await?;
+        let cluster = environment.cluster(&self.service);
+        account::tear_down(&aws, &cluster, &self.service).await
     }
 
     async fn end_services(&self, place: &Place) -> Result<()> {

@@ -233,7 +233,8 @@ fn a_base_in_ecr_is_pulled_and_the_token_is_nowhere() {
         assert_eq!(anonymous, 401, "the base is guarded");
         let mark = checkout.slow(8);
         checkout.commit("first");
-        let started = checkout.start(&[builder, &["--no-cache"]].concat());
+        let secret = ["--no-cache", "--secret", "id=npm,env=NPM_TOKEN"];
+        let started = checkout.start(&[builder, &secret].concat());
         checkout.until_building(&started, &mark);
         let seen = seen::snapshot(&started, &checkout.temp());
         assert!(
@@ -480,6 +481,43 @@ fn zstd_is_zstd_whatever_was_there_before() {
     assert_eq!(checkout.layers(&pushed), ["zstd"]);
 }
 
+/// The call is done and its answer lost, so that the step's own second try finds a repository which it seems that another
+/// run created; ECR's registry does not know it for a while.
+#[test]
+fn a_repository_that_was_created_a_moment_ago_is_waited_for_whoever_did() {
+    let mut checkout = Checkout::new("created");
+    let build = checkout.setting.world.build.clone();
+    let made = checkout.layouts(&vec![7; 4096]);
+    checkout.commit("first");
+    let fault = |operation: &str, times: u32, fault: Value| json!({"service": "ecr", "operation": operation, "account": build.id, "times": times, "fault": fault});
+    let lost = fault("CreateRepository", 1, json!({"kind": "lost_answer"}));
+    let unknown = json!({"kind": "status", "status": 404, "code": "NAME_UNKNOWN", "message": "no such repository"});
+    checkout.setting.tell("faults", &lost);
+    checkout
+        .setting
+        .tell("faults", &fault("InitiateLayerUpload", 3, unknown));
+    let pushed = checkout.json(&["--layout", &made.folder], 0);
+    assert_eq!(pushed["repository_created"], false, "{pushed}");
+    assert_eq!(pushed["digest"], made.digest);
+}
+
+#[test]
+fn a_disk_that_is_full_is_named_and_room_mends_it() {
+    let _turn = heavy();
+    let mut checkout = Checkout::new("room");
+    checkout.own_storage();
+    let commit = checkout.commit("first");
+    let failed = checkout.start_without_room(BUILDAH).end(SOON);
+    let said = log(&failed);
+    assert_eq!(failed.status.code(), Some(1), "{said}");
+    assert!(said.to_lowercase().contains("no space left"), "{said}");
+    assert!(said.contains("hint"), "{said}");
+    assert_eq!(checkout.tagged(&commit), None);
+    assert_eq!(checkout.left_behind(), [""; 0]);
+    let done = checkout.json(BUILDAH, 0);
+    assert_eq!(done["outcome"], "built", "{done}");
+}
+
 #[test]
 fn what_something_else_built_is_pushed_as_it_is() {
     let mut checkout = Checkout::new("layout");
@@ -518,9 +556,14 @@ fn a_large_layer_needs_little_memory() {
     std::io::Read::read_exact(&mut random, &mut content).unwrap();
     let made = checkout.layouts(&content);
     drop(content);
-    for path in [&made.docker, &made.folder] {
+    let elsewhere = ["--compression", "zstd", "--to", "eu-west-1"];
+    for (path, more) in [
+        (&made.docker, &[][..]),
+        (&made.folder, &[]),
+        (&made.docker, &elsewhere),
+    ] {
         checkout.commit(path);
-        let started = checkout.start(&["--layout", path, "--json"]);
+        let started = checkout.start(&[&["--layout", path, "--json"], more].concat());
         let (peak, output) = seen::peak(started);
         assert_eq!(output.status.code(), Some(0), "{}", log(&output));
         let pushed: Value = serde_json::from_slice(&output.stdout).unwrap();
@@ -528,6 +571,8 @@ fn a_large_layer_needs_little_memory() {
             pushed["to"][0]["bytes"]["pushed"].as_u64().unwrap() > 300 << 20,
             "{pushed}"
         );
+        let places = pushed["to"].as_array().unwrap();
+        assert_eq!(places.len(), 1 + usize::from(!more.is_empty()), "{pushed}");
         assert!(peak > 1 << 10, "{peak} KiB is no process");
         assert!(peak < LIMIT, "{path}: {peak} KiB");
     }

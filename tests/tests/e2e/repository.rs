@@ -6,7 +6,7 @@ use sandbox::world::World;
 use serde_json::{Value, json};
 
 use crate::ecr::{Setting, THERE};
-use crate::support::{PATIENCE, Started, log, wait};
+use crate::support::{PATIENCE, Started, log, place, wait};
 
 const NAME: &str = "acme/plan";
 
@@ -270,7 +270,30 @@ fn repository_and_images_outlive_an_environments_infrastructure() {
         "{go}; terraform destroy -input=false -no-color -auto-approve"
     ));
     assert!(down.contains("2 destroyed"), "{down}");
+    let environment = setting.world.environment("dev").unwrap();
+    wait(PATIENCE, setting.world.tear_down(place(), environment)).unwrap();
     still_there();
+    let deploy = |exit: i32| {
+        let mut command = setting.job.command(
+            "slipway-service",
+            &[
+                "deploy",
+                "--environment",
+                "dev",
+                "--repository",
+                THERE,
+                "--digest",
+                &digest,
+            ],
+        );
+        let output = setting.job.run(&mut command);
+        assert_eq!(output.status.code(), Some(exit), "{}", log(&output));
+    };
+    // There is nothing left to deploy to.
+    deploy(1);
     assert!(terraform(&up).contains("2 added"));
+    wait(PATIENCE, World::create(place(), &setting.world.name)).unwrap();
     still_there();
+    // The image that was kept is what runs in what was built anew.
+    deploy(0);
 }

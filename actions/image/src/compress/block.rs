@@ -38,7 +38,7 @@ pub(super) fn compress(compression: Compression, input: &Input) -> io::Result<Ou
 pub(super) fn size(compression: Compression) -> usize {
     match compression {
         Compression::Gzip => 256 * 1024,
-        Compression::Zstd => 1024 * 1024,
+        Compression::Zstd => 512 * 1024,
     }
 }
 

@@ -8,11 +8,12 @@ use std::io;
 const LEVEL: i32 = 3;
 
 /// Compresses `input`, and reads it back: the encoder is young, and a frame that does not unpack must never be published.
+/// What cannot be compressed is stored, which needs no encoder.
 pub(super) fn frame(input: &[u8]) -> io::Result<Vec<u8>> {
-    let frame = match is_incompressible(input, &[])? {
-        true => stored(input)?,
-        false => compress(input, LEVEL).map_err(wrong)?,
-    };
+    if is_incompressible(input, &[])? {
+        return stored(input);
+    }
+    let frame = compress(input, LEVEL).map_err(wrong)?;
     let back =
         decompress_with_limit(&frame, DecompressOptions::default(), input.len()).map_err(wrong)?;
     if back != input {

@@ -12,6 +12,7 @@ use super::earlier::{self, Earlier, is_compressed};
 use super::layer::{self, Streamed};
 use super::layout::delivered;
 use super::progress::{self, size};
+use super::slow::Slow;
 use super::{Counts, Delivered, Target, UPLOADS, tree};
 use crate::registry::{Fault, Kind, Manifest, Moved, Repo, digest_of};
 use crate::source::{Chunk, Compression, Contents, Descriptor, Entry, Known, Source};
@@ -344,6 +345,7 @@ impl<'a> Work<'a> {
             })
         });
         let at_once = Semaphore::new(AT_ONCE);
+        let slow = Slow::none(self.targets.len());
         let moved = Moved::default();
         let drive = async {
             let mut running = FuturesUnordered::new();
@@ -353,7 +355,7 @@ impl<'a> Work<'a> {
                 tokio::select! {
                     layer = told.recv(), if reads => match layer {
                         Some((path, chunks, wanted)) => running.push(layer::stream(
-                            path, chunks, self.targets, wanted, &at_once, &moved,
+                            path, chunks, self.targets, wanted, &at_once, &slow, &moved,
                         )),
                         None => reads = false,
                     },

@@ -5,11 +5,13 @@
 
 use super::Target;
 use super::deliver::{self, How, Origin};
+use super::slow::Slow;
 use crate::registry::{Body, Fault, Kind, Moved};
 use crate::source::{Chunk, Descriptor, Measured};
 use bytes::Bytes;
 use futures_util::future::{join, join_all};
 use kit::{Error, Result};
+use std::time::Duration;
 use tokio::sync::{Semaphore, mpsc};
 
 /// What is held. Eight layers are on their way at once.
@@ -37,6 +39,7 @@ pub(super) async fn stream(
     targets: &[Target],
     wanted: Vec<usize>,
     at_once: &Semaphore,
+    slow: &Slow,
     moved: &Moved,
 ) -> Streamed {
     let _one = at_once.acquire().await;
@@ -64,16 +67,28 @@ pub(super) async fn stream(
             let origin = Origin::Bytes(Bytes::from(held.concat()));
             drop(held);
             let blob = descriptor(&measured);
+            let alone = wanted.len() == 1;
             join_all(wanted.into_iter().map(async |index| {
                 let target = &targets[index];
-                (
-                    index,
-                    deliver::bring(target, &blob, &origin, true, moved).await,
-                )
+                let bring = deliver::bring(target, &blob, &origin, true, moved);
+                let patient = async {
+                    if alone {
+                        return bring.await;
+                    }
+                    match tokio::time::timeout(patience(target), bring).await {
+                        Ok(done) => done,
+                        Err(_) => {
+                            slow.leave(index);
+                            std::future::pending().await
+                        }
+                    }
+                };
+                let brought = slow.unless_left(index, target, patient).await;
+                (index, brought)
             }))
             .await
         }
-        None => tee(chunks, targets, &wanted, &held, moved).await,
+        None => tee(chunks, targets, &wanted, &held, slow, moved).await,
     };
     Streamed { path, results }
 }
@@ -93,13 +108,16 @@ async fn tee(
     targets: &[Target],
     wanted: &[usize],
     held: &[Bytes],
+    slow: &Slow,
     moved: &Moved,
 ) -> Vec<(usize, Result<How, Fault>)> {
     let (mut feeds, uploads): (Vec<_>, Vec<_>) = wanted
         .iter()
         .map(|index| {
             let (feed, pieces) = mpsc::channel(1);
-            (feed, upload(&targets[*index], held, pieces, moved))
+            let target = &targets[*index];
+            let upload = upload(target, held, pieces, moved);
+            ((*index, feed), slow.unless_left(*index, target, upload))
         })
         .unzip();
     let share = async move {
@@ -108,9 +126,23 @@ async fn tee(
                 Chunk::Bytes(bytes) => (Piece::Bytes(bytes), false),
                 Chunk::End(measured) => (Piece::End(measured), true),
             };
-            let sent = join_all(feeds.iter().map(|feed| feed.send(piece.clone()))).await;
+            let alone = feeds.len() == 1;
+            let sent = join_all(feeds.iter().map(async |(index, feed)| {
+                let sending = feed.send(piece.clone());
+                if alone {
+                    return sending.await.is_ok();
+                }
+                match tokio::time::timeout(patience(&targets[*index]), sending).await {
+                    Ok(sent) => sent.is_ok(),
+                    Err(_) => {
+                        slow.leave(*index);
+                        false
+                    }
+                }
+            }))
+            .await;
             let mut sent = sent.into_iter();
-            feeds.retain(|_| sent.next().is_some_and(|sent| sent.is_ok()));
+            feeds.retain(|_| sent.next().unwrap_or_default());
             if last || feeds.is_empty() {
                 return;
             }
@@ -118,6 +150,11 @@ async fn tee(
     };
     let ((), results) = join(share, join_all(uploads)).await;
     wanted.iter().copied().zip(results).collect()
+}
+
+/// How long others wait for a target, so much less than what it takes to give one up that they themselves are not given up.
+fn patience(target: &Target) -> Duration {
+    target.repo.client.stall() / 2
 }
 
 async fn upload(

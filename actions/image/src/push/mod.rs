@@ -12,6 +12,7 @@ mod faults;
 mod layer;
 mod layout;
 mod progress;
+mod slow;
 mod tree;
 
 pub(crate) use copy::{copy, needed, platforms, retag, tag};

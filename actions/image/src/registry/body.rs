@@ -23,15 +23,29 @@ pub(crate) struct Body {
 
 /// Bytes that went out, for progress and to see a standstill.
 #[derive(Debug, Clone, Default)]
-pub(crate) struct Moved(Arc<AtomicU64>);
+pub(crate) struct Moved {
+    own: Arc<AtomicU64>,
+    /// What these bytes are part of.
+    all: Option<Arc<AtomicU64>>,
+}
 
 impl Moved {
+    /// One transfer of several: what moves elsewhere does not hide that it stands still.
+    fn part(&self) -> Self {
+        Self {
+            own: Arc::default(),
+            all: Some(Arc::clone(&self.own)),
+        }
+    }
+
     pub(crate) fn add(&self, bytes: usize) {
-        self.0.fetch_add(bytes as u64, Ordering::Relaxed);
+        for count in std::iter::once(&self.own).chain(&self.all) {
+            count.fetch_add(bytes as u64, Ordering::Relaxed);
+        }
     }
 
     pub(crate) fn bytes(&self) -> u64 {
-        self.0.load(Ordering::Relaxed)
+        self.own.load(Ordering::Relaxed)
     }
 
     /// Waits for `work`, unless nothing moves for `stall`.
@@ -103,6 +117,7 @@ impl Body {
 
     /// Bytes in memory.
     pub(crate) fn bytes(blocks: Vec<Bytes>, moved: &Moved) -> Self {
+        let moved = moved.part();
         let counted = moved.clone();
         let blocks = blocks.into_iter().map(move |block| {
             counted.add(block.len());
@@ -110,7 +125,7 @@ impl Body {
         });
         Self {
             body: reqwest::Body::wrap_stream(stream::iter(blocks)),
-            moved: moved.clone(),
+            moved,
             trouble: Trouble::default(),
         }
     }
@@ -169,6 +184,7 @@ impl Body {
 
     /// What another registry answers with.
     pub(crate) fn answer(response: reqwest::Response, moved: &Moved) -> Self {
+        let moved = moved.part();
         let counted = moved.clone();
         let stream = stream::try_unfold(response, move |mut response| {
             let counted = counted.clone();
@@ -185,7 +201,7 @@ impl Body {
         });
         Self {
             body: reqwest::Body::wrap_stream(stream),
-            moved: moved.clone(),
+            moved,
             trouble: Trouble::default(),
         }
     }
@@ -196,6 +212,7 @@ impl Body {
         trouble: Trouble,
         moved: &Moved,
     ) -> Self {
+        let moved = moved.part();
         let counted = moved.clone();
         let stream = stream::unfold(Some(receiver), move |receiver| {
             let (counted, ended) = (counted.clone(), Arc::clone(&ended));
@@ -214,7 +231,7 @@ impl Body {
         });
         Self {
             body: reqwest::Body::wrap_stream(stream),
-            moved: moved.clone(),
+            moved,
             trouble,
         }
     }

@@ -163,7 +163,8 @@ impl Client {
         self.0.pace.turn().await;
     }
 
-    pub(super) fn stall(&self) -> Duration {
+    /// How long a transfer that moves nothing is waited for.
+    pub(crate) fn stall(&self) -> Duration {
         self.0.patience.stall
     }
 

@@ -151,6 +151,7 @@ impl Checkout {
         arguments.extend(more);
         let mut command = self.setting.job.command("slipway-image", &arguments);
         command.env("RUNNER_TEMP", self.temp());
+        command.env("NPM_TOKEN", super::seen::SECRET);
         if self.storage.is_some() {
             command.env(
                 "CONTAINERS_STORAGE_CONF",
@@ -166,6 +167,24 @@ impl Checkout {
 
     pub(super) fn start(&self, more: &[&str]) -> Started {
         Started::new(&mut self.command(more))
+    }
+
+    /// The same where the folder for what is needed for a while holds a MiB.
+    pub(super) fn start_without_room(&self, more: &[&str]) -> Started {
+        let command = self.command(more);
+        let script = "mount -t tmpfs -o size=1m tmpfs \"$0\" && exec \"$@\"";
+        let mut small = Command::new("unshare");
+        small
+            .args(["--mount", "sh", "-c", script])
+            .arg(self.temp())
+            .arg(command.get_program())
+            .args(command.get_args())
+            .env_clear()
+            .current_dir(command.get_current_dir().unwrap());
+        for (name, value) in command.get_envs() {
+            small.env(name, value.unwrap());
+        }
+        Started::new(&mut small)
     }
 
     /// Publishes, and expects the exit code.

@@ -26,6 +26,9 @@ pub(crate) fn tokens(text: &str) -> Vec<String> {
         .collect()
 }
 
+/// The value of a build secret, which the step's environment holds and no argument list does.
+pub(crate) const SECRET: &str = "npm_fJ4Wd0yXb2";
+
 /// The step's process, all that came of it, and the files in its folder.
 pub(crate) fn snapshot(started: &Started, folder: &Path) -> Snapshot {
     let mut seen = Snapshot {
@@ -41,6 +44,9 @@ pub(crate) fn snapshot(started: &Started, folder: &Path) -> Snapshot {
             let text = String::from_utf8_lossy(&bytes);
             seen.found
                 .extend(tokens(&text).iter().map(|token| format!("{path}: {token}")));
+            if what == "cmdline" && text.contains(SECRET) {
+                seen.found.push(format!("{path}: the build secret"));
+            }
         }
     }
     let mut open = vec![folder.to_owned()];
@@ -56,6 +62,10 @@ pub(crate) fn snapshot(started: &Started, folder: &Path) -> Snapshot {
             let bytes = std::fs::read(&path).unwrap_or_default();
             let text = String::from_utf8_lossy(&bytes);
             let found = tokens(&text);
+            if text.contains(SECRET) {
+                seen.found
+                    .push(format!("{}: the build secret", path.display()));
+            }
             seen.found.extend(
                 found
                     .iter()

@@ -81,6 +81,34 @@ async fn all_targets_get_one_digest_from_one_reading() {
 }
 
 #[tokio::test]
+async fn a_target_that_hangs_is_left_behind_and_the_other_finishes() {
+    let (good, bad) = (World::new().await, World::new().await);
+    let folder = Folder::new();
+    // More than a connection holds.
+    let source = archive(&folder, &[&noise(1, 10_000 * KIB)]);
+    bad.proxy.rule("PATCH", "", 1, Act::Hang);
+    let outcomes = push(&source, &[bad.target(&["v1"]), good.target(&["v1"])]).await;
+    let all = super::super::all(outcomes).unwrap();
+    assert_eq!(all[0].manifest, all[1].manifest);
+    // The other had it from the first reading.
+    assert_eq!(good.proxy.count("PATCH", ""), 1);
+    assert_eq!(bad.proxy.count("PATCH", ""), 2);
+}
+
+#[tokio::test]
+async fn a_small_layer_that_hangs_at_one_target_is_brought_by_the_next_reading() {
+    let (good, bad) = (World::new().await, World::new().await);
+    let folder = Folder::new();
+    let source = archive(&folder, &[&noise(1, 20 * KIB), &noise(2, 30 * KIB)]);
+    bad.proxy.rule("PUT", "/blobs/", 2, Act::Hang);
+    let outcomes = push(&source, &[bad.target(&["v1"]), good.target(&["v1"])]).await;
+    let all = super::super::all(outcomes).unwrap();
+    assert_eq!(all[0].manifest, all[1].manifest);
+    // The other has each blob from one session, however often there was a reading.
+    assert_eq!(good.proxy.count("POST", "/blobs/uploads/"), 3);
+}
+
+#[tokio::test]
 async fn a_stream_that_is_refused_for_now_is_tried_again_when_the_registry_says() {
     for (status, header, least) in [
         (429, "Retry-After: 1\r\n", 1000),

@@ -1,0 +1,47 @@
+//! Targets that all others would have to wait for: one reading serves them all, and goes at the pace of the slowest. One that
+//! takes nothing for a while is left behind, and has to be content with a reading of its own.
+
+use super::Target;
+use crate::registry::{Fault, Kind};
+use kit::Error;
+use tokio::sync::watch;
+
+/// Which targets of one reading were left behind.
+pub(super) struct Slow(Vec<watch::Sender<bool>>);
+
+impl Slow {
+    pub(super) fn none(targets: usize) -> Self {
+        Self((0..targets).map(|_| watch::Sender::new(false)).collect())
+    }
+
+    /// Leaves a target behind.
+    pub(super) fn leave(&self, target: usize) {
+        self.0[target].send_replace(true);
+    }
+
+    /// Does `work` for a target, unless that is left behind before.
+    pub(super) async fn unless_left<T>(
+        &self,
+        index: usize,
+        target: &Target,
+        work: impl Future<Output = Result<T, Fault>>,
+    ) -> Result<T, Fault> {
+        let mut left = self.0[index].subscribe();
+        tokio::select! {
+            biased;
+            // The sender lives as long as this does.
+            _left = left.wait_for(|left| *left) => Err(behind(target)),
+            done = work => done,
+        }
+    }
+}
+
+fn behind(target: &Target) -> Fault {
+    let seconds = target.repo.client.stall().as_secs() / 2;
+    let error = Error::failed(format!(
+        "{} took nothing for {seconds} s and was left behind",
+        target.name()
+    ))
+    .hint("check the network between here and that registry; run the step again, and what is there is not sent again");
+    Fault::new(Kind::Passing, error)
+}
