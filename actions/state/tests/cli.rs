@@ -120,7 +120,7 @@ fn a_command_that_would_change_another_state_is_not_started() {
         &run(&["--hold=native"]),
         &workspace,
         2,
-        "the state of workspace `blue` has another key",
+        "workspace `blue` has a state of its own, which this lock would not cover",
     );
     job.refuses(
         &run(&["--directory=gone"]),
