@@ -207,7 +207,10 @@ pub(crate) async fn unlock(placed: &Placed, which: &Adopt, cx: &Cx) -> Result<Re
         // What this very job left behind.
         Phase::Running
             if lease.is_of_a_run()
-                && lease.same_job(&Lease::new(Phase::Kept, Duration::ZERO, None, cx)) => {}
+                && lease.same_job(&Lease::new(Phase::Kept, Duration::ZERO, None, cx)) =>
+        {
+            end(None, &opened.lock, &lock_id, cx).await?;
+        }
         Phase::Running => {
             return Err(Error::refused(format!(
                 "a command runs under the lock {}",
@@ -279,13 +282,18 @@ pub(crate) async fn release_left(cx: &Cx) -> Result<()> {
             cx.host.info(format!("{} was adopted by {held}", lock.id));
             return Ok(());
         }
-        if phase == Some(Phase::NeedsRepair) {
+        let rescued = held.lease.as_ref().and_then(|lease| lease.rescued.as_ref());
+        let safe = || {
+            let files = left.work.as_ref().map(Work::left);
+            rescued.is_some() || files.is_none_or(|files| files.is_empty())
+        };
+        if phase == Some(Phase::NeedsRepair) && safe() {
             stays(lock, &left.lock_id, cx);
             return Ok(());
         }
         let mut files = Vec::new();
         if let Some(work) = &left.work {
-            end(work, lock, &left.lock_id, cx).await?;
+            end(work.command, lock, &left.lock_id, cx).await?;
             files = work.left();
         }
         if let (Some(info), Some(lease)) = (&held.info, &held.lease)
@@ -348,10 +356,10 @@ async fn rescue(opened: &Opened, left: &Remembered, files: &[PathBuf], cx: &Cx) 
 
 /// Ends the command of a step that was killed: while it runs it may write the state, and the lock
 /// is what keeps others away.
-async fn end(work: &Work, lock: &Lock, lock_id: &str, cx: &Cx) -> Result<()> {
+async fn end(command: Option<Group>, lock: &Lock, lock_id: &str, cx: &Cx) -> Result<()> {
     // A step that was killed while it started its command could not note which it is. The guard has
     // interrupted that one.
-    let command = match work.command {
+    let command = match command {
         Some(command) => Some(command),
         None => Group::marked(MARK, lock_id)?.map(Group::interrupted),
     };

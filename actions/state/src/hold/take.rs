@@ -36,7 +36,7 @@ pub(crate) async fn lock(
     cx: &Cx,
 ) -> Result<Report> {
     if adopted.lock_id.is_some() {
-        let (opened, held) = adopt::find(placed, adopted, cx).await?;
+        let (opened, held) = unless_interrupted(adopt::find(placed, adopted, cx)).await?;
         let max = Some(keep.max);
         let record = adopt::adopt(&opened, &held, Phase::Kept, max, wait.lease, cx).await?;
         place::remember(placed, &record.info.id, opened.hold, None, cx)?;
