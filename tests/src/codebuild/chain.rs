@@ -217,11 +217,14 @@ impl Chain<'_> {
             initiator: WEBHOOK.to_owned(),
             start,
         };
+        // As a pipeline's action gives it, where the commit is #{SourceVariables.CommitId}.
+        let mut arguments = format!("COMMIT={commit}");
+        if let Some(image) = self.world.extra.get("NODE_IMAGE") {
+            arguments.push_str(&format!("\nNODE_IMAGE={image}"));
+        }
+        let start = BTreeMap::from([("SLIPWAY_BUILD_ARG".to_owned(), arguments)]);
         let built = self
-            .succeeds(
-                "build",
-                &project("build", "build.yml", false, BTreeMap::new()),
-            )
+            .succeeds("build", &project("build", "build.yml", false, start))
             .await?;
         let exported = |name: &str| {
             built
