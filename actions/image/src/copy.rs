@@ -10,14 +10,13 @@ use crate::repository::{self, Prepared, Wanted};
 use crate::request::{given, source, tags};
 use crate::{elsewhere, others, report, request};
 use futures_util::future::join_all;
-use kit::id::Digest;
-use kit::step::{Cx, required};
+use kit::step::Cx;
 use kit::{Error, Report, Result};
 use net::Net;
 use std::collections::BTreeMap;
 
 pub(crate) async fn run(args: args::Copy, cx: &Cx) -> Result<Report> {
-    let digest = Digest::parse(&required("digest", args.digest, None)?)?;
+    let digest = request::digest(args.digest)?;
     let tags = tags(args.tag)?;
     let place = Place::new(&args.place, cx)?;
     let to = match args.to_repository {

@@ -7,7 +7,7 @@ use crate::source::Compression;
 use kit::contract::Image;
 use kit::env::Env;
 use kit::host::Kind;
-use kit::id::Commit;
+use kit::id::{Commit, Digest};
 use kit::step::{Cx, required};
 use kit::{Error, Result, clock};
 use std::path::{Path, PathBuf};
@@ -398,6 +398,19 @@ fn is_repository(name: &str) -> bool {
         rest.split(['.', '_', '-']).all(word)
     };
     (2..=256).contains(&name.len()) && name.split('/').all(component)
+}
+
+/// The digest that a verb works on: no contract holds one.
+///
+/// # Errors
+/// None is given, or it is none (exit 2).
+pub(crate) fn digest(given: Option<String>) -> Result<Digest> {
+    let digest = given.ok_or_else(|| {
+        Error::usage("--digest is missing").hint(
+            "give --digest sha256:…, the output `digest` of the step that published the image",
+        )
+    })?;
+    Digest::parse(&digest)
 }
 
 /// OCI Distribution Specification, "Pulling manifests".

@@ -6,14 +6,13 @@ use crate::ecr::{Ecr, by_tag};
 use crate::place::Place;
 use crate::push::{self, Target};
 use crate::report;
-use crate::request::tags;
-use kit::id::Digest;
-use kit::step::{Cx, required};
+use crate::request::{self, tags};
+use kit::step::Cx;
 use kit::{Error, Report, Result};
 use net::Net;
 
 pub(crate) async fn run(args: args::Retag, cx: &Cx) -> Result<Report> {
-    let digest = Digest::parse(&required("digest", args.digest, None)?)?;
+    let digest = request::digest(args.digest)?;
     let tags = tags(args.tag)?;
     if tags.is_empty() {
         return Err(Error::usage("there is no tag to put").hint("give --tag TAG, one for each"));

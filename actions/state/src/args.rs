@@ -141,7 +141,7 @@ pub(crate) struct Place {
         value_name = "HOW"
     )]
     pub(crate) locking: crate::backend::Locking,
-    /// Region of bucket and table, instead of the contract's
+    /// Region of bucket and table [default: the contract's, else AWS_REGION]
     #[arg(long, value_name = "REGION")]
     pub(crate) region: Option<String>,
     /// Role to assume instead of the contract's, as an ARN

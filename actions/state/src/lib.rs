@@ -6,6 +6,7 @@ mod backend;
 mod bootstrap;
 mod folder;
 mod guard;
+mod hash;
 mod history;
 mod hold;
 mod info;

@@ -94,7 +94,7 @@ impl StateFile {
 
 /// MD5 in hex, as Terraform keeps it. It guards against a stale read, not against an attacker.
 pub(crate) fn digest(bytes: &[u8]) -> String {
-    crate::plan::envelope::hex(Md5::digest(bytes).as_slice())
+    crate::hash::hex(Md5::digest(bytes).as_slice())
 }
 
 /// The bucket's side of one state.

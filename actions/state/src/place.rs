@@ -33,6 +33,20 @@ pub(crate) struct Store {
     resolved: Option<Resolved>,
 }
 
+/// What is given, else what contract or environment name.
+fn named(
+    argument: &str,
+    variable: &str,
+    given: Option<String>,
+    other: Option<String>,
+) -> Result<String> {
+    given.or(other).ok_or_else(|| {
+        Error::usage(format!("--{argument} is missing")).hint(format!(
+            "give --{argument}, set {variable}, or --environment NAME to take it from the contract"
+        ))
+    })
+}
+
 /// # Errors
 /// A part that nobody names (exit 2).
 pub(crate) fn store(place: &Place, cx: &Cx) -> Result<Store> {
@@ -42,7 +56,7 @@ pub(crate) fn store(place: &Place, cx: &Cx) -> Result<Store> {
     let region = state
         .map(|it| it.region.clone())
         .or_else(|| variable("AWS_REGION"));
-    let region = required("region", place.region.clone(), region)?;
+    let region = named("region", "AWS_REGION", place.region.clone(), region)?;
     let target = Target::chosen(
         resolved.as_ref(),
         Purpose::Deploy,
@@ -56,9 +70,15 @@ pub(crate) fn store(place: &Place, cx: &Cx) -> Result<Store> {
     let bucket = bucket.or_else(|| variable("TF_STATE_BUCKET"));
     let table = table.or_else(|| variable("TF_LOCK_TABLE"));
     Ok(Store {
-        bucket: word("bucket", required("bucket", place.bucket.clone(), bucket)?)?,
+        bucket: word(
+            "bucket",
+            named("bucket", "TF_STATE_BUCKET", place.bucket.clone(), bucket)?,
+        )?,
         table: if place.locking.uses_table() {
-            word("table", required("table", place.table.clone(), table)?)?
+            word(
+                "table",
+                named("table", "TF_LOCK_TABLE", place.table.clone(), table)?,
+            )?
         } else {
             String::new()
         },

@@ -328,16 +328,14 @@ fn one_who_waits_for_the_lock_can_be_cancelled_and_leaves_nothing() {
     });
     let held = state.lock();
     let waiting = Started::new(&mut state.step(&waiter, "touch started", "5m"));
-    // The note to the post step comes before the first attempt.
-    until("the other waits", SOON, || {
-        (!waiter.state().is_empty()).then_some(())
-    });
-    std::thread::sleep(Duration::from_millis(500));
+    let ticket = format!("{}/{}#q/0", state.bucket(), state.key);
+    let ticket = || wait(SOON, item(&state.aws, state.table(), "LockID", &ticket));
+    until("the other stands in line", SOON, ticket);
     waiting.signal(Signal::INT);
     let ended = waiting.end(SOON);
     assert_eq!(ended.status.code(), Some(130), "{}", log(&ended));
     assert!(!waiter.file("started").exists());
-    assert_eq!(state.lock(), held);
+    assert_eq!((state.lock(), ticket()), (held, None));
     std::fs::write(holder.file("go"), "").unwrap();
     assert!(holding.end(SOON).status.success());
 }

@@ -9,10 +9,9 @@ mod waiver;
 use crate::args;
 use crate::ecr::Ecr;
 use crate::place::Place;
-use crate::request::given;
+use crate::request::{self, given};
 use follow::{Outcome, Step, Watch};
-use kit::id::Digest;
-use kit::step::{Cx, required};
+use kit::step::Cx;
 use kit::{Error, Exit, Report, Result};
 use net::Net;
 use std::time::{Duration, Instant};
@@ -22,7 +21,7 @@ use waiver::Waivers;
 const PAUSES: [u64; 5] = [1, 2, 3, 5, 10];
 
 pub(crate) async fn run(args: args::Scan, cx: &Cx) -> Result<Report> {
-    let digest = Digest::parse(&required("digest", args.digest, None)?)?;
+    let digest = request::digest(args.digest)?;
     let waivers = Waivers::parse(&given(args.waive), cx.clock.now().date())?;
     let place = Place::new(&args.place, cx)?;
     let net = Net::new(cx)?;

@@ -263,6 +263,11 @@ impl Running {
         self.signals > 0
     }
 
+    /// Whether the child was interrupted, by a signal that was handed on or for a reason of ours.
+    pub fn was_asked(&self) -> bool {
+        self.asked
+    }
+
     /// Hands one interrupt to the child, as if the runner had asked.
     pub fn interrupted(&mut self) {
         self.signals += 1;

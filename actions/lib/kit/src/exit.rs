@@ -33,7 +33,7 @@ impl Exit {
         (Exit::Usage, "usage or contract wrong; nothing was changed"),
         (
             Exit::Refused,
-            "refused by a gate or a guard; nothing was changed",
+            "refused by a gate or a guard; what was refused was not changed",
         ),
         (Exit::Busy, "busy: lock held, or waiting timed out"),
         (Exit::RolledBack, "rolled back to what ran before"),

@@ -43,6 +43,12 @@ pub fn count(number: usize, thing: &str) -> String {
     format!("{number} {thing}{plural}")
 }
 
+/// A Markdown fence that nothing in `text` closes: a run of tildes longer than any in it.
+pub fn fence(text: &str) -> String {
+    let longest = text.split(|c| c != '~').map(str::len).max();
+    "~".repeat(longest.unwrap_or_default().max(2) + 1)
+}
+
 /// A Markdown table; `|` and line breaks in cells are escaped so that a value cannot break out.
 pub fn markdown_table(header: &[&str], rows: &[Vec<String>]) -> String {
     let escape = |cell: &str| {
@@ -87,6 +93,12 @@ pub fn text_table(header: &[&str], rows: &[Vec<String>]) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_fence_is_longer_than_what_it_holds() {
+        assert_eq!(fence("plain"), "~~~");
+        assert_eq!(fence("a\n~~~~~\n### Approved"), "~~~~~~");
+    }
 
     #[test]
     fn a_cell_cannot_break_out_of_its_table() {

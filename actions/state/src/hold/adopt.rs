@@ -78,6 +78,14 @@ pub(super) async fn adopt(
     let (Some(info), Some(lease)) = (&held.info, &held.lease) else {
         return Err(foreign(&opened.lock, held));
     };
+    if lease.second_half && opened.lock.item.is_none() {
+        return Err(Error::refused(format!(
+            "{} is half of a lock whose other half is in the lock table",
+            opened.lock.id
+        ))
+        .cause(format!("held by {held}"))
+        .hint("give --locking both and the table, as whoever took it did"));
+    }
     match lease.phase {
         Phase::Kept | Phase::Parked | Phase::NeedsRepair => {}
         Phase::Running => return Err(in_use(&opened.lock, held)),
@@ -165,10 +173,14 @@ fn foreign(lock: &Lock, held: &Held) -> Error {
         ))
 }
 
-/// What gets a rescued state back to its place.
-pub(super) fn repair(lock: &Lock, id: &str) -> String {
+/// What gets a state back to its place that was rescued to `place`, or nowhere.
+pub(super) fn repair(lock: &Lock, id: &str, place: Option<&str>) -> String {
+    let fetch = match place {
+        Some(place) => format!("aws s3 cp {place} errored.tfstate"),
+        None => "copy errored.tfstate from the machine that ran it".to_owned(),
+    };
     format!(
-        "fetch it, then {} -- terraform state push FILE, and {}",
+        "in the infrastructure's folder: {fetch}; then {} -- sh -ec 'terraform init; terraform state push errored.tfstate'; then {}",
         lock.command(&format!("run --lock-id {id}")),
         lock.command(&format!("unlock --lock-id {id}"))
     )
@@ -225,7 +237,7 @@ pub(crate) async fn unlock(placed: &Placed, which: &Adopt, cx: &Cx) -> Result<Re
                 opened.lock.id
             ))
             .cause(format!("held by {held}"))
-            .hint(repair(&opened.lock, &lock_id))
+            .hint(repair(&opened.lock, &lock_id, held.rescued()))
             .hint(format!("only if the state is back for certain: {force}")));
         }
         Phase::Moved => {
@@ -288,7 +300,7 @@ pub(crate) async fn release_left(cx: &Cx) -> Result<()> {
             rescued.is_some() || files.is_none_or(|files| files.is_empty())
         };
         if phase == Some(Phase::NeedsRepair) && safe() {
-            stays(lock, &left.lock_id, cx);
+            stays(lock, &left.lock_id, held.rescued(), cx);
             return Ok(());
         }
         let mut files = Vec::new();
@@ -309,7 +321,7 @@ pub(crate) async fn release_left(cx: &Cx) -> Result<()> {
             if lock.replace(&held, &record).await? != Changed::Done {
                 continue;
             }
-            stays(lock, &left.lock_id, cx);
+            stays(lock, &left.lock_id, record.lease.rescued.as_deref(), cx);
             return rescued.map(drop);
         }
         if lock.remove(&held).await? == Changed::Done {
@@ -332,11 +344,11 @@ pub(crate) async fn release_left(cx: &Cx) -> Result<()> {
     .hint(lock.command("status")))
 }
 
-fn stays(lock: &Lock, lock_id: &str, cx: &Cx) {
+fn stays(lock: &Lock, lock_id: &str, rescued: Option<&str>, cx: &Cx) {
     cx.host.warn(format!(
         "{} stays locked until its state is repaired: {}",
         lock.id,
-        repair(lock, lock_id)
+        repair(lock, lock_id, rescued)
     ));
 }
 

@@ -11,7 +11,7 @@ pub(crate) struct Known {
     pub(crate) workspace: Option<String>,
     /// What has a state for each of several stacks, if something does.
     pub(crate) stacks: Option<String>,
-    /// Nobody can tell beforehand in which folder it works.
+    /// Nobody can tell beforehand in which folder or workspace it works.
     pub(crate) astray: bool,
     /// Another state, which a saved plan among the arguments is for.
     pub(crate) planned: Option<String>,
@@ -29,8 +29,9 @@ impl Known {
         if let Some(planned) = &self.planned {
             return Some(format!("the saved plan is for {planned}"));
         }
-        self.astray
-            .then(|| "nobody can tell beforehand in which folder `-chdir` lets it work".to_owned())
+        self.astray.then(|| {
+            "nobody can tell beforehand in which folder or workspace the command works".to_owned()
+        })
     }
 }
 
@@ -74,6 +75,18 @@ pub(crate) fn stacks(command: &[String]) -> Option<&'static str> {
         .then_some("terragrunt")
 }
 
+/// Whether the command chooses a workspace by itself, whose state has another key.
+pub(crate) fn chooses_workspace(command: &[String]) -> bool {
+    let mut words = words(command).peekable();
+    while let Some(word) = words.next() {
+        let set = word.starts_with("TF_WORKSPACE=");
+        if set || word == "workspace" && matches!(words.peek(), Some(&("select" | "new"))) {
+            return true;
+        }
+    }
+    false
+}
+
 /// Where `-chdir` leads: nowhere else, to a folder, or to one that only the shell knows.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum Way<'a> {
@@ -109,6 +122,28 @@ mod tests {
 
     fn command(words: &[&str]) -> Vec<String> {
         words.iter().map(|word| (*word).to_owned()).collect()
+    }
+
+    #[test]
+    fn a_command_that_chooses_a_workspace_by_itself_is_seen() {
+        for chosen in [
+            &[
+                "bash",
+                "-c",
+                "terraform init; terraform workspace select -or-create blue",
+            ][..],
+            &["terraform", "workspace", "new", "blue"],
+            &["sh", "-c", "TF_WORKSPACE=blue terraform apply"],
+            &["sh", "-c", "export TF_WORKSPACE=\"$X\" && terraform apply"],
+        ] {
+            assert!(chooses_workspace(&command(chosen)), "{chosen:?}");
+        }
+        for plain in [
+            &["terraform", "workspace", "list"][..],
+            &["sh", "-c", "cd workspace; terraform apply"],
+        ] {
+            assert!(!chooses_workspace(&command(plain)), "{plain:?}");
+        }
     }
 
     #[test]

@@ -34,7 +34,7 @@ impl Covered {
             stacks: choice::stacks(command)
                 .or(application.then_some("an application of cdktf or cdktn"))
                 .map(str::to_owned),
-            astray,
+            astray: astray || choice::chooses_workspace(command),
             planned: choice::words(command).find_map(|word| planned(&folder, word, backend)),
         };
         Self { folder, known }

@@ -44,10 +44,7 @@ pub(crate) struct Opened {
 pub(crate) async fn open(placed: &Placed, hold: Hold, cx: &Cx) -> Result<Opened> {
     let net = Net::new(cx)?;
     let account = net.account(&placed.target).await?;
-    let s3 = aws_sdk_s3::config::Builder::from(&account.config)
-        .force_path_style(net::path_style(&cx.env))
-        .build();
-    let s3 = aws_sdk_s3::Client::from_conf(s3);
+    let s3 = crate::object::client(&account, cx);
     let lock = place(placed, hold, &account, &s3);
     Ok(Opened {
         net,
@@ -78,7 +75,10 @@ fn place(placed: &Placed, hold: Hold, account: &Account, s3: &aws_sdk_s3::Client
     };
     let id = format!("{}{suffix}", backend.lock_id());
     let table = backend.locking.uses_table();
-    let mut arguments = format!("--bucket {} --key {}", backend.bucket, backend.key);
+    let mut arguments = format!(
+        "--region {} --bucket {} --key {}",
+        backend.region, backend.bucket, backend.key
+    );
     if table {
         arguments.push_str(&format!(" --table {}", backend.table));
     }

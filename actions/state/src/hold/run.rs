@@ -23,6 +23,10 @@ use std::path::{Path, PathBuf};
 use std::process::ExitStatus;
 use std::time::{Duration, SystemTime};
 
+/// How long what a command started may outlive it.
+const REST: Duration = Duration::from_secs(2);
+const LOOK: Duration = Duration::from_millis(50);
+
 /// What is to be run, and how.
 #[derive(Debug)]
 pub(crate) struct Job<'a> {
@@ -328,7 +332,8 @@ impl Holding<'_> {
         let length = self.record.lease.length();
         let mut keeper = Keeper::new(length, self.since);
         let mut guard = begun.0;
-        let told = self.tell(running.group(), guard.as_mut());
+        let group = running.group();
+        let told = self.tell(group, guard.as_mut());
         if let Err(error) = told {
             running.stop();
             running.wait().await?;
@@ -371,43 +376,23 @@ impl Holding<'_> {
                     running.kill();
                 }
                 Next::Renew => {
-                    // One that got no answer is sent again as it was: it may have arrived.
-                    let (renewed, began) = open.take().unwrap_or_else(|| {
-                        let lease = self.record.lease.renewed();
-                        let info = self.record.info.clone();
-                        (Record { info, lease }, uptime())
-                    });
-                    let patience = keeper.patience(uptime());
-                    let answer = tokio::select! {
+                    let moved = tokio::select! {
                         status = running.wait_telling(interrupting) => break status?,
-                        answer = tokio::time::timeout(patience, self.renew(&renewed)) => answer,
+                        moved = self.beat(&mut keeper, &mut open) => moved,
                     };
-                    match answer {
-                        Ok(Ok(Changed::Done)) => {
-                            self.record = renewed;
-                            keeper.renewed(began);
-                        }
-                        Ok(Ok(Changed::Moved(held))) => {
-                            lost = Some(held);
-                            keeper.lost();
-                        }
-                        Ok(Err(_)) | Err(_) => {
-                            open = Some((renewed, began));
-                            keeper.unanswered(uptime());
-                        }
-                    }
-                    if let Some(guard) = &mut *guard.borrow_mut()
-                        && guard.until(keeper.end()).is_err()
-                    {
-                        // Without it a run that is killed would leave its command alone; that is
-                        // what the post step is for.
-                        self.cx
-                            .host
-                            .warn("the process that watches over the command is gone");
-                    }
+                    lost = lost.or(moved);
+                    self.watched(&guard, &keeper);
                 }
             }
         };
+        if let Some(group) = group {
+            let group = match running.was_asked() {
+                true => group.interrupted(),
+                false => group,
+            };
+            let moved = self.rest(group, &mut keeper, &mut open, &guard).await?;
+            lost = lost.or(moved);
+        }
         if let Some(guard) = guard.into_inner() {
             guard.dismiss();
         }
@@ -430,6 +415,98 @@ impl Holding<'_> {
         // A guard interrupts the command of a run that was killed, so nobody else has to.
         work.command = Some(group.interrupted());
         self.note(self.work.as_ref())
+    }
+
+    /// One sign of life. Returns what stood at the lock's place, where that is no longer ours.
+    async fn beat(
+        &mut self,
+        keeper: &mut Keeper,
+        open: &mut Option<(Record, Duration)>,
+    ) -> Option<Option<Held>> {
+        // One that got no answer is sent again as it was: it may have arrived.
+        let (renewed, began) = open.take().unwrap_or_else(|| {
+            let lease = self.record.lease.renewed();
+            let info = self.record.info.clone();
+            (Record { info, lease }, uptime())
+        });
+        let patience = keeper.patience(uptime());
+        match tokio::time::timeout(patience, self.renew(&renewed)).await {
+            Ok(Ok(Changed::Done)) => {
+                self.record = renewed;
+                keeper.renewed(began);
+                None
+            }
+            Ok(Ok(Changed::Moved(held))) => {
+                keeper.lost();
+                Some(held)
+            }
+            Ok(Err(_)) | Err(_) => {
+                *open = Some((renewed, began));
+                keeper.unanswered(uptime());
+                None
+            }
+        }
+    }
+
+    /// Tells the guard when the lease ends now.
+    fn watched(&self, guard: &RefCell<Option<Guard>>, keeper: &Keeper) {
+        if let Some(guard) = &mut *guard.borrow_mut()
+            && guard.until(keeper.end()).is_err()
+        {
+            // Without it a run that is killed would leave its command alone; that is what the post
+            // step is for.
+            self.cx
+                .host
+                .warn("the process that watches over the command is gone");
+        }
+    }
+
+    /// Sees that what the command started is over too, before anybody else gets the lock: a wrapper
+    /// that dies of the interrupt leaves a Terraform that writes its state for some time yet.
+    async fn rest(
+        &mut self,
+        group: Group,
+        keeper: &mut Keeper,
+        open: &mut Option<(Record, Duration)>,
+        guard: &RefCell<Option<Guard>>,
+    ) -> Result<Option<Option<Held>>> {
+        let mut lost = None;
+        // What reads the command's output ends a moment after it.
+        let soon = uptime() + REST;
+        while group.runs()? {
+            if uptime() >= soon {
+                break;
+            }
+            tokio::time::sleep(LOOK).await;
+        }
+        if !group.runs()? {
+            return Ok(lost);
+        }
+        self.cx
+            .host
+            .warn("ending what the command left running: it would go on without the lock");
+        let ending = group.end();
+        tokio::pin!(ending);
+        loop {
+            let pause = match keeper.next(uptime()) {
+                Next::Sleep(pause) => pause,
+                // All of it was asked already, or is about to be.
+                Next::Interrupt => continue,
+                Next::Kill => {
+                    group.kill()?;
+                    continue;
+                }
+                Next::Renew => {
+                    lost = lost.or(self.beat(keeper, open).await);
+                    self.watched(guard, keeper);
+                    continue;
+                }
+            };
+            tokio::select! {
+                ran = &mut ending => return ran.map(|_| lost),
+                () = tokio::time::sleep(pause) => {}
+            }
+        }
     }
 
     fn note(&self, work: Option<&Work>) -> Result<()> {
@@ -554,7 +631,7 @@ impl Holding<'_> {
                     "the lock {} with ID {id} is kept, so that nothing else runs before the state is back",
                     lock.id
                 ))
-                .hint(adopt::repair(lock, &id)),
+                .hint(adopt::repair(lock, &id, self.record.lease.rescued.as_deref())),
             Err(unmarked) => error.cause(unmarked.message).hint(format!(
                 "keep others away until the state is back: the lock {} ends by itself after {}",
                 lock.id,

@@ -333,9 +333,8 @@ fn busy(lock: &Lock, held: &Held, place: u64, patience: Duration, watch: &Watch)
     };
     match (&held.info, &held.lease) {
         (Some(info), Some(lease)) if lease.phase.is_broken() => error.hint(format!(
-            "its state was rescued to {}: {}",
-            lease.rescued.as_deref().unwrap_or("the runner alone"),
-            adopt::repair(lock, &info.id)
+            "its state was never written: {}",
+            adopt::repair(lock, &info.id, lease.rescued.as_deref())
         )),
         (Some(_), Some(lease)) if lease.phase == Phase::Moved => error.hint(
             "give --locking file here, and use_lockfile = true in the backend instead of dynamodb_table",

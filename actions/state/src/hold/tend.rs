@@ -100,6 +100,16 @@ pub(crate) async fn force_unlock(placed: &Placed, id: &str, cx: &Cx) -> Result<R
                 continue;
             }
             cx.host.info(format!("removing the lock of {held}"));
+            if held
+                .lease
+                .as_ref()
+                .is_some_and(|lease| lease.phase.is_broken())
+            {
+                cx.host.warn(format!(
+                    "the state of this lock was never written; without {} the next apply creates everything again",
+                    held.rescued().unwrap_or("the errored.tfstate of the machine that ran it")
+                ));
+            }
             match lock.remove(&held).await? {
                 Changed::Done => removed.push(held),
                 // The item's removal took the object along.

@@ -107,8 +107,9 @@ impl Watch {
                 now
             }
         };
-        // Terraform's own lock says nothing about whether its holder lives.
-        let Some(lease) = lease else {
+        // Terraform's own lock says nothing about whether its holder lives; nor does the object of one
+        // that stands in the table too, since only the item there is renewed.
+        let Some(lease) = lease.filter(|lease| !lease.second_half) else {
             return Next::Wait;
         };
         let renews = match lease.phase {
@@ -151,6 +152,9 @@ impl Watch {
             return "Terraform took this lock itself, and nothing says whether its run goes on"
                 .to_owned();
         };
+        if lease.second_half {
+            return "its other half is in the lock table, which --locking both looks at".to_owned();
+        }
         match (lease.phase, &self.asked) {
             (Phase::NeedsRepair, _) => {
                 "its command could not write its state; a person has to look before anything else runs"
@@ -217,6 +221,22 @@ mod tests {
 
     fn run_over(how: &str) -> Next {
         Next::Break(Proof::RunOver(how.into()))
+    }
+
+    #[test]
+    fn half_of_a_lock_whose_other_half_is_renewed_is_never_broken() {
+        for phase in [Phase::Running, Phase::Kept] {
+            let half = Lease {
+                second_half: true,
+                until: Some(0),
+                ..lease(phase)
+            };
+            let mut watch = Watch::default();
+            assert_eq!(watch.seen(s(0), WALL, "a", Some(&half)), Next::Wait);
+            watch.answered(s(1), over("failure"));
+            assert_eq!(watch.seen(s(9000), WALL, "a", Some(&half)), Next::Wait);
+            assert!(watch.known(Some(&half)).contains("--locking both"));
+        }
     }
 
     #[test]

@@ -62,6 +62,11 @@ impl Held {
         self.info.as_ref().map_or("", |info| &info.id)
     }
 
+    /// Where a state was rescued to that could not be written under this lock.
+    pub(crate) fn rescued(&self) -> Option<&str> {
+        self.lease.as_ref()?.rescued.as_deref()
+    }
+
     fn is(&self, record: &Record) -> bool {
         self.id() == record.info.id
     }

@@ -18,6 +18,8 @@ const SHORT: usize = 4;
 /// What happens to a resource, the most dangerous first.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Kind {
+    /// Something that this version knows nothing of.
+    Other,
     Replace,
     Destroy,
     Forget,
@@ -31,6 +33,7 @@ impl Kind {
     /// Terraform's own sign, as a diff would colour it.
     pub(crate) fn sign(self) -> &'static str {
         match self {
+            Kind::Other => "?  ",
             Kind::Replace => "-/+",
             Kind::Destroy => "-  ",
             Kind::Forget => "#  ",
@@ -43,6 +46,7 @@ impl Kind {
 
     pub(crate) fn words(self) -> &'static str {
         match self {
+            Kind::Other => "to do something else",
             Kind::Replace => "to replace",
             Kind::Destroy => "to destroy",
             Kind::Forget => "to forget",
@@ -53,7 +57,8 @@ impl Kind {
         }
     }
 
-    const ALL: [Kind; 7] = [
+    const ALL: [Kind; 8] = [
+        Kind::Other,
         Kind::Replace,
         Kind::Destroy,
         Kind::Forget,
@@ -114,8 +119,11 @@ impl Changes {
                 Some((name.clone(), how))
             })
             .collect();
+        let mut all = resources("resource_changes");
+        all.extend(others(plan, &hidden));
+        all.sort_by(|a, b| (a.kind, &a.address).cmp(&(b.kind, &b.address)));
         Self {
-            resources: resources("resource_changes"),
+            resources: all,
             outputs,
             drift: resources("resource_drift"),
         }
@@ -157,6 +165,27 @@ fn actions(change: &Value) -> Vec<&str> {
         .collect()
 }
 
+/// What a plan holds beside changes of resources: actions that providers carry out, and changes that
+/// can be planned only after this one (terraform `internal/command/jsonplan`).
+fn others(plan: &Value, hidden: &Hidden) -> Vec<Resource> {
+    let list = |name: &str| plan[name].as_array().into_iter().flatten();
+    let other = |address: &Value, what: &str| Resource {
+        kind: Kind::Other,
+        address: hidden.scrub(address.as_str().unwrap_or("(no address)")),
+        from: None,
+        lines: vec![what.to_owned()],
+    };
+    let actions =
+        list("action_invocations").map(|it| other(&it["address"], "an action is invoked"));
+    let deferred = list("deferred_changes").map(|it| {
+        other(
+            &it["resource_change"]["address"],
+            "deferred to a later plan",
+        )
+    });
+    actions.chain(deferred).collect()
+}
+
 fn resource(entry: &Value, hidden: &Hidden) -> Option<Resource> {
     // A data source is read, which changes nothing.
     if entry["mode"] == "data" {
@@ -170,10 +199,12 @@ fn resource(entry: &Value, hidden: &Hidden) -> Option<Resource> {
         ["update"] => Kind::Change,
         ["delete"] => Kind::Destroy,
         ["forget"] => Kind::Forget,
-        ["delete", "create"] | ["create", "delete"] | ["create", "forget"] => Kind::Replace,
+        ["delete" | "forget", "create"] | ["create", "delete" | "forget"] => Kind::Replace,
         ["no-op"] if imported.is_some() => Kind::Import,
         ["no-op"] if moved.is_some() => Kind::Move,
-        _ => return None,
+        ["no-op" | "read"] => return None,
+        // Whoever approves has to know that there is something.
+        _ => Kind::Other,
     };
     let address = hidden.scrub(entry["address"].as_str().unwrap_or("(no address)"));
     let mut lines = Vec::new();

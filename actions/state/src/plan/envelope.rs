@@ -1,6 +1,7 @@
 //! What a kept plan is bound to. Its ID is the SHA-256 of these words, which hold the SHA-256 of
 //! the plan's bytes: whoever approved an ID approved this plan, for this state, and no other. Pure.
 
+use crate::hash::sha256;
 use crate::object::Standing;
 use kit::clock::rfc3339;
 use serde::{Deserialize, Serialize};
@@ -9,21 +10,7 @@ use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
 
 /// The form of the envelope. Another one is refused rather than half understood.
-const VERSION: u32 = 1;
-
-/// SHA-256 as lower-case hex.
-pub(crate) fn sha256(bytes: &[u8]) -> String {
-    hex(ring::digest::digest(&ring::digest::SHA256, bytes).as_ref())
-}
-
-/// Lower-case hex.
-pub(crate) fn hex(bytes: &[u8]) -> String {
-    use std::fmt::Write;
-    bytes.iter().fold(String::new(), |mut out, byte| {
-        let _ = write!(out, "{byte:02x}");
-        out
-    })
-}
+const VERSION: u32 = 2;
 
 /// What a plan is made from, and what must be the same when it is applied.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -32,6 +19,9 @@ pub(crate) struct Basis {
     pub(crate) state: String,
     /// What stood there, if anything did.
     pub(crate) standing: Option<Standing>,
+    /// SHA-256 of the state, since a number can come round again: a version that was brought back, or
+    /// `state push -force`.
+    pub(crate) content: Option<String>,
     /// The commit of the infrastructure code.
     pub(crate) commit: Option<String>,
     /// `terraform 1.11.4`.
@@ -159,6 +149,15 @@ impl Envelope {
             }
         };
         differ("the state", planned.state.clone(), seen.state.clone());
+        if planned.standing == seen.standing {
+            let (content, content_now) =
+                (said(&planned.content, "none"), said(&seen.content, "none"));
+            differ(
+                "the state's content under the same serial",
+                content,
+                content_now,
+            );
+        }
         differ("the state's lineage", lineage, lineage_now);
         differ("the state's serial", serial, serial_now);
         differ(
@@ -215,6 +214,7 @@ mod tests {
         Basis {
             state: "b/shop/dev/terraform.tfstate".into(),
             standing: standing(4),
+            content: Some("c4".into()),
             commit: Some("c0ffee".into()),
             tool: "terraform 1.11.4".into(),
             providers: Some("aa".into()),
@@ -243,6 +243,10 @@ mod tests {
             (
                 |it| it.standing = standing(5),
                 "the state's serial: planned with 4, now 5",
+            ),
+            (
+                |it| it.content = Some("c5".into()),
+                "the state's content under the same serial: planned with c4, now c5",
             ),
             (
                 |it| it.commit = None,

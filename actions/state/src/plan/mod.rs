@@ -10,9 +10,10 @@ mod render;
 mod report;
 
 use crate::args::{Hold, Object, Place};
+use crate::hash::sha256;
 use crate::hold::{self, Holding, Runs, held};
 use crate::lock::Lock;
-use crate::object::{Objects, Standing, kept_digest};
+use crate::object::{Objects, Standing, StateFile, kept_digest};
 use crate::place::{self, Placed};
 use crate::tool::Tool;
 use changes::Changes;
@@ -242,14 +243,15 @@ async fn basis(
     salt: &str,
     commit: Option<String>,
 ) -> Result<Basis> {
-    let standing = objects.read(None).await?.map(|state| state.standing());
+    let state = objects.read(None).await?;
     let variables = tool.variables()?;
     let pairs = variables
         .iter()
         .map(|(name, value)| (name.as_str(), value.as_str()));
     Ok(Basis {
         state: objects.name(),
-        standing,
+        standing: state.as_ref().map(StateFile::standing),
+        content: state.as_ref().map(|state| sha256(&state.bytes)),
         commit,
         tool: tool.shown(),
         providers: providers(&tool.directory)?,
@@ -261,7 +263,7 @@ async fn basis(
 fn providers(directory: &Path) -> Result<Option<String>> {
     let path = directory.join(".terraform.lock.hcl");
     match std::fs::read(&path) {
-        Ok(bytes) => Ok(Some(envelope::sha256(&bytes))),
+        Ok(bytes) => Ok(Some(sha256(&bytes))),
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(None),
         Err(error) => Err(Error::failed(format!("cannot read {}", path.display())).because(&error)),
     }

@@ -61,7 +61,7 @@ pub(crate) fn markdown(
     if lines.is_empty() {
         return head;
     }
-    let fence = fence(lines);
+    let fence = kit::report::fence(&lines.join("\n"));
     let open = format!("\n{fence}diff\n");
     // Room for the fence's end and the line that says what is missing.
     let mut left = limit.saturating_sub(head.len() + open.len() + fence.len() + rest.len() + 80);
@@ -81,17 +81,6 @@ pub(crate) fn markdown(
         missing => format!("\n**{} not shown**: {rest}\n", count(missing, "more line")),
     };
     format!("{head}{open}{body}{fence}\n{cut}")
-}
-
-/// A run of tildes longer than any in the lines.
-fn fence(lines: &[String]) -> String {
-    let longest = lines
-        .iter()
-        .flat_map(|line| line.split(|c| c != '~'))
-        .map(str::len)
-        .max()
-        .unwrap_or_default();
-    "~".repeat(longest.max(2) + 1)
 }
 
 /// Text in a line of Markdown that is nothing but text: names come from the plan.

@@ -1,8 +1,9 @@
 //! What `plan`, `apply` and `drift` say.
 
 use super::changes::{Changes, Kind};
-use super::envelope::{Envelope, sha256};
+use super::envelope::Envelope;
 use super::render::{self, Fact};
+use crate::hash::sha256;
 use crate::object::Standing;
 use github::{COMMENT_LIMIT, GitHub};
 use kit::error::{Error, Result};

@@ -105,10 +105,13 @@ impl Host {
 
     /// Something the reader should look at although the step goes on.
     pub fn warn(&self, line: impl AsRef<str>) {
-        let line = line.as_ref();
+        let line = without_control(line.as_ref());
         match self.kind {
-            Kind::GitHub => self.line(&github::annotation("warning", None, line)),
-            Kind::CodeBuild | Kind::Terminal => self.line(&format!("warning: {line}")),
+            Kind::GitHub => self.line(&github::annotation("warning", None, &line)),
+            // What follows a line end is somebody's words too, and no line of ours.
+            Kind::CodeBuild | Kind::Terminal => {
+                self.line(&format!("warning: {}", line.replace('\n', "\n  ")));
+            }
         }
     }
 
@@ -293,17 +296,15 @@ fn person(env: &Env) -> String {
     )
 }
 
-/// What a failure shows on the run's page where it brings no page of its own. The fence is one that
-/// no message holds.
+/// What a failure shows on the run's page where it brings no page of its own.
 fn failure(step: &str, error: &Error) -> String {
     let short = Error {
         details: String::new(),
         ..error.clone()
     };
-    format!(
-        "### {step}: failed\n\n~~~~~text\n{}\n~~~~~\n",
-        without_control(&short.to_string())
-    )
+    let text = without_control(&short.to_string());
+    let fence = crate::report::fence(&text);
+    format!("### {step}: failed\n\n{fence}text\n{text}\n{fence}\n")
 }
 
 /// Text without control characters other than line ends and tabs.

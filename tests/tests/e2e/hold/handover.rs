@@ -1,0 +1,201 @@
+//! Holds that pass from step to step and from job to job, and the post steps that give them back.
+
+use super::*;
+
+#[test]
+fn a_hold_passes_from_job_to_job_and_each_post_step_knows_whose_it_is() {
+    let state = State::new("handed-over");
+    let (plan, other, apply) = (job(&state, "plan"), state.job(), job(&state, "apply"));
+    ends(
+        &state,
+        &plan,
+        &["lock", "--max", "1h"],
+        0,
+        &["is yours until unlock"],
+    );
+    let (id, rvn) = (output(&plan, "lock-id"), output(&plan, "rvn"));
+    assert_eq!(state.lock().unwrap()["Phase"]["S"], "kept");
+    // A command under the hold, which stays.
+    ends(
+        &state,
+        &plan,
+        &["run", "--lock-id", &id, "--rvn", &rvn, "--", "true"],
+        0,
+        &["and is kept"],
+    );
+    assert_ne!(output(&plan, "rvn"), rvn);
+    ends(
+        &state,
+        &plan,
+        &[
+            "run",
+            "--lock-id",
+            &id,
+            "--rvn",
+            &rvn,
+            "--",
+            "touch",
+            "stale",
+        ],
+        3,
+        &["was used since"],
+    );
+    assert!(!plan.file("stale").exists());
+    ends(
+        &state,
+        &other,
+        &["run", "--lock-timeout", "0s", "--", "true"],
+        4,
+        &["still held"],
+    );
+
+    ends(
+        &state,
+        &plan,
+        &["park", "--lock-id", &id, "--max", "4h"],
+        0,
+        &["is parked until"],
+    );
+    let rvn = output(&plan, "rvn");
+    let left = plan.run(&mut post(&state, &plan));
+    assert_eq!(left.status.code(), Some(0), "{}", log(&left));
+    assert!(log(&left).contains("is parked, and left"), "{}", log(&left));
+    assert_eq!(state.lock().unwrap()["Phase"]["S"], "parked");
+    let text = ends(&state, &other, &["status"], 0, &["parked until"]);
+    assert!(text.contains("cannot be seen from here"), "{text}");
+
+    // The other job adopts it; now the first job's post step must not touch it.
+    ends(
+        &state,
+        &apply,
+        &["lock", "--lock-id", &id, "--rvn", &rvn],
+        0,
+        &["is yours"],
+    );
+    let left = plan.run(&mut post(&state, &plan));
+    assert!(log(&left).contains("was adopted by"), "{}", log(&left));
+    assert_eq!(state.lock().unwrap()["Job"]["S"], "apply");
+    let info = state.lock().unwrap()["Info"].clone();
+    ends(
+        &state,
+        &apply,
+        &["run", "--lock-id", &id, "--", "touch", "applied"],
+        0,
+        &[],
+    );
+    assert!(apply.file("applied").exists());
+    assert_eq!(state.lock().unwrap()["Info"], info);
+    ends(
+        &state,
+        &apply,
+        &["unlock", "--lock-id", &id],
+        0,
+        &["given back"],
+    );
+    ends(
+        &state,
+        &apply,
+        &["unlock", "--lock-id", &id],
+        0,
+        &["held by nobody already"],
+    );
+    assert_eq!(state.lock(), None);
+}
+
+#[test]
+fn a_kept_hold_is_given_back_by_the_post_step_of_its_job() {
+    let state = State::new("kept");
+    let job = job(&state, "plan");
+    ends(&state, &job, &["lock"], 0, &[]);
+    let left = job.run(&mut post(&state, &job));
+    assert_eq!(left.status.code(), Some(0), "{}", log(&left));
+    assert!(
+        log(&left).contains("released the state lock"),
+        "{}",
+        log(&left)
+    );
+    assert_eq!(state.lock(), None);
+}
+
+/// A hold keeps others away from one key; a command that changes another one needs another lock.
+#[test]
+fn a_command_is_refused_under_a_lock_that_does_not_cover_it() {
+    let state = State::new("uncovered");
+    let job = state.job();
+    ends(&state, &job, &["lock"], 0, &["told not to lock"]);
+    let id = output(&job, "lock-id");
+    let under = ["run", "--lock-id", &id, "--", "touch", "started"];
+    let refuses = |command: &mut Command, said: &str| {
+        let ended = job.run(command);
+        assert_eq!(ended.status.code(), Some(3), "{}", log(&ended));
+        for piece in ["is not the one that this command needs", said] {
+            assert!(
+                log(&ended).contains(piece),
+                "no {piece} in\n{}",
+                log(&ended)
+            );
+        }
+        assert!(!job.file("started").exists());
+        assert_eq!(state.lock().unwrap()["Phase"]["S"], "kept");
+    };
+    refuses(
+        verb(&state, &job, &under).env("TF_WORKSPACE", "blue"),
+        "workspace `blue` has a state of its own",
+    );
+    std::fs::create_dir(job.file("app")).unwrap();
+    std::fs::write(job.file("app/cdktf.json"), "{}").unwrap();
+    let mut led = under.to_vec();
+    led.extend(["-chdir=app"]);
+    refuses(
+        &mut verb(&state, &job, &led),
+        "an application of cdktf or cdktn has a state for each stack",
+    );
+    // A plan that was saved for another state. Terraform applies it where the plan says.
+    let other = State::new("uncovered-other");
+    let folder = other.infrastructure("true");
+    let plan = ["plan", "-no-color", "-out=saved"];
+    let planned = Started::new(&mut other.terraform(folder.path(), &plan)).end(SOON);
+    assert!(planned.status.success(), "{planned:?}");
+    let saved = folder.path().join("saved").display().to_string();
+    let mut applied = under.to_vec();
+    applied.extend([saved.as_str()]);
+    let about = format!("the saved plan is for {}/{}", other.bucket(), other.key);
+    refuses(&mut verb(&state, &job, &applied), &about);
+    ends(
+        &state,
+        &job,
+        &["unlock", "--lock-id", &id],
+        0,
+        &["given back"],
+    );
+    let arguments = ["run", "--lock-timeout", "0s", "--", "ls", &saved];
+    ends(&state, &job, &arguments, 0, &["#hold", &about]);
+    // The same plan under the lock of its own state.
+    ends(&other, &job, &arguments, 0, &["told not to lock"]);
+}
+
+/// Where Terraform locks another key, or despite `-lock=false`, it locks for itself.
+#[test]
+fn a_workspace_that_does_not_exist_yet_is_made_without_a_deadlock() {
+    let state = State::new("workspace");
+    let job = state.job();
+    std::fs::write(
+        job.file("main.tf"),
+        "terraform {\n  backend \"s3\" {}\n}\nresource \"terraform_data\" \"it\" {}\n",
+    )
+    .unwrap();
+    let bin = place().bin().display().to_string();
+    let script = "terraform init -no-color >&2; terraform apply -auto-approve -no-color >&2";
+    let mut command = verb(&state, &job, &["run", "--", "/bin/sh", "-ec", script]);
+    command
+        .env("PATH", format!("{bin}:/usr/bin:/bin"))
+        .env("HOME", job.file(""))
+        .env("CHECKPOINT_DISABLE", "1")
+        .env("TF_WORKSPACE", "blue");
+    let ended = job.run(&mut command);
+    assert!(ended.status.success(), "{}", log(&ended));
+    for piece in ["#hold", "since workspace `blue` has a state of its own"] {
+        assert!(log(&ended).contains(piece), "{}", log(&ended));
+    }
+    assert_eq!(state.lock(), None);
+}

@@ -1,0 +1,290 @@
+//! Leases: kept alive while a command runs, lost, and followed when their holder has died.
+
+use super::*;
+
+#[test]
+fn the_lease_is_renewed_while_the_command_runs_and_terraforms_part_never_changes() {
+    let state = State::new("renewed");
+    let job = state.job();
+    let arguments = ["run", "--lease", "4s", "--", "sh", "-c", HOLDING];
+    let running = Started::new(&mut verb(&state, &job, &arguments));
+    started(&job);
+    let first = state.lock().unwrap();
+    assert_eq!(first["Phase"]["S"], "running");
+    assert_eq!(first["LeaseSecs"]["N"], "4");
+    assert_eq!(first["Attempt"]["S"], "acme/storefront/4711/2");
+    let later = until("it is renewed", SOON, || {
+        state.lock().filter(|later| later["Rvn"] != first["Rvn"])
+    });
+    assert_eq!(later["Info"], first["Info"]);
+    // Nobody else gives back a lock that a command runs under, not by mistake.
+    let other = self::job(&state, "other");
+    let id = state.holder().unwrap()["ID"].as_str().unwrap().to_owned();
+    ends(
+        &state,
+        &other,
+        &["unlock", "--lock-id", &id],
+        3,
+        &[
+            "a command runs under the lock",
+            &format!("force-unlock --id {id}"),
+        ],
+    );
+    assert!(state.lock().is_some());
+    let_go(&job);
+    let ended = running.end(SOON);
+    assert!(ended.status.success(), "{}", log(&ended));
+    assert_eq!(state.lock(), None);
+}
+
+#[test]
+fn a_holder_that_died_is_followed_after_its_whole_lease_and_not_before() {
+    let state = State::new("died");
+    let (dead, next) = (state.job(), state.job());
+    let arguments = [
+        "run",
+        "--lease",
+        "6s",
+        "--",
+        "sh",
+        "-c",
+        "touch started; exec sleep 300",
+    ];
+    let running = Started::new(&mut verb(&state, &dead, &arguments));
+    started(&dead);
+    running.signal(Signal::KILL);
+    // It is the guard that ends the command, long before the lease does.
+    drop(running);
+    let arguments = ["run", "--lock-timeout", "1m", "--", "touch", "started"];
+    let text = ends(
+        &state,
+        &next,
+        &arguments,
+        0,
+        &["took the place of ada", "gave no sign of life for 6 s"],
+    );
+    assert!(text.contains("cannot be seen from here"), "{text}");
+    assert!(next.file("started").exists());
+    assert_eq!(state.lock(), None);
+}
+
+#[test]
+fn a_command_does_not_outlive_its_run_that_was_killed_alone() {
+    let state = State::new("orphan");
+    let job = state.job();
+    let script = "echo $$ > pid; trap 'echo stopped > how; exit 1' INT; touch started
+        for i in $(seq 600); do sleep 0.1; done";
+    let arguments = ["run", "--lease", "5s", "--", "sh", "-c", script];
+    let running = Started::new(&mut verb(&state, &job, &arguments));
+    started(&job);
+    running.signal(Signal::KILL);
+    until("the command was interrupted", SOON, || {
+        (job.read("how").trim() == "stopped").then_some(())
+    });
+    // What its own job left behind, the job may give back.
+    let id = state.holder().unwrap()["ID"].as_str().unwrap().to_owned();
+    ends(
+        &state,
+        &job,
+        &["unlock", "--lock-id", &id],
+        0,
+        &["given back"],
+    );
+    assert_eq!(state.lock(), None);
+}
+
+/// A machine that sleeps, or a debugger: the run itself does nothing while its lease goes by.
+#[test]
+fn a_run_that_was_stopped_past_its_lease_has_no_command_left_when_the_next_begins() {
+    let state = State::new("stopped");
+    let (slow, next) = (state.job(), state.job());
+    let script = "echo $$ > pid; touch started; trap '' INT
+        for i in $(seq 600); do sleep 0.1; date +%s%N > now; mv now alive; done";
+    let arguments = ["run", "--lease", "4s", "--", "sh", "-c", script];
+    let running = Started::new(&mut verb(&state, &slow, &arguments));
+    started(&slow);
+    running.signal(Signal::STOP);
+    let arguments = [
+        "run",
+        "--lock-timeout",
+        "1m",
+        "--",
+        "sh",
+        "-c",
+        "date +%s%N > began",
+    ];
+    ends(&state, &next, &arguments, 0, &["took the place of"]);
+    let number = |text: String| text.trim().parse::<u128>().unwrap();
+    let (alive, began) = (number(slow.read("alive")), number(next.read("began")));
+    assert!(alive < began, "the command lived on: {alive} {began}");
+    running.signal(Signal::CONT);
+    let ended = running.end(SOON);
+    assert_eq!(ended.status.code(), Some(137), "{}", log(&ended));
+}
+
+/// GitHub says that the run is over, so nobody waits for a lease of an hour.
+#[test]
+fn a_run_that_github_calls_over_is_followed_at_once_and_one_that_goes_on_never() {
+    let state = State::new("over");
+    let place = place();
+    let (story, run, mine) = wait(PATIENCE, async {
+        let story = Story::begin(place, state.world).await.unwrap();
+        let start = |event: &'static str| {
+            json!({"workflow": ".github/workflows/deliver.yml", "event": event, "actor": "ada",
+                "workflows": {}})
+        };
+        let workflow = "name: x\non: workflow_dispatch\npermissions: {actions: read}\njobs:\n  dev:\n    runs-on: x\n    permissions: {actions: read}\n    steps: [{run: true}]\n";
+        let title = "A workflow that does nothing";
+        let files = [(".github/workflows/deliver.yml", workflow)];
+        story.change("ada", "grace", title, &files).await.unwrap();
+        let run = story.hub.start(&start("workflow_dispatch")).await.unwrap();
+        let mine = story.hub.start(&start("workflow_dispatch")).await.unwrap();
+        (story, run, mine)
+    });
+    let job = |run: &sandbox::runner::hub::Run, token: bool| {
+        let mut variables = state.world.variables(place);
+        variables.extend(state.keys.variables());
+        for (name, value) in [
+            ("GITHUB_REPOSITORY", state.world.repository.clone()),
+            ("GITHUB_RUN_ID", run.run_id.to_string()),
+            ("GITHUB_RUN_ATTEMPT", "1".to_owned()),
+            ("GITHUB_JOB", "dev".to_owned()),
+            ("GITHUB_API_URL", place.url(port::GITHUB)),
+        ] {
+            variables.insert(name.to_owned(), value);
+        }
+        if token {
+            variables.insert("GITHUB_TOKEN".to_owned(), run.token.clone());
+        } else {
+            variables.remove("GITHUB_TOKEN");
+        }
+        Job::new(variables)
+    };
+    let (holder, waiter, blind) = (job(&run, true), job(&mine, true), job(&mine, false));
+    ends(&state, &holder, &["lock", "--lease", "1h"], 0, &[]);
+    let arguments = ["run", "--lock-timeout", "0s", "--", "touch", "started"];
+    ends(&state, &waiter, &arguments, 4, &["of run", "is queued"]);
+    ends(
+        &state,
+        &blind,
+        &arguments,
+        4,
+        &["cannot be seen from here", "no GitHub token"],
+    );
+    wait(
+        SOON,
+        story
+            .hub
+            .finish(&run, "cancelled", &std::collections::BTreeMap::new()),
+    )
+    .unwrap();
+    // The same fact, and nobody who could see it.
+    ends(&state, &blind, &arguments, 4, &["cannot be seen from here"]);
+    ends(
+        &state,
+        &waiter,
+        &arguments,
+        0,
+        &["is over: cancelled", "took the place of"],
+    );
+    assert!(waiter.file("started").exists());
+    assert_eq!(state.lock(), None);
+
+    // Parked for another run: whoever parks ends soon, and while people decide nobody takes its place.
+    for (conclusion, exit) in [("success", 4), ("failure", 0)] {
+        let start = json!({"workflow": ".github/workflows/deliver.yml", "event": "workflow_dispatch",
+            "actor": "ada", "workflows": {}});
+        let run = wait(SOON, story.hub.start(&start)).unwrap();
+        let parker = job(&run, true);
+        ends(&state, &parker, &["lock"], 0, &[]);
+        let id = output(&parker, "lock-id");
+        ends(&state, &parker, &["park", "--lock-id", &id], 0, &[]);
+        let jobs = std::collections::BTreeMap::new();
+        wait(SOON, story.hub.finish(&run, conclusion, &jobs)).unwrap();
+        let over = format!("is over: {conclusion}");
+        ends(&state, &waiter, &arguments, exit, &[&over]);
+        if exit == 4 {
+            ends(&state, &waiter, &["lock", "--lock-id", &id], 0, &[]);
+            ends(&state, &waiter, &["unlock", "--lock-id", &id], 0, &[]);
+        }
+    }
+    assert_eq!(state.lock(), None);
+    let broken = wait(SOON, story.hub.violations()).unwrap();
+    assert!(broken.is_empty(), "{broken:?}");
+}
+
+#[test]
+fn without_answers_from_dynamodb_the_command_is_stopped_before_the_lease_ends() {
+    let state = alone("cut");
+    let job = state.job();
+    let script = "trap 'exit 3' INT; touch started; for i in $(seq 600); do sleep 0.1; done";
+    let arguments = ["run", "--lease", "8s", "--", "sh", "-c", script];
+    let running = Started::new(&mut verb(&state, &job, &arguments));
+    started(&job);
+    fault(
+        &state,
+        json!({"service": "dynamodb", "operation": "PutItem", "times": 1000, "fault": {"kind": "cut"}}),
+    );
+    let ended = running.end(SOON);
+    // Interrupted half way, and not killed at the end.
+    assert_eq!(ended.status.code(), Some(3), "{}", log(&ended));
+    let said = log(&ended);
+    assert!(
+        said.contains("could not be renewed for half of its lease"),
+        "{said}"
+    );
+    assert!(said.contains("the lock was given back"), "{said}");
+    assert_eq!(state.lock(), None);
+}
+
+/// Each fault strikes the call it is meant for: the take, a renewal, the release.
+#[test]
+fn throttling_and_lost_answers_cost_no_hold() {
+    let state = alone("throttled");
+    let job = state.job();
+    let refused =
+        |code: &str| json!({"kind": "status", "status": 400, "code": code, "message": "slow down"});
+    let strikes = |operation: &str, kind: Value, times: u32| {
+        fault(
+            &state,
+            json!({"service": "dynamodb", "operation": operation, "times": times, "fault": kind}),
+        );
+    };
+    let struck = |what: &str| {
+        until(what, SOON, || {
+            waiting_faults(&state).is_empty().then_some(())
+        });
+    };
+    let lost = || json!({"kind": "lost_answer"});
+    strikes("PutItem", lost(), 1);
+    let arguments = ["run", "--lease", "16s", "--", "sh", "-c", HOLDING];
+    let running = Started::new(&mut verb(&state, &job, &arguments));
+    started(&job);
+    struck("the take lost its answer");
+    for kind in [
+        refused("ThrottlingException"),
+        refused("ProvisionedThroughputExceededException"),
+        refused("RequestLimitExceeded"),
+        lost(),
+    ] {
+        let before = state.lock().unwrap()["Rvn"].clone();
+        strikes("PutItem", kind, 1);
+        struck("a renewal was struck");
+        until("it is renewed all the same", SOON, || {
+            state.lock().filter(|lock| lock["Rvn"] != before)
+        });
+    }
+    for kind in [
+        lost(),
+        refused("ProvisionedThroughputExceededException"),
+        refused("RequestLimitExceeded"),
+    ] {
+        strikes("DeleteItem", kind, 1);
+    }
+    let_go(&job);
+    let ended = running.end(SOON);
+    assert!(ended.status.success(), "{}", log(&ended));
+    struck("the release was struck");
+    assert!(!log(&ended).contains("taken away"), "{}", log(&ended));
+    assert_eq!(state.lock(), None);
+}

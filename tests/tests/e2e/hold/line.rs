@@ -1,0 +1,134 @@
+//! The line of those who wait.
+
+use super::*;
+
+#[test]
+fn those_who_wait_get_the_lock_in_the_order_in_which_they_came() {
+    let state = State::new("line");
+    let holder = state.job();
+    let running = Started::new(&mut verb(
+        &state,
+        &holder,
+        &["run", "--", "sh", "-c", HOLDING],
+    ));
+    started(&holder);
+    let order = holder.file("order");
+    let id = format!("{}/{}#q", state.bucket(), state.key);
+    let mut waiting = Vec::new();
+    for number in 0..4 {
+        let job = state.job();
+        let script = format!("echo {number} >> {}", order.display());
+        let arguments = [
+            "run",
+            "--lease",
+            "10s",
+            "--lock-timeout",
+            "2m",
+            "--",
+            "sh",
+            "-c",
+            &script,
+        ];
+        let one = Started::new(&mut verb(&state, &job, &arguments));
+        until("it stands in line", SOON, || {
+            let line = wait(SOON, item(&state.aws, state.table(), "LockID", &id))?;
+            (line["Next"]["N"] == format!("{}", number + 1).as_str()).then_some(())
+        });
+        waiting.push((job, one));
+    }
+    let job = state.job();
+    ends(&state, &job, &["status"], 0, &["4 in line at most"]);
+    // One who gives up leaves no gap that anybody waits behind.
+    let (_, second) = &waiting[1];
+    second.signal(Signal::INT);
+    let (_, second) = waiting.remove(1);
+    assert_eq!(second.end(SOON).status.code(), Some(130));
+    let_go(&holder);
+    assert!(running.end(SOON).status.success());
+    let logs: Vec<String> = waiting
+        .into_iter()
+        .map(|(_, one)| {
+            let ended = one.end(SOON);
+            assert!(ended.status.success(), "{}", log(&ended));
+            log(&ended)
+        })
+        .collect();
+    assert_eq!(std::fs::read_to_string(&order).unwrap(), "0\n2\n3\n");
+    assert!(logs[0].contains("next in line"), "{}", logs[0]);
+    assert!(logs[2].contains("place 4 in line"), "{}", logs[2]);
+    assert!(
+        logs[2].contains("https://github.com/acme/storefront/actions/runs/4711/attempts/2"),
+        "{}",
+        logs[2]
+    );
+    // Nothing of the line stays behind.
+    assert_eq!(
+        wait(SOON, item(&state.aws, state.table(), "LockID", &id)),
+        None
+    );
+    assert_eq!(state.lock(), None);
+}
+
+#[test]
+fn a_dead_ticket_does_not_hold_the_line_up() {
+    let state = State::new("dead-ticket");
+    let (holder, dead, next) = (state.job(), state.job(), state.job());
+    let running = Started::new(&mut verb(
+        &state,
+        &holder,
+        &["run", "--", "sh", "-c", HOLDING],
+    ));
+    started(&holder);
+    let ticket = format!("{}/{}#q/0", state.bucket(), state.key);
+    let arguments = [
+        "run",
+        "--lease",
+        "3s",
+        "--lock-timeout",
+        "2m",
+        "--",
+        "touch",
+        "started",
+    ];
+    let one = Started::new(&mut verb(&state, &dead, &arguments));
+    until("it stands in line", SOON, || {
+        wait(SOON, item(&state.aws, state.table(), "LockID", &ticket))
+    });
+    one.signal(Signal::KILL);
+    one.end(SOON);
+    let_go(&holder);
+    assert!(running.end(SOON).status.success());
+    // Nor does it keep away whoever does not wait for as long as a ticket lives.
+    let hurried = state.job();
+    let at_once = ["run", "--lock-timeout", "0s", "--", "touch", "started"];
+    ends(&state, &hurried, &at_once, 0, &[]);
+    let two = Started::new(&mut verb(&state, &next, &arguments));
+    let ended = two.end(SOON);
+    assert!(ended.status.success(), "{}", log(&ended));
+    assert!(!dead.file("started").exists());
+    assert_eq!(
+        wait(SOON, item(&state.aws, state.table(), "LockID", &ticket)),
+        None
+    );
+}
+
+/// What two leave behind who leave the line in the same moment: where it begins and ends, and nobody in it.
+#[test]
+fn a_line_that_all_have_left_keeps_nobody_away() {
+    let state = State::new("left-line");
+    let id = format!("{}/{}#q", state.bucket(), state.key);
+    let pointer = json!({"TableName": state.table(), "Item": {
+        "LockID": {"S": id}, "Head": {"N": "1"}, "Next": {"N": "3"}}});
+    let put = state
+        .aws
+        .json("dynamodb", "DynamoDB_20120810.PutItem", &pointer);
+    wait(SOON, put).unwrap().unwrap();
+    let job = state.job();
+    let arguments = ["run", "--lock-timeout", "0s", "--", "touch", "started"];
+    ends(&state, &job, &arguments, 0, &[]);
+    assert!(job.file("started").exists());
+    assert_eq!(
+        wait(SOON, item(&state.aws, state.table(), "LockID", &id)),
+        None
+    );
+}

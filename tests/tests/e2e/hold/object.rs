@@ -1,0 +1,242 @@
+//! `.tflock` alone, and beside the table.
+
+use super::*;
+
+fn with<'a>(locking: &'a str, script: &'a str) -> [&'a str; 9] {
+    let timeout = "--lock-timeout";
+    [
+        "run",
+        "--locking",
+        locking,
+        timeout,
+        "0s",
+        "--",
+        "sh",
+        "-c",
+        script,
+    ]
+}
+
+fn object(state: &State) -> Option<Value> {
+    let path = format!("/{}/{}.tflock", state.bucket(), state.key);
+    let answer = wait(SOON, state.aws.get(&path)).unwrap();
+    answer.ok().map(|text| serde_json::from_str(&text).unwrap())
+}
+
+#[test]
+fn terraform_and_we_respect_one_another_through_the_object() {
+    for locking in ["file", "both"] {
+        let state = State::new(&format!("object-{locking}"));
+        let folder = state.infrastructure_locking(
+            "touch holding; while [ ! -e go ]; do sleep 0.1; done",
+            locking,
+        );
+        let job = state.job();
+        let running = Started::new(&mut verb(&state, &job, &with(locking, HOLDING)));
+        started(&job);
+        let held = object(&state).unwrap();
+        assert_eq!(held["Slipway"]["Phase"], "running");
+        assert_eq!(state.lock().is_some(), locking == "both");
+        let refused = Started::new(&mut state.terraform(folder.path(), &APPLY)).end(SOON);
+        assert_eq!(refused.status.code(), Some(1), "{refused:?}");
+        for piece in [
+            "Error acquiring the state lock",
+            "actions/runs/4711/attempts/2",
+            held["ID"].as_str().unwrap(),
+        ] {
+            assert!(
+                log(&refused).contains(piece),
+                "no {piece} in\n{}",
+                log(&refused)
+            );
+        }
+        let_go(&job);
+        let ended = running.end(SOON);
+        assert!(ended.status.success(), "{}", log(&ended));
+        assert_eq!(object(&state), None);
+        assert_eq!(state.lock(), None);
+
+        let apply = Started::new(&mut state.terraform(folder.path(), &APPLY));
+        until("terraform applies", SOON, || {
+            folder.path().join("holding").exists().then_some(())
+        });
+        let id = object(&state).unwrap()["ID"].as_str().unwrap().to_owned();
+        let job = state.job();
+        ends(
+            &state,
+            &job,
+            &with(locking, "touch started"),
+            4,
+            &["OperationTypeApply", &id, "force-unlock --id"],
+        );
+        assert!(!job.file("started").exists());
+        ends(
+            &state,
+            &job,
+            &["force-unlock", "--locking", locking, "--id", &id],
+            0,
+            &[&id],
+        );
+        assert_eq!(object(&state), None);
+        assert_eq!(state.lock(), None);
+        std::fs::write(folder.path().join("go"), "").unwrap();
+        apply.end(SOON);
+    }
+}
+
+#[test]
+fn terraforms_force_unlock_opens_our_object() {
+    let state = State::new("object-forced");
+    let folder = state.infrastructure_locking("true", "file");
+    let job = state.job();
+    ends(&state, &job, &["lock", "--locking", "file"], 0, &[]);
+    let id = output(&job, "lock-id");
+    let forced =
+        Started::new(&mut state.terraform(folder.path(), &["force-unlock", "-force", &id]))
+            .end(SOON);
+    assert!(forced.status.success(), "{forced:?}");
+    assert_eq!(object(&state), None);
+}
+
+#[test]
+fn an_object_that_died_with_its_run_is_followed_after_its_lease() {
+    let state = State::new("object-died");
+    let (dead, next) = (state.job(), state.job());
+    let arguments = [
+        "run",
+        "--locking",
+        "file",
+        "--lease",
+        "4s",
+        "--",
+        "sh",
+        "-c",
+        "echo $$ > pid; touch started; exec sleep 300",
+    ];
+    let running = Started::new(&mut verb(&state, &dead, &arguments));
+    started(&dead);
+    running.signal(Signal::KILL);
+    let pid: i32 = dead.read("pid").trim().parse().unwrap();
+    let _ = kill_process_group(Pid::from_raw(pid).unwrap(), Signal::KILL);
+    drop(running);
+    let arguments = [
+        "run",
+        "--locking",
+        "file",
+        "--lease",
+        "4s",
+        "--lock-timeout",
+        "1m",
+        "--",
+        "touch",
+        "started",
+    ];
+    ends(
+        &state,
+        &next,
+        &arguments,
+        0,
+        &["took the place of", "no sign of life for 4 s"],
+    );
+    assert_eq!(object(&state), None);
+}
+
+#[test]
+fn half_a_lock_is_found_and_does_not_last() {
+    let state = State::new("half");
+    let (dead, job) = (state.job(), state.job());
+    let arguments = [
+        "run",
+        "--locking",
+        "both",
+        "--lease",
+        "3s",
+        "--",
+        "sh",
+        "-c",
+        "touch started; exec sleep 300",
+    ];
+    let running = Started::new(&mut verb(&state, &dead, &arguments));
+    started(&dead);
+    running.signal(Signal::KILL);
+    drop(running);
+    // Somebody who knows of the table alone takes its half away.
+    let id = state.holder().unwrap()["ID"].as_str().unwrap().to_owned();
+    ends(&state, &job, &["force-unlock", "--id", &id], 0, &[]);
+    assert!(object(&state).is_some());
+    ends(
+        &state,
+        &job,
+        &["status", "--locking", "both"],
+        0,
+        &["is free", "half a lock: only the object names"],
+    );
+    ends(
+        &state,
+        &job,
+        &["run", "--locking", "both", "--", "touch", "started"],
+        0,
+        &[],
+    );
+    assert_eq!(object(&state), None);
+}
+
+#[test]
+fn locking_moves_to_the_object_and_back_and_nobody_is_left_on_the_old_way() {
+    let state = State::new("moved");
+    let job = state.job();
+    let old = state.infrastructure("true");
+    ends(
+        &state,
+        &job,
+        &["move-lock", "--to", "both"],
+        0,
+        &["can be locked with both", "next: in the backend"],
+    );
+    ends(
+        &state,
+        &job,
+        &["move-lock", "--to", "file"],
+        0,
+        &["can be locked with file"],
+    );
+    // Whoever was not told is stopped, and told.
+    let stopped = Started::new(&mut state.terraform(old.path(), &APPLY)).end(SOON);
+    assert_eq!(stopped.status.code(), Some(1));
+    assert!(
+        log(&stopped).contains("use_lockfile = true"),
+        "{}",
+        log(&stopped)
+    );
+    ends(
+        &state,
+        &job,
+        &["run", "--lock-timeout", "0s", "--", "true"],
+        4,
+        &["locking has moved to .tflock"],
+    );
+    ends(
+        &state,
+        &job,
+        &["run", "--locking", "file", "--", "true"],
+        0,
+        &[],
+    );
+    ends(
+        &state,
+        &job,
+        &["move-lock", "--to", "file"],
+        0,
+        &["was moved already"],
+    );
+    ends(
+        &state,
+        &job,
+        &["move-lock", "--to", "dynamodb"],
+        0,
+        &["can be locked with dynamodb"],
+    );
+    let applied = Started::new(&mut state.terraform(old.path(), &APPLY)).end(SOON);
+    assert!(applied.status.success(), "{applied:?}");
+    assert_eq!(state.lock(), None);
+}

@@ -1,0 +1,137 @@
+//! Terraform and OpenTofu beside us: each respects the other's lock, and each can be forced by the ID alone.
+
+use super::*;
+
+#[test]
+fn terraforms_force_unlock_stops_the_command_of_the_run_that_held_the_lock() {
+    let state = State::new("forced-by-terraform");
+    let job = state.job();
+    let folder = state.infrastructure("true");
+    let script = "trap 'touch interrupted; exit 9' INT; touch started
+        for i in $(seq 600); do sleep 0.1; done";
+    let arguments = ["run", "--lease", "8s", "--", "sh", "-c", script];
+    let running = Started::new(&mut verb(&state, &job, &arguments));
+    started(&job);
+    let id = state.holder().unwrap()["ID"].as_str().unwrap().to_owned();
+    let forced =
+        Started::new(&mut state.terraform(folder.path(), &["force-unlock", "-force", &id]));
+    let forced = forced.end(SOON);
+    assert!(forced.status.success(), "{forced:?}");
+    let ended = running.end(SOON);
+    assert_eq!(ended.status.code(), Some(9), "{}", log(&ended));
+    for piece in [
+        "was taken away while the command ran",
+        "somebody forced lock ID",
+    ] {
+        assert!(log(&ended).contains(piece), "{}", log(&ended));
+    }
+}
+
+#[test]
+fn terraforms_own_lock_is_removed_only_by_force_and_only_by_the_id_that_was_seen() {
+    let state = State::new("foreign");
+    let folder = state.infrastructure("touch holding; while [ ! -e go ]; do sleep 0.1; done");
+    let apply = Started::new(&mut state.terraform(folder.path(), &APPLY));
+    until("terraform applies", SOON, || {
+        folder.path().join("holding").exists().then_some(())
+    });
+    let job = state.job();
+    let id = state.holder().unwrap()["ID"].as_str().unwrap().to_owned();
+    // However long one waits: nothing proves that Terraform is gone.
+    let waiting = [
+        "run",
+        "--lease",
+        "2s",
+        "--lock-timeout",
+        "6s",
+        "--",
+        "touch",
+        "started",
+    ];
+    let force = format!("force-unlock --id {id}");
+    ends(
+        &state,
+        &job,
+        &waiting,
+        4,
+        &[
+            "Terraform took this lock itself",
+            "OperationTypeApply",
+            &force,
+        ],
+    );
+    ends(
+        &state,
+        &job,
+        &["unlock", "--lock-id", &id],
+        3,
+        &["none of slipway-state's", &force],
+    );
+    ends(
+        &state,
+        &job,
+        &["force-unlock", "--id", "4711"],
+        3,
+        &["is not the one with ID 4711", &id],
+    );
+    assert!(state.lock().is_some());
+    ends(
+        &state,
+        &job,
+        &["force-unlock", "--id", &id],
+        0,
+        &["removed the lock of", &id],
+    );
+    assert_eq!(state.lock(), None);
+    std::fs::write(folder.path().join("go"), "").unwrap();
+    apply.end(SOON);
+}
+
+/// Go's `json.Marshal` of Terraform's lock information, as OpenTofu makes it of what it has read.
+fn marshalled(text: &str) -> String {
+    #[derive(serde::Serialize, serde::Deserialize)]
+    #[serde(rename_all = "PascalCase", deny_unknown_fields)]
+    struct Info {
+        #[serde(rename = "ID")]
+        id: String,
+        operation: String,
+        info: String,
+        who: String,
+        version: String,
+        created: String,
+        path: String,
+    }
+    let info: Info = serde_json::from_str(text).unwrap();
+    let text = serde_json::to_string(&info).unwrap();
+    [('<', "\\u003c"), ('>', "\\u003e"), ('&', "\\u0026")]
+        .into_iter()
+        .fold(text, |text, (character, escape)| {
+            text.replace(character, escape)
+        })
+}
+
+/// OpenTofu removes a lock on the condition that its `Info` is what it has read and written again.
+#[test]
+fn opentofus_conditional_unlock_works_on_our_lock() {
+    let state = State::new("tofu");
+    let job = state.job();
+    let mut lock = verb(&state, &job, &["lock"]);
+    let locked = job.run(lock.env("GITHUB_ACTOR", "<ada & \"grace\">"));
+    assert!(locked.status.success(), "{}", log(&locked));
+    let stored = state.lock().unwrap()["Info"]["S"].clone();
+    let info = marshalled(stored.as_str().unwrap());
+    assert_eq!(stored, info);
+    let id = format!("{}/{}", state.bucket(), state.key);
+    let delete = |info: &str| {
+        let input = json!({"TableName": state.table(), "Key": {"LockID": {"S": id}},
+            "ConditionExpression": "Info = :info", "ExpressionAttributeValues": {":info": {"S": info}}});
+        let call = state
+            .aws
+            .json("dynamodb", "DynamoDB_20120810.DeleteItem", &input);
+        wait(SOON, call).unwrap()
+    };
+    assert!(delete(&info.replace("ada", "eve")).is_err());
+    assert!(state.lock().is_some());
+    delete(&info).unwrap();
+    assert_eq!(state.lock(), None);
+}

@@ -1,0 +1,292 @@
+//! States that could not be written, and commands that were cancelled: what is there afterwards.
+
+use super::*;
+
+/// The cancellation comes while the hold is adopted: nobody waits for a signal just then.
+#[test]
+fn a_signal_between_two_steps_of_the_work_starts_nothing() {
+    let state = alone("between");
+    let (keeper, job) = (state.job(), state.job());
+    ends(&state, &keeper, &["lock"], 0, &[]);
+    let id = output(&keeper, "lock-id");
+    fault(
+        &state,
+        json!({"service": "dynamodb", "operation": "PutItem", "fault": {"kind": "delay", "millis": 4000}}),
+    );
+    let arguments = ["run", "--lock-id", &id, "--", "touch", "started"];
+    let running = Started::new(&mut verb(&state, &job, &arguments));
+    // The note to the post step comes before the write.
+    until("it adopts", SOON, || {
+        (!job.state().is_empty()).then_some(())
+    });
+    running.signal(Signal::INT);
+    let ended = running.end(SOON);
+    assert_eq!(ended.status.code(), Some(130), "{}", log(&ended));
+    assert!(
+        log(&ended).contains("interrupted by SIGINT"),
+        "{}",
+        log(&ended)
+    );
+    assert!(!job.file("started").exists());
+    assert_eq!(state.lock().unwrap()["Phase"]["S"], "kept");
+}
+
+/// A step that was killed leaves what Terraform could not write; the post step brings it to safety.
+#[test]
+fn a_state_that_a_killed_step_left_is_rescued_by_its_post_step() {
+    let state = State::new("left-state");
+    let job = state.job();
+    let script = "echo '{\"serial\":1}' > errored.tfstate; touch started; exec sleep 300";
+    let mut command = state.step(&job, script, "0s");
+    let running = Started::new(&mut command);
+    started(&job);
+    running.signal(Signal::KILL);
+    let mut command = state.step(&job, script, "0s");
+    command.env("SLIPWAY_PHASE", "post").envs(job.state());
+    let post = job.run(&mut command);
+    assert_eq!(post.status.code(), Some(0), "{}", log(&post));
+    let id = state.holder().unwrap()["ID"].as_str().unwrap().to_owned();
+    let kept = format!("{}/{}.errored-{id}", state.bucket(), state.key);
+    for piece in [
+        "rescued to s3://",
+        "stays locked until its state is repaired",
+    ] {
+        assert!(log(&post).contains(piece), "no {piece} in\n{}", log(&post));
+    }
+    let lock = state.lock().unwrap();
+    assert_eq!(lock["Phase"]["S"], "needs-repair");
+    assert_eq!(lock["Rescued"]["S"], format!("s3://{kept}"));
+    let text = wait(SOON, state.aws.get(&format!("/{kept}"))).unwrap();
+    assert_eq!(text.unwrap(), "{\"serial\":1}\n");
+    ends(&state, &job, &["force-unlock", "--id", &id], 0, &[]);
+    assert_eq!(running.end(SOON).status.code(), None);
+}
+
+#[test]
+fn a_state_that_terraform_could_not_write_is_rescued_and_keeps_its_lock() {
+    let state = alone("rescued");
+    let job = state.job();
+    let faults = format!("{}/_sandbox/faults", place().url(port::GATEWAY));
+    let account = &state.world.environment("dev").unwrap().account.id;
+    let denied = json!({"service": "s3", "operation": "PutObject", "account": account, "times": 1000,
+        "fault": {"kind": "status", "status": 403, "code": "AccessDenied", "message": "no"}});
+    std::fs::write(job.file("denied.json"), denied.to_string()).unwrap();
+    std::fs::write(
+        job.file("main.tf"),
+        "terraform {\n  backend \"s3\" {}\n}\nresource \"terraform_data\" \"it\" {\n  input = \"made\"\n}\n",
+    )
+    .unwrap();
+    let script = format!(
+        "terraform init -no-color >&2
+         curl -fsS -X POST -H 'content-type: application/json' -d @denied.json {faults}
+         code=0; terraform apply -auto-approve -no-color >&2 || code=$?
+         curl -fsS -X DELETE '{faults}?account={account}'
+         exit $code"
+    );
+    let bin = place().bin().display().to_string();
+    let arguments = ["run", "--", "sh", "-c", &script];
+    let mut command = verb(&state, &job, &arguments);
+    command
+        .env(
+            "PATH",
+            format!("{bin}:/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"),
+        )
+        .env("HOME", job.file(""))
+        .env("CHECKPOINT_DISABLE", "1");
+    let failed = job.run(&mut command);
+    let said = log(&failed);
+    assert_eq!(failed.status.code(), Some(1), "{said}");
+    for piece in [
+        "the state could not be written",
+        "rescued to s3://",
+        "is kept, so that nothing else runs",
+        "state push",
+    ] {
+        assert!(said.contains(piece), "no {piece} in\n{said}");
+    }
+    let lock = state.lock().unwrap();
+    assert_eq!(lock["Phase"]["S"], "needs-repair");
+    let id = state.holder().unwrap()["ID"].as_str().unwrap().to_owned();
+    let place_of = lock["Rescued"]["S"].as_str().unwrap();
+    assert_eq!(
+        place_of,
+        format!("s3://{}/{}.errored-{id}", state.bucket(), state.key)
+    );
+    ends(
+        &state,
+        &job,
+        &["status"],
+        0,
+        &["needs repair", place_of, "a person has to look"],
+    );
+    ends(
+        &state,
+        &state.job(),
+        &["run", "--lock-timeout", "0s", "--", "true"],
+        4,
+        &[place_of],
+    );
+
+    // Neither somebody's mistake nor a repair that failed, or died, makes it a usual lock again.
+    ends(
+        &state,
+        &job,
+        &["unlock", "--lock-id", &id],
+        3,
+        &["stays until its state is repaired", "state push"],
+    );
+    let failed = ["run", "--lock-id", &id, "--lease", "3s", "--", "false"];
+    ends(
+        &state,
+        &job,
+        &failed,
+        1,
+        &["stays until its state is repaired"],
+    );
+    assert_eq!(state.lock().unwrap()["Phase"]["S"], "needs-repair");
+    assert_eq!(state.lock().unwrap()["Rescued"]["S"], place_of);
+    let died = [
+        "run",
+        "--lock-id",
+        &id,
+        "--lease",
+        "3s",
+        "--",
+        "sh",
+        "-c",
+        HOLDING,
+    ];
+    let running = Started::new(&mut verb(&state, &job, &died));
+    started(&job);
+    assert_eq!(state.lock().unwrap()["Phase"]["S"], "repairing");
+    running.signal(Signal::KILL);
+    assert_eq!(running.end(SOON).status.code(), None);
+    ends(
+        &state,
+        &state.job(),
+        &["run", "--lock-timeout", "5s", "--", "true"],
+        4,
+        &["a command repairs its state"],
+    );
+
+    // The way back that the message names, once the command that died was silent for its lease.
+    let push = [
+        "run",
+        "--lock-id",
+        &id,
+        "--",
+        "terraform",
+        "state",
+        "push",
+        "errored.tfstate",
+    ];
+    let mut command = verb(&state, &job, &push);
+    command
+        .env("PATH", &bin)
+        .env("HOME", job.file(""))
+        .env("CHECKPOINT_DISABLE", "1");
+    let pushed = job.run(&mut command);
+    assert!(pushed.status.success(), "{}", log(&pushed));
+    let said = log(&pushed);
+    assert!(
+        said.contains("watching for 3 s whether that command lives"),
+        "{said}"
+    );
+    assert_eq!(state.lock().unwrap()["Phase"]["S"], "kept");
+    assert!(state.lock().unwrap().get("Rescued").is_none());
+    let mut command = verb(
+        &state,
+        &job,
+        &[
+            "run",
+            "--lock-id",
+            &id,
+            "--",
+            "terraform",
+            "output",
+            "-no-color",
+        ],
+    );
+    command
+        .env("PATH", &bin)
+        .env("HOME", job.file(""))
+        .env("CHECKPOINT_DISABLE", "1");
+    assert!(job.run(&mut command).status.success());
+    ends(
+        &state,
+        &job,
+        &["unlock", "--lock-id", &id],
+        0,
+        &["given back"],
+    );
+}
+
+#[test]
+fn credentials_that_end_before_the_command_had_its_time_are_refused() {
+    let state = State::new("budget");
+    let job = state.job();
+    ends(
+        &state,
+        &job,
+        &["run", "--budget", "1h", "--", "touch", "started"],
+        3,
+        &["nobody can tell whether these credentials last"],
+    );
+    assert!(!job.file("started").exists());
+    assert_eq!(state.lock(), None);
+}
+
+/// As GitHub's runner cancels: SIGINT, and SIGTERM 7.5 s later, while Terraform is at work.
+#[test]
+fn a_cancelled_apply_writes_its_state_and_gives_the_lock_back() {
+    let state = State::new("cancelled-apply");
+    let job = state.job();
+    std::fs::write(
+        job.file("main.tf"),
+        "terraform {\n  backend \"s3\" {}\n}\n
+         resource \"terraform_data\" \"first\" {\n  provisioner \"local-exec\" {\n    command = \"touch started; trap '' INT TERM; sleep 12\"\n  }\n}\n
+         resource \"terraform_data\" \"second\" {\n  depends_on = [terraform_data.first]\n}\n",
+    )
+    .unwrap();
+    let bin = place().bin().display().to_string();
+    let script = "terraform init -no-color >&2; exec terraform apply -auto-approve -no-color >&2";
+    let mut command = verb(&state, &job, &["run", "--", "/bin/sh", "-ec", script]);
+    command
+        .env("PATH", format!("{bin}:/usr/bin:/bin"))
+        .env("HOME", job.file(""))
+        .env("CHECKPOINT_DISABLE", "1");
+    let running = Started::new(&mut command);
+    started(&job);
+    running.signal(Signal::INT);
+    std::thread::sleep(Duration::from_millis(7500));
+    running.signal(Signal::TERM);
+    let ended = running.end(SOON);
+    let said = log(&ended);
+    assert_eq!(ended.status.code(), Some(1), "{said}");
+    assert!(!said.contains("Two interrupts received"), "{said}");
+    assert!(said.contains("the lock was given back"), "{said}");
+    assert_eq!(state.lock(), None);
+    let path = format!("/{}/{}", state.bucket(), state.key);
+    let text = wait(SOON, state.aws.get(&path)).unwrap().unwrap();
+    let written: Value = serde_json::from_str(&text).unwrap();
+    assert_eq!(written["resources"][0]["name"], "first", "{text}");
+    assert_eq!(written["resources"].as_array().unwrap().len(), 1, "{text}");
+}
+
+/// A wrapper that is over at once leaves a Terraform at work; nobody gets the lock before that one has written its state.
+#[test]
+fn what_a_command_leaves_running_is_over_before_the_lock_goes_back() {
+    let state = State::new("left-running");
+    let job = state.job();
+    let script = "sh -c 'trap \"sleep 1; touch over; exit\" INT; touch started; while :; do sleep 0.1; done' &
+        while [ ! -e started ]; do sleep 0.1; done";
+    let said = ends(
+        &state,
+        &job,
+        &["run", "--lease", "20s", "--", "bash", "-c", script],
+        0,
+        &["ending what the command left running"],
+    );
+    assert!(job.file("over").exists(), "{said}");
+    assert_eq!(state.lock(), None);
+}
