@@ -278,7 +278,8 @@ fn a_cancelled_apply_writes_its_state_and_gives_the_lock_back() {
 fn what_a_command_leaves_running_is_over_before_the_lock_goes_back() {
     let state = State::new("left-running");
     let job = state.job();
-    let script = "sh -c 'trap \"sleep 1; touch over; exit\" INT; touch started; while :; do sleep 0.1; done' &
+    // A shell's background commands ignore the interrupt; this one, as Terraform, listens to it again.
+    let script = "perl -e '$SIG{INT} = sub { sleep 1; open F, \">over\"; exit }; open S, \">started\"; sleep 1 while 1' &
         while [ ! -e started ]; do sleep 0.1; done";
     let said = ends(
         &state,
