@@ -42,7 +42,7 @@ impl World {
     }
 
     /// Takes down what an environment's service runs on, as its infrastructure would be: service, load balancer, cluster.
-    /// [`World::create`] builds it again.
+    /// [`World::serve`] builds it again.
     pub async fn tear_down(&self, place: &Place, environment: &Environment) -> Result<()> {
         let aws = self.administrator(place, &environment.account).await?;
         let cluster = environment.cluster(&self.service);

@@ -230,6 +230,7 @@ fn a_lifecycle_policy_that_would_take_a_live_image_is_refused() {
 #[test]
 fn repository_and_images_outlive_an_environments_infrastructure() {
     let setting = Setting::new("outlive");
+    wait(PATIENCE, setting.world.serve(place())).unwrap();
     setting.image(&["repository", "--environment", "dev"], 0);
     let digest = setting.another("kept", Some("kept"));
     let infra = setting.job.file("infra");
@@ -292,7 +293,7 @@ fn repository_and_images_outlive_an_environments_infrastructure() {
     // There is nothing left to deploy to.
     deploy(1);
     assert!(terraform(&up).contains("2 added"));
-    wait(PATIENCE, World::create(place(), &setting.world.name)).unwrap();
+    wait(PATIENCE, setting.world.serve(place())).unwrap();
     still_there();
     // The image that was kept is what runs in what was built anew.
     deploy(0);
