@@ -7,7 +7,7 @@ use serde_json::json;
 
 use super::measure::{Call, Measure};
 use super::race::{Ours, Peer, Race};
-use super::row::Row;
+use super::row::{Row, median};
 use super::stage::{CLI, Stage};
 use crate::fault::{Doing, Fault, Result};
 use crate::world::World;
@@ -163,7 +163,7 @@ async fn round_trips(stage: &Stage<'_>, terraform: &Terraform, key: &str) -> Res
     let aws = stage.shell(&script, "held");
     let locked = terraform.apply(stage, "-lock=true", "0s");
     let unlocked = terraform.apply(stage, "-lock=false", "0s");
-    let mut figures = [const { Vec::new() }; 3];
+    let (mut nears, mut fars) = ([const { Vec::new() }; 3], [const { Vec::new() }; 3]);
     for _ in 0..ROUNDS {
         let take = |call: &Call| Measure::Wall.take(call);
         let near = [take(&ours)?, take(&aws)?, take(&locked)? - take(&unlocked)?];
@@ -171,11 +171,23 @@ async fn round_trips(stage: &Stage<'_>, terraform: &Terraform, key: &str) -> Res
         let far = (|| Ok([take(&ours)?, take(&aws)?, take(&locked)? - take(&unlocked)?]))();
         stage.latency("dynamodb", 0).await?;
         let far: [f64; 3] = far?;
-        for ((figures, far), near) in figures.iter_mut().zip(far).zip(near) {
-            figures.push((far - near) / LATENCY as f64);
+        for (all, one) in nears
+            .iter_mut()
+            .chain(&mut fars)
+            .zip(near.into_iter().chain(far))
+        {
+            all.push(one);
         }
     }
-    let [ours, aws, own] = &figures;
+    // The difference of medians, not the median of differences: a single round is mostly noise.
+    let trips = |at: usize| -> Vec<f64> {
+        let (near, far) = (median(&nears[at]), median(&fars[at]));
+        near.zip(far)
+            .map(|(near, far)| (far - near) / LATENCY as f64)
+            .into_iter()
+            .collect()
+    };
+    let [ours, aws, own] = &[0, 1, 2].map(trips);
     let work = || format!("lock and unlock, round trips by {LATENCY} ms of latency");
     Ok(vec![
         Row::new(work(), ours, "aws dynamodb put-item, delete-item", aws, 1.1)?,
