@@ -104,7 +104,7 @@ fn image_hears_from_ecr_that_there_is_no_repository() {
         variables: &[],
         hosts: &[STS, ECR],
         code: 0,
-        says: "create",
+        says: "1 change to make",
         distrustful: 1,
     });
 }
