@@ -1,9 +1,10 @@
 //! `cargo dist`: the static binaries of this machine's architecture, checked, measured and copied to target/dist.
 
+use std::ffi::OsString;
 use std::fs;
 use std::io::Write;
 use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::process::{Child, Command, Stdio};
 
 use flate2::Compression;
 use flate2::write::GzEncoder;
@@ -12,6 +13,7 @@ use serde_json::Value;
 use crate::elf;
 use crate::fault::{Doing, Fault, Result};
 use crate::place::{Place, sha256};
+use crate::process::create_log;
 use crate::say::data;
 use crate::steps::forget_own_package;
 
@@ -54,22 +56,14 @@ pub(crate) fn run(place: &Place) -> Result<()> {
 /// # Errors
 /// A build that fails, or a binary that is not static or names a folder of this machine.
 pub fn binaries(place: &Place) -> Result<Vec<Binary>> {
-    // Cargo lets such a variable replace what .cargo/config.toml says, and the result would be dynamic.
-    for name in [
-        "RUSTFLAGS",
-        "CARGO_ENCODED_RUSTFLAGS",
-        "CARGO_BUILD_RUSTFLAGS",
-    ] {
-        if std::env::var_os(name).is_some() {
-            return Err(Fault::new(format!(
-                "{name} is set, and would replace the flags that make the binaries static"
-            ))
-            .hint(format!("unset {name}")));
-        }
-    }
-    let target = format!("{}-unknown-linux-gnu", std::env::consts::ARCH);
     let remaps = remaps(place)?;
-    build(place, &target, &remaps)?;
+    let target = target();
+    let status = build(place, cargo(place), &remaps)?
+        .status()
+        .doing("running cargo")?;
+    if !status.success() {
+        return Err(Fault::new(format!("cargo build ended with {status}")));
+    }
     let folder = place.target.join("dist");
     if folder.exists() {
         fs::remove_dir_all(&folder).doing(format!("removing {}", folder.display()))?;
@@ -86,6 +80,56 @@ pub fn binaries(place: &Place) -> Result<Vec<Binary>> {
         binaries.push(measure(name, copy, &bytes)?);
     }
     Ok(binaries)
+}
+
+/// Begins to build what [`binaries`] will want, at a low priority and into a log: whoever asks for them later waits for the rest
+/// only. How it ends is theirs to say.
+///
+/// # Errors
+/// A build that cannot be started.
+pub(crate) fn ahead(place: &Place, log: &Path) -> Result<Child> {
+    let output = create_log(log)?;
+    let mut cargo = Command::new("nice");
+    cargo.args(["-n", "10"]).arg(program());
+    build(place, prepared(place, cargo), &remaps(place)?)?
+        .stdin(Stdio::null())
+        .stdout(output.try_clone().doing("opening a log")?)
+        .stderr(output)
+        .spawn()
+        .doing("starting cargo")
+}
+
+fn target() -> String {
+    format!("{}-unknown-linux-gnu", std::env::consts::ARCH)
+}
+
+fn build(place: &Place, mut cargo: Command, remaps: &[(PathBuf, String)]) -> Result<Command> {
+    // Cargo lets such a variable replace what .cargo/config.toml says, and the result would be dynamic.
+    for name in [
+        "RUSTFLAGS",
+        "CARGO_ENCODED_RUSTFLAGS",
+        "CARGO_BUILD_RUSTFLAGS",
+    ] {
+        if std::env::var_os(name).is_some() {
+            return Err(Fault::new(format!(
+                "{name} is set, and would replace the flags that make the binaries static"
+            ))
+            .hint(format!("unset {name}")));
+        }
+    }
+    let target = target();
+    let mut flags: Vec<String> = remaps
+        .iter()
+        .map(|(from, to)| format!("--remap-path-prefix={}={to}", from.display()))
+        .collect();
+    flags.extend(smaller(place));
+    // Lists of --config are appended to those of .cargo/config.toml, so crt-static stays.
+    let flags = serde_json::to_string(&flags).doing("writing the compiler's flags")?;
+    cargo
+        .args(["build", "--release", "--workspace", "--bins", "--locked"])
+        .args(["--exclude", "sandbox", "--target", &target])
+        .args(["--config", &format!("target.{target}.rustflags={flags}")]);
+    Ok(cargo)
 }
 
 /// Folders of this machine, and what binaries name in their place: the same on every machine.
@@ -113,38 +157,6 @@ fn remaps(place: &Place) -> Result<Vec<(PathBuf, String)>> {
         );
     }
     Ok(remaps)
-}
-
-fn build(place: &Place, target: &str, remaps: &[(PathBuf, String)]) -> Result<()> {
-    let mut flags: Vec<String> = remaps
-        .iter()
-        .map(|(from, to)| format!("--remap-path-prefix={}={to}", from.display()))
-        .collect();
-    flags.extend(smaller(place));
-    // Lists of --config are appended to those of .cargo/config.toml, so crt-static stays.
-    let flags = serde_json::to_string(&flags).doing("writing the compiler's flags")?;
-    let status = cargo(place)
-        .args([
-            "build",
-            "--release",
-            "--workspace",
-            "--bins",
-            "--exclude",
-            "sandbox",
-            "--locked",
-        ])
-        .args([
-            "--target",
-            target,
-            "--config",
-            &format!("target.{target}.rustflags={flags}"),
-        ])
-        .status()
-        .doing("running cargo")?;
-    if status.success() {
-        return Ok(());
-    }
-    Err(Fault::new(format!("cargo build ended with {status}")))
 }
 
 /// What is left out to make the binaries smaller, by about a sixth.
@@ -187,7 +199,14 @@ pub(crate) fn names(place: &Place) -> Result<Vec<String>> {
 }
 
 fn cargo(place: &Place) -> Command {
-    let mut command = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
+    prepared(place, Command::new(program()))
+}
+
+fn program() -> OsString {
+    std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into())
+}
+
+fn prepared(place: &Place, mut command: Command) -> Command {
     forget_own_package(&mut command);
     command.current_dir(&place.checkout);
     command

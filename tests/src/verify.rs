@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode, Stdio};
 use std::time::Instant;
 
+use crate::dist;
 use crate::failures;
 use crate::fault::{Doing, Fault, Result};
 use crate::place::Place;
@@ -33,6 +34,11 @@ pub(crate) fn run(place: &Place) -> Result<ExitCode> {
             note(&fault.to_string());
             continue;
         }
+        // Some tests run the release's binaries. They are built while others wait for what they started.
+        let mut release = match step.name {
+            "test" => Some(dist::ahead(place, &logs.join("release.log"))?),
+            _ => None,
+        };
         let log = logs.join(format!("{}.log", step.name));
         let progress = Progress::begin(step.name, "");
         match progress.finish(step.run(place, &log)) {
@@ -54,6 +60,9 @@ pub(crate) fn run(place: &Place) -> Result<ExitCode> {
                     ));
                 }
             }
+        }
+        if let Some(release) = &mut release {
+            release.wait().doing("waiting for the release's build")?;
         }
     }
     note(&format!("verified in {}", seconds(began.elapsed())));
@@ -116,6 +125,10 @@ fn steps(place: &Place) -> Result<Vec<Step>> {
             commands: vec![cargo(
                 "clippy --quiet --workspace --all-targets --locked -- -D warnings",
             )],
+        },
+        Step {
+            name: "build",
+            commands: vec![cargo("test --workspace --locked --no-run")],
         },
         Step {
             name: "test",

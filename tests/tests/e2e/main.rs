@@ -4,6 +4,7 @@
     reason = "what tests share outside of a test function may fail as a test does"
 )]
 
+mod apart;
 mod badinput;
 mod callable;
 mod cancel;

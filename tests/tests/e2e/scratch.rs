@@ -3,14 +3,16 @@
 //! those of AWS and GitHub, and only the name server and the one trusted authority are the test's own.
 
 mod hosts;
+mod launched;
 mod names;
 mod room;
 
 use std::collections::BTreeSet;
+use std::path::Path;
 use std::sync::OnceLock;
 use std::time::Duration;
 
-use hosts::{Answer, Authority, Event, Hosts, Request};
+use hosts::{Authority, Event, Hosts, Request};
 use names::NameServer;
 use room::{Ended, Room};
 use rustls::AlertDescription;
@@ -41,6 +43,9 @@ const CREDENTIALS: [(&str, &str); 4] = [
     ("AWS_REGION", "ca-central-1"),
 ];
 
+/// Where a run finds the certificate it is to trust.
+const BUNDLE: &str = "/authority.pem";
+
 /// One way to start a binary that makes it call somebody.
 struct Call {
     arguments: &'static [&'static str],
@@ -57,7 +62,7 @@ struct Call {
 #[test]
 fn contract_prints_its_schema_and_calls_nobody() {
     let scene = Scene::of("slipway-contract");
-    let ended = scene.room.run(&["schema"], &CREDENTIALS, None);
+    let ended = scene.room.run(&["schema"], &CREDENTIALS, &[]);
     assert_eq!(ended.code, Some(0), "{ended:?}");
     let schema: serde_json::Value = serde_json::from_str(&ended.out).unwrap();
     assert!(schema["properties"]["service"].is_object(), "{schema}");
@@ -215,11 +220,11 @@ impl Scene {
         let authority = Authority::of(HOSTS);
         let scene = Self {
             names: NameServer::start(room.gateway, HOSTS),
-            hosts: Hosts::start(room.gateway, &authority, answer),
+            hosts: Hosts::start(room.gateway, &authority, |request| answer(request).into()),
             room,
             authority,
         };
-        let help = scene.room.run(&["--help"], &[], None);
+        let help = scene.room.run(&["--help"], &[], &[]);
         assert_eq!((help.code, help.err.as_str()), (Some(0), ""), "{help:?}");
         assert!(help.out.contains(&format!("Usage: {name} ")), "{help:?}");
         scene
@@ -259,9 +264,14 @@ impl Scene {
         );
     }
 
-    fn run(&self, call: &Call, bundle: Option<&std::path::Path>) -> Ended {
-        let variables = [&CREDENTIALS, call.variables].concat();
-        self.room.run(call.arguments, &variables, bundle)
+    /// A bundle is one more file, named by AWS_CA_BUNDLE.
+    fn run(&self, call: &Call, bundle: Option<&Path>) -> Ended {
+        let mut variables = [&CREDENTIALS, call.variables].concat();
+        let volumes: Vec<(&Path, &str)> = bundle.map(|file| (file, BUNDLE)).into_iter().collect();
+        if bundle.is_some() {
+            variables.push(("AWS_CA_BUNDLE", BUNDLE));
+        }
+        self.room.run(call.arguments, &variables, &volumes)
     }
 
     fn asked_for(&self, hosts: &[&str]) {
@@ -274,6 +284,9 @@ impl Scene {
 fn said(ended: &Ended, what: &str) -> bool {
     ended.out.contains(what) || ended.err.contains(what)
 }
+
+/// Status, content type, body.
+type Answer = (u16, &'static str, String);
 
 /// What AWS and GitHub say. The shapes: the query protocol and JSON 1.0 and 1.1 of AWS, and GitHub's REST errors.
 fn answer(request: &Request) -> Answer {

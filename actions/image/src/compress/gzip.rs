@@ -25,7 +25,7 @@ const STORED: usize = 0xffff;
 const SUSPECT: f64 = 7.8;
 
 /// How much of a suspect is tried.
-const TRIAL: usize = 16 * 1024;
+const TRIAL: usize = 4 * 1024;
 
 /// Compresses `input`, which may point back into `before`.
 pub(super) fn block(input: &[u8], before: &[u8]) -> io::Result<Vec<u8>> {

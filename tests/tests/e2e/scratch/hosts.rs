@@ -27,8 +27,28 @@ pub(crate) struct Request {
     pub(crate) body: String,
 }
 
-/// Status, content type, body.
-pub(crate) type Answer = (u16, &'static str, String);
+/// What a host answers.
+#[derive(Default)]
+pub(crate) struct Answer {
+    pub(crate) status: u16,
+    /// Header lines, each with its end; the length is added.
+    pub(crate) head: String,
+    pub(crate) body: Vec<u8>,
+    /// So many bytes of the body are announced and never sent.
+    pub(crate) kept: usize,
+}
+
+impl From<(u16, &str, String)> for Answer {
+    /// Status, content type, body.
+    fn from((status, kind, body): (u16, &str, String)) -> Self {
+        Self {
+            status,
+            head: format!("content-type: {kind}\r\n"),
+            body: body.into_bytes(),
+            kept: 0,
+        }
+    }
+}
 
 /// What became of one connection or request.
 #[derive(Debug, PartialEq, Eq)]
@@ -50,7 +70,7 @@ impl Hosts {
     pub(crate) fn start(
         address: Ipv4Addr,
         authority: &Authority,
-        answer: fn(&Request) -> Answer,
+        answer: impl Fn(&Request) -> Answer + Send + Sync + 'static,
     ) -> Self {
         let listener = TcpListener::bind((address, 443)).unwrap();
         listener.set_nonblocking(true).unwrap();
@@ -60,12 +80,13 @@ impl Hosts {
             Arc::<AtomicBool>::default(),
         );
         let (log, end) = (events.clone(), stop.clone());
+        let answer = Arc::new(answer);
         let thread = std::thread::spawn(move || {
             while !end.load(Ordering::Relaxed) {
                 match listener.accept() {
                     Ok((socket, _)) => {
-                        let (config, log) = (config.clone(), log.clone());
-                        std::thread::spawn(move || converse(socket, config, answer, &log));
+                        let (config, answer, log) = (config.clone(), answer.clone(), log.clone());
+                        std::thread::spawn(move || converse(socket, config, &*answer, &log));
                     }
                     Err(_) => std::thread::sleep(Duration::from_millis(5)),
                 }
@@ -95,7 +116,7 @@ impl Drop for Hosts {
 fn converse(
     socket: TcpStream,
     config: Arc<ServerConfig>,
-    answer: fn(&Request) -> Answer,
+    answer: &dyn Fn(&Request) -> Answer,
     log: &Mutex<Vec<Event>>,
 ) {
     socket.set_nonblocking(false).unwrap();
@@ -110,19 +131,17 @@ fn converse(
         let host = connection.server_name().unwrap_or("nobody").to_owned();
         match request {
             Ok(Some(request)) => {
-                let (status, kind, body) = answer(&Request {
+                let answer = answer(&Request {
                     host: host.clone(),
                     ..request
                 });
-                let length = body.len();
-                let text = format!(
-                    "HTTP/1.1 {status} Answer\r\ncontent-type: {kind}\r\ncontent-length: {length}\r\n\r\n{body}"
-                );
-                let written = stream.get_mut().write_all(text.as_bytes());
-                if written.and_then(|()| stream.get_mut().flush()).is_err() {
+                if write(stream.get_mut(), &answer).is_err() {
                     return;
                 }
                 log.lock().unwrap().push(Event::Answered(host));
+                if answer.kept > 0 {
+                    return;
+                }
             }
             Ok(None) => return,
             Err(error) => {
@@ -134,6 +153,18 @@ fn converse(
             }
         }
     }
+}
+
+fn write(stream: &mut impl Write, answer: &Answer) -> std::io::Result<()> {
+    let Answer { status, head, .. } = answer;
+    let sent = answer.body.len().saturating_sub(answer.kept);
+    let length = answer.body.len();
+    write!(
+        stream,
+        "HTTP/1.1 {status} Answer\r\n{head}content-length: {length}\r\n\r\n"
+    )?;
+    stream.write_all(&answer.body[..sent])?;
+    stream.flush()
 }
 
 /// The next request of a client, if it makes another one.

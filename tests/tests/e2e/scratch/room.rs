@@ -13,8 +13,8 @@ use sandbox::place::Place;
 const ENGINE: &str = "unix:///var/run/docker.sock";
 /// The most that one run of a binary may take; none needs a tenth of it.
 const PATIENCE: &str = "60";
-/// Where a run finds the certificate it is to trust.
-const BUNDLE: &str = "/authority.pem";
+/// The label that names the room a container runs in.
+const ROOM: &str = "slipway.room";
 
 /// How a run ended.
 #[derive(Debug)]
@@ -26,8 +26,9 @@ pub(crate) struct Ended {
 }
 
 pub(crate) struct Room {
-    /// Image, network and containers are called this.
+    /// Network and containers are called this, and the image where the room made it.
     name: String,
+    image: String,
     label: String,
     /// This process's address in the network.
     pub(crate) gateway: Ipv4Addr,
@@ -35,19 +36,34 @@ pub(crate) struct Room {
 
 impl Room {
     pub(crate) fn of(binary: &Binary, place: &Place) -> Self {
-        let mut room = Self {
-            name: format!("{}-scratch-{}", binary.name, std::process::id()),
+        let room = Self::bare(&binary.name, None, place);
+        room.import(binary);
+        room.joined()
+    }
+
+    /// A room in which an image runs that is there already, and stays.
+    pub(crate) fn around(image: &str, name: &str, place: &Place) -> Self {
+        Self::bare(name, Some(image), place).joined()
+    }
+
+    fn bare(name: &str, image: Option<&str>, place: &Place) -> Self {
+        let name = format!("{name}-scratch-{}", std::process::id());
+        Self {
+            image: image.map_or_else(|| name.clone(), str::to_owned),
+            name,
             label: format!("slipway.sandbox={}", place.id),
             gateway: Ipv4Addr::UNSPECIFIED,
-        };
-        room.import(binary);
-        docker(&["network", "create", "--label", &room.label, &room.name]);
+        }
+    }
+
+    fn joined(mut self) -> Self {
+        docker(&["network", "create", "--label", &self.label, &self.name]);
         let gateway = "{{(index .IPAM.Config 0).Gateway}}";
-        room.gateway = docker(&["network", "inspect", "--format", gateway, &room.name])
+        self.gateway = docker(&["network", "inspect", "--format", gateway, &self.name])
             .trim()
             .parse()
             .unwrap();
-        room
+        self
     }
 
     /// `docker import` is `FROM scratch` and one `COPY`, without a builder that differs from machine to machine.
@@ -79,12 +95,12 @@ impl Room {
         assert!(import.status.success(), "{import:?}");
     }
 
-    /// Runs the binary with exactly these arguments and variables. A bundle is one more file, named by AWS_CA_BUNDLE.
+    /// Runs the image with exactly these arguments and variables, and with these files and folders of this machine.
     pub(crate) fn run(
         &self,
         arguments: &[&str],
         variables: &[(&str, &str)],
-        bundle: Option<&Path>,
+        volumes: &[(&Path, &str)],
     ) -> Ended {
         let gateway = self.gateway.to_string();
         // Killing the client leaves the container, which the room removes.
@@ -92,20 +108,15 @@ impl Room {
         command.args(["--signal=KILL", PATIENCE]).arg("docker");
         command.args(["run", "--rm", "--read-only", "--cap-drop=ALL"]);
         command.args(["--label", &self.label, "--network", &self.name]);
+        command.args(["--label", &format!("{ROOM}={}", self.name)]);
         command.args(["--dns", &gateway, "--dns-search", "."]);
         for (name, value) in variables {
             command.args(["--env", &format!("{name}={value}")]);
         }
-        if let Some(bundle) = bundle {
-            let volume = format!("{}:{BUNDLE}:ro", bundle.display());
-            command.args([
-                "--volume",
-                &volume,
-                "--env",
-                &format!("AWS_CA_BUNDLE={BUNDLE}"),
-            ]);
+        for (here, there) in volumes {
+            command.args(["--volume", &format!("{}:{there}", here.display())]);
         }
-        command.arg(&self.name).args(arguments);
+        command.arg(&self.image).args(arguments);
         let began = Instant::now();
         let output = alone(&mut command).output().unwrap();
         Ended {
@@ -120,14 +131,16 @@ impl Room {
 impl Drop for Room {
     fn drop(&mut self) {
         // Where making the room failed half way, some of it is not there to remove.
-        let ancestor = format!("ancestor={}", self.name);
-        let found = client(["ps", "--all", "--quiet", "--filter", &ancestor]).output();
+        let mine = format!("label={ROOM}={}", self.name);
+        let found = client(["ps", "--all", "--quiet", "--filter", &mine]).output();
         let found = found.map(|output| output.stdout).unwrap_or_default();
         for container in String::from_utf8_lossy(&found).lines() {
             let _ = client(["rm", "--force", container]).output();
         }
         let _ = client(["network", "rm", &self.name]).output();
-        let _ = client(["image", "rm", "--force", &self.name]).output();
+        if self.image == self.name {
+            let _ = client(["image", "rm", "--force", &self.image]).output();
+        }
     }
 }
 

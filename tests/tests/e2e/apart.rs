@@ -1,0 +1,140 @@
+//! Two sandboxes on one machine, as of two checkouts: each runs the demo while the other does, and one that is ended leaves
+//! nothing running while the other goes on.
+
+use std::fs;
+use std::net::TcpStream;
+use std::process::Command;
+use std::time::Duration;
+
+use sandbox::demo::Host;
+use sandbox::place::{Place, port};
+use sandbox::process::marked;
+
+use crate::support::{Started, demo, log, place};
+
+const SOON: Duration = Duration::from_secs(60);
+/// Two demos at once, on a busy machine.
+const LONG: Duration = Duration::from_secs(600);
+
+/// Another target folder with the same programs built into it, and what the sandbox installs there already.
+struct Apart {
+    folder: tempfile::TempDir,
+    place: Place,
+}
+
+impl Apart {
+    fn new(here: &Place) -> Self {
+        // In Cargo's target folder, where hard links reach, and so deep that a program there does not find that folder's tag.
+        let folder = tempfile::tempdir_in(&here.target).unwrap();
+        let target = folder.path().join("another/checkout/target");
+        fs::create_dir_all(&target).unwrap();
+        fs::write(target.join("CACHEDIR.TAG"), "").unwrap();
+        let there = Place::of(&here.checkout, &target);
+        fs::create_dir_all(there.built()).unwrap();
+        for entry in fs::read_dir(here.built()).unwrap() {
+            let path = entry.unwrap().path();
+            let name = path.file_name().unwrap();
+            let own = name == "sandbox" || name.to_string_lossy().starts_with("slipway-");
+            if own && path.extension().is_none() {
+                fs::hard_link(&path, there.built().join(name)).unwrap();
+            }
+        }
+        fs::create_dir_all(&there.dir).unwrap();
+        for installed in ["bin", "docker-config", "npm", "terraform", "venv"] {
+            let from = here.dir.join(installed);
+            std::os::unix::fs::symlink(from, there.dir.join(installed)).unwrap();
+        }
+        // The stamp names its folder, since a folder that was moved is installed anew.
+        let stamp = fs::read_to_string(here.dir.join("installed")).unwrap();
+        let from = here.dir.display().to_string();
+        let stamp = stamp.replace(&from, &there.dir.display().to_string());
+        fs::write(there.dir.join("installed"), stamp).unwrap();
+        Self {
+            folder,
+            place: there,
+        }
+    }
+
+    fn sandbox(&self, arguments: &[&str]) -> Command {
+        let mut command = Command::new(self.place.built().join("sandbox"));
+        command
+            .args(arguments)
+            // What it would build lies there already.
+            .env("CARGO", "true")
+            .current_dir(self.folder.path());
+        command
+    }
+
+    /// Every sign that something of it runs.
+    fn signs(&self) -> Vec<String> {
+        let mut signs: Vec<String> = marked(&format!("{}/", self.place.id))
+            .iter()
+            .map(|pid| format!("process {pid}"))
+            .collect();
+        let label = format!("label=slipway.sandbox={}", self.place.id);
+        let found = Command::new(place().bin().join("docker"))
+            .args(["ps", "--all", "--quiet", "--filter", &label])
+            .env("DOCKER_HOST", "unix:///var/run/docker.sock")
+            .output()
+            .unwrap();
+        assert!(found.status.success(), "{found:?}");
+        let found = String::from_utf8(found.stdout).unwrap();
+        signs.extend(
+            found
+                .lines()
+                .map(|container| format!("container {container}")),
+        );
+        signs.extend(
+            [port::GATEWAY, port::GITHUB, port::MOTO]
+                .iter()
+                .filter(|port| answers(&self.place, **port))
+                .map(|port| format!("port {port}")),
+        );
+        signs
+    }
+}
+
+impl Drop for Apart {
+    fn drop(&mut self) {
+        let _ = self.sandbox(&["down"]).output();
+    }
+}
+
+fn answers(place: &Place, port: u16) -> bool {
+    TcpStream::connect_timeout(&place.at(port), Duration::from_secs(2)).is_ok()
+}
+
+#[test]
+fn two_sandboxes_run_the_demo_at_once_and_one_ends_without_a_trace() {
+    let here = place();
+    let there = Apart::new(here);
+    assert_ne!(there.place.ip, here.ip);
+    let started = Started::new(&mut there.sandbox(&["demo", "--host", "codebuild"]));
+    demo(Host::Github);
+    let ended = started.end(LONG);
+    assert!(ended.status.success(), "{}", log(&ended));
+    let table = String::from_utf8_lossy(&ended.stdout).into_owned() + &log(&ended);
+    for environment in ["dev", "staging", "production"] {
+        let line = table.lines().find(|line| line.starts_with(environment));
+        let line = line.unwrap_or_else(|| panic!("{environment}: {table}"));
+        let address = format!("http://{}:", there.place.ip);
+        assert!(
+            line.contains("healthy") && line.contains(&address),
+            "{line}"
+        );
+    }
+
+    // The test that nothing is left is one only if there was something.
+    let signs = there.signs();
+    for kind in ["process", "container", "port"] {
+        assert!(signs.iter().any(|sign| sign.starts_with(kind)), "{signs:?}");
+    }
+    let down = Started::new(&mut there.sandbox(&["down"])).end(SOON);
+    assert!(down.status.success(), "{}", log(&down));
+    assert_eq!(there.signs(), [""; 0]);
+    assert!(answers(here, port::GATEWAY));
+
+    // Down again, with nothing there, is no error.
+    let again = Started::new(&mut there.sandbox(&["down"])).end(SOON);
+    assert!(again.status.success(), "{}", log(&again));
+}
