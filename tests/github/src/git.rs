@@ -321,8 +321,11 @@ impl Git {
     }
 
     pub(crate) fn set_branch(&self, branch: &str, sha: &str) -> Result<(), GitError> {
-        self.text(&["update-ref", &format!("refs/heads/{branch}"), sha])
-            .map(drop)
+        self.set_ref(&format!("refs/heads/{branch}"), sha)
+    }
+
+    pub(crate) fn set_ref(&self, name: &str, sha: &str) -> Result<(), GitError> {
+        self.text(&["update-ref", name, sha]).map(drop)
     }
 
     /// Writes a commit on top of `parent` that puts `files` in place, without a work tree.

@@ -198,6 +198,8 @@ pub(crate) struct Run {
     pub(crate) head_branch: String,
     pub(crate) tag: bool,
     pub(crate) head_sha: String,
+    /// What a run for a pull request is about.
+    pub(crate) proposed: Option<Proposed>,
     pub(crate) actor: String,
     pub(crate) triggering_actor: String,
     pub(crate) status: &'static str,
@@ -213,13 +215,33 @@ pub(crate) struct Run {
     pub(crate) earlier: Vec<Run>,
 }
 
+/// A pull request as a run sees it.
+#[derive(Debug, Clone)]
+pub(crate) struct Proposed {
+    pub(crate) number: u64,
+    pub(crate) base: String,
+    /// The commit that a merge would make, at `refs/pull/NUMBER/merge`.
+    pub(crate) merge: String,
+}
+
 impl Run {
     pub(crate) fn full_ref(&self) -> String {
+        if let Some(proposed) = &self.proposed {
+            return format!("refs/pull/{}/merge", proposed.number);
+        }
         format!(
             "refs/{}/{}",
             if self.tag { "tags" } else { "heads" },
             self.head_branch
         )
+    }
+
+    /// `GITHUB_SHA`: of a pull request not its head, which is what the API names, but the commit of the merge (GitHub,
+    /// "Events that trigger workflows", `pull_request`).
+    pub(crate) fn sha(&self) -> &str {
+        self.proposed
+            .as_ref()
+            .map_or(&self.head_sha, |proposed| &proposed.merge)
     }
 
     pub(crate) fn live(&self) -> bool {

@@ -13,7 +13,7 @@ use serde_json::{Value, json};
 use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader};
 use tokio::process::Command;
 
-use super::export::{Export, REPOSITORY, readable_by_act};
+use super::export::{CALLABLE, Export, REPOSITORY, readable_by_act};
 use super::hub::{Hub, Run};
 use super::log::Log;
 use crate::fault::{Doing, Fault, Result};
@@ -28,12 +28,14 @@ const DEADLINE: Duration = Duration::from_secs(600);
 pub struct Trigger {
     /// Path of the workflow in the repository.
     pub workflow: String,
-    /// `push` or `workflow_dispatch`.
+    /// `push`, `workflow_dispatch` or `pull_request`.
     pub event: String,
     /// Whose doing it is.
     pub actor: String,
-    /// The branch it runs on.
+    /// The branch it runs on; of a pull request, its head.
     pub branch: String,
+    /// The pull request's number.
+    pub pull: Option<u64>,
     /// What a dispatch was given.
     pub inputs: BTreeMap<String, String>,
 }
@@ -46,6 +48,7 @@ impl Trigger {
             event: "push".to_owned(),
             actor: actor.to_owned(),
             branch: "main".to_owned(),
+            pull: None,
             inputs: BTreeMap::new(),
         }
     }
@@ -59,6 +62,15 @@ impl Trigger {
                 .map(|(name, value)| ((*name).to_owned(), (*value).to_owned()))
                 .collect(),
             ..Self::push(actor, workflow)
+        }
+    }
+
+    /// A pull request that was opened, or pushed to.
+    pub fn pull(actor: &str, workflow: &str, number: u64, branch: &str) -> Self {
+        Self {
+            event: "pull_request".to_owned(),
+            pull: Some(number),
+            ..Self::push(actor, workflow).on(branch)
         }
     }
 
@@ -99,6 +111,7 @@ pub async fn run(
             "event": trigger.event,
             "actor": trigger.actor,
             "branch": trigger.branch,
+            "pull": trigger.pull,
             "inputs": trigger.inputs,
             "vars": world.repository_variables(),
             "workflows": called,
@@ -324,11 +337,17 @@ async fn check_out(
         ],
     )
     .await?;
-    git(
-        &target,
-        &["checkout", "--quiet", "-B", &trigger.branch, &run.sha],
-    )
-    .await?;
+    if let Some(number) = trigger.pull {
+        let merge = format!("refs/pull/{number}/merge");
+        git(&target, &["fetch", "--quiet", "origin", &merge]).await?;
+        git(&target, &["checkout", "--quiet", "--detach", &run.sha]).await?;
+    } else {
+        git(
+            &target,
+            &["checkout", "--quiet", "-B", &trigger.branch, &run.sha],
+        )
+        .await?;
+    }
     let url = format!("https://github.com/{}.git", world.repository);
     git(&target, &["remote", "set-url", "origin", &url]).await?;
     Ok(target)
@@ -356,18 +375,30 @@ pub(crate) async fn git(folder: &Path, arguments: &[&str]) -> Result<String> {
 }
 
 fn payload(hub: &Hub, trigger: &Trigger, run: &Run) -> Value {
-    json!({
-        "ref": format!("refs/heads/{}", trigger.branch),
-        "after": run.sha,
-        "inputs": trigger.inputs,
+    let mut payload = json!({
         "repository": {"full_name": hub.repository, "default_branch": "main"},
         "sender": {"login": trigger.actor},
-    })
+    });
+    // What GitHub documents of each event, as far as the workflows read it.
+    payload["inputs"] = json!(trigger.inputs);
+    if let Some(number) = trigger.pull {
+        payload["action"] = json!("synchronize");
+        payload["number"] = json!(number);
+        payload["pull_request"] = json!({
+            "number": number,
+            "head": {"ref": trigger.branch},
+            "base": {"ref": "main"},
+        });
+    } else {
+        payload["ref"] = json!(format!("refs/heads/{}", trigger.branch));
+        payload["after"] = json!(run.sha);
+    }
+    payload
 }
 
 /// The callable workflows by the name users call them with.
 fn called(export: &Export) -> Result<BTreeMap<String, String>> {
-    ["deliver.yml", "promote.yml"]
+    CALLABLE
         .iter()
         .map(|file| {
             let path = format!(".github/workflows/{file}");

@@ -10,6 +10,9 @@ use crate::place::{Place, sha256};
 /// The project's repository, as users name it.
 pub const REPOSITORY: &str = "slipway-delivery/slipway";
 
+/// The workflows that other repositories call.
+pub(super) const CALLABLE: [&str; 3] = ["deliver.yml", "plan.yml", "promote.yml"];
+
 /// A copy of the checkout, as act takes it.
 #[derive(Debug, Clone)]
 pub struct Export {
@@ -33,7 +36,7 @@ pub fn export(place: &Place) -> Result<Export> {
     for file in ["launch.js", "main.js", "post.js", "release.lock"] {
         files.push(format!("actions/launch/{file}"));
     }
-    for file in ["deliver.yml", "promote.yml"] {
+    for file in CALLABLE {
         files.push(format!(".github/workflows/{file}"));
     }
     let mut texts = Vec::new();

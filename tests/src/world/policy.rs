@@ -183,7 +183,7 @@ pub(crate) fn environment(world: &World, environment: &Environment) -> Vec<Role>
     vec![
         Role {
             name: "slipway-read".to_owned(),
-            trust: trust(world, account, &names, true),
+            trust: read_trust(world, account, &names),
             permissions: policy(&[
                 allow(&look, std::slice::from_ref(&service)),
                 allow(&everywhere, &["*".to_owned()]),
@@ -277,6 +277,32 @@ pub(crate) fn codebuild(environment: &str) -> String {
 /// The name of a service's `execution` or `task` role.
 pub(crate) fn role_name(world: &World, environment: &Environment, kind: &str) -> String {
     format!("{}-{}-{kind}", world.service, environment.name)
+}
+
+/// Trusts, besides those who may change something, the plan of a pull request: anybody who may push a branch writes what runs
+/// there, and so may read what this role reads, the state among it.
+fn read_trust(world: &World, account: &str, names: &[&str]) -> Value {
+    let repository = &world.repository;
+    let mut trust = trust(world, account, names, true);
+    let workflows = [
+        format!("{repository}/.github/workflows/plan.yml@refs/pull/*"),
+        "slipway-delivery/slipway/.github/workflows/plan.yml@*".to_owned(),
+    ];
+    if let Some(statements) = trust["Statement"].as_array_mut() {
+        statements.push(json!({
+            "Effect": "Allow",
+            "Principal": {"Federated": format!("arn:aws:iam::{account}:oidc-provider/{GITHUB_ISSUER}")},
+            "Action": "sts:AssumeRoleWithWebIdentity",
+            "Condition": {
+                "StringEquals": {
+                    (format!("{GITHUB_ISSUER}:aud")): AUDIENCE,
+                    (format!("{GITHUB_ISSUER}:sub")): format!("repo:{repository}:pull_request"),
+                },
+                "StringLike": {(format!("{GITHUB_ISSUER}:job_workflow_ref")): workflows},
+            },
+        }));
+    }
+    trust
 }
 
 /// Trusts the repository's jobs in these environments, jobs of the main branch where asked for, and the CodeBuild

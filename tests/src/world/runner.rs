@@ -28,8 +28,12 @@ impl World {
             ("BUILD_ACCOUNT_ID".to_owned(), self.build.id.clone()),
         ]);
         for environment in &self.environments {
-            let name = format!("{}_ACCOUNT_ID", environment.name.to_uppercase());
-            variables.insert(name, environment.account.id.clone());
+            let name = environment.name.to_uppercase();
+            variables.insert(format!("{name}_ACCOUNT_ID"), environment.account.id.clone());
+            // For jobs that name no environment, such as a pull request's plan.
+            for (variable, value) in self.environment_variables(environment) {
+                variables.insert(format!("{variable}_{name}"), value);
+            }
         }
         variables.extend(self.extra.clone());
         variables

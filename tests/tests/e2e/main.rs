@@ -20,6 +20,7 @@ mod job;
 mod launcher;
 mod leaks;
 mod odd;
+mod proposal;
 mod publish;
 mod record;
 mod repository;

@@ -8,7 +8,9 @@ use std::time::{Duration, Instant};
 use rustix::process::{Pid, Signal, kill_process_group};
 use sandbox::demo::{self, Host, Ran};
 use sandbox::fault::Result;
-use sandbox::place::Place;
+use sandbox::place::{Place, port};
+use sandbox::runner::hub::Hub;
+use sandbox::runner::story::AUTHOR;
 use sandbox::world::aws::{Aws, Keys};
 use sandbox::world::{InUse, World};
 use sandbox::{steps, supervisor};
@@ -119,6 +121,29 @@ pub(crate) async fn item(
     let answer = aws.json("dynamodb", "DynamoDB_20120810.GetItem", &input);
     let answer = answer.await.unwrap().unwrap();
     answer.get("Item").cloned()
+}
+
+/// The texts of a pull request's comments, as anybody in the repository reads them.
+pub(crate) async fn comments(hub: &Hub, number: u64) -> Vec<String> {
+    let token = hub.token(AUTHOR).await.unwrap();
+    let url = format!(
+        "{}/repos/{}/issues/{number}/comments",
+        place().url(port::GITHUB),
+        hub.repository
+    );
+    let answer = sandbox::world::http_client()
+        .unwrap()
+        .get(url)
+        .bearer_auth(token)
+        .header("user-agent", "e2e")
+        .send()
+        .await
+        .unwrap();
+    let found: serde_json::Value = answer.json().await.unwrap();
+    let bodies = found.as_array().unwrap().iter();
+    bodies
+        .map(|comment| comment["body"].as_str().unwrap().to_owned())
+        .collect()
 }
 
 /// Looks again and again until there is something to see.

@@ -5,12 +5,13 @@ use std::collections::BTreeMap;
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
 
-use super::{body, created, known_user, repo};
+use super::{body, created, git_failed, known_user, repo};
 use crate::actions::{Context, Files, plan};
+use crate::git::Signature;
 use crate::http::{Answer, Outcome, Request, error, not_found, unprocessable};
 use crate::oidc;
 use crate::rest::finish_job;
-use crate::state::{Approval, Run, State, now, text_map};
+use crate::state::{Approval, Proposed, Repo, Run, State, now, text_map};
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -20,6 +21,8 @@ struct NewRun {
     actor: String,
     triggering_actor: Option<String>,
     branch: Option<String>,
+    /// The pull request, and only of the event `pull_request`.
+    pull: Option<u64>,
     #[serde(default)]
     tag: bool,
     sha: Option<String>,
@@ -100,9 +103,20 @@ pub(super) fn start(state: &mut State, base: &str, name: &str, request: &Request
     let actor = known_user(state, &new.actor)?;
     let triggering_actor =
         known_user(state, new.triggering_actor.as_deref().unwrap_or(&new.actor))?;
+    if new.pull.is_some() != (new.event == "pull_request") {
+        return Err(unprocessable("pull goes with the event pull_request"));
+    }
+    let merger = state.signature(&actor);
     let repo = repo(state, name)?;
     let full_name = repo.full_name();
-    let branch = new.branch.unwrap_or_else(|| repo.default_branch.clone());
+    let proposed = new
+        .pull
+        .map(|number| propose(repo, number, &merger))
+        .transpose()?;
+    let (head, proposed) = proposed.unzip();
+    let branch = head
+        .or(new.branch)
+        .unwrap_or_else(|| repo.default_branch.clone());
     if new.tag && !repo.git.is_tag(&branch) {
         return Err(unprocessable(&format!("git has no tag {branch}")));
     }
@@ -111,65 +125,20 @@ pub(super) fn start(state: &mut State, base: &str, name: &str, request: &Request
         .git
         .resolve(wanted)
         .ok_or_else(|| unprocessable(&format!("No ref found for: {wanted}")))?;
-    let missing = || unprocessable(&format!("{} is not in {branch}", new.workflow));
-    let text = new
-        .workflows
-        .get(&new.workflow)
-        .cloned()
-        .or_else(|| repo.git.file(&sha, &new.workflow))
-        .ok_or_else(missing)?;
-    let reference = format!("refs/{}/{branch}", if new.tag { "tags" } else { "heads" });
-    let context = Context {
-        inputs: new.inputs,
-        vars: new.vars,
-        github: text_map(&[
-            ("event_name", &new.event),
-            ("ref", &reference),
-            ("ref_name", &branch),
-            ("sha", &sha),
-            ("repository", &full_name),
-            (
-                "repository_owner",
-                full_name.split('/').next().unwrap_or_default(),
-            ),
-            ("actor", &actor),
-            ("triggering_actor", &triggering_actor),
-        ]),
-    };
-    let library = Library {
-        state,
-        repository: &full_name,
-        reference: &reference,
-        sha: &sha,
-        texts: &new.workflows,
-    };
-    let planned = plan(&new.workflow, &text, &new.event, context, &library)
-        .map_err(|message| unprocessable(&message))?;
-    let mut jobs = planned.jobs;
-    let (id, workflow_id) = (state.id(), workflow_id(state, &full_name, &new.workflow));
-    for job in &mut jobs {
-        job.id = state.id();
-    }
-    let number = 1 + state
-        .runs
-        .values()
-        .filter(|run| run.workflow_id == workflow_id)
-        .map(|run| run.number)
-        .max()
-        .unwrap_or(0);
     let at = now();
-    let run = Run {
-        id,
-        repository: full_name,
-        number,
+    let mut run = Run {
+        id: 0,
+        repository: full_name.clone(),
+        number: 0,
         attempt: 1,
         event: new.event,
         path: new.workflow,
-        workflow_id,
-        workflow_name: planned.name,
+        workflow_id: 0,
+        workflow_name: String::new(),
         head_branch: branch,
         tag: new.tag,
         head_sha: sha,
+        proposed,
         actor,
         triggering_actor,
         status: "queued",
@@ -177,15 +146,103 @@ pub(super) fn start(state: &mut State, base: &str, name: &str, request: &Request
         created_at: at.clone(),
         started_at: at.clone(),
         updated_at: at,
-        jobs,
+        jobs: Vec::new(),
         approvals: Vec::new(),
         token: token("ghs_"),
         oidc_token: token(""),
         earlier: Vec::new(),
     };
+    let missing = || unprocessable(&format!("{} is not in {}", run.path, run.head_branch));
+    let text = new
+        .workflows
+        .get(&run.path)
+        .cloned()
+        .or_else(|| repo.git.file(run.sha(), &run.path))
+        .ok_or_else(missing)?;
+    let reference = run.full_ref();
+    let short = reference
+        .strip_prefix("refs/pull/")
+        .unwrap_or(&run.head_branch);
+    let context = Context {
+        inputs: new.inputs,
+        vars: new.vars,
+        github: text_map(&[
+            ("event_name", &run.event),
+            ("ref", &reference),
+            ("ref_name", short),
+            ("sha", run.sha()),
+            ("repository", &full_name),
+            (
+                "repository_owner",
+                full_name.split('/').next().unwrap_or_default(),
+            ),
+            ("actor", &run.actor),
+            ("triggering_actor", &run.triggering_actor),
+        ]),
+    };
+    let library = Library {
+        state,
+        repository: &full_name,
+        reference: &reference,
+        sha: run.sha(),
+        texts: &new.workflows,
+    };
+    let planned = plan(&run.path, &text, &run.event, context, &library)
+        .map_err(|message| unprocessable(&message))?;
+    run.workflow_name = planned.name;
+    run.jobs = planned.jobs;
+    let workflow_id = workflow_id(state, &full_name, &run.path);
+    (run.id, run.workflow_id) = (state.id(), workflow_id);
+    for job in &mut run.jobs {
+        job.id = state.id();
+    }
+    run.number = 1 + state
+        .runs
+        .values()
+        .filter(|run| run.workflow_id == workflow_id)
+        .map(|run| run.number)
+        .max()
+        .unwrap_or(0);
     let answer = describe(base, &run);
-    state.runs.insert(id, run);
+    state.runs.insert(run.id, run);
     created(answer)
+}
+
+/// The branch of an open pull request, and the commit that its merge would make, which GitHub keeps at a ref of its own.
+fn propose(
+    repo: &Repo,
+    number: u64,
+    merger: &Signature,
+) -> Result<(String, Proposed), Box<Answer>> {
+    let pull = repo
+        .pull(number)
+        .filter(|pull| pull.closed_at.is_none())
+        .ok_or_else(|| unprocessable(&format!("no pull request {number} is open")))?;
+    let tip = |branch: &str| {
+        repo.git
+            .branch(branch)
+            .ok_or_else(|| unprocessable(&format!("git has no branch {branch}")))
+    };
+    let (base, head) = (tip(&pull.base)?, tip(&pull.head)?);
+    // GitHub starts no run for a pull request that conflicts.
+    let tree = repo
+        .git
+        .merge_tree(&base, &head)
+        .map_err(|_| unprocessable(&format!("pull request {number} conflicts with its base")))?;
+    let message = format!("Merge {head} into {base}");
+    let merge = repo
+        .git
+        .commit_tree(&tree, &[&base, &head], merger, merger, &message)
+        .map_err(git_failed)?;
+    repo.git
+        .set_ref(&format!("refs/pull/{number}/merge"), &merge)
+        .map_err(git_failed)?;
+    let proposed = Proposed {
+        number,
+        base: pull.base.clone(),
+        merge,
+    };
+    Ok((pull.head.clone(), proposed))
 }
 
 fn token(prefix: &str) -> String {
@@ -214,7 +271,7 @@ fn describe(base: &str, run: &Run) -> Value {
         "token": run.token,
         "oidc_request_url": oidc::request_url(base, run.id),
         "oidc_request_token": run.oidc_token,
-        "sha": run.head_sha,
+        "sha": run.sha(),
         "jobs": jobs(run),
     })
 }

@@ -220,3 +220,43 @@ fn the_discovery_document_names_the_issuer_and_its_keys() {
         json!(["RS256"])
     );
 }
+
+#[test]
+fn a_pull_requests_token_says_so_and_names_the_merge_it_would_be() {
+    let world = World::new();
+    let number = world.pull("ana", "topic");
+    let path = ".github/workflows/plan.yml";
+    let workflow = "on: pull_request\njobs:\n  plan:\n    runs-on: ubuntu-latest\n    permissions: {id-token: write}\n    steps: [{run: 'true'}]\n";
+    let body = |pull| json!({"workflow": path, "event": "pull_request", "actor": "ana", "pull": pull, "workflows": {(path): workflow}});
+    let run = world.start(body(number));
+    let answer = world.identity(&run, "plan").expect(200);
+    let claims = verified(&world, answer["value"].as_str().unwrap());
+    let repository = &world.repository;
+    let git = |name: &str| world.git(&["rev-parse", name]).unwrap();
+    let merge = git("refs/pull/1/merge");
+    for (claim, value) in [
+        ("sub", format!("repo:{repository}:pull_request")),
+        ("ref", "refs/pull/1/merge".to_owned()),
+        ("ref_protected", "false".to_owned()),
+        ("head_ref", "topic".to_owned()),
+        ("base_ref", "main".to_owned()),
+        ("sha", merge.clone()),
+        (
+            "job_workflow_ref",
+            format!("{repository}/{path}@refs/pull/1/merge"),
+        ),
+    ] {
+        assert_eq!(claims[claim], value, "{claim}");
+    }
+    let parents = ["^1", "^2"].map(|parent| git(&format!("{merge}{parent}")));
+    assert_eq!(parents, ["main", "topic"].map(git));
+
+    // GitHub starts nothing for a pull request that is not there, or that conflicts.
+    let missing = world.refused("runs", body(number + 1));
+    assert_eq!(missing, (422, "no pull request 2 is open".to_owned()));
+    for branch in ["main", "topic"] {
+        world.push("ana", branch, &[("both.txt", branch)]);
+    }
+    let conflict = "pull request 1 conflicts with its base".to_owned();
+    assert_eq!(world.refused("runs", body(number)), (422, conflict));
+}

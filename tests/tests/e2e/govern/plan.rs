@@ -4,13 +4,12 @@ use std::path::Path;
 use std::time::Duration;
 
 use rustix::process::Signal;
-use sandbox::runner::hub::Hub;
 use sandbox::runner::story::{AUTHOR, Story};
 use serde_json::json;
 
 use super::{Governed, SECRET, SOON};
 use crate::job::Job;
-use crate::support::{PATIENCE, Started, log, place, until, wait, world};
+use crate::support::{PATIENCE, Started, comments, log, place, until, wait, world};
 
 /// Everything a step left that somebody may read: log, result, outputs, summary.
 fn said(job: &Job, ended: &std::process::Output) -> String {
@@ -438,7 +437,7 @@ fn a_pull_request_gets_a_read_only_plan_in_one_comment() {
         let workflow = "on: pull_request\njobs:\n  plan:\n    runs-on: ubuntu-latest\n    permissions: {pull-requests: write, contents: read}\n    steps: [{run: 'true'}]\n";
         let path = ".github/workflows/plan.yml";
         let run = json!({
-            "workflow": path, "event": "pull_request", "actor": AUTHOR, "branch": "more-of-it",
+            "workflow": path, "event": "pull_request", "actor": AUTHOR, "pull": number,
             "workflows": {(path): workflow},
         });
         let run = story.hub.start(&run).await.unwrap();
@@ -464,7 +463,7 @@ fn a_pull_request_gets_a_read_only_plan_in_one_comment() {
             ],
         )
     };
-    let comments = || comments(&story.hub, number, &run.token);
+    let comments = || wait(SOON, comments(&story.hub, number));
     let job = of_pull("new.example");
     // Somebody else holds the lock for all that time, and is not disturbed.
     let holder = state.job("shop.example");
@@ -546,29 +545,4 @@ fn a_pull_request_gets_a_read_only_plan_in_one_comment() {
         &["unlock", "--lock-id", info["ID"].as_str().unwrap()],
         0,
     );
-}
-
-/// The texts of a pull request's comments, as anybody in the repository reads them.
-fn comments(hub: &Hub, number: u64, _token: &str) -> Vec<String> {
-    wait(SOON, async {
-        let token = hub.token(AUTHOR).await.unwrap();
-        let url = format!(
-            "{}/repos/{}/issues/{number}/comments",
-            place().url(sandbox::place::port::GITHUB),
-            hub.repository
-        );
-        let answer = sandbox::world::http_client()
-            .unwrap()
-            .get(url)
-            .bearer_auth(token)
-            .header("user-agent", "e2e")
-            .send()
-            .await
-            .unwrap();
-        let found: serde_json::Value = answer.json().await.unwrap();
-        let bodies = found.as_array().unwrap().iter();
-        bodies
-            .map(|comment| comment["body"].as_str().unwrap().to_owned())
-            .collect()
-    })
 }

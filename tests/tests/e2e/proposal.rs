@@ -1,0 +1,131 @@
+//! A pull request of the example: it is tested, and shows what it would change in dev, with a role that can only read.
+
+use sandbox::demo;
+use sandbox::runner::act::{self, Ended, Trigger};
+use sandbox::runner::export::{Export, REPOSITORY, export};
+use sandbox::runner::story::{AUTHOR, Story};
+use sandbox::world::World;
+use serde_json::json;
+
+use crate::support::{PATIENCE, comments, heavy, item, place, wait, world};
+
+const BRANCH: &str = "a-wider-network";
+
+struct Scene {
+    world: World,
+    story: Story,
+    export: Export,
+    number: u64,
+}
+
+impl Scene {
+    async fn runs(&self, workflow: &str) -> Ended {
+        let trigger = Trigger::pull(AUTHOR, workflow, self.number, BRANCH);
+        let (world, hub) = (&self.world, &self.story.hub);
+        let ended = act::run(place(), world, hub, &self.export, &trigger, &mut |_| {}).await;
+        ended.unwrap()
+    }
+
+    /// Pushes to the pull request's branch.
+    async fn push(&self, path: &str, text: &str) {
+        let push = json!({"user": AUTHOR, "branch": BRANCH, "files": {(path): text}, "message": "Once more"});
+        self.story.hub.act("push", &push).await.unwrap();
+    }
+}
+
+#[test]
+fn a_pull_request_is_tested_and_shows_its_plan_while_somebody_else_holds_the_lock() {
+    let place = place();
+    let _turn = heavy();
+    let scene = wait(PATIENCE, async {
+        let world = world("proposal").await;
+        let story = Story::begin(place, &world).await.unwrap();
+        let files = [(
+            "infra/more.tf",
+            "resource \"terraform_data\" \"peering\" {}\n",
+        )];
+        let number = story.propose(AUTHOR, "A wider network", &files).await;
+        Scene {
+            number: number.unwrap(),
+            export: export(place).unwrap(),
+            world,
+            story,
+        }
+    });
+    let dev = scene.world.environment("dev").unwrap();
+    let key = format!("{}/storefront/dev/terraform.tfstate", dev.state_bucket);
+    wait(PATIENCE, async {
+        let account = scene
+            .world
+            .administrator(place, &dev.account)
+            .await
+            .unwrap();
+        let info = json!({"ID": "11111111-2222-3333-4444-555555555555", "Operation": "OperationTypeApply", "Who": "ada@laptop"});
+        let held = json!({"LockID": {"S": key}, "Info": {"S": info.to_string()}});
+        let put = json!({"TableName": dev.lock_table, "Item": held});
+        let put = account.json("dynamodb", "DynamoDB_20120810.PutItem", &put);
+        put.await.unwrap().unwrap();
+
+        let tested = scene.runs("test.yml").await;
+        assert!(tested.success, "{}", tested.log.text);
+        assert!(tested.log.text.contains("pass 2"), "{}", tested.log.text);
+
+        let planned = scene.runs("plan.yml").await;
+        assert!(planned.success, "{}", planned.log.text);
+        for piece in [":assumed-role/slipway-read/", "without the lock"] {
+            assert!(
+                planned.log.text.contains(piece),
+                "{piece}: {}",
+                planned.log.text
+            );
+        }
+        assert!(
+            planned.log.summary.contains("terraform_data.peering"),
+            "{}",
+            planned.log.summary
+        );
+        let there = comments(&scene.story.hub, scene.number);
+        let [comment] = &there.await[..] else {
+            panic!("one comment");
+        };
+        assert!(comment.contains("+   terraform_data.peering"), "{comment}");
+        assert!(comment.contains("cannot be applied"), "{comment}");
+
+        // The next push changes that comment; the callable workflow does the same.
+        let call = format!(
+            "on: pull_request\njobs:\n  plan:\n    permissions: {{contents: read, id-token: write, pull-requests: write}}\n    \
+             uses: {REPOSITORY}/.github/workflows/plan.yml@{}\n",
+            scene.export.pin
+        );
+        scene.push(".github/workflows/plan.yml", &call).await;
+        scene.push("infra/more.tf", "# nothing more\n").await;
+        let planned = scene.runs("plan.yml").await;
+        assert!(planned.success, "{}", planned.log.text);
+        let there = comments(&scene.story.hub, scene.number).await;
+        assert_eq!(there.len(), 1, "{there:?}");
+        assert!(!there[0].contains("peering"), "{}", there[0]);
+
+        let now = item(&account, &dev.lock_table, "LockID", &key).await;
+        assert_eq!(now, Some(held));
+
+        // What runs on a pull request is its author's. It may read, and that is all.
+        let takes = format!(
+            "on: pull_request\nenv: {{SLIPWAY_VARS: \"${{{{ toJSON(vars) }}}}\"}}\njobs:\n  plan:\n    runs-on: ubuntu-latest\n    permissions: {{contents: read, id-token: write}}\n    \
+             steps:\n      - uses: actions/checkout@08c6903cd8c0fde910a37f88322edcfb5dd907a8\n      \
+             - uses: {REPOSITORY}/actions/identity@{}\n        with: {{command: check, environment: dev}}\n",
+            scene.export.pin
+        );
+        scene.push(".github/workflows/plan.yml", &takes).await;
+        let refused = scene.runs("plan.yml").await;
+        assert!(!refused.success, "{}", refused.log.text);
+        assert!(
+            refused
+                .log
+                .text
+                .contains("role/slipway-deploy with this job's GitHub identity"),
+            "{}",
+            refused.log.text
+        );
+        demo::kept_to_the_rules(place, &scene.story).await.unwrap();
+    });
+}
