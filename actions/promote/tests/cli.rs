@@ -97,6 +97,9 @@ fn bad_arguments_are_named_and_nothing_is_exported() {
         "[possible values: healthy, failed, rolled-back]",
     );
     refuses(&["approve"], &[], 2, "approve");
+    let github = [("GITHUB_ACTIONS", "true")];
+    refuses(&[], &github, 2, "the input `command` is not given");
+    refuses(&[], &github, 2, "it is one of: check, record, status");
     // A verb may come as an action's input.
     refuses(
         &[],

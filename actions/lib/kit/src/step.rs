@@ -9,6 +9,7 @@ use crate::exit::Exit;
 use crate::host::{Host, Kind};
 use crate::report::Report;
 use crate::signal;
+use clap::error::ErrorKind;
 use clap::{Args, Command, CommandFactory, FromArgMatches, Parser};
 use std::ffi::OsString;
 use std::path::PathBuf;
@@ -245,6 +246,23 @@ fn refuse_arguments<S: Step>(host: &Host, error: &clap::Error) -> Exit {
         // `--help` and `--version`: data, so standard output.
         let _ = error.print();
         return Exit::Done;
+    }
+    let missing = matches!(
+        error.kind(),
+        ErrorKind::MissingSubcommand | ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand
+    );
+    if missing && host.kind() == Kind::GitHub {
+        let verbs = S::Args::augment_args(Command::new(S::ACTION.name));
+        let verbs: Vec<&str> = verbs.get_subcommands().map(Command::get_name).collect();
+        let error = Error::usage("the input `command` is not given")
+            .hint(format!("it is one of: {}", verbs.join(", ")));
+        host.error(S::ACTION.name, &error);
+        return Exit::Usage;
+    }
+    if error.kind() == ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand {
+        // Nothing was asked for, so nothing was asked wrongly: the help says what can be.
+        let _ = error.print();
+        return Exit::Usage;
     }
     let text = error.render().to_string();
     let text = text.trim_end().strip_prefix("error: ").unwrap_or(&text);
