@@ -4,6 +4,7 @@
 use crate::lock::Item;
 use crate::place::Placed;
 use aws_sdk_dynamodb::types::AttributeValue;
+use aws_sdk_s3::error::{ProvideErrorMetadata, SdkError};
 use aws_sdk_s3::primitives::ByteStream;
 use kit::error::{Context, Error, Result};
 use kit::step::Cx;
@@ -113,6 +114,15 @@ pub(crate) fn client(account: &Account, cx: &Cx) -> aws_sdk_s3::Client {
     aws_sdk_s3::Client::from_conf(config)
 }
 
+/// Whether a condition was why a write was refused: 412, 404 for a condition on what is gone, and
+/// 409 for two at once (Amazon S3 User Guide, "Conditional requests").
+pub(crate) fn refused<E: ProvideErrorMetadata, R>(error: &SdkError<E, R>) -> bool {
+    matches!(
+        net::code(error),
+        Some("PreconditionFailed" | "ConditionalRequestConflict" | "NoSuchKey")
+    )
+}
+
 impl Objects {
     pub(crate) fn of(placed: &Placed, account: &Account, cx: &Cx) -> Self {
         Self {
@@ -214,12 +224,7 @@ impl Objects {
         };
         match request.send().await {
             Ok(_) => Ok(()),
-            Err(error)
-                if matches!(
-                    net::code(&error),
-                    Some("PreconditionFailed" | "ConditionalRequestConflict" | "NoSuchKey")
-                ) =>
-            {
+            Err(error) if refused(&error) => {
                 // The answer to an earlier attempt was lost, and the SDK tried again.
                 if let Some((there, _)) = self.fetch(key, None).await?
                     && there == bytes

@@ -5,6 +5,7 @@ use crate::args::{Hold, Object, Place};
 use crate::backend::{Backend, Locking};
 use crate::rescue::{self, Left};
 use kit::Resolved;
+use kit::child::Program;
 use kit::error::{Error, Result};
 use kit::group::Group;
 use kit::step::{Cx, required};
@@ -19,6 +20,37 @@ pub(crate) struct Placed {
     pub(crate) target: Target,
     pub(crate) directory: Option<PathBuf>,
     pub(crate) resolved: Option<Resolved>,
+}
+
+impl Placed {
+    /// A command in a folder of infrastructure code, with the contract's variables and with
+    /// `backend`, which is this state's own or that of its stacks. `locked`: it is told that the
+    /// lock is held.
+    ///
+    /// # Errors
+    /// A command without a name.
+    pub(crate) fn program(
+        &self,
+        command: &[String],
+        backend: &Backend,
+        locked: bool,
+        directory: &Path,
+        cx: &Cx,
+    ) -> Result<Program> {
+        let program = Program::new(command, &cx.env)?;
+        let mut program = backend
+            .configure(program, net::path_style(&cx.env), locked)
+            .directory(directory.to_owned());
+        for (name, value) in self.terraform_variables() {
+            program = program.env(name, value);
+        }
+        Ok(program)
+    }
+
+    /// The contract's variables, as Terraform takes them.
+    pub(crate) fn terraform_variables(&self) -> impl Iterator<Item = (String, String)> {
+        self.resolved.iter().flat_map(Resolved::terraform_variables)
+    }
 }
 
 /// Bucket and table, which all states of an environment share.

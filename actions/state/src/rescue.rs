@@ -2,6 +2,7 @@
 //! folder instead (terraform `internal/command/views/state_locker.go` and `backend/local`). On a
 //! runner that folder is gone with the job, and with it what was just created.
 
+use crate::object::refused;
 use kit::error::{Context, Error, Result};
 use net::AwsContext;
 use serde::{Deserialize, Serialize};
@@ -94,14 +95,7 @@ pub(crate) async fn keep(
                 .await;
             let taken = match answer {
                 Ok(_) => false,
-                Err(error)
-                    if matches!(
-                        net::code(&error),
-                        Some("PreconditionFailed" | "ConditionalRequestConflict")
-                    ) =>
-                {
-                    true
-                }
+                Err(error) if refused(&error) => true,
                 Err(error) => {
                     return Err(error).cannot(format!("rescue {} to {place}", file.display()));
                 }

@@ -111,19 +111,9 @@ impl<'a> Tool<'a> {
             .chain(arguments.iter().copied())
             .map(str::to_owned)
             .collect();
-        let program = Program::new(&command, &self.cx.env)?;
-        let mut program = self
-            .placed
-            .backend
-            .configure(program, net::path_style(&self.cx.env), true)
-            .env("CHECKPOINT_DISABLE", "1")
-            .directory(self.directory.clone());
-        if let Some(resolved) = &self.placed.resolved {
-            for (name, value) in resolved.terraform_variables() {
-                program = program.env(name, value);
-            }
-        }
-        Ok(program)
+        let (placed, backend) = (self.placed, &self.placed.backend);
+        let program = placed.program(&command, backend, true, &self.directory, self.cx)?;
+        Ok(program.env("CHECKPOINT_DISABLE", "1"))
     }
 
     /// The tool with credentials.
@@ -142,13 +132,7 @@ impl<'a> Tool<'a> {
             .env
             .for_child()
             .map(|(name, _)| name.to_owned())
-            .chain(
-                self.placed
-                    .resolved
-                    .iter()
-                    .flat_map(kit::Resolved::terraform_variables)
-                    .map(|(name, _)| name),
-            )
+            .chain(self.placed.terraform_variables().map(|(name, _)| name))
             .filter(|name| name.starts_with("TF_VAR_"))
             .collect();
         Ok(names

@@ -1,6 +1,6 @@
 //! The bucket's parts: looked at and made.
 
-use super::{Finding, Found, Part, Site, bad, patiently, policy, unread};
+use super::{Finding, Found, Part, Site, bad, change, patiently, policy, unread};
 use crate::plan::PREFIX;
 use aws_sdk_s3::types::{
     AbortIncompleteMultipartUpload, BucketLifecycleConfiguration, BucketLocationConstraint,
@@ -268,7 +268,7 @@ impl Site<'_> {
         ))
     }
 
-    pub(super) async fn make_of_bucket(&self, part: Part) -> Result<()> {
+    pub(super) async fn make(&self, part: Part) -> Result<()> {
         let bucket = &self.store.bucket;
         let owner = &self.account.id;
         let what = format!("{} ({bucket})", part.act());
@@ -284,9 +284,7 @@ impl Site<'_> {
                     .bucket(bucket)
                     .expected_bucket_owner(owner)
                     .versioning_configuration(versioning);
-                patiently(&what, async || call.clone().send().await)
-                    .await
-                    .map(drop)
+                change(&what, async || call.clone().send().await).await
             }
             Part::Private => {
                 let block = PublicAccessBlockConfiguration::builder()
@@ -301,9 +299,7 @@ impl Site<'_> {
                     .bucket(bucket)
                     .expected_bucket_owner(owner)
                     .public_access_block_configuration(block);
-                patiently(&what, async || call.clone().send().await)
-                    .await
-                    .map(drop)
+                change(&what, async || call.clone().send().await).await
             }
             Part::Owned => {
                 let rule = OwnershipControlsRule::builder()
@@ -320,13 +316,14 @@ impl Site<'_> {
                     .bucket(bucket)
                     .expected_bucket_owner(owner)
                     .ownership_controls(controls);
-                patiently(&what, async || call.clone().send().await)
-                    .await
-                    .map(drop)
+                change(&what, async || call.clone().send().await).await
             }
             Part::Encrypted => self.encrypt(&what).await,
             Part::Tls => self.deny_without_tls(&what).await,
-            _ => self.add_rules(&what).await,
+            Part::Lifecycle => self.add_rules(&what).await,
+            Part::Table | Part::Billing | Part::Recovery | Part::Protected => {
+                self.make_of_table(part).await
+            }
         }
     }
 
@@ -385,9 +382,7 @@ impl Site<'_> {
             .bucket(&self.store.bucket)
             .expected_bucket_owner(&self.account.id)
             .server_side_encryption_configuration(configuration);
-        patiently(what, async || call.clone().send().await)
-            .await
-            .map(drop)
+        change(what, async || call.clone().send().await).await
     }
 
     async fn deny_without_tls(&self, what: &str) -> Result<()> {
@@ -406,9 +401,7 @@ impl Site<'_> {
             .bucket(bucket)
             .expected_bucket_owner(&self.account.id)
             .policy(policy);
-        patiently(what, async || call.clone().send().await)
-            .await
-            .map(drop)
+        change(what, async || call.clone().send().await).await
     }
 
     async fn add_rules(&self, what: &str) -> Result<()> {
@@ -435,9 +428,7 @@ impl Site<'_> {
             .bucket(&self.store.bucket)
             .expected_bucket_owner(&self.account.id)
             .lifecycle_configuration(configuration);
-        patiently(what, async || call.clone().send().await)
-            .await
-            .map(drop)
+        change(what, async || call.clone().send().await).await
     }
 }
 

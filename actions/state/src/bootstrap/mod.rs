@@ -159,15 +159,6 @@ impl<'a> Site<'a> {
         Ok(found)
     }
 
-    async fn make(&self, part: Part) -> Result<()> {
-        match part {
-            Part::Table | Part::Billing | Part::Recovery | Part::Protected => {
-                self.make_of_table(part).await
-            }
-            _ => self.make_of_bucket(part).await,
-        }
-    }
-
     fn shown(&self) -> String {
         if self.store.table.is_empty() {
             self.store.bucket.clone()
@@ -309,6 +300,17 @@ where
 }
 
 /// Changes something that another run may be changing too.
+async fn change<T, E>(
+    what: &str,
+    call: impl AsyncFn() -> std::result::Result<T, SdkError<E>>,
+) -> Result<()>
+where
+    E: ProvideErrorMetadata + std::error::Error + 'static,
+{
+    patiently(what, call).await.map(drop)
+}
+
+/// Calls until what another run does, or what was just made, is no longer in the way.
 async fn patiently<T, E>(
     what: &str,
     call: impl AsyncFn() -> std::result::Result<T, SdkError<E>>,

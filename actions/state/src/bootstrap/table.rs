@@ -1,6 +1,6 @@
 //! The lock table's parts: looked at and made.
 
-use super::{Finding, Found, Part, Site, bad, patiently, unread};
+use super::{Finding, Found, Part, Site, bad, change, patiently, unread};
 use aws_sdk_dynamodb::types::{
     AttributeDefinition, BillingMode, KeySchemaElement, KeyType, PointInTimeRecoverySpecification,
     ScalarAttributeType, TableDescription, TableStatus,
@@ -109,7 +109,7 @@ impl Site<'_> {
                     .update_continuous_backups()
                     .table_name(table)
                     .point_in_time_recovery_specification(on);
-                patiently(&what, async || call.clone().send().await).await?;
+                change(&what, async || call.clone().send().await).await?;
             }
             _ => {
                 let call = self.dynamodb.update_table().table_name(table);
@@ -117,7 +117,7 @@ impl Site<'_> {
                     Part::Billing => call.billing_mode(BillingMode::PayPerRequest),
                     _ => call.deletion_protection_enabled(true),
                 };
-                patiently(&what, async || call.clone().send().await).await?;
+                change(&what, async || call.clone().send().await).await?;
             }
         }
         // A table that is being changed takes no other change.

@@ -76,16 +76,7 @@ pub(crate) async fn held<T>(
     let opened = unless_interrupted(open(placed, Hold::Native, cx)).await?;
     let record = take::record(&opened, verb, Phase::Running, wait.lease, cx);
     let since = take::take(&opened, &record, wait, placed, cx).await?;
-    let mut holding = Holding {
-        opened,
-        record,
-        since,
-        adopted: false,
-        work: None,
-        broken: false,
-        placed,
-        cx,
-    };
+    let mut holding = Holding::new(opened, record, since, placed, cx);
     let done = work(&mut holding).await;
     if holding.broken {
         return done;

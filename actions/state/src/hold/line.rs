@@ -9,7 +9,7 @@ use std::time::Duration;
 use time::OffsetDateTime;
 
 /// How long somebody who waits counts as alive at most. Nobody asks GitHub about each of many.
-const ALIVE: Duration = Duration::from_secs(60);
+pub(super) const ALIVE: Duration = Duration::from_secs(60);
 
 /// A place, once it was taken.
 #[derive(Debug)]
@@ -19,6 +19,8 @@ pub(crate) struct Line {
     /// What a ticket of ours says.
     lease: Lease,
     refreshed: Duration,
+    /// When the nearest in front was looked at last.
+    looked: Duration,
     watch: Watch,
 }
 
@@ -34,8 +36,14 @@ impl Line {
                 ..lease
             },
             refreshed: Duration::ZERO,
+            looked: Duration::ZERO,
             watch: Watch::default(),
         }
+    }
+
+    /// Whether those who wait have places.
+    pub(crate) fn is_one(&self) -> bool {
+        self.queue.is_some()
     }
 
     /// Whether others stand in line.
@@ -51,6 +59,7 @@ impl Line {
         if let (Some(queue), None) = (&self.queue, &self.ticket) {
             self.ticket = Some(queue.join(self.lease.renewed()).await?);
             self.refreshed = uptime();
+            self.looked = uptime();
             self.watch = Watch::default();
         }
         Ok(())
@@ -75,6 +84,16 @@ impl Line {
         let Some(ticket) = &mut self.ticket else {
             return Ok(0);
         };
+        // Far from our turn, where the line begins says all there is to know, but whether those in
+        // front live: the nearest is looked at often enough to be followed soon after its end.
+        if ticket.place() > 1 {
+            queue.begins(ticket).await?;
+            let rested = uptime().saturating_sub(self.looked) < self.lease.length() / 2;
+            if ticket.place() > 1 && rested {
+                return Ok(ticket.place());
+            }
+        }
+        self.looked = uptime();
         while let Some(ahead) = queue.ahead(ticket).await? {
             let number = ahead.number.to_string();
             let next = self.watch.seen(uptime(), wall, &number, Some(&ahead.lease));

@@ -4,6 +4,7 @@
 mod adopt;
 mod choice;
 mod covered;
+mod end;
 mod held;
 mod keep;
 mod line;
@@ -23,9 +24,15 @@ pub(crate) use tend::{force_unlock, move_lock, status};
 use crate::args::Hold;
 use crate::lock::{Item, Lock, Object};
 use crate::place::Placed;
+use aws_sdk_dynamodb::config::timeout::TimeoutConfig;
 use kit::error::Result;
 use kit::step::Cx;
 use net::{Account, Net};
+use std::time::Duration;
+
+/// How long one call about the lock may stay without an answer before it is made again. What it
+/// carries is small, and a network that swallows one call may answer the next.
+const ANSWER: Duration = Duration::from_secs(10);
 
 /// A lock with the credentials to change it.
 #[derive(Debug)]
@@ -85,15 +92,25 @@ fn place(placed: &Placed, hold: Hold, account: &Account, s3: &aws_sdk_s3::Client
     if backend.locking.uses_file() {
         arguments.push_str(&format!(" --locking {}", backend.locking.name()));
     }
+    let timeouts = account
+        .config
+        .timeout_config()
+        .map_or_else(TimeoutConfig::builder, TimeoutConfig::to_builder)
+        .operation_attempt_timeout(ANSWER)
+        .build();
+    let dynamodb =
+        aws_sdk_dynamodb::config::Builder::from(&account.config).timeout_config(timeouts.clone());
     Lock {
         item: table.then(|| Item {
-            client: aws_sdk_dynamodb::Client::new(&account.config),
+            client: aws_sdk_dynamodb::Client::from_conf(dynamodb.build()),
             table: backend.table.clone(),
             id: id.clone(),
         }),
         // What is beside Terraform's own lock needs one place only.
         object: (backend.locking.uses_file() && (hold == Hold::Native || !table)).then(|| Object {
-            client: s3.clone(),
+            client: aws_sdk_s3::Client::from_conf(
+                s3.config().to_builder().timeout_config(timeouts).build(),
+            ),
             bucket: backend.bucket.clone(),
             key: format!("{}{suffix}.tflock", backend.key),
         }),

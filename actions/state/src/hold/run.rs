@@ -2,15 +2,16 @@
 //! unless the command left a state that it could not write.
 
 use super::covered::Covered;
+use super::end::expired;
 use super::keep::{Keeper, Next};
 use super::{Opened, adopt, open, take};
 use crate::args::{Adopt, Hold, Wait};
 use crate::folder::Folder;
 use crate::guard::{Guard, MARK};
 use crate::lease::Phase;
-use crate::lock::{Changed, Held, Lock, Record, Release};
+use crate::lock::{Changed, Held, Record};
 use crate::place::{self, Placed, Work};
-use crate::{report, rescue};
+use crate::report;
 use kit::child::{self, Program, Running};
 use kit::clock::uptime;
 use kit::error::{Error, Result};
@@ -22,10 +23,6 @@ use std::cell::RefCell;
 use std::path::{Path, PathBuf};
 use std::process::ExitStatus;
 use std::time::{Duration, SystemTime};
-
-/// How long what a command started may outlive it.
-const REST: Duration = Duration::from_secs(2);
-const LOOK: Duration = Duration::from_millis(50);
 
 /// What is to be run, and how.
 #[derive(Debug)]
@@ -109,18 +106,7 @@ pub(crate) async fn run(placed: &Placed, job: Job<'_>, cx: &Cx) -> Result<Report
         Some(Hold::Beside) => None,
         _ => Some(Folder::before(&covered.folder, data_dir, &placed.backend)?),
     };
-    let path_style = net::path_style(&cx.env);
-    let program = |native: bool| -> Result<Program> {
-        let mut program = backend
-            .configure(Program::new(job.command, &cx.env)?, path_style, native)
-            .directory(directory.clone());
-        if let Some(resolved) = &placed.resolved {
-            for (name, value) in resolved.terraform_variables() {
-                program = program.env(name, value);
-            }
-        }
-        Ok(program)
-    };
+    let program = |native: bool| placed.program(job.command, &backend, native, &directory, cx);
     // A mistake in the command is found before anything is locked.
     program(hold == Hold::Native)?;
 
@@ -135,14 +121,8 @@ pub(crate) async fn run(placed: &Placed, job: Job<'_>, cx: &Cx) -> Result<Report
         adopt::put(&opened.lock, &held, &record).await?;
         cx.host.info(format!("adopted {}", opened.lock.id));
         Holding {
-            opened,
-            record,
-            since,
             adopted: true,
-            work: None,
-            broken: false,
-            placed,
-            cx,
+            ..Holding::new(opened, record, since, placed, cx)
         }
     } else {
         let opened = unless_interrupted(open(placed, hold, cx)).await?;
@@ -150,16 +130,7 @@ pub(crate) async fn run(placed: &Placed, job: Job<'_>, cx: &Cx) -> Result<Report
         let record = take::record(&opened, "run", Phase::Running, job.wait.lease, cx);
         cx.host.info(format!("{}: {why}", opened.lock.id));
         let since = take::take(&opened, &record, job.wait, placed, cx).await?;
-        Holding {
-            opened,
-            record,
-            since,
-            adopted: false,
-            work: None,
-            broken: false,
-            placed,
-            cx,
-        }
+        Holding::new(opened, record, since, placed, cx)
     };
     let native = holding.opened.hold == Hold::Native;
     let ended = match holding.lasting(job.budget).await {
@@ -279,12 +250,26 @@ fn outlasts(opened: &Opened, budget: Option<Duration>, cx: &Cx) -> Result<()> {
     Ok(())
 }
 
-/// Whether AWS said that the credentials have ended.
-fn expired(error: &Error) -> bool {
-    error
-        .causes
-        .iter()
-        .any(|cause| cause.starts_with("ExpiredToken"))
+impl<'a> Holding<'a> {
+    /// A hold that was taken at `since`.
+    pub(super) fn new(
+        opened: Opened,
+        record: Record,
+        since: Duration,
+        placed: &'a Placed,
+        cx: &'a Cx,
+    ) -> Self {
+        Self {
+            opened,
+            record,
+            since,
+            adopted: false,
+            work: None,
+            broken: false,
+            placed,
+            cx,
+        }
+    }
 }
 
 impl Holding<'_> {
@@ -418,7 +403,7 @@ impl Holding<'_> {
     }
 
     /// One sign of life. Returns what stood at the lock's place, where that is no longer ours.
-    async fn beat(
+    pub(super) async fn beat(
         &mut self,
         keeper: &mut Keeper,
         open: &mut Option<(Record, Duration)>,
@@ -449,7 +434,7 @@ impl Holding<'_> {
     }
 
     /// Tells the guard when the lease ends now.
-    fn watched(&self, guard: &RefCell<Option<Guard>>, keeper: &Keeper) {
+    pub(super) fn watched(&self, guard: &RefCell<Option<Guard>>, keeper: &Keeper) {
         if let Some(guard) = &mut *guard.borrow_mut()
             && guard.until(keeper.end()).is_err()
         {
@@ -461,60 +446,12 @@ impl Holding<'_> {
         }
     }
 
-    /// Sees that what the command started is over too, before anybody else gets the lock: a wrapper
-    /// that dies of the interrupt leaves a Terraform that writes its state for some time yet.
-    async fn rest(
-        &mut self,
-        group: Group,
-        keeper: &mut Keeper,
-        open: &mut Option<(Record, Duration)>,
-        guard: &RefCell<Option<Guard>>,
-    ) -> Result<Option<Option<Held>>> {
-        let mut lost = None;
-        // What reads the command's output ends a moment after it.
-        let soon = uptime() + REST;
-        while group.runs()? {
-            if uptime() >= soon {
-                break;
-            }
-            tokio::time::sleep(LOOK).await;
-        }
-        if !group.runs()? {
-            return Ok(lost);
-        }
-        self.cx
-            .host
-            .warn("ending what the command left running: it would go on without the lock");
-        let ending = group.end();
-        tokio::pin!(ending);
-        loop {
-            let pause = match keeper.next(uptime()) {
-                Next::Sleep(pause) => pause,
-                // All of it was asked already, or is about to be.
-                Next::Interrupt => continue,
-                Next::Kill => {
-                    group.kill()?;
-                    continue;
-                }
-                Next::Renew => {
-                    lost = lost.or(self.beat(keeper, open).await);
-                    self.watched(guard, keeper);
-                    continue;
-                }
-            };
-            tokio::select! {
-                ran = &mut ending => return ran.map(|_| lost),
-                () = tokio::time::sleep(pause) => {}
-            }
-        }
-    }
-
     fn note(&self, work: Option<&Work>) -> Result<()> {
         let id = &self.record.info.id;
         place::remember(self.placed, id, self.opened.hold, work, self.cx)
     }
 
-    async fn renew(&mut self, renewed: &Record) -> Result<Changed> {
+    pub(super) async fn renew(&mut self, renewed: &Record) -> Result<Changed> {
         match self.opened.lock.renew(&self.record, renewed).await {
             Err(error) if expired(&error) => {
                 self.opened = open(self.placed, self.opened.hold, self.cx).await?;
@@ -523,140 +460,4 @@ impl Holding<'_> {
             answer => answer,
         }
     }
-
-    /// Gives the lock back, or to where it was; with new credentials where the old ones have ended.
-    /// `well`: the command did what it was to do.
-    pub(super) async fn give_back(&mut self, well: bool) -> Result<()> {
-        if self.adopted {
-            let phase = if self.record.lease.phase.is_broken() && !well {
-                Phase::NeedsRepair
-            } else {
-                Phase::Kept
-            };
-            return self.put(phase, None).await;
-        }
-        let mut released = self.opened.lock.release(&self.record).await;
-        if released.as_ref().is_err_and(expired) {
-            self.opened = open(self.placed, self.opened.hold, self.cx).await?;
-            released = self.opened.lock.release(&self.record).await;
-        }
-        let lock = &self.opened.lock;
-        match released {
-            Ok(Release::Released) => Ok(()),
-            Ok(Release::Absent) => Err(self.lost(None)),
-            Ok(Release::NotOurs(held)) => Err(self.lost(Some(&held))),
-            Err(error) => Err(Error {
-                message: format!(
-                    "the lock {} with ID {} could not be given back",
-                    lock.id, self.record.info.id
-                ),
-                causes: [vec![error.message.clone()], error.causes.clone()].concat(),
-                ..error
-            }
-            .hint(format!(
-                "give it back: {}",
-                lock.command(&format!("force-unlock --id {}", self.record.info.id))
-            ))),
-        }
-    }
-
-    /// Writes another phase of the hold.
-    pub(super) async fn put(&mut self, phase: Phase, rescued: Option<String>) -> Result<()> {
-        let mut record = self.record.clone();
-        record.lease = record.lease.renewed();
-        record.lease.phase = phase;
-        record.lease.add_rescued(rescued.as_ref());
-        if phase == Phase::Kept {
-            record.lease.rescued = None;
-        }
-        let mut changed = self.renew(&record).await?;
-        // A renewal whose answer never came.
-        if let Changed::Moved(Some(held)) = &changed
-            && held.id() == record.info.id
-        {
-            changed = self.opened.lock.replace(held, &record).await?;
-        }
-        match changed {
-            Changed::Done => {
-                self.record = record;
-                Ok(())
-            }
-            Changed::Moved(held) => Err(self.lost(held.as_ref())),
-        }
-    }
-
-    /// The command could not write its state: that is kept, and so is the lock, since whatever runs
-    /// next would not know of what was created.
-    pub(super) async fn rescue(&mut self, verdict: Error, files: &[PathBuf]) -> Error {
-        self.broken = true;
-        let shown: Vec<String> = files
-            .iter()
-            .map(|file| file.display().to_string())
-            .collect();
-        let backend = &self.placed.backend;
-        let id = self.record.info.id.clone();
-        let keep = |s3: aws_sdk_s3::Client| {
-            let (bucket, key, id) = (backend.bucket.clone(), backend.key.clone(), id.clone());
-            async move { rescue::keep(&s3, &bucket, &key, &id, files).await }
-        };
-        let mut kept = keep(self.opened.s3.clone()).await;
-        if kept.is_err() {
-            // Its credentials may be the very reason why the state was not written.
-            if let Ok(opened) = open(self.placed, self.opened.hold, self.cx).await {
-                self.opened = opened;
-                kept = keep(self.opened.s3.clone()).await;
-            }
-        }
-        let error = verdict.cause(format!(
-            "the state could not be written, and was left in {}",
-            shown.join(", ")
-        ));
-        let (error, place) = match kept {
-            Ok(places) => {
-                let places = places.join(", ");
-                (error.cause(format!("rescued to {places}")), Some(places))
-            }
-            Err(lost) => (
-                error
-                    .cause(format!("{}: {}", lost.message, lost.causes.join(": ")))
-                    .hint("save that file before this machine is gone"),
-                None,
-            ),
-        };
-        let marked = self.put(Phase::NeedsRepair, place).await;
-        let lock = &self.opened.lock;
-        match marked {
-            Ok(()) => error
-                .cause(format!(
-                    "the lock {} with ID {id} is kept, so that nothing else runs before the state is back",
-                    lock.id
-                ))
-                .hint(adopt::repair(lock, &id, self.record.lease.rescued.as_deref())),
-            Err(unmarked) => error.cause(unmarked.message).hint(format!(
-                "keep others away until the state is back: the lock {} ends by itself after {}",
-                lock.id,
-                kit::clock::human(self.record.lease.length())
-            )),
-        }
-    }
-
-    /// Somebody removed the lock while the command ran: two may have changed the state at once.
-    pub(super) fn lost(&self, found: Option<&Held>) -> Error {
-        lost(&self.opened.lock, &self.record, found)
-    }
-}
-
-fn lost(lock: &Lock, record: &Record, found: Option<&Held>) -> Error {
-    let error = Error::failed(format!(
-        "the lock {} was taken away while the command ran",
-        lock.id
-    ));
-    match found {
-        Some(held) => error.cause(format!("held by {held}")),
-        None => error.cause(format!(
-            "nobody holds it now; somebody forced lock ID {} open",
-            record.info.id
-        )),
-    }
-    .hint("compare the state with what was planned before the next apply: terraform plan")
 }

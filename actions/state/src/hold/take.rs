@@ -21,7 +21,7 @@ use kit::step::Cx;
 use std::path::Path;
 use std::time::Duration;
 
-/// How long a free lock is left to those who were first: next in line, one looks every second.
+/// How long a free lock is left to those who were first: next in line, one looks twice a second.
 const TURN: Duration = Duration::from_secs(5);
 /// The pause between two looks meanwhile.
 const LOOK: Duration = Duration::from_millis(250);
@@ -187,7 +187,8 @@ impl Claim<'_> {
                 }
             }
             let waited = uptime().saturating_sub(began);
-            let Some(pause) = pause(waited, patience, self.wait.lease, place + 1) else {
+            let before = line.is_one().then_some(place);
+            let Some(pause) = pause(waited, patience, self.wait.lease, before) else {
                 let held = match held {
                     Some(held) => Some(held),
                     None => self.lock.look().await?,

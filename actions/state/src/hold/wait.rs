@@ -1,6 +1,7 @@
 //! Waiting for a lock that somebody holds: what counts as proof that the holder is gone, and when
 //! to look again, ask or give up. Pure; time and answers are handed in.
 
+use super::line::ALIVE;
 use super::proof::Run;
 use crate::lease::{Lease, Phase};
 use crate::lock::Held;
@@ -13,6 +14,8 @@ use time::OffsetDateTime;
 const SKEW: Duration = Duration::from_secs(15 * 60);
 /// How often the holder's host is asked at most.
 const ASK: Duration = Duration::from_secs(30);
+/// How long the last of many looks away at most.
+const FAR: Duration = Duration::from_secs(15);
 
 /// Proof that a holder is gone.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -175,20 +178,30 @@ impl Watch {
     }
 }
 
-/// The pause until the next look: short for who is next, longer for who is not, and never past
-/// the end of the patience. `None`: it is over.
+/// The pause until the next look, never past the end of the patience. `before` is how many are in
+/// front, `None` where those who wait have no line. Whoever is next looks often, the others the more
+/// seldom the more are in front of them: each knows of its turn in time, and a crowd asks hardly
+/// more often than a few. `None`: it is over.
 pub(crate) fn pause(
     waited: Duration,
     patience: Duration,
     lease: Duration,
-    place: u64,
+    before: Option<u64>,
 ) -> Option<Duration> {
     let left = patience
         .checked_sub(waited)
         .filter(|left| !left.is_zero())?;
     let step = (lease / 20).min(Duration::from_secs(1));
-    let places = u32::try_from(place.clamp(1, 16)).unwrap_or(16);
-    Some((step * places).min(Duration::from_secs(8)).min(left))
+    let pause = match before {
+        None => step,
+        Some(0) => step / 2,
+        // Whoever looks too seldom counts as gone.
+        Some(before) => step
+            .saturating_mul(u32::try_from(before).unwrap_or(u32::MAX))
+            .min(lease.min(ALIVE) / 2)
+            .min(FAR),
+    };
+    Some(pause.min(left))
 }
 
 /// Who stands there, for the one who watches.
@@ -415,20 +428,23 @@ mod tests {
 
     #[test]
     fn who_is_next_looks_more_often_and_nobody_past_the_end() {
-        let minute = s(60);
         let ms = Duration::from_millis;
-        for (waited, patience, lease, place, wanted) in [
-            (0, 0, 180, 1, None),
-            (0, 60, 180, 1, Some(ms(1000))),
-            (0, 60, 180, 3, Some(ms(3000))),
-            (0, 60, 180, 500, Some(ms(8000))),
-            (0, 60, 2, 1, Some(ms(100))),
-            (58, 60, 180, 5, Some(ms(2000))),
-            (60, 60, 180, 1, None),
-            (61, 60, 180, 1, None),
+        for (waited, patience, lease, before, wanted) in [
+            (0, 0, 180, Some(0), None),
+            (0, 60, 180, Some(0), Some(ms(500))),
+            (0, 60, 180, Some(1), Some(ms(1000))),
+            (0, 60, 180, Some(3), Some(ms(3000))),
+            (0, 60, 180, Some(500), Some(ms(15_000))),
+            (0, 60, 180, Some(u64::MAX), Some(ms(15_000))),
+            (0, 60, 180, None, Some(ms(1000))),
+            (0, 60, 2, Some(0), Some(ms(50))),
+            // A ticket of two seconds has to be kept alive.
+            (0, 60, 2, Some(500), Some(ms(1000))),
+            (58, 60, 180, Some(5), Some(ms(2000))),
+            (60, 60, 180, Some(0), None),
+            (61, 60, 180, None, None),
         ] {
-            assert_eq!(pause(s(waited), s(patience), s(lease), place), wanted);
+            assert_eq!(pause(s(waited), s(patience), s(lease), before), wanted);
         }
-        assert!(pause(minute, minute, minute, 1).is_none());
     }
 }

@@ -6,8 +6,8 @@ use super::item::Put;
 use super::{Changed, Held, Record, Release, Witness};
 use crate::info::LockInfo;
 use crate::lease::Lease;
+use crate::object::refused;
 use aws_sdk_s3::Client;
-use aws_sdk_s3::error::{ProvideErrorMetadata, SdkError};
 use kit::error::Result;
 use net::AwsContext;
 use serde_json::Value;
@@ -158,15 +158,6 @@ impl Object {
     fn shown(&self) -> String {
         format!("s3://{}/{}", self.bucket, self.key)
     }
-}
-
-/// Whether a condition was why: 412, 404 for a condition on what is gone, and 409 for two at once
-/// (Amazon S3 User Guide, "Conditional requests").
-fn refused<E: ProvideErrorMetadata, R>(error: &SdkError<E, R>) -> bool {
-    matches!(
-        net::code(error),
-        Some("PreconditionFailed" | "ConditionalRequestConflict" | "NoSuchKey")
-    )
 }
 
 /// Terraform's seven members as Terraform writes them, and ours behind them.

@@ -9,6 +9,7 @@ use aws_sdk_dynamodb::types::{
 };
 use kit::error::{Error, Result};
 use net::AwsContext;
+use std::collections::HashMap;
 use std::time::Duration;
 
 /// The line of one lock.
@@ -55,6 +56,25 @@ struct Ends {
 }
 
 const ATTEMPTS: u32 = 60;
+/// How often the line's beginning is worked out anew when others come meanwhile.
+const SETTLES: u32 = 4;
+
+/// The condition that the line begins and ends where it was seen to.
+const SAME: &str = "#next = :next AND #head = :head";
+
+fn names() -> HashMap<String, String> {
+    [("#next", "Next"), ("#head", "Head")]
+        .map(|(short, name)| (short.to_owned(), name.to_owned()))
+        .into()
+}
+
+impl Ends {
+    fn values(self) -> Attributes {
+        [(":next", self.next), (":head", self.head)]
+            .map(|(name, number)| (name.to_owned(), number_of(number)))
+            .into()
+    }
+}
 
 impl Queue {
     /// Joins the line at its end. Number and ticket are written together, so no number is given
@@ -76,10 +96,11 @@ impl Queue {
                 );
             pointer = match ends {
                 None => pointer.condition_expression("attribute_not_exists(LockID)"),
+                // A beginning that moved meanwhile must not move back.
                 Some(ends) => pointer
-                    .condition_expression("#next = :next")
-                    .expression_attribute_names("#next", "Next")
-                    .expression_attribute_values(":next", number_of(ends.next)),
+                    .condition_expression(SAME)
+                    .set_expression_attribute_names(Some(names()))
+                    .set_expression_attribute_values(Some(ends.values())),
             };
             let id = format!("{}/{number}", self.id);
             let mut item = attributes(&lease);
@@ -123,9 +144,20 @@ impl Queue {
         Err(self.cannot().cause("too many others join it at once"))
     }
 
+    /// Learns from whoever left last where the line begins: with one call, how many are in front of us
+    /// at most.
+    pub(crate) async fn begins(&self, ticket: &mut Ticket) -> Result<()> {
+        let seen = get(&self.client, &self.table, &self.id).await?;
+        if let Some(seen) = seen.as_ref().map(ends) {
+            ticket.head = ticket.head.max(seen.head);
+        }
+        Ok(())
+    }
+
     /// The nearest in front of us, or nobody: then it is our turn.
     pub(crate) async fn ahead(&self, ticket: &mut Ticket) -> Result<Option<Ahead>> {
-        while ticket.number > ticket.head {
+        let mut asked = false;
+        while ticket.nearest < ticket.number && ticket.head <= ticket.nearest {
             let id = format!("{}/{}", self.id, ticket.nearest);
             // Something else under that name is nobody who waits.
             let item = get(&self.client, &self.table, &id).await?;
@@ -136,11 +168,16 @@ impl Queue {
                 }));
             }
             if ticket.nearest <= ticket.head {
-                ticket.head = ticket.number;
-            } else {
-                ticket.nearest -= 1;
+                break;
+            }
+            ticket.nearest -= 1;
+            // Where the nearest has had its turn, so have those before it.
+            if !asked {
+                asked = true;
+                self.begins(ticket).await?;
             }
         }
+        ticket.head = ticket.number;
         Ok(None)
     }
 
@@ -184,61 +221,72 @@ impl Queue {
 
     /// Leaves the line, from wherever in it. The last to leave takes the line away.
     pub(crate) async fn leave(&self, ticket: &Ticket) -> Result<()> {
-        self.delete(&ticket.id, &ticket.lease.rvn).await?;
-        // Whoever stands further ahead settles it when it leaves.
-        match self.ahead(&mut ticket.clone()).await? {
-            Some(_) => Ok(()),
-            None => self.settle(ticket.number + 1).await,
-        }
+        let settled = async {
+            // Whoever stands further ahead settles it when it leaves.
+            match self.ahead(&mut ticket.clone()).await? {
+                Some(_) => Ok(()),
+                None => self.settle(ticket.number + 1).await,
+            }
+        };
+        // Whoever leaves because it is its turn has work to do.
+        let gone = self.delete(&ticket.id, &ticket.lease.rvn);
+        let (gone, settled) = tokio::join!(gone, settled);
+        gone.and(settled)
     }
 
     /// Moves the line's beginning to the first who stands in it, of whom nobody has a number below
     /// `from`, and takes it away where nobody does. It only saves others from looking, so whoever
     /// comes in between has precedence.
     async fn settle(&self, from: u64) -> Result<()> {
-        let Some(seen) = get(&self.client, &self.table, &self.id).await? else {
-            return Ok(());
-        };
-        let seen = ends(&seen);
-        let mut first = None;
-        for number in from.max(seen.head)..seen.next {
-            if self.stands(number).await? {
-                first = Some(number);
-                break;
+        for _ in 0..SETTLES {
+            let Some(seen) = get(&self.client, &self.table, &self.id).await? else {
+                return Ok(());
+            };
+            let seen = ends(&seen);
+            let mut first = None;
+            for number in from.max(seen.head)..seen.next {
+                if self.stands(number).await? {
+                    first = Some(number);
+                    break;
+                }
+            }
+            let moved = match first {
+                Some(head) if head <= seen.head => return Ok(()),
+                Some(head) => {
+                    let request = self
+                        .client
+                        .put_item()
+                        .table_name(&self.table)
+                        .set_item(Some(self.pointer(Ends {
+                            head,
+                            next: seen.next,
+                        })))
+                        .condition_expression(SAME)
+                        .set_expression_attribute_names(Some(names()))
+                        .set_expression_attribute_values(Some(seen.values()));
+                    self.unless_refused(request.send().await.map(drop), |error| {
+                        error.is_conditional_check_failed_exception()
+                    })?
+                }
+                None => {
+                    let request = self
+                        .client
+                        .delete_item()
+                        .table_name(&self.table)
+                        .key("LockID", text(&self.id))
+                        .condition_expression(SAME)
+                        .set_expression_attribute_names(Some(names()))
+                        .set_expression_attribute_values(Some(seen.values()));
+                    self.unless_refused(request.send().await.map(drop), |error| {
+                        error.is_conditional_check_failed_exception()
+                    })?
+                }
+            };
+            if moved {
+                return Ok(());
             }
         }
-        match first {
-            Some(head) if head <= seen.head => Ok(()),
-            Some(head) => {
-                let request = self
-                    .client
-                    .put_item()
-                    .table_name(&self.table)
-                    .set_item(Some(self.pointer(Ends {
-                        head,
-                        next: seen.next,
-                    })))
-                    .condition_expression("#next = :next")
-                    .expression_attribute_names("#next", "Next")
-                    .expression_attribute_values(":next", number_of(seen.next));
-                self.unless_refused(request.send().await.map(drop), |error| {
-                    error.is_conditional_check_failed_exception()
-                })
-            }
-            None => {
-                let request = self
-                    .client
-                    .delete_item()
-                    .table_name(&self.table)
-                    .key("LockID", text(&self.id))
-                    .condition_expression("#next = :next")
-                    .expression_attribute_names("#next", "Next")
-                    .expression_attribute_values(":next", number_of(seen.next));
-                self.unless_refused(request.send().await.map(drop), |error| {
-                    error.is_conditional_check_failed_exception()
-                })
-            }
-        }
+        Ok(())
     }
 
     /// Whether anybody stands in line. A line that all have left is taken away.
@@ -285,20 +333,24 @@ impl Queue {
         self.unless_refused(request.send().await.map(drop), |error| {
             error.is_conditional_check_failed_exception()
         })
+        .map(drop)
     }
 
+    /// Whether it was done; `false` where its condition was refused.
     fn unless_refused<E, R>(
         &self,
         answer: std::result::Result<(), aws_sdk_dynamodb::error::SdkError<E, R>>,
         refused: impl Fn(&E) -> bool,
-    ) -> Result<()>
+    ) -> Result<bool>
     where
         E: aws_sdk_dynamodb::error::ProvideErrorMetadata + std::error::Error + 'static,
         R: std::fmt::Debug + 'static,
     {
         match answer {
-            Err(error) if error.as_service_error().is_some_and(refused) => Ok(()),
-            answer => answer.cannot(format!("change the line at {}", self.id)),
+            Err(error) if error.as_service_error().is_some_and(refused) => Ok(false),
+            answer => answer
+                .cannot(format!("change the line at {}", self.id))
+                .map(|()| true),
         }
     }
 

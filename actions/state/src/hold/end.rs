@@ -1,0 +1,210 @@
+//! How a hold ends: what the command left running is ended, a state that it could not write is
+//! rescued, and the lock goes back or stays.
+
+use super::keep::{Keeper, Next};
+use super::run::Holding;
+use super::{adopt, open};
+use crate::guard::Guard;
+use crate::lease::Phase;
+use crate::lock::{Changed, Held, Record, Release};
+use crate::rescue;
+use kit::clock::uptime;
+use kit::error::{Error, Result};
+use kit::group::Group;
+use std::cell::RefCell;
+use std::path::PathBuf;
+use std::time::Duration;
+
+/// How long what a command started may outlive it.
+const REST: Duration = Duration::from_secs(2);
+const LOOK: Duration = Duration::from_millis(50);
+
+/// Whether AWS said that the credentials have ended.
+pub(super) fn expired(error: &Error) -> bool {
+    error
+        .causes
+        .iter()
+        .any(|cause| cause.starts_with("ExpiredToken"))
+}
+
+impl Holding<'_> {
+    /// Sees that what the command started is over too, before anybody else gets the lock: a wrapper
+    /// that dies of the interrupt leaves a Terraform that writes its state for some time yet.
+    pub(super) async fn rest(
+        &mut self,
+        group: Group,
+        keeper: &mut Keeper,
+        open: &mut Option<(Record, Duration)>,
+        guard: &RefCell<Option<Guard>>,
+    ) -> Result<Option<Option<Held>>> {
+        let mut lost = None;
+        // What reads the command's output ends a moment after it.
+        let soon = uptime() + REST;
+        while group.runs()? {
+            if uptime() >= soon {
+                break;
+            }
+            tokio::time::sleep(LOOK).await;
+        }
+        if !group.runs()? {
+            return Ok(lost);
+        }
+        self.cx
+            .host
+            .warn("ending what the command left running: it would go on without the lock");
+        let ending = group.end();
+        tokio::pin!(ending);
+        loop {
+            let pause = match keeper.next(uptime()) {
+                Next::Sleep(pause) => pause,
+                // All of it was asked already, or is about to be.
+                Next::Interrupt => continue,
+                Next::Kill => {
+                    group.kill()?;
+                    continue;
+                }
+                Next::Renew => {
+                    lost = lost.or(self.beat(keeper, open).await);
+                    self.watched(guard, keeper);
+                    continue;
+                }
+            };
+            tokio::select! {
+                ran = &mut ending => return ran.map(|_| lost),
+                () = tokio::time::sleep(pause) => {}
+            }
+        }
+    }
+
+    /// Gives the lock back, or to where it was; with new credentials where the old ones have ended.
+    /// `well`: the command did what it was to do.
+    pub(super) async fn give_back(&mut self, well: bool) -> Result<()> {
+        if self.adopted {
+            let phase = if self.record.lease.phase.is_broken() && !well {
+                Phase::NeedsRepair
+            } else {
+                Phase::Kept
+            };
+            return self.put(phase, None).await;
+        }
+        let mut released = self.opened.lock.release(&self.record).await;
+        if released.as_ref().is_err_and(expired) {
+            self.opened = open(self.placed, self.opened.hold, self.cx).await?;
+            released = self.opened.lock.release(&self.record).await;
+        }
+        let lock = &self.opened.lock;
+        match released {
+            Ok(Release::Released) => Ok(()),
+            Ok(Release::Absent) => Err(self.lost(None)),
+            Ok(Release::NotOurs(held)) => Err(self.lost(Some(&held))),
+            Err(error) => Err(Error {
+                message: format!(
+                    "the lock {} with ID {} could not be given back",
+                    lock.id, self.record.info.id
+                ),
+                causes: [vec![error.message.clone()], error.causes.clone()].concat(),
+                ..error
+            }
+            .hint(format!(
+                "give it back: {}",
+                lock.command(&format!("force-unlock --id {}", self.record.info.id))
+            ))),
+        }
+    }
+
+    /// Writes another phase of the hold.
+    pub(super) async fn put(&mut self, phase: Phase, rescued: Option<String>) -> Result<()> {
+        let mut record = self.record.clone();
+        record.lease = record.lease.renewed();
+        record.lease.phase = phase;
+        record.lease.add_rescued(rescued.as_ref());
+        if phase == Phase::Kept {
+            record.lease.rescued = None;
+        }
+        let mut changed = self.renew(&record).await?;
+        // A renewal whose answer never came.
+        if let Changed::Moved(Some(held)) = &changed
+            && held.id() == record.info.id
+        {
+            changed = self.opened.lock.replace(held, &record).await?;
+        }
+        match changed {
+            Changed::Done => {
+                self.record = record;
+                Ok(())
+            }
+            Changed::Moved(held) => Err(self.lost(held.as_ref())),
+        }
+    }
+
+    /// The command could not write its state: that is kept, and so is the lock, since whatever runs
+    /// next would not know of what was created.
+    pub(super) async fn rescue(&mut self, verdict: Error, files: &[PathBuf]) -> Error {
+        self.broken = true;
+        let shown: Vec<String> = files
+            .iter()
+            .map(|file| file.display().to_string())
+            .collect();
+        let backend = &self.placed.backend;
+        let id = self.record.info.id.clone();
+        let keep = |s3: aws_sdk_s3::Client| {
+            let (bucket, key, id) = (backend.bucket.clone(), backend.key.clone(), id.clone());
+            async move { rescue::keep(&s3, &bucket, &key, &id, files).await }
+        };
+        let mut kept = keep(self.opened.s3.clone()).await;
+        if kept.is_err() {
+            // Its credentials may be the very reason why the state was not written.
+            if let Ok(opened) = open(self.placed, self.opened.hold, self.cx).await {
+                self.opened = opened;
+                kept = keep(self.opened.s3.clone()).await;
+            }
+        }
+        let error = verdict.cause(format!(
+            "the state could not be written, and was left in {}",
+            shown.join(", ")
+        ));
+        let (error, place) = match kept {
+            Ok(places) => {
+                let places = places.join(", ");
+                (error.cause(format!("rescued to {places}")), Some(places))
+            }
+            Err(lost) => (
+                error
+                    .cause(format!("{}: {}", lost.message, lost.causes.join(": ")))
+                    .hint("save that file before this machine is gone"),
+                None,
+            ),
+        };
+        let marked = self.put(Phase::NeedsRepair, place).await;
+        let lock = &self.opened.lock;
+        match marked {
+            Ok(()) => error
+                .cause(format!(
+                    "the lock {} with ID {id} is kept, so that nothing else runs before the state is back",
+                    lock.id
+                ))
+                .hint(adopt::repair(lock, &id, self.record.lease.rescued.as_deref())),
+            Err(unmarked) => error.cause(unmarked.message).hint(format!(
+                "keep others away until the state is back: the lock {} ends by itself after {}",
+                lock.id,
+                kit::clock::human(self.record.lease.length())
+            )),
+        }
+    }
+
+    /// Somebody removed the lock while the command ran: two may have changed the state at once.
+    pub(super) fn lost(&self, found: Option<&Held>) -> Error {
+        let error = Error::failed(format!(
+            "the lock {} was taken away while the command ran",
+            self.opened.lock.id
+        ));
+        match found {
+            Some(held) => error.cause(format!("held by {held}")),
+            None => error.cause(format!(
+                "nobody holds it now; somebody forced lock ID {} open",
+                self.record.info.id
+            )),
+        }
+        .hint("compare the state with what was planned before the next apply: terraform plan")
+    }
+}
