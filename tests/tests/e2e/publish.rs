@@ -37,6 +37,20 @@ fn notes(checkout: &Checkout) -> Vec<Value> {
         .collect()
 }
 
+/// Bytes that nothing compresses, the same ones each time.
+fn noise(length: usize) -> Vec<u8> {
+    let mut state = 0x9e37_79b9_7f4a_7c15_u64;
+    std::iter::repeat_with(|| {
+        state ^= state << 13;
+        state ^= state >> 7;
+        state ^= state << 17;
+        state.to_le_bytes()
+    })
+    .flatten()
+    .take(length)
+    .collect()
+}
+
 #[test]
 fn a_commit_is_built_once_and_its_content_is_too() {
     let _turn = heavy();

@@ -7,7 +7,7 @@ use sandbox::place::{hex, sha256};
 use serde_json::{Value, json};
 
 use super::checkout::Checkout;
-use super::{SOON, seen};
+use super::{SOON, noise, seen};
 use crate::support::{heavy, log};
 
 /// The most memory that a publication holds, in KiB.
@@ -153,9 +153,7 @@ fn one_core_and_all_of_them_make_the_same_bytes() {
     let mut content: Vec<u8> = (0..400_000_u32)
         .flat_map(|line| format!("{line}\n").into_bytes())
         .collect();
-    content.extend(
-        (0..2_000_000_u64).map(|number| (number.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 56) as u8),
-    );
+    content.extend(noise(3 << 20));
     let digests = [&["taskset", "--cpu-list", "0"][..], &[]].map(|before| {
         let mut checkout = Checkout::new("cores");
         let made = checkout.layouts(&content);

@@ -3,15 +3,13 @@
 use serde_json::json;
 
 use super::checkout::Checkout;
+use super::noise;
 use crate::support::log;
 
 #[test]
 fn a_slow_upload_tells_how_much_of_which_layer_is_on_its_way() {
     let mut checkout = Checkout::new("told");
-    let content: Vec<u8> = (0..3_000_000_u64)
-        .map(|number| (number.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 56) as u8)
-        .collect();
-    let made = checkout.layouts(&content);
+    let made = checkout.layouts(&noise(3 << 20));
     checkout.commit("first");
     // Longer than the step is silent.
     let slow = json!({"service": "ecr", "operation": "UploadLayerPart", "account": checkout.setting.world.build.id,
