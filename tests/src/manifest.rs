@@ -19,7 +19,9 @@ pub struct Manifest {
     /// Debian packages.
     pub apt: Vec<Apt>,
     /// Docker's build plug-in.
-    pub buildx: Buildx,
+    pub buildx: Unpacked,
+    /// A newer Docker Engine, which only a test needs.
+    pub engine: Unpacked,
     /// Python packages of the virtual environment.
     pub pip: Pip,
     /// Terraform, where the machine has none.
@@ -59,7 +61,7 @@ pub struct Apt {
 /// A Debian package of another suite, unpacked rather than installed.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct Buildx {
+pub struct Unpacked {
     /// Its name.
     pub package: String,
     /// The suite that carries it.

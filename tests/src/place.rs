@@ -127,6 +127,11 @@ impl Place {
         self.dir.join("cdktn")
     }
 
+    /// The folder with a newer Docker Engine, where a test asked for it.
+    pub fn newer_engine(&self) -> PathBuf {
+        self.dir.join("newer-engine")
+    }
+
     /// The Docker client's configuration folder, with the buildx plug-in and no credential.
     pub fn docker_config(&self) -> PathBuf {
         self.dir.join("docker-config")

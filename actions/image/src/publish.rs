@@ -165,7 +165,8 @@ pub(crate) async fn run(mut args: Box<Publish>, cx: &Cx) -> Result<Report> {
             let built =
                 build::run(&cx.host, &cx.env, &builder, &request, &logins(&registry)).await?;
             let source = Arc::new(built.source);
-            targets.insert(0, first(&home.ecr, &repo, ready.fresh, key).await);
+            let from = key::sources(&request, &cx.env, repo.client.host());
+            targets.insert(0, first(&home.ecr, &repo, ready.fresh, from).await);
             let outcomes = send(cx, &source, &request, &targets).await;
             let outcome = Outcome::Built {
                 builder: built.builder,
@@ -178,7 +179,8 @@ pub(crate) async fn run(mut args: Box<Publish>, cx: &Cx) -> Result<Report> {
             }
         }
         Work::Push(source) => {
-            targets.insert(0, first(&home.ecr, &repo, ready.fresh, key).await);
+            // Whose blobs they are that something else put together, nobody says.
+            targets.insert(0, first(&home.ecr, &repo, ready.fresh, Vec::new()).await);
             let outcomes = send(cx, &Arc::new(source), &request, &targets).await;
             match arrived(&outcomes) {
                 Some(digest) => (digest, Outcome::Given, outcomes),
@@ -276,19 +278,13 @@ fn logins(registry: &Registry) -> Logins {
     Logins::from([(registry.host.clone(), registry.login.clone())])
 }
 
-/// The first place to push to: the repository itself. Its tags are put when all else is done.
-async fn first(ecr: &Ecr, repo: &Repo, created: bool, key: Option<&ContentKey>) -> Target {
+/// The first place to push to: the repository itself. Its tags are put when all else is done. What is in the repositories
+/// `from` may be mounted.
+async fn first(ecr: &Ecr, repo: &Repo, created: bool, from: Vec<String>) -> Target {
     let mut target = Target::new(repo.clone(), Vec::new());
     target.created = created;
     target.earlier = ecr.newest().await;
-    // A base image of the same registry has the layers already.
-    let prefix = format!("{}/", repo.client.host());
-    target.from = key
-        .iter()
-        .flat_map(|key| &key.bases)
-        .filter_map(|(image, _)| image.strip_prefix(&prefix))
-        .filter_map(|name| name.split(['@', ':']).next().map(str::to_owned))
-        .collect();
+    target.from = from;
     target
 }
 

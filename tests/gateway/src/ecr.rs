@@ -15,7 +15,7 @@ use crate::error::AwsError;
 use crate::identity::Principal;
 use crate::policy::{Decision, Question, decide, strings};
 use crate::text::wildcard;
-use crate::{Gateway, images, scans};
+use crate::{Gateway, images, mounts, scans};
 
 const TARGET: &str = "AmazonEC2ContainerRegistry_V20150921";
 
@@ -83,6 +83,9 @@ pub(crate) async fn handle(
         .to_owned();
     match call.operation.as_str() {
         "GetAuthorizationToken" => return token(gateway, call, principal, &input).await,
+        "GetAccountSetting" | "PutAccountSetting" => {
+            return mounts::answer(gateway, call, principal, &input);
+        }
         "CreateRepository" | "DescribeRepositories" | "DeleteRepository" => {}
         "DescribeImages"
         | "ListImages"
@@ -199,7 +202,7 @@ const CHECKED: [&str; 9] = [
 ];
 
 /// The answer, if it is one that ECR's own description allows; else an error that no client can take for ECR's.
-fn fitting(
+pub(crate) fn fitting(
     gateway: &Gateway,
     operation: &str,
     output: Result<Value, AwsError>,

@@ -1,8 +1,8 @@
 //! ECR's rules on `/v2`: Basic tokens, repositories that exist, policies across accounts, immutable tags; then the
 //! distribution does the work under the repository's own path, which no client sees.
 //!
-//! As in ECR: 401 asks for Basic, an expired token is 403 DENIED, a blob is never mounted from another repository
-//! (its account setting is off by default), and a part of an upload is answered 201.
+//! As in ECR: 401 asks for Basic, an expired token is 403 DENIED, a blob is mounted from another repository only where the
+//! account's setting says so (`mounts`), and a part of an upload is answered 201.
 
 use std::sync::Arc;
 use std::time::Instant;
@@ -22,7 +22,7 @@ use crate::front::Shut;
 use crate::identity::Principal;
 use crate::moto::{error_code, forwarded, returned};
 use crate::record::Entry;
-use crate::{Gateway, distribution};
+use crate::{Gateway, distribution, mounts};
 
 /// The registry of one account and region.
 #[derive(Clone)]
@@ -239,6 +239,16 @@ async fn judge(
     if target.kind == "manifests" && *method == Method::PUT {
         return Ok(put_manifest(side, &repository, headers, &target, body).await?);
     }
+    let starts_upload = *method == Method::POST && target.rest.starts_with("uploads");
+    let mount = match starts_upload && query.contains("mount=") {
+        true => Some(mounts::granted(side, principal, query).await?),
+        false => None,
+    };
+    // What cannot be mounted is uploaded, and the distribution must not think otherwise.
+    let query = match &mount {
+        Some(granted) => granted.as_deref().unwrap_or_default(),
+        None => query,
+    };
     Ok(pass(
         side,
         &repository,
@@ -311,11 +321,9 @@ async fn pass(
     let mut sent = forwarded(headers);
     sent.remove(header::AUTHORIZATION);
     sent.remove(header::HOST);
-    let starts_upload = *method == Method::POST && target.rest.starts_with("uploads");
-    let query = if query.is_empty() || (starts_upload && query.contains("mount=")) {
-        String::new()
-    } else {
-        format!("?{query}")
+    let query = match query.is_empty() {
+        true => String::new(),
+        false => format!("?{query}"),
     };
     let mut request = distribution::request(
         &side.gateway,

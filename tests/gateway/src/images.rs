@@ -76,6 +76,15 @@ async fn all(
     Ok(images)
 }
 
+/// Every manifest of a repository.
+pub(crate) async fn manifests(
+    gateway: &Gateway,
+    repository: &Repository,
+) -> Result<Vec<Manifest>, AwsError> {
+    let images = all(gateway, repository).await?;
+    Ok(images.into_values().map(|image| image.manifest).collect())
+}
+
 fn reference(id: &Value) -> Option<&str> {
     id["imageDigest"]
         .as_str()

@@ -5,6 +5,7 @@ mod buildx;
 mod links;
 mod npm;
 mod pip;
+mod unpacked;
 
 use std::ffi::OsStr;
 use std::fs;
@@ -42,6 +43,11 @@ pub(crate) fn ensure(place: &Place) -> Result<()> {
 /// Installs what only the test of an application of several stacks needs.
 pub fn cdktn(place: &Place) -> Result<()> {
     npm::ensure_cdktn(place)
+}
+
+/// Unpacks the newer engine that only the test of containerd's image store needs.
+pub fn newer_engine(place: &Place) -> Result<()> {
+    buildx::ensure_engine(place, &Manifest::read()?.engine)
 }
 
 /// Installs what only benchmarks need.

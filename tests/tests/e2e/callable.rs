@@ -7,7 +7,11 @@ use sandbox::runner::export::{REPOSITORY, export};
 use sandbox::runner::ledger::{row, status};
 use sandbox::runner::story::{AUTHOR, RELEASER, REVIEWER, Story};
 
-use crate::support::{PATIENCE, heavy, place, read, wait, world};
+use sandbox::world::World;
+use serde_json::json;
+
+use crate::ecr::THERE;
+use crate::support::{PATIENCE, heavy, log, place, read, wait, world};
 
 /// The first YAML block of the README's chapter for a user's repository.
 fn ten_lines(readme: &str) -> &str {
@@ -16,6 +20,28 @@ fn ten_lines(readme: &str) -> &str {
         .unwrap();
     let (_, block) = chapter.split_once("```yaml\n").unwrap();
     block.split_once("```").unwrap().0
+}
+
+/// The engine's base image where a user's is: in a registry, which says its digest before anything is built.
+async fn in_registry(world: &World, image: &str) -> String {
+    let aws = world.administrator(place(), &world.build).await.unwrap();
+    let target = "AmazonEC2ContainerRegistry_V20150921.GetAuthorizationToken";
+    let answer = aws.json("ecr", target, &json!({})).await.unwrap().unwrap();
+    let token = &answer["authorizationData"][0]["authorizationToken"];
+    let folder = tempfile::tempdir().unwrap();
+    let logins = folder.path().join("config.json");
+    let auths = json!({"auths": {&world.registry: {"auth": token}}});
+    std::fs::write(&logins, auths.to_string()).unwrap();
+    let reference = format!("{}/{THERE}:node", world.registry);
+    let output = std::process::Command::new("skopeo")
+        .args(["copy", "--dest-tls-verify=false", "--authfile"])
+        .arg(&logins)
+        .arg(format!("docker-daemon:{image}"))
+        .arg(format!("docker://{reference}"))
+        .output()
+        .unwrap();
+    assert!(output.status.success(), "{}", log(&output));
+    reference
 }
 
 #[test]
@@ -37,7 +63,7 @@ fn the_ten_lines_of_the_readme_deliver_and_their_sibling_promotes() {
         let promote = include_str!("callable/promote.yml").replace("COMMIT", &export.pin);
         // What a user's Dockerfile would say too: which image it builds on.
         let dockerfile = read(&place.checkout.join("docs/examples/storefront/Dockerfile"));
-        let base = base::image(place).await.unwrap();
+        let base = in_registry(&world, &base::image(place).await.unwrap()).await;
         let published = "public.ecr.aws/docker/library/node:24-slim";
         assert!(dockerfile.contains(published), "{dockerfile}");
         let dockerfile = dockerfile.replace(published, &base);
@@ -47,26 +73,38 @@ fn the_ten_lines_of_the_readme_deliver_and_their_sibling_promotes() {
             ("Dockerfile", dockerfile.as_str()),
         ];
         let title = "Call the workflows";
-        let commit = story.change(AUTHOR, REVIEWER, title, &files).await.unwrap();
-
-        let staging = [("environment", "staging")];
-        let mut folder = None;
-        for trigger in [
-            Trigger::push(REVIEWER, "deliver.yml"),
-            Trigger::dispatch(RELEASER, "promote.yml", &staging),
-        ] {
+        let first = story.change(AUTHOR, REVIEWER, title, &files).await.unwrap();
+        let run = async |trigger: Trigger| {
             let ended = act::run(place, &world, &story.hub, &export, &trigger, &mut |_| {}).await;
             let ended = ended.unwrap();
             assert!(ended.success, "{}:\n{}", trigger.workflow, ended.log.text);
-            folder = Some(ended.folder);
-        }
-        let repository = folder.unwrap().join("repository");
+            ended
+        };
+        let merged = run(Trigger::push(REVIEWER, "deliver.yml")).await;
+        let ledger = status(place, &world, &merged.folder.join("repository")).await;
+        let built = row(&ledger.unwrap(), "dev").unwrap()["digest"].clone();
+
+        // Nothing of this goes into the image, so the first commit's is this one's too, from here to wherever it goes.
+        let readme = [("README.md", "# A shop\n")];
+        let title = "Say what it is";
+        let commit = story
+            .change(AUTHOR, REVIEWER, title, &readme)
+            .await
+            .unwrap();
+        let merged = run(Trigger::push(REVIEWER, "deliver.yml")).await;
+        let said = format!("{first}, of the same content; nothing was built");
+        assert!(merged.log.text.contains(&said), "{}", merged.log.text);
+        let staging = [("environment", "staging")];
+        let promoted = run(Trigger::dispatch(RELEASER, "promote.yml", &staging)).await;
+        let said = format!("built for commit {first}, which has the same content");
+        assert!(promoted.log.text.contains(&said), "{}", promoted.log.text);
+        let repository = promoted.folder.join("repository");
         let ledger = status(place, &world, &repository).await.unwrap();
         let [dev, staging] = ["dev", "staging"].map(|name| row(&ledger, name).unwrap());
         for record in [dev, staging] {
             assert_eq!(record["commit"], commit.as_str(), "{record}");
             assert_eq!(record["verdict"], "healthy", "{record}");
-            assert_eq!(record["digest"], dev["digest"], "{record}");
+            assert_eq!(record["digest"], built, "{record}");
         }
         assert!(row(&ledger, "production").is_none(), "{ledger}");
         demo::kept_to_the_rules(place, &story).await.unwrap();

@@ -10,6 +10,7 @@ mod callable;
 mod cancel;
 mod codebuild;
 mod contend;
+mod content;
 mod credentials;
 mod ecr;
 mod faults;

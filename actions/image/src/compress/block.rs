@@ -23,13 +23,16 @@ pub(super) struct Output {
 /// A worker's work.
 pub(super) fn compress(compression: Compression, input: &Input) -> io::Result<Output> {
     let mut crc = Crc::new();
-    let bytes = match compression {
+    let mut bytes = match compression {
         Compression::Gzip => {
             crc.update(&input.bytes);
             gzip::block(&input.bytes, &input.before)?
         }
         Compression::Zstd => zstd::frame(&input.bytes)?,
     };
+    // Whoever holds blocks counts what is in them. Room for the worst case in each of thousands that hold next to nothing,
+    // as of a file full of zeros, would be more than all else together.
+    bytes.shrink_to_fit();
     Ok(Output { bytes, crc })
 }
 

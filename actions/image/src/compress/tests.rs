@@ -1,5 +1,7 @@
+use super::block::Input;
 use super::*;
 use crate::source::{Chunk, Compression, Measured, digest};
+use bytes::Bytes;
 use std::io::{self, Read, Write};
 use std::process::{Command, Stdio};
 use tokio::sync::mpsc;
@@ -282,6 +284,21 @@ fn an_input_that_breaks_closes_the_channel_without_an_end() {
                 assert_eq!(error, mpsc::error::TryRecvError::Disconnected);
                 break;
             }
+        }
+    }
+}
+
+#[test]
+fn a_block_takes_no_more_room_than_it_has_bytes() {
+    let inputs = [vec![0; 256 * 1024], words(256 * 1024), noise(256 * 1024)];
+    for compression in [Compression::Gzip, Compression::Zstd] {
+        for input in &inputs {
+            let block = Input {
+                bytes: Bytes::from(input.clone()),
+                before: Bytes::new(),
+            };
+            let output = block::compress(compression, &block).unwrap().bytes;
+            assert_eq!(output.capacity(), output.len(), "{compression:?}");
         }
     }
 }

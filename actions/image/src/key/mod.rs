@@ -37,8 +37,6 @@ pub(crate) enum Content {
 pub(crate) struct ContentKey {
     /// 64 hexadecimal digits.
     pub(crate) hex: String,
-    /// The images built on, and the digests they were taken to be.
-    pub(crate) bases: Vec<(String, String)>,
     /// What makes the key change more often than it need.
     pub(crate) note: Option<String>,
 }
@@ -92,9 +90,37 @@ pub(crate) async fn of(
     };
     Ok(Content::Known(ContentKey {
         hex: key(request, &parts),
-        bases: parts.bases.into_iter().collect(),
         note,
     }))
+}
+
+/// Repositories of the registry `host` that the build takes something from: base images, and caches there. What is in them
+/// may be in the image as it is.
+pub(crate) fn sources(request: &Request, env: &Env, host: &str) -> Vec<String> {
+    // A Dockerfile that cannot be read is the builder's to refuse.
+    let dockerfile = read(&request.dockerfile, "Dockerfile").unwrap_or_default();
+    let arguments = arguments(&request.build_args, env);
+    let found = dockerfile::images(&String::from_utf8_lossy(&dockerfile), &arguments);
+    let caches = request.cache_from.iter().chain(&request.cache_to);
+    let caches = caches.filter_map(|cache| match cache.contains('=') {
+        true => cache
+            .split(',')
+            .find_map(|part| part.trim().strip_prefix("ref=")),
+        false => Some(cache.as_str()),
+    });
+    let mut names: Vec<String> = Vec::new();
+    for reference in found.images.iter().map(String::as_str).chain(caches) {
+        let name = reference
+            .strip_prefix(host)
+            .and_then(|rest| rest.strip_prefix('/'))
+            .and_then(|rest| rest.split(['@', ':']).next());
+        if let Some(name) = name
+            && !names.iter().any(|there| there == name)
+        {
+            names.push(name.to_owned());
+        }
+    }
+    names
 }
 
 /// What is read from outside the request.
@@ -317,10 +343,29 @@ mod tests {
     }
 
     #[test]
+    fn what_a_build_takes_from_a_registry_is_known_without_a_key() {
+        let dir = tempfile::tempdir().unwrap();
+        let dockerfile = dir.path().join("Dockerfile");
+        let text = "ARG BASE\nFROM $BASE AS base\nFROM h:1/tools@sha256:0 AS tools\nCOPY --from=h:1/a/b:1 / /\nFROM h:1x/other\nFROM base\n";
+        std::fs::write(&dockerfile, text).unwrap();
+        let request = Request {
+            dockerfile,
+            build_args: vec!["BASE=h:1/base:24".to_owned()],
+            cache_from: vec![
+                "type=registry,ref=h:1/cache:main".to_owned(),
+                "h:1/base".to_owned(),
+            ],
+            cache_to: vec!["type=gha".to_owned()],
+            ..Request::sample()
+        };
+        let found = sources(&request, &Env::from([]), "h:1");
+        assert_eq!(found, ["base", "tools", "a/b", "cache"]);
+    }
+
+    #[test]
     fn a_tag_takes_the_whole_key() {
         let content = ContentKey {
             hex: key(&Request::sample(), &parts()),
-            bases: vec![],
             note: None,
         };
         assert_eq!(content.tag().len(), 72);

@@ -4,7 +4,7 @@
 //! Each blob's work is one unit that can be tried again from its start: it asks whether the blob is there, then mounts
 //! it, then uploads it in a session of its own. An answer that was lost on the way is found by the question.
 
-use super::progress::{self, short, size};
+use super::progress::{Board, Size, short, size};
 use super::{Counts, Target};
 use crate::registry::{Body, Fault, Kind, Manifest, Mount, Moved, Pass, Repo};
 use crate::source::{Descriptor, Source};
@@ -81,6 +81,16 @@ pub(super) enum How {
     Skipped,
     Mounted,
     Pushed,
+}
+
+impl How {
+    pub(super) fn said(self) -> &'static str {
+        match self {
+            Self::Skipped => "is there",
+            Self::Mounted => "mounted",
+            Self::Pushed => "pushed",
+        }
+    }
 }
 
 /// Brings `image` to `target` and proves that it is there. `tags` at its end, each in its order.
@@ -177,27 +187,26 @@ async fn blobs(
         size(total)
     ));
     missing.sort_by_key(|piece| std::cmp::Reverse(piece.descriptor.size));
-    let moved = Moved::default();
-    let brought = stream::iter(missing)
-        .map(async |piece| -> Result<_, Fault> {
+    let board = Board::new(Some(total));
+    let count = missing.len();
+    let brought = stream::iter(missing.into_iter().enumerate())
+        .map(async |(index, piece)| -> Result<_, Fault> {
             let _one = uploads.acquire().await;
-            let how = bring(target, &piece.descriptor, &piece.origin, false, &moved).await?;
-            let what = match how {
-                How::Skipped => "is there",
-                How::Mounted => "mounted",
-                How::Pushed => "pushed",
-            };
+            let blob = &piece.descriptor;
+            let what = format!("blob {} of {count}, {}", index + 1, short(&blob.digest));
+            let shown = board.begin(what.clone(), Size::Known(blob.size));
+            let how = bring(target, blob, &piece.origin, false, &shown.moved).await?;
             host.info(format!(
-                "{}: {} {what}, {}",
+                "{}: {what}, {}, {}",
                 target.name(),
-                short(&piece.descriptor.digest),
-                size(piece.descriptor.size)
+                how.said(),
+                size(blob.size)
             ));
-            Ok((how, piece.descriptor.size))
+            Ok((how, blob.size))
         })
         .buffer_unordered(AT_ONCE)
         .try_collect::<Vec<_>>();
-    let brought = progress::told(host, target.name(), &moved, Some(total), brought).await?;
+    let brought = board.told(host, target.name(), brought).await?;
     for (how, bytes) in brought {
         counts.count(how, bytes);
     }
@@ -235,6 +244,7 @@ pub(super) async fn bring(
             Some(session) => session,
             None => target.settled(repo.begin(pass).await)?,
         };
+        moved.restart();
         let body = open(blob, origin, moved).await?;
         sent = true;
         repo.put_whole(pass, session, &blob.digest, blob.size, body)

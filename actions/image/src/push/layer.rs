@@ -5,6 +5,7 @@
 
 use super::Target;
 use super::deliver::{self, How, Origin};
+use super::progress::{Board, Size};
 use super::slow::Slow;
 use crate::registry::{Body, Fault, Kind, Moved};
 use crate::source::{Chunk, Descriptor, Measured};
@@ -17,10 +18,26 @@ use tokio::sync::{Semaphore, mpsc};
 /// What is held. Eight layers are on their way at once.
 const SMALL: usize = 1 << 20;
 
+/// A layer that is to be sent.
+pub(super) struct Wanted {
+    /// Its name in the archive.
+    pub(super) path: String,
+    /// Which one it is, in words.
+    pub(super) what: String,
+    /// Bytes, uncompressed.
+    pub(super) size: u64,
+    /// Where it goes.
+    pub(super) targets: Vec<usize>,
+}
+
 /// How a layer fared.
 pub(super) struct Streamed {
     /// Its name in the archive.
     pub(super) path: String,
+    /// Which one it is, in words.
+    pub(super) what: String,
+    /// What became of it, where it came to its end.
+    pub(super) blob: Option<Descriptor>,
     /// By target.
     pub(super) results: Vec<(usize, Result<How, Fault>)>,
 }
@@ -32,17 +49,24 @@ enum Piece {
     End(Measured),
 }
 
-/// Sends a layer to `wanted` of the targets.
+/// Sends a layer to those of the targets that want it.
 pub(super) async fn stream(
-    path: String,
+    wanted: Wanted,
     mut chunks: mpsc::Receiver<Chunk>,
     targets: &[Target],
-    wanted: Vec<usize>,
     at_once: &Semaphore,
     slow: &Slow,
-    moved: &Moved,
+    board: &Board,
 ) -> Streamed {
+    let Wanted {
+        path,
+        what,
+        size: unpacked,
+        targets: wanted,
+    } = wanted;
     let _one = at_once.acquire().await;
+    let shown = board.begin(what.clone(), Size::Unpacked(unpacked));
+    let moved = &shown.moved;
     let mut held: Vec<Bytes> = Vec::new();
     let mut size = 0;
     let whole = loop {
@@ -57,18 +81,22 @@ pub(super) async fn stream(
             Some(Chunk::End(measured)) => break Some(measured),
             // The reading says why.
             None => {
-                let results = Vec::new();
-                return Streamed { path, results };
+                return Streamed {
+                    path,
+                    what,
+                    blob: None,
+                    results: Vec::new(),
+                };
             }
         }
     };
-    let results = match whole {
+    let (blob, results) = match whole {
         Some(measured) => {
             let origin = Origin::Bytes(Bytes::from(held.concat()));
             drop(held);
             let blob = descriptor(&measured);
             let alone = wanted.len() == 1;
-            join_all(wanted.into_iter().map(async |index| {
+            let results = join_all(wanted.into_iter().map(async |index| {
                 let target = &targets[index];
                 let bring = deliver::bring(target, &blob, &origin, true, moved);
                 let patient = async {
@@ -86,11 +114,17 @@ pub(super) async fn stream(
                 let brought = slow.unless_left(index, target, patient).await;
                 (index, brought)
             }))
-            .await
+            .await;
+            (Some(blob), results)
         }
         None => tee(chunks, targets, &wanted, &held, slow, moved).await,
     };
-    Streamed { path, results }
+    Streamed {
+        path,
+        what,
+        blob,
+        results,
+    }
 }
 
 pub(super) fn descriptor(measured: &Measured) -> Descriptor {
@@ -110,7 +144,7 @@ async fn tee(
     held: &[Bytes],
     slow: &Slow,
     moved: &Moved,
-) -> Vec<(usize, Result<How, Fault>)> {
+) -> (Option<Descriptor>, Vec<(usize, Result<How, Fault>)>) {
     let (mut feeds, uploads): (Vec<_>, Vec<_>) = wanted
         .iter()
         .map(|index| {
@@ -121,10 +155,14 @@ async fn tee(
         })
         .unzip();
     let share = async move {
+        let mut blob = None;
         while let Some(chunk) = chunks.recv().await {
             let (piece, last) = match chunk {
                 Chunk::Bytes(bytes) => (Piece::Bytes(bytes), false),
-                Chunk::End(measured) => (Piece::End(measured), true),
+                Chunk::End(measured) => {
+                    blob = Some(descriptor(&measured));
+                    (Piece::End(measured), true)
+                }
             };
             let alone = feeds.len() == 1;
             let sent = join_all(feeds.iter().map(async |(index, feed)| {
@@ -144,12 +182,13 @@ async fn tee(
             let mut sent = sent.into_iter();
             feeds.retain(|_| sent.next().unwrap_or_default());
             if last || feeds.is_empty() {
-                return;
+                break;
             }
         }
+        blob
     };
-    let ((), results) = join(share, join_all(uploads)).await;
-    wanted.iter().copied().zip(results).collect()
+    let (blob, results) = join(share, join_all(uploads)).await;
+    (blob, wanted.iter().copied().zip(results).collect())
 }
 
 /// How long others wait for a target, so much less than what it takes to give one up that they themselves are not given up.

@@ -1,8 +1,9 @@
-//! What the log says while bytes move.
+//! What the log says while bytes move: how much of each blob that is on its way.
 
 use crate::registry::Moved;
 use kit::host::Host;
 use kit::id::Digest;
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 /// How often a line is said while nothing else is.
@@ -25,32 +26,115 @@ pub(super) fn short(digest: &Digest) -> &str {
     digest.as_str().get(..19).unwrap_or(digest.as_str())
 }
 
-/// Does `work` and says now and then how far it is.
-pub(super) async fn told<T>(
-    host: &Host,
-    name: &str,
-    moved: &Moved,
+/// The blobs that are on their way to one place, or from one reading to several.
+pub(super) struct Board {
+    moved: Moved,
+    /// Bytes of all blobs, where they are known before they are sent.
     total: Option<u64>,
-    work: impl Future<Output = T>,
-) -> T {
-    let mut work = std::pin::pin!(work);
-    let mut last = 0;
-    loop {
-        tokio::select! {
-            done = &mut work => return done,
-            () = tokio::time::sleep(EVERY) => {}
+    under_way: Mutex<Vec<Line>>,
+}
+
+/// A blob on the board.
+struct Line {
+    what: String,
+    size: Size,
+    moved: Moved,
+}
+
+/// What is known of a blob's size before it was sent.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Size {
+    Known(u64),
+    /// Only its size before it is compressed.
+    Unpacked(u64),
+}
+
+/// A blob that is on the board for as long as this lives.
+pub(super) struct Blob<'a> {
+    pub(super) moved: Moved,
+    board: &'a Board,
+}
+
+impl Board {
+    pub(super) fn new(total: Option<u64>) -> Self {
+        Self {
+            moved: Moved::default(),
+            total,
+            under_way: Mutex::default(),
         }
-        let now = moved.bytes();
-        if now == last {
-            host.info(format!(
-                "{name}: waiting for the registry, {} sent",
-                size(now)
-            ));
+    }
+
+    /// Bytes that were sent until now.
+    pub(super) fn bytes(&self) -> u64 {
+        self.moved.bytes()
+    }
+
+    /// Puts a blob on the board, in words.
+    pub(super) fn begin(&self, what: String, size: Size) -> Blob<'_> {
+        let moved = self.moved.part();
+        self.lines().push(Line {
+            what,
+            size,
+            moved: moved.clone(),
+        });
+        Blob { moved, board: self }
+    }
+
+    /// Does `work` and says now and then how far each blob is.
+    pub(super) async fn told<T>(
+        &self,
+        host: &Host,
+        name: &str,
+        work: impl Future<Output = T>,
+    ) -> T {
+        let mut work = std::pin::pin!(work);
+        let mut last = 0;
+        loop {
+            tokio::select! {
+                done = &mut work => return done,
+                () = tokio::time::sleep(EVERY) => {}
+            }
+            host.info(format!("{name}: {}", self.line(last)));
+            last = self.bytes();
+        }
+    }
+
+    /// How far it is; `last` is what was sent when that was said before.
+    fn line(&self, last: u64) -> String {
+        let now = self.bytes();
+        let waiting = if now == last {
+            "waiting for the registry, "
         } else {
-            let total = total.map_or_else(String::new, |total| format!(" of {}", size(total)));
-            host.info(format!("{name}: {}{total} sent", size(now)));
+            ""
+        };
+        let mut text = match self.total {
+            Some(total) => format!("{waiting}{} of {} sent", size(now), size(total)),
+            None => format!("{waiting}{} sent", size(now)),
+        };
+        for blob in self.lines().iter() {
+            let sent = size(blob.moved.bytes());
+            text.push_str(&match blob.size {
+                Size::Known(whole) => format!("; {} {sent} of {}", blob.what, size(whole)),
+                Size::Unpacked(whole) => {
+                    format!("; {} {sent}, of {} unpacked", blob.what, size(whole))
+                }
+            });
         }
-        last = now;
+        text
+    }
+
+    fn lines(&self) -> MutexGuard<'_, Vec<Line>> {
+        self.under_way
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Drop for Blob<'_> {
+    fn drop(&mut self) {
+        self.board
+            .lines()
+            .retain(|line| !line.moved.is(&self.moved));
     }
 }
 
@@ -71,5 +155,28 @@ mod tests {
         ] {
             assert_eq!(size(bytes), text);
         }
+    }
+
+    #[test]
+    fn each_blob_is_told_while_it_is_on_its_way() {
+        let board = Board::new(Some(3 << 20));
+        let first = board.begin("blob 1 of 2 sha256:a".to_owned(), Size::Known(2 << 20));
+        let second = board.begin("layer 2 of 2 sha256:b".to_owned(), Size::Unpacked(9 << 20));
+        // A body is a part of its blob.
+        first.moved.part().add(1 << 20);
+        second.moved.add(1024);
+        assert_eq!(
+            board.line(0),
+            "1.1 MiB of 3.0 MiB sent; blob 1 of 2 sha256:a 1.0 MiB of 2.0 MiB; \
+             layer 2 of 2 sha256:b 1 KiB, of 9.0 MiB unpacked"
+        );
+        drop(second);
+        first.moved.restart();
+        assert_eq!(
+            board.line(board.bytes()),
+            "waiting for the registry, 1.1 MiB of 3.0 MiB sent; blob 1 of 2 sha256:a 0 B of 2.0 MiB"
+        );
+        drop(first);
+        assert_eq!(board.line(0), "1.1 MiB of 3.0 MiB sent");
     }
 }

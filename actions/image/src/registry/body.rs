@@ -26,20 +26,31 @@ pub(crate) struct Body {
 pub(crate) struct Moved {
     own: Arc<AtomicU64>,
     /// What these bytes are part of.
-    all: Option<Arc<AtomicU64>>,
+    wholes: Vec<Arc<AtomicU64>>,
 }
 
 impl Moved {
     /// One transfer of several: what moves elsewhere does not hide that it stands still.
-    fn part(&self) -> Self {
+    pub(crate) fn part(&self) -> Self {
+        let wholes = std::iter::once(&self.own).chain(&self.wholes);
         Self {
             own: Arc::default(),
-            all: Some(Arc::clone(&self.own)),
+            wholes: wholes.cloned().collect(),
         }
     }
 
+    /// Whether both count the same transfer.
+    pub(crate) fn is(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.own, &other.own)
+    }
+
+    /// Counts its own bytes anew, for a transfer that begins again.
+    pub(crate) fn restart(&self) {
+        self.own.store(0, Ordering::Relaxed);
+    }
+
     pub(crate) fn add(&self, bytes: usize) {
-        for count in std::iter::once(&self.own).chain(&self.all) {
+        for count in std::iter::once(&self.own).chain(&self.wholes) {
             count.fetch_add(bytes as u64, Ordering::Relaxed);
         }
     }

@@ -14,7 +14,7 @@ pub(crate) use facts::{Fact, Unknown};
 use crate::args::Check;
 use crate::setting::{Setting, without_contract};
 use kit::error::{Error, Result};
-use kit::id::Digest;
+use kit::id::{Commit, Digest};
 use kit::{Cx, Report};
 use ledger::{Chain, Ledger, Record, Verdict};
 use net::Net;
@@ -48,6 +48,9 @@ pub(crate) struct Subject {
     pub(crate) commit: Option<String>,
     /// The newest record of the digest in the environment that comes before.
     pub(crate) evidence: Option<Record>,
+    /// The commit whose build the image is, where that is another of the same content. It is told and judged by no rule:
+    /// whoever builds can write it.
+    pub(crate) built_for: Option<String>,
 }
 
 async fn subject(
@@ -84,6 +87,7 @@ async fn subject(
             digest,
             commit,
             evidence: None,
+            built_for: None,
         });
     };
     let account = net.account(&setting.permit).await?;
@@ -107,9 +111,45 @@ async fn subject(
     let evidence = ledger
         .find(&before, LOOK_BACK, |record| record.digest == digest)
         .await?;
+    let commit = evidence.as_ref().map(|record| record.commit.clone());
+    let built_for = match &commit {
+        Some(commit) => built_for(cx, &ledger, &setting.service, &digest, commit).await,
+        None => None,
+    };
     Ok(Subject {
         digest,
-        commit: evidence.as_ref().map(|record| record.commit.clone()),
+        commit,
         evidence,
+        built_for,
     })
+}
+
+/// The commit that the image of `commit` was built for, if the ledger's notes name another one. That they cannot be read
+/// keeps nothing back, since nothing rests on them.
+async fn built_for(
+    cx: &Cx,
+    ledger: &Ledger,
+    service: &str,
+    digest: &str,
+    commit: &str,
+) -> Option<String> {
+    let notes = match Digest::parse(digest) {
+        Ok(digest) => ledger.contents(service, &digest).await,
+        Err(error) => Err(error),
+    };
+    match notes {
+        Ok(notes) => notes
+            .into_iter()
+            .find(|note| note.commit == commit)
+            .filter(|note| note.first_commit != commit)
+            .and_then(|note| Commit::parse(&note.first_commit).ok())
+            .map(|first| first.to_string()),
+        Err(error) => {
+            cx.host.warn(format!(
+                "which commit the image was built for cannot be told: {}",
+                error.message
+            ));
+            None
+        }
+    }
 }

@@ -56,12 +56,20 @@ pub(super) fn report(
             )
         })
         .collect();
+    // The same content was built once, for the first commit that had it.
+    let (built, built_markdown) = match &subject.built_for {
+        Some(first) => (
+            format!("built for commit {first}, which has the same content\n"),
+            format!(" (built for `{first}`, which has the same content)"),
+        ),
+        None => Default::default(),
+    };
     let text = format!(
-        "{environment} {verdict} {digest}\ncommit {commit}\n{lines}\n{}\nnext: {next}\n",
+        "{environment} {verdict} {digest}\ncommit {commit}\n{built}{lines}\n{}\nnext: {next}\n",
         text_table(&HEADER, &rows)
     );
     let summary = format!(
-        "### {environment} {verdict} `{digest}`\n\nCommit `{commit}`\n\n{}\n{}\n**Next:** {}\n",
+        "### {environment} {verdict} `{digest}`\n\nCommit `{commit}`{built_markdown}\n\n{}\n{}\n**Next:** {}\n",
         markdown_changes(&changes),
         markdown_table(&HEADER, &rows),
         escaped(&next),
@@ -72,6 +80,7 @@ pub(super) fn report(
         "service": setting.service,
         "digest": digest,
         "commit": subject.commit,
+        "built_for": subject.built_for,
         "from": setting.follows,
         "rules": decision.rules,
         "changes": changes,

@@ -128,7 +128,8 @@ impl Source {
     }
 }
 
-/// A digest that came from another environment was built from the commit recorded there.
+/// A digest that came from another environment is of a commit that is recorded with it there. It can be of several: what
+/// changes nothing in the image is not built again, and may have come there while this one was on its way here.
 async fn same_commit(
     ledger: &Ledger,
     setting: &Setting,
@@ -139,16 +140,19 @@ async fn same_commit(
         return Ok(());
     };
     let chain = Chain::new(&setting.service, before)?;
-    let found = ledger
-        .find(&chain, LOOK_BACK, |record| record.digest == digest.as_str())
-        .await?;
-    match found {
-        Some(record) if record.commit != commit.as_str() => Err(Error::refused(format!(
+    let there = |record: &Record| record.digest == digest.as_str();
+    let newest = ledger.find(&chain, LOOK_BACK, there).await?;
+    let Some(other) = newest.filter(|record| record.commit != commit.as_str()) else {
+        return Ok(());
+    };
+    let this = |record: &Record| there(record) && record.commit == commit.as_str();
+    match ledger.find(&chain, LOOK_BACK, this).await? {
+        Some(_) => Ok(()),
+        None => Err(Error::refused(format!(
             "{before} has this digest from commit {}, not {commit}",
-            record.commit
+            other.commit
         ))
         .hint("give the commit that `check` put out")),
-        _ => Ok(()),
     }
 }
 

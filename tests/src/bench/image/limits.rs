@@ -23,15 +23,87 @@ use crate::place::{Place, sha256};
 /// Each is measured so often.
 const ROUNDS: usize = 3;
 
-/// A line that says what each of them costs for this image.
+/// What each of them costs for an image, in milliseconds, at its own speed in MB/s.
+pub(super) struct Limits {
+    what: &'static str,
+    builder: f64,
+    alone: Vec<Limit>,
+}
+
+/// One part of a push, alone.
+struct Limit {
+    name: &'static str,
+    millis: f64,
+    megabytes: f64,
+}
+
+impl Limit {
+    fn new(name: &'static str, bytes: usize, seconds: f64) -> Self {
+        Self {
+            name,
+            millis: seconds * 1e3,
+            megabytes: bytes as f64 / 1e6,
+        }
+    }
+
+    fn speed(&self) -> f64 {
+        self.megabytes * 1e3 / self.millis
+    }
+}
+
+impl Limits {
+    /// In words, and which of them a push that took `push` milliseconds is left with. Hashing and compressing go on at the
+    /// same time on all cores, so that they count by as much less.
+    pub(super) fn said(&self, push: f64, cores: usize) -> String {
+        let parts: Vec<String> = self
+            .alone
+            .iter()
+            .map(|limit| {
+                let (name, millis, speed) = (limit.name, limit.millis, limit.speed());
+                format!("{name} {millis:.0} ms ({speed:.0} MB/s)")
+            })
+            .collect();
+        let mut text = format!(
+            "limits for {}: cached build {:.0} ms; {}",
+            self.what,
+            self.builder,
+            parts.join("; ")
+        );
+        let shared = |limit: &Limit| match limit.name {
+            EXPORT | TAKING => limit.millis,
+            _ => limit.millis / cores as f64,
+        };
+        let left = self
+            .alone
+            .iter()
+            .max_by(|one, other| shared(one).total_cmp(&shared(other)));
+        if let Some(left) = left {
+            text.push_str(&format!(
+                ". Left of them for a push of {push:.0} ms: {}, {:.0} ms at {:.0} MB/s, {:.0} % of it",
+                left.name,
+                shared(left),
+                left.megabytes * 1e3 / shared(left),
+                100.0 * shared(left) / push
+            ));
+        }
+        text
+    }
+}
+
+const EXPORT: &str = "the engine's export";
+const HASHING: &str = "SHA-256 on one core";
+const PACKING: &str = "deflate level 1 on one core";
+const TAKING: &str = "the registry taking the blobs as skopeo packed them, all at once,";
+
+/// Measures each of them for this image.
 pub(super) fn measure(
     place: &Place,
     folder: &Path,
     account: &Account,
     picture: &Picture,
     build: &Call,
-) -> Result<String> {
-    let builder = repeated(|| Ok(watched(build)?.wall / 1000.0))?;
+) -> Result<Limits> {
+    let builder = repeated(|| Ok(watched(build)?.wall))?;
     let export = repeated(|| seconds(|| exported(picture)))?;
     let layers = layers(picture)?;
     let hashing = repeated(|| {
@@ -42,39 +114,37 @@ pub(super) fn measure(
             Ok(())
         })
     })?;
-    let packing = repeated(|| {
-        seconds(|| {
-            let mut packer = DeflateEncoder::new(std::io::sink(), Compression::new(1));
-            packer
-                .write_all(&layers)
-                .and_then(|()| packer.finish())
-                .doing("compressing")
-                .map(drop)
-        })
-    })?;
+    // What cannot be compressed is stored as it is.
+    let packing = match picture.shrinks {
+        true => Some(repeated(|| seconds(|| packed(&layers)))?),
+        false => None,
+    };
     let blobs = blobs(&picture.layout)?;
     let taking = repeated(|| {
         let fresh = Fresh::start(place, &folder.join("registry"), account)?;
         seconds(|| uploaded(&fresh, account, &blobs))
     })?;
     let stored: usize = blobs.iter().map(|(_, size)| size).sum();
-    let speed = |bytes: usize, seconds: f64| bytes as f64 / 1e6 / seconds;
-    Ok(format!(
-        "limits for {}: cached build {:.0} ms; engine's export {:.0} ms ({:.0} MB/s); SHA-256 on one core {:.0} ms ({:.0} MB/s); \
-         deflate level 1 on one core {:.0} ms ({:.0} MB/s); the registry taking its {:.1} MB as skopeo packed them, all blobs \
-         at once, {:.0} ms ({:.0} MB/s)",
-        picture.what,
-        builder * 1e3,
-        export * 1e3,
-        speed(layers.len(), export),
-        hashing * 1e3,
-        speed(layers.len(), hashing),
-        packing * 1e3,
-        speed(layers.len(), packing),
-        stored as f64 / 1e6,
-        taking * 1e3,
-        speed(stored, taking),
-    ))
+    let mut alone = vec![
+        Limit::new(EXPORT, layers.len(), export),
+        Limit::new(HASHING, layers.len(), hashing),
+        Limit::new(TAKING, stored, taking),
+    ];
+    alone.extend(packing.map(|packing| Limit::new(PACKING, layers.len(), packing)));
+    Ok(Limits {
+        what: picture.what,
+        builder,
+        alone,
+    })
+}
+
+fn packed(layers: &[u8]) -> Result<()> {
+    let mut packer = DeflateEncoder::new(std::io::sink(), Compression::new(1));
+    packer
+        .write_all(layers)
+        .and_then(|()| packer.finish())
+        .doing("compressing")
+        .map(drop)
 }
 
 fn repeated(mut once: impl FnMut() -> Result<f64>) -> Result<f64> {
@@ -193,4 +263,34 @@ fn curl(command: &mut Command) -> Result<String> {
         output.status,
         String::from_utf8_lossy(&output.stderr)
     )))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_limit_that_is_left_is_the_slowest_of_what_goes_on_at_once() {
+        let mut limits = Limits {
+            what: "an image",
+            builder: 90.0,
+            alone: vec![
+                Limit::new(EXPORT, 200_000_000, 0.4),
+                Limit::new(PACKING, 200_000_000, 1.0),
+            ],
+        };
+        let said = limits.said(800.0, 2);
+        assert!(
+            said.contains("the engine's export 400 ms (500 MB/s)"),
+            "{said}"
+        );
+        let left = "push of 800 ms: deflate level 1 on one core, 500 ms at 400 MB/s, 62 % of it";
+        assert!(said.contains(left), "{said}");
+        limits.alone[0].millis = 600.0;
+        let said = limits.said(800.0, 2);
+        assert!(
+            said.contains("800 ms: the engine's export, 600 ms"),
+            "{said}"
+        );
+    }
 }

@@ -148,13 +148,16 @@ impl Ring<'_> {
         for picture in &pictures {
             let figures = self.figures(picture).await?;
             rows.extend(compared(picture, &figures)?);
-            note(&limits::measure(
+            let limits = limits::measure(
                 self.stage.place,
                 &self.folder,
                 &self.account,
                 picture,
                 &self.build(picture),
-            )?);
+            )?;
+            let push = median(&of(&figures, Who::FromEngine)?.push).unwrap_or_default();
+            let cores = std::thread::available_parallelism().map_or(1, usize::from);
+            note(&limits.said(push, cores));
         }
         Ok(rows)
     }
@@ -306,13 +309,7 @@ impl Ring<'_> {
 /// Ours beside each peer that does the same, and their memory beside the limit.
 fn compared(picture: &Picture, figures: &[(Who, Figures)]) -> Result<Vec<Row>> {
     let mut rows = Vec::new();
-    let of = |who: Who| {
-        figures
-            .iter()
-            .find(|(there, _)| *there == who)
-            .map(|(_, figures)| figures)
-            .ok_or_else(|| Fault::new(format!("{} was not measured", who.name())))
-    };
+    let of = |who: Who| of(figures, who);
     for who in Who::ALL.into_iter().filter(|who| who.is_ours()) {
         let ours = of(who)?;
         for peer in Who::ALL {
@@ -356,6 +353,14 @@ fn compared(picture: &Picture, figures: &[(Who, Figures)]) -> Result<Vec<Row>> {
         .collect();
     note(&format!("{}: {}", picture.what, peaks.join("; ")));
     Ok(rows)
+}
+
+fn of(figures: &[(Who, Figures)], who: Who) -> Result<&Figures> {
+    figures
+        .iter()
+        .find(|(there, _)| *there == who)
+        .map(|(_, figures)| figures)
+        .ok_or_else(|| Fault::new(format!("{} was not measured", who.name())))
 }
 
 /// What of a first push is compared.

@@ -25,6 +25,8 @@ pub(super) struct Checkout {
     pub(super) setting: Setting,
     head: String,
     storage: Option<PathBuf>,
+    /// Where another engine answers than the machine's.
+    pub(super) docker_host: Option<String>,
 }
 
 /// Images that something else built: one as OCI layout, folder and tar, another as docker archive.
@@ -53,6 +55,7 @@ impl Checkout {
         let checkout = Self {
             head: String::new(),
             storage: None,
+            docker_host: None,
             setting,
         };
         for folder in ["app", "temp"] {
@@ -152,6 +155,9 @@ impl Checkout {
         let mut command = self.setting.job.command("slipway-image", &arguments);
         command.env("RUNNER_TEMP", self.temp());
         command.env("NPM_TOKEN", super::seen::SECRET);
+        if let Some(engine) = &self.docker_host {
+            command.env("DOCKER_HOST", engine);
+        }
         if self.storage.is_some() {
             command.env(
                 "CONTAINERS_STORAGE_CONF",
@@ -171,20 +177,28 @@ impl Checkout {
 
     /// The same where the folder for what is needed for a while holds a MiB.
     pub(super) fn start_without_room(&self, more: &[&str]) -> Started {
-        let command = self.command(more);
         let script = "mount -t tmpfs -o size=1m tmpfs \"$0\" && exec \"$@\"";
-        let mut small = Command::new("unshare");
-        small
-            .args(["--mount", "sh", "-c", script])
-            .arg(self.temp())
+        let temp = self.temp().display().to_string();
+        self.start_under(&["unshare", "--mount", "sh", "-c", script, &temp], more)
+    }
+
+    /// The same as the last arguments of another command, if there is one.
+    pub(super) fn start_under(&self, before: &[&str], more: &[&str]) -> Started {
+        let command = self.command(more);
+        let Some((program, arguments)) = before.split_first() else {
+            return self.start(more);
+        };
+        let mut outer = Command::new(program);
+        outer
+            .args(arguments)
             .arg(command.get_program())
             .args(command.get_args())
             .env_clear()
             .current_dir(command.get_current_dir().unwrap());
         for (name, value) in command.get_envs() {
-            small.env(name, value.unwrap());
+            outer.env(name, value.unwrap());
         }
-        Started::new(&mut small)
+        Started::new(&mut outer)
     }
 
     /// Publishes, and expects the exit code.
@@ -245,13 +259,17 @@ impl Checkout {
             .collect()
     }
 
-    /// How each layer of what was published is compressed, by its media type's end.
-    pub(super) fn layers(&self, published: &Value) -> Vec<String> {
-        let id = json!({"imageDigest": published["digest"]});
+    /// The manifest of an image that ECR's API names so.
+    pub(super) fn manifest(&self, id: &Value) -> Value {
         let input = json!({"repositoryName": REPOSITORY, "imageIds": [id]});
         let answer = self.setting.ecr("BatchGetImage", &input).unwrap();
         let text = answer["images"][0]["imageManifest"].as_str().unwrap();
-        let manifest: Value = serde_json::from_str(text).unwrap();
+        serde_json::from_str(text).unwrap()
+    }
+
+    /// How each layer of what was published is compressed, by its media type's end.
+    pub(super) fn layers(&self, published: &Value) -> Vec<String> {
+        let manifest = self.manifest(&json!({"imageDigest": published["digest"]}));
         let layers = manifest["layers"].as_array().unwrap();
         layers
             .iter()

@@ -7,6 +7,7 @@ use serde_json::{Value, json};
 
 use super::checkout::{BUILDAH, Checkout};
 use super::{SOON, notes};
+use crate::ecr::THERE;
 use crate::support::{Started, heavy, log, until};
 
 /// How long an operation hangs that is to be interrupted.
@@ -95,9 +96,10 @@ fn while_it_builds() {
 }
 
 #[test]
-fn while_it_pushes_and_while_it_tags() {
+fn while_it_creates_the_repository_while_it_pushes_and_while_it_tags() {
     let _turn = heavy();
     for (what, operation, times, outcome, tags) in [
+        ("stop-create", "CreateRepository", 0, "built", 0),
         ("stop-blobs", "InitiateLayerUpload", 0, "built", 0),
         ("stop-manifest", "PutImage", 0, "built", 0),
         // The manifest by its digest, the content's tag, the commit's.
@@ -111,6 +113,9 @@ fn while_it_pushes_and_while_it_tags() {
         hang(&checkout, operation, times);
         let started = checkout.start(&["--tag", "v1"]);
         match times {
+            0 if operation == "CreateRepository" => {
+                until_called(&checkout, &started, before, "DescribeRepositories", 1);
+            }
             0 if operation == "PutImage" => {
                 until_called(&checkout, &started, before, "CompleteLayerUpload", 2);
             }
@@ -163,5 +168,53 @@ fn while_it_tags_and_other_places_have_the_image() {
         assert_eq!(checkout.tagged(tag).as_deref(), Some(digest), "{tag}");
         let there = checkout.head(&other, tag, Some(&staging));
         assert_eq!(there.as_deref(), Some(digest), "{tag}");
+    }
+}
+
+/// To another repository of the same registry: before its blobs, its manifest, its tag.
+#[test]
+fn while_it_copies() {
+    for (what, operation, times) in [
+        ("stop-copy-blobs", "InitiateLayerUpload", 0),
+        ("stop-copy-manifest", "PutImage", 0),
+        ("stop-copy-tag", "PutImage", 1),
+    ] {
+        let checkout = Checkout::new(what);
+        let (digest, _) = checkout.setting.first();
+        let arguments = [
+            "copy",
+            "--environment",
+            "dev",
+            "--repository",
+            THERE,
+            "--digest",
+            &digest,
+            "--to-repository",
+            "storefront",
+            "--tag",
+            "v1",
+        ];
+        let before = checkout.newest_call();
+        hang(&checkout, operation, times);
+        let mut command = checkout.setting.job.command("slipway-image", &arguments);
+        let started = Started::new(&mut command);
+        match (operation, times) {
+            ("PutImage", 0) => {
+                until_called(&checkout, &started, before, "CompleteLayerUpload", 2);
+            }
+            ("PutImage", _) => until_called(&checkout, &started, before, "PutImage", 1),
+            _ => until_called(
+                &checkout,
+                &started,
+                before,
+                "BatchCheckLayerAvailability",
+                1,
+            ),
+        }
+        stop(&checkout, started);
+        assert_eq!(checkout.tagged("v1"), None, "{what}");
+        checkout.clear_faults(&checkout.setting.world.build.clone());
+        checkout.setting.image(&arguments, 0);
+        assert_eq!(checkout.tagged("v1"), Some(digest), "{what}");
     }
 }

@@ -223,6 +223,7 @@ impl World {
                 digest: DIGEST.to_owned(),
                 commit: Some(MERGE.to_owned()),
                 evidence: Some(record(Verdict::Healthy)),
+                built_for: None,
             },
             facts: Facts {
                 standing: Ok("ahead".to_owned()),

@@ -1,0 +1,248 @@
+//! One reading of an archive: each layer to all targets that lack it, at once.
+
+use super::super::layer::{self, Streamed, Wanted};
+use super::super::progress::{Board, short, size};
+use super::super::slow::Slow;
+use super::{AT_ONCE, READINGS, Work};
+use crate::registry::Kind;
+use crate::source::{Chunk, Contents, Entry, Source};
+use futures_util::stream::{FuturesUnordered, StreamExt};
+use kit::id::Digest;
+use kit::{Error, Result};
+use std::collections::{HashMap, HashSet};
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::sync::{Semaphore, mpsc};
+
+impl Work<'_> {
+    /// Leaves the registries alone that failed, as each asks for, before the `failed`-th reading is tried again.
+    async fn rest(&mut self, failed: usize) {
+        let failed = u32::try_from(failed).unwrap_or(u32::MAX);
+        let mut longest = Duration::ZERO;
+        for index in self.incomplete() {
+            let Some(fault) = &self.states[index].fault else {
+                continue;
+            };
+            let client = &self.targets[index].repo.client;
+            match client.pause(failed, Duration::ZERO, fault) {
+                Some(pause) => longest = longest.max(pause),
+                None => self.states[index].ended = Some(Err(fault.error.clone())),
+            }
+        }
+        tokio::time::sleep(longest).await;
+    }
+
+    /// Reads the archive once, for those who need it.
+    pub(super) async fn read(&mut self, reading: usize) {
+        if reading > 1 {
+            self.rest(reading - 1).await;
+        }
+        let live = self.incomplete();
+        if live.is_empty() {
+            return;
+        }
+        if reading > 1 {
+            self.host.info(format!(
+                "reading the image again, for {}",
+                self.names(&live)
+            ));
+        }
+        let (streamed, contents) = match self.stream(&live).await {
+            Ok(read) => read,
+            Err(error) => {
+                for index in live {
+                    self.states[index].ended = Some(Err(error.clone()));
+                }
+                return;
+            }
+        };
+        for layer in &contents.layers {
+            self.paths
+                .insert(layer.entry.path.clone(), layer.diff_id.clone());
+            if let Some(measured) = &layer.measured {
+                self.made
+                    .insert(layer.diff_id.clone(), layer::descriptor(measured));
+            }
+        }
+        self.contents = Some((
+            contents.config,
+            contents
+                .layers
+                .into_iter()
+                .map(|layer| layer.diff_id)
+                .collect(),
+        ));
+        for layer in streamed {
+            let Some(diff_id) = self.paths.get(&layer.path) else {
+                continue;
+            };
+            let bytes = self.made.get(diff_id).map_or(0, |blob| blob.size);
+            for (index, result) in layer.results {
+                let state = &mut self.states[index];
+                match result {
+                    Ok(how) => {
+                        if state.done.insert(diff_id.clone()) {
+                            state.counts.count(how, bytes);
+                        }
+                    }
+                    Err(fault) if fault.kind == Kind::Passing && reading < READINGS => {
+                        state.fault = Some(fault);
+                    }
+                    Err(fault) => state.ended = Some(Err(fault.error)),
+                }
+            }
+        }
+        for index in live {
+            if self.states[index].ended.is_none() && !self.is_complete(index) && reading == READINGS
+            {
+                let error = self.states[index].fault.take();
+                let error = error.map(|fault| fault.error);
+                self.states[index].ended = Some(Err(error.unwrap_or_else(|| {
+                    Error::failed("a layer could not be brought there")
+                        .hint("run the step again; what is there is not sent again")
+                })));
+            }
+        }
+    }
+
+    async fn stream(&self, live: &[usize]) -> Result<(Vec<Streamed>, Contents)> {
+        let Source::Archive(archive) = &**self.source else {
+            return Err(Error::failed("the source is no archive"));
+        };
+        let (tell, mut told) = mpsc::unbounded_channel();
+        let mut wants = Wants {
+            live: live
+                .iter()
+                .map(|index| (*index, self.states[*index].done.clone()))
+                .collect(),
+            known: self.known.keys().cloned().collect(),
+            paths: self.paths.clone(),
+            begun: HashSet::new(),
+            order: archive
+                .known()
+                .map(|known| known.diff_ids.clone())
+                .unwrap_or_default(),
+            asked: 0,
+        };
+        let (source, compression) = (Arc::clone(self.source), self.compression);
+        // When this future is dropped, so are the receivers, and the reading has nobody left to read for.
+        let reading = tokio::task::spawn_blocking(move || {
+            let Source::Archive(archive) = &*source else {
+                return Err(Error::failed("the source is no archive"));
+            };
+            archive.read(compression, &mut |entry: &Entry| {
+                let wanted = wants.of(entry)?;
+                let (sender, receiver) = mpsc::channel::<Chunk>(2);
+                tell.send((wanted, receiver)).ok()?;
+                Some(sender)
+            })
+        });
+        let at_once = Semaphore::new(AT_ONCE);
+        let slow = Slow::none(self.targets.len());
+        let board = Board::new(None);
+        let drive = async {
+            let mut running = FuturesUnordered::new();
+            let mut streamed = Vec::new();
+            let mut reads = true;
+            while reads || !running.is_empty() {
+                tokio::select! {
+                    layer = told.recv(), if reads => match layer {
+                        Some((wanted, chunks)) => running.push(layer::stream(
+                            wanted, chunks, self.targets, &at_once, &slow, &board,
+                        )),
+                        None => reads = false,
+                    },
+                    Some(layer) = running.next(), if !running.is_empty() => {
+                        self.tell(&layer);
+                        streamed.push(layer);
+                    }
+                }
+            }
+            streamed
+        };
+        let names = self.names(live);
+        let streamed = board.told(self.host, &names, drive).await;
+        let contents = reading
+            .await
+            .map_err(|_| Error::failed("reading the image ended without a result"))??;
+        self.host.info(format!(
+            "{names}: {} layers sent, {}",
+            streamed.len(),
+            size(board.bytes())
+        ));
+        Ok((streamed, contents))
+    }
+
+    /// Says where a layer arrived. What became of those that did not is said by the next reading, or at the end.
+    fn tell(&self, layer: &Streamed) {
+        let Some(blob) = &layer.blob else { return };
+        for (index, result) in &layer.results {
+            if let Ok(how) = result {
+                self.host.info(format!(
+                    "{}: {}, {} as {}, {}",
+                    self.targets[*index].name(),
+                    layer.what,
+                    how.said(),
+                    short(&blob.digest),
+                    size(blob.size)
+                ));
+            }
+        }
+    }
+}
+
+/// Which layers go where, as a reading comes by them.
+struct Wants {
+    /// Targets that lack something, with the layers they have.
+    live: Vec<(usize, HashSet<Digest>)>,
+    known: HashSet<Digest>,
+    paths: HashMap<String, Digest>,
+    /// A layer that is in the image twice goes out once.
+    begun: HashSet<Digest>,
+    /// The image's layers, bottom first, where they are known before they are read.
+    order: Vec<Digest>,
+    /// Layers that were asked for.
+    asked: usize,
+}
+
+impl Wants {
+    /// The layer as it is to be sent, if anybody wants it.
+    fn of(&mut self, entry: &Entry) -> Option<Wanted> {
+        self.asked += 1;
+        let diff_id = entry
+            .diff_id
+            .as_ref()
+            .or_else(|| self.paths.get(&entry.path));
+        let targets: Vec<usize> = match diff_id {
+            None => self.live.iter().map(|(index, _)| *index).collect(),
+            Some(known) if self.known.contains(known) || !self.begun.insert(known.clone()) => {
+                Vec::new()
+            }
+            Some(diff_id) => self
+                .live
+                .iter()
+                .filter(|(_, done)| !done.contains(diff_id))
+                .map(|(index, _)| *index)
+                .collect(),
+        };
+        let place = diff_id.and_then(|diff_id| {
+            let place = self.order.iter().position(|layer| layer == diff_id)?;
+            Some((place, diff_id))
+        });
+        let what = match place {
+            Some((place, diff_id)) => format!(
+                "layer {} of {} ({})",
+                place + 1,
+                self.order.len(),
+                short(diff_id)
+            ),
+            None => format!("layer {}", self.asked),
+        };
+        (!targets.is_empty()).then(|| Wanted {
+            path: entry.path.clone(),
+            what,
+            size: entry.size,
+            targets,
+        })
+    }
+}

@@ -1,0 +1,184 @@
+//! OCI layouts, as folders and as tars.
+
+use super::*;
+
+/// A layout with one image of `blobs`, the last of which is its manifest.
+fn layout(bench: &Bench, blobs: &[Vec<u8>]) -> PathBuf {
+    let folder = bench.path("layout");
+    std::fs::create_dir_all(folder.join("blobs/sha256")).unwrap();
+    std::fs::write(
+        folder.join("oci-layout"),
+        r#"{"imageLayoutVersion": "1.0.0"}"#,
+    )
+    .unwrap();
+    for bytes in blobs {
+        std::fs::write(folder.join(blob(bytes)), bytes).unwrap();
+    }
+    let root = blobs.last().unwrap();
+    let index = serde_json::json!({"schemaVersion": 2, "manifests": [{
+        "mediaType": "application/vnd.oci.image.manifest.v1+json",
+        "digest": digest(root).as_str(), "size": root.len(), "annotations": {"a": "b"}}]});
+    std::fs::write(folder.join("index.json"), index.to_string()).unwrap();
+    folder
+}
+
+/// The same as a tar.
+fn packed(bench: &Bench, folder: &Path) -> PathBuf {
+    let path = bench.path("layout.tar");
+    let status = Command::new("tar")
+        .arg("-cf")
+        .arg(&path)
+        .arg("-C")
+        .arg(folder)
+        .arg(".")
+        .status()
+        .unwrap();
+    assert!(status.success());
+    path
+}
+
+fn opened(path: &Path) -> Layout {
+    match Source::open(path) {
+        Ok(Source::Layout(layout)) => layout,
+        Ok(Source::Archive(_)) => panic!("{} is taken for an archive", path.display()),
+        Err(error) => panic!("{error}"),
+    }
+}
+
+fn bytes_of(layout: &Layout, digest: &Digest) -> std::io::Result<Vec<u8>> {
+    let mut blob = layout.open(digest).map_err(std::io::Error::other)?;
+    let mut bytes = Vec::new();
+    blob.reader.read_to_end(&mut bytes)?;
+    assert_eq!(blob.size, bytes.len() as u64);
+    Ok(bytes)
+}
+
+#[test]
+fn a_layout_hands_out_each_blob_as_often_as_wanted_and_several_at_once() {
+    let bench = Bench::new();
+    let big: Vec<u8> = (0..3_000_000_u32).flat_map(u32::to_le_bytes).collect();
+    let zstd = rusty_zstd::compress(&big[..100_000], 1).unwrap();
+    // A foreign layer is in the manifest and not in the layout.
+    let foreign = digest(b"a vendor's layer");
+    let manifest =
+        format!(r#"{{"layers":[{{"digest":"{foreign}","urls":["https://example.com"]}}]}}"#);
+    let blobs = vec![big, vec![b'1'], Vec::new(), zstd, manifest.into_bytes()];
+    let folder = layout(&bench, &blobs);
+    let tar = packed(&bench, &folder);
+    for path in [folder, tar] {
+        let layout = opened(&path);
+        let [root] = layout.root() else {
+            panic!("{:?}", layout.root());
+        };
+        assert_eq!(root.digest, digest(&blobs[4]));
+        assert_eq!(root.size, blobs[4].len() as u64);
+        assert_eq!(layout.small(&root.digest).unwrap(), blobs[4]);
+        std::thread::scope(|scope| {
+            for _ in 0..3 {
+                scope.spawn(|| {
+                    for bytes in &blobs {
+                        assert!(bytes_of(&layout, &digest(bytes)).unwrap() == *bytes);
+                    }
+                });
+            }
+        });
+        let error = layout.open(&foreign).unwrap_err();
+        assert!(error.message.contains("is missing in"), "{error}");
+        let error = layout.small(&digest(&blobs[0])).unwrap_err();
+        assert!(error.message.contains("no manifest"), "{error}");
+    }
+}
+
+#[test]
+fn a_layouts_blob_that_is_not_its_digest_never_ends_well() {
+    let bench = Bench::new();
+    let blobs = vec![vec![1; 100_000], b"{}".to_vec()];
+    let folder = layout(&bench, &blobs);
+    let name = folder.join(blob(&blobs[0]));
+    let mut other = blobs[0].clone();
+    other[50_000] = 2;
+    for wrong in [
+        other,
+        blobs[0][..99_999].to_vec(),
+        [&blobs[0][..], &[1]].concat(),
+        Vec::new(),
+    ] {
+        std::fs::write(&name, &wrong).unwrap();
+        for path in [folder.clone(), packed(&bench, &folder)] {
+            let layout = opened(&path);
+            let error = bytes_of(&layout, &digest(&blobs[0])).unwrap_err();
+            assert!(
+                error
+                    .to_string()
+                    .contains("is damaged: its bytes are sha256:"),
+                "{error}"
+            );
+        }
+    }
+}
+
+#[test]
+fn a_file_that_shrinks_while_it_is_read_is_no_shorter_blob() {
+    let bench = Bench::new();
+    let blobs = vec![vec![1; 100_000], b"{}".to_vec()];
+    let folder = layout(&bench, &blobs);
+    let layout = opened(&folder);
+    let mut blob = layout.open(&digest(&blobs[0])).unwrap();
+    let mut first = [0; 1000];
+    blob.reader.read_exact(&mut first).unwrap();
+    std::fs::File::options()
+        .write(true)
+        .open(folder.join(self::blob(&blobs[0])))
+        .unwrap()
+        .set_len(5000)
+        .unwrap();
+    let error = blob.reader.read_to_end(&mut Vec::new()).unwrap_err();
+    assert!(
+        error.to_string().ends_with("ends 95000 bytes early"),
+        "{error}"
+    );
+}
+
+#[test]
+fn a_link_in_a_layout_is_not_followed() {
+    let bench = Bench::new();
+    let blobs = vec![b"layer".to_vec(), b"{}".to_vec()];
+    let folder = layout(&bench, &blobs);
+    std::fs::write(bench.path("outside"), "layer").unwrap();
+    let name = folder.join(blob(&blobs[0]));
+    std::fs::remove_file(&name).unwrap();
+    std::os::unix::fs::symlink(bench.path("outside"), &name).unwrap();
+    let error = opened(&folder).open(&digest(&blobs[0])).unwrap_err();
+    assert!(error.hints[0].contains("cp -rL"), "{error}");
+}
+
+#[test]
+fn what_is_no_layout_is_refused() {
+    let bench = Bench::new();
+    let folder = layout(&bench, &[b"{}".to_vec()]);
+    let refused = || {
+        let error = Source::open(&folder).err().unwrap();
+        assert_eq!(error.exit, kit::Exit::Usage);
+        assert!(!error.hints.is_empty());
+        error.message
+    };
+    let write = |name: &str, text: &str| std::fs::write(folder.join(name), text).unwrap();
+    write("index.json", r#"{"manifests":[]}"#);
+    assert!(refused().ends_with("is an OCI layout without an image"));
+    write(
+        "index.json",
+        r#"{"manifests":[{"mediaType":"m","digest":"sha512:00","size":1}]}"#,
+    );
+    assert!(refused().ends_with("which is no SHA-256 digest"));
+    write(
+        "index.json",
+        r#"{"manifests":[{"mediaType":"m","digest":"sha256:../../etc","size":1}]}"#,
+    );
+    assert!(refused().ends_with("which is no SHA-256 digest"));
+    write("index.json", "{");
+    assert!(refused().ends_with("is not what it should be"));
+    write("oci-layout", r#"{"imageLayoutVersion":"2.0.0"}"#);
+    assert!(refused().contains(r#"version "2.0.0""#));
+    std::fs::remove_file(folder.join("oci-layout")).unwrap();
+    assert!(refused().contains("it has no oci-layout"));
+}

@@ -1,0 +1,109 @@
+//! Blobs that one repository takes from another, where the account allows it (ECR API Reference, `PutAccountSetting` with
+//! `BLOB_MOUNTING`; ECR User Guide, "Blob mounting"): in one account and region, from a repository that the caller may
+//! download from, and only what a manifest there refers to. Where any of it is missing an upload begins instead.
+
+use std::collections::HashSet;
+use std::sync::Mutex;
+
+use serde_json::{Value, json};
+
+use crate::answer::Answer;
+use crate::call::Call;
+use crate::ecr::{self, Repository};
+use crate::error::AwsError;
+use crate::front_rules::Side;
+use crate::identity::Principal;
+use crate::text::{pairs, value};
+use crate::{Gateway, images, lock};
+
+/// The one setting that is known here.
+const NAME: &str = "BLOB_MOUNTING";
+
+/// Accounts and regions in which blobs may be mounted.
+#[derive(Default)]
+pub(crate) struct Mounts(Mutex<HashSet<(String, String)>>);
+
+/// `PutAccountSetting` and `GetAccountSetting`.
+pub(crate) fn setting(
+    gateway: &Gateway,
+    call: &Call,
+    principal: &Principal,
+    input: &Value,
+) -> Result<Value, AwsError> {
+    if input["name"] != NAME {
+        return Err(AwsError::unimplemented(
+            call.protocol,
+            "ecr",
+            &call.operation,
+            "gateway",
+        ));
+    }
+    let mut enabled = lock(&gateway.mounts.0);
+    let place = (principal.account.clone(), call.region.clone());
+    if call.operation == "PutAccountSetting" {
+        match input["value"].as_str() {
+            Some("ENABLED") => enabled.insert(place.clone()),
+            Some("DISABLED") => enabled.remove(&place),
+            _ => {
+                return Err(AwsError::new(
+                    400,
+                    "InvalidParameterException",
+                    "Invalid parameter at 'value': ENABLED or DISABLED",
+                ));
+            }
+        };
+    }
+    let value = match enabled.contains(&place) {
+        true => "ENABLED",
+        false => "DISABLED",
+    };
+    Ok(json!({"name": NAME, "value": value}))
+}
+
+/// What the distribution is to be asked for, where a mount is asked for and is to be had.
+pub(crate) async fn granted(
+    side: &Side,
+    principal: &Principal,
+    query: &str,
+) -> Result<Option<String>, AwsError> {
+    let asked = pairs(query, false);
+    let (Some(digest), Some(from)) = (value(&asked, "mount"), value(&asked, "from")) else {
+        return Ok(None);
+    };
+    let place = (side.account.clone(), side.region.clone());
+    if !lock(&side.gateway.mounts.0).contains(&place) {
+        return Ok(None);
+    }
+    let gateway = &side.gateway;
+    let Some(source) = ecr::find(gateway, &side.account, &side.region, from).await? else {
+        return Ok(None);
+    };
+    let action = "ecr:GetDownloadUrlForLayer";
+    let may = ecr::permitted(gateway, principal, &source, &[action]).await;
+    if may.is_err() || !refers(gateway, &source, digest).await? {
+        return Ok(None);
+    }
+    Ok(Some(format!("mount={digest}&from={}", source.path())))
+}
+
+async fn refers(gateway: &Gateway, source: &Repository, digest: &str) -> Result<bool, AwsError> {
+    let manifests = images::manifests(gateway, source).await?;
+    Ok(manifests.iter().any(|manifest| {
+        let manifest = manifest.json();
+        let layers = manifest["layers"].as_array().into_iter().flatten();
+        layers
+            .chain([&manifest["config"]])
+            .any(|blob| blob["digest"] == digest)
+    }))
+}
+
+/// The answer to a call about an account's settings.
+pub(crate) fn answer(
+    gateway: &Gateway,
+    call: &Call,
+    principal: &Principal,
+    input: &Value,
+) -> Result<Answer, AwsError> {
+    let output = setting(gateway, call, principal, input);
+    ecr::fitting(gateway, &call.operation, output).map(|output| Answer::json(&output))
+}

@@ -1,0 +1,105 @@
+//! Scans, and the settings of a repository.
+
+use super::*;
+
+#[tokio::test]
+async fn a_scan_finds_what_was_told_and_is_asked_for_once_a_day() {
+    let world = world().await;
+    let ecr = client(&world, &world.build).await;
+    let create = ecr.create_repository().repository_name("team/scan");
+    create.send().await.unwrap();
+    let (host, password) = login(&ecr).await;
+    let folder = tempfile::tempdir().unwrap();
+    image(folder.path(), "scanned");
+    push(folder.path(), &host, &password, "team/scan:v1")
+        .await
+        .unwrap();
+    let digest = digest_of(&host, &password, "team/scan:v1").await.unwrap();
+    let look = || {
+        ecr.describe_image_scan_findings()
+            .repository_name("team/scan")
+            .image_id(tag("v1"))
+    };
+    let start = || {
+        ecr.start_image_scan()
+            .repository_name("team/scan")
+            .image_id(tag("v1"))
+    };
+    assert_eq!(
+        refused(look().send().await).0,
+        "ScanNotFoundException".to_owned()
+    );
+    start().send().await.unwrap();
+    assert_eq!(refused(start().send().await).0, "LimitExceededException");
+    let status = |answer: &aws_sdk_ecr::operation::describe_image_scan_findings::DescribeImageScanFindingsOutput| {
+        answer.image_scan_status().unwrap().status().unwrap().as_str().to_owned()
+    };
+    for wanted in ["IN_PROGRESS", "COMPLETE", "COMPLETE"] {
+        assert_eq!(status(&look().send().await.unwrap()), wanted);
+    }
+
+    let finding = |id: &str| json!({"name": id, "severity": "HIGH"});
+    let mut script = json!({
+        "account": world.build_id, "region": crate::support::REGION, "repository": "team/scan", "digest": digest,
+        "looks": [{"status": "COMPLETE", "findings": [finding("a"), finding("b"), finding("c")], "counts": {"HIGH": 3}}],
+    });
+    assert_eq!(world.control("scans", &script).await.0, 204);
+    let first = look().max_results(2).send().await.unwrap();
+    assert_eq!(first.image_scan_findings().unwrap().findings().len(), 2);
+    let token = first.next_token().unwrap();
+    let second = look()
+        .max_results(2)
+        .next_token(token)
+        .send()
+        .await
+        .unwrap();
+    assert_eq!(second.image_scan_findings().unwrap().findings().len(), 1);
+    assert!(second.next_token().is_none());
+
+    // What ECR could not have said is said by nobody.
+    script["looks"][0]["findings"] = json!([{"name": "a", "severity": "DREADFUL"}]);
+    assert_eq!(world.control("scans", &script).await.0, 204);
+    assert_eq!(
+        refused(look().send().await).0,
+        "StandInContractViolation".to_owned()
+    );
+}
+
+#[tokio::test]
+async fn settings_of_a_repository_are_taken_as_ecr_takes_them() {
+    let world = world().await;
+    let call = async |operation: &str, input: &serde_json::Value| {
+        let target = format!("AmazonEC2ContainerRegistry_V20150921.{operation}");
+        let headers = [
+            ("x-amz-target", target.as_str()),
+            ("content-type", "application/x-amz-json-1.1"),
+        ];
+        let body = input.to_string();
+        world.call(&world.build, "ecr", &headers, &body).await
+    };
+    let name = json!({"repositoryName": "team/settings"});
+    assert_eq!(call("CreateRepository", &name).await.0, 200);
+    let filters = |number: usize| {
+        let filter = |n| json!({"filterType": "WILDCARD", "filter": format!("cache{n}-*")});
+        let all: Vec<_> = (0..number).map(filter).collect();
+        json!({"repositoryName": "team/settings", "imageTagMutability": "IMMUTABLE_WITH_EXCLUSION",
+               "imageTagMutabilityExclusionFilters": all})
+    };
+    for (number, status) in [(5, 200), (6, 400)] {
+        let (found, text) = call("PutImageTagMutability", &filters(number)).await;
+        assert_eq!(found, status, "{text}");
+    }
+    // No shorter text can be a policy.
+    let policy =
+        json!({"repositoryName": "team/settings", "lifecyclePolicyText": "{\"rules\": []}"});
+    let (status, text) = call("PutLifecyclePolicy", &policy).await;
+    assert!(
+        status == 400 && text.contains("InvalidParameterException"),
+        "{text}"
+    );
+    let (status, text) = call("GetLifecyclePolicy", &name).await;
+    assert!(
+        status == 400 && text.contains("LifecyclePolicyNotFoundException"),
+        "{text}"
+    );
+}

@@ -1,0 +1,180 @@
+//! A newer Docker Engine with containerd's image store: what the older one cannot build, and base layers as they are in their
+//! registry.
+
+use std::path::PathBuf;
+use std::process::{Child, Command, Stdio};
+
+use rustix::process::{Pid, Signal, kill_process};
+use serde_json::{Value, json};
+
+use super::SOON;
+use super::checkout::Checkout;
+use crate::support::{heavy, log, place, until};
+
+/// An engine of a test's own, beside the machine's: no network, no firewall, and its mounts end with it.
+struct Engine {
+    dockerd: Child,
+    folder: tempfile::TempDir,
+}
+
+impl Engine {
+    fn start() -> Self {
+        sandbox::install::newer_engine(place()).unwrap();
+        let folder = tempfile::tempdir().unwrap();
+        let path = |name: &str| folder.path().join(name).display().to_string();
+        let settings = json!({"features": {"containerd-snapshotter": true}});
+        std::fs::write(path("daemon.json"), settings.to_string()).unwrap();
+        let log = std::fs::File::create(path("log")).unwrap();
+        let dockerd = Command::new("unshare")
+            .args(["--mount", "--"])
+            .arg(place().newer_engine().join("dockerd"))
+            .args(["--host", &format!("unix://{}", path("socket"))])
+            .args(["--config-file", &path("daemon.json")])
+            .args(["--data-root", &path("data"), "--exec-root", &path("run")])
+            .args(["--pidfile", &path("pid"), "--log-level", "warn"])
+            .args(["--bridge", "none", "--iptables=false", "--ip6tables=false"])
+            .args([
+                "--ip-forward=false",
+                "--ip-masq=false",
+                "--userland-proxy=false",
+            ])
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .stderr(log)
+            .spawn()
+            .unwrap();
+        let engine = Self { dockerd, folder };
+        until("the newer engine answers", SOON, || {
+            let ended = super::seen::ended(engine.dockerd.id());
+            assert!(
+                !ended,
+                "{}",
+                std::fs::read_to_string(engine.path("log")).unwrap()
+            );
+            engine.docker(&["version"]).map(drop)
+        });
+        engine
+    }
+
+    fn path(&self, name: &str) -> PathBuf {
+        self.folder.path().join(name)
+    }
+
+    fn host(&self) -> String {
+        format!("unix://{}", self.path("socket").display())
+    }
+
+    /// What its client answers, if it does.
+    fn docker(&self, arguments: &[&str]) -> Option<String> {
+        let output = Command::new(place().bin().join("docker"))
+            .args(arguments)
+            .env("DOCKER_CONFIG", place().docker_config())
+            .env("DOCKER_HOST", self.host())
+            .output()
+            .unwrap();
+        let text = String::from_utf8(output.stdout).unwrap();
+        output.status.success().then_some(text)
+    }
+}
+
+impl Drop for Engine {
+    fn drop(&mut self) {
+        if let Some(pid) = i32::try_from(self.dockerd.id())
+            .ok()
+            .and_then(Pid::from_raw)
+        {
+            let _ = kill_process(pid, Signal::TERM);
+        }
+        let _ = self.dockerd.wait();
+    }
+}
+
+#[test]
+fn an_index_of_two_platforms_with_provenance_is_built_and_its_cache_is_in_ecr() {
+    let _turn = heavy();
+    let mut checkout = Checkout::new("newer");
+    let engine = Engine::start();
+    checkout.docker_host = Some(engine.host());
+    checkout.write(
+        "Dockerfile",
+        "FROM scratch AS made\nCOPY greeting /greeting\nFROM made\nCOPY greeting /again\n",
+    );
+    checkout.commit("first");
+    let cache = format!(
+        "type=registry,ref={}/storefront:cache",
+        checkout.setting.world.registry
+    );
+    let cache_to = format!("{cache},mode=max");
+    let arguments = [
+        "--platform",
+        "linux/amd64",
+        "--platform",
+        "linux/arm64",
+        "--provenance",
+        "mode=max",
+        "--mutable-tag",
+        "cache*",
+        "--cache-to",
+        &cache_to,
+    ];
+    let built = checkout.json(&arguments, 0);
+    assert_eq!(built["outcome"], "built", "{built}");
+    let platforms = checkout.outputs()["platforms"].clone();
+    let platforms: Vec<&str> = platforms
+        .lines()
+        .filter_map(|line| Some(line.split_once('=')?.0))
+        .collect();
+    assert_eq!(platforms, ["linux/amd64", "linux/arm64"]);
+    let index = checkout.manifest(&json!({"imageDigest": built["digest"]}));
+    let entries = index["manifests"].as_array().unwrap();
+    let attests = |entry: &&Value| {
+        entry["annotations"]["vnd.docker.reference.type"] == "attestation-manifest"
+    };
+    assert_eq!(entries.iter().filter(attests).count(), 2, "{index}");
+    // ECR keeps a cache only as what it takes for an image.
+    let kept = checkout.manifest(&json!({"imageTag": "cache"}));
+    let kind = "application/vnd.oci.image.manifest.v1+json";
+    assert_eq!(kept["mediaType"], kind, "{kept}");
+    assert_eq!(checkout.left_behind(), [""; 0]);
+
+    // A builder that knows nothing any more takes it from there.
+    engine
+        .docker(&["builder", "prune", "--all", "--force"])
+        .unwrap();
+    checkout.commit("second");
+    let again = [&arguments[..], &["--rebuild", "--cache-from", &cache]].concat();
+    let said = log(&checkout.run(&again, 0));
+    assert!(said.contains("importing cache manifest"), "{said}");
+    assert!(said.contains("CACHED"), "{said}");
+}
+
+#[test]
+fn a_base_of_the_same_registry_is_mounted_where_the_account_allows_it() {
+    let _turn = heavy();
+    let mut checkout = Checkout::new("mounted");
+    let engine = Engine::start();
+    checkout.docker_host = Some(engine.host());
+    let allow = json!({"name": "BLOB_MOUNTING", "value": "ENABLED"});
+    checkout.setting.ecr("PutAccountSetting", &allow).unwrap();
+    checkout.commit("first");
+    // Without a content key as well, as it is where a base's digest cannot be told.
+    let built = checkout.json(&["--rebuild"], 0);
+    assert_eq!(built["outcome"], "built", "{built}");
+    let bytes = &built["to"][0]["bytes"];
+    assert_ne!(bytes["mounted"], 0, "{built}");
+    assert!(
+        bytes["pushed"].as_u64().unwrap() < bytes["mounted"].as_u64().unwrap(),
+        "{built}"
+    );
+    assert_eq!(
+        checkout.outputs()["bytes-mounted"],
+        bytes["mounted"].to_string()
+    );
+
+    // Compressed otherwise they are other blobs, the base's too.
+    checkout.write("greeting", "good evening\n");
+    checkout.commit("second");
+    let built = checkout.json(&["--compression", "zstd"], 0);
+    assert_eq!(checkout.layers(&built), ["zstd"; 2], "{built}");
+    assert_eq!(built["to"][0]["bytes"]["mounted"], 0, "{built}");
+}

@@ -1,0 +1,27 @@
+//! What a slow upload says while it lasts.
+
+use serde_json::json;
+
+use super::checkout::Checkout;
+use super::noise;
+use crate::support::log;
+
+#[test]
+fn a_slow_upload_tells_how_much_of_which_layer_is_on_its_way() {
+    let mut checkout = Checkout::new("told");
+    let made = checkout.layouts(&noise(3 << 20));
+    checkout.commit("first");
+    // Longer than the step is silent.
+    let slow = json!({"service": "ecr", "operation": "UploadLayerPart", "account": checkout.setting.world.build.id,
+                      "times": 1, "fault": {"kind": "delay", "millis": 12_000}});
+    checkout.setting.tell("faults", &slow);
+    let said = log(&checkout.run(&["--layout", &made.docker], 0));
+    let line = said.lines().find(|line| line.contains("unpacked"));
+    let line = line.unwrap_or_else(|| panic!("{said}"));
+    assert!(line.contains("sent; layer 1 of 1 (sha256:"), "{line}");
+    let end = said.lines().find(|line| line.contains("pushed as sha256:"));
+    assert!(
+        end.is_some_and(|line| line.contains("layer 1 of 1")),
+        "{said}"
+    );
+}
