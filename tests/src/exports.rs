@@ -1,8 +1,15 @@
 //! `cargo sandbox env`: what a person's shell needs to run any of the binaries against the sandbox by hand.
 
-use crate::fault::Result;
-use crate::place::Place;
-use crate::world::World;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use crate::fault::{Doing, Fault, Result};
+use crate::place::{Place, port};
+use crate::runner::act::git;
+use crate::runner::base;
+use crate::runner::hub::Hub;
+use crate::runner::story::{AUTHOR, REVIEWER, Story, git_folder};
+use crate::world::{World, http_client};
 
 /// The world that is there for people.
 const WORLD: &str = "default";
@@ -25,6 +32,10 @@ pub(crate) async fn shell(place: &Place) -> Result<String> {
     variables.extend(world.environment_variables(environment));
     variables.extend(keys.variables());
     variables.insert("GITHUB_REPOSITORY".to_owned(), world.repository.clone());
+    let (hub, checkout) = repository(place, &world).await?;
+    variables.insert("GITHUB_TOKEN".to_owned(), hub.token(AUTHOR).await?);
+    variables.insert("NODE_IMAGE".to_owned(), base::image(place).await?);
+    variables.insert("STOREFRONT".to_owned(), checkout.display().to_string());
     let path = format!(
         "export PATH={}:{}:\"$PATH\"",
         quote(&place.built().display().to_string()),
@@ -34,6 +45,52 @@ pub(crate) async fn shell(place: &Place) -> Result<String> {
         .iter()
         .map(|(name, value)| format!("export {name}={}", quote(value)));
     Ok(lines.chain([path]).collect::<Vec<_>>().join("\n"))
+}
+
+/// The example repository with one reviewed change on main, and a clone of it that is the person's own.
+async fn repository(place: &Place, world: &World) -> Result<(Hub, PathBuf)> {
+    let bare = git_folder(place, world);
+    let folder = bare
+        .parent()
+        .ok_or_else(|| Fault::new("the repository has no folder"))?;
+    let checkout = folder.join("storefront");
+    let hub = Hub::new(place, &world.repository)?;
+    // GitHub's side is in memory: a sandbox that was ended knows nothing of the folders of an earlier one.
+    if checkout.exists() && is_known(place, &hub).await? {
+        return Ok((hub, checkout));
+    }
+    for earlier in [&bare, &checkout] {
+        if earlier.exists() {
+            fs::remove_dir_all(earlier).doing(format!("removing {}", earlier.display()))?;
+        }
+    }
+    let story = Story::begin(place, world).await?;
+    let notes = [("NOTES.md", "The first change.\n")];
+    story
+        .change(AUTHOR, REVIEWER, "Greet the visitor", &notes)
+        .await?;
+    clone(&bare, folder).await?;
+    Ok((story.hub, checkout))
+}
+
+async fn is_known(place: &Place, hub: &Hub) -> Result<bool> {
+    hub.user(AUTHOR, "User").await?;
+    let url = format!("{}/repos/{}", place.url(port::GITHUB), hub.repository);
+    let answer = http_client()?
+        .get(&url)
+        .bearer_auth(hub.token(AUTHOR).await?)
+        .header("user-agent", "sandbox")
+        .send()
+        .await
+        .doing(format!("asking {url}"))?;
+    Ok(answer.status().is_success())
+}
+
+async fn clone(bare: &Path, folder: &Path) -> Result<()> {
+    let bare = bare.display().to_string();
+    git(folder, &["clone", "--quiet", &bare, "storefront"])
+        .await
+        .map(drop)
 }
 
 /// A word that a shell takes literally.

@@ -1,0 +1,33 @@
+//! The binaries by hand, in a shell that got its variables from `cargo sandbox env`: what CONTRIBUTING.md says to type.
+
+use std::process::Command;
+
+use crate::support::{PATIENCE, Started, heavy, log, place, read};
+
+#[test]
+fn what_contributing_says_to_type_works_in_a_shell() {
+    let place = place();
+    let _turn = heavy();
+    let text = read(&place.checkout.join("CONTRIBUTING.md"));
+    let (_, chapter) = text.split_once("## By hand").unwrap();
+    let (_, block) = chapter.split_once("```sh\n").unwrap();
+    let (block, _) = block.split_once("```").unwrap();
+    // Both would compile first; `up` is what the test has done already.
+    let sandbox = place.built().join("sandbox").display().to_string();
+    let script = block.replace("cargo sandbox", &sandbox);
+    assert_ne!(script, block);
+    let home = tempfile::tempdir().unwrap();
+    let mut shell = Command::new("bash");
+    shell
+        .args(["-euo", "pipefail", "-c", &script])
+        .current_dir(&place.checkout)
+        .env_clear()
+        .env("HOME", home.path())
+        .env("CARGO", "true")
+        .env("PATH", std::env::var_os("PATH").unwrap_or_default());
+    let ended = Started::new(&mut shell).end(PATIENCE);
+    let (out, said) = (String::from_utf8_lossy(&ended.stdout), log(&ended));
+    // The last command's: what came before would have ended the shell.
+    assert_eq!(ended.status.code(), Some(3), "{said}\n{out}");
+    assert!(said.contains("is nobody the contract knows"), "{said}");
+}
