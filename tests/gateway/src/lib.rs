@@ -6,6 +6,7 @@
 mod accounts;
 mod answer;
 mod backups;
+mod builds;
 mod call;
 mod condition;
 mod control;
@@ -159,6 +160,7 @@ pub(crate) struct Gateway {
     pub(crate) direct: direct::Direct,
     pub(crate) images: images::Images,
     pub(crate) backups: backups::Backups,
+    pub(crate) builds: builds::Builds,
     pub(crate) scans: scans::Scans,
     pub(crate) tables: leading::Tables,
     pub(crate) ecr: standin_ecs::Shapes,
@@ -201,6 +203,7 @@ pub async fn serve(config: Config, listener: TcpListener) -> std::io::Result<()>
         buckets: s3::Buckets::default(),
         images: images::Images::default(),
         backups: backups::Backups::default(),
+        builds: builds::Builds::default(),
         scans: scans::Scans::default(),
         tables: leading::Tables::default(),
         ecr,
