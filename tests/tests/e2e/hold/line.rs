@@ -132,3 +132,36 @@ fn a_line_that_all_have_left_keeps_nobody_away() {
         None
     );
 }
+
+/// A runner that cancels sends SIGINT, SIGTERM after 7.5 s, and kills the step 2.5 s later.
+#[test]
+fn one_who_waits_leaves_the_line_though_a_second_signal_comes_while_it_does() {
+    let state = alone("cancelled-in-line");
+    let (holder, waiter) = (state.job(), state.job());
+    let hold = ["run", "--", "sh", "-c", HOLDING];
+    let running = Started::new(&mut verb(&state, &holder, &hold));
+    started(&holder);
+    let held = state.holder();
+    let arguments = ["run", "--lock-timeout", "5m", "--", "touch", "started"];
+    let mut waiting = Started::new(&mut verb(&state, &waiter, &arguments));
+    let line = format!("{}/{}#q", state.bucket(), state.key);
+    let there = |id: &str| wait(SOON, item(&state.aws, state.table(), "LockID", id));
+    let ticket = format!("{line}/0");
+    until("it stands in line", SOON, || there(&ticket));
+    // Leaving takes longer than the runner's patience.
+    fault(
+        &state,
+        json!({"service": "dynamodb", "operation": "DeleteItem", "fault": {"kind": "delay", "millis": 9000}}),
+    );
+    waiting.signal(Signal::INT);
+    std::thread::sleep(Duration::from_millis(7500));
+    assert!(!waiting.ended(), "it did not wait to have left");
+    waiting.signal(Signal::TERM);
+    let ended = waiting.end(SOON);
+    assert_eq!(ended.status.code(), Some(130), "{}", log(&ended));
+    assert!(!waiter.file("started").exists());
+    assert_eq!((there(&ticket), there(&line)), (None, None));
+    assert_eq!(state.holder(), held);
+    let_go(&holder);
+    assert!(running.end(SOON).status.success());
+}
