@@ -1,10 +1,13 @@
 //! The command line: `cargo sandbox`, `cargo demo`, `cargo verify`, `cargo dist`.
 
+use std::ffi::OsString;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 
+#[cfg(target_arch = "x86_64")]
+use crate::clock;
 use crate::fault::{Doing, Result};
 use crate::place::Place;
 use crate::{bench, bridge, demo, dist, exports, say, serve, steps, supervisor, verify};
@@ -50,6 +53,14 @@ enum Command {
     /// Host DynamoDB Local in this network namespace (started by `up`)
     #[command(hide = true)]
     Dynamodb { socket: PathBuf, emulator: PathBuf },
+    /// Run a command whose wall clock is wrong by as many seconds as FILE says (used by tests)
+    #[cfg(target_arch = "x86_64")]
+    #[command(hide = true)]
+    Clock {
+        file: PathBuf,
+        #[arg(last = true, required = true)]
+        command: Vec<OsString>,
+    },
 }
 
 /// Runs the command line.
@@ -64,8 +75,15 @@ pub fn main() -> ExitCode {
 }
 
 fn run(command: Command) -> Result<ExitCode> {
+    #[cfg(target_arch = "x86_64")]
+    if let Command::Clock { file, command } = &command {
+        return clock::run(file, command);
+    }
     let place = Place::find()?;
     match command {
+        // It has no place.
+        #[cfg(target_arch = "x86_64")]
+        Command::Clock { .. } => {}
         Command::Up => supervisor::up(&place)?,
         Command::Down => supervisor::down(&place)?,
         Command::Env => {

@@ -4,6 +4,8 @@
 mod bench;
 pub mod bridge;
 pub mod cli;
+#[cfg(target_arch = "x86_64")]
+mod clock;
 pub mod codebuild;
 pub mod demo;
 pub mod dist;

@@ -116,6 +116,23 @@ impl Call {
         }
     }
 
+    /// Takes the conditions off a write of DynamoDB or S3.
+    pub(crate) fn take_off_conditions(&mut self) {
+        self.headers.remove(http::header::IF_MATCH);
+        self.headers.remove(http::header::IF_NONE_MATCH);
+        if let Value::Object(mut input) = self.json() {
+            // DynamoDB refuses names and values that no expression uses.
+            for part in [
+                "ConditionExpression",
+                "ExpressionAttributeNames",
+                "ExpressionAttributeValues",
+            ] {
+                input.remove(part);
+            }
+            self.body = Value::Object(input).to_string().into();
+        }
+    }
+
     /// `BUCKET.s3.anything` in Host becomes the path style, which is what the part behind understands on one address.
     fn move_bucket_into_path(&mut self) {
         let bucket = self.header("host").and_then(|host| {
@@ -262,5 +279,27 @@ mod tests {
             ("TransactWriteItems", Some("ledger,locks"))
         );
         assert_eq!(call.region, "ca-central-1");
+    }
+
+    #[test]
+    fn a_write_can_lose_its_conditions_and_nothing_else() {
+        let mut call = read(
+            Method::POST,
+            "h",
+            "/",
+            "",
+            Some("DynamoDB_20120810.PutItem"),
+            r#"{"TableName":"t","Item":{"k":{"S":"v"}},"ConditionExpression":"Rvn = :r","ExpressionAttributeValues":{":r":{"S":"1"}}}"#,
+        );
+        call.take_off_conditions();
+        let wanted = serde_json::json!({"TableName": "t", "Item": {"k": {"S": "v"}}});
+        assert_eq!(call.json(), wanted);
+        let mut call = read(Method::PUT, "h", "/b/k", "", None, "");
+        call.headers.insert("if-none-match", "*".parse().unwrap());
+        call.headers
+            .insert("content-type", "text/plain".parse().unwrap());
+        call.take_off_conditions();
+        assert_eq!(call.header("if-none-match"), None);
+        assert_eq!(call.header("content-type"), Some("text/plain"));
     }
 }

@@ -1,5 +1,5 @@
 //! The sandbox's own interface, under `/_sandbox`: accounts, sessions of services, the record, faults, latency,
-//! what scans find.
+//! what scans find, how builds are.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -13,6 +13,7 @@ use serde::Deserialize;
 use serde_json::json;
 
 use crate::Gateway;
+use crate::builds;
 use crate::direct::Told;
 use crate::faults::Fault;
 use crate::record::Filter;
@@ -34,6 +35,7 @@ pub(crate) fn router() -> Router<Arc<Gateway>> {
         )
         .route("/_sandbox/latency", post(latency))
         .route("/_sandbox/scans", post(scans))
+        .route("/_sandbox/builds", post(builds))
 }
 
 fn refused(status: StatusCode, message: impl Into<String>) -> Response {
@@ -191,7 +193,7 @@ async fn calls(State(gateway): State<Arc<Gateway>>, Query(which): Query<Which>) 
     Json(json!({"last": last, "calls": calls})).into_response()
 }
 
-/// `{"service", "operation"?, "account"?, "times"?, "fault": {"kind": "status"|"delay"|"cut"|"lost_answer", …}}`.
+/// `{"service", "operation"?, "account"?, "times"?, "fault": {"kind": "status"|"delay"|"cut"|"lost_answer"|"unconditional", …}}`.
 async fn faults(State(gateway): State<Arc<Gateway>>, Json(fault): Json<Fault>) -> Response {
     gateway.faults.add(fault);
     StatusCode::NO_CONTENT.into_response()
@@ -241,4 +243,13 @@ async fn latency(State(gateway): State<Arc<Gateway>>, Json(wanted): Json<Latency
 async fn scans(State(gateway): State<Arc<Gateway>>, Json(script): Json<Script>) -> Response {
     gateway.scans.tell(script);
     StatusCode::NO_CONTENT.into_response()
+}
+
+/// `{"account", "region", "build": {"id", …}}`: what CodeBuild says of a build from now on.
+async fn builds(State(gateway): State<Arc<Gateway>>, Json(told): Json<builds::Told>) -> Response {
+    if gateway.builds.tell(told) {
+        StatusCode::NO_CONTENT.into_response()
+    } else {
+        refused(StatusCode::BAD_REQUEST, "a build has an id")
+    }
 }

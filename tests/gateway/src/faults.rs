@@ -24,6 +24,8 @@ pub(crate) enum Kind {
     Cut,
     /// The call is done, and then the connection breaks: the caller cannot know.
     LostAnswer,
+    /// The call is done without its conditions, as by a server that does not know them.
+    Unconditional,
 }
 
 /// A fault in waiting: for which calls, how often.

@@ -136,7 +136,7 @@ async fn entry(State(side): State<Side>, request: Request) -> Response {
             tokio::time::sleep(std::time::Duration::from_millis(*millis)).await;
             Some(work.await)
         }
-        Some(Kind::LostAnswer) | None => Some(work.await),
+        Some(Kind::LostAnswer | Kind::Unconditional) | None => Some(work.await),
     };
     let answer = answer.map(|answer| {
         answer.unwrap_or_else(|refused| {

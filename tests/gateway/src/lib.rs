@@ -6,6 +6,7 @@
 mod accounts;
 mod answer;
 mod backups;
+mod builds;
 mod call;
 mod condition;
 mod control;
@@ -161,6 +162,7 @@ pub(crate) struct Gateway {
     pub(crate) images: images::Images,
     pub(crate) backups: backups::Backups,
     pub(crate) mounts: mounts::Mounts,
+    pub(crate) builds: builds::Builds,
     pub(crate) scans: scans::Scans,
     pub(crate) tables: leading::Tables,
     pub(crate) ecr: standin_ecs::Shapes,
@@ -204,6 +206,7 @@ pub async fn serve(config: Config, listener: TcpListener) -> std::io::Result<()>
         images: images::Images::default(),
         backups: backups::Backups::default(),
         mounts: mounts::Mounts::default(),
+        builds: builds::Builds::default(),
         scans: scans::Scans::default(),
         tables: leading::Tables::default(),
         ecr,

@@ -3,6 +3,7 @@
 use std::fs;
 use std::time::Duration;
 
+use serde_json::json;
 use time::OffsetDateTime;
 use tokio::time::{Instant, timeout_at};
 
@@ -15,9 +16,9 @@ use super::stored;
 use super::variables::{Given, exported, layered};
 use super::{Build, Ended};
 use crate::fault::{Doing, Fault, Result};
-use crate::place::Place;
-use crate::world::World;
+use crate::place::{Place, port};
 use crate::world::runner::Variables;
+use crate::world::{World, http_client};
 
 /// Runs a build to its end. `show` gets each line of the log as it comes. That the build failed is no error; that it
 /// could not be run is.
@@ -28,7 +29,14 @@ pub async fn run(
     show: &mut dyn FnMut(&str),
 ) -> Result<Ended> {
     let mut log = Log::new(show)?;
-    let ended = go(place, world, build, &mut log).await;
+    let id = uuid::Uuid::new_v4().to_string();
+    tell(place, world, build, &id, None).await?;
+    let ended = go(place, world, build, &id, &mut log).await;
+    let status = match &ended {
+        Ok((phases, _)) => build_status(phases),
+        Err(_) => "FAULT",
+    };
+    tell(place, world, build, &id, Some(status)).await?;
     fs::write(build.folder.join("log.txt"), &log.text).doing("writing the log")?;
     let (phases, exported) = ended?;
     Ok(Ended {
@@ -45,8 +53,54 @@ pub async fn run(
 /// The phases that were entered, and what is exported.
 type Outcome = (Vec<(Phase, Status)>, Variables);
 
-async fn go(place: &Place, world: &World, build: &Build, log: &mut Log<'_>) -> Result<Outcome> {
-    let id = uuid::Uuid::new_v4().to_string();
+/// How the build has ended, as CodeBuild says it (CodeBuild API Reference, `Build`).
+fn build_status(phases: &[(Phase, Status)]) -> &'static str {
+    let any = |wanted: Status| phases.iter().any(|(_, status)| *status == wanted);
+    if any(Status::TimedOut) {
+        "TIMED_OUT"
+    } else if any(Status::Failed) {
+        "FAILED"
+    } else {
+        "SUCCEEDED"
+    }
+}
+
+/// Lets CodeBuild's API know of the build: that it runs, or how it has ended.
+async fn tell(
+    place: &Place,
+    world: &World,
+    build: &Build,
+    id: &str,
+    ended: Option<&str>,
+) -> Result<()> {
+    let url = format!("{}/_sandbox/builds", place.url(port::GATEWAY));
+    let id = format!("{}:{id}", build.project);
+    let account = &world.build.id;
+    let body = json!({"account": account, "region": world.region, "build": {
+        "id": id,
+        "arn": world.arn(account, "codebuild", &format!("build/{id}")),
+        "buildNumber": build.number,
+        "projectName": build.project,
+        "initiator": build.initiator,
+        "sourceVersion": build.version,
+        "buildStatus": ended.unwrap_or("IN_PROGRESS"),
+        "buildComplete": ended.is_some(),
+    }});
+    let answer = http_client()?.post(&url).json(&body).send().await;
+    let answer = answer.doing(format!("asking {url}"))?;
+    answer
+        .error_for_status()
+        .doing("telling of a build")
+        .map(drop)
+}
+
+async fn go(
+    place: &Place,
+    world: &World,
+    build: &Build,
+    id: &str,
+    log: &mut Log<'_>,
+) -> Result<Outcome> {
     let home = build.folder.join("home");
     fs::create_dir_all(&home).doing(format!("making {}", home.display()))?;
     // Not below the build's folder: programs put sockets into it, whose paths must be short (unix(7)).
@@ -98,7 +152,7 @@ async fn go(place: &Place, world: &World, build: &Build, log: &mut Log<'_>) -> R
     environment.insert("HOME".to_owned(), home.display().to_string());
     environment.insert("TMPDIR".to_owned(), scratch.path().display().to_string());
     environment.extend(values.all);
-    environment.extend(own(world, build, &id));
+    environment.extend(own(world, build, id));
     environment.insert(
         "AWS_CONTAINER_CREDENTIALS_FULL_URI".to_owned(),
         credentials.url.clone(),

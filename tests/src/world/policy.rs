@@ -128,6 +128,11 @@ pub(crate) fn build(world: &World) -> Vec<Role> {
                     &format!("secret:{}/github-token*", world.service),
                 )],
             ),
+            // Whether the build is over that holds a lock.
+            allow(
+                &["codebuild:BatchGetBuilds"],
+                &[world.arn(&world.build.id, "codebuild", "project/*")],
+            ),
         ]),
     }));
     roles

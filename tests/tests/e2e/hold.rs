@@ -1,6 +1,10 @@
 //! The state's hold against real Terraform, DynamoDB Local and S3: leases that are kept, lost and taken over, the line of
 //! those who wait, holds that pass from job to job, and the three ways of locking.
 
+mod builds;
+#[cfg(target_arch = "x86_64")]
+mod clock;
+mod credentials;
 mod handover;
 mod lease;
 mod line;
@@ -17,6 +21,8 @@ use sandbox::place::port;
 use sandbox::runner::story::Story;
 use sandbox::world::http_client;
 use serde_json::{Value, json};
+use time::OffsetDateTime;
+use time::format_description::well_known::Rfc3339;
 
 use crate::cancel::{APPLY, State};
 use crate::job::Job;

@@ -39,6 +39,11 @@ impl Call {
     pub(crate) fn role(&self) -> Option<&str> {
         self.role.as_deref()?.rsplit('/').next()
     }
+
+    /// Whether it names this item of a table and no other.
+    pub(crate) fn is_about(&self, partition: &str) -> bool {
+        self.leading == [partition]
+    }
 }
 
 /// All calls in a world's accounts, oldest first.

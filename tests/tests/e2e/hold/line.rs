@@ -132,3 +132,117 @@ fn a_line_that_all_have_left_keeps_nobody_away() {
         None
     );
 }
+
+/// A runner that cancels sends SIGINT, SIGTERM after 7.5 s, and kills the step 2.5 s later.
+#[test]
+fn one_who_waits_leaves_the_line_though_a_second_signal_comes_while_it_does() {
+    let state = alone("cancelled-in-line");
+    let (holder, waiter) = (state.job(), state.job());
+    let hold = ["run", "--", "sh", "-c", HOLDING];
+    let running = Started::new(&mut verb(&state, &holder, &hold));
+    started(&holder);
+    let held = state.holder();
+    let arguments = ["run", "--lock-timeout", "5m", "--", "touch", "started"];
+    let mut waiting = Started::new(&mut verb(&state, &waiter, &arguments));
+    let line = format!("{}/{}#q", state.bucket(), state.key);
+    let there = |id: &str| wait(SOON, item(&state.aws, state.table(), "LockID", id));
+    let ticket = format!("{line}/0");
+    until("it stands in line", SOON, || there(&ticket));
+    // Leaving takes longer than the runner's patience.
+    fault(
+        &state,
+        json!({"service": "dynamodb", "operation": "DeleteItem", "fault": {"kind": "delay", "millis": 9000}}),
+    );
+    waiting.signal(Signal::INT);
+    std::thread::sleep(Duration::from_millis(7500));
+    assert!(!waiting.ended(), "it did not wait to have left");
+    waiting.signal(Signal::TERM);
+    let ended = waiting.end(SOON);
+    assert_eq!(ended.status.code(), Some(130), "{}", log(&ended));
+    assert!(!waiter.file("started").exists());
+    assert_eq!((there(&ticket), there(&line)), (None, None));
+    assert_eq!(state.holder(), held);
+    let_go(&holder);
+    assert!(running.end(SOON).status.success());
+}
+
+/// Whoever leaves says where the line begins. Nobody has to look for all the others who were in front.
+#[test]
+fn one_far_back_in_line_learns_its_place_and_its_turn_from_where_the_line_begins() {
+    let state = State::new("far-back");
+    let (holder, waiter) = (state.job(), state.job());
+    let hold = ["run", "--", "sh", "-c", HOLDING];
+    let running = Started::new(&mut verb(&state, &holder, &hold));
+    started(&holder);
+    let line = format!("{}/{}#q", state.bucket(), state.key);
+    let change = |operation: &str, input: Value| {
+        let target = format!("DynamoDB_20120810.{operation}");
+        wait(SOON, state.aws.json("dynamodb", &target, &input))
+            .unwrap()
+            .unwrap();
+    };
+    let begins = |head: u32, next: u32| {
+        let pointer = json!({"LockID": {"S": line}, "Head": {"N": head.to_string()}, "Next": {"N": next.to_string()}});
+        change(
+            "PutItem",
+            json!({"TableName": state.table(), "Item": pointer}),
+        );
+    };
+    // Forty were there before, of whom the last still is.
+    begins(0, 40);
+    let mut ticket = state.lock().unwrap();
+    ticket.as_object_mut().unwrap().remove("Info");
+    for (name, value) in [
+        ("LockID", json!({"S": format!("{line}/39")})),
+        ("Phase", json!({"S": "waiting"})),
+        ("LeaseSecs", json!({"N": "600"})),
+    ] {
+        ticket[name] = value;
+    }
+    change(
+        "PutItem",
+        json!({"TableName": state.table(), "Item": ticket}),
+    );
+    let arguments = [
+        "run",
+        "--lease",
+        "6s",
+        "--lock-timeout",
+        "5m",
+        "--",
+        "touch",
+        "started",
+    ];
+    let waiting = Started::new(&mut verb(&state, &waiter, &arguments));
+    let own = format!("{line}/40");
+    until("it stands in line", SOON, || {
+        wait(SOON, item(&state.aws, state.table(), "LockID", &own))
+    });
+    let looked = |id: &str| {
+        let calls = wait(SOON, crate::record::calls(state.world));
+        let at = |call: &&crate::record::Call| call.is_about(id) && call.operation == "GetItem";
+        calls.iter().filter(at).count()
+    };
+    // Some went, and it is told.
+    begins(37, 41);
+    let before = looked(&line);
+    until("it looks where the line begins", SOON, || {
+        (looked(&line) > before + 1).then_some(())
+    });
+    // The last one goes.
+    change(
+        "DeleteItem",
+        json!({"TableName": state.table(), "Key": {"LockID": {"S": format!("{line}/39")}}}),
+    );
+    begins(40, 41);
+    let_go(&holder);
+    assert!(running.end(SOON).status.success());
+    let ended = waiting.end(SOON);
+    let said = log(&ended);
+    assert!(ended.status.success(), "{said}");
+    assert!(said.contains("place 4 in line"), "{said}");
+    for gone in 0..39 {
+        let id = format!("{line}/{gone}");
+        assert_eq!(looked(&id), 0, "it looked for {id}");
+    }
+}

@@ -1,0 +1,116 @@
+//! Wall clocks that are an hour off, from the start or by a jump, of whoever holds a lock and of whoever waits for it.
+
+use super::*;
+
+/// A clock that is wrong by as many seconds as a file of the job says.
+fn clocked(job: &Job, by: i64, command: &Command) -> Command {
+    jump(job, by);
+    let mut clocked = Command::new(place().built().join("sandbox"));
+    clocked
+        .arg("clock")
+        .arg(job.file("clock"))
+        .arg("--")
+        .arg(command.get_program())
+        .args(command.get_args())
+        .current_dir(command.get_current_dir().unwrap())
+        .env_clear()
+        .envs(
+            command
+                .get_envs()
+                .filter_map(|(name, value)| Some((name, value?))),
+        );
+    clocked
+}
+
+fn jump(job: &Job, by: i64) {
+    // Whoever reads it in between reads all of it.
+    std::fs::write(job.file("new"), by.to_string()).unwrap();
+    std::fs::rename(job.file("new"), job.file("clock")).unwrap();
+}
+
+/// How far off a time is, in whole hours.
+fn hours_off(at: OffsetDateTime) -> i64 {
+    let off = (at - OffsetDateTime::now_utc()).as_seconds_f64() / 3600.0;
+    off.round() as i64
+}
+
+const HOUR: i64 = 3600;
+
+#[test]
+fn a_wall_clock_that_is_an_hour_off_or_jumps_breaks_no_lock_and_loses_none() {
+    // The holder's clock at first and after a jump, and the waiter's.
+    let rows = [
+        ("ahead", [HOUR, HOUR], [0, 0]),
+        ("behind", [-HOUR, -HOUR], [0, 0]),
+        ("waiter-ahead", [0, 0], [HOUR, HOUR]),
+        ("waiter-behind", [0, 0], [-HOUR, -HOUR]),
+        ("apart", [0, HOUR], [0, -HOUR]),
+        ("together", [0, -HOUR], [0, HOUR]),
+    ];
+    std::thread::scope(|scope| {
+        for (name, holders, waiters) in rows {
+            scope.spawn(move || off(name, holders, waiters));
+        }
+    });
+}
+
+fn off(name: &str, holders: [i64; 2], waiters: [i64; 2]) {
+    let state = State::new(&format!("clock-{name}"));
+    let (holder, waiter) = (state.job(), state.job());
+    let script = format!("{HOLDING}; date +%s > time");
+    let hold = ["run", "--lease", "4s", "--", "sh", "-c", &script];
+    let hold = verb(&state, &holder, &hold);
+    let holding = Started::new(&mut clocked(&holder, holders[0], &hold));
+    started(&holder);
+    let created = state.holder().unwrap()["Created"]
+        .as_str()
+        .unwrap()
+        .to_owned();
+    let created = OffsetDateTime::parse(&created, &Rfc3339).unwrap();
+    assert_eq!(hours_off(created) * HOUR, holders[0], "{name}: {created}");
+
+    let script = "date +%s > time";
+    let wait_for = [
+        "run",
+        "--lease",
+        "4s",
+        "--lock-timeout",
+        "5m",
+        "--",
+        "sh",
+        "-c",
+        script,
+    ];
+    let wait_for = verb(&state, &waiter, &wait_for);
+    let waiting = Started::new(&mut clocked(&waiter, waiters[0], &wait_for));
+    let ticket = format!("{}/{}#q/0", state.bucket(), state.key);
+    until("the other stands in line", SOON, || {
+        wait(SOON, item(&state.aws, state.table(), "LockID", &ticket))
+    });
+    jump(&holder, holders[1]);
+    jump(&waiter, waiters[1]);
+    // Renewed four times a lease: long enough for whoever thinks that one went by.
+    let mut seen = Vec::new();
+    until("it is renewed for two leases", SOON, || {
+        let rvn = state.lock().unwrap()["Rvn"].clone();
+        if !seen.contains(&rvn) {
+            seen.push(rvn);
+        }
+        (seen.len() > 8).then_some(())
+    });
+    assert!(
+        !waiter.file("time").exists(),
+        "{name}: it broke a live lock"
+    );
+    let_go(&holder);
+    for (started, job, clock) in [(holding, &holder, holders), (waiting, &waiter, waiters)] {
+        let ended = started.end(SOON);
+        let said = log(&ended);
+        assert!(ended.status.success(), "{name}: {said}");
+        assert!(!said.contains("took the place"), "{name}: {said}");
+        let at: i64 = job.read("time").trim().parse().unwrap();
+        let at = OffsetDateTime::from_unix_timestamp(at).unwrap();
+        assert_eq!(hours_off(at) * HOUR, clock[1], "{name}: {at}");
+    }
+    assert_eq!(state.lock(), None);
+}

@@ -1,0 +1,143 @@
+//! Credentials that end while a lock is waited for or held.
+
+use std::io::{BufRead, BufReader, Write};
+use std::net::TcpListener;
+use std::sync::{Arc, Mutex};
+
+use sandbox::world::aws::Keys;
+
+use super::*;
+use crate::support::session;
+
+/// What hands out a container's credentials (AWS SDKs and Tools Reference Guide, "Container credential provider"): those
+/// that it was given last, with an end that lies `lasts` after it was first asked for them.
+struct Container {
+    url: String,
+    given: Arc<Mutex<Keys>>,
+}
+
+impl Container {
+    fn new(keys: &Keys, lasts: Duration) -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let url = format!("http://{}/", listener.local_addr().unwrap());
+        let given = Arc::new(Mutex::new(keys.clone()));
+        let shared = Arc::clone(&given);
+        std::thread::spawn(move || {
+            let mut ends: Option<OffsetDateTime> = None;
+            for stream in listener.incoming() {
+                let mut stream = stream.unwrap();
+                let request = BufReader::new(stream.try_clone().unwrap());
+                let head = request.lines().map_while(Result::ok);
+                head.take_while(|line| !line.is_empty()).for_each(drop);
+                let ends = *ends.get_or_insert_with(|| OffsetDateTime::now_utc() + lasts);
+                let keys = shared.lock().unwrap().clone();
+                let body = json!({"AccessKeyId": keys.access_key_id, "SecretAccessKey": keys.secret_access_key,
+                    "Token": keys.session_token, "Expiration": ends.format(&Rfc3339).unwrap()})
+                .to_string();
+                let length = body.len();
+                let _ = write!(
+                    stream,
+                    "HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: {length}\r\nconnection: close\r\n\r\n{body}"
+                );
+            }
+        });
+        Self { url, given }
+    }
+
+    /// A job without credentials but these.
+    fn job(&self, state: &State, name: &str) -> Job {
+        let mut variables = state.world.variables(place());
+        variables.insert("GITHUB_JOB".to_owned(), name.to_owned());
+        variables.insert(
+            "AWS_CONTAINER_CREDENTIALS_FULL_URI".to_owned(),
+            self.url.clone(),
+        );
+        Job::new(variables)
+    }
+}
+
+#[test]
+fn a_wait_that_took_too_much_of_the_credentials_refuses_the_command() {
+    let state = State::new("spent");
+    let lasts = Duration::from_secs(90);
+    let budget = Duration::from_secs(80);
+    let container = Container::new(&state.keys, lasts);
+    let (holder, waiter) = (state.job(), container.job(&state, "apply"));
+    let hold = ["run", "--", "sh", "-c", HOLDING];
+    let running = Started::new(&mut verb(&state, &holder, &hold));
+    started(&holder);
+    let arguments = [
+        "run",
+        "--budget",
+        "80s",
+        "--lock-timeout",
+        "5m",
+        "--",
+        "touch",
+        "started",
+    ];
+    let waiting = Started::new(&mut verb(&state, &waiter, &arguments));
+    let ticket = format!("{}/{}#q/0", state.bucket(), state.key);
+    until("it was taken at first, and stands in line", SOON, || {
+        wait(SOON, item(&state.aws, state.table(), "LockID", &ticket))
+    });
+    std::thread::sleep(lasts - budget);
+    let_go(&holder);
+    assert!(running.end(SOON).status.success());
+    let ended = waiting.end(SOON);
+    let said = log(&ended);
+    assert_eq!(ended.status.code(), Some(3), "{said}");
+    for piece in [
+        "before the command has had its 1 min 20 s",
+        "the lock was given back",
+    ] {
+        assert!(said.contains(piece), "no {piece} in\n{said}");
+    }
+    assert!(!waiter.file("started").exists());
+    assert_eq!(state.lock(), None);
+}
+
+/// The step's credentials have ended when its job has: the post step gets its own, after success too.
+#[test]
+fn the_post_step_has_credentials_of_its_own_and_leaves_what_was_handed_over() {
+    for handed_over in [true, false] {
+        let state = State::new(if handed_over { "fresh-parked" } else { "fresh" });
+        let first = wait(SOON, session(state.world, "dev", "slipway-deploy"));
+        let container = Container::new(&first, Duration::from_secs(3600));
+        let job = container.job(&state, "plan");
+        ends(&state, &job, &["lock"], 0, &[]);
+        let id = output(&job, "lock-id");
+        if handed_over {
+            ends(&state, &job, &["park", "--lock-id", &id], 0, &[]);
+        }
+        expire(&first);
+        let over = job.run(&mut verb(&state, &job, &["status"]));
+        assert_ne!(over.status.code(), Some(0), "they have ended");
+        *container.given.lock().unwrap() = state.keys.clone();
+        let left = job.run(&mut post(&state, &job));
+        let said = log(&left);
+        assert_eq!(left.status.code(), Some(0), "{said}");
+        if handed_over {
+            assert!(said.contains("is parked, and left"), "{said}");
+            let lock = state.lock().unwrap();
+            assert_eq!(lock["Phase"]["S"], "parked");
+            let next = self::job(&state, "apply");
+            ends(&state, &next, &["lock", "--lock-id", &id], 0, &[]);
+            ends(&state, &next, &["unlock", "--lock-id", &id], 0, &[]);
+        } else {
+            assert!(said.contains("released the state lock"), "{said}");
+        }
+        assert_eq!(state.lock(), None);
+    }
+}
+
+/// Ends a session before its time.
+fn expire(keys: &Keys) {
+    let url = format!("{}/_sandbox/expire", place().url(port::GATEWAY));
+    let body = json!({"access_key_id": keys.access_key_id});
+    let answer = wait(SOON, async {
+        let call = http_client().unwrap().post(&url).json(&body);
+        call.send().await.unwrap()
+    });
+    assert!(answer.status().is_success(), "{answer:?}");
+}
