@@ -11,39 +11,80 @@ use super::SOON;
 use super::checkout::Checkout;
 use crate::support::{heavy, log, place, until};
 
-/// An engine of a test's own, beside the machine's: no network, no firewall, and its mounts end with it.
+/// An engine of a test's own, beside the machine's. It has a bridge of its own too: without one it would remove that of the
+/// machine's engine. No firewall is touched, and its mounts end with it.
 struct Engine {
     dockerd: Child,
     folder: tempfile::TempDir,
+    _bridge: Bridge,
+}
+
+/// A network interface that goes away with this.
+struct Bridge(String);
+
+impl Bridge {
+    fn new() -> Self {
+        let bridge = Self(format!("slipway{}", std::process::id()));
+        // Nobody is there (RFC 5737).
+        let address = "198.51.100.1/29";
+        for words in [
+            &["link", "add", "name", &bridge.0, "type", "bridge"][..],
+            &["address", "add", address, "dev", &bridge.0],
+        ] {
+            let output = Command::new("ip").args(words).output().unwrap();
+            assert!(output.status.success(), "{}", log(&output));
+        }
+        bridge
+    }
+}
+
+impl Drop for Bridge {
+    fn drop(&mut self) {
+        let _ = Command::new("ip")
+            .args(["link", "delete", &self.0])
+            .output();
+    }
+}
+
+/// Whether the machine's engine has its bridge.
+fn docker0() -> bool {
+    std::path::Path::new("/sys/class/net/docker0").exists()
 }
 
 impl Engine {
     fn start() -> Self {
         sandbox::install::newer_engine(place()).unwrap();
+        let (bridge, before) = (Bridge::new(), docker0());
         let folder = tempfile::tempdir().unwrap();
         let path = |name: &str| folder.path().join(name).display().to_string();
         let settings = json!({"features": {"containerd-snapshotter": true}});
         std::fs::write(path("daemon.json"), settings.to_string()).unwrap();
-        let log = std::fs::File::create(path("log")).unwrap();
-        let dockerd = Command::new("unshare")
-            .args(["--mount", "--"])
+        let said = std::fs::File::create(path("log")).unwrap();
+        // A test that is killed takes it along.
+        let dockerd = Command::new("setpriv")
+            .args(["--pdeathsig", "TERM", "unshare", "--mount", "--"])
             .arg(place().newer_engine().join("dockerd"))
             .args(["--host", &format!("unix://{}", path("socket"))])
             .args(["--config-file", &path("daemon.json")])
             .args(["--data-root", &path("data"), "--exec-root", &path("run")])
             .args(["--pidfile", &path("pid"), "--log-level", "warn"])
-            .args(["--bridge", "none", "--iptables=false", "--ip6tables=false"])
             .args([
-                "--ip-forward=false",
-                "--ip-masq=false",
-                "--userland-proxy=false",
+                "--bridge",
+                &bridge.0,
+                "--iptables=false",
+                "--ip6tables=false",
             ])
+            .args(["--ip-forward=false", "--ip-masq=false"])
             .stdin(Stdio::null())
             .stdout(Stdio::null())
-            .stderr(log)
+            .stderr(said)
             .spawn()
             .unwrap();
-        let engine = Self { dockerd, folder };
+        let engine = Self {
+            dockerd,
+            folder,
+            _bridge: bridge,
+        };
         until("the newer engine answers", SOON, || {
             let ended = super::seen::ended(engine.dockerd.id());
             assert!(
@@ -53,6 +94,7 @@ impl Engine {
             );
             engine.docker(&["version"]).map(drop)
         });
+        assert_eq!(before, docker0(), "the machine's engine lost its bridge");
         engine
     }
 
