@@ -9,6 +9,7 @@ use serde_json::{Value, json};
 
 use super::SOON;
 use super::checkout::Checkout;
+use super::{seen, stopped};
 use crate::support::{heavy, log, place, until};
 
 /// An engine of a test's own, beside the machine's. It has a bridge of its own too: without one it would remove that of the
@@ -86,7 +87,7 @@ impl Engine {
             _bridge: bridge,
         };
         until("the newer engine answers", SOON, || {
-            let ended = super::seen::ended(engine.dockerd.id());
+            let ended = seen::ended(engine.dockerd.id());
             assert!(
                 !ended,
                 "{}",
@@ -219,4 +220,35 @@ fn a_base_of_the_same_registry_is_mounted_where_the_account_allows_it() {
     let built = checkout.json(&["--compression", "zstd"], 0);
     assert_eq!(checkout.layers(&built), ["zstd"; 2], "{built}");
     assert_eq!(built["to"][0]["bytes"]["mounted"], 0, "{built}");
+}
+
+/// BuildKit runs elsewhere and asks its client for logins and secrets, which the step's helper and environment have.
+#[test]
+fn a_build_that_is_stopped_leaves_nothing_behind_and_shows_no_token() {
+    let _turn = heavy();
+    let mut checkout = Checkout::new("newer-stop");
+    let engine = Engine::start();
+    checkout.docker_host = Some(engine.host());
+    assert_eq!(checkout.anonymous_pull(), 401, "the base is guarded");
+    let mark = checkout.slow(300);
+    checkout.commit("slow");
+    let started = checkout.start(&["--tag", "v1", "--secret", "id=npm,env=NPM_TOKEN"]);
+    checkout.until_building(&started, &mark);
+    let seen = seen::snapshot(&started, &checkout.temp());
+    assert!(
+        seen.processes > 1 && seen.files > 0,
+        "the builder is among what was looked at"
+    );
+    assert_eq!(seen.found, [""; 0]);
+    stopped::stop(&checkout, started);
+    assert!(checkout.tags().is_empty());
+    until("the build's step is gone", SOON, || {
+        (!seen::running(&mark)).then_some(())
+    });
+    assert_eq!(engine.docker(&["image", "ls", "--quiet"]).unwrap(), "");
+
+    checkout.slow(0);
+    let commit = checkout.commit("fast");
+    let done = stopped::goes_on(&checkout, &commit);
+    assert_eq!(done["outcome"], "built", "{done}");
 }
