@@ -9,43 +9,85 @@ use serde_json::{Value, json};
 
 use super::SOON;
 use super::checkout::Checkout;
+use super::{seen, stopped};
 use crate::support::{heavy, log, place, until};
 
-/// An engine of a test's own, beside the machine's: no network, no firewall, and its mounts end with it.
+/// An engine of a test's own, beside the machine's. It has a bridge of its own too: without one it would remove that of the
+/// machine's engine. No firewall is touched, and its mounts end with it.
 struct Engine {
     dockerd: Child,
     folder: tempfile::TempDir,
+    _bridge: Bridge,
+}
+
+/// A network interface that goes away with this.
+struct Bridge(String);
+
+impl Bridge {
+    fn new() -> Self {
+        let bridge = Self(format!("slipway{}", std::process::id()));
+        // Nobody is there (RFC 5737).
+        let address = "198.51.100.1/29";
+        for words in [
+            &["link", "add", "name", &bridge.0, "type", "bridge"][..],
+            &["address", "add", address, "dev", &bridge.0],
+        ] {
+            let output = Command::new("ip").args(words).output().unwrap();
+            assert!(output.status.success(), "{}", log(&output));
+        }
+        bridge
+    }
+}
+
+impl Drop for Bridge {
+    fn drop(&mut self) {
+        let _ = Command::new("ip")
+            .args(["link", "delete", &self.0])
+            .output();
+    }
+}
+
+/// Whether the machine's engine has its bridge.
+fn docker0() -> bool {
+    std::path::Path::new("/sys/class/net/docker0").exists()
 }
 
 impl Engine {
     fn start() -> Self {
         sandbox::install::newer_engine(place()).unwrap();
+        let (bridge, before) = (Bridge::new(), docker0());
         let folder = tempfile::tempdir().unwrap();
         let path = |name: &str| folder.path().join(name).display().to_string();
         let settings = json!({"features": {"containerd-snapshotter": true}});
         std::fs::write(path("daemon.json"), settings.to_string()).unwrap();
-        let log = std::fs::File::create(path("log")).unwrap();
-        let dockerd = Command::new("unshare")
-            .args(["--mount", "--"])
+        let said = std::fs::File::create(path("log")).unwrap();
+        // A test that is killed takes it along.
+        let dockerd = Command::new("setpriv")
+            .args(["--pdeathsig", "TERM", "unshare", "--mount", "--"])
             .arg(place().newer_engine().join("dockerd"))
             .args(["--host", &format!("unix://{}", path("socket"))])
             .args(["--config-file", &path("daemon.json")])
             .args(["--data-root", &path("data"), "--exec-root", &path("run")])
             .args(["--pidfile", &path("pid"), "--log-level", "warn"])
-            .args(["--bridge", "none", "--iptables=false", "--ip6tables=false"])
             .args([
-                "--ip-forward=false",
-                "--ip-masq=false",
-                "--userland-proxy=false",
+                "--bridge",
+                &bridge.0,
+                "--iptables=false",
+                "--ip6tables=false",
             ])
+            .args(["--ip-forward=false", "--ip-masq=false"])
             .stdin(Stdio::null())
             .stdout(Stdio::null())
-            .stderr(log)
+            .stderr(said)
             .spawn()
             .unwrap();
-        let engine = Self { dockerd, folder };
+        let engine = Self {
+            dockerd,
+            folder,
+            _bridge: bridge,
+        };
         until("the newer engine answers", SOON, || {
-            let ended = super::seen::ended(engine.dockerd.id());
+            let ended = seen::ended(engine.dockerd.id());
             assert!(
                 !ended,
                 "{}",
@@ -53,6 +95,7 @@ impl Engine {
             );
             engine.docker(&["version"]).map(drop)
         });
+        assert_eq!(before, docker0(), "the machine's engine lost its bridge");
         engine
     }
 
@@ -177,4 +220,35 @@ fn a_base_of_the_same_registry_is_mounted_where_the_account_allows_it() {
     let built = checkout.json(&["--compression", "zstd"], 0);
     assert_eq!(checkout.layers(&built), ["zstd"; 2], "{built}");
     assert_eq!(built["to"][0]["bytes"]["mounted"], 0, "{built}");
+}
+
+/// BuildKit runs elsewhere and asks its client for logins and secrets, which the step's helper and environment have.
+#[test]
+fn a_build_that_is_stopped_leaves_nothing_behind_and_shows_no_token() {
+    let _turn = heavy();
+    let mut checkout = Checkout::new("newer-stop");
+    let engine = Engine::start();
+    checkout.docker_host = Some(engine.host());
+    assert_eq!(checkout.anonymous_pull(), 401, "the base is guarded");
+    let mark = checkout.slow(300);
+    checkout.commit("slow");
+    let started = checkout.start(&["--tag", "v1", "--secret", "id=npm,env=NPM_TOKEN"]);
+    checkout.until_building(&started, &mark);
+    let seen = seen::snapshot(&started, &checkout.temp());
+    assert!(
+        seen.processes > 1 && seen.files > 0,
+        "the builder is among what was looked at"
+    );
+    assert_eq!(seen.found, [""; 0]);
+    stopped::stop(&checkout, started);
+    assert!(checkout.tags().is_empty());
+    until("the build's step is gone", SOON, || {
+        (!seen::running(&mark)).then_some(())
+    });
+    assert_eq!(engine.docker(&["image", "ls", "--quiet"]).unwrap(), "");
+
+    checkout.slow(0);
+    let commit = checkout.commit("fast");
+    let done = stopped::goes_on(&checkout, &commit);
+    assert_eq!(done["outcome"], "built", "{done}");
 }

@@ -14,7 +14,7 @@ use crate::support::{Started, heavy, log, until};
 const HANGS: u64 = 60_000;
 
 /// Ends it as a runner does, and looks that nothing is left; what stayed is in the registry alone.
-fn stop(checkout: &Checkout, started: Started) {
+pub(super) fn stop(checkout: &Checkout, started: Started) {
     started.signal(Signal::TERM);
     let ended = started.end(Duration::from_secs(30));
     assert_eq!(ended.status.code(), Some(130), "{}", log(&ended));
@@ -28,7 +28,7 @@ fn stop(checkout: &Checkout, started: Started) {
 }
 
 /// A second run that ends as if the first had not been: image, tags, and the ledger's note.
-fn goes_on(checkout: &Checkout, commit: &str) -> Value {
+pub(super) fn goes_on(checkout: &Checkout, commit: &str) -> Value {
     checkout.clear_faults(&checkout.setting.world.build.clone());
     let done = checkout.json(&["--tag", "v1"], 0);
     let digest = done["digest"].as_str().unwrap();
