@@ -29,6 +29,24 @@ pub(super) struct Stage<'a> {
     pub(super) environment: Variables,
 }
 
+/// One call as the gateway recorded it.
+#[derive(serde::Deserialize)]
+pub(super) struct Recorded {
+    pub(super) operation: String,
+    /// When it arrived.
+    pub(super) time: String,
+    /// The items it is about.
+    pub(super) leading: Vec<String>,
+    pub(super) status: u16,
+    pub(super) duration_ms: u64,
+}
+
+#[derive(serde::Deserialize)]
+struct Calls {
+    last: u64,
+    calls: Vec<Recorded>,
+}
+
 impl<'a> Stage<'a> {
     pub(super) async fn open(place: &'a Place, step: Option<&str>) -> Result<Self> {
         let world = World::named(WORLD, "");
@@ -74,11 +92,16 @@ impl<'a> Stage<'a> {
 
     /// The number of the newest call, and how many of a service came after number `since`.
     pub(super) async fn calls(&self, service: &str, since: u64) -> Result<(u64, usize)> {
-        #[derive(serde::Deserialize)]
-        struct Calls {
-            last: u64,
-            calls: Vec<serde_json::Value>,
-        }
+        let found = self.recorded(service, since).await?;
+        Ok((found.last, found.calls.len()))
+    }
+
+    /// The calls of a service after number `since`, in the order of their ends.
+    pub(super) async fn record(&self, service: &str, since: u64) -> Result<Vec<Recorded>> {
+        Ok(self.recorded(service, since).await?.calls)
+    }
+
+    async fn recorded(&self, service: &str, since: u64) -> Result<Calls> {
         let url = format!(
             "{}/_sandbox/calls?service={service}&account={}&since={since}",
             self.place.url(port::GATEWAY),
@@ -87,8 +110,7 @@ impl<'a> Stage<'a> {
         let what = format!("asking {url}");
         let answer = http_client()?.get(&url).send().await.doing(&what)?;
         let text = answer.text().await.doing(&what)?;
-        let found: Calls = serde_json::from_str(&text).doing(&what)?;
-        Ok((found.last, found.calls.len()))
+        serde_json::from_str(&text).doing(&what)
     }
 
     /// The node that runners have, at work.

@@ -12,6 +12,7 @@ use std::time::{Duration, Instant};
 
 use rustix::process::Signal;
 use sandbox::place::port;
+use sandbox::say::note;
 use serde_json::{Value, json};
 
 use crate::cancel::State;
@@ -77,7 +78,7 @@ impl Fate {
                 Self::Killed(when, after)
             }
             (_, 9) => Self::Asleep {
-                stays: id / 28 % 2 == 0,
+                stays: (id / 28).is_multiple_of(2),
             },
             _ => Self::Undisturbed,
         }
@@ -357,7 +358,7 @@ fn tell(ended: &[End], history: &[(Event, f64)], took: Duration) {
             .copied()
             .unwrap_or_default()
     };
-    println!(
+    note(&format!(
         "{} acquisitions in {} s; killed before {}, inside {}, after {}; {} slept; from one to the next {:.2} s, one in ten more than {:.2} s",
         ended.len(),
         took.as_secs(),
@@ -367,7 +368,7 @@ fn tell(ended: &[End], history: &[(Event, f64)], took: Duration) {
         slept,
         at(5),
         at(9),
-    );
+    ));
 }
 
 /// The same contenders on a table that forgets the conditions of writes: two hold the lock, and the checker sees it.
