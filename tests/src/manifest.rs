@@ -66,7 +66,7 @@ pub struct Unpacked {
     pub package: String,
     /// The suite that carries it.
     pub suite: String,
-    /// Its exact version.
+    /// Its version, which may end in `*`.
     pub version: String,
 }
 

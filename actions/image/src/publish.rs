@@ -3,6 +3,7 @@
 
 use crate::args::Publish;
 use crate::build::{self, Builder};
+use crate::cache;
 use crate::credentials::Logins;
 use crate::decide::{self, Publication};
 use crate::ecr::{Ecr, Stored};
@@ -112,7 +113,8 @@ pub(crate) async fn run(mut args: Box<Publish>, cx: &Cx) -> Result<Report> {
         }
         _ => None,
     };
-    let work = decide_work(cx, &home, &request, seen, content.as_ref(), source).await?;
+    let host = &registry.host;
+    let work = decide_work(cx, &home, host, &request, seen, content.as_ref(), source).await?;
     let digest = match &work {
         Work::Tag { digest, .. } => Some(digest.as_str()),
         Work::Push(source) => push::digest(source).map(Digest::as_str),
@@ -234,6 +236,7 @@ fn digests(found: &[Stored]) -> BTreeMap<String, String> {
 async fn decide_work(
     cx: &Cx,
     home: &Home,
+    host: &str,
     request: &Request,
     mut seen: BTreeMap<String, String>,
     content: Option<&Content>,
@@ -260,6 +263,12 @@ async fn decide_work(
         (Publication::Build, Some(source)) => Ok(Work::Push(source)),
         // Only what will build needs a builder; what is published is found without one.
         (Publication::Build, None) => {
+            cache::writable(
+                &request.cache_to,
+                host,
+                &home.ecr.repository,
+                &home.prepared.mutability_to_be(),
+            )?;
             let builder = Builder::find(&cx.env, request.builder).await?;
             build::check(&cx.env, request, &builder).await?;
             Ok(Work::Build(builder))

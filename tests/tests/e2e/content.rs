@@ -1,5 +1,9 @@
 //! Commits of one content: the image of the first is the others' too, wherever it goes.
 
+use sandbox::place::port;
+use sandbox::world::World;
+use serde_json::json;
+
 use crate::ecr::Setting;
 use crate::job::Job;
 use crate::support::{PATIENCE, log, place, wait};
@@ -15,6 +19,9 @@ fn stage(setting: &Setting, environment: &str) -> Job {
     variables.extend(world.repository_variables());
     variables.extend(world.environment_variables(world.environment(environment).unwrap()));
     variables.extend(keys.unwrap().variables());
+    // GitHub is asked for everything else, which is not what this is about.
+    variables.insert("GITHUB_TOKEN".to_owned(), "ghs_nobodys".to_owned());
+    variables.insert("GITHUB_API_URL".to_owned(), place().url(port::GITHUB));
     let job = Job::new(variables);
     std::fs::copy(setting.job.file("delivery.yaml"), job.file("delivery.yaml")).unwrap();
     job
@@ -58,4 +65,65 @@ fn a_digest_is_any_commits_that_it_was_recorded_with_before() {
     let refused = record(&staging, "staging", &never, 3);
     let said = format!("dev has this digest from commit {second}, not {never}");
     assert!(refused.contains(&said), "{refused}");
+}
+
+/// Whoever builds writes the notes, so they are told and keep nothing back, least of all where they are nonsense.
+#[test]
+fn a_check_names_the_commit_an_image_was_built_for_and_rests_on_nothing_of_it() {
+    let setting = Setting::new("built-for");
+    let staging = stage(&setting, "staging");
+    let [first, second] = ["1", "2"].map(|digit| digit.repeat(40));
+    let table = World::LEDGER;
+    for (fill, noted, said) in [
+        (
+            "a",
+            json!({
+                "service": "storefront", "digest": format!("sha256:{}", "a".repeat(64)), "commit": second,
+                "key": "c".repeat(64), "first_commit": first, "at": "2026-11-21T18:00:00Z",
+            }),
+            format!("built for commit {first}, which has the same content"),
+        ),
+        (
+            "b",
+            json!("nonsense"),
+            "which commit the image was built for cannot be told".to_owned(),
+        ),
+    ] {
+        let digest = format!("sha256:{}", fill.repeat(64));
+        let record = [
+            "record",
+            "--environment",
+            "dev",
+            "--digest",
+            &digest,
+            "--commit",
+            &second,
+            "--verdict",
+            "failed",
+        ];
+        let recorded = setting
+            .job
+            .run(&mut setting.job.command("slipway-promote", &record));
+        assert_eq!(recorded.status.code(), Some(0), "{}", log(&recorded));
+        let item = json!({
+            "chain": {"S": format!("content#storefront#{digest}")},
+            "seq": {"N": "1"},
+            "content": {"S": noted.to_string()},
+        });
+        let put = json!({"TableName": table, "Item": item});
+        let put = setting
+            .aws
+            .json("dynamodb", "DynamoDB_20120810.PutItem", &put);
+        wait(PATIENCE, put).unwrap().unwrap();
+        let check = ["check", "--environment", "staging", "--digest", &digest];
+        let ended = staging.run(&mut staging.command("slipway-promote", &check));
+        let text = format!("{}{}", String::from_utf8_lossy(&ended.stdout), log(&ended));
+        assert!(text.contains(&said), "{text}");
+        // What refuses is the record.
+        assert_eq!(ended.status.code(), Some(3), "{text}");
+        assert!(
+            text.contains("its last record in dev says failed"),
+            "{text}"
+        );
+    }
 }

@@ -1,6 +1,7 @@
 //! A builder's argument list for one build. Values of secrets are never in it.
 
 use super::builder::{Builder, Driver, Kind, Sandbox};
+use crate::cache::attribute;
 use crate::request::{Request, SecretFrom};
 use crate::source::Compression;
 use kit::{Error, Result};
@@ -245,14 +246,6 @@ fn place(list: &mut List, request: &Request, builder: &Builder, output: &Output<
             list.add(&["--output", &text]);
         }
     }
-}
-
-/// The value of one attribute of a cache such as `type=registry,ref=HOST/NAME:TAG`.
-fn attribute<'a>(cache: &'a str, name: &str) -> Option<&'a str> {
-    cache
-        .split(',')
-        .filter_map(|part| part.split_once('='))
-        .find_map(|(key, value)| (key.trim() == name).then_some(value.trim()))
 }
 
 /// ECR stores a cache only as an image manifest with OCI media types (AWS Containers Blog,

@@ -8,6 +8,7 @@ mod hash;
 mod ignore;
 mod resolve;
 
+use crate::cache;
 use crate::credentials::Logins;
 use crate::request::Request;
 use hash::Hash;
@@ -102,21 +103,16 @@ pub(crate) fn sources(request: &Request, env: &Env, host: &str) -> Vec<String> {
     let arguments = arguments(&request.build_args, env);
     let found = dockerfile::images(&String::from_utf8_lossy(&dockerfile), &arguments);
     let caches = request.cache_from.iter().chain(&request.cache_to);
-    let caches = caches.filter_map(|cache| match cache.contains('=') {
-        true => cache
-            .split(',')
-            .find_map(|part| part.trim().strip_prefix("ref=")),
-        false => Some(cache.as_str()),
-    });
+    let prefix = format!("{host}/");
+    let bases = found
+        .images
+        .iter()
+        .filter_map(|image| image.strip_prefix(&prefix));
+    let caches = caches.filter_map(|cache| cache::within(cache, host));
     let mut names: Vec<String> = Vec::new();
-    for reference in found.images.iter().map(String::as_str).chain(caches) {
-        let name = reference
-            .strip_prefix(host)
-            .and_then(|rest| rest.strip_prefix('/'))
-            .and_then(|rest| rest.split(['@', ':']).next());
-        if let Some(name) = name
-            && !names.iter().any(|there| there == name)
-        {
+    for reference in bases.chain(caches) {
+        let name = reference.split(['@', ':']).next().unwrap_or(reference);
+        if !names.iter().any(|there| there == name) {
             names.push(name.to_owned());
         }
     }

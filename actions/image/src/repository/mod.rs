@@ -193,6 +193,17 @@ impl Prepared {
         self.seen.as_ref().map(|seen| &seen.mutability)
     }
 
+    /// Which tags will move, once what is planned is done.
+    pub(crate) fn mutability_to_be(&self) -> Mutability {
+        match &self.seen {
+            Some(seen) if self.wanted.mutable_tags.is_empty() => seen.mutability.clone(),
+            _ => Mutability {
+                mutable: false,
+                exceptions: self.wanted.mutable_tags.clone(),
+            },
+        }
+    }
+
     /// The accounts that are to pull, in a sentence.
     pub(crate) fn pulled_by(&self) -> String {
         list(&self.wanted.pull)

@@ -155,11 +155,18 @@ fn an_index_of_two_platforms_with_provenance_is_built_and_its_cache_is_in_ecr() 
         "linux/arm64",
         "--provenance",
         "mode=max",
-        "--mutable-tag",
-        "cache*",
         "--cache-to",
         &cache_to,
     ];
+    // A tag that never moves would take the cache once, and no second time.
+    let before = checkout.newest_call();
+    let refused = log(&checkout.run(&arguments, 3));
+    assert!(
+        refused.contains("tag cache of storefront, which cannot move"),
+        "{refused}"
+    );
+    assert_eq!(checkout.changes_since(before), [""; 0]);
+    let arguments = [&arguments[..], &["--mutable-tag", "cache*"]].concat();
     let built = checkout.json(&arguments, 0);
     assert_eq!(built["outcome"], "built", "{built}");
     let platforms = checkout.outputs()["platforms"].clone();
