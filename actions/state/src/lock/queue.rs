@@ -138,7 +138,7 @@ impl Queue {
                 }
                 // Many come at once: each steps back for another time.
                 Some(_) => {
-                    tokio::time::sleep(part(Duration::from_millis(20 << attempt.min(6)))).await;
+                    tokio::time::sleep(part(Duration::from_millis(50 << attempt.min(6)))).await;
                     seen = get(&self.client, &self.table, &self.id).await?;
                 }
                 None => return Err(error).cannot(format!("join the line at {}", self.id)),
