@@ -319,8 +319,17 @@ pub(super) fn cancelled<R>(
 
 /// Between three and five quarters of a pause, so that many who wait do not ask at once.
 pub(crate) fn jitter(pause: Duration) -> Duration {
-    let random = uuid::Uuid::new_v4().as_bytes()[0];
-    pause.mul_f64(0.75 + f64::from(random) / 510.0)
+    pause.mul_f64(0.75 + random() / 2.0)
+}
+
+/// Some part of a pause: whoever shares it with many does not meet them again.
+pub(super) fn part(pause: Duration) -> Duration {
+    pause.mul_f64(random())
+}
+
+/// From 0 to 1.
+fn random() -> f64 {
+    f64::from(uuid::Uuid::new_v4().as_bytes()[0]) / 255.0
 }
 
 #[cfg(test)]

@@ -1,7 +1,7 @@
 //! The line of those who wait: one item for each, numbered, and one that says where the line
 //! begins and ends. Everything with the permissions Terraform has: no scan, no query, no update.
 
-use super::item::{Attributes, attributes, cancelled, get, jitter, lease, text};
+use super::item::{Attributes, attributes, cancelled, get, lease, part, text};
 use crate::lease::Lease;
 use aws_sdk_dynamodb::Client;
 use aws_sdk_dynamodb::types::{
@@ -133,9 +133,12 @@ impl Queue {
                 Err(error) => error,
             };
             match cancelled(&error) {
-                Some([Some(item), _]) => seen = Some(item).filter(|item| !item.is_empty()),
+                Some([Some(item), _]) if attempt == 0 => {
+                    seen = Some(item).filter(|item| !item.is_empty());
+                }
+                // Many come at once: each steps back for another time.
                 Some(_) => {
-                    tokio::time::sleep(jitter(Duration::from_millis(10 << attempt.min(5)))).await;
+                    tokio::time::sleep(part(Duration::from_millis(50 << attempt.min(6)))).await;
                     seen = get(&self.client, &self.table, &self.id).await?;
                 }
                 None => return Err(error).cannot(format!("join the line at {}", self.id)),
@@ -222,11 +225,16 @@ impl Queue {
     /// Leaves the line, from wherever in it. The last to leave takes the line away.
     pub(crate) async fn leave(&self, ticket: &Ticket) -> Result<()> {
         let settled = async {
-            // Whoever stands further ahead settles it when it leaves.
-            match self.ahead(&mut ticket.clone()).await? {
-                Some(_) => Ok(()),
-                None => self.settle(ticket.number + 1).await,
+            let mut ticket = ticket.clone();
+            if ticket.head < ticket.number {
+                self.begins(&mut ticket).await?;
             }
+            // Whoever stands further ahead settles it when it leaves. Where many leave at once nobody
+            // may, and the next who comes does.
+            if ticket.head < ticket.number {
+                return Ok(());
+            }
+            self.settle(ticket.number + 1).await
         };
         // Whoever leaves because it is its turn has work to do.
         let gone = self.delete(&ticket.id, &ticket.lease.rvn);

@@ -13,7 +13,7 @@ use crate::fault::{Doing, Fault, Result};
 
 const WAITERS: usize = 64;
 /// How long they wait, in seconds.
-const PATIENCE: u64 = 30;
+const PATIENCE: u64 = 60;
 /// How long a program takes at most until it stands in line.
 const START: Duration = Duration::from_millis(1500);
 
@@ -115,5 +115,5 @@ pub(super) async fn waiting(stage: &Stage<'_>, terraform: &Terraform, key: &str)
     let ours = asks(WAITERS, run(stage, key, &timeout, "echo held")).await?;
     let theirs = asks(1, terraform.apply(stage, "-lock=true", &timeout)).await?;
     let work = format!("{WAITERS} wait, calls of each in a minute");
-    Row::new(work, &[ours], "one terraform -lock-timeout", &[theirs], 1.5)
+    Row::new(work, &[ours], "one terraform -lock-timeout", &[theirs], 3.0)
 }
