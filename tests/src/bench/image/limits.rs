@@ -93,7 +93,7 @@ impl Limits {
 const EXPORT: &str = "the engine's export";
 const HASHING: &str = "SHA-256 on one core";
 const PACKING: &str = "deflate level 1 on one core";
-const TAKING: &str = "the registry taking the blobs as skopeo packed them, all at once,";
+const TAKING: &str = "the registry taking the blobs (as skopeo packed them, all at once)";
 
 /// Measures each of them for this image.
 pub(super) fn measure(
