@@ -127,21 +127,18 @@ impl Launch {
             folder.join("cache"),
             folder.join("work"),
         );
-        let mut volumes: Vec<(&Path, &str)> = vec![
-            (&launch, "/launch:ro"),
-            (&cache, "/cache"),
-            (&work, "/work"),
-        ];
+        let mut volumes: Vec<(&Path, &str)> =
+            vec![(&launch, "/launch:ro"), (&cache, "/cache"), (&work, "/job")];
         let mut variables = vec![
             ("INPUT_STEP", "contract"),
             ("INPUT_COMMAND", "check"),
             ("RUNNER_TOOL_CACHE", "/cache"),
             ("GITHUB_ACTIONS", "true"),
-            ("GITHUB_WORKSPACE", "/work"),
-            ("GITHUB_OUTPUT", "/work/output"),
-            ("GITHUB_STATE", "/work/state"),
-            ("GITHUB_ENV", "/work/env"),
-            ("GITHUB_STEP_SUMMARY", "/work/summary"),
+            ("GITHUB_WORKSPACE", "/job"),
+            ("GITHUB_OUTPUT", "/job/output"),
+            ("GITHUB_STATE", "/job/state"),
+            ("GITHUB_ENV", "/job/env"),
+            ("GITHUB_STEP_SUMMARY", "/job/summary"),
         ];
         for file in ["output", "state", "env", "summary"] {
             fs::write(work.join(file), "").unwrap();
@@ -152,7 +149,7 @@ impl Launch {
         }
         let script = format!("/launch/{script}.js");
         // The contract is found from where the step runs, which GitHub sets to the workspace.
-        let go = format!("process.chdir('/work'); require('{script}')");
+        let go = format!("process.chdir('/job'); require('{script}')");
         self.room
             .run(&["node", "--eval", &go], &variables, &volumes)
     }
