@@ -129,12 +129,16 @@ fn purpose<'w>(world: &'w World, call: &Call) -> Vec<(&'w str, String)> {
         "dynamodb" if resource == World::LEDGER => {
             let content = |list: &String| list.starts_with("content#");
             let notes = !call.leading.is_empty() && call.leading.iter().all(content);
-            let role = if notes {
-                "slipway-publish"
-            } else {
-                "slipway-permit"
+            // Notes are written by who builds; who promotes reads in them what an image was built for.
+            let roles: &[&str] = match (notes, call.operation.as_str()) {
+                (true, "Query") => &["slipway-publish", "slipway-permit"],
+                (true, _) => &["slipway-publish"],
+                (false, _) => &["slipway-permit"],
             };
-            vec![(build, role.to_owned())]
+            roles
+                .iter()
+                .map(|role| (build, (*role).to_owned()))
+                .collect()
         }
         "dynamodb" => match named(&|environment| environment.lock_table == resource) {
             Some(environment) => of(environment, &["slipway-deploy"]),
