@@ -2,7 +2,8 @@
 
 use super::engine::Engine;
 use super::manifest::{Config, Manifest};
-use super::reading::{Reading, SMALLS};
+use super::reading::{Reading, SMALLS, Whole};
+use super::store::Store;
 use super::tarball::{self, Links, Tarball, compressed};
 use super::v1::Names;
 use super::{Chunk, Compression, Contents, Entry, SMALL};
@@ -12,6 +13,8 @@ use kit::id::Digest;
 use kit::{Context, Error, Result};
 use std::collections::HashMap;
 use std::io::Read;
+use std::path::Path;
+use std::sync::atomic::{AtomicBool, Ordering};
 use tokio::sync::mpsc;
 
 /// An image whose layers are compressed on the way.
@@ -23,6 +26,10 @@ enum Origin {
         engine: Engine,
         image: String,
         known: Option<Known>,
+        /// Where its layers can be read without an export.
+        store: Option<Box<Store>>,
+        /// Whether that turned out not to be so.
+        unfit: AtomicBool,
     },
 }
 
@@ -45,10 +52,16 @@ impl Archive {
         let image = image.to_owned();
         let inspect = move || {
             let inspected = engine.inspect(&image)?;
+            let store = match (&inspected.upper, &inspected.known) {
+                (Some(upper), Some(known)) => Store::find(upper, known).map(Box::new),
+                _ => None,
+            };
             Ok(Self(Origin::Engine {
                 engine,
                 image: inspected.id,
                 known: inspected.known,
+                store,
+                unfit: AtomicBool::new(false),
             }))
         };
         tokio::task::spawn_blocking(inspect)
@@ -61,6 +74,35 @@ impl Archive {
         match &self.0 {
             Origin::File(file) => Some(&file.known),
             Origin::Engine { known, .. } => known.as_ref(),
+        }
+    }
+
+    /// The engine's data root, where the next reading is of the layers in it and not of an export.
+    pub(crate) fn store(&self) -> Option<&Path> {
+        self.usable().map(Store::root)
+    }
+
+    fn usable(&self) -> Option<&Store> {
+        match &self.0 {
+            Origin::Engine {
+                store: Some(store),
+                unfit,
+                ..
+            } if !unfit.load(Ordering::Relaxed) => Some(store),
+            _ => None,
+        }
+    }
+
+    /// After a reading that failed: whether another may go better, since this one was of the engine's store. That is then left
+    /// alone, and the export is read.
+    pub(crate) fn turns_to_export(&self) -> bool {
+        match &self.0 {
+            Origin::Engine {
+                store: Some(_),
+                unfit,
+                ..
+            } => !unfit.swap(true, Ordering::Relaxed),
+            _ => false,
         }
     }
 
@@ -82,7 +124,11 @@ impl Archive {
                     engine,
                     image,
                     known,
+                    ..
                 } => {
+                    if let (Some(store), Some(known)) = (self.usable(), known) {
+                        return store.read(known, reading);
+                    }
                     let what = format!("the Docker Engine's export of {image}");
                     stream(engine.export(image)?, &what, known.as_ref(), reading)
                 }
@@ -175,13 +221,17 @@ impl File {
     fn read(&self, mut reading: Reading) -> Result<Contents> {
         let what = self.tar.path().display().to_string();
         for (path, diff_id, _) in self.layers()? {
-            let Some(mut layer) = self.tar.open_member(&path)? else {
+            let Some(layer) = self.tar.open_member(&path)? else {
                 return Err(missing(&path, &what));
             };
             let entry = Entry {
                 path,
                 diff_id: Some(diff_id.clone()),
                 size: layer.size(),
+            };
+            let mut layer = Whole {
+                left: entry.size,
+                input: layer,
             };
             reading.layer(entry, &mut layer, &what)?;
         }
@@ -262,15 +312,15 @@ pub(super) fn stream(
         if kind == Kind::Nothing {
             continue;
         }
-        let mut input = peeked.as_slice().chain(entry);
+        let mut input = Whole {
+            left: size,
+            input: peeked.as_slice().chain(entry),
+        };
         if is_json && size <= SMALL {
             let mut bytes = Vec::new();
             input
                 .read_to_end(&mut bytes)
                 .map_err(|error| broken(&error))?;
-            if bytes.len() as u64 != size {
-                return Err(missing(&path, what).cause("it breaks off"));
-            }
             if kind == Kind::Parent {
                 let folder = path.split('/').next().unwrap_or_default();
                 parents.insert(folder.to_owned(), parent(&bytes));

@@ -36,6 +36,8 @@ pub(super) struct Inspected {
     pub(super) id: String,
     /// `None` where the engine names the image by something else than its configuration.
     pub(super) known: Option<Known>,
+    /// The folder of its topmost layer on the engine's machine, which may be this one.
+    pub(super) upper: Option<PathBuf>,
 }
 
 impl Engine {
@@ -98,6 +100,18 @@ impl Engine {
             root_fs: RootFs,
             /// Only of engines with containerd's image store.
             descriptor: Option<serde_json::Value>,
+            graph_driver: Option<GraphDriver>,
+        }
+        #[derive(Deserialize)]
+        #[serde(rename_all = "PascalCase")]
+        struct GraphDriver {
+            name: String,
+            data: Option<Folders>,
+        }
+        #[derive(Deserialize)]
+        #[serde(rename_all = "PascalCase")]
+        struct Folders {
+            upper_dir: Option<PathBuf>,
         }
         #[derive(Deserialize)]
         #[serde(rename_all = "PascalCase")]
@@ -128,8 +142,13 @@ impl Engine {
             .iter()
             .map(|layer| Digest::parse(layer).map_err(|_| strange()))
             .collect::<Result<_>>()?;
+        let upper = inspected
+            .graph_driver
+            .filter(|driver| matches!(self, Self::Unix(_)) && driver.name == super::store::DRIVER)
+            .and_then(|driver| driver.data?.upper_dir);
         Ok(Inspected {
             id: inspected.id,
+            upper,
             known: inspected
                 .descriptor
                 .is_none()
@@ -280,4 +299,4 @@ async fn context(env: &Env) -> Option<String> {
 
 #[cfg(test)]
 #[path = "engine_tests.rs"]
-mod tests;
+pub(super) mod tests;

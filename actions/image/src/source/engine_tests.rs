@@ -19,7 +19,7 @@ fn run(command: &mut Command) -> String {
     String::from_utf8(output.stdout).unwrap().trim().to_owned()
 }
 
-fn docker(arguments: &[&str]) -> String {
+pub(in crate::source) fn docker(arguments: &[&str]) -> String {
     run(Command::new("docker")
         .args(arguments)
         .env("DOCKER_HOST", format!("unix://{SOCKET}"))
@@ -27,7 +27,7 @@ fn docker(arguments: &[&str]) -> String {
 }
 
 /// An image that goes away.
-struct Image(String);
+pub(in crate::source) struct Image(pub(in crate::source) String);
 
 impl Drop for Image {
     fn drop(&mut self) {
@@ -52,9 +52,9 @@ fn build(folder: &Path, name: &str, files: &[Vec<u8>]) -> Image {
 
 /// Reads `source` whole; the layers as they came.
 /// Each layer that was asked for: its diff ID, where it was known before, and its bytes.
-type Taken = Vec<(Option<Digest>, Vec<u8>)>;
+pub(in crate::source) type Taken = Vec<(Option<Digest>, Vec<u8>)>;
 
-fn take(source: &Source) -> (crate::source::Contents, Taken) {
+pub(in crate::source) fn take(source: &Source) -> (crate::source::Contents, Taken) {
     let Source::Archive(archive) = source else {
         panic!("a layout");
     };

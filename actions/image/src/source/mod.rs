@@ -9,6 +9,8 @@ mod engine;
 mod layout;
 mod manifest;
 mod reading;
+mod split;
+mod store;
 mod tarball;
 mod v1;
 
@@ -102,6 +104,14 @@ fn name(hash: &ring::digest::Digest) -> Digest {
     Digest::parse(&text).unwrap_or_else(|_| unreachable!("64 hexadecimal digits are a digest"))
 }
 
+/// What a layer and all below it are called together (OCI Image Specification, "Layer ChainID").
+pub(crate) fn chain_id(below: Option<&Digest>, diff_id: &Digest) -> Digest {
+    match below {
+        None => diff_id.clone(),
+        Some(below) => digest(format!("{below} {diff_id}").as_bytes()),
+    }
+}
+
 /// The hexadecimal digits of a digest, as files are named.
 pub(crate) fn hex(digest: &Digest) -> &str {
     digest.as_str().trim_start_matches("sha256:")
@@ -139,7 +149,7 @@ pub(crate) struct Entry {
     pub(crate) path: String,
     /// The digest of its uncompressed bytes, where it is known before they are read.
     pub(crate) diff_id: Option<Digest>,
-    /// Bytes, uncompressed.
+    /// Bytes, uncompressed; of a layer in the engine's store those of its files alone.
     pub(crate) size: u64,
 }
 

@@ -57,12 +57,8 @@ impl<'a> Reading<'a> {
                 .because(error)
                 .hint("the archive is cut short or damaged; write it again, and look whether a disk is full")
         };
-        let mut input = Whole {
-            left: entry.size,
-            input,
-        };
         let mut start = Vec::new();
-        (&mut input)
+        (&mut *input)
             .take(6)
             .read_to_end(&mut start)
             .map_err(|error| broken(&error))?;
@@ -206,12 +202,12 @@ impl Write for Hash {
 }
 
 /// A member of a tar, which must not end before its size is reached.
-struct Whole<'a> {
-    left: u64,
-    input: &'a mut dyn Read,
+pub(super) struct Whole<R> {
+    pub(super) left: u64,
+    pub(super) input: R,
 }
 
-impl Read for Whole<'_> {
+impl<R: Read> Read for Whole<R> {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         let wanted = usize::try_from(self.left).map_or(buffer.len(), |left| left.min(buffer.len()));
         let read = self.input.read(&mut buffer[..wanted])?;

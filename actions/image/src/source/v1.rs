@@ -38,11 +38,7 @@ impl Names {
             return names;
         };
         for diff_id in lower {
-            // OCI Image Specification, "Layer ChainID".
-            let next = match &chain {
-                None => diff_id.clone(),
-                Some(chain) => super::digest(format!("{chain} {diff_id}").as_bytes()),
-            };
+            let next = super::chain_id(chain.as_ref(), diff_id);
             let above = parent.as_ref().map_or_else(String::new, |parent| {
                 format!(r#","parent":"sha256:{parent}""#)
             });

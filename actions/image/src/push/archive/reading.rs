@@ -49,6 +49,13 @@ impl Work<'_> {
         }
         let (streamed, contents) = match self.stream(&live).await {
             Ok(read) => read,
+            Err(error) if reading < READINGS && self.turns_to_export() => {
+                let why = error.causes.first().unwrap_or(&error.message);
+                self.host.info(format!(
+                    "the layers cannot be read from the engine's store, its export is read instead: {why}"
+                ));
+                return;
+            }
             Err(error) => {
                 for index in live {
                     self.states[index].ended = Some(Err(error.clone()));
@@ -105,6 +112,13 @@ impl Work<'_> {
         }
     }
 
+    fn turns_to_export(&self) -> bool {
+        match &**self.source {
+            Source::Archive(archive) => archive.turns_to_export(),
+            Source::Layout(_) => false,
+        }
+    }
+
     async fn stream(&self, live: &[usize]) -> Result<(Vec<Streamed>, Contents)> {
         let Source::Archive(archive) = &**self.source else {
             return Err(Error::failed("the source is no archive"));
@@ -124,6 +138,12 @@ impl Work<'_> {
                 .unwrap_or_default(),
             asked: 0,
         };
+        if let Some(store) = archive.store() {
+            self.host.info(format!(
+                "the layers are read from the engine's store in {}",
+                store.display()
+            ));
+        }
         let (source, compression) = (Arc::clone(self.source), self.compression);
         // When this future is dropped, so are the receivers, and the reading has nobody left to read for.
         let reading = tokio::task::spawn_blocking(move || {

@@ -2,9 +2,11 @@
 
 use crate::registry::digest;
 use crate::source::Source;
+use kit::env::Env;
 use serde_json::{Value, json};
 use std::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
+use std::process::Command;
 use std::sync::Arc;
 
 pub(super) const GZIP: &str = "application/vnd.oci.image.layer.v1.tar+gzip";
@@ -98,6 +100,10 @@ pub(super) fn layout(folder: &Folder, layers: &[&[u8]]) -> Arc<Source> {
 
 /// The same from `docker save`.
 pub(super) fn archive(folder: &Folder, layers: &[&[u8]]) -> Arc<Source> {
+    Arc::new(Source::open(&saved(folder, layers, "x:y")).unwrap())
+}
+
+fn saved(folder: &Folder, layers: &[&[u8]], tag: &str) -> PathBuf {
     let config = config(layers, "amd64");
     let name = format!("{}.json", &digest(config.as_bytes())[7..]);
     let mut tar = Vec::new();
@@ -108,12 +114,62 @@ pub(super) fn archive(folder: &Folder, layers: &[&[u8]]) -> Arc<Source> {
         names.push(name);
     }
     file(&mut tar, &name, config.as_bytes());
-    let manifest = json!([{"Config": name, "RepoTags": ["x:y"], "Layers": names}]);
+    let manifest = json!([{"Config": name, "RepoTags": [tag], "Layers": names}]);
     file(&mut tar, "manifest.json", manifest.to_string().as_bytes());
     tar.extend([0; 1024]);
     let path = folder.path().join("image.tar");
     fs::write(&path, tar).unwrap();
-    Arc::new(Source::open(&path).unwrap())
+    path
+}
+
+/// An image of the machine's engine, of a layer for each of these files.
+pub(super) struct Loaded(String);
+
+impl Loaded {
+    pub(super) fn new(folder: &Folder, name: &str, files: &[&[u8]]) -> Self {
+        let layers: Vec<Vec<u8>> = files
+            .iter()
+            .map(|bytes| {
+                let mut layer = Vec::new();
+                file(&mut layer, name, bytes);
+                layer.extend([0; 1024]);
+                layer
+            })
+            .collect();
+        let layers: Vec<&[u8]> = layers.iter().map(Vec::as_slice).collect();
+        let tag = format!("slipway-test/{name}:{}", std::process::id());
+        let saved = saved(folder, &layers, &tag);
+        docker(&["load", "--quiet", "--input", saved.to_str().unwrap()]);
+        Self(tag)
+    }
+
+    pub(super) async fn source(&self) -> Arc<Source> {
+        let env = Env::from([("DOCKER_HOST", ENGINE)]);
+        Arc::new(Source::engine(&env, &self.0).await.unwrap())
+    }
+
+    pub(super) fn inspect(&self, format: &str) -> String {
+        docker(&["image", "inspect", "--format", format, &self.0])
+    }
+}
+
+impl Drop for Loaded {
+    fn drop(&mut self) {
+        docker(&["image", "rm", "--force", &self.0]);
+    }
+}
+
+const ENGINE: &str = "unix:///var/run/docker.sock";
+
+fn docker(arguments: &[&str]) -> String {
+    let output = Command::new("docker")
+        .args(arguments)
+        .env("DOCKER_HOST", ENGINE)
+        .output()
+        .unwrap();
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "{arguments:?}: {said}");
+    String::from_utf8(output.stdout).unwrap().trim().to_owned()
 }
 
 /// One file of a tar (POSIX.1-1988, ustar).

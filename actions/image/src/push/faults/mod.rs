@@ -6,6 +6,7 @@ mod copies;
 mod hostile;
 mod images;
 mod registry;
+mod stored;
 mod uploads;
 
 use super::{Delivered, Outcome, Target};

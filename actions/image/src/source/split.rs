@@ -1,0 +1,158 @@
+//! A layer's tar, put together again from its unpacked files and the record of what else was in it.
+//!
+//! The record is lines of JSON in gzip: pieces of the tar that are no file's content (headers, padding), and in between the
+//! files whose content comes next. Source: vbatts/tar-split, `tar/storage/entry.go` and `tar/asm/assemble.go`.
+
+use base64::Engine as _;
+use base64::prelude::BASE64_STANDARD;
+use flate2::read::GzDecoder;
+use rustix::fs::{Mode, OFlags, ResolveFlags};
+use serde::Deserialize;
+use std::borrow::Cow;
+use std::ffi::OsStr;
+use std::fs::File;
+use std::io::{self, BufRead, BufReader, Cursor, Read};
+use std::os::unix::ffi::OsStrExt;
+use std::path::Path;
+
+/// A line holds the header of one file, its extended attributes included. A longer one is not worth the memory.
+const LONGEST: u64 = 8 * 1024 * 1024;
+
+/// One line of the record.
+#[derive(Deserialize)]
+struct Line<'a> {
+    #[serde(rename = "type")]
+    kind: u8,
+    #[serde(borrow, default)]
+    name: Option<Cow<'a, str>>,
+    /// In base64, where the name is not UTF-8.
+    #[serde(borrow, default)]
+    name_raw: Option<Cow<'a, str>>,
+    #[serde(default)]
+    size: u64,
+    #[serde(borrow, default)]
+    payload: Option<Cow<'a, str>>,
+}
+
+const FILE: u8 = 1;
+const SEGMENT: u8 = 2;
+
+/// The tar, from its start to its end.
+pub(super) struct Split {
+    folder: File,
+    record: BufReader<GzDecoder<File>>,
+    now: Piece,
+}
+
+/// What the next bytes come from.
+enum Piece {
+    Segment(Cursor<Vec<u8>>),
+    Content { file: File, left: u64 },
+}
+
+impl Split {
+    /// Of the files in `folder`, by `record`.
+    pub(super) fn new(folder: File, record: File) -> Self {
+        Self {
+            folder,
+            record: BufReader::with_capacity(64 * 1024, GzDecoder::new(record)),
+            now: Piece::Segment(Cursor::default()),
+        }
+    }
+
+    /// The next piece of the tar, if there is one.
+    fn next(&mut self) -> io::Result<Option<Piece>> {
+        loop {
+            let mut line = Vec::new();
+            (&mut self.record)
+                .take(LONGEST)
+                .read_until(b'\n', &mut line)?;
+            if line.is_empty() {
+                return Ok(None);
+            }
+            if line.len() as u64 == LONGEST {
+                return Err(io::Error::other("the record of its tar has no end of line"));
+            }
+            let line: Line = serde_json::from_slice(&line)?;
+            let payload = line.payload.as_deref().unwrap_or_default();
+            match line.kind {
+                SEGMENT => {
+                    let bytes = BASE64_STANDARD.decode(payload).map_err(io::Error::other)?;
+                    return Ok(Some(Piece::Segment(Cursor::new(bytes))));
+                }
+                FILE if line.size > 0 => {
+                    let name = match (&line.name_raw, &line.name) {
+                        (Some(raw), _) => BASE64_STANDARD
+                            .decode(raw.as_bytes())
+                            .map_err(io::Error::other)?,
+                        (None, Some(name)) => name.as_bytes().to_vec(),
+                        (None, None) => return Err(io::Error::other("a file without a name")),
+                    };
+                    return self.file(Path::new(OsStr::from_bytes(&name)), line.size);
+                }
+                // Folders, links and empty files are all header.
+                FILE => {}
+                kind => {
+                    return Err(io::Error::other(format!(
+                        "the record of its tar has an entry of type {kind}"
+                    )));
+                }
+            }
+        }
+    }
+
+    fn file(&self, name: &Path, size: u64) -> io::Result<Option<Piece>> {
+        let strange =
+            |why: &str| io::Error::other(format!("{} in the store {why}", name.display()));
+        // A layer's own links lead within it, as they did for the engine that unpacked it.
+        let file: File = rustix::fs::openat2(
+            &self.folder,
+            name,
+            OFlags::RDONLY | OFlags::CLOEXEC | OFlags::NOFOLLOW | OFlags::NONBLOCK,
+            Mode::empty(),
+            ResolveFlags::IN_ROOT | ResolveFlags::NO_MAGICLINKS,
+        )
+        .map_err(|error| strange(&format!("cannot be opened: {}", io::Error::from(error))))?
+        .into();
+        let there = file.metadata()?;
+        if !there.is_file() || there.len() != size {
+            return Err(strange(&format!("is not the file of {size} bytes that it was")));
+        }
+        Ok(Some(Piece::Content { file, left: size }))
+    }
+}
+
+impl Read for Split {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        if buffer.is_empty() {
+            return Ok(0);
+        }
+        loop {
+            match &mut self.now {
+                Piece::Segment(bytes) => {
+                    let read = bytes.read(buffer)?;
+                    if read > 0 {
+                        return Ok(read);
+                    }
+                }
+                Piece::Content { left: 0, .. } => {}
+                Piece::Content { file, left } => {
+                    let most = usize::try_from(*left).map_or(buffer.len(), |left| left.min(buffer.len()));
+                    let read = file.read(&mut buffer[..most])?;
+                    if read == 0 {
+                        return Err(io::Error::new(
+                            io::ErrorKind::UnexpectedEof,
+                            format!("{left} bytes of a file in the store are missing"),
+                        ));
+                    }
+                    *left -= read as u64;
+                    return Ok(read);
+                }
+            }
+            match self.next()? {
+                Some(piece) => self.now = piece,
+                None => return Ok(0),
+            }
+        }
+    }
+}

@@ -1,0 +1,286 @@
+//! The store of the machine's own engine, and copies of it that are damaged. The tests are root, as the engine is.
+
+use super::*;
+use crate::source::engine::Engine;
+use crate::source::engine::tests::{Image, docker, take};
+use crate::source::{Archive, Read as Layer, Source, digest};
+use flate2::write::GzEncoder;
+use kit::env::Env;
+use std::ffi::OsStr;
+use std::fs;
+use std::io::Write;
+use std::os::unix::ffi::OsStrExt;
+use std::os::unix::fs::symlink;
+use std::process::Command;
+
+/// One member of a layer.
+fn member(tar: &mut tar::Builder<Vec<u8>>, kind: tar::EntryType, name: &[u8], link: &str, bytes: &[u8]) {
+    let mut header = tar::Header::new_gnu();
+    header.set_entry_type(kind);
+    header.set_size(bytes.len() as u64);
+    header.set_mode(if kind.is_dir() { 0o755 } else { 0o4640 });
+    header.set_mtime(1_700_000_000);
+    header.set_uid(7);
+    if !link.is_empty() {
+        header.set_link_name(link).unwrap();
+    }
+    let name = Path::new(OsStr::from_bytes(name));
+    tar.append_data(&mut header, name, bytes).unwrap();
+}
+
+/// What a layer's tar can hold that makes it hard to put together again.
+fn odd() -> Vec<u8> {
+    use tar::EntryType as Is;
+    let mut tar = tar::Builder::new(Vec::new());
+    let noise: Vec<u8> = (0..3_000_000_u32).map(|n| (n.wrapping_mul(2_654_435_761) >> 13) as u8).collect();
+    let long = format!("app/{}/{}", "d".repeat(90), "f".repeat(120));
+    member(&mut tar, Is::Directory, b"app/", "", b"");
+    member(&mut tar, Is::Regular, b"app/large", "", &noise);
+    member(&mut tar, Is::Regular, b"app/empty", "", b"");
+    member(&mut tar, Is::Regular, b"app/one", "", b"1");
+    member(&mut tar, Is::Regular, b"app/block", "", &[7; 512]);
+    member(&mut tar, Is::Link, b"app/hard", "app/one", b"");
+    member(&mut tar, Is::Symlink, b"app/soft", "/etc/hostname", b"");
+    member(&mut tar, Is::Symlink, b"current", "app", b"");
+    member(&mut tar, Is::Regular, b"current/through-a-link", "", b"through");
+    member(&mut tar, Is::Regular, long.as_bytes(), "", b"long");
+    member(&mut tar, Is::Regular, b"app/\xff\xfe", "", b"no UTF-8");
+    member(&mut tar, Is::Regular, "app/größe <&>".as_bytes(), "", b"UTF-8");
+    member(&mut tar, Is::Fifo, b"app/fifo", "", b"");
+    // Twice in one tar: the later one is what lies there.
+    member(&mut tar, Is::Regular, b"app/.wh.gone", "", b"");
+    // More padding than a tar needs.
+    let mut tar = tar.into_inner().unwrap();
+    tar.resize(tar.len() + 20_480, 0);
+    tar
+}
+
+/// An image of these layers, byte for byte, in the engine.
+fn load(folder: &Path, name: &str, layers: &[Vec<u8>]) -> Image {
+    let diff_ids: Vec<String> = layers.iter().map(|layer| digest(layer).to_string()).collect();
+    let config = serde_json::json!({
+        "architecture": "amd64", "os": "linux", "config": {"Cmd": [name]},
+        "rootfs": {"type": "layers", "diff_ids": diff_ids},
+    })
+    .to_string();
+    let tag = format!("slipway-test/{name}:{}", std::process::id());
+    let names: Vec<String> = (0..layers.len()).map(|n| format!("{n}.tar")).collect();
+    let manifest = serde_json::json!([{"Config": "c.json", "RepoTags": [tag], "Layers": names}]);
+    let mut tar = tar::Builder::new(Vec::new());
+    let mut put = |name: &str, bytes: &[u8]| {
+        member(&mut tar, tar::EntryType::Regular, name.as_bytes(), "", bytes);
+    };
+    put("c.json", config.as_bytes());
+    for (name, layer) in names.iter().zip(layers) {
+        put(name, layer);
+    }
+    put("manifest.json", manifest.to_string().as_bytes());
+    let saved = folder.join(format!("{name}.tar"));
+    fs::write(&saved, tar.into_inner().unwrap()).unwrap();
+    docker(&["load", "-q", "-i", saved.to_str().unwrap()]);
+    Image(tag)
+}
+
+fn plain(files: &[(&str, &[u8])]) -> Vec<u8> {
+    let mut tar = tar::Builder::new(Vec::new());
+    for (name, bytes) in files {
+        member(&mut tar, tar::EntryType::Regular, name.as_bytes(), "", bytes);
+    }
+    tar.into_inner().unwrap()
+}
+
+fn engine_env() -> Env {
+    Env::from([("DOCKER_HOST", "unix:///var/run/docker.sock")])
+}
+
+fn archive(source: &Source) -> &Archive {
+    match source {
+        Source::Archive(archive) => archive,
+        Source::Layout(_) => panic!("a layout"),
+    }
+}
+
+fn told(layers: &[Layer]) -> Vec<(&Digest, &crate::source::Measured)> {
+    layers
+        .iter()
+        .map(|layer| (&layer.diff_id, layer.measured.as_ref().unwrap()))
+        .collect()
+}
+
+#[tokio::test]
+async fn odd_layers_are_the_same_from_the_store_and_from_the_export() {
+    let folder = tempfile::tempdir().unwrap();
+    let above = plain(&[("app/one", b"another one"), ("app/.wh.block", b"")]);
+    // An empty layer, and one that is there twice.
+    let layers = [odd(), above.clone(), vec![0; 1024], above];
+    let image = load(folder.path(), "odd", &layers);
+    let source = Source::engine(&engine_env(), &image.0).await.unwrap();
+    assert!(archive(&source).store().is_some());
+    let (stored, taken) = take(&source);
+    // The one that is there twice is read once.
+    assert_eq!(taken.len(), 3);
+    for (layer, bytes) in stored.layers.iter().zip(&layers) {
+        assert_eq!(layer.diff_id, digest(bytes));
+    }
+    assert!(archive(&source).turns_to_export());
+    assert!(archive(&source).store().is_none());
+    let (exported, _) = take(&source);
+    assert_eq!(told(&stored.layers), told(&exported.layers));
+    assert_eq!(stored.config, exported.config);
+    assert!(!archive(&source).turns_to_export());
+}
+
+#[tokio::test]
+async fn an_engine_elsewhere_is_asked_for_its_export() {
+    let folder = tempfile::tempdir().unwrap();
+    let image = load(folder.path(), "elsewhere", &[plain(&[("a", b"a")])]);
+    let engine = Engine::Unix("/var/run/docker.sock".into());
+    let inspected = engine.inspect(&image.0).unwrap();
+    let (upper, known) = (inspected.upper.unwrap(), inspected.known.unwrap());
+    assert!(Store::find(&upper, &known).is_some());
+    for elsewhere in ["/", "/nowhere/overlay2/abc/diff", "/nowhere/aufs/abc/diff", ""] {
+        assert!(Store::find(Path::new(elsewhere), &known).is_none());
+    }
+}
+
+/// A copy of what the engine keeps of an image of two layers.
+struct Copied {
+    folder: tempfile::TempDir,
+    upper: PathBuf,
+    known: Known,
+    image: Image,
+}
+
+impl Copied {
+    fn new(name: &str) -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let layers = [
+            plain(&[("dir/file", b"some bytes"), ("other", b"of the lower layer")]),
+            plain(&[("top", name.as_bytes())]),
+        ];
+        let image = load(folder.path(), name, &layers);
+        let engine = Engine::Unix("/var/run/docker.sock".into());
+        let inspected = engine.inspect(&image.0).unwrap();
+        let (upper, known) = (inspected.upper.unwrap(), inspected.known.unwrap());
+        let store = Store::find(&upper, &known).unwrap();
+        let mut copy = |path: &Path| {
+            let to = folder.path().join("root").join(path.strip_prefix(store.root()).unwrap());
+            fs::create_dir_all(to.parent().unwrap()).unwrap();
+            let copied = Command::new("cp").arg("-a").arg(path).arg(&to).status();
+            assert!(copied.unwrap().success());
+            to
+        };
+        for layer in &store.layers {
+            copy(layer.split.parent().unwrap());
+            copy(&layer.folder);
+        }
+        copy(&store.root().join("image/overlay2/imagedb/content/sha256").join(crate::source::hex(&known.config)));
+        let upper = folder.path().join("root").join(upper.strip_prefix(store.root()).unwrap());
+        Self { upper, known, image, folder }
+    }
+
+    fn found(&self) -> Option<Store> {
+        Store::find(&self.upper, &self.known)
+    }
+
+    /// Where a layer, the lower one first, is kept: its files, and what is said of it.
+    fn layer(&self, number: usize) -> (PathBuf, PathBuf) {
+        let store = self.found().unwrap();
+        let layer = &store.layers[number];
+        (layer.folder.clone(), layer.split.parent().unwrap().to_owned())
+    }
+
+    /// Why the store cannot be read.
+    fn refused(&self) -> String {
+        let store = self.found().unwrap();
+        let mut sinks = Vec::new();
+        let mut start = |_: &Entry| {
+            let (sink, chunks) = tokio::sync::mpsc::channel(64);
+            sinks.push(chunks);
+            Some(sink)
+        };
+        let read = crate::compress::with_threads(crate::source::Compression::Gzip, 2, |compressor| {
+            store.read(&self.known, Reading::new(compressor, &mut start))
+        });
+        let error = read.unwrap().err().unwrap();
+        assert!(error.message.contains("the Docker Engine's store in"), "{error}");
+        error.causes.join(": ")
+    }
+}
+
+fn packed(lines: &[u8]) -> Vec<u8> {
+    let mut gzip = GzEncoder::new(Vec::new(), flate2::Compression::fast());
+    gzip.write_all(lines).unwrap();
+    gzip.finish().unwrap()
+}
+
+#[test]
+fn a_store_that_is_not_what_it_should_be_is_not_read() {
+    let damage: [(&str, fn(&Copied)); 5] = [
+        ("config", |copied| {
+            let config = copied.folder.path().join("root/image/overlay2/imagedb/content/sha256");
+            fs::write(config.join(crate::source::hex(&copied.known.config)), "{}").unwrap();
+        }),
+        ("outside", |copied| {
+            fs::write(copied.layer(0).1.join("cache-id"), "../../elsewhere").unwrap();
+        }),
+        ("without-record", |copied| {
+            fs::remove_file(copied.layer(1).1.join("tar-split.json.gz")).unwrap();
+        }),
+        ("without-files", |copied| {
+            fs::remove_dir_all(copied.layer(0).0).unwrap();
+        }),
+        ("another", |copied| {
+            fs::write(copied.layer(0).1.join("diff"), digest(b"x").as_str()).unwrap();
+        }),
+    ];
+    for (name, damage) in damage {
+        let copied = Copied::new(name);
+        assert!(copied.found().is_some(), "{name}");
+        damage(&copied);
+        assert!(copied.found().is_none(), "{name}");
+    }
+}
+
+#[test]
+fn bytes_that_are_not_the_images_are_refused() {
+    let copied = Copied::new("bytes");
+    let (files, record) = (copied.layer(0).0, copied.layer(0).1.join("tar-split.json.gz"));
+    let (file, whole) = (files.join("dir/file"), fs::read(&record).unwrap());
+    fs::write(&file, "some byteS").unwrap();
+    assert!(copied.refused().contains("listed is sha256:"));
+    fs::write(&file, "some").unwrap();
+    assert!(copied.refused().contains("dir/file in the store is not the file of 10 bytes"));
+    fs::remove_file(&file).unwrap();
+    assert!(copied.refused().contains("dir/file in the store cannot be opened"));
+    // Whatever it leads to, nothing outside the layer is read.
+    symlink("/etc/hostname", &file).unwrap();
+    assert!(copied.refused().contains("cannot be opened"));
+    fs::remove_file(&file).unwrap();
+    let made = Command::new("mkfifo").arg(&file).status();
+    assert!(made.unwrap().success());
+    assert!(copied.refused().contains("is not the file"));
+    fs::remove_dir_all(files.join("dir")).unwrap();
+    let outside = copied.folder.path().join("outside");
+    fs::create_dir(&outside).unwrap();
+    fs::write(outside.join("file"), "some bytes").unwrap();
+    symlink(&outside, files.join("dir")).unwrap();
+    assert!(copied.refused().contains("cannot be opened"));
+    for (lines, wanted) in [
+        (&b""[..], "listed is sha256:"),
+        (b"{\"type\":2,\"payload\":\"eA==\",\"position\":0}\n", "listed is sha256:"),
+        (b"{\"type\":9,\"position\":0}\n", "an entry of type 9"),
+        (b"{\"type\":1,\"size\":3}\n", "a file without a name"),
+        (b"{\"type\":2,\"payload\":\"!\"}\n", "Invalid"),
+        (b"{\"type\":1,\"size\":10,\"name\":\"../../../../../outside/file\"}\n", "cannot be opened"),
+        (&vec![b' '; 9 << 20], "no end of line"),
+        (b"rubbish\n", "expected value"),
+    ] {
+        fs::write(&record, packed(lines)).unwrap();
+        let refused = copied.refused();
+        assert!(refused.contains(wanted), "{refused}");
+    }
+    fs::write(&record, &whole[..whole.len() / 2]).unwrap();
+    copied.refused();
+    drop(copied.image);
+}
