@@ -116,7 +116,9 @@ impl Split {
         .into();
         let there = file.metadata()?;
         if !there.is_file() || there.len() != size {
-            return Err(strange(&format!("is not the file of {size} bytes that it was")));
+            return Err(strange(&format!(
+                "is not the file of {size} bytes that it was"
+            )));
         }
         Ok(Some(Piece::Content { file, left: size }))
     }
@@ -137,7 +139,8 @@ impl Read for Split {
                 }
                 Piece::Content { left: 0, .. } => {}
                 Piece::Content { file, left } => {
-                    let most = usize::try_from(*left).map_or(buffer.len(), |left| left.min(buffer.len()));
+                    let most =
+                        usize::try_from(*left).map_or(buffer.len(), |left| left.min(buffer.len()));
                     let read = file.read(&mut buffer[..most])?;
                     if read == 0 {
                         return Err(io::Error::new(

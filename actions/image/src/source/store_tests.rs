@@ -14,7 +14,13 @@ use std::os::unix::fs::symlink;
 use std::process::Command;
 
 /// One member of a layer.
-fn member(tar: &mut tar::Builder<Vec<u8>>, kind: tar::EntryType, name: &[u8], link: &str, bytes: &[u8]) {
+fn member(
+    tar: &mut tar::Builder<Vec<u8>>,
+    kind: tar::EntryType,
+    name: &[u8],
+    link: &str,
+    bytes: &[u8],
+) {
     let mut header = tar::Header::new_gnu();
     header.set_entry_type(kind);
     header.set_size(bytes.len() as u64);
@@ -32,7 +38,9 @@ fn member(tar: &mut tar::Builder<Vec<u8>>, kind: tar::EntryType, name: &[u8], li
 fn odd() -> Vec<u8> {
     use tar::EntryType as Is;
     let mut tar = tar::Builder::new(Vec::new());
-    let noise: Vec<u8> = (0..3_000_000_u32).map(|n| (n.wrapping_mul(2_654_435_761) >> 13) as u8).collect();
+    let noise: Vec<u8> = (0..3_000_000_u32)
+        .map(|n| (n.wrapping_mul(2_654_435_761) >> 13) as u8)
+        .collect();
     let long = format!("app/{}/{}", "d".repeat(90), "f".repeat(120));
     member(&mut tar, Is::Directory, b"app/", "", b"");
     member(&mut tar, Is::Regular, b"app/large", "", &noise);
@@ -42,10 +50,22 @@ fn odd() -> Vec<u8> {
     member(&mut tar, Is::Link, b"app/hard", "app/one", b"");
     member(&mut tar, Is::Symlink, b"app/soft", "/etc/hostname", b"");
     member(&mut tar, Is::Symlink, b"current", "app", b"");
-    member(&mut tar, Is::Regular, b"current/through-a-link", "", b"through");
+    member(
+        &mut tar,
+        Is::Regular,
+        b"current/through-a-link",
+        "",
+        b"through",
+    );
     member(&mut tar, Is::Regular, long.as_bytes(), "", b"long");
     member(&mut tar, Is::Regular, b"app/\xff\xfe", "", b"no UTF-8");
-    member(&mut tar, Is::Regular, "app/größe <&>".as_bytes(), "", b"UTF-8");
+    member(
+        &mut tar,
+        Is::Regular,
+        "app/größe <&>".as_bytes(),
+        "",
+        b"UTF-8",
+    );
     member(&mut tar, Is::Fifo, b"app/fifo", "", b"");
     // Twice in one tar: the later one is what lies there.
     member(&mut tar, Is::Regular, b"app/.wh.gone", "", b"");
@@ -57,7 +77,10 @@ fn odd() -> Vec<u8> {
 
 /// An image of these layers, byte for byte, in the engine.
 fn load(folder: &Path, name: &str, layers: &[Vec<u8>]) -> Image {
-    let diff_ids: Vec<String> = layers.iter().map(|layer| digest(layer).to_string()).collect();
+    let diff_ids: Vec<String> = layers
+        .iter()
+        .map(|layer| digest(layer).to_string())
+        .collect();
     let config = serde_json::json!({
         "architecture": "amd64", "os": "linux", "config": {"Cmd": [name]},
         "rootfs": {"type": "layers", "diff_ids": diff_ids},
@@ -68,7 +91,13 @@ fn load(folder: &Path, name: &str, layers: &[Vec<u8>]) -> Image {
     let manifest = serde_json::json!([{"Config": "c.json", "RepoTags": [tag], "Layers": names}]);
     let mut tar = tar::Builder::new(Vec::new());
     let mut put = |name: &str, bytes: &[u8]| {
-        member(&mut tar, tar::EntryType::Regular, name.as_bytes(), "", bytes);
+        member(
+            &mut tar,
+            tar::EntryType::Regular,
+            name.as_bytes(),
+            "",
+            bytes,
+        );
     };
     put("c.json", config.as_bytes());
     for (name, layer) in names.iter().zip(layers) {
@@ -84,7 +113,13 @@ fn load(folder: &Path, name: &str, layers: &[Vec<u8>]) -> Image {
 fn plain(files: &[(&str, &[u8])]) -> Vec<u8> {
     let mut tar = tar::Builder::new(Vec::new());
     for (name, bytes) in files {
-        member(&mut tar, tar::EntryType::Regular, name.as_bytes(), "", bytes);
+        member(
+            &mut tar,
+            tar::EntryType::Regular,
+            name.as_bytes(),
+            "",
+            bytes,
+        );
     }
     tar.into_inner().unwrap()
 }
@@ -138,7 +173,12 @@ async fn an_engine_elsewhere_is_asked_for_its_export() {
     let inspected = engine.inspect(&image.0).unwrap();
     let (upper, known) = (inspected.upper.unwrap(), inspected.known.unwrap());
     assert!(Store::find(&upper, &known).is_some());
-    for elsewhere in ["/", "/nowhere/overlay2/abc/diff", "/nowhere/aufs/abc/diff", ""] {
+    for elsewhere in [
+        "/",
+        "/nowhere/overlay2/abc/diff",
+        "/nowhere/aufs/abc/diff",
+        "",
+    ] {
         assert!(Store::find(Path::new(elsewhere), &known).is_none());
     }
 }
@@ -155,7 +195,10 @@ impl Copied {
     fn new(name: &str) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let layers = [
-            plain(&[("dir/file", b"some bytes"), ("other", b"of the lower layer")]),
+            plain(&[
+                ("dir/file", b"some bytes"),
+                ("other", b"of the lower layer"),
+            ]),
             plain(&[("top", name.as_bytes())]),
         ];
         let image = load(folder.path(), name, &layers);
@@ -163,8 +206,11 @@ impl Copied {
         let inspected = engine.inspect(&image.0).unwrap();
         let (upper, known) = (inspected.upper.unwrap(), inspected.known.unwrap());
         let store = Store::find(&upper, &known).unwrap();
-        let mut copy = |path: &Path| {
-            let to = folder.path().join("root").join(path.strip_prefix(store.root()).unwrap());
+        let copy = |path: &Path| {
+            let to = folder
+                .path()
+                .join("root")
+                .join(path.strip_prefix(store.root()).unwrap());
             fs::create_dir_all(to.parent().unwrap()).unwrap();
             let copied = Command::new("cp").arg("-a").arg(path).arg(&to).status();
             assert!(copied.unwrap().success());
@@ -174,9 +220,22 @@ impl Copied {
             copy(layer.split.parent().unwrap());
             copy(&layer.folder);
         }
-        copy(&store.root().join("image/overlay2/imagedb/content/sha256").join(crate::source::hex(&known.config)));
-        let upper = folder.path().join("root").join(upper.strip_prefix(store.root()).unwrap());
-        Self { upper, known, image, folder }
+        copy(
+            &store
+                .root()
+                .join("image/overlay2/imagedb/content/sha256")
+                .join(crate::source::hex(&known.config)),
+        );
+        let upper = folder
+            .path()
+            .join("root")
+            .join(upper.strip_prefix(store.root()).unwrap());
+        Self {
+            upper,
+            known,
+            image,
+            folder,
+        }
     }
 
     fn found(&self) -> Option<Store> {
@@ -187,7 +246,10 @@ impl Copied {
     fn layer(&self, number: usize) -> (PathBuf, PathBuf) {
         let store = self.found().unwrap();
         let layer = &store.layers[number];
-        (layer.folder.clone(), layer.split.parent().unwrap().to_owned())
+        (
+            layer.folder.clone(),
+            layer.split.parent().unwrap().to_owned(),
+        )
     }
 
     /// Why the store cannot be read.
@@ -199,11 +261,15 @@ impl Copied {
             sinks.push(chunks);
             Some(sink)
         };
-        let read = crate::compress::with_threads(crate::source::Compression::Gzip, 2, |compressor| {
-            store.read(&self.known, Reading::new(compressor, &mut start))
-        });
+        let read =
+            crate::compress::with_threads(crate::source::Compression::Gzip, 2, |compressor| {
+                store.read(&self.known, Reading::new(compressor, &mut start))
+            });
         let error = read.unwrap().err().unwrap();
-        assert!(error.message.contains("the Docker Engine's store in"), "{error}");
+        assert!(
+            error.message.contains("the Docker Engine's store in"),
+            "{error}"
+        );
         error.causes.join(": ")
     }
 }
@@ -218,7 +284,10 @@ fn packed(lines: &[u8]) -> Vec<u8> {
 fn a_store_that_is_not_what_it_should_be_is_not_read() {
     let damage: [(&str, fn(&Copied)); 5] = [
         ("config", |copied| {
-            let config = copied.folder.path().join("root/image/overlay2/imagedb/content/sha256");
+            let config = copied
+                .folder
+                .path()
+                .join("root/image/overlay2/imagedb/content/sha256");
             fs::write(config.join(crate::source::hex(&copied.known.config)), "{}").unwrap();
         }),
         ("outside", |copied| {
@@ -245,14 +314,25 @@ fn a_store_that_is_not_what_it_should_be_is_not_read() {
 #[test]
 fn bytes_that_are_not_the_images_are_refused() {
     let copied = Copied::new("bytes");
-    let (files, record) = (copied.layer(0).0, copied.layer(0).1.join("tar-split.json.gz"));
+    let (files, record) = (
+        copied.layer(0).0,
+        copied.layer(0).1.join("tar-split.json.gz"),
+    );
     let (file, whole) = (files.join("dir/file"), fs::read(&record).unwrap());
     fs::write(&file, "some byteS").unwrap();
     assert!(copied.refused().contains("listed is sha256:"));
     fs::write(&file, "some").unwrap();
-    assert!(copied.refused().contains("dir/file in the store is not the file of 10 bytes"));
+    assert!(
+        copied
+            .refused()
+            .contains("dir/file in the store is not the file of 10 bytes")
+    );
     fs::remove_file(&file).unwrap();
-    assert!(copied.refused().contains("dir/file in the store cannot be opened"));
+    assert!(
+        copied
+            .refused()
+            .contains("dir/file in the store cannot be opened")
+    );
     // Whatever it leads to, nothing outside the layer is read.
     symlink("/etc/hostname", &file).unwrap();
     assert!(copied.refused().contains("cannot be opened"));
@@ -268,11 +348,17 @@ fn bytes_that_are_not_the_images_are_refused() {
     assert!(copied.refused().contains("cannot be opened"));
     for (lines, wanted) in [
         (&b""[..], "listed is sha256:"),
-        (b"{\"type\":2,\"payload\":\"eA==\",\"position\":0}\n", "listed is sha256:"),
+        (
+            b"{\"type\":2,\"payload\":\"eA==\",\"position\":0}\n",
+            "listed is sha256:",
+        ),
         (b"{\"type\":9,\"position\":0}\n", "an entry of type 9"),
         (b"{\"type\":1,\"size\":3}\n", "a file without a name"),
         (b"{\"type\":2,\"payload\":\"!\"}\n", "Invalid"),
-        (b"{\"type\":1,\"size\":10,\"name\":\"../../../../../outside/file\"}\n", "cannot be opened"),
+        (
+            b"{\"type\":1,\"size\":10,\"name\":\"../../../../../outside/file\"}\n",
+            "cannot be opened",
+        ),
         (&vec![b' '; 9 << 20], "no end of line"),
         (b"rubbish\n", "expected value"),
     ] {

@@ -50,9 +50,10 @@ impl Work<'_> {
         let (streamed, contents) = match self.stream(&live).await {
             Ok(read) => read,
             Err(error) if reading < READINGS && self.turns_to_export() => {
-                let why = error.causes.first().unwrap_or(&error.message);
+                let why = error.causes.join(": ");
                 self.host.info(format!(
-                    "the layers cannot be read from the engine's store, its export is read instead: {why}"
+                    "{}: {why}; the engine's export is read instead",
+                    error.message
                 ));
                 return;
             }
