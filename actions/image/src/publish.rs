@@ -2,7 +2,7 @@
 //! back before success is said.
 
 use crate::args::Publish;
-use crate::build::{self, Builder};
+use crate::build::{self, Builder, Kept};
 use crate::cache;
 use crate::credentials::Logins;
 use crate::decide::{self, Publication};
@@ -139,6 +139,8 @@ pub(crate) async fn run(mut args: Box<Publish>, cx: &Cx) -> Result<Report> {
     // The key is over the base images that the registry has now. A builder that took an older one from its own storage would
     // make another content than the one its image is tagged with.
     request.pull |= key.is_some();
+    // What the build left behind is removed beside all that comes after the push.
+    let mut _left = None;
     // The image as it was seen a moment ago, where nothing is to be changed.
     let mut untouched = None;
     let (digest, outcome, outcomes) = match work {
@@ -170,6 +172,7 @@ pub(crate) async fn run(mut args: Box<Publish>, cx: &Cx) -> Result<Report> {
             let from = key::sources(&request, &cx.env, repo.client.host());
             targets.insert(0, first(&home.ecr, &repo, ready.fresh, from).await);
             let outcomes = send(cx, &source, &request, &targets).await;
+            _left = built.image.map(Kept::begin);
             let outcome = Outcome::Built {
                 builder: built.builder,
                 build: built.took,

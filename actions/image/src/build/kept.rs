@@ -1,9 +1,12 @@
 //! What a build leaves in the engine or in buildah's storage, gone when its owner is dropped.
 
-use std::process::{Command, Stdio};
+use std::process::{Child, Command, Stdio};
 
-/// Runs its command when it is dropped.
-pub(super) struct Kept(Command);
+/// Runs its command when it is dropped, or sees it end where it runs already.
+pub(crate) struct Kept {
+    command: Command,
+    running: Option<Child>,
+}
 
 impl Kept {
     pub(super) fn new(mut command: Command) -> Self {
@@ -11,7 +14,16 @@ impl Kept {
             .stdin(Stdio::null())
             .stdout(Stdio::null())
             .stderr(Stdio::null());
-        Self(command)
+        Self {
+            command,
+            running: None,
+        }
+    }
+
+    /// Has its command run beside what comes next.
+    pub(crate) fn begin(mut self) -> Self {
+        self.running = self.command.spawn().ok();
+        self
     }
 }
 
@@ -19,7 +31,10 @@ impl Drop for Kept {
     /// It blocks for the moment a name takes to be removed. What cannot be removed is a name that
     /// nobody uses, and no reason to fail a step that did its work.
     fn drop(&mut self) {
-        let _ = self.0.status();
+        let _ = match &mut self.running {
+            Some(running) => running.wait(),
+            None => self.command.status(),
+        };
     }
 }
 
@@ -30,13 +45,18 @@ mod tests {
     #[test]
     fn what_was_kept_is_removed_with_its_owner() {
         let dir = tempfile::tempdir().unwrap();
-        let file = dir.path().join("kept");
-        std::fs::write(&file, "").unwrap();
-        let mut command = Command::new("rm");
-        command.arg(&file);
-        let kept = Kept::new(command);
-        assert!(file.exists());
-        drop(kept);
-        assert!(!file.exists());
+        for early in [false, true] {
+            let file = dir.path().join("kept");
+            std::fs::write(&file, "").unwrap();
+            let mut command = Command::new("sh");
+            command.arg("-c").arg("sleep 0.2; rm \"$0\"").arg(&file);
+            let mut kept = Kept::new(command);
+            if early {
+                kept = kept.begin();
+            }
+            assert!(file.exists());
+            drop(kept);
+            assert!(!file.exists());
+        }
     }
 }

@@ -11,6 +11,7 @@ mod tests;
 mod trouble;
 
 pub(crate) use builder::Builder;
+pub(crate) use kept::Kept;
 
 use crate::credentials::{HELPER, Logins, SOCKET, Server, is_ecr};
 use crate::private_dir::PrivateDir;
@@ -18,7 +19,6 @@ use crate::request::Request;
 use crate::source::{Compression, Source};
 use arguments::Output;
 use builder::{Driver, Kind, Sandbox};
-use kept::Kept;
 use kit::env::Env;
 use kit::host::Host;
 use kit::{Context, Error, Result};
@@ -43,8 +43,8 @@ pub(crate) struct Built {
     /// Whether the same commit built again here, without a cache, is the same image: no time of the
     /// build is in it. What the steps themselves make of the time, the network or chance is theirs.
     pub(crate) repeatable: bool,
-    /// In this order: the engine's image, then the folder.
-    _image: Option<Kept>,
+    /// What is to be removed from the builder when the image was read.
+    pub(crate) image: Option<Kept>,
     _dir: PrivateDir,
 }
 
@@ -92,7 +92,7 @@ pub(crate) async fn run(
         builder: builder.name(),
         took: started.elapsed(),
         repeatable: repeatable && request.provenance_is_off(),
-        _image: image,
+        image,
         _dir: build.dir,
     })
 }
