@@ -7,6 +7,7 @@ mod newer;
 mod seen;
 mod stopped;
 mod told;
+mod unseen;
 
 use checkout::{BUILDAH, Checkout};
 use serde_json::{Value, json};
