@@ -93,7 +93,7 @@ pub(crate) fn execute(state: &State, who: &Who, base: &str, body: &[u8]) -> Answ
     };
     let data = executor.run(&operation);
     let mut fields = Map::new();
-    fields.insert("data".into(), data);
+    fields.insert("data".into(), data.unwrap_or_default());
     if !executor.errors.is_empty() {
         fields.insert(
             "errors".into(),
