@@ -1,4 +1,5 @@
 //! CodeBuild's builds. Nothing is built here: whoever runs one tells the control interface what CodeBuild would say of it.
+//! What is told and what is asked must be as AWS's own model of CodeBuild has it.
 //! Source: AWS CodeBuild API Reference, `BatchGetBuilds`.
 
 use std::collections::HashMap;
@@ -6,9 +7,14 @@ use std::sync::Mutex;
 
 use serde::Deserialize;
 use serde_json::{Value, json};
+use standin_ecs::Shapes;
 
 use crate::answer::Answer;
+use crate::error::AwsError;
+use crate::fitting::{drop_null_members, fitting};
 use crate::lock;
+
+const OPERATION: &str = "BatchGetBuilds";
 
 /// One build, as it is now.
 #[derive(Debug, Deserialize)]
@@ -25,17 +31,41 @@ pub(crate) struct Told {
 pub(crate) struct Builds(Mutex<HashMap<[String; 3], Value>>);
 
 impl Builds {
-    /// Replaces what was known of a build. `false`: it has no ID.
-    pub(crate) fn tell(&self, told: Told) -> bool {
+    /// Replaces what was known of a build, or says why it can be none.
+    pub(crate) fn tell(&self, model: &Shapes, told: Told) -> Result<(), String> {
         let Some(id) = told.build["id"].as_str().map(str::to_owned) else {
-            return false;
+            return Err("a build has an id".to_owned());
         };
+        let answer = json!({"builds": [&told.build]});
+        let faults = model.output_faults(OPERATION, &answer);
+        if !faults.is_empty() {
+            return Err(faults.join("; "));
+        }
         lock(&self.0).insert([told.account, told.region, id], told.build);
-        true
+        Ok(())
     }
 
     /// Answers `BatchGetBuilds`. A build may be named by its ID or by its ARN.
-    pub(crate) fn answer(&self, account: &str, region: &str, input: &Value) -> Answer {
+    pub(crate) fn answer(
+        &self,
+        model: &Shapes,
+        account: &str,
+        region: &str,
+        mut input: Value,
+    ) -> Result<Answer, AwsError> {
+        drop_null_members(&mut input);
+        let output = match model.input_faults(OPERATION, &input).first() {
+            Some(fault) => Err(AwsError::new(
+                400,
+                "InvalidInputException",
+                format!("Invalid input: {fault}"),
+            )),
+            None => Ok(self.find(account, region, &input)),
+        };
+        fitting(model, OPERATION, output).map(|output| Answer::json(&output))
+    }
+
+    fn find(&self, account: &str, region: &str, input: &Value) -> Value {
         let known = lock(&self.0);
         let (mut found, mut unknown) = (Vec::new(), Vec::new());
         for wanted in input["ids"].as_array().into_iter().flatten() {
@@ -46,45 +76,6 @@ impl Builds {
                 None => unknown.push(wanted.clone()),
             }
         }
-        Answer::json(&json!({"builds": found, "buildsNotFound": unknown}))
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_build_is_known_in_its_account_and_region_as_it_was_told_last() {
-        let builds = Builds::default();
-        let tell = |build: Value| {
-            builds.tell(Told {
-                account: "1".into(),
-                region: "eu-west-1".into(),
-                build,
-            })
-        };
-        assert!(!tell(json!({"buildStatus": "IN_PROGRESS"})));
-        assert!(tell(
-            json!({"id": "deploy:1", "buildStatus": "IN_PROGRESS"})
-        ));
-        let over = json!({"id": "deploy:1", "buildStatus": "STOPPED", "buildComplete": true});
-        assert!(tell(over.clone()));
-        let ask = |account: &str, region: &str, id: &str| -> Value {
-            let answer = builds.answer(account, region, &json!({"ids": [id]}));
-            serde_json::from_str(&answer.text()).unwrap()
-        };
-        for id in ["deploy:1", "arn:aws:codebuild:eu-west-1:1:build/deploy:1"] {
-            let wanted = json!({"builds": [over], "buildsNotFound": []});
-            assert_eq!(ask("1", "eu-west-1", id), wanted);
-        }
-        for (account, region, id) in [
-            ("2", "eu-west-1", "deploy:1"),
-            ("1", "eu-west-2", "deploy:1"),
-            ("1", "eu-west-1", "deploy:2"),
-        ] {
-            let wanted = json!({"builds": [], "buildsNotFound": [id]});
-            assert_eq!(ask(account, region, id), wanted);
-        }
+        json!({"builds": found, "buildsNotFound": unknown})
     }
 }

@@ -245,11 +245,11 @@ async fn scans(State(gateway): State<Arc<Gateway>>, Json(script): Json<Script>) 
     StatusCode::NO_CONTENT.into_response()
 }
 
-/// `{"account", "region", "build": {"id", …}}`: what CodeBuild says of a build from now on.
+/// `{"account", "region", "build": {"id", …}}`: what CodeBuild says of a build from now on. What AWS's model of a build
+/// does not allow is refused.
 async fn builds(State(gateway): State<Arc<Gateway>>, Json(told): Json<builds::Told>) -> Response {
-    if gateway.builds.tell(told) {
-        StatusCode::NO_CONTENT.into_response()
-    } else {
-        refused(StatusCode::BAD_REQUEST, "a build has an id")
+    match gateway.builds.tell(&gateway.codebuild, told) {
+        Ok(()) => StatusCode::NO_CONTENT.into_response(),
+        Err(why) => refused(StatusCode::BAD_REQUEST, why),
     }
 }

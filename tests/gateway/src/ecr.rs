@@ -12,6 +12,7 @@ use crate::answer::Answer;
 use crate::call::Call;
 use crate::condition::Context;
 use crate::error::AwsError;
+use crate::fitting::{drop_null_members, fitting};
 use crate::identity::Principal;
 use crate::policy::{Decision, Question, decide, strings};
 use crate::text::wildcard;
@@ -114,7 +115,7 @@ pub(crate) async fn handle(
                 "StartImageScan" => scans::start(gateway, &repository, &input).await,
                 _ => images::put(gateway, &repository, &input).await,
             };
-            let output = fitting(gateway, &call.operation, output)?;
+            let output = fitting(&gateway.ecr, &call.operation, output)?;
             return Ok(Answer::json(&output));
         }
         // moto would speak of images it does not have.
@@ -181,7 +182,7 @@ pub(crate) async fn handle(
         rewrite(&mut output, &amazon, &host);
         if answer.status.is_success() && CHECKED.contains(&call.operation.as_str()) {
             drop_null_members(&mut output);
-            output = fitting(gateway, &call.operation, Ok(output))?;
+            output = fitting(&gateway.ecr, &call.operation, Ok(output))?;
         }
         answer.body = axum::body::Bytes::from(output.to_string()).into();
     }
@@ -200,41 +201,6 @@ const CHECKED: [&str; 9] = [
     "GetRepositoryPolicy",
     "SetRepositoryPolicy",
 ];
-
-/// The answer, if it is one that ECR's own description allows; else an error that no client can take for ECR's.
-pub(crate) fn fitting(
-    gateway: &Gateway,
-    operation: &str,
-    output: Result<Value, AwsError>,
-) -> Result<Value, AwsError> {
-    let why = match &output {
-        Ok(output) => gateway.ecr.output_faults(operation, output).join("; "),
-        Err(error) if gateway.ecr.lists_error(operation, &error.code) => String::new(),
-        // The sandbox's own troubles are no answers of ECR's.
-        Err(error) if error.status.is_server_error() => String::new(),
-        Err(error) => format!("error {} is not one of this operation's", error.code),
-    };
-    if why.is_empty() {
-        return output;
-    }
-    Err(AwsError::new(
-        500,
-        "StandInContractViolation",
-        format!("{operation}: {why}"),
-    ))
-}
-
-/// In AWS's JSON protocols a member that is null is one that is absent.
-fn drop_null_members(value: &mut Value) {
-    match value {
-        Value::Object(members) => {
-            members.retain(|_, member| !member.is_null());
-            members.values_mut().for_each(drop_null_members);
-        }
-        Value::Array(items) => items.iter_mut().for_each(drop_null_members),
-        _ => {}
-    }
-}
 
 fn rewrite(value: &mut Value, from: &str, to: &str) {
     match value {

@@ -16,6 +16,7 @@ mod dynamodb;
 mod ecr;
 mod error;
 mod faults;
+mod fitting;
 mod front;
 mod front_rules;
 mod iam;
@@ -97,7 +98,7 @@ pub struct Config {
     pub distribution: Distribution,
     /// The registry's front.
     pub front: Front,
-    /// botocore's `data` folder, with `ecr` in it.
+    /// botocore's `data` folder, with `ecr` and `codebuild` in it.
     pub models: PathBuf,
     /// Issuers whose web identity tokens are taken where an account registered them.
     pub issuers: Vec<Issuer>,
@@ -166,6 +167,7 @@ pub(crate) struct Gateway {
     pub(crate) scans: scans::Scans,
     pub(crate) tables: leading::Tables,
     pub(crate) ecr: standin_ecs::Shapes,
+    pub(crate) codebuild: standin_ecs::Shapes,
 }
 
 /// Serves the gateway on `listener` until the future is dropped; the registry's fronts start as accounts need them.
@@ -189,7 +191,10 @@ pub async fn serve(config: Config, listener: TcpListener) -> std::io::Result<()>
         .iter()
         .map(|issuer| (issuer.issuer.clone(), jwt::Keys::new(issuer.jwks.clone())))
         .collect();
-    let ecr = standin_ecs::Shapes::load(&config.models, "ecr").map_err(std::io::Error::other)?;
+    let model = |service: &str| {
+        standin_ecs::Shapes::load(&config.models, service).map_err(std::io::Error::other)
+    };
+    let (ecr, codebuild) = (model("ecr")?, model("codebuild")?);
     let gateway = Arc::new(Gateway {
         fronts: front::Fronts::new(config.front),
         direct: direct::Direct::default(),
@@ -210,6 +215,7 @@ pub async fn serve(config: Config, listener: TcpListener) -> std::io::Result<()>
         scans: scans::Scans::default(),
         tables: leading::Tables::default(),
         ecr,
+        codebuild,
     });
     let _fronts_end_with_us = front::EndOnDrop(Arc::clone(&gateway));
     axum::serve(listener, route::router(gateway)).await

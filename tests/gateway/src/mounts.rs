@@ -11,6 +11,7 @@ use crate::answer::Answer;
 use crate::call::Call;
 use crate::ecr::{self, Repository};
 use crate::error::AwsError;
+use crate::fitting::fitting;
 use crate::front_rules::Side;
 use crate::identity::Principal;
 use crate::text::{pairs, value};
@@ -105,5 +106,5 @@ pub(crate) fn answer(
     input: &Value,
 ) -> Result<Answer, AwsError> {
     let output = setting(gateway, call, principal, input);
-    ecr::fitting(gateway, &call.operation, output).map(|output| Answer::json(&output))
+    fitting(&gateway.ecr, &call.operation, output).map(|output| Answer::json(&output))
 }

@@ -209,7 +209,8 @@ async fn dispatch(
         "ecr" => crate::ecr::handle(gateway, call, principal).await,
         "codebuild" if call.operation == "BatchGetBuilds" => {
             let (account, input) = (&principal.account, call.json());
-            Ok(gateway.builds.answer(account, &call.region, &input))
+            let (builds, model) = (&gateway.builds, &gateway.codebuild);
+            builds.answer(model, account, &call.region, input)
         }
         "s3" => crate::s3::handle(gateway, call, principal, stream.unwrap_or_default()).await,
         "iam" => {

@@ -11,7 +11,7 @@ use crate::journal::{CallRecord, Fault};
 use crate::oidc::{self, Signer};
 use crate::rest::{self, Call, Who};
 use crate::state::{State, now, seconds};
-use crate::{Violation, control, graphql};
+use crate::{GraphqlJudge, Violation, control, graphql};
 
 /// Requests an hour GitHub allows a run's token, and a user's.
 const RUN_LIMIT: u64 = 1000;
@@ -22,6 +22,7 @@ pub(crate) struct Inner {
     pub(crate) local: SocketAddr,
     pub(crate) base: String,
     pub(crate) description: Description,
+    pub(crate) judge: GraphqlJudge,
     pub(crate) signer: Signer,
     pub(crate) state: Mutex<State>,
 }
@@ -99,19 +100,14 @@ impl Inner {
             Err(refusal) => return *refusal,
         };
         if request.path == "/graphql" {
-            return self.graphql(request, &who, noted);
+            return self.graphql(request, fault, &who, noted);
         }
         let Some((route, params)) = rest::find(&request.method, &request.path) else {
             return self.not_implemented(request, "this path and method");
         };
         let outcome = self.rest(request, route, params, &who, noted);
         let mut answer = outcome.unwrap_or_else(|refusal| *refusal);
-        if let (Some(pointer), Body::Json(body)) = (
-            fault.and_then(|fault| fault.remove.as_deref()),
-            &mut answer.body,
-        ) {
-            remove(body, pointer);
-        }
+        remove(&mut answer, fault);
         self.validated(request, route, answer)
     }
 
@@ -191,22 +187,39 @@ impl Inner {
             .check_answer(route.template, route.method, answer.status, body)
         {
             Ok(()) => answer,
-            Err(Mismatch { pointer, message }) => {
-                let violation = Violation {
-                    call: format!("{} {} → {}", request.method, request.path, answer.status),
-                    repository: repository(request),
-                    pointer: pointer.clone(),
-                    message: message.clone(),
-                };
-                self.state().journal.violations.push(violation);
-                *error(
-                    500,
-                    &format!(
-                        "the stand-in's answer does not fit GitHub's description at \"{pointer}\": {message}"
-                    ),
-                )
-            }
+            Err(Mismatch { pointer, message }) => self.unfit(
+                request,
+                repository(request),
+                answer.status,
+                pointer,
+                message,
+            ),
         }
+    }
+
+    /// Notes an answer that is none of GitHub's, and gives the one that is sent in its place.
+    fn unfit(
+        &self,
+        request: &Request,
+        repository: Option<String>,
+        status: u16,
+        pointer: String,
+        message: String,
+    ) -> Answer {
+        let answer = *error(
+            500,
+            &format!(
+                "the stand-in's answer does not fit GitHub's description at \"{pointer}\": {message}"
+            ),
+        );
+        let violation = Violation {
+            call: format!("{} {} → {status}", request.method, request.path),
+            repository,
+            pointer,
+            message,
+        };
+        self.state().journal.violations.push(violation);
+        answer
     }
 
     fn not_implemented(&self, request: &Request, what: &str) -> Answer {
@@ -220,7 +233,13 @@ impl Inner {
         *error(501, &format!("the stand-in does not implement {what}"))
     }
 
-    fn graphql(&self, request: &Request, who: &Who, noted: &mut Noted) -> Answer {
+    fn graphql(
+        &self,
+        request: &Request,
+        fault: Option<&Fault>,
+        who: &Who,
+        noted: &mut Noted,
+    ) -> Answer {
         match who {
             Who::Anonymous => {
                 return *error(401, "This endpoint requires you to be authenticated.");
@@ -255,7 +274,30 @@ impl Inner {
                 message: format!("not implemented by the stand-in, or not by GitHub: {message}"),
             });
         }
-        answered.answer
+        drop(state);
+        let mut answer = answered.answer;
+        remove(&mut answer, fault);
+        let judged = match &answer.body {
+            Body::Json(body) if answer.status == 200 => {
+                self.judge.check(answered.asked.as_deref(), body)
+            }
+            _ => Ok(()),
+        };
+        match judged {
+            Ok(()) => answer,
+            Err(graphql::Mismatch {
+                pointer, message, ..
+            }) => {
+                let named = answered.asked.as_deref().and_then(graphql::repository);
+                self.unfit(
+                    request,
+                    repository.or(named),
+                    answer.status,
+                    pointer,
+                    message,
+                )
+            }
+        }
     }
 }
 
@@ -305,9 +347,13 @@ fn faulty(fault: &Fault) -> Option<Answer> {
     Some(answer)
 }
 
-/// Takes a value out of an answer, at a JSON pointer.
-fn remove(body: &mut Value, pointer: &str) {
-    let Some((parent, name)) = pointer.rsplit_once('/') else {
+/// Takes the value out of an answer that a fault wants gone.
+fn remove(answer: &mut Answer, fault: Option<&Fault>) {
+    let pointer = fault.and_then(|fault| fault.remove.as_deref());
+    let Some((parent, name)) = pointer.and_then(|pointer| pointer.rsplit_once('/')) else {
+        return;
+    };
+    let Body::Json(body) = &mut answer.body else {
         return;
     };
     match body.pointer_mut(parent) {

@@ -1,7 +1,8 @@
 //! A stateful stand-in for GitHub: the REST and GraphQL calls a promotion gate makes, and the Actions OIDC issuer.
 //!
-//! Written from GitHub's published documents. Every REST answer is validated against GitHub's own OpenAPI description
-//! before it leaves; one that does not fit becomes a 500 and a [`Violation`]. The control API is described in [`control`].
+//! Written from GitHub's published documents. Every answer is validated against GitHub's own description before it leaves,
+//! REST's against OpenAPI and GraphQL's against the schema; one that does not fit becomes a 500 and a [`Violation`]. The
+//! control API is described in [`control`].
 
 #![recursion_limit = "256"]
 
@@ -23,7 +24,7 @@ mod view;
 
 use std::path::PathBuf;
 
-pub use graphql::{SchemaField, implemented as graphql_schema};
+pub use graphql::{Judge as GraphqlJudge, SchemaField, implemented as graphql_schema};
 pub use journal::{CallRecord, Violation};
 pub use server::{Standin, serve};
 
@@ -33,6 +34,8 @@ pub struct Config {
     /// GitHub's OpenAPI description, `generated/api.github.com.json` of the npm package `@octokit/openapi`. It is read
     /// at the first answer that has to be checked.
     pub openapi: PathBuf,
+    /// GitHub's GraphQL schema, `schema.json` of the npm package `@octokit/graphql-schema`, read likewise.
+    pub graphql: PathBuf,
 }
 
 /// Why the stand-in could not start or go on.

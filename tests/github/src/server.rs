@@ -14,7 +14,7 @@ use crate::http::{Answer, Body, Request, error, parse_query};
 use crate::journal::CallRecord;
 use crate::oidc::Signer;
 use crate::state::State;
-use crate::{Config, Error, Violation};
+use crate::{Config, Error, GraphqlJudge, Violation};
 
 /// Bodies larger than this are refused; GitHub's own limit is of the same order.
 const BODY: usize = 10 * 1024 * 1024;
@@ -45,6 +45,7 @@ impl Standin {
             local: address,
             base: format!("http://{address}"),
             description: Description::new(config.openapi),
+            judge: GraphqlJudge::new(config.graphql),
             signer: Signer::generate()?,
             state: Mutex::new(State::new()),
         };

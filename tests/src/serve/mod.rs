@@ -68,6 +68,7 @@ fn github_config(place: &Place) -> standin_github::Config {
         openapi: place
             .npm("@octokit/openapi")
             .join("generated/api.github.com.json"),
+        graphql: place.npm("@octokit/graphql-schema").join("schema.json"),
     }
 }
 

@@ -6,6 +6,7 @@
     reason = "helpers of tests fail as tests do"
 )]
 
+mod builds;
 mod dynamodb;
 mod ecr;
 mod identity;

@@ -1,5 +1,6 @@
 //! A small, honest subset of GitHub's GraphQL API: what is in `schema` is answered, what is not is refused by name.
 
+mod judge;
 mod node;
 mod parse;
 mod resolve;
@@ -12,6 +13,9 @@ use crate::http::Answer;
 use crate::rest::Who;
 use crate::state::State;
 
+pub use judge::Judge;
+pub(crate) use judge::Mismatch;
+pub(crate) use parse::Selection;
 pub(crate) use resolve::Executor;
 
 /// One entry of `errors`.
@@ -48,6 +52,8 @@ impl GraphError {
 pub(crate) struct Answered {
     pub(crate) answer: Answer,
     pub(crate) unknown: Vec<String>,
+    /// What was run; nothing where the query was refused.
+    pub(crate) asked: Option<Vec<Selection>>,
 }
 
 /// Runs a request body. GraphQL refuses with status 200 and `errors`; only a body that is none is a 400.
@@ -58,6 +64,7 @@ pub(crate) fn execute(state: &State, who: &Who, base: &str, body: &[u8]) -> Answ
             json!({"message": message, "documentation_url": "https://docs.github.com/graphql", "status": "400"}),
         ),
         unknown: Vec::new(),
+        asked: None,
     };
     let Ok(body) = serde_json::from_slice::<Value>(body) else {
         return bad("Problems parsing JSON");
@@ -70,6 +77,7 @@ pub(crate) fn execute(state: &State, who: &Who, base: &str, body: &[u8]) -> Answ
             json!({"errors": errors.iter().map(GraphError::render).collect::<Vec<_>>()}),
         ),
         unknown,
+        asked: None,
     };
     let none = Map::new();
     let variables = body["variables"].as_object().unwrap_or(&none);
@@ -93,7 +101,7 @@ pub(crate) fn execute(state: &State, who: &Who, base: &str, body: &[u8]) -> Answ
     };
     let data = executor.run(&operation);
     let mut fields = Map::new();
-    fields.insert("data".into(), data);
+    fields.insert("data".into(), data.unwrap_or_default());
     if !executor.errors.is_empty() {
         fields.insert(
             "errors".into(),
@@ -103,7 +111,20 @@ pub(crate) fn execute(state: &State, who: &Who, base: &str, body: &[u8]) -> Answ
     Answered {
         answer: Answer::ok(Value::Object(fields)),
         unknown: Vec::new(),
+        asked: Some(operation),
     }
+}
+
+/// The first repository that a query names, as `OWNER/NAME`.
+pub(crate) fn repository(asked: &[Selection]) -> Option<String> {
+    asked.iter().find_map(|selection| match selection {
+        Selection::On(_, inner) => repository(inner),
+        Selection::Field(field) => {
+            let owner = field.arguments.get("owner")?.as_str()?;
+            let name = field.arguments.get("name")?.as_str()?;
+            Some(format!("{owner}/{name}"))
+        }
+    })
 }
 
 /// One field of the implemented part of the schema, in GitHub's notation, to be compared with GitHub's own.

@@ -20,6 +20,8 @@ pub(super) enum Node<'a> {
     Commit(&'a Repo, Commit),
     Person(Signature),
     Account(&'a User),
+    /// Whoever asks, which for GitHub is a user even where it is a bot.
+    Viewer(&'a User),
     Connection(Box<Connection<'a>>),
     Edge(usize, Box<Node<'a>>),
     Page {
@@ -158,6 +160,7 @@ pub(super) fn type_name(node: &Node<'_>) -> String {
         Node::Commit(..) => "Commit".into(),
         Node::Person(_) => "GitActor".into(),
         Node::Account(user) => user.kind.clone(),
+        Node::Viewer(_) => "User".into(),
         Node::Connection(connection) => connection.kind.into(),
         Node::Edge(_, node) => format!("{}Edge", type_name(node)),
         Node::Page { .. } => "PageInfo".into(),

@@ -6,18 +6,40 @@ use serde_json::{Map, Value, json};
 
 /// One entry of a selection set.
 #[derive(Debug, Clone)]
-pub(super) enum Selection {
+pub(crate) enum Selection {
     Field(Field),
     /// `... on TYPE { … }`, or a fragment put in place.
     On(Option<String>, Vec<Selection>),
 }
 
 #[derive(Debug, Clone)]
-pub(super) struct Field {
+pub(crate) struct Field {
     pub(super) alias: String,
     pub(super) name: String,
     pub(super) arguments: BTreeMap<String, Value>,
+    /// The same arguments as they stand in the query.
+    pub(super) written: BTreeMap<String, Written>,
     pub(super) selections: Vec<Selection>,
+}
+
+/// How an argument stands in the query, which says more than its value: an enum's member is no text.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) enum Written {
+    Null,
+    Truth,
+    Number,
+    Text,
+    Word,
+    List(Vec<Written>),
+    /// A variable, and the type it was declared with; one with a default is never null.
+    Variable(String),
+}
+
+/// The values of the declared variables, and their types.
+#[derive(Default)]
+struct Variables {
+    values: Map<String, Value>,
+    kinds: BTreeMap<String, String>,
 }
 
 #[derive(Debug, Clone, PartialEq)]
@@ -38,10 +60,11 @@ pub(super) fn operation(
     let tokens = tokens(source)?;
     let mut fragments = BTreeMap::new();
     let mut operations = Vec::new();
+    let none = Variables::default();
     let mut parser = Parser {
         tokens: &tokens,
         at: 0,
-        variables,
+        variables: &none,
         fragments: None,
     };
     // Fragments may stand after their use: the first pass finds where each begins.
@@ -60,7 +83,7 @@ pub(super) fn operation(
         let mut parser = Parser {
             tokens: &tokens,
             at: start,
-            variables,
+            variables: &none,
             fragments: Some(&fragments),
         };
         let (name, declared) = parser.operation_head()?;
@@ -86,9 +109,10 @@ pub(super) fn operation(
 fn declared_variables(
     declared: Vec<(String, String, Option<Value>)>,
     given: &Map<String, Value>,
-) -> Result<Map<String, Value>, String> {
-    let mut out = Map::new();
-    for (name, kind, default) in declared {
+) -> Result<Variables, String> {
+    let mut out = Variables::default();
+    for (name, mut kind, default) in declared {
+        let defaulted = default.as_ref().is_some_and(|default| !default.is_null());
         let value = given.get(&name).cloned().or(default).unwrap_or(Value::Null);
         let required = kind.ends_with('!');
         let fits = match kind.trim_end_matches('!') {
@@ -103,7 +127,11 @@ fn declared_variables(
                 "Variable ${name} of type {kind} was provided invalid value"
             ));
         }
-        out.insert(name, value);
+        if defaulted && !required {
+            kind.push('!');
+        }
+        out.values.insert(name.clone(), value);
+        out.kinds.insert(name, kind);
     }
     Ok(out)
 }
@@ -153,7 +181,7 @@ fn tokens(source: &str) -> Result<Vec<Token>, String> {
 struct Parser<'a> {
     tokens: &'a [Token],
     at: usize,
-    variables: &'a Map<String, Value>,
+    variables: &'a Variables,
     fragments: Option<&'a BTreeMap<String, usize>>,
 }
 
@@ -235,7 +263,7 @@ impl Parser<'_> {
                 self.expect(':')?;
                 let kind = self.kind()?;
                 let default = if self.symbol('=') {
-                    Some(self.value()?)
+                    Some(self.value()?.0)
                 } else {
                     None
                 };
@@ -259,7 +287,7 @@ impl Parser<'_> {
         Ok(kind)
     }
 
-    fn value(&mut self) -> Result<Value, String> {
+    fn value(&mut self) -> Result<(Value, Written), String> {
         let token = self
             .tokens
             .get(self.at)
@@ -267,29 +295,33 @@ impl Parser<'_> {
             .ok_or_else(|| self.error())?;
         self.at += 1;
         match token {
-            Token::Text(text) => Ok(json!(text)),
+            Token::Text(text) => Ok((json!(text), Written::Text)),
             Token::Number(text) => text
                 .parse::<i64>()
-                .map(|number| json!(number))
+                .map(|number| (json!(number), Written::Number))
                 .map_err(|_| format!("Parse error on {text}")),
             Token::Name(word) => Ok(match word.as_str() {
-                "true" => json!(true),
-                "false" => json!(false),
-                "null" => Value::Null,
-                _ => json!(word),
+                "true" => (json!(true), Written::Truth),
+                "false" => (json!(false), Written::Truth),
+                "null" => (Value::Null, Written::Null),
+                _ => (json!(word), Written::Word),
             }),
             Token::Symbol('[') => {
-                let mut all = Vec::new();
+                let (mut all, mut written) = (Vec::new(), Vec::new());
                 while !self.symbol(']') {
-                    all.push(self.value()?);
+                    let (value, how) = self.value()?;
+                    all.push(value);
+                    written.push(how);
                 }
-                Ok(Value::Array(all))
+                Ok((Value::Array(all), Written::List(written)))
             }
             Token::Symbol('$') => {
                 let name = self.name()?;
-                self.variables
+                let (values, kinds) = (&self.variables.values, &self.variables.kinds);
+                values
                     .get(&name)
-                    .cloned()
+                    .zip(kinds.get(&name))
+                    .map(|(value, kind)| (value.clone(), Written::Variable(kind.clone())))
                     .ok_or_else(|| format!("Variable ${name} is used but not declared"))
             }
             _ => {
@@ -326,12 +358,14 @@ impl Parser<'_> {
         } else {
             (first.clone(), first)
         };
-        let mut arguments = BTreeMap::new();
+        let (mut arguments, mut written) = (BTreeMap::new(), BTreeMap::new());
         if self.symbol('(') {
             while !self.symbol(')') {
                 let argument = self.name()?;
                 self.expect(':')?;
-                arguments.insert(argument, self.value()?);
+                let (value, how) = self.value()?;
+                arguments.insert(argument.clone(), value);
+                written.insert(argument, how);
             }
         }
         if self.tokens.get(self.at) == Some(&Token::Symbol('@')) {
@@ -346,6 +380,7 @@ impl Parser<'_> {
             alias,
             name,
             arguments,
+            written,
             selections,
         }))
     }

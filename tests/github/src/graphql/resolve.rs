@@ -28,58 +28,65 @@ pub(crate) struct Executor<'a> {
 }
 
 impl<'a> Executor<'a> {
-    pub(super) fn run(&mut self, selections: &[Selection]) -> Value {
-        self.object(&Node::Query, selections, &[])
+    /// The answer's data; nothing where an error has come up to it.
+    pub(super) fn run(&mut self, selections: &[Selection]) -> Option<Value> {
+        self.object(&Node::Query, &[selections], &[])
     }
 
-    fn object(&mut self, node: &Node<'a>, selections: &[Selection], path: &[Value]) -> Value {
-        let mut out = Map::new();
-        self.fill(&mut out, node, selections, path);
-        Value::Object(out)
-    }
-
-    fn fill(
+    /// An object, or nothing where a field of it is null that must not be.
+    fn object(
         &mut self,
-        out: &mut Map<String, Value>,
         node: &Node<'a>,
-        selections: &[Selection],
+        selections: &[&[Selection]],
         path: &[Value],
-    ) {
-        for selection in selections {
-            match selection {
-                Selection::On(kind, inner) => {
-                    let fits = |kind: &str| {
-                        kind == type_name(node)
-                            || schema::possible(kind).contains(&type_name(node).as_str())
-                    };
-                    if kind.as_deref().is_none_or(fits) {
-                        self.fill(out, node, inner, path);
-                    }
-                }
-                Selection::Field(field) => {
-                    let mut path = path.to_vec();
-                    path.push(json!(field.alias));
-                    let value = self.field(node, field, &path);
-                    out.insert(field.alias.clone(), value);
-                }
+    ) -> Option<Value> {
+        let mut wanted = Vec::new();
+        for selections in selections {
+            collect(node, selections, &mut wanted);
+        }
+        let mut out = Map::new();
+        let mut whole = true;
+        for (alias, fields) in wanted {
+            let mut path = path.to_vec();
+            path.push(json!(alias));
+            // The others are resolved all the same, for their errors.
+            match self.field(node, &fields, &path) {
+                Some(value) => drop(out.insert(alias.to_owned(), value)),
+                None => whole = false,
             }
         }
+        whole.then_some(Value::Object(out))
     }
 
-    fn field(&mut self, node: &Node<'a>, field: &Field, path: &[Value]) -> Value {
+    /// One field, which may have been selected in several places, or nothing where it is null and must not be.
+    /// Source: GraphQL Specification, October 2021, 6.4.4.
+    fn field(&mut self, node: &Node<'a>, fields: &[&Field], path: &[Value]) -> Option<Value> {
+        let field = fields.first()?;
         if field.name == "__typename" {
-            return json!(type_name(node));
+            return Some(json!(type_name(node)));
         }
-        match self.resolve(node, field) {
+        let below: Vec<&[Selection]> = fields.iter().map(|field| &*field.selections).collect();
+        let required = schema::field(&type_name(node), &field.name)
+            .is_some_and(|known| known.returns.ends_with('!'));
+        let found = match self.resolve(node, field) {
+            Ok(Found::Value(Value::Null)) if required => Err(GraphError::new(format!(
+                "Cannot return null for non-nullable field {}.{}",
+                type_name(node),
+                field.name
+            ))),
+            found => found,
+        };
+        let value = match found {
             Ok(Found::Value(value)) => value,
-            Ok(Found::Node(node)) => self.object(&node, &field.selections, path),
+            Ok(Found::Node(node)) => self.object(&node, &below, path).unwrap_or_default(),
+            // All lists of the schema may hold nulls.
             Ok(Found::List(nodes)) => nodes
                 .iter()
                 .enumerate()
                 .map(|(index, node)| {
                     let mut path = path.to_vec();
                     path.push(json!(index));
-                    self.object(node, &field.selections, &path)
+                    self.object(node, &below, &path).unwrap_or_default()
                 })
                 .collect(),
             Err(error) => {
@@ -89,7 +96,8 @@ impl<'a> Executor<'a> {
                 });
                 Value::Null
             }
-        }
+        };
+        (!value.is_null() || !required).then_some(value)
     }
 
     fn resolve(&self, node: &Node<'a>, field: &Field) -> Resolved<'a> {
@@ -136,7 +144,9 @@ impl<'a> Executor<'a> {
                         .map(Node::Account),
                 ),
             },
-            Node::Account(user) => account(user, field),
+            // The one place where GraphQL names a bot as REST does.
+            Node::Viewer(user) if field.name == "login" => value(&user.login),
+            Node::Viewer(user) | Node::Account(user) => account(user, field),
             Node::Connection(connection) => Ok(connection_field(connection, field)),
             Node::Edge(position, node) => match field.name.as_str() {
                 "node" => Ok(Found::Node((**node).clone())),
@@ -184,7 +194,7 @@ impl<'a> Executor<'a> {
                 self.need("metadata", repo)
                     .map(|()| Found::Node(Node::Repository(repo)))
             }
-            "viewer" => optional(self.state.user(self.who.login()).map(Node::Account)),
+            "viewer" => optional(self.state.user(self.who.login()).map(Node::Viewer)),
             _ => Ok(Found::Node(Node::RateLimit)),
         }
     }
@@ -277,7 +287,10 @@ impl<'a> Executor<'a> {
                 self.commit_at(repo, merged.map(|merge| merge.commit.as_str()))
             }
             "reviews" => {
-                let states = field.arguments.get("states");
+                let states = field
+                    .arguments
+                    .get("states")
+                    .filter(|states| !states.is_null());
                 let wanted = |review: &&Review| {
                     states.is_none_or(|states| {
                         states == &json!(review.state)
@@ -377,7 +390,7 @@ impl<'a> Executor<'a> {
             "oid" => value(&commit.sha),
             "abbreviatedOid" => value(&commit.sha[..7]),
             "message" => value(&commit.message),
-            "messageHeadline" => value(commit.message.lines().next()),
+            "messageHeadline" => value(commit.message.lines().next().unwrap_or_default()),
             "authoredDate" => value(timestamp(commit.author.time)),
             "committedDate" => value(timestamp(commit.committer.time)),
             "url" => value(format!("{HTML}/{}/commit/{}", repo.full_name(), commit.sha)),
@@ -418,6 +431,30 @@ impl<'a> Executor<'a> {
                     field,
                 )
             }
+        }
+    }
+}
+
+/// The fields that apply to a node, by the key that each has in the answer.
+fn collect<'s>(
+    node: &Node<'_>,
+    selections: &'s [Selection],
+    wanted: &mut Vec<(&'s str, Vec<&'s Field>)>,
+) {
+    let name = type_name(node);
+    let fits = |kind: &str| kind == name || schema::possible(kind).contains(&name.as_str());
+    for selection in selections {
+        match selection {
+            Selection::On(kind, inner) => {
+                if kind.as_deref().is_none_or(fits) {
+                    collect(node, inner, wanted);
+                }
+            }
+            Selection::Field(field) => match wanted.iter_mut().find(|(key, _)| *key == field.alias)
+            {
+                Some((_, fields)) => fields.push(field),
+                None => wanted.push((&field.alias, vec![field])),
+            },
         }
     }
 }

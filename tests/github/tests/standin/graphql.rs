@@ -141,6 +141,169 @@ fn a_field_outside_the_jobs_permissions_is_forbidden() {
 }
 
 #[test]
+fn an_error_where_null_may_not_stand_makes_its_parent_null() {
+    let world = World::new();
+    let number = world.pull("ana", "topic");
+    let query = PULL.replace(
+        "commits(first: 1)",
+        "title commits(first: 1, after: \"nowhere\")",
+    );
+    let answer = ask(&world, &query, variables(&world, number));
+    assert_eq!(
+        (&answer["data"], &answer["errors"][0]["path"]),
+        (
+            &json!({"repository": {"pullRequest": null}}),
+            &json!(["repository", "pullRequest", "commits"])
+        )
+    );
+    // A commit may not be read here, and its place in the list is the nearest that may be null.
+    let workflow =
+        "on: workflow_dispatch\njobs: {a: {runs-on: x, permissions: {pull-requests: read}}}";
+    let run = world.start(json!({"workflow": "w.yml", "event": "workflow_dispatch", "actor": "ana", "workflows": {"w.yml": workflow}}));
+    let query = "query($owner: String!, $name: String!, $number: Int!) { repository(owner: $owner, name: $name) { pullRequest(number: $number) { commits(first: 1) { totalCount nodes { id commit { oid } } } } } }";
+    let body = json!({"query": query, "variables": variables(&world, number)});
+    let answer = world
+        .by_job(&run, "a", "POST", "/graphql", Some(body))
+        .expect(200);
+    assert_eq!(
+        answer["data"]["repository"]["pullRequest"]["commits"],
+        json!({"totalCount": 1, "nodes": [null]}),
+        "{answer:#}"
+    );
+    assert_eq!(
+        answer["errors"][0]["path"],
+        json!(["repository", "pullRequest", "commits", "nodes", 0, "commit"])
+    );
+}
+
+#[test]
+fn a_field_that_is_selected_twice_holds_what_both_ask_for() {
+    let world = World::new();
+    let number = world.pull("ana", "topic");
+    let query = "
+query($owner: String!, $name: String!, $number: Int!) {
+  repository(owner: $owner, name: $name) {
+    pullRequest(number: $number) { author { login } ...more author { ... on User { databaseId } } }
+  }
+}
+fragment more on PullRequest { author { __typename } }";
+    let answer = ask(&world, query, variables(&world, number));
+    assert_eq!(
+        answer["data"]["repository"]["pullRequest"]["author"],
+        json!({"login": "ana", "__typename": "User", "databaseId": 101})
+    );
+}
+
+#[test]
+fn a_filter_whose_variable_is_left_out_filters_nothing() {
+    let world = World::new();
+    let number = world.pull("ana", "topic");
+    world.act(
+        &format!("pulls/{number}/reviews"),
+        json!({"user": "ben", "state": "APPROVED"}),
+    );
+    let query = "query($owner: String!, $name: String!, $number: Int!, $states: [PullRequestReviewState!]) { repository(owner: $owner, name: $name) { pullRequest(number: $number) { reviews(first: 1, states: $states) { totalCount } } } }";
+    let mut given = variables(&world, number);
+    for (states, count) in [
+        (Value::Null, 1),
+        (json!(["APPROVED"]), 1),
+        (json!(["DISMISSED"]), 0),
+    ] {
+        given["states"] = states;
+        let answer = ask(&world, query, given.clone());
+        let reviews = &answer["data"]["repository"]["pullRequest"]["reviews"];
+        assert_eq!(reviews["totalCount"], count, "{answer:#}");
+    }
+}
+
+#[test]
+fn a_commit_without_a_message_has_an_empty_headline() {
+    let world = World::new();
+    world.act(
+        "push",
+        json!({"user": "ana", "branch": "main", "files": {"b.txt": "b\n"}, "message": ""}),
+    );
+    let query = "query($owner: String!, $name: String!) { repository(owner: $owner, name: $name) { object(expression: \"main\") { ... on Commit { message messageHeadline } } } }";
+    let answer = ask(&world, query, variables(&world, 1));
+    assert_eq!(
+        answer["data"]["repository"]["object"],
+        json!({"message": "", "messageHeadline": ""}),
+        "{answer:#}"
+    );
+}
+
+#[test]
+fn whoever_asks_is_a_user_even_where_it_is_a_bot() {
+    let world = World::new();
+    let workflow = "on: workflow_dispatch\njobs: {a: {runs-on: x, permissions: {contents: read}}}";
+    let run = world.start(json!({"workflow": "w.yml", "event": "workflow_dispatch", "actor": "ana", "workflows": {"w.yml": workflow}}));
+    let body =
+        json!({"query": "{ viewer { __typename login url } rateLimit { remaining resetAt } }"});
+    let answer = world
+        .by_job(&run, "a", "POST", "/graphql", Some(body))
+        .expect(200);
+    assert_eq!(
+        answer["data"]["viewer"],
+        json!({"__typename": "User", "login": "github-actions[bot]", "url": "https://github.com/apps/github-actions"})
+    );
+}
+
+#[test]
+fn every_field_that_is_implemented_answers_as_githubs_does() {
+    let world = World::new();
+    let number = world.pull("ana", "topic");
+    for state in ["CHANGES_REQUESTED", "APPROVED"] {
+        world.act(
+            &format!("pulls/{number}/reviews"),
+            json!({"user": "ben", "state": state}),
+        );
+    }
+    let open = world.pull("ben", "other");
+    world.act(&format!("pulls/{number}/merge"), json!({"user": "ben"}));
+    for number in [number, open] {
+        let inner = everything("Repository", 5);
+        let query = format!(
+            "query($owner: String!, $name: String!, $number: Int!) {{ viewer {{ {} }} rateLimit {{ {} }} repository(owner: $owner, name: $name) {{ {inner} }} }}",
+            everything("User", 1),
+            everything("RateLimit", 1)
+        );
+        let answer = ask(&world, &query, variables(&world, number));
+        assert_eq!(answer["errors"], Value::Null);
+        let pull = &answer["data"]["repository"]["pullRequest"];
+        assert_eq!(pull["number"], number, "{answer:#}");
+    }
+}
+
+/// Selections of all fields of a type that the stand-in implements, so many steps down.
+fn everything(on: &str, depth: usize) -> String {
+    let mut out = vec!["__typename".to_owned()];
+    let all = standin_github::graphql_schema();
+    for field in all.iter().filter(|field| field.on == on) {
+        let arguments = match field.name.as_str() {
+            "ref" => "(qualifiedName: \"main\")",
+            "object" => "(expression: \"main\")",
+            "pullRequest" => "(number: $number)",
+            _ if field.returns.trim_end_matches('!').ends_with("Connection") => "(first: 2)",
+            _ => "",
+        };
+        let below = field.returns.trim_matches(['!', '[', ']']);
+        let name = &field.name;
+        if !all.iter().any(|field| field.on == below) {
+            out.push(format!("{name}{arguments}"));
+        } else if depth > 1 {
+            let inner = everything(below, depth - 1);
+            out.push(format!("{name}{arguments} {{ {inner} }}"));
+        }
+    }
+    match on {
+        "GitObject" => out.push(format!("... on Commit {{ {} }}", everything("Commit", 3))),
+        "Actor" => out.push("... on User { name databaseId }".to_owned()),
+        _ => {}
+    }
+    out.join(" ")
+}
+
+#[test]
 fn unknown_fields_and_open_connections_are_refused_by_name() {
     static SERVER: OnceLock<Server> = OnceLock::new();
     let world =

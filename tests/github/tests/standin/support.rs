@@ -90,6 +90,14 @@ fn openapi() -> PathBuf {
         .clone()
 }
 
+/// GitHub's GraphQL schema.
+pub(crate) fn graphql() -> PathBuf {
+    static INSTALLED: OnceLock<PathBuf> = OnceLock::new();
+    INSTALLED
+        .get_or_init(|| npm_file("@octokit/graphql-schema", "schema.json"))
+        .clone()
+}
+
 /// A stand-in on its own thread, as long as the test program runs.
 pub(crate) struct Server {
     pub(crate) standin: Standin,
@@ -101,7 +109,11 @@ impl Server {
         let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
         listener.set_nonblocking(true).unwrap();
         let address = listener.local_addr().unwrap();
-        let standin = Standin::new(Config { openapi: openapi() }, address).unwrap();
+        let config = Config {
+            openapi: openapi(),
+            graphql: graphql(),
+        };
+        let standin = Standin::new(config, address).unwrap();
         let serving = standin.clone();
         std::thread::spawn(move || {
             let runtime = tokio::runtime::Builder::new_current_thread()

@@ -1,0 +1,42 @@
+//! Answers of the gateway's own, held against AWS's service models.
+
+use serde_json::Value;
+use standin_ecs::Shapes;
+
+use crate::error::AwsError;
+
+/// The answer, if it is one that the service's own description allows; else an error that no client can take for the
+/// service's.
+pub(crate) fn fitting(
+    model: &Shapes,
+    operation: &str,
+    output: Result<Value, AwsError>,
+) -> Result<Value, AwsError> {
+    let why = match &output {
+        Ok(output) => model.output_faults(operation, output).join("; "),
+        Err(error) if model.lists_error(operation, &error.code) => String::new(),
+        // The sandbox's own troubles are no answers of the service's.
+        Err(error) if error.status.is_server_error() => String::new(),
+        Err(error) => format!("error {} is not one of this operation's", error.code),
+    };
+    if why.is_empty() {
+        return output;
+    }
+    Err(AwsError::new(
+        500,
+        "StandInContractViolation",
+        format!("{operation}: {why}"),
+    ))
+}
+
+/// In AWS's JSON protocols a member that is null is one that is absent.
+pub(crate) fn drop_null_members(value: &mut Value) {
+    match value {
+        Value::Object(members) => {
+            members.retain(|_, member| !member.is_null());
+            members.values_mut().for_each(drop_null_members);
+        }
+        Value::Array(items) => items.iter_mut().for_each(drop_null_members),
+        _ => {}
+    }
+}
