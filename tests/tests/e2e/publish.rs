@@ -18,6 +18,9 @@ use crate::support::{PATIENCE, heavy, log, wait};
 /// Longer than any one publication takes, even while other tests use the machine.
 const SOON: std::time::Duration = std::time::Duration::from_secs(240);
 
+/// The most memory that a publication holds, in KiB.
+const LIMIT: u64 = 64 << 10;
+
 /// What the build account's ledger holds, as the notes are written.
 fn notes(checkout: &Checkout) -> Vec<Value> {
     let scan = json!({"TableName": sandbox::world::World::LEDGER, "ConsistentRead": true});

@@ -96,7 +96,8 @@ pub(crate) fn with_threads<T>(
 }
 
 impl Compressor {
-    /// Compresses `input` into `sink`. `None` where the receiver went away before the input's end; the rest is then not read.
+    /// Compresses `input` into `sink`. `None` where the receiver went away before the input's end, the rest of which is then not
+    /// read, or where `accepted` says no to the diff ID at its end. The sink is then closed without `Chunk::End`, too.
     ///
     /// # Errors
     /// What reading `input` returns. The sink is then closed without `Chunk::End`.
@@ -104,6 +105,7 @@ impl Compressor {
         &mut self,
         input: &mut dyn Read,
         sink: mpsc::Sender<Chunk>,
+        accepted: impl FnOnce(&Digest) -> bool,
     ) -> io::Result<Option<Pending>> {
         let unwanted = Arc::new(AtomicBool::new(false));
         self.step(Step::Begin {
@@ -139,6 +141,9 @@ impl Compressor {
             before = bytes;
         }
         let diff_id = digest_of(diff_id);
+        if !accepted(&diff_id) {
+            return Ok(None);
+        }
         let (done, pending) = sync_channel(1);
         self.step(Step::End {
             diff_id: diff_id.clone(),

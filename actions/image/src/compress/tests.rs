@@ -69,7 +69,12 @@ fn run(compression: Compression, threads: usize, layers: &[&[u8]]) -> Vec<(Vec<u
             let pending: Vec<_> = layers
                 .iter()
                 .zip(sinks)
-                .map(|(layer, sink)| compressor.layer(&mut &**layer, sink).unwrap().unwrap())
+                .map(|(layer, sink)| {
+                    compressor
+                        .layer(&mut &**layer, sink, |_| true)
+                        .unwrap()
+                        .unwrap()
+                })
                 .collect();
             for pending in pending {
                 pending.wait().unwrap().unwrap();
@@ -182,7 +187,9 @@ fn the_bytes_do_not_depend_on_threads_neighbours_or_pieces() {
         assert!(both[1].0 == bytes, "{compression:?} after another layer");
         let (sink, mut source) = mpsc::channel(1000);
         with_threads(compression, 2, |compressor| {
-            let pending = compressor.layer(&mut Crumbs(&input, 0), sink).unwrap();
+            let pending = compressor
+                .layer(&mut Crumbs(&input, 0), sink, |_| true)
+                .unwrap();
             pending.unwrap().wait().unwrap().unwrap();
         })
         .unwrap();
@@ -234,11 +241,11 @@ fn a_receiver_that_leaves_ends_the_layer_and_not_the_next() {
     let (sink, mut source) = mpsc::channel(1000);
     let reached = with_threads(Compression::Gzip, 2, |compressor| {
         let mut left = input.as_slice();
-        let first = compressor.layer(&mut left, gone).unwrap();
+        let first = compressor.layer(&mut left, gone, |_| true).unwrap();
         let first = first.and_then(|pending| pending.wait().unwrap());
         assert_eq!(first, None);
         compressor
-            .layer(&mut input.as_slice(), sink)
+            .layer(&mut input.as_slice(), sink, |_| true)
             .unwrap()
             .unwrap()
             .wait()
@@ -270,7 +277,7 @@ fn an_input_that_breaks_closes_the_channel_without_an_end() {
     let (sink, mut source) = mpsc::channel(1000);
     let error = with_threads(Compression::Gzip, 2, |compressor| {
         compressor
-            .layer(&mut Broken(1_000_000), sink)
+            .layer(&mut Broken(1_000_000), sink, |_| true)
             .err()
             .unwrap()
     })
@@ -323,7 +330,7 @@ fn memory_does_not_grow_with_the_layer() {
             let mut input = Endless(&noise, 200_000_000);
             let mut left = 0;
             with_threads(Compression::Gzip, 8, |compressor| {
-                let pending = compressor.layer(&mut input, sink).unwrap();
+                let pending = compressor.layer(&mut input, sink, |_| true).unwrap();
                 drop(pending);
                 left = input.1;
             })

@@ -11,6 +11,7 @@ use crate::registry::{Body, Fault, Kind, Moved};
 use crate::source::{Chunk, Descriptor, Measured};
 use bytes::Bytes;
 use futures_util::future::{join, join_all};
+use kit::id::Digest;
 use kit::{Error, Result};
 use std::time::Duration;
 use tokio::sync::{Semaphore, mpsc};
@@ -22,6 +23,8 @@ const SMALL: usize = 1 << 20;
 pub(super) struct Wanted {
     /// Its name in the archive.
     pub(super) path: String,
+    /// Where it is known before it is read.
+    pub(super) diff_id: Option<Digest>,
     /// Which one it is, in words.
     pub(super) what: String,
     /// Bytes, uncompressed.
@@ -34,6 +37,8 @@ pub(super) struct Wanted {
 pub(super) struct Streamed {
     /// Its name in the archive.
     pub(super) path: String,
+    /// Where it was known before it was read; what came to its end is that layer.
+    pub(super) diff_id: Option<Digest>,
     /// Which one it is, in words.
     pub(super) what: String,
     /// What became of it, where it came to its end.
@@ -60,6 +65,7 @@ pub(super) async fn stream(
 ) -> Streamed {
     let Wanted {
         path,
+        diff_id,
         what,
         size: unpacked,
         targets: wanted,
@@ -83,6 +89,7 @@ pub(super) async fn stream(
             None => {
                 return Streamed {
                     path,
+                    diff_id,
                     what,
                     blob: None,
                     results: Vec::new(),
@@ -121,6 +128,7 @@ pub(super) async fn stream(
     };
     Streamed {
         path,
+        diff_id,
         what,
         blob,
         results,

@@ -13,7 +13,6 @@ use kit::id::Digest;
 use kit::{Context, Error, Result};
 use std::collections::HashMap;
 use std::io::Read;
-use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
 use tokio::sync::mpsc;
 
@@ -26,10 +25,10 @@ enum Origin {
         engine: Engine,
         image: String,
         known: Option<Known>,
-        /// Where its layers can be read without an export.
-        store: Option<Box<Store>>,
-        /// Whether that turned out not to be so.
-        unfit: AtomicBool,
+        /// Where its layers can be read without an export, or why they cannot.
+        store: std::result::Result<Box<Store>, String>,
+        /// Whether that is left alone, after a reading of it failed.
+        given_up: AtomicBool,
     },
 }
 
@@ -53,15 +52,17 @@ impl Archive {
         let inspect = move || {
             let inspected = engine.inspect(&image)?;
             let store = match (&inspected.upper, &inspected.known) {
-                (Some(upper), Some(known)) => Store::find(upper, known).map(Box::new),
-                _ => None,
+                (Some(upper), Some(known)) => Store::find(upper, known)
+                    .map(Box::new)
+                    .map_err(|why| why.to_string()),
+                _ => Err("it is no overlay2 store of this machine".to_owned()),
             };
             Ok(Self(Origin::Engine {
                 engine,
                 image: inspected.id,
                 known: inspected.known,
                 store,
-                unfit: AtomicBool::new(false),
+                given_up: AtomicBool::new(false),
             }))
         };
         tokio::task::spawn_blocking(inspect)
@@ -77,31 +78,31 @@ impl Archive {
         }
     }
 
-    /// The engine's data root, where the next reading is of the layers in it and not of an export.
-    pub(crate) fn store(&self) -> Option<&Path> {
-        self.usable().map(Store::root)
+    /// Where the next reading gets an engine's layers from, for people.
+    pub(crate) fn whence(&self) -> Option<String> {
+        let Origin::Engine {
+            store, given_up, ..
+        } = &self.0
+        else {
+            return None;
+        };
+        Some(match store {
+            Ok(store) if !given_up.load(Ordering::Relaxed) => {
+                format!("the engine's store in {}", store.root().display())
+            }
+            Ok(_) => "the engine's export".to_owned(),
+            Err(why) => format!("the engine's export, not from its store: {why}"),
+        })
     }
 
-    fn usable(&self) -> Option<&Store> {
+    /// After a reading that failed: leaves the engine's store alone and turns to its export. `false`: it was not of the store.
+    pub(crate) fn give_up_store(&self) -> bool {
         match &self.0 {
             Origin::Engine {
-                store: Some(store),
-                unfit,
+                store: Ok(_),
+                given_up,
                 ..
-            } if !unfit.load(Ordering::Relaxed) => Some(store),
-            _ => None,
-        }
-    }
-
-    /// After a reading that failed: whether another may go better, since this one was of the engine's store. That is then left
-    /// alone, and the export is read.
-    pub(crate) fn turns_to_export(&self) -> bool {
-        match &self.0 {
-            Origin::Engine {
-                store: Some(_),
-                unfit,
-                ..
-            } => !unfit.swap(true, Ordering::Relaxed),
+            } => !given_up.swap(true, Ordering::Relaxed),
             _ => false,
         }
     }
@@ -124,10 +125,13 @@ impl Archive {
                     engine,
                     image,
                     known,
-                    ..
+                    store,
+                    given_up,
                 } => {
-                    if let (Some(store), Some(known)) = (self.usable(), known) {
-                        return store.read(known, reading);
+                    if let Ok(store) = store
+                        && !given_up.load(Ordering::Relaxed)
+                    {
+                        return store.read(reading);
                     }
                     let what = format!("the Docker Engine's export of {image}");
                     stream(engine.export(image)?, &what, known.as_ref(), reading)

@@ -18,7 +18,8 @@ use tokio::process::Command;
 
 /// For an answer that needs no work.
 const ANSWER: Duration = Duration::from_secs(60);
-/// For the export's next bytes. Engines before version 25 write the whole export to their disk first.
+/// For the export's next bytes. An engine with the classic store writes the whole export to its disk first (moby,
+/// `image/tarexport/save.go`).
 const EXPORT: Duration = Duration::from_secs(1800);
 
 /// More is no head of an answer.

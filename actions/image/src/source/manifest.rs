@@ -61,15 +61,6 @@ impl Config {
     /// # Errors
     /// It is no configuration, or does not fit the manifest (exit 2).
     pub(super) fn parse(bytes: Bytes, manifest: &Manifest, what: &str) -> Result<Self> {
-        #[derive(Deserialize)]
-        struct Image {
-            rootfs: RootFs,
-        }
-        #[derive(Deserialize)]
-        struct RootFs {
-            #[serde(default)]
-            diff_ids: Vec<String>,
-        }
         let damaged = || {
             Error::usage(format!(
                 "the image's configuration {} of {what} is damaged",
@@ -77,15 +68,7 @@ impl Config {
             ))
             .hint("write the archive again")
         };
-        let image: Image =
-            serde_json::from_slice(&bytes).map_err(|error| damaged().because(&error))?;
-        let diff_ids = image
-            .rootfs
-            .diff_ids
-            .iter()
-            .map(|diff_id| Digest::parse(diff_id))
-            .collect::<Result<Vec<_>>>()
-            .map_err(|error| damaged().cause(error.message))?;
+        let diff_ids = diff_ids(&bytes).map_err(|error| damaged().cause(error.message))?;
         if diff_ids.len() != manifest.layers.len() {
             return Err(damaged().cause(format!(
                 "it lists {} layers, the archive {}",
@@ -106,4 +89,24 @@ impl Config {
             diff_ids,
         })
     }
+}
+
+/// The layers that a configuration lists, bottom first.
+///
+/// # Errors
+/// It is no configuration.
+pub(super) fn diff_ids(config: &[u8]) -> Result<Vec<Digest>> {
+    #[derive(Deserialize)]
+    struct Image {
+        rootfs: RootFs,
+    }
+    #[derive(Deserialize)]
+    struct RootFs {
+        #[serde(default)]
+        diff_ids: Vec<String>,
+    }
+    let image: Image =
+        serde_json::from_slice(config).map_err(|error| Error::usage(error.to_string()))?;
+    let listed = image.rootfs.diff_ids.iter();
+    listed.map(|diff_id| Digest::parse(diff_id)).collect()
 }

@@ -13,6 +13,7 @@ mod split;
 mod store;
 mod tarball;
 mod v1;
+mod walk;
 
 pub(crate) use archive::{Archive, Known};
 pub(crate) use layout::Layout;

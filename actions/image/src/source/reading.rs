@@ -64,27 +64,40 @@ impl<'a> Reading<'a> {
             .map_err(|error| broken(&error))?;
         let format = compressed(&start).map(|(format, _)| format);
         let mut input = start.as_slice().chain(input);
+        // What turns out to be something else is not brought to its end, and becomes no blob.
         let state = match format {
-            None => match self
-                .compressor
-                .layer(&mut input, sink)
-                .map_err(|error| broken(&error))?
-            {
-                Some(pending) => State::Compressing(pending),
-                None => State::PassedOver,
-            },
+            None => {
+                let mut found = None;
+                let pending = self
+                    .compressor
+                    .layer(&mut input, sink, |diff_id| {
+                        found = Some(diff_id.clone());
+                        entry
+                            .diff_id
+                            .as_ref()
+                            .is_none_or(|wanted| wanted == diff_id)
+                    })
+                    .map_err(|error| broken(&error))?;
+                if let (Some(found), Some(wanted)) = (&found, &entry.diff_id) {
+                    hold(found, wanted, &entry.path, what)?;
+                }
+                pending.map_or(State::PassedOver, State::Compressing)
+            }
             Some("gzip") => {
                 let measured = as_it_is(&mut input, &sink).map_err(|error| broken(&error))?;
-                if let Some(measured) = &measured
-                    && let Some(named) = entry.path.strip_prefix("blobs/sha256/")
-                    && named != super::hex(&measured.digest)
-                {
-                    return Err(broken(&io::Error::other(format!(
-                        "its bytes are {}",
-                        measured.digest
-                    ))));
+                if let Some(measured) = &measured {
+                    if let Some(named) = entry.path.strip_prefix("blobs/sha256/")
+                        && named != super::hex(&measured.digest)
+                    {
+                        let other = format!("its bytes are {}", measured.digest);
+                        return Err(broken(&io::Error::other(other)));
+                    }
+                    if let Some(wanted) = &entry.diff_id {
+                        hold(&measured.diff_id, wanted, &entry.path, what)?;
+                    }
                 }
-                State::Sent(measured)
+                let end = |measured: &Measured| sink.blocking_send(Chunk::End(measured.clone()));
+                State::Sent(measured.filter(|measured| end(measured).is_ok()))
             }
             Some(format) => {
                 return Err(Error::usage(format!(
@@ -157,10 +170,11 @@ fn hold(found: &Digest, wanted: &Digest, name: &str, what: &str) -> Result<()> {
         "layer {name} of {what} is not the one that the image's configuration lists"
     ))
     .cause(format!("it is {found}, listed is {wanted}"))
-    .hint("the archive is damaged; write it again"))
+    .hint("what it was read from is damaged: write an archive again; of an engine, look at its disk and build again"))
 }
 
-/// Sends a compressed layer on byte for byte, and unpacks it to know what it is. `None` where the receiver went away.
+/// Sends a compressed layer on byte for byte, and unpacks it to know what it is; its end is not told yet. `None` where the
+/// receiver went away.
 fn as_it_is(input: &mut dyn Read, sink: &mpsc::Sender<Chunk>) -> io::Result<Option<Measured>> {
     let mut hash = Context::new(&SHA256);
     let mut size = 0;
@@ -178,14 +192,12 @@ fn as_it_is(input: &mut dyn Read, sink: &mpsc::Sender<Chunk>) -> io::Result<Opti
             return Ok(None);
         }
     }
-    let measured = Measured {
+    Ok(Some(Measured {
         media_type: "application/vnd.oci.image.layer.v1.tar+gzip".to_owned(),
         digest: digest_of(hash),
         size,
         diff_id: digest_of(unpacked.finish()?.0),
-    };
-    let sent = sink.blocking_send(Chunk::End(measured.clone()));
-    Ok(sent.ok().map(|()| measured))
+    }))
 }
 
 struct Hash(Context);

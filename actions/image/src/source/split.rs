@@ -3,19 +3,19 @@
 //! The record is lines of JSON in gzip: pieces of the tar that are no file's content (headers, padding), and in between the
 //! files whose content comes next. Source: vbatts/tar-split, `tar/storage/entry.go` and `tar/asm/assemble.go`.
 
+use super::walk::Folder;
 use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD;
 use flate2::read::GzDecoder;
-use rustix::fs::{Mode, OFlags, ResolveFlags};
 use serde::Deserialize;
-use std::borrow::Cow;
 use std::ffi::OsStr;
 use std::fs::File;
 use std::io::{self, BufRead, BufReader, Cursor, Read};
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 
-/// A line holds the header of one file, its extended attributes included. A longer one is not worth the memory.
+/// A line holds the padding before a file and its header with all attributes. Old engines put a tar's whole tail into one
+/// line; one that is longer than this is not worth the memory.
 const LONGEST: u64 = 8 * 1024 * 1024;
 
 /// One line of the record.
@@ -23,15 +23,16 @@ const LONGEST: u64 = 8 * 1024 * 1024;
 struct Line<'a> {
     #[serde(rename = "type")]
     kind: u8,
-    #[serde(borrow, default)]
-    name: Option<Cow<'a, str>>,
+    #[serde(default)]
+    name: Option<String>,
     /// In base64, where the name is not UTF-8.
     #[serde(borrow, default)]
-    name_raw: Option<Cow<'a, str>>,
+    name_raw: Option<&'a str>,
     #[serde(default)]
     size: u64,
+    /// Of a segment its bytes in base64.
     #[serde(borrow, default)]
-    payload: Option<Cow<'a, str>>,
+    payload: Option<&'a str>,
 }
 
 const FILE: u8 = 1;
@@ -39,7 +40,7 @@ const SEGMENT: u8 = 2;
 
 /// The tar, from its start to its end.
 pub(super) struct Split {
-    folder: File,
+    folder: Folder,
     record: BufReader<GzDecoder<File>>,
     now: Piece,
 }
@@ -52,7 +53,7 @@ enum Piece {
 
 impl Split {
     /// Of the files in `folder`, by `record`.
-    pub(super) fn new(folder: File, record: File) -> Self {
+    pub(super) fn new(folder: Folder, record: File) -> Self {
         Self {
             folder,
             record: BufReader::with_capacity(64 * 1024, GzDecoder::new(record)),
@@ -70,22 +71,19 @@ impl Split {
             if line.is_empty() {
                 return Ok(None);
             }
-            if line.len() as u64 == LONGEST {
+            if line.last() != Some(&b'\n') {
                 return Err(io::Error::other("the record of its tar has no end of line"));
             }
             let line: Line = serde_json::from_slice(&line)?;
-            let payload = line.payload.as_deref().unwrap_or_default();
             match line.kind {
                 SEGMENT => {
-                    let bytes = BASE64_STANDARD.decode(payload).map_err(io::Error::other)?;
+                    let bytes = decoded(line.payload.unwrap_or_default())?;
                     return Ok(Some(Piece::Segment(Cursor::new(bytes))));
                 }
                 FILE if line.size > 0 => {
-                    let name = match (&line.name_raw, &line.name) {
-                        (Some(raw), _) => BASE64_STANDARD
-                            .decode(raw.as_bytes())
-                            .map_err(io::Error::other)?,
-                        (None, Some(name)) => name.as_bytes().to_vec(),
+                    let name = match (line.name_raw, line.name) {
+                        (Some(raw), _) => decoded(raw)?,
+                        (None, Some(name)) => name.into_bytes(),
                         (None, None) => return Err(io::Error::other("a file without a name")),
                     };
                     return self.file(Path::new(OsStr::from_bytes(&name)), line.size);
@@ -101,27 +99,22 @@ impl Split {
         }
     }
 
-    fn file(&self, name: &Path, size: u64) -> io::Result<Option<Piece>> {
+    fn file(&mut self, name: &Path, size: u64) -> io::Result<Option<Piece>> {
         let strange =
-            |why: &str| io::Error::other(format!("{} in the store {why}", name.display()));
-        // A layer's own links lead within it, as they did for the engine that unpacked it.
-        let file: File = rustix::fs::openat2(
-            &self.folder,
-            name,
-            OFlags::RDONLY | OFlags::CLOEXEC | OFlags::NOFOLLOW | OFlags::NONBLOCK,
-            Mode::empty(),
-            ResolveFlags::IN_ROOT | ResolveFlags::NO_MAGICLINKS,
-        )
-        .map_err(|error| strange(&format!("cannot be opened: {}", io::Error::from(error))))?
-        .into();
-        let there = file.metadata()?;
-        if !there.is_file() || there.len() != size {
-            return Err(strange(&format!(
-                "is not the file of {size} bytes that it was"
-            )));
+            |why: String| io::Error::other(format!("{} in the store {why}", name.display()));
+        let (file, there) = self
+            .folder
+            .file(name)
+            .map_err(|error| strange(format!("cannot be opened: {error}")))?;
+        if there != size {
+            return Err(strange(format!("has {there} bytes, and had {size}")));
         }
         Ok(Some(Piece::Content { file, left: size }))
     }
+}
+
+fn decoded(base64: &str) -> io::Result<Vec<u8>> {
+    BASE64_STANDARD.decode(base64).map_err(io::Error::other)
 }
 
 impl Read for Split {

@@ -1,21 +1,23 @@
 //! The engine's own store of layers, read where it lies.
 //!
-//! An engine writes a whole export to its disk before the first byte of it goes out, which costs more than all that comes
-//! after. Whoever may read the engine's files (root on its machine, as in CodeBuild) needs no export: the layers lie there
-//! unpacked, each with a record of how its tar was put together. Nothing here is believed: what is read must have the
-//! digests that the engine names for the image, or the export is read instead.
+//! An engine with the classic store writes a whole export to its disk before the first byte of it goes out, which costs more
+//! than all that comes after. Whoever may read the engine's files (root on its machine, as in CodeBuild) needs no export: the
+//! layers lie there unpacked, each with a record of how its tar was put together.
 //!
-//! Source: moby, `layer/filestore.go` (`layerdb`: `cache-id`, `diff`, `size`, `tar-split.json.gz`, by chain ID),
-//! `image/fs.go` (`imagedb/content`), `daemon/graphdriver/overlay2` (`CACHE-ID/diff`); the same from Docker 1.10 to this day.
+//! Nobody vouches for that, and nothing is believed: configuration and layers must have the digests that the engine names for
+//! the image, or the export is read instead. So it is too where the engine itself would look elsewhere for a file than in its
+//! layer's folder, as on kernels with `metacopy` or `redirect_dir`.
+//!
+//! Source: moby, `layer/filestore.go` (`layerdb`: `cache-id`, `diff`, `size`, `tar-split.json.gz`, by chain ID, the same
+//! since Docker 1.10), `image/fs.go` (`imagedb/content`), `daemon/graphdriver/overlay2` (`CACHE-ID/diff`, since 1.12).
 
 use super::reading::Reading;
 use super::split::Split;
-use super::{Contents, Entry, Known, SMALL};
+use super::walk::Folder;
+use super::{Contents, Entry, Known, SMALL, manifest};
 use bytes::Bytes;
 use kit::Result;
 use kit::id::Digest;
-use rustix::fs::{Mode, OFlags};
-use std::fs::File;
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 
@@ -26,6 +28,7 @@ pub(super) const DRIVER: &str = "overlay2";
 pub(super) struct Store {
     root: PathBuf,
     config: Bytes,
+    /// Bottom layer first.
     layers: Vec<Layer>,
 }
 
@@ -34,41 +37,43 @@ struct Layer {
     diff_id: Digest,
     /// Its files.
     folder: PathBuf,
-    /// How its tar was put together.
-    split: PathBuf,
+    /// What is said of it.
+    record: PathBuf,
     /// Of all its files.
     size: u64,
 }
 
 impl Store {
-    /// The store whose layer with the image's topmost files is `upper`. `None` where it is not to be read from here, or is not
-    /// what it should be: the export says more.
-    pub(super) fn find(upper: &Path, known: &Known) -> Option<Self> {
+    /// The store in which `upper` holds the image's topmost files.
+    ///
+    /// # Errors
+    /// It cannot be read from here, or is not what it should be.
+    pub(super) fn find(upper: &Path, known: &Known) -> io::Result<Self> {
         // DATA-ROOT/overlay2/CACHE-ID/diff
-        let driver = upper.parent()?.parent()?;
-        if driver.file_name()? != DRIVER {
-            return None;
-        }
-        let root = driver.parent()?;
+        let driver = upper.parent().and_then(Path::parent);
+        let driver = driver.filter(|driver| driver.ends_with(DRIVER));
+        let Some((driver, root)) = driver.and_then(|driver| Some((driver, driver.parent()?)))
+        else {
+            return Err(other(format!("{} is no place of a layer", upper.display())));
+        };
         let images = root.join("image").join(DRIVER);
-        let config = images
-            .join("imagedb/content/sha256")
-            .join(super::hex(&known.config));
-        let config = Bytes::from(small(&config).ok()?);
-        if super::digest(&config) != known.config {
-            return None;
+        let name = super::hex(&known.config);
+        let config = small(&images.join("imagedb/content/sha256"), name)?;
+        let listed = manifest::diff_ids(&config).map_err(|error| other(error.message))?;
+        if super::digest(&config) != known.config || listed != known.diff_ids {
+            return Err(other(format!("{} has another configuration", known.config)));
         }
         let mut chain: Option<Digest> = None;
         let mut layers = Vec::new();
-        for diff_id in &known.diff_ids {
-            let next = super::chain_id(chain.as_ref(), diff_id);
-            let layer = images.join("layerdb/sha256").join(super::hex(&next));
-            layers.push(Layer::find(&layer, driver, diff_id).ok()?);
+        for diff_id in listed {
+            let next = super::chain_id(chain.as_ref(), &diff_id);
+            let record = images.join("layerdb/sha256").join(super::hex(&next));
+            layers.push(Layer::find(record, driver, diff_id)?);
             chain = Some(next);
         }
-        Some(Self {
+        Ok(Self {
             root: root.to_owned(),
-            config,
+            config: config.into(),
             layers,
         })
     }
@@ -82,7 +87,7 @@ impl Store {
     ///
     /// # Errors
     /// A layer cannot be read, or is not the image's.
-    pub(super) fn read(&self, known: &Known, mut reading: Reading) -> Result<Contents> {
+    pub(super) fn read(&self, mut reading: Reading) -> Result<Contents> {
         let what = format!("the Docker Engine's store in {}", self.root.display());
         let mut names: Vec<String> = Vec::new();
         for layer in &self.layers {
@@ -93,44 +98,46 @@ impl Store {
                     diff_id: Some(layer.diff_id.clone()),
                     size: layer.size,
                 };
-                let mut tar = Opened::new(layer);
+                let mut tar = Opened { layer, tar: None };
                 reading.layer(entry, &mut tar, &what)?;
             }
             names.push(name);
         }
-        reading.finish(
-            &names,
-            self.config.clone(),
-            &known.diff_ids,
-            |name| Ok(Some(name.to_owned())),
-            &what,
-        )
+        let diff_ids: Vec<Digest> = self
+            .layers
+            .iter()
+            .map(|layer| layer.diff_id.clone())
+            .collect();
+        reading.finish(&names, self.config.clone(), &diff_ids, |_| Ok(None), &what)
     }
 }
 
 impl Layer {
-    fn find(place: &Path, driver: &Path, diff_id: &Digest) -> io::Result<Self> {
+    fn find(record: PathBuf, driver: &Path, diff_id: Digest) -> io::Result<Self> {
         let text = |name: &str| -> io::Result<String> {
-            let bytes = small(&place.join(name))?;
-            String::from_utf8(bytes).map_err(io::Error::other)
+            String::from_utf8(small(&record, name)?).map_err(io::Error::other)
         };
+        let strange = |what: &str| other(format!("{what} of {diff_id} is not what it should be"));
         if text("diff")? != diff_id.as_str() {
-            return Err(io::Error::other("another layer's place"));
+            return Err(strange("the digest"));
         }
         let cache_id = text("cache-id")?;
         if cache_id.is_empty() || !cache_id.bytes().all(|byte| byte.is_ascii_alphanumeric()) {
-            return Err(io::Error::other("no name of a folder"));
+            return Err(strange("the folder"));
         }
-        let folder = driver.join(cache_id).join("diff");
-        open(&folder, OFlags::DIRECTORY)?;
-        let split = place.join("tar-split.json.gz");
-        open(&split, OFlags::empty())?;
-        Ok(Self {
-            diff_id: diff_id.clone(),
-            folder,
-            split,
-            size: text("size")?.parse().map_err(io::Error::other)?,
-        })
+        let size = text("size")?.parse().map_err(|_| strange("the size"))?;
+        let layer = Self {
+            folder: driver.join(cache_id).join("diff"),
+            record,
+            size,
+            diff_id,
+        };
+        layer.open().map(|_| layer)
+    }
+
+    fn open(&self) -> io::Result<Split> {
+        let (record, _) = Folder::open(&self.record)?.file(Path::new("tar-split.json.gz"))?;
+        Ok(Split::new(Folder::open(&self.folder)?, record))
     }
 }
 
@@ -140,38 +147,29 @@ struct Opened<'a> {
     tar: Option<Split>,
 }
 
-impl<'a> Opened<'a> {
-    fn new(layer: &'a Layer) -> Self {
-        Self { layer, tar: None }
-    }
-}
-
 impl Read for Opened<'_> {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         let tar = match &mut self.tar {
             Some(tar) => tar,
-            None => {
-                let folder = open(&self.layer.folder, OFlags::DIRECTORY)?;
-                let record = open(&self.layer.split, OFlags::empty())?;
-                self.tar.insert(Split::new(folder, record))
-            }
+            None => self.tar.insert(self.layer.open()?),
         };
         tar.read(buffer)
     }
 }
 
-fn open(path: &Path, flags: OFlags) -> io::Result<File> {
-    let flags = flags | OFlags::RDONLY | OFlags::CLOEXEC | OFlags::NOFOLLOW | OFlags::NONBLOCK;
-    Ok(rustix::fs::open(path, flags, Mode::empty())?.into())
+/// A whole small file.
+fn small(folder: &Path, name: &str) -> io::Result<Vec<u8>> {
+    let cannot = |error: io::Error| other(format!("{}/{name}: {error}", folder.display()));
+    let (file, _) = Folder::open(folder)
+        .and_then(|mut folder| folder.file(Path::new(name)))
+        .map_err(cannot)?;
+    let mut bytes = Vec::new();
+    file.take(SMALL).read_to_end(&mut bytes).map_err(cannot)?;
+    Ok(bytes)
 }
 
-/// A whole small file.
-fn small(path: &Path) -> io::Result<Vec<u8>> {
-    let mut bytes = Vec::new();
-    open(path, OFlags::empty())?
-        .take(SMALL)
-        .read_to_end(&mut bytes)?;
-    Ok(bytes)
+fn other(why: String) -> io::Error {
+    io::Error::other(why)
 }
 
 #[cfg(test)]

@@ -49,14 +49,6 @@ fn odd() -> Vec<u8> {
     member(&mut tar, Is::Regular, b"app/block", "", &[7; 512]);
     member(&mut tar, Is::Link, b"app/hard", "app/one", b"");
     member(&mut tar, Is::Symlink, b"app/soft", "/etc/hostname", b"");
-    member(&mut tar, Is::Symlink, b"current", "app", b"");
-    member(
-        &mut tar,
-        Is::Regular,
-        b"current/through-a-link",
-        "",
-        b"through",
-    );
     member(&mut tar, Is::Regular, long.as_bytes(), "", b"long");
     member(&mut tar, Is::Regular, b"app/\xff\xfe", "", b"no UTF-8");
     member(
@@ -67,7 +59,6 @@ fn odd() -> Vec<u8> {
         b"UTF-8",
     );
     member(&mut tar, Is::Fifo, b"app/fifo", "", b"");
-    // Twice in one tar: the later one is what lies there.
     member(&mut tar, Is::Regular, b"app/.wh.gone", "", b"");
     // More padding than a tar needs.
     let mut tar = tar.into_inner().unwrap();
@@ -150,19 +141,21 @@ async fn odd_layers_are_the_same_from_the_store_and_from_the_export() {
     let layers = [odd(), above.clone(), vec![0; 1024], above];
     let image = load(folder.path(), "odd", &layers);
     let source = Source::engine(&engine_env(), &image.0).await.unwrap();
-    assert!(archive(&source).store().is_some());
+    let whence = archive(&source).whence().unwrap();
+    assert!(whence.starts_with("the engine's store in /"), "{whence}");
     let (stored, taken) = take(&source);
     // The one that is there twice is read once.
     assert_eq!(taken.len(), 3);
     for (layer, bytes) in stored.layers.iter().zip(&layers) {
         assert_eq!(layer.diff_id, digest(bytes));
     }
-    assert!(archive(&source).turns_to_export());
-    assert!(archive(&source).store().is_none());
+    assert!(archive(&source).give_up_store());
+    let whence = archive(&source).whence();
+    assert_eq!(whence.as_deref(), Some("the engine's export"));
     let (exported, _) = take(&source);
     assert_eq!(told(&stored.layers), told(&exported.layers));
     assert_eq!(stored.config, exported.config);
-    assert!(!archive(&source).turns_to_export());
+    assert!(!archive(&source).give_up_store());
 }
 
 #[tokio::test]
@@ -172,15 +165,49 @@ async fn an_engine_elsewhere_is_asked_for_its_export() {
     let engine = Engine::Unix("/var/run/docker.sock".into());
     let inspected = engine.inspect(&image.0).unwrap();
     let (upper, known) = (inspected.upper.unwrap(), inspected.known.unwrap());
-    assert!(Store::find(&upper, &known).is_some());
+    assert!(Store::find(&upper, &known).is_ok());
     for elsewhere in [
         "/",
         "/nowhere/overlay2/abc/diff",
         "/nowhere/aufs/abc/diff",
+        "overlay2/abc/diff",
         "",
     ] {
-        assert!(Store::find(Path::new(elsewhere), &known).is_none());
+        assert!(Store::find(Path::new(elsewhere), &known).is_err());
     }
+    // Whoever says which layers an image has says nothing that its configuration does not.
+    for diff_ids in [vec![], vec![digest(b"another")]] {
+        let known = Known {
+            diff_ids,
+            ..known.clone()
+        };
+        assert!(Store::find(&upper, &known).is_err());
+    }
+}
+
+#[tokio::test]
+async fn a_file_that_came_through_a_link_is_had_from_the_export() {
+    use tar::EntryType as Is;
+    let folder = tempfile::tempdir().unwrap();
+    let mut tar = tar::Builder::new(Vec::new());
+    member(&mut tar, Is::Directory, b"app/", "", b"");
+    member(&mut tar, Is::Symlink, b"current", "app", b"");
+    member(&mut tar, Is::Regular, b"current/file", "", b"through");
+    let image = load(folder.path(), "link", &[tar.into_inner().unwrap()]);
+    let source = Source::engine(&engine_env(), &image.0).await.unwrap();
+    let Source::Archive(archive) = &source else {
+        panic!("a layout");
+    };
+    let read = archive.read(crate::source::Compression::Gzip, &mut |_| {
+        Some(tokio::sync::mpsc::channel(64).0)
+    });
+    let error = read.err().unwrap();
+    assert!(
+        error.causes[0].contains("current/file in the store cannot be opened"),
+        "{error}"
+    );
+    assert!(archive.give_up_store());
+    assert_eq!(take(&source).1.len(), 1);
 }
 
 /// A copy of what the engine keeps of an image of two layers.
@@ -217,7 +244,7 @@ impl Copied {
             to
         };
         for layer in &store.layers {
-            copy(layer.split.parent().unwrap());
+            copy(&layer.record);
             copy(&layer.folder);
         }
         copy(
@@ -238,7 +265,7 @@ impl Copied {
         }
     }
 
-    fn found(&self) -> Option<Store> {
+    fn found(&self) -> io::Result<Store> {
         Store::find(&self.upper, &self.known)
     }
 
@@ -246,10 +273,7 @@ impl Copied {
     fn layer(&self, number: usize) -> (PathBuf, PathBuf) {
         let store = self.found().unwrap();
         let layer = &store.layers[number];
-        (
-            layer.folder.clone(),
-            layer.split.parent().unwrap().to_owned(),
-        )
+        (layer.folder.clone(), layer.record.clone())
     }
 
     /// Why the store cannot be read.
@@ -263,7 +287,7 @@ impl Copied {
         };
         let read =
             crate::compress::with_threads(crate::source::Compression::Gzip, 2, |compressor| {
-                store.read(&self.known, Reading::new(compressor, &mut start))
+                store.read(Reading::new(compressor, &mut start))
             });
         let error = read.unwrap().err().unwrap();
         assert!(
@@ -280,72 +304,105 @@ fn packed(lines: &[u8]) -> Vec<u8> {
     gzip.finish().unwrap()
 }
 
+/// A folder that becomes a link to where it is then.
+fn moved_behind_a_link(folder: &Path) {
+    let away = folder.with_extension("moved");
+    fs::rename(folder, &away).unwrap();
+    symlink(&away, folder).unwrap();
+}
+
 #[test]
 fn a_store_that_is_not_what_it_should_be_is_not_read() {
-    let damage: [(&str, fn(&Copied)); 5] = [
-        ("config", |copied| {
-            let config = copied
-                .folder
-                .path()
-                .join("root/image/overlay2/imagedb/content/sha256");
-            fs::write(config.join(crate::source::hex(&copied.known.config)), "{}").unwrap();
-        }),
-        ("outside", |copied| {
-            fs::write(copied.layer(0).1.join("cache-id"), "../../elsewhere").unwrap();
-        }),
-        ("without-record", |copied| {
-            fs::remove_file(copied.layer(1).1.join("tar-split.json.gz")).unwrap();
-        }),
-        ("without-files", |copied| {
-            fs::remove_dir_all(copied.layer(0).0).unwrap();
-        }),
-        ("another", |copied| {
-            fs::write(copied.layer(0).1.join("diff"), digest(b"x").as_str()).unwrap();
-        }),
+    type Damage = fn(&Copied);
+    let damage: [(&str, Damage, &str); 8] = [
+        (
+            "config",
+            |copied| {
+                let root = copied.folder.path().join("root");
+                let config = root.join("image/overlay2/imagedb/content/sha256");
+                let config = config.join(crate::source::hex(&copied.known.config));
+                let before = fs::read_to_string(&config).unwrap();
+                fs::write(config, before + " ").unwrap();
+            },
+            "has another configuration",
+        ),
+        (
+            "outside",
+            |copied| fs::write(copied.layer(0).1.join("cache-id"), "../../x").unwrap(),
+            "the folder of sha256:",
+        ),
+        (
+            "without-record",
+            |copied| fs::remove_file(copied.layer(1).1.join("tar-split.json.gz")).unwrap(),
+            "No such file",
+        ),
+        (
+            "without-files",
+            |copied| fs::remove_dir_all(copied.layer(0).0).unwrap(),
+            "No such file",
+        ),
+        (
+            "another",
+            |copied| fs::write(copied.layer(0).1.join("diff"), digest(b"x").as_str()).unwrap(),
+            "the digest of sha256:",
+        ),
+        (
+            "huge",
+            |copied| fs::write(copied.layer(0).1.join("size"), "many").unwrap(),
+            "the size of sha256:",
+        ),
+        // Somebody else's store, under a name of one's own.
+        (
+            "folders-elsewhere",
+            |copied| moved_behind_a_link(&copied.folder.path().join("root/overlay2")),
+            "Not a directory",
+        ),
+        (
+            "records-elsewhere",
+            |copied| moved_behind_a_link(&copied.folder.path().join("root/image")),
+            "Not a directory",
+        ),
     ];
-    for (name, damage) in damage {
+    for (name, damage, wanted) in damage {
         let copied = Copied::new(name);
-        assert!(copied.found().is_some(), "{name}");
+        assert!(copied.found().is_ok(), "{name}");
         damage(&copied);
-        assert!(copied.found().is_none(), "{name}");
+        let why = copied.found().err().unwrap().to_string();
+        assert!(why.contains(wanted), "{name}: {why}");
     }
 }
 
 #[test]
 fn bytes_that_are_not_the_images_are_refused() {
     let copied = Copied::new("bytes");
-    let (files, record) = (
-        copied.layer(0).0,
-        copied.layer(0).1.join("tar-split.json.gz"),
-    );
+    let refused = |wanted: &str| {
+        let refused = copied.refused();
+        assert!(refused.contains(wanted), "{wanted}: {refused}");
+    };
+    let (files, record) = copied.layer(0);
+    let record = record.join("tar-split.json.gz");
     let (file, whole) = (files.join("dir/file"), fs::read(&record).unwrap());
     fs::write(&file, "some byteS").unwrap();
-    assert!(copied.refused().contains("listed is sha256:"));
+    refused("listed is sha256:");
     fs::write(&file, "some").unwrap();
-    assert!(
-        copied
-            .refused()
-            .contains("dir/file in the store is not the file of 10 bytes")
-    );
+    refused("dir/file in the store has 4 bytes, and had 10");
     fs::remove_file(&file).unwrap();
-    assert!(
-        copied
-            .refused()
-            .contains("dir/file in the store cannot be opened")
-    );
-    // Whatever it leads to, nothing outside the layer is read.
+    refused("dir/file in the store cannot be opened: No such file");
+    // Whatever else stands there is not read, and not opened either.
     symlink("/etc/hostname", &file).unwrap();
-    assert!(copied.refused().contains("cannot be opened"));
-    fs::remove_file(&file).unwrap();
-    let made = Command::new("mkfifo").arg(&file).status();
-    assert!(made.unwrap().success());
-    assert!(copied.refused().contains("is not the file"));
+    refused("it is no file, but a Symlink");
+    for node in [&["p"][..], &["c", "1", "3"]] {
+        fs::remove_file(&file).unwrap();
+        let made = Command::new("mknod").arg(&file).args(node).status();
+        assert!(made.unwrap().success());
+        refused("it is no file, but a ");
+    }
     fs::remove_dir_all(files.join("dir")).unwrap();
     let outside = copied.folder.path().join("outside");
     fs::create_dir(&outside).unwrap();
     fs::write(outside.join("file"), "some bytes").unwrap();
     symlink(&outside, files.join("dir")).unwrap();
-    assert!(copied.refused().contains("cannot be opened"));
+    refused("dir/file in the store cannot be opened: Not a directory");
     for (lines, wanted) in [
         (&b""[..], "listed is sha256:"),
         (
@@ -356,17 +413,16 @@ fn bytes_that_are_not_the_images_are_refused() {
         (b"{\"type\":1,\"size\":3}\n", "a file without a name"),
         (b"{\"type\":2,\"payload\":\"!\"}\n", "Invalid"),
         (
-            b"{\"type\":1,\"size\":10,\"name\":\"../../../../../outside/file\"}\n",
-            "cannot be opened",
+            b"{\"type\":1,\"size\":10,\"name\":\"../../../../outside/file\"}\n",
+            "leads out of its folder",
         ),
         (&vec![b' '; 9 << 20], "no end of line"),
         (b"rubbish\n", "expected value"),
     ] {
         fs::write(&record, packed(lines)).unwrap();
-        let refused = copied.refused();
-        assert!(refused.contains(wanted), "{refused}");
+        refused(wanted);
     }
     fs::write(&record, &whole[..whole.len() / 2]).unwrap();
-    copied.refused();
+    refused("");
     drop(copied.image);
 }

@@ -53,8 +53,8 @@ impl Limit {
 }
 
 impl Limits {
-    /// In words, and which of them a push that took `push` milliseconds is left with. Hashing and compressing go on at the
-    /// same time on all cores, so that they count by as much less.
+    /// In words, and which of them a push that took `push` milliseconds is left with. Compressing goes on on all cores, so that
+    /// it counts by as much less.
     pub(super) fn said(&self, push: f64, cores: usize) -> String {
         let parts: Vec<String> = self
             .alone
@@ -71,8 +71,8 @@ impl Limits {
             parts.join("; ")
         );
         let shared = |limit: &Limit| match limit.name {
-            TAKING => limit.millis,
-            _ => limit.millis / cores as f64,
+            PACKING => limit.millis / cores as f64,
+            _ => limit.millis,
         };
         let left = self
             .alone

@@ -7,11 +7,8 @@ use sandbox::place::{hex, sha256};
 use serde_json::{Value, json};
 
 use super::checkout::Checkout;
-use super::{SOON, noise, seen};
+use super::{LIMIT, SOON, noise, seen};
 use crate::support::{heavy, log};
-
-/// The most memory that a publication holds, in KiB.
-const LIMIT: u64 = 64 << 10;
 
 #[test]
 fn a_large_layer_needs_little_memory() {

@@ -5,11 +5,8 @@ use std::process::Command;
 use serde_json::Value;
 
 use super::checkout::Checkout;
-use super::{SOON, noise, seen};
+use super::{LIMIT, SOON, noise, seen};
 use crate::support::{heavy, log};
-
-/// The most memory that a publication holds, in KiB.
-const LIMIT: u64 = 64 << 10;
 
 /// What a reading of the store says of itself.
 const STORE: &str = "the layers are read from the engine's store in";

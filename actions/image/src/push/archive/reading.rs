@@ -47,15 +47,26 @@ impl Work<'_> {
                 self.names(&live)
             ));
         }
-        let (streamed, contents) = match self.stream(&live).await {
-            Ok(read) => read,
-            Err(error) if reading < READINGS && self.turns_to_export() => {
-                let why = error.causes.join(": ");
-                self.host.info(format!(
-                    "{}: {why}; the engine's export is read instead",
-                    error.message
+        let (streamed, contents) = self.stream(&live).await;
+        match contents {
+            Ok(contents) => {
+                for layer in &contents.layers {
+                    self.paths
+                        .insert(layer.entry.path.clone(), layer.diff_id.clone());
+                    if let Some(measured) = &layer.measured {
+                        self.made
+                            .insert(layer.diff_id.clone(), layer::descriptor(measured));
+                    }
+                }
+                let diff_ids = contents.layers.into_iter().map(|layer| layer.diff_id);
+                self.contents = Some((contents.config, diff_ids.collect()));
+            }
+            Err(error) if reading < READINGS && self.gives_up_store() => {
+                let why = [error.message].into_iter().chain(error.causes);
+                self.host.warn(format!(
+                    "{}; the engine's export is read instead",
+                    why.collect::<Vec<_>>().join(": ")
                 ));
-                return;
             }
             Err(error) => {
                 for index in live {
@@ -63,27 +74,15 @@ impl Work<'_> {
                 }
                 return;
             }
-        };
-        for layer in &contents.layers {
-            self.paths
-                .insert(layer.entry.path.clone(), layer.diff_id.clone());
-            if let Some(measured) = &layer.measured {
-                self.made
-                    .insert(layer.diff_id.clone(), layer::descriptor(measured));
-            }
         }
-        self.contents = Some((
-            contents.config,
-            contents
-                .layers
-                .into_iter()
-                .map(|layer| layer.diff_id)
-                .collect(),
-        ));
         for layer in streamed {
-            let Some(diff_id) = self.paths.get(&layer.path) else {
+            let Some(diff_id) = layer.diff_id.as_ref().or(self.paths.get(&layer.path)) else {
                 continue;
             };
+            // Of a reading that failed, too, what came to its end is good.
+            if let Some(blob) = layer.blob {
+                self.made.entry(diff_id.clone()).or_insert(blob);
+            }
             let bytes = self.made.get(diff_id).map_or(0, |blob| blob.size);
             for (index, result) in layer.results {
                 let state = &mut self.states[index];
@@ -113,16 +112,17 @@ impl Work<'_> {
         }
     }
 
-    fn turns_to_export(&self) -> bool {
+    fn gives_up_store(&self) -> bool {
         match &**self.source {
-            Source::Archive(archive) => archive.turns_to_export(),
+            Source::Archive(archive) => archive.give_up_store(),
             Source::Layout(_) => false,
         }
     }
 
-    async fn stream(&self, live: &[usize]) -> Result<(Vec<Streamed>, Contents)> {
+    /// What arrived, whatever became of the reading.
+    async fn stream(&self, live: &[usize]) -> (Vec<Streamed>, Result<Contents>) {
         let Source::Archive(archive) = &**self.source else {
-            return Err(Error::failed("the source is no archive"));
+            return (Vec::new(), Err(Error::failed("the source is no archive")));
         };
         let (tell, mut told) = mpsc::unbounded_channel();
         let mut wants = Wants {
@@ -139,11 +139,8 @@ impl Work<'_> {
                 .unwrap_or_default(),
             asked: 0,
         };
-        if let Some(store) = archive.store() {
-            self.host.info(format!(
-                "the layers are read from the engine's store in {}",
-                store.display()
-            ));
+        if let Some(whence) = archive.whence() {
+            self.host.info(format!("the layers are read from {whence}"));
         }
         let (source, compression) = (Arc::clone(self.source), self.compression);
         // When this future is dropped, so are the receivers, and the reading has nobody left to read for.
@@ -185,13 +182,13 @@ impl Work<'_> {
         let streamed = board.told(self.host, &names, drive).await;
         let contents = reading
             .await
-            .map_err(|_| Error::failed("reading the image ended without a result"))??;
+            .unwrap_or_else(|_| Err(Error::failed("reading the image ended without a result")));
         self.host.info(format!(
             "{names}: {} layers sent, {}",
             streamed.len(),
             size(board.bytes())
         ));
-        Ok((streamed, contents))
+        (streamed, contents)
     }
 
     /// Says where a layer arrived. What became of those that did not is said by the next reading, or at the end.
@@ -261,6 +258,7 @@ impl Wants {
         };
         (!targets.is_empty()).then(|| Wanted {
             path: entry.path.clone(),
+            diff_id: entry.diff_id.clone(),
             what,
             size: entry.size,
             targets,

@@ -1,14 +1,16 @@
 //! Layers from the engine's own store, and from its export where the store cannot be read.
 
 use super::images::{Folder, Loaded, noise};
-use super::{World, push_one};
+use super::{World, push};
+use crate::push::all;
 use crate::source::Source;
+use kit::id::Digest;
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
-fn store(source: &Source) -> Option<PathBuf> {
+fn whence(source: &Source) -> String {
     match source {
-        Source::Archive(archive) => archive.store().map(Path::to_owned),
+        Source::Archive(archive) => archive.whence().unwrap(),
         Source::Layout(_) => panic!("a layout"),
     }
 }
@@ -32,30 +34,49 @@ impl Drop for Damaged {
 
 #[tokio::test]
 async fn a_store_that_leads_astray_is_left_for_the_export_and_the_image_is_the_same() {
+    const SIZES: [usize; 3] = [3_000_000, 100_000, 2_000_000];
     let folder = Folder::new();
-    let files = [noise(1, 200_000), noise(2, 100_000), noise(3, 300_000)];
+    let files = [noise(1, SIZES[0]), noise(2, SIZES[1]), noise(3, SIZES[2])];
     let image = Loaded::new(&folder, "astray", &files.each_ref().map(Vec::as_slice));
     let world = World::new().await;
     let source = image.source().await;
-    let root = store(&source).expect("the engine of these tests has a store that root can read");
-    let good = push_one(&source, world.target(&["v1"])).await.unwrap();
-    assert!(store(&source).is_some());
+    let store = whence(&source);
+    let root = store
+        .strip_prefix("the engine's store in ")
+        .expect("root can read it");
+    let good = all(push(&source, &[world.target(&["v1"])]).await).unwrap();
+    assert_eq!(whence(&source), store);
 
-    // The engine read this once, when it got the layer; its own readings do not change.
-    let lowest = image
-        .inspect("{{index .RootFS.Layers 0}}")
-        .replace(':', "/");
-    let upper = PathBuf::from(image.inspect("{{.GraphDriver.Data.UpperDir}}"));
-    let upper = upper.parent().unwrap().file_name().unwrap();
-    let place = root.join("image/overlay2/layerdb").join(lowest);
-    let damaged = Damaged::new(place.join("cache-id"), upper.to_str().unwrap());
-    let world = World::new().await;
+    // The engine read this once, when it got the layer, and looks where it did before.
+    let diff_ids = image.inspect("{{join .RootFS.Layers \" \"}}");
+    let diff_ids: Vec<Digest> = diff_ids
+        .split(' ')
+        .map(|id| Digest::parse(id).unwrap())
+        .collect();
+    let mut chain = None;
+    for diff_id in &diff_ids {
+        chain = Some(crate::source::chain_id(chain.as_ref(), diff_id));
+    }
+    let place = |id: &Digest| {
+        let layers = PathBuf::from(root).join("image/overlay2/layerdb");
+        layers.join(id.as_str().replace(':', "/")).join("cache-id")
+    };
+    let lowest = fs::read_to_string(place(&diff_ids[0])).unwrap();
+    let damaged = Damaged::new(place(&chain.unwrap()), &lowest);
+    let worlds = [World::new().await, World::new().await];
     let source = image.source().await;
-    assert!(store(&source).is_some());
-    let done = push_one(&source, world.target(&["v1"])).await.unwrap();
-    assert_eq!(store(&source), None);
-    assert_eq!(done.manifest, good.manifest);
-    let tagged = world.tagged("acme/app", "v1").await;
-    assert_eq!(tagged, Some(done.manifest.digest.to_string()));
+    let targets = worlds.each_ref().map(|world| world.target(&["v1"]));
+    let done = all(push(&source, &targets).await).unwrap();
+    assert_eq!(whence(&source), "the engine's export");
+    for (world, done) in worlds.iter().zip(&done) {
+        assert_eq!(done.manifest, good[0].manifest);
+        let tagged = world.tagged("acme/app", "v1").await;
+        assert_eq!(tagged, Some(done.manifest.digest.to_string()));
+        assert_eq!(done.counts.pushed, good[0].counts.pushed);
+        // What arrived is not sent again, and what was not the image's never became a blob.
+        let streams = world.proxy.count("PATCH", "");
+        assert!((2..=3).contains(&streams), "{streams}");
+        assert_eq!(world.proxy.count("PUT", "/blobs/"), 4);
+    }
     drop(damaged);
 }
