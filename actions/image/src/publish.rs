@@ -21,7 +21,7 @@ use kit::{Error, Report, Result};
 use net::Net;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 /// How long ECR's API is asked for what its registry took, in pauses of milliseconds.
 const SEEN_WITHIN: [u64; 5] = [0, 500, 1000, 2000, 4000];
@@ -42,8 +42,8 @@ pub(crate) struct Published {
 
 /// What is to be done, with what it takes.
 pub(crate) enum Work {
-    /// Build with this, and push.
-    Build(Builder),
+    /// Build with this, which took so long to find, and push.
+    Build(Builder, Duration),
     /// Push what is there.
     Push(Source),
     /// Put these tags on what is published.
@@ -118,7 +118,7 @@ pub(crate) async fn run(mut args: Box<Publish>, cx: &Cx) -> Result<Report> {
     let digest = match &work {
         Work::Tag { digest, .. } => Some(digest.as_str()),
         Work::Push(source) => push::digest(source).map(Digest::as_str),
-        Work::Build(_) => None,
+        Work::Build(..) => None,
     };
     others::free(&others, &tags, digest, &request.commit)?;
     if dry_run {
@@ -165,7 +165,7 @@ pub(crate) async fn run(mut args: Box<Publish>, cx: &Cx) -> Result<Report> {
             };
             (digest, outcome, outcomes)
         }
-        Work::Build(builder) => {
+        Work::Build(builder, found_in) => {
             let built =
                 build::run(&cx.host, &cx.env, &builder, &request, &logins(&registry)).await?;
             let source = Arc::new(built.source);
@@ -175,7 +175,7 @@ pub(crate) async fn run(mut args: Box<Publish>, cx: &Cx) -> Result<Report> {
             _left = built.image.map(Kept::begin);
             let outcome = Outcome::Built {
                 builder: built.builder,
-                build: built.took,
+                build: found_in + built.took,
                 repeatable: built.repeatable,
             };
             match arrived(&outcomes) {
@@ -272,9 +272,10 @@ async fn decide_work(
                 &home.ecr.repository,
                 &home.prepared.mutability_to_be(),
             )?;
+            let started = Instant::now();
             let builder = Builder::find(&cx.env, request.builder).await?;
             build::check(&cx.env, request, &builder).await?;
-            Ok(Work::Build(builder))
+            Ok(Work::Build(builder, started.elapsed()))
         }
     }
 }

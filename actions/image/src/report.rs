@@ -162,7 +162,7 @@ pub(crate) fn publish_plan(
     elsewhere: &[String],
 ) -> Report {
     let (image, digest) = match work {
-        Work::Build(builder) => (format!("build with {} and push", builder.name()), None),
+        Work::Build(builder, _) => (format!("build with {} and push", builder.name()), None),
         Work::Push(_) => ("push what --layout names".to_owned(), None),
         Work::Tag { digest, add } if add.is_empty() => {
             ("nothing: the commit is published".to_owned(), Some(digest))

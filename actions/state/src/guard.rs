@@ -22,6 +22,8 @@ const INTERRUPTED: &str = "interrupted";
 /// Said when nothing is left to guard.
 const FAREWELL: &str = "done";
 const LOOK: Duration = Duration::from_millis(500);
+/// The pause between two looks for a command that is not known yet, and is to be over.
+const GLANCE: Duration = Duration::from_millis(50);
 /// How long a command is looked for whose run was killed while it started it: between fork and exec
 /// it has no mark yet.
 const SEARCH: Duration = Duration::from_secs(5);
@@ -138,13 +140,21 @@ fn watch() -> Result<()> {
     let mut end: Option<Duration> = None;
     let mut alone = false;
     let mut group = loop {
-        match words.recv() {
+        let left = end.map_or(Duration::MAX, |end| end.saturating_sub(uptime()));
+        // A run that stands still since before it could say what it started: the command is to be over all the same.
+        if left.is_zero()
+            && let Some(group) = Group::marked(MARK, &mark)?
+        {
+            break group;
+        }
+        match words.recv_timeout(left.max(GLANCE)) {
             Ok(Word::Line(line)) if line == FAREWELL => return Ok(()),
             Ok(Word::Line(line)) => match serde_json::from_str::<Group>(&line) {
                 Ok(group) => break group,
                 Err(_) => end = line.parse().ok().map(Duration::from_millis),
             },
-            Ok(Word::Closed) | Err(_) => {
+            Err(RecvTimeoutError::Timeout) => {}
+            Ok(Word::Closed) | Err(RecvTimeoutError::Disconnected) => {
                 alone = true;
                 let Some(group) = search(&mark)? else {
                     return Ok(());
@@ -171,7 +181,10 @@ fn watch() -> Result<()> {
         }))) {
             Ok(Word::Line(line)) if line == FAREWELL => return Ok(()),
             Ok(Word::Line(line)) if line == INTERRUPTED => group = group.interrupted(),
-            Ok(Word::Line(line)) => end = line.parse().ok().map(Duration::from_millis),
+            Ok(Word::Line(line)) => match serde_json::from_str(&line) {
+                Ok(started) => group = started,
+                Err(_) => end = line.parse().ok().map(Duration::from_millis),
+            },
             Ok(Word::Closed) => {
                 alone = true;
                 group.stop()?;
@@ -194,6 +207,6 @@ fn search(mark: &str) -> Result<Option<Group>> {
         if uptime().saturating_sub(began) >= SEARCH {
             return Ok(None);
         }
-        std::thread::sleep(Duration::from_millis(50));
+        std::thread::sleep(GLANCE);
     }
 }

@@ -1,7 +1,7 @@
 //! What a person sees of slipway-state: the exit code, one message, and what is exported.
 #![expect(clippy::unwrap_used, reason = "helpers of tests")]
 
-use std::process::{Command, Output, Stdio};
+use std::process::{Child, ChildStdin, Command, Output, Stdio};
 
 struct Job {
     folder: tempfile::TempDir,
@@ -251,15 +251,13 @@ fn whatever_waits_for_aws_ends_with_130_when_it_is_interrupted() {
     }
 }
 
-/// A run that is killed between the start of its command and the next line of its own.
-#[test]
-fn a_guard_finds_a_command_that_it_was_never_told_of() {
+/// A command that is marked as under the lock, and the guard that is told of mark and end alone.
+fn unsaid(what: &str, script: &str, end: &str) -> (Child, Child, ChildStdin) {
     use std::io::Write;
     use std::os::unix::process::CommandExt;
-    let mark = format!("test-{}", std::process::id());
+    let mark = format!("{what}-{}", std::process::id());
     let folder = tempfile::tempdir().unwrap();
-    let script = "trap 'exit 7' INT; touch ready; for i in $(seq 600); do sleep 0.1; done";
-    let mut command = Command::new("sh")
+    let command = Command::new("sh")
         .args(["-c", script])
         .env("SLIPWAY_STATE_HELD", &mark)
         .current_dir(folder.path())
@@ -279,9 +277,28 @@ fn a_guard_finds_a_command_that_it_was_never_told_of() {
         .spawn()
         .unwrap();
     let mut pipe = guard.stdin.take().unwrap();
+    write!(pipe, "{mark}\n{end}\n").unwrap();
+    (command, guard, pipe)
+}
+
+/// A run that is killed between the start of its command and the next line of its own.
+#[test]
+fn a_guard_finds_a_command_that_it_was_never_told_of() {
+    let script = "trap 'exit 7' INT; touch ready; for i in $(seq 600); do sleep 0.1; done";
     // Far away: it is the silence that counts.
-    write!(pipe, "{mark}\n{}\n", u32::MAX).unwrap();
+    let (mut command, mut guard, pipe) = unsaid("killed", script, &u32::MAX.to_string());
     drop(pipe);
     assert_eq!(command.wait().unwrap().code(), Some(7));
+    assert!(guard.wait().unwrap().success());
+}
+
+/// A run that stands still there, and wakes up after its lease.
+#[test]
+fn a_guard_that_hears_nothing_more_ends_the_command_with_the_lease() {
+    use std::os::unix::process::ExitStatusExt;
+    let script = "trap '' INT; touch ready; for i in $(seq 600); do sleep 0.1; done";
+    let (mut command, mut guard, pipe) = unsaid("still", script, "1");
+    assert_eq!(command.wait().unwrap().signal(), Some(9));
+    drop(pipe);
     assert!(guard.wait().unwrap().success());
 }

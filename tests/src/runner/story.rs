@@ -14,6 +14,8 @@ use crate::world::World;
 
 /// Writes code.
 pub const AUTHOR: &str = "ada";
+/// Helps with it. Only a commit's text names her.
+const HELPER: &str = "margaret";
 /// Reviews it.
 pub const REVIEWER: &str = "grace";
 /// Promotes, and reviews now and then.
@@ -50,7 +52,7 @@ impl Story {
     /// Puts the example into a repository of its own and registers it with its people.
     pub async fn begin(place: &Place, world: &World) -> Result<Self> {
         let hub = Hub::new(place, &world.repository)?;
-        for login in [AUTHOR, REVIEWER, RELEASER] {
+        for login in [AUTHOR, HELPER, REVIEWER, RELEASER] {
             hub.user(login, "User").await?;
         }
         let bare = git_folder(place, world);
@@ -135,7 +137,9 @@ impl Story {
             })
             .collect();
         let files: BTreeMap<&str, &str> = files.iter().copied().collect();
-        let push = json!({"user": author, "branch": branch, "from": "main", "files": files, "message": title});
+        let message =
+            format!("{title}\n\nCo-authored-by: {HELPER} <{HELPER}@users.noreply.github.com>");
+        let push = json!({"user": author, "branch": branch, "from": "main", "files": files, "message": message});
         self.hub.act("push", &push).await?;
         let pull = self
             .hub

@@ -2,11 +2,11 @@
 //! ever pushed to, and then once more to the same, where nothing is missing.
 //!
 //! What is fair. Ours from the engine is the whole step: its process, its calls of AWS with the login, a build in which
-//! everything is cached, the export, the push, and the proof at the registry and at ECR. The peers are given a login and
-//! push, and no more. Both readings are judged by the same goals: "with a cached build" is the whole step against the push
-//! alone, and "push" is the same runs without the seconds that the step itself says its builder took, which is still more
-//! than a peer does. All of them speak to the registry itself: behind the gateway's front the front's own work would be
-//! measured.
+//! everything is cached, reading the layers, the push, and the proof at the registry and at ECR. The peers are given a login
+//! and push, and no more. Both readings are judged by the same goals: "with a cached build" is the whole step against the
+//! push alone, and "push" is the same runs without the seconds that the step itself says finding its builder and building
+//! took, which is still more than a peer does. All of them speak to the registry itself: behind the gateway's front the
+//! front's own work would be measured.
 
 mod fresh;
 mod limits;
