@@ -60,6 +60,10 @@ fn another(lock: &Lock, id: &str, held: Option<&Held>) -> Error {
         Some(held) => error.cause(format!("held by {held}")),
         None => error.cause("nobody holds it: its run ended, or somebody gave it back"),
     }
+    .hint(format!(
+        "see who holds it: {}; then plan again, since somebody may have changed the state",
+        lock.command("status")
+    ))
 }
 
 /// What stands at the lock's place once this run has adopted it. A state that has to be repaired
@@ -176,6 +180,9 @@ fn foreign(lock: &Lock, held: &Held) -> Error {
 /// What gets a state back to its place that was rescued to `place`, or nowhere.
 pub(super) fn repair(lock: &Lock, id: &str, place: Option<&str>) -> String {
     let fetch = match place {
+        Some(places) if places.contains(", ") => {
+            format!("`aws s3 cp` each of {places} to errored.tfstate in the folder it came from")
+        }
         Some(place) => format!("aws s3 cp {place} errored.tfstate"),
         None => "copy errored.tfstate from the machine that ran it".to_owned(),
     };

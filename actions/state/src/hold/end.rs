@@ -18,6 +18,8 @@ use std::time::Duration;
 /// How long what a command started may outlive it.
 const REST: Duration = Duration::from_secs(2);
 const LOOK: Duration = Duration::from_millis(50);
+/// How long a hold is kept that says nothing else, as with `--max`.
+const KEPT: Duration = Duration::from_secs(6 * 3600);
 
 /// Whether AWS said that the credentials have ended.
 pub(super) fn expired(error: &Error) -> bool {
@@ -76,6 +78,29 @@ impl Holding<'_> {
         }
     }
 
+    /// Gives the lock back after a failure, and says what became of it. While a command may be at work the lock stays: nobody
+    /// is to come in until its lease has ended, which ends the command.
+    pub(super) async fn give_back_after(&mut self, error: Error, well: bool) -> Error {
+        if self.at_work {
+            let length = kit::clock::human(self.record.lease.length());
+            return error.cause(format!(
+                "the command may be at work yet, so the lock {} stays until its lease of {length} ends",
+                self.opened.lock.id
+            ));
+        }
+        match self.give_back(well).await {
+            Ok(()) if self.record.lease.phase.is_broken() => {
+                error.cause("the lock stays until its state is repaired")
+            }
+            Ok(()) => error.cause("the lock was given back"),
+            Err(back) => Error {
+                causes: [error.causes, vec![back.message], back.causes].concat(),
+                hints: [error.hints, back.hints].concat(),
+                ..error
+            },
+        }
+    }
+
     /// Gives the lock back, or to where it was; with new credentials where the old ones have ended.
     /// `well`: the command did what it was to do.
     pub(super) async fn give_back(&mut self, well: bool) -> Result<()> {
@@ -120,6 +145,9 @@ impl Holding<'_> {
         record.lease.add_rescued(rescued.as_ref());
         if phase == Phase::Kept {
             record.lease.rescued = None;
+            // Nobody renews it from here on, and at a terminal no run's end is proof.
+            let end = record.lease.until;
+            record.lease.until = end.or_else(|| adopt::until(KEPT, self.cx));
         }
         let mut changed = self.renew(&record).await?;
         // A renewal whose answer never came.
@@ -175,7 +203,7 @@ impl Holding<'_> {
                 None,
             ),
         };
-        let marked = self.put(Phase::NeedsRepair, place).await;
+        let marked = self.put(Phase::NeedsRepair, place.clone()).await;
         let lock = &self.opened.lock;
         match marked {
             Ok(()) => error
@@ -184,11 +212,16 @@ impl Holding<'_> {
                     lock.id
                 ))
                 .hint(adopt::repair(lock, &id, self.record.lease.rescued.as_deref())),
-            Err(unmarked) => error.cause(unmarked.message).hint(format!(
-                "keep others away until the state is back: the lock {} ends by itself after {}",
+            Err(unmarked) => Error {
+                causes: [error.causes, vec![unmarked.message], unmarked.causes].concat(),
+                ..error
+            }
+            .hint(format!(
+                "keep others away until the state is back: unless somebody else has it already, the lock {} ends by itself after {}",
                 lock.id,
                 kit::clock::human(self.record.lease.length())
-            )),
+            ))
+            .hint(adopt::repair(lock, &id, place.as_deref())),
         }
     }
 

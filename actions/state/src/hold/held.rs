@@ -81,15 +81,9 @@ pub(crate) async fn held<T>(
     if holding.broken {
         return done;
     }
-    match (done, holding.give_back(true).await) {
-        (Ok(done), Ok(())) => Ok(done),
-        (Err(error), Ok(())) => Err(error.cause("the lock was given back")),
-        (Ok(_), Err(back)) => Err(back),
-        (Err(error), Err(back)) => Err(Error {
-            hints: [error.hints, back.hints].concat(),
-            ..error
-        }
-        .cause(back.message)),
+    match done {
+        Ok(done) => holding.give_back(true).await.map(|()| done),
+        Err(error) => Err(holding.give_back_after(error, true).await),
     }
 }
 

@@ -41,12 +41,14 @@ pub(crate) struct Holding<'a> {
     pub(super) record: Record,
     /// Since when the lease counts.
     pub(super) since: Duration,
-    /// An earlier step's hold goes back to where it was.
+    /// An earlier step's hold, which is kept for a later one.
     pub(super) adopted: bool,
     /// The command that was started last.
     pub(super) work: Option<Work>,
     /// A command left a state that it could not write: the lock is not given back.
     pub(super) broken: bool,
+    /// A command was started, and was not seen to be over.
+    pub(super) at_work: bool,
     pub(super) placed: &'a Placed,
     pub(super) cx: &'a Cx,
 }
@@ -144,13 +146,7 @@ pub(crate) async fn run(placed: &Placed, job: Job<'_>, cx: &Cx) -> Result<Report
     let shown = program.shown();
     let ended = match ended {
         Ok(ended) => ended,
-        Err(error) => {
-            let back = holding.give_back(false).await;
-            return Err(match back {
-                Ok(()) => error.cause("the lock was given back"),
-                Err(back) => error.cause(back.message),
-            });
-        }
+        Err(error) => return Err(holding.give_back_after(error, false).await),
     };
     let verdict = child::verdict(shown, ended.status);
     let left = holding.left();
@@ -171,37 +167,26 @@ pub(crate) async fn run(placed: &Placed, job: Job<'_>, cx: &Cx) -> Result<Report
             },
         });
     }
-    let back = holding.give_back(verdict.is_ok()).await;
-    match (verdict, back) {
-        (Err(error), Ok(())) => {
-            let broken = holding.record.lease.phase.is_broken();
-            let back = if broken {
-                "the lock stays until its state is repaired"
-            } else {
-                "the lock was given back"
-            };
-            Err(error.cause(match (ended.unreached, ended.interrupted) {
-                (true, _) => {
-                    format!("it was stopped, because the lock could not be renewed in time; {back}")
-                }
-                (false, true) => format!("it was interrupted; {back}"),
-                (false, false) => back.to_owned(),
-            }))
-        }
-        (Err(error), Err(back)) => Err(error.cause(back.message)),
-        (Ok(()), Err(back)) => Err(back),
-        (Ok(()), Ok(())) => {
-            if let Some(folder) = folder {
-                folder.after()?;
+    if let Err(error) = verdict {
+        let error = match (ended.unreached, ended.interrupted) {
+            (true, _) => {
+                error.cause("it was stopped, because the lock could not be renewed in time")
             }
-            Ok(report::ran(
-                shown,
-                &holding.opened.lock,
-                &holding.record,
-                holding.adopted,
-            ))
-        }
+            (false, true) => error.cause("it was interrupted"),
+            (false, false) => error,
+        };
+        return Err(holding.give_back_after(error, false).await);
     }
+    holding.give_back(true).await?;
+    if let Some(folder) = folder {
+        folder.after()?;
+    }
+    Ok(report::ran(
+        shown,
+        &holding.opened.lock,
+        &holding.record,
+        holding.adopted,
+    ))
 }
 
 /// Refuses a command that a lock of an earlier step does not cover.
@@ -266,6 +251,7 @@ impl<'a> Holding<'a> {
             adopted: false,
             work: None,
             broken: false,
+            at_work: false,
             placed,
             cx,
         }
@@ -314,15 +300,14 @@ impl Holding<'_> {
     /// Waits for the command and keeps the lease alive. Where this process is killed, the post step
     /// must not give the lock back while the command runs; and a guard stops the command in time.
     pub(super) async fn attend(&mut self, mut running: Running, begun: Begun) -> Result<Ended> {
+        self.at_work = true;
         let length = self.record.lease.length();
         let mut keeper = Keeper::new(length, self.since);
         let mut guard = begun.0;
         let group = running.group();
         let told = self.tell(group, guard.as_mut());
-        if let Err(error) = told {
+        if told.is_err() {
             running.stop();
-            running.wait().await?;
-            return Err(error);
         }
         let guard = RefCell::new(guard);
         let interrupting = || {
@@ -378,9 +363,11 @@ impl Holding<'_> {
             let moved = self.rest(group, &mut keeper, &mut open, &guard).await?;
             lost = lost.or(moved);
         }
+        self.at_work = false;
         if let Some(guard) = guard.into_inner() {
             guard.dismiss();
         }
+        told?;
         Ok(Ended {
             status,
             interrupted: running.was_interrupted(),
@@ -409,24 +396,27 @@ impl Holding<'_> {
         open: &mut Option<(Record, Duration)>,
     ) -> Option<Option<Held>> {
         // One that got no answer is sent again as it was: it may have arrived.
-        let (renewed, began) = open.take().unwrap_or_else(|| {
+        let (renewed, began) = open.clone().unwrap_or_else(|| {
             let lease = self.record.lease.renewed();
             let info = self.record.info.clone();
             (Record { info, lease }, uptime())
         });
+        // This future may be left before there is an answer, and the write may arrive all the same.
+        *open = Some((renewed.clone(), began));
         let patience = keeper.patience(uptime());
         match tokio::time::timeout(patience, self.renew(&renewed)).await {
             Ok(Ok(Changed::Done)) => {
+                *open = None;
                 self.record = renewed;
                 keeper.renewed(began);
                 None
             }
             Ok(Ok(Changed::Moved(held))) => {
+                *open = None;
                 keeper.lost();
                 Some(held)
             }
             Ok(Err(_)) | Err(_) => {
-                *open = Some((renewed, began));
                 keeper.unanswered(uptime());
                 None
             }

@@ -23,6 +23,8 @@ use std::time::Duration;
 
 /// How long a free lock is left to those who were first: next in line, one looks twice a second.
 const TURN: Duration = Duration::from_secs(5);
+/// How long a holder's host has to say whether its run goes on.
+const ANSWER: Duration = Duration::from_secs(10);
 /// The pause between two looks meanwhile.
 const LOOK: Duration = Duration::from_millis(250);
 
@@ -254,7 +256,10 @@ impl Claim<'_> {
         let mut next = watch.seen(uptime(), wall, id, lease);
         if next == Next::Ask {
             let run = match lease {
-                Some(lease) => self.asker.ask(lease).await,
+                // Whoever waits for too long here counts as gone itself.
+                Some(lease) => tokio::time::timeout(ANSWER, self.asker.ask(lease))
+                    .await
+                    .unwrap_or_else(|_| Run::Blind("its host does not answer".to_owned())),
                 None => Run::Blind(String::new()),
             };
             watch.answered(uptime(), run);
@@ -332,6 +337,15 @@ fn busy(lock: &Lock, held: &Held, place: u64, patience: Duration, watch: &Watch)
         0 => error,
         place => error.cause(format!("{place} others were in front of us")),
     };
+    let error = match &held.lease {
+        Some(lease) if lease.phase == Phase::Running && patience <= lease.length() => {
+            error.hint(format!(
+                "should its run be dead, it is followed once it gave no sign of life for {}: wait for longer than that with --lock-timeout",
+                kit::clock::human(lease.length())
+            ))
+        }
+        _ => error,
+    };
     match (&held.info, &held.lease) {
         (Some(info), Some(lease)) if lease.phase.is_broken() => error.hint(format!(
             "its state was never written: {}",
@@ -397,7 +411,7 @@ mod tests {
             assert!(error.causes[0].contains("ada"), "{error}");
             assert!(error.causes[0].contains(run.as_deref().unwrap_or("3f")));
             let typed = format!("slipway-state {command} {about}");
-            assert!(error.hints[1].ends_with(&typed), "{error}");
+            assert!(error.hints.last().unwrap().ends_with(&typed), "{error}");
         }
     }
 

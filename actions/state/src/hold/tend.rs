@@ -131,7 +131,8 @@ pub(crate) async fn force_unlock(placed: &Placed, id: &str, cx: &Cx) -> Result<R
 }
 
 /// The verb `move-lock`. First everybody locks in both ways, then in the new one alone: at no time
-/// do two ways exclude each other's users from knowing of one another.
+/// do two ways exclude each other's users from knowing of one another. Holds beside have one place
+/// in each way, and are not moved.
 pub(crate) async fn move_lock(placed: &Placed, to: Locking, cx: &Cx) -> Result<Report> {
     if placed.backend.table.is_empty() {
         return Err(Error::usage("--table is missing")

@@ -147,7 +147,12 @@ impl Item {
                 error.as_service_error()
             {
                 return Ok(match refusal.item().map(held_item) {
-                    None if unanswered.is_some() => Changed::Done,
+                    // Somebody who waited may have it already.
+                    held if unanswered.is_some()
+                        && held.as_ref().is_none_or(|held| held.id() != seen.id()) =>
+                    {
+                        Changed::Done
+                    }
                     held => Changed::Moved(held),
                 });
             }

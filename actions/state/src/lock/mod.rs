@@ -237,16 +237,19 @@ impl Lock {
     /// # Errors
     /// DynamoDB's or S3's.
     pub(crate) async fn release(&self, record: &Record) -> Result<Release> {
-        if self.item.is_some()
-            && let Some(object) = &self.object
-        {
-            object.remove_id(&record.info.id).await?;
+        let object = async || match &self.object {
+            Some(object) => object.remove_id(&record.info.id).await,
+            None => Ok(Release::Absent),
+        };
+        let Some(item) = &self.item else {
+            return object().await;
+        };
+        // The table decides whose it is. A second half without the item is nobody's.
+        let released = item.remove_ours(record).await?;
+        if !matches!(released, Release::NotOurs(_)) {
+            object().await?;
         }
-        match (&self.item, &self.object) {
-            (Some(item), _) => item.remove_ours(record).await,
-            (None, Some(object)) => object.remove_id(&record.info.id).await,
-            (None, None) => Ok(Release::Absent),
-        }
+        Ok(released)
     }
 
     /// Removes the very lock that was seen. With both ways of locking, the other half too, if it
@@ -257,12 +260,13 @@ impl Lock {
     pub(crate) async fn remove(&self, seen: &Held) -> Result<Changed> {
         match (&seen.witness, &self.item, &self.object) {
             (Witness::Item { .. }, Some(item), object) => {
-                if let Some(object) = object
+                let changed = item.remove(seen).await?;
+                if let (Changed::Done | Changed::Moved(None), Some(object)) = (&changed, object)
                     && !seen.id().is_empty()
                 {
                     object.remove_id(seen.id()).await?;
                 }
-                item.remove(seen).await
+                Ok(changed)
             }
             (Witness::Object { .. }, _, Some(object)) => object.remove(seen).await,
             _ => Ok(Changed::Moved(None)),
@@ -294,11 +298,19 @@ impl std::fmt::Display for Held {
             "{} ({}) since {}, lock ID {}",
             info.who, info.operation, info.created, info.id
         )?;
-        let run = self.lease.as_ref().and_then(|lease| lease.run_url.as_ref());
-        match run {
+        // Adoption leaves the lock what Terraform wrote or we did first; the lease is the adopter's.
+        let Some(lease) = &self.lease else {
+            return match info.info.is_empty() {
+                true => Ok(()),
+                false => write!(f, ", {}", info.info),
+            };
+        };
+        if let Some(actor) = lease.actor.as_ref().filter(|actor| **actor != info.who) {
+            write!(f, ", now {actor}")?;
+        }
+        match &lease.run_url {
             Some(run) => write!(f, ", {run}"),
-            None if info.info.is_empty() => Ok(()),
-            None => write!(f, ", {}", info.info),
+            None => Ok(()),
         }
     }
 }

@@ -140,6 +140,7 @@ impl Object {
             match self.read().await? {
                 None if tried => return Ok(Release::Released),
                 None => return Ok(Release::Absent),
+                Some(held) if held.id() != id && tried => return Ok(Release::Released),
                 Some(held) if held.id() != id => return Ok(Release::NotOurs(held)),
                 Some(held) => {
                     tried = true;

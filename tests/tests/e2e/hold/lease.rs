@@ -288,3 +288,36 @@ fn throttling_and_lost_answers_cost_no_hold() {
     assert!(!log(&ended).contains("taken away"), "{}", log(&ended));
     assert_eq!(state.lock(), None);
 }
+
+/// The answer to a release is lost, and before it is asked for again the next in line has the lock.
+#[test]
+fn a_release_without_an_answer_is_one_although_somebody_follows_at_once() {
+    let state = alone("followed");
+    let (first, second) = (state.job(), state.job());
+    let hold = ["run", "--", "sh", "-c", HOLDING];
+    let running = Started::new(&mut verb(&state, &first, &hold));
+    started(&first);
+    let next = ["run", "--lock-timeout", "5m", "--", "sh", "-c", HOLDING];
+    let waiting = Started::new(&mut verb(&state, &second, &next));
+    let ticket = format!("{}/{}#q/0", state.bucket(), state.key);
+    until("it stands in line", SOON, || {
+        wait(SOON, item(&state.aws, state.table(), "LockID", &ticket))
+    });
+    for kind in [
+        json!({"kind": "lost_answer"}),
+        json!({"kind": "delay", "millis": 4000}),
+    ] {
+        fault(
+            &state,
+            json!({"service": "dynamodb", "operation": "DeleteItem", "times": 1, "fault": kind}),
+        );
+    }
+    let_go(&first);
+    started(&second);
+    let ended = running.end(SOON);
+    assert!(ended.status.success(), "{}", log(&ended));
+    assert_eq!(waiting_faults(&state), [Value::Null; 0]);
+    let_go(&second);
+    assert!(waiting.end(SOON).status.success());
+    assert_eq!(state.lock(), None);
+}

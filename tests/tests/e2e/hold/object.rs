@@ -240,3 +240,50 @@ fn locking_moves_to_the_object_and_back_and_nobody_is_left_on_the_old_way() {
     assert!(applied.status.success(), "{applied:?}");
     assert_eq!(state.lock(), None);
 }
+
+/// A post step has seen a hold of its job's, and another job adopts it before it is removed.
+#[test]
+fn a_hold_that_is_adopted_while_it_is_removed_keeps_both_halves() {
+    let state = alone("both-adopted");
+    let (plan, apply) = (job(&state, "plan"), job(&state, "apply"));
+    ends(&state, &plan, &["lock", "--locking", "both"], 0, &[]);
+    let id = output(&plan, "lock-id");
+    fault(
+        &state,
+        json!({"service": "dynamodb", "operation": "DeleteItem", "times": 1, "fault": {"kind": "delay", "millis": 6000}}),
+    );
+    let mut command = post(&state, &plan);
+    let removing = Started::new(command.env("INPUT_LOCKING", "both"));
+    until("it is about to remove it", SOON, || {
+        waiting_faults(&state).is_empty().then_some(())
+    });
+    let adopt = [
+        "run",
+        "--locking",
+        "both",
+        "--lock-id",
+        &id,
+        "--",
+        "sh",
+        "-c",
+        HOLDING,
+    ];
+    let running = Started::new(&mut verb(&state, &apply, &adopt));
+    started(&apply);
+    let left = removing.end(SOON);
+    assert_eq!(left.status.code(), Some(0), "{}", log(&left));
+    assert!(log(&left).contains("was adopted by"), "{}", log(&left));
+    assert_eq!(state.lock().unwrap()["Phase"]["S"], "running");
+    assert_eq!(object(&state).unwrap()["ID"], id);
+    let_go(&apply);
+    let ended = running.end(SOON);
+    assert!(ended.status.success(), "{}", log(&ended));
+    ends(
+        &state,
+        &apply,
+        &["unlock", "--locking", "both", "--lock-id", &id],
+        0,
+        &[],
+    );
+    assert_eq!((state.lock(), object(&state)), (None, None));
+}

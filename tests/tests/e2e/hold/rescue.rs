@@ -194,6 +194,9 @@ fn a_state_that_terraform_could_not_write_is_rescued_and_keeps_its_lock() {
     );
     assert_eq!(state.lock().unwrap()["Phase"]["S"], "kept");
     assert!(state.lock().unwrap().get("Rescued").is_none());
+    // Whoever repaired it may forget to give it back, and where that was a terminal no run's end is proof.
+    let end = &state.lock().unwrap()["Until"]["N"];
+    assert!(end.is_string(), "{end}");
     let mut command = verb(
         &state,
         &job,
