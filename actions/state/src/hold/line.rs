@@ -5,6 +5,7 @@ use crate::lease::Lease;
 use crate::lock::{Queue, Ticket};
 use kit::clock::uptime;
 use kit::error::Result;
+use std::collections::HashMap;
 use std::time::Duration;
 use time::OffsetDateTime;
 
@@ -21,7 +22,8 @@ pub(crate) struct Line {
     refreshed: Duration,
     /// When the nearest in front was looked at last.
     looked: Duration,
-    watch: Watch,
+    /// Those in front whom we watch, by number.
+    watches: HashMap<u64, Watch>,
 }
 
 impl Line {
@@ -37,7 +39,7 @@ impl Line {
             },
             refreshed: Duration::ZERO,
             looked: Duration::ZERO,
-            watch: Watch::default(),
+            watches: HashMap::new(),
         }
     }
 
@@ -60,7 +62,7 @@ impl Line {
             self.ticket = Some(queue.join(self.lease.renewed()).await?);
             self.refreshed = uptime();
             self.looked = uptime();
-            self.watch = Watch::default();
+            self.watches.clear();
         }
         Ok(())
     }
@@ -95,9 +97,20 @@ impl Line {
         }
         self.looked = uptime();
         while let Some(ahead) = queue.ahead(ticket).await? {
-            let number = ahead.number.to_string();
-            let next = self.watch.seen(uptime(), wall, &number, Some(&ahead.lease));
+            let watches = &mut self.watches;
+            let mut seen = |number: u64, lease: &Lease| {
+                let watch = watches.entry(number).or_default();
+                let next = watch.seen(uptime(), wall, &number.to_string(), Some(lease));
+                (next, watch.still(uptime()))
+            };
+            let (next, still) = seen(ahead.number, &ahead.lease);
             if !matches!(next, Next::Break(_)) {
+                // Where the nearest seems dead, those before it may be so too, and their time is to run at once.
+                if still >= ahead.lease.length() / 2 {
+                    for before in queue.before(ticket, &ahead).await? {
+                        seen(before.number, &before.lease);
+                    }
+                }
                 return Ok(ticket.place());
             }
             queue.prune(&ahead).await?;

@@ -145,6 +145,12 @@ impl Watch {
         }
     }
 
+    /// For how long what is watched did not move.
+    pub(crate) fn still(&self, now: Duration) -> Duration {
+        let since = self.seen.as_ref().map_or(now, |(_, since)| *since);
+        now.saturating_sub(since)
+    }
+
     pub(crate) fn answered(&mut self, now: Duration, run: Run) {
         self.asked = Some((now, run));
     }

@@ -32,6 +32,8 @@ pub(crate) struct Ticket {
     head: u64,
     /// The nearest before us who was there when we last looked.
     nearest: u64,
+    /// From here on to the nearest all were looked at.
+    known: Option<u64>,
 }
 
 impl Ticket {
@@ -128,6 +130,7 @@ impl Queue {
                         lease,
                         head,
                         nearest: number.saturating_sub(1),
+                        known: None,
                     });
                 }
                 Err(error) => error,
@@ -182,6 +185,20 @@ impl Queue {
         }
         ticket.head = ticket.number;
         Ok(None)
+    }
+
+    /// Those before `ahead` who stand in line, where it was not asked for them yet.
+    pub(crate) async fn before(&self, ticket: &mut Ticket, ahead: &Ahead) -> Result<Vec<Ahead>> {
+        let mut found = Vec::new();
+        let from = ticket.known.unwrap_or(ahead.number);
+        for number in ticket.head..from {
+            let item = get(&self.client, &self.table, &format!("{}/{number}", self.id)).await?;
+            if let Some(lease) = item.as_ref().and_then(lease) {
+                found.push(Ahead { number, lease });
+            }
+        }
+        ticket.known = Some(ticket.head.min(from));
+        Ok(found)
     }
 
     /// Says that we are still there. `false`: somebody took us for dead, and our place is gone.

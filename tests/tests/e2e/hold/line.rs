@@ -246,3 +246,52 @@ fn one_far_back_in_line_learns_its_place_and_its_turn_from_where_the_line_begins
         assert_eq!(looked(&id), 0, "it looked for {id}");
     }
 }
+
+/// Queued builds that are all stopped leave nobody to wait for, and are not waited for one after the other.
+#[test]
+fn the_time_of_several_dead_tickets_runs_at_once() {
+    let state = State::new("dead-line");
+    let (holder, waiter) = (state.job(), state.job());
+    let hold = ["run", "--", "sh", "-c", HOLDING];
+    let running = Started::new(&mut verb(&state, &holder, &hold));
+    started(&holder);
+    let line = format!("{}/{}#q", state.bucket(), state.key);
+    let there = |number: u32| {
+        let id = format!("{line}/{number}");
+        wait(SOON, item(&state.aws, state.table(), "LockID", &id))
+    };
+    let next = [
+        "run",
+        "--lease",
+        "8s",
+        "--lock-timeout",
+        "5m",
+        "--",
+        "touch",
+        "started",
+    ];
+    for number in 0..3 {
+        let job = state.job();
+        let dead = Started::new(&mut verb(&state, &job, &next));
+        until("it stands in line", SOON, || there(number));
+        dead.signal(Signal::KILL);
+        dead.end(SOON);
+    }
+    let waiting = Started::new(&mut verb(&state, &waiter, &next));
+    until("it stands in line", SOON, || there(3));
+    let before = wait(SOON, crate::record::calls(state.world)).len();
+    let_go(&holder);
+    assert!(running.end(SOON).status.success());
+    let ended = waiting.end(SOON);
+    assert!(ended.status.success(), "{}", log(&ended));
+    let calls = wait(SOON, crate::record::calls(state.world)).split_off(before);
+    let when = |operation: &str, number: u32| {
+        let id = format!("{line}/{number}");
+        calls
+            .iter()
+            .position(|call| call.operation == operation && call.is_about(&id))
+            .unwrap()
+    };
+    // The first one was looked at while the last was still waited for.
+    assert!(when("GetItem", 0) < when("DeleteItem", 2));
+}
