@@ -8,6 +8,7 @@ mod end;
 mod held;
 mod keep;
 mod line;
+mod moving;
 mod proof;
 mod run;
 mod saved;
@@ -17,9 +18,10 @@ mod wait;
 
 pub(crate) use adopt::{park, release_left, unlock};
 pub(crate) use held::{Runs, held, native};
+pub(crate) use moving::move_lock;
 pub(crate) use run::{Holding, Job, run};
 pub(crate) use take::lock;
-pub(crate) use tend::{force_unlock, move_lock, status};
+pub(crate) use tend::{force_unlock, status};
 
 use crate::args::Hold;
 use crate::lock::{Item, Lock, Object};

@@ -1,22 +1,18 @@
-//! Looking at a lock and tending it by hand: who holds it and whether that one lives, removing one
-//! that nobody gives back, and moving from one way of locking to the other.
+//! Looking at a lock and tending it by hand: who holds it and whether that one lives, and removing
+//! one that nobody gives back.
 
 use super::proof::Asker;
 use super::wait::Watch;
-use super::{Opened, open, take};
+use super::{Opened, open};
 use crate::args::Hold;
-use crate::backend::Locking;
-use crate::lease::{Lease, Phase};
-use crate::lock::{Changed, Held, Lock, Put, Release};
-use crate::object::kept_digest;
+use crate::lease::Phase;
+use crate::lock::{Changed, Held, Lock};
 use crate::place::Placed;
 use crate::report::{self, Seen};
 use kit::clock::uptime;
 use kit::error::{Error, Result};
-use kit::exit::Exit;
 use kit::report::Report;
 use kit::step::Cx;
-use std::time::Duration;
 
 /// The verb `status`.
 pub(crate) async fn status(placed: &Placed, cx: &Cx) -> Result<Report> {
@@ -127,156 +123,6 @@ pub(crate) async fn force_unlock(placed: &Placed, id: &str, cx: &Cx) -> Result<R
         .cause(format!("held by {other}"))
         .hint("look again who holds it now, and whether that one is gone")),
         (None, None) => Ok(report::unlocked(&opened.lock, "held by nobody already")),
-    }
-}
-
-/// The verb `move-lock`. First everybody locks in both ways, then in the new one alone: at no time
-/// do two ways exclude each other's users from knowing of one another. Holds beside have one place
-/// in each way, and are not moved.
-pub(crate) async fn move_lock(placed: &Placed, to: Locking, cx: &Cx) -> Result<Report> {
-    if placed.backend.table.is_empty() {
-        return Err(Error::usage("--table is missing")
-            .hint("moving needs both ways: name the lock table, and leave --locking out"));
-    }
-    let mut both = placed.clone();
-    both.backend.locking = Locking::Both;
-    let opened = open(&both, Hold::Native, cx).await?;
-    let lock = &opened.lock;
-    let Some(item) = &lock.item else {
-        return Err(Error::failed("no lock of both ways"));
-    };
-    let table_alone = Lock {
-        object: None,
-        ..lock.clone()
-    };
-    let object_alone = Lock {
-        item: None,
-        ..lock.clone()
-    };
-    let places = lock.places().await?;
-    let tombstone = places.item.as_ref().filter(|held| {
-        held.lease
-            .as_ref()
-            .is_some_and(|lease| lease.phase == Phase::Moved)
-    });
-    let lease = Duration::from_secs(180);
-    let mut record = take::record(&opened, "move-lock", Phase::Running, lease, cx);
-    if let Some(tombstone) = tombstone {
-        // Whoever died between the two steps below left it.
-        forget_digest(item, &both).await?;
-        if to == Locking::File {
-            return Ok(report::moved(lock, to, true));
-        }
-        // Whoever locks with the object alone is kept out while the table opens again.
-        taken(&object_alone, object_alone.take(&record).await?)?;
-        let opened = table_alone.remove(tombstone).await;
-        object_alone.release(&record).await?;
-        return match opened? {
-            Changed::Done | Changed::Moved(None) => Ok(report::moved(lock, to, false)),
-            Changed::Moved(Some(held)) => Err(busy(lock, &held)),
-        };
-    }
-    // A step that dies here leaves a lock whose lease ends.
-    taken(lock, lock.take(&record).await?)?;
-    let proven = proves_conditions(&object_alone, &opened, cx).await;
-    let result = match (proven, to) {
-        (Err(error), _) => Err(error),
-        (Ok(()), Locking::File) => {
-            let standing = record.clone();
-            record.info.operation = "moved to .tflock".to_owned();
-            record.info.info = "locking has moved to .tflock: in the backend, set use_lockfile = true and remove dynamodb_table".to_owned();
-            record.lease = Lease {
-                phase: Phase::Moved,
-                ..record.lease.renewed()
-            };
-            match table_alone.renew(&standing, &record).await? {
-                Changed::Done => {
-                    // It would stay what it is while states move on, and everybody who comes back to
-                    // the table would be told that the state is broken. Until the sign stands, they
-                    // need it.
-                    forget_digest(item, &both).await?;
-                    object_alone.release(&standing).await?;
-                    return Ok(report::moved(lock, to, false));
-                }
-                Changed::Moved(held) => Err(held.map_or_else(
-                    || Error::failed("the lock was taken away while it was moved"),
-                    |held| busy(lock, &held),
-                )),
-            }
-        }
-        (Ok(()), Locking::Both | Locking::Dynamodb) => Ok(report::moved(lock, to, false)),
-    };
-    match lock.release(&record).await? {
-        Release::Released | Release::Absent => result,
-        Release::NotOurs(held) => Err(busy(lock, &held)),
-    }
-}
-
-fn taken(lock: &Lock, put: Put) -> Result<()> {
-    match put {
-        Put::Taken => Ok(()),
-        Put::Held(held) => Err(busy(lock, &held)),
-    }
-}
-
-fn busy(lock: &Lock, held: &Held) -> Error {
-    Error::new(Exit::Busy, format!("the state lock {} is held", lock.id))
-        .cause(format!("held by {held}"))
-        .hint("move when nobody works on this state")
-}
-
-/// Whether this store keeps conditions: a second writer of the object must be refused. Stores that
-/// only resemble S3 may take the header and ignore it.
-async fn proves_conditions(object: &Lock, opened: &Opened, cx: &Cx) -> Result<()> {
-    let second = take::record(
-        opened,
-        "move-lock",
-        Phase::Running,
-        Duration::from_secs(2),
-        cx,
-    );
-    match object.take(&second).await? {
-        Put::Held(_) => Ok(()),
-        _ => {
-            object.release(&second).await?;
-            Err(Error::refused(format!(
-                "the bucket of {} let two writers have one object: .tflock would be no lock there",
-                object.id
-            ))
-            .hint("stay with the lock table"))
-        }
-    }
-}
-
-/// Removes the digest that nobody keeps any more, if it is the one that stands there now.
-async fn forget_digest(item: &crate::lock::Item, placed: &Placed) -> Result<()> {
-    use aws_sdk_dynamodb::types::AttributeValue::S;
-    use net::AwsContext;
-    let Some(digest) = kept_digest(item).await? else {
-        return Ok(());
-    };
-    let id = format!("{}-md5", placed.backend.lock_id());
-    let answer = item
-        .client
-        .delete_item()
-        .table_name(&item.table)
-        .key("LockID", S(id.clone()))
-        .condition_expression("Digest = :digest")
-        .expression_attribute_values(":digest", S(digest))
-        .send()
-        .await;
-    match answer {
-        // Somebody writes states by the table all the same, and needs it.
-        Err(error)
-            if error
-                .as_service_error()
-                .is_some_and(|error| error.is_conditional_check_failed_exception()) =>
-        {
-            Ok(())
-        }
-        answer => answer
-            .cannot(format!("remove {id} from {}", item.table))
-            .map(drop),
     }
 }
 

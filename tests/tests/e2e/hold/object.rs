@@ -215,6 +215,23 @@ fn locking_moves_to_the_object_and_back_and_nobody_is_left_on_the_old_way() {
         4,
         &["locking has moved to .tflock"],
     );
+    let beside = |locking: &str, exit: i32, said: &[&str]| {
+        let arguments = [
+            "run",
+            "--hold",
+            "beside",
+            "--locking",
+            locking,
+            "--lock-timeout",
+            "0s",
+            "--",
+            "true",
+        ];
+        ends(&state, &job, &arguments, exit, said);
+    };
+    beside("dynamodb", 4, &["locking has moved to .tflock"]);
+    beside("both", 4, &["locking has moved to .tflock"]);
+    beside("file", 0, &[]);
     ends(
         &state,
         &job,
@@ -229,6 +246,30 @@ fn locking_moves_to_the_object_and_back_and_nobody_is_left_on_the_old_way() {
         0,
         &["was moved already"],
     );
+    // Not while somebody holds in the new way what could be held in the old one then.
+    let worker = state.job();
+    let hold = [
+        "run",
+        "--hold",
+        "beside",
+        "--locking",
+        "file",
+        "--",
+        "sh",
+        "-c",
+        HOLDING,
+    ];
+    let running = Started::new(&mut verb(&state, &worker, &hold));
+    started(&worker);
+    ends(
+        &state,
+        &job,
+        &["move-lock", "--to", "dynamodb"],
+        4,
+        &["#hold is held"],
+    );
+    let_go(&worker);
+    assert!(running.end(SOON).status.success());
     ends(
         &state,
         &job,
@@ -236,6 +277,21 @@ fn locking_moves_to_the_object_and_back_and_nobody_is_left_on_the_old_way() {
         0,
         &["can be locked with dynamodb"],
     );
+    // Nor while somebody holds in the old way.
+    let worker = state.job();
+    let hold = ["run", "--hold", "beside", "--", "sh", "-c", HOLDING];
+    let running = Started::new(&mut verb(&state, &worker, &hold));
+    started(&worker);
+    ends(
+        &state,
+        &job,
+        &["move-lock", "--to", "file"],
+        4,
+        &["#hold is held"],
+    );
+    let_go(&worker);
+    assert!(running.end(SOON).status.success());
+    assert_eq!(object(&state), None);
     let applied = Started::new(&mut state.terraform(old.path(), &APPLY)).end(SOON);
     assert!(applied.status.success(), "{applied:?}");
     assert_eq!(state.lock(), None);

@@ -1,0 +1,239 @@
+//! Moving from one way of locking to the other. First everybody locks in both ways, then in the new
+//! one alone: at no time do two ways exclude each other's users from knowing of one another.
+//!
+//! What is held beside Terraform's own lock stands at one place in each way, so nobody can hold it
+//! in both: it has to be free when the way changes, and the sign stands there as well.
+
+use super::{Opened, open, take};
+use crate::args::Hold;
+use crate::backend::Locking;
+use crate::lease::{Lease, Phase};
+use crate::lock::{Changed, Held, Lock, Put, Record, Release};
+use crate::object::kept_digest;
+use crate::place::Placed;
+use crate::report;
+use kit::error::{Error, Result};
+use kit::exit::Exit;
+use kit::report::Report;
+use kit::step::Cx;
+use std::time::Duration;
+
+/// How long a step that dies here keeps others away.
+const LEASE: Duration = Duration::from_secs(180);
+
+/// The locks of a state at the places where they stand, each alone.
+struct Places {
+    opened: Opened,
+    table: Lock,
+    object: Lock,
+    table_beside: Lock,
+    object_beside: Lock,
+}
+
+impl Places {
+    async fn open(both: &Placed, cx: &Cx) -> Result<Self> {
+        let opened = open(both, Hold::Native, cx).await?;
+        let mut file = both.clone();
+        file.backend.locking = Locking::File;
+        Ok(Self {
+            table: Lock {
+                object: None,
+                ..opened.lock.clone()
+            },
+            object: Lock {
+                item: None,
+                ..opened.lock.clone()
+            },
+            table_beside: opened.other(both, Hold::Beside),
+            object_beside: opened.other(&file, Hold::Beside),
+            opened,
+        })
+    }
+
+    /// A lock of ours while this goes on.
+    fn record(&self, lock: &Lock, cx: &Cx) -> Record {
+        let mut record = take::record(&self.opened, "move-lock", Phase::Running, LEASE, cx);
+        record.info.path.clone_from(&lock.id);
+        record
+    }
+
+    /// Leaves the sign beside, unless somebody is at work there.
+    async fn close_beside(&self, cx: &Cx) -> Result<()> {
+        let lock = &self.table_beside;
+        if sign_at(lock).await?.is_some() {
+            return Ok(());
+        }
+        let record = self.record(lock, cx);
+        taken(lock, lock.take(&record).await?)?;
+        unmoved(lock, lock.renew(&record, &sign(&record)).await?)
+    }
+
+    /// Takes the sign beside away, while nobody is at work in the new way.
+    async fn open_beside(&self, cx: &Cx) -> Result<()> {
+        let Some(sign) = sign_at(&self.table_beside).await? else {
+            return Ok(());
+        };
+        let lock = &self.object_beside;
+        let record = self.record(lock, cx);
+        taken(lock, lock.take(&record).await?)?;
+        let removed = self.table_beside.remove(&sign).await;
+        lock.release(&record).await?;
+        unmoved(&self.table_beside, removed?)
+    }
+}
+
+/// The verb `move-lock`.
+pub(crate) async fn move_lock(placed: &Placed, to: Locking, cx: &Cx) -> Result<Report> {
+    if placed.backend.table.is_empty() {
+        return Err(Error::usage("--table is missing")
+            .hint("moving needs both ways: name the lock table, and leave --locking out"));
+    }
+    let mut both = placed.clone();
+    both.backend.locking = Locking::Both;
+    let places = Places::open(&both, cx).await?;
+    let lock = &places.opened.lock;
+    let record = places.record(lock, cx);
+    if let Some(sign) = sign_at(&places.table).await? {
+        // Whoever died between the steps below left it.
+        forget_digest(lock, &both).await?;
+        if to == Locking::File {
+            places.close_beside(cx).await?;
+            return Ok(report::moved(lock, to, true));
+        }
+        places.open_beside(cx).await?;
+        // Whoever locks with the object alone is kept out while the table opens again.
+        taken(&places.object, places.object.take(&record).await?)?;
+        let removed = places.table.remove(&sign).await;
+        places.object.release(&record).await?;
+        unmoved(lock, removed?)?;
+        return Ok(report::moved(lock, to, false));
+    }
+    taken(lock, lock.take(&record).await?)?;
+    let mut result = proves_conditions(&places, cx).await;
+    if result.is_ok() {
+        result = match to {
+            Locking::File => places.close_beside(cx).await,
+            Locking::Both | Locking::Dynamodb => places.open_beside(cx).await,
+        };
+    }
+    if result.is_ok() && to == Locking::File {
+        match places.table.renew(&record, &sign(&record)).await? {
+            Changed::Done => {
+                // It would stay what it is while states move on, and everybody who comes back to
+                // the table would be told that the state is broken. Until the sign stands, they
+                // need it.
+                forget_digest(lock, &both).await?;
+                places.object.release(&record).await?;
+                return Ok(report::moved(lock, to, false));
+            }
+            moved => result = unmoved(lock, moved),
+        }
+    }
+    match lock.release(&record).await? {
+        Release::Released | Release::Absent => result.map(|()| report::moved(lock, to, false)),
+        Release::NotOurs(held) => Err(busy(lock, &held)),
+    }
+}
+
+/// What stops whoever comes to the old place, and tells them.
+fn sign(record: &Record) -> Record {
+    let mut sign = record.clone();
+    sign.info.operation = "moved to .tflock".to_owned();
+    sign.info.info = "locking has moved to .tflock: in the backend, set use_lockfile = true and remove dynamodb_table".to_owned();
+    sign.lease = Lease {
+        phase: Phase::Moved,
+        ..record.lease.renewed()
+    };
+    sign
+}
+
+async fn sign_at(lock: &Lock) -> Result<Option<Held>> {
+    let is_sign = |held: &Held| {
+        let lease = held.lease.as_ref();
+        lease.is_some_and(|lease| lease.phase == Phase::Moved)
+    };
+    Ok(lock.places().await?.item.filter(is_sign))
+}
+
+fn unmoved(lock: &Lock, changed: Changed) -> Result<()> {
+    match changed {
+        Changed::Done => Ok(()),
+        Changed::Moved(Some(held)) => Err(busy(lock, &held)),
+        Changed::Moved(None) => Err(Error::failed(format!(
+            "the lock {} was taken away while it was moved",
+            lock.id
+        ))),
+    }
+}
+
+fn taken(lock: &Lock, put: Put) -> Result<()> {
+    match put {
+        Put::Taken => Ok(()),
+        Put::Held(held) => Err(busy(lock, &held)),
+    }
+}
+
+fn busy(lock: &Lock, held: &Held) -> Error {
+    Error::new(Exit::Busy, format!("the state lock {} is held", lock.id))
+        .cause(format!("held by {held}"))
+        .hint("move when nobody works on this state")
+}
+
+/// Whether this store keeps conditions: a second writer of the object must be refused. Stores that
+/// only resemble S3 may take the header and ignore it.
+async fn proves_conditions(places: &Places, cx: &Cx) -> Result<()> {
+    let object = &places.object;
+    let second = take::record(
+        &places.opened,
+        "move-lock",
+        Phase::Running,
+        Duration::from_secs(2),
+        cx,
+    );
+    match object.take(&second).await? {
+        Put::Held(_) => Ok(()),
+        _ => {
+            object.release(&second).await?;
+            Err(Error::refused(format!(
+                "the bucket of {} let two writers have one object: .tflock would be no lock there",
+                object.id
+            ))
+            .hint("stay with the lock table"))
+        }
+    }
+}
+
+/// Removes the digest that nobody keeps any more, if it is the one that stands there now.
+async fn forget_digest(lock: &Lock, placed: &Placed) -> Result<()> {
+    use aws_sdk_dynamodb::types::AttributeValue::S;
+    use net::AwsContext;
+    let Some(item) = &lock.item else {
+        return Ok(());
+    };
+    let Some(digest) = kept_digest(item).await? else {
+        return Ok(());
+    };
+    let id = format!("{}-md5", placed.backend.lock_id());
+    let answer = item
+        .client
+        .delete_item()
+        .table_name(&item.table)
+        .key("LockID", S(id.clone()))
+        .condition_expression("Digest = :digest")
+        .expression_attribute_values(":digest", S(digest))
+        .send()
+        .await;
+    match answer {
+        // Somebody writes states by the table all the same, and needs it.
+        Err(error)
+            if error
+                .as_service_error()
+                .is_some_and(|error| error.is_conditional_check_failed_exception()) =>
+        {
+            Ok(())
+        }
+        answer => answer
+            .cannot(format!("remove {id} from {}", item.table))
+            .map(drop),
+    }
+}
