@@ -83,9 +83,11 @@ impl Queue {
     /// twice and none is left out.
     pub(crate) async fn join(&self, lease: Lease) -> Result<Ticket> {
         let mut seen = get(&self.client, &self.table, &self.id).await?;
+        // Numbers at which somebody stands of whom the line does not know: it was taken away and begun anew meanwhile.
+        let mut taken = 0;
         for attempt in 0..ATTEMPTS {
             let ends = seen.as_ref().map(ends);
-            let number = ends.map_or(0, |ends| ends.next);
+            let number = ends.map_or(0, |ends| ends.next) + taken;
             let head = ends.map_or(0, |ends| ends.head);
             let mut pointer = Put::builder()
                 .table_name(&self.table)
@@ -110,6 +112,7 @@ impl Queue {
             let ticket = Put::builder()
                 .table_name(&self.table)
                 .set_item(Some(item))
+                .condition_expression("attribute_not_exists(LockID)")
                 .build();
             let (pointer, ticket) = match (pointer.build(), ticket) {
                 (Ok(pointer), Ok(ticket)) => (pointer, ticket),
@@ -136,6 +139,7 @@ impl Queue {
                 Err(error) => error,
             };
             match cancelled(&error) {
+                Some([None, Some(_)]) => taken += 1,
                 Some([Some(item), _]) if attempt == 0 => {
                     seen = Some(item).filter(|item| !item.is_empty());
                 }

@@ -295,3 +295,47 @@ fn the_time_of_several_dead_tickets_runs_at_once() {
     // The first one was looked at while the last was still waited for.
     assert!(when("GetItem", 0) < when("DeleteItem", 2));
 }
+
+/// Where several leave at once, a line can be taken away under somebody who has just joined it.
+#[test]
+fn nobody_is_given_the_number_of_one_who_stands_there() {
+    let state = State::new("same-number");
+    let (holder, waiter) = (state.job(), state.job());
+    let hold = ["run", "--", "sh", "-c", HOLDING];
+    let running = Started::new(&mut verb(&state, &holder, &hold));
+    started(&holder);
+    let ticket = |number: u32| format!("{}/{}#q/{number}", state.bucket(), state.key);
+    let there = |number: u32| {
+        wait(
+            SOON,
+            item(&state.aws, state.table(), "LockID", &ticket(number)),
+        )
+    };
+    let change = |operation: &str, input: Value| {
+        let target = format!("DynamoDB_20120810.{operation}");
+        let answer = wait(SOON, state.aws.json("dynamodb", &target, &input));
+        answer.unwrap().unwrap();
+    };
+    let mut standing = state.lock().unwrap();
+    standing.as_object_mut().unwrap().remove("Info");
+    standing["LockID"] = json!({"S": ticket(0)});
+    standing["Phase"] = json!({"S": "waiting"});
+    change(
+        "PutItem",
+        json!({"TableName": state.table(), "Item": standing}),
+    );
+    let next = ["run", "--lock-timeout", "5m", "--", "touch", "started"];
+    let waiting = Started::new(&mut verb(&state, &waiter, &next));
+    until("it stands behind that one", SOON, || there(1));
+    assert_eq!(there(0), Some(standing));
+    let_go(&holder);
+    assert!(running.end(SOON).status.success());
+    assert!(!waiter.file("started").exists());
+    let key = json!({"LockID": {"S": ticket(0)}});
+    change(
+        "DeleteItem",
+        json!({"TableName": state.table(), "Key": key}),
+    );
+    let ended = waiting.end(SOON);
+    assert!(ended.status.success(), "{}", log(&ended));
+}
