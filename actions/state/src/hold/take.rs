@@ -354,11 +354,18 @@ fn busy(lock: &Lock, held: &Held, place: u64, patience: Duration, watch: &Watch)
         (Some(_), Some(lease)) if lease.phase == Phase::Moved => error.hint(
             "give --locking file here, and use_lockfile = true in the backend instead of dynamodb_table",
         ),
-        (Some(info), lease) => error.hint(wait).hint(format!(
-            "only if that {} is over for certain: {}",
-            if lease.is_some() { "run" } else { "Terraform" },
-            lock.command(&format!("force-unlock --id {}", info.id))
-        )),
+        (Some(info), lease) => {
+            let (what, verb) = match lease.as_ref().map(|lease| lease.phase) {
+                // No command runs under it, and so nothing has to be forced.
+                Some(Phase::Kept | Phase::Parked) => ("run", format!("unlock --lock-id {}", info.id)),
+                Some(_) => ("run", format!("force-unlock --id {}", info.id)),
+                None => ("Terraform", format!("force-unlock --id {}", info.id)),
+            };
+            let command = lock.command(&verb);
+            error
+                .hint(wait)
+                .hint(format!("only if that {what} is over for certain: {command}"))
+        }
         (None, _) => error.hint("somebody wrote this by hand; look at it in the lock table"),
     }
 }
@@ -402,6 +409,7 @@ mod tests {
         let about = "--bucket states --key shop/dev/terraform.tfstate --table locks";
         for (lease, command) in [
             (Some(lease(Phase::Running)), "force-unlock --id 3f"),
+            (Some(lease(Phase::Kept)), "unlock --lock-id 3f"),
             (None, "force-unlock --id 3f"),
         ] {
             let run = lease.as_ref().and_then(|lease| lease.run_url.clone());
