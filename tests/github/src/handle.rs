@@ -32,6 +32,8 @@ pub(crate) struct Noted {
     pub(crate) caller: String,
     pub(crate) job: Option<String>,
     pub(crate) permission: String,
+    /// What a query named, where the path names none.
+    pub(crate) repository: Option<String>,
 }
 
 impl Inner {
@@ -48,6 +50,7 @@ impl Inner {
             caller: "anonymous".to_owned(),
             job: None,
             permission: "not needed".to_owned(),
+            repository: None,
         };
         let early = fault.filter(|fault| !fault.after).and_then(faulty);
         let answer = match early {
@@ -68,7 +71,7 @@ impl Inner {
             method: request.method.clone(),
             path: request.path.clone(),
             query: query.to_owned(),
-            repository: repository(request),
+            repository: repository(request).or(noted.repository),
             caller: noted.caller,
             job: noted.job,
             permission: noted.permission,
@@ -259,6 +262,7 @@ impl Inner {
             _ => None,
         };
         let answered = graphql::execute(&state, who, &self.base, &request.body);
+        noted.repository = answered.asked.as_deref().and_then(graphql::repository);
         let refused = matches!(&answered.answer.body, Body::Json(body) if body["errors"].as_array().is_some_and(|all| all.iter().any(|one| one["type"] == "FORBIDDEN")));
         noted.permission = if refused {
             "refused: a field needs a permission the job did not declare"
@@ -287,16 +291,13 @@ impl Inner {
             Ok(()) => answer,
             Err(graphql::Mismatch {
                 pointer, message, ..
-            }) => {
-                let named = answered.asked.as_deref().and_then(graphql::repository);
-                self.unfit(
-                    request,
-                    repository.or(named),
-                    answer.status,
-                    pointer,
-                    message,
-                )
-            }
+            }) => self.unfit(
+                request,
+                repository.or_else(|| noted.repository.clone()),
+                answer.status,
+                pointer,
+                message,
+            ),
         }
     }
 }

@@ -8,7 +8,7 @@ use serde_json::Value;
 pub struct Violation {
     /// Method and path of the call.
     pub call: String,
-    /// `OWNER/NAME` where the call named a repository.
+    /// `OWNER/NAME` where the call, or its query, named a repository.
     pub repository: Option<String>,
     /// JSON pointer into the answer, or the name of what is missing.
     pub pointer: String,
