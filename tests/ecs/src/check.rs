@@ -175,7 +175,7 @@ fn kind_of(value: &Value) -> &'static str {
 }
 
 /// Removes members that are `null`: in AWS's JSON protocols a member that is null is a member that is absent.
-pub(crate) fn drop_null_members(value: &mut Value) {
+pub fn drop_null_members(value: &mut Value) {
     match value {
         Value::Object(members) => {
             members.retain(|_, member| !member.is_null());

@@ -32,6 +32,7 @@ use bytes::Bytes;
 use http::{HeaderMap, Response};
 use tokio::sync::watch;
 
+pub use check::drop_null_members;
 pub use docker::DockerError;
 pub use model::ModelError;
 pub use shapes::Shapes;

@@ -7,11 +7,11 @@ use std::sync::Mutex;
 
 use serde::Deserialize;
 use serde_json::{Value, json};
-use standin_ecs::Shapes;
+use standin_ecs::{Shapes, drop_null_members};
 
 use crate::answer::Answer;
 use crate::error::AwsError;
-use crate::fitting::{drop_null_members, fitting};
+use crate::fitting::fitting;
 use crate::lock;
 
 const OPERATION: &str = "BatchGetBuilds";

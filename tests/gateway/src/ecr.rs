@@ -7,12 +7,13 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use http::Method;
 use serde_json::{Value, json};
+use standin_ecs::drop_null_members;
 
 use crate::answer::Answer;
 use crate::call::Call;
 use crate::condition::Context;
 use crate::error::AwsError;
-use crate::fitting::{drop_null_members, fitting};
+use crate::fitting::fitting;
 use crate::identity::Principal;
 use crate::policy::{Decision, Question, decide, strings};
 use crate::text::wildcard;

@@ -28,15 +28,3 @@ pub(crate) fn fitting(
         format!("{operation}: {why}"),
     ))
 }
-
-/// In AWS's JSON protocols a member that is null is one that is absent.
-pub(crate) fn drop_null_members(value: &mut Value) {
-    match value {
-        Value::Object(members) => {
-            members.retain(|_, member| !member.is_null());
-            members.values_mut().for_each(drop_null_members);
-        }
-        Value::Array(items) => items.iter_mut().for_each(drop_null_members),
-        _ => {}
-    }
-}

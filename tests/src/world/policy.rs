@@ -294,18 +294,8 @@ fn read_trust(world: &World, account: &str, names: &[&str]) -> Value {
         "slipway-delivery/slipway/.github/workflows/plan.yml@*".to_owned(),
     ];
     if let Some(statements) = trust["Statement"].as_array_mut() {
-        statements.push(json!({
-            "Effect": "Allow",
-            "Principal": {"Federated": format!("arn:aws:iam::{account}:oidc-provider/{GITHUB_ISSUER}")},
-            "Action": "sts:AssumeRoleWithWebIdentity",
-            "Condition": {
-                "StringEquals": {
-                    (format!("{GITHUB_ISSUER}:aud")): AUDIENCE,
-                    (format!("{GITHUB_ISSUER}:sub")): format!("repo:{repository}:pull_request"),
-                },
-                "StringLike": {(format!("{GITHUB_ISSUER}:job_workflow_ref")): workflows},
-            },
-        }));
+        let pull = json!(format!("repo:{repository}:pull_request"));
+        statements.push(github(account, &[("sub", pull)], &workflows));
     }
     trust
 }
@@ -339,25 +329,30 @@ fn trust(world: &World, account: &str, environments: &[&str], main: bool) -> Val
     json!({
         "Version": "2012-10-17",
         "Statement": [
-            {
-                "Effect": "Allow",
-                "Principal": {"Federated": format!("arn:aws:iam::{account}:oidc-provider/{GITHUB_ISSUER}")},
-                "Action": "sts:AssumeRoleWithWebIdentity",
-                "Condition": {
-                    "StringEquals": {
-                        (format!("{GITHUB_ISSUER}:aud")): AUDIENCE,
-                        (format!("{GITHUB_ISSUER}:sub")): subjects,
-                        (format!("{GITHUB_ISSUER}:ref")): "refs/heads/main",
-                    },
-                    "StringLike": {(format!("{GITHUB_ISSUER}:job_workflow_ref")): workflows},
-                },
-            },
+            github(account, &[("sub", json!(subjects)), ("ref", json!("refs/heads/main"))], &workflows),
             {
                 "Effect": "Allow",
                 "Principal": {"AWS": stages},
                 "Action": ["sts:AssumeRole", "sts:TagSession"],
             },
         ],
+    })
+}
+
+/// Trusts GitHub's tokens with these claims, from jobs of these workflow files.
+fn github(account: &str, claims: &[(&str, Value)], workflows: &[String]) -> Value {
+    let mut equals = json!({(format!("{GITHUB_ISSUER}:aud")): AUDIENCE});
+    for (claim, wanted) in claims {
+        equals[format!("{GITHUB_ISSUER}:{claim}")] = wanted.clone();
+    }
+    json!({
+        "Effect": "Allow",
+        "Principal": {"Federated": format!("arn:aws:iam::{account}:oidc-provider/{GITHUB_ISSUER}")},
+        "Action": "sts:AssumeRoleWithWebIdentity",
+        "Condition": {
+            "StringEquals": equals,
+            "StringLike": {(format!("{GITHUB_ISSUER}:job_workflow_ref")): workflows},
+        },
     })
 }
 

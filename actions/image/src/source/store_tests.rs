@@ -80,23 +80,17 @@ fn load(folder: &Path, name: &str, layers: &[Vec<u8>]) -> Image {
     let tag = format!("slipway-test/{name}:{}", std::process::id());
     let names: Vec<String> = (0..layers.len()).map(|n| format!("{n}.tar")).collect();
     let manifest = serde_json::json!([{"Config": "c.json", "RepoTags": [tag], "Layers": names}]);
-    let mut tar = tar::Builder::new(Vec::new());
-    let mut put = |name: &str, bytes: &[u8]| {
-        member(
-            &mut tar,
-            tar::EntryType::Regular,
-            name.as_bytes(),
-            "",
-            bytes,
-        );
-    };
-    put("c.json", config.as_bytes());
-    for (name, layer) in names.iter().zip(layers) {
-        put(name, layer);
-    }
-    put("manifest.json", manifest.to_string().as_bytes());
+    let mut members = vec![("c.json", config.as_bytes())];
+    members.extend(
+        names
+            .iter()
+            .map(String::as_str)
+            .zip(layers.iter().map(Vec::as_slice)),
+    );
+    let manifest = manifest.to_string();
+    members.push(("manifest.json", manifest.as_bytes()));
     let saved = folder.join(format!("{name}.tar"));
-    fs::write(&saved, tar.into_inner().unwrap()).unwrap();
+    fs::write(&saved, plain(&members)).unwrap();
     docker(&["load", "-q", "-i", saved.to_str().unwrap()]);
     Image(tag)
 }

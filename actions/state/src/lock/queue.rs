@@ -210,7 +210,7 @@ impl Queue {
         let renewed = ticket.lease.renewed();
         let mut item = attributes(&renewed);
         item.insert("LockID".to_owned(), text(&ticket.id));
-        let answer = self
+        let request = self
             .client
             .put_item()
             .table_name(&self.table)
@@ -218,23 +218,12 @@ impl Queue {
             .condition_expression("Rvn = :rvn OR Rvn = :new")
             .expression_attribute_values(":rvn", text(&ticket.lease.rvn))
             // The SDK may have sent it twice.
-            .expression_attribute_values(":new", text(&renewed.rvn))
-            .send()
-            .await;
-        match answer {
-            Ok(_) => {
-                ticket.lease = renewed;
-                Ok(true)
-            }
-            Err(error)
-                if error
-                    .as_service_error()
-                    .is_some_and(|error| error.is_conditional_check_failed_exception()) =>
-            {
-                Ok(false)
-            }
-            Err(error) => Err(error).cannot(format!("keep the place {}", ticket.id)),
+            .expression_attribute_values(":new", text(&renewed.rvn));
+        let kept = self.unless_refused(request.send().await)?;
+        if kept {
+            ticket.lease = renewed;
         }
+        Ok(kept)
     }
 
     /// Takes somebody out of the line who was proven gone, on the condition of what was seen.
@@ -293,9 +282,7 @@ impl Queue {
                         .condition_expression(SAME)
                         .set_expression_attribute_names(Some(names()))
                         .set_expression_attribute_values(Some(seen.values()));
-                    self.unless_refused(request.send().await.map(drop), |error| {
-                        error.is_conditional_check_failed_exception()
-                    })?
+                    self.unless_refused(request.send().await)?
                 }
                 None => {
                     let request = self
@@ -306,9 +293,7 @@ impl Queue {
                         .condition_expression(SAME)
                         .set_expression_attribute_names(Some(names()))
                         .set_expression_attribute_values(Some(seen.values()));
-                    self.unless_refused(request.send().await.map(drop), |error| {
-                        error.is_conditional_check_failed_exception()
-                    })?
+                    self.unless_refused(request.send().await)?
                 }
             };
             if moved {
@@ -359,27 +344,23 @@ impl Queue {
             .key("LockID", text(id))
             .condition_expression("Rvn = :rvn")
             .expression_attribute_values(":rvn", text(rvn));
-        self.unless_refused(request.send().await.map(drop), |error| {
-            error.is_conditional_check_failed_exception()
-        })
-        .map(drop)
+        self.unless_refused(request.send().await).map(drop)
     }
 
     /// Whether it was done; `false` where its condition was refused.
-    fn unless_refused<E, R>(
+    fn unless_refused<T, E, R>(
         &self,
-        answer: std::result::Result<(), aws_sdk_dynamodb::error::SdkError<E, R>>,
-        refused: impl Fn(&E) -> bool,
+        answer: std::result::Result<T, aws_sdk_dynamodb::error::SdkError<E, R>>,
     ) -> Result<bool>
     where
         E: aws_sdk_dynamodb::error::ProvideErrorMetadata + std::error::Error + 'static,
         R: std::fmt::Debug + 'static,
     {
         match answer {
-            Err(error) if error.as_service_error().is_some_and(refused) => Ok(false),
+            Err(error) if net::code(&error) == Some("ConditionalCheckFailedException") => Ok(false),
             answer => answer
                 .cannot(format!("change the line at {}", self.id))
-                .map(|()| true),
+                .map(|_| true),
         }
     }
 
