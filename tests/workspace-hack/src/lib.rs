@@ -1,0 +1,1 @@
+//! No code: this crate exists for the features that its Cargo.toml asks of the dependencies.
