@@ -5,41 +5,44 @@
 pub enum Exit {
     /// The work is done and was verified at its source.
     Done,
-    /// Something failed that is neither the caller's mistake nor a refusal.
+    /// A failure that is neither the caller's mistake nor a refusal.
     Failed,
     /// An argument, an input or the contract is wrong. Nothing was changed.
     Usage,
-    /// A gate or a guard said no. Nothing was changed.
+    /// A gate or a guard refused. The refused change was not made.
     Refused,
     /// Somebody else holds the lock, or waiting for it timed out.
     Busy,
     /// The new version did not become healthy and the old one is back.
     RolledBack,
-    /// What is there is no longer what the state says; nobody was asked to change it.
+    /// The infrastructure differs from the state. Nothing was changed.
     Drifted,
     /// A bug in Slipway.
     Bug,
     /// Stopped by a signal.
     Interrupted,
-    /// A command that was run for the caller failed with this code of its own.
+    /// The user's command failed with this exit code.
     Child(u8),
 }
 
 impl Exit {
-    /// Every code of our own with the sentence that documents it.
+    /// Every code of Slipway's own, with the text that documents it.
     pub const ALL: [(Exit, &'static str); 9] = [
         (Exit::Done, "done, and verified at the source"),
         (Exit::Failed, "failed"),
-        (Exit::Usage, "usage or contract wrong; nothing was changed"),
+        (
+            Exit::Usage,
+            "an argument, an input or the contract is wrong; nothing was changed",
+        ),
         (
             Exit::Refused,
-            "refused by a gate or a guard; what was refused was not changed",
+            "refused by a gate or a guard; the refused change was not made",
         ),
-        (Exit::Busy, "busy: lock held, or waiting timed out"),
-        (Exit::RolledBack, "rolled back to what ran before"),
+        (Exit::Busy, "busy: the lock is held, or the wait timed out"),
+        (Exit::RolledBack, "rolled back to the previous version"),
         (
             Exit::Drifted,
-            "drifted: what is there differs from what the state says; nothing was changed",
+            "drifted: the infrastructure differs from the state; nothing was changed",
         ),
         (Exit::Bug, "a bug in Slipway"),
         (Exit::Interrupted, "interrupted by a signal"),
@@ -66,14 +69,14 @@ impl Exit {
 mod tests {
     use super::*;
 
-    /// Rendered here and committed, so that the document cannot say anything else than the code.
+    /// Rendered here and committed, so that the document cannot differ from the code.
     fn document() -> String {
         let rows: Vec<Vec<String>> = Exit::ALL
             .iter()
             .map(|(exit, meaning)| vec![exit.code().to_string(), (*meaning).to_owned()])
             .collect();
         format!(
-            "# Exit codes\n\nOne table for every step. `UPDATE_EXPECT=1 cargo test -p kit` rewrites this file.\n\n{}\n\
+            "# Exit codes\n\nAll steps share this table. `UPDATE_EXPECT=1 cargo test -p kit` rewrites this file.\n\n{}\n\
              A command that a step runs for you (`state run`, `secrets exec`, `identity exec`) keeps its own exit code.\n",
             crate::report::markdown_table(&["code", "meaning"], &rows)
         )
