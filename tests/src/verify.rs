@@ -58,6 +58,13 @@ pub(crate) fn run(place: &Place) -> Result<ExitCode> {
                         "{fault}; what failed, from {}:\n{failures}",
                         log.display()
                     ));
+                    for part in ["docker", "serve"] {
+                        let log = place.log(part);
+                        if log.is_file() {
+                            let lines = tail(&log, 20);
+                            note(&format!("the last lines of {}:\n{lines}", log.display()));
+                        }
+                    }
                 }
             }
         }
@@ -89,6 +96,8 @@ impl Step {
                 .current_dir(&place.checkout)
                 .env("CARGO_INCREMENTAL", "0")
                 .env("CARGO_TERM_COLOR", "never")
+                // A backtrace is longer than what a failed test has to say.
+                .env("RUST_BACKTRACE", "0")
                 .stdin(Stdio::null())
                 .stdout(output.try_clone().doing("opening a log")?)
                 .stderr(output.try_clone().doing("opening a log")?)
