@@ -25,7 +25,11 @@ enum Command {
     /// Install and start whatever is not there yet
     Up,
     /// End everything the sandbox started
-    Down,
+    Down {
+        /// Also while another command uses it
+        #[arg(long)]
+        force: bool,
+    },
     /// Print the variables that lead a shell to the sandbox: eval "$(cargo sandbox env)"
     Env,
     /// Ship the example repository from a merge to production, and see refused what must be
@@ -85,7 +89,7 @@ fn run(command: Command) -> Result<ExitCode> {
         #[cfg(target_arch = "x86_64")]
         Command::Clock { .. } => {}
         Command::Up => supervisor::up(&place)?,
-        Command::Down => supervisor::down(&place)?,
+        Command::Down { force } => supervisor::down(&place, force)?,
         Command::Env => {
             steps::build(&place)?;
             supervisor::up(&place)?;
@@ -93,7 +97,7 @@ fn run(command: Command) -> Result<ExitCode> {
         }
         Command::Demo { host } => {
             steps::build(&place)?;
-            supervisor::up(&place)?;
+            let _user = supervisor::enter(&place)?;
             wait(demo::run(&place, host))??;
         }
         Command::Verify => return verify::run(&place),
@@ -102,7 +106,7 @@ fn run(command: Command) -> Result<ExitCode> {
             name: Some(name),
             json,
         } => {
-            supervisor::up(&place)?;
+            let _user = supervisor::enter(&place)?;
             wait(bench::run(&place, name, json))??;
         }
         Command::Dist => dist::run(&place)?,

@@ -25,5 +25,6 @@ mod serve;
 pub mod state;
 pub mod steps;
 pub mod supervisor;
+pub mod users;
 mod verify;
 pub mod world;

@@ -11,14 +11,32 @@ use crate::place::{Place, port};
 use crate::process::{MARK, Process, marked, tail};
 use crate::say::{note, seconds};
 use crate::state::{Started, State, lock};
+use crate::users::{self, Other, User};
 
 /// How long a part that is already running may take to answer before it counts as hung. On a busy machine one that is
 /// ended for being slow would take what it holds with it.
 const ANSWER: Duration = Duration::from_secs(30);
 
 /// Installs and starts whatever is not there yet. Safe to call from several programs at once.
+///
+/// # Errors
+/// A part that does not start, or one that would have to be replaced while another command uses it.
 pub fn up(place: &Place) -> Result<()> {
     let _held = lock(&place.dir.join("lock"))?;
+    start_missing(place)
+}
+
+/// Does what [`up`] does, and keeps others from replacing or ending a part for as long as the returned value lives.
+///
+/// # Errors
+/// As for [`up`].
+pub fn enter(place: &Place) -> Result<User> {
+    let _held = lock(&place.dir.join("lock"))?;
+    start_missing(place)?;
+    users::register(place)
+}
+
+fn start_missing(place: &Place) -> Result<()> {
     let began = Instant::now();
     for folder in ["home", "logs"] {
         let folder = place.dir.join(folder);
@@ -34,6 +52,7 @@ pub fn up(place: &Place) -> Result<()> {
     let mut waiting = Vec::new();
     for part in &parts {
         if !supervisor.found(part) {
+            supervisor.may_replace(part)?;
             waiting.push((part, supervisor.start(part)?));
         }
     }
@@ -56,8 +75,16 @@ pub fn up(place: &Place) -> Result<()> {
 }
 
 /// Ends every part of the sandbox, its containers, and its engine where nobody else needs it.
-pub fn down(place: &Place) -> Result<()> {
+///
+/// # Errors
+/// Another command uses the sandbox, and `force` is not set; or something does not end.
+pub fn down(place: &Place, force: bool) -> Result<()> {
     let _held = lock(&place.dir.join("lock"))?;
+    let others = users::others(place)?;
+    if !force && !others.is_empty() {
+        return Err(in_use(format!("sandbox {}", place.id), &others)
+            .hint("end it under its user: cargo sandbox down --force"));
+    }
     let mut supervisor = Supervisor {
         place,
         state: State::read(&place.dir),
@@ -85,6 +112,15 @@ pub fn down(place: &Place) -> Result<()> {
     }
     note(&format!("sandbox {} is down", place.id));
     Ok(())
+}
+
+fn in_use(what: String, others: &[Other]) -> Fault {
+    let names: Vec<String> = others.iter().map(Other::to_string).collect();
+    let pids: Vec<String> = others.iter().map(|other| other.pid.to_string()).collect();
+    Fault::new(format!("{what} is in use by {}", names.join(", "))).hint(format!(
+        "wait until it has ended, or end it: kill {}",
+        pids.join(" ")
+    ))
 }
 
 /// The program that hosts the stand-ins: this very one, or, when a test program asks, the one built beside it.
@@ -130,6 +166,10 @@ impl Supervisor<'_> {
         }
         let _held = lock(engine::LOCK.as_ref())?;
         if engine::part(self.place).ready(ANSWER) {
+            if let Some(other) = users::others_of_engine()?.first() {
+                note(&format!("the Docker Engine stays: {other} uses it"));
+                return Ok(());
+            }
             let others = engine::running()?;
             if !others.is_empty() {
                 note(&format!(
@@ -149,6 +189,22 @@ impl Supervisor<'_> {
                 && started.process.runs()
                 && part.ready(ANSWER)
         })
+    }
+
+    /// Whether the part may be started in the place of one that runs, which nobody else may be using then.
+    fn may_replace(&self, part: &Part) -> Result<()> {
+        let Some(started) = self.state.parts.get(part.name) else {
+            return Ok(());
+        };
+        let others = users::others(self.place)?;
+        if others.is_empty() || !started.process.runs() {
+            return Ok(());
+        }
+        let why = match started.fingerprint == part.fingerprint() {
+            true => "does not answer",
+            false => "was started from another build or configuration",
+        };
+        Err(in_use(format!("{}, which {why},", part.name), &others))
     }
 
     /// Starts a part in the place of whatever there was of it.
@@ -326,5 +382,39 @@ mod tests {
         }));
         again.stop("moto", Duration::from_secs(5)).unwrap();
         assert_eq!(marked(&format!("{}/", place.id)), Vec::<u32>::new());
+    }
+
+    #[test]
+    fn a_part_in_use_is_neither_replaced_nor_ended() {
+        let folder = tempfile::tempdir().unwrap();
+        let place = Place::of(folder.path(), folder.path());
+        let part = part(&place, "sleep 60", false);
+        let mut supervisor = Supervisor {
+            place: &place,
+            state: State::default(),
+        };
+        let process = supervisor.start(&part).unwrap();
+        let mut user = users::holder(&place);
+        let changed = Part {
+            inputs: "another".to_owned(),
+            ..part
+        };
+        let message = supervisor.may_replace(&changed).unwrap_err().to_string();
+        let expected = format!(
+            "moto, which was started from another build or configuration, is in use by process {} (e2e --exact)",
+            user.id()
+        );
+        assert!(message.starts_with(&expected), "{message}");
+        let message = down(&place, false).unwrap_err().to_string();
+        assert!(message.contains(" is in use by process "), "{message}");
+        assert!(message.contains("cargo sandbox down --force"), "{message}");
+        assert!(process.runs());
+        // A part that has ended is in nobody's use, and a user that has ended uses nothing.
+        process.kill();
+        process.stop("none", Duration::from_secs(5)).unwrap();
+        supervisor.may_replace(&changed).unwrap();
+        user.kill().unwrap();
+        user.wait().unwrap();
+        assert_eq!(users::others(&place).unwrap(), []);
     }
 }

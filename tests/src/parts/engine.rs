@@ -13,6 +13,8 @@ use crate::probe::{Endpoint, Probe};
 pub(crate) const SOCKET: &str = "/var/run/docker.sock";
 /// Held while an engine is started or ended: all sandboxes of a machine share one.
 pub(crate) const LOCK: &str = "/run/lock/slipway-engine.lock";
+/// Where the commands that use it are marked, those of all sandboxes.
+pub(crate) const USERS: &str = "/run/lock/slipway-engine-users";
 /// The label that names the sandbox a container belongs to.
 pub(crate) const LABEL: &str = "slipway.sandbox";
 

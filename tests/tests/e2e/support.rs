@@ -11,6 +11,7 @@ use sandbox::fault::Result;
 use sandbox::place::{Place, port};
 use sandbox::runner::hub::Hub;
 use sandbox::runner::story::AUTHOR;
+use sandbox::users::User;
 use sandbox::world::aws::{Aws, Keys};
 use sandbox::world::{InUse, World};
 use sandbox::{steps, supervisor};
@@ -20,14 +21,29 @@ pub(crate) const PATIENCE: Duration = Duration::from_secs(1200);
 
 /// The running sandbox, with the steps built.
 pub(crate) fn place() -> &'static Place {
-    static PLACE: OnceLock<Result<Place>> = OnceLock::new();
-    let found = PLACE.get_or_init(|| {
-        let place = Place::find()?;
-        steps::build(&place)?;
-        supervisor::up(&place)?;
-        Ok(place)
+    static PLACE: OnceLock<Result<(Place, User)>> = OnceLock::new();
+    let found = waited(|| {
+        PLACE.get_or_init(|| {
+            let place = Place::find()?;
+            steps::build(&place)?;
+            let user = supervisor::enter(&place)?;
+            Ok((place, user))
+        })
     });
-    found.as_ref().unwrap()
+    &found.as_ref().unwrap().0
+}
+
+/// Gets what another test may be busy with, and says how long that took: `cargo verify` leaves it out of the test's own time.
+fn waited<T>(get: impl FnOnce() -> T) -> T {
+    let began = Instant::now();
+    let got = get();
+    let waited = began.elapsed();
+    if waited > Duration::from_secs(1) {
+        let test = std::thread::current();
+        let name = test.name().unwrap_or_default();
+        sandbox::say::note(&format!("test {name} waited {:.1} s", waited.as_secs_f64()));
+    }
+    got
 }
 
 /// Runs to the end, or fails after `patience`.
@@ -45,7 +61,7 @@ pub(crate) fn wait<F: Future>(patience: Duration, future: F) -> F::Output {
 /// it away from the others.
 pub(crate) fn heavy() -> MutexGuard<'static, ()> {
     static TURN: Mutex<()> = Mutex::new(());
-    TURN.lock().unwrap_or_else(PoisonError::into_inner)
+    waited(|| TURN.lock().unwrap_or_else(PoisonError::into_inner))
 }
 
 /// A world of the test's own, for as long as the tests run; it retires those of earlier runs.

@@ -2,9 +2,11 @@
 //! in them works as it does in AWS.
 #![expect(clippy::unwrap_used, reason = "a test's helper fails the test")]
 
+use std::sync::OnceLock;
 use std::time::{Duration, Instant};
 
 use sandbox::place::Place;
+use sandbox::users::User;
 use sandbox::world::World;
 use sandbox::world::aws::Aws;
 use serde_json::json;
@@ -17,9 +19,13 @@ fn run<F: Future>(future: F) -> F::Output {
         .block_on(future)
 }
 
-fn place() -> Place {
-    let place = Place::find().unwrap();
-    sandbox::supervisor::up(&place).unwrap();
+fn place() -> &'static Place {
+    static PLACE: OnceLock<(Place, User)> = OnceLock::new();
+    let (place, _) = PLACE.get_or_init(|| {
+        let place = Place::find().unwrap();
+        let user = sandbox::supervisor::enter(&place).unwrap();
+        (place, user)
+    });
     place
 }
 
@@ -42,16 +48,16 @@ fn two_worlds_share_nothing_and_each_is_found_again() {
     let place = place();
     run(async {
         let (one, two) = (name(), name());
-        let first = World::create(&place, &one).await.unwrap();
-        let second = World::create(&place, &two).await.unwrap();
-        let again = World::create(&place, &one).await.unwrap();
+        let first = World::create(place, &one).await.unwrap();
+        let second = World::create(place, &two).await.unwrap();
+        let again = World::create(place, &one).await.unwrap();
         assert_eq!(first.registry, again.registry);
         assert_ne!(first.registry, second.registry);
         for (mine, other) in first.environments.iter().zip(&second.environments) {
             assert_ne!(mine.account.id, other.account.id);
         }
         let dev = first.environment("dev").unwrap();
-        let aws = first.administrator(&place, &dev.account).await.unwrap();
+        let aws = first.administrator(place, &dev.account).await.unwrap();
         assert_eq!(secret(&aws, "dev").await, Some(first.database_url(dev)));
         assert_eq!(secret(&aws, "staging").await, None);
         assert_ne!(
@@ -66,14 +72,14 @@ fn a_new_worlds_service_answers_behind_its_load_balancer() {
     let place = place();
     run(async {
         let name = name();
-        let _in_use = World::replace_earlier(&place, "world-", &name)
+        let _in_use = World::replace_earlier(place, "world-", &name)
             .await
             .unwrap();
         std::fs::create_dir_all(place.dir.join("worlds").join(&name)).unwrap();
-        let world = World::create(&place, &name).await.unwrap();
-        world.serve(&place).await.unwrap();
+        let world = World::create(place, &name).await.unwrap();
+        world.serve(place).await.unwrap();
         let address = world
-            .address(&place, world.environment("production").unwrap())
+            .address(place, world.environment("production").unwrap())
             .await
             .unwrap();
         let probe = address.strip_prefix("http://").unwrap().parse().unwrap();
@@ -94,12 +100,12 @@ fn a_new_worlds_service_answers_behind_its_load_balancer() {
 fn a_codebuild_stage_reaches_its_own_environment_and_no_other() {
     let place = place();
     run(async {
-        let world = World::create(&place, &name()).await.unwrap();
+        let world = World::create(place, &name()).await.unwrap();
         let keys = world
-            .codebuild_session(&place, "dev", "build-1")
+            .codebuild_session(place, "dev", "build-1")
             .await
             .unwrap();
-        let aws = world.caller(&place, keys).unwrap();
+        let aws = world.caller(place, keys).unwrap();
         for (environment, role, allowed) in [
             ("dev", "slipway-deploy", true),
             ("staging", "slipway-deploy", false),

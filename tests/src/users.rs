@@ -1,0 +1,168 @@
+//! The commands that are using a sandbox. Each holds a lock on a file of its own that names it, so that nobody else replaces or
+//! ends a part under it. The lock goes when the process does, however it ends.
+
+use std::fs::{self, File, TryLockError};
+use std::io::{Read, Write};
+use std::path::{Path, PathBuf};
+
+use crate::fault::{Doing, Result};
+use crate::parts::engine;
+use crate::place::Place;
+use crate::state::lock;
+
+/// Marks this process as a user for as long as the value lives.
+#[derive(Debug)]
+pub struct User {
+    _file: File,
+}
+
+/// A command that uses a sandbox.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Other {
+    pub(crate) pid: u32,
+    pub(crate) command: String,
+}
+
+impl std::fmt::Display for Other {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "process {} ({})", self.pid, self.command)
+    }
+}
+
+/// Marks this process as a user of the sandbox. The caller holds the sandbox's lock.
+pub(crate) fn register(place: &Place) -> Result<User> {
+    mark(&folder(place))
+}
+
+/// Marks this process as a user of the machine's Docker Engine, which all sandboxes share.
+pub(crate) fn of_engine() -> Result<User> {
+    let _held = lock(engine::LOCK.as_ref())?;
+    mark(engine::USERS.as_ref())
+}
+
+/// Returns the other users of the sandbox. The caller holds the sandbox's lock.
+pub(crate) fn others(place: &Place) -> Result<Vec<Other>> {
+    found(&folder(place))
+}
+
+/// Returns the other users of the machine's Docker Engine. The caller holds the engine's lock.
+pub(crate) fn others_of_engine() -> Result<Vec<Other>> {
+    found(engine::USERS.as_ref())
+}
+
+fn folder(place: &Place) -> PathBuf {
+    place.dir.join("users")
+}
+
+fn mark(folder: &Path) -> Result<User> {
+    fs::create_dir_all(folder).doing(format!("creating {}", folder.display()))?;
+    let path = folder.join(std::process::id().to_string());
+    let file = File::options()
+        .create(true)
+        .append(true)
+        .open(&path)
+        .doing(format!("creating {}", path.display()))?;
+    // A file of this name is an earlier process's, which has ended, or this process's own, which shares.
+    file.lock_shared()
+        .doing(format!("locking {}", path.display()))?;
+    file.set_len(0)
+        .doing(format!("writing {}", path.display()))?;
+    let mut words = std::env::args();
+    let program = words.next().unwrap_or_default();
+    let program = program.rsplit('/').next().unwrap_or_default().to_owned();
+    let command: Vec<String> = std::iter::once(program).chain(words).collect();
+    (&file)
+        .write_all(command.join(" ").as_bytes())
+        .doing(format!("writing {}", path.display()))?;
+    Ok(User { _file: file })
+}
+
+fn found(folder: &Path) -> Result<Vec<Other>> {
+    let mut others = Vec::new();
+    let Ok(entries) = fs::read_dir(folder) else {
+        return Ok(others);
+    };
+    for entry in entries {
+        let path = entry.doing(format!("reading {}", folder.display()))?.path();
+        let pid = path
+            .file_name()
+            .and_then(|name| name.to_str()?.parse().ok());
+        let Some(pid) = pid.filter(|pid| *pid != std::process::id()) else {
+            continue;
+        };
+        let Ok(mut file) = File::open(&path) else {
+            continue;
+        };
+        match file.try_lock() {
+            Ok(()) => {
+                // Its process has ended. Whether the file can be removed does not matter.
+                let _ = fs::remove_file(&path);
+            }
+            Err(TryLockError::WouldBlock) => {
+                let mut command = String::new();
+                file.read_to_string(&mut command)
+                    .doing(format!("reading {}", path.display()))?;
+                others.push(Other { pid, command });
+            }
+            Err(TryLockError::Error(error)) => {
+                return Err(error).doing(format!("looking at {}", path.display()));
+            }
+        }
+    }
+    others.sort_by_key(|other| other.pid);
+    Ok(others)
+}
+
+/// Another user of a folder, for tests: a process that holds a lock until it is killed.
+#[cfg(test)]
+pub(crate) fn holder(place: &Place) -> std::process::Child {
+    use std::io::BufRead;
+    let folder = folder(place);
+    fs::create_dir_all(&folder).unwrap();
+    let script =
+        "printf 'e2e --exact' > $$; exec flock --no-fork $$ sh -c 'echo ready; exec sleep 600'";
+    let mut child = std::process::Command::new("sh")
+        .args(["-c", script])
+        .current_dir(folder)
+        .stdout(std::process::Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut line = String::new();
+    let output = child.stdout.as_mut().unwrap();
+    std::io::BufReader::new(output)
+        .read_line(&mut line)
+        .unwrap();
+    assert_eq!(line, "ready\n");
+    child
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_user_is_named_until_its_process_ends() {
+        let folder = tempfile::tempdir().unwrap();
+        let place = Place::of(folder.path(), folder.path());
+        let _own = register(&place).unwrap();
+        let _again = register(&place).unwrap();
+        assert_eq!(others(&place).unwrap(), []);
+        let mut holder = holder(&place);
+        let seen = others(&place).unwrap();
+        let [other] = seen.as_slice() else {
+            panic!("{seen:?}")
+        };
+        assert_eq!(other.pid, holder.id());
+        assert!(other.to_string().ends_with("(e2e --exact)"), "{other}");
+        holder.kill().unwrap();
+        holder.wait().unwrap();
+        assert_eq!(others(&place).unwrap(), []);
+        assert!(
+            !place
+                .dir
+                .join("users")
+                .join(holder.id().to_string())
+                .exists()
+        );
+    }
+}
