@@ -38,8 +38,14 @@ enum Command {
         #[arg(long, value_enum, default_value_t = demo::Host::Github)]
         host: demo::Host,
     },
-    /// Run everything that checks the project
-    Verify,
+    /// Run everything that checks the project, or only the named steps
+    Verify {
+        /// Steps to run [default: all]
+        steps: Vec<String>,
+        /// List the steps instead
+        #[arg(long, conflicts_with = "steps")]
+        list: bool,
+    },
     /// Measure the steps beside other tools; without a name, say what can be measured
     Bench {
         /// What to measure
@@ -100,7 +106,8 @@ fn run(command: Command) -> Result<ExitCode> {
             let _user = supervisor::enter(&place)?;
             wait(demo::run(&place, host))??;
         }
-        Command::Verify => return verify::run(&place),
+        Command::Verify { list: true, .. } => verify::list(&place)?,
+        Command::Verify { steps, .. } => return verify::run(&place, &steps),
         Command::Bench { name: None, .. } => bench::list(),
         Command::Bench {
             name: Some(name),

@@ -11,7 +11,6 @@ pub mod demo;
 pub mod dist;
 pub mod elf;
 mod exports;
-mod failures;
 pub mod fault;
 pub mod install;
 pub mod manifest;

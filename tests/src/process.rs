@@ -122,11 +122,7 @@ impl Process {
 /// The running processes whose environment carries a mark that starts with `prefix`.
 pub fn marked(prefix: &str) -> Vec<u32> {
     let wanted = format!("{MARK}={prefix}");
-    let Ok(entries) = fs::read_dir("/proc") else {
-        return Vec::new();
-    };
-    entries
-        .filter_map(|entry| entry.ok()?.file_name().to_str()?.parse().ok())
+    all()
         .filter(|pid| {
             fs::read(format!("/proc/{pid}/environ")).is_ok_and(|bytes| {
                 bytes
@@ -166,8 +162,23 @@ pub fn create_log(log: &Path) -> Result<File> {
     File::create(log).doing(format!("creating {}", log.display()))
 }
 
+/// The number of every process of this machine, each with its parent's.
+pub(crate) fn parents() -> Vec<(u32, u32)> {
+    all()
+        .filter_map(|pid| Some((pid, stat(pid)?.parent)))
+        .collect()
+}
+
+fn all() -> impl Iterator<Item = u32> {
+    fs::read_dir("/proc")
+        .into_iter()
+        .flatten()
+        .filter_map(|entry| entry.ok()?.file_name().to_str()?.parse().ok())
+}
+
 struct Stat {
     state: char,
+    parent: u32,
     group: u32,
     start: u64,
 }
@@ -186,6 +197,7 @@ fn parse_stat(text: &str) -> Option<Stat> {
     let fields: Vec<&str> = rest.split_whitespace().collect();
     Some(Stat {
         state: fields.first()?.chars().next()?,
+        parent: fields.get(1)?.parse().ok()?,
         group: fields.get(2)?.parse().ok()?,
         start: fields.get(19)?.parse().ok()?,
     })

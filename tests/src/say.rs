@@ -18,26 +18,28 @@ pub fn heading(text: &str) {
     note(&format!("\n== {text}"));
 }
 
-/// One line of progress: begun when the work begins, ended with the time it took.
+/// Work that takes a while: a line when it begins, and one with the time it took when it ends. Each is a whole line, because
+/// others may write between them.
 #[must_use]
 pub struct Progress {
+    what: String,
     began: Instant,
 }
 
 impl Progress {
-    /// Begins the line `WHAT  DETAIL …`.
+    /// Writes the line `WHAT  DETAIL …`.
     pub fn begin(what: &str, detail: &str) -> Self {
-        let mut out = std::io::stderr();
-        let _ = write!(out, "{what:<12} {detail} … ");
-        let _ = out.flush();
+        note(&format!("{what:<12} {detail} …"));
         Self {
+            what: what.to_owned(),
             began: Instant::now(),
         }
     }
 
-    /// Ends the line.
+    /// Writes the line `WHAT  OUTCOME (TIME)`.
     pub fn end(self, outcome: &str) {
-        note(&format!("{outcome} ({})", seconds(self.began.elapsed())));
+        let time = seconds(self.began.elapsed());
+        note(&format!("{:<12} {outcome} ({time})", self.what));
     }
 
     /// Ends the line by the result's own verdict.

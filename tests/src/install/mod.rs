@@ -17,6 +17,7 @@ use crate::manifest::Manifest;
 use crate::place::Place;
 use crate::process::{create_log, tail};
 use crate::say::Progress;
+use crate::state::lock;
 
 /// Installs everything that is missing.
 pub(crate) fn ensure(place: &Place) -> Result<()> {
@@ -38,6 +39,12 @@ pub(crate) fn ensure(place: &Place) -> Result<()> {
     }
     links::make(place)?;
     fs::write(&stamp, fingerprint).doing(format!("writing {}", stamp.display()))
+}
+
+/// Installs the linters and nothing else.
+pub(crate) fn linters(place: &Place) -> Result<()> {
+    let _held = lock(&place.dir.join("lock"))?;
+    pip::ensure(place, &Manifest::read()?.pip)
 }
 
 /// Installs what only the test of an application of several stacks needs.

@@ -1,0 +1,276 @@
+//! Runs one step: prepares what it needs, keeps its log, and says how it ended.
+
+use std::fs::{self, File};
+use std::io::{BufRead, BufReader, Write};
+use std::process::{Child, Command, ExitStatus, Stdio};
+use std::sync::OnceLock;
+use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
+use std::time::{Duration, Instant};
+
+use super::end;
+use super::failures;
+use super::steps::{Needs, Step};
+use super::times::{Tally, Timed, tally};
+use crate::fault::{Doing, Fault, Result};
+use crate::place::Place;
+use crate::process::{create_log, tail};
+use crate::say::{note, seconds};
+use crate::steps::forget_own_package;
+use crate::{dist, install, supervisor};
+
+/// How long after a program's end its output is still read: what it left behind may hold the pipe for ever.
+const LAST_WORDS: Duration = Duration::from_secs(5);
+
+/// How a step ended.
+#[derive(Debug)]
+pub(super) enum Outcome {
+    Passed(Tally),
+    Failed(Tally),
+    NotRun,
+}
+
+/// Whether what a step needs is there, and why not.
+type Ready = std::result::Result<(), String>;
+
+/// Runs steps, each from a thread of its own.
+pub(super) struct Runner<'a> {
+    place: &'a Place,
+    linters: OnceLock<Ready>,
+    sandbox: OnceLock<Ready>,
+}
+
+impl<'a> Runner<'a> {
+    pub(super) fn new(place: &'a Place) -> Self {
+        Self {
+            place,
+            linters: OnceLock::new(),
+            sandbox: OnceLock::new(),
+        }
+    }
+
+    /// Runs a step and reports how it ended.
+    pub(super) fn step(&self, step: &Step) -> Outcome {
+        if let Err(why) = self.prepare(step.needs) {
+            note(&format!("{:<12} not run: {why}", step.name));
+            return Outcome::NotRun;
+        }
+        let began = Instant::now();
+        note(&format!("{:<12} …", step.name));
+        let mut lines = Vec::new();
+        let result = self.run(step, &mut lines);
+        let tally = tally(&lines, threads());
+        let (passed, failed) = (tally.passed, tally.failed);
+        // A test step that ran no test has proven nothing.
+        let result = match result {
+            Ok(()) if step.runs_tests && passed == 0 => Err(Fault::new("no test ran")),
+            result => result,
+        };
+        let mut details = vec![seconds(began.elapsed())];
+        if step.runs_tests {
+            details.push(format!("tests: {passed} passed, {failed} failed"));
+            if tally.ignored > 0 {
+                details.push(format!("{} ignored", tally.ignored));
+            }
+        }
+        let details = details.join(", ");
+        match result {
+            Ok(()) => {
+                note(&format!("{:<12} passed ({details})", step.name));
+                Outcome::Passed(tally)
+            }
+            Err(fault) => {
+                note(&format!("{:<12} failed ({details}): {fault}", step.name));
+                note(&self.explain(step));
+                Outcome::Failed(tally)
+            }
+        }
+    }
+
+    fn prepare(&self, needs: Needs) -> Ready {
+        let once = |cell: &OnceLock<Ready>, work: fn(&Place) -> Result<()>| {
+            cell.get_or_init(|| work(self.place).map_err(|fault| fault.to_string()))
+                .clone()
+        };
+        match needs {
+            Needs::Nothing => Ok(()),
+            Needs::Linters => once(&self.linters, install::linters),
+            Needs::Sandbox => once(&self.sandbox, supervisor::up),
+        }
+    }
+
+    fn run(&self, step: &Step, lines: &mut Vec<Timed>) -> Result<()> {
+        // Some tests run the release's binaries. They are built while others wait for what they started.
+        let mut release = match step.name {
+            "e2e" => Some(dist::ahead(self.place, &self.log("release"))?),
+            _ => None,
+        };
+        let mut log = create_log(&self.log(step.name))?;
+        let result = step
+            .commands
+            .iter()
+            .try_for_each(|words| self.command(words, &mut log, lines));
+        if let Some(release) = &mut release {
+            release.wait().doing("waiting for the release's build")?;
+        }
+        result
+    }
+
+    fn command(&self, words: &[String], log: &mut File, lines: &mut Vec<Timed>) -> Result<()> {
+        let [program, arguments @ ..] = words else {
+            return Err(Fault::new("an empty command"));
+        };
+        if end::ending() {
+            return Err(Fault::new("ended by a signal"));
+        }
+        let (reader, writer) = std::io::pipe().doing("making a pipe")?;
+        let mut command = Command::new(program);
+        forget_own_package(&mut command)
+            .args(arguments)
+            .current_dir(&self.place.checkout)
+            .env("CARGO_INCREMENTAL", "0")
+            .env("CARGO_TERM_COLOR", "never")
+            .env("RUST_TEST_THREADS", threads().to_string())
+            // A backtrace is longer than what a failed test has to say.
+            .env("RUST_BACKTRACE", "0")
+            .stdin(Stdio::null())
+            .stdout(writer.try_clone().doing("sharing a pipe")?)
+            .stderr(writer);
+        let mut child = command.spawn().doing(format!("running {program}"))?;
+        // The command holds the pipe's writing end, and the reader waits until nobody does.
+        drop(command);
+        let began = Instant::now();
+        let (sender, receiver) = channel();
+        std::thread::spawn(move || {
+            for line in BufReader::new(reader)
+                .split(b'\n')
+                .map_while(|line| line.ok())
+            {
+                let line = String::from_utf8_lossy(&line).into_owned();
+                if sender.send((began.elapsed(), line)).is_err() {
+                    return;
+                }
+            }
+        });
+        let status = follow(&mut child, &receiver, |timed| {
+            writeln!(log, "{}", timed.1).doing("writing a log")?;
+            lines.push(timed);
+            Ok(())
+        })?;
+        if status.success() {
+            return Ok(());
+        }
+        Err(Fault::new(format!("{program} ended with {status}")))
+    }
+
+    /// Describes a failure: the failed tests, or the end of the log where none is named.
+    fn explain(&self, step: &Step) -> String {
+        let log = self.log(step.name);
+        let text = fs::read_to_string(&log).unwrap_or_default();
+        let failures = failures::of(&text);
+        if failures.is_empty() {
+            return format!("the end of {}:\n{}", log.display(), tail(&log, 60));
+        }
+        let mut parts = vec![format!("from {}:\n{failures}", log.display())];
+        for part in ["docker", "serve"] {
+            let log = self.place.log(part);
+            if step.needs == Needs::Sandbox && log.is_file() {
+                parts.push(format!("the end of {}:\n{}", log.display(), tail(&log, 20)));
+            }
+        }
+        parts.join("\n")
+    }
+
+    fn log(&self, name: &str) -> std::path::PathBuf {
+        self.place.target.join("verify").join(format!("{name}.log"))
+    }
+}
+
+/// How many tests of one program run at once, as libtest decides it.
+fn threads() -> usize {
+    let asked = std::env::var("RUST_TEST_THREADS").ok();
+    asked
+        .and_then(|text| text.parse().ok())
+        .or_else(|| Some(std::thread::available_parallelism().ok()?.get()))
+        .unwrap_or(1)
+}
+
+/// Takes a program's lines until it has ended and nothing more comes.
+fn follow(
+    child: &mut Child,
+    lines: &Receiver<Timed>,
+    mut take: impl FnMut(Timed) -> Result<()>,
+) -> Result<ExitStatus> {
+    let mut ended: Option<(ExitStatus, Instant)> = None;
+    loop {
+        match lines.recv_timeout(Duration::from_millis(200)) {
+            Ok(line) => take(line)?,
+            Err(RecvTimeoutError::Timeout) => {}
+            Err(RecvTimeoutError::Disconnected) => {
+                return child.wait().doing("waiting for a program");
+            }
+        }
+        match ended {
+            Some((status, since)) if since.elapsed() > LAST_WORDS => return Ok(status),
+            Some(_) => {}
+            None => {
+                let status = child.try_wait().doing("waiting for a program")?;
+                ended = status.map(|status| (status, Instant::now()));
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::process::Process;
+
+    fn shell(script: &str, runs_tests: bool) -> Step {
+        Step {
+            name: "lint",
+            about: "",
+            needs: Needs::Nothing,
+            on_demand: false,
+            runs_tests,
+            commands: vec![vec!["/bin/sh".into(), "-c".into(), script.into()]],
+        }
+    }
+
+    #[test]
+    fn a_failing_step_keeps_its_output_and_shows_its_end() {
+        let folder = tempfile::tempdir().unwrap();
+        let place = Place::of(folder.path(), folder.path());
+        let runner = Runner::new(&place);
+        let step = shell("echo line 7; echo line 8 >&2; exit 2", false);
+        assert!(matches!(runner.step(&step), Outcome::Failed(_)));
+        let log = fs::read_to_string(runner.log("lint")).unwrap();
+        assert_eq!(log, "line 7\nline 8\n");
+        assert!(runner.explain(&step).ends_with("    line 7\n    line 8"));
+    }
+
+    #[test]
+    fn what_a_program_leaves_behind_does_not_hold_its_step() {
+        let folder = tempfile::tempdir().unwrap();
+        let place = Place::of(folder.path(), folder.path());
+        let began = Instant::now();
+        let runner = Runner::new(&place);
+        let step = shell("sleep 600 & echo $!", false);
+        assert!(matches!(runner.step(&step), Outcome::Passed(_)));
+        assert!(began.elapsed() < Duration::from_secs(600));
+        let log = fs::read_to_string(runner.log("lint")).unwrap();
+        Process::of(log.trim().parse().unwrap()).unwrap().kill();
+    }
+
+    #[test]
+    fn a_test_step_without_a_test_does_not_pass() {
+        let folder = tempfile::tempdir().unwrap();
+        let place = Place::of(folder.path(), folder.path());
+        let outcome = |script: &str| Runner::new(&place).step(&shell(script, true));
+        assert!(matches!(outcome("true"), Outcome::Failed(_)));
+        let ran = "echo running 1 test; echo 'test a ... ok'; echo 'test result: ok. 1 passed; 0 failed;'";
+        let Outcome::Passed(tally) = outcome(ran) else {
+            panic!("not passed")
+        };
+        assert_eq!((tally.passed, tally.tests.len()), (1, 1));
+    }
+}

@@ -1,0 +1,248 @@
+//! The steps of `cargo verify`, and which of them run side by side.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use crate::fault::{Doing, Fault, Result};
+use crate::place::Place;
+
+/// One step: its name, what it checks, and the commands it runs one after the other.
+pub(super) struct Step {
+    pub(super) name: &'static str,
+    pub(super) about: &'static str,
+    pub(super) needs: Needs,
+    /// Whether it runs only when it is named.
+    pub(super) on_demand: bool,
+    /// Whether it has to run tests to pass.
+    pub(super) runs_tests: bool,
+    pub(super) commands: Vec<Vec<String>>,
+}
+
+/// What has to be there before a step runs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Needs {
+    /// The toolchain alone.
+    Nothing,
+    /// The linters, which the sandbox installs.
+    Linters,
+    /// The running sandbox, or a part that it installed.
+    Sandbox,
+}
+
+/// Returns all steps. Those of one stage run side by side; a stage begins when the one before it has ended.
+pub(super) fn stages(place: &Place) -> Result<Vec<Vec<Step>>> {
+    Ok(vec![
+        lint(place)?,
+        // Programs that are built once are found by everything that follows.
+        vec![cargo_step(
+            "build",
+            "everything compiles",
+            Needs::Nothing,
+            "test --workspace --locked --no-run",
+        )],
+        // These use addresses and containers of the whole machine, which the end-to-end tests use too.
+        vec![cargo_step(
+            "standins",
+            "tests of the ECS stand-in and the AWS gateway, on the machine's Docker Engine",
+            Needs::Sandbox,
+            "test --package standin-ecs --package gateway --locked --no-fail-fast",
+        )],
+        vec![
+            cargo_step(
+                "e2e",
+                "the sandbox's own tests and the end-to-end tests",
+                Needs::Sandbox,
+                "test --package sandbox --locked --no-fail-fast",
+            ),
+            cargo_step(
+                "unit",
+                "tests of every other package",
+                Needs::Sandbox,
+                "test --workspace --exclude sandbox --exclude standin-ecs --exclude gateway --locked --no-fail-fast",
+            ),
+        ],
+    ])
+}
+
+fn lint(place: &Place) -> Result<Vec<Step>> {
+    let (workflows, actions) = workflow_files(&place.checkout)?;
+    let github = |file: &str| place.checkout.join(".github").join(file);
+    let dependabot = [github("dependabot.yml")];
+    let forms = ["bug", "feature"].map(|name| github(&format!("ISSUE_TEMPLATE/{name}.yml")));
+    let all: Vec<PathBuf> = [&workflows[..], &actions, &dependabot].concat();
+    let tool = |name: &str, arguments: &str, files: &[PathBuf]| {
+        let mut command = words(
+            &place.venv_bin().join(name).display().to_string(),
+            arguments,
+        );
+        command.extend(files.iter().map(|file| file.display().to_string()));
+        command
+    };
+    let schema = |name: &str, files: &[PathBuf]| {
+        let arguments = format!("--builtin-schema vendor.{name}");
+        tool("check-jsonschema", &arguments, files)
+    };
+    let linter = |name, about, commands| Step {
+        name,
+        about,
+        needs: Needs::Linters,
+        on_demand: name == "advisories",
+        runs_tests: false,
+        commands,
+    };
+    Ok(vec![
+        cargo_step(
+            "format",
+            "rustfmt",
+            Needs::Nothing,
+            "fmt --all --check -- --color never",
+        ),
+        cargo_step(
+            "clippy",
+            "clippy on all targets, warnings are errors",
+            Needs::Nothing,
+            "clippy --quiet --workspace --all-targets --locked -- -D warnings",
+        ),
+        linter(
+            "deny",
+            "licenses, banned crates and sources of the dependencies",
+            vec![tool(
+                "cargo-deny",
+                "--locked --color never check bans licenses sources",
+                &[],
+            )],
+        ),
+        linter(
+            "advisories",
+            "known vulnerabilities of the dependencies; asks github.com for the list",
+            vec![tool(
+                "cargo-deny",
+                "--locked --color never check advisories",
+                &[],
+            )],
+        ),
+        linter(
+            "zizmor",
+            "security of workflows and actions",
+            vec![tool("zizmor", "--offline --no-progress", &all)],
+        ),
+        linter(
+            "actionlint",
+            "workflows",
+            // It would find shellcheck and pyflakes on some machines and not on others.
+            vec![tool(
+                "actionlint",
+                "-no-color -shellcheck= -pyflakes=",
+                &workflows,
+            )],
+        ),
+        linter(
+            "schemas",
+            "schemas of workflows, actions, issue forms and Dependabot's configuration",
+            vec![
+                schema("github-workflows", &workflows),
+                schema("github-actions", &actions),
+                schema("dependabot", &dependabot),
+                schema("github-issue-forms", &forms),
+                schema(
+                    "github-issue-config",
+                    &[github("ISSUE_TEMPLATE/config.yml")],
+                ),
+            ],
+        ),
+    ])
+}
+
+fn cargo_step(name: &'static str, about: &'static str, needs: Needs, arguments: &str) -> Step {
+    let cargo = std::env::var("CARGO").unwrap_or_else(|_| "cargo".to_owned());
+    Step {
+        name,
+        about,
+        needs,
+        on_demand: false,
+        runs_tests: needs == Needs::Sandbox,
+        commands: vec![words(&cargo, arguments)],
+    }
+}
+
+fn words(program: &str, arguments: &str) -> Vec<String> {
+    std::iter::once(program)
+        .chain(arguments.split_whitespace())
+        .map(str::to_owned)
+        .collect()
+}
+
+/// Returns every workflow and every action of the checkout, those of the examples included.
+fn workflow_files(checkout: &Path) -> Result<(Vec<PathBuf>, Vec<PathBuf>)> {
+    let (mut workflows, mut actions) = (Vec::new(), Vec::new());
+    let mut folders = vec![checkout.to_owned()];
+    while let Some(folder) = folders.pop() {
+        for entry in fs::read_dir(&folder).doing(format!("reading {}", folder.display()))? {
+            let path = entry.doing(format!("reading {}", folder.display()))?.path();
+            let name = path
+                .file_name()
+                .unwrap_or_default()
+                .to_string_lossy()
+                .into_owned();
+            let yaml = matches!(
+                path.extension().and_then(|text| text.to_str()),
+                Some("yml" | "yaml")
+            );
+            if path.is_dir() && !path.is_symlink() {
+                if !matches!(name.as_str(), "target" | ".git" | "node_modules") {
+                    folders.push(path);
+                }
+            } else if yaml && folder.ends_with(".github/workflows") {
+                workflows.push(path);
+            } else if matches!(name.as_str(), "action.yml" | "action.yaml") {
+                actions.push(path);
+            }
+        }
+    }
+    workflows.sort();
+    actions.sort();
+    if workflows.is_empty() || actions.is_empty() {
+        return Err(Fault::new(format!(
+            "{} holds no workflow or no action to check",
+            checkout.display()
+        )));
+    }
+    Ok((workflows, actions))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_workflow_and_action_is_found_and_nothing_of_the_build() {
+        let folder = tempfile::tempdir().unwrap();
+        let root = folder.path();
+        assert!(workflow_files(root).is_err());
+        for file in [
+            ".github/workflows/ci.yml",
+            ".github/dependabot.yml",
+            "docs/examples/x/.github/workflows/deliver.yaml",
+            "actions/image/action.yml",
+            "target/sandbox/action.yml",
+        ] {
+            fs::create_dir_all(root.join(file).parent().unwrap()).unwrap();
+            fs::write(root.join(file), "").unwrap();
+        }
+        let (workflows, actions) = workflow_files(root).unwrap();
+        let short = |files: Vec<PathBuf>| -> Vec<String> {
+            files
+                .iter()
+                .map(|file| file.strip_prefix(root).unwrap().display().to_string())
+                .collect()
+        };
+        assert_eq!(
+            short(workflows),
+            [
+                ".github/workflows/ci.yml",
+                "docs/examples/x/.github/workflows/deliver.yaml"
+            ]
+        );
+        assert_eq!(short(actions), ["actions/image/action.yml"]);
+    }
+}
