@@ -84,9 +84,9 @@ pub(crate) fn resolved(resolved: &Resolved) -> Report {
     .output("environment", &resolved.environment)
     .output("follows", resolved.follows.clone().unwrap_or_default())
     .output("account", resolved.account.as_str())
-    .output("region", &resolved.region)
+    .output("region", resolved.region.as_str())
     .output("build-account", resolved.build.account.as_str())
-    .output("build-region", &resolved.build.region)
+    .output("build-region", resolved.build.region.as_str())
     .output("repository", &resolved.image.repository)
     .output("cluster", &resolved.deploy.cluster)
     .output("ecs-service", &resolved.deploy.service)
@@ -103,13 +103,13 @@ fn rows(resolved: &Resolved) -> Vec<Vec<String>> {
         ("follows", resolved.follows.clone().unwrap_or_default()),
         ("gate", gate(&resolved.gate)),
         ("account", resolved.account.to_string()),
-        ("region", resolved.region.clone()),
-        ("role to read", resolved.roles.read.clone()),
-        ("role to deploy", resolved.roles.deploy.clone()),
+        ("region", resolved.region.to_string()),
+        ("role to read", resolved.roles.read.to_string()),
+        ("role to deploy", resolved.roles.deploy.to_string()),
         ("build account", build.account.to_string()),
-        ("build region", build.region.clone()),
-        ("role to publish", build.publish.clone()),
-        ("role to permit", build.permit.clone()),
+        ("build region", build.region.to_string()),
+        ("role to publish", build.publish.to_string()),
+        ("role to permit", build.permit.to_string()),
         ("ledger", build.ledger.clone()),
         ("repository", resolved.image.repository.clone()),
         ("state", format!("s3://{}/{}", state.bucket, state.key)),

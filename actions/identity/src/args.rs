@@ -1,6 +1,7 @@
 //! Arguments of slipway-identity.
 
 use clap::{Subcommand, ValueEnum};
+use kit::aws::{AccountId, Region, RoleArn};
 
 /// Arguments.
 #[derive(Debug, clap::Args)]
@@ -32,13 +33,13 @@ pub(crate) struct Wanted {
     pub(crate) purpose: Purpose,
     /// Role to assume instead of the contract's, as an ARN
     #[arg(long, value_name = "ARN")]
-    pub(crate) role: Option<String>,
+    pub(crate) role: Option<RoleArn>,
     /// Account the credentials must belong to, instead of the contract's
     #[arg(long, value_name = "ID")]
-    pub(crate) account: Option<String>,
+    pub(crate) account: Option<AccountId>,
     /// Region instead of the contract's
     #[arg(long, value_name = "REGION")]
-    pub(crate) region: Option<String>,
+    pub(crate) region: Option<Region>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]

@@ -7,7 +7,7 @@ mod report;
 use args::{Args, Verb, Wanted};
 use kit::action::Action;
 use kit::child::{self, Program};
-use kit::error::{Error, Result};
+use kit::error::Result;
 use kit::signal::unless_interrupted;
 use kit::{Cx, Report, Step};
 use net::{Account, Net, Purpose, Target};
@@ -69,15 +69,10 @@ fn target(wanted: &Wanted, cx: &Cx) -> Result<Target> {
     let mut target = Target::chosen(
         cx.resolved()?.as_ref(),
         purpose,
-        wanted.role.as_deref(),
-        wanted.region.as_deref(),
-    )?;
+        wanted.role.as_ref(),
+        wanted.region.as_ref(),
+    );
     if let Some(account) = &wanted.account {
-        if kit::contract::AccountId::parse(account).is_none() {
-            return Err(Error::usage(format!(
-                "--account {account} is no account ID: it takes twelve digits"
-            )));
-        }
         target.account = Some(account.clone());
     }
     Ok(target)

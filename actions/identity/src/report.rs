@@ -19,10 +19,13 @@ pub(crate) fn exported(account: &Account) -> Report {
             "AWS_SECRET_ACCESS_KEY".into(),
             secret(credentials.secret_access_key()),
         ),
-        ("AWS_REGION".into(), EnvValue::Plain(account.region.clone())),
+        (
+            "AWS_REGION".into(),
+            EnvValue::Plain(account.region.to_string()),
+        ),
         (
             "AWS_DEFAULT_REGION".into(),
-            EnvValue::Plain(account.region.clone()),
+            EnvValue::Plain(account.region.to_string()),
         ),
     ];
     if let Some(token) = credentials.session_token() {
@@ -40,11 +43,14 @@ pub(crate) fn exported(account: &Account) -> Report {
 /// Whose credentials these are, and what that was compared with.
 pub(crate) fn checked(account: &Account, target: &Target) -> Report {
     let mut report = describe(account);
-    let or = |value: &Option<String>| value.clone().unwrap_or_else(|| "not asked".to_owned());
+    fn row(name: &str, found: impl ToString, wanted: Option<&impl ToString>) -> Vec<String> {
+        let wanted = wanted.map_or_else(|| "not asked".to_owned(), ToString::to_string);
+        vec![name.to_owned(), found.to_string(), wanted]
+    }
     let rows = vec![
-        vec!["account".into(), account.id.clone(), or(&target.account)],
-        vec!["role".into(), account.arn.clone(), or(&target.role)],
-        vec!["region".into(), account.region.clone(), or(&target.region)],
+        row("account", &account.id, target.account.as_ref()),
+        row("role", &account.arn, target.role.as_ref()),
+        row("region", &account.region, target.region.as_ref()),
         vec!["ends".into(), expires(account), String::new()],
     ];
     report.text = text_table(&["", "found", "wanted"], &rows);
@@ -61,8 +67,8 @@ fn describe(account: &Account) -> Report {
         }),
         ..Report::default()
     }
-    .output("account", &account.id)
-    .output("arn", &account.arn)
+    .output("account", account.id.as_str())
+    .output("arn", account.arn.as_str())
     .output("expires", expires(account))
 }
 

@@ -63,11 +63,11 @@ fn bad_input_is_named() {
         (&["check", "--purpose", "admin"], "invalid value 'admin'"),
         (
             &["check", "--role", "deploy"],
-            "--role \"deploy\" is no ARN of a role",
+            "`deploy` is not the ARN of a role",
         ),
         (
             &["check", "--account", "12345"],
-            "--account 12345 is no account ID",
+            "`12345` is not an account ID",
         ),
         (
             &["check", "--environment", "dev"],

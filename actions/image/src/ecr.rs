@@ -22,8 +22,8 @@ pub(crate) struct Ecr {
     pub(crate) client: Client,
     pub(crate) account: String,
     pub(crate) region: String,
-    /// `aws`, `aws-cn`, `aws-us-gov`: the second part of an ARN.
-    pub(crate) partition: String,
+    /// The second part of an ARN.
+    pub(crate) partition: &'static str,
     pub(crate) repository: String,
 }
 
@@ -49,9 +49,9 @@ impl Ecr {
     pub(crate) fn new(account: &Account, repository: String) -> Self {
         Self {
             client: Client::new(&account.config),
-            account: account.id.clone(),
-            region: account.region.clone(),
-            partition: account.arn.split(':').nth(1).unwrap_or("aws").to_owned(),
+            account: account.id.to_string(),
+            region: account.region.to_string(),
+            partition: account.arn.partition.name(),
             repository,
         }
     }

@@ -1,5 +1,6 @@
 //! Where else an image goes: regions of the same account, or accounts of other roles.
 
+use kit::aws::{Region, RoleArn};
 use kit::{Error, Result};
 use net::Target;
 
@@ -15,15 +16,19 @@ pub(crate) fn targets(to: &[String], home: &Target) -> Result<Vec<Target>> {
         .map(|place| place.trim())
         .filter(|place| !place.is_empty())
     {
-        let target = match place.rsplit_once('@') {
-            Some((role, region)) if net::is_role(role) && is_region(region) => Target {
-                account: role.split(':').nth(4).map(str::to_owned),
-                role: Some(role.to_owned()),
-                region: Some(region.to_owned()),
+        let (role, region) = match place.rsplit_once('@') {
+            Some((role, region)) => (role.parse::<RoleArn>().ok(), region),
+            None => (None, place),
+        };
+        let target = match (role, region.parse::<Region>()) {
+            (Some(role), Ok(region)) => Target {
+                account: Some(role.account().clone()),
+                role: Some(role),
+                region: Some(region),
                 allow_long_lived_keys: home.allow_long_lived_keys.clone(),
             },
-            None if is_region(place) => Target {
-                region: Some(place.to_owned()),
+            (None, Ok(region)) if !place.contains('@') => Target {
+                region: Some(region),
                 ..home.clone()
             },
             _ => {
@@ -47,26 +52,12 @@ pub(crate) fn targets(to: &[String], home: &Target) -> Result<Vec<Target>> {
 
 /// Repository and place, as `--to` names it, for people.
 pub(crate) fn name(repository: &str, target: &Target, home: &Target) -> String {
-    let region = target.region.as_deref().unwrap_or_default();
+    let region = target.region.as_ref().map_or("", Region::as_str);
     match &target.role {
         Some(role) if target.role != home.role => format!("{repository} at {role}@{region}"),
         _ if region.is_empty() => repository.to_owned(),
         _ => format!("{repository} at {region}"),
     }
-}
-
-/// Whether `text` could be a region: `ca-central-1`, `us-gov-west-1`, `us-isob-east-1`.
-fn is_region(text: &str) -> bool {
-    let parts: Vec<&str> = text.split('-').collect();
-    let Some((number, words)) = parts.split_last() else {
-        return false;
-    };
-    let is = |part: &str, kind: fn(&u8) -> bool| {
-        !part.is_empty() && part.bytes().all(|byte| kind(&byte))
-    };
-    words.len() >= 2
-        && is(number, u8::is_ascii_digit)
-        && words.iter().all(|word| is(word, u8::is_ascii_lowercase))
 }
 
 #[cfg(test)]
@@ -76,9 +67,9 @@ mod tests {
     fn read(to: &[&str]) -> Result<Vec<Target>> {
         let to: Vec<String> = to.iter().map(|text| (*text).to_owned()).collect();
         let home = Target {
-            account: Some("111111111111".to_owned()),
-            role: Some("arn:aws:iam::111111111111:role/publish".to_owned()),
-            region: Some("eu-west-1".to_owned()),
+            account: Some("111111111111".parse().unwrap()),
+            role: Some("arn:aws:iam::111111111111:role/publish".parse().unwrap()),
+            region: Some("eu-west-1".parse().unwrap()),
             allow_long_lived_keys: Vec::new(),
         };
         targets(&to, &home)
@@ -87,14 +78,14 @@ mod tests {
     #[test]
     fn a_region_keeps_account_and_role_and_a_role_brings_its_own() {
         let role = "arn:aws:iam::222222222222:role/team/publish";
-        let found = read(&["us-gov-west-1", "", &format!("{role}@eu-west-1")]).unwrap();
+        let found = read(&["us-west-2", "", &format!("{role}@eu-west-1")]).unwrap();
         let seen: Vec<_> = found
             .iter()
             .map(|target| {
                 (
-                    target.account.as_deref().unwrap(),
-                    target.role.as_deref().unwrap(),
-                    target.region.as_deref().unwrap(),
+                    target.account.as_ref().unwrap().as_str(),
+                    target.role.as_ref().unwrap().as_str(),
+                    target.region.as_ref().unwrap().as_str(),
                 )
             })
             .collect();
@@ -104,21 +95,21 @@ mod tests {
                 (
                     "111111111111",
                     "arn:aws:iam::111111111111:role/publish",
-                    "us-gov-west-1"
+                    "us-west-2"
                 ),
                 ("222222222222", role, "eu-west-1"),
             ]
         );
         assert!(read(&[]).unwrap().is_empty());
         let home = Target {
-            role: Some("arn:aws:iam::111111111111:role/publish".to_owned()),
+            role: Some("arn:aws:iam::111111111111:role/publish".parse().unwrap()),
             ..Target::ambient()
         };
         let names: Vec<String> = found.iter().map(|to| name("app", to, &home)).collect();
         assert_eq!(
             names,
             [
-                "app at us-gov-west-1".to_owned(),
+                "app at us-west-2".to_owned(),
                 format!("app at {role}@eu-west-1"),
             ]
         );

@@ -4,6 +4,7 @@
 use crate::args;
 use crate::request;
 use kit::Result;
+use kit::aws::RoleArn;
 use kit::contract::{Contract, Image};
 use kit::env::Env;
 use kit::step::Cx;
@@ -47,8 +48,8 @@ impl Place {
         };
         let publishing = contract.publishing(&cx.env)?;
         let build = publishing.build;
-        let target = |role: String| Target {
-            account: Some(build.account.to_string()),
+        let target = |role: RoleArn| Target {
+            account: Some(build.account.clone()),
             role: Some(role),
             region: Some(build.region.clone()),
             allow_long_lived_keys: publishing.allow_long_lived_keys.clone(),

@@ -7,7 +7,7 @@ use crate::source::Compression;
 use kit::contract::Image;
 use kit::env::Env;
 use kit::host::Kind;
-use kit::id::{Commit, Digest};
+use kit::id::{CommitId, Digest};
 use kit::step::{Cx, required};
 use kit::{Error, Result, clock};
 use std::path::{Path, PathBuf};
@@ -279,7 +279,7 @@ fn commit(given: Option<String>, cx: &Cx) -> Result<String> {
         return Err(Error::usage("--commit is missing, and this run names none")
             .hint("at a terminal: --commit \"$(git rev-parse HEAD)\""));
     };
-    Commit::parse(&commit).map(|commit| commit.to_string())
+    CommitId::parse(&commit).map(|commit| commit.to_string())
 }
 
 /// The commit's time as git knows it, unless `SOURCE_DATE_EPOCH` says another.

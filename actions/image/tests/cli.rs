@@ -82,7 +82,7 @@ fn bad_input_is_named() {
                 "--commit",
                 "main",
             ],
-            "\"main\" is no full commit hash",
+            "\"main\" is not a full commit hash",
         ),
         (publish(&["--tag", "a:b"]), "--tag \"a:b\" is no tag"),
         (
@@ -132,7 +132,7 @@ fn bad_input_is_named() {
         ),
         (
             publish(&["--pull-account", "12345678901"]),
-            "--pull-account \"12345678901\" is no account ID",
+            "--pull-account \"12345678901\" is not an account ID",
         ),
         (
             publish(&["--mutable-tag", "*"]),
@@ -152,7 +152,7 @@ fn bad_input_is_named() {
         ),
         (
             publish(&["--kms-key", "alias/images"]),
-            "--kms-key \"alias/images\" is no ARN of a key",
+            "--kms-key \"alias/images\" is not the ARN of a key",
         ),
         (
             publish(&["--resource-tag", "team"]),
@@ -161,7 +161,7 @@ fn bad_input_is_named() {
         (vec!["scan", "--repository", "ab"], "--digest is missing"),
         (
             vec!["scan", "--repository", "ab", "--digest", "latest"],
-            "\"latest\" is no digest",
+            "\"latest\" is not a digest",
         ),
         (
             vec![

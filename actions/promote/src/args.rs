@@ -81,7 +81,7 @@ pub(crate) struct Place {
     pub(crate) ledger: Option<String>,
     /// Region, without a contract [default: AWS_REGION]
     #[arg(long, value_name = "REGION")]
-    pub(crate) region: Option<String>,
+    pub(crate) region: Option<kit::aws::Region>,
 }
 
 #[derive(Debug, clap::Args)]

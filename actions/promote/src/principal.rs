@@ -34,7 +34,8 @@ impl Principal {
             .await
             .ok();
         Self {
-            name: account.and_then(|account| account.arn.rsplit('/').next().map(str::to_owned)),
+            name: account
+                .and_then(|account| account.arn.resource.rsplit('/').next().map(str::to_owned)),
             source: "STS",
         }
     }

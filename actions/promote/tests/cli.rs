@@ -43,7 +43,7 @@ fn bad_arguments_are_named_and_nothing_is_exported() {
         &["check", "--environment", "x", "--digest", "latest"],
         &[],
         2,
-        "is no digest",
+        "is not a digest",
     );
     refuses(
         &[
@@ -72,7 +72,7 @@ fn bad_arguments_are_named_and_nothing_is_exported() {
         ],
         &[],
         2,
-        "is no full commit hash",
+        "is not a full commit hash",
     );
     refuses(
         &[
@@ -136,7 +136,7 @@ fn without_a_contract_what_is_missing_is_named() {
     );
     refuses(
         &with(&["status", "--environment", "x#y"]),
-        &[("AWS_REGION", "x")],
+        &[("AWS_REGION", "ca-central-1")],
         2,
         "there are no AWS credentials",
     );

@@ -1,6 +1,7 @@
 //! Arguments of slipway-secrets.
 
 use clap::Subcommand;
+use kit::aws::{Region, RoleArn};
 use std::path::PathBuf;
 
 /// Arguments.
@@ -39,8 +40,8 @@ pub(crate) struct Wanted {
     pub(crate) source: Vec<String>,
     /// Role to assume instead of the contract's deploy role, as an ARN
     #[arg(long, value_name = "ARN")]
-    pub(crate) role: Option<String>,
+    pub(crate) role: Option<RoleArn>,
     /// Region instead of the contract's
     #[arg(long, value_name = "REGION")]
-    pub(crate) region: Option<String>,
+    pub(crate) region: Option<Region>,
 }

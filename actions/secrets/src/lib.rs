@@ -91,9 +91,9 @@ async fn resolve(wanted: &Wanted, sink: Sink, cx: &Cx) -> Result<Vec<(String, Se
     let target = Target::chosen(
         resolved.as_ref(),
         Purpose::Deploy,
-        wanted.role.as_deref(),
-        wanted.region.as_deref(),
-    )?;
+        wanted.role.as_ref(),
+        wanted.region.as_ref(),
+    );
     fetch::all(&specs, &target, cx, &Net::new(cx)?).await
 }
 

@@ -82,7 +82,7 @@ fn bad_input_is_named() {
         ),
         (
             &["export", "--source", "A=ssm:/a", "--role", "deploy"],
-            "--role \"deploy\" is no ARN of a role",
+            "`deploy` is not the ARN of a role",
         ),
         (&["export", "--source", "A=ssm:/a"], "no region is known"),
         (&["file", "--source", SOURCE], "--path <FILE>"),

@@ -67,7 +67,7 @@ pub(crate) async fn deploy(args: Deploy, cx: &Cx, stage: &RefCell<Stage>) -> Res
     } else {
         Purpose::Deploy
     };
-    let target = Target::chosen(contract, purpose, None, None)?;
+    let target = Target::chosen(contract, purpose, None, None);
     let account = Net::new(cx)?.account(&target).await?;
     let world = World::new(&account, cluster, service);
 
@@ -81,11 +81,8 @@ pub(crate) async fn deploy(args: Deploy, cx: &Cx, stage: &RefCell<Stage>) -> Res
         &base,
     )?;
     let (registry_account, region) = match contract {
-        Some(contract) => (
-            contract.build.account.as_str(),
-            contract.build.region.as_str(),
-        ),
-        None => (account.id.as_str(), account.region.as_str()),
+        Some(contract) => (&contract.build.account, &contract.build.region),
+        None => (&account.id, &account.region),
     };
     let repository = repository(
         args.repository

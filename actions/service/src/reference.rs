@@ -1,13 +1,14 @@
 //! Image references: the repository a digest is in.
 
+use kit::aws::{AccountId, Region};
 use kit::error::{Error, Result};
 
 /// Where a bare repository name is looked for: the host that was named, else the account's ECR.
 #[derive(Clone, Copy)]
 pub(crate) struct Registry<'a> {
     pub(crate) host: Option<&'a str>,
-    pub(crate) account: &'a str,
-    pub(crate) region: &'a str,
+    pub(crate) account: &'a AccountId,
+    pub(crate) region: &'a Region,
 }
 
 /// The repository of an image reference: without its tag and its digest.
@@ -57,11 +58,7 @@ pub(crate) fn repository(
     {
         return Ok(current.to_owned());
     }
-    // The China partition has a domain of its own (ECR User Guide, "Private registry").
-    let suffix = if region.starts_with("cn-") { ".cn" } else { "" };
-    Ok(format!(
-        "{account}.dkr.ecr.{region}.amazonaws.com{suffix}/{given}"
-    ))
+    Ok(format!("{}/{given}", region.registry(account)))
 }
 
 /// The registry host of a repository, by Docker's rule: a first part with a dot or a colon, or
@@ -75,11 +72,21 @@ fn host_of(repository: &str) -> Option<&str> {
 mod tests {
     use super::*;
 
-    const HOME: Registry<'_> = Registry {
-        host: None,
-        account: "111111111111",
-        region: "ca-central-1",
-    };
+    /// A repository looked for in an account's registry, in `region`, or at `host`.
+    fn found(
+        given: Option<&str>,
+        current: &str,
+        region: &str,
+        host: Option<&str>,
+    ) -> Result<String> {
+        let (account, region) = ("111111111111".parse().unwrap(), region.parse().unwrap());
+        let registry = Registry {
+            host,
+            account: &account,
+            region: &region,
+        };
+        repository(given, current, &registry)
+    }
 
     #[test]
     fn tag_and_digest_are_cut_off_and_ports_are_not() {
@@ -111,25 +118,24 @@ mod tests {
             (Some("mirror.example/web"), "nginx", "mirror.example/web"),
             (Some("localhost/web"), "nginx", "localhost/web"),
         ] {
-            assert_eq!(repository(given, current, &HOME).unwrap(), wanted);
+            let found = found(given, current, "ca-central-1", None);
+            assert_eq!(found.unwrap(), wanted);
         }
-        let china = Registry {
-            host: None,
-            account: "111111111111",
-            region: "cn-north-1",
-        };
-        let replica = Registry {
-            host: Some("replica.example:5000"),
-            ..china
-        };
-        assert_eq!(
-            repository(Some("web"), "other.example/web", &replica).unwrap(),
-            "replica.example:5000/web"
-        );
-        assert_eq!(
-            repository(Some("web"), "nginx", &china).unwrap(),
-            "111111111111.dkr.ecr.cn-north-1.amazonaws.com.cn/web"
-        );
+        for (current, host, wanted) in [
+            (
+                "other.example/web",
+                Some("replica.example:5000"),
+                "replica.example:5000/web",
+            ),
+            (
+                "nginx",
+                None,
+                "111111111111.dkr.ecr.cn-north-1.amazonaws.com.cn/web",
+            ),
+        ] {
+            let found = found(Some("web"), current, "cn-north-1", host);
+            assert_eq!(found.unwrap(), wanted);
+        }
     }
 
     #[test]
@@ -141,7 +147,9 @@ mod tests {
             "a.example/",
         ] {
             assert_eq!(
-                repository(Some(given), "nginx", &HOME).unwrap_err().exit,
+                found(Some(given), "nginx", "ca-central-1", None)
+                    .unwrap_err()
+                    .exit,
                 kit::Exit::Usage
             );
         }

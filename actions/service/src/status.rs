@@ -28,7 +28,7 @@ pub(crate) async fn status(args: Place, cx: &Cx) -> Result<Report> {
         args.service,
         contract.map(|contract| contract.deploy.service.clone()),
     )?;
-    let target = Target::chosen(contract, Purpose::Read, None, None)?;
+    let target = Target::chosen(contract, Purpose::Read, None, None);
     let account = Net::new(cx)?.account(&target).await?;
     let world = World::new(&account, cluster, service);
     let seen = world.look().await?;

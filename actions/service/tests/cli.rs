@@ -78,7 +78,7 @@ fn a_tag_is_no_digest() {
         &[],
     );
     assert!(
-        stderr.contains(r#"error: "v1.2.3" is no digest"#),
+        stderr.contains(r#"error: "v1.2.3" is not a digest"#),
         "{stderr}"
     );
     assert!(stderr.contains("hint: a tag can be moved"), "{stderr}");
@@ -100,9 +100,12 @@ fn a_missing_digest_cluster_or_service_is_named() {
 }
 
 #[test]
-fn a_time_needs_a_unit_and_is_not_zero() {
+fn a_time_is_a_duration_and_not_zero() {
     for (time, message) in [
-        ("15", "`15` is no duration: write 90s, 10m or 2h"),
+        (
+            "15x",
+            "`15x` is not a duration: write 600, 90s, 10m or 1h30m",
+        ),
         ("0m", "error: --timeout is zero"),
     ] {
         let stderr = refused(2, &["deploy", "--digest", DIGEST, "--timeout", time], &[]);

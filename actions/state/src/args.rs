@@ -143,10 +143,10 @@ pub(crate) struct Place {
     pub(crate) locking: crate::backend::Locking,
     /// Region of bucket and table [default: the contract's, else AWS_REGION]
     #[arg(long, value_name = "REGION")]
-    pub(crate) region: Option<String>,
+    pub(crate) region: Option<kit::aws::Region>,
     /// Role to assume instead of the contract's, as an ARN
     #[arg(long, value_name = "ARN")]
-    pub(crate) role: Option<String>,
+    pub(crate) role: Option<kit::aws::RoleArn>,
 }
 
 /// Which lock is held around a command.

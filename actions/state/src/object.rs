@@ -95,7 +95,7 @@ impl StateFile {
 
 /// MD5 in hex, as Terraform keeps it. It guards against a stale read, not against an attacker.
 pub(crate) fn digest(bytes: &[u8]) -> String {
-    crate::hash::hex(Md5::digest(bytes).as_slice())
+    kit::hex::encode(Md5::digest(bytes))
 }
 
 /// The bucket's side of one state.
@@ -129,7 +129,7 @@ impl Objects {
             client: client(account, cx),
             bucket: placed.backend.bucket.clone(),
             key: placed.backend.key.clone(),
-            owner: account.id.clone(),
+            owner: account.id.to_string(),
         }
     }
 

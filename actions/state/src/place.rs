@@ -5,6 +5,7 @@ use crate::args::{Hold, Object, Place};
 use crate::backend::{Backend, Locking};
 use crate::rescue::{self, Left};
 use kit::Resolved;
+use kit::aws::{AccountId, Region, RoleArn};
 use kit::child::Program;
 use kit::error::{Error, Result};
 use kit::group::Group;
@@ -59,19 +60,14 @@ pub(crate) struct Store {
     pub(crate) bucket: String,
     /// Empty where none is used.
     pub(crate) table: String,
-    pub(crate) region: String,
+    pub(crate) region: Region,
     pub(crate) locking: Locking,
     pub(crate) target: Target,
     resolved: Option<Resolved>,
 }
 
 /// What is given, else what contract or environment name.
-fn named(
-    argument: &str,
-    variable: &str,
-    given: Option<String>,
-    other: Option<String>,
-) -> Result<String> {
+fn named<T>(argument: &str, variable: &str, given: Option<T>, other: Option<T>) -> Result<T> {
     given.or(other).ok_or_else(|| {
         Error::usage(format!("--{argument} is missing")).hint(format!(
             "give --{argument}, set {variable}, or --environment NAME to take it from the contract"
@@ -85,16 +81,17 @@ pub(crate) fn store(place: &Place, cx: &Cx) -> Result<Store> {
     let resolved = cx.resolved()?;
     let state = resolved.as_ref().map(|it| &it.state);
     let variable = |name: &str| cx.env.get(name).map(str::to_owned);
-    let region = state
-        .map(|it| it.region.clone())
-        .or_else(|| variable("AWS_REGION"));
+    let region = match state {
+        Some(state) => Some(state.region.clone()),
+        None => cx.env.get("AWS_REGION").map(str::parse).transpose()?,
+    };
     let region = named("region", "AWS_REGION", place.region.clone(), region)?;
     let target = Target::chosen(
         resolved.as_ref(),
         Purpose::Deploy,
-        place.role.as_deref(),
+        place.role.as_ref(),
         Some(&region),
-    )?;
+    );
     let bucket = state.map(|it| it.bucket.clone());
     let table = state.map(|it| it.table.clone());
     agree("bucket", place.bucket.as_deref(), bucket.as_deref())?;
@@ -136,7 +133,7 @@ pub(crate) fn find(place: &Place, object: &Object, cx: &Cx) -> Result<Placed> {
             bucket: store.bucket,
             key: word("key", key)?,
             table: store.table,
-            region: store.region,
+            region: store.region.to_string(),
             locking: store.locking,
         },
         target: store.target,
@@ -177,8 +174,8 @@ struct Note {
     key: String,
     table: String,
     region: String,
-    role: Option<String>,
-    account: Option<String>,
+    role: Option<RoleArn>,
+    account: Option<AccountId>,
     allow_long_lived_keys: Vec<String>,
     locking: Locking,
     hold: Hold,
@@ -275,7 +272,7 @@ pub(crate) fn remembered(cx: &Cx) -> Result<Option<Remembered>> {
             target: Target {
                 account: note.account,
                 role: note.role,
-                region: Some(note.region),
+                region: Some(note.region.parse()?),
                 allow_long_lived_keys: note.allow_long_lived_keys,
             },
             directory: None,

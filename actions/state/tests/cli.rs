@@ -96,9 +96,9 @@ fn bad_input_is_named() {
         ),
         (
             &["status", "--bucket=b", "--table=t", "--key=k", "--role=x"],
-            "--role \"x\" is no ARN of a role",
+            "`x` is not the ARN of a role",
         ),
-        (&["lock", "--lock-timeout=5"], "`5` is no duration"),
+        (&["lock", "--lock-timeout=5x"], "`5x` is not a duration"),
         (ASKING, "there are no AWS credentials"),
     ] {
         job.refuses(arguments, &[REGION], 2, message);

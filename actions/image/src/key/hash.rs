@@ -1,7 +1,6 @@
 //! SHA-256 over parts, each with its length before it, so that no two lists of parts read the same.
 
 use ring::digest::{Context, SHA256};
-use std::fmt::Write;
 
 pub(super) struct Hash(Context);
 
@@ -34,14 +33,7 @@ impl Hash {
 
     /// 64 hexadecimal digits.
     pub(super) fn end(self) -> String {
-        self.0
-            .finish()
-            .as_ref()
-            .iter()
-            .fold(String::new(), |mut hex, byte| {
-                let _ = write!(hex, "{byte:02x}");
-                hex
-            })
+        kit::hex::encode(self.0.finish())
     }
 }
 

@@ -88,11 +88,10 @@ fn is_loopback(host: &str) -> bool {
 
 /// `sha256:` and the hash of `bytes`, which is what an image's digest is.
 pub(crate) fn digest(bytes: &[u8]) -> String {
-    let mut text = String::from("sha256:");
-    for byte in ring::digest::digest(&ring::digest::SHA256, bytes).as_ref() {
-        text.push_str(&format!("{byte:02x}"));
-    }
-    text
+    format!(
+        "sha256:{}",
+        kit::hex::encode(ring::digest::digest(&ring::digest::SHA256, bytes))
+    )
 }
 
 /// As [`digest`], typed.

@@ -68,7 +68,11 @@ fn unread(mut error: Error, place: &LedgerPlace) -> Error {
         place.table
     );
     error.exit = kit::Exit::Refused;
-    let role = place.permit.role.as_deref().unwrap_or("the caller");
+    let role = place
+        .permit
+        .role
+        .as_ref()
+        .map_or("the caller", kit::aws::RoleArn::as_str);
     error.hint(format!(
         "{role} needs dynamodb:Query on table {}, and this run must be trusted by it",
         place.table

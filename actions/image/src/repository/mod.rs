@@ -78,7 +78,7 @@ pub(crate) async fn prepare(
     // Its own account needs no policy to pull.
     wanted.pull.remove(&ecr.account);
     let seen = api::observe(ecr, &wanted, scanning).await?;
-    let plan = plan::plan(&ecr.repository, &ecr.partition, seen.as_ref(), &wanted)?;
+    let plan = plan::plan(&ecr.repository, ecr.partition, seen.as_ref(), &wanted)?;
     let policy = wanted.lifecycle.as_ref();
     let checked = guard::check(net, ecr, seen.is_some(), policy, ledger, cx.clock.now()).await?;
     Ok(Prepared {
@@ -140,7 +140,7 @@ async fn visible(ecr: &Ecr, wanted: &Wanted) -> Result<(Option<Seen>, Plan)> {
     for pause in CREATED_WITHIN {
         let seen = api::observe(ecr, wanted, false).await?;
         if seen.is_some() {
-            let plan = plan::plan(&ecr.repository, &ecr.partition, seen.as_ref(), wanted)?;
+            let plan = plan::plan(&ecr.repository, ecr.partition, seen.as_ref(), wanted)?;
             return Ok((seen, plan));
         }
         tokio::time::sleep(Duration::from_millis(pause)).await;
@@ -158,7 +158,7 @@ async fn verified(ecr: &Ecr, wanted: &Wanted) -> Result<()> {
     for pause in CHANGED_WITHIN {
         tokio::time::sleep(Duration::from_millis(pause)).await;
         let seen = api::observe(ecr, wanted, false).await?;
-        left = plan::plan(&ecr.repository, &ecr.partition, seen.as_ref(), wanted)?;
+        left = plan::plan(&ecr.repository, ecr.partition, seen.as_ref(), wanted)?;
         if seen.is_some() && left.changes.is_empty() {
             return Ok(());
         }
@@ -182,7 +182,7 @@ async fn verified(ecr: &Ecr, wanted: &Wanted) -> Result<()> {
 /// be lost: ECR has no conditional write.
 async fn allow(ecr: &Ecr, accounts: &BTreeSet<String>) -> Result<()> {
     let seen = ecr.policy().await?;
-    match pull::policy(&ecr.partition, accounts, seen.as_deref())? {
+    match pull::policy(ecr.partition, accounts, seen.as_deref())? {
         Some(policy) => ecr.set_policy(&policy).await,
         None => Ok(()),
     }

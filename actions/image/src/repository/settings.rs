@@ -5,7 +5,7 @@ use super::pattern;
 use crate::args;
 use crate::place::Place;
 use crate::request::given;
-use kit::contract::AccountId;
+use kit::aws::{AccountId, Arn, Region};
 use kit::{Error, Result};
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
@@ -54,13 +54,13 @@ impl Wanted {
         let Some(key) = &self.kms_key else {
             return Ok(());
         };
-        let region = key.split(':').nth(3);
+        let region = key.parse::<Arn>().ok().and_then(|key| key.region);
         for place in places {
-            if place.region.as_deref() != region {
+            if place.region != region {
                 return Err(Error::usage(format!(
                     "--kms-key is one of {}, and --to names {}, where it cannot encrypt",
-                    region.unwrap_or("no region"),
-                    place.region.as_deref().unwrap_or("no region"),
+                    region.as_ref().map_or("no region", Region::as_str),
+                    place.region.as_ref().map_or("no region", Region::as_str),
                 ))
                 .hint("a key counts at a repository's creation: create each place's by itself, with slipway-image repository --kms-key, and publish without --kms-key"));
             }
@@ -73,12 +73,10 @@ fn accounts(named: Vec<String>, place: &Place) -> Result<BTreeSet<String>> {
     let named = given(named)
         .iter()
         .map(|text| {
-            AccountId::parse(text)
-                .map(|account| account.to_string())
-                .ok_or_else(|| {
-                    Error::usage(format!("--pull-account {text:?} is no account ID"))
-                        .hint("an account ID has twelve digits; one a line")
-                })
+            text.parse::<AccountId>().map(String::from).map_err(|_| {
+                Error::usage(format!("--pull-account {text:?} is not an account ID"))
+                    .hint("an account ID has twelve digits; one a line")
+            })
         })
         .collect::<Result<BTreeSet<_>>>()?;
     match named.is_empty() {
@@ -101,17 +99,19 @@ fn lifecycle(file: &Path) -> Result<Policy> {
 
 /// ECR answers the key's ARN whatever name it was given, so that any other name would look like another key.
 fn kms_key(text: String) -> Result<String> {
-    let parts: Vec<&str> = text.splitn(6, ':').collect();
-    match parts.as_slice() {
-        ["arn", _, "kms", region, account, key]
-            if !region.is_empty()
-                && AccountId::parse(account).is_some()
-                && key.strip_prefix("key/").is_some_and(|id| !id.is_empty()) =>
-        {
-            Ok(text)
-        }
+    let is_key = |arn: &Arn| {
+        arn.service == "kms"
+            && arn.region.is_some()
+            && arn.account.is_some()
+            && arn
+                .resource
+                .strip_prefix("key/")
+                .is_some_and(|id| !id.is_empty())
+    };
+    match text.parse::<Arn>() {
+        Ok(arn) if is_key(&arn) => Ok(text),
         _ => Err(
-            Error::usage(format!("--kms-key {text:?} is no ARN of a key"))
+            Error::usage(format!("--kms-key {text:?} is not the ARN of a key"))
                 .hint("arn:aws:kms:REGION:ACCOUNT:key/ID; of an alias: aws kms describe-key --key-id ALIAS --query KeyMetadata.Arn"),
         ),
     }
@@ -184,7 +184,7 @@ mod tests {
             ..Wanted::default()
         };
         let place = |region: &str| net::Target {
-            region: Some(region.to_owned()),
+            region: Some(region.parse().unwrap()),
             ..net::Target::ambient()
         };
         assert!(wanted.has_key_for(&[place("eu-west-1")]).is_ok());

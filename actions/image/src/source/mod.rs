@@ -96,13 +96,8 @@ pub(crate) fn digest_of(context: Context) -> Digest {
 }
 
 fn name(hash: &ring::digest::Digest) -> Digest {
-    use std::fmt::Write;
-    let mut text = "sha256:".to_owned();
-    for byte in hash.as_ref() {
-        // Writing to a string cannot fail.
-        let _ = write!(text, "{byte:02x}");
-    }
-    Digest::parse(&text).unwrap_or_else(|_| unreachable!("64 hexadecimal digits are a digest"))
+    let hash = hash.as_ref().try_into();
+    Digest::sha256(hash.unwrap_or_else(|_| unreachable!("SHA-256 has 32 bytes")))
 }
 
 /// What a layer and all below it are called together (OCI Image Specification, "Layer ChainID").
@@ -115,7 +110,7 @@ pub(crate) fn chain_id(below: Option<&Digest>, diff_id: &Digest) -> Digest {
 
 /// The hexadecimal digits of a digest, as files are named.
 pub(crate) fn hex(digest: &Digest) -> &str {
-    digest.as_str().trim_start_matches("sha256:")
+    digest.hex()
 }
 
 /// A blob or manifest as an OCI descriptor names it (OCI Image Specification, "Descriptors").

@@ -59,22 +59,40 @@ pub fn human(duration: Duration) -> String {
     }
 }
 
-/// Reads `90s`, `10m`, `2h` or `0s`, as arguments take durations.
+/// Reads `600` (seconds), `90s`, `10m` or `1h30m`, as arguments take durations.
 ///
 /// # Errors
-/// Anything else, said with the form that is taken.
+/// Anything else, with the form that is expected.
 pub fn parse_duration(text: &str) -> Result<Duration, String> {
-    let wrong = || format!("`{text}` is no duration: write 90s, 10m or 2h");
-    let at = text.char_indices().last().map_or(0, |(at, _)| at);
-    let (number, unit) = text.split_at(at);
-    let factor = match unit {
-        "s" => 1,
-        "m" => 60,
-        "h" => 3600,
-        _ => return Err(wrong()),
-    };
-    let number: u32 = number.parse().map_err(|_| wrong())?;
-    Ok(Duration::from_secs(u64::from(number) * factor))
+    let wrong = || format!("`{text}` is not a duration: write 600, 90s, 10m or 1h30m");
+    let mut total: u64 = 0;
+    // Units go from large to small, each once.
+    let mut largest = u64::MAX;
+    let mut rest = text;
+    while !rest.is_empty() {
+        let digits = rest.bytes().take_while(u8::is_ascii_digit).count();
+        let (number, after) = rest.split_at(digits);
+        let number: u32 = number.parse().map_err(|_| wrong())?;
+        let mut units = after.chars();
+        let factor = match units.next() {
+            Some('d') => 86_400,
+            Some('h') => 3600,
+            Some('m') => 60,
+            Some('s') => 1,
+            None if largest == u64::MAX => 1,
+            _ => return Err(wrong()),
+        };
+        if factor >= largest {
+            return Err(wrong());
+        }
+        largest = factor;
+        rest = units.as_str();
+        total += u64::from(number) * factor;
+    }
+    match largest {
+        u64::MAX => Err(wrong()),
+        _ => Ok(Duration::from_secs(total)),
+    }
 }
 
 #[cfg(test)]
@@ -96,10 +114,33 @@ mod tests {
     }
 
     #[test]
-    fn durations_are_a_number_and_a_unit() {
-        assert_eq!(parse_duration("10m"), Ok(Duration::from_secs(600)));
-        assert_eq!(parse_duration("0s"), Ok(Duration::ZERO));
-        for wrong in ["", "10", "m", "-1s", "1.5h", "1 h", "1ü"] {
+    fn durations_are_numbers_with_units_or_seconds() {
+        for (text, seconds) in [
+            ("600", 600),
+            ("0", 0),
+            ("0s", 0),
+            ("10m", 600),
+            ("1h30m", 5400),
+            ("1d1s", 86_401),
+            ("2h", 7200),
+            ("4294967295d", 371_085_174_288_000),
+        ] {
+            assert_eq!(parse_duration(text), Ok(Duration::from_secs(seconds)));
+        }
+        for wrong in [
+            "",
+            "m",
+            "-1s",
+            "+1s",
+            "1.5h",
+            "1 h",
+            "1ü",
+            "1h30",
+            "1m1h",
+            "1m1m",
+            "1h 30m",
+            "4294967296s",
+        ] {
             assert!(parse_duration(wrong).is_err(), "{wrong}");
         }
     }

@@ -1,77 +1,192 @@
-//! The two names that bytes go by: an image's digest and a commit's hash. Only whole ones, since
-//! what is shortened or movable does not say what runs.
+//! Names that are parsed once, where they come in: an image's digest and a commit's hash here, and
+//! AWS's names in [`crate::aws`]. Only whole ones, since what is shortened or movable does not say
+//! what runs.
 
 use crate::error::{Error, Result};
+use crate::hex::is_hex;
 use std::fmt;
+use std::str::FromStr;
+
+/// Text that does not have the form of what it should be.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Invalid {
+    message: String,
+    hints: &'static [&'static str],
+}
+
+impl Invalid {
+    pub(crate) fn new(message: String, hints: &'static [&'static str]) -> Self {
+        Self { message, hints }
+    }
+}
+
+impl fmt::Display for Invalid {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.hints.first() {
+            Some(hint) => write!(f, "{}; {hint}", self.message),
+            None => f.write_str(&self.message),
+        }
+    }
+}
+
+impl std::error::Error for Invalid {}
+
+impl From<Invalid> for Error {
+    /// Exit 2.
+    fn from(invalid: Invalid) -> Self {
+        invalid
+            .hints
+            .iter()
+            .fold(Self::usage(invalid.message), |error, hint| {
+                error.hint(*hint)
+            })
+    }
+}
+
+/// What every parsed name can do: be shown, compared with text, and written and read by serde as
+/// the text it is. The type keeps its text in a field `text` or as its only field.
+macro_rules! parsed_text {
+    ($name:ident, $($field:tt)+) => {
+        impl $name {
+            /// The text as it was given.
+            pub fn as_str(&self) -> &str {
+                &self.$($field)+
+            }
+        }
+
+        impl std::fmt::Display for $name {
+            fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                f.pad(self.as_str())
+            }
+        }
+
+        impl AsRef<str> for $name {
+            fn as_ref(&self) -> &str {
+                self.as_str()
+            }
+        }
+
+        impl PartialEq<str> for $name {
+            fn eq(&self, other: &str) -> bool {
+                self.as_str() == other
+            }
+        }
+
+        impl PartialEq<&str> for $name {
+            fn eq(&self, other: &&str) -> bool {
+                self.as_str() == *other
+            }
+        }
+
+        impl From<$name> for String {
+            fn from(name: $name) -> Self {
+                name.$($field)+
+            }
+        }
+
+        impl From<&$name> for String {
+            fn from(name: &$name) -> Self {
+                name.as_str().to_owned()
+            }
+        }
+
+        impl serde::Serialize for $name {
+            fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+                serializer.serialize_str(self.as_str())
+            }
+        }
+
+        impl<'de> serde::Deserialize<'de> for $name {
+            fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+                let text = <String as serde::Deserialize>::deserialize(deserializer)?;
+                text.parse().map_err(serde::de::Error::custom)
+            }
+        }
+    };
+}
+pub(crate) use parsed_text;
 
 /// `sha256:` and 64 lower-case hexadecimal digits: what a registry names bytes by
 /// (OCI Image Specification, "Digests").
-#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Digest(String);
 
+parsed_text!(Digest, 0);
+
 impl Digest {
+    /// The digest `text` is.
+    ///
     /// # Errors
     /// Anything else, a tag above all (exit 2).
     pub fn parse(text: &str) -> Result<Self> {
+        Ok(text.parse()?)
+    }
+
+    /// The digest whose hash is `hash`.
+    pub fn sha256(hash: [u8; 32]) -> Self {
+        Self(format!("sha256:{}", crate::hex::encode(hash)))
+    }
+
+    /// The 64 digits, as files are named.
+    pub fn hex(&self) -> &str {
+        self.0.strip_prefix("sha256:").unwrap_or(&self.0)
+    }
+}
+
+impl FromStr for Digest {
+    type Err = Invalid;
+
+    fn from_str(text: &str) -> Result<Self, Invalid> {
         if text
             .strip_prefix("sha256:")
             .is_some_and(|hex| is_hex(hex, 64))
         {
             return Ok(Self(text.to_owned()));
         }
-        Err(Error::usage(format!(
-            "{text:?} is no digest: a digest is sha256: and 64 lower-case hexadecimal digits"
+        Err(Invalid::new(
+            format!(
+                "{text:?} is not a digest: a digest is sha256: and 64 lower-case hexadecimal digits"
+            ),
+            &[
+                "a tag can be moved, so only a digest is deployed; take the `digest` output of the image step",
+                "or ask the registry: aws ecr describe-images --repository-name NAME --image-ids imageTag=TAG --query 'imageDetails[0].imageDigest'",
+            ],
         ))
-        .hint("a tag can be moved, so only a digest is deployed; take the `digest` output of the image step")
-        .hint("or ask the registry: aws ecr describe-images --repository-name NAME --image-ids imageTag=TAG --query 'imageDetails[0].imageDigest'"))
-    }
-
-    /// As the registry writes it.
-    pub fn as_str(&self) -> &str {
-        &self.0
-    }
-}
-
-impl fmt::Display for Digest {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0)
     }
 }
 
 /// A whole commit hash in lower case: 40 hexadecimal digits, or 64 in a SHA-256 repository
 /// (gitformat, "hash-function-transition").
-#[derive(Debug, Clone, PartialEq, Eq, Hash)]
-pub struct Commit(String);
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct CommitId(String);
 
-impl Commit {
+parsed_text!(CommitId, 0);
+
+impl CommitId {
+    /// The commit `text` names.
+    ///
     /// # Errors
     /// Anything else: a shortened hash, a branch, a tag (exit 2).
     pub fn parse(text: &str) -> Result<Self> {
+        Ok(text.parse()?)
+    }
+}
+
+impl FromStr for CommitId {
+    type Err = Invalid;
+
+    fn from_str(text: &str) -> Result<Self, Invalid> {
         if is_hex(text, 40) || is_hex(text, 64) {
             return Ok(Self(text.to_owned()));
         }
-        Err(Error::usage(format!("{text:?} is no full commit hash"))
-            .hint("give all 40 hexadecimal digits (64 in a SHA-256 repository), as `git rev-parse HEAD` prints them")
-            .hint("where CodePipeline hands over its source as a ZIP file, pass its commit ID variable"))
+        Err(Invalid::new(
+            format!("{text:?} is not a full commit hash"),
+            &[
+                "give all 40 hexadecimal digits (64 in a SHA-256 repository), as `git rev-parse HEAD` prints them",
+                "where CodePipeline hands over its source as a ZIP file, pass its commit ID variable",
+            ],
+        ))
     }
-
-    /// As git prints it.
-    pub fn as_str(&self) -> &str {
-        &self.0
-    }
-}
-
-impl fmt::Display for Commit {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0)
-    }
-}
-
-fn is_hex(text: &str, length: usize) -> bool {
-    text.len() == length
-        && text
-            .bytes()
-            .all(|byte| byte.is_ascii_digit() || (b'a'..=b'f').contains(&byte))
 }
 
 #[cfg(test)]
@@ -84,7 +199,13 @@ mod tests {
     #[test]
     fn only_a_digest_is_a_digest() {
         let whole = format!("sha256:{HEX}");
-        assert_eq!(Digest::parse(&whole).unwrap().as_str(), whole);
+        let digest = Digest::parse(&whole).unwrap();
+        assert_eq!((digest.as_str(), digest.hex()), (whole.as_str(), HEX));
+        assert_eq!(
+            Digest::sha256([0xab; 32]).hex(),
+            "ab".repeat(32),
+            "the hash's own bytes"
+        );
         for text in [
             "latest",
             "v1.2.3",
@@ -105,7 +226,7 @@ mod tests {
     #[test]
     fn only_a_whole_hash_is_a_commit() {
         for text in [&HEX[..40], HEX] {
-            assert_eq!(Commit::parse(text).unwrap().as_str(), text);
+            assert_eq!(CommitId::parse(text).unwrap().as_str(), text);
         }
         for text in [
             "main",
@@ -116,9 +237,19 @@ mod tests {
             &HEX[..40].to_uppercase(),
             &format!("{}\n", &HEX[..40]),
         ] {
-            let error = Commit::parse(text).unwrap_err();
+            let error = CommitId::parse(text).unwrap_err();
             assert_eq!(error.exit, Exit::Usage, "{text}");
             assert!(!error.hints.is_empty());
         }
+    }
+
+    #[test]
+    fn serde_writes_the_text_and_reads_only_what_parses() {
+        let commit = CommitId::parse(&HEX[..40]).unwrap();
+        let json = serde_json::to_string(&commit).unwrap();
+        assert_eq!(json, format!("\"{}\"", &HEX[..40]));
+        assert_eq!(serde_json::from_str::<CommitId>(&json).unwrap(), commit);
+        let error = serde_json::from_str::<CommitId>("\"main\"").unwrap_err();
+        assert!(error.to_string().contains("is not a full commit hash"));
     }
 }

@@ -3,6 +3,7 @@
 //! network.
 
 pub mod action;
+pub mod aws;
 pub mod child;
 pub mod clock;
 pub mod contract;
@@ -10,6 +11,7 @@ pub mod env;
 pub mod error;
 pub mod exit;
 pub mod group;
+pub mod hex;
 pub mod host;
 pub mod id;
 pub mod report;

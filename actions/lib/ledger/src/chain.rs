@@ -4,18 +4,13 @@
 use crate::record::Record;
 use kit::error::{Error, Result};
 use std::fmt;
-use std::fmt::Write;
 
 /// What the first entry of a chain follows.
 const GENESIS: &str = "0000000000000000000000000000000000000000000000000000000000000000";
 
 /// SHA-256 as lower-case hex.
 pub fn sha256(bytes: &[u8]) -> String {
-    let digest = ring::digest::digest(&ring::digest::SHA256, bytes);
-    digest.as_ref().iter().fold(String::new(), |mut hex, byte| {
-        let _ = write!(hex, "{byte:02x}");
-        hex
-    })
+    kit::hex::encode(ring::digest::digest(&ring::digest::SHA256, bytes))
 }
 
 /// Which list: one service in one environment.

@@ -11,7 +11,7 @@ use crate::store::Ledger;
 use aws_sdk_dynamodb::operation::put_item::PutItemError;
 use aws_sdk_dynamodb::types::AttributeValue;
 use kit::error::{Error, Result};
-use kit::id::{Commit, Digest};
+use kit::id::{CommitId, Digest};
 use net::AwsContext;
 use serde::{Deserialize, Serialize};
 use std::collections::HashMap;
@@ -58,7 +58,7 @@ impl Ledger {
     /// The table cannot be read or written, or a name cannot be part of its key (exit 2).
     pub async fn note(&self, content: &Content) -> Result<Noted> {
         let partition = partition(&content.service, &content.digest)?;
-        Commit::parse(&content.commit)?;
+        CommitId::parse(&content.commit)?;
         let bytes = serde_json::to_string(content)
             .map_err(|error| Error::failed("cannot write a content as JSON").because(&error))?;
         for attempt in 0..ATTEMPTS {

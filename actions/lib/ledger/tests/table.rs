@@ -15,9 +15,9 @@ use sandbox::world::World;
 async fn ledger() -> Ledger {
     let env = Env::process();
     let permit = Target {
-        account: env.get("LEDGER_ACCOUNT").map(str::to_owned),
-        role: env.get("LEDGER_ROLE").map(str::to_owned),
-        region: env.get("AWS_REGION").map(str::to_owned),
+        account: env.get("LEDGER_ACCOUNT").map(|it| it.parse().unwrap()),
+        role: env.get("LEDGER_ROLE").map(|it| it.parse().unwrap()),
+        region: env.get("AWS_REGION").map(|it| it.parse().unwrap()),
         allow_long_lived_keys: Vec::new(),
     };
     let cx = Cx {

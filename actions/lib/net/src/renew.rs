@@ -1,13 +1,14 @@
 //! Credentials for longer than a session lasts: a role that was assumed by another ends after an hour, and a step may wait
 //! for longer, for a rollout or a lock or an upload. So what clients are given is no session but a way to the next one.
 
-use crate::account::Target;
 use crate::http::Net;
+use crate::target::Target;
 use aws_config::identity::IdentityCache;
 use aws_credential_types::Credentials;
 use aws_credential_types::provider::error::CredentialsError;
 use aws_credential_types::provider::{ProvideCredentials, future};
 use aws_smithy_runtime_api::client::identity::SharedIdentityCache;
+use kit::aws::Region;
 use kit::error::{Error, Result};
 use std::fmt;
 use std::pin::Pin;
@@ -43,8 +44,8 @@ pub(crate) fn cache() -> SharedIdentityCache {
 
 impl Renewing {
     /// `first` was minted for `target`, in the same way as the next ones will be.
-    pub(crate) fn new(net: &Net, target: &Target, region: &str, first: &Credentials) -> Self {
-        let (net, target, region) = (net.clone(), target.clone(), region.to_owned());
+    pub(crate) fn new(net: &Net, target: &Target, region: &Region, first: &Credentials) -> Self {
+        let (net, target, region) = (net.clone(), target.clone(), region.clone());
         Self::with(first.clone(), move || {
             let (net, target, region) = (net.clone(), target.clone(), region.clone());
             Box::pin(async move {
@@ -111,7 +112,7 @@ impl fmt::Debug for Renewing {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use aws_config::{BehaviorVersion, Region, SdkConfig};
+    use aws_config::{BehaviorVersion, SdkConfig};
     use aws_credential_types::provider::SharedCredentialsProvider;
     use aws_smithy_runtime_api::client::http::{
         HttpConnector, HttpConnectorFuture, SharedHttpConnector, http_client_fn,
@@ -172,7 +173,7 @@ mod tests {
             let connector = SharedHttpConnector::new(service.clone());
             let config = SdkConfig::builder()
                 .behavior_version(BehaviorVersion::latest())
-                .region(Region::new("eu-west-1"))
+                .region(aws_config::Region::new("eu-west-1"))
                 .http_client(http_client_fn(move |_, _| connector.clone()))
                 .identity_cache(cache())
                 .credentials_provider(SharedCredentialsProvider::new(renewing))

@@ -5,6 +5,7 @@ use crate::account::Account;
 use crate::http::Net;
 use aws_sigv4::http_request::{SignableBody, SignableRequest, SigningSettings, sign};
 use aws_sigv4::sign::v4;
+use kit::aws::Region;
 use kit::error::{Error, Result};
 use serde_json::Value;
 use std::time::{Duration, SystemTime};
@@ -36,7 +37,7 @@ impl Net {
         let identity = account.credentials.clone().into();
         let params = v4::SigningParams::builder()
             .identity(&identity)
-            .region(&account.region)
+            .region(account.region.as_str())
             .name(service)
             .time(SystemTime::now())
             .settings(SigningSettings::default())
@@ -82,7 +83,7 @@ impl Net {
     }
 
     /// Where a service answers: AWS's own address, or the one that was set by hand.
-    fn address(&self, service: &str, region: &str) -> String {
+    fn address(&self, service: &str, region: &Region) -> String {
         let own = format!("AWS_ENDPOINT_URL_{}", service.to_uppercase());
         let set = self
             .env
@@ -90,11 +91,7 @@ impl Net {
             .or_else(|| self.env.get("AWS_ENDPOINT_URL"));
         match set {
             Some(url) => format!("{}/", url.trim_end_matches('/')),
-            // China's partition has a suffix of its own (AWS General Reference, "Endpoints").
-            None if region.starts_with("cn-") => {
-                format!("https://{service}.{region}.amazonaws.com.cn/")
-            }
-            None => format!("https://{service}.{region}.amazonaws.com/"),
+            None => format!("https://{}/", region.endpoint(service)),
         }
     }
 }

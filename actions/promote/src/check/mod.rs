@@ -14,7 +14,7 @@ pub(crate) use facts::{Fact, Unknown};
 use crate::args::Check;
 use crate::setting::{Setting, without_contract};
 use kit::error::{Error, Result};
-use kit::id::{Commit, Digest};
+use kit::id::{CommitId, Digest};
 use kit::{Cx, Report};
 use ledger::{Chain, Ledger, Record, Verdict};
 use net::Net;
@@ -142,7 +142,7 @@ async fn built_for(
             .into_iter()
             .find(|note| note.commit == commit)
             .filter(|note| note.first_commit != commit)
-            .and_then(|note| Commit::parse(&note.first_commit).ok())
+            .and_then(|note| CommitId::parse(&note.first_commit).ok())
             .map(|first| first.to_string()),
         Err(error) => {
             cx.host.warn(format!(

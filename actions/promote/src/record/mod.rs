@@ -10,7 +10,7 @@ use aws_sdk_ecs::Client as Ecs;
 use kit::clock::rfc3339;
 use kit::error::{Context, Error, Result};
 use kit::host::Kind;
-use kit::id::{Commit, Digest};
+use kit::id::{CommitId, Digest};
 use kit::report::markdown_table;
 use kit::step::required;
 use kit::{Cx, Exit, Report};
@@ -28,7 +28,7 @@ const LOOK_BACK: usize = 1000;
 
 pub(crate) async fn run(args: Args, cx: &Cx) -> Result<Report> {
     let digest = Digest::parse(&args.digest)?;
-    let commit = Commit::parse(&args.commit)?;
+    let commit = CommitId::parse(&args.commit)?;
     let setting = Setting::of(cx, &args.place)?;
     let verdict = match args.verdict {
         Asked::Healthy => Verdict::Healthy,
@@ -60,7 +60,7 @@ pub(crate) async fn run(args: Args, cx: &Cx) -> Result<Report> {
             let account = net.account(&setting.read).await?;
             Some(Source {
                 ecs: Ecs::new(&account.config),
-                account: account.id,
+                account: account.id.to_string(),
                 cluster,
                 service: args.service.unwrap_or_else(|| setting.ecs_service.clone()),
                 container: args.container.or_else(|| setting.container.clone()),
@@ -78,7 +78,7 @@ pub(crate) async fn run(args: Args, cx: &Cx) -> Result<Report> {
         verdict,
         actor: actor(cx, &net, github.as_ref(), &setting).await,
         run: cx.host.run_url(),
-        account: setting.read.account.clone(),
+        account: setting.read.account.as_ref().map(ToString::to_string),
         task_definition: None,
         previous: None,
         policy: Some(format!(
@@ -134,7 +134,7 @@ async fn same_commit(
     ledger: &Ledger,
     setting: &Setting,
     digest: &Digest,
-    commit: &Commit,
+    commit: &CommitId,
 ) -> Result<()> {
     let Some(before) = &setting.follows else {
         return Ok(());

@@ -192,7 +192,7 @@ impl Site<'_> {
     }
 
     fn partition(&self) -> &str {
-        self.account.arn.split(':').nth(1).unwrap_or("aws")
+        self.account.arn.partition.name()
     }
 
     /// The policy as it is. No policy is another answer than none that may be read: who takes the

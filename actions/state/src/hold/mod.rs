@@ -72,7 +72,9 @@ impl Opened {
 
     /// Who this process is, for people.
     fn who(&self, cx: &Cx) -> String {
-        cx.host.actor().unwrap_or_else(|| self.account.arn.clone())
+        cx.host
+            .actor()
+            .unwrap_or_else(|| self.account.arn.to_string())
     }
 }
 

@@ -3,6 +3,7 @@
 
 use crate::lease::Lease;
 use github::GitHub;
+use kit::aws::{AccountId, Arn, Region};
 use kit::error::Result;
 use kit::step::Cx;
 use net::{Net, Target};
@@ -87,12 +88,13 @@ impl<'a> Asker<'a> {
     /// The build's own account has to be asked, whose credentials a build has as its own.
     async fn codebuild(&self, arn: &str) -> Result<Run> {
         let Some((region, account, id)) = parse_build(arn) else {
-            return Ok(Run::Blind(format!("`{arn}` is no build")));
+            return Ok(Run::Blind(format!("`{arn}` is not a build")));
         };
+        let id = id.as_str();
         let target = Target {
-            account: Some(account.to_owned()),
+            account: Some(account),
             role: None,
-            region: Some(region.to_owned()),
+            region: Some(region),
             allow_long_lived_keys: self.allowed.clone(),
         };
         let account = self.net.account(&target).await?;
@@ -128,12 +130,10 @@ fn parse_attempt(text: &str) -> Option<(&str, u64, u64)> {
 }
 
 /// Region, account and ID of `arn:aws:codebuild:REGION:ACCOUNT:build/ID`.
-fn parse_build(arn: &str) -> Option<(&str, &str, &str)> {
-    let parts: Vec<&str> = arn.splitn(6, ':').collect();
-    let ["arn", _, "codebuild", region, account, resource] = parts.as_slice() else {
-        return None;
-    };
-    Some((region, account, resource.strip_prefix("build/")?))
+fn parse_build(arn: &str) -> Option<(Region, AccountId, String)> {
+    let arn: Arn = arn.parse().ok()?;
+    let id = arn.resource.strip_prefix("build/")?.to_owned();
+    (arn.service == "codebuild").then_some((arn.region?, arn.account?, id))
 }
 
 #[cfg(test)]
@@ -170,10 +170,14 @@ mod tests {
         }
         assert_eq!(
             parse_build("arn:aws:codebuild:eu-west-1:111111111111:build/deploy:6f-1"),
-            Some(("eu-west-1", "111111111111", "deploy:6f-1"))
+            Some((
+                "eu-west-1".parse().unwrap(),
+                "111111111111".parse().unwrap(),
+                "deploy:6f-1".to_owned()
+            ))
         );
         assert_eq!(
-            parse_build("arn:aws:codebuild:eu-west-1:1:project/deploy"),
+            parse_build("arn:aws:codebuild:eu-west-1:111111111111:project/deploy"),
             None
         );
     }

@@ -107,7 +107,7 @@ async fn keep(args: &args::Plan, cx: &Cx) -> Result<report::Planned> {
             envelope.who = cx
                 .host
                 .actor()
-                .unwrap_or_else(|| held.account().arn.clone());
+                .unwrap_or_else(|| held.account().arn.to_string());
             envelope.run = cx.host.run_url();
             let (id, object) = envelope.seal(&plan);
             let key = object_of(&objects.key, &id);
@@ -209,9 +209,9 @@ fn reading(place: &Place, object: &Object, cx: &Cx) -> Result<Placed> {
     placed.target = Target::chosen(
         placed.resolved.as_ref(),
         Purpose::Read,
-        place.role.as_deref(),
-        placed.target.region.as_deref(),
-    )?;
+        place.role.as_ref(),
+        placed.target.region.as_ref(),
+    );
     Ok(placed)
 }
 

@@ -3,14 +3,13 @@
 
 use super::declared::EnvironmentKey;
 use super::diagnostics::{At, Mistake, Mistakes, Place};
-use super::model::AccountId;
 use super::template::{InAccount, InRegion, Piece, Placeholder, Template, Templated};
 use super::text::matches;
-use super::variables;
 use super::vars::Vars;
+use crate::aws::{AccountId, Region, RoleArn};
+use std::str::FromStr;
 
 const ROLE_NAME: &str = "^([A-Za-z0-9_+=,.@-]+/)*[A-Za-z0-9_+=,.@-]{1,64}$";
-const ROLE_ARN: &str = "^arn:aws(-[a-z]+)*:iam::[0-9]{12}:role/[A-Za-z0-9_+=,.@/-]+$";
 
 /// Fills in the values of one environment. `own` values differ by environment, and so do the
 /// variables they come from; what all environments share has one variable.
@@ -60,55 +59,74 @@ impl<'a> Filler<'a> {
         own: bool,
     ) -> Option<AccountId> {
         let value = self.value(template, own)?;
-        let parsed = AccountId::parse(&value.text);
-        if parsed.is_none() {
-            self.mistakes.add(
-                Mistake::new(value.place.clone(), value.says("is no account ID"))
-                    .hint("an account ID has twelve digits; leading zeros count"),
-            );
-        }
-        parsed
+        self.parsed(
+            &value,
+            "is not an account ID",
+            "an account ID has twelve digits; leading zeros count",
+        )
     }
 
     pub(super) fn region(
         &mut self,
         template: &At<Templated<InRegion>>,
         own: bool,
-    ) -> Option<String> {
+    ) -> Option<Region> {
         let value = self.value(template, own)?;
-        if variables::region(&value.text) {
-            return Some(value.text);
-        }
-        self.mistakes.add(
-            Mistake::new(value.place.clone(), value.says("is no region"))
-                .hint("a region's name looks like `ca-central-1`"),
-        );
-        None
+        self.parsed(
+            &value,
+            "is not a region",
+            "a region's name looks like `ca-central-1`",
+        )
     }
 
-    /// A role's ARN, from its name or as it is given. It must be in the account it is for.
+    fn parsed<T: FromStr>(&mut self, value: &Value, wrong: &str, hint: &str) -> Option<T> {
+        let parsed = value.text.parse().ok();
+        if parsed.is_none() {
+            self.mistakes
+                .add(Mistake::new(value.place.clone(), value.says(wrong)).hint(hint));
+        }
+        parsed
+    }
+
+    /// A role's ARN, from its name or as it is given. It must be in the account and the partition it is for.
     pub(super) fn role(
         &mut self,
         role: Option<Value>,
         account: Option<&AccountId>,
-        region: Option<&str>,
-    ) -> Option<String> {
+        region: Option<&Region>,
+    ) -> Option<RoleArn> {
         let role = role?;
         if !role.text.starts_with("arn:") {
             let name = self.checked(Some(role), ROLE_NAME, "role name")?;
-            let partition = partition(region?);
-            return Some(format!("arn:{partition}:iam::{}:role/{name}", account?));
+            return RoleArn::new(region?.partition(), account?, &name).ok();
         }
-        let place = role.place.clone();
-        let arn = self.checked(Some(role), ROLE_ARN, "role ARN")?;
+        let arn: RoleArn = self.parsed(
+            &role,
+            "is not the ARN of a role",
+            "a role's ARN looks like arn:aws:iam::123456789012:role/NAME; its name alone is enough",
+        )?;
         let account = account?;
-        if arn.split(':').nth(4) == Some(account.as_str()) {
+        let (message, hint) = if arn.account() != account {
+            (
+                format!("this role is not in account {account}"),
+                "a role's name is enough: its account is known".to_owned(),
+            )
+        } else if let Some(region) = region
+            && arn.partition() != region.partition()
+        {
+            (
+                format!(
+                    "this role is in partition {}, and {region} in {}",
+                    arn.partition(),
+                    region.partition()
+                ),
+                "a role's name is enough: its partition is known".to_owned(),
+            )
+        } else {
             return Some(arn);
-        }
-        self.mistakes.add(
-            Mistake::new(place, format!("this role is not in account {account}"))
-                .hint("a role's name is enough: its account is known"),
-        );
+        };
+        self.mistakes
+            .add(Mistake::new(role.place.clone(), message).hint(hint));
         None
     }
 
@@ -221,14 +239,5 @@ impl Value {
             Some(name) => format!("`{}` in `{name}` {what}", self.text),
             None => format!("`{}` {what}", self.text),
         }
-    }
-}
-
-/// The partition a region is in (AWS General Reference, "Amazon Resource Names").
-fn partition(region: &str) -> &'static str {
-    match region {
-        _ if region.starts_with("cn-") => "aws-cn",
-        _ if region.starts_with("us-gov-") => "aws-us-gov",
-        _ => "aws",
     }
 }

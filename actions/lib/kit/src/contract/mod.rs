@@ -21,6 +21,7 @@ mod vars;
 pub use model::*;
 pub use schema::{SCHEMA_URL, schema};
 
+use crate::aws::AccountId;
 use crate::env::Env;
 use crate::error::{Error, Result};
 use declared::Declared;

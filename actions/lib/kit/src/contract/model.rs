@@ -1,34 +1,11 @@
 //! The contract resolved for one environment: every default filled in, every reference followed.
 //! This is what steps see; none of them reads YAML.
 
+use crate::aws::{AccountId, Region, RoleArn};
 use schemars::JsonSchema;
 use serde::Serialize;
 use std::collections::BTreeMap;
-use std::fmt;
 use std::path::PathBuf;
-
-/// A twelve-digit AWS account ID. Text, because it may begin with zeros.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize)]
-pub struct AccountId(String);
-
-impl AccountId {
-    /// Takes exactly twelve digits.
-    pub fn parse(text: &str) -> Option<Self> {
-        (text.len() == 12 && text.bytes().all(|byte| byte.is_ascii_digit()))
-            .then(|| Self(text.to_owned()))
-    }
-
-    /// The digits.
-    pub fn as_str(&self) -> &str {
-        &self.0
-    }
-}
-
-impl fmt::Display for AccountId {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0)
-    }
-}
 
 /// One environment of the contract, ready for use.
 #[derive(Debug, Clone, Serialize)]
@@ -44,7 +21,7 @@ pub struct Resolved {
     /// The account the environment lives in.
     pub account: AccountId,
     /// The environment's region.
-    pub region: String,
+    pub region: Region,
     /// The roles of this environment, as ARNs.
     pub roles: Roles,
     /// The build account: registry and ledger.
@@ -72,17 +49,17 @@ impl Resolved {
     /// variables, under the names Terraform, OpenTofu and CDKTF read (`TF_VAR_<name>`).
     pub fn terraform_variables(&self) -> Vec<(String, String)> {
         [
-            ("service", &self.service),
+            ("service", self.service.as_str()),
             ("environment", &self.environment),
-            ("region", &self.region),
+            ("region", self.region.as_str()),
         ]
         .into_iter()
         .chain(
             self.variables
                 .iter()
-                .map(|(name, value)| (name.as_str(), value)),
+                .map(|(name, value)| (name.as_str(), value.as_str())),
         )
-        .map(|(name, value)| (format!("TF_VAR_{name}"), value.clone()))
+        .map(|(name, value)| (format!("TF_VAR_{name}"), value.to_owned()))
         .collect()
     }
 }
@@ -91,9 +68,9 @@ impl Resolved {
 #[derive(Debug, Clone, Serialize)]
 pub struct Roles {
     /// Looks, changes nothing.
-    pub read: String,
+    pub read: RoleArn,
     /// Changes infrastructure and service.
-    pub deploy: String,
+    pub deploy: RoleArn,
 }
 
 /// The build account.
@@ -102,11 +79,11 @@ pub struct Build {
     /// The account that holds registry and ledger.
     pub account: AccountId,
     /// Its region.
-    pub region: String,
+    pub region: Region,
     /// The role that creates repositories and pushes images.
-    pub publish: String,
+    pub publish: RoleArn,
     /// The role that reads and appends to the ledger, and can neither change nor delete.
-    pub permit: String,
+    pub permit: RoleArn,
     /// The ledger's table.
     pub ledger: String,
 }
@@ -147,7 +124,7 @@ pub struct State {
     /// DynamoDB lock table, in the environment's account.
     pub table: String,
     /// Region of bucket and table.
-    pub region: String,
+    pub region: Region,
 }
 
 /// Where the service runs.

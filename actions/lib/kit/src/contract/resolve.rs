@@ -5,12 +5,11 @@
 use super::declared::{Declared, Environment, EnvironmentKey, Variable};
 use super::diagnostics::{Mistake, Mistakes};
 use super::fill::Filler;
-use super::model::{
-    AccountId, Build, Deploy, Gate, Image, Publishing, Resolved, Roles, SecretSpec, State,
-};
+use super::model::{Build, Deploy, Gate, Image, Publishing, Resolved, Roles, SecretSpec, State};
 use super::secret::{SecretEntry, wrong_name};
 use super::variables;
 use super::vars::Vars;
+use crate::aws::{AccountId, Region};
 use std::collections::BTreeMap;
 use std::path::Path;
 
@@ -95,12 +94,12 @@ impl Resolver<'_> {
             None => build_region.clone(),
         };
         self.fill.account = account.as_ref().map(ToString::to_string);
-        self.fill.region.clone_from(&region);
+        self.fill.region = region.as_ref().map(ToString::to_string);
 
         let build = self.build(build_account, build_region);
-        let roles = self.roles(account.as_ref(), region.as_deref());
+        let roles = self.roles(account.as_ref(), region.as_ref());
         let image = self.image();
-        let state = self.state(region.as_deref());
+        let state = self.state(region.as_ref());
         let deploy = self.deploy();
         let variables = self.variables();
         let secrets = self.secrets();
@@ -127,7 +126,7 @@ impl Resolver<'_> {
         })
     }
 
-    fn build(&mut self, account: Option<AccountId>, region: Option<String>) -> Option<Build> {
+    fn build(&mut self, account: Option<AccountId>, region: Option<Region>) -> Option<Build> {
         let build = &self.declared.build;
         let roles = build.roles.clone().unwrap_or_default();
         let ledger = self.fill.text(
@@ -143,14 +142,14 @@ impl Resolver<'_> {
             "build.roles.publish",
             false,
         );
-        let publish = self.fill.role(publish, account.as_ref(), region.as_deref());
+        let publish = self.fill.role(publish, account.as_ref(), region.as_ref());
         let permit = self.fill.text(
             roles.permit.as_ref(),
             "slipway-permit",
             "build.roles.permit",
             false,
         );
-        let permit = self.fill.role(permit, account.as_ref(), region.as_deref());
+        let permit = self.fill.role(permit, account.as_ref(), region.as_ref());
         Some(Build {
             account: account?,
             region: region?,
@@ -160,7 +159,7 @@ impl Resolver<'_> {
         })
     }
 
-    fn roles(&mut self, account: Option<&AccountId>, region: Option<&str>) -> Option<Roles> {
+    fn roles(&mut self, account: Option<&AccountId>, region: Option<&Region>) -> Option<Roles> {
         let roles = self.environment.roles.clone().unwrap_or_default();
         let read = self
             .fill
@@ -212,7 +211,7 @@ impl Resolver<'_> {
         })
     }
 
-    fn state(&mut self, region: Option<&str>) -> Option<State> {
+    fn state(&mut self, region: Option<&Region>) -> Option<State> {
         let own = self.environment.state.clone().unwrap_or_default();
         let top = self.declared.state.clone().unwrap_or_default();
         let bucket = own.bucket.or(top.bucket);
@@ -241,7 +240,7 @@ impl Resolver<'_> {
             bucket: bucket?,
             key: key?,
             table: table?,
-            region: region?.to_owned(),
+            region: region?.clone(),
         })
     }
 

@@ -6,6 +6,7 @@ use super::model::{Sink, Source};
 use super::template::{Malformed, Piece, Placeholder, Template, pieces_pattern};
 use super::text::matches;
 use super::tree::{Data, Node};
+use crate::aws::Arn;
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use std::borrow::Cow;
 
@@ -165,7 +166,12 @@ pub(super) fn wrong_name(source: &Source) -> Option<&'static str> {
                 .then_some("parameter names are letters, digits and `_.-/`, with `:VERSION` or `:LABEL` at the end")
         }
         Source::SecretsManager { id, .. } => {
-            (!matches("^[A-Za-z0-9/_+=.@-]+$|^arn:aws[a-z-]*:secretsmanager:[A-Za-z0-9:/_+=.@-]+$", id))
+            let is_arn = || {
+                id.parse::<Arn>().is_ok_and(|arn| {
+                    arn.service == "secretsmanager" && arn.resource.starts_with("secret:")
+                })
+            };
+            (!matches("^[A-Za-z0-9/_+=.@-]+$", id) && !is_arn())
                 .then_some("secret names are letters, digits and `/_+=.@-`, or a whole ARN")
         }
         Source::Env(_) => None,

@@ -2,6 +2,7 @@
 //! from a repository variable.
 
 use super::text::matches;
+use crate::aws::Partition;
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use std::borrow::Cow;
 use std::marker::PhantomData;
@@ -190,7 +191,7 @@ pub(super) struct InRegion;
 
 impl Scope for InRegion {
     const PLACEHOLDERS: &'static [Placeholder] = &[];
-    const LITERAL: Option<&'static str> = Some("[a-z]{2}(-[a-z]+)+-[0-9]+");
+    const LITERAL: Option<&'static str> = Some(Partition::REGIONS);
 }
 
 /// What all environments share.

@@ -1,8 +1,8 @@
 //! What the types of variables accept.
 
 use super::declared::{Type, Variable};
-use super::template::{InRegion, Scope};
 use super::text::matches;
+use crate::aws::Region;
 use regex_lite::Regex;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
@@ -26,9 +26,10 @@ pub(super) fn wrong(variable: &Variable, text: &str) -> Option<(String, String)>
             "labels of letters, digits and hyphens, at least two, such as `shop.example.com`"
                 .to_owned(),
         )),
-        Type::Region => {
-            (!region(text)).then_some(("region", "a name such as `ca-central-1`".to_owned()))
-        }
+        Type::Region => text
+            .parse::<Region>()
+            .is_err()
+            .then_some(("region", "a name such as `ca-central-1`".to_owned())),
         Type::Url => {
             (!url(text)).then_some(("address", "`https://HOST/…` or `http://…`".to_owned()))
         }
@@ -60,11 +61,6 @@ pub(super) fn wrong(variable: &Variable, text: &str) -> Option<(String, String)>
 /// `pattern`, made to match whole values only.
 pub(super) fn whole(pattern: &str) -> Result<Regex, regex_lite::Error> {
     Regex::new(&format!("^(?:{pattern})$"))
-}
-
-/// Whether `text` is shaped like the name of a region.
-pub(super) fn region(text: &str) -> bool {
-    InRegion::LITERAL.is_some_and(|pattern| matches(&format!("^{pattern}$"), text))
 }
 
 fn cidr(text: &str) -> Result<(), String> {
@@ -170,8 +166,13 @@ mod tests {
             ),
             (
                 Type::Region,
-                &["ca-central-1", "us-gov-west-1", "cn-north-1"],
-                &["ca", "Europe", "eu-west"],
+                &[
+                    "ca-central-1",
+                    "us-gov-west-1",
+                    "cn-north-1",
+                    "eusc-de-east-1",
+                ],
+                &["ca", "Europe", "eu-west", "zz-west-1"],
             ),
             (
                 Type::Url,

@@ -458,7 +458,7 @@ fn a_reference_that_leads_nowhere_is_shown_where_it_stands() {
                |
                = hint: it must match ^[A-Za-z0-9_.-]{3,255}$
 
-            error: `12345` in `DEV_ACCOUNT_ID` is no account ID
+            error: `12345` in `DEV_ACCOUNT_ID` is not an account ID
               --> delivery.yaml:11:14
                |
             11 |     account: var:DEV_ACCOUNT_ID
@@ -548,7 +548,7 @@ fn an_account_that_is_not_known_names_variable_and_environment() {
     let error = storefront().accounts(&env).unwrap_err();
     assert_eq!(error.exit, crate::Exit::Usage);
     expect![[r#"
-        error: `12` in `STAGING_ACCOUNT_ID` is no account ID
+        error: `12` in `STAGING_ACCOUNT_ID` is not an account ID
           --> delivery.yaml:13:14
            |
         13 |     account: var:STAGING_ACCOUNT_ID

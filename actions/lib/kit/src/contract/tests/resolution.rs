@@ -251,6 +251,6 @@ fn accounts_are_those_of_all_environments_and_of_nothing_else() {
         ("PRODUCTION_ACCOUNT_ID", "222222222222"),
     ]);
     let accounts = storefront().accounts(&env).unwrap();
-    let accounts: Vec<_> = accounts.iter().map(AccountId::as_str).collect();
+    let accounts: Vec<_> = accounts.iter().map(crate::aws::AccountId::as_str).collect();
     assert_eq!(accounts, ["012345678901", "111111111111", "222222222222"]);
 }
