@@ -89,6 +89,7 @@ fn number(text: &str) -> bool {
 /// Reads the one document in `source`.
 pub(super) fn parse(source: &str) -> Result<Node, Mistake> {
     let mut builder = Builder {
+        source,
         offsets: source
             .char_indices()
             .map(|(offset, _)| offset)
@@ -98,7 +99,7 @@ pub(super) fn parse(source: &str) -> Result<Node, Mistake> {
         done: None,
     };
     for event in Parser::new_from_str(source) {
-        let (event, span) = event.map_err(|error| builder.unreadable(source, &error))?;
+        let (event, span) = event.map_err(|error| builder.unreadable(&error))?;
         builder.take(event, span)?;
     }
     builder.done.ok_or_else(|| {
@@ -114,20 +115,27 @@ struct Open {
     key: Option<Node>,
 }
 
-struct Builder {
+struct Builder<'s> {
+    source: &'s str,
     /// The byte at which each character of the source begins: the parser counts characters.
     offsets: Vec<usize>,
     open: Vec<Open>,
     done: Option<Node>,
 }
 
-impl Builder {
+impl Builder<'_> {
     fn take(&mut self, event: Event<'_>, span: Span) -> Result<(), Mistake> {
         let place = self.byte(span.start.index())..self.byte(span.end.index());
         match event {
             Event::Scalar(text, style, anchor, tag) => {
                 refuse_anchor(anchor, tag.is_some(), &place)?;
                 let plain = style == ScalarStyle::Plain;
+                let written = self.source.get(place.clone()).unwrap_or_default();
+                if plain
+                    && let Some((offset, found)) = written.char_indices().find(|(_, c)| blank(*c))
+                {
+                    return Err(self.not_a_space(place.start + offset, found));
+                }
                 let text = text.into_owned();
                 self.add(Node {
                     place,
@@ -203,8 +211,27 @@ impl Builder {
         self.offsets[character.min(end)]
     }
 
+    /// Something that looks like a space, or like nothing, and is neither to YAML.
+    fn not_a_space(&self, at: usize, found: char) -> Mistake {
+        let name = match found {
+            '\t' => "a tab".to_owned(),
+            '\u{a0}' => "a no-break space (U+00A0)".to_owned(),
+            other => format!("an invisible character (U+{:04X})", u32::from(other)),
+        };
+        let mistake = Mistake::new(
+            at..at + found.len_utf8(),
+            format!("{name} stands here, which YAML does not take for a space"),
+        )
+        .hint("replace it with a space, or put the text in quotes if it belongs to it");
+        match section(&self.source[..at]) {
+            "secrets" => mistake.hidden(),
+            _ => mistake,
+        }
+    }
+
     /// The parser's own words, and a hint for the mistakes people make most.
-    fn unreadable(&self, source: &str, error: &ScanError) -> Mistake {
+    fn unreadable(&self, error: &ScanError) -> Mistake {
+        let source = self.source;
         let at = self.byte(error.marker().index());
         let line_start = source[..at].rfind('\n').map_or(0, |newline| newline + 1);
         let line = source[line_start..].lines().next().unwrap_or_default();
@@ -213,6 +240,15 @@ impl Builder {
             let tab = line_start + tab;
             return Mistake::new(tab..tab + 1, "a tab cannot indent YAML")
                 .hint("indent with spaces");
+        }
+        // A parser may go on to the line after the one that is wrong.
+        let before = source[..line_start.saturating_sub(1)]
+            .rfind('\n')
+            .map_or(0, |newline| newline + 1);
+        let near = &source[before..line_start + line.len()];
+        let odd = near.char_indices().find(|(_, c)| *c == '\t' || blank(*c));
+        if let Some((offset, found)) = odd {
+            return self.not_a_space(before + offset, found);
         }
         let mistake = Mistake::new(at..at + 1, format!("this is not YAML: {}", error.info()));
         if section(&source[..line_start + line.len()]) == "secrets" {
@@ -226,6 +262,16 @@ impl Builder {
         }
         mistake.hint("keys of one mapping stand in one column, and a colon is followed by a space")
     }
+}
+
+/// Whether a reader sees a space, or nothing, where YAML sees a letter.
+fn blank(c: char) -> bool {
+    !c.is_ascii()
+        && (c.is_whitespace()
+            || matches!(
+                c,
+                '\u{ad}' | '\u{200b}'..='\u{200f}' | '\u{2060}' | '\u{feff}'
+            ))
 }
 
 /// The key at the left edge that the end of `source` belongs to.

@@ -56,7 +56,7 @@ fn every_mistake_is_shown_at_once_with_its_place() {
 }
 
 #[test]
-fn what_is_no_yaml_is_said_with_a_way_out() {
+fn text_that_is_not_yaml_is_explained() {
     says(
         "version: 1\nbuild:\n\taccount: x\n",
         expect![[r#"
@@ -69,6 +69,41 @@ fn what_is_no_yaml_is_said_with_a_way_out() {
           = hint: indent with spaces
 
         error: delivery.yaml is wrong: 1 mistake"#]],
+    );
+    says(
+        "version: 1\nservice:\tx\n",
+        expect![[r#"
+        error: a tab stands here, which YAML does not take for a space
+         --> delivery.yaml:2:9
+          |
+        2 | service:    x
+          |         ^^^^
+          |
+          = hint: replace it with a space, or put the text in quotes if it belongs to it
+
+        error: delivery.yaml is wrong: 1 mistake"#]],
+    );
+    says(
+        "version: 1\nservice:\u{a0}x\n",
+        expect![[r#"
+            error: a no-break space (U+00A0) stands here, which YAML does not take for a space
+             --> delivery.yaml:2:9
+              |
+            2 | service: x
+              |         ^
+              |
+              = hint: replace it with a space, or put the text in quotes if it belongs to it
+
+            error: delivery.yaml is wrong: 1 mistake"#]],
+    );
+    says(
+        "version: 1\nsecrets:\n  T: ssm:/x\u{200b}\n",
+        expect![[r#"
+            error: an invisible character (U+200B) stands here, which YAML does not take for a space
+            --> delivery.yaml:3:12
+             = hint: replace it with a space, or put the text in quotes if it belongs to it
+
+            error: delivery.yaml is wrong: 1 mistake"#]],
     );
     says(
         "version: 1\n  service: x\n",
