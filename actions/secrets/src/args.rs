@@ -1,5 +1,6 @@
 //! Arguments of slipway-secrets.
 
+use crate::format::Format;
 use clap::Subcommand;
 use kit::aws::{Region, RoleArn};
 use std::path::PathBuf;
@@ -23,13 +24,16 @@ pub(crate) enum Verb {
     },
     /// Export the secrets to later workflow steps, masked
     Export(Wanted),
-    /// Write the secrets to a dotenv file that only this user can read; the post step removes it
+    /// Write the secrets to a file that only this user can read; the post step removes it
     File {
         #[command(flatten)]
         wanted: Wanted,
         /// Where to write; must not exist yet
         #[arg(long, value_name = "FILE")]
         path: PathBuf,
+        /// Who reads the file; a value that such a reader would change is refused
+        #[arg(long, value_enum, default_value_t = Format::Dotenv, value_name = "FORMAT")]
+        format: Format,
     },
 }
 

@@ -2,12 +2,14 @@
 //! missing means that none does.
 
 mod args;
-mod dotenv;
 mod fetch;
+mod file;
+mod format;
 mod select;
 mod value;
 
 use args::{Args, Verb, Wanted};
+use format::Format;
 use kit::action::Action;
 use kit::child::{self, Program};
 use kit::contract::{SecretSpec, Sink};
@@ -45,6 +47,7 @@ impl Step for Secrets {
             Verb::Exec { wanted, command } => {
                 let mut program = Program::new(&command, &cx.env)?;
                 let values = unless_interrupted(resolve(&wanted, Sink::Exec, cx)).await?;
+                value::without_nul(&values)?;
                 let names = names(&values);
                 for (name, value) in values {
                     program = program.secret(name, value);
@@ -56,6 +59,7 @@ impl Step for Secrets {
             Verb::Export(wanted) => {
                 cx.host.can_export("secrets")?;
                 let values = resolve(&wanted, Sink::Env, cx).await?;
+                value::without_nul(&values)?;
                 value::maskable(&values)?;
                 let mut report = report(&names(&values), "exported to later steps");
                 report.env = values
@@ -64,13 +68,21 @@ impl Step for Secrets {
                     .collect();
                 Ok(report)
             }
-            Verb::File { wanted, path } => {
+            Verb::File {
+                wanted,
+                path,
+                format,
+            } => {
                 let values = resolve(&wanted, Sink::File, cx).await?;
-                for (_, value) in &values {
-                    cx.host.mask(value);
+                if format != Format::Json {
+                    value::without_nul(&values)?;
+                }
+                let text = format.render(&values)?;
+                for (name, value) in &values {
+                    cx.host.mask(name, value);
                 }
                 let shown = path.display().to_string();
-                dotenv::write(&path, &values, || cx.host.remember("file", &shown))?;
+                file::write(&path, &text, || cx.host.remember("file", &shown))?;
                 Ok(report(&names(&values), &format!("written to {shown}")))
             }
         }
@@ -78,7 +90,7 @@ impl Step for Secrets {
 
     async fn post(cx: &Cx) -> Result<()> {
         match cx.env.get("STATE_file") {
-            Some(path) => dotenv::remove(Path::new(path)),
+            Some(path) => file::remove(Path::new(path)),
             None => Ok(()),
         }
     }

@@ -2,45 +2,71 @@
 
 use crate::{Problem, all_or_nothing};
 use kit::error::Result;
+use kit::masks::{Masks, Visible};
 use kit::secret::Secret;
 use serde_json::value::RawValue;
 use std::collections::BTreeMap;
 
-/// Shorter values would blank out half of every log, or not be hidden at all.
-const SHORTEST_MASK: usize = 4;
-
 /// The text of `key` in a JSON object. Numbers keep every digit, since they are never parsed.
 ///
 /// # Errors
-/// No JSON object, or no such key; the message quotes nothing of the value.
+/// No JSON object, no such key, or `null`; the message quotes nothing of the value.
 pub(crate) fn json_key(text: &Secret, key: &str) -> Result<Secret, String> {
     let object: BTreeMap<String, Box<RawValue>> = serde_json::from_str(text.expose())
-        .map_err(|_| format!("has no key `{key}`: its value is no JSON object"))?;
+        .map_err(|_| format!("has no key `{key}`: its value is not a JSON object"))?;
     let found = object
         .get(key)
         .ok_or_else(|| format!("its JSON object has no key `{key}`"))?
         .get();
+    if found == "null" {
+        return Err(format!("its key `{key}` is null, which is not a value"));
+    }
     if let Ok(text) = serde_json::from_str::<String>(found) {
         return Ok(Secret::new(text));
     }
     Ok(Secret::new(found.to_owned()))
 }
 
-/// Refuses values that GitHub's log could not hide without hiding everything else.
+/// Refuses values that GitHub's log could not hide without hiding everything else. Parts of a value
+/// that stay visible are said when it is masked.
 ///
 /// # Errors
 /// Each such value, by name.
 pub(crate) fn maskable(values: &[(String, Secret)]) -> Result<()> {
-    let problems = values
-        .iter()
-        .filter(|(_, value)| value.expose().trim().chars().count() < SHORTEST_MASK)
-        .map(|(name, _)| Problem {
+    let why = |value: &str| {
+        let visible = Masks::of(value).visible?;
+        // An empty one has nothing to hide, and nothing to hand over.
+        (visible == Visible::Whole).then(|| visible.to_string())
+    };
+    refuse(values, why, "cannot be exported")
+}
+
+/// Refuses values that no variable can hold.
+///
+/// # Errors
+/// Each such value, by name.
+pub(crate) fn without_nul(values: &[(String, Secret)]) -> Result<()> {
+    let why = |value: &str| {
+        value
+            .contains('\0')
+            .then(|| "has a NUL character, which ends a variable's value".to_owned())
+    };
+    refuse(values, why, "cannot be handed over")
+}
+
+fn refuse(
+    values: &[(String, Secret)],
+    why: impl Fn(&str) -> Option<String>,
+    what: &str,
+) -> Result<()> {
+    let problems = values.iter().filter_map(|(name, value)| {
+        Some(Problem {
             name: name.clone(),
-            reason: format!("shorter than {SHORTEST_MASK} characters, which a log cannot hide"),
+            reason: why(value.expose())?,
             create: None,
         })
-        .collect();
-    all_or_nothing(problems, "cannot be exported")
+    });
+    all_or_nothing(problems.collect(), what)
 }
 
 #[cfg(test)]
@@ -64,11 +90,17 @@ mod tests {
     fn problems_quote_nothing() {
         let text = Secret::new("hunter2".into());
         assert!(!json_key(&text, "k").unwrap_err().contains("hunter"));
-        let values = [("A".to_owned(), Secret::new("abc".into()))];
+        let text = Secret::new(r#"{"k": null}"#.into());
+        assert!(json_key(&text, "k").unwrap_err().contains("`k` is null"));
+        let values = ["abc", "true", "fine-value", "a\0b-hunter"]
+            .map(|value| (value.replace('\0', ""), Secret::new(value.into())));
         let error = maskable(&values).unwrap_err();
+        assert_eq!(error.causes.len(), 2, "{error}");
+        assert!(error.causes[1].starts_with("true: is shorter than 4"));
+        let error = without_nul(&values).unwrap_err();
         assert_eq!(
             error.causes,
-            ["A: shorter than 4 characters, which a log cannot hide"]
+            ["ab-hunter: has a NUL character, which ends a variable's value"]
         );
     }
 }

@@ -126,6 +126,54 @@ fn an_exported_secret_is_masked_and_its_name_is_the_output() {
 }
 
 #[test]
+fn what_would_blank_out_the_log_is_not_masked_and_is_said() {
+    let job = Job::new();
+    for (arguments, value) in [
+        (&["exec", "--source", SOURCE, "--", "true"][..], "x"),
+        (&["exec", "--source", SOURCE, "--", "true"], "true"),
+        (&["file", "--path", "a.env", "--source", SOURCE], "12"),
+    ] {
+        let output = job.command(arguments, &[("VALUE", value)]).output();
+        let output = output.unwrap();
+        let log = String::from_utf8_lossy(&output.stderr);
+        assert!(output.status.success(), "{log}");
+        assert!(!log.contains("::add-mask::"), "{log}");
+        assert!(log.contains("::warning::TOKEN is shorter than"), "{log}");
+    }
+    let json = r#"{"password":"hunter2","n":1}"#;
+    let arguments = ["export", "--source", SOURCE];
+    let output = job.command(&arguments, &[("VALUE", json)]).output();
+    let log = String::from_utf8(output.unwrap().stderr).unwrap();
+    assert!(log.contains("::add-mask::hunter2\n"), "{log}");
+    assert!(log.contains("::warning::TOKEN has a part"), "{log}");
+}
+
+#[test]
+fn a_shell_reads_back_what_was_written_and_docker_is_not_given_what_it_would_change() {
+    let job = Job::new();
+    let value = "it's \"$HOME\" `x` \\n\\\nline # %\r é";
+    let env = [("VALUE", value)];
+    let file = |format: &str, path: &str| {
+        let arguments = ["file", "--path", path, "--format", format];
+        let mut command = job.command(&arguments, &env);
+        command.args(["--source", SOURCE]).output().unwrap()
+    };
+    assert!(file("shell", "shell.env").status.success());
+    let script = "set -a; . ./shell.env; printf %s \"$TOKEN\"";
+    let read = Command::new("sh")
+        .args(["-c", script])
+        .current_dir(job.folder.path())
+        .output();
+    assert_eq!(String::from_utf8(read.unwrap().stdout).unwrap(), value);
+    let refused = file("docker", "docker.env");
+    let log = String::from_utf8_lossy(&refused.stderr);
+    assert_eq!(refused.status.code(), Some(1), "{log}");
+    assert!(log.contains("TOKEN: has several lines"), "{log}");
+    assert!(!log.contains("HOME"), "{log}");
+    assert!(!job.folder.path().join("docker.env").exists());
+}
+
+#[test]
 fn a_file_is_this_user_s_alone_and_gone_after_the_job() {
     let job = Job::new();
     let path = job.folder.path().join("x.env");
@@ -133,7 +181,7 @@ fn a_file_is_this_user_s_alone_and_gone_after_the_job() {
     let arguments = ["file", "--path", place, "--source", SOURCE];
     let output = job.command(&arguments, &VALUE).output().unwrap();
     assert!(output.status.success());
-    assert_eq!(job.read("x.env"), "TOKEN=\"hunter2\"\n");
+    assert_eq!(job.read("x.env"), "TOKEN='hunter2'\n");
     let mode = std::fs::metadata(&path).unwrap().permissions().mode();
     assert_eq!(mode & 0o777, 0o600);
     assert!(job.read("GITHUB_STATE").contains(&format!("\n{place}\n")));

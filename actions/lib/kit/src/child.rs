@@ -137,8 +137,8 @@ impl Program {
     }
 
     fn start_with(&self, host: &Host, stdout: Stdio) -> Result<Running> {
-        for (_, value) in &self.secrets {
-            host.mask(value);
+        for (name, value) in &self.secrets {
+            host.mask(name, value);
         }
         let own_group = leads_group();
         let mut command = Command::new(&self.command[0]);

@@ -14,6 +14,7 @@ pub mod group;
 pub mod hex;
 pub mod host;
 pub mod id;
+pub mod masks;
 pub mod report;
 pub mod secret;
 pub mod signal;

@@ -163,7 +163,7 @@ pub enum Sink {
     Exec,
     /// The environment of later workflow steps.
     Env,
-    /// A dotenv file, on request.
+    /// A file in the format of its reader, on request.
     File,
 }
 

@@ -209,23 +209,9 @@ pub(super) fn error_annotations(env: &Env, step: &str, error: &Error) -> Vec<Str
         .collect()
 }
 
-/// The mask commands for one value: the whole, and each line of at least four characters, since
-/// a log shows a multi-line value line by line. Shorter lines would blank out half the log.
-pub(super) fn mask_commands(value: &str) -> Vec<String> {
-    let mut commands = Vec::new();
-    if !value.trim().is_empty() {
-        commands.push(format!("::add-mask::{}", escape_data(value)));
-    }
-    if value.contains(['\r', '\n']) {
-        commands.extend(
-            value
-                .split(['\r', '\n'])
-                .map(str::trim)
-                .filter(|line| line.chars().count() >= 4)
-                .map(|line| format!("::add-mask::{}", escape_data(line))),
-        );
-    }
-    commands
+/// The command that hides `text`.
+pub(super) fn mask_command(text: &str) -> String {
+    format!("::add-mask::{}", escape_data(text))
 }
 
 #[cfg(test)]
@@ -267,16 +253,8 @@ mod tests {
     }
 
     #[test]
-    fn a_multi_line_secret_is_masked_whole_and_by_line() {
-        assert_eq!(
-            mask_commands("-----BEGIN\nabc\n50%off"),
-            [
-                "::add-mask::-----BEGIN%0Aabc%0A50%25off",
-                "::add-mask::-----BEGIN",
-                "::add-mask::50%25off"
-            ]
-        );
-        assert!(mask_commands(" \n").is_empty());
+    fn a_mask_is_one_command() {
+        assert_eq!(mask_command("a\n50%off"), "::add-mask::a%0A50%25off");
     }
 
     #[test]

@@ -9,6 +9,7 @@ pub use github::may_export;
 
 use crate::env::Env;
 use crate::error::{Error, Result};
+use crate::masks::Masks;
 use crate::report::{EnvValue, Report};
 use crate::secret::Secret;
 use std::io::{IsTerminal, Write};
@@ -135,13 +136,18 @@ impl Host {
         Verbatim { host: self, token }
     }
 
-    /// Makes the host hide a value in every log from here on. Only GitHub can; elsewhere a value
-    /// must simply never be printed.
-    pub fn mask(&self, secret: &Secret) {
-        if self.kind == Kind::GitHub {
-            for command in github::mask_commands(secret.expose()) {
-                self.line(&command);
-            }
+    /// Makes the host hide a value in every log from here on, and says what of it stays visible.
+    /// Only GitHub can; elsewhere a value must simply never be printed.
+    pub fn mask(&self, name: &str, secret: &Secret) {
+        if self.kind != Kind::GitHub {
+            return;
+        }
+        let masks = Masks::of(secret.expose());
+        for text in &masks.hidden {
+            self.line(&github::mask_command(text));
+        }
+        if let Some(visible) = masks.visible {
+            self.warn(format!("{name} {visible}: nothing may print it"));
         }
     }
 
@@ -221,10 +227,10 @@ impl Host {
     /// # Errors
     /// A file of the host that cannot be written.
     pub(crate) fn write(&self, step: &str, report: &Report, json: bool) -> Result<()> {
-        for (_, value) in &report.env {
+        for (name, value) in &report.env {
             if let EnvValue::Secret(secret) = value {
                 self.can_export("secrets")?;
-                self.mask(secret);
+                self.mask(name, secret);
             }
         }
         match self.kind {

@@ -1,4 +1,4 @@
-//! A dotenv file: readable by this user alone, new, and gone after the job.
+//! A file of variables: readable by this user alone, new, and gone after the job.
 
 use kit::error::{Context, Error, Result};
 use kit::secret::Secret;
@@ -13,16 +13,7 @@ use std::path::Path;
 ///
 /// # Errors
 /// The file exists (exit 2), or cannot be noted or written; then nothing of it is left.
-pub(crate) fn write(
-    path: &Path,
-    values: &[(String, Secret)],
-    note: impl FnOnce() -> Result<()>,
-) -> Result<()> {
-    let mut text = String::new();
-    for (name, value) in values {
-        text.push_str(&line(name, value.expose()));
-    }
-    let text = Secret::new(text);
+pub(crate) fn write(path: &Path, text: &Secret, note: impl FnOnce() -> Result<()>) -> Result<()> {
     let mut file = OpenOptions::new()
         .write(true)
         .create_new(true)
@@ -56,45 +47,26 @@ pub(crate) fn remove(path: &Path) -> Result<()> {
     }
 }
 
-/// Double quotes with escapes, as dotenv readers and `set -a; . FILE` both understand: `$` and
-/// backquotes are escaped for the shell.
-fn line(name: &str, value: &str) -> String {
-    let mut quoted = String::with_capacity(value.len() + 2);
-    for character in value.chars() {
-        if matches!(character, '"' | '\\' | '$' | '`') {
-            quoted.push('\\');
-        }
-        quoted.push(character);
-    }
-    format!("{name}=\"{quoted}\"\n")
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
     use std::os::unix::fs::PermissionsExt;
-    use std::process::Command;
 
     #[test]
-    fn a_shell_reads_back_what_was_written_and_nobody_else_can() {
+    fn nobody_else_can_read_it_and_what_is_there_already_stays() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join(".env");
-        let value = "a\"b\\c$HOME`x`\nline % é";
-        let values = [("V".to_owned(), Secret::new(value.to_owned()))];
+        let text = Secret::new("V='x'\n".to_owned());
         let empty = || {
             assert_eq!(std::fs::read_to_string(&path).unwrap(), "");
             Ok(())
         };
-        write(&path, &values, empty).unwrap();
+        write(&path, &text, empty).unwrap();
+        assert_eq!(std::fs::read_to_string(&path).unwrap(), text.expose());
         let mode = std::fs::metadata(&path).unwrap().permissions().mode();
         assert_eq!(mode & 0o777, 0o600);
-        let out = Command::new("sh")
-            .args(["-c", &format!(". {}; printf %s \"$V\"", path.display())])
-            .output()
-            .unwrap();
-        assert_eq!(String::from_utf8(out.stdout).unwrap(), value);
-        // What is somebody else's is not noted, or the post step would remove it.
-        let again = write(&path, &[], || panic!("noted"));
+        // A file of somebody else is not noted, or the post step would remove it.
+        let again = write(&path, &text, || panic!("noted"));
         assert_eq!(again.unwrap_err().exit, kit::Exit::Usage);
         remove(&path).unwrap();
         remove(&path).unwrap();
