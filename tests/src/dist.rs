@@ -127,7 +127,8 @@ fn build(place: &Place, mut cargo: Command, remaps: &[(PathBuf, String)]) -> Res
     let flags = serde_json::to_string(&flags).doing("writing the compiler's flags")?;
     cargo
         .args(["build", "--release", "--workspace", "--bins", "--locked"])
-        .args(["--exclude", "sandbox", "--target", &target])
+        .args(["--exclude", "sandbox", "--exclude", "workspace-hack"])
+        .args(["--target", &target])
         .args(["--config", &format!("target.{target}.rustflags={flags}")]);
     Ok(cargo)
 }
