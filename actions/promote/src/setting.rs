@@ -172,6 +172,7 @@ mod tests {
                 environment: Some("production".to_owned()),
                 contract: None,
                 json: false,
+                verbose: false,
             },
         };
         setting().with_rules(&cx, &place, &rules).unwrap();

@@ -219,6 +219,38 @@ fn somebody_else_s_file_is_left_alone() {
 }
 
 #[test]
+fn each_call_is_logged_when_it_is_asked_for() {
+    let environment = |name, value| {
+        [
+            ("AWS_REGION", "ca-central-1"),
+            ("AWS_ACCESS_KEY_ID", "ASIAEXAMPLE"),
+            ("AWS_SECRET_ACCESS_KEY", "hunter2"),
+            ("AWS_SESSION_TOKEN", "token-of-the-session"),
+            // Nothing listens there.
+            ("AWS_ENDPOINT_URL", "http://127.0.0.1:9"),
+            (name, value),
+        ]
+    };
+    for (name, value, logged) in [
+        ("SLIPWAY_VERBOSE", "true", true),
+        ("RUNNER_DEBUG", "1", true),
+        ("RUNNER_DEBUG", "0", false),
+    ] {
+        let output = Job::new()
+            .command(ASKING, &environment(name, value))
+            .output();
+        let log = String::from_utf8(output.unwrap().stderr).unwrap();
+        for attempt in 1..=3 {
+            let line = format!(
+                "debug: sts GetCallerIdentity, region ca-central-1, attempt {attempt}: no answer in "
+            );
+            assert_eq!(log.contains(&line), logged, "{log}");
+        }
+        assert!(!log.contains("hunter2") && !log.contains("token-of-the-session"));
+    }
+}
+
+#[test]
 fn a_long_lived_key_is_refused_before_any_call() {
     let env = [
         ("AWS_REGION", "ca-central-1"),

@@ -400,6 +400,7 @@ mod tests {
                 environment: None,
                 contract: None,
                 json: false,
+                verbose: false,
             },
         };
         let net = Net::new(&cx).unwrap();

@@ -241,8 +241,7 @@ pub(super) fn location(what: &str, response: &Response) -> Result<Url, Fault> {
 
 /// Sends a question and gives back a successful answer.
 pub(super) async fn answer(what: &str, request: RequestBuilder) -> Result<Response, Fault> {
-    let response = request
-        .send()
+    let response = net::send(None, request)
         .await
         .map_err(|error| Fault::no_answer(what, error))?;
     success(what, response).await
@@ -256,7 +255,7 @@ pub(super) async fn carried(
     request: RequestBuilder,
 ) -> Result<Response, Fault> {
     let response = moved
-        .or_stall(what, stall, request.send())
+        .or_stall(what, stall, net::send(None, request))
         .await?
         .map_err(|error| Fault::no_answer(what, error))?;
     success(what, response).await

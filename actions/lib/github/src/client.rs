@@ -254,7 +254,7 @@ impl GitHub {
         permission: &str,
     ) -> Result<T, Unknown> {
         let uri = format!("/repos/{}/{path}", self.repository);
-        let answer = self.exchange(method, &uri, Some(body), what).await?;
+        let answer = self.exchange(method, &uri, Some(body), what, 1).await?;
         if answer.status.is_success() {
             return decode(&answer.body, what);
         }
@@ -309,7 +309,7 @@ impl GitHub {
         let mut attempt = 0;
         loop {
             attempt += 1;
-            match self.exchange(&method, uri, body, what).await {
+            match self.exchange(&method, uri, body, what, attempt).await {
                 Ok(answer) if answer.status.is_success() => return Ok(answer),
                 Ok(answer) if answer.status.is_server_error() && attempt < ATTEMPTS => {}
                 Ok(answer) => return Err(refusal(&answer, what, permission)),
@@ -327,17 +327,29 @@ impl GitHub {
         uri: &str,
         body: Option<&(impl Serialize + ?Sized)>,
         what: &str,
+        attempt: u32,
     ) -> Result<Answer, Unknown> {
+        let path = uri.split('?').next().unwrap_or(uri);
+        let call = net::Call::begin(|| format!("github {method} {path}, attempt {attempt}"));
         let response = match *method {
             Method::POST => self.octocrab._post(uri, body).await,
             Method::PATCH => self.octocrab._patch(uri, body).await,
             _ => self.octocrab._get(uri).await,
+        };
+        if let Some(call) = call {
+            match &response {
+                Ok(answer) => call.answered(answer.status().as_u16(), |name| {
+                    net::text(answer.headers(), name)
+                }),
+                Err(_) => call.unanswered(),
+            }
         }
-        // octocrab's own error text may quote the request; what lies at its bottom does not.
-        .map_err(|error| {
-            let why = net::no_answer(&error).map_or_else(String::new, |why| format!(": {why}"));
-            Unknown::new(what, format!("GitHub cannot be reached{why}"))
-        })?;
+        let response = response
+            // octocrab's own error text may quote the request; what lies at its bottom does not.
+            .map_err(|error| {
+                let why = net::no_answer(&error).map_or_else(String::new, |why| format!(": {why}"));
+                Unknown::new(what, format!("GitHub cannot be reached{why}"))
+            })?;
         let status = response.status();
         let headers = response.headers().clone();
         let body = self

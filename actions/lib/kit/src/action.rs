@@ -192,7 +192,7 @@ fn collect(command: &Command, verb: Option<&str>, inputs: &mut BTreeMap<String, 
 /// The input an argument becomes; a trailing `-- COMMAND` becomes `run`.
 fn input_name(arg: &Arg) -> Option<String> {
     match arg.get_long() {
-        Some("help" | "version" | "json") => None,
+        Some("help" | "version" | "json" | "verbose") => None,
         Some(long) => Some(long.to_owned()),
         None if arg.is_last_set() => Some("run".to_owned()),
         None => None,

@@ -56,6 +56,9 @@ pub struct Common {
     /// Print the result as JSON
     #[arg(long, global = true)]
     pub json: bool,
+    /// Log each call: service, operation, account, region, duration, attempt and request ID
+    #[arg(long, global = true)]
+    pub verbose: bool,
 }
 
 #[derive(Parser)]
@@ -164,6 +167,7 @@ async fn run<S: Step>(env: Env, host: Host) -> Exit {
         Ok(cli) => cli,
         Err(error) => return refuse_arguments::<S>(&host, &error),
     };
+    host.log_calls(cli.common.verbose);
     let cx = Cx {
         host,
         env,

@@ -28,6 +28,7 @@ async fn ledger() -> Ledger {
             environment: None,
             contract: None,
             json: false,
+            verbose: false,
         },
     };
     let net = Net::new(&cx).unwrap();

@@ -1,5 +1,6 @@
 //! One TLS configuration and one resolver behind both HTTP stacks: the AWS SDK's and reqwest.
 
+use crate::calls::{Logged, Owners};
 use crate::dns::Dns;
 use crate::roots;
 use aws_smithy_http_client::Connector;
@@ -24,6 +25,7 @@ pub struct Net {
     pub(crate) env: Env,
     pub(crate) host: Host,
     pub(crate) aws: SharedHttpClient,
+    pub(crate) owners: Owners,
     http: reqwest::Client,
     transfer: reqwest::Client,
 }
@@ -60,6 +62,11 @@ impl Net {
                 .tls_context(context)
                 .build_with_resolver(dns.clone()),
         );
+        let owners = Owners::default();
+        let connector = SharedHttpConnector::new(Logged {
+            inner: connector,
+            owners: owners.clone(),
+        });
         let aws = http_client_fn(move |_, _| connector.clone());
 
         let mut store = rustls::RootCertStore::empty();
@@ -91,6 +98,7 @@ impl Net {
             env: cx.env.clone(),
             host: cx.host.clone(),
             aws,
+            owners,
             http,
             transfer,
         })

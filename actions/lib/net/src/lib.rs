@@ -2,6 +2,7 @@
 //! ones, proxies, temporary credentials per account and purpose, and the account guard.
 
 mod account;
+mod calls;
 mod dns;
 mod endpoint;
 mod error;
@@ -15,6 +16,7 @@ mod signed;
 mod target;
 
 pub use account::{Account, guard_credentials};
+pub use calls::{Call, send, text};
 pub use endpoint::path_style;
 pub use error::{AwsContext, cannot, code, no_answer};
 pub use http::Net;

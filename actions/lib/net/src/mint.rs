@@ -55,7 +55,9 @@ impl Net {
             .send()
             .await
             .map_err(|error| not_trusted(error, role))?;
-        temporary(answer.credentials, role)
+        let credentials = temporary(answer.credentials, role)?;
+        self.owners.add(credentials.access_key_id(), role.account());
+        Ok(credentials)
     }
 
     async fn chained(
@@ -77,7 +79,9 @@ impl Net {
             .send()
             .await
             .map_err(|error| not_chained(&error, role, &arn))?;
-        Ok((temporary(answer.credentials, role)?, None))
+        let credentials = temporary(answer.credentials, role)?;
+        self.owners.add(credentials.access_key_id(), role.account());
+        Ok((credentials, None))
     }
 
     async fn ambient(&self, target: &Target, region: &Region) -> Result<(Credentials, Caller)> {
@@ -95,6 +99,7 @@ impl Net {
         // Of these very ones, which a provider need not give twice.
         let config = self.config(region, Some(credentials.clone())).await;
         let caller = caller_of(&config).await?;
+        self.owners.add(credentials.access_key_id(), &caller.id);
         Ok((credentials, caller))
     }
 }

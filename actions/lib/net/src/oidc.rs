@@ -35,7 +35,11 @@ pub async fn id_token(net: &Net, audience: &str) -> Result<Secret> {
         if attempt > 0 {
             tokio::time::sleep(Duration::from_millis(500 << attempt)).await;
         }
-        let answer = net.http().get(url.clone()).bearer_auth(bearer).send().await;
+        let answer = crate::calls::send(
+            Some(format!("github identity token, attempt {}", attempt + 1)),
+            net.http().get(url.clone()).bearer_auth(bearer),
+        )
+        .await;
         match answer {
             Ok(answer) if answer.status().is_success() => {
                 let answer: Answer = answer.json().await.map_err(|error| {

@@ -57,7 +57,11 @@ impl Net {
         for (name, value) in fixed.into_iter().chain(instructions.headers()) {
             call = call.header(name, value);
         }
-        let answer = call.body(body).send().await;
+        let what = format!(
+            "{service} {operation}, account {}, region {}, attempt 1",
+            account.id, account.region
+        );
+        let answer = crate::calls::send(Some(what), call.body(body)).await;
         let answer = answer.map_err(|error| {
             failed().cause(crate::error::no_answer(&error).unwrap_or_else(|| error.to_string()))
         })?;

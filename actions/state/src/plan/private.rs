@@ -109,6 +109,7 @@ mod tests {
                 environment: None,
                 contract: None,
                 json: false,
+                verbose: false,
             },
         }
     }

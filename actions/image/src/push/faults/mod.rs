@@ -96,6 +96,7 @@ fn patient(address: SocketAddr, patience: Patience, fetched: Arc<AtomicUsize>) -
             environment: None,
             contract: None,
             json: false,
+            verbose: false,
         },
     })
     .unwrap();

@@ -13,6 +13,7 @@ use crate::masks::Masks;
 use crate::report::{EnvValue, Report};
 use crate::secret::Secret;
 use std::io::{IsTerminal, Write};
+use std::sync::OnceLock;
 
 /// The kind of machine a step finds itself on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -23,6 +24,21 @@ pub enum Kind {
     CodeBuild,
     /// A person's terminal, or anything else.
     Terminal,
+}
+
+/// The host of a step that logs each call, once it is known that it does.
+static VERBOSE: OnceLock<Host> = OnceLock::new();
+
+/// Whether each call is to be logged.
+pub fn verbose() -> bool {
+    VERBOSE.get().is_some()
+}
+
+/// A line of the log that only `--verbose` shows.
+pub fn debug(line: &str) {
+    if let Some(host) = VERBOSE.get() {
+        host.line(&format!("debug: {}", host.inert(line)));
+    }
 }
 
 /// How a step speaks to whoever started it.
@@ -49,6 +65,16 @@ impl Host {
             colour: kind == Kind::Terminal
                 && std::io::stderr().is_terminal()
                 && env.get("NO_COLOR").is_none(),
+        }
+    }
+
+    /// Logs each call from here on, if that was `asked` for, or the runner is in its debug mode
+    /// (docs.github.com, "Enabling debug logging").
+    pub(crate) fn log_calls(&self, asked: bool) {
+        let debugging = self.env.get("RUNNER_DEBUG") == Some("1")
+            || self.env.get("ACTIONS_STEP_DEBUG") == Some("true");
+        if asked || debugging {
+            let _ = VERBOSE.set(self.clone());
         }
     }
 
