@@ -143,7 +143,7 @@ impl GitHub {
                     .hint("give --github-repository OWNER/NAME")
             })?;
         let repository = Repository::parse(named)
-            .ok_or_else(|| Error::usage(format!("{named:?} is no OWNER/NAME")))?;
+            .ok_or_else(|| Error::usage(format!("{named:?} is not OWNER/NAME")))?;
         // Both addresses are set on every runner, also on GitHub Enterprise, where GraphQL is not
         // under the REST address (docs.github.com, "Variables reference").
         let rest = address(cx, "GITHUB_API_URL", "https://api.github.com")?;
@@ -370,7 +370,7 @@ fn address(cx: &Cx, variable: &str, usual: &str) -> Result<Uri> {
     let uri: Option<Uri> = text.trim_end_matches('/').parse().ok();
     let uri = uri
         .filter(|uri| uri.scheme().is_some() && uri.authority().is_some())
-        .ok_or_else(|| Error::usage(format!("{variable} is no URL: {text}")))?;
+        .ok_or_else(|| Error::usage(format!("{variable} is not a URL: {text}")))?;
     // The token goes there, so nobody in between may read it.
     if uri.scheme_str() == Some("https") || uri.host().is_some_and(loopback) {
         return Ok(uri);

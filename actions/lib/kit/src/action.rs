@@ -19,7 +19,7 @@ pub struct Action {
     pub icon: &'static str,
     /// What later steps can use, with its meaning.
     pub outputs: &'static [(&'static str, &'static str)],
-    /// Inputs that are no arguments because their values are secret, with meaning and default.
+    /// Inputs that are not arguments because their values are secret, with meaning and default.
     pub secrets: &'static [SecretInput],
     /// Whether the step has a post step (releases, blanks, marks) to run after the job.
     pub post: bool,

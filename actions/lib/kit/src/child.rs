@@ -316,7 +316,7 @@ impl Running {
         else {
             return;
         };
-        // A child that just ended is no failure.
+        // A child that just ended is not a failure.
         let _ = if self.own_group {
             kill_process_group(pid, signal)
         } else {

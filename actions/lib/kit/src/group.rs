@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 /// How long a command has for ending by itself. Terraform writes its state in that time; a runner
 /// ends a cancelled job for good after five minutes.
-const PATIENCE: Duration = Duration::from_secs(150);
+const INTERRUPT_GRACE: Duration = Duration::from_secs(150);
 /// How long it has after SIGTERM.
 const GRACE: Duration = Duration::from_secs(20);
 /// How long the kernel has after SIGKILL.
@@ -143,9 +143,9 @@ impl Group {
     fn next(&self, sent: Option<Signal>, since: Duration) -> Next {
         match sent {
             None => Next::Send(Signal::INT),
-            Some(Signal::INT) if since >= PATIENCE => Next::Send(Signal::TERM),
-            Some(Signal::TERM) if since >= PATIENCE + GRACE => Next::Send(Signal::KILL),
-            Some(Signal::KILL) if since >= PATIENCE + GRACE + LAST => Next::GiveUp,
+            Some(Signal::INT) if since >= INTERRUPT_GRACE => Next::Send(Signal::TERM),
+            Some(Signal::TERM) if since >= INTERRUPT_GRACE + GRACE => Next::Send(Signal::KILL),
+            Some(Signal::KILL) if since >= INTERRUPT_GRACE + GRACE + LAST => Next::GiveUp,
             Some(_) => Next::Wait,
         }
     }
@@ -174,7 +174,7 @@ impl Group {
         // A number below two would mean everybody's processes.
         let group = Pid::from_raw(self.id)
             .filter(|_| self.id > 1)
-            .ok_or_else(|| Error::failed(format!("{} is no process group", self.id)))?;
+            .ok_or_else(|| Error::failed(format!("{} is not a process group", self.id)))?;
         match kill_process_group(group, signal) {
             // It ended between the look and the signal.
             Ok(()) | Err(rustix::io::Errno::SRCH) => Ok(()),

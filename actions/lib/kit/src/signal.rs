@@ -8,13 +8,13 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 
 /// Whoever listens from the start of a step, so that no signal falls between two that are waited
 /// for.
-struct Ear {
+struct Listener {
     interrupt: Signal,
     terminate: Signal,
-    heard: Option<&'static str>,
+    received: Option<&'static str>,
 }
 
-static EAR: OnceLock<Mutex<Ear>> = OnceLock::new();
+static LISTENER: OnceLock<Mutex<Listener>> = OnceLock::new();
 
 /// From now on a signal stays seen: nothing that can be interrupted begins after it.
 pub fn remember() {
@@ -22,26 +22,29 @@ pub fn remember() {
         signal(SignalKind::interrupt()),
         signal(SignalKind::terminate()),
     ) {
-        let _ = EAR.set(Mutex::new(Ear {
+        let _ = LISTENER.set(Mutex::new(Listener {
             interrupt,
             terminate,
-            heard: None,
+            received: None,
         }));
     }
 }
 
 /// The signal that came since [`remember`], if one did.
 pub fn seen() -> Option<&'static str> {
-    let mut ear = EAR.get()?.lock().unwrap_or_else(PoisonError::into_inner);
+    let mut listener = LISTENER
+        .get()?
+        .lock()
+        .unwrap_or_else(PoisonError::into_inner);
     let mut context = Context::from_waker(Waker::noop());
-    if ear.heard.is_none() {
-        if let Poll::Ready(Some(())) = ear.interrupt.poll_recv(&mut context) {
-            ear.heard = Some("SIGINT");
-        } else if let Poll::Ready(Some(())) = ear.terminate.poll_recv(&mut context) {
-            ear.heard = Some("SIGTERM");
+    if listener.received.is_none() {
+        if let Poll::Ready(Some(())) = listener.interrupt.poll_recv(&mut context) {
+            listener.received = Some("SIGINT");
+        } else if let Poll::Ready(Some(())) = listener.terminate.poll_recv(&mut context) {
+            listener.received = Some("SIGTERM");
         }
     }
-    ear.heard
+    listener.received
 }
 
 /// Waits for SIGINT or SIGTERM and returns its name, at once where one was seen already. Never

@@ -227,7 +227,7 @@ impl Ledger {
                 bytes,
             }),
             _ => Err(Error::refused(format!(
-                "the table {} holds something in chain {chain} that is no ledger record",
+                "the table {} holds something in chain {chain} that is not a ledger record",
                 self.table
             ))
             .hint("check the contract's ledger table")),

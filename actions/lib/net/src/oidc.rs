@@ -28,7 +28,7 @@ pub async fn id_token(net: &Net, audience: &str) -> Result<Secret> {
         );
     };
     let mut url = reqwest::Url::parse(url)
-        .map_err(|_| Error::usage("ACTIONS_ID_TOKEN_REQUEST_URL is no URL"))?;
+        .map_err(|_| Error::usage("ACTIONS_ID_TOKEN_REQUEST_URL is not a URL"))?;
     url.query_pairs_mut().append_pair("audience", audience);
     let mut last = None;
     for attempt in 0..3u32 {

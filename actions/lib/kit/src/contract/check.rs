@@ -209,7 +209,7 @@ fn belongs(place: &Place, variable: &Variable, mistakes: &mut Mistakes) {
         (Some(pattern), Type::Pattern) => {
             if let Err(error) = whole(&pattern.value.0) {
                 mistakes.add(
-                    Mistake::new(pattern.place.clone(), "this is no regular expression")
+                    Mistake::new(pattern.place.clone(), "this is not a regular expression")
                         .hint(error.to_string()),
                 );
             }

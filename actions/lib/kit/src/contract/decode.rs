@@ -5,7 +5,7 @@
 use super::declared::{Declared, Entries, Plain};
 use super::diagnostics::{At, Mistake, Mistakes, Place, nearest};
 use super::template::{Scope, Template, Templated};
-use super::text::{Kind, Text};
+use super::text::{Kind, Text, is_not};
 use super::tree::{Data, Node, Reading};
 use std::marker::PhantomData;
 
@@ -267,7 +267,7 @@ impl<K: Kind> Decode for Text<K> {
 }
 
 fn no_such<K: Kind>(text: &str, place: &Place) -> Mistake {
-    Mistake::new(place.clone(), format!("`{text}` is no {}", K::WHAT)).hint(K::RULE)
+    Mistake::new(place.clone(), format!("`{text}` {}", is_not(K::WHAT))).hint(K::RULE)
 }
 
 impl Decode for Plain {

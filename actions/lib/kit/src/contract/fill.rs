@@ -4,7 +4,7 @@
 use super::declared::EnvironmentKey;
 use super::diagnostics::{At, Mistake, Mistakes, Place};
 use super::template::{InAccount, InRegion, Piece, Placeholder, Template, Templated};
-use super::text::matches;
+use super::text::{is_not, matches};
 use super::vars::Vars;
 use crate::aws::{AccountId, Region, RoleArn};
 use std::str::FromStr;
@@ -141,7 +141,7 @@ impl<'a> Filler<'a> {
             return Some(value.text);
         }
         self.mistakes.add(
-            Mistake::new(value.place.clone(), value.says(&format!("is no {what}")))
+            Mistake::new(value.place.clone(), value.says(&is_not(what)))
                 .hint(format!("it must match {pattern}")),
         );
         None

@@ -73,7 +73,7 @@ pub fn parse(path: &Path, text: &str) -> Result<Contract> {
     if text.len() > MAX_BYTES {
         return Err(Error::usage(format!("{shown} is larger than 1 MiB")));
     }
-    // An editor's byte order mark is no part of the text.
+    // An editor's byte order mark is not part of the text.
     let source = text.strip_prefix('\u{feff}').unwrap_or(text);
     let directory = match path.parent() {
         Some(parent) if parent != Path::new("") => parent.to_owned(),

@@ -73,12 +73,12 @@ impl From {
             Some(("env", name)) if matches("^[A-Za-z_][A-Za-z0-9_]*$", name) => {
                 Ok(Self::Env(name.to_owned()))
             }
-            Some(("env", _)) => Err(malformed("this is no name of a variable")),
+            Some(("env", _)) => Err(malformed("this is not the name of a variable")),
             Some(("var", _)) => Err(malformed(
                 "a repository variable is readable by everybody and holds no secret",
             )),
             // The text is not repeated: somebody may have written the secret itself.
-            _ => Err(malformed("this says not where the secret comes from")),
+            _ => Err(malformed("this does not say where the secret comes from")),
         }
     }
 
@@ -128,7 +128,7 @@ fn malformed(message: impl Into<String>) -> Malformed {
     }
 }
 
-/// The places under `secrets` where something stands that is no reference: perhaps a secret.
+/// The places under `secrets` where something stands that is not a reference: perhaps a secret.
 pub(super) fn perhaps_secret(root: &Node) -> Vec<Place> {
     let Data::Table(entries) = &root.data else {
         return Vec::new();

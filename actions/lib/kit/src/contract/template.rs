@@ -74,7 +74,7 @@ impl Template {
                 Ok(Self::Variable(name.to_owned()))
             } else {
                 Err(Malformed {
-                    message: format!("`{name}` is no name of a repository variable"),
+                    message: format!("`{name}` is not the name of a repository variable"),
                     hint: "write var:NAME with capital letters, digits and underscores".to_owned(),
                 })
             };
@@ -292,7 +292,10 @@ mod tests {
             ("{account}", "{account} cannot stand here"),
             ("a{b", "a `{` stands alone"),
             ("a}b", "a `}` stands alone"),
-            ("var:lower", "`lower` is no name of a repository variable"),
+            (
+                "var:lower",
+                "`lower` is not the name of a repository variable",
+            ),
             ("ssm:/x", "`ssm:` stands only under `secrets`"),
         ] {
             let error = Template::parse(text, &[Placeholder::Service]).unwrap_err();

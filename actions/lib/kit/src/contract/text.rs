@@ -10,7 +10,7 @@ use std::marker::PhantomData;
 pub(super) trait Kind {
     /// What it must match, in the common subset of ECMA-262 and regex-lite.
     const PATTERN: &'static str;
-    /// What it is, for messages: "`X` is no …".
+    /// What it is, for messages: "`X` is not a …".
     const WHAT: &'static str;
     /// The rule in words.
     const RULE: &'static str;
@@ -44,6 +44,15 @@ impl<K: Kind> JsonSchema for Text<K> {
     fn json_schema(_: &mut SchemaGenerator) -> Schema {
         json_schema!({ "type": "string", "pattern": K::PATTERN })
     }
+}
+
+/// That something is not a `what`, as the end of a sentence.
+pub(super) fn is_not(what: &str) -> String {
+    let article = match what.starts_with(['a', 'e', 'i', 'o', 'E']) {
+        true => "an",
+        false => "a",
+    };
+    format!("is not {article} {what}")
 }
 
 /// Whether `text` matches `pattern`, one of this module's own.

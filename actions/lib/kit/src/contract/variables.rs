@@ -1,7 +1,7 @@
 //! What the types of variables accept.
 
 use super::declared::{Type, Variable};
-use super::text::matches;
+use super::text::{is_not, matches};
 use crate::aws::Region;
 use regex_lite::Regex;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
@@ -55,7 +55,7 @@ pub(super) fn wrong(variable: &Variable, text: &str) -> Option<(String, String)>
                 .then(|| ("match", format!("it must match {pattern} as a whole")))
         }
     };
-    what.map(|(what, rule)| (format!("is no {what}"), rule))
+    what.map(|(what, rule)| (is_not(what), rule))
 }
 
 /// `pattern`, made to match whole values only.

@@ -16,14 +16,14 @@ pub(super) struct Vars<'a> {
 
 impl<'a> Vars<'a> {
     /// # Errors
-    /// `SLIPWAY_VARS` is there and is no JSON object of texts (exit 2).
+    /// `SLIPWAY_VARS` is there and is not a JSON object of texts (exit 2).
     pub(super) fn of(env: &'a Env) -> Result<Self> {
         let repository = env
             .get(HANDED_OVER)
             .map(serde_json::from_str::<Option<BTreeMap<String, String>>>)
             .transpose()
             .map_err(|error| {
-                Error::usage(format!("{HANDED_OVER} is no JSON object of texts"))
+                Error::usage(format!("{HANDED_OVER} is not a JSON object of texts"))
                     .because(&error)
                     .hint("in a workflow: `SLIPWAY_VARS: ${{ toJSON(vars) }}`")
             })?

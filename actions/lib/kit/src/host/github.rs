@@ -36,7 +36,7 @@ const FORBIDDEN_PREFIXES: &[&str] = &[
     "STATE_",
 ];
 
-/// Refuses a variable's name that is no shell identifier, or that steers the shell, the loader,
+/// Refuses a variable's name that is not a shell identifier, or that steers the shell, the loader,
 /// an interpreter or the runner.
 ///
 /// # Errors
@@ -55,7 +55,7 @@ pub fn may_export(name: &str) -> Result<()> {
         return Ok(());
     }
     Err(Error::usage(format!(
-        "no variable may be called `{name}`: it is no identifier, or it steers the shell, the loader or the runner"
+        "no variable may be called `{name}`: it is not an identifier, or it steers the shell, the loader or the runner"
     )))
 }
 

@@ -277,7 +277,7 @@ impl Host {
         };
         if !text.is_empty() {
             text.push('\n');
-            // A reader that went away (`| head`) is no failure of the step.
+            // A reader that went away (`| head`) is not a failure of the step.
             let _ = std::io::stdout().write_all(text.as_bytes());
         }
         Ok(())

@@ -9,7 +9,7 @@ fn every_mistake_is_shown_at_once_with_its_place() {
         "version: 1\r\nservice: ü X\r\nbuild:\r\n  acount: 123\r\n  region: {service}\r\n  \
          region: mars\r\nenvironments:\r\n",
         expect![[r#"
-            error: `ü X` is no service name
+            error: `ü X` is not a service name
              --> delivery.yaml:2:10
               |
             2 | service: ü X
@@ -255,7 +255,7 @@ fn variables_are_checked_before_anybody_asks_for_them() {
              1x: {type: string, value: x}\n  region: {type: region, value: eu-west-1}\n",
         ),
         expect![[r#"
-            error: `10.20.3.0/16` is no network
+            error: `10.20.3.0/16` is not a network
              --> delivery.yaml:8:28
               |
             8 |   a: {type: cidr, default: 10.20.3.0/16}
@@ -279,7 +279,7 @@ fn variables_are_checked_before_anybody_asks_for_them() {
                |
                = hint: add `values: [small, large]`
 
-            error: this is no regular expression
+            error: this is not a regular expression
               --> delivery.yaml:11:31
                |
             11 |   d: {type: pattern, pattern: "(", value: x}
@@ -295,7 +295,7 @@ fn variables_are_checked_before_anybody_asks_for_them() {
                |
                = hint: did you mean `string`?
 
-            error: `99999` is no port
+            error: `99999` is not a port
               --> delivery.yaml:13:28
                |
             13 |   f: {type: port, default: 99999, environments: {dev: 80, liv: 81}}
@@ -329,7 +329,7 @@ fn variables_are_checked_before_anybody_asks_for_them() {
                |
                = hint: here: {service}, {environment}, {account}, {region}; write {{ for a brace itself
 
-            error: `1x` is no variable name
+            error: `1x` is not a variable name
               --> delivery.yaml:16:3
                |
             16 |   1x: {type: string, value: x}
@@ -358,7 +358,7 @@ fn a_secret_says_where_it_is_and_is_never_repeated() {
     says(
         &text,
         expect![[r#"
-        error: this says not where the secret comes from
+        error: this does not say where the secret comes from
          --> delivery.yaml:8:6
           |
         8 |   A: *******
@@ -485,7 +485,7 @@ fn a_reference_that_leads_nowhere_is_shown_where_it_stands() {
                |
                = hint: set it as a repository variable or in the environment: TF_STATE_BUCKET_DEV or TF_STATE_BUCKET
 
-            error: `x` in `TF_LOCK_TABLE` is no table name
+            error: `x` in `TF_LOCK_TABLE` is not a table name
               --> delivery.yaml:10:3
                |
             10 |   dev:
@@ -552,7 +552,7 @@ fn one_slip_is_one_mistake() {
         ),
         (
             with("").replace("service: shop", "service: Shop"),
-            "`Shop` is no service name",
+            "`Shop` is not a service name",
         ),
         (
             with("variables: {a: {type: cidr, value: \"{x}\"}}\n"),
