@@ -11,22 +11,22 @@ pub struct Args {
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum Verb {
-    /// Say whether a digest may come into the environment, rule by rule; exit 3 if not
+    /// Decide, rule by rule, whether a digest may be promoted to the environment; exit 3 if not
     Check(Check),
-    /// Write into the ledger what came into the environment, after seeing it run there
+    /// Record a deployment in the ledger; a healthy one only after the service is seen running it
     Record(Record),
-    /// Say what is in each environment, since when and by whom
+    /// Show which digest each environment runs, since when, and who deployed it
     Status(Status),
 }
 
 #[derive(Debug, clap::Args)]
 pub(crate) struct Check {
     #[command(flatten)]
-    pub(crate) place: Place,
+    pub(crate) ledger: LedgerArgs,
     /// Image digest, sha256:…
     #[arg(long, value_name = "DIGEST", conflicts_with = "from")]
     pub(crate) digest: Option<String>,
-    /// Environment whose newest digest is promoted when none is given [default: the one this environment follows]
+    /// Environment whose newest healthy digest is promoted, without --digest [default: the one this environment follows]
     #[arg(long, value_name = "NAME")]
     pub(crate) from: Option<String>,
     #[command(flatten)]
@@ -38,14 +38,14 @@ pub(crate) struct Check {
 #[derive(Debug, clap::Args)]
 pub(crate) struct Record {
     #[command(flatten)]
-    pub(crate) place: Place,
+    pub(crate) ledger: LedgerArgs,
     /// Image digest, sha256:…
     #[arg(long, value_name = "DIGEST")]
     pub(crate) digest: String,
-    /// Commit the digest was built from, all its digits
+    /// Commit the digest was built from, as a full hash
     #[arg(long, value_name = "SHA")]
     pub(crate) commit: String,
-    /// How the deployment ended; healthy is written only when it is seen running
+    /// How the deployment ended; healthy is recorded only if the service runs the digest
     #[arg(long, value_enum, default_value = "healthy")]
     pub(crate) verdict: Verdict,
     #[command(flatten)]
@@ -53,7 +53,7 @@ pub(crate) struct Record {
     /// ECS cluster [default: the contract's]
     #[arg(long, value_name = "NAME")]
     pub(crate) cluster: Option<String>,
-    /// ECS service, name or ARN [default: the contract's, else what the ledger calls it]
+    /// ECS service, name or ARN [default: the contract's, else its name in the ledger]
     #[arg(long, value_name = "NAME")]
     pub(crate) service: Option<String>,
     /// Container that runs the digest [default: the contract's]
@@ -67,16 +67,16 @@ pub(crate) struct Record {
 #[derive(Debug, clap::Args)]
 pub(crate) struct Status {
     #[command(flatten)]
-    pub(crate) place: Place,
+    pub(crate) ledger: LedgerArgs,
 }
 
 /// Where the ledger is.
 #[derive(Debug, clap::Args)]
-pub(crate) struct Place {
-    /// Service's name in the ledger [default: the contract's]
+pub(crate) struct LedgerArgs {
+    /// Name of the service in the ledger [default: the contract's]
     #[arg(long, value_name = "NAME")]
     pub(crate) ledger_service: Option<String>,
-    /// Ledger's DynamoDB table [default: the contract's]
+    /// DynamoDB table of the ledger [default: the contract's]
     #[arg(long, value_name = "NAME")]
     pub(crate) ledger: Option<String>,
     /// Region, without a contract [default: AWS_REGION]
@@ -86,12 +86,12 @@ pub(crate) struct Place {
 
 #[derive(Debug, clap::Args)]
 pub(crate) struct GitHub {
-    /// Repository on GitHub, OWNER/NAME [default: the one this run belongs to]
+    /// Repository on GitHub, OWNER/NAME [default: the run's]
     #[arg(long, value_name = "OWNER/NAME")]
     pub(crate) github_repository: Option<String>,
 }
 
-/// The gate's rules where no contract declares them. With a contract they must say the same.
+/// The gate's rules without a contract. With a contract they must equal the contract's.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Rules {
     /// Branch the commit must be on, without a contract [default: main]
@@ -103,7 +103,7 @@ pub(crate) struct Rules {
     /// Check runs that must have succeeded, as NAME or NAME@APP-ID, without a contract
     #[arg(long, value_name = "NAME", value_delimiter = '\n')]
     pub(crate) checks: Vec<String>,
-    /// Workflow file a promotion must come from, without a contract
+    /// Workflow file that must start a promotion, without a contract
     #[arg(long, value_name = "PATH")]
     pub(crate) workflow: Option<String>,
 }

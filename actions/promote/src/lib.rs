@@ -1,5 +1,5 @@
-//! Decides from facts whether a digest may come into an environment, records what came there, and
-//! says what is where.
+//! Decides from facts whether a digest may be promoted to an environment, records deployments, and
+//! shows which digest each environment runs.
 
 mod args;
 mod check;
@@ -22,7 +22,7 @@ impl Step for Promote {
 
     const ACTION: Action = Action {
         name: "promote",
-        description: "Decide from facts whether a digest may come into an environment, and record what came there",
+        description: "Decide whether an image digest may be promoted to an environment, and record deployments",
         icon: "chevrons-right",
         outputs: &[
             ("digest", "check: the image digest that may be deployed"),
@@ -38,11 +38,11 @@ impl Step for Promote {
             ),
             (
                 "hash",
-                "record: the record's hash, on which the next one rests",
+                "record: the record's hash, which the next record includes",
             ),
             (
                 "deployment",
-                "record: the GitHub Deployment that mirrors it, if there is one",
+                "record: the GitHub Deployment that mirrors the record, if there is one",
             ),
         ],
         secrets: &[SecretInput {

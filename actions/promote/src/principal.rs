@@ -1,4 +1,4 @@
-//! The AWS principal a run acts for, and which person the contract says that is.
+//! The AWS principal a run acts for, and the person that the contract maps it to.
 
 use crate::check::{Fact, Unknown};
 use crate::setting::Setting;
@@ -8,17 +8,17 @@ use net::{Net, Target};
 use std::collections::BTreeMap;
 use std::fmt;
 
-/// A principal as AWS names it, if it does.
+/// A principal under its AWS name, if it is known.
 #[derive(Debug)]
 pub(crate) struct Principal {
     pub(crate) name: Option<String>,
-    /// What names it.
+    /// The source of the name.
     source: &'static str,
 }
 
 impl Principal {
-    /// Whom CodeBuild says started the build; at a terminal, who holds the credentials.
-    pub(crate) async fn seen(cx: &Cx, net: &Net, setting: &Setting) -> Self {
+    /// In CodeBuild the initiator of the build; at a terminal the holder of the credentials.
+    pub(crate) async fn of_run(cx: &Cx, net: &Net, setting: &Setting) -> Self {
         if cx.host.kind() == Kind::CodeBuild {
             return Self {
                 name: cx.host.actor(),
@@ -40,16 +40,16 @@ impl Principal {
         }
     }
 
-    /// The GitHub login of the one person it is, by the contract's `people`.
+    /// The GitHub login of the person that the contract's `people` maps the principal to.
     pub(crate) fn login(&self, people: &BTreeMap<String, Vec<String>>) -> Fact<String> {
         let Some(name) = &self.name else {
             return Err(Unknown::new(
-                format!("{} does not say who started this", self.source),
-                "start it as a person the contract's `people` names",
+                format!("{} does not name the person who started this", self.source),
+                "start it as a person listed under `people` in the contract",
             ));
         };
-        // CodeBuild's form for a person's session is ROLE/SESSION; a pipeline's is
-        // codepipeline/NAME, and a pipeline named like a person is none.
+        // CodeBuild writes a person's session as ROLE/SESSION and a pipeline as codepipeline/NAME.
+        // A pipeline with the name of a person's session is not that person.
         let session = match name.rsplit_once('/') {
             Some(("codepipeline", _)) => None,
             Some((_, session)) => Some(session),
@@ -63,12 +63,12 @@ impl Principal {
         match logins.as_slice() {
             [login] => Ok((*login).clone()),
             [] => Err(Unknown::new(
-                format!("{self} is nobody the contract knows"),
-                "name the person under `people` in the contract",
+                format!("the contract does not list {self} under `people`"),
+                "list the session name under `people` in the contract, at the person's GitHub login",
             )),
             several => Err(Unknown::new(
-                format!("{self} is {} people in the contract", several.len()),
-                "give each person a session name of their own under `people`",
+                format!("the contract lists {self} for {} people", several.len()),
+                "give each person under `people` a session name of their own",
             )),
         }
     }
@@ -92,7 +92,7 @@ pub(crate) mod tests {
         }
     }
 
-    /// Alice, and two who share a session name.
+    /// Alice, and two people who share a session name.
     pub(crate) fn people() -> BTreeMap<String, Vec<String>> {
         BTreeMap::from([
             ("alice".to_owned(), vec!["alice@acme".to_owned()]),

@@ -1,13 +1,14 @@
-//! What the step works on: from the contract, or from arguments alone.
+//! The settings of a run, from the contract or from arguments alone.
 
-use crate::args::{Place, Rules};
+use crate::args::{LedgerArgs, Rules};
 use kit::Cx;
 use kit::contract::{Gate, Resolved};
 use kit::error::{Error, Result};
 use net::{Purpose, Target};
 use std::collections::BTreeMap;
+use std::fmt::Display;
 
-/// One environment of one service, and where its facts are.
+/// One environment of one service, with its gate and the location of its facts.
 #[derive(Debug)]
 pub(crate) struct Setting {
     /// The service's name in the ledger.
@@ -21,7 +22,7 @@ pub(crate) struct Setting {
     pub(crate) ledger: String,
     /// Credentials for the ledger.
     pub(crate) permit: Target,
-    /// Credentials for looking at the environment.
+    /// Credentials for reading the environment.
     pub(crate) read: Target,
     pub(crate) cluster: Option<String>,
     pub(crate) ecs_service: String,
@@ -31,29 +32,29 @@ pub(crate) struct Setting {
 }
 
 impl Setting {
-    /// The environment named by `--environment`, of the contract where there is one.
-    pub(crate) fn of(cx: &Cx, place: &Place) -> Result<Self> {
+    /// The environment that `--environment` names, from the contract if there is one.
+    pub(crate) fn of(cx: &Cx, given: &LedgerArgs) -> Result<Self> {
         let missing = || {
             Error::usage("--environment is missing").hint(
                 "give --environment NAME; without a contract also --ledger-service and --ledger",
             )
         };
-        if let Some((service, ledger)) = named(cx, place) {
+        if let Some((service, ledger)) = named(cx, given) {
             let environment = cx.common.environment.clone().ok_or_else(missing)?;
-            return Ok(Self::from_arguments(place, service, ledger, environment));
+            return Ok(Self::from_arguments(given, service, ledger, environment));
         }
         let resolved = cx.resolved()?.ok_or_else(missing)?;
-        Self::from_contract(&resolved, place)
+        Self::from_contract(&resolved, given)
     }
 
-    pub(crate) fn from_contract(resolved: &Resolved, place: &Place) -> Result<Self> {
+    pub(crate) fn from_contract(resolved: &Resolved, given: &LedgerArgs) -> Result<Self> {
         agree(
             "ledger-service",
-            place.ledger_service.as_ref(),
+            given.ledger_service.as_ref(),
             &resolved.service,
         )?;
-        agree("ledger", place.ledger.as_ref(), &resolved.build.ledger)?;
-        agree("region", place.region.as_ref(), &resolved.region)?;
+        agree("ledger", given.ledger.as_ref(), &resolved.build.ledger)?;
+        agree("region", given.region.as_ref(), &resolved.region)?;
         Ok(Self {
             service: resolved.service.clone(),
             environment: resolved.environment.clone(),
@@ -70,9 +71,14 @@ impl Setting {
         })
     }
 
-    fn from_arguments(place: &Place, service: &str, ledger: &str, environment: String) -> Self {
+    fn from_arguments(
+        given: &LedgerArgs,
+        service: &str,
+        ledger: &str,
+        environment: String,
+    ) -> Self {
         let ambient = Target {
-            region: place.region.clone(),
+            region: given.region.clone(),
             ..Target::ambient()
         };
         Self {
@@ -97,9 +103,9 @@ impl Setting {
         }
     }
 
-    /// Fills in the rules that arguments give. A contract's rules are not for a caller to change.
-    pub(crate) fn with_rules(mut self, cx: &Cx, place: &Place, rules: &Rules) -> Result<Self> {
-        if without_contract(cx, place) {
+    /// Applies the rules that arguments give. A caller cannot change the rules of a contract.
+    pub(crate) fn with_rules(mut self, cx: &Cx, given: &LedgerArgs, rules: &Rules) -> Result<Self> {
+        if without_contract(cx, given) {
             let gate = &mut self.gate;
             gate.branch = rules.branch.clone().unwrap_or(gate.branch.clone());
             gate.approvals = rules.approvals.unwrap_or(gate.approvals);
@@ -111,39 +117,49 @@ impl Setting {
         agree("branch", rules.branch.as_ref(), &gate.branch)?;
         agree("approvals", rules.approvals.as_ref(), &gate.approvals)?;
         if !rules.checks.is_empty() && rules.checks != gate.checks {
-            return Err(disagreement("checks"));
+            return Err(differs(
+                "checks",
+                &rules.checks.join(", "),
+                &gate.checks.join(", "),
+            ));
         }
-        if rules.workflow.is_some() && rules.workflow != gate.workflow {
-            return Err(disagreement("workflow"));
+        if let Some(given) = &rules.workflow
+            && gate.workflow.as_ref() != Some(given)
+        {
+            let pinned = gate.workflow.as_deref().unwrap_or_default();
+            return Err(differs("workflow", given, &pinned));
         }
         Ok(self)
     }
 }
 
-/// Arguments alone are meant when they name the ledger and there is no contract to take it from.
-pub(crate) fn without_contract(cx: &Cx, place: &Place) -> bool {
-    named(cx, place).is_some()
+/// Whether the arguments alone apply: they name the ledger, and there is no contract.
+pub(crate) fn without_contract(cx: &Cx, given: &LedgerArgs) -> bool {
+    named(cx, given).is_some()
 }
 
-/// The service's name in the ledger and the ledger's table, where arguments alone are meant.
-fn named<'a>(cx: &Cx, place: &'a Place) -> Option<(&'a str, &'a str)> {
+/// The service's name in the ledger and the ledger's table, if the arguments alone apply.
+fn named<'a>(cx: &Cx, given: &'a LedgerArgs) -> Option<(&'a str, &'a str)> {
     let alone = cx.common.contract.is_none() && !cx.contract_path().exists();
-    let service = place.ledger_service.as_deref().filter(|_| alone)?;
-    Some((service, place.ledger.as_deref()?))
+    let service = given.ledger_service.as_deref().filter(|_| alone)?;
+    Some((service, given.ledger.as_deref()?))
 }
 
-fn agree<T: PartialEq>(argument: &str, given: Option<&T>, contract: &T) -> Result<()> {
+/// Refuses an argument that differs from the contract.
+fn agree<T: PartialEq + Display>(argument: &str, given: Option<&T>, contract: &T) -> Result<()> {
     match given {
-        Some(given) if given != contract => Err(disagreement(argument)),
+        Some(given) if given != contract => Err(differs(argument, given, contract)),
         _ => Ok(()),
     }
 }
 
-fn disagreement(argument: &str) -> Error {
-    Error::usage(format!(
-        "--{argument} says something else than the contract"
-    ))
-    .hint(format!("leave --{argument} out; the contract decides"))
+fn differs(argument: &str, given: &dyn Display, contract: &dyn Display) -> Error {
+    let declared = match contract.to_string() {
+        none if none.is_empty() => "the contract declares none".to_owned(),
+        value => format!("the contract says `{value}`"),
+    };
+    Error::usage(format!("--{argument} is `{given}`, but {declared}"))
+        .hint(format!("omit --{argument}, or change the contract"))
 }
 
 #[cfg(test)]
@@ -152,14 +168,14 @@ mod tests {
     use crate::check::tests::setting;
 
     #[test]
-    fn arguments_cannot_say_something_else_than_the_contract() {
+    fn arguments_cannot_differ_from_the_contract() {
         let mut rules = Rules {
             branch: Some("main".to_owned()),
             approvals: Some(1),
             checks: vec!["test@15368".to_owned()],
             workflow: None,
         };
-        let place = Place {
+        let given = LedgerArgs {
             ledger_service: None,
             ledger: None,
             region: None,
@@ -175,9 +191,13 @@ mod tests {
                 verbose: false,
             },
         };
-        setting().with_rules(&cx, &place, &rules).unwrap();
+        setting().with_rules(&cx, &given, &rules).unwrap();
         rules.approvals = Some(0);
-        let error = setting().with_rules(&cx, &place, &rules).unwrap_err();
+        let error = setting().with_rules(&cx, &given, &rules).unwrap_err();
         assert_eq!(error.exit, kit::Exit::Usage);
+        assert_eq!(
+            error.message,
+            "--approvals is `0`, but the contract says `1`"
+        );
     }
 }

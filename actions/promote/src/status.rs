@@ -1,4 +1,4 @@
-//! `status`: what is in each environment, from the ledger.
+//! `status`: shows the digest that each environment runs, from the ledger.
 
 use crate::args::Status;
 use crate::setting::{Setting, without_contract};
@@ -8,7 +8,7 @@ use ledger::{Chain, Ledger, Record, Verdict};
 use net::Net;
 use serde_json::{Value, json};
 
-/// Among how many of the newest records what is healthy is looked for.
+/// How many of a chain's newest records are searched for a healthy one.
 const LOOK_BACK: usize = 100;
 const HEADER: [&str; 6] = ["environment", "digest", "commit", "since", "by", "verdict"];
 
@@ -48,8 +48,8 @@ pub(crate) async fn run(args: Status, cx: &Cx) -> Result<Report> {
 }
 
 fn settings(cx: &Cx, args: &Status) -> Result<Vec<Setting>> {
-    if cx.common.environment.is_some() || without_contract(cx, &args.place) {
-        return Ok(vec![Setting::of(cx, &args.place)?]);
+    if cx.common.environment.is_some() || without_contract(cx, &args.ledger) {
+        return Ok(vec![Setting::of(cx, &args.ledger)?]);
     }
     let contract = cx.contract()?;
     contract
@@ -57,7 +57,7 @@ fn settings(cx: &Cx, args: &Status) -> Result<Vec<Setting>> {
         .iter()
         .map(|overview| {
             let resolved = contract.resolve(&overview.environment, &cx.env)?;
-            Setting::from_contract(&resolved, &args.place)
+            Setting::from_contract(&resolved, &args.ledger)
         })
         .collect()
 }
@@ -66,7 +66,7 @@ struct Row {
     environment: String,
     /// The newest record.
     last: Option<Record>,
-    /// The newest healthy one: what is there.
+    /// The newest healthy record: the version that runs.
     healthy: Option<Record>,
 }
 
@@ -118,7 +118,10 @@ fn report(rows: &[Row]) -> Report {
         .collect();
     Report {
         text: text_table(&HEADER, &cells),
-        summary: format!("### What is where\n\n{}", markdown_table(&HEADER, &cells)),
+        summary: format!(
+            "### Deployed versions\n\n{}",
+            markdown_table(&HEADER, &cells)
+        ),
         json: json!({ "environments": json }),
         ..Report::default()
     }
@@ -156,7 +159,7 @@ mod tests {
     }
 
     #[test]
-    fn a_failed_deployment_is_not_shown_as_what_is_there() {
+    fn a_failed_deployment_is_not_shown_as_the_running_version() {
         let healthy = record(1, 'a', Verdict::Healthy);
         let row = |environment: &str, last: Option<Record>, healthy: Option<Record>| Row {
             environment: environment.to_owned(),

@@ -91,7 +91,7 @@ pub async fn ship(place: &Place, world: &World, story: &Story) -> Result<Shipped
         .refused(
             "a pipeline promotes, and nobody knows in whose name",
             &Promotion::to("staging", "codepipeline/storefront").project(),
-            "nobody the contract knows",
+            "the contract does not list",
         )
         .await?;
     let mut foreign = Promotion::to("staging", &person(REVIEWER));

@@ -86,7 +86,7 @@ fn a_check_names_the_commit_an_image_was_built_for_and_rests_on_nothing_of_it() 
         (
             "b",
             json!("nonsense"),
-            "which commit the image was built for cannot be told".to_owned(),
+            "cannot determine the commit that the image was built for".to_owned(),
         ),
     ] {
         let digest = format!("sha256:{}", fill.repeat(64));
@@ -122,7 +122,7 @@ fn a_check_names_the_commit_an_image_was_built_for_and_rests_on_nothing_of_it() 
         // What refuses is the record.
         assert_eq!(ended.status.code(), Some(3), "{text}");
         assert!(
-            text.contains("its last record in dev says failed"),
+            text.contains("its newest record in dev is failed"),
             "{text}"
         );
     }

@@ -4,24 +4,24 @@ use super::facts::{Change, Fact, Unknown};
 use super::people::{contributors, opinions, short};
 use github::{Review, User};
 
-/// The judgement on one pull request.
+/// The reviews of one pull request, judged.
 #[derive(Debug, Default)]
 pub(super) struct Approvals {
     /// People whose approval counts.
     pub(super) valid: Vec<User>,
-    /// People who may write here and ask for changes.
+    /// People with write access who request changes.
     pub(super) objections: Vec<User>,
     /// Approvals that do not count, with the reason.
     pub(super) ignored: Vec<String>,
-    /// What could not be seen, and might have counted either way.
+    /// Facts that could not be determined and might have counted either way.
     pub(super) unknown: Vec<Unknown>,
 }
 
-/// Judges each review. An approval counts when it stands, was given to the final head, comes from
-/// a person who may write here, and that person had no hand in the change.
+/// Judges each review. An approval counts if it is the reviewer's latest opinion, was given to the
+/// final head, and comes from a person with write access who did not contribute to the change.
 ///
 /// # Errors
-/// Reviews or contributors are unknown, so that nothing can be said of any.
+/// The reviews or the contributors are unknown.
 pub(super) fn approvals(change: &Change) -> Fact<Approvals> {
     let reviews = change.reviews.clone()?;
     let contributors = contributors(change)?;
@@ -29,7 +29,7 @@ pub(super) fn approvals(change: &Change) -> Fact<Approvals> {
     for (user, review) in opinions(&reviews) {
         match review.state.as_str() {
             "APPROVED" => {
-                if let Some(reason) = worthless(change, user, review, &contributors) {
+                if let Some(reason) = reason_to_ignore(change, user, review, &contributors) {
                     found.ignored.push(reason);
                     continue;
                 }
@@ -37,7 +37,7 @@ pub(super) fn approvals(change: &Change) -> Fact<Approvals> {
                     Ok(true) => found.valid.push(user.clone()),
                     Ok(false) => found
                         .ignored
-                        .push(format!("{} may not write here", user.login)),
+                        .push(format!("{} has no write access", user.login)),
                     Err(unknown) => found.unknown.push(unknown),
                 }
             }
@@ -48,14 +48,14 @@ pub(super) fn approvals(change: &Change) -> Fact<Approvals> {
             },
             "DISMISSED" => found
                 .ignored
-                .push(format!("the review of {} was dismissed", user.login)),
+                .push(format!("{}'s review was dismissed", user.login)),
             _ => {}
         }
     }
     Ok(found)
 }
 
-fn worthless(
+fn reason_to_ignore(
     change: &Change,
     user: &User,
     review: &Review,
@@ -63,10 +63,10 @@ fn worthless(
 ) -> Option<String> {
     let head = &change.pull.head.sha;
     if !user.is_person() {
-        return Some(format!("{} is no person", user.login));
+        return Some(format!("{} is not a person", user.login));
     }
     if contributors.iter().any(|other| other.id == user.id) {
-        return Some(format!("{} had a hand in it", user.login));
+        return Some(format!("{} contributed to the change", user.login));
     }
     match &review.commit_id {
         Some(seen) if seen == head => None,
@@ -77,7 +77,7 @@ fn worthless(
             short(head)
         )),
         None => Some(format!(
-            "{} approved a head that is gone, not the final {}",
+            "{} approved a commit that no longer exists, not the final head {}",
             user.login,
             short(head)
         )),
@@ -85,9 +85,9 @@ fn worthless(
 }
 
 fn may_write(change: &Change, user: &User) -> Fact<bool> {
-    let unseen = || {
+    let not_looked_up = || {
         Unknown::new(
-            format!("what {} may do here was not seen", user.login),
+            format!("{}'s permission was not looked up", user.login),
             "try again",
         )
     };
@@ -95,12 +95,12 @@ fn may_write(change: &Change, user: &User) -> Fact<bool> {
         .permissions
         .get(&user.id)
         .cloned()
-        .ok_or_else(unseen)??;
+        .ok_or_else(not_looked_up)??;
     match &permission.user {
-        // The login in the question may belong to somebody else by now.
+        // The login may have passed to another account since the review.
         Some(owner) if owner.id != user.id => Err(Unknown::new(
-            format!("the login {} belongs to another account now", user.login),
-            "let somebody else approve",
+            format!("the login {} now belongs to another account", user.login),
+            "have another person approve",
         )),
         _ => Ok(permission.can_write()),
     }

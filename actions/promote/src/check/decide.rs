@@ -1,15 +1,15 @@
-//! The rules: from facts to pass, fail or unknown, each with the fact it rests on. Pure.
+//! The rules: they turn facts into pass, fail, unknown or not asked, each with the fact behind it. Pure.
 
 use super::Subject;
 use super::approvals::{Approvals, approvals};
-use super::facts::{Change, Fact, Facts, RunPlace, Unknown};
+use super::facts::{Change, Fact, Facts, RunKind, Unknown};
 use super::people::{names, short};
 use crate::setting::Setting;
 use github::{CheckRun, Pull};
 use ledger::Verdict;
 use serde::Serialize;
 
-/// What a rule says.
+/// A rule's answer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 pub(crate) enum Answer {
     /// The rule does not apply here.
@@ -17,7 +17,7 @@ pub(crate) enum Answer {
     NotAsked,
     #[serde(rename = "pass")]
     Pass,
-    /// Could not be seen; denies.
+    /// The fact could not be determined. Refuses.
     #[serde(rename = "unknown")]
     Unknown,
     #[serde(rename = "fail")]
@@ -35,42 +35,42 @@ impl Answer {
     }
 }
 
-/// One rule's answer.
+/// A rule with its answer.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub(crate) struct Rule {
     pub(crate) rule: &'static str,
     pub(crate) answer: Answer,
-    /// What it rests on.
+    /// The fact behind the answer.
     pub(crate) fact: String,
-    /// What would turn it into a pass.
+    /// The next step towards a pass.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) next: Option<String>,
-    /// The token's permission that is missing, where that is why it is unknown.
+    /// The permission the token lacks, if that is why the answer is unknown.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) permission: Option<String>,
 }
 
-/// All rules' answers.
+/// The answers of all rules.
 #[derive(Debug)]
 pub(crate) struct Decision {
     pub(crate) rules: Vec<Rule>,
 }
 
 impl Decision {
-    /// Whether nothing fails and nothing is unknown.
+    /// Whether no rule fails and none is unknown.
     pub(crate) fn allowed(&self) -> bool {
         self.rules
             .iter()
             .all(|rule| matches!(rule.answer, Answer::Pass | Answer::NotAsked))
     }
 
-    /// The rule that most stands in the way: the first that fails, else the first unknown.
+    /// The rule to resolve first: the first that fails, else the first unknown.
     pub(crate) fn obstacle(&self) -> Option<&Rule> {
         let first = |answer| self.rules.iter().find(move |rule| rule.answer == answer);
         first(Answer::Fail).or_else(|| first(Answer::Unknown))
     }
 
-    /// What to do about the obstacle; of missing permissions all are named at once.
+    /// The next step towards an allowed promotion; it names all missing permissions at once.
     pub(crate) fn next(&self) -> Option<String> {
         let obstacle = self.obstacle()?;
         let mut permissions: Vec<&str> = Vec::new();
@@ -91,13 +91,13 @@ impl Decision {
     }
 }
 
-/// Whether the environment lets anything in: it follows none and its gate is off.
+/// Whether the environment has no gate: it follows no other, and the gate is off.
 pub(crate) fn asks_nothing(setting: &Setting) -> bool {
     setting.follows.is_none() && !setting.gate.required
 }
 
-/// A rule's name and what it makes of the facts.
-type NamedRule<'a> = (&'static str, fn(&Context<'a>) -> Said);
+/// A rule's name and its function.
+type NamedRule<'a> = (&'static str, fn(&Context<'a>) -> Finding);
 
 /// Applies every rule.
 pub(crate) fn decide<'a>(setting: &'a Setting, subject: &'a Subject, facts: &'a Facts) -> Decision {
@@ -117,17 +117,17 @@ pub(crate) fn decide<'a>(setting: &'a Setting, subject: &'a Subject, facts: &'a 
         ("run", Context::run),
     ];
     let rules = rules.map(|(name, rule)| {
-        let said = if asks_nothing(setting) {
-            not_asked(format!("{} lets anything in", setting.environment))
+        let finding = if asks_nothing(setting) {
+            not_asked(format!("{} has no gate", setting.environment))
         } else {
             rule(&context)
         };
         Rule {
             rule: name,
-            answer: said.answer,
-            fact: said.fact,
-            next: said.next,
-            permission: said.permission,
+            answer: finding.answer,
+            fact: finding.fact,
+            next: finding.next,
+            permission: finding.permission,
         }
     });
     Decision {
@@ -135,15 +135,15 @@ pub(crate) fn decide<'a>(setting: &'a Setting, subject: &'a Subject, facts: &'a 
     }
 }
 
-struct Said {
+struct Finding {
     answer: Answer,
     fact: String,
     next: Option<String>,
     permission: Option<String>,
 }
 
-fn said(answer: Answer, fact: impl Into<String>) -> Said {
-    Said {
+fn finding(answer: Answer, fact: impl Into<String>) -> Finding {
+    Finding {
         answer,
         fact: fact.into(),
         next: None,
@@ -151,37 +151,36 @@ fn said(answer: Answer, fact: impl Into<String>) -> Said {
     }
 }
 
-fn not_asked(fact: impl Into<String>) -> Said {
-    said(Answer::NotAsked, fact)
+fn not_asked(fact: impl Into<String>) -> Finding {
+    finding(Answer::NotAsked, fact)
 }
 
-fn pass(fact: impl Into<String>) -> Said {
-    said(Answer::Pass, fact)
+fn pass(fact: impl Into<String>) -> Finding {
+    finding(Answer::Pass, fact)
 }
 
-fn fail(fact: impl Into<String>, next: impl Into<String>) -> Said {
-    Said {
+fn fail(fact: impl Into<String>, next: impl Into<String>) -> Finding {
+    Finding {
         next: Some(next.into()),
-        ..said(Answer::Fail, fact)
+        ..finding(Answer::Fail, fact)
     }
 }
 
-fn unknown(unknown: &Unknown) -> Said {
-    Said {
+fn unknown(unknown: &Unknown) -> Finding {
+    Finding {
         next: Some(unknown.next.clone()),
         permission: unknown.permission.clone(),
-        ..said(Answer::Unknown, unknown.why.clone())
+        ..finding(Answer::Unknown, unknown.why.clone())
     }
 }
 
-/// A rule that has nothing to look at because another one already denies.
-fn nothing_to_see(what: &str) -> Said {
-    said(Answer::Unknown, what)
+/// The answer of a rule whose facts are missing because another rule already refuses.
+fn not_examined(what: &str) -> Finding {
+    finding(Answer::Unknown, what)
 }
 
-/// The pull requests that brought `commit` into the branch: merged there, and the commit is the
-/// one their merge made or their final head. A commit from their middle was never approved as
-/// such.
+/// The pull requests that brought `commit` into the branch: they were merged there, and the commit
+/// is their merge commit or their final head. A commit in the middle was never approved as such.
 pub(super) fn brought_in<'a>(
     pulls: &'a [Pull],
     repository: &str,
@@ -206,26 +205,27 @@ struct Context<'a> {
 }
 
 impl Context<'_> {
-    fn digest(&self) -> Said {
+    fn digest(&self) -> Finding {
         let Some(before) = &self.setting.follows else {
             return not_asked(format!(
                 "{} follows no environment",
                 self.setting.environment
             ));
         };
-        let deploy_first = format!("bring it to {before} first, until it is healthy there");
+        let deploy_first =
+            format!("deploy it to {before} first and wait until it is healthy there");
         match &self.subject.evidence {
             None => fail(
                 format!("no record of this digest in {before}"),
                 deploy_first,
             ),
             Some(record) if record.verdict == Verdict::Healthy => pass(format!(
-                "healthy in {before} at {}, record {}",
+                "healthy in {before} since {} (record {})",
                 record.at, record.seq
             )),
             Some(record) => fail(
                 format!(
-                    "its last record in {before} says {} at {}, record {}",
+                    "its newest record in {before} is {}, from {} (record {})",
                     record.verdict, record.at, record.seq
                 ),
                 deploy_first,
@@ -233,10 +233,10 @@ impl Context<'_> {
         }
     }
 
-    fn branch(&self) -> Said {
+    fn branch(&self) -> Finding {
         let branch = &self.setting.gate.branch;
         let Some(commit) = &self.subject.commit else {
-            return nothing_to_see("no commit is known for this digest");
+            return not_examined("no commit is known for this digest");
         };
         match &self.facts.standing {
             Err(reason) => unknown(reason),
@@ -250,10 +250,10 @@ impl Context<'_> {
         }
     }
 
-    fn pull_request(&self) -> Said {
+    fn pull_request(&self) -> Finding {
         let branch = &self.setting.gate.branch;
         let Some(commit) = &self.subject.commit else {
-            return nothing_to_see("no commit is known for this digest");
+            return not_examined("no commit is known for this digest");
         };
         if let Err(reason) = &self.facts.pulls {
             return unknown(reason);
@@ -264,7 +264,7 @@ impl Context<'_> {
                     "no pull request merged into {branch} ended in {}",
                     short(commit)
                 ),
-                format!("bring the change in by a pull request into {branch}"),
+                format!("merge the change into {branch} with a pull request"),
             );
         }
         let merged: Vec<String> = self
@@ -276,10 +276,10 @@ impl Context<'_> {
         pass(merged.join("; "))
     }
 
-    fn approvals(&self) -> Said {
+    fn approvals(&self) -> Finding {
         let needed = self.setting.gate.approvals;
         if needed == 0 {
-            return not_asked("the contract asks for no approvals");
+            return not_asked("the contract requires no approvals");
         }
         self.each_change(|change| match approvals(change) {
             Err(reason) => unknown(&reason),
@@ -287,7 +287,7 @@ impl Context<'_> {
         })
     }
 
-    fn checks(&self) -> Said {
+    fn checks(&self) -> Finding {
         if self.setting.gate.checks.is_empty() {
             return not_asked("the contract names no checks");
         }
@@ -303,22 +303,22 @@ impl Context<'_> {
         })
     }
 
-    /// A merge that deploys to the first environment is the decision of nobody else.
+    /// Whether this is a merge that deploys to the first environment, which has no promoter.
     fn by_merge(&self) -> bool {
         self.setting.follows.is_none()
-            && matches!(&self.facts.place, RunPlace::GitHub(Ok(run)) if run.event == "push")
+            && matches!(&self.facts.run, RunKind::GitHub(Ok(run)) if run.event == "push")
     }
 
-    fn promoter(&self) -> Said {
+    fn promoter(&self) -> Finding {
         if self.by_merge() {
-            return not_asked("a merge brings it here, nobody promotes");
+            return not_asked("deployed by a merge, so there is no promoter");
         }
         match &self.facts.promoter {
             Err(reason) => unknown(reason),
             Ok(promoter) => match promoter.accounts.iter().find(|user| !user.is_person()) {
                 Some(bot) => fail(
-                    format!("{} is no person ({})", bot.login, promoter.source),
-                    "let a person start the promotion",
+                    format!("{} is not a person ({})", bot.login, promoter.source),
+                    "have a person start the promotion",
                 ),
                 None => pass(format!(
                     "{}, {}",
@@ -329,26 +329,26 @@ impl Context<'_> {
         }
     }
 
-    /// Two people at least: an approver who is not whoever promotes.
-    fn separation(&self) -> Said {
+    /// At least two people are involved: an approver, and a promoter who is somebody else.
+    fn separation(&self) -> Finding {
         if self.setting.gate.approvals == 0 {
-            return not_asked("the contract asks for no approvals");
+            return not_asked("the contract requires no approvals");
         }
         if self.by_merge() {
-            return not_asked("a merge brings it here, nobody promotes");
+            return not_asked("deployed by a merge, so there is no promoter");
         }
         let promoter = match &self.facts.promoter {
             Ok(promoter) => promoter,
-            Err(_) => return nothing_to_see("who promotes is unknown"),
+            Err(_) => return not_examined("the promoter is unknown"),
         };
         self.each_change(|change| {
             let number = change.pull.number;
             let valid = match approvals(change) {
                 Ok(found) => found.valid,
-                Err(_) => return nothing_to_see("who approved is unknown"),
+                Err(_) => return not_examined("the approvers are unknown"),
             };
             if valid.is_empty() {
-                return nothing_to_see("there is no approval that counts");
+                return not_examined("no approval counts");
             }
             let others: Vec<_> = valid
                 .iter()
@@ -356,9 +356,12 @@ impl Context<'_> {
                 .collect();
             if others.is_empty() {
                 fail(
-                    format!("{} promotes #{number} and alone approved it", names(&valid)),
                     format!(
-                        "let somebody else promote it, or somebody else approve #{number} as well"
+                        "{} promotes #{number} and is its only approver",
+                        names(&valid)
+                    ),
+                    format!(
+                        "have another person promote it, or have another person approve #{number}"
                     ),
                 )
             } else {
@@ -370,25 +373,25 @@ impl Context<'_> {
         })
     }
 
-    fn run(&self) -> Said {
+    fn run(&self) -> Finding {
         let gate = &self.setting.gate;
-        let run = match &self.facts.place {
-            RunPlace::CodeBuild(build) => {
+        let run = match &self.facts.run {
+            RunKind::CodeBuild(build) => {
                 return not_asked(format!(
-                    "{build} is no workflow; its project pins what it runs"
+                    "{build} is not a workflow run; the CodeBuild project pins its commands"
                 ));
             }
-            RunPlace::Terminal => {
+            RunKind::Terminal => {
                 return match &gate.workflow {
-                    None => not_asked("the contract pins no workflow, and this is none"),
+                    None => not_asked("the contract pins no workflow, and this is a terminal"),
                     Some(workflow) => fail(
-                        "this is a terminal, no run of a workflow",
+                        "started at a terminal, not by a workflow run",
                         format!("start {workflow} on {}", gate.branch),
                     ),
                 };
             }
-            RunPlace::GitHub(Err(reason)) => return unknown(reason),
-            RunPlace::GitHub(Ok(run)) => run,
+            RunKind::GitHub(Err(reason)) => return unknown(reason),
+            RunKind::GitHub(Ok(run)) => run,
         };
         let workflow = gate.workflow.as_deref().unwrap_or("the promotion workflow");
         let start = format!("start {workflow} on {} by workflow_dispatch", gate.branch);
@@ -402,9 +405,10 @@ impl Context<'_> {
             return fail(format!("the workflow comes from {from}"), start);
         }
         match &gate.workflow {
-            Some(wanted) if run.file() != wanted => {
-                fail(format!("the workflow is {}", run.file()), start)
-            }
+            Some(wanted) if run.file() != wanted => fail(
+                format!("the workflow is {}, not {wanted}", run.file()),
+                start,
+            ),
             _ => pass(format!(
                 "{} on {}, by {}",
                 run.file(),
@@ -414,16 +418,16 @@ impl Context<'_> {
         }
     }
 
-    /// The same question to every pull request that brought the commit in; the worst answer counts.
-    fn each_change(&self, rule: impl Fn(&Change) -> Said) -> Said {
+    /// Asks the rule of every pull request that brought the commit in; the worst answer counts.
+    fn each_change(&self, rule: impl Fn(&Change) -> Finding) -> Finding {
         if self.facts.changes.is_empty() {
-            return nothing_to_see("there is no pull request to look at");
+            return not_examined("there is no pull request to examine");
         }
         worst(self.facts.changes.iter().map(rule))
     }
 }
 
-fn worst(answers: impl Iterator<Item = Said>) -> Said {
+fn worst(answers: impl Iterator<Item = Finding>) -> Finding {
     answers
         .reduce(|one, other| {
             let (worse, better) = if other.answer > one.answer {
@@ -431,7 +435,7 @@ fn worst(answers: impl Iterator<Item = Said>) -> Said {
             } else {
                 (one, other)
             };
-            Said {
+            Finding {
                 fact: if worse.answer == better.answer {
                     format!("{}; {}", worse.fact, better.fact)
                 } else {
@@ -440,16 +444,16 @@ fn worst(answers: impl Iterator<Item = Said>) -> Said {
                 ..worse
             }
         })
-        .unwrap_or_else(|| nothing_to_see("there is nothing to look at"))
+        .unwrap_or_else(|| not_examined("there is nothing to examine"))
 }
 
-fn approved(change: &Change, found: &Approvals, needed: u32) -> Said {
+fn approved(change: &Change, found: &Approvals, needed: u32) -> Finding {
     let number = change.pull.number;
     let head = short(&change.pull.head.sha);
     if !found.objections.is_empty() {
         return fail(
-            format!("#{number}: {} asks for changes", names(&found.objections)),
-            format!("settle the changes asked for in #{number}"),
+            format!("#{number}: {} requested changes", names(&found.objections)),
+            format!("resolve the requested changes in #{number}"),
         );
     }
     let needed = usize::try_from(needed).unwrap_or(usize::MAX);
@@ -461,25 +465,30 @@ fn approved(change: &Change, found: &Approvals, needed: u32) -> Said {
     }
     if missing == 0 {
         return pass(format!(
-            "#{number} at its final head {head}: {}",
+            "#{number} at its final head {head}: approved by {}",
             names(&found.valid)
         ));
     }
-    let mut fact = format!("#{number} has {} of {needed}", found.valid.len());
+    let mut fact = format!("#{number} has {} of {needed} approvals", found.valid.len());
     if !found.ignored.is_empty() {
         fact.push_str(&format!(" ({})", found.ignored.join("; ")));
     }
+    let people = if missing == 1 {
+        "1 more person"
+    } else {
+        &format!("{missing} more people")
+    };
     fail(
         fact,
         format!(
-            "let {missing} more with write access, who had no hand in it, approve #{number} at {head}"
+            "have {people} with write access, who did not contribute to it, approve #{number} at {head}"
         ),
     )
 }
 
-/// One check the contract names, `name` or `name@app-id`. Where no app is named every run of that
-/// name must have succeeded, whoever reported it.
-fn check(wanted: &str, runs: &[CheckRun], head: &str) -> Said {
+/// Judges one check that the contract names, `name` or `name@app-id`. Without an app ID, every run
+/// of that name must have succeeded, from any app.
+fn check(wanted: &str, runs: &[CheckRun], head: &str) -> Finding {
     let (name, app) = match wanted.rsplit_once('@') {
         Some((name, id)) if id.parse::<u64>().is_ok() => (name, id.parse().ok()),
         _ => (wanted, None::<u64>),
@@ -490,7 +499,7 @@ fn check(wanted: &str, runs: &[CheckRun], head: &str) -> Said {
         .copied()
         .filter(|run| app.is_none() || run.app.as_ref().map(|found| found.id) == app)
         .collect();
-    let again = format!("get `{name}` to succeed on {}", short(head));
+    let again = format!("make `{name}` succeed on {}", short(head));
     if expected.is_empty() {
         let fact = match (named.first(), app) {
             (Some(other), Some(app)) => {
@@ -510,9 +519,9 @@ fn check(wanted: &str, runs: &[CheckRun], head: &str) -> Said {
     {
         Some(run) => fail(
             format!(
-                "`{name}` ended as {} on {}",
-                run.conclusion.as_deref().unwrap_or(&run.status),
-                short(head)
+                "the result of `{name}` on {} is {}",
+                short(head),
+                run.conclusion.as_deref().unwrap_or(&run.status)
             ),
             again,
         ),

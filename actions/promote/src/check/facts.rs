@@ -1,18 +1,18 @@
-//! What was seen, before anything is made of it.
+//! The facts that the rules judge.
 
 use github::{Activity, CheckRun, Commit, Permission, Pull, Review, Run, User};
 use std::collections::BTreeMap;
 
-/// Something that was asked for and seen, or not.
+/// A fact, or the reason why it is unknown.
 pub(crate) type Fact<T> = Result<T, Unknown>;
 
-/// Why something could not be seen. Denies.
+/// Why a fact could not be determined. Refuses.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Unknown {
     pub(crate) why: String,
-    /// What would make it known.
+    /// The next step that would make it known.
     pub(crate) next: String,
-    /// The token's permission that is missing, where that is why.
+    /// The permission the token lacks, if that is why.
     pub(crate) permission: Option<String>,
 }
 
@@ -30,7 +30,7 @@ impl From<github::Unknown> for Unknown {
     fn from(unknown: github::Unknown) -> Self {
         let next = match &unknown.permission {
             Some(permission) => format!("give the job `permissions: {{{permission}}}`"),
-            None => "try again when GitHub answers".to_owned(),
+            None => "try again when GitHub is available".to_owned(),
         };
         Self {
             why: unknown.to_string(),
@@ -40,62 +40,61 @@ impl From<github::Unknown> for Unknown {
     }
 }
 
-/// Everything the rules look at.
+/// All facts that the rules judge.
 #[derive(Debug)]
 pub(crate) struct Facts {
-    /// Whether the branch holds the commit, in GitHub's words for `commit...branch`.
+    /// Whether the branch contains the commit: GitHub's status for `commit...branch`.
     pub(crate) standing: Fact<String>,
-    /// The pull requests GitHub connects with the commit, merged or not.
+    /// The pull requests that GitHub associates with the commit, merged or not.
     pub(crate) pulls: Fact<Vec<Pull>>,
-    /// Those that brought it in, looked at closely.
+    /// The pull requests that brought it into the branch, with their details.
     pub(crate) changes: Vec<Change>,
-    /// Whose decision this is.
+    /// The accounts that promote.
     pub(crate) promoter: Fact<Promoter>,
-    /// What run this is.
-    pub(crate) place: RunPlace,
+    /// The kind of run this is.
+    pub(crate) run: RunKind,
 }
 
 impl Facts {
-    /// Nothing was looked at.
+    /// No facts, for an environment without a gate.
     pub(crate) fn none() -> Self {
-        let unseen = || Unknown::new("not looked at", "");
+        let unseen = || Unknown::new("not examined", "");
         Self {
             standing: Err(unseen()),
             pulls: Err(unseen()),
             changes: Vec::new(),
             promoter: Err(unseen()),
-            place: RunPlace::Terminal,
+            run: RunKind::Terminal,
         }
     }
 }
 
-/// One pull request and what happened in it.
+/// One pull request with its history.
 #[derive(Debug, Clone)]
 pub(crate) struct Change {
     pub(crate) pull: Pull,
     pub(crate) commits: Fact<Vec<Commit>>,
-    /// Accounts of all authors, co-authors included; asked for only where a commit names some.
+    /// Accounts of all authors and co-authors; looked up only if a commit names co-authors.
     pub(crate) co_authors: Fact<Vec<User>>,
     pub(crate) pushes: Fact<Vec<Activity>>,
     pub(crate) reviews: Fact<Vec<Review>>,
     pub(crate) checks: Fact<Vec<CheckRun>>,
-    /// By account, what those who reviewed may do.
+    /// The reviewers' permissions, by account ID.
     pub(crate) permissions: BTreeMap<u64, Fact<Permission>>,
 }
 
-/// The accounts that stand behind this promotion: of a re-run, both who started it first and who
-/// started it again.
+/// The accounts that promote. For a re-run: the account that started it and the one that re-ran it.
 #[derive(Debug, Clone)]
 pub(crate) struct Promoter {
     pub(crate) accounts: Vec<User>,
-    /// What says so.
+    /// The source of this fact, for the report.
     pub(crate) source: String,
 }
 
-/// Where the check runs.
+/// The kind of run that the check is part of.
 #[derive(Debug, Clone)]
 #[expect(clippy::large_enum_variant, reason = "there is one of them")]
-pub(crate) enum RunPlace {
+pub(crate) enum RunKind {
     GitHub(Fact<Run>),
     CodeBuild(String),
     Terminal,

@@ -19,13 +19,13 @@ use kit::{Cx, Report};
 use ledger::{Chain, Ledger, Record, Verdict};
 use net::Net;
 
-/// How far back a digest is looked for in a chain.
+/// How many of a chain's newest records are searched for a digest.
 const LOOK_BACK: usize = 1000;
 
 pub(crate) async fn run(args: Check, cx: &Cx) -> Result<Report> {
     let digest = args.digest.as_deref().map(Digest::parse).transpose()?;
-    let mut setting = Setting::of(cx, &args.place)?.with_rules(cx, &args.place, &args.rules)?;
-    if without_contract(cx, &args.place) {
+    let mut setting = Setting::of(cx, &args.ledger)?.with_rules(cx, &args.ledger, &args.rules)?;
+    if without_contract(cx, &args.ledger) {
         setting.follows.clone_from(&args.from);
     }
     let net = Net::new(cx)?;
@@ -40,16 +40,16 @@ pub(crate) async fn run(args: Check, cx: &Cx) -> Result<Report> {
     report::report(&setting, &subject, &facts, &decision)
 }
 
-/// What is to be promoted, and what the ledger knows of it.
+/// The digest to promote, and its records in the ledger.
 #[derive(Debug)]
 pub(crate) struct Subject {
     pub(crate) digest: String,
-    /// From the ledger's record of the digest; for a first environment the commit of this run.
+    /// From the ledger's record of the digest; in the first environment the commit of this run.
     pub(crate) commit: Option<String>,
-    /// The newest record of the digest in the environment that comes before.
+    /// The newest record of the digest in the previous environment.
     pub(crate) evidence: Option<Record>,
-    /// The commit whose build the image is, where that is another of the same content. It is told and judged by no rule:
-    /// whoever builds can write it.
+    /// The commit that the image was built for, if that is another commit with the same content. It
+    /// is reported but no rule depends on it, because a build can write it.
     pub(crate) built_for: Option<String>,
 }
 
@@ -63,7 +63,7 @@ async fn subject(
     let Some(follows) = &setting.follows else {
         if let Some(from) = from {
             return Err(Error::usage(format!(
-                "{} follows no environment, so nothing comes from {from}",
+                "{} follows no environment, so `--from {from}` does not apply",
                 setting.environment
             ))
             .hint("give --digest instead"));
@@ -71,7 +71,7 @@ async fn subject(
         let digest = digest
             .ok_or_else(|| {
                 Error::usage("--digest is missing").hint(format!(
-                    "{} follows no environment it could be taken from",
+                    "{} follows no environment that a digest could come from: give --digest",
                     setting.environment
                 ))
             })?
@@ -79,9 +79,9 @@ async fn subject(
         let commit = cx.host.commit();
         if commit.is_none() && !decide::asks_nothing(setting) {
             return Err(Error::usage(format!(
-                "no ledger record says which commit {digest} was built from, nor does this run"
+                "the commit of {digest} is unknown: the ledger has no record, and this run has no commit"
             ))
-            .hint("run this where the commit is built"));
+            .hint("run this in the workflow run or build of that commit"));
         }
         return Ok(Subject {
             digest,
@@ -98,11 +98,11 @@ async fn subject(
         None => {
             let from = from.unwrap_or(follows);
             let chain = Chain::new(&setting.service, from)?;
-            // After a deployment that failed, the one before it is what runs, or may be brought back.
+            // After a failed deployment, the previous healthy one runs or may be restored.
             let healthy = |record: &Record| record.verdict == Verdict::Healthy;
             let last = ledger.find(&chain, LOOK_BACK, healthy).await?;
             last.ok_or_else(|| {
-                Error::refused(format!("nothing on record ran healthy in {from}"))
+                Error::refused(format!("no digest is recorded as healthy in {from}"))
                     .hint(format!("deploy to {from} first, or give --digest"))
             })?
             .digest
@@ -124,8 +124,8 @@ async fn subject(
     })
 }
 
-/// The commit that the image of `commit` was built for, if the ledger's notes name another one. That they cannot be read
-/// keeps nothing back, since nothing rests on them.
+/// The commit that the image of `commit` was built for, if the ledger's notes name another one. If
+/// they cannot be read, that is only a warning, because no rule depends on them.
 async fn built_for(
     cx: &Cx,
     ledger: &Ledger,
@@ -146,7 +146,7 @@ async fn built_for(
             .map(|first| first.to_string()),
         Err(error) => {
             cx.host.warn(format!(
-                "which commit the image was built for cannot be told: {}",
+                "cannot determine the commit that the image was built for: {}",
                 error.message
             ));
             None

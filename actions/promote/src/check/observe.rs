@@ -1,8 +1,8 @@
-//! Asks GitHub, STS and the host for what the rules look at.
+//! Collects the facts for the rules from GitHub, STS and the host.
 
 use super::Subject;
 use super::decide::brought_in;
-use super::facts::{Change, Fact, Facts, Promoter, RunPlace, Unknown};
+use super::facts::{Change, Fact, Facts, Promoter, RunKind, Unknown};
 use super::people::{names_co_authors, opinions};
 use crate::principal::Principal;
 use crate::setting::Setting;
@@ -13,10 +13,10 @@ use kit::host::Kind;
 use net::Net;
 use std::collections::BTreeMap;
 
-/// Sees everything. What cannot be seen is a fact too.
+/// Collects all facts. A fact that cannot be determined is `Unknown`, not an error.
 ///
 /// # Errors
-/// None of GitHub's answers; only this process's own set-up, such as credentials that are none.
+/// The set-up of this process is wrong, for example its credentials.
 pub(super) async fn facts(
     cx: &Cx,
     net: &Net,
@@ -24,11 +24,11 @@ pub(super) async fn facts(
     setting: &Setting,
     subject: &Subject,
 ) -> Result<Facts> {
-    let (place, promoter) = whose_decision(cx, net, github, setting).await;
+    let (run, promoter) = run_and_promoter(cx, net, github, setting).await;
     let Some(commit) = &subject.commit else {
         return Ok(Facts {
             promoter,
-            place,
+            run,
             ..Facts::none()
         });
     };
@@ -50,7 +50,7 @@ pub(super) async fn facts(
         pulls: pulls.map_err(Unknown::from),
         changes,
         promoter,
-        place,
+        run,
     })
 }
 
@@ -97,30 +97,30 @@ async fn pushes(github: &GitHub, pull: &Pull) -> Fact<Vec<github::Activity>> {
         .ok_or_else(|| {
             Unknown::new(
                 format!(
-                    "the fork that #{} came from is gone, and with it who pushed to it",
+                    "the fork that #{} came from no longer exists, so its pushes are unknown",
                     pull.number
                 ),
-                "bring the change in by a new pull request",
+                "open a new pull request with the change",
             )
         })?;
     Ok(github.activity(&source, &pull.head.branch).await?)
 }
 
-/// The run, and who stands behind it. On GitHub both come from the API, since a variable of the
-/// process can be set by anybody.
-async fn whose_decision(
+/// The run and its promoter. On GitHub both come from the API, since anybody can set a variable of
+/// the process.
+async fn run_and_promoter(
     cx: &Cx,
     net: &Net,
     github: &GitHub,
     setting: &Setting,
-) -> (RunPlace, Fact<Promoter>) {
+) -> (RunKind, Fact<Promoter>) {
     match cx.host.kind() {
         Kind::GitHub => {
             let id = cx.env.get("GITHUB_RUN_ID").and_then(|id| id.parse().ok());
             let run = match id {
                 Some(id) => github.run(id).await.map_err(Unknown::from),
                 None => Err(Unknown::new(
-                    "GITHUB_RUN_ID names no run",
+                    "GITHUB_RUN_ID is not a run's ID",
                     "run this in a workflow",
                 )),
             };
@@ -131,26 +131,28 @@ async fn whose_decision(
                     .collect();
                 if accounts.len() < 2 {
                     return Err(Unknown::new(
-                        format!("GitHub does not say who started run {}", run.id),
-                        "start the workflow anew",
+                        format!("GitHub does not report who started run {}", run.id),
+                        "start the workflow again",
                     ));
                 }
                 accounts.dedup_by_key(|user| user.id);
                 Ok(Promoter {
                     accounts,
-                    source: format!("says GitHub of run {}", run.id),
+                    source: format!("according to GitHub's record of run {}", run.id),
                 })
             });
-            (RunPlace::GitHub(run), promoter)
+            (RunKind::GitHub(run), promoter)
         }
         Kind::CodeBuild => {
             let build = cx.env.get("CODEBUILD_BUILD_ID").unwrap_or("this build");
-            let promoter = mapped(github, setting, &Principal::seen(cx, net, setting).await).await;
-            (RunPlace::CodeBuild(format!("build {build}")), promoter)
+            let promoter =
+                mapped(github, setting, &Principal::of_run(cx, net, setting).await).await;
+            (RunKind::CodeBuild(format!("build {build}")), promoter)
         }
         Kind::Terminal => {
-            let promoter = mapped(github, setting, &Principal::seen(cx, net, setting).await).await;
-            (RunPlace::Terminal, promoter)
+            let promoter =
+                mapped(github, setting, &Principal::of_run(cx, net, setting).await).await;
+            (RunKind::Terminal, promoter)
         }
     }
 }
@@ -160,12 +162,12 @@ async fn mapped(github: &GitHub, setting: &Setting, principal: &Principal) -> Fa
     let login = principal.login(&setting.people)?;
     let account = github.permission(&login).await?.user.ok_or_else(|| {
         Unknown::new(
-            format!("GitHub does not say who {login} is"),
+            format!("GitHub returns no account for {login}"),
             format!("correct {login} under `people` in the contract"),
         )
     })?;
     Ok(Promoter {
         accounts: vec![account],
-        source: format!("whom the contract knows as {principal}"),
+        source: format!("listed in the contract as {principal}"),
     })
 }

@@ -1,18 +1,18 @@
-//! Who had a hand in a change, and who judged it. Pure.
+//! The contributors and the reviewers of a change. Pure.
 
 use super::facts::{Change, Fact, Unknown};
 use github::{Commit, Review, User};
 
-/// Everybody who wrote, committed or pushed any of it, or opened the pull request.
+/// Everybody who opened the pull request, or wrote, committed or pushed any part of it.
 ///
-/// An author nobody can name might be the approver, so an unknown account makes the whole answer
-/// unknown. A co-author trailer is only text: one whose e-mail belongs to no account names nobody.
+/// An unidentified author might be the approver, so one unknown account makes the whole answer
+/// unknown. A co-author trailer is only text: an address without an account is ignored.
 pub(super) fn contributors(change: &Change) -> Fact<Vec<User>> {
     let number = change.pull.number;
     let opener = change.pull.user.clone().ok_or_else(|| {
         Unknown::new(
-            format!("the account that opened #{number} is gone"),
-            "bring the change in by a new pull request",
+            format!("the account that opened #{number} no longer exists"),
+            "open a new pull request with the change",
         )
     })?;
     let mut people = vec![opener];
@@ -34,16 +34,16 @@ fn account(commit: &Commit, user: Option<&User>, role: &str) -> Fact<User> {
     user.cloned().ok_or_else(|| {
         Unknown::new(
             format!(
-                "the e-mail of the {role} of {} belongs to no GitHub account",
+                "the e-mail address of the {role} of {} does not belong to a GitHub account",
                 short(&commit.sha)
             ),
-            "let them add that e-mail to their GitHub account",
+            "ask them to add the address to their GitHub account",
         )
     })
 }
 
-/// Who pushed the commits that were merged. Name and e-mail in a commit are anybody's to write;
-/// the push is on record with the account that made it.
+/// The accounts that pushed the merged commits. Anybody can write any name and e-mail address into
+/// a commit, but GitHub records the account of each push.
 fn pushers(change: &Change, commits: &[Commit]) -> Fact<Vec<User>> {
     let head = &change.pull.head;
     let pushes: Vec<_> = change
@@ -64,7 +64,7 @@ fn pushers(change: &Change, commits: &[Commit]) -> Fact<Vec<User>> {
                 short(&head.sha),
                 head.branch
             ),
-            "bring the change in by a new pull request",
+            "open a new pull request with the change",
         ));
     }
     pushes
@@ -72,8 +72,11 @@ fn pushers(change: &Change, commits: &[Commit]) -> Fact<Vec<User>> {
         .map(|activity| {
             activity.actor.ok_or_else(|| {
                 Unknown::new(
-                    format!("the account that pushed {} is gone", short(&activity.after)),
-                    "bring the change in by a new pull request",
+                    format!(
+                        "the account that pushed {} no longer exists",
+                        short(&activity.after)
+                    ),
+                    "open a new pull request with the change",
                 )
             })
         })
@@ -90,8 +93,8 @@ pub(super) fn names_co_authors(commit: &Commit) -> bool {
     })
 }
 
-/// The review that counts of each person: the last that approves, asks for changes or was
-/// dismissed. A comment changes no opinion.
+/// Each person's latest opinion: the last review that approves, requests changes or was dismissed.
+/// A comment is not an opinion.
 pub(super) fn opinions(reviews: &[Review]) -> Vec<(&User, &Review)> {
     let mut latest: Vec<(&User, &Review)> = Vec::new();
     for review in reviews {
@@ -110,12 +113,12 @@ pub(super) fn opinions(reviews: &[Review]) -> Vec<(&User, &Review)> {
     latest
 }
 
-/// A commit as people name it.
+/// The short form of a commit hash.
 pub(super) fn short(sha: &str) -> &str {
     sha.get(..7).unwrap_or(sha)
 }
 
-/// Logins in a row.
+/// Logins, separated by commas.
 pub(super) fn names<'a>(users: impl IntoIterator<Item = &'a User>) -> String {
     let logins: Vec<&str> = users.into_iter().map(|user| user.login.as_str()).collect();
     logins.join(", ")

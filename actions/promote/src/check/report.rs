@@ -1,4 +1,4 @@
-//! The decision as people and machines read it.
+//! The report of a decision, for people and machines.
 
 use super::Subject;
 use super::decide::{Decision, approvers};
@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 
 const HEADER: [&str; 3] = ["rule", "answer", "fact"];
 
-/// A report where the gate allows, a refusal (exit 3) where it does not.
+/// A report if the gate allows the promotion, a refusal (exit 3) if it does not.
 pub(super) fn report(
     setting: &Setting,
     subject: &Subject,
@@ -56,7 +56,7 @@ pub(super) fn report(
             )
         })
         .collect();
-    // The same content was built once, for the first commit that had it.
+    // An image is built once, for the first commit with its content.
     let (built, built_markdown) = match &subject.built_for {
         Some(first) => (
             format!("built for commit {first}, which has the same content\n"),
@@ -145,7 +145,7 @@ fn markdown_changes(changes: &[Value]) -> String {
     )
 }
 
-/// A JSON value as words.
+/// A JSON value as plain text.
 fn plain(value: &Value) -> String {
     match value {
         Value::Null => "unknown".to_owned(),
@@ -156,7 +156,7 @@ fn plain(value: &Value) -> String {
     }
 }
 
-/// A title or branch name is somebody else's text: it makes no links, images or HTML here.
+/// Escapes a title or branch name, so that it cannot add links, images or HTML to the summary.
 fn escaped(text: &str) -> String {
     let mut out = String::new();
     for c in text.chars() {

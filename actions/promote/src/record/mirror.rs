@@ -1,12 +1,12 @@
-//! The GitHub Deployment that shows a record on the repository's page.
+//! The GitHub Deployment that mirrors a record.
 
 use github::{Deployment, GitHub, NewDeployment, State, Unknown};
 use ledger::{Record, Verdict};
 use serde_json::{Value, json};
 
-/// Makes sure that a deployment with its status stands for the record, and that an earlier one
-/// that was live says so no more. What is there already is not made again, so a run that ended
-/// half way is finished by the next.
+/// Makes sure that the record has a deployment with a status, and that the earlier live deployment
+/// is inactive. Existing parts are not created again, so a run that stopped halfway is completed by
+/// the next.
 pub(super) async fn mirror(github: &GitHub, record: &Record, hash: &str) -> Result<u64, Unknown> {
     let others = github.deployments(&record.environment).await?;
     let description = format!("{} {}", record.verdict, record.digest);
@@ -45,8 +45,8 @@ pub(super) async fn mirror(github: &GitHub, record: &Record, hash: &str) -> Resu
     Ok(id)
 }
 
-/// Sets the newest live deployment before `id` of the same service to inactive. GitHub would do so
-/// by itself, but not for production environments.
+/// Sets the newest live deployment before `id` of the same service to inactive. GitHub does this
+/// itself, but not for production environments.
 async fn retire(
     github: &GitHub,
     others: &[Deployment],
@@ -65,7 +65,7 @@ async fn retire(
                     .await?;
                 return Ok(());
             }
-            // Those before it were set when it was.
+            // The earlier ones were set together with this one.
             Some("inactive") => return Ok(()),
             _ => {}
         }
@@ -77,7 +77,7 @@ fn mirrors(deployment: &Deployment, hash: &str) -> bool {
     payload(deployment)["hash"] == hash
 }
 
-/// GitHub gives a payload back as it was sent, or as text.
+/// GitHub returns a payload as it was sent, or as text.
 fn payload(deployment: &Deployment) -> Value {
     match &deployment.payload {
         Value::String(text) => serde_json::from_str(text).unwrap_or_default(),

@@ -1,4 +1,4 @@
-//! `record`: see it run, append to the ledger, mirror it on GitHub.
+//! `record`: verifies the running service, appends to the ledger, mirrors the record on GitHub.
 
 mod mirror;
 mod proof;
@@ -21,15 +21,15 @@ use serde_json::json;
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-/// How often a lost race is decided anew.
+/// How often an append is tried when other runs append at the same time.
 const ATTEMPTS: u32 = 20;
-/// How far back the digest is looked for in the environment before.
+/// How many of the previous environment's newest records are searched for the digest.
 const LOOK_BACK: usize = 1000;
 
 pub(crate) async fn run(args: Args, cx: &Cx) -> Result<Report> {
     let digest = Digest::parse(&args.digest)?;
     let commit = CommitId::parse(&args.commit)?;
-    let setting = Setting::of(cx, &args.place)?;
+    let setting = Setting::of(cx, &args.ledger)?;
     let verdict = match args.verdict {
         Asked::Healthy => Verdict::Healthy,
         Asked::Failed => Verdict::Failed,
@@ -44,7 +44,7 @@ pub(crate) async fn run(args: Args, cx: &Cx) -> Result<Report> {
         Some(_) => {
             match github::GitHub::connect(cx, &net, args.github.github_repository.as_deref()) {
                 Ok(github) => Some(github),
-                // A repository that was named must be right; one that is not known has no mirror.
+                // A repository named by the caller must be valid; without one there is no mirror.
                 Err(error) if args.github.github_repository.is_some() => return Err(error),
                 Err(_) => None,
             }
@@ -96,7 +96,7 @@ pub(crate) async fn run(args: Args, cx: &Cx) -> Result<Report> {
         Some(github) => mirrored(cx, github, &written).await,
         None => {
             cx.host.info(
-                "no GitHub token or repository: the ledger has it, no GitHub Deployment does",
+                "no GitHub token or repository: the record is only in the ledger, without a GitHub Deployment",
             );
             None
         }
@@ -104,15 +104,15 @@ pub(crate) async fn run(args: Args, cx: &Cx) -> Result<Report> {
     Ok(report(&setting, &written, deployment))
 }
 
-/// What stands in the ledger after this run.
+/// The record in the ledger after this run.
 struct Written {
     record: Record,
     entry: Option<Entry>,
-    /// Whether it stood there before.
+    /// Whether an earlier run wrote it.
     already: bool,
 }
 
-/// Where the service is seen running.
+/// The service whose deployment is recorded.
 struct Source {
     ecs: Ecs,
     account: String,
@@ -128,8 +128,8 @@ impl Source {
     }
 }
 
-/// A digest that came from another environment is of a commit that is recorded with it there. It can be of several: what
-/// changes nothing in the image is not built again, and may have come there while this one was on its way here.
+/// Checks that the previous environment has a record of this digest with this commit. A digest can
+/// have several commits: a commit that changes nothing in the image is not built again.
 async fn same_commit(
     ledger: &Ledger,
     setting: &Setting,
@@ -152,11 +152,11 @@ async fn same_commit(
             "{before} has this digest from commit {}, not {commit}",
             other.commit
         ))
-        .hint("give the commit that `check` put out")),
+        .hint("give the `commit` output of `check`")),
     }
 }
 
-/// Appends, deciding anew from the newer head as long as somebody else is faster.
+/// Appends the record. If another run appends first, it starts over from the new head.
 async fn write(
     cx: &Cx,
     ledger: &Ledger,
@@ -168,11 +168,11 @@ async fn write(
     let mut head = ledger.head(chain).await?;
     for attempt in 0..ATTEMPTS {
         if attempt > 0 {
-            // Those who lost together must not try again together; the clock's end differs.
+            // Runs that collided must not retry at the same moment; their clocks differ in the last digits.
             let spread = cx.clock.now().nanosecond() / 1000 % 100;
             tokio::time::sleep(Duration::from_millis(u64::from(attempt * 10 + spread))).await;
         }
-        // Seen anew each time: whoever was faster may have deployed something else.
+        // Verified each time: the run that was faster may have deployed another digest.
         let proof = match source {
             Some(source) => Some((source.see(&draft.digest).await?, &source.account)),
             None => None,
@@ -220,14 +220,12 @@ async fn write(
     }
     Err(Error::new(
         Exit::Busy,
-        format!(
-            "others wrote to the ledger's chain {chain} each of {ATTEMPTS} times this was tried"
-        ),
+        format!("other runs appended to the ledger's chain {chain} during all {ATTEMPTS} attempts"),
     )
     .hint("run it again"))
 }
 
-/// Whether the record is the one this run would write, so that a second run writes no second.
+/// Whether the record is the one this run would write, so that running twice writes one record.
 fn is_same(head: &Record, draft: &Record) -> bool {
     head.digest == draft.digest
         && head.commit == draft.commit
@@ -235,7 +233,7 @@ fn is_same(head: &Record, draft: &Record) -> bool {
         && head.run == draft.run
 }
 
-/// The digest that was healthy when `record` was the last.
+/// The newest healthy digest as of `record`.
 fn healthy_until_now(record: &Record) -> Option<String> {
     match record.verdict {
         Verdict::Healthy => Some(record.digest.clone()),
@@ -243,11 +241,11 @@ fn healthy_until_now(record: &Record) -> Option<String> {
     }
 }
 
-/// Who is put on record: on GitHub whom the API names, else the principal the run acts for.
+/// The actor to record: on GitHub the account from the API, else the principal of the run.
 async fn actor(cx: &Cx, net: &Net, github: Option<&github::GitHub>, setting: &Setting) -> Actor {
     let host = cx.host.actor().unwrap_or_else(|| "unknown".to_owned());
     if cx.host.kind() != Kind::GitHub {
-        let principal = Principal::seen(cx, net, setting).await;
+        let principal = Principal::of_run(cx, net, setting).await;
         return person(&principal, &setting.people, host);
     }
     let run = cx.env.get("GITHUB_RUN_ID").and_then(|id| id.parse().ok());
@@ -266,7 +264,7 @@ async fn actor(cx: &Cx, net: &Net, github: Option<&github::GitHub>, setting: &Se
     }
 }
 
-/// The person the principal is known to be, else the principal, else whom the host names.
+/// The person that the contract maps the principal to, else the principal, else the host's name.
 fn person(principal: &Principal, people: &BTreeMap<String, Vec<String>>, host: String) -> Actor {
     let known = principal.login(people).ok();
     Actor {
@@ -275,15 +273,15 @@ fn person(principal: &Principal, people: &BTreeMap<String, Vec<String>>, host: S
     }
 }
 
-/// The mirror is for people to look at; the ledger is the truth and is written. So a mirror that
-/// fails is said and does not fail the step.
+/// Mirrors the record. The mirror is only for display and the record is already in the ledger, so a
+/// failure is a warning.
 async fn mirrored(cx: &Cx, github: &github::GitHub, written: &Written) -> Option<u64> {
     let hash = written.entry.as_ref().map(|entry| entry.hash.as_str())?;
     match mirror::mirror(github, &written.record, hash).await {
         Ok(id) => Some(id),
         Err(unknown) => {
             cx.host.warn(format!(
-                "record {} stands in the ledger, but GitHub shows no Deployment for it: {unknown}",
+                "record {} is in the ledger, but its GitHub Deployment is not complete: {unknown}",
                 written.record.seq
             ));
             None
@@ -316,16 +314,16 @@ fn report(setting: &Setting, written: &Written, deployment: Option<u64>) -> Repo
         .unwrap_or_default();
     let deployment = deployment.map(|id| id.to_string()).unwrap_or_default();
     let how = if written.already {
-        "stands already"
+        "was already written"
     } else {
-        "is written"
+        "written"
     };
     let rows: Vec<Vec<String>> = [
         ("digest", record.digest.clone()),
         ("commit", record.commit.clone()),
         ("verdict", record.verdict.to_string()),
         ("by", record.actor.login.clone()),
-        ("before", record.previous.clone().unwrap_or_default()),
+        ("previous", record.previous.clone().unwrap_or_default()),
         ("hash", hash.clone()),
         (
             "GitHub Deployment",
@@ -404,7 +402,7 @@ mod tests {
     }
 
     #[test]
-    fn a_failure_does_not_become_what_was_healthy_before() {
+    fn a_failure_keeps_the_previous_healthy_digest() {
         let healthy = record("a", Verdict::Healthy, Some("z"), None);
         assert_eq!(healthy_until_now(&healthy).as_deref(), Some("a"));
         for verdict in [Verdict::Failed, Verdict::RolledBack, Verdict::Other] {
@@ -414,7 +412,7 @@ mod tests {
     }
 
     #[test]
-    fn who_is_not_one_known_person_is_recorded_as_the_principal() {
+    fn a_principal_without_a_known_person_is_recorded_as_itself() {
         for (name, login) in [
             (Some("Operators/alice@acme"), "alice"),
             (Some("mallory"), "mallory"),

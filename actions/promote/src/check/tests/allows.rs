@@ -5,7 +5,7 @@ use super::*;
 
 #[test]
 fn what_passes_all_the_same() {
-    type Arranged = (&'static str, fn(&mut World));
+    type Arranged = (&'static str, fn(&mut Promotion));
     let cases: &[Arranged] = &[
         ("the author promotes what another approved", |w| {
             w.facts.promoter = Ok(promoters(&["alice"]));
@@ -75,7 +75,7 @@ fn what_passes_all_the_same() {
             w.change().reviews = Ok(Vec::new());
         }),
         ("CodeBuild", |w| {
-            w.facts.place = RunPlace::CodeBuild("build x:1".to_owned())
+            w.facts.run = RunKind::CodeBuild("build x:1".to_owned())
         }),
         ("a merge into the first environment, by its approver", |w| {
             w.setting.follows = None;
@@ -86,36 +86,36 @@ fn what_passes_all_the_same() {
         }),
     ];
     for (case, arrange) in cases {
-        let mut world = World::new();
-        arrange(&mut world);
-        let decision = world.decide();
+        let mut promotion = Promotion::new();
+        arrange(&mut promotion);
+        let decision = promotion.decide();
         assert!(decision.allowed(), "{case}: {decision:?}");
     }
 }
 
 #[test]
 fn an_environment_without_a_gate_asks_nothing_and_says_so() {
-    let mut world = World::new();
-    world.setting.follows = None;
-    world.setting.gate.required = false;
-    world.facts = Facts::none();
-    let decision = world.decide();
+    let mut promotion = Promotion::new();
+    promotion.setting.follows = None;
+    promotion.setting.gate.required = false;
+    promotion.facts = Facts::none();
+    let decision = promotion.decide();
     assert!(decision.allowed());
     assert_eq!(with(Answer::NotAsked, &decision).len(), 8);
 
     // Whoever follows another environment is asked, whatever the contract says.
-    world.setting.follows = Some("staging".to_owned());
-    assert!(!world.decide().allowed());
+    promotion.setting.follows = Some("staging".to_owned());
+    assert!(!promotion.decide().allowed());
 }
 
 #[test]
 fn every_pull_request_that_brought_the_commit_in_must_hold() {
-    let mut world = World::new();
+    let mut promotion = Promotion::new();
     let mut other = change();
     other.pull.number = 8;
     other.reviews = Ok(Vec::new());
-    world.facts.changes.push(other);
-    let decision = world.decide();
+    promotion.facts.changes.push(other);
+    let decision = promotion.decide();
     assert_eq!(with(Answer::Fail, &decision), ["approvals"]);
     assert!(decision.obstacle().unwrap().fact.contains("#8"));
 }

@@ -3,7 +3,7 @@
 use super::*;
 
 /// The case, the first rule that does not know, and what is hidden.
-type Hidden = (&'static str, &'static str, fn(&mut World));
+type Hidden = (&'static str, &'static str, fn(&mut Promotion));
 
 const HIDDEN: &[Hidden] = &[
     ("comparison", "branch", |w| w.facts.standing = Err(unseen())),
@@ -84,7 +84,7 @@ const HIDDEN: &[Hidden] = &[
         w.facts.promoter = Err(unseen())
     }),
     ("the run", "run", |w| {
-        w.facts.place = RunPlace::GitHub(Err(unseen()))
+        w.facts.run = RunKind::GitHub(Err(unseen()))
     }),
     ("the commit", "branch", |w| w.subject.commit = None),
 ];
@@ -92,9 +92,9 @@ const HIDDEN: &[Hidden] = &[
 #[test]
 fn what_cannot_be_seen_denies() {
     for (case, rule, hide) in HIDDEN {
-        let mut world = World::new();
-        hide(&mut world);
-        let decision = world.decide();
+        let mut promotion = Promotion::new();
+        hide(&mut promotion);
+        let decision = promotion.decide();
         assert!(!decision.allowed(), "{case}");
         assert_eq!(
             with(Answer::Fail, &decision),
@@ -111,9 +111,9 @@ fn what_cannot_be_seen_denies() {
 
 #[test]
 fn a_missing_permission_is_named_and_asked_for() {
-    let mut world = World::new();
-    world.change().reviews = Err(unseen());
-    let decision = world.decide();
+    let mut promotion = Promotion::new();
+    promotion.change().reviews = Err(unseen());
+    let decision = promotion.decide();
     let obstacle = decision.obstacle().unwrap();
     assert!(
         obstacle.fact.contains("pull-requests: read"),
@@ -123,12 +123,12 @@ fn a_missing_permission_is_named_and_asked_for() {
         decision.next().as_deref(),
         Some("give the job `permissions: {pull-requests: read}`")
     );
-    world.facts.promoter = Err(Unknown {
+    promotion.facts.promoter = Err(Unknown {
         permission: Some("actions: read".to_owned()),
         ..Unknown::new("a", "b")
     });
     assert_eq!(
-        world.decide().next().as_deref(),
+        promotion.decide().next().as_deref(),
         Some("give the job `permissions: {pull-requests: read, actions: read}`")
     );
 }

@@ -6,7 +6,7 @@ mod refuses;
 
 use super::Subject;
 use super::decide::{Answer, Decision, decide};
-use super::facts::{Change, Facts, Promoter, RunPlace, Unknown};
+use super::facts::{Change, Facts, Promoter, RunKind, Unknown};
 use crate::setting::Setting;
 use github::{
     Activity, App, CheckRun, Commit, GitActor, GitCommit, Permission, Pull, PullBase, PullHead,
@@ -188,7 +188,7 @@ fn check(name: &str, app: u64, conclusion: Option<&str>) -> CheckRun {
 fn promoters(logins: &[&str]) -> Promoter {
     Promoter {
         accounts: logins.iter().map(|login| user(login)).collect(),
-        source: "says GitHub of run 5".to_owned(),
+        source: "according to GitHub's record of run 5".to_owned(),
     }
 }
 
@@ -209,13 +209,13 @@ fn run() -> Run {
 }
 
 /// A promotion that every rule lets pass.
-struct World {
+struct Promotion {
     setting: Setting,
     subject: Subject,
     facts: Facts,
 }
 
-impl World {
+impl Promotion {
     fn new() -> Self {
         Self {
             setting: setting(),
@@ -230,7 +230,7 @@ impl World {
                 pulls: Ok(vec![change().pull]),
                 changes: vec![change()],
                 promoter: Ok(promoters(&["dora"])),
-                place: RunPlace::GitHub(Ok(run())),
+                run: RunKind::GitHub(Ok(run())),
             },
         }
     }
@@ -244,8 +244,8 @@ impl World {
     }
 
     fn run(&mut self) -> &mut Run {
-        match &mut self.facts.place {
-            RunPlace::GitHub(Ok(run)) => run,
+        match &mut self.facts.run {
+            RunKind::GitHub(Ok(run)) => run,
             other => panic!("{other:?}"),
         }
     }
@@ -261,7 +261,7 @@ fn with(answer: Answer, decision: &Decision) -> Vec<&'static str> {
 }
 #[test]
 fn all_is_well() {
-    let decision = World::new().decide();
+    let decision = Promotion::new().decide();
     assert!(decision.allowed(), "{decision:?}");
     assert_eq!(with(Answer::Pass, &decision).len(), 8, "{decision:?}");
 }

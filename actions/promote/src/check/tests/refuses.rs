@@ -3,7 +3,7 @@
 use super::*;
 
 /// The case, the rule that alone fails, words of its fact, and what is wrong.
-type Case = (&'static str, &'static str, &'static str, fn(&mut World));
+type Case = (&'static str, &'static str, &'static str, fn(&mut Promotion));
 
 const FAILING: &[Case] = &[
     ("never in staging", "digest", "no record", |w| {
@@ -57,7 +57,7 @@ const FAILING: &[Case] = &[
     (
         "an approval of no head",
         "approvals",
-        "a head that is gone",
+        "no longer exists",
         |w| {
             let mut review = review("bob", "APPROVED", OLD);
             review.commit_id = None;
@@ -70,7 +70,7 @@ const FAILING: &[Case] = &[
     (
         "approved, then asked for changes",
         "approvals",
-        "bob asks for changes",
+        "bob requested changes",
         |w| {
             w.change().reviews = Ok(vec![
                 review("bob", "APPROVED", HEAD),
@@ -78,33 +78,38 @@ const FAILING: &[Case] = &[
             ]);
         },
     ),
-    ("a bot approved", "approvals", "no person", |w| {
+    ("a bot approved", "approvals", "not a person", |w| {
         w.change().reviews = Ok(vec![review("github-actions[bot]", "APPROVED", HEAD)]);
     }),
-    ("a reader approved", "approvals", "may not write", |w| {
+    ("a reader approved", "approvals", "no write access", |w| {
         w.change().permissions.extend([may("bob", "read")]);
     }),
     (
         "the one who opened it approved",
         "approvals",
-        "had a hand",
+        "contributed",
         |w| {
             let change = w.change();
             change.pull.user = Some(user("bob"));
         },
     ),
-    ("a commit author approved", "approvals", "had a hand", |w| {
-        w.change().commits = Ok(vec![
-            commit(OLD, "bob", "one"),
-            commit(HEAD, "alice", "two"),
-        ]);
-    }),
-    ("a committer approved", "approvals", "had a hand", |w| {
+    (
+        "a commit author approved",
+        "approvals",
+        "contributed",
+        |w| {
+            w.change().commits = Ok(vec![
+                commit(OLD, "bob", "one"),
+                commit(HEAD, "alice", "two"),
+            ]);
+        },
+    ),
+    ("a committer approved", "approvals", "contributed", |w| {
         let mut mine = commit(HEAD, "alice", "two");
         mine.committer = Some(user("bob"));
         w.change().commits = Ok(vec![mine]);
     }),
-    ("a co-author approved", "approvals", "had a hand", |w| {
+    ("a co-author approved", "approvals", "contributed", |w| {
         let change = w.change();
         change.commits = Ok(vec![commit(
             HEAD,
@@ -116,7 +121,7 @@ const FAILING: &[Case] = &[
     (
         "a pusher approved, under another author's name",
         "approvals",
-        "had a hand",
+        "contributed",
         |w| {
             w.change().pushes = Ok(vec![push("alice", OLD), push("bob", HEAD)]);
         },
@@ -124,7 +129,7 @@ const FAILING: &[Case] = &[
     (
         "a pusher of an earlier commit approved",
         "approvals",
-        "had a hand",
+        "contributed",
         |w| {
             w.change().pushes = Ok(vec![push("bob", OLD), push("alice", HEAD)]);
         },
@@ -145,13 +150,13 @@ const FAILING: &[Case] = &[
             w.facts.promoter = Ok(promoters(&["dora", "bob"]));
         },
     ),
-    ("a bot promotes", "promoter", "no person", |w| {
+    ("a bot promotes", "promoter", "not a person", |w| {
         w.facts.promoter = Ok(promoters(&["dependabot[bot]"]));
     }),
     (
         "a person re-runs a bot's promotion",
         "promoter",
-        "no person",
+        "not a person",
         |w| {
             w.facts.promoter = Ok(promoters(&["dependabot[bot]", "dora"]));
         },
@@ -225,16 +230,16 @@ const FAILING: &[Case] = &[
         w.run().event = "push".to_owned();
     }),
     ("a terminal", "run", "terminal", |w| {
-        w.facts.place = RunPlace::Terminal
+        w.facts.run = RunKind::Terminal
     }),
 ];
 
 #[test]
 fn each_rule_alone_refuses() {
     for (case, rule, words, spoil) in FAILING {
-        let mut world = World::new();
-        spoil(&mut world);
-        let decision = world.decide();
+        let mut promotion = Promotion::new();
+        spoil(&mut promotion);
+        let decision = promotion.decide();
         assert!(!decision.allowed(), "{case}");
         assert_eq!(
             with(Answer::Fail, &decision),
@@ -250,7 +255,7 @@ fn each_rule_alone_refuses() {
 
 #[test]
 fn every_rule_has_a_case_in_which_it_alone_fails() {
-    for rule in World::new().decide().rules {
+    for rule in Promotion::new().decide().rules {
         assert!(
             FAILING
                 .iter()
