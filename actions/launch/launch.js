@@ -1,7 +1,7 @@
 'use strict';
-// Finds the step's binary, makes sure it is the one this commit pins, and becomes it.
-// The only JavaScript of Slipway: node actions alone have a post step, and no shell stands between
-// the runner and the binary (dash drops variables such as INPUT_DRY-RUN).
+// Finds the step's binary, verifies that it is the one this commit pins, and replaces itself with it.
+// This is the only JavaScript of Slipway: node actions have a post step, and no shell is between the
+// runner and the binary (dash drops variables such as INPUT_DRY-RUN).
 
 const { spawn } = require('node:child_process');
 const { createHash } = require('node:crypto');
@@ -26,15 +26,15 @@ function read(file) {
   }
 }
 
-// What release.lock, in the same commit as this file, says about the asset: pinning the action by
+// The asset's entry in release.lock, which is in the same commit as this file: pinning the action by
 // commit pins the bytes it runs.
 function locked(asset) {
   const lock = JSON.parse(fs.readFileSync(path.join(__dirname, 'release.lock'), 'utf8'));
   const entry = lock.assets[asset];
   if (!entry || !/^[0-9a-f]{64}$/.test(entry.sha256)) {
     throw new Stop(
-      `release.lock of this commit holds no hash for ${asset}: ` +
-        'pin the action by the commit of a release, or set SLIPWAY_BIN_DIR to binaries you built',
+      `release.lock of this commit has no hash for ${asset}: ` +
+        'pin the action by the commit of a release, or set SLIPWAY_BIN_DIR to a folder with binaries you built',
     );
   }
   return { version: lock.version, sha256: entry.sha256 };
@@ -60,27 +60,27 @@ async function find(step) {
   const name = `slipway-${step}`;
   if (process.env.SLIPWAY_BIN_DIR) {
     const file = path.join(process.env.SLIPWAY_BIN_DIR, name);
-    if (!fs.existsSync(file)) throw new Stop(`SLIPWAY_BIN_DIR holds no ${name}: ${file}`);
+    if (!fs.existsSync(file)) throw new Stop(`SLIPWAY_BIN_DIR has no ${name}: ${file} does not exist`);
     return file;
   }
   const machine = { x64: 'x86_64', arm64: 'aarch64' }[process.arch];
   if (process.platform !== 'linux' || !machine) {
-    throw new Stop(`there is no ${name} for ${process.platform} on ${process.arch}: use a Linux runner`);
+    throw new Stop(`there is no ${name} for ${process.platform} on ${process.arch}: use a Linux runner on x64 or arm64`);
   }
   const asset = `${name}-${machine}-linux`;
   const { version, sha256: wanted } = locked(asset);
   const cache = process.env.RUNNER_TOOL_CACHE || path.join(os.tmpdir(), 'slipway-tools');
-  // The hash is part of the path, so that two commits with different binaries never meet.
+  // The hash is part of the path, so that commits with different binaries never share a file.
   const folder = path.join(cache, 'slipway', version, wanted.slice(0, 16));
   const file = path.join(folder, name);
   const cached = read(file);
   if (cached) {
     if (sha256(cached) === wanted) return file;
-    throw new Stop(`${file} is not the binary this commit pins: its SHA-256 differs. Delete it and find out who changed it`);
+    throw new Stop(`${file} is not the binary that this commit pins: its SHA-256 differs. Find out who changed it, then delete it`);
   }
   const bytes = await download(`${REPOSITORY}/releases/download/v${version}/${asset}`);
   const found = sha256(bytes);
-  if (found !== wanted) throw new Stop(`${asset} has SHA-256 ${found}, this commit pins ${wanted}`);
+  if (found !== wanted) throw new Stop(`${asset} has SHA-256 ${found}, but this commit pins ${wanted}`);
   fs.mkdirSync(folder, { recursive: true });
   // Two jobs may fill one cache: each writes its own file, and the rename is atomic.
   const partial = `${file}.${process.pid}`;
@@ -92,7 +92,7 @@ async function find(step) {
 function become(file) {
   if (typeof process.execve === 'function') process.execve(file, [file], process.env);
   const child = spawn(file, [], { stdio: 'inherit' });
-  // The runner signals this process alone; each signal is handed on exactly once.
+  // The runner signals only this process; each signal is forwarded exactly once.
   for (const signal of ['SIGINT', 'SIGTERM']) process.once(signal, () => child.kill(signal));
   child.on('error', (error) => fail(new Stop(`cannot start ${file}: ${error.message}`)));
   child.on('exit', (code, signal) => process.exit(code ?? 128 + os.constants.signals[signal]));
@@ -109,6 +109,6 @@ module.exports = function launch(phase) {
   const step = process.env.INPUT_STEP ?? '';
   delete process.env.INPUT_STEP;
   process.env.SLIPWAY_PHASE = phase;
-  if (!/^[a-z]+$/.test(step)) fail(new Stop('the input `step` is missing: use the action.yml as it is released'));
+  if (!/^[a-z]+$/.test(step)) fail(new Stop('the input `step` is missing: use the action.yml of the release unchanged'));
   find(step).then(become).catch(fail);
 };

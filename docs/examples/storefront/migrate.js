@@ -1,5 +1,5 @@
 'use strict';
-// Stands for a schema migration: needs the database's address, and nothing else may see it.
+// A placeholder for a schema migration. It needs the database's address, which nothing else may see.
 
 const { DATABASE_URL } = process.env;
 if (!DATABASE_URL) {

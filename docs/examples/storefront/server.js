@@ -1,11 +1,11 @@
 'use strict';
-// A small shop window: says which commit it is, where it runs, and whether it is well.
+// A small web page that shows its commit and environment, with a health check.
 
 const http = require('node:http');
 
 const { COMMIT = 'unknown', ENVIRONMENT = 'unknown', DATABASE_URL, PORT = '8080' } = process.env;
 
-// A service that cannot do its work must not start: the deployment then fails and says why.
+// A service without its database must not start, so that the deployment fails with this reason.
 if (!DATABASE_URL) {
   console.error('DATABASE_URL is not set');
   process.exit(78);
@@ -44,5 +44,5 @@ const server = http.createServer((request, response) => {
 
 server.listen(Number(PORT), () => console.log(`storefront ${COMMIT} in ${ENVIRONMENT} on ${PORT}`));
 
-// ECS sends SIGTERM and waits: finish what is being answered, then go.
+// ECS sends SIGTERM and waits: finish the open requests, then exit.
 process.on('SIGTERM', () => server.close(() => process.exit(0)));

@@ -13,7 +13,7 @@ test('does not start without a database', async () => {
   assert.equal(code, 78);
 });
 
-test('says which commit it is', async () => {
+test('reports its commit', async () => {
   const port = String(20000 + (process.pid % 20000));
   const child = start({ DATABASE_URL: 'postgres://db.example/shop', COMMIT: 'abc', PORT: port });
   await new Promise((resolve) => child.stdout.once('data', resolve));

@@ -101,7 +101,7 @@ fn a_cached_binary_runs_only_with_the_pinned_hash() {
 #[test]
 fn a_step_that_this_commit_pins_no_hash_for_is_refused() {
     let launcher = Launcher::new();
-    let why = "release.lock of this commit holds no hash for slipway-probe-";
+    let why = "release.lock of this commit has no hash for slipway-probe-";
     for lock in [r#"{"version": "1.2.3", "assets": {}}"#.to_owned(), {
         launcher.lock("not-a-hash");
         read(&launcher.file("release.lock"))
@@ -123,7 +123,7 @@ fn a_step_that_this_commit_pins_no_hash_for_is_refused() {
 fn a_folder_of_binaries_comes_before_everything() {
     let launcher = Launcher::new();
     let folder = launcher.file("built");
-    let why = "SLIPWAY_BIN_DIR holds no slipway-probe";
+    let why = "SLIPWAY_BIN_DIR has no slipway-probe";
     launcher.refuses(
         launcher.command("main").env("SLIPWAY_BIN_DIR", &folder),
         why,

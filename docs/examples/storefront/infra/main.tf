@@ -1,11 +1,11 @@
-# What the service stands on. Built-in resources only, so that the example runs anywhere; in a real
-# repository the network, the load balancer and the ECS service are here, the service with
+# The infrastructure of the service. It uses only built-in resources, so that the example runs
+# anywhere. In a real repository the network, the load balancer and the ECS service are here, with
 #   lifecycle { ignore_changes = [task_definition, desired_count] }
-# because the task definition belongs to the delivery, not to the infrastructure.
+# in the ECS service, because the delivery manages the task definition.
 
 terraform {
   required_version = ">= 1.9"
-  # Bucket, key, region and table come from the contract, when the run starts.
+  # Bucket, key, region and table come from the contract at run time.
   backend "s3" {}
 }
 
@@ -21,7 +21,7 @@ variable "vpc_cidr" {
 
 variable "domain" {
   type        = string
-  description = "Name the service answers at"
+  description = "Domain name of the service"
 }
 
 resource "terraform_data" "network" {

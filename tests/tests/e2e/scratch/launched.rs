@@ -229,7 +229,7 @@ fn a_release_that_is_not_the_pinned_one_never_runs() {
     let found = sha256(&launch.binary);
     launch.refuses(
         &ended,
-        &format!("has SHA-256 {found}, this commit pins {pinned}"),
+        &format!("has SHA-256 {found}, but this commit pins {pinned}"),
     );
 }
 
