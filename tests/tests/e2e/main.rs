@@ -24,6 +24,7 @@ mod leaks;
 mod odd;
 mod proposal;
 mod publish;
+mod readers;
 mod record;
 mod repository;
 mod scan;
