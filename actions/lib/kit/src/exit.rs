@@ -78,7 +78,7 @@ mod tests {
         format!(
             "# Exit codes\n\nAll steps share this table. `UPDATE_EXPECT=1 cargo test -p kit` rewrites this file.\n\n{}\n\
              A command that a step runs for you (`state run`, `secrets exec`, `identity exec`) keeps its own exit code.\n",
-            crate::report::markdown_table(&["code", "meaning"], &rows)
+            crate::markdown::table(&["code", "meaning"], &rows)
         )
     }
 

@@ -14,6 +14,7 @@ pub mod group;
 pub mod hex;
 pub mod host;
 pub mod id;
+pub mod markdown;
 pub mod masks;
 pub mod report;
 pub mod secret;

@@ -43,30 +43,7 @@ pub fn count(number: usize, thing: &str) -> String {
     format!("{number} {thing}{plural}")
 }
 
-/// A Markdown fence that nothing in `text` closes: a run of tildes longer than any in it.
-pub fn fence(text: &str) -> String {
-    let longest = text.split(|c| c != '~').map(str::len).max();
-    "~".repeat(longest.unwrap_or_default().max(2) + 1)
-}
-
-/// A Markdown table; `|` and line breaks in cells are escaped so that a value cannot break out.
-pub fn markdown_table(header: &[&str], rows: &[Vec<String>]) -> String {
-    let escape = |cell: &str| {
-        cell.replace('\\', "\\\\")
-            .replace('|', "\\|")
-            .replace(['\r', '\n'], " ")
-    };
-    let mut out = format!(
-        "| {} |\n|{}\n",
-        header.join(" | "),
-        " --- |".repeat(header.len())
-    );
-    for row in rows {
-        let cells: Vec<String> = row.iter().map(|cell| escape(cell)).collect();
-        out.push_str(&format!("| {} |\n", cells.join(" | ")));
-    }
-    out
-}
+pub use crate::markdown::{fence, table as markdown_table};
 
 /// A table for terminals and logs: columns aligned with spaces, no lines drawn.
 pub fn text_table(header: &[&str], rows: &[Vec<String>]) -> String {
@@ -93,18 +70,6 @@ pub fn text_table(header: &[&str], rows: &[Vec<String>]) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn a_fence_is_longer_than_what_it_holds() {
-        assert_eq!(fence("plain"), "~~~");
-        assert_eq!(fence("a\n~~~~~\n### Approved"), "~~~~~~");
-    }
-
-    #[test]
-    fn a_cell_cannot_break_out_of_its_table() {
-        let table = markdown_table(&["a", "b"], &[vec!["x|y\nz".into(), "1".into()]]);
-        assert_eq!(table, "| a | b |\n| --- | --- |\n| x\\|y z | 1 |\n");
-    }
 
     #[test]
     fn columns_line_up() {

@@ -335,8 +335,10 @@ fn failure(step: &str, error: &Error) -> String {
         ..error.clone()
     };
     let text = without_control(&short.to_string());
-    let fence = crate::report::fence(&text);
-    format!("### {step}: failed\n\n{fence}text\n{text}\n{fence}\n")
+    format!(
+        "### {step}: failed\n\n{}",
+        crate::markdown::block("text", &text)
+    )
 }
 
 /// Text without control characters other than line ends and tabs.
