@@ -1,12 +1,12 @@
 //! S3 in front of moto: names of operations, one writer at a time per object (moto lets two
-//! conditional writes win), and another account's bucket only by that bucket's policy.
+//! conditional writes win), and buckets' policies, whose conditions moto would not look at.
 
 use std::collections::HashMap;
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::sync::Mutex;
 
 use axum::body::{Body, Bytes};
-use http::Method;
+use http::{Method, StatusCode};
 
 use crate::answer::Answer;
 use crate::call::Call;
@@ -17,9 +17,13 @@ use crate::policy::{Decision, Question, decide};
 use crate::text::{pairs, percent_decode, value};
 use crate::{Gateway, lock};
 
+/// Marks a request that stands for one without TLS.
+const PLAIN: &str = "x-sandbox-plain-http";
+
 /// What S3 needs remembered: who owns a bucket, and who is writing.
 pub(crate) struct Buckets {
     owners: Mutex<HashMap<String, String>>,
+    policies: Mutex<HashMap<String, String>>,
     writers: Vec<tokio::sync::Mutex<()>>,
 }
 
@@ -27,6 +31,7 @@ impl Default for Buckets {
     fn default() -> Self {
         Self {
             owners: Mutex::default(),
+            policies: Mutex::default(),
             writers: (0..64).map(|_| tokio::sync::Mutex::default()).collect(),
         }
     }
@@ -123,8 +128,11 @@ pub(crate) async fn handle(
     let (bucket, key) = split(&call.path);
     let owner = lock(&gateway.buckets.owners).get(&bucket).cloned();
     let account = match &owner {
-        Some(owner) if *owner != principal.account && call.operation != "CreateBucket" => {
-            permitted_by_policy(gateway, call, principal, owner, &bucket, &key).await?;
+        Some(owner) if call.operation != "CreateBucket" => {
+            permitted_by_policy(gateway, call, principal, owner, &bucket, &key)?;
+            if call.operation.ends_with("BucketPolicy") {
+                return policy(gateway, call, bucket, body).await;
+            }
             owner.clone()
         }
         _ => principal.account.clone(),
@@ -151,6 +159,7 @@ pub(crate) async fn handle(
             }
             "DeleteBucket" => {
                 lock(&gateway.buckets.owners).remove(&bucket);
+                lock(&gateway.buckets.policies).remove(&bucket);
             }
             _ => {}
         }
@@ -171,7 +180,58 @@ async fn versioning(answer: Answer) -> Result<Answer, AwsError> {
     })
 }
 
-async fn permitted_by_policy(
+/// Puts, gives out or removes a bucket's policy.
+async fn policy(
+    gateway: &Gateway,
+    call: &Call,
+    bucket: String,
+    body: Body,
+) -> Result<Answer, AwsError> {
+    let none = || {
+        AwsError::new(
+            404,
+            "NoSuchBucketPolicy",
+            "The bucket policy does not exist",
+        )
+    };
+    let done = |text: String| {
+        let mut answer = Answer::json(&serde_json::Value::Null);
+        if text.is_empty() {
+            answer.status = StatusCode::NO_CONTENT;
+        }
+        answer.body = Bytes::from(text).into();
+        answer
+    };
+    match call.method.as_str() {
+        "PUT" => {
+            let bytes = axum::body::to_bytes(body, 20 * 1024)
+                .await
+                .map_err(|_| AwsError::new(400, "PolicyTooLarge", "Policy is too large"))?;
+            let text = String::from_utf8_lossy(&bytes).into_owned();
+            if !serde_json::from_str::<serde_json::Value>(&text).is_ok_and(|it| it.is_object()) {
+                return Err(AwsError::new(
+                    400,
+                    "MalformedPolicy",
+                    "Policies must be valid JSON and the first byte must be '{'",
+                ));
+            }
+            lock(&gateway.buckets.policies).insert(bucket, text);
+            Ok(done(String::new()))
+        }
+        "DELETE" => {
+            lock(&gateway.buckets.policies).remove(&bucket);
+            Ok(done(String::new()))
+        }
+        _ => {
+            let text = lock(&gateway.buckets.policies).get(&bucket).cloned();
+            text.map(done).ok_or_else(none)
+        }
+    }
+}
+
+/// Holds a call against the bucket's policy: nobody may do what it denies, and another account only
+/// what it allows. What the owner's own roles may do is not looked at.
+fn permitted_by_policy(
     gateway: &Gateway,
     call: &Call,
     principal: &Principal,
@@ -179,17 +239,6 @@ async fn permitted_by_policy(
     bucket: &str,
     key: &str,
 ) -> Result<(), AwsError> {
-    let policy = crate::moto::ask(
-        gateway,
-        Method::GET,
-        &format!("/{bucket}?policy"),
-        "s3",
-        &call.region,
-        owner,
-        &[],
-        String::new(),
-    )
-    .await?;
     let resource = if key.is_empty() {
         format!("arn:aws:s3:::{bucket}")
     } else {
@@ -198,6 +247,10 @@ async fn permitted_by_policy(
     let asker = crate::sts::asker(principal);
     let mut context = Context::default();
     crate::sts::principal_keys(principal, &mut context);
+    // The sandbox's address stands for AWS's https endpoints, which have no other names here; a
+    // request says so where it stands for one without TLS.
+    let plain = call.header(PLAIN).is_some();
+    context.set("aws:SecureTransport", vec![(!plain).to_string()]);
     let action = action(&call.operation);
     let question = Question {
         action: &action,
@@ -205,14 +258,19 @@ async fn permitted_by_policy(
         asker: &asker,
         context: &context,
     };
-    if policy.status.is_success() && decide(&policy.text(), &question) == Decision::Allow {
-        return Ok(());
-    }
+    let policy = lock(&gateway.buckets.policies).get(bucket).cloned();
+    let decision = policy.map_or(Decision::Silent, |policy| decide(&policy, &question));
+    let why = match decision {
+        Decision::Allow => return Ok(()),
+        Decision::Silent if owner == principal.account => return Ok(()),
+        Decision::Silent => format!("because no resource-based policy allows the {action} action"),
+        Decision::Deny => "with an explicit deny in a resource-based policy".to_owned(),
+    };
     Err(AwsError::new(
         403,
         "AccessDenied",
         format!(
-            "User: {} is not authorized to perform: {action} on resource: \"{resource}\" because no resource-based policy allows the {action} action",
+            "User: {} is not authorized to perform: {action} on resource: \"{resource}\" {why}",
             principal.arn
         ),
     ))

@@ -125,6 +125,43 @@ async fn one_of_many_conditional_writers_wins() {
     }
 }
 
+/// As `slipway-state bootstrap` writes it: the owner's own roles are bound by it too.
+#[tokio::test]
+async fn a_policy_that_asks_for_tls_denies_a_request_that_is_marked_plain() {
+    let world = world().await;
+    let dev = client(&world, &world.dev).await;
+    let bucket = bucket(&world, &dev).await;
+    let get = || dev.get_bucket_policy().bucket(&bucket).send();
+    assert_eq!(refused(get().await).0, "NoSuchBucketPolicy");
+    let whole = format!("arn:aws:s3:::{bucket}");
+    let policy = json!({"Version": "2012-10-17", "Statement": [{"Effect": "Deny", "Principal": "*", "Action": "s3:*",
+        "Resource": [whole, format!("{whole}/*")], "Condition": {"Bool": {"aws:SecureTransport": "false"}}}]});
+    let put = |text: &str| dev.put_bucket_policy().bucket(&bucket).policy(text).send();
+    assert_eq!(refused(put("no policy").await).0, "MalformedPolicy");
+    put(&policy.to_string()).await.unwrap();
+    assert_eq!(get().await.unwrap().policy, Some(policy.to_string()));
+    let write = || {
+        dev.put_object()
+            .bucket(&bucket)
+            .key("a")
+            .body(ByteStream::from_static(b"state"))
+            .customize()
+    };
+    write().send().await.unwrap();
+    let plain = write().mutate_request(|request| {
+        request.headers_mut().insert("x-sandbox-plain-http", "1");
+    });
+    let (code, message) = refused(plain.send().await);
+    assert_eq!(code, "AccessDenied");
+    assert!(message.contains("explicit deny"), "{message}");
+    dev.delete_bucket_policy()
+        .bucket(&bucket)
+        .send()
+        .await
+        .unwrap();
+    assert_eq!(refused(get().await).0, "NoSuchBucketPolicy");
+}
+
 #[tokio::test]
 async fn another_accounts_bucket_opens_only_by_its_policy() {
     let world = world().await;
