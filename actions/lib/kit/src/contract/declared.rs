@@ -236,6 +236,8 @@ pub(super) struct State {
     pub(super) bucket: Option<At<Templated<PerEnvironment>>>,
     /// DynamoDB lock table; var:TF_LOCK_TABLE when not given.
     pub(super) table: Option<At<Templated<PerEnvironment>>>,
+    /// Region of bucket and table; the environment's when not given.
+    pub(super) region: Option<At<Templated<InRegion>>>,
     /// Key of the state; {service}/{environment}/terraform.tfstate when not given.
     pub(super) key: Option<At<Templated<PerEnvironment>>>,
 }

@@ -151,6 +151,7 @@ mapping!(State {
     optional directory: "directory",
     optional bucket: "bucket",
     optional table: "table",
+    optional region: "region",
     optional key: "key",
 });
 mapping!(Deploy {

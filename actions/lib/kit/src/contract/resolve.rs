@@ -224,6 +224,10 @@ impl Resolver<'_> {
             .fill
             .text(table.as_ref(), "var:TF_LOCK_TABLE", "state.table", true);
         let table = self.fill.checked(table, TABLE, "table name");
+        let region = match own.region.or(top.region) {
+            Some(own) => self.fill.region(&own, true),
+            None => region.cloned(),
+        };
         let key = own.key.or(top.key);
         let key = self.fill.text(
             key.as_ref(),
@@ -240,7 +244,7 @@ impl Resolver<'_> {
             bucket: bucket?,
             key: key?,
             table: table?,
-            region: region?.clone(),
+            region: region?,
         })
     }
 
