@@ -141,7 +141,7 @@ pub(crate) struct Place {
         value_name = "HOW"
     )]
     pub(crate) locking: crate::backend::Locking,
-    /// Region of bucket and table [default: the contract's, else AWS_REGION]
+    /// Region of bucket and table, which need not be the command's [default: the contract's, else AWS_REGION]
     #[arg(long, value_name = "REGION")]
     pub(crate) region: Option<kit::aws::Region>,
     /// Role to assume instead of the contract's, as an ARN
@@ -176,6 +176,27 @@ pub(crate) struct Object {
     /// Key of the state object, instead of the contract's
     #[arg(long, value_name = "KEY")]
     pub(crate) key: Option<String>,
+    /// Workspace whose state it is, as `terraform workspace list` names it [default: the default one]
+    #[arg(long, value_name = "NAME")]
+    pub(crate) workspace: Option<String>,
+}
+
+/// The state that a verb is about.
+#[derive(Debug, clap::Args)]
+pub(crate) struct State {
+    #[command(flatten)]
+    pub(crate) place: Place,
+    #[command(flatten)]
+    pub(crate) object: Object,
+}
+
+/// The same, under its lock.
+#[derive(Debug, clap::Args)]
+pub(crate) struct Locked {
+    #[command(flatten)]
+    pub(crate) state: State,
+    #[command(flatten)]
+    pub(crate) wait: Wait,
 }
 
 #[derive(Debug, clap::Args)]

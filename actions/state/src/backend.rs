@@ -8,6 +8,8 @@ pub(crate) struct Backend {
     pub(crate) bucket: String,
     /// Empty where each of several stacks has one of its own.
     pub(crate) key: String,
+    /// The workspace that was named: the command works in it, whichever is selected.
+    pub(crate) workspace: Option<String>,
     /// Empty where the object beside the state is the only lock.
     pub(crate) table: String,
     pub(crate) region: String,
@@ -73,9 +75,23 @@ const LOCKING: &[&str] = &[
 ];
 
 impl Backend {
+    /// The workspace, unless it is the default one, whose state has no other key.
+    pub(crate) fn other_workspace(&self) -> Option<&str> {
+        self.workspace.as_deref().filter(|name| *name != "default")
+    }
+
+    /// The key of the state object: each workspace has one of its own (developer.hashicorp.com,
+    /// "Backend Type: s3", `workspace_key_prefix`).
+    pub(crate) fn object_key(&self) -> String {
+        match self.other_workspace() {
+            Some(workspace) => format!("env:/{workspace}/{}", self.key),
+            None => self.key.clone(),
+        }
+    }
+
     /// The lock's key.
     pub(crate) fn lock_id(&self) -> String {
-        format!("{}/{}", self.bucket, self.key)
+        format!("{}/{}", self.bucket, self.object_key())
     }
 
     /// The backend of an application of several stacks: a key for all of them would make their
@@ -116,6 +132,9 @@ impl Backend {
         for command in LOCKING.iter().filter(|_| locked) {
             program = append(program, &format!("TF_CLI_ARGS_{command}"), "-lock=false");
         }
+        if let Some(workspace) = &self.workspace {
+            program = program.env("TF_WORKSPACE", workspace);
+        }
         program.env("TF_IN_AUTOMATION", "1").env("TF_INPUT", "0")
     }
 }
@@ -137,6 +156,7 @@ mod tests {
         Backend {
             bucket: "b".into(),
             key: "s/dev/terraform.tfstate".into(),
+            workspace: None,
             table: "t".into(),
             region: "ca-central-1".into(),
             locking: Locking::Dynamodb,

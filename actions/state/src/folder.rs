@@ -177,6 +177,7 @@ mod tests {
         Backend {
             bucket: "b".into(),
             key: "s/dev/terraform.tfstate".into(),
+            workspace: None,
             table: "t".into(),
             region: "ca-central-1".into(),
             locking: crate::backend::Locking::Dynamodb,

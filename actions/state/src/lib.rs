@@ -55,6 +55,10 @@ impl Step for State {
                 "Whether applying the plan would change anything, true or false (for plan)",
             ),
             (
+                "exitcode",
+                "The plan as an exit code, as `-detailed-exitcode` gives it: 2 if applying it would change anything, else 0 (for plan)",
+            ),
+            (
                 "counts",
                 "What the plan does, e.g. 1 to replace, 2 to add (for plan, apply)",
             ),

@@ -29,7 +29,6 @@ pub(crate) struct StateFile {
     pub(crate) lineage: String,
     /// Which tool's version wrote it.
     pub(crate) version: String,
-    pub(crate) etag: Option<String>,
 }
 
 impl std::fmt::Debug for StateFile {
@@ -41,7 +40,7 @@ impl std::fmt::Debug for StateFile {
 impl StateFile {
     /// # Errors
     /// No state, said with what is wrong.
-    pub(crate) fn parse(bytes: Vec<u8>, etag: Option<String>) -> Result<Self, String> {
+    pub(crate) fn parse(bytes: Vec<u8>) -> Result<Self, String> {
         #[derive(Deserialize)]
         struct Head {
             serial: u64,
@@ -56,7 +55,6 @@ impl StateFile {
             lineage: head.lineage,
             version: head.terraform_version,
             bytes,
-            etag,
         })
     }
 
@@ -98,6 +96,53 @@ pub(crate) fn digest(bytes: &[u8]) -> String {
     kit::hex::encode(Md5::digest(bytes))
 }
 
+/// An object as S3 gave it out.
+#[derive(Debug, Clone)]
+pub(crate) struct Stored {
+    pub(crate) bytes: Vec<u8>,
+    pub(crate) etag: Option<String>,
+    /// The version that the bucket keeps of it; `None` where it keeps none.
+    pub(crate) version: Option<String>,
+}
+
+/// What stands where a state should be.
+#[derive(Debug, Clone)]
+pub(crate) enum Found {
+    Nothing,
+    State(StateFile, Stored),
+    /// Something that is not a state, and why. Terraform takes an empty object for no state.
+    Other(Stored, String),
+}
+
+impl Found {
+    fn of(stored: Option<Stored>) -> Self {
+        let Some(stored) = stored else {
+            return Self::Nothing;
+        };
+        if stored.bytes.is_empty() {
+            return Self::Other(stored, "it is empty".to_owned());
+        }
+        match StateFile::parse(stored.bytes.clone()) {
+            Ok(state) => Self::State(state, stored),
+            Err(why) => Self::Other(stored, why),
+        }
+    }
+
+    pub(crate) fn state(&self) -> Option<&StateFile> {
+        match self {
+            Self::State(state, _) => Some(state),
+            _ => None,
+        }
+    }
+
+    pub(crate) fn stored(&self) -> Option<&Stored> {
+        match self {
+            Self::Nothing => None,
+            Self::State(_, stored) | Self::Other(stored, _) => Some(stored),
+        }
+    }
+}
+
 /// The bucket's side of one state.
 pub(crate) struct Objects {
     pub(crate) client: aws_sdk_s3::Client,
@@ -106,9 +151,10 @@ pub(crate) struct Objects {
     owner: String,
 }
 
-/// An S3 client for `account`.
-pub(crate) fn client(account: &Account, cx: &Cx) -> aws_sdk_s3::Client {
+/// An S3 client for `account` in the state's region, which need not be the account's.
+pub(crate) fn client(account: &Account, region: &str, cx: &Cx) -> aws_sdk_s3::Client {
     let config = aws_sdk_s3::config::Builder::from(&account.config)
+        .region(aws_sdk_s3::config::Region::new(region.to_owned()))
         .force_path_style(net::path_style(&cx.env))
         .build();
     aws_sdk_s3::Client::from_conf(config)
@@ -126,9 +172,9 @@ pub(crate) fn refused<E: ProvideErrorMetadata, R>(error: &SdkError<E, R>) -> boo
 impl Objects {
     pub(crate) fn of(placed: &Placed, account: &Account, cx: &Cx) -> Self {
         Self {
-            client: client(account, cx),
+            client: client(account, &placed.backend.region, cx),
             bucket: placed.backend.bucket.clone(),
-            key: placed.backend.key.clone(),
+            key: placed.backend.object_key(),
             owner: account.id.to_string(),
         }
     }
@@ -143,30 +189,35 @@ impl Objects {
         format!("{}/{}", self.bucket, self.key)
     }
 
-    /// The state as it is now, or one of its versions; `None` where there is none.
-    ///
-    /// # Errors
-    /// S3's, or something there that is no state.
-    pub(crate) async fn read(&self, version: Option<&str>) -> Result<Option<StateFile>> {
-        let Some((bytes, etag)) = self.fetch(&self.key, version).await? else {
-            return Ok(None);
-        };
-        StateFile::parse(bytes, etag).map(Some).map_err(|why| {
-            Error::failed(format!("{} is no state", self.name()))
-                .cause(why)
-                .hint("slipway-state versions shows what stood there before")
-        })
-    }
-
-    /// An object's bytes and entity tag; `None` where there is none.
+    /// What stands at the state's key now, or stood there in one of its versions.
     ///
     /// # Errors
     /// S3's.
-    pub(crate) async fn fetch(
-        &self,
-        key: &str,
-        version: Option<&str>,
-    ) -> Result<Option<(Vec<u8>, Option<String>)>> {
+    pub(crate) async fn find(&self, version: Option<&str>) -> Result<Found> {
+        self.fetch(&self.key, version).await.map(Found::of)
+    }
+
+    /// The state as it is now; `None` where there is none.
+    ///
+    /// # Errors
+    /// S3's, or something there that is not a state.
+    pub(crate) async fn read(&self) -> Result<Option<StateFile>> {
+        match self.find(None).await? {
+            Found::Nothing => Ok(None),
+            Found::State(state, _) => Ok(Some(state)),
+            Found::Other(stored, _) if stored.bytes.is_empty() => Ok(None),
+            Found::Other(_, why) => Err(Error::failed(format!("{} is not a state", self.name()))
+                .cause(why)
+                .hint("see what stood there before: slipway-state versions")
+                .hint("bring one of them back: slipway-state rollback --to-version VERSION")),
+        }
+    }
+
+    /// An object; `None` where there is none.
+    ///
+    /// # Errors
+    /// S3's.
+    pub(crate) async fn fetch(&self, key: &str, version: Option<&str>) -> Result<Option<Stored>> {
         let what = format!("read s3://{}/{key}", self.bucket);
         let answer = self
             .client
@@ -188,13 +239,18 @@ impl Objects {
             }
             Err(error) => return Err(error).cannot(what),
         };
-        let etag = found.e_tag.clone();
+        let (etag, version) = (found.e_tag.clone(), found.version_id.clone());
         let bytes = found
             .body
             .collect()
             .await
             .context(format!("cannot {what}"))?;
-        Ok(Some((bytes.to_vec(), etag)))
+        Ok(Some(Stored {
+            bytes: bytes.to_vec(),
+            etag,
+            // S3 calls the one version of an object `null` where the bucket keeps no others.
+            version: version.filter(|version| version != "null"),
+        }))
     }
 
     /// Writes an object. `instead_of` is the entity tag it must still have; an empty one means
@@ -226,8 +282,8 @@ impl Objects {
             Ok(_) => Ok(()),
             Err(error) if refused(&error) => {
                 // The answer to an earlier attempt was lost, and the SDK tried again.
-                if let Some((there, _)) = self.fetch(key, None).await?
-                    && there == bytes
+                if let Some(there) = self.fetch(key, None).await?
+                    && there.bytes == bytes
                 {
                     return Ok(());
                 }
@@ -295,7 +351,7 @@ mod tests {
 
     #[test]
     fn only_the_count_changes() {
-        let state = StateFile::parse(STATE.into(), None).unwrap();
+        let state = StateFile::parse(STATE.into()).unwrap();
         assert_eq!((state.serial, state.lineage.as_str()), (41, "ae7d"));
         let counted = String::from_utf8(state.counted(100).unwrap()).unwrap();
         assert_eq!(
@@ -303,7 +359,7 @@ mod tests {
             STATE.replacen("\"serial\": 41", "\"serial\": 100", 1)
         );
         assert_eq!(format!("{state:?}"), "StateFile(41 of ae7d)");
-        assert!(StateFile::parse(b"{}".to_vec(), None).is_err());
+        assert!(StateFile::parse(b"{}".to_vec()).is_err());
     }
 
     #[test]

@@ -1,7 +1,7 @@
 //! Which state a call is about: the contract's, each part replaceable, or inputs alone. And the
 //! note to the post step that lets it find the lock again.
 
-use crate::args::{Hold, Object, Place};
+use crate::args::{Hold, Object, Place, State};
 use crate::backend::{Backend, Locking};
 use crate::rescue::{self, Left};
 use kit::Resolved;
@@ -86,11 +86,17 @@ pub(crate) fn store(place: &Place, cx: &Cx) -> Result<Store> {
         None => cx.env.get("AWS_REGION").map(str::parse).transpose()?,
     };
     let region = named("region", "AWS_REGION", place.region.clone(), region)?;
+    // The state's region is not where the command works.
+    let ambient = || variable("AWS_REGION").or_else(|| variable("AWS_DEFAULT_REGION"));
+    let own = match &resolved {
+        Some(resolved) => resolved.region.clone(),
+        None => ambient().map_or_else(|| Ok(region.clone()), |name| name.parse())?,
+    };
     let target = Target::chosen(
         resolved.as_ref(),
         Purpose::Deploy,
         place.role.as_ref(),
-        Some(&region),
+        Some(&own),
     );
     let bucket = state.map(|it| it.bucket.clone());
     let table = state.map(|it| it.table.clone());
@@ -132,6 +138,7 @@ pub(crate) fn find(place: &Place, object: &Object, cx: &Cx) -> Result<Placed> {
         backend: Backend {
             bucket: store.bucket,
             key: word("key", key)?,
+            workspace: workspace(object, cx)?,
             table: store.table,
             region: store.region.to_string(),
             locking: store.locking,
@@ -140,6 +147,40 @@ pub(crate) fn find(place: &Place, object: &Object, cx: &Cx) -> Result<Placed> {
         directory,
         resolved: store.resolved,
     })
+}
+
+/// The workspace that was named.
+///
+/// # Errors
+/// A name that Terraform would not take, or another one in the environment (exit 2).
+fn workspace(object: &Object, cx: &Cx) -> Result<Option<String>> {
+    let Some(name) = &object.workspace else {
+        return Ok(None);
+    };
+    let fine = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.' | '~');
+    if name.is_empty() || !name.chars().all(fine) {
+        return Err(
+            Error::usage(format!("--workspace {name:?} is not a workspace's name"))
+                .hint("letters, digits, `-`, `_` and `.`, as `terraform workspace list` shows it"),
+        );
+    }
+    if let Some(other) = cx.env.get("TF_WORKSPACE")
+        && other != name
+    {
+        return Err(Error::usage(format!(
+            "--workspace is `{name}`, TF_WORKSPACE is `{other}`"
+        ))
+        .hint("leave one of the two out"));
+    }
+    Ok(Some(name.clone()))
+}
+
+/// The state that `state` names.
+///
+/// # Errors
+/// As [`find`].
+pub(crate) fn of(state: &State, cx: &Cx) -> Result<Placed> {
+    find(&state.place, &state.object, cx)
 }
 
 /// The contract alone says where an environment's state and its lock are: in another bucket or
@@ -172,6 +213,7 @@ struct Note {
     lock_id: String,
     bucket: String,
     key: String,
+    workspace: Option<String>,
     table: String,
     region: String,
     role: Option<RoleArn>,
@@ -236,6 +278,7 @@ pub(crate) fn remember(
         lock_id: lock_id.to_owned(),
         bucket: placed.backend.bucket.clone(),
         key: placed.backend.key.clone(),
+        workspace: placed.backend.workspace.clone(),
         table: placed.backend.table.clone(),
         region: placed.backend.region.clone(),
         role: placed.target.role.clone(),
@@ -265,6 +308,7 @@ pub(crate) fn remembered(cx: &Cx) -> Result<Option<Remembered>> {
             backend: Backend {
                 bucket: note.bucket,
                 key: note.key,
+                workspace: note.workspace,
                 table: note.table,
                 region: note.region.clone(),
                 locking: note.locking,

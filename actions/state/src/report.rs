@@ -2,7 +2,8 @@
 
 use crate::backend::Locking;
 use crate::lock::{Held, Lock, Record};
-use kit::report::{Report, markdown_table};
+use kit::markdown;
+use kit::report::Report;
 use serde_json::json;
 
 pub(crate) fn locked(lock: &Lock, record: &Record) -> Report {
@@ -51,7 +52,7 @@ pub(crate) fn forced(lock: &Lock, held: &Held, by: Option<String>) -> Report {
         text: format!("removed the lock of {held}"),
         summary: format!(
             "### State\n\n{}",
-            markdown_table(
+            markdown::table(
                 &["state", "lock removed by force", "by"],
                 &[vec![
                     lock.id.clone(),
@@ -113,6 +114,12 @@ fn line(seen: &Seen<'_>) -> String {
         lines.push(line);
     }
     lines.extend(seen.known.iter().map(|known| format!("  {known}")));
+    if seen.held.as_ref().is_some_and(|held| held.id().is_empty()) {
+        let force = seen.lock.command("force-unlock --id \"\"");
+        lines.push(format!(
+            "  it has no lock ID; only if nobody uses it for certain: {force}"
+        ));
+    }
     if seen.waiting > 0 {
         lines.push(format!("  {} in line at most", seen.waiting));
     }
@@ -151,7 +158,7 @@ pub(crate) fn ran(shown: &str, lock: &Lock, record: &Record, adopted: bool) -> R
         text: format!("{} was held around the command {text}", lock.id),
         summary: format!(
             "### State\n\n{}",
-            markdown_table(
+            markdown::table(
                 &["state", "lock", "command"],
                 &[vec![
                     lock.id.clone(),

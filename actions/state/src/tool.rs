@@ -5,7 +5,7 @@ use crate::hold::{self, Runs};
 use crate::place::Placed;
 use clap::ValueEnum;
 use kit::child::{self, Program};
-use kit::error::{Error, Result};
+use kit::error::{Context, Error, Result};
 use kit::exit::Exit;
 use kit::step::Cx;
 use net::Account;
@@ -71,7 +71,7 @@ impl<'a> Tool<'a> {
                     .hint("--directory DIR, or `state.directory` in the contract"),
             );
         }
-        hold::native(&directory, cx)?;
+        hold::native(&directory, &placed.backend, cx)?;
         let mut tool = Self {
             name,
             version: String::new(),
@@ -102,6 +102,28 @@ impl<'a> Tool<'a> {
     /// `terraform 1.11.4`.
     pub(crate) fn shown(&self) -> String {
         format!("{} {}", self.name.command(), self.version)
+    }
+
+    /// The workspace, unless it is the default one.
+    pub(crate) fn workspace(&self) -> Option<&str> {
+        self.placed.backend.other_workspace()
+    }
+
+    /// Where the folder was initialised to keep the states of workspaces, if not where Terraform
+    /// keeps them by itself.
+    ///
+    /// # Errors
+    /// The folder was not initialised, or nobody can tell for what.
+    pub(crate) fn workspace_prefix(&self) -> Result<Option<String>> {
+        let data_dir = self.cx.env.get("TF_DATA_DIR").unwrap_or(".terraform");
+        let path = self.directory.join(data_dir).join("terraform.tfstate");
+        let text = std::fs::read(&path).context(format!("cannot read {}", path.display()))?;
+        let state: Value =
+            serde_json::from_slice(&text).context(format!("{} is not JSON", path.display()))?;
+        let prefix = state["backend"]["config"]["workspace_key_prefix"].as_str();
+        Ok(prefix
+            .filter(|it| !matches!(*it, "" | "env:"))
+            .map(str::to_owned))
     }
 
     /// What the tool gets to know beside its arguments: backend, variables, and that this run holds
@@ -162,12 +184,20 @@ impl<'a> Tool<'a> {
     }
 
     /// Runs the tool's `plan` and says what went wrong in its own words. What it prints is kept to
-    /// itself: it shows values in plain text that are marked sensitive elsewhere.
+    /// itself: it shows values in plain text that are marked sensitive elsewhere. Returns whether the
+    /// tool found something to apply.
     ///
     /// # Errors
     /// The tool's.
-    pub(crate) async fn plan(&self, arguments: &[&str], runs: &mut Runs<'_, '_>) -> Result<()> {
-        let mut all = vec!["plan", "-json", "-input=false", "-lock=false"];
+    pub(crate) async fn plan(&self, arguments: &[&str], runs: &mut Runs<'_, '_>) -> Result<bool> {
+        // Somebody may ask for this exit code by `TF_CLI_ARGS_plan`, so that 2 is never a failure here.
+        let mut all = vec![
+            "plan",
+            "-json",
+            "-input=false",
+            "-lock=false",
+            "-detailed-exitcode",
+        ];
         all.extend(arguments);
         let program = self.program(&all, runs.account())?;
         let (status, output) = runs.capture(program, self.cx).await?;
@@ -175,10 +205,11 @@ impl<'a> Tool<'a> {
         for warning in &said.warnings {
             self.cx.host.warn(warning);
         }
-        if status.success() {
-            return Ok(());
+        match status.code() {
+            Some(0) => Ok(false),
+            Some(2) => Ok(true),
+            _ => Err(self.failed(status, said)),
         }
-        Err(self.failed(status, said))
     }
 
     fn failed(&self, status: ExitStatus, said: Diagnostics) -> Error {

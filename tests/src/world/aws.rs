@@ -165,6 +165,19 @@ impl Aws {
         .await
     }
 
+    /// Deletes an object by S3's REST API.
+    pub async fn delete(&self, path: &str) -> Result<std::result::Result<String, Refused>> {
+        self.send(Request {
+            service: "s3",
+            region: &self.region,
+            method: Method::DELETE,
+            path,
+            headers: Vec::new(),
+            body: String::new(),
+        })
+        .await
+    }
+
     /// Puts something to S3's REST API.
     pub async fn put(
         &self,

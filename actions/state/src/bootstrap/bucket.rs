@@ -2,6 +2,7 @@
 
 use super::{Finding, Found, Part, Site, bad, change, patiently, policy, unread};
 use crate::plan::PREFIX;
+use aws_sdk_s3::error::{ProvideErrorMetadata, SdkError};
 use aws_sdk_s3::types::{
     AbortIncompleteMultipartUpload, BucketLifecycleConfiguration, BucketLocationConstraint,
     BucketVersioningStatus, CreateBucketConfiguration, ExpirationStatus, LifecycleExpiration,
@@ -21,17 +22,80 @@ const PLAN_DAYS: i32 = 8;
 const VERSIONS_RULE: &str = "slipway-old-versions";
 const PLANS_RULE: &str = "slipway-plans";
 
+/// A call about the bucket, which must be this account's.
+macro_rules! of_bucket {
+    ($site:ident.$call:ident) => {
+        $site
+            .s3
+            .$call()
+            .bucket(&$site.store.bucket)
+            .expected_bucket_owner(&$site.account.id)
+    };
+}
+
+/// A setting of the bucket as it was seen.
+enum Seen<T> {
+    Set(T),
+    /// The bucket has none.
+    Unset,
+    Unknown(Found),
+}
+
+impl<T> Seen<T> {
+    fn map<U>(self, part: impl FnOnce(T) -> U) -> Seen<U> {
+        match self {
+            Seen::Set(value) => Seen::Set(part(value)),
+            Seen::Unset => Seen::Unset,
+            Seen::Unknown(unknown) => Seen::Unknown(unknown),
+        }
+    }
+
+    /// How it stands; `unset` says what is missing where there is none.
+    fn found(self, unset: &str, judge: impl FnOnce(T) -> Found) -> Found {
+        match self {
+            Seen::Set(value) => judge(value),
+            Seen::Unset => Found::Missing(unset.to_owned()),
+            Seen::Unknown(unknown) => unknown,
+        }
+    }
+
+    /// The setting, to be changed.
+    ///
+    /// # Errors
+    /// It could not be read (exit 3).
+    fn known(self) -> Result<Option<T>> {
+        match self {
+            Seen::Set(value) => Ok(Some(value)),
+            Seen::Unset => Ok(None),
+            Seen::Unknown(unknown) => Err(Error::refused(unknown.detail())),
+        }
+    }
+}
+
+/// Looks at one setting. `unset` is the code by which S3 says that the bucket has none.
+///
+/// # Errors
+/// S3's, where it is not a missing permission.
+async fn seen<T, E>(
+    call: impl Future<Output = std::result::Result<T, SdkError<E>>>,
+    unset: &str,
+    permission: &str,
+    what: &str,
+) -> Result<Seen<T>>
+where
+    E: ProvideErrorMetadata + std::error::Error + Send + Sync + 'static,
+{
+    match call.await {
+        Ok(answer) => Ok(Seen::Set(answer)),
+        Err(error) if net::code(&error) == Some(unset) => Ok(Seen::Unset),
+        Err(error) => unread(&error, permission, what).map(Seen::Unknown),
+    }
+}
+
 impl Site<'_> {
     pub(super) async fn look_at_bucket(&self) -> Result<Vec<Finding>> {
         let bucket = &self.store.bucket;
-        let owner = &self.account.id;
-        let head = self
-            .s3
-            .head_bucket()
-            .bucket(bucket)
-            .expected_bucket_owner(owner)
-            .send()
-            .await;
+        let head = of_bucket!(self.head_bucket).send().await;
         match head {
             Ok(_) => {}
             Err(error) if error.as_service_error().is_some_and(|it| it.is_not_found()) => {
@@ -56,7 +120,8 @@ impl Site<'_> {
                     .is_some_and(|it| it.status().as_u16() == 403) =>
             {
                 return Err(Error::refused(format!(
-                    "the bucket {bucket} is not account {owner}'s, or may not be looked at"
+                    "the bucket {bucket} is not account {}'s, or may not be looked at",
+                    self.account.id
                 ))
                 .hint("bucket names are global: choose another, or grant s3:ListBucket"));
             }
@@ -74,35 +139,31 @@ impl Site<'_> {
     }
 
     async fn versions(&self) -> Result<Found> {
-        let answer = self
-            .s3
-            .get_bucket_versioning()
-            .bucket(&self.store.bucket)
-            .expected_bucket_owner(&self.account.id)
-            .send()
-            .await;
-        match answer {
-            Ok(answer) => Ok(Found::of(
-                answer.status == Some(BucketVersioningStatus::Enabled),
-                "on",
-                "off",
-            )),
-            Err(error) => unread(&error, "s3:GetBucketVersioning", "the bucket's versioning"),
-        }
+        let call = of_bucket!(self.get_bucket_versioning).send();
+        let seen = seen(
+            call,
+            "",
+            "s3:GetBucketVersioning",
+            "the bucket's versioning",
+        )
+        .await?;
+        Ok(seen.found("off", |answer| {
+            let on = answer.status == Some(BucketVersioningStatus::Enabled);
+            Found::of(on, "on", "off")
+        }))
     }
 
     async fn private(&self) -> Result<Found> {
-        let answer = self
-            .s3
-            .get_public_access_block()
-            .bucket(&self.store.bucket)
-            .expected_bucket_owner(&self.account.id)
-            .send()
-            .await;
-        match answer {
-            Ok(answer) => {
-                let block = answer.public_access_block_configuration;
-                let parts = block.map_or([None; 4], |block| {
+        let seen = seen(
+            of_bucket!(self.get_public_access_block).send(),
+            "NoSuchPublicAccessBlockConfiguration",
+            "s3:GetBucketPublicAccessBlock",
+            "the bucket's public access block",
+        );
+        Ok(seen.await?.found("nothing is blocked", |answer| {
+            let parts = answer
+                .public_access_block_configuration
+                .map_or([None; 4], |block| {
                     [
                         block.block_public_acls,
                         block.block_public_policy,
@@ -110,78 +171,46 @@ impl Site<'_> {
                         block.restrict_public_buckets,
                     ]
                 });
-                let set = parts.iter().filter(|part| **part == Some(true)).count();
-                let is = format!("{set} of 4 blocks are set");
-                Ok(Found::of(set == 4, &is, &is))
-            }
-            Err(error) if net::code(&error) == Some("NoSuchPublicAccessBlockConfiguration") => {
-                Ok(Found::Missing("nothing is blocked".to_owned()))
-            }
-            Err(error) => unread(
-                &error,
-                "s3:GetBucketPublicAccessBlock",
-                "the bucket's public access block",
-            ),
-        }
+            let set = parts.iter().filter(|part| **part == Some(true)).count();
+            let is = format!("{set} of 4 blocks are set");
+            Found::of(set == 4, &is, &is)
+        }))
     }
 
     async fn owned(&self) -> Result<Found> {
-        let answer = self
-            .s3
-            .get_bucket_ownership_controls()
-            .bucket(&self.store.bucket)
-            .expected_bucket_owner(&self.account.id)
-            .send()
-            .await;
-        match answer {
-            Ok(answer) => {
-                let rule = answer
-                    .ownership_controls
-                    .and_then(|controls| controls.rules.into_iter().next())
-                    .map(|rule| rule.object_ownership);
-                let is = rule.as_ref().map_or("no rule", ObjectOwnership::as_str);
-                let fine = rule == Some(ObjectOwnership::BucketOwnerEnforced);
-                Ok(Found::of(fine, is, is))
-            }
-            Err(error) if net::code(&error) == Some("OwnershipControlsNotFoundError") => {
-                Ok(Found::Missing("no rule".to_owned()))
-            }
-            Err(error) => unread(
-                &error,
-                "s3:GetBucketOwnershipControls",
-                "who owns the bucket's objects",
-            ),
-        }
+        let seen = seen(
+            of_bucket!(self.get_bucket_ownership_controls).send(),
+            "OwnershipControlsNotFoundError",
+            "s3:GetBucketOwnershipControls",
+            "who owns the bucket's objects",
+        );
+        Ok(seen.await?.found("no rule", |answer| {
+            let rule = answer
+                .ownership_controls
+                .and_then(|controls| controls.rules.into_iter().next())
+                .map(|rule| rule.object_ownership);
+            let is = rule.as_ref().map_or("no rule", ObjectOwnership::as_str);
+            Found::of(rule == Some(ObjectOwnership::BucketOwnerEnforced), is, is)
+        }))
     }
 
     /// S3 encrypts every new object by itself since January 2023, and a bucket cannot turn that off
     /// (S3 User Guide, "Setting default server-side encryption behavior").
     async fn encrypted(&self) -> Result<Found> {
-        let answer = self
-            .s3
-            .get_bucket_encryption()
-            .bucket(&self.store.bucket)
-            .expected_bucket_owner(&self.account.id)
-            .send()
-            .await;
-        let key = match answer {
-            Ok(answer) => answer
+        let seen = seen(
+            of_bucket!(self.get_bucket_encryption).send(),
+            "ServerSideEncryptionConfigurationNotFoundError",
+            "s3:GetEncryptionConfiguration",
+            "the bucket's encryption",
+        );
+        let key = match seen.await? {
+            Seen::Set(answer) => answer
                 .server_side_encryption_configuration
                 .and_then(|it| it.rules.into_iter().next())
                 .and_then(|rule| rule.apply_server_side_encryption_by_default)
                 .and_then(|it| it.kms_master_key_id),
-            Err(error)
-                if net::code(&error) == Some("ServerSideEncryptionConfigurationNotFoundError") =>
-            {
-                None
-            }
-            Err(error) => {
-                return unread(
-                    &error,
-                    "s3:GetEncryptionConfiguration",
-                    "the bucket's encryption",
-                );
-            }
+            Seen::Unset => None,
+            Seen::Unknown(unknown) => return Ok(unknown),
         };
         let is = match &key {
             Some(key) => format!("with {key}"),
@@ -197,61 +226,41 @@ impl Site<'_> {
 
     /// The policy as it is. No policy is another answer than none that may be read: who takes the
     /// second for the first writes over somebody's rules.
-    async fn policy(&self) -> Result<std::result::Result<Option<String>, Found>> {
-        let answer = self
-            .s3
-            .get_bucket_policy()
-            .bucket(&self.store.bucket)
-            .expected_bucket_owner(&self.account.id)
-            .send()
-            .await;
-        match answer {
-            Ok(answer) => Ok(Ok(answer.policy)),
-            Err(error) if net::code(&error) == Some("NoSuchBucketPolicy") => Ok(Ok(None)),
-            Err(error) => unread(&error, "s3:GetBucketPolicy", "the bucket's policy").map(Err),
-        }
+    async fn policy(&self) -> Result<Seen<String>> {
+        let seen = seen(
+            of_bucket!(self.get_bucket_policy).send(),
+            "NoSuchBucketPolicy",
+            "s3:GetBucketPolicy",
+            "the bucket's policy",
+        );
+        Ok(seen.await?.map(|answer| answer.policy.unwrap_or_default()))
     }
 
     async fn tls(&self) -> Result<Found> {
-        let text = match self.policy().await? {
-            Ok(Some(text)) => text,
-            Ok(None) => return Ok(Found::Missing("there is no policy".to_owned())),
-            Err(unknown) => return Ok(unknown),
-        };
-        Ok(
+        let seen = self.policy().await?;
+        Ok(seen.found("there is no policy", |text| {
             match policy::is_tls_only(&text, &self.store.bucket, self.partition()) {
                 Ok(fine) => Found::of(fine, "it does", "the policy does not"),
                 Err(why) => Found::Wrong(format!("the policy cannot be read: {why}")),
-            },
-        )
+            }
+        }))
     }
 
-    async fn rules(&self) -> Result<std::result::Result<Vec<LifecycleRule>, Found>> {
-        let answer = self
-            .s3
-            .get_bucket_lifecycle_configuration()
-            .bucket(&self.store.bucket)
-            .expected_bucket_owner(&self.account.id)
-            .send()
-            .await;
-        match answer {
-            Ok(answer) => Ok(Ok(answer.rules.unwrap_or_default())),
-            Err(error) if net::code(&error) == Some("NoSuchLifecycleConfiguration") => {
-                Ok(Ok(Vec::new()))
-            }
-            Err(error) => unread(
-                &error,
-                "s3:GetLifecycleConfiguration",
-                "the bucket's lifecycle",
-            )
-            .map(Err),
-        }
+    async fn rules(&self) -> Result<Seen<Vec<LifecycleRule>>> {
+        let seen = seen(
+            of_bucket!(self.get_bucket_lifecycle_configuration).send(),
+            "NoSuchLifecycleConfiguration",
+            "s3:GetLifecycleConfiguration",
+            "the bucket's lifecycle",
+        );
+        Ok(seen.await?.map(|answer| answer.rules.unwrap_or_default()))
     }
 
     async fn lifecycle(&self) -> Result<Found> {
         let rules = match self.rules().await? {
-            Ok(rules) => rules,
-            Err(unknown) => return Ok(unknown),
+            Seen::Set(rules) => rules,
+            Seen::Unset => Vec::new(),
+            Seen::Unknown(unknown) => return Ok(unknown),
         };
         let missing: Vec<&str> = [
             (removes_versions(&rules), "no rule removes old versions"),
@@ -270,7 +279,6 @@ impl Site<'_> {
 
     pub(super) async fn make(&self, part: Part) -> Result<()> {
         let bucket = &self.store.bucket;
-        let owner = &self.account.id;
         let what = format!("{} ({bucket})", part.act());
         match part {
             Part::Bucket => self.create_bucket().await,
@@ -278,12 +286,8 @@ impl Site<'_> {
                 let versioning = VersioningConfiguration::builder()
                     .status(BucketVersioningStatus::Enabled)
                     .build();
-                let call = self
-                    .s3
-                    .put_bucket_versioning()
-                    .bucket(bucket)
-                    .expected_bucket_owner(owner)
-                    .versioning_configuration(versioning);
+                let call =
+                    of_bucket!(self.put_bucket_versioning).versioning_configuration(versioning);
                 change(&what, async || call.clone().send().await).await
             }
             Part::Private => {
@@ -293,11 +297,7 @@ impl Site<'_> {
                     .ignore_public_acls(true)
                     .restrict_public_buckets(true)
                     .build();
-                let call = self
-                    .s3
-                    .put_public_access_block()
-                    .bucket(bucket)
-                    .expected_bucket_owner(owner)
+                let call = of_bucket!(self.put_public_access_block)
                     .public_access_block_configuration(block);
                 change(&what, async || call.clone().send().await).await
             }
@@ -310,12 +310,8 @@ impl Site<'_> {
                     .rules(rule)
                     .build()
                     .map_err(bad)?;
-                let call = self
-                    .s3
-                    .put_bucket_ownership_controls()
-                    .bucket(bucket)
-                    .expected_bucket_owner(owner)
-                    .ownership_controls(controls);
+                let call =
+                    of_bucket!(self.put_bucket_ownership_controls).ownership_controls(controls);
                 change(&what, async || call.clone().send().await).await
             }
             Part::Encrypted => self.encrypt(&what).await,
@@ -376,39 +372,24 @@ impl Site<'_> {
             .rules(rule)
             .build()
             .map_err(bad)?;
-        let call = self
-            .s3
-            .put_bucket_encryption()
-            .bucket(&self.store.bucket)
-            .expected_bucket_owner(&self.account.id)
+        let call = of_bucket!(self.put_bucket_encryption)
             .server_side_encryption_configuration(configuration);
         change(what, async || call.clone().send().await).await
     }
 
     async fn deny_without_tls(&self, what: &str) -> Result<()> {
         let bucket = &self.store.bucket;
-        let there = match self.policy().await? {
-            Ok(there) => there,
-            Err(unknown) => return Err(Error::refused(unknown.detail())),
-        };
+        let there = self.policy().await?.known()?;
         let policy =
             policy::with_tls_only(there.as_deref(), bucket, self.partition()).map_err(|why| {
                 Error::refused(format!("the policy of {bucket} cannot be read: {why}"))
             })?;
-        let call = self
-            .s3
-            .put_bucket_policy()
-            .bucket(bucket)
-            .expected_bucket_owner(&self.account.id)
-            .policy(policy);
+        let call = of_bucket!(self.put_bucket_policy).policy(policy);
         change(what, async || call.clone().send().await).await
     }
 
     async fn add_rules(&self, what: &str) -> Result<()> {
-        let mut rules = match self.rules().await? {
-            Ok(rules) => rules,
-            Err(unknown) => return Err(Error::refused(unknown.detail())),
-        };
+        let mut rules = self.rules().await?.known()?.unwrap_or_default();
         for (there, rule) in [
             (removes_versions(&rules), versions_rule()?),
             (removes_plans(&rules), plans_rule()?),
@@ -422,11 +403,7 @@ impl Site<'_> {
             .set_rules(Some(rules))
             .build()
             .map_err(bad)?;
-        let call = self
-            .s3
-            .put_bucket_lifecycle_configuration()
-            .bucket(&self.store.bucket)
-            .expected_bucket_owner(&self.account.id)
+        let call = of_bucket!(self.put_bucket_lifecycle_configuration)
             .lifecycle_configuration(configuration);
         change(what, async || call.clone().send().await).await
     }

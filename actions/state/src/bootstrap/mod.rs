@@ -9,7 +9,8 @@ use crate::args::Place;
 use crate::place::{self, Store};
 use aws_sdk_s3::error::{ProvideErrorMetadata, SdkError};
 use kit::error::{Error, Result};
-use kit::report::{Report, count, markdown_table, text_table};
+use kit::markdown;
+use kit::report::{Report, count, text_table};
 use kit::step::Cx;
 use net::{Account, Net};
 use std::time::Duration;
@@ -142,9 +143,11 @@ struct Site<'a> {
 
 impl<'a> Site<'a> {
     fn new(account: &'a Account, store: &'a Store, kms_key: Option<String>, cx: &Cx) -> Self {
+        let region = aws_sdk_dynamodb::config::Region::new(store.region.to_string());
+        let dynamodb = aws_sdk_dynamodb::config::Builder::from(&account.config).region(region);
         Self {
-            s3: crate::object::client(account, cx),
-            dynamodb: aws_sdk_dynamodb::Client::new(&account.config),
+            s3: crate::object::client(account, store.region.as_str(), cx),
+            dynamodb: aws_sdk_dynamodb::Client::from_conf(dynamodb.build()),
             store,
             account,
             kms_key,
@@ -267,7 +270,7 @@ pub(crate) async fn doctor(args: Doctor, cx: &Cx) -> Result<Report> {
             "what": part.words(), "result": found.word(), "detail": found.detail(),
         })).collect::<Vec<_>>(),
     });
-    let summary = format!("### State storage\n\n{}", markdown_table(&header, &rows));
+    let summary = format!("### State storage\n\n{}", markdown::table(&header, &rows));
     let bad = found
         .iter()
         .filter(|(_, found)| !matches!(found, Found::Fine(_)))

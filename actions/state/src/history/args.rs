@@ -1,23 +1,17 @@
 //! Arguments of the verbs about what stood in the bucket.
 
-use crate::args::{Object, Place, Wait};
+use crate::args::{Locked, State};
 
 #[derive(Debug, clap::Args)]
 pub(crate) struct Verify {
     #[command(flatten)]
-    pub(crate) place: Place,
-    #[command(flatten)]
-    pub(crate) object: Object,
+    pub(crate) state: State,
 }
 
 #[derive(Debug, clap::Args)]
 pub(crate) struct Repair {
     #[command(flatten)]
-    pub(crate) place: Place,
-    #[command(flatten)]
-    pub(crate) object: Object,
-    #[command(flatten)]
-    pub(crate) wait: Wait,
+    pub(crate) locked: Locked,
     /// Take the state as it is now for the right one, although nothing proves it
     #[arg(long)]
     pub(crate) accept_current: bool,
@@ -26,9 +20,7 @@ pub(crate) struct Repair {
 #[derive(Debug, clap::Args)]
 pub(crate) struct Versions {
     #[command(flatten)]
-    pub(crate) place: Place,
-    #[command(flatten)]
-    pub(crate) object: Object,
+    pub(crate) state: State,
     /// How many versions to show, the newest first
     #[arg(long, default_value_t = 20, value_parser = clap::value_parser!(u16).range(1..=1000), value_name = "NUMBER")]
     pub(crate) limit: u16,
@@ -37,11 +29,7 @@ pub(crate) struct Versions {
 #[derive(Debug, clap::Args)]
 pub(crate) struct Rollback {
     #[command(flatten)]
-    pub(crate) place: Place,
-    #[command(flatten)]
-    pub(crate) object: Object,
-    #[command(flatten)]
-    pub(crate) wait: Wait,
+    pub(crate) locked: Locked,
     /// The version whose state comes back, as `versions` shows it
     #[arg(long, required = true, value_name = "VERSION")]
     pub(crate) to_version: String,

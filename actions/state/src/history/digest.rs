@@ -2,13 +2,13 @@
 //! make it so. What decides is pure.
 
 use super::versions::Known;
-use super::{args, item, report, stands, write_digest};
+use super::{Change, args, change_digest, item, report, stands};
 use crate::args::Hold;
 use crate::hold::{self, Holding, held};
 use crate::lock::Item;
-use crate::object::{Objects, Standing, StateFile, kept_digest};
+use crate::object::{Found, Objects, Standing, StateFile, kept_digest};
 use crate::place;
-use kit::error::Result;
+use kit::error::{Error, Result};
 use kit::report::Report;
 use kit::signal::unless_interrupted;
 use kit::step::Cx;
@@ -27,24 +27,33 @@ pub(super) enum Verdict {
     Missing,
     /// The digest is another state's: the version that is, if one is found.
     Other(Option<(String, Standing)>),
-    /// There is a digest and no state.
+    /// There is a digest and no state, or an empty object, which Terraform takes for none.
     NoState(Option<(String, Standing)>),
+    /// Something is there that is not a state, and why.
+    NotAState(String, Option<(String, Standing)>),
 }
 
 /// What was looked at.
+#[derive(Debug)]
 pub(super) struct Looked {
-    pub(super) state: Option<StateFile>,
+    pub(super) found: Found,
     pub(super) kept: Option<String>,
     pub(super) verdict: Verdict,
 }
 
-fn judge(state: Option<&StateFile>, kept: Option<&str>, known: &[Known]) -> Verdict {
+fn judge(found: &Found, kept: Option<&str>, known: &[Known]) -> Verdict {
     let of_digest = || {
         known.iter().find_map(|known| {
             let state = known.state.as_ref()?;
             (Some(state.digest().as_str()) == kept)
                 .then(|| (known.version.id.clone(), state.standing()))
         })
+    };
+    let state = match found {
+        Found::Other(stored, why) if !stored.bytes.is_empty() => {
+            return Verdict::NotAState(why.clone(), of_digest());
+        }
+        found => found.state(),
     };
     match (state, kept) {
         (None, None) => Verdict::Nothing,
@@ -68,16 +77,16 @@ fn follows(state: &StateFile, verdict: &Verdict) -> bool {
 }
 
 async fn look(objects: &Objects, item: &Item) -> Result<Looked> {
-    let state = objects.read(None).await?;
+    let found = objects.find(None).await?;
     let kept = kept_digest(item).await?;
-    let same = state.as_ref().map(StateFile::digest) == kept;
+    let same = found.state().map(StateFile::digest) == kept;
     let known = match same || kept.is_none() {
         true => Vec::new(),
         false => objects.known(BACK).await?,
     };
-    let verdict = judge(state.as_ref(), kept.as_deref(), &known);
+    let verdict = judge(&found, kept.as_deref(), &known);
     Ok(Looked {
-        state,
+        found,
         kept,
         verdict,
     })
@@ -86,7 +95,7 @@ async fn look(objects: &Objects, item: &Item) -> Result<Looked> {
 /// # Errors
 /// They differ (exit 3), or AWS's.
 pub(crate) async fn verify(args: args::Verify, cx: &Cx) -> Result<Report> {
-    let placed = place::find(&args.place, &args.object, cx)?;
+    let placed = place::of(&args.state, cx)?;
     let opened = hold::open(&placed, Hold::Native, cx).await?;
     let item = item(&opened.lock.item, "verify")?;
     let objects = Objects::of(&placed, &opened.account, cx);
@@ -97,44 +106,94 @@ pub(crate) async fn verify(args: args::Verify, cx: &Cx) -> Result<Report> {
 /// # Errors
 /// Nothing proves that the state as it is, is the right one (exit 3), or AWS's.
 pub(crate) async fn repair(args: args::Repair, cx: &Cx) -> Result<Report> {
-    let placed = place::find(&args.place, &args.object, cx)?;
+    let placed = place::of(&args.locked.state, cx)?;
     held(
         "repair-digest",
         &placed,
-        &args.wait,
+        &args.locked.wait,
         cx,
         async |held: &mut Holding<'_>| {
             let objects = Objects::of(&placed, held.account(), cx);
             let item = item(&held.lock().item, "repair")?.clone();
             let looked = unless_interrupted(look(&objects, &item)).await?;
             let name = objects.name();
-            let state = match (&looked.verdict, &looked.state) {
-                (Verdict::Nothing | Verdict::Same, _) | (_, None) => {
-                    // Says that all is well, or that there is no state to make a digest of.
-                    return report::verified(&name, &looked);
-                }
-                (_, Some(state)) => state,
+            let change = match decide(&looked, args.accept_current) {
+                Decision::Nothing => return report::verified(&name, &looked),
+                Decision::Unproven => return Err(report::unproven(&name, &looked)),
+                Decision::Change(change) => change,
             };
-            if !follows(state, &looked.verdict) && !args.accept_current {
-                return Err(report::unproven(&name, &looked));
-            }
             held.alive().await?;
-            write_digest(held, &item, state).await?;
-            stands(&objects, Some(&item), state).await?;
-            Ok(report::repaired(&name, &looked, state))
+            change_digest(held, &item, change).await.map_err(|error| {
+                error.hint("see how state and digest stand now: slipway-state verify-digest")
+            })?;
+            match looked.found.state() {
+                Some(state) => stands(&objects, Some(&item), state).await?,
+                None => gone(&objects, &item).await?,
+            }
+            Ok(report::repaired(&name, &looked))
         },
     )
     .await
+}
+
+/// What is to be done about a digest.
+enum Decision<'a> {
+    /// All is well, or nothing can be done here.
+    Nothing,
+    /// Nobody can say by looking which of the two is right.
+    Unproven,
+    Change(Change<'a>),
+}
+
+fn decide(looked: &Looked, accept_current: bool) -> Decision<'_> {
+    let kept = looked.kept.as_deref();
+    match (&looked.verdict, looked.found.state(), kept) {
+        (Verdict::Nothing | Verdict::Same | Verdict::NotAState(..), ..) => Decision::Nothing,
+        (verdict, Some(state), kept) if accept_current || follows(state, verdict) => {
+            Decision::Change(Change::Replace(kept, state))
+        }
+        (_, None, Some(kept)) if accept_current => Decision::Change(Change::Remove(kept)),
+        _ => Decision::Unproven,
+    }
+}
+
+/// Looks at the source: there is neither a state nor a digest.
+///
+/// # Errors
+/// There is one (exit 1).
+async fn gone(objects: &Objects, item: &Item) -> Result<()> {
+    if objects.read().await?.is_some() || kept_digest(item).await?.is_some() {
+        return Err(Error::failed(format!(
+            "{} was written while its digest was removed",
+            objects.name()
+        ))
+        .hint("somebody writes without the lock: find out who before going on"));
+    }
+    Ok(())
 }
 
 #[cfg(test)]
 mod tests {
     use super::super::versions::Version;
     use super::*;
+    use crate::object::Stored;
 
     fn state(serial: u64, lineage: &str) -> StateFile {
         let text = format!(r#"{{"serial":{serial},"lineage":"{lineage}"}}"#);
-        StateFile::parse(text.into(), None).unwrap()
+        StateFile::parse(text.into()).unwrap()
+    }
+
+    fn found(state: &StateFile) -> Found {
+        let stored = stored(&state.bytes);
+        Found::State(state.clone(), stored)
+    }
+
+    fn stored(bytes: &[u8]) -> Stored {
+        Stored {
+            bytes: bytes.to_vec(),
+            etag: None,
+            version: None,
+        }
     }
 
     fn known(serial: u64, lineage: &str) -> Known {
@@ -163,15 +222,47 @@ mod tests {
             (kept(3, "m"), false),
             (kept(8, "l"), false),
         ] {
-            let verdict = judge(Some(&now), digest.as_deref(), &history);
+            let verdict = judge(&found(&now), digest.as_deref(), &history);
             assert_ne!(verdict, Verdict::Same);
             assert_eq!(follows(&now, &verdict), follows_it, "{verdict:?}");
         }
         let digest = now.digest();
-        assert_eq!(judge(Some(&now), Some(&digest), &[]), Verdict::Same);
-        assert_eq!(judge(None, None, &[]), Verdict::Nothing);
-        let gone = judge(None, Some(&digest), &history);
+        assert_eq!(judge(&found(&now), Some(&digest), &[]), Verdict::Same);
+        assert_eq!(judge(&Found::Nothing, None, &[]), Verdict::Nothing);
+        let gone = judge(&Found::Nothing, Some(&digest), &history);
         assert_eq!(gone, Verdict::NoState(Some(("v5".into(), now.standing()))));
         assert!(!follows(&now, &gone));
+    }
+
+    #[test]
+    fn a_digest_is_removed_only_where_there_is_no_state_and_a_person_says_so() {
+        let looked = |found: Found, kept: Option<&str>| Looked {
+            verdict: judge(&found, kept, &[]),
+            found,
+            kept: kept.map(str::to_owned),
+        };
+        let empty = || Found::Other(stored(b""), "it is empty".into());
+        let garbage = || Found::Other(stored(b"<html>"), "expected value".into());
+        for (found, accepted, wanted) in [
+            (Found::Nothing, true, "remove d"),
+            (Found::Nothing, false, "unproven"),
+            (empty(), true, "remove d"),
+            (empty(), false, "unproven"),
+            (garbage(), true, "nothing"),
+            (found(&state(5, "l")), true, "replace d"),
+            (found(&state(5, "l")), false, "unproven"),
+        ] {
+            let looked = looked(found, Some("d"));
+            let decided = match decide(&looked, accepted) {
+                Decision::Nothing => "nothing".to_owned(),
+                Decision::Unproven => "unproven".to_owned(),
+                Decision::Change(Change::Remove(seen)) => format!("remove {seen}"),
+                Decision::Change(Change::Replace(seen, _)) => {
+                    format!("replace {}", seen.unwrap_or("none"))
+                }
+                Decision::Change(Change::Write(_)) => "write".to_owned(),
+            };
+            assert_eq!(decided, wanted, "{looked:?}");
+        }
     }
 }

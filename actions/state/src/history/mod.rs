@@ -15,7 +15,7 @@ pub(crate) use versions::versions;
 use crate::hold::Holding;
 use crate::lock::Item;
 use crate::object::{Objects, StateFile, kept_digest};
-use aws_sdk_dynamodb::types::{AttributeValue, ConditionCheck, Put, TransactWriteItem};
+use aws_sdk_dynamodb::types::{AttributeValue, ConditionCheck, Delete, Put, TransactWriteItem};
 use kit::error::{Error, Result};
 use net::AwsContext;
 
@@ -27,36 +27,65 @@ fn item<'a>(item: &'a Option<Item>, what: &str) -> Result<&'a Item> {
     })
 }
 
-/// Writes the digest of `state`, in one transaction with the proof that this run holds the lock.
+/// A change of the digest, as one part of a transaction.
+enum Change<'a> {
+    /// Written, whatever it was before.
+    Write(&'a StateFile),
+    /// Written, if it is still what was seen.
+    Replace(Option<&'a str>, &'a StateFile),
+    /// Removed, if it is still what was seen.
+    Remove(&'a str),
+}
+
+/// Changes the digest, in one transaction with the proof that this run holds the lock.
 ///
 /// # Errors
-/// DynamoDB's, or a lock that was taken away (exit 1).
-async fn write_digest(holding: &Holding<'_>, item: &Item, state: &StateFile) -> Result<()> {
-    let text = |value: String| AttributeValue::S(value);
+/// DynamoDB's, a digest that is another by now, or a lock that was taken away (exit 1).
+async fn change_digest(holding: &Holding<'_>, item: &Item, change: Change<'_>) -> Result<()> {
+    let text = |value: &str| AttributeValue::S(value.to_owned());
     let bad = |error| Error::failed("bad request").because(&error);
+    let (table, id) = (&item.table, format!("{}-md5", item.id));
     let proof = ConditionCheck::builder()
-        .table_name(&item.table)
-        .key("LockID", text(item.id.clone()))
+        .table_name(table)
+        .key("LockID", text(&item.id))
         .condition_expression("Info = :info")
-        .expression_attribute_values(":info", text(holding.info().to_json()))
+        .expression_attribute_values(":info", text(&holding.info().to_json()))
         .build()
         .map_err(bad)?;
-    let digest = Put::builder()
-        .table_name(&item.table)
-        .item("LockID", text(format!("{}-md5", item.id)))
-        .item("Digest", text(state.digest()))
-        .build()
-        .map_err(bad)?;
+    let put = |state: &StateFile| {
+        Put::builder()
+            .table_name(table)
+            .item("LockID", text(&id))
+            .item("Digest", text(&state.digest()))
+    };
+    let step = TransactWriteItem::builder();
+    let step = match change {
+        Change::Write(state) => step.put(put(state).build().map_err(bad)?),
+        Change::Replace(seen, state) => {
+            let put = put(state)
+                .condition_expression(match seen {
+                    Some(_) => "Digest = :seen",
+                    None => "attribute_not_exists(Digest) OR Digest = :seen",
+                })
+                .expression_attribute_values(":seen", text(seen.unwrap_or_default()));
+            step.put(put.build().map_err(bad)?)
+        }
+        Change::Remove(seen) => {
+            let delete = Delete::builder()
+                .table_name(table)
+                .key("LockID", text(&id))
+                .condition_expression("Digest = :seen")
+                .expression_attribute_values(":seen", text(seen));
+            step.delete(delete.build().map_err(bad)?)
+        }
+    };
     item.client
         .transact_write_items()
         .transact_items(TransactWriteItem::builder().condition_check(proof).build())
-        .transact_items(TransactWriteItem::builder().put(digest).build())
+        .transact_items(step.build())
         .send()
         .await
-        .cannot(format!(
-            "write the digest {}-md5 in {}",
-            item.id, item.table
-        ))
+        .cannot(format!("change the digest {id} in {table}"))
         .map(drop)
 }
 
@@ -65,7 +94,7 @@ async fn write_digest(holding: &Holding<'_>, item: &Item, state: &StateFile) -> 
 /// # Errors
 /// It is not (exit 1).
 async fn stands(objects: &Objects, item: Option<&Item>, wanted: &StateFile) -> Result<()> {
-    let found = objects.read(None).await?;
+    let found = objects.read().await?;
     if found.as_ref().map(|it| &it.bytes) != Some(&wanted.bytes) {
         return Err(Error::failed(format!(
             "{} is not what was written a moment ago",

@@ -6,7 +6,8 @@ use super::versions::Known;
 use crate::object::{Standing, StateFile};
 use aws_sdk_s3::primitives::DateTimeFormat;
 use kit::error::{Error, Result};
-use kit::report::{Report, count, markdown_table, text_table};
+use kit::markdown;
+use kit::report::{Report, count, text_table};
 use serde_json::json;
 
 pub(super) fn versions(state: &str, known: &[Known], digest: Option<&str>) -> Report {
@@ -21,7 +22,7 @@ pub(super) fn versions(state: &str, known: &[Known], digest: Option<&str>) -> Re
             (version.latest, "current"),
             (of_digest, "digest"),
             (version.deleted, "deleted"),
-            (known.state.is_none() && !version.deleted, "no state"),
+            (known.state.is_none() && !version.deleted, "not a state"),
         ] {
             if is {
                 marks.push(word);
@@ -56,7 +57,7 @@ pub(super) fn versions(state: &str, known: &[Known], digest: Option<&str>) -> Re
         },
         summary: format!(
             "### Versions of the state\n\n{}",
-            markdown_table(&header, &rows)
+            markdown::table(&header, &rows)
         ),
         json: json!({
             "state": state,
@@ -111,9 +112,23 @@ fn told(looked: &Looked) -> (String, Option<String>) {
         ),
         Verdict::NoState(version) => (
             format!(
-                "there is no state; the digest {kept} is that of {}",
+                "{}; the digest {kept} is that of {}",
+                match looked.found.stored() {
+                    Some(_) => "the object is empty, which Terraform takes for no state",
+                    None => "there is no state",
+                },
                 whose(version)
             ),
+            back(version),
+        ),
+        Verdict::NotAState(why, version) => (
+            match kept {
+                "" => format!("what is there is not a state ({why}), and there is no digest"),
+                kept => format!(
+                    "what is there is not a state ({why}); the digest {kept} is that of {}",
+                    whose(version)
+                ),
+            },
             back(version),
         ),
     }
@@ -123,8 +138,8 @@ fn json_of(state: &str, looked: &Looked) -> serde_json::Value {
     json!({
         "state": state,
         "digest": looked.kept,
-        "md5": looked.state.as_ref().map(StateFile::digest),
-        "serial": looked.state.as_ref().map(|it| it.serial),
+        "md5": looked.found.state().map(StateFile::digest),
+        "serial": looked.found.state().map(|it| it.serial),
         "ok": matches!(looked.verdict, Verdict::Nothing | Verdict::Same),
     })
 }
@@ -142,7 +157,7 @@ pub(super) fn verified(state: &str, looked: &Looked) -> Result<Report> {
         });
     }
     let mut error = Error::refused(format!("state and digest of {state} do not agree")).cause(text);
-    if let Some(now) = &looked.state {
+    if let Some(now) = looked.found.state() {
         error = error
             .cause(format!(
                 "the state's is {}; it is number {} of lineage {}",
@@ -152,9 +167,15 @@ pub(super) fn verified(state: &str, looked: &Looked) -> Result<Report> {
             ))
             .hint("where the state is right: slipway-state repair-digest");
     }
-    if let Some(back) = back {
-        error = error.hint(format!("where that version is right: {back}"));
+    if matches!(looked.verdict, Verdict::NoState(_)) {
+        error = error.hint(
+            "where the state was deleted on purpose: slipway-state repair-digest --accept-current",
+        );
     }
+    error = match back {
+        Some(back) => error.hint(format!("where that version is right: {back}")),
+        None => error.hint("see what stood there: slipway-state versions"),
+    };
     error.json = Some(json);
     Err(error)
 }
@@ -167,7 +188,12 @@ pub(super) fn unproven(state: &str, looked: &Looked) -> Error {
     ))
     .cause(text)
     .hint("see what stood there: slipway-state versions")
-    .hint("take it for the right one: slipway-state repair-digest --accept-current");
+    .hint(match looked.verdict {
+        Verdict::NoState(_) => {
+            "it was deleted on purpose, so remove the digest: slipway-state repair-digest --accept-current"
+        }
+        _ => "take it for the right one: slipway-state repair-digest --accept-current",
+    });
     if let Some(back) = back {
         error = error.hint(format!("or take the digest's: {back}"));
     }
@@ -175,26 +201,31 @@ pub(super) fn unproven(state: &str, looked: &Looked) -> Error {
     error
 }
 
-pub(super) fn repaired(state: &str, looked: &Looked, now: &StateFile) -> Report {
+pub(super) fn repaired(state: &str, looked: &Looked) -> Report {
     let before = looked.kept.as_deref().unwrap_or("none");
+    let now = looked.found.state();
+    let digest = now.map(StateFile::digest);
+    let text = match &digest {
+        Some(digest) => format!("{state}: the digest is {digest} now, it was {before}"),
+        None => format!("{state}: there is no state, and its digest {before} was removed"),
+    };
+    let serial = now.map(|it| it.serial);
+    let none = || "none".to_owned();
     Report {
-        text: format!(
-            "{state}: the digest is {} now, it was {before}",
-            now.digest()
-        ),
+        text,
         summary: format!(
             "### State digest repaired\n\n{}",
-            markdown_table(
+            markdown::table(
                 &["state", "serial", "digest before", "digest now"],
                 &[vec![
                     state.to_owned(),
-                    now.serial.to_string(),
+                    serial.map_or_else(none, |serial| serial.to_string()),
                     before.to_owned(),
-                    now.digest(),
+                    digest.clone().unwrap_or_else(none),
                 ]],
             )
         ),
-        json: json!({ "state": state, "before": looked.kept, "digest": now.digest(), "serial": now.serial }),
+        json: json!({ "state": state, "before": looked.kept, "digest": digest, "serial": serial }),
         ..Report::default()
     }
 }
@@ -218,6 +249,10 @@ pub(super) fn rolled_back(state: &str, back: Option<&Back>, dry_run: bool) -> Re
         }
     );
     let mut text = format!("{head}\n");
+    let replaced = back.replaced();
+    if let Some(replaced) = &replaced {
+        text.push_str(&format!("in place of {replaced}\n"));
+    }
     for line in &back.lines {
         text.push_str(&format!("{line}\n"));
     }
@@ -233,6 +268,10 @@ pub(super) fn rolled_back(state: &str, back: Option<&Back>, dry_run: bool) -> Re
                 ("state", state.to_owned()),
                 ("version", back.version.clone()),
                 ("serial", back.next.serial.to_string()),
+                (
+                    "in place of",
+                    replaced.unwrap_or_else(|| "nothing".to_owned()),
+                ),
             ],
             &back.lines,
         ),
@@ -240,6 +279,7 @@ pub(super) fn rolled_back(state: &str, back: Option<&Back>, dry_run: bool) -> Re
         json: json!({
             "state": state, "version": back.version, "serial": back.next.serial, "dry_run": dry_run,
             "changed": !dry_run, "differences": back.lines,
+            "replaced": back.current.stored().map(|it| &it.version),
         }),
         ..Report::default()
     }

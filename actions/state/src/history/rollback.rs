@@ -1,23 +1,23 @@
 //! Back to an earlier version of the state: its content, counted on from the state as it is, with
 //! its digest, under the lock. The infrastructure is not touched.
 
-use super::{args, difference, report, stands, write_digest};
+use super::{Change, args, change_digest, difference, report, stands};
 use crate::args::Hold;
 use crate::hold::{self, Holding, held};
-use crate::object::{Objects, StateFile};
+use crate::object::{Found, Objects, StateFile, Stored};
 use crate::place;
 use kit::error::{Error, Result};
 use kit::report::Report;
 use kit::signal::unless_interrupted;
 use kit::step::Cx;
 
-/// How far back a state is looked for where the newest version is a deletion.
+/// How far back a state of the same lineage is looked for where the newest version is not one.
 const BACK: usize = 50;
 
 /// What is to be written.
 pub(super) struct Back {
-    /// The state as it is now; `None` where it was deleted.
-    current: Option<StateFile>,
+    /// What stands there now, and is replaced.
+    pub(super) current: Found,
     /// What comes in its place.
     pub(super) next: StateFile,
     /// What the two do not have in common.
@@ -25,10 +25,33 @@ pub(super) struct Back {
     pub(super) version: String,
 }
 
+impl Back {
+    /// What is replaced, and the version under which the bucket keeps it.
+    pub(super) fn replaced(&self) -> Option<String> {
+        let version = |stored: &Stored| stored.version.clone().unwrap_or_default();
+        match &self.current {
+            Found::Nothing => None,
+            Found::State(state, stored) => Some(format!(
+                "version {}, number {} of {}",
+                version(stored),
+                state.serial,
+                match state.lineage == self.next.lineage {
+                    true => "the same lineage".to_owned(),
+                    false => format!("lineage {}, which is another state", state.lineage),
+                }
+            )),
+            Found::Other(stored, why) => Some(format!(
+                "version {}, which is not a state: {why}",
+                version(stored)
+            )),
+        }
+    }
+}
+
 /// # Errors
-/// Another lineage or no such version (exit 3), or AWS's.
+/// No such version, or one that is not a state (exit 3), or AWS's.
 pub(crate) async fn rollback(args: args::Rollback, cx: &Cx) -> Result<Report> {
-    let placed = place::find(&args.place, &args.object, cx)?;
+    let placed = place::of(&args.locked.state, cx)?;
     if args.dry_run {
         let opened = unless_interrupted(hold::open(&placed, Hold::Native, cx)).await?;
         let objects = Objects::of(&placed, &opened.account, cx);
@@ -38,7 +61,7 @@ pub(crate) async fn rollback(args: args::Rollback, cx: &Cx) -> Result<Report> {
     held(
         "rollback",
         &placed,
-        &args.wait,
+        &args.locked.wait,
         cx,
         async |held: &mut Holding<'_>| {
             let objects = Objects::of(&placed, held.account(), cx);
@@ -50,7 +73,7 @@ pub(crate) async fn rollback(args: args::Rollback, cx: &Cx) -> Result<Report> {
                 cx.host.info(line);
             }
             held.alive().await?;
-            let instead_of = match &back.current {
+            let instead_of = match back.current.stored() {
                 Some(current) => current.etag.clone(),
                 None => Some(String::new()),
             };
@@ -65,7 +88,7 @@ pub(crate) async fn rollback(args: args::Rollback, cx: &Cx) -> Result<Report> {
                 .await?;
             let item = held.lock().item.clone();
             if let Some(item) = &item {
-                write_digest(held, item, &back.next)
+                change_digest(held, item, Change::Write(&back.next))
                     .await
                     .map_err(|error| {
                         error.hint(
@@ -80,36 +103,60 @@ pub(crate) async fn rollback(args: args::Rollback, cx: &Cx) -> Result<Report> {
     .await
 }
 
-/// What is to be done; `None` where the state is that version's already.
+/// What is to be done; `None` where the state is that version's already. The version's ID is a
+/// person's word, so whatever stands there now is replaced: the bucket keeps it.
 async fn find(objects: &Objects, version: &str) -> Result<Option<Back>> {
-    let target = objects.read(Some(version)).await?.ok_or_else(|| {
-        Error::refused(format!("{} has no version {version}", objects.name()))
-            .hint("slipway-state versions shows them")
-    })?;
-    let current = objects.read(None).await?;
-    let newest = match &current {
-        Some(current) => current.clone(),
-        None => {
-            let known = objects.known(BACK).await?;
-            let found = known.into_iter().find_map(|known| known.state);
-            found.unwrap_or_else(|| target.clone())
+    let target = match objects.find(Some(version)).await? {
+        Found::State(state, _) => state,
+        Found::Nothing => {
+            return Err(
+                Error::refused(format!("{} has no version {version}", objects.name()))
+                    .hint("slipway-state versions shows them"),
+            );
+        }
+        Found::Other(_, why) => {
+            return Err(Error::refused(format!(
+                "version {version} of {} is not a state",
+                objects.name()
+            ))
+            .cause(why)
+            .hint("slipway-state versions shows which are"));
         }
     };
-    if newest.lineage != target.lineage {
+    let current = objects.find(None).await?;
+    if current
+        .stored()
+        .is_some_and(|stored| stored.version.is_none())
+    {
         return Err(Error::refused(format!(
-            "version {version} is of lineage {}, the state is of {}: they never had anything in common",
-            target.lineage, newest.lineage
+            "the bucket {} would not keep what is there now",
+            objects.bucket
         ))
-        .hint("a state that was made anew is replaced by hand: terraform state push -force"));
+        .hint("turn its versions on: slipway-state bootstrap"));
     }
-    if let Some(current) = &current
-        && target.counted(current.serial)? == current.bytes
+    let same = current
+        .state()
+        .filter(|state| state.lineage == target.lineage);
+    let newest = match same {
+        Some(state) => state.serial,
+        // Terraform counts on within a lineage, whatever stood there in between.
+        None => {
+            let known = objects.known(BACK).await?;
+            let states = known.into_iter().filter_map(|known| known.state);
+            let serials = states
+                .filter(|state| state.lineage == target.lineage)
+                .map(|state| state.serial);
+            serials.max().unwrap_or_default().max(target.serial)
+        }
+    };
+    if let Some(state) = same
+        && target.counted(state.serial)? == state.bytes
     {
         return Ok(None);
     }
-    let odd = |why| Error::failed("a version of the state is no state").cause(why);
-    let next = StateFile::parse(target.counted(newest.serial + 1)?, None).map_err(odd)?;
-    let before = current.as_ref().map(|it| it.bytes.as_slice());
+    let odd = |why| Error::failed("a version of the state is not a state").cause(why);
+    let next = StateFile::parse(target.counted(newest + 1)?).map_err(odd)?;
+    let before = current.state().map(|it| it.bytes.as_slice());
     Ok(Some(Back {
         lines: difference::lines(before, &next.bytes),
         version: version.to_owned(),

@@ -24,7 +24,7 @@ pub(super) struct Version {
 #[derive(Debug)]
 pub(super) struct Known {
     pub(super) version: Version,
-    /// Nothing for a deletion, and for what is no state.
+    /// Nothing for a deletion, and for something that is not a state.
     pub(super) state: Option<StateFile>,
 }
 
@@ -109,7 +109,7 @@ impl Objects {
                 false => self
                     .fetch(&self.key, Some(&version.id))
                     .await?
-                    .and_then(|(bytes, etag)| StateFile::parse(bytes, etag).ok()),
+                    .and_then(|it| StateFile::parse(it.bytes).ok()),
             };
             known.push(Known { version, state });
         }
@@ -120,7 +120,7 @@ impl Objects {
 /// # Errors
 /// AWS's.
 pub(crate) async fn versions(args: args::Versions, cx: &Cx) -> Result<Report> {
-    let placed = place::find(&args.place, &args.object, cx)?;
+    let placed = place::of(&args.state, cx)?;
     let opened = hold::open(&placed, Hold::Native, cx).await?;
     let objects = Objects::of(&placed, &opened.account, cx);
     let known = objects.known(args.limit.into()).await?;

@@ -173,7 +173,7 @@ fn foreign(lock: &Lock, held: &Held) -> Error {
         .cause(format!("held by {held}"))
         .hint(format!(
             "only if whoever took it is gone for certain: {}",
-            lock.command(&format!("force-unlock --id {}", held.id()))
+            lock.command(&format!("force-unlock --id {}", held.typed_id()))
         ))
 }
 
@@ -362,8 +362,8 @@ fn stays(lock: &Lock, lock_id: &str, rescued: Option<&str>, cx: &Cx) {
 /// Keeps the states that the command of a killed step could not write. Returns where.
 async fn rescue(opened: &Opened, left: &Remembered, files: &[PathBuf], cx: &Cx) -> Result<String> {
     let backend = &left.placed.backend;
-    let (bucket, key) = (&backend.bucket, &backend.key);
-    let places = rescue::keep(&opened.s3, bucket, key, &left.lock_id, files).await?;
+    let key = backend.object_key();
+    let places = rescue::keep(&opened.s3, &backend.bucket, &key, &left.lock_id, files).await?;
     let places = places.join(", ");
     if !files.is_empty() {
         cx.host.warn(format!(

@@ -30,7 +30,11 @@ impl Covered {
             .into_iter()
             .any(|folder| folder.join("cdktf.json").exists());
         let known = Known {
-            workspace: workspace(&folder, data_dir, cx),
+            // The command gets the workspace of the state that is locked.
+            workspace: match backend.workspace {
+                Some(_) => None,
+                None => workspace(&folder, data_dir, cx),
+            },
             stacks: choice::stacks(command)
                 .or(application.then_some("an application of cdktf or cdktn"))
                 .map(str::to_owned),
@@ -85,8 +89,8 @@ fn planned(folder: &Path, word: &str, backend: &Backend) -> Option<String> {
     let mut rest = head.to_vec();
     file.read_to_end(&mut rest).ok()?;
     let saved = saved::read(&rest)?;
-    let ours =
-        saved.workspace.is_none() && (&saved.bucket, &saved.key) == (&backend.bucket, &backend.key);
+    let ours = saved.workspace.as_deref() == backend.other_workspace()
+        && (&saved.bucket, &saved.key) == (&backend.bucket, &backend.key);
     (!ours).then(|| match saved.workspace {
         None => format!("{}/{}", saved.bucket, saved.key),
         Some(workspace) => format!("workspace `{workspace}` of {}/{}", saved.bucket, saved.key),

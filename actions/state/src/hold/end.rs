@@ -176,7 +176,7 @@ impl Holding<'_> {
         let backend = &self.placed.backend;
         let id = self.record.info.id.clone();
         let keep = |s3: aws_sdk_s3::Client| {
-            let (bucket, key, id) = (backend.bucket.clone(), backend.key.clone(), id.clone());
+            let (bucket, key, id) = (backend.bucket.clone(), backend.object_key(), id.clone());
             async move { rescue::keep(&s3, &bucket, &key, &id, files).await }
         };
         let mut kept = keep(self.opened.s3.clone()).await;

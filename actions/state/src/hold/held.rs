@@ -22,12 +22,14 @@ use std::process::ExitStatus;
 ///
 /// # Errors
 /// A workspace, or an application of several stacks (exit 2).
-pub(crate) fn native(directory: &Path, cx: &Cx) -> Result<()> {
-    Covered::by(directory, &[], &Backend::default(), cx)
+pub(crate) fn native(directory: &Path, backend: &Backend, cx: &Cx) -> Result<()> {
+    Covered::by(directory, &[], backend, cx)
         .choose(Some(Hold::Native))
         .map(drop)
         .map_err(|why| {
-            Error::usage(why).hint("run the tool yourself: slipway-state run -- COMMAND")
+            Error::usage(why)
+                .hint("where it is a workspace: --workspace NAME")
+                .hint("otherwise run the tool yourself: slipway-state run -- COMMAND")
         })
 }
 

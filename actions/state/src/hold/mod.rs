@@ -53,7 +53,7 @@ pub(crate) struct Opened {
 pub(crate) async fn open(placed: &Placed, hold: Hold, cx: &Cx) -> Result<Opened> {
     let net = Net::new(cx)?;
     let account = net.account(&placed.target).await?;
-    let s3 = crate::object::client(&account, cx);
+    let s3 = crate::object::client(&account, &placed.backend.region, cx);
     let lock = place(placed, hold, &account, &s3);
     Ok(Opened {
         net,
@@ -90,6 +90,9 @@ fn place(placed: &Placed, hold: Hold, account: &Account, s3: &aws_sdk_s3::Client
         "--region {} --bucket {} --key {}",
         backend.region, backend.bucket, backend.key
     );
+    if let Some(workspace) = &backend.workspace {
+        arguments.push_str(&format!(" --workspace {workspace}"));
+    }
     if table {
         arguments.push_str(&format!(" --table {}", backend.table));
     }
@@ -102,8 +105,11 @@ fn place(placed: &Placed, hold: Hold, account: &Account, s3: &aws_sdk_s3::Client
         .map_or_else(TimeoutConfig::builder, TimeoutConfig::to_builder)
         .operation_attempt_timeout(ANSWER)
         .build();
-    let dynamodb =
-        aws_sdk_dynamodb::config::Builder::from(&account.config).timeout_config(timeouts.clone());
+    let dynamodb = aws_sdk_dynamodb::config::Builder::from(&account.config)
+        .region(aws_sdk_dynamodb::config::Region::new(
+            backend.region.clone(),
+        ))
+        .timeout_config(timeouts.clone());
     Lock {
         item: table.then(|| Item {
             client: aws_sdk_dynamodb::Client::from_conf(dynamodb.build()),
@@ -116,7 +122,7 @@ fn place(placed: &Placed, hold: Hold, account: &Account, s3: &aws_sdk_s3::Client
                 s3.config().to_builder().timeout_config(timeouts).build(),
             ),
             bucket: backend.bucket.clone(),
-            key: format!("{}{suffix}.tflock", backend.key),
+            key: format!("{}{suffix}.tflock", backend.object_key()),
         }),
         id,
         arguments,

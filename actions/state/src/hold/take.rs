@@ -358,15 +358,20 @@ fn busy(lock: &Lock, held: &Held, place: u64, patience: Duration, watch: &Watch)
             let (what, verb) = match lease.as_ref().map(|lease| lease.phase) {
                 // No command runs under it, and so nothing has to be forced.
                 Some(Phase::Kept | Phase::Parked) => ("run", format!("unlock --lock-id {}", info.id)),
-                Some(_) => ("run", format!("force-unlock --id {}", info.id)),
-                None => ("Terraform", format!("force-unlock --id {}", info.id)),
+                Some(_) => ("run", format!("force-unlock --id {}", held.typed_id())),
+                None => ("Terraform", format!("force-unlock --id {}", held.typed_id())),
             };
             let command = lock.command(&verb);
             error
                 .hint(wait)
                 .hint(format!("only if that {what} is over for certain: {command}"))
         }
-        (None, _) => error.hint("somebody wrote this by hand; look at it in the lock table"),
+        (None, _) => error
+            .hint("somebody wrote this by hand; look at it in the lock table")
+            .hint(format!(
+                "only if nobody uses it for certain, with an empty ID: {}",
+                lock.command(&format!("force-unlock --id {}", held.typed_id()))
+            )),
     }
 }
 
@@ -420,6 +425,20 @@ mod tests {
             assert!(error.causes[0].contains(run.as_deref().unwrap_or("3f")));
             let typed = format!("slipway-state {command} {about}");
             assert!(error.hints.last().unwrap().ends_with(&typed), "{error}");
+        }
+    }
+
+    #[test]
+    fn a_lock_without_an_id_says_that_an_empty_one_is_to_be_typed() {
+        let mut held = held(None);
+        for info in [held.info.clone(), None] {
+            held.info = info.map(|mut info| {
+                info.id.clear();
+                info
+            });
+            let error = busy(&lock(), &held, 0, Duration::ZERO, &Watch::default());
+            let typed = "slipway-state force-unlock --id \"\" --bucket states";
+            assert!(error.hints.last().unwrap().contains(typed), "{error}");
         }
     }
 

@@ -117,11 +117,18 @@ pub(crate) async fn force_unlock(placed: &Placed, id: &str, cx: &Cx) -> Result<R
     match (removed.first(), others.first()) {
         (Some(held), _) => Ok(report::forced(&opened.lock, held, cx.host.actor())),
         (None, Some(other)) => Err(Error::refused(format!(
-            "the lock {} is not the one with ID {id}",
-            opened.lock.id
+            "the lock {} is not the one with {}",
+            opened.lock.id,
+            match id {
+                "" => "an empty ID".to_owned(),
+                id => format!("ID {id}"),
+            }
         ))
         .cause(format!("held by {other}"))
-        .hint("look again who holds it now, and whether that one is gone")),
+        .hint(match other.id() {
+            "" => "it has no ID: if nobody uses it for certain, give --id \"\"",
+            _ => "look again who holds it now, and whether that one is gone",
+        })),
         (None, None) => Ok(report::unlocked(&opened.lock, "held by nobody already")),
     }
 }

@@ -62,6 +62,14 @@ impl Held {
         self.info.as_ref().map_or("", |info| &info.id)
     }
 
+    /// The lock's ID as an argument of a command.
+    pub(crate) fn typed_id(&self) -> &str {
+        match self.id() {
+            "" => "\"\"",
+            id => id,
+        }
+    }
+
     /// Where a state was rescued to that could not be written under this lock.
     pub(crate) fn rescued(&self) -> Option<&str> {
         self.lease.as_ref()?.rescued.as_deref()
@@ -291,7 +299,8 @@ impl Lock {
 impl std::fmt::Display for Held {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         let Some(info) = &self.info else {
-            return f.write_str("an item without readable lock information");
+            return f
+                .write_str("an item without readable lock information, and so without a lock ID");
         };
         write!(
             f,

@@ -1,6 +1,7 @@
 //! Arguments of `plan`, `apply` and `drift`.
 
-use crate::args::{Object, Place, Wait};
+use super::options::{Options, Values};
+use crate::args::{Locked, State};
 use crate::tool::Name;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -8,13 +9,11 @@ use std::time::Duration;
 #[derive(Debug, clap::Args)]
 pub(crate) struct Plan {
     #[command(flatten)]
-    pub(crate) place: Place,
-    #[command(flatten)]
-    pub(crate) object: Object,
-    #[command(flatten)]
-    pub(crate) wait: Wait,
+    pub(crate) locked: Locked,
     #[command(flatten)]
     pub(crate) code: Code,
+    #[command(flatten)]
+    pub(crate) options: Options,
     /// How long the plan may be applied, e.g. 30m or 24h; 168h at most
     #[arg(long, default_value = "24h", value_parser = validity, value_name = "TIME")]
     pub(crate) valid_for: Duration,
@@ -29,13 +28,11 @@ pub(crate) struct Plan {
 #[derive(Debug, clap::Args)]
 pub(crate) struct Apply {
     #[command(flatten)]
-    pub(crate) place: Place,
-    #[command(flatten)]
-    pub(crate) object: Object,
-    #[command(flatten)]
-    pub(crate) wait: Wait,
+    pub(crate) locked: Locked,
     #[command(flatten)]
     pub(crate) code: Code,
+    #[command(flatten)]
+    pub(crate) options: Options,
     /// The plan's ID, as `plan` said it
     #[arg(long, value_name = "ID")]
     pub(crate) plan: String,
@@ -44,11 +41,11 @@ pub(crate) struct Apply {
 #[derive(Debug, clap::Args)]
 pub(crate) struct Drift {
     #[command(flatten)]
-    pub(crate) place: Place,
-    #[command(flatten)]
-    pub(crate) object: Object,
+    pub(crate) state: State,
     #[command(flatten)]
     pub(crate) code: Code,
+    #[command(flatten)]
+    pub(crate) values: Values,
 }
 
 /// The infrastructure code and what reads it.

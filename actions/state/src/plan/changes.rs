@@ -1,19 +1,10 @@
 //! What a plan would do, read from `terraform show -json` (format 1.x: developer.hashicorp.com,
-//! "JSON Output Format"; OpenTofu writes the same). Pure. Values that are marked sensitive leave
-//! this file neither here nor where the tool has lost the mark: `terraform_data.output` shows one
-//! in plain text that its `input` hides.
+//! "JSON Output Format"; OpenTofu writes the same). Pure.
 
+use super::attributes::{self, actions};
+use super::hidden::Hidden;
+use kit::report::count;
 use serde_json::Value;
-use std::collections::BTreeMap;
-
-/// What stands for a value that nobody may see.
-const HIDDEN: &str = "(sensitive value)";
-const UNKNOWN: &str = "(known after apply)";
-/// A value's longest form in a line.
-const VALUE_LIMIT: usize = 120;
-/// Sensitive text shorter than this is hidden only where it is the whole value: nearly every value
-/// holds a single letter.
-const SHORT: usize = 4;
 
 /// What happens to a resource, the most dangerous first.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -80,58 +71,70 @@ pub(crate) struct Resource {
     pub(crate) lines: Vec<String>,
 }
 
+/// An output that changes.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Output {
+    pub(crate) name: String,
+    /// `added`, `changed` or `removed`.
+    pub(crate) how: &'static str,
+    pub(crate) lines: Vec<String>,
+}
+
+/// A check that does not pass.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Check {
+    pub(crate) address: String,
+    pub(crate) message: String,
+}
+
 /// Everything a plan would do.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(crate) struct Changes {
     /// The most dangerous first.
     pub(crate) resources: Vec<Resource>,
-    /// Outputs that change, by name: `created`, `changed`, `removed`.
-    pub(crate) outputs: Vec<(String, &'static str)>,
-    /// What differs from the state already.
+    pub(crate) outputs: Vec<Output>,
+    /// Resources that differ from the state already.
     pub(crate) drift: Vec<Resource>,
+    /// Checks and conditions that failed.
+    pub(crate) failed: Vec<Check>,
+    /// `check` blocks whose answer depends on something that is not known before the apply.
+    pub(crate) undecided: Vec<String>,
+    /// Why the infrastructure is not as the code says after this plan was applied.
+    pub(crate) incomplete: Option<String>,
+    /// Whether the tool found something to apply.
+    pub(super) applyable: bool,
 }
 
 impl Changes {
-    /// Reads the plan's JSON.
-    pub(crate) fn of(plan: &Value) -> Self {
+    /// Reads the plan's JSON. `applyable`: whether the tool found something to apply.
+    pub(crate) fn of(plan: &Value, applyable: bool) -> Self {
         let hidden = Hidden::of(plan);
-        let resources = |list: &str| {
-            let mut found: Vec<Resource> = plan[list]
-                .as_array()
-                .into_iter()
-                .flatten()
-                .filter_map(|change| resource(change, &hidden))
-                .collect();
-            found.sort_by(|a, b| (a.kind, &a.address).cmp(&(b.kind, &b.address)));
-            found
+        let changed = |name: &str| {
+            let found = list(plan, name).filter_map(|change| resource(change, &hidden));
+            sorted(found.collect())
         };
-        let outputs = plan["output_changes"]
-            .as_object()
-            .into_iter()
-            .flatten()
-            .filter_map(|(name, change)| {
-                let how = match actions(change).as_slice() {
-                    ["create"] => "added",
-                    ["update"] | ["delete", "create"] | ["create", "delete"] => "changed",
-                    ["delete"] => "removed",
-                    _ => return None,
-                };
-                Some((name.clone(), how))
-            })
-            .collect();
-        let mut all = resources("resource_changes");
-        all.extend(others(plan, &hidden));
-        all.sort_by(|a, b| (a.kind, &a.address).cmp(&(b.kind, &b.address)));
+        let mut resources = changed("resource_changes");
+        resources.extend(others(plan, &hidden));
+        let (failed, undecided) = checks(plan, &hidden);
         Self {
-            resources: all,
-            outputs,
-            drift: resources("resource_drift"),
+            resources: sorted(resources),
+            outputs: outputs(plan, &hidden),
+            drift: changed("resource_drift"),
+            failed,
+            undecided,
+            incomplete: incomplete(plan),
+            applyable,
         }
     }
 
     /// Whether applying would do anything at all.
     pub(crate) fn any(&self) -> bool {
-        !self.resources.is_empty() || !self.outputs.is_empty()
+        !self.resources.is_empty() || !self.outputs.is_empty() || self.applyable
+    }
+
+    /// Whether applying would only write into the state what is there already.
+    pub(crate) fn refreshes(&self) -> bool {
+        self.applyable && self.resources.is_empty() && !self.drift.is_empty()
     }
 
     pub(crate) fn count(&self, kind: Kind) -> usize {
@@ -146,42 +149,120 @@ impl Changes {
             .filter(|(_, count)| *count > 0)
             .map(|(kind, count)| format!("{count} {}", kind.words()))
             .collect();
+        if self.refreshes() {
+            let resources = count(self.drift.len(), "resource");
+            parts.push(format!("{resources} to refresh in the state"));
+        }
         if parts.is_empty() && !self.outputs.is_empty() {
-            parts.push(kit::report::count(self.outputs.len(), "changed output"));
+            parts.push(count(self.outputs.len(), "changed output"));
         }
         if parts.is_empty() {
             parts.push("no changes".to_owned());
         }
         parts.join(", ")
     }
+
+    /// The counts, with what whoever approves the plan must not overlook.
+    pub(crate) fn headline(&self) -> String {
+        let mut headline = self.counts();
+        if !self.failed.is_empty() {
+            headline.push_str(&format!(", {} failed", count(self.failed.len(), "check")));
+        }
+        if let Some(why) = &self.incomplete {
+            headline.push_str(&format!(" (incomplete: {why})"));
+        }
+        headline
+    }
 }
 
-fn actions(change: &Value) -> Vec<&str> {
-    change["actions"]
-        .as_array()
-        .into_iter()
-        .flatten()
-        .filter_map(Value::as_str)
+fn list<'a>(value: &'a Value, name: &str) -> impl Iterator<Item = &'a Value> {
+    value[name].as_array().into_iter().flatten()
+}
+
+fn sorted(mut resources: Vec<Resource>) -> Vec<Resource> {
+    resources.sort_by(|a, b| (a.kind, &a.address).cmp(&(b.kind, &b.address)));
+    resources
+}
+
+fn outputs(plan: &Value, hidden: &Hidden) -> Vec<Output> {
+    let changes = plan["output_changes"].as_object().into_iter().flatten();
+    changes
+        .filter_map(|(name, change)| {
+            let how = match actions(change).as_slice() {
+                ["create"] => "added",
+                ["update"] | ["delete", "create"] | ["create", "delete"] => "changed",
+                ["delete"] => "removed",
+                _ => return None,
+            };
+            Some(Output {
+                name: name.clone(),
+                how,
+                lines: attributes::lines(change, hidden),
+            })
+        })
         .collect()
 }
 
-/// What a plan holds beside changes of resources: actions that providers carry out, and changes that
+/// Checks, preconditions and postconditions: the ones that failed, and the `check` blocks that
+/// nobody can answer yet. Conditions of what is yet to be created never can be.
+fn checks(plan: &Value, hidden: &Hidden) -> (Vec<Check>, Vec<String>) {
+    let (mut failed, mut undecided) = (Vec::new(), Vec::new());
+    let shown = |it: &Value| {
+        let address = it["address"]["to_display"].as_str();
+        hidden.scrub(address.unwrap_or("(no address)"))
+    };
+    for check in list(plan, "checks") {
+        match check["status"].as_str() {
+            Some("pass") => {}
+            Some("unknown") if check["address"]["kind"] != "check" => {}
+            Some("unknown") => undecided.push(shown(check)),
+            _ => {
+                let problems = list(check, "instances")
+                    .flat_map(|instance| list(instance, "problems").map(move |it| (instance, it)));
+                let before = failed.len();
+                failed.extend(problems.map(|(instance, problem)| Check {
+                    address: shown(instance),
+                    message: hidden.scrub(problem["message"].as_str().unwrap_or_default()),
+                }));
+                if failed.len() == before {
+                    failed.push(Check {
+                        address: shown(check),
+                        message: "the tool gives no reason".to_owned(),
+                    });
+                }
+            }
+        }
+    }
+    (failed, undecided)
+}
+
+/// Why a plan leaves something out, where it does. OpenTofu and Terraform before 1.8 do not say so
+/// here; their arguments do.
+fn incomplete(plan: &Value) -> Option<String> {
+    match list(plan, "deferred_changes").count() {
+        0 if plan["complete"] == false => Some("targeted".to_owned()),
+        0 => None,
+        number => Some(format!("{} deferred", count(number, "change"))),
+    }
+}
+
+/// Parts of a plan beside changes of resources: actions that providers carry out, and changes that
 /// can be planned only after this one (terraform `internal/command/jsonplan`).
 fn others(plan: &Value, hidden: &Hidden) -> Vec<Resource> {
-    let list = |name: &str| plan[name].as_array().into_iter().flatten();
-    let other = |address: &Value, what: &str| Resource {
+    let other = |address: &Value, lines: Vec<String>| Resource {
         kind: Kind::Other,
         address: hidden.scrub(address.as_str().unwrap_or("(no address)")),
         from: None,
-        lines: vec![what.to_owned()],
+        lines,
     };
-    let actions =
-        list("action_invocations").map(|it| other(&it["address"], "an action is invoked"));
-    let deferred = list("deferred_changes").map(|it| {
-        other(
-            &it["resource_change"]["address"],
-            "deferred to a later plan",
-        )
+    let actions = list(plan, "action_invocations")
+        .map(|it| other(&it["address"], vec!["an action is invoked".to_owned()]));
+    let deferred = list(plan, "deferred_changes").map(|it| {
+        let entry = &it["resource_change"];
+        let why = it["reason"].as_str().unwrap_or("no reason is given");
+        let mut lines = vec![format!("deferred to a later plan: {}", hidden.scrub(why))];
+        lines.extend(attributes::lines(&entry["change"], hidden));
+        other(&entry["address"], lines)
     });
     actions.chain(deferred).collect()
 }
@@ -206,252 +287,16 @@ fn resource(entry: &Value, hidden: &Hidden) -> Option<Resource> {
         // Whoever approves has to know that there is something.
         _ => Kind::Other,
     };
-    let address = hidden.scrub(entry["address"].as_str().unwrap_or("(no address)"));
-    let mut lines = Vec::new();
-    if matches!(kind, Kind::Change | Kind::Replace) {
-        let forced: Vec<String> = change["replace_paths"]
-            .as_array()
-            .into_iter()
-            .flatten()
-            .map(|path| spelled(path.as_array().into_iter().flatten()))
-            .collect();
-        let sides = Sides {
-            before: &change["before"],
-            after: &change["after"],
-            unknown: &change["after_unknown"],
-            hidden_before: &change["before_sensitive"],
-            hidden_after: &change["after_sensitive"],
-        };
-        compare("", &sides, hidden, &forced, &mut lines);
-    }
     Some(Resource {
         kind,
-        address,
+        address: hidden.scrub(entry["address"].as_str().unwrap_or("(no address)")),
         from: moved.or(imported).map(|from| hidden.scrub(from)),
-        lines,
+        // A resource that is forgotten stays as it is.
+        lines: match kind {
+            Kind::Forget => Vec::new(),
+            _ => attributes::lines(change, hidden),
+        },
     })
-}
-
-/// `a.b[0]`, as Terraform spells a path.
-fn spelled<'a>(steps: impl Iterator<Item = &'a Value>) -> String {
-    steps.fold(String::new(), |path, step| match step {
-        Value::String(name) => joined(&path, name),
-        other => format!("{path}[{other}]"),
-    })
-}
-
-fn joined(path: &str, name: &str) -> String {
-    if path.is_empty() {
-        name.to_owned()
-    } else {
-        format!("{path}.{name}")
-    }
-}
-
-/// One value before and after, with what the tool knows of each.
-struct Sides<'a> {
-    before: &'a Value,
-    after: &'a Value,
-    unknown: &'a Value,
-    hidden_before: &'a Value,
-    hidden_after: &'a Value,
-}
-
-impl<'a> Sides<'a> {
-    fn member(&self, name: &str) -> Sides<'a> {
-        Sides {
-            before: &self.before[name],
-            after: &self.after[name],
-            unknown: &self.unknown[name],
-            hidden_before: &self.hidden_before[name],
-            hidden_after: &self.hidden_after[name],
-        }
-    }
-
-    fn element(&self, at: usize) -> Sides<'a> {
-        Sides {
-            before: &self.before[at],
-            after: &self.after[at],
-            unknown: &self.unknown[at],
-            hidden_before: &self.hidden_before[at],
-            hidden_after: &self.hidden_after[at],
-        }
-    }
-}
-
-fn compare(path: &str, it: &Sides<'_>, hidden: &Hidden, forced: &[String], out: &mut Vec<String>) {
-    let concealed = *it.hidden_before == Value::Bool(true) || *it.hidden_after == Value::Bool(true);
-    let unknown = *it.unknown == Value::Bool(true);
-    if !concealed && !unknown {
-        match (it.before, it.after) {
-            (Value::Object(before), Value::Object(after)) => {
-                let unknown = it.unknown.as_object();
-                let names: BTreeMap<&String, ()> = before
-                    .keys()
-                    .chain(after.keys())
-                    .chain(unknown.into_iter().flat_map(|them| them.keys()))
-                    .map(|name| (name, ()))
-                    .collect();
-                for name in names.into_keys() {
-                    let path = joined(path, name);
-                    compare(&path, &it.member(name), hidden, forced, out);
-                }
-                return;
-            }
-            (Value::Array(before), Value::Array(after)) => {
-                for at in 0..before.len().max(after.len()) {
-                    let path = format!("{path}[{at}]");
-                    compare(&path, &it.element(at), hidden, forced, out);
-                }
-                return;
-            }
-            (before, after) if before == after => return,
-            _ => {}
-        }
-    } else if concealed && !unknown && it.before == it.after {
-        return;
-    }
-    let shown = |value: &Value| {
-        if concealed {
-            HIDDEN.to_owned()
-        } else {
-            hidden.show(value)
-        }
-    };
-    let after = if unknown {
-        UNKNOWN.to_owned()
-    } else {
-        shown(it.after)
-    };
-    let force = if forced.iter().any(|forced| forced == path) {
-        "  # forces replacement"
-    } else {
-        ""
-    };
-    out.push(hidden.scrub(&format!("{path}: {} → {after}{force}", shown(it.before))));
-}
-
-/// Every text that the plan marks sensitive anywhere.
-struct Hidden(Vec<String>);
-
-impl Hidden {
-    fn of(plan: &Value) -> Self {
-        let mut found = Vec::new();
-        let variables = plan["configuration"]["root_module"]["variables"].as_object();
-        for (name, declared) in variables.into_iter().flatten() {
-            if declared["sensitive"] == true {
-                leaves(&plan["variables"][name]["value"], &mut found);
-            }
-        }
-        for list in ["resource_changes", "resource_drift"] {
-            for entry in plan[list].as_array().into_iter().flatten() {
-                marked_change(&entry["change"], &mut found);
-            }
-        }
-        for (_, change) in plan["output_changes"].as_object().into_iter().flatten() {
-            marked_change(change, &mut found);
-        }
-        for outputs in [
-            &plan["planned_values"]["outputs"],
-            &plan["prior_state"]["values"]["outputs"],
-        ] {
-            for (_, output) in outputs.as_object().into_iter().flatten() {
-                if output["sensitive"] == true {
-                    leaves(&output["value"], &mut found);
-                }
-            }
-        }
-        for root in [
-            &plan["planned_values"]["root_module"],
-            &plan["prior_state"]["values"]["root_module"],
-        ] {
-            marked_module(root, &mut found);
-        }
-        // The longest first, so that no part of one is left over by another.
-        found.sort_by_key(|text| std::cmp::Reverse(text.len()));
-        found.dedup();
-        Self(found)
-    }
-
-    /// A value as a line shows it: hidden first, cut afterwards, so that no beginning is left.
-    fn show(&self, value: &Value) -> String {
-        let mut held = Vec::new();
-        leaves(value, &mut held);
-        if held.iter().any(|text| self.holds(text)) {
-            return HIDDEN.to_owned();
-        }
-        cut(&value.to_string())
-    }
-
-    fn holds(&self, text: &str) -> bool {
-        self.0.iter().any(|secret| {
-            text == secret || (secret.chars().count() >= SHORT && text.contains(secret.as_str()))
-        })
-    }
-
-    /// A whole line, in case a value came into it by another way.
-    fn scrub(&self, line: &str) -> String {
-        self.0
-            .iter()
-            .filter(|secret| secret.chars().count() >= SHORT)
-            .fold(line.to_owned(), |line, secret| {
-                line.replace(secret.as_str(), HIDDEN)
-            })
-    }
-}
-
-fn marked_module(module: &Value, found: &mut Vec<String>) {
-    for resource in module["resources"].as_array().into_iter().flatten() {
-        marked(&resource["values"], &resource["sensitive_values"], found);
-    }
-    for child in module["child_modules"].as_array().into_iter().flatten() {
-        marked_module(child, found);
-    }
-}
-
-fn marked_change(change: &Value, found: &mut Vec<String>) {
-    marked(&change["before"], &change["before_sensitive"], found);
-    marked(&change["after"], &change["after_sensitive"], found);
-}
-
-/// Collects what of `value` the same places of `marks` call sensitive.
-fn marked(value: &Value, marks: &Value, found: &mut Vec<String>) {
-    match (marks, value) {
-        (Value::Bool(true), _) => leaves(value, found),
-        (Value::Object(marks), Value::Object(values)) => {
-            for (name, mark) in marks {
-                if let Some(value) = values.get(name) {
-                    marked(value, mark, found);
-                }
-            }
-        }
-        (Value::Array(marks), Value::Array(values)) => {
-            for (mark, value) in marks.iter().zip(values) {
-                marked(value, mark, found);
-            }
-        }
-        _ => {}
-    }
-}
-
-/// The texts and numbers in a value. `true` and `false` are no secrets.
-fn leaves(value: &Value, found: &mut Vec<String>) {
-    match value {
-        Value::String(text) if !text.is_empty() => found.push(text.clone()),
-        Value::Number(number) => found.push(number.to_string()),
-        Value::Array(values) => values.iter().for_each(|value| leaves(value, found)),
-        Value::Object(values) => values.values().for_each(|value| leaves(value, found)),
-        _ => {}
-    }
-}
-
-fn cut(text: &str) -> String {
-    let length = text.chars().count();
-    if length <= VALUE_LIMIT {
-        return text.to_owned();
-    }
-    let start: String = text.chars().take(VALUE_LIMIT).collect();
-    format!("{start}… ({} more characters)", length - VALUE_LIMIT)
 }
 
 #[cfg(test)]
@@ -477,7 +322,7 @@ mod tests {
             {"address": "a.moved", "previous_address": "a.was", "mode": "managed", "change": {"actions": ["no-op"]}},
             {"address": "data.x", "mode": "data", "change": {"actions": ["read"]}},
         ], "output_changes": {"o": {"actions": ["update"]}, "same": {"actions": ["no-op"]}}});
-        let changes = Changes::of(&plan);
+        let changes = Changes::of(&plan, true);
         let seen: Vec<(Kind, &str)> = changes
             .resources
             .iter()
@@ -498,7 +343,10 @@ mod tests {
             changes.resources[0].lines,
             [r#"k: "a" → "b"  # forces replacement"#]
         );
-        assert_eq!(changes.outputs, [("o".to_owned(), "changed")]);
+        assert_eq!(
+            (changes.outputs[0].name.as_str(), changes.outputs[0].how),
+            ("o", "changed")
+        );
         assert_eq!(
             changes.counts(),
             "1 to replace, 1 to destroy, 1 to forget, 1 to change, 1 to move, 1 to add"
@@ -520,7 +368,7 @@ mod tests {
                 "after_sensitive": {"input": true, "key": true},
             }))],
         });
-        let changes = Changes::of(&plan);
+        let changes = Changes::of(&plan, true);
         let lines = changes.resources[0].lines.join("\n");
         assert_eq!(
             lines,
@@ -536,15 +384,66 @@ mod tests {
     }
 
     #[test]
-    fn a_long_value_is_cut_after_it_was_hidden() {
-        let long = "x".repeat(500);
-        let secret = format!("{}hidden", "s".repeat(119));
-        let plan = json!({"resource_changes": [change("a.b", &["update"], json!({
-            "before": {"long": long, "s": secret}, "after": {"long": "y", "s": "z"},
-            "before_sensitive": {"s": true}, "after_sensitive": {},
-        }))]});
-        let lines = Changes::of(&plan).resources[0].lines.clone();
-        assert!(lines[0].contains("… (382 more characters)"), "{lines:?}");
-        assert!(lines[1].starts_with("s: (sensitive value)"), "{lines:?}");
+    fn a_plan_says_what_fails_and_what_it_leaves_out() {
+        let check = |kind: &str, name: &str, status: &str, problems: Value| {
+            let address = json!({"kind": kind, "to_display": name});
+            json!({"address": address, "status": status, "instances": [{"address": address, "problems": problems}]})
+        };
+        let checks = json!([
+            check("check", "check.fine", "pass", json!([])),
+            check(
+                "check",
+                "check.health",
+                "fail",
+                json!([{"message": "is down"}])
+            ),
+            check("check", "check.odd", "error", json!([])),
+            check("check", "check.later", "unknown", json!([])),
+            check("resource", "a.b", "unknown", json!([])),
+        ]);
+        let changes = Changes::of(&json!({"checks": checks, "complete": false}), false);
+        let failed: Vec<String> = changes
+            .failed
+            .iter()
+            .map(|it| format!("{}: {}", it.address, it.message))
+            .collect();
+        assert_eq!(
+            failed,
+            [
+                "check.health: is down",
+                "check.odd: the tool gives no reason"
+            ]
+        );
+        assert_eq!(changes.undecided, ["check.later"]);
+        assert_eq!(
+            changes.headline(),
+            "no changes, 2 checks failed (incomplete: targeted)"
+        );
+        let deferred = json!({"reason": "provider_config_unknown", "resource_change": change("a.b", &["create"], json!({"before": null, "after": {"x": 1}}))});
+        let changes = Changes::of(
+            &json!({"deferred_changes": [deferred], "complete": false}),
+            false,
+        );
+        assert_eq!(
+            changes.headline(),
+            "1 to do something else (incomplete: 1 change deferred)"
+        );
+        assert_eq!(
+            changes.resources[0].lines,
+            ["deferred to a later plan: provider_config_unknown", "x: 1"]
+        );
+    }
+
+    #[test]
+    fn a_plan_that_only_refreshes_says_so() {
+        let drift = change(
+            "a.b",
+            &["update"],
+            json!({"before": {"x": 1}, "after": {"x": 2}}),
+        );
+        let plan = json!({"resource_drift": [drift]});
+        let changes = Changes::of(&plan, true);
+        assert!(changes.any());
+        assert_eq!(changes.headline(), "1 resource to refresh in the state");
     }
 }

@@ -1,6 +1,7 @@
 //! What a kept plan is bound to. Its ID is the SHA-256 of these words, which hold the SHA-256 of
 //! the plan's bytes: whoever approved an ID approved this plan, for this state, and no other. Pure.
 
+use super::options::Chosen;
 use crate::hash::sha256;
 use crate::object::Standing;
 use kit::clock::rfc3339;
@@ -10,7 +11,7 @@ use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
 
 /// The form of the envelope. Another one is refused rather than half understood.
-const VERSION: u32 = 2;
+const VERSION: u32 = 3;
 
 /// What a plan is made from, and what must be the same when it is applied.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -30,6 +31,9 @@ pub(crate) struct Basis {
     pub(crate) providers: Option<String>,
     /// Salted SHA-256 of each `TF_VAR_*`, by name.
     pub(crate) variables: BTreeMap<String, String>,
+    /// Workspace of the state, where one was named.
+    pub(crate) workspace: Option<String>,
+    pub(crate) options: Chosen,
 }
 
 /// The envelope around a plan.
@@ -52,6 +56,11 @@ pub(crate) struct Envelope {
     expires: String,
 }
 
+/// The hash of a value that may be secret.
+pub(crate) fn salted(salt: &str, name: &str, value: &str) -> String {
+    sha256(format!("{salt}\n{name}\n{value}").as_bytes())
+}
+
 /// The variables' hashes.
 pub(crate) fn hashed<'a>(
     salt: &str,
@@ -59,10 +68,7 @@ pub(crate) fn hashed<'a>(
 ) -> BTreeMap<String, String> {
     variables
         .filter(|(name, _)| name.starts_with("TF_VAR_"))
-        .map(|(name, value)| {
-            let salted = format!("{salt}\n{name}\n{value}");
-            (name.to_owned(), sha256(salted.as_bytes()))
-        })
+        .map(|(name, value)| (name.to_owned(), salted(salt, name, value)))
         .collect()
 }
 
@@ -171,16 +177,27 @@ impl Envelope {
             said(&planned.providers, "none"),
             said(&seen.providers, "none"),
         );
-        let names = planned.variables.keys().chain(seen.variables.keys());
-        let names: std::collections::BTreeSet<&String> = names.collect();
-        for name in names {
-            let how = match (planned.variables.get(name), seen.variables.get(name)) {
-                (Some(_), None) => "planned with a value, now it is not set",
-                (None, Some(_)) => "planned without it, now it is set",
-                (before, after) if before != after => "planned with another value",
-                _ => continue,
-            };
-            moved.push(format!("the variable {name}: {how}"));
+        differ(
+            "the workspace",
+            said(&planned.workspace, "none"),
+            said(&seen.workspace, "none"),
+        );
+        differ(
+            "the options",
+            said(&planned.options.shown(), "none"),
+            said(&seen.options.shown(), "none"),
+        );
+        for (what, planned, seen) in [
+            ("the variable", &planned.variables, &seen.variables),
+            (
+                "the file of values",
+                &planned.options.var_files,
+                &seen.options.var_files,
+            ),
+        ] {
+            moved.extend(
+                other_hashes(planned, seen).map(|(name, how)| format!("{what} {name}: {how}")),
+            );
         }
         match OffsetDateTime::parse(&self.expires, &Rfc3339) {
             Ok(expires) if now < expires => {}
@@ -193,6 +210,23 @@ impl Envelope {
         }
         moved
     }
+}
+
+/// Values of which only the hashes are known, where they differ.
+fn other_hashes<'a>(
+    planned: &'a BTreeMap<String, String>,
+    seen: &'a BTreeMap<String, String>,
+) -> impl Iterator<Item = (&'a str, &'static str)> {
+    let names: std::collections::BTreeSet<&String> = planned.keys().chain(seen.keys()).collect();
+    names.into_iter().filter_map(move |name| {
+        let how = match (planned.get(name), seen.get(name)) {
+            (Some(_), None) => "planned with a value, now it is not set",
+            (None, Some(_)) => "planned without it, now it is set",
+            (before, after) if before != after => "planned with another value",
+            _ => return None,
+        };
+        Some((name.as_str(), how))
+    })
 }
 
 #[cfg(test)]
@@ -219,6 +253,11 @@ mod tests {
             tool: "terraform 1.11.4".into(),
             providers: Some("aa".into()),
             variables: hashed("s", [("TF_VAR_domain", "a"), ("PATH", "x")].into_iter()),
+            workspace: Some("blue".into()),
+            options: Chosen {
+                words: vec!["-destroy".into()],
+                var_files: [("1. a.tfvars".to_owned(), "h".to_owned())].into(),
+            },
         }
     }
 
@@ -267,6 +306,22 @@ mod tests {
             (
                 |it| it.variables.clear(),
                 "the variable TF_VAR_domain: planned with a value, now it is not set",
+            ),
+            (
+                |it| it.workspace = None,
+                "the workspace: planned with blue, now none",
+            ),
+            (
+                |it| it.options.words.clear(),
+                "the options: planned with --var-file a.tfvars --destroy, now --var-file a.tfvars",
+            ),
+            (
+                |it| {
+                    it.options
+                        .var_files
+                        .insert("1. a.tfvars".into(), "other".into());
+                },
+                "the file of values 1. a.tfvars: planned with another value",
             ),
         ] {
             assert_eq!(moved(change), [said]);

@@ -2,14 +2,17 @@
 //! applied only while all of that still holds.
 
 pub(crate) mod args;
+mod attributes;
 mod changes;
 pub(crate) mod envelope;
+mod hidden;
+mod options;
 mod private;
 mod pull;
 mod render;
 mod report;
 
-use crate::args::{Hold, Object, Place};
+use crate::args::{Hold, State};
 use crate::hash::sha256;
 use crate::hold::{self, Holding, Runs, held};
 use crate::lock::Lock;
@@ -19,11 +22,13 @@ use crate::tool::Tool;
 use changes::Changes;
 use envelope::{Basis, Envelope, hashed};
 use kit::child;
+use kit::env::Env;
 use kit::error::{Error, Result};
 use kit::exit::Exit;
 use kit::signal::unless_interrupted;
 use kit::{Cx, Report};
 use net::{Account, Net, Purpose, Target};
+use options::Options;
 use report::Kept;
 use std::path::Path;
 
@@ -52,20 +57,29 @@ pub(crate) async fn plan(args: args::Plan, cx: &Cx) -> Result<Report> {
 
 /// Plans without the lock and with the role that can only read.
 async fn look(args: &args::Plan, cx: &Cx) -> Result<report::Planned> {
-    let placed = reading(&args.place, &args.object, cx)?;
+    let placed = reading(&args.locked.state, cx)?;
     let code = &args.code;
     let tool = Tool::find(code.tool, code.directory.clone(), &placed, cx).await?;
+    let arguments = args.options.arguments(&tool.directory)?;
     let opened = unless_interrupted(hold::open(&placed, Hold::Native, cx)).await?;
     let account = &opened.account;
     cx.host.info(format!(
         "planning with {} and without the lock {}: nothing is kept, and nobody is kept waiting",
         account.arn, opened.lock.id
     ));
-    tool.init(account).await?;
+    init(&tool, &placed, account, cx).await?;
     let private = Private::new(cx)?;
-    let changes = make(&tool, &[], &private, &mut Runs::Free(account)).await?;
+    let changes = make(
+        &tool,
+        &arguments,
+        &cx.env,
+        &private,
+        &mut Runs::Free(account),
+    )
+    .await?;
     Ok(report::Planned {
         changes,
+        options: args.options.chosen("", &tool.directory)?.shown(),
         state: opened.lock.id.clone(),
         tool: tool.shown(),
         commit: commit(code, cx),
@@ -75,22 +89,23 @@ async fn look(args: &args::Plan, cx: &Cx) -> Result<report::Planned> {
 
 /// Plans under the lock and keeps the plan.
 async fn keep(args: &args::Plan, cx: &Cx) -> Result<report::Planned> {
-    let placed = place::find(&args.place, &args.object, cx)?;
+    let placed = place::of(&args.locked.state, cx)?;
     let code = &args.code;
     let tool = Tool::find(code.tool, code.directory.clone(), &placed, cx).await?;
+    let arguments = args.options.arguments(&tool.directory)?;
     prepare(&tool, &placed, cx).await?;
     held(
         "plan",
         &placed,
-        &args.wait,
+        &args.locked.wait,
         cx,
         async |held: &mut Holding<'_>| {
             let objects = Objects::of(&placed, held.account(), cx);
             let salt = uuid::Uuid::new_v4().simple().to_string();
-            let standing = || basis(&objects, &tool, &salt, commit(code, cx));
+            let standing = || basis(&objects, &tool, &salt, &args.options, commit(code, cx));
             let before = unless_interrupted(standing()).await?;
             let private = Private::new(cx)?;
-            let changes = make(&tool, &[], &private, &mut Runs::Held(held)).await?;
+            let changes = make(&tool, &arguments, &cx.env, &private, &mut Runs::Held(held)).await?;
             let after = unless_interrupted(standing()).await?;
             if before != after {
                 return Err(Error::failed(format!(
@@ -103,7 +118,7 @@ async fn keep(args: &args::Plan, cx: &Cx) -> Result<report::Planned> {
             drop(private);
             let mut envelope =
                 Envelope::new(&plan, salt.clone(), after, cx.clock.now(), args.valid_for);
-            envelope.counts = changes.counts();
+            envelope.counts = changes.headline();
             envelope.who = cx
                 .host
                 .actor()
@@ -116,6 +131,7 @@ async fn keep(args: &args::Plan, cx: &Cx) -> Result<report::Planned> {
             unless_interrupted(written).await?;
             Ok(report::Planned {
                 changes,
+                options: envelope.basis.options.shown(),
                 state: objects.name(),
                 tool: tool.shown(),
                 commit: commit(code, cx),
@@ -139,20 +155,21 @@ pub(crate) async fn apply(args: args::Apply, cx: &Cx) -> Result<Report> {
                 .hint("merge it first; the run on the branch plans and applies"),
         );
     }
-    let placed = place::find(&args.place, &args.object, cx)?;
+    let placed = place::of(&args.locked.state, cx)?;
     let code = &args.code;
     let tool = Tool::find(code.tool, code.directory.clone(), &placed, cx).await?;
+    args.options.arguments(&tool.directory)?;
     prepare(&tool, &placed, cx).await?;
     held(
         "apply",
         &placed,
-        &args.wait,
+        &args.locked.wait,
         cx,
         async |held: &mut Holding<'_>| {
             let objects = Objects::of(&placed, held.account(), cx);
             let key = object_of(&objects.key, id);
             let (envelope, private) =
-                unless_interrupted(fetch(&objects, &key, id, &tool, code, cx)).await?;
+                unless_interrupted(fetch(&objects, &key, id, &tool, &args, cx)).await?;
             cx.host.info(format!(
                 "applying plan {id} by {}: {}",
                 envelope.who, envelope.counts
@@ -186,16 +203,19 @@ pub(crate) async fn apply(args: args::Apply, cx: &Cx) -> Result<Report> {
 /// # Errors
 /// Something differs from the state (exit 6), the tool's, or AWS's.
 pub(crate) async fn drift(args: args::Drift, cx: &Cx) -> Result<Report> {
-    let placed = reading(&args.place, &args.object, cx)?;
+    let placed = reading(&args.state, cx)?;
     let code = &args.code;
     let tool = Tool::find(code.tool, code.directory.clone(), &placed, cx).await?;
     let opened = unless_interrupted(hold::open(&placed, Hold::Native, cx)).await?;
     let account = &opened.account;
-    tool.init(account).await?;
+    let mut arguments = args.values.arguments(&tool.directory)?;
+    arguments.push("-refresh-only".to_owned());
+    init(&tool, &placed, account, cx).await?;
     let private = Private::new(cx)?;
     let changes = make(
         &tool,
-        &["-refresh-only"],
+        &arguments,
+        &cx.env,
         &private,
         &mut Runs::Free(account),
     )
@@ -204,12 +224,12 @@ pub(crate) async fn drift(args: args::Drift, cx: &Cx) -> Result<Report> {
 }
 
 /// The place with the credentials that can only look.
-fn reading(place: &Place, object: &Object, cx: &Cx) -> Result<Placed> {
-    let mut placed = place::find(place, object, cx)?;
+fn reading(state: &State, cx: &Cx) -> Result<Placed> {
+    let mut placed = place::of(state, cx)?;
     placed.target = Target::chosen(
         placed.resolved.as_ref(),
         Purpose::Read,
-        place.role.as_ref(),
+        state.place.role.as_ref(),
         placed.target.region.as_ref(),
     );
     Ok(placed)
@@ -219,21 +239,53 @@ fn reading(place: &Place, object: &Object, cx: &Cx) -> Result<Placed> {
 async fn prepare(tool: &Tool<'_>, placed: &Placed, cx: &Cx) -> Result<()> {
     let account: Account =
         unless_interrupted(async { Net::new(cx)?.account(&placed.target).await }).await?;
-    tool.init(&account).await
+    init(tool, placed, &account, cx).await
+}
+
+/// Makes the folder ready, for a workspace that is there: Terraform would make one that is not, and
+/// lock it for itself while it is held here (hashicorp/terraform#36088).
+async fn init(tool: &Tool<'_>, placed: &Placed, account: &Account, cx: &Cx) -> Result<()> {
+    let Some(name) = placed.backend.other_workspace() else {
+        return tool.init(account).await;
+    };
+    let objects = Objects::of(placed, account, cx);
+    if unless_interrupted(objects.read()).await?.is_none() {
+        return Err(Error::refused(format!(
+            "there is no workspace `{name}`: {} does not exist",
+            objects.name()
+        ))
+        .hint(format!(
+            "make it: slipway-state run … -- sh -ec 'terraform init; terraform workspace new {name}'"
+        )));
+    }
+    tool.init(account).await?;
+    if let Some(prefix) = tool.workspace_prefix()? {
+        return Err(Error::refused(format!(
+            "the state of workspace `{name}` is not at {}: the backend's workspace_key_prefix is `{prefix}`",
+            objects.name()
+        ))
+        .hint("leave workspace_key_prefix out, or run the tool yourself: slipway-state run -- COMMAND"));
+    }
+    Ok(())
 }
 
 async fn make(
     tool: &Tool<'_>,
-    further: &[&str],
+    further: &[String],
+    env: &Env,
     private: &Private,
     runs: &mut Runs<'_, '_>,
 ) -> Result<Changes> {
     let path = private.plan();
     let out = format!("-out={}", path.display());
-    let mut arguments = further.to_vec();
+    let mut arguments: Vec<&str> = further.iter().map(String::as_str).collect();
     arguments.push(&out);
-    tool.plan(&arguments, runs).await?;
-    Ok(Changes::of(&tool.show(&path, runs).await?))
+    let applyable = tool.plan(&arguments, runs).await?;
+    let mut changes = Changes::of(&tool.show(&path, runs).await?, applyable);
+    if changes.incomplete.is_none() && options::narrowed(&arguments, env) {
+        changes.incomplete = Some("targeted".to_owned());
+    }
+    Ok(changes)
 }
 
 /// Everything a plan rests on, as it is now.
@@ -241,9 +293,10 @@ async fn basis(
     objects: &Objects,
     tool: &Tool<'_>,
     salt: &str,
+    options: &Options,
     commit: Option<String>,
 ) -> Result<Basis> {
-    let state = objects.read(None).await?;
+    let state = objects.read().await?;
     let variables = tool.variables()?;
     let pairs = variables
         .iter()
@@ -256,6 +309,8 @@ async fn basis(
         tool: tool.shown(),
         providers: providers(&tool.directory)?,
         variables: hashed(salt, pairs),
+        workspace: tool.workspace().map(str::to_owned),
+        options: options.chosen(salt, &tool.directory)?,
     })
 }
 
@@ -291,17 +346,17 @@ async fn fetch(
     key: &str,
     id: &str,
     tool: &Tool<'_>,
-    code: &args::Code,
+    args: &args::Apply,
     cx: &Cx,
 ) -> Result<(Envelope, Private)> {
-    let Some((object, _)) = objects.fetch(key, None).await? else {
+    let Some(object) = objects.fetch(key, None).await? else {
         return Err(
             Error::refused(format!("there is no plan {id} for {}", objects.name()))
                 .cause("it was applied, its time is over, or it was made for another state")
                 .hint("plan again: slipway-state plan"),
         );
     };
-    let (envelope, plan) = Envelope::open(id, &object).map_err(|why| {
+    let (envelope, plan) = Envelope::open(id, &object.bytes).map_err(|why| {
         Error::refused(format!("plan {id} is not what was kept"))
             .cause(why)
             .hint(format!(
@@ -309,7 +364,8 @@ async fn fetch(
                 objects.bucket
             ))
     })?;
-    let now = basis(objects, tool, &envelope.salt, commit(code, cx)).await?;
+    let commit = commit(&args.code, cx);
+    let now = basis(objects, tool, &envelope.salt, &args.options, commit).await?;
     let moved = envelope.moved(&now, cx.clock.now());
     if moved.is_empty() {
         let private = Private::new(cx)?;
@@ -332,7 +388,7 @@ async fn verified(objects: &Objects, lock: &Lock, envelope: &Envelope) -> Result
         Error::new(Exit::Failed, format!("applied, but {what}"))
             .hint("slipway-state verify-digest says how state and digest stand")
     };
-    let Some(state) = objects.read(None).await? else {
+    let Some(state) = objects.read().await? else {
         return Err(wrong(format!("there is no state at {}", objects.name())));
     };
     if let Some(planned) = &envelope.basis.standing

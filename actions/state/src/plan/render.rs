@@ -2,6 +2,7 @@
 //! what changes. All of it stands in a fence that nothing in it can end, and is cut by whole lines.
 
 use super::changes::{Changes, Resource};
+use kit::markdown;
 use kit::report::count;
 
 /// One line about the plan's circumstances.
@@ -9,24 +10,25 @@ pub(crate) type Fact = (&'static str, String);
 
 /// The lines of a plan, most dangerous first.
 pub(crate) fn lines(changes: &Changes) -> Vec<String> {
-    let mut lines = Vec::new();
-    for resource in &changes.resources {
-        push(resource, &mut lines);
+    match changes.refreshes() {
+        true => drifted(changes),
+        false => listed(&changes.resources, changes),
     }
-    for (name, how) in &changes.outputs {
-        lines.push(format!("!   output {name} {how}"));
-    }
-    lines
 }
 
 /// The lines of what differs already.
 pub(crate) fn drifted(changes: &Changes) -> Vec<String> {
+    listed(&changes.drift, changes)
+}
+
+fn listed(resources: &[Resource], changes: &Changes) -> Vec<String> {
     let mut lines = Vec::new();
-    for resource in &changes.drift {
+    for resource in resources {
         push(resource, &mut lines);
     }
-    for (name, how) in &changes.outputs {
-        lines.push(format!("!   output {name} {how}"));
+    for output in &changes.outputs {
+        lines.push(format!("!   output {} {}", output.name, output.how));
+        lines.extend(output.lines.iter().map(|line| format!("      {line}")));
     }
     lines
 }
@@ -47,21 +49,21 @@ fn push(resource: &Resource, lines: &mut Vec<String>) {
 }
 
 /// Markdown of at most `limit` bytes; `rest` says where what was cut can be read.
-pub(crate) fn markdown(
+pub(crate) fn page(
     title: &str,
     facts: &[Fact],
     lines: &[String],
     limit: usize,
     rest: &str,
 ) -> String {
-    let mut head = format!("### {}\n\n", inline(title));
+    let mut head = format!("### {}\n\n", markdown::text(title));
     for (name, value) in facts {
-        head.push_str(&format!("- {name}: {}\n", inline(value)));
+        head.push_str(&format!("- {name}: {}\n", markdown::text(value)));
     }
     if lines.is_empty() {
         return head;
     }
-    let fence = kit::report::fence(&lines.join("\n"));
+    let fence = markdown::fence(&lines.join("\n"));
     let open = format!("\n{fence}diff\n");
     // Room for the fence's end and the line that says what is missing.
     let mut left = limit.saturating_sub(head.len() + open.len() + fence.len() + rest.len() + 80);
@@ -83,22 +85,10 @@ pub(crate) fn markdown(
     format!("{head}{open}{body}{fence}\n{cut}")
 }
 
-/// Text in a line of Markdown that is nothing but text: names come from the plan.
-fn inline(text: &str) -> String {
-    let mut out = String::new();
-    for c in text.chars().filter(|c| !c.is_control()) {
-        if "\\`*_[]<>|#@".contains(c) {
-            out.push('\\');
-        }
-        out.push(c);
-    }
-    out
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::plan::changes::Kind;
+    use crate::plan::changes::{Kind, Output};
     use expect_test::expect;
 
     fn changes() -> Changes {
@@ -118,8 +108,12 @@ mod tests {
                 resource(Kind::Destroy, "a.b[\"~~~~\"]", &[]),
                 resource(Kind::Create, "a.c", &[]),
             ],
-            outputs: vec![("o".to_owned(), "changed")],
-            drift: Vec::new(),
+            outputs: vec![Output {
+                name: "o".to_owned(),
+                how: "changed",
+                lines: vec!["value: 1 → 2".to_owned()],
+            }],
+            ..Changes::default()
         }
     }
 
@@ -131,7 +125,7 @@ mod tests {
         expect![[r#"
             ### Plan: 1 to replace, 1 to destroy, 1 to add
 
-            - state: b/shop\_dev/x.tfstate
+            - state: b/shop_dev/x.tfstate
 
             ~~~~~diff
             -/+ aws_db.main
@@ -139,15 +133,16 @@ mod tests {
             -   a.b["~~~~"]
             +   a.c
             !   output o changed
+                  value: 1 → 2
             ~~~~~
         "#]]
-        .assert_eq(&markdown(&title, &facts, &lines(&changes), 9999, "the log"));
+        .assert_eq(&page(&title, &facts, &lines(&changes), 9999, "the log"));
     }
 
     #[test]
     fn a_long_plan_is_cut_by_whole_lines_and_says_where_the_rest_is() {
         let lines: Vec<String> = (0..5000).map(|n| format!("+   a.b[{n}]é")).collect();
-        let text = markdown("Plan", &[], &lines, 2000, "https://example/run");
+        let text = page("Plan", &[], &lines, 2000, "https://example/run");
         assert!(text.len() <= 2000, "{}", text.len());
         let shown = text.lines().filter(|line| line.starts_with("+ ")).count();
         assert!(

@@ -22,6 +22,8 @@ pub(crate) struct Planned {
     pub(crate) state: String,
     pub(crate) tool: String,
     pub(crate) commit: Option<String>,
+    /// How it differs from a plain plan.
+    pub(crate) options: Option<String>,
     /// Nothing for one that cannot be applied.
     pub(crate) kept: Option<Kept>,
 }
@@ -37,6 +39,23 @@ impl Planned {
         let mut facts = vec![("state", self.state.clone())];
         facts.extend(self.commit.clone().map(|commit| ("commit", commit)));
         facts.push(("tool", self.tool.clone()));
+        facts.extend(self.options.clone().map(|options| ("options", options)));
+        for check in &self.changes.failed {
+            facts.push((
+                "failed check",
+                format!("{}: {}", check.address, check.message),
+            ));
+        }
+        if !self.changes.undecided.is_empty() {
+            let undecided = self.changes.undecided.join(", ");
+            facts.push(("checks known only after apply", undecided));
+        }
+        if let Some(why) = &self.changes.incomplete {
+            facts.push((
+                "incomplete",
+                format!("{why}; plan again after this one was applied"),
+            ));
+        }
         match &self.kept {
             Some(kept) => {
                 facts.push(("plan", kept.id.clone()));
@@ -51,8 +70,8 @@ impl Planned {
     }
 
     fn markdown(&self, limit: usize, rest: &str) -> String {
-        render::markdown(
-            &format!("Plan: {}", self.changes.counts()),
+        render::page(
+            &format!("Plan: {}", self.changes.headline()),
             &self.facts(),
             &render::lines(&self.changes),
             limit,
@@ -61,7 +80,7 @@ impl Planned {
     }
 
     fn report(&self) -> Report {
-        let mut text = format!("plan: {}\n", self.changes.counts());
+        let mut text = format!("plan: {}\n", self.changes.headline());
         for (name, value) in self.facts() {
             text.push_str(&format!("{name}: {value}\n"));
         }
@@ -78,21 +97,26 @@ impl Planned {
                 "expires": kept.map(|kept| &kept.expires),
                 "commit": self.commit,
                 "tool": self.tool,
+                "options": self.options,
                 "changes": resources(&self.changes),
-                "outputs": self.changes.outputs.iter().map(|(name, how)| json!({"name": name, "how": how})).collect::<Vec<_>>(),
+                "outputs": self.changes.outputs.iter().map(|it| json!({"name": it.name, "how": it.how, "attributes": it.lines})).collect::<Vec<_>>(),
+                "failed_checks": self.changes.failed.iter().map(|it| json!({"check": it.address, "message": it.message})).collect::<Vec<_>>(),
+                "undecided_checks": self.changes.undecided,
+                "incomplete": self.changes.incomplete,
                 "destroys": self.changes.count(Kind::Destroy) + self.changes.count(Kind::Replace),
             }),
             ..Report::default()
         }
         .output("plan-id", kept.map(|kept| kept.id.clone()).unwrap_or_default())
         .output("changes", self.changes.any().to_string())
-        .output("counts", self.changes.counts())
+        .output("exitcode", if self.changes.any() { "2" } else { "0" })
+        .output("counts", self.changes.headline())
     }
 }
 
 /// Facts and lines for the run's page.
 pub(crate) fn markdown(title: &str, facts: &[Fact], lines: &[String]) -> String {
-    render::markdown(
+    render::page(
         title,
         facts,
         lines,
@@ -105,7 +129,7 @@ fn resources(changes: &Changes) -> serde_json::Value {
     changes
         .resources
         .iter()
-        .map(|it| json!({"address": it.address, "what": it.kind.words().trim_start_matches("to "), "from": it.from}))
+        .map(|it| json!({"address": it.address, "what": it.kind.words().trim_start_matches("to "), "from": it.from, "attributes": it.lines}))
         .collect()
 }
 
@@ -181,7 +205,7 @@ pub(crate) fn drift(state: &str, changes: &Changes) -> Result<Report> {
     let json = json!({
         "state": state,
         "drifted": changes.drift.iter().map(|it| &it.address).collect::<Vec<_>>(),
-        "outputs": changes.outputs.iter().map(|(name, _)| name).collect::<Vec<_>>(),
+        "outputs": changes.outputs.iter().map(|it| &it.name).collect::<Vec<_>>(),
     });
     if lines.is_empty() {
         return Ok(Report {

@@ -107,6 +107,37 @@ fn two_at_once_make_one_whole_and_a_third_finds_nothing_to_do() {
     assert_eq!(again["changes"], json!([]));
 }
 
+/// What was made is used by Terraform, also from a job that works in another region.
+#[test]
+fn terraform_keeps_its_state_in_what_was_made_and_works_in_its_own_region() {
+    let site = Site::new("used");
+    let region = "--region=eu-central-1";
+    site.ends("bootstrap", &[region], 0);
+    let job = site.job();
+    std::fs::write(
+        job.file("main.tf"),
+        "terraform {\n  backend \"s3\" {}\n}\nresource \"terraform_data\" \"it\" {\n  input = 1\n}\n",
+    )
+    .unwrap();
+    let key = "--key=used/terraform.tfstate";
+    let script = "echo region=$AWS_REGION; terraform init -no-color; terraform apply -no-color -auto-approve";
+    let run = [region, key, "--", "sh", "-ec", script];
+    let ran = job.run(&mut site.command(&job, "run", &run));
+    let said = format!("{}{}", log(&ran), String::from_utf8_lossy(&ran.stdout));
+    assert_eq!(ran.status.code(), Some(0), "{said}");
+    let own = format!("region={}", site.state.world.region);
+    for piece in [own.as_str(), "Apply complete! Resources: 1 added"] {
+        assert!(said.contains(piece), "no {piece} in\n{said}");
+    }
+    for verb in ["status", "verify-digest"] {
+        let ended = job.run(&mut site.command(&job, verb, &[region, key]));
+        assert_eq!(ended.status.code(), Some(0), "{verb}: {}", log(&ended));
+    }
+    // The lock and the digest are in the state's region, and nowhere else.
+    let elsewhere = job.run(&mut site.command(&job, "verify-digest", &[key]));
+    assert_eq!(elsewhere.status.code(), Some(1), "{}", log(&elsewhere));
+}
+
 #[test]
 fn what_somebody_undid_is_found_and_put_right_and_the_rest_stays() {
     let site = Site::new("undone");

@@ -91,22 +91,90 @@ fn an_earlier_state_comes_back_counted_on_and_terraform_goes_on_with_it() {
     let plan = state.by_hand(&first, &arguments);
     assert_eq!(plan.status.code(), Some(0), "{plan:?}");
 
-    // Another lineage, and no version at all.
-    let said = state.refused(
-        &second,
-        &[
-            "rollback",
-            "--to-version",
-            "00000000-0000-0000-0000-000000000000",
-        ],
-    );
+    // No version at all.
+    let none = "00000000-0000-0000-0000-000000000000";
+    let said = state.refused(&second, &["rollback", "--to-version", none]);
     assert!(said.contains("has no version"), "{said}");
-    let other = state
-        .state()
-        .replace(before["lineage"].as_str().unwrap(), "another");
-    state.put_state(other);
-    let said = state.refused(&second, &back);
-    assert!(said.contains("never had anything in common"), "{said}");
+}
+
+/// Whatever stands there, the version that a person names comes back, and nothing is lost.
+#[test]
+fn a_good_version_comes_back_whatever_took_its_place() {
+    let state = Governed::new("spoiled");
+    let job = state.job("one.example");
+    state.applied(&job);
+    let good = state.state();
+    let read: Value = serde_json::from_str(&good).unwrap();
+    let lineage = read["lineage"].as_str().unwrap();
+    let id = state.versions(&job)[0]["version"].clone();
+    let back = ["rollback", "--to-version", id.as_str().unwrap()];
+    for (spoiled, why) in [
+        (String::new(), "it is empty"),
+        ("<html>Gateway Timeout</html>".to_owned(), "expected value"),
+        (
+            good.replace(lineage, "another"),
+            "lineage another, which is another state",
+        ),
+    ] {
+        state.put_state(spoiled.clone());
+        let current = state.versions(&job)[0]["version"].clone();
+        let current = current.as_str().unwrap();
+        let said = state.refused(&job, &["verify-digest"]);
+        assert!(
+            said.contains(back[2]) || said.contains("rollback --to-version"),
+            "{said}"
+        );
+        let done = state.ends(&job, &back, 0);
+        let said = String::from_utf8_lossy(&done.stdout).into_owned();
+        let replaced = format!("in place of version {current}, ");
+        for piece in [replaced.as_str(), why] {
+            assert!(said.contains(piece), "no {piece} in\n{said}");
+        }
+        assert!(job.read("summary").contains(current), "{said}");
+        state.ends(&job, &["verify-digest"], 0);
+        let mut now: Value = serde_json::from_str(&state.state()).unwrap();
+        assert!(now["serial"].as_u64() > read["serial"].as_u64());
+        now["serial"] = read["serial"].clone();
+        assert_eq!(now, read);
+        let kept = format!("/{}/{}?versionId={current}", state.bucket(), state.key);
+        assert_eq!(wait(SOON, state.aws.get(&kept)).unwrap().unwrap(), spoiled);
+    }
+    // A version that is not a state is refused.
+    state.put_state("<html></html>".to_owned());
+    let versions = state.versions(&job);
+    let id = versions[0]["version"].as_str().unwrap();
+    let said = state.refused(&job, &["rollback", "--to-version", id]);
+    assert!(said.contains("is not a state"), "{said}");
+}
+
+#[test]
+fn the_digest_of_a_state_that_was_deleted_on_purpose_is_removed() {
+    let state = Governed::new("deleted");
+    let job = state.job("one.example");
+    state.applied(&job);
+    let path = format!("/{}/{}", state.bucket(), state.key);
+    wait(SOON, state.aws.delete(&path)).unwrap().unwrap();
+    for arguments in [&["verify-digest"][..], &["repair-digest"]] {
+        let said = state.refused(&job, arguments);
+        for piece in [
+            "there is no state",
+            "repair-digest --accept-current",
+            "rollback --to-version",
+        ] {
+            assert!(said.contains(piece), "no {piece} in\n{said}");
+        }
+    }
+    assert!(state.digest().is_some());
+    let accept = ["repair-digest", "--accept-current"];
+    let said = state.ends(&job, &accept, 0);
+    let said = String::from_utf8_lossy(&said.stdout).into_owned();
+    assert!(said.contains("was removed"), "{said}");
+    assert_eq!(state.item("-md5"), None);
+    state.ends(&job, &["verify-digest"], 0);
+    state.ends(&job, &accept, 0);
+    // Terraform begins anew.
+    state.applied(&job);
+    state.ends(&job, &["verify-digest"], 0);
 }
 
 #[test]

@@ -77,6 +77,195 @@ fn what_was_planned_is_what_is_applied_and_no_secret_is_shown() {
     assert_eq!(plans_left(), Vec::<String>::new());
 }
 
+/// Whoever approves a plan sees what it opens, what fails, and what it leaves out, and no secret.
+#[test]
+fn an_approver_sees_new_attributes_failed_checks_and_what_is_left_out() {
+    let state = Governed::new("approver");
+    let job = state.job("shop.example");
+    let code = format!(
+        "{}{}",
+        super::CODE,
+        r#"
+resource "terraform_data" "firewall" {
+  input = {
+    ingress = [{ cidr_blocks = ["0.0.0.0/0"], port = 22, key = var.password }]
+    policy  = jsonencode({ Statement = [{ Principal = "*" }] })
+  }
+}
+
+check "open" {
+  assert {
+    condition     = !contains(terraform_data.firewall.input.ingress[0].cidr_blocks, "0.0.0.0/0")
+    error_message = "the firewall is open to the world"
+  }
+}
+"#
+    );
+    std::fs::write(job.file("infra/main.tf"), code).unwrap();
+    // Somebody who reads exit codes has set this for every plan.
+    let mut step = state.step(&job, &["plan"]);
+    step.env("TF_CLI_ARGS_plan", "-detailed-exitcode");
+    let planned = job.run(&mut step);
+    assert_eq!(planned.status.code(), Some(0), "{}", log(&planned));
+    let shown = said(&job, &planned);
+    let summary = job.read("summary");
+    for piece in [
+        "### Plan: 3 to add, 1 check failed",
+        "- failed check: check.open: the firewall is open to the world",
+        r#"input.ingress[0].cidr_blocks[0]: "0.0.0.0/0""#,
+        "input.ingress[0].key: (sensitive value)",
+        "input.ingress[0].port: 22",
+        r#"input.policy.Statement[0].Principal: "*""#,
+    ] {
+        assert!(summary.contains(piece), "no {piece} in\n{summary}");
+    }
+    assert!(!shown.contains(SECRET), "{shown}");
+    assert_eq!(output(&job, "exitcode"), "2");
+
+    // A part of it, chosen past the step.
+    let mut step = state.step(&job, &["plan", "--json"]);
+    step.env("TF_CLI_ARGS_plan", "-target=terraform_data.network");
+    let planned = job.run(&mut step);
+    assert_eq!(planned.status.code(), Some(0), "{}", log(&planned));
+    let summary = job.read("summary");
+    for piece in [
+        "### Plan: 1 to add (incomplete: targeted)",
+        "- incomplete: targeted; plan again",
+    ] {
+        assert!(summary.contains(piece), "no {piece} in\n{summary}");
+    }
+    let plan: serde_json::Value = serde_json::from_slice(&planned.stdout).unwrap();
+    assert_eq!(plan["incomplete"], "targeted");
+    let plan = plan["plan"].as_str().unwrap();
+    state.does(&job, &["apply", "--plan", plan]);
+
+    // The same again changes nothing.
+    let same = state.job("shop.example");
+    let plan = state.planned(&same);
+    state.does(&same, &["apply", "--plan", &plan]);
+    state.does(&same, &["plan"]);
+    assert_eq!(output(&same, "exitcode"), "0");
+}
+
+/// The last value of one of the job's outputs.
+fn output(job: &Job, name: &str) -> String {
+    let text = job.read("output");
+    let start = format!("{name}<<");
+    let mut lines = text.lines();
+    let mut found = String::new();
+    while let Some(line) = lines.next() {
+        if line.starts_with(&start) {
+            found = lines.next().unwrap_or_default().to_owned();
+        }
+    }
+    found
+}
+
+/// A plan is of one workspace, with the options that were approved, and is applied as nothing else.
+#[test]
+fn a_plan_of_a_workspace_is_applied_there_with_its_own_options() {
+    let state = Governed::new("workspace");
+    let job = state.job("shop.example");
+    state.init_by_hand(&job);
+    let made = state.by_hand(&job, &["workspace", "new", "blue"]);
+    assert!(made.status.success(), "{made:?}");
+    let wrong = job.run(&mut state.step(&job, &["plan"]));
+    assert_eq!(wrong.status.code(), Some(2), "{}", log(&wrong));
+    assert!(log(&wrong).contains("--workspace NAME"), "{}", log(&wrong));
+    let said = state.refused(&job, &["plan", "--workspace", "green"]);
+    assert!(said.contains("there is no workspace `green`"), "{said}");
+
+    let values = |domain: &str| {
+        let text = format!("domain = \"{domain}\"\n");
+        std::fs::write(job.file("infra/blue.tfvars"), text).unwrap();
+    };
+    values("blue.example");
+    let blue = ["--workspace", "blue"];
+    let part = [
+        "--var-file",
+        "blue.tfvars",
+        "--target",
+        "terraform_data.network",
+    ];
+    let with = |verb: &[&'static str], options: &[&[&'static str]]| {
+        let mut all: Vec<&str> = verb.to_vec();
+        all.extend(options.concat());
+        all
+    };
+    let planned = state.does(&job, &with(&["plan"], &[&blue, &part]));
+    let id = planned["plan"].as_str().unwrap().to_owned();
+    let summary = job.read("summary");
+    for piece in [
+        "### Plan: 1 to add (incomplete: targeted)",
+        "/env:/blue/workspace/terraform.tfstate",
+        "- options: --var-file blue.tfvars --target terraform_data.network",
+        r#"input: "dev.blue.example""#,
+    ] {
+        assert!(summary.contains(piece), "no {piece} in\n{summary}");
+    }
+    let apply = |options: &[&[&'static str]]| {
+        let mut all = vec!["apply", "--plan", &id];
+        all.extend(options.concat());
+        all.into_iter().map(str::to_owned).collect::<Vec<_>>()
+    };
+    let refused = |options: &[&[&'static str]], why: &str| {
+        let arguments = apply(options);
+        let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
+        let said = state.refused(&job, &arguments);
+        assert!(said.contains(why), "no {why} in\n{said}");
+    };
+    let default = ["--workspace", "default"];
+    refused(&[&default, &part], "there is no plan");
+    refused(
+        &[&blue],
+        "the options: planned with --var-file blue.tfvars --target",
+    );
+    values("other.example");
+    refused(
+        &[&blue, &part],
+        "the file of values 1. blue.tfvars: planned with another value",
+    );
+    values("blue.example");
+    let arguments = apply(&[&blue, &part]);
+    let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
+    let applied = state.does(&job, &arguments);
+    assert_eq!(applied["counts"], "1 to add (incomplete: targeted)");
+    assert_eq!(state.digest(), None, "the default workspace has no state");
+    state.ends(&job, &with(&["verify-digest"], &[&blue]), 0);
+
+    // A command gets the workspace too, under that workspace's lock.
+    let show = with(&["run"], &[&blue]);
+    let mut step = state.step(&job, &show);
+    step.args([
+        "--",
+        "sh",
+        "-ec",
+        "terraform init -no-color; terraform workspace show; terraform state list",
+    ]);
+    let ran = job.run(&mut step);
+    let said = format!("{}{}", log(&ran), String::from_utf8_lossy(&ran.stdout));
+    assert_eq!(ran.status.code(), Some(0), "{said}");
+    assert!(said.contains("blue\nterraform_data.network\n"), "{said}");
+    assert!(
+        said.contains("/env:/blue/workspace/terraform.tfstate was held"),
+        "{said}"
+    );
+
+    // Everything goes, and only where that was approved.
+    let destroy = ["--destroy"];
+    let planned = state.does(&job, &with(&["plan"], &[&blue, &destroy]));
+    let plan = planned["plan"].as_str().unwrap();
+    let summary = job.read("summary");
+    assert!(summary.contains("### Plan: 1 to destroy\n"), "{summary}");
+    let said = state.refused(&job, &["apply", "--plan", plan, "--workspace", "blue"]);
+    assert!(
+        said.contains("the options: planned with --destroy, now none"),
+        "{said}"
+    );
+    let apply = ["apply", "--plan", plan, "--workspace", "blue", "--destroy"];
+    state.does(&job, &apply);
+}
+
 /// Folders with plans in them that a step forgot.
 fn plans_left() -> Vec<String> {
     [Path::new("/dev/shm"), &std::env::temp_dir()]

@@ -87,6 +87,36 @@ fn terraforms_own_lock_is_removed_only_by_force_and_only_by_the_id_that_was_seen
     apply.end(SOON);
 }
 
+/// Somebody's script wrote the item: whoever looks is told how to remove what has no ID.
+#[test]
+fn a_lock_without_an_id_is_removed_as_its_status_says() {
+    let state = State::new("nameless");
+    let job = state.job();
+    let id = format!("{}/{}", state.bucket(), state.key);
+    for info in [None, Some("not JSON"), Some(r#"{"Who":"a script"}"#)] {
+        let mut item = json!({"LockID": {"S": id}});
+        if let Some(info) = info {
+            item["Info"] = json!({"S": info});
+        }
+        let input = json!({"TableName": state.table(), "Item": item});
+        let call = state
+            .aws
+            .json("dynamodb", "DynamoDB_20120810.PutItem", &input);
+        wait(SOON, call).unwrap().unwrap();
+        let typed = "force-unlock --id \"\" --region";
+        let status = job.run(&mut verb(&state, &job, &["status"]));
+        let said = String::from_utf8_lossy(&status.stdout).into_owned();
+        assert!(said.contains(typed), "{info:?}: {said}");
+        let busy = ["run", "--lock-timeout", "0s", "--", "true"];
+        ends(&state, &job, &busy, 4, &[typed]);
+        let other = ["force-unlock", "--id", "4711"];
+        ends(&state, &job, &other, 3, &["give --id \"\""]);
+        let force = ["force-unlock", "--id", ""];
+        ends(&state, &job, &force, 0, &["removed the lock of"]);
+        assert_eq!(state.lock(), None);
+    }
+}
+
 /// Go's `json.Marshal` of Terraform's lock information, as OpenTofu makes it of what it has read.
 fn marshalled(text: &str) -> String {
     #[derive(serde::Serialize, serde::Deserialize)]
