@@ -89,6 +89,9 @@ pub(crate) struct Publish {
     /// Tag for the image; what is published has the commit's beside it
     #[arg(long, value_name = "TAG", value_delimiter = '\n')]
     pub(crate) tag: Vec<String>,
+    /// Publish without showing that the image is the commit's, for this reason; it gets the label dev.slipway.unverified and the tags, not the commit's
+    #[arg(long, value_name = "REASON", requires = "tag")]
+    pub(crate) allow_unverified: Option<String>,
     /// Build although the commit or its content is already published; refused where its tag is immutable
     #[arg(long)]
     pub(crate) rebuild: bool,

@@ -34,14 +34,15 @@ pub(crate) enum Publication {
     Published { digest: String, add: Vec<String> },
 }
 
-/// Decides from the tags that exist (`seen`: tag to digest). `content` is the tag of what the commit
+/// Decides from the tags that exist (`seen`: tag to digest). `tags` are those that the image is to have, the commit's among
+/// them if it is the commit's. `content` is the tag of what the commit
 /// is made of, where that is known: an image it names is the commit's too.
 ///
 /// # Errors
 /// A tag that cannot move names another image (exit 3).
 pub(crate) fn publication(
     commit: &str,
-    extra: &[String],
+    tags: &[String],
     content: Option<&str>,
     seen: &BTreeMap<String, String>,
     mutability: &Mutability,
@@ -59,7 +60,7 @@ pub(crate) fn publication(
         .get(commit)
         .or_else(|| seen.get(content?))
         .filter(|_| !rebuild);
-    for tag in extra {
+    for tag in tags {
         if let Some(there) = seen.get(tag)
             && Some(there) != published
             && !mutability.may_move(tag)
@@ -71,10 +72,10 @@ pub(crate) fn publication(
         None => Publication::Build,
         Some(digest) => Publication::Published {
             digest: digest.clone(),
-            add: std::iter::once(commit)
-                .chain(extra.iter().map(String::as_str))
+            add: tags
+                .iter()
                 .filter(|tag| seen.get(*tag) != Some(digest))
-                .map(str::to_owned)
+                .cloned()
                 .collect(),
         },
     })
@@ -266,7 +267,10 @@ mod tests {
             ),
         ];
         for (extra, seen, rebuild, wanted) in table {
-            let extra: Vec<String> = extra.iter().map(|tag| (*tag).to_owned()).collect();
+            let tags: Vec<String> = std::iter::once(&COMMIT)
+                .chain(extra)
+                .map(|tag| (*tag).to_owned())
+                .collect();
             let seen = seen
                 .iter()
                 .map(|(tag, digest)| ((*tag).to_owned(), (*digest).to_owned()))
@@ -274,7 +278,7 @@ mod tests {
             match (
                 publication(
                     COMMIT,
-                    &extra,
+                    &tags,
                     Some("content-1"),
                     &seen,
                     &immutable(),

@@ -5,7 +5,7 @@ use crate::place::Place;
 use crate::publish::Outcome;
 use crate::push;
 use crate::registry::{Manifest, Repo};
-use crate::request::{REVISION, Request};
+use crate::request::{Origin, REVISION, Request};
 use kit::id::Digest;
 use kit::step::Cx;
 use kit::{Error, Result, clock};
@@ -59,7 +59,7 @@ fn label(config: &[u8]) -> Option<String> {
 }
 
 /// Puts the content's tag on the image, and where the contract names a ledger, notes there that this
-/// commit's content is this image.
+/// commit's content is this image, if it is shown to be.
 #[expect(clippy::too_many_arguments, reason = "one caller, who has them all")]
 pub(crate) async fn note(
     cx: &Cx,
@@ -81,6 +81,9 @@ pub(crate) async fn note(
     let Some(ledger) = &place.ledger else {
         return Ok(());
     };
+    if matches!(request.origin, Origin::Unverified(_)) {
+        return Ok(());
+    }
     let first_commit = match outcome {
         Outcome::Already {
             built_for: Some(commit),

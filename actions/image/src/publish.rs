@@ -157,7 +157,9 @@ pub(crate) async fn run(mut args: Box<Publish>, cx: &Cx) -> Result<Report> {
                 false => push::copy(&cx.host, &repo, &digest, &targets).await?,
             };
             if add.is_empty() && elsewhere.is_empty() {
-                untouched = found.into_iter().find(|image| image.tag == request.commit);
+                untouched = found
+                    .into_iter()
+                    .find(|image| Some(&image.tag) == tags.first());
             }
             let outcome = Outcome::Already {
                 added: add,
@@ -208,10 +210,7 @@ pub(crate) async fn run(mut args: Box<Publish>, cx: &Cx) -> Result<Report> {
             outcomes.extend(failed);
             let names: Vec<String> = outcomes.iter().map(|one| one.name.clone()).collect();
             let delivered = names.into_iter().zip(push::all(outcomes)?).collect();
-            (
-                proven(&home.ecr, &request.commit, &digest).await?,
-                delivered,
-            )
+            (proven(&home.ecr, &tags[0], &digest).await?, delivered)
         }
     };
     let platforms = push::platforms(&repo, &manifest).await?;
@@ -254,7 +253,7 @@ async fn decide_work(
         None => Publication::Build,
         Some(mutability) => decide::publication(
             &request.commit,
-            &request.extra_tags,
+            &request.tags(),
             tag.as_deref(),
             &seen,
             mutability,

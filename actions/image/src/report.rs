@@ -6,7 +6,7 @@ use crate::publish::{Outcome, Published, Work};
 use crate::push::{self, Delivered, Target};
 use crate::registry::{self, Registry};
 use crate::repository::{self, Prepared};
-use crate::request::Request;
+use crate::request::{Origin, Request};
 use kit::Report;
 use kit::id::Digest;
 use kit::report::{markdown_table, text_table};
@@ -31,6 +31,7 @@ pub(crate) fn publish(
         row("tags", tags.join(" ")),
         row("commit", &request.commit),
     ];
+    rows.extend(origin_row(request));
     if let Some(size) = size {
         rows.push(row("size", mebibytes(size)));
     }
@@ -97,6 +98,7 @@ pub(crate) fn publish(
         "reference": reference,
         "tags": tags,
         "commit": request.commit,
+        "origin": origin(request),
         "built_for": first,
         "size": size,
         "repository_created": published.created,
@@ -133,6 +135,29 @@ pub(crate) fn publish(
             "seconds",
             thousandths(took.max().unwrap_or_default().as_secs_f64()).to_string(),
         )
+}
+
+/// How it is known that the image is the commit's, where nothing compared them.
+fn origin_row(request: &Request) -> Option<Row> {
+    match &request.origin {
+        Origin::Commit => None,
+        Origin::BuiltElsewhere => Some(row(
+            "origin",
+            "built elsewhere; not compared with the commit",
+        )),
+        Origin::Unverified(reason) => Some(row(
+            "origin",
+            format!("not shown to be the commit: {reason}"),
+        )),
+    }
+}
+
+fn origin(request: &Request) -> &'static str {
+    match request.origin {
+        Origin::Commit => "commit",
+        Origin::BuiltElsewhere => "built elsewhere",
+        Origin::Unverified(_) => "unverified",
+    }
 }
 
 /// What is to be known of the content key: why there is none, or why it will not be met again.
@@ -179,6 +204,7 @@ pub(crate) fn publish_plan(
         row("repository: would", &plan),
         row("image: would", &image),
     ];
+    rows.extend(origin_row(request));
     rows.extend(elsewhere.iter().map(|place| row("also to", place)));
     rows.extend(content_row(content));
     if let Some(digest) = digest {
@@ -190,6 +216,7 @@ pub(crate) fn publish_plan(
         "account": ecr.account,
         "region": ecr.region,
         "commit": request.commit,
+        "origin": origin(request),
         "tags": request.tags(),
         "repository_changes": repository::report::json_changes(repository),
         "pull_accounts": repository.wanted.pull,

@@ -2,7 +2,8 @@
 //! changed.
 
 use crate::args::{BuilderName, Publish};
-use crate::checkout::Checkout;
+use crate::checkout;
+use crate::key;
 use crate::source::Compression;
 use kit::contract::Image;
 use kit::env::Env;
@@ -16,11 +17,26 @@ use std::path::{Path, PathBuf};
 pub(crate) const REVISION: &str = "org.opencontainers.image.revision";
 const CREATED: &str = "org.opencontainers.image.created";
 
+/// The label of an image that was not shown to be a commit's, with the reason that was given.
+const UNVERIFIED: &str = "dev.slipway.unverified";
+
+/// How it is known that the image is the commit's.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Origin {
+    /// Everything that the build reads was compared with the commit.
+    Commit,
+    /// Something else built it, and `--layout` says that it is the commit's.
+    BuiltElsewhere,
+    /// It is not; a person said why it is published all the same.
+    Unverified(String),
+}
+
 /// Everything one build needs.
 #[derive(Debug)]
 pub(crate) struct Request {
-    /// The full commit hash; the tag that says what is in the image.
+    /// The full commit hash; the tag of an image that is the commit's.
     pub(crate) commit: String,
+    pub(crate) origin: Origin,
     pub(crate) extra_tags: Vec<String>,
     pub(crate) rebuild: bool,
     /// What is to build, where it was named.
@@ -74,8 +90,14 @@ impl Request {
         is_built: bool,
     ) -> Result<Self> {
         let (rebuild, compression) = (args.rebuild, args.compression);
+        let is_named = args.commit.is_some();
         let commit = commit(args.commit, cx)?;
         let mut extra_tags = tags(args.tag)?;
+        let origin = match (args.allow_unverified, is_built) {
+            (Some(reason), _) => unverified(&reason, &extra_tags, &commit)?,
+            (None, true) => Origin::BuiltElsewhere,
+            (None, false) => Origin::Commit,
+        };
         extra_tags.retain(|tag| *tag != commit);
         let args = args.build;
         for cache in args.cache_from.iter().chain(&args.cache_to) {
@@ -130,20 +152,12 @@ impl Request {
             .iter()
             .map(|text| secret(text, &cx.env))
             .collect::<Result<Vec<_>>>()?;
-        let checkout = Checkout::new(cx, &context);
-        checkout.is_at(&commit)?;
-        if !is_built {
-            checkout.warn(&commit);
-        }
-        let epoch = epoch(cx, &checkout, &commit)?;
-        let mut labels = standard_labels(&commit, source(cx), epoch);
-        let mut own_labels = Vec::new();
-        for label in given(args.label) {
-            let (name, value) = pair("label", &label)?;
-            labels.retain(|(there, _)| there != name);
-            labels.push((name.to_owned(), value.to_owned()));
-            own_labels.push(name.to_owned());
-        }
+        let own_labels = given(args.label)
+            .iter()
+            .map(|label| {
+                pair("label", label).map(|(name, value)| (name.to_owned(), value.to_owned()))
+            })
+            .collect::<Result<Vec<_>>>()?;
         if let Some(mode) = &args.network
             && !["default", "none", "host"].contains(&mode.as_str())
         {
@@ -152,12 +166,55 @@ impl Request {
                     .hint("default, none or host"),
             );
         }
+        let ignore_file = ignore_file(&context, &dockerfile);
+        // Last: all that costs nothing to check is in order.
+        let time = match &origin {
+            Origin::Commit => {
+                let input = checkout::Input {
+                    context: &context,
+                    dockerfile: &dockerfile,
+                    ignore_file: ignore_file.as_deref(),
+                    ignore: &key::ignore(&context, ignore_file.as_deref())?,
+                };
+                let shown = checkout::show(&cx.env, &input, &commit)?;
+                if let Some(generated) = shown.generated {
+                    cx.host.info(format!(
+                        "the build context also has files that the commit's .gitignore names: {generated}"
+                    ));
+                }
+                shown.time
+            }
+            Origin::BuiltElsewhere => {
+                // A commit that only the run names is that of the checkout, in which the image was probably built.
+                if !is_named {
+                    checkout::is_not_elsewhere(&cx.env, &context, &commit)?;
+                }
+                cx.host.info(format!(
+                    "the image was built elsewhere; that it is commit {commit} is taken from --layout"
+                ));
+                None
+            }
+            Origin::Unverified(reason) => {
+                cx.host.warn(format!(
+                    "the image is not shown to be commit {commit} and does not get its tag: {reason}"
+                ));
+                checkout::time(&cx.env, &context)
+            }
+        };
+        let epoch = epoch(cx, time)?;
+        let mut labels = standard_labels(&commit, &origin, source(cx), epoch);
+        for (name, value) in &own_labels {
+            labels.retain(|(there, _)| there != name);
+            labels.push((name.clone(), value.clone()));
+        }
+        let own_labels = own_labels.into_iter().map(|(name, _)| name).collect();
         Ok(Self {
             commit,
+            origin,
             extra_tags,
             rebuild,
             builder: args.builder,
-            ignore_file: ignore_file(&context, &dockerfile),
+            ignore_file,
             context,
             dockerfile,
             target: args.target,
@@ -203,9 +260,14 @@ impl Request {
             .any(|argument| argument.split('=').next() == Some(name))
     }
 
-    /// The commit's tag and the others.
+    /// The commit's tag, unless the image is not shown to be the commit's, and the others. There is at least one.
     pub(crate) fn tags(&self) -> Vec<String> {
-        std::iter::once(&self.commit)
+        let commit = match self.origin {
+            Origin::Unverified(_) => None,
+            Origin::Commit | Origin::BuiltElsewhere => Some(&self.commit),
+        };
+        commit
+            .into_iter()
             .chain(&self.extra_tags)
             .cloned()
             .collect()
@@ -256,14 +318,37 @@ pub(crate) fn source(cx: &Cx) -> Option<String> {
     (url.starts_with("http") && !url.contains('@')).then_some(url)
 }
 
+/// # Errors
+/// A reason that says nothing, or the commit's own tag (exit 2).
+fn unverified(reason: &str, tags: &[String], commit: &str) -> Result<Origin> {
+    let reason = reason.trim();
+    if reason.is_empty() || reason.contains(char::is_control) {
+        return Err(
+            Error::usage("--allow-unverified is not one line with a reason")
+                .hint("say why the image is published although it is not shown to be the commit's"),
+        );
+    }
+    if tags.is_empty() || tags.iter().any(|tag| tag == commit) {
+        return Err(Error::usage(
+            "an image that is not shown to be the commit's cannot have the commit's tag",
+        )
+        .hint("with --allow-unverified, give another --tag"));
+    }
+    Ok(Origin::Unverified(reason.to_owned()))
+}
+
 fn standard_labels(
     commit: &str,
+    origin: &Origin,
     source: Option<String>,
     epoch: Option<i64>,
 ) -> Vec<(String, String)> {
     // Names from the OCI Image Specification, "Pre-Defined Annotation Keys". Nothing of the run
     // is in them, or the same commit would make another digest at each run.
-    let mut labels = vec![(REVISION.to_owned(), commit.to_owned())];
+    let mut labels = vec![match origin {
+        Origin::Unverified(reason) => (UNVERIFIED.to_owned(), reason.clone()),
+        Origin::Commit | Origin::BuiltElsewhere => (REVISION.to_owned(), commit.to_owned()),
+    }];
     if let Some(source) = source {
         labels.push(("org.opencontainers.image.source".to_owned(), source));
     }
@@ -282,17 +367,17 @@ fn commit(given: Option<String>, cx: &Cx) -> Result<String> {
     CommitId::parse(&commit).map(|commit| commit.to_string())
 }
 
-/// The commit's time as git knows it, unless `SOURCE_DATE_EPOCH` says another.
-fn epoch(cx: &Cx, checkout: &Checkout<'_>, commit: &str) -> Result<Option<i64>> {
-    if let Some(text) = cx.env.get("SOURCE_DATE_EPOCH") {
-        return text.parse().map(Some).map_err(|_| {
+/// The commit's time, unless `SOURCE_DATE_EPOCH` says another.
+fn epoch(cx: &Cx, time: Option<i64>) -> Result<Option<i64>> {
+    match cx.env.get("SOURCE_DATE_EPOCH") {
+        None => Ok(time),
+        Some(text) => text.parse().map(Some).map_err(|_| {
             Error::usage(format!(
                 "SOURCE_DATE_EPOCH is {text:?}, not seconds since 1970"
             ))
             .hint("leave it out, and the commit's own time is taken")
-        });
+        }),
     }
-    Ok(checkout.time(commit).and_then(|time| time.parse().ok()))
 }
 
 /// Lines of a list, without the empty ones that a workflow's block text ends with.
@@ -448,6 +533,7 @@ impl Request {
     pub(crate) fn sample() -> Self {
         Self {
             commit: "1".repeat(40),
+            origin: Origin::Commit,
             extra_tags: vec![],
             rebuild: false,
             builder: None,
@@ -557,6 +643,7 @@ mod tests {
         assert_eq!(
             standard_labels(
                 "abc",
+                &Origin::Commit,
                 Some("https://github.com/acme/storefront".to_owned()),
                 Some(0)
             ),

@@ -19,7 +19,16 @@ const CONTRACT: &str = include_str!("../../../docs/examples/storefront/delivery.
 const CALLS: [(&str, &[&str]); 6] = [
     ("slipway-identity", &["export"]),
     ("slipway-secrets", &["exec", "--", "touch", "ran"]),
-    ("slipway-image", &["publish"]),
+    (
+        "slipway-image",
+        &[
+            "publish",
+            "--allow-unverified",
+            "there is no checkout",
+            "--tag",
+            "v1",
+        ],
+    ),
     ("slipway-state", &["run", "--", "touch", "ran"]),
     ("slipway-service", &["deploy", "--digest", DIGEST]),
     (

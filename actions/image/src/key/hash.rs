@@ -2,22 +2,22 @@
 
 use ring::digest::{Context, SHA256};
 
-pub(super) struct Hash(Context);
+pub(crate) struct Hash(Context);
 
 impl Hash {
-    pub(super) fn new() -> Self {
+    pub(crate) fn new() -> Self {
         Self(Context::new(&SHA256))
     }
 
     /// One part of a list.
-    pub(super) fn part(&mut self, bytes: &[u8]) -> &mut Self {
+    pub(crate) fn part(&mut self, bytes: &[u8]) -> &mut Self {
         self.0.update(&(bytes.len() as u64).to_be_bytes());
         self.0.update(bytes);
         self
     }
 
     /// A named list of parts, with how many there are.
-    pub(super) fn list<'a>(&mut self, name: &str, parts: impl IntoIterator<Item = &'a str>) {
+    pub(crate) fn list<'a>(&mut self, name: &str, parts: impl IntoIterator<Item = &'a str>) {
         let parts: Vec<&str> = parts.into_iter().collect();
         self.part(name.as_bytes());
         self.part(&(parts.len() as u64).to_be_bytes());
@@ -27,12 +27,12 @@ impl Hash {
     }
 
     /// Bytes as they are: a piece of a file.
-    pub(super) fn raw(&mut self, bytes: &[u8]) {
+    pub(crate) fn raw(&mut self, bytes: &[u8]) {
         self.0.update(bytes);
     }
 
     /// 64 hexadecimal digits.
-    pub(super) fn end(self) -> String {
+    pub(crate) fn end(self) -> String {
         kit::hex::encode(self.0.finish())
     }
 }

@@ -7,7 +7,7 @@ use kit::{Error, Result};
 
 /// The patterns of one file.
 #[derive(Debug, Default)]
-pub(super) struct Ignore(Vec<Pattern>);
+pub(crate) struct Ignore(Vec<Pattern>);
 
 #[derive(Debug)]
 struct Pattern {
@@ -37,7 +37,7 @@ enum Token {
 impl Ignore {
     /// # Errors
     /// A pattern that the builder would refuse too (exit 2).
-    pub(super) fn parse(text: &str) -> Result<Self> {
+    pub(crate) fn parse(text: &str) -> Result<Self> {
         let text = text.strip_prefix('\u{feff}').unwrap_or(text);
         let mut patterns = Vec::new();
         for (line, number) in text.lines().zip(1..) {
@@ -71,7 +71,7 @@ impl Ignore {
     }
 
     /// Whether the file or folder at this path from the context's root is left out.
-    pub(super) fn leaves_out(&self, path: &str) -> bool {
+    pub(crate) fn leaves_out(&self, path: &str) -> bool {
         let mut out = false;
         for pattern in &self.0 {
             // Only a pattern that could change the answer is asked.
@@ -83,7 +83,7 @@ impl Ignore {
     }
 
     /// Whether something in a folder that is left out could be kept all the same.
-    pub(super) fn keeps_some(&self) -> bool {
+    pub(crate) fn keeps_some(&self) -> bool {
         self.0.iter().any(|pattern| pattern.keeps)
     }
 }

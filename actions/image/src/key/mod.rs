@@ -11,8 +11,8 @@ mod resolve;
 use crate::cache;
 use crate::credentials::Logins;
 use crate::request::Request;
-use hash::Hash;
-use ignore::Ignore;
+pub(crate) use hash::Hash;
+pub(crate) use ignore::Ignore;
 use kit::env::Env;
 use kit::{Context, Error, Result};
 use net::Net;
@@ -63,7 +63,7 @@ pub(crate) async fn of(
     let text = String::from_utf8_lossy(&dockerfile);
     let arguments = arguments(&request.build_args, env);
     let found = dockerfile::images(&text, &arguments);
-    let ignore = ignore(request)?;
+    let ignore = ignore(&request.context, request.ignore_file.as_deref())?;
     let context = request.context.clone();
     let files = tokio::task::spawn_blocking(move || {
         let mut hash = Hash::new();
@@ -198,9 +198,9 @@ fn arguments(given: &[String], env: &Env) -> BTreeMap<String, String> {
 
 /// Buildah may go by a `.containerignore`, which Docker does not know. Where there is one, nothing
 /// is taken to be left out.
-fn ignore(request: &Request) -> Result<Ignore> {
-    match &request.ignore_file {
-        Some(_) if request.context.join(".containerignore").exists() => Ok(Ignore::default()),
+pub(crate) fn ignore(context: &Path, ignore_file: Option<&Path>) -> Result<Ignore> {
+    match ignore_file {
+        Some(_) if context.join(".containerignore").exists() => Ok(Ignore::default()),
         Some(file) => {
             let text = read(file, ".dockerignore")?;
             Ignore::parse(&String::from_utf8_lossy(&text))
@@ -370,13 +370,12 @@ mod tests {
     #[test]
     fn a_containerignore_makes_everything_count() {
         let dir = tempfile::tempdir().unwrap();
-        let mut request = Request::sample();
-        request.context = dir.path().to_owned();
-        assert!(!ignore(&request).unwrap().leaves_out("a"));
-        std::fs::write(dir.path().join(".dockerignore"), "a").unwrap();
-        request.ignore_file = Some(dir.path().join(".dockerignore"));
-        assert!(ignore(&request).unwrap().leaves_out("a"));
+        let file = dir.path().join(".dockerignore");
+        let excludes = |file| ignore(dir.path(), file).unwrap().leaves_out("a");
+        assert!(!excludes(None));
+        std::fs::write(&file, "a").unwrap();
+        assert!(excludes(Some(&file)));
         std::fs::write(dir.path().join(".containerignore"), "").unwrap();
-        assert!(!ignore(&request).unwrap().leaves_out("a"));
+        assert!(!excludes(Some(&file)));
     }
 }

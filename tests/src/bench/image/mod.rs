@@ -35,8 +35,6 @@ const ROUNDS: usize = 5;
 const WARM_UPS: usize = 1;
 /// The ECR repository, and the name in the peers' registries.
 const REPOSITORY: &str = "bench/image";
-/// The commit that is published; it has no meaning.
-const COMMIT: &str = "5eed5eed5eed5eed5eed5eed5eed5eed5eed5eed";
 /// The most memory that ours may hold, whatever the image.
 const MEMORY_MIB: f64 = 64.0;
 
@@ -239,7 +237,7 @@ impl Ring<'_> {
             "--repository",
             REPOSITORY,
             "--commit",
-            COMMIT,
+            &picture.commit,
         ];
         let skopeo = [
             "copy",

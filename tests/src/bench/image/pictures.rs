@@ -36,6 +36,8 @@ pub(super) struct Picture {
     pub(super) shrinks: bool,
     /// The build context, with a Dockerfile.
     pub(super) context: PathBuf,
+    /// The commit that the context is a checkout of.
+    pub(super) commit: String,
     /// What the Docker Engine calls it.
     pub(super) reference: String,
     /// The OCI layout, with one image, tagged `latest`.
@@ -57,6 +59,7 @@ impl Picture {
                 let picture = Self {
                     name,
                     what,
+                    commit: commit(&context)?,
                     shrinks: matches!(content, Content::System(_)),
                     layout: folder.join(format!("{name}-layout")),
                     context,
@@ -120,6 +123,38 @@ impl Picture {
             .find(|file| file.is_file())
             .unwrap_or_else(|| PathBuf::from("/usr/bin/docker"))
     }
+}
+
+/// Commits the Dockerfile; the rest is what an earlier step made.
+fn commit(context: &Path) -> Result<String> {
+    fs::write(context.join(".gitignore"), "/random-*\n/system\n").doing("writing .gitignore")?;
+    fs::write(context.join(".dockerignore"), ".git\n").doing("writing .dockerignore")?;
+    let git = |arguments: &[&str]| -> Result<String> {
+        let output = Command::new("git")
+            .args([
+                "-c",
+                "user.name=bench",
+                "-c",
+                "user.email=bench@example.org",
+            ])
+            .args(arguments)
+            .current_dir(context)
+            .output()
+            .doing("running git")?;
+        match output.status.success() {
+            true => Ok(String::from_utf8_lossy(&output.stdout).trim().to_owned()),
+            false => Err(Fault::new(format!(
+                "git {} ended with {}:\n{}",
+                arguments.join(" "),
+                output.status,
+                String::from_utf8_lossy(&output.stderr)
+            ))),
+        }
+    };
+    git(&["init", "--quiet"])?;
+    git(&["add", "--all"])?;
+    git(&["commit", "--quiet", "--message", "The image"])?;
+    git(&["rev-parse", "HEAD"])
 }
 
 impl Drop for Picture {

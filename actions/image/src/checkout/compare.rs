@@ -1,0 +1,321 @@
+//! Comparing a working tree with its commit, file by file, as far as a build reads it.
+
+use super::git::Clean;
+use super::lfs;
+use super::repository::Repository;
+use crate::key::Ignore;
+use kit::env::Env;
+use kit::{Error, Result};
+use std::collections::{BTreeMap, BTreeSet};
+use std::ffi::OsStr;
+use std::os::unix::ffi::OsStrExt;
+use std::path::{Path, PathBuf};
+
+/// The mode by which a tree names the commit of a submodule.
+const SUBMODULE: &str = "160000";
+
+/// What a build reads of a repository.
+pub(super) struct Scope<'a> {
+    /// The build context in this repository, and the path in the context at which the repository begins: empty, except in
+    /// a submodule.
+    pub(super) context: Option<(&'a Path, &'a Path)>,
+    /// Files that are read whatever excludes them.
+    pub(super) singles: &'a [PathBuf],
+    pub(super) ignore: &'a Ignore,
+}
+
+/// What was found.
+#[derive(Debug, Default)]
+pub(super) struct Seen {
+    /// Files that are not as the commit has them.
+    pub(super) differing: BTreeSet<String>,
+    /// Files that the commit does not have, and that its own `.gitignore` names.
+    pub(super) generated: BTreeSet<String>,
+}
+
+impl Scope<'_> {
+    /// The path in the build context of a path in the repository.
+    fn in_context(&self, path: &Path) -> Option<PathBuf> {
+        let (context, begins) = self.context?;
+        Some(begins.join(path.strip_prefix(context).ok()?))
+    }
+
+    /// Whether a build reads the file at this path of the repository.
+    fn reads(&self, path: &Path) -> bool {
+        self.singles.iter().any(|single| single == path)
+            || self
+                .in_context(path)
+                .is_some_and(|path| !self.ignore.leaves_out(&path.to_string_lossy()))
+    }
+
+    /// What git is asked about: the context and the files, and what in the folders above says how git reads them.
+    fn paths(&self) -> Vec<PathBuf> {
+        let mut paths: BTreeSet<PathBuf> = self.singles.iter().cloned().collect();
+        let context = self.context.map(|(context, _)| match context {
+            context if context.as_os_str().is_empty() => PathBuf::from("."),
+            context => context.to_owned(),
+        });
+        for path in self.singles.iter().chain(&context) {
+            for folder in path.ancestors().skip(1) {
+                paths.insert(folder.join(".gitattributes"));
+                paths.insert(folder.join(".gitignore"));
+            }
+        }
+        paths.extend(context);
+        paths.into_iter().collect()
+    }
+}
+
+/// Whether the commit has this submodule at this path.
+///
+/// # Errors
+/// The commit's tree cannot be read (exit 3).
+pub(super) fn is_submodule(clean: &Clean<'_>, path: &Path, commit: &str) -> Result<bool> {
+    let tracked = tracked(clean, &[path.to_owned()])?;
+    Ok(tracked.get(path) == Some(&(SUBMODULE.to_owned(), commit.to_owned())))
+}
+
+/// Adds what differs, and what is not the commit's but expected by it.
+///
+/// # Errors
+/// git cannot tell (exit 3).
+pub(super) fn compare(
+    env: &Env,
+    clean: &Clean<'_>,
+    scope: &Scope<'_>,
+    seen: &mut Seen,
+) -> Result<()> {
+    let paths = scope.paths();
+    let tracked = tracked(clean, &paths)?;
+    for single in scope.singles {
+        if !tracked.contains_key(single) && clean.root().join(single).symlink_metadata().is_ok() {
+            seen.differing
+                .insert(format!("{} (not in the commit)", single.display()));
+        }
+    }
+    let modified = modified(clean, &paths, &tracked)?;
+    for (path, what) in &modified {
+        if scope.reads(path) || path.file_name() == Some(OsStr::new(".gitattributes")) {
+            seen.differing
+                .insert(format!("{} ({what})", path.display()));
+        }
+    }
+    line_ends(clean, &paths, &tracked, |path| {
+        if scope.reads(path) && !modified.contains_key(path) {
+            seen.differing
+                .insert(format!("{} (other line ends)", path.display()));
+        }
+    })?;
+    untracked(clean, scope, &paths, &tracked, &modified, seen)?;
+    for (path, (mode, commit)) in &tracked {
+        if mode == SUBMODULE && scope.reads(path) {
+            submodule(env, clean, scope, path, commit, seen)?;
+        }
+    }
+    Ok(())
+}
+
+/// Mode and object of each path that the commit has.
+fn tracked(clean: &Clean<'_>, paths: &[PathBuf]) -> Result<BTreeMap<PathBuf, (String, String)>> {
+    let listed = clean.about(&["ls-files", "--stage", "-z"], paths)?;
+    records(&listed)
+        .map(|record| {
+            // `MODE OBJECT STAGE<tab>PATH`
+            let (about, path) = split(record, b'\t')?;
+            let about = String::from_utf8_lossy(about);
+            let mut words = about.split(' ').map(str::to_owned);
+            let words = words.next().zip(words.next()).ok_or_else(unreadable)?;
+            Ok((path_of(path), words))
+        })
+        .collect()
+}
+
+/// The files of the commit that are missing, or not as it has them.
+fn modified(
+    clean: &Clean<'_>,
+    paths: &[PathBuf],
+    tracked: &BTreeMap<PathBuf, (String, String)>,
+) -> Result<BTreeMap<PathBuf, &'static str>> {
+    let status = [
+        "status",
+        "--porcelain=v2",
+        "-z",
+        "--no-renames",
+        "--untracked-files=no",
+        "--ignore-submodules=all",
+    ];
+    let listed = clean.about(&status, paths)?;
+    let mut found = BTreeMap::new();
+    let mut pointers = Vec::new();
+    for record in records(&listed) {
+        // `1 XY sub mH mI mW hH hI PATH`
+        let fields: Vec<&[u8]> = record.splitn(9, |byte| *byte == b' ').collect();
+        let [b"1", state, _, _, index, worktree, _, _, path] = fields[..] else {
+            return Err(unreadable());
+        };
+        let path = path_of(path);
+        let what = match state.last() {
+            Some(b'D') => "missing",
+            _ if index != worktree => "other type or permissions",
+            _ => {
+                pointers.push(path.clone());
+                "modified"
+            }
+        };
+        found.insert(path, what);
+    }
+    // Git LFS keeps a pointer in the commit, and the file that the pointer describes in the working tree.
+    for path in lfs::described(clean, &pointers, tracked)? {
+        found.remove(&path);
+    }
+    Ok(found)
+}
+
+/// Tells of files whose lines end otherwise than a checkout would write them, which git takes for unchanged where an
+/// attribute makes them text.
+fn line_ends(
+    clean: &Clean<'_>,
+    paths: &[PathBuf],
+    tracked: &BTreeMap<PathBuf, (String, String)>,
+    mut tell: impl FnMut(&Path),
+) -> Result<()> {
+    let attributes = OsStr::new(".gitattributes");
+    if !tracked
+        .keys()
+        .any(|path| path.file_name() == Some(attributes))
+    {
+        return Ok(());
+    }
+    let listed = clean.about(&["ls-files", "--eol", "-z"], paths)?;
+    for record in records(&listed) {
+        // `i/lf    w/crlf  attr/text=auto eol=lf<tab>PATH`
+        let (about, path) = split(record, b'\t')?;
+        let about = String::from_utf8_lossy(about);
+        let crlf = about.contains("eol=crlf");
+        let mut words = about.split_whitespace();
+        let wrong = match (words.next(), words.next()) {
+            (Some("i/lf"), Some("w/crlf" | "w/mixed")) => !crlf,
+            (Some("i/lf"), Some("w/lf")) => crlf,
+            _ => false,
+        };
+        if wrong {
+            tell(&path_of(path));
+        }
+    }
+    Ok(())
+}
+
+/// The files that the commit does not have. One that is ignored is expected there only if it is the commit that says so.
+fn untracked(
+    clean: &Clean<'_>,
+    scope: &Scope<'_>,
+    paths: &[PathBuf],
+    tracked: &BTreeMap<PathBuf, (String, String)>,
+    modified: &BTreeMap<PathBuf, &'static str>,
+    seen: &mut Seen,
+) -> Result<()> {
+    let listed = clean.about(&["ls-files", "--others", "-z"], paths)?;
+    let mut others: Vec<PathBuf> = Vec::new();
+    for path in records(&listed).map(path_of) {
+        if path.file_name() == Some(OsStr::new(".gitattributes")) {
+            seen.differing
+                .insert(format!("{} (not in the commit)", path.display()));
+        } else if scope.reads(&path) {
+            others.push(path);
+        }
+    }
+    if others.is_empty() {
+        return Ok(());
+    }
+    let mut input = Vec::new();
+    for path in &others {
+        // A leading colon would have a meaning.
+        input.extend_from_slice(b"./");
+        input.extend_from_slice(path.as_os_str().as_bytes());
+        input.push(0);
+    }
+    let check = [
+        "check-ignore",
+        "--verbose",
+        "--non-matching",
+        "-z",
+        "--no-index",
+        "--stdin",
+    ];
+    let answer = clean.feed(&check, &input)?;
+    // SOURCE, LINE, PATTERN, PATH for each.
+    let fields: Vec<&[u8]> = records(&answer).collect();
+    if fields.len() != others.len() * 4 {
+        return Err(unreadable());
+    }
+    for (path, answer) in others.iter().zip(fields.chunks(4)) {
+        let source = path_of(answer[0]);
+        let expected = !answer[2].is_empty()
+            && !answer[2].starts_with(b"!")
+            && tracked.contains_key(&source)
+            && !modified.contains_key(&source);
+        match expected {
+            true => seen.generated.insert(path.display().to_string()),
+            false => seen
+                .differing
+                .insert(format!("{} (not in the commit)", path.display())),
+        };
+    }
+    Ok(())
+}
+
+/// A submodule is as the commit has it if it is checked out at the commit that is named there, and is as that has it.
+fn submodule(
+    env: &Env,
+    clean: &Clean<'_>,
+    scope: &Scope<'_>,
+    path: &Path,
+    commit: &str,
+    seen: &mut Seen,
+) -> Result<()> {
+    let root = clean.root().join(path);
+    let repository = Repository::at(&root, env)?.filter(|repository| repository.head == commit);
+    let Some(repository) = repository else {
+        seen.differing
+            .insert(format!("{} (submodule not at {commit})", path.display()));
+        return Ok(());
+    };
+    let Some(begins) = scope.in_context(path) else {
+        return Ok(());
+    };
+    let scope = Scope {
+        context: Some((Path::new(""), &begins)),
+        singles: &[],
+        ignore: scope.ignore,
+    };
+    let mut within = Seen::default();
+    compare(env, &Clean::of(&repository, env)?, &scope, &mut within)?;
+    let named = |name: &String| format!("{}/{name}", path.display());
+    seen.differing.extend(within.differing.iter().map(named));
+    seen.generated.extend(within.generated.iter().map(named));
+    Ok(())
+}
+
+fn records(bytes: &[u8]) -> impl Iterator<Item = &[u8]> {
+    let whole = bytes.strip_suffix(b"\0").unwrap_or(bytes);
+    whole
+        .split(|byte| *byte == 0)
+        .filter(move |_| !bytes.is_empty())
+}
+
+fn split(record: &[u8], at: u8) -> Result<(&[u8], &[u8])> {
+    let found = record.iter().position(|byte| *byte == at);
+    let found = found.ok_or_else(unreadable)?;
+    Ok((&record[..found], &record[found + 1..]))
+}
+
+fn path_of(bytes: &[u8]) -> PathBuf {
+    // A nested repository is listed as a folder, with a slash at its end.
+    let bytes = bytes.strip_suffix(b"/").unwrap_or(bytes);
+    PathBuf::from(OsStr::from_bytes(bytes))
+}
+
+fn unreadable() -> Error {
+    Error::refused("git's answer about the checkout cannot be read")
+        .hint("update git to a version of the last five years")
+}

@@ -1,0 +1,160 @@
+//! Bad input is named, in one message.
+
+use crate::job::{COMMIT, DIGEST, Job, publish};
+
+#[test]
+fn bad_input_is_named() {
+    let job = Job::new();
+    for (arguments, message) in [
+        (vec!["publish"], "--repository is missing"),
+        (
+            vec!["publish", "--repository", "Acme"],
+            "--repository \"Acme\" is no ECR repository name",
+        ),
+        (
+            vec!["publish", "--repository", "acme/storefront"],
+            "--commit is missing",
+        ),
+        (
+            vec![
+                "publish",
+                "--repository",
+                "acme/storefront",
+                "--commit",
+                "main",
+            ],
+            "\"main\" is not a full commit hash",
+        ),
+        (publish(&["--tag", "a:b"]), "--tag \"a:b\" is no tag"),
+        (
+            publish(&["--context", "gone"]),
+            "the build context gone is no folder",
+        ),
+        (
+            publish(&["--file", "x/Dockerfile"]),
+            "there is no Dockerfile at x/Dockerfile",
+        ),
+        (
+            publish(&["--platform", "linux"]),
+            "--platform \"linux\" is no platform",
+        ),
+        (
+            publish(&["--build-arg", "A"]),
+            "a --build-arg is not NAME=VALUE",
+        ),
+        (publish(&["--label", "=x"]), "a --label is not NAME=VALUE"),
+        (
+            publish(&[
+                "--cache-to",
+                "type=s3,region=eu-west-1,bucket=b,secret_access_key=hunter2",
+            ]),
+            "secret_access_key of a --cache-from or --cache-to would be in the builder's argument list",
+        ),
+        (
+            publish(&["--cache-from", "type=gha,Token = hunter2"]),
+            "token of a --cache-from or --cache-to",
+        ),
+        (
+            publish(&[
+                "--kms-key",
+                "arn:aws:kms:eu-west-1:111111111111:key/x",
+                "--to",
+                "eu-west-2",
+            ]),
+            "--kms-key is one of eu-west-1, and --to names eu-west-2",
+        ),
+        (
+            publish(&["--secret", "id=npm,src=file"]),
+            "the file of build secret npm is not there",
+        ),
+        (
+            publish(&["--secret", "id=npm,env=NPM_TOKEN"]),
+            "the variable NPM_TOKEN of build secret npm is not set",
+        ),
+        (
+            publish(&["--pull-account", "12345678901"]),
+            "--pull-account \"12345678901\" is not an account ID",
+        ),
+        (
+            publish(&["--mutable-tag", "*"]),
+            "--mutable-tag \"*\" also fits the tag of a commit",
+        ),
+        (
+            publish(&["--mutable-tag", "content-*"]),
+            "--mutable-tag \"content-*\" also fits the tag of an image's content",
+        ),
+        (
+            publish(&["--lifecycle-policy", "gone.json"]),
+            "cannot read the lifecycle policy gone.json",
+        ),
+        (
+            publish(&["--lifecycle-policy", "Dockerfile"]),
+            "Dockerfile is no lifecycle policy: not JSON",
+        ),
+        (
+            publish(&["--kms-key", "alias/images"]),
+            "--kms-key \"alias/images\" is not the ARN of a key",
+        ),
+        (
+            publish(&["--resource-tag", "team"]),
+            "--resource-tag \"team\" is not KEY=VALUE",
+        ),
+        (vec!["scan", "--repository", "ab"], "--digest is missing"),
+        (
+            vec!["scan", "--repository", "ab", "--digest", "latest"],
+            "\"latest\" is not a digest",
+        ),
+        (
+            vec![
+                "scan",
+                "--repository",
+                "ab",
+                "--digest",
+                DIGEST,
+                "--waive",
+                "CVE-1",
+            ],
+            "--waive \"CVE-1\" is not ID=DAY",
+        ),
+        (publish(&[]), "no region is known"),
+    ] {
+        job.refuses(&arguments, &[], 2, message);
+    }
+}
+
+#[test]
+fn inputs_of_an_action_are_arguments() {
+    let job = Job::new();
+    let inputs = [
+        ("INPUT_COMMAND", "publish"),
+        ("INPUT_REPOSITORY", "acme/storefront"),
+        ("INPUT_COMMIT", COMMIT),
+        ("INPUT_BUILD-ARG", "A=1\nhunter2\n"),
+        ("INPUT_TAG", ""),
+    ];
+    job.refuses(&[], &inputs, 2, "a --build-arg is not NAME=VALUE");
+    let output = job.run(&[], &inputs);
+    assert!(!String::from_utf8_lossy(&output.stderr).contains("hunter2"));
+}
+
+#[test]
+fn long_lived_keys_are_refused() {
+    // Nothing listens there; the guard comes before the first call.
+    let env = [
+        ("AWS_ACCESS_KEY_ID", "AKIAEXAMPLE"),
+        ("AWS_SECRET_ACCESS_KEY", "hunter2"),
+        ("AWS_REGION", "ca-central-1"),
+        ("AWS_ENDPOINT_URL", "http://127.0.0.1:9"),
+    ];
+    Job::new().refuses(
+        &publish(&[]),
+        &env,
+        3,
+        "access key AKIAEXAMPLE is long-lived",
+    );
+}
+
+#[test]
+fn action_yml_and_readme_say_what_the_arguments_say() {
+    kit::action::check::<slipway_image::Image>(env!("CARGO_MANIFEST_DIR")).unwrap();
+}

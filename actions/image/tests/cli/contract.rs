@@ -1,0 +1,88 @@
+//! Which contract is read, and what of it is needed.
+
+use crate::job::{COMMIT, Job, publish};
+
+const CONTRACT: &str = "\
+version: 1
+service: storefront
+build: {account: var:BUILD_ACCOUNT_ID, region: ca-central-1}
+environments:
+  dev: {account: var:DEV_ACCOUNT_ID}
+  production: {account: var:PRODUCTION_ACCOUNT_ID, follows: dev}
+";
+
+/// Accounts alone, nothing of Terraform's state.
+const ACCOUNTS: [(&str, &str); 3] = [
+    ("BUILD_ACCOUNT_ID", "111111111111"),
+    ("DEV_ACCOUNT_ID", "222222222222"),
+    ("PRODUCTION_ACCOUNT_ID", "333333333333"),
+];
+
+/// Credentials are asked for once arguments and contract are in order.
+const IN_ORDER: &str = "there are no AWS credentials";
+
+#[test]
+fn a_contract_needs_no_environment_and_no_state() {
+    let job = Job::new();
+    std::fs::write(job.file("app/delivery.yaml"), CONTRACT).unwrap();
+    for verb in ["publish", "repository"] {
+        for more in [
+            &["--contract", "delivery.yaml"][..],
+            &["--environment", "dev"],
+            &[],
+        ] {
+            let mut arguments = vec![verb];
+            arguments.extend(more);
+            if verb == "publish" {
+                arguments.extend(["--commit", COMMIT]);
+            }
+            job.refuses(&arguments, &ACCOUNTS, 2, IN_ORDER);
+        }
+    }
+    job.refuses(
+        &["repository", "--environment", "prod"],
+        &ACCOUNTS,
+        2,
+        "delivery.yaml has no environment `prod`",
+    );
+    job.refuses(
+        &["repository", "--contract", "gone.yaml"],
+        &ACCOUNTS,
+        2,
+        "cannot read the contract gone.yaml",
+    );
+}
+
+#[test]
+fn an_account_of_another_environment_is_missed_by_name() {
+    let job = Job::new();
+    std::fs::write(job.file("app/delivery.yaml"), CONTRACT).unwrap();
+    let arguments = ["repository", "--environment", "dev"];
+    for message in [
+        "delivery.yaml gives no account for production",
+        "`PRODUCTION_ACCOUNT_ID` is not set",
+    ] {
+        job.refuses(&arguments, &ACCOUNTS[..2], 2, message);
+    }
+    let named = [
+        "repository",
+        "--environment",
+        "dev",
+        "--pull-account",
+        "333333333333",
+    ];
+    job.refuses(&named, &ACCOUNTS[..2], 2, IN_ORDER);
+}
+
+#[test]
+fn a_contract_that_nobody_named_leaves_the_arguments_alone() {
+    let job = Job::new();
+    std::fs::write(job.file("app/delivery.yaml"), "version: [").unwrap();
+    job.refuses(&publish(&[]), &[], 2, "no region is known");
+    job.refuses(
+        &publish(&["--contract", "delivery.yaml"]),
+        &[],
+        2,
+        "delivery.yaml is wrong",
+    );
+}
