@@ -1,5 +1,6 @@
 //! The arguments. Names and meanings are `docker buildx build`'s where it has one.
 
+use crate::pairs::Pairs;
 use crate::source::Compression;
 use clap::{Subcommand, ValueEnum};
 use std::path::PathBuf;
@@ -120,15 +121,11 @@ pub(crate) struct Build {
     /// Stage to build [default: the last]
     #[arg(long, value_name = "STAGE")]
     pub(crate) target: Option<String>,
-    /// Build argument NAME=VALUE, stored in the image's history for all to read: never a secret
-    #[arg(long, value_name = "NAME=VALUE", value_delimiter = '\n')]
-    pub(crate) build_arg: Vec<String>,
+    #[command(flatten)]
+    pub(crate) pairs: Pairs,
     /// Build secret, id=ID,env=VARIABLE or id=ID,src=FILE, whose value is taken from that environment variable or file
     #[arg(long, value_name = "id=ID,…", value_delimiter = '\n')]
     pub(crate) secret: Vec<String>,
-    /// Label NAME=VALUE, beside revision, source and created of the OCI standard
-    #[arg(long, value_name = "NAME=VALUE", value_delimiter = '\n')]
-    pub(crate) label: Vec<String>,
     /// Platform such as linux/arm64 [default: the contract's, else the builder's]
     #[arg(long, value_name = "PLATFORM", value_delimiter = '\n')]
     pub(crate) platform: Vec<String>,

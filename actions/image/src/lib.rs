@@ -13,6 +13,7 @@ mod ecr;
 mod elsewhere;
 mod key;
 mod others;
+mod pairs;
 mod place;
 mod private_dir;
 mod provenance;

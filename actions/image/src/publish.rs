@@ -249,17 +249,15 @@ async fn decide_work(
         let found = home.ecr.tagged_if_there(std::slice::from_ref(tag)).await?;
         seen.extend(digests(&found));
     }
-    let publication = match home.prepared.mutability() {
-        None => Publication::Build,
-        Some(mutability) => decide::publication(
-            &request.commit,
-            &request.tags(),
-            tag.as_deref(),
-            &seen,
-            mutability,
-            request.rebuild,
-        )?,
-    };
+    // The settings are applied before the tags are written.
+    let publication = decide::publication(
+        &request.commit,
+        &request.tags(),
+        tag.as_deref(),
+        &seen,
+        &home.prepared.mutability_to_be(),
+        request.rebuild,
+    )?;
     match (publication, source) {
         (Publication::Published { digest, add }, _) => Ok(Work::Tag { digest, add }),
         (Publication::Build, Some(source)) => Ok(Work::Push(source)),

@@ -144,7 +144,7 @@ impl Request {
                 );
             }
         }
-        let build_args = given(args.build_arg);
+        let build_args = args.pairs.build_arg;
         for argument in &build_args {
             pair("build-arg", argument)?;
         }
@@ -152,7 +152,9 @@ impl Request {
             .iter()
             .map(|text| secret(text, &cx.env))
             .collect::<Result<Vec<_>>>()?;
-        let own_labels = given(args.label)
+        let own_labels = args
+            .pairs
+            .label
             .iter()
             .map(|label| {
                 pair("label", label).map(|(name, value)| (name.to_owned(), value.to_owned()))

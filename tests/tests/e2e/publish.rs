@@ -480,6 +480,60 @@ fn a_base_that_is_known_is_never_the_builder_s_older_one() {
 }
 
 #[test]
+fn a_build_argument_of_several_lines_arrives_whole() {
+    let _turn = heavy();
+    for (what, builder) in [("lines-engine", &[][..]), ("lines-buildah", BUILDAH)] {
+        let mut checkout = Checkout::new(what);
+        checkout.own_storage();
+        let base = format!(
+            "{}/{}:base",
+            checkout.setting.world.registry,
+            crate::ecr::THERE
+        );
+        let check = r#"test "$CONFIG" = "$(printf 'A=1\nB="2 3"')""#;
+        checkout.write(
+            "Dockerfile",
+            &format!(
+                "FROM {base}\nSHELL [\"/bin/busybox\", \"sh\", \"-c\"]\nARG CONFIG\nRUN {check}\n"
+            ),
+        );
+        checkout.commit("first");
+        let arguments = [builder, &["--build-arg", "CONFIG=A=1\nB=\"2 3\""]].concat();
+        assert_eq!(checkout.json(&arguments, 0)["outcome"], "built");
+    }
+}
+
+#[test]
+fn a_tag_that_the_same_run_makes_mutable_moves() {
+    let mut checkout = Checkout::new("made-mutable");
+    let made = checkout.layouts(&[7; 4096]);
+    let immutable = json!({"repositoryName": crate::ecr::THERE, "imageTagMutability": "IMMUTABLE"});
+    checkout
+        .setting
+        .ecr("PutImageTagMutability", &immutable)
+        .unwrap();
+    checkout.setting.another("theirs", Some("latest"));
+    checkout.commit("first");
+    let arguments = [
+        "--environment",
+        "dev",
+        "--repository",
+        crate::ecr::THERE,
+        "--layout",
+        &made.folder,
+        "--tag",
+        "latest",
+    ];
+    let refused = log(&checkout.run(&arguments, 3));
+    assert!(refused.contains("tag latest already names"), "{refused}");
+    let mutable = [&arguments[..], &["--mutable-tag", "latest"]].concat();
+    let moved = checkout.json(&mutable, 0);
+    assert_eq!(moved["digest"], made.digest);
+    // A second run finds both tags on the image.
+    assert_eq!(checkout.json(&mutable, 0)["outcome"], "already published");
+}
+
+#[test]
 fn zstd_is_zstd_whatever_was_there_before() {
     let _turn = heavy();
     for (what, builder) in [("zstd-engine", &[][..]), ("zstd-buildah", BUILDAH)] {

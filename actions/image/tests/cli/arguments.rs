@@ -1,6 +1,6 @@
 //! Bad input is named, in one message.
 
-use crate::job::{COMMIT, DIGEST, Job, publish};
+use crate::job::{COMMIT, DIGEST, IN_ORDER, Job, publish};
 
 #[test]
 fn bad_input_is_named() {
@@ -120,6 +120,38 @@ fn bad_input_is_named() {
     ] {
         job.refuses(&arguments, &[], 2, message);
     }
+}
+
+#[test]
+fn a_value_of_several_lines_is_one_argument_if_it_is_quoted() {
+    let job = Job::new();
+    let list = "A=1\n\"B=hunter2\n3\"\n";
+    for (value, message) in [
+        (list, IN_ORDER),
+        (
+            "A=1\n\"B=hunter2",
+            "--build-arg: entry 2 begins with a quote that is not closed",
+        ),
+        (
+            "\"A=1\" hunter2",
+            "--build-arg: entry 1 goes on after its closing quote",
+        ),
+        ("B=1\nhunter2", "a --build-arg is not NAME=VALUE"),
+    ] {
+        for variable in ["INPUT_BUILD-ARG", "SLIPWAY_BUILD_ARG"] {
+            let said = job.refuses(&publish(&[]), &[(variable, value)], 2, message);
+            assert!(!said.contains("hunter2"), "{said}");
+        }
+    }
+    // A flag is one argument, whatever is in it.
+    job.refuses(&publish(&["--build-arg", "A=1\nhunter2"]), &[], 2, IN_ORDER);
+    job.refuses(&publish(&["--label", "\"a=b"]), &[], 2, IN_ORDER);
+    job.refuses(
+        &publish(&[]),
+        &[("INPUT_LABEL", "\"a=b")],
+        2,
+        "--label: entry 1",
+    );
 }
 
 #[test]
