@@ -88,7 +88,7 @@ pub(crate) struct Publish {
     #[arg(long, value_name = "SHA")]
     pub(crate) commit: Option<String>,
     /// Tag for the image; what is published has the commit's beside it
-    #[arg(long, value_name = "TAG", value_delimiter = '\n')]
+    #[arg(long, short = 't', value_name = "TAG", value_delimiter = '\n')]
     pub(crate) tag: Vec<String>,
     /// Publish without showing that the image is the commit's, for this reason; it gets the label dev.slipway.unverified and the tags, not the commit's
     #[arg(long, value_name = "REASON", requires = "tag")]
@@ -116,7 +116,7 @@ pub(crate) struct Build {
     #[arg(long, value_name = "DIR")]
     pub(crate) context: Option<PathBuf>,
     /// Dockerfile [default: the contract's, else Dockerfile in the context]
-    #[arg(long, value_name = "FILE")]
+    #[arg(long, short = 'f', value_name = "FILE")]
     pub(crate) file: Option<PathBuf>,
     /// Stage to build [default: the last]
     #[arg(long, value_name = "STAGE")]
@@ -141,6 +141,8 @@ pub(crate) struct Build {
     /// Ask the registry for newer base images
     #[arg(long)]
     pub(crate) pull: bool,
+    #[command(flatten)]
+    pub(crate) handed_on: HandedOn,
     /// Network of the build's RUN steps: default, none or host
     #[arg(long, value_name = "MODE")]
     pub(crate) network: Option<String>,
@@ -150,6 +152,35 @@ pub(crate) struct Build {
     /// Attach a software bill of materials; makes the digest an index's
     #[arg(long)]
     pub(crate) sbom: bool,
+}
+
+/// Arguments that the builder gets as they are.
+#[derive(Debug, Default, clap::Args)]
+pub(crate) struct HandedOn {
+    /// SSH agent or key for RUN --mount=type=ssh: default, or ID=PATH
+    #[arg(long, value_name = "default|ID=PATH", value_delimiter = '\n')]
+    pub(crate) ssh: Vec<String>,
+    /// Further build context, NAME=FOLDER or NAME=docker-image://IMAGE
+    #[arg(long, value_name = "NAME=CONTEXT", value_delimiter = '\n')]
+    pub(crate) build_context: Vec<String>,
+    /// Entry of /etc/hosts during the build, HOST:IP
+    #[arg(long, value_name = "HOST:IP", value_delimiter = '\n')]
+    pub(crate) add_host: Vec<String>,
+    /// Annotation NAME=VALUE of the image's manifest
+    #[arg(long, value_name = "NAME=VALUE", value_delimiter = '\n')]
+    pub(crate) annotation: Vec<String>,
+    /// Stage for which nothing of the builder's cache is used
+    #[arg(long, value_name = "STAGE", value_delimiter = '\n')]
+    pub(crate) no_cache_filter: Vec<String>,
+    /// Limit of the build's RUN steps, e.g. nofile=1024:2048
+    #[arg(long, value_name = "TYPE=SOFT:HARD", value_delimiter = '\n')]
+    pub(crate) ulimit: Vec<String>,
+    /// Size of /dev/shm during the build, e.g. 128m
+    #[arg(long, value_name = "SIZE")]
+    pub(crate) shm_size: Option<String>,
+    /// What the build may do beyond a sandbox: network.host or security.insecure
+    #[arg(long, value_name = "ENTITLEMENT", value_delimiter = '\n')]
+    pub(crate) allow: Vec<String>,
 }
 
 /// What can build.

@@ -7,7 +7,7 @@ use crate::place::Place;
 use crate::push::{self, Target};
 use crate::registry::Repo;
 use crate::repository::{self, Prepared, Wanted};
-use crate::request::{given, source, tags};
+use crate::request::{Tags, given, source};
 use crate::{elsewhere, others, report, request};
 use futures_util::future::join_all;
 use kit::step::Cx;
@@ -17,12 +17,12 @@ use std::collections::BTreeMap;
 
 pub(crate) async fn run(args: args::Copy, cx: &Cx) -> Result<Report> {
     let digest = request::digest(args.digest)?;
-    let tags = tags(args.tag)?;
     let place = Place::new(&args.place, cx)?;
     let to = match args.to_repository {
         Some(name) => request::repository(Some(name), None)?,
         None => place.repository.clone(),
     };
+    let tags = Tags::new(args.tag, &to)?;
     let mut places = elsewhere::targets(&given(args.elsewhere.to), &place.target)?;
     if places.is_empty() {
         if to == place.repository {
@@ -31,6 +31,7 @@ pub(crate) async fn run(args: args::Copy, cx: &Cx) -> Result<Report> {
         }
         places.push(place.target.clone());
     }
+    let tags = tags.without_registry()?;
     let wanted = Wanted::new(Settings::default(), &place, source(cx))?;
     let net = Net::new(cx)?;
     let home = Ecr::new(&net.account(&place.target).await?, place.repository.clone());

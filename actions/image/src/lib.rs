@@ -11,6 +11,7 @@ mod credentials;
 mod decide;
 mod ecr;
 mod elsewhere;
+mod handed_on;
 mod key;
 mod others;
 mod pairs;

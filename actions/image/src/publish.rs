@@ -45,7 +45,7 @@ pub(crate) enum Work {
     /// Build with this, which took so long to find, and push.
     Build(Builder, Duration),
     /// Push what is there.
-    Push(Source),
+    Push(Arc<Source>),
     /// Put these tags on what is published.
     Tag { digest: String, add: Vec<String> },
 }
@@ -81,9 +81,22 @@ pub(crate) async fn run(mut args: Box<Publish>, cx: &Cx) -> Result<Report> {
         &place.target,
     )?;
     let layout = args.layout.take();
-    let mut request = Request::new(*args, cx, place.image.as_ref(), layout.is_some())?;
-    let source = layout.as_deref().map(Source::open).transpose()?;
-    if let (Some(Source::Layout(_)), Compression::Zstd) = (&source, request.compression) {
+    let mut request = Request::new(
+        *args,
+        cx,
+        &place.repository,
+        place.image.as_ref(),
+        layout.is_some(),
+    )?;
+    let source = match &layout {
+        Some(path) => {
+            let source = Arc::new(Source::open(path, &cx.env)?);
+            push::check(&source)?;
+            Some(source)
+        }
+        None => None,
+    };
+    if let (Some(Source::Layout(_)), Compression::Zstd) = (source.as_deref(), request.compression) {
         return Err(Error::usage(
             "--compression zstd cannot be had of an OCI layout, whose layers are pushed as they are",
         )
@@ -104,6 +117,7 @@ pub(crate) async fn run(mut args: Box<Publish>, cx: &Cx) -> Result<Report> {
     .await;
     let prepared = prepared?;
     let (registry, found) = (registry?, tagged?);
+    request.extra_tags.are_of(&registry.host)?;
     let home = Home { ecr, prepared };
     let others = others::observe(cx, &net, &place, &elsewhere, &wanted, &tags).await;
     let seen = digests(&found);
@@ -188,7 +202,7 @@ pub(crate) async fn run(mut args: Box<Publish>, cx: &Cx) -> Result<Report> {
         Work::Push(source) => {
             // Whose blobs they are that something else put together, nobody says.
             targets.insert(0, first(&home.ecr, &repo, ready.fresh, Vec::new()).await);
-            let outcomes = send(cx, &Arc::new(source), &request, &targets).await;
+            let outcomes = send(cx, &source, &request, &targets).await;
             match arrived(&outcomes) {
                 Some(digest) => (digest, Outcome::Given, outcomes),
                 None => return Err(push::failure(outcomes, failed)),
@@ -242,7 +256,7 @@ async fn decide_work(
     request: &Request,
     mut seen: BTreeMap<String, String>,
     content: Option<&Content>,
-    source: Option<Source>,
+    source: Option<Arc<Source>>,
 ) -> Result<Work> {
     let tag = known(content).map(ContentKey::tag);
     if let Some(tag) = &tag {

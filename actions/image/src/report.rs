@@ -33,7 +33,7 @@ pub(crate) fn publish(
     ];
     rows.extend(origin_row(request));
     if let Some(size) = size {
-        rows.push(row("size", mebibytes(size)));
+        rows.push(row("size", format!("{} compressed", push::size(size))));
     }
     rows.push(row(
         "repository created",
@@ -374,32 +374,10 @@ fn row(name: &str, value: impl Into<String>) -> Row {
     [name.to_owned(), value.into()]
 }
 
-fn mebibytes(bytes: u64) -> String {
-    let tenths = bytes.saturating_mul(10).div_ceil(1 << 20);
-    format!("{}.{} MiB compressed", tenths / 10, tenths % 10)
-}
-
 fn thousandths(seconds: f64) -> f64 {
     (seconds * 1000.0).round() / 1000.0
 }
 
 fn seconds_text(duration: Duration) -> String {
     format!("{:.1} s", duration.as_secs_f64())
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn sizes_round_up() {
-        for (bytes, text) in [
-            (0, "0.0 MiB compressed"),
-            (1, "0.1 MiB compressed"),
-            (1 << 20, "1.0 MiB compressed"),
-            (1_100_000, "1.1 MiB compressed"),
-        ] {
-            assert_eq!(mebibytes(bytes), text);
-        }
-    }
 }

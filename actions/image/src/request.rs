@@ -3,6 +3,7 @@
 
 use crate::args::{BuilderName, Publish};
 use crate::checkout;
+use crate::handed_on::Flags;
 use crate::key;
 use crate::source::Compression;
 use kit::contract::Image;
@@ -11,6 +12,7 @@ use kit::host::Kind;
 use kit::id::{CommitId, Digest};
 use kit::step::{Cx, required};
 use kit::{Error, Result, clock};
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 /// The labels that name the commit (OCI Image Specification, "Pre-Defined Annotation Keys").
@@ -37,7 +39,7 @@ pub(crate) struct Request {
     /// The full commit hash; the tag of an image that is the commit's.
     pub(crate) commit: String,
     pub(crate) origin: Origin,
-    pub(crate) extra_tags: Vec<String>,
+    pub(crate) extra_tags: Tags,
     pub(crate) rebuild: bool,
     /// What is to build, where it was named.
     pub(crate) builder: Option<BuilderName>,
@@ -54,6 +56,7 @@ pub(crate) struct Request {
     pub(crate) platforms: Vec<String>,
     pub(crate) no_cache: bool,
     pub(crate) pull: bool,
+    pub(crate) flags: Flags,
     pub(crate) network: Option<String>,
     pub(crate) cache_from: Vec<String>,
     pub(crate) cache_to: Vec<String>,
@@ -86,19 +89,20 @@ impl Request {
     pub(crate) fn new(
         args: Publish,
         cx: &Cx,
+        repository: &str,
         image: Option<&Image>,
         is_built: bool,
     ) -> Result<Self> {
         let (rebuild, compression) = (args.rebuild, args.compression);
         let is_named = args.commit.is_some();
         let commit = commit(args.commit, cx)?;
-        let mut extra_tags = tags(args.tag)?;
+        let mut extra_tags = Tags::new(args.tag, repository)?;
         let origin = match (args.allow_unverified, is_built) {
-            (Some(reason), _) => unverified(&reason, &extra_tags, &commit)?,
+            (Some(reason), _) => unverified(&reason, &extra_tags.names, &commit)?,
             (None, true) => Origin::BuiltElsewhere,
             (None, false) => Origin::Commit,
         };
-        extra_tags.retain(|tag| *tag != commit);
+        extra_tags.names.retain(|tag| *tag != commit);
         let args = args.build;
         for cache in args.cache_from.iter().chain(&args.cache_to) {
             no_secret_in(cache)?;
@@ -110,9 +114,17 @@ impl Request {
             (None, Some(image)) => base.join(&image.context),
             (None, None) => PathBuf::from("."),
         };
+        // A file of the same name in the context, which somebody could have meant.
+        let mut other = None;
         let dockerfile = match (args.file, image) {
             (Some(file), _) => file,
-            (None, Some(image)) => base.join(&image.dockerfile),
+            (None, Some(image)) => {
+                let file = base.join(&image.dockerfile);
+                other = Some(context.join(&image.dockerfile)).filter(|other| {
+                    other.is_file() && other.canonicalize().ok() != file.canonicalize().ok()
+                });
+                file
+            }
             (None, None) => context.join("Dockerfile"),
         };
         if !is_built && !context.is_dir() {
@@ -123,11 +135,24 @@ impl Request {
             .hint("give --context DIR; in a workflow, run actions/checkout first"));
         }
         if !is_built && !dockerfile.is_file() {
-            return Err(Error::usage(format!(
+            let error = Error::usage(format!(
                 "there is no Dockerfile at {}",
                 dockerfile.display()
-            ))
-            .hint("give --file FILE"));
+            ));
+            return Err(match other {
+                Some(other) => error.hint(format!(
+                    "`dockerfile` is relative to the contract's folder, not to the context: it is at {}",
+                    other.display()
+                )),
+                None => error.hint("give --file FILE"),
+            });
+        }
+        if let Some(other) = other.filter(|_| !is_built) {
+            cx.host.warn(format!(
+                "{} is built, not {}: `dockerfile` is relative to the contract's folder",
+                dockerfile.display(),
+                other.display()
+            ));
         }
         let mut platforms = given(args.platform);
         if platforms.is_empty() {
@@ -147,6 +172,15 @@ impl Request {
         let build_args = args.pairs.build_arg;
         for argument in &build_args {
             pair("build-arg", argument)?;
+        }
+        let flags = Flags::new(args.handed_on)?;
+        if !is_built {
+            for name in key::undeclared(&dockerfile, &build_args)? {
+                cx.host.warn(format!(
+                    "build argument {name} has no effect: {} has no `ARG {name}`",
+                    dockerfile.display()
+                ));
+            }
         }
         let secrets = given(args.secret)
             .iter()
@@ -172,8 +206,10 @@ impl Request {
         // Last: all that costs nothing to check is in order.
         let time = match &origin {
             Origin::Commit => {
+                let folders = flags.folders()?;
                 let input = checkout::Input {
                     context: &context,
+                    folders: &folders,
                     dockerfile: &dockerfile,
                     ignore_file: ignore_file.as_deref(),
                     ignore: &key::ignore(&context, ignore_file.as_deref())?,
@@ -227,6 +263,7 @@ impl Request {
             platforms,
             no_cache: args.no_cache,
             pull: args.pull,
+            flags,
             network: args.network,
             cache_from: given(args.cache_from),
             cache_to: given(args.cache_to),
@@ -270,7 +307,7 @@ impl Request {
         };
         commit
             .into_iter()
-            .chain(&self.extra_tags)
+            .chain(&self.extra_tags.names)
             .cloned()
             .collect()
     }
@@ -500,26 +537,80 @@ pub(crate) fn digest(given: Option<String>) -> Result<Digest> {
     Digest::parse(&digest)
 }
 
-/// OCI Distribution Specification, "Pulling manifests".
-/// The tags, each once.
-///
-/// # Errors
-/// One that is none (exit 2).
-pub(crate) fn tags(lines: Vec<String>) -> Result<Vec<String>> {
-    let mut tags: Vec<String> = Vec::new();
-    for tag in given(lines) {
-        if !is_tag(&tag) {
-            return Err(Error::usage(format!("--tag {tag:?} is no tag")).hint(
-                "up to 128 letters, digits, `_`, `.` and `-`, not beginning with the last two",
-            ));
-        }
-        if !tags.contains(&tag) {
-            tags.push(tag);
-        }
-    }
-    Ok(tags)
+/// Tags of one repository.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(crate) struct Tags {
+    /// Each once.
+    pub(crate) names: Vec<String>,
+    /// The registries that full references name, with the reference.
+    hosts: BTreeMap<String, String>,
 }
 
+impl Tags {
+    /// Reads tags, and full references to `repository` as docker/metadata-action writes them.
+    ///
+    /// # Errors
+    /// Something else, or a reference to another repository (exit 2).
+    pub(crate) fn new(lines: Vec<String>, repository: &str) -> Result<Self> {
+        let mut tags = Self::default();
+        for text in given(lines) {
+            let (name, tag) = match text.rsplit_once(':') {
+                Some((name, tag)) => (Some(name), tag),
+                None => (None, text.as_str()),
+            };
+            if !is_tag(tag) {
+                return Err(
+                    Error::usage(format!("--tag `{text}` is not a tag")).hint(
+                        "up to 128 letters, digits, `_`, `.` and `-`, not beginning with the last two; or REGISTRY/REPOSITORY:TAG",
+                    ),
+                );
+            }
+            match name.map(|name| name.strip_suffix(repository)) {
+                None | Some(Some("")) => {}
+                Some(Some(host)) if host.ends_with('/') => {
+                    let host = host.trim_end_matches('/').to_owned();
+                    tags.hosts.insert(host, text.clone());
+                }
+                Some(_) => {
+                    return Err(Error::usage(format!(
+                        "--tag `{text}` does not name repository {repository}"
+                    ))
+                    .hint("leave out references to other repositories; slipway-image copy brings the image there"));
+                }
+            }
+            if !tags.names.iter().any(|there| there == tag) {
+                tags.names.push(tag.to_owned());
+            }
+        }
+        Ok(tags)
+    }
+
+    /// The tags alone, for several registries.
+    ///
+    /// # Errors
+    /// A reference names one (exit 2).
+    pub(crate) fn without_registry(self) -> Result<Vec<String>> {
+        match self.hosts.values().next() {
+            None => Ok(self.names),
+            Some(text) => Err(Error::usage(format!("--tag `{text}` names a registry"))
+                .hint("each destination has its own; give the tag alone")),
+        }
+    }
+
+    /// # Errors
+    /// A reference names another registry than this (exit 2).
+    pub(crate) fn are_of(&self, registry: &str) -> Result<()> {
+        match self.hosts.iter().find(|(host, _)| *host != registry) {
+            None => Ok(()),
+            Some((_, text)) => Err(Error::usage(format!(
+                "--tag `{text}` does not name registry {registry}"
+            ))
+            .hint("give the tag alone, or check the account and the region")),
+        }
+    }
+}
+
+/// OCI Distribution Specification, "Pulling manifests".
 fn is_tag(tag: &str) -> bool {
     tag.len() <= 128
         && !tag.starts_with(['.', '-'])
@@ -536,7 +627,7 @@ impl Request {
         Self {
             commit: "1".repeat(40),
             origin: Origin::Commit,
-            extra_tags: vec![],
+            extra_tags: Tags::default(),
             rebuild: false,
             builder: None,
             context: ".".into(),
@@ -550,6 +641,7 @@ impl Request {
             platforms: vec![],
             no_cache: false,
             pull: false,
+            flags: Flags::default(),
             network: None,
             cache_from: vec![],
             cache_to: vec![],
@@ -592,6 +684,29 @@ mod tests {
             assert!(!is_tag(tag), "{tag}");
         }
         assert!(!is_tag(&"a".repeat(129)));
+    }
+
+    #[test]
+    fn a_full_reference_is_a_tag_of_the_repository_and_registry_that_it_names() {
+        let read = |text: &str| Tags::new(vec![text.to_owned()], "acme/a");
+        let host = "111111111111.dkr.ecr.eu-west-1.amazonaws.com";
+        for text in ["v1", "acme/a:v1", &format!("{host}/acme/a:v1")] {
+            let tags = read(text).unwrap();
+            assert_eq!(tags.names, ["v1"]);
+            assert!(tags.are_of(host).is_ok());
+        }
+        let other = read("ghcr.io/acme/a:v1").unwrap();
+        let error = other.are_of(host).unwrap_err();
+        assert!(error.message.contains("ghcr.io/acme/a:v1"), "{error}");
+        for wrong in [
+            "a:v1",
+            "xacme/a:v1",
+            &format!("{host}/acme/b:v1"),
+            "acme/a",
+            "acme/a:",
+        ] {
+            assert_eq!(read(wrong).unwrap_err().exit, kit::Exit::Usage, "{wrong}");
+        }
     }
 
     #[test]

@@ -2,6 +2,7 @@
 
 use super::builder::{Builder, Driver, Kind, Sandbox};
 use crate::cache::attribute;
+use crate::handed_on::Flag;
 use crate::request::{Request, SecretFrom};
 use crate::source::Compression;
 use kit::{Error, Result};
@@ -51,6 +52,15 @@ pub(super) fn check(request: &Request, builder: &Builder) -> Result<()> {
     {
         return cannot(format!("attest: {flag}"), another);
     }
+    for (flag, _) in request.flags.iter() {
+        if !takes(&builder.kind, flag) {
+            let hint = match flag {
+                Flag::Annotation => another,
+                _ => "leave it out, or build with docker's buildx plug-in",
+            };
+            return cannot(format!("do this: {}", flag.name()), hint);
+        }
+    }
     let exports = request
         .cache_to
         .iter()
@@ -96,6 +106,20 @@ pub(super) fn check(request: &Request, builder: &Builder) -> Result<()> {
             "run it as root and outside a container, or build with buildx",
         ),
         _ => Ok(()),
+    }
+}
+
+/// Whether a builder has this flag, and what comes of it reaches the image.
+fn takes(kind: &Kind, flag: Flag) -> bool {
+    match kind {
+        // An image in the engine's classic store has no place for an annotation.
+        Kind::Buildx(Driver::Engine) => flag != Flag::Annotation,
+        Kind::Buildx(_) => true,
+        Kind::BuildKit => matches!(
+            flag,
+            Flag::Ssh | Flag::AddHost | Flag::Ulimit | Flag::ShmSize
+        ),
+        Kind::Buildah(_) => !matches!(flag, Flag::NoCacheFilter | Flag::Allow),
     }
 }
 
@@ -155,6 +179,9 @@ pub(super) fn build(
     }
     for cache in &request.cache_to {
         list.add(&["--cache-to", &ecr_cache(cache, is_ecr)]);
+    }
+    for (flag, value) in request.flags.iter() {
+        list.add(&[flag.name(), value]);
     }
     if let Some(network) = request.network.as_deref().filter(|mode| *mode != "default") {
         list.add(&["--network", network]);

@@ -172,7 +172,7 @@ impl<'a> Build<'a> {
         };
         self.build(request, &output).await?;
         Ok((
-            Source::open(&to)?,
+            Source::open(&to, self.env)?,
             matches!(output, Output::Layout { rewrite: true, .. }),
         ))
     }
@@ -221,7 +221,7 @@ impl<'a> Build<'a> {
         }
         // The layout is complete; the storage needs the image no longer.
         drop(kept);
-        Source::open(&to)
+        Source::open(&to, self.env)
     }
 
     async fn build(&self, request: &Request, output: &Output<'_>) -> Result<()> {

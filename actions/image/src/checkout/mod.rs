@@ -21,6 +21,8 @@ const NAMED: usize = 5;
 /// Everything that a build reads from the checkout.
 pub(crate) struct Input<'a> {
     pub(crate) context: &'a Path,
+    /// Further contexts, of which nothing is excluded.
+    pub(crate) folders: &'a [PathBuf],
     pub(crate) dockerfile: &'a Path,
     /// The file that excludes files of the context, and its rules.
     pub(crate) ignore_file: Option<&'a Path>,
@@ -74,12 +76,19 @@ pub(crate) fn show(env: &Env, input: &Input<'_>, commit: &str) -> Result<Shown> 
             }
         }
     }
+    for folder in input.folders {
+        let own = owner(env, folder, commit)?;
+        let folder = canonical(folder)?;
+        let scope = Scope {
+            context: Some((within(&folder, &own)?, Path::new(""))),
+            singles: &[],
+            ignore: &Ignore::default(),
+        };
+        compare::compare(env, &Clean::of(&own, env)?, &scope, &mut seen)?;
+    }
     let context = canonical(input.context)?;
-    let within = context
-        .strip_prefix(&repository.root)
-        .map_err(|_| Error::refused(format!("{} is not in its repository", context.display())))?;
     let scope = Scope {
-        context: Some((within, Path::new(""))),
+        context: Some((within(&context, &repository)?, Path::new(""))),
         singles: &singles,
         ignore: input.ignore,
     };
@@ -96,15 +105,17 @@ pub(crate) fn show(env: &Env, input: &Input<'_>, commit: &str) -> Result<Shown> 
 /// A file of the build that is in another repository than the context, such as the Dockerfile beside a submodule.
 fn outside(env: &Env, repository: &Repository, path: &Path, seen: &mut Seen) -> Result<()> {
     let clean = Clean::of(repository, env)?;
-    let within = path
-        .strip_prefix(&repository.root)
-        .map_err(|_| Error::refused(format!("{} is not in its repository", path.display())))?;
     let scope = Scope {
         context: None,
-        singles: &[within.to_owned()],
+        singles: &[within(path, repository)?.to_owned()],
         ignore: &Ignore::default(),
     };
     compare::compare(env, &clean, &scope, seen)
+}
+
+fn within<'a>(path: &'a Path, repository: &Repository) -> Result<&'a Path> {
+    path.strip_prefix(&repository.root)
+        .map_err(|_| Error::refused(format!("{} is not in its repository", path.display())))
 }
 
 /// The repository around `path`, if it is checked out at the commit, or is a submodule of one that is.

@@ -59,6 +59,59 @@ pub(super) fn images(text: &str, given: &BTreeMap<String, String>) -> Found {
     found
 }
 
+/// The build arguments that builders know without an `ARG` (docs.docker.com, "Build variables"). Those that begin with
+/// `BUILDKIT_` are known, too.
+const PREDEFINED: [&str; 20] = [
+    "ALL_PROXY",
+    "BUILDARCH",
+    "BUILDOS",
+    "BUILDPLATFORM",
+    "BUILDVARIANT",
+    "FTP_PROXY",
+    "HTTPS_PROXY",
+    "HTTP_PROXY",
+    "NO_PROXY",
+    "SOURCE_DATE_EPOCH",
+    "TARGETARCH",
+    "TARGETOS",
+    "TARGETPLATFORM",
+    "TARGETSTAGE",
+    "TARGETVARIANT",
+    "all_proxy",
+    "ftp_proxy",
+    "http_proxy",
+    "https_proxy",
+    "no_proxy",
+];
+
+/// Which of these build arguments no `ARG` of any stage declares, so that they have no effect. A file of another syntax than
+/// Docker's is not read.
+pub(super) fn undeclared<'a>(text: &str, given: &[&'a str]) -> Vec<&'a str> {
+    let text = text.strip_prefix('\u{feff}').unwrap_or(text);
+    let (directives, escape) = directives(text);
+    if let Some(syntax) = directives.get("syntax")
+        && !syntax.contains("docker/dockerfile")
+    {
+        return Vec::new();
+    }
+    let declared: Vec<String> = instructions(text, escape)
+        .iter()
+        .map(|instruction| split(instruction))
+        .filter(|(name, _)| name.eq_ignore_ascii_case("ARG"))
+        .flat_map(|(_, rest)| words(rest))
+        .map(|word| word.split('=').next().unwrap_or_default().to_owned())
+        .collect();
+    given
+        .iter()
+        .copied()
+        .filter(|name| {
+            !declared.iter().any(|declared| declared == name)
+                && !PREDEFINED.contains(name)
+                && !name.starts_with("BUILDKIT_")
+        })
+        .collect()
+}
+
 /// `# name=value` lines at the top, until anything else stands there.
 fn directives(text: &str) -> (BTreeMap<String, String>, char) {
     let mut directives = BTreeMap::new();
@@ -335,6 +388,29 @@ fn expand(text: &str, escape: char, global: &BTreeMap<String, String>) -> Result
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_build_argument_that_no_stage_declares_is_named() {
+        let text = "ARG BASE=a\nFROM $BASE AS one\nARG A \\\n  B=2\nRUN <<END\nARG HIDDEN\nEND\nFROM one\narg C\n# ARG D\n";
+        let given = [
+            "BASE",
+            "A",
+            "B",
+            "C",
+            "D",
+            "HIDDEN",
+            "HTTP_PROXY",
+            "no_proxy",
+            "BUILDKIT_X",
+            "TARGETARCH",
+            "a",
+        ];
+        assert_eq!(undeclared(text, &given), ["D", "HIDDEN", "a"]);
+        let other = format!("# syntax=example/frontend\n{text}");
+        assert_eq!(undeclared(&other, &given), [""; 0]);
+        let docker = format!("# syntax=docker/dockerfile:1\n{text}");
+        assert_eq!(undeclared(&docker, &["D"]), ["D"]);
+    }
 
     fn found(text: &str, given: &[(&str, &str)]) -> Found {
         let given = given

@@ -69,7 +69,13 @@ pub(crate) async fn of(
         let mut hash = Hash::new();
         context::add(&mut hash, &context, &ignore).map(|seen| (hash.end(), seen))
     });
-    let (bases, unclear) = bases(net, env, logins, &found.images, found.unclear).await;
+    let (bases, mut unclear) = bases(net, env, logins, &found.images, found.unclear).await;
+    unclear.extend(
+        request
+            .flags
+            .contexts()
+            .map(|(name, _)| format!("build context {name} is not looked at")),
+    );
     let (files, seen) = files
         .await
         .context("reading the build context was broken off")??;
@@ -170,6 +176,10 @@ fn key(request: &Request, parts: &Parts) -> String {
         .filter(|mode| *mode != "false");
     hash.list("provenance", provenance);
     hash.list("sbom", request.sbom.then_some("true"));
+    let flags = request.flags.content();
+    if !flags.is_empty() {
+        hash.list("flags", flags.iter().map(String::as_str));
+    }
     hash.list("compression", [request.compression_name().as_str()]);
     hash.end()
 }
@@ -194,6 +204,17 @@ fn arguments(given: &[String], env: &Env) -> BTreeMap<String, String> {
             None => Some((argument.clone(), env.get(argument)?.to_owned())),
         })
         .collect()
+}
+
+/// The names of those build arguments that the Dockerfile declares nowhere.
+pub(crate) fn undeclared(dockerfile: &Path, build_args: &[String]) -> Result<Vec<String>> {
+    let text = read(dockerfile, "Dockerfile")?;
+    let names: Vec<&str> = build_args
+        .iter()
+        .filter_map(|argument| argument.split('=').next())
+        .collect();
+    let undeclared = dockerfile::undeclared(&String::from_utf8_lossy(&text), &names);
+    Ok(undeclared.into_iter().map(str::to_owned).collect())
 }
 
 /// Buildah may go by a `.containerignore`, which Docker does not know. Where there is one, nothing
@@ -320,7 +341,7 @@ mod tests {
         request.secrets = vec![secret("npm", "A")];
         let before = key(&request, &parts());
         request.commit = "2".repeat(40);
-        request.extra_tags = vec!["v2".to_owned()];
+        request.extra_tags.names = vec!["v2".to_owned()];
         request.epoch = Some(9);
         request.labels = vec![(
             "org.opencontainers.image.revision".to_owned(),

@@ -64,7 +64,7 @@ pub(super) fn delivered(
 type Read = (Image, Vec<(String, Digest)>);
 
 fn read(source: &Arc<Source>, layout: &Layout) -> Result<Read> {
-    let root = root(layout.root())?;
+    let root = layout.root();
     let mut image = Image {
         pieces: Vec::new(),
         manifests: Vec::new(),
@@ -87,25 +87,44 @@ fn read(source: &Arc<Source>, layout: &Layout) -> Result<Read> {
 /// The digest that a source's image will have, where that is known before it is pushed.
 pub(crate) fn digest(source: &Source) -> Option<&Digest> {
     match source {
-        Source::Layout(layout) => Some(&root(layout.root()).ok()?.digest),
+        Source::Layout(layout) => Some(&layout.root().digest),
         Source::Archive(_) => None,
     }
 }
 
-/// The one image of the layout. Several names for it are several entries.
-fn root(entries: &[Descriptor]) -> Result<&Descriptor> {
-    let Some(first) = entries.first() else {
-        return Err(Error::usage("the OCI layout holds no image")
-            .hint("its index.json names none; was the build written to another folder?"));
+/// Looks at all that will be pushed, before anything is changed for it.
+///
+/// # Errors
+/// It is damaged, or not an image (exit 2).
+pub(crate) fn check(source: &Arc<Source>) -> Result<()> {
+    let Source::Layout(layout) = &**source else {
+        // What an archive says of itself was read when it was opened.
+        return Ok(());
     };
-    match entries.iter().find(|entry| entry.digest != first.digest) {
-        None => Ok(first),
-        Some(other) => Err(Error::usage(format!(
-            "the OCI layout holds several images, such as {} and {}",
-            first.digest, other.digest
-        ))
-        .hint("write each image to a folder of its own, or several platforms as one index")),
+    let (image, _) = read(source, layout)?;
+    for piece in &image.pieces {
+        let blob = layout.open(&piece.descriptor.digest)?;
+        if blob.size != piece.descriptor.size {
+            return Err(Error::usage(format!(
+                "blob {} has {} bytes, and its manifest says {}",
+                piece.descriptor.digest, blob.size, piece.descriptor.size
+            ))
+            .hint("the layout is damaged; write it again"));
+        }
     }
+    let mut artifact = None;
+    for manifest in &image.manifests {
+        match tree::artifact(&manifest.bytes) {
+            // An attestation beside an image is a manifest of its own.
+            None => return Ok(()),
+            Some(kind) => artifact = kind.or(artifact),
+        }
+    }
+    Err(Error::usage(format!(
+        "--layout names an artifact, not an image: it holds {}",
+        artifact.as_deref().unwrap_or("an empty index")
+    ))
+    .hint("a bill of materials or an attestation is attached to an image, for example with oras attach; name the image's own layout"))
 }
 
 /// Adds a manifest after what it names.

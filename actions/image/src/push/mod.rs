@@ -17,7 +17,7 @@ mod tree;
 
 pub(crate) use copy::{copy, needed, platforms, retag, tag};
 pub(crate) use deliver::put_tag;
-pub(crate) use layout::digest;
+pub(crate) use layout::{check, digest};
 pub(crate) use progress::size;
 
 use crate::registry::{Fault, Kind, Manifest, Repo};

@@ -95,6 +95,42 @@ fn is_foreign(media_type: &str) -> bool {
     media_type.contains(".foreign.") || media_type.contains(".nondistributable.")
 }
 
+/// The media types of an image's configuration.
+const CONFIGS: [&str; 2] = [
+    "application/vnd.oci.image.config.v1+json",
+    "application/vnd.docker.container.image.v1+json",
+];
+
+/// How the media types of an image's layers begin.
+const LAYERS: [&str; 2] = [
+    "application/vnd.oci.image.layer.",
+    "application/vnd.docker.image.rootfs.",
+];
+
+/// `None` for an image. Something else, with the type of the artifact that a manifest holds; an index holds none of its own.
+pub(super) fn artifact(manifest: &[u8]) -> Option<Option<String>> {
+    let json: Value = serde_json::from_slice(manifest).unwrap_or_default();
+    if json.get("manifests").is_some() {
+        return Some(None);
+    }
+    let text = |pointer: &str| json.pointer(pointer).and_then(Value::as_str);
+    let config = text("/config/mediaType").unwrap_or_default();
+    let layers = json.get("layers").and_then(Value::as_array);
+    // Attestations and attached bills of materials may have the configuration of an image.
+    let other = layers
+        .into_iter()
+        .flatten()
+        .filter_map(|layer| layer.get("mediaType")?.as_str())
+        .find(|kind| !LAYERS.iter().any(|layer| kind.starts_with(layer)));
+    match (CONFIGS.contains(&config), other) {
+        (true, None) => None,
+        (_, other) => {
+            let kind = text("/artifactType").or(other).unwrap_or(config);
+            Some(Some(kind.to_owned()))
+        }
+    }
+}
+
 /// The diff IDs of an image's configuration (OCI Image Configuration, `rootfs`), bottom layer first.
 pub(super) fn diff_ids(config: &[u8]) -> Vec<Digest> {
     let config: Value = serde_json::from_slice(config).unwrap_or_default();
@@ -174,6 +210,43 @@ mod tests {
             &Digest::parse(&name('9')).unwrap(),
             manifest.to_string().as_bytes(),
         )
+    }
+
+    #[test]
+    fn an_artifact_is_told_from_an_image_by_its_configuration_and_layers() {
+        let of = |config: &str, layer: &str| {
+            let manifest =
+                json!({"config": {"mediaType": config}, "layers": [{"mediaType": layer}]});
+            artifact(manifest.to_string().as_bytes())
+        };
+        assert_eq!(of(CONFIGS[0], GZIP), None);
+        assert_eq!(
+            of(
+                CONFIGS[1],
+                "application/vnd.docker.image.rootfs.diff.tar.gzip"
+            ),
+            None
+        );
+        for (config, layer, kind) in [
+            (
+                "application/vnd.oci.empty.v1+json",
+                "text/spdx+json",
+                "text/spdx+json",
+            ),
+            (
+                CONFIGS[0],
+                "application/vnd.in-toto+json",
+                "application/vnd.in-toto+json",
+            ),
+            (
+                "application/vnd.cncf.helm.config.v1+json",
+                GZIP,
+                "application/vnd.cncf.helm.config.v1+json",
+            ),
+        ] {
+            assert_eq!(of(config, layer), Some(Some(kind.to_owned())));
+        }
+        assert_eq!(artifact(br#"{"manifests": []}"#), Some(None));
     }
 
     const GZIP: &str = "application/vnd.oci.image.layer.v1.tar+gzip";

@@ -120,7 +120,7 @@ async fn the_engines_image_is_the_same_read_from_it_and_from_its_tools_archives(
 
     let saved = folder.path().join("saved.tar");
     docker(&["save", "-o", saved.to_str().unwrap(), &image.0]);
-    let (contents, _) = take(&Source::open(&saved).unwrap());
+    let (contents, _) = take(&Source::open(&saved, &Env::default()).unwrap());
     assert_eq!(measured(&contents), from_engine);
     assert_eq!(digest(&contents.config), known.config);
 
@@ -131,7 +131,7 @@ async fn the_engines_image_is_the_same_read_from_it_and_from_its_tools_archives(
         &format!("docker-archive:{}", saved.display()),
         &format!("docker-archive:{}:x:y", copied.display()),
     ]));
-    let (contents, _) = take(&Source::open(&copied).unwrap());
+    let (contents, _) = take(&Source::open(&copied, &Env::default()).unwrap());
     assert_eq!(measured(&contents), from_engine);
 
     for (target, path) in [
@@ -144,10 +144,10 @@ async fn the_engines_image_is_the_same_read_from_it_and_from_its_tools_archives(
             &format!("docker-archive:{}", saved.display()),
             &format!("{target}:{}:x", path.display()),
         ]));
-        let Source::Layout(layout) = Source::open(&path).unwrap() else {
+        let Source::Layout(layout) = Source::open(&path, &Env::default()).unwrap() else {
             panic!("an archive");
         };
-        let root = &layout.root()[0];
+        let root = layout.root();
         let manifest: serde_json::Value =
             serde_json::from_slice(&layout.small(&root.digest).unwrap()).unwrap();
         let parse = |descriptor: &serde_json::Value| {

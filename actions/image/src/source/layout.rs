@@ -1,7 +1,7 @@
 //! An OCI image layout (OCI Image Specification, "Image Layout"), in a folder or in a tar.
 
 use super::tarball::{Section, Tarball};
-use super::{Descriptor, SMALL, digest_of, hex};
+use super::{Descriptor, SMALL, digest, digest_of, hex, without_mark};
 use bytes::Bytes;
 use kit::id::Digest;
 use kit::{Error, Result};
@@ -12,9 +12,14 @@ use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+/// The media type of an index (OCI Image Specification, "Image Index").
+const INDEX: &str = "application/vnd.oci.image.index.v1+json";
+
 /// A layout whose marker and index were read.
 pub(crate) struct Layout {
-    root: Vec<Descriptor>,
+    root: Descriptor,
+    /// `index.json`, if it is itself the index of an image for several platforms.
+    flat: Option<Bytes>,
     place: Place,
 }
 
@@ -54,6 +59,18 @@ struct Entry {
     media_type: String,
     digest: String,
     size: u64,
+    #[serde(default)]
+    platform: Option<Platform>,
+}
+
+#[derive(Deserialize, PartialEq)]
+struct Platform {
+    os: String,
+    architecture: String,
+    #[serde(default)]
+    variant: Option<String>,
+    #[serde(default, rename = "os.version")]
+    version: Option<String>,
 }
 
 impl Layout {
@@ -70,12 +87,8 @@ impl Layout {
     }
 
     fn new(place: Place) -> Result<Self> {
-        let mut layout = Self {
-            root: Vec::new(),
-            place,
-        };
-        let what = layout.what();
-        let marker: Marker = layout.json("oci-layout")?;
+        let what = place.what();
+        let marker: Marker = place.json("oci-layout")?.0;
         if marker.version != "1.0.0" {
             return Err(Error::usage(format!(
                 "{what} is an OCI layout of version {:?}, which is not known",
@@ -83,13 +96,14 @@ impl Layout {
             ))
             .hint("write it in version 1.0.0, as docker buildx, buildah and skopeo do"));
         }
-        let index: Index = layout.json("index.json")?;
-        for entry in index.manifests {
-            layout.root.push(Descriptor {
-                media_type: entry.media_type,
+        let (index, bytes): (Index, Bytes) = place.json("index.json")?;
+        let mut entries = Vec::new();
+        for entry in &index.manifests {
+            entries.push(Descriptor {
+                media_type: entry.media_type.clone(),
                 digest: Digest::parse(&entry.digest).map_err(|_| {
                     Error::usage(format!(
-                        "index.json of {what} names a manifest by {:?}, which is no SHA-256 digest",
+                        "index.json of {what} names a manifest by {:?}, which is not a SHA-256 digest",
                         entry.digest
                     ))
                     .hint("write the layout with SHA-256 digests, the only ones ECR takes")
@@ -97,17 +111,40 @@ impl Layout {
                 size: entry.size,
             });
         }
-        if layout.root.is_empty() {
+        let Some(first) = entries.first() else {
             return Err(
                 Error::usage(format!("{what} is an OCI layout without an image"))
                     .hint("its index.json lists no manifest; look at the command that wrote it"),
             );
+        };
+        // Several names for one image are several entries.
+        let Some(other) = entries.iter().find(|entry| entry.digest != first.digest) else {
+            return Ok(Self {
+                root: first.clone(),
+                flat: None,
+                place,
+            });
+        };
+        if !is_of_platforms(&index.manifests) {
+            return Err(Error::usage(format!(
+                "{what} holds several images, such as {} and {}",
+                first.digest, other.digest
+            ))
+            .hint("write each image to a folder of its own; of one image for several platforms, index.json has to name each platform once"));
         }
-        Ok(layout)
+        Ok(Self {
+            root: Descriptor {
+                media_type: INDEX.to_owned(),
+                digest: digest(&bytes),
+                size: bytes.len() as u64,
+            },
+            flat: Some(bytes),
+            place,
+        })
     }
 
-    /// What `index.json` lists.
-    pub(crate) fn root(&self) -> &[Descriptor] {
+    /// The image, or the index of its platforms.
+    pub(crate) fn root(&self) -> &Descriptor {
         &self.root
     }
 
@@ -116,6 +153,9 @@ impl Layout {
     /// # Errors
     /// It is missing, too large, or not what its digest names.
     pub(crate) fn small(&self, digest: &Digest) -> Result<Bytes> {
+        if let Some(flat) = self.flat.as_ref().filter(|_| *digest == self.root.digest) {
+            return Ok(flat.clone());
+        }
         let mut blob = self.open(digest)?;
         if blob.size > SMALL {
             return Err(Error::failed(format!(
@@ -128,7 +168,7 @@ impl Layout {
         let mut bytes = Vec::new();
         blob.reader
             .read_to_end(&mut bytes)
-            .map_err(|error| self.unreadable(&error))?;
+            .map_err(|error| self.place.unreadable(&error))?;
         Ok(bytes.into())
     }
 
@@ -138,7 +178,7 @@ impl Layout {
     /// It is missing.
     pub(crate) fn open(&self, digest: &Digest) -> Result<Blob> {
         let name = format!("blobs/sha256/{}", hex(digest));
-        let (size, reader) = self.raw(&name)?.ok_or_else(|| {
+        let (size, reader) = self.place.raw(&name)?.ok_or_else(|| {
             Error::failed(format!("blob {digest} is missing in {}", self.what()))
                 .hint("the layout is not whole; write it again (a shallow one, made with --sparse or from a cache, cannot be pushed)")
         })?;
@@ -156,16 +196,38 @@ impl Layout {
 
     /// What messages call it.
     fn what(&self) -> String {
-        match &self.place {
-            Place::Folder(path) => path.display().to_string(),
-            Place::Tar(tar) => tar.path().display().to_string(),
+        self.place.what()
+    }
+}
+
+/// Whether the entries are the platforms of one image: each is named, and named once. An attestation is of platform
+/// `unknown/unknown`, and there is one for each.
+fn is_of_platforms(entries: &[Entry]) -> bool {
+    let mut seen: Vec<&Platform> = Vec::new();
+    entries.iter().all(|entry| match &entry.platform {
+        Some(platform) if platform.os == "unknown" => true,
+        Some(platform) if !seen.contains(&platform) => {
+            seen.push(platform);
+            true
+        }
+        _ => false,
+    })
+}
+
+impl Place {
+    /// What messages call it.
+    fn what(&self) -> String {
+        match self {
+            Self::Folder(path) => path.display().to_string(),
+            Self::Tar(tar) => tar.path().display().to_string(),
         }
     }
 
-    fn json<T: serde::de::DeserializeOwned>(&self, name: &str) -> Result<T> {
+    /// A file of JSON, with its bytes.
+    fn json<T: serde::de::DeserializeOwned>(&self, name: &str) -> Result<(T, Bytes)> {
         let what = self.what();
         let Some((size, reader)) = self.raw(name)? else {
-            return Err(Error::usage(format!("{what} is no OCI layout: it has no {name}"))
+            return Err(Error::usage(format!("{what} is not an OCI layout: it has no {name}"))
                 .hint("--layout takes a folder or tar from `docker buildx build --output type=oci`, `buildah push … oci:DIR` or `skopeo copy … oci:DIR`, or a tar from `docker save`"));
         };
         let mut bytes = Vec::new();
@@ -173,7 +235,8 @@ impl Layout {
             .take(SMALL)
             .read_to_end(&mut bytes)
             .map_err(|error| self.unreadable(&error))?;
-        serde_json::from_slice(&bytes).map_err(|error| {
+        let bytes = without_mark(bytes.into());
+        let read = serde_json::from_slice(&bytes).map_err(|error| {
             let error = Error::usage(format!("{name} of {what} is not what it should be"))
                 .because(&error)
                 .hint("the layout is damaged or not one; write it again");
@@ -182,25 +245,25 @@ impl Layout {
             } else {
                 error
             }
-        })
+        })?;
+        Ok((read, bytes))
     }
 
     /// `None` where there is no such file. `name` is made of constants and hexadecimal digits.
     fn raw(&self, name: &str) -> Result<Option<(u64, Box<dyn Read + Send>)>> {
-        match &self.place {
-            Place::Folder(folder) => {
+        match self {
+            // A link may lead out of the folder, as in the store of a build system: a blob is known by its digest.
+            Self::Folder(folder) => {
                 let path = folder.join(name);
-                let kind = match path.symlink_metadata() {
-                    Ok(metadata) => metadata.file_type(),
+                let metadata = match path.metadata() {
+                    Ok(metadata) => metadata,
                     Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
                     Err(error) => return Err(self.unreadable(&error)),
                 };
-                if !kind.is_file() {
-                    return Err(Error::usage(format!("{} is no file", path.display()))
-                        .cause("a link could lead out of the layout")
-                        .hint(
-                            "copy the layout with `cp -rL`, which puts files in place of links",
-                        ));
+                // Opening a pipe would wait for ever.
+                if !metadata.is_file() {
+                    return Err(Error::usage(format!("{} is not a file", path.display()))
+                        .hint("the layout is damaged; write it again"));
                 }
                 let open = || {
                     let file = File::open(&path)?;
@@ -212,7 +275,7 @@ impl Layout {
                     Box::new(Section::new(Arc::new(file), 0, size)),
                 )))
             }
-            Place::Tar(tar) => Ok(tar.open_member(name)?.map(|section| {
+            Self::Tar(tar) => Ok(tar.open_member(name)?.map(|section| {
                 let size = section.size();
                 (size, Box::new(section) as Box<dyn Read + Send>)
             })),

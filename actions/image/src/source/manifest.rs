@@ -1,6 +1,6 @@
 //! What a docker archive says of itself: `manifest.json` (moby, `image/spec/v1.2.md`) and the image's configuration.
 
-use super::digest;
+use super::{digest, without_mark};
 use bytes::Bytes;
 use kit::id::Digest;
 use kit::{Error, Result};
@@ -26,7 +26,10 @@ impl Manifest {
     /// # Errors
     /// None, several, or one with layers that must not be given on (exit 2).
     pub(super) fn parse(bytes: &[u8], what: &str) -> Result<Self> {
-        let mut images: Vec<Self> = serde_json::from_slice(bytes).map_err(|error| {
+        let mut images: Vec<Self> = serde_json::from_slice(&without_mark(Bytes::copy_from_slice(
+            bytes,
+        )))
+        .map_err(|error| {
             Error::usage(format!("manifest.json of {what} is not what it should be"))
                 .because(&error)
                 .hint("write it again with `docker save` or `skopeo copy … docker-archive:FILE`")

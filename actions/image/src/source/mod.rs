@@ -12,6 +12,7 @@ mod reading;
 mod split;
 mod store;
 mod tarball;
+mod unpacked;
 mod v1;
 mod walk;
 
@@ -23,7 +24,6 @@ use kit::id::Digest;
 use kit::{Error, Result, env::Env};
 use ring::digest::{Context, SHA256};
 use std::path::Path;
-use tarball::Tarball;
 
 /// The largest manifest that ECR takes, and far more than a configuration has.
 const SMALL: u64 = 4 * 1024 * 1024;
@@ -39,7 +39,7 @@ impl Source {
     ///
     /// # Errors
     /// It is neither, or damaged (exit 2).
-    pub(crate) fn open(path: &Path) -> Result<Self> {
+    pub(crate) fn open(path: &Path, env: &Env) -> Result<Self> {
         let what = path.display();
         let metadata = path.metadata().map_err(|error| {
             Error::usage(format!("there is no {what} to push"))
@@ -55,7 +55,7 @@ impl Source {
                     .hint("a pipe can be read only once; write the image to a file"),
             );
         }
-        let tar = Tarball::open(path)?;
+        let tar = unpacked::open(path, env)?;
         if !tar.has("manifest.json") {
             return Layout::tar(tar).map(Self::Layout);
         }
@@ -82,6 +82,14 @@ impl Source {
     pub(crate) async fn engine(env: &Env, image: &str) -> Result<Self> {
         let engine = engine::Engine::find(env).await?;
         Archive::engine(engine, image).await.map(Self::Archive)
+    }
+}
+
+/// JSON without the byte order mark that some programs write before it.
+fn without_mark(bytes: Bytes) -> Bytes {
+    match bytes.starts_with("\u{feff}".as_bytes()) {
+        true => bytes.slice("\u{feff}".len()..),
+        false => bytes,
     }
 }
 

@@ -2,7 +2,7 @@
 //!
 //! Names in an archive are keys here and never paths: nothing is unpacked, and a link leads to another member or nowhere.
 
-use kit::{Error, Result};
+use kit::{Context, Error, Result};
 use std::collections::HashMap;
 use std::fs::File;
 use std::io::{self, Read};
@@ -35,31 +35,21 @@ pub(super) struct Members {
 pub(super) struct Links(HashMap<String, String>);
 
 impl Tarball {
-    /// Reads the headers of all members.
+    /// Reads the headers of all members. `path` is what messages call the file.
     ///
     /// # Errors
-    /// It is no tar, compressed, or cut short.
-    pub(super) fn open(path: &Path) -> Result<Self> {
+    /// It is not a tar, or is cut short.
+    pub(super) fn read(path: &Path, file: File) -> Result<Self> {
         let what = path.display();
-        let unreadable =
-            |error: &io::Error| Error::failed(format!("cannot read {what}")).because(error);
-        let file = File::open(path).map_err(|error| unreadable(&error))?;
-        let length = file.metadata().map_err(|error| unreadable(&error))?.len();
+        let length = file
+            .metadata()
+            .context(format!("cannot read {what}"))?
+            .len();
         let file = Arc::new(file);
-        let mut start = [0; 6];
-        let filled = file
-            .read_at(&mut start, 0)
-            .map_err(|error| unreadable(&error))?;
-        if let Some((format, tool)) = compressed(&start[..filled]) {
-            return Err(Error::usage(format!("{what} is a {format} file, not a tar"))
-                .hint(format!(
-                    "unpack it first: {tool} {what} (a compressed archive can only be read from its start, which would slow every layer down)"
-                )));
-        }
         let mut members = Members::default();
         let mut archive = tar::Archive::new(Section::new(Arc::clone(&file), 0, length));
         let damaged = |error: &io::Error| {
-            Error::usage(format!("{what} is no tar, or a damaged one"))
+            Error::usage(format!("{what} is not a tar, or a damaged one"))
                 .because(error)
                 .hint("--layout takes an OCI layout or the output of `docker save`")
         };
@@ -191,9 +181,8 @@ pub(super) fn name<R: Read>(entry: &tar::Entry<'_, R>) -> String {
 
 /// `path` seen from `folder`, without `.` and `..`; `None` where it leads out of the archive.
 fn join(folder: &str, path: &str) -> Option<String> {
-    if path.starts_with('/') {
-        return None;
-    }
+    // From the root of the archive.
+    let folder = if path.starts_with('/') { "" } else { folder };
     let mut parts: Vec<&str> = Vec::new();
     for part in folder.split('/').chain(path.split('/')) {
         match part {
@@ -207,13 +196,13 @@ fn join(folder: &str, path: &str) -> Option<String> {
     Some(parts.join("/"))
 }
 
-/// The compression that a file's first bytes tell, and what undoes it.
+/// The compression that a file's first bytes tell, and the command that undoes it.
 pub(super) fn compressed(start: &[u8]) -> Option<(&'static str, &'static str)> {
     const KNOWN: [(&[u8], &str, &str); 4] = [
-        (&[0x1f, 0x8b], "gzip", "gunzip"),
-        (&[0x28, 0xb5, 0x2f, 0xfd], "zstd", "unzstd"),
-        (b"BZh", "bzip2", "bunzip2"),
-        (&[0xfd, b'7', b'z', b'X', b'Z'], "xz", "unxz"),
+        (&[0x1f, 0x8b], "gzip", "gzip"),
+        (&[0x28, 0xb5, 0x2f, 0xfd], "zstd", "zstd"),
+        (b"BZh", "bzip2", "bzip2"),
+        (&[0xfd, b'7', b'z', b'X', b'Z'], "xz", "xz"),
     ];
     KNOWN
         .into_iter()

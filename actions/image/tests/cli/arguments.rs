@@ -25,7 +25,10 @@ fn bad_input_is_named() {
             ],
             "\"main\" is not a full commit hash",
         ),
-        (publish(&["--tag", "a:b"]), "--tag \"a:b\" is no tag"),
+        (
+            publish(&["--tag", "a:b"]),
+            "--tag `a:b` does not name repository acme/storefront",
+        ),
         (
             publish(&["--context", "gone"]),
             "the build context gone is no folder",
@@ -151,6 +154,22 @@ fn a_value_of_several_lines_is_one_argument_if_it_is_quoted() {
         &[("INPUT_LABEL", "\"a=b")],
         2,
         "--label: entry 1",
+    );
+}
+
+#[test]
+fn a_build_argument_that_the_dockerfile_does_not_declare_is_a_warning() {
+    let job = Job::new();
+    let given = publish(&["--build-arg", "GIVEN=hunter2"]);
+    let said = job.refuses(
+        &given,
+        &[],
+        2,
+        "build argument GIVEN has no effect: ./Dockerfile has no `ARG GIVEN`",
+    );
+    assert!(
+        said.contains("::warning") && !said.contains("hunter2"),
+        "{said}"
     );
 }
 

@@ -54,6 +54,31 @@ fn a_contract_needs_no_environment_and_no_state() {
 }
 
 #[test]
+fn the_dockerfile_is_named_from_the_contract_s_folder() {
+    let job = Job::new();
+    let image = "image: {context: src, dockerfile: docker/Dockerfile}\n";
+    job.write("app/delivery.yaml", &format!("{CONTRACT}{image}"));
+    job.write("app/src/docker/Dockerfile", "FROM scratch\n");
+    let first = job.commit();
+    let said = job.refuses(
+        &["publish", "--commit", &first],
+        &ACCOUNTS,
+        2,
+        "there is no Dockerfile at docker/Dockerfile",
+    );
+    assert!(said.contains("it is at src/docker/Dockerfile"), "{said}");
+    job.write("app/docker/Dockerfile", "FROM scratch\n");
+    let second = job.commit();
+    let both = "docker/Dockerfile is built, not src/docker/Dockerfile";
+    job.refuses(&["publish", "--commit", &second], &ACCOUNTS, 2, both);
+    std::fs::remove_dir_all(job.file("app/src/docker")).unwrap();
+    job.write("app/src/main", "");
+    let third = job.commit();
+    let said = job.refuses(&["publish", "--commit", &third], &ACCOUNTS, 2, IN_ORDER);
+    assert!(!said.contains("is built, not"), "{said}");
+}
+
+#[test]
 fn an_account_of_another_environment_is_missed_by_name() {
     let job = Job::new();
     std::fs::write(job.file("app/delivery.yaml"), CONTRACT).unwrap();

@@ -80,7 +80,7 @@ impl Folder {
     pub(super) fn opened(&self, roots: &[Value]) -> Arc<Source> {
         let index = json!({"schemaVersion": 2, "manifests": roots});
         fs::write(self.path().join("index.json"), index.to_string()).unwrap();
-        Arc::new(Source::open(self.path()).unwrap())
+        Arc::new(Source::open(self.path(), &Env::default()).unwrap())
     }
 }
 
@@ -100,7 +100,7 @@ pub(super) fn layout(folder: &Folder, layers: &[&[u8]]) -> Arc<Source> {
 
 /// The same from `docker save`.
 pub(super) fn archive(folder: &Folder, layers: &[&[u8]]) -> Arc<Source> {
-    Arc::new(Source::open(&saved(folder, layers, "x:y")).unwrap())
+    Arc::new(Source::open(&saved(folder, layers, "x:y"), &Env::default()).unwrap())
 }
 
 fn saved(folder: &Folder, layers: &[&[u8]], tag: &str) -> PathBuf {

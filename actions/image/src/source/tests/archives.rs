@@ -90,10 +90,9 @@ fn compressed_layers_go_on_as_they_are() {
     // The same in a file is a layout, whose manifests stay what they are.
     let path = bench.path("image.tar");
     std::fs::write(&path, &bytes).unwrap();
-    let Source::Layout(layout) = Source::open(&path).unwrap() else {
+    let Source::Layout(_) = Source::open(&path, &Env::default()).unwrap() else {
         panic!("it is taken for an archive");
     };
-    assert_eq!(layout.root().len(), 1);
     // Without an index it is an archive again.
     let members: Vec<_> = members
         .into_iter()
@@ -126,7 +125,7 @@ fn an_archive_cut_anywhere_is_never_whole() {
             assert!(!error.hints.is_empty(), "{error}");
             let path = bench.path("cut.tar");
             std::fs::write(&path, cut).unwrap();
-            let error = Source::open(&path)
+            let error = Source::open(&path, &Env::default())
                 .err()
                 .unwrap_or_else(|| panic!("whole at {end}"));
             assert_eq!(error.exit, kit::Exit::Usage);
@@ -226,7 +225,7 @@ fn no_name_leads_out_of_an_archive() {
                 ("manifest.json", manifest(layer)),
             ],
         );
-        let error = Source::open(&path).err().unwrap();
+        let error = Source::open(&path, &Env::default()).err().unwrap();
         assert_eq!(error.exit, kit::Exit::Usage, "{error}");
         let error = stream(&std::fs::read(&path).unwrap(), None)
             .0
@@ -259,11 +258,19 @@ fn what_is_no_archive_is_refused_with_what_to_do() {
         ])
     };
     for (bytes, message, hint) in [
-        (gzip(&good), "is a gzip file, not a tar", "gunzip"),
-        (b"BZh91AY".to_vec(), "is a bzip2 file", "bunzip2"),
+        (
+            gzip(&good)[..60].to_vec(),
+            "cannot be unpacked",
+            "gzip --test",
+        ),
+        (
+            b"BZh91AY".to_vec(),
+            "is a bzip2 file",
+            "bzip2 --decompress --stdout",
+        ),
         (
             b"no tar at all, but longer than nothing".repeat(40),
-            "is no tar",
+            "is not a tar",
             "docker save",
         ),
         (Vec::new(), "has no oci-layout", "docker save"),
@@ -286,13 +293,37 @@ fn what_is_no_archive_is_refused_with_what_to_do() {
             "docker save",
         ),
     ] {
-        let error = Source::open(&write("file", &bytes)).err().unwrap();
+        let error = Source::open(&write("file", &bytes), &Env::default())
+            .err()
+            .unwrap();
         assert_eq!(error.exit, kit::Exit::Usage, "{error}");
         assert!(error.message.contains(message), "{error}");
         assert!(error.hints.join("\n").contains(hint), "{error}");
     }
-    let error = Source::open(&bench.path("none")).err().unwrap();
+    let error = Source::open(&bench.path("none"), &Env::default())
+        .err()
+        .unwrap();
     assert!(error.message.contains("there is no"), "{error}");
+}
+
+#[test]
+fn an_archive_that_is_compressed_as_a_whole_is_unpacked_also_through_a_link() {
+    let bench = Bench::new();
+    let layers: [&[u8]; 1] = [b"layer"];
+    std::fs::write(
+        bench.path("image.tar.gz"),
+        gzip(&tar(&borrowed(&legacy(&layers)))),
+    )
+    .unwrap();
+    let link = bench.path("result");
+    std::os::unix::fs::symlink("image.tar.gz", &link).unwrap();
+    let env = Env::from([("RUNNER_TEMP", bench.path("").to_str().unwrap())]);
+    let Source::Archive(archive) = Source::open(&link, &env).unwrap() else {
+        panic!("it is a docker archive");
+    };
+    assert_eq!(archive.known().unwrap().diff_ids, [digest(layers[0])]);
+    let left = std::fs::read_dir(bench.path("")).unwrap();
+    assert_eq!(left.count(), 2, "nothing stays in the folder");
 }
 
 #[test]

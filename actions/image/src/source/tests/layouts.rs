@@ -38,7 +38,7 @@ fn packed(bench: &Bench, folder: &Path) -> PathBuf {
 }
 
 fn opened(path: &Path) -> Layout {
-    match Source::open(path) {
+    match Source::open(path, &Env::default()) {
         Ok(Source::Layout(layout)) => layout,
         Ok(Source::Archive(_)) => panic!("{} is taken for an archive", path.display()),
         Err(error) => panic!("{error}"),
@@ -67,9 +67,7 @@ fn a_layout_hands_out_each_blob_as_often_as_wanted_and_several_at_once() {
     let tar = packed(&bench, &folder);
     for path in [folder, tar] {
         let layout = opened(&path);
-        let [root] = layout.root() else {
-            panic!("{:?}", layout.root());
-        };
+        let root = layout.root();
         assert_eq!(root.digest, digest(&blobs[4]));
         assert_eq!(root.size, blobs[4].len() as u64);
         assert_eq!(layout.small(&root.digest).unwrap(), blobs[4]);
@@ -140,16 +138,84 @@ fn a_file_that_shrinks_while_it_is_read_is_no_shorter_blob() {
 }
 
 #[test]
-fn a_link_in_a_layout_is_not_followed() {
+fn a_linked_blob_is_read_and_has_to_be_what_its_digest_says() {
     let bench = Bench::new();
     let blobs = vec![b"layer".to_vec(), b"{}".to_vec()];
     let folder = layout(&bench, &blobs);
-    std::fs::write(bench.path("outside"), "layer").unwrap();
     let name = folder.join(blob(&blobs[0]));
+    std::fs::write(bench.path("outside"), "layer").unwrap();
     std::fs::remove_file(&name).unwrap();
-    std::os::unix::fs::symlink(bench.path("outside"), &name).unwrap();
-    let error = opened(&folder).open(&digest(&blobs[0])).unwrap_err();
-    assert!(error.hints[0].contains("cp -rL"), "{error}");
+    // As a build system's store links it, and as a tar of the whole root has it.
+    let outside = bench.path("outside");
+    std::os::unix::fs::symlink(&outside, &name).unwrap();
+    assert_eq!(
+        bytes_of(&opened(&folder), &digest(b"layer")).unwrap(),
+        b"layer"
+    );
+    std::fs::write(&outside, "other").unwrap();
+    let error = bytes_of(&opened(&folder), &digest(b"layer")).unwrap_err();
+    assert!(error.to_string().contains("is damaged"), "{error}");
+    std::fs::remove_file(&name).unwrap();
+    std::fs::write(folder.join("layer"), "layer").unwrap();
+    std::os::unix::fs::symlink("/layer", &name).unwrap();
+    let tar = packed(&bench, &folder);
+    assert_eq!(
+        bytes_of(&opened(&tar), &digest(b"layer")).unwrap(),
+        b"layer"
+    );
+    std::fs::remove_file(&name).unwrap();
+    std::fs::create_dir(&name).unwrap();
+    let error = opened(&folder).open(&digest(b"layer")).unwrap_err();
+    assert!(error.message.ends_with("is not a file"), "{error}");
+}
+
+/// What `index.json` lists: platform, and the digit that its digest consists of.
+fn flat(entries: &[(&str, char)]) -> String {
+    let manifests: Vec<serde_json::Value> = entries
+        .iter()
+        .map(|(platform, fill)| {
+            let mut entry = serde_json::json!({
+                "mediaType": "application/vnd.oci.image.manifest.v1+json", "size": 2,
+                "digest": format!("sha256:{}", fill.to_string().repeat(64)),
+            });
+            if let Some((os, architecture)) = platform.split_once('/') {
+                entry["platform"] = serde_json::json!({"os": os, "architecture": architecture});
+            }
+            entry
+        })
+        .collect();
+    serde_json::json!({"schemaVersion": 2, "manifests": manifests}).to_string()
+}
+
+#[test]
+fn an_index_json_that_lists_platforms_is_the_image_s_index() {
+    let bench = Bench::new();
+    let folder = layout(&bench, &[b"{}".to_vec()]);
+    let several = [
+        ("linux/amd64", '1'),
+        ("linux/arm64", '2'),
+        ("unknown/unknown", '3'),
+        ("unknown/unknown", '4'),
+    ];
+    let text = flat(&several);
+    for mark in ["", "\u{feff}"] {
+        std::fs::write(folder.join("index.json"), format!("{mark}{text}")).unwrap();
+        let layout = opened(&folder);
+        assert_eq!(layout.root().digest, digest(text.as_bytes()));
+        assert_eq!(layout.small(&layout.root().digest).unwrap(), text);
+    }
+    // Two names of one image.
+    std::fs::write(folder.join("index.json"), flat(&[("", '1'), ("", '1')])).unwrap();
+    assert!(opened(&folder).root().digest.as_str().contains("1111"));
+    for entries in [
+        [("", '1'), ("", '2')],
+        [("linux/amd64", '1'), ("linux/amd64", '2')],
+        [("linux/amd64", '1'), ("", '2')],
+    ] {
+        std::fs::write(folder.join("index.json"), flat(&entries)).unwrap();
+        let error = Source::open(&folder, &Env::default()).err().unwrap();
+        assert!(error.message.contains("holds several images"), "{error}");
+    }
 }
 
 #[test]
@@ -157,7 +223,7 @@ fn what_is_no_layout_is_refused() {
     let bench = Bench::new();
     let folder = layout(&bench, &[b"{}".to_vec()]);
     let refused = || {
-        let error = Source::open(&folder).err().unwrap();
+        let error = Source::open(&folder, &Env::default()).err().unwrap();
         assert_eq!(error.exit, kit::Exit::Usage);
         assert!(!error.hints.is_empty());
         error.message
@@ -169,12 +235,12 @@ fn what_is_no_layout_is_refused() {
         "index.json",
         r#"{"manifests":[{"mediaType":"m","digest":"sha512:00","size":1}]}"#,
     );
-    assert!(refused().ends_with("which is no SHA-256 digest"));
+    assert!(refused().ends_with("which is not a SHA-256 digest"));
     write(
         "index.json",
         r#"{"manifests":[{"mediaType":"m","digest":"sha256:../../etc","size":1}]}"#,
     );
-    assert!(refused().ends_with("which is no SHA-256 digest"));
+    assert!(refused().ends_with("which is not a SHA-256 digest"));
     write("index.json", "{");
     assert!(refused().ends_with("is not what it should be"));
     write("oci-layout", r#"{"imageLayoutVersion":"2.0.0"}"#);

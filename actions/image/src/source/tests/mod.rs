@@ -200,7 +200,7 @@ fn take(
 
 /// Reads a file.
 fn read(path: &Path) -> (Result<Contents>, Got) {
-    let Source::Archive(archive) = Source::open(path).unwrap() else {
+    let Source::Archive(archive) = Source::open(path, &Env::default()).unwrap() else {
         panic!("{} is taken for a layout", path.display());
     };
     take(&|_| false, |start| archive.read(Compression::Gzip, start))
