@@ -340,7 +340,6 @@ async fn ask(path: &Path, env: &Env, arguments: &[&str]) -> Option<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::os::unix::fs::PermissionsExt;
 
     #[test]
     fn buildkit_left_the_client_with_version_23() {
@@ -361,8 +360,7 @@ mod tests {
     fn folder(program: &str, script: &str) -> tempfile::TempDir {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join(program);
-        std::fs::write(&path, format!("#!/bin/sh\n{script}\n")).unwrap();
-        std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o755)).unwrap();
+        step_job::program(&path, &format!("#!/bin/sh\n{script}\n"));
         dir
     }
 

@@ -153,18 +153,15 @@ async fn ask(env: &Env, helper: &str, server: &str) -> Option<Login> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::os::unix::fs::PermissionsExt;
 
     #[tokio::test]
     async fn a_login_is_ours_or_found_where_docker_finds_it() {
         let home = tempfile::tempdir().unwrap();
         let program = home.path().join("docker-credential-test");
-        std::fs::write(
+        step_job::program(
             &program,
             "#!/bin/sh\nread -r server\n[ \"$server\" = helped.example ] || exit 1\necho '{\"Username\":\"h\",\"Secret\":\"hunter2\"}'\n",
-        )
-        .unwrap();
-        std::fs::set_permissions(&program, std::fs::Permissions::from_mode(0o755)).unwrap();
+        );
         std::fs::write(
             home.path().join("config.json"),
             r#"{"auths": {"https://index.docker.io/v1/": {"auth": "dTpodW50ZXIz"}, "ours.example": {"auth": "eDp5"}}, "credHelpers": {"helped.example": "test", "other.example": "test", "bad.example": "../test"}}"#,
