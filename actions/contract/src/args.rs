@@ -11,7 +11,7 @@ pub struct Args {
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum Verb {
-    /// Check the whole contract; with --environment, also that its references lead somewhere
+    /// Check the whole contract; with --environment, also resolve its references
     Check,
     /// Resolve one environment, print it, and export its variables as TF_VAR_*
     Resolve,

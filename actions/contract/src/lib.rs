@@ -62,7 +62,7 @@ impl Step for Contract {
                         .into_iter()
                         .map(|one| one.environment)
                         .collect();
-                    Error::usage("no environment was named to resolve").hint(format!(
+                    Error::usage("--environment is missing").hint(format!(
                         "add --environment NAME; {} has {}",
                         contract.path(),
                         names.join(", ")

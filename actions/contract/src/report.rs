@@ -1,4 +1,4 @@
-//! What slipway-contract says and hands over.
+//! Outputs and reports of slipway-contract.
 
 use kit::contract::{Contract, Gate, Overview, Resolved, SecretSpec, Sink, Source};
 use kit::report::{EnvValue, Report, markdown_table, text_table};
@@ -10,7 +10,7 @@ pub(crate) fn checked(contract: &Contract, resolved: Option<&str>) -> Report {
     let environments = contract.environments();
     let rows: Vec<Vec<String>> = environments.iter().map(overview).collect();
     let followed = resolved.map_or_else(String::new, |environment| {
-        format!("; every reference of {environment} leads somewhere")
+        format!("; every reference of {environment} resolves")
     });
     let headline = format!(
         "ok: {} delivers {}{followed}",
@@ -131,7 +131,7 @@ fn rows(resolved: &Resolved) -> Vec<Vec<String>> {
     rows
 }
 
-/// Where a secret comes from and where it may go; its value is not known here.
+/// A secret's source and sinks; its value is not known here.
 fn secret(spec: &SecretSpec) -> String {
     let source = match &spec.source {
         Source::Ssm(name) => format!("ssm:{name}"),
@@ -153,7 +153,7 @@ fn secret(spec: &SecretSpec) -> String {
     format!("{source}, to {}{optional}", sinks.join(" and "))
 }
 
-/// The schema as editors read it.
+/// The JSON Schema for editors.
 pub(crate) fn schema() -> Report {
     let schema = kit::contract::schema();
     Report {
