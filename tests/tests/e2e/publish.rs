@@ -490,15 +490,15 @@ fn a_build_argument_of_several_lines_arrives_whole() {
             checkout.setting.world.registry,
             crate::ecr::THERE
         );
-        let check = r#"test "$CONFIG" = "$(printf 'A=1\nB="2 3"')""#;
+        // buildah ignores SHELL in an image of the OCI's format.
+        let check =
+            r#"["/bin/busybox", "sh", "-c", "test \"$CONFIG\" = \"$(printf 'A=1\\nB=2 3')\""]"#;
         checkout.write(
             "Dockerfile",
-            &format!(
-                "FROM {base}\nSHELL [\"/bin/busybox\", \"sh\", \"-c\"]\nARG CONFIG\nRUN {check}\n"
-            ),
+            &format!("FROM {base}\nARG CONFIG\nRUN {check}\n"),
         );
         checkout.commit("first");
-        let arguments = [builder, &["--build-arg", "CONFIG=A=1\nB=\"2 3\""]].concat();
+        let arguments = [builder, &["--build-arg", "CONFIG=A=1\nB=2 3"]].concat();
         assert_eq!(checkout.json(&arguments, 0)["outcome"], "built");
     }
 }
