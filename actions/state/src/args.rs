@@ -31,6 +31,9 @@ pub(crate) enum Verb {
         /// Folder of the infrastructure code, instead of the contract's
         #[arg(long, value_name = "DIR")]
         directory: Option<PathBuf>,
+        /// Put bucket, key, region and lock of the step before those that the code's backend block names, instead of refusing them
+        #[arg(long)]
+        override_backend: bool,
         /// The command
         #[arg(last = true, required = true, value_name = "COMMAND")]
         command: Vec<String>,
@@ -211,7 +214,7 @@ pub(crate) struct Wait {
 
 #[derive(Debug, clap::Args)]
 pub(crate) struct Kind {
-    /// Which lock to hold: `native` (Terraform's own) or `beside` (Terraform locks for itself) [default: native, and beside for workspaces and several stacks]
+    /// Which lock to hold: `native` (Terraform's own) or `beside` (one beside it, and Terraform locks for itself) [default: native]
     #[arg(long, value_enum, hide_possible_values = true, value_name = "KIND")]
     pub(crate) hold: Option<Hold>,
 }

@@ -1,8 +1,10 @@
 //! What a folder of infrastructure code says about where its state is: what it declares, what it
 //! was initialised with, and whether a state was written into the folder itself.
 
-use crate::backend::Backend;
-use kit::error::{Context, Error, Result};
+use crate::backend::{Backend, Locking};
+use crate::block::{self, Block, Declared, Setting, Value};
+use kit::Cx;
+use kit::error::{Context, Error, Location, Result};
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
@@ -30,7 +32,7 @@ impl<'a> Folder<'a> {
             local: local(path),
         };
         folder.initialised()?;
-        if folder.declares()? == Some(false) {
+        if folder.is_local()? {
             return Err(Error::refused(format!(
                 "{} declares no backend \"s3\", so its state would be a file that is gone after the job",
                 path.display()
@@ -43,28 +45,22 @@ impl<'a> Folder<'a> {
     /// Looks again after a command that succeeded.
     ///
     /// # Errors
-    /// The command had its state elsewhere (exit 1).
+    /// The command wrote a state into the folder, or left it without a backend (exit 1).
     pub(crate) fn after(&self) -> Result<()> {
-        let elsewhere = |error: Error| {
-            let mut error = error.cause(format!(
+        let written = local(self.path);
+        let what = if written.is_some() && written != self.local {
+            format!("wrote a state into {}", self.path.display())
+        } else if self.is_local()? {
+            format!("left {} without a backend \"s3\"", self.path.display())
+        } else {
+            return Ok(());
+        };
+        Err(Error::failed(format!("the command {what}"))
+            .cause(format!(
                 "the command succeeded, but not with s3://{}/{}, which was locked",
                 self.backend.bucket, self.backend.key
-            ));
-            error.exit = kit::Exit::Failed;
-            error
-        };
-        self.initialised().map_err(elsewhere)?;
-        let written = local(self.path);
-        let wrote = written.is_some() && written != self.local;
-        if wrote || self.declares()? == Some(false) {
-            let what = if wrote {
-                format!("wrote a state into {}", self.path.display())
-            } else {
-                format!("left {} without a backend \"s3\"", self.path.display())
-            };
-            return Err(elsewhere(Error::failed(format!("the command {what}"))).hint(BLOCK));
-        }
-        Ok(())
+            ))
+            .hint(BLOCK))
     }
 
     /// Refuses a folder that was initialised for another state than the one that is locked:
@@ -110,32 +106,136 @@ impl<'a> Folder<'a> {
         Ok(())
     }
 
-    /// Whether the code here declares `backend "s3"`; `None` where there is no code, or where
-    /// Terragrunt writes the declaration by itself.
-    fn declares(&self) -> Result<Option<bool>> {
-        let cannot = || format!("cannot read {}", self.path.display());
-        if self.path.join("terragrunt.hcl").exists() {
-            return Ok(None);
+    /// Whether there is code here that keeps its state in a file.
+    fn is_local(&self) -> Result<bool> {
+        Ok(match declared(self.path)? {
+            Declared::NoCode => false,
+            Declared::NoBackend => true,
+            Declared::Block(block) => block.kind != "s3",
+        })
+    }
+}
+
+/// The backend that the code of a folder declares, for whichever tool it is written. Terragrunt
+/// writes the declaration by itself.
+fn declared(folder: &Path) -> Result<Declared> {
+    if folder.join("terragrunt.hcl").exists() {
+        return Ok(Declared::NoCode);
+    }
+    match block::declared(folder, false)? {
+        Declared::NoCode => block::declared(folder, true),
+        found => Ok(found),
+    }
+}
+
+/// The way of locking that the code and the step have in common: both where the code asks for the
+/// lock file and the step for the table.
+///
+/// # Errors
+/// The code names another state or another lock (exit 3), unless `overrides` says that the step's
+/// goes before the code's.
+pub(crate) fn agreed(
+    folder: &Path,
+    backend: &Backend,
+    overrides: bool,
+    cx: &Cx,
+) -> Result<Locking> {
+    let Declared::Block(block) = declared(folder)? else {
+        return Ok(backend.locking);
+    };
+    let found = compare(&block, backend);
+    if found.differences.is_empty() {
+        return Ok(found.locking);
+    }
+    if overrides {
+        for (line, what) in &found.differences {
+            let file = block.file.display();
+            cx.host
+                .info(format!("{file}:{line}: {what}: overridden, as asked"));
         }
-        let mut code = None;
-        for entry in std::fs::read_dir(self.path).context(cannot())? {
-            let path = entry.context(cannot())?.path();
-            let name = path.file_name().unwrap_or_default().to_string_lossy();
-            let json = [".tf.json", ".tofu.json"]
-                .iter()
-                .any(|end| name.ends_with(end));
-            let native = [".tf", ".tofu"].iter().any(|end| name.ends_with(end));
-            if !json && !native {
+        return Ok(backend.locking);
+    }
+    let mut error = Error::refused(format!(
+        "the backend in {} is not the one of this step",
+        block.file.display()
+    ));
+    for (line, what) in found.differences {
+        error = error.cause(format!("{}:{line}: {what}", block.file.display()));
+        error.locations.push(Location {
+            file: shown(&block.file),
+            line,
+            column: 1,
+            message: what,
+        });
+    }
+    Err(error
+        .hint("change the step's arguments or the contract; or remove the line, since the step gives `init` what the block leaves out")
+        .hint("to put the step's values before the code's in `run`: --override-backend"))
+}
+
+/// A file as GitHub knows it: by its path from the top, without a dot in front.
+fn shown(file: &Path) -> String {
+    file.strip_prefix(".").unwrap_or(file).display().to_string()
+}
+
+/// What a block says beside what a step says.
+#[derive(Debug, PartialEq, Eq)]
+struct Compared {
+    locking: Locking,
+    /// By line.
+    differences: Vec<(usize, String)>,
+}
+
+fn compare(block: &Block, backend: &Backend) -> Compared {
+    let mut locking = backend.locking;
+    let mut differences = Vec::new();
+    for (name, wanted) in [
+        ("bucket", Some(&backend.bucket)),
+        ("key", Some(&backend.key)),
+        ("region", Some(&backend.region)),
+        (
+            "dynamodb_table",
+            Some(&backend.table).filter(|_| backend.locking.uses_table()),
+        ),
+        ("use_lockfile", None),
+    ] {
+        let Some(Setting { value, line }) = block.settings.get(name) else {
+            continue;
+        };
+        let what = match (name, value, wanted) {
+            (_, Value::Null, _) => continue,
+            (_, Value::Expression, _) => {
+                format!("{name} is an expression, and nobody can tell what it is")
+            }
+            ("use_lockfile", Value::Literal(value), _) => {
+                match (value.as_str(), backend.locking.uses_file()) {
+                    ("true", false) => locking = Locking::Both,
+                    ("false", true) => {
+                        differences.push((
+                            *line,
+                            "use_lockfile is off, and the step locks with the lock file".to_owned(),
+                        ));
+                    }
+                    _ => {}
+                }
                 continue;
             }
-            let text = std::fs::read_to_string(&path)
-                .context(format!("cannot read {}", path.display()))?;
-            if declares_s3(&text, json) {
-                return Ok(Some(true));
+            (_, Value::Literal(value), Some(wanted)) if value == wanted => continue,
+            (_, Value::Literal(value), Some(wanted)) => {
+                format!("{name} is `{value}`, and the step's is `{wanted}`")
             }
-            code = Some(false);
-        }
-        Ok(code)
+            (_, Value::Literal(value), None) if value.is_empty() => continue,
+            (_, Value::Literal(value), None) => {
+                format!(
+                    "{name} is `{value}`, and the step uses no table (--locking both --table {value})"
+                )
+            }
+        };
+        differences.push((*line, what));
+    }
+    Compared {
+        locking,
+        differences,
     }
 }
 
@@ -146,26 +246,6 @@ const BLOCK: &str = "add to the code: terraform { backend \"s3\" {} } (bucket, k
 fn local(folder: &Path) -> Option<(u64, SystemTime)> {
     let meta = std::fs::metadata(folder.join("terraform.tfstate")).ok()?;
     (meta.len() > 0).then_some((meta.len(), meta.modified().ok()?))
-}
-
-fn declares_s3(text: &str, json: bool) -> bool {
-    if json {
-        let words: String = text.split_whitespace().collect();
-        return words.contains("\"backend\":{\"s3\"") || words.contains("\"backend\":[{\"s3\"");
-    }
-    let words: Vec<String> = text
-        .lines()
-        .filter_map(|line| line.split(['#', '/']).next())
-        .flat_map(|line| {
-            let line = line.replace(['{', '}'], " ");
-            line.split_whitespace()
-                .map(str::to_owned)
-                .collect::<Vec<_>>()
-        })
-        .collect();
-    words
-        .windows(2)
-        .any(|pair| pair[0] == "backend" && pair[1] == "\"s3\"")
 }
 
 #[cfg(test)]
@@ -297,12 +377,11 @@ mod tests {
 
     #[test]
     fn a_command_that_had_its_state_elsewhere_has_failed() {
-        let note = initialised("s3", "s/dev/terraform.tfstate");
         let declared = Code::new(&[("main.tf", DECLARED)]);
-        declared.after(&[(NOTE, &note)]).unwrap();
+        // Another state locks for itself.
         let other = initialised("s3", "other");
+        declared.after(&[(NOTE, &other)]).unwrap();
         for (code, files, message) in [
-            (&declared, [(NOTE, other.as_str())], "key is `other`"),
             (
                 &Code::new(&[]),
                 [("terraform.tfstate", "{}")],
@@ -331,5 +410,72 @@ mod tests {
         let code = Code::new(&[("main.tf", DECLARED), ("terraform.tfstate", "{}")]);
         code.after(&[]).unwrap();
         code.after(&[("terraform.tfstate", "")]).unwrap();
+    }
+
+    #[test]
+    fn the_block_and_the_step_agree_or_the_line_is_named() {
+        use Locking::{Both, Dynamodb, File};
+        for (locking, line, wanted, said) in [
+            (Dynamodb, "", Dynamodb, ""),
+            (Dynamodb, "bucket = \"b\"", Dynamodb, ""),
+            (
+                Dynamodb,
+                "bucket = \"c\"",
+                Dynamodb,
+                "3 bucket is `c`, and the step's is `b`",
+            ),
+            (
+                Dynamodb,
+                "bucket = var.b",
+                Dynamodb,
+                "3 bucket is an expression",
+            ),
+            (Dynamodb, "key = \"k\"", Dynamodb, "3 key is `k`"),
+            (Dynamodb, "region = \"eu-west-1\"", Dynamodb, "3 region is"),
+            (Dynamodb, "dynamodb_table = \"t\"", Dynamodb, ""),
+            (
+                Dynamodb,
+                "dynamodb_table = \"u\"",
+                Dynamodb,
+                "3 dynamodb_table is `u`",
+            ),
+            (
+                File,
+                "dynamodb_table = \"u\"",
+                File,
+                "3 dynamodb_table is `u`, and the step uses no table",
+            ),
+            (File, "dynamodb_table = null", File, ""),
+            (Dynamodb, "use_lockfile = true", Both, ""),
+            (Dynamodb, "use_lockfile = false", Dynamodb, ""),
+            (Both, "use_lockfile = true", Both, ""),
+            (File, "use_lockfile = true", File, ""),
+            (File, "use_lockfile = false", File, "3 use_lockfile is off"),
+            (Dynamodb, "encrypt = true", Dynamodb, ""),
+        ] {
+            let text = format!("terraform {{\n  backend \"s3\" {{\n{line}\n  }}\n}}\n");
+            let code = Code::new(&[("main.tf", &text)]);
+            let Declared::Block(block) = declared(code.0.path()).unwrap() else {
+                panic!("{text}");
+            };
+            let backend = Backend {
+                locking,
+                ..backend()
+            };
+            let found = compare(&block, &backend);
+            let differences: Vec<_> = found
+                .differences
+                .iter()
+                .map(|(line, what)| format!("{line} {what}"))
+                .collect();
+            assert_eq!(found.locking, wanted, "{line}");
+            let differences = differences.join(" ");
+            assert!(differences.starts_with(said), "{line}: {differences}");
+            assert_eq!(
+                differences.is_empty(),
+                said.is_empty(),
+                "{line}: {differences}"
+            );
+        }
     }
 }

@@ -3,13 +3,16 @@
 //! process group of its own, told the lease's end over a pipe at every renewal. When the pipe
 //! closes without a farewell it asks the command to stop; before the lease ends it ends it.
 
+use crate::process::Process;
 use kit::clock::uptime;
 use kit::error::{Context, Error, Result};
 use kit::group::Group;
-use std::io::{Read, Write};
+use serde::{Deserialize, Serialize};
+use std::io::{BufRead, Write};
 use std::os::unix::process::CommandExt;
 use std::process::{Child, ChildStdin, Command, ExitCode, Stdio};
-use std::sync::mpsc::{RecvTimeoutError, channel};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 /// The variable that marks a command under the lock, in its environment, with the lock's ID.
@@ -17,31 +20,48 @@ pub(crate) const MARK: &str = "SLIPWAY_STATE_HELD";
 
 /// The one argument that makes this binary a guard.
 const ARGUMENT: &str = "--guard";
-/// Said when the command was asked to stop: a second time would be leave to lose state.
-const INTERRUPTED: &str = "interrupted";
-/// Said when nothing is left to guard.
-const FAREWELL: &str = "done";
 const LOOK: Duration = Duration::from_millis(500);
-/// The pause between two looks for a command that is not known yet, and is to be over.
+/// The pause between two looks when something is to be over.
 const GLANCE: Duration = Duration::from_millis(50);
 /// How long a command is looked for whose run was killed while it started it: between fork and exec
 /// it has no mark yet.
 const SEARCH: Duration = Duration::from_secs(5);
 
+/// What the guard is told, one message a line.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+enum Message {
+    /// By which the command is found as long as nobody says which it is.
+    Mark(String),
+    /// When whatever it watches over must be over, in milliseconds of [`uptime`].
+    Until(u64),
+    /// The command has started, and this is its process group.
+    Command(Group),
+    /// A call of Terraform begins that takes no lock of its own.
+    Unlocked(Process),
+    /// The command was asked to stop: a second time would be leave to lose state.
+    Interrupted,
+    /// Nothing is left to guard.
+    Done,
+}
+
 /// The guard, as the run that started it sees it.
+#[derive(Debug, Clone)]
+pub(crate) struct Guard(Arc<Mutex<Inner>>);
+
 #[derive(Debug)]
-pub(crate) struct Guard {
+struct Inner {
     child: Child,
     pipe: Option<ChildStdin>,
 }
 
 impl Guard {
-    /// Starts it over a command that is yet to start, marked with `mark`, which must be over at
-    /// `end` ([`uptime`]).
+    /// Starts it over a command that is yet to start, which must be over at `end` ([`uptime`]).
+    /// `mark`: the command gets a process group of its own, where it is found by this mark.
     ///
     /// # Errors
     /// It cannot be started.
-    pub(crate) fn start(mark: &str, end: Duration) -> Result<Self> {
+    pub(crate) fn start(mark: Option<&str>, end: Duration) -> Result<Self> {
         let failed = "cannot start the process that watches over the command";
         // The link leads to this very binary, whatever lies under its name by now.
         let mut child = Command::new("/proc/self/exe")
@@ -55,8 +75,10 @@ impl Guard {
             .spawn()
             .context(failed)?;
         let pipe = child.stdin.take();
-        let mut guard = Self { child, pipe };
-        guard.say(mark)?;
+        let guard = Self(Arc::new(Mutex::new(Inner { child, pipe })));
+        if let Some(mark) = mark {
+            guard.tell(&Message::Mark(mark.to_owned()))?;
+        }
         guard.until(end)?;
         Ok(guard)
     }
@@ -65,33 +87,45 @@ impl Guard {
     ///
     /// # Errors
     /// The guard is gone.
-    pub(crate) fn guards(&mut self, group: Group) -> Result<()> {
-        self.say(&serde_json::to_string(&group).unwrap_or_default())
+    pub(crate) fn guards(&self, group: Group) -> Result<()> {
+        self.tell(&Message::Command(group))
+    }
+
+    /// A call of Terraform begins that takes no lock of its own.
+    ///
+    /// # Errors
+    /// The guard is gone.
+    pub(crate) fn unlocked(&self, process: Process) -> Result<()> {
+        self.tell(&Message::Unlocked(process))
     }
 
     /// The lease was renewed, or is given up.
     ///
     /// # Errors
     /// The guard is gone.
-    pub(crate) fn until(&mut self, end: Duration) -> Result<()> {
-        self.say(&end.as_millis().to_string())
+    pub(crate) fn until(&self, end: Duration) -> Result<()> {
+        let millis = u64::try_from(end.as_millis()).unwrap_or(u64::MAX);
+        self.tell(&Message::Until(millis))
     }
 
     /// The command is about to be interrupted. A guard that is gone interrupts nobody.
-    pub(crate) fn interrupted(&mut self) {
-        let _ = self.say(INTERRUPTED);
+    pub(crate) fn interrupted(&self) {
+        let _ = self.tell(&Message::Interrupted);
     }
 
     /// The command is over.
-    pub(crate) fn dismiss(mut self) {
-        let _ = self.say(FAREWELL);
-        self.pipe = None;
-        let _ = self.child.wait();
+    pub(crate) fn dismiss(&self) {
+        let _ = self.tell(&Message::Done);
+        let mut inner = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        inner.pipe = None;
+        let _ = inner.child.wait();
     }
 
-    fn say(&mut self, line: &str) -> Result<()> {
+    fn tell(&self, message: &Message) -> Result<()> {
         let gone = || Error::failed("the process that watches over the command is gone");
-        let pipe = self.pipe.as_mut().ok_or_else(gone)?;
+        let mut inner = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let pipe = inner.pipe.as_mut().ok_or_else(gone)?;
+        let line = serde_json::to_string(message).map_err(|error| gone().because(&error))?;
         writeln!(pipe, "{line}").map_err(|error| gone().because(&error))
     }
 }
@@ -102,111 +136,141 @@ pub fn called() -> Option<ExitCode> {
     if arguments.next()? != ARGUMENT || arguments.next().is_some() {
         return None;
     }
-    Some(match watch() {
+    let messages = listen();
+    Some(match Watch::default().run(&messages) {
         Ok(()) => ExitCode::SUCCESS,
         Err(_) => ExitCode::FAILURE,
     })
 }
 
-/// What the pipe said.
-enum Word {
-    Line(String),
-    Closed,
+/// The messages of the run. The channel closes with the pipe.
+fn listen() -> Receiver<Message> {
+    let (sender, messages) = channel();
+    std::thread::spawn(move || {
+        for line in std::io::stdin().lock().split(b'\n') {
+            let Ok(line) = line else { return };
+            // A message that cannot be read changes nothing: the last end that was heard stands.
+            if let Ok(message) = serde_json::from_slice(&line)
+                && sender.send(message).is_err()
+            {
+                return;
+            }
+        }
+    });
+    messages
 }
 
-fn watch() -> Result<()> {
-    let (sender, words) = channel();
-    std::thread::spawn(move || {
-        let mut lines = std::io::stdin().lock();
-        let mut text = Vec::new();
-        let mut byte = [0];
-        while let Ok(1) = lines.read(&mut byte) {
-            if byte[0] == b'\n' {
-                let line = String::from_utf8_lossy(&text).into_owned();
-                text.clear();
-                if sender.send(Word::Line(line)).is_err() {
-                    return;
+/// What is watched over.
+#[derive(Debug, Default)]
+struct Watch {
+    mark: Option<String>,
+    command: Option<Group>,
+    unlocked: Option<Process>,
+    end: Option<Duration>,
+    /// Whether the command was asked to stop.
+    interrupted: bool,
+    /// Since when the run that started this is gone.
+    alone: Option<Duration>,
+}
+
+impl Watch {
+    fn run(&mut self, messages: &Receiver<Message>) -> Result<()> {
+        loop {
+            let pause = match self.alone {
+                Some(_) => GLANCE,
+                None => LOOK.min(self.left()).max(GLANCE),
+            };
+            match messages.recv_timeout(pause) {
+                Ok(Message::Done) => return Ok(()),
+                Ok(message) => self.heard(message),
+                Err(RecvTimeoutError::Timeout) => {}
+                Err(RecvTimeoutError::Disconnected) => {
+                    if self.alone.is_none() {
+                        self.alone = Some(uptime());
+                    } else {
+                        std::thread::sleep(pause);
+                    }
                 }
-            } else {
-                text.push(byte[0]);
             }
-        }
-        let _ = sender.send(Word::Closed);
-    });
-    let unheard = || Error::failed("was told nothing to guard");
-    let Ok(Word::Line(mark)) = words.recv() else {
-        return Err(unheard());
-    };
-    let mut end: Option<Duration> = None;
-    let mut alone = false;
-    let mut group = loop {
-        let left = end.map_or(Duration::MAX, |end| end.saturating_sub(uptime()));
-        // A run that stands still since before it could say what it started: the command is to be over all the same.
-        if left.is_zero()
-            && let Some(group) = Group::marked(MARK, &mark)?
-        {
-            break group;
-        }
-        match words.recv_timeout(left.max(GLANCE)) {
-            Ok(Word::Line(line)) if line == FAREWELL => return Ok(()),
-            Ok(Word::Line(line)) => match serde_json::from_str::<Group>(&line) {
-                Ok(group) => break group,
-                Err(_) => end = line.parse().ok().map(Duration::from_millis),
-            },
-            Err(RecvTimeoutError::Timeout) => {}
-            Ok(Word::Closed) | Err(RecvTimeoutError::Disconnected) => {
-                alone = true;
-                let Some(group) = search(&mark)? else {
-                    return Ok(());
-                };
-                break group;
-            }
-        }
-    };
-    if alone {
-        group.stop()?;
-    }
-    loop {
-        if alone && !group.runs()? {
-            return Ok(());
-        }
-        if end.is_some_and(|end| uptime() >= end) {
-            group.kill()?;
-            if !group.runs()? {
+            if self.act()? {
                 return Ok(());
             }
         }
-        match words.recv_timeout(LOOK.min(end.map_or(LOOK, |end: Duration| {
-            end.saturating_sub(uptime()).max(Duration::from_millis(20))
-        }))) {
-            Ok(Word::Line(line)) if line == FAREWELL => return Ok(()),
-            Ok(Word::Line(line)) if line == INTERRUPTED => group = group.interrupted(),
-            Ok(Word::Line(line)) => match serde_json::from_str(&line) {
-                Ok(started) => group = started,
-                Err(_) => end = line.parse().ok().map(Duration::from_millis),
-            },
-            Ok(Word::Closed) => {
-                alone = true;
+    }
+
+    /// The time until the end.
+    fn left(&self) -> Duration {
+        self.end
+            .map_or(Duration::MAX, |end| end.saturating_sub(uptime()))
+    }
+
+    fn heard(&mut self, message: Message) {
+        match message {
+            Message::Mark(mark) => self.mark = Some(mark),
+            Message::Until(millis) => self.end = Some(Duration::from_millis(millis)),
+            Message::Command(group) => self.command = Some(group),
+            Message::Unlocked(process) => self.unlocked = Some(process),
+            Message::Interrupted => self.interrupted = true,
+            Message::Done => {}
+        }
+    }
+
+    /// Does what is due. Returns whether nothing is left to watch over.
+    fn act(&mut self) -> Result<bool> {
+        let over = self.left().is_zero();
+        if !over && self.alone.is_none() {
+            return Ok(false);
+        }
+        // A run that was killed or stands still since before it could say what it started.
+        if self.command.is_none()
+            && let Some(mark) = &self.mark
+        {
+            self.command = Group::marked(MARK, mark)?;
+        }
+        let apart = self
+            .unlocked
+            .filter(|process| self.command.is_none_or(|group| !process.is_in(&group)));
+        if over {
+            if let Some(group) = self.command {
+                group.kill()?;
+            }
+            if let Some(process) = apart {
+                process.kill();
+            }
+        } else if !self.interrupted && (self.command.is_some() || apart.is_some()) {
+            self.interrupted = true;
+            if let Some(mut group) = self.command {
                 group.stop()?;
             }
-            Err(RecvTimeoutError::Timeout) => {}
-            Err(RecvTimeoutError::Disconnected) => {
-                std::thread::sleep(LOOK.min(end.map_or(LOOK, |end| end.saturating_sub(uptime()))))
+            if let Some(process) = apart {
+                process.interrupt();
             }
         }
+        let runs = match self.command {
+            Some(group) => group.runs()?,
+            None => false,
+        };
+        let searching = self.mark.is_some()
+            && self.command.is_none()
+            && self
+                .alone
+                .is_none_or(|since| uptime().saturating_sub(since) < SEARCH);
+        Ok(!runs && !searching && self.unlocked.is_none_or(|process| !process.runs()))
     }
 }
 
-/// The command of a run that was killed before it could say which it is.
-fn search(mark: &str) -> Result<Option<Group>> {
-    let began = uptime();
-    loop {
-        if let Some(group) = Group::marked(MARK, mark)? {
-            return Ok(Some(group));
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_line_that_cannot_be_read_is_no_message() {
+        for line in ["", "5", "interrupted", "{\"until\":\"x\"}", "{\"later\":1}"] {
+            assert!(serde_json::from_str::<Message>(line).is_err(), "{line}");
         }
-        if uptime().saturating_sub(began) >= SEARCH {
-            return Ok(None);
-        }
-        std::thread::sleep(GLANCE);
+        let message = Message::Until(5);
+        let line = serde_json::to_string(&message).unwrap();
+        assert_eq!(line, "{\"until\":5}");
+        assert_eq!(serde_json::from_str::<Message>(&line).unwrap(), message);
     }
 }

@@ -3,6 +3,7 @@
 
 mod args;
 mod backend;
+mod block;
 mod bootstrap;
 mod folder;
 mod guard;
@@ -15,11 +16,14 @@ mod lock;
 mod object;
 mod place;
 mod plan;
+mod process;
 mod report;
 mod rescue;
+mod shim;
 mod tool;
 
 pub use guard::called as guard;
+pub use shim::called as tool;
 
 use args::{Args, Verb};
 use kit::action::{Action, SecretInput};
@@ -97,11 +101,13 @@ impl Step for State {
                 adopt,
                 budget,
                 directory,
+                override_backend,
                 command,
             } => {
                 let job = hold::Job {
                     command: &command,
                     directory,
+                    override_backend,
                     wait: &wait,
                     hold: kind.hold,
                     adopt: &adopt,
@@ -155,6 +161,7 @@ impl Step for State {
     /// Releases what a cancelled step left behind.
     async fn post(cx: &Cx) -> Result<()> {
         plan::Private::remove_left(cx);
+        shim::Desk::remove_left(cx);
         hold::release_left(cx).await
     }
 }

@@ -3,6 +3,7 @@
 
 use crate::args::{Hold, Object, Place, State};
 use crate::backend::{Backend, Locking};
+use crate::folder;
 use crate::rescue::{self, Left};
 use kit::Resolved;
 use kit::aws::{AccountId, Region, RoleArn};
@@ -21,27 +22,39 @@ pub(crate) struct Placed {
     pub(crate) target: Target,
     pub(crate) directory: Option<PathBuf>,
     pub(crate) resolved: Option<Resolved>,
+    /// Whether this backend goes before the one that the code names.
+    pub(crate) overrides: bool,
 }
 
 impl Placed {
-    /// A command in a folder of infrastructure code, with the contract's variables and with
-    /// `backend`, which is this state's own or that of its stacks. `locked`: it is told that the
-    /// lock is held.
+    /// The same state, locked in every way in which the code in `folder` locks it.
+    ///
+    /// # Errors
+    /// The code names another state or lock (exit 3).
+    pub(crate) fn agreed(&self, folder: &Path, cx: &Cx) -> Result<Self> {
+        let mut agreed = self.clone();
+        agreed.backend.locking = folder::agreed(folder, &self.backend, self.overrides, cx)?;
+        if agreed.backend.locking != self.backend.locking {
+            cx.host.info(format!(
+                "the backend in {} sets use_lockfile: both the lock table and the lock file are used",
+                folder.display()
+            ));
+        }
+        Ok(agreed)
+    }
+
+    /// A command in a folder of infrastructure code, with the contract's variables.
     ///
     /// # Errors
     /// A command without a name.
-    pub(crate) fn program(
-        &self,
-        command: &[String],
-        backend: &Backend,
-        locked: bool,
-        directory: &Path,
-        cx: &Cx,
-    ) -> Result<Program> {
-        let program = Program::new(command, &cx.env)?;
-        let mut program = backend
-            .configure(program, net::path_style(&cx.env), locked)
+    pub(crate) fn program(&self, command: &[String], directory: &Path, cx: &Cx) -> Result<Program> {
+        let mut program = Program::new(command, &cx.env)?
+            .env("TF_IN_AUTOMATION", "1")
+            .env("TF_INPUT", "0")
             .directory(directory.to_owned());
+        if let Some(workspace) = &self.backend.workspace {
+            program = program.env("TF_WORKSPACE", workspace);
+        }
         for (name, value) in self.terraform_variables() {
             program = program.env(name, value);
         }
@@ -137,7 +150,7 @@ pub(crate) fn find(place: &Place, object: &Object, cx: &Cx) -> Result<Placed> {
     Ok(Placed {
         backend: Backend {
             bucket: store.bucket,
-            key: word("key", key)?,
+            key: object_key(key)?,
             workspace: workspace(object, cx)?,
             table: store.table,
             region: store.region.to_string(),
@@ -146,6 +159,7 @@ pub(crate) fn find(place: &Place, object: &Object, cx: &Cx) -> Result<Placed> {
         target: store.target,
         directory,
         resolved: store.resolved,
+        overrides: false,
     })
 }
 
@@ -197,7 +211,20 @@ fn agree(name: &str, given: Option<&str>, contract: Option<&str>) -> Result<()> 
     }
 }
 
-/// A value that becomes a word of `TF_CLI_ARGS_init`, which Terraform splits at spaces.
+/// A key that Terraform takes (terraform `internal/backend/remote-state/s3`, `validateStringS3Path`)
+/// and that a person can read.
+fn object_key(key: String) -> Result<String> {
+    if key.starts_with('/') || key.ends_with('/') || key.chars().any(char::is_control) {
+        return Err(
+            Error::usage(format!("{key:?} cannot be the key of a state"))
+                .cause("Terraform takes no key that begins or ends with a slash")
+                .hint("give another --key, without control characters"),
+        );
+    }
+    Ok(key)
+}
+
+/// A name of AWS's.
 fn word(name: &str, value: String) -> Result<String> {
     if value.contains(|c: char| c.is_whitespace() || c == '"' || c == '\'') {
         return Err(Error::usage(format!(
@@ -321,6 +348,7 @@ pub(crate) fn remembered(cx: &Cx) -> Result<Option<Remembered>> {
             },
             directory: None,
             resolved: None,
+            overrides: false,
         },
     }))
 }

@@ -1,7 +1,8 @@
 //! Terraform or OpenTofu as this step runs it: which one, in which version, with which environment.
 
-use crate::folder::Folder;
-use crate::hold::{self, Runs};
+use crate::backend::Backend;
+use crate::folder::{self, Folder};
+use crate::hold::Runs;
 use crate::place::Placed;
 use clap::ValueEnum;
 use kit::child::{self, Program};
@@ -71,7 +72,7 @@ impl<'a> Tool<'a> {
                     .hint("--directory DIR, or `state.directory` in the contract"),
             );
         }
-        hold::native(&directory, &placed.backend, cx)?;
+        one_state(&directory, &placed.backend, cx)?;
         let mut tool = Self {
             name,
             version: String::new(),
@@ -80,6 +81,7 @@ impl<'a> Tool<'a> {
             cx,
         };
         tool.of_this_state()?;
+        tool.locks_as_asked()?;
         let (status, output) = tool.bare(&["version", "-json"])?.capture(&cx.host).await?;
         child::verdict(name.command(), status)?;
         // Both call it `terraform_version`.
@@ -97,6 +99,21 @@ impl<'a> Tool<'a> {
     fn of_this_state(&self) -> Result<()> {
         let data_dir = self.cx.env.get("TF_DATA_DIR").unwrap_or(".terraform");
         Folder::before(&self.directory, data_dir, &self.placed.backend).map(drop)
+    }
+
+    /// Refuses code that locks in another way than the step.
+    fn locks_as_asked(&self) -> Result<()> {
+        let backend = &self.placed.backend;
+        let agreed = folder::agreed(&self.directory, backend, false, self.cx)?;
+        if agreed == backend.locking {
+            return Ok(());
+        }
+        Err(Error::refused(format!(
+            "the backend in {} sets use_lockfile, and the step locks with `{}`",
+            self.directory.display(),
+            backend.locking.name()
+        ))
+        .hint(format!("--locking {}", agreed.name())))
     }
 
     /// `terraform 1.11.4`.
@@ -133,8 +150,7 @@ impl<'a> Tool<'a> {
             .chain(arguments.iter().copied())
             .map(str::to_owned)
             .collect();
-        let (placed, backend) = (self.placed, &self.placed.backend);
-        let program = placed.program(&command, backend, true, &self.directory, self.cx)?;
+        let program = self.placed.program(&command, &self.directory, self.cx)?;
         Ok(program.env("CHECKPOINT_DISABLE", "1"))
     }
 
@@ -171,7 +187,11 @@ impl<'a> Tool<'a> {
     /// # Errors
     /// The tool's, or a folder that ends up with another backend (exit 3).
     pub(crate) async fn init(&self, account: &Account) -> Result<()> {
-        let program = self.program(&["init", "-no-color", "-input=false"], account)?;
+        let path_style = net::path_style(&self.cx.env);
+        let settings = self.placed.backend.arguments(path_style);
+        let mut arguments = vec!["init", "-no-color", "-input=false"];
+        arguments.extend(settings.iter().map(String::as_str));
+        let program = self.program(&arguments, account)?;
         let title = format!("{} init", self.name.command());
         let _folded = self.cx.host.group(&title);
         let mut running = program.start_in_log(&self.cx.host)?;
@@ -241,6 +261,29 @@ impl<'a> Tool<'a> {
             Error::failed(format!("{} shows a plan that is no JSON", self.shown())).because(&error)
         })
     }
+}
+
+/// Refuses a folder whose state is not the one that is locked.
+fn one_state(directory: &Path, backend: &Backend, cx: &Cx) -> Result<()> {
+    let data_dir = cx.env.get("TF_DATA_DIR").unwrap_or(".terraform");
+    let workspace = match (&backend.workspace, cx.env.get("TF_WORKSPACE")) {
+        // The tool gets the workspace of the state that is locked.
+        (Some(_), _) => "default".to_owned(),
+        (None, Some(name)) => name.to_owned(),
+        (None, None) => crate::shim::selected(&directory.join(data_dir).join("environment"))
+            .map_err(Error::refused)?,
+    };
+    let why = if workspace != "default" {
+        format!("workspace `{workspace}` has a state of its own, which this lock would not cover")
+    } else if directory.join("cdktf.json").exists() {
+        "an application of cdktf or cdktn has a state for each stack, which this lock would not cover"
+            .to_owned()
+    } else {
+        return Ok(());
+    };
+    Err(Error::usage(why)
+        .hint("where it is a workspace: --workspace NAME")
+        .hint("otherwise run the tool yourself: slipway-state run -- COMMAND"))
 }
 
 fn on_path(command: &str, cx: &Cx) -> bool {

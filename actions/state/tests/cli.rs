@@ -115,13 +115,6 @@ fn a_command_that_would_change_another_state_is_not_started() {
         arguments.extend(["--", "touch", "started"]);
         arguments
     };
-    let workspace = [REGION, ("TF_WORKSPACE", "blue")];
-    job.refuses(
-        &run(&["--hold=native"]),
-        &workspace,
-        2,
-        "workspace `blue` has a state of its own, which this lock would not cover",
-    );
     job.refuses(
         &run(&["--directory=gone"]),
         &[REGION],
@@ -141,6 +134,46 @@ fn a_command_that_would_change_another_state_is_not_started() {
         3,
         "key is `production`, the lock is for `k`",
     );
+    assert!(!job.folder.path().join("started").exists());
+}
+
+#[test]
+fn a_backend_block_that_names_another_state_is_refused_with_its_line() {
+    let job = Job::new();
+    for (line, message) in [
+        (
+            "key = \"production\"",
+            "main.tf:3: key is `production`, and the step's is `k`",
+        ),
+        (
+            "bucket = \"c\"",
+            "main.tf:3: bucket is `c`, and the step's is `b`",
+        ),
+        (
+            "dynamodb_table = \"u\"",
+            "main.tf:3: dynamodb_table is `u`, and the step's is `t`",
+        ),
+        ("key = var.key", "main.tf:3: key is an expression"),
+    ] {
+        let code = format!("terraform {{\n  backend \"s3\" {{\n    {line}\n  }}\n}}\n");
+        std::fs::write(job.folder.path().join("main.tf"), code).unwrap();
+        for verb in [
+            &["run"][..],
+            &["plan", "--tool=terraform"],
+            &[
+                "apply",
+                "--tool=terraform",
+                "--plan=0000000000000000000000000000000000000000000000000000000000000000",
+            ],
+        ] {
+            let mut arguments = verb.to_vec();
+            arguments.extend(["--bucket=b", "--table=t", "--key=k"]);
+            if verb == ["run"] {
+                arguments.extend(["--", "touch", "started"]);
+            }
+            job.refuses(&arguments, &[REGION], 3, message);
+        }
+    }
     assert!(!job.folder.path().join("started").exists());
 }
 
@@ -277,7 +310,10 @@ fn unsaid(what: &str, script: &str, end: &str) -> (Child, Child, ChildStdin) {
         .spawn()
         .unwrap();
     let mut pipe = guard.stdin.take().unwrap();
-    write!(pipe, "{mark}\n{end}\n").unwrap();
+    writeln!(pipe, r#"{{"mark":"{mark}"}}"#).unwrap();
+    writeln!(pipe, r#"{{"until":{end}}}"#).unwrap();
+    // It changes nothing.
+    writeln!(pipe, r#"{{"until":"later"}}"#).unwrap();
     (command, guard, pipe)
 }
 

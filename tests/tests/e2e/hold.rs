@@ -2,6 +2,7 @@
 //! those who wait, holds that pass from job to job, and the three ways of locking.
 
 mod builds;
+mod calls;
 #[cfg(target_arch = "x86_64")]
 mod clock;
 mod credentials;

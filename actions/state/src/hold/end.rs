@@ -7,11 +7,12 @@ use super::{adopt, open};
 use crate::guard::Guard;
 use crate::lease::Phase;
 use crate::lock::{Changed, Held, Record, Release};
+use crate::process::Process;
 use crate::rescue;
+use crate::shim::Desk;
 use kit::clock::uptime;
 use kit::error::{Error, Result};
 use kit::group::Group;
-use std::cell::RefCell;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -37,7 +38,7 @@ impl Holding<'_> {
         group: Group,
         keeper: &mut Keeper,
         open: &mut Option<(Record, Duration)>,
-        guard: &RefCell<Option<Guard>>,
+        (guard, desk): (&Guard, &Desk),
     ) -> Result<Option<Option<Held>>> {
         let mut lost = None;
         // What reads the command's output ends a moment after it.
@@ -67,7 +68,7 @@ impl Holding<'_> {
                 }
                 Next::Renew => {
                     lost = lost.or(self.beat(keeper, open).await);
-                    self.watched(guard, keeper);
+                    self.watched(guard, desk, keeper);
                     continue;
                 }
             };
@@ -76,6 +77,34 @@ impl Holding<'_> {
                 () = tokio::time::sleep(pause) => {}
             }
         }
+    }
+
+    /// Waits for a call that runs without a lock of its own and outlives the command, with the lease
+    /// kept alive meanwhile; before that ends, it is ended.
+    pub(super) async fn outlive(
+        &mut self,
+        call: Process,
+        keeper: &mut Keeper,
+        open: &mut Option<(Record, Duration)>,
+        (guard, desk): (&Guard, &Desk),
+    ) -> Option<Option<Held>> {
+        let mut lost = None;
+        self.cx.host.warn(
+            "waiting for a call of Terraform that the command left running: it would go on without the lock",
+        );
+        while call.runs() {
+            match keeper.next(uptime()) {
+                Next::Sleep(pause) => tokio::time::sleep(pause.min(LOOK)).await,
+                // It was asked already.
+                Next::Interrupt => {}
+                Next::Kill => call.kill(),
+                Next::Renew => {
+                    lost = lost.or(self.beat(keeper, open).await);
+                    self.watched(guard, desk, keeper);
+                }
+            }
+        }
+        lost
     }
 
     /// Gives the lock back after a failure, and says what became of it. While a command may be at work the lock stays: nobody

@@ -1,10 +1,8 @@
 //! Work of this program's own under Terraform's lock: commands it starts, and calls between them.
 
-use super::covered::Covered;
 use super::run::{Begun, Holding};
 use super::{open, take};
 use crate::args::{Hold, Wait};
-use crate::backend::Backend;
 use crate::info::LockInfo;
 use crate::lease::Phase;
 use crate::lock::Lock;
@@ -15,23 +13,7 @@ use kit::error::{Error, Result};
 use kit::signal::unless_interrupted;
 use kit::step::Cx;
 use net::Account;
-use std::path::Path;
 use std::process::ExitStatus;
-
-/// Refuses a folder whose state the lock would not cover.
-///
-/// # Errors
-/// A workspace, or an application of several stacks (exit 2).
-pub(crate) fn native(directory: &Path, backend: &Backend, cx: &Cx) -> Result<()> {
-    Covered::by(directory, &[], backend, cx)
-        .choose(Some(Hold::Native))
-        .map(drop)
-        .map_err(|why| {
-            Error::usage(why)
-                .hint("where it is a workspace: --workspace NAME")
-                .hint("otherwise run the tool yourself: slipway-state run -- COMMAND")
-        })
-}
 
 /// Where commands run: under a lock that is kept alive, or without one.
 pub(crate) enum Runs<'h, 'a> {

@@ -2,8 +2,6 @@
 //! to job, and given back.
 
 mod adopt;
-mod choice;
-mod covered;
 mod end;
 mod held;
 mod keep;
@@ -11,13 +9,12 @@ mod line;
 mod moving;
 mod proof;
 mod run;
-mod saved;
 mod take;
 mod tend;
 mod wait;
 
 pub(crate) use adopt::{park, release_left, unlock};
-pub(crate) use held::{Runs, held, native};
+pub(crate) use held::{Runs, held};
 pub(crate) use moving::move_lock;
 pub(crate) use run::{Holding, Job, run};
 pub(crate) use take::lock;
@@ -78,6 +75,15 @@ impl Opened {
     }
 }
 
+/// A word as a person types it into a shell.
+pub(crate) fn quoted(word: &str) -> String {
+    let plain = |c: char| c.is_ascii_alphanumeric() || "-_./:=@%+,".contains(c);
+    if !word.is_empty() && word.chars().all(plain) {
+        return word.to_owned();
+    }
+    format!("'{}'", word.replace('\'', r"'\''"))
+}
+
 fn place(placed: &Placed, hold: Hold, account: &Account, s3: &aws_sdk_s3::Client) -> Lock {
     let backend = &placed.backend;
     let suffix = match hold {
@@ -88,7 +94,9 @@ fn place(placed: &Placed, hold: Hold, account: &Account, s3: &aws_sdk_s3::Client
     let table = backend.locking.uses_table();
     let mut arguments = format!(
         "--region {} --bucket {} --key {}",
-        backend.region, backend.bucket, backend.key
+        backend.region,
+        backend.bucket,
+        quoted(&backend.key)
     );
     if let Some(workspace) = &backend.workspace {
         arguments.push_str(&format!(" --workspace {workspace}"));

@@ -1,7 +1,6 @@
 //! The lock around a command: taken or adopted, kept while the command runs, and given back,
 //! unless the command left a state that it could not write.
 
-use super::covered::Covered;
 use super::end::expired;
 use super::keep::{Keeper, Next};
 use super::{Opened, adopt, open, take};
@@ -12,6 +11,7 @@ use crate::lease::Phase;
 use crate::lock::{Changed, Held, Record};
 use crate::place::{self, Placed, Work};
 use crate::report;
+use crate::shim::{self, Desk, Ours};
 use kit::child::{self, Program, Running};
 use kit::clock::uptime;
 use kit::error::{Error, Result};
@@ -19,16 +19,23 @@ use kit::group::Group;
 use kit::report::Report;
 use kit::signal::unless_interrupted;
 use kit::step::Cx;
-use std::cell::RefCell;
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::process::ExitStatus;
 use std::time::{Duration, SystemTime};
+
+/// Variables that [`net::Account::lend`] takes away.
+const REPLACED: [&str; 2] = ["AWS_PROFILE", "AWS_WEB_IDENTITY_TOKEN_FILE"];
+
+/// Where a command without a `PATH` finds its tools.
+const DEFAULT_PATH: &str = "/usr/local/bin:/usr/bin:/bin";
 
 /// What is to be run, and how.
 #[derive(Debug)]
 pub(crate) struct Job<'a> {
     pub(crate) command: &'a [String],
     pub(crate) directory: Option<PathBuf>,
+    pub(crate) override_backend: bool,
     pub(crate) wait: &'a Wait,
     pub(crate) hold: Option<Hold>,
     pub(crate) adopt: &'a Adopt,
@@ -54,7 +61,11 @@ pub(crate) struct Holding<'a> {
 }
 
 /// What watches over a command that is about to start.
-pub(super) struct Begun(Option<Guard>);
+pub(super) struct Begun {
+    pub(super) guard: Guard,
+    /// Where the calls of Terraform that it makes ask what becomes of them.
+    pub(super) desk: Desk,
+}
 
 impl Begun {
     /// What was started with all that watches over it, or why it was not.
@@ -62,9 +73,7 @@ impl Begun {
         match started {
             Ok(started) => Ok((started, self)),
             Err(error) => {
-                if let Some(guard) = self.0 {
-                    guard.dismiss();
-                }
+                self.guard.dismiss();
                 Err(error)
             }
         }
@@ -93,28 +102,26 @@ pub(crate) async fn run(placed: &Placed, job: Job<'_>, cx: &Cx) -> Result<Report
                 .hint("--directory DIR, or `state.directory` in the contract"),
         );
     }
-    let covered = Covered::by(&directory, job.command, &placed.backend, cx);
-    let backend = if covered.has_stacks() {
-        placed.backend.of_stacks()
-    } else {
-        placed.backend.clone()
-    };
-    let (hold, why) = covered
-        .choose(job.hold)
-        .map_err(|why| Error::usage(why).hint("leave --hold out, or --hold beside"))?;
-    // A command that was told to lock for itself may do so wherever it likes.
+    let hold = job.hold.unwrap_or(Hold::Native);
     let data_dir = cx.env.get("TF_DATA_DIR").unwrap_or(".terraform");
-    let folder = match job.hold {
-        Some(Hold::Beside) => None,
-        _ => Some(Folder::before(&covered.folder, data_dir, &placed.backend)?),
+    let mut placed = placed.clone();
+    placed.overrides = job.override_backend;
+    // A command that locks for itself may do so wherever it likes.
+    if hold == Hold::Native {
+        placed = placed.agreed(&directory, cx)?;
+    }
+    let placed = &placed;
+    let folder = match hold {
+        Hold::Native => Some(Folder::before(&directory, data_dir, &placed.backend)?),
+        Hold::Beside => None,
     };
-    let program = |native: bool| placed.program(job.command, &backend, native, &directory, cx);
+    let program = || placed.program(job.command, &directory, cx);
     // A mistake in the command is found before anything is locked.
-    program(hold == Hold::Native)?;
+    program()?;
 
     let mut holding = if job.adopt.lock_id.is_some() {
         let (opened, held) = unless_interrupted(adopt::find(placed, job.adopt, cx)).await?;
-        covers(&opened, job.hold, &covered)?;
+        agrees(&opened, job.hold)?;
         outlasts(&opened, job.budget, cx)?;
         let length = job.wait.lease;
         let record = adopt::adopt(&opened, &held, Phase::Running, None, length, cx).await?;
@@ -130,19 +137,17 @@ pub(crate) async fn run(placed: &Placed, job: Job<'_>, cx: &Cx) -> Result<Report
         let opened = unless_interrupted(open(placed, hold, cx)).await?;
         outlasts(&opened, job.budget, cx)?;
         let record = take::record(&opened, "run", Phase::Running, job.wait.lease, cx);
-        cx.host.info(format!("{}: {why}", opened.lock.id));
         let since = take::take(&opened, &record, job.wait, placed, cx).await?;
         Holding::new(opened, record, since, placed, cx)
     };
-    let native = holding.opened.hold == Hold::Native;
     let ended = match holding.lasting(job.budget).await {
         Ok(()) => {
-            let program = holding.opened.account.lend(program(native)?);
+            let program = holding.opened.account.lend(program()?);
             holding.command(program).await
         }
         Err(error) => Err(error),
     };
-    let program = program(native)?;
+    let program = program()?;
     let shown = program.shown();
     let ended = match ended {
         Ok(ended) => ended,
@@ -189,23 +194,17 @@ pub(crate) async fn run(placed: &Placed, job: Job<'_>, cx: &Cx) -> Result<Report
     ))
 }
 
-/// Refuses a command that a lock of an earlier step does not cover.
-fn covers(opened: &Opened, wanted: Option<Hold>, covered: &Covered) -> Result<()> {
-    let not = |why: String| {
-        Err(Error::refused(format!(
-            "the lock {} is not the one that this command needs",
-            opened.lock.id
-        ))
-        .cause(why)
-        .hint("take the lock in the folder where the command runs, or with --hold beside"))
-    };
+/// Refuses a lock of an earlier step that is not of the kind that is asked for.
+fn agrees(opened: &Opened, wanted: Option<Hold>) -> Result<()> {
     match wanted {
-        Some(wanted) if wanted != opened.hold => not(format!(
-            "it was taken as `{}`, and --hold says `{}`",
+        Some(wanted) if wanted != opened.hold => Err(Error::refused(format!(
+            "the lock {} was taken as `{}`, and --hold says `{}`",
+            opened.lock.id,
             opened.hold.name(),
             wanted.name()
-        )),
-        _ => covered.choose(Some(opened.hold)).map(drop).or_else(not),
+        ))
+        .hint("leave --hold out")),
+        _ => Ok(()),
     }
 }
 
@@ -278,10 +277,44 @@ impl Holding<'_> {
         self.note(Some(&work))?;
         self.work = Some(work);
         let end = Keeper::new(self.record.lease.length(), self.since).end();
-        let guard = child::leads_group()
-            .then(|| Guard::start(&id, end))
-            .transpose()?;
-        Ok((program.env(MARK, id), Begun(guard)))
+        // At a terminal the command shares our process group, and only calls that take no lock of
+        // their own can be ended one by one.
+        let guard = Guard::start(child::leads_group().then_some(&id), end)?;
+        let desk = match Desk::open(self.ours(&program), guard.clone(), end, self.cx) {
+            Ok(desk) => desk,
+            Err(error) => {
+                guard.dismiss();
+                return Err(error);
+            }
+        };
+        let path = program.get("PATH").unwrap_or(DEFAULT_PATH);
+        let path = format!("{}:{path}", desk.folder().display());
+        let program = program.env("PATH", path).env(MARK, id);
+        Ok((program, Begun { guard, desk }))
+    }
+
+    /// What the calls of `program` are held against.
+    fn ours(&self, program: &Program) -> Ours {
+        let folder = program.folder().unwrap_or(Path::new("."));
+        // Those that the credentials of the command replace are not handed on.
+        let mut variables: BTreeMap<String, String> = self
+            .cx
+            .env
+            .for_child()
+            .filter(|(name, _)| shim::is_identity(name) && !REPLACED.contains(name))
+            .map(|(name, value)| (name.to_owned(), value.to_owned()))
+            .collect();
+        let key = self.opened.account.credentials.access_key_id();
+        variables.insert("AWS_ACCESS_KEY_ID".to_owned(), key.to_owned());
+        Ours {
+            backend: self.placed.backend.clone(),
+            native: self.opened.hold == Hold::Native,
+            account: self.opened.account.id.to_string(),
+            variables,
+            folder: std::fs::canonicalize(folder).unwrap_or_else(|_| folder.to_owned()),
+            overrides: self.placed.overrides,
+            path_style: net::path_style(&self.cx.env),
+        }
     }
 
     /// States that the last command left behind.
@@ -303,18 +336,14 @@ impl Holding<'_> {
         self.at_work = true;
         let length = self.record.lease.length();
         let mut keeper = Keeper::new(length, self.since);
-        let mut guard = begun.0;
+        let Begun { guard, desk } = begun;
         let group = running.group();
-        let told = self.tell(group, guard.as_mut());
+        let told = self.tell(group, &guard);
         if told.is_err() {
             running.stop();
         }
-        let guard = RefCell::new(guard);
-        let interrupting = || {
-            if let Some(guard) = &mut *guard.borrow_mut() {
-                guard.interrupted();
-            }
-        };
+        let interrupting = || guard.interrupted();
+        let pid = running.pid();
         // A renewal whose answer never came.
         let mut open: Option<(Record, Duration)> = None;
         let mut lost = None;
@@ -335,6 +364,7 @@ impl Holding<'_> {
                         }
                     ));
                     unreached = lost.is_none();
+                    desk.close("the lock was lost");
                     interrupting();
                     running.stop();
                 }
@@ -343,6 +373,7 @@ impl Holding<'_> {
                     self.cx
                         .host
                         .warn("ending the command: the lock's lease is about to end");
+                    desk.close("the lock was lost");
                     running.kill();
                 }
                 Next::Renew => {
@@ -351,22 +382,37 @@ impl Holding<'_> {
                         moved = self.beat(&mut keeper, &mut open) => moved,
                     };
                     lost = lost.or(moved);
-                    self.watched(&guard, &keeper);
+                    self.watched(&guard, &desk, &keeper);
                 }
             }
         };
+        desk.close("the command is over");
         if let Some(group) = group {
             let group = match running.was_asked() {
                 true => group.interrupted(),
                 false => group,
             };
-            let moved = self.rest(group, &mut keeper, &mut open, &guard).await?;
+            let watch = (&guard, &desk);
+            let moved = self.rest(group, &mut keeper, &mut open, watch).await?;
+            lost = lost.or(moved);
+        }
+        // At a terminal, and for a call that left the group.
+        let asked = group.is_none() && running.was_asked();
+        let call = desk
+            .unlocked()
+            .filter(|call| group.is_none_or(|group| !call.is_in(&group)));
+        if let Some(call) = call {
+            if !asked && !pid.is_some_and(|pid| call.is(pid)) {
+                interrupting();
+                call.interrupt();
+            }
+            let moved = self
+                .outlive(call, &mut keeper, &mut open, (&guard, &desk))
+                .await;
             lost = lost.or(moved);
         }
         self.at_work = false;
-        if let Some(guard) = guard.into_inner() {
-            guard.dismiss();
-        }
+        guard.dismiss();
         told?;
         Ok(Ended {
             status,
@@ -377,13 +423,11 @@ impl Holding<'_> {
     }
 
     /// Tells guard and post step which command has started.
-    fn tell(&mut self, group: Option<Group>, guard: Option<&mut Guard>) -> Result<()> {
+    fn tell(&mut self, group: Option<Group>, guard: &Guard) -> Result<()> {
         let (Some(group), Some(work)) = (group, &mut self.work) else {
             return Ok(());
         };
-        if let Some(guard) = guard {
-            guard.guards(group)?;
-        }
+        guard.guards(group)?;
         // A guard interrupts the command of a run that was killed, so nobody else has to.
         work.command = Some(group.interrupted());
         self.note(self.work.as_ref())
@@ -423,11 +467,10 @@ impl Holding<'_> {
         }
     }
 
-    /// Tells the guard when the lease ends now.
-    pub(super) fn watched(&self, guard: &RefCell<Option<Guard>>, keeper: &Keeper) {
-        if let Some(guard) = &mut *guard.borrow_mut()
-            && guard.until(keeper.end()).is_err()
-        {
+    /// Tells guard and desk when the lease ends now.
+    pub(super) fn watched(&self, guard: &Guard, desk: &Desk, keeper: &Keeper) {
+        desk.until(keeper.end());
+        if guard.until(keeper.end()).is_err() {
             // Without it a run that is killed would leave its command alone; that is what the post
             // step is for.
             self.cx

@@ -1,7 +1,6 @@
 //! Taking the lock: at once where it is free, in turn where others wait, in somebody's place where
 //! that one is proven gone.
 
-use super::covered::Covered;
 use super::line::Line;
 use super::proof::{Asker, Run};
 use super::wait::{Next, Watch, pause, sight};
@@ -18,7 +17,6 @@ use kit::exit::Exit;
 use kit::report::Report;
 use kit::signal::unless_interrupted;
 use kit::step::Cx;
-use std::path::Path;
 use std::time::Duration;
 
 /// How long a free lock is left to those who were first: next in line, one looks twice a second.
@@ -45,12 +43,13 @@ pub(crate) async fn lock(
         adopt::put(&opened.lock, &held, &record).await?;
         return Ok(report::locked(&opened.lock, &record));
     }
-    let here = placed.directory.as_deref().unwrap_or(Path::new("."));
-    let (hold, why) = Covered::by(here, &[], &placed.backend, cx)
-        .choose(hold)
-        .map_err(|why| Error::usage(why).hint("leave --hold out, or --hold beside"))?;
+    let hold = hold.unwrap_or(Hold::Native);
+    let agreed = match &placed.directory {
+        Some(folder) if hold == Hold::Native && folder.is_dir() => placed.agreed(folder, cx)?,
+        _ => placed.clone(),
+    };
+    let placed = &agreed;
     let opened = unless_interrupted(open(placed, hold, cx)).await?;
-    cx.host.info(format!("{}: {why}", opened.lock.id));
     let mut record = record(&opened, "lock", Phase::Kept, wait.lease, cx);
     record.lease.until = adopt::until(keep.max, cx);
     take(&opened, &record, wait, placed, cx).await?;

@@ -1,16 +1,18 @@
-//! What a saved plan says about its state. `apply` takes the backend from the plan and not from the
-//! folder, so a plan of another state would change that one under a lock that is not its own.
+//! The backend that a saved plan names. `apply` takes the backend from the plan and not from the
+//! folder.
 //! Source: terraform `internal/plans/planfile` (a ZIP) and `internal/plans/planproto`. Pure.
 
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
 use std::io::Read;
 
-/// The state that a saved plan is for.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
+/// The backend that a saved plan is for.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Saved {
-    pub(crate) bucket: String,
-    pub(crate) key: String,
-    /// Unless it is the default one.
-    pub(crate) workspace: Option<String>,
+    /// `s3`, `local`, …
+    pub(crate) kind: String,
+    pub(crate) settings: Map<String, Value>,
+    pub(crate) workspace: String,
 }
 
 /// The member that describes the plan.
@@ -18,24 +20,19 @@ const MEMBER: &[u8] = b"tfplan";
 /// More than any plan has. What claims to be larger is not read.
 const LARGEST: u64 = 256 << 20;
 
-/// Whether a file begins as a saved plan does.
-pub(crate) fn is_archive(head: &[u8]) -> bool {
-    head.starts_with(b"PK\x03\x04")
-}
-
-/// The state of the saved plan in `archive`. `None`: it is no plan, or none whose state is in S3.
+/// The backend of the saved plan in `archive`. `None`: it is not a plan that can be read.
 pub(crate) fn read(archive: &[u8]) -> Option<Saved> {
     let plan = member(archive)?;
     let backend = message(&plan, 13)?;
-    if message(backend, 1)? != b"s3" {
+    let text = |bytes: &[u8]| String::from_utf8(bytes.to_vec()).ok();
+    let mut config = message(message(backend, 2)?, 1)?;
+    let Value::Object(settings) = value(&mut config)? else {
         return None;
-    }
-    let config = message(message(backend, 2)?, 1)?;
-    let workspace = message(backend, 3).map(|name| String::from_utf8_lossy(name).into_owned());
+    };
     Some(Saved {
-        bucket: value(config, "bucket")?,
-        key: value(config, "key")?,
-        workspace: workspace.filter(|name| !name.is_empty() && name != "default"),
+        kind: text(message(backend, 1)?)?,
+        settings,
+        workspace: text(message(backend, 3)?)?,
     })
 }
 
@@ -111,31 +108,92 @@ fn varint(rest: &mut &[u8]) -> Option<u64> {
     None
 }
 
-/// A text of a MessagePack map, by its name. Nothing deeper in the configuration of the backend has
-/// one of these names (msgpack `spec.md`, "str format family").
-fn value(map: &[u8], name: &str) -> Option<String> {
-    let name = [&[0xa0 | u8::try_from(name.len()).ok()?], name.as_bytes()].concat();
-    let at = map
-        .windows(name.len())
-        .position(|some| some == name.as_slice())?;
-    let rest = &map[at + name.len()..];
-    let (length, head) = match *rest.first()? {
-        short @ 0xa0..=0xbf => (usize::from(short & 0x1f), 1),
-        0xd9 => (usize::from(*rest.get(1)?), 2),
-        0xda => (
-            usize::from(u16::from_be_bytes([*rest.get(1)?, *rest.get(2)?])),
-            3,
-        ),
-        _ => return None,
-    };
-    String::from_utf8(rest.get(head..head + length)?.to_vec()).ok()
+/// A value of MessagePack (msgpack `spec.md`), as `cty` writes it. Bytes and extensions, which the
+/// configuration of a backend does not use, become null.
+fn value(rest: &mut &[u8]) -> Option<Value> {
+    let head = *take(rest, 1)?.first()?;
+    Some(match head {
+        0x00..=0x7f => head.into(),
+        0xe0..=0xff => i64::from(i8::from_be_bytes([head])).into(),
+        0x80..=0x8f => map(rest, u64::from(head & 0x0f))?,
+        0x90..=0x9f => list(rest, u64::from(head & 0x0f))?,
+        0xa0..=0xbf => text(rest, u64::from(head & 0x1f))?,
+        0xc0 => Value::Null,
+        0xc2 => false.into(),
+        0xc3 => true.into(),
+        0xc4..=0xc6 => {
+            let length = number(rest, 1 << (head - 0xc4))?;
+            skipped(rest, length)?
+        }
+        0xc7..=0xc9 => {
+            let length = number(rest, 1 << (head - 0xc7))?;
+            skipped(rest, length + 1)?
+        }
+        0xca => skipped(rest, 4)?,
+        0xcb => f64::from_be_bytes(take(rest, 8)?.try_into().ok()?).into(),
+        0xcc..=0xcf => number(rest, 1 << (head - 0xcc))?.into(),
+        0xd0..=0xd3 => {
+            let bytes = 1 << (head - 0xd0);
+            let shift = 64 - 8 * bytes;
+            ((number(rest, bytes)? << shift).cast_signed() >> shift).into()
+        }
+        0xd4..=0xd8 => skipped(rest, (1 << (head - 0xd4)) + 1)?,
+        0xd9..=0xdb => {
+            let length = number(rest, 1 << (head - 0xd9))?;
+            text(rest, length)?
+        }
+        0xdc | 0xdd => {
+            let length = number(rest, 2 << (head - 0xdc))?;
+            list(rest, length)?
+        }
+        0xde | 0xdf => {
+            let length = number(rest, 2 << (head - 0xde))?;
+            map(rest, length)?
+        }
+        0xc1 => return None,
+    })
+}
+
+fn take<'a>(rest: &mut &'a [u8], length: u64) -> Option<&'a [u8]> {
+    let (taken, after) = rest.split_at_checked(usize::try_from(length).ok()?)?;
+    *rest = after;
+    Some(taken)
+}
+
+fn number(rest: &mut &[u8], bytes: u32) -> Option<u64> {
+    let read = |value: u64, byte: &u8| (value << 8) | u64::from(*byte);
+    Some(take(rest, bytes.into())?.iter().fold(0, read))
+}
+
+fn skipped(rest: &mut &[u8], length: u64) -> Option<Value> {
+    take(rest, length).map(|_| Value::Null)
+}
+
+fn text(rest: &mut &[u8], length: u64) -> Option<Value> {
+    let text = String::from_utf8(take(rest, length)?.to_vec()).ok()?;
+    Some(Value::String(text))
+}
+
+fn list(rest: &mut &[u8], length: u64) -> Option<Value> {
+    (0..length).map(|_| value(rest)).collect()
+}
+
+fn map(rest: &mut &[u8], length: u64) -> Option<Value> {
+    let mut found = Map::new();
+    for _ in 0..length {
+        let Value::String(name) = value(rest)? else {
+            return None;
+        };
+        found.insert(name, value(rest)?);
+    }
+    Some(Value::Object(found))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    fn text(value: &str) -> Vec<u8> {
+    fn packed(value: &str) -> Vec<u8> {
         let length = u8::try_from(value.len()).unwrap();
         let head = if length < 32 {
             vec![0xa0 | length]
@@ -173,12 +231,12 @@ mod tests {
     fn plan(kind: &str, key: &str, workspace: &str) -> Vec<u8> {
         let config = [
             vec![0x83],
-            text("bucket"),
-            text("states"),
-            text("encrypt"),
+            packed("bucket"),
+            packed("states"),
+            packed("encrypt"),
             vec![0xc0],
-            text("key"),
-            text(key),
+            packed("key"),
+            packed(key),
         ]
         .concat();
         let backend = [
@@ -195,19 +253,41 @@ mod tests {
     fn a_plan_says_which_state_it_is_for() {
         let long = "shop/a-long-name-of-an-environment/terraform.tfstate";
         for key in ["k", long] {
-            let found = read(&plan("s3", key, "default")).unwrap();
-            assert_eq!((found.bucket.as_str(), found.key.as_str()), ("states", key));
-            assert_eq!(found.workspace, None);
+            let found = read(&plan("s3", key, "blue")).unwrap();
+            assert_eq!(
+                (found.kind.as_str(), found.workspace.as_str()),
+                ("s3", "blue")
+            );
+            let settings = serde_json::json!({"bucket": "states", "encrypt": null, "key": key});
+            assert_eq!(Value::Object(found.settings), settings);
         }
-        let found = read(&plan("s3", "k", "blue")).unwrap();
-        assert_eq!(found.workspace.as_deref(), Some("blue"));
     }
 
     #[test]
-    fn what_is_no_plan_of_a_state_in_s3_is_none() {
+    fn values_of_every_form_are_read() {
+        for (bytes, wanted) in [
+            (&b"\xc3"[..], serde_json::json!(true)),
+            (b"\x05", serde_json::json!(5)),
+            (b"\xff", serde_json::json!(-1)),
+            (b"\xd1\xff\xfe", serde_json::json!(-2)),
+            (b"\xcd\x01\x00", serde_json::json!(256)),
+            (b"\xda\x00\x01a", serde_json::json!("a")),
+            (b"\xdc\x00\x01\xc0", serde_json::json!([null])),
+            (
+                b"\xde\x00\x01\xa1a\x92\x01\xc2",
+                serde_json::json!({"a": [1, false]}),
+            ),
+            (b"\xc4\x01x", Value::Null),
+            (b"\xd4\x00\x00", Value::Null),
+        ] {
+            assert_eq!(value(&mut &bytes[..]), Some(wanted), "{bytes:?}");
+        }
+    }
+
+    #[test]
+    fn what_is_not_a_plan_is_none() {
         let whole = plan("s3", "k", "default");
         for other in [
-            plan("local", "k", "default"),
             archive("other", b"x"),
             archive("tfplan", b"\xff\xff"),
             Vec::new(),

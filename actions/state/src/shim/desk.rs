@@ -1,0 +1,270 @@
+//! Where the calls of Terraform that a command makes ask what becomes of them: a Unix socket in a
+//! folder that only this user can enter, first on the command's PATH, for as long as the command
+//! runs. At most one call at a time is told not to lock.
+
+use super::call::Call;
+use super::judge::{Ours, Verdict, judge};
+use super::look::Seen;
+use crate::guard::Guard;
+use crate::process::Process;
+use kit::Cx;
+use kit::clock::uptime;
+use kit::error::{Context, Result};
+use serde::{Deserialize, Serialize};
+use std::os::unix::fs::{DirBuilderExt, symlink};
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader};
+use tokio::net::{UnixListener, UnixStream};
+use tokio::task::JoinHandle;
+use tokio::time::Instant;
+
+/// The socket's name in the folder.
+pub(super) const SOCKET: &str = "desk";
+/// How the folder's name begins.
+const PREFIX: &str = "slipway-desk-";
+/// The name of the note to the post step.
+const NOTE: &str = "desk";
+/// The pause between two looks at the call that runs without a lock of its own.
+const LOOK: Duration = Duration::from_millis(50);
+/// Longer than any question.
+const LONGEST: u64 = 16 << 20;
+
+/// What a call asks.
+#[derive(Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct Question {
+    pub(super) call: Call,
+    pub(super) seen: Seen,
+}
+
+/// What it is told.
+#[derive(Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) enum Answer {
+    /// Run as it is. What the user is told of that.
+    Unchanged(Option<String>),
+    /// Run with `-lock=false`, if it would ask the same again.
+    Unlocked,
+    /// Run with these arguments after the subcommand.
+    With(Vec<String>),
+    /// Do not run.
+    Refused { why: String, hint: String },
+}
+
+/// The desk of a command that runs under a lock.
+#[derive(Debug)]
+pub(crate) struct Desk {
+    folder: PathBuf,
+    shared: Arc<Shared>,
+    serving: JoinHandle<()>,
+}
+
+#[derive(Debug)]
+struct Shared {
+    ours: Ours,
+    state: Mutex<State>,
+    /// What ends a call that runs without a lock of its own, where this process cannot any more.
+    guard: Guard,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    /// Why no call begins any more.
+    closed: Option<&'static str>,
+    /// The call that runs without a lock of its own.
+    unlocked: Option<Process>,
+    /// When the lock's lease ends ([`uptime`]), unless it is renewed.
+    end: Duration,
+}
+
+impl Shared {
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Desk {
+    /// Opens it, and leads `terraform` and `tofu` here. Needs a runtime.
+    ///
+    /// # Errors
+    /// No temporary folder can be written, or no socket made.
+    pub(crate) fn open(ours: Ours, guard: Guard, end: Duration, cx: &Cx) -> Result<Self> {
+        let failed = "cannot make the folder that leads the command's terraform to this step";
+        let name = format!("{PREFIX}{}", uuid::Uuid::new_v4().simple());
+        let folder = std::env::temp_dir().join(name);
+        // A step that is killed removes nothing.
+        cx.host.remember(NOTE, &folder.display().to_string())?;
+        std::fs::DirBuilder::new()
+            .mode(0o700)
+            .create(&folder)
+            .context(failed)?;
+        let removed = Removed(&folder);
+        let this = std::env::current_exe().context(failed)?;
+        for tool in super::TOOLS {
+            symlink(&this, folder.join(tool)).context(failed)?;
+        }
+        let listener = UnixListener::bind(folder.join(SOCKET)).context(failed)?;
+        std::mem::forget(removed);
+        let shared = Arc::new(Shared {
+            ours,
+            state: Mutex::new(State {
+                end,
+                ..State::default()
+            }),
+            guard,
+        });
+        let serving = tokio::spawn(serve(listener, Arc::clone(&shared)));
+        Ok(Self {
+            folder,
+            shared,
+            serving,
+        })
+    }
+
+    /// What the command finds first on its PATH.
+    pub(crate) fn folder(&self) -> &Path {
+        &self.folder
+    }
+
+    /// The lease was renewed.
+    pub(crate) fn until(&self, end: Duration) {
+        self.shared.state().end = end;
+    }
+
+    /// From now on no call begins.
+    pub(crate) fn close(&self, why: &'static str) {
+        self.shared.state().closed.get_or_insert(why);
+    }
+
+    /// The call that runs without a lock of its own.
+    pub(crate) fn unlocked(&self) -> Option<Process> {
+        self.shared.state().unlocked.filter(Process::runs)
+    }
+
+    /// Removes what a step that was killed left behind.
+    pub(crate) fn remove_left(cx: &Cx) {
+        let left = cx.env.get("STATE_desk").map(Path::new);
+        let ours = |path: &&Path| {
+            path.parent() == Some(&std::env::temp_dir())
+                && path
+                    .file_name()
+                    .is_some_and(|name| name.to_string_lossy().starts_with(PREFIX))
+        };
+        if let Some(folder) = left.filter(ours) {
+            let _ = std::fs::remove_dir_all(folder);
+        }
+    }
+}
+
+impl Drop for Desk {
+    fn drop(&mut self) {
+        self.close("its command is over");
+        self.serving.abort();
+        let _ = std::fs::remove_dir_all(&self.folder);
+    }
+}
+
+/// A folder that goes away again, unless all that belongs into it is there.
+struct Removed<'a>(&'a Path);
+
+impl Drop for Removed<'_> {
+    fn drop(&mut self) {
+        let _ = std::fs::remove_dir_all(self.0);
+    }
+}
+
+async fn serve(listener: UnixListener, shared: Arc<Shared>) {
+    loop {
+        match listener.accept().await {
+            Ok((stream, _)) => {
+                tokio::spawn(answer(stream, Arc::clone(&shared)));
+            }
+            Err(_) => tokio::time::sleep(LOOK).await,
+        }
+    }
+}
+
+/// Answers the questions of one call, which asks again where something changed in between.
+async fn answer(mut stream: UnixStream, shared: Arc<Shared>) -> std::io::Result<()> {
+    let process = stream.peer_cred()?.pid().and_then(Process::of);
+    let (reader, mut writer) = stream.split();
+    let mut lines = BufReader::new(tokio::io::AsyncReadExt::take(reader, LONGEST)).lines();
+    while let Some(line) = lines.next_line().await? {
+        let question: Question = serde_json::from_str(&line)?;
+        let answer = decide(&shared, &question, process).await;
+        let mut text = serde_json::to_vec(&answer)?;
+        text.push(b'\n');
+        writer.write_all(&text).await?;
+    }
+    Ok(())
+}
+
+async fn decide(shared: &Shared, question: &Question, process: Option<Process>) -> Answer {
+    if let Some(refused) = closed(&shared.state()) {
+        return refused;
+    }
+    match judge(&shared.ours, &question.call, &question.seen) {
+        Verdict::Unchanged(note) => Answer::Unchanged(note),
+        Verdict::With(arguments) => Answer::With(arguments),
+        Verdict::Refused { why, hint } => Answer::Refused { why, hint },
+        Verdict::Unlocked { patience, off } => {
+            let Some(process) = process else {
+                return Answer::Unchanged(None);
+            };
+            turn(shared, process, patience, off).await
+        }
+    }
+}
+
+fn closed(state: &State) -> Option<Answer> {
+    state.closed.map(|why| Answer::Refused {
+        why: format!("nothing begins under the lock any more: {why}"),
+        hint: "run the step again".to_owned(),
+    })
+}
+
+/// Waits until no other call runs without a lock of its own.
+async fn turn(shared: &Shared, process: Process, patience: Duration, off: bool) -> Answer {
+    let began = Instant::now();
+    loop {
+        {
+            let mut state = shared.state();
+            if uptime() >= state.end {
+                state.closed.get_or_insert("its lease is over");
+            }
+            if let Some(refused) = closed(&state) {
+                return refused;
+            }
+            let free = state
+                .unlocked
+                .is_none_or(|other| other == process || !other.runs());
+            if free {
+                // The guard first: this process may be killed in between.
+                if shared.guard.unlocked(process).is_err() {
+                    return Answer::Refused {
+                        why: "the process that watches over the command is gone".to_owned(),
+                        hint: "run the step again".to_owned(),
+                    };
+                }
+                state.unlocked = Some(process);
+                return Answer::Unlocked;
+            }
+        }
+        if began.elapsed() >= patience {
+            break;
+        }
+        tokio::time::sleep(LOOK).await;
+    }
+    if off {
+        return Answer::Refused {
+            why: "it is told not to lock, and another call works on this state".to_owned(),
+            hint: "run them one after another, or leave -lock=false out and give -lock-timeout"
+                .to_owned(),
+        };
+    }
+    // It meets the lock, and Terraform says so in its own words.
+    Answer::Unchanged(Some(
+        "another call of this command works on this state; -lock-timeout=5m waits for it"
+            .to_owned(),
+    ))
+}

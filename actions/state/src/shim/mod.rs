@@ -1,0 +1,188 @@
+//! Terraform and OpenTofu as a command under a lock finds them: this binary under their names. Each
+//! call tells the step what it really runs on, is told whether its lock is held, and becomes the
+//! tool.
+
+mod call;
+mod desk;
+mod judge;
+mod look;
+mod saved;
+mod words;
+
+pub(crate) use desk::Desk;
+pub(crate) use judge::{Ours, is_identity};
+pub(crate) use look::selected;
+
+use call::Call;
+use desk::{Answer, Question, SOCKET};
+use look::Seen;
+use std::ffi::{OsStr, OsString};
+use std::io::{BufRead, BufReader, Write};
+use std::os::unix::ffi::OsStrExt;
+use std::os::unix::fs::{MetadataExt, PermissionsExt};
+use std::os::unix::net::UnixStream;
+use std::os::unix::process::CommandExt;
+use std::path::{Path, PathBuf};
+use std::process::{Command, ExitCode};
+
+/// The tools whose calls are looked at.
+const TOOLS: [&str; 2] = ["terraform", "tofu"];
+/// How often a call asks again when something changes while it is answered.
+const ASKED: usize = 20;
+
+/// Becomes Terraform or OpenTofu, if this binary was called by one of their names.
+pub fn called() -> Option<ExitCode> {
+    let mut arguments = std::env::args_os();
+    let name = PathBuf::from(arguments.next()?);
+    let tool = TOOLS
+        .into_iter()
+        .find(|tool| name.file_name() == Some(OsStr::new(tool)))?;
+    let arguments: Vec<OsString> = arguments.collect();
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    let folders: Vec<PathBuf> = std::env::split_paths(&path).collect();
+    let Some(real) = real(tool, &folders) else {
+        say(&format!("{tool} is not on PATH"));
+        return Some(ExitCode::from(127));
+    };
+    let socket = ours(&name, tool, &folders).map(|folder| folder.join(SOCKET));
+    let arguments = match socket.filter(|socket| socket.exists()) {
+        None => arguments,
+        Some(socket) => match ask(&socket, tool, arguments) {
+            Ok(arguments) => arguments,
+            Err(why) => {
+                say(&why);
+                return Some(ExitCode::FAILURE);
+            }
+        },
+    };
+    let failed = Command::new(&real).arg0(&name).args(arguments).exec();
+    say(&format!("cannot start {}: {failed}", real.display()));
+    Some(ExitCode::from(126))
+}
+
+/// The folder with the link by which this binary was called.
+fn ours(name: &Path, tool: &str, folders: &[PathBuf]) -> Option<PathBuf> {
+    if let Some(folder) = name.parent().filter(|it| !it.as_os_str().is_empty()) {
+        return Some(folder.to_owned());
+    }
+    let mut folders = folders.iter();
+    folders.find(|folder| is_this(&folder.join(tool))).cloned()
+}
+
+/// The first tool of that name that is not this binary.
+fn real(tool: &str, folders: &[PathBuf]) -> Option<PathBuf> {
+    let mut files = folders.iter().map(|folder| folder.join(tool));
+    files.find(|file| {
+        let runs = std::fs::metadata(file)
+            .is_ok_and(|it| it.is_file() && it.permissions().mode() & 0o111 != 0);
+        runs && !is_this(file)
+    })
+}
+
+fn is_this(file: &Path) -> bool {
+    let identity = |path: &Path| {
+        let meta = std::fs::metadata(path).ok()?;
+        Some((meta.dev(), meta.ino()))
+    };
+    let this = identity(Path::new("/proc/self/exe"));
+    this.is_some() && identity(file) == this
+}
+
+#[expect(
+    clippy::print_stderr,
+    reason = "this process stands in for another program"
+)]
+fn say(line: &str) {
+    eprintln!("slipway-state: {line}");
+}
+
+/// Asks the step what becomes of this call. Returns the arguments to run it with.
+fn ask(socket: &Path, tool: &str, arguments: Vec<OsString>) -> Result<Vec<OsString>, String> {
+    let gone = |what: &dyn std::fmt::Display| {
+        format!(
+            "the step that holds the state lock does not answer ({what}): {tool} does not begin"
+        )
+    };
+    let mut stream = UnixStream::connect(socket).map_err(|error| gone(&error))?;
+    let reader = stream.try_clone().map_err(|error| gone(&error))?;
+    let mut answers = BufReader::new(reader).lines();
+    let call = this_call(&arguments)?;
+    let directory = std::env::current_dir()
+        .map_err(|error| format!("cannot see the working folder: {error}"))?;
+    let look = || Seen::around(&call, &directory, tool == "tofu");
+    let mut seen = look();
+    for _ in 0..ASKED {
+        let question = Question {
+            call: call.clone(),
+            seen,
+        };
+        let mut text = serde_json::to_vec(&question).map_err(|error| gone(&error))?;
+        text.push(b'\n');
+        stream.write_all(&text).map_err(|error| gone(&error))?;
+        let line = match answers.next() {
+            Some(Ok(line)) => line,
+            Some(Err(error)) => return Err(gone(&error)),
+            None => return Err(gone(&"it is over")),
+        };
+        let answer = serde_json::from_str(&line).map_err(|error| gone(&error))?;
+        let further = match answer {
+            Answer::Unchanged(note) => {
+                note.iter().for_each(|note| say(note));
+                return Ok(arguments);
+            }
+            Answer::Refused { why, hint } => {
+                return Err(format!("{tool} does not begin: {why}\n  help: {hint}"));
+            }
+            Answer::With(further) => further,
+            Answer::Unlocked => vec!["-lock=false".to_owned()],
+        };
+        // It may have waited for its turn, and a workspace or a backend may be another by now.
+        seen = look();
+        if seen == question.seen {
+            let with = call.with(&further);
+            return Ok(with.into_iter().map(OsString::from).collect());
+        }
+    }
+    Err(format!(
+        "{tool} does not begin: its workspace or backend changes all the while"
+    ))
+}
+
+fn this_call(arguments: &[OsString]) -> Result<Call, String> {
+    let mut call = Call::default();
+    for argument in arguments {
+        if argument.to_str().is_none() {
+            call.unreadable = Some("an argument is not text".to_owned());
+        }
+        call.arguments.push(argument.to_string_lossy().into_owned());
+    }
+    for (name, value) in std::env::vars_os() {
+        let bytes = name.as_bytes();
+        if !bytes.starts_with(b"TF_") && !bytes.starts_with(b"AWS_") {
+            continue;
+        }
+        match (name.into_string(), value.into_string()) {
+            (Ok(name), Ok(value)) if decides(&name) => {
+                call.variables.insert(name, value);
+            }
+            (Ok(_), Ok(_)) => {}
+            (name, _) => {
+                let name = name.unwrap_or_else(|name| name.to_string_lossy().into_owned());
+                return Err(format!(
+                    "the variable {name} is not text: nobody can tell which state this call works on"
+                ));
+            }
+        }
+    }
+    Ok(call)
+}
+
+/// Whether a variable decides about the state. The values of others stay with the call.
+fn decides(name: &str) -> bool {
+    name.starts_with("TF_CLI_ARGS")
+        || matches!(
+            name,
+            "TF_WORKSPACE" | "TF_DATA_DIR" | "AWS_REGION" | "AWS_DEFAULT_REGION"
+        )
+        || is_identity(name)
+}

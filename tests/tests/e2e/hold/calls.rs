@@ -1,0 +1,354 @@
+//! What a command really runs Terraform on, whatever its words: a second party holds the lock of every state but the step's
+//! own, and none of those states ever changes.
+
+use std::os::unix::fs::PermissionsExt;
+use std::path::Path;
+
+use super::*;
+
+/// States beside the one that the step holds, by their keys below it.
+const OTHERS: [&str; 3] = ["prod", "third", "blue"];
+
+const CODE: &str = "resource \"terraform_data\" \"it\" {\n  input = timestamp()\n}\n";
+
+/// Ways to another state than the held one: what comes before and after the tool's name. `{}` is the whole call.
+const ELSEWHERE: [&str; 8] = [
+    "cd envs/prod && {}",
+    "export TF_WORKSPACE=blue; {}",
+    "terraform workspace select blue && {}; code=$?; terraform workspace select default; exit $code",
+    "export TF_DATA_DIR=.third; {}",
+    "export TF_DATA_DIR=.fresh; rm -rf .fresh; terraform init -no-color -backend-config=third.hcl && {}",
+    "cp -r envs/prod again && cd again && {}",
+    "cd envs && cd prod && export TF_CLI_ARGS=-no-color && {}",
+    "printf blue > .terraform/environment; {}; code=$?; rm .terraform/environment; exit $code",
+];
+
+/// What is done there.
+const ACTIONS: [&str; 14] = [
+    "terraform apply -auto-approve",
+    "terraform apply -auto-approve -lock=false",
+    "terraform apply -lock=0 -lock=true -auto-approve",
+    "terraform apply --lock=F -auto-approve",
+    "terraform destroy -auto-approve",
+    "terraform destroy -auto-approve -lock=f",
+    "terraform state rm terraform_data.it",
+    "terraform state rm -lock=False terraform_data.it",
+    "terraform state mv terraform_data.it terraform_data.other",
+    "terraform taint terraform_data.it",
+    "terraform refresh",
+    "terraform state push -force \"$TOP/pushed.tfstate\"",
+    "TF_CLI_ARGS_apply=-lock=false terraform apply -auto-approve",
+    "TF_CLI_ARGS='-lo\"ck\"=false' terraform destroy -auto-approve",
+];
+
+/// How the whole is started.
+const WRAPPERS: [&str; 8] = [
+    "bash -c \"$CALL\"",
+    "(eval \"$CALL\")",
+    "echo \"$CALL\" > made.sh; chmod +x made.sh; sync made.sh; bash ./made.sh",
+    "export CALL; env PATH=\"$PATH\" sh -c 'eval \"$CALL\"'",
+    "timeout 60 bash -c \"$CALL\"",
+    "bash -c \"$CALL\" & wait $!",
+    "setsid -w bash -c \"$CALL\"",
+    "env -i PATH=\"$PATH\" HOME=\"$HOME\" TOP=\"$TOP\" bash -c \"$CALL\"",
+];
+
+/// Ways around the links on PATH, which an explicit `-lock=false` would open.
+const AROUND: [&str; 3] = [
+    "\"$REAL/terraform\" apply -auto-approve",
+    "PATH=\"$REAL:$PATH\" terraform apply -auto-approve",
+    "hash -p \"$REAL/terraform\" terraform; terraform state rm terraform_data.it",
+];
+
+/// Generated commands, each a script.
+fn generated() -> Vec<String> {
+    let mut seed = 7_u64;
+    let mut pick = |length: usize| {
+        seed = seed.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
+        usize::try_from(seed >> 33).unwrap() % length
+    };
+    let mut all = Vec::new();
+    // Each way with each action, started in some way.
+    for elsewhere in ELSEWHERE {
+        for action in ACTIONS {
+            let call = elsewhere.replace("{}", &format!("{{ {action}; }}"));
+            all.push((call, WRAPPERS[pick(WRAPPERS.len())]));
+        }
+        let action = AROUND[pick(AROUND.len())];
+        all.push((
+            elsewhere.replace("{}", &format!("{{ {action}; }}")),
+            WRAPPERS[0],
+        ));
+    }
+    all.push(("terraform apply saved.plan".to_owned(), WRAPPERS[1]));
+    all.push((
+        "terraform apply -lock=false saved.plan".to_owned(),
+        WRAPPERS[1],
+    ));
+    all.push((
+        "terraform -chdir=envs/prod apply -auto-approve".to_owned(),
+        WRAPPERS[1],
+    ));
+    let quoted = |call: &str| call.replace('\'', r"'\''");
+    all.iter()
+        .map(|(call, wrapper)| format!("CALL='{}'\n{wrapper}", quoted(call)))
+        .collect()
+}
+
+/// A state of the test's own, and a folder that reaches others.
+struct Scene {
+    state: State,
+    job: Job,
+}
+
+impl Scene {
+    fn new(name: &str) -> Self {
+        let state = State::new(name);
+        let job = state.job();
+        let backend = "terraform {\n  backend \"s3\" {\n  }\n}\n";
+        let block = |key: &str| backend.replace("\n  }", &format!("\n    key = \"{key}\"\n  }}"));
+        let write = |name: &str, text: &str| {
+            let path = job.file(name);
+            std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+            std::fs::write(path, text).unwrap();
+        };
+        write("main.tf", &format!("{backend}{CODE}"));
+        let this = Self { state, job };
+        let prod = block(&this.key("prod"));
+        write_to(
+            &this.job.file("envs/prod/main.tf"),
+            &format!("{prod}{CODE}"),
+        );
+        write_to(
+            &this.job.file("third.hcl"),
+            &format!("key = \"{}\"\n", this.key("third")),
+        );
+        write_to(
+            &this.job.file("pushed.tfstate"),
+            "{\"version\": 4, \"serial\": 99, \"lineage\": \"pushed\", \"outputs\": {}, \"resources\": []}",
+        );
+        this
+    }
+
+    /// The key of another state, or the step's own.
+    fn key(&self, name: &str) -> String {
+        match name {
+            "" => self.state.key.clone(),
+            "blue" => format!("env:/blue/{}", self.state.key),
+            name => format!("{name}/{}", self.state.key),
+        }
+    }
+
+    /// Runs a script under the lock of the step's own state.
+    fn run(&self, script: &str) -> (Option<i32>, String) {
+        self.run_with(&["run"], script)
+    }
+
+    fn run_with(&self, arguments: &[&str], script: &str) -> (Option<i32>, String) {
+        let path = &self.state.world.variables(place())["PATH"];
+        let arguments = [arguments, &["--", "bash", "-c", script]].concat();
+        let mut command = verb(&self.state, &self.job, &arguments);
+        command
+            .env("PATH", format!("{}:{path}", place().bin().display()))
+            .env("HOME", self.job.file(""))
+            .env("TOP", self.job.file(""))
+            .env("REAL", place().bin())
+            .env("CHECKPOINT_DISABLE", "1");
+        let ended = self.job.run(&mut command);
+        let said = format!("{}{}", log(&ended), String::from_utf8_lossy(&ended.stdout));
+        (ended.status.code(), said)
+    }
+
+    fn text(&self, name: &str) -> Option<String> {
+        let key: String = self.key(name).bytes().map(encoded).collect();
+        let path = format!("/{}/{key}", self.state.bucket());
+        wait(SOON, self.state.aws.get(&path)).unwrap().ok()
+    }
+
+    /// Somebody else's lock on another state, as Terraform writes it.
+    fn hold(&self, name: &str) {
+        let id = format!("{}/{}", self.state.bucket(), self.key(name));
+        let info = json!({"ID": format!("theirs-{name}"), "Operation": "OperationTypeApply", "Info": "", "Who": "ada@laptop",
+            "Version": "1.11.4", "Created": "2026-11-21T17:02:29Z", "Path": id});
+        let input = json!({"TableName": self.state.table(),
+            "Item": {"LockID": {"S": id}, "Info": {"S": info.to_string()}}});
+        let call = self
+            .state
+            .aws
+            .json("dynamodb", "DynamoDB_20120810.PutItem", &input);
+        wait(SOON, call).unwrap().unwrap();
+    }
+}
+
+/// A byte of a key in a URL, as its signature wants it.
+fn encoded(byte: u8) -> String {
+    match byte {
+        b'A'..=b'Z' | b'a'..=b'z' | b'0'..=b'9' | b'-' | b'_' | b'.' | b'~' | b'/' => {
+            char::from(byte).to_string()
+        }
+        _ => format!("%{byte:02X}"),
+    }
+}
+
+fn write_to(path: &Path, text: &str) {
+    std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+    std::fs::write(path, text).unwrap();
+}
+
+#[test]
+fn no_command_changes_a_state_whose_lock_somebody_else_holds() {
+    let scene = Scene::new("calls");
+    // While nobody else holds anything, all of it works, and each state gets its first content.
+    let (code, said) = scene.run(
+        "set -e; exec >&2
+         terraform init -no-color; terraform apply -auto-approve -no-color
+         (cd envs/prod; terraform init -no-color; terraform apply -auto-approve -no-color; terraform plan -no-color -out=$TOP/saved.plan)
+         terraform workspace new blue; terraform apply -auto-approve -no-color; terraform workspace select default
+         export TF_DATA_DIR=.third; terraform init -no-color -backend-config=third.hcl; terraform apply -auto-approve -no-color",
+    );
+    assert_eq!(code, Some(0), "{said}");
+    let before: Vec<_> = OTHERS.iter().map(|name| scene.text(name)).collect();
+    assert!(before.iter().all(Option::is_some), "{before:?}\n{said}");
+    let own = scene.text("");
+    for name in OTHERS {
+        scene.hold(name);
+    }
+
+    let scripts = generated();
+    for (at, some) in scripts.chunks(12).enumerate() {
+        let mut whole = "rm -rf again\n".to_owned();
+        for (number, script) in some.iter().enumerate() {
+            let file = format!("generated-{number}.sh");
+            write_to(&scene.job.file(&file), script);
+            whole.push_str(&format!(
+                "bash {file} > out 2>&1 && {{ echo 'ended well: {file}'; cat {file} out; }}; rm -rf again\n"
+            ));
+        }
+        // The held state is worked on all the while.
+        whole.push_str("terraform apply -auto-approve -no-color >&2 || echo 'ended badly'\n");
+        let (code, said) = scene.run(&whole);
+        assert_eq!(code, Some(0), "{said}");
+        assert!(
+            !said.contains("ended well") && !said.contains("ended badly"),
+            "{said}"
+        );
+        let after: Vec<_> = OTHERS.iter().map(|name| scene.text(name)).collect();
+        assert_eq!(after, before, "batch {at}: {some:#?}\n{said}");
+    }
+    assert_ne!(scene.text(""), own, "the held state was worked on");
+    assert!(scripts.len() >= 100);
+}
+
+/// One after another is told not to lock; whoever comes in between meets the lock, or waits for as long as it was told.
+#[test]
+fn calls_on_the_held_state_run_one_at_a_time() {
+    let scene = Scene::new("turns");
+    std::fs::write(
+        scene.job.file("main.tf"),
+        "terraform {\n  backend \"s3\" {}\n}\nresource \"terraform_data\" \"it\" {\n  input = timestamp()\n  \
+         provisioner \"local-exec\" {\n    when    = create\n    command = \"touch applying; while [ ! -e go ]; do sleep 0.1; done\"\n  }\n}\n",
+    )
+    .unwrap();
+    let (code, said) = scene.run(
+        "exec >&2; terraform init -no-color
+         terraform apply -auto-approve -no-color & first=$!
+         while [ ! -e applying ]; do sleep 0.1; done
+         terraform plan -no-color > second 2>&1; echo $? > second.code
+         terraform plan -no-color -lock=false > third 2>&1; echo $? > third.code
+         terraform plan -no-color -lock-timeout=2m > fourth 2>&1 & fourth=$!
+         touch go; wait $first && wait $fourth",
+    );
+    assert_eq!(code, Some(0), "{said}");
+    for (name, piece) in [
+        ("second", "Error acquiring the state lock"),
+        ("third", "another call works on this state"),
+    ] {
+        assert_eq!(scene.job.read(&format!("{name}.code")), "1\n");
+        let printed = scene.job.read(name);
+        assert!(printed.contains(piece), "no {piece} in\n{printed}");
+    }
+    let printed = scene.job.read("fourth");
+    assert!(printed.contains("Plan: "), "{printed}");
+    assert_eq!(scene.state.lock(), None);
+}
+
+/// Keys that Terraform's splitter of variables would cut.
+#[test]
+fn a_key_is_exact_whatever_characters_it_holds() {
+    for key in ["r&d/dev", "a;b", "a\\b (c) d", "it's \"quoted\" $HOME"] {
+        let mut scene = Scene::new("characters");
+        scene.state.key = format!("characters/{key}");
+        let (code, said) = scene
+            .run("terraform init -no-color >&2 && terraform apply -auto-approve -no-color >&2");
+        assert_eq!(code, Some(0), "{key}: {said}");
+        assert!(scene.text("").is_some(), "{key}: {said}");
+        assert_eq!(scene.state.lock(), None);
+    }
+}
+
+/// The code's own backend: what differs is refused before anything runs, or overridden aloud; what adds a lock is locked twice.
+#[test]
+fn the_block_is_read_before_the_command_starts() {
+    let scene = Scene::new("block");
+    let write = |line: &str| {
+        let code = format!("terraform {{\n  backend \"s3\" {{\n    {line}\n  }}\n}}\n{CODE}");
+        std::fs::write(scene.job.file("main.tf"), code).unwrap();
+    };
+    write("key = \"production\"");
+    let (code, said) = scene.run("touch started");
+    assert_eq!(code, Some(3), "{said}");
+    assert!(said.contains("main.tf:3: key is `production`"), "{said}");
+    assert!(!scene.job.file("started").exists());
+    let apply = "terraform init -no-color >&2 && terraform apply -auto-approve -no-color >&2";
+    let (code, said) = scene.run_with(&["run", "--override-backend"], apply);
+    assert_eq!(code, Some(0), "{said}");
+    assert!(said.contains("main.tf:3: key is `production`"), "{said}");
+    assert!(said.contains("overridden, as asked"), "{said}");
+    assert!(scene.text("").is_some());
+
+    write("use_lockfile = true");
+    let tflock = format!("/{}/{}.tflock", scene.state.bucket(), scene.state.key);
+    let script = format!("rm -f .terraform/terraform.tfstate; {HOLDING}; {apply}");
+    std::thread::scope(|scope| {
+        let running = scope.spawn(|| scene.run(&script));
+        started(&scene.job);
+        assert!(scene.state.lock().is_some());
+        assert!(wait(SOON, scene.state.aws.get(&tflock)).unwrap().is_ok());
+        let_go(&scene.job);
+        let (code, said) = running.join().unwrap();
+        assert_eq!(code, Some(0), "{said}");
+        assert!(
+            said.contains("both the lock table and the lock file"),
+            "{said}"
+        );
+    });
+    assert!(wait(SOON, scene.state.aws.get(&tflock)).unwrap().is_err());
+}
+
+/// Somebody's own program in front of Terraform, and a call without the links' folder in its environment.
+#[test]
+fn a_wrapper_of_the_users_own_is_what_runs() {
+    let scene = Scene::new("wrapper");
+    let own = scene.job.file("own");
+    std::fs::create_dir(&own).unwrap();
+    let script =
+        "#!/bin/sh\necho wrapped \"$@\" >> \"$TOP/wrapped\"\nexec \"$REAL/terraform\" \"$@\"\n";
+    // Renamed into place: no other thread's child holds it open for writing.
+    std::fs::write(own.join("new"), script).unwrap();
+    std::fs::set_permissions(own.join("new"), std::fs::Permissions::from_mode(0o755)).unwrap();
+    let (code, said) = scene.run(
+        "cp own/new own/terraform; exec >&2
+         export PATH=\"${PATH%%:*}:$PWD/own:${PATH#*:}\"
+         terraform init -no-color && terraform apply -auto-approve -no-color",
+    );
+    assert_eq!(code, Some(0), "{said}");
+    let wrapped = scene.job.read("wrapped");
+    assert!(
+        wrapped.contains("wrapped apply -lock=false -auto-approve"),
+        "{wrapped}"
+    );
+    assert!(
+        wrapped.contains("wrapped init -backend-config=bucket="),
+        "{wrapped}"
+    );
+}
