@@ -7,12 +7,12 @@ use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE;
 use serde_json::{Value, json};
 
-/// How long the engine may take to answer anything but a pull or a stop.
-const PATIENCE: Duration = Duration::from_secs(30);
+/// How long the engine may take to answer anything but a pull or a stop; a busy machine starts a container slowly.
+const TIMEOUT: Duration = Duration::from_secs(120);
 /// How long a pull may take.
-const PULL_PATIENCE: Duration = Duration::from_secs(300);
+const PULL_TIMEOUT: Duration = Duration::from_secs(300);
 
-/// What Docker Engine, or the way to it, said.
+/// An error of Docker Engine, or of the connection to it.
 #[derive(Debug, Clone, thiserror::Error)]
 #[error("{message}")]
 pub struct DockerError {
@@ -74,7 +74,7 @@ impl Docker {
     }
 
     async fn json(&self, request: reqwest::RequestBuilder) -> Result<Value, DockerError> {
-        let body = self.send(request.timeout(PATIENCE)).await?;
+        let body = self.send(request.timeout(TIMEOUT)).await?;
         if body.is_empty() {
             return Ok(Value::Null);
         }
@@ -97,7 +97,7 @@ impl Docker {
     }
 
     pub(crate) async fn ping(&self) -> Result<(), DockerError> {
-        let request = self.http.get(Self::at("/_ping")).timeout(PATIENCE);
+        let request = self.http.get(Self::at("/_ping")).timeout(TIMEOUT);
         self.send(request).await.map(|_| ())
     }
 
@@ -116,7 +116,7 @@ impl Docker {
                     ("tag", if names_version(image) { "" } else { "latest" }),
                 ],
             ))
-            .timeout(PULL_PATIENCE);
+            .timeout(PULL_TIMEOUT);
         if let Some(login) = login {
             let header = json!({"username": login.user, "password": login.password, "serveraddress": login.server});
             request = request.header("X-Registry-Auth", URL_SAFE.encode(header.to_string()));
@@ -169,7 +169,7 @@ impl Docker {
                 &format!("/containers/{id}/stop"),
                 &[("t", &grace.to_string())],
             ))
-            .timeout(PATIENCE + Duration::from_secs(grace));
+            .timeout(TIMEOUT + Duration::from_secs(grace));
         self.send(request).await.map(|_| ())
     }
 
@@ -180,7 +180,7 @@ impl Docker {
                 &format!("/containers/{id}"),
                 &[("force", "true"), ("v", "true")],
             ))
-            .timeout(PATIENCE);
+            .timeout(TIMEOUT);
         match self.send(request).await {
             // Gone already, or being removed by somebody else.
             Err(DockerError {
@@ -225,7 +225,7 @@ impl Docker {
                     ("tail", "5000"),
                 ],
             ))
-            .timeout(PATIENCE);
+            .timeout(TIMEOUT);
         Ok(log_lines(&self.send(request).await?))
     }
 }
@@ -250,16 +250,21 @@ fn names_version(image: &str) -> bool {
 }
 
 fn unreachable_engine(error: &reqwest::Error) -> DockerError {
-    let mut message = format!("cannot reach Docker Engine: {error}");
-    let mut source = std::error::Error::source(error);
+    DockerError {
+        status: None,
+        message: format!("cannot reach Docker Engine: {}", chain(error)),
+    }
+}
+
+/// An error with everything behind it.
+pub(crate) fn chain(error: &dyn std::error::Error) -> String {
+    let mut message = error.to_string();
+    let mut source = error.source();
     while let Some(inner) = source {
         message.push_str(&format!(": {inner}"));
         source = inner.source();
     }
-    DockerError {
-        status: None,
-        message,
-    }
+    message
 }
 
 /// Takes apart the engine's frames (stream, three zero bytes, length in big-endian, payload) and the time before each line.

@@ -212,6 +212,20 @@ impl Ecs {
         self.inner.violations().clone()
     }
 
+    /// The targets whose last health check got no answer, each with why. For a test that fails; ELB itself tells less.
+    #[must_use]
+    pub fn unanswered(&self) -> Vec<String> {
+        let mut world = self.inner.world();
+        let groups = world.regions().flat_map(|region| &region.groups);
+        groups
+            .flat_map(|group| &group.targets)
+            .filter_map(|target| {
+                let why = target.unanswered.as_ref()?;
+                Some(format!("{}:{}: {why}", target.address, target.port))
+            })
+            .collect()
+    }
+
     /// Stops the scheduler, the tasks and the load balancers, and removes every container.
     ///
     /// # Errors

@@ -97,7 +97,7 @@ pub enum ModelError {
     Read {
         /// Where it was looked for.
         path: PathBuf,
-        /// What the system said.
+        /// The system's error.
         #[source]
         source: std::io::Error,
     },
@@ -106,7 +106,7 @@ pub enum ModelError {
     Parse {
         /// The file.
         path: PathBuf,
-        /// What the parser said.
+        /// The parser's error.
         #[source]
         source: serde_json::Error,
     },

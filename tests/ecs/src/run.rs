@@ -57,7 +57,7 @@ pub(crate) async fn run(inner: Arc<Inner>, key: Key) {
         created: BTreeMap::new(),
     };
     let mut closing = runner.inner.closing.subscribe();
-    // Whoever closes the stand-in removes the containers.
+    // Closing the stand-in removes the containers.
     tokio::select! {
         () = async { let end = runner.live().await; runner.end(end).await } => {}
         _ = closing.wait_for(|closing| *closing) => {}
@@ -175,7 +175,7 @@ impl Runner {
         for (index, id) in &self.created {
             let seen = match self.inner.docker.inspect(id).await {
                 Ok(seen) => seen,
-                // Somebody removed the container: it ended, and nobody can say how.
+                // Somebody removed the container: it ended, and how is unknown.
                 Err(DockerError {
                     status: Some(404), ..
                 }) => {

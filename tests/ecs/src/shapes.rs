@@ -15,7 +15,7 @@ impl Shapes {
     /// Reads the service's model below botocore's `data` folder.
     ///
     /// # Errors
-    /// It is not there, or is no model.
+    /// It is not there, or is not a model.
     pub fn load(models: &Path, service: &str) -> Result<Self, ModelError> {
         load(models, service).map(Self)
     }

@@ -113,7 +113,7 @@ pub(crate) struct Task {
     pub(crate) started_at: Option<f64>,
     pub(crate) stopping_at: Option<f64>,
     pub(crate) stopped_at: Option<f64>,
-    /// The order to stop: set once, watched by whoever drives the containers.
+    /// The order to stop: set once, watched by the code that drives the containers.
     pub(crate) stop: watch::Sender<Option<Stop>>,
     /// Whether its end has been counted by its deployment.
     pub(crate) accounted: bool,

@@ -33,13 +33,13 @@ pub struct UpstreamCall {
 pub struct UpstreamError {
     /// Code, such as `AccessDeniedException`.
     pub code: String,
-    /// What the service said.
+    /// The service's message.
     pub message: String,
 }
 
 type Outcome = Pin<Box<dyn Future<Output = Result<Value, UpstreamError>> + Send>>;
 
-/// The way to other AWS services, which whoever hosts this stand-in provides.
+/// The way to other AWS services, which the host of this stand-in provides.
 pub type Upstream = Arc<dyn Fn(UpstreamCall) -> Outcome + Send + Sync>;
 
 /// Whose call it is.

@@ -77,6 +77,13 @@ fn complete_container(container: &mut Map<String, Value>, awsvpc: bool) {
     ] {
         container.entry(name).or_insert_with(|| json!([]));
     }
+    // ECS keeps these by name and answers them in an order of its own.
+    for name in ["environment", "secrets", "ulimits"] {
+        let list = container.get_mut(name).and_then(Value::as_array_mut);
+        if let Some(list) = list {
+            list.sort_by(|one, other| need(one, "name").cmp(need(other, "name")));
+        }
+    }
     let mappings = container
         .get_mut("portMappings")
         .and_then(Value::as_array_mut);

@@ -8,7 +8,7 @@ use crate::state::Region;
 use crate::task::{Stop, Task};
 use crate::value::{asks, copy, list, need, number, page, text, texts};
 
-/// Creates the tasks; whoever called looks for those that are still to be driven.
+/// Creates the tasks; the caller looks for those that are still to be driven.
 pub(crate) fn run(region: &mut Region, input: &Value) -> Answer {
     let cluster = super::cluster(region, input)?.arn.clone();
     let definition = task_definitions::usable(region, need(input, "taskDefinition"))?;

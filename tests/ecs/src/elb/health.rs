@@ -46,6 +46,7 @@ pub(crate) fn register(
         health: Health::Initial,
         reason: "Elb.RegistrationInProgress",
         description: "Target registration is in progress".to_owned(),
+        unanswered: None,
         successes: 0,
         failures: 0,
         draining_since: None,
@@ -132,8 +133,14 @@ pub(crate) fn expire(groups: &mut [TargetGroup], now: f64) {
     }
 }
 
-/// How one check went: reason code and description of a failure.
-type Outcome = Result<(), (&'static str, String)>;
+/// How a check failed: ELB's reason code and description, and where there was no answer, why.
+struct Failure {
+    reason: &'static str,
+    description: String,
+    unanswered: Option<String>,
+}
+
+type Outcome = Result<(), Failure>;
 
 async fn check(inner: Arc<Inner>, account: String, region: String, group: String, serial: u128) {
     loop {
@@ -193,6 +200,7 @@ fn judge(target: &mut Target, settings: &Value, outcome: Outcome) {
             .and_then(|n| u32::try_from(n).ok())
             .unwrap_or(default)
     };
+    target.unanswered = None;
     match outcome {
         Ok(()) => {
             target.successes += 1;
@@ -205,13 +213,14 @@ fn judge(target: &mut Target, settings: &Value, outcome: Outcome) {
                 target.description.clear();
             }
         }
-        Err((reason, description)) => {
+        Err(failure) => {
+            target.unanswered = failure.unanswered;
             target.failures += 1;
             target.successes = 0;
             if target.failures >= threshold("UnhealthyThresholdCount", 2) {
                 target.health = Health::Unhealthy;
-                target.reason = reason;
-                target.description = description;
+                target.reason = failure.reason;
+                target.description = failure.description;
             } else if target.health == Health::Initial {
                 target.reason = "Elb.InitialHealthChecking";
                 target.description = "Initial health checks in progress".to_owned();
@@ -227,19 +236,22 @@ async fn probe(http: &reqwest::Client, settings: &Value, target: &Target) -> Out
     let seconds = number(settings, "HealthCheckTimeoutSeconds")
         .and_then(|n| u64::try_from(n).ok())
         .unwrap_or(5);
-    let patience = Duration::from_secs(seconds);
-    let failed = || {
-        (
-            "Target.FailedHealthChecks",
-            "Health checks failed".to_owned(),
-        )
+    let limit = Duration::from_secs(seconds);
+    let failed = |why: String| Failure {
+        reason: "Target.FailedHealthChecks",
+        description: "Health checks failed".to_owned(),
+        unanswered: Some(why),
     };
-    let timed_out = || ("Target.Timeout", "Request timed out".to_owned());
+    let timed_out = || Failure {
+        reason: "Target.Timeout",
+        description: "Request timed out".to_owned(),
+        unanswered: Some(format!("no answer within {seconds} s")),
+    };
     if text(settings, "HealthCheckProtocol") == Some("TCP") {
         let connect = tokio::net::TcpStream::connect((target.address, port));
-        return match tokio::time::timeout(patience, connect).await {
+        return match tokio::time::timeout(limit, connect).await {
             Ok(Ok(_)) => Ok(()),
-            Ok(Err(_)) => Err(failed()),
+            Ok(Err(error)) => Err(failed(error.to_string())),
             Err(_) => Err(timed_out()),
         };
     }
@@ -248,7 +260,7 @@ async fn probe(http: &reqwest::Client, settings: &Value, target: &Target) -> Out
         .get(format!("http://{}:{port}{path}", target.address))
         .header("User-Agent", "ELB-HealthChecker/2.0")
         .header("Connection", "close")
-        .timeout(patience);
+        .timeout(limit);
     match request.send().await {
         Ok(response) => {
             let code = response.status().as_u16();
@@ -256,13 +268,14 @@ async fn probe(http: &reqwest::Client, settings: &Value, target: &Target) -> Out
             if matches(matcher, code) {
                 return Ok(());
             }
-            Err((
-                "Target.ResponseCodeMismatch",
-                format!("Health checks failed with these codes: [{code}]"),
-            ))
+            Err(Failure {
+                reason: "Target.ResponseCodeMismatch",
+                description: format!("Health checks failed with these codes: [{code}]"),
+                unanswered: None,
+            })
         }
         Err(error) if error.is_timeout() => Err(timed_out()),
-        Err(_) => Err(failed()),
+        Err(error) => Err(failed(crate::docker::chain(&error))),
     }
 }
 

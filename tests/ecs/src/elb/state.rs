@@ -66,6 +66,8 @@ pub(crate) struct Target {
     /// One of TargetHealthReasonEnum; empty for a healthy target.
     pub(crate) reason: &'static str,
     pub(crate) description: String,
+    /// Why the last check got no answer, in the words of this machine. ELB does not tell.
+    pub(crate) unanswered: Option<String>,
     pub(crate) successes: u32,
     pub(crate) failures: u32,
     /// When draining began, in seconds since 1970.

@@ -20,7 +20,8 @@ pub(crate) const REGION: &str = "ca-central-1";
 /// Of the test's registry; the hash below is of it.
 const PASSWORD: &str = "standin-test";
 const HTPASSWD: &str = "AWS:$2a$04$LhaX6YDBKSAPw07w7vOpEOOugSVV1lOqAB.839IavTYFLzJT7JSwK\n";
-const PATIENCE: Duration = Duration::from_secs(60);
+/// Longer than anything takes, even on a slow machine that is busy with something else.
+const TIMEOUT: Duration = Duration::from_secs(300);
 
 static NEXT: AtomicU8 = AtomicU8::new(1);
 
@@ -145,11 +146,11 @@ impl Bench {
         )
     }
 
-    /// A load balancer with a target group behind it, checked every second: the group's ARN and the balancer's address.
+    /// A load balancer with a target group behind it, checked every two seconds; a target has some time to begin to answer: the group's ARN and the balancer's address.
     pub(crate) async fn balancer(&self) -> (String, String) {
         let (_, group) = self
             .elb("CreateTargetGroup&Name=web&Protocol=HTTP&Port=8080&VpcId=vpc-1&TargetType=ip&HealthCheckPath=%2Fhealth\
-                  &HealthCheckIntervalSeconds=1&HealthCheckTimeoutSeconds=1&HealthyThresholdCount=2&UnhealthyThresholdCount=2")
+                  &HealthCheckIntervalSeconds=2&HealthCheckTimeoutSeconds=2&HealthyThresholdCount=2&UnhealthyThresholdCount=4")
             .await;
         let (_, balancer) = self
             .elb("CreateLoadBalancer&Name=web&Subnets.member.1=subnet-1&Subnets.member.2=subnet-2")
@@ -231,16 +232,24 @@ impl Bench {
 
     /// Waits until the PRIMARY deployment is in this rollout state, and returns the service.
     pub(crate) async fn until_rollout(&self, state: &str) -> Value {
-        eventually(&format!("rollout {state}"), async || {
+        let start = Instant::now();
+        loop {
             let service = self.service().await;
-            let primary = &service["deployments"][0];
-            if primary["rolloutState"] == state {
-                Ok(service)
-            } else {
-                Err(service)
+            if service["deployments"][0]["rolloutState"] == state {
+                return service;
             }
-        })
-        .await
+            if start.elapsed() > TIMEOUT {
+                let stopped = self.tasks("STOPPED").await;
+                let running = self.tasks("RUNNING").await;
+                let unanswered = self.ecs.unanswered();
+                let engine = run(docker().args(["ps", "-a", "--no-trunc"]));
+                panic!(
+                    "waited in vain for rollout {state}\nservice: {service:#}\nstopped tasks: {stopped:#?}\n\
+                     tasks: {running:#?}\ntargets without an answer: {unanswered:#?}\ncontainers:\n{engine}"
+                );
+            }
+            tokio::time::sleep(Duration::from_millis(100)).await;
+        }
     }
 }
 
@@ -268,7 +277,7 @@ pub(crate) async fn eventually<T, S: std::fmt::Debug, F: Future<Output = Result<
     loop {
         match look().await {
             Ok(seen) => return seen,
-            Err(seen) if start.elapsed() > PATIENCE => {
+            Err(seen) if start.elapsed() > TIMEOUT => {
                 panic!("waited in vain for {what}; last seen: {seen:#?}")
             }
             Err(_) => tokio::time::sleep(Duration::from_millis(100)).await,
@@ -326,6 +335,8 @@ pub(crate) fn service(definition: &str, group: Option<&str>) -> Value {
     if let Some(group) = group {
         input["loadBalancers"] =
             json!([{"targetGroupArn": group, "containerName": "app", "containerPort": 8080}]);
+        // A container that is slow to begin is not given up for it.
+        input["healthCheckGracePeriodSeconds"] = json!(120);
     }
     input
 }
@@ -503,7 +514,7 @@ fn start_registry(folder: &Path, address: &str) -> Child {
     let start = Instant::now();
     while std::net::TcpStream::connect(address).is_err() {
         assert!(
-            start.elapsed() < PATIENCE,
+            start.elapsed() < TIMEOUT,
             "the registry does not listen at {address}"
         );
         std::thread::sleep(Duration::from_millis(20));

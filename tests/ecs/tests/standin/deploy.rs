@@ -1,5 +1,6 @@
 //! Deployments that succeed, are superseded, or are stopped.
 
+use std::cell::RefCell;
 use std::time::Duration;
 
 use serde_json::json;
@@ -126,18 +127,23 @@ async fn a_rolling_update_never_interrupts_the_service() {
         (Some("PRIMARY".to_owned()), Some("ACTIVE".to_owned()))
     );
 
-    let mut seen = Vec::new();
-    for _ in 0..1000 {
+    let seen = RefCell::new(Vec::new());
+    eventually("the update", async || {
         let (status, version) = get(&address, "/").await.unwrap();
         assert_eq!(status, 200);
+        let mut seen = seen.borrow_mut();
         if seen.last() != Some(&version) {
             seen.push(version);
         }
-        if bench.service().await["deployments"][0]["rolloutState"] == "COMPLETED" {
-            break;
+        drop(seen);
+        let service = bench.service().await;
+        match service["deployments"][0]["rolloutState"] == "COMPLETED" {
+            true => Ok(()),
+            false => Err((service, bench.ecs.unanswered())),
         }
-        tokio::time::sleep(Duration::from_millis(20)).await;
-    }
+    })
+    .await;
+    let seen = seen.into_inner();
     assert_eq!(
         (
             seen.first().unwrap().as_str(),

@@ -164,14 +164,14 @@ async fn targets_that_answer_wrongly_are_unhealthy_and_fail_the_deployment() {
         let (_, xml) = bench
             .elb(&format!("DescribeTargetHealth&TargetGroupArn={group}"))
             .await;
-        if xml.contains("<State>unhealthy</State>") {
+        if xml.contains("<Reason>Target.ResponseCodeMismatch</Reason>") {
             Ok(xml)
         } else {
-            Err(xml)
+            Err((xml, bench.ecs.unanswered()))
         }
     })
     .await;
-    assert_eq!(tag(&health, "Reason"), "Target.ResponseCodeMismatch");
+    assert_eq!(tag(&health, "State"), "unhealthy");
     assert_eq!(
         tag(&health, "Description"),
         "Health checks failed with these codes: [404]"
