@@ -56,9 +56,9 @@ pub(crate) struct Record {
     /// ECS service, name or ARN [default: the contract's, else its name in the ledger]
     #[arg(long, value_name = "NAME")]
     pub(crate) service: Option<String>,
-    /// Container that runs the digest [default: the contract's]
-    #[arg(long, value_name = "NAME")]
-    pub(crate) container: Option<String>,
+    /// Container that runs the digest; may be given several times [default: the contract's or the only one, and all of the same repository]
+    #[arg(long, value_name = "NAME", value_delimiter = '\n')]
+    pub(crate) container: Vec<String>,
     /// Print what would be done, and do nothing
     #[arg(long)]
     pub(crate) dry_run: bool,
@@ -68,6 +68,9 @@ pub(crate) struct Record {
 pub(crate) struct Status {
     #[command(flatten)]
     pub(crate) ledger: LedgerArgs,
+    /// Check also that each service runs the recorded digest and is healthy; needs a contract
+    #[arg(long)]
+    pub(crate) live: bool,
 }
 
 /// Where the ledger is.

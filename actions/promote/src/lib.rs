@@ -3,6 +3,7 @@
 
 mod args;
 mod check;
+mod live;
 mod principal;
 mod record;
 mod setting;

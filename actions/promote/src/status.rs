@@ -1,8 +1,11 @@
 //! `status`: shows the digest that each environment runs, from the ledger.
 
 use crate::args::Status;
+use crate::live::{Live, Seen};
 use crate::setting::{Setting, without_contract};
+use kit::id::Digest;
 use kit::report::{markdown_table, text_table};
+use kit::step::required;
 use kit::{Cx, Report, Result};
 use ledger::{Chain, Ledger, Record, Verdict};
 use net::Net;
@@ -38,13 +41,27 @@ pub(crate) async fn run(args: Status, cx: &Cx) -> Result<Report> {
             }
             other => other.clone(),
         };
+        let live = match (args.live, &healthy) {
+            (true, Some(record)) => Some(look(cx, &net, setting, record).await),
+            _ => None,
+        };
         rows.push(Row {
             environment: setting.environment.clone(),
             last,
             healthy,
+            live,
         });
     }
-    Ok(report(&rows))
+    Ok(report(&rows, args.live))
+}
+
+/// Looks whether the service runs what the ledger says.
+async fn look(cx: &Cx, net: &Net, setting: &Setting, record: &Record) -> Result<Seen> {
+    let digest = Digest::parse(&record.digest)?;
+    let cluster = required("cluster", None, setting.cluster.clone())?;
+    let service = setting.ecs_service.clone();
+    let live = Live::new(cx, net, setting, cluster, service, &[]).await?;
+    live.look(&digest).await
 }
 
 fn settings(cx: &Cx, args: &Status) -> Result<Vec<Setting>> {
@@ -68,9 +85,24 @@ struct Row {
     last: Option<Record>,
     /// The newest healthy record: the version that runs.
     healthy: Option<Record>,
+    /// Whether that runs, where it was looked for.
+    live: Option<Result<Seen>>,
 }
 
 impl Row {
+    /// What cannot be seen is said, and is not healthy.
+    fn live(&self) -> String {
+        match &self.live {
+            None => "-".to_owned(),
+            Some(Ok(seen)) if seen.missing.is_empty() => "healthy".to_owned(),
+            Some(Ok(seen)) => format!("not healthy: missing {}", seen.missing.join("; ")),
+            Some(Err(error)) => {
+                let causes = error.causes.join("; ");
+                format!("unknown: {} ({causes})", error.message)
+            }
+        }
+    }
+
     fn verdict(&self) -> String {
         match (&self.last, &self.healthy) {
             (None, _) => "nothing recorded".to_owned(),
@@ -90,37 +122,53 @@ impl Row {
     }
 }
 
-fn report(rows: &[Row]) -> Report {
+fn report(rows: &[Row], live: bool) -> Report {
+    let mut header = HEADER.to_vec();
+    if live {
+        header.push("live");
+    }
     let cells: Vec<Vec<String>> = rows
         .iter()
         .map(|row| {
             let shown = row.healthy.as_ref();
             let cell = |text: Option<&str>| text.unwrap_or("-").to_owned();
-            vec![
+            let mut cells = vec![
                 row.environment.clone(),
                 cell(shown.map(|record| short(&record.digest, 19))),
                 cell(shown.map(|record| short(&record.commit, 7))),
                 cell(shown.map(|record| record.at.as_str())),
                 cell(shown.map(|record| record.actor.login.as_str())),
                 row.verdict(),
-            ]
+            ];
+            if live {
+                cells.push(row.live());
+            }
+            cells
         })
         .collect();
     let json: Vec<Value> = rows
         .iter()
         .map(|row| {
-            json!({
+            let mut json = json!({
                 "environment": row.environment,
                 "healthy": row.healthy,
                 "last": row.last,
-            })
+            });
+            if let Some(seen) = &row.live {
+                json["live"] = json!({
+                    "healthy": seen.as_ref().is_ok_and(|seen| seen.missing.is_empty()),
+                    "missing": seen.as_ref().map(|seen| seen.missing.clone()).unwrap_or_default(),
+                    "error": seen.as_ref().err().map(|error| error.message.clone()),
+                });
+            }
+            json
         })
         .collect();
     Report {
-        text: text_table(&HEADER, &cells),
+        text: text_table(&header, &cells),
         summary: format!(
             "### Deployed versions\n\n{}",
-            markdown_table(&HEADER, &cells)
+            markdown_table(&header, &cells)
         ),
         json: json!({ "environments": json }),
         ..Report::default()
@@ -165,17 +213,21 @@ mod tests {
             environment: environment.to_owned(),
             last,
             healthy,
+            live: None,
         };
-        let report = report(&[
-            row("dev", Some(healthy.clone()), Some(healthy.clone())),
-            row(
-                "staging",
-                Some(record(2, 'b', Verdict::RolledBack)),
-                Some(healthy),
-            ),
-            row("qa", Some(record(3, 'b', Verdict::Failed)), None),
-            row("production", None, None),
-        ]);
+        let report = report(
+            &[
+                row("dev", Some(healthy.clone()), Some(healthy.clone())),
+                row(
+                    "staging",
+                    Some(record(2, 'b', Verdict::RolledBack)),
+                    Some(healthy),
+                ),
+                row("qa", Some(record(3, 'b', Verdict::Failed)), None),
+                row("production", None, None),
+            ],
+            false,
+        );
         expect![[r#"
             environment  digest               commit   since                 by     verdict
             dev          sha256:aaaaaaaaaaaa  ccccccc  2026-11-21T18:00:01Z  alice  healthy
@@ -184,5 +236,45 @@ mod tests {
             production   -                    -        -                     -      nothing recorded
         "#]]
         .assert_eq(&report.text);
+    }
+    #[test]
+    fn what_runs_is_shown_beside_what_is_recorded_and_what_is_not_seen_is_not_healthy() {
+        let row = |live: Option<Result<Seen>>| Row {
+            environment: "dev".to_owned(),
+            last: None,
+            healthy: None,
+            live,
+        };
+        let seen = |missing: &[&str]| Seen {
+            task_definition: "web:8".to_owned(),
+            missing: missing.iter().map(|what| (*what).to_owned()).collect(),
+        };
+        let denied = kit::Error::failed("cannot list the tasks of service web")
+            .cause("the call needs ecs:ListTasks");
+        let rows = [
+            row(None),
+            row(Some(Ok(seen(&[])))),
+            row(Some(Ok(seen(&["2 running tasks, there are 1"])))),
+            row(Some(Err(denied))),
+        ];
+        let report = report(&rows, true);
+        for line in [
+            "nothing recorded  -",
+            "nothing recorded  healthy",
+            "not healthy: missing 2 running tasks, there are 1",
+            "unknown: cannot list the tasks of service web (the call needs ecs:ListTasks)",
+        ] {
+            assert!(report.text.contains(line), "{line} in {}", report.text);
+        }
+        let healthy: Vec<&Value> = report.json["environments"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .map(|row| &row["live"]["healthy"])
+            .collect();
+        assert_eq!(
+            healthy,
+            [&Value::Null, &json!(true), &json!(false), &json!(false)]
+        );
     }
 }

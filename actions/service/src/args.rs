@@ -34,6 +34,9 @@ pub(crate) struct Deploy {
     /// How long to follow the deployment, such as 90s, 15m or 1h
     #[arg(long, value_name = "TIME", default_value = "15m", value_parser = kit::clock::parse_duration)]
     pub(crate) timeout: Duration,
+    /// Deploy to a service whose desired count is 0, where nothing runs that could be verified
+    #[arg(long)]
+    pub(crate) allow_zero_tasks: bool,
     /// Print what would be done, and do nothing
     #[arg(long)]
     pub(crate) dry_run: bool,
@@ -47,9 +50,9 @@ pub(crate) struct Place {
     /// ECS service, name or ARN [default: the contract's]
     #[arg(long, value_name = "NAME")]
     pub(crate) service: Option<String>,
-    /// Container that gets the image [default: the contract's, else the only one there is]
-    #[arg(long, value_name = "NAME")]
-    pub(crate) container: Option<String>,
+    /// Container that gets the image, and then no others do; may be given several times [default: the contract's or the only one, and all of the same repository]
+    #[arg(long, value_name = "NAME", value_delimiter = '\n')]
+    pub(crate) container: Vec<String>,
 }
 
 impl Place {
@@ -64,5 +67,14 @@ impl Place {
         .filter_map(|(name, value)| Some(format!("--{name} {}", value.as_ref()?)))
         .collect::<Vec<_>>()
         .join(" ")
+    }
+
+    /// The containers named; an empty line in a workflow's input names none.
+    pub(crate) fn containers(&self) -> Vec<String> {
+        let names = self.container.iter().map(|name| name.trim());
+        names
+            .filter(|name| !name.is_empty())
+            .map(str::to_owned)
+            .collect()
     }
 }

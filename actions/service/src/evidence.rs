@@ -2,11 +2,10 @@
 //! that died of the same cause are one line. Gathered on the way, because ECS and the load
 //! balancer forget it as soon as a rollback is done.
 
-use crate::proof::{is_target, place};
-use crate::seen::{Breaker, Seen, Target, Task, name_of_group};
+use ecs::{Breaker, Seen, Target, Task, is_target, name_of_group, place, prose};
 use std::collections::{BTreeMap, BTreeSet};
 
-/// How many of the service's last events are told.
+/// How many of the service's last events are reported.
 const EVENTS: usize = 5;
 
 #[derive(Debug, Default)]
@@ -98,10 +97,7 @@ impl Evidence {
     pub(crate) fn stopped(&mut self, tasks: Vec<Task>) {
         for task in tasks {
             // Tasks that the scheduler stopped itself, in a rollback, failed of nothing.
-            if task.started_by == self.deployment
-                && (task.stop_code != "ServiceSchedulerInitiated"
-                    || task.stopped_reason.contains("failed"))
-            {
+            if task.started_by == self.deployment && prose::stopped_by_failure(&task) {
                 self.stopped.insert(task.id.clone(), task);
             }
         }
@@ -138,7 +134,7 @@ impl Evidence {
             ));
         }
         // An event that quotes what a task stopped of says nothing more.
-        let told: Vec<String> = self
+        let reported: Vec<String> = self
             .stopped
             .values()
             .map(|task| shortened(&task.stopped_reason))
@@ -147,7 +143,7 @@ impl Evidence {
         let events: Vec<&String> = self
             .last_events()
             .iter()
-            .filter(|event| !told.iter().any(|reason| event.contains(reason)))
+            .filter(|event| !reported.iter().any(|reason| event.contains(reason)))
             .collect();
         if !events.is_empty() {
             lines.push("last events:".to_owned());
@@ -229,15 +225,16 @@ impl Evidence {
 
     /// The last events up to the failure: what comes after it tells of the rollback.
     fn last_events(&self) -> &[String] {
-        let failure = self.events.iter().position(|event| {
-            event.contains(&self.deployment) && event.contains("deployment failed")
-        });
+        let failure = self
+            .events
+            .iter()
+            .position(|event| prose::fails_deployment(event, &self.deployment));
         let until = failure.map_or(self.events.len(), |at| at + 1);
         &self.events[until.saturating_sub(EVENTS)..until]
     }
 }
 
-/// Words of ECS with the ARNs of target groups shortened to their names.
+/// A message of ECS with the ARNs of target groups shortened to their names.
 fn shortened(message: &str) -> String {
     message
         .split(' ')
@@ -288,7 +285,7 @@ fn count(number: usize, noun: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::seen::{Attachment, Container, Event, Record, Service, TargetGroup};
+    use ecs::{Attachment, Container, Event, Record, Service, TargetGroup};
     use expect_test::expect;
 
     fn stopped(id: &str, code: &str, reason: &str, exit: Option<i32>, why: Option<&str>) -> Task {

@@ -1,8 +1,7 @@
 //! From what was seen of a service to one verdict on our deployment. Pure: time comes in as the
 //! time since following began.
 
-use crate::proof::{Wanted, missing};
-use crate::seen::{Deployment, Rollout, Seen, revision};
+use ecs::{Deployment, Expected, Rollout, Seen, missing, prose, revision};
 use std::time::Duration;
 
 /// How long ECS may take from failing a deployment to starting the rollback it is set up for. It
@@ -49,7 +48,7 @@ pub(crate) enum Next {
 /// Follows one deployment.
 #[derive(Debug)]
 pub(crate) struct Follow {
-    wanted: Wanted,
+    expected: Expected,
     /// The task definition before ours.
     before: String,
     timeout: Duration,
@@ -61,9 +60,9 @@ pub(crate) struct Follow {
 }
 
 impl Follow {
-    pub(crate) fn new(wanted: Wanted, before: String, timeout: Duration) -> Self {
+    pub(crate) fn new(expected: Expected, before: String, timeout: Duration) -> Self {
         Self {
-            wanted,
+            expected,
             before,
             timeout,
             failed_at: None,
@@ -98,7 +97,7 @@ impl Follow {
         let Some(primary) = service.primary() else {
             return Next::Wait(vec!["the service to have a primary deployment".to_owned()]);
         };
-        if primary.id != self.wanted.deployment {
+        if primary.id != self.expected.deployment {
             return self.replaced(primary, record, seen);
         }
         match (self.failed_at, record) {
@@ -106,7 +105,7 @@ impl Follow {
                 return failed(format!("ECS could not roll back: {}", self.reason));
             }
             (_, "ROLLBACK_SUCCESSFUL")
-                if primary.task_definition != self.wanted.task_definition =>
+                if primary.task_definition != self.expected.task_definition =>
             {
                 return Next::Done(Verdict::RolledBack {
                     to: primary.task_definition.clone(),
@@ -130,12 +129,12 @@ impl Follow {
             }
             (None, _) => {}
         }
-        if service.desired == 0 {
+        if service.desired == 0 && !self.expected.allow_zero_tasks {
             return failed(
                 "the service was scaled to zero: nothing runs that could be healthy".to_owned(),
             );
         }
-        let missing = missing(&self.wanted, seen);
+        let missing = missing(&self.expected, seen);
         if missing.is_empty() {
             Next::Done(Verdict::Succeeded)
         } else {
@@ -146,11 +145,12 @@ impl Follow {
     /// Remembers that ECS failed our deployment, and why: the entry it says it in goes away when
     /// its last task has stopped.
     fn notice_failure(&mut self, now: Duration, seen: &Seen) {
-        let ours = seen.service.deployment(&self.wanted.deployment);
-        let event = seen.service.events.iter().find(|event| {
-            event.message.contains(&self.wanted.deployment)
-                && event.message.contains("deployment failed")
-        });
+        let ours = seen.service.deployment(&self.expected.deployment);
+        let event = seen
+            .service
+            .events
+            .iter()
+            .find(|event| prose::fails_deployment(&event.message, &self.expected.deployment));
         let record = seen
             .record
             .as_ref()
@@ -172,7 +172,7 @@ impl Follow {
 
     /// Another deployment is primary: ECS's rollback of ours, or somebody else's.
     fn replaced(&mut self, primary: &Deployment, record: &str, seen: &Seen) -> Next {
-        if primary.reason.contains("rolling back") {
+        if prose::rolls_back(&primary.reason) {
             self.rollback = Some(primary.id.clone());
         }
         let back = self.failed_at.is_some() && primary.task_definition == self.before;

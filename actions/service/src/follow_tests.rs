@@ -1,9 +1,7 @@
 //! Tables of looks at a service and the verdict they must lead to.
 
 use super::*;
-use crate::seen::{
-    Attachment, Breaker, Container, Event, Record, Service, Target, TargetGroup, Task,
-};
+use ecs::{Attachment, Breaker, Container, Event, Record, Service, Target, TargetGroup, Task};
 use kit::id::Digest;
 use std::collections::BTreeSet;
 
@@ -19,14 +17,15 @@ fn digest() -> Digest {
 }
 
 fn follow() -> Follow {
-    let wanted = Wanted {
+    let expected = Expected {
         deployment: "ecs-svc/2".to_owned(),
         task_definition: NEW.to_owned(),
-        container: "web".to_owned(),
+        containers: vec!["web".to_owned()],
         digest: digest(),
         health_checked: BTreeSet::new(),
+        allow_zero_tasks: false,
     };
-    Follow::new(wanted, OLD.to_owned(), 15 * MINUTE)
+    Follow::new(expected, OLD.to_owned(), 15 * MINUTE)
 }
 
 fn deployment(id: &str, task_definition: &str, running: i32, rollout: Rollout) -> Deployment {
@@ -258,7 +257,7 @@ fn without_a_load_balancer_running_is_enough_unless_there_is_a_health_check() {
     };
     assert_eq!(ends(alone), Verdict::Succeeded);
     let mut follow = follow();
-    follow.wanted.health_checked.insert("web".to_owned());
+    follow.expected.health_checked.insert("web".to_owned());
     let mut seen = changed(alone);
     assert_eq!(
         follow.next(MINUTE, &seen),
@@ -275,13 +274,60 @@ fn without_a_load_balancer_running_is_enough_unless_there_is_a_health_check() {
 }
 
 #[test]
-fn zero_desired_is_no_success() {
-    let verdict = ends(|seen| {
+fn zero_desired_is_success_only_where_it_is_allowed() {
+    let zero = changed(|seen| {
         seen.service.desired = 0;
         seen.service.running = 0;
         seen.tasks.clear();
     });
-    assert!(matches!(verdict, Verdict::Failed { reason } if reason.contains("scaled to zero")));
+    let next = follow().next(MINUTE, &zero);
+    assert!(
+        matches!(&next, Next::Done(Verdict::Failed { reason }) if reason.contains("scaled to zero")),
+        "{next:?}"
+    );
+    let mut allowed = follow();
+    allowed.expected.allow_zero_tasks = true;
+    assert_eq!(allowed.next(MINUTE, &zero), Next::Done(Verdict::Succeeded));
+    // What ran before still runs, and what runs is still judged.
+    let mut busy = zero.clone();
+    busy.service
+        .deployments
+        .push(deployment("ecs-svc/1", OLD, 1, Rollout::Completed));
+    for seen in [
+        busy,
+        changed(|seen| seen.tasks[0].containers[0].digest = None),
+    ] {
+        assert!(matches!(allowed.next(MINUTE, &seen), Next::Wait(_)));
+    }
+}
+
+#[test]
+fn every_container_of_the_image_must_run_it() {
+    let mut follow = follow();
+    follow.expected.containers.push("worker".to_owned());
+    let with = |digest: Option<&str>| {
+        changed(|seen| {
+            for task in &mut seen.tasks {
+                task.containers.push(Container {
+                    name: "worker".to_owned(),
+                    digest: digest.map(str::to_owned),
+                    ..Container::default()
+                });
+            }
+        })
+    };
+    let next = follow.next(MINUTE, &with(Some("sha256:0")));
+    let Next::Wait(missing) = next else {
+        panic!("{next:?}");
+    };
+    assert_eq!(missing.len(), 2);
+    assert!(
+        missing[0].starts_with("container worker of task t1 to run sha256:01"),
+        "{missing:?}"
+    );
+    assert!(matches!(follow.next(MINUTE, &healthy()), Next::Wait(_)));
+    let done = with(Some(digest().as_str()));
+    assert_eq!(follow.next(MINUTE, &done), Next::Done(Verdict::Succeeded));
 }
 
 const BREAKER: &str = "ECS deployment circuit breaker: tasks failed to start.";

@@ -1,25 +1,24 @@
 //! Runs a digest in an ECS service and follows it to one verdict: by our own deployment, by what
 //! the tasks say they run, and by the health of their targets.
 
+mod act;
+mod address;
 mod args;
-mod convert;
-mod definition;
+mod compare;
+mod decide;
 mod deploy;
-mod ecs;
 mod evidence;
 mod follow;
-mod object;
 mod observe;
-mod pace;
-mod plan;
-mod proof;
+mod place;
 mod reference;
+mod registration;
 mod report;
-mod seen;
 mod status;
+mod watch;
 
 use args::{Args, Verb};
-use deploy::Stage;
+use deploy::Progress;
 use kit::action::Action;
 use kit::error::Result;
 use kit::{Cx, Report, Step};
@@ -57,21 +56,21 @@ impl Step for Service {
     }
 
     async fn run(args: Args, cx: &Cx) -> Result<Report> {
-        let stage = RefCell::new(Stage::default());
+        let progress = RefCell::new(Progress::default());
         let place = match &args.verb {
             Verb::Deploy(deploy) => deploy.place.words(cx),
             Verb::Status(place) => place.words(cx),
         };
         let work = async {
             match args.verb {
-                Verb::Deploy(args) => deploy::deploy(args, cx, &stage).await,
+                Verb::Deploy(args) => deploy::deploy(args, cx, &progress).await,
                 Verb::Status(args) => status::status(args, cx).await,
             }
         };
         tokio::select! {
             result = work => result,
             signal = kit::signal::interrupted() => {
-                Err(deploy::interrupted(signal, &stage.borrow(), &place))
+                Err(deploy::interrupted(signal, &progress.borrow(), &place))
             }
         }
     }

@@ -1,5 +1,6 @@
 //! Image references: the repository a digest is in.
 
+use ecs::{host_of, name_of, repository_of};
 use kit::aws::{AccountId, Region};
 use kit::error::{Error, Result};
 
@@ -11,35 +12,21 @@ pub(crate) struct Registry<'a> {
     pub(crate) region: &'a Region,
 }
 
-/// The repository of an image reference: without its tag and its digest.
-pub(crate) fn repository_of(image: &str) -> &str {
-    let image = image.split('@').next().unwrap_or(image);
-    let name = image.rfind('/').map_or(0, |slash| slash + 1);
-    match image[name..].find(':') {
-        Some(colon) => &image[..name + colon],
-        None => image,
-    }
-}
-
 /// The repository to pull from, as a URI without a scheme.
 ///
-/// A bare name is looked for in the registry that was named; without one it keeps the registry that
-/// the container is already pulled from when that one holds the same name, so that a mirror or a registry under another host name stays in use; otherwise
-/// it is ECR's own host name for `registry`.
+/// A bare name is looked for in the registry that was named; without one it stays where a container is pulled from now,
+/// in the order of `current`, if that registry holds the same name, so that a mirror or a registry under another host
+/// name stays in use; otherwise it is ECR's own host name for `registry`.
 ///
 /// # Errors
 /// A repository with a tag or digest in it (exit 2).
 pub(crate) fn repository(
-    given: Option<&str>,
-    current: &str,
+    given: &str,
+    current: &[String],
     registry: &Registry<'_>,
 ) -> Result<String> {
-    let current = repository_of(current);
-    let Some(given) = given else {
-        return Ok(current.to_owned());
-    };
     if repository_of(given) != given || given.contains("://") || given.ends_with('/') {
-        return Err(Error::usage(format!("{given:?} is no repository"))
+        return Err(Error::usage(format!("{given:?} is not a repository"))
             .hint("give its name, or its URI without scheme, tag and digest"));
     }
     if host_of(given).is_some() {
@@ -53,19 +40,11 @@ pub(crate) fn repository(
     if let Some(host) = host {
         return Ok(format!("{host}/{given}"));
     }
-    if let Some(host) = host_of(current)
-        && current[host.len() + 1..] == *given
-    {
-        return Ok(current.to_owned());
+    let mut current = current.iter().map(|image| repository_of(image));
+    if let Some(same) = current.find(|found| host_of(found).is_some() && name_of(found) == given) {
+        return Ok(same.to_owned());
     }
     Ok(format!("{}/{given}", region.registry(account)))
-}
-
-/// The registry host of a repository, by Docker's rule: a first part with a dot or a colon, or
-/// `localhost`, is a host; anything else is part of the name.
-fn host_of(repository: &str) -> Option<&str> {
-    let (first, _) = repository.split_once('/')?;
-    (first.contains(['.', ':']) || first == "localhost").then_some(first)
 }
 
 #[cfg(test)]
@@ -73,50 +52,30 @@ mod tests {
     use super::*;
 
     /// A repository looked for in an account's registry, in `region`, or at `host`.
-    fn found(
-        given: Option<&str>,
-        current: &str,
-        region: &str,
-        host: Option<&str>,
-    ) -> Result<String> {
+    fn found(given: &str, current: &str, region: &str, host: Option<&str>) -> Result<String> {
         let (account, region) = ("111111111111".parse().unwrap(), region.parse().unwrap());
         let registry = Registry {
             host,
             account: &account,
             region: &region,
         };
-        repository(given, current, &registry)
-    }
-
-    #[test]
-    fn tag_and_digest_are_cut_off_and_ports_are_not() {
-        for (image, wanted) in [
-            ("web", "web"),
-            ("web:1", "web"),
-            ("127.0.0.1:4002/web", "127.0.0.1:4002/web"),
-            (
-                "127.0.0.1:4002/team/web:1@sha256:ab",
-                "127.0.0.1:4002/team/web",
-            ),
-        ] {
-            assert_eq!(repository_of(image), wanted);
-        }
+        let current = ["busybox".to_owned(), current.to_owned()];
+        repository(given, &current, &registry)
     }
 
     #[test]
     fn a_bare_name_stays_where_it_is_pulled_from_now() {
         let ecr = "111111111111.dkr.ecr.ca-central-1.amazonaws.com/acme/web";
         for (given, current, wanted) in [
-            (None, "127.9.9.1:4002/acme/web:1", "127.9.9.1:4002/acme/web"),
             (
-                Some("acme/web"),
+                "acme/web",
                 "127.9.9.1:4002/acme/web:1",
                 "127.9.9.1:4002/acme/web",
             ),
-            (Some("acme/web"), "127.9.9.1:4002/other/web:1", ecr),
-            (Some("acme/web"), "nginx", ecr),
-            (Some("mirror.example/web"), "nginx", "mirror.example/web"),
-            (Some("localhost/web"), "nginx", "localhost/web"),
+            ("acme/web", "127.9.9.1:4002/other/web:1", ecr),
+            ("acme/web", "nginx", ecr),
+            ("mirror.example/web", "nginx", "mirror.example/web"),
+            ("localhost/web", "nginx", "localhost/web"),
         ] {
             let found = found(given, current, "ca-central-1", None);
             assert_eq!(found.unwrap(), wanted);
@@ -133,7 +92,7 @@ mod tests {
                 "111111111111.dkr.ecr.cn-north-1.amazonaws.com.cn/web",
             ),
         ] {
-            let found = found(Some("web"), current, "cn-north-1", host);
+            let found = found("web", current, "cn-north-1", host);
             assert_eq!(found.unwrap(), wanted);
         }
     }
@@ -146,12 +105,8 @@ mod tests {
             "https://a.example/web",
             "a.example/",
         ] {
-            assert_eq!(
-                found(Some(given), "nginx", "ca-central-1", None)
-                    .unwrap_err()
-                    .exit,
-                kit::Exit::Usage
-            );
+            let error = found(given, "nginx", "ca-central-1", None).unwrap_err();
+            assert_eq!(error.exit, kit::Exit::Usage);
         }
     }
 }

@@ -1,32 +1,24 @@
 //! What a deploy leaves behind: progress lines, the report of a success, the error of anything
 //! else with everything that was seen of it.
 
-use crate::deploy::look_hint;
-use crate::evidence::Evidence;
+use crate::compare::Difference;
+use crate::decide::Plan;
 use crate::follow::Verdict;
-use crate::observe::World;
-use crate::plan::Plan;
-use crate::proof::Wanted;
-use crate::seen::{Deployment, Seen, revision};
+use crate::place::status_hint;
+use crate::watch::Ended;
+use ecs::{Client, Deployment, Seen, revision};
 use kit::clock::human;
 use kit::error::{Error, Result};
 use kit::report::{markdown_table, text_table};
 use kit::{Exit, Report};
 use net::Account;
-use std::time::Duration;
 
-/// A deploy that came to a verdict.
-pub(crate) struct Ended<'a> {
-    pub(crate) world: &'a World,
-    pub(crate) account: &'a Account,
-    pub(crate) plan: &'a Plan,
-    pub(crate) wanted: &'a Wanted,
-    pub(crate) seen: &'a Seen,
-    pub(crate) evidence: &'a Evidence,
-    pub(crate) took: Duration,
-    pub(crate) timeout: Duration,
-    pub(crate) address: Option<String>,
-    pub(crate) verdict: Verdict,
+/// A deploy that came to a verdict, and all there is to say of it.
+struct Outcome<'a> {
+    client: &'a Client,
+    account: &'a Account,
+    plan: &'a Plan,
+    ended: &'a Ended,
 }
 
 /// One line on where the deployments stand.
@@ -86,16 +78,16 @@ pub(crate) fn some(all: &[String], few: usize) -> Vec<String> {
 }
 
 /// The report of a dry run.
-pub(crate) fn planned(world: &World, plan: &Plan) -> Report {
+pub(crate) fn planned(client: &Client, plan: &Plan) -> Report {
     let lines = plan.lines();
     let title = format!(
         "would deploy to service {} in cluster {}",
-        world.service, world.cluster
+        client.service, client.cluster
     );
     let mut json = plan.json();
     if let Some(object) = json.as_object_mut() {
-        object.insert("cluster".to_owned(), world.cluster.clone().into());
-        object.insert("service".to_owned(), world.service.clone().into());
+        object.insert("cluster".to_owned(), client.cluster.clone().into());
+        object.insert("service".to_owned(), client.service.clone().into());
     }
     Report {
         summary: format!("### Dry run: {title}\n\n- {}\n", lines.join("\n- ")),
@@ -109,159 +101,210 @@ pub(crate) fn planned(world: &World, plan: &Plan) -> Report {
 ///
 /// # Errors
 /// Every verdict but success.
-pub(crate) fn ended(ended: Ended<'_>) -> Result<Report> {
-    let facts = facts(&ended);
-    let json = json(&ended);
-    let error = match &ended.verdict {
-        Verdict::Succeeded => return Ok(succeeded(&ended, &facts, json)),
-        Verdict::RolledBack { to, reason } => Error::new(
-            Exit::RolledBack,
-            format!(
-                "{} did not become healthy and was rolled back: {} runs again",
-                revision(&ended.wanted.task_definition),
-                revision(to)
-            ),
-        )
-        .cause(reason.clone()),
-        Verdict::Superseded {
-            by,
-            task_definition,
-        } => Error::failed(format!(
-            "another deployment took the service over: {by} of {}",
-            revision(task_definition)
-        ))
-        .hint("what this one would have run may never have become healthy; follow the other one"),
-        Verdict::Failed { reason } => Error::failed(format!(
-            "the deployment of {} failed",
-            revision(&ended.wanted.task_definition)
-        ))
-        .cause(reason.clone()),
-        Verdict::TimedOut { waited_for } => {
-            let mut error = Error::failed(format!(
-                "{} did not become healthy within {}",
-                revision(&ended.wanted.task_definition),
-                human(ended.timeout)
-            ));
-            error.causes = some(waited_for, 10)
-                .iter()
-                .map(|what| format!("still waiting for {what}"))
-                .collect();
-            error.hint(format!(
-                "deployment {} goes on in ECS; a longer --timeout follows it longer",
-                ended.wanted.deployment
-            ))
-        }
+pub(crate) fn ended(
+    client: &Client,
+    account: &Account,
+    plan: &Plan,
+    ended: Ended,
+) -> Result<Report> {
+    let outcome = Outcome {
+        client,
+        account,
+        plan,
+        ended: &ended,
     };
+    if ended.verdict == Verdict::Succeeded {
+        return Ok(outcome.success());
+    }
     let why = ended.evidence.lines();
-    let mut error = error.hint(look_hint(ended.world));
+    let mut error = outcome.error().hint(status_hint(client));
     error.details = why.join("\n");
     let mut summary = format!(
-        "### Service {}: {}\n\n{}\n\n{}",
-        ended.world.service,
+        "### Service {}: {}\n\n{}\n\n{}{}",
+        client.service,
         ended.verdict.word().replace('_', " "),
         code(&error.message),
-        markdown_table(&["what", "value"], &facts)
+        markdown_table(&["what", "value"], &outcome.facts()),
+        outcome.changes()
     );
     if !why.is_empty() {
         summary.push_str(&format!("\n**Why**\n\n{}\n", block(&why)));
     }
-    error.json = Some(json);
+    error.json = Some(outcome.json());
     Err(error.summary(summary))
 }
 
-fn succeeded(ended: &Ended<'_>, facts: &[Vec<String>], json: serde_json::Value) -> Report {
-    let mut report = Report {
-        summary: format!(
-            "### Service {}: deployed\n\n{}",
-            ended.world.service,
-            markdown_table(&["what", "value"], facts)
-        ),
-        text: text_table(&["service", &ended.world.service], facts),
-        json,
-        ..Report::default()
-    }
-    .output("task-definition-arn", &ended.wanted.task_definition)
-    .output("deployment-id", &ended.wanted.deployment)
-    .output("service-arn", &ended.seen.service.arn);
-    if let Some(address) = &ended.address {
-        report = report.output("address", address);
-    }
-    report
-}
-
-fn facts(ended: &Ended<'_>) -> Vec<Vec<String>> {
-    let mut facts = vec![
-        ("verdict", ended.verdict.word().replace('_', " ")),
-        ("image", ended.plan.image.clone()),
-        (
-            "task definition",
-            revision(&ended.wanted.task_definition).to_owned(),
-        ),
-        ("deployment", ended.wanted.deployment.clone()),
-        ("cluster", ended.world.cluster.clone()),
-        (
-            "account",
-            format!("{} in {}", ended.account.id, ended.account.region),
-        ),
-        (
-            "tasks",
-            format!(
-                "{} of {} running",
-                ended.seen.service.running, ended.seen.service.desired
+impl Outcome<'_> {
+    fn error(&self) -> Error {
+        let expected = &self.ended.expected;
+        let ours = revision(&expected.task_definition);
+        match &self.ended.verdict {
+            Verdict::Succeeded => Error::failed("succeeded"),
+            Verdict::RolledBack { to, reason } => Error::new(
+                Exit::RolledBack,
+                format!(
+                    "{ours} did not become healthy and was rolled back: {} runs again",
+                    revision(to)
+                ),
+            )
+            .cause(reason.clone()),
+            Verdict::Superseded {
+                by,
+                task_definition,
+            } => Error::failed(format!(
+                "another deployment took the service over: {by} of {}",
+                revision(task_definition)
+            ))
+            .hint(
+                "what this one would have run may never have become healthy; follow the other one",
             ),
-        ),
-        ("took", human(ended.took)),
-    ];
-    if let Some(address) = &ended.address {
-        facts.push(("address", address.clone()));
-    }
-    facts
-        .into_iter()
-        .map(|(what, value)| vec![what.to_owned(), value])
-        .collect()
-}
-
-fn json(ended: &Ended<'_>) -> serde_json::Value {
-    let mut json = serde_json::json!({
-        "verdict": ended.verdict.word(),
-        "service": ended.world.service,
-        "service_arn": ended.seen.service.arn,
-        "cluster": ended.world.cluster,
-        "account": ended.account.id,
-        "region": ended.account.region,
-        "task_definition": ended.wanted.task_definition,
-        "task_definition_before": ended.plan.base,
-        "deployment": ended.wanted.deployment,
-        "image": ended.plan.image,
-        "digest": ended.wanted.digest.as_str(),
-        "desired": ended.seen.service.desired,
-        "running": ended.seen.service.running,
-        "seconds": ended.took.as_secs(),
-        "address": ended.address,
-    });
-    let more = match &ended.verdict {
-        Verdict::Succeeded => return json,
-        Verdict::RolledBack { to, reason } => {
-            serde_json::json!({"rolled_back_to": to, "reason": reason})
-        }
-        Verdict::Superseded {
-            by,
-            task_definition,
-        } => {
-            serde_json::json!({"by": by, "by_task_definition": task_definition})
-        }
-        Verdict::Failed { reason } => serde_json::json!({"reason": reason}),
-        Verdict::TimedOut { waited_for } => serde_json::json!({"waited_for": waited_for}),
-    };
-    for part in [more, serde_json::json!({"why": ended.evidence.json()})] {
-        if let (Some(json), serde_json::Value::Object(part)) = (json.as_object_mut(), part) {
-            json.extend(part);
+            Verdict::Failed { reason } => {
+                Error::failed(format!("the deployment of {ours} failed")).cause(reason.clone())
+            }
+            Verdict::TimedOut { waited_for } => {
+                let mut error = Error::failed(format!(
+                    "{ours} did not become healthy within {}",
+                    human(self.ended.timeout)
+                ));
+                error.causes = some(waited_for, 10)
+                    .iter()
+                    .map(|what| format!("still waiting for {what}"))
+                    .collect();
+                error.hint(format!(
+                    "deployment {} goes on in ECS; a longer --timeout follows it longer",
+                    expected.deployment
+                ))
+            }
         }
     }
-    json
+
+    fn success(&self) -> Report {
+        let (facts, expected) = (self.facts(), &self.ended.expected);
+        let service = &self.client.service;
+        let mut report = Report {
+            summary: format!(
+                "### Service {service}: deployed\n\n{}{}",
+                markdown_table(&["what", "value"], &facts),
+                self.changes()
+            ),
+            text: text_table(&["service", service], &facts),
+            json: self.json(),
+            ..Report::default()
+        }
+        .output("task-definition-arn", &expected.task_definition)
+        .output("deployment-id", &expected.deployment)
+        .output("service-arn", &self.ended.seen.service.arn);
+        if let Some(address) = &self.ended.address {
+            report = report.output("address", address);
+        }
+        report
+    }
+
+    /// What infrastructure changed and this deploy brought with it, for the summary page.
+    fn changes(&self) -> String {
+        if self.plan.changes.is_empty() {
+            return String::new();
+        }
+        let lines: Vec<String> = self
+            .plan
+            .changes
+            .iter()
+            .map(|change| change.line())
+            .collect();
+        format!(
+            "\n**Changed with it**, from {} to {}\n\n{}\n",
+            code(revision(&self.plan.running)),
+            code(revision(&self.plan.base)),
+            block(&lines)
+        )
+    }
+
+    fn facts(&self) -> Vec<Vec<String>> {
+        let (ended, service) = (self.ended, &self.ended.seen.service);
+        let unverified = match (ended.verdict == Verdict::Succeeded, service.desired) {
+            (true, 0) => ", as --allow-zero-tasks accepts: nothing runs that could be verified",
+            _ => "",
+        };
+        let mut facts = vec![
+            ("verdict", ended.verdict.word().replace('_', " ")),
+            ("image", self.plan.image.clone()),
+            ("containers", ended.expected.containers.join(", ")),
+            (
+                "task definition",
+                revision(&ended.expected.task_definition).to_owned(),
+            ),
+            ("deployment", ended.expected.deployment.clone()),
+            ("cluster", self.client.cluster.clone()),
+            (
+                "account",
+                format!("{} in {}", self.account.id, self.account.region),
+            ),
+            (
+                "tasks",
+                format!(
+                    "{} of {} running{unverified}",
+                    service.running, service.desired
+                ),
+            ),
+            ("took", human(ended.took)),
+        ];
+        if let Some(address) = &ended.address {
+            facts.push(("address", address.clone()));
+        }
+        facts
+            .into_iter()
+            .map(|(what, value)| vec![what.to_owned(), value])
+            .collect()
+    }
+
+    fn json(&self) -> serde_json::Value {
+        let (ended, expected) = (self.ended, &self.ended.expected);
+        let service = &ended.seen.service;
+        let mut json = serde_json::json!({
+            "verdict": ended.verdict.word(),
+            "verified": ended.verdict == Verdict::Succeeded && service.desired > 0,
+            "service": self.client.service,
+            "service_arn": service.arn,
+            "cluster": self.client.cluster,
+            "account": self.account.id,
+            "region": self.account.region,
+            "task_definition": expected.task_definition,
+            "task_definition_before": self.plan.running,
+            "task_definition_base": self.plan.base,
+            "changes": self.plan.changes.iter().map(Difference::json).collect::<Vec<_>>(),
+            "deployment": expected.deployment,
+            "image": self.plan.image,
+            "containers": expected.containers,
+            "digest": expected.digest.as_str(),
+            "desired": service.desired,
+            "running": service.running,
+            "seconds": ended.took.as_secs(),
+            "address": ended.address,
+        });
+        let more = match &ended.verdict {
+            Verdict::Succeeded => return json,
+            Verdict::RolledBack { to, reason } => {
+                serde_json::json!({"rolled_back_to": to, "reason": reason})
+            }
+            Verdict::Superseded {
+                by,
+                task_definition,
+            } => {
+                serde_json::json!({"by": by, "by_task_definition": task_definition})
+            }
+            Verdict::Failed { reason } => serde_json::json!({"reason": reason}),
+            Verdict::TimedOut { waited_for } => serde_json::json!({"waited_for": waited_for}),
+        };
+        for part in [more, serde_json::json!({"why": ended.evidence.json()})] {
+            if let (Some(json), serde_json::Value::Object(part)) = (json.as_object_mut(), part) {
+                json.extend(part);
+            }
+        }
+        json
+    }
 }
 
-/// Words of others on the summary page, so that they cannot become Markdown.
+/// Foreign text on the summary page, so that it cannot become Markdown.
 pub(crate) fn code(text: &str) -> String {
     format!("`{}`", text.replace('`', "'").replace(['\r', '\n'], " "))
 }

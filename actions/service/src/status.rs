@@ -1,173 +1,264 @@
 //! What a service runs, and how healthy it is.
 
+use crate::address::address;
 use crate::args::Place;
-use crate::ecs;
-use crate::observe::World;
-use crate::proof::{place, state};
-use crate::seen::{Record, Rollout, Task, revision};
+use crate::place::{Found, find};
+use crate::report::code;
+use ecs::{
+    Definition, Expected, Record, RetryPolicy, Rollout, Seen, Task, containers, missing, place,
+    revision, state,
+};
 use kit::error::Result;
+use kit::id::Digest;
 use kit::report::{markdown_table, text_table};
 use kit::{Cx, Report};
-use net::{Net, Purpose, Target};
+use net::{Account, Purpose};
 use std::collections::BTreeMap;
+use std::time::Duration;
 
-/// Looks once and tells.
+/// How long a call that AWS throttles is made again.
+const RETRY: Duration = Duration::from_secs(60);
+
+const DEPLOYMENT_HEADS: [&str; 8] = [
+    "revision", "role", "rollout", "desired", "running", "pending", "failed", "digest",
+];
+const TARGET_HEADS: [&str; 3] = ["target group", "target", "health"];
+
+/// What was seen, and what it amounts to.
+struct Status {
+    account: Account,
+    cluster: String,
+    seen: Seen,
+    definition: Definition,
+    containers: Vec<String>,
+    record: Option<Record>,
+    address: Option<String>,
+    /// What is missing to call it healthy.
+    missing: Vec<String>,
+}
+
+/// Looks once and reports.
 ///
 /// # Errors
 /// Bad input, no such service, or AWS does not answer.
 pub(crate) async fn status(args: Place, cx: &Cx) -> Result<Report> {
+    observe(args, cx).await.map(|status| status.report())
+}
+
+async fn observe(args: Place, cx: &Cx) -> Result<Status> {
     let resolved = cx.resolved()?;
     let contract = resolved.as_ref();
-    let cluster = kit::step::required(
-        "cluster",
-        args.cluster,
-        contract.map(|contract| contract.deploy.cluster.clone()),
-    )?;
-    let service = kit::step::required(
-        "service",
-        args.service,
-        contract.map(|contract| contract.deploy.service.clone()),
-    )?;
-    let target = Target::chosen(contract, Purpose::Read, None, None);
-    let account = Net::new(cx)?.account(&target).await?;
-    let world = World::new(&account, cluster, service);
-    let seen = world.look().await?;
-    let definition = ecs::definition(&world.ecs, &seen.service.task_definition).await?;
-    let container = crate::plan::container(
-        args.container
-            .or(contract.map(|contract| contract.deploy.container.clone())),
-        &definition,
-    )?;
-    let address = world.address(&seen.service).await?;
-    let record = world.last_record().await.unwrap_or_else(|code| {
+    let policy = || RetryPolicy::within(RETRY);
+    let Found { account, client } = find(cx, contract, &args, Purpose::Read, policy).await?;
+    let seen = client.look().await?;
+    let definition = client.definition(&seen.service.task_definition).await?;
+    let usual = contract.map(|contract| contract.deploy.container.as_str());
+    let named = args.containers();
+    let containers = containers(&named, usual, None, &definition, &definition)?.containers;
+    let address = address(&client, &seen.service).await?;
+    let record = client.last_record().await.unwrap_or_else(|error| {
         cx.host.info(format!(
-            "ECS's service deployments cannot be read ({code}); how the last one ended is left out"
+            "{error}, which needs {}; how the last deployment ended is left out",
+            error.permission
         ));
         None
     });
-    let ended = record.as_ref().and_then(ended);
+    Ok(Status {
+        missing: lacking(&seen, &definition, &containers),
+        account,
+        cluster: client.cluster.clone(),
+        seen,
+        definition,
+        containers,
+        record,
+        address,
+    })
+}
 
-    let deployments: Vec<Vec<String>> = seen
-        .service
-        .deployments
-        .iter()
-        .map(|deployment| {
+/// What is missing to call the service healthy with what it runs now.
+fn lacking(seen: &Seen, definition: &Definition, containers: &[String]) -> Vec<String> {
+    let Some(primary) = seen.service.primary() else {
+        return vec!["a primary deployment".to_owned()];
+    };
+    // The digest of the definition; a definition by tag is judged by the digest its tasks report.
+    let by_definition = containers.iter().find_map(|name| {
+        let image = definition.image(name)?;
+        Digest::parse(image.split_once('@')?.1).ok()
+    });
+    let by_tasks = || {
+        let tasks = seen.tasks.iter();
+        let mut digests = tasks.filter_map(|task| task.digest(containers.first()?));
+        digests.find_map(|digest| Digest::parse(digest).ok())
+    };
+    let Some(digest) = by_definition.or_else(by_tasks) else {
+        return vec!["ECS to name the digest of a running task".to_owned()];
+    };
+    let expected = Expected {
+        deployment: primary.id.clone(),
+        task_definition: primary.task_definition.clone(),
+        digest,
+        containers: containers.to_vec(),
+        health_checked: definition.health_checked(),
+        allow_zero_tasks: false,
+    };
+    missing(&expected, seen)
+}
+
+impl Status {
+    fn report(self) -> Report {
+        let service = &self.seen.service;
+        let (deployments, targets) = (self.deployments(), self.targets());
+        let ended = self.record.as_ref().and_then(ended);
+        let health = self.health();
+        let mut text = format!(
+            "service {} in cluster {} is {}, desired {}, running {}: {health}\n\n{}",
+            service.name,
+            self.cluster,
+            service.status,
+            service.desired,
+            service.running,
+            text_table(&DEPLOYMENT_HEADS, &deployments)
+        );
+        let mut summary = format!(
+            "### Service {}\n\n{}\n\n{}",
+            service.name,
+            code(&health),
+            markdown_table(&DEPLOYMENT_HEADS, &deployments)
+        );
+        if let Some(ended) = &ended {
+            text.push_str(&format!("\n{ended}\n"));
+            summary.push_str(&format!("\n{}\n", code(ended)));
+        }
+        if !targets.is_empty() {
+            text.push_str(&format!("\n{}", text_table(&TARGET_HEADS, &targets)));
+            summary.push_str(&format!("\n{}", markdown_table(&TARGET_HEADS, &targets)));
+        }
+        if let Some(address) = &self.address {
+            text.push_str(&format!("\naddress {address}\n"));
+            summary.push_str(&format!("\nAddress: {address}\n"));
+        }
+        let mut report = Report {
+            summary,
+            text,
+            json: self.json(),
+            ..Report::default()
+        }
+        .output("task-definition-arn", &service.task_definition)
+        .output("service-arn", &service.arn);
+        if let Some(primary) = service.primary() {
+            report = report.output("deployment-id", &primary.id);
+        }
+        if let Some(address) = &self.address {
+            report = report.output("address", address);
+        }
+        report
+    }
+
+    fn health(&self) -> String {
+        match self.missing.as_slice() {
+            [] => "healthy".to_owned(),
+            missing => format!(
+                "not healthy: missing {}",
+                crate::report::some(missing, 5).join("; ")
+            ),
+        }
+    }
+
+    fn deployments(&self) -> Vec<Vec<String>> {
+        let rows = self.seen.service.deployments.iter().map(|deployment| {
+            let role = if deployment.primary {
+                "primary"
+            } else {
+                "active"
+            };
+            let digests: Vec<String> = self
+                .containers
+                .iter()
+                .map(|name| {
+                    let found = digests(&self.seen.tasks, &deployment.id, name);
+                    match self.containers.len() {
+                        1 => found,
+                        _ => format!("{name}: {found}"),
+                    }
+                })
+                .collect();
             vec![
                 revision(&deployment.task_definition).to_owned(),
-                if deployment.primary {
-                    "primary"
-                } else {
-                    "active"
-                }
-                .to_owned(),
+                role.to_owned(),
                 word(deployment.rollout).to_owned(),
                 deployment.desired.to_string(),
                 deployment.running.to_string(),
                 deployment.pending.to_string(),
                 deployment.failed.to_string(),
-                digests(&seen.tasks, &deployment.id, &container),
+                digests.join("; "),
             ]
-        })
-        .collect();
-    let targets: Vec<Vec<String>> = seen
-        .groups
-        .iter()
-        .flat_map(|group| {
-            group
-                .targets
-                .iter()
-                .map(|target| vec![group.name().to_owned(), place(target), state(target)])
-        })
-        .collect();
-    let heads = [
-        "revision", "role", "rollout", "desired", "running", "pending", "failed", "digest",
-    ];
-    let target_heads = ["target group", "target", "health"];
-    let mut text = format!(
-        "service {} in cluster {} is {}, desired {}, running {}\n\n{}",
-        seen.service.name,
-        world.cluster,
-        seen.service.status,
-        seen.service.desired,
-        seen.service.running,
-        text_table(&heads, &deployments)
-    );
-    let mut summary = format!(
-        "### Service {}\n\n{}",
-        seen.service.name,
-        markdown_table(&heads, &deployments)
-    );
-    if let Some(ended) = &ended {
-        text.push_str(&format!("\n{ended}\n"));
-        summary.push_str(&format!("\n{}\n", crate::report::code(ended)));
-    }
-    if !targets.is_empty() {
-        text.push_str(&format!("\n{}", text_table(&target_heads, &targets)));
-        summary.push_str(&format!("\n{}", markdown_table(&target_heads, &targets)));
-    }
-    if let Some(address) = &address {
-        text.push_str(&format!("\naddress {address}\n"));
-        summary.push_str(&format!("\nAddress: {address}\n"));
+        });
+        rows.collect()
     }
 
-    let json = serde_json::json!({
-        "service": seen.service.name,
-        "service_arn": seen.service.arn,
-        "cluster": world.cluster,
-        "account": account.id,
-        "region": account.region,
-        "status": seen.service.status,
-        "task_definition": seen.service.task_definition,
-        "container": container,
-        "image": definition.image(&container),
-        "desired": seen.service.desired,
-        "running": seen.service.running,
-        "deployments": seen.service.deployments.iter().map(|deployment| serde_json::json!({
-            "id": deployment.id,
-            "primary": deployment.primary,
-            "task_definition": deployment.task_definition,
-            "rollout": word(deployment.rollout),
-            "reason": deployment.reason,
-            "desired": deployment.desired,
-            "running": deployment.running,
-            "pending": deployment.pending,
-            "failed": deployment.failed,
-        })).collect::<Vec<_>>(),
-        "tasks": seen.tasks.iter().map(|task| serde_json::json!({
-            "id": task.id,
-            "deployment": task.started_by,
-            "task_definition": task.task_definition,
-            "status": task.status,
-            "digest": digest(task, &container),
-        })).collect::<Vec<_>>(),
-        "targets": seen.groups.iter().flat_map(|group| group.targets.iter().map(|target| serde_json::json!({
-            "target_group": group.arn,
-            "target": place(target),
-            "state": target.state,
-            "reason": target.reason,
-            "description": target.description,
-        }))).collect::<Vec<_>>(),
-        "last_deployment": record.as_ref().map(|record| serde_json::json!({
-            "status": record.status,
-            "reason": record.reason,
-        })),
-        "address": address,
-    });
-    let mut report = Report {
-        summary,
-        text,
-        json,
-        ..Report::default()
+    fn targets(&self) -> Vec<Vec<String>> {
+        let groups = self.seen.groups.iter();
+        groups
+            .flat_map(|group| group.targets.iter().map(|target| (group.name(), target)))
+            .map(|(group, target)| vec![group.to_owned(), place(target), state(target)])
+            .collect()
     }
-    .output("task-definition-arn", &seen.service.task_definition)
-    .output("service-arn", &seen.service.arn);
-    if let Some(primary) = seen.service.primary() {
-        report = report.output("deployment-id", &primary.id);
+
+    fn json(&self) -> serde_json::Value {
+        let service = &self.seen.service;
+        let digests = |task: &Task| -> BTreeMap<String, Option<String>> {
+            let names = self.containers.iter();
+            names
+                .map(|name| (name.clone(), task.digest(name).map(str::to_owned)))
+                .collect()
+        };
+        serde_json::json!({
+            "service": service.name,
+            "service_arn": service.arn,
+            "cluster": self.cluster,
+            "account": self.account.id,
+            "region": self.account.region,
+            "status": service.status,
+            "healthy": self.missing.is_empty(),
+            "missing": self.missing,
+            "task_definition": service.task_definition,
+            "containers": self.containers.iter().map(|name| serde_json::json!({
+                "name": name, "image": self.definition.image(name),
+            })).collect::<Vec<_>>(),
+            "desired": service.desired,
+            "running": service.running,
+            "deployments": service.deployments.iter().map(|deployment| serde_json::json!({
+                "id": deployment.id,
+                "primary": deployment.primary,
+                "task_definition": deployment.task_definition,
+                "rollout": word(deployment.rollout),
+                "reason": deployment.reason,
+                "desired": deployment.desired,
+                "running": deployment.running,
+                "pending": deployment.pending,
+                "failed": deployment.failed,
+            })).collect::<Vec<_>>(),
+            "tasks": self.seen.tasks.iter().map(|task| serde_json::json!({
+                "id": task.id,
+                "deployment": task.started_by,
+                "task_definition": task.task_definition,
+                "status": task.status,
+                "digests": digests(task),
+            })).collect::<Vec<_>>(),
+            "targets": self.seen.groups.iter().flat_map(|group| group.targets.iter().map(|target| serde_json::json!({
+                "target_group": group.arn,
+                "target": place(target),
+                "state": target.state,
+                "reason": target.reason,
+                "description": target.description,
+            }))).collect::<Vec<_>>(),
+            "last_deployment": self.record.as_ref().map(|record| serde_json::json!({
+                "status": record.status,
+                "reason": record.reason,
+            })),
+            "address": self.address,
+        })
     }
-    if let Some(address) = address {
-        report = report.output("address", address);
-    }
-    Ok(report)
 }
 
 /// How the last deployment ended, where it did not succeed.
@@ -189,15 +280,7 @@ fn word(rollout: Rollout) -> &'static str {
     }
 }
 
-fn digest<'a>(task: &'a Task, container: &str) -> Option<&'a str> {
-    task.containers
-        .iter()
-        .find(|found| found.name == container)?
-        .digest
-        .as_deref()
-}
-
-/// The digests a deployment's running tasks report, with how many tasks where it is not one.
+/// The digests that running tasks of a deployment report for a container, with how many tasks where they differ.
 fn digests(tasks: &[Task], deployment: &str, container: &str) -> String {
     let mut found: BTreeMap<&str, usize> = BTreeMap::new();
     for task in tasks
@@ -205,7 +288,7 @@ fn digests(tasks: &[Task], deployment: &str, container: &str) -> String {
         .filter(|task| task.started_by == deployment && task.status == "RUNNING")
     {
         *found
-            .entry(digest(task, container).unwrap_or("unknown"))
+            .entry(task.digest(container).unwrap_or("unknown"))
             .or_default() += 1;
     }
     match found.len() {
@@ -222,6 +305,78 @@ fn digests(tasks: &[Task], deployment: &str, container: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use ecs::{Container, Deployment, Service};
+
+    const DIGEST: &str = "sha256:0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef";
+
+    fn running(digests: [&str; 2]) -> (Seen, Definition) {
+        let seen = Seen {
+            service: Service {
+                status: "ACTIVE".to_owned(),
+                desired: 1,
+                running: 1,
+                deployments: vec![Deployment {
+                    id: "ecs-svc/1".to_owned(),
+                    primary: true,
+                    rollout: Rollout::Completed,
+                    ..Deployment::default()
+                }],
+                ..Service::default()
+            },
+            tasks: vec![Task {
+                id: "t1".to_owned(),
+                started_by: "ecs-svc/1".to_owned(),
+                status: "RUNNING".to_owned(),
+                containers: ["web", "worker"]
+                    .iter()
+                    .zip(digests)
+                    .map(|(name, digest)| Container {
+                        name: (*name).to_owned(),
+                        digest: Some(digest.to_owned()),
+                        ..Container::default()
+                    })
+                    .collect(),
+                ..Task::default()
+            }],
+            ..Seen::default()
+        };
+        let body = serde_json::json!({"taskDefinition": {"containerDefinitions": [
+            {"name": "web", "image": format!("a.example/web@{DIGEST}")},
+            {"name": "worker", "image": "a.example/web:latest"},
+        ]}});
+        let definition = Definition::parse(body.to_string().as_bytes()).unwrap();
+        (seen, definition)
+    }
+
+    #[test]
+    fn it_is_healthy_by_the_definition_that_a_deploy_uses() {
+        let containers = ["web".to_owned(), "worker".to_owned()];
+        let other = format!("sha256:{}", "1".repeat(64));
+        for (digests, missing) in [
+            ([DIGEST, DIGEST], 0),
+            ([DIGEST, other.as_str()], 1),
+            ([other.as_str(), other.as_str()], 2),
+        ] {
+            let (seen, definition) = running(digests);
+            let found = lacking(&seen, &definition, &containers);
+            assert_eq!(found.len(), missing, "{found:?}");
+        }
+        let (mut seen, definition) = running([DIGEST, DIGEST]);
+        seen.service.deployments[0].rollout = Rollout::InProgress;
+        let found = lacking(&seen, &definition, &containers);
+        assert_eq!(found, ["ECS to complete the deployment"]);
+        seen.service.deployments.clear();
+        assert!(!lacking(&seen, &definition, &containers).is_empty());
+    }
+
+    #[test]
+    fn an_image_without_a_digest_is_judged_by_what_its_tasks_agree_on() {
+        let (seen, definition) = running([DIGEST, DIGEST]);
+        let worker = ["worker".to_owned()];
+        assert_eq!(lacking(&seen, &definition, &worker), [""; 0]);
+        let (seen, definition) = running([DIGEST, "odd"]);
+        assert!(!lacking(&seen, &definition, &worker).is_empty());
+    }
 
     #[test]
     fn a_rollback_says_why_and_a_success_nothing() {
@@ -230,7 +385,7 @@ mod tests {
             reason: reason.to_owned(),
             ..Record::default()
         };
-        for (status, reason, said) in [
+        for (status, reason, line) in [
             ("SUCCESSFUL", "", None),
             ("IN_PROGRESS", "", None),
             (
@@ -242,7 +397,7 @@ mod tests {
             ),
             ("STOPPED", "", Some("last deployment: stopped")),
         ] {
-            assert_eq!(ended(&record(status, reason)).as_deref(), said);
+            assert_eq!(ended(&record(status, reason)).as_deref(), line);
         }
     }
 }

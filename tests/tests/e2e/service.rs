@@ -1,12 +1,13 @@
 //! The service step and deployments that do not go well: what it says, how it ends, and what runs afterwards.
 
 use std::process::Command;
-use std::sync::{Mutex, OnceLock, PoisonError};
+use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
 
 use rustix::process::Signal;
 use sandbox::place::port;
 use sandbox::world::World;
 use sandbox::world::aws::Aws;
+use sandbox::world::http_client;
 use serde_json::{Value, json};
 
 use crate::job::Job;
@@ -21,10 +22,18 @@ struct Setting {
     environment: &'static str,
     aws: Aws,
     job: Job,
+    /// Tests of one environment change its service and make its calls fail: one at a time.
+    _turn: MutexGuard<'static, ()>,
 }
 
 impl Setting {
     fn new(environment: &'static str) -> Self {
+        static TURNS: [Mutex<()>; 3] = [const { Mutex::new(()) }; 3];
+        let index = World::ENVIRONMENTS
+            .iter()
+            .position(|name| *name == environment)
+            .unwrap();
+        let turn = TURNS[index].lock().unwrap_or_else(PoisonError::into_inner);
         static WORLD: OnceLock<World> = OnceLock::new();
         let world = WORLD.get_or_init(|| {
             wait(PATIENCE, async {
@@ -45,6 +54,7 @@ impl Setting {
             environment,
             aws,
             job: Job::new(variables),
+            _turn: turn,
         }
     }
 
@@ -84,8 +94,91 @@ impl Setting {
     }
 }
 
-/// Two tests look at what dev's service runs, and one of them changes it.
-static DEV: Mutex<()> = Mutex::new(());
+/// A service of a test's own in the environment's cluster, without a load balancer: two containers of one repository.
+struct Pair<'a> {
+    setting: &'a Setting,
+    name: &'static str,
+}
+
+impl<'a> Pair<'a> {
+    /// Creates it with these percentages and this many tasks, and waits until it is complete.
+    fn new(setting: &'a Setting, name: &'static str, percent: [u32; 2], desired: u32) -> Self {
+        let pair = Self { setting, name };
+        let image = setting.image(&["/bin/busybox", "sleep", "600"]);
+        let definition = pair.register(&image, &json!({}));
+        let service = setting.service();
+        setting.ecs(
+            "CreateService",
+            &json!({
+                "cluster": setting.cluster(), "serviceName": name, "desiredCount": desired,
+                "launchType": "FARGATE", "taskDefinition": definition,
+                "networkConfiguration": service["networkConfiguration"],
+                "deploymentConfiguration": {
+                    "minimumHealthyPercent": percent[0], "maximumPercent": percent[1],
+                    "deploymentCircuitBreaker": {"enable": true, "rollback": true},
+                },
+            }),
+        );
+        until(
+            "the service of two containers is complete",
+            PATIENCE,
+            || (pair.service()["deployments"][0]["rolloutState"] == "COMPLETED").then_some(()),
+        );
+        pair
+    }
+
+    /// Registers a revision as infrastructure does, with members of the definition and of its first container.
+    fn register(&self, image: &str, more: &Value) -> String {
+        let running = self.setting.service();
+        let running = json!({"taskDefinition": running["taskDefinition"]});
+        let running = self.setting.ecs("DescribeTaskDefinition", &running);
+        let image = format!("{}/placeholder@{image}", self.setting.world.registry);
+        let mut web = json!({"name": "web", "image": image});
+        for (name, value) in more.as_object().unwrap() {
+            web[name] = value.clone();
+        }
+        let registered = self.setting.ecs(
+            "RegisterTaskDefinition",
+            &json!({
+                "family": self.name, "networkMode": "awsvpc", "requiresCompatibilities": ["FARGATE"],
+                "cpu": "256", "memory": "512",
+                "executionRoleArn": running["taskDefinition"]["executionRoleArn"],
+                "containerDefinitions": [web, {"name": "worker", "image": image}],
+            }),
+        );
+        let arn = &registered["taskDefinition"]["taskDefinitionArn"];
+        arn.as_str().unwrap().to_owned()
+    }
+
+    fn deploy(&self, digest: &str, further: &[&str]) -> Command {
+        let mut all = vec!["--digest", digest];
+        all.extend(further);
+        self.setting.command("deploy", self.name, &all)
+    }
+
+    fn service(&self) -> Value {
+        let input = json!({"cluster": self.setting.cluster(), "services": [self.name]});
+        self.setting.ecs("DescribeServices", &input)["services"][0].clone()
+    }
+}
+
+/// What the next calls of one operation in an environment's account meet.
+fn fault(setting: &Setting, service: &str, operation: &str, times: u32, fault: &Value) {
+    let account = &setting
+        .world
+        .environment(setting.environment)
+        .unwrap()
+        .account
+        .id;
+    let body = json!({"account": account, "service": service, "operation": operation,
+                      "times": times, "fault": fault});
+    let url = format!("{}/_sandbox/faults", place().url(port::GATEWAY));
+    let answer = wait(PATIENCE, async {
+        let http = http_client().unwrap();
+        http.post(&url).json(&body).send().await.unwrap()
+    });
+    assert!(answer.status().is_success(), "{answer:?}");
+}
 
 /// Runs it, and expects how it ends and what it says.
 #[track_caller]
@@ -105,7 +198,6 @@ fn ends(command: &mut Command, exit: i32, said: &[&str]) -> String {
 
 #[test]
 fn what_crashes_or_cannot_be_pulled_is_rolled_back_and_the_reason_told() {
-    let _turn = DEV.lock().unwrap_or_else(PoisonError::into_inner);
     let setting = Setting::new("dev");
     let before = setting.service()["taskDefinition"].clone();
     let crashing = setting.image(&["/bin/busybox", "sh", "-c", "exit 3"]);
@@ -252,7 +344,6 @@ fn a_worker_without_a_load_balancer_is_healthy_when_its_tasks_run() {
 /// After a deployment that failed, the service runs what it ran before: that is what is promoted, not what failed.
 #[test]
 fn a_promotion_without_a_digest_takes_what_ran_healthy_last() {
-    let _turn = DEV.lock().unwrap_or_else(PoisonError::into_inner);
     let setting = Setting::new("dev");
     let world = setting.world;
     let job = |environment: &str| {
@@ -291,8 +382,8 @@ fn a_promotion_without_a_digest_takes_what_ran_healthy_last() {
         .1
         .to_owned();
     let failed = format!("sha256:{}", "f".repeat(64));
-    for (digest, verdict) in [(&healthy, "healthy"), (&failed, "failed")] {
-        let commit = "4711".repeat(10);
+    let commit = "4711".repeat(10);
+    let record = |digest: &str, verdict: &str| {
         let record = [
             "record",
             "--environment",
@@ -310,10 +401,83 @@ fn a_promotion_without_a_digest_takes_what_ran_healthy_last() {
             "--container",
             &world.service,
         ];
-        ends(&mut dev.command("slipway-promote", &record), 0, &[digest]);
-    }
+        dev.command("slipway-promote", &record)
+    };
+    ends(&mut record(&healthy, "healthy"), 0, &[&healthy]);
+    ends(&mut record(&failed, "failed"), 0, &[&failed]);
     let check = ["check", "--environment", "staging", "--json"];
     let ended = staging.run(&mut staging.command("slipway-promote", &check));
     let said = format!("{}{}", String::from_utf8_lossy(&ended.stdout), log(&ended));
     assert!(said.contains(&healthy) && !said.contains(&failed), "{said}");
+}
+
+/// Throttling and errors of the service pass, before the deployment and while it is followed; a refusal does not.
+#[test]
+fn throttled_calls_are_repeated_and_denied_ones_name_their_permission() {
+    let setting = Setting::new("staging");
+    let pair = Pair::new(&setting, "throttled", [100, 200], 1);
+    let refused = |status: u16, code: &str| json!({"kind": "status", "status": status, "code": code, "message": "Rate exceeded"});
+    for (service, operation, code) in [
+        ("ecs", "RegisterTaskDefinition", "ThrottlingException"),
+        ("ecs", "UpdateService", "ThrottlingException"),
+        ("ecs", "ListTasks", "ThrottlingException"),
+    ] {
+        fault(&setting, service, operation, 6, &refused(400, code));
+    }
+    fault(
+        &setting,
+        "ecs",
+        "DescribeServices",
+        4,
+        &refused(500, "ServerException"),
+    );
+    let next = setting.image(&["/bin/busybox", "sleep", "604"]);
+    ends(
+        &mut pair.deploy(&next, &[]),
+        0,
+        &[
+            "(ThrottlingException); trying again",
+            "(ServerException); trying again",
+            "succeeded",
+        ],
+    );
+    let denied = refused(400, "AccessDeniedException");
+    fault(&setting, "ecs", "ListTasks", 1, &denied);
+    ends(
+        &mut setting.command("status", "throttled", &[]),
+        1,
+        &["AccessDeniedException", "the role needs ecs:ListTasks"],
+    );
+}
+
+/// What arithmetic says can never begin is refused, and zero tasks are deployed to only where that is asked for.
+#[test]
+fn a_rollout_that_cannot_begin_and_a_service_without_tasks_are_refused_before_anything_changes() {
+    let setting = Setting::new("production");
+    let next = setting.image(&["/bin/busybox", "sleep", "605"]);
+    let stuck = Pair::new(&setting, "stuck", [50, 150], 1);
+    let before = stuck.service()["taskDefinition"].clone();
+    let refusal = [
+        "can never replace a task",
+        "a maximum of 150% allows 1",
+        "maximumPercent=200",
+    ];
+    ends(&mut stuck.deploy(&next, &[]), 3, &refusal);
+    assert_eq!(stuck.service()["taskDefinition"], before);
+    let idle = Pair::new(&setting, "idle", [100, 200], 0);
+    let before = idle.service()["taskDefinition"].clone();
+    let refusal = ["has a desired count of 0", "--allow-zero-tasks"];
+    ends(&mut idle.deploy(&next, &[]), 3, &refusal);
+    assert_eq!(idle.service()["taskDefinition"], before);
+    ends(
+        &mut idle.deploy(&next, &["--allow-zero-tasks"]),
+        0,
+        &["0 of 0 running, as --allow-zero-tasks accepts"],
+    );
+    assert_ne!(idle.service()["taskDefinition"], before);
+    ends(
+        &mut setting.command("status", "idle", &[]),
+        0,
+        &["not healthy: missing a desired count above zero"],
+    );
 }

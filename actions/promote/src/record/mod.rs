@@ -1,12 +1,11 @@
 //! `record`: verifies the running service, appends to the ledger, mirrors the record on GitHub.
 
 mod mirror;
-mod proof;
 
 use crate::args::{Record as Args, Verdict as Asked};
+use crate::live::Live;
 use crate::principal::Principal;
 use crate::setting::Setting;
-use aws_sdk_ecs::Client as Ecs;
 use kit::clock::rfc3339;
 use kit::error::{Context, Error, Result};
 use kit::host::Kind;
@@ -16,7 +15,6 @@ use kit::step::required;
 use kit::{Cx, Exit, Report};
 use ledger::{Actor, Append, Chain, Entry, Ledger, Record, Verdict};
 use net::Net;
-use proof::Proof;
 use serde_json::json;
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -55,16 +53,10 @@ pub(crate) async fn run(args: Args, cx: &Cx) -> Result<Report> {
     let ledger = Ledger::new(&build, &setting.ledger);
     let chain = Chain::new(&setting.service, &setting.environment)?;
     same_commit(&ledger, &setting, &digest, &commit).await?;
-    let source = match cluster {
+    let live = match cluster {
         Some(cluster) => {
-            let account = net.account(&setting.read).await?;
-            Some(Source {
-                ecs: Ecs::new(&account.config),
-                account: account.id.to_string(),
-                cluster,
-                service: args.service.unwrap_or_else(|| setting.ecs_service.clone()),
-                container: args.container.or_else(|| setting.container.clone()),
-            })
+            let service = args.service.unwrap_or_else(|| setting.ecs_service.clone());
+            Some(Live::new(cx, &net, &setting, cluster, service, &args.container).await?)
         }
         None => None,
     };
@@ -88,7 +80,8 @@ pub(crate) async fn run(args: Args, cx: &Cx) -> Result<Report> {
             )
         )),
     };
-    let written = write(cx, &ledger, &chain, source.as_ref(), draft, args.dry_run).await?;
+    let seen = live.as_ref().map(|live| (live, &digest));
+    let written = write(cx, &ledger, &chain, seen, draft, args.dry_run).await?;
     if args.dry_run {
         return Ok(dry(&written));
     }
@@ -110,22 +103,6 @@ struct Written {
     entry: Option<Entry>,
     /// Whether an earlier run wrote it.
     already: bool,
-}
-
-/// The service whose deployment is recorded.
-struct Source {
-    ecs: Ecs,
-    account: String,
-    cluster: String,
-    service: String,
-    container: Option<String>,
-}
-
-impl Source {
-    async fn see(&self, digest: &str) -> Result<Proof> {
-        let container = self.container.as_deref();
-        proof::see(&self.ecs, &self.cluster, &self.service, container, digest).await
-    }
 }
 
 /// Checks that the previous environment has a record of this digest with this commit. A digest can
@@ -161,7 +138,7 @@ async fn write(
     cx: &Cx,
     ledger: &Ledger,
     chain: &Chain,
-    source: Option<&Source>,
+    live: Option<(&Live, &Digest)>,
     draft: Record,
     dry_run: bool,
 ) -> Result<Written> {
@@ -173,8 +150,8 @@ async fn write(
             tokio::time::sleep(Duration::from_millis(u64::from(attempt * 10 + spread))).await;
         }
         // Verified each time: the run that was faster may have deployed another digest.
-        let proof = match source {
-            Some(source) => Some((source.see(&draft.digest).await?, &source.account)),
+        let seen = match live {
+            Some((live, digest)) => Some((live.prove(digest).await?, &live.account)),
             None => None,
         };
         let before = match &head {
@@ -194,9 +171,9 @@ async fn write(
         }
         let mut record = draft.clone();
         record.previous = before.as_ref().and_then(healthy_until_now);
-        if let Some((proof, account)) = proof {
-            record.task_definition = Some(proof.task_definition);
-            record.account = Some(account.clone());
+        if let Some((seen, account)) = seen {
+            record.task_definition = Some(seen.task_definition);
+            record.account = Some(account.to_string());
         }
         if dry_run {
             record.seq = head.as_ref().map_or(1, |head| head.seq + 1);

@@ -131,11 +131,9 @@ async fn a_rolling_update_never_interrupts_the_service() {
     eventually("the update", async || {
         let (status, version) = get(&address, "/").await.unwrap();
         assert_eq!(status, 200);
-        let mut seen = seen.borrow_mut();
-        if seen.last() != Some(&version) {
-            seen.push(version);
+        if seen.borrow().last() != Some(&version) {
+            seen.borrow_mut().push(version);
         }
-        drop(seen);
         let service = bench.service().await;
         match service["deployments"][0]["rolloutState"] == "COMPLETED" {
             true => Ok(()),

@@ -1,35 +1,56 @@
-//! Whether the digest that was asked for is what runs, and is healthy: what is still missing, as
-//! sentences. Nothing missing is the proof.
+//! Whether a service is healthy: the one definition of it.
 
 use crate::seen::{Attachment, Rollout, Seen, Target, TargetGroup, Task, name_of_group, revision};
 use kit::id::Digest;
 use std::collections::BTreeSet;
 
-/// What was asked for.
+/// What must run for a service to be called healthy.
 #[derive(Debug, Clone)]
-pub(crate) struct Wanted {
-    pub(crate) deployment: String,
-    pub(crate) task_definition: String,
-    pub(crate) container: String,
-    pub(crate) digest: Digest,
+pub struct Expected {
+    /// ID of the deployment.
+    pub deployment: String,
+    /// ARN of its task definition.
+    pub task_definition: String,
+    /// The image's digest.
+    pub digest: Digest,
+    /// The containers that run it.
+    pub containers: Vec<String>,
     /// Containers that must report themselves healthy.
-    pub(crate) health_checked: BTreeSet<String>,
+    pub health_checked: BTreeSet<String>,
+    /// Whether a service that wants no tasks is as it should be. Nothing runs there that could be healthy.
+    pub allow_zero_tasks: bool,
 }
 
-/// What is missing to call it healthy.
-pub(crate) fn missing(wanted: &Wanted, seen: &Seen) -> Vec<String> {
+/// What is missing to call the service healthy, as sentences. Nothing missing is the proof: the deployment is complete
+/// and alone, as many tasks run as are wanted, each reports the digest in every container that must run it, each health
+/// check of a container is passed, and every task is a healthy target of every load balancer.
+pub fn missing(expected: &Expected, seen: &Seen) -> Vec<String> {
     let mut missing = Vec::new();
     let service = &seen.service;
-    match service.deployment(&wanted.deployment) {
-        None => missing.push(format!("deployment {} to appear", wanted.deployment)),
+    if service.status != "ACTIVE" {
+        missing.push(format!(
+            "the service to be ACTIVE, it is {}",
+            service.status
+        ));
+    }
+    if let Some(balancer) = &service.classic {
+        missing.push(format!(
+            "a load balancer whose targets can be seen, in place of the classic {balancer}"
+        ));
+    }
+    match service.deployment(&expected.deployment) {
+        None => missing.push(format!("deployment {} to appear", expected.deployment)),
         Some(ours) => {
-            if ours.task_definition != wanted.task_definition {
+            if ours.task_definition != expected.task_definition {
                 missing.push(format!(
                     "deployment {} to use {}, it uses {}",
                     ours.id,
-                    revision(&wanted.task_definition),
+                    revision(&expected.task_definition),
                     revision(&ours.task_definition)
                 ));
+            }
+            if !ours.primary {
+                missing.push(format!("deployment {} to be the primary one", ours.id));
             }
             if ours.rollout != Rollout::Completed {
                 missing.push("ECS to complete the deployment".to_owned());
@@ -37,7 +58,7 @@ pub(crate) fn missing(wanted: &Wanted, seen: &Seen) -> Vec<String> {
         }
     }
     for other in &service.deployments {
-        if other.id != wanted.deployment && other.running > 0 {
+        if other.id != expected.deployment && other.running > 0 {
             missing.push(format!(
                 "{} to stop, running: {}",
                 revision(&other.task_definition),
@@ -48,18 +69,18 @@ pub(crate) fn missing(wanted: &Wanted, seen: &Seen) -> Vec<String> {
     let tasks: Vec<&Task> = seen
         .tasks
         .iter()
-        .filter(|task| task.started_by == wanted.deployment)
+        .filter(|task| task.started_by == expected.deployment)
         .collect();
     let running = tasks.iter().filter(|task| task.status == "RUNNING").count();
     let desired = usize::try_from(service.desired).unwrap_or_default();
     if running < desired || service.running < service.desired {
         missing.push(format!("{desired} running tasks, there are {running}"));
     }
-    if desired == 0 {
+    if desired == 0 && !expected.allow_zero_tasks {
         missing.push("a desired count above zero".to_owned());
     }
     for task in tasks {
-        missing.extend(lacks(wanted, task));
+        missing.extend(lacks(expected, task));
         if task.status == "RUNNING" {
             for attachment in &service.attachments {
                 missing.extend(unhealthy(task, attachment, &seen.groups));
@@ -70,32 +91,31 @@ pub(crate) fn missing(wanted: &Wanted, seen: &Seen) -> Vec<String> {
 }
 
 /// What one task lacks by itself.
-fn lacks(wanted: &Wanted, task: &Task) -> Vec<String> {
+fn lacks(expected: &Expected, task: &Task) -> Vec<String> {
     let mut lacks = Vec::new();
     if task.status != "RUNNING" {
         lacks.push(format!("task {} to run, it is {}", task.id, task.status));
         return lacks;
     }
-    match task
-        .containers
-        .iter()
-        .find(|container| container.name == wanted.container)
-    {
-        None => lacks.push(format!(
-            "container {} in task {}",
-            wanted.container, task.id
-        )),
-        Some(container) => match &container.digest {
-            Some(digest) if digest == wanted.digest.as_str() => {}
-            Some(digest) => lacks.push(format!(
-                "task {} to run {}, it runs {digest}",
-                task.id, wanted.digest
+    for name in &expected.containers {
+        let found = task.containers.iter().find(|found| found.name == *name);
+        // The container is named only where there is a choice.
+        let place = match expected.containers.len() {
+            1 => format!("task {}", task.id),
+            _ => format!("container {name} of task {}", task.id),
+        };
+        match found.map(|container| container.digest.as_deref()) {
+            None => lacks.push(format!("container {name} in task {}", task.id)),
+            Some(Some(digest)) if digest == expected.digest.as_str() => {}
+            Some(Some(digest)) => lacks.push(format!(
+                "{place} to run {}, it runs {digest}",
+                expected.digest
             )),
-            None => lacks.push(format!("ECS to name the image digest of task {}", task.id)),
-        },
+            Some(None) => lacks.push(format!("ECS to name the image digest of {place}")),
+        }
     }
     for container in &task.containers {
-        if wanted.health_checked.contains(&container.name) && container.health != "HEALTHY" {
+        if expected.health_checked.contains(&container.name) && container.health != "HEALTHY" {
             lacks.push(format!(
                 "container {} of task {} to be HEALTHY, it is {}",
                 container.name, task.id, container.health
@@ -134,7 +154,7 @@ fn unhealthy(task: &Task, attachment: &Attachment, groups: &[TargetGroup]) -> Op
 
 /// Whether a target is this task: its own address and container port, or its instance and the
 /// port bound there (ELB, "Target type"; ECS, `networkBindings`).
-pub(crate) fn is_target(task: &Task, attachment: &Attachment, target: &Target) -> bool {
+pub fn is_target(task: &Task, attachment: &Attachment, target: &Target) -> bool {
     if task.addresses.contains(&target.id) {
         return target.port == attachment.port;
     }
@@ -147,12 +167,13 @@ pub(crate) fn is_target(task: &Task, attachment: &Attachment, target: &Target) -
             .any(|(port, bound)| *port == attachment.port && *bound == target.port)
 }
 
-pub(crate) fn place(target: &Target) -> String {
+/// Where a target is, `ID:PORT`.
+pub fn place(target: &Target) -> String {
     format!("{}:{}", target.id, target.port)
 }
 
-/// A target's state with the load balancer's words for it.
-pub(crate) fn state(target: &Target) -> String {
+/// A target's state with the load balancer's reason for it.
+pub fn state(target: &Target) -> String {
     let words: Vec<&str> = [target.reason.as_str(), target.description.as_str()]
         .into_iter()
         .filter(|word| !word.is_empty())

@@ -9,10 +9,11 @@ use std::fmt;
 /// Members in the order they came, values unread. Nothing is lost that a typed model would not
 /// know, and no number changes its spelling.
 #[derive(Debug, Clone, Default)]
-pub(crate) struct Object(pub(crate) Vec<(String, Box<RawValue>)>);
+pub struct Object(pub Vec<(String, Box<RawValue>)>);
 
 impl Object {
-    pub(crate) fn get(&self, name: &str) -> Option<&RawValue> {
+    /// The value of `name` as it came.
+    pub fn get(&self, name: &str) -> Option<&RawValue> {
         self.0
             .iter()
             .find(|(member, _)| member == name)
@@ -20,12 +21,12 @@ impl Object {
     }
 
     /// The string value of `name`.
-    pub(crate) fn text(&self, name: &str) -> Option<String> {
+    pub fn text(&self, name: &str) -> Option<String> {
         serde_json::from_str(self.get(name)?.get()).ok()
     }
 
     /// Replaces the value of `name` where it stands.
-    pub(crate) fn set(&mut self, name: &str, value: Box<RawValue>) {
+    pub fn set(&mut self, name: &str, value: Box<RawValue>) {
         for (member, old) in &mut self.0 {
             if member == name {
                 old.clone_from(&value);

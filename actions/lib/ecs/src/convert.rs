@@ -1,7 +1,10 @@
-//! From the ECS SDK's types to what the rest of the step speaks of.
+//! From the SDKs' types to what the rest of the library speaks of.
 
-use crate::seen::{Attachment, Container, Deployment, Event, Rollout, Service, Task};
+use crate::seen::{
+    Attachment, Breaker, Container, Deployment, Event, Record, Rollout, Service, Target, Task,
+};
 use aws_sdk_ecs::types as ecs;
+use aws_sdk_elasticloadbalancingv2::types as elb;
 
 pub(crate) fn service_of(found: ecs::Service) -> Service {
     let configuration = found.deployment_configuration;
@@ -15,6 +18,21 @@ pub(crate) fn service_of(found: ecs::Service) -> Service {
     Service {
         rolls_back: breaker.is_some_and(|breaker| breaker.enable && breaker.rollback)
             || alarms.is_some_and(|alarms| alarms.enable && alarms.rollback),
+        percent: configuration
+            .as_ref()
+            .filter(|_| found.scheduling_strategy != Some(ecs::SchedulingStrategy::Daemon))
+            .filter(|found| {
+                found
+                    .strategy
+                    .as_ref()
+                    .is_none_or(|strategy| *strategy == ecs::DeploymentStrategy::Rolling)
+            })
+            .map(|found| {
+                (
+                    found.minimum_healthy_percent.unwrap_or(100),
+                    found.maximum_percent.unwrap_or(200),
+                )
+            }),
         arn: found.service_arn.unwrap_or_default(),
         name: found.service_name.unwrap_or_default(),
         cluster_arn: found.cluster_arn.unwrap_or_default(),
@@ -27,6 +45,7 @@ pub(crate) fn service_of(found: ecs::Service) -> Service {
         task_definition: found.task_definition.unwrap_or_default(),
         desired: found.desired_count,
         running: found.running_count,
+        pending: found.pending_count,
         deployments: found
             .deployments
             .unwrap_or_default()
@@ -135,5 +154,35 @@ pub(crate) fn task_of(found: ecs::Task) -> Task {
                     .collect(),
             })
             .collect(),
+    }
+}
+
+pub(crate) fn target_of(found: elb::TargetHealthDescription) -> Target {
+    let (target, health) = (found.target, found.target_health);
+    let text = |text: Option<&str>| text.unwrap_or_default().to_owned();
+    let health = health.as_ref();
+    Target {
+        id: text(target.as_ref().and_then(|target| target.id())),
+        port: target.and_then(|target| target.port).unwrap_or_default(),
+        state: text(health.and_then(|health| Some(health.state()?.as_str()))),
+        reason: text(health.and_then(|health| Some(health.reason()?.as_str()))),
+        description: text(health.and_then(|health| health.description())),
+    }
+}
+
+pub(crate) fn record_of(found: ecs::ServiceDeployment) -> Record {
+    let word = |word: Option<&str>| word.unwrap_or_default().to_owned();
+    Record {
+        status: word(found.status.as_ref().map(|status| status.as_str())),
+        reason: found
+            .rollback
+            .and_then(|rollback| rollback.reason)
+            .or(found.status_reason)
+            .unwrap_or_default(),
+        breaker: found.deployment_circuit_breaker.map(|breaker| Breaker {
+            status: word(breaker.status.as_ref().map(|status| status.as_str())),
+            failures: breaker.failure_count,
+            threshold: breaker.threshold,
+        }),
     }
 }

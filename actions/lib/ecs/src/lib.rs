@@ -1,0 +1,26 @@
+//! What an ECS service runs and whether it is healthy: one definition for every step that asks.
+
+mod client;
+mod convert;
+mod definition;
+mod error;
+mod health;
+mod image;
+mod object;
+pub mod prose;
+mod retry;
+mod seen;
+mod select;
+
+pub use client::{Client, Tasks};
+pub use definition::Definition;
+pub use error::{Error, Kind};
+pub use health::{Expected, is_target, missing, place, state};
+pub use image::{host_of, name_of, repository_of};
+pub use object::Object;
+pub use retry::{PollInterval, RetryPolicy};
+pub use seen::{
+    Attachment, Breaker, Container, Deployment, Event, Record, Rollout, Seen, Service, Target,
+    TargetGroup, Task, name_of_group, revision,
+};
+pub use select::{Selection, containers};

@@ -1,0 +1,130 @@
+//! How often to ask: the one retry policy, and the interval between looks.
+
+use crate::error::Kind;
+use backon::{BackoffBuilder, ExponentialBackoff, ExponentialBuilder};
+use std::time::Duration;
+use tokio::time::Instant;
+
+/// Until when calls that AWS does not answer for the moment are made again.
+#[derive(Debug, Clone, Copy)]
+pub struct RetryPolicy {
+    /// For throttled calls and errors of the service: these pass.
+    pub until: Instant,
+    /// For calls without any answer. A network or an endpoint that is set up wrongly does not pass, so this is
+    /// shorter until there is a deployment to follow.
+    pub unanswered: Duration,
+}
+
+impl RetryPolicy {
+    /// Retries for `time` from now on.
+    pub fn within(time: Duration) -> Self {
+        Self {
+            until: Instant::now() + time,
+            unanswered: Duration::from_secs(20).min(time),
+        }
+    }
+
+    /// The same for calls without an answer too: there is a deployment that was seen, and it is followed to the end.
+    #[must_use]
+    pub fn following(time: Duration) -> Self {
+        Self {
+            until: Instant::now() + time,
+            unanswered: time,
+        }
+    }
+
+    /// The waits between tries of one call.
+    pub(crate) fn backoff(&self) -> ExponentialBackoff {
+        exponential(Duration::from_millis(250), 2.0, Duration::from_secs(8))
+    }
+
+    /// Whether a call that began at `began` and failed like this is made again after `wait`.
+    pub(crate) fn retries(&self, kind: Kind, began: Instant, wait: Duration) -> bool {
+        let next = Instant::now() + wait;
+        match kind {
+            Kind::Throttled | Kind::Unavailable => next < self.until,
+            Kind::NoAnswer => next < self.until && next < began + self.unanswered,
+            Kind::Denied | Kind::Missing | Kind::Refused => false,
+        }
+    }
+}
+
+/// Jitter is added to each wait, so that deploys that began together do not ask together.
+fn exponential(first: Duration, factor: f32, last: Duration) -> ExponentialBackoff {
+    ExponentialBuilder::new()
+        .with_jitter()
+        .with_min_delay(first)
+        .with_factor(factor)
+        .with_max_delay(last)
+        .without_max_times()
+        .build()
+}
+
+/// The waits between looks at a service: short after something changed, longer while nothing does.
+#[derive(Debug)]
+pub struct PollInterval(ExponentialBackoff);
+
+impl PollInterval {
+    /// Begins short.
+    #[expect(clippy::new_without_default, reason = "it begins, it is not empty")]
+    pub fn new() -> Self {
+        // The end is seen within two seconds. A look is five calls, so a quiet deployment costs about three a second,
+        // far below what ECS allows a role (20 a second: ECS, "Request throttling").
+        Self(exponential(
+            Duration::from_millis(400),
+            1.25,
+            Duration::from_secs(1),
+        ))
+    }
+
+    /// How long to wait after a look that saw a change or did not.
+    pub fn next(&mut self, changed: bool) -> Duration {
+        if changed {
+            *self = Self::new();
+        }
+        self.0.next().unwrap_or(Duration::from_secs(1))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn looks_slow_down_to_a_limit_and_start_over_on_a_change() {
+        let mut interval = PollInterval::new();
+        let waits: Vec<Duration> = (0..40).map(|_| interval.next(false)).collect();
+        assert!(waits[0] <= Duration::from_millis(800), "{waits:?}");
+        assert!(
+            waits[39] >= Duration::from_secs(1)
+                && waits.iter().all(|wait| *wait <= Duration::from_secs(2)),
+            "{waits:?}"
+        );
+        assert!(interval.next(true) <= Duration::from_millis(800));
+    }
+
+    #[tokio::test]
+    async fn what_passes_is_retried_until_the_end_and_a_refusal_is_not() {
+        let policy = RetryPolicy::within(Duration::from_secs(600));
+        let began = Instant::now();
+        let (soon, late) = (Duration::from_secs(60), Duration::from_secs(601));
+        for (kind, wait, again) in [
+            (Kind::Throttled, soon, true),
+            (Kind::Throttled, late, false),
+            (Kind::Unavailable, soon, true),
+            (Kind::NoAnswer, Duration::from_secs(1), true),
+            (Kind::NoAnswer, soon, false),
+            (Kind::Denied, Duration::ZERO, false),
+            (Kind::Missing, Duration::ZERO, false),
+            (Kind::Refused, Duration::ZERO, false),
+        ] {
+            assert_eq!(
+                policy.retries(kind, began, wait),
+                again,
+                "{kind:?} {wait:?}"
+            );
+        }
+        let following = RetryPolicy::following(Duration::from_secs(600));
+        assert!(following.retries(Kind::NoAnswer, began, soon));
+    }
+}

@@ -1,0 +1,238 @@
+//! What was seen of a service, in the terms of the ECS and ELB APIs, without their types.
+
+use std::collections::BTreeSet;
+
+/// One look at a service.
+#[derive(Debug, Clone, Default)]
+pub struct Seen {
+    /// The service.
+    pub service: Service,
+    /// The service's tasks that have not stopped.
+    pub tasks: Vec<Task>,
+    /// The target groups of the service, with their targets.
+    pub groups: Vec<TargetGroup>,
+    /// ECS's own record of our deployment, where its API is there and may be read.
+    pub record: Option<Record>,
+}
+
+/// A service.
+#[derive(Debug, Clone, Default)]
+pub struct Service {
+    /// Its ARN.
+    pub arn: String,
+    /// Its name.
+    pub name: String,
+    /// ARN of the cluster.
+    pub cluster_arn: String,
+    /// `ACTIVE`, `DRAINING` or `INACTIVE`.
+    pub status: String,
+    /// Who runs deployments: `ECS`, `CODE_DEPLOY` or `EXTERNAL`.
+    pub controller: String,
+    /// ARN of its task definition.
+    pub task_definition: String,
+    /// How many tasks are wanted.
+    pub desired: i32,
+    /// How many tasks run.
+    pub running: i32,
+    /// How many tasks are on their way.
+    pub pending: i32,
+    /// `minimumHealthyPercent` and `maximumPercent`, where deployments are rolling updates.
+    pub percent: Option<(i32, i32)>,
+    /// Whether ECS itself goes back when a deployment fails (circuit breaker or alarms).
+    pub rolls_back: bool,
+    /// The deployments that have tasks, the primary one among them.
+    pub deployments: Vec<Deployment>,
+    /// Its load balancer entries.
+    pub attachments: Vec<Attachment>,
+    /// A load balancer of the first generation, whose targets have no health API here.
+    pub classic: Option<String>,
+    /// Newest first, as ECS gives them.
+    pub events: Vec<Event>,
+}
+
+impl Service {
+    /// The deployment that ECS works towards.
+    pub fn primary(&self) -> Option<&Deployment> {
+        self.deployments
+            .iter()
+            .find(|deployment| deployment.primary)
+    }
+
+    /// The deployment with this ID.
+    pub fn deployment(&self, id: &str) -> Option<&Deployment> {
+        self.deployments
+            .iter()
+            .find(|deployment| deployment.id == id)
+    }
+}
+
+/// How far a deployment has come.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Rollout {
+    /// ECS replaces tasks.
+    InProgress,
+    /// ECS calls it complete.
+    Completed,
+    /// ECS gave it up.
+    Failed,
+    /// ECS did not say.
+    #[default]
+    Unknown,
+}
+
+/// One deployment of a service.
+#[derive(Debug, Clone, Default)]
+pub struct Deployment {
+    /// Its ID.
+    pub id: String,
+    /// Whether ECS works towards it.
+    pub primary: bool,
+    /// ARN of its task definition.
+    pub task_definition: String,
+    /// How many tasks are wanted.
+    pub desired: i32,
+    /// How many tasks run.
+    pub running: i32,
+    /// How many tasks are on their way.
+    pub pending: i32,
+    /// How many tasks of it failed to start or to become healthy.
+    pub failed: i32,
+    /// How far it has come.
+    pub rollout: Rollout,
+    /// The reason that AWS gives.
+    pub reason: String,
+}
+
+/// One load balancer entry of a service.
+#[derive(Debug, Clone, Default)]
+pub struct Attachment {
+    /// The target group, and its alternate where deployments shift traffic between two.
+    pub groups: Vec<String>,
+    /// The container that is reached.
+    pub container: String,
+    /// The port.
+    pub port: i32,
+}
+
+/// One line of a service's log.
+#[derive(Debug, Clone, Default)]
+pub struct Event {
+    /// Its ID.
+    pub id: String,
+    /// What happened, as prose.
+    pub message: String,
+}
+
+/// One task.
+#[derive(Debug, Clone, Default)]
+pub struct Task {
+    /// The last part of the task's ARN.
+    pub id: String,
+    /// The deployment that started it.
+    pub started_by: String,
+    /// ARN of its task definition.
+    pub task_definition: String,
+    /// `PROVISIONING` … `RUNNING` … `STOPPED`.
+    pub status: String,
+    /// Addresses of its network interface, where it has one of its own.
+    pub addresses: BTreeSet<String>,
+    /// The EC2 instance it runs on, where that was asked for.
+    pub instance: Option<String>,
+    /// The ARN of the container instance, on EC2 capacity.
+    pub instance_arn: Option<String>,
+    /// Its containers.
+    pub containers: Vec<Container>,
+    /// Why it stopped, as a code.
+    pub stop_code: String,
+    /// Why it stopped, as prose.
+    pub stopped_reason: String,
+}
+
+impl Task {
+    /// The digest that ECS reports for a container.
+    pub fn digest(&self, container: &str) -> Option<&str> {
+        let mut containers = self.containers.iter();
+        let found = containers.find(|found| found.name == container)?;
+        found.digest.as_deref()
+    }
+}
+
+/// One container of a task.
+#[derive(Debug, Clone, Default)]
+pub struct Container {
+    /// Its name.
+    pub name: String,
+    /// The digest of the image it runs, once ECS names it.
+    pub digest: Option<String>,
+    /// `HEALTHY`, `UNHEALTHY` or `UNKNOWN`.
+    pub health: String,
+    /// How its process ended.
+    pub exit_code: Option<i32>,
+    /// Why it did not start or run, as prose.
+    pub reason: Option<String>,
+    /// Container port and the instance's port it is bound to.
+    pub bindings: Vec<(i32, i32)>,
+}
+
+/// A target group.
+#[derive(Debug, Clone, Default)]
+pub struct TargetGroup {
+    /// Its ARN.
+    pub arn: String,
+    /// Its targets.
+    pub targets: Vec<Target>,
+}
+
+impl TargetGroup {
+    /// The group's name, from `…:targetgroup/NAME/ID`.
+    pub fn name(&self) -> &str {
+        name_of_group(&self.arn)
+    }
+}
+
+/// The name of a target group, from `…:targetgroup/NAME/ID`.
+pub fn name_of_group(arn: &str) -> &str {
+    arn.split('/').nth(1).unwrap_or(arn)
+}
+
+/// A target of a group.
+#[derive(Debug, Clone, Default)]
+pub struct Target {
+    /// An IP address or an EC2 instance ID.
+    pub id: String,
+    /// The port.
+    pub port: i32,
+    /// `initial`, `healthy`, `unhealthy`, `unused`, `draining`, `unavailable`.
+    pub state: String,
+    /// The reason that AWS gives.
+    pub reason: String,
+    /// The reason, as prose.
+    pub description: String,
+}
+
+/// ECS's record of a deployment (a "service deployment").
+#[derive(Debug, Clone, Default)]
+pub struct Record {
+    /// `IN_PROGRESS`, `SUCCESSFUL`, `ROLLBACK_SUCCESSFUL`, …
+    pub status: String,
+    /// The reason that AWS gives.
+    pub reason: String,
+    /// The circuit breaker, where there is one.
+    pub breaker: Option<Breaker>,
+}
+
+/// The deployment circuit breaker.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Breaker {
+    /// `MONITORING`, `TRIGGERED`, `MONITORING_COMPLETE` or `DISABLED`.
+    pub status: String,
+    /// How many tasks failed.
+    pub failures: i32,
+    /// After how many the deployment is given up.
+    pub threshold: i32,
+}
+
+/// `family:revision` of a task definition ARN.
+pub fn revision(arn: &str) -> &str {
+    arn.rsplit('/').next().unwrap_or(arn)
+}

@@ -1,0 +1,205 @@
+//! Which containers of a task definition run the image: all of the same repository, unless they are named.
+
+use crate::definition::Definition;
+use crate::image::{repository_of, same_repository};
+use crate::seen::revision;
+use kit::error::{Error, Result};
+
+/// The containers that run one image.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Selection {
+    /// Their names, in the order of the definition.
+    pub containers: Vec<String>,
+    /// Others of the same repository, which were left out because others were named.
+    pub left_out: Vec<String>,
+}
+
+/// The containers that run the image of `repository`.
+///
+/// Those that `named` names and no others. Else the one that `usual` names, or the only one there is, and with it every
+/// container that runs from the same repository, so that none of them is left behind on an old image. `running` is what
+/// runs now: a newer definition may hold a placeholder in place of an image.
+///
+/// # Errors
+/// A name that is not there, or several containers and nothing to choose by (exit 2).
+pub fn containers(
+    named: &[String],
+    usual: Option<&str>,
+    repository: Option<&str>,
+    base: &Definition,
+    running: &Definition,
+) -> Result<Selection> {
+    let there = base.containers();
+    let list = || format!("{} has: {}", revision(&base.arn()), there.join(", "));
+    // Who names containers does not ask for the usual one.
+    let usual = usual.filter(|_| named.is_empty());
+    for name in named.iter().map(String::as_str).chain(usual) {
+        if !there.iter().any(|container| container == name) {
+            return Err(
+                Error::usage(format!("the task definition has no container {name}")).hint(list()),
+            );
+        }
+    }
+    let current = |name: &str| {
+        let image = running.image(name).or_else(|| base.image(name));
+        repository_of(&image.unwrap_or_default()).to_owned()
+    };
+    let first = named
+        .first()
+        .map(String::as_str)
+        .or(usual)
+        .or(match there.as_slice() {
+            [only] => Some(only.as_str()),
+            _ => None,
+        });
+    let wanted = match (repository, first) {
+        (Some(repository), _) => repository.to_owned(),
+        (None, Some(first)) => current(first),
+        (None, None) => there.first().map(|name| current(name)).unwrap_or_default(),
+    };
+    let same: Vec<String> = there
+        .iter()
+        .filter(|name| same_repository(&current(name), &wanted))
+        .cloned()
+        .collect();
+    if !named.is_empty() {
+        let (containers, others): (Vec<String>, Vec<String>) =
+            there.into_iter().partition(|name| named.contains(name));
+        return Ok(Selection {
+            containers,
+            left_out: others
+                .into_iter()
+                .filter(|name| same.contains(name))
+                .collect(),
+        });
+    }
+    let containers: Vec<String> = there
+        .iter()
+        .filter(|name| Some(name.as_str()) == first || same.contains(name))
+        .cloned()
+        .collect();
+    let ambiguous = first.is_none() && repository.is_none() && containers.len() < there.len();
+    if containers.is_empty() || ambiguous {
+        return Err(
+            Error::usage("--container is missing and the task definition has several").hint(list()),
+        );
+    }
+    Ok(Selection {
+        containers,
+        left_out: Vec::new(),
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use kit::Exit;
+
+    fn definition(containers: &[(&str, &str)]) -> Definition {
+        let containers: Vec<_> = containers
+            .iter()
+            .map(|(name, image)| serde_json::json!({"name": name, "image": image}))
+            .collect();
+        let body = serde_json::json!({"taskDefinition": {
+            "taskDefinitionArn": "arn:aws:ecs:r:1:task-definition/web:7", "family": "web",
+            "containerDefinitions": containers,
+        }});
+        Definition::parse(body.to_string().as_bytes()).unwrap()
+    }
+
+    #[test]
+    fn all_containers_of_one_repository_run_the_image_unless_they_are_named() {
+        let pair = definition(&[
+            ("web", "a.example/shop:1"),
+            ("log", "nginx:1"),
+            ("worker", "a.example/shop:1"),
+        ]);
+        let replica = definition(&[("web", "b.example/shop:1"), ("worker", "a.example/shop:1")]);
+        let alone = definition(&[("web", "x")]);
+        let apart = definition(&[("web", "x"), ("log", "y")]);
+        let fresh = definition(&[
+            ("web", "nginx:2"),
+            ("log", "nginx:1"),
+            ("worker", "busybox"),
+        ]);
+        type Case<'a> = (
+            &'a [&'a str],
+            Option<&'a str>,
+            Option<&'a str>,
+            &'a Definition,
+            &'a Definition,
+            &'a [&'a str],
+            &'a [&'a str],
+        );
+        let shop = Some("a.example/shop");
+        let cases: [Case<'_>; 10] = [
+            (&[], None, None, &alone, &alone, &["web"], &[]),
+            (
+                &[],
+                Some("web"),
+                None,
+                &pair,
+                &pair,
+                &["web", "worker"],
+                &[],
+            ),
+            (
+                &[],
+                Some("web"),
+                shop,
+                &pair,
+                &pair,
+                &["web", "worker"],
+                &[],
+            ),
+            (&[], None, shop, &pair, &pair, &["web", "worker"], &[]),
+            (&["web"], None, None, &pair, &pair, &["web"], &["worker"]),
+            (
+                &["worker", "web"],
+                None,
+                None,
+                &pair,
+                &pair,
+                &["web", "worker"],
+                &[],
+            ),
+            (
+                &[],
+                Some("web"),
+                None,
+                &replica,
+                &replica,
+                &["web", "worker"],
+                &[],
+            ),
+            (&[], Some("log"), None, &apart, &apart, &["log"], &[]),
+            (&["log"], Some("gone"), None, &apart, &apart, &["log"], &[]),
+            // Infrastructure registers placeholders; what runs says which containers belong together.
+            (
+                &[],
+                Some("web"),
+                shop,
+                &fresh,
+                &pair,
+                &["web", "worker"],
+                &[],
+            ),
+        ];
+        for (named, usual, repository, base, running, chosen, left_out) in cases {
+            let named: Vec<String> = named.iter().map(|name| (*name).to_owned()).collect();
+            let found = containers(&named, usual, repository, base, running).unwrap();
+            assert_eq!(found.containers, chosen, "{named:?} {usual:?}");
+            assert_eq!(found.left_out, left_out, "{named:?} {usual:?}");
+        }
+        for (named, usual, repository) in [
+            (vec!["api".to_owned()], None, None),
+            (vec![], Some("api"), None),
+            (vec![], None, None),
+            (vec![], None, Some("a.example/other")),
+        ] {
+            let error = containers(&named, usual, repository, &apart, &apart).unwrap_err();
+            assert_eq!(error.exit, Exit::Usage);
+            assert_eq!(error.hints, ["web:7 has: web, log"]);
+        }
+    }
+}

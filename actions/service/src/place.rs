@@ -1,0 +1,51 @@
+//! Where the service is: from arguments, else from the contract.
+
+use crate::args::Place;
+use ecs::{Client, RetryPolicy};
+use kit::Cx;
+use kit::contract::Resolved;
+use kit::error::Result;
+use kit::step::required;
+use net::{Account, Net, Purpose, Target};
+
+/// The account with its credentials, and the clients for the service.
+pub(crate) struct Found {
+    pub(crate) account: Account,
+    pub(crate) client: Client,
+}
+
+/// Gets credentials for the account and clients for the service.
+///
+/// # Errors
+/// Something is missing (exit 2), or the credentials are not what the contract says (exit 3).
+pub(crate) async fn find(
+    cx: &Cx,
+    contract: Option<&Resolved>,
+    place: &Place,
+    purpose: Purpose,
+    policy: impl FnOnce() -> RetryPolicy,
+) -> Result<Found> {
+    let deploy = contract.map(|contract| &contract.deploy);
+    let cluster = required(
+        "cluster",
+        place.cluster.clone(),
+        deploy.map(|deploy| deploy.cluster.clone()),
+    )?;
+    let service = required(
+        "service",
+        place.service.clone(),
+        deploy.map(|deploy| deploy.service.clone()),
+    )?;
+    let target = Target::chosen(contract, purpose, None, None);
+    let account = Net::new(cx)?.account(&target).await?;
+    let client = Client::new(&account, cluster, service, policy(), &cx.host);
+    Ok(Found { account, client })
+}
+
+/// The command that shows what the service runs, as a hint.
+pub(crate) fn status_hint(client: &Client) -> String {
+    format!(
+        "see what it runs: slipway-service status --cluster {} --service {}",
+        client.cluster, client.service
+    )
+}

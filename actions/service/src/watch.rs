@@ -1,0 +1,242 @@
+//! Follows a deployment: looks, judges, logs what moved, until there is a verdict.
+
+use crate::address::address;
+use crate::decide::Plan;
+use crate::evidence::Evidence;
+use crate::follow::{Follow, Next, Verdict};
+use crate::place::status_hint;
+use crate::report;
+use ecs::{Client, Expected, PollInterval, Record, RetryPolicy, Seen, Tasks, revision};
+use kit::Cx;
+use kit::error::Result;
+use std::time::Duration;
+use tokio::time::{Instant, sleep};
+
+/// What is still missing is logged this often while nothing else happens.
+const REMIND: Duration = Duration::from_secs(10);
+
+/// How following ended.
+pub(crate) struct Ended {
+    pub(crate) verdict: Verdict,
+    pub(crate) expected: Expected,
+    /// The last look.
+    pub(crate) seen: Seen,
+    pub(crate) evidence: Evidence,
+    pub(crate) took: Duration,
+    pub(crate) timeout: Duration,
+    pub(crate) address: Option<String>,
+}
+
+/// Following one deployment.
+pub(crate) struct Watch<'a> {
+    cx: &'a Cx,
+    client: &'a Client,
+    expected: Expected,
+    follow: Follow,
+    evidence: Evidence,
+    record: RecordReader<'a>,
+    log: ProgressLog<'a>,
+    seen: Seen,
+    timeout: Duration,
+    start: Instant,
+}
+
+impl<'a> Watch<'a> {
+    pub(crate) fn new(
+        cx: &'a Cx,
+        client: &'a Client,
+        plan: &Plan,
+        expected: Expected,
+        before: Seen,
+        timeout: Duration,
+    ) -> Self {
+        // From here on everything that passes is waited for: the deployment goes on whether it is seen or not.
+        client.retry_by(RetryPolicy::following(timeout));
+        cx.host.info(format!(
+            "deployment {} of {}",
+            expected.deployment,
+            revision(&expected.task_definition)
+        ));
+        Self {
+            cx,
+            client,
+            follow: Follow::new(expected.clone(), plan.running.clone(), timeout),
+            evidence: Evidence::new(&expected.deployment, &before),
+            record: RecordReader {
+                cx,
+                client,
+                arn: None,
+                off: false,
+            },
+            log: ProgressLog::new(cx, &expected.deployment),
+            expected,
+            seen: before,
+            timeout,
+            start: Instant::now(),
+        }
+    }
+
+    /// Looks until there is a verdict.
+    ///
+    /// # Errors
+    /// A call is refused, so how the deployment ends is not seen.
+    pub(crate) async fn follow(mut self) -> Result<Ended> {
+        let mut interval = PollInterval::new();
+        let verdict = loop {
+            let (next, changed) = match self.client.look().await {
+                Ok(seen) => self.judge(seen).await,
+                // The policy's time is the timeout: AWS took no call until it was over.
+                Err(error) if error.is_passing() => {
+                    let waited_for = vec![format!("AWS to answer: {error}")];
+                    break Verdict::TimedOut { waited_for };
+                }
+                Err(error) => {
+                    return Err(error
+                        .hint("the deployment continues in ECS, but this run no longer follows it")
+                        .hint(status_hint(self.client))
+                        .into());
+                }
+            };
+            // Stopped tasks are remembered by ECS for an hour at least; they are asked for when
+            // something moved, so that a rollback of days of failing does not flood.
+            let ours = self.seen.service.deployment(&self.expected.deployment);
+            if changed && ours.is_none_or(|ours| ours.failed > 0) {
+                self.add_stopped().await;
+            }
+            match next {
+                Next::Wait(_) => sleep(interval.next(changed)).await,
+                Next::Done(verdict) => break verdict,
+            }
+        };
+        let took = self.start.elapsed();
+        // What is asked for the report alone is not waited for as long again.
+        self.client
+            .retry_by(RetryPolicy::within(Duration::from_secs(15)));
+        let address = match verdict {
+            Verdict::Succeeded => self.address().await,
+            _ => {
+                self.add_stopped().await;
+                None
+            }
+        };
+        Ok(Ended {
+            verdict,
+            expected: self.expected,
+            seen: self.seen,
+            evidence: self.evidence,
+            took,
+            timeout: self.timeout,
+            address,
+        })
+    }
+
+    /// Takes in one look; returns what follows from it, and whether anything moved.
+    async fn judge(&mut self, mut seen: Seen) -> (Next, bool) {
+        seen.record = self.record.read(&self.expected.task_definition).await;
+        let now = self.start.elapsed();
+        let next = self.follow.next(now, &seen);
+        let events = self.evidence.add(&seen);
+        let missing = match &next {
+            Next::Wait(missing) => missing.as_slice(),
+            Next::Done(_) => &[],
+        };
+        let changed = self.log.look(&seen, &events, missing, now);
+        self.seen = seen;
+        (next, changed)
+    }
+
+    async fn add_stopped(&mut self) {
+        if let Ok(tasks) = self.client.tasks(Tasks::Stopped).await {
+            self.evidence.stopped(tasks);
+        }
+    }
+
+    async fn address(&self) -> Option<String> {
+        match address(self.client, &self.seen.service).await {
+            Ok(address) => address,
+            Err(error) => {
+                let line = format!("the address is left out: {error}");
+                self.cx.host.warn(line);
+                None
+            }
+        }
+    }
+}
+
+/// ECS's record of the deployment: read while it can be. Without it there is a verdict all the
+/// same, only without the breaker's count.
+struct RecordReader<'a> {
+    cx: &'a Cx,
+    client: &'a Client,
+    arn: Option<String>,
+    off: bool,
+}
+
+impl RecordReader<'_> {
+    async fn read(&mut self, task_definition: &str) -> Option<Record> {
+        if self.off {
+            return None;
+        }
+        match self.client.record(task_definition, &mut self.arn).await {
+            Ok(record) => record,
+            Err(error) if error.is_passing() => None,
+            Err(error) => {
+                self.off = true;
+                self.cx.host.info(format!(
+                    "{error}, which needs {}; following without the circuit breaker's count",
+                    error.permission
+                ));
+                None
+            }
+        }
+    }
+}
+
+/// The lines of progress: one only when something changed.
+struct ProgressLog<'a> {
+    cx: &'a Cx,
+    deployment: String,
+    table: String,
+    missing: Vec<String>,
+    reminded: Option<(Duration, String)>,
+}
+
+impl<'a> ProgressLog<'a> {
+    fn new(cx: &'a Cx, deployment: &str) -> Self {
+        Self {
+            cx,
+            deployment: deployment.to_owned(),
+            table: String::new(),
+            missing: Vec::new(),
+            reminded: None,
+        }
+    }
+
+    /// Logs one look; returns whether anything moved since the last.
+    fn look(&mut self, seen: &Seen, events: &[String], missing: &[String], now: Duration) -> bool {
+        for event in events {
+            self.cx.host.info(format!("  event: {event}"));
+        }
+        let table = report::progress(&self.deployment, seen);
+        let moved = table != self.table || !events.is_empty() || missing != self.missing;
+        if table != self.table {
+            self.cx
+                .host
+                .info(format!("{:>5} s  {table}", now.as_secs()));
+            self.table = table;
+        }
+        self.missing = missing.to_vec();
+        let waiting = report::some(missing, 3).join("; ");
+        let due = match &self.reminded {
+            Some((at, logged)) => now >= *at + REMIND && *logged != waiting,
+            None => true,
+        };
+        if due && !waiting.is_empty() {
+            self.cx
+                .host
+                .info(format!("{:>5} s  waiting for {waiting}", now.as_secs()));
+            self.reminded = Some((now, waiting));
+        }
+        moved
+    }
+}
