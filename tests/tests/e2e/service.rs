@@ -160,6 +160,13 @@ impl<'a> Pair<'a> {
         let input = json!({"cluster": self.setting.cluster(), "services": [self.name]});
         self.setting.ecs("DescribeServices", &input)["services"][0].clone()
     }
+
+    /// The containers of the definition that the service uses.
+    fn containers(&self) -> Value {
+        let definition = json!({"taskDefinition": self.service()["taskDefinition"]});
+        let found = self.setting.ecs("DescribeTaskDefinition", &definition);
+        found["taskDefinition"]["containerDefinitions"].clone()
+    }
 }
 
 /// What the next calls of one operation in an environment's account meet.
@@ -403,12 +410,97 @@ fn a_promotion_without_a_digest_takes_what_ran_healthy_last() {
         ];
         dev.command("slipway-promote", &record)
     };
+    let refusal = [
+        "is not seen running",
+        "to run sha256:ffff",
+        "nothing was recorded",
+    ];
+    ends(&mut record(&failed, "healthy"), 3, &refusal);
+    let denied =
+        json!({"kind": "status", "status": 400, "code": "AccessDeniedException", "message": "no"});
+    for (service, operation) in [
+        ("ecs", "DescribeTasks"),
+        ("elasticloadbalancing", "DescribeTargetHealth"),
+    ] {
+        fault(&setting, service, operation, 1, &denied);
+        let needs = format!("the call needs {service}:{operation}");
+        ends(&mut record(&healthy, "healthy"), 1, &[&needs]);
+    }
     ends(&mut record(&healthy, "healthy"), 0, &[&healthy]);
     ends(&mut record(&failed, "failed"), 0, &[&failed]);
     let check = ["check", "--environment", "staging", "--json"];
     let ended = staging.run(&mut staging.command("slipway-promote", &check));
     let said = format!("{}{}", String::from_utf8_lossy(&ended.stdout), log(&ended));
     assert!(said.contains(&healthy) && !said.contains(&failed), "{said}");
+}
+
+/// What infrastructure registered since the last deployment comes with the next one, in every container of the image, and
+/// is shown without values; an equal deploy after it changes nothing.
+#[test]
+fn the_newest_revision_is_deployed_to_all_containers_of_the_repository() {
+    let setting = Setting::new("staging");
+    let pair = Pair::new(&setting, "pair", [100, 200], 1);
+    let placeholder = setting.image(&["/bin/busybox", "sleep", "600"]);
+    let more = json!({
+        "environment": [{"name": "LOG_LEVEL", "value": "hunter2"}, {"name": "A", "value": "1"}],
+        "ulimits": [{"name": "nofile", "softLimit": 1024, "hardLimit": 2048}],
+    });
+    let newer = pair.register(&placeholder, &more);
+    let next = setting.image(&["/bin/busybox", "sleep", "602"]);
+    let changed = [
+        "containers web, worker, which run the same repository",
+        "pair:2 is newer than pair:1",
+        "containerDefinitions[web].environment[LOG_LEVEL]: added",
+        "containerDefinitions[web].ulimits[nofile]: added",
+    ];
+    let said = ends(&mut pair.deploy(&next, &["--dry-run"]), 0, &changed);
+    assert!(!said.contains("hunter2"), "{said}");
+    let said = ends(
+        &mut pair.deploy(&next, &[]),
+        0,
+        &[&changed[..], &["succeeded"]].concat(),
+    );
+    assert!(!said.contains("hunter2"), "{said}");
+    let summary = setting.job.read("summary");
+    assert!(
+        summary.contains("environment[LOG_LEVEL]: added") && !summary.contains("hunter2"),
+        "{summary}"
+    );
+    let containers = pair.containers();
+    for container in containers.as_array().unwrap() {
+        let image = container["image"].as_str().unwrap();
+        assert!(image.ends_with(&next), "{containers}");
+    }
+    // ECS answers variables in an order of its own.
+    let sorted = json!([{"name": "A", "value": "1"}, {"name": "LOG_LEVEL", "value": "hunter2"}]);
+    assert_eq!(containers[0]["environment"], sorted);
+    assert_ne!(pair.service()["taskDefinition"], json!(newer));
+    let keeps = ["change nothing in the service", "succeeded"];
+    ends(&mut pair.deploy(&next, &[]), 0, &keeps);
+    ends(
+        &mut setting.command("status", "pair", &[]),
+        0,
+        &[": healthy", &format!("worker: {next}")],
+    );
+    // A change without a new image arrives as well, and a container that is named goes alone.
+    pair.register(&placeholder, &json!({"stopTimeout": 7}));
+    let last = setting.image(&["/bin/busybox", "sleep", "603"]);
+    let one = ["--container", "web"];
+    ends(
+        &mut pair.deploy(&last, &one),
+        0,
+        &[
+            "containerDefinitions[web].stopTimeout: added, 7",
+            "left as they are, because --container names others of the same repository: worker",
+        ],
+    );
+    let containers = pair.containers();
+    assert_eq!(containers[0]["stopTimeout"], 7);
+    let image = |index: usize| containers[index]["image"].as_str().unwrap();
+    assert!(
+        image(0).ends_with(&last) && image(1).ends_with(&placeholder),
+        "{containers}"
+    );
 }
 
 /// Throttling and errors of the service pass, before the deployment and while it is followed; a refusal does not.
