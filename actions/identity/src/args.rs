@@ -14,9 +14,9 @@ pub struct Args {
 pub(crate) enum Verb {
     /// Export the credentials to later workflow steps, masked
     Export(Wanted),
-    /// Say whose credentials the job would get, and change nothing
+    /// Show which credentials the job would get, and change nothing
     Check(Wanted),
-    /// Run one command with the credentials in its environment only
+    /// Run one command with the credentials only in its environment
     Exec {
         #[command(flatten)]
         wanted: Wanted,

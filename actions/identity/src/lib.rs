@@ -1,5 +1,5 @@
-//! Temporary credentials for one environment, checked against the contract before anybody uses
-//! them. Slipway's own steps mint what they need themselves; this step is for other tools.
+//! Provides temporary credentials for one environment, checked against the contract before use.
+//! Slipway's own steps get their credentials themselves; this step is for other tools.
 
 mod args;
 mod report;
@@ -20,7 +20,7 @@ impl Step for Identity {
 
     const ACTION: Action = Action {
         name: "identity",
-        description: "Temporary AWS credentials for one environment, checked before use",
+        description: "Get temporary AWS credentials for one environment, checked before use",
         icon: "user-check",
         outputs: &[
             (
@@ -58,7 +58,7 @@ impl Step for Identity {
     }
 }
 
-/// The account, role and region asked for: the contract's, with each part replaceable.
+/// The requested account, role and region: the contract's, each of which can be overridden.
 fn target(wanted: &Wanted, cx: &Cx) -> Result<Target> {
     let purpose = match wanted.purpose {
         args::Purpose::Read => Purpose::Read,

@@ -1,4 +1,4 @@
-//! What slipway-identity hands over and says.
+//! Outputs and reports of slipway-identity.
 
 use kit::clock::rfc3339;
 use kit::report::{EnvValue, Report, text_table};
@@ -40,7 +40,7 @@ pub(crate) fn exported(account: &Account) -> Report {
     report
 }
 
-/// Whose credentials these are, and what that was compared with.
+/// The caller of the credentials, beside the expected account, role and region.
 pub(crate) fn checked(account: &Account, target: &Target) -> Report {
     let mut report = describe(account);
     fn row(name: &str, found: impl ToString, wanted: Option<&impl ToString>) -> Vec<String> {

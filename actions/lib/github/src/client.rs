@@ -1,5 +1,4 @@
-//! Requests: where they go, who they come from, what is tried again, and what an answer that is
-//! none becomes.
+//! Requests: addresses, the token, retries, and the conversion of failed answers.
 
 use http::header::{HeaderMap, HeaderName, HeaderValue};
 use http::{Method, StatusCode, Uri};
@@ -15,19 +14,19 @@ use std::time::Duration;
 
 /// The version of the REST API whose documents these calls were written from.
 const API_VERSION: &str = "2022-11-28";
-/// How often what changes nothing is asked when GitHub answers 5xx or not at all.
+/// Attempts of a read when GitHub answers 5xx or not at all.
 const ATTEMPTS: u32 = 3;
-/// What GitHub's pages hold at most.
+/// The largest page that GitHub serves.
 pub(crate) const PER_PAGE: usize = 100;
 
-/// Something GitHub did not tell. A gate takes it as a no.
+/// A fact that GitHub did not provide. A gate refuses it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Unknown {
     /// What was being done, e.g. `read the reviews of #7`.
     pub what: String,
     /// Why there is no answer.
     pub why: String,
-    /// The token permission that is missing, e.g. `pull-requests: read`, where that is why.
+    /// The permission that the token lacks, e.g. `pull-requests: read`, if that is why.
     pub permission: Option<String>,
 }
 
@@ -121,29 +120,31 @@ pub(crate) struct Answer {
 }
 
 impl GitHub {
-    /// A client for the repository given, else the one this run belongs to. Opens no connection.
+    /// A client for the given repository, else for the run's. Opens no connection.
     ///
     /// # Errors
-    /// No token, no repository, or an API address that is none (exit 2).
+    /// There is no token or repository, or an API address is not valid (exit 2).
     pub fn connect(cx: &Cx, net: &Net, repository: Option<&str>) -> Result<Self> {
         let token = token(cx).ok_or_else(|| {
             Error::usage("there is no GitHub token")
-                .hint("in a workflow the action takes it by itself; elsewhere set GITHUB_TOKEN")
+                .hint("in a workflow the action uses the job's token by itself; on other hosts set GITHUB_TOKEN")
         })?;
         if HeaderValue::from_str(token.expose()).is_err() {
             return Err(Error::usage(
-                "the GitHub token holds characters no token has",
+                "the GitHub token contains characters that a token cannot contain",
             ));
         }
         let named = repository
             .or_else(|| cx.env.get("GITHUB_REPOSITORY"))
             .or_else(|| cx.env.get("CODEBUILD_SOURCE_REPO_URL"))
             .ok_or_else(|| {
-                Error::usage("no GitHub repository is known")
+                Error::usage("the GitHub repository is not known")
                     .hint("give --github-repository OWNER/NAME")
             })?;
-        let repository = Repository::parse(named)
-            .ok_or_else(|| Error::usage(format!("{named:?} is not OWNER/NAME")))?;
+        let repository = Repository::parse(named).ok_or_else(|| {
+            Error::usage(format!("{named:?} is not a GitHub repository"))
+                .hint("write it as OWNER/NAME")
+        })?;
         // Both addresses are set on every runner, also on GitHub Enterprise, where GraphQL is not
         // under the REST address (docs.github.com, "Variables reference").
         let rest = address(cx, "GITHUB_API_URL", "https://api.github.com")?;
@@ -184,9 +185,9 @@ impl GitHub {
         decode(&answer.body, what)
     }
 
-    /// A list to its end, `items` taking the entries out of one page.
+    /// A list, read to its end; `items` takes the entries from one page.
     ///
-    /// More than `cap` entries are no answer: nobody can say what the rest holds.
+    /// More than `cap` entries are `Unknown`, because the rest was not read.
     pub(crate) async fn list<P: DeserializeOwned, T>(
         &self,
         uri: &str,
@@ -206,22 +207,22 @@ impl GitHub {
             if found.is_empty() && next.is_some() {
                 return Err(Unknown::new(
                     what,
-                    "GitHub sent an empty page before the last",
+                    "GitHub returned an empty page before the last one",
                 ));
             }
             all.extend(found);
             if all.len() > cap || (all.len() == cap && next.is_some()) {
                 return Err(Unknown::new(
                     what,
-                    format!("there are more than the {cap} that can be read to the end"),
+                    format!("the list has more than {cap} entries, the most that are read"),
                 ));
             }
         }
         Ok(all)
     }
 
-    /// Changes something below the repository; never tried twice, because GitHub may have done it
-    /// although its answer was lost.
+    /// Creates something in the repository. Never retried, because GitHub may have done it although
+    /// its answer was lost.
     pub(crate) async fn post<T: DeserializeOwned>(
         &self,
         path: &str,
@@ -233,7 +234,7 @@ impl GitHub {
             .await
     }
 
-    /// As [`GitHub::post`], for something that is there already.
+    /// As [`GitHub::post`], for something that exists.
     pub(crate) async fn patch<T: DeserializeOwned>(
         &self,
         path: &str,
@@ -261,7 +262,7 @@ impl GitHub {
         Err(refusal(&answer, what, permission))
     }
 
-    /// A GraphQL query. Tried again like a GET, since a query changes nothing.
+    /// A GraphQL query. Retried like a GET, since a query changes nothing.
     pub(crate) async fn query<T: DeserializeOwned>(
         &self,
         query: &str,
@@ -289,11 +290,11 @@ impl GitHub {
                 permission: Some(permission.to_owned()),
                 ..Unknown::new(what, problem.message.clone())
             }),
-            (None, None) => Err(Unknown::new(what, "GitHub answered without data")),
+            (None, None) => Err(Unknown::new(what, "GitHub's answer contains no data")),
         }
     }
 
-    /// Asks something that changes nothing, a few times where GitHub fails or does not answer.
+    /// Sends a request that changes nothing, with retries when GitHub fails or does not answer.
     async fn ask(
         &self,
         uri: &str,
@@ -345,7 +346,7 @@ impl GitHub {
             }
         }
         let response = response
-            // octocrab's own error text may quote the request; what lies at its bottom does not.
+            // octocrab's own error text may quote the request; the innermost cause does not.
             .map_err(|error| {
                 let why = net::no_answer(&error).map_or_else(String::new, |why| format!(": {why}"));
                 Unknown::new(what, format!("GitHub cannot be reached{why}"))
@@ -356,7 +357,7 @@ impl GitHub {
             .octocrab
             .body_to_string(response)
             .await
-            .map_err(|_| Unknown::new(what, "GitHub's answer broke off"))?;
+            .map_err(|_| Unknown::new(what, "the connection broke during GitHub's answer"))?;
         Ok(Answer {
             status,
             headers,
@@ -371,12 +372,12 @@ fn address(cx: &Cx, variable: &str, usual: &str) -> Result<Uri> {
     let uri = uri
         .filter(|uri| uri.scheme().is_some() && uri.authority().is_some())
         .ok_or_else(|| Error::usage(format!("{variable} is not a URL: {text}")))?;
-    // The token goes there, so nobody in between may read it.
+    // The token is sent there, so the connection must be encrypted.
     if uri.scheme_str() == Some("https") || uri.host().is_some_and(loopback) {
         return Ok(uri);
     }
     Err(Error::usage(format!(
-        "{variable} is not https, and GitHub's token would go there readable by everybody: {text}"
+        "{variable} is not an https URL, so the GitHub token would be sent unencrypted: {text}"
     )))
 }
 
@@ -394,12 +395,17 @@ async fn backoff(attempt: u32) {
 }
 
 fn decode<T: DeserializeOwned>(body: &str, what: &str) -> Result<T, Unknown> {
-    serde_json::from_str(body)
-        .map_err(|error| Unknown::new(what, format!("GitHub answered something else ({error})")))
+    serde_json::from_str(body).map_err(|error| {
+        Unknown::new(
+            what,
+            format!("GitHub's answer has an unexpected form ({error})"),
+        )
+    })
 }
 
-/// What an answer other than success means. GitHub says 404 also of what the token may not see,
-/// so both name the permission: the one GitHub asks for where it says so, else the documented one.
+/// The meaning of an answer other than success. GitHub also answers 404 for objects that the token
+/// may not see, so both 403 and 404 name the permission: the one from GitHub's header, else the
+/// documented one.
 fn refusal(answer: &Answer, what: &str, permission: &str) -> Unknown {
     #[derive(serde::Deserialize)]
     struct Body {
@@ -451,8 +457,8 @@ fn accepted(header: &str) -> String {
         .join(" or ")
 }
 
-/// The query of the next page, from the Link header. Only the query is taken: the address stays
-/// ours, so that no answer can send the token elsewhere.
+/// The query of the next page, from the Link header. Only the query is used and the address stays
+/// ours, so that no answer can redirect the token.
 fn next_query(headers: &HeaderMap) -> Option<String> {
     let link = headers.get(http::header::LINK)?.to_str().ok()?;
     let next = link.split(',').find(|part| part.contains("rel=\"next\""))?;

@@ -1,10 +1,10 @@
-//! Comments of a pull request, which GitHub keeps as those of an issue.
+//! Comments on a pull request, which are issue comments in GitHub's API.
 
 use crate::client::{GitHub, Unknown};
 use crate::model::User;
 use serde::{Deserialize, Serialize};
 
-/// A comment's longest text. Source: GitHub's own refusal, "body is too long (maximum is 65536
+/// The maximum length of a comment. Source: GitHub's own refusal, "body is too long (maximum is 65536
 /// characters)".
 pub const COMMENT_LIMIT: usize = 65_536;
 /// More comments than these are not searched.
@@ -12,7 +12,7 @@ const LIST: usize = 2000;
 const READ: &str = "pull-requests: read";
 const WRITE: &str = "pull-requests: write";
 
-/// A comment as far as it is used.
+/// The used part of a comment.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 struct Comment {
     id: u64,
@@ -30,8 +30,8 @@ struct Text<'a> {
 }
 
 impl Comment {
-    /// Whether it is the one that `marker` stands for. Whoever wrote a comment can change it later,
-    /// so one that a stranger began with our marker is never taken over.
+    /// Whether this is the comment with `marker`. The author of a comment can change it later, so a
+    /// stranger's comment that begins with our marker is never reused.
     fn is_marked(&self, marker: &str) -> bool {
         let app = self.user.as_ref().is_some_and(|user| user.kind == "Bot");
         let trusted = matches!(
@@ -43,11 +43,11 @@ impl Comment {
 }
 
 impl GitHub {
-    /// Sets the one comment of pull request `number` that begins with `marker`: changed where it is
-    /// there, else made. Answers its address.
+    /// Updates the comment on pull request `number` that begins with `marker`, or creates it. Returns
+    /// its URL.
     ///
     /// # Errors
-    /// Not answered, or more comments than are searched.
+    /// GitHub did not answer, or more comments than are searched.
     pub async fn set_comment(
         &self,
         number: u64,

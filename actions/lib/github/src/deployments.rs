@@ -1,12 +1,12 @@
-//! GitHub Deployments, the mirror of the ledger that people look at.
+//! GitHub Deployments, the visible mirror of the ledger.
 
 use crate::client::{GitHub, Unknown};
 use crate::model::{Deployment, DeploymentStatus};
 use serde::Serialize;
 use serde_json::Value;
 
-/// A deployment to be made. Everything that lets GitHub decide by itself (merging, waiting for
-/// checks) is set off, since the gate has decided.
+/// A deployment to create. GitHub's own decisions (merging, waiting for checks) are turned off,
+/// since the gate has decided.
 #[derive(Debug, Serialize)]
 pub struct NewDeployment<'a> {
     /// The commit.
@@ -16,7 +16,7 @@ pub struct NewDeployment<'a> {
     pub environment: &'a str,
     /// One line for people.
     pub description: &'a str,
-    /// What the mirror is a mirror of.
+    /// The record that is mirrored.
     pub payload: Value,
     auto_merge: bool,
     required_contexts: [&'static str; 0],
@@ -41,20 +41,20 @@ impl<'a> NewDeployment<'a> {
     }
 }
 
-/// How a deployment stands.
+/// The state of a deployment.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum State {
-    /// It runs.
+    /// It is live.
     Success,
-    /// It did not come up.
+    /// It failed.
     Failure,
-    /// Something else runs now.
+    /// Another deployment replaced it.
     Inactive,
 }
 
 impl State {
-    /// GitHub's word for it.
+    /// GitHub's name for the state.
     pub fn as_str(self) -> &'static str {
         match self {
             State::Success => "success",
@@ -68,7 +68,7 @@ impl GitHub {
     /// The newest deployments to an environment, newest first, at most one page.
     ///
     /// # Errors
-    /// Not answered.
+    /// GitHub did not answer.
     pub async fn deployments(&self, environment: &str) -> Result<Vec<Deployment>, Unknown> {
         let query: String = environment
             .bytes()
@@ -85,7 +85,7 @@ impl GitHub {
     /// A deployment's newest status, if it has one.
     ///
     /// # Errors
-    /// Not answered.
+    /// GitHub did not answer.
     pub async fn deployment_status(&self, id: u64) -> Result<Option<DeploymentStatus>, Unknown> {
         let newest: Vec<DeploymentStatus> = self
             .get(
@@ -97,10 +97,10 @@ impl GitHub {
         Ok(newest.into_iter().next())
     }
 
-    /// Makes a deployment.
+    /// Creates a deployment.
     ///
     /// # Errors
-    /// GitHub did not confirm it; it may exist all the same.
+    /// GitHub did not confirm it; it may exist nevertheless.
     pub async fn create_deployment(
         &self,
         deployment: &NewDeployment<'_>,
@@ -114,7 +114,7 @@ impl GitHub {
         .await
     }
 
-    /// Sets a deployment's status. `description` is cut at the 140 characters GitHub takes.
+    /// Sets a deployment's status. `description` is cut to the 140 characters that GitHub accepts.
     ///
     /// # Errors
     /// GitHub did not confirm it.
@@ -131,7 +131,7 @@ impl GitHub {
             description: String,
             #[serde(skip_serializing_if = "Option::is_none")]
             log_url: Option<&'a str>,
-            // GitHub would do so for all but production environments; whoever records does it for all.
+            // GitHub does this except for production environments, so `record` does it for all.
             auto_inactive: bool,
         }
         let body = Body {

@@ -1,21 +1,21 @@
-//! What a gate asks GitHub for: runs, pull requests, reviews, pushes, checks, permissions. Each
-//! call names the permission its documentation asks for.
+//! The facts that a gate reads from GitHub: runs, pull requests, reviews, pushes, checks,
+//! permissions. Each call names the permission that GitHub documents for it.
 
 use crate::client::{GitHub, Repository, Unknown};
 use crate::model::{Activity, CheckRun, Commit, Comparison, Permission, Pull, Review, Run, User};
 use serde::Deserialize;
 use serde_json::json;
 
-/// GitHub lists no more commits of a pull request than these ("List commits on a pull request").
+/// The most commits of a pull request that GitHub lists ("List commits on a pull request").
 const PULL_COMMITS: usize = 250;
-/// More reviews, checks or pushes than these are not read, and deny.
+/// The most reviews, checks or pushes that are read; more are `Unknown`.
 const LIST: usize = 1000;
 
 impl GitHub {
     /// A workflow run.
     ///
     /// # Errors
-    /// Not answered.
+    /// GitHub did not answer.
     pub async fn run(&self, id: u64) -> Result<Run, Unknown> {
         self.get(
             &format!("actions/runs/{id}"),
@@ -28,7 +28,7 @@ impl GitHub {
     /// One attempt of a workflow run; a re-run is another attempt of the same run.
     ///
     /// # Errors
-    /// Not answered.
+    /// GitHub did not answer.
     pub async fn attempt(&self, id: u64, attempt: u64) -> Result<Run, Unknown> {
         self.get(
             &format!("actions/runs/{id}/attempts/{attempt}"),
@@ -38,10 +38,10 @@ impl GitHub {
         .await
     }
 
-    /// How `head` stands to `base`: `ahead` or `identical` means that `base` is part of it.
+    /// Compares `head` with `base`: `ahead` or `identical` means that `head` contains `base`.
     ///
     /// # Errors
-    /// Not answered, or one of them is not in the repository.
+    /// GitHub did not answer, or one of them is not in the repository.
     pub async fn compare(&self, base: &str, head: &str) -> Result<Comparison, Unknown> {
         self.get(
             &format!("compare/{}...{}?per_page=1", escape(base), escape(head)),
@@ -54,7 +54,7 @@ impl GitHub {
     /// The pull requests a commit belongs to.
     ///
     /// # Errors
-    /// Not answered.
+    /// GitHub did not answer.
     pub async fn pulls_of(&self, commit: &str) -> Result<Vec<Pull>, Unknown> {
         self.list(
             &self.below(&format!("commits/{commit}/pulls")),
@@ -69,7 +69,7 @@ impl GitHub {
     /// A pull request's commits.
     ///
     /// # Errors
-    /// Not answered, or so many that GitHub does not list them all.
+    /// GitHub did not answer, or so many that GitHub does not list them all.
     pub async fn pull_commits(&self, number: u64) -> Result<Vec<Commit>, Unknown> {
         let what = format!("read the commits of #{number}");
         let commits = self
@@ -85,7 +85,7 @@ impl GitHub {
         if commits.len() >= PULL_COMMITS {
             return Err(Unknown::new(
                 &what,
-                format!("GitHub lists no more than {PULL_COMMITS}"),
+                format!("GitHub lists at most {PULL_COMMITS} commits"),
             ));
         }
         Ok(commits)
@@ -95,7 +95,7 @@ impl GitHub {
     /// as their e-mails belong to accounts.
     ///
     /// # Errors
-    /// Not answered.
+    /// GitHub did not answer.
     pub async fn pull_authors(&self, number: u64) -> Result<Vec<User>, Unknown> {
         #[derive(Deserialize)]
         #[serde(rename_all = "camelCase")]
@@ -169,7 +169,7 @@ impl GitHub {
             let commits = data
                 .repository
                 .and_then(|repository| repository.pull_request)
-                .ok_or_else(|| Unknown::new(&what, "GitHub knows no such pull request"))?
+                .ok_or_else(|| Unknown::new(&what, "GitHub does not know the pull request"))?
                 .commits;
             for node in commits.nodes {
                 let authors = node.commit.authors;
@@ -198,7 +198,7 @@ impl GitHub {
     /// A pull request's reviews, oldest first.
     ///
     /// # Errors
-    /// Not answered, or more than can be read.
+    /// GitHub did not answer, or more than can be read.
     pub async fn reviews(&self, number: u64) -> Result<Vec<Review>, Unknown> {
         self.list(
             &self.below(&format!("pulls/{number}/reviews")),
@@ -210,11 +210,11 @@ impl GitHub {
         .await
     }
 
-    /// What happened to a branch of `repository` (a fork, for a pull request from one), also after
-    /// the branch was deleted.
+    /// The activity of a branch of `repository` (for a pull request from a fork, the fork), also
+    /// after the branch was deleted.
     ///
     /// # Errors
-    /// Not answered, or more than can be read.
+    /// GitHub did not answer, or more than can be read.
     pub async fn activity(
         &self,
         repository: &Repository,
@@ -236,7 +236,7 @@ impl GitHub {
     /// The latest check runs of a commit.
     ///
     /// # Errors
-    /// Not answered, or more than can be read.
+    /// GitHub did not answer, or more than can be read.
     pub async fn check_runs(&self, commit: &str) -> Result<Vec<CheckRun>, Unknown> {
         #[derive(Deserialize)]
         struct Page {
@@ -252,14 +252,14 @@ impl GitHub {
         .await
     }
 
-    /// What a user may do in the repository.
+    /// A user's permission in the repository.
     ///
     /// # Errors
-    /// Not answered, or no such user.
+    /// GitHub did not answer, or no such user.
     pub async fn permission(&self, login: &str) -> Result<Permission, Unknown> {
         self.get(
             &format!("collaborators/{}/permission", escape(login)),
-            &format!("read what {login} may do here"),
+            &format!("read the permission of {login}"),
             "metadata: read",
         )
         .await
@@ -270,7 +270,8 @@ impl GitHub {
     }
 }
 
-/// Percent-encodes everything but unreserved characters and `/` (RFC 3986), which branches hold.
+/// Percent-encodes everything except unreserved characters and `/` (RFC 3986), which branch names
+/// may contain.
 fn escape(text: &str) -> String {
     let mut out = String::new();
     for byte in text.bytes() {
@@ -288,7 +289,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_branch_name_stays_inside_its_place() {
+    fn a_branch_name_cannot_change_the_query() {
         assert_eq!(escape("feature/a?b#c é"), "feature/a%3Fb%23c%20%C3%A9");
     }
 }

@@ -1,5 +1,5 @@
-//! The one way to GitHub: octocrab on our own HTTP client, answers as facts or as a typed
-//! "unknown" that names the missing permission, lists read to their end or not at all.
+//! All access to GitHub: octocrab on our own HTTP client. An answer is a fact or a typed `Unknown`
+//! that names the missing permission; a list is read to its end or not at all.
 
 mod client;
 mod comments;

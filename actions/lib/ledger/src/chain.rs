@@ -1,11 +1,11 @@
-//! The hash chain: each entry's hash covers the hash before it and its own record's bytes, so that
-//! nothing in the middle can change without every later entry saying so. Pure.
+//! The hash chain: each entry's hash covers the previous hash and the bytes of its own record, so
+//! that a change in the middle breaks every later entry. Pure.
 
 use crate::record::Record;
 use kit::error::{Error, Result};
 use std::fmt;
 
-/// What the first entry of a chain follows.
+/// The `prev` of a chain's first entry.
 const GENESIS: &str = "0000000000000000000000000000000000000000000000000000000000000000";
 
 /// SHA-256 as lower-case hex.
@@ -13,7 +13,7 @@ pub fn sha256(bytes: &[u8]) -> String {
     kit::hex::encode(ring::digest::digest(&ring::digest::SHA256, bytes))
 }
 
-/// Which list: one service in one environment.
+/// The name of a chain: one service in one environment.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Chain(String);
 
@@ -21,11 +21,14 @@ impl Chain {
     /// The chain of `service` in `environment`.
     ///
     /// # Errors
-    /// A name that is empty or holds `#`, which would make two chains one (exit 2).
+    /// A name is empty or contains `#`, with which two chains could share a key (exit 2).
     pub fn new(service: &str, environment: &str) -> Result<Self> {
         for name in [service, environment] {
             if name.is_empty() || name.contains('#') {
-                return Err(Error::usage(format!("{name:?} cannot name a ledger chain")));
+                return Err(Error::usage(format!(
+                    "{name:?} cannot be part of a ledger chain's name"
+                ))
+                .hint("use a name that is not empty and contains no `#`"));
             }
         }
         Ok(Self(format!("{service}#{environment}")))
@@ -43,12 +46,12 @@ impl fmt::Display for Chain {
     }
 }
 
-/// One record as it is kept.
+/// One record as it is stored.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Entry {
-    /// Its place in the chain, from 1.
+    /// Its position in the chain, from 1.
     pub seq: u64,
-    /// The hash of the entry before; 64 zeros for the first.
+    /// The hash of the previous entry; 64 zeros for the first.
     pub prev: String,
     /// SHA-256 over `prev` (64 hex digits as text) and `bytes`.
     pub hash: String,
@@ -57,7 +60,7 @@ pub struct Entry {
 }
 
 impl Entry {
-    /// The entry that puts `bytes` after `head`.
+    /// The entry that appends `bytes` after `head`.
     pub(crate) fn after(head: Option<&Entry>, bytes: String) -> Self {
         let prev = head.map_or(GENESIS, |head| &head.hash).to_owned();
         Self {
@@ -68,10 +71,10 @@ impl Entry {
         }
     }
 
-    /// The record, if the entry is what it says it is.
+    /// The record, if the entry is intact.
     ///
     /// # Errors
-    /// The bytes do not match the hash, are no record, or belong to another place or chain.
+    /// The bytes do not match the hash, are not a record, or belong to another position or chain.
     pub fn record(&self, chain: &Chain) -> Result<Record, Fault> {
         if link(&self.prev, &self.bytes) != self.hash {
             return Err(Fault::Altered { seq: self.seq });
@@ -91,27 +94,27 @@ fn link(prev: &str, bytes: &str) -> String {
     sha256(format!("{prev}{bytes}").as_bytes())
 }
 
-/// What is wrong with a chain, and where.
+/// What is wrong with a chain, and at which position.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Fault {
-    /// The entry's bytes are not those that were hashed.
+    /// The entry's bytes do not match its hash.
     Altered {
         /// The entry.
         seq: u64,
     },
-    /// Entries are not there.
+    /// Entries are missing.
     Missing {
         /// The first of them.
         from: u64,
         /// The last of them.
         to: u64,
     },
-    /// The entry is not where it was written.
+    /// The entry is at another position than it was written for.
     Reordered {
-        /// The place it stands at.
+        /// Its actual position.
         seq: u64,
     },
-    /// The entry does not follow the one that stands before it: two histories meet here.
+    /// The entry does not follow the previous one: two histories meet here.
     Forked {
         /// The first entry of the other history.
         seq: u64,
@@ -124,20 +127,17 @@ impl fmt::Display for Fault {
             Fault::Altered { seq } => write!(f, "record {seq} was altered"),
             Fault::Missing { from, to } if from == to => write!(f, "record {from} is missing"),
             Fault::Missing { from, to } => write!(f, "records {from} to {to} are missing"),
-            Fault::Reordered { seq } => write!(f, "record {seq} is not in its place"),
+            Fault::Reordered { seq } => write!(f, "record {seq} is at the wrong position"),
             Fault::Forked { seq } => {
-                write!(
-                    f,
-                    "record {seq} follows another record than the one before it"
-                )
+                write!(f, "record {seq} does not follow the record before it")
             }
         }
     }
 }
 
-/// What is wrong with one run of a chain's entries, oldest first; a run may begin anywhere unless
-/// it is known to hold the `first`. Entries lost at the very end cannot be seen from the chain
-/// itself: compare the last hash with one kept elsewhere (the GitHub Deployment's payload holds it).
+/// What is wrong with a range of a chain's entries, oldest first. The range may begin anywhere,
+/// unless it is known to contain the `first`. The chain itself does not show that entries are
+/// missing at its end: compare the last hash with the one in the GitHub Deployment's payload.
 pub(crate) fn verify(chain: &Chain, entries: &[Entry], first: bool) -> Vec<Fault> {
     let mut faults = Vec::new();
     let mut before: Option<&Entry> = None;

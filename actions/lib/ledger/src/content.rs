@@ -1,11 +1,11 @@
-//! Which commits an image is the content of. An image is built for one commit; a later commit that
-//! changes nothing of what goes into it takes the same image, whose labels still name the first.
-//! What says so is one item for each commit, in a list for each digest.
+//! The commits that share an image. An image is built for one commit; a later commit that changes
+//! nothing in the image uses the same one, whose labels still name the first commit. Each digest
+//! has a list with an item for each of its commits.
 //!
-//! The list is no promotion chain: its partition key has a form that none has
-//! ([`Chain`](crate::Chain) takes no `#` in a name), its items carry no hashes, and nothing of a
-//! gate rests on it. Whoever builds may write here, and by a condition on `dynamodb:LeadingKeys`
-//! (`content#*`) nowhere else in the table.
+//! The list is not a promotion chain: its partition key has a form that no chain has
+//! ([`Chain`](crate::Chain) takes no `#` in a name), its items have no hashes, and no gate
+//! depends on it. A build may write here, and a condition on `dynamodb:LeadingKeys` (`content#*`)
+//! keeps it from writing anywhere else in the table.
 
 use crate::store::Ledger;
 use aws_sdk_dynamodb::operation::put_item::PutItemError;
@@ -17,12 +17,12 @@ use serde::{Deserialize, Serialize};
 use std::collections::HashMap;
 use std::time::Duration;
 
-/// Tries at one place in a list; each loss means that another commit was written.
+/// Attempts to append to a list; each conflict means that another commit was written.
 const ATTEMPTS: u64 = 10;
 /// Pages of a list that are read; 1 MB each, thousands of commits.
 const PAGES: usize = 100;
 
-/// That a commit's content is an image.
+/// A note that a commit's content is an image.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Content {
     /// The service.
@@ -31,9 +31,9 @@ pub struct Content {
     pub digest: String,
     /// The commit.
     pub commit: String,
-    /// The content key by which both are the same: 64 hexadecimal digits.
+    /// The content key that both commits share: 64 hexadecimal digits.
     pub key: String,
-    /// The commit the image was built for; the same as `commit` where it was built.
+    /// The commit the image was built for; equal to `commit` if the image was built for it.
     pub first_commit: String,
     /// When it was written, RFC 3339 in UTC.
     pub at: String,
@@ -45,14 +45,14 @@ pub struct Content {
 /// How a note ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Noted {
-    /// It is written.
+    /// The note was written.
     Written,
-    /// The ledger knew.
+    /// The ledger already had the note.
     Known,
 }
 
 impl Ledger {
-    /// Writes that a commit's content is an image, once, however often it is called.
+    /// Notes that a commit's content is an image. Repeated calls write one note.
     ///
     /// # Errors
     /// The table cannot be read or written, or a name cannot be part of its key (exit 2).
@@ -92,7 +92,7 @@ impl Ledger {
                 Err(error) => {
                     return Err(error)
                         .cannot(format!(
-                            "note in the ledger {} whose content {} is",
+                            "write to the ledger {} which commit {} was built for",
                             self.table, content.digest
                         ))
                         .map_err(|error| {
@@ -104,17 +104,17 @@ impl Ledger {
         Err(Error::new(
             kit::Exit::Busy,
             format!(
-                "others kept writing about {} in the ledger {}",
+                "other runs kept writing notes about {} to the ledger {}",
                 content.digest, self.table
             ),
         )
         .hint("run the step again"))
     }
 
-    /// The commits whose content an image is, the one it was built for first.
+    /// The commits that share an image, the one it was built for first.
     ///
     /// # Errors
-    /// The table cannot be read, or holds something else there (exit 3).
+    /// The table cannot be read, or contains another kind of item there (exit 3).
     pub async fn contents(&self, service: &str, digest: &Digest) -> Result<Vec<Content>> {
         let partition = partition(service, digest.as_str())?;
         let found = self.contents_of(&partition).await?;
@@ -140,10 +140,10 @@ impl Ledger {
             for item in answer.items.unwrap_or_default() {
                 found.push(read(&item, partition).ok_or_else(|| {
                     Error::refused(format!(
-                        "the table {} holds something in {partition} that does not say whose content an image is",
+                        "the table {} contains an item in {partition} that is not a note about an image",
                         self.table
                     ))
-                    .hint("look in CloudTrail for who wrote to the table")
+                    .hint("find out in CloudTrail who wrote to the table")
                 })?);
             }
             start = answer.last_evaluated_key;
@@ -152,23 +152,23 @@ impl Ledger {
             }
         }
         Err(Error::failed(format!(
-            "the ledger {} sends pages of {partition} without end",
+            "the ledger {} returns an endless list for {partition}",
             self.table
         )))
     }
 }
 
-/// Three parts, where a promotion chain has two.
+/// The key has three parts, while a promotion chain's has two.
 fn partition(service: &str, digest: &str) -> Result<String> {
     if service.is_empty() || service.contains('#') {
         return Err(Error::usage(format!(
-            "{service:?} cannot name a list in the ledger"
+            "{service:?} cannot be part of a key in the ledger"
         )));
     }
     Ok(format!("content#{service}#{}", Digest::parse(digest)?))
 }
 
-/// An item that says what its place says.
+/// The note in an item, if it belongs to the item's position.
 fn read(item: &HashMap<String, AttributeValue>, own: &str) -> Option<(u64, Content)> {
     let seq = item.get("seq")?.as_n().ok()?.parse().ok()?;
     let content: Content = serde_json::from_str(item.get("content")?.as_s().ok()?).ok()?;

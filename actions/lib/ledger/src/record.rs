@@ -1,4 +1,4 @@
-//! One line of the ledger: what came where, how it went, who caused it.
+//! A record of the ledger: what was deployed where, how it ended, and who caused it.
 
 use serde::{Deserialize, Serialize};
 use std::fmt;
@@ -7,11 +7,11 @@ use std::fmt;
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Verdict {
-    /// It runs, seen at the source.
+    /// The service runs the digest, verified at the source.
     Healthy,
     /// It did not become healthy.
     Failed,
-    /// It did not become healthy and what ran before is back.
+    /// It did not become healthy, and the previous version is back.
     RolledBack,
     /// Written by a newer version; never counts as healthy.
     #[serde(other)]
@@ -32,9 +32,9 @@ impl fmt::Display for Verdict {
 /// Who caused a record.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Actor {
-    /// GitHub login, or the AWS principal where no login is known.
+    /// The GitHub login, or the AWS principal if no login is known.
     pub login: String,
-    /// GitHub's numeric user ID, which stays when a login is renamed or taken over.
+    /// GitHub's numeric user ID, which does not change when a login is renamed or reassigned.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub id: Option<u64>,
 }
@@ -43,7 +43,7 @@ pub struct Actor {
 /// one wrote; the bytes themselves are kept as they were written and are what the chain hashes.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Record {
-    /// Its place in the chain, from 1.
+    /// Its position in the chain, from 1.
     pub seq: u64,
     /// When it was written, RFC 3339 in UTC.
     pub at: String,
@@ -55,7 +55,7 @@ pub struct Record {
     pub digest: String,
     /// The commit the image was built from.
     pub commit: String,
-    /// How it went.
+    /// How it ended.
     pub verdict: Verdict,
     /// Who caused it.
     pub actor: Actor,

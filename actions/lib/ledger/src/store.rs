@@ -1,6 +1,6 @@
 //! The ledger's table. Key `chain` (text, `SERVICE#ENVIRONMENT`) and `seq` (number); attributes
-//! `record`, `hash`, `prev`. Whoever writes needs PutItem and ConditionCheckItem, and neither
-//! UpdateItem nor DeleteItem.
+//! `record`, `hash`, `prev`. Writing needs PutItem and ConditionCheckItem, but neither UpdateItem
+//! nor DeleteItem.
 
 use crate::chain::{Chain, Entry, verify};
 use crate::record::Record;
@@ -11,7 +11,7 @@ use kit::error::{Error, Result};
 use net::{Account, AwsContext};
 use std::collections::HashMap;
 
-/// Entries fetched by one request where more than the head is wanted.
+/// Entries per request when more than the head is read.
 const PAGE: i32 = 100;
 
 /// How an append ended.
@@ -19,12 +19,12 @@ const PAGE: i32 = 100;
 pub enum Append {
     /// The record is in the chain.
     Done(Entry),
-    /// Somebody else was first; nothing was written. Holds the head as it is now, from which the
-    /// caller decides anew.
+    /// Another run was first and nothing was written. Contains the new head, from which the caller
+    /// starts over.
     Conflict(Option<Entry>),
 }
 
-/// The table, seen with one account's credentials.
+/// The table, accessed with one account's credentials.
 #[derive(Debug, Clone)]
 pub struct Ledger {
     pub(crate) client: Client,
@@ -56,7 +56,7 @@ impl Ledger {
         self.find(chain, 1, |_| true).await
     }
 
-    /// The newest record `wanted` picks among the newest `limit`.
+    /// The newest record that `wanted` accepts, among the newest `limit`.
     ///
     /// # Errors
     /// As [`Ledger::head`]; also where entries among those read are missing or forked.
@@ -78,7 +78,7 @@ impl Ledger {
     /// the caller saw. The record's `seq` is set here.
     ///
     /// # Errors
-    /// The table cannot be written. A lost race is no error but [`Append::Conflict`].
+    /// The table cannot be written. A lost race is not an error but [`Append::Conflict`].
     pub async fn append(
         &self,
         chain: &Chain,
@@ -142,13 +142,13 @@ impl Ledger {
             return Ok(entries);
         }
         let mut error = Error::refused(format!(
-            "chain {chain} of the ledger table {} is broken; nothing can rest on it",
+            "chain {chain} of the ledger table {} is broken, so its records prove nothing",
             self.table
         ));
         for fault in faults {
             error = error.cause(fault.to_string());
         }
-        Err(error.hint("compare with the hashes in the payloads of the GitHub Deployments, and look in CloudTrail for who wrote to the table"))
+        Err(error.hint("compare with the hashes in the payloads of the GitHub Deployments, and find out in CloudTrail who wrote to the table"))
     }
 
     /// As [`Self::newest`], unchecked; with whether the table has no older one.
@@ -160,7 +160,7 @@ impl Ledger {
     ) -> Result<(Vec<Entry>, bool)> {
         let mut entries: Vec<Entry> = Vec::new();
         let mut start = None;
-        // A page holds an entry or is the last, so that there are no more pages than entries.
+        // Every page except the last has an entry, so there are at most as many pages as entries.
         for _ in 0..=limit {
             let wanted = i32::try_from(limit - entries.len()).unwrap_or(PAGE);
             let answer = self
@@ -186,7 +186,7 @@ impl Ledger {
             }
         }
         Err(Error::failed(format!(
-            "the ledger {} sends pages of chain {chain} without end",
+            "the ledger {} returns an endless list for chain {chain}",
             self.table
         )))
     }
@@ -227,7 +227,7 @@ impl Ledger {
                 bytes,
             }),
             _ => Err(Error::refused(format!(
-                "the table {} holds something in chain {chain} that is not a ledger record",
+                "the table {} contains an item in chain {chain} that is not a ledger record",
                 self.table
             ))
             .hint("check the contract's ledger table")),
@@ -235,7 +235,7 @@ impl Ledger {
     }
 }
 
-/// Whether a transaction was given up because the chain had moved on, by its reasons
+/// Whether a transaction was cancelled because the chain has a newer head, by its reasons
 /// (Amazon DynamoDB API Reference, TransactWriteItems, "Cancellation reason codes").
 fn lost_the_race(error: Option<&TransactWriteItemsError>) -> bool {
     let Some(TransactWriteItemsError::TransactionCanceledException(cancelled)) = error else {
