@@ -2,7 +2,9 @@
 //! folder instead (terraform `internal/command/views/state_locker.go` and `backend/local`). On a
 //! runner that folder is gone with the job, and with it what was just created.
 
+use crate::backend::Backend;
 use crate::object::refused;
+use crate::shim::StateObject;
 use kit::error::{Context, Error, Result};
 use net::AwsContext;
 use serde::{Deserialize, Serialize};
@@ -57,24 +59,89 @@ pub(crate) fn find(folder: &Path) -> Vec<Left> {
     found
 }
 
+/// A file that was left, and the state that it was to become.
+#[derive(Debug, Clone)]
+pub(crate) struct Origin {
+    pub(crate) file: PathBuf,
+    /// `None` where it could not be seen.
+    pub(crate) state: Option<StateObject>,
+}
+
+impl std::fmt::Display for Origin {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let file = self.file.display();
+        match &self.state {
+            Some(state) => write!(
+                f,
+                "the state could not be written to s3://{}/{} (workspace `{}`), and was left in {file}",
+                state.bucket, state.key, state.workspace
+            ),
+            None => write!(
+                f,
+                "the state could not be written, and was left in {file}; which state it belongs to could not be seen"
+            ),
+        }
+    }
+}
+
+impl Origin {
+    /// The key that a copy is kept beside: its own state's, in the bucket of the lock's state.
+    fn key(&self, backend: &Backend) -> String {
+        match &self.state {
+            None => backend.object_key(),
+            Some(state) if state.bucket == backend.bucket => state.key.clone(),
+            Some(state) => format!("{FOREIGN}{}/{}", state.bucket, state.key),
+        }
+    }
+}
+
+/// Where copies are kept of states in other buckets.
+const FOREIGN: &str = "errored/";
+/// What the key of a copy has behind the key of its state, before the lock's ID.
+const MARK: &str = ".errored-";
+
+/// `BUCKET/KEY` of the states whose copies are at `places`, as [`keep`] returned them.
+pub(crate) fn origins(places: Option<&str>) -> Vec<String> {
+    let places = places.into_iter().flat_map(|places| places.split(", "));
+    let mut origins: Vec<String> = places
+        .filter_map(|place| {
+            let (state, _) = place.strip_prefix("s3://")?.rsplit_once(MARK)?;
+            let (_, key) = state.split_once('/')?;
+            Some(key.strip_prefix(FOREIGN).unwrap_or(state).to_owned())
+        })
+        .collect();
+    origins.dedup();
+    origins
+}
+
+/// The workspace of a state, where its key shows it (`workspace_key_prefix`'s default) and a shell
+/// takes it as it is.
+pub(crate) fn workspace(origin: &str) -> Option<&str> {
+    let (_, key) = origin.split_once('/')?;
+    let (workspace, _) = key.strip_prefix("env:/")?.split_once('/')?;
+    let plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.');
+    workspace.chars().all(plain).then_some(workspace)
+}
+
 /// How many states can be kept beside one under one lock.
 const KEPT: usize = 100;
 
-/// Keeps the states beside the one they belong to, and sees that they are there. Returns where.
+/// Keeps the states beside those they belong to, and sees that they are there. Returns where.
 /// Nothing that was kept before is written over.
 ///
 /// # Errors
 /// A file that cannot be read, or S3's.
 pub(crate) async fn keep(
     s3: &aws_sdk_s3::Client,
-    bucket: &str,
-    key: &str,
+    backend: &Backend,
     lock_id: &str,
-    files: &[PathBuf],
+    files: &[Origin],
 ) -> Result<Vec<String>> {
+    let bucket = &backend.bucket;
     let mut kept = Vec::new();
     let mut numbers = 0..KEPT;
-    for file in files {
+    for origin in files {
+        let (file, key) = (&origin.file, origin.key(backend));
         let bytes = std::fs::read(file).context(format!("cannot read {}", file.display()))?;
         let place = loop {
             let Some(number) = numbers.next() else {
@@ -82,7 +149,7 @@ pub(crate) async fn keep(
                     "{KEPT} states are kept beside s3://{bucket}/{key} already"
                 )));
             };
-            let side = side(key, lock_id, number);
+            let side = side(&key, lock_id, number);
             let place = format!("s3://{bucket}/{side}");
             let answer = s3
                 .put_object()
@@ -128,14 +195,45 @@ pub(crate) async fn keep(
 
 fn side(key: &str, lock_id: &str, number: usize) -> String {
     match number {
-        0 => format!("{key}.errored-{lock_id}"),
-        number => format!("{key}.errored-{lock_id}-{number}"),
+        0 => format!("{key}{MARK}{lock_id}"),
+        number => format!("{key}{MARK}{lock_id}-{number}"),
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_copy_tells_which_state_it_belongs_to() {
+        let backend = Backend {
+            bucket: "b".to_owned(),
+            key: "app/dev".to_owned(),
+            ..Backend::default()
+        };
+        let origin = |bucket: &str, key: &str| Origin {
+            file: PathBuf::from("errored.tfstate"),
+            state: Some(StateObject {
+                bucket: bucket.to_owned(),
+                key: key.to_owned(),
+                workspace: "default".to_owned(),
+            }),
+        };
+        for (bucket, key, workspace) in [
+            ("b", "app/dev", None),
+            ("b", "env:/blue/app/dev", Some("blue")),
+            ("c", "net/dev.errored-x", None),
+        ] {
+            let side = side(&origin(bucket, key).key(&backend), "0f-1", 2);
+            let place = format!("s3://b/{side}");
+            let found = origins(Some(&place));
+            assert_eq!(found, [format!("{bucket}/{key}")], "{place}");
+            assert_eq!(super::workspace(&found[0]), workspace);
+        }
+        let two = "s3://b/app/dev.errored-1, s3://b/env:/w/app/dev.errored-1-1";
+        assert_eq!(origins(Some(two)), ["b/app/dev", "b/env:/w/app/dev"]);
+        assert_eq!(origins(None), Vec::<String>::new());
+    }
 
     #[test]
     fn states_are_found_wherever_the_command_worked_and_known_again() {

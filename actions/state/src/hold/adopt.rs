@@ -7,14 +7,15 @@ use crate::guard::MARK;
 use crate::lease::{Lease, Phase};
 use crate::lock::{Changed, Held, Lock, Record};
 use crate::place::{self, Placed, Remembered, Work};
-use crate::{report, rescue};
+use crate::rescue::{self, Origin};
+use crate::{report, shim};
 use kit::clock::uptime;
 use kit::error::{Error, Result};
 use kit::exit::Exit;
 use kit::group::Group;
 use kit::report::Report;
 use kit::step::Cx;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 /// The lock that an ID names, of either kind.
@@ -186,8 +187,21 @@ pub(super) fn repair(lock: &Lock, id: &str, place: Option<&str>) -> String {
         Some(place) => format!("aws s3 cp {place} errored.tfstate"),
         None => "copy errored.tfstate from the machine that ran it".to_owned(),
     };
+    let other = rescue::origins(place)
+        .into_iter()
+        .find(|origin| *origin != lock.id);
+    let (folder, select) = match &other {
+        None => ("the infrastructure's folder".to_owned(), String::new()),
+        Some(origin) => (
+            format!("the folder of s3://{origin}"),
+            match rescue::workspace(origin) {
+                Some(workspace) => format!(" terraform workspace select {workspace};"),
+                None => String::new(),
+            },
+        ),
+    };
     format!(
-        "in the infrastructure's folder: {fetch}; then {} -- sh -ec 'terraform init; terraform state push errored.tfstate'; then {}",
+        "in {folder}: {fetch}; then {} -- sh -ec 'terraform init;{select} terraform state push errored.tfstate'; then {}",
         lock.command(&format!("run --lock-id {id}")),
         lock.command(&format!("unlock --lock-id {id}"))
     )
@@ -362,8 +376,17 @@ fn stays(lock: &Lock, lock_id: &str, rescued: Option<&str>, cx: &Cx) {
 /// Keeps the states that the command of a killed step could not write. Returns where.
 async fn rescue(opened: &Opened, left: &Remembered, files: &[PathBuf], cx: &Cx) -> Result<String> {
     let backend = &left.placed.backend;
-    let key = backend.object_key();
-    let places = rescue::keep(&opened.s3, &backend.bucket, &key, &left.lock_id, files).await?;
+    let files: Vec<Origin> = files
+        .iter()
+        .map(|file| {
+            let folder = file.parent().unwrap_or(Path::new("."));
+            Origin {
+                file: file.clone(),
+                state: shim::state_in(folder, backend.workspace.as_deref()),
+            }
+        })
+        .collect();
+    let places = rescue::keep(&opened.s3, backend, &left.lock_id, &files).await?;
     let places = places.join(", ");
     if !files.is_empty() {
         cx.host.warn(format!(

@@ -8,12 +8,12 @@ use crate::guard::Guard;
 use crate::lease::Phase;
 use crate::lock::{Changed, Held, Record, Release};
 use crate::process::Process;
-use crate::rescue;
-use crate::shim::Desk;
+use crate::rescue::{self, Origin};
+use crate::shim::{self, Desk};
 use kit::clock::uptime;
 use kit::error::{Error, Result};
 use kit::group::Group;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 /// How long what a command started may outlive it.
@@ -198,15 +198,12 @@ impl Holding<'_> {
     /// next would not know of what was created.
     pub(super) async fn rescue(&mut self, verdict: Error, files: &[PathBuf]) -> Error {
         self.broken = true;
-        let shown: Vec<String> = files
-            .iter()
-            .map(|file| file.display().to_string())
-            .collect();
         let backend = &self.placed.backend;
         let id = self.record.info.id.clone();
+        let files: Vec<Origin> = files.iter().map(|file| self.origin(file)).collect();
         let keep = |s3: aws_sdk_s3::Client| {
-            let (bucket, key, id) = (backend.bucket.clone(), backend.object_key(), id.clone());
-            async move { rescue::keep(&s3, &bucket, &key, &id, files).await }
+            let (files, id) = (&files, id.clone());
+            async move { rescue::keep(&s3, backend, &id, files).await }
         };
         let mut kept = keep(self.opened.s3.clone()).await;
         if kept.is_err() {
@@ -216,10 +213,10 @@ impl Holding<'_> {
                 kept = keep(self.opened.s3.clone()).await;
             }
         }
-        let error = verdict.cause(format!(
-            "the state could not be written, and was left in {}",
-            shown.join(", ")
-        ));
+        let mut error = verdict;
+        for file in &files {
+            error = error.cause(file.to_string());
+        }
         let (error, place) = match kept {
             Ok(places) => {
                 let places = places.join(", ");
@@ -251,6 +248,19 @@ impl Holding<'_> {
                 kit::clock::human(self.record.lease.length())
             ))
             .hint(adopt::repair(lock, &id, place.as_deref())),
+        }
+    }
+
+    /// The state that a file was to become.
+    fn origin(&self, file: &Path) -> Origin {
+        let folder = file.parent().unwrap_or(Path::new("."));
+        let folder = std::fs::canonicalize(folder).unwrap_or_else(|_| folder.to_owned());
+        Origin {
+            file: file.to_owned(),
+            state: match self.worked.get(&folder) {
+                Some(state) => state.clone(),
+                None => shim::state_in(&folder, self.placed.backend.workspace.as_deref()),
+            },
         }
     }
 

@@ -10,8 +10,8 @@ use crate::guard::{Guard, MARK};
 use crate::lease::Phase;
 use crate::lock::{Changed, Held, Record};
 use crate::place::{self, Placed, Work};
-use crate::report;
-use crate::shim::{self, Desk, Ours};
+use crate::shim::{self, Desk, Ours, StateObject};
+use crate::{report, rescue};
 use kit::child::{self, Program, Running};
 use kit::clock::uptime;
 use kit::error::{Error, Result};
@@ -52,6 +52,8 @@ pub(crate) struct Holding<'a> {
     pub(super) adopted: bool,
     /// The command that was started last.
     pub(super) work: Option<Work>,
+    /// The folders in which the last command called Terraform, and on which state.
+    pub(super) worked: BTreeMap<PathBuf, Option<StateObject>>,
     /// A command left a state that it could not write: the lock is not given back.
     pub(super) broken: bool,
     /// A command was started, and was not seen to be over.
@@ -249,6 +251,7 @@ impl<'a> Holding<'a> {
             since,
             adopted: false,
             work: None,
+            worked: BTreeMap::new(),
             broken: false,
             at_work: false,
             placed,
@@ -314,6 +317,7 @@ impl Holding<'_> {
             folder: std::fs::canonicalize(folder).unwrap_or_else(|_| folder.to_owned()),
             overrides: self.placed.overrides,
             path_style: net::path_style(&self.cx.env),
+            to_repair: rescue::origins(self.record.lease.rescued.as_deref()),
         }
     }
 
@@ -412,6 +416,7 @@ impl Holding<'_> {
             lost = lost.or(moved);
         }
         self.at_work = false;
+        self.worked = desk.worked();
         guard.dismiss();
         told?;
         Ok(Ended {

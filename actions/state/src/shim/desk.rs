@@ -2,8 +2,8 @@
 //! folder that only this user can enter, first on the command's PATH, for as long as the command
 //! runs. At most one call at a time is told not to lock.
 
-use super::call::Call;
-use super::judge::{Ours, Verdict, judge};
+use super::call::{Call, Kind};
+use super::judge::{self, Ours, StateObject, Verdict, judge};
 use super::look::Seen;
 use crate::guard::Guard;
 use crate::process::Process;
@@ -11,6 +11,7 @@ use kit::Cx;
 use kit::clock::uptime;
 use kit::error::{Context, Result};
 use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
 use std::os::unix::fs::{DirBuilderExt, symlink};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -75,6 +76,9 @@ struct State {
     unlocked: Option<Process>,
     /// When the lock's lease ends ([`uptime`]), unless it is renewed.
     end: Duration,
+    /// The folders in which calls worked, with the state of the last one in each; `None` where that
+    /// could not be seen.
+    worked: BTreeMap<PathBuf, Option<StateObject>>,
 }
 
 impl Shared {
@@ -141,6 +145,11 @@ impl Desk {
         self.shared.state().unlocked.filter(Process::runs)
     }
 
+    /// The folders in which calls worked, with the state of the last one in each.
+    pub(crate) fn worked(&self) -> BTreeMap<PathBuf, Option<StateObject>> {
+        self.shared.state().worked.clone()
+    }
+
     /// Removes what a step that was killed left behind.
     pub(crate) fn remove_left(cx: &Cx) {
         let left = cx.env.get("STATE_desk").map(Path::new);
@@ -202,6 +211,11 @@ async fn answer(mut stream: UnixStream, shared: Arc<Shared>) -> std::io::Result<
 async fn decide(shared: &Shared, question: &Question, process: Option<Process>) -> Answer {
     if let Some(refused) = closed(&shared.state()) {
         return refused;
+    }
+    if question.call.kind() == Kind::Locking {
+        let state = judge::state(&question.call, &question.seen);
+        let folder = question.seen.folder.clone();
+        shared.state().worked.insert(folder, state);
     }
     match judge(&shared.ours, &question.call, &question.seen) {
         Verdict::Unchanged(note) => Answer::Unchanged(note),

@@ -28,6 +28,8 @@ pub(crate) struct Ours {
     /// Whether the step's backend goes before the one in the code.
     pub(crate) overrides: bool,
     pub(crate) path_style: bool,
+    /// `BUCKET/KEY` of the states that were rescued under this lock and are to be repaired.
+    pub(crate) to_repair: Vec<String>,
 }
 
 /// What becomes of a call.
@@ -73,6 +75,31 @@ enum Target {
     Unclear(String),
 }
 
+/// A state in S3.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct StateObject {
+    pub(crate) bucket: String,
+    /// The object's key, its workspace included.
+    pub(crate) key: String,
+    pub(crate) workspace: String,
+}
+
+/// The state in S3 that a call works on, as far as that can be seen.
+pub(crate) fn state(call: &Call, seen: &Seen) -> Option<StateObject> {
+    let (kind, settings, workspace) = configured(seen).ok()?;
+    let remote = Remote {
+        settings,
+        workspace,
+        call,
+    };
+    let state = StateObject {
+        bucket: remote.text("bucket")?.to_owned(),
+        key: remote.key()?,
+        workspace: workspace.to_owned(),
+    };
+    (kind == "s3").then_some(state)
+}
+
 /// Judges a call by what was seen around it.
 pub(crate) fn judge(ours: &Ours, call: &Call, seen: &Seen) -> Verdict {
     let subcommand = call.subcommand();
@@ -113,6 +140,9 @@ fn locking(ours: &Ours, call: &Call, words: &[String], seen: &Seen, off: &str) -
     let subcommand = call.subcommand();
     let held = format!("s3://{}", ours.backend.lock_id());
     let wish = call.wish(words);
+    if let Some(refused) = pushes_elsewhere(ours, call, seen) {
+        return refused;
+    }
     let itself = |what: String| {
         if wish.off {
             refused(
@@ -156,6 +186,31 @@ fn locking(ours: &Ours, call: &Call, words: &[String], seen: &Seen, off: &str) -
     }
 }
 
+/// Refuses a rescued state's push into another state than the one it was rescued from.
+fn pushes_elsewhere(ours: &Ours, call: &Call, seen: &Seen) -> Option<Verdict> {
+    if ours.to_repair.is_empty() || call.subcommand() != "state push" {
+        return None;
+    }
+    let wanted = ours.to_repair.join(", ");
+    let why = match state(call, seen) {
+        Some(state) => {
+            let found = format!("{}/{}", state.bucket, state.key);
+            if ours.to_repair.contains(&found) {
+                return None;
+            }
+            format!(
+                "`state push` would write s3://{found}, workspace `{}`",
+                state.workspace
+            )
+        }
+        None => "nobody can tell which state `state push` would write".to_owned(),
+    };
+    Some(refused(
+        format!("{why}; the state that was rescued belongs to s3://{wanted}"),
+        "run it in the folder of that state, after init and `workspace select` of its workspace",
+    ))
+}
+
 /// The state that a call works on.
 fn target(ours: &Ours, call: &Call, words: &[String], seen: &Seen) -> Target {
     if let Some(why) = &call.unreadable {
@@ -166,24 +221,9 @@ fn target(ours: &Ours, call: &Call, words: &[String], seen: &Seen) -> Target {
             return Target::Unclear(format!("-{flag} names a file"));
         }
     }
-    let workspace = match &seen.workspace {
-        Ok(workspace) => workspace,
-        Err(why) => return Target::Unclear(why.clone()),
-    };
-    let (kind, settings) = match &seen.plan {
-        Plan::Unclear(why) => return Target::Unclear(why.clone()),
-        Plan::Of(saved) if saved.workspace != *workspace => {
-            return Target::Unclear(format!(
-                "the saved plan is for workspace `{}`, and `{workspace}` is selected",
-                saved.workspace
-            ));
-        }
-        Plan::Of(saved) => (&saved.kind, &saved.settings),
-        Plan::None => match &seen.initialised {
-            Err(why) => return Target::Unclear(why.clone()),
-            Ok(None) => return Target::Other(format!("a state in {}", seen.folder.display())),
-            Ok(Some(Configured { kind, settings })) => (kind, settings),
-        },
+    let (kind, settings, workspace) = match configured(seen) {
+        Ok(configured) => configured,
+        Err(target) => return target,
     };
     if kind != "s3" {
         return Target::Other(format!("a state in the backend `{kind}`"));
@@ -196,10 +236,39 @@ fn target(ours: &Ours, call: &Call, words: &[String], seen: &Seen) -> Target {
     .target(ours)
 }
 
+type Settings = serde_json::Map<String, serde_json::Value>;
+
+/// The backend that a call works with, its settings, and the workspace.
+fn configured(seen: &Seen) -> Result<(&str, &Settings, &str), Target> {
+    let workspace = match &seen.workspace {
+        Ok(workspace) => workspace,
+        Err(why) => return Err(Target::Unclear(why.clone())),
+    };
+    let (kind, settings) = match &seen.plan {
+        Plan::Unclear(why) => return Err(Target::Unclear(why.clone())),
+        Plan::Of(saved) if saved.workspace != *workspace => {
+            return Err(Target::Unclear(format!(
+                "the saved plan is for workspace `{}`, and `{workspace}` is selected",
+                saved.workspace
+            )));
+        }
+        Plan::Of(saved) => (&saved.kind, &saved.settings),
+        Plan::None => match &seen.initialised {
+            Err(why) => return Err(Target::Unclear(why.clone())),
+            Ok(None) => {
+                let what = format!("a state in {}", seen.folder.display());
+                return Err(Target::Other(what));
+            }
+            Ok(Some(Configured { kind, settings })) => (kind, settings),
+        },
+    };
+    Ok((kind, settings, workspace))
+}
+
 /// A state in S3, by the settings of its backend.
 /// Source: terraform `internal/backend/remote-state/s3`.
 struct Remote<'a> {
-    settings: &'a serde_json::Map<String, serde_json::Value>,
+    settings: &'a Settings,
     workspace: &'a str,
     call: &'a Call,
 }
@@ -386,15 +455,15 @@ fn init(ours: &Ours, words: &[String], seen: &Seen) -> Verdict {
     Verdict::With(arguments(ours, declared, given, seen.folder == ours.folder))
 }
 
-type Settings = BTreeMap<String, Setting>;
+type Declarations = BTreeMap<String, Setting>;
 
-fn arguments(ours: &Ours, declared: &Settings, given: &Settings, own: bool) -> Vec<String> {
-    let named = |settings: &Settings, name: &str| {
+fn arguments(ours: &Ours, declared: &Declarations, given: &Declarations, own: bool) -> Vec<String> {
+    let named = |settings: &Declarations, name: &str| {
         settings
             .get(name)
             .is_some_and(|setting| setting.value != Value::Null)
     };
-    let foreign = |settings: &Settings| {
+    let foreign = |settings: &Declarations| {
         settings.get("bucket").is_some_and(|setting| {
             !matches!(&setting.value, Value::Literal(bucket) if *bucket == ours.backend.bucket)
                 && setting.value != Value::Null
@@ -440,6 +509,7 @@ mod tests {
             folder: "/app".into(),
             overrides: false,
             path_style: false,
+            to_repair: Vec::new(),
         }
     }
 
@@ -480,6 +550,29 @@ mod tests {
         call.variables
             .extend(variables.map(|(name, value)| ((*name).to_owned(), (*value).to_owned())));
         call
+    }
+
+    #[test]
+    fn a_rescued_state_is_pushed_into_its_own_state_only() {
+        let ours = Ours {
+            to_repair: vec!["b/env:/blue/k".to_owned()],
+            ..ours(Locking::Dynamodb)
+        };
+        let push = lent("state push errored.tfstate", &[]);
+        let mut seen = seen(Some(configured("s3", json!({}))));
+        let elsewhere = "refused: `state push` would write s3://b/k, workspace `default`; the state that was rescued belongs to s3://b/env:/blue/k";
+        assert_eq!(shown(judge(&ours, &push, &seen)), elsewhere);
+        assert_eq!(
+            shown(judge(&ours, &lent("plan", &[]), &seen)),
+            "unlocked",
+            "other calls are as ever"
+        );
+        seen.workspace = Ok("blue".to_owned());
+        let verdict = shown(judge(&ours, &push, &seen));
+        assert!(verdict.starts_with("unchanged: "), "{verdict}");
+        seen.workspace = Err("no text".to_owned());
+        let verdict = shown(judge(&ours, &push, &seen));
+        assert!(verdict.contains("nobody can tell which state"), "{verdict}");
     }
 
     #[test]
@@ -764,7 +857,7 @@ mod tests {
     #[test]
     fn init_gets_what_neither_the_code_nor_the_words_say() {
         let all = "bucket=b key=k region=ca-central-1 dynamodb_table=t";
-        let settings = |pairs: &[(&str, &str)]| -> Settings {
+        let settings = |pairs: &[(&str, &str)]| -> Declarations {
             let value = |value: &str| Setting {
                 value: Value::Literal(value.to_owned()),
                 line: 1,

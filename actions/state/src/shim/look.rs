@@ -2,6 +2,7 @@
 //! which workspace is selected, which state a saved plan is for, and the backend block.
 
 use super::call::{self, Call, Kind};
+use super::judge::{self, StateObject};
 use super::saved::{self, Saved};
 use crate::block::{self, Declared, Setting};
 use serde::{Deserialize, Serialize};
@@ -77,6 +78,18 @@ impl Seen {
             folder,
         }
     }
+}
+
+/// The state in S3 that `folder` was last initialised for, in `workspace` if one is given, else in
+/// the selected one.
+pub(crate) fn state_in(folder: &Path, workspace: Option<&str>) -> Option<StateObject> {
+    let mut call = Call::default();
+    if let Some(workspace) = workspace {
+        let variable = ("TF_WORKSPACE".to_owned(), workspace.to_owned());
+        call.variables.extend([variable]);
+    }
+    let seen = Seen::around(&call, folder, false);
+    judge::state(&call, &seen)
 }
 
 fn said(error: &kit::Error) -> String {

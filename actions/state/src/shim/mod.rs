@@ -10,8 +10,8 @@ mod saved;
 mod words;
 
 pub(crate) use desk::Desk;
-pub(crate) use judge::{Ours, is_identity};
-pub(crate) use look::selected;
+pub(crate) use judge::{Ours, StateObject, is_identity};
+pub(crate) use look::{selected, state_in};
 
 use call::Call;
 use desk::{Answer, Question, SOCKET};

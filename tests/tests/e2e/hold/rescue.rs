@@ -224,6 +224,86 @@ fn a_state_that_terraform_could_not_write_is_rescued_and_keeps_its_lock() {
     );
 }
 
+/// The script selects a workspace of its own, and a fresh checkout has another one selected.
+#[test]
+fn a_rescued_state_of_a_workspace_goes_back_into_that_workspace_only() {
+    let state = alone("blue");
+    let faults = format!("{}/_sandbox/faults", place().url(port::GATEWAY));
+    let account = &state.world.environment("dev").unwrap().account.id;
+    let code = "terraform {\n  backend \"s3\" {}\n}\nresource \"terraform_data\" \"it\" {\n  input = \"made\"\n}\n";
+    let denied = json!({"service": "s3", "operation": "PutObject", "account": account, "times": 1000,
+        "fault": {"kind": "status", "status": 403, "code": "AccessDenied", "message": "no"}});
+    let bin = place().bin().display().to_string();
+    let path = format!("{bin}:/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin");
+    let run = |job: &Job, arguments: &[&str]| {
+        std::fs::write(job.file("main.tf"), code).unwrap();
+        let mut command = verb(&state, job, arguments);
+        command
+            .env("PATH", &path)
+            .env("HOME", job.file(""))
+            .env("CHECKPOINT_DISABLE", "1");
+        job.run(&mut command)
+    };
+    let job = state.job();
+    std::fs::write(job.file("denied.json"), denied.to_string()).unwrap();
+    let script = format!(
+        "terraform init -no-color >&2; terraform workspace new -no-color blue >&2
+         curl -fsS -X POST -H 'content-type: application/json' -d @denied.json {faults}
+         code=0; terraform apply -auto-approve -no-color >&2 || code=$?
+         curl -fsS -X DELETE '{faults}?account={account}'
+         exit $code"
+    );
+    let failed = run(&job, &["run", "--", "sh", "-c", &script]);
+    let said = log(&failed);
+    assert_eq!(failed.status.code(), Some(1), "{said}");
+    let id = state.holder().unwrap()["ID"].as_str().unwrap().to_owned();
+    let blue = format!("{}/env:/blue/{}", state.bucket(), state.key);
+    for piece in [
+        &format!("could not be written to s3://{blue} (workspace `blue`)")[..],
+        &format!("rescued to s3://{blue}.errored-{id}"),
+        &format!("in the folder of s3://{blue}: "),
+        "terraform workspace select blue; terraform state push errored.tfstate",
+    ] {
+        assert!(said.contains(piece), "no {piece} in\n{said}");
+    }
+
+    let fresh = state.job();
+    std::fs::copy(job.file("errored.tfstate"), fresh.file("errored.tfstate")).unwrap();
+    let repair = |script: &str| {
+        run(
+            &fresh,
+            &["run", "--lock-id", &id, "--", "sh", "-ec", script],
+        )
+    };
+    let elsewhere = repair("terraform init; terraform state push errored.tfstate");
+    let said = log(&elsewhere);
+    assert_eq!(elsewhere.status.code(), Some(1), "{said}");
+    assert!(said.contains(&format!("belongs to s3://{blue}")), "{said}");
+    let object = |key: &str| {
+        let path = format!("/{}/{key}", state.bucket());
+        wait(SOON, state.aws.get(&path)).unwrap()
+    };
+    assert!(
+        object(&state.key).is_err(),
+        "the default workspace has a state"
+    );
+    assert_eq!(state.lock().unwrap()["Phase"]["S"], "needs-repair");
+    let back = repair(
+        "terraform init; terraform workspace select blue; terraform state push errored.tfstate
+         terraform state pull > pulled.json",
+    );
+    assert!(back.status.success(), "{}", log(&back));
+    let pulled = std::fs::read_to_string(fresh.file("pulled.json")).unwrap();
+    assert!(pulled.contains("made"), "{pulled}");
+    ends(
+        &state,
+        &fresh,
+        &["unlock", "--lock-id", &id],
+        0,
+        &["given back"],
+    );
+}
+
 #[test]
 fn credentials_that_end_before_the_command_had_its_time_are_refused() {
     let state = State::new("budget");
