@@ -71,10 +71,12 @@ pub async fn interrupted() -> &'static str {
 /// The work's, or that it was interrupted (exit 130).
 pub async fn unless_interrupted<T>(work: impl Future<Output = Result<T>>) -> Result<T> {
     tokio::select! {
-        result = work => result,
+        // The signals are listened for before the work begins: until then they end the process.
+        biased;
         signal = interrupted() => Err(Error::new(
             Exit::Interrupted,
             format!("interrupted by {signal}"),
         )),
+        result = work => result,
     }
 }
