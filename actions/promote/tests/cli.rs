@@ -1,39 +1,19 @@
 //! What a person sees who gives it bad input: exit code, one message, and nothing exported.
 
-#![expect(clippy::unwrap_used, reason = "a test that cannot run has failed")]
-
-use std::path::Path;
-use std::process::{Command, Output};
+use step_job::Job;
 
 const DIGEST: &str = "sha256:aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa";
 
-fn run(folder: &Path, arguments: &[&str], variables: &[(&str, &str)]) -> Output {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_slipway-promote"));
-    command
-        .env_clear()
-        .current_dir(folder)
-        .args(arguments)
-        .envs(variables.iter().copied())
-        .env("GITHUB_ACTIONS", "true");
-    for name in ["GITHUB_OUTPUT", "GITHUB_ENV", "GITHUB_STATE"] {
-        let path = folder.join(name);
-        std::fs::write(&path, "").unwrap();
-        command.env(name, path);
-    }
-    command.output().unwrap()
+fn job() -> Job {
+    Job::new(env!("CARGO_BIN_EXE_slipway-promote"))
 }
 
+#[track_caller]
 fn refuses(arguments: &[&str], variables: &[(&str, &str)], exit: i32, words: &str) {
-    let folder = tempfile::tempdir().unwrap();
-    let output = run(folder.path(), arguments, variables);
-    let said = String::from_utf8_lossy(&output.stderr).into_owned();
-    assert_eq!(output.status.code(), Some(exit), "{arguments:?}: {said}");
-    assert!(said.contains(words), "{arguments:?}: {said}");
+    let job = job();
+    let output = job.run(arguments, variables);
+    job.refused(&output, exit, words);
     assert!(output.stdout.is_empty(), "{arguments:?}");
-    for name in ["GITHUB_OUTPUT", "GITHUB_ENV", "GITHUB_STATE"] {
-        let text = std::fs::read_to_string(folder.path().join(name)).unwrap();
-        assert_eq!(text, "", "{arguments:?} exported through {name}");
-    }
 }
 
 #[test]
@@ -144,15 +124,13 @@ fn without_a_contract_what_is_missing_is_named() {
 
 #[test]
 fn a_token_that_is_none_is_not_repeated() {
-    let folder = tempfile::tempdir().unwrap();
     let commit = "c".repeat(40);
     let variables = [
         ("GITHUB_TOKEN", "hunter2\u{1}"),
         ("GITHUB_REPOSITORY", "acme/storefront"),
         ("GITHUB_SHA", commit.as_str()),
     ];
-    let output = run(
-        folder.path(),
+    let output = job().run(
         &[
             "check",
             "--environment",

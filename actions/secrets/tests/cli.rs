@@ -1,56 +1,13 @@
 //! What a person sees of slipway-secrets: the exit code, one message, and what is exported.
-#![expect(clippy::unwrap_used, reason = "helpers of tests")]
 
 use std::os::unix::fs::PermissionsExt;
-use std::process::{Command, Output, Stdio};
+use std::process::Command;
 
-struct Job {
-    folder: tempfile::TempDir,
+use step_job::Job;
+
+fn job() -> Job {
+    Job::new(env!("CARGO_BIN_EXE_slipway-secrets"))
 }
-
-impl Job {
-    fn new() -> Self {
-        Self {
-            folder: tempfile::tempdir().unwrap(),
-        }
-    }
-
-    /// The binary as a GitHub job starts it, with nothing in the environment but what is given.
-    fn command(&self, arguments: &[&str], env: &[(&str, &str)]) -> Command {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_slipway-secrets"));
-        command
-            .args(arguments)
-            .current_dir(self.folder.path())
-            .env_clear()
-            .env("GITHUB_ACTIONS", "true")
-            .env("AWS_EC2_METADATA_DISABLED", "true")
-            .envs(EXPORTS.map(|name| (name, self.folder.path().join(name))))
-            .envs(env.iter().copied());
-        command
-    }
-
-    fn read(&self, name: &str) -> String {
-        std::fs::read_to_string(self.folder.path().join(name)).unwrap_or_default()
-    }
-
-    /// Expects `exit` and `message`, and nothing exported.
-    #[track_caller]
-    fn refuses(&self, arguments: &[&str], env: &[(&str, &str)], exit: i32, message: &str) {
-        let output = self.command(arguments, env).output().unwrap();
-        self.refused(&output, exit, message);
-    }
-
-    #[track_caller]
-    fn refused(&self, output: &Output, exit: i32, message: &str) {
-        let log = String::from_utf8_lossy(&output.stderr);
-        assert_eq!(output.status.code(), Some(exit), "{log}");
-        assert!(log.contains(message), "{message} is not in: {log}");
-        assert_eq!(EXPORTS.map(|name| self.read(name)), EXPORTED_NOTHING);
-    }
-}
-
-const EXPORTS: [&str; 3] = ["GITHUB_OUTPUT", "GITHUB_ENV", "GITHUB_STATE"];
-const EXPORTED_NOTHING: [&str; 3] = [""; 3];
 
 /// Calls that ask AWS.
 const ASKING: &[&str] = &["exec", "--source", "A=ssm:/a", "--", "true"];
@@ -66,7 +23,7 @@ const VALUE: [(&str, &str); 1] = [("VALUE", "hunter2")];
 
 #[test]
 fn bad_input_is_named() {
-    let job = Job::new();
+    let job = job();
     for (arguments, message) in [
         (&["exec"][..], "<COMMAND>"),
         (&["export"], "no secret may go to `env`"),
@@ -96,14 +53,14 @@ fn one_that_is_missing_means_none_and_all_are_named() {
     let sources = "TOKEN=env:VALUE\nA=env:GONE\nB=env:LOST";
     for name in ["GONE", "LOST"] {
         let message = format!("the variable {name} is not set");
-        Job::new().refuses(&["export", "--source", sources], &VALUE, 1, &message);
+        job().refuses(&["export", "--source", sources], &VALUE, 1, &message);
     }
 }
 
 #[test]
 fn what_a_log_could_not_hide_is_not_exported() {
     let arguments = ["export", "--source", SOURCE];
-    let job = Job::new();
+    let job = job();
     job.refuses(&arguments, &[("VALUE", "abc")], 1, "cannot be exported");
     let env = [("GITHUB_ACTIONS", ""), VALUE[0]];
     job.refuses(&arguments, &env, 2, "secrets cannot be exported");
@@ -111,7 +68,7 @@ fn what_a_log_could_not_hide_is_not_exported() {
 
 #[test]
 fn an_exported_secret_is_masked_and_its_name_is_the_output() {
-    let job = Job::new();
+    let job = job();
     let output = job
         .command(&["export", "--source", SOURCE], &VALUE)
         .output()
@@ -127,7 +84,7 @@ fn an_exported_secret_is_masked_and_its_name_is_the_output() {
 
 #[test]
 fn what_would_blank_out_the_log_is_not_masked_and_is_said() {
-    let job = Job::new();
+    let job = job();
     for (arguments, value) in [
         (&["exec", "--source", SOURCE, "--", "true"][..], "x"),
         (&["exec", "--source", SOURCE, "--", "true"], "true"),
@@ -150,7 +107,7 @@ fn what_would_blank_out_the_log_is_not_masked_and_is_said() {
 
 #[test]
 fn a_shell_reads_back_what_was_written_and_docker_is_not_given_what_it_would_change() {
-    let job = Job::new();
+    let job = job();
     let value = "it's \"$HOME\" `x` \\n\\\nline # %\r é";
     let env = [("VALUE", value)];
     let file = |format: &str, path: &str| {
@@ -162,7 +119,7 @@ fn a_shell_reads_back_what_was_written_and_docker_is_not_given_what_it_would_cha
     let script = "set -a; . ./shell.env; printf %s \"$TOKEN\"";
     let read = Command::new("sh")
         .args(["-c", script])
-        .current_dir(job.folder.path())
+        .current_dir(job.path())
         .output();
     assert_eq!(String::from_utf8(read.unwrap().stdout).unwrap(), value);
     let refused = file("docker", "docker.env");
@@ -170,13 +127,13 @@ fn a_shell_reads_back_what_was_written_and_docker_is_not_given_what_it_would_cha
     assert_eq!(refused.status.code(), Some(1), "{log}");
     assert!(log.contains("TOKEN: has several lines"), "{log}");
     assert!(!log.contains("HOME"), "{log}");
-    assert!(!job.folder.path().join("docker.env").exists());
+    assert!(!job.path().join("docker.env").exists());
 }
 
 #[test]
 fn a_file_is_this_user_s_alone_and_gone_after_the_job() {
-    let job = Job::new();
-    let path = job.folder.path().join("x.env");
+    let job = job();
+    let path = job.path().join("x.env");
     let place = path.to_str().unwrap();
     let arguments = ["file", "--path", place, "--source", SOURCE];
     let output = job.command(&arguments, &VALUE).output().unwrap();
@@ -200,19 +157,19 @@ fn a_file_is_this_user_s_alone_and_gone_after_the_job() {
 
 #[test]
 fn a_file_that_the_post_step_does_not_know_of_holds_no_secret() {
-    let job = Job::new();
+    let job = job();
     // The note cannot be written there.
-    let folder = job.folder.path().to_str().unwrap();
+    let folder = job.path().to_str().unwrap();
     let env = [("GITHUB_STATE", folder), VALUE[0]];
     let arguments = ["file", "--path", "x.env", "--source", SOURCE];
     job.refuses(&arguments, &env, 1, "cannot write");
-    assert!(!job.folder.path().join("x.env").exists());
+    assert!(!job.path().join("x.env").exists());
 }
 
 #[test]
 fn somebody_else_s_file_is_left_alone() {
-    let job = Job::new();
-    std::fs::write(job.folder.path().join("x.env"), "mine").unwrap();
+    let job = job();
+    std::fs::write(job.path().join("x.env"), "mine").unwrap();
     let arguments = ["file", "--path", "x.env", "--source", SOURCE];
     job.refuses(&arguments, &VALUE, 2, "x.env exists already");
     assert_eq!(job.read("x.env"), "mine");
@@ -236,10 +193,8 @@ fn each_call_is_logged_when_it_is_asked_for() {
         ("RUNNER_DEBUG", "1", true),
         ("RUNNER_DEBUG", "0", false),
     ] {
-        let output = Job::new()
-            .command(ASKING, &environment(name, value))
-            .output();
-        let log = String::from_utf8(output.unwrap().stderr).unwrap();
+        let output = job().run(ASKING, &environment(name, value));
+        let log = String::from_utf8(output.stderr).unwrap();
         for attempt in 1..=3 {
             let line = format!(
                 "debug: sts GetCallerIdentity, region ca-central-1, attempt {attempt}: no answer in "
@@ -252,67 +207,12 @@ fn each_call_is_logged_when_it_is_asked_for() {
 
 #[test]
 fn a_long_lived_key_is_refused_before_any_call() {
-    let env = [
-        ("AWS_REGION", "ca-central-1"),
-        ("AWS_ACCESS_KEY_ID", "AKIAEXAMPLE"),
-        ("AWS_SECRET_ACCESS_KEY", "hunter2"),
-        // Nothing listens there.
-        ("AWS_ENDPOINT_URL", "http://127.0.0.1:9"),
-    ];
-    Job::new().refuses(ASKING, &env, 3, "access key AKIAEXAMPLE is long-lived");
-}
-
-/// An AWS that takes a question and never answers it.
-struct Silence(std::net::TcpListener);
-
-impl Silence {
-    fn new() -> Self {
-        let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
-        listener.set_nonblocking(true).unwrap();
-        Self(listener)
-    }
-
-    /// The connection of whoever asked.
-    fn asked(&self) -> std::net::TcpStream {
-        for _ in 0..200 {
-            if let Ok((stream, _)) = self.0.accept() {
-                return stream;
-            }
-            std::thread::sleep(std::time::Duration::from_millis(50));
-        }
-        panic!("nobody asked");
-    }
+    job().refuses_a_long_lived_key(ASKING);
 }
 
 #[test]
-fn whatever_waits_for_aws_ends_with_130_when_it_is_interrupted() {
+fn every_call_that_waits_for_aws_ends_with_130_when_it_is_interrupted() {
     for arguments in WAITING {
-        let silence = Silence::new();
-        let endpoint = format!("http://{}", silence.0.local_addr().unwrap());
-        let env = [
-            ("AWS_ENDPOINT_URL", endpoint.as_str()),
-            ("AWS_REGION", "ca-central-1"),
-            ("AWS_ACCESS_KEY_ID", "ASIAEXAMPLE"),
-            ("AWS_SECRET_ACCESS_KEY", "hunter2"),
-            ("AWS_SESSION_TOKEN", "token"),
-        ];
-        let job = Job::new();
-        let child = job
-            .command(arguments, &env)
-            .stdout(Stdio::null())
-            .stderr(Stdio::piped())
-            .spawn()
-            .unwrap();
-        let _open = silence.asked();
-        let kill = format!("kill -TERM {}", child.id());
-        assert!(
-            Command::new("sh")
-                .args(["-c", &kill])
-                .status()
-                .unwrap()
-                .success()
-        );
-        let output = child.wait_with_output().unwrap();
-        job.refused(&output, 130, "interrupted by SIGTERM");
+        job().is_interrupted_while_it_waits(arguments);
     }
 }

@@ -2,63 +2,23 @@
 //! and nothing exported.
 #![expect(clippy::unwrap_used, reason = "helpers of tests")]
 
-use std::path::PathBuf;
-use std::process::{Command, Output};
+use step_job::Job;
 
 const DIGEST: &str = "sha256:0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef";
 
-struct Runner {
-    folder: tempfile::TempDir,
-}
-
-impl Runner {
-    fn new() -> Self {
-        Self {
-            folder: tempfile::tempdir().unwrap(),
-        }
-    }
-
-    fn file(&self, name: &str) -> PathBuf {
-        self.folder.path().join(name)
-    }
-
-    /// Runs as a GitHub runner would, with nothing in the environment but what is given.
-    fn run(&self, args: &[&str], env: &[(&str, &str)]) -> Output {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_slipway-service"));
-        command
-            .args(args)
-            .current_dir(self.folder.path())
-            .env_clear()
-            .env("GITHUB_ACTIONS", "true")
-            .env("AWS_EC2_METADATA_DISABLED", "true");
-        for name in [
-            "GITHUB_OUTPUT",
-            "GITHUB_ENV",
-            "GITHUB_STATE",
-            "GITHUB_STEP_SUMMARY",
-        ] {
-            std::fs::write(self.file(name), "").unwrap();
-            command.env(name, self.file(name));
-        }
-        command.envs(env.iter().copied()).output().unwrap()
-    }
-
-    fn exported(&self) -> String {
-        ["GITHUB_OUTPUT", "GITHUB_ENV", "GITHUB_STATE"]
-            .map(|name| std::fs::read_to_string(self.file(name)).unwrap())
-            .concat()
-    }
+fn job() -> Job {
+    Job::new(env!("CARGO_BIN_EXE_slipway-service"))
 }
 
 /// Runs, and checks what holds for every refusal; returns standard error.
 #[track_caller]
 fn refused(exit: i32, args: &[&str], env: &[(&str, &str)]) -> String {
-    let runner = Runner::new();
-    let output = runner.run(args, env);
+    let job = job();
+    let output = job.run(args, env);
     let stderr = String::from_utf8(output.stderr).unwrap();
     assert_eq!(output.status.code(), Some(exit), "{stderr}");
     assert!(output.stdout.is_empty());
-    assert_eq!(runner.exported(), "");
+    assert_eq!(job.exported(), "");
     stderr
 }
 
@@ -158,7 +118,7 @@ fn a_contract_that_is_not_there_is_named() {
 
 #[test]
 fn help_explains_both_verbs() {
-    let output = Runner::new().run(&["--help"], &[]);
+    let output = job().run(&["--help"], &[]);
     let stdout = String::from_utf8(output.stdout).unwrap();
     assert_eq!(output.status.code(), Some(0));
     assert!(

@@ -1,7 +1,6 @@
 //! The launcher under the sandbox's node: which binary it becomes, and that it stands in nobody's way.
 
 use std::fs;
-use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 use std::time::Duration;
@@ -75,9 +74,7 @@ impl Launcher {
 
 fn program(folder: &Path, script: &str) {
     fs::create_dir_all(folder).unwrap();
-    let file = folder.join("slipway-probe");
-    fs::write(&file, script).unwrap();
-    fs::set_permissions(&file, fs::Permissions::from_mode(0o755)).unwrap();
+    step_job::program(&folder.join("slipway-probe"), script);
 }
 
 const RAN: &str = "#!/bin/bash\ntouch \"$RAN\"\n";

@@ -341,9 +341,7 @@ fn a_plan_is_refused_with_the_name_of_each_thing_that_moved() {
         "#!/bin/sh\n[ \"$1\" = version ] && exec echo '{{\"terraform_version\":\"1.99.0\"}}'\nexec {} \"$@\"\n",
         real.display()
     );
-    std::fs::write(bin.join("terraform"), script).unwrap();
-    let mode = std::os::unix::fs::PermissionsExt::from_mode(0o755);
-    std::fs::set_permissions(bin.join("terraform"), mode).unwrap();
+    step_job::program(&bin.join("terraform"), &script);
     let mut step = state.step(&newer, &apply);
     let path = state.world.variables(place())["PATH"].clone();
     step.env("PATH", format!("{}:{path}", bin.display()));
@@ -508,9 +506,7 @@ fn cancelled_plan() {
         file("go"),
         signals = file("signals"),
     );
-    std::fs::write(bin.join("terraform"), script).unwrap();
-    let mode = std::os::unix::fs::PermissionsExt::from_mode(0o755);
-    std::fs::set_permissions(bin.join("terraform"), mode).unwrap();
+    step_job::program(&bin.join("terraform"), &script);
     let mut step = state.step(&job, &["plan"]);
     let path = state.world.variables(place())["PATH"].clone();
     step.env("PATH", format!("{}:{path}", bin.display()));
