@@ -1,55 +1,12 @@
 //! What a person sees of slipway-state: the exit code, one message, and what is exported.
 #![expect(clippy::unwrap_used, reason = "helpers of tests")]
 
-use std::process::{Child, ChildStdin, Command, Output, Stdio};
+use std::process::{Child, ChildStdin, Command, Stdio};
+use step_job::Job;
 
-struct Job {
-    folder: tempfile::TempDir,
+fn job() -> Job {
+    Job::new(env!("CARGO_BIN_EXE_slipway-state"))
 }
-
-impl Job {
-    fn new() -> Self {
-        Self {
-            folder: tempfile::tempdir().unwrap(),
-        }
-    }
-
-    /// The binary as a GitHub job starts it, with nothing in the environment but what is given.
-    fn command(&self, arguments: &[&str], env: &[(&str, &str)]) -> Command {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_slipway-state"));
-        command
-            .args(arguments)
-            .current_dir(self.folder.path())
-            .env_clear()
-            .env("GITHUB_ACTIONS", "true")
-            .env("AWS_EC2_METADATA_DISABLED", "true")
-            .envs(EXPORTS.map(|name| (name, self.folder.path().join(name))))
-            .envs(env.iter().copied());
-        command
-    }
-
-    fn read(&self, name: &str) -> String {
-        std::fs::read_to_string(self.folder.path().join(name)).unwrap_or_default()
-    }
-
-    /// Expects `exit` and `message`, and nothing exported.
-    #[track_caller]
-    fn refuses(&self, arguments: &[&str], env: &[(&str, &str)], exit: i32, message: &str) {
-        let output = self.command(arguments, env).output().unwrap();
-        self.refused(&output, exit, message);
-    }
-
-    #[track_caller]
-    fn refused(&self, output: &Output, exit: i32, message: &str) {
-        let log = String::from_utf8_lossy(&output.stderr);
-        assert_eq!(output.status.code(), Some(exit), "{log}");
-        assert!(log.contains(message), "{message} is not in: {log}");
-        assert_eq!(EXPORTS.map(|name| self.read(name)), EXPORTED_NOTHING);
-    }
-}
-
-const EXPORTS: [&str; 3] = ["GITHUB_OUTPUT", "GITHUB_ENV", "GITHUB_STATE"];
-const EXPORTED_NOTHING: [&str; 3] = [""; 3];
 
 /// Calls that ask AWS.
 const ASKING: &[&str] = &["status", "--bucket=b", "--table=t", "--key=k"];
@@ -71,7 +28,7 @@ const REGION: (&str, &str) = ("AWS_REGION", "ca-central-1");
 
 #[test]
 fn bad_input_is_named() {
-    let job = Job::new();
+    let job = job();
     for (arguments, message) in [
         (&["run"][..], "<COMMAND>"),
         (
@@ -108,7 +65,7 @@ fn bad_input_is_named() {
 
 #[test]
 fn a_command_that_would_change_another_state_is_not_started() {
-    let job = Job::new();
+    let job = job();
     let run = |more: &'static [&'static str]| {
         let mut arguments = vec!["run", "--bucket=b", "--table=t", "--key=k"];
         arguments.extend(more);
@@ -121,7 +78,7 @@ fn a_command_that_would_change_another_state_is_not_started() {
         2,
         "gone is no folder",
     );
-    let folder = job.folder.path().join(".terraform");
+    let folder = job.file(".terraform");
     std::fs::create_dir(&folder).unwrap();
     std::fs::write(
         folder.join("terraform.tfstate"),
@@ -134,12 +91,12 @@ fn a_command_that_would_change_another_state_is_not_started() {
         3,
         "key is `production`, the lock is for `k`",
     );
-    assert!(!job.folder.path().join("started").exists());
+    assert!(!job.file("started").exists());
 }
 
 #[test]
 fn a_backend_block_that_names_another_state_is_refused_with_its_line() {
-    let job = Job::new();
+    let job = job();
     for (line, message) in [
         (
             "key = \"production\"",
@@ -156,7 +113,7 @@ fn a_backend_block_that_names_another_state_is_refused_with_its_line() {
         ("key = var.key", "main.tf:3: key is an expression"),
     ] {
         let code = format!("terraform {{\n  backend \"s3\" {{\n    {line}\n  }}\n}}\n");
-        std::fs::write(job.folder.path().join("main.tf"), code).unwrap();
+        std::fs::write(job.file("main.tf"), code).unwrap();
         for verb in [
             &["run"][..],
             &["plan", "--tool=terraform"],
@@ -174,13 +131,13 @@ fn a_backend_block_that_names_another_state_is_refused_with_its_line() {
             job.refuses(&arguments, &[REGION], 3, message);
         }
     }
-    assert!(!job.folder.path().join("started").exists());
+    assert!(!job.file("started").exists());
 }
 
 #[test]
 fn a_folder_without_a_remote_state_is_not_entered() {
-    let job = Job::new();
-    std::fs::write(job.folder.path().join("main.tf"), "terraform {}\n").unwrap();
+    let job = job();
+    std::fs::write(job.file("main.tf"), "terraform {}\n").unwrap();
     let arguments = [
         "run",
         "--bucket=b",
@@ -191,16 +148,16 @@ fn a_folder_without_a_remote_state_is_not_entered() {
         "started",
     ];
     job.refuses(&arguments, &[REGION], 3, "declares no backend \"s3\"");
-    assert!(!job.folder.path().join("started").exists());
+    assert!(!job.file("started").exists());
 }
 
 #[test]
 fn a_bucket_or_table_that_contradicts_the_contract_is_refused() {
-    let job = Job::new();
+    let job = job();
     let contract = "version: 1\nservice: shop\nbuild: {account: '111111111111', region: ca-central-1}\n\
         state: {bucket: states, table: locks}\n\
         environments:\n  dev: {account: '222222222222', region: ca-central-1}\n";
-    std::fs::write(job.folder.path().join("delivery.yaml"), contract).unwrap();
+    std::fs::write(job.file("delivery.yaml"), contract).unwrap();
     for (argument, message) in [
         (
             "--bucket=other",
@@ -219,68 +176,13 @@ fn a_bucket_or_table_that_contradicts_the_contract_is_refused() {
 
 #[test]
 fn a_long_lived_key_is_refused_before_any_call() {
-    let env = [
-        ("AWS_REGION", "ca-central-1"),
-        ("AWS_ACCESS_KEY_ID", "AKIAEXAMPLE"),
-        ("AWS_SECRET_ACCESS_KEY", "hunter2"),
-        // Nothing listens there.
-        ("AWS_ENDPOINT_URL", "http://127.0.0.1:9"),
-    ];
-    Job::new().refuses(ASKING, &env, 3, "access key AKIAEXAMPLE is long-lived");
-}
-
-/// An AWS that takes a question and never answers it.
-struct Silence(std::net::TcpListener);
-
-impl Silence {
-    fn new() -> Self {
-        let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
-        listener.set_nonblocking(true).unwrap();
-        Self(listener)
-    }
-
-    /// The connection of whoever asked.
-    fn asked(&self) -> std::net::TcpStream {
-        for _ in 0..200 {
-            if let Ok((stream, _)) = self.0.accept() {
-                return stream;
-            }
-            std::thread::sleep(std::time::Duration::from_millis(50));
-        }
-        panic!("nobody asked");
-    }
+    job().refuses_a_long_lived_key(ASKING);
 }
 
 #[test]
-fn whatever_waits_for_aws_ends_with_130_when_it_is_interrupted() {
+fn every_call_that_waits_for_aws_ends_with_130_when_it_is_interrupted() {
     for arguments in WAITING {
-        let silence = Silence::new();
-        let endpoint = format!("http://{}", silence.0.local_addr().unwrap());
-        let env = [
-            ("AWS_ENDPOINT_URL", endpoint.as_str()),
-            ("AWS_REGION", "ca-central-1"),
-            ("AWS_ACCESS_KEY_ID", "ASIAEXAMPLE"),
-            ("AWS_SECRET_ACCESS_KEY", "hunter2"),
-            ("AWS_SESSION_TOKEN", "token"),
-        ];
-        let job = Job::new();
-        let child = job
-            .command(arguments, &env)
-            .stdout(Stdio::null())
-            .stderr(Stdio::piped())
-            .spawn()
-            .unwrap();
-        let _open = silence.asked();
-        let kill = format!("kill -TERM {}", child.id());
-        assert!(
-            Command::new("sh")
-                .args(["-c", &kill])
-                .status()
-                .unwrap()
-                .success()
-        );
-        let output = child.wait_with_output().unwrap();
-        job.refused(&output, 130, "interrupted by SIGTERM");
+        job().is_interrupted_while_it_waits(arguments);
     }
 }
 
