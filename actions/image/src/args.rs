@@ -97,7 +97,7 @@ pub(crate) struct Publish {
     #[arg(long)]
     pub(crate) rebuild: bool,
     /// Push this OCI layout (folder or tar) or docker archive, made by something else, and build nothing
-    #[arg(long, value_name = "PATH", conflicts_with = "Build")]
+    #[arg(long, value_name = "PATH", conflicts_with_all = BUILDERS)]
     pub(crate) layout: Option<PathBuf>,
     /// Compression of the layers; zstd is refused of an OCI layout, which is pushed as it is
     #[arg(long, value_enum, default_value_t = Compression::Gzip)]
@@ -105,6 +105,34 @@ pub(crate) struct Publish {
     #[command(flatten)]
     pub(crate) build: Build,
 }
+
+/// The arguments of [`Build`], which only a builder can obey. clap's own group of that name is empty: it cannot hold the
+/// groups that are flattened into it.
+const BUILDERS: [&str; 23] = [
+    "builder",
+    "context",
+    "file",
+    "target",
+    "build_arg",
+    "label",
+    "secret",
+    "platform",
+    "cache_from",
+    "cache_to",
+    "no_cache",
+    "pull",
+    "ssh",
+    "build_context",
+    "add_host",
+    "annotation",
+    "no_cache_filter",
+    "ulimit",
+    "shm_size",
+    "allow",
+    "network",
+    "provenance",
+    "sbom",
+];
 
 /// What docker is told to build.
 #[derive(Debug, clap::Args)]

@@ -3,6 +3,40 @@
 use crate::job::{COMMIT, DIGEST, IN_ORDER, Job, publish};
 
 #[test]
+fn what_only_a_builder_can_do_is_refused_of_a_layout() {
+    let job = Job::new();
+    for option in [
+        &["--builder", "buildx"][..],
+        &["--context", "."],
+        &["--file", "Dockerfile"],
+        &["--target", "a"],
+        &["--build-arg", "A=b"],
+        &["--label", "a=b"],
+        &["--secret", "id=a,env=A"],
+        &["--platform", "linux/arm64"],
+        &["--cache-from", "type=gha"],
+        &["--cache-to", "type=gha"],
+        &["--no-cache"],
+        &["--pull"],
+        &["--ssh", "default"],
+        &["--build-context", "a=."],
+        &["--add-host", "a:127.0.0.1"],
+        &["--annotation", "a=b"],
+        &["--no-cache-filter", "a"],
+        &["--ulimit", "nofile=1"],
+        &["--shm-size", "1m"],
+        &["--allow", "network.host"],
+        &["--network", "none"],
+        &["--provenance", "mode=max"],
+        &["--sbom"],
+    ] {
+        let arguments = [&["--layout", "oci"], option].concat();
+        let message = format!("'--layout <PATH>' cannot be used with '{}", option[0]);
+        job.refuses(&publish(&arguments), &[], 2, &message);
+    }
+}
+
+#[test]
 fn bad_input_is_named() {
     let job = Job::new();
     for (arguments, message) in [
