@@ -462,7 +462,8 @@ fn an_apply_that_lost_its_lock_still_says_where_the_state_is_that_it_could_not_w
     assert_eq!(ended.status.code(), Some(1), "{said}");
     for piece in [
         "was taken away while the command ran",
-        "the state could not be written, and was left in",
+        "the state could not be written to s3://",
+        ", and was left in",
         "errored.tfstate",
     ] {
         assert!(said.contains(piece), "no {piece} in\n{said}");
