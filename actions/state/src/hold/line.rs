@@ -104,13 +104,15 @@ impl Line {
                 (next, watch.still(uptime()))
             };
             let (next, still) = seen(ahead.number, &ahead.lease);
-            if !matches!(next, Next::Break(_)) {
-                // Where the nearest seems dead, those before it may be so too, and their time is to run at once.
-                if still >= ahead.lease.length() / 2 {
-                    for before in queue.before(ticket, &ahead).await? {
-                        seen(before.number, &before.lease);
-                    }
+            let gone = matches!(next, Next::Break(_));
+            // If the nearest seems dead, those before it may be dead too. Their leases run at the
+            // same time, so several dead tickets cost two leases at most, however late we look.
+            if gone || still >= ahead.lease.length() / 2 {
+                for before in queue.before(ticket, &ahead).await? {
+                    seen(before.number, &before.lease);
                 }
+            }
+            if !gone {
                 return Ok(ticket.place());
             }
             queue.prune(&ahead).await?;

@@ -58,7 +58,7 @@ fn off(name: &str, holders: [i64; 2], waiters: [i64; 2]) {
     let state = State::new(&format!("clock-{name}"));
     let (holder, waiter) = (state.job(), state.job());
     let script = format!("{HOLDING}; date +%s > time");
-    let hold = ["run", "--lease", "4s", "--", "sh", "-c", &script];
+    let hold = ["run", "--lease", "12s", "--", "sh", "-c", &script];
     let hold = verb(&state, &holder, &hold);
     let holding = Started::new(&mut clocked(&holder, holders[0], &hold));
     started(&holder);
@@ -73,9 +73,9 @@ fn off(name: &str, holders: [i64; 2], waiters: [i64; 2]) {
     let wait_for = [
         "run",
         "--lease",
-        "4s",
+        "12s",
         "--lock-timeout",
-        "5m",
+        "10m",
         "--",
         "sh",
         "-c",
@@ -94,7 +94,7 @@ fn off(name: &str, holders: [i64; 2], waiters: [i64; 2]) {
         let rvn = state.lock().map(|lock| lock["Rvn"].clone());
         if !seen.contains(&rvn) {
             seen.push(rvn);
-            std::thread::sleep(Duration::from_millis(300));
+            std::thread::sleep(Duration::from_secs(1));
             let now = seen.len() % 2;
             jump(&holder, holders[now]);
             jump(&waiter, waiters[now]);

@@ -6,12 +6,12 @@ use super::*;
 fn the_lease_is_renewed_while_the_command_runs_and_terraforms_part_never_changes() {
     let state = State::new("renewed");
     let job = state.job();
-    let arguments = ["run", "--lease", "4s", "--", "sh", "-c", HOLDING];
+    let arguments = ["run", "--lease", "20s", "--", "sh", "-c", HOLDING];
     let running = Started::new(&mut verb(&state, &job, &arguments));
     started(&job);
     let first = state.lock().unwrap();
     assert_eq!(first["Phase"]["S"], "running");
-    assert_eq!(first["LeaseSecs"]["N"], "4");
+    assert_eq!(first["LeaseSecs"]["N"], "20");
     assert_eq!(first["Attempt"]["S"], "acme/storefront/4711/2");
     let later = until("it is renewed", SOON, || {
         state.lock().filter(|later| later["Rvn"] != first["Rvn"])
@@ -44,7 +44,7 @@ fn a_holder_that_died_is_followed_after_its_whole_lease_and_not_before() {
     let arguments = [
         "run",
         "--lease",
-        "6s",
+        "12s",
         "--",
         "sh",
         "-c",
@@ -55,13 +55,13 @@ fn a_holder_that_died_is_followed_after_its_whole_lease_and_not_before() {
     running.signal(Signal::KILL);
     // It is the guard that ends the command, long before the lease does.
     drop(running);
-    let arguments = ["run", "--lock-timeout", "1m", "--", "touch", "started"];
+    let arguments = ["run", "--lock-timeout", "10m", "--", "touch", "started"];
     let text = ends(
         &state,
         &next,
         &arguments,
         0,
-        &["took the place of ada", "gave no sign of life for 6 s"],
+        &["took the place of ada", "gave no sign of life for 12 s"],
     );
     assert!(text.contains("cannot be seen from here"), "{text}");
     assert!(next.file("started").exists());
@@ -73,8 +73,8 @@ fn a_command_does_not_outlive_its_run_that_was_killed_alone() {
     let state = State::new("orphan");
     let job = state.job();
     let script = "echo $$ > pid; trap 'echo stopped > how; exit 1' INT; touch started
-        for i in $(seq 600); do sleep 0.1; done";
-    let arguments = ["run", "--lease", "5s", "--", "sh", "-c", script];
+        for i in $(seq 6000); do sleep 0.1; done";
+    let arguments = ["run", "--lease", "30s", "--", "sh", "-c", script];
     let running = Started::new(&mut verb(&state, &job, &arguments));
     started(&job);
     running.signal(Signal::KILL);
@@ -99,15 +99,15 @@ fn a_run_that_was_stopped_past_its_lease_has_no_command_left_when_the_next_begin
     let state = State::new("stopped");
     let (slow, next) = (state.job(), state.job());
     let script = "echo $$ > pid; touch started; trap '' INT
-        for i in $(seq 600); do sleep 0.1; date +%s%N > now; mv now alive; done";
-    let arguments = ["run", "--lease", "4s", "--", "sh", "-c", script];
+        for i in $(seq 6000); do sleep 0.1; date +%s%N > now; mv now alive; done";
+    let arguments = ["run", "--lease", "10s", "--", "sh", "-c", script];
     let running = Started::new(&mut verb(&state, &slow, &arguments));
     started(&slow);
     running.signal(Signal::STOP);
     let arguments = [
         "run",
         "--lock-timeout",
-        "1m",
+        "10m",
         "--",
         "sh",
         "-c",
@@ -217,8 +217,8 @@ fn a_run_that_github_calls_over_is_followed_at_once_and_one_that_goes_on_never()
 fn without_answers_from_dynamodb_the_command_is_stopped_before_the_lease_ends() {
     let state = alone("cut");
     let job = state.job();
-    let script = "trap 'exit 3' INT; touch started; for i in $(seq 600); do sleep 0.1; done";
-    let arguments = ["run", "--lease", "8s", "--", "sh", "-c", script];
+    let script = "trap 'exit 3' INT; touch started; for i in $(seq 6000); do sleep 0.1; done";
+    let arguments = ["run", "--lease", "20s", "--", "sh", "-c", script];
     let running = Started::new(&mut verb(&state, &job, &arguments));
     started(&job);
     fault(
@@ -297,7 +297,7 @@ fn a_release_without_an_answer_is_one_although_somebody_follows_at_once() {
     let hold = ["run", "--", "sh", "-c", HOLDING];
     let running = Started::new(&mut verb(&state, &first, &hold));
     started(&first);
-    let next = ["run", "--lock-timeout", "5m", "--", "sh", "-c", HOLDING];
+    let next = ["run", "--lock-timeout", "10m", "--", "sh", "-c", HOLDING];
     let waiting = Started::new(&mut verb(&state, &second, &next));
     let ticket = format!("{}/{}#q/0", state.bucket(), state.key);
     until("it stands in line", SOON, || {

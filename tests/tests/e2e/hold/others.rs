@@ -8,8 +8,8 @@ fn terraforms_force_unlock_stops_the_command_of_the_run_that_held_the_lock() {
     let job = state.job();
     let folder = state.infrastructure("true");
     let script = "trap 'touch interrupted; exit 9' INT; touch started
-        for i in $(seq 600); do sleep 0.1; done";
-    let arguments = ["run", "--lease", "8s", "--", "sh", "-c", script];
+        for i in $(seq 6000); do sleep 0.1; done";
+    let arguments = ["run", "--lease", "20s", "--", "sh", "-c", script];
     let running = Started::new(&mut verb(&state, &job, &arguments));
     started(&job);
     let id = state.holder().unwrap()["ID"].as_str().unwrap().to_owned();

@@ -11,7 +11,7 @@ fn a_signal_between_two_steps_of_the_work_starts_nothing() {
     let id = output(&keeper, "lock-id");
     fault(
         &state,
-        json!({"service": "dynamodb", "operation": "PutItem", "fault": {"kind": "delay", "millis": 4000}}),
+        json!({"service": "dynamodb", "operation": "PutItem", "fault": {"kind": "delay", "millis": 9000}}),
     );
     let arguments = ["run", "--lock-id", &id, "--", "touch", "started"];
     let running = Started::new(&mut verb(&state, &job, &arguments));
@@ -135,7 +135,7 @@ fn a_state_that_terraform_could_not_write_is_rescued_and_keeps_its_lock() {
         3,
         &["stays until its state is repaired", "state push"],
     );
-    let failed = ["run", "--lock-id", &id, "--lease", "3s", "--", "false"];
+    let failed = ["run", "--lock-id", &id, "--lease", "20s", "--", "false"];
     ends(
         &state,
         &job,
@@ -150,7 +150,7 @@ fn a_state_that_terraform_could_not_write_is_rescued_and_keeps_its_lock() {
         "--lock-id",
         &id,
         "--lease",
-        "3s",
+        "20s",
         "--",
         "sh",
         "-c",
@@ -189,7 +189,7 @@ fn a_state_that_terraform_could_not_write_is_rescued_and_keeps_its_lock() {
     assert!(pushed.status.success(), "{}", log(&pushed));
     let said = log(&pushed);
     assert!(
-        said.contains("watching for 3 s whether that command lives"),
+        said.contains("watching for 20 s whether that command lives"),
         "{said}"
     );
     assert_eq!(state.lock().unwrap()["Phase"]["S"], "kept");
