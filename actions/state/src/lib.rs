@@ -3,6 +3,7 @@
 
 mod args;
 mod backend;
+mod backoff;
 mod block;
 mod bootstrap;
 mod folder;

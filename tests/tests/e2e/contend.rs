@@ -16,7 +16,7 @@ use sandbox::say::note;
 use serde_json::{Value, json};
 
 use crate::cancel::State;
-use crate::hold::{alone, fault};
+use crate::hold::{alone, fault, object};
 use crate::job::Job;
 use crate::support::{Started, heavy, item, log, place, wait};
 use history::{Event, check, parse};
@@ -102,24 +102,31 @@ fn draw(seed: usize) -> u64 {
     x ^ (x >> 31)
 }
 
-const LEASE: Duration = Duration::from_secs(5);
-const PATIENCE: Duration = Duration::from_secs(1800);
+/// Half of it is more than a renewal takes while others keep the machine busy.
+const LEASE: Duration = Duration::from_secs(10);
+const PATIENCE: Duration = Duration::from_secs(3600);
 
 /// A lock, a state that counts, and the folder of those who want both.
 struct Contention {
     state: State,
+    /// As `--locking` says it.
+    locking: &'static str,
     folder: tempfile::TempDir,
 }
 
 impl Contention {
-    fn new(state: State) -> Self {
+    fn new(state: State, locking: &'static str) -> Self {
         let first = r#"{"version": 4, "serial": 0, "lineage": "contended"}"#;
         let path = format!("/{}/{}", state.bucket(), state.key);
         wait(PATIENCE, state.aws.put(&path, first.to_owned()))
             .unwrap()
             .unwrap();
         let folder = tempfile::tempdir().unwrap();
-        Self { state, folder }
+        Self {
+            state,
+            locking,
+            folder,
+        }
     }
 
     /// One who wants the lock, and who works under it for this long.
@@ -133,10 +140,12 @@ impl Contention {
             self.state.table(),
             "--key",
             &self.state.key,
+            "--locking",
+            self.locking,
             "--lease",
             &lease,
             "--lock-timeout",
-            "30m",
+            "60m",
             "--",
             "/bin/bash",
             "-c",
@@ -243,6 +252,10 @@ impl Contention {
             let page = format!("/{bucket}?{first}prefix={prefix}&{second}versions=");
             let page = wait(PATIENCE, self.state.aws.get(&page)).unwrap().unwrap();
             for version in page.split("<Version>").skip(1) {
+                // The lock file's versions come after all of the state's.
+                if crate::support::element(version, "Key").as_ref() != Some(key) {
+                    return serials;
+                }
                 let id = crate::support::element(version, "VersionId").unwrap();
                 let path = format!("/{bucket}/{key}?versionId={id}");
                 let text = wait(PATIENCE, self.state.aws.get(&path)).unwrap().unwrap();
@@ -278,12 +291,26 @@ fn size(name: &str, usual: usize) -> usize {
 }
 
 #[test]
-fn many_contend_for_one_lock_and_nobody_meets_anybody() {
-    let contention = Contention::new(State::new("contended"));
+fn many_contend_for_a_lock_in_the_table_and_nobody_meets_anybody() {
+    contended("dynamodb");
+}
+
+#[test]
+fn many_contend_for_a_lock_file_and_nobody_meets_anybody() {
+    contended("file");
+}
+
+#[test]
+fn many_contend_for_a_lock_in_both_places_and_nobody_meets_anybody() {
+    contended("both");
+}
+
+fn contended(locking: &'static str) {
+    let contention = Contention::new(State::new(&format!("contended-{locking}")), locking);
     let _turn = heavy();
     let (contenders, acquisitions) = (
         size("SLIPWAY_CONTENDERS", 8),
-        size("SLIPWAY_ACQUISITIONS", 40),
+        size("SLIPWAY_ACQUISITIONS", 30),
     );
     let began = Instant::now();
     let ended = contention.run(contenders, acquisitions, |id| Fate::of(id, contenders));
@@ -296,7 +323,7 @@ fn many_contend_for_one_lock_and_nobody_meets_anybody() {
     let history = parse(&text);
     let wrong = check(&events(&history), &disturbed(&ended), &contention.serials());
     assert!(wrong.is_empty(), "{wrong:#?}\n{text}");
-    tell(&ended, &history, took);
+    tell(locking, &ended, &history, took);
 
     // What the killed left is gone once somebody comes after them.
     let job = contention.state.job();
@@ -313,10 +340,11 @@ fn many_contend_for_one_lock_and_nobody_meets_anybody() {
     );
     assert_eq!(wait(PATIENCE, line), None);
     assert_eq!(contention.state.lock(), None);
+    assert_eq!(object(&contention.state), None);
 }
 
 /// Says how it went, for whoever measures; and sees that the disturbances struck where they were meant to.
-fn tell(ended: &[End], history: &[(Event, f64)], took: Duration) {
+fn tell(locking: &str, ended: &[End], history: &[(Event, f64)], took: Duration) {
     let had = |id: usize, which: fn(&Event) -> Option<usize>| {
         history.iter().any(|(event, _)| which(event) == Some(id))
     };
@@ -359,7 +387,7 @@ fn tell(ended: &[End], history: &[(Event, f64)], took: Duration) {
             .unwrap_or_default()
     };
     note(&format!(
-        "{} acquisitions in {} s; killed before {}, inside {}, after {}; {} slept; from one to the next {:.2} s, one in ten more than {:.2} s",
+        "{locking}: {} acquisitions in {} s; killed before {}, inside {}, after {}; {} slept; from one to the next {:.2} s, one in ten more than {:.2} s",
         ended.len(),
         took.as_secs(),
         killed[0],
@@ -374,7 +402,7 @@ fn tell(ended: &[End], history: &[(Event, f64)], took: Duration) {
 /// The same contenders on a table that forgets the conditions of writes: two hold the lock, and the checker sees it.
 #[test]
 fn on_a_broken_lock_the_history_is_found_wrong() {
-    let contention = Contention::new(alone("broken-lock"));
+    let contention = Contention::new(alone("broken-lock"), "dynamodb");
     let forgets = json!({"service": "dynamodb", "operation": "PutItem", "times": 100_000,
         "fault": {"kind": "unconditional"}});
     fault(&contention.state, forgets);

@@ -14,6 +14,8 @@ mod object;
 mod others;
 mod rescue;
 
+pub(crate) use object::object;
+
 use std::process::Command;
 use std::time::Duration;
 

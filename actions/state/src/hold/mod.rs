@@ -125,12 +125,14 @@ fn place(placed: &Placed, hold: Hold, account: &Account, s3: &aws_sdk_s3::Client
             id: id.clone(),
         }),
         // What is beside Terraform's own lock needs one place only.
-        object: (backend.locking.uses_file() && (hold == Hold::Native || !table)).then(|| Object {
-            client: aws_sdk_s3::Client::from_conf(
-                s3.config().to_builder().timeout_config(timeouts).build(),
-            ),
-            bucket: backend.bucket.clone(),
-            key: format!("{}{suffix}.tflock", backend.object_key()),
+        object: (backend.locking.uses_file() && (hold == Hold::Native || !table)).then(|| {
+            Object::new(
+                aws_sdk_s3::Client::from_conf(
+                    s3.config().to_builder().timeout_config(timeouts).build(),
+                ),
+                backend.bucket.clone(),
+                format!("{}{suffix}.tflock", backend.object_key()),
+            )
         }),
         id,
         arguments,

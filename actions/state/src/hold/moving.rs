@@ -170,6 +170,11 @@ fn taken(lock: &Lock, put: Put) -> Result<()> {
     match put {
         Put::Taken => Ok(()),
         Put::Held(held) => Err(busy(lock, &held)),
+        Put::Missed => Err(Error::new(
+            Exit::Busy,
+            format!("the state lock {} comes and goes", lock.id),
+        )
+        .hint("move when nobody works on this state")),
     }
 }
 

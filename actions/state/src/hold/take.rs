@@ -6,9 +6,10 @@ use super::proof::{Asker, Run};
 use super::wait::{Next, Watch, pause, sight};
 use super::{Opened, adopt, open};
 use crate::args::{Adopt, Hold, Keep, Wait};
+use crate::backoff::spread;
 use crate::info::LockInfo;
 use crate::lease::{Lease, Phase};
-use crate::lock::{Changed, Held, Lock, Put, Record, jitter};
+use crate::lock::{Changed, Held, Lock, Put, Record};
 use crate::place::{self, Placed};
 use crate::report;
 use kit::clock::uptime;
@@ -170,15 +171,15 @@ impl Claim<'_> {
                     }
                 };
                 match put {
-                    // It is free, and others were first.
-                    None => {}
+                    // It is free, and others were first; or it comes and goes.
+                    None | Some(Put::Missed) => {}
                     Some(Put::Taken) => {
                         line.leave().await;
                         return Ok(since);
                     }
                     Some(Put::Held(found)) => {
                         // Who came last does not take a dead holder's place before the others.
-                        let may_break = !first || patience.is_zero();
+                        let may_break = !first || !line.is_one() || patience.is_zero();
                         if may_break && self.breaks(&found, &mut watch).await? {
                             line.leave().await;
                             return Ok(since);
@@ -199,13 +200,14 @@ impl Claim<'_> {
                 }
                 return self.overdue(line, place, &watch).await;
             };
-            if first {
+            if first && line.is_one() {
                 first = false;
                 line.join().await?;
                 continue;
             }
+            first = false;
             said.say(self, place, held.as_ref(), &watch).await?;
-            tokio::time::sleep(jitter(pause).min(pause.max(Duration::from_millis(50)))).await;
+            tokio::time::sleep(spread(pause)).await;
         }
     }
 
@@ -241,6 +243,7 @@ impl Claim<'_> {
                             return Ok(since);
                         }
                         Put::Held(held) => break held,
+                        Put::Missed => {}
                     }
                 }
             }

@@ -152,11 +152,11 @@ mod tests {
                 table: "t".into(),
                 id: "b/k".into(),
             }),
-            object: Some(crate::lock::Object {
-                client: aws_sdk_s3::Client::from_conf(s3),
-                bucket: "b".into(),
-                key: "k.tflock".into(),
-            }),
+            object: Some(crate::lock::Object::new(
+                aws_sdk_s3::Client::from_conf(s3),
+                "b".into(),
+                "k.tflock".into(),
+            )),
             id: "b/k".into(),
             arguments: String::new(),
         }

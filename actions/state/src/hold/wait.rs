@@ -16,6 +16,9 @@ const SKEW: Duration = Duration::from_secs(30 * 60);
 const ASK: Duration = Duration::from_secs(30);
 /// How long the last of many looks away at most.
 const FAR: Duration = Duration::from_secs(15);
+/// How long one looks away at most who waits without a line. Sixty-four who wait ask 13 times a
+/// second then.
+const SELDOM: Duration = Duration::from_secs(5);
 
 /// Proof that a holder is gone.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -188,6 +191,11 @@ impl Watch {
 /// front, `None` where those who wait have no line. Whoever is next looks often, the others the more
 /// seldom the more are in front of them: each knows of its turn in time, and a crowd asks hardly
 /// more often than a few. `None`: it is over.
+///
+/// Without a line nobody knows of the others. So each looks the more seldom the longer it has waited,
+/// an eighth of that time: a crowd has waited long, and asks hardly more often than a few who just
+/// came. A new holder does not make the pause short again, because where many wait there is a new
+/// holder every second.
 pub(crate) fn pause(
     waited: Duration,
     patience: Duration,
@@ -199,7 +207,7 @@ pub(crate) fn pause(
         .filter(|left| !left.is_zero())?;
     let step = (lease / 20).min(Duration::from_secs(1));
     let pause = match before {
-        None => step,
+        None => (waited / 8).clamp(step / 2, SELDOM),
         Some(0) => step / 2,
         // Whoever looks too seldom counts as gone.
         Some(before) => step
@@ -433,6 +441,23 @@ mod tests {
     }
 
     #[test]
+    fn sixty_four_who_wait_without_a_line_ask_hardly_more_often_than_a_few() {
+        let looks = |from: u64, to: u64| {
+            let (mut now, mut looks) = (s(0), 0_u32);
+            while now < s(to) {
+                looks += u32::from(now >= s(from));
+                now += pause(now, s(3600), s(180), None).unwrap();
+            }
+            looks
+        };
+        // Eight who just came ask 16 times a second; 64 who wait since a minute 13 times.
+        assert_eq!(8 * looks(0, 4) / 4, 16);
+        assert!(64 * looks(60, 120) / 60 <= 13);
+        // One who waits for ten minutes looks some 130 times.
+        assert!((100..160).contains(&looks(0, 600)), "{}", looks(0, 600));
+    }
+
+    #[test]
     fn who_is_next_looks_more_often_and_nobody_past_the_end() {
         let ms = Duration::from_millis;
         for (waited, patience, lease, before, wanted) in [
@@ -442,7 +467,15 @@ mod tests {
             (0, 60, 180, Some(3), Some(ms(3000))),
             (0, 60, 180, Some(500), Some(ms(15_000))),
             (0, 60, 180, Some(u64::MAX), Some(ms(15_000))),
-            (0, 60, 180, None, Some(ms(1000))),
+            // Without a line: an eighth of the time that was waited, up to five seconds.
+            (0, 60, 180, None, Some(ms(500))),
+            (4, 60, 180, None, Some(ms(500))),
+            (8, 60, 180, None, Some(ms(1000))),
+            (20, 60, 180, None, Some(ms(2500))),
+            (40, 60, 180, None, Some(ms(5000))),
+            (600, 6000, 180, None, Some(ms(5000))),
+            (0, 60, 2, None, Some(ms(50))),
+            (57, 60, 180, None, Some(ms(3000))),
             (0, 60, 2, Some(0), Some(ms(50))),
             // A ticket of two seconds has to be kept alive.
             (0, 60, 2, Some(500), Some(ms(1000))),

@@ -1,6 +1,7 @@
 //! The lock's item in DynamoDB.
 
 use super::{Changed, Held, Record, Release, Witness};
+use crate::backoff::doubling;
 use crate::info::LockInfo;
 use crate::lease::Lease;
 use aws_sdk_dynamodb::Client;
@@ -31,10 +32,12 @@ pub(crate) struct Item {
 pub(crate) enum Put {
     Taken,
     Held(Held),
+    /// It was refused, and nobody held it any more by the time that was looked at.
+    Missed,
 }
 
-/// How often a release that got no answer is tried.
-const RELEASES: u32 = 4;
+/// How often a release that got no answer is tried again.
+const RELEASES: usize = 3;
 
 impl Item {
     pub(crate) fn queue_id(&self) -> String {
@@ -124,7 +127,8 @@ impl Item {
         let (condition, values) = condition(seen);
         let once = aws_sdk_dynamodb::config::Builder::new().retry_config(RetryConfig::disabled());
         let mut unanswered = None;
-        for attempt in 0..RELEASES {
+        let mut pauses = doubling(Duration::from_millis(200), Duration::from_secs(2), RELEASES);
+        loop {
             let answer = self
                 .client
                 .delete_item()
@@ -164,10 +168,12 @@ impl Item {
             if refused {
                 return told;
             }
+            let Some(pause) = pauses.next() else {
+                return told;
+            };
             unanswered = Some(told);
-            tokio::time::sleep(jitter(Duration::from_millis(200 << attempt))).await;
+            tokio::time::sleep(pause).await;
         }
-        unanswered.unwrap_or(Ok(Changed::Moved(None)))
     }
 
     /// Removes the item if it is the one that `record` wrote: one call where nothing went wrong.
@@ -322,21 +328,6 @@ pub(super) fn cancelled<R>(
     (conflict || found.iter().any(Option::is_some)).then_some(found)
 }
 
-/// Between three and five quarters of a pause, so that many who wait do not ask at once.
-pub(crate) fn jitter(pause: Duration) -> Duration {
-    pause.mul_f64(0.75 + random() / 2.0)
-}
-
-/// Some part of a pause: whoever shares it with many does not meet them again.
-pub(super) fn part(pause: Duration) -> Duration {
-    pause.mul_f64(random())
-}
-
-/// From 0 to 1.
-fn random() -> f64 {
-    f64::from(uuid::Uuid::new_v4().as_bytes()[0]) / 255.0
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -397,15 +388,6 @@ mod tests {
         }
         for code in ["AccessDeniedException", "ResourceNotFoundException"] {
             assert!(!passes(code), "{code}");
-        }
-    }
-
-    #[test]
-    fn pauses_differ_and_stay_near() {
-        let pause = Duration::from_secs(4);
-        for _ in 0..100 {
-            let drawn = jitter(pause);
-            assert!(drawn >= Duration::from_secs(3) && drawn <= Duration::from_secs(5));
         }
     }
 }

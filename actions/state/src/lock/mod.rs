@@ -6,7 +6,7 @@ mod item;
 mod object;
 mod queue;
 
-pub(crate) use item::{Item, Put, jitter};
+pub(crate) use item::{Item, Put};
 pub(crate) use object::Object;
 pub(crate) use queue::{Queue, Ticket};
 
@@ -148,7 +148,7 @@ impl Lock {
                 match object.replace(&held, record, true).await? {
                     Changed::Done => Ok(Put::Taken),
                     Changed::Moved(Some(held)) => Ok(Put::Held(held)),
-                    Changed::Moved(None) => object.put_new(record, true).await,
+                    Changed::Moved(None) => Ok(Put::Missed),
                 }
             }
             put => Ok(put),
@@ -207,6 +207,10 @@ impl Lock {
                             item.remove_ours(record).await?;
                             return Ok(Changed::Moved(Some(other)));
                         }
+                        Put::Missed => {
+                            item.remove_ours(record).await?;
+                            return Ok(Changed::Moved(None));
+                        }
                     }
                 }
                 Ok(changed)
@@ -232,11 +236,9 @@ impl Lock {
         if let Some(item) = &self.item {
             return item.replace(&item::seen(record), renewed).await;
         }
-        match self.look().await? {
-            Some(held) if held.is_exactly(record) => self.replace(&held, renewed).await,
-            // The answer to an earlier attempt was lost.
-            Some(held) if held.is_exactly(renewed) => Ok(Changed::Done),
-            held => Ok(Changed::Moved(held)),
+        match &self.object {
+            Some(object) => object.renew(record, renewed).await,
+            None => Ok(Changed::Moved(None)),
         }
     }
 
@@ -246,7 +248,7 @@ impl Lock {
     /// DynamoDB's or S3's.
     pub(crate) async fn release(&self, record: &Record) -> Result<Release> {
         let object = async || match &self.object {
-            Some(object) => object.remove_id(&record.info.id).await,
+            Some(object) => object.remove_ours(record).await,
             None => Ok(Release::Absent),
         };
         let Some(item) = &self.item else {
@@ -272,7 +274,7 @@ impl Lock {
                 if let (Changed::Done | Changed::Moved(None), Some(object)) = (&changed, object)
                     && !seen.id().is_empty()
                 {
-                    object.remove_id(seen.id()).await?;
+                    object.remove_id(seen.id(), false).await?;
                 }
                 Ok(changed)
             }

@@ -8,54 +8,101 @@ use crate::info::LockInfo;
 use crate::lease::Lease;
 use crate::object::refused;
 use aws_sdk_s3::Client;
+use aws_sdk_s3::config::retry::RetryConfig;
 use kit::error::Result;
 use net::AwsContext;
 use serde_json::Value;
+use std::sync::{Arc, Mutex, PoisonError};
 
 /// The object's place.
 #[derive(Debug, Clone)]
 pub(crate) struct Object {
-    pub(crate) client: Client,
-    pub(crate) bucket: String,
+    client: Client,
+    bucket: String,
     /// The state's key and `.tflock`.
-    pub(crate) key: String,
+    key: String,
+    /// What this process wrote last, so that a renewal or a release has not to read it first.
+    written: Arc<Mutex<Option<Written>>>,
+}
+
+#[derive(Debug)]
+struct Written {
+    /// The version number of the lease that was written.
+    rvn: String,
+    etag: String,
 }
 
 /// The member that is ours.
 const MEMBER: &str = "Slipway";
 
 impl Object {
-    pub(super) async fn put_new(&self, record: &Record, second: bool) -> Result<Put> {
-        // The holder may be gone by the time we look, so look and try again a few times.
-        for _ in 0..5 {
-            let answer = self
-                .client
-                .put_object()
-                .bucket(&self.bucket)
-                .key(&self.key)
-                .content_type("application/json")
-                .if_none_match("*")
-                .body(body(record, second).into_bytes().into())
-                .send()
-                .await;
-            match answer {
-                Ok(_) => return Ok(Put::Taken),
-                Err(error) if refused(&error) => {
-                    if let Some(held) = self.read().await? {
-                        return Ok(if held.is(record) {
-                            Put::Taken
-                        } else {
-                            Put::Held(held)
-                        });
-                    }
-                }
-                Err(error) => return Err(error).cannot(format!("write {}", self.shown())),
-            }
+    pub(crate) fn new(client: Client, bucket: String, key: String) -> Self {
+        Self {
+            client,
+            bucket,
+            key,
+            written: Arc::default(),
         }
-        Err(
-            kit::Error::failed(format!("cannot take {}: it comes and goes", self.shown()))
-                .hint("many others take it at the same time; try again"),
-        )
+    }
+
+    pub(super) async fn put_new(&self, record: &Record, second: bool) -> Result<Put> {
+        let answer = self
+            .client
+            .put_object()
+            .bucket(&self.bucket)
+            .key(&self.key)
+            .content_type("application/json")
+            .if_none_match("*")
+            .body(body(record, second).into_bytes().into())
+            .send()
+            .await;
+        match answer {
+            Ok(answer) => {
+                self.wrote(record, answer.e_tag);
+                Ok(Put::Taken)
+            }
+            Err(error) if refused(&error) => Ok(match self.read().await? {
+                Some(held) if held.is(record) => Put::Taken,
+                Some(held) => Put::Held(held),
+                None => Put::Missed,
+            }),
+            Err(error) => Err(error).cannot(format!("write {}", self.shown())),
+        }
+    }
+
+    fn wrote(&self, record: &Record, etag: Option<String>) {
+        let written = etag.map(|etag| Written {
+            rvn: record.lease.rvn.clone(),
+            etag,
+        });
+        *self.written.lock().unwrap_or_else(PoisonError::into_inner) = written;
+    }
+
+    /// The object as this process left it with `record`, if it did.
+    fn written(&self, record: &Record) -> Option<Held> {
+        let written = self.written.lock().unwrap_or_else(PoisonError::into_inner);
+        let written = written.as_ref()?;
+        (written.rvn == record.lease.rvn).then(|| Held {
+            info: Some(Box::new(record.info.clone())),
+            lease: Some(Box::new(record.lease.clone())),
+            witness: Witness::Object {
+                etag: written.etag.clone(),
+            },
+        })
+    }
+
+    /// Puts `renewed` where `record` stands.
+    pub(super) async fn renew(&self, record: &Record, renewed: &Record) -> Result<Changed> {
+        let seen = match self.written(record) {
+            Some(written) => Some(written),
+            None => self.read().await?,
+        };
+        match seen {
+            Some(held) if held.is_exactly(record) => self.replace(&held, renewed, false).await,
+            // The answer to an earlier attempt was lost.
+            Some(held) if held.is_exactly(renewed) => Ok(Changed::Done),
+            held => Ok(Changed::Moved(held)),
+        }
     }
 
     pub(super) async fn read(&self) -> Result<Option<Held>> {
@@ -103,7 +150,10 @@ impl Object {
             .send()
             .await;
         match answer {
-            Ok(_) => Ok(Changed::Done),
+            Ok(answer) => {
+                self.wrote(record, answer.e_tag);
+                Ok(Changed::Done)
+            }
             Err(error) if refused(&error) => Ok(match self.read().await? {
                 Some(held) if held.is_exactly(record) => Changed::Done,
                 held => Changed::Moved(held),
@@ -131,11 +181,35 @@ impl Object {
         }
     }
 
-    /// Removes the object if it holds the lock `id`.
-    pub(super) async fn remove_id(&self, id: &str) -> Result<Release> {
+    /// Removes the object if it is the one that `record` wrote: one call where nothing went wrong.
+    pub(super) async fn remove_ours(&self, record: &Record) -> Result<Release> {
+        let etag = match self.written(record).map(|written| written.witness) {
+            Some(Witness::Object { etag }) => etag,
+            _ => return self.remove_id(&record.info.id, false).await,
+        };
+        // The SDK does not try this one again by itself: a refusal then says that somebody else
+        // removed or replaced it, and only after an answer that was lost nobody knows.
+        let once = aws_sdk_s3::config::Builder::new().retry_config(RetryConfig::disabled());
+        let answer = self
+            .client
+            .delete_object()
+            .bucket(&self.bucket)
+            .key(&self.key)
+            .if_match(etag)
+            .customize()
+            .config_override(once)
+            .send()
+            .await;
+        match answer {
+            Ok(_) => Ok(Release::Released),
+            Err(error) => self.remove_id(&record.info.id, !refused(&error)).await,
+        }
+    }
+
+    /// Removes the object if it holds the lock `id`. `tried`: a removal got no answer.
+    pub(super) async fn remove_id(&self, id: &str, mut tried: bool) -> Result<Release> {
         // What was there and is gone after our own removal went with it: the SDK tries again where
         // an answer was lost, and the second attempt finds nothing.
-        let mut tried = false;
         for _ in 0..4 {
             match self.read().await? {
                 None if tried => return Ok(Release::Released),

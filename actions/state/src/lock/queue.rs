@@ -1,7 +1,8 @@
 //! The line of those who wait: one item for each, numbered, and one that says where the line
 //! begins and ends. Everything with the permissions Terraform has: no scan, no query, no update.
 
-use super::item::{Attributes, attributes, cancelled, get, lease, part, text};
+use super::item::{Attributes, attributes, cancelled, get, lease, text};
+use crate::backoff::doubling;
 use crate::lease::Lease;
 use aws_sdk_dynamodb::Client;
 use aws_sdk_dynamodb::types::{
@@ -57,7 +58,7 @@ struct Ends {
     next: u64,
 }
 
-const ATTEMPTS: u32 = 60;
+const ATTEMPTS: usize = 60;
 /// How often the line's beginning is worked out anew when others come meanwhile.
 const SETTLES: u32 = 4;
 
@@ -85,6 +86,7 @@ impl Queue {
         let mut seen = get(&self.client, &self.table, &self.id).await?;
         // Numbers at which somebody stands of whom the line does not know: it was taken away and begun anew meanwhile.
         let mut taken = 0;
+        let mut pauses = doubling(Duration::from_millis(25), Duration::from_secs(2), ATTEMPTS);
         for attempt in 0..ATTEMPTS {
             let ends = seen.as_ref().map(ends);
             let number = ends.map_or(0, |ends| ends.next) + taken;
@@ -145,7 +147,7 @@ impl Queue {
                 }
                 // Many come at once: each steps back for another time.
                 Some(_) => {
-                    tokio::time::sleep(part(Duration::from_millis(50 << attempt.min(6)))).await;
+                    tokio::time::sleep(pauses.next().unwrap_or_default()).await;
                     seen = get(&self.client, &self.table, &self.id).await?;
                 }
                 None => return Err(error).cannot(format!("join the line at {}", self.id)),

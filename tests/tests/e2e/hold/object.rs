@@ -17,7 +17,8 @@ fn with<'a>(locking: &'a str, script: &'a str) -> [&'a str; 9] {
     ]
 }
 
-fn object(state: &State) -> Option<Value> {
+/// The lock file of a state.
+pub(crate) fn object(state: &State) -> Option<Value> {
     let path = format!("/{}/{}.tflock", state.bucket(), state.key);
     let answer = wait(SOON, state.aws.get(&path)).unwrap();
     answer.ok().map(|text| serde_json::from_str(&text).unwrap())
