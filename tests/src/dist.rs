@@ -1,10 +1,9 @@
 //! `cargo dist`: the static binaries of this machine's architecture, checked, measured and copied to target/dist.
 
-use std::ffi::OsString;
 use std::fs;
 use std::io::Write;
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
+use std::process::Command;
 
 use flate2::Compression;
 use flate2::write::GzEncoder;
@@ -13,18 +12,20 @@ use serde_json::Value;
 use crate::elf;
 use crate::fault::{Doing, Fault, Result};
 use crate::place::{Place, sha256};
-use crate::process::create_log;
 use crate::say::data;
-use crate::steps::forget_own_package;
+use crate::steps::{self, forget_own_package};
 
 /// The most a binary may weigh, in bytes.
 const LIMIT: usize = 6 << 20;
+
+/// The variable with which `cargo verify release` has the tests run the released binaries.
+pub(crate) const RELEASE: &str = "SLIPWAY_TEST_RELEASE";
 
 /// One built binary.
 pub struct Binary {
     /// Its name, `slipway-STEP`.
     pub name: String,
-    /// Where it lies, in target/dist.
+    /// Where it lies.
     pub file: PathBuf,
     raw: usize,
     gzip: usize,
@@ -51,11 +52,37 @@ pub(crate) fn run(place: &Place) -> Result<()> {
     )
 }
 
+/// The binaries that the tests run where nothing else is: those of the development build, which are static too and take no
+/// minutes to build; in `cargo verify release` the released ones.
+///
+/// # Errors
+/// A build that fails, or a binary that cannot be released.
+pub fn tested(place: &Place) -> Result<Vec<Binary>> {
+    if std::env::var_os(RELEASE).is_some() {
+        return binaries(place);
+    }
+    steps::build(place)?;
+    let built = |name: String| {
+        let file = place.built().join(&name);
+        let bytes = fs::read(&file).doing(format!("reading {}", file.display()))?;
+        // Only a release leaves out the folders of the machine that built it.
+        check(&name, &bytes, &[])?;
+        Ok(Binary {
+            name,
+            file,
+            raw: bytes.len(),
+            gzip: 0,
+            sha256: String::new(),
+        })
+    };
+    names(place)?.into_iter().map(built).collect()
+}
+
 /// Builds, checks and copies every binary to target/dist, whatever it weighs.
 ///
 /// # Errors
 /// A build that fails, or a binary that is not static or names a folder of this machine.
-pub fn binaries(place: &Place) -> Result<Vec<Binary>> {
+fn binaries(place: &Place) -> Result<Vec<Binary>> {
     let remaps = remaps(place)?;
     let target = target();
     let status = build(place, cargo(place), &remaps)?
@@ -80,23 +107,6 @@ pub fn binaries(place: &Place) -> Result<Vec<Binary>> {
         binaries.push(measure(name, copy, &bytes)?);
     }
     Ok(binaries)
-}
-
-/// Begins to build what [`binaries`] will want, at a low priority and into a log: whoever asks for them later waits for the rest
-/// only. How it ends is theirs to say.
-///
-/// # Errors
-/// A build that cannot be started.
-pub(crate) fn ahead(place: &Place, log: &Path) -> Result<Child> {
-    let output = create_log(log)?;
-    let mut cargo = Command::new("nice");
-    cargo.args(["-n", "10"]).arg(program());
-    build(place, prepared(place, cargo), &remaps(place)?)?
-        .stdin(Stdio::null())
-        .stdout(output.try_clone().doing("opening a log")?)
-        .stderr(output)
-        .spawn()
-        .doing("starting cargo")
 }
 
 fn target() -> String {
@@ -200,16 +210,9 @@ pub(crate) fn names(place: &Place) -> Result<Vec<String>> {
 }
 
 fn cargo(place: &Place) -> Command {
-    prepared(place, Command::new(program()))
-}
-
-fn program() -> OsString {
-    std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into())
-}
-
-fn prepared(place: &Place, mut command: Command) -> Command {
-    forget_own_package(&mut command);
-    command.current_dir(&place.checkout);
+    let program = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
+    let mut command = Command::new(program);
+    forget_own_package(&mut command).current_dir(&place.checkout);
     command
 }
 

@@ -64,6 +64,22 @@ impl Process {
             .is_some_and(|stat| stat.start == self.start && !matches!(stat.state, 'Z' | 'X'))
     }
 
+    /// How long it has been running.
+    pub(crate) fn age(&self) -> Option<Duration> {
+        let text = fs::read_to_string("/proc/uptime").ok()?;
+        let uptime: f64 = text.split_whitespace().next()?.parse().ok()?;
+        // The kernel shows every program 100 ticks a second, whatever its own are (USER_HZ).
+        let began = Duration::from_millis(self.start * 10);
+        Some(Duration::from_secs_f64(uptime).saturating_sub(began))
+    }
+
+    /// Its program and arguments, cut where they are long.
+    pub(crate) fn command(&self) -> String {
+        let bytes = fs::read(format!("/proc/{}/cmdline", self.pid)).unwrap_or_default();
+        let text = String::from_utf8_lossy(&bytes).replace('\0', " ");
+        text.chars().take(WIDEST).collect()
+    }
+
     /// Ends the process and its group: asks, waits for `patience`, then kills. Does nothing to another process that
     /// meanwhile got the number. `mark` finds members of the group whose leader was killed.
     pub fn stop(&self, mark: &str, patience: Duration) -> Result<()> {

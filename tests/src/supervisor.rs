@@ -26,6 +26,12 @@ pub fn up(place: &Place) -> Result<()> {
     start_missing(place)
 }
 
+/// Installs what is missing and starts nothing.
+pub(crate) fn install(place: &Place) -> Result<()> {
+    let _held = lock(&place.dir.join("lock"))?;
+    prepare(place)
+}
+
 /// Does what [`up`] does, and keeps others from replacing or ending a part for as long as the returned value lives.
 ///
 /// # Errors
@@ -36,13 +42,17 @@ pub fn enter(place: &Place) -> Result<User> {
     users::register(place)
 }
 
-fn start_missing(place: &Place) -> Result<()> {
-    let began = Instant::now();
+fn prepare(place: &Place) -> Result<()> {
     for folder in ["home", "logs"] {
         let folder = place.dir.join(folder);
         fs::create_dir_all(&folder).doing(format!("creating {}", folder.display()))?;
     }
-    install::ensure(place)?;
+    install::ensure(place)
+}
+
+fn start_missing(place: &Place) -> Result<()> {
+    let began = Instant::now();
+    prepare(place)?;
     let mut supervisor = Supervisor {
         place,
         state: State::read(&place.dir),

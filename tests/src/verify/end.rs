@@ -21,18 +21,19 @@ pub(super) fn ending() -> bool {
     ENDING.load(Ordering::SeqCst)
 }
 
-/// Ends this program and all processes below it on SIGINT and SIGTERM. The sandbox's parts stay: they outlive any command.
+/// Ends this program and all processes below it on SIGINT, SIGTERM and SIGHUP. The sandbox's parts stay: they outlive any command.
 pub(super) fn watch() -> Result<()> {
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()
         .doing("starting the asynchronous runtime")?;
-    let (mut interrupt, mut terminate) = {
+    let (mut interrupt, mut terminate, mut hangup) = {
         let _guard = runtime.enter();
         let listen = |kind| signal(kind).doing("listening for signals");
         (
             listen(SignalKind::interrupt())?,
             listen(SignalKind::terminate())?,
+            listen(SignalKind::hangup())?,
         )
     };
     std::thread::spawn(move || {
@@ -40,6 +41,7 @@ pub(super) fn watch() -> Result<()> {
             tokio::select! {
                 _ = interrupt.recv() => ("SIGINT", 130),
                 _ = terminate.recv() => ("SIGTERM", 143),
+                _ = hangup.recv() => ("SIGHUP", 129),
             }
         });
         ENDING.store(true, Ordering::SeqCst);
@@ -92,7 +94,7 @@ fn end_below(root: u32) {
 }
 
 /// Returns the processes below some, without the sandbox's parts and what is below those.
-fn below(roots: &[u32]) -> Vec<Process> {
+pub(super) fn below(roots: &[u32]) -> Vec<Process> {
     let parts = marked("");
     let mut children: BTreeMap<u32, Vec<u32>> = BTreeMap::new();
     for (pid, parent) in parents() {

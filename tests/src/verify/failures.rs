@@ -7,6 +7,9 @@ const MOST: usize = 250;
 const FEWEST: usize = 12;
 /// The most characters of a line that are shown.
 const WIDEST: usize = 2000;
+/// The lines of a message, and the characters, of which its summary is made: where, what, left and right.
+const SUMMARIZED: usize = 5;
+const WIDEST_SUMMARY: usize = 500;
 
 /// Describes the tests that failed, in the log's order, and the programs that ended without naming a test. Empty if no test
 /// failed.
@@ -22,6 +25,16 @@ pub(crate) fn of(log: &str) -> String {
     shown.join("\n")
 }
 
+/// One line for each failed test: its name, where it panicked, and the beginning of the message. Where no test is named, the
+/// programs that ended without one.
+pub(super) fn summary(log: &str) -> Vec<String> {
+    let lines: Vec<String> = sections(log).iter().map(Section::summary).collect();
+    if lines.is_empty() {
+        return verdicts(log);
+    }
+    lines
+}
+
 /// What one failed test printed.
 struct Section<'a> {
     title: &'a str,
@@ -30,6 +43,27 @@ struct Section<'a> {
 }
 
 impl Section<'_> {
+    fn summary(&self) -> String {
+        let name = self.title.trim_start_matches("---- ");
+        let name = name.trim_end_matches(" ----").trim_end_matches(" stdout");
+        let panics = self
+            .lines
+            .iter()
+            .position(|line| line.contains(" panicked at "));
+        let message = &self.lines[panics.unwrap_or(0)..];
+        let message: Vec<&str> = message
+            .iter()
+            .take(SUMMARIZED)
+            .map(|line| {
+                line.split_once(" panicked at ")
+                    .map_or(*line, |(_, at)| at)
+                    .trim()
+            })
+            .collect();
+        let message: String = message.join(" ").chars().take(WIDEST_SUMMARY).collect();
+        format!("{name}: {message}")
+    }
+
     /// At most `room` lines: the beginning of the panic message, which says what was expected, and its end, which often holds
     /// the output of a program; of what was printed before the panic, the last lines.
     fn within(&self, room: usize) -> Vec<String> {
@@ -151,6 +185,29 @@ mod tests {
             "test b ... FAILED\nerror: test failed, to rerun pass `-p x`\n  process didn't exit successfully: `x` (signal: 6, SIGABRT)\n---- b stdout ----\nthread 'b' panicked at x.rs:3:\nleft is not right"
         );
         assert_eq!(of("test c ... ok\ntest result: ok. 1 passed\n"), "");
+    }
+
+    #[test]
+    fn each_failed_test_has_a_line_of_its_own() {
+        let log = [
+            failed("a", "noise\nthread 'a' (7) panicked at x.rs:3:5:\nassertion `left == right` failed: exit code\n  left: Some(1)\n right: Some(3)"),
+            failed("b", "Error: \"no panic\""),
+        ]
+        .concat();
+        assert_eq!(
+            summary(&log),
+            [
+                "a: x.rs:3:5: assertion `left == right` failed: exit code left: Some(1) right: Some(3)",
+                "b: Error: \"no panic\""
+            ]
+        );
+        let killed = "error: test failed, to rerun pass `-p x`";
+        assert_eq!(summary(killed), [killed]);
+        let long = failed(
+            "c",
+            &format!("thread 'c' panicked at x.rs:3:\n{}", "é".repeat(900)),
+        );
+        assert!(summary(&long)[0].chars().count() < 510);
     }
 
     #[test]

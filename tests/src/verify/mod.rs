@@ -2,6 +2,7 @@
 
 mod end;
 mod failures;
+mod hang;
 mod run;
 mod steps;
 mod times;
@@ -14,7 +15,7 @@ use crate::place::Place;
 use crate::say::{data, note, seconds};
 use crate::users;
 use run::{Outcome, Runner};
-use steps::{Step, stages};
+use steps::{Needs, Step, stages};
 use times::Test;
 
 /// How many of the slowest tests are named.
@@ -58,7 +59,12 @@ pub(crate) fn run(place: &Place, wanted: &[String]) -> Result<ExitCode> {
             }));
             continue;
         }
+        let wants_sandbox = |step: &Step| step.needs == Needs::Sandbox;
+        let later = stages.iter().flatten().any(wants_sandbox) && !stage.iter().any(wants_sandbox);
         std::thread::scope(|scope| -> Result<()> {
+            if later {
+                scope.spawn(|| runner.install());
+            }
             let running: Vec<_> = stage
                 .iter()
                 .map(|step| (step.name, scope.spawn(|| runner.step(step))))
@@ -75,6 +81,13 @@ pub(crate) fn run(place: &Place, wanted: &[String]) -> Result<ExitCode> {
     note(&format!("\nverified in {}", seconds(began.elapsed())));
     if !wanted.is_empty() {
         note("only the named steps ran; cargo verify runs all");
+    }
+    // Again at the end, which is where people look first, and what services keep of a long log.
+    for (name, outcome) in &outcomes {
+        if let Outcome::Failed(_, summary) = outcome {
+            note(&format!("failed: {name}, see target/verify/{name}.log"));
+            summary.iter().for_each(|line| note(&format!("  {line}")));
+        }
     }
     let (line, passed) = verdict(&outcomes);
     data(&line);
@@ -110,7 +123,7 @@ fn slowest(outcomes: &[(&str, Outcome)]) {
     let mut tests: Vec<&Test> = outcomes
         .iter()
         .filter_map(|(_, outcome)| match outcome {
-            Outcome::Passed(tally) | Outcome::Failed(tally) => Some(&tally.tests),
+            Outcome::Passed(tally) | Outcome::Failed(tally, _) => Some(&tally.tests),
             Outcome::NotRun => None,
         })
         .flatten()
@@ -129,7 +142,7 @@ fn slowest(outcomes: &[(&str, Outcome)]) {
 fn verdict(outcomes: &[(&str, Outcome)]) -> (String, bool) {
     let count = |is: fn(&Outcome) -> bool| outcomes.iter().filter(|(_, one)| is(one)).count();
     let passed = count(|one| matches!(one, Outcome::Passed(_)));
-    let failed = count(|one| matches!(one, Outcome::Failed(_)));
+    let failed = count(|one| matches!(one, Outcome::Failed(..)));
     let not_run = count(|one| matches!(one, Outcome::NotRun));
     let mut line = format!("{passed} passed, {failed} failed");
     if not_run > 0 {
@@ -160,12 +173,13 @@ mod tests {
             [vec!["format", "zizmor"], vec!["e2e"]]
         );
         let all = names(&[]).unwrap();
-        assert!(!all.concat().contains(&"advisories"));
-        let together = all.iter().find(|stage| stage.contains(&"e2e")).unwrap();
-        assert_eq!(together, &["e2e", "unit"]);
+        for on_demand in ["advisories", "release"] {
+            assert!(!all.concat().contains(&on_demand), "{all:?}");
+        }
+        assert_eq!(all[1..], [vec!["standins", "unit"], vec!["e2e", "clippy"]]);
         let fault = names(&["lint"]).unwrap_err().to_string();
         assert!(fault.contains("`lint` is not a step"), "{fault}");
-        assert!(fault.contains("clippy, "), "{fault}");
+        assert!(fault.contains("zizmor, "), "{fault}");
     }
 
     #[test]
@@ -177,7 +191,7 @@ mod tests {
         let (line, success) = verdict(&[passed(), ("b", Outcome::NotRun)]);
         let expected = ("1 passed, 0 failed, 1 not run", false);
         assert_eq!((line.as_str(), success), expected);
-        let (line, success) = verdict(&[passed(), ("b", Outcome::Failed(tally()))]);
+        let (line, success) = verdict(&[passed(), ("b", Outcome::Failed(tally(), Vec::new()))]);
         assert_eq!((line.as_str(), success), ("1 passed, 1 failed", false));
         assert!(!verdict(&[]).1);
     }

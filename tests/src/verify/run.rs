@@ -9,14 +9,15 @@ use std::time::{Duration, Instant};
 
 use super::end;
 use super::failures;
-use super::steps::{Needs, Step};
+use super::hang::Watch;
+use super::steps::{Needs, Step, Tests};
 use super::times::{Tally, Timed, tally};
 use crate::fault::{Doing, Fault, Result};
 use crate::place::Place;
 use crate::process::{create_log, tail};
 use crate::say::{note, seconds};
 use crate::steps::forget_own_package;
-use crate::{dist, install, supervisor};
+use crate::{install, supervisor};
 
 /// How long after a program's end its output is still read: what it left behind may hold the pipe for ever.
 const LAST_WORDS: Duration = Duration::from_secs(5);
@@ -25,7 +26,8 @@ const LAST_WORDS: Duration = Duration::from_secs(5);
 #[derive(Debug)]
 pub(super) enum Outcome {
     Passed(Tally),
-    Failed(Tally),
+    /// With a line for each test that failed.
+    Failed(Tally, Vec<String>),
     NotRun,
 }
 
@@ -58,15 +60,15 @@ impl<'a> Runner<'a> {
         note(&format!("{:<12} …", step.name));
         let mut lines = Vec::new();
         let result = self.run(step, &mut lines);
-        let tally = tally(&lines, threads());
+        let tally = tally(&lines, step.tests.at_once());
         let (passed, failed) = (tally.passed, tally.failed);
         // A test step that ran no test has proven nothing.
         let result = match result {
-            Ok(()) if step.runs_tests && passed == 0 => Err(Fault::new("no test ran")),
+            Ok(()) if step.tests != Tests::None && passed == 0 => Err(Fault::new("no test ran")),
             result => result,
         };
         let mut details = vec![seconds(began.elapsed())];
-        if step.runs_tests {
+        if step.tests != Tests::None {
             details.push(format!("tests: {passed} passed, {failed} failed"));
             if tally.ignored > 0 {
                 details.push(format!("{} ignored", tally.ignored));
@@ -79,11 +81,19 @@ impl<'a> Runner<'a> {
                 Outcome::Passed(tally)
             }
             Err(fault) => {
+                let text = fs::read_to_string(self.log(step.name)).unwrap_or_default();
+                let summary = failures::summary(&text);
                 note(&format!("{:<12} failed ({details}): {fault}", step.name));
-                note(&self.explain(step));
-                Outcome::Failed(tally)
+                summary.iter().for_each(|line| note(&format!("  {line}")));
+                note(&self.explain(step, &text));
+                Outcome::Failed(tally, summary)
             }
         }
+    }
+
+    /// Installs the sandbox's parts while something else runs. The step that needs them says what went wrong.
+    pub(super) fn install(&self) {
+        let _ = supervisor::install(self.place);
     }
 
     fn prepare(&self, needs: Needs) -> Ready {
@@ -99,23 +109,19 @@ impl<'a> Runner<'a> {
     }
 
     fn run(&self, step: &Step, lines: &mut Vec<Timed>) -> Result<()> {
-        // Some tests run the release's binaries. They are built while others wait for what they started.
-        let mut release = match step.name {
-            "e2e" => Some(dist::ahead(self.place, &self.log("release"))?),
-            _ => None,
-        };
         let mut log = create_log(&self.log(step.name))?;
-        let result = step
-            .commands
+        step.commands
             .iter()
-            .try_for_each(|words| self.command(words, &mut log, lines));
-        if let Some(release) = &mut release {
-            release.wait().doing("waiting for the release's build")?;
-        }
-        result
+            .try_for_each(|words| self.command(step, words, &mut log, lines))
     }
 
-    fn command(&self, words: &[String], log: &mut File, lines: &mut Vec<Timed>) -> Result<()> {
+    fn command(
+        &self,
+        step: &Step,
+        words: &[String],
+        log: &mut File,
+        lines: &mut Vec<Timed>,
+    ) -> Result<()> {
         let [program, arguments @ ..] = words else {
             return Err(Fault::new("an empty command"));
         };
@@ -129,7 +135,8 @@ impl<'a> Runner<'a> {
             .current_dir(&self.place.checkout)
             .env("CARGO_INCREMENTAL", "0")
             .env("CARGO_TERM_COLOR", "never")
-            .env("RUST_TEST_THREADS", threads().to_string())
+            .env("RUST_TEST_THREADS", step.tests.at_once().to_string())
+            .envs(step.variables.iter().copied())
             // A backtrace is longer than what a failed test has to say.
             .env("RUST_BACKTRACE", "0")
             .stdin(Stdio::null())
@@ -151,7 +158,14 @@ impl<'a> Runner<'a> {
                 }
             }
         });
+        let mut watch = Watch::default();
+        let cargo = child.id();
         let status = follow(&mut child, &receiver, |timed| {
+            let Some(timed) = timed else {
+                watch.look(cargo);
+                return Ok(());
+            };
+            watch.line(&timed.1, Instant::now());
             writeln!(log, "{}", timed.1).doing("writing a log")?;
             lines.push(timed);
             Ok(())
@@ -163,10 +177,9 @@ impl<'a> Runner<'a> {
     }
 
     /// Describes a failure: the failed tests, or the end of the log where none is named.
-    fn explain(&self, step: &Step) -> String {
+    fn explain(&self, step: &Step, text: &str) -> String {
         let log = self.log(step.name);
-        let text = fs::read_to_string(&log).unwrap_or_default();
-        let failures = failures::of(&text);
+        let failures = failures::of(text);
         if failures.is_empty() {
             return format!("the end of {}:\n{}", log.display(), tail(&log, 60));
         }
@@ -185,26 +198,17 @@ impl<'a> Runner<'a> {
     }
 }
 
-/// How many tests of one program run at once, as libtest decides it.
-fn threads() -> usize {
-    let asked = std::env::var("RUST_TEST_THREADS").ok();
-    asked
-        .and_then(|text| text.parse().ok())
-        .or_else(|| Some(std::thread::available_parallelism().ok()?.get()))
-        .unwrap_or(1)
-}
-
-/// Takes a program's lines until it has ended and nothing more comes.
+/// Takes a program's lines until it has ended and nothing more comes, and nothing now and then while none comes.
 fn follow(
     child: &mut Child,
     lines: &Receiver<Timed>,
-    mut take: impl FnMut(Timed) -> Result<()>,
+    mut take: impl FnMut(Option<Timed>) -> Result<()>,
 ) -> Result<ExitStatus> {
     let mut ended: Option<(ExitStatus, Instant)> = None;
     loop {
         match lines.recv_timeout(Duration::from_millis(200)) {
-            Ok(line) => take(line)?,
-            Err(RecvTimeoutError::Timeout) => {}
+            Ok(line) => take(Some(line))?,
+            Err(RecvTimeoutError::Timeout) => take(None)?,
             Err(RecvTimeoutError::Disconnected) => {
                 return child.wait().doing("waiting for a program");
             }
@@ -225,14 +229,15 @@ mod tests {
     use super::*;
     use crate::process::Process;
 
-    fn shell(script: &str, runs_tests: bool) -> Step {
+    fn shell(script: &str, tests: Tests) -> Step {
         Step {
             name: "lint",
             about: "",
             needs: Needs::Nothing,
             on_demand: false,
-            runs_tests,
+            tests,
             commands: vec![vec!["/bin/sh".into(), "-c".into(), script.into()]],
+            variables: &[],
         }
     }
 
@@ -241,11 +246,15 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let place = Place::of(folder.path(), folder.path());
         let runner = Runner::new(&place);
-        let step = shell("echo line 7; echo line 8 >&2; exit 2", false);
-        assert!(matches!(runner.step(&step), Outcome::Failed(_)));
+        let step = shell("echo line 7; echo line 8 >&2; exit 2", Tests::None);
+        assert!(matches!(runner.step(&step), Outcome::Failed(..)));
         let log = fs::read_to_string(runner.log("lint")).unwrap();
         assert_eq!(log, "line 7\nline 8\n");
-        assert!(runner.explain(&step).ends_with("    line 7\n    line 8"));
+        assert!(
+            runner
+                .explain(&step, &log)
+                .ends_with("    line 7\n    line 8")
+        );
     }
 
     #[test]
@@ -254,7 +263,7 @@ mod tests {
         let place = Place::of(folder.path(), folder.path());
         let began = Instant::now();
         let runner = Runner::new(&place);
-        let step = shell("sleep 600 & echo $!", false);
+        let step = shell("sleep 600 & echo $!", Tests::None);
         assert!(matches!(runner.step(&step), Outcome::Passed(_)));
         assert!(began.elapsed() < Duration::from_secs(600));
         let log = fs::read_to_string(runner.log("lint")).unwrap();
@@ -265,8 +274,8 @@ mod tests {
     fn a_test_step_without_a_test_does_not_pass() {
         let folder = tempfile::tempdir().unwrap();
         let place = Place::of(folder.path(), folder.path());
-        let outcome = |script: &str| Runner::new(&place).step(&shell(script, true));
-        assert!(matches!(outcome("true"), Outcome::Failed(_)));
+        let outcome = |script: &str| Runner::new(&place).step(&shell(script, Tests::Computing));
+        assert!(matches!(outcome("true"), Outcome::Failed(..)));
         let ran = "echo running 1 test; echo 'test a ... ok'; echo 'test result: ok. 1 passed; 0 failed;'";
         let Outcome::Passed(tally) = outcome(ran) else {
             panic!("not passed")

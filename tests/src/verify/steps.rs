@@ -3,6 +3,7 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
+use crate::dist;
 use crate::fault::{Doing, Fault, Result};
 use crate::place::Place;
 
@@ -13,9 +14,9 @@ pub(super) struct Step {
     pub(super) needs: Needs,
     /// Whether it runs only when it is named.
     pub(super) on_demand: bool,
-    /// Whether it has to run tests to pass.
-    pub(super) runs_tests: bool,
+    pub(super) tests: Tests,
     pub(super) commands: Vec<Vec<String>>,
+    pub(super) variables: &'static [(&'static str, &'static str)],
 }
 
 /// What has to be there before a step runs.
@@ -29,39 +30,98 @@ pub(super) enum Needs {
     Sandbox,
 }
 
+/// The tests that a step runs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Tests {
+    /// It is not a test step.
+    None,
+    /// Those that compute: one for each processor at a time.
+    Computing,
+    /// Those that mostly wait for something: several for each processor at a time.
+    Waiting,
+}
+
+impl Tests {
+    /// How many tests of one program run at once. RUST_TEST_THREADS overrides it, as it does for libtest.
+    pub(super) fn at_once(self) -> usize {
+        let asked = std::env::var("RUST_TEST_THREADS").ok();
+        if let Some(asked) = asked.and_then(|text| text.parse().ok()) {
+            return asked;
+        }
+        let processors = std::thread::available_parallelism().map_or(1, |count| count.get());
+        match self {
+            Self::None | Self::Computing => processors,
+            Self::Waiting => 3 * processors,
+        }
+    }
+}
+
 /// Returns all steps. Those of one stage run side by side; a stage begins when the one before it has ended.
 pub(super) fn stages(place: &Place) -> Result<Vec<Vec<Step>>> {
+    let mut first = lint(place)?;
+    // Everything that follows finds the programs that are built here.
+    first.push(cargo_step(
+        "build",
+        "everything compiles",
+        "test --workspace --locked --no-run",
+    ));
+    let tests = |name, about, tests, arguments: &str| Step {
+        needs: Needs::Sandbox,
+        tests,
+        ..cargo_step(name, about, &format!("test --locked {arguments}"))
+    };
     Ok(vec![
-        lint(place)?,
-        // Programs that are built once are found by everything that follows.
-        vec![cargo_step(
-            "build",
-            "everything compiles",
-            Needs::Nothing,
-            "test --workspace --locked --no-run",
-        )],
-        // These use addresses and containers of the whole machine, which the end-to-end tests use too.
-        vec![cargo_step(
-            "standins",
-            "tests of the ECS stand-in and the AWS gateway, on the machine's Docker Engine",
-            Needs::Sandbox,
-            "test --package standin-ecs --package gateway --locked --no-fail-fast",
-        )],
+        first,
         vec![
-            cargo_step(
-                "e2e",
-                "the sandbox's own tests and the end-to-end tests",
-                Needs::Sandbox,
-                "test --package sandbox --locked --no-fail-fast",
+            tests(
+                "standins",
+                "tests of the ECS stand-in and the AWS gateway, on the machine's Docker Engine",
+                Tests::Computing,
+                "--package standin-ecs --package gateway --no-fail-fast",
             ),
-            cargo_step(
+            tests(
                 "unit",
                 "tests of every other package",
-                Needs::Sandbox,
-                "test --workspace --exclude sandbox --exclude standin-ecs --exclude gateway --locked --no-fail-fast",
+                Tests::Computing,
+                "--workspace --exclude sandbox --exclude standin-ecs --exclude gateway --no-fail-fast",
             ),
         ],
+        vec![
+            tests(
+                "e2e",
+                "the sandbox's own tests and the end-to-end tests",
+                Tests::Waiting,
+                "--package sandbox --no-fail-fast",
+            ),
+            clippy(place),
+        ],
+        vec![Step {
+            on_demand: true,
+            variables: &[(dist::RELEASE, "1")],
+            ..tests(
+                "release",
+                "builds the released binaries, which takes minutes, and tests them where nothing else is",
+                Tests::Computing,
+                "--package sandbox --test e2e -- scratch::",
+            )
+        }],
     ])
+}
+
+/// Clippy runs while the end-to-end tests wait for something, so it must not wait for Cargo's lock on their folder, nor take
+/// their processors.
+fn clippy(place: &Place) -> Step {
+    let mut step = cargo_step(
+        "clippy",
+        "clippy on all targets, warnings are errors",
+        "clippy --quiet --workspace --all-targets --locked --target-dir",
+    );
+    for command in &mut step.commands {
+        command.splice(0..0, ["nice", "-n", "10"].map(str::to_owned));
+        command.push(place.target.join("clippy").display().to_string());
+        command.extend(["--", "-D", "warnings"].map(str::to_owned));
+    }
+    step
 }
 
 fn lint(place: &Place) -> Result<Vec<Step>> {
@@ -87,22 +147,12 @@ fn lint(place: &Place) -> Result<Vec<Step>> {
         about,
         needs: Needs::Linters,
         on_demand: name == "advisories",
-        runs_tests: false,
+        tests: Tests::None,
         commands,
+        variables: &[],
     };
     Ok(vec![
-        cargo_step(
-            "format",
-            "rustfmt",
-            Needs::Nothing,
-            "fmt --all --check -- --color never",
-        ),
-        cargo_step(
-            "clippy",
-            "clippy on all targets, warnings are errors",
-            Needs::Nothing,
-            "clippy --quiet --workspace --all-targets --locked -- -D warnings",
-        ),
+        cargo_step("format", "rustfmt", "fmt --all --check -- --color never"),
         linter(
             "deny",
             "licenses, banned crates and sources of the dependencies",
@@ -153,15 +203,16 @@ fn lint(place: &Place) -> Result<Vec<Step>> {
     ])
 }
 
-fn cargo_step(name: &'static str, about: &'static str, needs: Needs, arguments: &str) -> Step {
+fn cargo_step(name: &'static str, about: &'static str, arguments: &str) -> Step {
     let cargo = std::env::var("CARGO").unwrap_or_else(|_| "cargo".to_owned());
     Step {
         name,
         about,
-        needs,
+        needs: Needs::Nothing,
         on_demand: false,
-        runs_tests: needs == Needs::Sandbox,
+        tests: Tests::None,
         commands: vec![words(&cargo, arguments)],
+        variables: &[],
     }
 }
 

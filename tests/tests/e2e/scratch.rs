@@ -10,7 +10,6 @@ mod room;
 use std::collections::BTreeSet;
 use std::path::Path;
 use std::sync::OnceLock;
-use std::time::Duration;
 
 use hosts::{Authority, Event, Hosts, Request};
 use names::NameServer;
@@ -18,7 +17,8 @@ use room::{Ended, Room};
 use rustls::AlertDescription;
 use sandbox::dist::{self, Binary};
 use sandbox::fault::Result;
-use sandbox::place::Place;
+
+use crate::support::place;
 
 const STS: &str = "sts.ca-central-1.amazonaws.com";
 const DYNAMODB: &str = "dynamodb.ca-central-1.amazonaws.com";
@@ -42,6 +42,9 @@ const CREDENTIALS: [(&str, &str); 4] = [
     ("AWS_SESSION_TOKEN", "scratch"),
     ("AWS_REGION", "ca-central-1"),
 ];
+
+/// How often a binary at most asks a host that it does not trust before it gives up.
+const ATTEMPTS: usize = 6;
 
 /// Where a run finds the certificate it is to trust.
 const BUNDLE: &str = "/authority.pem";
@@ -214,9 +217,8 @@ struct Scene {
 
 impl Scene {
     fn of(name: &str) -> Self {
-        let place = Place::find().unwrap();
         let binary = binaries().iter().find(|binary| binary.name == name);
-        let room = Room::of(binary.unwrap(), &place);
+        let room = Room::of(binary.unwrap(), place());
         let authority = Authority::of(HOSTS);
         let scene = Self {
             names: NameServer::start(room.gateway, HOSTS),
@@ -254,7 +256,6 @@ impl Scene {
         assert_eq!(ended.code, Some(call.distrustful), "{ended:?}");
         assert!(said(&ended, "certificate"), "{ended:?}");
         assert!(said(&ended, "AWS_CA_BUNDLE"), "{ended:?}");
-        assert!(ended.took < Duration::from_secs(20), "{ended:?}");
         self.asked_for(&call.hosts[..1]);
         let events = self.hosts.events();
         let refused = Event::Refused(call.hosts[0].to_owned(), AlertDescription::UnknownCA);
@@ -262,6 +263,7 @@ impl Scene {
             !events.is_empty() && events.iter().all(|event| *event == refused),
             "{events:?}"
         );
+        assert!(events.len() <= ATTEMPTS, "{events:?}");
     }
 
     /// A bundle is one more file, named by AWS_CA_BUNDLE.
@@ -333,9 +335,9 @@ fn answer(request: &Request) -> Answer {
     }
 }
 
-/// Built once for all tests, by what `cargo dist` runs.
+/// Built once for all tests.
 fn binaries() -> &'static [Binary] {
     static BINARIES: OnceLock<Result<Vec<Binary>>> = OnceLock::new();
-    let built = BINARIES.get_or_init(|| dist::binaries(&Place::find()?));
+    let built = BINARIES.get_or_init(|| dist::tested(place()));
     built.as_ref().unwrap()
 }

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 use std::process::{Command, Output, Stdio};
-use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
+use std::sync::{Condvar, Mutex, OnceLock, PoisonError};
 use std::time::{Duration, Instant};
 
 use rustix::process::{Pid, Signal, kill_process_group};
@@ -16,13 +16,14 @@ use sandbox::world::aws::{Aws, Keys};
 use sandbox::world::{InUse, World};
 use sandbox::{steps, supervisor};
 
-/// Longer than anything a test waits for, even while other tests use the machine.
-pub(crate) const PATIENCE: Duration = Duration::from_secs(1200);
+/// Longer than anything a test waits for, even while other tests use the machine; shorter than `cargo verify` lets a test run,
+/// so that the test itself says what it waited for.
+pub(crate) const PATIENCE: Duration = Duration::from_secs(540);
 
 /// The running sandbox, with the steps built.
 pub(crate) fn place() -> &'static Place {
     static PLACE: OnceLock<Result<(Place, User)>> = OnceLock::new();
-    let found = waited(|| {
+    let found = waited(PLACE.get().is_some(), || {
         PLACE.get_or_init(|| {
             let place = Place::find()?;
             steps::build(&place)?;
@@ -33,16 +34,19 @@ pub(crate) fn place() -> &'static Place {
     &found.as_ref().unwrap().0
 }
 
-/// Gets what another test may be busy with, and says how long that took: `cargo verify` leaves it out of the test's own time.
-fn waited<T>(get: impl FnOnce() -> T) -> T {
+/// Gets what another test may be busy with, and says when it begins and ends to wait: `cargo verify` leaves that out of the
+/// test's own time. Says nothing where `free` finds that there is nothing to wait for.
+fn waited<T>(free: bool, get: impl FnOnce() -> T) -> T {
+    if free {
+        return get();
+    }
+    let test = std::thread::current();
+    let name = test.name().unwrap_or_default();
+    sandbox::say::note(&format!("test {name} waits"));
     let began = Instant::now();
     let got = get();
-    let waited = began.elapsed();
-    if waited > Duration::from_secs(1) {
-        let test = std::thread::current();
-        let name = test.name().unwrap_or_default();
-        sandbox::say::note(&format!("test {name} waited {:.1} s", waited.as_secs_f64()));
-    }
+    let waited = began.elapsed().as_secs_f64();
+    sandbox::say::note(&format!("test {name} waited {waited:.1} s"));
     got
 }
 
@@ -57,11 +61,32 @@ pub(crate) fn wait<F: Future>(patience: Duration, future: F) -> F::Output {
         .unwrap_or_else(|_| panic!("not over after {} s", patience.as_secs()))
 }
 
-/// The turn of a test that keeps the machine busy: a workflow run, a build. A test that failed in its turn does not take
-/// it away from the others.
-pub(crate) fn heavy() -> MutexGuard<'static, ()> {
-    static TURN: Mutex<()> = Mutex::new(());
-    waited(|| TURN.lock().unwrap_or_else(PoisonError::into_inner))
+/// The turn of a test that keeps a processor busy: a workflow run, a build. There are as many turns as processors.
+pub(crate) fn heavy() -> Turn {
+    let processors = std::thread::available_parallelism().map_or(1, |count| count.get());
+    let taken = || TAKEN.lock().unwrap_or_else(PoisonError::into_inner);
+    let free = *taken() < processors;
+    waited(free, || {
+        let mut taken = taken();
+        while *taken >= processors {
+            taken = FREE.wait(taken).unwrap_or_else(PoisonError::into_inner);
+        }
+        *taken += 1;
+    });
+    Turn(())
+}
+
+static TAKEN: Mutex<usize> = Mutex::new(0);
+static FREE: Condvar = Condvar::new();
+
+/// A turn, which ends when it is dropped. So a test that fails in its turn does not take it away from the others.
+pub(crate) struct Turn(());
+
+impl Drop for Turn {
+    fn drop(&mut self) {
+        *TAKEN.lock().unwrap_or_else(PoisonError::into_inner) -= 1;
+        FREE.notify_one();
+    }
 }
 
 /// A world of the test's own, for as long as the tests run; it retires those of earlier runs.
@@ -86,14 +111,18 @@ pub(crate) async fn world(what: &str) -> World {
 
 /// The demo on a host, run once for all tests that look at what it leaves.
 pub(crate) fn demo(host: Host) -> &'static Ran {
-    static GITHUB: OnceLock<Result<Ran>> = OnceLock::new();
-    static CODEBUILD: OnceLock<Result<Ran>> = OnceLock::new();
-    let once = match host {
+    static GITHUB: (Mutex<()>, OnceLock<Result<Ran>>) = (Mutex::new(()), OnceLock::new());
+    static CODEBUILD: (Mutex<()>, OnceLock<Result<Ran>>) = (Mutex::new(()), OnceLock::new());
+    let (alone, once) = match host {
         Host::Github => &GITHUB,
         Host::Codebuild => &CODEBUILD,
     };
+    let place = place();
+    let free = alone.try_lock().is_ok();
+    let _alone = waited(free, || {
+        alone.lock().unwrap_or_else(PoisonError::into_inner)
+    });
     let ran = once.get_or_init(|| {
-        let place = place();
         let _turn = heavy();
         wait(PATIENCE, demo::run(place, host))
     });

@@ -14,7 +14,7 @@ use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use rustls::{AlertDescription, ServerConfig, ServerConnection, StreamOwned};
 
 /// How long a connection may stand idle.
-const PATIENCE: Duration = Duration::from_secs(30);
+const PATIENCE: Duration = Duration::from_secs(300);
 
 /// One request, whole.
 pub(crate) struct Request {
