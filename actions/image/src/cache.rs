@@ -79,7 +79,7 @@ mod tests {
             let answer = writable(&[cache.to_owned()], "h:1", "app", &mutability);
             assert_eq!(answer.is_err(), refused, "{cache}");
             if let Err(error) = answer {
-                assert_eq!(error.exit, kit::Exit::Refused);
+                assert_eq!(error.exit(), kit::Exit::Refused);
             }
         }
     }

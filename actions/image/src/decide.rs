@@ -171,7 +171,7 @@ mod tests {
         assert!(decide(&BTreeMap::new(), None).is_ok());
         for digest in [None, Some("sha256:2")] {
             let error = decide(&seen, digest).unwrap_err();
-            assert_eq!(error.exit, kit::Exit::Refused);
+            assert_eq!(error.exit(), kit::Exit::Refused);
             assert!(error.message.contains("sha256:1"), "{error}");
             assert!(error.hints.iter().any(|hint| hint.contains("copy")));
         }
@@ -289,7 +289,7 @@ mod tests {
                 (Ok(found), Ok(wanted)) => assert_eq!(found, wanted),
                 (Err(found), Err(wanted)) => {
                     assert_eq!(found.message, wanted);
-                    assert_eq!(found.exit, kit::Exit::Refused);
+                    assert_eq!(found.exit(), kit::Exit::Refused);
                 }
                 (found, wanted) => panic!("{found:?} against {wanted:?}"),
             }
@@ -308,7 +308,7 @@ mod tests {
         assert!(free("v1", ours.as_str()).is_ok());
         assert!(free("latest", &theirs).is_ok());
         let error = free("v1", &theirs).unwrap_err();
-        assert_eq!(error.exit, kit::Exit::Refused);
+        assert_eq!(error.exit(), kit::Exit::Refused);
         for digest in [ours.as_str(), &theirs] {
             assert!(error.message.contains(digest), "{}", error.message);
         }

@@ -129,7 +129,7 @@ mod tests {
             "eu-west-1",
         ] {
             let error = read(&[wrong]).unwrap_err();
-            assert_eq!(error.exit, kit::Exit::Usage, "{wrong}");
+            assert_eq!(error.exit(), kit::Exit::Usage, "{wrong}");
             assert!(!error.hints.is_empty());
         }
         assert!(read(&["eu-west-2", "eu-west-2"]).is_err());

@@ -30,7 +30,7 @@ pub(crate) fn policy(
     let mut policy: Map<String, Value> = match seen {
         None => Map::from_iter([("Version".to_owned(), json!("2012-10-17"))]),
         Some(text) => serde_json::from_str(text).map_err(|error| {
-            Error::failed("the repository's policy is no JSON object").because(&error)
+            Error::failed("the repository's policy is no JSON object").because(error)
         })?,
     };
     let statements = match policy.get("Statement").cloned() {
@@ -278,7 +278,7 @@ mod tests {
         let accounts = BTreeSet::from(["111111111111".to_owned()]);
         for text in ["", "[]", "{"] {
             let error = policy("aws", &accounts, Some(text)).unwrap_err();
-            assert_eq!(error.exit, kit::Exit::Failed, "{text}");
+            assert_eq!(error.exit(), kit::Exit::Failed, "{text}");
         }
     }
 }

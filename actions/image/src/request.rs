@@ -705,7 +705,7 @@ mod tests {
             "acme/a",
             "acme/a:",
         ] {
-            assert_eq!(read(wrong).unwrap_err().exit, kit::Exit::Usage, "{wrong}");
+            assert_eq!(read(wrong).unwrap_err().exit(), kit::Exit::Usage, "{wrong}");
         }
     }
 
@@ -735,7 +735,7 @@ mod tests {
             "id=npm,env=GONE",
         ] {
             let error = secret(wrong, &env).unwrap_err();
-            assert_eq!(error.exit, kit::Exit::Usage);
+            assert_eq!(error.exit(), kit::Exit::Usage);
             assert!(!error.to_string().contains("hunter2"), "{error}");
         }
         assert!(

@@ -100,18 +100,13 @@ impl Live {
             return Ok(seen);
         }
         let service = &self.client.service;
-        let mut error = Error::refused(format!(
+        let missing = seen.missing.iter().take(10);
+        Err(Error::refused(format!(
             "service {service} is not seen running {digest} healthy"
-        ));
-        error.causes = seen
-            .missing
-            .iter()
-            .take(10)
-            .map(|what| format!("missing: {what}"))
-            .collect();
-        Err(error
-            .hint("nothing was recorded; follow the deployment with slipway-service, then record again")
-            .hint("to put a failed deployment on record: --verdict failed"))
+        ))
+        .with_causes(missing.map(|what| format!("missing: {what}")))
+        .hint("nothing was recorded; follow the deployment with slipway-service, then record again")
+        .hint("to put a failed deployment on record: --verdict failed"))
     }
 }
 

@@ -194,7 +194,7 @@ mod tests {
         setting().with_rules(&cx, &given, &rules).unwrap();
         rules.approvals = Some(0);
         let error = setting().with_rules(&cx, &given, &rules).unwrap_err();
-        assert_eq!(error.exit, kit::Exit::Usage);
+        assert_eq!(error.exit(), kit::Exit::Usage);
         assert_eq!(
             error.message,
             "--approvals is `0`, but the contract says `1`"

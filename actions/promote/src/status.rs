@@ -97,7 +97,7 @@ impl Row {
             Some(Ok(seen)) if seen.missing.is_empty() => "healthy".to_owned(),
             Some(Ok(seen)) => format!("not healthy: missing {}", seen.missing.join("; ")),
             Some(Err(error)) => {
-                let causes = error.causes.join("; ");
+                let causes = error.causes().join("; ");
                 format!("unknown: {} ({causes})", error.message)
             }
         }

@@ -149,7 +149,7 @@ async fn ssm_batch(client: &Ssm, batch: Vec<String>, account: &Account) -> Found
     let answer = match answer {
         Ok(answer) => answer,
         Err(error) => {
-            let reason = error.causes.first().cloned().unwrap_or(error.message);
+            let reason = error.causes().first().cloned().unwrap_or(error.message);
             return batch
                 .into_iter()
                 .map(|name| (name.clone(), Err(Miss::Denied(format!("{name}: {reason}")))))
@@ -206,7 +206,7 @@ async fn from_secrets_manager(
                 Err(_) if absent => Err(no_secret(&id, account)),
                 Err(error) => Err(Miss::Denied(format!(
                     "{id}: {}",
-                    error.causes.first().cloned().unwrap_or(error.message)
+                    error.causes().first().cloned().unwrap_or(error.message)
                 ))),
             };
             (id, found)

@@ -24,7 +24,7 @@ pub(crate) fn write(path: &Path, text: &Secret, note: impl FnOnce() -> Result<()
                 Error::usage(format!("{} exists already", path.display()))
                     .hint("remove it, or choose another --path")
             }
-            _ => Error::failed(format!("cannot write {}", path.display())).because(&error),
+            _ => Error::failed(format!("cannot write {}", path.display())).because(error),
         })?;
     note()
         .and_then(|()| {
@@ -41,7 +41,7 @@ pub(crate) fn write(path: &Path, text: &Secret, note: impl FnOnce() -> Result<()
 pub(crate) fn remove(path: &Path) -> Result<()> {
     match std::fs::remove_file(path) {
         Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
-            Err(Error::failed(format!("cannot remove {}", path.display())).because(&error))
+            Err(Error::failed(format!("cannot remove {}", path.display())).because(error))
         }
         _ => Ok(()),
     }
@@ -67,7 +67,7 @@ mod tests {
         assert_eq!(mode & 0o777, 0o600);
         // A file of somebody else is not noted, or the post step would remove it.
         let again = write(&path, &text, || panic!("noted"));
-        assert_eq!(again.unwrap_err().exit, kit::Exit::Usage);
+        assert_eq!(again.unwrap_err().exit(), kit::Exit::Usage);
         remove(&path).unwrap();
         remove(&path).unwrap();
     }

@@ -163,7 +163,7 @@ mod tests {
                     Ok(text) => assert_eq!(text.expose(), format!("{expected}\n"), "{format:?}"),
                     Err(error) => {
                         assert_eq!(expected, NOT, "{format:?} {value:?}: {error}");
-                        assert!(error.causes[0].starts_with("V: "), "{error}");
+                        assert!(error.causes()[0].starts_with("V: "), "{error}");
                     }
                 }
             }

@@ -97,7 +97,7 @@ mod tests {
         ] {
             let given: Vec<String> = given.iter().map(|text| (*text).to_owned()).collect();
             let error = select(&[], &given, Sink::Exec).unwrap_err();
-            assert_eq!(error.exit, kit::Exit::Usage, "{given:?}");
+            assert_eq!(error.exit(), kit::Exit::Usage, "{given:?}");
         }
     }
 }

@@ -95,11 +95,11 @@ mod tests {
         let values = ["abc", "true", "fine-value", "a\0b-hunter"]
             .map(|value| (value.replace('\0', ""), Secret::new(value.into())));
         let error = maskable(&values).unwrap_err();
-        assert_eq!(error.causes.len(), 2, "{error}");
-        assert!(error.causes[1].starts_with("true: is shorter than 4"));
+        assert_eq!(error.causes().len(), 2, "{error}");
+        assert!(error.causes()[1].starts_with("true: is shorter than 4"));
         let error = without_nul(&values).unwrap_err();
         assert_eq!(
-            error.causes,
+            error.causes(),
             ["ab-hunter: has a NUL character, which ends a variable's value"]
         );
     }

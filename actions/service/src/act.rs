@@ -4,8 +4,8 @@ use crate::decide::{Plan, Revision, Update};
 use crate::place::status_hint;
 use crate::registration::Registration;
 use aws_smithy_types::body::SdkBody;
-use ecs::{Client, Definition, Kind, Seen, revision};
-use kit::error::{Error, Result};
+use ecs::{Client, Definition, Seen, revision};
+use kit::error::{Error, Failure, Result};
 
 /// How often a registration is made anew because somebody else registered in the same moment.
 const ATTEMPTS: u32 = 4;
@@ -59,7 +59,7 @@ async fn between(
             }
             Ok(_) => {}
             // A number may be without a revision: ECS deletes those that are deregistered.
-            Err(error) if error.kind == Kind::Refused => {}
+            Err(error) if error.failure == Failure::Rejected => {}
             Err(error) => return Err(error.into()),
         }
     }
@@ -110,14 +110,12 @@ async fn register(client: &Client, registration: &Registration) -> Result<String
     if differences.is_empty() {
         return Ok(arn);
     }
-    let mut error = Error::failed(format!(
+    let differences = differences.into_iter();
+    Err(Error::failed(format!(
         "{arn} is not what ECS was asked to register; the service was not changed"
-    ));
-    error.causes = differences
-        .into_iter()
-        .map(|difference| format!("different: {}", difference.path))
-        .collect();
-    Err(error.hint(format!(
+    ))
+    .with_causes(differences.map(|difference| format!("different: {}", difference.path)))
+    .hint(format!(
         "compare: aws ecs describe-task-definition --task-definition {arn}"
     )))
 }

@@ -363,7 +363,7 @@ mod tests {
         let with = |change: &dyn Fn(&mut Service), allow: bool| {
             let mut service = service(Rollout::Completed);
             change(&mut service);
-            deployable(&service, allow).map_err(|error| (error.exit, error.hints.len()))
+            deployable(&service, allow).map_err(|error| (error.exit(), error.hints.len()))
         };
         assert_eq!(with(&|_| {}, false), Ok(()));
         let zero = |service: &mut Service| service.desired = 0;
@@ -411,7 +411,7 @@ mod tests {
                 percent: Some((least, most)),
                 ..service(Rollout::Completed)
             };
-            let answer = can_roll(&service).map_err(|error| error.exit);
+            let answer = can_roll(&service).map_err(|error| error.exit());
             let wanted = if begins { Ok(()) } else { Err(Exit::Refused) };
             assert_eq!(answer, wanted, "{desired} {least} {most}");
         }

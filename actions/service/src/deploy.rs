@@ -8,7 +8,7 @@ use crate::place::{Found, find};
 use crate::report;
 use crate::watch::Watch;
 use ecs::{Expected, RetryPolicy, revision};
-use kit::error::{Error, Result};
+use kit::error::{Error, ErrorKind, Result};
 use kit::id::Digest;
 use kit::{Cx, Report};
 use net::Purpose;
@@ -102,7 +102,7 @@ fn unchanged(task_definition: &str, plan: &Plan) -> Result<()> {
 
 /// What a person who interrupts must know.
 pub(crate) fn interrupted(signal: &str, progress: &Progress, place: &str) -> Error {
-    let error = Error::new(kit::Exit::Interrupted, format!("interrupted by {signal}"));
+    let error = Error::new(ErrorKind::Interrupted, format!("interrupted by {signal}"));
     match progress {
         Progress::Unchanged => error.cause("nothing was changed"),
         Progress::Registered(arn) => error.cause(format!(

@@ -106,7 +106,7 @@ mod tests {
             "a.example/",
         ] {
             let error = found(given, "nginx", "ca-central-1", None).unwrap_err();
-            assert_eq!(error.exit, kit::Exit::Usage);
+            assert_eq!(error.exit(), kit::Exit::Usage);
         }
     }
 }

@@ -7,10 +7,10 @@ use crate::follow::Verdict;
 use crate::place::status_hint;
 use crate::watch::Ended;
 use ecs::{Client, Deployment, Seen, revision};
+use kit::Report;
 use kit::clock::human;
-use kit::error::{Error, Result};
+use kit::error::{Error, ErrorKind, Result};
 use kit::report::{markdown_table, text_table};
-use kit::{Exit, Report};
 use net::Account;
 
 /// A deploy that came to a verdict, and all there is to say of it.
@@ -141,7 +141,7 @@ impl Outcome<'_> {
         match &self.ended.verdict {
             Verdict::Succeeded => Error::failed("succeeded"),
             Verdict::RolledBack { to, reason } => Error::new(
-                Exit::RolledBack,
+                ErrorKind::RolledBack,
                 format!(
                     "{ours} did not become healthy and was rolled back: {} runs again",
                     revision(to)
@@ -162,15 +162,17 @@ impl Outcome<'_> {
                 Error::failed(format!("the deployment of {ours} failed")).cause(reason.clone())
             }
             Verdict::TimedOut { waited_for } => {
-                let mut error = Error::failed(format!(
+                let waited_for = some(waited_for, 10);
+                Error::failed(format!(
                     "{ours} did not become healthy within {}",
                     human(self.ended.timeout)
-                ));
-                error.causes = some(waited_for, 10)
-                    .iter()
-                    .map(|what| format!("still waiting for {what}"))
-                    .collect();
-                error.hint(format!(
+                ))
+                .with_causes(
+                    waited_for
+                        .iter()
+                        .map(|what| format!("still waiting for {what}")),
+                )
+                .hint(format!(
                     "deployment {} goes on in ECS; a longer --timeout follows it longer",
                     expected.deployment
                 ))

@@ -94,7 +94,7 @@ pub(crate) fn file(path: &Path) -> Result<BTreeMap<String, Setting>> {
         .is_some_and(|extension| extension == "json")
     {
         let json: serde_json::Value = serde_json::from_str(&text).map_err(|error| {
-            Error::failed(format!("{} is not JSON", path.display())).because(&error)
+            Error::failed(format!("{} is not JSON", path.display())).because(error)
         })?;
         return Ok(json_settings(&json, &text));
     }

@@ -80,7 +80,7 @@ impl<'a> Folder<'a> {
                 self.path.display(),
                 self.data.display()
             ))
-            .because(&error)
+            .because(error)
             .hint(&again)
         })?;
         let config = &state["backend"]["config"];
@@ -327,7 +327,7 @@ mod tests {
         ] {
             code.write(NOTE, &text);
             let error = code.before().unwrap_err();
-            assert_eq!(error.exit, Exit::Refused);
+            assert_eq!(error.exit(), Exit::Refused);
             assert!(error.message.contains(message), "{error}");
         }
     }
@@ -369,7 +369,7 @@ mod tests {
             let found = code.before();
             assert_eq!(found.is_ok(), declared, "{name} {text} {found:?}");
             if let Err(error) = found {
-                assert_eq!(error.exit, Exit::Refused);
+                assert_eq!(error.exit(), Exit::Refused);
                 assert!(error.hints[0].contains("backend \"s3\" {}"), "{error}");
             }
         }
@@ -399,10 +399,10 @@ mod tests {
             ),
         ] {
             let error = code.after(&files).unwrap_err();
-            assert_eq!(error.exit, Exit::Failed);
+            assert_eq!(error.exit(), Exit::Failed);
             assert!(error.message.contains(message), "{error}");
             assert!(
-                error.causes[0].contains("s3://b/s/dev/terraform.tfstate"),
+                error.causes()[0].contains("s3://b/s/dev/terraform.tfstate"),
                 "{error}"
             );
         }

@@ -125,8 +125,8 @@ impl Guard {
         let gone = || Error::failed("the process that watches over the command is gone");
         let mut inner = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let pipe = inner.pipe.as_mut().ok_or_else(gone)?;
-        let line = serde_json::to_string(message).map_err(|error| gone().because(&error))?;
-        writeln!(pipe, "{line}").map_err(|error| gone().because(&error))
+        let line = serde_json::to_string(message).map_err(|error| gone().because(error))?;
+        writeln!(pipe, "{line}").map_err(|error| gone().because(error))
     }
 }
 

@@ -326,7 +326,7 @@ pub(crate) fn remembered(cx: &Cx) -> Result<Option<Remembered>> {
         return Ok(None);
     };
     let note: Note = serde_json::from_str(text)
-        .map_err(|error| Error::failed("the note of the lock cannot be read").because(&error))?;
+        .map_err(|error| Error::failed("the note of the lock cannot be read").because(error))?;
     Ok(Some(Remembered {
         lock_id: note.lock_id,
         hold: note.hold,

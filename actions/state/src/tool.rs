@@ -7,7 +7,6 @@ use crate::place::Placed;
 use clap::ValueEnum;
 use kit::child::{self, Program};
 use kit::error::{Context, Error, Result};
-use kit::exit::Exit;
 use kit::step::Cx;
 use net::Account;
 use serde_json::Value;
@@ -236,8 +235,8 @@ impl<'a> Tool<'a> {
         let title = format!("{} plan", self.name.command());
         let mut error = child::verdict(&title, status)
             .err()
-            .unwrap_or_else(|| Error::new(Exit::Failed, format!("`{title}` failed")));
-        error.causes.extend(said.errors);
+            .unwrap_or_else(|| Error::failed(format!("`{title}` failed")));
+        error = error.with_causes(said.errors);
         for mut location in said.locations {
             let path = self.directory.join(&location.file);
             // GitHub knows files by their path from the top, without a dot in front.
@@ -258,7 +257,7 @@ impl<'a> Tool<'a> {
         let (status, output) = runs.capture(program, self.cx).await?;
         child::verdict(&format!("{} show", self.name.command()), status)?;
         serde_json::from_slice(&output).map_err(|error| {
-            Error::failed(format!("{} shows a plan that is no JSON", self.shown())).because(&error)
+            Error::failed(format!("{} shows a plan that is no JSON", self.shown())).because(error)
         })
     }
 }

@@ -592,7 +592,7 @@ mod tests {
         ] {
             let error = check(request, &builder).unwrap_err();
             assert_eq!(error.message, message);
-            assert_eq!(error.exit, kit::Exit::Usage);
+            assert_eq!(error.exit(), kit::Exit::Usage);
             assert_eq!(error.hints.len(), 1, "{message}");
         }
         check(&platforms, &buildah_builder("1.28.2")).unwrap();

@@ -4,7 +4,7 @@
 use crate::args::BuilderName;
 use futures_util::future::join3;
 use kit::env::Env;
-use kit::{Error, Exit, Result};
+use kit::{Error, Result};
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
 use tokio::process::Command;
@@ -120,9 +120,9 @@ fn none(named: Option<BuilderName>, mut passed: Vec<Passed>) -> Error {
     let mut error = match (named, there) {
         (Some(name), _) => Error::usage(format!("--builder {} cannot be used here", word(name))),
         (None, false) => Error::usage("nothing on PATH can build an image"),
-        (None, true) => Error::new(Exit::Failed, "no builder on PATH works"),
+        (None, true) => Error::failed("no builder on PATH works"),
     };
-    error.causes = passed.into_iter().map(|passed| passed.why).collect();
+    error = error.with_causes(passed.into_iter().map(|passed| passed.why));
     if there {
         error = error.hint(
             "start the Docker Engine, or point DOCKER_HOST at one; in CodeBuild set privileged mode",
@@ -402,12 +402,15 @@ mod tests {
         assert_eq!(found.name(), "docker buildx v0.13.1");
         assert_eq!(found.kind, Kind::Buildx(Driver::Engine));
         let error = find(&[&new], None).await.unwrap_err();
-        assert_eq!(error.exit, Exit::Failed);
-        assert!(error.causes[0].ends_with("has no buildx plug-in"));
+        assert_eq!(error.exit(), kit::Exit::Failed);
+        assert!(error.causes()[0].ends_with("has no buildx plug-in"));
         let error = find(&[], None).await.unwrap_err();
-        assert_eq!(error.exit, Exit::Usage);
+        assert_eq!(error.exit(), kit::Exit::Usage);
         assert_eq!(error.message, "nothing on PATH can build an image");
-        assert_eq!(error.causes.last().unwrap(), "there is no buildah on PATH");
+        assert_eq!(
+            error.causes().last().unwrap(),
+            "there is no buildah on PATH"
+        );
     }
 
     #[tokio::test]
@@ -436,9 +439,9 @@ mod tests {
     async fn without_an_engine_buildah_is_taken_with_the_storage_that_opens() {
         let docker = docker("28.2.2", Some("docker"), SILENT);
         let error = find(&[&docker], None).await.unwrap_err();
-        assert_eq!(error.exit, Exit::Failed);
+        assert_eq!(error.exit(), kit::Exit::Failed);
         assert!(
-            error.causes[0].ends_with("has buildx, but its Docker Engine does not answer"),
+            error.causes()[0].ends_with("has buildx, but its Docker Engine does not answer"),
             "{error}"
         );
         let buildah = folder(
@@ -471,9 +474,9 @@ mod tests {
             ),
         ] {
             let error = find(&[], Some(name)).await.unwrap_err();
-            assert_eq!(error.exit, Exit::Usage);
+            assert_eq!(error.exit(), kit::Exit::Usage);
             assert_eq!(error.message, message);
-            assert_eq!(error.causes, [cause]);
+            assert_eq!(error.causes(), [cause]);
         }
     }
 }

@@ -241,9 +241,8 @@ impl<'a> Build<'a> {
         let arguments = ["buildx", "inspect", "--bootstrap"].map(OsString::from);
         let ended = self.run("the builder", &arguments).await?;
         if !ended.success {
-            let mut error =
-                Error::failed(format!("the buildx builder does not start ({})", ended.how));
-            error.causes = trouble::quoted(&ended.tail).to_vec();
+            let error = Error::failed(format!("the buildx builder does not start ({})", ended.how))
+                .with_causes(trouble::quoted(&ended.tail));
             return Err(error.hint("look at it: docker buildx inspect --bootstrap; the step uses the builder that is current, or that BUILDX_BUILDER names"));
         }
         let text = ended.tail.join("\n");
@@ -302,8 +301,8 @@ impl<'a> Build<'a> {
             .path
             .file_name()
             .map_or_else(String::new, |name| name.to_string_lossy().into_owned());
-        let mut error = Error::failed(format!("{program} {what} failed ({})", ended.how));
-        error.causes = trouble::quoted(&ended.tail).to_vec();
+        let mut error = Error::failed(format!("{program} {what} failed ({})", ended.how))
+            .with_causes(trouble::quoted(&ended.tail));
         error.hints = trouble::hints(&tail, &request.dockerfile);
         error
     }

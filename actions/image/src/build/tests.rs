@@ -47,7 +47,7 @@ async fn an_engine_that_cannot_be_read_from_is_found_before_the_build() {
         let error = check(&env, &Request::sample(), &of(kind))
             .await
             .unwrap_err();
-        assert_eq!(error.exit, kit::Exit::Usage);
+        assert_eq!(error.exit(), kit::Exit::Usage);
         assert!(error.message.contains("ssh://builder.example"), "{error}");
     }
     let other = of(Kind::Buildx(Driver::Other("docker-container".to_owned())));
@@ -187,7 +187,7 @@ async fn a_failing_step_is_quoted() {
         };
         assert!(error.message.starts_with(message), "{error}");
         assert!(
-            error.causes.iter().any(|cause| cause.contains("gone")),
+            error.causes().iter().any(|cause| cause.contains("gone")),
             "{error}"
         );
     }

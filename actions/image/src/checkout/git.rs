@@ -91,12 +91,11 @@ impl<'a> Clean<'a> {
 
     fn finish(&self, command: Command, input: Option<&Path>) -> Result<Vec<u8>> {
         output(command, input).map_err(|error| {
-            let mut refused = Error::refused(format!(
+            let mut refused = error.under(format!(
                 "{} cannot be compared with the commit that is checked out",
                 self.root.display()
             ));
-            refused.causes = [vec![error.message], error.causes].concat();
-            refused.hints = error.hints;
+            refused.kind = kit::ErrorKind::Refused;
             refused
         })
     }
@@ -132,7 +131,7 @@ pub(super) fn output(mut command: Command, input: Option<&Path>) -> Result<Vec<u
     }
     let output = command.output().map_err(|error| {
         Error::refused("git cannot be started")
-            .because(&error)
+            .because(error)
             .hint("install git: it shows that what is built is the commit's")
     })?;
     // `check-ignore` ends with 1 where nothing is ignored.

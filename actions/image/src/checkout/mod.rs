@@ -187,7 +187,7 @@ fn names(file: &Path) -> Result<BTreeSet<PathBuf>> {
 
 fn canonical(path: &Path) -> Result<PathBuf> {
     path.canonicalize()
-        .map_err(|error| Error::usage(format!("{} cannot be read", path.display())).because(&error))
+        .map_err(|error| Error::usage(format!("{} cannot be read", path.display())).because(error))
 }
 
 fn time_of(clean: &Clean<'_>) -> Option<i64> {

@@ -27,7 +27,7 @@ impl Repository {
     /// The path cannot be read, git is missing, or the repository has no commit (exit 3).
     pub(super) fn around(path: &Path, env: &Env) -> Result<Option<Self>> {
         let full = path.canonicalize().map_err(|error| {
-            Error::usage(format!("{} cannot be read", path.display())).because(&error)
+            Error::usage(format!("{} cannot be read", path.display())).because(error)
         })?;
         match full.ancestors().find_map(marker) {
             Some((root, git_dir)) => Self::open(&root, &git_dir, env).map(Some),
@@ -50,12 +50,11 @@ impl Repository {
             git::output(command, None).map(|bytes| git::line(&bytes))
         };
         let unreadable = |error: Error| {
-            let mut refused = Error::refused(format!(
+            let mut refused = error.under(format!(
                 "the commit that is checked out in {} cannot be read",
                 root.display()
             ));
-            refused.causes = [vec![error.message], error.causes].concat();
-            refused.hints = error.hints;
+            refused.kind = kit::ErrorKind::Refused;
             refused
         };
         let head = ask(&["rev-parse", "--verify", "HEAD^{commit}"]).map_err(unreadable)?;
@@ -63,7 +62,7 @@ impl Repository {
         // Relative to the current folder, or absolute.
         let objects = Path::new(&common).join("objects");
         let objects = objects.canonicalize().map_err(|error| {
-            Error::refused(format!("{} cannot be read", objects.display())).because(&error)
+            Error::refused(format!("{} cannot be read", objects.display())).because(error)
         })?;
         Ok(Self {
             root: root.to_owned(),

@@ -58,7 +58,7 @@ impl Walk<'_> {
     fn folder(&mut self, path: &Path, within: &str, raw: &[u8]) -> Result<()> {
         let mut entries = std::fs::read_dir(path)
             .and_then(Iterator::collect::<std::io::Result<Vec<DirEntry>>>)
-            .map_err(|error| unreadable(path, &error))?;
+            .map_err(|error| unreadable(path, error))?;
         entries.sort_by_key(DirEntry::file_name);
         for entry in entries {
             self.entry(&entry, within, raw)?;
@@ -76,7 +76,7 @@ impl Walk<'_> {
             within => format!("{within}/{shown}"),
         };
         let own = [raw, b"/", name.as_bytes()].concat();
-        let about = std::fs::symlink_metadata(&path).map_err(|error| unreadable(&path, &error))?;
+        let about = std::fs::symlink_metadata(&path).map_err(|error| unreadable(&path, error))?;
         let out = self.ignore.leaves_out(&relative);
         if about.is_dir() {
             if out && !self.ignore.keeps_some() {
@@ -107,7 +107,7 @@ impl Walk<'_> {
     fn leaf(&mut self, path: &Path, name: &[u8], about: &Metadata) -> Result<()> {
         self.seen.entries += 1;
         if about.is_symlink() {
-            let target = std::fs::read_link(path).map_err(|error| unreadable(path, &error))?;
+            let target = std::fs::read_link(path).map_err(|error| unreadable(path, error))?;
             self.hash.part(b"link").part(name);
             self.hash.part(target.as_os_str().as_bytes());
             return Ok(());
@@ -119,12 +119,12 @@ impl Walk<'_> {
             ))
             .hint("remove it, or leave it out with .dockerignore"));
         }
-        let mut file = std::fs::File::open(path).map_err(|error| unreadable(path, &error))?;
+        let mut file = std::fs::File::open(path).map_err(|error| unreadable(path, error))?;
         let mut content = Hash::new();
         loop {
             let read = file
                 .read(&mut self.buffer)
-                .map_err(|error| unreadable(path, &error))?;
+                .map_err(|error| unreadable(path, error))?;
             if read == 0 {
                 break;
             }
@@ -160,7 +160,7 @@ fn mode(mode: u32) -> [u8; 2] {
     [bytes[2], bytes[3]]
 }
 
-fn unreadable(path: &Path, error: &std::io::Error) -> Error {
+fn unreadable(path: &Path, error: std::io::Error) -> Error {
     Error::failed(format!(
         "cannot read {} of the build context",
         path.display()

@@ -326,7 +326,7 @@ mod tests {
         ] {
             let error = Ignore::parse(text).unwrap_err();
             assert_eq!(
-                (error.exit, error.message.as_str()),
+                (error.exit(), error.message.as_str()),
                 (kit::Exit::Usage, message)
             );
         }

@@ -157,7 +157,7 @@ async fn referrers(host: &Host, source: &Repo, subject: &Digest) -> Result<Vec<D
     match listed {
         Ok(referrers) => Ok(referrers),
         Err(fault) if matches!(fault.kind, Kind::Final | Kind::Login) => {
-            let why = fault.error.causes.first().cloned().unwrap_or_default();
+            let why = fault.error.causes().join(": ");
             host.warn(format!(
                 "what refers to {subject} in {} cannot be listed, and is copied only where a tag names it: {why}; on ECR this takes ecr:ListImageReferrers",
                 source.reference()

@@ -178,15 +178,16 @@ pub(crate) fn all(outcomes: Vec<Outcome>) -> Result<Vec<Delivered>> {
     let mut failed: Option<Error> = None;
     let mut arrived = Vec::new();
     for outcome in outcomes {
-        match (outcome.result, &mut failed) {
-            (Ok(done), _) => {
+        match outcome.result {
+            Ok(done) => {
                 arrived.push(outcome.name);
                 delivered.push(done);
             }
-            (Err(error), None) => failed = Some(error),
-            (Err(error), Some(first)) => {
-                first.causes.push(error.message);
-                first.causes.extend(error.causes);
+            Err(error) => {
+                failed = Some(match failed {
+                    None => error,
+                    Some(first) => first.and(error),
+                });
             }
         }
     }

@@ -31,7 +31,7 @@ pub(crate) fn parts(digest: &Digest, manifest: &[u8]) -> Result<Parts> {
             .hint("an image needs a manifest or index of the OCI Image Specification, or of Docker's schema 2")
     };
     let json: Value =
-        serde_json::from_slice(manifest).map_err(|error| wrong("it is no JSON").because(&error))?;
+        serde_json::from_slice(manifest).map_err(|error| wrong("it is no JSON").because(error))?;
     let list = |name: &str| -> Result<Option<Vec<(Descriptor, &Value)>>> {
         let Some(list) = json.get(name) else {
             return Ok(None);
@@ -320,7 +320,7 @@ mod tests {
             (json!({"config": {}, "layers": []}), "neither"),
         ] {
             let error = read(&wrong).unwrap_err();
-            assert!(error.causes[0].contains(why), "{error}");
+            assert!(error.causes()[0].contains(why), "{error}");
             assert!(!error.hints.is_empty());
         }
     }

@@ -137,7 +137,7 @@ mod tests {
         }
         for endpoint in ["http://10.0.0.1:5000", "ftp://127.0.0.1", "127.0.0.1:5000"] {
             let error = Registry::new(endpoint, token).unwrap_err();
-            assert_eq!(error.exit, kit::Exit::Refused);
+            assert_eq!(error.exit(), kit::Exit::Refused);
         }
         assert!(Registry::new("https://x", "%%%").is_err());
     }

@@ -212,7 +212,7 @@ async fn scanning(ecr: &Ecr) -> Scanning {
         Err(error) if code(&error) == Some("AccessDeniedException") => Scanning::Unknown(
             "the publish role lacks ecr:BatchGetRepositoryScanningConfiguration".to_owned(),
         ),
-        Err(error) => Scanning::Unknown(net::cannot(&error, "ask ECR").message),
+        Err(error) => Scanning::Unknown(net::cannot(error, "ask ECR").message),
     }
 }
 

@@ -61,13 +61,12 @@ pub(crate) async fn check(
     judge(policy, &live, &images, now)
 }
 
-fn unread(mut error: Error, place: &LedgerPlace) -> Error {
-    error.causes.insert(0, std::mem::take(&mut error.message));
-    error.message = format!(
+fn unread(error: Error, place: &LedgerPlace) -> Error {
+    let mut error = error.under(format!(
         "the lifecycle policy is not set: the ledger {} cannot be read, so what it would expire may be live",
         place.table
-    );
-    error.exit = kit::Exit::Refused;
+    ));
+    error.kind = kit::ErrorKind::Refused;
     let role = place
         .permit
         .role
@@ -234,9 +233,9 @@ mod tests {
             why: "runs there",
         }];
         let error = judge(&policy(1), &live, &images, NOW).unwrap_err();
-        assert_eq!(error.exit, kit::Exit::Refused);
+        assert_eq!(error.exit(), kit::Exit::Refused);
         assert_eq!(
-            error.causes,
+            error.causes(),
             ["rule 7 would expire old, which runs there (production)"]
         );
         let checked = judge(&policy(3), &live, &images, NOW).unwrap();

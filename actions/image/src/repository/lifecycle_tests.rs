@@ -183,7 +183,7 @@ fn a_policy_that_cannot_be_evaluated_is_no_policy() {
         json!({ "rules": [good, good] }).to_string(),
     ] {
         let error = Policy::parse(&text, "FILE").unwrap_err();
-        assert_eq!(error.exit, kit::Exit::Usage, "{text}");
+        assert_eq!(error.exit(), kit::Exit::Usage, "{text}");
         assert!(error.message.starts_with("FILE is no lifecycle policy"));
     }
 }

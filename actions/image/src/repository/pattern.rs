@@ -148,7 +148,7 @@ mod tests {
             "*-*",
         ] {
             let error = of(&[pattern]).unwrap_err();
-            assert_eq!(error.exit, kit::Exit::Usage, "{pattern}");
+            assert_eq!(error.exit(), kit::Exit::Usage, "{pattern}");
             assert!(error.message.contains("also fits"), "{pattern}: {error}");
         }
         for pattern in [
@@ -178,7 +178,7 @@ mod tests {
             &["m1", "m2", "m3", "m4", "m5", "m6"],
         ] {
             assert_eq!(
-                of(patterns).unwrap_err().exit,
+                of(patterns).unwrap_err().exit(),
                 kit::Exit::Usage,
                 "{patterns:?}"
             );

@@ -344,7 +344,7 @@ mod tests {
         for there in [None, Some(KEY.replace("key/1", "key/2"))] {
             seen.kms_key = there;
             let error = plan("shop", "aws", Some(&seen), &wanted).unwrap_err();
-            assert_eq!(error.exit, kit::Exit::Refused);
+            assert_eq!(error.exit(), kit::Exit::Refused);
             assert_eq!(error.hints.len(), 2, "{error}");
         }
         seen.kms_key = Some(KEY.to_owned());

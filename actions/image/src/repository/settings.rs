@@ -91,7 +91,7 @@ fn lifecycle(file: &Path) -> Result<Policy> {
             "cannot read the lifecycle policy {}",
             file.display()
         ))
-        .because(&error)
+        .because(error)
         .hint("--lifecycle-policy names a file; in a workflow, run actions/checkout first")
     })?;
     Policy::parse(&text, &file.display().to_string())
@@ -173,7 +173,7 @@ mod tests {
             &[&format!("{}=x", "k".repeat(129))],
             &[&format!("k={}", "v".repeat(257))],
         ] {
-            assert_eq!(of(wrong).unwrap_err().exit, kit::Exit::Usage, "{wrong:?}");
+            assert_eq!(of(wrong).unwrap_err().exit(), kit::Exit::Usage, "{wrong:?}");
         }
     }
 
@@ -190,7 +190,7 @@ mod tests {
         assert!(wanted.has_key_for(&[place("eu-west-1")]).is_ok());
         let places = [place("eu-west-1"), place("eu-west-2")];
         let error = wanted.has_key_for(&places).unwrap_err();
-        assert_eq!(error.exit, kit::Exit::Usage);
+        assert_eq!(error.exit(), kit::Exit::Usage);
         assert!(error.message.contains("eu-west-2"), "{error}");
         assert!(Wanted::default().has_key_for(&places).is_ok());
     }
@@ -208,7 +208,7 @@ mod tests {
             "arn:aws:iam:ca-central-1:111111111111:key/1234",
         ] {
             let error = kms_key(wrong.to_owned()).unwrap_err();
-            assert_eq!(error.exit, kit::Exit::Usage, "{wrong}");
+            assert_eq!(error.exit(), kit::Exit::Usage, "{wrong}");
         }
     }
 }

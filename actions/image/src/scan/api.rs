@@ -269,7 +269,7 @@ pub(crate) async fn start(ecr: &Ecr, digest: &str) -> Result<Started> {
             hint: "the publish role needs ecr:StartImageScan, or the registry scanning on push"
                 .to_owned(),
         }),
-        _ => return Err(net::cannot(&error, &format!("start a scan of {digest}"))),
+        _ => return Err(net::cannot(error, &format!("start a scan of {digest}"))),
     })
 }
 

@@ -12,7 +12,7 @@ use crate::place::Place;
 use crate::request::{self, given};
 use follow::{Outcome, Step, Watch};
 use kit::step::Cx;
-use kit::{Error, Exit, Report, Result};
+use kit::{Error, ErrorKind, Report, Result};
 use net::Net;
 use std::time::{Duration, Instant};
 use waiver::Waivers;
@@ -101,7 +101,7 @@ async fn follow(
 
 fn late(ecr: &Ecr, patience: Duration, state: &str) -> Error {
     let mut error = Error::new(
-        Exit::Busy,
+        ErrorKind::Busy,
         format!(
             "the scan is not over after {}; whether the image is clean is not known",
             kit::clock::human(patience)

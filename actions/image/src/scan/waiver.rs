@@ -103,7 +103,7 @@ mod tests {
             &["CVE 1=2026-12-31"],
             &["CVE-1=2026-12-31", "CVE-1=2027-12-31"],
         ] {
-            assert_eq!(of(texts).unwrap_err().exit, kit::Exit::Usage, "{texts:?}");
+            assert_eq!(of(texts).unwrap_err().exit(), kit::Exit::Usage, "{texts:?}");
         }
     }
 }

@@ -283,7 +283,7 @@ pub(super) fn stream(
     known: Option<&Known>,
     mut reading: Reading,
 ) -> Result<Contents> {
-    let broken = |error: &std::io::Error| {
+    let broken = |error: std::io::Error| {
         Error::failed(format!("{what} broke off"))
             .because(error)
             .hint("run the step again; if it happens again, look at the engine's log and at the free space of its disk")
@@ -296,8 +296,8 @@ pub(super) fn stream(
     let mut kept = 0_u64;
     let mut parents: HashMap<String, Option<String>> = HashMap::new();
     let mut archive = tar::Archive::new(input);
-    for entry in archive.entries().map_err(|error| broken(&error))? {
-        let mut entry = entry.map_err(|error| broken(&error))?;
+    for entry in archive.entries().map_err(broken)? {
+        let mut entry = entry.map_err(broken)?;
         let path = tarball::name(&entry);
         if !entry.header().entry_type().is_file() {
             links.add(&entry, path);
@@ -310,7 +310,7 @@ pub(super) fn stream(
             (&mut entry)
                 .take(1)
                 .read_to_end(&mut peeked)
-                .map_err(|error| broken(&error))?;
+                .map_err(broken)?;
         }
         let is_json = kind == Kind::Small || kind == Kind::Parent || peeked.first() == Some(&b'{');
         if kind == Kind::Nothing {
@@ -322,9 +322,7 @@ pub(super) fn stream(
         };
         if is_json && size <= SMALL {
             let mut bytes = Vec::new();
-            input
-                .read_to_end(&mut bytes)
-                .map_err(|error| broken(&error))?;
+            input.read_to_end(&mut bytes).map_err(broken)?;
             if kind == Kind::Parent {
                 let folder = path.split('/').next().unwrap_or_default();
                 parents.insert(folder.to_owned(), parent(&bytes));

@@ -126,7 +126,7 @@ impl Engine {
             .by_ref()
             .take(super::SMALL)
             .read_to_end(&mut body)
-            .map_err(|error| self.silent(&error))?;
+            .map_err(|error| self.silent(error))?;
         let strange = || {
             Error::failed(format!(
                 "the Docker Engine's answer about {image} is not understood"
@@ -134,7 +134,7 @@ impl Engine {
             .hint("check that DOCKER_HOST names a Docker Engine")
         };
         let inspected: Image =
-            serde_json::from_slice(&body).map_err(|error| strange().because(&error))?;
+            serde_json::from_slice(&body).map_err(|error| strange().because(error))?;
         let config = Digest::parse(&inspected.id).map_err(|_| strange())?;
         let diff_ids = inspected
             .root_fs
@@ -175,7 +175,7 @@ impl Engine {
             )?;
             answer(stream)
         };
-        let (status, body) = ask().map_err(|error| self.silent(&error))?;
+        let (status, body) = ask().map_err(|error| self.silent(error))?;
         if status == 200 {
             return Ok(body);
         }
@@ -213,7 +213,7 @@ impl Engine {
         }
     }
 
-    fn silent(&self, error: &io::Error) -> Error {
+    fn silent(&self, error: io::Error) -> Error {
         let place = match self {
             Self::Unix(path) => path.display().to_string(),
             Self::Tcp(address) => address.to_string(),

@@ -171,11 +171,11 @@ async fn an_image_the_engine_has_not_is_named() {
         .unwrap();
     assert!(error.message.contains("answers 404"), "{error}");
     assert!(
-        error.causes[0].contains("slipway-test/no-such-image:1"),
+        error.causes()[0].contains("slipway-test/no-such-image:1"),
         "{error}"
     );
     let error = Source::engine(&env, "../x y").await.err().unwrap();
-    assert_eq!(error.exit, kit::Exit::Usage);
+    assert_eq!(error.exit(), kit::Exit::Usage);
 }
 
 /// A listener that sends `answer` and hangs up.
@@ -257,7 +257,7 @@ async fn the_endpoint_is_the_clients() {
         "tcp://",
     ] {
         let error = at(host).await.unwrap_err();
-        assert_eq!(error.exit, kit::Exit::Usage, "{host}");
+        assert_eq!(error.exit(), kit::Exit::Usage, "{host}");
         assert!(error.hints[0].contains("--layout"), "{error}");
     }
     let tls = Env::from([

@@ -168,7 +168,7 @@ impl Layout {
         let mut bytes = Vec::new();
         blob.reader
             .read_to_end(&mut bytes)
-            .map_err(|error| self.place.unreadable(&error))?;
+            .map_err(|error| self.place.unreadable(error))?;
         Ok(bytes.into())
     }
 
@@ -234,11 +234,11 @@ impl Place {
         reader
             .take(SMALL)
             .read_to_end(&mut bytes)
-            .map_err(|error| self.unreadable(&error))?;
+            .map_err(|error| self.unreadable(error))?;
         let bytes = without_mark(bytes.into());
         let read = serde_json::from_slice(&bytes).map_err(|error| {
             let error = Error::usage(format!("{name} of {what} is not what it should be"))
-                .because(&error)
+                .because(error)
                 .hint("the layout is damaged or not one; write it again");
             if size > SMALL {
                 error.cause(format!("it has {size} bytes"))
@@ -258,7 +258,7 @@ impl Place {
                 let metadata = match path.metadata() {
                     Ok(metadata) => metadata,
                     Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
-                    Err(error) => return Err(self.unreadable(&error)),
+                    Err(error) => return Err(self.unreadable(error)),
                 };
                 // Opening a pipe would wait for ever.
                 if !metadata.is_file() {
@@ -269,7 +269,7 @@ impl Place {
                     let file = File::open(&path)?;
                     Ok((file.metadata()?.len(), file))
                 };
-                let (size, file) = open().map_err(|error| self.unreadable(&error))?;
+                let (size, file) = open().map_err(|error| self.unreadable(error))?;
                 Ok(Some((
                     size,
                     Box::new(Section::new(Arc::new(file), 0, size)),
@@ -282,7 +282,7 @@ impl Place {
         }
     }
 
-    fn unreadable(&self, error: &io::Error) -> Error {
+    fn unreadable(&self, error: io::Error) -> Error {
         Error::failed(format!("cannot read {}", self.what())).because(error)
     }
 }

@@ -31,7 +31,7 @@ impl Manifest {
         )))
         .map_err(|error| {
             Error::usage(format!("manifest.json of {what} is not what it should be"))
-                .because(&error)
+                .because(error)
                 .hint("write it again with `docker save` or `skopeo copy … docker-archive:FILE`")
         })?;
         let count = images.len();

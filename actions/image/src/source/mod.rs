@@ -43,7 +43,7 @@ impl Source {
         let what = path.display();
         let metadata = path.metadata().map_err(|error| {
             Error::usage(format!("there is no {what} to push"))
-                .because(&error)
+                .because(error)
                 .hint("--layout names an OCI layout (folder or tar) or a docker archive that an earlier step wrote")
         })?;
         if metadata.is_dir() {

@@ -52,7 +52,7 @@ impl<'a> Reading<'a> {
                 .insert(entry.path.clone(), (entry, State::PassedOver));
             return Ok(());
         };
-        let broken = |error: &io::Error| {
+        let broken = |error: io::Error| {
             Error::failed(format!("layer {} of {what} cannot be read", entry.path))
                 .because(error)
                 .hint("the archive is cut short or damaged; write it again, and look whether a disk is full")
@@ -61,7 +61,7 @@ impl<'a> Reading<'a> {
         (&mut *input)
             .take(6)
             .read_to_end(&mut start)
-            .map_err(|error| broken(&error))?;
+            .map_err(broken)?;
         let format = compressed(&start).map(|(format, _)| format);
         let mut input = start.as_slice().chain(input);
         // What turns out to be something else is not brought to its end, and becomes no blob.
@@ -77,20 +77,20 @@ impl<'a> Reading<'a> {
                             .as_ref()
                             .is_none_or(|wanted| wanted == diff_id)
                     })
-                    .map_err(|error| broken(&error))?;
+                    .map_err(broken)?;
                 if let (Some(found), Some(wanted)) = (&found, &entry.diff_id) {
                     hold(found, wanted, &entry.path, what)?;
                 }
                 pending.map_or(State::PassedOver, State::Compressing)
             }
             Some("gzip") => {
-                let measured = as_it_is(&mut input, &sink).map_err(|error| broken(&error))?;
+                let measured = as_it_is(&mut input, &sink).map_err(broken)?;
                 if let Some(measured) = &measured {
                     if let Some(named) = entry.path.strip_prefix("blobs/sha256/")
                         && named != super::hex(&measured.digest)
                     {
                         let other = format!("its bytes are {}", measured.digest);
-                        return Err(broken(&io::Error::other(other)));
+                        return Err(broken(io::Error::other(other)));
                     }
                     if let Some(wanted) = &entry.diff_id {
                         hold(&measured.diff_id, wanted, &entry.path, what)?;
@@ -138,7 +138,7 @@ impl<'a> Reading<'a> {
                         hold(&pending.diff_id, diff_id, name, what)?;
                         pending.wait().map_err(|error| {
                             Error::failed(format!("layer {name} of {what} cannot be compressed"))
-                                .because(&error)
+                                .because(error)
                         })?
                     }
                 };

@@ -197,7 +197,7 @@ async fn a_file_that_came_through_a_link_is_had_from_the_export() {
     });
     let error = read.err().unwrap();
     assert!(
-        error.causes[0].contains("current/file in the store cannot be opened"),
+        error.causes()[0].contains("current/file in the store cannot be opened"),
         "{error}"
     );
     assert!(archive.give_up_store());
@@ -288,7 +288,7 @@ impl Copied {
             error.message.contains("the Docker Engine's store in"),
             "{error}"
         );
-        error.causes.join(": ")
+        error.causes().join(": ")
     }
 }
 

@@ -48,16 +48,13 @@ impl Tarball {
         let file = Arc::new(file);
         let mut members = Members::default();
         let mut archive = tar::Archive::new(Section::new(Arc::clone(&file), 0, length));
-        let damaged = |error: &io::Error| {
+        let damaged = |error: io::Error| {
             Error::usage(format!("{what} is not a tar, or a damaged one"))
                 .because(error)
                 .hint("--layout takes an OCI layout or the output of `docker save`")
         };
-        for entry in archive
-            .entries_with_seek()
-            .map_err(|error| damaged(&error))?
-        {
-            let entry = entry.map_err(|error| damaged(&error))?;
+        for entry in archive.entries_with_seek().map_err(damaged)? {
+            let entry = entry.map_err(damaged)?;
             let (offset, size) = (entry.raw_file_position(), entry.size());
             let name = name(&entry);
             if entry.header().entry_type().is_file()

@@ -54,7 +54,7 @@ fn unpack(path: &Path, file: File, env: &Env) -> Result<File> {
     };
     copy().map_err(|error| {
         Error::usage(format!("{} cannot be unpacked", path.display()))
-            .because(&error)
+            .because(error)
             .hint("it is cut short or damaged, or the disk is full: gzip --test checks the file; RUNNER_TEMP names a folder with more room")
     })
 }

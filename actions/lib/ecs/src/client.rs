@@ -3,7 +3,7 @@
 
 use crate::convert::{record_of, service_of, target_of, task_of};
 use crate::definition::Definition;
-use crate::error::{Error, Kind};
+use crate::error::Error;
 use crate::retry::RetryPolicy;
 use crate::seen::{Record, Seen, Service, TargetGroup, Task};
 use aws_sdk_ecs::config::retry::RetryConfig;
@@ -16,6 +16,7 @@ use aws_smithy_runtime_api::client::result::SdkError;
 use aws_smithy_runtime_api::client::runtime_components::RuntimeComponents;
 use aws_smithy_types::config_bag::ConfigBag;
 use aws_smithy_types::error::metadata::ProvideErrorMetadata;
+use kit::error::Failure;
 use kit::host::Host;
 use net::Account;
 use std::cell::{Cell, RefCell};
@@ -97,7 +98,7 @@ impl Client {
         send: impl Fn() -> F,
     ) -> Result<T, Error>
     where
-        E: ProvideErrorMetadata + std::error::Error + 'static,
+        E: ProvideErrorMetadata + std::error::Error + Send + Sync + 'static,
         F: Future<Output = Result<T, SdkError<E, HttpResponse>>>,
     {
         let policy = self.policy.get();
@@ -106,9 +107,14 @@ impl Client {
         for wait in policy.backoff() {
             let error = match send().await {
                 Ok(answer) => return Ok(answer),
-                Err(error) => Error::of(permission, doing, &error),
+                Err(error) => Error::of(permission, doing, error),
             };
-            if !policy.retries(error.kind, began, wait) {
+            // As briefly as a call without an answer: it may well be a mistake.
+            let failure = match error.is_ambiguous() {
+                true => Failure::NoAnswer,
+                false => error.failure,
+            };
+            if !policy.retries(failure, began, wait) {
                 let tried = began.elapsed().as_secs();
                 return Err(if error.is_passing() && tried > 0 {
                     error.cause(format!("the call was made again and again for {tried} s"))
@@ -123,7 +129,7 @@ impl Client {
             sleep(wait).await;
         }
         Err(Error::answered(
-            Kind::NoAnswer,
+            Failure::NoAnswer,
             permission,
             kit::Error::failed(format!("cannot {doing}")),
         ))
@@ -154,7 +160,7 @@ impl Client {
             .unwrap_or_else(|| "ECS names no reason".to_owned());
         let missing = format!("there is no service {service} in cluster {cluster} ({reason})");
         Err(Error::answered(
-            Kind::Missing,
+            Failure::Missing,
             ACTION,
             kit::Error::failed(missing).hint(format!(
                 "see which there are: aws ecs list-services --cluster {cluster}"
@@ -224,7 +230,7 @@ impl Client {
                     arns.len()
                 );
                 return Err(Error::answered(
-                    Kind::Refused,
+                    Failure::Rejected,
                     LIST,
                     kit::Error::failed(error),
                 ));
@@ -317,7 +323,7 @@ impl Client {
         })
         .await?;
         Definition::parse(&body.take())
-            .map_err(|error| Error::answered(Kind::NoAnswer, ACTION, error))
+            .map_err(|error| Error::answered(Failure::NoAnswer, ACTION, error))
     }
 
     /// ECS's record of the deployment that runs `task_definition`. `known` is its ARN where an earlier look found it.

@@ -1,36 +1,17 @@
-//! Why a call gave no answer that can be relied on, as a kind to decide by and an error to read.
+//! Why a call gave no answer that can be relied on: the failure to decide by, and an error to read.
 
-use crate::prose;
 use aws_smithy_runtime_api::client::orchestrator::HttpResponse;
 use aws_smithy_runtime_api::client::result::SdkError;
 use aws_smithy_types::error::metadata::ProvideErrorMetadata;
-
-/// What stood in the way of an answer.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Kind {
-    /// AWS limits the rate of calls; the same call is taken later.
-    Throttled,
-    /// The service failed by itself (a status of 500 and above).
-    Unavailable,
-    /// Nothing came back, or nothing that could be read.
-    NoAnswer,
-    /// The role lacks the permission.
-    Denied,
-    /// What was asked for does not exist.
-    Missing,
-    /// Anything else; the same call would be refused again.
-    Refused,
-}
+use kit::error::Failure;
 
 /// A call that failed, and the IAM action it needs.
 #[derive(Debug, Clone)]
 pub struct Error {
     /// What to decide by.
-    pub kind: Kind,
+    pub failure: Failure,
     /// The IAM action, e.g. `ecs:DescribeServices`.
     pub permission: &'static str,
-    /// The service's own error code, if it answered with one.
-    pub code: Option<String>,
     error: kit::Error,
 }
 
@@ -38,32 +19,42 @@ impl Error {
     pub(crate) fn of<E>(
         permission: &'static str,
         doing: &str,
-        error: &SdkError<E, HttpResponse>,
+        error: SdkError<E, HttpResponse>,
     ) -> Self
     where
-        E: ProvideErrorMetadata + std::error::Error + 'static,
+        E: ProvideErrorMetadata + std::error::Error + Send + Sync + 'static,
     {
-        let kind = kind(error);
+        let failure = net::failure(&error);
         let failed = net::cannot(error, doing);
         Self {
-            kind,
+            failure,
             permission,
-            code: net::code(error).map(str::to_owned),
-            error: match kind {
-                Kind::Denied => failed.hint(format!("the role needs {permission}")),
+            error: match failure {
+                Failure::Denied => failed.hint(format!("the role needs {permission}")),
                 _ => failed,
             },
         }
     }
 
     /// There is an answer, and it is not one to work with.
-    pub fn answered(kind: Kind, permission: &'static str, error: kit::Error) -> Self {
+    pub fn answered(failure: Failure, permission: &'static str, error: kit::Error) -> Self {
         Self {
-            kind,
+            failure,
             permission,
-            code: None,
             error,
         }
+    }
+
+    /// The service's own error code, if it answered with one.
+    pub fn code(&self) -> Option<&str> {
+        self.error.service()?.code.as_deref()
+    }
+
+    /// Whether ECS's code leaves open whether the call was wrong or came at the wrong moment: it
+    /// answers `ClientException` to a RegisterTaskDefinition that is mistaken and to one of too many
+    /// at once (Amazon ECS API Reference, "RegisterTaskDefinition").
+    pub(crate) fn is_ambiguous(&self) -> bool {
+        self.permission == "ecs:RegisterTaskDefinition" && self.code() == Some("ClientException")
     }
 
     /// Adds what to do next.
@@ -82,17 +73,14 @@ impl Error {
 
     /// Whether the same call may be answered later.
     pub fn is_passing(&self) -> bool {
-        matches!(
-            self.kind,
-            Kind::Throttled | Kind::Unavailable | Kind::NoAnswer
-        )
+        self.failure.is_transient()
     }
 
     /// One line for a log: the call and the code.
     pub fn line(&self) -> String {
-        let why = match (&self.code, self.kind) {
-            (Some(code), _) => code.as_str(),
-            (None, Kind::NoAnswer) => "no answer",
+        let why = match (self.code(), self.failure) {
+            (Some(code), _) => code,
+            (None, Failure::NoAnswer) => "no answer",
             (None, _) => "no error code",
         };
         format!("{} ({why})", self.error.message)
@@ -105,51 +93,15 @@ impl std::fmt::Display for Error {
     }
 }
 
-impl std::error::Error for Error {}
+impl std::error::Error for Error {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        Some(&self.error)
+    }
+}
 
 impl From<Error> for kit::Error {
     fn from(error: Error) -> Self {
         error.error
-    }
-}
-
-/// Codes by which AWS's services limit the rate of calls (AWS SDKs and Tools Reference, "Retry behavior").
-const THROTTLING: &[&str] = &[
-    "BandwidthLimitExceeded",
-    "PriorRequestNotComplete",
-    "RequestLimitExceeded",
-    "RequestThrottled",
-    "RequestThrottledException",
-    "SlowDown",
-    "ThrottledException",
-    "Throttling",
-    "ThrottlingException",
-    "TooManyRequestsException",
-];
-
-fn kind<E>(error: &SdkError<E, HttpResponse>) -> Kind
-where
-    E: ProvideErrorMetadata,
-{
-    let failed = match error {
-        SdkError::ServiceError(failed) => failed,
-        SdkError::DispatchFailure(_) | SdkError::TimeoutError(_) | SdkError::ResponseError(_) => {
-            return Kind::NoAnswer;
-        }
-        _ => return Kind::Refused,
-    };
-    let (code, message) = (failed.err().code(), failed.err().message());
-    match code {
-        Some(code) if THROTTLING.contains(&code) => Kind::Throttled,
-        Some("AccessDenied" | "AccessDeniedException" | "UnauthorizedOperation") => Kind::Denied,
-        Some("ClientException") if message.is_some_and(prose::registers_too_often) => {
-            Kind::Throttled
-        }
-        Some("ClusterNotFoundException" | "ServiceNotFoundException" | "TargetGroupNotFound") => {
-            Kind::Missing
-        }
-        _ if failed.raw().status().as_u16() >= 500 => Kind::Unavailable,
-        _ => Kind::Refused,
     }
 }
 
@@ -182,35 +134,19 @@ mod tests {
         Error::of(
             "ecs:DescribeTasks",
             "describe the tasks",
-            &SdkError::service_error(Failed(meta), raw),
+            SdkError::service_error(Failed(meta), raw),
         )
     }
 
     #[test]
-    fn codes_and_statuses_become_kinds() {
-        let concurrent =
-            "Too many concurrent attempts to create a new revision of the specified family.";
-        for (status, code, message, kind, passing) in [
-            (
-                400,
-                "ThrottlingException",
-                "Rate exceeded",
-                Kind::Throttled,
-                true,
-            ),
-            (400, "Throttling", "Rate exceeded", Kind::Throttled, true),
-            (503, "SlowDown", "", Kind::Throttled, true),
-            (400, "ClientException", concurrent, Kind::Throttled, true),
-            (500, "ServerException", "", Kind::Unavailable, true),
-            (502, "", "", Kind::Unavailable, true),
-            (400, "AccessDeniedException", "no", Kind::Denied, false),
-            (400, "ClusterNotFoundException", "", Kind::Missing, false),
-            (400, "ClientException", "other", Kind::Refused, false),
-            (400, "ExpiredTokenException", "", Kind::Refused, false),
-        ] {
-            let error = answered(status, code, message);
-            assert_eq!((error.kind, error.is_passing()), (kind, passing), "{code}");
-        }
+    fn a_registration_at_the_wrong_moment_is_not_told_from_a_mistake() {
+        let error = |permission| {
+            let mut error = answered(400, "ClientException", "");
+            error.permission = permission;
+            error.is_ambiguous()
+        };
+        assert!(error("ecs:RegisterTaskDefinition"));
+        assert!(!error("ecs:DescribeTasks"));
     }
 
     #[test]

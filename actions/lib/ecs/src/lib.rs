@@ -14,7 +14,7 @@ mod select;
 
 pub use client::{Client, Tasks};
 pub use definition::Definition;
-pub use error::{Error, Kind};
+pub use error::Error;
 pub use health::{Expected, is_target, missing, place, state};
 pub use image::{host_of, name_of, repository_of};
 pub use object::Object;

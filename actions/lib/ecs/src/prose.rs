@@ -19,9 +19,3 @@ pub fn rolls_back(reason: &str) -> bool {
 pub fn stopped_by_failure(task: &Task) -> bool {
     task.stop_code != "ServiceSchedulerInitiated" || task.stopped_reason.contains("failed")
 }
-
-/// Whether RegisterTaskDefinition was refused for its rate. ECS has no code of its own for this: it answers
-/// `ClientException`, as it does for mistakes.
-pub(crate) fn registers_too_often(message: &str) -> bool {
-    message.contains("Too many concurrent attempts to create a new revision")
-}

@@ -1,7 +1,7 @@
 //! How often to ask: the one retry policy, and the interval between looks.
 
-use crate::error::Kind;
 use backon::{BackoffBuilder, ExponentialBackoff, ExponentialBuilder};
+use kit::error::Failure;
 use std::time::Duration;
 use tokio::time::Instant;
 
@@ -39,12 +39,12 @@ impl RetryPolicy {
     }
 
     /// Whether a call that began at `began` and failed like this is made again after `wait`.
-    pub(crate) fn retries(&self, kind: Kind, began: Instant, wait: Duration) -> bool {
+    pub(crate) fn retries(&self, failure: Failure, began: Instant, wait: Duration) -> bool {
         let next = Instant::now() + wait;
-        match kind {
-            Kind::Throttled | Kind::Unavailable => next < self.until,
-            Kind::NoAnswer => next < self.until && next < began + self.unanswered,
-            Kind::Denied | Kind::Missing | Kind::Refused => false,
+        match failure {
+            Failure::Throttled | Failure::Unavailable => next < self.until,
+            Failure::NoAnswer => next < self.until && next < began + self.unanswered,
+            Failure::Denied | Failure::Expired | Failure::Missing | Failure::Rejected => false,
         }
     }
 }
@@ -108,23 +108,23 @@ mod tests {
         let policy = RetryPolicy::within(Duration::from_secs(600));
         let began = Instant::now();
         let (soon, late) = (Duration::from_secs(60), Duration::from_secs(601));
-        for (kind, wait, again) in [
-            (Kind::Throttled, soon, true),
-            (Kind::Throttled, late, false),
-            (Kind::Unavailable, soon, true),
-            (Kind::NoAnswer, Duration::from_secs(1), true),
-            (Kind::NoAnswer, soon, false),
-            (Kind::Denied, Duration::ZERO, false),
-            (Kind::Missing, Duration::ZERO, false),
-            (Kind::Refused, Duration::ZERO, false),
+        for (failure, wait, again) in [
+            (Failure::Throttled, soon, true),
+            (Failure::Throttled, late, false),
+            (Failure::Unavailable, soon, true),
+            (Failure::NoAnswer, Duration::from_secs(1), true),
+            (Failure::NoAnswer, soon, false),
+            (Failure::Denied, Duration::ZERO, false),
+            (Failure::Missing, Duration::ZERO, false),
+            (Failure::Rejected, Duration::ZERO, false),
         ] {
             assert_eq!(
-                policy.retries(kind, began, wait),
+                policy.retries(failure, began, wait),
                 again,
-                "{kind:?} {wait:?}"
+                "{failure:?} {wait:?}"
             );
         }
         let following = RetryPolicy::following(Duration::from_secs(600));
-        assert!(following.retries(Kind::NoAnswer, began, soon));
+        assert!(following.retries(Failure::NoAnswer, began, soon));
     }
 }

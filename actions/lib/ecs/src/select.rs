@@ -198,7 +198,7 @@ mod tests {
             (vec![], None, Some("a.example/other")),
         ] {
             let error = containers(&named, usual, repository, &apart, &apart).unwrap_err();
-            assert_eq!(error.exit, Exit::Usage);
+            assert_eq!(error.exit(), Exit::Usage);
             assert_eq!(error.hints, ["web:7 has: web, log"]);
         }
     }

@@ -1,8 +1,7 @@
 //! Running somebody else's command: streams untouched, one interrupt handed on, exit code kept.
 
 use crate::env::Env;
-use crate::error::{Context, Error, Result};
-use crate::exit::Exit;
+use crate::error::{Context, Error, ErrorKind, Result};
 use crate::group::Group;
 use crate::host::Host;
 use crate::secret::Secret;
@@ -164,7 +163,7 @@ impl Program {
         let terminate = signal(SignalKind::terminate()).context(cannot_listen)?;
         if let Some(name) = seen() {
             let what = format!("interrupted by {name} before {} began", self.command[0]);
-            return Err(Error::new(Exit::Interrupted, what));
+            return Err(Error::new(ErrorKind::Interrupted, what));
         }
         let child = command
             .spawn()
@@ -339,7 +338,10 @@ pub fn verdict(shown: &str, status: ExitStatus) -> Result<()> {
         (None, None) => (1, "failed".to_owned()),
     };
     let code = u8::try_from(code).unwrap_or(1);
-    Err(Error::new(Exit::Child(code), format!("`{shown}` {how}")))
+    Err(Error::new(
+        ErrorKind::Command(code),
+        format!("`{shown}` {how}"),
+    ))
 }
 
 #[cfg(test)]
@@ -358,7 +360,7 @@ mod tests {
     #[tokio::test]
     async fn the_exit_code_is_kept() {
         let error = run("exit 7", |program| program).await.unwrap_err();
-        assert_eq!(error.exit.code(), 7);
+        assert_eq!(error.exit().code(), 7);
         assert!(run("exit 0", |program| program).await.is_ok());
     }
 

@@ -182,7 +182,7 @@ impl Group {
                 "cannot end the command of process group {}",
                 self.id
             ))
-            .because(&error)),
+            .because(error)),
         }
     }
 }
@@ -190,7 +190,7 @@ impl Group {
 fn processes() -> Result<Vec<Stat>> {
     let entries = std::fs::read_dir("/proc").map_err(|error| {
         Error::failed("cannot see which processes run")
-            .because(&error)
+            .because(error)
             .hint("/proc must be mounted")
     })?;
     Ok(entries

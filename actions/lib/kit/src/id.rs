@@ -218,7 +218,7 @@ mod tests {
             &format!("repo@sha256:{HEX}"),
         ] {
             let error = Digest::parse(text).unwrap_err();
-            assert_eq!(error.exit, Exit::Usage, "{text}");
+            assert_eq!(error.exit(), Exit::Usage, "{text}");
             assert!(!error.hints.is_empty());
         }
     }
@@ -238,7 +238,7 @@ mod tests {
             &format!("{}\n", &HEX[..40]),
         ] {
             let error = CommitId::parse(text).unwrap_err();
-            assert_eq!(error.exit, Exit::Usage, "{text}");
+            assert_eq!(error.exit(), Exit::Usage, "{text}");
             assert!(!error.hints.is_empty());
         }
     }

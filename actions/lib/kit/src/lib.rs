@@ -22,7 +22,7 @@ pub mod signal;
 pub mod step;
 
 pub use contract::Resolved;
-pub use error::{Context, Error, Result};
+pub use error::{Context, Error, ErrorKind, Failure, Result, ServiceError};
 pub use exit::Exit;
 pub use report::Report;
 pub use secret::Secret;

@@ -1,7 +1,6 @@
 //! The two signals with which runners cancel a job.
 
-use crate::error::{Error, Result};
-use crate::exit::Exit;
+use crate::error::{Error, ErrorKind, Result};
 use std::sync::{Mutex, OnceLock, PoisonError};
 use std::task::{Context, Poll, Waker};
 use tokio::signal::unix::{Signal, SignalKind, signal};
@@ -74,7 +73,7 @@ pub async fn unless_interrupted<T>(work: impl Future<Output = Result<T>>) -> Res
         // The signals are listened for before the work begins: until then they end the process.
         biased;
         signal = interrupted() => Err(Error::new(
-            Exit::Interrupted,
+            ErrorKind::Interrupted,
             format!("interrupted by {signal}"),
         )),
         result = work => result,

@@ -142,7 +142,7 @@ pub fn main<S: Step>() -> ExitCode {
         Err(error) => {
             host.error(
                 S::ACTION.name,
-                &Error::failed("cannot start the runtime").because(&error),
+                &Error::failed("cannot start the runtime").because(error),
             );
             return ExitCode::from(Exit::Failed.code());
         }
@@ -195,7 +195,7 @@ async fn run<S: Step>(env: Env, host: Host) -> Exit {
             if cx.common.json {
                 cx.host.error_json(&error);
             }
-            error.exit
+            error.exit()
         }
     }
 }

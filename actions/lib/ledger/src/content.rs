@@ -10,7 +10,7 @@
 use crate::store::Ledger;
 use aws_sdk_dynamodb::operation::put_item::PutItemError;
 use aws_sdk_dynamodb::types::AttributeValue;
-use kit::error::{Error, Result};
+use kit::error::{Error, ErrorKind, Result};
 use kit::id::{CommitId, Digest};
 use net::AwsContext;
 use serde::{Deserialize, Serialize};
@@ -60,7 +60,7 @@ impl Ledger {
         let partition = partition(&content.service, &content.digest)?;
         CommitId::parse(&content.commit)?;
         let bytes = serde_json::to_string(content)
-            .map_err(|error| Error::failed("cannot write a content as JSON").because(&error))?;
+            .map_err(|error| Error::failed("cannot write a content as JSON").because(error))?;
         for attempt in 0..ATTEMPTS {
             tokio::time::sleep(Duration::from_millis(attempt * 20)).await;
             let there = self.contents_of(&partition).await?;
@@ -102,7 +102,7 @@ impl Ledger {
             }
         }
         Err(Error::new(
-            kit::Exit::Busy,
+            ErrorKind::Busy,
             format!(
                 "other runs kept writing notes about {} to the ledger {}",
                 content.digest, self.table

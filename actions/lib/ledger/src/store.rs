@@ -87,7 +87,7 @@ impl Ledger {
     ) -> Result<Append> {
         record.seq = head.map_or(1, |head| head.seq + 1);
         let bytes = serde_json::to_string(&record)
-            .map_err(|error| Error::failed("cannot write a record as JSON").because(&error))?;
+            .map_err(|error| Error::failed("cannot write a record as JSON").because(error))?;
         let entry = Entry::after(head, bytes);
         let put = Put::builder()
             .table_name(&self.table)
@@ -95,7 +95,7 @@ impl Ledger {
             .condition_expression("attribute_not_exists(#chain)")
             .expression_attribute_names("#chain", "chain")
             .build()
-            .map_err(|error| Error::failed("cannot build a ledger write").because(&error))?;
+            .map_err(|error| Error::failed("cannot build a ledger write").because(error))?;
         let mut items = vec![TransactWriteItem::builder().put(put).build()];
         if let Some(head) = head {
             let proof = ConditionCheck::builder()
@@ -105,7 +105,7 @@ impl Ledger {
                 .expression_attribute_names("#hash", "hash")
                 .expression_attribute_values(":hash", AttributeValue::S(head.hash.clone()))
                 .build()
-                .map_err(|error| Error::failed("cannot build a ledger write").because(&error))?;
+                .map_err(|error| Error::failed("cannot build a ledger write").because(error))?;
             items.push(TransactWriteItem::builder().condition_check(proof).build());
         }
         let answer = self

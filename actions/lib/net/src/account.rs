@@ -179,7 +179,7 @@ mod tests {
             keys("ASIAX", None),
         ] {
             let error = guard_credentials(&long, &[]).unwrap_err();
-            assert_eq!(error.exit, kit::Exit::Refused);
+            assert_eq!(error.exit(), kit::Exit::Refused);
         }
         assert!(guard_credentials(&keys("AKIAX", None), &["AKIAX".to_owned()]).is_ok());
     }

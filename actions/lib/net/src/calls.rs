@@ -2,10 +2,12 @@
 //! leaves, with what it was, how it ended and the service's own ID of it. Never a value: no body, no
 //! query, no header but the ID.
 
+use aws_smithy_runtime_api::box_error::BoxError;
 use aws_smithy_runtime_api::client::http::{
     HttpConnector, HttpConnectorFuture, SharedHttpConnector,
 };
 use aws_smithy_runtime_api::client::orchestrator::HttpRequest;
+use aws_smithy_runtime_api::client::result::ConnectorError;
 use http::HeaderMap;
 use kit::aws::AccountId;
 use std::collections::BTreeMap;
@@ -39,10 +41,7 @@ impl Call {
 
     /// It was answered. `header` finds a header of the answer by its name.
     pub fn answered<'h>(self, status: u16, header: impl Fn(&str) -> Option<&'h str>) {
-        let request = REQUEST_IDS
-            .iter()
-            .find_map(|name| header(name))
-            .map_or_else(String::new, |id| format!(", request {id}"));
+        let request = request_id(header).map_or_else(String::new, |id| format!(", request {id}"));
         self.end(format_args!("{status}"), &request);
     }
 
@@ -88,6 +87,11 @@ pub async fn send(
     answer
 }
 
+/// The service's ID of a request, from the headers of its answer.
+pub fn request_id<'h>(header: impl Fn(&str) -> Option<&'h str>) -> Option<&'h str> {
+    REQUEST_IDS.iter().find_map(|name| header(name))
+}
+
 /// A header as text.
 pub fn text<'h>(headers: &'h HeaderMap, name: &str) -> Option<&'h str> {
     headers.get(name)?.to_str().ok()
@@ -118,41 +122,97 @@ pub(crate) struct Logged {
 
 impl HttpConnector for Logged {
     fn call(&self, request: HttpRequest) -> HttpConnectorFuture {
-        let Some(call) = Call::begin(|| describe(&request, &self.owners)) else {
-            return self.inner.call(request);
-        };
+        let call = Call::begin(|| describe(&request, &self.owners));
+        let (_, region, _) = scope(&request).unwrap_or_default();
+        let (host, region) = (host_of(request.uri()).to_owned(), region.to_owned());
         let answer = self.inner.call(request);
         HttpConnectorFuture::new(async move {
             let answer = answer.await;
-            match &answer {
-                Ok(answer) => {
+            match (&answer, call) {
+                (_, None) => {}
+                (Ok(answer), Some(call)) => {
                     call.answered(answer.status().as_u16(), |name| answer.headers().get(name));
                 }
-                Err(_) => call.unanswered(),
+                (Err(_), Some(call)) => call.unanswered(),
             }
-            answer
+            answer.map_err(|error| named(error, host, region))
         })
     }
 }
 
+/// A request without an answer, and where it went.
+#[derive(Debug)]
+struct Unanswered {
+    host: String,
+    region: String,
+    source: BoxError,
+}
+
+impl std::fmt::Display for Unanswered {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "no answer from {}", self.host)?;
+        match self.region.as_str() {
+            "" => Ok(()),
+            region => write!(f, " (region {region})"),
+        }
+    }
+}
+
+impl std::error::Error for Unanswered {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        Some(self.source.as_ref())
+    }
+}
+
+/// The connector's error with the host that did not answer. Its kind stays, because the SDK decides
+/// by it what is tried again.
+fn named(error: ConnectorError, host: String, region: String) -> ConnectorError {
+    let make: fn(BoxError) -> ConnectorError = match () {
+        () if error.is_timeout() => ConnectorError::timeout,
+        () if error.is_user() => ConnectorError::user,
+        () if error.is_io() => ConnectorError::io,
+        () => |source| ConnectorError::other(source, None),
+    };
+    let other = error.as_other();
+    let connection = error.connection_metadata().cloned();
+    let source: BoxError = Box::new(Unanswered {
+        host,
+        region,
+        source: error.into_source(),
+    });
+    let error = match other {
+        Some(kind) => ConnectorError::other(source, Some(kind)),
+        None => make(source),
+    };
+    match connection {
+        Some(connection) => error.with_connection(connection),
+        None => error,
+    }
+}
+
+/// Access key, region and service that a request is signed for (IAM User Guide, "Create a signed
+/// AWS API request").
+fn scope(request: &HttpRequest) -> Option<(&str, &str, &str)> {
+    let header = request.headers().get("authorization")?;
+    let (_, scope) = header.split_once("Credential=")?;
+    let mut parts = scope.split(',').next()?.split('/');
+    let (key, _date) = (parts.next()?, parts.next()?);
+    Some((key, parts.next()?, parts.next()?))
+}
+
 /// Service, operation, account, region and attempt of a request of the SDK, as far as it says them:
-/// the scope of its signature (IAM User Guide, "Create a signed AWS API request"), the target of the
+/// the scope of its signature, the target of the
 /// JSON protocols, the action of the query protocol, the SDK's count of its attempts.
 fn describe(request: &HttpRequest, owners: &Owners) -> String {
     let headers = request.headers();
     let host = host_of(request.uri());
-    let scope = headers
-        .get("authorization")
-        .and_then(|header| header.split_once("Credential="))
-        .map(|(_, scope)| scope.split(',').next().unwrap_or_default());
-    let scope: Vec<&str> = scope.unwrap_or_default().split('/').collect();
-    let (account, region, service) = match scope.as_slice() {
-        [key, _, region, service, _] => (
+    let (account, region, service) = match scope(request) {
+        Some((key, region, service)) => (
             owners.of(key).map(|account| format!(", account {account}")),
             Some(format!(", region {region}")),
-            *service,
+            service,
         ),
-        _ => (None, None, host),
+        None => (None, None, host),
     };
     let action = || {
         let body = std::str::from_utf8(request.body().bytes()?).ok()?;

@@ -1,9 +1,11 @@
 //! AWS errors as a person reads them: what was being done, the service's own code and words, and
 //! a hint where the code tells what to do.
 
-use aws_smithy_runtime_api::client::result::SdkError;
+use aws_sdk_sts::operation::RequestId;
+use aws_smithy_runtime_api::client::orchestrator::HttpResponse;
+use aws_smithy_runtime_api::client::result::{ConnectorError, SdkError};
 use aws_smithy_types::error::metadata::ProvideErrorMetadata;
-use kit::error::{Error, Result};
+use kit::error::{Error, ErrorKind, Failure, Result, ServiceError};
 use std::error::Error as StdError;
 use std::io;
 
@@ -57,47 +59,154 @@ pub trait AwsContext<T> {
     fn cannot(self, what: impl Into<String>) -> Result<T>;
 }
 
-impl<T, E, R> AwsContext<T> for std::result::Result<T, SdkError<E, R>>
+impl<T, E> AwsContext<T> for std::result::Result<T, SdkError<E, HttpResponse>>
 where
-    E: ProvideErrorMetadata + std::error::Error + 'static,
-    R: std::fmt::Debug + 'static,
+    E: ProvideErrorMetadata + StdError + Send + Sync + 'static,
 {
     fn cannot(self, what: impl Into<String>) -> Result<T> {
-        self.map_err(|error| cannot(&error, &what.into()))
+        self.map_err(|error| cannot(error, &what.into()))
     }
 }
 
-/// The SDK's error as one for people, exit 1: `cannot {what}`, the service's code and words, and a
-/// hint where the code tells what to do.
-pub fn cannot<E, R>(error: &SdkError<E, R>, what: &str) -> Error
+/// The SDK's error as one for people, exit 1: `cannot {what}`, the service's answer as data, and a
+/// hint where the answer tells what to do.
+pub fn cannot<E>(error: SdkError<E, HttpResponse>, what: &str) -> Error
 where
-    E: ProvideErrorMetadata + std::error::Error + 'static,
-    R: std::fmt::Debug + 'static,
+    E: ProvideErrorMetadata + StdError + Send + Sync + 'static,
 {
-    let failed = Error::failed(format!("cannot {what}"));
-    let Some(service) = error.as_service_error() else {
-        return failed.because(error).hint(if distrusted(error) {
-            DISTRUSTED
-        } else {
-            "AWS did not answer; check the network, the region, and AWS_ENDPOINT_URL if it is set"
-        });
-    };
-    let Some(code) = service.code() else {
-        // An answer that could not be read has neither code nor words, but a source.
-        return failed.because(service);
-    };
-    let failed = failed.cause(format!("{code}: {}", service.message().unwrap_or_default()));
-    match code {
-        "AccessDenied" | "AccessDeniedException" | "UnauthorizedOperation" => failed.hint(
-            "the role lacks the permission named above; the step's README lists what it needs",
+    let failure = failure(&error);
+    let failed = Error::new(ErrorKind::Service(failure), format!("cannot {what}"));
+    match error {
+        SdkError::ServiceError(context) => {
+            let failed = failed.because(service_error(&context, failure));
+            let failed = match context.err().code() {
+                Some(_) => failed,
+                // An answer that could not be read has neither code nor message, but a source.
+                None => failed.because(context.into_err()),
+            };
+            match hint(failure) {
+                Some(hint) => failed.hint(hint),
+                None => failed,
+            }
+        }
+        // Without the raw answer, whose body can contain a value.
+        error => {
+            let hint = if distrusted(&error) {
+                DISTRUSTED
+            } else {
+                "check the network, the region, and AWS_ENDPOINT_URL if it is set"
+            };
+            match error.into_source() {
+                // The connector's own text is one word; its source names the host.
+                Ok(source) => match source.downcast::<ConnectorError>() {
+                    Ok(connector) => failed.because(connector.into_source()),
+                    Err(source) => failed.because(source),
+                },
+                Err(error) => failed.cause(error.to_string()),
+            }
+            .hint(hint)
+        }
+    }
+}
+
+fn service_error<E>(
+    context: &aws_smithy_runtime_api::client::result::ServiceError<E, HttpResponse>,
+    failure: Failure,
+) -> ServiceError
+where
+    E: ProvideErrorMetadata,
+{
+    let (service, operation) = call_of(std::any::type_name::<E>());
+    let meta = context.err().meta();
+    ServiceError {
+        service: service.to_owned(),
+        operation: operation.to_owned(),
+        failure,
+        code: meta.code().map(str::to_owned),
+        message: meta.message().unwrap_or_default().to_owned(),
+        status: Some(context.raw().status().as_u16()),
+        request_id: meta
+            .request_id()
+            .or_else(|| context.raw().request_id())
+            .map(str::to_owned),
+    }
+}
+
+/// Service and operation from the name of the SDK's error type,
+/// `aws_sdk_ecs::operation::describe_services::DescribeServicesError`: the SDK says them nowhere else
+/// once a call is over. They are shown, and nothing decides by them.
+fn call_of(type_name: &str) -> (&str, &str) {
+    let krate = type_name.split("::").next().unwrap_or_default();
+    let name = type_name.rsplit("::").next().unwrap_or_default();
+    (
+        krate.strip_prefix("aws_sdk_").unwrap_or(krate),
+        name.strip_suffix("Error").unwrap_or(name),
+    )
+}
+
+fn hint(failure: Failure) -> Option<&'static str> {
+    match failure {
+        Failure::Denied => Some(
+            "the role lacks the permission named above; the step's README lists the permissions it needs",
         ),
-        "ExpiredToken" | "ExpiredTokenException" => {
-            failed.hint("the credentials have ended; start the step anew")
+        Failure::Expired => Some("the credentials have expired; start the step again"),
+        Failure::Throttled => Some("AWS limits the rate of calls; start the step again later"),
+        Failure::Unavailable => Some("the service failed; start the step again later"),
+        Failure::NoAnswer | Failure::Missing | Failure::Rejected => None,
+    }
+}
+
+/// Codes by which AWS's services limit the rate of calls (AWS SDKs and Tools Reference, "Retry behavior").
+const THROTTLING: &[&str] = &[
+    "BandwidthLimitExceeded",
+    "PriorRequestNotComplete",
+    "ProvisionedThroughputExceededException",
+    "RequestLimitExceeded",
+    "RequestThrottled",
+    "RequestThrottledException",
+    "SlowDown",
+    "ThrottledException",
+    "Throttling",
+    "ThrottlingException",
+    "TooManyRequestsException",
+];
+
+/// The meaning of a failed call, by the service's code and status.
+pub fn failure<E>(error: &SdkError<E, HttpResponse>) -> Failure
+where
+    E: ProvideErrorMetadata,
+{
+    match error {
+        SdkError::ServiceError(context) => {
+            meaning(context.err().code(), context.raw().status().as_u16())
         }
-        "UnrecognizedClientException" | "InvalidClientTokenId" => {
-            failed.hint("the credentials belong to no account this endpoint knows")
+        SdkError::DispatchFailure(_) | SdkError::TimeoutError(_) | SdkError::ResponseError(_) => {
+            Failure::NoAnswer
         }
-        _ => failed,
+        _ => Failure::Rejected,
+    }
+}
+
+/// The meaning of a code and a status.
+pub(crate) fn meaning(code: Option<&str>, status: u16) -> Failure {
+    match (code, status) {
+        (Some(code), _) if THROTTLING.contains(&code) => Failure::Throttled,
+        (Some("AccessDenied" | "AccessDeniedException" | "UnauthorizedOperation"), _)
+        | (None, 403) => Failure::Denied,
+        (Some("ExpiredToken" | "ExpiredTokenException"), _) => Failure::Expired,
+        (
+            Some(
+                "ClusterNotFoundException"
+                | "ServiceNotFoundException"
+                | "TargetGroupNotFound"
+                | "ResourceNotFoundException"
+                | "RepositoryNotFoundException",
+            ),
+            _,
+        )
+        | (_, 404) => Failure::Missing,
+        (_, 500..) => Failure::Unavailable,
+        _ => Failure::Rejected,
     }
 }
 
@@ -162,14 +271,76 @@ mod tests {
         }
     }
 
+    fn answered(status: u16, meta: aws_smithy_types::error::ErrorMetadata) -> Error {
+        let mut raw = HttpResponse::new(
+            status.try_into().unwrap(),
+            aws_smithy_types::body::SdkBody::empty(),
+        );
+        raw.headers_mut().insert("x-amzn-requestid", "4f1c");
+        let error = SdkError::service_error(Unread(meta), raw);
+        cannot(error, "read the versioning of b")
+    }
+
     #[test]
-    fn an_error_without_a_code_names_its_source() {
-        let error = SdkError::service_error(Unread(Default::default()), ());
-        let error = cannot(&error, "read the versioning of b");
+    fn an_error_without_a_code_names_status_and_source() {
+        let error = answered(502, Default::default());
         assert_eq!(error.message, "cannot read the versioning of b");
         assert_eq!(
-            error.causes,
-            ["unhandled error", &std::fmt::Error.to_string()]
+            error.causes(),
+            [
+                "status 502 (net Unread, request ID 4f1c)",
+                "unhandled error",
+                &std::fmt::Error.to_string()
+            ]
+        );
+        assert_eq!(error.kind, ErrorKind::Service(Failure::Unavailable));
+    }
+
+    #[test]
+    fn a_service_failure_keeps_its_data_and_is_shown_once() {
+        let meta = aws_smithy_types::error::ErrorMetadata::builder()
+            .code("AccessDeniedException")
+            .message("User: u is not authorized")
+            .build();
+        let error = answered(400, meta);
+        assert_eq!(
+            error.to_string(),
+            "error: cannot read the versioning of b\nCaused by:\n  AccessDeniedException: User: u is not \
+             authorized (net Unread, request ID 4f1c)\n\nhint: the role lacks the permission named above; the \
+             step's README lists the permissions it needs"
+        );
+        let service = error.service().unwrap();
+        assert_eq!(service.status, Some(400));
+        assert_eq!(service.request_id.as_deref(), Some("4f1c"));
+        assert!(std::error::Error::source(&error).is_some());
+    }
+
+    #[test]
+    fn codes_and_statuses_have_one_meaning() {
+        for (status, code, meaning_of_it) in [
+            (400, Some("ThrottlingException"), Failure::Throttled),
+            (400, Some("Throttling"), Failure::Throttled),
+            (503, Some("SlowDown"), Failure::Throttled),
+            (500, Some("ServerException"), Failure::Unavailable),
+            (502, None, Failure::Unavailable),
+            (400, Some("AccessDeniedException"), Failure::Denied),
+            (403, None, Failure::Denied),
+            (400, Some("ClusterNotFoundException"), Failure::Missing),
+            (404, Some("NoSuchKey"), Failure::Missing),
+            (400, Some("ExpiredTokenException"), Failure::Expired),
+            (403, Some("ExpiredToken"), Failure::Expired),
+            (400, Some("ClientException"), Failure::Rejected),
+        ] {
+            assert_eq!(meaning(code, status), meaning_of_it, "{status} {code:?}");
+        }
+    }
+
+    #[test]
+    fn service_and_operation_are_those_of_the_error_type() {
+        use aws_sdk_sts::operation::assume_role::AssumeRoleError;
+        assert_eq!(
+            call_of(std::any::type_name::<AssumeRoleError>()),
+            ("sts", "AssumeRole")
         );
     }
 

@@ -90,7 +90,7 @@ impl Net {
         let built = |builder: reqwest::ClientBuilder| {
             builder
                 .build()
-                .map_err(|error| Error::failed("cannot set up HTTP").because(&error))
+                .map_err(|error| Error::failed("cannot set up HTTP").because(error))
         };
         let transfer = built(http())?;
         let http = built(http().read_timeout(READ_TIMEOUT))?;

@@ -16,9 +16,9 @@ mod signed;
 mod target;
 
 pub use account::{Account, guard_credentials};
-pub use calls::{Call, send, text};
+pub use calls::{Call, request_id, send, text};
 pub use endpoint::path_style;
-pub use error::{AwsContext, cannot, code, no_answer};
+pub use error::{AwsContext, cannot, code, failure, no_answer};
 pub use http::Net;
 pub use oidc::id_token;
 pub use session::session_name;

@@ -16,7 +16,7 @@ use aws_sdk_sts::operation::assume_role_with_web_identity::AssumeRoleWithWebIden
 use aws_smithy_runtime_api::client::orchestrator::HttpResponse;
 use aws_smithy_runtime_api::client::result::SdkError;
 use kit::aws::{AccountId, Arn, Region, RoleArn};
-use kit::error::{Error, Result};
+use kit::error::{Error, ErrorKind, Failure, Result};
 use kit::host::Kind;
 use std::time::SystemTime;
 
@@ -78,7 +78,7 @@ impl Net {
             .role_session_name(session_name(&self.env))
             .send()
             .await
-            .map_err(|error| not_chained(&error, role, &arn))?;
+            .map_err(|error| not_chained(error, role, &arn))?;
         let credentials = temporary(answer.credentials, role)?;
         self.owners.add(credentials.access_key_id(), role.account());
         Ok((credentials, None))
@@ -93,7 +93,7 @@ impl Net {
             .map_err(|error| match error {
                 // The chain's own words list every place that was looked at.
                 CredentialsError::CredentialsNotLoaded(_) => no_credentials(),
-                other => no_credentials().because(&other),
+                other => no_credentials().because(other),
             })?;
         guard_credentials(&credentials, &target.allow_long_lived_keys)?;
         // Of these very ones, which a provider need not give twice.
@@ -117,7 +117,7 @@ pub(crate) async fn caller_of(config: &SdkConfig) -> Result<Caller> {
         .await
         .cannot("ask STS whose credentials these are")?;
     let strange =
-        |invalid| Error::failed("STS did not say whose credentials these are").because(&invalid);
+        |invalid| Error::failed("STS did not say whose credentials these are").because(invalid);
     Ok(Caller {
         id: caller
             .account()
@@ -129,20 +129,16 @@ pub(crate) async fn caller_of(config: &SdkConfig) -> Result<Caller> {
 }
 
 fn no_credentials() -> Error {
-    Error::usage("there are no AWS credentials")
+    Error::new(ErrorKind::NoCredentials, "there are no AWS credentials")
         .hint("in GitHub: `permissions: {id-token: write}` and an environment of the contract")
         .hint("in CodeBuild: the project's service role; at a terminal: eval \"$(aws configure export-credentials --format env)\"")
 }
 
 /// STS refused one role to another, or could not be asked.
-fn not_chained(
-    error: &SdkError<AssumeRoleError, HttpResponse>,
-    role: &RoleArn,
-    arn: &Arn,
-) -> Error {
+fn not_chained(error: SdkError<AssumeRoleError, HttpResponse>, role: &RoleArn, arn: &Arn) -> Error {
     let mut failed = crate::error::cannot(error, &format!("assume {role} as {arn}"));
-    if crate::error::code(error) == Some("AccessDenied") {
-        failed.exit = kit::Exit::Refused;
+    if failed.failure() == Some(Failure::Denied) {
+        failed.kind = ErrorKind::Refused;
         failed.hints = vec![format!(
             "two must allow it: the trust policy of {role} must name {0} or its account, and {0} needs sts:AssumeRole on that role",
             role_of(arn).map_or_else(|| arn.to_string(), String::from)
@@ -167,11 +163,11 @@ fn not_trusted(
         Some("AccessDenied" | "InvalidIdentityToken")
     );
     let mut error = crate::error::cannot(
-        &error,
+        error,
         &format!("assume {role} with this job's GitHub identity"),
     );
     if refused {
-        error.exit = kit::Exit::Refused;
+        error.kind = ErrorKind::Refused;
         error.hints = vec![
             "the role's trust policy does not accept this repository, branch, environment or workflow"
                 .to_owned(),
@@ -216,8 +212,8 @@ mod tests {
             .parse()
             .unwrap();
         let role = "arn:aws:iam::222222222222:role/deploy".parse().unwrap();
-        let error = not_chained(&answer("AccessDenied"), &role, &caller);
-        assert_eq!(error.exit, kit::Exit::Refused);
+        let error = not_chained(answer("AccessDenied"), &role, &caller);
+        assert_eq!(error.exit(), kit::Exit::Refused);
         assert_eq!(error.hints.len(), 1, "{error}");
         for piece in [
             "the trust policy of arn:aws:iam::222222222222:role/deploy",
@@ -225,7 +221,7 @@ mod tests {
         ] {
             assert!(error.hints[0].contains(piece), "{error}");
         }
-        let error = not_chained(&answer("ExpiredToken"), &role, &caller);
-        assert_eq!(error.exit, kit::Exit::Failed);
+        let error = not_chained(answer("ExpiredToken"), &role, &caller);
+        assert_eq!(error.exit(), kit::Exit::Failed);
     }
 }

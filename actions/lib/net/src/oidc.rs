@@ -44,7 +44,7 @@ pub async fn id_token(net: &Net, audience: &str) -> Result<Secret> {
             Ok(answer) if answer.status().is_success() => {
                 let answer: Answer = answer.json().await.map_err(|error| {
                     Error::failed("GitHub's token service answered something else")
-                        .because(&error.without_url())
+                        .because(error.without_url())
                 })?;
                 return Ok(Secret::new(answer.value));
             }
@@ -64,7 +64,7 @@ pub async fn id_token(net: &Net, audience: &str) -> Result<Secret> {
             Err(error) => {
                 last = Some(
                     Error::failed("cannot reach GitHub's token service")
-                        .because(&error.without_url()),
+                        .because(error.without_url()),
                 );
             }
         }

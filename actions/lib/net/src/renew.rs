@@ -83,7 +83,7 @@ impl Renewing {
             }
             // Who issues them may be away for a moment.
             Err(_) if !ends_within(&held, Duration::ZERO) => Ok(held.clone()),
-            Err(error) => Err(CredentialsError::provider_error(error.to_string())),
+            Err(error) => Err(CredentialsError::provider_error(error)),
         }
     }
 }

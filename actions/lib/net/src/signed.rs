@@ -2,11 +2,12 @@
 //! whole client would weigh more than everything around the call.
 
 use crate::account::Account;
+use crate::calls::text;
 use crate::http::Net;
 use aws_sigv4::http_request::{SignableBody, SignableRequest, SigningSettings, sign};
 use aws_sigv4::sign::v4;
 use kit::aws::Region;
-use kit::error::{Error, Result};
+use kit::error::{Error, ErrorKind, Failure, Result, ServiceError};
 use serde_json::Value;
 use std::time::{Duration, SystemTime};
 
@@ -42,7 +43,7 @@ impl Net {
             .time(SystemTime::now())
             .settings(SigningSettings::default())
             .build()
-            .map_err(|error| failed().because(&error))?
+            .map_err(|error| failed().because(error))?
             .into();
         let request = SignableRequest::new(
             "POST",
@@ -51,7 +52,7 @@ impl Net {
             SignableBody::Bytes(body.as_bytes()),
         )
         .and_then(|request| sign(request, &params))
-        .map_err(|error| failed().because(&error))?;
+        .map_err(|error| failed().because(error))?;
         let (instructions, _) = request.into_parts();
         let mut call = self.http().post(&url).timeout(TIMEOUT);
         for (name, value) in fixed.into_iter().chain(instructions.headers()) {
@@ -63,15 +64,20 @@ impl Net {
         );
         let answer = crate::calls::send(Some(what), call.body(body)).await;
         let answer = answer.map_err(|error| {
-            failed().cause(crate::error::no_answer(&error).unwrap_or_else(|| error.to_string()))
+            let mut failed = failed()
+                .cause(crate::error::no_answer(&error).unwrap_or_else(|| error.to_string()));
+            failed.kind = ErrorKind::Service(Failure::NoAnswer);
+            failed
         })?;
-        let success = answer.status().is_success();
+        let status = answer.status();
+        let request_id = crate::calls::request_id(|name| text(answer.headers(), name));
+        let request_id = request_id.map(str::to_owned);
         let text = answer
             .text()
             .await
-            .map_err(|error| failed().because(&error))?;
+            .map_err(|error| failed().because(error))?;
         let output: Value = serde_json::from_str(&text).unwrap_or_default();
-        if success {
+        if status.is_success() {
             return Ok(output);
         }
         let word = |names: [&str; 2]| {
@@ -82,8 +88,19 @@ impl Net {
                 .to_owned()
         };
         let code = word(["__type", "code"]);
-        let code = code.rsplit('#').next().unwrap_or_default();
-        Err(failed().cause(format!("{code}: {}", word(["message", "Message"]))))
+        let code = code.rsplit('#').next().filter(|code| !code.is_empty());
+        let failure = crate::error::meaning(code, status.as_u16());
+        let mut failed = failed().because(ServiceError {
+            service: service.to_owned(),
+            operation: operation.to_owned(),
+            failure,
+            code: code.map(str::to_owned),
+            message: word(["message", "Message"]),
+            status: Some(status.as_u16()),
+            request_id,
+        });
+        failed.kind = ErrorKind::Service(failure);
+        Err(failed)
     }
 
     /// Where a service answers: AWS's own address, or the one that was set by hand.

@@ -7,12 +7,12 @@ use crate::live::Live;
 use crate::principal::Principal;
 use crate::setting::Setting;
 use kit::clock::rfc3339;
-use kit::error::{Context, Error, Result};
+use kit::error::{Context, Error, ErrorKind, Result};
 use kit::host::Kind;
 use kit::id::{CommitId, Digest};
 use kit::report::markdown_table;
 use kit::step::required;
-use kit::{Cx, Exit, Report};
+use kit::{Cx, Report};
 use ledger::{Actor, Append, Chain, Entry, Ledger, Record, Verdict};
 use net::Net;
 use serde_json::json;
@@ -196,7 +196,7 @@ async fn write(
         }
     }
     Err(Error::new(
-        Exit::Busy,
+        ErrorKind::Busy,
         format!("other runs appended to the ledger's chain {chain} during all {ATTEMPTS} attempts"),
     )
     .hint("run it again"))

@@ -88,7 +88,7 @@ where
     match call.await {
         Ok(answer) => Ok(Seen::Set(answer)),
         Err(error) if net::code(&error) == Some(unset) => Ok(Seen::Unset),
-        Err(error) => unread(&error, permission, what).map(Seen::Unknown),
+        Err(error) => unread(error, permission, what).map(Seen::Unknown),
     }
 }
 
@@ -125,7 +125,7 @@ impl Site<'_> {
                 ))
                 .hint("bucket names are global: choose another, or grant s3:ListBucket"));
             }
-            Err(error) => return Err(net::cannot(&error, &format!("look at the bucket {bucket}"))),
+            Err(error) => return Err(net::cannot(error, &format!("look at the bucket {bucket}"))),
         }
         Ok(vec![
             (Part::Bucket, Found::Fine(bucket.clone())),
@@ -344,11 +344,8 @@ impl Site<'_> {
             }
         });
         made.await.map_err(|error| {
-            if error
-                .causes
-                .iter()
-                .any(|it| it.starts_with("BucketAlreadyExists"))
-            {
+            let code = error.service().and_then(|service| service.code.as_deref());
+            if code == Some("BucketAlreadyExists") {
                 return error.hint(
                     "bucket names are global and this one is somebody else's: choose another",
                 );

@@ -8,7 +8,7 @@ mod table;
 use crate::args::Place;
 use crate::place::{self, Store};
 use aws_sdk_s3::error::{ProvideErrorMetadata, SdkError};
-use kit::error::{Error, Result};
+use kit::error::{Error, Failure, Result};
 use kit::markdown;
 use kit::report::{Report, count, text_table};
 use kit::step::Cx;
@@ -179,10 +179,11 @@ fn todo(found: &[Finding]) -> Result<Vec<Part>> {
         .map(|(part, found)| format!("{}: {}", part.words(), found.detail()))
         .collect();
     if !blocked.is_empty() {
-        let mut error =
-            Error::refused("something there cannot be put right by itself; nothing was changed");
-        error.causes = blocked;
-        return Err(error.hint("slipway-state doctor shows all of it"));
+        return Err(Error::refused(
+            "something there cannot be put right by itself; nothing was changed",
+        )
+        .with_causes(blocked)
+        .hint("slipway-state doctor shows all of it"));
     }
     Ok(found
         .iter()
@@ -292,12 +293,12 @@ pub(crate) async fn doctor(args: Doctor, cx: &Cx) -> Result<Report> {
 }
 
 /// What an answer that is none says of a part: that it may not be looked at, or a failure.
-fn unread<E>(error: &SdkError<E>, permission: &str, what: &str) -> Result<Found>
+fn unread<E>(error: SdkError<E>, permission: &str, what: &str) -> Result<Found>
 where
-    E: ProvideErrorMetadata + std::error::Error + 'static,
+    E: ProvideErrorMetadata + std::error::Error + Send + Sync + 'static,
 {
-    match net::code(error) {
-        Some("AccessDenied" | "AccessDeniedException") => Ok(Found::Unknown(permission.to_owned())),
+    match net::failure(&error) {
+        Failure::Denied => Ok(Found::Unknown(permission.to_owned())),
         _ => Err(net::cannot(error, &format!("look at {what}"))),
     }
 }
@@ -308,7 +309,7 @@ async fn change<T, E>(
     call: impl AsyncFn() -> std::result::Result<T, SdkError<E>>,
 ) -> Result<()>
 where
-    E: ProvideErrorMetadata + std::error::Error + 'static,
+    E: ProvideErrorMetadata + std::error::Error + Send + Sync + 'static,
 {
     patiently(what, call).await.map(drop)
 }
@@ -319,7 +320,7 @@ async fn patiently<T, E>(
     call: impl AsyncFn() -> std::result::Result<T, SdkError<E>>,
 ) -> Result<T>
 where
-    E: ProvideErrorMetadata + std::error::Error + 'static,
+    E: ProvideErrorMetadata + std::error::Error + Send + Sync + 'static,
 {
     let mut tries = 0;
     loop {
@@ -344,14 +345,14 @@ where
             {
                 tokio::time::sleep(Duration::from_secs(1)).await;
             }
-            Err(error) => return Err(net::cannot(&error, what)),
+            Err(error) => return Err(net::cannot(error, what)),
         }
     }
 }
 
 /// A request that the SDK's own rules refuse: our mistake.
-fn bad(error: impl std::error::Error + 'static) -> Error {
-    Error::failed("bad request").because(&error)
+fn bad(error: impl std::error::Error + Send + Sync + 'static) -> Error {
+    Error::failed("bad request").because(error)
 }
 
 #[cfg(test)]
@@ -374,8 +375,8 @@ mod tests {
         ] {
             let found = [(Part::Private, missing()), (Part::Tls, blocked)];
             let error = todo(&found).unwrap_err();
-            assert_eq!(error.exit, kit::Exit::Refused);
-            assert_eq!(error.causes.len(), 1, "{error}");
+            assert_eq!(error.exit(), kit::Exit::Refused);
+            assert_eq!(error.causes().len(), 1, "{error}");
         }
     }
 }

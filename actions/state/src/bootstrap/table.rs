@@ -31,7 +31,7 @@ impl Site<'_> {
                 ]);
             }
             Err(error) => {
-                let unknown = unread(&error, "dynamodb:DescribeTable", "the lock table")?;
+                let unknown = unread(error, "dynamodb:DescribeTable", "the lock table")?;
                 return Ok(vec![(Part::Table, unknown)]);
             }
         };
@@ -87,7 +87,7 @@ impl Site<'_> {
                 Ok(Found::of(on, "on", "off"))
             }
             Err(error) => unread(
-                &error,
+                error,
                 "dynamodb:DescribeContinuousBackups",
                 "the lock table's backups",
             ),
@@ -149,7 +149,7 @@ impl Site<'_> {
             Ok(_) => Ok(()),
             // Another run was faster.
             Err(error) if net::code(&error) == Some("ResourceInUseException") => Ok(()),
-            Err(error) => Err(net::cannot(&error, &format!("create the table {table}"))),
+            Err(error) => Err(net::cannot(error, &format!("create the table {table}"))),
         }
     }
 

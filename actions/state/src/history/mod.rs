@@ -43,7 +43,7 @@ enum Change<'a> {
 /// DynamoDB's, a digest that is another by now, or a lock that was taken away (exit 1).
 async fn change_digest(holding: &Holding<'_>, item: &Item, change: Change<'_>) -> Result<()> {
     let text = |value: &str| AttributeValue::S(value.to_owned());
-    let bad = |error| Error::failed("bad request").because(&error);
+    let bad = |error| Error::failed("bad request").because(error);
     let (table, id) = (&item.table, format!("{}-md5", item.id));
     let proof = ConditionCheck::builder()
         .table_name(table)

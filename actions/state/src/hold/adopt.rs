@@ -10,8 +10,7 @@ use crate::place::{self, Placed, Remembered, Work};
 use crate::rescue::{self, Origin};
 use crate::{report, shim};
 use kit::clock::uptime;
-use kit::error::{Error, Result};
-use kit::exit::Exit;
+use kit::error::{Error, ErrorKind, Result};
 use kit::group::Group;
 use kit::report::Report;
 use kit::step::Cx;
@@ -116,7 +115,7 @@ pub(super) async fn adopt(
 }
 
 fn in_use(lock: &Lock, held: &Held) -> Error {
-    Error::new(Exit::Busy, format!("the lock {} is in use", lock.id))
+    Error::new(ErrorKind::Busy, format!("the lock {} is in use", lock.id))
         .cause(format!("held by {held}"))
         .hint("wait for the command that runs under it")
 }
@@ -136,7 +135,7 @@ async fn silent(lock: &Lock, held: &Held, lease: &Lease, cx: &Cx) -> Result<()> 
         tokio::select! {
             () = pause => {}
             signal = kit::signal::interrupted() => {
-                return Err(Error::new(Exit::Interrupted, format!("interrupted by {signal}")));
+                return Err(Error::new(ErrorKind::Interrupted, format!("interrupted by {signal}")));
             }
         }
         if lock.look().await?.as_ref() != Some(held) {
@@ -222,7 +221,7 @@ pub(crate) async fn unlock(placed: &Placed, which: &Adopt, cx: &Cx) -> Result<Re
     let (opened, held) = match find(placed, which, cx).await {
         Ok(found) => found,
         // Given back twice is given back.
-        Err(error) if error.exit == Exit::Refused && which.rvn.is_none() => {
+        Err(error) if error.kind == ErrorKind::Refused && which.rvn.is_none() => {
             let opened = open(placed, Hold::Native, cx).await?;
             return match opened.lock.look().await? {
                 None => Ok(report::unlocked(&opened.lock, "held by nobody already")),

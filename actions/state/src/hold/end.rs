@@ -11,7 +11,7 @@ use crate::process::Process;
 use crate::rescue::{self, Origin};
 use crate::shim::{self, Desk};
 use kit::clock::uptime;
-use kit::error::{Error, Result};
+use kit::error::{Error, Failure, Result};
 use kit::group::Group;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -24,10 +24,7 @@ const KEPT: Duration = Duration::from_secs(6 * 3600);
 
 /// Whether AWS said that the credentials have ended.
 pub(super) fn expired(error: &Error) -> bool {
-    error
-        .causes
-        .iter()
-        .any(|cause| cause.starts_with("ExpiredToken"))
+    error.failure() == Some(Failure::Expired)
 }
 
 impl Holding<'_> {
@@ -122,11 +119,10 @@ impl Holding<'_> {
                 error.cause("the lock stays until its state is repaired")
             }
             Ok(()) => error.cause("the lock was given back"),
-            Err(back) => Error {
-                causes: [error.causes, vec![back.message], back.causes].concat(),
-                hints: [error.hints, back.hints].concat(),
-                ..error
-            },
+            Err(mut back) => {
+                let hints = std::mem::take(&mut back.hints);
+                hints.into_iter().fold(error.and(back), Error::hint)
+            }
         }
     }
 
@@ -151,18 +147,15 @@ impl Holding<'_> {
             Ok(Release::Released) => Ok(()),
             Ok(Release::Absent) => Err(self.lost(None)),
             Ok(Release::NotOurs(held)) => Err(self.lost(Some(&held))),
-            Err(error) => Err(Error {
-                message: format!(
+            Err(error) => Err(error
+                .under(format!(
                     "the lock {} with ID {} could not be given back",
                     lock.id, self.record.info.id
-                ),
-                causes: [vec![error.message.clone()], error.causes.clone()].concat(),
-                ..error
-            }
-            .hint(format!(
-                "give it back: {}",
-                lock.command(&format!("force-unlock --id {}", self.record.info.id))
-            ))),
+                ))
+                .hint(format!(
+                    "give it back: {}",
+                    lock.command(&format!("force-unlock --id {}", self.record.info.id))
+                ))),
         }
     }
 
@@ -224,7 +217,7 @@ impl Holding<'_> {
             }
             Err(lost) => (
                 error
-                    .cause(format!("{}: {}", lost.message, lost.causes.join(": ")))
+                    .cause(lost.line())
                     .hint("save that file before this machine is gone"),
                 None,
             ),
@@ -238,10 +231,7 @@ impl Holding<'_> {
                     lock.id
                 ))
                 .hint(adopt::repair(lock, &id, self.record.lease.rescued.as_deref())),
-            Err(unmarked) => Error {
-                causes: [error.causes, vec![unmarked.message], unmarked.causes].concat(),
-                ..error
-            }
+            Err(unmarked) => error.and(unmarked)
             .hint(format!(
                 "keep others away until the state is back: unless somebody else has it already, the lock {} ends by itself after {}",
                 lock.id,

@@ -12,8 +12,7 @@ use crate::lock::{Changed, Held, Lock, Put, Record, Release};
 use crate::object::kept_digest;
 use crate::place::Placed;
 use crate::report;
-use kit::error::{Error, Result};
-use kit::exit::Exit;
+use kit::error::{Error, ErrorKind, Result};
 use kit::report::Report;
 use kit::step::Cx;
 use std::time::Duration;
@@ -179,9 +178,12 @@ fn taken(lock: &Lock, put: Put) -> Result<()> {
 }
 
 fn busy(lock: &Lock, held: &Held) -> Error {
-    Error::new(Exit::Busy, format!("the state lock {} is held", lock.id))
-        .cause(format!("held by {held}"))
-        .hint("move when nobody works on this state")
+    Error::new(
+        ErrorKind::Busy,
+        format!("the state lock {} is held", lock.id),
+    )
+    .cause(format!("held by {held}"))
+    .hint("move when nobody works on this state")
 }
 
 /// Whether this store keeps conditions: a second writer of the object must be refused. Stores that

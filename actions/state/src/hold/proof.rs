@@ -39,7 +39,7 @@ impl<'a> Asker<'a> {
             (None, Some(arn)) => match self.codebuild(arn).await {
                 Ok(run) => run,
                 Err(error) => {
-                    let causes = error.causes.join(": ");
+                    let causes = error.causes().join(": ");
                     Run::Blind(format!("{} ({causes})", error.message))
                 }
             },

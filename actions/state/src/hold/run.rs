@@ -167,11 +167,11 @@ pub(crate) async fn run(placed: &Placed, job: Job<'_>, cx: &Cx) -> Result<Report
         let lost = holding.lost(found.as_ref());
         return Err(match verdict {
             Ok(()) => lost,
-            Err(error) => Error {
-                causes: [vec![lost.message], lost.causes].concat(),
-                hints: lost.hints,
-                ..error
-            },
+            Err(mut error) => {
+                error.hints = Vec::new();
+                let hints = lost.hints.clone();
+                hints.into_iter().fold(error.and(lost), Error::hint)
+            }
         });
     }
     if let Err(error) = verdict {

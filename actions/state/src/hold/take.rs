@@ -13,8 +13,7 @@ use crate::lock::{Changed, Held, Lock, Put, Record};
 use crate::place::{self, Placed};
 use crate::report;
 use kit::clock::uptime;
-use kit::error::{Error, Result};
-use kit::exit::Exit;
+use kit::error::{Error, ErrorKind, Result};
 use kit::report::Report;
 use kit::signal::unless_interrupted;
 use kit::step::Cx;
@@ -113,7 +112,7 @@ pub(crate) async fn take(
             line.leave().await;
             lock.release(record).await?;
             return Err(Error::new(
-                Exit::Interrupted,
+                ErrorKind::Interrupted,
                 format!("interrupted by {signal} while waiting for {}", lock.id),
             ));
         }
@@ -123,7 +122,7 @@ pub(crate) async fn take(
         Err(error) => {
             line.leave().await;
             // A write that got no answer may have arrived. The error that is told is the first.
-            if error.exit != Exit::Busy {
+            if error.kind != ErrorKind::Busy {
                 let _ = lock.release(record).await;
             }
             return Err(error);
@@ -324,7 +323,7 @@ impl Said {
 
 fn busy(lock: &Lock, held: &Held, place: u64, patience: Duration, watch: &Watch) -> Error {
     let error = Error::new(
-        Exit::Busy,
+        ErrorKind::Busy,
         format!(
             "the state lock {} is still held after {}",
             lock.id,
@@ -422,9 +421,9 @@ mod tests {
             let run = lease.as_ref().and_then(|lease| lease.run_url.clone());
             let held = held(lease);
             let error = busy(&lock(), &held, 0, Duration::ZERO, &Watch::default());
-            assert_eq!(error.exit, Exit::Busy);
-            assert!(error.causes[0].contains("ada"), "{error}");
-            assert!(error.causes[0].contains(run.as_deref().unwrap_or("3f")));
+            assert_eq!(error.kind, ErrorKind::Busy);
+            assert!(error.causes()[0].contains("ada"), "{error}");
+            assert!(error.causes()[0].contains(run.as_deref().unwrap_or("3f")));
             let typed = format!("slipway-state {command} {about}");
             assert!(error.hints.last().unwrap().ends_with(&typed), "{error}");
         }

@@ -10,7 +10,7 @@ use aws_sdk_dynamodb::error::SdkError;
 use aws_sdk_dynamodb::operation::delete_item::DeleteItemError;
 use aws_sdk_dynamodb::operation::put_item::PutItemError;
 use aws_sdk_dynamodb::types::{AttributeValue, ReturnValuesOnConditionCheckFailure};
-use kit::error::Result;
+use kit::error::{Failure, Result};
 use net::AwsContext;
 use serde_json::{Map, Value};
 use std::collections::HashMap;
@@ -72,8 +72,8 @@ impl Item {
                 Put::Held(held)
             });
         }
-        let failed = net::cannot(&error, &format!("take the lock in {}", self.table));
-        Err(if net::code(&error) == Some("ResourceNotFoundException") {
+        let failed = net::cannot(error, &format!("take the lock in {}", self.table));
+        Err(if failed.failure() == Some(Failure::Missing) {
             failed
                 .hint(
                     "are account and region the right ones? A second table would be a second lock",

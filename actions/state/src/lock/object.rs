@@ -124,7 +124,7 @@ impl Object {
             .collect()
             .await
             .map_err(|error| {
-                kit::Error::failed(format!("cannot read {}", self.shown())).because(&error)
+                kit::Error::failed(format!("cannot read {}", self.shown())).because(error)
             })?
             .into_bytes();
         Ok(Some(held(&bytes, etag)))

@@ -118,7 +118,7 @@ impl Queue {
                 .build();
             let (pointer, ticket) = match (pointer.build(), ticket) {
                 (Ok(pointer), Ok(ticket)) => (pointer, ticket),
-                (Err(error), _) | (_, Err(error)) => return Err(self.cannot().because(&error)),
+                (Err(error), _) | (_, Err(error)) => return Err(self.cannot().because(error)),
             };
             let answer = self
                 .client
@@ -350,13 +350,16 @@ impl Queue {
     }
 
     /// Whether it was done; `false` where its condition was refused.
-    fn unless_refused<T, E, R>(
+    fn unless_refused<T, E>(
         &self,
-        answer: std::result::Result<T, aws_sdk_dynamodb::error::SdkError<E, R>>,
+        answer: std::result::Result<T, aws_sdk_dynamodb::error::SdkError<E>>,
     ) -> Result<bool>
     where
-        E: aws_sdk_dynamodb::error::ProvideErrorMetadata + std::error::Error + 'static,
-        R: std::fmt::Debug + 'static,
+        E: aws_sdk_dynamodb::error::ProvideErrorMetadata
+            + std::error::Error
+            + Send
+            + Sync
+            + 'static,
     {
         match answer {
             Err(error) if net::code(&error) == Some("ConditionalCheckFailedException") => Ok(false),

@@ -24,7 +24,6 @@ use envelope::{Basis, Envelope, hashed};
 use kit::child;
 use kit::env::Env;
 use kit::error::{Error, Result};
-use kit::exit::Exit;
 use kit::signal::unless_interrupted;
 use kit::{Cx, Report};
 use net::{Account, Net, Purpose, Target};
@@ -320,7 +319,7 @@ fn providers(directory: &Path) -> Result<Option<String>> {
     match std::fs::read(&path) {
         Ok(bytes) => Ok(Some(sha256(&bytes))),
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(None),
-        Err(error) => Err(Error::failed(format!("cannot read {}", path.display())).because(&error)),
+        Err(error) => Err(Error::failed(format!("cannot read {}", path.display())).because(error)),
     }
 }
 
@@ -377,15 +376,16 @@ async fn fetch(
         objects.name()
     ));
     error.json = Some(serde_json::json!({ "plan": id, "moved": moved }));
-    error.causes = moved;
-    Err(error.hint("plan again, and have the new plan approved: slipway-state plan"))
+    Err(error
+        .with_causes(moved)
+        .hint("plan again, and have the new plan approved: slipway-state plan"))
 }
 
 /// Looks at the source after the fact: the state is of the same lineage and not older, and its
 /// digest was written. Terraform only logs a digest that it could not write.
 async fn verified(objects: &Objects, lock: &Lock, envelope: &Envelope) -> Result<Standing> {
     let wrong = |what: String| {
-        Error::new(Exit::Failed, format!("applied, but {what}"))
+        Error::failed(format!("applied, but {what}"))
             .hint("slipway-state verify-digest says how state and digest stand")
     };
     let Some(state) = objects.read().await? else {

@@ -61,7 +61,7 @@ impl Values {
         for (at, file) in self.var_file.iter().enumerate() {
             let path = directory.join(file);
             let bytes = std::fs::read(&path).map_err(|error| {
-                Error::failed(format!("cannot read {}", path.display())).because(&error)
+                Error::failed(format!("cannot read {}", path.display())).because(error)
             })?;
             // A later file replaces values of an earlier one, so their order counts.
             let name = format!("{}. {file}", at + 1);

@@ -6,8 +6,7 @@ use super::render::{self, Fact};
 use crate::hash::sha256;
 use crate::object::Standing;
 use github::{COMMENT_LIMIT, GitHub};
-use kit::error::{Error, Result};
-use kit::exit::Exit;
+use kit::error::{Error, ErrorKind, Result};
 use kit::{Cx, Report};
 use net::Net;
 use serde_json::json;
@@ -226,7 +225,7 @@ pub(crate) fn drift(state: &str, changes: &Changes) -> Result<Report> {
     let title = format!("Drift: {}", parts.join(" and "));
     let facts = [("state", state.to_owned())];
     let mut error = Error::new(
-        Exit::Drifted,
+        ErrorKind::Drifted,
         format!(
             "{} differ{} from what {state} says",
             parts.join(" and "),

@@ -93,9 +93,7 @@ pub(crate) fn state_in(folder: &Path, workspace: Option<&str>) -> Option<StateOb
 }
 
 fn said(error: &kit::Error) -> String {
-    [vec![error.message.clone()], error.causes.clone()]
-        .concat()
-        .join(": ")
+    error.line()
 }
 
 /// What Terraform wrote down at the last `init` (terraform `internal/command/meta_backend.go`).

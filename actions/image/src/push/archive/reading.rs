@@ -62,10 +62,9 @@ impl Work<'_> {
                 self.contents = Some((contents.config, diff_ids.collect()));
             }
             Err(error) if reading < READINGS && self.gives_up_store() => {
-                let why = [error.message].into_iter().chain(error.causes);
                 self.host.warn(format!(
                     "{}; the engine's export is read instead",
-                    why.collect::<Vec<_>>().join(": ")
+                    error.line()
                 ));
             }
             Err(error) => {

@@ -169,8 +169,8 @@ async fn a_tag_is_put_on_the_very_bytes() {
     assert_eq!(there(&tagged.repo, "v1").await.unwrap(), done.manifest);
     let none = digest_of(b"none").unwrap();
     let error = retag(&tagged, &none).await.unwrap_err();
-    assert_eq!(error.exit, Exit::Usage);
+    assert_eq!(error.exit(), Exit::Usage);
     assert!(error.message.contains(none.as_str()));
     let error = copy(&host(), &tagged.repo, &none, &[]).await.unwrap_err();
-    assert_eq!(error.exit, Exit::Usage);
+    assert_eq!(error.exit(), Exit::Usage);
 }

@@ -191,7 +191,7 @@ async fn a_storm_without_end_ends_in_words_and_the_next_run_ends_right() {
             Act::Answer(429, "", body.to_owned()),
         );
         let error = push_one(&source, world.target(&["v1"])).await.unwrap_err();
-        assert_eq!(error.exit, Exit::Failed);
+        assert_eq!(error.exit(), Exit::Failed);
         assert!(
             error.to_string().contains("TOOMANYREQUESTS: Rate exceeded"),
             "{error}"
@@ -323,7 +323,7 @@ async fn the_token_does_not_follow_an_upload_to_another_host() {
         Act::Header("Location", elsewhere),
     );
     let error = push_one(&source, world.target(&["v1"])).await.unwrap_err();
-    assert_eq!(error.exit, Exit::Refused);
+    assert_eq!(error.exit(), Exit::Refused);
     assert!(
         error.to_string().contains("is not for that host"),
         "{error}"
@@ -397,7 +397,7 @@ async fn an_immutable_tag_is_a_success_or_names_both() {
     let folder = Folder::new();
     let second = layout(&folder, &[&noise(2, 10)]);
     let error = push_one(&second, world.target(&["v1"])).await.unwrap_err();
-    assert_eq!(error.exit, Exit::Refused);
+    assert_eq!(error.exit(), Exit::Refused);
     assert!(
         error.message.contains(done.manifest.digest.as_str()),
         "{error}"

@@ -128,7 +128,7 @@ fn an_archive_cut_anywhere_is_never_whole() {
             let error = Source::open(&path, &Env::default())
                 .err()
                 .unwrap_or_else(|| panic!("whole at {end}"));
-            assert_eq!(error.exit, kit::Exit::Usage);
+            assert_eq!(error.exit(), kit::Exit::Usage);
             assert!(!error.hints.is_empty(), "{error}");
         }
     }
@@ -167,7 +167,7 @@ fn bytes_that_are_not_the_layers_are_found() {
     *member = file(gzip(b"something else"));
     let error = stream(&tar(&borrowed(&members)), None).0.err().unwrap();
     assert!(
-        error.causes[0].starts_with("its bytes are sha256:"),
+        error.causes()[0].starts_with("its bytes are sha256:"),
         "{error}"
     );
 }
@@ -226,7 +226,7 @@ fn no_name_leads_out_of_an_archive() {
             ],
         );
         let error = Source::open(&path, &Env::default()).err().unwrap();
-        assert_eq!(error.exit, kit::Exit::Usage, "{error}");
+        assert_eq!(error.exit(), kit::Exit::Usage, "{error}");
         let error = stream(&std::fs::read(&path).unwrap(), None)
             .0
             .err()
@@ -296,7 +296,7 @@ fn what_is_no_archive_is_refused_with_what_to_do() {
         let error = Source::open(&write("file", &bytes), &Env::default())
             .err()
             .unwrap();
-        assert_eq!(error.exit, kit::Exit::Usage, "{error}");
+        assert_eq!(error.exit(), kit::Exit::Usage, "{error}");
         assert!(error.message.contains(message), "{error}");
         assert!(error.hints.join("\n").contains(hint), "{error}");
     }

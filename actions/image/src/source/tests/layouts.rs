@@ -224,7 +224,7 @@ fn what_is_no_layout_is_refused() {
     let folder = layout(&bench, &[b"{}".to_vec()]);
     let refused = || {
         let error = Source::open(&folder, &Env::default()).err().unwrap();
-        assert_eq!(error.exit, kit::Exit::Usage);
+        assert_eq!(error.exit(), kit::Exit::Usage);
         assert!(!error.hints.is_empty());
         error.message
     };

@@ -55,11 +55,11 @@ pub fn load(path: &Path) -> Result<Contract> {
             _ => "--contract FILE names a file that can be read",
         };
         Error::usage(format!("cannot read the contract {shown}"))
-            .because(&error)
+            .because(error)
             .hint(hint)
     })?;
     let text = String::from_utf8(bytes).map_err(|error| {
-        Error::usage(format!("{shown} is not UTF-8")).because(&error.utf8_error())
+        Error::usage(format!("{shown} is not UTF-8")).because(error.utf8_error())
     })?;
     parse(path, &text)
 }

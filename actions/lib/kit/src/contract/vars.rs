@@ -24,7 +24,7 @@ impl<'a> Vars<'a> {
             .transpose()
             .map_err(|error| {
                 Error::usage(format!("{HANDED_OVER} is not a JSON object of texts"))
-                    .because(&error)
+                    .because(error)
                     .hint("in a workflow: `SLIPWAY_VARS: ${{ toJSON(vars) }}`")
             })?
             .flatten();
@@ -103,7 +103,7 @@ mod tests {
             let error = Vars::of(&Env::from([("SLIPWAY_VARS", wrong)]))
                 .map(drop)
                 .unwrap_err();
-            assert_eq!(error.exit, crate::Exit::Usage, "{wrong}");
+            assert_eq!(error.exit(), crate::Exit::Usage, "{wrong}");
         }
     }
 }

@@ -179,7 +179,7 @@ pub(super) fn annotation(level: &str, title: Option<&str>, text: &str) -> String
 pub(super) fn error_annotations(env: &Env, step: &str, error: &Error) -> Vec<String> {
     if error.locations.is_empty() {
         let mut text = error.message.clone();
-        if let Some(cause) = error.causes.first() {
+        if let Some(cause) = error.causes().first() {
             text.push_str(&format!("\ncaused by: {cause}"));
         }
         for hint in &error.hints {

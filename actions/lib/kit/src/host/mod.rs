@@ -211,9 +211,9 @@ impl Host {
     pub(crate) fn error_json(&self, error: &Error) {
         let body = serde_json::json!({
             "error": {
-                "exit": error.exit.code(),
+                "exit": error.exit().code(),
                 "message": error.message,
-                "causes": error.causes,
+                "causes": error.causes(),
                 "hints": error.hints,
             },
             "details": error.json,
@@ -330,10 +330,8 @@ fn person(env: &Env) -> String {
 
 /// What a failure shows on the run's page where it brings no page of its own.
 fn failure(step: &str, error: &Error) -> String {
-    let short = Error {
-        details: String::new(),
-        ..error.clone()
-    };
+    let mut short = error.clone();
+    short.details = String::new();
     let text = without_control(&short.to_string());
     format!(
         "### {step}: failed\n\n{}",

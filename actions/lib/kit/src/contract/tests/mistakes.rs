@@ -581,7 +581,7 @@ fn an_account_that_is_not_known_names_variable_and_environment() {
         ("STAGING_ACCOUNT_ID", "12"),
     ]);
     let error = storefront().accounts(&env).unwrap_err();
-    assert_eq!(error.exit, crate::Exit::Usage);
+    assert_eq!(error.exit(), crate::Exit::Usage);
     expect![[r#"
         error: `12` in `STAGING_ACCOUNT_ID` is not an account ID
           --> delivery.yaml:13:14
@@ -605,7 +605,7 @@ fn an_account_that_is_not_known_names_variable_and_environment() {
 #[test]
 fn publishing_names_the_variable_that_is_not_set() {
     let error = storefront().publishing(&Env::default()).unwrap_err();
-    assert_eq!(error.exit, crate::Exit::Usage);
+    assert_eq!(error.exit(), crate::Exit::Usage);
     expect![[r#"
         error: `BUILD_ACCOUNT_ID` is not set
          --> delivery.yaml:6:12

@@ -42,14 +42,14 @@ fn resolved(text: &str, environment: &str) -> Resolved {
 
 fn says(text: &str, expected: Expect) {
     let error = parse(path(), text).unwrap_err();
-    assert_eq!(error.exit, crate::Exit::Usage);
+    assert_eq!(error.exit(), crate::Exit::Usage);
     expected.assert_eq(&error.to_string());
 }
 
 fn cannot_resolve(text: &str, environment: &str, env: &Env, expected: Expect) {
     let contract = parse(path(), text).unwrap_or_else(|error| panic!("{error}"));
     let error = contract.resolve(environment, env).unwrap_err();
-    assert_eq!(error.exit, crate::Exit::Usage);
+    assert_eq!(error.exit(), crate::Exit::Usage);
     expected.assert_eq(&error.to_string());
 }
 
