@@ -33,13 +33,11 @@ fn bad_input_is_named() {
             "delivery.yaml was given without an environment",
         ),
         (&["check"], "no region is known"),
-        (
-            &["check", "--region", "ca-central-1"],
-            "there are no AWS credentials",
-        ),
     ] {
         job.refuses(arguments, &[], 2, message);
     }
+    let arguments = ["check", "--region", "ca-central-1"];
+    job.refuses(&arguments, &[], 1, "there are no AWS credentials");
 }
 
 #[test]

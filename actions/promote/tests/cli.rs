@@ -117,7 +117,7 @@ fn without_a_contract_what_is_missing_is_named() {
     refuses(
         &with(&["status", "--environment", "x#y"]),
         &[("AWS_REGION", "ca-central-1")],
-        2,
+        1,
         "there are no AWS credentials",
     );
 }

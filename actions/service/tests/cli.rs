@@ -86,11 +86,16 @@ fn no_region_and_no_credentials_are_said_before_anything_is_asked() {
     ];
     let stderr = refused(2, &place, &[]);
     assert!(stderr.contains("error: no region is known"), "{stderr}");
-    let stderr = refused(2, &place, &[("AWS_REGION", "ca-central-1")]);
+    let stderr = refused(1, &place, &[("AWS_REGION", "ca-central-1")]);
     assert!(
         stderr.contains("error: there are no AWS credentials"),
         "{stderr}"
     );
+}
+
+#[test]
+fn an_answer_of_aws_is_shown_whole_and_once() {
+    job().shows_what_aws_answered(&["status", "--cluster", "c", "--service", "s"]);
 }
 
 #[test]

@@ -56,10 +56,10 @@ fn bad_input_is_named() {
             "`x` is not the ARN of a role",
         ),
         (&["lock", "--lock-timeout=5x"], "`5x` is not a duration"),
-        (ASKING, "there are no AWS credentials"),
     ] {
         job.refuses(arguments, &[REGION], 2, message);
     }
+    job.refuses(ASKING, &[REGION], 1, "there are no AWS credentials");
     job.refuses(ASKING, &[], 2, "--region is missing");
 }
 
@@ -158,19 +158,22 @@ fn a_bucket_or_table_that_contradicts_the_contract_is_refused() {
         state: {bucket: states, table: locks}\n\
         environments:\n  dev: {account: '222222222222', region: ca-central-1}\n";
     std::fs::write(job.file("delivery.yaml"), contract).unwrap();
-    for (argument, message) in [
+    for (argument, exit, message) in [
         (
             "--bucket=other",
+            2,
             "--bucket is `other`, the contract says `states`",
         ),
         (
             "--table=other",
+            2,
             "--table is `other`, the contract says `locks`",
         ),
         // The same as the contract's is no contradiction.
-        ("--bucket=states", "there are no AWS credentials"),
+        ("--bucket=states", 1, "there are no AWS credentials"),
     ] {
-        job.refuses(&["status", "--environment=dev", argument], &[], 2, message);
+        let arguments = ["status", "--environment=dev", argument];
+        job.refuses(&arguments, &[], exit, message);
     }
 }
 

@@ -5,8 +5,8 @@
     reason = "a test that cannot set itself up has failed"
 )]
 
-use std::io::Write;
-use std::net::TcpListener;
+use std::io::{BufRead, BufReader, Read, Write};
+use std::net::{TcpListener, TcpStream};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 use std::time::Duration;
@@ -102,6 +102,36 @@ impl Job {
         self.refuses(arguments, &env, 3, message);
     }
 
+    /// Expects that a call that AWS refuses names the service's code, its message, its ID of the
+    /// request and the hint, each once.
+    #[track_caller]
+    pub fn shows_what_aws_answered(&self, arguments: &[&str]) {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let endpoint = format!("http://{}", listener.local_addr().unwrap());
+        // Ends with the test's process.
+        std::thread::spawn(move || listener.incoming().flatten().for_each(deny));
+        let env = [
+            ("AWS_ENDPOINT_URL", endpoint.as_str()),
+            ("AWS_REGION", "ca-central-1"),
+            ("AWS_ACCESS_KEY_ID", "ASIAEXAMPLE"),
+            ("AWS_SECRET_ACCESS_KEY", "hunter2"),
+            ("AWS_SESSION_TOKEN", "token"),
+        ];
+        let output = self.run(arguments, &env);
+        self.refused(
+            &output,
+            1,
+            "error: cannot ask STS whose credentials these are\nCaused by:\n  AccessDenied: User: u is not authorized (sts \
+             GetCallerIdentity, request ID 4f1c-0001)\n\nhint: ",
+        );
+        // The annotation says it to the run's page.
+        let log = log(&output);
+        let log = log.split("::error").next().unwrap();
+        for once in ["AccessDenied", "not authorized", "4f1c-0001", "hint: "] {
+            assert_eq!(log.matches(once).count(), 1, "{once}: {log}");
+        }
+    }
+
     /// Expects that a call that waits for AWS ends with 130 on SIGTERM, and exports nothing.
     #[track_caller]
     pub fn is_interrupted_while_it_waits(&self, arguments: &[&str]) {
@@ -163,6 +193,31 @@ pub fn program(path: &Path, script: &str) {
     input.write_all(script.as_bytes()).unwrap();
     drop(input);
     assert!(writer.wait().unwrap().success(), "{}", path.display());
+}
+
+/// Reads a request to its end, and answers as STS refuses one.
+fn deny(stream: TcpStream) {
+    let mut reader = BufReader::new(&stream);
+    let mut length = 0;
+    loop {
+        let mut line = String::new();
+        match reader.read_line(&mut line) {
+            Ok(0) | Err(_) => return,
+            Ok(_) if line.trim().is_empty() => break,
+            Ok(_) => {}
+        }
+        if let Some((name, value)) = line.split_once(':')
+            && name.eq_ignore_ascii_case("content-length")
+        {
+            length = value.trim().parse().unwrap();
+        }
+    }
+    reader.read_exact(&mut vec![0; length]).unwrap();
+    let body = "<ErrorResponse><Error><Type>Sender</Type><Code>AccessDenied</Code>\
+        <Message>User: u is not authorized</Message></Error><RequestId>4f1c-0001</RequestId></ErrorResponse>";
+    let head = "HTTP/1.1 403 Forbidden\r\nx-amzn-requestid: 4f1c-0001\r\nconnection: close";
+    let answer = format!("{head}\r\ncontent-length: {}\r\n\r\n{body}", body.len());
+    (&stream).write_all(answer.as_bytes()).unwrap();
 }
 
 #[cfg(test)]

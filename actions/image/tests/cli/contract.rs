@@ -36,7 +36,7 @@ fn a_contract_needs_no_environment_and_no_state() {
             if verb == "publish" {
                 arguments.extend(["--commit", COMMIT]);
             }
-            job.refuses(&arguments, &ACCOUNTS, 2, IN_ORDER);
+            job.refuses(&arguments, &ACCOUNTS, 1, IN_ORDER);
         }
     }
     job.refuses(
@@ -74,7 +74,7 @@ fn the_dockerfile_is_named_from_the_contract_s_folder() {
     std::fs::remove_dir_all(job.file("app/src/docker")).unwrap();
     job.write("app/src/main", "");
     let third = job.commit();
-    let said = job.refuses(&["publish", "--commit", &third], &ACCOUNTS, 2, IN_ORDER);
+    let said = job.refuses(&["publish", "--commit", &third], &ACCOUNTS, 1, IN_ORDER);
     assert!(!said.contains("is built, not"), "{said}");
 }
 
@@ -96,7 +96,7 @@ fn an_account_of_another_environment_is_missed_by_name() {
         "--pull-account",
         "333333333333",
     ];
-    job.refuses(&named, &ACCOUNTS[..2], 2, IN_ORDER);
+    job.refuses(&named, &ACCOUNTS[..2], 1, IN_ORDER);
 }
 
 #[test]
