@@ -170,7 +170,7 @@ fn taken(lock: &Lock, put: Put) -> Result<()> {
         Put::Taken => Ok(()),
         Put::Held(held) => Err(busy(lock, &held)),
         Put::Missed => Err(Error::new(
-            Exit::Busy,
+            ErrorKind::Busy,
             format!("the state lock {} comes and goes", lock.id),
         )
         .hint("move when nobody works on this state")),
