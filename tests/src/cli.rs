@@ -54,6 +54,9 @@ enum Command {
         /// Print one JSON object a row
         #[arg(long, requires = "name")]
         json: bool,
+        /// Rounds that count [default: the benchmark's own]
+        #[arg(long, requires = "name", value_parser = clap::value_parser!(u16).range(1..))]
+        rounds: Option<u16>,
     },
     /// Build the static binaries of this machine's architecture into target/dist
     Dist,
@@ -112,9 +115,10 @@ fn run(command: Command) -> Result<ExitCode> {
         Command::Bench {
             name: Some(name),
             json,
+            rounds,
         } => {
             let _user = supervisor::enter(&place)?;
-            wait(bench::run(&place, name, json))??;
+            wait(bench::run(&place, name, json, rounds.map(usize::from)))??;
         }
         Command::Dist => dist::run(&place)?,
         Command::Serve => wait(serve::run(&place))??,

@@ -14,6 +14,7 @@ mod exports;
 pub mod fault;
 pub mod install;
 pub mod manifest;
+pub mod newer;
 mod parts;
 pub mod place;
 pub mod probe;

@@ -29,7 +29,7 @@ pub(crate) enum Benchmark {
     Start,
     /// Whose credentials these are, beside the AWS CLI
     Identity,
-    /// Pushing an image, for the first time and again, beside docker push and skopeo
+    /// Building and pushing an image, for the first time and again, beside docker and skopeo
     Image,
     /// 10 and 50 parameters of SSM, beside the AWS CLI
     Secrets,
@@ -60,7 +60,7 @@ impl Benchmark {
         };
         let mut rows = Vec::new();
         for race in races {
-            rows.extend(race.run()?);
+            rows.extend(race.run(stage.rounds)?);
         }
         // A hand-over and a crowd are no race of two commands.
         if matches!(self, Self::State) {
@@ -86,9 +86,14 @@ pub(crate) fn list() {
 }
 
 /// Runs a benchmark on the running sandbox: a table, or with `json` a row a line.
-pub(crate) async fn run(place: &Place, benchmark: Benchmark, json: bool) -> Result<()> {
+pub(crate) async fn run(
+    place: &Place,
+    benchmark: Benchmark,
+    json: bool,
+    rounds: Option<usize>,
+) -> Result<()> {
     install::peers(place)?;
-    let stage = Stage::open(place, benchmark.step()).await?;
+    let stage = Stage::open(place, benchmark.step(), rounds).await?;
     note(&format!("measured: {}", stage.build));
     note(&format!("an empty program: {}", race::floor()?));
     let rows = benchmark.rows(&stage).await?;

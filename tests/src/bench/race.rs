@@ -57,12 +57,14 @@ type Figures = Vec<Vec<f64>>;
 
 impl Race {
     /// Runs all rounds and compares the medians.
-    pub(super) fn run(&self) -> Result<Vec<Row>> {
-        let progress = Progress::begin("bench", &format!("{}, {ROUNDS} rounds", self.name));
+    pub(super) fn run(&self, rounds: Option<usize>) -> Result<Vec<Row>> {
+        let shown = rounds.unwrap_or(ROUNDS);
+        let progress = Progress::begin("bench", &format!("{}, {shown} rounds", self.name));
+        let rounds = |measure| rounds.unwrap_or_else(|| self::rounds(measure));
         progress.finish(self.rows(rounds, WARM_UPS))
     }
 
-    fn rows(&self, rounds: fn(Measure) -> usize, warm_ups: usize) -> Result<Vec<Row>> {
+    fn rows(&self, rounds: impl Fn(Measure) -> usize, warm_ups: usize) -> Result<Vec<Row>> {
         let mut rows = Vec::new();
         for measure in Measure::ALL {
             let figures = self.figures(measure, rounds(measure), warm_ups)?;
@@ -180,6 +182,6 @@ mod tests {
                 "b, peak MiB"
             ]
         );
-        assert_eq!((rows[0].goal, rows[2].goal), (1000.0, 1.0));
+        assert_eq!((rows[0].goal, rows[2].goal), (Some(1000.0), Some(1.0)));
     }
 }

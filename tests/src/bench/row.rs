@@ -16,9 +16,23 @@ pub(super) struct Row {
     pub(super) peer_name: String,
     /// Ours as a share of the peer's: below 1 is less than the peer.
     pub(super) ratio: f64,
-    /// The most the ratio was meant to be.
-    pub(super) goal: f64,
-    pub(super) met: bool,
+    /// The most the ratio was meant to be, where something was.
+    pub(super) goal: Option<f64>,
+    pub(super) met: Option<bool>,
+    /// What nobody gets below on this machine, where it was measured.
+    pub(super) floor: Option<Floor>,
+}
+
+/// A part of the work alone, by the simplest program that does it.
+#[derive(Debug, Clone, Serialize)]
+pub(super) struct Floor {
+    pub(super) name: String,
+    /// In the row's unit.
+    pub(super) alone: f64,
+    /// As a share of the peer's: a goal below it cannot be met here.
+    pub(super) ratio: f64,
+    /// Ours as a multiple of it.
+    pub(super) ours: f64,
 }
 
 impl Row {
@@ -28,8 +42,9 @@ impl Row {
         ours: &[f64],
         peer_name: &str,
         peer: &[f64],
-        goal: f64,
+        goal: impl Into<Option<f64>>,
     ) -> Result<Self> {
+        let goal = goal.into();
         let (ours, peer) = match (median(ours), median(peer)) {
             (Some(ours), Some(peer)) if peer > 0.0 => (ours, peer),
             _ => {
@@ -46,12 +61,33 @@ impl Row {
             peer_name: peer_name.to_owned(),
             ratio: shown(ratio),
             goal,
-            met: ratio <= goal,
+            met: goal.map(|goal| ratio <= goal),
+            floor: None,
         })
+    }
+
+    /// The same row beside what nobody gets below.
+    pub(super) fn above(mut self, name: &str, alone: f64) -> Self {
+        self.floor = Some(Floor {
+            name: name.to_owned(),
+            alone: shown(alone),
+            ratio: shown(alone / self.peer),
+            ours: shown(self.ours / alone),
+        });
+        self
     }
 
     pub(super) fn json(&self) -> String {
         serde_json::json!(self).to_string()
+    }
+}
+
+impl Floor {
+    fn said(&self) -> String {
+        format!(
+            "{:.3} ({}), ours {:.2} of it",
+            self.ratio, self.name, self.ours
+        )
     }
 }
 
@@ -74,8 +110,8 @@ pub(super) fn median(figures: &[f64]) -> Option<f64> {
 
 /// The rows under a heading, each column as wide as its widest cell.
 pub(super) fn table(rows: &[Row]) -> Vec<String> {
-    let heading = ["work", "ours", "peer", "", "ratio", "goal", "met"].map(str::to_owned);
-    let cells: Vec<[String; 7]> = std::iter::once(heading)
+    let heading = ["work", "ours", "peer", "", "ratio", "goal", "met", "floor"].map(str::to_owned);
+    let cells: Vec<[String; 8]> = std::iter::once(heading)
         .chain(rows.iter().map(|row| {
             [
                 row.work.clone(),
@@ -83,8 +119,12 @@ pub(super) fn table(rows: &[Row]) -> Vec<String> {
                 format!("{:.1}", row.peer),
                 row.peer_name.clone(),
                 format!("{:.3}", row.ratio),
-                format!("{:.3}", row.goal),
-                if row.met { "yes" } else { "NO" }.to_owned(),
+                row.goal
+                    .map_or_else(String::new, |goal| format!("{goal:.3}")),
+                row.met
+                    .map_or("", |met| if met { "yes" } else { "NO" })
+                    .to_owned(),
+                row.floor.as_ref().map_or_else(String::new, Floor::said),
             ]
         }))
         .collect();
@@ -95,7 +135,7 @@ pub(super) fn table(rows: &[Row]) -> Vec<String> {
             .max()
             .unwrap_or_default()
     };
-    let widths: Vec<usize> = (0..7).map(width).collect();
+    let widths: Vec<usize> = (0..8).map(width).collect();
     cells
         .iter()
         .map(|row| {
@@ -105,7 +145,7 @@ pub(super) fn table(rows: &[Row]) -> Vec<String> {
                 .enumerate()
                 .map(|(column, (cell, &width))| match column {
                     // Words begin together, figures end together.
-                    0 | 3 | 6 => format!("{cell:<width$}"),
+                    0 | 3 | 6 | 7 => format!("{cell:<width$}"),
                     _ => format!("{cell:>width$}"),
                 })
                 .collect();
@@ -130,10 +170,10 @@ mod tests {
     fn a_goal_is_met_up_to_and_at_its_ratio() {
         let row = |ours: f64, goal| Row::new("w".into(), &[ours], "p", &[8.0], goal).unwrap();
         assert_eq!(row(2.0, 0.25).ratio, 0.25);
-        assert!(row(2.0, 0.25).met);
+        assert_eq!(row(2.0, 0.25).met, Some(true));
         // What is judged is the figure itself, not the one that is shown.
         let missed = row(2.000_01, 0.25);
-        assert!(!missed.met && missed.ratio == 0.25);
+        assert!(missed.met == Some(false) && missed.ratio == 0.25);
     }
 
     #[test]
@@ -149,7 +189,17 @@ mod tests {
         let row = Row::new("start: wall ms".into(), &[1.0, 3.0], "node", &[8.0], 0.2).unwrap();
         assert_eq!(
             row.json(),
-            r#"{"work":"start: wall ms","ours":2.0,"peer":8.0,"peer_name":"node","ratio":0.25,"goal":0.2,"met":false}"#
+            r#"{"work":"start: wall ms","ours":2.0,"peer":8.0,"peer_name":"node","ratio":0.25,"goal":0.2,"met":false,"floor":null}"#
+        );
+    }
+
+    #[test]
+    fn a_floor_is_shown_as_a_share_of_the_peer_and_ours_as_a_multiple_of_it() {
+        let row = Row::new("w".into(), &[30.0], "p", &[40.0], None).unwrap();
+        let lines = table(&[row.above("the disk", 20.0)]);
+        assert_eq!(
+            lines[1],
+            "w     30.0  40.0  p  0.750             0.500 (the disk), ours 1.50 of it"
         );
     }
 
@@ -160,7 +210,7 @@ mod tests {
         assert_eq!(
             lines,
             [
-                "work     ours   peer       ratio   goal  met",
+                "work     ours   peer       ratio   goal  met  floor",
                 "a         4.0  400.0  aws  0.010  0.100  yes",
                 "longer  123.0  400.0  aws  0.307  0.100  NO",
             ]

@@ -22,6 +22,8 @@ pub(super) const CLI: Goal = Goal {
 pub(super) struct Stage<'a> {
     pub(super) place: &'a Place,
     pub(super) build: Build,
+    /// Rounds that count, where they are not the benchmark's own.
+    pub(super) rounds: Option<usize>,
     /// The account everything happens in.
     pub(super) account: String,
     /// Its administrator, for setting up.
@@ -48,7 +50,11 @@ struct Calls {
 }
 
 impl<'a> Stage<'a> {
-    pub(super) async fn open(place: &'a Place, step: Option<&str>) -> Result<Self> {
+    pub(super) async fn open(
+        place: &'a Place,
+        step: Option<&str>,
+        rounds: Option<usize>,
+    ) -> Result<Self> {
         let world = World::named(WORLD, "");
         let aws = world.administrator(place, &world.build).await?;
         let mut environment = world.variables(place);
@@ -56,6 +62,7 @@ impl<'a> Stage<'a> {
         Ok(Self {
             place,
             build: Build::find(place, step)?,
+            rounds,
             account: world.build.id,
             aws,
             environment,

@@ -3,6 +3,7 @@
 
 use std::fs;
 use std::net::{Ipv4Addr, SocketAddr, TcpListener};
+use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
@@ -11,6 +12,7 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use serde_json::json;
 
+use super::user::User;
 use crate::fault::{Doing, Fault, Result};
 use crate::parts::Account;
 use crate::place::Place;
@@ -26,8 +28,13 @@ pub(super) struct Fresh {
 }
 
 impl Fresh {
-    /// Starts one in `folder`, which must not be there.
-    pub(super) fn start(place: &Place, folder: &Path, account: &Account) -> Result<Self> {
+    /// Starts one in `folder`, which must not be there, with clients' settings that `user` may use.
+    pub(super) fn start(
+        place: &Place,
+        folder: &Path,
+        account: &Account,
+        user: &User,
+    ) -> Result<Self> {
         fs::create_dir_all(folder).doing(format!("creating {}", folder.display()))?;
         let at = unused(place.ip)?;
         let file = folder.join("config.yml");
@@ -41,9 +48,15 @@ impl Fresh {
         // What docker and skopeo read; ours gets its login from ECR.
         let login = STANDARD.encode(format!("AWS:{}", account.password));
         let auths = json!({"auths": {at.to_string(): {"auth": login}}});
-        let file_of_logins = folder.join("config.json");
+        let logins = folder.join("logins");
+        fs::create_dir(&logins).doing("creating a folder of logins")?;
+        let plugins = place.docker_config().join("cli-plugins");
+        symlink(plugins, logins.join("cli-plugins")).doing("linking the build plug-in")?;
+        let file_of_logins = logins.join("config.json");
         fs::write(&file_of_logins, auths.to_string())
             .doing(format!("writing {}", file_of_logins.display()))?;
+        // buildx keeps notes beside the logins.
+        user.own(&logins)?;
         let process = Command::new("/usr/bin/docker-registry")
             .args(["serve".as_ref(), file.as_os_str()])
             .env_clear()
@@ -74,8 +87,8 @@ impl Fresh {
     }
 
     /// The folder with the clients' `config.json`.
-    pub(super) fn logins(&self) -> &Path {
-        &self.folder
+    pub(super) fn logins(&self) -> PathBuf {
+        self.folder.join("logins")
     }
 }
 

@@ -1,16 +1,21 @@
-//! Pushing: `slipway-image publish` beside `docker push` and `skopeo copy`, each to a registry of its own that nothing was
-//! ever pushed to, and then once more to the same, where nothing is missing.
+//! Building and pushing: `slipway-image publish` beside `docker build && docker push`, `docker buildx build --push` and
+//! `skopeo copy`, each to a registry of its own that nothing was ever pushed to, and then once more to the same, where nothing
+//! is missing.
 //!
-//! What is fair. Ours from the engine is the whole step: its process, its calls of AWS with the login, a build in which
-//! everything is cached, reading the layers, the push, and the proof at the registry and at ECR. The peers are given a login
-//! and push, and no more. Both readings are judged by the same goals: "with a cached build" is the whole step against the
-//! push alone, and "push" is the same runs without the seconds that the step itself says finding its builder and building
-//! took, which is still more than a peer does. All of them speak to the registry itself: behind the gateway's front the
-//! front's own work would be measured.
+//! The main rows are what most people have: an ordinary user, who cannot see the engine's folders, with an engine of either
+//! store. The classic store's files read by root are a row of their own.
+//!
+//! What is fair. Ours is the whole step: its process, its calls of AWS with the login, the build, the push, and the proof at
+//! the registry and at ECR. The peers are given a login. Every build is cached. A row holds building and pushing against the
+//! same, and pushing against pushing; there, of ours, only the seconds that the step itself says finding its builder and
+//! building took are left out. All of them speak to the registry itself: behind the gateway's front the front's own work would
+//! be measured. The column `floor` says what nobody gets below here.
 
+mod contender;
+mod floor;
 mod fresh;
-mod limits;
 mod pictures;
+mod user;
 mod watched;
 
 use std::path::{Path, PathBuf};
@@ -21,12 +26,16 @@ use super::measure::Call;
 use super::row::{Row, median};
 use super::stage::Stage;
 use crate::fault::{Doing, Fault, Result};
-use crate::parts::Account;
+use crate::newer;
+use crate::parts::{Account, engine};
 use crate::say::{Progress, note};
 use crate::world::aws::unless_there;
 use crate::world::{control, http_client};
+use contender::{Pair, Reading, Store, Who};
+use floor::Floors;
 use fresh::Fresh;
 use pictures::Picture;
+use user::User;
 use watched::{Watched, watched};
 
 /// Rounds that count.
@@ -37,61 +46,21 @@ const WARM_UPS: usize = 1;
 const REPOSITORY: &str = "bench/image";
 /// The most memory that ours may hold, whatever the image.
 const MEMORY_MIB: f64 = 64.0;
-
-/// Whoever pushes.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Who {
-    FromEngine,
-    FromLayout,
-    DockerPush,
-    SkopeoDaemon,
-    SkopeoLayout,
-}
+/// The image whose push is held against the registry itself, and the most it may take of that.
+const READY: (&str, f64) = ("a", 1.15);
 
 /// What one of them came to, over the rounds.
 #[derive(Default)]
 struct Figures {
     /// Milliseconds.
     first: Vec<f64>,
-    /// Of them, without a build.
+    /// Of them, without finding a builder and building.
+    unbuilt: Vec<f64>,
+    /// Of them, the push as the step itself measures it.
     push: Vec<f64>,
     again: Vec<f64>,
     /// MiB, of the first push.
     peak: Vec<f64>,
-}
-
-impl Who {
-    const ALL: [Self; 5] = [
-        Self::FromEngine,
-        Self::FromLayout,
-        Self::DockerPush,
-        Self::SkopeoDaemon,
-        Self::SkopeoLayout,
-    ];
-
-    fn name(self) -> &'static str {
-        match self {
-            Self::FromEngine => "from the engine",
-            Self::FromLayout => "from a layout",
-            Self::DockerPush => "docker push",
-            Self::SkopeoDaemon => "skopeo copy docker-daemon:",
-            Self::SkopeoLayout => "skopeo copy oci:",
-        }
-    }
-
-    /// The most that ours may take of a peer's time for a first push.
-    fn goal(self, peer: Self, shrinks: bool) -> Option<f64> {
-        match (self, peer) {
-            (Self::FromEngine, Self::DockerPush) => Some(if shrinks { 0.25 } else { 0.5 }),
-            (Self::FromEngine, Self::SkopeoDaemon) => Some(if shrinks { 0.5 } else { 0.8 }),
-            (Self::FromLayout, Self::SkopeoLayout) => Some(1.0),
-            _ => None,
-        }
-    }
-
-    fn is_ours(self) -> bool {
-        matches!(self, Self::FromEngine | Self::FromLayout)
-    }
 }
 
 /// Where all of it happens.
@@ -99,7 +68,20 @@ struct Ring<'a> {
     stage: &'a Stage<'a>,
     folder: PathBuf,
     account: Account,
+    user: User,
     http: reqwest::Client,
+}
+
+/// One engine with its image store.
+struct Arena {
+    store: Store,
+    socket: PathBuf,
+}
+
+impl Arena {
+    fn host(&self) -> String {
+        format!("unix://{}", self.socket.display())
+    }
 }
 
 pub(super) async fn rows(stage: &Stage<'_>) -> Result<Vec<Row>> {
@@ -125,6 +107,7 @@ pub(super) async fn rows(stage: &Stage<'_>) -> Result<Vec<Row>> {
     let ring = Ring {
         stage,
         account: Account::create(folder.join("users"))?,
+        user: User::create(&stage.build.folder.join("slipway-image"))?,
         folder: folder.clone(),
         http: http_client()?,
     };
@@ -142,39 +125,62 @@ impl Ring<'_> {
             &self.stage.place.id,
             &self.stage.environment,
         ))?;
+        let newer = newer::Engine::start(self.stage.place)?;
         let mut rows = Vec::new();
         for picture in &pictures {
-            let figures = self.figures(picture).await?;
-            rows.extend(compared(picture, &figures)?);
-            let limits = limits::measure(
-                self.stage.place,
-                &self.folder,
-                &self.account,
-                picture,
-                &self.build(picture),
-            )?;
-            let push = median(&of(&figures, Who::FromEngine)?.push).unwrap_or_default();
-            let cores = std::thread::available_parallelism().map_or(1, usize::from);
-            note(&limits.said(push, cores));
+            picture.build(Some(&newer.host()))?;
+            for store in Store::ALL {
+                let socket = match store {
+                    Store::Classic => PathBuf::from(engine::SOCKET),
+                    Store::Containerd => newer.socket(),
+                };
+                rows.extend(self.compared(picture, &Arena { store, socket }).await?);
+            }
         }
         Ok(rows)
     }
 
-    async fn figures(&self, picture: &Picture) -> Result<Vec<(Who, Figures)>> {
-        let mut figures: Vec<(Who, Figures)> = Who::ALL
+    async fn compared(&self, picture: &Picture, arena: &Arena) -> Result<Vec<Row>> {
+        let figures = self.figures(picture, arena).await?;
+        let cached = self.build(picture, arena);
+        let progress = Progress::begin("bench", &format!("{}, the floors", picture.what));
+        let floors = progress.finish(Floors::measure(
+            picture,
+            &arena.socket,
+            &self.account,
+            || Ok(watched(&cached)?.wall),
+            || self.fresh(),
+        ))?;
+        for (who, figures) in &figures {
+            note(&format!(
+                "{}: {} {:.0} ms, again {:.0} ms, {:.0} MiB",
+                picture.what,
+                who.name(arena.store),
+                median(&figures.first).unwrap_or_default(),
+                median(&figures.again).unwrap_or_default(),
+                median(&figures.peak).unwrap_or_default()
+            ));
+        }
+        note(&format!("{}: alone: {}", picture.what, floors.said()));
+        rows_of(picture, arena.store, &figures, &floors)
+    }
+
+    async fn figures(&self, picture: &Picture, arena: &Arena) -> Result<Vec<(Who, Figures)>> {
+        let contenders = arena.store.contenders();
+        let mut figures: Vec<(Who, Figures)> = contenders
             .iter()
             .map(|who| (*who, Figures::default()))
             .collect();
-        for round in 0..WARM_UPS + ROUNDS {
-            let progress = Progress::begin(
-                "bench",
-                &format!(
-                    "{}, round {} of {}",
-                    picture.what,
-                    round + 1,
-                    WARM_UPS + ROUNDS
-                ),
+        let rounds = WARM_UPS + self.stage.rounds.unwrap_or(ROUNDS);
+        for round in 0..rounds {
+            let what = format!(
+                "{}, {:?} store, round {} of {}",
+                picture.what,
+                arena.store,
+                round + 1,
+                rounds
             );
+            let progress = Progress::begin("bench", &what);
             let mut turns: Vec<_> = figures.iter_mut().collect();
             // Nobody is always the one who comes after the slowest.
             if round % 2 == 1 {
@@ -182,10 +188,11 @@ impl Ring<'_> {
             }
             let mut ran = Ok(());
             for (who, kept) in turns {
-                match self.turn(*who, picture).await {
+                match self.turn(*who, picture, arena).await {
                     Ok((first, again)) if round >= WARM_UPS => {
                         kept.first.push(first.wall);
-                        kept.push.push(first.wall - first.build);
+                        kept.unbuilt.push(first.wall - first.build);
+                        kept.push.push(first.push);
                         kept.again.push(again.wall);
                         kept.peak.push(first.peak);
                     }
@@ -201,36 +208,71 @@ impl Ring<'_> {
         Ok(figures)
     }
 
+    fn fresh(&self) -> Result<Fresh> {
+        let folder = self.folder.join("registry");
+        Fresh::start(self.stage.place, &folder, &self.account, &self.user)
+    }
+
     /// One first push and one more to a registry of its own.
-    async fn turn(&self, who: Who, picture: &Picture) -> Result<(Watched, Watched)> {
-        let fresh = Fresh::start(
-            self.stage.place,
-            &self.folder.join("registry"),
-            &self.account,
-        )?;
+    async fn turn(&self, who: Who, picture: &Picture, arena: &Arena) -> Result<(Watched, Watched)> {
+        let fresh = self.fresh()?;
         if who.is_ours() {
             self.direct(Some(&fresh.host)).await?;
         }
         let name = format!("{}/{REPOSITORY}:{}", fresh.host, picture.name);
+        let host = arena.host();
         if who == Who::DockerPush {
-            picture.run("docker", &["tag", &picture.reference, &name])?;
+            picture.run("docker", &["tag", &picture.reference, &name], Some(&host))?;
         }
         let outcome = (|| {
-            let first = watched(&self.call(who, picture, &name, fresh.logins(), true))?;
-            let again = watched(&self.call(who, picture, &name, fresh.logins(), false))?;
+            let first = watched(&self.call(who, picture, &name, arena, &fresh.logins(), true))?;
+            let again = watched(&self.call(who, picture, &name, arena, &fresh.logins(), false))?;
             Ok((first, again))
         })();
-        if who == Who::DockerPush {
-            picture.run("docker", &["image", "rm", &name])?;
+        if matches!(who, Who::DockerPush | Who::BuildThenPush | Who::BuildxPush) {
+            picture.run("docker", &["image", "rm", "--force", &name], Some(&host))?;
         }
         outcome
     }
 
-    fn call(&self, who: Who, picture: &Picture, name: &str, logins: &Path, first: bool) -> Call {
-        let context = picture.context.display().to_string();
-        let layout = picture.layout.display().to_string();
-        let logins_file = logins.join("config.json").display().to_string();
-        let target = format!("docker://{name}");
+    fn call(
+        &self,
+        who: Who,
+        picture: &Picture,
+        name: &str,
+        arena: &Arena,
+        logins: &Path,
+        first: bool,
+    ) -> Call {
+        let mut call = match who {
+            Who::User | Who::Root => {
+                let context = picture.context.display().to_string();
+                let mut arguments = vec!["--context", &context];
+                // Its content was published nowhere, and is not asked for: a peer knows no content key.
+                if first {
+                    arguments.push("--rebuild");
+                }
+                self.publish(picture, &arguments)
+            }
+            Who::Layout => {
+                let layout = picture.layout.display().to_string();
+                self.publish(picture, &["--layout", &layout])
+            }
+            _ => self.peer(who, picture, name, logins),
+        };
+        let variables = [
+            ("DOCKER_HOST", arena.host()),
+            ("DOCKER_CONFIG", logins.display().to_string()),
+        ];
+        let variables = variables.map(|(name, value)| (name.to_owned(), value));
+        call.environment.extend(variables);
+        match who {
+            Who::Root => call,
+            _ => self.user.call(call),
+        }
+    }
+
+    fn publish(&self, picture: &Picture, more: &[&str]) -> Call {
         let ours = [
             "publish",
             "--json",
@@ -239,57 +281,50 @@ impl Ring<'_> {
             "--commit",
             &picture.commit,
         ];
-        let skopeo = [
-            "copy",
-            "--dest-tls-verify=false",
-            "--authfile",
-            &logins_file,
-        ];
+        self.stage
+            .step("image", &[&ours[..], more].concat(), "sha256:")
+    }
+
+    fn peer(&self, who: Who, picture: &Picture, name: &str, logins: &Path) -> Call {
+        let context = picture.context.display().to_string();
+        let docker = picture.docker();
         let digest = "sha256:";
         match who {
-            Who::FromEngine => {
-                let mut arguments = ours.to_vec();
-                arguments.extend(["--context", &context]);
-                // Its content was published nowhere, and is not asked for: a peer knows no content key.
-                if first {
-                    arguments.push("--rebuild");
-                }
-                self.stage.step("image", &arguments, digest)
-            }
-            Who::FromLayout => {
-                let arguments = [&ours[..], &["--layout", &layout]].concat();
-                self.stage.step("image", &arguments, digest)
-            }
-            Who::DockerPush => {
-                let mut call = self.stage.tool("/usr/bin/docker", &["push", name], digest);
-                call.environment
-                    .insert("DOCKER_CONFIG".to_owned(), logins.display().to_string());
-                call
-            }
-            Who::SkopeoDaemon => {
-                let source = format!("docker-daemon:{}", picture.reference);
-                let arguments = [&skopeo[..], &[&source, &target]].concat();
+            Who::BuildThenPush => {
+                let script =
+                    r#""$0" buildx build --quiet --load --tag "$1" "$2" && "$0" push "$1""#;
+                let docker = docker.display().to_string();
                 self.stage
-                    .tool("/usr/bin/skopeo", &arguments, "Storing signatures")
+                    .tool("/bin/sh", &["-ec", script, &docker, name, &context], digest)
             }
-            Who::SkopeoLayout => {
-                let source = format!("oci:{layout}:latest");
-                let arguments = [&skopeo[..], &[&source, &target]].concat();
+            Who::BuildxPush => {
+                let build = ["buildx", "build", "--push", "--tag", name, &context];
+                self.stage.tool(docker, &build, digest)
+            }
+            Who::SkopeoDaemon | Who::SkopeoLayout => {
+                let source = match who {
+                    Who::SkopeoDaemon => format!("docker-daemon:{}", picture.reference),
+                    _ => format!("oci:{}:latest", picture.layout.display()),
+                };
+                let logins = logins.join("config.json").display().to_string();
+                let target = format!("docker://{name}");
+                let words = ["copy", "--dest-tls-verify=false", "--authfile", &logins];
+                let words = [&words[..], &[&source, &target]].concat();
                 self.stage
-                    .tool("/usr/bin/skopeo", &arguments, "Storing signatures")
+                    .tool("/usr/bin/skopeo", &words, "Storing signatures")
             }
+            _ => self.stage.tool(docker, &["push", name], digest),
         }
     }
 
     /// The build alone, as the step calls for it, all of it cached.
-    fn build(&self, picture: &Picture) -> Call {
-        let docker = self.stage.place.bin().join("docker");
+    fn build(&self, picture: &Picture, arena: &Arena) -> Call {
         let context = picture.context.display().to_string();
-        self.stage.tool(
-            docker.display().to_string(),
-            &["buildx", "build", "--quiet", "--load", &context],
-            "sha256:",
-        )
+        let words = ["buildx", "build", "--quiet", "--load", &context];
+        let mut call = self.stage.tool(picture.docker(), &words, "sha256:");
+        call.environment
+            .insert("DOCKER_HOST".to_owned(), arena.host());
+        call
     }
 
     /// Sends the clients of the bench's account to this registry.
@@ -304,52 +339,73 @@ impl Ring<'_> {
     }
 }
 
-/// Ours beside each peer that does the same, and their memory beside the limit.
-fn compared(picture: &Picture, figures: &[(Who, Figures)]) -> Result<Vec<Row>> {
+/// Ours beside each peer that does the same, beside the registry alone, and its memory beside the limit.
+fn rows_of(
+    picture: &Picture,
+    store: Store,
+    figures: &[(Who, Figures)],
+    floors: &Floors,
+) -> Result<Vec<Row>> {
+    let cores = std::thread::available_parallelism().map_or(1, usize::from);
+    let work = |who: Who, what: &str| {
+        format!(
+            "{} {}, {}, {what}",
+            picture.name,
+            picture.what,
+            who.name(store)
+        )
+    };
     let mut rows = Vec::new();
-    let of = |who: Who| of(figures, who);
-    for who in Who::ALL.into_iter().filter(|who| who.is_ours()) {
-        let ours = of(who)?;
-        for peer in Who::ALL {
-            let Some(goal) = who.goal(peer, picture.shrinks) else {
-                continue;
-            };
-            let theirs = &of(peer)?.first;
-            for (how, figures) in readings(who, ours) {
-                let work = format!(
-                    "{} {}, {}, {how}, wall ms",
-                    picture.name,
-                    picture.what,
-                    who.name()
-                );
-                rows.push(Row::new(work, figures, peer.name(), theirs, goal)?);
-            }
-        }
-        let docker = &of(Who::DockerPush)?.again;
-        let work = format!("{} nothing changed, {}, wall ms", picture.name, who.name());
+    for pair in store.pairs(picture.kind) {
+        let Pair {
+            ours,
+            reading,
+            peer,
+            goal,
+        } = pair;
+        let theirs = of(figures, peer)?;
+        let (own, theirs) = match reading {
+            Reading::BuildAndPush => (&of(figures, ours)?.first, &theirs.first),
+            Reading::Push => (&of(figures, ours)?.unbuilt, &theirs.first),
+            Reading::Unchanged => (&of(figures, ours)?.again, &theirs.again),
+        };
+        let what = format!("{}, wall ms", reading.name());
+        let row = Row::new(work(ours, &what), own, peer.name(store), theirs, goal)?;
+        rows.push(match floors.of(ours, store, reading, cores) {
+            Some((name, alone)) => row.above(name, alone),
+            None => row,
+        });
+    }
+    for (who, figures) in figures.iter().filter(|(who, _)| who.is_ours()) {
+        let peak = work(*who, "peak MiB");
         rows.push(Row::new(
-            work,
-            &ours.again,
-            Who::DockerPush.name(),
-            docker,
+            peak,
+            &figures.peak,
+            "the limit",
+            &[MEMORY_MIB],
             1.0,
         )?);
-        let work = format!("{} {}, peak MiB", picture.name, who.name());
-        rows.push(Row::new(work, &ours.peak, "the limit", &[MEMORY_MIB], 1.0)?);
+        if *who == Who::Layout {
+            let goal = (picture.name == READY.0).then_some(READY.1);
+            for (what, own, goal) in [
+                (
+                    "only what the step calls its push, wall ms",
+                    &figures.push,
+                    goal,
+                ),
+                ("push, wall ms", &figures.unbuilt, None),
+            ] {
+                let alone = "the registry alone for the ready blobs";
+                rows.push(Row::new(
+                    work(*who, what),
+                    own,
+                    alone,
+                    &[floors.registry],
+                    goal,
+                )?);
+            }
+        }
     }
-    let peaks: Vec<String> = figures
-        .iter()
-        .map(|(who, figures)| {
-            format!(
-                "{} {:.0} ms, again {:.0} ms, {:.0} MiB",
-                who.name(),
-                median(&figures.first).unwrap_or_default(),
-                median(&figures.again).unwrap_or_default(),
-                median(&figures.peak).unwrap_or_default()
-            )
-        })
-        .collect();
-    note(&format!("{}: {}", picture.what, peaks.join("; ")));
     Ok(rows)
 }
 
@@ -358,41 +414,5 @@ fn of(figures: &[(Who, Figures)], who: Who) -> Result<&Figures> {
         .iter()
         .find(|(there, _)| *there == who)
         .map(|(_, figures)| figures)
-        .ok_or_else(|| Fault::new(format!("{} was not measured", who.name())))
-}
-
-/// What of a first push is compared.
-fn readings(who: Who, figures: &Figures) -> Vec<(&'static str, &[f64])> {
-    match who {
-        Who::FromEngine => vec![
-            ("push", &figures.push),
-            ("with a cached build", &figures.first),
-        ],
-        _ => vec![("push", &figures.first)],
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn each_of_ours_is_held_against_those_that_read_from_the_same_place() {
-        let goals = |who: Who, shrinks| -> Vec<(&str, f64)> {
-            Who::ALL
-                .iter()
-                .filter_map(|peer| Some((peer.name(), who.goal(*peer, shrinks)?)))
-                .collect()
-        };
-        assert_eq!(
-            goals(Who::FromEngine, true),
-            [("docker push", 0.25), ("skopeo copy docker-daemon:", 0.5)]
-        );
-        assert_eq!(
-            goals(Who::FromEngine, false),
-            [("docker push", 0.5), ("skopeo copy docker-daemon:", 0.8)]
-        );
-        assert_eq!(goals(Who::FromLayout, true), [("skopeo copy oci:", 1.0)]);
-        assert!(goals(Who::DockerPush, true).is_empty());
-    }
+        .ok_or_else(|| Fault::new(format!("{who:?} was not measured")))
 }

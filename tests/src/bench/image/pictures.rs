@@ -11,6 +11,15 @@ use crate::world::runner::Variables;
 
 const MIB: u64 = 1 << 20;
 
+/// What its layers are made of.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Kind {
+    /// What cannot be compressed.
+    Random,
+    /// What can be compressed to much less.
+    Files,
+}
+
 /// What is in an image.
 #[derive(Debug, Clone, Copy)]
 enum Content {
@@ -32,13 +41,12 @@ pub(super) struct Picture {
     pub(super) name: &'static str,
     /// In words.
     pub(super) what: &'static str,
-    /// Whether it can be compressed to much less.
-    pub(super) shrinks: bool,
+    pub(super) kind: Kind,
     /// The build context, with a Dockerfile.
     pub(super) context: PathBuf,
     /// The commit that the context is a checkout of.
     pub(super) commit: String,
-    /// What the Docker Engine calls it.
+    /// What each engine calls it.
     pub(super) reference: String,
     /// The OCI layout, with one image, tagged `latest`.
     pub(super) layout: PathBuf,
@@ -46,7 +54,7 @@ pub(super) struct Picture {
 }
 
 impl Picture {
-    /// Makes all of them in `folder`. `mark` sets those of this sandbox apart in the engine.
+    /// Makes all of them in `folder`, in the machine's engine and as layouts. `mark` sets those of this sandbox apart there.
     pub(super) fn all(folder: &Path, mark: &str, environment: &Variables) -> Result<Vec<Self>> {
         IMAGES
             .iter()
@@ -60,39 +68,34 @@ impl Picture {
                     name,
                     what,
                     commit: commit(&context)?,
-                    shrinks: matches!(content, Content::System(_)),
+                    kind: match content {
+                        Content::System(_) => Kind::Files,
+                        Content::Random(..) => Kind::Random,
+                    },
                     layout: folder.join(format!("{name}-layout")),
                     context,
                     reference: format!("slipway-bench-{mark}:{name}"),
                     environment: environment.clone(),
                 };
-                picture.build()?;
+                picture.build(None)?;
+                let layout = format!("oci:{}:latest", picture.layout.display());
+                let source = format!("docker-daemon:{}", picture.reference);
+                picture.run("skopeo", &["copy", "--quiet", &source, &layout], None)?;
                 Ok(picture)
             })
             .collect()
     }
 
-    fn build(&self) -> Result<()> {
+    /// Makes it in the engine at `host`, or the machine's.
+    pub(super) fn build(&self, host: Option<&str>) -> Result<()> {
         let context = self.context.display().to_string();
-        self.run(
-            "docker",
-            &[
-                "buildx",
-                "build",
-                "--quiet",
-                "--load",
-                "--tag",
-                &self.reference,
-                &context,
-            ],
-        )?;
-        let layout = format!("oci:{}:latest", self.layout.display());
-        let source = format!("docker-daemon:{}", self.reference);
-        self.run("skopeo", &["copy", "--quiet", &source, &layout])
+        let name = ["--tag", &self.reference, &context];
+        let build = ["buildx", "build", "--quiet", "--load"];
+        self.run("docker", &[&build[..], &name[..]].concat(), host)
     }
 
     /// Runs one of the clients to its end.
-    pub(super) fn run(&self, program: &str, arguments: &[&str]) -> Result<()> {
+    pub(super) fn run(&self, program: &str, arguments: &[&str], host: Option<&str>) -> Result<()> {
         let program = match program {
             "docker" => self.docker(),
             other => PathBuf::from("/usr/bin").join(other),
@@ -101,6 +104,7 @@ impl Picture {
             .args(arguments)
             .env_clear()
             .envs(&self.environment)
+            .envs(host.map(|host| ("DOCKER_HOST", host)))
             .output()
             .doing(format!("running {}", program.display()))?;
         if output.status.success() {
@@ -116,7 +120,7 @@ impl Picture {
     }
 
     /// The client that steps find first on their PATH.
-    fn docker(&self) -> PathBuf {
+    pub(super) fn docker(&self) -> PathBuf {
         let path = self.environment.get("PATH").map_or("", String::as_str);
         path.split(':')
             .map(|folder| Path::new(folder).join("docker"))
@@ -160,7 +164,7 @@ fn commit(context: &Path) -> Result<String> {
 impl Drop for Picture {
     fn drop(&mut self) {
         // Other names of the image went with their registries; what the engine still needs it keeps.
-        let _ = self.run("docker", &["image", "rm", "--force", &self.reference]);
+        let _ = self.run("docker", &["image", "rm", "--force", &self.reference], None);
     }
 }
 

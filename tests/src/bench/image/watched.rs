@@ -6,6 +6,8 @@ use std::process::{Command, Stdio};
 use std::sync::mpsc::{RecvTimeoutError, channel};
 use std::time::{Duration, Instant};
 
+use serde_json::Value;
+
 use crate::bench::measure::Call;
 use crate::fault::{Doing, Fault, Result};
 
@@ -21,6 +23,9 @@ pub(super) struct Watched {
     pub(super) peak: f64,
     /// Milliseconds of them that a build took, where the program says so.
     pub(super) build: f64,
+    /// Milliseconds of them that passed between the first question to the registry and the manifest's reading back, where the
+    /// program says so.
+    pub(super) push: f64,
 }
 
 /// Runs it to its end, which must be a good one.
@@ -60,8 +65,13 @@ pub(super) fn watched(call: &Call) -> Result<Watched> {
     let said =
         [output.stdout, output.stderr].map(|bytes| String::from_utf8_lossy(&bytes).into_owned());
     if output.status.success() && said.iter().any(|text| text.contains(&call.proof)) {
-        let build = built(&said[0]);
-        return Ok(Watched { wall, peak, build });
+        let report: Value = serde_json::from_str(&said[0]).unwrap_or_default();
+        return Ok(Watched {
+            wall,
+            peak,
+            build: millis(&report["build_seconds"]),
+            push: millis(&report["to"][0]["seconds"]),
+        });
     }
     Err(Fault::new(format!(
         "{} {} ended with {} without {:?} in its output:\n{}",
@@ -73,10 +83,9 @@ pub(super) fn watched(call: &Call) -> Result<Watched> {
     )))
 }
 
-/// What `slipway-image publish --json` says of its build.
-fn built(output: &str) -> f64 {
-    let report: serde_json::Value = serde_json::from_str(output).unwrap_or_default();
-    report["build_seconds"].as_f64().unwrap_or_default() * 1000.0
+/// A time in the report of `slipway-image publish --json`.
+fn millis(seconds: &Value) -> f64 {
+    seconds.as_f64().unwrap_or_default() * 1000.0
 }
 
 /// `VmHWM` of proc_pid_status(5), in MiB. A process that has ended has none.
@@ -120,10 +129,16 @@ mod tests {
     }
 
     #[test]
-    fn a_build_is_told_from_the_rest() {
-        assert_eq!(built(r#"{"build_seconds": 0.25}"#), 250.0);
-        assert_eq!(built(r#"{"build_seconds": null}"#), 0.0);
-        assert_eq!(built("The push refers to repository"), 0.0);
+    fn build_and_push_are_told_from_the_rest() {
+        let figures = |output: &str| {
+            let found = watched(&shell(&format!("echo '{output}' #done"))).unwrap();
+            (found.build, found.push)
+        };
+        let report = r#"{"done": 1, "build_seconds": 0.25, "to": [{"seconds": 0.5}]}"#;
+        assert_eq!(figures(report), (250.0, 500.0));
+        let report = r#"{"done": 1, "build_seconds": null, "to": []}"#;
+        assert_eq!(figures(report), (0.0, 0.0));
+        assert_eq!(figures("done: the push refers to repository"), (0.0, 0.0));
     }
 
     #[test]

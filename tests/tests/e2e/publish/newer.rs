@@ -1,10 +1,7 @@
 //! A newer Docker Engine with containerd's image store: what the older one cannot build, and base layers as they are in their
 //! registry.
 
-use std::path::PathBuf;
-use std::process::{Child, Command, Stdio};
-
-use rustix::process::{Pid, Signal, kill_process};
+use sandbox::newer::Engine;
 use serde_json::{Value, json};
 
 use super::SOON;
@@ -12,131 +9,11 @@ use super::checkout::Checkout;
 use super::{seen, stopped};
 use crate::support::{heavy, log, place, until};
 
-/// An engine of a test's own, beside the machine's. It has a bridge of its own too: without one it would remove that of the
-/// machine's engine. No firewall is touched, and its mounts end with it.
-struct Engine {
-    dockerd: Child,
-    folder: tempfile::TempDir,
-    _bridge: Bridge,
-}
-
-/// A network interface that goes away with this.
-struct Bridge(String);
-
-impl Bridge {
-    fn new() -> Self {
-        let bridge = Self(format!("slipway{}", std::process::id()));
-        // Nobody is there (RFC 5737).
-        let address = "198.51.100.1/29";
-        for words in [
-            &["link", "add", "name", &bridge.0, "type", "bridge"][..],
-            &["address", "add", address, "dev", &bridge.0],
-        ] {
-            let output = Command::new("ip").args(words).output().unwrap();
-            assert!(output.status.success(), "{}", log(&output));
-        }
-        bridge
-    }
-}
-
-impl Drop for Bridge {
-    fn drop(&mut self) {
-        let _ = Command::new("ip")
-            .args(["link", "delete", &self.0])
-            .output();
-    }
-}
-
-/// Whether the machine's engine has its bridge.
-fn docker0() -> bool {
-    std::path::Path::new("/sys/class/net/docker0").exists()
-}
-
-impl Engine {
-    fn start() -> Self {
-        sandbox::install::newer_engine(place()).unwrap();
-        let (bridge, before) = (Bridge::new(), docker0());
-        let folder = tempfile::tempdir().unwrap();
-        let path = |name: &str| folder.path().join(name).display().to_string();
-        let settings = json!({"features": {"containerd-snapshotter": true}});
-        std::fs::write(path("daemon.json"), settings.to_string()).unwrap();
-        let said = std::fs::File::create(path("log")).unwrap();
-        // A test that is killed takes it along.
-        let dockerd = Command::new("setpriv")
-            .args(["--pdeathsig", "TERM", "unshare", "--mount", "--"])
-            .arg(place().newer_engine().join("dockerd"))
-            .args(["--host", &format!("unix://{}", path("socket"))])
-            .args(["--config-file", &path("daemon.json")])
-            .args(["--data-root", &path("data"), "--exec-root", &path("run")])
-            .args(["--pidfile", &path("pid"), "--log-level", "warn"])
-            .args([
-                "--bridge",
-                &bridge.0,
-                "--iptables=false",
-                "--ip6tables=false",
-            ])
-            .args(["--ip-forward=false", "--ip-masq=false"])
-            .stdin(Stdio::null())
-            .stdout(Stdio::null())
-            .stderr(said)
-            .spawn()
-            .unwrap();
-        let engine = Self {
-            dockerd,
-            folder,
-            _bridge: bridge,
-        };
-        until("the newer engine answers", SOON, || {
-            let ended = seen::ended(engine.dockerd.id());
-            assert!(
-                !ended,
-                "{}",
-                std::fs::read_to_string(engine.path("log")).unwrap()
-            );
-            engine.docker(&["version"]).map(drop)
-        });
-        assert_eq!(before, docker0(), "the machine's engine lost its bridge");
-        engine
-    }
-
-    fn path(&self, name: &str) -> PathBuf {
-        self.folder.path().join(name)
-    }
-
-    fn host(&self) -> String {
-        format!("unix://{}", self.path("socket").display())
-    }
-
-    /// What its client answers, if it does.
-    fn docker(&self, arguments: &[&str]) -> Option<String> {
-        let output = Command::new(place().bin().join("docker"))
-            .args(arguments)
-            .env("DOCKER_CONFIG", place().docker_config())
-            .env("DOCKER_HOST", self.host())
-            .output()
-            .unwrap();
-        let text = String::from_utf8(output.stdout).unwrap();
-        output.status.success().then_some(text)
-    }
-}
-
-impl Drop for Engine {
-    fn drop(&mut self) {
-        if let Some(pid) = i32::try_from(self.dockerd.id())
-            .ok()
-            .and_then(Pid::from_raw)
-        {
-            let _ = kill_process(pid, Signal::TERM);
-        }
-        let _ = self.dockerd.wait();
-    }
-}
-
 #[test]
 fn an_index_of_two_platforms_with_provenance_is_built_and_its_cache_is_in_ecr() {
     let _turn = heavy();
     let mut checkout = Checkout::new("newer");
-    let engine = Engine::start();
+    let engine = Engine::start(place()).unwrap();
     checkout.docker_host = Some(engine.host());
     checkout.write(
         "Dockerfile",
@@ -202,7 +79,7 @@ fn an_index_of_two_platforms_with_provenance_is_built_and_its_cache_is_in_ecr() 
 fn a_base_of_the_same_registry_is_mounted_where_the_account_allows_it() {
     let _turn = heavy();
     let mut checkout = Checkout::new("mounted");
-    let engine = Engine::start();
+    let engine = Engine::start(place()).unwrap();
     checkout.docker_host = Some(engine.host());
     let allow = json!({"name": "BLOB_MOUNTING", "value": "ENABLED"});
     checkout.setting.ecr("PutAccountSetting", &allow).unwrap();
@@ -234,7 +111,7 @@ fn a_base_of_the_same_registry_is_mounted_where_the_account_allows_it() {
 fn a_build_that_is_stopped_leaves_nothing_behind_and_shows_no_token() {
     let _turn = heavy();
     let mut checkout = Checkout::new("newer-stop");
-    let engine = Engine::start();
+    let engine = Engine::start(place()).unwrap();
     checkout.docker_host = Some(engine.host());
     assert_eq!(checkout.anonymous_pull(), 401, "the base is guarded");
     let mark = checkout.slow(300);
