@@ -135,7 +135,7 @@ fn json(seen: &Seen<'_>) -> serde_json::Value {
     let lease = seen.held.as_ref().and_then(|held| held.lease.as_ref());
     json!({
         "lock": seen.lock.id,
-        "table": seen.lock.item.as_ref().map(|item| &item.table),
+        "table": seen.lock.item().map(|item| &item.table),
         "held": seen.held.is_some(),
         "info": seen.held.as_ref().and_then(|held| held.info.as_ref()),
         "run": lease.and_then(|lease| lease.run_url.as_ref()),

@@ -97,7 +97,7 @@ async fn look(objects: &Objects, item: &Item) -> Result<Looked> {
 pub(crate) async fn verify(args: args::Verify, cx: &Cx) -> Result<Report> {
     let placed = place::of(&args.state, cx)?;
     let opened = hold::open(&placed, Hold::Native, cx).await?;
-    let item = item(&opened.lock.item, "verify")?;
+    let item = item(opened.lock.item(), "verify")?;
     let objects = Objects::of(&placed, &opened.account, cx);
     let looked = look(&objects, item).await?;
     report::verified(&objects.name(), &looked)
@@ -114,7 +114,7 @@ pub(crate) async fn repair(args: args::Repair, cx: &Cx) -> Result<Report> {
         cx,
         async |held: &mut Holding<'_>| {
             let objects = Objects::of(&placed, held.account(), cx);
-            let item = item(&held.lock().item, "repair")?.clone();
+            let item = item(held.lock().item(), "repair")?.clone();
             let looked = unless_interrupted(look(&objects, &item)).await?;
             let name = objects.name();
             let change = match decide(&looked, args.accept_current) {

@@ -20,8 +20,8 @@ use kit::error::{Error, Result};
 use net::AwsContext;
 
 /// The lock's item, beside which the digest is.
-fn item<'a>(item: &'a Option<Item>, what: &str) -> Result<&'a Item> {
-    item.as_ref().ok_or_else(|| {
+fn item<'a>(item: Option<&'a Item>, what: &str) -> Result<&'a Item> {
+    item.ok_or_else(|| {
         Error::usage(format!("without a lock table there is no digest to {what}"))
             .hint("Terraform keeps one only where it locks by a table")
     })

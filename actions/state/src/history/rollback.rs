@@ -86,7 +86,7 @@ pub(crate) async fn rollback(args: args::Rollback, cx: &Cx) -> Result<Report> {
                     instead_of.as_deref(),
                 )
                 .await?;
-            let item = held.lock().item.clone();
+            let item = held.lock().item().cloned();
             if let Some(item) = &item {
                 change_digest(held, item, Change::Write(&back.next))
                     .await

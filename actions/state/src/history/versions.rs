@@ -124,7 +124,7 @@ pub(crate) async fn versions(args: args::Versions, cx: &Cx) -> Result<Report> {
     let opened = hold::open(&placed, Hold::Native, cx).await?;
     let objects = Objects::of(&placed, &opened.account, cx);
     let known = objects.known(args.limit.into()).await?;
-    let digest = match &opened.lock.item {
+    let digest = match opened.lock.item() {
         Some(item) => kept_digest(item).await?,
         None => None,
     };

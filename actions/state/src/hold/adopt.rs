@@ -82,7 +82,7 @@ pub(super) async fn adopt(
     let (Some(info), Some(lease)) = (&held.info, &held.lease) else {
         return Err(foreign(&opened.lock, held));
     };
-    if lease.second_half && opened.lock.item.is_none() {
+    if lease.second_half && opened.lock.item().is_none() {
         return Err(Error::refused(format!(
             "{} is half of a lock whose other half is in the lock table",
             opened.lock.id

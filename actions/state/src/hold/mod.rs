@@ -21,7 +21,8 @@ pub(crate) use take::lock;
 pub(crate) use tend::{force_unlock, status};
 
 use crate::args::Hold;
-use crate::lock::{Item, Lock, Object};
+use crate::backend::Locking;
+use crate::lock::{Item, Location, Lock, Object};
 use crate::place::Placed;
 use aws_sdk_dynamodb::config::timeout::TimeoutConfig;
 use kit::error::Result;
@@ -91,7 +92,6 @@ fn place(placed: &Placed, hold: Hold, account: &Account, s3: &aws_sdk_s3::Client
         Hold::Beside => "#hold",
     };
     let id = format!("{}{suffix}", backend.lock_id());
-    let table = backend.locking.uses_table();
     let mut arguments = format!(
         "--region {} --bucket {} --key {}",
         backend.region,
@@ -101,7 +101,7 @@ fn place(placed: &Placed, hold: Hold, account: &Account, s3: &aws_sdk_s3::Client
     if let Some(workspace) = &backend.workspace {
         arguments.push_str(&format!(" --workspace {workspace}"));
     }
-    if table {
+    if backend.locking.uses_table() {
         arguments.push_str(&format!(" --table {}", backend.table));
     }
     if backend.locking.uses_file() {
@@ -118,22 +118,31 @@ fn place(placed: &Placed, hold: Hold, account: &Account, s3: &aws_sdk_s3::Client
             backend.region.clone(),
         ))
         .timeout_config(timeouts.clone());
-    Lock {
-        item: table.then(|| Item {
-            client: aws_sdk_dynamodb::Client::from_conf(dynamodb.build()),
-            table: backend.table.clone(),
-            id: id.clone(),
-        }),
+    let item = || Item {
+        client: aws_sdk_dynamodb::Client::from_conf(dynamodb.build()),
+        table: backend.table.clone(),
+        id: id.clone(),
+    };
+    let object = || {
+        Object::new(
+            aws_sdk_s3::Client::from_conf(
+                s3.config().to_builder().timeout_config(timeouts).build(),
+            ),
+            backend.bucket.clone(),
+            format!("{}{suffix}.tflock", backend.object_key()),
+        )
+    };
+    let location = match (backend.locking, hold) {
+        (Locking::File, _) => Location::File(object()),
+        (Locking::Both, Hold::Native) => Location::Both {
+            item: item(),
+            object: object(),
+        },
         // What is beside Terraform's own lock needs one place only.
-        object: (backend.locking.uses_file() && (hold == Hold::Native || !table)).then(|| {
-            Object::new(
-                aws_sdk_s3::Client::from_conf(
-                    s3.config().to_builder().timeout_config(timeouts).build(),
-                ),
-                backend.bucket.clone(),
-                format!("{}{suffix}.tflock", backend.object_key()),
-            )
-        }),
+        (Locking::Dynamodb, _) | (Locking::Both, Hold::Beside) => Location::Table(item()),
+    };
+    Lock {
+        location,
         id,
         arguments,
     }

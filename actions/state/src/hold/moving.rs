@@ -32,19 +32,16 @@ struct Places {
 impl Places {
     async fn open(both: &Placed, cx: &Cx) -> Result<Self> {
         let opened = open(both, Hold::Native, cx).await?;
-        let mut file = both.clone();
-        file.backend.locking = Locking::File;
+        let alone = |locking: Locking, hold: Hold| {
+            let mut placed = both.clone();
+            placed.backend.locking = locking;
+            opened.other(&placed, hold)
+        };
         Ok(Self {
-            table: Lock {
-                object: None,
-                ..opened.lock.clone()
-            },
-            object: Lock {
-                item: None,
-                ..opened.lock.clone()
-            },
-            table_beside: opened.other(both, Hold::Beside),
-            object_beside: opened.other(&file, Hold::Beside),
+            table: alone(Locking::Dynamodb, Hold::Native),
+            object: alone(Locking::File, Hold::Native),
+            table_beside: alone(Locking::Dynamodb, Hold::Beside),
+            object_beside: alone(Locking::File, Hold::Beside),
             opened,
         })
     }
@@ -214,7 +211,7 @@ async fn proves_conditions(places: &Places, cx: &Cx) -> Result<()> {
 async fn forget_digest(lock: &Lock, placed: &Placed) -> Result<()> {
     use aws_sdk_dynamodb::types::AttributeValue::S;
     use net::AwsContext;
-    let Some(item) = &lock.item else {
+    let Some(item) = lock.item() else {
         return Ok(());
     };
     let Some(digest) = kept_digest(item).await? else {

@@ -380,12 +380,15 @@ fn busy(lock: &Lock, held: &Held, place: u64, patience: Duration, watch: &Watch)
 mod tests {
     use super::*;
     use crate::lease::tests::lease;
-    use crate::lock::Witness;
+    use crate::lock::{Location, Object, Witness};
 
     fn lock() -> Lock {
+        let config = aws_sdk_s3::Config::builder()
+            .behavior_version_latest()
+            .build();
+        let client = aws_sdk_s3::Client::from_conf(config);
         Lock {
-            item: None,
-            object: None,
+            location: Location::File(Object::new(client, "states".into(), "k.tflock".into())),
             id: "states/shop/dev/terraform.tfstate".into(),
             arguments: "--bucket states --key shop/dev/terraform.tfstate --table locks".into(),
         }
@@ -403,10 +406,7 @@ mod tests {
         Held {
             info: Some(Box::new(info)),
             lease: lease.map(Box::new),
-            witness: Witness::Item {
-                info: None,
-                rvn: None,
-            },
+            witness: Witness::Item(Default::default()),
         }
     }
 

@@ -6,7 +6,7 @@ use super::wait::Watch;
 use super::{Opened, open};
 use crate::args::Hold;
 use crate::lease::Phase;
-use crate::lock::{Changed, Held, Lock};
+use crate::lock::{Changed, Held, Location, Lock};
 use crate::place::Placed;
 use crate::report::{self, Seen};
 use kit::clock::uptime;
@@ -53,7 +53,7 @@ async fn look<'a>(opened: &Opened, lock: &'a Lock, placed: &Placed, cx: &Cx) -> 
 
 /// What is wrong where a lock should stand at two places and stands at one.
 fn half(lock: &Lock, item: Option<&Held>, object: Option<&Held>) -> Option<String> {
-    if lock.item.is_none() || lock.object.is_none() {
+    if !matches!(lock.location, Location::Both { .. }) {
         return None;
     }
     let moved = item.is_some_and(|held| {
@@ -147,16 +147,18 @@ mod tests {
             .behavior_version_latest()
             .build();
         Lock {
-            item: Some(crate::lock::Item {
-                client: aws_sdk_dynamodb::Client::from_conf(config),
-                table: "t".into(),
-                id: "b/k".into(),
-            }),
-            object: Some(crate::lock::Object::new(
-                aws_sdk_s3::Client::from_conf(s3),
-                "b".into(),
-                "k.tflock".into(),
-            )),
+            location: Location::Both {
+                item: crate::lock::Item {
+                    client: aws_sdk_dynamodb::Client::from_conf(config),
+                    table: "t".into(),
+                    id: "b/k".into(),
+                },
+                object: crate::lock::Object::new(
+                    aws_sdk_s3::Client::from_conf(s3),
+                    "b".into(),
+                    "k.tflock".into(),
+                ),
+            },
             id: "b/k".into(),
             arguments: String::new(),
         }
@@ -174,10 +176,7 @@ mod tests {
         Held {
             info: Some(Box::new(info)),
             lease: None,
-            witness: Witness::Item {
-                info: None,
-                rvn: None,
-            },
+            witness: Witness::Item(Default::default()),
         }
     }
 
@@ -199,7 +198,7 @@ mod tests {
             }
         }
         let one = Lock {
-            object: None,
+            location: Location::Table(both.item().unwrap().clone()),
             ..both
         };
         assert_eq!(half(&one, Some(&a), None), None);

@@ -27,6 +27,43 @@ pub(crate) struct Item {
     pub(crate) id: String,
 }
 
+/// The item as it was seen: its very `Info` and version number, or that there were none.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(crate) struct Stood {
+    pub(crate) info: Option<String>,
+    pub(crate) rvn: Option<String>,
+}
+
+impl Stood {
+    /// As `record` left it.
+    pub(super) fn of(record: &Record) -> Self {
+        Self {
+            info: Some(record.info.to_json()),
+            rvn: Some(record.lease.rvn.clone()),
+        }
+    }
+
+    /// The condition that it stands so still.
+    fn condition(&self) -> (String, Option<Attributes>) {
+        let mut parts = vec!["attribute_exists(LockID)".to_owned()];
+        let mut values = Attributes::new();
+        for (name, value) in [("Info", &self.info), ("Rvn", &self.rvn)] {
+            match value {
+                Some(value) => {
+                    let placeholder = format!(":{}", name.to_lowercase());
+                    parts.push(format!("{name} = {placeholder}"));
+                    values.insert(placeholder, text(value));
+                }
+                None => parts.push(format!("attribute_not_exists({name})")),
+            }
+        }
+        (
+            parts.join(" AND "),
+            Some(values).filter(|values| !values.is_empty()),
+        )
+    }
+}
+
 /// How an attempt to take the lock ended.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum Put {
@@ -93,8 +130,8 @@ impl Item {
 
     /// Puts `record` where `seen` was seen, by a conditional write of the whole item: an update
     /// would need a permission that Terraform has not got.
-    pub(super) async fn replace(&self, seen: &Held, record: &Record) -> Result<Changed> {
-        let (condition, values) = condition(seen);
+    pub(super) async fn replace(&self, seen: &Stood, record: &Record) -> Result<Changed> {
+        let (condition, values) = seen.condition();
         let answer = self
             .client
             .put_item()
@@ -121,10 +158,10 @@ impl Item {
         }
     }
 
-    /// Removes the item that was seen. The SDK does not try this one again by itself: after an
+    /// Removes the item that was seen, with the lock ID `id`. The SDK does not try this one again by itself: after an
     /// answer that was lost, that nothing is there any more is our own doing, and otherwise not.
-    pub(super) async fn remove(&self, seen: &Held) -> Result<Changed> {
-        let (condition, values) = condition(seen);
+    pub(super) async fn remove(&self, seen: &Stood, id: &str) -> Result<Changed> {
+        let (condition, values) = seen.condition();
         let once = aws_sdk_dynamodb::config::Builder::new().retry_config(RetryConfig::disabled());
         let mut unanswered = None;
         let mut pauses = doubling(Duration::from_millis(200), Duration::from_secs(2), RELEASES);
@@ -153,7 +190,7 @@ impl Item {
                 return Ok(match refusal.item().map(held_item) {
                     // Somebody who waited may have it already.
                     held if unanswered.is_some()
-                        && held.as_ref().is_none_or(|held| held.id() != seen.id()) =>
+                        && held.as_ref().is_none_or(|held| held.id() != id) =>
                     {
                         Changed::Done
                     }
@@ -178,17 +215,21 @@ impl Item {
 
     /// Removes the item if it is the one that `record` wrote: one call where nothing went wrong.
     pub(super) async fn remove_ours(&self, record: &Record) -> Result<Release> {
-        let mut seen = seen(record);
-        // Ours with another number: a renewal whose answer never came.
-        for _ in 0..3 {
-            match self.remove(&seen).await? {
+        let mut stood = Stood::of(record);
+        let mut tries = 0;
+        loop {
+            let held = match self.remove(&stood, &record.info.id).await? {
                 Changed::Done => return Ok(Release::Released),
                 Changed::Moved(None) => return Ok(Release::Absent),
-                Changed::Moved(Some(held)) if held.is(record) => seen = held,
-                Changed::Moved(Some(held)) => return Ok(Release::NotOurs(held)),
+                Changed::Moved(Some(held)) => held,
+            };
+            tries += 1;
+            match &held.witness {
+                // Ours with another number: a renewal whose answer never came.
+                Witness::Item(now) if held.is(record) && tries < 3 => stood = now.clone(),
+                _ => return Ok(Release::NotOurs(held)),
             }
         }
-        Ok(Release::NotOurs(seen))
     }
 
     fn attributes(&self, record: &Record) -> Attributes {
@@ -209,41 +250,6 @@ pub(super) fn passes(code: &str) -> bool {
                 | "InternalServerError"
                 | "TransactionConflictException"
         )
-}
-
-/// The item as `record` left it.
-pub(super) fn seen(record: &Record) -> Held {
-    Held {
-        info: Some(Box::new(record.info.clone())),
-        lease: Some(Box::new(record.lease.clone())),
-        witness: Witness::Item {
-            info: Some(record.info.to_json()),
-            rvn: Some(record.lease.rvn.clone()),
-        },
-    }
-}
-
-/// The condition that the item is still the one that was seen.
-fn condition(seen: &Held) -> (String, Option<Attributes>) {
-    let Witness::Item { info, rvn } = &seen.witness else {
-        return ("attribute_exists(LockID)".to_owned(), None);
-    };
-    let mut parts = vec!["attribute_exists(LockID)".to_owned()];
-    let mut values = Attributes::new();
-    for (name, value) in [("Info", info), ("Rvn", rvn)] {
-        match value {
-            Some(value) => {
-                let placeholder = format!(":{}", name.to_lowercase());
-                parts.push(format!("{name} = {placeholder}"));
-                values.insert(placeholder, text(value));
-            }
-            None => parts.push(format!("attribute_not_exists({name})")),
-        }
-    }
-    (
-        parts.join(" AND "),
-        Some(values).filter(|values| !values.is_empty()),
-    )
 }
 
 pub(super) fn text(value: &str) -> AttributeValue {
@@ -284,10 +290,10 @@ fn held_item(item: &Attributes) -> Held {
     Held {
         info: info.as_deref().and_then(LockInfo::from_json).map(Box::new),
         lease: lease(item).map(Box::new),
-        witness: Witness::Item {
+        witness: Witness::Item(Stood {
             info,
             rvn: attribute("Rvn"),
-        },
+        }),
     }
 }
 
@@ -346,13 +352,9 @@ mod tests {
 
     #[test]
     fn a_write_is_conditional_on_exactly_what_was_seen() {
-        let seen = |info: Option<&str>, rvn: Option<&str>| Held {
-            info: None,
-            lease: None,
-            witness: Witness::Item {
-                info: info.map(str::to_owned),
-                rvn: rvn.map(str::to_owned),
-            },
+        let seen = |info: Option<&str>, rvn: Option<&str>| Stood {
+            info: info.map(str::to_owned),
+            rvn: rvn.map(str::to_owned),
         };
         for (info, rvn, wanted) in [
             (
@@ -371,7 +373,7 @@ mod tests {
                 "attribute_exists(LockID) AND attribute_not_exists(Info) AND attribute_not_exists(Rvn)",
             ),
         ] {
-            assert_eq!(condition(&seen(info, rvn)).0, wanted);
+            assert_eq!(seen(info, rvn).condition().0, wanted);
         }
     }
 

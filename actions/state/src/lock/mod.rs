@@ -6,8 +6,8 @@ mod item;
 mod object;
 mod queue;
 
-pub(crate) use item::{Item, Put};
-pub(crate) use object::Object;
+pub(crate) use item::{Item, Put, Stood};
+pub(crate) use object::{ETag, Object};
 pub(crate) use queue::{Queue, Ticket};
 
 use crate::info::LockInfo;
@@ -17,14 +17,22 @@ use kit::error::Result;
 /// The lock of one state object.
 #[derive(Debug, Clone)]
 pub(crate) struct Lock {
-    /// The item in the lock table, where one is used.
-    pub(crate) item: Option<Item>,
-    /// The object beside the state, where one is used.
-    pub(crate) object: Option<Object>,
+    pub(crate) location: Location,
     /// `bucket/key`, as people name it; a hold beside Terraform's own lock ends with `#hold`.
     pub(crate) id: String,
     /// The words that lead a command of ours to this lock.
     pub(crate) arguments: String,
+}
+
+/// Where a lock is.
+#[derive(Debug, Clone)]
+pub(crate) enum Location {
+    /// In the lock table (`dynamodb_table`).
+    Table(Item),
+    /// In an object beside the state (`use_lockfile`).
+    File(Object),
+    /// In both; the item decides whose it is.
+    Both { item: Item, object: Object },
 }
 
 /// What is written: Terraform's part and ours.
@@ -47,13 +55,8 @@ pub(crate) struct Held {
 /// What a later write is conditional on.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Witness {
-    /// The item's very `Info` and version number, or that there were none.
-    Item {
-        info: Option<String>,
-        rvn: Option<String>,
-    },
-    /// The object's very bytes.
-    Object { etag: String },
+    Item(Stood),
+    Object(ETag),
 }
 
 impl Held {
@@ -115,6 +118,24 @@ pub(crate) struct Places {
     pub(crate) object: Option<Held>,
 }
 
+impl Location {
+    /// The item, if the lock is in the table.
+    pub(crate) fn item(&self) -> Option<&Item> {
+        match self {
+            Self::Table(item) | Self::Both { item, .. } => Some(item),
+            Self::File(_) => None,
+        }
+    }
+
+    /// The object, if the lock is beside the state.
+    pub(crate) fn object(&self) -> Option<&Object> {
+        match self {
+            Self::File(object) | Self::Both { object, .. } => Some(object),
+            Self::Table(_) => None,
+        }
+    }
+}
+
 impl Lock {
     /// Takes the lock with one conditional write. With both ways of locking the item comes first:
     /// an object that one of ours left, while the item is ours now, is half of a lock whose other
@@ -124,34 +145,19 @@ impl Lock {
     /// # Errors
     /// DynamoDB's or S3's.
     pub(crate) async fn take(&self, record: &Record) -> Result<Put> {
-        let Some(item) = &self.item else {
-            return match &self.object {
-                Some(object) => object.put_new(record, false).await,
-                None => Ok(Put::Taken),
-            };
-        };
-        let put = item.put_new(record).await?;
-        let (Put::Taken, Some(object)) = (&put, &self.object) else {
-            return Ok(put);
-        };
-        let outcome = self.second(object, record).await;
-        if !matches!(outcome, Ok(Put::Taken)) {
-            item.remove_ours(record).await?;
-        }
-        outcome
-    }
-
-    /// The object, once the item is ours.
-    async fn second(&self, object: &Object, record: &Record) -> Result<Put> {
-        match object.put_new(record, true).await? {
-            Put::Held(held) if object::is_second_half(&held) => {
-                match object.replace(&held, record, true).await? {
-                    Changed::Done => Ok(Put::Taken),
-                    Changed::Moved(Some(held)) => Ok(Put::Held(held)),
-                    Changed::Moved(None) => Ok(Put::Missed),
+        match &self.location {
+            Location::Table(item) => item.put_new(record).await,
+            Location::File(object) => object.put_new(record, false).await,
+            Location::Both { item, object } => match item.put_new(record).await? {
+                Put::Taken => {
+                    let outcome = second(object, record).await;
+                    if !matches!(outcome, Ok(Put::Taken)) {
+                        item.remove_ours(record).await?;
+                    }
+                    outcome
                 }
-            }
-            put => Ok(put),
+                put => Ok(put),
+            },
         }
     }
 
@@ -160,18 +166,17 @@ impl Lock {
     /// # Errors
     /// DynamoDB's or S3's.
     pub(crate) async fn look(&self) -> Result<Option<Held>> {
-        if let Some(item) = &self.item
-            && let Some(held) = item.read().await?
-        {
-            return Ok(Some(held));
-        }
-        match &self.object {
-            // Without its item, an object of both ways is nobody's lock.
-            Some(object) => Ok(object
-                .read()
-                .await?
-                .filter(|held| self.item.is_none() || !object::is_second_half(held))),
-            None => Ok(None),
+        match &self.location {
+            Location::Table(item) => item.read().await,
+            Location::File(object) => object.read().await,
+            Location::Both { item, object } => match item.read().await? {
+                Some(held) => Ok(Some(held)),
+                // Without its item, an object of both ways is nobody's lock.
+                None => Ok(object
+                    .read()
+                    .await?
+                    .filter(|held| !object::is_second_half(held))),
+            },
         }
     }
 
@@ -180,11 +185,11 @@ impl Lock {
     /// # Errors
     /// DynamoDB's or S3's.
     pub(crate) async fn places(&self) -> Result<Places> {
-        let item = match &self.item {
+        let item = match self.location.item() {
             Some(item) => item.read().await?,
             None => None,
         };
-        let object = match &self.object {
+        let object = match self.location.object() {
             Some(object) => object.read().await?,
             None => None,
         };
@@ -196,35 +201,40 @@ impl Lock {
     /// # Errors
     /// DynamoDB's or S3's.
     pub(crate) async fn replace(&self, seen: &Held, record: &Record) -> Result<Changed> {
-        match (&seen.witness, &self.item, &self.object) {
-            (Witness::Item { .. }, Some(item), object) => {
-                let changed = item.replace(seen, record).await?;
-                // A takeover has to bring the other half along.
-                if let (Changed::Done, Some(object), false) = (&changed, object, seen.is(record)) {
-                    match self.second(object, record).await? {
-                        Put::Taken => {}
-                        Put::Held(other) => {
-                            item.remove_ours(record).await?;
-                            return Ok(Changed::Moved(Some(other)));
-                        }
-                        Put::Missed => {
-                            item.remove_ours(record).await?;
-                            return Ok(Changed::Moved(None));
-                        }
-                    }
+        match (&self.location, &seen.witness) {
+            (Location::Table(item), Witness::Item(stood)) => item.replace(stood, record).await,
+            (Location::File(object), Witness::Object(etag)) => {
+                object.replace(etag, record, false).await
+            }
+            (Location::Both { item, object }, Witness::Item(stood)) => {
+                let changed = item.replace(stood, record).await?;
+                if changed != Changed::Done || seen.is(record) {
+                    return Ok(changed);
                 }
-                Ok(changed)
+                // A takeover has to bring the other half along.
+                let other = match second(object, record).await? {
+                    Put::Taken => return Ok(Changed::Done),
+                    Put::Held(other) => Some(other),
+                    Put::Missed => None,
+                };
+                item.remove_ours(record).await?;
+                Ok(Changed::Moved(other))
             }
             // A lock of the object alone, where both are used: out of the way, and then taken as a
             // free one is, the item first.
-            (Witness::Object { .. }, Some(_), Some(object)) if !seen.is(record) => {
-                match object.remove(seen).await? {
+            (Location::Both { object, .. }, Witness::Object(etag)) if !seen.is(record) => {
+                match object.remove(etag).await? {
                     Changed::Done => Ok(Changed::Moved(None)),
                     moved => Ok(moved),
                 }
             }
-            (Witness::Object { .. }, _, Some(object)) => object.replace(seen, record, false).await,
-            _ => Ok(Changed::Moved(None)),
+            (Location::Both { object, .. }, Witness::Object(etag)) => {
+                object.replace(etag, record, false).await
+            }
+            // It was seen where this lock has no place.
+            (Location::Table(_), Witness::Object(_)) | (Location::File(_), Witness::Item(_)) => {
+                Ok(Changed::Moved(None))
+            }
         }
     }
 
@@ -233,12 +243,11 @@ impl Lock {
     /// # Errors
     /// DynamoDB's or S3's.
     pub(crate) async fn renew(&self, record: &Record, renewed: &Record) -> Result<Changed> {
-        if let Some(item) = &self.item {
-            return item.replace(&item::seen(record), renewed).await;
-        }
-        match &self.object {
-            Some(object) => object.renew(record, renewed).await,
-            None => Ok(Changed::Moved(None)),
+        match &self.location {
+            Location::Table(item) | Location::Both { item, .. } => {
+                item.replace(&Stood::of(record), renewed).await
+            }
+            Location::File(object) => object.renew(record, renewed).await,
         }
     }
 
@@ -247,19 +256,18 @@ impl Lock {
     /// # Errors
     /// DynamoDB's or S3's.
     pub(crate) async fn release(&self, record: &Record) -> Result<Release> {
-        let object = async || match &self.object {
-            Some(object) => object.remove_ours(record).await,
-            None => Ok(Release::Absent),
-        };
-        let Some(item) = &self.item else {
-            return object().await;
-        };
-        // The table decides whose it is. A second half without the item is nobody's.
-        let released = item.remove_ours(record).await?;
-        if !matches!(released, Release::NotOurs(_)) {
-            object().await?;
+        match &self.location {
+            Location::Table(item) => item.remove_ours(record).await,
+            Location::File(object) => object.remove_ours(record).await,
+            Location::Both { item, object } => {
+                // The table decides whose it is. A second half without the item is nobody's.
+                let released = item.remove_ours(record).await?;
+                if !matches!(released, Release::NotOurs(_)) {
+                    object.remove_ours(record).await?;
+                }
+                Ok(released)
+            }
         }
-        Ok(released)
     }
 
     /// Removes the very lock that was seen. With both ways of locking, the other half too, if it
@@ -268,24 +276,34 @@ impl Lock {
     /// # Errors
     /// DynamoDB's or S3's.
     pub(crate) async fn remove(&self, seen: &Held) -> Result<Changed> {
-        match (&seen.witness, &self.item, &self.object) {
-            (Witness::Item { .. }, Some(item), object) => {
-                let changed = item.remove(seen).await?;
-                if let (Changed::Done | Changed::Moved(None), Some(object)) = (&changed, object)
-                    && !seen.id().is_empty()
+        match (&self.location, &seen.witness) {
+            (Location::Table(item), Witness::Item(stood)) => item.remove(stood, seen.id()).await,
+            (Location::Both { item, object }, Witness::Item(stood)) => {
+                let changed = item.remove(stood, seen.id()).await?;
+                if matches!(changed, Changed::Done | Changed::Moved(None)) && !seen.id().is_empty()
                 {
                     object.remove_id(seen.id(), false).await?;
                 }
                 Ok(changed)
             }
-            (Witness::Object { .. }, _, Some(object)) => object.remove(seen).await,
-            _ => Ok(Changed::Moved(None)),
+            (Location::File(object) | Location::Both { object, .. }, Witness::Object(etag)) => {
+                object.remove(etag).await
+            }
+            // It was seen where this lock has no place.
+            (Location::Table(_), Witness::Object(_)) | (Location::File(_), Witness::Item(_)) => {
+                Ok(Changed::Moved(None))
+            }
         }
+    }
+
+    /// The item in the lock table, if one is used.
+    pub(crate) fn item(&self) -> Option<&Item> {
+        self.location.item()
     }
 
     /// The line of those who wait.
     pub(crate) fn queue(&self) -> Option<Queue> {
-        self.item.as_ref().map(|item| Queue {
+        self.item().map(|item| Queue {
             client: item.client.clone(),
             table: item.table.clone(),
             id: item.queue_id(),
@@ -295,6 +313,22 @@ impl Lock {
     /// A command about this lock, as it can be typed.
     pub(crate) fn command(&self, verb: &str) -> String {
         format!("slipway-state {verb} {}", self.arguments)
+    }
+}
+
+/// The object, once the item is ours.
+async fn second(object: &Object, record: &Record) -> Result<Put> {
+    let held = match object.put_new(record, true).await? {
+        Put::Held(held) if object::is_second_half(&held) => held,
+        put => return Ok(put),
+    };
+    let Witness::Object(etag) = &held.witness else {
+        return Ok(Put::Held(held));
+    };
+    match object.replace(etag, record, true).await? {
+        Changed::Done => Ok(Put::Taken),
+        Changed::Moved(Some(held)) => Ok(Put::Held(held)),
+        Changed::Moved(None) => Ok(Put::Missed),
     }
 }
 

@@ -25,11 +25,15 @@ pub(crate) struct Object {
     written: Arc<Mutex<Option<Written>>>,
 }
 
+/// The object as it was seen: its very bytes.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct ETag(pub(crate) String);
+
 #[derive(Debug)]
 struct Written {
     /// The version number of the lease that was written.
     rvn: String,
-    etag: String,
+    etag: ETag,
 }
 
 /// The member that is ours.
@@ -73,34 +77,33 @@ impl Object {
     fn wrote(&self, record: &Record, etag: Option<String>) {
         let written = etag.map(|etag| Written {
             rvn: record.lease.rvn.clone(),
-            etag,
+            etag: ETag(etag),
         });
         *self.written.lock().unwrap_or_else(PoisonError::into_inner) = written;
     }
 
     /// The object as this process left it with `record`, if it did.
-    fn written(&self, record: &Record) -> Option<Held> {
+    fn written(&self, record: &Record) -> Option<ETag> {
         let written = self.written.lock().unwrap_or_else(PoisonError::into_inner);
         let written = written.as_ref()?;
-        (written.rvn == record.lease.rvn).then(|| Held {
-            info: Some(Box::new(record.info.clone())),
-            lease: Some(Box::new(record.lease.clone())),
-            witness: Witness::Object {
-                etag: written.etag.clone(),
-            },
-        })
+        (written.rvn == record.lease.rvn).then(|| written.etag.clone())
     }
 
     /// Puts `renewed` where `record` stands.
     pub(super) async fn renew(&self, record: &Record, renewed: &Record) -> Result<Changed> {
-        let seen = match self.written(record) {
-            Some(written) => Some(written),
-            None => self.read().await?,
-        };
-        match seen {
-            Some(held) if held.is_exactly(record) => self.replace(&held, renewed, false).await,
+        if let Some(etag) = self.written(record) {
+            return self.replace(&etag, renewed, false).await;
+        }
+        match self.read().await? {
             // The answer to an earlier attempt was lost.
             Some(held) if held.is_exactly(renewed) => Ok(Changed::Done),
+            Some(Held {
+                witness: Witness::Object(etag),
+                info: Some(info),
+                lease: Some(lease),
+            }) if info.id == record.info.id && lease.rvn == record.lease.rvn => {
+                self.replace(&etag, renewed, false).await
+            }
             held => Ok(Changed::Moved(held)),
         }
     }
@@ -132,20 +135,17 @@ impl Object {
 
     pub(super) async fn replace(
         &self,
-        seen: &Held,
+        seen: &ETag,
         record: &Record,
         second: bool,
     ) -> Result<Changed> {
-        let Witness::Object { etag } = &seen.witness else {
-            return Ok(Changed::Moved(None));
-        };
         let answer = self
             .client
             .put_object()
             .bucket(&self.bucket)
             .key(&self.key)
             .content_type("application/json")
-            .if_match(etag)
+            .if_match(&seen.0)
             .body(body(record, second).into_bytes().into())
             .send()
             .await;
@@ -162,16 +162,13 @@ impl Object {
         }
     }
 
-    pub(super) async fn remove(&self, seen: &Held) -> Result<Changed> {
-        let Witness::Object { etag } = &seen.witness else {
-            return Ok(Changed::Moved(None));
-        };
+    pub(super) async fn remove(&self, seen: &ETag) -> Result<Changed> {
         let answer = self
             .client
             .delete_object()
             .bucket(&self.bucket)
             .key(&self.key)
-            .if_match(etag)
+            .if_match(&seen.0)
             .send()
             .await;
         match answer {
@@ -183,9 +180,8 @@ impl Object {
 
     /// Removes the object if it is the one that `record` wrote: one call where nothing went wrong.
     pub(super) async fn remove_ours(&self, record: &Record) -> Result<Release> {
-        let etag = match self.written(record).map(|written| written.witness) {
-            Some(Witness::Object { etag }) => etag,
-            _ => return self.remove_id(&record.info.id, false).await,
+        let Some(etag) = self.written(record) else {
+            return self.remove_id(&record.info.id, false).await;
         };
         // The SDK does not try this one again by itself: a refusal then says that somebody else
         // removed or replaced it, and only after an answer that was lost nobody knows.
@@ -195,7 +191,7 @@ impl Object {
             .delete_object()
             .bucket(&self.bucket)
             .key(&self.key)
-            .if_match(etag)
+            .if_match(etag.0)
             .customize()
             .config_override(once)
             .send()
@@ -216,12 +212,16 @@ impl Object {
                 None => return Ok(Release::Absent),
                 Some(held) if held.id() != id && tried => return Ok(Release::Released),
                 Some(held) if held.id() != id => return Ok(Release::NotOurs(held)),
-                Some(held) => {
+                Some(Held {
+                    witness: Witness::Object(etag),
+                    ..
+                }) => {
                     tried = true;
-                    if self.remove(&held).await? == Changed::Done {
+                    if self.remove(&etag).await? == Changed::Done {
                         return Ok(Release::Released);
                     }
                 }
+                Some(held) => return Ok(Release::NotOurs(held)),
             }
         }
         Err(
@@ -258,7 +258,7 @@ fn held(bytes: &[u8], etag: String) -> Held {
     Held {
         info: LockInfo::from_json(&text).map(Box::new),
         lease: ours.and_then(Lease::from_fields).map(Box::new),
-        witness: Witness::Object { etag },
+        witness: Witness::Object(ETag(etag)),
     }
 }
 

@@ -399,7 +399,7 @@ async fn verified(objects: &Objects, lock: &Lock, envelope: &Envelope) -> Result
             state.serial, state.lineage, planned.serial, planned.lineage
         )));
     }
-    let Some(item) = &lock.item else {
+    let Some(item) = lock.item() else {
         return Ok(state.standing());
     };
     match kept_digest(item).await? {
