@@ -113,7 +113,13 @@ fn rows(resolved: &Resolved) -> Vec<Vec<String>> {
         ("ledger", build.ledger.clone()),
         ("repository", resolved.image.repository.clone()),
         ("state", format!("s3://{}/{}", state.bucket, state.key)),
-        ("state lock", state.table.clone()),
+        (
+            "state lock",
+            match &state.table {
+                Some(table) => table.clone(),
+                None => format!("s3://{}/{}.tflock", state.bucket, state.key),
+            },
+        ),
         ("cluster", deploy.cluster.clone()),
         ("ECS service", deploy.service.clone()),
         ("container", deploy.container.clone()),

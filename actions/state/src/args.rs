@@ -132,18 +132,12 @@ pub(crate) struct Place {
     /// State bucket [default: the contract's, else TF_STATE_BUCKET]
     #[arg(long, value_name = "BUCKET")]
     pub(crate) bucket: Option<String>,
-    /// DynamoDB lock table [default: the contract's, else TF_LOCK_TABLE]
+    /// DynamoDB lock table; without one the lock is the file KEY.tflock beside the state [default: the contract's; without a contract TF_LOCK_TABLE]
     #[arg(long, value_name = "TABLE")]
     pub(crate) table: Option<String>,
-    /// How the state is locked: `dynamodb`, `file` (KEY.tflock beside the state), `both`
-    #[arg(
-        long,
-        value_enum,
-        default_value_t,
-        hide_possible_values = true,
-        value_name = "HOW"
-    )]
-    pub(crate) locking: crate::backend::Locking,
+    /// How the state is locked: `file` (KEY.tflock beside the state), `dynamodb` (deprecated by Terraform; `move-lock` moves), `both` [default: dynamodb if there is a table, else file]
+    #[arg(long, value_enum, hide_possible_values = true, value_name = "HOW")]
+    pub(crate) locking: Option<crate::backend::Locking>,
     /// Region of bucket and table, which need not be the command's [default: the contract's, else AWS_REGION]
     #[arg(long, value_name = "REGION")]
     pub(crate) region: Option<kit::aws::Region>,

@@ -146,7 +146,7 @@ impl Step for State {
                 hold::force_unlock(&place::find(&place, &object, cx)?, &id, cx).await
             }
             Verb::MoveLock { place, object, to } => {
-                hold::move_lock(&place::find(&place, &object, cx)?, to, cx).await
+                hold::move_lock(&place::find_to_move(&place, &object, cx)?, to, cx).await
             }
             Verb::Plan(args) => plan::plan(*args, cx).await,
             Verb::Apply(args) => plan::apply(*args, cx).await,

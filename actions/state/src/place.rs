@@ -89,8 +89,41 @@ fn named<T>(argument: &str, variable: &str, given: Option<T>, other: Option<T>) 
 }
 
 /// # Errors
-/// A part that nobody names (exit 2).
+/// A part that nobody names, or a table that the contract does not name (exit 2).
 pub(crate) fn store(place: &Place, cx: &Cx) -> Result<Store> {
+    let store = any_store(place, cx)?;
+    // The contract alone says where an environment's lock is.
+    match &store.resolved {
+        Some(resolved) if resolved.state.table.is_none() && !store.table.is_empty() => {
+            Err(undeclared(&store.table, place.table.is_some()))
+        }
+        _ => Ok(store),
+    }
+}
+
+/// A table that the environment or an argument names, and the contract does not.
+fn undeclared(table: &str, given: bool) -> Error {
+    let (name, value) = match given {
+        true => ("--table", table),
+        false => ("TF_LOCK_TABLE", "var:TF_LOCK_TABLE"),
+    };
+    Error::usage(format!(
+        "{name} is `{table}`, and the contract names no lock table"
+    ))
+    .cause("without `table` in the contract the lock is the file beside the state, KEY.tflock")
+    .hint(format!(
+        "if the table holds the lock, add the line `table: {value}` to `state` in the contract"
+    ))
+    .hint(format!(
+        "if the file is the lock, leave {name} out; to move from the table to the file: slipway-state move-lock"
+    ))
+}
+
+/// The same where the contract need not name the table, as when locking moves.
+///
+/// # Errors
+/// A part that nobody names (exit 2).
+fn any_store(place: &Place, cx: &Cx) -> Result<Store> {
     let resolved = cx.resolved()?;
     let state = resolved.as_ref().map(|it| &it.state);
     let variable = |name: &str| cx.env.get(name).map(str::to_owned);
@@ -112,17 +145,24 @@ pub(crate) fn store(place: &Place, cx: &Cx) -> Result<Store> {
         Some(&own),
     );
     let bucket = state.map(|it| it.bucket.clone());
-    let table = state.map(|it| it.table.clone());
+    let table = state.and_then(|it| it.table.clone());
     agree("bucket", place.bucket.as_deref(), bucket.as_deref())?;
     agree("table", place.table.as_deref(), table.as_deref())?;
     let bucket = bucket.or_else(|| variable("TF_STATE_BUCKET"));
-    let table = table.or_else(|| variable("TF_LOCK_TABLE"));
+    let table = match state {
+        Some(state) => table.or_else(|| state.undeclared_table.clone()),
+        None => variable("TF_LOCK_TABLE"),
+    };
+    let locking = place.locking.unwrap_or(match (&place.table, &table) {
+        (None, None) => Locking::File,
+        _ => Locking::Dynamodb,
+    });
     Ok(Store {
         bucket: word(
             "bucket",
             named("bucket", "TF_STATE_BUCKET", place.bucket.clone(), bucket)?,
         )?,
-        table: if place.locking.uses_table() {
+        table: if locking.uses_table() {
             word(
                 "table",
                 named("table", "TF_LOCK_TABLE", place.table.clone(), table)?,
@@ -131,16 +171,27 @@ pub(crate) fn store(place: &Place, cx: &Cx) -> Result<Store> {
             String::new()
         },
         region,
-        locking: place.locking,
+        locking,
         target,
         resolved,
     })
 }
 
 /// # Errors
-/// A part that nobody names (exit 2).
+/// A part that nobody names, or a table that the contract does not name (exit 2).
 pub(crate) fn find(place: &Place, object: &Object, cx: &Cx) -> Result<Placed> {
-    let store = store(place, cx)?;
+    placed(store(place, cx)?, object, cx)
+}
+
+/// The same for `move-lock`, which names the table that the contract no longer names.
+///
+/// # Errors
+/// A part that nobody names (exit 2).
+pub(crate) fn find_to_move(place: &Place, object: &Object, cx: &Cx) -> Result<Placed> {
+    placed(any_store(place, cx)?, object, cx)
+}
+
+fn placed(store: Store, object: &Object, cx: &Cx) -> Result<Placed> {
     let state = store.resolved.as_ref().map(|it| &it.state);
     let key = required("key", object.key.clone(), state.map(|it| it.key.clone()))?;
     let directory = store

@@ -45,7 +45,19 @@ fn bad_input_is_named() {
         (&["lock", "--lease=1s"], "`1s` is too short for a lease"),
         (&["lock", "--locking=table"], "'table'"),
         (&["status"], "--bucket is missing"),
-        (&["status", "--bucket=b"], "--table is missing"),
+        (&["status", "--bucket=b"], "--key is missing"),
+        (
+            &["status", "--bucket=b", "--locking=dynamodb"],
+            "--table is missing",
+        ),
+        (
+            &["status", "--bucket=b", "--locking=both"],
+            "--table is missing",
+        ),
+        (
+            &["move-lock", "--bucket=b", "--key=k", "--to=file"],
+            "--table is missing",
+        ),
         (&["status", "--bucket=b", "--table=t"], "--key is missing"),
         (
             &["status", "--bucket=b c", "--table=t", "--key=k"],
@@ -174,6 +186,62 @@ fn a_bucket_or_table_that_contradicts_the_contract_is_refused() {
     ] {
         let arguments = ["status", "--environment=dev", argument];
         job.refuses(&arguments, &[], exit, message);
+    }
+}
+
+#[test]
+fn a_table_that_the_contract_does_not_name_is_never_used_silently() {
+    let contract = "version: 1\nservice: shop\nbuild: {account: '111111111111', region: ca-central-1}\n\
+        state: {bucket: states}\n\
+        environments:\n  dev: {account: '222222222222', region: ca-central-1}\n";
+    let said = |more: &[&'static str], environment: &[(&str, &str)], message: &str| {
+        let job = job();
+        std::fs::write(job.file("delivery.yaml"), contract).unwrap();
+        let arguments = [&["status", "--environment=dev"][..], more].concat();
+        job.refuses(&arguments, environment, 2, message);
+    };
+    let table = ("TF_LOCK_TABLE", "locks");
+    for (more, environment, message) in [
+        (
+            &[][..],
+            &[table][..],
+            "TF_LOCK_TABLE is `locks`, and the contract names no lock table",
+        ),
+        (
+            &[],
+            &[table],
+            "add the line `table: var:TF_LOCK_TABLE` to `state`",
+        ),
+        (
+            &[],
+            &[("TF_LOCK_TABLE_DEV", "locks")],
+            "add the line `table: var:TF_LOCK_TABLE` to `state`",
+        ),
+        (
+            &[],
+            &[("SLIPWAY_TABLE", "locks")],
+            "--table is `locks`, and the contract names no lock table",
+        ),
+        (
+            &["--table=locks"],
+            &[],
+            "add the line `table: locks` to `state`",
+        ),
+        (
+            &["--locking=both"],
+            &[table],
+            "the contract names no lock table",
+        ),
+        (&["--locking=both"], &[], "--table is missing"),
+        // The file is the lock.
+        (&[], &[], "there are no AWS credentials"),
+        (
+            &["--locking=file"],
+            &[table],
+            "there are no AWS credentials",
+        ),
+    ] {
+        said(more, environment, message);
     }
 }
 

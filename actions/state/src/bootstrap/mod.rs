@@ -18,6 +18,9 @@ use std::time::Duration;
 /// How often something that another run is changing just now is tried again, a second apart.
 const TRIES: u32 = 30;
 
+/// What is to be known of a lock table (developer.hashicorp.com, "Backend Type: s3", State Locking).
+const DEPRECATED: &str = "Terraform calls locking in a table (dynamodb_table) deprecated; slipway-state move-lock moves the lock to the file beside the state (use_lockfile)";
+
 #[derive(Debug, clap::Args)]
 pub(crate) struct Bootstrap {
     #[command(flatten)]
@@ -162,6 +165,12 @@ impl<'a> Site<'a> {
         Ok(found)
     }
 
+    fn advise(&self, cx: &Cx) {
+        if self.store.locking.uses_table() {
+            cx.host.info(DEPRECATED);
+        }
+    }
+
     fn shown(&self) -> String {
         if self.store.table.is_empty() {
             self.store.bucket.clone()
@@ -200,6 +209,7 @@ pub(crate) async fn bootstrap(args: Bootstrap, cx: &Cx) -> Result<Report> {
     let store = place::store(&args.place, cx)?;
     let account = Net::new(cx)?.account(&store.target).await?;
     let site = Site::new(&account, &store, args.kms_key, cx);
+    site.advise(cx);
     let parts = todo(&site.look().await?)?;
     if !args.dry_run {
         for part in &parts {
@@ -252,6 +262,7 @@ pub(crate) async fn doctor(args: Doctor, cx: &Cx) -> Result<Report> {
     let store = place::store(&args.place, cx)?;
     let account = Net::new(cx)?.account(&store.target).await?;
     let site = Site::new(&account, &store, args.kms_key, cx);
+    site.advise(cx);
     let found = site.look().await?;
     let rows: Vec<Vec<String>> = found
         .iter()

@@ -353,7 +353,7 @@ fn busy(lock: &Lock, held: &Held, place: u64, patience: Duration, watch: &Watch)
             adopt::repair(lock, &info.id, lease.rescued.as_deref())
         )),
         (Some(_), Some(lease)) if lease.phase == Phase::Moved => error.hint(
-            "give --locking file here, and use_lockfile = true in the backend instead of dynamodb_table",
+            "lock with the file: here without `table` in the contract or --table (or with --locking file), and in the backend with use_lockfile = true instead of dynamodb_table",
         ),
         (Some(info), lease) => {
             let (what, verb) = match lease.as_ref().map(|lease| lease.phase) {

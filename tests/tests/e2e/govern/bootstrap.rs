@@ -50,6 +50,8 @@ impl Site {
     fn findings(&self) -> Vec<String> {
         let job = self.job();
         let ended = job.run(&mut self.command(&job, "doctor", &[]));
+        let advice = "slipway-state move-lock moves the lock to the file";
+        assert!(log(&ended).contains(advice), "{}", log(&ended));
         let said: Value = serde_json::from_slice(&ended.stdout).unwrap();
         let (found, exit) = match ended.status.code() {
             Some(0) => (&said["findings"], 0),

@@ -130,7 +130,7 @@ impl Governed {
         let contract = format!(
             "version: 1\nservice: storefront\nbuild: {{account: var:BUILD_ACCOUNT_ID, region: {}}}\n\
              environments:\n  dev: {{account: var:DEV_ACCOUNT_ID}}\n\
-             state: {{key: {}}}\nvariables:\n  domain: {{type: domain, value: {domain}}}\n",
+             state: {{key: {}, table: var:TF_LOCK_TABLE}}\nvariables:\n  domain: {{type: domain, value: {domain}}}\n",
             self.world.region, self.key
         );
         std::fs::write(job.file("delivery.yaml"), contract).unwrap();

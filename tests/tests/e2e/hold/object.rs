@@ -86,6 +86,23 @@ fn terraform_and_we_respect_one_another_through_the_object() {
 }
 
 #[test]
+fn where_no_table_is_named_the_file_is_the_lock() {
+    let state = State::new("object-default");
+    let job = state.job();
+    let place = ["--bucket", state.bucket(), "--key", &state.key];
+    let arguments = [&["run"][..], &place, &["--", "sh", "-c", HOLDING]].concat();
+    let mut command = job.command("slipway-state", &arguments);
+    let running = Started::new(command.env_remove("TF_LOCK_TABLE"));
+    started(&job);
+    assert_eq!(object(&state).unwrap()["Slipway"]["Phase"], "running");
+    assert_eq!(state.lock(), None);
+    let_go(&job);
+    let ended = running.end(SOON);
+    assert!(ended.status.success(), "{}", log(&ended));
+    assert_eq!(object(&state), None);
+}
+
+#[test]
 fn terraforms_force_unlock_opens_our_object() {
     let state = State::new("object-forced");
     let folder = state.infrastructure_locking("true", "file");

@@ -234,7 +234,7 @@ pub(super) struct State {
     pub(super) directory: Option<At<Text<RelativePath>>>,
     /// S3 bucket; var:TF_STATE_BUCKET when not given.
     pub(super) bucket: Option<At<Templated<PerEnvironment>>>,
-    /// DynamoDB lock table; var:TF_LOCK_TABLE when not given.
+    /// DynamoDB lock table; when not given, the lock is the file beside the state, KEY.tflock.
     pub(super) table: Option<At<Templated<PerEnvironment>>>,
     /// Region of bucket and table; the environment's when not given.
     pub(super) region: Option<At<Templated<InRegion>>>,

@@ -171,6 +171,12 @@ impl<'a> Filler<'a> {
         self.filled(&template, &self.name.place.clone(), own)
     }
 
+    /// A variable of this environment's, if it is set.
+    pub(super) fn variable(&self, name: &str) -> Option<String> {
+        let value = self.vars?.get(name, Some(self.environment()))?;
+        Some(value.to_string())
+    }
+
     fn value<S>(&mut self, template: &At<Templated<S>>, own: bool) -> Option<Value> {
         let value = self.look(template, own);
         if value.is_none() {

@@ -121,8 +121,12 @@ pub struct State {
     pub bucket: String,
     /// Key of the state object, scoped by environment.
     pub key: String,
-    /// DynamoDB lock table, in the environment's account.
-    pub table: String,
+    /// DynamoDB lock table, in the environment's account. `None`: the lock is the file beside the
+    /// state.
+    pub table: Option<String>,
+    /// The table that `TF_LOCK_TABLE` names although the contract names none.
+    #[serde(skip)]
+    pub undeclared_table: Option<String>,
     /// Region of bucket and table.
     pub region: Region,
 }

@@ -220,10 +220,17 @@ impl Resolver<'_> {
             .text(bucket.as_ref(), "var:TF_STATE_BUCKET", "state.bucket", true);
         let bucket = self.fill.checked(bucket, BUCKET, "bucket name");
         let table = own.table.or(top.table);
-        let table = self
-            .fill
-            .text(table.as_ref(), "var:TF_LOCK_TABLE", "state.table", true);
-        let table = self.fill.checked(table, TABLE, "table name");
+        let undeclared_table = match &table {
+            Some(_) => None,
+            None => self.fill.variable("TF_LOCK_TABLE"),
+        };
+        let table = match &table {
+            Some(table) => {
+                let table = self.fill.text(Some(table), "", "state.table", true);
+                Some(self.fill.checked(table, TABLE, "table name")?)
+            }
+            None => None,
+        };
         let region = match own.region.or(top.region) {
             Some(own) => self.fill.region(&own, true),
             None => region.cloned(),
@@ -243,7 +250,8 @@ impl Resolver<'_> {
                 .map_or_else(|| "infra".to_owned(), |path| path.value.0),
             bucket: bucket?,
             key: key?,
-            table: table?,
+            table,
+            undeclared_table,
             region: region?,
         })
     }

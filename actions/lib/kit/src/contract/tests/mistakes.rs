@@ -485,14 +485,6 @@ fn a_reference_that_leads_nowhere_is_shown_where_it_stands() {
                |
                = hint: set it as a repository variable or in the environment: TF_STATE_BUCKET_DEV or TF_STATE_BUCKET
 
-            error: `x` in `TF_LOCK_TABLE` is not a table name
-              --> delivery.yaml:10:3
-               |
-            10 |   dev:
-               |   ^^^
-               |
-               = hint: it must match ^[A-Za-z0-9_.-]{3,255}$
-
             error: `12345` in `DEV_ACCOUNT_ID` is not an account ID
               --> delivery.yaml:11:14
                |
@@ -500,6 +492,14 @@ fn a_reference_that_leads_nowhere_is_shown_where_it_stands() {
                |              ^^^^^^^^^^^^^^^^^^
                |
                = hint: an account ID has twelve digits; leading zeros count
+
+            error: `x` in `TF_LOCK_TABLE` is not a table name
+              --> delivery.yaml:28:10
+               |
+            28 |   table: var:TF_LOCK_TABLE # without it the lock is the file beside the state, `use_lockfile`
+               |          ^^^^^^^^^^^^^^^^^
+               |
+               = hint: it must match ^[A-Za-z0-9_.-]{3,255}$
 
             error: delivery.yaml cannot be resolved for `dev`: 4 mistakes"#]],
     );

@@ -123,8 +123,8 @@ fn an_environment_overrides_what_stands_at_the_top() {
     assert_eq!(live.build.region, "ca-central-1");
     assert_eq!(live.state.bucket, "b-222222222222-eu-west-1");
     assert_eq!(
-        (live.state.table.as_str(), live.state.key.as_str()),
-        ("shop-locks", "k")
+        (live.state.table.as_deref(), live.state.key.as_str()),
+        (Some("shop-locks"), "k")
     );
     assert_eq!(live.deploy.cluster, "shared");
     assert_eq!(live.deploy.container, "shop");
