@@ -15,7 +15,7 @@ use crate::users::{self, Other, User};
 
 /// How long a part that is already running may take to answer before it counts as hung. On a busy machine one that is
 /// ended for being slow would take what it holds with it.
-const ANSWER: Duration = Duration::from_secs(30);
+const ANSWER: Duration = Duration::from_secs(120);
 
 /// Installs and starts whatever is not there yet. Safe to call from several programs at once.
 ///
@@ -303,7 +303,7 @@ mod tests {
             } else {
                 Vec::new()
             },
-            patience: Duration::from_secs(1),
+            patience: Duration::from_secs(10),
             hint: "free the port".to_owned(),
             inputs: String::new(),
         }
@@ -324,7 +324,11 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let place = Place::of(folder.path(), folder.path());
         let script = "echo Address already in use >&2; exit 1";
-        let (result, state) = start(&place, &part(&place, script, true));
+        let part = Part {
+            patience: Duration::from_secs(300),
+            ..part(&place, script, true)
+        };
+        let (result, state) = start(&place, &part);
         let message = result.unwrap_err().to_string();
         for piece in [
             "moto did not start: it ended after",
@@ -340,10 +344,10 @@ mod tests {
     fn a_part_that_never_answers_is_ended() {
         let folder = tempfile::tempdir().unwrap();
         let place = Place::of(folder.path(), folder.path());
-        let (result, state) = start(&place, &part(&place, "echo thinking; sleep 60", true));
+        let (result, state) = start(&place, &part(&place, "echo thinking; sleep 600", true));
         let message = result.unwrap_err().to_string();
         assert!(
-            message.contains("it does not answer after 1 s"),
+            message.contains("it does not answer after 10 s"),
             "{message}"
         );
         assert!(message.contains("    thinking"), "{message}");

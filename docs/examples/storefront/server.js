@@ -42,7 +42,7 @@ const server = http.createServer((request, response) => {
   response.end(page);
 });
 
-server.listen(Number(PORT), () => console.log(`storefront ${COMMIT} in ${ENVIRONMENT} on ${PORT}`));
+server.listen(Number(PORT), () => console.log(`storefront ${COMMIT} in ${ENVIRONMENT} on ${server.address().port}`));
 
 // ECS sends SIGTERM and waits: finish the open requests, then exit.
 process.on('SIGTERM', () => server.close(() => process.exit(0)));

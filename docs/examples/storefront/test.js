@@ -14,9 +14,13 @@ test('does not start without a database', async () => {
 });
 
 test('reports its commit', async () => {
-  const port = String(20000 + (process.pid % 20000));
-  const child = start({ DATABASE_URL: 'postgres://db.example/shop', COMMIT: 'abc', PORT: port });
-  await new Promise((resolve) => child.stdout.once('data', resolve));
+  // Port 0 is any free one, which the server names.
+  const child = start({ DATABASE_URL: 'postgres://db.example/shop', COMMIT: 'abc', PORT: '0' });
+  const line = await new Promise((resolve, reject) => {
+    child.stdout.once('data', resolve);
+    child.once('exit', (code) => reject(new Error(`the server ended with ${code}`)));
+  });
+  const port = /on (\d+)/.exec(line)[1];
   const answer = await fetch(`http://127.0.0.1:${port}/healthz`);
   assert.equal((await answer.json()).commit, 'abc');
   child.kill('SIGTERM');

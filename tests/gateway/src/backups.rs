@@ -13,10 +13,18 @@ use crate::lock;
 
 /// How long after a table was made recovery cannot be turned on yet. In AWS it takes a while.
 const UNAVAILABLE: f64 = 1.5;
+/// The age up to which a table counts as new: the first call is refused, however long the caller needed for it.
+const NEW: f64 = 600.0;
 
-/// The tables that have it on, with account and region in front of their names.
+/// The tables that have it on, and those that were refused once, with account and region in front of their names.
 #[derive(Default)]
-pub(crate) struct Backups(Mutex<HashSet<String>>);
+pub(crate) struct Backups(Mutex<Tables>);
+
+#[derive(Default)]
+struct Tables {
+    on: HashSet<String>,
+    refused: HashSet<String>,
+}
 
 /// Answers either call; `table` is what DynamoDB Local says of the table.
 pub(crate) fn answer(
@@ -40,7 +48,10 @@ pub(crate) fn answer(
             .unwrap_or_default();
         #[expect(clippy::cast_precision_loss, reason = "seconds since 1970")]
         let now = OffsetDateTime::now_utc().unix_timestamp_nanos() as f64 / 1e9;
-        if now - made < UNAVAILABLE {
+        let age = now - made;
+        let mut tables = lock(&backups.0);
+        let first = tables.refused.insert(name.clone());
+        if age < UNAVAILABLE || (age < NEW && first) {
             return Err(AwsError::new(
                 400,
                 "ContinuousBackupsUnavailableException",
@@ -48,14 +59,13 @@ pub(crate) fn answer(
             ));
         }
         let on = input["PointInTimeRecoverySpecification"]["PointInTimeRecoveryEnabled"] == true;
-        let mut tables = lock(&backups.0);
         if on {
-            tables.insert(name.clone());
+            tables.on.insert(name.clone());
         } else {
-            tables.remove(&name);
+            tables.on.remove(&name);
         }
     }
-    let status = if lock(&backups.0).contains(&name) {
+    let status = if lock(&backups.0).on.contains(&name) {
         "ENABLED"
     } else {
         "DISABLED"

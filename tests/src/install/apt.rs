@@ -67,7 +67,9 @@ fn release_says(line: &str) -> bool {
 }
 
 fn apt_get(arguments: impl IntoIterator<Item = String>) -> Command {
-    let mut command = command("apt-get", arguments);
+    // Another sandbox, or the system itself, may be installing something.
+    let mut command = command("apt-get", ["-o", "DPkg::Lock::Timeout=600"]);
+    command.args(arguments);
     // Packages must not start services: every part is started by the sandbox itself.
     command
         .env("DEBIAN_FRONTEND", "noninteractive")

@@ -8,15 +8,16 @@ mod pip;
 mod unpacked;
 
 use std::ffi::OsStr;
-use std::fs;
+use std::fs::{self, File};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
+use std::time::Duration;
 
 use crate::fault::{Doing, Fault, Result};
 use crate::manifest::Manifest;
 use crate::place::Place;
 use crate::process::{create_log, tail};
-use crate::say::Progress;
+use crate::say::{Progress, note, seconds};
 use crate::state::lock;
 
 /// Installs everything that is missing.
@@ -67,8 +68,12 @@ pub(crate) fn peers(place: &Place) -> Result<()> {
 }
 
 /// Does some work unless a stamp in `folder` says that exactly this was done before. The stamp is removed before the
-/// work and written after it, so work that was cut short is done again.
+/// work and written after it, so work that was cut short is done again. Whoever else wants the same meanwhile waits, in this
+/// process or in another.
 fn once(folder: &Path, what: &str, work: impl FnOnce() -> Result<()>) -> Result<()> {
+    let mut name = folder.file_name().unwrap_or_default().to_owned();
+    name.push(".lock");
+    let _held = lock(&folder.with_file_name(name))?;
     let stamp = folder.join(".stamp");
     if fs::read_to_string(&stamp).is_ok_and(|text| text == what) {
         return Ok(());
@@ -80,6 +85,13 @@ fn once(folder: &Path, what: &str, work: impl FnOnce() -> Result<()>) -> Result<
     work()?;
     fs::write(&stamp, what).doing(format!("writing {}", stamp.display()))
 }
+
+/// The pauses after which an installer's failed command is run again: most fail because a server did not answer.
+const PAUSES: [Duration; 3] = [
+    Duration::from_secs(5),
+    Duration::from_secs(20),
+    Duration::from_secs(60),
+];
 
 /// An installer at work: its name, what it says it does, its log.
 struct Installer<'a> {
@@ -94,21 +106,35 @@ impl Installer<'_> {
     fn run(&self, detail: &str, commands: &mut [Command]) -> Result<()> {
         let progress = Progress::begin(self.name, detail);
         let log = self.place.log(&format!("install-{}", self.name));
-        let result = self.run_all(&log, commands);
+        let result = create_log(&log).and_then(|output| {
+            commands
+                .iter_mut()
+                .try_for_each(|command| self.try_again(&log, &output, command, &PAUSES))
+        });
         progress.finish(result)
     }
 
-    fn run_all(&self, log: &Path, commands: &mut [Command]) -> Result<()> {
-        let output = create_log(log)?;
-        for command in commands {
-            let program = command.get_program().to_string_lossy().into_owned();
+    /// Runs a command again after each pause until it succeeds.
+    fn try_again(
+        &self,
+        log: &Path,
+        output: &File,
+        command: &mut Command,
+        pauses: &[Duration],
+    ) -> Result<()> {
+        let program = command.get_program().to_string_lossy().into_owned();
+        let mut pauses = pauses.iter();
+        loop {
             let status = command
                 .stdin(Stdio::null())
                 .stdout(output.try_clone().doing("opening a log")?)
                 .stderr(output.try_clone().doing("opening a log")?)
                 .status()
                 .doing(format!("{}: running {program}", self.name))?;
-            if !status.success() {
+            if status.success() {
+                return Ok(());
+            }
+            let Some(pause) = pauses.next() else {
                 return Err(Fault::new(format!(
                     "installing {}: {program} ended with {status}; the last lines of {}:\n{}",
                     self.name,
@@ -116,9 +142,14 @@ impl Installer<'_> {
                     tail(log, 12)
                 ))
                 .hint(self.hint));
-            }
+            };
+            let after = seconds(*pause);
+            note(&format!(
+                "{:<12} {program} ended with {status}, again in {after}",
+                self.name
+            ));
+            std::thread::sleep(*pause);
         }
-        Ok(())
     }
 }
 
@@ -143,6 +174,7 @@ pub(crate) fn find(program: &str) -> Option<PathBuf> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::sync::atomic::{AtomicUsize, Ordering};
 
     #[test]
     fn work_is_done_once_and_again_when_it_was_cut_short_or_changed() {
@@ -164,6 +196,49 @@ mod tests {
     }
 
     #[test]
+    fn work_is_done_once_though_several_want_it_at_the_same_time() {
+        let folder = tempfile::tempdir().unwrap();
+        let part = folder.path().join("part");
+        let count = AtomicUsize::new(0);
+        std::thread::scope(|scope| {
+            for _ in 0..8 {
+                scope.spawn(|| {
+                    let work = || {
+                        count.fetch_add(1, Ordering::SeqCst);
+                        fs::write(part.join("content"), "whole").doing("writing")
+                    };
+                    once(&part, "v1", work).unwrap();
+                    assert_eq!(fs::read_to_string(part.join("content")).unwrap(), "whole");
+                });
+            }
+        });
+        assert_eq!(count.into_inner(), 1);
+    }
+
+    #[test]
+    fn a_command_that_fails_is_run_again() {
+        let folder = tempfile::tempdir().unwrap();
+        let place = Place::of(folder.path(), folder.path());
+        let (name, hint) = ("pip", "none");
+        let installer = Installer {
+            place: &place,
+            name,
+            hint,
+        };
+        let log = folder.path().join("log");
+        let output = create_log(&log).unwrap();
+        let twice = "echo again >> seen; [ $(wc -l < seen) -ge 2 ]";
+        let mut command = command("/bin/sh", ["-c", twice]);
+        command.current_dir(folder.path());
+        let mut run = |pauses: &[Duration]| {
+            let _ = fs::remove_file(folder.path().join("seen"));
+            installer.try_again(&log, &output, &mut command, pauses)
+        };
+        assert!(run(&[]).is_err());
+        assert!(run(&[Duration::ZERO]).is_ok());
+    }
+
+    #[test]
     fn a_failed_installer_says_which_shows_its_log_and_what_to_do() {
         let folder = tempfile::tempdir().unwrap();
         let place = Place::of(folder.path(), folder.path());
@@ -172,13 +247,11 @@ mod tests {
             name: "pip",
             hint: "look at the network",
         };
-        let fault = installer
-            .run(
-                "nothing",
-                &mut [command("/bin/sh", ["-c", "echo no route to host; exit 3"])],
-            )
-            .unwrap_err()
-            .to_string();
+        let log = folder.path().join("log");
+        let output = create_log(&log).unwrap();
+        let mut command = command("/bin/sh", ["-c", "echo no route to host; exit 3"]);
+        let fault = installer.try_again(&log, &output, &mut command, &[]);
+        let fault = fault.unwrap_err().to_string();
         for part in [
             "installing pip",
             "exit status: 3",

@@ -28,9 +28,15 @@ pub(super) fn ensure_terraform(place: &Place, pip: &Pip) -> Result<()> {
         "#!{}/bin/python\n{TERRAFORM}",
         place.dir.join("terraform").display()
     );
-    fs::write(&file, script).doing(format!("writing {}", file.display()))?;
-    fs::set_permissions(&file, fs::Permissions::from_mode(0o755))
-        .doing(format!("marking {}", file.display()))
+    if fs::read_to_string(&file).is_ok_and(|text| text == script) {
+        return Ok(());
+    }
+    // Another process may be running it, so it appears whole or not at all.
+    let draft = file.with_extension("new");
+    fs::write(&draft, script).doing(format!("writing {}", draft.display()))?;
+    fs::set_permissions(&draft, fs::Permissions::from_mode(0o755))
+        .doing(format!("marking {}", draft.display()))?;
+    fs::rename(&draft, &file).doing(format!("writing {}", file.display()))
 }
 
 /// The library's own wrapper keeps all output to the end. It closes the files it is given, so it gets copies.

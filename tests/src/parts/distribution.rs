@@ -29,7 +29,7 @@ pub(super) fn part(place: &Place) -> Result<Part> {
             path: "/v2/",
             status: 401,
         }],
-        patience: Duration::from_secs(20),
+        patience: Duration::from_secs(300),
         hint: format!(
             "see whether something else listens on {}",
             place.at(port::DISTRIBUTION)

@@ -36,7 +36,7 @@ pub(crate) fn part(place: &Place) -> Part {
             path: "/_ping",
             status: 200,
         }],
-        patience: Duration::from_secs(60),
+        patience: Duration::from_secs(300),
         hint: "dockerd needs root, cgroups and iptables; where an engine runs already, it is used"
             .to_owned(),
         inputs: String::new(),

@@ -24,7 +24,7 @@ pub(super) fn part(place: &Place) -> Part {
             path: "/moto-api/config",
             status: 201,
         }],
-        patience: Duration::from_secs(60),
+        patience: Duration::from_secs(300),
         hint: format!(
             "see whether something else listens on {}",
             place.at(port::MOTO)

@@ -28,7 +28,7 @@ pub(super) fn part(place: &Place, sandbox: PathBuf) -> Result<Part> {
             probe(port::GATEWAY, "/_sandbox/health", 200),
             probe(port::GITHUB, "/.well-known/jwks", 200),
         ],
-        patience: Duration::from_secs(30),
+        patience: Duration::from_secs(300),
         hint: format!(
             "see whether something else listens on {} to {}",
             place.at(port::GATEWAY),

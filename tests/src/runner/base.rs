@@ -8,6 +8,7 @@ use tokio::process::Command;
 
 use crate::fault::{Doing, Fault, Result};
 use crate::place::{Place, sha256};
+use crate::state::lock;
 
 /// The image's name; its tag says which node is in it.
 const NAME: &str = "slipway-sandbox/node";
@@ -18,16 +19,17 @@ pub async fn image(place: &Place) -> Result<String> {
     let libraries = libraries(&node).await?;
     let key = sha256(format!("{} {libraries:?}", node.display()).as_bytes());
     let reference = format!("{NAME}:{}", &key[..12]);
-    if docker(
-        place,
-        &["image", "inspect", "--format", "{{.Id}}", &reference],
-    )
-    .await
-    .is_ok()
-    {
+    if exists(place, &reference).await {
         return Ok(reference);
     }
-    let root = place.dir.join("base").join(std::process::id().to_string());
+    let root = place.dir.join("base");
+    let _held = lock(&place.dir.join("base.lock"))?;
+    if exists(place, &reference).await {
+        return Ok(reference);
+    }
+    if root.exists() {
+        std::fs::remove_dir_all(&root).doing("clearing up an earlier base image")?;
+    }
     for folder in ["usr/bin", "etc", "tmp", "app"] {
         std::fs::create_dir_all(root.join(folder)).doing("making the base image")?;
     }
@@ -42,6 +44,11 @@ pub async fn image(place: &Place) -> Result<String> {
     let imported = import(place, &root, &reference).await;
     std::fs::remove_dir_all(&root).doing("clearing up after the base image")?;
     imported.map(|()| reference)
+}
+
+async fn exists(place: &Place, reference: &str) -> bool {
+    let inspect = ["image", "inspect", "--format", "{{.Id}}", reference];
+    docker(place, &inspect).await.is_ok()
 }
 
 async fn import(place: &Place, root: &Path, reference: &str) -> Result<()> {

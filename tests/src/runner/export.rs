@@ -54,7 +54,7 @@ pub fn export(place: &Place) -> Result<Export> {
         .join(&sha256(all.as_bytes())[..16]);
     if !folder.exists() {
         // Two runs may export at once: each writes its own folder, and the rename is atomic.
-        let partial = folder.with_extension(std::process::id().to_string());
+        let partial = folder.with_extension(uuid::Uuid::new_v4().simple().to_string());
         for (file, text) in texts {
             let path = partial.join(file);
             fs::create_dir_all(path.parent().unwrap_or(&partial)).doing("exporting")?;

@@ -1,7 +1,8 @@
 //! One test's own stand-in: a registry that asks for a password, an image in it, and a network address of its own.
 
+use std::fs::File;
 use std::future::Future;
-use std::net::Ipv4Addr;
+use std::net::{Ipv4Addr, TcpListener};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::atomic::{AtomicU8, Ordering};
@@ -42,9 +43,7 @@ impl Bench {
     }
 
     pub(crate) async fn with(models_dir: PathBuf) -> Self {
-        let number = NEXT.fetch_add(1, Ordering::Relaxed);
-        // Above the networks that sandboxes take for themselves; the process's number keeps two runs apart.
-        let ip = Ipv4Addr::new(127, 192 + (std::process::id() % 60) as u8, number, 1);
+        let (number, ip) = address();
         let registry = format!("{ip}:5000");
         let folder = tempfile::tempdir().unwrap();
         let process = start_registry(folder.path(), &registry);
@@ -494,6 +493,30 @@ fn images(registry: &str) -> Vec<String> {
         .collect()
 }
 
+/// An address of its own for each test, in a network that this process alone has claimed. Sandboxes of checkouts use 127.64 to
+/// 127.191, the gateway's tests 127.222 to 127.251.
+fn address() -> (u8, Ipv4Addr) {
+    static NETWORK: OnceLock<(u8, File)> = OnceLock::new();
+    let (network, _) = NETWORK.get_or_init(|| {
+        let claimed = |number: u8| {
+            let name = format!("slipway-test-network-{number}");
+            let file = File::create(std::env::temp_dir().join(name)).ok()?;
+            file.try_lock().ok().map(|()| (number, file))
+        };
+        (192..=221)
+            .find_map(claimed)
+            .expect("other processes have claimed all networks of these tests")
+    });
+    loop {
+        let number = NEXT.fetch_add(1, Ordering::Relaxed);
+        let ip = Ipv4Addr::new(127, *network, number, 1);
+        // What a killed test left behind may still listen there.
+        if [5000, 4100].map(|port| TcpListener::bind((ip, port)).is_ok()) == [true; 2] {
+            return (number, ip);
+        }
+    }
+}
+
 fn start_registry(folder: &Path, address: &str) -> Child {
     let settings = folder.join("registry.yml");
     let passwords = folder.join("htpasswd");
@@ -504,7 +527,7 @@ fn start_registry(folder: &Path, address: &str) -> Child {
         folder.display()
     );
     std::fs::write(&settings, text).unwrap();
-    let child = Command::new("docker-registry")
+    let mut child = Command::new("docker-registry")
         .arg("serve")
         .arg(&settings)
         .stdout(Stdio::null())
@@ -517,6 +540,7 @@ fn start_registry(folder: &Path, address: &str) -> Child {
             start.elapsed() < TIMEOUT,
             "the registry does not listen at {address}"
         );
+        assert_eq!(child.try_wait().unwrap(), None, "the registry ended");
         std::thread::sleep(Duration::from_millis(20));
     }
     child

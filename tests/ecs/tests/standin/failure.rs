@@ -158,7 +158,8 @@ async fn targets_that_answer_wrongly_are_unhealthy_and_fail_the_deployment() {
         .await;
     let (group, address) = bench.balancer().await;
     let mut input = service(&bench.definition(&[("HEALTH", "404")]).await, Some(&group));
-    input["healthCheckGracePeriodSeconds"] = json!(4);
+    // The task runs for as long as ECS looks away.
+    input["healthCheckGracePeriodSeconds"] = json!(3600);
     bench.ecs("CreateService", input).await;
     let health = eventually("an unhealthy target", async || {
         let (_, xml) = bench
@@ -182,6 +183,8 @@ async fn targets_that_answer_wrongly_are_unhealthy_and_fail_the_deployment() {
         (200, "404".to_owned())
     );
 
+    let update = json!({"cluster": "shop", "service": "web", "healthCheckGracePeriodSeconds": 0});
+    bench.ecs("UpdateService", update).await;
     let failed = bench.until_rollout("FAILED").await;
     let stopped = bench.tasks("STOPPED").await;
     assert_eq!(

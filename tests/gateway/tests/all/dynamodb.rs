@@ -239,8 +239,10 @@ async fn recovery_to_a_point_in_time_is_each_tables_own_and_not_at_once() {
         .point_in_time_recovery_specification(on);
     let early = refused(turn_on.clone().send().await);
     assert_eq!(early.0, "ContinuousBackupsUnavailableException");
-    tokio::time::sleep(std::time::Duration::from_secs(2)).await;
-    turn_on.send().await.unwrap();
+    while let Err(error) = turn_on.clone().send().await {
+        assert_eq!(refused::<(), _, _>(Err(error)).0, early.0);
+        tokio::time::sleep(std::time::Duration::from_millis(200)).await;
+    }
     for (table, wanted) in [("recovered", "ENABLED"), ("other", "DISABLED")] {
         let call = dev.describe_continuous_backups().table_name(table);
         let said = call.send().await.unwrap().continuous_backups_description;

@@ -2,6 +2,7 @@
 //! and a last one then removes their folder.
 
 use std::collections::HashMap;
+use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::{Arc, Mutex};
@@ -154,11 +155,11 @@ fn supervised(line: &str, folder: &Path, log: &str) -> Child {
 }
 
 fn wait_for(what: &str, ready: impl Fn() -> bool) {
-    let deadline = Instant::now() + Duration::from_secs(60);
+    let deadline = Instant::now() + Duration::from_secs(300);
     while !ready() {
         assert!(
             Instant::now() < deadline,
-            "{what} did not start within a minute"
+            "{what} did not start within five minutes"
         );
         std::thread::sleep(Duration::from_millis(50));
     }
@@ -181,6 +182,28 @@ while True:
     for pair in ((a, b), (b, a)): threading.Thread(target=pipe, args=pair, daemon=True).start()
 ";
 
+/// Claims a loopback network for this process alone, for as long as it lives. Sandboxes of checkouts use 127.64 to 127.191,
+/// the tests of the ECS stand-in 127.192 to 127.221.
+fn network() -> String {
+    static CLAIM: Mutex<Option<File>> = Mutex::new(None);
+    for number in 222..=251 {
+        let name = format!("slipway-test-network-{number}");
+        let claim = File::create(std::env::temp_dir().join(name));
+        let Ok(claim) = claim.and_then(|file| file.try_lock().map(|()| file).map_err(Into::into))
+        else {
+            continue;
+        };
+        let net = format!("127.{number}.1");
+        // What a killed test left behind may still listen there.
+        let free = |port| std::net::TcpListener::bind(format!("{net}.1:{port}")).is_ok();
+        if (4000..=4004).all(free) {
+            *CLAIM.lock().unwrap() = Some(claim);
+            return net;
+        }
+    }
+    panic!("other processes have claimed all networks of these tests")
+}
+
 fn start() -> Arc<Parts> {
     let folder = tempfile::Builder::new()
         .prefix("gateway-")
@@ -188,9 +211,7 @@ fn start() -> Arc<Parts> {
         .unwrap()
         .keep();
     let at = folder.as_path();
-    let pid = std::process::id();
-    // Sandboxes of checkouts use 127.64 to 127.191.
-    let net = format!("127.{}.{}", 192 + pid % 60, 1 + (pid / 60) % 250);
+    let net = network();
     let ip = format!("{net}.1");
     let emulator = dynamodb_local();
     std::fs::write(at.join("bridge.py"), BRIDGE).unwrap();

@@ -78,7 +78,7 @@ impl Fresh {
         };
         let began = Instant::now();
         while !probe.answers(Duration::from_secs(1)) {
-            if began.elapsed() > Duration::from_secs(20) {
+            if began.elapsed() > Duration::from_secs(300) {
                 return Err(Fault::new(format!("the registry at {at} does not answer")));
             }
             std::thread::sleep(Duration::from_millis(10));

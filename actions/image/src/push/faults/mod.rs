@@ -32,8 +32,8 @@ const PATIENCE: Patience = Patience {
     tries: 5,
     first: Duration::from_millis(2),
     longest: Duration::from_millis(20),
-    within: Duration::from_secs(20),
-    stall: Duration::from_secs(2),
+    within: Duration::from_secs(300),
+    stall: Duration::from_secs(10),
 };
 
 fn basic(token: &str) -> String {

@@ -43,6 +43,13 @@ impl Distribution {
     }
 
     fn with(command: impl Fn(&Path) -> Command) -> Self {
+        (0..5)
+            .find_map(|_| Self::listening(&command))
+            .expect("docker-registry starts; Debian's package docker-registry has it")
+    }
+
+    /// One that listens, unless it ended: something else may have taken the port that was free.
+    fn listening(command: impl Fn(&Path) -> Command) -> Option<Self> {
         let dir = tempfile::tempdir().unwrap();
         let at = |name: &str| dir.path().join(name);
         fs::create_dir(at("data")).unwrap();
@@ -65,7 +72,7 @@ impl Distribution {
             .stderr(Stdio::null())
             .spawn()
             .unwrap();
-        let registry = Self {
+        let mut registry = Self {
             address,
             child,
             dir,
@@ -73,12 +80,20 @@ impl Distribution {
         let started = Instant::now();
         while TcpStream::connect(address).is_err() {
             assert!(
-                started.elapsed() < Duration::from_secs(20),
+                started.elapsed() < Duration::from_secs(300),
                 "docker-registry does not listen"
             );
+            if registry.child.try_wait().unwrap().is_some() {
+                return None;
+            }
             std::thread::sleep(Duration::from_millis(20));
         }
         registry
+            .child
+            .try_wait()
+            .unwrap()
+            .is_none()
+            .then_some(registry)
     }
 
     /// Its files, as it sees them.
