@@ -149,6 +149,47 @@ fn a_folder_of_binaries_comes_before_everything() {
 }
 
 #[test]
+fn every_step_refuses_an_input_that_its_action_does_not_have() {
+    let launcher = Launcher::new();
+    let mut steps = 0;
+    for entry in fs::read_dir(place().checkout.join("actions")).unwrap() {
+        let folder = entry.unwrap().path();
+        if !folder.join("action.yml").exists() {
+            continue;
+        }
+        steps += 1;
+        let step = folder.file_name().unwrap().to_str().unwrap().to_owned();
+        let command = |phase: &str| {
+            let mut command = launcher.command(phase);
+            command
+                .current_dir(launcher.folder.path())
+                .env("INPUT_STEP", &step)
+                .env("SLIPWAY_BIN_DIR", place().built())
+                .env("GITHUB_ACTIONS", "true")
+                .env("INPUT_ENVIROMENT", "dev")
+                .env("INPUT_NOT-AN-INPUT", "true");
+            command
+        };
+        let output = launcher.run(&mut command("main"));
+        let text = log(&output);
+        assert_eq!(output.status.code(), Some(2), "{text}");
+        let message = "error: the action does not have the inputs `enviroment`, `not-an-input`\n\n\
+             hint: `enviroment`: did you mean `environment`?\n\
+             hint: remove `not-an-input` from the step's `with:`\n\
+             hint: or, for a variable of the job that has such a name, hide it from the step: \
+             `env: { INPUT_ENVIROMENT: \"\" }`\n";
+        assert!(text.starts_with(message), "{step}: {text}");
+        // The post step still cleans up, and act hands a composite action's inputs to the steps in it.
+        for (phase, act) in [("post", ""), ("main", "true")] {
+            let output = launcher.run(command(phase).env("ACT", act));
+            let text = log(&output);
+            assert!(!text.contains(&message[..40]), "{step}: {text}");
+        }
+    }
+    assert_eq!(steps, 7);
+}
+
+#[test]
 fn a_signal_reaches_the_binary_once() {
     let script = "#!/bin/bash\nn=0; trap 'n=$((n+1))' INT TERM; touch \"$RAN\"\n\
                   for i in {1..300}; do [ $n = 0 ] || break; sleep 0.1 || true; done; sleep 1 || true; exit $((10 + n))\n";

@@ -1,8 +1,9 @@
 //! action.yml and the README tables, rendered from a step's own arguments so that they cannot
 //! say anything else. A test compares bytes; `UPDATE_EXPECT=1` rewrites.
 
-use crate::env::Env;
+use crate::env::{Env, input_names};
 use crate::host::variable;
+use crate::inputs;
 use crate::step::{Step, command};
 use clap::{Arg, ArgAction, Command};
 use std::collections::BTreeMap;
@@ -252,6 +253,7 @@ fn quoted(text: &str) -> String {
 /// What differs, or two verbs that give one argument two meanings.
 pub fn check<S: Step>(folder: &str) -> Result<(), String> {
     consistent::<S>()?;
+    accepted::<S>()?;
     let folder = Path::new(folder);
     same(&folder.join("action.yml"), &action_yml::<S>())?;
     let readme = folder.join("README.md");
@@ -269,6 +271,25 @@ pub fn check<S: Step>(folder: &str) -> Result<(), String> {
         })
         .ok_or_else(|| format!("{}: no `{}` … `{end}`", readme.display(), begin.trim_end()))?;
     same(&readme, &rendered)
+}
+
+/// Whether the step accepts each input of its action.yml, for each verb that has it.
+fn accepted<S: Step>() -> Result<(), String> {
+    let secrets: Vec<&str> = S::ACTION.secrets.iter().map(|secret| secret.name).collect();
+    for (name, input) in inputs::<S>() {
+        for verb in &input.verbs {
+            let given = [("INPUT_COMMAND", verb.as_str())];
+            let given = given
+                .into_iter()
+                .map(|(name, value)| (name.to_owned(), value.to_owned()));
+            let [variable, _] = input_names(&name);
+            let env: Env = given.chain([(variable, "x".to_owned())]).collect();
+            if let Some(error) = inputs::unknown(&command::<S>(&Env::default()), &secrets, &env) {
+                return Err(error.message);
+            }
+        }
+    }
+    Ok(())
 }
 
 fn consistent<S: Step>() -> Result<(), String> {

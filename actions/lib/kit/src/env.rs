@@ -30,6 +30,19 @@ impl Env {
         self.get(&hyphens).or_else(|| self.get(&underscores))
     }
 
+    /// The variables in which a runner hands over inputs, without those that are empty. It writes
+    /// an input's name in capitals.
+    pub(crate) fn inputs(&self) -> impl Iterator<Item = &String> {
+        let given = |name: &str| {
+            name.strip_prefix("INPUT_")
+                .is_some_and(|rest| !rest.is_empty() && rest == rest.to_uppercase())
+        };
+        self.0
+            .iter()
+            .filter(move |(name, value)| given(name) && !value.is_empty())
+            .map(|(name, _)| name)
+    }
+
     /// The variables for a child process: without the action's own inputs, and without what would
     /// let the child be this job rather than do its work: ask for identity tokens, speak to the
     /// runner's services, or steer the steps that come after.

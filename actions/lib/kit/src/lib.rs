@@ -14,6 +14,7 @@ pub mod group;
 pub mod hex;
 pub mod host;
 pub mod id;
+mod inputs;
 pub mod markdown;
 pub mod masks;
 pub mod report;

@@ -7,6 +7,7 @@ use crate::env::{Env, input_names};
 use crate::error::{Error, Result};
 use crate::exit::Exit;
 use crate::host::{Host, Kind};
+use crate::inputs;
 use crate::report::Report;
 use crate::signal;
 use clap::error::ErrorKind;
@@ -157,9 +158,15 @@ async fn run<S: Step>(env: Env, host: Host) -> Exit {
     let command = command::<S>(&env);
     // Only the launcher starts a post step, and it gives no arguments: elsewhere one variable too
     // many would turn a gate into a step that does nothing and succeeds.
-    let post = env.get("SLIPWAY_PHASE") == Some("post")
-        && host.kind() == Kind::GitHub
-        && std::env::args_os().len() == 1;
+    let launched = host.kind() == Kind::GitHub && std::env::args_os().len() == 1;
+    let post = launched && env.get("SLIPWAY_PHASE") == Some("post");
+    if launched
+        && env.get("SLIPWAY_PHASE") == Some("main")
+        && let Err(error) = know_inputs::<S>(&command, &env, &host)
+    {
+        host.error(S::ACTION.name, &error);
+        return error.exit();
+    }
     let parsed = command
         .try_get_matches_from(argv(&env))
         .and_then(|matches| Cli::<S::Args>::from_arg_matches(&matches));
@@ -245,6 +252,19 @@ fn argv(env: &Env) -> Vec<OsString> {
     argv
 }
 
+/// # Errors
+/// The job gives inputs that the action does not have (exit 2).
+fn know_inputs<S: Step>(command: &Command, env: &Env, host: &Host) -> Result<()> {
+    let secrets: Vec<&str> = S::ACTION.secrets.iter().map(|secret| secret.name).collect();
+    match inputs::unknown(command, &secrets, env) {
+        // act hands the inputs of a composite action to the steps in it as well; GitHub does not.
+        Some(error) if env.get("ACT") == Some("true") => host.warn(error.message),
+        Some(error) => return Err(error),
+        None => {}
+    }
+    Ok(())
+}
+
 fn refuse_arguments<S: Step>(host: &Host, error: &clap::Error) -> Exit {
     if !error.use_stderr() {
         // `--help` and `--version`: data, so standard output.
@@ -268,10 +288,32 @@ fn refuse_arguments<S: Step>(host: &Host, error: &clap::Error) -> Exit {
         let _ = error.print();
         return Exit::Usage;
     }
+    host.error(S::ACTION.name, &wrong_arguments::<S>(host, error));
+    Exit::Usage
+}
+
+/// What clap says of wrong arguments, with a hint that names a command or a page.
+fn wrong_arguments<S: Step>(host: &Host, error: &clap::Error) -> Error {
     let text = error.render().to_string();
     let text = text.trim_end().strip_prefix("error: ").unwrap_or(&text);
-    host.error(S::ACTION.name, &Error::usage(text.trim_end()));
-    Exit::Usage
+    let text = text
+        .rsplit_once("\n\nFor more information, try")
+        .map_or(text, |(text, _)| text);
+    let name = S::ACTION.name;
+    let hint = if host.kind() == Kind::GitHub {
+        let repository = env!("CARGO_PKG_REPOSITORY");
+        format!("the inputs of the action: {repository}/blob/main/actions/{name}/README.md")
+    } else {
+        // clap's usage line names the verb whose arguments are wrong.
+        let program = format!("slipway-{name} ");
+        let verb = text
+            .rsplit_once(&format!("Usage: {program}"))
+            .and_then(|(_, usage)| usage.split_whitespace().next())
+            .filter(|word| word.starts_with(|c: char| c.is_ascii_lowercase()))
+            .map_or_else(String::new, |verb| format!("{verb} "));
+        format!("{program}{verb}--help")
+    };
+    Error::usage(text.trim_end()).hint(hint)
 }
 
 /// Keeps secrets out of core dumps and away from other processes of the same user, and turns a

@@ -197,7 +197,7 @@ fn line_and_column(source: &str, offset: usize) -> (usize, usize) {
 }
 
 /// The one of `known` that `wrong` was probably meant to be.
-pub(super) fn nearest<'a>(
+pub(crate) fn nearest<'a>(
     wrong: &str,
     known: impl IntoIterator<Item = &'a str>,
 ) -> Option<&'a str> {

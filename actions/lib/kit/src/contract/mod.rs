@@ -25,7 +25,8 @@ use crate::aws::AccountId;
 use crate::env::Env;
 use crate::error::{Error, Result};
 use declared::Declared;
-use diagnostics::{Mistakes, nearest};
+use diagnostics::Mistakes;
+pub(crate) use diagnostics::nearest;
 use std::path::{Path, PathBuf};
 use vars::Vars;
 
