@@ -50,7 +50,7 @@ impl Step for Contract {
             Verb::Check => {
                 let contract = cx.contract()?;
                 if let Some(environment) = &cx.common.environment {
-                    contract.resolve(environment, &cx.env)?;
+                    contract.resolve_all(environment, &cx.env)?;
                 }
                 Ok(report::checked(&contract, cx.common.environment.as_deref()))
             }
@@ -68,7 +68,9 @@ impl Step for Contract {
                         names.join(", ")
                     ))
                 })?;
-                Ok(report::resolved(&contract.resolve(environment, &cx.env)?))
+                Ok(report::resolved(
+                    &contract.resolve_all(environment, &cx.env)?,
+                ))
             }
             Verb::Schema => Ok(report::schema()),
         }

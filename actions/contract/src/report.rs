@@ -1,6 +1,6 @@
 //! Outputs and reports of slipway-contract.
 
-use kit::contract::{Contract, Gate, Overview, Resolved, SecretSpec, Sink, Source};
+use kit::contract::{Complete, Contract, Gate, Overview, SecretSpec, Sink, Source};
 use kit::report::{EnvValue, Report, markdown_table, text_table};
 
 const OVERVIEW: [&str; 5] = ["environment", "follows", "account", "region", "gate"];
@@ -62,8 +62,9 @@ fn gate(gate: &Gate) -> String {
 }
 
 /// One environment, with what later steps can use.
-pub(crate) fn resolved(resolved: &Resolved) -> Report {
-    let rows = rows(resolved);
+pub(crate) fn resolved(complete: &Complete) -> Report {
+    let resolved = &complete.resolved;
+    let rows = rows(complete);
     Report {
         text: text_table(&["setting", "value"], &rows),
         summary: format!(
@@ -72,8 +73,8 @@ pub(crate) fn resolved(resolved: &Resolved) -> Report {
             resolved.environment,
             markdown_table(&["setting", "value"], &rows)
         ),
-        json: serde_json::json!(resolved),
-        env: resolved
+        json: serde_json::json!(complete),
+        env: complete
             .terraform_variables()
             .into_iter()
             .map(|(name, value)| (name, EnvValue::Plain(value)))
@@ -93,8 +94,10 @@ pub(crate) fn resolved(resolved: &Resolved) -> Report {
     .output("container", &resolved.deploy.container)
 }
 
-fn rows(resolved: &Resolved) -> Vec<Vec<String>> {
-    let state = &resolved.state;
+fn rows(complete: &Complete) -> Vec<Vec<String>> {
+    let Complete {
+        resolved, state, ..
+    } = complete;
     let deploy = &resolved.deploy;
     let build = &resolved.build;
     let fixed = [
@@ -128,7 +131,7 @@ fn rows(resolved: &Resolved) -> Vec<Vec<String>> {
         .into_iter()
         .map(|(name, value)| vec![name.to_owned(), value])
         .collect();
-    for (name, value) in &resolved.variables {
+    for (name, value) in &complete.variables {
         rows.push(vec![format!("variable {name}"), value.clone()]);
     }
     for spec in &resolved.secrets {

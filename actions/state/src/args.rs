@@ -237,5 +237,10 @@ fn lease(text: &str) -> Result<std::time::Duration, String> {
     if lease < std::time::Duration::from_secs(2) {
         return Err(format!("`{text}` is too short for a lease: 2s at least"));
     }
+    if lease > std::time::Duration::from_secs(24 * 60 * 60) {
+        return Err(format!(
+            "`{text}` is too long for a lease: 24h at most, because the lock of a run that was killed blocks others for a whole lease"
+        ));
+    }
     Ok(lease)
 }

@@ -5,9 +5,9 @@ use crate::args::{Hold, Object, Place, State};
 use crate::backend::{Backend, Locking};
 use crate::folder;
 use crate::rescue::{self, Left};
-use kit::Resolved;
 use kit::aws::{AccountId, Region, RoleArn};
 use kit::child::Program;
+use kit::contract::{Complete, reserved};
 use kit::error::{Error, Result};
 use kit::group::Group;
 use kit::step::{Cx, required};
@@ -21,7 +21,7 @@ pub(crate) struct Placed {
     pub(crate) backend: Backend,
     pub(crate) target: Target,
     pub(crate) directory: Option<PathBuf>,
-    pub(crate) resolved: Option<Resolved>,
+    pub(crate) resolved: Option<Complete>,
     /// Whether this backend goes before the one that the code names.
     pub(crate) overrides: bool,
 }
@@ -63,7 +63,7 @@ impl Placed {
 
     /// The contract's variables, as Terraform takes them.
     pub(crate) fn terraform_variables(&self) -> impl Iterator<Item = (String, String)> {
-        self.resolved.iter().flat_map(Resolved::terraform_variables)
+        self.resolved.iter().flat_map(Complete::terraform_variables)
     }
 }
 
@@ -76,7 +76,7 @@ pub(crate) struct Store {
     pub(crate) region: Region,
     pub(crate) locking: Locking,
     pub(crate) target: Target,
-    resolved: Option<Resolved>,
+    resolved: Option<Complete>,
 }
 
 /// What is given, else what contract or environment name.
@@ -124,7 +124,7 @@ fn undeclared(table: &str, given: bool) -> Error {
 /// # Errors
 /// A part that nobody names (exit 2).
 fn any_store(place: &Place, cx: &Cx) -> Result<Store> {
-    let resolved = cx.resolved()?;
+    let resolved = cx.resolved_all()?;
     let state = resolved.as_ref().map(|it| &it.state);
     let variable = |name: &str| cx.env.get(name).map(str::to_owned);
     let region = match state {
@@ -135,11 +135,11 @@ fn any_store(place: &Place, cx: &Cx) -> Result<Store> {
     // The state's region is not where the command works.
     let ambient = || variable("AWS_REGION").or_else(|| variable("AWS_DEFAULT_REGION"));
     let own = match &resolved {
-        Some(resolved) => resolved.region.clone(),
+        Some(complete) => complete.resolved.region.clone(),
         None => ambient().map_or_else(|| Ok(region.clone()), |name| name.parse())?,
     };
     let target = Target::chosen(
-        resolved.as_ref(),
+        resolved.as_ref().map(|it| &it.resolved),
         Purpose::Deploy,
         place.role.as_ref(),
         Some(&own),
@@ -197,7 +197,7 @@ fn placed(store: Store, object: &Object, cx: &Cx) -> Result<Placed> {
     let directory = store
         .resolved
         .as_ref()
-        .map(|it| it.directory.join(&it.state.directory));
+        .map(|it| it.resolved.directory.join(&it.state.directory));
     Ok(Placed {
         backend: Backend {
             bucket: store.bucket,
@@ -265,13 +265,7 @@ fn agree(name: &str, given: Option<&str>, contract: Option<&str>) -> Result<()> 
 /// A key that Terraform takes (terraform `internal/backend/remote-state/s3`, `validateStringS3Path`)
 /// and that a person can read.
 fn object_key(key: String) -> Result<String> {
-    if key.starts_with('/') || key.ends_with('/') || key.chars().any(char::is_control) {
-        return Err(
-            Error::usage(format!("{key:?} cannot be the key of a state"))
-                .cause("Terraform takes no key that begins or ends with a slash")
-                .hint("give another --key, without control characters"),
-        );
-    }
+    reserved::state_key(&key)?;
     Ok(key)
 }
 

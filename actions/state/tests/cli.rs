@@ -43,6 +43,10 @@ fn bad_input_is_named() {
         (&["move-lock"], "--to <HOW>"),
         (&["lock", "--rvn=r"], "--lock-id <ID>"),
         (&["lock", "--lease=1s"], "`1s` is too short for a lease"),
+        (
+            &["lock", "--lease=25h"],
+            "`25h` is too long for a lease: 24h at most, because the lock of a run that was killed blocks others",
+        ),
         (&["lock", "--locking=table"], "'table'"),
         (&["status"], "--bucket is missing"),
         (&["status", "--bucket=b"], "--key is missing"),

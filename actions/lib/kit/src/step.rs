@@ -2,7 +2,7 @@
 
 use crate::action::Action;
 use crate::clock::Clock;
-use crate::contract::{self, Contract, Resolved};
+use crate::contract::{self, Complete, Contract, Resolved};
 use crate::env::{Env, input_names};
 use crate::error::{Error, Result};
 use crate::exit::Exit;
@@ -106,8 +106,20 @@ impl Cx {
     /// # Errors
     /// A contract was named without an environment, or is wrong (exit 2).
     pub fn resolved(&self) -> Result<Option<Resolved>> {
+        self.declared(|contract, environment| contract.resolve(environment, &self.env))
+    }
+
+    /// The same with everything that an infrastructure run needs.
+    ///
+    /// # Errors
+    /// A contract was named without an environment, or is wrong (exit 2).
+    pub fn resolved_all(&self) -> Result<Option<Complete>> {
+        self.declared(|contract, environment| contract.resolve_all(environment, &self.env))
+    }
+
+    fn declared<T>(&self, resolve: impl FnOnce(&Contract, &str) -> Result<T>) -> Result<Option<T>> {
         match (&self.common.environment, &self.common.contract) {
-            (Some(environment), _) => self.contract()?.resolve(environment, &self.env).map(Some),
+            (Some(environment), _) => resolve(&self.contract()?, environment).map(Some),
             (None, Some(path)) => Err(Error::usage(format!(
                 "{} was given without an environment",
                 path.display()

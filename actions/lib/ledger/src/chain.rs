@@ -2,6 +2,7 @@
 //! that a change in the middle breaks every later entry. Pure.
 
 use crate::record::Record;
+use kit::contract::reserved;
 use kit::error::{Error, Result};
 use std::fmt;
 
@@ -21,7 +22,8 @@ impl Chain {
     /// The chain of `service` in `environment`.
     ///
     /// # Errors
-    /// A name is empty or contains `#`, with which two chains could share a key (exit 2).
+    /// A name is empty or contains `#`, with which two chains could share a key, or builds may write
+    /// the key (exit 2).
     pub fn new(service: &str, environment: &str) -> Result<Self> {
         for name in [service, environment] {
             if name.is_empty() || name.contains('#') {
@@ -31,6 +33,7 @@ impl Chain {
                 .hint("use a name that is not empty and contains no `#`"));
             }
         }
+        reserved::service(service)?;
         Ok(Self(format!("{service}#{environment}")))
     }
 
@@ -273,5 +276,7 @@ mod tests {
         assert_eq!(dev().as_str(), "storefront#dev");
         assert!(Chain::new("a#b", "c").is_err());
         assert!(Chain::new("a", "").is_err());
+        // Builds may write every key that begins with `content#`.
+        assert!(Chain::new("content", "dev").is_err());
     }
 }

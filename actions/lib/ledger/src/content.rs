@@ -10,6 +10,7 @@
 use crate::store::Ledger;
 use aws_sdk_dynamodb::operation::put_item::PutItemError;
 use aws_sdk_dynamodb::types::AttributeValue;
+use kit::contract::reserved::CONTENT;
 use kit::error::{Error, ErrorKind, Result};
 use kit::id::{CommitId, Digest};
 use net::AwsContext;
@@ -165,7 +166,7 @@ fn partition(service: &str, digest: &str) -> Result<String> {
             "{service:?} cannot be part of a key in the ledger"
         )));
     }
-    Ok(format!("content#{service}#{}", Digest::parse(digest)?))
+    Ok(format!("{CONTENT}#{service}#{}", Digest::parse(digest)?))
 }
 
 /// The note in an item, if it belongs to the item's position.

@@ -35,7 +35,7 @@ pub(crate) use private::Private;
 pub(crate) use report::markdown;
 
 /// Where plans are kept, in the state's own bucket, so that a rule of its lifecycle can name them.
-pub(crate) const PREFIX: &str = "slipway-plans/";
+pub(crate) const PREFIX: &str = kit::contract::reserved::PLANS;
 
 fn object_of(key: &str, id: &str) -> String {
     format!("{PREFIX}{key}/{id}")
@@ -226,7 +226,7 @@ pub(crate) async fn drift(args: args::Drift, cx: &Cx) -> Result<Report> {
 fn reading(state: &State, cx: &Cx) -> Result<Placed> {
     let mut placed = place::of(state, cx)?;
     placed.target = Target::chosen(
-        placed.resolved.as_ref(),
+        placed.resolved.as_ref().map(|it| &it.resolved),
         Purpose::Read,
         state.place.role.as_ref(),
         placed.target.region.as_ref(),

@@ -4,6 +4,7 @@
 use super::declared::{Declared, Environment, EnvironmentKey, Type, Variable};
 use super::diagnostics::{At, Mistake, Mistakes, Place, nearest};
 use super::model::Sink;
+use super::reserved;
 use super::secret::From;
 use super::template::{InVariable, Piece, Placeholder, Template, Templated};
 use super::variables::whole;
@@ -18,6 +19,12 @@ pub(super) fn check(declared: &Declared, mistakes: &mut Mistakes) {
                 format!("version {} is not known", declared.version.value),
             )
             .hint("this Slipway reads version 1"),
+        );
+    }
+    if let Err(error) = reserved::service(&declared.service.value.0) {
+        mistakes.add(
+            Mistake::new(declared.service.place.clone(), error.message.as_str())
+                .hint(error.causes().concat()),
         );
     }
     let environments = &declared.environments;

@@ -7,6 +7,7 @@ mod diagnostics;
 mod fields;
 mod fill;
 mod model;
+pub mod reserved;
 mod resolve;
 mod schema;
 mod secret;
@@ -51,7 +52,7 @@ pub fn load(path: &Path) -> Result<Contract> {
     let bytes = std::fs::read(path).map_err(|error| {
         let hint = match error.kind() {
             std::io::ErrorKind::NotFound => {
-                "name it with --contract FILE, or write one: docs/contract.md shows how"
+                "name it with --contract FILE, or write one: https://github.com/slipway-delivery/slipway/blob/main/docs/contract.md"
             }
             _ => "--contract FILE names a file that can be read",
         };
@@ -93,7 +94,7 @@ pub fn parse(path: &Path, text: &str) -> Result<Contract> {
     };
     check::check(&declared, &mut mistakes);
     for (name, _) in &declared.environments.value.0 {
-        resolve::resolve(&declared, &name.value.0, None, &directory, &mut mistakes);
+        resolve::complete(&declared, &name.value.0, None, &directory, &mut mistakes);
     }
     if !mistakes.is_empty() {
         return Err(mistakes.into_error(&format!("{shown} is wrong"), &shown, source));
@@ -159,15 +160,33 @@ impl Contract {
             .collect()
     }
 
-    /// One environment, with defaults filled in and references followed.
+    /// One environment, with defaults filled in and references followed, but without what only an
+    /// infrastructure run needs: a step that deploys a service asks for no state's bucket.
     ///
     /// # Errors
     /// No such environment, or a reference that leads nowhere (exit 2).
     pub fn resolve(&self, environment: &str, env: &Env) -> Result<Resolved> {
+        self.resolved(environment, env, resolve::resolve)
+    }
+
+    /// One environment with everything that the contract declares for it.
+    ///
+    /// # Errors
+    /// No such environment, or a reference that leads nowhere (exit 2).
+    pub fn resolve_all(&self, environment: &str, env: &Env) -> Result<Complete> {
+        self.resolved(environment, env, resolve::complete)
+    }
+
+    fn resolved<T>(
+        &self,
+        environment: &str,
+        env: &Env,
+        resolve: impl FnOnce(&Declared, &str, Option<&Vars<'_>>, &Path, &mut Mistakes) -> Option<T>,
+    ) -> Result<T> {
         self.has(environment)?;
         let vars = Vars::of(env)?;
         let mut mistakes = Mistakes::default();
-        let resolved = resolve::resolve(
+        let resolved = resolve(
             &self.declared,
             environment,
             Some(&vars),

@@ -28,14 +28,10 @@ pub struct Resolved {
     pub build: Build,
     /// What is built and where it is kept.
     pub image: Image,
-    /// Terraform and where its state is.
-    pub state: State,
     /// Where the service runs.
     pub deploy: Deploy,
     /// What must hold before a digest may come here.
     pub gate: Gate,
-    /// Typed variables, as text, by name.
-    pub variables: BTreeMap<String, String>,
     /// Secrets this environment needs.
     pub secrets: Vec<SecretSpec>,
     /// By GitHub login, the session names a person acts under in AWS.
@@ -44,14 +40,26 @@ pub struct Resolved {
     pub allow_long_lived_keys: Vec<String>,
 }
 
-impl Resolved {
+/// One environment of the contract with everything it declares.
+#[derive(Debug, Clone, Serialize)]
+pub struct Complete {
+    /// What every step may need.
+    #[serde(flatten)]
+    pub resolved: Resolved,
+    /// Terraform and where its state is.
+    pub state: State,
+    /// Typed variables, as text, by name.
+    pub variables: BTreeMap<String, String>,
+}
+
+impl Complete {
     /// What the infrastructure run gets to know: service, environment, region and the typed
     /// variables, under the names Terraform, OpenTofu and CDKTF read (`TF_VAR_<name>`).
     pub fn terraform_variables(&self) -> Vec<(String, String)> {
         [
-            ("service", self.service.as_str()),
-            ("environment", &self.environment),
-            ("region", self.region.as_str()),
+            ("service", self.resolved.service.as_str()),
+            ("environment", &self.resolved.environment),
+            ("region", self.resolved.region.as_str()),
         ]
         .into_iter()
         .chain(

@@ -5,7 +5,10 @@
 use super::declared::{Declared, Environment, EnvironmentKey, Variable};
 use super::diagnostics::{Mistake, Mistakes};
 use super::fill::Filler;
-use super::model::{Build, Deploy, Gate, Image, Publishing, Resolved, Roles, SecretSpec, State};
+use super::model::{
+    Build, Complete, Deploy, Gate, Image, Publishing, Resolved, Roles, SecretSpec, State,
+};
+use super::reserved;
 use super::secret::{SecretEntry, wrong_name};
 use super::variables;
 use super::vars::Vars;
@@ -28,18 +31,27 @@ pub(super) fn resolve(
     directory: &Path,
     mistakes: &mut Mistakes,
 ) -> Option<Resolved> {
-    let (name, environment) = declared
-        .environments
-        .value
-        .0
-        .iter()
-        .find(|(found, _)| found.value.0 == name)?;
-    Resolver {
-        declared,
-        environment,
-        fill: Filler::new(&declared.service.value.0, name, vars, mistakes),
-    }
-    .run(directory)
+    Resolver::new(declared, name, vars, mistakes)?.run(directory)
+}
+
+/// The same, with what an infrastructure run needs.
+pub(super) fn complete(
+    declared: &Declared,
+    name: &str,
+    vars: Option<&Vars<'_>>,
+    directory: &Path,
+    mistakes: &mut Mistakes,
+) -> Option<Complete> {
+    let mut resolver = Resolver::new(declared, name, vars, mistakes)?;
+    let resolved = resolver.run(directory);
+    let region = resolved.as_ref().map(|resolved| resolved.region.clone());
+    let state = resolver.state(region.as_ref());
+    let variables = resolver.variables();
+    Some(Complete {
+        resolved: resolved?,
+        state: state?,
+        variables: variables?,
+    })
 }
 
 /// What all environments share, and publishing needs.
@@ -83,8 +95,23 @@ struct Resolver<'a> {
     fill: Filler<'a>,
 }
 
-impl Resolver<'_> {
-    fn run(mut self, directory: &Path) -> Option<Resolved> {
+impl<'a> Resolver<'a> {
+    fn new(
+        declared: &'a Declared,
+        name: &str,
+        vars: Option<&'a Vars<'a>>,
+        mistakes: &'a mut Mistakes,
+    ) -> Option<Self> {
+        let all = &declared.environments.value.0;
+        let (name, environment) = all.iter().find(|(found, _)| found.value.0 == name)?;
+        Some(Self {
+            declared,
+            environment,
+            fill: Filler::new(&declared.service.value.0, name, vars, mistakes),
+        })
+    }
+
+    fn run(&mut self, directory: &Path) -> Option<Resolved> {
         let (declared, environment) = (self.declared, self.environment);
         let build_account = self.fill.account(&declared.build.account, false);
         let build_region = self.fill.region(&declared.build.region, false);
@@ -99,9 +126,7 @@ impl Resolver<'_> {
         let build = self.build(build_account, build_region);
         let roles = self.roles(account.as_ref(), region.as_ref());
         let image = self.image();
-        let state = self.state(region.as_ref());
         let deploy = self.deploy();
-        let variables = self.variables();
         let secrets = self.secrets();
         Some(Resolved {
             service: declared.service.value.0.clone(),
@@ -116,10 +141,8 @@ impl Resolver<'_> {
             roles: roles?,
             build: build?,
             image: image?,
-            state: state?,
             deploy: deploy?,
             gate: gate(environment),
-            variables: variables?,
             secrets: secrets?,
             people: people(declared),
             allow_long_lived_keys: allow_long_lived_keys(declared),
@@ -242,7 +265,17 @@ impl Resolver<'_> {
             "state.key",
             true,
         );
+        let place = key.as_ref().map(|key| key.place.clone());
         let key = self.fill.checked(key, STATE_KEY, "state key");
+        if let (Some(key), Some(place)) = (&key, place)
+            && let Err(error) = reserved::state_key(key)
+        {
+            let mistake = Mistake::new(place, error.message.as_str());
+            self.fill
+                .mistakes
+                .add(mistake.hint(error.causes().concat()));
+            return None;
+        }
         Some(State {
             directory: own
                 .directory

@@ -540,6 +540,41 @@ fn an_environment_that_is_not_there_is_guessed() {
 }
 
 #[test]
+fn names_that_collide_with_what_the_steps_store_are_refused() {
+    let text = with("state: {bucket: b0b, key: \"{environment}-md5\"}\n")
+        .replace("service: shop", "service: content");
+    says(
+        &text,
+        expect![[r#"
+        error: a service cannot be named `content`
+         --> delivery.yaml:2:10
+          |
+        2 | service: content
+          |          ^^^^^^^
+          |
+          = hint: the role that builds images may write every key of the ledger that begins with `content#`
+
+        error: "dev-md5" cannot be the key of a state
+         --> delivery.yaml:7:27
+          |
+        7 | state: {bucket: b0b, key: "{environment}-md5"}
+          |                           ^^^^^^^^^^^^^^^^^^^
+          |
+          = hint: Terraform stores the digest of another state under a key that ends with `-md5`
+
+        error: "live-md5" cannot be the key of a state
+         --> delivery.yaml:7:27
+          |
+        7 | state: {bucket: b0b, key: "{environment}-md5"}
+          |                           ^^^^^^^^^^^^^^^^^^^
+          |
+          = hint: Terraform stores the digest of another state under a key that ends with `-md5`
+
+        error: delivery.yaml is wrong: 3 mistakes"#]],
+    );
+}
+
+#[test]
 fn one_slip_is_one_mistake() {
     for (text, message) in [
         (

@@ -34,10 +34,14 @@ fn with(more: &str) -> String {
 }
 
 /// Resolves a contract with the state variables set.
-fn resolved(text: &str, environment: &str) -> Resolved {
+fn complete(text: &str, environment: &str) -> Complete {
     parse(path(), text)
-        .and_then(|contract| contract.resolve(environment, &vars()))
+        .and_then(|contract| contract.resolve_all(environment, &vars()))
         .unwrap_or_else(|error| panic!("{error}"))
+}
+
+fn resolved(text: &str, environment: &str) -> Resolved {
+    complete(text, environment).resolved
 }
 
 fn says(text: &str, expected: Expect) {
@@ -48,7 +52,7 @@ fn says(text: &str, expected: Expect) {
 
 fn cannot_resolve(text: &str, environment: &str, env: &Env, expected: Expect) {
     let contract = parse(path(), text).unwrap_or_else(|error| panic!("{error}"));
-    let error = contract.resolve(environment, env).unwrap_err();
+    let error = contract.resolve_all(environment, env).unwrap_err();
     assert_eq!(error.exit(), crate::Exit::Usage);
     expected.assert_eq(&error.to_string());
 }

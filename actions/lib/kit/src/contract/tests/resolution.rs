@@ -5,7 +5,7 @@ use expect_test::expect;
 
 #[test]
 fn a_usual_contract_resolves_with_its_defaults() {
-    let resolved = resolved(STOREFRONT, "production");
+    let resolved = complete(STOREFRONT, "production");
     let json = serde_json::to_string_pretty(&resolved).unwrap();
     expect![[r#"
         {
@@ -32,13 +32,6 @@ fn a_usual_contract_resolves_with_its_defaults() {
             "dockerfile": "Dockerfile",
             "platforms": []
           },
-          "state": {
-            "directory": "infra",
-            "bucket": "acme-state-production",
-            "key": "storefront/production/terraform.tfstate",
-            "table": "acme-locks",
-            "region": "ca-central-1"
-          },
           "deploy": {
             "cluster": "storefront-production",
             "service": "storefront",
@@ -52,10 +45,6 @@ fn a_usual_contract_resolves_with_its_defaults() {
               "test"
             ],
             "workflow": null
-          },
-          "variables": {
-            "domain": "production.storefront.example",
-            "vpc_cidr": "10.40.0.0/16"
           },
           "secrets": [
             {
@@ -84,7 +73,18 @@ fn a_usual_contract_resolves_with_its_defaults() {
             }
           ],
           "people": {},
-          "allow_long_lived_keys": []
+          "allow_long_lived_keys": [],
+          "state": {
+            "directory": "infra",
+            "bucket": "acme-state-production",
+            "key": "storefront/production/terraform.tfstate",
+            "table": "acme-locks",
+            "region": "ca-central-1"
+          },
+          "variables": {
+            "domain": "production.storefront.example",
+            "vpc_cidr": "10.40.0.0/16"
+          }
         }"#]]
     .assert_eq(&json);
 }
@@ -118,12 +118,16 @@ fn an_environment_overrides_what_stands_at_the_top() {
         "follows: dev, region: eu-west-1, state: {bucket: \"b-{account}-{region}\", key: k}, \
          deploy: {cluster: shared}, roles: {deploy: team/ship, read: \"arn:aws:iam::222222222222:role/look\"}",
     );
-    let live = resolved(&text, "live");
+    let Complete {
+        resolved: live,
+        state,
+        ..
+    } = complete(&text, "live");
     assert_eq!(live.region, "eu-west-1");
     assert_eq!(live.build.region, "ca-central-1");
-    assert_eq!(live.state.bucket, "b-222222222222-eu-west-1");
+    assert_eq!(state.bucket, "b-222222222222-eu-west-1");
     assert_eq!(
-        (live.state.table.as_deref(), live.state.key.as_str()),
+        (state.table.as_deref(), state.key.as_str()),
         (Some("shop-locks"), "k")
     );
     assert_eq!(live.deploy.cluster, "shared");
@@ -133,7 +137,7 @@ fn an_environment_overrides_what_stands_at_the_top() {
         "arn:aws:iam::222222222222:role/team/ship"
     );
     assert_eq!(live.roles.read, "arn:aws:iam::222222222222:role/look");
-    assert_eq!(resolved(&text, "dev").state.bucket, "top");
+    assert_eq!(complete(&text, "dev").state.bucket, "top");
 }
 
 #[test]
@@ -168,12 +172,12 @@ fn a_value_is_the_environments_own_then_its_reference_then_the_default() {
     let text = with(
         "variables:\n  size: {type: integer, value: var:SIZE, default: 1, environments: {live: 3}}\n",
     );
-    assert_eq!(resolved(&text, "dev").variables["size"], "1");
-    assert_eq!(resolved(&text, "live").variables["size"], "3");
+    assert_eq!(complete(&text, "dev").variables["size"], "1");
+    assert_eq!(complete(&text, "live").variables["size"], "3");
     let contract = parse(path(), &text).unwrap();
     let env = Env::from([("SLIPWAY_VARS", VARS), ("SIZE", "2")]);
     assert_eq!(
-        contract.resolve("dev", &env).unwrap().variables["size"],
+        contract.resolve_all("dev", &env).unwrap().variables["size"],
         "2"
     );
 }
@@ -181,7 +185,7 @@ fn a_value_is_the_environments_own_then_its_reference_then_the_default() {
 #[test]
 fn the_infrastructure_run_gets_service_environment_region_and_variables() {
     let text = with("variables: {size: {type: integer, value: 1}}\n");
-    let names: Vec<(String, String)> = resolved(&text, "dev").terraform_variables();
+    let names: Vec<(String, String)> = complete(&text, "dev").terraform_variables();
     let pairs: Vec<(&str, &str)> = names
         .iter()
         .map(|(name, value)| (name.as_str(), value.as_str()))
@@ -253,4 +257,16 @@ fn accounts_are_those_of_all_environments_and_of_nothing_else() {
     let accounts = storefront().accounts(&env).unwrap();
     let accounts: Vec<_> = accounts.iter().map(crate::aws::AccountId::as_str).collect();
     assert_eq!(accounts, ["012345678901", "111111111111", "222222222222"]);
+}
+
+#[test]
+fn a_step_that_runs_no_infrastructure_needs_neither_a_state_nor_its_variables() {
+    let text = with("variables: {domain: {type: domain, value: \"var:DOMAIN\"}}\n");
+    let contract = parse(path(), &text).unwrap();
+    let env = Env::default();
+    assert_eq!(contract.resolve("live", &env).unwrap().service, "shop");
+    let error = contract.resolve_all("live", &env).unwrap_err().to_string();
+    for missing in ["`DOMAIN`", "`TF_STATE_BUCKET`"] {
+        assert!(error.contains(missing), "{missing}: {error}");
+    }
 }
