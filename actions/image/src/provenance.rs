@@ -6,7 +6,7 @@ use crate::publish::Outcome;
 use crate::push;
 use crate::registry::{Manifest, Repo};
 use crate::request::{Origin, REVISION, Request};
-use kit::id::Digest;
+use kit::id::{CommitId, Digest};
 use kit::step::Cx;
 use kit::{Error, Result, clock};
 use ledger::{Content, Ledger};
@@ -88,15 +88,16 @@ pub(crate) async fn note(
         Outcome::Already {
             built_for: Some(commit),
             ..
-        } => commit.clone(),
-        _ => request.commit.clone(),
+        } => commit.parse().ok(),
+        _ => None,
     };
+    let commit = CommitId::parse(&request.commit)?;
     let content = Content {
         service: ledger.service.clone(),
-        digest: image.digest.to_string(),
-        commit: request.commit.clone(),
+        digest: image.digest.clone(),
+        first_commit: first_commit.unwrap_or_else(|| commit.clone()),
+        commit,
         key: key.hex.clone(),
-        first_commit,
         at: clock::rfc3339(cx.clock.now()),
         run: cx.host.run_url(),
     };

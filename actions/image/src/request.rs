@@ -399,11 +399,14 @@ fn standard_labels(
 }
 
 fn commit(given: Option<String>, cx: &Cx) -> Result<String> {
-    let Some(commit) = given.or_else(|| cx.host.commit()) else {
-        return Err(Error::usage("--commit is missing, and this run names none")
-            .hint("at a terminal: --commit \"$(git rev-parse HEAD)\""));
+    let commit = match given {
+        Some(given) => Some(CommitId::parse(&given)?),
+        None => cx.host.commit()?,
     };
-    CommitId::parse(&commit).map(|commit| commit.to_string())
+    commit.map(String::from).ok_or_else(|| {
+        Error::usage("--commit is missing, and this run names none")
+            .hint("at a terminal: --commit \"$(git rev-parse HEAD)\"")
+    })
 }
 
 /// The commit's time, unless `SOURCE_DATE_EPOCH` says another.

@@ -3,7 +3,6 @@
 use crate::args::Status;
 use crate::live::{Live, Seen};
 use crate::setting::{Setting, without_contract};
-use kit::id::Digest;
 use kit::report::{markdown_table, text_table};
 use kit::step::required;
 use kit::{Cx, Report, Result};
@@ -57,11 +56,10 @@ pub(crate) async fn run(args: Status, cx: &Cx) -> Result<Report> {
 
 /// Looks whether the service runs what the ledger says.
 async fn look(cx: &Cx, net: &Net, setting: &Setting, record: &Record) -> Result<Seen> {
-    let digest = Digest::parse(&record.digest)?;
     let cluster = required("cluster", None, setting.cluster.clone())?;
     let service = setting.ecs_service.clone();
     let live = Live::new(cx, net, setting, cluster, service, &[]).await?;
-    live.look(&digest).await
+    live.look(&record.digest).await
 }
 
 fn settings(cx: &Cx, args: &Status) -> Result<Vec<Setting>> {
@@ -114,7 +112,7 @@ impl Row {
                 } else {
                     ""
                 },
-                short(&last.digest, 19),
+                short(last.digest.as_str(), 19),
                 last.verdict,
                 last.at
             ),
@@ -134,8 +132,8 @@ fn report(rows: &[Row], live: bool) -> Report {
             let cell = |text: Option<&str>| text.unwrap_or("-").to_owned();
             let mut cells = vec![
                 row.environment.clone(),
-                cell(shown.map(|record| short(&record.digest, 19))),
-                cell(shown.map(|record| short(&record.commit, 7))),
+                cell(shown.map(|record| short(record.digest.as_str(), 19))),
+                cell(shown.map(|record| short(record.commit.as_str(), 7))),
                 cell(shown.map(|record| record.at.as_str())),
                 cell(shown.map(|record| record.actor.login.as_str())),
                 row.verdict(),
@@ -191,8 +189,10 @@ mod tests {
             at: format!("2026-11-21T18:00:0{seq}Z"),
             service: "storefront".to_owned(),
             environment: "x".to_owned(),
-            digest: format!("sha256:{}", digest.to_string().repeat(64)),
-            commit: "c".repeat(40),
+            digest: format!("sha256:{}", digest.to_string().repeat(64))
+                .parse()
+                .unwrap(),
+            commit: "c".repeat(40).parse().unwrap(),
             verdict,
             actor: Actor {
                 login: "alice".to_owned(),

@@ -108,7 +108,7 @@ impl Lease {
             runner: (cx.host.kind() == Kind::GitHub)
                 .then(|| variable("RUNNER_NAME"))
                 .flatten(),
-            commit: cx.host.commit(),
+            commit: cx.host.commit().ok().flatten().map(String::from),
             actor,
             rescued: None,
             second_half: false,

@@ -4,6 +4,7 @@ use super::api;
 use super::lifecycle::{Fate, Image, Policy};
 use crate::ecr::Ecr;
 use crate::place::LedgerPlace;
+use kit::id::Digest;
 use kit::{Error, Result};
 use ledger::{Chain, Ledger, Record, Verdict};
 use net::Net;
@@ -102,12 +103,12 @@ async fn live(net: &Net, place: &LedgerPlace) -> Result<Vec<Live>> {
 /// The live digests of one environment, each once, from its newest record and its newest healthy one.
 fn of(environment: &str, last: &Record, healthy: Option<&Record>) -> Vec<Live> {
     let mut live: Vec<Live> = Vec::new();
-    let mut add = |digest: Option<&String>, why| {
+    let mut add = |digest: Option<&Digest>, why| {
         if let Some(digest) = digest
-            && !live.iter().any(|there| there.digest == *digest)
+            && !live.iter().any(|there| there.digest == digest.as_str())
         {
             live.push(Live {
-                digest: digest.clone(),
+                digest: digest.to_string(),
                 environment: environment.to_owned(),
                 why,
             });
@@ -165,14 +166,18 @@ mod tests {
 
     const NOW: OffsetDateTime = datetime!(2026-11-21 12:00 UTC);
 
+    fn digest_of(digit: &str) -> Digest {
+        format!("sha256:{}", digit.repeat(64)).parse().unwrap()
+    }
+
     fn record(digest: &str, verdict: Verdict, previous: Option<&str>) -> Record {
         Record {
             seq: 1,
             at: String::new(),
             service: "shop".to_owned(),
             environment: "dev".to_owned(),
-            digest: digest.to_owned(),
-            commit: "c".repeat(40),
+            digest: digest_of(digest),
+            commit: "c".repeat(40).parse().unwrap(),
             verdict,
             actor: Actor {
                 login: "ada".to_owned(),
@@ -181,7 +186,7 @@ mod tests {
             run: None,
             account: None,
             task_definition: None,
-            previous: previous.map(str::to_owned),
+            previous: previous.map(digest_of),
             policy: None,
         }
     }
@@ -189,7 +194,7 @@ mod tests {
     fn digests(last: &Record, healthy: Option<&Record>) -> Vec<String> {
         of("dev", last, healthy)
             .into_iter()
-            .map(|live| live.digest)
+            .map(|live| live.digest["sha256:".len()..][..1].to_owned())
             .collect()
     }
 

@@ -1,6 +1,6 @@
 //! How often to ask: the one retry policy, and the interval between looks.
 
-use backon::{BackoffBuilder, ExponentialBackoff, ExponentialBuilder};
+use kit::backoff;
 use kit::error::Failure;
 use std::time::Duration;
 use tokio::time::Instant;
@@ -34,8 +34,8 @@ impl RetryPolicy {
     }
 
     /// The waits between tries of one call.
-    pub(crate) fn backoff(&self) -> ExponentialBackoff {
-        exponential(Duration::from_millis(250), 2.0, Duration::from_secs(8))
+    pub(crate) fn backoff(&self) -> impl Iterator<Item = Duration> + use<> {
+        backoff::endless(Duration::from_millis(250), 2.0, Duration::from_secs(8))
     }
 
     /// Whether a call that began at `began` and failed like this is made again after `wait`.
@@ -49,20 +49,8 @@ impl RetryPolicy {
     }
 }
 
-/// Jitter is added to each wait, so that deploys that began together do not ask together.
-fn exponential(first: Duration, factor: f32, last: Duration) -> ExponentialBackoff {
-    ExponentialBuilder::new()
-        .with_jitter()
-        .with_min_delay(first)
-        .with_factor(factor)
-        .with_max_delay(last)
-        .without_max_times()
-        .build()
-}
-
 /// The waits between looks at a service: short after something changed, longer while nothing does.
-#[derive(Debug)]
-pub struct PollInterval(ExponentialBackoff);
+pub struct PollInterval(Box<dyn Iterator<Item = Duration>>);
 
 impl PollInterval {
     /// Begins short.
@@ -70,11 +58,11 @@ impl PollInterval {
     pub fn new() -> Self {
         // The end is seen within two seconds. A look is five calls, so a quiet deployment costs about three a second,
         // far below what ECS allows a role (20 a second: ECS, "Request throttling").
-        Self(exponential(
+        Self(Box::new(backoff::endless(
             Duration::from_millis(400),
             1.25,
             Duration::from_secs(1),
-        ))
+        )))
     }
 
     /// How long to wait after a look that saw a change or did not.

@@ -1,10 +1,14 @@
-//! Requests: addresses, the token, retries, and the conversion of failed answers.
+//! Requests and their retries.
 
-use http::header::{HeaderMap, HeaderName, HeaderValue};
-use http::{Method, StatusCode, Uri};
+use crate::address::{address, token};
+use crate::answer::Answer;
+use crate::repository::Repository;
+use crate::unknown::Unknown;
+use http::header::{HeaderName, HeaderValue};
+use http::{Method, Uri};
 use kit::Cx;
+use kit::backoff::{self, Retryable};
 use kit::error::{Error, Result};
-use kit::secret::Secret;
 use net::Net;
 use octocrab::Octocrab;
 use serde::Serialize;
@@ -15,93 +19,16 @@ use std::time::Duration;
 /// The version of the REST API whose documents these calls were written from.
 const API_VERSION: &str = "2022-11-28";
 /// Attempts of a read when GitHub answers 5xx or not at all.
-const ATTEMPTS: u32 = 3;
+const ATTEMPTS: usize = 3;
+const FIRST_WAIT: Duration = Duration::from_millis(500);
 /// The largest page that GitHub serves.
 pub(crate) const PER_PAGE: usize = 100;
-
-/// A fact that GitHub did not provide. A gate refuses it.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Unknown {
-    /// What was being done, e.g. `read the reviews of #7`.
-    pub what: String,
-    /// Why there is no answer.
-    pub why: String,
-    /// The permission that the token lacks, e.g. `pull-requests: read`, if that is why.
-    pub permission: Option<String>,
-}
-
-impl Unknown {
-    pub(crate) fn new(what: &str, why: impl Into<String>) -> Self {
-        Self {
-            what: what.to_owned(),
-            why: why.into(),
-            permission: None,
-        }
-    }
-}
-
-impl fmt::Display for Unknown {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "cannot {}: {}", self.what, self.why)?;
-        match &self.permission {
-            Some(permission) => write!(f, " (needs `{permission}`)"),
-            None => Ok(()),
-        }
-    }
-}
-
-impl std::error::Error for Unknown {}
-
-/// `OWNER/NAME` on GitHub.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Repository(String);
-
-impl Repository {
-    /// Takes `OWNER/NAME`, or the clone URL of a repository.
-    pub fn parse(text: &str) -> Option<Self> {
-        let path = match text.split_once("://") {
-            Some((_, rest)) => rest.split_once('/')?.1,
-            None => text,
-        };
-        let path = path.trim_end_matches('/').trim_end_matches(".git");
-        let allowed = |part: &str| {
-            !part.is_empty()
-                && part != "."
-                && part != ".."
-                && part
-                    .bytes()
-                    .all(|byte| byte.is_ascii_alphanumeric() || b"-_.".contains(&byte))
-        };
-        match path.split('/').collect::<Vec<_>>().as_slice() {
-            [owner, name] if allowed(owner) && allowed(name) => Some(Self(path.to_owned())),
-            _ => None,
-        }
-    }
-
-    /// `OWNER/NAME`.
-    pub fn as_str(&self) -> &str {
-        &self.0
-    }
-}
-
-impl fmt::Display for Repository {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0)
-    }
-}
-
-/// The token: the input `github-token`, else `GITHUB_TOKEN`.
-pub fn token(cx: &Cx) -> Option<Secret> {
-    cx.env
-        .input("github-token")
-        .or_else(|| cx.env.get("GITHUB_TOKEN"))
-        .map(|token| Secret::new(token.trim().to_owned()))
-}
 
 /// One repository on GitHub, seen with one token.
 #[derive(Clone)]
 pub struct GitHub {
     octocrab: Octocrab,
+    rest: Uri,
     graphql: Uri,
     repository: Repository,
 }
@@ -110,13 +37,6 @@ impl fmt::Debug for GitHub {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_tuple("GitHub").field(&self.repository).finish()
     }
-}
-
-/// One answered request.
-pub(crate) struct Answer {
-    status: StatusCode,
-    headers: HeaderMap,
-    body: String,
 }
 
 impl GitHub {
@@ -150,7 +70,7 @@ impl GitHub {
         let rest = address(cx, "GITHUB_API_URL", "https://api.github.com")?;
         let graphql = address(cx, "GITHUB_GRAPHQL_URL", "https://api.github.com/graphql")?;
         let octocrab = Octocrab::builder()
-            .base_uri(rest)
+            .base_uri(rest.clone())
             .and_then(|builder| {
                 builder
                     .add_header(
@@ -163,9 +83,18 @@ impl GitHub {
             .map_err(|_| Error::failed("cannot set up the GitHub client"))?;
         Ok(Self {
             octocrab,
+            rest,
             graphql,
             repository,
         })
+    }
+
+    /// The host that a request goes to.
+    fn host(&self, uri: &str) -> String {
+        let own: Option<Uri> = uri.parse().ok();
+        let authority = own.as_ref().and_then(Uri::authority);
+        let authority = authority.or_else(|| self.rest.authority());
+        authority.map(ToString::to_string).unwrap_or_default()
     }
 
     /// The repository.
@@ -182,7 +111,7 @@ impl GitHub {
     ) -> Result<T, Unknown> {
         let uri = format!("/repos/{}/{path}", self.repository);
         let answer = self.ask(&uri, None, what, permission).await?;
-        decode(&answer.body, what)
+        answer.decode(what)
     }
 
     /// A list, read to its end; `items` takes the entries from one page.
@@ -201,8 +130,9 @@ impl GitHub {
         let mut next = Some(format!("{uri}{separator}per_page={PER_PAGE}"));
         while let Some(page) = next {
             let answer = self.ask(&page, None, what, permission).await?;
-            let found = items(decode(&answer.body, what)?);
-            next = next_query(&answer.headers)
+            let found = items(answer.decode(what)?);
+            next = answer
+                .next_query()
                 .map(|query| format!("{}?{query}", uri.split('?').next().unwrap_or(uri)));
             if found.is_empty() && next.is_some() {
                 return Err(Unknown::new(
@@ -257,9 +187,9 @@ impl GitHub {
         let uri = format!("/repos/{}/{path}", self.repository);
         let answer = self.exchange(method, &uri, Some(body), what, 1).await?;
         if answer.status.is_success() {
-            return decode(&answer.body, what);
+            return answer.decode(what);
         }
-        Err(refusal(&answer, what, permission))
+        Err(answer.refusal(what, permission))
     }
 
     /// A GraphQL query. Retried like a GET, since a query changes nothing.
@@ -283,7 +213,7 @@ impl GitHub {
         let body = serde_json::json!({ "query": query, "variables": variables });
         let uri = self.graphql.to_string();
         let answer = self.ask(&uri, Some(&body), what, permission).await?;
-        let body: Body<T> = decode(&answer.body, what)?;
+        let body: Body<T> = answer.decode(what)?;
         match (body.data, body.errors.first()) {
             (Some(data), None) => Ok(data),
             (_, Some(problem)) => Err(Unknown {
@@ -308,17 +238,20 @@ impl GitHub {
             Method::GET
         };
         let mut attempt = 0;
-        loop {
+        let ask = || {
             attempt += 1;
-            match self.exchange(&method, uri, body, what, attempt).await {
-                Ok(answer) if answer.status.is_success() => return Ok(answer),
-                Ok(answer) if answer.status.is_server_error() && attempt < ATTEMPTS => {}
-                Ok(answer) => return Err(refusal(&answer, what, permission)),
-                Err(_) if attempt < ATTEMPTS => {}
-                Err(unknown) => return Err(unknown),
+            let answer = self.exchange(&method, uri, body, what, attempt);
+            async move {
+                let answer = answer.await?;
+                match answer.status.is_success() {
+                    true => Ok(answer),
+                    false => Err(answer.refusal(what, permission)),
+                }
             }
-            backoff(attempt).await;
-        }
+        };
+        ask.retry(backoff::policy(ATTEMPTS, FIRST_WAIT))
+            .when(Unknown::is_transient)
+            .await
     }
 
     /// One request and its whole answer.
@@ -349,226 +282,19 @@ impl GitHub {
             // octocrab's own error text may quote the request; the innermost cause does not.
             .map_err(|error| {
                 let why = net::no_answer(&error).map_or_else(String::new, |why| format!(": {why}"));
-                Unknown::new(what, format!("GitHub cannot be reached{why}"))
+                let host = self.host(uri);
+                Unknown::unanswered(what, format!("GitHub cannot be reached at {host}{why}"))
             })?;
         let status = response.status();
         let headers = response.headers().clone();
-        let body = self
-            .octocrab
-            .body_to_string(response)
-            .await
-            .map_err(|_| Unknown::new(what, "the connection broke during GitHub's answer"))?;
+        let body = self.octocrab.body_to_string(response).await.map_err(|_| {
+            Unknown::unanswered(what, "the connection broke during GitHub's answer")
+        })?;
         Ok(Answer {
+            operation: format!("{method} {path}"),
             status,
             headers,
             body,
         })
-    }
-}
-
-fn address(cx: &Cx, variable: &str, usual: &str) -> Result<Uri> {
-    let text = cx.env.get(variable).unwrap_or(usual);
-    let uri: Option<Uri> = text.trim_end_matches('/').parse().ok();
-    let uri = uri
-        .filter(|uri| uri.scheme().is_some() && uri.authority().is_some())
-        .ok_or_else(|| Error::usage(format!("{variable} is not a URL: {text}")))?;
-    // The token is sent there, so the connection must be encrypted.
-    if uri.scheme_str() == Some("https") || uri.host().is_some_and(loopback) {
-        return Ok(uri);
-    }
-    Err(Error::usage(format!(
-        "{variable} is not an https URL, so the GitHub token would be sent unencrypted: {text}"
-    )))
-}
-
-/// Whether a host is this machine itself.
-fn loopback(host: &str) -> bool {
-    host == "localhost"
-        || host
-            .trim_matches(['[', ']'])
-            .parse::<std::net::IpAddr>()
-            .is_ok_and(|address| address.is_loopback())
-}
-
-async fn backoff(attempt: u32) {
-    tokio::time::sleep(Duration::from_millis(250 << attempt)).await;
-}
-
-fn decode<T: DeserializeOwned>(body: &str, what: &str) -> Result<T, Unknown> {
-    serde_json::from_str(body).map_err(|error| {
-        Unknown::new(
-            what,
-            format!("GitHub's answer has an unexpected form ({error})"),
-        )
-    })
-}
-
-/// The meaning of an answer other than success. GitHub also answers 404 for objects that the token
-/// may not see, so both 403 and 404 name the permission: the one from GitHub's header, else the
-/// documented one.
-fn refusal(answer: &Answer, what: &str, permission: &str) -> Unknown {
-    #[derive(serde::Deserialize)]
-    struct Body {
-        message: String,
-    }
-    let message = serde_json::from_str::<Body>(&answer.body)
-        .map(|body| format!(" {}", body.message))
-        .unwrap_or_default();
-    let limited = answer.status == StatusCode::TOO_MANY_REQUESTS
-        || answer.headers.contains_key("retry-after")
-        || answer
-            .headers
-            .get("x-ratelimit-remaining")
-            .is_some_and(|left| left == "0");
-    let permission = match answer.status {
-        StatusCode::FORBIDDEN | StatusCode::NOT_FOUND if !limited => Some(
-            answer
-                .headers
-                .get("x-accepted-github-permissions")
-                .and_then(|value| value.to_str().ok())
-                .filter(|value| !value.trim().is_empty())
-                .map_or_else(|| permission.to_owned(), accepted),
-        ),
-        _ => None,
-    };
-    Unknown {
-        what: what.to_owned(),
-        why: format!(
-            "GitHub answered {}{message}{}",
-            answer.status.as_u16(),
-            if limited { ", a rate limit" } else { "" }
-        ),
-        permission,
-    }
-}
-
-/// `pull_requests=write,contents=read; issues=read` as a workflow's `permissions` spells it.
-/// Source: docs.github.com, "Troubleshooting the REST API", header X-Accepted-GitHub-Permissions.
-fn accepted(header: &str) -> String {
-    header
-        .split(';')
-        .map(|set| {
-            set.split(',')
-                .map(|one| one.trim().replace('_', "-").replace('=', ": "))
-                .collect::<Vec<_>>()
-                .join(" and ")
-        })
-        .collect::<Vec<_>>()
-        .join(" or ")
-}
-
-/// The query of the next page, from the Link header. Only the query is used and the address stays
-/// ours, so that no answer can redirect the token.
-fn next_query(headers: &HeaderMap) -> Option<String> {
-    let link = headers.get(http::header::LINK)?.to_str().ok()?;
-    let next = link.split(',').find(|part| part.contains("rel=\"next\""))?;
-    let url = next.split_once('<')?.1.split_once('>')?.0;
-    Some(url.split_once('?')?.1.to_owned())
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn answer(status: u16, headers: &[(&'static str, &str)], body: &str) -> Answer {
-        Answer {
-            status: StatusCode::from_u16(status).unwrap(),
-            headers: headers
-                .iter()
-                .map(|(name, value)| {
-                    (
-                        http::HeaderName::from_static(name),
-                        HeaderValue::from_str(value).unwrap(),
-                    )
-                })
-                .collect(),
-            body: body.to_owned(),
-        }
-    }
-
-    #[test]
-    fn a_refusal_names_the_permission_github_asks_for() {
-        let forbidden = answer(
-            403,
-            &[(
-                "x-accepted-github-permissions",
-                "pull_requests=read,contents=read; issues=read",
-            )],
-            r#"{"message":"Resource not accessible by integration"}"#,
-        );
-        assert_eq!(
-            refusal(&forbidden, "read the reviews of #7", "x: read").to_string(),
-            "cannot read the reviews of #7: GitHub answered 403 Resource not accessible by \
-             integration (needs `pull-requests: read and contents: read or issues: read`)"
-        );
-        let hidden = answer(404, &[], r#"{"message":"Not Found"}"#);
-        let unknown = refusal(&hidden, "read run 5", "actions: read");
-        assert_eq!(unknown.permission.as_deref(), Some("actions: read"));
-    }
-
-    #[test]
-    fn a_rate_limit_or_an_outage_is_no_missing_permission() {
-        for limited in [
-            answer(403, &[("retry-after", "60")], "{}"),
-            answer(403, &[("x-ratelimit-remaining", "0")], "{}"),
-            answer(429, &[], "{}"),
-            answer(502, &[], "<html>"),
-        ] {
-            assert_eq!(refusal(&limited, "x", "y: read").permission, None);
-        }
-    }
-
-    #[test]
-    fn only_the_query_of_the_next_page_is_taken() {
-        let paged = answer(
-            200,
-            &[(
-                "link",
-                r#"<https://evil.example/x?page=1>; rel="prev", <https://evil.example/y?after=abc&per_page=100>; rel="next""#,
-            )],
-            "[]",
-        );
-        assert_eq!(
-            next_query(&paged.headers).unwrap(),
-            "after=abc&per_page=100"
-        );
-        assert_eq!(next_query(&answer(200, &[], "").headers), None);
-    }
-
-    #[test]
-    fn repositories_by_name_and_by_clone_url() {
-        for text in [
-            "acme/storefront",
-            "https://github.com/acme/storefront.git",
-            "https://github.example.com/acme/storefront/",
-        ] {
-            assert_eq!(Repository::parse(text).unwrap().as_str(), "acme/storefront");
-        }
-        for text in [
-            "acme",
-            "acme/",
-            "a/b/c",
-            "a b/c",
-            "../x",
-            "a/b?c",
-            "https://x",
-        ] {
-            assert_eq!(Repository::parse(text), None, "{text}");
-        }
-    }
-
-    #[test]
-    fn a_token_goes_over_https_or_stays_on_this_machine() {
-        for (host, wanted) in [
-            ("127.0.0.1", true),
-            ("127.64.3.1", true),
-            ("[::1]", true),
-            ("localhost", true),
-            ("10.0.0.1", false),
-            ("localhost.evil.example", false),
-            ("api.github.com", false),
-        ] {
-            assert_eq!(loopback(host), wanted, "{host}");
-        }
     }
 }

@@ -1,7 +1,8 @@
 //! Comments on a pull request, which are issue comments in GitHub's API.
 
-use crate::client::{GitHub, Unknown};
+use crate::client::GitHub;
 use crate::model::User;
+use crate::unknown::Unknown;
 use serde::{Deserialize, Serialize};
 
 /// The maximum length of a comment. Source: GitHub's own refusal, "body is too long (maximum is 65536

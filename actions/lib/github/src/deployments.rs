@@ -1,7 +1,8 @@
 //! GitHub Deployments, the visible mirror of the ledger.
 
-use crate::client::{GitHub, Unknown};
+use crate::client::GitHub;
 use crate::model::{Deployment, DeploymentStatus};
+use crate::unknown::Unknown;
 use serde::Serialize;
 use serde_json::Value;
 

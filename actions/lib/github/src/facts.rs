@@ -1,8 +1,10 @@
 //! The facts that a gate reads from GitHub: runs, pull requests, reviews, pushes, checks,
 //! permissions. Each call names the permission that GitHub documents for it.
 
-use crate::client::{GitHub, Repository, Unknown};
+use crate::client::GitHub;
 use crate::model::{Activity, CheckRun, Commit, Comparison, Permission, Pull, Review, Run, User};
+use crate::repository::Repository;
+use crate::unknown::Unknown;
 use serde::Deserialize;
 use serde_json::json;
 

@@ -4,6 +4,7 @@
 
 pub mod action;
 pub mod aws;
+pub mod backoff;
 pub mod child;
 pub mod clock;
 pub mod contract;

@@ -10,6 +10,7 @@
 use crate::store::Ledger;
 use aws_sdk_dynamodb::operation::put_item::PutItemError;
 use aws_sdk_dynamodb::types::AttributeValue;
+use kit::backoff;
 use kit::contract::reserved::CONTENT;
 use kit::error::{Error, ErrorKind, Result};
 use kit::id::{CommitId, Digest};
@@ -19,7 +20,8 @@ use std::collections::HashMap;
 use std::time::Duration;
 
 /// Attempts to append to a list; each conflict means that another commit was written.
-const ATTEMPTS: u64 = 10;
+const ATTEMPTS: usize = 10;
+const FIRST_WAIT: Duration = Duration::from_millis(20);
 /// Pages of a list that are read; 1 MB each, thousands of commits.
 const PAGES: usize = 100;
 
@@ -28,14 +30,14 @@ const PAGES: usize = 100;
 pub struct Content {
     /// The service.
     pub service: String,
-    /// The image's manifest digest, `sha256:…`.
-    pub digest: String,
+    /// The image's manifest digest.
+    pub digest: Digest,
     /// The commit.
-    pub commit: String,
+    pub commit: CommitId,
     /// The content key that both commits share: 64 hexadecimal digits.
     pub key: String,
     /// The commit the image was built for; equal to `commit` if the image was built for it.
-    pub first_commit: String,
+    pub first_commit: CommitId,
     /// When it was written, RFC 3339 in UTC.
     pub at: String,
     /// The page of the run that wrote it.
@@ -59,11 +61,10 @@ impl Ledger {
     /// The table cannot be read or written, or a name cannot be part of its key (exit 2).
     pub async fn note(&self, content: &Content) -> Result<Noted> {
         let partition = partition(&content.service, &content.digest)?;
-        CommitId::parse(&content.commit)?;
         let bytes = serde_json::to_string(content)
             .map_err(|error| Error::failed("cannot write a content as JSON").because(error))?;
-        for attempt in 0..ATTEMPTS {
-            tokio::time::sleep(Duration::from_millis(attempt * 20)).await;
+        for wait in backoff::attempts(ATTEMPTS, FIRST_WAIT) {
+            tokio::time::sleep(wait).await;
             let there = self.contents_of(&partition).await?;
             if there
                 .iter()
@@ -117,7 +118,7 @@ impl Ledger {
     /// # Errors
     /// The table cannot be read, or contains another kind of item there (exit 3).
     pub async fn contents(&self, service: &str, digest: &Digest) -> Result<Vec<Content>> {
-        let partition = partition(service, digest.as_str())?;
+        let partition = partition(service, digest)?;
         let found = self.contents_of(&partition).await?;
         Ok(found.into_iter().map(|(_, content)| content).collect())
     }
@@ -160,13 +161,13 @@ impl Ledger {
 }
 
 /// The key has three parts, while a promotion chain's has two.
-fn partition(service: &str, digest: &str) -> Result<String> {
+fn partition(service: &str, digest: &Digest) -> Result<String> {
     if service.is_empty() || service.contains('#') {
         return Err(Error::usage(format!(
             "{service:?} cannot be part of a key in the ledger"
         )));
     }
-    Ok(format!("{CONTENT}#{service}#{}", Digest::parse(digest)?))
+    Ok(format!("{CONTENT}#{service}#{digest}"))
 }
 
 /// The note in an item, if it belongs to the item's position.
@@ -186,10 +187,10 @@ mod tests {
     fn content() -> Content {
         Content {
             service: "storefront".to_owned(),
-            digest: format!("sha256:{}", "a".repeat(64)),
-            commit: "2".repeat(40),
+            digest: Digest::sha256([0xaa; 32]),
+            commit: CommitId::parse(&"2".repeat(40)).unwrap(),
             key: "k".to_owned(),
-            first_commit: "1".repeat(40),
+            first_commit: CommitId::parse(&"1".repeat(40)).unwrap(),
             at: "2026-11-21T18:00:00Z".to_owned(),
             run: None,
         }
@@ -218,7 +219,6 @@ mod tests {
             1
         );
         assert!(partition("a#b", &content().digest).is_err());
-        assert!(partition("a", "latest").is_err());
         expect![[r#"{"service":"storefront","digest":"sha256:aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa","commit":"2222222222222222222222222222222222222222","key":"k","first_commit":"1111111111111111111111111111111111111111","at":"2026-11-21T18:00:00Z"}"#]]
             .assert_eq(&serde_json::to_string(&content()).unwrap());
     }

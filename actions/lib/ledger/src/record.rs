@@ -1,5 +1,7 @@
 //! A record of the ledger: what was deployed where, how it ended, and who caused it.
 
+use kit::aws::AccountId;
+use kit::id::{CommitId, Digest};
 use serde::{Deserialize, Serialize};
 use std::fmt;
 
@@ -51,10 +53,10 @@ pub struct Record {
     pub service: String,
     /// The environment.
     pub environment: String,
-    /// The image's manifest digest, `sha256:…`.
-    pub digest: String,
+    /// The image's manifest digest.
+    pub digest: Digest,
     /// The commit the image was built from.
-    pub commit: String,
+    pub commit: CommitId,
     /// How it ended.
     pub verdict: Verdict,
     /// Who caused it.
@@ -64,27 +66,27 @@ pub struct Record {
     pub run: Option<String>,
     /// The AWS account the environment lives in.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub account: Option<String>,
+    pub account: Option<AccountId>,
     /// ARN of the task definition that was seen running with the digest.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub task_definition: Option<String>,
     /// The digest that was healthy here before.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub previous: Option<String>,
+    pub previous: Option<Digest>,
     /// SHA-256 of the gate's rules in force, as JSON.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub policy: Option<String>,
 }
 
 #[cfg(test)]
-pub(crate) fn sample(seq: u64, digest: &str) -> Record {
+pub(crate) fn sample(seq: u64, digest: u8) -> Record {
     Record {
         seq,
         at: format!("2026-11-21T18:00:{seq:02}Z"),
         service: "storefront".to_owned(),
         environment: "dev".to_owned(),
-        digest: digest.to_owned(),
-        commit: "c".repeat(40),
+        digest: Digest::sha256(std::array::from_fn(|_| digest)),
+        commit: CommitId::parse(&"c".repeat(40)).unwrap(),
         verdict: Verdict::Healthy,
         actor: Actor {
             login: "alice".to_owned(),
@@ -105,8 +107,8 @@ mod tests {
 
     #[test]
     fn the_written_form_is_fixed() {
-        let text = serde_json::to_string(&sample(1, "sha256:aa")).unwrap();
-        expect![[r#"{"seq":1,"at":"2026-11-21T18:00:01Z","service":"storefront","environment":"dev","digest":"sha256:aa","commit":"cccccccccccccccccccccccccccccccccccccccc","verdict":"healthy","actor":{"login":"alice","id":1}}"#]]
+        let text = serde_json::to_string(&sample(1, 0xaa)).unwrap();
+        expect![[r#"{"seq":1,"at":"2026-11-21T18:00:01Z","service":"storefront","environment":"dev","digest":"sha256:aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa","commit":"cccccccccccccccccccccccccccccccccccccccc","verdict":"healthy","actor":{"login":"alice","id":1}}"#]]
             .assert_eq(&text);
         let verdicts = [Verdict::Healthy, Verdict::Failed, Verdict::RolledBack];
         assert_eq!(
@@ -116,8 +118,22 @@ mod tests {
     }
 
     #[test]
+    fn a_record_is_written_as_it_was_read() {
+        let text = format!(
+            r#"{{"seq":7,"at":"2026-11-21T18:00:01Z","service":"storefront","environment":"dev","digest":"sha256:{0}","commit":"{1}","verdict":"rolled_back","actor":{{"login":"alice"}},"run":"r","account":"012345678901","task_definition":"arn:aws:ecs:ca-central-1:012345678901:task-definition/web:3","previous":"sha256:{0}","policy":"sha256:x"}}"#,
+            "a".repeat(64),
+            "c".repeat(40),
+        );
+        let record: Record = serde_json::from_str(&text).unwrap();
+        assert_eq!(serde_json::to_string(&record).unwrap(), text);
+        // A tag in the place of a digest makes it no record.
+        let tagged = text.replace(&format!("sha256:{}", "a".repeat(64)), "latest");
+        assert!(serde_json::from_str::<Record>(&tagged).is_err());
+    }
+
+    #[test]
     fn an_old_reader_reads_a_newer_record_and_trusts_no_new_verdict() {
-        let mut newer = serde_json::to_value(sample(1, "sha256:aa")).unwrap();
+        let mut newer = serde_json::to_value(sample(1, 0xaa)).unwrap();
         newer["permit"] = "x".into();
         newer["verdict"] = "splendid".into();
         let record: Record = serde_json::from_value(newer).unwrap();

@@ -4,7 +4,7 @@
 use kit::clock::Clock;
 use kit::env::Env;
 use kit::host::Host;
-use kit::id::Digest;
+use kit::id::{CommitId, Digest};
 use kit::step::{Common, Cx};
 use ledger::{Actor, Append, Chain, Content, Entry, Ledger, Noted, Record, Verdict};
 use net::{Net, Target};
@@ -39,10 +39,10 @@ async fn ledger() -> Ledger {
 fn content(commit: char) -> Content {
     Content {
         service: "storefront".to_owned(),
-        digest: format!("sha256:{}", "a".repeat(64)),
-        commit: commit.to_string().repeat(40),
+        digest: Digest::sha256([0xaa; 32]),
+        commit: CommitId::parse(&commit.to_string().repeat(40)).unwrap(),
         key: "c".repeat(64),
-        first_commit: "1".repeat(40),
+        first_commit: CommitId::parse(&"1".repeat(40)).unwrap(),
         at: "2026-11-21T18:00:00Z".to_owned(),
         run: Some("https://github.com/acme/storefront/actions/runs/1".to_owned()),
     }
@@ -97,7 +97,7 @@ fn each_commit_is_noted_once_and_the_first_stays_first() {
 fn notes_in_a_world() {
     run(async {
         let ledger = ledger().await;
-        let digest = Digest::parse(&content('1').digest).unwrap();
+        let digest = content('1').digest;
         assert_eq!(ledger.contents("storefront", &digest).await.unwrap(), []);
         assert_eq!(ledger.note(&content('1')).await.unwrap(), Noted::Written);
         assert_eq!(ledger.note(&content('1')).await.unwrap(), Noted::Known);
@@ -117,7 +117,10 @@ fn notes_in_a_world() {
 
         let found = ledger.contents("storefront", &digest).await.unwrap();
         assert_eq!(found[0], content('1'));
-        let mut commits: Vec<&str> = found.iter().map(|there| &there.commit[..1]).collect();
+        let mut commits: Vec<&str> = found
+            .iter()
+            .map(|there| &there.commit.as_str()[..1])
+            .collect();
         commits.sort_unstable();
         assert_eq!(commits, ["1", "2", "3", "4", "5"]);
 
@@ -163,8 +166,8 @@ fn record(digit: &str) -> Record {
         at: "2026-11-21T18:00:00Z".to_owned(),
         service: "storefront".to_owned(),
         environment: "dev".to_owned(),
-        digest: format!("sha256:{}", digit.repeat(64)),
-        commit: digit.repeat(40),
+        digest: format!("sha256:{}", digit.repeat(64)).parse().unwrap(),
+        commit: digit.repeat(40).parse().unwrap(),
         verdict: Verdict::Healthy,
         actor: Actor {
             login: "ada".to_owned(),

@@ -2,10 +2,14 @@
 //! your deployments", `ACTIONS_ID_TOKEN_REQUEST_URL`.
 
 use crate::http::Net;
-use kit::error::{Error, Result};
+use kit::backoff::{self, Retryable};
+use kit::error::{Error, ErrorKind, Failure, Result};
 use kit::secret::Secret;
 use serde::Deserialize;
 use std::time::Duration;
+
+const ATTEMPTS: usize = 3;
+const FIRST_WAIT: Duration = Duration::from_secs(1);
 
 /// A token that says which repository, ref, workflow and environment this job is.
 ///
@@ -14,10 +18,6 @@ use std::time::Duration;
 /// # Errors
 /// No permission (`id-token: write`), or the issuer does not answer after three attempts.
 pub async fn id_token(net: &Net, audience: &str) -> Result<Secret> {
-    #[derive(Deserialize)]
-    struct Answer {
-        value: String,
-    }
     let (Some(url), Some(bearer)) = (
         net.env.get("ACTIONS_ID_TOKEN_REQUEST_URL"),
         net.env.get("ACTIONS_ID_TOKEN_REQUEST_TOKEN"),
@@ -30,44 +30,46 @@ pub async fn id_token(net: &Net, audience: &str) -> Result<Secret> {
     let mut url = reqwest::Url::parse(url)
         .map_err(|_| Error::usage("ACTIONS_ID_TOKEN_REQUEST_URL is not a URL"))?;
     url.query_pairs_mut().append_pair("audience", audience);
-    let mut last = None;
-    for attempt in 0..3u32 {
-        if attempt > 0 {
-            tokio::time::sleep(Duration::from_millis(500 << attempt)).await;
-        }
-        let answer = crate::calls::send(
-            Some(format!("github identity token, attempt {}", attempt + 1)),
-            net.http().get(url.clone()).bearer_auth(bearer),
-        )
-        .await;
-        match answer {
-            Ok(answer) if answer.status().is_success() => {
-                let answer: Answer = answer.json().await.map_err(|error| {
-                    Error::failed("GitHub's token service answered something else")
-                        .because(error.without_url())
-                })?;
-                return Ok(Secret::new(answer.value));
-            }
-            Ok(answer) if answer.status().is_server_error() => {
-                last = Some(Error::failed(format!(
-                    "GitHub's token service answered {}",
-                    answer.status()
-                )));
-            }
-            Ok(answer) => {
-                return Err(Error::refused(format!(
-                    "GitHub refused this job an identity token ({})",
-                    answer.status()
-                ))
-                .hint("add `permissions: {id-token: write}` to the job"));
-            }
-            Err(error) => {
-                last = Some(
-                    Error::failed("cannot reach GitHub's token service")
-                        .because(error.without_url()),
-                );
-            }
-        }
+    let mut attempt = 0;
+    let ask = || {
+        attempt += 1;
+        let what = format!("github identity token, attempt {attempt}");
+        ask(what, net.http().get(url.clone()).bearer_auth(bearer))
+    };
+    ask.retry(backoff::policy(ATTEMPTS, FIRST_WAIT))
+        .when(|error: &Error| error.failure().is_some_and(Failure::is_transient))
+        .await
+}
+
+/// One attempt.
+async fn ask(what: String, request: reqwest::RequestBuilder) -> Result<Secret> {
+    #[derive(Deserialize)]
+    struct Answer {
+        value: String,
     }
-    Err(last.unwrap_or_else(|| Error::failed("cannot reach GitHub's token service")))
+    let answer = crate::calls::send(Some(what), request).await;
+    let answer = answer.map_err(|error| {
+        let kind = ErrorKind::Service(Failure::NoAnswer);
+        Error::new(kind, "cannot reach GitHub's token service").because(error.without_url())
+    })?;
+    let status = answer.status();
+    if status.is_success() {
+        let answer: Answer = answer.json().await.map_err(|error| {
+            Error::failed("GitHub's token service answered something else")
+                .because(error.without_url())
+        })?;
+        return Ok(Secret::new(answer.value));
+    }
+    let kind = match status.is_server_error() {
+        true => ErrorKind::Service(Failure::Unavailable),
+        false => ErrorKind::Refused,
+    };
+    let error = Error::new(
+        kind,
+        format!("GitHub's token service gave this job no identity token ({status})"),
+    );
+    Err(match kind {
+        ErrorKind::Refused => error.hint("add `permissions: {id-token: write}` to the job"),
+        _ => error.hint("see www.githubstatus.com, and run the job again"),
+    })
 }

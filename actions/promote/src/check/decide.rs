@@ -241,10 +241,10 @@ impl Context<'_> {
         match &self.facts.standing {
             Err(reason) => unknown(reason),
             Ok(standing) if matches!(standing.as_str(), "ahead" | "identical") => {
-                pass(format!("{} is on {branch}", short(commit)))
+                pass(format!("{} is on {branch}", short(commit.as_str())))
             }
             Ok(standing) => fail(
-                format!("{} is not on {branch} ({standing})", short(commit)),
+                format!("{} is not on {branch} ({standing})", short(commit.as_str())),
                 format!("merge it into {branch}"),
             ),
         }
@@ -262,7 +262,7 @@ impl Context<'_> {
             return fail(
                 format!(
                     "no pull request merged into {branch} ended in {}",
-                    short(commit)
+                    short(commit.as_str())
                 ),
                 format!("merge the change into {branch} with a pull request"),
             );

@@ -43,14 +43,14 @@ pub(crate) async fn run(args: Check, cx: &Cx) -> Result<Report> {
 /// The digest to promote, and its records in the ledger.
 #[derive(Debug)]
 pub(crate) struct Subject {
-    pub(crate) digest: String,
+    pub(crate) digest: Digest,
     /// From the ledger's record of the digest; in the first environment the commit of this run.
-    pub(crate) commit: Option<String>,
+    pub(crate) commit: Option<CommitId>,
     /// The newest record of the digest in the previous environment.
     pub(crate) evidence: Option<Record>,
     /// The commit that the image was built for, if that is another commit with the same content. It
     /// is reported but no rule depends on it, because a build can write it.
-    pub(crate) built_for: Option<String>,
+    pub(crate) built_for: Option<CommitId>,
 }
 
 async fn subject(
@@ -68,15 +68,13 @@ async fn subject(
             ))
             .hint("give --digest instead"));
         }
-        let digest = digest
-            .ok_or_else(|| {
-                Error::usage("--digest is missing").hint(format!(
-                    "{} follows no environment that a digest could come from: give --digest",
-                    setting.environment
-                ))
-            })?
-            .to_string();
-        let commit = cx.host.commit();
+        let digest = digest.ok_or_else(|| {
+            Error::usage("--digest is missing").hint(format!(
+                "{} follows no environment that a digest could come from: give --digest",
+                setting.environment
+            ))
+        })?;
+        let commit = cx.host.commit()?;
         if commit.is_none() && !decide::asks_nothing(setting) {
             return Err(Error::usage(format!(
                 "the commit of {digest} is unknown: the ledger has no record, and this run has no commit"
@@ -94,7 +92,7 @@ async fn subject(
     let ledger = Ledger::new(&account, &setting.ledger);
     let before = Chain::new(&setting.service, follows)?;
     let digest = match digest {
-        Some(digest) => digest.to_string(),
+        Some(digest) => digest,
         None => {
             let from = from.unwrap_or(follows);
             let chain = Chain::new(&setting.service, from)?;
@@ -130,20 +128,15 @@ async fn built_for(
     cx: &Cx,
     ledger: &Ledger,
     service: &str,
-    digest: &str,
-    commit: &str,
-) -> Option<String> {
-    let notes = match Digest::parse(digest) {
-        Ok(digest) => ledger.contents(service, &digest).await,
-        Err(error) => Err(error),
-    };
-    match notes {
+    digest: &Digest,
+    commit: &CommitId,
+) -> Option<CommitId> {
+    match ledger.contents(service, digest).await {
         Ok(notes) => notes
             .into_iter()
-            .find(|note| note.commit == commit)
-            .filter(|note| note.first_commit != commit)
-            .and_then(|note| CommitId::parse(&note.first_commit).ok())
-            .map(|first| first.to_string()),
+            .find(|note| note.commit == *commit)
+            .filter(|note| note.first_commit != *commit)
+            .map(|note| note.first_commit),
         Err(error) => {
             cx.host.warn(format!(
                 "cannot determine the commit that the image was built for: {}",

@@ -33,13 +33,13 @@ pub(super) async fn facts(
         });
     };
     let (standing, pulls) = tokio::join!(
-        github.compare(commit, &setting.gate.branch),
-        github.pulls_of(commit)
+        github.compare(commit.as_str(), &setting.gate.branch),
+        github.pulls_of(commit.as_str())
     );
     let mut changes = Vec::new();
     if let Ok(pulls) = &pulls {
         let repository = github.repository().as_str();
-        for pull in brought_in(pulls, repository, &setting.gate.branch, commit) {
+        for pull in brought_in(pulls, repository, &setting.gate.branch, commit.as_str()) {
             changes.push(change(github, pull).await);
         }
     }

@@ -5,6 +5,7 @@ use super::decide::{Decision, approvers};
 use super::facts::Facts;
 use crate::setting::Setting;
 use kit::error::{Error, Result};
+use kit::id::CommitId;
 use kit::report::{Report, markdown_table, text_table};
 use serde_json::{Value, json};
 
@@ -29,7 +30,11 @@ pub(super) fn report(
         })
         .collect();
     let digest = &subject.digest;
-    let commit = subject.commit.as_deref().unwrap_or_default();
+    let commit = subject
+        .commit
+        .as_ref()
+        .map(CommitId::as_str)
+        .unwrap_or_default();
     let environment = &setting.environment;
     let verdict = if decision.allowed() {
         "allows"

@@ -21,7 +21,7 @@ pub(super) async fn mirror(github: &GitHub, record: &Record, hash: &str) -> Resu
             });
             github
                 .create_deployment(&NewDeployment::new(
-                    &record.commit,
+                    record.commit.as_str(),
                     &record.environment,
                     &description,
                     payload,

@@ -6,6 +6,7 @@ use crate::args::{Record as Args, Verdict as Asked};
 use crate::live::Live;
 use crate::principal::Principal;
 use crate::setting::Setting;
+use kit::backoff;
 use kit::clock::rfc3339;
 use kit::error::{Context, Error, ErrorKind, Result};
 use kit::host::Kind;
@@ -20,7 +21,8 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 /// How often an append is tried when other runs append at the same time.
-const ATTEMPTS: u32 = 20;
+const ATTEMPTS: usize = 20;
+const FIRST_WAIT: Duration = Duration::from_millis(20);
 /// How many of the previous environment's newest records are searched for the digest.
 const LOOK_BACK: usize = 1000;
 
@@ -65,12 +67,12 @@ pub(crate) async fn run(args: Args, cx: &Cx) -> Result<Report> {
         at: rfc3339(cx.clock.now()),
         service: setting.service.clone(),
         environment: setting.environment.clone(),
-        digest: digest.to_string(),
-        commit: commit.to_string(),
+        digest: digest.clone(),
+        commit: commit.clone(),
         verdict,
         actor: actor(cx, &net, github.as_ref(), &setting).await,
         run: cx.host.run_url(),
-        account: setting.read.account.as_ref().map(ToString::to_string),
+        account: setting.read.account.clone(),
         task_definition: None,
         previous: None,
         policy: Some(format!(
@@ -81,7 +83,7 @@ pub(crate) async fn run(args: Args, cx: &Cx) -> Result<Report> {
         )),
     };
     let seen = live.as_ref().map(|live| (live, &digest));
-    let written = write(cx, &ledger, &chain, seen, draft, args.dry_run).await?;
+    let written = write(&ledger, &chain, seen, draft, args.dry_run).await?;
     if args.dry_run {
         return Ok(dry(&written));
     }
@@ -117,12 +119,12 @@ async fn same_commit(
         return Ok(());
     };
     let chain = Chain::new(&setting.service, before)?;
-    let there = |record: &Record| record.digest == digest.as_str();
+    let there = |record: &Record| record.digest == *digest;
     let newest = ledger.find(&chain, LOOK_BACK, there).await?;
-    let Some(other) = newest.filter(|record| record.commit != commit.as_str()) else {
+    let Some(other) = newest.filter(|record| record.commit != *commit) else {
         return Ok(());
     };
-    let this = |record: &Record| there(record) && record.commit == commit.as_str();
+    let this = |record: &Record| there(record) && record.commit == *commit;
     match ledger.find(&chain, LOOK_BACK, this).await? {
         Some(_) => Ok(()),
         None => Err(Error::refused(format!(
@@ -135,7 +137,6 @@ async fn same_commit(
 
 /// Appends the record. If another run appends first, it starts over from the new head.
 async fn write(
-    cx: &Cx,
     ledger: &Ledger,
     chain: &Chain,
     live: Option<(&Live, &Digest)>,
@@ -143,12 +144,8 @@ async fn write(
     dry_run: bool,
 ) -> Result<Written> {
     let mut head = ledger.head(chain).await?;
-    for attempt in 0..ATTEMPTS {
-        if attempt > 0 {
-            // Runs that collided must not retry at the same moment; their clocks differ in the last digits.
-            let spread = cx.clock.now().nanosecond() / 1000 % 100;
-            tokio::time::sleep(Duration::from_millis(u64::from(attempt * 10 + spread))).await;
-        }
+    for wait in backoff::attempts(ATTEMPTS, FIRST_WAIT) {
+        tokio::time::sleep(wait).await;
         // Verified each time: the run that was faster may have deployed another digest.
         let seen = match live {
             Some((live, digest)) => Some((live.prove(digest).await?, &live.account)),
@@ -173,7 +170,7 @@ async fn write(
         record.previous = before.as_ref().and_then(healthy_until_now);
         if let Some((seen, account)) = seen {
             record.task_definition = Some(seen.task_definition);
-            record.account = Some(account.to_string());
+            record.account = Some(account.clone());
         }
         if dry_run {
             record.seq = head.as_ref().map_or(1, |head| head.seq + 1);
@@ -211,7 +208,7 @@ fn is_same(head: &Record, draft: &Record) -> bool {
 }
 
 /// The newest healthy digest as of `record`.
-fn healthy_until_now(record: &Record) -> Option<String> {
+fn healthy_until_now(record: &Record) -> Option<Digest> {
     match record.verdict {
         Verdict::Healthy => Some(record.digest.clone()),
         _ => record.previous.clone(),
@@ -296,11 +293,18 @@ fn report(setting: &Setting, written: &Written, deployment: Option<u64>) -> Repo
         "written"
     };
     let rows: Vec<Vec<String>> = [
-        ("digest", record.digest.clone()),
-        ("commit", record.commit.clone()),
+        ("digest", record.digest.to_string()),
+        ("commit", record.commit.to_string()),
         ("verdict", record.verdict.to_string()),
         ("by", record.actor.login.clone()),
-        ("previous", record.previous.clone().unwrap_or_default()),
+        (
+            "previous",
+            record
+                .previous
+                .as_ref()
+                .map(Digest::to_string)
+                .unwrap_or_default(),
+        ),
         ("hash", hash.clone()),
         (
             "GitHub Deployment",
@@ -343,14 +347,18 @@ mod tests {
     use super::*;
     use crate::principal::tests::{people, principal};
 
+    fn digest_of(digit: &str) -> Digest {
+        format!("sha256:{}", digit.repeat(64)).parse().unwrap()
+    }
+
     fn record(digest: &str, verdict: Verdict, previous: Option<&str>, run: Option<&str>) -> Record {
         Record {
             seq: 1,
             at: "2026-11-21T18:00:00Z".to_owned(),
             service: "storefront".to_owned(),
             environment: "dev".to_owned(),
-            digest: digest.to_owned(),
-            commit: "c".to_owned(),
+            digest: digest_of(digest),
+            commit: "c".repeat(40).parse().unwrap(),
             verdict,
             actor: Actor {
                 login: "alice".to_owned(),
@@ -359,7 +367,7 @@ mod tests {
             run: run.map(str::to_owned),
             account: None,
             task_definition: None,
-            previous: previous.map(str::to_owned),
+            previous: previous.map(digest_of),
             policy: None,
         }
     }
@@ -380,11 +388,11 @@ mod tests {
 
     #[test]
     fn a_failure_keeps_the_previous_healthy_digest() {
-        let healthy = record("a", Verdict::Healthy, Some("z"), None);
-        assert_eq!(healthy_until_now(&healthy).as_deref(), Some("a"));
+        let healthy = record("a", Verdict::Healthy, Some("f"), None);
+        assert_eq!(healthy_until_now(&healthy), Some(digest_of("a")));
         for verdict in [Verdict::Failed, Verdict::RolledBack, Verdict::Other] {
             let failed = record("b", verdict, Some("a"), None);
-            assert_eq!(healthy_until_now(&failed).as_deref(), Some("a"));
+            assert_eq!(healthy_until_now(&failed), Some(digest_of("a")));
         }
     }
 

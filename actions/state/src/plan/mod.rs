@@ -324,7 +324,8 @@ fn providers(directory: &Path) -> Result<Option<String>> {
 }
 
 fn commit(code: &args::Code, cx: &Cx) -> Option<String> {
-    code.commit.clone().or_else(|| cx.host.commit())
+    let host = || cx.host.commit().ok().flatten().map(String::from);
+    code.commit.clone().or_else(host)
 }
 
 fn plan_id(text: &str) -> Result<&str> {

@@ -9,6 +9,7 @@ pub use github::may_export;
 
 use crate::env::Env;
 use crate::error::{Error, Result};
+use crate::id::{CommitId, Invalid};
 use crate::masks::Masks;
 use crate::report::{EnvValue, Report};
 use crate::secret::Secret;
@@ -115,14 +116,18 @@ impl Host {
         .map(str::to_owned)
     }
 
-    /// The commit being built.
-    pub fn commit(&self) -> Option<String> {
+    /// The commit being built, if the host names a version of its source.
+    ///
+    /// # Errors
+    /// That version is not a commit, as of a ZIP file in S3 (exit 2).
+    pub fn commit(&self) -> Result<Option<CommitId>, Invalid> {
         match self.kind {
             Kind::GitHub => self.env.get("GITHUB_SHA"),
             Kind::CodeBuild => self.env.get("CODEBUILD_RESOLVED_SOURCE_VERSION"),
             Kind::Terminal => None,
         }
-        .map(str::to_owned)
+        .map(str::parse)
+        .transpose()
     }
 
     /// A line for the log.

@@ -20,7 +20,7 @@ use std::collections::BTreeMap;
 const HEAD: &str = "1111111111111111111111111111111111111111";
 const MERGE: &str = "2222222222222222222222222222222222222222";
 const OLD: &str = "3333333333333333333333333333333333333333";
-const DIGEST: &str = "sha256:aa";
+const DIGEST: &str = "sha256:aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa";
 
 fn user(login: &str) -> User {
     let kind = if login.ends_with("[bot]") {
@@ -66,8 +66,8 @@ fn record(verdict: Verdict) -> Record {
         at: "2026-11-21T18:00:00Z".to_owned(),
         service: "storefront".to_owned(),
         environment: "staging".to_owned(),
-        digest: DIGEST.to_owned(),
-        commit: MERGE.to_owned(),
+        digest: DIGEST.parse().unwrap(),
+        commit: MERGE.parse().unwrap(),
         verdict,
         actor: Actor {
             login: "dora".to_owned(),
@@ -128,7 +128,7 @@ fn may(login: &str, permission: &str) -> (u64, Result<Permission, Unknown>) {
 fn unseen() -> Unknown {
     Unknown::from(github::Unknown {
         what: "read it".to_owned(),
-        why: "GitHub answered 403".to_owned(),
+        why: github::Why::Unanswered("GitHub answered 403".to_owned()),
         permission: Some("pull-requests: read".to_owned()),
     })
 }
@@ -220,8 +220,8 @@ impl Promotion {
         Self {
             setting: setting(),
             subject: Subject {
-                digest: DIGEST.to_owned(),
-                commit: Some(MERGE.to_owned()),
+                digest: DIGEST.parse().unwrap(),
+                commit: Some(MERGE.parse().unwrap()),
                 evidence: Some(record(Verdict::Healthy)),
                 built_for: None,
             },
