@@ -14,8 +14,10 @@ const WAITING: &[&[&str]] = &[&["check"], &["export"], &["exec", "--", "true"]];
 fn bad_input_is_named() {
     let job = job();
     for (arguments, message) in [
-        (&["exec"][..], "<COMMAND>"),
-        (&["check", "--purpose", "admin"], "invalid value 'admin'"),
+        (
+            &["check", "--purpose", "admin"][..],
+            "invalid value 'admin'",
+        ),
         (
             &["check", "--role", "deploy"],
             "`deploy` is not the ARN of a role",
@@ -38,6 +40,9 @@ fn bad_input_is_named() {
     }
     let arguments = ["check", "--region", "ca-central-1"];
     job.refuses(&arguments, &[], 1, "there are no AWS credentials");
+    // Beside a command, whose own 2 is none of ours.
+    job.refuses(&["exec"], &[], 64, "<COMMAND>");
+    job.refuses(&["exec", "--", "true"], &[], 64, "no region is known");
 }
 
 #[test]

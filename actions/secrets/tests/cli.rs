@@ -25,8 +25,7 @@ const VALUE: [(&str, &str); 1] = [("VALUE", "hunter2")];
 fn bad_input_is_named() {
     let job = job();
     for (arguments, message) in [
-        (&["exec"][..], "<COMMAND>"),
-        (&["export"], "no secret may go to `env`"),
+        (&["export"][..], "no secret may go to `env`"),
         (&["export", "--source", "A"], "--source takes NAME=SOURCE"),
         (&["export", "--source", "A=ftp:/a"], "--source A: "),
         (
@@ -46,6 +45,22 @@ fn bad_input_is_named() {
     ] {
         job.refuses(arguments, &[], 2, message);
     }
+    // Beside a command, whose own 2 is none of ours.
+    for (arguments, message) in [
+        (&["exec"][..], "<COMMAND>"),
+        (
+            &["exec", "--source", "A", "--", "true"],
+            "--source takes NAME=SOURCE",
+        ),
+        (&["exec", "--sauce", "A=env:B", "--", "true"], "--sauce"),
+    ] {
+        job.refuses(arguments, &[], 64, message);
+    }
+    let ended = job.run(
+        &["exec", "--source", SOURCE, "--", "sh", "-c", "exit 2"],
+        &VALUE,
+    );
+    assert_eq!(ended.status.code(), Some(2), "{ended:?}");
 }
 
 #[test]

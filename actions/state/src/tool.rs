@@ -6,7 +6,7 @@ use crate::hold::Runs;
 use crate::place::Placed;
 use clap::ValueEnum;
 use kit::child::{self, Program};
-use kit::error::{Context, Error, Result};
+use kit::error::{Context, Error, ErrorKind, Result};
 use kit::step::Cx;
 use net::Account;
 use serde_json::Value;
@@ -82,7 +82,7 @@ impl<'a> Tool<'a> {
         tool.of_this_state()?;
         tool.locks_as_asked()?;
         let (status, output) = tool.bare(&["version", "-json"])?.capture(&cx.host).await?;
-        child::verdict(name.command(), status)?;
+        ended(name.command(), status)?;
         // Both call it `terraform_version`.
         tool.version = serde_json::from_slice::<Value>(&output)
             .ok()
@@ -198,7 +198,7 @@ impl<'a> Tool<'a> {
             let _quiet = self.cx.host.verbatim();
             running.wait().await?
         };
-        child::verdict(&title, status)?;
+        ended(&title, status)?;
         self.of_this_state()
     }
 
@@ -233,7 +233,7 @@ impl<'a> Tool<'a> {
 
     fn failed(&self, status: ExitStatus, said: Diagnostics) -> Error {
         let title = format!("{} plan", self.name.command());
-        let mut error = child::verdict(&title, status)
+        let mut error = ended(&title, status)
             .err()
             .unwrap_or_else(|| Error::failed(format!("`{title}` failed")));
         error = error.with_causes(said.errors);
@@ -255,11 +255,23 @@ impl<'a> Tool<'a> {
         let path = plan.display().to_string();
         let program = self.program(&["show", "-json", &path], runs.account())?;
         let (status, output) = runs.capture(program, self.cx).await?;
-        child::verdict(&format!("{} show", self.name.command()), status)?;
+        ended(&format!("{} show", self.name.command()), status)?;
         serde_json::from_slice(&output).map_err(|error| {
             Error::failed(format!("{} shows a plan that is no JSON", self.shown())).because(error)
         })
     }
+}
+
+/// How a call of the tool that this step makes by itself ended. The tool's exit codes are not the
+/// step's, of which 2, 4 and 6 mean something else.
+///
+/// # Errors
+/// It failed (exit 1).
+pub(crate) fn ended(title: &str, status: ExitStatus) -> Result<()> {
+    child::verdict(title, status).map_err(|mut error| {
+        error.kind = ErrorKind::Failed;
+        error
+    })
 }
 
 /// Refuses a folder whose state is not the one that is locked.

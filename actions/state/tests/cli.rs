@@ -30,9 +30,8 @@ const REGION: (&str, &str) = ("AWS_REGION", "ca-central-1");
 fn bad_input_is_named() {
     let job = job();
     for (arguments, message) in [
-        (&["run"][..], "<COMMAND>"),
         (
-            &["unlock", "--bucket=b", "--table=t", "--key=k"],
+            &["unlock", "--bucket=b", "--table=t", "--key=k"][..],
             "--lock-id is missing",
         ),
         (
@@ -77,6 +76,17 @@ fn bad_input_is_named() {
     }
     job.refuses(ASKING, &[REGION], 1, "there are no AWS credentials");
     job.refuses(ASKING, &[], 2, "--region is missing");
+    // Beside a command, whose own 2 is none of ours.
+    for (arguments, message) in [
+        (&["run"][..], "<COMMAND>"),
+        (&["run", "terraform", "plan"], "'terraform'"),
+        (&["run", "--lease=1s", "--", "true"], "`1s` is too short"),
+        (&["run", "--", "true"], "--bucket is missing"),
+    ] {
+        job.refuses(arguments, &[REGION], 64, message);
+    }
+    let script = [REGION, ("INPUT_COMMAND", "run"), ("INPUT_RUN", "true")];
+    job.refuses(&[], &script, 64, "--bucket is missing");
 }
 
 #[test]
@@ -91,7 +101,7 @@ fn a_command_that_would_change_another_state_is_not_started() {
     job.refuses(
         &run(&["--directory=gone"]),
         &[REGION],
-        2,
+        64,
         "gone is no folder",
     );
     let folder = job.file(".terraform");

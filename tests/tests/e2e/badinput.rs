@@ -37,11 +37,16 @@ const CALLS: [(&str, &[&str]); 6] = [
     ),
 ];
 
-/// Runs each call on an environment, expects its end, and that all say the same.
+/// Runs each call on an environment, expects its end, and that all say the same. A mistake beside a command of the user's
+/// must not be taken for that command's own 2.
 fn all_say(job: &Job, environment: &str, exit: i32, message: &str) {
     for (binary, arguments) in CALLS {
         let mut command = job.command(binary, &["--environment", environment]);
         let output = job.run(command.args(arguments));
+        let exit = match exit {
+            2 if arguments.contains(&"--") => 64,
+            exit => exit,
+        };
         refused(job, binary, &output, exit, message);
     }
 }

@@ -9,6 +9,9 @@ pub enum Exit {
     Failed,
     /// An argument, an input or the contract is wrong. Nothing was changed.
     Usage,
+    /// The same, where the command line also holds a command of the user's, whose own 2 it could
+    /// be taken for (`terraform plan -detailed-exitcode`: there are changes).
+    UsageBesideCommand,
     /// A gate or a guard refused. The refused change was not made.
     Refused,
     /// Somebody else holds the lock, or waiting for it timed out.
@@ -27,7 +30,7 @@ pub enum Exit {
 
 impl Exit {
     /// Every code of Slipway's own, with the text that documents it.
-    pub const ALL: [(Exit, &'static str); 9] = [
+    pub const ALL: [(Exit, &'static str); 10] = [
         (Exit::Done, "done, and verified at the source"),
         (Exit::Failed, "failed"),
         (
@@ -44,6 +47,10 @@ impl Exit {
             Exit::Drifted,
             "drifted: the infrastructure differs from the state; nothing was changed",
         ),
+        (
+            Exit::UsageBesideCommand,
+            "as 2, from a verb that runs a command of yours, whose own 2 it cannot be mistaken for",
+        ),
         (Exit::Bug, "a bug in Slipway"),
         (Exit::Interrupted, "interrupted by a signal"),
     ];
@@ -58,6 +65,8 @@ impl Exit {
             Exit::Busy => 4,
             Exit::RolledBack => 5,
             Exit::Drifted => 6,
+            // sysexits.h, EX_USAGE.
+            Exit::UsageBesideCommand => 64,
             Exit::Bug => 70,
             Exit::Interrupted => 130,
             Exit::Child(code) => code,

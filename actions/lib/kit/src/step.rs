@@ -4,13 +4,13 @@ use crate::action::Action;
 use crate::clock::Clock;
 use crate::contract::{self, Complete, Contract, Resolved};
 use crate::env::{Env, input_names};
-use crate::error::{Error, Result};
+use crate::error::{Error, ErrorKind, Result};
 use crate::exit::Exit;
 use crate::host::{Host, Kind};
 use crate::inputs;
 use crate::report::Report;
 use crate::signal;
-use clap::error::ErrorKind;
+use clap::error::ErrorKind as Parsing;
 use clap::{Args, Command, CommandFactory, FromArgMatches, Parser};
 use std::ffi::OsString;
 use std::path::PathBuf;
@@ -179,12 +179,18 @@ async fn run<S: Step>(env: Env, host: Host) -> Exit {
         host.error(S::ACTION.name, &error);
         return error.exit();
     }
+    let argv = argv(&env);
+    let usage = if runs_a_command(&command, &argv) {
+        ErrorKind::UsageBesideCommand
+    } else {
+        ErrorKind::Usage
+    };
     let parsed = command
-        .try_get_matches_from(argv(&env))
+        .try_get_matches_from(argv)
         .and_then(|matches| Cli::<S::Args>::from_arg_matches(&matches));
     let cli = match parsed {
         Ok(cli) => cli,
-        Err(error) => return refuse_arguments::<S>(&host, &error),
+        Err(error) => return refuse_arguments::<S>(&host, &error, usage),
     };
     host.log_calls(cli.common.verbose);
     let cx = Cx {
@@ -209,7 +215,10 @@ async fn run<S: Step>(env: Env, host: Host) -> Exit {
     };
     match result {
         Ok(()) => Exit::Done,
-        Err(error) => {
+        Err(mut error) => {
+            if error.kind == ErrorKind::Usage {
+                error.kind = usage;
+            }
             cx.host.error(S::ACTION.name, &error);
             if cx.common.json {
                 cx.host.error_json(&error);
@@ -277,7 +286,15 @@ fn know_inputs<S: Step>(command: &Command, env: &Env, host: &Host) -> Result<()>
     Ok(())
 }
 
-fn refuse_arguments<S: Step>(host: &Host, error: &clap::Error) -> Exit {
+/// Whether the command line is one of a verb that runs a command of the user's.
+fn runs_a_command(command: &Command, argv: &[OsString]) -> bool {
+    let mut words = argv.iter().skip(1);
+    let verb = words.find_map(|word| command.find_subcommand(word));
+    argv.iter().any(|word| word == "--")
+        || verb.is_some_and(|verb| verb.get_positionals().any(clap::Arg::is_last_set))
+}
+
+fn refuse_arguments<S: Step>(host: &Host, error: &clap::Error, usage: ErrorKind) -> Exit {
     if !error.use_stderr() {
         // `--help` and `--version`: data, so standard output.
         let _ = error.print();
@@ -285,23 +302,25 @@ fn refuse_arguments<S: Step>(host: &Host, error: &clap::Error) -> Exit {
     }
     let missing = matches!(
         error.kind(),
-        ErrorKind::MissingSubcommand | ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand
+        Parsing::MissingSubcommand | Parsing::DisplayHelpOnMissingArgumentOrSubcommand
     );
     if missing && host.kind() == Kind::GitHub {
         let verbs = S::Args::augment_args(Command::new(S::ACTION.name));
         let verbs: Vec<&str> = verbs.get_subcommands().map(Command::get_name).collect();
-        let error = Error::usage("the input `command` is not given")
+        let error = Error::new(usage, "the input `command` is not given")
             .hint(format!("it is one of: {}", verbs.join(", ")));
         host.error(S::ACTION.name, &error);
-        return Exit::Usage;
+        return usage.exit();
     }
-    if error.kind() == ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand {
+    if error.kind() == Parsing::DisplayHelpOnMissingArgumentOrSubcommand {
         // Nothing was asked for, so nothing was asked wrongly: the help says what can be.
         let _ = error.print();
-        return Exit::Usage;
+        return usage.exit();
     }
-    host.error(S::ACTION.name, &wrong_arguments::<S>(host, error));
-    Exit::Usage
+    let mut wrong = wrong_arguments::<S>(host, error);
+    wrong.kind = usage;
+    host.error(S::ACTION.name, &wrong);
+    usage.exit()
 }
 
 /// What clap says of wrong arguments, with a hint that names a command or a page.

@@ -18,10 +18,9 @@ use crate::hold::{self, Holding, Runs, held};
 use crate::lock::Lock;
 use crate::object::{Objects, Standing, StateFile, kept_digest};
 use crate::place::{self, Placed};
-use crate::tool::Tool;
+use crate::tool::{self, Tool};
 use changes::Changes;
 use envelope::{Basis, Envelope, hashed};
-use kit::child;
 use kit::env::Env;
 use kit::error::{Error, Result};
 use kit::signal::unless_interrupted;
@@ -182,7 +181,7 @@ pub(crate) async fn apply(args: args::Apply, cx: &Cx) -> Result<Report> {
                 held.log(program).await
             };
             drop(private);
-            if let Err(error) = ended.and_then(|status| child::verdict(&title, status)) {
+            if let Err(error) = ended.and_then(|status| tool::ended(&title, status)) {
                 return Err(held.rescued(error).await);
             }
             let standing = verified(&objects, held.lock(), &envelope).await?;

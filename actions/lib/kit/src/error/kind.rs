@@ -14,6 +14,8 @@ pub enum ErrorKind {
     NoCredentials,
     /// An argument, an input or the contract is wrong.
     Usage,
+    /// The same beside a command of the user's ([`Exit::UsageBesideCommand`]).
+    UsageBesideCommand,
     /// A gate or a guard refused.
     Refused,
     /// Somebody else holds the lock, or waiting for it timed out.
@@ -34,6 +36,7 @@ impl ErrorKind {
         match self {
             Self::Failed | Self::Service(_) | Self::NoCredentials => Exit::Failed,
             Self::Usage => Exit::Usage,
+            Self::UsageBesideCommand => Exit::UsageBesideCommand,
             Self::Refused => Exit::Refused,
             Self::Busy => Exit::Busy,
             Self::RolledBack => Exit::RolledBack,
@@ -56,6 +59,7 @@ mod tests {
             (ErrorKind::Service(Failure::NoAnswer), 1),
             (ErrorKind::NoCredentials, 1),
             (ErrorKind::Usage, 2),
+            (ErrorKind::UsageBesideCommand, 64),
             (ErrorKind::Refused, 3),
             (ErrorKind::Busy, 4),
             (ErrorKind::RolledBack, 5),
