@@ -1,5 +1,7 @@
 //! The backend of one state, as `init` is told of it. Pure.
 
+use crate::key;
+
 /// Where one state object and its lock are.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub(crate) struct Backend {
@@ -65,7 +67,7 @@ impl Backend {
     /// "Backend Type: s3", `workspace_key_prefix`).
     pub(crate) fn object_key(&self) -> String {
         match self.other_workspace() {
-            Some(workspace) => format!("env:/{workspace}/{}", self.key),
+            Some(workspace) => key::of_workspace(key::PREFIX, workspace, &self.key),
             None => self.key.clone(),
         }
     }

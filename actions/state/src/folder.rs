@@ -63,6 +63,11 @@ impl<'a> Folder<'a> {
             .hint(BLOCK))
     }
 
+    /// Whether there is code here with a backend.
+    pub(crate) fn has_backend(&self) -> bool {
+        matches!(declared(self.path), Ok(Declared::Block(_)))
+    }
+
     /// Refuses a folder that was initialised for another state than the one that is locked:
     /// Terraform would change that other one, without a lock.
     fn initialised(&self) -> Result<()> {

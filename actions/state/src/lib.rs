@@ -12,6 +12,7 @@ mod hash;
 mod history;
 mod hold;
 mod info;
+mod key;
 mod lease;
 mod lock;
 mod object;
@@ -28,7 +29,7 @@ pub use shim::called as tool;
 
 use args::{Args, Verb};
 use kit::action::{Action, SecretInput};
-use kit::error::Result;
+use kit::error::{Error, Result};
 use kit::{Cx, Report, Step};
 
 /// The step.
@@ -142,6 +143,14 @@ impl Step for State {
                 adopt,
                 keep,
             } => hold::park(&place::find(&place, &object, cx)?, &adopt, &keep, cx).await,
+            Verb::ForceUnlock { id, .. } if cx.env.get(guard::MARK) == Some(&id) => {
+                Err(Error::refused(format!(
+                    "the lock with ID {id} is held around this very command"
+                ))
+                .hint(
+                    "leave `force-unlock` out: the step gives the lock back when its command ends",
+                ))
+            }
             Verb::ForceUnlock { place, object, id } => {
                 hold::force_unlock(&place::find(&place, &object, cx)?, &id, cx).await
             }

@@ -4,7 +4,9 @@
 use crate::args::{Hold, Object, Place, State};
 use crate::backend::{Backend, Locking};
 use crate::folder;
+use crate::key;
 use crate::rescue::{self, Left};
+use crate::shim;
 use kit::aws::{AccountId, Region, RoleArn};
 use kit::child::Program;
 use kit::contract::{Complete, reserved};
@@ -13,6 +15,7 @@ use kit::group::Group;
 use kit::step::{Cx, required};
 use net::{Purpose, Target};
 use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 /// A state, and the credentials that may change it.
@@ -194,6 +197,11 @@ pub(crate) fn find_to_move(place: &Place, object: &Object, cx: &Cx) -> Result<Pl
 fn placed(store: Store, object: &Object, cx: &Cx) -> Result<Placed> {
     let state = store.resolved.as_ref().map(|it| &it.state);
     let key = required("key", object.key.clone(), state.map(|it| it.key.clone()))?;
+    let key = object_key(key)?;
+    let workspace = workspace(object, cx)?;
+    if let Some(name) = workspace.as_deref().filter(|name| *name != "default") {
+        found_again(&key, name)?;
+    }
     let directory = store
         .resolved
         .as_ref()
@@ -201,8 +209,8 @@ fn placed(store: Store, object: &Object, cx: &Cx) -> Result<Placed> {
     Ok(Placed {
         backend: Backend {
             bucket: store.bucket,
-            key: object_key(key)?,
-            workspace: workspace(object, cx)?,
+            key,
+            workspace,
             table: store.table,
             region: store.region.to_string(),
             locking: store.locking,
@@ -269,6 +277,22 @@ fn object_key(key: String) -> Result<String> {
     Ok(key)
 }
 
+/// Refuses a key that Terraform does not find again in a workspace: it writes to the joined path, and
+/// looks for one that ends with the key as it is (terraform `internal/backend/remote-state/s3`, `keyEnv`).
+fn found_again(key: &str, workspace: &str) -> Result<()> {
+    let written = key::of_workspace(key::PREFIX, workspace, key);
+    if written == format!("{}/{workspace}/{key}", key::PREFIX) {
+        return Ok(());
+    }
+    Err(Error::usage(format!(
+        "the key {key:?} cannot be used with the workspace `{workspace}`"
+    ))
+    .cause(format!(
+        "Terraform would write the state to {written:?}, and not find it there again"
+    ))
+    .hint("give a --key without the parts `..`, `.` and without two slashes in a row"))
+}
+
 /// A name of AWS's.
 fn word(name: &str, value: String) -> Result<String> {
     if value.contains(|c: char| c.is_whitespace() || c == '"' || c == '\'') {
@@ -303,6 +327,9 @@ pub(crate) struct Work {
     directory: PathBuf,
     /// States that were there before, which are not its own.
     before: Vec<Left>,
+    /// Folders in which it called Terraform, with what had been left there before.
+    #[serde(default)]
+    called: BTreeMap<PathBuf, Option<Left>>,
     /// `None` until it has started: then it is found by its mark.
     pub(crate) command: Option<Group>,
 }
@@ -314,14 +341,28 @@ impl Work {
         Self {
             before: rescue::find(&directory),
             directory,
+            called: BTreeMap::new(),
             command: None,
         }
     }
 
+    /// It called Terraform in these folders, with what had been left there before.
+    pub(crate) fn called(&mut self, folders: BTreeMap<PathBuf, Option<Left>>) {
+        self.called = folders;
+    }
+
     /// States that it left behind.
     pub(crate) fn left(&self) -> Vec<PathBuf> {
+        let real = |path: &Path| std::fs::canonicalize(path).unwrap_or_else(|_| path.to_owned());
         let mut left = rescue::find(&self.directory);
+        let found: Vec<PathBuf> = left.iter().map(|left| real(&left.path)).collect();
         left.retain(|left| !self.before.contains(left));
+        let elsewhere = self.called.iter().filter_map(|(folder, before)| {
+            let now = rescue::look(folder)?;
+            let new = before.as_ref() != Some(&now) && !found.contains(&real(&now.path));
+            new.then_some(now)
+        });
+        left.extend(elsewhere);
         left.into_iter().map(|left| left.path).collect()
     }
 }
@@ -372,10 +413,14 @@ pub(crate) fn remembered(cx: &Cx) -> Result<Option<Remembered>> {
     };
     let note: Note = serde_json::from_str(text)
         .map_err(|error| Error::failed("the note of the lock cannot be read").because(error))?;
+    let mut work = note.work;
+    if let Some(work) = &mut work {
+        work.called(shim::folders(cx));
+    }
     Ok(Some(Remembered {
         lock_id: note.lock_id,
         hold: note.hold,
-        work: note.work,
+        work,
         placed: Placed {
             backend: Backend {
                 bucket: note.bucket,

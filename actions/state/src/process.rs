@@ -4,6 +4,7 @@
 use kit::group::Group;
 use rustix::process::{Pid, Signal, getpgid, kill_process};
 use serde::{Deserialize, Serialize};
+use std::path::Path;
 
 /// A process.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -18,6 +19,31 @@ impl Process {
     /// The process `id`; `None` when there is no such process any more.
     pub(crate) fn of(id: i32) -> Option<Self> {
         started(id).map(|started| Self { id, started })
+    }
+
+    /// A process that found `value` under `name` in its environment when it started, and whose
+    /// program has one of these `programs`' names, or one that begins so.
+    pub(crate) fn marked(name: &str, value: &str, programs: &[&str]) -> Option<Self> {
+        let wanted = format!("{name}={value}");
+        let is = |folder: &Path| {
+            let program = std::fs::read_link(folder.join("exe")).ok();
+            let program = program.as_ref().and_then(|it| it.file_name()?.to_str());
+            program.is_some_and(|it| programs.iter().any(|name| it.starts_with(name)))
+                && std::fs::read(folder.join("environ")).is_ok_and(|environ| {
+                    let mut entries = environ.split(|byte| *byte == 0);
+                    entries.any(|entry| entry == wanted.as_bytes())
+                })
+        };
+        let folders = std::fs::read_dir("/proc").into_iter().flatten().flatten();
+        folders.map(|folder| folder.path()).find_map(|folder| {
+            let id = folder.file_name()?.to_str()?.parse().ok()?;
+            is(&folder).then(|| Self::of(id)).flatten()
+        })
+    }
+
+    /// Its number.
+    pub(crate) fn id(&self) -> i32 {
+        self.id
     }
 
     /// Whether it runs.
@@ -39,6 +65,18 @@ impl Process {
             .is_some_and(|led| led == *group || led.interrupted() == *group)
     }
 
+    /// Whether `other` started it, itself or through others.
+    pub(crate) fn is_below(&self, other: Self) -> bool {
+        let mut id = self.id;
+        while let Some(parent) = parent(id).filter(|parent| *parent > 1) {
+            if parent == other.id {
+                return other.runs();
+            }
+            id = parent;
+        }
+        false
+    }
+
     /// Asks it to stop.
     pub(crate) fn interrupt(&self) {
         self.signal(Signal::INT);
@@ -57,15 +95,26 @@ impl Process {
     }
 }
 
-/// When a process started, unless it is dead and only not yet waited for. `PID (NAME) STATE PPID …`:
-/// the name may hold anything, brackets and spaces included.
+/// When a process started, unless it is dead and only not yet waited for.
 fn started(id: i32) -> Option<u64> {
-    let line = std::fs::read_to_string(format!("/proc/{id}/stat")).ok()?;
-    let fields: Vec<&str> = line.rsplit_once(')')?.1.split_whitespace().collect();
-    if matches!(*fields.first()?, "Z" | "X") {
+    let fields = fields(id)?;
+    if matches!(fields.first()?.as_str(), "Z" | "X") {
         return None;
     }
     fields.get(19)?.parse().ok()
+}
+
+/// The process that started another one.
+fn parent(id: i32) -> Option<i32> {
+    fields(id)?.get(1)?.parse().ok()
+}
+
+/// What `/proc/PID/stat` says behind the name, which may hold anything, brackets and spaces included:
+/// `PID (NAME) STATE PPID …`.
+fn fields(id: i32) -> Option<Vec<String>> {
+    let line = std::fs::read_to_string(format!("/proc/{id}/stat")).ok()?;
+    let fields = line.rsplit_once(')')?.1.split_whitespace();
+    Some(fields.map(str::to_owned).collect())
 }
 
 #[cfg(test)]
@@ -77,6 +126,7 @@ mod tests {
         use std::os::unix::process::CommandExt;
         let mut child = std::process::Command::new("sleep")
             .arg("300")
+            .env("MARK", "process-test")
             .process_group(0)
             .spawn()
             .unwrap();
@@ -84,6 +134,12 @@ mod tests {
         let group = Group::led_by(child.id()).unwrap();
         assert!(process.runs() && process.is(child.id()) && process.is_in(&group));
         assert!(process.is_in(&group.interrupted()));
+        let this = Process::of(i32::try_from(std::process::id()).unwrap()).unwrap();
+        assert!(process.is_below(this) && !this.is_below(process) && !this.is_below(this));
+        let marked = |value, program| Process::marked("MARK", value, &[program]);
+        assert_eq!(marked("process-test", "sl"), Some(process));
+        assert_eq!(marked("process-test", "other"), None);
+        assert_eq!(marked("process", "sleep"), None);
         let other = Process {
             started: process.started + 1,
             ..process

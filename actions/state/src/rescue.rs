@@ -8,6 +8,10 @@ use crate::shim::StateObject;
 use kit::error::{Context, Error, Result};
 use net::AwsContext;
 use serde::{Deserialize, Serialize};
+use serde_json::value::RawValue;
+use std::collections::BTreeMap;
+use std::fs::OpenOptions;
+use std::io::{ErrorKind, Write};
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
@@ -24,34 +28,40 @@ pub(crate) struct Left {
     written: u64,
 }
 
-/// States that were left below `folder`, as far as it can be read.
+/// The state that was left in `folder` itself.
+pub(crate) fn look(folder: &Path) -> Option<Left> {
+    let path = folder.join(NAME);
+    let meta = std::fs::metadata(&path)
+        .ok()
+        .filter(|meta| meta.is_file())?;
+    let written = meta.modified().ok().and_then(|at| {
+        let since = at.duration_since(SystemTime::UNIX_EPOCH).ok()?;
+        u64::try_from(since.as_nanos()).ok()
+    });
+    Some(Left {
+        path,
+        length: meta.len(),
+        written: written.unwrap_or_default(),
+    })
+}
+
+/// States that were left below `folder`, as far as it can be read. Deeper and linked folders are
+/// known from the calls that worked in them.
 pub(crate) fn find(folder: &Path) -> Vec<Left> {
     let mut found = Vec::new();
     let mut folders = vec![(folder.to_owned(), 0)];
     while let Some((folder, depth)) = folders.pop() {
+        found.extend(look(&folder));
+        if depth == DEPTH {
+            continue;
+        }
         for entry in std::fs::read_dir(&folder).into_iter().flatten().flatten() {
-            let Ok(kind) = entry.file_type() else {
-                continue;
-            };
+            let skipped = [".terraform", ".git", "node_modules"];
             let name = entry.file_name();
-            if kind.is_dir() && depth < DEPTH {
-                let skipped = [".terraform", ".git", "node_modules"];
-                if !skipped.iter().any(|other| name == *other) {
-                    folders.push((entry.path(), depth + 1));
-                }
-            } else if kind.is_file() && name == NAME {
-                let Ok(meta) = entry.metadata() else {
-                    continue;
-                };
-                let written = meta.modified().ok().and_then(|at| {
-                    let since = at.duration_since(SystemTime::UNIX_EPOCH).ok()?;
-                    u64::try_from(since.as_nanos()).ok()
-                });
-                found.push(Left {
-                    path: entry.path(),
-                    length: meta.len(),
-                    written: written.unwrap_or_default(),
-                });
+            if entry.file_type().is_ok_and(|kind| kind.is_dir())
+                && !skipped.iter().any(|other| name == *other)
+            {
+                folders.push((entry.path(), depth + 1));
             }
         }
     }
@@ -59,26 +69,62 @@ pub(crate) fn find(folder: &Path) -> Vec<Left> {
     found
 }
 
+/// Whether Terraform could leave a state in `folder`: it can be written to, and the disk is not full.
+pub(crate) fn can_be_left(folder: &Path) -> bool {
+    let name = format!(".slipway-{}", uuid::Uuid::new_v4().simple());
+    let probe = folder.join(name);
+    let written = std::fs::File::create_new(&probe).and_then(|mut file| {
+        file.write_all(&[0; 1 << 16])?;
+        file.sync_all()
+    });
+    let _ = std::fs::remove_file(&probe);
+    let left = OpenOptions::new().write(true).open(folder.join(NAME));
+    let free = left.map_or_else(|error| error.kind() == ErrorKind::NotFound, |_| true);
+    written.is_ok() && free
+}
+
+/// What to do about a state that is in no file, or in part.
+pub(crate) const IN_THE_LOG: &str = "Terraform prints a state that it can write nowhere: save it from the log as errored.tfstate before the log is gone";
+
 /// A file that was left, and the state that it was to become.
 #[derive(Debug, Clone)]
 pub(crate) struct Origin {
     pub(crate) file: PathBuf,
     /// `None` where it could not be seen.
     pub(crate) state: Option<StateObject>,
+    /// Whether the file holds all of a state: a full disk cuts it off.
+    pub(crate) whole: bool,
+}
+
+impl Origin {
+    /// A file that belongs to `state`.
+    pub(crate) fn new(file: &Path, state: Option<StateObject>) -> Self {
+        let text = std::fs::read(file).unwrap_or_default();
+        let whole = serde_json::from_slice::<BTreeMap<String, &RawValue>>(&text).is_ok();
+        Self {
+            file: file.to_owned(),
+            state,
+            whole,
+        }
+    }
 }
 
 impl std::fmt::Display for Origin {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         let file = self.file.display();
+        let left = match self.whole {
+            true => "was left",
+            false => "only a part of it was left",
+        };
         match &self.state {
             Some(state) => write!(
                 f,
-                "the state could not be written to s3://{}/{} (workspace `{}`), and was left in {file}",
+                "the state could not be written to s3://{}/{} (workspace `{}`), and {left} in {file}",
                 state.bucket, state.key, state.workspace
             ),
             None => write!(
                 f,
-                "the state could not be written, and was left in {file}; which state it belongs to could not be seen"
+                "the state could not be written, and {left} in {file}; which state it belongs to could not be seen"
             ),
         }
     }
@@ -211,13 +257,13 @@ mod tests {
             key: "app/dev".to_owned(),
             ..Backend::default()
         };
-        let origin = |bucket: &str, key: &str| Origin {
-            file: PathBuf::from("errored.tfstate"),
-            state: Some(StateObject {
+        let origin = |bucket: &str, key: &str| {
+            let state = StateObject {
                 bucket: bucket.to_owned(),
                 key: key.to_owned(),
                 workspace: "default".to_owned(),
-            }),
+            };
+            Origin::new(Path::new("errored.tfstate"), Some(state))
         };
         for (bucket, key, workspace) in [
             ("b", "app/dev", None),
@@ -233,6 +279,27 @@ mod tests {
         let two = "s3://b/app/dev.errored-1, s3://b/env:/w/app/dev.errored-1-1";
         assert_eq!(origins(Some(two)), ["b/app/dev", "b/env:/w/app/dev"]);
         assert_eq!(origins(None), Vec::<String>::new());
+    }
+
+    #[test]
+    fn a_part_of_a_state_is_told_from_a_whole_one() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join(NAME);
+        let text = "{\"version\": 4, \"serial\": 1, \"outputs\": {\"a\": {}}}\n";
+        for (end, whole) in [(text.len(), true), (text.len() - 3, false), (0, false)] {
+            std::fs::write(&file, &text[..end]).unwrap();
+            let origin = Origin::new(&file, None);
+            assert_eq!(origin.whole, whole, "{end}");
+            let said = origin.to_string();
+            assert_eq!(
+                said.contains("only a part of it was left"),
+                !whole,
+                "{said}"
+            );
+        }
+        assert!(!Origin::new(&folder.path().join("gone"), None).whole);
+        assert!(can_be_left(folder.path()));
+        assert!(!can_be_left(Path::new("/proc/self")));
     }
 
     #[test]

@@ -71,6 +71,16 @@ fn bad_input_is_named() {
             "`x` is not the ARN of a role",
         ),
         (&["lock", "--lock-timeout=5x"], "`5x` is not a duration"),
+        (
+            &[
+                "status",
+                "--bucket=b",
+                "--table=t",
+                "--key=a/../k",
+                "--workspace=blue",
+            ],
+            "cannot be used with the workspace `blue`",
+        ),
     ] {
         job.refuses(arguments, &[REGION], 2, message);
     }
@@ -87,6 +97,19 @@ fn bad_input_is_named() {
     }
     let script = [REGION, ("INPUT_COMMAND", "run"), ("INPUT_RUN", "true")];
     job.refuses(&[], &script, 64, "--bucket is missing");
+}
+
+#[test]
+fn a_command_does_not_remove_the_lock_it_runs_under() {
+    let arguments = [
+        "force-unlock",
+        "--bucket=b",
+        "--table=t",
+        "--key=k",
+        "--id=i",
+    ];
+    let held = [REGION, ("SLIPWAY_STATE_HELD", "i")];
+    job().refuses(&arguments, &held, 3, "is held around this very command");
 }
 
 #[test]

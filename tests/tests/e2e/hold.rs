@@ -8,11 +8,13 @@ mod clock;
 mod credentials;
 mod handover;
 mod lease;
+mod left;
 mod line;
 mod newer;
 mod object;
 mod others;
 mod rescue;
+mod wrappers;
 
 pub(crate) use object::object;
 

@@ -379,15 +379,18 @@ async fn rescue(opened: &Opened, left: &Remembered, files: &[PathBuf], cx: &Cx) 
         .iter()
         .map(|file| {
             let folder = file.parent().unwrap_or(Path::new("."));
-            Origin {
-                file: file.clone(),
-                state: shim::state_in(folder, backend.workspace.as_deref()),
-            }
+            let state = shim::state_in(folder, backend.workspace.as_deref());
+            Origin::new(file, state)
         })
         .collect();
     let places = rescue::keep(&opened.s3, backend, &left.lock_id, &files).await?;
     let places = places.join(", ");
-    if !files.is_empty() {
+    if files.iter().any(|file| !file.whole) {
+        cx.host.warn(format!(
+            "the step left only a part of a state that its command could not write, kept at {places}: {}",
+            rescue::IN_THE_LOG
+        ));
+    } else if !files.is_empty() {
         cx.host.warn(format!(
             "the step left a state that its command could not write: rescued to {places}"
         ));

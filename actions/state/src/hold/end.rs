@@ -187,6 +187,27 @@ impl Holding<'_> {
         }
     }
 
+    /// The folder of a call in which Terraform could not have left a state.
+    pub(super) fn unkept(&self) -> Option<PathBuf> {
+        let mut worked = self.worked.iter();
+        worked
+            .find(|(folder, worked)| worked.writes && !rescue::can_be_left(folder))
+            .map(|(folder, _)| folder.clone())
+    }
+
+    /// The command failed, and a state that it could not write would be nowhere but in its log: the
+    /// lock stays, since nobody can tell.
+    pub(super) async fn unwritten(&mut self, verdict: Error, folder: &Path) -> Error {
+        self.broken = true;
+        let error = verdict
+            .cause(format!(
+                "Terraform can leave no errored.tfstate in {}: a state that it could not write would be lost",
+                folder.display()
+            ))
+            .hint(rescue::IN_THE_LOG);
+        self.mark(error, None).await
+    }
+
     /// The command could not write its state: that is kept, and so is the lock, since whatever runs
     /// next would not know of what was created.
     pub(super) async fn rescue(&mut self, verdict: Error, files: &[PathBuf]) -> Error {
@@ -213,7 +234,13 @@ impl Holding<'_> {
         let (error, place) = match kept {
             Ok(places) => {
                 let places = places.join(", ");
-                (error.cause(format!("rescued to {places}")), Some(places))
+                let error = match files.iter().all(|file| file.whole) {
+                    true => error.cause(format!("rescued to {places}")),
+                    false => error
+                        .cause(format!("kept what there is of it at {places}"))
+                        .hint(rescue::IN_THE_LOG),
+                };
+                (error, Some(places))
             }
             Err(lost) => (
                 error
@@ -222,6 +249,12 @@ impl Holding<'_> {
                 None,
             ),
         };
+        self.mark(error, place).await
+    }
+
+    /// Marks the lock as one whose state needs a repair; it was rescued to `place`.
+    async fn mark(&mut self, error: Error, place: Option<String>) -> Error {
+        let id = self.record.info.id.clone();
         let marked = self.put(Phase::NeedsRepair, place.clone()).await;
         let lock = &self.opened.lock;
         match marked {
@@ -245,13 +278,11 @@ impl Holding<'_> {
     fn origin(&self, file: &Path) -> Origin {
         let folder = file.parent().unwrap_or(Path::new("."));
         let folder = std::fs::canonicalize(folder).unwrap_or_else(|_| folder.to_owned());
-        Origin {
-            file: file.to_owned(),
-            state: match self.worked.get(&folder) {
-                Some(state) => state.clone(),
-                None => shim::state_in(&folder, self.placed.backend.workspace.as_deref()),
-            },
-        }
+        let state = match self.worked.get(&folder) {
+            Some(worked) => worked.state.clone(),
+            None => shim::state_in(&folder, self.placed.backend.workspace.as_deref()),
+        };
+        Origin::new(file, state)
     }
 
     /// Somebody removed the lock while the command ran: two may have changed the state at once.

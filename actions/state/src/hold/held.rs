@@ -118,7 +118,10 @@ impl Holding<'_> {
     /// `verdict`, with what became of the state.
     pub(crate) async fn rescued(&mut self, verdict: Error) -> Error {
         match self.left().as_slice() {
-            [] => verdict,
+            [] => match self.unkept() {
+                Some(folder) => self.unwritten(verdict, &folder).await,
+                None => verdict,
+            },
             left => self.rescue(verdict, left).await,
         }
     }

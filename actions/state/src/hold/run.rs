@@ -8,9 +8,9 @@ use crate::args::{Adopt, Hold, Wait};
 use crate::folder::Folder;
 use crate::guard::{Guard, MARK};
 use crate::lease::Phase;
-use crate::lock::{Changed, Held, Record};
+use crate::lock::{Changed, Held, Location, Record};
 use crate::place::{self, Placed, Work};
-use crate::shim::{self, Desk, Ours, StateObject};
+use crate::shim::{self, Desk, Ours, Worked};
 use crate::{report, rescue};
 use kit::child::{self, Program, Running};
 use kit::clock::uptime;
@@ -29,6 +29,9 @@ const REPLACED: [&str; 2] = ["AWS_PROFILE", "AWS_WEB_IDENTITY_TOKEN_FILE"];
 
 /// Where a command without a `PATH` finds its tools.
 const DEFAULT_PATH: &str = "/usr/local/bin:/usr/bin:/bin";
+
+/// What may be wrong with a command of which no call was seen.
+const AROUND: &str = "no call of terraform or tofu came to this step; one by its full path, or with a folder of its own before the step's on PATH, waits for the lock of its own run: call it by its name, and append to PATH instead";
 
 /// What is to be run, and how.
 #[derive(Debug)]
@@ -53,7 +56,9 @@ pub(crate) struct Holding<'a> {
     /// The command that was started last.
     pub(super) work: Option<Work>,
     /// The folders in which the last command called Terraform, and on which state.
-    pub(super) worked: BTreeMap<PathBuf, Option<StateObject>>,
+    pub(super) worked: BTreeMap<PathBuf, Worked>,
+    /// Whether any call of Terraform by the last command reached this step.
+    pub(super) called: bool,
     /// A command left a state that it could not write: the lock is not given back.
     pub(super) broken: bool,
     /// A command was started, and was not seen to be over.
@@ -124,6 +129,7 @@ pub(crate) async fn run(placed: &Placed, job: Job<'_>, cx: &Cx) -> Result<Report
     let mut holding = if job.adopt.lock_id.is_some() {
         let (opened, held) = unless_interrupted(adopt::find(placed, job.adopt, cx)).await?;
         agrees(&opened, job.hold)?;
+        whole(&opened, &held).await?;
         outlasts(&opened, job.budget, cx)?;
         let length = job.wait.lease;
         let record = adopt::adopt(&opened, &held, Phase::Running, None, length, cx).await?;
@@ -163,6 +169,12 @@ pub(crate) async fn run(placed: &Placed, job: Job<'_>, cx: &Cx) -> Result<Report
             .unwrap_or_else(|| Error::failed(format!("`{shown}` left a state behind")));
         return Err(holding.rescue(verdict, &left).await);
     }
+    if verdict.is_err()
+        && let Some(unkept) = holding.unkept()
+    {
+        let verdict = verdict.err().unwrap_or_else(|| Error::failed(shown));
+        return Err(holding.unwritten(verdict, &unkept).await);
+    }
     if let Some(found) = &ended.lost {
         let lost = holding.lost(found.as_ref());
         return Err(match verdict {
@@ -175,6 +187,10 @@ pub(crate) async fn run(placed: &Placed, job: Job<'_>, cx: &Cx) -> Result<Report
         });
     }
     if let Err(error) = verdict {
+        let error = match &folder {
+            Some(folder) if !holding.called && folder.has_backend() => error.hint(AROUND),
+            _ => error,
+        };
         let error = match (ended.unreached, ended.interrupted) {
             (true, _) => {
                 error.cause("it was stopped, because the lock could not be renewed in time")
@@ -208,6 +224,29 @@ fn agrees(opened: &Opened, wanted: Option<Hold>) -> Result<()> {
         .hint("leave --hold out")),
         _ => Ok(()),
     }
+}
+
+/// Refuses a lock of an earlier step that is in the table alone, where the code locks in the file as
+/// well: somebody who locks in the file would not see it.
+async fn whole(opened: &Opened, held: &Held) -> Result<()> {
+    if !matches!(opened.lock.location, Location::Both { .. }) {
+        return Ok(());
+    }
+    let places = opened.lock.places().await?;
+    let there = |half: &Option<Held>| half.as_ref().is_some_and(|half| half.id() == held.id());
+    if there(&places.item) && there(&places.object) {
+        return Ok(());
+    }
+    let half = match there(&places.item) {
+        true => "the lock table",
+        false => "the lock file",
+    };
+    Err(Error::refused(format!(
+        "the lock {} with ID {} is in {half} alone, and this state is locked in table and file",
+        opened.lock.id,
+        held.id()
+    ))
+    .hint("give it back with `unlock`, and take it with `lock --locking both`"))
 }
 
 /// Refuses credentials that end before the command has had its time: what it creates after that
@@ -252,6 +291,7 @@ impl<'a> Holding<'a> {
             adopted: false,
             work: None,
             worked: BTreeMap::new(),
+            called: false,
             broken: false,
             at_work: false,
             placed,
@@ -312,6 +352,7 @@ impl Holding<'_> {
         Ours {
             backend: self.placed.backend.clone(),
             native: self.opened.hold == Hold::Native,
+            lock_id: self.record.info.id.clone(),
             account: self.opened.account.id.to_string(),
             variables,
             folder: std::fs::canonicalize(folder).unwrap_or_else(|_| folder.to_owned()),
@@ -417,6 +458,15 @@ impl Holding<'_> {
         }
         self.at_work = false;
         self.worked = desk.worked();
+        self.called = desk.was_asked();
+        if let Some(work) = &mut self.work {
+            let before = self.worked.iter();
+            work.called(
+                before
+                    .map(|(folder, it)| (folder.clone(), it.before.clone()))
+                    .collect(),
+            );
+        }
         guard.dismiss();
         told?;
         Ok(Ended {

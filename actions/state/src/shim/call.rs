@@ -48,6 +48,28 @@ const LOCKING: [&str; 11] = [
     "state replace-provider",
 ];
 
+/// Subcommands that lock nothing, whatever they are told.
+const LOCK_FREE: [&str; 18] = [
+    "",
+    "console",
+    "fmt",
+    "get",
+    "graph",
+    "login",
+    "logout",
+    "modules",
+    "output",
+    "providers",
+    "providers schema",
+    "show",
+    "state list",
+    "state pull",
+    "state show",
+    "validate",
+    "version",
+    "workspace list",
+];
+
 /// Flags of these subcommands that take the next word as their value, if they have no `=`.
 const VALUED: [&str; 16] = [
     "var",
@@ -103,6 +125,16 @@ impl Call {
             locking if LOCKING.contains(&locking) => Kind::Locking,
             _ => Kind::Other,
         }
+    }
+
+    /// Whether it locks nothing, whatever its words and variables say.
+    pub(super) fn is_lock_free(&self) -> bool {
+        LOCK_FREE.contains(&self.subcommand().as_str())
+    }
+
+    /// Whether it may write a state.
+    pub(super) fn writes(&self) -> bool {
+        self.kind() == Kind::Locking && self.subcommand() != "plan"
     }
 
     /// The folder that `-chdir` names. Terraform looks for it only in front of the subcommand.

@@ -3,15 +3,22 @@
 //! runs. At most one call at a time is told not to lock.
 
 use super::call::{Call, Kind};
-use super::judge::{self, Ours, StateObject, Verdict, judge};
+use super::judge::judge;
 use super::look::Seen;
+use super::ours::Ours;
+use super::pin;
+use super::target::{StateObject, state};
+use super::verdict::Verdict;
 use crate::guard::Guard;
 use crate::process::Process;
+use crate::rescue::{self, Left};
 use kit::Cx;
 use kit::clock::uptime;
 use kit::error::{Context, Result};
+use kit::host::Host;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
+use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::{DirBuilderExt, symlink};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -27,8 +34,14 @@ pub(super) const SOCKET: &str = "desk";
 const PREFIX: &str = "slipway-desk-";
 /// The name of the note to the post step.
 const NOTE: &str = "desk";
+/// The name of the note on the folders in which calls worked.
+const FOLDERS: &str = "folders";
+/// The longest path that a Unix socket may have (unix(7), `sun_path`, its final zero apart).
+const LONGEST_PATH: usize = 107;
 /// The pause between two looks at the call that runs without a lock of its own.
 const LOOK: Duration = Duration::from_millis(50);
+/// The argument that a call is told not to lock with.
+pub(super) const UNLOCKED: &str = "-lock=false";
 /// Longer than any question.
 const LONGEST: u64 = 16 << 20;
 
@@ -52,6 +65,25 @@ pub(super) enum Answer {
     Refused { why: String, hint: String },
 }
 
+/// A folder in which calls worked.
+#[derive(Debug, Clone)]
+pub(crate) struct Worked {
+    /// The state of the last call; `None` where that could not be seen.
+    pub(crate) state: Option<StateObject>,
+    /// What had been left there before the first call.
+    pub(crate) before: Option<Left>,
+    /// Whether some call could write a state.
+    pub(crate) writes: bool,
+}
+
+/// A call that is told not to lock.
+#[derive(Debug)]
+struct Unlocked {
+    process: Process,
+    folder: PathBuf,
+    call: Call,
+}
+
 /// The desk of a command that runs under a lock.
 #[derive(Debug)]
 pub(crate) struct Desk {
@@ -66,6 +98,7 @@ struct Shared {
     state: Mutex<State>,
     /// What ends a call that runs without a lock of its own, where this process cannot any more.
     guard: Guard,
+    host: Host,
 }
 
 #[derive(Debug, Default)]
@@ -73,17 +106,71 @@ struct State {
     /// Why no call begins any more.
     closed: Option<&'static str>,
     /// The call that runs without a lock of its own.
-    unlocked: Option<Process>,
+    unlocked: Option<Unlocked>,
+    /// Whether any call asked.
+    asked: bool,
     /// When the lock's lease ends ([`uptime`]), unless it is renewed.
     end: Duration,
-    /// The folders in which calls worked, with the state of the last one in each; `None` where that
-    /// could not be seen.
-    worked: BTreeMap<PathBuf, Option<StateObject>>,
+    worked: BTreeMap<PathBuf, Worked>,
 }
 
 impl Shared {
     fn state(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// A call is about to work in a folder, where it leaves a state that it cannot write. The post
+    /// step is told of it first.
+    fn works(&self, question: &Question) -> Result<()> {
+        let mut desk = self.state();
+        let folder = &question.seen.folder;
+        let state = state(&question.call, &question.seen);
+        if let Some(worked) = desk.worked.get_mut(folder) {
+            worked.state = state;
+            worked.writes |= question.call.writes();
+            return Ok(());
+        }
+        let before = rescue::look(folder);
+        let worked = Worked {
+            state,
+            before,
+            writes: question.call.writes(),
+        };
+        desk.worked.insert(folder.clone(), worked);
+        let folders: BTreeMap<&PathBuf, &Option<Left>> = desk
+            .worked
+            .iter()
+            .map(|(folder, worked)| (folder, &worked.before))
+            .collect();
+        let note = serde_json::to_string(&folders).unwrap_or_default();
+        self.host.remember(FOLDERS, &note)
+    }
+}
+
+impl Unlocked {
+    /// What is at work of this call: itself, or the Terraform that a wrapper started.
+    fn at_work(&self) -> Option<Process> {
+        if self.process.runs() {
+            return Some(self.process);
+        }
+        let id = self.process.id().to_string();
+        Process::marked(pin::CALL, &id, &super::TOOLS)
+    }
+
+    /// Whether `process` is this call itself: the same process, or the same call made below it, as
+    /// by a wrapper that finds the tool on PATH.
+    fn goes_on_as(&self, process: Process, question: &Question) -> bool {
+        let same = || {
+            let (before, now) = (&self.call, &question.call);
+            before.subcommand() == now.subcommand()
+                && self.folder == question.seen.folder
+                && now.arguments.iter().any(|word| word == UNLOCKED)
+                && before
+                    .arguments
+                    .iter()
+                    .all(|word| now.arguments.contains(word))
+        };
+        self.process == process || (same() && process.is_below(self.process))
     }
 }
 
@@ -95,13 +182,14 @@ impl Desk {
     pub(crate) fn open(ours: Ours, guard: Guard, end: Duration, cx: &Cx) -> Result<Self> {
         let failed = "cannot make the folder that leads the command's terraform to this step";
         let name = format!("{PREFIX}{}", uuid::Uuid::new_v4().simple());
-        let folder = std::env::temp_dir().join(name);
+        let folder = parent(&std::env::temp_dir()).join(name);
         // A step that is killed removes nothing.
         cx.host.remember(NOTE, &folder.display().to_string())?;
         std::fs::DirBuilder::new()
             .mode(0o700)
             .create(&folder)
-            .context(failed)?;
+            .context(failed)
+            .map_err(|error| error.hint("set TMPDIR to a folder that this user can write to"))?;
         let removed = Removed(&folder);
         let this = std::env::current_exe().context(failed)?;
         for tool in super::TOOLS {
@@ -116,6 +204,7 @@ impl Desk {
                 ..State::default()
             }),
             guard,
+            host: cx.host.clone(),
         });
         let serving = tokio::spawn(serve(listener, Arc::clone(&shared)));
         Ok(Self {
@@ -142,19 +231,24 @@ impl Desk {
 
     /// The call that runs without a lock of its own.
     pub(crate) fn unlocked(&self) -> Option<Process> {
-        self.shared.state().unlocked.filter(Process::runs)
+        self.shared.state().unlocked.as_ref()?.at_work()
     }
 
-    /// The folders in which calls worked, with the state of the last one in each.
-    pub(crate) fn worked(&self) -> BTreeMap<PathBuf, Option<StateObject>> {
+    /// The folders in which calls worked.
+    pub(crate) fn worked(&self) -> BTreeMap<PathBuf, Worked> {
         self.shared.state().worked.clone()
+    }
+
+    /// Whether any call came here.
+    pub(crate) fn was_asked(&self) -> bool {
+        self.shared.state().asked
     }
 
     /// Removes what a step that was killed left behind.
     pub(crate) fn remove_left(cx: &Cx) {
         let left = cx.env.get("STATE_desk").map(Path::new);
         let ours = |path: &&Path| {
-            path.parent() == Some(&std::env::temp_dir())
+            path.parent() == Some(&parent(&std::env::temp_dir()))
                 && path
                     .file_name()
                     .is_some_and(|name| name.to_string_lossy().starts_with(PREFIX))
@@ -170,6 +264,26 @@ impl Drop for Desk {
         self.close("its command is over");
         self.serving.abort();
         let _ = std::fs::remove_dir_all(&self.folder);
+    }
+}
+
+/// The folders in which the calls of a killed step's command worked, and what had been left there
+/// before.
+pub(crate) fn folders(cx: &Cx) -> BTreeMap<PathBuf, Option<Left>> {
+    let note = cx.env.get("STATE_folders").unwrap_or_default();
+    serde_json::from_str(note).unwrap_or_default()
+}
+
+/// Where the folder is made: its path goes into PATH, which a colon would split, and a socket's path
+/// has a greatest length.
+fn parent(temporary: &Path) -> PathBuf {
+    let name = PREFIX.len() + uuid::fmt::Simple::LENGTH + SOCKET.len() + 2;
+    let path = temporary.as_os_str().as_bytes();
+    let fits =
+        temporary.is_absolute() && !path.contains(&b':') && path.len() + name <= LONGEST_PATH;
+    match fits {
+        true => temporary.to_owned(),
+        false => PathBuf::from("/tmp"),
     }
 }
 
@@ -209,13 +323,17 @@ async fn answer(mut stream: UnixStream, shared: Arc<Shared>) -> std::io::Result<
 }
 
 async fn decide(shared: &Shared, question: &Question, process: Option<Process>) -> Answer {
+    shared.state().asked = true;
     if let Some(refused) = closed(&shared.state()) {
         return refused;
     }
-    if question.call.kind() == Kind::Locking {
-        let state = judge::state(&question.call, &question.seen);
-        let folder = question.seen.folder.clone();
-        shared.state().worked.insert(folder, state);
+    if question.call.kind() == Kind::Locking
+        && let Err(error) = shared.works(question)
+    {
+        return Answer::Refused {
+            why: error.message,
+            hint: "run the step again".to_owned(),
+        };
     }
     match judge(&shared.ours, &question.call, &question.seen) {
         Verdict::Unchanged(note) => Answer::Unchanged(note),
@@ -225,7 +343,7 @@ async fn decide(shared: &Shared, question: &Question, process: Option<Process>) 
             let Some(process) = process else {
                 return Answer::Unchanged(None);
             };
-            turn(shared, process, patience, off).await
+            turn(shared, question, process, patience, off).await
         }
     }
 }
@@ -238,7 +356,13 @@ fn closed(state: &State) -> Option<Answer> {
 }
 
 /// Waits until no other call runs without a lock of its own.
-async fn turn(shared: &Shared, process: Process, patience: Duration, off: bool) -> Answer {
+async fn turn(
+    shared: &Shared,
+    question: &Question,
+    process: Process,
+    patience: Duration,
+    off: bool,
+) -> Answer {
     let began = Instant::now();
     loop {
         {
@@ -249,10 +373,11 @@ async fn turn(shared: &Shared, process: Process, patience: Duration, off: bool) 
             if let Some(refused) = closed(&state) {
                 return refused;
             }
-            let free = state
-                .unlocked
-                .is_none_or(|other| other == process || !other.runs());
-            if free {
+            let other = state.unlocked.as_ref();
+            if other.is_some_and(|other| other.goes_on_as(process, question)) {
+                return Answer::Unlocked;
+            }
+            if other.is_none_or(|other| other.at_work().is_none()) {
                 // The guard first: this process may be killed in between.
                 if shared.guard.unlocked(process).is_err() {
                     return Answer::Refused {
@@ -260,7 +385,11 @@ async fn turn(shared: &Shared, process: Process, patience: Duration, off: bool) 
                         hint: "run the step again".to_owned(),
                     };
                 }
-                state.unlocked = Some(process);
+                state.unlocked = Some(Unlocked {
+                    process,
+                    folder: question.seen.folder.clone(),
+                    call: question.call.clone(),
+                });
                 return Answer::Unlocked;
             }
         }

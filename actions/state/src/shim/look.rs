@@ -2,7 +2,6 @@
 //! which workspace is selected, which state a saved plan is for, and the backend block.
 
 use super::call::{self, Call, Kind};
-use super::judge::{self, StateObject};
 use super::saved::{self, Saved};
 use crate::block::{self, Declared, Setting};
 use serde::{Deserialize, Serialize};
@@ -34,6 +33,8 @@ pub(crate) enum Plan {
 pub(crate) struct Seen {
     /// The folder that the call works in.
     pub(crate) folder: PathBuf,
+    /// The folder in which Terraform keeps what `init` decided.
+    pub(crate) data: PathBuf,
     /// The backend of the last `init`, `None` before the first; or why it cannot be read.
     pub(crate) initialised: Result<Option<Configured>, String>,
     pub(crate) workspace: Result<String, String>,
@@ -75,21 +76,10 @@ impl Seen {
             } else {
                 Ok(BTreeMap::new())
             },
+            data,
             folder,
         }
     }
-}
-
-/// The state in S3 that `folder` was last initialised for, in `workspace` if one is given, else in
-/// the selected one.
-pub(crate) fn state_in(folder: &Path, workspace: Option<&str>) -> Option<StateObject> {
-    let mut call = Call::default();
-    if let Some(workspace) = workspace {
-        let variable = ("TF_WORKSPACE".to_owned(), workspace.to_owned());
-        call.variables.extend([variable]);
-    }
-    let seen = Seen::around(&call, folder, false);
-    judge::state(&call, &seen)
 }
 
 fn said(error: &kit::Error) -> String {

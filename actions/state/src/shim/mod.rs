@@ -4,18 +4,26 @@
 
 mod call;
 mod desk;
+mod init;
 mod judge;
 mod look;
+mod ours;
+mod pin;
 mod saved;
+mod target;
+mod verdict;
 mod words;
 
-pub(crate) use desk::Desk;
-pub(crate) use judge::{Ours, StateObject, is_identity};
-pub(crate) use look::{selected, state_in};
+pub(crate) use desk::{Desk, Worked, folders};
+pub(crate) use look::selected;
+pub(crate) use ours::{Ours, is_identity};
+pub(crate) use target::{StateObject, state_in};
 
 use call::Call;
-use desk::{Answer, Question, SOCKET};
+use desk::{Answer, Question, SOCKET, UNLOCKED};
 use look::Seen;
+use pin::Variables;
+use std::collections::BTreeMap;
 use std::ffi::{OsStr, OsString};
 use std::io::{BufRead, BufReader, Write};
 use std::os::unix::ffi::OsStrExt;
@@ -45,19 +53,37 @@ pub fn called() -> Option<ExitCode> {
         return Some(ExitCode::from(127));
     };
     let socket = ours(&name, tool, &folders).map(|folder| folder.join(SOCKET));
-    let arguments = match socket.filter(|socket| socket.exists()) {
-        None => arguments,
-        Some(socket) => match ask(&socket, tool, arguments) {
-            Ok(arguments) => arguments,
+    let mut program = Command::new(&real);
+    program.arg0(&name);
+    let before = pin::unpinned(|name| std::env::var(name).ok());
+    set(&mut program, &before);
+    match socket.filter(|socket| socket.exists()) {
+        None => {
+            program.args(arguments);
+        }
+        Some(socket) => match ask(&socket, tool, &real, arguments, &before) {
+            Ok((arguments, pins)) => {
+                program.args(arguments);
+                set(&mut program, &pins);
+            }
             Err(why) => {
                 say(&why);
                 return Some(ExitCode::FAILURE);
             }
         },
-    };
-    let failed = Command::new(&real).arg0(&name).args(arguments).exec();
+    }
+    let failed = program.exec();
     say(&format!("cannot start {}: {failed}", real.display()));
     Some(ExitCode::from(126))
+}
+
+fn set(program: &mut Command, variables: &Variables) {
+    for (name, value) in variables {
+        match value {
+            Some(value) => program.env(name, value),
+            None => program.env_remove(name),
+        };
+    }
 }
 
 /// The folder with the link by which this binary was called.
@@ -96,8 +122,15 @@ fn say(line: &str) {
     eprintln!("slipway-state: {line}");
 }
 
-/// Asks the step what becomes of this call. Returns the arguments to run it with.
-fn ask(socket: &Path, tool: &str, arguments: Vec<OsString>) -> Result<Vec<OsString>, String> {
+/// Asks the step what becomes of this call, whose variables are to be changed by `before`. Returns
+/// the arguments to run it with, and variables to be set for it.
+fn ask(
+    socket: &Path,
+    tool: &str,
+    real: &Path,
+    arguments: Vec<OsString>,
+    before: &Variables,
+) -> Result<(Vec<OsString>, Variables), String> {
     let gone = |what: &dyn std::fmt::Display| {
         format!(
             "the step that holds the state lock does not answer ({what}): {tool} does not begin"
@@ -106,7 +139,7 @@ fn ask(socket: &Path, tool: &str, arguments: Vec<OsString>) -> Result<Vec<OsStri
     let mut stream = UnixStream::connect(socket).map_err(|error| gone(&error))?;
     let reader = stream.try_clone().map_err(|error| gone(&error))?;
     let mut answers = BufReader::new(reader).lines();
-    let call = this_call(&arguments)?;
+    let call = this_call(&arguments, before)?;
     let directory = std::env::current_dir()
         .map_err(|error| format!("cannot see the working folder: {error}"))?;
     let look = || Seen::around(&call, &directory, tool == "tofu");
@@ -125,22 +158,26 @@ fn ask(socket: &Path, tool: &str, arguments: Vec<OsString>) -> Result<Vec<OsStri
             None => return Err(gone(&"it is over")),
         };
         let answer = serde_json::from_str(&line).map_err(|error| gone(&error))?;
-        let further = match answer {
+        let (further, pins) = match answer {
             Answer::Unchanged(note) => {
                 note.iter().for_each(|note| say(note));
-                return Ok(arguments);
+                return Ok((arguments, Variables::new()));
             }
             Answer::Refused { why, hint } => {
                 return Err(format!("{tool} does not begin: {why}\n  help: {hint}"));
             }
-            Answer::With(further) => further,
-            Answer::Unlocked => vec!["-lock=false".to_owned()],
+            Answer::With(further) => (further, Variables::new()),
+            Answer::Unlocked => {
+                let value = |name: &str| question.call.variables.get(name).cloned();
+                let pins = pin::pinned(&question.seen, real, value);
+                (vec![UNLOCKED.to_owned()], pins)
+            }
         };
         // It may have waited for its turn, and a workspace or a backend may be another by now.
         seen = look();
         if seen == question.seen {
             let with = call.with(&further);
-            return Ok(with.into_iter().map(OsString::from).collect());
+            return Ok((with.into_iter().map(OsString::from).collect(), pins));
         }
     }
     Err(format!(
@@ -148,7 +185,7 @@ fn ask(socket: &Path, tool: &str, arguments: Vec<OsString>) -> Result<Vec<OsStri
     ))
 }
 
-fn this_call(arguments: &[OsString]) -> Result<Call, String> {
+fn this_call(arguments: &[OsString], before: &Variables) -> Result<Call, String> {
     let mut call = Call::default();
     for argument in arguments {
         if argument.to_str().is_none() {
@@ -156,7 +193,14 @@ fn this_call(arguments: &[OsString]) -> Result<Call, String> {
         }
         call.arguments.push(argument.to_string_lossy().into_owned());
     }
-    for (name, value) in std::env::vars_os() {
+    let mut variables: BTreeMap<OsString, OsString> = std::env::vars_os().collect();
+    for (name, value) in before {
+        match value {
+            Some(value) => variables.insert(name.into(), value.clone()),
+            None => variables.remove(&OsString::from(name)),
+        };
+    }
+    for (name, value) in variables {
         let bytes = name.as_bytes();
         if !bytes.starts_with(b"TF_") && !bytes.starts_with(b"AWS_") {
             continue;

@@ -96,13 +96,13 @@ fn generated() -> Vec<String> {
 }
 
 /// A state of the test's own, and a folder that reaches others.
-struct Scene {
-    state: State,
-    job: Job,
+pub(super) struct Scene {
+    pub(super) state: State,
+    pub(super) job: Job,
 }
 
 impl Scene {
-    fn new(name: &str) -> Self {
+    pub(super) fn new(name: &str) -> Self {
         let state = State::new(name);
         let job = state.job();
         let backend = "terraform {\n  backend \"s3\" {\n  }\n}\n";
@@ -131,7 +131,7 @@ impl Scene {
     }
 
     /// The key of another state, or the step's own.
-    fn key(&self, name: &str) -> String {
+    pub(super) fn key(&self, name: &str) -> String {
         match name {
             "" => self.state.key.clone(),
             "blue" => format!("env:/blue/{}", self.state.key),
@@ -140,11 +140,18 @@ impl Scene {
     }
 
     /// Runs a script under the lock of the step's own state.
-    fn run(&self, script: &str) -> (Option<i32>, String) {
+    pub(super) fn run(&self, script: &str) -> (Option<i32>, String) {
         self.run_with(&["run"], script)
     }
 
-    fn run_with(&self, arguments: &[&str], script: &str) -> (Option<i32>, String) {
+    pub(super) fn run_with(&self, arguments: &[&str], script: &str) -> (Option<i32>, String) {
+        let ended = self.job.run(&mut self.command(arguments, script));
+        let said = format!("{}{}", log(&ended), String::from_utf8_lossy(&ended.stdout));
+        (ended.status.code(), said)
+    }
+
+    /// A verb that runs a script with real Terraform on PATH.
+    pub(super) fn command(&self, arguments: &[&str], script: &str) -> Command {
         let path = &self.state.world.variables(place())["PATH"];
         let arguments = [arguments, &["--", "bash", "-c", script]].concat();
         let mut command = verb(&self.state, &self.job, &arguments);
@@ -154,19 +161,27 @@ impl Scene {
             .env("TOP", self.job.file(""))
             .env("REAL", place().bin())
             .env("CHECKPOINT_DISABLE", "1");
-        let ended = self.job.run(&mut command);
-        let said = format!("{}{}", log(&ended), String::from_utf8_lossy(&ended.stdout));
-        (ended.status.code(), said)
+        command
     }
 
-    fn text(&self, name: &str) -> Option<String> {
+    /// Writes an executable script of the user's in a folder of the job. It is renamed into place: no other thread's child
+    /// holds it open for writing.
+    pub(super) fn program(&self, name: &str, script: &str) {
+        let path = self.job.file(name);
+        let new = path.with_extension("new");
+        write_to(&new, script);
+        std::fs::set_permissions(&new, std::fs::Permissions::from_mode(0o755)).unwrap();
+        std::fs::rename(new, path).unwrap();
+    }
+
+    pub(super) fn text(&self, name: &str) -> Option<String> {
         let key: String = self.key(name).bytes().map(encoded).collect();
         let path = format!("/{}/{key}", self.state.bucket());
         wait(SOON, self.state.aws.get(&path)).unwrap().ok()
     }
 
     /// Somebody else's lock on another state, as Terraform writes it.
-    fn hold(&self, name: &str) {
+    pub(super) fn hold(&self, name: &str) {
         let id = format!("{}/{}", self.state.bucket(), self.key(name));
         let info = json!({"ID": format!("theirs-{name}"), "Operation": "OperationTypeApply", "Info": "", "Who": "ada@laptop",
             "Version": "1.11.4", "Created": "2026-11-21T17:02:29Z", "Path": id});
@@ -323,32 +338,4 @@ fn the_block_is_read_before_the_command_starts() {
         );
     });
     assert!(wait(SOON, scene.state.aws.get(&tflock)).unwrap().is_err());
-}
-
-/// Somebody's own program in front of Terraform, and a call without the links' folder in its environment.
-#[test]
-fn a_wrapper_of_the_users_own_is_what_runs() {
-    let scene = Scene::new("wrapper");
-    let own = scene.job.file("own");
-    std::fs::create_dir(&own).unwrap();
-    let script =
-        "#!/bin/sh\necho wrapped \"$@\" >> \"$TOP/wrapped\"\nexec \"$REAL/terraform\" \"$@\"\n";
-    // Renamed into place: no other thread's child holds it open for writing.
-    std::fs::write(own.join("new"), script).unwrap();
-    std::fs::set_permissions(own.join("new"), std::fs::Permissions::from_mode(0o755)).unwrap();
-    let (code, said) = scene.run(
-        "cp own/new own/terraform; exec >&2
-         export PATH=\"${PATH%%:*}:$PWD/own:${PATH#*:}\"
-         terraform init -no-color && terraform apply -auto-approve -no-color",
-    );
-    assert_eq!(code, Some(0), "{said}");
-    let wrapped = scene.job.read("wrapped");
-    assert!(
-        wrapped.contains("wrapped apply -lock=false -auto-approve"),
-        "{wrapped}"
-    );
-    assert!(
-        wrapped.contains("wrapped init -backend-config=bucket="),
-        "{wrapped}"
-    );
 }

@@ -141,3 +141,25 @@ fn a_workspace_that_does_not_exist_yet_is_made_without_a_deadlock() {
     assert!(log(&ended).contains(piece), "{}", log(&ended));
     assert_eq!(state.lock(), None);
 }
+
+/// The code asks for the lock file as well, and the lock was taken in the table alone: somebody with the file would not see it.
+#[test]
+fn half_of_a_lock_is_not_adopted() {
+    let state = State::new("half-adopted");
+    let job = state.job();
+    ends(&state, &job, &["lock", "--max", "1h"], 0, &[]);
+    let id = output(&job, "lock-id");
+    let code = "terraform {\n  backend \"s3\" {\n    use_lockfile = true\n  }\n}\n";
+    std::fs::write(job.file("main.tf"), code).unwrap();
+    let run = ["run", "--lock-id", &id, "--", "touch", "began"];
+    ends(&state, &job, &run, 3, &["is in the lock table alone"]);
+    assert!(!job.file("began").exists());
+    assert_eq!(state.lock().unwrap()["Phase"]["S"], "kept");
+    ends(
+        &state,
+        &job,
+        &["unlock", "--lock-id", &id],
+        0,
+        &["given back"],
+    );
+}

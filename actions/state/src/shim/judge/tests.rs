@@ -1,0 +1,488 @@
+//! Calls and the verdicts on them.
+
+use super::*;
+use crate::backend::{Backend, Locking};
+use crate::block::{Block, Declared, Setting, Value};
+use crate::shim::call::tests::call;
+use crate::shim::look::{Configured, Plan};
+use crate::shim::saved::Saved;
+use serde_json::{Value as Json, json};
+use std::collections::BTreeMap;
+
+fn ours(locking: Locking) -> Ours {
+    Ours {
+        backend: Backend {
+            bucket: "b".into(),
+            key: "k".into(),
+            workspace: None,
+            table: "t".into(),
+            region: "ca-central-1".into(),
+            locking,
+        },
+        native: true,
+        lock_id: "0f-1".into(),
+        account: "111111111111".into(),
+        variables: BTreeMap::from([("AWS_ACCESS_KEY_ID".to_owned(), "ASIA1".to_owned())]),
+        folder: "/app".into(),
+        overrides: false,
+        path_style: false,
+        to_repair: Vec::new(),
+    }
+}
+
+fn configured(kind: &str, changes: Json) -> Configured {
+    let mut settings = json!({"bucket": "b", "key": "k", "region": "ca-central-1", "dynamodb_table": "t", "use_lockfile": null, "profile": "", "endpoints": {"s3": null}});
+    let all = settings.as_object_mut().unwrap();
+    all.extend(changes.as_object().unwrap().clone());
+    Configured {
+        kind: kind.to_owned(),
+        settings: all.clone(),
+    }
+}
+
+fn seen(configured: Option<Configured>) -> Seen {
+    Seen {
+        folder: "/app".into(),
+        data: "/app/.terraform".into(),
+        initialised: Ok(configured),
+        workspace: Ok("default".into()),
+        plan: Plan::None,
+        declared: None,
+        given: Ok(BTreeMap::new()),
+    }
+}
+
+/// A verdict in short: `unlocked`, `unchanged: …`, `refused: …`.
+fn shown(verdict: Verdict) -> String {
+    match verdict {
+        Verdict::Unchanged(note) => format!("unchanged: {}", note.unwrap_or_default()),
+        Verdict::Unlocked { .. } => "unlocked".to_owned(),
+        Verdict::With(arguments) => arguments.join(" ").replace("-backend-config=", ""),
+        Verdict::Refused { why, .. } => format!("refused: {why}"),
+    }
+}
+
+fn lent(words: &str, variables: &[(&str, &str)]) -> Call {
+    let mut call = call(words, &[("AWS_ACCESS_KEY_ID", "ASIA1")]);
+    let variables = variables.iter();
+    call.variables
+        .extend(variables.map(|(name, value)| ((*name).to_owned(), (*value).to_owned())));
+    call
+}
+
+#[test]
+fn a_rescued_state_is_pushed_into_its_own_state_only() {
+    let ours = Ours {
+        to_repair: vec!["b/env:/blue/k".to_owned()],
+        ..ours(Locking::Dynamodb)
+    };
+    let push = lent("state push errored.tfstate", &[]);
+    let mut seen = seen(Some(configured("s3", json!({}))));
+    let elsewhere = "refused: `state push` would write s3://b/k, workspace `default`; the state that was rescued belongs to s3://b/env:/blue/k";
+    assert_eq!(shown(judge(&ours, &push, &seen)), elsewhere);
+    assert_eq!(
+        shown(judge(&ours, &lent("plan", &[]), &seen)),
+        "unlocked",
+        "other calls are as ever"
+    );
+    seen.workspace = Ok("blue".to_owned());
+    let verdict = shown(judge(&ours, &push, &seen));
+    assert!(verdict.starts_with("unchanged: "), "{verdict}");
+    seen.workspace = Err("no text".to_owned());
+    let verdict = shown(judge(&ours, &push, &seen));
+    assert!(verdict.contains("nobody can tell which state"), "{verdict}");
+}
+
+#[test]
+fn only_a_call_on_the_held_state_under_the_held_lock_runs_unlocked() {
+    use Locking::{Both, Dynamodb, File};
+    let file = json!({"dynamodb_table": "", "use_lockfile": true});
+    for (locking, kind, changes, wanted) in [
+        (Dynamodb, "s3", json!({}), "unlocked"),
+        (Both, "s3", json!({"use_lockfile": true}), "unlocked"),
+        (Both, "s3", json!({}), "unlocked"),
+        (Both, "s3", file.clone(), "unlocked"),
+        (File, "s3", file.clone(), "unlocked"),
+        (
+            File,
+            "s3",
+            json!({"dynamodb_table": null, "use_lockfile": "true"}),
+            "unlocked",
+        ),
+        (Dynamodb, "s3", json!({"key": "other"}), "unchanged"),
+        (Dynamodb, "s3", json!({"bucket": "other"}), "unchanged"),
+        (Dynamodb, "local", json!({}), "unchanged"),
+        (Dynamodb, "s3", json!({"key": null}), "unchanged"),
+        (
+            Dynamodb,
+            "s3",
+            json!({"key": "other", "dynamodb_table": ""}),
+            "refused: `apply` would run without any lock",
+        ),
+        (
+            Dynamodb,
+            "s3",
+            json!({"dynamodb_table": ""}),
+            "refused: `apply` works on s3://b/k, but not under",
+        ),
+        (
+            Dynamodb,
+            "s3",
+            json!({"dynamodb_table": "other"}),
+            "refused: `apply` works on s3://b/k, but not under",
+        ),
+        (
+            Dynamodb,
+            "s3",
+            json!({"region": "eu-west-1"}),
+            "refused: `apply` works on s3://b/k, but not under",
+        ),
+        (
+            Dynamodb,
+            "s3",
+            json!({"use_lockfile": true}),
+            "refused: `apply` works on s3://b/k, but not under",
+        ),
+        (
+            File,
+            "s3",
+            json!({"use_lockfile": true, "dynamodb_table": "x"}),
+            "refused: `apply` works on s3://b/k, but not under",
+        ),
+        (
+            Dynamodb,
+            "s3",
+            file,
+            "refused: `apply` works on s3://b/k, but not under",
+        ),
+        (
+            Dynamodb,
+            "s3",
+            json!({"profile": "x"}),
+            "refused: `apply` works on s3://b/k, but not under",
+        ),
+        (
+            Dynamodb,
+            "s3",
+            json!({"endpoints": {"s3": "x"}}),
+            "refused: `apply` works on s3://b/k, but not under",
+        ),
+        (
+            Dynamodb,
+            "s3",
+            json!({"assume_role": {"role_arn": "arn:aws:iam::111111111111:role/x"}}),
+            "unlocked",
+        ),
+        (
+            Dynamodb,
+            "s3",
+            json!({"assume_role": {"role_arn": "arn:aws:iam::222222222222:role/x"}}),
+            "refused: `apply` works on s3://b/k, but not under",
+        ),
+    ] {
+        let mut ours = ours(locking);
+        if locking == File {
+            ours.backend.table = String::new();
+        }
+        let seen = seen(Some(configured(kind, changes.clone())));
+        let found = shown(judge(&ours, &lent("apply", &[]), &seen));
+        assert!(
+            found.starts_with(wanted),
+            "{locking:?} {kind} {changes}: {found}"
+        );
+        // The words alone never switch locking off.
+        let off = shown(judge(&ours, &lent("apply -lock=false", &[]), &seen));
+        let wanted = if wanted == "unlocked" {
+            wanted
+        } else {
+            "refused"
+        };
+        assert!(
+            off.starts_with(wanted),
+            "{locking:?} {kind} {changes}: {off}"
+        );
+    }
+}
+
+#[test]
+fn words_and_variables_decide_which_state_it_is() {
+    for (words, variables, wanted) in [
+        ("plan", &[][..], "unlocked"),
+        ("-chdir=x state mv a b", &[], "unlocked"),
+        ("apply -lock=false", &[], "unlocked"),
+        ("apply -lock=true", &[], "refused: `apply` is told to lock"),
+        ("apply --lock", &[], "refused: `apply` is told to lock"),
+        (
+            "apply",
+            &[("TF_CLI_ARGS_apply", "-lock=true")],
+            "refused: `apply` is told to lock",
+        ),
+        (
+            "apply",
+            &[("TF_CLI_ARGS", "-no-color; x")],
+            "refused: nobody can tell how Terraform reads the variable TF_CLI_ARGS",
+        ),
+        ("output", &[("TF_CLI_ARGS", "-no-color; x")], "unchanged"),
+        (
+            "workspace list",
+            &[("TF_CLI_ARGS_workspace_list", "x; y")],
+            "unchanged",
+        ),
+        (
+            "workspace delete blue",
+            &[("TF_CLI_ARGS_workspace_delete", "-lock=false; x")],
+            "refused: nobody can tell how Terraform reads the variable TF_CLI_ARGS_workspace_delete",
+        ),
+        (
+            "workspace new blue",
+            &[("TF_CLI_ARGS", "-lock=false;")],
+            "refused: nobody can tell how",
+        ),
+        (
+            "later-subcommand",
+            &[("TF_CLI_ARGS", "-lock=false;")],
+            "refused: nobody can tell how",
+        ),
+        (
+            "force-unlock -force 0f-1",
+            &[],
+            "refused: `force-unlock` would remove the lock that this step holds",
+        ),
+        (
+            "force-unlock",
+            &[("TF_CLI_ARGS", "-force 0f-1")],
+            "refused: `force-unlock` would remove the lock that this step holds",
+        ),
+        ("force-unlock 0f-2", &[], "unchanged"),
+        ("apply -state=x", &[], "unchanged"),
+        ("apply -state x -lock=0", &[], "refused"),
+        (
+            "apply",
+            &[("AWS_ACCESS_KEY_ID", "ASIA2")],
+            "refused: `apply` works on s3://b/k, but not under",
+        ),
+        (
+            "apply",
+            &[("AWS_PROFILE", "x")],
+            "refused: `apply` works on s3://b/k, but not under",
+        ),
+        (
+            "apply",
+            &[("AWS_ENDPOINT_URL_DYNAMODB", "x")],
+            "refused: `apply` works on s3://b/k, but not under",
+        ),
+        ("apply", &[("AWS_REGION", "eu-west-1")], "unlocked"),
+        ("output", &[], "unchanged"),
+        ("workspace new x", &[], "unchanged"),
+        ("workspace new -lock=false x", &[], "refused"),
+        ("later-subcommand -lock=F", &[], "refused"),
+        ("init -lock=false", &[], "refused"),
+        ("init", &[("TF_CLI_ARGS_init", "-lock=f")], "refused"),
+    ] {
+        let call = lent(words, variables);
+        let seen = seen(Some(configured("s3", json!({}))));
+        let found = shown(judge(&ours(Locking::Dynamodb), &call, &seen));
+        assert!(found.starts_with(wanted), "{words} {variables:?}: {found}");
+    }
+}
+
+#[test]
+fn a_workspace_has_a_key_of_its_own() {
+    for (workspace, key, changes, wanted) in [
+        ("default", "k", json!({}), "unlocked"),
+        (
+            "blue",
+            "k",
+            json!({}),
+            "unchanged: `apply` locks for itself: it works on s3://b/env:/blue/k of workspace `blue`",
+        ),
+        ("blue", "env:/blue/k", json!({}), "unlocked"),
+        (
+            "blue",
+            "ws/x/blue/k",
+            json!({"workspace_key_prefix": "ws//x/"}),
+            "unlocked",
+        ),
+        ("default", "env:/blue/k", json!({}), "unchanged"),
+        ("blue", "env:/x", json!({"key": "../x"}), "unlocked"),
+        (
+            "blue",
+            "env:/blue/../x",
+            json!({"key": "../x"}),
+            "unchanged",
+        ),
+    ] {
+        let mut ours = ours(Locking::Dynamodb);
+        ours.backend.key = key.to_owned();
+        let seen = Seen {
+            workspace: Ok(workspace.to_owned()),
+            ..seen(Some(configured("s3", changes)))
+        };
+        let found = shown(judge(&ours, &lent("apply", &[]), &seen));
+        assert!(found.starts_with(wanted), "{workspace} {key}: {found}");
+    }
+}
+
+#[test]
+fn a_saved_plan_goes_before_the_folder_and_what_is_unclear_locks_for_itself() {
+    let saved = |key: &str, workspace: &str| {
+        let Configured { kind, settings } = configured("s3", json!({"key": key}));
+        Plan::Of(Saved {
+            kind,
+            settings,
+            workspace: workspace.to_owned(),
+        })
+    };
+    let folder = |key: &str| seen(Some(configured("s3", json!({"key": key}))));
+    for (seen, wanted) in [
+        (
+            Seen {
+                plan: saved("k", "default"),
+                ..folder("other")
+            },
+            "unlocked",
+        ),
+        (
+            Seen {
+                plan: saved("other", "default"),
+                ..folder("k")
+            },
+            "unchanged",
+        ),
+        (
+            Seen {
+                plan: saved("k", "blue"),
+                ..folder("k")
+            },
+            "unchanged",
+        ),
+        (
+            Seen {
+                plan: Plan::Unclear("x".into()),
+                ..folder("k")
+            },
+            "unchanged",
+        ),
+        (
+            Seen {
+                workspace: Err("x".into()),
+                ..folder("k")
+            },
+            "unchanged",
+        ),
+        (
+            Seen {
+                initialised: Err("x".into()),
+                ..folder("k")
+            },
+            "unchanged",
+        ),
+        (seen(None), "unchanged"),
+    ] {
+        let ours = ours(Locking::Dynamodb);
+        let found = shown(judge(&ours, &lent("apply p", &[]), &seen));
+        assert!(found.starts_with(wanted), "{seen:?}: {found}");
+        if wanted == "unchanged" {
+            let off = shown(judge(&ours, &lent("apply -lock=false p", &[]), &seen));
+            assert!(off.starts_with("refused"), "{seen:?}: {off}");
+        }
+    }
+    let unreadable = Call {
+        unreadable: Some("x".into()),
+        ..lent("apply", &[])
+    };
+    let found = shown(judge(&ours(Locking::Dynamodb), &unreadable, &folder("k")));
+    assert!(found.starts_with("unchanged"), "{found}");
+}
+
+#[test]
+fn beside_terraforms_own_lock_it_always_locks_for_itself() {
+    let ours = Ours {
+        native: false,
+        ..ours(Locking::Dynamodb)
+    };
+    for changes in [json!({}), json!({"dynamodb_table": "other"})] {
+        let seen = seen(Some(configured("s3", changes)));
+        let found = |words: &str| shown(judge(&ours, &lent(words, &[]), &seen));
+        assert!(found("apply").starts_with("unchanged"));
+        assert!(found("apply -lock=true").starts_with("unchanged"));
+        assert!(found("apply -lock=false").starts_with("refused"));
+    }
+}
+
+#[test]
+fn init_gets_what_neither_the_code_nor_the_words_say() {
+    let all = "bucket=b key=k region=ca-central-1 dynamodb_table=t";
+    let settings = |pairs: &[(&str, &str)]| -> BTreeMap<String, Setting> {
+        let value = |value: &str| Setting {
+            value: Value::Literal(value.to_owned()),
+            line: 1,
+        };
+        pairs
+            .iter()
+            .map(|(name, text)| ((*name).to_owned(), value(text)))
+            .collect()
+    };
+    for (declared, given, overrides, folder, wanted) in [
+        (&[][..], &[][..], false, "/app", all),
+        (&[], &[], false, "/other", all),
+        (
+            &[("key", "k")],
+            &[],
+            false,
+            "/app",
+            "bucket=b region=ca-central-1 dynamodb_table=t",
+        ),
+        (
+            &[],
+            &[("key", "x")],
+            false,
+            "/app",
+            "bucket=b region=ca-central-1 dynamodb_table=t",
+        ),
+        (
+            &[],
+            &[("key", "x")],
+            true,
+            "/app",
+            "bucket=b region=ca-central-1 dynamodb_table=t",
+        ),
+        (&[("bucket", "x"), ("key", "y")], &[], false, "/app", ""),
+        (&[("bucket", "x"), ("key", "y")], &[], true, "/app", all),
+        (
+            &[("bucket", "x"), ("key", "y")],
+            &[],
+            true,
+            "/other",
+            "bucket=b region=ca-central-1 dynamodb_table=t",
+        ),
+        (&[], &[("bucket", "x")], true, "/app", ""),
+        (
+            &[("bucket", "x")],
+            &[("bucket", "b")],
+            false,
+            "/app",
+            "key=k region=ca-central-1 dynamodb_table=t",
+        ),
+    ] {
+        let block = Block {
+            kind: "s3".into(),
+            file: "main.tf".into(),
+            settings: settings(declared),
+        };
+        let seen = Seen {
+            folder: folder.into(),
+            declared: Some(Ok(Declared::Block(block))),
+            given: Ok(settings(given)),
+            ..seen(None)
+        };
+        let ours = Ours {
+            overrides,
+            ..ours(Locking::Dynamodb)
+        };
+        let found = shown(judge(&ours, &lent("init", &[]), &seen));
+        assert_eq!(found, wanted, "{declared:?} {given:?} {overrides} {folder}");
+        let without = judge(&ours, &lent("init -backend=false", &[]), &seen);
+        assert_eq!(without, Verdict::Unchanged(None));
+    }
+}

@@ -1,0 +1,213 @@
+//! Programs of the user's between the step and Terraform, and what changes between the judgement of a call and Terraform's own
+//! look: whatever they do, a state whose lock somebody else holds never changes.
+
+use super::calls::Scene;
+use super::*;
+
+/// Puts a folder of the user's own behind the step's on PATH.
+const OWN: &str = "exec >&2; export PATH=\"${PATH%%:*}:$PWD/own:${PATH#*:}\"";
+const PREPARE: &str = "exec >&2; set -e; terraform init -no-color; terraform apply -auto-approve -no-color
+    (cd envs/prod; terraform init -no-color; terraform apply -auto-approve -no-color)
+    terraform workspace new blue; terraform apply -auto-approve -no-color; terraform workspace select default";
+
+/// A scene whose other states exist, and are locked by somebody else from now on.
+fn prepared(name: &str) -> (Scene, [Option<String>; 2]) {
+    let scene = Scene::new(name);
+    let (code, said) = scene.run(PREPARE);
+    assert_eq!(code, Some(0), "{said}");
+    let before = ["prod", "blue"].map(|name| scene.text(name));
+    assert!(before.iter().all(Option::is_some), "{said}");
+    scene.hold("prod");
+    scene.hold("blue");
+    (scene, before)
+}
+
+#[test]
+fn a_wrapper_of_the_users_own_is_what_runs() {
+    let scene = Scene::new("wrapper");
+    let script =
+        "#!/bin/sh\necho wrapped \"$@\" >> \"$TOP/wrapped\"\nexec \"$REAL/terraform\" \"$@\"\n";
+    scene.program("own/terraform", script);
+    let apply = "terraform init -no-color && terraform apply -auto-approve -no-color";
+    let (code, said) = scene.run(&format!("{OWN}\n{apply}"));
+    assert_eq!(code, Some(0), "{said}");
+    let wrapped = scene.job.read("wrapped");
+    assert!(
+        wrapped.contains("wrapped apply -lock=false -auto-approve"),
+        "{wrapped}"
+    );
+    assert!(
+        wrapped.contains("wrapped init -backend-config=bucket="),
+        "{wrapped}"
+    );
+
+    // One that starts the tool as a child, which it finds on PATH: the step's again.
+    let script = "#!/bin/sh\n[ -z \"$WRAPPED\" ] || exec \"$REAL/terraform\" \"$@\"\n\
+        WRAPPED=1 terraform \"$@\"\ncode=$?\necho over >> \"$TOP/over\"\nexit $code\n";
+    scene.program("own/terraform", script);
+    let before = scene.text("");
+    let (code, said) = scene.run(&format!("{OWN}\nterraform apply -auto-approve -no-color"));
+    assert_eq!(code, Some(0), "{said}");
+    assert_eq!(scene.job.read("over"), "over\n");
+    assert_ne!(scene.text(""), before, "{said}");
+}
+
+/// Between the judgement and Terraform's own look another workspace is selected, or the wrapper goes elsewhere.
+#[test]
+fn what_changes_after_the_judgement_reaches_no_other_state() {
+    let (scene, before) = prepared("after");
+    for (what, works) in [
+        ("printf blue > .terraform/environment", true),
+        ("\"$REAL/terraform\" workspace select blue", true),
+        ("cd envs/prod", false),
+        (
+            "cd envs/prod; \"$REAL/terraform\" init -no-color -reconfigure",
+            false,
+        ),
+    ] {
+        let script = format!(
+            "#!/bin/sh\n[ \"$1\" != apply ] || {{ {what}; }} >> \"$TOP/did\" 2>&1\nexec \"$REAL/terraform\" \"$@\"\n"
+        );
+        scene.program("own/terraform", &script);
+        let own = scene.text("");
+        let (code, said) = scene.run(&format!(
+            "{OWN}\nterraform apply -auto-approve -no-color; code=$?; rm -f .terraform/environment; exit $code"
+        ));
+        let after = ["prod", "blue"].map(|name| scene.text(name));
+        assert_eq!(after, before, "{what}: {said}");
+        assert_eq!(code == Some(0), works, "{what}: {said}");
+        assert_eq!(scene.text("") != own, works, "{what}: {said}");
+    }
+}
+
+/// What a provisioner starts works where it would without the step: nothing that was fixed for the call above it reaches it.
+#[test]
+fn a_call_below_a_call_is_judged_for_itself() {
+    let (scene, before) = prepared("nested");
+    let code = std::fs::read_to_string(scene.job.file("main.tf")).unwrap();
+    let nested = "env | grep ^TF_WORKSPACE > seen-workspace; cd envs/prod && terraform apply -auto-approve -no-color > ../../nested 2>&1; true";
+    let code = code.replace(
+        "input = timestamp()\n",
+        &format!(
+            "input = timestamp()\n  provisioner \"local-exec\" {{\n    command = {nested:?}\n  }}\n"
+        ),
+    );
+    std::fs::write(
+        scene.job.file("main.tf"),
+        code.replace("\"it\"", "\"other\""),
+    )
+    .unwrap();
+    let (code, said) = scene.run("terraform apply -auto-approve -no-color >&2");
+    assert_eq!(code, Some(0), "{said}");
+    let nested = scene.job.read("nested");
+    assert!(nested.contains("theirs-prod"), "{nested}");
+    assert_eq!(["prod", "blue"].map(|name| scene.text(name)), before);
+}
+
+/// A wrapper that is over before the Terraform that it started: the next call waits for that one, and so does the lock.
+#[test]
+fn what_a_wrapper_started_counts_until_it_is_over() {
+    let scene = Scene::new("orphan");
+    std::fs::write(
+        scene.job.file("main.tf"),
+        "terraform {\n  backend \"s3\" {}\n}\nresource \"terraform_data\" \"it\" {\n  input = timestamp()\n  \
+         provisioner \"local-exec\" {\n    command = \"touch applying; while [ ! -e go ]; do sleep 0.1; done\"\n  }\n}\n",
+    )
+    .unwrap();
+    let script = "#!/bin/sh\n[ \"$1\" = apply ] || exec \"$REAL/terraform\" \"$@\"\n\
+        setsid \"$REAL/terraform\" \"$@\" > first 2>&1 &\n";
+    scene.program("own/terraform", script);
+    let (code, said) = scene.run(&format!(
+        "{OWN}
+         terraform init -no-color; terraform apply -auto-approve -no-color
+         while [ ! -e applying ]; do sleep 0.1; done
+         terraform plan -no-color > second 2>&1; echo $? > second.code
+         (sleep 2; touch go) > /dev/null 2>&1 &
+         exit 0"
+    ));
+    assert_eq!(code, Some(0), "{said}");
+    assert_eq!(scene.job.read("second.code"), "1\n");
+    let second = scene.job.read("second");
+    assert!(
+        second.contains("Error acquiring the state lock"),
+        "{second}"
+    );
+    // It was interrupted, and had written its state before the lock went back.
+    let first = scene.job.read("first");
+    assert!(
+        first.contains("Apply complete") || first.contains("Interrupt received"),
+        "{first}"
+    );
+    assert!(scene.text("").is_some(), "{first}");
+    assert_eq!(scene.state.lock(), None);
+}
+
+#[test]
+fn a_call_that_goes_around_the_step_is_explained() {
+    let scene = Scene::new("around");
+    for command in [
+        "\"$REAL/terraform\" apply -auto-approve",
+        "PATH=\"$REAL:$PATH\" terraform apply -auto-approve",
+    ] {
+        let block = scene.run("terraform init -no-color >&2");
+        assert_eq!(block.0, Some(0), "{}", block.1);
+        let (code, said) = scene.run(command);
+        assert_eq!(code, Some(1), "{said}");
+        for piece in [
+            "Error acquiring the state lock",
+            "no call of terraform or tofu came to this step",
+        ] {
+            assert!(said.contains(piece), "no {piece} in\n{said}");
+        }
+    }
+}
+
+/// The folder in front of PATH holds a socket, whose path has a greatest length, and PATH knows no colon within a folder.
+#[test]
+fn any_temporary_folder_will_do() {
+    let scene = Scene::new("tmpdir");
+    for name in ["a".repeat(120), "with:colon".to_owned()] {
+        let folder = scene.job.file(&name);
+        std::fs::create_dir(&folder).unwrap();
+        let apply = "terraform init -no-color >&2 && terraform apply -auto-approve -no-color >&2";
+        let mut command = scene.command(&["run"], apply);
+        let ended = scene.job.run(command.env("TMPDIR", &folder));
+        assert_eq!(ended.status.code(), Some(0), "{}", log(&ended));
+    }
+}
+
+/// A command cannot remove the lock it runs under, and no variable that Terraform cuts off hides a word from the step.
+#[test]
+fn calls_that_would_break_a_lock_do_not_begin() {
+    let (scene, before) = prepared("break");
+    let (code, said) = scene.run("terraform force-unlock -force \"$SLIPWAY_STATE_HELD\"");
+    assert_eq!(code, Some(1), "{said}");
+    assert!(
+        said.contains("would remove the lock that this step holds"),
+        "{said}"
+    );
+    let (code, said) = scene.run(
+        "export TF_CLI_ARGS_workspace_delete='-lock=false -force ; x'; terraform workspace delete blue",
+    );
+    assert_eq!(code, Some(1), "{said}");
+    assert!(said.contains("TF_CLI_ARGS_workspace_delete"), "{said}");
+    assert_eq!(["prod", "blue"].map(|name| scene.text(name)), before);
+}
+
+/// Terraform joins prefix, workspace and key as paths are joined, and does not find such a key again.
+#[test]
+fn a_key_with_dots_is_refused_with_a_workspace_and_says_where_terraform_writes() {
+    let mut scene = Scene::new("dots");
+    scene.state.key = "../dots-of-a-workspace".to_owned();
+    let (code, said) = scene.run(
+        "exec >&2; terraform init -no-color && terraform workspace new blue && terraform apply -auto-approve -no-color",
+    );
+    assert_eq!(code, Some(0), "{said}");
+    let (code, refused) = scene.run_with(&["run", "--workspace", "blue"], "touch began");
+    assert_eq!(code, Some(64), "{refused}");
+    let written = "env:/dots-of-a-workspace";
+    assert!(refused.contains(written), "{refused}");
+    assert!(!scene.job.file("began").exists());
+    scene.state.key = written.to_owned();
+    assert!(scene.text("").is_some(), "{said}");
+}
