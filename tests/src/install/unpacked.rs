@@ -64,6 +64,9 @@ fn private(apt: &Path, work: &Path, verb: &[&str]) -> Command {
         set("Dir::State::Lists", "lists"),
         set("Dir::Cache", "cache"),
         "Acquire::Languages=none".to_owned(),
+        "Acquire::Retries=3".to_owned(),
+        // A list that could not be fetched would else be a warning, and the package unknown.
+        "APT::Update::Error-Mode=any".to_owned(),
         "APT::Sandbox::User=root".to_owned(),
     ];
     let mut command = command("apt-get", ["--quiet"]);

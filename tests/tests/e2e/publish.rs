@@ -16,7 +16,7 @@ use crate::record::{calls, is_allowed_by_policy, of_steps};
 use crate::support::{PATIENCE, heavy, log, wait};
 
 /// Longer than any one publication takes, even while other tests use the machine.
-const SOON: std::time::Duration = std::time::Duration::from_secs(240);
+const SOON: std::time::Duration = PATIENCE;
 
 /// The most memory that a publication holds, in KiB.
 const LIMIT: u64 = 64 << 10;
@@ -256,7 +256,7 @@ fn a_base_in_ecr_is_pulled_and_the_token_is_nowhere() {
         checkout.own_storage();
         let anonymous = checkout.anonymous_pull();
         assert_eq!(anonymous, 401, "the base is guarded");
-        let mark = checkout.slow(8);
+        let mark = checkout.held();
         checkout.commit("first");
         let secret = ["--no-cache", "--secret", "id=npm,env=NPM_TOKEN"];
         let started = checkout.start(&[builder, &secret].concat());
@@ -271,6 +271,7 @@ fn a_base_in_ecr_is_pulled_and_the_token_is_nowhere() {
             "its configuration is among what was looked at"
         );
         assert_eq!(seen.found, [""; 0]);
+        checkout.go_on(&mark);
         let output = started.end(SOON);
         let said = format!(
             "{}{}",

@@ -5,6 +5,7 @@ use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
+use rustix::process::{Pid, Signal, kill_process};
 use sandbox::place::{port, sha256};
 use sandbox::world::Account;
 use serde_json::{Value, json};
@@ -93,6 +94,26 @@ impl Checkout {
             &format!("FROM {base}\nCOPY greeting /www/greeting\nRUN [\"/bin/busybox\", \"sleep\", \"{mark}\"]\n"),
         );
         mark
+    }
+
+    /// A build step that lasts until [`Self::go_on`] ends it, and what its process can be told by.
+    pub(super) fn held(&self) -> String {
+        let base = format!("{}/{THERE}:base", self.setting.world.registry);
+        let mark = format!("3600.{}", uuid::Uuid::new_v4().as_u128() % 1_000_000_007);
+        self.write(
+            "Dockerfile",
+            &format!("FROM {base}\nCOPY greeting /www/greeting\nRUN [\"/bin/busybox\", \"sh\", \"-c\", \"/bin/busybox sleep {mark} || true\"]\n"),
+        );
+        mark
+    }
+
+    /// Ends the build's step that this marks, and with it the wait of the build.
+    #[expect(clippy::unused_self, reason = "it belongs to `held`")]
+    pub(super) fn go_on(&self, mark: &str) {
+        for process in super::seen::sleepers(mark) {
+            let pid = i32::try_from(process).ok().and_then(Pid::from_raw);
+            kill_process(pid.unwrap(), Signal::KILL).unwrap();
+        }
     }
 
     /// Storage for buildah that nobody else has used.
@@ -419,6 +440,20 @@ impl Checkout {
             let http = sandbox::world::http_client().unwrap();
             http.delete(url).send().await.unwrap();
         });
+    }
+
+    /// The faults that still wait for a call of the build account to strike.
+    pub(super) fn faults(&self) -> Vec<Value> {
+        let url = format!(
+            "{}/_sandbox/faults?account={}",
+            place().url(port::GATEWAY),
+            self.setting.world.build.id
+        );
+        let answer: Value = wait(PATIENCE, async {
+            let http = sandbox::world::http_client().unwrap();
+            http.get(url).send().await.unwrap().json().await.unwrap()
+        });
+        answer.as_array().unwrap().clone()
     }
 
     /// The host of an account's registry.

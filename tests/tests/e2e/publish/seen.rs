@@ -115,7 +115,12 @@ fn processes() -> impl Iterator<Item = u32> {
 
 /// Whether `sleep` runs with this argument: the step of a build.
 pub(crate) fn running(mark: &str) -> bool {
-    processes().any(|id| {
+    sleepers(mark).next().is_some()
+}
+
+/// The processes that are `sleep` with this argument.
+pub(crate) fn sleepers(mark: &str) -> impl Iterator<Item = u32> {
+    processes().filter(move |id| {
         let bytes = std::fs::read(format!("/proc/{id}/cmdline")).unwrap_or_default();
         let words: Vec<&[u8]> = bytes.split(|byte| *byte == 0).collect();
         words
