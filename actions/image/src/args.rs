@@ -26,26 +26,26 @@ pub(crate) enum Verb {
     Scan(Scan),
 }
 
-/// The repository, common to all.
+/// The repository, which every verb has.
 #[derive(Debug, clap::Args)]
-pub(crate) struct Place {
+pub(crate) struct RepositoryName {
     /// ECR repository, e.g. acme/storefront [default: the contract's]
     #[arg(long, value_name = "NAME")]
     pub(crate) repository: Option<String>,
 }
 
-/// Where else an image goes.
+/// The destinations of replicas.
 #[derive(Debug, clap::Args)]
-pub(crate) struct Elsewhere {
-    /// Further place for the image: a REGION of the same account, or ROLE_ARN@REGION for another account's
-    #[arg(long, value_name = "PLACE", value_delimiter = '\n')]
+pub(crate) struct Destinations {
+    /// Destination of a replica: a REGION of the same account, or ROLE_ARN@REGION for another account
+    #[arg(long, value_name = "DESTINATION", value_delimiter = '\n')]
     pub(crate) to: Vec<String>,
 }
 
 #[derive(Debug, clap::Args)]
 pub(crate) struct Repository {
     #[command(flatten)]
-    pub(crate) place: Place,
+    pub(crate) repository: RepositoryName,
     #[command(flatten)]
     pub(crate) settings: Settings,
     /// Print what would be done, and do nothing
@@ -76,11 +76,11 @@ pub(crate) struct Settings {
 #[derive(Debug, clap::Args)]
 pub(crate) struct Publish {
     #[command(flatten)]
-    pub(crate) place: Place,
+    pub(crate) repository: RepositoryName,
     #[command(flatten)]
     pub(crate) settings: Settings,
     #[command(flatten)]
-    pub(crate) elsewhere: Elsewhere,
+    pub(crate) destinations: Destinations,
     /// Print what would be done, and do nothing
     #[arg(long)]
     pub(crate) dry_run: bool,
@@ -170,7 +170,7 @@ pub(crate) struct Build {
     #[arg(long)]
     pub(crate) pull: bool,
     #[command(flatten)]
-    pub(crate) handed_on: HandedOn,
+    pub(crate) flags: BuilderFlags,
     /// Network of the build's RUN steps: default, none or host
     #[arg(long, value_name = "MODE")]
     pub(crate) network: Option<String>,
@@ -184,7 +184,7 @@ pub(crate) struct Build {
 
 /// Arguments that the builder gets as they are.
 #[derive(Debug, Default, clap::Args)]
-pub(crate) struct HandedOn {
+pub(crate) struct BuilderFlags {
     /// SSH agent or key for RUN --mount=type=ssh: default, or ID=PATH
     #[arg(long, value_name = "default|ID=PATH", value_delimiter = '\n')]
     pub(crate) ssh: Vec<String>,
@@ -225,9 +225,9 @@ pub(crate) enum BuilderName {
 #[derive(Debug, clap::Args)]
 pub(crate) struct Copy {
     #[command(flatten)]
-    pub(crate) place: Place,
+    pub(crate) repository: RepositoryName,
     #[command(flatten)]
-    pub(crate) elsewhere: Elsewhere,
+    pub(crate) destinations: Destinations,
     /// Image to copy, tag or judge, sha256:…
     #[arg(long, value_name = "DIGEST")]
     pub(crate) digest: Option<String>,
@@ -245,7 +245,7 @@ pub(crate) struct Copy {
 #[derive(Debug, clap::Args)]
 pub(crate) struct Retag {
     #[command(flatten)]
-    pub(crate) place: Place,
+    pub(crate) repository: RepositoryName,
     /// Image to copy, tag or judge, sha256:…
     #[arg(long, value_name = "DIGEST")]
     pub(crate) digest: Option<String>,
@@ -260,7 +260,7 @@ pub(crate) struct Retag {
 #[derive(Debug, clap::Args)]
 pub(crate) struct Scan {
     #[command(flatten)]
-    pub(crate) place: Place,
+    pub(crate) repository: RepositoryName,
     /// Image to copy, tag or judge, sha256:…
     #[arg(long, value_name = "DIGEST")]
     pub(crate) digest: Option<String>,

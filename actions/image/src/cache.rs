@@ -21,7 +21,7 @@ pub(crate) fn within<'a>(cache: &'a str, host: &str) -> Option<&'a str> {
     reference.strip_prefix(host)?.strip_prefix('/')
 }
 
-/// Whether the caches that a build writes to `HOST/REPOSITORY` can be written each time.
+/// Returns whether the caches that a build writes to `HOST/REPOSITORY` can be written each time.
 ///
 /// # Errors
 /// A tag that cannot move (exit 3): after the first, every build would be made and then fail.
@@ -52,6 +52,36 @@ pub(crate) fn writable(
         }
     }
     Ok(())
+}
+
+/// Attributes of BuildKit's caches that are secrets (docs.docker.com, "Amazon S3 cache", "Azure Blob Storage cache",
+/// "GitHub Actions cache"). What is not given, BuildKit or the AWS SDK takes from the environment.
+const CACHE_SECRETS: [&str; 5] = [
+    "secret_access_key",
+    "session_token",
+    "account_key",
+    "token",
+    "ghtoken",
+];
+
+/// Refuses secrets in a cache.
+///
+/// # Errors
+/// A cache with a secret in it, which would be in the builder's argument list (exit 2).
+pub(crate) fn no_secret_in(cache: &str) -> Result<()> {
+    let named = cache
+        .split(',')
+        .filter_map(|part| part.split_once('='))
+        .map(|(name, _)| name.trim().to_lowercase())
+        .find(|name| CACHE_SECRETS.contains(&name.as_str()));
+    match named {
+        None => Ok(()),
+        // The text is not quoted: it holds the value.
+        Some(name) => Err(Error::usage(format!(
+            "{name} of a --cache-from or --cache-to would be in the builder's argument list"
+        ))
+        .hint("leave it out: BuildKit takes it from the environment, AWS_SECRET_ACCESS_KEY or ACTIONS_RUNTIME_TOKEN for example")),
+    }
 }
 
 #[cfg(test)]

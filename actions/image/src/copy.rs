@@ -3,42 +3,51 @@
 use crate::args::{self, Settings};
 use crate::decide::{self, Mutability};
 use crate::ecr::{Ecr, by_tag};
-use crate::place::Place;
+use crate::input::{self, given, source};
+use crate::primary::Primary;
 use crate::push::{self, Target};
 use crate::registry::Repo;
 use crate::repository::{self, Prepared, Wanted};
-use crate::request::{Tags, given, source};
-use crate::{elsewhere, others, report, request};
+use crate::tags::Tags;
+use crate::{replicas, report};
 use futures_util::future::join_all;
+use kit::id::Digest;
 use kit::step::Cx;
 use kit::{Error, Report, Result};
 use net::Net;
 use std::collections::BTreeMap;
 
 pub(crate) async fn run(args: args::Copy, cx: &Cx) -> Result<Report> {
-    let digest = request::digest(args.digest)?;
-    let place = Place::new(&args.place, cx)?;
+    let digest = input::digest(args.digest)?;
+    let primary = Primary::new(&args.repository, cx)?;
     let to = match args.to_repository {
-        Some(name) => request::repository(Some(name), None)?,
-        None => place.repository.clone(),
+        Some(name) => input::repository(Some(name), None)?,
+        None => primary.repository.clone(),
     };
     let tags = Tags::new(args.tag, &to)?;
-    let mut places = elsewhere::targets(&given(args.elsewhere.to), &place.target)?;
-    if places.is_empty() {
-        if to == place.repository {
+    let mut destinations =
+        crate::destinations::targets(&given(args.destinations.to), &primary.target)?;
+    if destinations.is_empty() {
+        if to == primary.repository {
             return Err(Error::usage("the copy would go where the image is already")
-                .hint("name --to-repository, or a further place with --to"));
+                .hint("give --to-repository NAME, or a destination with --to"));
         }
-        places.push(place.target.clone());
+        destinations.push(primary.target.clone());
     }
     let tags = tags.without_registry()?;
-    let wanted = Wanted::new(Settings::default(), &place, source(cx))?;
+    let wanted = Wanted::new(Settings::default(), &primary, source(cx))?;
     let net = Net::new(cx)?;
-    let home = Ecr::new(&net.account(&place.target).await?, place.repository.clone());
-    let source = home.repo(&net).await?;
-    let seen = join_all(places.iter().map(async |target| {
+    let primary_ecr = Ecr::new(
+        &net.account(&primary.target).await?,
+        primary.repository.clone(),
+    );
+    let source = primary_ecr.repo(&net).await?;
+    let seen = join_all(destinations.iter().map(async |target| {
         let found = find(cx, &net, target, &to, &wanted, &tags).await;
-        (elsewhere::name(&to, target, &place.target), found)
+        (
+            crate::destinations::name(&to, target, &primary.target),
+            found,
+        )
     }))
     .await;
     for (name, found) in &seen {
@@ -52,7 +61,7 @@ pub(crate) async fn run(args: args::Copy, cx: &Cx) -> Result<Report> {
     // Nothing is created for an image that is not there.
     push::needed(&source, &digest).await?;
     let made = join_all(seen.into_iter().map(async |(name, found)| {
-        let made = make(cx, &net, &home, &source, found, &tags, args.dry_run).await;
+        let made = make(cx, &net, &primary_ecr, &source, found, &tags, args.dry_run).await;
         (name, made)
     }))
     .await;
@@ -63,7 +72,7 @@ pub(crate) async fn run(args: args::Copy, cx: &Cx) -> Result<Report> {
                 targets.push(target);
                 created.extend(missing);
             }
-            Err(error) => failed.push(others::fail(name, error)),
+            Err(error) => failed.push(replicas::fail(name, error)),
         }
     }
     let copy = report::Copy {
@@ -83,14 +92,14 @@ pub(crate) async fn run(args: args::Copy, cx: &Cx) -> Result<Report> {
     Ok(report::copy(&copy, &copied))
 }
 
-/// A place as it was seen.
+/// The repository of one destination, before anything is changed.
 struct Found {
     ecr: Ecr,
     /// `None` where the repository is missing.
     mutability: Option<Mutability>,
     /// What is to be created.
     missing: Option<Prepared>,
-    tags: BTreeMap<String, String>,
+    tags: BTreeMap<String, Digest>,
 }
 
 async fn find(
@@ -104,7 +113,7 @@ async fn find(
     let ecr = Ecr::new(&net.account(target).await?, to.to_owned());
     match ecr.describe().await? {
         Some(seen) => Ok(Found {
-            tags: by_tag(ecr.tagged(tags).await?),
+            tags: by_tag(&ecr.tagged(tags).await?),
             ecr,
             mutability: Some(seen.mutability),
             missing: None,
@@ -122,7 +131,7 @@ async fn find(
 async fn make(
     cx: &Cx,
     net: &Net,
-    home: &Ecr,
+    primary_ecr: &Ecr,
     source: &Repo,
     found: Result<Found>,
     tags: &[String],
@@ -130,8 +139,8 @@ async fn make(
 ) -> Result<(Target, Option<String>)> {
     let found = found?;
     let ecr = &found.ecr;
-    let same = ecr.account == home.account && ecr.region == home.region;
-    // One client for one registry, so that it sees whether a blob can be mounted and keeps to one pace.
+    let same = ecr.account == primary_ecr.account && ecr.region == primary_ecr.region;
+    // One client for one registry, so that it sees whether a blob can be mounted and keeps to one rate.
     let repo = match same {
         true => source.client.repo(&ecr.repository),
         false => ecr.repo(net).await?,
@@ -140,5 +149,5 @@ async fn make(
     if let (Some(missing), false) = (&found.missing, dry_run) {
         target.created = repository::ensure(cx, ecr, missing).await?.fresh;
     }
-    Ok((target, found.missing.map(|_| ecr.place())))
+    Ok((target, found.missing.map(|_| ecr.location())))
 }

@@ -1,6 +1,6 @@
 //! What to do with the tags, from what was seen. Touches nothing.
 
-use crate::repository::pattern;
+use crate::tag_pattern;
 use kit::id::Digest;
 use kit::{Error, Result};
 use std::collections::BTreeMap;
@@ -9,7 +9,7 @@ use std::collections::BTreeMap;
 /// say (ECR API Reference, `ImageTagMutabilityExclusionFilter`).
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Mutability {
-    /// Whether tags that no filter matches may move.
+    /// True if tags that no filter matches may move.
     pub(crate) mutable: bool,
     /// Patterns with `*` for which it is the other way round.
     pub(crate) exceptions: Vec<String>,
@@ -20,7 +20,7 @@ impl Mutability {
         let excepted = self
             .exceptions
             .iter()
-            .any(|pattern| pattern::fits(pattern, tag));
+            .any(|pattern| tag_pattern::fits(pattern, tag));
         self.mutable != excepted
     }
 }
@@ -31,7 +31,7 @@ pub(crate) enum Publication {
     /// Build and push it under the commit's tag, then add the other tags.
     Build,
     /// It is in the registry already; only these tags are to be put on it.
-    Published { digest: String, add: Vec<String> },
+    Published { digest: Digest, add: Vec<String> },
 }
 
 /// Decides from the tags that exist (`seen`: tag to digest). `tags` are those that the image is to have, the commit's among
@@ -44,7 +44,7 @@ pub(crate) fn publication(
     commit: &str,
     tags: &[String],
     content: Option<&str>,
-    seen: &BTreeMap<String, String>,
+    seen: &BTreeMap<String, Digest>,
     mutability: &Mutability,
     rebuild: bool,
 ) -> Result<Publication> {
@@ -65,7 +65,7 @@ pub(crate) fn publication(
             && Some(there) != published
             && !mutability.may_move(tag)
         {
-            return Err(conflict(tag, there, published.map(String::as_str), commit));
+            return Err(conflict(tag, there, published, commit));
         }
     }
     Ok(match published {
@@ -81,19 +81,19 @@ pub(crate) fn publication(
     })
 }
 
-/// Whether these tags can be put on the image `digest`, from what they name now.
+/// Returns whether these tags can be put on the image `digest`, from what they name now.
 ///
 /// # Errors
 /// One cannot move and names another image (exit 3).
 pub(crate) fn free(
     tags: &[String],
-    seen: &BTreeMap<String, String>,
+    seen: &BTreeMap<String, Digest>,
     digest: &Digest,
     mutability: &Mutability,
 ) -> Result<()> {
     for tag in tags {
         if let Some(there) = seen.get(tag)
-            && there != digest.as_str()
+            && there != digest
             && !mutability.may_move(tag)
         {
             return Err(Error::refused(format!(
@@ -105,26 +105,26 @@ pub(crate) fn free(
     Ok(())
 }
 
-/// Whether these tags can be put at a further place, from what they name there. `digest` is the image's, `None` while it is
-/// not built: an immutable tag that is there names another then, or one that only a build could tell.
+/// Checks that a replica can have these tags, from what they name there. `digest` is the image's, `None` while it is not
+/// built: an immutable tag that exists then names another image, or one that only a build could tell.
 ///
 /// # Errors
 /// One cannot move and names another image (exit 3).
-pub(crate) fn elsewhere(
+pub(crate) fn replica(
     tags: &[String],
-    seen: &BTreeMap<String, String>,
-    digest: Option<&str>,
+    seen: &BTreeMap<String, Digest>,
+    digest: Option<&Digest>,
     mutability: &Mutability,
     commit: &str,
 ) -> Result<()> {
     for tag in tags {
         if let Some(there) = seen.get(tag)
-            && Some(there.as_str()) != digest
+            && Some(there) != digest
             && !mutability.may_move(tag)
         {
             let error = conflict(tag, there, digest, commit);
             return Err(match tag == commit {
-                true => error.hint("the image there can be taken: slipway-image copy --digest, from that place to this repository"),
+                true => error.hint("to use the image that is there: slipway-image copy --digest, from that repository to the primary one"),
                 false => error,
             });
         }
@@ -133,7 +133,7 @@ pub(crate) fn elsewhere(
 }
 
 /// An immutable tag that names another image.
-pub(crate) fn conflict(tag: &str, there: &str, ours: Option<&str>, commit: &str) -> Error {
+pub(crate) fn conflict(tag: &str, there: &Digest, ours: Option<&Digest>, commit: &str) -> Error {
     let ours = match ours {
         Some(digest) => format!("commit {commit} is {digest}"),
         None => format!("commit {commit} is not published yet"),
@@ -150,6 +150,12 @@ mod tests {
 
     const COMMIT: &str = "1111111111111111111111111111111111111111";
 
+    /// A digest of one repeated digit, by a short name such as `sha256:a`.
+    fn digest(name: &str) -> Digest {
+        let digit = name.strip_prefix("sha256:").unwrap();
+        Digest::parse(&format!("sha256:{}", digit.repeat(64))).unwrap()
+    }
+
     fn immutable() -> Mutability {
         Mutability {
             mutable: false,
@@ -158,19 +164,19 @@ mod tests {
     }
 
     #[test]
-    fn a_further_place_takes_the_same_image_and_no_other() {
+    fn a_replica_takes_the_same_image_and_no_other() {
         let tags = [COMMIT.to_owned(), "latest".to_owned()];
         let seen = BTreeMap::from([
-            (COMMIT.to_owned(), "sha256:1".to_owned()),
-            ("latest".to_owned(), "sha256:0".to_owned()),
+            (COMMIT.to_owned(), digest("sha256:1")),
+            ("latest".to_owned(), digest("sha256:0")),
         ]);
-        let decide = |seen: &BTreeMap<String, String>, digest: Option<&str>| {
-            elsewhere(&tags, seen, digest, &immutable(), COMMIT)
+        let decide = |seen: &BTreeMap<String, Digest>, ours: Option<&Digest>| {
+            replica(&tags, seen, ours, &immutable(), COMMIT)
         };
-        assert!(decide(&seen, Some("sha256:1")).is_ok());
+        assert!(decide(&seen, Some(&digest("sha256:1"))).is_ok());
         assert!(decide(&BTreeMap::new(), None).is_ok());
-        for digest in [None, Some("sha256:2")] {
-            let error = decide(&seen, digest).unwrap_err();
+        for ours in [None, Some(digest("sha256:2"))] {
+            let error = decide(&seen, ours.as_ref()).unwrap_err();
             assert_eq!(error.exit(), kit::Exit::Refused);
             assert!(error.message.contains("sha256:1"), "{error}");
             assert!(error.hints.iter().any(|hint| hint.contains("copy")));
@@ -201,7 +207,7 @@ mod tests {
         let build = || Ok(Publication::Build);
         let published = |add: &[&str]| {
             Ok(Publication::Published {
-                digest: "sha256:a".to_owned(),
+                digest: digest("sha256:a"),
                 add: add.iter().map(|tag| (*tag).to_owned()).collect(),
             })
         };
@@ -273,7 +279,7 @@ mod tests {
                 .collect();
             let seen = seen
                 .iter()
-                .map(|(tag, digest)| ((*tag).to_owned(), (*digest).to_owned()))
+                .map(|(tag, name)| ((*tag).to_owned(), digest(name)))
                 .collect();
             match (
                 publication(
@@ -288,7 +294,10 @@ mod tests {
             ) {
                 (Ok(found), Ok(wanted)) => assert_eq!(found, wanted),
                 (Err(found), Err(wanted)) => {
-                    assert_eq!(found.message, wanted);
+                    let digits = ["a", "b"].map(|digit| (digit.repeat(64), digit));
+                    let shorten =
+                        |text: String, (long, digit): &(String, &str)| text.replace(long, digit);
+                    assert_eq!(digits.iter().fold(found.message.clone(), shorten), wanted);
                     assert_eq!(found.exit(), kit::Exit::Refused);
                 }
                 (found, wanted) => panic!("{found:?} against {wanted:?}"),
@@ -298,19 +307,18 @@ mod tests {
 
     #[test]
     fn a_tag_is_free_where_it_is_missing_may_move_or_names_the_image() {
-        let ours = Digest::parse(&format!("sha256:{}", "a".repeat(64))).unwrap();
-        let theirs = format!("sha256:{}", "b".repeat(64));
-        let free = |tag: &str, there: &str| {
-            let seen = BTreeMap::from([(tag.to_owned(), there.to_owned())]);
+        let (ours, theirs) = (digest("sha256:a"), digest("sha256:b"));
+        let free = |tag: &str, there: &Digest| {
+            let seen = BTreeMap::from([(tag.to_owned(), there.clone())]);
             super::free(&["v1".into(), "latest".into()], &seen, &ours, &immutable())
         };
         assert!(free("other", &theirs).is_ok());
-        assert!(free("v1", ours.as_str()).is_ok());
+        assert!(free("v1", &ours).is_ok());
         assert!(free("latest", &theirs).is_ok());
         let error = free("v1", &theirs).unwrap_err();
         assert_eq!(error.exit(), kit::Exit::Refused);
-        for digest in [ours.as_str(), &theirs] {
-            assert!(error.message.contains(digest), "{}", error.message);
+        for digest in [&ours, &theirs] {
+            assert!(error.message.contains(digest.as_str()), "{}", error.message);
         }
     }
 
@@ -320,7 +328,7 @@ mod tests {
             mutable: true,
             exceptions: vec![],
         };
-        let seen = BTreeMap::from([(COMMIT.to_owned(), "sha256:a".to_owned())]);
+        let seen = BTreeMap::from([(COMMIT.to_owned(), digest("sha256:a"))]);
         assert_eq!(
             publication(COMMIT, &[], None, &seen, &mutability, true).unwrap(),
             Publication::Build

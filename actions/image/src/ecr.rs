@@ -1,21 +1,13 @@
 //! ECR's API: repositories, tags, manifests, and the registry's token.
 
 use crate::decide::Mutability;
-use crate::registry::{self, Registry};
-use crate::repository::Seen;
+use crate::registry::{self, MANIFESTS, Registry};
 use aws_sdk_ecr::Client;
 use aws_sdk_ecr::types::{ImageFailureCode, ImageIdentifier, ImageTagMutability};
+use kit::id::Digest;
 use kit::{Error, Result};
 use net::{Account, AwsContext, Net, code};
 use std::collections::BTreeMap;
-
-/// What a manifest can be: one image or an index of several, in OCI's and Docker's words.
-pub(crate) const MANIFESTS: [&str; 4] = [
-    "application/vnd.oci.image.manifest.v1+json",
-    "application/vnd.oci.image.index.v1+json",
-    "application/vnd.docker.distribution.manifest.v2+json",
-    "application/vnd.docker.distribution.manifest.list.v2+json",
-];
 
 /// One repository of the build account.
 pub(crate) struct Ecr {
@@ -32,16 +24,25 @@ pub(crate) struct Ecr {
 pub(crate) struct Stored {
     /// The tag it was asked by; empty where it was asked by digest.
     pub(crate) tag: String,
-    pub(crate) digest: String,
+    pub(crate) digest: Digest,
     /// The manifest's own bytes.
     pub(crate) manifest: String,
 }
 
-/// What each tag names.
-pub(crate) fn by_tag(images: Vec<Stored>) -> BTreeMap<String, String> {
+/// A repository as `DescribeRepositories` shows it.
+#[derive(Debug, Clone)]
+pub(crate) struct Description {
+    pub(crate) arn: String,
+    pub(crate) mutability: Mutability,
+    /// The KMS key, where it is encrypted with one.
+    pub(crate) kms_key: Option<String>,
+}
+
+/// The digest that each tag names.
+pub(crate) fn by_tag(images: &[Stored]) -> BTreeMap<String, Digest> {
     images
-        .into_iter()
-        .map(|image| (image.tag, image.digest))
+        .iter()
+        .map(|image| (image.tag.clone(), image.digest.clone()))
         .collect()
 }
 
@@ -57,12 +58,12 @@ impl Ecr {
     }
 
     /// Repository, account and region, for people.
-    pub(crate) fn place(&self) -> String {
+    pub(crate) fn location(&self) -> String {
         format!("{} in {}, {}", self.repository, self.account, self.region)
     }
 
     /// The repository as far as one call shows it; `None` where there is none.
-    pub(crate) async fn describe(&self) -> Result<Option<Seen>> {
+    pub(crate) async fn describe(&self) -> Result<Option<Description>> {
         let answer = self
             .client
             .describe_repositories()
@@ -92,7 +93,7 @@ impl Ecr {
                 .hint("use a newer version of slipway-image"));
             }
         };
-        Ok(Some(Seen {
+        Ok(Some(Description {
             arn: found.repository_arn().unwrap_or_default().to_owned(),
             mutability: Mutability {
                 mutable,
@@ -106,10 +107,6 @@ impl Ecr {
                 .encryption_configuration()
                 .and_then(|encryption| encryption.kms_key())
                 .map(str::to_owned),
-            policy: None,
-            lifecycle: None,
-            tags: None,
-            scanning: None,
         }))
     }
 
@@ -218,19 +215,20 @@ impl Ecr {
             .map(|image| {
                 let id = image.image_id();
                 match (
-                    id.and_then(ImageIdentifier::image_digest),
+                    id.and_then(ImageIdentifier::image_digest)
+                        .map(Digest::parse),
                     image.image_manifest(),
                 ) {
-                    (Some(digest), Some(manifest)) => Ok(Stored {
+                    (Some(Ok(digest)), Some(manifest)) => Ok(Stored {
                         tag: id
                             .and_then(ImageIdentifier::image_tag)
                             .unwrap_or_default()
                             .to_owned(),
-                        digest: digest.to_owned(),
+                        digest,
                         manifest: manifest.to_owned(),
                     }),
                     _ => Err(Error::failed(format!("cannot {what}"))
-                        .cause("ECR answered without digest or manifest")
+                        .cause("ECR's answer lacks the digest or the manifest")
                         .hint("check that AWS_ENDPOINT_URL, where it is set, leads to ECR")),
                 }
             })

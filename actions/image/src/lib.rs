@@ -3,31 +3,36 @@
 
 mod args;
 mod build;
+mod builder_flags;
 mod cache;
 mod checkout;
 mod compress;
 mod copy;
 mod credentials;
 mod decide;
+mod destinations;
+mod dockerfile;
 mod ecr;
-mod elsewhere;
-mod handed_on;
+mod hash;
+mod input;
 mod key;
-mod others;
 mod pairs;
-mod place;
+mod primary;
 mod private_dir;
 mod provenance;
 mod publish;
-mod pull;
+mod pull_policy;
 mod push;
 mod registry;
+mod replicas;
 mod report;
 mod repository;
 mod request;
 mod retag;
 mod scan;
 mod source;
+mod tag_pattern;
+mod tags;
 
 pub use credentials::helper::run as credential_helper;
 
@@ -67,7 +72,7 @@ impl Step for Image {
             ),
             (
                 "bytes-pushed",
-                "Bytes of blobs that were sent, over all places",
+                "Bytes of blobs that were sent, over the primary repository and all replicas",
             ),
             ("bytes-skipped", "Bytes of blobs that were there already"),
             (
@@ -90,7 +95,7 @@ impl Step for Image {
 
     async fn run(args: Args, cx: &Cx) -> Result<Report> {
         match args.verb {
-            Verb::Publish(publish) => publish::run(publish, cx).await,
+            Verb::Publish(publish) => publish::run(*publish, cx).await,
             Verb::Copy(copy) => copy::run(copy, cx).await,
             Verb::Retag(retag) => retag::run(retag, cx).await,
             Verb::Repository(repository) => repository::run(*repository, cx).await,

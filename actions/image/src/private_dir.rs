@@ -34,7 +34,7 @@ impl PrivateDir {
 
 impl Drop for PrivateDir {
     fn drop(&mut self) {
-        // It holds names, symbolic links and the image; what cannot be removed is no secret.
+        // It holds names, symbolic links and the image; whatever cannot be removed is not secret.
         let _ = std::fs::remove_dir_all(&self.0);
     }
 }

@@ -1,8 +1,7 @@
 //! Which commit an image was built for, where a later commit of the same content takes it.
 
 use crate::key::ContentKey;
-use crate::place::Place;
-use crate::publish::Outcome;
+use crate::primary::Primary;
 use crate::push;
 use crate::registry::{Manifest, Repo};
 use crate::request::{Origin, REVISION, Request};
@@ -23,7 +22,7 @@ pub(crate) async fn built_for(repo: &Repo, digest: &Digest) -> Result<Option<Str
     for _ in 0..2 {
         let manifest = repo
             .client
-            .persist(async |pass| repo.manifest(pass, &wanted).await)
+            .retry(async |pass| repo.manifest(pass, &wanted).await)
             .await
             .map_err(Error::from)?;
         let Some(manifest) = manifest else {
@@ -36,7 +35,7 @@ pub(crate) async fn built_for(repo: &Repo, digest: &Digest) -> Result<Option<Str
             let config = Digest::parse(config)?;
             let bytes = repo
                 .client
-                .persist(async |pass| repo.small(pass, &config).await)
+                .retry(async |pass| repo.small(pass, &config).await)
                 .await
                 .map_err(Error::from)?;
             return Ok(label(&bytes));
@@ -58,50 +57,57 @@ fn label(config: &[u8]) -> Option<String> {
     Some(labels.get(REVISION)?.as_str()?.to_owned())
 }
 
-/// Puts the content's tag on the image, and where the contract names a ledger, notes there that this
-/// commit's content is this image, if it is shown to be.
-#[expect(clippy::too_many_arguments, reason = "one caller, who has them all")]
-pub(crate) async fn note(
+/// Puts the content's tag on the image.
+///
+/// # Errors
+/// The registry does not accept it.
+pub(crate) async fn note_content(
     cx: &Cx,
-    net: &Net,
     repo: &Repo,
-    place: &Place,
-    request: &Request,
-    image: &Manifest,
     key: &ContentKey,
-    outcome: &Outcome,
+    image: &Manifest,
 ) -> Result<()> {
     let tag = key.tag();
     if push::put_tag(repo, &tag, image).await?.is_some() {
         // Two runs built the same content at once. Each commit has its image; the next takes the first.
         cx.host.info(format!(
-            "another run published the same content meanwhile; tag {tag} stays on its image"
+            "another run published the same content at the same time; tag {tag} stays on its image"
         ));
     }
-    let Some(ledger) = &place.ledger else {
+    Ok(())
+}
+
+/// Notes in the contract's ledger, if there is one, that the commit's content is this image, unless nothing shows that it
+/// is. `first_commit` is the commit that the image was built for.
+///
+/// # Errors
+/// The ledger cannot be written.
+pub(crate) async fn note_commit(
+    cx: &Cx,
+    net: &Net,
+    primary: &Primary,
+    request: &Request,
+    image: &Manifest,
+    key: &ContentKey,
+    first_commit: &str,
+) -> Result<()> {
+    let Some(ledger) = &primary.ledger else {
         return Ok(());
     };
     if matches!(request.origin, Origin::Unverified(_)) {
         return Ok(());
     }
-    let first_commit = match outcome {
-        Outcome::Already {
-            built_for: Some(commit),
-            ..
-        } => commit.parse().ok(),
-        _ => None,
-    };
     let commit = CommitId::parse(&request.commit)?;
     let content = Content {
         service: ledger.service.clone(),
         digest: image.digest.clone(),
-        first_commit: first_commit.unwrap_or_else(|| commit.clone()),
+        first_commit: first_commit.parse().unwrap_or_else(|_| commit.clone()),
         commit,
         key: key.hex.clone(),
         at: clock::rfc3339(cx.clock.now()),
         run: cx.host.run_url(),
     };
-    let account = net.account(&place.target).await?;
+    let account = net.account(&primary.target).await?;
     Ledger::new(&account, &ledger.table)
         .note(&content)
         .await

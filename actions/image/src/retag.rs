@@ -3,23 +3,24 @@
 use crate::args;
 use crate::decide;
 use crate::ecr::{Ecr, by_tag};
-use crate::place::Place;
+use crate::input;
+use crate::primary::Primary;
 use crate::push::{self, Target};
 use crate::report;
-use crate::request::{self, Tags};
+use crate::tags::Tags;
 use kit::step::Cx;
 use kit::{Error, Report, Result};
 use net::Net;
 
 pub(crate) async fn run(args: args::Retag, cx: &Cx) -> Result<Report> {
-    let digest = request::digest(args.digest)?;
-    let place = Place::new(&args.place, cx)?;
-    let tags = Tags::new(args.tag, &place.repository)?;
+    let digest = input::digest(args.digest)?;
+    let primary = Primary::new(&args.repository, cx)?;
+    let tags = Tags::new(args.tag, &primary.repository)?;
     if tags.names.is_empty() {
-        return Err(Error::usage("there is no tag to put").hint("give --tag TAG, one for each"));
+        return Err(Error::usage("no tag is given").hint("give --tag TAG, one for each"));
     }
     let net = Net::new(cx)?;
-    let ecr = Ecr::new(&net.account(&place.target).await?, place.repository);
+    let ecr = Ecr::new(&net.account(&primary.target).await?, primary.repository);
     let Some(seen) = ecr.describe().await? else {
         return Err(Error::usage(format!(
             "account {} has no repository {} in {}",
@@ -31,11 +32,11 @@ pub(crate) async fn run(args: args::Retag, cx: &Cx) -> Result<Report> {
     tags.are_of(repo.client.host())?;
     let tags = tags.names;
     // All are looked at before the first is put.
-    let there = by_tag(ecr.tagged(&tags).await?);
+    let there = by_tag(&ecr.tagged(&tags).await?);
     decide::free(&tags, &there, &digest, &seen.mutability)?;
     let add: Vec<String> = tags
         .iter()
-        .filter(|tag| there.get(*tag).map(String::as_str) != Some(digest.as_str()))
+        .filter(|tag| there.get(*tag) != Some(&digest))
         .cloned()
         .collect();
     let target = Target::new(repo, add);

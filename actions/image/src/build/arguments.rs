@@ -1,8 +1,8 @@
 //! A builder's argument list for one build. Values of secrets are never in it.
 
 use super::builder::{Builder, Driver, Kind, Sandbox};
+use crate::builder_flags::Flag;
 use crate::cache::attribute;
-use crate::handed_on::Flag;
 use crate::request::{Request, SecretFrom};
 use crate::source::Compression;
 use kit::{Error, Result};
@@ -18,7 +18,7 @@ pub(super) enum Output<'a> {
     Layout {
         to: &'a Path,
         tar: bool,
-        /// Whether the times of files in the build's own layers become the commit's.
+        /// True if the times of files in the build's own layers become the commit's.
         rewrite: bool,
     },
 }
@@ -109,7 +109,7 @@ pub(super) fn check(request: &Request, builder: &Builder) -> Result<()> {
     }
 }
 
-/// Whether a builder has this flag, and what comes of it reaches the image.
+/// Returns whether a builder has this flag, and what comes of it reaches the image.
 fn takes(kind: &Kind, flag: Flag) -> bool {
     match kind {
         // An image in the engine's classic store has no place for an annotation.

@@ -93,7 +93,7 @@ impl Builder {
         }
     }
 
-    /// Whether one build can make images for several platforms.
+    /// Returns whether one build can make images for several platforms.
     pub(crate) fn several_platforms(&self) -> bool {
         !matches!(self.kind, Kind::Buildx(Driver::Engine) | Kind::BuildKit)
     }
@@ -278,7 +278,7 @@ async fn buildah(env: &Env) -> Result<Builder, Vec<Passed>> {
     })
 }
 
-/// Whether buildah's default isolation works: a runtime is there, and this is neither an
+/// Returns whether buildah's default isolation works: a runtime is there, and this is neither an
 /// unprivileged user nor a container, which as a rule may not make namespaces and mounts.
 fn can_start_containers(env: &Env) -> bool {
     rustix::process::geteuid().is_root()

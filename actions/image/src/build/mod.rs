@@ -5,10 +5,10 @@ mod arguments;
 mod builder;
 mod child;
 mod config;
+mod diagnose;
 mod kept;
 #[cfg(test)]
 mod tests;
-mod trouble;
 
 pub(crate) use builder::Builder;
 pub(crate) use kept::Kept;
@@ -40,7 +40,7 @@ pub(crate) struct Built {
     pub(crate) source: Source,
     pub(crate) builder: String,
     pub(crate) took: Duration,
-    /// Whether the same commit built again here, without a cache, is the same image: no time of the
+    /// True if the same commit built again here, without a cache, is the same image: no time of the
     /// build is in it. What the steps themselves make of the time, the network or chance is theirs.
     pub(crate) repeatable: bool,
     /// What is to be removed from the builder when the image was read.
@@ -242,7 +242,7 @@ impl<'a> Build<'a> {
         let ended = self.run("the builder", &arguments).await?;
         if !ended.success {
             let error = Error::failed(format!("the buildx builder does not start ({})", ended.how))
-                .with_causes(trouble::quoted(&ended.tail));
+                .with_causes(diagnose::quoted(&ended.tail));
             return Err(error.hint("look at it: docker buildx inspect --bootstrap; the step uses the builder that is current, or that BUILDX_BUILDER names"));
         }
         let text = ended.tail.join("\n");
@@ -302,8 +302,8 @@ impl<'a> Build<'a> {
             .file_name()
             .map_or_else(String::new, |name| name.to_string_lossy().into_owned());
         let mut error = Error::failed(format!("{program} {what} failed ({})", ended.how))
-            .with_causes(trouble::quoted(&ended.tail));
-        error.hints = trouble::hints(&tail, &request.dockerfile);
+            .with_causes(diagnose::quoted(&ended.tail));
+        error.hints = diagnose::hints(&tail, &request.dockerfile);
         error
     }
 }

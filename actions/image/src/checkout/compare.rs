@@ -3,7 +3,7 @@
 use super::git::Clean;
 use super::lfs;
 use super::repository::Repository;
-use crate::key::Ignore;
+use crate::dockerfile::Ignore;
 use kit::env::Env;
 use kit::{Error, Result};
 use std::collections::{BTreeMap, BTreeSet};
@@ -40,7 +40,7 @@ impl Scope<'_> {
         Some(begins.join(path.strip_prefix(context).ok()?))
     }
 
-    /// Whether a build reads the file at this path of the repository.
+    /// Returns whether a build reads the file at this path of the repository.
     fn reads(&self, path: &Path) -> bool {
         self.singles.iter().any(|single| single == path)
             || self
@@ -66,7 +66,7 @@ impl Scope<'_> {
     }
 }
 
-/// Whether the commit has this submodule at this path.
+/// Returns whether the commit has this submodule at this path.
 ///
 /// # Errors
 /// The commit's tree cannot be read (exit 3).

@@ -2,7 +2,7 @@
 //! it is not run: the pointer in the commit has the file's hash.
 
 use super::git::Clean;
-use crate::key::Hash;
+use crate::hash::Hash;
 use kit::{Context, Result};
 use std::collections::BTreeMap;
 use std::io::Read;

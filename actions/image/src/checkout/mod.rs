@@ -6,7 +6,7 @@ mod git;
 mod lfs;
 mod repository;
 
-use crate::key::Ignore;
+use crate::dockerfile::Ignore;
 use compare::{Scope, Seen};
 use git::Clean;
 use kit::env::Env;

@@ -57,7 +57,7 @@ pub(super) fn head(compression: Compression) -> Vec<u8> {
 pub(super) fn tail(compression: Compression, crc: &Crc, length: u64) -> io::Result<Vec<u8>> {
     match compression {
         Compression::Gzip => Ok(gzip::tail(crc, length)),
-        // No frame at all is no zstd stream, so a layer without a byte is an empty frame.
+        // An empty input is not a zstd stream, so a layer without a byte is an empty frame.
         Compression::Zstd if length == 0 => zstd::frame(&[]),
         Compression::Zstd => Ok(Vec::new()),
     }

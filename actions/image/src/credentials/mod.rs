@@ -26,7 +26,7 @@ pub(crate) struct Login {
 /// Logins by the registry's host, with its port where it has one.
 pub(crate) type Logins = BTreeMap<String, Login>;
 
-/// Whether this is the host of a private ECR registry, `ACCOUNT.dkr.ecr.REGION.amazonaws.com` or
+/// Returns whether this is the host of a private ECR registry, `ACCOUNT.dkr.ecr.REGION.amazonaws.com` or
 /// one of its kind: FIPS endpoints, other partitions, dual-stack (Amazon ECR endpoints and quotas).
 pub(crate) fn is_ecr(host: &str) -> bool {
     let Some((account, rest)) = host.split_once('.') else {

@@ -68,7 +68,7 @@ async fn serve(mut stream: UnixStream, logins: &Logins, ancestor: Pid) -> std::i
     stream.shutdown().await
 }
 
-/// Whether `ancestor` started `pid`, directly or not. Another job of the same user on the same
+/// Returns whether `ancestor` started `pid`, directly or not. Another job of the same user on the same
 /// machine did not.
 fn descends(mut pid: i32, ancestor: i32, parent: impl Fn(i32) -> Option<i32>) -> bool {
     for _ in 0..64 {

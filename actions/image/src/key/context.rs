@@ -1,8 +1,8 @@
 //! The files a build can see, hashed. Memory does not grow with them: folders are read one at a
 //! time and files in pieces.
 
-use super::hash::Hash;
-use super::ignore::Ignore;
+use crate::dockerfile::Ignore;
+use crate::hash::Hash;
 use kit::{Error, Result};
 use std::fs::{DirEntry, Metadata};
 use std::io::Read;
@@ -18,7 +18,7 @@ const PIECE: usize = 1 << 18;
 pub(super) struct Seen {
     pub(super) entries: u64,
     pub(super) bytes: u64,
-    /// Whether git's own folder is in the context, which is another at every commit.
+    /// True if git's own folder is in the context, which is another at every commit.
     pub(super) git: bool,
 }
 
@@ -27,7 +27,7 @@ pub(super) struct Seen {
 /// take them over, or only as dates.
 ///
 /// # Errors
-/// What cannot be read, or is no file, folder or link.
+/// What cannot be read, or is not a file, folder or link.
 pub(super) fn add(hash: &mut Hash, root: &Path, ignore: &Ignore) -> Result<Seen> {
     let mut walk = Walk {
         hash,
@@ -114,7 +114,7 @@ impl Walk<'_> {
         }
         if !about.is_file() {
             return Err(Error::failed(format!(
-                "{} in the build context is no file, folder or link",
+                "{} in the build context is not a file, folder or link",
                 path.display()
             ))
             .hint("remove it, or leave it out with .dockerignore"));
@@ -285,7 +285,7 @@ mod tests {
         assert!(
             error
                 .message
-                .ends_with("fifo in the build context is no file, folder or link")
+                .ends_with("fifo in the build context is not a file, folder or link")
         );
         assert!(
             add(

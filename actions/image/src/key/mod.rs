@@ -3,25 +3,19 @@
 //! depend on who builds.
 
 mod context;
-mod dockerfile;
-mod hash;
-mod ignore;
 mod resolve;
 
 use crate::cache;
 use crate::credentials::Logins;
+use crate::dockerfile::{self, read};
+use crate::hash::Hash;
 use crate::request::Request;
-pub(crate) use hash::Hash;
-pub(crate) use ignore::Ignore;
 use kit::env::Env;
-use kit::{Context, Error, Result};
+use kit::{Context, Result};
 use net::Net;
 use resolve::Reference;
 use std::collections::{BTreeMap, BTreeSet};
-use std::path::{Path, PathBuf};
 
-/// No Dockerfile is longer; what is, is none.
-const LONGEST: u64 = 4 << 20;
 /// Raised when anything about the key's making changes.
 const VERSION: &str = "slipway content key 1";
 
@@ -63,7 +57,7 @@ pub(crate) async fn of(
     let text = String::from_utf8_lossy(&dockerfile);
     let arguments = arguments(&request.build_args, env);
     let found = dockerfile::images(&text, &arguments);
-    let ignore = ignore(&request.context, request.ignore_file.as_deref())?;
+    let ignore = dockerfile::ignore(&request.context, request.ignore_file.as_deref())?;
     let context = request.context.clone();
     let files = tokio::task::spawn_blocking(move || {
         let mut hash = Hash::new();
@@ -206,43 +200,6 @@ fn arguments(given: &[String], env: &Env) -> BTreeMap<String, String> {
         .collect()
 }
 
-/// The names of those build arguments that the Dockerfile declares nowhere.
-pub(crate) fn undeclared(dockerfile: &Path, build_args: &[String]) -> Result<Vec<String>> {
-    let text = read(dockerfile, "Dockerfile")?;
-    let names: Vec<&str> = build_args
-        .iter()
-        .filter_map(|argument| argument.split('=').next())
-        .collect();
-    let undeclared = dockerfile::undeclared(&String::from_utf8_lossy(&text), &names);
-    Ok(undeclared.into_iter().map(str::to_owned).collect())
-}
-
-/// Buildah may go by a `.containerignore`, which Docker does not know. Where there is one, nothing
-/// is taken to be left out.
-pub(crate) fn ignore(context: &Path, ignore_file: Option<&Path>) -> Result<Ignore> {
-    match ignore_file {
-        Some(_) if context.join(".containerignore").exists() => Ok(Ignore::default()),
-        Some(file) => {
-            let text = read(file, ".dockerignore")?;
-            Ignore::parse(&String::from_utf8_lossy(&text))
-        }
-        None => Ok(Ignore::default()),
-    }
-}
-
-fn read(path: &Path, what: &str) -> Result<Vec<u8>> {
-    let cannot = format!("cannot read the {what} {}", path.display());
-    let length = std::fs::metadata(path).context(&cannot)?.len();
-    if length > LONGEST {
-        return Err(Error::usage(format!(
-            "{} is no {what}: it has {length} bytes",
-            path.display()
-        ))
-        .hint("give --file FILE"));
-    }
-    std::fs::read(PathBuf::from(path)).context(cannot)
-}
-
 /// Each image's digest, and what is not known.
 async fn bases(
     net: &Net,
@@ -255,7 +212,7 @@ async fn bases(
     for image in images {
         let found = match Reference::parse(image) {
             Some(reference) => resolve::digest(net, env, logins, &reference).await,
-            None => Err("it is no image reference".to_owned()),
+            None => Err("it is not an image reference".to_owned()),
         };
         match found {
             Ok(digest) => {
@@ -392,7 +349,11 @@ mod tests {
     fn a_containerignore_makes_everything_count() {
         let dir = tempfile::tempdir().unwrap();
         let file = dir.path().join(".dockerignore");
-        let excludes = |file| ignore(dir.path(), file).unwrap().leaves_out("a");
+        let excludes = |file| {
+            dockerfile::ignore(dir.path(), file)
+                .unwrap()
+                .leaves_out("a")
+        };
         assert!(!excludes(None));
         std::fs::write(&file, "a").unwrap();
         assert!(excludes(Some(&file)));

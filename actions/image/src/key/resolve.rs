@@ -2,8 +2,7 @@
 //! content exists in the registry") with the login that a pull would use.
 
 use crate::credentials::{Login, Logins, users};
-use crate::ecr::MANIFESTS;
-use crate::registry;
+use crate::registry::{self, MANIFESTS};
 use kit::env::Env;
 use kit::id::Digest;
 use net::Net;
@@ -240,7 +239,7 @@ async fn token(
         url.push_str(&format!("&service={}", encoded(&service)));
     }
     let request = match login {
-        // An identity token is no password; the registry is asked without.
+        // An identity token is not a password; the registry is asked without.
         Some(login) if login.username != "<token>" => net
             .http()
             .get(url)

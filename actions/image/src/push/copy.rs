@@ -70,7 +70,7 @@ pub(crate) async fn tag(repo: &Repo, tags: &[String], manifest: &Manifest) -> Re
     Ok(())
 }
 
-/// Each platform's digest of an image that is there; one that is no index tells its own in its configuration.
+/// Each platform's digest of an image that is there; an image that is not an index names its own in its configuration.
 ///
 /// # Errors
 /// The image cannot be read.
@@ -90,7 +90,7 @@ pub(crate) async fn platforms(repo: &Repo, manifest: &Manifest) -> Result<Vec<(S
 async fn small(source: &Repo, blob: &Digest) -> Result<bytes::Bytes> {
     let read = source
         .client
-        .persist(async |pass| source.small(pass, blob).await);
+        .retry(async |pass| source.small(pass, blob).await);
     Ok(read.await?)
 }
 
@@ -152,7 +152,7 @@ async fn read(host: &Host, source: &Repo, digest: &Digest) -> Result<Image> {
 async fn referrers(host: &Host, source: &Repo, subject: &Digest) -> Result<Vec<Digest>> {
     let listed = source
         .client
-        .persist(async |pass| source.referrers(pass, subject).await)
+        .retry(async |pass| source.referrers(pass, subject).await)
         .await;
     match listed {
         Ok(referrers) => Ok(referrers),
@@ -172,7 +172,7 @@ async fn referrers(host: &Host, source: &Repo, subject: &Digest) -> Result<Vec<D
 async fn there(source: &Repo, reference: &str) -> Result<Option<Manifest>> {
     let found = source
         .client
-        .persist(async |pass| source.manifest(pass, reference).await);
+        .retry(async |pass| source.manifest(pass, reference).await);
     Ok(found.await?)
 }
 

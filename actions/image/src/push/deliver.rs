@@ -153,7 +153,7 @@ async fn blobs(
             let there = target
                 .repo
                 .client
-                .persist(async |pass| target.settled(target.repo.has(pass, blob).await))
+                .retry(async |pass| target.settled(target.repo.has(pass, blob).await))
                 .await;
             let there = unless_broken(there)?;
             Ok((there, piece))
@@ -224,7 +224,7 @@ pub(super) async fn bring(
     let repo = &target.repo;
     let mut sent = false;
     let mut look = look;
-    let done = repo.client.persist(async |pass| {
+    let done = repo.client.retry(async |pass| {
         let looked = std::mem::replace(&mut look, true);
         if looked && unless_broken(target.settled(repo.has(pass, &blob.digest).await))? {
             // Where it was sent before, only the answer was lost.
@@ -295,7 +295,7 @@ async fn open(blob: &Descriptor, origin: &Origin, moved: &Moved) -> Result<Body,
         Origin::Bytes(bytes) => Ok(Body::bytes(vec![bytes.clone()], moved)),
         Origin::Layout(source) => {
             let Source::Layout(layout) = &**source else {
-                return Err(Error::failed("the source is no layout").into());
+                return Err(Error::failed("the source is not a layout").into());
             };
             let found = layout.open(&blob.digest)?;
             if found.size != blob.size {
@@ -317,7 +317,7 @@ async fn open(blob: &Descriptor, origin: &Origin, moved: &Moved) -> Result<Body,
             // Inside the target's own tries, so that a download that breaks off begins anew with its upload.
             let response = repo
                 .client
-                .persist(async |pass| repo.get(pass, &blob.digest, moved).await)
+                .retry(async |pass| repo.get(pass, &blob.digest, moved).await)
                 .await?;
             Ok(Body::answer(response, moved))
         }
@@ -332,7 +332,7 @@ async fn manifests(target: &Target, manifests: &[Manifest]) -> Result<(), Fault>
         let parts = super::tree::parts(&manifest.digest, &manifest.bytes)?;
         let name = manifest.digest.as_str();
         repo.client
-            .persist(async |pass| {
+            .retry(async |pass| {
                 if repo.digest(pass, name).await?.is_some() {
                     let referred = match &parts.subject {
                         // It may have been put by a run that ended before it was listed.
@@ -362,7 +362,7 @@ async fn read_back(repo: &Repo, manifests: &[Manifest]) -> Result<()> {
     stream::iter(manifests)
         .map(async |manifest| -> Result<()> {
             let name = manifest.digest.as_str();
-            let found = repo.client.persist(async |pass| {
+            let found = repo.client.retry(async |pass| {
                 match repo.manifest(pass, name).await? {
                     Some(found) => Ok(found),
                     // What was just put may take a moment to be seen everywhere.
@@ -410,7 +410,7 @@ pub(super) async fn tag_as(repo: &Repo, tag: &str, manifest: &Manifest) -> Resul
 pub(crate) async fn put_tag(repo: &Repo, tag: &str, manifest: &Manifest) -> Result<Option<Digest>> {
     let done = repo
         .client
-        .persist(async |pass| {
+        .retry(async |pass| {
             if repo.digest(pass, tag).await?.as_ref() == Some(&manifest.digest) {
                 return Ok(());
             }
@@ -424,7 +424,7 @@ pub(crate) async fn put_tag(repo: &Repo, tag: &str, manifest: &Manifest) -> Resu
     };
     let there = repo
         .client
-        .persist(async |pass| repo.digest(pass, tag).await)
+        .retry(async |pass| repo.digest(pass, tag).await)
         .await?;
     match there {
         Some(there) if there == manifest.digest => Ok(None),

@@ -37,7 +37,7 @@ pub(super) async fn read(target: &Target) -> Result<Vec<Earlier>, Fault> {
         next += 1;
         let found = repo
             .client
-            .persist(async |pass| repo.manifest(pass, reference).await)
+            .retry(async |pass| repo.manifest(pass, reference).await)
             .await;
         let manifest = match found {
             Ok(Some(manifest)) => manifest,
@@ -66,7 +66,7 @@ pub(super) async fn read(target: &Target) -> Result<Vec<Earlier>, Fault> {
             };
             let read = repo
                 .client
-                .persist(async |pass| repo.small(pass, &config.digest).await)
+                .retry(async |pass| repo.small(pass, &config.digest).await)
                 .await;
             match read {
                 Ok(config_bytes) => Ok(Some(Earlier {
@@ -108,7 +108,7 @@ pub(super) fn layers(images: &[Earlier], compression: Compression) -> HashMap<Di
     known
 }
 
-/// Whether all of the image's layers are compressed as is asked. What is stored nowhere, as foreign layers are, is not asked.
+/// Returns whether all of the image's layers are compressed as is asked. What is stored nowhere, as foreign layers are, is not asked.
 pub(super) fn is_compressed(image: &Earlier, compression: Compression) -> bool {
     let layers = image.blobs.iter().skip(1);
     layers

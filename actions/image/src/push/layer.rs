@@ -106,11 +106,11 @@ pub(super) async fn stream(
             let results = join_all(wanted.into_iter().map(async |index| {
                 let target = &targets[index];
                 let bring = deliver::bring(target, &blob, &origin, true, moved);
-                let patient = async {
+                let timed = async {
                     if alone {
                         return bring.await;
                     }
-                    match tokio::time::timeout(patience(target), bring).await {
+                    match tokio::time::timeout(slow_after(target), bring).await {
                         Ok(done) => done,
                         Err(_) => {
                             slow.leave(index);
@@ -118,7 +118,7 @@ pub(super) async fn stream(
                         }
                     }
                 };
-                let brought = slow.unless_left(index, target, patient).await;
+                let brought = slow.unless_left(index, target, timed).await;
                 (index, brought)
             }))
             .await;
@@ -178,7 +178,7 @@ async fn tee(
                 if alone {
                     return sending.await.is_ok();
                 }
-                match tokio::time::timeout(patience(&targets[*index]), sending).await {
+                match tokio::time::timeout(slow_after(&targets[*index]), sending).await {
                     Ok(sent) => sent.is_ok(),
                     Err(_) => {
                         slow.leave(*index);
@@ -200,7 +200,7 @@ async fn tee(
 }
 
 /// How long others wait for a target, so much less than what it takes to give one up that they themselves are not given up.
-fn patience(target: &Target) -> Duration {
+fn slow_after(target: &Target) -> Duration {
     target.repo.client.stall() / 2
 }
 
@@ -213,7 +213,7 @@ async fn upload(
     let repo = &target.repo;
     let (session, pass) = repo
         .client
-        .persist(async |pass| {
+        .retry(async |pass| {
             let session = target.settled(repo.begin(pass).await)?;
             Ok((session, pass.clone()))
         })
@@ -264,7 +264,7 @@ async fn upload(
     };
     let mut tried = false;
     repo.client
-        .persist(async |pass| {
+        .retry(async |pass| {
             let again = std::mem::replace(&mut tried, true);
             if again && repo.has(pass, &measured.digest).await? {
                 return Ok(());

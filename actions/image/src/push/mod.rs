@@ -58,7 +58,7 @@ pub(crate) struct Counts {
 #[derive(Debug)]
 pub(crate) struct Delivered {
     pub(crate) manifest: Manifest,
-    /// `os/architecture` and digest; one that is no index has one.
+    /// `os/architecture` and digest; an image that is not an index has one.
     pub(crate) platforms: Vec<(String, Digest)>,
     pub(crate) counts: Counts,
     pub(crate) took: Duration,

@@ -37,11 +37,11 @@ pub(crate) fn parts(digest: &Digest, manifest: &[u8]) -> Result<Parts> {
             return Ok(None);
         };
         list.as_array()
-            .ok_or_else(|| wrong(&format!("its {name} are no list")))?
+            .ok_or_else(|| wrong(&format!("its {name} is not a list")))?
             .iter()
             .map(|entry| {
                 let descriptor = descriptor(entry)
-                    .ok_or_else(|| wrong(&format!("an entry of its {name} is no descriptor")))?;
+                    .ok_or_else(|| wrong(&format!("an entry of its {name} is not a descriptor")))?;
                 Ok((descriptor, entry))
             })
             .collect::<Result<_>>()

@@ -27,7 +27,7 @@ pub(crate) enum Mount {
 }
 
 impl Repo {
-    /// Whether the blob is there.
+    /// Returns whether the blob is there.
     pub(crate) async fn has(&self, pass: &Pass, blob: &Digest) -> Result<bool, Fault> {
         let what = format!("ask for blob {blob} in {}", self.reference());
         let url = self.url(&format!("blobs/{blob}"))?;
@@ -219,7 +219,7 @@ fn named(mut session: Url, blob: &Digest) -> Url {
     session
 }
 
-/// Whether the registry names what it stored as it was named to it. The header is optional.
+/// Returns whether the registry names what it stored as it was named to it. The header is optional.
 pub(super) fn stored(what: &str, response: &Response, wanted: &Digest) -> Result<(), Fault> {
     let named = response
         .headers()

@@ -18,7 +18,7 @@ const WAITING: usize = 1;
 pub(crate) struct Body {
     pub(super) body: reqwest::Body,
     pub(super) moved: Moved,
-    trouble: Trouble,
+    read_error: ReadError,
 }
 
 /// Bytes that went out, for progress and to see a standstill.
@@ -39,7 +39,7 @@ impl Moved {
         }
     }
 
-    /// Whether both count the same transfer.
+    /// Returns whether both count the same transfer.
     pub(crate) fn is(&self, other: &Self) -> bool {
         Arc::ptr_eq(&self.own, &other.own)
     }
@@ -87,9 +87,9 @@ impl Moved {
 
 /// Why a body ended early on this side.
 #[derive(Clone, Default)]
-struct Trouble(Arc<Mutex<Option<Error>>>);
+struct ReadError(Arc<Mutex<Option<Error>>>);
 
-impl Trouble {
+impl ReadError {
     fn set(&self, error: Error) {
         *self.0.lock().unwrap_or_else(PoisonError::into_inner) = Some(error);
     }
@@ -106,7 +106,7 @@ pub(crate) struct Feed {
 }
 
 impl Feed {
-    /// Whether the other side still wants bytes.
+    /// Returns whether the other side still wants bytes.
     pub(crate) async fn send(&self, block: Bytes) -> bool {
         self.blocks.send(block).await.is_ok()
     }
@@ -122,7 +122,7 @@ impl Body {
         Self {
             body: reqwest::Body::from(Bytes::new()),
             moved: Moved::default(),
-            trouble: Trouble::default(),
+            read_error: ReadError::default(),
         }
     }
 
@@ -137,7 +137,7 @@ impl Body {
         Self {
             body: reqwest::Body::wrap_stream(stream::iter(blocks)),
             moved,
-            trouble: Trouble::default(),
+            read_error: ReadError::default(),
         }
     }
 
@@ -148,10 +148,10 @@ impl Body {
         size: u64,
         moved: &Moved,
     ) -> Self {
-        let trouble = Trouble::default();
+        let read_error = ReadError::default();
         let (sender, receiver) = mpsc::channel(WAITING);
         let ended = Arc::new(AtomicBool::new(false));
-        let (told, done) = (trouble.clone(), Arc::clone(&ended));
+        let (failure, done) = (read_error.clone(), Arc::clone(&ended));
         tokio::task::spawn_blocking(move || {
             let mut left = size;
             while left > 0 {
@@ -163,7 +163,7 @@ impl Body {
                 {
                     Ok(()) => {}
                     Err(error) => {
-                        told.set(
+                        failure.set(
                             error.hint(
                                 "the image's files changed or are damaged; make the image anew",
                             ),
@@ -178,7 +178,7 @@ impl Body {
             }
             done.store(true, Ordering::Release);
         });
-        Self::channel(receiver, ended, trouble, moved)
+        Self::channel(receiver, ended, read_error, moved)
     }
 
     /// What comes through a feed.
@@ -189,7 +189,7 @@ impl Body {
             blocks: sender,
             ended: Arc::clone(&ended),
         };
-        let body = Self::channel(receiver, ended, Trouble::default(), moved);
+        let body = Self::channel(receiver, ended, ReadError::default(), moved);
         (feed, body)
     }
 
@@ -213,14 +213,14 @@ impl Body {
         Self {
             body: reqwest::Body::wrap_stream(stream),
             moved,
-            trouble: Trouble::default(),
+            read_error: ReadError::default(),
         }
     }
 
     fn channel(
         receiver: mpsc::Receiver<Bytes>,
         ended: Arc<AtomicBool>,
-        trouble: Trouble,
+        read_error: ReadError,
         moved: &Moved,
     ) -> Self {
         let moved = moved.part();
@@ -243,18 +243,20 @@ impl Body {
         Self {
             body: reqwest::Body::wrap_stream(stream),
             moved,
-            trouble,
+            read_error,
         }
     }
 
     /// The parts, and a way to learn afterwards whether this side was at fault.
     pub(super) fn open(self) -> (reqwest::Body, Moved, impl FnOnce(Fault) -> Fault) {
-        let trouble = self.trouble;
-        (self.body, self.moved, move |fault: Fault| {
-            match trouble.take() {
+        let read_error = self.read_error;
+        (
+            self.body,
+            self.moved,
+            move |fault: Fault| match read_error.take() {
                 Some(error) => Fault::from(error),
                 None => fault,
-            }
-        })
+            },
+        )
     }
 }

@@ -3,8 +3,8 @@
 use super::Registry;
 use super::body::Moved;
 use super::fault::{Fault, Kind};
-use super::pace::Pace;
-use super::patience::{self, Patience};
+use super::rate::RateLimit;
+use super::retry::{self, RetryPolicy};
 use super::token::{Pass, Token, Tokens};
 use kit::{Error, Result};
 use net::Net;
@@ -28,8 +28,8 @@ struct Inner {
     /// For bodies of any length.
     transfer: reqwest::Client,
     tokens: Tokens,
-    pace: Pace,
-    patience: Patience,
+    put_rate: RateLimit,
+    policy: RetryPolicy,
     /// Nobody asks before this time, because the registry said that it is asked too often.
     quiet_until: Mutex<Instant>,
 }
@@ -45,20 +45,20 @@ impl Client {
     /// A client that begins with the registry's login and gets the next ones from `fetch`.
     ///
     /// # Errors
-    /// An endpoint that is no URL.
+    /// An endpoint that is not a URL.
     pub(crate) fn new<F, T>(net: &Net, registry: &Registry, fetch: F) -> Result<Self>
     where
         F: Fn() -> T + Send + Sync + 'static,
         T: Future<Output = Result<Token>> + Send + 'static,
     {
-        Self::patient(net, registry, Patience::default(), fetch)
+        Self::with_policy(net, registry, RetryPolicy::default(), fetch)
     }
 
     /// The same with other bounds.
-    pub(crate) fn patient<F, T>(
+    pub(crate) fn with_policy<F, T>(
         net: &Net,
         registry: &Registry,
-        patience: Patience,
+        policy: RetryPolicy,
         fetch: F,
     ) -> Result<Self>
     where
@@ -67,7 +67,7 @@ impl Client {
     {
         let endpoint = Url::parse(&registry.endpoint).map_err(|_| {
             Error::failed(format!(
-                "the registry's endpoint {} is no URL",
+                "the registry's endpoint {} is not a URL",
                 registry.endpoint
             ))
         })?;
@@ -83,8 +83,8 @@ impl Client {
                 },
                 Box::new(move || Box::pin(fetch())),
             ),
-            pace: Pace::new(),
-            patience,
+            put_rate: RateLimit::new(),
+            policy,
             quiet_until: Mutex::new(Instant::now()),
         })))
     }
@@ -93,7 +93,7 @@ impl Client {
         &self.0.host
     }
 
-    /// Whether both are the same registry, so that blobs can be mounted from one repository in another.
+    /// Returns whether both are the same registry, so that blobs can be mounted from one repository in another.
     pub(crate) fn is(&self, other: &Self) -> bool {
         self.0.endpoint == other.0.endpoint
     }
@@ -105,8 +105,8 @@ impl Client {
         }
     }
 
-    /// Does `once` until it succeeds, its failure is final, or patience ends.
-    pub(crate) async fn persist<T>(
+    /// Does `once` until it succeeds, its failure is final, or the policy gives up.
+    pub(crate) async fn retry<T>(
         &self,
         mut once: impl AsyncFnMut(&Pass) -> Result<T, Fault>,
     ) -> Result<T, Fault> {
@@ -143,8 +143,8 @@ impl Client {
     /// nobody asks it for a while. The time that a try itself took is not counted in `waited`: a long transfer that broke
     /// off at its end is tried again like a short one.
     pub(crate) fn pause(&self, failed: u32, waited: Duration, fault: &Fault) -> Option<Duration> {
-        let dice = patience::dice();
-        let pause = self.0.patience.pause(failed, waited, fault.after, dice)?;
+        let jitter = retry::jitter();
+        let pause = self.0.policy.pause(failed, waited, fault.after, jitter)?;
         if fault.throttled {
             let mut quiet = self.quiet();
             *quiet = (*quiet).max(Instant::now() + fault.after.unwrap_or(pause / 2));
@@ -160,19 +160,19 @@ impl Client {
     }
 
     pub(super) async fn turn(&self) {
-        self.0.pace.turn().await;
+        self.0.put_rate.turn().await;
     }
 
     /// How long a transfer that moves nothing is waited for.
     pub(crate) fn stall(&self) -> Duration {
-        self.0.patience.stall
+        self.0.policy.stall
     }
 
     pub(super) fn url(&self, path: &str) -> Result<Url, Fault> {
         self.0
             .endpoint
             .join(path)
-            .map_err(|_| Error::failed(format!("{path} is no path of a registry")).into())
+            .map_err(|_| Error::failed(format!("{path} is not a path in a registry")).into())
     }
 
     /// A question to the registry, with the token.

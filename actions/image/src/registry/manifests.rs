@@ -5,11 +5,18 @@ use super::client::{Repo, answer};
 use super::digest_of;
 use super::fault::{Fault, Kind};
 use super::token::Pass;
-use crate::ecr::MANIFESTS;
 use bytes::Bytes;
 use kit::Error;
 use kit::id::Digest;
 use reqwest::{Method, Response, StatusCode, header};
+
+/// The media types of manifests: of one image or an index of several, OCI's and Docker's.
+pub(crate) const MANIFESTS: [&str; 4] = [
+    "application/vnd.oci.image.manifest.v1+json",
+    "application/vnd.oci.image.index.v1+json",
+    "application/vnd.docker.distribution.manifest.v2+json",
+    "application/vnd.docker.distribution.manifest.list.v2+json",
+];
 
 /// A manifest with the name of its bytes.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -131,7 +138,7 @@ pub(super) fn unknown_name(fault: &Fault) -> bool {
     fault.code.as_deref() == Some("NAME_UNKNOWN")
 }
 
-/// Whether an answer is a plain 404.
+/// Returns whether an answer is a plain 404.
 pub(super) fn is_missing(response: &Response) -> bool {
     response.status() == StatusCode::NOT_FOUND
 }

@@ -2,26 +2,26 @@
 //! what refers to them.
 //!
 //! Each request is one attempt and says as a [`Fault`] what its failure means. Whoever needs several requests for one end
-//! makes them inside [`Client::persist`], the only place that tries again.
+//! makes them inside [`Client::retry`], the only place that tries again.
 
 mod blobs;
 mod body;
 mod client;
 mod fault;
 mod manifests;
-mod pace;
-mod patience;
+mod rate;
 mod referrers;
+mod retry;
 mod token;
 
 pub(crate) use blobs::Mount;
 pub(crate) use body::{Body, Moved};
 pub(crate) use client::{Client, Repo};
 pub(crate) use fault::{Fault, Kind};
-pub(crate) use manifests::Manifest;
-#[cfg(test)]
-pub(crate) use patience::Patience;
+pub(crate) use manifests::{MANIFESTS, Manifest};
 pub(crate) use referrers::{list_tag, listed, signer_tags};
+#[cfg(test)]
+pub(crate) use retry::RetryPolicy;
 pub(crate) use token::{Pass, Token};
 
 use crate::credentials::Login;

@@ -93,7 +93,7 @@ impl Repo {
         let bytes = bytes::Bytes::from(list);
         let list = Manifest {
             digest: super::digest_of(&bytes)?,
-            media_type: crate::ecr::MANIFESTS[1].to_owned(),
+            media_type: super::MANIFESTS[1].to_owned(),
             bytes,
         };
         self.put_manifest(pass, &tag, &list).await.map(drop)
@@ -114,7 +114,7 @@ fn with_entry(list: Option<&[u8]>, referrer: &Manifest) -> Result<Option<String>
     let mut list: Value = match list {
         None => serde_json::json!({
             "schemaVersion": 2,
-            "mediaType": crate::ecr::MANIFESTS[1],
+            "mediaType": super::MANIFESTS[1],
             "manifests": [],
         }),
         Some(bytes) => serde_json::from_slice(bytes)
@@ -123,7 +123,7 @@ fn with_entry(list: Option<&[u8]>, referrer: &Manifest) -> Result<Option<String>
     let entries = list
         .get_mut("manifests")
         .and_then(Value::as_array_mut)
-        .ok_or_else(|| Error::failed("the list of referrers is no index"))?;
+        .ok_or_else(|| Error::failed("the list of referrers is not an index"))?;
     let is_it = |entry: &Value| {
         entry.get("digest").and_then(Value::as_str) == Some(referrer.digest.as_str())
     };

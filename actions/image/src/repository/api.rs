@@ -15,8 +15,17 @@ use time::OffsetDateTime;
 
 /// Looks at the repository, and of its settings at those that are wanted; at the scanning too where `scanning` asks.
 pub(crate) async fn observe(ecr: &Ecr, wanted: &Wanted, scanning: bool) -> Result<Option<Seen>> {
-    let Some(mut seen) = ecr.describe().await? else {
+    let Some(found) = ecr.describe().await? else {
         return Ok(None);
+    };
+    let mut seen = Seen {
+        arn: found.arn,
+        mutability: found.mutability,
+        kms_key: found.kms_key,
+        policy: None,
+        lifecycle: None,
+        tags: None,
+        scanning: None,
     };
     if !wanted.pull.is_empty() {
         seen.policy = Some(ecr.policy().await?);
@@ -190,7 +199,7 @@ async fn tags(ecr: &Ecr, arn: &str) -> Result<BTreeMap<String, String>> {
         .collect())
 }
 
-/// Nothing rests on this answer, so not knowing it is no error.
+/// Nothing rests on this answer, so failing to get it is not an error.
 async fn scanning(ecr: &Ecr) -> Scanning {
     let answer = ecr
         .client

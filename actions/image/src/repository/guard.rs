@@ -3,7 +3,7 @@
 use super::api;
 use super::lifecycle::{Fate, Image, Policy};
 use crate::ecr::Ecr;
-use crate::place::LedgerPlace;
+use crate::primary::LedgerTable;
 use kit::id::Digest;
 use kit::{Error, Result};
 use ledger::{Chain, Ledger, Record, Verdict};
@@ -42,18 +42,18 @@ pub(crate) async fn check(
     ecr: &Ecr,
     exists: bool,
     policy: Option<&Policy>,
-    place: Option<&LedgerPlace>,
+    ledger: Option<&LedgerTable>,
     now: OffsetDateTime,
 ) -> Result<Checked> {
     let Some(policy) = policy else {
         return Ok(Checked::NotAsked);
     };
-    let Some(place) = place else {
+    let Some(table) = ledger else {
         return Ok(Checked::NoLedger);
     };
-    let live = match live(net, place).await {
+    let live = match live(net, table).await {
         Ok(live) => live,
-        Err(error) => return Err(unread(error, place)),
+        Err(error) => return Err(unread(error, table)),
     };
     let images = match exists {
         true => api::images(ecr).await?,
@@ -62,29 +62,29 @@ pub(crate) async fn check(
     judge(policy, &live, &images, now)
 }
 
-fn unread(error: Error, place: &LedgerPlace) -> Error {
+fn unread(error: Error, table: &LedgerTable) -> Error {
     let mut error = error.under(format!(
         "the lifecycle policy is not set: the ledger {} cannot be read, so what it would expire may be live",
-        place.table
+        table.table
     ));
     error.kind = kit::ErrorKind::Refused;
-    let role = place
+    let role = table
         .permit
         .role
         .as_ref()
         .map_or("the caller", kit::aws::RoleArn::as_str);
     error.hint(format!(
         "{role} needs dynamodb:Query on table {}, and this run must be trusted by it",
-        place.table
+        table.table
     ))
 }
 
 /// What each environment runs by the ledger, and what a rollback would bring back.
-async fn live(net: &Net, place: &LedgerPlace) -> Result<Vec<Live>> {
-    let ledger = Ledger::new(&net.account(&place.permit).await?, &place.table);
+async fn live(net: &Net, table: &LedgerTable) -> Result<Vec<Live>> {
+    let ledger = Ledger::new(&net.account(&table.permit).await?, &table.table);
     let mut all = Vec::new();
-    for environment in &place.environments {
-        let chain = Chain::new(&place.service, environment)?;
+    for environment in &table.environments {
+        let chain = Chain::new(&table.service, environment)?;
         let Some(last) = ledger.newest_record(&chain).await? else {
             continue;
         };

@@ -5,7 +5,7 @@
 //! it all the same; of the selected, the oldest by the time of their push go first. ECR does not refresh that time when
 //! an image is tagged anew, so a promoted image ages like any other.
 
-use super::pattern;
+use crate::tag_pattern;
 use kit::{Error, Result};
 use serde_json::{Map, Value};
 use time::{Duration, OffsetDateTime};
@@ -79,11 +79,11 @@ impl Policy {
     /// Reads a policy as ECR takes it.
     ///
     /// # Errors
-    /// What is no policy, and what this version cannot evaluate: a rule whose effect is not known could take anything
+    /// Text that is not a policy, and a policy that this version cannot evaluate: a rule whose effect is not known could take anything
     /// (exit 2).
     pub(crate) fn parse(text: &str, whose: &str) -> Result<Self> {
         let wrong = |why: String| {
-            Error::usage(format!("{whose} is no lifecycle policy: {why}"))
+            Error::usage(format!("{whose} is not a lifecycle policy: {why}"))
                 .hint("see \"Lifecycle policy properties\" in the Amazon ECR User Guide")
         };
         if text.len() > MOST_BYTES {
@@ -167,7 +167,7 @@ impl Policy {
         }
     }
 
-    /// Whether ECR's copy of a policy says the same: ECR may order rules and tags its own way.
+    /// Returns whether ECR's copy of a policy says the same: ECR may order rules and tags its own way.
     pub(crate) fn says_the_same(&self, seen: &str) -> bool {
         let ours = serde_json::from_str(&self.text).ok().map(ordered);
         ours.is_some() && ours == serde_json::from_str(seen).ok().map(ordered)
@@ -178,7 +178,7 @@ impl Policy {
         let rules = serde_json::from_str::<Value>(text).ok();
         let rules = rules.as_ref().and_then(|policy| policy["rules"].as_array());
         let Some(rules) = rules else {
-            return "something that is no policy".to_owned();
+            return "something that is not a policy".to_owned();
         };
         let each: Vec<String> = rules
             .iter()
@@ -285,8 +285,8 @@ fn status(selection: &Map<String, Value>) -> Result<Status, String> {
                 .iter()
                 .map(|one| one.as_str().map(str::to_owned))
                 .collect::<Option<_>>()
-                .ok_or(format!("has a {name} that is no list of texts")),
-            Some(_) => Err(format!("has a {name} that is no list of texts")),
+                .ok_or(format!("has a {name} that is not a list of texts")),
+            Some(_) => Err(format!("has a {name} that is not a list of texts")),
         }
     };
     let mut patterns = list("tagPatternList")?;
@@ -315,7 +315,7 @@ impl Selection {
                 Status::Untagged => image.tags.is_empty(),
                 Status::Tagged(patterns) => patterns
                     .iter()
-                    .all(|one| image.tags.iter().any(|tag| pattern::fits(one, tag))),
+                    .all(|one| image.tags.iter().any(|tag| tag_pattern::fits(one, tag))),
             }
     }
 }

@@ -184,7 +184,7 @@ fn a_policy_that_cannot_be_evaluated_is_no_policy() {
     ] {
         let error = Policy::parse(&text, "FILE").unwrap_err();
         assert_eq!(error.exit(), kit::Exit::Usage, "{text}");
-        assert!(error.message.starts_with("FILE is no lifecycle policy"));
+        assert!(error.message.starts_with("FILE is not a lifecycle policy"));
     }
 }
 

@@ -4,7 +4,6 @@
 mod api;
 mod guard;
 mod lifecycle;
-pub(crate) mod pattern;
 mod plan;
 pub(crate) mod report;
 mod settings;
@@ -15,8 +14,8 @@ pub(crate) use settings::Wanted;
 use crate::args;
 use crate::decide::Mutability;
 use crate::ecr::Ecr;
-use crate::place::{LedgerPlace, Place};
-use crate::{pull, request};
+use crate::primary::{LedgerTable, Primary};
+use crate::{input, pull_policy};
 use guard::Checked;
 use kit::step::Cx;
 use kit::{Error, Report, Result};
@@ -50,11 +49,11 @@ pub(crate) struct Ready {
 }
 
 pub(crate) async fn run(args: args::Repository, cx: &Cx) -> Result<Report> {
-    let place = Place::new(&args.place, cx)?;
-    let wanted = Wanted::new(args.settings, &place, request::source(cx))?;
+    let primary = Primary::new(&args.repository, cx)?;
+    let wanted = Wanted::new(args.settings, &primary, input::source(cx))?;
     let net = Net::new(cx)?;
-    let ecr = Ecr::new(&net.account(&place.target).await?, place.repository);
-    let prepared = prepare(cx, &net, &ecr, wanted, place.ledger.as_ref(), true).await?;
+    let ecr = Ecr::new(&net.account(&primary.target).await?, primary.repository);
+    let prepared = prepare(cx, &net, &ecr, wanted, primary.ledger.as_ref(), true).await?;
     if args.dry_run {
         return Ok(report::report(&ecr, &prepared, None));
     }
@@ -72,7 +71,7 @@ pub(crate) async fn prepare(
     net: &Net,
     ecr: &Ecr,
     mut wanted: Wanted,
-    ledger: Option<&LedgerPlace>,
+    ledger: Option<&LedgerTable>,
     scanning: bool,
 ) -> Result<Prepared> {
     // Its own account needs no policy to pull.
@@ -182,7 +181,7 @@ async fn verified(ecr: &Ecr, wanted: &Wanted) -> Result<()> {
 /// be lost: ECR has no conditional write.
 async fn allow(ecr: &Ecr, accounts: &BTreeSet<String>) -> Result<()> {
     let seen = ecr.policy().await?;
-    match pull::policy(ecr.partition, accounts, seen.as_deref())? {
+    match pull_policy::policy(ecr.partition, accounts, seen.as_deref())? {
         Some(policy) => ecr.set_policy(&policy).await,
         None => Ok(()),
     }

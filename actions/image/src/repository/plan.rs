@@ -3,7 +3,7 @@
 use super::lifecycle::Policy;
 use super::settings::Wanted;
 use crate::decide::Mutability;
-use crate::pull;
+use crate::pull_policy;
 use kit::{Error, Result};
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -14,7 +14,7 @@ pub(crate) struct Seen {
     pub(crate) mutability: Mutability,
     /// The KMS key, where it is encrypted with one.
     pub(crate) kms_key: Option<String>,
-    /// Inner `None`: there is no policy.
+    /// Inner `None`: The repository has no policy.
     pub(crate) policy: Option<Option<String>>,
     pub(crate) lifecycle: Option<Option<String>>,
     pub(crate) tags: Option<BTreeMap<String, String>>,
@@ -66,7 +66,7 @@ impl Plan {
 }
 
 /// # Errors
-/// The repository is encrypted another way, which ECR cannot change (exit 3), or its policy is no policy.
+/// The repository is encrypted another way, which ECR cannot change (exit 3), or its policy is malformed.
 pub(crate) fn plan(
     repository: &str,
     partition: &str,
@@ -108,12 +108,12 @@ pub(crate) fn plan(
         }
     }
     let there = seen.and_then(|seen| seen.policy.clone()).flatten();
-    if pull::policy(partition, &wanted.pull, there.as_deref())?.is_some() {
+    if pull_policy::policy(partition, &wanted.pull, there.as_deref())?.is_some() {
         change(
             "pulled by",
             there
                 .as_deref()
-                .map(pull::allowed)
+                .map(pull_policy::allowed)
                 .filter(|names| !names.is_empty()),
             list(&wanted.pull),
             Act::Pull(wanted.pull.clone()),
@@ -296,7 +296,7 @@ mod tests {
         let wanted = everything();
         let mut seen = seen();
         seen.mutability.exceptions = vec!["latest".to_owned(), "cache-*".to_owned()];
-        seen.policy = Some(pull::policy("aws", &wanted.pull, None).unwrap());
+        seen.policy = Some(pull_policy::policy("aws", &wanted.pull, None).unwrap());
         seen.lifecycle = Some(Some(lifecycle().text));
         seen.tags = Some(BTreeMap::from([
             ("team".to_owned(), "web".to_owned()),
@@ -320,7 +320,7 @@ mod tests {
         seen.mutability.mutable = true;
         seen.mutability.exceptions = vec!["v*".to_owned()];
         let others = BTreeSet::from(["333333333333".to_owned()]);
-        seen.policy = Some(pull::policy("aws", &others, None).unwrap());
+        seen.policy = Some(pull_policy::policy("aws", &others, None).unwrap());
         seen.lifecycle = Some(Some(lifecycle().text.replace("100", "7")));
         seen.tags = Some(BTreeMap::from([("team".to_owned(), "ops".to_owned())]));
         assert_eq!(

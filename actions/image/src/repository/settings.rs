@@ -1,10 +1,10 @@
 //! What the repository is to be like, from arguments and contract, checked before anything is asked or changed.
 
 use super::lifecycle::Policy;
-use super::pattern;
 use crate::args;
-use crate::place::Place;
-use crate::request::given;
+use crate::input::given;
+use crate::primary::Primary;
+use crate::tag_pattern;
 use kit::aws::{AccountId, Arn, Region};
 use kit::{Error, Result};
 use std::collections::{BTreeMap, BTreeSet};
@@ -29,12 +29,12 @@ impl Wanted {
     /// What is malformed (exit 2).
     pub(crate) fn new(
         settings: args::Settings,
-        place: &Place,
+        primary: &Primary,
         source: Option<String>,
     ) -> Result<Self> {
         Ok(Self {
-            pull: accounts(settings.pull_account, place)?,
-            mutable_tags: pattern::checked(given(settings.mutable_tag))?,
+            pull: accounts(settings.pull_account, primary)?,
+            mutable_tags: tag_pattern::checked(given(settings.mutable_tag))?,
             lifecycle: settings
                 .lifecycle_policy
                 .as_deref()
@@ -49,38 +49,38 @@ impl Wanted {
 
 impl Wanted {
     /// # Errors
-    /// A place in another region than the key's, where ECR could not encrypt with it (exit 2).
-    pub(crate) fn has_key_for(&self, places: &[net::Target]) -> Result<()> {
+    /// A destination in another region than the key's, where ECR could not encrypt with it (exit 2).
+    pub(crate) fn has_key_for(&self, destinations: &[net::Target]) -> Result<()> {
         let Some(key) = &self.kms_key else {
             return Ok(());
         };
         let region = key.parse::<Arn>().ok().and_then(|key| key.region);
-        for place in places {
-            if place.region != region {
+        for destination in destinations {
+            if destination.region != region {
                 return Err(Error::usage(format!(
                     "--kms-key is one of {}, and --to names {}, where it cannot encrypt",
                     region.as_ref().map_or("no region", Region::as_str),
-                    place.region.as_ref().map_or("no region", Region::as_str),
+                    destination.region.as_ref().map_or("no region", Region::as_str),
                 ))
-                .hint("a key counts at a repository's creation: create each place's by itself, with slipway-image repository --kms-key, and publish without --kms-key"));
+                .hint("a repository gets its key when it is created: create each destination's with slipway-image repository --kms-key, and publish without --kms-key"));
             }
         }
         Ok(())
     }
 }
 
-fn accounts(named: Vec<String>, place: &Place) -> Result<BTreeSet<String>> {
+fn accounts(named: Vec<String>, primary: &Primary) -> Result<BTreeSet<String>> {
     let named = given(named)
         .iter()
         .map(|text| {
             text.parse::<AccountId>().map(String::from).map_err(|_| {
-                Error::usage(format!("--pull-account {text:?} is not an account ID"))
+                Error::usage(format!("--pull-account `{text}` is not an account ID"))
                     .hint("an account ID has twelve digits; one a line")
             })
         })
         .collect::<Result<BTreeSet<_>>>()?;
     match named.is_empty() {
-        true => place.accounts(),
+        true => primary.accounts(),
         false => Ok(named),
     }
 }
@@ -111,7 +111,7 @@ fn kms_key(text: String) -> Result<String> {
     match text.parse::<Arn>() {
         Ok(arn) if is_key(&arn) => Ok(text),
         _ => Err(
-            Error::usage(format!("--kms-key {text:?} is not the ARN of a key"))
+            Error::usage(format!("--kms-key `{text}` is not the ARN of a key"))
                 .hint("arn:aws:kms:REGION:ACCOUNT:key/ID; of an alias: aws kms describe-key --key-id ALIAS --query KeyMetadata.Arn"),
         ),
     }
@@ -122,7 +122,7 @@ fn tags(texts: Vec<String>) -> Result<BTreeMap<String, String>> {
     let mut tags = BTreeMap::new();
     for text in texts {
         let wrong = |why: &str| {
-            Error::usage(format!("--resource-tag {text:?} {why}")).hint(
+            Error::usage(format!("--resource-tag `{text}` {why}")).hint(
                 "KEY=VALUE, a key of up to 128 and a value of up to 256 characters; one a line",
             )
         };
@@ -131,7 +131,7 @@ fn tags(texts: Vec<String>) -> Result<BTreeMap<String, String>> {
         };
         let (key, value) = (key.trim(), value.trim());
         if key.is_empty() || key.chars().count() > 128 || value.chars().count() > 256 {
-            return Err(wrong("is no tag that ECR takes"));
+            return Err(wrong("is not a tag that ECR accepts"));
         }
         if key.to_ascii_lowercase().starts_with("aws:") {
             return Err(wrong("begins with aws:, which is AWS's own"));

@@ -3,7 +3,8 @@
 use super::follow::{Look, NotPerformed, Scan, Started, not_performed};
 use super::judge::Finding;
 use crate::args::Severity;
-use crate::ecr::{Ecr, MANIFESTS};
+use crate::ecr::Ecr;
+use crate::registry::MANIFESTS;
 use aws_sdk_ecr::primitives::DateTime;
 use aws_sdk_ecr::types::{
     EnhancedImageScanFinding, ImageIdentifier, ImageScanFinding, ImageScanFindings,

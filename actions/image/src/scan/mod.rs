@@ -8,8 +8,8 @@ mod waiver;
 
 use crate::args;
 use crate::ecr::Ecr;
-use crate::place::Place;
-use crate::request::{self, given};
+use crate::input::{self, given};
+use crate::primary::Primary;
 use follow::{Outcome, Step, Watch};
 use kit::step::Cx;
 use kit::{Error, ErrorKind, Report, Result};
@@ -21,14 +21,14 @@ use waiver::Waivers;
 const PAUSES: [u64; 5] = [1, 2, 3, 5, 10];
 
 pub(crate) async fn run(args: args::Scan, cx: &Cx) -> Result<Report> {
-    let digest = request::digest(args.digest)?;
+    let digest = input::digest(args.digest)?;
     let waivers = Waivers::parse(&given(args.waive), cx.clock.now().date())?;
-    let place = Place::new(&args.place, cx)?;
+    let primary = Primary::new(&args.repository, cx)?;
     let net = Net::new(cx)?;
-    let ecr = Ecr::new(&net.account(&place.target).await?, place.repository);
+    let ecr = Ecr::new(&net.account(&primary.target).await?, primary.repository);
     let parts = api::parts(&ecr, &digest).await?;
-    let patience = Duration::from_secs(args.wait.saturating_mul(60));
-    let scanned = follow(cx, &ecr, parts, patience).await?;
+    let timeout = Duration::from_secs(args.wait.saturating_mul(60));
+    let scanned = follow(cx, &ecr, parts, timeout).await?;
     let judgement = judge::judge(scanned, args.fail_on, &waivers);
     for note in &judgement.notes {
         cx.host.warn(note);
@@ -51,7 +51,7 @@ async fn follow(
     cx: &Cx,
     ecr: &Ecr,
     parts: Vec<api::Part>,
-    patience: Duration,
+    timeout: Duration,
 ) -> Result<Vec<Scanned>> {
     let begun = Instant::now();
     let mut watches: Vec<(api::Part, Watch)> = parts
@@ -86,25 +86,25 @@ async fn follow(
             return Ok(scanned);
         };
         let state = format!("the scan of {}: {}", part.name(), watch.state());
-        if begun.elapsed() >= patience {
-            return Err(late(ecr, patience, &state));
+        if begun.elapsed() >= timeout {
+            return Err(late(ecr, timeout, &state));
         }
         if state != said {
             cx.host.info(&state);
             said = state;
         }
         let pause = Duration::from_secs(pauses.next().unwrap_or(10));
-        let left = patience.saturating_sub(begun.elapsed());
+        let left = timeout.saturating_sub(begun.elapsed());
         tokio::time::sleep(pause.min(left)).await;
     }
 }
 
-fn late(ecr: &Ecr, patience: Duration, state: &str) -> Error {
+fn late(ecr: &Ecr, timeout: Duration, state: &str) -> Error {
     let mut error = Error::new(
         ErrorKind::Busy,
         format!(
             "the scan is not over after {}; whether the image is clean is not known",
-            kit::clock::human(patience)
+            kit::clock::human(timeout)
         ),
     )
     .cause(state)

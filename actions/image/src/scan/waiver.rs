@@ -19,7 +19,7 @@ impl Waivers {
         let mut until = BTreeMap::new();
         for text in texts {
             let wrong = |why: &str| {
-                Error::usage(format!("--waive {text:?} {why}"))
+                Error::usage(format!("--waive `{text}` {why}"))
                     .hint("the finding's ID and the last day it may pass, e.g. CVE-2026-1234=2026-12-31; one a line")
             };
             let Some((id, day)) = text.split_once('=') else {

@@ -27,7 +27,7 @@ enum Origin {
         known: Option<Known>,
         /// Where its layers can be read without an export, or why they cannot.
         store: std::result::Result<Box<Store>, String>,
-        /// Whether that is left alone, after a reading of it failed.
+        /// True if that is left alone, after a reading of it failed.
         given_up: AtomicBool,
     },
 }
@@ -55,7 +55,7 @@ impl Archive {
                 (Some(upper), Some(known)) => Store::find(upper, known)
                     .map(Box::new)
                     .map_err(|why| why.to_string()),
-                _ => Err("it is no overlay2 store of this machine".to_owned()),
+                _ => Err("it is not an overlay2 store of this machine".to_owned()),
             };
             Ok(Self(Origin::Engine {
                 engine,
@@ -172,7 +172,7 @@ impl File {
         Ok(file)
     }
 
-    /// Whether it is an OCI layout too, with layers that are compressed already: what the engine saves from containerd's store.
+    /// Returns whether it is an OCI layout too, with layers that are compressed already: what the engine saves from containerd's store.
     ///
     /// # Errors
     /// A layer cannot be read.
@@ -257,7 +257,7 @@ fn member(tar: &Tarball, name: &str) -> Result<Bytes> {
     };
     if section.size() > SMALL {
         return Err(Error::usage(format!(
-            "{name} of {what} has {} bytes, which is no manifest or configuration",
+            "{name} of {what} has {} bytes, too many for a manifest or configuration",
             section.size()
         ))
         .hint("the archive is damaged; write it again"));
@@ -331,7 +331,7 @@ pub(super) fn stream(
             kept += size;
             if kept > SMALLS {
                 return Err(Error::failed(format!(
-                    "{what} has more than {SMALLS} bytes of manifests, so it is no image"
+                    "{what} has more than {SMALLS} bytes of manifests, so it is not an image"
                 )));
             }
             smalls.insert(path, bytes.into());
@@ -376,7 +376,7 @@ pub(super) fn stream(
     )
 }
 
-/// Whether `index.json` lists `digest`: an engine with containerd's store calls an image by its manifest or index.
+/// Returns whether `index.json` lists `digest`: an engine with containerd's store calls an image by its manifest or index.
 fn names_root(smalls: &HashMap<String, Bytes>, digest: &Digest) -> bool {
     smalls
         .get("index.json")

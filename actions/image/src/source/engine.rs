@@ -22,7 +22,7 @@ const ANSWER: Duration = Duration::from_secs(60);
 /// `image/tarexport/save.go`).
 const EXPORT: Duration = Duration::from_secs(1800);
 
-/// More is no head of an answer.
+/// More is not the head of an answer.
 const HEAD: usize = 64 * 1024;
 
 /// Where an engine listens.
@@ -166,9 +166,9 @@ impl Engine {
     }
 
     /// The body of a good answer.
-    fn get(&self, target: &str, patience: Duration) -> Result<Body> {
+    fn get(&self, target: &str, timeout: Duration) -> Result<Body> {
         let ask = || -> io::Result<(u16, Body)> {
-            let mut stream = self.connect(patience)?;
+            let mut stream = self.connect(timeout)?;
             write!(
                 stream,
                 "GET {target} HTTP/1.0\r\nHost: docker\r\nUser-Agent: slipway\r\n\r\n"
@@ -196,17 +196,17 @@ impl Engine {
         })
     }
 
-    fn connect(&self, patience: Duration) -> io::Result<Box<dyn Stream>> {
+    fn connect(&self, timeout: Duration) -> io::Result<Box<dyn Stream>> {
         match self {
             Self::Unix(path) => {
                 let stream = UnixStream::connect(path)?;
-                stream.set_read_timeout(Some(patience))?;
+                stream.set_read_timeout(Some(timeout))?;
                 stream.set_write_timeout(Some(ANSWER))?;
                 Ok(Box::new(stream))
             }
             Self::Tcp(address) => {
                 let stream = TcpStream::connect_timeout(address, ANSWER)?;
-                stream.set_read_timeout(Some(patience))?;
+                stream.set_read_timeout(Some(timeout))?;
                 stream.set_write_timeout(Some(ANSWER))?;
                 Ok(Box::new(stream))
             }
@@ -274,7 +274,7 @@ fn path(image: &str) -> Result<&str> {
     if !image.is_empty() && image.bytes().all(plain) && !image.contains("..") {
         return Ok(image);
     }
-    Err(Error::usage(format!("{image:?} is no name of an image"))
+    Err(Error::usage(format!("`{image}` is not an image name"))
         .hint("a name is like registry/repository:tag, an ID like sha256:…"))
 }
 

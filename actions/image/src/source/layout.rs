@@ -75,7 +75,7 @@ struct Platform {
 
 impl Layout {
     /// # Errors
-    /// The folder is no layout.
+    /// The folder is not a layout.
     pub(super) fn folder(path: &Path) -> Result<Self> {
         Self::new(Place::Folder(path.to_owned()))
     }
@@ -159,7 +159,7 @@ impl Layout {
         let mut blob = self.open(digest)?;
         if blob.size > SMALL {
             return Err(Error::failed(format!(
-                "blob {digest} of {} has {} bytes, which is no manifest or configuration",
+                "blob {digest} of {} has {} bytes, too many for a manifest or configuration",
                 self.what(),
                 blob.size
             ))
@@ -200,7 +200,7 @@ impl Layout {
     }
 }
 
-/// Whether the entries are the platforms of one image: each is named, and named once. An attestation is of platform
+/// Returns whether the entries are the platforms of one image: each is named, and named once. An attestation is of platform
 /// `unknown/unknown`, and there is one for each.
 fn is_of_platforms(entries: &[Entry]) -> bool {
     let mut seen: Vec<&Platform> = Vec::new();

@@ -62,7 +62,7 @@ pub(super) struct Config {
 
 impl Config {
     /// # Errors
-    /// It is no configuration, or does not fit the manifest (exit 2).
+    /// It is not a configuration, or does not fit the manifest (exit 2).
     pub(super) fn parse(bytes: Bytes, manifest: &Manifest, what: &str) -> Result<Self> {
         let damaged = || {
             Error::usage(format!(
@@ -97,7 +97,7 @@ impl Config {
 /// The layers that a configuration lists, bottom first.
 ///
 /// # Errors
-/// It is no configuration.
+/// It is not a configuration.
 pub(super) fn diff_ids(config: &[u8]) -> Result<Vec<Digest>> {
     #[derive(Deserialize)]
     struct Image {

@@ -67,7 +67,7 @@ impl Source {
         }
     }
 
-    /// Whether images can be read from the Docker Engine that `env` points at.
+    /// Returns whether images can be read from the Docker Engine that `env` points at.
     ///
     /// # Errors
     /// It is one that cannot be reached from here (exit 2).

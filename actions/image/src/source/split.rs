@@ -1,6 +1,6 @@
 //! A layer's tar, put together again from its unpacked files and the record of what else was in it.
 //!
-//! The record is lines of JSON in gzip: pieces of the tar that are no file's content (headers, padding), and in between the
+//! The record is lines of JSON in gzip: pieces of the tar that do not belong to a file's content (headers, padding), and in between the
 //! files whose content comes next. Source: vbatts/tar-split, `tar/storage/entry.go` and `tar/asm/assemble.go`.
 
 use super::walk::Folder;

@@ -54,7 +54,10 @@ impl Store {
         let driver = driver.filter(|driver| driver.ends_with(DRIVER));
         let Some((driver, root)) = driver.and_then(|driver| Some((driver, driver.parent()?)))
         else {
-            return Err(other(format!("{} is no place of a layer", upper.display())));
+            return Err(other(format!(
+                "{} is not where a layer can be",
+                upper.display()
+            )));
         };
         let images = root.join("image").join(DRIVER);
         let name = super::hex(&known.config);

@@ -384,12 +384,12 @@ fn bytes_that_are_not_the_images_are_refused() {
     refused("dir/file in the store cannot be opened: No such file");
     // Whatever else stands there is not read, and not opened either.
     symlink("/etc/hostname", &file).unwrap();
-    refused("it is no file, but a Symlink");
+    refused("it is not a file, but a Symlink");
     for node in [&["p"][..], &["c", "1", "3"]] {
         fs::remove_file(&file).unwrap();
         let made = Command::new("mknod").arg(&file).args(node).status();
         assert!(made.unwrap().success());
-        refused("it is no file, but a ");
+        refused("it is not a file, but a ");
     }
     fs::remove_dir_all(files.join("dir")).unwrap();
     let outside = copied.folder.path().join("outside");

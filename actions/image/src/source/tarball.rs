@@ -10,7 +10,7 @@ use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-/// An image has two members for each of at most a few hundred layers; more is no image but an attempt to fill the memory.
+/// An image has two members for each of at most a few hundred layers; more is not an image but an attempt to exhaust memory.
 const MOST_MEMBERS: usize = 100_000;
 
 /// How many links lead from a name to its bytes at most; a circle has no end.
@@ -68,7 +68,7 @@ impl Tarball {
             members.add(&entry, name, offset, size);
             if members.spans.len() + members.links.0.len() > MOST_MEMBERS {
                 return Err(Error::usage(format!(
-                    "{what} has more than {MOST_MEMBERS} members, so it is no image"
+                    "{what} has more than {MOST_MEMBERS} members, so it is not an image"
                 )));
             }
         }
@@ -146,7 +146,7 @@ impl Links {
         self.0.insert(name, target);
     }
 
-    /// Where `name` leads in the end: itself, if it is no link.
+    /// Where `name` leads in the end: itself, if it is not a link.
     ///
     /// # Errors
     /// Out of the archive, or in a circle.

@@ -78,7 +78,9 @@ fn step(folder: impl AsFd, name: &OsStr) -> io::Result<OwnedFd> {
 fn regular(mode: rustix::fs::RawMode) -> io::Result<()> {
     match FileType::from_raw_mode(mode) {
         FileType::RegularFile => Ok(()),
-        kind => Err(io::Error::other(format!("it is no file, but a {kind:?}"))),
+        kind => Err(io::Error::other(format!(
+            "it is not a file, but a {kind:?}"
+        ))),
     }
 }
 

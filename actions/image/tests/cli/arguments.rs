@@ -43,7 +43,7 @@ fn bad_input_is_named() {
         (vec!["publish"], "--repository is missing"),
         (
             vec!["publish", "--repository", "Acme"],
-            "--repository \"Acme\" is no ECR repository name",
+            "--repository `Acme` is not an ECR repository name",
         ),
         (
             vec!["publish", "--repository", "acme/storefront"],
@@ -65,7 +65,7 @@ fn bad_input_is_named() {
         ),
         (
             publish(&["--context", "gone"]),
-            "the build context gone is no folder",
+            "the build context gone is not a folder",
         ),
         (
             publish(&["--file", "x/Dockerfile"]),
@@ -73,7 +73,7 @@ fn bad_input_is_named() {
         ),
         (
             publish(&["--platform", "linux"]),
-            "--platform \"linux\" is no platform",
+            "--platform `linux` is not a platform",
         ),
         (
             publish(&["--build-arg", "A"]),
@@ -110,15 +110,15 @@ fn bad_input_is_named() {
         ),
         (
             publish(&["--pull-account", "12345678901"]),
-            "--pull-account \"12345678901\" is not an account ID",
+            "--pull-account `12345678901` is not an account ID",
         ),
         (
             publish(&["--mutable-tag", "*"]),
-            "--mutable-tag \"*\" also fits the tag of a commit",
+            "--mutable-tag `*` also fits the tag of a commit",
         ),
         (
             publish(&["--mutable-tag", "content-*"]),
-            "--mutable-tag \"content-*\" also fits the tag of an image's content",
+            "--mutable-tag `content-*` also fits the tag of an image's content",
         ),
         (
             publish(&["--lifecycle-policy", "gone.json"]),
@@ -126,15 +126,15 @@ fn bad_input_is_named() {
         ),
         (
             publish(&["--lifecycle-policy", "Dockerfile"]),
-            "Dockerfile is no lifecycle policy: not JSON",
+            "Dockerfile is not a lifecycle policy: not JSON",
         ),
         (
             publish(&["--kms-key", "alias/images"]),
-            "--kms-key \"alias/images\" is not the ARN of a key",
+            "--kms-key `alias/images` is not the ARN of a key",
         ),
         (
             publish(&["--resource-tag", "team"]),
-            "--resource-tag \"team\" is not KEY=VALUE",
+            "--resource-tag `team` is not KEY=VALUE",
         ),
         (vec!["scan", "--repository", "ab"], "--digest is missing"),
         (
@@ -151,7 +151,7 @@ fn bad_input_is_named() {
                 "--waive",
                 "CVE-1",
             ],
-            "--waive \"CVE-1\" is not ID=DAY",
+            "--waive `CVE-1` is not ID=DAY",
         ),
         (publish(&[]), "no region is known"),
     ] {

@@ -3,6 +3,8 @@
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
+use step_job::log;
+
 pub(crate) const DIGEST: &str =
     "sha256:0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef";
 /// The first commit of each job's repository: its date and content never change.
@@ -11,15 +13,12 @@ pub(crate) const COMMIT: &str = "048fef481755b4fed314f34622955b77e7660821";
 /// Said where all is in order, as there is nothing to talk to.
 pub(crate) const IN_ORDER: &str = "no region is known";
 
-pub(crate) struct Job {
-    dir: tempfile::TempDir,
-}
+pub(crate) struct Job(step_job::Job);
 
 impl Job {
     /// A GitHub job in a repository with a Dockerfile, and without Docker.
     pub(crate) fn new() -> Self {
-        let dir = tempfile::tempdir().unwrap();
-        let job = Self { dir };
+        let job = Self(step_job::Job::new(env!("CARGO_BIN_EXE_slipway-image")));
         job.write("app/Dockerfile", "FROM scratch\n");
         job.write("app/.dockerignore", ".git\ndelivery.yaml\n");
         job.git(&["init", "--quiet", "app"]);
@@ -33,7 +32,7 @@ impl Job {
     }
 
     pub(crate) fn file(&self, name: &str) -> PathBuf {
-        self.dir.path().join(name)
+        self.0.file(name)
     }
 
     pub(crate) fn write(&self, name: &str, text: &str) {
@@ -66,7 +65,7 @@ impl Job {
             .args(["-c", "user.name=Ada", "-c", "user.email=ada@example.org"])
             .args(["-c", "protocol.file.allow=always"])
             .args(arguments)
-            .current_dir(self.dir.path())
+            .current_dir(self.0.path())
             .env("GIT_CONFIG_GLOBAL", "/dev/null")
             .env("GIT_CONFIG_SYSTEM", "/dev/null")
             .env("GIT_AUTHOR_DATE", "2026-01-02T03:04:05Z")
@@ -83,20 +82,11 @@ impl Job {
     }
 
     pub(crate) fn run_in(&self, folder: &Path, arguments: &[&str], env: &[(&str, &str)]) -> Output {
-        Command::new(env!("CARGO_BIN_EXE_slipway-image"))
-            .args(arguments)
-            .current_dir(folder)
-            .env_clear()
-            .env("PATH", std::env::var_os("PATH").unwrap())
-            .env("GITHUB_ACTIONS", "true")
-            .env("GITHUB_OUTPUT", self.file("output"))
-            .env("GITHUB_ENV", self.file("env"))
-            .env("GITHUB_STATE", self.file("state"))
-            .env("GITHUB_STEP_SUMMARY", self.file("summary"))
-            .env("AWS_EC2_METADATA_DISABLED", "true")
-            .envs(env.iter().copied())
-            .output()
-            .unwrap()
+        let mut command = self.0.command(arguments, env);
+        if !env.iter().any(|(name, _)| *name == "PATH") {
+            command.env("PATH", std::env::var_os("PATH").unwrap());
+        }
+        command.current_dir(folder).output().unwrap()
     }
 
     /// Runs, and expects `exit`, `message` and no output. Answers the log.
@@ -108,14 +98,8 @@ impl Job {
         message: &str,
     ) -> String {
         let output = self.run(arguments, env);
-        let log = String::from_utf8_lossy(&output.stderr).into_owned();
-        assert_eq!(output.status.code(), Some(exit), "{arguments:?}: {log}");
-        assert!(log.contains(message), "{arguments:?}: {log}");
-        for name in ["output", "env", "state"] {
-            let written = std::fs::read_to_string(self.file(name)).unwrap_or_default();
-            assert_eq!(written, "", "{arguments:?} exported");
-        }
-        log
+        self.0.refused(&output, exit, message);
+        log(&output)
     }
 }
 

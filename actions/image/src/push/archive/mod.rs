@@ -98,7 +98,7 @@ async fn held<'a>(
             let there = join_all(image.blobs.iter().map(async |blob| {
                 let repo = &targets[index].repo;
                 repo.client
-                    .persist(async |pass| repo.has(pass, &blob.digest).await)
+                    .retry(async |pass| repo.has(pass, &blob.digest).await)
                     .await
             }))
             .await;
@@ -207,7 +207,7 @@ impl<'a> Work<'a> {
             .collect()
     }
 
-    /// Whether all of the image's layers are at the target, or can be had from another.
+    /// Returns whether all of the image's layers are at the target, or can be had from another.
     fn is_complete(&self, index: usize) -> bool {
         self.contents.as_ref().is_some_and(|(_, layers)| {
             layers.iter().all(|layer| {
@@ -257,7 +257,7 @@ async fn still_there(
             let repo = &target.repo;
             let there = repo
                 .client
-                .persist(async |pass| repo.has(pass, &blob.digest).await)
+                .retry(async |pass| repo.has(pass, &blob.digest).await)
                 .await;
             matches!(there, Ok(true)).then_some((diff_id, blob))
         })

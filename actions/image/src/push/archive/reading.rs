@@ -121,7 +121,10 @@ impl Work<'_> {
     /// What arrived, whatever became of the reading.
     async fn stream(&self, live: &[usize]) -> (Vec<Streamed>, Result<Contents>) {
         let Source::Archive(archive) = &**self.source else {
-            return (Vec::new(), Err(Error::failed("the source is no archive")));
+            return (
+                Vec::new(),
+                Err(Error::failed("the source is not an archive")),
+            );
         };
         let (tell, mut told) = mpsc::unbounded_channel();
         let mut wants = Wants {
@@ -145,7 +148,7 @@ impl Work<'_> {
         // When this future is dropped, so are the receivers, and the reading has nobody left to read for.
         let reading = tokio::task::spawn_blocking(move || {
             let Source::Archive(archive) = &*source else {
-                return Err(Error::failed("the source is no archive"));
+                return Err(Error::failed("the source is not an archive"));
             };
             archive.read(compression, &mut |entry: &Entry| {
                 let wanted = wants.of(entry)?;

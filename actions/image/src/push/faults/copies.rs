@@ -15,7 +15,7 @@ const KIB: usize = 1 << 10;
 async fn there(repo: &Repo, reference: &str) -> Option<Manifest> {
     let found = repo
         .client
-        .persist(async |pass| repo.manifest(pass, reference).await);
+        .retry(async |pass| repo.manifest(pass, reference).await);
     found.await.unwrap()
 }
 
@@ -57,7 +57,7 @@ async fn attach(repo: &Repo, subject: Option<&Manifest>, tag: Option<&str>) -> D
         media_type: manifest["mediaType"].as_str().unwrap().to_owned(),
         bytes,
     };
-    let put = repo.client.persist(async |pass| {
+    let put = repo.client.retry(async |pass| {
         let reference = tag.unwrap_or(manifest.digest.as_str());
         repo.put_manifest(pass, reference, &manifest).await?;
         match subject {

@@ -10,7 +10,7 @@ mod stored;
 mod uploads;
 
 use super::{Delivered, Outcome, Target};
-use crate::registry::{Client, Patience, Registry, Token};
+use crate::registry::{Client, Registry, RetryPolicy, Token};
 use crate::source::{Compression, Source};
 use base64::Engine;
 use hostile::Hostile;
@@ -28,7 +28,7 @@ use std::time::Duration;
 /// Tokens as the clients of these tests get them, the first one first.
 const TOKENS: [&str; 3] = ["token-one", "token-two", "token-three"];
 
-const PATIENCE: Patience = Patience {
+const RETRIES: RetryPolicy = RetryPolicy {
     tries: 5,
     first: Duration::from_millis(2),
     longest: Duration::from_millis(20),
@@ -76,17 +76,17 @@ impl World {
         let repo = self.client().repo(repository);
         let found = repo
             .client
-            .persist(async |pass| repo.manifest(pass, tag).await)
+            .retry(async |pass| repo.manifest(pass, tag).await)
             .await;
         found.ok().flatten().map(|found| found.digest.to_string())
     }
 }
 
 fn client(address: SocketAddr, fetched: Arc<AtomicUsize>) -> Client {
-    patient(address, PATIENCE, fetched)
+    with_policy(address, RETRIES, fetched)
 }
 
-fn patient(address: SocketAddr, patience: Patience, fetched: Arc<AtomicUsize>) -> Client {
+fn with_policy(address: SocketAddr, policy: RetryPolicy, fetched: Arc<AtomicUsize>) -> Client {
     let env = Env::from([("NO_PROXY", "*")]);
     let net = Net::new(&Cx {
         host: host(),
@@ -102,7 +102,7 @@ fn patient(address: SocketAddr, patience: Patience, fetched: Arc<AtomicUsize>) -
     .unwrap();
     let first = base64::engine::general_purpose::STANDARD.encode(format!("AWS:{}", TOKENS[0]));
     let registry = Registry::new(&format!("http://{address}"), &first).unwrap();
-    Client::patient(&net, &registry, patience, move || {
+    Client::with_policy(&net, &registry, policy, move || {
         let number = fetched.fetch_add(1, Ordering::SeqCst) + 1;
         async move {
             let token = TOKENS

@@ -3,9 +3,9 @@
 use super::hostile::Act;
 use super::images::{Folder, layout, noise};
 use super::registry::Distribution;
-use super::{PATIENCE, World, push, push_one, target};
+use super::{RETRIES, World, push, push_one, target};
 use crate::push::Target;
-use crate::registry::{Fault, Kind, Patience};
+use crate::registry::{Fault, Kind, RetryPolicy};
 use kit::{Error, Exit};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -158,22 +158,22 @@ async fn what_the_registry_asks_for_is_waited_for() {
 
 #[tokio::test]
 async fn a_long_try_takes_no_patience() {
-    let patience = Patience {
+    let policy = RetryPolicy {
         within: Duration::from_millis(200),
-        ..PATIENCE
+        ..RETRIES
     };
     let nowhere = ([127, 0, 0, 1], 9).into();
-    let client = super::patient(nowhere, patience, Arc::default());
+    let client = super::with_policy(nowhere, policy, Arc::default());
     let mut tries = 0;
     let done: Result<(), Fault> = client
-        .persist(async |_| {
+        .retry(async |_| {
             tries += 1;
-            tokio::time::sleep(patience.within).await;
+            tokio::time::sleep(policy.within).await;
             Err(Fault::new(Kind::Passing, Error::failed("it broke off")))
         })
         .await;
     assert!(done.is_err());
-    assert_eq!(tries, patience.tries);
+    assert_eq!(tries, policy.tries);
 }
 
 #[tokio::test]
@@ -199,7 +199,7 @@ async fn a_storm_without_end_ends_in_words_and_the_next_run_ends_right() {
         assert!(
             error
                 .to_string()
-                .contains(&format!("given up after {} tries", PATIENCE.tries))
+                .contains(&format!("given up after {} tries", RETRIES.tries))
         );
         assert_eq!(world.tagged("acme/app", "v1").await, None);
         if stage == "/manifests/v1" {
@@ -377,7 +377,7 @@ async fn a_registry_that_falls_silent_is_given_up() {
     world.proxy.rule("PUT", "/blobs/uploads/", 1, Act::Hang);
     let started = Instant::now();
     push_one(&source, world.target(&["v1"])).await.unwrap();
-    assert!(started.elapsed() >= PATIENCE.stall);
+    assert!(started.elapsed() >= RETRIES.stall);
 }
 
 #[tokio::test]

@@ -1,48 +1,48 @@
-//! Where else an image goes: regions of the same account, or accounts of other roles.
+//! The destinations of replicas: regions of the same account, or accounts of other roles.
 
 use kit::aws::{Region, RoleArn};
 use kit::{Error, Result};
 use net::Target;
 
-/// Reads `--to`: a REGION, or ROLE_ARN@REGION. `home` is the place the image is in; a region there has the same account
-/// and role.
+/// Reads `--to`: a REGION, or ROLE_ARN@REGION. A region alone means the account and role of `primary`, where the primary
+/// repository is.
 ///
 /// # Errors
-/// Something else, or a place named twice (exit 2).
-pub(crate) fn targets(to: &[String], home: &Target) -> Result<Vec<Target>> {
+/// Something else, or a destination named twice (exit 2).
+pub(crate) fn targets(to: &[String], primary: &Target) -> Result<Vec<Target>> {
     let mut found: Vec<Target> = Vec::new();
-    for place in to
+    for text in to
         .iter()
-        .map(|place| place.trim())
-        .filter(|place| !place.is_empty())
+        .map(|text| text.trim())
+        .filter(|text| !text.is_empty())
     {
-        let (role, region) = match place.rsplit_once('@') {
+        let (role, region) = match text.rsplit_once('@') {
             Some((role, region)) => (role.parse::<RoleArn>().ok(), region),
-            None => (None, place),
+            None => (None, text),
         };
         let target = match (role, region.parse::<Region>()) {
             (Some(role), Ok(region)) => Target {
                 account: Some(role.account().clone()),
                 role: Some(role),
                 region: Some(region),
-                allow_long_lived_keys: home.allow_long_lived_keys.clone(),
+                allow_long_lived_keys: primary.allow_long_lived_keys.clone(),
             },
-            (None, Ok(region)) if !place.contains('@') => Target {
+            (None, Ok(region)) if !text.contains('@') => Target {
                 region: Some(region),
-                ..home.clone()
+                ..primary.clone()
             },
             _ => {
                 return Err(Error::usage(format!(
-                    "--to {place:?} is neither a region nor a role and its region"
+                    "--to `{text}` is neither REGION nor ROLE_ARN@REGION"
                 ))
                 .hint("eu-west-1 for the same account, or arn:aws:iam::123456789012:role/NAME@eu-west-1 for another; one a line"));
             }
         };
         let is_same = |other: &Target| other.role == target.role && other.region == target.region;
-        if found.iter().any(is_same) || is_same(home) {
+        if found.iter().any(is_same) || is_same(primary) {
             return Err(
-                Error::usage(format!("--to {place} is where the image goes already"))
-                    .hint("name each place once, and not the one of the repository itself"),
+                Error::usage(format!("--to `{text}` is already a destination of the image"))
+                    .hint("name each destination once, and leave out the primary repository's own account and region"),
             );
         }
         found.push(target);
@@ -50,11 +50,11 @@ pub(crate) fn targets(to: &[String], home: &Target) -> Result<Vec<Target>> {
     Ok(found)
 }
 
-/// Repository and place, as `--to` names it, for people.
-pub(crate) fn name(repository: &str, target: &Target, home: &Target) -> String {
+/// Repository and destination, as `--to` names it, for people.
+pub(crate) fn name(repository: &str, target: &Target, primary: &Target) -> String {
     let region = target.region.as_ref().map_or("", Region::as_str);
     match &target.role {
-        Some(role) if target.role != home.role => format!("{repository} at {role}@{region}"),
+        Some(role) if target.role != primary.role => format!("{repository} at {role}@{region}"),
         _ if region.is_empty() => repository.to_owned(),
         _ => format!("{repository} at {region}"),
     }
@@ -66,13 +66,13 @@ mod tests {
 
     fn read(to: &[&str]) -> Result<Vec<Target>> {
         let to: Vec<String> = to.iter().map(|text| (*text).to_owned()).collect();
-        let home = Target {
+        let primary = Target {
             account: Some("111111111111".parse().unwrap()),
             role: Some("arn:aws:iam::111111111111:role/publish".parse().unwrap()),
             region: Some("eu-west-1".parse().unwrap()),
             allow_long_lived_keys: Vec::new(),
         };
-        targets(&to, &home)
+        targets(&to, &primary)
     }
 
     #[test]
@@ -101,11 +101,11 @@ mod tests {
             ]
         );
         assert!(read(&[]).unwrap().is_empty());
-        let home = Target {
+        let primary = Target {
             role: Some("arn:aws:iam::111111111111:role/publish".parse().unwrap()),
             ..Target::ambient()
         };
-        let names: Vec<String> = found.iter().map(|to| name("app", to, &home)).collect();
+        let names: Vec<String> = found.iter().map(|to| name("app", to, &primary)).collect();
         assert_eq!(
             names,
             [
@@ -113,11 +113,11 @@ mod tests {
                 format!("app at {role}@eu-west-1"),
             ]
         );
-        assert_eq!(name("app", &home, &home), "app");
+        assert_eq!(name("app", &primary, &primary), "app");
     }
 
     #[test]
-    fn what_is_no_place_is_found_before_any_call() {
+    fn refuses_a_destination_that_is_malformed_before_any_call() {
         for wrong in [
             "west",
             "eu-west",

@@ -44,7 +44,7 @@ fn check(pattern: &str) -> Result<()> {
         || wildcards > MOST_WILDCARDS
     {
         return Err(
-            Error::usage(format!("--mutable-tag {pattern:?} is no pattern of tags")).hint(
+            Error::usage(format!("--mutable-tag `{pattern}` is not a tag pattern")).hint(
                 "up to 128 letters, digits, `.`, `_`, `-` and at most two `*`; one pattern a line",
             ),
         );
@@ -57,13 +57,13 @@ fn check(pattern: &str) -> Result<()> {
         return Ok(());
     };
     Err(
-        Error::usage(format!("--mutable-tag {pattern:?} also fits {what}"))
+        Error::usage(format!("--mutable-tag `{pattern}` also fits {what}"))
             .cause("such a tag says what the image is made from, and must never move")
             .hint("begin the pattern with something no hash begins with, e.g. cache-* or latest"),
     )
 }
 
-/// Whether the pattern fits some commit's tag.
+/// Returns whether the pattern fits some commit's tag.
 fn fits_a_commit(pattern: &str) -> bool {
     [40, 64]
         .iter()
@@ -78,7 +78,7 @@ fn fits_a_content_key(pattern: &str) -> bool {
     })
 }
 
-/// Whether the pattern fits some text whose byte at each place is one of those given for it.
+/// Returns whether the pattern fits some text whose byte at each place is one of those given for it.
 fn meets(pattern: &[u8], text: &[&[u8]]) -> bool {
     // Where in the text the pattern's beginning can end; with two wildcards, a set is soon full.
     let mut ends = vec![false; text.len() + 1];
@@ -101,7 +101,7 @@ fn meets(pattern: &[u8], text: &[&[u8]]) -> bool {
     ends[text.len()]
 }
 
-/// Whether the pattern fits the whole text.
+/// Returns whether the pattern fits the whole text.
 pub(crate) fn fits(pattern: &str, text: &str) -> bool {
     let text: Vec<&[u8]> = text.as_bytes().chunks(1).collect();
     meets(pattern.as_bytes(), &text)

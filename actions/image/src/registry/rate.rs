@@ -1,4 +1,4 @@
-//! A pace: so many calls at once, then one each so often.
+//! A rate limit: so many calls at once, then one at each interval.
 
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
@@ -9,11 +9,11 @@ use tokio::time::Instant;
 const EVERY: Duration = Duration::from_millis(143);
 const BURST: u32 = 2;
 
-/// Lets callers through at the pace (a token bucket, kept as the time at which it is full again).
+/// Lets callers through at the limited rate (a token bucket, kept as the time at which it is full again).
 #[derive(Debug)]
-pub(crate) struct Pace(Mutex<Instant>);
+pub(crate) struct RateLimit(Mutex<Instant>);
 
-impl Pace {
+impl RateLimit {
     pub(crate) fn new() -> Self {
         Self(Mutex::new(Instant::now()))
     }

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 /// The bounds of trying again.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct Patience {
+pub(crate) struct RetryPolicy {
     /// Tries in all.
     pub(crate) tries: u32,
     /// The first pause; each further one is twice as long.
@@ -17,8 +17,8 @@ pub(crate) struct Patience {
     pub(crate) stall: Duration,
 }
 
-impl Default for Patience {
-    /// ECR's rates are counted by the second, so a storm is over in a minute or it is none.
+impl Default for RetryPolicy {
+    /// ECR's rates are counted by the second, so a storm is over in a minute or it is over for good.
     fn default() -> Self {
         Self {
             tries: 8,
@@ -30,15 +30,15 @@ impl Default for Patience {
     }
 }
 
-impl Patience {
-    /// The pause after the `failed`-th failure (from 1) and `waited` in pauses before it, `None` to give up. `dice` in 0..1 spreads those who were refused
+impl RetryPolicy {
+    /// The pause after the `failed`-th failure (from 1) and `waited` in pauses before it, `None` to give up. `jitter` in 0..1 spreads those who were refused
     /// at the same time; what the registry asks for is never undercut.
     pub(crate) fn pause(
         &self,
         failed: u32,
         waited: Duration,
         asked: Option<Duration>,
-        dice: f64,
+        jitter: f64,
     ) -> Option<Duration> {
         if failed >= self.tries {
             return None;
@@ -47,15 +47,15 @@ impl Patience {
             .first
             .saturating_mul(1 << failed.saturating_sub(1).min(16));
         let whole = doubled.min(self.longest);
-        let own = whole.mul_f64(0.5 + dice.clamp(0.0, 1.0) / 2.0);
-        let asked = asked.map(|asked| asked + self.first.mul_f64(dice.clamp(0.0, 1.0)));
+        let own = whole.mul_f64(0.5 + jitter.clamp(0.0, 1.0) / 2.0);
+        let asked = asked.map(|asked| asked + self.first.mul_f64(jitter.clamp(0.0, 1.0)));
         let pause = own.max(asked.unwrap_or_default());
         (waited + pause <= self.within).then_some(pause)
     }
 }
 
 /// A number in 0..1. Not for secrets.
-pub(crate) fn dice() -> f64 {
+pub(crate) fn jitter() -> f64 {
     let bits = u32::try_from(uuid::Uuid::new_v4().as_u128() >> 96).unwrap_or_default();
     f64::from(bits) / f64::from(u32::MAX)
 }
@@ -64,7 +64,7 @@ pub(crate) fn dice() -> f64 {
 mod tests {
     use super::*;
 
-    const PATIENCE: Patience = Patience {
+    const RETRIES: RetryPolicy = RetryPolicy {
         tries: 4,
         first: Duration::from_secs(1),
         longest: Duration::from_secs(3),
@@ -74,9 +74,9 @@ mod tests {
 
     #[test]
     fn pauses_double_up_to_a_bound_and_end() {
-        let pause = |failed, dice| {
-            PATIENCE
-                .pause(failed, Duration::ZERO, None, dice)
+        let pause = |failed, jitter| {
+            RETRIES
+                .pause(failed, Duration::ZERO, None, jitter)
                 .map(|pause| pause.as_millis())
         };
         assert_eq!(
@@ -89,7 +89,7 @@ mod tests {
     #[test]
     fn what_the_registry_asks_for_is_waited_for_or_the_try_is_given_up() {
         let asked = |seconds, waited| {
-            PATIENCE
+            RETRIES
                 .pause(
                     1,
                     Duration::from_secs(waited),
@@ -104,9 +104,9 @@ mod tests {
     }
 
     #[test]
-    fn dice_fall_within_their_range() {
+    fn jitter_fall_within_their_range() {
         for _ in 0..1000 {
-            assert!((0.0..=1.0).contains(&dice()));
+            assert!((0.0..=1.0).contains(&jitter()));
         }
     }
 }

@@ -1,7 +1,7 @@
 //! Arguments that the builder gets as they are: which builder takes which, and what they mean for the content key.
 
-use crate::args::HandedOn;
-use crate::request::given;
+use crate::args::BuilderFlags;
+use crate::input::given;
 use kit::{Error, Result};
 use std::path::PathBuf;
 
@@ -32,7 +32,7 @@ impl Flag {
         }
     }
 
-    /// Whether it can change what is in the image: what the cache has is what a build would make.
+    /// Returns whether it can change what is in the image: what the cache has is what a build would make.
     fn is_content(self) -> bool {
         self != Self::NoCacheFilter
     }
@@ -45,7 +45,7 @@ pub(crate) struct Flags(Vec<(Flag, String)>);
 impl Flags {
     /// # Errors
     /// A build context that is not NAME=CONTEXT (exit 2).
-    pub(crate) fn new(args: HandedOn) -> Result<Self> {
+    pub(crate) fn new(args: BuilderFlags) -> Result<Self> {
         let lists = [
             (Flag::Ssh, args.ssh),
             (Flag::BuildContext, args.build_context),
@@ -103,7 +103,7 @@ impl Flags {
     /// The further build contexts that are folders of this machine.
     ///
     /// # Errors
-    /// An OCI layout, which is no commit's content (exit 3).
+    /// An OCI layout, which is not a commit's content (exit 3).
     pub(crate) fn folders(&self) -> Result<Vec<PathBuf>> {
         let mut folders = Vec::new();
         for (name, context) in self.contexts() {
@@ -130,11 +130,11 @@ mod tests {
 
     #[test]
     fn a_key_is_over_what_can_change_the_image() {
-        let flags = Flags::new(HandedOn {
+        let flags = Flags::new(BuilderFlags {
             ssh: vec!["default=/run/key".to_owned()],
             no_cache_filter: vec!["one".to_owned()],
             shm_size: Some("1m".to_owned()),
-            ..HandedOn::default()
+            ..BuilderFlags::default()
         })
         .unwrap();
         assert_eq!(flags.content(), ["--ssh=default", "--shm-size=1m"]);
@@ -143,9 +143,9 @@ mod tests {
     #[test]
     fn folders_are_told_from_what_is_elsewhere() {
         let flags = |context: &str| {
-            Flags::new(HandedOn {
+            Flags::new(BuilderFlags {
                 build_context: vec![context.to_owned()],
-                ..HandedOn::default()
+                ..BuilderFlags::default()
             })
         };
         assert_eq!(

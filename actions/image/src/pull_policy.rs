@@ -18,7 +18,7 @@ const ACTIONS: [&str; 3] = [
 /// statements of others as they are; `None` where `seen` does so already, or nobody is named.
 ///
 /// # Errors
-/// The policy that is there is no policy.
+/// The policy that is The repository has no policy.
 pub(crate) fn policy(
     partition: &str,
     accounts: &BTreeSet<String>,
@@ -30,7 +30,7 @@ pub(crate) fn policy(
     let mut policy: Map<String, Value> = match seen {
         None => Map::from_iter([("Version".to_owned(), json!("2012-10-17"))]),
         Some(text) => serde_json::from_str(text).map_err(|error| {
-            Error::failed("the repository's policy is no JSON object").because(error)
+            Error::failed("the repository's policy is not a JSON object").because(error)
         })?,
     };
     let statements = match policy.get("Statement").cloned() {
@@ -85,7 +85,7 @@ pub(crate) fn allowed(policy: &str) -> String {
     names.into_iter().collect::<Vec<_>>().join(", ")
 }
 
-/// Whether the statement lets exactly `principals` pull, however its lists are written.
+/// Returns whether the statement lets exactly `principals` pull, however its lists are written.
 fn says(statement: &Value, partition: &str, principals: &BTreeSet<String>) -> bool {
     let Some(fields) = statement.as_object() else {
         return false;
@@ -274,7 +274,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_policy_is_not_overwritten() {
+    fn a_malformed_policy_is_not_overwritten() {
         let accounts = BTreeSet::from(["111111111111".to_owned()]);
         for text in ["", "[]", "{"] {
             let error = policy("aws", &accounts, Some(text)).unwrap_err();

@@ -64,13 +64,13 @@ impl Ignore {
             if path == "." {
                 continue;
             }
-            let tokens = tokens(&path).ok_or_else(|| wrong("is no pattern"))?;
+            let tokens = tokens(&path).ok_or_else(|| wrong("is not a pattern"))?;
             patterns.push(Pattern { keeps, tokens });
         }
         Ok(Self(patterns))
     }
 
-    /// Whether the file or folder at this path from the context's root is left out.
+    /// Returns whether the file or folder at this path from the context's root is left out.
     pub(crate) fn leaves_out(&self, path: &str) -> bool {
         let mut out = false;
         for pattern in &self.0 {
@@ -82,7 +82,7 @@ impl Ignore {
         out
     }
 
-    /// Whether something in a folder that is left out could be kept all the same.
+    /// Returns whether something in a folder that is left out could be kept all the same.
     pub(crate) fn keeps_some(&self) -> bool {
         self.0.iter().any(|pattern| pattern.keeps)
     }
@@ -316,13 +316,13 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_pattern_is_named_by_its_line() {
+    fn a_malformed_pattern_is_named_by_its_line() {
         for (text, message) in [
             ("a\n!", "line 2 of .dockerignore is a lone `!`"),
-            ("[", "line 1 of .dockerignore is no pattern"),
-            ("a[]b", "line 1 of .dockerignore is no pattern"),
-            ("a[b-]", "line 1 of .dockerignore is no pattern"),
-            ("a\\", "line 1 of .dockerignore is no pattern"),
+            ("[", "line 1 of .dockerignore is not a pattern"),
+            ("a[]b", "line 1 of .dockerignore is not a pattern"),
+            ("a[b-]", "line 1 of .dockerignore is not a pattern"),
+            ("a\\", "line 1 of .dockerignore is not a pattern"),
         ] {
             let error = Ignore::parse(text).unwrap_err();
             assert_eq!(

@@ -1,8 +1,8 @@
-//! Where the image goes: the repository, the account it is in, and the accounts that pull from
-//! it, from arguments and contract.
+//! The primary repository as arguments and contract name it: its account, the ledger beside it, and the accounts that pull
+//! from it.
 
 use crate::args;
-use crate::request;
+use crate::input;
 use kit::Result;
 use kit::aws::RoleArn;
 use kit::contract::{Contract, Image};
@@ -11,21 +11,21 @@ use kit::step::Cx;
 use net::Target;
 use std::collections::BTreeSet;
 
-/// Everything known before anything is asked.
+/// The primary repository, before any call is made.
 #[derive(Debug)]
-pub(crate) struct Place {
+pub(crate) struct Primary {
     pub(crate) repository: String,
     pub(crate) target: Target,
-    /// What the contract says of the image.
+    /// The contract's `image`, if there is a contract.
     pub(crate) image: Option<Image>,
-    /// Where it is written what runs where, if the contract says so.
-    pub(crate) ledger: Option<LedgerPlace>,
+    /// The ledger of the contract's service, if there is a contract.
+    pub(crate) ledger: Option<LedgerTable>,
     contract: Option<(Contract, Env)>,
 }
 
 /// The ledger of the contract's service.
 #[derive(Debug)]
-pub(crate) struct LedgerPlace {
+pub(crate) struct LedgerTable {
     pub(crate) table: String,
     pub(crate) service: String,
     pub(crate) environments: Vec<String>,
@@ -33,13 +33,15 @@ pub(crate) struct LedgerPlace {
     pub(crate) permit: Target,
 }
 
-impl Place {
+impl Primary {
+    /// Reads arguments and contract.
+    ///
     /// # Errors
-    /// What is missing or malformed, in arguments or contract (exit 2).
-    pub(crate) fn new(args: &args::Place, cx: &Cx) -> Result<Self> {
+    /// An argument or a part of the contract is missing or malformed (exit 2).
+    pub(crate) fn new(args: &args::RepositoryName, cx: &Cx) -> Result<Self> {
         let Some(contract) = contract(cx, args.repository.is_none())? else {
             return Ok(Self {
-                repository: request::repository(args.repository.clone(), None)?,
+                repository: input::repository(args.repository.clone(), None)?,
                 target: Target::ambient(),
                 image: None,
                 ledger: None,
@@ -55,10 +57,10 @@ impl Place {
             allow_long_lived_keys: publishing.allow_long_lived_keys.clone(),
         };
         Ok(Self {
-            repository: request::repository(args.repository.clone(), Some(&publishing.image))?,
+            repository: input::repository(args.repository.clone(), Some(&publishing.image))?,
             target: target(build.publish.clone()),
             image: Some(publishing.image),
-            ledger: Some(LedgerPlace {
+            ledger: Some(LedgerTable {
                 table: build.ledger.clone(),
                 service: contract.service().to_owned(),
                 environments: contract
@@ -83,7 +85,7 @@ impl Place {
         Ok(contract
             .accounts(env)
             .map_err(|error| {
-                error.hint("every environment's account is let pull from the repository; --pull-account names others instead")
+                error.hint("the account of every environment may pull from the repository; name other accounts with --pull-account")
             })?
             .into_iter()
             .map(|account| account.to_string())

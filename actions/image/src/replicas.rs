@@ -1,9 +1,10 @@
-//! The further places of an image, each for itself: what fails at one is told at the end and keeps no other from its image.
+//! The replicas of an image. Each is brought about independently: a replica that fails is reported at the end, and does not
+//! keep the others from getting the image.
 
 use crate::decide;
+use crate::destinations;
 use crate::ecr::{Ecr, by_tag};
-use crate::elsewhere;
-use crate::place::Place;
+use crate::primary::Primary;
 use crate::push::{self, Outcome, Target};
 use crate::repository::{self, Prepared, Wanted};
 use futures_util::future::join_all;
@@ -13,33 +14,33 @@ use kit::{Error, Result};
 use net::Net;
 use std::collections::BTreeMap;
 
-/// A further place of a publication, as far as it could be looked at.
-pub(crate) struct Other {
-    /// Repository and place, for people.
+/// A replica of a publication, as far as it could be observed.
+pub(crate) struct Replica {
+    /// Repository and destination, for people.
     pub(crate) name: String,
     pub(crate) found: Result<Found>,
 }
 
-/// What was seen at a place.
+/// The repository that a replica goes to, before anything is changed.
 pub(crate) struct Found {
     ecr: Ecr,
     prepared: Prepared,
-    /// What the wanted tags name there.
-    tags: BTreeMap<String, String>,
+    /// The digests that the wanted tags name there.
+    tags: BTreeMap<String, Digest>,
 }
 
-/// Looks at all places at once.
+/// Observes all destinations at once.
 pub(crate) async fn observe(
     cx: &Cx,
     net: &Net,
-    place: &Place,
+    primary: &Primary,
     to: &[net::Target],
     wanted: &Wanted,
     tags: &[String],
-) -> Vec<Other> {
-    join_all(to.iter().map(async |target| Other {
-        name: elsewhere::name(&place.repository, target, &place.target),
-        found: find(cx, net, place, target, wanted.clone(), tags).await,
+) -> Vec<Replica> {
+    join_all(to.iter().map(async |target| Replica {
+        name: destinations::name(&primary.repository, target, &primary.target),
+        found: find(cx, net, primary, target, wanted.clone(), tags).await,
     }))
     .await
 }
@@ -47,14 +48,15 @@ pub(crate) async fn observe(
 async fn find(
     cx: &Cx,
     net: &Net,
-    place: &Place,
+    primary: &Primary,
     target: &net::Target,
     wanted: Wanted,
     tags: &[String],
 ) -> Result<Found> {
-    let ecr = Ecr::new(&net.account(target).await?, place.repository.clone());
-    let prepared = repository::prepare(cx, net, &ecr, wanted, place.ledger.as_ref(), false).await?;
-    let tags = by_tag(ecr.tagged_if_there(tags).await?);
+    let ecr = Ecr::new(&net.account(target).await?, primary.repository.clone());
+    let prepared =
+        repository::prepare(cx, net, &ecr, wanted, primary.ledger.as_ref(), false).await?;
+    let tags = by_tag(&ecr.tagged_if_there(tags).await?);
     Ok(Found {
         ecr,
         prepared,
@@ -62,48 +64,52 @@ async fn find(
     })
 }
 
-/// Whether the tags can be put at all places that could be looked at. `digest` is the image's, where it is known before it
-/// is built.
+/// Checks that the tags can be put in all repositories that could be observed. `digest` is the image's, where it is known
+/// before it is built.
 ///
 /// # Errors
 /// One cannot move and names another image (exit 3).
 pub(crate) fn free(
-    others: &[Other],
+    replicas: &[Replica],
     tags: &[String],
-    digest: Option<&str>,
+    digest: Option<&Digest>,
     commit: &str,
 ) -> Result<()> {
-    for other in others {
-        let Ok(found) = &other.found else { continue };
+    for replica in replicas {
+        let Ok(found) = &replica.found else { continue };
         let Some(mutability) = found.prepared.mutability() else {
             continue;
         };
-        decide::elsewhere(tags, &found.tags, digest, mutability, commit)
-            .map_err(|error| push::named(&other.name, error))?;
+        decide::replica(tags, &found.tags, digest, mutability, commit)
+            .map_err(|error| push::named(&replica.name, error))?;
     }
     Ok(())
 }
 
-/// The places, for a plan.
+/// The replicas, for a plan.
 ///
 /// # Errors
-/// One could not be looked at.
-pub(crate) fn planned(others: Vec<Other>) -> Result<Vec<String>> {
-    others
+/// One could not be observed.
+pub(crate) fn planned(replicas: Vec<Replica>) -> Result<Vec<String>> {
+    replicas
         .into_iter()
-        .map(|other| match other.found {
-            Ok(found) => Ok(found.ecr.place()),
-            Err(error) => Err(push::named(&other.name, error)),
+        .map(|replica| match replica.found {
+            Ok(found) => Ok(found.ecr.location()),
+            Err(error) => Err(push::named(&replica.name, error)),
         })
         .collect()
 }
 
-/// Makes the places ready to be pushed to. Those that are not are failures already.
-pub(crate) async fn ready(cx: &Cx, net: &Net, others: Vec<Other>) -> (Vec<Target>, Vec<Outcome>) {
+/// Makes the repositories ready to be pushed to. Those that cannot be made ready are failures already.
+pub(crate) async fn ready(
+    cx: &Cx,
+    net: &Net,
+    replicas: Vec<Replica>,
+) -> (Vec<Target>, Vec<Outcome>) {
     let made = join_all(
-        others
+        replicas
             .into_iter()
-            .map(async |other| (other.name, make(cx, net, other.found).await)),
+            .map(async |replica| (replica.name, make(cx, net, replica.found).await)),
     );
     let (mut targets, mut failed) = (Vec::new(), Vec::new());
     for (name, made) in made.await {
@@ -118,14 +124,14 @@ pub(crate) async fn ready(cx: &Cx, net: &Net, others: Vec<Other>) -> (Vec<Target
 async fn make(cx: &Cx, net: &Net, found: Result<Found>) -> Result<Target> {
     let found = found?;
     let ready = repository::ensure(cx, &found.ecr, &found.prepared).await?;
-    // The tags are put when the repository itself has its own: see `tag`.
+    // The tags are put once the primary repository has its own: see `tag`.
     let mut target = Target::new(found.ecr.repo(net).await?, Vec::new());
     target.created = ready.fresh;
     target.earlier = found.ecr.newest().await;
     Ok(target)
 }
 
-/// A place that failed, by its name.
+/// A replica that failed, by its name.
 pub(crate) fn fail(name: String, error: Error) -> Outcome {
     Outcome {
         result: Err(push::named(&name, error)),
@@ -133,7 +139,7 @@ pub(crate) fn fail(name: String, error: Error) -> Outcome {
     }
 }
 
-/// Puts the tags where the image arrived. It is only called once the repository itself is tagged: a run that ends in between
+/// Puts the tags where the image arrived. It is only called once the primary repository is tagged: a run that ends in between
 /// leaves no tag behind that a later build would contradict.
 pub(crate) async fn tag(
     targets: &[Target],
@@ -163,7 +169,7 @@ pub(crate) async fn tag(
 
 fn another(there: &Digest, digest: &Digest) -> Error {
     Error::failed(format!(
-        "it got {there}, and the repository itself {digest}"
+        "it got {there}, but the primary repository got {digest}"
     ))
-    .hint("publish to one place and copy from there: slipway-image copy")
+    .hint("publish to the primary repository alone, and copy from there: slipway-image copy")
 }

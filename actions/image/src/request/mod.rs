@@ -1,0 +1,342 @@
+//! The build that is asked for, from arguments, contract and run, checked before any call is made.
+
+mod files;
+mod origin;
+mod secret;
+
+pub(crate) use origin::{Origin, REVISION};
+pub(crate) use secret::{BuildSecret, SecretFrom};
+
+use crate::args::{BuilderName, Publish};
+use crate::builder_flags::Flags;
+use crate::input::{given, source};
+use crate::source::Compression;
+use crate::tags::Tags;
+use crate::{cache, checkout, dockerfile};
+use files::Files;
+use kit::contract::Image;
+use kit::id::CommitId;
+use kit::step::Cx;
+use kit::{Error, Result};
+use origin::{CREATED, standard_labels, unverified};
+use std::path::PathBuf;
+
+/// Everything one build needs.
+#[derive(Debug)]
+pub(crate) struct Request {
+    /// The full commit hash; the tag of an image that is the commit's.
+    pub(crate) commit: String,
+    pub(crate) origin: Origin,
+    pub(crate) extra_tags: Tags,
+    pub(crate) rebuild: bool,
+    /// What is to build, where it was named.
+    pub(crate) builder: Option<BuilderName>,
+    pub(crate) context: PathBuf,
+    pub(crate) dockerfile: PathBuf,
+    /// The file that says what of the context is left out, where there is one.
+    pub(crate) ignore_file: Option<PathBuf>,
+    pub(crate) target: Option<String>,
+    pub(crate) build_args: Vec<String>,
+    pub(crate) secrets: Vec<BuildSecret>,
+    pub(crate) labels: Vec<(String, String)>,
+    /// The names of those labels that were asked for, beside the standard ones.
+    pub(crate) own_labels: Vec<String>,
+    pub(crate) platforms: Vec<String>,
+    pub(crate) no_cache: bool,
+    pub(crate) pull: bool,
+    pub(crate) flags: Flags,
+    pub(crate) network: Option<String>,
+    pub(crate) cache_from: Vec<String>,
+    pub(crate) cache_to: Vec<String>,
+    pub(crate) provenance: Option<String>,
+    pub(crate) sbom: bool,
+    pub(crate) compression: Compression,
+    /// The commit's time, or what `SOURCE_DATE_EPOCH` says, in seconds since 1970
+    /// (reproducible-builds.org, "SOURCE_DATE_EPOCH specification").
+    pub(crate) epoch: Option<i64>,
+}
+
+impl Request {
+    /// `is_prebuilt`: something else built the image, and no context is needed.
+    ///
+    /// # Errors
+    /// An argument is missing or malformed (exit 2), or the checkout is not the commit (exit 3).
+    pub(crate) fn new(
+        args: Publish,
+        cx: &Cx,
+        repository: &str,
+        image: Option<&Image>,
+        is_prebuilt: bool,
+    ) -> Result<Self> {
+        let (rebuild, compression) = (args.rebuild, args.compression);
+        let is_named = args.commit.is_some();
+        let commit = commit(args.commit, cx)?;
+        let mut extra_tags = Tags::new(args.tag, repository)?;
+        let origin = match (args.allow_unverified, is_prebuilt) {
+            (Some(reason), _) => unverified(&reason, &extra_tags.names, &commit)?,
+            (None, true) => Origin::Prebuilt,
+            (None, false) => Origin::Commit,
+        };
+        extra_tags.names.retain(|tag| *tag != commit);
+        let args = args.build;
+        for cache in args.cache_from.iter().chain(&args.cache_to) {
+            cache::no_secret_in(cache)?;
+        }
+        let files = Files::find(args.context, args.file, image, cx, !is_prebuilt)?;
+        let platforms = platforms(args.platform, image)?;
+        let build_args = args.pairs.build_arg;
+        for argument in &build_args {
+            pair("build-arg", argument)?;
+        }
+        let flags = Flags::new(args.flags)?;
+        if !is_prebuilt {
+            for name in dockerfile::undeclared(&files.dockerfile, &build_args)? {
+                cx.host.warn(format!(
+                    "build argument {name} has no effect: {} has no `ARG {name}`",
+                    files.dockerfile.display()
+                ));
+            }
+        }
+        let secrets = given(args.secret)
+            .iter()
+            .map(|text| secret::read(text, &cx.env))
+            .collect::<Result<Vec<_>>>()?;
+        let own_labels = labels(&args.pairs.label)?;
+        network(args.network.as_deref())?;
+        // Last: everything that costs nothing to check is in order.
+        let time = commit_time(cx, &origin, &files, &flags, &commit, is_named)?;
+        let epoch = epoch(cx, time)?;
+        let mut labels = standard_labels(&commit, &origin, source(cx), epoch);
+        for (name, value) in &own_labels {
+            labels.retain(|(there, _)| there != name);
+            labels.push((name.clone(), value.clone()));
+        }
+        Ok(Self {
+            commit,
+            origin,
+            extra_tags,
+            rebuild,
+            builder: args.builder,
+            ignore_file: files.ignore_file,
+            context: files.context,
+            dockerfile: files.dockerfile,
+            target: args.target,
+            build_args,
+            secrets,
+            labels,
+            own_labels: own_labels.into_iter().map(|(name, _)| name).collect(),
+            platforms,
+            no_cache: args.no_cache,
+            pull: args.pull,
+            flags,
+            network: args.network,
+            cache_from: given(args.cache_from),
+            cache_to: given(args.cache_to),
+            provenance: args.provenance,
+            sbom: args.sbom,
+            compression,
+            epoch,
+        })
+    }
+
+    /// Returns whether this label says which commit the image was built for, and nothing of its content.
+    pub(crate) fn names_the_commit(&self, label: &str) -> bool {
+        [REVISION, CREATED].contains(&label) && !self.own_labels.iter().any(|own| own == label)
+    }
+
+    /// Provenance holds the build's time, and so does a bill of materials.
+    pub(crate) fn provenance_is_off(&self) -> bool {
+        !self.sbom
+            && self
+                .provenance
+                .as_deref()
+                .is_none_or(|mode| mode == "false")
+    }
+
+    /// As the argument is written.
+    pub(crate) fn compression_name(&self) -> String {
+        format!("{:?}", self.compression).to_lowercase()
+    }
+
+    pub(crate) fn names_build_arg(&self, name: &str) -> bool {
+        self.build_args
+            .iter()
+            .any(|argument| argument.split('=').next() == Some(name))
+    }
+
+    /// The commit's tag, unless the image is not shown to be the commit's, and the others. There is at least one.
+    pub(crate) fn tags(&self) -> Vec<String> {
+        let commit = match self.origin {
+            Origin::Unverified(_) => None,
+            Origin::Commit | Origin::Prebuilt => Some(&self.commit),
+        };
+        commit
+            .into_iter()
+            .chain(&self.extra_tags.names)
+            .cloned()
+            .collect()
+    }
+}
+
+/// The time of the commit, once the checkout is shown to be the commit, where that is asked for.
+///
+/// # Errors
+/// The checkout is not the commit (exit 3).
+fn commit_time(
+    cx: &Cx,
+    origin: &Origin,
+    files: &Files,
+    flags: &Flags,
+    commit: &str,
+    is_named: bool,
+) -> Result<Option<i64>> {
+    match origin {
+        Origin::Commit => {
+            let folders = flags.folders()?;
+            let ignore_file = files.ignore_file.as_deref();
+            let input = checkout::Input {
+                context: &files.context,
+                folders: &folders,
+                dockerfile: &files.dockerfile,
+                ignore_file,
+                ignore: &dockerfile::ignore(&files.context, ignore_file)?,
+            };
+            let shown = checkout::show(&cx.env, &input, commit)?;
+            if let Some(generated) = shown.generated {
+                cx.host.info(format!(
+                    "the build context also has files that the commit's .gitignore names: {generated}"
+                ));
+            }
+            Ok(shown.time)
+        }
+        Origin::Prebuilt => {
+            // A commit that only the run names is that of the checkout, in which the image was probably built.
+            if !is_named {
+                checkout::is_not_elsewhere(&cx.env, &files.context, commit)?;
+            }
+            cx.host.info(format!(
+                "the image was built elsewhere and is not compared with the commit; --layout publishes it as commit {commit}"
+            ));
+            Ok(None)
+        }
+        Origin::Unverified(reason) => {
+            cx.host.warn(format!(
+                "the image is not shown to be commit {commit} and does not get its tag: {reason}"
+            ));
+            Ok(checkout::time(&cx.env, &files.context))
+        }
+    }
+}
+
+/// The platforms, given or the contract's.
+fn platforms(platforms: Vec<String>, image: Option<&Image>) -> Result<Vec<String>> {
+    let mut platforms = given(platforms);
+    if platforms.is_empty() {
+        platforms = image
+            .map(|image| image.platforms.clone())
+            .unwrap_or_default();
+    }
+    for platform in &platforms {
+        let parts = platform.split('/').count();
+        if !(2..=3).contains(&parts) || platform.contains([' ', ',']) {
+            return Err(
+                Error::usage(format!("--platform `{platform}` is not a platform"))
+                    .hint("OS/ARCHITECTURE, e.g. linux/amd64; one a line"),
+            );
+        }
+    }
+    Ok(platforms)
+}
+
+fn labels(labels: &[String]) -> Result<Vec<(String, String)>> {
+    labels
+        .iter()
+        .map(|label| pair("label", label).map(|(name, value)| (name.to_owned(), value.to_owned())))
+        .collect()
+}
+
+fn network(mode: Option<&str>) -> Result<()> {
+    match mode {
+        Some(mode) if !["default", "none", "host"].contains(&mode) => Err(Error::usage(format!(
+            "--network `{mode}` is not a network mode"
+        ))
+        .hint("default, none or host")),
+        _ => Ok(()),
+    }
+}
+
+fn commit(given: Option<String>, cx: &Cx) -> Result<String> {
+    let commit = match given {
+        Some(given) => Some(CommitId::parse(&given)?),
+        None => cx.host.commit()?,
+    };
+    commit.map(String::from).ok_or_else(|| {
+        Error::usage("--commit is missing, and this run names none")
+            .hint("at a terminal: --commit \"$(git rev-parse HEAD)\"")
+    })
+}
+
+/// The commit's time, unless `SOURCE_DATE_EPOCH` says another.
+fn epoch(cx: &Cx, time: Option<i64>) -> Result<Option<i64>> {
+    match cx.env.get("SOURCE_DATE_EPOCH") {
+        None => Ok(time),
+        Some(text) => text.parse().map(Some).map_err(|_| {
+            Error::usage(format!(
+                "SOURCE_DATE_EPOCH is `{text}`, not seconds since 1970"
+            ))
+            .hint("leave it out, and the commit's own time is taken")
+        }),
+    }
+}
+
+fn pair<'a>(argument: &str, text: &'a str) -> Result<(&'a str, &'a str)> {
+    match text.split_once('=') {
+        Some((name, value)) if !name.is_empty() => Ok((name, value)),
+        // The text is not quoted: it could be a value that somebody meant to hide.
+        _ => Err(Error::usage(format!("a --{argument} is not NAME=VALUE"))),
+    }
+}
+
+#[cfg(test)]
+impl Request {
+    /// A request that asks for nothing but a build.
+    pub(crate) fn sample() -> Self {
+        Self {
+            commit: "1".repeat(40),
+            origin: Origin::Commit,
+            extra_tags: Tags::default(),
+            rebuild: false,
+            builder: None,
+            context: ".".into(),
+            dockerfile: "Dockerfile".into(),
+            ignore_file: None,
+            target: None,
+            build_args: vec![],
+            secrets: vec![],
+            labels: vec![],
+            own_labels: vec![],
+            platforms: vec![],
+            no_cache: false,
+            pull: false,
+            flags: Flags::default(),
+            network: None,
+            cache_from: vec![],
+            cache_to: vec![],
+            provenance: None,
+            sbom: false,
+            compression: Compression::Gzip,
+            epoch: None,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_build_argument_without_a_name_is_refused_and_never_quoted() {
+        let error = pair("build-arg", "hunter2").unwrap_err();
+        assert!(!error.to_string().contains("hunter2"), "{error}");
+    }
+}
