@@ -183,7 +183,7 @@ pub(crate) struct Build {
 }
 
 /// Arguments that the builder gets as they are.
-#[derive(Debug, Default, clap::Args)]
+#[derive(Debug, Clone, Default, clap::Args)]
 pub(crate) struct BuilderFlags {
     /// SSH agent or key for RUN --mount=type=ssh: default, or ID=PATH
     #[arg(long, value_name = "default|ID=PATH", value_delimiter = '\n')]

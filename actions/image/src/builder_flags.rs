@@ -32,10 +32,90 @@ impl Flag {
         }
     }
 
+    /// The form that a value should have, if it does not have it. The builder would refuse the value too, but only after the
+    /// repository was changed.
+    fn malformed(self, value: &str) -> Option<&'static str> {
+        let pair = |at: &[char]| {
+            let (name, value) = value.split_once(at)?;
+            (!name.is_empty() && !value.is_empty()).then_some((name, value))
+        };
+        let (is_right, form) = match self {
+            Self::BuildContext | Self::Annotation => (pair(&['=']).is_some(), "NAME=VALUE"),
+            Self::AddHost => (
+                pair(&[':', '=']).is_some_and(|(_, address)| is_address(address)),
+                "HOST:IP",
+            ),
+            Self::Ulimit => (
+                pair(&['=']).is_some_and(|(name, limits)| is_ulimit(name, limits)),
+                "TYPE=SOFT:HARD, such as nofile=1024:2048",
+            ),
+            Self::ShmSize => (is_size(value), "a size such as 128m"),
+            Self::Allow => (
+                ["network.host", "security.insecure"].contains(&value)
+                    || ["device", "fs", "ssh"].contains(&value.split(['.', '=']).next()?),
+                "an entitlement such as network.host or security.insecure",
+            ),
+            Self::Ssh | Self::NoCacheFilter => (true, ""),
+        };
+        (!is_right).then_some(form)
+    }
+
     /// Returns whether it can change what is in the image: what the cache has is what a build would make.
     fn is_content(self) -> bool {
         self != Self::NoCacheFilter
     }
+}
+
+/// The limits that Docker knows (github.com/docker/go-units, ulimit.go).
+const LIMITS: [&str; 15] = [
+    "core",
+    "cpu",
+    "data",
+    "fsize",
+    "locks",
+    "memlock",
+    "msgqueue",
+    "nice",
+    "nofile",
+    "nproc",
+    "rss",
+    "rtprio",
+    "rttime",
+    "sigpending",
+    "stack",
+];
+
+fn is_ulimit(name: &str, limits: &str) -> bool {
+    let number = |text: &str| text.parse::<i64>().ok().filter(|limit| *limit >= -1);
+    let (soft, hard) = limits.split_once(':').unwrap_or((limits, limits));
+    LIMITS.contains(&name)
+        && match (number(soft), number(hard)) {
+            // -1 is without limit.
+            (Some(soft), Some(hard)) => hard == -1 || (soft != -1 && soft <= hard),
+            _ => false,
+        }
+}
+
+/// An IP address, or the word by which BuildKit means the machine itself.
+fn is_address(text: &str) -> bool {
+    let text = text
+        .strip_prefix('[')
+        .and_then(|text| text.strip_suffix(']'))
+        .unwrap_or(text);
+    text == "host-gateway" || text.parse::<std::net::IpAddr>().is_ok()
+}
+
+/// Digits with a unit, as Docker writes the sizes of memory: `64m`, `1.5GB`, `1024`.
+fn is_size(text: &str) -> bool {
+    let text = text.to_ascii_lowercase();
+    let number = text.trim_end_matches("ib").trim_end_matches('b');
+    let number = number
+        .strip_suffix(['k', 'm', 'g', 't', 'p'])
+        .unwrap_or(number);
+    number
+        .trim_end()
+        .parse::<f64>()
+        .is_ok_and(|size| size > 0.0 && size.is_finite())
 }
 
 /// The flags with their values, in the order in which the builder gets them.
@@ -44,7 +124,7 @@ pub(crate) struct Flags(Vec<(Flag, String)>);
 
 impl Flags {
     /// # Errors
-    /// A build context that is not NAME=CONTEXT (exit 2).
+    /// A value that no builder accepts (exit 2).
     pub(crate) fn new(args: BuilderFlags) -> Result<Self> {
         let lists = [
             (Flag::Ssh, args.ssh),
@@ -61,13 +141,10 @@ impl Flags {
             .flat_map(|(flag, values)| given(values).into_iter().map(move |value| (flag, value)))
             .collect();
         for (flag, value) in &flags {
-            let is_pair = value
-                .split_once('=')
-                .is_some_and(|(name, value)| !name.is_empty() && !value.is_empty());
-            if matches!(flag, Flag::BuildContext | Flag::Annotation) && !is_pair {
+            if let Some(form) = flag.malformed(value) {
                 return Err(
-                    Error::usage(format!("{} `{value}` is not NAME=VALUE", flag.name()))
-                        .hint("one a line in an input"),
+                    Error::usage(format!("{} `{value}` is not {form}", flag.name()))
+                        .hint("one value a line in an input"),
                 );
             }
         }
@@ -138,6 +215,52 @@ mod tests {
         })
         .unwrap();
         assert_eq!(flags.content(), ["--ssh=default", "--shm-size=1m"]);
+    }
+
+    #[test]
+    fn refuses_a_value_that_no_builder_accepts() {
+        for (flag, right, wrong) in [
+            (
+                Flag::Ulimit,
+                &["nofile=1024:2048", "core=0", "memlock=-1:-1", "nproc=1:-1"][..],
+                &[
+                    "nofile",
+                    "nofile=",
+                    "nofile=x",
+                    "files=1",
+                    "nofile=2:1",
+                    "nofile=-1:1",
+                ][..],
+            ),
+            (
+                Flag::ShmSize,
+                &["128m", "1.5GB", "1024", "64MiB"],
+                &["m", "-1", "128 mb of memory", "x"],
+            ),
+            (
+                Flag::AddHost,
+                &["db:10.0.0.1", "db=::1", "db:[::1]", "db:host-gateway"],
+                &["db", ":10.0.0.1", "db:here"],
+            ),
+            (
+                Flag::Allow,
+                &[
+                    "network.host",
+                    "security.insecure",
+                    "device=x",
+                    "fs.read=/x",
+                ],
+                &["everything", "network"],
+            ),
+            (Flag::Annotation, &["a=b", "index:a=b"], &["a", "=b", "a="]),
+        ] {
+            for value in right {
+                assert_eq!(flag.malformed(value), None, "{flag:?} {value}");
+            }
+            for value in wrong {
+                assert!(flag.malformed(value).is_some(), "{flag:?} {value}");
+            }
+        }
     }
 
     #[test]

@@ -3,9 +3,11 @@
 
 mod arguments;
 mod builder;
+mod capabilities;
 mod child;
 mod config;
 mod diagnose;
+mod find;
 mod kept;
 #[cfg(test)]
 mod tests;
@@ -53,7 +55,7 @@ pub(crate) struct Built {
 /// # Errors
 /// Something this builder cannot do, or an engine that it builds into and that cannot be read from here (exit 2).
 pub(crate) async fn check(env: &Env, request: &Request, builder: &Builder) -> Result<()> {
-    arguments::check(request, builder)?;
+    capabilities::check(request, builder)?;
     match builder.kind {
         Kind::Buildx(Driver::Engine) | Kind::BuildKit => Source::readable(env).await,
         Kind::Buildx(_) | Kind::Buildah(_) => Ok(()),

@@ -48,6 +48,14 @@ impl Scope<'_> {
                 .is_some_and(|path| !self.ignore.leaves_out(&path.to_string_lossy()))
     }
 
+    /// Returns whether a build reads something of the folder at this path of the repository, which may be left out itself.
+    fn reads_within(&self, path: &Path) -> bool {
+        self.reads(path)
+            || self
+                .in_context(path)
+                .is_some_and(|path| self.ignore.may_keep_within(&path.to_string_lossy()))
+    }
+
     /// What git is asked about: the context and the files, and what in the folders above says how git reads them.
     fn paths(&self) -> Vec<PathBuf> {
         let mut paths: BTreeSet<PathBuf> = self.singles.iter().cloned().collect();
@@ -108,7 +116,7 @@ pub(super) fn compare(
     })?;
     untracked(clean, scope, &paths, &tracked, &modified, seen)?;
     for (path, (mode, commit)) in &tracked {
-        if mode == SUBMODULE && scope.reads(path) {
+        if mode == SUBMODULE && scope.reads_within(path) {
             submodule(env, clean, scope, path, commit, seen)?;
         }
     }
@@ -216,11 +224,17 @@ fn untracked(
 ) -> Result<()> {
     let listed = clean.about(&["ls-files", "--others", "-z"], paths)?;
     let mut others: Vec<PathBuf> = Vec::new();
-    for path in records(&listed).map(path_of) {
+    for record in records(&listed) {
+        let path = path_of(record);
+        // Of a nested repository, git lists the folder alone.
+        let is_read = match record.ends_with(b"/") {
+            true => scope.reads_within(&path),
+            false => scope.reads(&path),
+        };
         if path.file_name() == Some(OsStr::new(".gitattributes")) {
             seen.differing
                 .insert(format!("{} (not in the commit)", path.display()));
-        } else if scope.reads(&path) {
+        } else if is_read {
             others.push(path);
         }
     }

@@ -86,6 +86,27 @@ impl Ignore {
     pub(crate) fn keeps_some(&self) -> bool {
         self.0.iter().any(|pattern| pattern.keeps)
     }
+
+    /// Returns whether something in the folder at this path could be kept, although the folder is left out: a pattern with
+    /// `!` names something in it, as far as the pattern's text is without wildcards.
+    pub(crate) fn may_keep_within(&self, path: &str) -> bool {
+        let folder = format!("{path}/");
+        self.0
+            .iter()
+            .filter(|pattern| pattern.keeps)
+            .any(|pattern| {
+                let fixed: String = pattern
+                    .tokens
+                    .iter()
+                    .map_while(|token| match token {
+                        Token::One(letter) => Some(letter),
+                        _ => None,
+                    })
+                    .collect();
+                let is_whole = fixed.chars().count() == pattern.tokens.len();
+                fixed.starts_with(&folder) || (!is_whole && folder.starts_with(&fixed))
+            })
+    }
 }
 
 /// The path and every folder above it.
@@ -312,6 +333,23 @@ mod tests {
             ("!  a", "a", false),
         ] {
             assert_eq!(left_out(text, path), out, "{text:?} {path}");
+        }
+    }
+
+    #[test]
+    fn a_folder_that_is_left_out_may_have_something_that_is_kept() {
+        let may = |text: &str, path: &str| Ignore::parse(text).unwrap().may_keep_within(path);
+        for text in [
+            "*\n!lib/src",
+            "*\n!lib/src/**",
+            "*\n!**/src",
+            "*\n!l*",
+            "*\n!lib/*",
+        ] {
+            assert!(may(text, "lib"), "{text}");
+        }
+        for text in ["*", "*\n!app", "*\n!library", "*\n!app/**", "lib"] {
+            assert!(!may(text, "lib"), "{text}");
         }
     }
 

@@ -236,7 +236,7 @@ pub(super) async fn bring(
                 Ok(Mount::Mounted) => return Ok(How::Mounted),
                 Ok(Mount::Upload(url)) => session = Some(url),
                 // A mount is a favour. What forbids it need not forbid the upload.
-                Err(fault) if fault.kind == Kind::Final || fault.kind == Kind::Missing => {}
+                Err(fault) if matches!(fault.kind, Kind::Final | Kind::Login | Kind::Missing) => {}
                 Err(fault) => return Err(fault),
             }
         }

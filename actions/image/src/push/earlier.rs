@@ -76,7 +76,9 @@ pub(super) async fn read(target: &Target) -> Result<Vec<Earlier>, Fault> {
                     blobs: parts.blobs,
                 })),
                 // An image that is damaged teaches nothing.
-                Err(fault) if matches!(fault.kind, Kind::Missing | Kind::Final) => Ok(None),
+                Err(fault) if matches!(fault.kind, Kind::Final | Kind::Login | Kind::Missing) => {
+                    Ok(None)
+                }
                 Err(fault) => Err(fault),
             }
         })

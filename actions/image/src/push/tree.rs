@@ -1,6 +1,6 @@
 //! What an image consists of, read from its manifests. Pure.
 
-use crate::source::Descriptor;
+use crate::source::{Descriptor, malformed};
 use kit::id::Digest;
 use kit::{Error, Result};
 use serde_json::Value;
@@ -31,7 +31,7 @@ pub(crate) fn parts(digest: &Digest, manifest: &[u8]) -> Result<Parts> {
             .hint("an image needs a manifest or index of the OCI Image Specification, or of Docker's schema 2")
     };
     let json: Value =
-        serde_json::from_slice(manifest).map_err(|error| wrong("it is no JSON").because(error))?;
+        serde_json::from_slice(manifest).map_err(|error| wrong(&malformed(&error)))?;
     let list = |name: &str| -> Result<Option<Vec<(Descriptor, &Value)>>> {
         let Some(list) = json.get(name) else {
             return Ok(None);
@@ -308,14 +308,17 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_manifest_is_said() {
+    fn refuses_what_is_not_a_manifest() {
         for (wrong, why) in [
             (json!({"schemaVersion": 1, "fsLayers": []}), "neither"),
-            (json!({"manifests": {}}), "no list"),
-            (json!({"manifests": [{"digest": "x"}]}), "no descriptor"),
+            (json!({"manifests": {}}), "is not a list"),
+            (
+                json!({"manifests": [{"digest": "x"}]}),
+                "is not a descriptor",
+            ),
             (
                 json!({"config": entry('a', "c"), "layers": [{}]}),
-                "no descriptor",
+                "is not a descriptor",
             ),
             (json!({"config": {}, "layers": []}), "neither"),
         ] {

@@ -40,7 +40,10 @@ impl Wanted {
                 .as_deref()
                 .map(lifecycle)
                 .transpose()?,
-            kms_key: settings.kms_key.map(kms_key).transpose()?,
+            kms_key: settings
+                .kms_key
+                .map(|key| kms_key(key, primary.target.region.as_ref()))
+                .transpose()?,
             tags: tags(given(settings.resource_tag))?,
             source,
         })
@@ -58,7 +61,7 @@ impl Wanted {
         for destination in destinations {
             if destination.region != region {
                 return Err(Error::usage(format!(
-                    "--kms-key is one of {}, and --to names {}, where it cannot encrypt",
+                    "--kms-key is a key of {}, and --to names {}, where ECR cannot encrypt with it",
                     region.as_ref().map_or("no region", Region::as_str),
                     destination.region.as_ref().map_or("no region", Region::as_str),
                 ))
@@ -98,7 +101,7 @@ fn lifecycle(file: &Path) -> Result<Policy> {
 }
 
 /// ECR answers the key's ARN whatever name it was given, so that any other name would look like another key.
-fn kms_key(text: String) -> Result<String> {
+fn kms_key(text: String, region: Option<&Region>) -> Result<String> {
     let is_key = |arn: &Arn| {
         arn.service == "kms"
             && arn.region.is_some()
@@ -109,7 +112,13 @@ fn kms_key(text: String) -> Result<String> {
                 .is_some_and(|id| !id.is_empty())
     };
     match text.parse::<Arn>() {
-        Ok(arn) if is_key(&arn) => Ok(text),
+        Ok(arn) if is_key(&arn) => match (arn.region, region) {
+            (Some(own), Some(region)) if own != *region => Err(Error::usage(format!(
+                "--kms-key is a key of {own}, and the repository is in {region}"
+            ))
+            .hint("ECR encrypts with a key of its own region only")),
+            _ => Ok(text),
+        },
         _ => Err(
             Error::usage(format!("--kms-key `{text}` is not the ARN of a key"))
                 .hint("arn:aws:kms:REGION:ACCOUNT:key/ID; of an alias: aws kms describe-key --key-id ALIAS --query KeyMetadata.Arn"),
@@ -198,7 +207,7 @@ mod tests {
     #[test]
     fn only_a_keys_arn_can_be_compared() {
         let arn = "arn:aws:kms:ca-central-1:111111111111:key/1234";
-        assert_eq!(kms_key(arn.to_owned()).unwrap(), arn);
+        assert_eq!(kms_key(arn.to_owned(), None).unwrap(), arn);
         for wrong in [
             "",
             "1234",
@@ -207,7 +216,7 @@ mod tests {
             "arn:aws:kms:ca-central-1:111111111111:key/",
             "arn:aws:iam:ca-central-1:111111111111:key/1234",
         ] {
-            let error = kms_key(wrong.to_owned()).unwrap_err();
+            let error = kms_key(wrong.to_owned(), None).unwrap_err();
             assert_eq!(error.exit(), kit::Exit::Usage, "{wrong}");
         }
     }

@@ -1,7 +1,7 @@
 //! An OCI image layout (OCI Image Specification, "Image Layout"), in a folder or in a tar.
 
 use super::tarball::{Section, Tarball};
-use super::{Descriptor, SMALL, digest, digest_of, hex, without_mark};
+use super::{Descriptor, SMALL, digest, digest_of, hex, malformed, without_mark};
 use bytes::Bytes;
 use kit::id::Digest;
 use kit::{Error, Result};
@@ -237,9 +237,11 @@ impl Place {
             .map_err(|error| self.unreadable(error))?;
         let bytes = without_mark(bytes.into());
         let read = serde_json::from_slice(&bytes).map_err(|error| {
-            let error = Error::usage(format!("{name} of {what} is not what it should be"))
-                .because(error)
-                .hint("the layout is damaged or not one; write it again");
+            let error = Error::usage(format!(
+                "{name} of {what} does not have the expected content"
+            ))
+            .cause(malformed(&error))
+            .hint("the layout is damaged or not one; write it again");
             if size > SMALL {
                 error.cause(format!("it has {size} bytes"))
             } else {

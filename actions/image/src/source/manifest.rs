@@ -1,6 +1,6 @@
 //! What a docker archive says of itself: `manifest.json` (moby, `image/spec/v1.2.md`) and the image's configuration.
 
-use super::{digest, without_mark};
+use super::{digest, malformed, without_mark};
 use bytes::Bytes;
 use kit::id::Digest;
 use kit::{Error, Result};
@@ -30,9 +30,11 @@ impl Manifest {
             bytes,
         )))
         .map_err(|error| {
-            Error::usage(format!("manifest.json of {what} is not what it should be"))
-                .because(error)
-                .hint("write it again with `docker save` or `skopeo copy … docker-archive:FILE`")
+            Error::usage(format!(
+                "manifest.json of {what} does not have the expected content"
+            ))
+            .cause(malformed(&error))
+            .hint("write it again with `docker save` or `skopeo copy … docker-archive:FILE`")
         })?;
         let count = images.len();
         let (Some(image), None) = (images.pop(), images.pop()) else {
@@ -109,7 +111,7 @@ pub(super) fn diff_ids(config: &[u8]) -> Result<Vec<Digest>> {
         diff_ids: Vec<String>,
     }
     let image: Image =
-        serde_json::from_slice(config).map_err(|error| Error::usage(error.to_string()))?;
+        serde_json::from_slice(config).map_err(|error| Error::usage(malformed(&error)))?;
     let listed = image.rootfs.diff_ids.iter();
     listed.map(|diff_id| Digest::parse(diff_id)).collect()
 }

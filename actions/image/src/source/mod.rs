@@ -34,6 +34,21 @@ pub(crate) enum Source {
     Archive(Archive),
 }
 
+/// The reason why JSON cannot be read, without quoting any of it: a file that was given by mistake may hold a secret.
+pub(crate) fn malformed(error: &serde_json::Error) -> String {
+    let reason = match error.classify() {
+        serde_json::error::Category::Syntax => "it is not JSON",
+        serde_json::error::Category::Eof => "it ends too early",
+        serde_json::error::Category::Data => "a member is missing or of another type",
+        serde_json::error::Category::Io => "it cannot be read",
+    };
+    format!(
+        "{reason} (line {}, column {})",
+        error.line(),
+        error.column()
+    )
+}
+
 impl Source {
     /// An OCI layout in a folder or tar, or a docker archive.
     ///

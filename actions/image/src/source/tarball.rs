@@ -49,9 +49,13 @@ impl Tarball {
         let mut members = Members::default();
         let mut archive = tar::Archive::new(Section::new(Arc::clone(&file), 0, length));
         let damaged = |error: io::Error| {
-            Error::usage(format!("{what} is not a tar, or a damaged one"))
-                .because(error)
-                .hint("--layout takes an OCI layout or the output of `docker save`")
+            let damaged = Error::usage(format!("{what} is not a tar, or a damaged one"))
+                .hint("--layout takes an OCI layout or the output of `docker save`");
+            // The tar reader's own words quote the file, which may have been given by mistake and hold a secret.
+            match error.raw_os_error() {
+                Some(_) => damaged.because(error),
+                None => damaged,
+            }
         };
         for entry in archive.entries_with_seek().map_err(damaged)? {
             let entry = entry.map_err(damaged)?;

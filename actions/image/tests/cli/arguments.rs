@@ -81,6 +81,22 @@ fn bad_input_is_named() {
         ),
         (publish(&["--label", "=x"]), "a --label is not NAME=VALUE"),
         (
+            publish(&["--ulimit", "nofile"]),
+            "--ulimit `nofile` is not TYPE=SOFT:HARD",
+        ),
+        (
+            publish(&["--shm-size", "much"]),
+            "--shm-size `much` is not a size such as 128m",
+        ),
+        (
+            publish(&["--add-host", "db:here"]),
+            "--add-host `db:here` is not HOST:IP",
+        ),
+        (
+            publish(&["--allow", "all"]),
+            "--allow `all` is not an entitlement",
+        ),
+        (
             publish(&[
                 "--cache-to",
                 "type=s3,region=eu-west-1,bucket=b,secret_access_key=hunter2",
@@ -98,7 +114,7 @@ fn bad_input_is_named() {
                 "--to",
                 "eu-west-2",
             ]),
-            "--kms-key is one of eu-west-1, and --to names eu-west-2",
+            "--kms-key is a key of eu-west-1, and --to names eu-west-2",
         ),
         (
             publish(&["--secret", "id=npm,src=file"]),

@@ -378,6 +378,41 @@ fn a_submodule_is_compared_with_the_commit_that_names_it() {
 }
 
 #[test]
+fn an_allow_list_hides_neither_a_submodule_nor_a_nested_repository() {
+    let module = Job::new();
+    let job = Job::new();
+    let url = module.app().display().to_string();
+    job.git(&[
+        "-C",
+        "app",
+        "submodule",
+        "--quiet",
+        "add",
+        &url,
+        "vendor/lib",
+    ]);
+    job.write("app/src/main", "");
+    job.write("app/.dockerignore", "*\n!src\n!vendor/lib/Dockerfile\n");
+    let commit = job.commit();
+    job.refuses(&of(&commit), &[], 2, IN_ORDER);
+    // It is left out of the build.
+    job.write("app/vendor/lib/.dockerignore", "other\n");
+    job.refuses(&of(&commit), &[], 2, IN_ORDER);
+    job.write("app/vendor/lib/Dockerfile", "FROM scratch\n\n");
+    let modified = "vendor/lib/Dockerfile (modified)";
+    job.refuses(&of(&commit), &[], 3, modified);
+    job.git(&["-C", "app/vendor/lib", "checkout", "--quiet", "Dockerfile"]);
+
+    job.git(&["init", "--quiet", "app/src/nested"]);
+    job.write("app/src/nested/main", "");
+    job.refuses(&of(&commit), &[], 3, "src/nested (not in the commit)");
+    job.git(&["init", "--quiet", "app/vendor/other"]);
+    std::fs::remove_dir_all(job.file("app/src/nested")).unwrap();
+    job.write("app/vendor/other/main", "");
+    job.refuses(&of(&commit), &[], 2, IN_ORDER);
+}
+
+#[test]
 fn a_dockerfile_elsewhere_is_compared_too() {
     let (job, _) = rich();
     job.write("app/docker/Dockerfile", "FROM scratch\n");

@@ -6,3 +6,4 @@ mod checkout;
 mod contract;
 mod helper;
 mod job;
+mod layout;

@@ -159,5 +159,5 @@ fn tags_are_put_on_a_digest_or_refused_all_together() {
     retag(&ours, &["--tag", "one\ntwo"], 0);
     assert_eq!(checkout.changes_since(before), [""; 0]);
     let none = log(&retag(&ours, &[], 2));
-    assert!(none.contains("there is no tag to put"), "{none}");
+    assert!(none.contains("no tag is given"), "{none}");
 }

@@ -5,6 +5,7 @@ mod archives;
 mod copies;
 mod hostile;
 mod images;
+mod refusals;
 mod registry;
 mod stored;
 mod uploads;

@@ -8,7 +8,6 @@ use crate::push::Target;
 use crate::registry::{Fault, Kind, RetryPolicy};
 use kit::{Error, Exit};
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
 const KIB: usize = 1 << 10;
@@ -223,73 +222,6 @@ async fn a_storm_without_end_ends_in_words_and_the_next_run_ends_right() {
 }
 
 #[tokio::test]
-async fn a_token_that_ends_in_mid_push_is_fetched_once() {
-    let denied = r#"{"errors":[{"code":"DENIED","message":"Your authorization token has expired. Reauthenticate and try again."}]}"#;
-    for (status, body) in [(401, ""), (403, denied)] {
-        for after in [0, 3, 12, 24, 30] {
-            let world = World::new().await;
-            let folder = Folder::new();
-            let layers: Vec<Vec<u8>> = (0..10).map(|seed| noise(seed, 30 * KIB)).collect();
-            let layers: Vec<&[u8]> = layers.iter().map(|layer| &layer[..]).collect();
-            let source = layout(&folder, &layers);
-            world.proxy.expire(after, status, body);
-            push_one(&source, world.target(&["v1"])).await.unwrap();
-            assert_eq!(
-                world.fetched.load(Ordering::SeqCst),
-                1,
-                "{status} after {after}"
-            );
-        }
-    }
-}
-
-#[tokio::test]
-async fn a_refused_role_is_told_what_it_lacks() {
-    let world = World::new().await;
-    let folder = Folder::new();
-    let body = r#"{"errors":[{"code":"DENIED","message":"User: arn:aws:sts::1:assumed-role/x is not authorized to perform: ecr:InitiateLayerUpload"}]}"#;
-    world.proxy.rule(
-        "POST",
-        "/blobs/",
-        usize::MAX,
-        Act::Answer(403, "", body.to_owned()),
-    );
-    let source = layout(&folder, &[&noise(1, 10)]);
-    let error = push_one(&source, world.target(&["v1"])).await.unwrap_err();
-    assert!(
-        error.to_string().contains("ecr:InitiateLayerUpload"),
-        "{error}"
-    );
-    assert_eq!(world.proxy.count("POST", "/blobs/"), 2, "not tried again");
-}
-
-#[tokio::test]
-async fn a_wrong_digest_is_never_taken_for_success() {
-    let folder = Folder::new();
-    let source = layout(&folder, &[&noise(1, 10)]);
-    let other = format!("sha256:{}", "0".repeat(64));
-    for stage in ["/blobs/uploads/", "/manifests/sha256:", "/manifests/v1"] {
-        let world = World::new().await;
-        let act = Act::Header("Docker-Content-Digest", other.clone());
-        world.proxy.rule("PUT", stage, usize::MAX, act);
-        let error = push_one(&source, world.target(&["v1"])).await.unwrap_err();
-        assert!(error.to_string().contains("says it stored"), "{error}");
-    }
-    let world = World::new().await;
-    world.proxy.rule(
-        "GET",
-        "/manifests/",
-        9,
-        Act::Answer(200, "", "{}".to_owned()),
-    );
-    let error = push_one(&source, world.target(&["v1"])).await.unwrap_err();
-    assert!(error.to_string().contains("changed on its way"), "{error}");
-    world.proxy.peace();
-    assert_eq!(world.tagged("acme/app", "v1").await, None);
-    push_one(&source, world.target(&["v1"])).await.unwrap();
-}
-
-#[tokio::test]
 async fn a_blob_that_vanishes_before_the_manifest_is_brought_again() {
     let world = World::new().await;
     let folder = Folder::new();
@@ -307,38 +239,6 @@ async fn a_blob_that_vanishes_before_the_manifest_is_brought_again() {
         world.tagged("acme/app", "v1").await.as_deref(),
         Some(done.manifest.digest.as_str())
     );
-}
-
-#[tokio::test]
-async fn the_token_does_not_follow_an_upload_to_another_host() {
-    let world = World::new().await;
-    let thief = World::new().await;
-    let folder = Folder::new();
-    let source = layout(&folder, &[&noise(1, 10)]);
-    let elsewhere = format!("http://{}/v2/acme/app/blobs/uploads/x", thief.proxy.address);
-    world.proxy.rule(
-        "POST",
-        "/blobs/",
-        usize::MAX,
-        Act::Header("Location", elsewhere),
-    );
-    let error = push_one(&source, world.target(&["v1"])).await.unwrap_err();
-    assert_eq!(error.exit(), Exit::Refused);
-    assert!(
-        error.to_string().contains("is not for that host"),
-        "{error}"
-    );
-    assert!(thief.proxy.seen().is_empty());
-    // A relative one is the registry's own.
-    let world = World::new().await;
-    world.proxy.rule(
-        "POST",
-        "/blobs/",
-        1,
-        Act::Header("Location", "/v2/acme/app/blobs/uploads/none".to_owned()),
-    );
-    push_one(&source, world.target(&["v1"])).await.unwrap();
-    assert!(world.proxy.count("PUT", "/uploads/none?digest=") >= 1);
 }
 
 #[tokio::test]
@@ -378,31 +278,6 @@ async fn a_registry_that_falls_silent_is_given_up() {
     let started = Instant::now();
     push_one(&source, world.target(&["v1"])).await.unwrap();
     assert!(started.elapsed() >= RETRIES.stall);
-}
-
-#[tokio::test]
-async fn an_immutable_tag_is_a_success_or_names_both() {
-    let world = World::new().await;
-    let folder = Folder::new();
-    let first = layout(&folder, &[&noise(1, 10)]);
-    let done = push_one(&first, world.target(&["v1"])).await.unwrap();
-    let taken = r#"{"errors":[{"code":"TAG_INVALID","message":"cannot be overwritten because the tag is immutable."}]}"#;
-    world.proxy.rule(
-        "PUT",
-        "/manifests/v1",
-        usize::MAX,
-        Act::Answer(400, "", taken.to_owned()),
-    );
-    push_one(&first, world.target(&["v1"])).await.unwrap();
-    let folder = Folder::new();
-    let second = layout(&folder, &[&noise(2, 10)]);
-    let error = push_one(&second, world.target(&["v1"])).await.unwrap_err();
-    assert_eq!(error.exit(), Exit::Refused);
-    assert!(
-        error.message.contains(done.manifest.digest.as_str()),
-        "{error}"
-    );
-    assert_eq!(error.message.matches("sha256:").count(), 2, "{error}");
 }
 
 #[tokio::test]
@@ -497,61 +372,4 @@ async fn a_push_that_is_dropped_leaves_no_tag_and_the_next_completes_it() {
         push_one(&source, world.target(&["v1"])).await.unwrap();
         assert!(world.tagged("acme/app", "v1").await.is_some());
     }
-}
-
-#[tokio::test]
-async fn a_repository_that_is_not_there_is_said_and_a_new_one_is_waited_for() {
-    let world = World::new().await;
-    let folder = Folder::new();
-    let source = layout(&folder, &[&noise(1, 10)]);
-    let unknown = r#"{"errors":[{"code":"NAME_UNKNOWN","message":"The repository with name 'acme/app' does not exist"}]}"#;
-    world.proxy.rule(
-        "POST",
-        "/blobs/",
-        3,
-        Act::Answer(404, "", unknown.to_owned()),
-    );
-    let error = push_one(&source, world.target(&["v1"])).await.unwrap_err();
-    assert!(error.to_string().contains("NAME_UNKNOWN"), "{error}");
-    assert!(
-        error
-            .hints
-            .iter()
-            .any(|hint| hint.contains("slipway-image repository"))
-    );
-    world.proxy.peace();
-    world.proxy.rule(
-        "POST",
-        "/blobs/",
-        3,
-        Act::Answer(404, "", unknown.to_owned()),
-    );
-    let created = Target {
-        created: true,
-        ..world.target(&["v1"])
-    };
-    push_one(&source, created).await.unwrap();
-}
-
-#[tokio::test]
-async fn a_layout_that_is_damaged_is_no_fault_of_the_registry() {
-    let world = World::new().await;
-    let folder = Folder::new();
-    let layer = noise(1, 100);
-    let source = layout(&folder, &[&layer]);
-    let path = folder
-        .path()
-        .join("blobs")
-        .join(crate::registry::digest(&layer).replace(':', "/"));
-    std::fs::write(&path, noise(2, 100)).unwrap();
-    let error = push_one(&source, world.target(&["v1"])).await.unwrap_err();
-    assert!(error.to_string().contains("is damaged"), "{error}");
-    std::fs::write(&path, noise(1, 99)).unwrap();
-    let error = push_one(&source, world.target(&["v1"])).await.unwrap_err();
-    assert!(
-        error
-            .to_string()
-            .contains("has 99 bytes, its manifest says 100"),
-        "{error}"
-    );
 }

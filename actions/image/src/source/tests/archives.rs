@@ -236,7 +236,7 @@ fn no_name_leads_out_of_an_archive() {
 }
 
 #[test]
-fn what_is_no_archive_is_refused_with_what_to_do() {
+fn refuses_what_is_not_an_archive_with_a_hint() {
     let bench = Bench::new();
     let layers: [&[u8]; 1] = [b"layer"];
     let good = tar(&borrowed(&legacy(&layers)));
@@ -289,7 +289,7 @@ fn what_is_no_archive_is_refused_with_what_to_do() {
         ),
         (
             with(serde_json::json!({})),
-            "is not what it should be",
+            "does not have the expected content",
             "docker save",
         ),
     ] {

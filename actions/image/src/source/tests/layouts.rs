@@ -83,7 +83,7 @@ fn a_layout_hands_out_each_blob_as_often_as_wanted_and_several_at_once() {
         let error = layout.open(&foreign).unwrap_err();
         assert!(error.message.contains("is missing in"), "{error}");
         let error = layout.small(&digest(&blobs[0])).unwrap_err();
-        assert!(error.message.contains("no manifest"), "{error}");
+        assert!(error.message.contains("too many for a manifest"), "{error}");
     }
 }
 
@@ -219,7 +219,7 @@ fn an_index_json_that_lists_platforms_is_the_image_s_index() {
 }
 
 #[test]
-fn what_is_no_layout_is_refused() {
+fn refuses_what_is_not_a_layout() {
     let bench = Bench::new();
     let folder = layout(&bench, &[b"{}".to_vec()]);
     let refused = || {
@@ -242,7 +242,7 @@ fn what_is_no_layout_is_refused() {
     );
     assert!(refused().ends_with("which is not a SHA-256 digest"));
     write("index.json", "{");
-    assert!(refused().ends_with("is not what it should be"));
+    assert!(refused().ends_with("does not have the expected content"));
     write("oci-layout", r#"{"imageLayoutVersion":"2.0.0"}"#);
     assert!(refused().contains(r#"version "2.0.0""#));
     std::fs::remove_file(folder.join("oci-layout")).unwrap();
