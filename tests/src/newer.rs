@@ -5,6 +5,7 @@ use std::fs::{self, File, Permissions};
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 
 use rustix::process::{Pid, Signal, kill_process};
@@ -148,12 +149,15 @@ struct Bridge(String);
 
 impl Bridge {
     fn create() -> Result<Self> {
-        let bridge = Self(format!("slipway{}", std::process::id()));
+        static NEXT: AtomicU32 = AtomicU32::new(0);
+        // Several tests may have an engine of their own at the same time.
+        let (process, number) = (std::process::id(), NEXT.fetch_add(1, Ordering::Relaxed));
+        let bridge = Self(format!("slip{process}n{number}"));
         // Addresses at which nobody is (RFC 5737).
-        let address = "198.51.100.1/29";
+        let address = format!("198.51.100.{}/29", 8 * ((process + number) % 32) + 1);
         for words in [
             &["link", "add", "name", &bridge.0, "type", "bridge"][..],
-            &["address", "add", address, "dev", &bridge.0],
+            &["address", "add", &address, "dev", &bridge.0],
         ] {
             let output = Command::new("ip")
                 .args(words)

@@ -307,7 +307,7 @@ fn unsaid(what: &str, script: &str, end: &str) -> (Child, Child, ChildStdin) {
         .process_group(0)
         .spawn()
         .unwrap();
-    for _ in 0..1200 {
+    for _ in 0..6000 {
         if folder.path().join("ready").exists() {
             break;
         }

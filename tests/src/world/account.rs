@@ -304,7 +304,7 @@ pub(super) async fn tear_down(aws: &Aws, cluster: &str, service: &str) -> Result
     }
     // ECS keeps a cluster until its last task has ended, and a service's name until it has drained.
     let looked = json!({"cluster": cluster, "services": [service]});
-    for _ in 0..240 {
+    for _ in 0..1200 {
         let found = ecs(aws, "DescribeServices", &looked).await?;
         if found["services"][0]["status"] == "DRAINING" {
             tokio::time::sleep(std::time::Duration::from_millis(250)).await;

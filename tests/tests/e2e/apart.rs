@@ -12,7 +12,7 @@ use sandbox::process::marked;
 
 use crate::support::{Started, demo, log, place};
 
-const SOON: Duration = Duration::from_secs(60);
+const SOON: Duration = Duration::from_secs(300);
 /// Two demos at once, on a busy machine.
 const LONG: Duration = Duration::from_secs(600);
 

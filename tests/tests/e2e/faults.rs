@@ -155,6 +155,10 @@ fn a_call_that_fails_once_costs_neither_the_command_nor_the_lock() {
                     let row = Row::new(world, locking, &what);
                     row.lets_go();
                     strikes(&row.state, service, Some(operation), kind, 1);
+                    if *operation == "GetObject" {
+                        // A hold remembers what it wrote. It looks only if it does not know whether it wrote.
+                        strikes(&row.state, service, Some("PutObject"), "lost_answer", 1);
+                    }
                     let job = row.state.job();
                     let ended = job.run(&mut row.run(&job, "3m", "0s"));
                     assert!(ended.status.success(), "{what}: {}", log(&ended));

@@ -10,7 +10,7 @@ use sandbox::place::sha256;
 
 use crate::support::{Started, log, place, read, until};
 
-const SOON: Duration = Duration::from_secs(60);
+const SOON: Duration = Duration::from_secs(300);
 
 /// The launcher as an action has it, beside a lock of the test's own, and a folder for the binary.
 struct Launcher {

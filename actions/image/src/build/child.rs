@@ -135,14 +135,21 @@ mod tests {
     async fn a_dropped_command_is_stopped_with_what_it_started() {
         let dir = tempfile::tempdir().unwrap();
         let file = dir.path().join("pid");
-        let script = format!("sleep 60 & echo $! > {}; wait", file.display());
-        let running = run(shell(&script), |_| ());
-        let stopped = tokio::time::timeout(Duration::from_millis(500), running).await;
-        assert!(stopped.is_err(), "it ran on");
-        let pid = std::fs::read_to_string(&file).unwrap();
+        let script = format!("sleep 6000 & echo $! > {}; wait", file.display());
+        let read = || std::fs::read_to_string(&file).unwrap_or_default();
+        let started = async {
+            while !read().ends_with('\n') {
+                tokio::time::sleep(Duration::from_millis(20)).await;
+            }
+        };
+        tokio::select! {
+            _ = run(shell(&script), |_| ()) => panic!("it ended by itself"),
+            () = started => {}
+        }
+        let pid = read();
         let stat = format!("/proc/{}/stat", pid.trim());
         let gone = || std::fs::read_to_string(&stat).map_or(true, |stat| stat.contains(") Z "));
-        for _ in 0..100 {
+        for _ in 0..15_000 {
             if gone() {
                 return;
             }

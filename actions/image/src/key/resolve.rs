@@ -406,7 +406,7 @@ mod tests {
         let url = format!("http://{}/v2/acme/base/manifests/1", distribution.host);
         let index = r#"{"schemaVersion":2,"mediaType":"application/vnd.oci.image.index.v1+json","manifests":[]}"#;
         let mut stored = false;
-        for _ in 0..100 {
+        for _ in 0..6000 {
             let put = net
                 .http()
                 .put(&url)

@@ -418,7 +418,7 @@ mod tests {
     }
 
     async fn there(file: &Path) {
-        for _ in 0..1200 {
+        for _ in 0..6000 {
             if file.exists() {
                 return;
             }
