@@ -7,6 +7,7 @@ use crate::process::Process;
 use kit::clock::uptime;
 use kit::error::{Context, Error, Result};
 use kit::group::Group;
+use kit::host::Host;
 use serde::{Deserialize, Serialize};
 use std::io::{BufRead, Write};
 use std::os::unix::process::CommandExt;
@@ -26,6 +27,10 @@ const GLANCE: Duration = Duration::from_millis(50);
 /// How long a command is looked for whose run was killed while it started it: between fork and exec
 /// it has no mark yet.
 const SEARCH: Duration = Duration::from_secs(5);
+
+/// How a guard ends that was told something it could not read (sysexits.h, EX_DATAERR): its streams
+/// are closed, so nothing else can say it.
+const UNREADABLE: u8 = 65;
 
 /// What the guard is told, one message a line.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -113,12 +118,15 @@ impl Guard {
         let _ = self.tell(&Message::Interrupted);
     }
 
-    /// The command is over.
-    pub(crate) fn dismiss(&self) {
+    /// The command is over. Warns if the guard could not read all that it was told.
+    pub(crate) fn dismiss(&self, host: &Host) {
         let _ = self.tell(&Message::Done);
         let mut inner = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         inner.pipe = None;
-        let _ = inner.child.wait();
+        let ended = inner.child.wait();
+        if ended.is_ok_and(|status| status.code() == Some(UNREADABLE.into())) {
+            host.warn("the process that watches over the command was told something that it could not read; it went by the last end of the lease that it understood");
+        }
     }
 
     fn tell(&self, message: &Message) -> Result<()> {
@@ -137,27 +145,33 @@ pub fn called() -> Option<ExitCode> {
         return None;
     }
     let messages = listen();
-    Some(match Watch::default().run(&messages) {
+    let mut watch = Watch::default();
+    Some(match watch.run(&messages) {
+        Ok(()) if watch.unreadable => ExitCode::from(UNREADABLE),
         Ok(()) => ExitCode::SUCCESS,
         Err(_) => ExitCode::FAILURE,
     })
 }
 
 /// The messages of the run. The channel closes with the pipe.
-fn listen() -> Receiver<Message> {
+fn listen() -> Receiver<Heard> {
     let (sender, messages) = channel();
     std::thread::spawn(move || {
         for line in std::io::stdin().lock().split(b'\n') {
             let Ok(line) = line else { return };
-            // A message that cannot be read changes nothing: the last end that was heard stands.
-            if let Ok(message) = serde_json::from_slice(&line)
-                && sender.send(message).is_err()
-            {
+            if sender.send(read(&line)).is_err() {
                 return;
             }
         }
     });
     messages
+}
+
+/// A line of the pipe: a message, or something that is none.
+type Heard = std::result::Result<Message, serde_json::Error>;
+
+fn read(line: &[u8]) -> Heard {
+    serde_json::from_slice(line)
 }
 
 /// What is watched over.
@@ -171,18 +185,22 @@ struct Watch {
     interrupted: bool,
     /// Since when the run that started this is gone.
     alone: Option<Duration>,
+    /// Whether something was heard that is not a message.
+    unreadable: bool,
 }
 
 impl Watch {
-    fn run(&mut self, messages: &Receiver<Message>) -> Result<()> {
+    fn run(&mut self, messages: &Receiver<Heard>) -> Result<()> {
         loop {
             let pause = match self.alone {
                 Some(_) => GLANCE,
                 None => LOOK.min(self.left()).max(GLANCE),
             };
             match messages.recv_timeout(pause) {
-                Ok(Message::Done) => return Ok(()),
-                Ok(message) => self.heard(message),
+                Ok(Ok(Message::Done)) => return Ok(()),
+                Ok(Ok(message)) => self.heard(message),
+                // It changes nothing: the last end that was heard stands.
+                Ok(Err(_)) => self.unreadable = true,
                 Err(RecvTimeoutError::Timeout) => {}
                 Err(RecvTimeoutError::Disconnected) => {
                     if self.alone.is_none() {
@@ -266,11 +284,27 @@ mod tests {
     #[test]
     fn a_line_that_cannot_be_read_is_no_message() {
         for line in ["", "5", "interrupted", "{\"until\":\"x\"}", "{\"later\":1}"] {
-            assert!(serde_json::from_str::<Message>(line).is_err(), "{line}");
+            assert!(read(line.as_bytes()).is_err(), "{line}");
         }
         let message = Message::Until(5);
         let line = serde_json::to_string(&message).unwrap();
         assert_eq!(line, "{\"until\":5}");
-        assert_eq!(serde_json::from_str::<Message>(&line).unwrap(), message);
+        assert_eq!(read(line.as_bytes()).unwrap(), message);
+    }
+
+    #[test]
+    fn what_cannot_be_read_leaves_the_deadline_in_force() {
+        let end = uptime() + Duration::from_secs(3600);
+        let millis = u64::try_from(end.as_millis()).unwrap();
+        for rubbish in ["", "{\"until\":\"never\"}", "{\"until\":1e99}", "\u{0}"] {
+            let (sender, messages) = channel();
+            sender.send(Ok(Message::Until(millis))).unwrap();
+            sender.send(read(rubbish.as_bytes())).unwrap();
+            sender.send(Ok(Message::Done)).unwrap();
+            let mut watch = Watch::default();
+            watch.run(&messages).unwrap();
+            assert!(watch.unreadable, "{rubbish:?}");
+            assert_eq!(watch.end, Some(Duration::from_millis(millis)));
+        }
     }
 }

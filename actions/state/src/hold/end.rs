@@ -1,24 +1,16 @@
-//! How a hold ends: what the command left running is ended, a state that it could not write is
-//! rescued, and the lock goes back or stays.
+//! How a hold ends: a state that the command could not write is rescued, and the lock goes back or
+//! stays.
 
-use super::keep::{Keeper, Next};
-use super::run::Holding;
+use super::run::{Holding, Stage};
 use super::{adopt, open};
-use crate::guard::Guard;
 use crate::lease::Phase;
-use crate::lock::{Changed, Held, Record, Release};
-use crate::process::Process;
+use crate::lock::{Changed, Held, Release};
 use crate::rescue::{self, Origin};
-use crate::shim::{self, Desk};
-use kit::clock::uptime;
+use crate::shim;
 use kit::error::{Error, Failure, Result};
-use kit::group::Group;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-/// How long what a command started may outlive it.
-const REST: Duration = Duration::from_secs(2);
-const LOOK: Duration = Duration::from_millis(50);
 /// How long a hold is kept that says nothing else, as with `--max`.
 const KEPT: Duration = Duration::from_secs(6 * 3600);
 
@@ -28,86 +20,10 @@ pub(super) fn expired(error: &Error) -> bool {
 }
 
 impl Holding<'_> {
-    /// Sees that what the command started is over too, before anybody else gets the lock: a wrapper
-    /// that dies of the interrupt leaves a Terraform that writes its state for some time yet.
-    pub(super) async fn rest(
-        &mut self,
-        group: Group,
-        keeper: &mut Keeper,
-        open: &mut Option<(Record, Duration)>,
-        (guard, desk): (&Guard, &Desk),
-    ) -> Result<Option<Option<Held>>> {
-        let mut lost = None;
-        // What reads the command's output ends a moment after it.
-        let soon = uptime() + REST;
-        while group.runs()? {
-            if uptime() >= soon {
-                break;
-            }
-            tokio::time::sleep(LOOK).await;
-        }
-        if !group.runs()? {
-            return Ok(lost);
-        }
-        self.cx
-            .host
-            .warn("ending what the command left running: it would go on without the lock");
-        let ending = group.end();
-        tokio::pin!(ending);
-        loop {
-            let pause = match keeper.next(uptime()) {
-                Next::Sleep(pause) => pause,
-                // All of it was asked already, or is about to be.
-                Next::Interrupt => continue,
-                Next::Kill => {
-                    group.kill()?;
-                    continue;
-                }
-                Next::Renew => {
-                    lost = lost.or(self.beat(keeper, open).await);
-                    self.watched(guard, desk, keeper);
-                    continue;
-                }
-            };
-            tokio::select! {
-                ran = &mut ending => return ran.map(|_| lost),
-                () = tokio::time::sleep(pause) => {}
-            }
-        }
-    }
-
-    /// Waits for a call that runs without a lock of its own and outlives the command, with the lease
-    /// kept alive meanwhile; before that ends, it is ended.
-    pub(super) async fn outlive(
-        &mut self,
-        call: Process,
-        keeper: &mut Keeper,
-        open: &mut Option<(Record, Duration)>,
-        (guard, desk): (&Guard, &Desk),
-    ) -> Option<Option<Held>> {
-        let mut lost = None;
-        self.cx.host.warn(
-            "waiting for a call of Terraform that the command left running: it would go on without the lock",
-        );
-        while call.runs() {
-            match keeper.next(uptime()) {
-                Next::Sleep(pause) => tokio::time::sleep(pause.min(LOOK)).await,
-                // It was asked already.
-                Next::Interrupt => {}
-                Next::Kill => call.kill(),
-                Next::Renew => {
-                    lost = lost.or(self.beat(keeper, open).await);
-                    self.watched(guard, desk, keeper);
-                }
-            }
-        }
-        lost
-    }
-
     /// Gives the lock back after a failure, and says what became of it. While a command may be at work the lock stays: nobody
     /// is to come in until its lease has ended, which ends the command.
     pub(super) async fn give_back_after(&mut self, error: Error, well: bool) -> Error {
-        if self.at_work {
+        if self.stage == Stage::AtWork {
             let length = kit::clock::human(self.record.lease.length());
             return error.cause(format!(
                 "the command may be at work yet, so the lock {} stays until its lease of {length} ends",
@@ -198,7 +114,7 @@ impl Holding<'_> {
     /// The command failed, and a state that it could not write would be nowhere but in its log: the
     /// lock stays, since nobody can tell.
     pub(super) async fn unwritten(&mut self, verdict: Error, folder: &Path) -> Error {
-        self.broken = true;
+        self.stage = Stage::Broken;
         let error = verdict
             .cause(format!(
                 "Terraform can leave no errored.tfstate in {}: a state that it could not write would be lost",
@@ -211,7 +127,7 @@ impl Holding<'_> {
     /// The command could not write its state: that is kept, and so is the lock, since whatever runs
     /// next would not know of what was created.
     pub(super) async fn rescue(&mut self, verdict: Error, files: &[PathBuf]) -> Error {
-        self.broken = true;
+        self.stage = Stage::Broken;
         let backend = &self.placed.backend;
         let id = self.record.info.id.clone();
         let files: Vec<Origin> = files.iter().map(|file| self.origin(file)).collect();

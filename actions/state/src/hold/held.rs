@@ -1,6 +1,7 @@
 //! Work of this program's own under Terraform's lock: commands it starts, and calls between them.
 
-use super::run::{Begun, Holding};
+use super::run::{Holding, Stage};
+use super::supervise::Begun;
 use super::{open, take};
 use crate::args::{Hold, Wait};
 use crate::info::LockInfo;
@@ -62,7 +63,7 @@ pub(crate) async fn held<T>(
     let since = take::take(&opened, &record, wait, placed, cx).await?;
     let mut holding = Holding::new(opened, record, since, placed, cx);
     let done = work(&mut holding).await;
-    if holding.broken {
+    if holding.stage == Stage::Broken {
         return done;
     }
     match done {
@@ -94,7 +95,8 @@ impl Holding<'_> {
     pub(crate) async fn log(&mut self, program: Program) -> Result<ExitStatus> {
         self.alive().await?;
         let (program, begun) = self.begin(program)?;
-        let (running, begun) = begun.unless_failed(program.start_in_log(&self.cx.host))?;
+        let (running, begun) =
+            begun.unless_failed(program.start_in_log(&self.cx.host), &self.cx.host)?;
         let _quiet = self.cx.host.verbatim();
         self.end(running, begun).await
     }
@@ -107,7 +109,7 @@ impl Holding<'_> {
         self.alive().await?;
         let (program, begun) = self.begin(program)?;
         let started = program.start_piped(&self.cx.host);
-        let ((running, printed), begun) = begun.unless_failed(started)?;
+        let ((running, printed), begun) = begun.unless_failed(started, &self.cx.host)?;
         let (status, output) = tokio::join!(self.end(running, begun), printed.read());
         Ok((status?, output?))
     }

@@ -16,6 +16,19 @@ pub(crate) enum Next {
     Sleep(Duration),
 }
 
+/// How far the keeping of a lease has come.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Stage {
+    /// The lease is renewed.
+    Kept,
+    /// Somebody else's lock stands there, or none, and the command was not told yet.
+    Lost,
+    /// The command was asked to stop. Unless the lock is lost, the lease is renewed meanwhile.
+    Stopping { lost: bool },
+    /// The command was ended.
+    Killed,
+}
+
 /// A lease that is being kept. Its end is counted from before the last write that succeeded: those
 /// who watch saw that write later, so for them it ends later.
 #[derive(Debug)]
@@ -23,9 +36,7 @@ pub(crate) struct Keeper {
     length: Duration,
     alive: Duration,
     due: Duration,
-    lost: bool,
-    interrupted: bool,
-    killed: bool,
+    stage: Stage,
 }
 
 impl Keeper {
@@ -35,9 +46,7 @@ impl Keeper {
             length,
             alive: since,
             due: since + length / 4,
-            lost: false,
-            interrupted: false,
-            killed: false,
+            stage: Stage::Kept,
         }
     }
 
@@ -54,10 +63,9 @@ impl Keeper {
     /// How long a renewal may take that begins now: no answer is worth more than the moment at which
     /// something else is to be done.
     pub(crate) fn patience(&self, now: Duration) -> Duration {
-        let until = if self.interrupted {
-            self.last_moment()
-        } else {
-            self.doubtful()
+        let until = match self.stage {
+            Stage::Kept | Stage::Lost => self.doubtful(),
+            Stage::Stopping { .. } | Stage::Killed => self.last_moment(),
         };
         (self.length / 5)
             .max(Duration::from_millis(500))
@@ -70,28 +78,26 @@ impl Keeper {
     }
 
     pub(crate) fn next(&mut self, now: Duration) -> Next {
-        if now >= self.last_moment() {
-            if self.killed {
-                return Next::Sleep(self.length);
+        let last = self.last_moment();
+        let wake = match self.stage {
+            Stage::Killed => return Next::Sleep(self.length),
+            _ if now >= last => {
+                self.stage = Stage::Killed;
+                return Next::Kill;
             }
-            self.killed = true;
-            return Next::Kill;
-        }
-        let doubtful = self.doubtful();
-        if (self.lost || now >= doubtful) && !self.interrupted {
-            self.interrupted = true;
-            return Next::Interrupt;
-        }
-        if !self.lost && now >= self.due {
-            return Next::Renew;
-        }
-        let mut wake = self.last_moment();
-        if !self.lost {
-            wake = wake.min(self.due);
-        }
-        if !self.interrupted {
-            wake = wake.min(doubtful);
-        }
+            Stage::Lost => {
+                self.stage = Stage::Stopping { lost: true };
+                return Next::Interrupt;
+            }
+            Stage::Kept if now >= self.doubtful() => {
+                self.stage = Stage::Stopping { lost: false };
+                return Next::Interrupt;
+            }
+            Stage::Kept | Stage::Stopping { lost: false } if now >= self.due => return Next::Renew,
+            Stage::Kept => last.min(self.due).min(self.doubtful()),
+            Stage::Stopping { lost: false } => last.min(self.due),
+            Stage::Stopping { lost: true } => last,
+        };
         Next::Sleep(wake.saturating_sub(now))
     }
 
@@ -108,7 +114,11 @@ impl Keeper {
 
     /// Somebody else's lock stands there, or none.
     pub(crate) fn lost(&mut self) {
-        self.lost = true;
+        self.stage = match self.stage {
+            Stage::Kept | Stage::Lost => Stage::Lost,
+            Stage::Stopping { .. } => Stage::Stopping { lost: true },
+            Stage::Killed => Stage::Killed,
+        };
     }
 }
 

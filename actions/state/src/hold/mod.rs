@@ -9,6 +9,7 @@ mod line;
 mod moving;
 mod proof;
 mod run;
+mod supervise;
 mod take;
 mod tend;
 mod wait;

@@ -2,7 +2,8 @@
 //! unless the command left a state that it could not write.
 
 use super::end::expired;
-use super::keep::{Keeper, Next};
+use super::keep::Keeper;
+use super::supervise::{Begun, Ended};
 use super::{Opened, adopt, open, take};
 use crate::args::{Adopt, Hold, Wait};
 use crate::folder::Folder;
@@ -12,7 +13,7 @@ use crate::lock::{Changed, Held, Location, Record};
 use crate::place::{self, Placed, Work};
 use crate::shim::{self, Desk, Ours, Worked};
 use crate::{report, rescue};
-use kit::child::{self, Program, Running};
+use kit::child::{self, Program};
 use kit::clock::uptime;
 use kit::error::{Error, Result};
 use kit::group::Group;
@@ -21,7 +22,6 @@ use kit::signal::unless_interrupted;
 use kit::step::Cx;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
-use std::process::ExitStatus;
 use std::time::{Duration, SystemTime};
 
 /// Variables that [`net::Account::lend`] takes away.
@@ -45,6 +45,17 @@ pub(crate) struct Job<'a> {
     pub(crate) budget: Option<Duration>,
 }
 
+/// What becomes of a hold.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Stage {
+    /// No command is at work: the lock goes back.
+    Idle,
+    /// A command was started, and was not seen to be over: the lock stays until its lease ends.
+    AtWork,
+    /// A command left a state that it could not write: the lock stays until it is repaired.
+    Broken,
+}
+
 /// A hold while its command runs.
 pub(crate) struct Holding<'a> {
     pub(super) opened: Opened,
@@ -59,48 +70,16 @@ pub(crate) struct Holding<'a> {
     pub(super) worked: BTreeMap<PathBuf, Worked>,
     /// Whether any call of Terraform by the last command reached this step.
     pub(super) called: bool,
-    /// A command left a state that it could not write: the lock is not given back.
-    pub(super) broken: bool,
-    /// A command was started, and was not seen to be over.
-    pub(super) at_work: bool,
+    pub(super) stage: Stage,
     pub(super) placed: &'a Placed,
     pub(super) cx: &'a Cx,
-}
-
-/// What watches over a command that is about to start.
-pub(super) struct Begun {
-    pub(super) guard: Guard,
-    /// Where the calls of Terraform that it makes ask what becomes of them.
-    pub(super) desk: Desk,
-}
-
-impl Begun {
-    /// What was started with all that watches over it, or why it was not.
-    pub(super) fn unless_failed<T>(self, started: Result<T>) -> Result<(T, Self)> {
-        match started {
-            Ok(started) => Ok((started, self)),
-            Err(error) => {
-                self.guard.dismiss();
-                Err(error)
-            }
-        }
-    }
-}
-
-/// How the command ended.
-pub(super) struct Ended {
-    pub(super) status: ExitStatus,
-    pub(super) interrupted: bool,
-    /// What stood at the lock's place, where that was no longer ours.
-    pub(super) lost: Option<Option<Held>>,
-    /// Nobody could be reached for so long that the lease may be somebody else's.
-    pub(super) unreached: bool,
 }
 
 /// The verb `run`.
 pub(crate) async fn run(placed: &Placed, job: Job<'_>, cx: &Cx) -> Result<Report> {
     let directory = job
         .directory
+        .clone()
         .or_else(|| placed.directory.clone())
         .unwrap_or_else(|| PathBuf::from("."));
     if !directory.is_dir() {
@@ -126,28 +105,7 @@ pub(crate) async fn run(placed: &Placed, job: Job<'_>, cx: &Cx) -> Result<Report
     // A mistake in the command is found before anything is locked.
     program()?;
 
-    let mut holding = if job.adopt.lock_id.is_some() {
-        let (opened, held) = unless_interrupted(adopt::find(placed, job.adopt, cx)).await?;
-        agrees(&opened, job.hold)?;
-        whole(&opened, &held).await?;
-        outlasts(&opened, job.budget, cx)?;
-        let length = job.wait.lease;
-        let record = adopt::adopt(&opened, &held, Phase::Running, None, length, cx).await?;
-        place::remember(placed, &record.info.id, opened.hold, None, cx)?;
-        let since = uptime();
-        adopt::put(&opened.lock, &held, &record).await?;
-        cx.host.info(format!("adopted {}", opened.lock.id));
-        Holding {
-            adopted: true,
-            ..Holding::new(opened, record, since, placed, cx)
-        }
-    } else {
-        let opened = unless_interrupted(open(placed, hold, cx)).await?;
-        outlasts(&opened, job.budget, cx)?;
-        let record = take::record(&opened, "run", Phase::Running, job.wait.lease, cx);
-        let since = take::take(&opened, &record, job.wait, placed, cx).await?;
-        Holding::new(opened, record, since, placed, cx)
-    };
+    let mut holding = acquire(placed, &job, hold, cx).await?;
     let ended = match holding.lasting(job.budget).await {
         Ok(()) => {
             let program = holding.opened.account.lend(program()?);
@@ -157,50 +115,7 @@ pub(crate) async fn run(placed: &Placed, job: Job<'_>, cx: &Cx) -> Result<Report
     };
     let program = program()?;
     let shown = program.shown();
-    let ended = match ended {
-        Ok(ended) => ended,
-        Err(error) => return Err(holding.give_back_after(error, false).await),
-    };
-    let verdict = child::verdict(shown, ended.status);
-    let left = holding.left();
-    if !left.is_empty() {
-        let verdict = verdict
-            .err()
-            .unwrap_or_else(|| Error::failed(format!("`{shown}` left a state behind")));
-        return Err(holding.rescue(verdict, &left).await);
-    }
-    if verdict.is_err()
-        && let Some(unkept) = holding.unkept()
-    {
-        let verdict = verdict.err().unwrap_or_else(|| Error::failed(shown));
-        return Err(holding.unwritten(verdict, &unkept).await);
-    }
-    if let Some(found) = &ended.lost {
-        let lost = holding.lost(found.as_ref());
-        return Err(match verdict {
-            Ok(()) => lost,
-            Err(mut error) => {
-                error.hints = Vec::new();
-                let hints = lost.hints.clone();
-                hints.into_iter().fold(error.and(lost), Error::hint)
-            }
-        });
-    }
-    if let Err(error) = verdict {
-        let error = match &folder {
-            Some(folder) if !holding.called && folder.has_backend() => error.hint(AROUND),
-            _ => error,
-        };
-        let error = match (ended.unreached, ended.interrupted) {
-            (true, _) => {
-                error.cause("it was stopped, because the lock could not be renewed in time")
-            }
-            (false, true) => error.cause("it was interrupted"),
-            (false, false) => error,
-        };
-        return Err(holding.give_back_after(error, false).await);
-    }
-    holding.give_back(true).await?;
+    holding.conclude(shown, ended, folder.as_ref()).await?;
     if let Some(folder) = folder {
         folder.after()?;
     }
@@ -210,6 +125,36 @@ pub(crate) async fn run(placed: &Placed, job: Job<'_>, cx: &Cx) -> Result<Report
         &holding.record,
         holding.adopted,
     ))
+}
+
+/// Takes the lock for a command, or adopts that of an earlier step.
+async fn acquire<'a>(
+    placed: &'a Placed,
+    job: &Job<'_>,
+    hold: Hold,
+    cx: &'a Cx,
+) -> Result<Holding<'a>> {
+    let length = job.wait.lease;
+    if job.adopt.lock_id.is_none() {
+        let opened = unless_interrupted(open(placed, hold, cx)).await?;
+        outlasts(&opened, job.budget, cx)?;
+        let record = take::record(&opened, "run", Phase::Running, length, cx);
+        let since = take::take(&opened, &record, job.wait, placed, cx).await?;
+        return Ok(Holding::new(opened, record, since, placed, cx));
+    }
+    let (opened, held) = unless_interrupted(adopt::find(placed, job.adopt, cx)).await?;
+    agrees(&opened, job.hold)?;
+    whole(&opened, &held).await?;
+    outlasts(&opened, job.budget, cx)?;
+    let record = adopt::adopt(&opened, &held, Phase::Running, None, length, cx).await?;
+    place::remember(placed, &record.info.id, opened.hold, None, cx)?;
+    let since = uptime();
+    adopt::put(&opened.lock, &held, &record).await?;
+    cx.host.info(format!("adopted {}", opened.lock.id));
+    Ok(Holding {
+        adopted: true,
+        ..Holding::new(opened, record, since, placed, cx)
+    })
 }
 
 /// Refuses a lock of an earlier step that is not of the kind that is asked for.
@@ -292,8 +237,7 @@ impl<'a> Holding<'a> {
             work: None,
             worked: BTreeMap::new(),
             called: false,
-            broken: false,
-            at_work: false,
+            stage: Stage::Idle,
             placed,
             cx,
         }
@@ -308,7 +252,7 @@ impl Holding<'_> {
             self.alive().await?;
         }
         let (program, begun) = self.begin(program)?;
-        let (running, begun) = begun.unless_failed(program.start(&self.cx.host))?;
+        let (running, begun) = begun.unless_failed(program.start(&self.cx.host), &self.cx.host)?;
         self.attend(running, begun).await
     }
 
@@ -326,7 +270,7 @@ impl Holding<'_> {
         let desk = match Desk::open(self.ours(&program), guard.clone(), end, self.cx) {
             Ok(desk) => desk,
             Err(error) => {
-                guard.dismiss();
+                guard.dismiss(&self.cx.host);
                 return Err(error);
             }
         };
@@ -362,6 +306,57 @@ impl Holding<'_> {
         }
     }
 
+    /// Gives the lock back after a command, or says why it stays and what went wrong.
+    async fn conclude(
+        &mut self,
+        shown: &str,
+        ended: Result<Ended>,
+        folder: Option<&Folder<'_>>,
+    ) -> Result<()> {
+        let ended = match ended {
+            Ok(ended) => ended,
+            Err(error) => return Err(self.give_back_after(error, false).await),
+        };
+        let verdict = child::verdict(shown, ended.status);
+        let left = self.left();
+        if !left.is_empty() {
+            let verdict = verdict
+                .err()
+                .unwrap_or_else(|| Error::failed(format!("`{shown}` left a state behind")));
+            return Err(self.rescue(verdict, &left).await);
+        }
+        let verdict = match (verdict, self.unkept()) {
+            (Err(error), Some(unkept)) => return Err(self.unwritten(error, &unkept).await),
+            (verdict, _) => verdict,
+        };
+        if let Some(found) = &ended.lost {
+            let lost = self.lost(found.as_ref());
+            return Err(match verdict {
+                Ok(()) => lost,
+                Err(mut error) => {
+                    error.hints = Vec::new();
+                    let hints = lost.hints.clone();
+                    hints.into_iter().fold(error.and(lost), Error::hint)
+                }
+            });
+        }
+        let Err(error) = verdict else {
+            return self.give_back(true).await;
+        };
+        let error = match folder {
+            Some(folder) if !self.called && folder.has_backend() => error.hint(AROUND),
+            _ => error,
+        };
+        let error = match (ended.unreached, ended.interrupted) {
+            (true, _) => {
+                error.cause("it was stopped, because the lock could not be renewed in time")
+            }
+            (false, true) => error.cause("it was interrupted"),
+            (false, false) => error,
+        };
+        Err(self.give_back_after(error, false).await)
+    }
+
     /// States that the last command left behind.
     pub(super) fn left(&self) -> Vec<PathBuf> {
         self.work.as_ref().map(Work::left).unwrap_or_default()
@@ -375,110 +370,8 @@ impl Holding<'_> {
         outlasts(&self.opened, budget, self.cx)
     }
 
-    /// Waits for the command and keeps the lease alive. Where this process is killed, the post step
-    /// must not give the lock back while the command runs; and a guard stops the command in time.
-    pub(super) async fn attend(&mut self, mut running: Running, begun: Begun) -> Result<Ended> {
-        self.at_work = true;
-        let length = self.record.lease.length();
-        let mut keeper = Keeper::new(length, self.since);
-        let Begun { guard, desk } = begun;
-        let group = running.group();
-        let told = self.tell(group, &guard);
-        if told.is_err() {
-            running.stop();
-        }
-        let interrupting = || guard.interrupted();
-        let pid = running.pid();
-        // A renewal whose answer never came.
-        let mut open: Option<(Record, Duration)> = None;
-        let mut lost = None;
-        let mut unreached = false;
-        let status = loop {
-            match keeper.next(uptime()) {
-                Next::Sleep(pause) => tokio::select! {
-                    status = running.wait_telling(interrupting) => break status?,
-                    () = tokio::time::sleep(pause) => {}
-                },
-                Next::Interrupt => {
-                    self.cx.host.warn(format!(
-                        "stopping the command: {}",
-                        if lost.is_some() {
-                            "the lock was taken away"
-                        } else {
-                            "the lock could not be renewed for half of its lease"
-                        }
-                    ));
-                    unreached = lost.is_none();
-                    desk.close("the lock was lost");
-                    interrupting();
-                    running.stop();
-                }
-                Next::Kill => {
-                    unreached = lost.is_none();
-                    self.cx
-                        .host
-                        .warn("ending the command: the lock's lease is about to end");
-                    desk.close("the lock was lost");
-                    running.kill();
-                }
-                Next::Renew => {
-                    let moved = tokio::select! {
-                        status = running.wait_telling(interrupting) => break status?,
-                        moved = self.beat(&mut keeper, &mut open) => moved,
-                    };
-                    lost = lost.or(moved);
-                    self.watched(&guard, &desk, &keeper);
-                }
-            }
-        };
-        desk.close("the command is over");
-        if let Some(group) = group {
-            let group = match running.was_asked() {
-                true => group.interrupted(),
-                false => group,
-            };
-            let watch = (&guard, &desk);
-            let moved = self.rest(group, &mut keeper, &mut open, watch).await?;
-            lost = lost.or(moved);
-        }
-        // At a terminal, and for a call that left the group.
-        let asked = group.is_none() && running.was_asked();
-        let call = desk
-            .unlocked()
-            .filter(|call| group.is_none_or(|group| !call.is_in(&group)));
-        if let Some(call) = call {
-            if !asked && !pid.is_some_and(|pid| call.is(pid)) {
-                interrupting();
-                call.interrupt();
-            }
-            let moved = self
-                .outlive(call, &mut keeper, &mut open, (&guard, &desk))
-                .await;
-            lost = lost.or(moved);
-        }
-        self.at_work = false;
-        self.worked = desk.worked();
-        self.called = desk.was_asked();
-        if let Some(work) = &mut self.work {
-            let before = self.worked.iter();
-            work.called(
-                before
-                    .map(|(folder, it)| (folder.clone(), it.before.clone()))
-                    .collect(),
-            );
-        }
-        guard.dismiss();
-        told?;
-        Ok(Ended {
-            status,
-            interrupted: running.was_interrupted(),
-            lost,
-            unreached,
-        })
-    }
-
     /// Tells guard and post step which command has started.
-    fn tell(&mut self, group: Option<Group>, guard: &Guard) -> Result<()> {
+    pub(super) fn tell(&mut self, group: Option<Group>, guard: &Guard) -> Result<()> {
         let (Some(group), Some(work)) = (group, &mut self.work) else {
             return Ok(());
         };
@@ -486,52 +379,6 @@ impl Holding<'_> {
         // A guard interrupts the command of a run that was killed, so nobody else has to.
         work.command = Some(group.interrupted());
         self.note(self.work.as_ref())
-    }
-
-    /// One sign of life. Returns what stood at the lock's place, where that is no longer ours.
-    pub(super) async fn beat(
-        &mut self,
-        keeper: &mut Keeper,
-        open: &mut Option<(Record, Duration)>,
-    ) -> Option<Option<Held>> {
-        // One that got no answer is sent again as it was: it may have arrived.
-        let (renewed, began) = open.clone().unwrap_or_else(|| {
-            let lease = self.record.lease.renewed();
-            let info = self.record.info.clone();
-            (Record { info, lease }, uptime())
-        });
-        // This future may be left before there is an answer, and the write may arrive all the same.
-        *open = Some((renewed.clone(), began));
-        let patience = keeper.patience(uptime());
-        match tokio::time::timeout(patience, self.renew(&renewed)).await {
-            Ok(Ok(Changed::Done)) => {
-                *open = None;
-                self.record = renewed;
-                keeper.renewed(began);
-                None
-            }
-            Ok(Ok(Changed::Moved(held))) => {
-                *open = None;
-                keeper.lost();
-                Some(held)
-            }
-            Ok(Err(_)) | Err(_) => {
-                keeper.unanswered(uptime());
-                None
-            }
-        }
-    }
-
-    /// Tells guard and desk when the lease ends now.
-    pub(super) fn watched(&self, guard: &Guard, desk: &Desk, keeper: &Keeper) {
-        desk.until(keeper.end());
-        if guard.until(keeper.end()).is_err() {
-            // Without it a run that is killed would leave its command alone; that is what the post
-            // step is for.
-            self.cx
-                .host
-                .warn("the process that watches over the command is gone");
-        }
     }
 
     fn note(&self, work: Option<&Work>) -> Result<()> {

@@ -1,0 +1,293 @@
+//! A command under the lock, from its start until nothing of it is left. `keep` decides when to
+//! renew the lease, to interrupt and to kill; this does it, for whatever of the command still runs.
+
+use super::keep::{Keeper, Next};
+use super::run::{Holding, Stage};
+use crate::guard::Guard;
+use crate::lock::{Changed, Held, Record};
+use crate::process::Process;
+use crate::shim::Desk;
+use kit::child::Running;
+use kit::clock::uptime;
+use kit::error::Result;
+use kit::group::Group;
+use kit::host::Host;
+use std::pin::Pin;
+use std::process::ExitStatus;
+use std::time::Duration;
+
+/// How long what a command started may outlive it.
+const REST: Duration = Duration::from_secs(2);
+const LOOK: Duration = Duration::from_millis(50);
+
+/// What watches over a command that is about to start.
+pub(super) struct Begun {
+    pub(super) guard: Guard,
+    /// Where the calls of Terraform that it makes ask what becomes of them.
+    pub(super) desk: Desk,
+}
+
+impl Begun {
+    /// What was started with all that watches over it, or why it was not.
+    pub(super) fn unless_failed<T>(self, started: Result<T>, host: &Host) -> Result<(T, Self)> {
+        match started {
+            Ok(started) => Ok((started, self)),
+            Err(error) => {
+                self.guard.dismiss(host);
+                Err(error)
+            }
+        }
+    }
+}
+
+/// How the command ended.
+pub(super) struct Ended {
+    pub(super) status: ExitStatus,
+    pub(super) interrupted: bool,
+    /// What stood at the lock's place, where that was no longer ours.
+    pub(super) lost: Option<Option<Held>>,
+    /// Nobody could be reached for so long that the lease may be somebody else's.
+    pub(super) unreached: bool,
+}
+
+/// What runs under the lock.
+enum Charge<'r> {
+    /// The command.
+    Command(&'r mut Running),
+    /// What it left running in its process group, which is being ended.
+    Rest(
+        Group,
+        Pin<Box<dyn Future<Output = Result<bool>> + Send + 'r>>,
+    ),
+    /// A call without a lock of its own that outlives the command.
+    Call(Process),
+}
+
+impl Charge<'_> {
+    /// Waits until it is over. Only a command has a status of its own.
+    async fn over(&mut self, guard: &Guard) -> Result<ExitStatus> {
+        match self {
+            Self::Command(running) => running.wait_telling(|| guard.interrupted()).await,
+            Self::Rest(_, ending) => ending.await.map(|_| ExitStatus::default()),
+            Self::Call(process) => {
+                while process.runs() {
+                    tokio::time::sleep(LOOK).await;
+                }
+                Ok(ExitStatus::default())
+            }
+        }
+    }
+
+    fn kill(&self) -> Result<()> {
+        match self {
+            Self::Command(running) => running.kill(),
+            Self::Rest(group, _) => group.kill()?,
+            Self::Call(process) => process.kill(),
+        }
+        Ok(())
+    }
+}
+
+/// What a hold knows while something runs under it.
+struct Supervision {
+    keeper: Keeper,
+    guard: Guard,
+    desk: Desk,
+    /// A renewal whose answer never came.
+    open: Option<(Record, Duration)>,
+    /// As in [`Ended`].
+    lost: Option<Option<Held>>,
+    unreached: bool,
+}
+
+impl Holding<'_> {
+    /// Waits for the command and keeps the lease alive. Where this process is killed, the post step
+    /// must not give the lock back while the command runs; and a guard stops the command in time.
+    pub(super) async fn attend(&mut self, mut running: Running, begun: Begun) -> Result<Ended> {
+        self.stage = Stage::AtWork;
+        let (group, pid) = (running.group(), running.pid());
+        let told = self.tell(group, &begun.guard);
+        if told.is_err() {
+            running.stop();
+        }
+        let mut watch = Supervision {
+            keeper: Keeper::new(self.record.lease.length(), self.since),
+            guard: begun.guard,
+            desk: begun.desk,
+            open: None,
+            lost: None,
+            unreached: false,
+        };
+        let command = Charge::Command(&mut running);
+        let status = self.supervise(command, &mut watch).await?;
+        watch.desk.close("the command is over");
+        if let Some(group) = group {
+            let group = match running.was_asked() {
+                true => group.interrupted(),
+                false => group,
+            };
+            self.rest(group, &mut watch).await?;
+        }
+        self.outlive(&running, group, pid, &mut watch).await?;
+        self.stage = Stage::Idle;
+        self.worked = watch.desk.worked();
+        self.called = watch.desk.was_asked();
+        if let Some(work) = &mut self.work {
+            let before = self.worked.iter();
+            work.called(
+                before
+                    .map(|(folder, it)| (folder.clone(), it.before.clone()))
+                    .collect(),
+            );
+        }
+        watch.guard.dismiss(&self.cx.host);
+        told?;
+        Ok(Ended {
+            status,
+            interrupted: running.was_interrupted(),
+            lost: watch.lost,
+            unreached: watch.unreached,
+        })
+    }
+
+    /// Keeps the lease alive until `charge` is over, and ends it in time where that does not
+    /// succeed. All that was left behind by a command was asked to stop before.
+    async fn supervise(
+        &mut self,
+        mut charge: Charge<'_>,
+        watch: &mut Supervision,
+    ) -> Result<ExitStatus> {
+        loop {
+            match watch.keeper.next(uptime()) {
+                Next::Sleep(pause) => tokio::select! {
+                    over = charge.over(&watch.guard) => return over,
+                    () = tokio::time::sleep(pause) => {}
+                },
+                Next::Interrupt => {
+                    if let Charge::Command(running) = &mut charge {
+                        self.cx.host.warn(match watch.lost {
+                            Some(_) => "stopping the command: the lock was taken away",
+                            None => {
+                                "stopping the command: the lock could not be renewed for half of its lease"
+                            }
+                        });
+                        watch.unreached = watch.lost.is_none();
+                        watch.desk.close("the lock was lost");
+                        watch.guard.interrupted();
+                        running.stop();
+                    }
+                }
+                Next::Kill => {
+                    if let Charge::Command(_) = &charge {
+                        watch.unreached = watch.lost.is_none();
+                        self.cx
+                            .host
+                            .warn("ending the command: the lock's lease is about to end");
+                        watch.desk.close("the lock was lost");
+                    }
+                    charge.kill()?;
+                }
+                Next::Renew => {
+                    let moved = tokio::select! {
+                        over = charge.over(&watch.guard) => return over,
+                        moved = self.beat(&mut watch.keeper, &mut watch.open) => moved,
+                    };
+                    watch.lost = watch.lost.take().or(moved);
+                    self.told(watch);
+                }
+            }
+        }
+    }
+
+    /// Sees that what the command started is over too, before anybody else gets the lock: a wrapper
+    /// that dies of the interrupt leaves a Terraform that writes its state for some time yet.
+    async fn rest(&mut self, group: Group, watch: &mut Supervision) -> Result<()> {
+        // What reads the command's output ends a moment after it.
+        let soon = uptime() + REST;
+        while group.runs()? && uptime() < soon {
+            tokio::time::sleep(LOOK).await;
+        }
+        if !group.runs()? {
+            return Ok(());
+        }
+        self.cx
+            .host
+            .warn("ending what the command left running: it would go on without the lock");
+        let rest = Charge::Rest(group, Box::pin(group.end()));
+        self.supervise(rest, watch).await.map(drop)
+    }
+
+    /// Waits for a call that runs without a lock of its own and outlives the command: at a terminal,
+    /// and where it left the command's group.
+    async fn outlive(
+        &mut self,
+        running: &Running,
+        group: Option<Group>,
+        pid: Option<u32>,
+        watch: &mut Supervision,
+    ) -> Result<()> {
+        let call = watch
+            .desk
+            .unlocked()
+            .filter(|call| group.is_none_or(|group| !call.is_in(&group)));
+        let Some(call) = call else {
+            return Ok(());
+        };
+        let asked = group.is_none() && running.was_asked();
+        if !asked && !pid.is_some_and(|pid| call.is(pid)) {
+            watch.guard.interrupted();
+            call.interrupt();
+        }
+        self.cx.host.warn(
+            "waiting for a call of Terraform that the command left running: it would go on without the lock",
+        );
+        self.supervise(Charge::Call(call), watch).await.map(drop)
+    }
+
+    /// One sign of life. Returns what stood at the lock's place, where that is no longer ours.
+    async fn beat(
+        &mut self,
+        keeper: &mut Keeper,
+        open: &mut Option<(Record, Duration)>,
+    ) -> Option<Option<Held>> {
+        // One that got no answer is sent again as it was: it may have arrived.
+        let (renewed, began) = open.clone().unwrap_or_else(|| {
+            let lease = self.record.lease.renewed();
+            let info = self.record.info.clone();
+            (Record { info, lease }, uptime())
+        });
+        // This future may be left before there is an answer, and the write may arrive all the same.
+        *open = Some((renewed.clone(), began));
+        let patience = keeper.patience(uptime());
+        match tokio::time::timeout(patience, self.renew(&renewed)).await {
+            Ok(Ok(Changed::Done)) => {
+                *open = None;
+                self.record = renewed;
+                keeper.renewed(began);
+                None
+            }
+            Ok(Ok(Changed::Moved(held))) => {
+                *open = None;
+                keeper.lost();
+                Some(held)
+            }
+            Ok(Err(_)) | Err(_) => {
+                keeper.unanswered(uptime());
+                None
+            }
+        }
+    }
+
+    /// Tells guard and desk when the lease ends now.
+    fn told(&self, watch: &Supervision) {
+        let end = watch.keeper.end();
+        watch.desk.until(end);
+        if watch.guard.until(end).is_err() {
+            // Without it a run that is killed would leave its command alone; that is what the post
+            // step is for.
+            self.cx
+                .host
+                .warn("the process that watches over the command is gone");
+        }
+    }
+}
