@@ -1,434 +1,95 @@
-//! A hold that outlives the process that took it: kept from step to step, parked for a later job,
-//! adopted, given back, and what the post step does with it.
+//! What becomes of a lock that a later step or job asks for by its ID. Pure.
 
-use super::{Opened, open};
-use crate::args::{Adopt, Hold, Keep};
-use crate::guard::MARK;
-use crate::lease::{Lease, Phase};
-use crate::lock::{Changed, Held, Lock, Record};
-use crate::place::{self, Placed, Remembered, Work};
-use crate::rescue::{self, Origin};
-use crate::{report, shim};
-use kit::clock::uptime;
-use kit::error::{Error, ErrorKind, Result};
-use kit::group::Group;
-use kit::report::Report;
-use kit::step::Cx;
-use std::path::{Path, PathBuf};
-use std::time::Duration;
+use crate::lease::Phase;
+use crate::lock::Held;
 
-/// The lock that an ID names, of either kind.
-///
-/// # Errors
-/// No ID, or nothing stands there under it (exit 3).
-pub(super) async fn find(placed: &Placed, adopt: &Adopt, cx: &Cx) -> Result<(Opened, Held)> {
-    let id = adopt.lock_id.as_deref().ok_or_else(|| {
-        Error::usage("--lock-id is missing").hint("`slipway-state status` names it")
-    })?;
-    let mut opened = open(placed, Hold::Native, cx).await?;
-    let native = opened.lock.look().await?;
-    let found = match native {
-        Some(held) if held.id() == id => held,
-        native => {
-            let beside = opened.other(placed, Hold::Beside);
-            match beside.look().await? {
-                Some(held) if held.id() == id => {
-                    opened.lock = beside;
-                    opened.hold = Hold::Beside;
-                    held
-                }
-                beside => return Err(another(&opened.lock, id, native.or(beside).as_ref())),
-            }
-        }
-    };
-    if let (Some(wanted), Some(lease)) = (&adopt.rvn, &found.lease)
-        && *wanted != lease.rvn
-    {
-        return Err(Error::refused(format!(
-            "the lock {} was used since: its version number is {}, not {wanted}",
-            opened.lock.id, lease.rvn
-        ))
-        .hint("compare the state with what was planned: terraform plan")
-        .hint("to go on all the same, leave --rvn out"));
-    }
-    Ok((opened, found))
+/// The answer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Adoption {
+    /// It is adopted, in this phase.
+    Into(Phase),
+    /// The same, once it showed no sign of life for its whole lease. A command repairs its state, and
+    /// nothing else tells that it died.
+    OnceSilent(Phase),
+    /// A command runs under it.
+    InUse,
+    /// Its other half is in the lock table, which was not asked.
+    Half,
+    /// It is not one of ours.
+    Foreign,
 }
 
-fn another(lock: &Lock, id: &str, held: Option<&Held>) -> Error {
-    let error = Error::refused(format!("the lock {} is not the one with ID {id}", lock.id));
-    match held {
-        Some(held) => error.cause(format!("held by {held}")),
-        None => error.cause("nobody holds it: its run ended, or somebody gave it back"),
-    }
-    .hint(format!(
-        "see who holds it: {}; then plan again, since somebody may have changed the state",
-        lock.command("status")
-    ))
-}
-
-/// What stands at the lock's place once this run has adopted it. A state that has to be repaired
-/// stays so: only a command that succeeds under the lock can have repaired it.
-///
-/// # Errors
-/// Not ours, or its holder is at work.
-pub(super) async fn adopt(
-    opened: &Opened,
-    held: &Held,
-    phase: Phase,
-    max: Option<Duration>,
-    length: Duration,
-    cx: &Cx,
-) -> Result<Record> {
-    let (Some(info), Some(lease)) = (&held.info, &held.lease) else {
-        return Err(foreign(&opened.lock, held));
+/// Whether `held` can be adopted in the phase `wanted`. `in_table`: the lock table was asked. A state
+/// that has to be repaired stays so: only a command that succeeds under the lock can have repaired it.
+pub(super) fn adoption(held: &Held, in_table: bool, wanted: Phase) -> Adoption {
+    let (Some(_), Some(lease)) = (&held.info, &held.lease) else {
+        return Adoption::Foreign;
     };
-    if lease.second_half && opened.lock.item().is_none() {
-        return Err(Error::refused(format!(
-            "{} is half of a lock whose other half is in the lock table",
-            opened.lock.id
-        ))
-        .cause(format!("held by {held}"))
-        .hint("give --locking both and the table, as whoever took it did"));
+    if lease.second_half && !in_table {
+        return Adoption::Half;
     }
+    let repairing = match wanted {
+        Phase::Running => Phase::Repairing,
+        _ => Phase::NeedsRepair,
+    };
     match lease.phase {
-        Phase::Kept | Phase::Parked | Phase::NeedsRepair => {}
-        Phase::Running => return Err(in_use(&opened.lock, held)),
-        Phase::Repairing => silent(&opened.lock, held, lease, cx).await?,
-        Phase::Moved | Phase::Waiting | Phase::Unknown => {
-            return Err(foreign(&opened.lock, held));
-        }
-    }
-    let phase = match (lease.phase.is_broken(), phase) {
-        (true, Phase::Running) => Phase::Repairing,
-        (true, _) => Phase::NeedsRepair,
-        (false, phase) => phase,
-    };
-    let ours = Lease::new(phase, length, Some(opened.who(cx)), cx);
-    Ok(Record {
-        info: (**info).clone(),
-        lease: Lease {
-            until: max.map_or(lease.until, |max| until(max, cx)),
-            rescued: lease.rescued.clone(),
-            ..ours
-        },
-    })
-}
-
-fn in_use(lock: &Lock, held: &Held) -> Error {
-    Error::new(ErrorKind::Busy, format!("the lock {} is in use", lock.id))
-        .cause(format!("held by {held}"))
-        .hint("wait for the command that runs under it")
-}
-
-/// Waits until a command that repairs a state was silent for its whole lease: nothing else tells
-/// that it died, and nobody breaks its lock.
-async fn silent(lock: &Lock, held: &Held, lease: &Lease, cx: &Cx) -> Result<()> {
-    let length = lease.length();
-    let began = uptime();
-    cx.host.info(format!(
-        "{} is being repaired by {held}: watching for {} whether that command lives",
-        lock.id,
-        kit::clock::human(length)
-    ));
-    loop {
-        let pause = tokio::time::sleep((length / 20).max(Duration::from_millis(50)));
-        tokio::select! {
-            () = pause => {}
-            signal = kit::signal::interrupted() => {
-                return Err(Error::new(ErrorKind::Interrupted, format!("interrupted by {signal}")));
-            }
-        }
-        if lock.look().await?.as_ref() != Some(held) {
-            return Err(in_use(lock, held));
-        }
-        if uptime().saturating_sub(began) >= length {
-            return Ok(());
-        }
+        Phase::Kept | Phase::Parked => Adoption::Into(wanted),
+        Phase::NeedsRepair => Adoption::Into(repairing),
+        Phase::Repairing => Adoption::OnceSilent(repairing),
+        Phase::Running => Adoption::InUse,
+        Phase::Moved | Phase::Waiting | Phase::Unknown => Adoption::Foreign,
     }
 }
 
-/// Writes what was decided about a hold, on the condition of what was seen.
-///
-/// # Errors
-/// Somebody else was quicker (exit 3), or AWS's.
-pub(super) async fn put(lock: &Lock, held: &Held, record: &Record) -> Result<()> {
-    match lock.replace(held, record).await? {
-        Changed::Done => Ok(()),
-        Changed::Moved(held) => {
-            Err(another(lock, &record.info.id, held.as_ref())
-                .cause("it changed while we looked at it"))
-        }
-    }
-}
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::hold::tests::held;
+    use crate::lease::Lease;
+    use crate::lease::tests::lease;
+    use Adoption::{Foreign, Half, InUse, Into, OnceSilent};
+    use Phase::{Kept, Moved, NeedsRepair, Parked, Repairing, Running, Unknown, Waiting};
 
-/// When a hold ends that is kept for `max`.
-pub(super) fn until(max: Duration, cx: &Cx) -> Option<i64> {
-    i64::try_from(max.as_secs())
-        .ok()
-        .map(|max| cx.clock.now().unix_timestamp().saturating_add(max))
-}
-
-fn foreign(lock: &Lock, held: &Held) -> Error {
-    Error::refused(format!("the lock {} is none of slipway-state's", lock.id))
-        .cause(format!("held by {held}"))
-        .hint(format!(
-            "only if whoever took it is gone for certain: {}",
-            lock.command(&format!("force-unlock --id {}", held.typed_id()))
-        ))
-}
-
-/// What gets a state back to its place that was rescued to `place`, or nowhere.
-pub(super) fn repair(lock: &Lock, id: &str, place: Option<&str>) -> String {
-    let fetch = match place {
-        Some(places) if places.contains(", ") => {
-            format!("`aws s3 cp` each of {places} to errored.tfstate in the folder it came from")
-        }
-        Some(place) => format!("aws s3 cp {place} errored.tfstate"),
-        None => "copy errored.tfstate from the machine that ran it".to_owned(),
-    };
-    let other = rescue::origins(place)
-        .into_iter()
-        .find(|origin| *origin != lock.id);
-    let (folder, select) = match &other {
-        None => ("the infrastructure's folder".to_owned(), String::new()),
-        Some(origin) => (
-            format!("the folder of s3://{origin}"),
-            match rescue::workspace(origin) {
-                Some(workspace) => format!(" terraform workspace select {workspace};"),
-                None => String::new(),
-            },
-        ),
-    };
-    format!(
-        "in {folder}: {fetch}; then {} -- sh -ec 'terraform init;{select} terraform state push errored.tfstate'; then {}",
-        lock.command(&format!("run --lock-id {id}")),
-        lock.command(&format!("unlock --lock-id {id}"))
-    )
-}
-
-/// The verb `park`: leaves a kept hold to a later job.
-pub(crate) async fn park(placed: &Placed, which: &Adopt, keep: &Keep, cx: &Cx) -> Result<Report> {
-    let (opened, held) = find(placed, which, cx).await?;
-    let length = held.lease.as_ref().map_or(Duration::ZERO, |it| it.length());
-    let record = adopt(&opened, &held, Phase::Parked, Some(keep.max), length, cx).await?;
-    put(&opened.lock, &held, &record).await?;
-    Ok(report::parked(&opened.lock, &record))
-}
-
-/// The verb `unlock`: gives back a hold of ours.
-pub(crate) async fn unlock(placed: &Placed, which: &Adopt, cx: &Cx) -> Result<Report> {
-    let lock_id = which.lock_id.clone().unwrap_or_default();
-    let (opened, held) = match find(placed, which, cx).await {
-        Ok(found) => found,
-        // Given back twice is given back.
-        Err(error) if error.kind == ErrorKind::Refused && which.rvn.is_none() => {
-            let opened = open(placed, Hold::Native, cx).await?;
-            return match opened.lock.look().await? {
-                None => Ok(report::unlocked(&opened.lock, "held by nobody already")),
-                Some(_) => Err(error),
-            };
-        }
-        Err(error) => return Err(error),
-    };
-    let Some(lease) = &held.lease else {
-        return Err(foreign(&opened.lock, &held));
-    };
-    let force = opened.lock.command(&format!("force-unlock --id {lock_id}"));
-    match lease.phase {
-        Phase::Kept | Phase::Parked => {}
-        // What this very job left behind.
-        Phase::Running
-            if lease.is_of_a_run()
-                && lease.same_job(&Lease::new(Phase::Kept, Duration::ZERO, None, cx)) =>
-        {
-            end(None, &opened.lock, &lock_id, cx).await?;
-        }
-        Phase::Running => {
-            return Err(Error::refused(format!(
-                "a command runs under the lock {}",
-                opened.lock.id
-            ))
-            .cause(format!("held by {held}"))
-            .hint(format!("only if that run is over for certain: {force}")));
-        }
-        Phase::NeedsRepair | Phase::Repairing => {
-            return Err(Error::refused(format!(
-                "the lock {} stays until its state is repaired",
-                opened.lock.id
-            ))
-            .cause(format!("held by {held}"))
-            .hint(repair(&opened.lock, &lock_id, held.rescued()))
-            .hint(format!("only if the state is back for certain: {force}")));
-        }
-        Phase::Moved => {
-            return Err(Error::refused(format!(
-                "the lock {} stands for good: locking has moved to .tflock",
-                opened.lock.id
-            ))
-            .hint(format!(
-                "to go back: {}",
-                opened.lock.command("move-lock --to dynamodb")
-            )));
-        }
-        Phase::Waiting | Phase::Unknown => return Err(foreign(&opened.lock, &held)),
-    }
-    match opened.lock.remove(&held).await? {
-        Changed::Done => Ok(report::unlocked(&opened.lock, "given back")),
-        Changed::Moved(None) => Ok(report::unlocked(&opened.lock, "held by nobody already")),
-        Changed::Moved(Some(held)) => Err(another(&opened.lock, &lock_id, Some(&held))),
-    }
-}
-
-/// The post step: gives back what its step left behind. Its job may have handed the lock on, which
-/// then is no longer its own.
-pub(crate) async fn release_left(cx: &Cx) -> Result<()> {
-    let Some(left) = place::remembered(cx)? else {
-        return Ok(());
-    };
-    let opened = open(&left.placed, left.hold, cx).await?;
-    let lock = &opened.lock;
-    // A command that runs on after its step gives signs of life no more; nothing else changes it.
-    for _ in 0..3 {
-        let Some(held) = lock.look().await? else {
-            return Ok(());
-        };
-        if held.id() != left.lock_id {
-            cx.host
-                .info(format!("{} is somebody else's by now: {held}", lock.id));
-            return Ok(());
-        }
-        let ours = Lease::new(Phase::Kept, Duration::ZERO, None, cx);
-        let phase = held.lease.as_ref().map(|lease| lease.phase);
-        if phase == Some(Phase::Parked) {
-            cx.host.info(format!(
-                "{} is parked, and left to the job that adopts it",
-                lock.id
-            ));
-            return Ok(());
-        }
-        if held
-            .lease
-            .as_ref()
-            .is_some_and(|lease| !lease.same_job(&ours))
-        {
-            cx.host.info(format!("{} was adopted by {held}", lock.id));
-            return Ok(());
-        }
-        let rescued = held.lease.as_ref().and_then(|lease| lease.rescued.as_ref());
-        let safe = || {
-            let files = left.work.as_ref().map(Work::left);
-            rescued.is_some() || files.is_none_or(|files| files.is_empty())
-        };
-        if phase == Some(Phase::NeedsRepair) && safe() {
-            stays(lock, &left.lock_id, held.rescued(), cx);
-            return Ok(());
-        }
-        let mut files = Vec::new();
-        if let Some(work) = &left.work {
-            end(work.command, lock, &left.lock_id, cx).await?;
-            files = work.left();
-        }
-        if let (Some(info), Some(lease)) = (&held.info, &held.lease)
-            && (phase == Some(Phase::Repairing) || !files.is_empty())
-        {
-            let rescued = rescue(&opened, &left, &files, cx).await;
-            let mut record = Record {
-                info: (**info).clone(),
-                lease: lease.renewed(),
-            };
-            record.lease.phase = Phase::NeedsRepair;
-            record.lease.add_rescued(rescued.as_ref().ok());
-            if lock.replace(&held, &record).await? != Changed::Done {
-                continue;
-            }
-            stays(lock, &left.lock_id, record.lease.rescued.as_deref(), cx);
-            return rescued.map(drop);
-        }
-        if lock.remove(&held).await? == Changed::Done {
-            let line = format!(
-                "released the state lock {} that the step left behind",
-                lock.id
+    #[test]
+    fn what_waits_is_adopted_and_what_is_broken_stays_broken() {
+        for (found, wanted, answer) in [
+            (Kept, Running, Into(Running)),
+            (Kept, Parked, Into(Parked)),
+            (Parked, Kept, Into(Kept)),
+            (Parked, Running, Into(Running)),
+            (NeedsRepair, Running, Into(Repairing)),
+            (NeedsRepair, Kept, Into(NeedsRepair)),
+            (NeedsRepair, Parked, Into(NeedsRepair)),
+            (Repairing, Running, OnceSilent(Repairing)),
+            (Repairing, Kept, OnceSilent(NeedsRepair)),
+            (Running, Running, InUse),
+            (Running, Kept, InUse),
+            (Moved, Kept, Foreign),
+            (Waiting, Kept, Foreign),
+            (Unknown, Running, Foreign),
+        ] {
+            let held = held("3f", Some(lease(found)));
+            assert_eq!(
+                adoption(&held, true, wanted),
+                answer,
+                "{found:?} {wanted:?}"
             );
-            match phase {
-                // That is how a lock over several steps is meant to end.
-                Some(Phase::Kept) => cx.host.info(line),
-                _ => cx.host.warn(line),
-            }
-            return Ok(());
         }
     }
-    Err(Error::failed(format!(
-        "the lock {} changes while it is being given back",
-        lock.id
-    ))
-    .hint(lock.command("status")))
-}
 
-fn stays(lock: &Lock, lock_id: &str, rescued: Option<&str>, cx: &Cx) {
-    cx.host.warn(format!(
-        "{} stays locked until its state is repaired: {}",
-        lock.id,
-        repair(lock, lock_id, rescued)
-    ));
-}
-
-/// Keeps the states that the command of a killed step could not write. Returns where.
-async fn rescue(opened: &Opened, left: &Remembered, files: &[PathBuf], cx: &Cx) -> Result<String> {
-    let backend = &left.placed.backend;
-    let files: Vec<Origin> = files
-        .iter()
-        .map(|file| {
-            let folder = file.parent().unwrap_or(Path::new("."));
-            let state = shim::state_in(folder, backend.workspace.as_deref());
-            Origin::new(file, state)
-        })
-        .collect();
-    let places = rescue::keep(&opened.s3, backend, &left.lock_id, &files).await?;
-    let places = places.join(", ");
-    if files.iter().any(|file| !file.whole) {
-        cx.host.warn(format!(
-            "the step left only a part of a state that its command could not write, kept at {places}: {}",
-            rescue::IN_THE_LOG
-        ));
-    } else if !files.is_empty() {
-        cx.host.warn(format!(
-            "the step left a state that its command could not write: rescued to {places}"
-        ));
-    }
-    Ok(places)
-}
-
-/// Ends the command of a step that was killed: while it runs it may write the state, and the lock
-/// is what keeps others away.
-async fn end(command: Option<Group>, lock: &Lock, lock_id: &str, cx: &Cx) -> Result<()> {
-    // A step that was killed while it started its command could not note which it is. The guard has
-    // interrupted that one.
-    let command = match command {
-        Some(command) => Some(command),
-        None => Group::marked(MARK, lock_id)?.map(Group::interrupted),
-    };
-    let Some(command) = command else {
-        return Ok(());
-    };
-    if command.runs()? {
-        cx.host.info(format!(
-            "the step was killed and its command runs on: ending it before {} is given back",
-            lock.id
-        ));
-    }
-    match command.end().await {
-        Ok(true) => {
-            cx.host.warn(
-                "ended the command that the step left behind; compare the state with what was planned before the next apply: terraform plan",
-            );
-            Ok(())
+    #[test]
+    fn neither_terraforms_own_lock_nor_half_of_one_is_adopted() {
+        assert_eq!(adoption(&held("3f", None), true, Running), Foreign);
+        let mut unreadable = held("3f", Some(lease(Kept)));
+        unreadable.info = None;
+        assert_eq!(adoption(&unreadable, true, Running), Foreign);
+        let half = Lease {
+            second_half: true,
+            ..lease(Kept)
+        };
+        for (in_table, answer) in [(false, Half), (true, Into(Running))] {
+            let held = held("3f", Some(half.clone()));
+            assert_eq!(adoption(&held, in_table, Running), answer);
         }
-        Ok(false) => Ok(()),
-        Err(error) => Err(error
-            .cause(format!("so the lock {} stays", lock.id))
-            .hint(format!(
-                "once the command is over for certain: {}",
-                lock.command(&format!("force-unlock --id {lock_id}"))
-            ))),
     }
 }

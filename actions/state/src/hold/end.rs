@@ -2,7 +2,7 @@
 //! stays.
 
 use super::run::{Holding, Stage};
-use super::{adopt, open};
+use super::{handover, open};
 use crate::lease::Phase;
 use crate::lock::{Changed, Held, Release};
 use crate::rescue::{self, Origin};
@@ -85,7 +85,7 @@ impl Holding<'_> {
             record.lease.rescued = None;
             // Nobody renews it from here on, and at a terminal no run's end is proof.
             let end = record.lease.until;
-            record.lease.until = end.or_else(|| adopt::until(KEPT, self.cx));
+            record.lease.until = end.or_else(|| handover::until(KEPT, self.cx));
         }
         let mut changed = self.renew(&record).await?;
         // A renewal whose answer never came.
@@ -179,14 +179,14 @@ impl Holding<'_> {
                     "the lock {} with ID {id} is kept, so that nothing else runs before the state is back",
                     lock.id
                 ))
-                .hint(adopt::repair(lock, &id, self.record.lease.rescued.as_deref())),
+                .hint(handover::repair(lock, &id, self.record.lease.rescued.as_deref())),
             Err(unmarked) => error.and(unmarked)
             .hint(format!(
                 "keep others away until the state is back: unless somebody else has it already, the lock {} ends by itself after {}",
                 lock.id,
                 kit::clock::human(self.record.lease.length())
             ))
-            .hint(adopt::repair(lock, &id, place.as_deref())),
+            .hint(handover::repair(lock, &id, place.as_deref())),
         }
     }
 

@@ -2,19 +2,23 @@
 //! to job, and given back.
 
 mod adopt;
+mod claim;
 mod end;
+mod handover;
 mod held;
 mod keep;
 mod line;
 mod moving;
+mod post;
 mod proof;
 mod run;
 mod supervise;
 mod take;
 mod tend;
+mod unlock;
 mod wait;
 
-pub(crate) use adopt::{park, release_left, unlock};
+pub(crate) use handover::{park, release_left, unlock};
 pub(crate) use held::{Runs, held};
 pub(crate) use moving::move_lock;
 pub(crate) use run::{Holding, Job, run};
@@ -146,5 +150,29 @@ fn place(placed: &Placed, hold: Hold, account: &Account, s3: &aws_sdk_s3::Client
         location,
         id,
         arguments,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::info::LockInfo;
+    use crate::lease::Lease;
+    use crate::lock::{Held, Stood, Witness};
+
+    /// What stands in the lock table: lock `id`, with a lease of ours or without one.
+    pub(super) fn held(id: &str, lease: Option<Lease>) -> Held {
+        let mut info = LockInfo::new(
+            "states/shop/dev/terraform.tfstate".into(),
+            "apply",
+            String::new(),
+            "ada".into(),
+            time::OffsetDateTime::UNIX_EPOCH,
+        );
+        info.id = id.into();
+        Held {
+            info: Some(Box::new(info)),
+            lease: lease.map(Box::new),
+            witness: Witness::Item(Stood::default()),
+        }
     }
 }

@@ -4,7 +4,7 @@
 use super::end::expired;
 use super::keep::Keeper;
 use super::supervise::{Begun, Ended};
-use super::{Opened, adopt, open, take};
+use super::{Opened, handover, open, take};
 use crate::args::{Adopt, Hold, Wait};
 use crate::folder::Folder;
 use crate::guard::{Guard, MARK};
@@ -142,14 +142,14 @@ async fn acquire<'a>(
         let since = take::take(&opened, &record, job.wait, placed, cx).await?;
         return Ok(Holding::new(opened, record, since, placed, cx));
     }
-    let (opened, held) = unless_interrupted(adopt::find(placed, job.adopt, cx)).await?;
+    let (opened, held) = unless_interrupted(handover::find(placed, job.adopt, cx)).await?;
     agrees(&opened, job.hold)?;
     whole(&opened, &held).await?;
     outlasts(&opened, job.budget, cx)?;
-    let record = adopt::adopt(&opened, &held, Phase::Running, None, length, cx).await?;
+    let record = handover::adopt(&opened, &held, Phase::Running, None, length, cx).await?;
     place::remember(placed, &record.info.id, opened.hold, None, cx)?;
     let since = uptime();
-    adopt::put(&opened.lock, &held, &record).await?;
+    handover::put(&opened.lock, &held, &record).await?;
     cx.host.info(format!("adopted {}", opened.lock.id));
     Ok(Holding {
         adopted: true,

@@ -1,10 +1,11 @@
 //! Taking the lock: at once where it is free, in turn where others wait, in somebody's place where
 //! that one is proven gone.
 
+use super::claim::{After, Claim, Try};
 use super::line::Line;
 use super::proof::{Asker, Run};
-use super::wait::{Next, Watch, pause, sight};
-use super::{Opened, adopt, open};
+use super::wait::{Next, Watch, sight};
+use super::{Opened, handover, open};
 use crate::args::{Adopt, Hold, Keep, Wait};
 use crate::backoff::spread;
 use crate::info::LockInfo;
@@ -36,11 +37,11 @@ pub(crate) async fn lock(
     cx: &Cx,
 ) -> Result<Report> {
     if adopted.lock_id.is_some() {
-        let (opened, held) = unless_interrupted(adopt::find(placed, adopted, cx)).await?;
+        let (opened, held) = unless_interrupted(handover::find(placed, adopted, cx)).await?;
         let max = Some(keep.max);
-        let record = adopt::adopt(&opened, &held, Phase::Kept, max, wait.lease, cx).await?;
+        let record = handover::adopt(&opened, &held, Phase::Kept, max, wait.lease, cx).await?;
         place::remember(placed, &record.info.id, opened.hold, None, cx)?;
-        adopt::put(&opened.lock, &held, &record).await?;
+        handover::put(&opened.lock, &held, &record).await?;
         return Ok(report::locked(&opened.lock, &record));
     }
     let hold = hold.unwrap_or(Hold::Native);
@@ -51,7 +52,7 @@ pub(crate) async fn lock(
     let placed = &agreed;
     let opened = unless_interrupted(open(placed, hold, cx)).await?;
     let mut record = record(&opened, "lock", Phase::Kept, wait.lease, cx);
-    record.lease.until = adopt::until(keep.max, cx);
+    record.lease.until = handover::until(keep.max, cx);
     take(&opened, &record, wait, placed, cx).await?;
     Ok(report::locked(&opened.lock, &record))
 }
@@ -98,7 +99,7 @@ pub(crate) async fn take(
     };
     let mut line = Line::new(lock.queue(), waiting);
     let allowed = placed.target.allow_long_lived_keys.clone();
-    let claim = Claim {
+    let claimant = Claimant {
         lock,
         record,
         wait,
@@ -106,7 +107,7 @@ pub(crate) async fn take(
         cx,
     };
     let taken = tokio::select! {
-        taken = claim.acquire(&mut line) => taken,
+        taken = claimant.acquire(&mut line) => taken,
         signal = kit::signal::interrupted() => {
             // The write may be under way: whatever stands there with our ID is removed.
             line.leave().await;
@@ -135,8 +136,8 @@ pub(crate) async fn take(
     Ok(since)
 }
 
-/// One who wants the lock.
-struct Claim<'a> {
+/// One who wants the lock, and what it asks with.
+struct Claimant<'a> {
     lock: &'a Lock,
     record: &'a Record,
     wait: &'a Wait,
@@ -144,69 +145,64 @@ struct Claim<'a> {
     cx: &'a Cx,
 }
 
-impl Claim<'_> {
+impl Claimant<'_> {
     async fn acquire(&self, line: &mut Line) -> Result<Duration> {
         let began = uptime();
         let mut watch = Watch::default();
         let mut said = Said::default();
-        let patience = self.wait.lock_timeout;
-        // Whoever comes while nobody waits needs no place in line.
-        let mut first = true;
+        let mut claim = Claim {
+            patience: self.wait.lock_timeout,
+            lease: self.wait.lease,
+            queued: line.is_one(),
+            asked: false,
+        };
         loop {
-            let place = if first {
-                0
-            } else {
-                line.place(self.cx.clock.now()).await?
+            let place = match claim.asked {
+                true => line.place(self.cx.clock.now()).await?,
+                false => 0,
             };
-            let mut held = None;
-            if place == 0 {
-                let since = uptime();
-                let put = if first {
-                    self.first(line).await?
-                } else {
-                    match self.lock.look().await? {
-                        Some(held) => Some(Put::Held(held)),
-                        None => Some(self.lock.take(self.record).await?),
-                    }
-                };
-                match put {
-                    // It is free, and others were first; or it comes and goes.
-                    None | Some(Put::Missed) => {}
-                    Some(Put::Taken) => {
-                        line.leave().await;
-                        return Ok(since);
-                    }
-                    Some(Put::Held(found)) => {
-                        // Who came last does not take a dead holder's place before the others.
-                        let may_break = !first || !line.is_one() || patience.is_zero();
-                        if may_break && self.breaks(&found, &mut watch).await? {
-                            line.leave().await;
-                            return Ok(since);
-                        }
-                        held = Some(found);
-                    }
+            let since = uptime();
+            let put = match claim.tries(place) {
+                Try::First => self.first(line).await?,
+                Try::Look => match self.lock.look().await? {
+                    Some(held) => Some(Put::Held(held)),
+                    None => Some(self.lock.take(self.record).await?),
+                },
+                Try::Nothing => None,
+            };
+            let held = match put {
+                Some(Put::Taken) => {
+                    line.leave().await;
+                    return Ok(since);
+                }
+                Some(Put::Held(held)) => Some(held),
+                // It is free, and others were first; or it comes and goes.
+                None | Some(Put::Missed) => None,
+            };
+            if let Some(held) = &held
+                && claim.may_follow()
+                && self.breaks(held, &mut watch).await?
+            {
+                line.leave().await;
+                return Ok(since);
+            }
+            match claim.after(uptime().saturating_sub(began), place) {
+                After::Join => line.join().await?,
+                After::Pause(pause) => {
+                    said.say(self, place, held.as_ref(), &watch).await?;
+                    tokio::time::sleep(spread(pause)).await;
+                }
+                After::GiveUp => {
+                    let held = match held {
+                        Some(held) => Some(held),
+                        None => self.lock.look().await?,
+                    };
+                    return match held {
+                        Some(held) => Err(busy(self.lock, &held, place, claim.patience, &watch)),
+                        None => self.overdue(line, place, &watch).await,
+                    };
                 }
             }
-            let waited = uptime().saturating_sub(began);
-            let before = line.is_one().then_some(place);
-            let Some(pause) = pause(waited, patience, self.wait.lease, before) else {
-                let held = match held {
-                    Some(held) => Some(held),
-                    None => self.lock.look().await?,
-                };
-                if let Some(held) = held {
-                    return Err(busy(self.lock, &held, place, patience, &watch));
-                }
-                return self.overdue(line, place, &watch).await;
-            };
-            if first && line.is_one() {
-                first = false;
-                line.join().await?;
-                continue;
-            }
-            first = false;
-            said.say(self, place, held.as_ref(), &watch).await?;
-            tokio::time::sleep(spread(pause)).await;
         }
     }
 
@@ -287,7 +283,7 @@ impl Said {
     /// Says where we stand and who holds the lock, when it is news.
     async fn say(
         &mut self,
-        claim: &Claim<'_>,
+        claimant: &Claimant<'_>,
         place: u64,
         held: Option<&Held>,
         watch: &Watch,
@@ -302,9 +298,9 @@ impl Said {
         self.0 = news;
         let looked = match held {
             Some(_) => None,
-            None => claim.lock.look().await?,
+            None => claimant.lock.look().await?,
         };
-        let patience = kit::clock::human(claim.wait.lock_timeout);
+        let patience = kit::clock::human(claimant.wait.lock_timeout);
         let turn = match place {
             0 => "next in line".to_owned(),
             place => format!("place {} in line", place + 1),
@@ -313,9 +309,9 @@ impl Said {
             Some(held) => format!("held by {held}; {}", watch.known(held.lease.as_deref())),
             None => "free, and others were first".to_owned(),
         };
-        claim.cx.host.info(format!(
+        claimant.cx.host.info(format!(
             "waiting up to {patience} for {}, {turn}: {holder}",
-            claim.lock.id
+            claimant.lock.id
         ));
         Ok(())
     }
@@ -350,7 +346,7 @@ fn busy(lock: &Lock, held: &Held, place: u64, patience: Duration, watch: &Watch)
     match (&held.info, &held.lease) {
         (Some(info), Some(lease)) if lease.phase.is_broken() => error.hint(format!(
             "its state was never written: {}",
-            adopt::repair(lock, &info.id, lease.rescued.as_deref())
+            handover::repair(lock, &info.id, lease.rescued.as_deref())
         )),
         (Some(_), Some(lease)) if lease.phase == Phase::Moved => error.hint(
             "lock with the file: here without `table` in the contract or --table (or with --locking file), and in the backend with use_lockfile = true instead of dynamodb_table",
@@ -380,7 +376,7 @@ fn busy(lock: &Lock, held: &Held, place: u64, patience: Duration, watch: &Watch)
 mod tests {
     use super::*;
     use crate::lease::tests::lease;
-    use crate::lock::{Location, Object, Witness};
+    use crate::lock::{Location, Object};
 
     fn lock() -> Lock {
         let config = aws_sdk_s3::Config::builder()
@@ -395,19 +391,7 @@ mod tests {
     }
 
     fn held(lease: Option<Lease>) -> Held {
-        let mut info = LockInfo::new(
-            "states/shop/dev/terraform.tfstate".into(),
-            "apply",
-            String::new(),
-            "ada".into(),
-            time::OffsetDateTime::UNIX_EPOCH,
-        );
-        info.id = "3f".into();
-        Held {
-            info: Some(Box::new(info)),
-            lease: lease.map(Box::new),
-            witness: Witness::Item(Default::default()),
-        }
+        crate::hold::tests::held("3f", lease)
     }
 
     #[test]

@@ -136,8 +136,6 @@ pub(crate) async fn force_unlock(placed: &Placed, id: &str, cx: &Cx) -> Result<R
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::info::LockInfo;
-    use crate::lock::Witness;
 
     fn lock() -> Lock {
         let config = aws_sdk_dynamodb::Config::builder()
@@ -165,19 +163,7 @@ mod tests {
     }
 
     fn held(id: &str) -> Held {
-        let mut info = LockInfo::new(
-            "b/k".into(),
-            "apply",
-            String::new(),
-            "ada".into(),
-            time::OffsetDateTime::UNIX_EPOCH,
-        );
-        info.id = id.into();
-        Held {
-            info: Some(Box::new(info)),
-            lease: None,
-            witness: Witness::Item(Default::default()),
-        }
+        crate::hold::tests::held(id, None)
     }
 
     #[tokio::test]

@@ -1,0 +1,123 @@
+//! What one who wants the lock does next: whether it is its turn to look, whether it may take a dead
+//! holder's place, and how it waits. Pure.
+
+use super::wait::pause;
+use std::time::Duration;
+
+/// One who wants the lock, and how far it has come.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Claim {
+    /// How long it waits.
+    pub(super) patience: Duration,
+    /// The length of its lease.
+    pub(super) lease: Duration,
+    /// Whether those who wait stand in line.
+    pub(super) queued: bool,
+    /// Whether it has asked yet: who comes while nobody waits needs no place in line.
+    pub(super) asked: bool,
+}
+
+/// What may be tried now.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Try {
+    /// To take the lock, unless others stand in line.
+    First,
+    /// To look who has it, and to take it if nobody does.
+    Look,
+    /// Nothing: others are in front.
+    Nothing,
+}
+
+/// What comes after a look that did not end with the lock.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum After {
+    /// To stand in line.
+    Join,
+    /// To wait this long, a part of it at random, and to look again.
+    Pause(Duration),
+    /// The time is over.
+    GiveUp,
+}
+
+impl Claim {
+    /// What may be tried by one with `place` others in front.
+    pub(super) fn tries(&self, place: u64) -> Try {
+        match (self.asked, place) {
+            (false, _) => Try::First,
+            (true, 0) => Try::Look,
+            (true, _) => Try::Nothing,
+        }
+    }
+
+    /// Whether a dead holder's place may be taken: who came last does not take it before those who
+    /// stand in line.
+    pub(super) fn may_follow(&self) -> bool {
+        self.asked || !self.queued || self.patience.is_zero()
+    }
+
+    /// What comes after a look, `waited` after the first one.
+    pub(super) fn after(&mut self, waited: Duration, place: u64) -> After {
+        let before = self.queued.then_some(place);
+        let Some(pause) = pause(waited, self.patience, self.lease, before) else {
+            return After::GiveUp;
+        };
+        let first = !std::mem::replace(&mut self.asked, true);
+        match first && self.queued {
+            true => After::Join,
+            false => After::Pause(pause),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn claim(patience: u64, queued: bool, asked: bool) -> Claim {
+        Claim {
+            patience: Duration::from_secs(patience),
+            lease: Duration::from_secs(180),
+            queued,
+            asked,
+        }
+    }
+
+    #[test]
+    fn who_comes_first_asks_at_once_and_the_others_in_their_turn() {
+        for (asked, place, wanted) in [
+            (false, 0, Try::First),
+            (false, 3, Try::First),
+            (true, 0, Try::Look),
+            (true, 1, Try::Nothing),
+        ] {
+            assert_eq!(claim(60, true, asked).tries(place), wanted);
+        }
+    }
+
+    #[test]
+    fn a_dead_holder_is_followed_in_turn() {
+        for (patience, queued, asked, wanted) in [
+            (60, true, false, false),
+            (60, true, true, true),
+            // Nobody stands in line for a file, nor who does not wait.
+            (60, false, false, true),
+            (0, true, false, true),
+        ] {
+            assert_eq!(claim(patience, queued, asked).may_follow(), wanted);
+        }
+    }
+
+    #[test]
+    fn after_the_first_look_one_stands_in_line_where_there_is_one() {
+        let ms = Duration::from_millis;
+        let zero = Duration::ZERO;
+        let mut queued = claim(60, true, false);
+        assert_eq!(queued.after(zero, 0), After::Join);
+        assert_eq!(queued.after(zero, 0), After::Pause(ms(500)));
+        assert_eq!(queued.after(zero, 2), After::Pause(ms(2000)));
+        assert_eq!(queued.after(ms(60_000), 0), After::GiveUp);
+        let mut alone = claim(60, false, false);
+        assert_eq!(alone.after(zero, 0), After::Pause(ms(500)));
+        assert_eq!(claim(0, true, false).after(zero, 0), After::GiveUp);
+    }
+}

@@ -1,0 +1,126 @@
+//! What the post step does about the lock that its step took. Pure.
+
+use crate::lease::{Lease, Phase};
+use crate::lock::Held;
+
+/// What a look at the lock tells, before anything is done.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Left {
+    /// It was given back.
+    Nothing,
+    /// Somebody else has the lock by now.
+    Elses,
+    /// It was left to a later job, which has not adopted it yet.
+    Parked,
+    /// A later job has adopted it.
+    Adopted,
+    /// Its state has to be repaired, and is in a safe place.
+    Broken,
+    /// It is the step's. What the step left running is ended, and then it is settled.
+    Ours,
+}
+
+/// What was left of the lock `id`; `ours` is a lease as this job would write it. `unwritten`: the
+/// step's command left a state that it could not write.
+pub(super) fn left(held: Option<&Held>, id: &str, ours: &Lease, unwritten: bool) -> Left {
+    let Some(held) = held else {
+        return Left::Nothing;
+    };
+    if held.id() != id {
+        return Left::Elses;
+    }
+    match &held.lease {
+        Some(lease) if lease.phase == Phase::Parked => Left::Parked,
+        Some(lease) if !lease.same_job(ours) => Left::Adopted,
+        Some(lease)
+            if lease.phase == Phase::NeedsRepair && (lease.rescued.is_some() || !unwritten) =>
+        {
+            Left::Broken
+        }
+        _ => Left::Ours,
+    }
+}
+
+/// How the step's lock is settled once none of its commands runs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Settling {
+    /// The state is brought to a safe place, and the lock stays until it is repaired.
+    Rescue,
+    /// It is given back. `meant`: that is how a lock over several steps is meant to end.
+    Release { meant: bool },
+}
+
+/// How to settle `held`. `unwritten`: as in [`left`], after the command has ended.
+pub(super) fn settling(held: &Held, unwritten: bool) -> Settling {
+    let phase = held.lease.as_ref().map(|lease| lease.phase);
+    let ours = held.info.is_some() && held.lease.is_some();
+    if ours && (phase == Some(Phase::Repairing) || unwritten) {
+        return Settling::Rescue;
+    }
+    Settling::Release {
+        meant: phase == Some(Phase::Kept),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::hold::tests::held;
+    use crate::lease::tests::lease;
+
+    #[test]
+    fn only_the_jobs_own_lock_is_touched() {
+        let ours = lease(Phase::Kept);
+        let other = Lease {
+            job: Some("apply".into()),
+            ..ours.clone()
+        };
+        assert_eq!(left(None, "3f", &ours, false), Left::Nothing);
+        for (id, lease, answer) in [
+            ("4a", Some(lease(Phase::Running)), Left::Elses),
+            ("3f", Some(lease(Phase::Parked)), Left::Parked),
+            ("3f", Some(other), Left::Adopted),
+            ("3f", Some(lease(Phase::Kept)), Left::Ours),
+            ("3f", Some(lease(Phase::Running)), Left::Ours),
+            ("3f", Some(lease(Phase::Repairing)), Left::Ours),
+            ("3f", None, Left::Ours),
+        ] {
+            let held = held(id, lease);
+            assert_eq!(left(Some(&held), "3f", &ours, false), answer, "{held:?}");
+        }
+    }
+
+    #[test]
+    fn a_broken_state_is_left_alone_once_it_is_safe() {
+        let ours = lease(Phase::Kept);
+        for (rescued, unwritten, answer) in [
+            (true, true, Left::Broken),
+            (true, false, Left::Broken),
+            (false, false, Left::Broken),
+            // The step was killed before it could bring the state to a safe place.
+            (false, true, Left::Ours),
+        ] {
+            let mut broken = lease(Phase::NeedsRepair);
+            broken.rescued = rescued.then(|| "s3://b/k.errored-3f".into());
+            let held = held("3f", Some(broken));
+            assert_eq!(left(Some(&held), "3f", &ours, unwritten), answer);
+        }
+    }
+
+    #[test]
+    fn an_unwritten_state_keeps_the_lock() {
+        for (phase, unwritten, answer) in [
+            (Phase::Running, true, Settling::Rescue),
+            (Phase::NeedsRepair, true, Settling::Rescue),
+            (Phase::Repairing, false, Settling::Rescue),
+            (Phase::Running, false, Settling::Release { meant: false }),
+            (Phase::Kept, false, Settling::Release { meant: true }),
+        ] {
+            let held = held("3f", Some(lease(phase)));
+            assert_eq!(settling(&held, unwritten), answer, "{phase:?}");
+        }
+        let foreign = held("3f", None);
+        let released = Settling::Release { meant: false };
+        assert_eq!(settling(&foreign, true), released);
+    }
+}

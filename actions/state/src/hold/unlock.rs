@@ -1,0 +1,83 @@
+//! What becomes of a lock that `unlock` names. Pure.
+
+use crate::lease::{Lease, Phase};
+use crate::lock::Held;
+
+/// The answer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Unlocking {
+    /// It is removed.
+    Remove,
+    /// This very job left it behind with its command, which is ended first.
+    EndAndRemove,
+    /// A command of another run is at work.
+    InUse,
+    /// Its state has to be repaired first.
+    Broken,
+    /// It tells everybody that locking has moved.
+    Moved,
+    /// It is not one of ours.
+    Foreign,
+}
+
+/// What `unlock` does about `held`; `ours` is a lease as this job would write it.
+pub(super) fn unlocking(held: &Held, ours: &Lease) -> Unlocking {
+    let Some(lease) = &held.lease else {
+        return Unlocking::Foreign;
+    };
+    match lease.phase {
+        Phase::Kept | Phase::Parked => Unlocking::Remove,
+        Phase::Running if lease.is_of_a_run() && lease.same_job(ours) => Unlocking::EndAndRemove,
+        Phase::Running => Unlocking::InUse,
+        Phase::NeedsRepair | Phase::Repairing => Unlocking::Broken,
+        Phase::Moved => Unlocking::Moved,
+        Phase::Waiting | Phase::Unknown => Unlocking::Foreign,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::hold::tests::held;
+    use crate::lease::tests::lease;
+
+    #[test]
+    fn only_what_nobody_works_under_is_given_back() {
+        let ours = lease(Phase::Kept);
+        for (phase, answer) in [
+            (Phase::Kept, Unlocking::Remove),
+            (Phase::Parked, Unlocking::Remove),
+            (Phase::Running, Unlocking::EndAndRemove),
+            (Phase::NeedsRepair, Unlocking::Broken),
+            (Phase::Repairing, Unlocking::Broken),
+            (Phase::Moved, Unlocking::Moved),
+            (Phase::Waiting, Unlocking::Foreign),
+            (Phase::Unknown, Unlocking::Foreign),
+        ] {
+            let held = held("3f", Some(lease(phase)));
+            assert_eq!(unlocking(&held, &ours), answer, "{phase:?}");
+        }
+        assert_eq!(unlocking(&held("3f", None), &ours), Unlocking::Foreign);
+    }
+
+    #[test]
+    fn a_command_is_ended_by_its_own_job_only() {
+        let running = lease(Phase::Running);
+        let other = Lease {
+            job: Some("plan".into()),
+            ..running.clone()
+        };
+        // At a terminal nobody can tell one run from another.
+        let terminal = Lease {
+            attempt: None,
+            build_arn: None,
+            job: None,
+            runner: None,
+            ..running.clone()
+        };
+        for (found, ours) in [(&running, &other), (&terminal, &terminal)] {
+            let held = held("3f", Some(found.clone()));
+            assert_eq!(unlocking(&held, ours), Unlocking::InUse);
+        }
+    }
+}
