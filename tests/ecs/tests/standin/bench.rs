@@ -39,10 +39,16 @@ pub(crate) struct Bench {
 
 impl Bench {
     pub(crate) async fn start() -> Self {
-        Self::with(models()).await
+        Self::with(models(), Duration::from_secs(1)).await
     }
 
-    pub(crate) async fn with(models_dir: PathBuf) -> Self {
+    /// One whose deployments take a while to complete. On a busy machine a task takes longer than a second to crash, and a test
+    /// to look at a deployment that is in progress.
+    pub(crate) async fn unhurried() -> Self {
+        Self::with(models(), Duration::from_secs(10)).await
+    }
+
+    pub(crate) async fn with(models_dir: PathBuf, settle: Duration) -> Self {
         let (number, ip) = address();
         let registry = format!("{ip}:5000");
         let folder = tempfile::tempdir().unwrap();
@@ -58,7 +64,7 @@ impl Bench {
             label: label.clone(),
             upstream: upstream(),
             timings: Timings {
-                settle: Duration::from_millis(1000),
+                settle,
                 ..Timings::default()
             },
         };

@@ -1,6 +1,7 @@
 //! Requests and answers against the service model.
 
 use std::io::Write as _;
+use std::time::Duration;
 
 use serde_json::{Value, json};
 
@@ -38,7 +39,7 @@ async fn violation(
 ) -> (Result<Value, (u16, String, String)>, Vec<String>) {
     let folder = tempfile::tempdir().unwrap();
     changed_models(folder.path(), change);
-    let bench = Bench::with(folder.path().to_path_buf()).await;
+    let bench = Bench::with(folder.path().to_path_buf(), Duration::from_secs(1)).await;
     let answer = bench
         .try_ecs("CreateCluster", json!({"clusterName": "shop"}))
         .await;

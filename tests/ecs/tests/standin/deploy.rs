@@ -201,7 +201,7 @@ async fn an_update_keeps_between_the_minimum_and_the_maximum() {
 
 #[tokio::test]
 async fn a_newer_deployment_supersedes_one_in_progress() {
-    let bench = Bench::start().await;
+    let bench = Bench::unhurried().await;
     bench
         .ecs("CreateCluster", json!({"clusterName": "shop"}))
         .await;
@@ -246,7 +246,7 @@ async fn a_newer_deployment_supersedes_one_in_progress() {
 
 #[tokio::test]
 async fn a_stopped_deployment_rolls_back() {
-    let bench = Bench::start().await;
+    let bench = Bench::unhurried().await;
     bench
         .ecs("CreateCluster", json!({"clusterName": "shop"}))
         .await;

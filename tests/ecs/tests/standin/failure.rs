@@ -6,7 +6,7 @@ use crate::bench::{Bench, eventually, get, messages, service, tag};
 
 #[tokio::test]
 async fn a_crashing_image_trips_the_breaker_and_rolls_back() {
-    let bench = Bench::start().await;
+    let bench = Bench::unhurried().await;
     bench
         .ecs("CreateCluster", json!({"clusterName": "shop"}))
         .await;
