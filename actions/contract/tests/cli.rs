@@ -1,62 +1,37 @@
-//! The binary as workflows, buildspecs and people run it.
+//! What a person sees of slipway-contract: the exit code, the mistakes, and what is exported.
 #![expect(
     clippy::unwrap_used,
     reason = "a test that cannot set itself up has failed"
 )]
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::{Command, Output};
+
+use step_job::{Job, log};
 
 const STOREFRONT: &str = include_str!("../../../docs/examples/storefront/delivery.yaml");
 
 const VARS: &str = r#"{"BUILD_ACCOUNT_ID": "000000000001", "DEV_ACCOUNT_ID": "012345678901",
     "TF_STATE_BUCKET_DEV": "acme-state-dev", "TF_LOCK_TABLE": "acme-locks"}"#;
 
-/// A folder with a contract, and a job in it.
-struct Job {
-    dir: tempfile::TempDir,
+/// A job in a folder with a contract.
+fn in_folder(contract: &str) -> Job {
+    let job = Job::new(env!("CARGO_BIN_EXE_slipway-contract"));
+    std::fs::write(job.file("delivery.yaml"), contract).unwrap();
+    job
 }
 
-impl Job {
-    fn new(contract: &str) -> Self {
-        let dir = tempfile::tempdir().unwrap();
-        std::fs::write(dir.path().join("delivery.yaml"), contract).unwrap();
-        Self { dir }
-    }
-
-    fn file(&self, name: &str) -> PathBuf {
-        self.dir.path().join(name)
-    }
-
-    fn read(&self, name: &str) -> String {
-        std::fs::read_to_string(self.file(name)).unwrap_or_default()
-    }
-
-    fn command(&self, arguments: &[&str]) -> Command {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_slipway-contract"));
-        command
-            .args(arguments)
-            .current_dir(self.dir.path())
-            .env_clear();
-        command
-    }
-
-    fn in_github(&self, arguments: &[&str], env: &[(&str, &str)]) -> Output {
-        self.command(arguments)
-            .env("GITHUB_ACTIONS", "true")
-            .env("GITHUB_WORKSPACE", self.dir.path())
-            .env("GITHUB_OUTPUT", self.file("output"))
-            .env("GITHUB_ENV", self.file("env"))
-            .env("GITHUB_STATE", self.file("state"))
-            .env("GITHUB_STEP_SUMMARY", self.file("summary"))
-            .envs(env.iter().copied())
-            .output()
-            .unwrap()
-    }
+/// The step at a terminal.
+fn command(job: &Job, arguments: &[&str]) -> Command {
+    job.command(arguments, &[("GITHUB_ACTIONS", "")])
 }
 
-fn log(output: &Output) -> String {
-    String::from_utf8_lossy(&output.stderr).into_owned()
+fn in_github(job: &Job, arguments: &[&str], env: &[(&str, &str)]) -> Output {
+    let mut command = job.command(arguments, env);
+    command
+        .env("GITHUB_WORKSPACE", job.path())
+        .output()
+        .unwrap()
 }
 
 fn stdout(output: &Output) -> String {
@@ -79,8 +54,8 @@ fn entries(text: &str) -> Vec<(String, String)> {
 
 #[test]
 fn a_good_contract_is_ok_and_shows_its_chain() {
-    let job = Job::new(STOREFRONT);
-    let output = job.command(&["check"]).output().unwrap();
+    let job = in_folder(STOREFRONT);
+    let output = command(&job, &["check"]).output().unwrap();
     assert!(output.status.success(), "{}", log(&output));
     expect_test::expect![[r#"
         ok: delivery.yaml delivers storefront
@@ -95,13 +70,13 @@ fn a_good_contract_is_ok_and_shows_its_chain() {
 
 #[test]
 fn every_mistake_is_shown_and_annotated_and_nothing_is_exported() {
-    let job = Job::new(
+    let job = in_folder(
         &STOREFRONT
             .replace("follows: dev", "folows: dev")
             .replace("10.20.0.0/16", "10.20.0.0"),
     );
     for arguments in [&["check"][..], &["resolve", "--environment", "dev"]] {
-        let output = job.in_github(arguments, &[("SLIPWAY_VARS", VARS)]);
+        let output = in_github(&job, arguments, &[("SLIPWAY_VARS", VARS)]);
         let log = log(&output);
         assert_eq!(output.status.code(), Some(2), "{log}");
         let annotations: Vec<&str> = log.lines().filter(|line| line.starts_with("::")).collect();
@@ -121,28 +96,30 @@ fn every_mistake_is_shown_and_annotated_and_nothing_is_exported() {
             "{log}"
         );
         assert_eq!(stdout(&output), "");
-        for file in ["output", "env", "state"] {
-            assert_eq!(job.read(file), "", "{file}");
-        }
-        assert!(job.read("summary").starts_with("### contract: failed"));
+        assert_eq!(job.exported(), "");
+        assert!(
+            job.read("GITHUB_STEP_SUMMARY")
+                .starts_with("### contract: failed")
+        );
     }
 }
 
 #[test]
 fn an_annotation_names_the_file_from_the_repositorys_root() {
-    let job = Job::new("");
+    let job = in_folder("");
     std::fs::create_dir(job.file("shop")).unwrap();
     let path = job.file("shop/delivery.yaml");
     std::fs::write(&path, "version: 1\n").unwrap();
-    let output = job.in_github(&["check", "--contract", path.to_str().unwrap()], &[]);
+    let output = in_github(&job, &["check", "--contract", path.to_str().unwrap()], &[]);
     assert_eq!(output.status.code(), Some(2));
     assert!(log(&output).contains("::error file=shop/delivery.yaml,line=1,col=1,"));
 }
 
 #[test]
 fn resolve_hands_over_outputs_and_variables() {
-    let job = Job::new(STOREFRONT);
-    let output = job.in_github(
+    let job = in_folder(STOREFRONT);
+    let output = in_github(
+        &job,
         &[],
         &[
             ("INPUT_COMMAND", "resolve"),
@@ -159,7 +136,7 @@ fn resolve_hands_over_outputs_and_variables() {
             "{name} in {found:?}"
         );
     };
-    let outputs = pairs("output");
+    let outputs = pairs("GITHUB_OUTPUT");
     let written: Vec<&str> = outputs.iter().map(|(name, _)| name.as_str()).collect();
     let declared: Vec<&str> = <slipway_contract::Contract as kit::Step>::ACTION
         .outputs
@@ -167,7 +144,7 @@ fn resolve_hands_over_outputs_and_variables() {
         .map(|(name, _)| *name)
         .collect();
     assert_eq!(written, declared);
-    let env = pairs("env");
+    let env = pairs("GITHUB_ENV");
     has(&outputs, "account", "012345678901");
     has(&outputs, "follows", "");
     has(&outputs, "repository", "storefront");
@@ -176,16 +153,17 @@ fn resolve_hands_over_outputs_and_variables() {
     has(&env, "TF_VAR_domain", "dev.storefront.example");
     has(&env, "TF_VAR_environment", "dev");
     assert!(
-        job.read("summary")
+        job.read("GITHUB_STEP_SUMMARY")
             .contains("| state | s3://acme-state-dev/storefront/dev/terraform.tfstate |")
     );
 }
 
 #[test]
 fn a_variable_that_is_not_set_stops_everything() {
-    let job = Job::new(STOREFRONT);
+    let job = in_folder(STOREFRONT);
     for verb in ["resolve", "check"] {
-        let output = job.in_github(
+        let output = in_github(
+            &job,
             &[verb, "--environment", "staging"],
             &[("SLIPWAY_VARS", VARS)],
         );
@@ -196,17 +174,14 @@ fn a_variable_that_is_not_set_stops_everything() {
             log.contains("STAGING_ACCOUNT_ID_STAGING or STAGING_ACCOUNT_ID"),
             "{log}"
         );
-        for file in ["output", "env"] {
-            assert_eq!(job.read(file), "", "{file}");
-        }
+        assert_eq!(job.exported(), "");
     }
 }
 
 #[test]
 fn a_buildspec_sources_what_was_resolved() {
-    let job = Job::new(STOREFRONT);
-    let output = job
-        .command(&["resolve", "--environment", "dev"])
+    let job = in_folder(STOREFRONT);
+    let output = command(&job, &["resolve", "--environment", "dev"])
         .env(
             "CODEBUILD_BUILD_ARN",
             "arn:aws:codebuild:ca-central-1:000000000001:build/x",
@@ -221,7 +196,7 @@ fn a_buildspec_sources_what_was_resolved() {
             "-c",
             ". ./out.sh; echo \"$CONTRACT_ACCOUNT $CONTRACT_ECS_SERVICE $TF_VAR_domain\"",
         ])
-        .current_dir(job.dir.path())
+        .current_dir(job.path())
         .output()
         .unwrap();
     assert_eq!(
@@ -232,17 +207,16 @@ fn a_buildspec_sources_what_was_resolved() {
 
 #[test]
 fn machines_get_the_environment_and_the_mistakes_as_json() {
-    let job = Job::new(STOREFRONT);
-    let output = job
-        .command(&["resolve", "--environment", "dev", "--json"])
+    let job = in_folder(STOREFRONT);
+    let output = command(&job, &["resolve", "--environment", "dev", "--json"])
         .env("SLIPWAY_VARS", VARS)
         .output()
         .unwrap();
     let resolved: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
     assert_eq!(resolved["state"]["bucket"], "acme-state-dev");
 
-    let job = Job::new("version: 2\n");
-    let output = job.command(&["check", "--json"]).output().unwrap();
+    let job = in_folder("version: 2\n");
+    let output = command(&job, &["check", "--json"]).output().unwrap();
     assert_eq!(output.status.code(), Some(2));
     let error: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
     assert_eq!(error["error"]["exit"], 2);
@@ -255,7 +229,7 @@ fn machines_get_the_environment_and_the_mistakes_as_json() {
 
 #[test]
 fn what_is_asked_wrongly_is_answered_with_a_hint() {
-    let job = Job::new(STOREFRONT);
+    let job = in_folder(STOREFRONT);
     for (arguments, message) in [
         (
             &["resolve"][..],
@@ -275,18 +249,18 @@ fn what_is_asked_wrongly_is_answered_with_a_hint() {
         ),
         (&["chek"], "unrecognized subcommand 'chek'"),
     ] {
-        let output = job.in_github(arguments, &[]);
+        let output = in_github(&job, arguments, &[]);
         let log = log(&output);
         assert_eq!(output.status.code(), Some(2), "{log}");
         assert!(log.contains(message), "{log}");
-        assert_eq!(job.read("output"), "");
+        assert_eq!(job.read("GITHUB_OUTPUT"), "");
     }
 }
 
 #[test]
 fn the_committed_schema_is_the_one_it_prints() {
-    let job = Job::new("");
-    let output = job.command(&["schema"]).output().unwrap();
+    let job = in_folder("");
+    let output = command(&job, &["schema"]).output().unwrap();
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs/delivery.schema.json");
     if std::env::var_os("UPDATE_EXPECT").is_some() {
         std::fs::write(&path, &output.stdout).unwrap();
@@ -308,7 +282,7 @@ fn what_the_documentation_shows_is_right() {
         .collect();
     assert_eq!(examples.len(), 2);
     for example in examples {
-        let output = Job::new(example).command(&["check"]).output().unwrap();
+        let output = command(&in_folder(example), &["check"]).output().unwrap();
         assert!(output.status.success(), "{}", log(&output));
     }
 }
