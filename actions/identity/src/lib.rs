@@ -52,7 +52,7 @@ impl Step for Identity {
         let account = unless_interrupted(net.account(&target)).await?;
         match (&args.verb, command) {
             (_, Some(command)) => exec(&account, command, cx).await,
-            (Verb::Export(_), None) => Ok(report::exported(&account)),
+            (Verb::Export(_), None) => Ok(report::exported(&account, cx)),
             (_, None) => Ok(report::checked(&account, &target)),
         }
     }

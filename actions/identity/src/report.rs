@@ -1,12 +1,20 @@
 //! Outputs and reports of slipway-identity.
 
+use kit::Cx;
 use kit::clock::rfc3339;
 use kit::report::{EnvValue, Report, text_table};
 use kit::secret::Secret;
 use net::{Account, Target};
 
+/// Variables of credentials that tools read beside the keys.
+const STALE: [&str; 3] = [
+    "AWS_SESSION_TOKEN",
+    "AWS_SECURITY_TOKEN",
+    "AWS_CREDENTIAL_EXPIRATION",
+];
+
 /// Credentials for later steps.
-pub(crate) fn exported(account: &Account) -> Report {
+pub(crate) fn exported(account: &Account, cx: &Cx) -> Report {
     let secret = |value: &str| EnvValue::Secret(Secret::new(value.to_owned()));
     let mut report = describe(account);
     let credentials = &account.credentials;
@@ -30,6 +38,21 @@ pub(crate) fn exported(account: &Account) -> Report {
     ];
     if let Some(token) = credentials.session_token() {
         report.env.push(("AWS_SESSION_TOKEN".into(), secret(token)));
+    }
+    // What belongs to the job's earlier credentials would be taken for a part of these.
+    for stale in STALE {
+        let exported = report.env.iter().any(|(name, _)| name == stale);
+        if !exported && cx.env.get(stale).is_some() {
+            report
+                .env
+                .push((stale.into(), EnvValue::Plain(String::new())));
+        }
+    }
+    // The CLI takes an empty AWS_PROFILE for the name of a profile, so it cannot be taken away.
+    if let Some(profile) = cx.env.get("AWS_PROFILE") {
+        cx.host.warn(format!(
+            "AWS_PROFILE is `{profile}` in this job, and some tools prefer the profile to the exported credentials: remove it from the job's `env`"
+        ));
     }
     report.text = format!(
         "exported credentials of {} in {}, until {}",

@@ -1,5 +1,5 @@
-//! Getting the values: each source asked once, in few calls, and everything that is wrong
-//! collected before anything is handed on.
+//! Reads the values: each source is asked once, in few calls, and all problems are collected
+//! before anything is handed over.
 
 use crate::value::json_key;
 use crate::{Problem, all_or_nothing};
@@ -18,17 +18,17 @@ const SSM_BATCH: usize = 10;
 /// Calls under way at once; far below the services' rates, enough to hide the latency.
 const PARALLEL: usize = 8;
 
-/// Why there is no value.
+/// The reason why a value is missing.
 #[derive(Debug, Clone)]
 enum Miss {
     /// There is no such thing, and the command that makes it, where it is in AWS; fine for an
     /// optional secret.
     Absent(String, Option<String>),
-    /// There may be, but it cannot be had.
+    /// There may be one, but it cannot be read.
     Denied(String),
 }
 
-/// What each source answered.
+/// The answers, by source.
 type Found = BTreeMap<String, std::result::Result<Secret, Miss>>;
 
 /// All values, in the order of `specs`; optional ones that do not exist are left out.
@@ -77,7 +77,7 @@ pub(crate) async fn all(
                 cx.env
                     .get(name)
                     .map(|value| Secret::new(value.to_owned()))
-                    .ok_or_else(|| Miss::Absent(format!("the variable {name} is not set"), None)),
+                    .ok_or_else(|| absent_variable(name)),
             ),
         };
         match found {
@@ -93,14 +93,14 @@ pub(crate) async fn all(
                 });
             }
             Some(Err(Miss::Denied(reason))) => problems.push(Problem::new(spec, reason)),
-            None => problems.push(Problem::new(spec, "was not answered for")),
+            None => problems.push(Problem::new(spec, "AWS's answer does not contain it")),
         }
     }
-    all_or_nothing(problems, "cannot be had")?;
+    all_or_nothing(problems, "cannot be read")?;
     Ok(values)
 }
 
-/// Nothing called `name` in a service of the account. `create` is the command that makes it, which
+/// The reason that a service of the account has nothing called `name`. `create` is the command that makes it, which
 /// reads the value from standard input, so that it is in no argument list. An ARN cannot be chosen,
 /// so nothing can be made under it.
 fn absent(service: &str, what: &str, name: &str, account: &Account, create: &str) -> Miss {
@@ -111,6 +111,16 @@ fn absent(service: &str, what: &str, name: &str, account: &Account, create: &str
     Miss::Absent(
         format!("{service} has no {what} {name} in account {id}, region {region}"),
         create,
+    )
+}
+
+/// The runner leaves a variable empty if the GitHub secret that it refers to does not exist.
+fn absent_variable(name: &str) -> Miss {
+    Miss::Absent(
+        format!("the variable {name} is not set, or is empty"),
+        Some(format!(
+            "set {name} for this command; in a workflow, under the step's `env`: `{name}: ${{{{ secrets.NAME }}}}`"
+        )),
     )
 }
 
@@ -156,8 +166,7 @@ async fn ssm_batch(client: &Ssm, batch: Vec<String>, account: &Account) -> Found
                 .collect();
         }
     };
-    // A missing parameter is no error of the call: it comes back in a list of its own, with
-    // HTTP 200. Everything asked for counts as missing until it is seen.
+    // A missing parameter does not fail the call: it is in a list of its own, with HTTP 200. Everything asked for counts as missing until it is seen.
     let mut found: Found = batch
         .iter()
         .map(|name| (name.clone(), Err(no_parameter(name, account))))
@@ -199,9 +208,7 @@ async fn from_secrets_manager(
                 .is_err_and(|error| net::code(error) == Some("ResourceNotFoundException"));
             let found = match answer.cannot("read it") {
                 Ok(answer) => answer.secret_string.map(Secret::new).ok_or_else(|| {
-                    Miss::Denied(format!(
-                        "{id} is binary; only text secrets can be handed over"
-                    ))
+                    Miss::Denied(format!("{id} is binary; this step reads only text secrets"))
                 }),
                 Err(_) if absent => Err(no_secret(&id, account)),
                 Err(error) => Err(Miss::Denied(format!(

@@ -1,6 +1,6 @@
-//! The dialects of a file of variables. Each value comes back from that dialect's readers exactly as
-//! it is, or the file is refused: readers disagree about quotes, escapes and `$`, and none of them
-//! says so. Pure; the readers themselves are asked in the end-to-end tests.
+//! The formats of a file of variables. The readers of a format get each value exactly as it is, or the
+//! file is refused: readers disagree about quotes, escapes and `$`, and none of them reports it. Pure;
+//! the end-to-end tests run the readers themselves.
 
 use crate::{Problem, all_or_nothing};
 use kit::error::Result;
@@ -56,10 +56,10 @@ impl Format {
         }
         all_or_nothing(
             problems,
-            &format!("cannot be written exactly in the format {}", self.name()),
+            &format!("cannot be written in the format {}", self.name()),
         )
         .map_err(|error| {
-            error.hint("--format json holds every value, and --format shell all but NUL")
+            error.hint("use --format json, which holds every value, or --format shell, which holds all but NUL")
         })?;
         Ok(Secret::new(text))
     }

@@ -1,5 +1,5 @@
-//! Secrets at run time: all are resolved and checked before any reaches its sink, and one that is
-//! missing means that none does.
+//! Reads secrets at run time. All are resolved and checked before any reaches its sink; if one is
+//! missing, none does.
 
 mod args;
 mod fetch;
@@ -127,12 +127,12 @@ fn report(names: &[String], what: &str) -> Report {
     .output("names", joined)
 }
 
-/// What one secret lacks, as a line of the error that lists them all.
+/// A problem with one secret: a line of the error that lists them all.
 #[derive(Debug, PartialEq, Eq)]
 struct Problem {
     name: String,
     reason: String,
-    /// How to make what is missing.
+    /// The command or setting that provides what is missing.
     create: Option<String>,
 }
 
@@ -146,7 +146,7 @@ impl Problem {
     }
 }
 
-/// One error for all that is wrong, since a person mends a list faster than one at a time.
+/// One error for all problems: a person corrects a list faster than one at a time.
 fn all_or_nothing(mut problems: Vec<Problem>, what: &str) -> Result<()> {
     if problems.is_empty() {
         return Ok(());

@@ -1,4 +1,4 @@
-//! Which secrets a call is about, and whether it may have them at all. Pure.
+//! Selects the secrets of a call and checks that their sinks allow it. Pure.
 
 use kit::contract::{SecretSpec, Sink, Source};
 use kit::error::{Error, Result};
@@ -7,8 +7,8 @@ use kit::host::may_export;
 /// The contract's secrets that may go to `sink`, and those named by argument.
 ///
 /// # Errors
-/// Nothing to do, a name twice, a dangerous name, or an argument that is no `NAME=SOURCE`: all
-/// found before the first call (exit 2).
+/// No secret, a name twice, a dangerous name, or an argument that is not `NAME=SOURCE`: all found
+/// before the first call (exit 2).
 pub(crate) fn select(
     declared: &[SecretSpec],
     given: &[String],
@@ -32,17 +32,18 @@ pub(crate) fn select(
         return Err(if declared.is_empty() {
             error.hint("name one: --source NAME=ssm:/path, or declare `secrets` in the contract")
         } else {
-            let elsewhere: Vec<&str> = declared.iter().map(|spec| spec.name.as_str()).collect();
+            let others: Vec<&str> = declared.iter().map(|spec| spec.name.as_str()).collect();
             error.hint(format!(
                 "the contract declares {} for other sinks; add `{name}` to their `to`",
-                elsewhere.join(", ")
+                others.join(", ")
             ))
         });
     }
     for (at, spec) in specs.iter().enumerate() {
         may_export(&spec.name)?;
         if specs[..at].iter().any(|other| other.name == spec.name) {
-            return Err(Error::usage(format!("{} is named twice", spec.name)));
+            return Err(Error::usage(format!("{} is named twice", spec.name))
+                .hint("give each secret a name of its own, or remove one of the two"));
         }
     }
     Ok(specs)
@@ -50,11 +51,17 @@ pub(crate) fn select(
 
 fn parse(text: &str, sink: Sink) -> Result<SecretSpec> {
     let form = "NAME=ssm:/path, NAME=secretsmanager:id#key or NAME=env:OTHER";
-    let (name, source) = text
-        .split_once('=')
-        .ok_or_else(|| Error::usage("--source takes NAME=SOURCE").hint(form))?;
-    let source = Source::parse(source)
-        .map_err(|problem| Error::usage(format!("--source {name}: {problem}")).hint(form))?;
+    let (name, source) = text.split_once('=').ok_or_else(|| {
+        Error::usage(format!(
+            "--source takes NAME=SOURCE, and `{}` has no `=`",
+            text
+        ))
+        .hint(format!("write it as {form}"))
+    })?;
+    let (name, source) = (name.trim(), source.trim());
+    let source = Source::parse(source).map_err(|problem| {
+        Error::usage(format!("--source {name}: {problem}")).hint(format!("write it as {form}"))
+    })?;
     Ok(SecretSpec {
         name: name.to_owned(),
         source,

@@ -1,4 +1,5 @@
-//! What is inside a secret: one key of a JSON object, and whether a log could hide it. Pure.
+//! Looks into a secret's value: takes one key of a JSON object, and finds values that a log could not
+//! hide. Pure.
 
 use crate::{Problem, all_or_nothing};
 use kit::error::Result;
@@ -12,7 +13,9 @@ use std::collections::BTreeMap;
 /// # Errors
 /// No JSON object, no such key, or `null`; the message quotes nothing of the value.
 pub(crate) fn json_key(text: &Secret, key: &str) -> Result<Secret, String> {
-    let object: BTreeMap<String, Box<RawValue>> = serde_json::from_str(text.expose())
+    // Editors on Windows begin a file with a byte order mark, which is not part of the JSON.
+    let json = text.expose().trim_start_matches('\u{feff}');
+    let object: BTreeMap<String, Box<RawValue>> = serde_json::from_str(json)
         .map_err(|_| format!("has no key `{key}`: its value is not a JSON object"))?;
     let found = object
         .get(key)
@@ -27,8 +30,8 @@ pub(crate) fn json_key(text: &Secret, key: &str) -> Result<Secret, String> {
     Ok(Secret::new(found.to_owned()))
 }
 
-/// Refuses values that GitHub's log could not hide without hiding everything else. Parts of a value
-/// that stay visible are said when it is masked.
+/// Refuses values that GitHub's log could not hide without hiding everything else. `Host::mask` reports
+/// the parts of a value that stay visible.
 ///
 /// # Errors
 /// Each such value, by name.
@@ -84,6 +87,8 @@ mod tests {
         ] {
             assert_eq!(json_key(&text, key).unwrap().expose(), value);
         }
+        let text = Secret::new("\u{feff}{\"k\": \"v\"}\r\n".into());
+        assert_eq!(json_key(&text, "k").unwrap().expose(), "v");
     }
 
     #[test]

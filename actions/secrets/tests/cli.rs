@@ -42,6 +42,14 @@ fn bad_input_is_named() {
         ),
         (&["export", "--source", "A=ssm:/a"], "no region is known"),
         (&["file", "--source", SOURCE], "--path <FILE>"),
+        (
+            &["export", "--source", "a-b=env:B"],
+            "no variable may be called `a-b`: it is not the name of a variable",
+        ),
+        (
+            &["file", "--source", SOURCE],
+            "hint: the inputs of the action: https://github.com/slipway-delivery/slipway/blob/main/actions/secrets/README.md",
+        ),
     ] {
         job.refuses(arguments, &[], 2, message);
     }
@@ -61,6 +69,9 @@ fn bad_input_is_named() {
         &VALUE,
     );
     assert_eq!(ended.status.code(), Some(2), "{ended:?}");
+    let terminal = [("GITHUB_ACTIONS", "")];
+    let hint = "hint: see the arguments: slipway-secrets file --help\n";
+    job.refuses(&["file", "--source", SOURCE], &terminal, 2, hint);
 }
 
 #[test]
@@ -79,6 +90,7 @@ fn what_a_log_could_not_hide_is_not_exported() {
     job.refuses(&arguments, &[("VALUE", "abc")], 1, "cannot be exported");
     let env = [("GITHUB_ACTIONS", ""), VALUE[0]];
     job.refuses(&arguments, &env, 2, "secrets cannot be exported");
+    job.refuses(&arguments, &[], 1, "hint: set VALUE for this command");
 }
 
 #[test]

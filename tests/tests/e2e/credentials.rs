@@ -20,6 +20,15 @@ fn job(what: &str) -> (World, Job) {
     variables.extend(world.repository_variables());
     variables.extend(world.environment_variables(world.environment("dev").unwrap()));
     variables.extend(keys.variables());
+    // Left by whoever had credentials here before; botocore and the JavaScript SDK act on them.
+    variables.extend(
+        [
+            ("AWS_PROFILE", "nobody"),
+            ("AWS_SECURITY_TOKEN", "stale"),
+            ("AWS_CREDENTIAL_EXPIRATION", "2020-01-01T00:00:00Z"),
+        ]
+        .map(|(name, value)| (name.to_owned(), value.to_owned())),
+    );
     let job = Job::new(variables);
     std::fs::write(job.file("delivery.yaml"), CONTRACT).unwrap();
     (world, job)
@@ -93,6 +102,10 @@ fn exported_credentials_are_masked_and_are_the_role_that_was_asked_for() {
         "AWS_SESSION_TOKEN",
     ];
     masked(&ended, &names.map(value));
+    assert_eq!(value("AWS_SECURITY_TOKEN"), "");
+    assert_eq!(value("AWS_CREDENTIAL_EXPIRATION"), "");
+    let warning = "::warning::AWS_PROFILE is `nobody` in this job";
+    assert!(log(&ended).contains(warning), "{}", log(&ended));
     assert_eq!(value("AWS_REGION"), world.region);
     // They are what they are said to be: somebody else's tool is that role with them.
     let mut check = job.command("slipway-identity", &["check", "--json"]);
@@ -162,7 +175,7 @@ fn a_command_has_the_credentials_and_nothing_that_comes_after_it() {
         "--",
         "/bin/sh",
         "-c",
-        "exit 7",
+        "[ -z \"$AWS_PROFILE$AWS_SECURITY_TOKEN$AWS_CREDENTIAL_EXPIRATION\" ] && exit 7",
     ];
     let ended = job.run(&mut job.command("slipway-identity", &failing));
     assert_eq!(ended.status.code(), Some(7), "{}", log(&ended));

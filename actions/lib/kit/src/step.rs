@@ -323,7 +323,7 @@ fn refuse_arguments<S: Step>(host: &Host, error: &clap::Error, usage: ErrorKind)
     usage.exit()
 }
 
-/// What clap says of wrong arguments, with a hint that names a command or a page.
+/// Clap's message about wrong arguments, with a hint that names a command or a page.
 fn wrong_arguments<S: Step>(host: &Host, error: &clap::Error) -> Error {
     let text = error.render().to_string();
     let text = text.trim_end().strip_prefix("error: ").unwrap_or(&text);
@@ -335,14 +335,10 @@ fn wrong_arguments<S: Step>(host: &Host, error: &clap::Error) -> Error {
         let repository = env!("CARGO_PKG_REPOSITORY");
         format!("the inputs of the action: {repository}/blob/main/actions/{name}/README.md")
     } else {
-        // clap's usage line names the verb whose arguments are wrong.
-        let program = format!("slipway-{name} ");
-        let verb = text
-            .rsplit_once(&format!("Usage: {program}"))
-            .and_then(|(_, usage)| usage.split_whitespace().next())
-            .filter(|word| word.starts_with(|c: char| c.is_ascii_lowercase()))
-            .map_or_else(String::new, |verb| format!("{verb} "));
-        format!("{program}{verb}--help")
+        let verbs = S::Args::augment_args(Command::new(name));
+        let verb = std::env::args().find(|word| verbs.find_subcommand(word).is_some());
+        let verb = verb.map_or_else(String::new, |verb| format!("{verb} "));
+        format!("see the arguments: slipway-{name} {verb}--help")
     };
     Error::usage(text.trim_end()).hint(hint)
 }

@@ -43,6 +43,10 @@ impl Account {
             .env("AWS_REGION", self.region.as_str())
             .env("AWS_DEFAULT_REGION", self.region.as_str())
             .without("AWS_PROFILE")
+            // botocore prefers this token, and takes this time for the end of whatever keys it finds
+            // (credentials.py, EnvProvider); `aws configure export-credentials` sets the time.
+            .without("AWS_SECURITY_TOKEN")
+            .without("AWS_CREDENTIAL_EXPIRATION")
             .without("AWS_CONTAINER_CREDENTIALS_RELATIVE_URI")
             .without("AWS_CONTAINER_CREDENTIALS_FULL_URI")
             .without("AWS_WEB_IDENTITY_TOKEN_FILE");
@@ -155,6 +159,12 @@ pub fn guard_credentials(credentials: &Credentials, allowed: &[String]) -> Resul
     if allowed.iter().any(|name| name == id) {
         return Ok(());
     }
+    if id.starts_with("ASIA") && credentials.session_token().is_none() {
+        return Err(Error::refused(format!(
+            "access key {id} is temporary, but its session token is missing"
+        ))
+        .hint("set AWS_SESSION_TOKEN beside AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY"));
+    }
     Err(Error::refused(format!(
         "access key {id} is long-lived; only temporary credentials are used"
     ))
@@ -182,5 +192,10 @@ mod tests {
             assert_eq!(error.exit(), kit::Exit::Refused);
         }
         assert!(guard_credentials(&keys("AKIAX", None), &["AKIAX".to_owned()]).is_ok());
+        let error = guard_credentials(&keys("ASIAX", None), &[]).unwrap_err();
+        assert!(
+            error.message.contains("session token is missing"),
+            "{error}"
+        );
     }
 }

@@ -2,7 +2,6 @@
 //! hand, or those as they are.
 
 use crate::account::{guard_credentials, sdk};
-use crate::error::AwsContext;
 use crate::http::Net;
 use crate::oidc;
 use crate::session::session_name;
@@ -104,7 +103,7 @@ impl Net {
     }
 }
 
-/// Whose credentials some are.
+/// The identity behind credentials, as STS names it.
 pub(crate) struct Caller {
     pub(crate) id: AccountId,
     pub(crate) arn: Arn,
@@ -115,7 +114,17 @@ pub(crate) async fn caller_of(config: &SdkConfig) -> Result<Caller> {
         .get_caller_identity()
         .send()
         .await
-        .cannot("ask STS whose credentials these are")?;
+        .map_err(|error| {
+            let rejected = matches!(
+                crate::error::code(&error),
+                Some("InvalidClientTokenId" | "ExpiredToken" | "SignatureDoesNotMatch")
+            );
+            let error = crate::error::cannot(error, "ask STS whose credentials these are");
+            if rejected {
+                return error.hint("get new credentials; at a terminal: eval \"$(aws configure export-credentials --format env)\"");
+            }
+            error
+        })?;
     let strange =
         |invalid| Error::failed("STS did not say whose credentials these are").because(invalid);
     Ok(Caller {

@@ -51,12 +51,20 @@ pub fn may_export(name: &str) -> Result<()> {
         || FORBIDDEN_PREFIXES
             .iter()
             .any(|prefix| name.starts_with(prefix));
-    if identifier && !steers {
+    let (reason, hint) = if !identifier {
+        (
+            "it is not the name of a variable",
+            "use letters, digits and underscores, and begin with a letter or an underscore",
+        )
+    } else if steers {
+        (
+            "the shell, the loader, an interpreter or the runner acts on it",
+            "choose another name, and set the variable in the command that needs it",
+        )
+    } else {
         return Ok(());
-    }
-    Err(Error::usage(format!(
-        "no variable may be called `{name}`: it is not an identifier, or it steers the shell, the loader or the runner"
-    )))
+    };
+    Err(Error::usage(format!("no variable may be called `{name}`: {reason}")).hint(hint))
 }
 
 /// The files the runner reads back, checked for presence.
