@@ -53,14 +53,17 @@ async function download(url) {
       problem = error.cause?.message ?? error.message;
     }
   }
-  throw new Stop(`cannot download ${url}: ${problem}`);
+  throw new Stop(
+    `cannot download ${url}: ${problem}. ` +
+      'Let the runner reach github.com and release-assets.githubusercontent.com, or name a folder with the binaries in SLIPWAY_BIN_DIR',
+  );
 }
 
 async function find(step) {
   const name = `slipway-${step}`;
   if (process.env.SLIPWAY_BIN_DIR) {
     const file = path.join(process.env.SLIPWAY_BIN_DIR, name);
-    if (!fs.existsSync(file)) throw new Stop(`SLIPWAY_BIN_DIR has no ${name}: ${file} does not exist`);
+    if (!fs.existsSync(file)) throw new Stop(`SLIPWAY_BIN_DIR has no ${name}: ${file} does not exist. Put the binary there, or unset SLIPWAY_BIN_DIR`);
     return file;
   }
   const machine = { x64: 'x86_64', arm64: 'aarch64' }[process.arch];
@@ -80,7 +83,7 @@ async function find(step) {
   }
   const bytes = await download(`${REPOSITORY}/releases/download/v${version}/${asset}`);
   const found = sha256(bytes);
-  if (found !== wanted) throw new Stop(`${asset} has SHA-256 ${found}, but this commit pins ${wanted}`);
+  if (found !== wanted) throw new Stop(`${asset} has SHA-256 ${found}, but this commit pins ${wanted}; it was not run. Report it: ${REPOSITORY}/security`);
   fs.mkdirSync(folder, { recursive: true });
   // Two jobs may fill one cache: each writes its own file, and the rename is atomic.
   const partial = `${file}.${process.pid}`;

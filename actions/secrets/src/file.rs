@@ -7,9 +7,9 @@ use std::io::Write;
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
 
-/// Writes the file, which must not exist: what is there may be somebody's, or a link elsewhere.
-/// `note` is called between the empty file and its content, so that whoever removes it later
-/// knows of it before there is a secret in it, and of nothing that is not ours.
+/// Writes the file, which must not exist: an existing one may be somebody's, or a link. `note` is
+/// called between the empty file and its content, so that the post step knows of the file before it
+/// holds a secret, and knows of no file that is not ours.
 ///
 /// # Errors
 /// The file exists (exit 2), or cannot be noted or written; then nothing of it is left.
@@ -34,7 +34,7 @@ pub(crate) fn write(path: &Path, text: &Secret, note: impl FnOnce() -> Result<()
         .inspect_err(|_| drop(std::fs::remove_file(path)))
 }
 
-/// Removes the file; that it is gone already is fine.
+/// Removes the file, if it is still there.
 ///
 /// # Errors
 /// It is there and cannot be removed.

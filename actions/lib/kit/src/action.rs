@@ -10,7 +10,7 @@ use std::collections::BTreeMap;
 use std::fmt::Write;
 use std::path::Path;
 
-/// What clap does not know of an action.
+/// The parts of an action that clap does not know.
 pub struct Action {
     /// The step's name: `image` is `slipway-image` and `actions/image`.
     pub name: &'static str,
@@ -18,11 +18,11 @@ pub struct Action {
     pub description: &'static str,
     /// A feather icon GitHub knows.
     pub icon: &'static str,
-    /// What later steps can use, with its meaning.
+    /// The outputs that later steps can use, each with its meaning.
     pub outputs: &'static [(&'static str, &'static str)],
     /// Inputs that are not arguments because their values are secret, with meaning and default.
     pub secrets: &'static [SecretInput],
-    /// Whether the step has a post step (releases, blanks, marks) to run after the job.
+    /// Runs a post step after the job, which releases and removes what the step left.
     pub post: bool,
 }
 
@@ -134,7 +134,7 @@ fn inputs<S: Step>() -> BTreeMap<String, Input> {
     let verbs: Vec<String> = verbs(&command)
         .map(|verb| format!("`{}`", verb.get_name()))
         .collect();
-    // What every verb takes need not say so.
+    // An input that every verb takes need not list them.
     for input in inputs.values_mut() {
         if input.verbs.len() == verbs.len() {
             input.verbs.clear();
@@ -250,7 +250,7 @@ fn quoted(text: &str) -> String {
 /// what its arguments say; `UPDATE_EXPECT=1` rewrites them. Called from each step's tests.
 ///
 /// # Errors
-/// What differs, or two verbs that give one argument two meanings.
+/// A file that differs, or two verbs that give one argument two meanings.
 pub fn check<S: Step>(folder: &str) -> Result<(), String> {
     consistent::<S>()?;
     accepted::<S>()?;
@@ -273,7 +273,7 @@ pub fn check<S: Step>(folder: &str) -> Result<(), String> {
     same(&readme, &rendered)
 }
 
-/// Whether the step accepts each input of its action.yml, for each verb that has it.
+/// Makes sure that the step accepts each input of its action.yml, for each verb that has it.
 fn accepted<S: Step>() -> Result<(), String> {
     let secrets: Vec<&str> = S::ACTION.secrets.iter().map(|secret| secret.name).collect();
     for (name, input) in inputs::<S>() {

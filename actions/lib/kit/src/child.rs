@@ -80,7 +80,7 @@ impl Program {
         self.directory.as_deref()
     }
 
-    /// What the child will find under `name`, secrets apart.
+    /// The child's variable `name`, unless it is a secret.
     pub fn get(&self, name: &str) -> Option<&str> {
         self.env
             .iter()
@@ -180,12 +180,12 @@ impl Program {
     }
 }
 
-/// Whether a child that is started now leads a process group of its own.
+/// Returns whether a child that is started now leads a process group of its own.
 pub fn leads_group() -> bool {
     !std::io::stdin().is_terminal()
 }
 
-/// What a child prints to standard output.
+/// The child's standard output.
 #[derive(Debug)]
 pub struct Printed(Option<ChildStdout>);
 
@@ -257,7 +257,7 @@ impl Running {
         }
     }
 
-    /// Whether a signal arrived while the child ran.
+    /// Returns whether a signal arrived while the child ran.
     pub fn was_interrupted(&self) -> bool {
         self.signals > 0
     }

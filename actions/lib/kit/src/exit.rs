@@ -1,6 +1,6 @@
 //! The one table of exit codes. `docs/exit-codes.md` is rendered from it and compared in a test.
 
-/// How a step ended, as the process exit code a workflow or buildspec sees.
+/// The result of a step, as the exit code that a workflow or buildspec sees.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Exit {
     /// The work is done and was verified at its source.

@@ -6,12 +6,12 @@ use rustix::process::{Pid, Signal, kill_process_group};
 use serde::{Deserialize, Serialize};
 use std::time::{Duration, Instant};
 
-/// How long a command has for ending by itself. Terraform writes its state in that time; a runner
+/// The time that a command has for ending by itself. Terraform writes its state in that time; a runner
 /// ends a cancelled job for good after five minutes.
 const INTERRUPT_GRACE: Duration = Duration::from_secs(150);
-/// How long it has after SIGTERM.
+/// The time that it has after SIGTERM.
 const GRACE: Duration = Duration::from_secs(20);
-/// How long the kernel has after SIGKILL.
+/// The time that the kernel has after SIGKILL.
 const LAST: Duration = Duration::from_secs(10);
 /// The pause between two looks.
 const PAUSE: Duration = Duration::from_millis(200);
@@ -24,11 +24,11 @@ pub struct Group {
     /// When the leader started, in clock ticks since the machine did: process IDs come round
     /// again, both together do not (proc_pid_stat(5), field 22).
     started: u64,
-    /// Whether it was interrupted already. Terraform takes a second signal for leave to lose state.
+    /// Is true if it was interrupted already. Terraform takes a second signal for leave to lose state.
     interrupted: bool,
 }
 
-/// What one line of `/proc/PID/stat` says.
+/// The fields of one line of `/proc/PID/stat`.
 #[derive(Debug, PartialEq, Eq)]
 struct Stat {
     id: i32,
@@ -96,7 +96,7 @@ impl Group {
         }
     }
 
-    /// Whether a process of the group runs.
+    /// Returns whether a process of the group runs.
     ///
     /// # Errors
     /// `/proc` cannot be read.

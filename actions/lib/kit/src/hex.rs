@@ -11,7 +11,7 @@ pub fn encode(bytes: impl AsRef<[u8]>) -> String {
     })
 }
 
-/// Whether `text` is exactly `length` lower-case digits.
+/// Returns whether `text` is exactly `length` lower-case digits.
 pub fn is_hex(text: &str, length: usize) -> bool {
     text.len() == length
         && text

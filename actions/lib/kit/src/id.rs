@@ -43,7 +43,7 @@ impl From<Invalid> for Error {
     }
 }
 
-/// What every parsed name can do: be shown, compared with text, and written and read by serde as
+/// The traits of every parsed name: it can be shown, compared with text, and written and read by serde as
 /// the text it is. The type keeps its text in a field `text` or as its only field.
 macro_rules! parsed_text {
     ($name:ident, $($field:tt)+) => {

@@ -1,4 +1,4 @@
-//! What every step is made of: the host it runs on, the contract, errors and exit codes, secret
+//! The common parts of every step: the host it runs on, the contract, errors and exit codes, secret
 //! values, the clock, and the frame that turns arguments into a report. Knows no step and no
 //! network.
 

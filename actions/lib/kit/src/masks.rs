@@ -1,4 +1,4 @@
-//! What of a secret a log can hide. A mask hides its text wherever it stands, so a short or common
+//! The parts of a secret that a log can hide. A mask hides its text wherever it stands, so a short or common
 //! one would blank out half of every log, and GitHub drops each output that contains it. One policy
 //! for everything that masks; what it leaves visible is said, never passed over.
 
@@ -39,11 +39,11 @@ const COMMON: [&str; 20] = [
 pub struct Masks {
     /// Texts to hide, the whole value first. Secret.
     pub hidden: Vec<String>,
-    /// What stays visible, if anything does.
+    /// The part that stays visible, if there is one.
     pub visible: Option<Visible>,
 }
 
-/// What no mask hides.
+/// The parts that no mask hides.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Visible {
     /// The value itself.
@@ -53,7 +53,7 @@ pub enum Visible {
 }
 
 impl fmt::Display for Visible {
-    /// What follows the secret's name in a sentence.
+    /// The rest of a sentence that begins with the secret's name.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let rule = format_args!(
             "shorter than {SHORTEST} characters ({SHORTEST_NUMBER} digits) or a common word"
@@ -97,7 +97,7 @@ impl Masks {
     }
 }
 
-/// Whether a mask of `text` hides little else.
+/// Returns whether a mask of `text` hides little else.
 fn maskable(text: &str) -> bool {
     let shortest = match text.bytes().all(|byte| byte.is_ascii_digit()) {
         true => SHORTEST_NUMBER,
@@ -116,7 +116,7 @@ fn lines(text: &str, parts: &mut BTreeSet<String>) {
     );
 }
 
-/// Whether `text` is a JSON object or array. Neither this nor [`json_values`] calls itself for what is
+/// Returns whether `text` is a JSON object or array. Neither this nor [`json_values`] calls itself for what is
 /// nested, so no depth is left out.
 fn is_json(text: &str) -> bool {
     text.trim_start().starts_with(['{', '[']) && serde_json::from_str::<IgnoredAny>(text).is_ok()
@@ -152,7 +152,7 @@ fn json_values(json: &str, parts: &mut BTreeSet<String>) {
     }
 }
 
-/// Where the string that `inside` begins in ends.
+/// The end of the string in which `inside` begins.
 fn string_end(inside: &str) -> usize {
     let mut escaped = false;
     inside

@@ -1,4 +1,4 @@
-//! What a step hands over when it is done: the only thing that is written, once, at the end.
+//! The results of a step, which are written once, at its end.
 
 use crate::secret::Secret;
 

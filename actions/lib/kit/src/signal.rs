@@ -5,7 +5,7 @@ use std::sync::{Mutex, OnceLock, PoisonError};
 use std::task::{Context, Poll, Waker};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
-/// Whoever listens from the start of a step, so that no signal falls between two that are waited
+/// The listener from the start of a step, so that no signal falls between two that are waited
 /// for.
 struct Listener {
     interrupt: Signal,

@@ -21,7 +21,7 @@ pub trait Step {
     /// The arguments, with subcommands where the step has several verbs.
     type Args: Args;
 
-    /// What clap does not know of the action: outputs, branding, expression defaults.
+    /// The parts of the action that clap does not know: outputs, branding, expression defaults.
     const ACTION: Action;
 
     /// Whether `run` handles SIGINT and SIGTERM itself with these arguments. Otherwise it is
@@ -33,19 +33,19 @@ pub trait Step {
     /// Does the work.
     ///
     /// # Errors
-    /// Whatever went wrong; nothing has been exported then.
+    /// Any failure; nothing has been exported then.
     fn run(args: Self::Args, cx: &Cx) -> impl Future<Output = Result<Report>>;
 
     /// Runs after the job, also after failure and cancellation. Inputs are as in the step.
     ///
     /// # Errors
-    /// What could not be cleaned up.
+    /// Something could not be cleaned up.
     fn post(_cx: &Cx) -> impl Future<Output = Result<()>> {
         async { Ok(()) }
     }
 }
 
-/// What every step can be told.
+/// The arguments of every step.
 #[derive(Debug, Clone, Args)]
 pub struct Common {
     /// Environment of the contract to work on, e.g. dev
@@ -70,7 +70,7 @@ struct Cli<A: Args> {
     common: Common,
 }
 
-/// What a step works with: the host, the environment, the clock, and the common arguments.
+/// The context of a step: the host, the environment, the clock, and the common arguments.
 #[derive(Debug, Clone)]
 pub struct Cx {
     /// Where the step runs.

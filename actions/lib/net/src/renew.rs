@@ -1,5 +1,5 @@
 //! Credentials for longer than a session lasts: a role that was assumed by another ends after an hour, and a step may wait
-//! for longer, for a rollout or a lock or an upload. So what clients are given is no session but a way to the next one.
+//! for longer, for a rollout or a lock or an upload. So clients are not given a session but a way to the next one.
 
 use crate::http::Net;
 use crate::target::Target;

@@ -109,7 +109,7 @@ impl RoleArn {
         self.text.rsplit('/').next().unwrap_or_default()
     }
 
-    /// Whether `caller` is a session of this role. Two roles of one account cannot have the same
+    /// Returns whether `caller` is a session of this role. Two roles of one account cannot have the same
     /// name, whatever their paths.
     pub fn is_behind(&self, caller: &Arn) -> bool {
         caller.session_role() == Some((&self.account, self.name()))

@@ -107,7 +107,7 @@ impl Partition {
         self.row().1
     }
 
-    /// What the names of its hosts end in.
+    /// The suffix of its host names.
     pub fn dns_suffix(self) -> &'static str {
         self.row().3
     }

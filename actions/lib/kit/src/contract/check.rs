@@ -1,5 +1,5 @@
-//! What must hold between the parts of a contract: the chain, and that environments do not step
-//! on one another.
+//! The rules between the parts of a contract: the chain of environments, and that no two environments
+//! share a state or a service.
 
 use super::declared::{Declared, Environment, EnvironmentKey, Type, Variable};
 use super::diagnostics::{At, Mistake, Mistakes, Place, nearest};
@@ -10,7 +10,7 @@ use super::template::{InVariable, Piece, Placeholder, Template, Templated};
 use super::variables::whole;
 use std::collections::BTreeMap;
 
-/// Looks at everything that needs no value from outside.
+/// Checks everything that needs no value from outside.
 pub(super) fn check(declared: &Declared, mistakes: &mut Mistakes) {
     if declared.version.value != 1 && declared.version.place != Place::default() {
         mistakes.add(
@@ -121,7 +121,7 @@ fn no_environment(name: &str, place: &Place, names: &[&str]) -> Mistake {
 }
 
 impl Variable {
-    /// Where a value for `environment` may come from, the first that has one wins.
+    /// The places that a value for `environment` may come from; the first that has one wins.
     pub(super) fn candidates(
         &self,
         environment: &str,

@@ -18,7 +18,7 @@ pub(super) fn decode(root: &Node, mistakes: &mut Mistakes) -> Declared {
     Declared::decode(root, &mut decoder).unwrap_or_default()
 }
 
-/// Where the decoder is, and what it found wrong.
+/// The decoder's position, and the mistakes that it has found.
 pub(super) struct Decoder<'a> {
     mistakes: &'a mut Mistakes,
     path: Vec<(String, Place)>,
@@ -193,7 +193,7 @@ impl<'n> Fields<'n> {
     }
 }
 
-/// What can be read from a node.
+/// A type that can be read from a node.
 pub(super) trait Decode: Sized {
     /// Reads it; mistakes are in the decoder when there is none.
     fn decode(node: &Node, decoder: &mut Decoder<'_>) -> Option<Self>;
@@ -318,7 +318,7 @@ impl<S: Scope> Decode for Templated<S> {
     }
 }
 
-/// What to write where `key` is missing.
+/// The line to write where `key` is missing.
 fn example(key: &str) -> &'static str {
     match key {
         "version" => "add `version: 1`",

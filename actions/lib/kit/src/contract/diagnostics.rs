@@ -52,7 +52,7 @@ impl Mistake {
     }
 }
 
-/// What was found wrong so far. The same mistake seen from two environments counts once.
+/// The mistakes that were found so far. The same mistake seen from two environments counts once.
 #[derive(Debug, Default)]
 pub(super) struct Mistakes {
     found: Vec<Mistake>,
@@ -196,7 +196,7 @@ fn line_and_column(source: &str, offset: usize) -> (usize, usize) {
     )
 }
 
-/// The one of `known` that `wrong` was probably meant to be.
+/// The name among `known` that `wrong` was probably meant to be.
 pub(crate) fn nearest<'a>(
     wrong: &str,
     known: impl IntoIterator<Item = &'a str>,

@@ -226,7 +226,7 @@ impl Contract {
         Err(Error::usage(format!("{} has no environment `{environment}`", self.path)).hint(hint))
     }
 
-    /// What publishing an image needs; no environment's references are followed for it.
+    /// The settings for publishing an image; no environment's references are followed.
     ///
     /// # Errors
     /// A reference that leads nowhere (exit 2).

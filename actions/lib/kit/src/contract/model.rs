@@ -43,7 +43,7 @@ pub struct Resolved {
 /// One environment of the contract with everything it declares.
 #[derive(Debug, Clone, Serialize)]
 pub struct Complete {
-    /// What every step may need.
+    /// The settings that any step may need.
     #[serde(flatten)]
     pub resolved: Resolved,
     /// Terraform and where its state is.
@@ -53,7 +53,7 @@ pub struct Complete {
 }
 
 impl Complete {
-    /// What the infrastructure run gets to know: service, environment, region and the typed
+    /// The variables of the infrastructure run: service, environment, region and the typed
     /// variables, under the names Terraform, OpenTofu and CDKTF read (`TF_VAR_<name>`).
     pub fn terraform_variables(&self) -> Vec<(String, String)> {
         [
@@ -96,7 +96,7 @@ pub struct Build {
     pub ledger: String,
 }
 
-/// What publishing an image needs. It is the same for all environments.
+/// The settings for publishing an image, the same for all environments.
 #[derive(Debug, Clone, Serialize)]
 pub struct Publishing {
     /// The account the image goes to.
@@ -150,10 +150,10 @@ pub struct Deploy {
     pub container: String,
 }
 
-/// What must hold before a digest may come into an environment.
+/// The conditions under which a digest may be promoted to an environment.
 #[derive(Debug, Clone, Serialize)]
 pub struct Gate {
-    /// Whether anything is checked at all. An environment that follows another always is.
+    /// Is true if anything is checked. An environment that follows another is always gated.
     pub required: bool,
     /// The branch the commit must be on.
     pub branch: String,
@@ -165,7 +165,7 @@ pub struct Gate {
     pub workflow: Option<String>,
 }
 
-/// Where a secret may go.
+/// The places that a secret may go to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum Sink {
@@ -179,7 +179,7 @@ pub enum Sink {
     File,
 }
 
-/// Where a secret comes from.
+/// The place that holds a secret's value.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Source {

@@ -22,8 +22,8 @@ const REPOSITORY: &str = "^[a-z0-9]+([._/-][a-z0-9]+)*$";
 const ECS_NAME: &str = "^[A-Za-z0-9_-]{1,255}$";
 const STATE_KEY: &str = "^[^/\\s][^\\s]*$";
 
-/// Looks at the environment `name`. There is no result when something is wrong, or unknown
-/// because references are not followed.
+/// Resolves the environment `name`. There is no result if something is wrong, or unknown because
+/// references are not followed.
 pub(super) fn resolve(
     declared: &Declared,
     name: &str,
@@ -54,7 +54,7 @@ pub(super) fn complete(
     })
 }
 
-/// What all environments share, and publishing needs.
+/// The settings that publishing needs, which all environments share.
 pub(super) fn publishing(
     declared: &Declared,
     vars: &Vars<'_>,

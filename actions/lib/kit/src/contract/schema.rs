@@ -5,7 +5,7 @@ use schemars::Schema;
 use schemars::generate::SchemaSettings;
 use schemars::transform::{Transform, transform_subschemas};
 
-/// Where editors find the schema.
+/// The address at which editors find the schema.
 pub const SCHEMA_URL: &str =
     "https://raw.githubusercontent.com/slipway-delivery/slipway/main/docs/delivery.schema.json";
 

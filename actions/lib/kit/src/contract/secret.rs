@@ -1,4 +1,4 @@
-//! How a secret is declared: where it comes from, in one line or with where it may go.
+//! The declaration of a secret: its source, in one line or with its sinks.
 
 use super::declared::Secret;
 use super::diagnostics::{At, Place};
@@ -34,7 +34,7 @@ impl SecretEntry {
     }
 }
 
-/// Where a secret comes from, before placeholders are filled in.
+/// The source of a secret, before placeholders are filled in.
 #[derive(Debug, Clone)]
 pub(super) enum From {
     Ssm(Vec<Piece>),
@@ -99,7 +99,7 @@ impl Source {
     /// Reads a source where there is no contract to fill placeholders in, as an argument gives it.
     ///
     /// # Errors
-    /// What is wrong with it, in a sentence that does not repeat the text.
+    /// The mistake, in a sentence that does not repeat the text.
     pub fn parse(text: &str) -> Result<Self, String> {
         let fill = |pieces: &[Piece]| {
             pieces
@@ -157,7 +157,7 @@ pub(super) fn perhaps_secret(root: &Node) -> Vec<Place> {
     places
 }
 
-/// What is wrong with a name once it is filled in. AWS's rules: SSM `PutParameter` Name, and
+/// The rule that a name breaks once it is filled in. AWS's rules: SSM `PutParameter` Name, and
 /// Secrets Manager `CreateSecret` Name, or an ARN.
 pub(super) fn wrong_name(source: &Source) -> Option<&'static str> {
     match source {

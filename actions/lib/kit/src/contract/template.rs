@@ -7,7 +7,7 @@ use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use std::borrow::Cow;
 use std::marker::PhantomData;
 
-/// What may stand in `var:NAME`. GitHub keeps the names of variables in upper case.
+/// The pattern of a name in `var:NAME`. GitHub keeps the names of variables in upper case.
 const VARIABLE: &str = "^[A-Z_][A-Z0-9_]*$";
 
 /// Prefixes that mean something in `secrets:` and would be taken for plain text elsewhere.
@@ -59,7 +59,7 @@ pub(super) enum Template {
     Text(Vec<Piece>),
 }
 
-/// What is wrong with a template, and what to do about it.
+/// A mistake in a template, with a hint.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Malformed {
     pub(super) message: String,
@@ -153,15 +153,15 @@ fn unknown(name: &str, allowed: &[Placeholder]) -> Malformed {
     }
 }
 
-/// Where a template stands decides what may stand in it.
+/// The position of a template, which decides what it may contain.
 pub(super) trait Scope {
     /// The placeholders it knows.
     const PLACEHOLDERS: &'static [Placeholder];
     /// What a value without a reference must match, where that can be said beforehand.
     const LITERAL: Option<&'static str> = None;
-    /// Whether YAML's numbers and booleans are taken as they are written.
+    /// Accepts YAML's numbers and booleans as they are written.
     const NUMBERS: bool = false;
-    /// Whether nothing at all is a value.
+    /// Accepts an empty value.
     const EMPTY: bool = false;
 }
 
@@ -194,7 +194,7 @@ impl Scope for InRegion {
     const LITERAL: Option<&'static str> = Some(Partition::REGIONS);
 }
 
-/// What all environments share.
+/// A value that all environments share.
 #[derive(Debug, Clone)]
 pub(super) struct Shared;
 
@@ -202,7 +202,7 @@ impl Scope for Shared {
     const PLACEHOLDERS: &'static [Placeholder] = &[Placeholder::Service];
 }
 
-/// What belongs to one environment.
+/// A value that belongs to one environment.
 #[derive(Debug, Clone)]
 pub(super) struct PerEnvironment;
 

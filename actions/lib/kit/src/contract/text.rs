@@ -55,7 +55,7 @@ pub(super) fn is_not(what: &str) -> String {
     format!("is not {article} {what}")
 }
 
-/// Whether `text` matches `pattern`, one of this module's own.
+/// Returns whether `text` matches `pattern`, one of this module's own.
 pub(super) fn matches(pattern: &str, text: &str) -> bool {
     Regex::new(pattern).is_ok_and(|regex| regex.is_match(text))
 }

@@ -14,7 +14,7 @@ pub(super) struct Node {
     pub(super) data: Data,
 }
 
-/// What a node holds.
+/// The content of a node.
 #[derive(Debug)]
 pub(super) enum Data {
     /// Text; `plain` when it is written without quotes, so that YAML may read it as a number.
@@ -32,7 +32,7 @@ impl Default for Data {
     }
 }
 
-/// What YAML's core schema makes of a scalar.
+/// The type of a scalar in YAML's core schema.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Reading {
     Nothing,
@@ -42,7 +42,7 @@ pub(super) enum Reading {
 }
 
 impl Node {
-    /// How an editor's schema check would read this scalar (YAML 1.2.2, 10.3.2).
+    /// The type as which an editor's schema check reads this scalar (YAML 1.2.2, 10.3.2).
     pub(super) fn reading(text: &str, plain: bool) -> Reading {
         if !plain {
             return Reading::Text;
@@ -264,7 +264,7 @@ impl Builder<'_> {
     }
 }
 
-/// Whether a reader sees a space, or nothing, where YAML sees a letter.
+/// Returns whether a reader sees a space, or nothing, where YAML sees a letter.
 fn blank(c: char) -> bool {
     !c.is_ascii()
         && (c.is_whitespace()

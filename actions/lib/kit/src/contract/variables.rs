@@ -1,4 +1,4 @@
-//! What the types of variables accept.
+//! The values that each type of variable accepts.
 
 use super::declared::{Type, Variable};
 use super::text::{is_not, matches};
@@ -6,7 +6,7 @@ use crate::aws::Region;
 use regex_lite::Regex;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
-/// What is wrong with `text` as a value of `variable`, and what would be right.
+/// The reason that `text` is not a value of `variable`, and the rule for one.
 pub(super) fn wrong(variable: &Variable, text: &str) -> Option<(String, String)> {
     let what = match variable.kind.value {
         Type::String => return None,

@@ -44,7 +44,7 @@ impl<'a> Vars<'a> {
         })
     }
 
-    /// What to do about a variable that is not set.
+    /// The hint about a variable that is not set.
     pub(super) fn hint(&self, name: &str, environment: Option<&str>) -> String {
         if self.repository.is_none() && self.env.get("GITHUB_ACTIONS") == Some("true") {
             return format!(

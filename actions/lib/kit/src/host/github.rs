@@ -183,7 +183,7 @@ pub(super) fn annotation(level: &str, title: Option<&str>, text: &str) -> String
     }
 }
 
-/// What the run's page shows of an error.
+/// The annotations of an error on the run's page.
 pub(super) fn error_annotations(env: &Env, step: &str, error: &Error) -> Vec<String> {
     if error.locations.is_empty() {
         let mut text = error.message.clone();

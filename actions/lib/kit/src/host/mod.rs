@@ -30,7 +30,7 @@ pub enum Kind {
 /// The host of a step that logs each call, once it is known that it does.
 static VERBOSE: OnceLock<Host> = OnceLock::new();
 
-/// Whether each call is to be logged.
+/// Returns whether each call is to be logged.
 pub fn verbose() -> bool {
     VERBOSE.get().is_some()
 }
@@ -42,7 +42,7 @@ pub fn debug(line: &str) {
     }
 }
 
-/// How a step speaks to whoever started it.
+/// The host of a step, and the step's only way to print.
 #[derive(Debug, Clone)]
 pub struct Host {
     kind: Kind,
@@ -79,7 +79,7 @@ impl Host {
         }
     }
 
-    /// Where this is.
+    /// The kind of host.
     pub fn kind(&self) -> Kind {
         self.kind
     }
@@ -140,7 +140,7 @@ impl Host {
         let line = without_control(line.as_ref());
         match self.kind {
             Kind::GitHub => self.line(&github::annotation("warning", None, &line)),
-            // What follows a line end is somebody's words too, and no line of ours.
+            // The lines that follow are quoted too, so none of them may look like one of ours.
             Kind::CodeBuild | Kind::Terminal => {
                 self.line(&format!("warning: {}", line.replace('\n', "\n  ")));
             }
@@ -333,7 +333,7 @@ fn person(env: &Env) -> String {
     )
 }
 
-/// What a failure shows on the run's page where it brings no page of its own.
+/// The summary of a failure that has none of its own.
 fn failure(step: &str, error: &Error) -> String {
     let mut short = error.clone();
     short.details = String::new();

@@ -1,4 +1,4 @@
-//! What is said of a contract that is wrong, and where.
+//! The messages about wrong contracts, and their positions.
 
 use super::*;
 use expect_test::expect;

@@ -1,4 +1,4 @@
-//! What a contract that is right resolves to.
+//! The results of resolving correct contracts.
 
 use super::*;
 use expect_test::expect;
