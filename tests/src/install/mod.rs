@@ -56,7 +56,6 @@ pub fn cdktn(place: &Place) -> Result<()> {
 /// Unpacks the newer engine that only tests and benchmarks of containerd's image store need. Several programs may ask for it
 /// at once.
 pub fn newer_engine(place: &Place) -> Result<()> {
-    let _held = lock(&place.dir.join("newer-engine.lock"))?;
     buildx::ensure_engine(place, &Manifest::read()?.engine)
 }
 
