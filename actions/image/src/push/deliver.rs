@@ -149,6 +149,9 @@ async fn blobs(
             if piece.there && !doubted {
                 return Ok((true, piece));
             }
+            if target.created && !doubted {
+                return Ok((false, piece));
+            }
             let blob = &piece.descriptor.digest;
             let there = target
                 .repo
@@ -331,9 +334,11 @@ async fn manifests(target: &Target, manifests: &[Manifest]) -> Result<(), Fault>
     for manifest in manifests {
         let parts = super::tree::parts(&manifest.digest, &manifest.bytes)?;
         let name = manifest.digest.as_str();
+        let mut look = !target.created;
         repo.client
             .retry(async |pass| {
-                if repo.digest(pass, name).await?.is_some() {
+                let looked = std::mem::replace(&mut look, true);
+                if looked && repo.digest(pass, name).await?.is_some() {
                     let referred = match &parts.subject {
                         // It may have been put by a run that ended before it was listed.
                         Some(subject) => repo
@@ -412,15 +417,16 @@ pub(crate) async fn put_tag(repo: &Repo, tag: &str, manifest: &Manifest) -> Resu
         .client
         .retry(async |pass| {
             if repo.digest(pass, tag).await?.as_ref() == Some(&manifest.digest) {
-                return Ok(());
+                return Ok(true);
             }
-            repo.put_manifest(pass, tag, manifest).await.map(drop)
+            repo.put_manifest(pass, tag, manifest).await.map(|_| false)
         })
         .await;
     let taken = match done {
         Err(fault) if fault.kind == Kind::TagTaken => true,
         Err(fault) => return Err(fault.error),
-        Ok(()) => false,
+        Ok(true) => return Ok(None),
+        Ok(false) => false,
     };
     let there = repo
         .client

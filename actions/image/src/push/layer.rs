@@ -105,7 +105,7 @@ pub(super) async fn stream(
             let alone = wanted.len() == 1;
             let results = join_all(wanted.into_iter().map(async |index| {
                 let target = &targets[index];
-                let bring = deliver::bring(target, &blob, &origin, true, moved);
+                let bring = deliver::bring(target, &blob, &origin, !target.created, moved);
                 let timed = async {
                     if alone {
                         return bring.await;

@@ -41,7 +41,8 @@ pub(crate) struct Target {
     pub(crate) from: Vec<String>,
     /// Tags or digests of images in the repository whose layers this one may share.
     pub(crate) earlier: Vec<String>,
-    /// The repository was created a moment ago, and the registry may not know it yet.
+    /// The repository was created a moment ago: nothing can be in it, so nothing is asked for before it is sent, and the
+    /// registry may not know it yet.
     pub(crate) created: bool,
     name: String,
 }

@@ -4,7 +4,7 @@
 //! reports the range of the first part for ever, and takes no part from a session that was begun twice.
 
 use super::body::{Body, Moved};
-use super::client::{Repo, answer, carried, location};
+use super::client::{Repo, carried, location};
 use super::fault::{Fault, Kind};
 use super::token::Pass;
 use super::{digest, is_loopback};
@@ -31,10 +31,7 @@ impl Repo {
     pub(crate) async fn has(&self, pass: &Pass, blob: &Digest) -> Result<bool, Fault> {
         let what = format!("ask for blob {blob} in {}", self.reference());
         let url = self.url(&format!("blobs/{blob}"))?;
-        let response = self
-            .client
-            .ask(Method::HEAD, url, pass)
-            .send()
+        let response = net::send(None, self.client.ask(Method::HEAD, url, pass))
             .await
             .map_err(|error| Fault::no_answer(&what, error))?;
         match response.status() {
@@ -73,11 +70,12 @@ impl Repo {
     }
 
     async fn post(&self, what: &str, url: Url, pass: &Pass) -> Result<Response, Fault> {
+        // On the connection that the blob itself goes out on a moment later.
         let request = self
             .client
-            .ask(Method::POST, url, pass)
+            .carry(Method::POST, url, pass)
             .header(header::CONTENT_LENGTH, 0);
-        answer(what, request).await
+        carried(what, self.client.stall(), &Moved::default(), request).await
     }
 
     /// Uploads a blob whose digest and size are known, as one `PUT`.

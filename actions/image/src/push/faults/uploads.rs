@@ -373,3 +373,31 @@ async fn a_push_that_is_dropped_leaves_no_tag_and_the_next_completes_it() {
         assert!(world.tagged("acme/app", "v1").await.is_some());
     }
 }
+
+#[tokio::test]
+async fn a_repository_that_was_just_created_is_not_asked_for_what_it_cannot_have() {
+    let world = World::new().await;
+    let folder = Folder::new();
+    let source = layout(&folder, &[&noise(1, 10), &noise(2, 10)]);
+    let created = Target {
+        created: true,
+        ..world.target(&["v1"])
+    };
+    push_one(&source, created).await.unwrap();
+    assert_eq!(world.proxy.count("HEAD", "/blobs/"), 0);
+    assert_eq!(world.proxy.count("HEAD", "/manifests/sha256:"), 0);
+    // All of it is proven at the end, as anywhere.
+    assert_eq!(world.proxy.count("GET", "/manifests/sha256:"), 1);
+    assert!(world.tagged("acme/app", "v1").await.is_some());
+
+    // A lost answer is looked for.
+    let other = Folder::new();
+    let source = layout(&other, &[&noise(3, 10)]);
+    world.proxy.rule("PUT", "/blobs/", 1, Act::Lose);
+    let again = Target {
+        created: true,
+        ..world.target(&["v2"])
+    };
+    push_one(&source, again).await.unwrap();
+    assert_eq!(world.proxy.count("HEAD", "/blobs/"), 1);
+}
