@@ -15,6 +15,7 @@ mod tests;
 pub(crate) use builder::Builder;
 pub(crate) use kept::Kept;
 
+use crate::builder_flags::Flag;
 use crate::credentials::{HELPER, Logins, SOCKET, Server, is_ecr};
 use crate::private_dir::PrivateDir;
 use crate::request::Request;
@@ -23,6 +24,7 @@ use arguments::Output;
 use builder::{Driver, Kind, Sandbox};
 use kit::env::Env;
 use kit::host::Host;
+use kit::id::Digest;
 use kit::{Context, Error, Result};
 use std::ffi::OsString;
 use std::path::PathBuf;
@@ -80,6 +82,10 @@ pub(crate) async fn run(
             let (source, image) = build.engine(request).await?;
             (source, Some(image), false)
         }
+        Kind::Buildx(Driver::Containerd(engine)) if is_whole_in_store(request, engine) => {
+            let (source, image) = build.engine(request).await?;
+            (source, Some(image), false)
+        }
         Kind::Buildx(driver) => {
             let (source, rewritten) = build.layout(request, driver).await?;
             (source, None, rewritten)
@@ -97,6 +103,23 @@ pub(crate) async fn run(
         image,
         _dir: build.dir,
     })
+}
+
+/// Returns whether the image comes out of the engine's own store of containerd's as the request wants it: one image that this
+/// machine runs, with nothing beside it, compressed as the engine compresses, in the times of the build. Its layers are then
+/// read from the engine while they are pushed; a layout would be written to disk before.
+fn is_whole_in_store(request: &Request, engine: &str) -> bool {
+    let annotates = request
+        .flags
+        .iter()
+        .any(|(flag, _)| flag == Flag::Annotation);
+    let rewrites =
+        request.epoch.is_some() && builder::numbers(engine).0 >= ENGINE_REWRITES_OWN_LAYERS;
+    request.platforms.is_empty()
+        && request.provenance_is_off()
+        && !annotates
+        && !rewrites
+        && request.compression == Compression::Gzip
 }
 
 /// A builder with a private configuration in which this binary is the credential helper.
@@ -151,7 +174,14 @@ impl<'a> Build<'a> {
         self.build(request, &output).await?;
         let id =
             std::fs::read_to_string(&id).context("the builder did not say which image it built")?;
-        let source = Source::engine(self.env, id.trim()).await?;
+        let source = match self.builder.kind {
+            // Which calls an image by its manifest, and the builder by its configuration.
+            Kind::Buildx(Driver::Containerd(_)) => {
+                let config = Digest::parse(id.trim())?;
+                Source::engine(self.env, &name, Some(config)).await?
+            }
+            _ => Source::engine(self.env, id.trim(), None).await?,
+        };
         Ok((source, kept))
     }
 

@@ -235,7 +235,7 @@ impl Joining {
             media_type: compression.media_type().to_owned(),
             digest: digest_of(self.digest),
             size: self.size,
-            diff_id,
+            diff_id: Some(diff_id),
         };
         if self.unwanted.load(Ordering::Relaxed) {
             return Ok(None);

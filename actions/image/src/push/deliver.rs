@@ -13,6 +13,7 @@ use futures_util::stream::{self, StreamExt, TryStreamExt};
 use kit::host::Host;
 use kit::id::Digest;
 use kit::{Error, Result};
+use reqwest::Url;
 use std::collections::HashSet;
 use std::sync::Arc;
 use tokio::sync::Semaphore;
@@ -216,6 +217,14 @@ async fn blobs(
     Ok(())
 }
 
+/// What came before an upload.
+pub(super) enum Begun {
+    /// None is needed.
+    There(How),
+    /// Where the bytes go.
+    Upload(Url),
+}
+
 /// Brings one blob, from its origin to the target. `look` says that nobody has asked for it yet.
 pub(super) async fn bring(
     target: &Target,
@@ -229,23 +238,11 @@ pub(super) async fn bring(
     let mut look = look;
     let done = repo.client.retry(async |pass| {
         let looked = std::mem::replace(&mut look, true);
-        if looked && unless_broken(target.settled(repo.has(pass, &blob.digest).await))? {
+        let session = match begin(target, pass, blob, Some(origin), looked).await? {
             // Where it was sent before, only the answer was lost.
-            return Ok(if sent { How::Pushed } else { How::Skipped });
-        }
-        let mut session = None;
-        if let Some(from) = mountable(target, pass, blob, origin).await? {
-            match repo.mount(pass, &blob.digest, &from).await {
-                Ok(Mount::Mounted) => return Ok(How::Mounted),
-                Ok(Mount::Upload(url)) => session = Some(url),
-                // A mount is a favour. What forbids it need not forbid the upload.
-                Err(fault) if matches!(fault.kind, Kind::Final | Kind::Login | Kind::Missing) => {}
-                Err(fault) => return Err(fault),
-            }
-        }
-        let session = match session {
-            Some(session) => session,
-            None => target.settled(repo.begin(pass).await)?,
+            Begun::There(How::Skipped) if sent => return Ok(How::Pushed),
+            Begun::There(how) => return Ok(how),
+            Begun::Upload(session) => session,
         };
         moved.restart();
         let body = open(blob, origin, moved).await?;
@@ -255,6 +252,30 @@ pub(super) async fn bring(
         Ok(How::Pushed)
     });
     done.await
+}
+
+/// Asks for a blob, if `look`, and then for a mount of it, before it is uploaded.
+pub(super) async fn begin(
+    target: &Target,
+    pass: &Pass,
+    blob: &Descriptor,
+    origin: Option<&Origin>,
+    look: bool,
+) -> Result<Begun, Fault> {
+    let repo = &target.repo;
+    if look && unless_broken(target.settled(repo.has(pass, &blob.digest).await))? {
+        return Ok(Begun::There(How::Skipped));
+    }
+    if let Some(from) = mountable(target, pass, blob, origin).await? {
+        match repo.mount(pass, &blob.digest, &from).await {
+            Ok(Mount::Mounted) => return Ok(Begun::There(How::Mounted)),
+            Ok(Mount::Upload(url)) => return Ok(Begun::Upload(url)),
+            // A mount is a favour. What forbids it need not forbid the upload.
+            Err(fault) if matches!(fault.kind, Kind::Final | Kind::Login | Kind::Missing) => {}
+            Err(fault) => return Err(fault),
+        }
+    }
+    target.settled(repo.begin(pass).await).map(Begun::Upload)
 }
 
 /// A question that the registry fails on is answered by an upload: one whose disk was full can be left with a record of a
@@ -271,10 +292,10 @@ async fn mountable(
     target: &Target,
     pass: &Pass,
     blob: &Descriptor,
-    origin: &Origin,
+    origin: Option<&Origin>,
 ) -> Result<Option<String>, Fault> {
     let same = match origin {
-        Origin::Repo(repo) if repo.client.is(&target.repo.client) => Some(repo.name.clone()),
+        Some(Origin::Repo(repo)) if repo.client.is(&target.repo.client) => Some(repo.name.clone()),
         _ => None,
     };
     for name in same.iter().chain(&target.from) {

@@ -1,14 +1,15 @@
 //! One layer of an archive on its way to the targets that lack it, all from one reading.
 //!
 //! A small layer is held until its digest is known, and can then be asked for, mounted and tried again like any blob. A
-//! larger one goes out while it is read; where that fails, only another reading of the archive has its bytes.
+//! larger one goes out while it is read; where that fails, only another reading of the archive has its bytes. One that the
+//! archive names by its digest is asked for first, and not read where it is there or can be mounted.
 
 use super::Target;
-use super::deliver::{self, How, Origin};
+use super::deliver::{self, Begun, How, Origin};
 use super::progress::{Board, Size};
 use super::slow::Slow;
 use crate::registry::{Body, Fault, Kind, Moved};
-use crate::source::{Chunk, Descriptor, Measured};
+use crate::source::{Chunk, Compression, Descriptor, Measured};
 use bytes::Bytes;
 use futures_util::future::{join, join_all};
 use kit::id::Digest;
@@ -25,9 +26,11 @@ pub(super) struct Wanted {
     pub(super) path: String,
     /// Where it is known before it is read.
     pub(super) diff_id: Option<Digest>,
+    /// The blob, where it comes as it is to be stored.
+    pub(super) blob: Option<Descriptor>,
     /// Which one it is, in words.
     pub(super) what: String,
-    /// Bytes, uncompressed.
+    /// Bytes as they are in the archive.
     pub(super) size: u64,
     /// Where it goes.
     pub(super) targets: Vec<usize>,
@@ -66,6 +69,7 @@ pub(super) async fn stream(
     let Wanted {
         path,
         diff_id,
+        blob: named,
         what,
         size: unpacked,
         targets: wanted,
@@ -124,7 +128,15 @@ pub(super) async fn stream(
             .await;
             (Some(blob), results)
         }
-        None => tee(chunks, targets, &wanted, &held, slow, moved).await,
+        None => {
+            let named = named.map(|blob| as_compressed(blob, &held));
+            let named = named.as_ref();
+            let (read, results) = tee(chunks, targets, &wanted, named, &held, slow, moved).await;
+            // One that all have is not read to its end.
+            let there = results.iter().any(|(_, result)| result.is_ok());
+            let named = named.filter(|_| there).cloned();
+            (read.or(named), results)
+        }
     };
     Streamed {
         path,
@@ -132,6 +144,19 @@ pub(super) async fn stream(
         what,
         blob,
         results,
+    }
+}
+
+/// The blob with the media type that its first bytes tell.
+fn as_compressed(blob: Descriptor, held: &[Bytes]) -> Descriptor {
+    const ZSTD: [u8; 4] = [0x28, 0xb5, 0x2f, 0xfd];
+    let compression = match held.first().is_some_and(|start| start.starts_with(&ZSTD)) {
+        true => Compression::Zstd,
+        false => Compression::Gzip,
+    };
+    Descriptor {
+        media_type: compression.media_type().to_owned(),
+        ..blob
     }
 }
 
@@ -149,6 +174,7 @@ async fn tee(
     mut chunks: mpsc::Receiver<Chunk>,
     targets: &[Target],
     wanted: &[usize],
+    named: Option<&Descriptor>,
     held: &[Bytes],
     slow: &Slow,
     moved: &Moved,
@@ -158,7 +184,7 @@ async fn tee(
         .map(|index| {
             let (feed, pieces) = mpsc::channel(1);
             let target = &targets[*index];
-            let upload = upload(target, held, pieces, moved);
+            let upload = upload(target, named, held, pieces, moved);
             ((*index, feed), slow.unless_left(*index, target, upload))
         })
         .unzip();
@@ -206,18 +232,26 @@ fn slow_after(target: &Target) -> Duration {
 
 async fn upload(
     target: &Target,
+    named: Option<&Descriptor>,
     held: &[Bytes],
     mut pieces: mpsc::Receiver<Piece>,
     moved: &Moved,
 ) -> Result<How, Fault> {
     let repo = &target.repo;
-    let (session, pass) = repo
+    let (begun, pass) = repo
         .client
         .retry(async |pass| {
-            let session = target.settled(repo.begin(pass).await)?;
-            Ok((session, pass.clone()))
+            let begun = match named {
+                Some(blob) => deliver::begin(target, pass, blob, None, !target.created).await?,
+                None => Begun::Upload(target.settled(repo.begin(pass).await)?),
+            };
+            Ok((begun, pass.clone()))
         })
         .await?;
+    let session = match begun {
+        Begun::There(how) => return Ok(how),
+        Begun::Upload(session) => session,
+    };
     let (feed, body) = Body::feed(moved);
     let pump = async move {
         for block in held {

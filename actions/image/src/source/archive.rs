@@ -45,12 +45,22 @@ impl Archive {
         Self(Origin::File(Box::new(file)))
     }
 
+    /// `config` is the digest of its configuration, where the engine does not call it by that.
+    ///
     /// # Errors
     /// The engine cannot be asked, or has no such image.
-    pub(super) async fn engine(engine: Engine, image: &str) -> Result<Self> {
+    pub(super) async fn engine(
+        engine: Engine,
+        image: &str,
+        config: Option<Digest>,
+    ) -> Result<Self> {
         let image = image.to_owned();
         let inspect = move || {
-            let inspected = engine.inspect(&image)?;
+            let mut inspected = engine.inspect(&image)?;
+            if let Some(config) = config {
+                let diff_ids = std::mem::take(&mut inspected.diff_ids);
+                inspected.known = Some(Known { config, diff_ids });
+            }
             let store = match (&inspected.upper, &inspected.known) {
                 (Some(upper), Some(known)) => Store::find(upper, known)
                     .map(Box::new)
@@ -289,6 +299,9 @@ pub(super) fn stream(
             .hint("run the step again; if it happens again, look at the engine's log and at the free space of its disk")
     };
     let diff_ids = known.map_or(&[][..], |known| &known.diff_ids);
+    if !diff_ids.is_empty() {
+        reading = reading.with_named_blobs();
+    }
     let names = Names::of(diff_ids);
     let mut links = Links::default();
     let mut smalls: HashMap<String, Bytes> = HashMap::new();

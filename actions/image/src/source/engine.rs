@@ -35,6 +35,8 @@ pub(super) enum Engine {
 /// What the engine says of an image.
 pub(super) struct Inspected {
     pub(super) id: String,
+    /// Bottom layer first.
+    pub(super) diff_ids: Vec<Digest>,
     /// `None` where the engine names the image by something else than its configuration.
     pub(super) known: Option<Known>,
     /// The folder of its topmost layer on the engine's machine, which may be this one.
@@ -136,7 +138,7 @@ impl Engine {
         let inspected: Image =
             serde_json::from_slice(&body).map_err(|error| strange().because(error))?;
         let config = Digest::parse(&inspected.id).map_err(|_| strange())?;
-        let diff_ids = inspected
+        let diff_ids: Vec<Digest> = inspected
             .root_fs
             .layers
             .unwrap_or_default()
@@ -150,10 +152,11 @@ impl Engine {
         Ok(Inspected {
             id: inspected.id,
             upper,
-            known: inspected
-                .descriptor
-                .is_none()
-                .then_some(Known { config, diff_ids }),
+            known: inspected.descriptor.is_none().then(|| Known {
+                config,
+                diff_ids: diff_ids.clone(),
+            }),
+            diff_ids,
         })
     }
 

@@ -88,7 +88,7 @@ async fn the_engines_image_is_the_same_read_from_it_and_from_its_tools_archives(
         .collect();
     let image = build(folder.path(), "tools", &files);
     let env = Env::from([("DOCKER_HOST", "unix:///var/run/docker.sock")]);
-    let source = Source::engine(&env, &image.0).await.unwrap();
+    let source = Source::engine(&env, &image.0, None).await.unwrap();
     let id = docker(&["inspect", "--format", "{{.Id}}", &image.0]);
     let Source::Archive(archive) = &source else {
         panic!("a layout");
@@ -165,7 +165,7 @@ async fn the_engines_image_is_the_same_read_from_it_and_from_its_tools_archives(
 #[tokio::test]
 async fn an_image_the_engine_has_not_is_named() {
     let env = Env::from([("DOCKER_HOST", "unix:///var/run/docker.sock")]);
-    let error = Source::engine(&env, "slipway-test/no-such-image:1")
+    let error = Source::engine(&env, "slipway-test/no-such-image:1", None)
         .await
         .err()
         .unwrap();
@@ -174,7 +174,7 @@ async fn an_image_the_engine_has_not_is_named() {
         error.causes()[0].contains("slipway-test/no-such-image:1"),
         "{error}"
     );
-    let error = Source::engine(&env, "../x y").await.err().unwrap();
+    let error = Source::engine(&env, "../x y", None).await.err().unwrap();
     assert_eq!(error.exit(), kit::Exit::Usage);
 }
 

@@ -90,13 +90,15 @@ impl Source {
         engine::Engine::find(env).await.map(drop)
     }
 
-    /// An image of the Docker Engine that `env` points at.
+    /// An image of the Docker Engine that `env` points at. `config` is the digest of its configuration, where the engine does
+    /// not call it by that.
     ///
     /// # Errors
     /// The engine cannot be asked, or has no such image.
-    pub(crate) async fn engine(env: &Env, image: &str) -> Result<Self> {
+    pub(crate) async fn engine(env: &Env, image: &str, config: Option<Digest>) -> Result<Self> {
         let engine = engine::Engine::find(env).await?;
-        Archive::engine(engine, image).await.map(Self::Archive)
+        let archive = Archive::engine(engine, image, config).await?;
+        Ok(Self::Archive(archive))
     }
 }
 
@@ -186,7 +188,8 @@ pub(crate) struct Measured {
     pub(crate) digest: Digest,
     /// Of the compressed bytes.
     pub(crate) size: u64,
-    pub(crate) diff_id: Digest,
+    /// Of the bytes it unpacks to, where it was unpacked or compressed here.
+    pub(crate) diff_id: Option<Digest>,
 }
 
 /// What an archive turned out to hold.

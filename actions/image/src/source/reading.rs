@@ -1,7 +1,7 @@
 //! One reading of an archive: each layer to whoever asked for it, and at the end the proof that they are the image's.
 
 use super::tarball::compressed;
-use super::{Chunk, Contents, Entry, Measured, Read as Layer, digest_of};
+use super::{Chunk, Compression, Contents, Entry, Measured, Read as Layer, digest_of};
 use crate::compress::{Compressor, Pending};
 use bytes::Bytes;
 use flate2::write::MultiGzDecoder;
@@ -23,6 +23,8 @@ pub(super) struct Reading<'a> {
     start: &'a mut dyn FnMut(&Entry) -> Option<mpsc::Sender<Chunk>>,
     /// By the member that held it.
     layers: HashMap<String, (Entry, State)>,
+    /// True if the layers' own digests are known, so that a name that is none of them is the digest of what is stored.
+    names_blobs: bool,
 }
 
 enum State {
@@ -42,7 +44,14 @@ impl<'a> Reading<'a> {
             compressor,
             start,
             layers: HashMap::new(),
+            names_blobs: false,
         }
+    }
+
+    /// Takes a name that is no layer's digest for the digest of what is stored.
+    pub(super) fn with_named_blobs(mut self) -> Self {
+        self.names_blobs = true;
+        self
     }
 
     /// A layer that comes by.
@@ -83,8 +92,8 @@ impl<'a> Reading<'a> {
                 }
                 pending.map_or(State::PassedOver, State::Compressing)
             }
-            Some("gzip") => {
-                let measured = as_it_is(&mut input, &sink).map_err(broken)?;
+            Some(format) if format == "gzip" || (format == "zstd" && self.is_named(&entry)) => {
+                let measured = as_it_is(&mut input, &sink, format).map_err(broken)?;
                 if let Some(measured) = &measured {
                     if let Some(named) = entry.path.strip_prefix("blobs/sha256/")
                         && named != super::hex(&measured.digest)
@@ -92,8 +101,8 @@ impl<'a> Reading<'a> {
                         let other = format!("its bytes are {}", measured.digest);
                         return Err(broken(io::Error::other(other)));
                     }
-                    if let Some(wanted) = &entry.diff_id {
-                        hold(&measured.diff_id, wanted, &entry.path, what)?;
+                    if let (Some(found), Some(wanted)) = (&measured.diff_id, &entry.diff_id) {
+                        hold(found, wanted, &entry.path, what)?;
                     }
                 }
                 let end = |measured: &Measured| sink.blocking_send(Chunk::End(measured.clone()));
@@ -110,6 +119,11 @@ impl<'a> Reading<'a> {
         };
         self.layers.insert(entry.path.clone(), (entry, state));
         Ok(())
+    }
+
+    /// Returns whether the archive names the layer by the digest of the bytes it has, as an OCI layout does.
+    fn is_named(&self, entry: &Entry) -> bool {
+        self.names_blobs && entry.diff_id.is_none() && entry.path.starts_with("blobs/sha256/")
     }
 
     /// Waits for what is under way, and holds every layer against the configuration. `resolve` follows links.
@@ -148,8 +162,8 @@ impl<'a> Reading<'a> {
             if let Some(known) = &entry.diff_id {
                 hold(known, diff_id, name, what)?;
             }
-            if let Some(measured) = &measured {
-                hold(&measured.diff_id, diff_id, name, what)?;
+            if let Some(found) = measured.as_ref().and_then(|one| one.diff_id.as_ref()) {
+                hold(found, diff_id, name, what)?;
             }
             layers.push(Layer {
                 entry: entry.clone(),
@@ -173,12 +187,21 @@ fn hold(found: &Digest, wanted: &Digest, name: &str, what: &str) -> Result<()> {
     .hint("what it was read from is damaged: write an archive again; of an engine, look at its disk and build again"))
 }
 
-/// Sends a compressed layer on byte for byte, and unpacks it to know what it is; its end is not told yet. `None` where the
-/// receiver went away.
-fn as_it_is(input: &mut dyn Read, sink: &mpsc::Sender<Chunk>) -> io::Result<Option<Measured>> {
+/// Sends a compressed layer on byte for byte; its end is not told yet. One in gzip is unpacked to know what it is. One in zstd is
+/// known by its name alone, like every blob of a layout. `None` where the receiver went away.
+fn as_it_is(
+    input: &mut dyn Read,
+    sink: &mpsc::Sender<Chunk>,
+    format: &str,
+) -> io::Result<Option<Measured>> {
     let mut hash = Context::new(&SHA256);
     let mut size = 0;
-    let mut unpacked = MultiGzDecoder::new(Hash(Context::new(&SHA256)));
+    let compression = match format {
+        "zstd" => Compression::Zstd,
+        _ => Compression::Gzip,
+    };
+    let mut unpacked = (compression == Compression::Gzip)
+        .then(|| MultiGzDecoder::new(Hash(Context::new(&SHA256))));
     loop {
         let mut piece = Vec::new();
         input.take(PIECE as u64).read_to_end(&mut piece)?;
@@ -187,16 +210,19 @@ fn as_it_is(input: &mut dyn Read, sink: &mpsc::Sender<Chunk>) -> io::Result<Opti
         }
         hash.update(&piece);
         size += piece.len() as u64;
-        unpacked.write_all(&piece)?;
+        if let Some(unpacked) = &mut unpacked {
+            unpacked.write_all(&piece)?;
+        }
         if sink.blocking_send(Chunk::Bytes(piece.into())).is_err() {
             return Ok(None);
         }
     }
+    let unpacked = unpacked.map(MultiGzDecoder::finish).transpose()?;
     Ok(Some(Measured {
-        media_type: "application/vnd.oci.image.layer.v1.tar+gzip".to_owned(),
+        media_type: compression.media_type().to_owned(),
         digest: digest_of(hash),
         size,
-        diff_id: digest_of(unpacked.finish()?.0),
+        diff_id: unpacked.map(|hash| digest_of(hash.0)),
     }))
 }
 

@@ -134,7 +134,7 @@ async fn odd_layers_are_the_same_from_the_store_and_from_the_export() {
     // An empty layer, and one that is there twice.
     let layers = [odd(), above.clone(), vec![0; 1024], above];
     let image = load(folder.path(), "odd", &layers);
-    let source = Source::engine(&engine_env(), &image.0).await.unwrap();
+    let source = Source::engine(&engine_env(), &image.0, None).await.unwrap();
     let whence = archive(&source).whence().unwrap();
     assert!(whence.starts_with("the engine's store in /"), "{whence}");
     let (stored, taken) = take(&source);
@@ -188,7 +188,7 @@ async fn a_file_that_came_through_a_link_is_had_from_the_export() {
     member(&mut tar, Is::Symlink, b"current", "app", b"");
     member(&mut tar, Is::Regular, b"current/file", "", b"through");
     let image = load(folder.path(), "link", &[tar.into_inner().unwrap()]);
-    let source = Source::engine(&engine_env(), &image.0).await.unwrap();
+    let source = Source::engine(&engine_env(), &image.0, None).await.unwrap();
     let Source::Archive(archive) = &source else {
         panic!("a layout");
     };

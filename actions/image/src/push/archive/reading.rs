@@ -5,7 +5,7 @@ use super::super::progress::{Board, short, size};
 use super::super::slow::Slow;
 use super::{AT_ONCE, READINGS, Work};
 use crate::registry::Kind;
-use crate::source::{Chunk, Contents, Entry, Source};
+use crate::source::{Chunk, Compression, Contents, Descriptor, Entry, Source, hex};
 use futures_util::stream::{FuturesUnordered, StreamExt};
 use kit::id::Digest;
 use kit::{Error, Result};
@@ -133,7 +133,7 @@ impl Work<'_> {
                 .map(|index| (*index, self.states[*index].done.clone()))
                 .collect(),
             known: self.known.keys().cloned().collect(),
-            paths: self.paths.clone(),
+            paths: self.named(),
             begun: HashSet::new(),
             order: archive
                 .known()
@@ -191,6 +191,19 @@ impl Work<'_> {
             size(board.bytes())
         ));
         (streamed, contents)
+    }
+
+    /// Which path in the archive is which layer: as earlier readings found it, and for blobs that are named by their digest as
+    /// earlier images have it.
+    fn named(&self) -> HashMap<String, Digest> {
+        let known = self.known.iter().map(|(diff_id, blob)| {
+            let path = format!("blobs/sha256/{}", hex(&blob.digest));
+            (path, diff_id.clone())
+        });
+        let read = self.paths.iter();
+        known
+            .chain(read.map(|(path, diff_id)| (path.clone(), diff_id.clone())))
+            .collect()
     }
 
     /// Says where a layer arrived. What became of those that did not is said by the next reading, or at the end.
@@ -260,10 +273,25 @@ impl Wants {
         };
         (!targets.is_empty()).then(|| Wanted {
             path: entry.path.clone(),
+            // Where the layers' own digests are known, a name that is none of them is a blob's.
+            blob: (!self.order.is_empty()).then(|| named(entry)).flatten(),
             diff_id: entry.diff_id.clone(),
             what,
             size: entry.size,
             targets,
         })
     }
+}
+
+/// The blob, where the archive has it as it is to be stored: named by the digest of its own bytes, and not by the layer's.
+fn named(entry: &Entry) -> Option<Descriptor> {
+    if entry.diff_id.is_some() {
+        return None;
+    }
+    let hex = entry.path.strip_prefix("blobs/sha256/")?;
+    Some(Descriptor {
+        media_type: Compression::Gzip.media_type().to_owned(),
+        digest: Digest::parse(&format!("sha256:{hex}")).ok()?,
+        size: entry.size,
+    })
 }

@@ -84,7 +84,7 @@ impl Folder {
     }
 }
 
-fn config(layers: &[&[u8]], architecture: &str) -> String {
+pub(super) fn config(layers: &[&[u8]], architecture: &str) -> String {
     let diff_ids: Vec<String> = layers.iter().map(|layer| digest(layer)).collect();
     json!({
         "architecture": architecture, "os": "linux", "config": {},
@@ -145,7 +145,7 @@ impl Loaded {
 
     pub(super) async fn source(&self) -> Arc<Source> {
         let env = Env::from([("DOCKER_HOST", ENGINE)]);
-        Arc::new(Source::engine(&env, &self.0).await.unwrap())
+        Arc::new(Source::engine(&env, &self.0, None).await.unwrap())
     }
 
     pub(super) fn inspect(&self, format: &str) -> String {
@@ -173,7 +173,7 @@ fn docker(arguments: &[&str]) -> String {
 }
 
 /// One file of a tar (POSIX.1-1988, ustar).
-fn file(tar: &mut Vec<u8>, name: &str, bytes: &[u8]) {
+pub(super) fn file(tar: &mut Vec<u8>, name: &str, bytes: &[u8]) {
     let mut header = [0_u8; 512];
     let mut put =
         |at: usize, text: &str| header[at..at + text.len()].copy_from_slice(text.as_bytes());

@@ -2,6 +2,7 @@
 //! run finds.
 
 mod archives;
+mod containerd;
 mod copies;
 mod hostile;
 mod images;

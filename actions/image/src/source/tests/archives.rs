@@ -336,3 +336,26 @@ fn a_zstd_layer_in_an_archive_is_refused_before_it_is_sent() {
     assert!(error.message.contains("is compressed with zstd"), "{error}");
     assert_eq!(got[0].1.as_deref(), Some(&[][..]));
 }
+
+#[test]
+fn a_zstd_layer_whose_name_is_its_digest_goes_on_as_it_is() {
+    let layers: [&[u8]; 1] = [b"layer"];
+    let frame = rusty_zstd::compress(layers[0], 1).unwrap();
+    let bytes = tar(&borrowed(&modern(&layers, std::slice::from_ref(&frame))));
+    let (contents, got) = stream(&bytes, Some(&known(&layers)));
+    let contents = contents.unwrap();
+    let measured = contents.layers[0].measured.as_ref().unwrap();
+    assert_eq!(measured.digest, digest(&frame));
+    assert_eq!(measured.media_type, Compression::Zstd.media_type());
+    assert_eq!(contents.layers[0].diff_id, digest(layers[0]));
+    assert_eq!(got[0].1.as_deref(), Some(&frame[..]));
+
+    // Under another's name it is not the layer.
+    let other = rusty_zstd::compress(b"other", 1).unwrap();
+    let mut members = modern(&layers, std::slice::from_ref(&frame));
+    let member = members.iter_mut().find(|(name, _)| *name == blob(&frame));
+    member.unwrap().1 = file(other.as_slice());
+    let (contents, _) = stream(&tar(&borrowed(&members)), Some(&known(&layers)));
+    let error = contents.err().unwrap();
+    assert!(error.to_string().contains("its bytes are"), "{error}");
+}

@@ -1,0 +1,212 @@
+//! An engine with containerd's image store, whose layers are compressed already: each goes on as it is, unless it is there.
+
+use super::images::{Folder, GZIP, config, file, noise};
+use super::{World, push_one, target};
+use crate::push::Target;
+use crate::registry::{digest, digest_of};
+use crate::source::{Compression, Source};
+use flate2::write::GzEncoder;
+use kit::env::Env;
+use serde_json::json;
+use std::io::{Read, Write};
+use std::os::unix::net::UnixListener;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+const KIB: usize = 1 << 10;
+
+/// An engine that has one image, in the words of Docker 26.
+struct Engine {
+    folder: tempfile::TempDir,
+    config: String,
+    exports: Arc<AtomicUsize>,
+}
+
+impl Engine {
+    /// `layers` with what they are compressed to.
+    fn start(layers: &[(&[u8], Vec<u8>)]) -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let plain: Vec<&[u8]> = layers.iter().map(|(plain, _)| *plain).collect();
+        let config = config(&plain, "amd64");
+        let path = |bytes: &[u8]| format!("blobs/{}", digest(bytes).replace(':', "/"));
+        let blobs = layers.iter().map(|(_, blob)| blob);
+        let manifest = json!({
+            "schemaVersion": 2,
+            "mediaType": "application/vnd.docker.distribution.manifest.v2+json",
+            "config": {"digest": digest(config.as_bytes()), "size": config.len()},
+            "layers": blobs.clone().map(|blob| json!({"digest": digest(blob)})).collect::<Vec<_>>(),
+        })
+        .to_string();
+        let id = digest(manifest.as_bytes());
+        let mut files: Vec<(String, Vec<u8>)> = blobs
+            .clone()
+            .map(|blob| (path(blob), blob.clone()))
+            .collect();
+        files.push((path(config.as_bytes()), config.clone().into()));
+        files.push((path(manifest.as_bytes()), manifest.into()));
+        // As containerd writes them: by name, so that what names the rest comes last.
+        files.sort();
+        let index = json!({"schemaVersion": 2, "manifests": [{"digest": id}]});
+        let names: Vec<String> = blobs.map(|blob| path(blob)).collect();
+        let list = json!([{"Config": path(config.as_bytes()), "Layers": names}]);
+        files.push(("index.json".to_owned(), index.to_string().into()));
+        files.push(("manifest.json".to_owned(), list.to_string().into()));
+        let mut tar = Vec::new();
+        for (name, bytes) in &files {
+            file(&mut tar, name, bytes);
+        }
+        tar.resize(tar.len() + 1024, 0);
+        let diff_ids: Vec<String> = plain.iter().map(|layer| digest(layer)).collect();
+        let inspected = json!({"Id": id, "RootFS": {"Layers": diff_ids}}).to_string();
+        let listener = UnixListener::bind(folder.path().join("socket")).unwrap();
+        let exports = Arc::new(AtomicUsize::new(0));
+        let counted = Arc::clone(&exports);
+        std::thread::spawn(move || {
+            for stream in listener.incoming() {
+                let mut stream = stream.unwrap();
+                let mut request = Vec::new();
+                while !request.ends_with(b"\r\n\r\n") {
+                    let mut byte = [0];
+                    stream.read_exact(&mut byte).unwrap();
+                    request.extend(byte);
+                }
+                let _ = stream.write_all(b"HTTP/1.0 200 OK\r\n\r\n");
+                // The other side may have heard enough.
+                let _ = match request.starts_with(b"GET /images/app/json ") {
+                    true => stream.write_all(inspected.as_bytes()),
+                    false => {
+                        counted.fetch_add(1, Ordering::SeqCst);
+                        stream.write_all(&tar)
+                    }
+                };
+            }
+        });
+        Self {
+            folder,
+            config,
+            exports,
+        }
+    }
+
+    async fn source(&self) -> Arc<Source> {
+        let host = format!("unix://{}", self.folder.path().join("socket").display());
+        let env = Env::from([("DOCKER_HOST", host.as_str())]);
+        let config = digest_of(self.config.as_bytes()).unwrap();
+        Arc::new(Source::engine(&env, "app", Some(config)).await.unwrap())
+    }
+
+    fn exports(&self) -> usize {
+        self.exports.load(Ordering::SeqCst)
+    }
+}
+
+fn gzip(bytes: &[u8]) -> Vec<u8> {
+    // Another level than ours, so that what is compressed anew is found out.
+    let mut encoder = GzEncoder::new(Vec::new(), flate2::Compression::new(9));
+    encoder.write_all(bytes).unwrap();
+    encoder.finish().unwrap()
+}
+
+fn zstd(bytes: &[u8]) -> Vec<u8> {
+    rusty_zstd::compress(bytes, 1).unwrap()
+}
+
+/// Media type and digest of each layer.
+fn listed(manifest: &[u8]) -> Vec<(String, String)> {
+    let manifest: serde_json::Value = serde_json::from_slice(manifest).unwrap();
+    let layers = manifest["layers"].as_array().unwrap();
+    let text = |value: &serde_json::Value| value.as_str().unwrap().to_owned();
+    layers
+        .iter()
+        .map(|layer| (text(&layer["mediaType"]), text(&layer["digest"])))
+        .collect()
+}
+
+#[tokio::test]
+async fn layers_go_on_as_they_are_and_are_not_read_twice() {
+    let world = World::new().await;
+    let (large, small, other) = (
+        noise(1, 3000 * KIB),
+        noise(2, 40 * KIB),
+        noise(3, 2000 * KIB),
+    );
+    let layers = [
+        (&large[..], gzip(&large)),
+        (&small[..], gzip(&small)),
+        (&other[..], zstd(&other)),
+    ];
+    let engine = Engine::start(&layers);
+    let done = push_one(&engine.source().await, world.target(&["v1"]))
+        .await
+        .unwrap();
+    let kinds = [GZIP, GZIP, Compression::Zstd.media_type()];
+    let wanted: Vec<(String, String)> = kinds
+        .iter()
+        .zip(&layers)
+        .map(|(kind, (_, blob))| ((*kind).to_owned(), digest(blob)))
+        .collect();
+    assert_eq!(listed(&done.manifest.bytes), wanted);
+    assert_eq!(engine.exports(), 1);
+
+    // What earlier images do not tell of is asked for by its name, in the same words.
+    world.proxy.forget();
+    let changed = noise(4, 1500 * KIB);
+    let layers = [
+        layers[0].clone(),
+        layers[2].clone(),
+        (&changed[..], gzip(&changed)),
+    ];
+    let engine = Engine::start(&layers);
+    let next = push_one(&engine.source().await, world.target(&["v2"]))
+        .await
+        .unwrap();
+    let kinds = listed(&next.manifest.bytes);
+    assert_eq!(kinds[..2], [wanted[0].clone(), wanted[2].clone()]);
+    assert_eq!(world.proxy.count("PATCH", ""), 1);
+    assert!(next.counts.skipped > 4900 * 1024, "{:?}", next.counts);
+    assert!(next.counts.pushed < 1600 * 1024, "{:?}", next.counts);
+}
+
+#[tokio::test]
+async fn an_image_that_is_there_is_not_exported() {
+    let world = World::new().await;
+    let layer = noise(1, 1500 * KIB);
+    let engine = Engine::start(&[(&layer[..], gzip(&layer))]);
+    let source = engine.source().await;
+    let first = push_one(&source, world.target(&["v1"])).await.unwrap();
+    let again = push_one(&source, world.target(&["v1"])).await.unwrap();
+    assert_eq!(again.manifest, first.manifest);
+    assert_eq!((again.counts.pushed, engine.exports()), (0, 1));
+}
+
+#[tokio::test]
+async fn a_layer_of_a_base_in_the_same_registry_is_mounted() {
+    let world = World::new().await;
+    let (base, app) = (noise(1, 2000 * KIB), noise(2, 20 * KIB));
+    let blob = gzip(&base);
+    let folder = Folder::new();
+    let source = folder.opened(&[folder.image(&[&blob], "amd64")]);
+    let place = target(&world.client(), "acme/base", &["v1"]);
+    push_one(&source, place).await.unwrap();
+    let engine = Engine::start(&[(&base[..], blob.clone()), (&app[..], gzip(&app))]);
+    let target = Target {
+        from: vec!["acme/base".to_owned()],
+        ..world.target(&["v1"])
+    };
+    let done = push_one(&engine.source().await, target).await.unwrap();
+    assert_eq!(listed(&done.manifest.bytes)[0].1, digest(&blob));
+    assert!(done.counts.mounted > 1900 * 1024, "{:?}", done.counts);
+    assert!(done.counts.pushed < 30 * 1024, "{:?}", done.counts);
+}
+
+#[tokio::test]
+async fn a_layer_that_is_not_what_it_is_called_is_found() {
+    let world = World::new().await;
+    let (layer, other) = (noise(1, 1500 * KIB), noise(2, 1500 * KIB));
+    let engine = Engine::start(&[(&layer[..], gzip(&other))]);
+    let error = push_one(&engine.source().await, world.target(&["v1"]))
+        .await
+        .unwrap_err();
+    assert!(error.to_string().contains("is not the one"), "{error}");
+    assert!(world.tagged("acme/app", "v1").await.is_none());
+}
