@@ -12,6 +12,7 @@ use crate::push::{self, Delivered, Target};
 use crate::registry::Repo;
 use crate::source::Source;
 use crate::{provenance, replicas, repository};
+use futures_util::future::join;
 use kit::id::Digest;
 use kit::step::Cx;
 use kit::{Error, Result};
@@ -54,6 +55,8 @@ pub(super) enum Outcome {
 struct Arrived {
     repo: Repo,
     digest: Digest,
+    /// The image as it was read back from the primary repository, where it was sent there in this run.
+    read_back: Option<Delivered>,
     outcome: Outcome,
     /// The repositories that the image was sent to, with an outcome for each.
     targets: Vec<Target>,
@@ -106,7 +109,14 @@ pub(super) async fn act(
     let unchanged = seen.found.into_iter().find(|image| image.tag == tags[0]);
     let arrived = delivery.bring(work).await?;
     let repo = &arrived.repo;
-    let manifest = push::needed(repo, &arrived.digest).await?;
+    let (manifest, platforms) = match arrived.read_back {
+        Some(done) => (done.manifest, done.platforms),
+        None => {
+            let manifest = push::needed(repo, &arrived.digest).await?;
+            let platforms = push::platforms(repo, &manifest).await?;
+            (manifest, platforms)
+        }
+    };
     let (image, delivered) = match unchanged.filter(|_| is_unchanged) {
         Some(image) => (verify::unbroken(image, &arrived.digest)?, Vec::new()),
         None => {
@@ -136,7 +146,6 @@ pub(super) async fn act(
             (image, delivered)
         }
     };
-    let platforms = push::platforms(repo, &manifest).await?;
     let published = Published {
         image,
         outcome: arrived.outcome,
@@ -166,7 +175,9 @@ impl Delivery<'_> {
             Work::Build(builder, found_in) => self.build(builder, found_in).await,
             Work::Push(source) => {
                 // Nobody says from which repositories a prebuilt image's blobs come.
-                self.send(source, Vec::new(), Outcome::Given, None).await
+                let earlier = self.earlier().await;
+                self.send(source, Vec::new(), earlier, Outcome::Given, None)
+                    .await
             }
         }
     }
@@ -186,6 +197,7 @@ impl Delivery<'_> {
         Ok(Arrived {
             repo: self.repo,
             digest,
+            read_back: None,
             outcome: Outcome::Already {
                 added: add,
                 built_for,
@@ -199,7 +211,9 @@ impl Delivery<'_> {
 
     async fn build(self, builder: Builder, found_in: Duration) -> Result<Arrived> {
         let (cx, request) = (self.cx, &self.order.request);
-        let built = build::run(&cx.host, &cx.env, &builder, request, &self.logins).await?;
+        let build = build::run(&cx.host, &cx.env, &builder, request, &self.logins);
+        let (built, earlier) = join(build, self.earlier()).await;
+        let built = built?;
         let from = key::sources(request, &cx.env, self.repo.client.host());
         let outcome = Outcome::Built {
             builder: built.builder,
@@ -207,7 +221,15 @@ impl Delivery<'_> {
             repeatable: built.repeatable,
         };
         let source = Arc::new(built.source);
-        self.send(source, from, outcome, built.image).await
+        self.send(source, from, earlier, outcome, built.image).await
+    }
+
+    /// Images of the primary repository whose layers this one may share.
+    async fn earlier(&self) -> Vec<String> {
+        match self.fresh {
+            true => Vec::new(),
+            false => self.ecr.newest().await,
+        }
     }
 
     /// Pushes to all repositories at once. The tags follow once everything else is done. Blobs of the repositories `from`
@@ -216,12 +238,13 @@ impl Delivery<'_> {
         self,
         source: Arc<Source>,
         from: Vec<String>,
+        earlier: Vec<String>,
         outcome: Outcome,
         image: Option<Kept>,
     ) -> Result<Arrived> {
         let mut first = Target::new(self.repo.clone(), Vec::new());
         first.created = self.fresh;
-        first.earlier = self.ecr.newest().await;
+        first.earlier = earlier;
         first.from = from;
         let targets: Vec<Target> = std::iter::once(first).chain(self.replicas).collect();
         let outcomes = {
@@ -230,14 +253,15 @@ impl Delivery<'_> {
             push::push(&self.cx.host, &source, compression, &targets).await
         };
         let left = image.map(Kept::begin);
-        let digest = match outcomes.first().map(|primary| &primary.result) {
-            Some(Ok(done)) => done.manifest.digest.clone(),
+        let read_back = match outcomes.first().map(|primary| &primary.result) {
+            Some(Ok(done)) => done.clone(),
             Some(Err(_)) => return Err(push::failure(outcomes, self.failed)),
             None => return Err(Error::failed("the image has no destination")),
         };
         Ok(Arrived {
             repo: self.repo,
-            digest,
+            digest: read_back.manifest.digest.clone(),
+            read_back: Some(read_back),
             outcome,
             targets,
             outcomes,

@@ -56,7 +56,7 @@ pub(crate) struct Counts {
 }
 
 /// An image that is in a repository, proven.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(crate) struct Delivered {
     pub(crate) manifest: Manifest,
     /// `os/architecture` and digest; an image that is not an index has one.
