@@ -5,7 +5,7 @@ use crate::source::Compression;
 use clap::{Subcommand, ValueEnum};
 use std::path::PathBuf;
 
-/// What the binary can be told.
+/// The arguments of the binary.
 #[derive(Debug, clap::Args)]
 pub struct Args {
     #[command(subcommand)]
@@ -48,12 +48,12 @@ pub(crate) struct Repository {
     pub(crate) repository: RepositoryName,
     #[command(flatten)]
     pub(crate) settings: Settings,
-    /// Print what would be done, and do nothing
+    /// Print the plan and change nothing
     #[arg(long)]
     pub(crate) dry_run: bool,
 }
 
-/// What a repository is to be like. What is not asked for is left as it is.
+/// The settings that a repository is to have. Others are left as they are.
 #[derive(Debug, Default, clap::Args)]
 pub(crate) struct Settings {
     /// Account that may pull from the repository, beside its own [default: those of the contract's environments]
@@ -81,25 +81,25 @@ pub(crate) struct Publish {
     pub(crate) settings: Settings,
     #[command(flatten)]
     pub(crate) destinations: Destinations,
-    /// Print what would be done, and do nothing
+    /// Print the plan and change nothing
     #[arg(long)]
     pub(crate) dry_run: bool,
     /// Commit the image is built from; its tag [default: the run's]
     #[arg(long, value_name = "SHA")]
     pub(crate) commit: Option<String>,
-    /// Tag for the image; what is published has the commit's beside it
+    /// Tag for the image; a published image also has the commit's tag
     #[arg(long, short = 't', value_name = "TAG", value_delimiter = '\n')]
     pub(crate) tag: Vec<String>,
-    /// Publish without showing that the image is the commit's, for this reason; it gets the label dev.slipway.unverified and the tags, not the commit's
+    /// Publish without proof that the image is the commit's, for this reason; it gets the label dev.slipway.unverified and the given tags, not the commit's
     #[arg(long, value_name = "REASON", requires = "tag")]
     pub(crate) allow_unverified: Option<String>,
-    /// Build although the commit or its content is already published; refused where its tag is immutable
+    /// Build even if the commit or its content is published; refused if its tag is immutable
     #[arg(long)]
     pub(crate) rebuild: bool,
-    /// Push this OCI layout (folder or tar) or docker archive, made by something else, and build nothing
+    /// Push this OCI layout (folder or tar) or docker archive instead of building
     #[arg(long, value_name = "PATH", conflicts_with_all = BUILDERS)]
     pub(crate) layout: Option<PathBuf>,
-    /// Compression of the layers; zstd is refused of an OCI layout, which is pushed as it is
+    /// Compression of the layers; zstd is refused with an OCI layout, which is pushed as it is
     #[arg(long, value_enum, default_value_t = Compression::Gzip)]
     pub(crate) compression: Compression,
     #[command(flatten)]
@@ -134,10 +134,10 @@ const BUILDERS: [&str; 23] = [
     "sbom",
 ];
 
-/// What docker is told to build.
+/// The arguments of a build.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Build {
-    /// What builds [default: the first there is, in this order]
+    /// Builder [default: the first that is installed, in this order]
     #[arg(long, value_enum)]
     pub(crate) builder: Option<BuilderName>,
     /// Folder of the build context [default: the contract's, else .]
@@ -157,16 +157,16 @@ pub(crate) struct Build {
     /// Platform such as linux/arm64 [default: the contract's, else the builder's]
     #[arg(long, value_name = "PLATFORM", value_delimiter = '\n')]
     pub(crate) platform: Vec<String>,
-    /// Where build cache is read from, e.g. type=registry,ref=HOST/NAME:cache
+    /// Build cache to read, e.g. type=registry,ref=HOST/NAME:cache
     #[arg(long, value_name = "CACHE", value_delimiter = '\n')]
     pub(crate) cache_from: Vec<String>,
-    /// Where build cache is written to; for a registry, what ECR needs is added
+    /// Build cache to write; for a cache in ECR, the attributes that ECR needs are added
     #[arg(long, value_name = "CACHE", value_delimiter = '\n')]
     pub(crate) cache_to: Vec<String>,
-    /// Use nothing of the builder's cache
+    /// Build without the builder's cache
     #[arg(long)]
     pub(crate) no_cache: bool,
-    /// Ask the registry for newer base images
+    /// Pull newer versions of the base images
     #[arg(long)]
     pub(crate) pull: bool,
     #[command(flatten)]
@@ -174,10 +174,10 @@ pub(crate) struct Build {
     /// Network of the build's RUN steps: default, none or host
     #[arg(long, value_name = "MODE")]
     pub(crate) network: Option<String>,
-    /// Provenance attestation, e.g. mode=max; makes the digest an index's, another at each build
+    /// Provenance attestation, e.g. mode=max; the digest is then an index's and differs at each build
     #[arg(long, value_name = "MODE")]
     pub(crate) provenance: Option<String>,
-    /// Attach a software bill of materials; makes the digest an index's
+    /// Attach a software bill of materials; the digest is then an index's
     #[arg(long)]
     pub(crate) sbom: bool,
 }
@@ -197,7 +197,7 @@ pub(crate) struct BuilderFlags {
     /// Annotation NAME=VALUE of the image's manifest
     #[arg(long, value_name = "NAME=VALUE", value_delimiter = '\n')]
     pub(crate) annotation: Vec<String>,
-    /// Stage for which nothing of the builder's cache is used
+    /// Stage that is built without the builder's cache
     #[arg(long, value_name = "STAGE", value_delimiter = '\n')]
     pub(crate) no_cache_filter: Vec<String>,
     /// Limit of the build's RUN steps, e.g. nofile=1024:2048
@@ -206,12 +206,12 @@ pub(crate) struct BuilderFlags {
     /// Size of /dev/shm during the build, e.g. 128m
     #[arg(long, value_name = "SIZE")]
     pub(crate) shm_size: Option<String>,
-    /// What the build may do beyond a sandbox: network.host or security.insecure
+    /// Entitlement of the build beyond its sandbox: network.host or security.insecure
     #[arg(long, value_name = "ENTITLEMENT", value_delimiter = '\n')]
     pub(crate) allow: Vec<String>,
 }
 
-/// What can build.
+/// The builders.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub(crate) enum BuilderName {
     /// docker buildx, any driver
@@ -228,16 +228,16 @@ pub(crate) struct Copy {
     pub(crate) repository: RepositoryName,
     #[command(flatten)]
     pub(crate) destinations: Destinations,
-    /// Image to copy, tag or judge, sha256:…
+    /// Digest of the image, sha256:…
     #[arg(long, value_name = "DIGEST")]
     pub(crate) digest: Option<String>,
-    /// Repository it goes to [default: the one it comes from]
+    /// Destination repository [default: the name of the source]
     #[arg(long, value_name = "NAME")]
     pub(crate) to_repository: Option<String>,
-    /// Tag for the image; what is published has the commit's beside it
+    /// Tag for the image; a published image also has the commit's tag
     #[arg(long, value_name = "TAG", value_delimiter = '\n')]
     pub(crate) tag: Vec<String>,
-    /// Print what would be done, and do nothing
+    /// Print the plan and change nothing
     #[arg(long)]
     pub(crate) dry_run: bool,
 }
@@ -246,13 +246,13 @@ pub(crate) struct Copy {
 pub(crate) struct Retag {
     #[command(flatten)]
     pub(crate) repository: RepositoryName,
-    /// Image to copy, tag or judge, sha256:…
+    /// Digest of the image, sha256:…
     #[arg(long, value_name = "DIGEST")]
     pub(crate) digest: Option<String>,
-    /// Tag for the image; what is published has the commit's beside it
+    /// Tag for the image; a published image also has the commit's tag
     #[arg(long, value_name = "TAG", value_delimiter = '\n')]
     pub(crate) tag: Vec<String>,
-    /// Print what would be done, and do nothing
+    /// Print the plan and change nothing
     #[arg(long)]
     pub(crate) dry_run: bool,
 }
@@ -261,13 +261,13 @@ pub(crate) struct Retag {
 pub(crate) struct Scan {
     #[command(flatten)]
     pub(crate) repository: RepositoryName,
-    /// Image to copy, tag or judge, sha256:…
+    /// Digest of the image, sha256:…
     #[arg(long, value_name = "DIGEST")]
     pub(crate) digest: Option<String>,
-    /// Lowest severity that is refused
+    /// Lowest severity that makes the step refuse the image
     #[arg(long, value_enum, default_value_t = Severity::High)]
     pub(crate) fail_on: Severity,
-    /// Finding to let pass until a day, ID=YYYY-MM-DD, e.g. CVE-2026-1234=2026-12-31
+    /// Finding that is waived until a day, ID=YYYY-MM-DD, e.g. CVE-2026-1234=2026-12-31
     #[arg(long, value_name = "ID=DAY", value_delimiter = '\n')]
     pub(crate) waive: Vec<String>,
     /// Minutes to wait for a scan to end

@@ -155,7 +155,7 @@ impl Flags {
         self.0.iter().map(|(flag, value)| (*flag, value.as_str()))
     }
 
-    /// What the content key is over.
+    /// The flags that are part of the content key.
     pub(crate) fn content(&self) -> Vec<String> {
         self.iter()
             .filter(|(flag, _)| flag.is_content())
@@ -170,7 +170,7 @@ impl Flags {
             .collect()
     }
 
-    /// The names of further build contexts: what is in them is not hashed.
+    /// The further build contexts, whose files are not hashed.
     pub(crate) fn contexts(&self) -> impl Iterator<Item = (&str, &str)> {
         self.iter()
             .filter(|(flag, _)| *flag == Flag::BuildContext)

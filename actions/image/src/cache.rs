@@ -12,7 +12,7 @@ pub(crate) fn attribute<'a>(cache: &'a str, name: &str) -> Option<&'a str> {
         .find_map(|(key, value)| (key.trim() == name).then_some(value.trim()))
 }
 
-/// What is after `HOST/` of a cache in that registry.
+/// The rest of a cache's reference after `HOST/`, if the cache is in that registry.
 pub(crate) fn within<'a>(cache: &'a str, host: &str) -> Option<&'a str> {
     let reference = match cache.contains('=') {
         true => attribute(cache, "ref")?,

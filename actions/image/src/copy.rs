@@ -97,7 +97,7 @@ struct Found {
     ecr: Ecr,
     /// `None` where the repository is missing.
     mutability: Option<Mutability>,
-    /// What is to be created.
+    /// The repository that is to be created.
     missing: Option<Prepared>,
     tags: BTreeMap<String, Digest>,
 }

@@ -1,11 +1,11 @@
-//! What to do with the tags, from what was seen. Touches nothing.
+//! Decisions about tags, from the tags that exist. Pure.
 
 use crate::tag_pattern;
 use kit::id::Digest;
 use kit::{Error, Result};
 use std::collections::BTreeMap;
 
-/// Whether a repository lets a tag move, as ECR's `imageTagMutability` and its exclusion filters
+/// The tags that a repository lets move, as ECR's `imageTagMutability` and its exclusion filters
 /// say (ECR API Reference, `ImageTagMutabilityExclusionFilter`).
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Mutability {
@@ -25,7 +25,7 @@ impl Mutability {
     }
 }
 
-/// What to do about the commit's image.
+/// The decision about the commit's image.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Publication {
     /// Build and push it under the commit's tag, then add the other tags.

@@ -74,19 +74,22 @@ impl Step for Image {
                 "bytes-pushed",
                 "Bytes of blobs that were sent, over the primary repository and all replicas",
             ),
-            ("bytes-skipped", "Bytes of blobs that were there already"),
+            (
+                "bytes-skipped",
+                "Bytes of blobs that the repositories already had",
+            ),
             (
                 "bytes-mounted",
-                "Bytes of blobs that the registry took from another of its repositories",
+                "Bytes of blobs that were mounted from another repository of the registry",
             ),
-            ("seconds", "How long the push took"),
+            ("seconds", "Duration of the push in seconds"),
             (
                 "verdict",
-                "Of a scan that refused nothing: `clean`; a scan that refuses is a failed step, its verdict in `--json`",
+                "`clean` if the scan refused nothing; a scan that refuses fails the step and has its verdict in `--json`",
             ),
             (
                 "counts",
-                "Findings by severity, `critical=0 high=0 …`, those let pass among them",
+                "Findings by severity, `critical=0 high=0 …`, including waived ones",
             ),
         ],
         secrets: &[],

@@ -1,4 +1,4 @@
-//! Who may pull: one statement of the repository's policy, beside whatever else is there. Pure.
+//! The accounts that may pull: one statement of the repository's policy, beside whatever else is there. Pure.
 
 use kit::{Error, Result};
 use serde_json::{Map, Value, json};
@@ -6,7 +6,7 @@ use std::collections::BTreeSet;
 
 const SID: &str = "SlipwayPull";
 
-/// What a pull consists of (Amazon ECR User Guide, "Repository policy examples"). The registry's
+/// The actions of a pull (Amazon ECR User Guide, "Repository policy examples"). The registry's
 /// token is the puller's own account's to grant.
 const ACTIONS: [&str; 3] = [
     "ecr:BatchCheckLayerAvailability",

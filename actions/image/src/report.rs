@@ -33,7 +33,7 @@ impl Copy<'_> {
     }
 }
 
-/// What a copy would do.
+/// The report of a planned copy.
 pub(crate) fn copy_plan(copy: &Copy<'_>) -> Report {
     let mut rows = copy.rows();
     rows.extend(copy.created("would create"));
@@ -47,10 +47,10 @@ pub(crate) fn copy_plan(copy: &Copy<'_>) -> Report {
         "tags": copy.tags,
         "created": copy.created,
     });
-    report("Copy: what would be done", &rows, json)
+    report("Copy: planned", &rows, json)
 }
 
-/// What a copy did, for each target.
+/// The report of a copy, for each target.
 pub(crate) fn copy(copy: &Copy<'_>, copied: &[Delivered]) -> Report {
     let mut rows = copy.rows();
     rows.extend(copy.created("created"));
@@ -77,7 +77,7 @@ pub(crate) fn copy(copy: &Copy<'_>, copied: &[Delivered]) -> Report {
 /// Tags that were put, or would be.
 pub(crate) fn retag(target: &Target, digest: &Digest, tags: &[String], dry_run: bool) -> Report {
     let (title, put) = match dry_run {
-        true => ("Tags: what would be done", "would put"),
+        true => ("Tags: planned", "would put"),
         false => ("Image tagged", "put"),
     };
     let added = match target.tags.as_slice() {

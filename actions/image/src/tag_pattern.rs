@@ -13,7 +13,7 @@ const MOST_WILDCARDS: usize = 2;
 /// Checks the patterns before anything is asked.
 ///
 /// # Errors
-/// What ECR would not take, and what fits the tag of a commit or of an image's content, which say what an image is made
+/// A pattern that ECR would not accept, or one that fits the tag of a commit or of an image's content, which say what an image is made
 /// from only as long as they cannot move (exit 2).
 pub(crate) fn checked(patterns: Vec<String>) -> Result<Vec<String>> {
     let mut checked: Vec<String> = Vec::new();

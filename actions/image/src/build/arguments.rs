@@ -21,7 +21,7 @@ pub(super) enum Output<'a> {
     },
 }
 
-/// Whether a registry's cache needs what ECR needs, by the host's name.
+/// Tells ECR's hosts from others, since a cache in ECR needs further attributes.
 pub(super) type IsEcr<'a> = &'a dyn Fn(&str) -> bool;
 
 pub(super) fn build(

@@ -11,7 +11,7 @@ use std::path::Path;
 
 /// Keys that are taken over as they are: names of programs, folders and contexts.
 const KEPT: [&str; 3] = ["credsStore", "currentContext", "cliPluginsExtraDirs"];
-/// What belongs to the configuration folder but is not the file: plug-ins, engines' addresses,
+/// The entries of the configuration folder beside the file: plug-ins, engines' addresses,
 /// and buildx's builders.
 const LINKED: [&str; 3] = ["cli-plugins", "contexts", "buildx"];
 
@@ -43,9 +43,9 @@ pub(super) fn write(into: &Path, env: &Env, logins: &Logins, buildah: bool) -> R
 
 pub(super) struct Made {
     config: Value,
-    /// What the helper must answer with.
+    /// The logins that the helper answers with.
     pub(super) logins: Logins,
-    /// What the user should know.
+    /// The warnings for the user.
     pub(super) warning: Option<String>,
 }
 

@@ -1,4 +1,4 @@
-//! What a builder's last lines mean, for the failures people meet. The texts are those of the Docker
+//! The meaning of a builder's last lines, for the failures people meet. The texts are those of the Docker
 //! client and engine 20 to 28, BuildKit, buildah, CNCF distribution and ECR.
 
 use std::path::Path;
@@ -13,7 +13,7 @@ pub(super) fn quoted(tail: &[String]) -> &[String] {
     &tail[start.max(tail.len().saturating_sub(20))..]
 }
 
-/// What to do about it.
+/// The hints for a failure.
 pub(super) fn hints(tail: &str, dockerfile: &Path) -> Vec<String> {
     let lower = tail.to_lowercase();
     let has = |texts: &[&str]| texts.iter().any(|text| lower.contains(text));

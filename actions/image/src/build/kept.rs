@@ -1,4 +1,4 @@
-//! What a build leaves in the engine or in buildah's storage, gone when its owner is dropped.
+//! The image that a build leaves in the engine or in buildah's storage, gone when its owner is dropped.
 
 use std::process::{Child, Command, Stdio};
 

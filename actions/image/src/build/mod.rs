@@ -47,7 +47,7 @@ pub(crate) struct Built {
     /// True if the same commit built again here, without a cache, is the same image: no time of the
     /// build is in it. What the steps themselves make of the time, the network or chance is theirs.
     pub(crate) repeatable: bool,
-    /// What is to be removed from the builder when the image was read.
+    /// The image to remove from the builder once it was read.
     pub(crate) image: Option<Kept>,
     _dir: PrivateDir,
 }

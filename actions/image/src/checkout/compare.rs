@@ -14,7 +14,7 @@ use std::path::{Path, PathBuf};
 /// The mode by which a tree names the commit of a submodule.
 const SUBMODULE: &str = "160000";
 
-/// What a build reads of a repository.
+/// The part of a repository that a build reads.
 pub(super) struct Scope<'a> {
     /// The build context in this repository, and the path in the context at which the repository begins: empty, except in
     /// a submodule.
@@ -24,7 +24,7 @@ pub(super) struct Scope<'a> {
     pub(super) ignore: &'a Ignore,
 }
 
-/// What was found.
+/// The differences.
 #[derive(Debug, Default)]
 pub(super) struct Seen {
     /// Files that are not as the commit has them.
@@ -56,7 +56,7 @@ impl Scope<'_> {
                 .is_some_and(|path| self.ignore.may_keep_within(&path.to_string_lossy()))
     }
 
-    /// What git is asked about: the context and the files, and what in the folders above says how git reads them.
+    /// The paths that git is asked about: the context, the files, and the settings in the folders above that apply to them.
     fn paths(&self) -> Vec<PathBuf> {
         let mut paths: BTreeSet<PathBuf> = self.singles.iter().cloned().collect();
         let context = self.context.map(|(context, _)| match context {

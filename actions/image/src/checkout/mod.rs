@@ -29,7 +29,7 @@ pub(crate) struct Input<'a> {
     pub(crate) ignore: &'a Ignore,
 }
 
-/// What was shown of an input.
+/// The result of the comparison.
 #[derive(Debug)]
 pub(crate) struct Shown {
     /// The commit's time, in seconds since 1970.

@@ -6,14 +6,14 @@ use bytes::Bytes;
 use flate2::Crc;
 use std::io;
 
-/// What a worker is given.
+/// The input of a worker.
 pub(super) struct Input {
     pub(super) bytes: Bytes,
     /// The block before it in the same layer, empty for the first.
     pub(super) before: Bytes,
 }
 
-/// What a worker gives back.
+/// The output of a worker.
 pub(super) struct Output {
     pub(super) bytes: Vec<u8>,
     /// Of the input.
@@ -30,7 +30,7 @@ pub(super) fn compress(compression: Compression, input: &Input) -> io::Result<Ou
         }
         Compression::Zstd => zstd::frame(&input.bytes)?,
     };
-    // Whoever holds blocks counts what is in them. Room for the worst case in each of thousands that hold next to nothing,
+    // Holders of blocks count the bytes in them. Room for the worst case in each of thousands that hold next to nothing,
     // as of a file full of zeros, would be more than all else together.
     bytes.shrink_to_fit();
     Ok(Output { bytes, crc })
@@ -45,7 +45,7 @@ pub(super) fn size(compression: Compression) -> usize {
     }
 }
 
-/// What comes before the first block.
+/// The bytes before the first block.
 pub(super) fn head(compression: Compression) -> Vec<u8> {
     match compression {
         Compression::Gzip => gzip::HEAD.to_vec(),
@@ -53,7 +53,7 @@ pub(super) fn head(compression: Compression) -> Vec<u8> {
     }
 }
 
-/// What comes after the last block of a layer of `length` bytes.
+/// The bytes after the last block of a layer of `length` bytes.
 pub(super) fn tail(compression: Compression, crc: &Crc, length: u64) -> io::Result<Vec<u8>> {
     match compression {
         Compression::Gzip => Ok(gzip::tail(crc, length)),

@@ -16,7 +16,7 @@ use std::sync::{Arc, Mutex};
 use std::thread::Builder;
 use tokio::sync::mpsc;
 
-/// What the joiner is told, in the order of the input.
+/// A message to the joiner, in the order of the input.
 enum Step {
     Begin {
         sink: mpsc::Sender<Chunk>,
@@ -100,7 +100,7 @@ impl Compressor {
     /// read, or where `accepted` says no to the diff ID at its end. The sink is then closed without `Chunk::End`, too.
     ///
     /// # Errors
-    /// What reading `input` returns. The sink is then closed without `Chunk::End`.
+    /// The result of reading `input`. The sink is then closed without `Chunk::End`.
     pub(crate) fn layer(
         &mut self,
         input: &mut dyn Read,
@@ -191,7 +191,7 @@ fn compress(compression: Compression, work: &Mutex<Receiver<Job>>) {
     }
 }
 
-/// What the joiner knows of the layer it is at.
+/// The layer that the joiner is at.
 struct Joining {
     sink: mpsc::Sender<Chunk>,
     unwanted: Arc<AtomicBool>,

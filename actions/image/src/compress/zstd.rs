@@ -8,7 +8,7 @@ use std::io;
 const LEVEL: i32 = 3;
 
 /// Compresses `input`, and reads it back: the encoder is young, and a frame that does not unpack must never be published.
-/// What cannot be compressed is stored, which needs no encoder.
+/// Bytes that cannot be compressed are stored, which needs no encoder.
 pub(super) fn frame(input: &[u8]) -> io::Result<Vec<u8>> {
     if is_incompressible(input, &[])? {
         return stored(input);

@@ -120,7 +120,7 @@ mod tests {
         );
     }
 
-    /// What this process is told over the socket of a step that runs as `ancestor`.
+    /// The answer that this process gets over the socket of a step that runs as `ancestor`.
     async fn asked(ancestor: Pid) -> String {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("socket");

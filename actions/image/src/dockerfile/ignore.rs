@@ -1,4 +1,4 @@
-//! What `.dockerignore` leaves out of a build's context, by the rules of moby's `patternmatcher`
+//! The files that `.dockerignore` leaves out of a build's context, by the rules of moby's `patternmatcher`
 //! (docs.docker.com, "Build context", .dockerignore files). They are not gitignore's: a pattern
 //! holds from the context's root, `!` looks at every path again, the last pattern that matches a
 //! path or a folder above it decides.
@@ -218,7 +218,7 @@ impl Pattern {
         states[end]
     }
 
-    /// What may match nothing is passed over.
+    /// Passes over tokens that may match nothing.
     fn skip(&self, states: &mut [bool]) {
         for (at, token) in self.tokens.iter().enumerate() {
             if matches!(token, Token::Star | Token::All | Token::Folders) {

@@ -13,7 +13,7 @@ use std::path::Path;
 /// How much of a file is read at a time.
 const PIECE: usize = 1 << 18;
 
-/// What was hashed.
+/// Facts about the files that were hashed.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(super) struct Seen {
     pub(super) entries: u64,
@@ -27,7 +27,7 @@ pub(super) struct Seen {
 /// take them over, or only as dates.
 ///
 /// # Errors
-/// What cannot be read, or is not a file, folder or link.
+/// An entry cannot be read, or is not a file, folder or link.
 pub(super) fn add(hash: &mut Hash, root: &Path, ignore: &Ignore) -> Result<Seen> {
     let mut walk = Walk {
         hash,

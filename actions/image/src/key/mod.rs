@@ -19,7 +19,7 @@ use std::collections::{BTreeMap, BTreeSet};
 /// Raised when anything about the key's making changes.
 const VERSION: &str = "slipway content key 1";
 
-/// What could be said about a build's content.
+/// The content of a build, as far as it is known.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Content {
     Known(ContentKey),
@@ -32,7 +32,7 @@ pub(crate) enum Content {
 pub(crate) struct ContentKey {
     /// 64 hexadecimal digits.
     pub(crate) hex: String,
-    /// What makes the key change more often than it need.
+    /// The reason why the key changes more often than it should.
     pub(crate) note: Option<String>,
 }
 
@@ -119,7 +119,7 @@ pub(crate) fn sources(request: &Request, env: &Env, host: &str) -> Vec<String> {
     names
 }
 
-/// What is read from outside the request.
+/// The parts of a key that are read from outside the request.
 struct Parts {
     files: String,
     dockerfile: String,
@@ -161,7 +161,7 @@ fn key(request: &Request, parts: &Parts) -> String {
     hash.list("platforms", platforms.iter().map(String::as_str));
     hash.list("secrets", secrets);
     hash.list("target", request.target.as_deref());
-    // What is the default is the same as nothing said.
+    // The default given as an argument means the same as no argument.
     let network = request.network.as_deref().filter(|mode| *mode != "default");
     hash.list("network", network);
     let provenance = request

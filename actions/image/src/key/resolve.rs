@@ -430,7 +430,7 @@ mod tests {
         assert_eq!(ask(":1").await.unwrap().as_str(), wanted);
         let why = ask("").await.unwrap_err();
         assert_eq!(why, format!("{} answered 404 Not Found", distribution.host));
-        // What is pinned is not asked about.
+        // The registry is not asked about a pinned image.
         let pinned = format!(":1@sha256:{}", "0".repeat(64));
         assert!(ask(&pinned).await.unwrap().as_str().ends_with("0000"));
         let gone = Reference::parse("127.0.0.1:9/a").unwrap();

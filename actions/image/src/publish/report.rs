@@ -158,7 +158,7 @@ fn outcome(outcome: &Outcome) -> Account<'_> {
     account
 }
 
-/// How it is known that the image is the commit's, where nothing compared them.
+/// The origin of the image, if it was not compared with the commit.
 fn origin_row(request: &Request) -> Option<Row> {
     match &request.origin {
         Origin::Commit => None,
@@ -181,7 +181,7 @@ fn origin(request: &Request) -> &'static str {
     }
 }
 
-/// What is to be known of the content key: why there is none, or why it will not be met again.
+/// The note about the content key: why there is none, or why no other commit will have it.
 fn content_row(content: Option<&Content>) -> Option<Row> {
     match content? {
         Content::Known(key) => key

@@ -148,7 +148,7 @@ async fn read(host: &Host, source: &Repo, digest: &Digest) -> Result<Image> {
     Ok(image)
 }
 
-/// What refers to `subject`. Where the registry does not let its list be asked for, the list that writers keep counts.
+/// The referrers of `subject`. Where the registry does not let its list be asked for, the list that writers keep counts.
 async fn referrers(host: &Host, source: &Repo, subject: &Digest) -> Result<Vec<Digest>> {
     let listed = source
         .client
@@ -159,7 +159,7 @@ async fn referrers(host: &Host, source: &Repo, subject: &Digest) -> Result<Vec<D
         Err(fault) if matches!(fault.kind, Kind::Final | Kind::Login) => {
             let why = fault.error.causes().join(": ");
             host.warn(format!(
-                "what refers to {subject} in {} cannot be listed, and is copied only where a tag names it: {why}; on ECR this takes ecr:ListImageReferrers",
+                "the referrers of {subject} in {} cannot be listed; only those that a tag names are copied: {why}; on ECR the role needs ecr:ListImageReferrers",
                 source.reference()
             ));
             let list = there(source, &list_tag(subject)).await?;

@@ -49,7 +49,7 @@ pub(super) struct Piece {
 /// Everything that is to be in a repository at the end.
 pub(super) struct Image {
     pub(super) pieces: Vec<Piece>,
-    /// What a manifest names comes before it.
+    /// The blobs and manifests that a manifest names come before it.
     pub(super) manifests: Vec<Manifest>,
     /// The manifest that the tags name.
     pub(super) root: Digest,
@@ -168,7 +168,7 @@ async fn blobs(
     let mut missing = Vec::new();
     for (there, piece) in looked {
         match there {
-            // Who said that it is there has counted it.
+            // The one that found it there has counted it.
             true if doubted || piece.there => {}
             true => counts.count(How::Skipped, piece.descriptor.size),
             false => missing.push(piece),
@@ -391,7 +391,7 @@ async fn read_back(repo: &Repo, manifests: &[Manifest]) -> Result<()> {
             let found = repo.client.retry(async |pass| {
                 match repo.manifest(pass, name).await? {
                     Some(found) => Ok(found),
-                    // What was just put may take a moment to be seen everywhere.
+                    // A manifest that was just put may take a moment to be seen everywhere.
                     None => Err(Fault::new(
                         Kind::Passing,
                         Error::failed(format!(

@@ -1,4 +1,4 @@
-//! What earlier images of a repository tell: which blob holds which layer. An archive names its layers by their
+//! The blobs of a repository's earlier images, by the layers that they hold. An archive names its layers by their
 //! uncompressed bytes (diff IDs), a registry by the compressed ones; a configuration beside its manifest knows both.
 
 use super::{Target, tree};

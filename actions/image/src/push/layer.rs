@@ -17,7 +17,7 @@ use kit::{Error, Result};
 use std::time::Duration;
 use tokio::sync::{Semaphore, mpsc};
 
-/// What is held. Eight layers are on their way at once.
+/// The bytes that are held. Eight layers are on their way at once.
 const SMALL: usize = 1 << 20;
 
 /// A layer that is to be sent.
@@ -44,13 +44,13 @@ pub(super) struct Streamed {
     pub(super) diff_id: Option<Digest>,
     /// Which one it is, in words.
     pub(super) what: String,
-    /// What became of it, where it came to its end.
+    /// The result, if it came to its end.
     pub(super) blob: Option<Descriptor>,
     /// By target.
     pub(super) results: Vec<(usize, Result<How, Fault>)>,
 }
 
-/// What the targets share of a reading.
+/// The parts of a reading that the targets share.
 #[derive(Clone)]
 enum Piece {
     Bytes(Bytes),
@@ -305,7 +305,7 @@ async fn upload(
             }
             let done = repo.finish(pass, session.clone(), &measured.digest).await;
             done.map_err(|fault| match fault.code.as_deref() {
-                // What the session was sent is gone with it.
+                // The bytes that were sent in the session are gone with it.
                 Some("BLOB_UPLOAD_UNKNOWN" | "BLOB_UPLOAD_INVALID") => fault.of_kind(Kind::Missing),
                 _ => fault,
             })

@@ -35,7 +35,7 @@ pub(super) async fn push(
     .await
 }
 
-/// What a delivery of an image with all its origins came to.
+/// The result of a delivery of an image with all its origins.
 pub(super) fn delivered(
     image: &Image,
     platforms: &[(String, Digest)],
@@ -98,7 +98,7 @@ pub(crate) fn digest(source: &Source) -> Option<&Digest> {
 /// It is damaged, or not an image (exit 2).
 pub(crate) fn check(source: &Arc<Source>) -> Result<()> {
     let Source::Layout(layout) = &**source else {
-        // What an archive says of itself was read when it was opened.
+        // An archive's metadata was read when it was opened.
         return Ok(());
     };
     let (image, _) = read(source, layout)?;

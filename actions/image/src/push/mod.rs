@@ -47,7 +47,7 @@ pub(crate) struct Target {
     name: String,
 }
 
-/// What a push came to, in bytes of blobs.
+/// The bytes of a push's blobs, by what happened to them.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(crate) struct Counts {
     pub(crate) pushed: u64,

@@ -1,4 +1,4 @@
-//! What the log says while bytes move: how much of each blob that is on its way.
+//! The log while bytes move: how much of each blob that is on its way.
 
 use crate::registry::Moved;
 use kit::host::Host;
@@ -41,7 +41,7 @@ struct Line {
     moved: Moved,
 }
 
-/// What is known of a blob's size before it was sent.
+/// A blob's size, as far as it is known before it was sent.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Size {
     Known(u64),

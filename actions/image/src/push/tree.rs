@@ -1,4 +1,4 @@
-//! What an image consists of, read from its manifests. Pure.
+//! The parts of an image, read from its manifests. Pure.
 
 use crate::source::{Descriptor, malformed};
 use kit::id::Digest;
@@ -9,7 +9,7 @@ use std::collections::HashSet;
 /// The most manifests that one image may name, which is beyond any that ECR could hold.
 pub(super) const MOST: usize = 2000;
 
-/// What one manifest names.
+/// The parts that one manifest names.
 #[derive(Debug, Default)]
 pub(crate) struct Parts {
     /// Configuration and layers, in their order.

@@ -19,7 +19,7 @@ const REDIRECTS: usize = 3;
 /// The most that is read into memory, which is what ECR takes of a manifest.
 pub(super) const SMALL: u64 = 4 << 20;
 
-/// What came of asking for a mount.
+/// The answer to a request for a mount.
 pub(crate) enum Mount {
     Mounted,
     /// Not offered; the registry opened an upload instead (always, in ECR, unless the account's `BLOB_MOUNTING` is on).

@@ -10,7 +10,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 use tokio::sync::mpsc;
 
-/// What is read at once. Two blocks wait while a third is sent: eight uploads hold 6 MiB.
+/// The bytes that are read at once. Two blocks wait while a third is sent: eight uploads hold 6 MiB.
 const BLOCK: usize = 256 << 10;
 const WAITING: usize = 1;
 
@@ -25,7 +25,7 @@ pub(crate) struct Body {
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Moved {
     own: Arc<AtomicU64>,
-    /// What these bytes are part of.
+    /// The transfers that these bytes are part of.
     wholes: Vec<Arc<AtomicU64>>,
 }
 
@@ -141,7 +141,7 @@ impl Body {
         }
     }
 
-    /// What `reader` holds, `size` bytes, read on a thread of its own because files have no other way.
+    /// The `size` bytes of `reader`, read on a thread of its own because files have no other way.
     pub(crate) fn reader(
         mut reader: impl Read + Send + 'static,
         name: String,
@@ -181,7 +181,7 @@ impl Body {
         Self::channel(receiver, ended, read_error, moved)
     }
 
-    /// What comes through a feed.
+    /// The bytes that come through a feed.
     pub(crate) fn feed(moved: &Moved) -> (Feed, Self) {
         let (sender, receiver) = mpsc::channel(WAITING);
         let ended = Arc::new(AtomicBool::new(false));
@@ -193,7 +193,7 @@ impl Body {
         (feed, body)
     }
 
-    /// What another registry answers with.
+    /// The body of another registry's answer.
     pub(crate) fn answer(response: reqwest::Response, moved: &Moved) -> Self {
         let moved = moved.part();
         let counted = moved.clone();

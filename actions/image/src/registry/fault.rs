@@ -1,4 +1,4 @@
-//! What a failed request means, by the registry's own codes (OCI Distribution Specification, "Error Codes"; ECR adds
+//! The meaning of a failed request, by the registry's own codes (OCI Distribution Specification, "Error Codes"; ECR adds
 //! the names of its API's exceptions) and not by its words, which AWS changes.
 
 use kit::Error;
@@ -8,7 +8,7 @@ use std::time::Duration;
 /// How much of an error's body is read.
 const LONGEST: usize = 16 << 10;
 
-/// What a failure asks of whoever sees it.
+/// The kinds of failures, by what to do about them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Kind {
     /// It may be over the next time: no answer, 429, 5xx, an upload session that is gone.

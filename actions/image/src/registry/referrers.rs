@@ -1,4 +1,4 @@
-//! What refers to a manifest: signatures, software bills of materials, attestations.
+//! Referrers of a manifest: signatures, software bills of materials, attestations.
 //!
 //! A registry lists them itself (OCI Distribution Specification, "Listing Referrers"), or their writers keep the list
 //! under the tag `sha256-HEX`. Signers from before that standard use tags of their own beside it (cosign,

@@ -10,7 +10,7 @@ use tokio::sync::Mutex;
 /// A token is not used for what could begin later than this before its end, or in its last half.
 const MARGIN: Duration = Duration::from_secs(30 * 60);
 
-/// What the registry lets in.
+/// A login and its end.
 #[derive(Debug, Clone)]
 pub(crate) struct Token {
     pub(crate) login: Login,

@@ -1,4 +1,4 @@
-//! Whether a lifecycle policy would take an image that some environment runs, or would go back to.
+//! The check that a lifecycle policy expires no image that an environment runs or would roll back to.
 
 use super::api;
 use super::lifecycle::{Fate, Image, Policy};
@@ -22,7 +22,7 @@ pub(crate) struct Live {
     pub(crate) why: &'static str,
 }
 
-/// What the check said.
+/// The result of the check.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Checked {
     /// No lifecycle policy was asked for.
@@ -79,7 +79,7 @@ fn unread(error: Error, table: &LedgerTable) -> Error {
     ))
 }
 
-/// What each environment runs by the ledger, and what a rollback would bring back.
+/// The images that each environment runs by the ledger, and those that a rollback would bring back.
 async fn live(net: &Net, table: &LedgerTable) -> Result<Vec<Live>> {
     let ledger = Ledger::new(&net.account(&table.permit).await?, &table.table);
     let mut all = Vec::new();
@@ -253,7 +253,7 @@ mod tests {
                 "rule 7 takes old once 2 more are pushed that it selects, if it is still live then: it runs there (production)"
             ]
         );
-        // What is not live may go.
+        // An image that is not live may be expired.
         let safe = judge(&policy(1), &[], &images, NOW).unwrap();
         assert_eq!(
             safe,

@@ -64,7 +64,7 @@ enum Count {
     DaysSinceArchival,
 }
 
-/// What a policy has in mind for one image.
+/// The effect of a policy on one image.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Fate {
     /// No rule selects it.
@@ -121,7 +121,7 @@ impl Policy {
         })
     }
 
-    /// What happens to the image `digest` among `images`.
+    /// The effect on the image `digest` among `images`.
     pub(crate) fn fate(&self, digest: &str, images: &[Image], now: OffsetDateTime) -> Fate {
         let Some(image) = images.iter().find(|image| image.digest == digest) else {
             return Fate::Kept;

@@ -30,7 +30,7 @@ const CREATED_WITHIN: [u64; 7] = [250, 500, 1000, 2000, 4000, 8000, 15_000];
 /// How long a change is looked for after ECR took it.
 const CHANGED_WITHIN: [u64; 4] = [0, 500, 1000, 2000];
 
-/// What is to be done, before anything was.
+/// The plan for a repository, before anything is changed.
 #[derive(Debug)]
 pub(crate) struct Prepared {
     pub(crate) wanted: Wanted,
@@ -65,7 +65,7 @@ pub(crate) async fn run(args: args::Repository, cx: &Cx) -> Result<Report> {
 /// Looks and decides; changes nothing. `scanning` asks how images are scanned, too.
 ///
 /// # Errors
-/// What is there cannot become what is wanted, or must not (exit 3).
+/// The repository cannot be changed to what is wanted, or must not be (exit 3).
 pub(crate) async fn prepare(
     cx: &Cx,
     net: &Net,
@@ -106,7 +106,7 @@ pub(crate) async fn ensure(cx: &Cx, ecr: &Ecr, prepared: &Prepared) -> Result<Re
                 ecr.repository, ecr.account, ecr.region
             ));
         }
-        // Whoever was faster may have created it otherwise, so what is left is decided anew.
+        // Another run may have created it with other settings, so the remaining changes are decided anew.
         (seen, plan) = visible(ecr, wanted).await?;
     }
     let ready = Ready {

@@ -21,7 +21,7 @@ pub(crate) struct Seen {
     pub(crate) scanning: Option<Scanning>,
 }
 
-/// Whether images are scanned when they come.
+/// The scanning of images that are pushed.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Scanning {
     /// As ECR's `scanFrequency` says.
@@ -52,7 +52,7 @@ pub(crate) enum Act {
     Tag(String, String),
 }
 
-/// What has to change, and what is only said.
+/// The changes to make, and the warnings.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(crate) struct Plan {
     pub(crate) changes: Vec<Change>,
@@ -171,7 +171,7 @@ fn encryption(repository: &str, seen: &Seen, wanted: &Wanted) -> Result<()> {
     .hint("or leave out --kms-key, and the encryption stays as it is"))
 }
 
-/// What is said and not changed: nobody asked for it, or ECR sets it elsewhere.
+/// The differences that are reported and not changed: nobody asked for the change, or another API of ECR makes it.
 fn warnings(repository: &str, seen: &Seen, wanted: &Wanted) -> Vec<String> {
     let mut warnings = Vec::new();
     // A commit's tag is 40 hexadecimal digits; any such tag stands for all.

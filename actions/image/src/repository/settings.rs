@@ -1,4 +1,4 @@
-//! What the repository is to be like, from arguments and contract, checked before anything is asked or changed.
+//! The settings that a repository is to have, from arguments and contract, checked before any call is made.
 
 use super::lifecycle::Policy;
 use crate::args;
@@ -10,7 +10,7 @@ use kit::{Error, Result};
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
-/// What was asked for. What was not is left as it is, and not looked at.
+/// The settings that were asked for. Others are neither read nor changed.
 #[derive(Debug, Default, Clone)]
 pub(crate) struct Wanted {
     /// The accounts that are to pull, beside the repository's own.
@@ -25,8 +25,10 @@ pub(crate) struct Wanted {
 }
 
 impl Wanted {
+    /// Reads the arguments.
+    ///
     /// # Errors
-    /// What is malformed (exit 2).
+    /// An argument is malformed (exit 2).
     pub(crate) fn new(
         settings: args::Settings,
         primary: &Primary,

@@ -29,7 +29,7 @@ pub(crate) struct Request {
     pub(crate) origin: Origin,
     pub(crate) extra_tags: Tags,
     pub(crate) rebuild: bool,
-    /// What is to build, where it was named.
+    /// The builder, if one was named.
     pub(crate) builder: Option<BuilderName>,
     pub(crate) context: PathBuf,
     pub(crate) dockerfile: PathBuf,

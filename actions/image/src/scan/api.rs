@@ -1,7 +1,7 @@
 //! ECR's calls for scans, and its words in this program's.
 
-use super::follow::{Look, NotPerformed, Scan, Started, not_performed};
-use super::judge::Finding;
+use super::follow::{Look, Scan, Started, not_performed};
+use super::scanned::{Finding, NotPerformed, Part, Severities};
 use crate::args::Severity;
 use crate::ecr::Ecr;
 use crate::registry::MANIFESTS;
@@ -15,22 +15,6 @@ use net::{AwsContext, code};
 use serde_json::Value;
 use time::OffsetDateTime;
 
-/// One image that the digest stands for: itself, or an index's for a platform.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Part {
-    pub(crate) digest: String,
-    pub(crate) platform: Option<String>,
-}
-
-impl Part {
-    pub(crate) fn name(&self) -> String {
-        match &self.platform {
-            Some(platform) => format!("{} ({platform})", self.digest),
-            None => self.digest.clone(),
-        }
-    }
-}
-
 /// The images to judge. ECR scans the images of an index, never the index.
 ///
 /// # Errors
@@ -41,7 +25,7 @@ pub(crate) async fn parts(ecr: &Ecr, digest: &Digest) -> Result<Vec<Part>> {
         .client
         .batch_get_image()
         .repository_name(&ecr.repository)
-        .image_ids(id(digest.as_str()))
+        .image_ids(id(digest))
         .set_accepted_media_types(Some(
             MANIFESTS.iter().map(|name| (*name).to_owned()).collect(),
         ))
@@ -63,7 +47,11 @@ pub(crate) async fn parts(ecr: &Ecr, digest: &Digest) -> Result<Vec<Part>> {
             .cause(reason)
             .hint("take the `digest` output of the step that published the image"));
     };
-    let parts = of(digest.as_str(), manifest);
+    let parts = of(digest, manifest).ok_or_else(|| {
+        Error::failed(format!("cannot {what}"))
+            .cause("an entry of the index has no SHA-256 digest")
+            .hint("publish the image again; ECR names images by SHA-256 digests")
+    })?;
     if parts.is_empty() {
         return Err(Error::refused(format!(
             "{digest} is an index without an image of any platform; there is nothing to scan"
@@ -73,15 +61,15 @@ pub(crate) async fn parts(ecr: &Ecr, digest: &Digest) -> Result<Vec<Part>> {
     Ok(parts)
 }
 
-/// The images in a manifest. What buildx attests beside an image has the platform `unknown` (BuildKit, "Image attestation
-/// storage") and no packages of its own.
-fn of(digest: &str, manifest: &str) -> Vec<Part> {
+/// The images in a manifest; `None` if one of them has no digest. An attestation that buildx puts beside an image has the
+/// platform `unknown` (BuildKit, "Image attestation storage") and no packages of its own.
+fn of(digest: &Digest, manifest: &str) -> Option<Vec<Part>> {
     let manifest: Value = serde_json::from_str(manifest).unwrap_or_default();
     let Some(children) = manifest["manifests"].as_array() else {
-        return vec![Part {
-            digest: digest.to_owned(),
+        return Some(vec![Part {
+            digest: digest.clone(),
             platform: None,
-        }];
+        }]);
     };
     children
         .iter()
@@ -96,16 +84,20 @@ fn of(digest: &str, manifest: &str) -> Vec<Part> {
                 .as_str()
                 .map(|variant| format!("/{variant}"))
                 .unwrap_or_default();
-            Some(Part {
-                digest: child["digest"].as_str()?.to_owned(),
+            // An image that cannot be named must not count as scanned.
+            let digest = child["digest"]
+                .as_str()
+                .and_then(|text| Digest::parse(text).ok());
+            Some(digest.map(|digest| Part {
+                digest,
                 platform: Some(format!("{}/{}{variant}", word("os"), word("architecture"))),
-            })
+            }))
         })
         .collect()
 }
 
 /// Looks at an image's scan.
-pub(crate) async fn look(ecr: &Ecr, digest: &str) -> Result<Look> {
+pub(crate) async fn look(ecr: &Ecr, digest: &Digest) -> Result<Look> {
     let (mut scan, mut next) = (Scan::default(), None);
     loop {
         let answer = ecr
@@ -148,7 +140,7 @@ fn add(scan: &mut Scan, page: &ImageScanFindings) {
     };
     scan.completed = at(page.image_scan_completed_at()).or(scan.completed);
     // Each page has the counts of the whole scan.
-    let mut counts = super::judge::Severities::default();
+    let mut counts = Severities::default();
     for (severity, number) in page.finding_severity_counts().into_iter().flatten() {
         counts.add(
             severity_of(severity.as_str()),
@@ -234,7 +226,7 @@ fn severity_of(word: &str) -> Severity {
 ///
 /// # Errors
 /// ECR does not answer.
-pub(crate) async fn start(ecr: &Ecr, digest: &str) -> Result<Started> {
+pub(crate) async fn start(ecr: &Ecr, digest: &Digest) -> Result<Started> {
     let answer = ecr
         .client
         .start_image_scan()
@@ -274,8 +266,10 @@ pub(crate) async fn start(ecr: &Ecr, digest: &str) -> Result<Started> {
     })
 }
 
-fn id(digest: &str) -> ImageIdentifier {
-    ImageIdentifier::builder().image_digest(digest).build()
+fn id(digest: &Digest) -> ImageIdentifier {
+    ImageIdentifier::builder()
+        .image_digest(digest.as_str())
+        .build()
 }
 
 #[cfg(test)]
@@ -285,23 +279,33 @@ mod tests {
 
     #[test]
     fn an_index_is_its_platforms_images_without_attestations() {
-        let index = r#"{"manifests": [
-            {"digest": "sha256:1", "platform": {"os": "linux", "architecture": "amd64"}},
-            {"digest": "sha256:2", "platform": {"os": "linux", "architecture": "arm", "variant": "v7"}},
-            {"digest": "sha256:3", "platform": {"os": "unknown", "architecture": "unknown"}},
-            {"digest": "sha256:4"}
-        ]}"#;
-        let names: Vec<String> = of("sha256:0", index).iter().map(Part::name).collect();
+        let digest = |digit: &str| format!("sha256:{}", digit.repeat(64));
+        let root = Digest::parse(&digest("0")).unwrap();
+        let child = |digit: &str, os: &str, architecture: &str, variant: Option<&str>| {
+            serde_json::json!({"digest": digest(digit),
+                "platform": {"os": os, "architecture": architecture, "variant": variant}})
+        };
+        let mut index = serde_json::json!({"manifests": [
+            child("1", "linux", "amd64", None),
+            child("2", "linux", "arm", Some("v7")),
+            child("3", "unknown", "unknown", None),
+            {"digest": digest("4")},
+        ]});
+        let parts = of(&root, &index.to_string()).unwrap();
+        let names: Vec<String> = parts.iter().map(Part::name).collect();
+        let name = |digit: &str, platform: &str| format!("{} ({platform})", digest(digit));
         assert_eq!(
             names,
             [
-                "sha256:1 (linux/amd64)",
-                "sha256:2 (linux/arm/v7)",
-                "sha256:4 (unknown/unknown)"
+                name("1", "linux/amd64"),
+                name("2", "linux/arm/v7"),
+                name("4", "unknown/unknown")
             ]
         );
-        let image = of("sha256:0", r#"{"layers": []}"#);
-        assert_eq!(image[0].name(), "sha256:0");
+        index["manifests"][0]["digest"] = "sha512:1".into();
+        assert_eq!(of(&root, &index.to_string()), None);
+        let image = of(&root, r#"{"layers": []}"#).unwrap();
+        assert_eq!(image[0].name(), digest("0"));
     }
 
     #[test]

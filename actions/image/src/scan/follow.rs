@@ -1,6 +1,6 @@
 //! Following one image's scan from look to look, until there is something to judge. Pure.
 
-use super::judge::{Finding, Severities};
+use super::scanned::{Finding, NotPerformed, Outcome, Severities};
 use std::fmt;
 use time::{Duration, OffsetDateTime};
 
@@ -8,7 +8,7 @@ use time::{Duration, OffsetDateTime};
 /// no count, some moments before the findings came (aws/aws-sdk issue 289).
 const SETTLE: Duration = Duration::seconds(20);
 
-/// What one look saw.
+/// The scan at one look.
 #[derive(Debug, Clone)]
 pub(crate) enum Look {
     /// There is no scan.
@@ -37,22 +37,7 @@ pub(crate) enum Started {
     No(NotPerformed),
 }
 
-/// Why there is nothing to judge.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct NotPerformed {
-    pub(crate) status: String,
-    pub(crate) why: String,
-    pub(crate) hint: String,
-}
-
-/// How a scan ended.
-#[derive(Debug, Clone)]
-pub(crate) enum Outcome {
-    Findings(Vec<Finding>),
-    NotPerformed(NotPerformed),
-}
-
-/// What to do next.
+/// The next step.
 #[derive(Debug)]
 pub(crate) enum Step {
     Start,
@@ -60,7 +45,7 @@ pub(crate) enum Step {
     Done(Outcome),
 }
 
-/// What was seen of one image so far.
+/// The state of one image's scan so far.
 #[derive(Debug, Default)]
 pub(crate) struct Watch {
     asked: bool,

@@ -1,58 +1,10 @@
 //! From findings to a verdict. Pure.
 
-use super::Scanned;
-use super::follow::{NotPerformed, Outcome};
+use super::scanned::{Finding, NotPerformed, Outcome, Scanned, Severities};
 use super::waiver::Waivers;
 use crate::args::Severity;
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use time::Date;
-
-/// Something ECR found.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Finding {
-    /// `CVE-…`, or what the finding is called instead.
-    pub(crate) id: String,
-    pub(crate) severity: Severity,
-    pub(crate) package: Option<String>,
-    pub(crate) version: Option<String>,
-    /// The version it is fixed in; basic scans do not say.
-    pub(crate) fixed: Option<String>,
-    pub(crate) uri: Option<String>,
-}
-
-/// How many findings of each severity.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub(crate) struct Severities(BTreeMap<Severity, u32>);
-
-impl<const N: usize> From<[(Severity, u32); N]> for Severities {
-    fn from(counts: [(Severity, u32); N]) -> Self {
-        Self(BTreeMap::from(counts))
-    }
-}
-
-impl Severities {
-    pub(crate) fn add(&mut self, severity: Severity, number: u32) {
-        *self.0.entry(severity).or_default() += number;
-    }
-
-    pub(crate) fn of(&self, severity: Severity) -> u32 {
-        self.0.get(&severity).copied().unwrap_or_default()
-    }
-
-    /// How many of those counted here are not among the findings.
-    pub(crate) fn beyond(&self, findings: &[Finding]) -> u32 {
-        self.0
-            .iter()
-            .map(|(severity, number)| {
-                let listed = findings
-                    .iter()
-                    .filter(|one| one.severity == *severity)
-                    .count();
-                number.saturating_sub(u32::try_from(listed).unwrap_or(u32::MAX))
-            })
-            .sum()
-    }
-}
 
 /// The three results.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -149,8 +101,8 @@ pub(super) fn judge(scanned: Vec<Scanned>, fail_on: Severity, waivers: &Waivers)
 
 #[cfg(test)]
 mod tests {
-    use super::super::api::Part;
     use super::super::follow::not_performed;
+    use super::super::scanned::Part;
     use super::*;
     use time::macros::date;
 
@@ -174,7 +126,7 @@ mod tests {
 
     fn part() -> Part {
         Part {
-            digest: "sha256:a".to_owned(),
+            digest: kit::id::Digest::parse(&format!("sha256:{}", "a".repeat(64))).unwrap(),
             platform: None,
         }
     }

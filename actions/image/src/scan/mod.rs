@@ -4,16 +4,18 @@ mod api;
 mod follow;
 mod judge;
 mod report;
+mod scanned;
 mod waiver;
 
 use crate::args;
 use crate::ecr::Ecr;
 use crate::input::{self, given};
 use crate::primary::Primary;
-use follow::{Outcome, Step, Watch};
+use follow::{Step, Watch};
 use kit::step::Cx;
 use kit::{Error, ErrorKind, Report, Result};
 use net::Net;
+use scanned::{Part, Scanned};
 use std::time::{Duration, Instant};
 use waiver::Waivers;
 
@@ -36,25 +38,13 @@ pub(crate) async fn run(args: args::Scan, cx: &Cx) -> Result<Report> {
     report::report(&ecr, &digest, args.fail_on, &judgement)
 }
 
-/// One image of those the digest stands for, and how its scan ended.
-#[derive(Debug)]
-struct Scanned {
-    part: api::Part,
-    outcome: Outcome,
-}
-
 /// Looks at all images in turn until each scan has ended.
 ///
 /// # Errors
 /// Some scan is not over in time (exit 4), or ECR cannot be asked.
-async fn follow(
-    cx: &Cx,
-    ecr: &Ecr,
-    parts: Vec<api::Part>,
-    timeout: Duration,
-) -> Result<Vec<Scanned>> {
+async fn follow(cx: &Cx, ecr: &Ecr, parts: Vec<Part>, timeout: Duration) -> Result<Vec<Scanned>> {
     let begun = Instant::now();
-    let mut watches: Vec<(api::Part, Watch)> = parts
+    let mut watches: Vec<(Part, Watch)> = parts
         .into_iter()
         .map(|part| (part, Watch::default()))
         .collect();

@@ -1,6 +1,7 @@
 //! The verdict as a person and a machine get to see it.
 
-use super::judge::{Judged, Judgement, Severities, Verdict};
+use super::judge::{Judged, Judgement, Verdict};
+use super::scanned::Severities;
 use crate::args::Severity;
 use crate::ecr::Ecr;
 use clap::ValueEnum;

@@ -43,7 +43,7 @@ impl Waivers {
         self.until.get(id).copied().filter(|day| self.today <= *day)
     }
 
-    /// What is to be said of them, when these are all IDs that were found.
+    /// The notes about the waivers, when these are all IDs that were found.
     pub(crate) fn notes(&self, found: &BTreeSet<&str>) -> Vec<String> {
         self.until
             .iter()

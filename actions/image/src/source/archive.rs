@@ -32,7 +32,7 @@ enum Origin {
     },
 }
 
-/// What is known of an archive before it is read.
+/// The content of an archive, as far as it is known before it is read.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Known {
     pub(crate) config: Digest,
@@ -162,7 +162,7 @@ pub(super) struct File {
 
 impl File {
     /// # Errors
-    /// What it says of itself is wrong (exit 2).
+    /// Its manifest or configuration is wrong (exit 2).
     pub(super) fn new(tar: Tarball) -> Result<Self> {
         let what = tar.path().display().to_string();
         let manifest = Manifest::parse(&member(&tar, "manifest.json")?, &what)?;
@@ -305,7 +305,7 @@ pub(super) fn stream(
     let names = Names::of(diff_ids);
     let mut links = Links::default();
     let mut smalls: HashMap<String, Bytes> = HashMap::new();
-    // What is kept of an archive of unknown size has a bound.
+    // The bytes that are kept of an archive of unknown size are bounded.
     let mut kept = 0_u64;
     let mut parents: HashMap<String, Option<String>> = HashMap::new();
     let mut archive = tar::Archive::new(input);
@@ -411,7 +411,7 @@ fn parent(json: &[u8]) -> Option<String> {
     Some(json.get("parent")?.as_str()?.to_owned())
 }
 
-/// What a member is by its name.
+/// The kind of a member, by its name.
 #[derive(Debug, Clone, PartialEq, Eq)]
 enum Kind {
     /// A layer whose diff ID is its name.

@@ -32,7 +32,7 @@ pub(super) enum Engine {
     Tcp(SocketAddr),
 }
 
-/// What the engine says of an image.
+/// The engine's answer about an image.
 pub(super) struct Inspected {
     pub(super) id: String,
     /// Bottom layer first.
@@ -183,7 +183,7 @@ impl Engine {
             return Ok(body);
         }
         let mut text = Vec::new();
-        // What can be had of the reason; the failure itself is known.
+        // As much of the reason as can be read; the failure itself is known.
         let _ = body.take(super::SMALL).read_to_end(&mut text);
         let reason = serde_json::from_slice::<serde_json::Value>(&text)
             .ok()
@@ -228,7 +228,7 @@ impl Engine {
     }
 }
 
-/// What a connection to an engine is made of.
+/// A connection to an engine.
 trait Stream: Read + Write + Send {}
 impl<T: Read + Write + Send> Stream for T {}
 

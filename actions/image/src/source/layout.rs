@@ -194,7 +194,7 @@ impl Layout {
         })
     }
 
-    /// What messages call it.
+    /// Its name in messages.
     fn what(&self) -> String {
         self.place.what()
     }
@@ -215,7 +215,7 @@ fn is_of_platforms(entries: &[Entry]) -> bool {
 }
 
 impl Place {
-    /// What messages call it.
+    /// Its name in messages.
     fn what(&self) -> String {
         match self {
             Self::Folder(path) => path.display().to_string(),

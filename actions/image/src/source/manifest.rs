@@ -1,4 +1,4 @@
-//! What a docker archive says of itself: `manifest.json` (moby, `image/spec/v1.2.md`) and the image's configuration.
+//! The metadata of a docker archive: `manifest.json` (moby, `image/spec/v1.2.md`) and the image's configuration.
 
 use super::{digest, malformed, without_mark};
 use bytes::Bytes;

@@ -125,7 +125,7 @@ fn name(hash: &ring::digest::Digest) -> Digest {
     Digest::sha256(hash.unwrap_or_else(|_| unreachable!("SHA-256 has 32 bytes")))
 }
 
-/// What a layer and all below it are called together (OCI Image Specification, "Layer ChainID").
+/// The name of a layer together with all below it (OCI Image Specification, "Layer ChainID").
 pub(crate) fn chain_id(below: Option<&Digest>, diff_id: &Digest) -> Digest {
     match below {
         None => diff_id.clone(),
@@ -174,7 +174,7 @@ pub(crate) struct Entry {
     pub(crate) size: u64,
 }
 
-/// What goes from a layer to its upload. A channel that closes without `End` is a layer that could not be read.
+/// A message from a layer to its upload. A channel that closes without `End` is a layer that could not be read.
 pub(crate) enum Chunk {
     Bytes(Bytes),
     End(Measured),
@@ -192,7 +192,7 @@ pub(crate) struct Measured {
     pub(crate) diff_id: Option<Digest>,
 }
 
-/// What an archive turned out to hold.
+/// The content of an archive, once it was read.
 pub(crate) struct Contents {
     /// The image's configuration, byte for byte; its digest is the image ID.
     pub(crate) config: Bytes,

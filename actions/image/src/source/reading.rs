@@ -73,7 +73,7 @@ impl<'a> Reading<'a> {
             .map_err(broken)?;
         let format = compressed(&start).map(|(format, _)| format);
         let mut input = start.as_slice().chain(input);
-        // What turns out to be something else is not brought to its end, and becomes no blob.
+        // An upload that turns out to be another layer is not completed, so that it does not become a blob.
         let state = match format {
             None => {
                 let mut found = None;

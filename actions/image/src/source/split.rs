@@ -45,7 +45,7 @@ pub(super) struct Split {
     now: Piece,
 }
 
-/// What the next bytes come from.
+/// The source of the next bytes.
 enum Piece {
     Segment(Cursor<Vec<u8>>),
     Content { file: File, left: u64 },

@@ -21,7 +21,7 @@ use kit::id::Digest;
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 
-/// What the engine calls the way in which the layers lie.
+/// The engine's name for the format in which it stores layers.
 pub(super) const DRIVER: &str = "overlay2";
 
 /// The layers of one image.
@@ -37,7 +37,7 @@ struct Layer {
     diff_id: Digest,
     /// Its files.
     folder: PathBuf,
-    /// What is said of it.
+    /// The line about it in the log.
     record: PathBuf,
     /// Of all its files.
     size: u64,

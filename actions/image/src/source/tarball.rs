@@ -16,7 +16,7 @@ const MOST_MEMBERS: usize = 100_000;
 /// How many links lead from a name to its bytes at most; a circle has no end.
 const MOST_LINKS: usize = 8;
 
-/// What is in a tar.
+/// The members of a tar.
 pub(super) struct Tarball {
     path: PathBuf,
     file: Arc<File>,
@@ -145,7 +145,7 @@ impl Links {
         } else {
             return;
         };
-        // What leads out of the archive leads nowhere, under a name no member has.
+        // A link that leads out of the archive gets a name that no member has.
         let target = join(folder, &target).unwrap_or_default();
         self.0.insert(name, target);
     }

@@ -1,4 +1,4 @@
-//! What a Docker Engine before version 25 calls the layers of an export.
+//! The names that a Docker Engine before version 25 gives to the layers of an export.
 //!
 //! Their folders are named by the images that Docker 1.9 and older would have had: a name is the SHA-256 of a fixed
 //! configuration, the layer's chain ID and its parent's name (moby v20.10, `image/tarexport/save.go` and `image/v1/imagev1.go`).

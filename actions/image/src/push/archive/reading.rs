@@ -118,7 +118,7 @@ impl Work<'_> {
         }
     }
 
-    /// What arrived, whatever became of the reading.
+    /// The layers that arrived, even if the reading failed.
     async fn stream(&self, live: &[usize]) -> (Vec<Streamed>, Result<Contents>) {
         let Source::Archive(archive) = &**self.source else {
             return (
