@@ -15,6 +15,28 @@ pub(crate) struct Backend {
     pub(crate) locking: Locking,
 }
 
+/// Which lock is held around a command.
+#[derive(
+    Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum, serde::Serialize, serde::Deserialize,
+)]
+#[serde(rename_all = "kebab-case")]
+pub(crate) enum Hold {
+    /// Terraform's own, so that it is told not to lock
+    Native,
+    /// One beside it, so that Terraform locks for itself
+    Beside,
+}
+
+impl Hold {
+    /// As an argument.
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Self::Native => "native",
+            Self::Beside => "beside",
+        }
+    }
+}
+
 /// How Terraform locks the state (developer.hashicorp.com, "Backend Type: s3", State Locking).
 #[derive(
     Debug,

@@ -15,22 +15,25 @@ mod info;
 mod key;
 mod lease;
 mod lock;
+mod note;
 mod object;
 mod place;
 mod plan;
 mod process;
 mod report;
 mod rescue;
+mod s3;
 mod shim;
 mod tool;
+mod verb;
 
 pub use guard::called as guard;
 pub use shim::called as tool;
 
-use args::{Args, Verb};
 use kit::action::{Action, SecretInput};
 use kit::error::{Error, Result};
 use kit::{Cx, Report, Step};
+use verb::{Args, Verb};
 
 /// The step.
 pub struct State;

@@ -3,7 +3,7 @@
 //! runner that folder is gone with the job, and with it what was just created.
 
 use crate::backend::Backend;
-use crate::object::refused;
+use crate::s3::refused;
 use crate::shim::StateObject;
 use kit::error::{Context, Error, Result};
 use net::AwsContext;

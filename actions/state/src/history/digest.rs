@@ -3,7 +3,7 @@
 
 use super::versions::Known;
 use super::{Change, args, change_digest, item, report, stands};
-use crate::args::Hold;
+use crate::backend::Hold;
 use crate::hold::{self, Holding, held};
 use crate::lock::Item;
 use crate::object::{Found, Objects, Standing, StateFile, kept_digest};

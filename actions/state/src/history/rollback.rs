@@ -2,7 +2,7 @@
 //! its digest, under the lock. The infrastructure is not touched.
 
 use super::{Change, args, change_digest, difference, report, stands};
-use crate::args::Hold;
+use crate::backend::Hold;
 use crate::hold::{self, Holding, held};
 use crate::object::{Found, Objects, StateFile, Stored};
 use crate::place;

@@ -1,7 +1,7 @@
 //! The versions of a state that the bucket keeps.
 
 use super::{args, report};
-use crate::args::Hold;
+use crate::backend::Hold;
 use crate::hold;
 use crate::object::{Objects, StateFile, kept_digest};
 use crate::place;

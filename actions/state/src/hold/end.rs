@@ -1,23 +1,19 @@
 //! How a hold ends: a state that the command could not write is rescued, and the lock goes back or
 //! stays.
 
-use super::run::{Holding, Stage};
-use super::{handover, open};
+use super::handover;
+use super::holding::{Holding, Stage};
+use super::opened::{expired, open};
 use crate::lease::Phase;
 use crate::lock::{Changed, Held, Release};
 use crate::rescue::{self, Origin};
 use crate::shim;
-use kit::error::{Error, Failure, Result};
+use kit::error::{Error, Result};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 /// How long a hold is kept that says nothing else, as with `--max`.
 const KEPT: Duration = Duration::from_secs(6 * 3600);
-
-/// Whether AWS said that the credentials have ended.
-pub(super) fn expired(error: &Error) -> bool {
-    error.failure() == Some(Failure::Expired)
-}
 
 impl Holding<'_> {
     /// Gives the lock back after a failure, and says what became of it. While a command may be at work the lock stays: nobody

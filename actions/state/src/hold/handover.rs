@@ -2,14 +2,16 @@
 //! adopted, given back, and what the post step does with it.
 
 use super::adopt::{Adoption, adoption};
+use super::opened::{Opened, open};
 use super::post::{self, Left, Settling, settling};
 use super::unlock::{Unlocking, unlocking};
-use super::{Opened, open};
-use crate::args::{Adopt, Hold, Keep};
+use crate::args::{Adopt, Keep};
+use crate::backend::Hold;
 use crate::guard::MARK;
 use crate::lease::{Lease, Phase};
 use crate::lock::{Changed, Held, Lock, Record};
-use crate::place::{self, Placed, Remembered, Work};
+use crate::note::{self, Remembered, Work};
+use crate::place::Placed;
 use crate::rescue::{self, Origin};
 use crate::{report, shim};
 use kit::clock::uptime;
@@ -276,7 +278,7 @@ fn ours(cx: &Cx) -> Lease {
 /// The post step: gives back what its step left behind. Its job may have handed the lock on, which
 /// then is no longer its own.
 pub(crate) async fn release_left(cx: &Cx) -> Result<()> {
-    let Some(left) = place::remembered(cx)? else {
+    let Some(left) = note::remembered(cx)? else {
         return Ok(());
     };
     let opened = open(&left.placed, left.hold, cx).await?;

@@ -1,9 +1,10 @@
 //! Work of this program's own under Terraform's lock: commands it starts, and calls between them.
 
-use super::run::{Holding, Stage};
-use super::supervise::Begun;
-use super::{open, take};
-use crate::args::{Hold, Wait};
+use super::holding::{Begun, Holding, Stage};
+use super::opened::open;
+use super::take;
+use crate::args::Wait;
+use crate::backend::Hold;
 use crate::info::LockInfo;
 use crate::lease::Phase;
 use crate::lock::Lock;

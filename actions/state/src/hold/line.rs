@@ -1,6 +1,6 @@
 //! Our place in the line of those who wait.
 
-use super::wait::{Next, Watch};
+use super::wait::{ALIVE, Next, Watch};
 use crate::lease::Lease;
 use crate::lock::{Queue, Ticket};
 use kit::clock::uptime;
@@ -8,9 +8,6 @@ use kit::error::Result;
 use std::collections::HashMap;
 use std::time::Duration;
 use time::OffsetDateTime;
-
-/// How long somebody who waits counts as alive at most. Nobody asks GitHub about each of many.
-pub(super) const ALIVE: Duration = Duration::from_secs(60);
 
 /// A place, once it was taken.
 #[derive(Debug)]

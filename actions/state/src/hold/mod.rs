@@ -6,9 +6,11 @@ mod claim;
 mod end;
 mod handover;
 mod held;
+mod holding;
 mod keep;
 mod line;
 mod moving;
+mod opened;
 mod post;
 mod proof;
 mod run;
@@ -20,138 +22,12 @@ mod wait;
 
 pub(crate) use handover::{park, release_left, unlock};
 pub(crate) use held::{Runs, held};
+pub(crate) use holding::Holding;
 pub(crate) use moving::move_lock;
-pub(crate) use run::{Holding, Job, run};
+pub(crate) use opened::open;
+pub(crate) use run::{Job, run};
 pub(crate) use take::lock;
 pub(crate) use tend::{force_unlock, status};
-
-use crate::args::Hold;
-use crate::backend::Locking;
-use crate::lock::{Item, Location, Lock, Object};
-use crate::place::Placed;
-use aws_sdk_dynamodb::config::timeout::TimeoutConfig;
-use kit::error::Result;
-use kit::step::Cx;
-use net::{Account, Net};
-use std::time::Duration;
-
-/// How long one call about the lock may stay without an answer before it is made again. What it
-/// carries is small, and a network that swallows one call may answer the next.
-const ANSWER: Duration = Duration::from_secs(10);
-
-/// A lock with the credentials to change it.
-#[derive(Debug)]
-pub(crate) struct Opened {
-    pub(crate) net: Net,
-    pub(crate) account: Account,
-    pub(crate) s3: aws_sdk_s3::Client,
-    pub(crate) lock: Lock,
-    pub(crate) hold: Hold,
-}
-
-/// Credentials are minted anew by every call: those of an earlier one may have ended.
-///
-/// # Errors
-/// No credentials, or another account's.
-pub(crate) async fn open(placed: &Placed, hold: Hold, cx: &Cx) -> Result<Opened> {
-    let net = Net::new(cx)?;
-    let account = net.account(&placed.target).await?;
-    let s3 = crate::object::client(&account, &placed.backend.region, cx);
-    let lock = place(placed, hold, &account, &s3);
-    Ok(Opened {
-        net,
-        account,
-        s3,
-        lock,
-        hold,
-    })
-}
-
-impl Opened {
-    /// The same state's lock of another kind.
-    fn other(&self, placed: &Placed, hold: Hold) -> Lock {
-        place(placed, hold, &self.account, &self.s3)
-    }
-
-    /// Who this process is, for people.
-    fn who(&self, cx: &Cx) -> String {
-        cx.host
-            .actor()
-            .unwrap_or_else(|| self.account.arn.to_string())
-    }
-}
-
-/// A word as a person types it into a shell.
-pub(crate) fn quoted(word: &str) -> String {
-    let plain = |c: char| c.is_ascii_alphanumeric() || "-_./:=@%+,".contains(c);
-    if !word.is_empty() && word.chars().all(plain) {
-        return word.to_owned();
-    }
-    format!("'{}'", word.replace('\'', r"'\''"))
-}
-
-fn place(placed: &Placed, hold: Hold, account: &Account, s3: &aws_sdk_s3::Client) -> Lock {
-    let backend = &placed.backend;
-    let suffix = match hold {
-        Hold::Native => "",
-        Hold::Beside => "#hold",
-    };
-    let id = format!("{}{suffix}", backend.lock_id());
-    let mut arguments = format!(
-        "--region {} --bucket {} --key {}",
-        backend.region,
-        backend.bucket,
-        quoted(&backend.key)
-    );
-    if let Some(workspace) = &backend.workspace {
-        arguments.push_str(&format!(" --workspace {workspace}"));
-    }
-    if backend.locking.uses_table() {
-        arguments.push_str(&format!(" --table {}", backend.table));
-    }
-    if backend.locking.uses_file() {
-        arguments.push_str(&format!(" --locking {}", backend.locking.name()));
-    }
-    let timeouts = account
-        .config
-        .timeout_config()
-        .map_or_else(TimeoutConfig::builder, TimeoutConfig::to_builder)
-        .operation_attempt_timeout(ANSWER)
-        .build();
-    let dynamodb = aws_sdk_dynamodb::config::Builder::from(&account.config)
-        .region(aws_sdk_dynamodb::config::Region::new(
-            backend.region.clone(),
-        ))
-        .timeout_config(timeouts.clone());
-    let item = || Item {
-        client: aws_sdk_dynamodb::Client::from_conf(dynamodb.build()),
-        table: backend.table.clone(),
-        id: id.clone(),
-    };
-    let object = || {
-        Object::new(
-            aws_sdk_s3::Client::from_conf(
-                s3.config().to_builder().timeout_config(timeouts).build(),
-            ),
-            backend.bucket.clone(),
-            format!("{}{suffix}.tflock", backend.object_key()),
-        )
-    };
-    let location = match (backend.locking, hold) {
-        (Locking::File, _) => Location::File(object()),
-        (Locking::Both, Hold::Native) => Location::Both {
-            item: item(),
-            object: object(),
-        },
-        // What is beside Terraform's own lock needs one place only.
-        (Locking::Dynamodb, _) | (Locking::Both, Hold::Beside) => Location::Table(item()),
-    };
-    Lock {
-        location,
-        id,
-        arguments,
-    }
-}
 
 #[cfg(test)]
 mod tests {

@@ -4,9 +4,9 @@
 //! What is held beside Terraform's own lock stands at one place in each way, so nobody can hold it
 //! in both: it has to be free when the way changes, and the sign stands there as well.
 
-use super::{Opened, open, take};
-use crate::args::Hold;
-use crate::backend::Locking;
+use super::opened::{Opened, open};
+use super::take;
+use crate::backend::{Hold, Locking};
 use crate::lease::{Lease, Phase};
 use crate::lock::{Changed, Held, Lock, Put, Record, Release};
 use crate::object::kept_digest;

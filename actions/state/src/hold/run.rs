@@ -1,34 +1,25 @@
 //! The lock around a command: taken or adopted, kept while the command runs, and given back,
 //! unless the command left a state that it could not write.
 
-use super::end::expired;
-use super::keep::Keeper;
-use super::supervise::{Begun, Ended};
-use super::{Opened, handover, open, take};
-use crate::args::{Adopt, Hold, Wait};
+use super::holding::{Ended, Holding};
+use super::opened::{Opened, open};
+use super::{handover, take};
+use crate::args::{Adopt, Wait};
+use crate::backend::Hold;
 use crate::folder::Folder;
-use crate::guard::{Guard, MARK};
 use crate::lease::Phase;
-use crate::lock::{Changed, Held, Location, Record};
-use crate::place::{self, Placed, Work};
-use crate::shim::{self, Desk, Ours, Worked};
-use crate::{report, rescue};
+use crate::lock::{Held, Location};
+use crate::note;
+use crate::place::Placed;
+use crate::report;
 use kit::child::{self, Program};
 use kit::clock::uptime;
 use kit::error::{Error, Result};
-use kit::group::Group;
 use kit::report::Report;
 use kit::signal::unless_interrupted;
 use kit::step::Cx;
-use std::collections::BTreeMap;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::time::{Duration, SystemTime};
-
-/// Variables that [`net::Account::lend`] takes away.
-const REPLACED: [&str; 2] = ["AWS_PROFILE", "AWS_WEB_IDENTITY_TOKEN_FILE"];
-
-/// Where a command without a `PATH` finds its tools.
-const DEFAULT_PATH: &str = "/usr/local/bin:/usr/bin:/bin";
 
 /// What may be wrong with a command of which no call was seen.
 const AROUND: &str = "no call of terraform or tofu came to this step; one by its full path, or with a folder of its own before the step's on PATH, waits for the lock of its own run: call it by its name, and append to PATH instead";
@@ -43,36 +34,6 @@ pub(crate) struct Job<'a> {
     pub(crate) hold: Option<Hold>,
     pub(crate) adopt: &'a Adopt,
     pub(crate) budget: Option<Duration>,
-}
-
-/// What becomes of a hold.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Stage {
-    /// No command is at work: the lock goes back.
-    Idle,
-    /// A command was started, and was not seen to be over: the lock stays until its lease ends.
-    AtWork,
-    /// A command left a state that it could not write: the lock stays until it is repaired.
-    Broken,
-}
-
-/// A hold while its command runs.
-pub(crate) struct Holding<'a> {
-    pub(super) opened: Opened,
-    pub(super) record: Record,
-    /// Since when the lease counts.
-    pub(super) since: Duration,
-    /// An earlier step's hold, which is kept for a later one.
-    pub(super) adopted: bool,
-    /// The command that was started last.
-    pub(super) work: Option<Work>,
-    /// The folders in which the last command called Terraform, and on which state.
-    pub(super) worked: BTreeMap<PathBuf, Worked>,
-    /// Whether any call of Terraform by the last command reached this step.
-    pub(super) called: bool,
-    pub(super) stage: Stage,
-    pub(super) placed: &'a Placed,
-    pub(super) cx: &'a Cx,
 }
 
 /// The verb `run`.
@@ -147,7 +108,7 @@ async fn acquire<'a>(
     whole(&opened, &held).await?;
     outlasts(&opened, job.budget, cx)?;
     let record = handover::adopt(&opened, &held, Phase::Running, None, length, cx).await?;
-    place::remember(placed, &record.info.id, opened.hold, None, cx)?;
+    note::remember(placed, &record.info.id, opened.hold, None, cx)?;
     let since = uptime();
     handover::put(&opened.lock, &held, &record).await?;
     cx.host.info(format!("adopted {}", opened.lock.id));
@@ -220,30 +181,6 @@ fn outlasts(opened: &Opened, budget: Option<Duration>, cx: &Cx) -> Result<()> {
     Ok(())
 }
 
-impl<'a> Holding<'a> {
-    /// A hold that was taken at `since`.
-    pub(super) fn new(
-        opened: Opened,
-        record: Record,
-        since: Duration,
-        placed: &'a Placed,
-        cx: &'a Cx,
-    ) -> Self {
-        Self {
-            opened,
-            record,
-            since,
-            adopted: false,
-            work: None,
-            worked: BTreeMap::new(),
-            called: false,
-            stage: Stage::Idle,
-            placed,
-            cx,
-        }
-    }
-}
-
 impl Holding<'_> {
     /// Runs a command with its streams untouched, the lease kept alive meanwhile.
     async fn command(&mut self, program: Program) -> Result<Ended> {
@@ -256,54 +193,12 @@ impl Holding<'_> {
         self.attend(running, begun).await
     }
 
-    /// Makes ready for a command what ends it where this process is killed, from its first moment
-    /// on: the post step is told where it works, and a guard watches over it.
-    pub(super) fn begin(&mut self, program: Program) -> Result<(Program, Begun)> {
-        let id = self.record.info.id.clone();
-        let work = Work::new(program.folder().unwrap_or(Path::new(".")));
-        self.note(Some(&work))?;
-        self.work = Some(work);
-        let end = Keeper::new(self.record.lease.length(), self.since).end();
-        // At a terminal the command shares our process group, and only calls that take no lock of
-        // their own can be ended one by one.
-        let guard = Guard::start(child::leads_group().then_some(&id), end)?;
-        let desk = match Desk::open(self.ours(&program), guard.clone(), end, self.cx) {
-            Ok(desk) => desk,
-            Err(error) => {
-                guard.dismiss(&self.cx.host);
-                return Err(error);
-            }
-        };
-        let path = program.get("PATH").unwrap_or(DEFAULT_PATH);
-        let path = format!("{}:{path}", desk.folder().display());
-        let program = program.env("PATH", path).env(MARK, id);
-        Ok((program, Begun { guard, desk }))
-    }
-
-    /// What the calls of `program` are held against.
-    fn ours(&self, program: &Program) -> Ours {
-        let folder = program.folder().unwrap_or(Path::new("."));
-        // Those that the credentials of the command replace are not handed on.
-        let mut variables: BTreeMap<String, String> = self
-            .cx
-            .env
-            .for_child()
-            .filter(|(name, _)| shim::is_identity(name) && !REPLACED.contains(name))
-            .map(|(name, value)| (name.to_owned(), value.to_owned()))
-            .collect();
-        let key = self.opened.account.credentials.access_key_id();
-        variables.insert("AWS_ACCESS_KEY_ID".to_owned(), key.to_owned());
-        Ours {
-            backend: self.placed.backend.clone(),
-            native: self.opened.hold == Hold::Native,
-            lock_id: self.record.info.id.clone(),
-            account: self.opened.account.id.to_string(),
-            variables,
-            folder: std::fs::canonicalize(folder).unwrap_or_else(|_| folder.to_owned()),
-            overrides: self.placed.overrides,
-            path_style: net::path_style(&self.cx.env),
-            to_repair: rescue::origins(self.record.lease.rescued.as_deref()),
+    /// Sees that the credentials last, also after a wait that took its part of them.
+    async fn lasting(&mut self, budget: Option<Duration>) -> Result<()> {
+        if outlasts(&self.opened, budget, self.cx).is_err() {
+            self.opened = open(self.placed, self.opened.hold, self.cx).await?;
         }
+        outlasts(&self.opened, budget, self.cx)
     }
 
     /// Gives the lock back after a command, or says why it stays and what went wrong.
@@ -355,44 +250,5 @@ impl Holding<'_> {
             (false, false) => error,
         };
         Err(self.give_back_after(error, false).await)
-    }
-
-    /// States that the last command left behind.
-    pub(super) fn left(&self) -> Vec<PathBuf> {
-        self.work.as_ref().map(Work::left).unwrap_or_default()
-    }
-
-    /// Sees that the credentials last, also after a wait that took its part of them.
-    async fn lasting(&mut self, budget: Option<Duration>) -> Result<()> {
-        if outlasts(&self.opened, budget, self.cx).is_err() {
-            self.opened = open(self.placed, self.opened.hold, self.cx).await?;
-        }
-        outlasts(&self.opened, budget, self.cx)
-    }
-
-    /// Tells guard and post step which command has started.
-    pub(super) fn tell(&mut self, group: Option<Group>, guard: &Guard) -> Result<()> {
-        let (Some(group), Some(work)) = (group, &mut self.work) else {
-            return Ok(());
-        };
-        guard.guards(group)?;
-        // A guard interrupts the command of a run that was killed, so nobody else has to.
-        work.command = Some(group.interrupted());
-        self.note(self.work.as_ref())
-    }
-
-    fn note(&self, work: Option<&Work>) -> Result<()> {
-        let id = &self.record.info.id;
-        place::remember(self.placed, id, self.opened.hold, work, self.cx)
-    }
-
-    pub(super) async fn renew(&mut self, renewed: &Record) -> Result<Changed> {
-        match self.opened.lock.renew(&self.record, renewed).await {
-            Err(error) if expired(&error) => {
-                self.opened = open(self.placed, self.opened.hold, self.cx).await?;
-                self.opened.lock.renew(&self.record, renewed).await
-            }
-            answer => answer,
-        }
     }
 }

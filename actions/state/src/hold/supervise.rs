@@ -1,8 +1,8 @@
 //! A command under the lock, from its start until nothing of it is left. `keep` decides when to
 //! renew the lease, to interrupt and to kill; this does it, for whatever of the command still runs.
 
+use super::holding::{Begun, Ended, Holding, Stage};
 use super::keep::{Keeper, Next};
-use super::run::{Holding, Stage};
 use crate::guard::Guard;
 use crate::lock::{Changed, Held, Record};
 use crate::process::Process;
@@ -11,7 +11,6 @@ use kit::child::Running;
 use kit::clock::uptime;
 use kit::error::Result;
 use kit::group::Group;
-use kit::host::Host;
 use std::pin::Pin;
 use std::process::ExitStatus;
 use std::time::Duration;
@@ -19,36 +18,6 @@ use std::time::Duration;
 /// How long what a command started may outlive it.
 const REST: Duration = Duration::from_secs(2);
 const LOOK: Duration = Duration::from_millis(50);
-
-/// What watches over a command that is about to start.
-pub(super) struct Begun {
-    pub(super) guard: Guard,
-    /// Where the calls of Terraform that it makes ask what becomes of them.
-    pub(super) desk: Desk,
-}
-
-impl Begun {
-    /// What was started with all that watches over it, or why it was not.
-    pub(super) fn unless_failed<T>(self, started: Result<T>, host: &Host) -> Result<(T, Self)> {
-        match started {
-            Ok(started) => Ok((started, self)),
-            Err(error) => {
-                self.guard.dismiss(host);
-                Err(error)
-            }
-        }
-    }
-}
-
-/// How the command ended.
-pub(super) struct Ended {
-    pub(super) status: ExitStatus,
-    pub(super) interrupted: bool,
-    /// What stood at the lock's place, where that was no longer ours.
-    pub(super) lost: Option<Option<Held>>,
-    /// Nobody could be reached for so long that the lease may be somebody else's.
-    pub(super) unreached: bool,
-}
 
 /// What runs under the lock.
 enum Charge<'r> {

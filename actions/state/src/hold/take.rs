@@ -2,16 +2,19 @@
 //! that one is proven gone.
 
 use super::claim::{After, Claim, Try};
+use super::handover;
 use super::line::Line;
+use super::opened::{Opened, open};
 use super::proof::{Asker, Run};
 use super::wait::{Next, Watch, sight};
-use super::{Opened, handover, open};
-use crate::args::{Adopt, Hold, Keep, Wait};
+use crate::args::{Adopt, Keep, Wait};
+use crate::backend::Hold;
 use crate::backoff::spread;
 use crate::info::LockInfo;
 use crate::lease::{Lease, Phase};
 use crate::lock::{Changed, Held, Lock, Put, Record};
-use crate::place::{self, Placed};
+use crate::note;
+use crate::place::Placed;
 use crate::report;
 use kit::clock::uptime;
 use kit::error::{Error, ErrorKind, Result};
@@ -40,7 +43,7 @@ pub(crate) async fn lock(
         let (opened, held) = unless_interrupted(handover::find(placed, adopted, cx)).await?;
         let max = Some(keep.max);
         let record = handover::adopt(&opened, &held, Phase::Kept, max, wait.lease, cx).await?;
-        place::remember(placed, &record.info.id, opened.hold, None, cx)?;
+        note::remember(placed, &record.info.id, opened.hold, None, cx)?;
         handover::put(&opened.lock, &held, &record).await?;
         return Ok(report::locked(&opened.lock, &record));
     }
@@ -91,7 +94,7 @@ pub(crate) async fn take(
     cx: &Cx,
 ) -> Result<Duration> {
     let lock = &opened.lock;
-    place::remember(placed, &record.info.id, opened.hold, None, cx)?;
+    note::remember(placed, &record.info.id, opened.hold, None, cx)?;
     let waiting = Lease {
         phase: Phase::Waiting,
         until: None,

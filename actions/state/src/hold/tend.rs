@@ -1,10 +1,10 @@
 //! Looking at a lock and tending it by hand: who holds it and whether that one lives, and removing
 //! one that nobody gives back.
 
+use super::opened::{Opened, open};
 use super::proof::Asker;
 use super::wait::Watch;
-use super::{Opened, open};
-use crate::args::Hold;
+use crate::backend::Hold;
 use crate::lease::Phase;
 use crate::lock::{Changed, Held, Location, Lock};
 use crate::place::Placed;

@@ -1,7 +1,6 @@
 //! Waiting for a lock that somebody holds: what counts as proof that the holder is gone, and when
 //! to look again, ask or give up. Pure; time and answers are handed in.
 
-use super::line::ALIVE;
 use super::proof::Run;
 use crate::lease::{Lease, Phase};
 use crate::lock::Held;
@@ -12,6 +11,8 @@ use time::OffsetDateTime;
 /// off its own time (IAM User Guide, "Signature Version 4 troubleshooting"), S3 fifteen. So this is
 /// how far two clocks that both just spoke to AWS can lie apart, on either side of its own.
 const SKEW: Duration = Duration::from_secs(30 * 60);
+/// How long somebody who waits counts as alive at most. Nobody asks GitHub about each of many.
+pub(super) const ALIVE: Duration = Duration::from_secs(60);
 /// How often the holder's host is asked at most.
 const ASK: Duration = Duration::from_secs(30);
 /// How long the last of many looks away at most.

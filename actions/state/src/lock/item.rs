@@ -1,6 +1,6 @@
 //! The lock's item in DynamoDB.
 
-use super::{Changed, Held, Record, Release, Witness};
+use super::seen::{Changed, Held, Put, Record, Release, Stood, Witness};
 use crate::backoff::doubling;
 use crate::info::LockInfo;
 use crate::lease::Lease;
@@ -25,13 +25,6 @@ pub(crate) struct Item {
     pub(crate) table: String,
     /// The item's key.
     pub(crate) id: String,
-}
-
-/// The item as it was seen: its very `Info` and version number, or that there were none.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub(crate) struct Stood {
-    pub(crate) info: Option<String>,
-    pub(crate) rvn: Option<String>,
 }
 
 impl Stood {
@@ -62,15 +55,6 @@ impl Stood {
             Some(values).filter(|values| !values.is_empty()),
         )
     }
-}
-
-/// How an attempt to take the lock ended.
-#[derive(Debug, PartialEq, Eq)]
-pub(crate) enum Put {
-    Taken,
-    Held(Held),
-    /// It was refused, and nobody held it any more by the time that was looked at.
-    Missed,
 }
 
 /// How often a release that got no answer is tried again.

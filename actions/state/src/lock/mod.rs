@@ -5,13 +5,13 @@
 mod item;
 mod object;
 mod queue;
+mod seen;
 
-pub(crate) use item::{Item, Put, Stood};
-pub(crate) use object::{ETag, Object};
+pub(crate) use item::Item;
+pub(crate) use object::Object;
 pub(crate) use queue::{Queue, Ticket};
+pub(crate) use seen::{Changed, Held, Put, Record, Release, Stood, Witness};
 
-use crate::info::LockInfo;
-use crate::lease::Lease;
 use kit::error::Result;
 
 /// The lock of one state object.
@@ -33,82 +33,6 @@ pub(crate) enum Location {
     File(Object),
     /// In both; the item decides whose it is.
     Both { item: Item, object: Object },
-}
-
-/// What is written: Terraform's part and ours.
-#[derive(Debug, Clone)]
-pub(crate) struct Record {
-    pub(crate) info: LockInfo,
-    pub(crate) lease: Lease,
-}
-
-/// What stands at a lock's place.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Held {
-    /// Terraform's part; `None` where it cannot be read, by Terraform neither.
-    pub(crate) info: Option<Box<LockInfo>>,
-    /// Ours; `None` where Terraform took the lock itself.
-    pub(crate) lease: Option<Box<Lease>>,
-    pub(crate) witness: Witness,
-}
-
-/// What a later write is conditional on.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) enum Witness {
-    Item(Stood),
-    Object(ETag),
-}
-
-impl Held {
-    /// The lock's ID, empty where it cannot be read.
-    pub(crate) fn id(&self) -> &str {
-        self.info.as_ref().map_or("", |info| &info.id)
-    }
-
-    /// The lock's ID as an argument of a command.
-    pub(crate) fn typed_id(&self) -> &str {
-        match self.id() {
-            "" => "\"\"",
-            id => id,
-        }
-    }
-
-    /// Where a state was rescued to that could not be written under this lock.
-    pub(crate) fn rescued(&self) -> Option<&str> {
-        self.lease.as_ref()?.rescued.as_deref()
-    }
-
-    fn is(&self, record: &Record) -> bool {
-        self.id() == record.info.id
-    }
-
-    /// Whether this run's hold: the same lock, in the state in which `record` left it.
-    pub(crate) fn is_exactly(&self, record: &Record) -> bool {
-        self.is(record)
-            && self
-                .lease
-                .as_ref()
-                .is_some_and(|lease| lease.rvn == record.lease.rvn)
-    }
-}
-
-/// How giving it back ended.
-#[derive(Debug, PartialEq, Eq)]
-pub(crate) enum Release {
-    /// It was ours and is gone.
-    Released,
-    /// Nothing was there.
-    Absent,
-    /// Somebody else's stands there.
-    NotOurs(Held),
-}
-
-/// How a conditional change ended.
-#[derive(Debug, PartialEq, Eq)]
-pub(crate) enum Changed {
-    Done,
-    /// What stands there is no longer what was seen.
-    Moved(Option<Held>),
 }
 
 /// Both places at once, as somebody who looks for a half of a lock sees them.
@@ -329,33 +253,5 @@ async fn second(object: &Object, record: &Record) -> Result<Put> {
         Changed::Done => Ok(Put::Taken),
         Changed::Moved(Some(held)) => Ok(Put::Held(held)),
         Changed::Moved(None) => Ok(Put::Missed),
-    }
-}
-
-impl std::fmt::Display for Held {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let Some(info) = &self.info else {
-            return f
-                .write_str("an item without readable lock information, and so without a lock ID");
-        };
-        write!(
-            f,
-            "{} ({}) since {}, lock ID {}",
-            info.who, info.operation, info.created, info.id
-        )?;
-        // Adoption leaves the lock what Terraform wrote or we did first; the lease is the adopter's.
-        let Some(lease) = &self.lease else {
-            return match info.info.is_empty() {
-                true => Ok(()),
-                false => write!(f, ", {}", info.info),
-            };
-        };
-        if let Some(actor) = lease.actor.as_ref().filter(|actor| **actor != info.who) {
-            write!(f, ", now {actor}")?;
-        }
-        match &lease.run_url {
-            Some(run) => write!(f, ", {run}"),
-            None => Ok(()),
-        }
     }
 }

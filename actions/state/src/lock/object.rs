@@ -2,11 +2,10 @@
 //! the ID alone, so what we know of the holder is one more member of it, and every renewal is other
 //! bytes with another ETag: a change can be conditional on exactly what was seen.
 
-use super::item::Put;
-use super::{Changed, Held, Record, Release, Witness};
+use super::seen::{Changed, ETag, Held, Put, Record, Release, Witness};
 use crate::info::LockInfo;
 use crate::lease::Lease;
-use crate::object::refused;
+use crate::s3::refused;
 use aws_sdk_s3::Client;
 use aws_sdk_s3::config::retry::RetryConfig;
 use kit::error::Result;
@@ -24,10 +23,6 @@ pub(crate) struct Object {
     /// What this process wrote last, so that a renewal or a release has not to read it first.
     written: Arc<Mutex<Option<Written>>>,
 }
-
-/// The object as it was seen: its very bytes.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct ETag(pub(crate) String);
 
 #[derive(Debug)]
 struct Written {

@@ -12,7 +12,8 @@ mod pull;
 mod render;
 mod report;
 
-use crate::args::{Hold, State};
+use crate::args::State;
+use crate::backend::Hold;
 use crate::hash::sha256;
 use crate::hold::{self, Holding, Runs, held};
 use crate::lock::Lock;

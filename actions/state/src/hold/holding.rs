@@ -1,0 +1,193 @@
+//! A hold while commands run under it: what they are given, and what is known of them.
+
+use super::keep::Keeper;
+use super::opened::{Opened, expired, open};
+use crate::backend::Hold;
+use crate::guard::{Guard, MARK};
+use crate::lock::{Changed, Held, Record};
+use crate::note::{self, Work};
+use crate::place::Placed;
+use crate::rescue;
+use crate::shim::{self, Desk, Ours, Worked};
+use kit::child::{self, Program};
+use kit::error::Result;
+use kit::group::Group;
+use kit::host::Host;
+use kit::step::Cx;
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::process::ExitStatus;
+use std::time::Duration;
+
+/// Variables that [`net::Account::lend`] takes away.
+const REPLACED: [&str; 2] = ["AWS_PROFILE", "AWS_WEB_IDENTITY_TOKEN_FILE"];
+
+/// Where a command without a `PATH` finds its tools.
+const DEFAULT_PATH: &str = "/usr/local/bin:/usr/bin:/bin";
+
+/// What becomes of a hold.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Stage {
+    /// No command is at work: the lock goes back.
+    Idle,
+    /// A command was started, and was not seen to be over: the lock stays until its lease ends.
+    AtWork,
+    /// A command left a state that it could not write: the lock stays until it is repaired.
+    Broken,
+}
+
+/// A hold while its command runs.
+pub(crate) struct Holding<'a> {
+    pub(super) opened: Opened,
+    pub(super) record: Record,
+    /// Since when the lease counts.
+    pub(super) since: Duration,
+    /// An earlier step's hold, which is kept for a later one.
+    pub(super) adopted: bool,
+    /// The command that was started last.
+    pub(super) work: Option<Work>,
+    /// The folders in which the last command called Terraform, and on which state.
+    pub(super) worked: BTreeMap<PathBuf, Worked>,
+    /// Whether any call of Terraform by the last command reached this step.
+    pub(super) called: bool,
+    pub(super) stage: Stage,
+    pub(super) placed: &'a Placed,
+    pub(super) cx: &'a Cx,
+}
+
+/// What watches over a command that is about to start.
+pub(super) struct Begun {
+    pub(super) guard: Guard,
+    /// Where the calls of Terraform that it makes ask what becomes of them.
+    pub(super) desk: Desk,
+}
+
+impl Begun {
+    /// What was started with all that watches over it, or why it was not.
+    pub(super) fn unless_failed<T>(self, started: Result<T>, host: &Host) -> Result<(T, Self)> {
+        match started {
+            Ok(started) => Ok((started, self)),
+            Err(error) => {
+                self.guard.dismiss(host);
+                Err(error)
+            }
+        }
+    }
+}
+
+/// How the command ended.
+pub(super) struct Ended {
+    pub(super) status: ExitStatus,
+    pub(super) interrupted: bool,
+    /// What stood at the lock's place, where that was no longer ours.
+    pub(super) lost: Option<Option<Held>>,
+    /// Nobody could be reached for so long that the lease may be somebody else's.
+    pub(super) unreached: bool,
+}
+
+impl<'a> Holding<'a> {
+    /// A hold that was taken at `since`.
+    pub(super) fn new(
+        opened: Opened,
+        record: Record,
+        since: Duration,
+        placed: &'a Placed,
+        cx: &'a Cx,
+    ) -> Self {
+        Self {
+            opened,
+            record,
+            since,
+            adopted: false,
+            work: None,
+            worked: BTreeMap::new(),
+            called: false,
+            stage: Stage::Idle,
+            placed,
+            cx,
+        }
+    }
+}
+
+impl Holding<'_> {
+    /// Makes ready for a command what ends it where this process is killed, from its first moment
+    /// on: the post step is told where it works, and a guard watches over it.
+    pub(super) fn begin(&mut self, program: Program) -> Result<(Program, Begun)> {
+        let id = self.record.info.id.clone();
+        let work = Work::new(program.folder().unwrap_or(Path::new(".")));
+        self.note(Some(&work))?;
+        self.work = Some(work);
+        let end = Keeper::new(self.record.lease.length(), self.since).end();
+        // At a terminal the command shares our process group, and only calls that take no lock of
+        // their own can be ended one by one.
+        let guard = Guard::start(child::leads_group().then_some(&id), end)?;
+        let desk = match Desk::open(self.ours(&program), guard.clone(), end, self.cx) {
+            Ok(desk) => desk,
+            Err(error) => {
+                guard.dismiss(&self.cx.host);
+                return Err(error);
+            }
+        };
+        let path = program.get("PATH").unwrap_or(DEFAULT_PATH);
+        let path = format!("{}:{path}", desk.folder().display());
+        let program = program.env("PATH", path).env(MARK, id);
+        Ok((program, Begun { guard, desk }))
+    }
+
+    /// What the calls of `program` are held against.
+    fn ours(&self, program: &Program) -> Ours {
+        let folder = program.folder().unwrap_or(Path::new("."));
+        // Those that the credentials of the command replace are not handed on.
+        let mut variables: BTreeMap<String, String> = self
+            .cx
+            .env
+            .for_child()
+            .filter(|(name, _)| shim::is_identity(name) && !REPLACED.contains(name))
+            .map(|(name, value)| (name.to_owned(), value.to_owned()))
+            .collect();
+        let key = self.opened.account.credentials.access_key_id();
+        variables.insert("AWS_ACCESS_KEY_ID".to_owned(), key.to_owned());
+        Ours {
+            backend: self.placed.backend.clone(),
+            native: self.opened.hold == Hold::Native,
+            lock_id: self.record.info.id.clone(),
+            account: self.opened.account.id.to_string(),
+            variables,
+            folder: std::fs::canonicalize(folder).unwrap_or_else(|_| folder.to_owned()),
+            overrides: self.placed.overrides,
+            path_style: net::path_style(&self.cx.env),
+            to_repair: rescue::origins(self.record.lease.rescued.as_deref()),
+        }
+    }
+
+    /// States that the last command left behind.
+    pub(super) fn left(&self) -> Vec<PathBuf> {
+        self.work.as_ref().map(Work::left).unwrap_or_default()
+    }
+
+    /// Tells guard and post step which command has started.
+    pub(super) fn tell(&mut self, group: Option<Group>, guard: &Guard) -> Result<()> {
+        let (Some(group), Some(work)) = (group, &mut self.work) else {
+            return Ok(());
+        };
+        guard.guards(group)?;
+        // A guard interrupts the command of a run that was killed, so nobody else has to.
+        work.command = Some(group.interrupted());
+        self.note(self.work.as_ref())
+    }
+
+    fn note(&self, work: Option<&Work>) -> Result<()> {
+        let id = &self.record.info.id;
+        note::remember(self.placed, id, self.opened.hold, work, self.cx)
+    }
+
+    pub(super) async fn renew(&mut self, renewed: &Record) -> Result<Changed> {
+        match self.opened.lock.renew(&self.record, renewed).await {
+            Err(error) if expired(&error) => {
+                self.opened = open(self.placed, self.opened.hold, self.cx).await?;
+                self.opened.lock.renew(&self.record, renewed).await
+            }
+            answer => answer,
+        }
+    }
+}

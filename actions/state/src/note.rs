@@ -1,0 +1,154 @@
+//! The note to the post step that lets it find the lock again.
+
+use crate::backend::{Backend, Hold, Locking};
+use crate::place::Placed;
+use crate::rescue::{self, Left};
+use crate::shim;
+use kit::aws::{AccountId, RoleArn};
+use kit::error::{Error, Result};
+use kit::group::Group;
+use kit::step::Cx;
+use net::Target;
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+/// The note to the post step. Holds names only.
+#[derive(Serialize, Deserialize)]
+struct Note {
+    lock_id: String,
+    bucket: String,
+    key: String,
+    workspace: Option<String>,
+    table: String,
+    region: String,
+    role: Option<RoleArn>,
+    account: Option<AccountId>,
+    allow_long_lived_keys: Vec<String>,
+    locking: Locking,
+    hold: Hold,
+    work: Option<Work>,
+}
+
+/// A command that is started under a lock.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Work {
+    /// Where it works, and leaves a state that it cannot write.
+    directory: PathBuf,
+    /// States that were there before, which are not its own.
+    before: Vec<Left>,
+    /// Folders in which it called Terraform, with what had been left there before.
+    #[serde(default)]
+    called: BTreeMap<PathBuf, Option<Left>>,
+    /// `None` until it has started: then it is found by its mark.
+    pub(crate) command: Option<Group>,
+}
+
+impl Work {
+    /// A command that starts now.
+    pub(crate) fn new(directory: &Path) -> Self {
+        let directory = std::path::absolute(directory).unwrap_or_else(|_| directory.to_owned());
+        Self {
+            before: rescue::find(&directory),
+            directory,
+            called: BTreeMap::new(),
+            command: None,
+        }
+    }
+
+    /// It called Terraform in these folders, with what had been left there before.
+    pub(crate) fn called(&mut self, folders: BTreeMap<PathBuf, Option<Left>>) {
+        self.called = folders;
+    }
+
+    /// States that it left behind.
+    pub(crate) fn left(&self) -> Vec<PathBuf> {
+        let real = |path: &Path| std::fs::canonicalize(path).unwrap_or_else(|_| path.to_owned());
+        let mut left = rescue::find(&self.directory);
+        let found: Vec<PathBuf> = left.iter().map(|left| real(&left.path)).collect();
+        left.retain(|left| !self.before.contains(left));
+        let elsewhere = self.called.iter().filter_map(|(folder, before)| {
+            let now = rescue::look(folder)?;
+            let new = before.as_ref() != Some(&now) && !found.contains(&real(&now.path));
+            new.then_some(now)
+        });
+        left.extend(elsewhere);
+        left.into_iter().map(|left| left.path).collect()
+    }
+}
+
+/// A lock that a step took, as the post step finds it.
+pub(crate) struct Remembered {
+    pub(crate) placed: Placed,
+    pub(crate) lock_id: String,
+    pub(crate) hold: Hold,
+    /// The command it was held around, if there was one.
+    pub(crate) work: Option<Work>,
+}
+
+/// Writes the note, in place of an earlier one.
+///
+/// # Errors
+/// The runner's file cannot be written.
+pub(crate) fn remember(
+    placed: &Placed,
+    lock_id: &str,
+    hold: Hold,
+    work: Option<&Work>,
+    cx: &Cx,
+) -> Result<()> {
+    let note = Note {
+        lock_id: lock_id.to_owned(),
+        bucket: placed.backend.bucket.clone(),
+        key: placed.backend.key.clone(),
+        workspace: placed.backend.workspace.clone(),
+        table: placed.backend.table.clone(),
+        region: placed.backend.region.clone(),
+        role: placed.target.role.clone(),
+        account: placed.target.account.clone(),
+        allow_long_lived_keys: placed.target.allow_long_lived_keys.clone(),
+        locking: placed.backend.locking,
+        hold,
+        work: work.cloned(),
+    };
+    let text = serde_json::to_string(&note).unwrap_or_default();
+    cx.host.remember("lock", &text)
+}
+
+/// # Errors
+/// A note that is not ours.
+pub(crate) fn remembered(cx: &Cx) -> Result<Option<Remembered>> {
+    let Some(text) = cx.env.get("STATE_lock") else {
+        return Ok(None);
+    };
+    let note: Note = serde_json::from_str(text)
+        .map_err(|error| Error::failed("the note of the lock cannot be read").because(error))?;
+    let mut work = note.work;
+    if let Some(work) = &mut work {
+        work.called(shim::folders(cx));
+    }
+    Ok(Some(Remembered {
+        lock_id: note.lock_id,
+        hold: note.hold,
+        work,
+        placed: Placed {
+            backend: Backend {
+                bucket: note.bucket,
+                key: note.key,
+                workspace: note.workspace,
+                table: note.table,
+                region: note.region.clone(),
+                locking: note.locking,
+            },
+            target: Target {
+                account: note.account,
+                role: note.role,
+                region: Some(note.region.parse()?),
+                allow_long_lived_keys: note.allow_long_lived_keys,
+            },
+            directory: None,
+            resolved: None,
+            overrides: false,
+        },
+    }))
+}

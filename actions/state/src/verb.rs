@@ -1,0 +1,129 @@
+//! The verbs of slipway-state.
+
+use crate::args::{Adopt, Keep, Kind, Object, Place, Wait};
+use crate::backend::Locking;
+use crate::{bootstrap, history, plan};
+use clap::Subcommand;
+use std::path::PathBuf;
+
+/// Arguments.
+#[derive(Debug, clap::Args)]
+pub struct Args {
+    #[command(subcommand)]
+    pub(crate) verb: Verb,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Verb {
+    /// Hold the lock around a command, with backend, variables and credentials in its environment
+    Run {
+        #[command(flatten)]
+        place: Place,
+        #[command(flatten)]
+        object: Object,
+        #[command(flatten)]
+        wait: Wait,
+        #[command(flatten)]
+        kind: Kind,
+        #[command(flatten)]
+        adopt: Adopt,
+        /// How long the command may take: credentials that end sooner are refused at the start
+        #[arg(long, value_parser = kit::clock::parse_duration, value_name = "TIME")]
+        budget: Option<std::time::Duration>,
+        /// Folder of the infrastructure code, instead of the contract's
+        #[arg(long, value_name = "DIR")]
+        directory: Option<PathBuf>,
+        /// Put bucket, key, region and lock of the step before those that the code's backend block names, instead of refusing them
+        #[arg(long)]
+        override_backend: bool,
+        /// The command
+        #[arg(last = true, required = true, value_name = "COMMAND")]
+        command: Vec<String>,
+    },
+    /// Take the lock and keep it until `unlock` or the end of the job
+    Lock {
+        #[command(flatten)]
+        place: Place,
+        #[command(flatten)]
+        object: Object,
+        #[command(flatten)]
+        wait: Wait,
+        #[command(flatten)]
+        kind: Kind,
+        #[command(flatten)]
+        adopt: Adopt,
+        #[command(flatten)]
+        keep: Keep,
+    },
+    /// Give the lock back
+    Unlock {
+        #[command(flatten)]
+        place: Place,
+        #[command(flatten)]
+        object: Object,
+        #[command(flatten)]
+        adopt: Adopt,
+    },
+    /// Say who holds the lock
+    Status {
+        #[command(flatten)]
+        place: Place,
+        #[command(flatten)]
+        object: Object,
+    },
+    /// Create the state bucket and the lock table, or bring them to what they should be
+    Bootstrap(Box<bootstrap::Bootstrap>),
+    /// Leave a lock that `lock` took to a later job, which adopts it by its ID
+    Park {
+        #[command(flatten)]
+        place: Place,
+        #[command(flatten)]
+        object: Object,
+        #[command(flatten)]
+        adopt: Adopt,
+        #[command(flatten)]
+        keep: Keep,
+    },
+    /// Remove a lock that nobody gives back, whoever took it: a person's decision
+    ForceUnlock {
+        #[command(flatten)]
+        place: Place,
+        #[command(flatten)]
+        object: Object,
+        /// The ID of the lock that was looked at, as `status` or Terraform shows it
+        #[arg(long, required = true, value_name = "ID")]
+        id: String,
+    },
+    /// Move from the lock table to `.tflock` in two steps, `--to both` and then `--to file`, or back
+    MoveLock {
+        #[command(flatten)]
+        place: Place,
+        #[command(flatten)]
+        object: Object,
+        /// The way of locking to move to: `both`, `file`, or `dynamodb`
+        #[arg(
+            long,
+            value_enum,
+            required = true,
+            hide_possible_values = true,
+            value_name = "HOW"
+        )]
+        to: Locking,
+    },
+    /// Plan under the lock, keep the plan in the state bucket, and show what it would do
+    Plan(Box<plan::args::Plan>),
+    /// Apply a kept plan, if everything it was made from is still the same
+    Apply(Box<plan::args::Apply>),
+    /// Say what differs from the state; exit 6 if something does
+    Drift(Box<plan::args::Drift>),
+    /// Say what about bucket and table is not as it should be, and change nothing; exit 3 if something is not
+    Doctor(Box<bootstrap::Doctor>),
+    /// Say whether the digest that Terraform keeps is the state's; exit 3 if not
+    VerifyDigest(Box<history::args::Verify>),
+    /// Write the digest of the state, under the lock, where the state follows the one it belonged to
+    RepairDigest(Box<history::args::Repair>),
+    /// Show the versions of the state that the bucket keeps
+    Versions(Box<history::args::Versions>),
+    /// Bring an earlier version of the state back, under the lock; the infrastructure is not touched
+    Rollback(Box<history::args::Rollback>),
+}
