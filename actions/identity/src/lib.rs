@@ -67,7 +67,7 @@ fn target(wanted: &Wanted, cx: &Cx) -> Result<Target> {
         args::Purpose::Permit => Purpose::Permit,
     };
     let mut target = Target::chosen(
-        cx.resolved()?.as_ref(),
+        cx.defaults()?.contract(),
         purpose,
         wanted.role.as_ref(),
         wanted.region.as_ref(),

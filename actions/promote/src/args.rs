@@ -1,6 +1,8 @@
 //! Arguments of slipway-promote.
 
 use clap::{Subcommand, ValueEnum};
+use github::Repository;
+use kit::aws::{ClusterName, ServiceName};
 
 /// Arguments.
 #[derive(Debug, clap::Args)]
@@ -50,12 +52,12 @@ pub(crate) struct Record {
     pub(crate) verdict: Verdict,
     #[command(flatten)]
     pub(crate) github: GitHub,
-    /// ECS cluster [default: the contract's]
+    /// ECS cluster, name or ARN [default: the contract's]
     #[arg(long, value_name = "NAME")]
-    pub(crate) cluster: Option<String>,
+    pub(crate) cluster: Option<ClusterName>,
     /// ECS service, name or ARN [default: the contract's, else its name in the ledger]
     #[arg(long, value_name = "NAME")]
-    pub(crate) service: Option<String>,
+    pub(crate) service: Option<ServiceName>,
     /// Container that runs the digest; may be given several times [default: the contract's or the only one, and all of the same repository]
     #[arg(long, value_name = "NAME", value_delimiter = '\n')]
     pub(crate) container: Vec<String>,
@@ -90,8 +92,19 @@ pub(crate) struct LedgerArgs {
 #[derive(Debug, clap::Args)]
 pub(crate) struct GitHub {
     /// Repository on GitHub, OWNER/NAME [default: the run's]
-    #[arg(long, value_name = "OWNER/NAME")]
-    pub(crate) github_repository: Option<String>,
+    #[arg(long, value_name = "OWNER/NAME", value_parser = repository)]
+    pub(crate) github_repository: Option<Repository>,
+}
+
+impl GitHub {
+    pub(crate) fn repository(&self) -> Option<&str> {
+        self.github_repository.as_ref().map(Repository::as_str)
+    }
+}
+
+fn repository(text: &str) -> Result<Repository, String> {
+    Repository::parse(text)
+        .ok_or_else(|| "it is not a repository on GitHub; write it as OWNER/NAME".to_owned())
 }
 
 /// The gate's rules without a contract. With a contract they must equal the contract's.

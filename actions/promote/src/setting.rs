@@ -1,9 +1,9 @@
 //! The settings of a run, from the contract or from arguments alone.
 
 use crate::args::{LedgerArgs, Rules};
-use kit::Cx;
 use kit::contract::{Gate, Resolved};
 use kit::error::{Error, Result};
+use kit::{Cx, Defaults};
 use net::{Purpose, Target};
 use std::collections::BTreeMap;
 use std::fmt::Display;
@@ -29,6 +29,8 @@ pub(crate) struct Setting {
     pub(crate) container: Option<String>,
     /// Image repository in the build account.
     pub(crate) image_repository: Option<String>,
+    /// Whether a contract says all this, so that no argument may say otherwise.
+    pub(crate) declared: bool,
 }
 
 impl Setting {
@@ -43,8 +45,10 @@ impl Setting {
             let environment = cx.common.environment.clone().ok_or_else(missing)?;
             return Ok(Self::from_arguments(given, service, ledger, environment));
         }
-        let resolved = cx.resolved()?.ok_or_else(missing)?;
-        Self::from_contract(&resolved, given)
+        match cx.defaults()? {
+            Defaults::Contract(resolved) => Self::from_contract(&resolved, given),
+            Defaults::None => Err(missing()),
+        }
     }
 
     pub(crate) fn from_contract(resolved: &Resolved, given: &LedgerArgs) -> Result<Self> {
@@ -68,6 +72,7 @@ impl Setting {
             ecs_service: resolved.deploy.service.clone(),
             container: Some(resolved.deploy.container.clone()),
             image_repository: Some(resolved.image.repository.clone()),
+            declared: true,
         })
     }
 
@@ -100,12 +105,13 @@ impl Setting {
             cluster: None,
             container: None,
             image_repository: None,
+            declared: false,
         }
     }
 
     /// Applies the rules that arguments give. A caller cannot change the rules of a contract.
-    pub(crate) fn with_rules(mut self, cx: &Cx, given: &LedgerArgs, rules: &Rules) -> Result<Self> {
-        if without_contract(cx, given) {
+    pub(crate) fn with_rules(mut self, rules: &Rules) -> Result<Self> {
+        if !self.declared {
             let gate = &mut self.gate;
             gate.branch = rules.branch.clone().unwrap_or(gate.branch.clone());
             gate.approvals = rules.approvals.unwrap_or(gate.approvals);
@@ -175,25 +181,9 @@ mod tests {
             checks: vec!["test@15368".to_owned()],
             workflow: None,
         };
-        let given = LedgerArgs {
-            ledger_service: None,
-            ledger: None,
-            region: None,
-        };
-        let cx = kit::Cx {
-            host: kit::host::Host::detect(&kit::env::Env::default()),
-            env: kit::env::Env::default(),
-            clock: kit::clock::Clock::System,
-            common: kit::step::Common {
-                environment: Some("production".to_owned()),
-                contract: None,
-                json: false,
-                verbose: false,
-            },
-        };
-        setting().with_rules(&cx, &given, &rules).unwrap();
+        setting().with_rules(&rules).unwrap();
         rules.approvals = Some(0);
-        let error = setting().with_rules(&cx, &given, &rules).unwrap_err();
+        let error = setting().with_rules(&rules).unwrap_err();
         assert_eq!(error.exit(), kit::Exit::Usage);
         assert_eq!(
             error.message,

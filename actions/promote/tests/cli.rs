@@ -77,6 +77,14 @@ fn bad_arguments_are_named_and_nothing_is_exported() {
         "[possible values: healthy, failed, rolled-back]",
     );
     refuses(&["approve"], &[], 2, "approve");
+    for repository in ["storefront", "acme/store front", "https://github.com"] {
+        refuses(
+            &["check", "--github-repository", repository],
+            &[],
+            2,
+            "write it as OWNER/NAME",
+        );
+    }
     let github = [("GITHUB_ACTIONS", "true")];
     refuses(&[], &github, 2, "the input `command` is not given");
     refuses(&[], &github, 2, "it is one of: check, record, status");

@@ -97,11 +97,12 @@ impl Step for Secrets {
 }
 
 async fn resolve(wanted: &Wanted, sink: Sink, cx: &Cx) -> Result<Vec<(String, Secret)>> {
-    let resolved = cx.resolved()?;
-    let declared = resolved.as_ref().map_or(&[][..], |it| &it.secrets);
+    let defaults = cx.defaults()?;
+    let resolved = defaults.contract();
+    let declared = resolved.map_or(&[][..], |it| &it.secrets);
     let specs = select::select(declared, &wanted.source, sink)?;
     let target = Target::chosen(
-        resolved.as_ref(),
+        resolved,
         Purpose::Deploy,
         wanted.role.as_ref(),
         wanted.region.as_ref(),

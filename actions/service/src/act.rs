@@ -5,7 +5,8 @@ use crate::place::status_hint;
 use crate::registration::Registration;
 use aws_smithy_types::body::SdkBody;
 use ecs::{Client, Definition, Seen, revision};
-use kit::error::{Error, Failure, Result};
+use kit::aws::TaskDefinitionArn;
+use kit::error::{Context, Error, Failure, Result};
 
 /// How often a registration is made anew because somebody else registered in the same moment.
 const ATTEMPTS: u32 = 4;
@@ -24,16 +25,16 @@ pub(crate) async fn revise(
         Revision::Reuse(arn) => return Ok(arn.clone()),
         Revision::Register(registration) => registration.clone(),
     };
-    let mut base = number(&plan.base);
+    let mut base = number(&plan.base)?;
     for _ in 0..ATTEMPTS {
         let arn = register(client, &registration).await?;
-        registered(&arn);
+        registered(arn.as_str());
         // What infrastructure registered in between is older than ours now, and would never arrive.
-        let between = between(client, &registration, base, number(&arn)).await?;
+        let between = between(client, &registration, base, arn.revision()).await?;
         let Some(newer) = between else {
-            return Ok(arn);
+            return Ok(arn.into());
         };
-        base = number(&newer.arn());
+        base = number(&newer.arn())?;
         registration = Registration::new(&newer, &plan.selection.containers, &plan.image)?;
     }
     Err(Error::failed(format!(
@@ -66,12 +67,14 @@ async fn between(
     Ok(None)
 }
 
-/// The number of a revision, from its ARN.
-fn number(arn: &str) -> u64 {
-    arn.rsplit(':')
-        .next()
-        .and_then(|number| number.parse().ok())
-        .unwrap_or_default()
+/// The number of a revision that ECS named.
+fn number(arn: &str) -> Result<u64> {
+    Ok(named(arn)?.revision())
+}
+
+fn named(arn: &str) -> Result<TaskDefinitionArn> {
+    arn.parse()
+        .context("ECS names a task definition in another form than it documents")
 }
 
 /// Registers exactly `registration` and reads back that ECS keeps exactly that; returns its ARN.
@@ -79,7 +82,7 @@ fn number(arn: &str) -> u64 {
 /// # Errors
 /// ECS refuses it, or keeps something else (the members that differ are named). The service is
 /// untouched then.
-async fn register(client: &Client, registration: &Registration) -> Result<String> {
+async fn register(client: &Client, registration: &Registration) -> Result<TaskDefinitionArn> {
     let call = client
         .ecs
         .register_task_definition()
@@ -106,7 +109,8 @@ async fn register(client: &Client, registration: &Registration) -> Result<String
         .task_definition
         .and_then(|definition| definition.task_definition_arn)
         .ok_or_else(|| Error::failed("ECS registered a task definition without naming it"))?;
-    let differences = registration.differences(&client.definition(&arn).await?);
+    let arn = named(&arn)?;
+    let differences = registration.differences(&client.definition(arn.as_str()).await?);
     if differences.is_empty() {
         return Ok(arn);
     }

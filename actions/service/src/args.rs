@@ -1,6 +1,7 @@
 //! Arguments of slipway-service.
 
 use clap::Subcommand;
+use kit::aws::{ClusterName, ServiceName};
 use std::time::Duration;
 
 /// Arguments.
@@ -46,10 +47,10 @@ pub(crate) struct Deploy {
 pub(crate) struct Place {
     /// ECS cluster, name or ARN [default: the contract's]
     #[arg(long, value_name = "NAME")]
-    pub(crate) cluster: Option<String>,
+    pub(crate) cluster: Option<ClusterName>,
     /// ECS service, name or ARN [default: the contract's]
     #[arg(long, value_name = "NAME")]
-    pub(crate) service: Option<String>,
+    pub(crate) service: Option<ServiceName>,
     /// Container that gets the image, and then no others do; may be given several times [default: the contract's or the only one, and all of the same repository]
     #[arg(long, value_name = "NAME", value_delimiter = '\n')]
     pub(crate) container: Vec<String>,
@@ -59,12 +60,12 @@ impl Place {
     /// The arguments that lead to the same service again, for a hint.
     pub(crate) fn words(&self, cx: &kit::Cx) -> String {
         [
-            ("environment", &cx.common.environment),
-            ("cluster", &self.cluster),
-            ("service", &self.service),
+            ("environment", cx.common.environment.as_deref()),
+            ("cluster", self.cluster.as_ref().map(ClusterName::as_str)),
+            ("service", self.service.as_ref().map(ServiceName::as_str)),
         ]
         .iter()
-        .filter_map(|(name, value)| Some(format!("--{name} {}", value.as_ref()?)))
+        .filter_map(|(name, value)| Some(format!("--{name} {}", (*value)?)))
         .collect::<Vec<_>>()
         .join(" ")
     }

@@ -39,14 +39,14 @@ pub(crate) async fn deploy(args: Deploy, cx: &Cx, progress: &RefCell<Progress>) 
                 .hint("give it as long as the service needs to become healthy, such as 15m"),
         );
     }
-    let resolved = cx.resolved()?;
-    let contract = resolved.as_ref();
+    let defaults = cx.defaults()?;
+    let contract = defaults.contract();
     let purpose = match args.dry_run {
         true => Purpose::Read,
         false => Purpose::Deploy,
     };
     let policy = || RetryPolicy::within(args.timeout);
-    let Found { account, client } = find(cx, contract, &args.place, purpose, policy).await?;
+    let Found { account, client } = find(cx, &defaults, &args.place, purpose, policy).await?;
 
     let observed = observe(&client, &args, contract, &account, &digest).await?;
     deployable(&observed.seen.service, args.allow_zero_tasks)?;

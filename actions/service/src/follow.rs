@@ -212,5 +212,5 @@ fn failed(reason: String) -> Next {
 }
 
 #[cfg(test)]
-#[path = "follow_tests.rs"]
+#[path = "follow_tests/mod.rs"]
 mod tests;

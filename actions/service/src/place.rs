@@ -2,10 +2,8 @@
 
 use crate::args::Place;
 use ecs::{Client, RetryPolicy};
-use kit::Cx;
-use kit::contract::Resolved;
 use kit::error::Result;
-use kit::step::required;
+use kit::{Cx, Defaults};
 use net::{Account, Net, Purpose, Target};
 
 /// The account with its credentials, and the clients for the service.
@@ -20,23 +18,16 @@ pub(crate) struct Found {
 /// Something is missing (exit 2), or the credentials are not what the contract says (exit 3).
 pub(crate) async fn find(
     cx: &Cx,
-    contract: Option<&Resolved>,
+    defaults: &Defaults,
     place: &Place,
     purpose: Purpose,
     policy: impl FnOnce() -> RetryPolicy,
 ) -> Result<Found> {
-    let deploy = contract.map(|contract| &contract.deploy);
-    let cluster = required(
-        "cluster",
-        place.cluster.clone(),
-        deploy.map(|deploy| deploy.cluster.clone()),
-    )?;
-    let service = required(
-        "service",
-        place.service.clone(),
-        deploy.map(|deploy| deploy.service.clone()),
-    )?;
-    let target = Target::chosen(contract, purpose, None, None);
+    let cluster = place.cluster.as_ref().map(String::from);
+    let cluster = defaults.required("cluster", cluster, |it| it.deploy.cluster.clone())?;
+    let service = place.service.as_ref().map(String::from);
+    let service = defaults.required("service", service, |it| it.deploy.service.clone())?;
+    let target = Target::chosen(defaults.contract(), purpose, None, None);
     let account = Net::new(cx)?.account(&target).await?;
     let client = Client::new(&account, cluster, service, policy(), &cx.host);
     Ok(Found { account, client })

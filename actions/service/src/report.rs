@@ -10,6 +10,7 @@ use ecs::{Client, Deployment, Seen, revision};
 use kit::Report;
 use kit::clock::human;
 use kit::error::{Error, ErrorKind, Result};
+use kit::markdown;
 use kit::report::{markdown_table, text_table};
 use net::Account;
 
@@ -123,12 +124,15 @@ pub(crate) fn ended(
         "### Service {}: {}\n\n{}\n\n{}{}",
         client.service,
         ended.verdict.word().replace('_', " "),
-        code(&error.message),
+        markdown::code(&error.message),
         markdown_table(&["what", "value"], &outcome.facts()),
         outcome.changes()
     );
     if !why.is_empty() {
-        summary.push_str(&format!("\n**Why**\n\n{}\n", block(&why)));
+        summary.push_str(&format!(
+            "\n**Why**\n\n{}\n",
+            markdown::block("text", &why.join("\n"))
+        ));
     }
     error.json = Some(outcome.json());
     Err(error.summary(summary))
@@ -215,9 +219,9 @@ impl Outcome<'_> {
             .collect();
         format!(
             "\n**Changed with it**, from {} to {}\n\n{}\n",
-            code(revision(&self.plan.running)),
-            code(revision(&self.plan.base)),
-            block(&lines)
+            markdown::code(revision(&self.plan.running)),
+            markdown::code(revision(&self.plan.base)),
+            markdown::block("text", &lines.join("\n"))
         )
     }
 
@@ -304,17 +308,4 @@ impl Outcome<'_> {
         }
         json
     }
-}
-
-/// Foreign text on the summary page, so that it cannot become Markdown.
-pub(crate) fn code(text: &str) -> String {
-    format!("`{}`", text.replace('`', "'").replace(['\r', '\n'], " "))
-}
-
-fn block(lines: &[String]) -> String {
-    let lines: Vec<String> = lines
-        .iter()
-        .map(|line| line.replace("```", "'''"))
-        .collect();
-    format!("```text\n{}\n```", lines.join("\n"))
 }

@@ -3,13 +3,13 @@
 use crate::address::address;
 use crate::args::Place;
 use crate::place::{Found, find};
-use crate::report::code;
 use ecs::{
     Definition, Expected, Record, RetryPolicy, Rollout, Seen, Task, containers, missing, place,
     revision, state,
 };
 use kit::error::Result;
 use kit::id::Digest;
+use kit::markdown;
 use kit::report::{markdown_table, text_table};
 use kit::{Cx, Report};
 use net::{Account, Purpose};
@@ -46,10 +46,10 @@ pub(crate) async fn status(args: Place, cx: &Cx) -> Result<Report> {
 }
 
 async fn observe(args: Place, cx: &Cx) -> Result<Status> {
-    let resolved = cx.resolved()?;
-    let contract = resolved.as_ref();
+    let defaults = cx.defaults()?;
+    let contract = defaults.contract();
     let policy = || RetryPolicy::within(RETRY);
-    let Found { account, client } = find(cx, contract, &args, Purpose::Read, policy).await?;
+    let Found { account, client } = find(cx, &defaults, &args, Purpose::Read, policy).await?;
     let seen = client.look().await?;
     let definition = client.definition(&seen.service.task_definition).await?;
     let usual = contract.map(|contract| contract.deploy.container.as_str());
@@ -122,12 +122,12 @@ impl Status {
         let mut summary = format!(
             "### Service {}\n\n{}\n\n{}",
             service.name,
-            code(&health),
+            markdown::code(&health),
             markdown_table(&DEPLOYMENT_HEADS, &deployments)
         );
         if let Some(ended) = &ended {
             text.push_str(&format!("\n{ended}\n"));
-            summary.push_str(&format!("\n{}\n", code(ended)));
+            summary.push_str(&format!("\n{}\n", markdown::code(ended)));
         }
         if !targets.is_empty() {
             text.push_str(&format!("\n{}", text_table(&TARGET_HEADS, &targets)));

@@ -94,6 +94,21 @@ fn no_region_and_no_credentials_are_said_before_anything_is_asked() {
 }
 
 #[test]
+fn a_name_that_no_cluster_or_service_has_is_refused_before_any_call() {
+    for (cluster, service, message) in [
+        ("a b", "s", "`a b` is not the name or ARN of an ECS cluster"),
+        ("c", "c/s", "`c/s` is not the name or ARN of an ECS service"),
+    ] {
+        let stderr = refused(
+            2,
+            &["status", "--cluster", cluster, "--service", service],
+            &[],
+        );
+        assert!(stderr.contains(message), "{stderr}");
+    }
+}
+
+#[test]
 fn an_answer_of_aws_is_shown_whole_and_once() {
     job().shows_what_aws_answered(&["status", "--cluster", "c", "--service", "s"]);
 }

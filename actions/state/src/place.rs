@@ -121,7 +121,7 @@ fn undeclared(table: &str, given: bool) -> Error {
 /// # Errors
 /// A part that nobody names (exit 2).
 fn any_store(place: &Place, cx: &Cx) -> Result<Store> {
-    let resolved = cx.resolved_all()?;
+    let resolved = cx.defaults_all()?.into_contract();
     let state = resolved.as_ref().map(|it| &it.state);
     let variable = |name: &str| cx.env.get(name).map(str::to_owned);
     let region = match state {

@@ -86,7 +86,8 @@ mod tests {
             .collect();
         format!(
             "# Exit codes\n\nAll steps share this table. `UPDATE_EXPECT=1 cargo test -p kit` rewrites this file.\n\n{}\n\
-             A command that a step runs for you (`state run`, `secrets exec`, `identity exec`) keeps its own exit code.\n",
+             A command that a step runs for you (`state run`, `secrets exec`, `identity exec`) keeps its own exit code.\n\
+             As in a shell, 127 means that there is no such command, and 126 that it may not be executed.\n",
             crate::markdown::table(&["code", "meaning"], &rows)
         )
     }

@@ -8,6 +8,7 @@ pub mod backoff;
 pub mod child;
 pub mod clock;
 pub mod contract;
+mod defaults;
 pub mod env;
 pub mod error;
 pub mod exit;
@@ -24,6 +25,7 @@ pub mod signal;
 pub mod step;
 
 pub use contract::Resolved;
+pub use defaults::Defaults;
 pub use error::{Context, Error, ErrorKind, Failure, Result, ServiceError};
 pub use exit::Exit;
 pub use report::Report;

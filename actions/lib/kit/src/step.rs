@@ -2,7 +2,8 @@
 
 use crate::action::Action;
 use crate::clock::Clock;
-use crate::contract::{self, Complete, Contract, Resolved};
+use crate::contract::{self, Complete, Contract};
+use crate::defaults::Defaults;
 use crate::env::{Env, input_names};
 use crate::error::{Error, ErrorKind, Result};
 use crate::exit::Exit;
@@ -15,6 +16,8 @@ use clap::{Args, Command, CommandFactory, FromArgMatches, Parser};
 use std::ffi::OsString;
 use std::path::PathBuf;
 use std::process::ExitCode;
+
+pub use crate::defaults::required;
 
 /// One delivery step: its arguments, its action, its work.
 pub trait Step {
@@ -100,12 +103,12 @@ impl Cx {
         contract::load(&self.contract_path())
     }
 
-    /// The environment the step was asked to work on, resolved; `None` when the step works from
-    /// its inputs alone.
+    /// Where the step takes what no argument gives: the contract, for the environment that was
+    /// named, or nothing.
     ///
     /// # Errors
     /// A contract was named without an environment, or is wrong (exit 2).
-    pub fn resolved(&self) -> Result<Option<Resolved>> {
+    pub fn defaults(&self) -> Result<Defaults> {
         self.declared(|contract, environment| contract.resolve(environment, &self.env))
     }
 
@@ -113,33 +116,27 @@ impl Cx {
     ///
     /// # Errors
     /// A contract was named without an environment, or is wrong (exit 2).
-    pub fn resolved_all(&self) -> Result<Option<Complete>> {
+    pub fn defaults_all(&self) -> Result<Defaults<Complete>> {
         self.declared(|contract, environment| contract.resolve_all(environment, &self.env))
     }
 
-    fn declared<T>(&self, resolve: impl FnOnce(&Contract, &str) -> Result<T>) -> Result<Option<T>> {
+    fn declared<T>(
+        &self,
+        resolve: impl FnOnce(&Contract, &str) -> Result<T>,
+    ) -> Result<Defaults<T>> {
         match (&self.common.environment, &self.common.contract) {
-            (Some(environment), _) => resolve(&self.contract()?, environment).map(Some),
+            (Some(environment), _) => {
+                let resolved = resolve(&self.contract()?, environment)?;
+                Ok(Defaults::Contract(Box::new(resolved)))
+            }
             (None, Some(path)) => Err(Error::usage(format!(
                 "{} was given without an environment",
                 path.display()
             ))
             .hint("add --environment NAME")),
-            (None, None) => Ok(None),
+            (None, None) => Ok(Defaults::None),
         }
     }
-}
-
-/// Takes the first that is there: the argument, else what the contract says.
-///
-/// # Errors
-/// Neither is there (exit 2).
-pub fn required<T>(argument: &str, given: Option<T>, contract: Option<T>) -> Result<T> {
-    given.or(contract).ok_or_else(|| {
-        Error::usage(format!("--{argument} is missing")).hint(format!(
-            "give --{argument}, or --environment NAME to take it from the contract"
-        ))
-    })
 }
 
 /// The process: parses, runs, writes, and turns the end into an exit code.

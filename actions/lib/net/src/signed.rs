@@ -80,27 +80,10 @@ impl Net {
         if status.is_success() {
             return Ok(output);
         }
-        let word = |names: [&str; 2]| {
-            names
-                .into_iter()
-                .find_map(|name| output[name].as_str())
-                .unwrap_or_default()
-                .to_owned()
-        };
-        let code = word(["__type", "code"]);
-        let code = code.rsplit('#').next().filter(|code| !code.is_empty());
-        let failure = crate::error::meaning(code, status.as_u16());
-        let mut failed = failed().because(ServiceError {
-            service: service.to_owned(),
-            operation: operation.to_owned(),
-            failure,
-            code: code.map(str::to_owned),
-            message: word(["message", "Message"]),
-            status: Some(status.as_u16()),
-            request_id,
-        });
-        failed.kind = ErrorKind::Service(failure);
-        Err(failed)
+        let refusal = refusal(service, operation, status.as_u16(), request_id, &output);
+        let mut failed = failed();
+        failed.kind = ErrorKind::Service(refusal.failure);
+        Err(failed.because(refusal))
     }
 
     /// Where a service answers: AWS's own address, or the one that was set by hand.
@@ -114,5 +97,30 @@ impl Net {
             Some(url) => format!("{}/", url.trim_end_matches('/')),
             None => format!("https://{}/", region.endpoint(service)),
         }
+    }
+}
+
+/// The service's refusal, from the body of its answer.
+fn refusal(
+    service: &str,
+    operation: &str,
+    status: u16,
+    request_id: Option<String>,
+    output: &Value,
+) -> ServiceError {
+    let word = |names: [&str; 2]| {
+        let found = names.into_iter().find_map(|name| output[name].as_str());
+        found.unwrap_or_default().to_owned()
+    };
+    let code = word(["__type", "code"]);
+    let code = code.rsplit('#').next().filter(|code| !code.is_empty());
+    ServiceError {
+        service: service.to_owned(),
+        operation: operation.to_owned(),
+        failure: crate::error::meaning(code, status),
+        code: code.map(str::to_owned),
+        message: word(["message", "Message"]),
+        status: Some(status),
+        request_id,
     }
 }

@@ -1,5 +1,6 @@
 //! `check`: observe, decide, report.
 
+mod answer;
 mod approvals;
 mod decide;
 mod facts;
@@ -12,7 +13,7 @@ pub(crate) mod tests;
 pub(crate) use facts::{Fact, Unknown};
 
 use crate::args::Check;
-use crate::setting::{Setting, without_contract};
+use crate::setting::Setting;
 use kit::error::{Error, Result};
 use kit::id::{CommitId, Digest};
 use kit::{Cx, Report};
@@ -24,8 +25,8 @@ const LOOK_BACK: usize = 1000;
 
 pub(crate) async fn run(args: Check, cx: &Cx) -> Result<Report> {
     let digest = args.digest.as_deref().map(Digest::parse).transpose()?;
-    let mut setting = Setting::of(cx, &args.ledger)?.with_rules(cx, &args.ledger, &args.rules)?;
-    if without_contract(cx, &args.ledger) {
+    let mut setting = Setting::of(cx, &args.ledger)?.with_rules(&args.rules)?;
+    if !setting.declared {
         setting.follows.clone_from(&args.from);
     }
     let net = Net::new(cx)?;
@@ -33,7 +34,7 @@ pub(crate) async fn run(args: Check, cx: &Cx) -> Result<Report> {
     let facts = if decide::asks_nothing(&setting) {
         facts::Facts::none()
     } else {
-        let github = github::GitHub::connect(cx, &net, args.github.github_repository.as_deref())?;
+        let github = github::GitHub::connect(cx, &net, args.github.repository())?;
         observe::facts(cx, &net, &github, &setting, &subject).await?
     };
     let decision = decide::decide(&setting, &subject, &facts);

@@ -1,11 +1,13 @@
 //! The report of a decision, for people and machines.
 
 use super::Subject;
-use super::decide::{Decision, approvers};
+use super::answer::Decision;
+use super::decide::approvers;
 use super::facts::Facts;
 use crate::setting::Setting;
 use kit::error::{Error, Result};
 use kit::id::CommitId;
+use kit::markdown;
 use kit::report::{Report, markdown_table, text_table};
 use serde_json::{Value, json};
 
@@ -18,17 +20,7 @@ pub(super) fn report(
     facts: &Facts,
     decision: &Decision,
 ) -> Result<Report> {
-    let rows: Vec<Vec<String>> = decision
-        .rules
-        .iter()
-        .map(|rule| {
-            vec![
-                rule.rule.to_owned(),
-                rule.answer.as_str().to_owned(),
-                rule.fact.clone(),
-            ]
-        })
-        .collect();
+    let rows = rows(decision);
     let digest = &subject.digest;
     let commit = subject
         .commit
@@ -49,18 +41,7 @@ pub(super) fn report(
             .unwrap_or_else(|| "see the table".to_owned()),
     };
     let changes = changes(facts);
-    let lines: String = changes
-        .iter()
-        .map(|change| {
-            format!(
-                "#{} {}, opened by {}, approved by {}\n",
-                plain(&change["number"]),
-                plain(&change["title"]),
-                plain(&change["author"]),
-                plain(&change["approvers"]),
-            )
-        })
-        .collect();
+    let lines = lines(&changes);
     // An image is built once, for the first commit with its content.
     let (built, built_markdown) = match &subject.built_for {
         Some(first) => (
@@ -77,7 +58,7 @@ pub(super) fn report(
         "### {environment} {verdict} `{digest}`\n\nCommit `{commit}`{built_markdown}\n\n{}\n{}\n**Next:** {}\n",
         markdown_changes(&changes),
         markdown_table(&HEADER, &rows),
-        escaped(&next),
+        markdown::text(&next),
     );
     let json = json!({
         "allowed": decision.allowed(),
@@ -115,6 +96,36 @@ pub(super) fn report(
     .output("from", setting.follows.clone().unwrap_or_default()))
 }
 
+fn rows(decision: &Decision) -> Vec<Vec<String>> {
+    decision
+        .rules
+        .iter()
+        .map(|rule| {
+            vec![
+                rule.rule.to_owned(),
+                rule.answer.as_str().to_owned(),
+                rule.fact.clone(),
+            ]
+        })
+        .collect()
+}
+
+/// A line for each pull request.
+fn lines(changes: &[Value]) -> String {
+    changes
+        .iter()
+        .map(|change| {
+            format!(
+                "#{} {}, opened by {}, approved by {}\n",
+                plain(&change["number"]),
+                plain(&change["title"]),
+                plain(&change["author"]),
+                plain(&change["approvers"]),
+            )
+        })
+        .collect()
+}
+
 /// The pull requests being promoted.
 fn changes(facts: &Facts) -> Vec<Value> {
     facts
@@ -140,7 +151,7 @@ fn markdown_changes(changes: &[Value]) -> String {
         .iter()
         .map(|change| {
             ["number", "title", "author", "approvers"]
-                .map(|name| escaped(&plain(&change[name])))
+                .map(|name| plain(&change[name]))
                 .into()
         })
         .collect();
@@ -159,18 +170,4 @@ fn plain(value: &Value) -> String {
         Value::Array(items) => items.iter().map(plain).collect::<Vec<_>>().join(", "),
         other => other.to_string(),
     }
-}
-
-/// Escapes a title or branch name, so that it cannot add links, images or HTML to the summary.
-fn escaped(text: &str) -> String {
-    let mut out = String::new();
-    for c in text.chars() {
-        match c {
-            '<' => out.push_str("&lt;"),
-            '[' => out.push_str("&#91;"),
-            '@' => out.push_str("&#64;"),
-            _ => out.push(c),
-        }
-    }
-    out
 }

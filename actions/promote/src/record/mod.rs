@@ -1,6 +1,7 @@
 //! `record`: verifies the running service, appends to the ledger, mirrors the record on GitHub.
 
 mod mirror;
+mod report;
 
 use crate::args::{Record as Args, Verdict as Asked};
 use crate::live::Live;
@@ -11,12 +12,10 @@ use kit::clock::rfc3339;
 use kit::error::{Context, Error, ErrorKind, Result};
 use kit::host::Kind;
 use kit::id::{CommitId, Digest};
-use kit::report::markdown_table;
 use kit::step::required;
 use kit::{Cx, Report};
 use ledger::{Actor, Append, Chain, Entry, Ledger, Record, Verdict};
 use net::Net;
-use serde_json::json;
 use std::collections::BTreeMap;
 use std::time::Duration;
 
@@ -36,13 +35,17 @@ pub(crate) async fn run(args: Args, cx: &Cx) -> Result<Report> {
         Asked::RolledBack => Verdict::RolledBack,
     };
     let cluster = match verdict {
-        Verdict::Healthy => Some(required("cluster", args.cluster, setting.cluster.clone())?),
+        Verdict::Healthy => Some(required(
+            "cluster",
+            args.cluster.map(String::from),
+            setting.cluster.clone(),
+        )?),
         _ => None,
     };
     let net = Net::new(cx)?;
     let github = match github::token(cx) {
         Some(_) => {
-            match github::GitHub::connect(cx, &net, args.github.github_repository.as_deref()) {
+            match github::GitHub::connect(cx, &net, args.github.repository()) {
                 Ok(github) => Some(github),
                 // A repository named by the caller must be valid; without one there is no mirror.
                 Err(error) if args.github.github_repository.is_some() => return Err(error),
@@ -57,7 +60,10 @@ pub(crate) async fn run(args: Args, cx: &Cx) -> Result<Report> {
     same_commit(&ledger, &setting, &digest, &commit).await?;
     let live = match cluster {
         Some(cluster) => {
-            let service = args.service.unwrap_or_else(|| setting.ecs_service.clone());
+            let service = args
+                .service
+                .map(String::from)
+                .unwrap_or_else(|| setting.ecs_service.clone());
             Some(Live::new(cx, &net, &setting, cluster, service, &args.container).await?)
         }
         None => None,
@@ -85,7 +91,7 @@ pub(crate) async fn run(args: Args, cx: &Cx) -> Result<Report> {
     let seen = live.as_ref().map(|live| (live, &digest));
     let written = write(&ledger, &chain, seen, draft, args.dry_run).await?;
     if args.dry_run {
-        return Ok(dry(&written));
+        return Ok(report::dry(&written));
     }
     let deployment = match &github {
         Some(github) => mirrored(cx, github, &written).await,
@@ -96,7 +102,7 @@ pub(crate) async fn run(args: Args, cx: &Cx) -> Result<Report> {
             None
         }
     };
-    Ok(report(&setting, &written, deployment))
+    Ok(report::report(&setting, &written, deployment))
 }
 
 /// The record in the ledger after this run.
@@ -261,85 +267,6 @@ async fn mirrored(cx: &Cx, github: &github::GitHub, written: &Written) -> Option
             None
         }
     }
-}
-
-fn dry(written: &Written) -> Report {
-    let record = json!(written.record);
-    Report {
-        text: format!(
-            "{}\n{record:#}\n",
-            if written.already {
-                "already recorded:"
-            } else {
-                "would record:"
-            }
-        ),
-        json: json!({ "dry_run": true, "already": written.already, "record": record }),
-        ..Report::default()
-    }
-}
-
-fn report(setting: &Setting, written: &Written, deployment: Option<u64>) -> Report {
-    let record = &written.record;
-    let hash = written
-        .entry
-        .as_ref()
-        .map(|entry| entry.hash.clone())
-        .unwrap_or_default();
-    let deployment = deployment.map(|id| id.to_string()).unwrap_or_default();
-    let how = if written.already {
-        "was already written"
-    } else {
-        "written"
-    };
-    let rows: Vec<Vec<String>> = [
-        ("digest", record.digest.to_string()),
-        ("commit", record.commit.to_string()),
-        ("verdict", record.verdict.to_string()),
-        ("by", record.actor.login.clone()),
-        (
-            "previous",
-            record
-                .previous
-                .as_ref()
-                .map(Digest::to_string)
-                .unwrap_or_default(),
-        ),
-        ("hash", hash.clone()),
-        (
-            "GitHub Deployment",
-            if deployment.is_empty() {
-                "none".to_owned()
-            } else {
-                deployment.clone()
-            },
-        ),
-    ]
-    .into_iter()
-    .map(|(name, value)| vec![name.to_owned(), value])
-    .collect();
-    Report {
-        text: format!(
-            "record {} of {} in {} {how}: {} {}\nhash {hash}\n",
-            record.seq, record.service, setting.environment, record.digest, record.verdict
-        ),
-        summary: format!(
-            "### {}: record {} {how}\n\n{}",
-            setting.environment,
-            record.seq,
-            markdown_table(&["", ""], &rows)
-        ),
-        json: json!({
-            "record": record,
-            "hash": hash,
-            "already": written.already,
-            "deployment": deployment,
-        }),
-        ..Report::default()
-    }
-    .output("record", record.seq.to_string())
-    .output("hash", hash)
-    .output("deployment", deployment)
 }
 
 #[cfg(test)]

@@ -1,9 +1,11 @@
 //! AWS's own names, parsed once where they come in: accounts, regions, partitions and ARNs.
 
 mod arn;
+mod ecs;
 mod partition;
 
 pub use arn::{Arn, RoleArn};
+pub use ecs::{ClusterName, ServiceName, TaskDefinitionArn};
 pub use partition::Partition;
 
 use crate::id::{Invalid, parsed_text};

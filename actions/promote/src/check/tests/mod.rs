@@ -5,7 +5,8 @@ mod hidden;
 mod refuses;
 
 use super::Subject;
-use super::decide::{Answer, Decision, decide};
+use super::answer::{Answer, Decision};
+use super::decide::decide;
 use super::facts::{Change, Facts, Promoter, RunKind, Unknown};
 use crate::setting::Setting;
 use github::{
@@ -57,6 +58,7 @@ pub(crate) fn setting() -> Setting {
         ecs_service: "storefront".to_owned(),
         container: None,
         image_repository: None,
+        declared: true,
     }
 }
 

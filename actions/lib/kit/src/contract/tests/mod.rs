@@ -2,7 +2,9 @@
 //! ones.
 
 mod mistakes;
+mod references;
 mod resolution;
+mod rules;
 
 use super::*;
 use expect_test::Expect;

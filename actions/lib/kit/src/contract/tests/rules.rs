@@ -1,0 +1,139 @@
+//! The rules between the parts of a contract.
+
+use super::*;
+use expect_test::expect;
+
+#[test]
+fn a_chain_must_lead_somewhere() {
+    says(
+        &with("").replace("follows: dev", "follows: deev"),
+        expect![[r#"
+            error: there is no environment `deev`
+             --> delivery.yaml:6:42
+              |
+            6 |   live: {account: 222222222222, follows: deev}
+              |                                          ^^^^
+              |
+              = hint: did you mean `dev`?
+
+            error: delivery.yaml is wrong: 1 mistake"#]],
+    );
+    says(
+        &with("").replace("\"111111111111\"", "\"111111111111\", follows: live"),
+        expect![[r#"
+            error: environments follow one another in a circle: dev → live → dev
+             --> delivery.yaml:5:43
+              |
+            5 |   dev: {account: "111111111111", follows: live}
+              |                                           ^^^^
+              |
+              = hint: the first environment of a chain follows none
+
+            error: delivery.yaml is wrong: 1 mistake"#]],
+    );
+    says(
+        &with("").replace("follows: dev", "follows: live"),
+        expect![[r#"
+        error: environments follow one another in a circle: live → live
+         --> delivery.yaml:6:42
+          |
+        6 |   live: {account: 222222222222, follows: live}
+          |                                          ^^^^
+          |
+          = hint: the first environment of a chain follows none
+
+        error: delivery.yaml is wrong: 1 mistake"#]],
+    );
+}
+
+#[test]
+fn environments_do_not_share_what_one_would_overwrite() {
+    says(
+        &with("state: {key: terraform.tfstate, bucket: shared}\ndeploy: {cluster: one}\n")
+            .replace("222222222222", "\"111111111111\""),
+        expect![[r#"
+            error: `dev` and `live` share one state
+             --> delivery.yaml:6:3
+              |
+            5 |   dev: {account: "111111111111"}
+              |   --- the other
+            6 |   live: {account: "111111111111", follows: dev}
+              |   ^^^^
+              |
+              = hint: put {environment} into `state.key`
+
+            error: `dev` and `live` deploy to one ECS service
+             --> delivery.yaml:6:3
+              |
+            5 |   dev: {account: "111111111111"}
+              |   --- the other
+            6 |   live: {account: "111111111111", follows: dev}
+              |   ^^^^
+              |
+              = hint: put {environment} into `deploy.cluster` or `deploy.service`
+
+            error: delivery.yaml is wrong: 2 mistakes"#]],
+    );
+    // The same names in two accounts are two things.
+    resolved(
+        &with("state: {key: terraform.tfstate}\ndeploy: {cluster: one}\n"),
+        "dev",
+    );
+}
+
+#[test]
+fn a_role_of_another_account_is_refused() {
+    let text = with("").replace(
+        "follows: dev",
+        "follows: dev, roles: {deploy: \"arn:aws:iam::111111111111:role/ship\"}",
+    );
+    let error = parse(path(), &text).unwrap_err();
+    assert_eq!(
+        error.locations[0].message,
+        "this role is not in account 222222222222\nhint: a role's name is enough: its account is known"
+    );
+}
+
+#[test]
+fn an_environment_that_is_not_there_is_guessed() {
+    let error = storefront().resolve("prodction", &vars()).unwrap_err();
+    assert_eq!(
+        error.to_string(),
+        "error: delivery.yaml has no environment `prodction`\n\nhint: did you mean `production`?"
+    );
+}
+
+#[test]
+fn names_that_collide_with_what_the_steps_store_are_refused() {
+    let text = with("state: {bucket: b0b, key: \"{environment}-md5\"}\n")
+        .replace("service: shop", "service: content");
+    says(
+        &text,
+        expect![[r#"
+        error: a service cannot be named `content`
+         --> delivery.yaml:2:10
+          |
+        2 | service: content
+          |          ^^^^^^^
+          |
+          = hint: the role that builds images may write every key of the ledger that begins with `content#`
+
+        error: "dev-md5" cannot be the key of a state
+         --> delivery.yaml:7:27
+          |
+        7 | state: {bucket: b0b, key: "{environment}-md5"}
+          |                           ^^^^^^^^^^^^^^^^^^^
+          |
+          = hint: Terraform stores the digest of another state under a key that ends with `-md5`
+
+        error: "live-md5" cannot be the key of a state
+         --> delivery.yaml:7:27
+          |
+        7 | state: {bucket: b0b, key: "{environment}-md5"}
+          |                           ^^^^^^^^^^^^^^^^^^^
+          |
+          = hint: Terraform stores the digest of another state under a key that ends with `-md5`
+
+        error: delivery.yaml is wrong: 3 mistakes"#]],
+    );
+}

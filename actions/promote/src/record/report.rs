@@ -1,0 +1,89 @@
+//! What `record` says.
+
+use super::Written;
+use crate::setting::Setting;
+use kit::Report;
+use kit::id::Digest;
+use kit::report::markdown_table;
+use serde_json::json;
+
+/// The record that would be written.
+pub(super) fn dry(written: &Written) -> Report {
+    let record = json!(written.record);
+    Report {
+        text: format!(
+            "{}\n{record:#}\n",
+            if written.already {
+                "already recorded:"
+            } else {
+                "would record:"
+            }
+        ),
+        json: json!({ "dry_run": true, "already": written.already, "record": record }),
+        ..Report::default()
+    }
+}
+
+/// The record that was written.
+pub(super) fn report(setting: &Setting, written: &Written, deployment: Option<u64>) -> Report {
+    let record = &written.record;
+    let hash = written
+        .entry
+        .as_ref()
+        .map(|entry| entry.hash.clone())
+        .unwrap_or_default();
+    let deployment = deployment.map(|id| id.to_string()).unwrap_or_default();
+    let how = if written.already {
+        "was already written"
+    } else {
+        "written"
+    };
+    let rows: Vec<Vec<String>> = [
+        ("digest", record.digest.to_string()),
+        ("commit", record.commit.to_string()),
+        ("verdict", record.verdict.to_string()),
+        ("by", record.actor.login.clone()),
+        (
+            "previous",
+            record
+                .previous
+                .as_ref()
+                .map(Digest::to_string)
+                .unwrap_or_default(),
+        ),
+        ("hash", hash.clone()),
+        (
+            "GitHub Deployment",
+            if deployment.is_empty() {
+                "none".to_owned()
+            } else {
+                deployment.clone()
+            },
+        ),
+    ]
+    .into_iter()
+    .map(|(name, value)| vec![name.to_owned(), value])
+    .collect();
+    Report {
+        text: format!(
+            "record {} of {} in {} {how}: {} {}\nhash {hash}\n",
+            record.seq, record.service, setting.environment, record.digest, record.verdict
+        ),
+        summary: format!(
+            "### {}: record {} {how}\n\n{}",
+            setting.environment,
+            record.seq,
+            markdown_table(&["", ""], &rows)
+        ),
+        json: json!({
+            "record": record,
+            "hash": hash,
+            "already": written.already,
+            "deployment": deployment,
+        }),
+        ..Report::default()
+    }
+    .output("record", record.seq.to_string())
+    .output("hash", hash)
+    .output("deployment", deployment)
+}

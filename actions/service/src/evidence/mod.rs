@@ -1,0 +1,107 @@
+//! Why a deployment failed: what was seen of it while it was followed, grouped so that ten tasks
+//! that died of the same cause are one line. Gathered on the way, because ECS and the load
+//! balancer forget it as soon as a rollback is done.
+
+mod report;
+#[cfg(test)]
+mod tests;
+
+use ecs::{Breaker, Seen, Target, Task, is_target, place, prose};
+use report::shortened;
+use std::collections::{BTreeMap, BTreeSet};
+
+#[derive(Debug, Default)]
+pub(crate) struct Evidence {
+    deployment: String,
+    /// Events that were there before the deployment began.
+    old: BTreeSet<String>,
+    /// New events in the order they came.
+    events: Vec<String>,
+    /// Our tasks as they ran, by their ID: a target is unhealthy for some time after its task has
+    /// gone.
+    tasks: BTreeMap<String, Task>,
+    /// Our stopped tasks by their ID.
+    stopped: BTreeMap<String, Task>,
+    /// What each of our targets last complained of, by group and place.
+    targets: BTreeMap<(String, String), (String, String)>,
+    breaker: Option<Breaker>,
+}
+
+impl Evidence {
+    /// Begins with what was there before.
+    pub(crate) fn new(deployment: &str, before: &Seen) -> Self {
+        Self {
+            deployment: deployment.to_owned(),
+            old: before
+                .service
+                .events
+                .iter()
+                .map(|event| event.id.clone())
+                .collect(),
+            ..Self::default()
+        }
+    }
+
+    /// Takes in one look; returns the events that are new since the last, oldest first.
+    pub(crate) fn add(&mut self, seen: &Seen) -> Vec<String> {
+        if let Some(breaker) = seen
+            .record
+            .as_ref()
+            .and_then(|record| record.breaker.as_ref())
+        {
+            self.breaker = Some(breaker.clone());
+        }
+        for task in &seen.tasks {
+            if task.started_by == self.deployment {
+                self.tasks.insert(task.id.clone(), task.clone());
+            }
+        }
+        for attachment in &seen.service.attachments {
+            for group in seen
+                .groups
+                .iter()
+                .filter(|group| attachment.groups.contains(&group.arn))
+            {
+                for target in &group.targets {
+                    if self
+                        .tasks
+                        .values()
+                        .any(|task| is_target(task, attachment, target))
+                    {
+                        self.complaint(&group.arn, target);
+                    }
+                }
+            }
+        }
+        let mut fresh = Vec::new();
+        for event in seen.service.events.iter().rev() {
+            if self.old.insert(event.id.clone()) {
+                fresh.push(shortened(&event.message));
+            }
+        }
+        self.events.extend(fresh.iter().cloned());
+        fresh
+    }
+
+    fn complaint(&mut self, group: &str, target: &Target) {
+        let key = (group.to_owned(), place(target));
+        match target.state.as_str() {
+            "unhealthy" | "unavailable" => {
+                let words = (target.reason.clone(), target.description.clone());
+                self.targets.insert(key, words);
+            }
+            "healthy" => drop(self.targets.remove(&key)),
+            _ => {}
+        }
+    }
+
+    /// Takes in our tasks among those that stopped.
+    pub(crate) fn stopped(&mut self, tasks: Vec<Task>) {
+        for task in tasks {
+            // Tasks that the scheduler stopped itself, in a rollback, failed of nothing.
+            if task.started_by == self.deployment && prose::stopped_by_failure(&task) {
+                self.stopped.insert(task.id.clone(), task);
+            }
+        }
+    }
+}
