@@ -105,7 +105,10 @@ impl Live {
             "service {service} is not seen running {digest} healthy"
         ))
         .with_causes(missing.map(|what| format!("missing: {what}")))
-        .hint("nothing was recorded; follow the deployment with slipway-service, then record again")
+        .hint(format!(
+                "nothing was recorded; see what is missing, then record again: slipway-service status --cluster {} --service {service}",
+                self.client.cluster
+            ))
         .hint("to put a failed deployment on record: --verdict failed"))
     }
 }

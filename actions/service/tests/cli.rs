@@ -109,6 +109,28 @@ fn a_name_that_no_cluster_or_service_has_is_refused_before_any_call() {
 }
 
 #[test]
+fn a_network_that_is_closed_is_named_by_host_and_region() {
+    let stderr = refused(
+        1,
+        &["status", "--cluster", "c", "--service", "s"],
+        &[
+            ("AWS_REGION", "ca-central-1"),
+            ("AWS_ACCESS_KEY_ID", "ASIAEXAMPLE"),
+            ("AWS_SECRET_ACCESS_KEY", "hunter2"),
+            ("AWS_SESSION_TOKEN", "token"),
+            // Nothing listens there.
+            ("AWS_ENDPOINT_URL", "http://127.0.0.1:9"),
+        ],
+    );
+    let message = "no answer from 127.0.0.1:9 (region ca-central-1)";
+    assert_eq!(
+        stderr.lines().filter(|line| line.trim() == message).count(),
+        1,
+        "{stderr}"
+    );
+}
+
+#[test]
 fn an_answer_of_aws_is_shown_whole_and_once() {
     job().shows_what_aws_answered(&["status", "--cluster", "c", "--service", "s"]);
 }

@@ -1,6 +1,7 @@
 //! The facts that the rules judge.
 
 use github::{Activity, CheckRun, Commit, Permission, Pull, Review, Run, User};
+use kit::Failure;
 use std::collections::BTreeMap;
 
 /// A fact, or the reason why it is unknown.
@@ -28,15 +29,29 @@ impl Unknown {
 
 impl From<github::Unknown> for Unknown {
     fn from(unknown: github::Unknown) -> Self {
-        let next = match &unknown.permission {
-            Some(permission) => format!("give the job `permissions: {{{permission}}}`"),
-            None => "try again when GitHub is available".to_owned(),
+        let next = match (&unknown.permission, unknown.failure()) {
+            (Some(permission), _) => format!("give the job `permissions: {{{permission}}}`"),
+            (None, failure) => next(failure).to_owned(),
         };
         Self {
             why: unknown.to_string(),
             next,
             permission: unknown.permission,
         }
+    }
+}
+
+/// The next step after GitHub failed to provide a fact.
+fn next(failure: Failure) -> &'static str {
+    match failure {
+        Failure::Throttled => {
+            "wait until GitHub's rate limit is reset, an hour at most, and run this again"
+        }
+        Failure::Unavailable => "see www.githubstatus.com, and run this again",
+        Failure::NoAnswer => "check the network between here and GitHub, and run this again",
+        Failure::Expired => "give a token that is valid: the input `github-token`, or GITHUB_TOKEN",
+        Failure::Denied | Failure::Missing => "give a token that may read it",
+        Failure::Rejected => "run this again; GitHub may answer in full then",
     }
 }
 
@@ -98,4 +113,34 @@ pub(crate) enum RunKind {
     GitHub(Fact<Run>),
     CodeBuild(String),
     Terminal,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_way_that_github_fails_has_its_next_step() {
+        let failures = [
+            Failure::Throttled,
+            Failure::Unavailable,
+            Failure::NoAnswer,
+            Failure::Expired,
+            Failure::Denied,
+            Failure::Rejected,
+        ];
+        let steps: std::collections::BTreeSet<&str> = failures.map(next).into();
+        assert_eq!(steps.len(), failures.len());
+        let unanswered = Unknown::from(github::Unknown {
+            what: "read run 5".to_owned(),
+            why: github::Why::Unanswered("GitHub cannot be reached at api.github.com".to_owned()),
+            permission: None,
+        });
+        assert_eq!(unanswered.next, next(Failure::NoAnswer));
+        assert!(
+            unanswered.why.contains("api.github.com"),
+            "{}",
+            unanswered.why
+        );
+    }
 }

@@ -202,7 +202,7 @@ async fn write(
         ErrorKind::Busy,
         format!("other runs appended to the ledger's chain {chain} during all {ATTEMPTS} attempts"),
     )
-    .hint("run it again"))
+    .hint("nothing was recorded; run the step again"))
 }
 
 /// Whether the record is the one this run would write, so that running twice writes one record.
