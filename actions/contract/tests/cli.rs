@@ -291,3 +291,19 @@ fn what_the_documentation_shows_is_right() {
 fn action_and_readme_say_what_the_arguments_say() {
     kit::action::check::<slipway_contract::Contract>(env!("CARGO_MANIFEST_DIR")).unwrap();
 }
+
+#[test]
+fn a_result_that_cannot_be_written_is_a_failure() {
+    let job = in_folder(STOREFRONT);
+    let full = std::fs::OpenOptions::new()
+        .write(true)
+        .open("/dev/full")
+        .unwrap();
+    let output = command(&job, &["check"]).stdout(full).output().unwrap();
+    let log = log(&output);
+    assert_eq!(output.status.code(), Some(1), "{log}");
+    assert!(
+        log.contains("cannot write the result to standard output"),
+        "{log}"
+    );
+}

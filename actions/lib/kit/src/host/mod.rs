@@ -282,8 +282,19 @@ impl Host {
         };
         if !text.is_empty() {
             text.push('\n');
-            // A reader that went away (`| head`) is not a failure of the step.
-            let _ = std::io::stdout().write_all(text.as_bytes());
+            let mut stdout = std::io::stdout();
+            let written = stdout
+                .write_all(text.as_bytes())
+                .and_then(|()| stdout.flush());
+            match written {
+                // A reader that went away (`| head`) is not a failure of the step.
+                Err(error) if error.kind() != std::io::ErrorKind::BrokenPipe => {
+                    return Err(Error::failed("cannot write the result to standard output")
+                        .because(error)
+                        .hint("the step did its work; free the disk that the output goes to, and run the step again to see the result"));
+                }
+                _ => {}
+            }
         }
         Ok(())
     }
