@@ -25,6 +25,8 @@ pub(crate) use held::{Runs, held};
 pub(crate) use holding::Holding;
 pub(crate) use moving::move_lock;
 pub(crate) use opened::open;
+#[cfg(test)]
+pub(crate) use opened::quoted;
 pub(crate) use run::{Job, run};
 pub(crate) use take::lock;
 pub(crate) use tend::{force_unlock, status};

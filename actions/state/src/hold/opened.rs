@@ -61,7 +61,7 @@ pub(super) fn expired(error: &Error) -> bool {
 }
 
 /// A word as a person types it into a shell.
-fn quoted(word: &str) -> String {
+pub(crate) fn quoted(word: &str) -> String {
     let plain = |c: char| c.is_ascii_alphanumeric() || "-_./:=@%+,".contains(c);
     if !word.is_empty() && word.chars().all(plain) {
         return word.to_owned();

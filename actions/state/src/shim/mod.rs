@@ -6,6 +6,8 @@ mod call;
 mod desk;
 mod init;
 mod judge;
+#[cfg(test)]
+mod key_tests;
 mod look;
 mod ours;
 mod pin;

@@ -287,15 +287,28 @@ fn calls_on_the_held_state_run_one_at_a_time() {
     assert_eq!(scene.state.lock(), None);
 }
 
-/// Keys that Terraform's splitter of variables would cut.
+/// Keys that Terraform's splitter of variables would cut, and together every byte that Terraform takes and a person can read, with
+/// the table and with the file.
 #[test]
 fn a_key_is_exact_whatever_characters_it_holds() {
-    for key in ["r&d/dev", "a;b", "a\\b (c) d", "it's \"quoted\" $HOME"] {
+    let printable: String = (' '..='~').filter(|c| *c != '/').collect();
+    let others: String = ('\u{a1}'..='\u{ff}').chain("日本€😀".chars()).collect();
+    for (key, locking) in [
+        ("r&d/dev", "dynamodb"),
+        ("a;b", "file"),
+        ("a\\b (c) d", "dynamodb"),
+        ("it's \"quoted\" $HOME", "file"),
+        (printable.as_str(), "both"),
+        (others.as_str(), "both"),
+    ] {
         let mut scene = Scene::new("characters");
         scene.state.key = format!("characters/{key}");
-        let (code, said) = scene
-            .run("terraform init -no-color >&2 && terraform apply -auto-approve -no-color >&2");
+        let (code, said) = scene.run_with(
+            &["run", "--locking", locking],
+            "terraform init -no-color >&2 && terraform apply -auto-approve -no-color >&2",
+        );
         assert_eq!(code, Some(0), "{key}: {said}");
+        assert!(!said.contains("locks for itself"), "{key}: {said}");
         assert!(scene.text("").is_some(), "{key}: {said}");
         assert_eq!(scene.state.lock(), None);
     }
