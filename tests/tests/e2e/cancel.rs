@@ -214,7 +214,8 @@ fn a_killed_steps_lock_is_given_back_by_its_post_step() {
 fn a_killed_steps_command_is_ended_before_its_lock_is_given_back() {
     let state = State::new("outlived");
     let job = state.job();
-    let script = "trap 'sleep 1; touch over; exit 0' INT; touch started
+    // The guard interrupts it at once, and the post step has to find it running.
+    let script = "trap 'sleep 30; touch over; exit 0' INT; touch started
         while true; do sleep 0.1 || true; done";
     let started = Started::new(&mut state.step(&job, script, "0s"));
     until("the command runs", SOON, || {
