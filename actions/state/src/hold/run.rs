@@ -24,6 +24,9 @@ use std::time::{Duration, SystemTime};
 /// What may be wrong with a command of which no call was seen.
 const AROUND: &str = "no call of terraform or tofu came to this step; one by its full path, or with a folder of its own before the step's on PATH, waits for the lock of its own run: call it by its name, and append to PATH instead";
 
+/// How often the lease is renewed before a command starts, where the answers are late.
+const RENEWALS: u32 = 4;
+
 /// What is to be run, and how.
 #[derive(Debug)]
 pub(crate) struct Job<'a> {
@@ -184,8 +187,12 @@ fn outlasts(opened: &Opened, budget: Option<Duration>, cx: &Cx) -> Result<()> {
 impl Holding<'_> {
     /// Runs a command with its streams untouched, the lease kept alive meanwhile.
     async fn command(&mut self, program: Program) -> Result<Ended> {
-        // What took its time to come shall not cost the command its own.
-        if uptime().saturating_sub(self.since) >= self.record.lease.length() / 4 {
+        // What took its time to come shall not cost the command its own; nor shall a renewal whose
+        // answer was late, since its lease counts from before it was sent.
+        for _ in 0..RENEWALS {
+            if uptime().saturating_sub(self.since) < self.record.lease.length() / 4 {
+                break;
+            }
             self.alive().await?;
         }
         let (program, begun) = self.begin(program)?;
