@@ -4,6 +4,7 @@
 use crate::value::json_key;
 use crate::{Problem, all_or_nothing};
 use aws_sdk_secretsmanager::Client as SecretsManager;
+use aws_sdk_secretsmanager::operation::get_secret_value::GetSecretValueError;
 use aws_sdk_ssm::Client as Ssm;
 use futures_util::stream::{self, StreamExt};
 use kit::contract::{SecretSpec, Source};
@@ -206,11 +207,22 @@ async fn from_secrets_manager(
             let absent = answer
                 .as_ref()
                 .is_err_and(|error| net::code(error) == Some("ResourceNotFoundException"));
+            let deleted = answer.as_ref().is_err_and(|error| {
+                error
+                    .as_service_error()
+                    .is_some_and(GetSecretValueError::is_invalid_request_exception)
+            });
             let found = match answer.cannot("read it") {
                 Ok(answer) => answer.secret_string.map(Secret::new).ok_or_else(|| {
                     Miss::Denied(format!("{id} is binary; this step reads only text secrets"))
                 }),
                 Err(_) if absent => Err(no_secret(&id, account)),
+                Err(error) if deleted => Err(Miss::Denied(format!(
+                    "{id}: {}; a secret that is scheduled for deletion comes back with: \
+                     aws secretsmanager restore-secret --secret-id {id} --region {}",
+                    error.causes().first().cloned().unwrap_or(error.message),
+                    account.region
+                ))),
                 Err(error) => Err(Miss::Denied(format!(
                     "{id}: {}",
                     error.causes().first().cloned().unwrap_or(error.message)

@@ -16,13 +16,19 @@ pub(crate) fn json_key(text: &Secret, key: &str) -> Result<Secret, String> {
     // Editors on Windows begin a file with a byte order mark, which is not part of the JSON.
     let json = text.expose().trim_start_matches('\u{feff}');
     let object: BTreeMap<String, Box<RawValue>> = serde_json::from_str(json)
-        .map_err(|_| format!("has no key `{key}`: its value is not a JSON object"))?;
+        .map_err(|_| format!("has no key `{key}`, because its value is not a JSON object"))?;
     let found = object
         .get(key)
-        .ok_or_else(|| format!("its JSON object has no key `{key}`"))?
+        .ok_or_else(|| {
+            format!(
+                "has no key `{key}` in its JSON object; a key of a nested object cannot be selected"
+            )
+        })?
         .get();
     if found == "null" {
-        return Err(format!("its key `{key}` is null, which is not a value"));
+        return Err(format!(
+            "has the key `{key}`, but it is null, which is not a value"
+        ));
     }
     if let Ok(text) = serde_json::from_str::<String>(found) {
         return Ok(Secret::new(text));
@@ -96,7 +102,11 @@ mod tests {
         let text = Secret::new("hunter2".into());
         assert!(!json_key(&text, "k").unwrap_err().contains("hunter"));
         let text = Secret::new(r#"{"k": null}"#.into());
-        assert!(json_key(&text, "k").unwrap_err().contains("`k` is null"));
+        assert!(
+            json_key(&text, "k")
+                .unwrap_err()
+                .contains("the key `k`, but it is null")
+        );
         let values = ["abc", "true", "fine-value", "a\0b-hunter"]
             .map(|value| (value.replace('\0', ""), Secret::new(value.into())));
         let error = maskable(&values).unwrap_err();
