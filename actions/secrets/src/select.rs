@@ -51,12 +51,10 @@ pub(crate) fn select(
 
 fn parse(text: &str, sink: Sink) -> Result<SecretSpec> {
     let form = "NAME=ssm:/path, NAME=secretsmanager:id#key or NAME=env:OTHER";
+    // The text is not repeated: a variable that expanded to the secret itself would be in the log.
     let (name, source) = text.split_once('=').ok_or_else(|| {
-        Error::usage(format!(
-            "--source takes NAME=SOURCE, and `{}` has no `=`",
-            text
-        ))
-        .hint(format!("write it as {form}"))
+        Error::usage("a --source has no `=`, but it is NAME=SOURCE")
+            .hint(format!("write it as {form}"))
     })?;
     let (name, source) = (name.trim(), source.trim());
     let source = Source::parse(source).map_err(|problem| {

@@ -26,7 +26,7 @@ fn bad_input_is_named() {
     let job = job();
     for (arguments, message) in [
         (&["export"][..], "no secret may go to `env`"),
-        (&["export", "--source", "A"], "--source takes NAME=SOURCE"),
+        (&["export", "--source", "hunter2"], "a --source has no `=`"),
         (&["export", "--source", "A=ftp:/a"], "--source A: "),
         (
             &["export", "--source", "LD_PRELOAD=ssm:/a"],
@@ -58,7 +58,7 @@ fn bad_input_is_named() {
         (&["exec"][..], "<COMMAND>"),
         (
             &["exec", "--source", "A", "--", "true"],
-            "--source takes NAME=SOURCE",
+            "a --source has no `=`",
         ),
         (&["exec", "--sauce", "A=env:B", "--", "true"], "--sauce"),
     ] {
@@ -242,4 +242,11 @@ fn every_call_that_waits_for_aws_ends_with_130_when_it_is_interrupted() {
     for arguments in WAITING {
         job().is_interrupted_while_it_waits(arguments);
     }
+}
+
+#[test]
+fn what_was_given_instead_of_a_source_is_not_repeated() {
+    let ended = job().run(&["export", "--source", "hunter2"], &VALUE);
+    assert_eq!(ended.status.code(), Some(2), "{ended:?}");
+    assert!(!format!("{ended:?}").contains("hunter2"), "{ended:?}");
 }
