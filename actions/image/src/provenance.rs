@@ -101,7 +101,7 @@ pub(crate) async fn note_commit(
     let content = Content {
         service: ledger.service.clone(),
         digest: image.digest.clone(),
-        first_commit: first_commit.parse().unwrap_or_else(|_| commit.clone()),
+        first_commit: first_commit.to_owned(),
         commit,
         key: key.hex.clone(),
         at: clock::rfc3339(cx.clock.now()),

@@ -36,8 +36,9 @@ pub struct Content {
     pub commit: CommitId,
     /// The content key that both commits share: 64 hexadecimal digits.
     pub key: String,
-    /// The commit the image was built for; equal to `commit` if the image was built for it.
-    pub first_commit: CommitId,
+    /// The revision that the image's label names; equal to `commit` if the image was built for it. Text,
+    /// because a label can be set to anything, and a note that cannot be read would block the list.
+    pub first_commit: String,
     /// When it was written, RFC 3339 in UTC.
     pub at: String,
     /// The page of the run that wrote it.
@@ -190,7 +191,7 @@ mod tests {
             digest: Digest::sha256([0xaa; 32]),
             commit: CommitId::parse(&"2".repeat(40)).unwrap(),
             key: "k".to_owned(),
-            first_commit: CommitId::parse(&"1".repeat(40)).unwrap(),
+            first_commit: "1".repeat(40),
             at: "2026-11-21T18:00:00Z".to_owned(),
             run: None,
         }
