@@ -157,3 +157,26 @@ fn a_token_that_is_none_is_not_repeated() {
     assert!(said.contains("the GitHub token"), "{said}");
     assert!(!said.contains("hunter2"), "{said}");
 }
+
+#[test]
+fn a_build_whose_source_is_not_a_commit_may_deploy_where_there_is_no_gate() {
+    let contract = "version: 1
+service: storefront
+build: { account: '210987654321', region: ca-central-1 }
+environments:
+  dev: { account: '123456789012' }
+";
+    let job = job();
+    std::fs::write(job.file("delivery.yaml"), contract).unwrap();
+    let arguments = ["check", "--environment", "dev", "--digest", DIGEST];
+    let build = [
+        ("GITHUB_ACTIONS", ""),
+        (
+            "CODEBUILD_BUILD_ARN",
+            "arn:aws:codebuild:ca-central-1:1:build/x:1",
+        ),
+        ("CODEBUILD_RESOLVED_SOURCE_VERSION", "s3-version-7"),
+    ];
+    let output = job.run(&arguments, &build);
+    assert!(output.status.success(), "{output:?}");
+}
