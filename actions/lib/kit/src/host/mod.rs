@@ -282,16 +282,12 @@ impl Host {
         };
         if !text.is_empty() {
             text.push('\n');
-            let mut stdout = std::io::stdout();
-            let written = stdout
-                .write_all(text.as_bytes())
-                .and_then(|()| stdout.flush());
-            match written {
+            match write_whole(&mut std::io::stdout(), text.as_bytes()) {
                 // A reader that went away (`| head`) is not a failure of the step.
                 Err(error) if error.kind() != std::io::ErrorKind::BrokenPipe => {
                     return Err(Error::failed("cannot write the result to standard output")
                         .because(error)
-                        .hint("the step did its work; free the disk that the output goes to, and run the step again to see the result"));
+                        .hint("the step did its work: do not repeat it only for its output"));
                 }
                 _ => {}
             }
@@ -325,6 +321,28 @@ impl Host {
         }
         text.replacen("error:", "\u{1b}[1;31merror:\u{1b}[0m", 1)
             .replace("\nhint:", "\n\u{1b}[1;36mhint:\u{1b}[0m")
+    }
+}
+
+/// Writes and flushes all of `bytes`, and waits for a reader where another program has made the
+/// output non-blocking.
+fn write_whole(output: &mut impl Write, mut bytes: &[u8]) -> std::io::Result<()> {
+    use std::io::ErrorKind::{Interrupted, WouldBlock, WriteZero};
+    loop {
+        let step = match bytes {
+            [] => output.flush().map(|()| 0),
+            _ => output.write(bytes),
+        };
+        match step {
+            Ok(0) if bytes.is_empty() => return Ok(()),
+            Ok(0) => return Err(WriteZero.into()),
+            Ok(written) => bytes = &bytes[written..],
+            Err(error) if error.kind() == Interrupted => {}
+            Err(error) if error.kind() == WouldBlock => {
+                std::thread::sleep(std::time::Duration::from_millis(10));
+            }
+            Err(error) => return Err(error),
+        }
     }
 }
 
@@ -384,5 +402,40 @@ impl Drop for Verbatim<'_> {
         if self.host.kind == Kind::GitHub {
             self.host.line(&format!("::{}::", self.token));
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Takes three bytes at most, and only every second time.
+    #[derive(Default)]
+    struct Slow {
+        taken: Vec<u8>,
+        busy: bool,
+    }
+
+    impl Write for Slow {
+        fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+            self.busy = !self.busy;
+            if self.busy {
+                return Err(std::io::ErrorKind::WouldBlock.into());
+            }
+            let count = bytes.len().min(3);
+            self.taken.extend_from_slice(&bytes[..count]);
+            Ok(count)
+        }
+
+        fn flush(&mut self) -> std::io::Result<()> {
+            Ok(())
+        }
+    }
+
+    #[test]
+    fn a_reader_that_is_not_ready_is_waited_for() {
+        let mut slow = Slow::default();
+        write_whole(&mut slow, b"{\"digest\": 1}").unwrap();
+        assert_eq!(slow.taken, b"{\"digest\": 1}");
     }
 }
