@@ -25,6 +25,8 @@ pub(super) struct Watch {
     waits: BTreeMap<String, Wait>,
     /// The tests whose programs were killed.
     killed: Vec<String>,
+    /// Whether a test of any test program hung. It may have passed because its programs were killed.
+    hung: bool,
 }
 
 /// A test's waiting for its turn.
@@ -45,7 +47,10 @@ impl Watch {
     /// Reads a line that the tests wrote.
     pub(super) fn line(&mut self, line: &str, now: Instant) {
         if line.starts_with("test result: ") {
-            *self = Self::default();
+            *self = Self {
+                hung: self.hung,
+                ..Self::default()
+            };
         }
         let Some(rest) = line.strip_prefix("test ") else {
             return;
@@ -65,11 +70,17 @@ impl Watch {
         }
     }
 
+    /// Whether a test hung.
+    pub(super) fn hung(&self) -> bool {
+        self.hung
+    }
+
     /// Ends the test that hangs, if there is one, below the process `cargo`.
     pub(super) fn look(&mut self, cargo: u32) {
         let Some(act) = self.act(Instant::now()) else {
             return;
         };
+        self.hung = true;
         let running = parents().into_iter();
         let programs: Vec<u32> = running
             .filter(|(_, parent)| *parent == cargo)

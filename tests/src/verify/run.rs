@@ -170,10 +170,15 @@ impl<'a> Runner<'a> {
             lines.push(timed);
             Ok(())
         })?;
-        if status.success() {
-            return Ok(());
+        if !status.success() {
+            return Err(Fault::new(format!("{program} ended with {status}")));
         }
-        Err(Fault::new(format!("{program} ended with {status}")))
+        if watch.hung() {
+            return Err(Fault::new(format!(
+                "{program}: a test hung, and its programs were killed"
+            )));
+        }
+        Ok(())
     }
 
     /// Describes a failure: the failed tests, or the end of the log where none is named.
