@@ -9,7 +9,7 @@ use super::*;
 /// States beside the one that the step holds, by their keys below it.
 const OTHERS: [&str; 3] = ["prod", "third", "blue"];
 
-const CODE: &str = "resource \"terraform_data\" \"it\" {\n  input = timestamp()\n}\n";
+const CODE: &str = "resource \"terraform_data\" \"it\" {\n  input = uuid()\n}\n";
 
 /// Ways to another state than the held one: what comes before and after the tool's name. `{}` is the whole call.
 const ELSEWHERE: [&str; 8] = [
@@ -260,7 +260,7 @@ fn calls_on_the_held_state_run_one_at_a_time() {
     let scene = Scene::new("turns");
     std::fs::write(
         scene.job.file("main.tf"),
-        "terraform {\n  backend \"s3\" {}\n}\nresource \"terraform_data\" \"it\" {\n  input = timestamp()\n  \
+        "terraform {\n  backend \"s3\" {}\n}\nresource \"terraform_data\" \"it\" {\n  input = uuid()\n  \
          provisioner \"local-exec\" {\n    when    = create\n    command = \"touch applying; while [ ! -e go ]; do sleep 0.1; done\"\n  }\n}\n",
     )
     .unwrap();

@@ -87,9 +87,9 @@ fn a_call_below_a_call_is_judged_for_itself() {
     let code = std::fs::read_to_string(scene.job.file("main.tf")).unwrap();
     let nested = "env | grep ^TF_WORKSPACE > seen-workspace; cd envs/prod && terraform apply -auto-approve -no-color > ../../nested 2>&1; true";
     let code = code.replace(
-        "input = timestamp()\n",
+        "input = uuid()\n",
         &format!(
-            "input = timestamp()\n  provisioner \"local-exec\" {{\n    command = {nested:?}\n  }}\n"
+            "input = uuid()\n  provisioner \"local-exec\" {{\n    command = {nested:?}\n  }}\n"
         ),
     );
     std::fs::write(
@@ -110,7 +110,7 @@ fn what_a_wrapper_started_counts_until_it_is_over() {
     let scene = Scene::new("orphan");
     std::fs::write(
         scene.job.file("main.tf"),
-        "terraform {\n  backend \"s3\" {}\n}\nresource \"terraform_data\" \"it\" {\n  input = timestamp()\n  \
+        "terraform {\n  backend \"s3\" {}\n}\nresource \"terraform_data\" \"it\" {\n  input = uuid()\n  \
          provisioner \"local-exec\" {\n    command = \"touch applying; while [ ! -e go ]; do sleep 0.1; done\"\n  }\n}\n",
     )
     .unwrap();
