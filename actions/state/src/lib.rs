@@ -97,6 +97,7 @@ impl Step for State {
         if Self::handles_signals(&args) {
             kit::signal::remember();
         }
+        refuse_own_lock(&args.verb, cx)?;
         match args.verb {
             Verb::Run {
                 place,
@@ -146,14 +147,6 @@ impl Step for State {
                 adopt,
                 keep,
             } => hold::park(&place::find(&place, &object, cx)?, &adopt, &keep, cx).await,
-            Verb::ForceUnlock { id, .. } if cx.env.get(guard::MARK) == Some(&id) => {
-                Err(Error::refused(format!(
-                    "the lock with ID {id} is held around this very command"
-                ))
-                .hint(
-                    "leave `force-unlock` out: the step gives the lock back when its command ends",
-                ))
-            }
             Verb::ForceUnlock { place, object, id } => {
                 hold::force_unlock(&place::find(&place, &object, cx)?, &id, cx).await
             }
@@ -176,6 +169,24 @@ impl Step for State {
         plan::Private::remove_left(cx);
         shim::Desk::remove_left(cx);
         hold::release_left(cx).await
+    }
+}
+
+/// Refuses to remove the lock that is held around this very command, which would end it first.
+fn refuse_own_lock(verb: &Verb, cx: &Cx) -> Result<()> {
+    let (name, id) = match verb {
+        Verb::ForceUnlock { id, .. } => ("force-unlock", Some(id)),
+        Verb::Unlock { adopt, .. } => ("unlock", adopt.lock_id.as_ref()),
+        _ => return Ok(()),
+    };
+    match id {
+        Some(id) if cx.env.get(guard::MARK) == Some(id) => Err(Error::refused(format!(
+            "the lock with ID {id} is held around this very command"
+        ))
+        .hint(format!(
+            "leave `{name}` out: the step gives the lock back when its command ends"
+        ))),
+        _ => Ok(()),
     }
 }
 

@@ -101,15 +101,15 @@ fn bad_input_is_named() {
 
 #[test]
 fn a_command_does_not_remove_the_lock_it_runs_under() {
-    let arguments = [
-        "force-unlock",
-        "--bucket=b",
-        "--table=t",
-        "--key=k",
-        "--id=i",
-    ];
     let held = [REGION, ("SLIPWAY_STATE_HELD", "i")];
-    job().refuses(&arguments, &held, 3, "is held around this very command");
+    for (verb, id) in [("force-unlock", "--id=i"), ("unlock", "--lock-id=i")] {
+        let arguments = [verb, "--bucket=b", "--table=t", "--key=k", id];
+        job().refuses(&arguments, &held, 3, "is held around this very command");
+        let hint = format!("leave `{verb}` out");
+        job().refuses(&arguments, &held, 3, &hint);
+        let other = [REGION, ("SLIPWAY_STATE_HELD", "other")];
+        job().refuses(&arguments, &other, 1, "there are no AWS credentials");
+    }
 }
 
 #[test]
