@@ -89,7 +89,7 @@ pub(crate) struct Remembered {
 /// Writes the note, in place of an earlier one.
 ///
 /// # Errors
-/// The runner's file cannot be written.
+/// The runner's file cannot be written, or the path of a folder is not UTF-8.
 pub(crate) fn remember(
     placed: &Placed,
     lock_id: &str,
@@ -111,7 +111,11 @@ pub(crate) fn remember(
         hold,
         work: work.cloned(),
     };
-    let text = serde_json::to_string(&note).unwrap_or_default();
+    let text = serde_json::to_string(&note).map_err(|error| {
+        Error::failed("the note of the lock cannot be written for the post step")
+            .because(error)
+            .hint("give the folders that the command works in names in UTF-8")
+    })?;
     cx.host.remember("lock", &text)
 }
 
