@@ -247,6 +247,7 @@ impl Watch {
         }
         let apart = self
             .unlocked
+            .and_then(Process::at_work)
             .filter(|process| self.command.is_none_or(|group| !process.is_in(&group)));
         if over {
             if let Some(group) = self.command {
@@ -273,7 +274,8 @@ impl Watch {
             && self
                 .alone
                 .is_none_or(|since| uptime().saturating_sub(since) < SEARCH);
-        Ok(!runs && !searching && self.unlocked.is_none_or(|process| !process.runs()))
+        let called = self.unlocked.and_then(Process::at_work);
+        Ok(!runs && !searching && called.is_none())
     }
 }
 

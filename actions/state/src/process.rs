@@ -6,6 +6,13 @@ use rustix::process::{Pid, Signal, getpgid, kill_process};
 use serde::{Deserialize, Serialize};
 use std::path::Path;
 
+/// The variable that marks whatever a call starts that is told not to lock, with the process ID of
+/// that call: a wrapper may be over before the Terraform that it started.
+pub(crate) const CALL: &str = "SLIPWAY_STATE_CALL";
+
+/// The programs whose calls are looked at.
+pub(crate) const TOOLS: [&str; 2] = ["terraform", "tofu"];
+
 /// A process.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Process {
@@ -26,9 +33,7 @@ impl Process {
     pub(crate) fn marked(name: &str, value: &str, programs: &[&str]) -> Option<Self> {
         let wanted = format!("{name}={value}");
         let is = |folder: &Path| {
-            let program = std::fs::read_link(folder.join("exe")).ok();
-            let program = program.as_ref().and_then(|it| it.file_name()?.to_str());
-            program.is_some_and(|it| programs.iter().any(|name| it.starts_with(name)))
+            is_one_of(folder, programs) == Some(true)
                 && std::fs::read(folder.join("environ")).is_ok_and(|environ| {
                     let mut entries = environ.split(|byte| *byte == 0);
                     entries.any(|entry| entry == wanted.as_bytes())
@@ -51,6 +56,15 @@ impl Process {
         started(self.id) == Some(self.started)
     }
 
+    /// What is at work of the call that this process is: itself, or the Terraform that it started
+    /// where it is over, as a wrapper may be.
+    pub(crate) fn at_work(self) -> Option<Self> {
+        if self.runs() {
+            return Some(self);
+        }
+        Self::marked(CALL, &self.id.to_string(), &TOOLS)
+    }
+
     /// Whether it is the process `id`.
     pub(crate) fn is(&self, id: u32) -> bool {
         i32::try_from(id) == Ok(self.id)
@@ -65,10 +79,14 @@ impl Process {
             .is_some_and(|led| led == *group || led.interrupted() == *group)
     }
 
-    /// Whether `other` started it, itself or through others.
-    pub(crate) fn is_below(&self, other: Self) -> bool {
+    /// Whether `other` started it, itself or through others, and for certain none of those is one of
+    /// these `programs`.
+    pub(crate) fn is_below(&self, other: Self, programs: &[&str]) -> bool {
         let mut id = self.id;
         while let Some(parent) = parent(id).filter(|parent| *parent > 1) {
+            if is_one_of(&Path::new("/proc").join(parent.to_string()), programs) != Some(false) {
+                return false;
+            }
             if parent == other.id {
                 return other.runs();
             }
@@ -93,6 +111,14 @@ impl Process {
             let _ = kill_process(id, signal);
         }
     }
+}
+
+/// Whether the process of a folder in `/proc` runs one of these `programs`, or one whose name begins
+/// so; `None` where that cannot be seen.
+fn is_one_of(folder: &Path, programs: &[&str]) -> Option<bool> {
+    let program = std::fs::read_link(folder.join("exe")).ok()?;
+    let name = program.file_name()?.to_str()?;
+    Some(programs.iter().any(|program| name.starts_with(program)))
 }
 
 /// When a process started, unless it is dead and only not yet waited for.
@@ -135,7 +161,11 @@ mod tests {
         assert!(process.runs() && process.is(child.id()) && process.is_in(&group));
         assert!(process.is_in(&group.interrupted()));
         let this = Process::of(i32::try_from(std::process::id()).unwrap()).unwrap();
-        assert!(process.is_below(this) && !this.is_below(process) && !this.is_below(this));
+        let below = |it: Process, other| it.is_below(other, &TOOLS);
+        assert!(below(process, this) && !below(this, process) && !below(this, this));
+        let program = std::env::current_exe().unwrap();
+        let name = program.file_name().unwrap().to_str().unwrap();
+        assert!(!process.is_below(this, &[name]));
         let marked = |value, program| Process::marked("MARK", value, &[program]);
         assert_eq!(marked("process-test", "sl"), Some(process));
         assert_eq!(marked("process-test", "other"), None);

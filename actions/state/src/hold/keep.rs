@@ -51,7 +51,7 @@ impl Keeper {
     }
 
     /// A tenth of the lease before others may take the lock.
-    fn last_moment(&self) -> Duration {
+    pub(crate) fn last_moment(&self) -> Duration {
         self.alive + self.length * 9 / 10
     }
 

@@ -195,11 +195,11 @@ impl Holding<'_> {
         pid: Option<u32>,
         watch: &mut Supervision,
     ) -> Result<()> {
-        let call = watch
-            .desk
-            .unlocked()
-            .filter(|call| group.is_none_or(|group| !call.is_in(&group)));
-        let Some(call) = call else {
+        let outside = |desk: &Desk| {
+            let call = desk.unlocked();
+            call.filter(|call| group.is_none_or(|group| !call.is_in(&group)))
+        };
+        let Some(mut call) = outside(&watch.desk) else {
             return Ok(());
         };
         let asked = group.is_none() && running.was_asked();
@@ -210,7 +210,19 @@ impl Holding<'_> {
         self.cx.host.warn(
             "waiting for a call of Terraform that the command left running: it would go on without the lock",
         );
-        self.supervise(Charge::Call(call), watch).await.map(drop)
+        loop {
+            self.supervise(Charge::Call(call), watch).await?;
+            // A wrapper may leave its Terraform running. That one is not asked to stop: it may have
+            // been, with its wrapper, and Terraform takes a second time for leave to lose state.
+            match outside(&watch.desk) {
+                Some(next) => call = next,
+                None => return Ok(()),
+            }
+            // Its wrapper was ended, or is over too late for another look at the lease.
+            if uptime() >= watch.keeper.last_moment() {
+                call.kill();
+            }
+        }
     }
 
     /// One sign of life. Returns what stood at the lock's place, where that is no longer ours.

@@ -6,11 +6,10 @@ use super::call::{Call, Kind};
 use super::judge::judge;
 use super::look::Seen;
 use super::ours::Ours;
-use super::pin;
 use super::target::{StateObject, state};
 use super::verdict::Verdict;
 use crate::guard::Guard;
-use crate::process::Process;
+use crate::process::{Process, TOOLS};
 use crate::rescue::{self, Left};
 use kit::Cx;
 use kit::clock::uptime;
@@ -57,8 +56,9 @@ pub(super) struct Question {
 pub(super) enum Answer {
     /// Run as it is. What the user is told of that.
     Unchanged(Option<String>),
-    /// Run with `-lock=false`, if it would ask the same again.
-    Unlocked,
+    /// Run with `-lock=false`, if it would ask the same again. `call`: the process of the call that it
+    /// is, or that made it.
+    Unlocked { call: i32 },
     /// Run with these arguments after the subcommand.
     With(Vec<String>),
     /// Do not run.
@@ -80,6 +80,8 @@ pub(crate) struct Worked {
 #[derive(Debug)]
 struct Unlocked {
     process: Process,
+    /// The same call made again below it.
+    again: Vec<Process>,
     folder: PathBuf,
     call: Call,
 }
@@ -142,23 +144,25 @@ impl Shared {
             .iter()
             .map(|(folder, worked)| (folder, &worked.before))
             .collect();
-        let note = serde_json::to_string(&folders).unwrap_or_default();
-        self.host.remember(FOLDERS, &note)
+        let noted = serde_json::to_string(&folders)
+            .context("the folder cannot be noted for the post step")
+            .and_then(|note| self.host.remember(FOLDERS, &note));
+        if noted.is_err() {
+            desk.worked.remove(folder);
+        }
+        noted
     }
 }
 
 impl Unlocked {
-    /// What is at work of this call: itself, or the Terraform that a wrapper started.
+    /// What is at work of this call: itself, or what a wrapper started.
     fn at_work(&self) -> Option<Process> {
-        if self.process.runs() {
-            return Some(self.process);
-        }
-        let id = self.process.id().to_string();
-        Process::marked(pin::CALL, &id, &super::TOOLS)
+        let mut known = [self.process].into_iter().chain(self.again.iter().copied());
+        known.find(Process::runs).or_else(|| self.process.at_work())
     }
 
     /// Whether `process` is this call itself: the same process, or the same call made below it, as
-    /// by a wrapper that finds the tool on PATH.
+    /// by a wrapper that finds the tool on PATH. Below a Terraform it is a call of its own.
     fn goes_on_as(&self, process: Process, question: &Question) -> bool {
         let same = || {
             let (before, now) = (&self.call, &question.call);
@@ -170,7 +174,9 @@ impl Unlocked {
                     .iter()
                     .all(|word| now.arguments.contains(word))
         };
-        self.process == process || (same() && process.is_below(self.process))
+        self.process == process
+            || self.again.contains(&process)
+            || (same() && process.is_below(self.process, &TOOLS))
     }
 }
 
@@ -192,7 +198,7 @@ impl Desk {
             .map_err(|error| error.hint("set TMPDIR to a folder that this user can write to"))?;
         let removed = Removed(&folder);
         let this = std::env::current_exe().context(failed)?;
-        for tool in super::TOOLS {
+        for tool in TOOLS {
             symlink(&this, folder.join(tool)).context(failed)?;
         }
         let listener = UnixListener::bind(folder.join(SOCKET)).context(failed)?;
@@ -327,15 +333,7 @@ async fn decide(shared: &Shared, question: &Question, process: Option<Process>) 
     if let Some(refused) = closed(&shared.state()) {
         return refused;
     }
-    if question.call.kind() == Kind::Locking
-        && let Err(error) = shared.works(question)
-    {
-        return Answer::Refused {
-            why: error.message,
-            hint: "run the step again".to_owned(),
-        };
-    }
-    match judge(&shared.ours, &question.call, &question.seen) {
+    let answer = match judge(&shared.ours, &question.call, &question.seen) {
         Verdict::Unchanged(note) => Answer::Unchanged(note),
         Verdict::With(arguments) => Answer::With(arguments),
         Verdict::Refused { why, hint } => Answer::Refused { why, hint },
@@ -345,7 +343,18 @@ async fn decide(shared: &Shared, question: &Question, process: Option<Process>) 
             };
             turn(shared, question, process, patience, off).await
         }
+    };
+    // A call that is refused leaves no state anywhere. Until it has the answer, none begins.
+    if question.call.kind() == Kind::Locking
+        && !matches!(answer, Answer::Refused { .. })
+        && let Err(error) = shared.works(question)
+    {
+        return Answer::Refused {
+            why: error.line(),
+            hint: "run the step again".to_owned(),
+        };
     }
+    answer
 }
 
 fn closed(state: &State) -> Option<Answer> {
@@ -373,10 +382,16 @@ async fn turn(
             if let Some(refused) = closed(&state) {
                 return refused;
             }
-            let other = state.unlocked.as_ref();
-            if other.is_some_and(|other| other.goes_on_as(process, question)) {
-                return Answer::Unlocked;
+            if let Some(other) = &mut state.unlocked
+                && other.goes_on_as(process, question)
+            {
+                if other.process != process && !other.again.contains(&process) {
+                    other.again.push(process);
+                }
+                let call = other.process.id();
+                return Answer::Unlocked { call };
             }
+            let other = state.unlocked.as_ref();
             if other.is_none_or(|other| other.at_work().is_none()) {
                 // The guard first: this process may be killed in between.
                 if shared.guard.unlocked(process).is_err() {
@@ -387,10 +402,12 @@ async fn turn(
                 }
                 state.unlocked = Some(Unlocked {
                     process,
+                    again: Vec::new(),
                     folder: question.seen.folder.clone(),
                     call: question.call.clone(),
                 });
-                return Answer::Unlocked;
+                let call = process.id();
+                return Answer::Unlocked { call };
             }
         }
         if began.elapsed() >= patience {

@@ -21,6 +21,7 @@ pub(crate) use look::selected;
 pub(crate) use ours::{Ours, is_identity};
 pub(crate) use target::{StateObject, state_in};
 
+use crate::process::TOOLS;
 use call::Call;
 use desk::{Answer, Question, SOCKET, UNLOCKED};
 use look::Seen;
@@ -35,8 +36,6 @@ use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode};
 
-/// The tools whose calls are looked at.
-const TOOLS: [&str; 2] = ["terraform", "tofu"];
 /// How often a call asks again when something changes while it is answered.
 const ASKED: usize = 20;
 
@@ -169,9 +168,9 @@ fn ask(
                 return Err(format!("{tool} does not begin: {why}\n  help: {hint}"));
             }
             Answer::With(further) => (further, Variables::new()),
-            Answer::Unlocked => {
+            Answer::Unlocked { call } => {
                 let value = |name: &str| question.call.variables.get(name).cloned();
-                let pins = pin::pinned(&question.seen, real, value);
+                let pins = pin::pinned(&question.seen, real, call, value);
                 (vec![UNLOCKED.to_owned()], pins)
             }
         };

@@ -2,15 +2,12 @@
 //! before Terraform looks, and a wrapper of the user's may change the folder.
 
 use super::look::Seen;
+use crate::process::CALL;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::ffi::OsString;
 use std::io::Read;
 use std::path::Path;
-
-/// The variable that marks whatever a call starts that is told not to lock, with its process ID: a
-/// wrapper may be over before the Terraform that it started.
-pub(super) const CALL: &str = "SLIPWAY_STATE_CALL";
 
 /// The variable that tells a call made by the pinned one which variables were pinned.
 const PINNED: &str = "SLIPWAY_STATE_PINNED";
@@ -26,10 +23,12 @@ struct Pin {
 /// Variables to be set for one call. Those that are `None` are removed.
 pub(super) type Variables = BTreeMap<String, Option<OsString>>;
 
-/// The variables that pin `seen` for a call of `tool`, the program that the call becomes.
+/// The variables that pin `seen` for a call of `tool`, the program that the call becomes. `call`: the
+/// process of the call that it is, or belongs to.
 pub(super) fn pinned(
     seen: &Seen,
     tool: &Path,
+    call: i32,
     value: impl Fn(&str) -> Option<String>,
 ) -> Variables {
     let mut pins = BTreeMap::new();
@@ -53,9 +52,7 @@ pub(super) fn pinned(
         .collect();
     let note = serde_json::to_string(&pins).unwrap_or_default();
     variables.insert(PINNED.to_owned(), Some(note.into()));
-    // This process becomes the call.
-    let id = std::process::id().to_string();
-    variables.insert(CALL.to_owned(), Some(id.into()));
+    variables.insert(CALL.to_owned(), Some(call.to_string().into()));
     variables
 }
 
@@ -123,11 +120,10 @@ mod tests {
                 .collect();
             for (tool, names) in [(binary, 3), (&script, 4)] {
                 let value = |name: &str| before.get(name).cloned();
-                let pins = pinned(&seen(folder.path()), tool, value);
+                let pins = pinned(&seen(folder.path()), tool, 7, value);
                 assert_eq!(pins.len(), names, "{pins:?}");
                 let mut within = changed(&before, pins);
-                let id = within.remove(CALL).unwrap();
-                assert_eq!(id, std::process::id().to_string());
+                assert_eq!(within.remove(CALL).unwrap(), "7");
                 assert_eq!(within["TF_WORKSPACE"], "default");
                 let value = |name: &str| within.get(name).cloned();
                 assert_eq!(changed(&within, unpinned(value)), before);

@@ -107,23 +107,39 @@ fn a_call_below_a_call_is_judged_for_itself() {
 /// A wrapper that is over before the Terraform that it started: the next call waits for that one, and so does the lock.
 #[test]
 fn what_a_wrapper_started_counts_until_it_is_over() {
-    let scene = Scene::new("orphan");
+    let (call, until) = ("terraform", "applying");
+    outlives_its_wrapper("orphan", call, "setsid \"$REAL/terraform\"", until);
+    // Found on PATH: the step's again, and then this wrapper, which steps aside.
+    outlives_its_wrapper("orphan-on-path", call, "WRAPPED=1 setsid terraform", until);
+    // The command ends before the wrapper, and that before its Terraform.
+    outlives_its_wrapper(
+        "orphan-late",
+        "setsid -f terraform",
+        "\"$REAL/terraform\"",
+        "go",
+    );
+}
+
+/// `call` calls a wrapper that does `start`, and is over once the file `until` is there.
+fn outlives_its_wrapper(name: &str, call: &str, start: &str, until: &str) {
+    let scene = Scene::new(name);
     std::fs::write(
         scene.job.file("main.tf"),
         "terraform {\n  backend \"s3\" {}\n}\nresource \"terraform_data\" \"it\" {\n  input = uuid()\n  \
          provisioner \"local-exec\" {\n    command = \"touch applying; while [ ! -e go ]; do sleep 0.1; done\"\n  }\n}\n",
     )
     .unwrap();
-    let script = "#!/bin/sh\n[ \"$1\" = apply ] || exec \"$REAL/terraform\" \"$@\"\n\
-        setsid \"$REAL/terraform\" \"$@\" > first 2>&1 &\n";
-    scene.program("own/terraform", script);
+    let script = format!(
+        "#!/bin/sh\n[ \"$1$WRAPPED\" = apply ] || exec \"$REAL/terraform\" \"$@\"\n\
+         {start} \"$@\" > first 2>&1 &\nwhile [ ! -e {until} ]; do sleep 0.1; done\n"
+    );
+    scene.program("own/terraform", &script);
     let (code, said) = scene.run(&format!(
         "{OWN}
-         terraform init -no-color; terraform apply -auto-approve -no-color
+         terraform init -no-color; {call} apply -auto-approve -no-color > /dev/null 2>&1
          while [ ! -e applying ]; do sleep 0.1; done
          terraform plan -no-color > second 2>&1; echo $? > second.code
-         (sleep 2; touch go) > /dev/null 2>&1 &
-         exit 0"
+         setsid -f sh -c 'sleep 5; touch go' > /dev/null 2>&1"
     ));
     assert_eq!(code, Some(0), "{said}");
     assert_eq!(scene.job.read("second.code"), "1\n");
