@@ -8,10 +8,12 @@ use crate::lease::Lease;
 use crate::s3::refused;
 use aws_sdk_s3::Client;
 use aws_sdk_s3::config::retry::RetryConfig;
+use kit::clock::uptime;
 use kit::error::Result;
 use net::AwsContext;
 use serde_json::Value;
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 /// The object's place.
 #[derive(Debug, Clone)]
@@ -20,7 +22,7 @@ pub(crate) struct Object {
     bucket: String,
     /// The state's key and `.tflock`.
     key: String,
-    /// What this process wrote last, so that a renewal or a release has not to read it first.
+    /// What this process wrote last, so that a renewal or a release soon after does not read first.
     written: Arc<Mutex<Option<Written>>>,
 }
 
@@ -29,6 +31,16 @@ struct Written {
     /// The version number of the lease that was written.
     rvn: String,
     etag: ETag,
+    /// The machine's uptime before the write.
+    at: Duration,
+}
+
+impl Written {
+    /// Whether this is `record`'s, and so young that nobody can have followed its holder: some
+    /// stores take a condition and ignore it, and there only a look first spares a follower's lock.
+    fn stands(&self, record: &Record, now: Duration) -> bool {
+        self.rvn == record.lease.rvn && now.saturating_sub(self.at) < record.lease.length() / 2
+    }
 }
 
 /// The member that is ours.
@@ -45,6 +57,7 @@ impl Object {
     }
 
     pub(super) async fn put_new(&self, record: &Record, second: bool) -> Result<Put> {
+        let at = uptime();
         let answer = self
             .client
             .put_object()
@@ -57,7 +70,7 @@ impl Object {
             .await;
         match answer {
             Ok(answer) => {
-                self.wrote(record, answer.e_tag);
+                self.wrote(record, answer.e_tag, at);
                 Ok(Put::Taken)
             }
             Err(error) if refused(&error) => Ok(match self.read().await? {
@@ -69,19 +82,22 @@ impl Object {
         }
     }
 
-    fn wrote(&self, record: &Record, etag: Option<String>) {
+    fn wrote(&self, record: &Record, etag: Option<String>, at: Duration) {
         let written = etag.map(|etag| Written {
             rvn: record.lease.rvn.clone(),
             etag: ETag(etag),
+            at,
         });
         *self.written.lock().unwrap_or_else(PoisonError::into_inner) = written;
     }
 
-    /// The object as this process left it with `record`, if it did.
+    /// The object as this process left it with `record`, if it did so a short while ago.
     fn written(&self, record: &Record) -> Option<ETag> {
         let written = self.written.lock().unwrap_or_else(PoisonError::into_inner);
         let written = written.as_ref()?;
-        (written.rvn == record.lease.rvn).then(|| written.etag.clone())
+        written
+            .stands(record, uptime())
+            .then(|| written.etag.clone())
     }
 
     /// Puts `renewed` where `record` stands.
@@ -134,6 +150,7 @@ impl Object {
         record: &Record,
         second: bool,
     ) -> Result<Changed> {
+        let at = uptime();
         let answer = self
             .client
             .put_object()
@@ -146,7 +163,7 @@ impl Object {
             .await;
         match answer {
             Ok(answer) => {
-                self.wrote(record, answer.e_tag);
+                self.wrote(record, answer.e_tag, at);
                 Ok(Changed::Done)
             }
             Err(error) if refused(&error) => Ok(match self.read().await? {
@@ -193,11 +210,14 @@ impl Object {
             .await;
         match answer {
             Ok(_) => Ok(Release::Released),
-            Err(error) => self.remove_id(&record.info.id, !refused(&error)).await,
+            Err(error) => {
+                let status = error.raw_response().map(|answer| answer.status().as_u16());
+                self.remove_id(&record.info.id, may_be_done(status)).await
+            }
         }
     }
 
-    /// Removes the object if it holds the lock `id`. `tried`: a removal got no answer.
+    /// Removes the object if it holds the lock `id`. `tried`: a removal may have been carried out.
     pub(super) async fn remove_id(&self, id: &str, mut tried: bool) -> Result<Release> {
         // What was there and is gone after our own removal went with it: the SDK tries again where
         // an answer was lost, and the second attempt finds nothing.
@@ -228,6 +248,12 @@ impl Object {
     fn shown(&self) -> String {
         format!("s3://{}/{}", self.bucket, self.key)
     }
+}
+
+/// Whether a removal that failed may have been carried out all the same: not one that was refused,
+/// as 4xx says, or put off, as 503 says (Amazon S3 API Reference, "Error responses").
+fn may_be_done(status: Option<u16>) -> bool {
+    !matches!(status, Some(400..=499 | 503))
 }
 
 /// Terraform's seven members as Terraform writes them, and ours behind them.
@@ -290,6 +316,37 @@ mod tests {
         let held = held(body.as_bytes(), "e".into());
         assert!(held.is_exactly(&record));
         assert!(!is_second_half(&held));
+    }
+
+    #[test]
+    fn what_was_written_long_ago_is_looked_at_before_it_is_changed() {
+        let record = record();
+        let at = Duration::from_secs(1000);
+        let written = Written {
+            rvn: record.lease.rvn.clone(),
+            etag: ETag("e".into()),
+            at,
+        };
+        let half = record.lease.length() / 2;
+        assert!(written.stands(&record, at));
+        assert!(written.stands(&record, at + half - Duration::from_millis(1)));
+        assert!(!written.stands(&record, at + half));
+        let renewed = Record {
+            lease: record.lease.renewed(),
+            ..record
+        };
+        assert!(!written.stands(&renewed, at));
+    }
+
+    #[test]
+    fn a_removal_that_was_refused_or_put_off_is_not_taken_for_done() {
+        for status in [403, 404, 409, 412, 429, 503] {
+            assert!(!may_be_done(Some(status)), "{status}");
+        }
+        // The last is an answer that broke off in the middle.
+        for status in [None, Some(500), Some(502), Some(504), Some(204)] {
+            assert!(may_be_done(status), "{status:?}");
+        }
     }
 
     #[test]
