@@ -74,6 +74,8 @@ pub(crate) struct Store {
     pub(crate) locking: Locking,
     pub(crate) target: Target,
     resolved: Option<Complete>,
+    /// Whether the file is the lock because nobody named anything else, a contract neither.
+    unnamed: bool,
 }
 
 /// What is given, else what contract or environment name.
@@ -169,6 +171,7 @@ fn any_store(place: &Place, cx: &Cx) -> Result<Store> {
         },
         region,
         locking,
+        unnamed: locking == Locking::File && place.locking.is_none() && resolved.is_none(),
         target,
         resolved,
     })
@@ -177,7 +180,17 @@ fn any_store(place: &Place, cx: &Cx) -> Result<Store> {
 /// # Errors
 /// A part that nobody names, or a table that the contract does not name (exit 2).
 pub(crate) fn find(place: &Place, object: &Object, cx: &Cx) -> Result<Placed> {
-    placed(store(place, cx)?, object, cx)
+    let store = store(place, cx)?;
+    let unnamed = store.unnamed;
+    let placed = placed(store, object, cx)?;
+    if unnamed {
+        // A variable that is missing in this job alone would move its lock away from the others'.
+        cx.host.info(format!(
+            "no lock table is named: the lock is s3://{}.tflock",
+            placed.backend.lock_id()
+        ));
+    }
+    Ok(placed)
 }
 
 /// The same for `move-lock`, which names the table that the contract no longer names.

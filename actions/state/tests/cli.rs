@@ -284,6 +284,24 @@ fn a_table_that_the_contract_does_not_name_is_never_used_silently() {
 }
 
 #[test]
+fn a_step_says_that_the_file_is_the_lock_where_nobody_named_a_lock() {
+    let said = |more: &[&str]| {
+        let arguments = [
+            &["status", "--bucket=b", "--key=k", "--workspace=w"][..],
+            more,
+        ]
+        .concat();
+        let output = job().run(&arguments, &[REGION]);
+        let log = step_job::log(&output);
+        assert_eq!(output.status.code(), Some(1), "{log}");
+        log.contains("no lock table is named: the lock is s3://b/env:/w/k.tflock")
+    };
+    assert!(said(&[]));
+    assert!(!said(&["--locking=file"]));
+    assert!(!said(&["--table=t"]));
+}
+
+#[test]
 fn a_long_lived_key_is_refused_before_any_call() {
     job().refuses_a_long_lived_key(ASKING);
 }

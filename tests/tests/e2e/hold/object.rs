@@ -98,7 +98,14 @@ fn where_no_table_is_named_the_file_is_the_lock() {
     assert_eq!(state.lock(), None);
     let_go(&job);
     let ended = running.end(SOON);
-    assert!(ended.status.success(), "{}", log(&ended));
+    let said = log(&ended);
+    assert!(ended.status.success(), "{said}");
+    let place = format!(
+        "no lock table is named: the lock is s3://{}/{}.tflock",
+        state.bucket(),
+        state.key
+    );
+    assert!(said.contains(&place), "{said}");
     assert_eq!(object(&state), None);
 }
 
