@@ -166,11 +166,7 @@ fn taken(lock: &Lock, put: Put) -> Result<()> {
     match put {
         Put::Taken => Ok(()),
         Put::Held(held) => Err(busy(lock, &held)),
-        Put::Missed => Err(Error::new(
-            ErrorKind::Busy,
-            format!("the state lock {} comes and goes", lock.id),
-        )
-        .hint("move when nobody works on this state")),
+        Put::Missed => Err(take::restless(lock).hint("move when nobody works on this state")),
     }
 }
 
@@ -196,7 +192,9 @@ async fn proves_conditions(places: &Places, cx: &Cx) -> Result<()> {
     );
     match object.take(&second).await? {
         Put::Held(_) => Ok(()),
-        _ => {
+        // The first writer's is gone: somebody forced it meanwhile, which says nothing of the store.
+        missed @ Put::Missed => taken(object, missed),
+        Put::Taken => {
             object.release(&second).await?;
             Err(Error::refused(format!(
                 "the bucket of {} let two writers have one object: .tflock would be no lock there",

@@ -241,7 +241,11 @@ impl Claimant<'_> {
                             return Ok(since);
                         }
                         Put::Held(held) => break held,
-                        Put::Missed => {}
+                        Put::Missed if uptime().saturating_sub(began) >= TURN * 2 => {
+                            return Err(restless(self.lock));
+                        }
+                        // Each attempt disturbs the others where it writes to two places.
+                        Put::Missed => tokio::time::sleep(spread(LOOK)).await,
                     }
                 }
             }
@@ -318,6 +322,14 @@ impl Said {
         ));
         Ok(())
     }
+}
+
+/// Nobody keeps the lock, and nobody gets it.
+pub(super) fn restless(lock: &Lock) -> Error {
+    Error::new(
+        ErrorKind::Busy,
+        format!("the state lock {} comes and goes", lock.id),
+    )
 }
 
 fn busy(lock: &Lock, held: &Held, place: u64, patience: Duration, watch: &Watch) -> Error {
