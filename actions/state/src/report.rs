@@ -121,7 +121,7 @@ fn line(seen: &Seen<'_>) -> String {
         ));
     }
     if seen.waiting > 0 {
-        lines.push(format!("  {} in line at most", seen.waiting));
+        lines.push(format!("  {} in the queue at most", seen.waiting));
     }
     lines.extend(
         seen.half

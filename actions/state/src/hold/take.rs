@@ -309,8 +309,8 @@ impl Said {
         };
         let patience = kit::clock::human(claimant.wait.lock_timeout);
         let turn = match place {
-            0 => "next in line".to_owned(),
-            place => format!("place {} in line", place + 1),
+            0 => "next in the queue".to_owned(),
+            place => format!("place {} in the queue", place + 1),
         };
         let holder = match held.or(looked.as_ref()) {
             Some(held) => format!("held by {held}; {}", watch.known(held.lease.as_deref())),

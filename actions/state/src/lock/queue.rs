@@ -150,7 +150,7 @@ impl Queue {
                     tokio::time::sleep(pauses.next().unwrap_or_default()).await;
                     seen = get(&self.client, &self.table, &self.id).await?;
                 }
-                None => return Err(error).cannot(format!("join the line at {}", self.id)),
+                None => return Err(error).cannot(format!("join the queue at {}", self.id)),
             }
         }
         Err(self.cannot().cause("too many others join it at once"))
@@ -364,7 +364,7 @@ impl Queue {
         match answer {
             Err(error) if net::code(&error) == Some("ConditionalCheckFailedException") => Ok(false),
             answer => answer
-                .cannot(format!("change the line at {}", self.id))
+                .cannot(format!("change the queue at {}", self.id))
                 .map(|_| true),
         }
     }
@@ -378,7 +378,7 @@ impl Queue {
     }
 
     fn cannot(&self) -> Error {
-        Error::failed(format!("cannot join the line at {}", self.id))
+        Error::failed(format!("cannot join the queue at {}", self.id))
     }
 }
 

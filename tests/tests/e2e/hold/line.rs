@@ -27,7 +27,7 @@ fn those_who_wait_get_the_lock_in_the_order_in_which_they_came() {
         waiting.push((job, one));
     }
     let job = state.job();
-    ends(&state, &job, &["status"], 0, &["4 in line at most"]);
+    ends(&state, &job, &["status"], 0, &["4 in the queue at most"]);
     // One who gives up leaves no gap that anybody waits behind.
     let (_, second) = &waiting[1];
     second.signal(Signal::INT);
@@ -44,8 +44,8 @@ fn those_who_wait_get_the_lock_in_the_order_in_which_they_came() {
         })
         .collect();
     assert_eq!(std::fs::read_to_string(&order).unwrap(), "0\n2\n3\n");
-    assert!(logs[0].contains("next in line"), "{}", logs[0]);
-    assert!(logs[2].contains("place 4 in line"), "{}", logs[2]);
+    assert!(logs[0].contains("next in the queue"), "{}", logs[0]);
+    assert!(logs[2].contains("place 4 in the queue"), "{}", logs[2]);
     assert!(
         logs[2].contains("https://github.com/acme/storefront/actions/runs/4711/attempts/2"),
         "{}",
@@ -232,7 +232,7 @@ fn one_far_back_in_line_learns_its_place_and_its_turn_from_where_the_line_begins
     let ended = waiting.end(SOON);
     let said = log(&ended);
     assert!(ended.status.success(), "{said}");
-    assert!(said.contains("place 4 in line"), "{said}");
+    assert!(said.contains("place 4 in the queue"), "{said}");
     for gone in 0..39 {
         let id = format!("{line}/{gone}");
         assert_eq!(looked(&id), 0, "it looked for {id}");
