@@ -63,6 +63,9 @@ enum When {
     Left,
 }
 
+const FIRST_KILLED: usize = 3;
+const FIRST_KILLED_INSIDE: usize = 15;
+
 impl Fate {
     /// A tenth of all is disturbed: killed while they start, wait, are inside or leave, or put to sleep.
     fn of(id: usize, contenders: usize) -> Self {
@@ -70,6 +73,8 @@ impl Fate {
         match (id % 12, id % 28) {
             (3, _) => {
                 let (when, after) = match id / 12 % 4 {
+                    // So that on any machine one is killed before it enters.
+                    0 if id == FIRST_KILLED => (When::Started, Duration::ZERO),
                     0 => (When::Started, within(300)),
                     1 => (When::Entered, within(120)),
                     2 => (When::Left, within(25)),
@@ -197,6 +202,8 @@ impl Contention {
     fn acquire(&self, id: usize, fate: Fate) -> End {
         let stay = match fate {
             Fate::Asleep { stays: true } => LEASE * 3,
+            // So that on any machine one is killed inside.
+            Fate::Killed(When::Entered, _) if id == FIRST_KILLED_INSIDE => LEASE,
             _ => Duration::from_millis(50),
         };
         let job = self.state.job();
