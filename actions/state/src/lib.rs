@@ -3,7 +3,6 @@
 
 mod args;
 mod backend;
-mod backoff;
 mod block;
 mod bootstrap;
 mod folder;

@@ -1,7 +1,6 @@
 //! The lock's item in DynamoDB.
 
 use super::seen::{Changed, Held, Put, Record, Release, Stood, Witness};
-use crate::backoff::doubling;
 use crate::info::LockInfo;
 use crate::lease::Lease;
 use aws_sdk_dynamodb::Client;
@@ -10,6 +9,7 @@ use aws_sdk_dynamodb::error::SdkError;
 use aws_sdk_dynamodb::operation::delete_item::DeleteItemError;
 use aws_sdk_dynamodb::operation::put_item::PutItemError;
 use aws_sdk_dynamodb::types::{AttributeValue, ReturnValuesOnConditionCheckFailure};
+use kit::backoff::doubling;
 use kit::error::{Failure, Result};
 use net::AwsContext;
 use serde_json::{Map, Value};

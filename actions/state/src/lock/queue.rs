@@ -2,12 +2,12 @@
 //! begins and ends. Everything with the permissions Terraform has: no scan, no query, no update.
 
 use super::item::{Attributes, attributes, cancelled, get, lease, text};
-use crate::backoff::doubling;
 use crate::lease::Lease;
 use aws_sdk_dynamodb::Client;
 use aws_sdk_dynamodb::types::{
     AttributeValue, Put, ReturnValuesOnConditionCheckFailure, TransactWriteItem,
 };
+use kit::backoff::doubling;
 use kit::error::{Error, Result};
 use net::AwsContext;
 use std::collections::HashMap;
