@@ -71,3 +71,28 @@ fn every_call_that_waits_for_aws_ends_with_130_when_it_is_interrupted() {
         job().is_interrupted_while_it_waits(arguments);
     }
 }
+
+#[test]
+fn an_endpoint_that_is_not_an_address_shows_nothing_of_a_request() {
+    let job = job();
+    let keys = [
+        ("AWS_REGION", "ca-central-1"),
+        ("AWS_ACCESS_KEY_ID", "ASIAEXAMPLE"),
+        ("AWS_SECRET_ACCESS_KEY", "hunter2"),
+        ("AWS_SESSION_TOKEN", "token"),
+    ];
+    let variable = [&keys[..], &[("AWS_ENDPOINT_URL", "notaurl")]].concat();
+    let message = "AWS_ENDPOINT_URL `notaurl` is not the address of an endpoint";
+    job.refuses(ASKING, &variable, 2, message);
+    // The file is the SDK's to read, which quotes the request that it cannot address.
+    let file = job.file("aws-config");
+    std::fs::write(&file, "[default]\nendpoint_url = notaurl\n").unwrap();
+    let configured = [&keys[..], &[("AWS_CONFIG_FILE", file.to_str().unwrap())]].concat();
+    let output = job.run(ASKING, &configured);
+    job.refused(&output, 1, "the endpoint is not an address");
+    let shown = format!("{output:?}");
+    assert!(
+        !shown.contains("SdkBody") && !shown.contains("GetCallerIdentity&"),
+        "{shown}"
+    );
+}

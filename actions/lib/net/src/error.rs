@@ -96,6 +96,13 @@ where
             } else {
                 "check the network, the region, and AWS_ENDPOINT_URL if it is set"
             };
+            // Where it cannot apply an endpoint, the SDK quotes the request, whose body can contain a token.
+            let quotes = |part: &(dyn StdError + 'static)| part.to_string().contains("SdkBody");
+            if chain(&error).any(quotes) {
+                return failed
+                    .cause("the endpoint is not an address")
+                    .hint("correct `endpoint_url` in the AWS configuration, or remove it");
+            }
             match error.into_source() {
                 // The connector's own text is one word; its source names the host.
                 Ok(source) => match source.downcast::<ConnectorError>() {

@@ -36,6 +36,7 @@ impl Net {
     /// # Errors
     /// An unreadable certificate bundle or a TLS set-up that fails.
     pub fn new(cx: &Cx) -> Result<Self> {
+        crate::endpoint::check(&cx.env)?;
         let roots = roots::load(&cx.env)?;
         let dns = Dns::default();
         let context = TlsContext::builder()
