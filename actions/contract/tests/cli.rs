@@ -295,15 +295,40 @@ fn action_and_readme_say_what_the_arguments_say() {
 #[test]
 fn a_result_that_cannot_be_written_is_a_failure() {
     let job = in_folder(STOREFRONT);
-    let full = std::fs::OpenOptions::new()
-        .write(true)
-        .open("/dev/full")
+    for (word, message) in [
+        ("check", "cannot write the result to standard output"),
+        ("--help", "cannot write the help to standard output"),
+    ] {
+        let full = std::fs::OpenOptions::new()
+            .write(true)
+            .open("/dev/full")
+            .unwrap();
+        let output = command(&job, &[word]).stdout(full).output().unwrap();
+        let log = log(&output);
+        assert_eq!(output.status.code(), Some(1), "{log}");
+        assert!(log.contains(message), "{log}");
+    }
+}
+
+#[test]
+fn wrong_arguments_are_json_where_json_is_asked_for_and_2_beside_no_command() {
+    let job = in_folder(STOREFRONT);
+    let output = command(&job, &["check", "--json", "--jsn"])
+        .output()
         .unwrap();
-    let output = command(&job, &["check"]).stdout(full).output().unwrap();
-    let log = log(&output);
-    assert_eq!(output.status.code(), Some(1), "{log}");
-    assert!(
-        log.contains("cannot write the result to standard output"),
-        "{log}"
-    );
+    let result: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
+    assert_eq!(result["error"]["exit"], 2, "{result}");
+    let output = command(&job, &["check", "--", "x"]).output().unwrap();
+    assert_eq!(output.status.code(), Some(2), "{output:?}");
+}
+
+#[test]
+fn the_summary_of_a_wrong_contract_lists_its_mistakes() {
+    let job = in_folder(&STOREFRONT.replace("service: storefront", "service: Shop"));
+    let summary = job.file("GITHUB_STEP_SUMMARY");
+    let output = job.run(&["check"], &[]);
+    assert_eq!(output.status.code(), Some(2), "{output:?}");
+    let summary = std::fs::read_to_string(summary).unwrap();
+    assert!(summary.contains("delivery.yaml:"), "{summary}");
+    assert!(summary.contains("`Shop` is not"), "{summary}");
 }

@@ -30,7 +30,8 @@ pub(crate) fn select(
         let name = format!("{sink:?}").to_lowercase();
         let error = Error::usage(format!("no secret may go to `{name}`"));
         return Err(if declared.is_empty() {
-            error.hint("name one: --source NAME=ssm:/path, or declare `secrets` in the contract")
+            Error::usage("no secret is named")
+                .hint("name one: --source NAME=ssm:/path, or declare `secrets` in the contract")
         } else {
             let others: Vec<&str> = declared.iter().map(|spec| spec.name.as_str()).collect();
             error.hint(format!(

@@ -25,7 +25,7 @@ const VALUE: [(&str, &str); 1] = [("VALUE", "hunter2")];
 fn bad_input_is_named() {
     let job = job();
     for (arguments, message) in [
-        (&["export"][..], "no secret may go to `env`"),
+        (&["export"][..], "no secret is named"),
         (&["export", "--source", "hunter2"], "a --source has no `=`"),
         (&["export", "--source", "A=ftp:/a"], "--source A: "),
         (

@@ -57,7 +57,7 @@ fn bad_input_is_named() {
                 "--commit",
                 "main",
             ],
-            "\"main\" is not a full commit hash",
+            "`main` is not a full commit hash",
         ),
         (
             publish(&["--tag", "a:b"]),
@@ -155,7 +155,7 @@ fn bad_input_is_named() {
         (vec!["scan", "--repository", "ab"], "--digest is missing"),
         (
             vec!["scan", "--repository", "ab", "--digest", "latest"],
-            "\"latest\" is not a digest",
+            "`latest` is not a digest",
         ),
         (
             vec![

@@ -145,7 +145,7 @@ impl FromStr for Digest {
         }
         Err(Invalid::new(
             format!(
-                "{text:?} is not a digest: a digest is sha256: and 64 lower-case hexadecimal digits"
+                "`{text}` is not a digest: a digest is sha256: and 64 lower-case hexadecimal digits"
             ),
             &[
                 "a tag can be moved, so only a digest is deployed; take the `digest` output of the image step",
@@ -180,7 +180,7 @@ impl FromStr for CommitId {
             return Ok(Self(text.to_owned()));
         }
         Err(Invalid::new(
-            format!("{text:?} is not a full commit hash"),
+            format!("`{text}` is not a full commit hash"),
             &[
                 "give all 40 hexadecimal digits (64 in a SHA-256 repository), as `git rev-parse HEAD` prints them",
                 "where CodePipeline hands over its source as a ZIP file, pass its commit ID variable",

@@ -287,15 +287,23 @@ fn know_inputs<S: Step>(command: &Command, env: &Env, host: &Host) -> Result<()>
 fn runs_a_command(command: &Command, argv: &[OsString]) -> bool {
     let mut words = argv.iter().skip(1);
     let verb = words.find_map(|word| command.find_subcommand(word));
-    argv.iter().any(|word| word == "--")
-        || verb.is_some_and(|verb| verb.get_positionals().any(clap::Arg::is_last_set))
+    match verb {
+        Some(verb) => verb.get_positionals().any(clap::Arg::is_last_set),
+        None => argv.iter().any(|word| word == "--"),
+    }
 }
 
 fn refuse_arguments<S: Step>(host: &Host, error: &clap::Error, usage: ErrorKind) -> Exit {
     if !error.use_stderr() {
         // `--help` and `--version`: data, so standard output.
-        let _ = error.print();
-        return Exit::Done;
+        return match error.print() {
+            Err(unwritten) if unwritten.kind() != std::io::ErrorKind::BrokenPipe => {
+                let what = "cannot write the help to standard output";
+                host.error(S::ACTION.name, &Error::failed(what).because(unwritten));
+                Exit::Failed
+            }
+            _ => Exit::Done,
+        };
     }
     let missing = matches!(
         error.kind(),
@@ -317,6 +325,10 @@ fn refuse_arguments<S: Step>(host: &Host, error: &clap::Error, usage: ErrorKind)
     let mut wrong = wrong_arguments::<S>(host, error);
     wrong.kind = usage;
     host.error(S::ACTION.name, &wrong);
+    let words = std::env::args().skip(1).take_while(|word| word != "--");
+    if words.into_iter().any(|word| word == "--json") {
+        host.error_json(&wrong);
+    }
     usage.exit()
 }
 

@@ -70,9 +70,21 @@ pub(super) fn in_order(declared: &Declared) -> Vec<&(EnvironmentKey, Environment
     ordered
 }
 
+/// The names of the environments, each once and without those that could not be read.
+fn names(declared: &Declared) -> Vec<&str> {
+    let mut names: Vec<&str> = Vec::new();
+    for (name, _) in &declared.environments.value.0 {
+        let name = name.value.0.as_str();
+        if !name.is_empty() && !names.contains(&name) {
+            names.push(name);
+        }
+    }
+    names
+}
+
 fn chain(declared: &Declared, mistakes: &mut Mistakes) {
     let all = &declared.environments.value.0;
-    let names: Vec<&str> = all.iter().map(|(name, _)| name.value.0.as_str()).collect();
+    let names = names(declared);
     let before: BTreeMap<&str, &EnvironmentKey> = all
         .iter()
         .filter_map(|(name, one)| Some((name.value.0.as_str(), one.follows.as_ref()?)))
@@ -144,13 +156,7 @@ fn check_variable(
     variable: &Variable,
     mistakes: &mut Mistakes,
 ) {
-    let names: Vec<&str> = declared
-        .environments
-        .value
-        .0
-        .iter()
-        .map(|(name, _)| name.value.0.as_str())
-        .collect();
+    let names = names(declared);
     for (environment, _) in variable.environments.iter().flat_map(|all| &all.0) {
         let wanted = environment.value.0.as_str();
         if !wanted.is_empty() && !names.contains(&wanted) {
@@ -248,7 +254,7 @@ fn secrets(declared: &Declared, mistakes: &mut Mistakes) {
             mistakes.add(
                 Mistake::new(
                     name.place.clone(),
-                    "`to` is empty: this secret could go nowhere",
+                    "`to` is empty, so the secret can go to no sink",
                 )
                 .hint("name at least one of task, exec, env, file"),
             );

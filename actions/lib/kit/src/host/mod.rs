@@ -287,7 +287,7 @@ impl Host {
                 Err(error) if error.kind() != std::io::ErrorKind::BrokenPipe => {
                     return Err(Error::failed("cannot write the result to standard output")
                         .because(error)
-                        .hint("the step did its work: do not repeat it only for its output"));
+                        .hint("the step did its work: if it changes anything, do not repeat it only for its output"));
                 }
                 _ => {}
             }
@@ -366,7 +366,12 @@ fn person(env: &Env) -> String {
 fn failure(step: &str, error: &Error) -> String {
     let mut short = error.clone();
     short.details = String::new();
-    let text = without_control(&short.to_string());
+    let places = error.locations.iter().map(|at| {
+        let (file, line, column) = (&at.file, at.line, at.column);
+        format!("{file}:{line}:{column}: {}", at.message)
+    });
+    let lines: Vec<String> = places.chain([short.to_string()]).collect();
+    let text = without_control(&lines.join("\n"));
     format!(
         "### {step}: failed\n\n{}",
         crate::markdown::block("text", &text)

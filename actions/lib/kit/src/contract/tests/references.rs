@@ -197,7 +197,7 @@ fn a_secret_says_where_it_is_and_is_never_repeated() {
            |
            = hint: add `from:`, such as `ssm:/{service}/{environment}/NAME`
 
-        error: `to` is empty: this secret could go nowhere
+        error: `to` is empty, so the secret can go to no sink
           --> delivery.yaml:14:3
            |
         14 |   F: {to: []}
