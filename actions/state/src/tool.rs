@@ -67,8 +67,8 @@ impl<'a> Tool<'a> {
             .unwrap_or_else(|| PathBuf::from("."));
         if !directory.is_dir() {
             return Err(
-                Error::usage(format!("{} is no folder", directory.display()))
-                    .hint("--directory DIR, or `state.directory` in the contract"),
+                Error::usage(format!("`{}` is not a folder", directory.display()))
+                    .hint("give --directory DIR, or set `state.directory` in the contract"),
             );
         }
         one_state(&directory, &placed.backend, cx)?;

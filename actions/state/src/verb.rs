@@ -55,7 +55,7 @@ pub(crate) enum Verb {
         #[command(flatten)]
         keep: Keep,
     },
-    /// Give the lock back
+    /// Release the lock
     Unlock {
         #[command(flatten)]
         place: Place,
@@ -84,7 +84,7 @@ pub(crate) enum Verb {
         #[command(flatten)]
         keep: Keep,
     },
-    /// Remove a lock that nobody gives back, whoever took it: a person's decision
+    /// Remove a lock that its holder does not release, after a person has checked it
     ForceUnlock {
         #[command(flatten)]
         place: Place,
@@ -100,7 +100,7 @@ pub(crate) enum Verb {
         place: Place,
         #[command(flatten)]
         object: Object,
-        /// The way of locking to move to: `both`, `file`, or `dynamodb`
+        /// The way of locking to move to
         #[arg(
             long,
             value_enum,

@@ -125,7 +125,7 @@ fn a_command_that_would_change_another_state_is_not_started() {
         &run(&["--directory=gone"]),
         &[REGION],
         64,
-        "gone is no folder",
+        "`gone` is not a folder",
     );
     let folder = job.file(".terraform");
     std::fs::create_dir(&folder).unwrap();

@@ -26,7 +26,7 @@ impl Waivers {
                 return Err(wrong("is not ID=DAY"));
             };
             let day = Date::parse(day.trim(), format_description!("[year]-[month]-[day]"))
-                .map_err(|_| wrong("ends on no day"))?;
+                .map_err(|_| wrong("does not end with a day"))?;
             let id = id.trim();
             if id.is_empty() || id.contains(char::is_whitespace) {
                 return Err(wrong("names no finding"));

@@ -48,8 +48,8 @@ pub(crate) async fn run(placed: &Placed, job: Job<'_>, cx: &Cx) -> Result<Report
         .unwrap_or_else(|| PathBuf::from("."));
     if !directory.is_dir() {
         return Err(
-            Error::usage(format!("{} is no folder", directory.display()))
-                .hint("--directory DIR, or `state.directory` in the contract"),
+            Error::usage(format!("`{}` is not a folder", directory.display()))
+                .hint("give --directory DIR, or set `state.directory` in the contract"),
         );
     }
     let hold = job.hold.unwrap_or(Hold::Native);

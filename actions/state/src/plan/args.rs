@@ -33,7 +33,7 @@ pub(crate) struct Apply {
     pub(crate) code: Code,
     #[command(flatten)]
     pub(crate) options: Options,
-    /// The plan's ID, as `plan` said it
+    /// The plan's ID, from the output `plan-id` of `plan`
     #[arg(long, value_name = "ID")]
     pub(crate) plan: String,
 }

@@ -336,7 +336,7 @@ fn plan_id(text: &str) -> Result<&str> {
     {
         return Ok(text);
     }
-    Err(Error::usage(format!("{text:?} is no plan's ID"))
+    Err(Error::usage(format!("`{text}` is not the ID of a plan"))
         .hint("it is the output plan-id of `plan`: 64 hexadecimal digits"))
 }
 

@@ -11,7 +11,7 @@ use std::path::Path;
 /// Values from files.
 #[derive(Debug, Clone, Default, clap::Args)]
 pub(crate) struct Values {
-    /// Files of variable values, one a line, from the folder of the infrastructure code
+    /// Files of variable values, from the folder of the infrastructure code
     #[arg(long, value_name = "FILE", value_delimiter = '\n')]
     pub(crate) var_file: Vec<String>,
 }
@@ -21,10 +21,10 @@ pub(crate) struct Values {
 pub(crate) struct Options {
     #[command(flatten)]
     pub(crate) values: Values,
-    /// Resources or modules to plan alone, with what they depend on, one a line; the plan is incomplete
+    /// Resources or modules to plan alone, with what they depend on; the plan is then incomplete
     #[arg(long, value_name = "ADDRESS", value_delimiter = '\n')]
     pub(crate) target: Vec<String>,
-    /// Resources to replace although nothing about them changed, one a line
+    /// Resources to replace although nothing about them changed
     #[arg(long, value_name = "ADDRESS", value_delimiter = '\n')]
     pub(crate) replace: Vec<String>,
     /// Destroy everything that the state holds
