@@ -38,7 +38,7 @@ fn a_tag_is_no_digest() {
         &[],
     );
     assert!(
-        stderr.contains(r#"error: "v1.2.3" is not a digest"#),
+        stderr.contains("error: `v1.2.3` is not a digest"),
         "{stderr}"
     );
     assert!(stderr.contains("hint: a tag can be moved"), "{stderr}");
