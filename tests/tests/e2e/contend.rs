@@ -317,7 +317,7 @@ fn contended(locking: &'static str) {
     let _turn = heavy();
     let (contenders, acquisitions) = (
         size("SLIPWAY_CONTENDERS", 8),
-        size("SLIPWAY_ACQUISITIONS", 30),
+        size("SLIPWAY_ACQUISITIONS", 40),
     );
     let began = Instant::now();
     let ended = contention.run(contenders, acquisitions, |id| Fate::of(id, contenders));
