@@ -7,6 +7,7 @@ mod facts;
 mod observe;
 mod people;
 mod report;
+mod rules;
 #[cfg(test)]
 pub(crate) mod tests;
 

@@ -1,9 +1,9 @@
 //! Collects the facts for the rules from GitHub, STS and the host.
 
 use super::Subject;
-use super::decide::brought_in;
 use super::facts::{Change, Fact, Facts, Promoter, RunKind, Unknown};
 use super::people::{names_co_authors, opinions};
+use super::rules::brought_in;
 use crate::principal::Principal;
 use crate::setting::Setting;
 use github::{GitHub, Pull, Repository, User};

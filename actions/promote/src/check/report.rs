@@ -2,8 +2,8 @@
 
 use super::Subject;
 use super::answer::Decision;
-use super::decide::approvers;
 use super::facts::Facts;
+use super::rules::approvers;
 use crate::setting::Setting;
 use kit::error::{Error, Result};
 use kit::id::CommitId;

@@ -1,6 +1,6 @@
 //! What passes although it looks odd, and which pull requests count.
 
-use super::super::decide::brought_in;
+use super::super::rules::brought_in;
 use super::*;
 
 #[test]

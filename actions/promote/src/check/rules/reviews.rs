@@ -1,0 +1,128 @@
+//! The rules on each pull request: its approvals and its checks. Pure.
+
+use super::{Context, worst};
+use crate::check::answer::{Finding, fail, not_asked, pass, unknown};
+use crate::check::approvals::{Approvals, approvals};
+use crate::check::facts::{Change, Fact};
+use crate::check::people::{names, short};
+use github::CheckRun;
+
+impl Context<'_> {
+    pub(super) fn approvals(&self) -> Finding {
+        let needed = self.setting.gate.approvals;
+        if needed == 0 {
+            return not_asked("the contract requires no approvals");
+        }
+        self.each_change(|change| match approvals(change) {
+            Err(reason) => unknown(&reason),
+            Ok(found) => approved(change, &found, needed),
+        })
+    }
+
+    pub(super) fn checks(&self) -> Finding {
+        if self.setting.gate.checks.is_empty() {
+            return not_asked("the contract names no checks");
+        }
+        self.each_change(|change| match &change.checks {
+            Err(reason) => unknown(reason),
+            Ok(runs) => worst(
+                self.setting
+                    .gate
+                    .checks
+                    .iter()
+                    .map(|wanted| check(wanted, runs, &change.pull.head.sha)),
+            ),
+        })
+    }
+}
+
+fn approved(change: &Change, found: &Approvals, needed: u32) -> Finding {
+    let number = change.pull.number;
+    let head = short(&change.pull.head.sha);
+    if !found.objections.is_empty() {
+        return fail(
+            format!("#{number}: {} requested changes", names(&found.objections)),
+            format!("resolve the requested changes in #{number}"),
+        );
+    }
+    let needed = usize::try_from(needed).unwrap_or(usize::MAX);
+    let missing = needed.saturating_sub(found.valid.len());
+    if let Some(reason) = found.unknown.first()
+        && missing <= found.unknown.len()
+    {
+        return unknown(reason);
+    }
+    if missing == 0 {
+        return pass(format!(
+            "#{number} at its final head {head}: approved by {}",
+            names(&found.valid)
+        ));
+    }
+    let mut fact = format!("#{number} has {} of {needed} approvals", found.valid.len());
+    if !found.ignored.is_empty() {
+        fact.push_str(&format!(" ({})", found.ignored.join("; ")));
+    }
+    let people = if missing == 1 {
+        "1 more person"
+    } else {
+        &format!("{missing} more people")
+    };
+    fail(
+        fact,
+        format!(
+            "have {people} with write access, who did not contribute to it, approve #{number} at {head}"
+        ),
+    )
+}
+
+/// Judges one check that the contract names, `name` or `name@app-id`. Without an app ID, every run
+/// of that name must have succeeded, from any app.
+fn check(wanted: &str, runs: &[CheckRun], head: &str) -> Finding {
+    let (name, app) = match wanted.rsplit_once('@') {
+        Some((name, id)) if id.parse::<u64>().is_ok() => (name, id.parse().ok()),
+        _ => (wanted, None::<u64>),
+    };
+    let named: Vec<&CheckRun> = runs.iter().filter(|run| run.name == name).collect();
+    let expected: Vec<&CheckRun> = named
+        .iter()
+        .copied()
+        .filter(|run| app.is_none() || run.app.as_ref().map(|found| found.id) == app)
+        .collect();
+    let again = format!("make `{name}` succeed on {}", short(head));
+    if expected.is_empty() {
+        let fact = match (named.first(), app) {
+            (Some(other), Some(app)) => {
+                let id = other
+                    .app
+                    .as_ref()
+                    .map_or("none".to_owned(), |app| app.id.to_string());
+                format!("`{name}` comes from app {id}, not {app}")
+            }
+            _ => format!("`{name}` did not run on {}", short(head)),
+        };
+        return fail(fact, again);
+    }
+    match expected
+        .iter()
+        .find(|run| run.conclusion.as_deref() != Some("success"))
+    {
+        Some(run) => fail(
+            format!(
+                "the result of `{name}` on {} is {}",
+                short(head),
+                run.conclusion.as_deref().unwrap_or(&run.status)
+            ),
+            again,
+        ),
+        None => pass(format!("`{name}` succeeded on {}", short(head))),
+    }
+}
+
+/// The people whose approval of a change counts, for the report.
+pub(in crate::check) fn approvers(change: &Change) -> Fact<Vec<String>> {
+    Ok(approvals(change)?
+        .valid
+        .into_iter()
+        .map(|user| user.login)
+        .collect())
+}

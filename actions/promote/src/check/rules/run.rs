@@ -1,0 +1,52 @@
+//! The rule on the run: the pinned workflow of the protected branch, started in the right way. Pure.
+
+use super::Context;
+use crate::check::answer::{Finding, fail, not_asked, pass, unknown};
+use crate::check::facts::RunKind;
+
+impl Context<'_> {
+    pub(super) fn run(&self) -> Finding {
+        let gate = &self.setting.gate;
+        let run = match &self.facts.run {
+            RunKind::CodeBuild(build) => {
+                return not_asked(format!(
+                    "{build} is not a workflow run; the CodeBuild project pins its commands"
+                ));
+            }
+            RunKind::Terminal => {
+                return match &gate.workflow {
+                    None => not_asked("the contract pins no workflow, and this is a terminal"),
+                    Some(workflow) => fail(
+                        "started at a terminal, not by a workflow run",
+                        format!("start {workflow} on {}", gate.branch),
+                    ),
+                };
+            }
+            RunKind::GitHub(Err(reason)) => return unknown(reason),
+            RunKind::GitHub(Ok(run)) => run,
+        };
+        let workflow = gate.workflow.as_deref().unwrap_or("the promotion workflow");
+        let start = format!("start {workflow} on {} by workflow_dispatch", gate.branch);
+        let first = self.setting.follows.is_none();
+        let event_fits = run.event == "workflow_dispatch" || (first && run.event == "push");
+        if !event_fits {
+            return fail(format!("started by {}", run.event), start);
+        }
+        if run.head_branch.as_deref() != Some(gate.branch.as_str()) {
+            let from = run.head_branch.as_deref().unwrap_or("no branch");
+            return fail(format!("the workflow comes from {from}"), start);
+        }
+        match &gate.workflow {
+            Some(wanted) if run.file() != wanted => fail(
+                format!("the workflow is {}, not {wanted}", run.file()),
+                start,
+            ),
+            _ => pass(format!(
+                "{} on {}, by {}",
+                run.file(),
+                gate.branch,
+                run.event
+            )),
+        }
+    }
+}
