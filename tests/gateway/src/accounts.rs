@@ -6,6 +6,14 @@ use std::sync::Mutex;
 use crate::identity::{Credentials, Identities, Principal, letters};
 use crate::lock;
 
+/// The role that AWS Organizations makes in each account for its parent.
+const ADMINISTRATOR: &str = "OrganizationAccountAccessRole";
+
+/// The ARN of an account's administrator.
+pub(crate) fn administrator(account: &str) -> String {
+    format!("arn:aws:iam::{account}:role/{ADMINISTRATOR}")
+}
+
 /// Accounts by ID.
 #[derive(Default)]
 pub(crate) struct Accounts(Mutex<HashMap<String, Account>>);
@@ -35,14 +43,15 @@ impl Accounts {
                 Err(account.world.clone())
             };
         }
-        let role = "OrganizationAccountAccessRole";
         let principal = Principal {
             account: id.to_owned(),
-            arn: format!("arn:aws:sts::{id}:assumed-role/{role}/sandbox"),
-            role: Some(format!("arn:aws:iam::{id}:role/{role}")),
+            arn: format!("arn:aws:sts::{id}:assumed-role/{ADMINISTRATOR}/sandbox"),
+            role: Some(administrator(id)),
             session: Some("sandbox".to_owned()),
             user_id: format!("AROA{}:sandbox", letters(17)),
             tags: Vec::new(),
+            transitive: Vec::new(),
+            policies: Vec::new(),
         };
         let bootstrap = identities.issue(principal, None);
         accounts.insert(

@@ -30,6 +30,11 @@ impl Answer {
         Self::whole("application/x-amz-json-1.1", value.to_string())
     }
 
+    /// What operations of the JSON protocol answer that have nothing to say.
+    pub(crate) fn empty() -> Self {
+        Self::whole("application/x-amz-json-1.1", String::new())
+    }
+
     pub(crate) fn xml(text: String) -> Self {
         Self::whole("text/xml", text)
     }

@@ -11,11 +11,10 @@ use standin_ecs::drop_null_members;
 
 use crate::answer::Answer;
 use crate::call::Call;
-use crate::condition::Context;
 use crate::error::AwsError;
 use crate::fitting::fitting;
 use crate::identity::Principal;
-use crate::policy::{Decision, Question, decide, strings};
+use crate::policy::{Question, decide, strings};
 use crate::text::wildcard;
 use crate::{Gateway, images, mounts, scans};
 
@@ -373,11 +372,10 @@ pub(crate) async fn permitted(
     .await?;
     let output: Value = serde_json::from_str(&answer.text()).unwrap_or_default();
     let policy = output["policyText"].as_str().unwrap_or_default();
-    let asker = crate::sts::asker(principal);
-    let mut context = Context::default();
-    crate::sts::principal_keys(principal, &mut context);
+    let asker = crate::access::asker(principal);
+    let context = crate::access::context(principal);
     for action in actions {
-        if decide(
+        if !decide(
             policy,
             &Question {
                 action,
@@ -385,7 +383,8 @@ pub(crate) async fn permitted(
                 asker: &asker,
                 context: &context,
             },
-        ) != Decision::Allow
+        )
+        .allows()
         {
             return Err(denied(principal, action, &repository.arn()));
         }

@@ -17,23 +17,24 @@ pub(crate) struct Role {
     pub(crate) trust: String,
     /// Seconds.
     pub(crate) longest_session: i64,
+    pub(crate) tags: Vec<(String, String)>,
 }
 
-async fn ask(
+/// Asks IAM about an account.
+pub(crate) async fn ask(
     gateway: &Gateway,
     account: &str,
     action: &str,
-    key: &str,
-    name: &str,
+    parameters: &[(&str, &str)],
 ) -> Result<Answer, AwsError> {
     let form = (
         "content-type",
         "application/x-www-form-urlencoded".to_owned(),
     );
-    let body = format!(
-        "Action={action}&Version=2010-05-08&{key}={}",
-        percent_encode(name, false)
-    );
+    let mut body = format!("Action={action}&Version=2010-05-08");
+    for (key, value) in parameters {
+        body.push_str(&format!("&{key}={}", percent_encode(value, false)));
+    }
     crate::moto::ask(
         gateway,
         Method::POST,
@@ -53,12 +54,15 @@ pub(crate) async fn role(
     account: &str,
     name: &str,
 ) -> Result<Option<Role>, AwsError> {
-    let answer = ask(gateway, account, "GetRole", "RoleName", name).await?;
-    let xml = answer.text();
-    if !answer.status.is_success() {
-        return absent(&answer);
-    }
+    let answer = ask(gateway, account, "GetRole", &[("RoleName", name)]).await?;
+    let Some(xml) = found(&answer)? else {
+        return Ok(None);
+    };
     let field = |tag: &str| xml_one(&xml, tag);
+    let tags = field("Tags").unwrap_or_default();
+    let tags = xml_all(&tags, "Key")
+        .into_iter()
+        .zip(xml_all(&tags, "Value"));
     Ok(field("AssumeRolePolicyDocument").map(|trust| Role {
         id: field("RoleId").unwrap_or_default(),
         arn: field("Arn").unwrap_or_default(),
@@ -66,6 +70,7 @@ pub(crate) async fn role(
         longest_session: field("MaxSessionDuration")
             .and_then(|text| text.parse().ok())
             .unwrap_or(3600),
+        tags: tags.collect(),
     }))
 }
 
@@ -75,23 +80,20 @@ pub(crate) async fn provider(
     account: &str,
     arn: &str,
 ) -> Result<Option<Vec<String>>, AwsError> {
-    let answer = ask(
-        gateway,
-        account,
-        "GetOpenIDConnectProvider",
-        "OpenIDConnectProviderArn",
-        arn,
-    )
-    .await?;
-    if !answer.status.is_success() {
-        return absent(&answer);
-    }
-    let list = xml_one(&answer.text(), "ClientIDList").unwrap_or_default();
-    Ok(Some(xml_all(&list, "member")))
+    let action = "GetOpenIDConnectProvider";
+    let parameters = [("OpenIDConnectProviderArn", arn)];
+    let answer = ask(gateway, account, action, &parameters).await?;
+    Ok(found(&answer)?.map(|xml| {
+        let list = xml_one(&xml, "ClientIDList").unwrap_or_default();
+        xml_all(&list, "member")
+    }))
 }
 
-/// Only "no such entity" means absent; any other failure is one.
-fn absent<T>(answer: &Answer) -> Result<Option<T>, AwsError> {
+/// The answer's XML; `None` where IAM has no such entity. Any other failure is one.
+pub(crate) fn found(answer: &Answer) -> Result<Option<String>, AwsError> {
+    if answer.status.is_success() {
+        return Ok(Some(answer.text()));
+    }
     match answer.error.as_deref() {
         Some("NoSuchEntity") => Ok(None),
         other => Err(AwsError::upstream(
@@ -101,8 +103,9 @@ fn absent<T>(answer: &Answer) -> Result<Option<T>, AwsError> {
     }
 }
 
-/// Learns and forgets long-lived keys from answers that pass.
+/// Learns and forgets long-lived keys from answers that pass, and forgets policies that may have changed.
 pub(crate) fn observe(gateway: &Gateway, call: &Call, account: &str, answer: &Answer) {
+    gateway.stored.changed(call);
     if !answer.status.is_success() {
         return;
     }

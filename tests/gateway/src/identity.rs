@@ -24,8 +24,12 @@ pub(crate) struct Principal {
     pub(crate) session: Option<String>,
     /// `AROA…:session` or `AIDA…`.
     pub(crate) user_id: String,
-    /// Session tags, as `aws:PrincipalTag` sees them.
+    /// Tags of the role or user and of the session, as `aws:PrincipalTag` sees them.
     pub(crate) tags: Vec<(String, String)>,
+    /// The keys of the session tags that a session opened from this one inherits.
+    pub(crate) transitive: Vec<String>,
+    /// The policies the session was opened with.
+    pub(crate) policies: Vec<String>,
 }
 
 /// A principal with its key. Debug shows neither secret nor token.
@@ -143,6 +147,8 @@ impl Identities {
             session: None,
             user_id: format!("AIDA{}", letters(16)),
             tags: Vec::new(),
+            transitive: Vec::new(),
+            policies: Vec::new(),
         };
         let credentials = Credentials {
             access_key: access_key.to_owned(),

@@ -3,6 +3,7 @@
 //! a backend given by the caller, or the gateway itself (STS, ECR's images and registry).
 //! The registry's front speaks `/v2` on one loopback address per account and region, as ECR has one host each.
 
+mod access;
 mod accounts;
 mod answer;
 mod backups;
@@ -23,6 +24,7 @@ mod iam;
 mod identity;
 mod images;
 mod jwt;
+mod kms;
 mod leading;
 mod moto;
 mod mounts;
@@ -98,7 +100,7 @@ pub struct Config {
     pub distribution: Distribution,
     /// The registry's front.
     pub front: Front,
-    /// botocore's `data` folder, with `ecr` and `codebuild` in it.
+    /// botocore's `data` folder, with `ecr`, `codebuild` and `kms` in it.
     pub models: PathBuf,
     /// Issuers whose web identity tokens are taken where an account registered them.
     pub issuers: Vec<Issuer>,
@@ -157,6 +159,8 @@ pub(crate) struct Gateway {
     pub(crate) recorder: record::Recorder,
     pub(crate) faults: faults::Faults,
     pub(crate) permissions: permissions::Permissions,
+    pub(crate) stored: access::stored::Stored,
+    pub(crate) keys: kms::Keys,
     pub(crate) buckets: s3::Buckets,
     pub(crate) fronts: front::Fronts,
     pub(crate) direct: direct::Direct,
@@ -168,6 +172,7 @@ pub(crate) struct Gateway {
     pub(crate) tables: leading::Tables,
     pub(crate) ecr: standin_ecs::Shapes,
     pub(crate) codebuild: standin_ecs::Shapes,
+    pub(crate) kms: standin_ecs::Shapes,
 }
 
 /// Serves the gateway on `listener` until the future is dropped; the registry's fronts start as accounts need them.
@@ -194,7 +199,7 @@ pub async fn serve(config: Config, listener: TcpListener) -> std::io::Result<()>
     let model = |service: &str| {
         standin_ecs::Shapes::load(&config.models, service).map_err(std::io::Error::other)
     };
-    let (ecr, codebuild) = (model("ecr")?, model("codebuild")?);
+    let (ecr, codebuild, kms) = (model("ecr")?, model("codebuild")?, model("kms")?);
     let gateway = Arc::new(Gateway {
         fronts: front::Fronts::new(config.front),
         direct: direct::Direct::default(),
@@ -207,6 +212,8 @@ pub async fn serve(config: Config, listener: TcpListener) -> std::io::Result<()>
         recorder: record::Recorder::default(),
         faults: faults::Faults::default(),
         permissions: permissions::Permissions,
+        stored: access::stored::Stored::default(),
+        keys: kms::Keys::default(),
         buckets: s3::Buckets::default(),
         images: images::Images::default(),
         backups: backups::Backups::default(),
@@ -216,6 +223,7 @@ pub async fn serve(config: Config, listener: TcpListener) -> std::io::Result<()>
         tables: leading::Tables::default(),
         ecr,
         codebuild,
+        kms,
     });
     let _fronts_end_with_us = front::EndOnDrop(Arc::clone(&gateway));
     axum::serve(listener, route::router(gateway)).await

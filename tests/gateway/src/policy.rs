@@ -1,9 +1,10 @@
-//! IAM policy documents that name principals: trust policies, repository and bucket policies.
-//! What cannot be read decides nothing, so it never allows.
+//! IAM policy documents: identity policies, and those that name principals: trust, key, repository and bucket policies.
+//! What cannot be read decides nothing, so it never allows; a denial applies where it cannot be read.
+//! Source: IAM User Guide, "IAM JSON policy element reference".
 
 use serde_json::Value;
 
-use crate::condition::{self, Context};
+use crate::condition::{self, Context, Reading};
 use crate::text::wildcard;
 
 /// Who asks, in every form a policy may name them by.
@@ -11,7 +12,7 @@ use crate::text::wildcard;
 pub(crate) struct Asker {
     /// The account, for AWS principals.
     pub(crate) account: Option<String>,
-    /// ARNs of an AWS principal: the session's, and the role's behind it.
+    /// ARNs of an AWS principal: the session's or user's own, and the role's behind a session.
     pub(crate) arns: Vec<String>,
     /// The identity provider's ARN of a web identity.
     pub(crate) federated: Option<String>,
@@ -22,24 +23,59 @@ pub(crate) struct Asker {
 /// One question to a document.
 pub(crate) struct Question<'a> {
     pub(crate) action: &'a str,
-    /// Resource policies may name resources; trust policies have none.
+    /// Policies of resources may name resources; trust policies have none.
     pub(crate) resource: Option<&'a str>,
     pub(crate) asker: &'a Asker,
     pub(crate) context: &'a Context,
 }
 
+/// Whom an allowing statement of a resource's policy names; the later ones say more.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Grant {
+    /// An account, which then decides by its identity policies.
+    Account,
+    /// A role, a user, everybody, a provider or a service.
+    Principal,
+    /// One session of a role.
+    Session,
+}
+
 /// What a document says about a question.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Decision {
-    Allow,
+    Allow(Grant),
     /// An explicit denial, which nothing else can outweigh.
     Deny,
     /// No statement speaks of it.
     Silent,
 }
 
-/// Reads a document and decides.
+impl Decision {
+    pub(crate) fn allows(self) -> bool {
+        matches!(self, Self::Allow(_))
+    }
+}
+
+/// Which kind of document is read.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Kind {
+    /// Of a user or role; it names resources and no principal.
+    Identity,
+    /// Of a resource; it names principals, and a resource only where it likes.
+    Resource,
+}
+
+/// What a resource's policy says.
 pub(crate) fn decide(document: &str, question: &Question<'_>) -> Decision {
+    read(document, question, Kind::Resource)
+}
+
+/// What a policy of a user, role or session says.
+pub(crate) fn decide_identity(document: &str, question: &Question<'_>) -> Decision {
+    read(document, question, Kind::Identity)
+}
+
+fn read(document: &str, question: &Question<'_>, kind: Kind) -> Decision {
     let Ok(document) = serde_json::from_str::<Value>(document) else {
         return Decision::Silent;
     };
@@ -48,63 +84,100 @@ pub(crate) fn decide(document: &str, question: &Question<'_>) -> Decision {
         single @ Value::Object(_) => std::slice::from_ref(single),
         _ => return Decision::Silent,
     };
-    let mut decision = Decision::Silent;
-    for statement in statements
-        .iter()
-        .filter(|statement| applies(statement, question))
-    {
-        match statement["Effect"].as_str() {
-            Some("Deny") => return Decision::Deny,
-            Some("Allow") => decision = Decision::Allow,
-            _ => {}
+    let variables = document["Version"] == "2012-10-17";
+    let mut granted = None;
+    for statement in statements {
+        let unknown = match statement["Effect"].as_str() {
+            Some("Deny") => true,
+            Some("Allow") => false,
+            _ => continue,
+        };
+        let reading = Reading {
+            context: question.context,
+            variables,
+            unknown,
+        };
+        match applies(statement, question, kind, reading) {
+            Some(_) if unknown => return Decision::Deny,
+            grant => granted = granted.max(grant),
         }
     }
-    decision
+    granted.map_or(Decision::Silent, Decision::Allow)
 }
 
-fn applies(statement: &Value, question: &Question<'_>) -> bool {
-    let action = |pattern: &String| {
-        wildcard(
-            &pattern.to_ascii_lowercase(),
-            &question.action.to_ascii_lowercase(),
-        )
+/// Whether a statement speaks of the question, and whom it names.
+fn applies(
+    statement: &Value,
+    question: &Question<'_>,
+    kind: Kind,
+    reading: Reading<'_>,
+) -> Option<Grant> {
+    let grant = match kind {
+        Kind::Identity => Grant::Principal,
+        Kind::Resource => named(statement, question.asker, reading.unknown)?,
     };
-    let actions = match (statement.get("Action"), statement.get("NotAction")) {
-        (Some(list), None) => strings(list).iter().any(action),
-        (None, Some(list)) => !strings(list).iter().any(action),
-        _ => false,
-    };
-    let resources = match (question.resource, statement.get("Resource")) {
-        (Some(resource), Some(list)) => strings(list)
-            .iter()
-            .any(|pattern| wildcard(pattern, resource)),
-        // ECR's repository policies have no Resource: the repository is meant.
-        _ => true,
-    };
-    actions
-        && resources
-        && statement
-            .get("Principal")
-            .is_some_and(|principal| names(principal, question.asker))
+    let holds = actions(statement, question.action)
+        && resources(statement, question.resource, kind, reading)
         && statement
             .get("Condition")
-            .is_none_or(|conditions| condition::hold(conditions, question.context))
+            .is_none_or(|conditions| condition::hold(conditions, reading));
+    holds.then_some(grant)
 }
 
-fn names(principal: &Value, asker: &Asker) -> bool {
+fn actions(statement: &Value, action: &str) -> bool {
+    let action = action.to_ascii_lowercase();
+    let means = |pattern: &String| wildcard(&pattern.to_ascii_lowercase(), &action);
+    match (statement.get("Action"), statement.get("NotAction")) {
+        (Some(list), None) => strings(list).iter().any(means),
+        (None, Some(list)) => !strings(list).iter().any(means),
+        _ => false,
+    }
+}
+
+fn resources(statement: &Value, resource: Option<&str>, kind: Kind, reading: Reading<'_>) -> bool {
+    let means = |resource: &str, listed: &Value, unknown: bool| {
+        strings(listed).iter().any(|text| {
+            text == "*"
+                || reading
+                    .pattern(text)
+                    .map_or(unknown, |pattern| pattern.matches_arn(resource))
+        })
+    };
+    match (
+        resource,
+        statement.get("Resource"),
+        statement.get("NotResource"),
+    ) {
+        (Some(resource), Some(listed), None) => means(resource, listed, reading.unknown),
+        (Some(resource), None, Some(listed)) => !means(resource, listed, !reading.unknown),
+        (_, Some(_), Some(_)) => false,
+        // ECR's repository policies have no Resource: the repository is meant.
+        _ => kind == Kind::Resource,
+    }
+}
+
+/// Whom of the asker's names a statement has; `None` where it means somebody else.
+fn named(statement: &Value, asker: &Asker, denies: bool) -> Option<Grant> {
+    match (statement.get("Principal"), statement.get("NotPrincipal")) {
+        (Some(principal), None) => names(principal, asker),
+        // AWS takes it beside a denial only.
+        (None, Some(others)) if denies => match names(others, asker) {
+            Some(_) => None,
+            None => Some(Grant::Principal),
+        },
+        _ => None,
+    }
+}
+
+fn names(principal: &Value, asker: &Asker) -> Option<Grant> {
     if principal == "*" {
-        return true;
+        return Some(Grant::Principal);
     }
     let listed = |kind: &str| principal.get(kind).map(strings).unwrap_or_default();
-    let aws = listed("AWS").iter().any(|named| {
-        let Some(account) = &asker.account else {
-            return false;
-        };
-        named == "*"
-            || named == account
-            || *named == format!("arn:aws:iam::{account}:root")
-            || asker.arns.iter().any(|arn| arn == named)
-    });
+    let aws = listed("AWS")
+        .iter()
+        .filter_map(|named| aws(named, asker))
+        .max();
     let federated = asker
         .federated
         .as_ref()
@@ -113,7 +186,24 @@ fn names(principal: &Value, asker: &Asker) -> bool {
         .service
         .as_ref()
         .is_some_and(|service| listed("Service").contains(service));
-    aws || federated || service
+    aws.or((federated || service).then_some(Grant::Principal))
+}
+
+fn aws(named: &str, asker: &Asker) -> Option<Grant> {
+    let account = asker.account.as_ref()?;
+    let root = format!("arn:aws:iam::{account}:root");
+    if asker.arns.iter().any(|arn| arn == named) {
+        let session = named.contains(":assumed-role/");
+        return Some(if session {
+            Grant::Session
+        } else {
+            Grant::Principal
+        });
+    }
+    if named == "*" {
+        return Some(Grant::Principal);
+    }
+    (named == account || *named == root).then_some(Grant::Account)
 }
 
 /// A string or a list of strings, the two spellings of every list in a policy.
@@ -135,153 +225,4 @@ fn scalar(value: &Value) -> Option<String> {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn ask(document: &str, action: &str, asker: &Asker) -> Decision {
-        decide(
-            document,
-            &Question {
-                action,
-                resource: None,
-                asker,
-                context: &Context::default(),
-            },
-        )
-    }
-
-    fn role(account: &str) -> Asker {
-        Asker {
-            account: Some(account.to_owned()),
-            arns: vec![
-                format!("arn:aws:sts::{account}:assumed-role/ci/run-1"),
-                format!("arn:aws:iam::{account}:role/ci"),
-            ],
-            ..Asker::default()
-        }
-    }
-
-    fn trust(principal: &str) -> String {
-        format!(
-            r#"{{"Version":"2012-10-17","Statement":{{"Effect":"Allow","Principal":{principal},"Action":"sts:AssumeRole"}}}}"#
-        )
-    }
-
-    #[test]
-    fn a_principal_is_named_by_account_root_role_or_session() {
-        for named in [
-            "111111111111",
-            "arn:aws:iam::111111111111:root",
-            "arn:aws:iam::111111111111:role/ci",
-            "arn:aws:sts::111111111111:assumed-role/ci/run-1",
-            "*",
-        ] {
-            let document = trust(&format!(r#"{{"AWS":["{named}"]}}"#));
-            assert_eq!(
-                ask(&document, "sts:AssumeRole", &role("111111111111")),
-                Decision::Allow,
-                "{named}"
-            );
-        }
-        for named in [
-            "222222222222",
-            "arn:aws:iam::222222222222:root",
-            "arn:aws:iam::111111111111:role/other",
-            "arn:aws:iam::111111111111:role/*",
-        ] {
-            let document = trust(&format!(r#"{{"AWS":"{named}"}}"#));
-            assert_eq!(
-                ask(&document, "sts:AssumeRole", &role("111111111111")),
-                Decision::Silent,
-                "{named}"
-            );
-        }
-    }
-
-    #[test]
-    fn an_explicit_deny_outweighs_an_allow() {
-        let document = r#"{"Statement":[
-            {"Effect":"Allow","Principal":"*","Action":"sts:*"},
-            {"Effect":"Deny","Principal":{"AWS":"111111111111"},"Action":"sts:AssumeRole"}]}"#;
-        assert_eq!(
-            ask(document, "sts:AssumeRole", &role("111111111111")),
-            Decision::Deny
-        );
-        assert_eq!(
-            ask(document, "sts:AssumeRole", &role("222222222222")),
-            Decision::Allow
-        );
-    }
-
-    #[test]
-    fn another_action_or_kind_of_principal_is_silent() {
-        assert_eq!(
-            ask(
-                &trust(r#"{"AWS":"*"}"#),
-                "sts:AssumeRoleWithWebIdentity",
-                &role("111111111111")
-            ),
-            Decision::Silent
-        );
-        let service = Asker {
-            service: Some("codebuild.amazonaws.com".to_owned()),
-            ..Asker::default()
-        };
-        assert_eq!(
-            ask(
-                &trust(r#"{"Service":"codebuild.amazonaws.com"}"#),
-                "sts:AssumeRole",
-                &service
-            ),
-            Decision::Allow
-        );
-        assert_eq!(
-            ask(
-                &trust(r#"{"Service":"ecs.amazonaws.com"}"#),
-                "sts:AssumeRole",
-                &service
-            ),
-            Decision::Silent
-        );
-        assert_eq!(
-            ask(&trust(r#"{"AWS":"*"}"#), "sts:AssumeRole", &service),
-            Decision::Silent
-        );
-    }
-
-    #[test]
-    fn what_cannot_be_read_never_allows() {
-        for document in [
-            "",
-            "[]",
-            "{}",
-            r#"{"Statement":[{"Effect":"Allow","Action":"sts:AssumeRole"}]}"#,
-            r#"{"Statement":[{"Effect":"Allow","NotPrincipal":{"AWS":"*"},"Action":"sts:AssumeRole"}]}"#,
-        ] {
-            assert_eq!(
-                ask(document, "sts:AssumeRole", &role("111111111111")),
-                Decision::Silent,
-                "{document}"
-            );
-        }
-    }
-
-    #[test]
-    fn a_resource_must_match_where_one_is_named() {
-        let document = r#"{"Statement":[{"Effect":"Allow","Principal":"*","Action":"s3:GetObject","Resource":"arn:aws:s3:::state/dev/*"}]}"#;
-        let asker = role("111111111111");
-        let decided = |resource| {
-            decide(
-                document,
-                &Question {
-                    action: "s3:GetObject",
-                    resource: Some(resource),
-                    asker: &asker,
-                    context: &Context::default(),
-                },
-            )
-        };
-        assert_eq!(decided("arn:aws:s3:::state/dev/a"), Decision::Allow);
-        assert_eq!(decided("arn:aws:s3:::state/prod/a"), Decision::Silent);
-    }
-}
+mod tests;

@@ -207,6 +207,7 @@ async fn dispatch(
     match call.service.as_str() {
         "dynamodb" => crate::dynamodb::handle(gateway, call, principal).await,
         "ecr" => crate::ecr::handle(gateway, call, principal).await,
+        "kms" => crate::kms::handle(gateway, call, principal).await,
         "codebuild" if call.operation == "BatchGetBuilds" => {
             let (account, input) = (&principal.account, call.json());
             let (builds, model) = (&gateway.builds, &gateway.codebuild);

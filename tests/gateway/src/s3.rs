@@ -10,7 +10,6 @@ use http::{Method, StatusCode};
 
 use crate::answer::Answer;
 use crate::call::Call;
-use crate::condition::Context;
 use crate::error::AwsError;
 use crate::identity::Principal;
 use crate::policy::{Decision, Question, decide};
@@ -244,9 +243,8 @@ fn permitted_by_policy(
     } else {
         format!("arn:aws:s3:::{bucket}/{key}")
     };
-    let asker = crate::sts::asker(principal);
-    let mut context = Context::default();
-    crate::sts::principal_keys(principal, &mut context);
+    let asker = crate::access::asker(principal);
+    let mut context = crate::access::context(principal);
     // The sandbox's address stands for AWS's https endpoints, which have no other names here; a
     // request says so where it stands for one without TLS.
     let plain = call.header(PLAIN).is_some();
@@ -261,7 +259,7 @@ fn permitted_by_policy(
     let policy = lock(&gateway.buckets.policies).get(bucket).cloned();
     let decision = policy.map_or(Decision::Silent, |policy| decide(&policy, &question));
     let why = match decision {
-        Decision::Allow => return Ok(()),
+        Decision::Allow(_) => return Ok(()),
         Decision::Silent if owner == principal.account => return Ok(()),
         Decision::Silent => format!("because no resource-based policy allows the {action} action"),
         Decision::Deny => "with an explicit deny in a resource-based policy".to_owned(),

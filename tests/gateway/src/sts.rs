@@ -10,7 +10,7 @@ use crate::error::AwsError;
 use crate::iam::Role;
 use crate::identity::{Credentials, Principal};
 use crate::jwt::Token;
-use crate::policy::{Asker, Decision, Question, decide, strings};
+use crate::policy::{Asker, Question, decide, strings};
 use crate::text::{value, xml_escape};
 use crate::{Gateway, jwt};
 
@@ -130,7 +130,7 @@ async fn web_identity(
         federated: Some(provider.clone()),
         ..Asker::default()
     };
-    if decide(
+    if !decide(
         &role.trust,
         &Question {
             action: ACTION,
@@ -138,7 +138,8 @@ async fn web_identity(
             asker: &asker,
             context: &context,
         },
-    ) != Decision::Allow
+    )
+    .allows()
     {
         return Err(denied());
     }
@@ -184,16 +185,15 @@ async fn assume(
             .ok_or_else(|| denied("sts:AssumeRole"))?,
         false => return Err(denied("sts:AssumeRole")),
     };
-    let mut context = Context::default();
-    principal_keys(&caller.principal, &mut context);
+    let mut context = crate::access::context(&caller.principal);
     wanted.context(&mut context);
-    let asker = asker(&caller.principal);
+    let asker = crate::access::asker(&caller.principal);
     let mut actions = vec!["sts:AssumeRole"];
     if !wanted.tags.is_empty() {
         actions.push("sts:TagSession");
     }
     for action in actions {
-        if decide(
+        if !decide(
             &role.trust,
             &Question {
                 action,
@@ -201,7 +201,8 @@ async fn assume(
                 asker: &asker,
                 context: &context,
             },
-        ) != Decision::Allow
+        )
+        .allows()
         {
             return Err(denied(action));
         }
@@ -246,7 +247,7 @@ pub(crate) async fn for_service(
     };
     let mut context = Context::default();
     context.set("aws:SourceAccount", vec![wanted.account.clone()]);
-    if decide(
+    if !decide(
         &role.trust,
         &Question {
             action: "sts:AssumeRole",
@@ -254,7 +255,8 @@ pub(crate) async fn for_service(
             asker: &asker,
             context: &context,
         },
-    ) != Decision::Allow
+    )
+    .allows()
     {
         return Err(denied());
     }
@@ -356,6 +358,15 @@ impl Wanted {
                 "The requested DurationSeconds exceeds the MaxSessionDuration set for this role.",
             ));
         }
+        // A session's own tag counts where the role has one of that key too.
+        let mut tags = role.tags.clone();
+        tags.retain(|(key, _)| {
+            !self
+                .tags
+                .iter()
+                .any(|(own, _)| own.eq_ignore_ascii_case(key))
+        });
+        tags.extend(self.tags.iter().cloned());
         let principal = Principal {
             account: self.account.clone(),
             arn: format!(
@@ -365,40 +376,13 @@ impl Wanted {
             role: Some(self.arn.clone()),
             session: Some(self.session.clone()),
             user_id: format!("{}:{}", role.id, self.session),
-            tags: self.tags.clone(),
+            tags,
+            transitive: Vec::new(),
+            policies: Vec::new(),
         };
         Ok(gateway
             .identities
             .issue(principal, Some(Duration::seconds(seconds.min(limit)))))
-    }
-}
-
-/// A caller as policies may name it.
-pub(crate) fn asker(principal: &Principal) -> Asker {
-    let mut arns = vec![principal.arn.clone()];
-    arns.extend(principal.role.clone());
-    Asker {
-        account: Some(principal.account.clone()),
-        arns,
-        ..Asker::default()
-    }
-}
-
-/// The condition keys every signed request carries. `aws:PrincipalArn` of a session is its role.
-pub(crate) fn principal_keys(principal: &Principal, context: &mut Context) {
-    context.set("aws:PrincipalAccount", vec![principal.account.clone()]);
-    context.set(
-        "aws:PrincipalArn",
-        vec![
-            principal
-                .role
-                .clone()
-                .unwrap_or_else(|| principal.arn.clone()),
-        ],
-    );
-    context.set("aws:userid", vec![principal.user_id.clone()]);
-    for (key, value) in &principal.tags {
-        context.set(&format!("aws:PrincipalTag/{key}"), vec![value.clone()]);
     }
 }
 

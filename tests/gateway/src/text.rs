@@ -114,28 +114,88 @@ pub(crate) fn hex(bytes: &[u8]) -> String {
         })
 }
 
-/// Shell-like match with `*` and `?`, as IAM's `StringLike` and ECR's exclusion filters have it.
-pub(crate) fn wildcard(pattern: &str, text: &str) -> bool {
-    let (pattern, text): (Vec<char>, Vec<char>) =
-        (pattern.chars().collect(), text.chars().collect());
+/// A pattern of IAM's: `*` stands for any text, `?` for one character. What a variable put in stands for itself.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Pattern(Vec<Piece>);
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Piece {
+    Char(char),
+    One,
+    Any,
+}
+
+impl Pattern {
+    /// Adds text whose `*` and `?` are wildcards.
+    pub(crate) fn push(&mut self, text: &str) {
+        self.0.extend(text.chars().map(|c| match c {
+            '*' => Piece::Any,
+            '?' => Piece::One,
+            c => Piece::Char(c),
+        }));
+    }
+
+    /// Adds text that stands for itself.
+    pub(crate) fn push_literal(&mut self, text: &str) {
+        self.0.extend(text.chars().map(Piece::Char));
+    }
+
+    /// The pattern as it is spelled.
+    pub(crate) fn text(&self) -> String {
+        let spelled = |piece: &Piece| match piece {
+            Piece::Char(c) => *c,
+            Piece::One => '?',
+            Piece::Any => '*',
+        };
+        self.0.iter().map(spelled).collect()
+    }
+
+    /// Whether it stands for the whole text.
+    pub(crate) fn matches(&self, text: &str) -> bool {
+        matches(&self.0, text)
+    }
+
+    /// Whether it stands for an ARN, part by part: a `*` does not reach over a colon, except in the last part.
+    pub(crate) fn matches_arn(&self, arn: &str) -> bool {
+        let wanted: Vec<&[Piece]> = self.0.splitn(6, |p| *p == Piece::Char(':')).collect();
+        let seen: Vec<&str> = arn.splitn(6, ':').collect();
+        wanted.len() == seen.len()
+            && wanted
+                .iter()
+                .zip(&seen)
+                .all(|(wanted, seen)| matches(wanted, seen))
+    }
+}
+
+fn matches(pattern: &[Piece], text: &str) -> bool {
+    let text: Vec<char> = text.chars().collect();
     let (mut p, mut t) = (0, 0);
     let mut star: Option<(usize, usize)> = None;
     while t < text.len() {
-        if p < pattern.len() && pattern[p] == '*' {
-            star = Some((p, t));
-            p += 1;
-        } else if p < pattern.len() && (pattern[p] == '?' || pattern[p] == text[t]) {
-            p += 1;
-            t += 1;
-        } else if let Some((sp, st)) = star {
-            p = sp + 1;
-            t = st + 1;
-            star = Some((sp, st + 1));
-        } else {
-            return false;
+        match pattern.get(p) {
+            Some(Piece::Any) => {
+                star = Some((p, t));
+                p += 1;
+            }
+            Some(Piece::One) => (p, t) = (p + 1, t + 1),
+            Some(Piece::Char(c)) if *c == text[t] => (p, t) = (p + 1, t + 1),
+            _ => match star {
+                Some((at, from)) => {
+                    (p, t) = (at + 1, from + 1);
+                    star = Some((at, from + 1));
+                }
+                None => return false,
+            },
         }
     }
-    pattern[p..].iter().all(|c| *c == '*')
+    pattern[p..].iter().all(|piece| *piece == Piece::Any)
+}
+
+/// Whether a text matches a pattern in which `*` stands for any text and `?` for one character.
+pub(crate) fn wildcard(pattern: &str, text: &str) -> bool {
+    let mut read = Pattern::default();
+    read.push(pattern);
+    read.matches(text)
 }
 
 #[cfg(test)]

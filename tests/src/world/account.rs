@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 
 use super::aws::{Aws, unless_there};
 use super::policy::{self, AUDIENCE, GITHUB_ISSUER, Role, role_name};
-use super::{Environment, World};
+use super::{Environment, World, keys};
 use crate::fault::{Fault, Result};
 
 const IAM: &str = "2010-05-08";
@@ -12,11 +12,14 @@ const ELB: &str = "2015-12-01";
 /// The port the example service listens on.
 const PORT: u16 = 8080;
 
-/// The build account: identity provider, roles, ledger.
+/// The build account: identity provider, roles, keys, ledger.
 pub(super) async fn build(world: &World, aws: &Aws) -> Result<()> {
     identity_provider(aws).await?;
     for role in policy::build(world) {
         make_role(aws, &role).await?;
+    }
+    for key in keys::all(world) {
+        keys::make(aws, &key).await?;
     }
     table(
         aws,

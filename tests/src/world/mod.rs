@@ -4,6 +4,7 @@
 mod account;
 pub mod aws;
 mod image;
+mod keys;
 mod policy;
 pub mod retire;
 pub mod runner;
@@ -70,6 +71,10 @@ impl World {
     pub const ENVIRONMENTS: [&str; 3] = ["dev", "staging", "production"];
     /// The ledger's table in the build account.
     pub const LEDGER: &str = "slipway-ledger";
+    /// The alias of the key in the build account that signs the provenance of images.
+    pub const PROVENANCE_KEY: &str = "alias/slipway-provenance";
+    /// The alias of the key in the build account that signs the permits of the ledger.
+    pub const LEDGER_KEY: &str = "alias/slipway-ledger";
     /// The region of every world.
     pub const REGION: &str = "ca-central-1";
 

@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use super::{Environment, World};
+use super::{Environment, World, keys};
 
 /// GitHub's OIDC provider, without its scheme, as trust policies name it.
 pub(crate) const GITHUB_ISSUER: &str = "token.actions.githubusercontent.com";
@@ -86,21 +86,25 @@ pub(crate) fn build(world: &World) -> Vec<Role> {
                     "Resource": [ledger.clone()],
                     "Condition": {"ForAllValues:StringLike": {"dynamodb:LeadingKeys": ["content#*"]}},
                 }),
+                verify(world),
             ]),
         },
         Role {
             name: "slipway-permit".to_owned(),
             trust: trust(world, &world.build.id, &names, true),
             // No UpdateItem and no DeleteItem: the ledger only grows.
-            permissions: policy(&[allow(
-                &[
-                    "dynamodb:PutItem",
-                    "dynamodb:ConditionCheckItem",
-                    "dynamodb:GetItem",
-                    "dynamodb:Query",
-                ],
-                &[ledger],
-            )]),
+            permissions: policy(&[
+                allow(
+                    &[
+                        "dynamodb:PutItem",
+                        "dynamodb:ConditionCheckItem",
+                        "dynamodb:GetItem",
+                        "dynamodb:Query",
+                    ],
+                    &[ledger],
+                ),
+                verify(world),
+            ]),
         },
     ];
     roles.extend(world.environments.iter().map(|environment| Role {
@@ -133,6 +137,7 @@ pub(crate) fn build(world: &World) -> Vec<Role> {
                 &["codebuild:BatchGetBuilds"],
                 &[world.arn(&world.build.id, "codebuild", "project/*")],
             ),
+            verify(world),
         ]),
     }));
     roles
@@ -202,6 +207,7 @@ pub(crate) fn environment(world: &World, environment: &Environment) -> Vec<Role>
                     &[format!("arn:aws:s3:::{}", environment.state_bucket)],
                 ),
                 allow(&["dynamodb:GetItem"], std::slice::from_ref(&locks)),
+                verify(world),
             ]),
         },
         Role {
@@ -243,6 +249,7 @@ pub(crate) fn environment(world: &World, environment: &Environment) -> Vec<Role>
                     ],
                     &[locks],
                 ),
+                verify(world),
             ]),
         },
         Role {
@@ -365,6 +372,19 @@ fn service_trust(service: &str) -> Value {
 
 fn allow(actions: &[&str], resources: &[String]) -> Value {
     json!({"Effect": "Allow", "Action": actions, "Resource": resources})
+}
+
+/// Reading and verifying with the keys of the build account. A policy of IAM names no alias as a resource, so the aliases are
+/// a condition on its keys.
+fn verify(world: &World) -> Value {
+    json!({
+        "Effect": "Allow",
+        "Action": keys::READ,
+        "Resource": [world.arn(&world.build.id, "kms", "key/*")],
+        "Condition": {"ForAnyValue:StringEquals": {
+            "kms:ResourceAliases": [World::PROVENANCE_KEY, World::LEDGER_KEY],
+        }},
+    })
 }
 
 fn policy(statements: &[Value]) -> Value {

@@ -3,29 +3,10 @@
 use aws_credential_types::Credentials;
 use serde_json::json;
 
-use crate::support::{World, credentials, refused, world};
+use crate::support::{World, assume, credentials, refused, world};
 
 async fn sts(world: &World, credentials: &Credentials) -> aws_sdk_sts::Client {
     aws_sdk_sts::Client::new(&world.sdk(credentials).await)
-}
-
-async fn assume(world: &World, by: &Credentials, role: &str) -> Credentials {
-    let answer = sts(world, by)
-        .await
-        .assume_role()
-        .role_arn(role)
-        .role_session_name("next")
-        .send()
-        .await
-        .unwrap();
-    let given = answer.credentials().unwrap();
-    Credentials::new(
-        given.access_key_id(),
-        given.secret_access_key(),
-        Some(given.session_token().to_owned()),
-        None,
-        "t",
-    )
 }
 
 #[tokio::test]

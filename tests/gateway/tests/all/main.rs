@@ -10,6 +10,7 @@ mod builds;
 mod dynamodb;
 mod ecr;
 mod identity;
+mod kms;
 mod parts;
 mod record;
 mod s3;

@@ -355,6 +355,19 @@ impl World {
         assert_eq!(status, 200, "{text}");
     }
 
+    /// The one inline policy of a role, which has the role's name.
+    pub(crate) async fn permit(&self, credentials: &Credentials, role: &str, document: &Value) {
+        let form = [
+            ("Action", "PutRolePolicy"),
+            ("Version", "2010-05-08"),
+            ("RoleName", role),
+            ("PolicyName", role),
+            ("PolicyDocument", &document.to_string()),
+        ];
+        let (status, text) = self.query(credentials, "iam", &form).await;
+        assert_eq!(status, 200, "{text}");
+    }
+
     /// GitHub's identity provider, registered in an account for an audience.
     pub(crate) async fn provider(&self, credentials: &Credentials, audience: &str) {
         let form = [
@@ -411,5 +424,24 @@ where
     (
         service.code().unwrap_or_default().to_owned(),
         service.message().unwrap_or_default().to_owned(),
+    )
+}
+
+/// A session of a role.
+pub(crate) async fn assume(world: &World, by: &Credentials, role: &str) -> Credentials {
+    let answer = aws_sdk_sts::Client::new(&world.sdk(by).await)
+        .assume_role()
+        .role_arn(role)
+        .role_session_name("next")
+        .send()
+        .await
+        .unwrap();
+    let given = answer.credentials().unwrap();
+    Credentials::new(
+        given.access_key_id(),
+        given.secret_access_key(),
+        Some(given.session_token().to_owned()),
+        None,
+        "t",
     )
 }

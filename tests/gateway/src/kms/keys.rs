@@ -1,0 +1,212 @@
+//! The keys of KMS and their aliases, by account and region.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex};
+
+use serde_json::{Value, json};
+use time::OffsetDateTime;
+
+use super::ecdsa::Pair;
+use crate::error::AwsError;
+use crate::lock;
+
+/// Where something is: account and region.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub(crate) struct At {
+    pub(crate) account: String,
+    pub(crate) region: String,
+}
+
+impl At {
+    /// The ARN of something of KMS here.
+    pub(crate) fn arn(&self, resource: &str) -> String {
+        format!("arn:aws:kms:{}:{}:{resource}", self.region, self.account)
+    }
+}
+
+/// What a key is for.
+#[derive(Clone)]
+pub(crate) enum Material {
+    /// `ECC_NIST_P256`, `SIGN_VERIFY`.
+    P256(Arc<Pair>),
+    /// `SYMMETRIC_DEFAULT`, `ENCRYPT_DECRYPT`; nothing is encrypted here.
+    Symmetric,
+}
+
+/// Whether a key can be used.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum State {
+    Enabled,
+    Disabled,
+    PendingDeletion(OffsetDateTime),
+}
+
+/// One key.
+#[derive(Clone)]
+pub(crate) struct Key {
+    pub(crate) id: String,
+    pub(crate) at: At,
+    pub(crate) material: Material,
+    pub(crate) policy: String,
+    pub(crate) description: String,
+    pub(crate) created: OffsetDateTime,
+    pub(crate) state: State,
+    pub(crate) aliases: Vec<String>,
+}
+
+impl Key {
+    pub(crate) fn arn(&self) -> String {
+        self.at.arn(&format!("key/{}", self.id))
+    }
+
+    pub(crate) fn spec(&self) -> &'static str {
+        match self.material {
+            Material::P256(_) => "ECC_NIST_P256",
+            Material::Symmetric => "SYMMETRIC_DEFAULT",
+        }
+    }
+
+    pub(crate) fn usage(&self) -> &'static str {
+        match self.material {
+            Material::P256(_) => "SIGN_VERIFY",
+            Material::Symmetric => "ENCRYPT_DECRYPT",
+        }
+    }
+
+    /// `KeyMetadata`, as `DescribeKey` answers it.
+    pub(crate) fn metadata(&self) -> Value {
+        let state = match self.state {
+            State::Enabled => "Enabled",
+            State::Disabled => "Disabled",
+            State::PendingDeletion(_) => "PendingDeletion",
+        };
+        let mut metadata = json!({
+            "AWSAccountId": self.at.account,
+            "KeyId": self.id,
+            "Arn": self.arn(),
+            "CreationDate": self.created.unix_timestamp(),
+            "Enabled": self.state == State::Enabled,
+            "Description": self.description,
+            "KeyUsage": self.usage(),
+            "KeyState": state,
+            "Origin": "AWS_KMS",
+            "KeyManager": "CUSTOMER",
+            "CustomerMasterKeySpec": self.spec(),
+            "KeySpec": self.spec(),
+            "MultiRegion": false,
+        });
+        if let State::PendingDeletion(end) = self.state {
+            metadata["DeletionDate"] = json!(end.unix_timestamp());
+        }
+        let (name, algorithm) = match self.material {
+            Material::P256(_) => ("SigningAlgorithms", super::ALGORITHM),
+            Material::Symmetric => ("EncryptionAlgorithms", "SYMMETRIC_DEFAULT"),
+        };
+        metadata[name] = json!([algorithm]);
+        metadata
+    }
+}
+
+/// All keys of the sandbox.
+#[derive(Default)]
+pub(crate) struct Keys(Mutex<Store>);
+
+#[derive(Default)]
+struct Store {
+    keys: HashMap<String, Key>,
+    aliases: HashMap<(At, String), String>,
+}
+
+impl Keys {
+    pub(crate) fn add(&self, key: Key) {
+        lock(&self.0).keys.insert(key.id.clone(), key);
+    }
+
+    /// Changes a key that was found.
+    pub(crate) fn change(&self, id: &str, change: impl FnOnce(&mut Key)) {
+        if let Some(key) = lock(&self.0).keys.get_mut(id) {
+            change(key);
+        }
+    }
+
+    /// The key that an ID, an ARN, an alias name or an alias ARN means to a caller, and the alias it was named by.
+    pub(crate) fn find(&self, at: &At, named: &str) -> Result<(Key, Option<String>), AwsError> {
+        let (at, name) = match named.strip_prefix("arn:") {
+            Some(rest) => {
+                let parts: Vec<&str> = rest.splitn(5, ':').collect();
+                let ["aws", "kms", region, account, name] = parts.as_slice() else {
+                    return Err(not_found(format!("Invalid arn {named}")));
+                };
+                if *region != at.region {
+                    return Err(not_found(format!("Invalid arn {region}")));
+                }
+                let name = name.strip_prefix("key/").unwrap_or(name);
+                let (account, region) = ((*account).to_owned(), (*region).to_owned());
+                (At { account, region }, name.to_owned())
+            }
+            None => (at.clone(), named.to_owned()),
+        };
+        let store = lock(&self.0);
+        let alias = name.starts_with("alias/").then(|| name.clone());
+        let id = match &alias {
+            Some(alias) => store
+                .aliases
+                .get(&(at.clone(), alias.clone()))
+                .ok_or_else(|| not_found(format!("Alias {} is not found.", at.arn(alias))))?
+                .clone(),
+            None => name,
+        };
+        let mut key = store
+            .keys
+            .get(&id)
+            .filter(|key| key.at == at)
+            .cloned()
+            .ok_or_else(|| {
+                let arn = at.arn(&format!("key/{id}"));
+                not_found(format!("Key '{arn}' does not exist"))
+            })?;
+        key.aliases = store.aliases_of(&key);
+        Ok((key, alias))
+    }
+
+    /// Gives a key an alias that no other has.
+    pub(crate) fn name(&self, at: &At, alias: &str, id: &str) -> Result<(), AwsError> {
+        let mut store = lock(&self.0);
+        let place = (at.clone(), alias.to_owned());
+        if store.aliases.contains_key(&place) {
+            return Err(AwsError::new(
+                400,
+                "AlreadyExistsException",
+                format!("An alias with the name {} already exists", at.arn(alias)),
+            ));
+        }
+        store.aliases.insert(place, id.to_owned());
+        Ok(())
+    }
+
+    /// The aliases of an account and region, with the IDs of their keys, in order.
+    pub(crate) fn aliases(&self, at: &At) -> Vec<(String, String)> {
+        let mut found: Vec<_> = lock(&self.0)
+            .aliases
+            .iter()
+            .filter(|((place, _), _)| place == at)
+            .map(|((_, alias), id)| (alias.clone(), id.clone()))
+            .collect();
+        found.sort();
+        found
+    }
+}
+
+impl Store {
+    fn aliases_of(&self, key: &Key) -> Vec<String> {
+        let own = self
+            .aliases
+            .iter()
+            .filter(|((at, _), id)| *at == key.at && **id == key.id);
+        own.map(|((_, alias), _)| alias.clone()).collect()
+    }
+}
+
+fn not_found(message: String) -> AwsError {
+    AwsError::new(400, "NotFoundException", message)
+}
