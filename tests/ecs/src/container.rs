@@ -1,7 +1,6 @@
 //! A container of a task definition, as Docker Engine is asked to create it.
 
 use std::collections::BTreeMap;
-use std::net::Ipv4Addr;
 
 use serde_json::{Map, Value, json};
 
@@ -19,12 +18,10 @@ pub(crate) struct Identity<'a> {
 
 /// Where the container's network is.
 pub(crate) enum Network<'a> {
-    /// A network of its own, with the ports of the whole task published on the task's address.
-    Own { address: Ipv4Addr, ports: &'a [u16] },
+    /// A network of its own, with nothing but a loopback interface.
+    Own,
     /// The network of another container of the task, by the engine's ID.
     Joined(&'a str),
-    /// A network of its own and nothing published, for a container that ends before the others start.
-    Private,
 }
 
 /// The name under which every container of a sandbox can be found.
@@ -116,13 +113,6 @@ pub(crate) fn body(
         "Labels": labels,
         "HostConfig": host_config(container, identity, network, task_memory),
     });
-    if let Network::Own { ports, .. } = network {
-        body["ExposedPorts"] = ports
-            .iter()
-            .map(|port| (format!("{port}/tcp"), json!({})))
-            .collect::<Map<_, _>>()
-            .into();
-    }
     let same = [
         ("command", "Cmd"),
         ("entryPoint", "Entrypoint"),
@@ -167,21 +157,8 @@ fn host_config(
         "Privileged": flag(container, "privileged"),
     });
     match network {
-        Network::Own { address, ports } => {
-            host["NetworkMode"] = json!("bridge");
-            host["PortBindings"] = ports
-                .iter()
-                .map(|port| {
-                    (
-                        format!("{port}/tcp"),
-                        json!([{"HostIp": address.to_string(), "HostPort": port.to_string()}]),
-                    )
-                })
-                .collect::<Map<_, _>>()
-                .into();
-        }
+        Network::Own => host["NetworkMode"] = json!("none"),
         Network::Joined(other) => host["NetworkMode"] = json!(format!("container:{other}")),
-        Network::Private => host["NetworkMode"] = json!("bridge"),
     }
     if let Some(limit) = number(container, "memory").or(task_memory) {
         host["Memory"] = json!(mib(limit));

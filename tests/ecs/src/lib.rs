@@ -12,6 +12,7 @@ mod error;
 mod ids;
 mod logs;
 mod model;
+mod network;
 mod protocol;
 mod query;
 mod run;

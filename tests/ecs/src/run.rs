@@ -14,6 +14,7 @@ use crate::Inner;
 use crate::container;
 use crate::docker::DockerError;
 use crate::ids;
+use crate::network::Published;
 use crate::task::{Status, Stop, Task};
 use crate::value::{list, text};
 
@@ -42,6 +43,7 @@ struct Runner {
     stop: watch::Receiver<Option<Stop>>,
     /// The engine's ID of each container that was created, by its place in the definition.
     created: BTreeMap<usize, String>,
+    published: Published,
 }
 
 /// Runs the task to its end.
@@ -55,6 +57,7 @@ pub(crate) async fn run(inner: Arc<Inner>, key: Key) {
         plan,
         stop,
         created: BTreeMap::new(),
+        published: Published::default(),
     };
     let mut closing = runner.inner.closing.subscribe();
     // Closing the stand-in removes the containers.
@@ -255,6 +258,7 @@ impl Runner {
             task.set_status(Status::Stopped);
             task.stopped_at = Some(ids::now());
         });
+        self.published.close().await;
         self.inner.world().free_address(self.plan.address);
     }
 

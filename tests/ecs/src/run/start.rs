@@ -8,6 +8,7 @@ use super::Runner;
 use crate::container::{self, Identity, Network};
 use crate::docker::{DockerError, RegistryLogin};
 use crate::ids;
+use crate::network::Published;
 use crate::task::Stop;
 use crate::upstream::Role;
 use crate::value::{list, need, text};
@@ -132,17 +133,14 @@ impl Runner {
         for index in order {
             let definition = self.plan.containers[index].clone();
             self.wait_for_dependencies(&definition).await?;
+            let ends_first =
+                container::ends_first(&self.plan.containers, need(&definition, "name"));
             let network = match &holder {
-                _ if container::ends_first(&self.plan.containers, need(&definition, "name")) => {
-                    Network::Private
-                }
+                _ if ends_first => Network::Own,
                 Some(other) => Network::Joined(other),
-                None => Network::Own {
-                    address: self.plan.address,
-                    ports: &ports,
-                },
+                None => Network::Own,
             };
-            let holds = matches!(network, Network::Own { .. });
+            let holds = matches!(network, Network::Own) && !ends_first;
             let identity = Identity {
                 label: &self.inner.config.label,
                 task_id: &self.key.id,
@@ -159,30 +157,57 @@ impl Runner {
                 need(&definition, "name"),
                 &self.key.id[..12]
             );
-            let failed = |kind: &str, error: &DockerError| {
-                let reason = format!("{kind}: Error response from daemon: {}", error.message);
-                self.with(|task| task.containers[index].reason = Some(reason.clone()));
-                Stop::failed_to_start(reason)
-            };
             let id = match self.inner.docker.create(&name, &body).await {
                 Ok(id) => id,
-                Err(error) => return Err(failed("CannotCreateContainerError", &error)),
+                Err(error) => {
+                    return Err(self.refused(index, "CannotCreateContainerError", &error));
+                }
             };
             let started = self.inner.docker.start(&id).await;
-            let started = started.map_err(|error| failed("CannotStartContainerError", &error));
+            let started =
+                started.map_err(|error| self.refused(index, "CannotStartContainerError", &error));
             self.with(|task| {
                 task.containers[index].runtime =
                     Some(format!("{}-{}", self.key.id, &id[..id.len().min(10)]));
                 task.containers[index].engine_id = Some(id.clone());
             });
-            if holds {
-                holder = Some(id.clone());
-            }
-            self.created.insert(index, id);
+            self.created.insert(index, id.clone());
             started?;
+            if holds {
+                let published = self.publish(&id, &ports).await;
+                self.published = published
+                    .map_err(|error| self.refused(index, "CannotStartContainerError", &error))?;
+                holder = Some(id);
+            }
             self.with(|task| task.containers[index].status = "RUNNING");
         }
         Ok(())
+    }
+
+    /// The task's end, where the engine refused to create or start one of its containers.
+    fn refused(&self, index: usize, kind: &str, error: &DockerError) -> Stop {
+        let reason = format!("{kind}: Error response from daemon: {}", error.message);
+        self.with(|task| task.containers[index].reason = Some(reason.clone()));
+        Stop::failed_to_start(reason)
+    }
+
+    /// Opens the task's ports on its address. A container that has ended already has none.
+    async fn publish(&self, id: &str, ports: &[u16]) -> Result<Published, DockerError> {
+        let seen = self.inner.docker.inspect(id).await?;
+        let process = seen["State"]["Pid"].as_i64().unwrap_or(0);
+        match Published::start(self.plan.address, ports, id, process).await {
+            Ok(published) => Ok(published),
+            Err(error) => {
+                let seen = self.inner.docker.inspect(id).await?;
+                if seen["State"]["Running"] == false {
+                    return Ok(Published::default());
+                }
+                Err(DockerError::new(format!(
+                    "cannot open ports {ports:?} of {}: {error}",
+                    self.plan.address
+                )))
+            }
+        }
     }
 
     /// Waits for what `dependsOn` asks: START, HEALTHY, COMPLETE or SUCCESS of another container.
