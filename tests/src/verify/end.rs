@@ -141,8 +141,14 @@ mod tests {
                 None => others.push(Process::of(line.parse().unwrap()).unwrap()),
             }
         }
-        end_below(shell.id());
         let part = part.unwrap();
+        // The shell's child has the mark only once it has become `sleep`, some time after the shell told its number.
+        let began = Instant::now();
+        while !marked("test-verify/").contains(&part.pid) {
+            assert!(began.elapsed() < Duration::from_secs(300), "{part:?}");
+            std::thread::sleep(Duration::from_millis(10));
+        }
+        end_below(shell.id());
         assert!(part.runs());
         for other in others {
             assert!(!other.runs(), "{other:?}");
