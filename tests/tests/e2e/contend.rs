@@ -289,6 +289,19 @@ fn disturbed(ended: &[End]) -> Vec<usize> {
         .collect()
 }
 
+/// Those whom nothing disturbed but a machine on which they could not renew their lease in time. They stop, as they must.
+fn stopped(ended: &[End], history: &[Event]) -> Vec<usize> {
+    ended
+        .iter()
+        .filter(|end| end.fate == Fate::Undisturbed && end.code.is_some_and(|code| code != 0))
+        .filter(|end| {
+            end.said.contains("could not be renewed in time")
+                || history.contains(&Event::Stopped(end.id))
+        })
+        .map(|end| end.id)
+        .collect()
+}
+
 fn events(history: &[(Event, f64)]) -> Vec<Event> {
     history.iter().map(|(event, _)| *event).collect()
 }
@@ -323,14 +336,22 @@ fn contended(locking: &'static str) {
     let ended = contention.run(contenders, acquisitions, |id| Fate::of(id, contenders));
     let took = began.elapsed();
     assert_eq!(ended.len(), acquisitions, "every wait ends");
-    for end in ended.iter().filter(|end| end.fate == Fate::Undisturbed) {
-        assert_eq!(end.code, Some(0), "{}: {}", end.id, end.said);
-    }
     let text = contention.text();
     let history = parse(&text);
-    let wrong = check(&events(&history), &disturbed(&ended), &contention.serials());
+    let stopped = stopped(&ended, &events(&history));
+    for end in ended.iter().filter(|end| end.fate == Fate::Undisturbed) {
+        let fine = end.code == Some(0) || stopped.contains(&end.id);
+        assert!(fine, "{} ended with {:?}: {}", end.id, end.code, end.said);
+    }
+    assert!(
+        stopped.len() * 4 <= acquisitions,
+        "{} of {acquisitions} could not renew in time: {stopped:?}",
+        stopped.len()
+    );
+    let unsaid = [disturbed(&ended), stopped.clone()].concat();
+    let wrong = check(&events(&history), &unsaid, &contention.serials());
     assert!(wrong.is_empty(), "{wrong:#?}\n{text}");
-    tell(locking, &ended, &history, took);
+    tell(locking, &ended, stopped.len(), &history, took);
 
     // What the killed left is gone once somebody comes after them.
     let job = contention.state.job();
@@ -351,7 +372,7 @@ fn contended(locking: &'static str) {
 }
 
 /// Says how it went, for whoever measures; and sees that the disturbances struck where they were meant to.
-fn tell(locking: &str, ended: &[End], history: &[(Event, f64)], took: Duration) {
+fn tell(locking: &str, ended: &[End], stopped: usize, history: &[(Event, f64)], took: Duration) {
     let had = |id: usize, which: fn(&Event) -> Option<usize>| {
         history.iter().any(|(event, _)| which(event) == Some(id))
     };
@@ -394,7 +415,7 @@ fn tell(locking: &str, ended: &[End], history: &[(Event, f64)], took: Duration) 
             .unwrap_or_default()
     };
     note(&format!(
-        "{locking}: {} acquisitions in {} s; killed before {}, inside {}, after {}; {} slept; from one to the next {:.2} s, one in ten more than {:.2} s",
+        "{locking}: {} acquisitions in {} s; killed before {}, inside {}, after {}; {} slept; {stopped} could not renew in time; from one to the next {:.2} s, one in ten more than {:.2} s",
         ended.len(),
         took.as_secs(),
         killed[0],
