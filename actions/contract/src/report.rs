@@ -116,6 +116,7 @@ fn rows(complete: &Complete) -> Vec<Vec<String>> {
         ("ledger", build.ledger.clone()),
         ("repository", resolved.image.repository.clone()),
         ("state", format!("s3://{}/{}", state.bucket, state.key)),
+        ("state account", state.account.to_string()),
         (
             "state lock",
             match &state.table {

@@ -20,6 +20,15 @@ pub(crate) struct Place {
     /// Role to assume instead of the contract's, as an ARN
     #[arg(long, value_name = "ARN")]
     pub(crate) role: Option<kit::aws::RoleArn>,
+    /// Role that this role assumes to reach bucket and table, where they are in another account, as an ARN [default: the contract's]
+    #[arg(long, value_name = "ARN")]
+    pub(crate) state_role: Option<kit::aws::RoleArn>,
+    /// Ask for encryption at every write, with S3's own key unless --kms-key-id names another [default: the contract's; else the bucket decides]
+    #[arg(long)]
+    pub(crate) encrypt: bool,
+    /// KMS key to ask for at every write, by ARN or ID [default: the contract's]
+    #[arg(long, value_name = "KEY")]
+    pub(crate) kms_key_id: Option<String>,
 }
 
 #[derive(Debug, clap::Args)]

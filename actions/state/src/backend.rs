@@ -1,9 +1,12 @@
 //! The backend of one state, as `init` is told of it. Pure.
 
 use crate::key;
+use kit::aws::{AccountId, RoleArn};
+use serde::{Deserialize, Serialize};
+use std::borrow::Cow;
 
 /// Where one state object and its lock are.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub(crate) struct Backend {
     pub(crate) bucket: String,
     pub(crate) key: String,
@@ -13,12 +16,48 @@ pub(crate) struct Backend {
     pub(crate) table: String,
     pub(crate) region: String,
     pub(crate) locking: Locking,
+    /// The role that reaches bucket and table, which the command's credentials assume. `None`: these
+    /// reach them themselves.
+    pub(crate) role: Option<RoleArn>,
+    /// The account that the bucket must belong to, if it is known.
+    pub(crate) owner: Option<AccountId>,
+    pub(crate) encryption: Encryption,
+}
+
+/// What a write of the state asks S3 for.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub(crate) enum Encryption {
+    /// Nothing: the bucket decides, which may name a KMS key.
+    #[default]
+    Bucket,
+    /// S3's own key.
+    Aes256,
+    /// A key of KMS, by ARN or ID.
+    Kms(String),
+}
+
+impl Encryption {
+    /// The setting of `encrypt` and `kms_key_id` together. A key alone would do nothing.
+    pub(crate) fn new(encrypt: bool, kms_key_id: Option<String>) -> Self {
+        match (kms_key_id, encrypt) {
+            (Some(key), _) => Self::Kms(key),
+            (None, true) => Self::Aes256,
+            (None, false) => Self::Bucket,
+        }
+    }
+
+    /// The KMS key, if it is one's.
+    pub(crate) fn kms_key(&self) -> Option<&str> {
+        match self {
+            Self::Kms(key) => Some(key),
+            Self::Bucket | Self::Aes256 => None,
+        }
+    }
 }
 
 /// Which lock is held around a command.
-#[derive(
-    Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum, serde::Serialize, serde::Deserialize,
-)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub(crate) enum Hold {
     /// Terraform's own, so that it is told not to lock
@@ -38,17 +77,7 @@ impl Hold {
 }
 
 /// How Terraform locks the state (developer.hashicorp.com, "Backend Type: s3", State Locking).
-#[derive(
-    Debug,
-    Clone,
-    Copy,
-    PartialEq,
-    Eq,
-    Default,
-    clap::ValueEnum,
-    serde::Serialize,
-    serde::Deserialize,
-)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, clap::ValueEnum, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub(crate) enum Locking {
     /// An item in a DynamoDB table (`dynamodb_table`)
@@ -99,22 +128,35 @@ impl Backend {
         format!("{}/{}", self.bucket, self.object_key())
     }
 
-    /// The settings of Terraform's backend. Nothing is said of encryption: `encrypt` asks for S3's
-    /// own keys, past the KMS key that is the bucket's default.
-    pub(crate) fn settings(&self, path_style: bool) -> Vec<(&'static str, &str)> {
+    /// The settings of Terraform's backend. Of encryption nothing is said that nobody asked for:
+    /// `encrypt` alone asks for S3's own key, past the KMS key that is the bucket's default.
+    pub(crate) fn settings(&self, path_style: bool) -> Vec<(&'static str, Cow<'_, str>)> {
+        let on = Cow::Borrowed("true");
         let mut settings = vec![
-            ("bucket", self.bucket.as_str()),
-            ("key", &self.key),
-            ("region", &self.region),
+            ("bucket", Cow::from(&self.bucket)),
+            ("key", Cow::from(&self.key)),
+            ("region", Cow::from(&self.region)),
         ];
         if self.locking.uses_table() {
-            settings.push(("dynamodb_table", &self.table));
+            settings.push(("dynamodb_table", Cow::from(&self.table)));
         }
         if self.locking.uses_file() {
-            settings.push(("use_lockfile", "true"));
+            settings.push(("use_lockfile", on.clone()));
+        }
+        if let Some(role) = &self.role {
+            // A setting that is not text is read as an expression (terraform
+            // `internal/command/meta_config.go`, `configValueFromCLI`), and `role_arn` of old is gone.
+            let role = format!("{{role_arn=\"{role}\"}}");
+            settings.push(("assume_role", role.into()));
+        }
+        if self.encryption != Encryption::Bucket {
+            settings.push(("encrypt", on.clone()));
+        }
+        if let Some(key) = self.encryption.kms_key() {
+            settings.push(("kms_key_id", key.into()));
         }
         if path_style {
-            settings.push(("use_path_style", "true"));
+            settings.push(("use_path_style", on));
         }
         settings
     }
@@ -125,5 +167,37 @@ impl Backend {
             .into_iter()
             .map(|(name, value)| format!("-backend-config={name}={value}"))
             .collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn terraform_is_told_of_role_and_encryption_only_where_there_are_some() {
+        let backend = |role: Option<&str>, encryption| Backend {
+            bucket: "b".to_owned(),
+            key: "k".to_owned(),
+            region: "eu-west-1".to_owned(),
+            locking: Locking::File,
+            role: role.map(|role| role.parse().unwrap()),
+            encryption,
+            ..Backend::default()
+        };
+        let own = "bucket=b key=k region=eu-west-1 use_lockfile=true";
+        for (role, encryption, wanted) in [
+            (None, Encryption::Bucket, ""),
+            (None, Encryption::new(true, None), " encrypt=true"),
+            (
+                Some("arn:aws:iam::222222222222:role/states"),
+                Encryption::new(false, Some("key-1".to_owned())),
+                " assume_role={role_arn=\"arn:aws:iam::222222222222:role/states\"} encrypt=true kms_key_id=key-1",
+            ),
+        ] {
+            let arguments = backend(role, encryption).arguments(false).join(" ");
+            let shown = arguments.replace("-backend-config=", "");
+            assert_eq!(shown, format!("{own}{wanted}"));
+        }
     }
 }

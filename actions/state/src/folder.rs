@@ -1,7 +1,7 @@
 //! What a folder of infrastructure code says about where its state is: what it declares, what it
 //! was initialised with, and whether a state was written into the folder itself.
 
-use crate::backend::{Backend, Locking};
+use crate::backend::{Backend, Encryption, Locking};
 use crate::block::{self, Block, Declared, Setting, Value};
 use kit::Cx;
 use kit::error::{Context, Error, Location, Result};
@@ -108,7 +108,18 @@ impl<'a> Folder<'a> {
                 .hint(&again));
             }
         }
-        Ok(())
+        let role = config["assume_role"]["role_arn"]
+            .as_str()
+            .unwrap_or_default();
+        match &self.backend.role {
+            // `init` refuses a backend that changes, in words about migrating a state.
+            Some(wanted) if *wanted != role => Err(Error::refused(format!(
+                "{} was initialised for another role: the backend assumes `{role}`, the step `{wanted}`",
+                self.path.display()
+            ))
+            .hint(&again)),
+            _ => Ok(()),
+        }
     }
 
     /// Whether there is code here that keeps its state in a file.
@@ -210,7 +221,7 @@ fn compare(block: &Block, backend: &Backend) -> Compared {
         let what = match (name, value, wanted) {
             (_, Value::Null, _) => continue,
             (_, Value::Expression, _) => {
-                format!("{name} is an expression, and nobody can tell what it is")
+                format!("{name} is an expression, which the step cannot read")
             }
             ("use_lockfile", Value::Literal(value), _) => {
                 match (value.as_str(), backend.locking.uses_file()) {
@@ -238,10 +249,37 @@ fn compare(block: &Block, backend: &Backend) -> Compared {
         };
         differences.push((*line, what));
     }
+    differences.extend(encrypted_otherwise(block, &backend.encryption));
     Compared {
         locking,
         differences,
     }
+}
+
+/// How Terraform's writes would be encrypted otherwise than the step's own. A step that asks for
+/// nothing leaves it to the block.
+fn encrypted_otherwise(block: &Block, encryption: &Encryption) -> Vec<(usize, String)> {
+    if *encryption == Encryption::Bucket {
+        return Vec::new();
+    }
+    let settings = [
+        ("encrypt", "true"),
+        ("kms_key_id", encryption.kms_key().unwrap_or_default()),
+    ];
+    let differs = |(name, wanted): (&str, &str)| {
+        let Setting { value, line } = block.settings.get(name)?;
+        let what = match value {
+            Value::Null => return None,
+            Value::Literal(value) if value == wanted => return None,
+            Value::Literal(value) if wanted.is_empty() => {
+                format!("{name} is `{value}`, and the step asks for S3's own key")
+            }
+            Value::Literal(value) => format!("{name} is `{value}`, and the step's is `{wanted}`"),
+            Value::Expression => format!("{name} is an expression, which the step cannot read"),
+        };
+        Some((*line, what))
+    };
+    settings.into_iter().filter_map(differs).collect()
 }
 
 const BLOCK: &str = "add to the code: terraform { backend \"s3\" {} } (bucket, key, region and table come from this step)";
@@ -265,7 +303,8 @@ mod tests {
             workspace: None,
             table: "t".into(),
             region: "ca-central-1".into(),
-            locking: crate::backend::Locking::Dynamodb,
+            locking: Locking::Dynamodb,
+            ..Backend::default()
         }
     }
 
@@ -310,6 +349,77 @@ mod tests {
     }
 
     const NOTE: &str = ".terraform/terraform.tfstate";
+
+    #[test]
+    fn a_folder_that_was_initialised_for_another_role_is_refused() {
+        let role = "arn:aws:iam::222222222222:role/states";
+        let backend = Backend {
+            role: Some(role.parse().unwrap()),
+            ..backend()
+        };
+        let code = Code::new(&[("main.tf", DECLARED)]);
+        let before = || Folder::before(code.0.path(), ".terraform", &backend).map(drop);
+        before().unwrap();
+        let note = initialised("s3", "s/dev/terraform.tfstate");
+        for (assumed, fine) in [
+            (
+                format!("\"assume_role\":{{\"role_arn\":\"{role}\"}},"),
+                true,
+            ),
+            (
+                format!("\"assume_role\":{{\"role_arn\":\"{role}-read\"}},"),
+                false,
+            ),
+            ("\"assume_role\":null,".to_owned(), false),
+        ] {
+            let text = note.replace("\"bucket\"", &format!("{assumed}\"bucket\""));
+            code.write(NOTE, &text);
+            let found = before();
+            assert_eq!(found.is_ok(), fine, "{text}");
+            if let Err(error) = found {
+                assert_eq!(error.exit(), Exit::Refused);
+                assert!(error.message.contains("another role"), "{error}");
+            }
+        }
+    }
+
+    #[test]
+    fn a_block_that_encrypts_otherwise_than_the_step_is_refused() {
+        for (encryption, line, wanted) in [
+            (Encryption::Aes256, "", ""),
+            (Encryption::Aes256, "encrypt = true", ""),
+            (
+                Encryption::Aes256,
+                "encrypt = false",
+                "encrypt is `false`, and the step's is `true`",
+            ),
+            (
+                Encryption::Aes256,
+                "kms_key_id = \"k2\"",
+                "kms_key_id is `k2`, and the step asks for S3's own key",
+            ),
+            (Encryption::Kms("k1".into()), "kms_key_id = \"k1\"", ""),
+            (
+                Encryption::Kms("k1".into()),
+                "kms_key_id = \"k2\"",
+                "kms_key_id is `k2`, and the step's is `k1`",
+            ),
+            (
+                Encryption::Kms("k1".into()),
+                "kms_key_id = var.key",
+                "kms_key_id is an expression, which the step cannot read",
+            ),
+        ] {
+            let text = format!("terraform {{\n  backend \"s3\" {{\n{line}\n  }}\n}}\n");
+            let code = Code::new(&[("main.tf", &text)]);
+            let Declared::Block(block) = declared(code.0.path()).unwrap() else {
+                panic!("{text}");
+            };
+            let found = encrypted_otherwise(&block, &encryption);
+            let found: Vec<&str> = found.iter().map(|(_, what)| what.as_str()).collect();
+            assert_eq!(found.join(" "), wanted, "{line}");
+        }
+    }
 
     #[test]
     fn a_folder_of_another_state_is_refused() {
@@ -457,6 +567,7 @@ mod tests {
             (File, "use_lockfile = true", File, ""),
             (File, "use_lockfile = false", File, "3 use_lockfile is off"),
             (Dynamodb, "encrypt = true", Dynamodb, ""),
+            (Dynamodb, "kms_key_id = var.key", Dynamodb, ""),
         ] {
             let text = format!("terraform {{\n  backend \"s3\" {{\n{line}\n  }}\n}}\n");
             let code = Code::new(&[("main.tf", &text)]);

@@ -1,6 +1,7 @@
 //! The state lock: the item Terraform itself would write, held around a command, so that no two
 //! runs change one state from any machine, and given back whatever happens to the run.
 
+mod access;
 mod args;
 mod backend;
 mod block;

@@ -1,10 +1,10 @@
 //! The note to the post step that lets it find the lock again.
 
-use crate::backend::{Backend, Hold, Locking};
+use crate::backend::{Backend, Hold};
 use crate::place::Placed;
 use crate::rescue::{self, Left};
 use crate::shim;
-use kit::aws::{AccountId, RoleArn};
+use kit::aws::{AccountId, Region, RoleArn};
 use kit::error::{Error, Result};
 use kit::group::Group;
 use kit::step::Cx;
@@ -17,15 +17,11 @@ use std::path::{Path, PathBuf};
 #[derive(Serialize, Deserialize)]
 struct Note {
     lock_id: String,
-    bucket: String,
-    key: String,
-    workspace: Option<String>,
-    table: String,
-    region: String,
+    backend: Backend,
     role: Option<RoleArn>,
     account: Option<AccountId>,
+    region: Option<Region>,
     allow_long_lived_keys: Vec<String>,
-    locking: Locking,
     hold: Hold,
     work: Option<Work>,
 }
@@ -99,15 +95,11 @@ pub(crate) fn remember(
 ) -> Result<()> {
     let note = Note {
         lock_id: lock_id.to_owned(),
-        bucket: placed.backend.bucket.clone(),
-        key: placed.backend.key.clone(),
-        workspace: placed.backend.workspace.clone(),
-        table: placed.backend.table.clone(),
-        region: placed.backend.region.clone(),
+        backend: placed.backend.clone(),
         role: placed.target.role.clone(),
         account: placed.target.account.clone(),
+        region: placed.target.region.clone(),
         allow_long_lived_keys: placed.target.allow_long_lived_keys.clone(),
-        locking: placed.backend.locking,
         hold,
         work: work.cloned(),
     };
@@ -136,18 +128,11 @@ pub(crate) fn remembered(cx: &Cx) -> Result<Option<Remembered>> {
         hold: note.hold,
         work,
         placed: Placed {
-            backend: Backend {
-                bucket: note.bucket,
-                key: note.key,
-                workspace: note.workspace,
-                table: note.table,
-                region: note.region.clone(),
-                locking: note.locking,
-            },
+            backend: note.backend,
             target: Target {
                 account: note.account,
                 role: note.role,
-                region: Some(note.region.parse()?),
+                region: note.region,
                 allow_long_lived_keys: note.allow_long_lived_keys,
             },
             directory: None,

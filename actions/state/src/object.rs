@@ -152,12 +152,14 @@ pub(crate) struct Objects {
 }
 
 impl Objects {
+    /// `account` reaches the state.
     pub(crate) fn of(placed: &Placed, account: &Account, cx: &Cx) -> Self {
+        let backend = &placed.backend;
         Self {
-            client: client(account, &placed.backend.region, cx),
-            bucket: placed.backend.bucket.clone(),
-            key: placed.backend.object_key(),
-            owner: account.id.to_string(),
+            client: client(account, &backend.region, &backend.encryption, cx),
+            bucket: backend.bucket.clone(),
+            key: backend.object_key(),
+            owner: backend.owner.as_ref().unwrap_or(&account.id).to_string(),
         }
     }
 

@@ -249,6 +249,15 @@ fn permitted_by_policy(
     // request says so where it stands for one without TLS.
     let plain = call.header(PLAIN).is_some();
     context.set("aws:SecureTransport", vec![(!plain).to_string()]);
+    // Service Authorization Reference, "Condition keys for Amazon S3".
+    for name in [
+        "x-amz-server-side-encryption",
+        "x-amz-server-side-encryption-aws-kms-key-id",
+    ] {
+        if let Some(value) = call.header(name) {
+            context.set(&format!("s3:{name}"), vec![value.to_owned()]);
+        }
+    }
     let action = action(&call.operation);
     let question = Question {
         action: &action,

@@ -61,7 +61,7 @@ async fn identity_provider(aws: &Aws) -> Result<()> {
     .map(drop)
 }
 
-async fn make_role(aws: &Aws, role: &Role) -> Result<()> {
+pub(super) async fn make_role(aws: &Aws, role: &Role) -> Result<()> {
     let what = format!("creating the role {}", role.name);
     let trust = role.trust.to_string();
     let create = [
@@ -86,7 +86,8 @@ async fn make_role(aws: &Aws, role: &Role) -> Result<()> {
     unless_there(answer, &what, &[]).map(drop)
 }
 
-async fn bucket(world: &World, aws: &Aws, name: &str) -> Result<()> {
+/// A bucket that keeps versions.
+pub(super) async fn bucket(world: &World, aws: &Aws, name: &str) -> Result<()> {
     let place = format!(
         "<CreateBucketConfiguration xmlns=\"http://s3.amazonaws.com/doc/2006-03-01/\">\
          <LocationConstraint>{}</LocationConstraint></CreateBucketConfiguration>",
@@ -107,7 +108,7 @@ async fn bucket(world: &World, aws: &Aws, name: &str) -> Result<()> {
 }
 
 /// A table whose key attributes are given as name, type and part.
-async fn table(aws: &Aws, name: &str, key: &[(&str, &str, &str)]) -> Result<()> {
+pub(super) async fn table(aws: &Aws, name: &str, key: &[(&str, &str, &str)]) -> Result<()> {
     let schema: Vec<Value> = key
         .iter()
         .map(|(name, _, part)| json!({"AttributeName": name, "KeyType": part}))

@@ -8,6 +8,7 @@ mod keys;
 mod policy;
 pub mod retire;
 pub mod runner;
+mod states;
 
 use std::time::Duration;
 
@@ -17,6 +18,7 @@ use crate::fault::{Doing, Fault, Result};
 use crate::place::{Place, port};
 use aws::{Aws, Keys};
 pub use retire::InUse;
+pub use states::States;
 
 /// One of a world's AWS accounts.
 #[derive(Debug, Clone)]

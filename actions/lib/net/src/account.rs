@@ -9,7 +9,7 @@ use aws_config::{BehaviorVersion, SdkConfig};
 use aws_credential_types::Credentials;
 use aws_credential_types::provider::SharedCredentialsProvider;
 use kit::Secret;
-use kit::aws::{AccountId, Arn, Region};
+use kit::aws::{AccountId, Arn, Region, RoleArn};
 use kit::child::Program;
 use kit::error::{Error, Result};
 
@@ -84,6 +84,52 @@ impl Net {
             ))
             .cause(format!("caller {arn}"))
             .hint("check the environment's `account` and role in the contract, or --account and --role where they were given"));
+        }
+        Ok(Account {
+            config,
+            credentials,
+            id,
+            arn,
+            region,
+        })
+    }
+
+    /// Credentials of `role`, assumed by `from`, which was minted for `target`: the way into an account
+    /// whose roles trust only the roles of another.
+    ///
+    /// # Errors
+    /// The role may not be assumed, or its credentials are another account's (exit 3).
+    pub async fn account_through(
+        &self,
+        from: &Account,
+        target: &Target,
+        role: &RoleArn,
+    ) -> Result<Account> {
+        if role.is_behind(&from.arn) {
+            return Ok(from.clone());
+        }
+        let region = from.region.clone();
+        let first = from.credentials.clone();
+        let credentials = self.assume(role, first, &from.arn, &region).await?;
+        let renewing = {
+            let (net, target, role) = (self.clone(), target.clone(), role.clone());
+            Renewing::with(credentials.clone(), move || {
+                let (net, target, role) = (net.clone(), target.clone(), role.clone());
+                Box::pin(async move {
+                    let from = net.account(&target).await?;
+                    let first = from.credentials.clone();
+                    net.assume(&role, first, &from.arn, &from.region).await
+                })
+            })
+        };
+        let config = self.renewed(&region, renewing).await;
+        let Caller { id, arn } = caller_of(&config).await?;
+        if id != *role.account() {
+            return Err(Error::refused(format!(
+                "the credentials of {role} are for account {id}, not for {}",
+                role.account()
+            ))
+            .cause(format!("caller {arn}")));
         }
         Ok(Account {
             config,

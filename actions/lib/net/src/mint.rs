@@ -69,7 +69,18 @@ impl Net {
         if role.is_behind(&caller.arn) {
             return Ok((credentials, Some(caller)));
         }
-        let arn = caller.arn;
+        let assumed = self.assume(role, credentials, &caller.arn, region).await?;
+        Ok((assumed, None))
+    }
+
+    /// `role` by the credentials of `caller`.
+    pub(crate) async fn assume(
+        &self,
+        role: &RoleArn,
+        credentials: Credentials,
+        caller: &Arn,
+        region: &Region,
+    ) -> Result<Credentials> {
         let config = self.config(region, Some(credentials)).await;
         let answer = aws_sdk_sts::Client::new(&config)
             .assume_role()
@@ -77,10 +88,10 @@ impl Net {
             .role_session_name(session_name(&self.env))
             .send()
             .await
-            .map_err(|error| not_chained(error, role, &arn))?;
+            .map_err(|error| not_chained(error, role, caller))?;
         let credentials = temporary(answer.credentials, role)?;
         self.owners.add(credentials.access_key_id(), role.account());
-        Ok((credentials, None))
+        Ok(credentials)
     }
 
     async fn ambient(&self, target: &Target, region: &Region) -> Result<(Credentials, Caller)> {

@@ -22,7 +22,7 @@ const MARGIN: Duration = Duration::from_secs(120);
 /// How long minting may take, with all its own tries.
 const WITHIN: Duration = Duration::from_secs(120);
 
-type Minting = Pin<Box<dyn Future<Output = Result<Credentials>> + Send>>;
+pub(crate) type Minting = Pin<Box<dyn Future<Output = Result<Credentials>> + Send>>;
 
 /// Gives the credentials it holds until they near their end, then new ones.
 #[derive(Clone)]
@@ -64,7 +64,11 @@ impl Renewing {
         })
     }
 
-    fn with(first: Credentials, mint: impl Fn() -> Minting + Send + Sync + 'static) -> Self {
+    /// `first` was minted as `mint` will mint the next ones.
+    pub(crate) fn with(
+        first: Credentials,
+        mint: impl Fn() -> Minting + Send + Sync + 'static,
+    ) -> Self {
         Self(Arc::new(Inner {
             mint: Box::new(mint),
             held: Mutex::new(first),

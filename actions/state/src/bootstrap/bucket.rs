@@ -109,7 +109,7 @@ impl Site<'_> {
                 ] {
                     found.push((part, Found::Missing("there is no bucket".to_owned())));
                 }
-                if self.kms_key.is_some() {
+                if self.kms_key().is_some() {
                     found.push((Part::Encrypted, Found::Missing("there is no bucket".into())));
                 }
                 return Ok(found);
@@ -216,8 +216,17 @@ impl Site<'_> {
             Some(key) => format!("with {key}"),
             None => "with S3's own keys".to_owned(),
         };
-        let fine = self.kms_key.is_none() || self.kms_key == key;
+        let fine = match (self.kms_key(), &key) {
+            (None, _) => true,
+            (Some(wanted), Some(key)) => is_key(key, wanted),
+            (Some(_), None) => false,
+        };
         Ok(Found::of(fine, &is, &is))
+    }
+
+    /// The key that the bucket is to encrypt with by itself.
+    fn kms_key(&self) -> Option<&str> {
+        self.store.encryption.kms_key()
     }
 
     fn partition(&self) -> &str {
@@ -357,7 +366,7 @@ impl Site<'_> {
     async fn encrypt(&self, what: &str) -> Result<()> {
         let by_default = ServerSideEncryptionByDefault::builder()
             .sse_algorithm(ServerSideEncryption::AwsKms)
-            .set_kms_master_key_id(self.kms_key.clone())
+            .set_kms_master_key_id(self.kms_key().map(str::to_owned))
             .build()
             .map_err(bad)?;
         let rule = ServerSideEncryptionRule::builder()
@@ -483,6 +492,12 @@ fn plans_rule() -> Result<LifecycleRule> {
         )
         .build()
         .map_err(bad)
+}
+
+/// Whether two ways to name a key of KMS name one: by ARN, or by the ID at its end.
+fn is_key(one: &str, other: &str) -> bool {
+    let id = |key: &str| key.rsplit('/').next().map(str::to_owned);
+    one == other || (one.starts_with("arn:") != other.starts_with("arn:") && id(one) == id(other))
 }
 
 #[cfg(test)]

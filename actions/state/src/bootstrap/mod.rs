@@ -5,6 +5,7 @@ mod bucket;
 mod policy;
 mod table;
 
+use crate::access::access;
 use crate::args::Place;
 use crate::place::{self, Store};
 use aws_sdk_s3::error::{ProvideErrorMetadata, SdkError};
@@ -12,7 +13,7 @@ use kit::error::{Error, Failure, Result};
 use kit::markdown;
 use kit::report::{Report, count, text_table};
 use kit::step::Cx;
-use net::{Account, Net};
+use net::{Account, Net, Purpose};
 use std::time::Duration;
 
 /// How often something that another run is changing just now is tried again, a second apart.
@@ -25,9 +26,6 @@ const DEPRECATED: &str = "Terraform calls locking in a table (dynamodb_table) de
 pub(crate) struct Bootstrap {
     #[command(flatten)]
     place: Place,
-    /// KMS key that encrypts the bucket's objects, as an ARN, instead of S3's own keys
-    #[arg(long, value_name = "ARN")]
-    kms_key: Option<String>,
     /// Print what would be done, and do nothing
     #[arg(long)]
     dry_run: bool,
@@ -37,9 +35,6 @@ pub(crate) struct Bootstrap {
 pub(crate) struct Doctor {
     #[command(flatten)]
     place: Place,
-    /// KMS key that encrypts the bucket's objects, as an ARN, instead of S3's own keys
-    #[arg(long, value_name = "ARN")]
-    kms_key: Option<String>,
 }
 
 /// One thing about bucket or table, in the order in which they are made.
@@ -141,19 +136,17 @@ struct Site<'a> {
     dynamodb: aws_sdk_dynamodb::Client,
     store: &'a Store,
     account: &'a Account,
-    kms_key: Option<String>,
 }
 
 impl<'a> Site<'a> {
-    fn new(account: &'a Account, store: &'a Store, kms_key: Option<String>, cx: &Cx) -> Self {
+    fn new(account: &'a Account, store: &'a Store, cx: &Cx) -> Self {
         let region = aws_sdk_dynamodb::config::Region::new(store.region.to_string());
         let dynamodb = aws_sdk_dynamodb::config::Builder::from(&account.config).region(region);
         Self {
-            s3: crate::s3::client(account, store.region.as_str(), cx),
+            s3: crate::s3::client(account, store.region.as_str(), &store.encryption, cx),
             dynamodb: aws_sdk_dynamodb::Client::from_conf(dynamodb.build()),
             store,
             account,
-            kms_key,
         }
     }
 
@@ -201,14 +194,21 @@ fn todo(found: &[Finding]) -> Result<Vec<Part>> {
         .collect())
 }
 
+/// The credentials that reach bucket and table.
+async fn reached(store: &Store, cx: &Cx) -> Result<Account> {
+    let net = Net::new(cx)?;
+    let access = access(&net, &store.target, store.role.as_ref()).await?;
+    Ok(access.state)
+}
+
 /// Brings bucket and table to what they should be, or shows what it would do.
 ///
 /// # Errors
 /// Somebody else's bucket, or a call that fails; what was done stays and a second run goes on.
 pub(crate) async fn bootstrap(args: Bootstrap, cx: &Cx) -> Result<Report> {
-    let store = place::store(&args.place, cx)?;
-    let account = Net::new(cx)?.account(&store.target).await?;
-    let site = Site::new(&account, &store, args.kms_key, cx);
+    let store = place::store(&args.place, Purpose::Deploy, cx)?;
+    let account = reached(&store, cx).await?;
+    let site = Site::new(&account, &store, cx);
     site.advise(cx);
     let parts = todo(&site.look().await?)?;
     if !args.dry_run {
@@ -259,9 +259,9 @@ pub(crate) async fn bootstrap(args: Bootstrap, cx: &Cx) -> Result<Report> {
 /// # Errors
 /// A part is not as it should be or cannot be looked at (exit 3).
 pub(crate) async fn doctor(args: Doctor, cx: &Cx) -> Result<Report> {
-    let store = place::store(&args.place, cx)?;
-    let account = Net::new(cx)?.account(&store.target).await?;
-    let site = Site::new(&account, &store, args.kms_key, cx);
+    let store = place::store(&args.place, Purpose::Deploy, cx)?;
+    let account = reached(&store, cx).await?;
+    let site = Site::new(&account, &store, cx);
     site.advise(cx);
     let found = site.look().await?;
     let rows: Vec<Vec<String>> = found

@@ -98,7 +98,7 @@ pub(crate) async fn verify(args: args::Verify, cx: &Cx) -> Result<Report> {
     let placed = place::of(&args.state, cx)?;
     let opened = hold::open(&placed, Hold::Native, cx).await?;
     let item = item(opened.lock.item(), "verify")?;
-    let objects = Objects::of(&placed, &opened.account, cx);
+    let objects = Objects::of(&placed, &opened.access.state, cx);
     let looked = look(&objects, item).await?;
     report::verified(&objects.name(), &looked)
 }
@@ -113,7 +113,7 @@ pub(crate) async fn repair(args: args::Repair, cx: &Cx) -> Result<Report> {
         &args.locked.wait,
         cx,
         async |held: &mut Holding<'_>| {
-            let objects = Objects::of(&placed, held.account(), cx);
+            let objects = Objects::of(&placed, held.state_account(), cx);
             let item = item(held.lock().item(), "repair")?.clone();
             let looked = unless_interrupted(look(&objects, &item)).await?;
             let name = objects.name();

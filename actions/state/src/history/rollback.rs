@@ -54,7 +54,7 @@ pub(crate) async fn rollback(args: args::Rollback, cx: &Cx) -> Result<Report> {
     let placed = place::of(&args.locked.state, cx)?;
     if args.dry_run {
         let opened = unless_interrupted(hold::open(&placed, Hold::Native, cx)).await?;
-        let objects = Objects::of(&placed, &opened.account, cx);
+        let objects = Objects::of(&placed, &opened.access.state, cx);
         let back = unless_interrupted(find(&objects, &args.to_version)).await?;
         return Ok(report::rolled_back(&objects.name(), back.as_ref(), true));
     }
@@ -64,7 +64,7 @@ pub(crate) async fn rollback(args: args::Rollback, cx: &Cx) -> Result<Report> {
         &args.locked.wait,
         cx,
         async |held: &mut Holding<'_>| {
-            let objects = Objects::of(&placed, held.account(), cx);
+            let objects = Objects::of(&placed, held.state_account(), cx);
             let name = objects.name();
             let Some(back) = unless_interrupted(find(&objects, &args.to_version)).await? else {
                 return Ok(report::rolled_back(&name, None, false));

@@ -122,7 +122,7 @@ impl Objects {
 pub(crate) async fn versions(args: args::Versions, cx: &Cx) -> Result<Report> {
     let placed = place::of(&args.state, cx)?;
     let opened = hold::open(&placed, Hold::Native, cx).await?;
-    let objects = Objects::of(&placed, &opened.account, cx);
+    let objects = Objects::of(&placed, &opened.access.state, cx);
     let known = objects.known(args.limit.into()).await?;
     let digest = match opened.lock.item() {
         Some(item) => kept_digest(item).await?,

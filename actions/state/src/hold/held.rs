@@ -74,9 +74,14 @@ pub(crate) async fn held<T>(
 }
 
 impl Holding<'_> {
-    /// The credentials.
+    /// The credentials that commands are given.
     pub(crate) fn account(&self) -> &Account {
-        &self.opened.account
+        &self.opened.access.account
+    }
+
+    /// The credentials that reach the state.
+    pub(crate) fn state_account(&self) -> &Account {
+        &self.opened.access.state
     }
 
     /// The lock.

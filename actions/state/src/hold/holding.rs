@@ -145,13 +145,14 @@ impl Holding<'_> {
             .filter(|(name, _)| shim::is_identity(name) && !REPLACED.contains(name))
             .map(|(name, value)| (name.to_owned(), value.to_owned()))
             .collect();
-        let key = self.opened.account.credentials.access_key_id();
+        let key = self.opened.access.account.credentials.access_key_id();
         variables.insert("AWS_ACCESS_KEY_ID".to_owned(), key.to_owned());
         Ours {
             backend: self.placed.backend.clone(),
             native: self.opened.hold == Hold::Native,
             lock_id: self.record.info.id.clone(),
-            account: self.opened.account.id.to_string(),
+            account: self.opened.access.state.id.to_string(),
+            caller: self.opened.access.account.id.to_string(),
             variables,
             folder: std::fs::canonicalize(folder).unwrap_or_else(|_| folder.to_owned()),
             overrides: self.placed.overrides,

@@ -1,6 +1,7 @@
 //! A lock with the credentials to change it.
 
-use crate::backend::{Hold, Locking};
+use crate::access::{Access, access};
+use crate::backend::{Encryption, Hold, Locking};
 use crate::lock::{Item, Location, Lock, Object};
 use crate::place::Placed;
 use aws_sdk_dynamodb::config::timeout::TimeoutConfig;
@@ -17,7 +18,7 @@ const ANSWER: Duration = Duration::from_secs(10);
 #[derive(Debug)]
 pub(crate) struct Opened {
     pub(crate) net: Net,
-    pub(crate) account: Account,
+    pub(crate) access: Access,
     pub(crate) s3: aws_sdk_s3::Client,
     pub(crate) lock: Lock,
     pub(crate) hold: Hold,
@@ -29,12 +30,13 @@ pub(crate) struct Opened {
 /// No credentials, or another account's.
 pub(crate) async fn open(placed: &Placed, hold: Hold, cx: &Cx) -> Result<Opened> {
     let net = Net::new(cx)?;
-    let account = net.account(&placed.target).await?;
-    let s3 = crate::s3::client(&account, &placed.backend.region, cx);
-    let lock = place(placed, hold, &account, &s3);
+    let backend = &placed.backend;
+    let access = access(&net, &placed.target, backend.role.as_ref()).await?;
+    let s3 = crate::s3::client(&access.state, &backend.region, &backend.encryption, cx);
+    let lock = place(placed, hold, &access.state, &s3);
     Ok(Opened {
         net,
-        account,
+        access,
         s3,
         lock,
         hold,
@@ -44,14 +46,14 @@ pub(crate) async fn open(placed: &Placed, hold: Hold, cx: &Cx) -> Result<Opened>
 impl Opened {
     /// The same state's lock of another kind.
     pub(super) fn other(&self, placed: &Placed, hold: Hold) -> Lock {
-        place(placed, hold, &self.account, &self.s3)
+        place(placed, hold, &self.access.state, &self.s3)
     }
 
     /// Who this process is, for people.
     pub(super) fn who(&self, cx: &Cx) -> String {
         cx.host
             .actor()
-            .unwrap_or_else(|| self.account.arn.to_string())
+            .unwrap_or_else(|| self.access.account.arn.to_string())
     }
 }
 
@@ -90,6 +92,14 @@ fn place(placed: &Placed, hold: Hold, account: &Account, s3: &aws_sdk_s3::Client
     }
     if backend.locking.uses_file() {
         arguments.push_str(&format!(" --locking {}", backend.locking.name()));
+    }
+    if let Some(role) = &backend.role {
+        arguments.push_str(&format!(" --state-role {role}"));
+    }
+    match &backend.encryption {
+        Encryption::Bucket => {}
+        Encryption::Aes256 => arguments.push_str(" --encrypt"),
+        Encryption::Kms(key) => arguments.push_str(&format!(" --kms-key-id {key}")),
     }
     let timeouts = account
         .config

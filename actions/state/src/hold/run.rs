@@ -72,7 +72,7 @@ pub(crate) async fn run(placed: &Placed, job: Job<'_>, cx: &Cx) -> Result<Report
     let mut holding = acquire(placed, &job, hold, cx).await?;
     let ended = match holding.lasting(job.budget).await {
         Ok(()) => {
-            let program = holding.opened.account.lend(program()?);
+            let program = holding.opened.access.account.lend(program()?);
             holding.command(program).await
         }
         Err(error) => Err(error),
@@ -165,7 +165,7 @@ fn outlasts(opened: &Opened, budget: Option<Duration>, cx: &Cx) -> Result<()> {
         return Ok(());
     };
     let shown = kit::clock::human(budget);
-    let Some(end) = opened.account.credentials.expiry() else {
+    let Some(end) = opened.access.account.credentials.expiry() else {
         return Err(Error::refused(format!(
             "nobody can tell whether these credentials last for {shown}"
         ))

@@ -12,7 +12,7 @@ mod pull;
 mod render;
 mod report;
 
-use crate::args::State;
+use crate::access::{Access, access};
 use crate::backend::Hold;
 use crate::hash::sha256;
 use crate::hold::{self, Holding, Runs, held};
@@ -26,7 +26,7 @@ use kit::env::Env;
 use kit::error::{Error, Result};
 use kit::signal::unless_interrupted;
 use kit::{Cx, Report};
-use net::{Account, Net, Purpose, Target};
+use net::Net;
 use options::Options;
 use report::Kept;
 use std::path::Path;
@@ -56,17 +56,21 @@ pub(crate) async fn plan(args: args::Plan, cx: &Cx) -> Result<Report> {
 
 /// Plans without the lock and with the role that can only read.
 async fn look(args: &args::Plan, cx: &Cx) -> Result<report::Planned> {
-    let placed = reading(&args.locked.state, cx)?;
+    let placed = place::to_read(&args.locked.state, cx)?;
     let code = &args.code;
     let tool = Tool::find(code.tool, code.directory.clone(), &placed, cx).await?;
     let arguments = args.options.arguments(&tool.directory)?;
     let opened = unless_interrupted(hold::open(&placed, Hold::Native, cx)).await?;
-    let account = &opened.account;
+    let account = &opened.access.account;
+    let reached = match &placed.backend.role {
+        Some(role) => format!(", which reaches the state by {role},"),
+        None => String::new(),
+    };
     cx.host.info(format!(
-        "planning with {} and without the lock {}: nothing is kept, and nobody is kept waiting",
+        "planning with {}{reached} and without the lock {}: nothing is kept, and nobody is kept waiting",
         account.arn, opened.lock.id
     ));
-    init(&tool, &placed, account, cx).await?;
+    init(&tool, &placed, &opened.access, cx).await?;
     let private = Private::new(cx)?;
     let changes = make(
         &tool,
@@ -99,7 +103,7 @@ async fn keep(args: &args::Plan, cx: &Cx) -> Result<report::Planned> {
         &args.locked.wait,
         cx,
         async |held: &mut Holding<'_>| {
-            let objects = Objects::of(&placed, held.account(), cx);
+            let objects = Objects::of(&placed, held.state_account(), cx);
             let salt = uuid::Uuid::new_v4().simple().to_string();
             let standing = || basis(&objects, &tool, &salt, &args.options, commit(code, cx));
             let before = unless_interrupted(standing()).await?;
@@ -165,7 +169,7 @@ pub(crate) async fn apply(args: args::Apply, cx: &Cx) -> Result<Report> {
         &args.locked.wait,
         cx,
         async |held: &mut Holding<'_>| {
-            let objects = Objects::of(&placed, held.account(), cx);
+            let objects = Objects::of(&placed, held.state_account(), cx);
             let key = object_of(&objects.key, id);
             let (envelope, private) =
                 unless_interrupted(fetch(&objects, &key, id, &tool, &args, cx)).await?;
@@ -202,14 +206,14 @@ pub(crate) async fn apply(args: args::Apply, cx: &Cx) -> Result<Report> {
 /// # Errors
 /// Something differs from the state (exit 6), the tool's, or AWS's.
 pub(crate) async fn drift(args: args::Drift, cx: &Cx) -> Result<Report> {
-    let placed = reading(&args.state, cx)?;
+    let placed = place::to_read(&args.state, cx)?;
     let code = &args.code;
     let tool = Tool::find(code.tool, code.directory.clone(), &placed, cx).await?;
     let opened = unless_interrupted(hold::open(&placed, Hold::Native, cx)).await?;
-    let account = &opened.account;
+    let account = &opened.access.account;
     let mut arguments = args.values.arguments(&tool.directory)?;
     arguments.push("-refresh-only".to_owned());
-    init(&tool, &placed, account, cx).await?;
+    init(&tool, &placed, &opened.access, cx).await?;
     let private = Private::new(cx)?;
     let changes = make(
         &tool,
@@ -222,32 +226,22 @@ pub(crate) async fn drift(args: args::Drift, cx: &Cx) -> Result<Report> {
     report::drift(&opened.lock.id, &changes)
 }
 
-/// The place with the credentials that can only look.
-fn reading(state: &State, cx: &Cx) -> Result<Placed> {
-    let mut placed = place::of(state, cx)?;
-    placed.target = Target::chosen(
-        placed.resolved.as_ref().map(|it| &it.resolved),
-        Purpose::Read,
-        state.place.role.as_ref(),
-        placed.target.region.as_ref(),
-    );
-    Ok(placed)
-}
-
 /// What takes long and needs no lock: credentials and `init`.
 async fn prepare(tool: &Tool<'_>, placed: &Placed, cx: &Cx) -> Result<()> {
-    let account: Account =
-        unless_interrupted(async { Net::new(cx)?.account(&placed.target).await }).await?;
-    init(tool, placed, &account, cx).await
+    let role = placed.backend.role.as_ref();
+    let net = Net::new(cx)?;
+    let access = unless_interrupted(access(&net, &placed.target, role)).await?;
+    init(tool, placed, &access, cx).await
 }
 
 /// Makes the folder ready, for a workspace that is there: Terraform would make one that is not, and
 /// lock it for itself while it is held here (hashicorp/terraform#36088).
-async fn init(tool: &Tool<'_>, placed: &Placed, account: &Account, cx: &Cx) -> Result<()> {
+async fn init(tool: &Tool<'_>, placed: &Placed, access: &Access, cx: &Cx) -> Result<()> {
+    let account = &access.account;
     let Some(name) = placed.backend.other_workspace() else {
         return tool.init(account).await;
     };
-    let objects = Objects::of(placed, account, cx);
+    let objects = Objects::of(placed, &access.state, cx);
     if unless_interrupted(objects.read()).await?.is_none() {
         return Err(Error::refused(format!(
             "there is no workspace `{name}`: {} does not exist",

@@ -14,6 +14,8 @@ pub(crate) struct Ours {
     pub(crate) lock_id: String,
     /// The account whose lock table it is.
     pub(crate) account: String,
+    /// The account whose credentials the command was given.
+    pub(crate) caller: String,
     /// The variables that choose credentials and endpoints, as the command was given them.
     pub(crate) variables: BTreeMap<String, String>,
     /// The folder that the step was given for its infrastructure code.

@@ -234,9 +234,18 @@ impl Remote<'_> {
         }
         let role = self
             .text("role_arn")
-            .or_else(|| self.settings.get("assume_role")?.get("role_arn")?.as_str())?;
-        let account = role.split(':').nth(4).unwrap_or_default();
-        differs("the account of its role", account, &ours.account)
+            .or_else(|| self.settings.get("assume_role")?.get("role_arn")?.as_str());
+        match role {
+            Some(role) => {
+                let account = role.split(':').nth(4).unwrap_or_default();
+                differs("the account of its role", account, &ours.account)
+            }
+            None if ours.caller != ours.account => Some(format!(
+                "its backend assumes no role, and the lock table is in account {}",
+                ours.account
+            )),
+            None => None,
+        }
     }
 
     /// A variable that is not as the command was given it.

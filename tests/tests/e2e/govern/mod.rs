@@ -3,6 +3,7 @@
 
 mod bootstrap;
 mod cdktn;
+mod elsewhere;
 mod history;
 mod newer;
 mod plan;

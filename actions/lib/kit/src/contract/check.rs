@@ -317,8 +317,9 @@ fn apart(declared: &Declared, mistakes: &mut Mistakes) {
         );
 
         let state = environment.state.clone().unwrap_or_default();
+        let owner = state.account.as_ref().or(top_state.account.as_ref());
         let state = [
-            account.clone(),
+            owner.map_or_else(|| account.clone(), |owner| format!("{:?}", owner.value.0)),
             shown(state.bucket, &top_state.bucket, ""),
             // The default has the environment's name in it.
             shown(state.key, &top_state.key, &name.value.0),

@@ -236,10 +236,28 @@ pub(super) struct State {
     pub(super) bucket: Option<At<Templated<PerEnvironment>>>,
     /// DynamoDB lock table; when not given, the lock is the file beside the state, KEY.tflock.
     pub(super) table: Option<At<Templated<PerEnvironment>>>,
+    /// Account of bucket and table; the environment's when not given.
+    pub(super) account: Option<At<Templated<InAccount>>>,
     /// Region of bucket and table; the environment's when not given.
     pub(super) region: Option<At<Templated<InRegion>>>,
+    /// Roles that reach bucket and table, assumed by the environment's own; these reach them themselves when not given.
+    pub(super) roles: Option<StateRoles>,
     /// Key of the state; {service}/{environment}/terraform.tfstate when not given.
     pub(super) key: Option<At<Templated<PerEnvironment>>>,
+    /// Whether each write asks for encryption, with S3's own key unless kms-key-id names another; the bucket decides when not given.
+    pub(super) encrypt: Option<At<bool>>,
+    /// KMS key that each write asks for, by ARN or ID.
+    pub(super) kms_key_id: Option<At<Templated<PerEnvironment>>>,
+}
+
+/// Roles in the account of bucket and table, by name or ARN.
+#[derive(Debug, Clone, Default, JsonSchema)]
+#[schemars(rename_all = "kebab-case", deny_unknown_fields)]
+pub(super) struct StateRoles {
+    /// Reads the state; assumed by the environment's role read.
+    pub(super) read: At<Templated<PerEnvironment>>,
+    /// Writes the state and its lock; assumed by the environment's role deploy.
+    pub(super) deploy: At<Templated<PerEnvironment>>,
 }
 
 /// Where the service runs.

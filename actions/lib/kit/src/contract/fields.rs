@@ -2,8 +2,8 @@
 //! compares the two.
 
 use super::declared::{
-    Build, BuildRoles, Declared, Deploy, Environment, Gate, Image, Roles, Secret, State, Type,
-    Variable,
+    Build, BuildRoles, Declared, Deploy, Environment, Gate, Image, Roles, Secret, State,
+    StateRoles, Type, Variable,
 };
 use super::decode::{Decode, Decoder};
 use super::diagnostics::{At, Mistake, nearest};
@@ -151,9 +151,14 @@ mapping!(State {
     optional directory: "directory",
     optional bucket: "bucket",
     optional table: "table",
+    optional account: "account",
     optional region: "region",
+    optional roles: "roles",
     optional key: "key",
+    optional encrypt: "encrypt",
+    optional kms_key_id: "kms-key-id",
 });
+mapping!(StateRoles { required read: "read", required deploy: "deploy" });
 mapping!(Deploy {
     optional cluster: "cluster",
     optional service: "service",

@@ -72,7 +72,7 @@ impl Complete {
     }
 }
 
-/// Roles of an environment, by purpose.
+/// Roles in one account, by purpose.
 #[derive(Debug, Clone, Serialize)]
 pub struct Roles {
     /// Looks, changes nothing.
@@ -125,18 +125,26 @@ pub struct Image {
 pub struct State {
     /// Folder of the infrastructure code, relative to the contract's folder.
     pub directory: String,
-    /// S3 bucket, in the environment's account.
+    /// S3 bucket.
     pub bucket: String,
     /// Key of the state object, scoped by environment.
     pub key: String,
-    /// DynamoDB lock table, in the environment's account. `None`: the lock is the file beside the
-    /// state.
+    /// DynamoDB lock table. `None`: the lock is the file beside the state.
     pub table: Option<String>,
     /// The table that `TF_LOCK_TABLE` names although the contract names none.
     #[serde(skip)]
     pub undeclared_table: Option<String>,
+    /// Account of bucket and table.
+    pub account: AccountId,
     /// Region of bucket and table.
     pub region: Region,
+    /// Roles that reach bucket and table, which the environment's own assume. `None`: these reach
+    /// them themselves.
+    pub roles: Option<Roles>,
+    /// Whether each write asks for encryption. If not, the bucket decides.
+    pub encrypt: bool,
+    /// The KMS key that each write asks for, by ARN or ID.
+    pub kms_key_id: Option<String>,
 }
 
 /// Where the service runs.

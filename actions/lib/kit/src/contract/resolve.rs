@@ -2,13 +2,12 @@
 //! environment when a contract is read, then without following references, so that what is
 //! written in the file is checked before anybody asks for an environment.
 
+mod state;
+
 use super::declared::{Declared, Environment, EnvironmentKey, Variable};
 use super::diagnostics::{Mistake, Mistakes};
 use super::fill::Filler;
-use super::model::{
-    Build, Complete, Deploy, Gate, Image, Publishing, Resolved, Roles, SecretSpec, State,
-};
-use super::reserved;
+use super::model::{Build, Complete, Deploy, Gate, Image, Publishing, Resolved, Roles, SecretSpec};
 use super::secret::{SecretEntry, wrong_name};
 use super::variables;
 use super::vars::Vars;
@@ -16,11 +15,9 @@ use crate::aws::{AccountId, Region};
 use std::collections::BTreeMap;
 use std::path::Path;
 
-const BUCKET: &str = "^[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]$";
 const TABLE: &str = "^[A-Za-z0-9_.-]{3,255}$";
 const REPOSITORY: &str = "^[a-z0-9]+([._/-][a-z0-9]+)*$";
 const ECS_NAME: &str = "^[A-Za-z0-9_-]{1,255}$";
-const STATE_KEY: &str = "^[^/\\s][^\\s]*$";
 
 /// Resolves the environment `name`. There is no result if something is wrong, or unknown because
 /// references are not followed.
@@ -44,8 +41,9 @@ pub(super) fn complete(
 ) -> Option<Complete> {
     let mut resolver = Resolver::new(declared, name, vars, mistakes)?;
     let resolved = resolver.run(directory);
+    let account = resolved.as_ref().map(|resolved| resolved.account.clone());
     let region = resolved.as_ref().map(|resolved| resolved.region.clone());
-    let state = resolver.state(region.as_ref());
+    let state = resolver.state(account.as_ref(), region.as_ref());
     let variables = resolver.variables();
     Some(Complete {
         resolved: resolved?,
@@ -231,61 +229,6 @@ impl<'a> Resolver<'a> {
                 .flatten()
                 .map(|platform| platform.value.0)
                 .collect(),
-        })
-    }
-
-    fn state(&mut self, region: Option<&Region>) -> Option<State> {
-        let own = self.environment.state.clone().unwrap_or_default();
-        let top = self.declared.state.clone().unwrap_or_default();
-        let bucket = own.bucket.or(top.bucket);
-        let bucket = self
-            .fill
-            .text(bucket.as_ref(), "var:TF_STATE_BUCKET", "state.bucket", true);
-        let bucket = self.fill.checked(bucket, BUCKET, "bucket name");
-        let table = own.table.or(top.table);
-        let undeclared_table = match &table {
-            Some(_) => None,
-            None => self.fill.variable("TF_LOCK_TABLE"),
-        };
-        let table = match &table {
-            Some(table) => {
-                let table = self.fill.text(Some(table), "", "state.table", true);
-                Some(self.fill.checked(table, TABLE, "table name")?)
-            }
-            None => None,
-        };
-        let region = match own.region.or(top.region) {
-            Some(own) => self.fill.region(&own, true),
-            None => region.cloned(),
-        };
-        let key = own.key.or(top.key);
-        let key = self.fill.text(
-            key.as_ref(),
-            "{service}/{environment}/terraform.tfstate",
-            "state.key",
-            true,
-        );
-        let place = key.as_ref().map(|key| key.place.clone());
-        let key = self.fill.checked(key, STATE_KEY, "state key");
-        if let (Some(key), Some(place)) = (&key, place)
-            && let Err(error) = reserved::state_key(key)
-        {
-            let mistake = Mistake::new(place, error.message.as_str());
-            self.fill
-                .mistakes
-                .add(mistake.hint(error.causes().concat()));
-            return None;
-        }
-        Some(State {
-            directory: own
-                .directory
-                .or(top.directory)
-                .map_or_else(|| "infra".to_owned(), |path| path.value.0),
-            bucket: bucket?,
-            key: key?,
-            table,
-            undeclared_table,
-            region: region?,
         })
     }
 

@@ -54,7 +54,8 @@ impl Transform for NeverNull {
 mod tests {
     use super::*;
     use crate::contract::declared::{
-        Build, BuildRoles, Deploy, Environment, Gate, Image, Roles, Secret, State, Variable,
+        Build, BuildRoles, Deploy, Environment, Gate, Image, Roles, Secret, State, StateRoles,
+        Variable,
     };
     use crate::contract::parse;
     use schemars::JsonSchema;
@@ -100,6 +101,7 @@ mod tests {
         keys::<Secret>(Secret::KEYS);
         keys::<Image>(Image::KEYS);
         keys::<State>(State::KEYS);
+        keys::<StateRoles>(StateRoles::KEYS);
         keys::<Deploy>(Deploy::KEYS);
     }
 

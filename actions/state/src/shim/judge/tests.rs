@@ -1,7 +1,7 @@
 //! Calls and the verdicts on them.
 
 use super::*;
-use crate::backend::{Backend, Locking};
+use crate::backend::{Backend, Encryption, Locking};
 use crate::block::{Block, Declared, Setting, Value};
 use crate::shim::call::tests::call;
 use crate::shim::look::{Configured, Plan};
@@ -18,10 +18,12 @@ fn ours(locking: Locking) -> Ours {
             table: "t".into(),
             region: "ca-central-1".into(),
             locking,
+            ..Backend::default()
         },
         native: true,
         lock_id: "0f-1".into(),
         account: "111111111111".into(),
+        caller: "111111111111".into(),
         variables: BTreeMap::from([("AWS_ACCESS_KEY_ID".to_owned(), "ASIA1".to_owned())]),
         folder: "/app".into(),
         overrides: false,
@@ -410,18 +412,21 @@ fn beside_terraforms_own_lock_it_always_locks_for_itself() {
     }
 }
 
+fn settings(pairs: &[(&str, Value)]) -> BTreeMap<String, Setting> {
+    let pairs = pairs.iter().map(|(name, value)| {
+        let value = value.clone();
+        ((*name).to_owned(), Setting { value, line: 1 })
+    });
+    pairs.collect()
+}
+
 #[test]
 fn init_gets_what_neither_the_code_nor_the_words_say() {
     let all = "bucket=b key=k region=ca-central-1 dynamodb_table=t";
-    let settings = |pairs: &[(&str, &str)]| -> BTreeMap<String, Setting> {
-        let value = |value: &str| Setting {
-            value: Value::Literal(value.to_owned()),
-            line: 1,
-        };
-        pairs
-            .iter()
-            .map(|(name, text)| ((*name).to_owned(), value(text)))
-            .collect()
+    let settings = |pairs: &[(&str, &str)]| {
+        let literal = |value: &str| Value::Literal(value.to_owned());
+        let pairs = pairs.iter().map(|(name, value)| (*name, literal(value)));
+        settings(&pairs.collect::<Vec<_>>())
     };
     for (declared, given, overrides, folder, wanted) in [
         (&[][..], &[][..], false, "/app", all),
@@ -485,4 +490,75 @@ fn init_gets_what_neither_the_code_nor_the_words_say() {
         let without = judge(&ours, &lent("init -backend=false", &[]), &seen);
         assert_eq!(without, Verdict::Unchanged(None));
     }
+}
+
+#[test]
+fn a_lock_in_another_account_is_held_only_for_a_backend_that_gets_there() {
+    let role = |account: &str| json!({"assume_role": {"role_arn": format!("arn:aws:iam::{account}:role/states")}});
+    let astray =
+        "refused: `apply` works on s3://b/k, but not under the lock that this step holds: ";
+    for (locking, changes, wanted) in [
+        (
+            Locking::Dynamodb,
+            role("222222222222"),
+            "unlocked".to_owned(),
+        ),
+        (
+            Locking::Dynamodb,
+            role("333333333333"),
+            format!("{astray}the account of its role is `333333333333`"),
+        ),
+        (
+            Locking::Dynamodb,
+            json!({}),
+            format!(
+                "{astray}its backend assumes no role, and the lock table is in account 222222222222"
+            ),
+        ),
+        // A file is known by its bucket, whoever gets there.
+        (
+            Locking::File,
+            json!({"use_lockfile": true, "dynamodb_table": ""}),
+            "unlocked".to_owned(),
+        ),
+    ] {
+        let mut ours = ours(locking);
+        ours.account = "222222222222".to_owned();
+        let seen = seen(Some(configured("s3", changes.clone())));
+        let found = shown(judge(&ours, &lent("apply", &[]), &seen));
+        assert!(found.starts_with(&wanted), "{changes}: {found}");
+    }
+}
+
+#[test]
+fn init_is_given_the_role_and_the_encryption_that_the_code_leaves_out() {
+    let mut ours = ours(Locking::File);
+    ours.backend.role = Some("arn:aws:iam::222222222222:role/states".parse().unwrap());
+    ours.backend.encryption = Encryption::Kms("key-1".to_owned());
+    let given = |block: &[(&str, Value)]| {
+        let block = Block {
+            kind: "s3".into(),
+            file: "main.tf".into(),
+            settings: settings(block),
+        };
+        let seen = Seen {
+            declared: Some(Ok(Declared::Block(block))),
+            ..seen(None)
+        };
+        shown(judge(&ours, &lent("init", &[]), &seen))
+    };
+    let own = "bucket=b key=k region=ca-central-1 use_lockfile=true";
+    assert_eq!(
+        given(&[]),
+        format!(
+            "{own} assume_role={{role_arn=\"arn:aws:iam::222222222222:role/states\"}} encrypt=true kms_key_id=key-1"
+        )
+    );
+    assert_eq!(
+        given(&[
+            ("assume_role", Value::Expression),
+            ("encrypt", Value::Literal("true".into())),
+        ]),
+        format!("{own} kms_key_id=key-1")
+    );
 }

@@ -79,7 +79,11 @@ fn a_usual_contract_resolves_with_its_defaults() {
             "bucket": "acme-state-production",
             "key": "storefront/production/terraform.tfstate",
             "table": "acme-locks",
-            "region": "ca-central-1"
+            "account": "222222222222",
+            "region": "ca-central-1",
+            "roles": null,
+            "encrypt": false,
+            "kms_key_id": null
           },
           "variables": {
             "domain": "production.storefront.example",
@@ -269,4 +273,40 @@ fn a_step_that_runs_no_infrastructure_needs_neither_a_state_nor_its_variables() 
     for missing in ["`DOMAIN`", "`TF_STATE_BUCKET`"] {
         assert!(error.contains(missing), "{missing}: {error}");
     }
+}
+
+const IN_BUILD: &str = "state: {bucket: states, account: 012345678901, table: locks, \
+    roles: {read: \"look-{environment}\", deploy: \"states-{environment}\"}, encrypt: true}\n";
+
+#[test]
+fn a_state_may_be_in_an_account_and_under_roles_of_its_own() {
+    let own = complete(&with("state: {bucket: states}\n"), "dev").state;
+    assert_eq!((own.account.as_str(), own.encrypt), ("111111111111", false));
+    assert!(own.roles.is_none() && own.kms_key_id.is_none());
+
+    let Complete {
+        resolved, state, ..
+    } = complete(&with(IN_BUILD), "live");
+    assert_eq!(state.account.as_str(), "012345678901");
+    let roles = state.roles.unwrap();
+    assert_eq!(roles.read, "arn:aws:iam::012345678901:role/look-live");
+    assert_eq!(roles.deploy, "arn:aws:iam::012345678901:role/states-live");
+    assert!(state.encrypt);
+    // Everything else stays where it was.
+    assert_eq!(resolved.account.as_str(), "222222222222");
+    assert_eq!(
+        resolved.roles.deploy,
+        "arn:aws:iam::222222222222:role/slipway-deploy"
+    );
+}
+
+#[test]
+fn a_key_asks_for_encryption_by_itself() {
+    let key = "arn:aws:kms:eu-west-1:012345678901:key/mrk-0123456789abcdef0123456789abcdef";
+    let text = with(&format!(
+        "state: {{bucket: states, kms-key-id: \"{key}\"}}\n"
+    ));
+    let state = complete(&text, "dev").state;
+    assert!(state.encrypt);
+    assert_eq!(state.kms_key_id.as_deref(), Some(key));
 }

@@ -137,3 +137,67 @@ fn names_that_collide_with_what_the_steps_store_are_refused() {
         error: delivery.yaml is wrong: 3 mistakes"#]],
     );
 }
+
+#[test]
+fn a_table_in_another_account_needs_a_role_of_that_account() {
+    let state = |more: &str| {
+        with(&format!(
+            "state: {{bucket: states, account: 111111111111, {more}}}\n"
+        ))
+    };
+    let error = parse(path(), &state("table: locks")).unwrap_err();
+    let messages: Vec<&str> = error
+        .locations
+        .iter()
+        .map(|location| location.message.lines().next().unwrap())
+        .collect();
+    // It is dev's own account, and not live's.
+    assert_eq!(
+        messages,
+        ["a lock table in another account needs `state.roles`"]
+    );
+    for fine in [
+        "key: \"{environment}\"",
+        "table: locks, roles: {read: a, deploy: b}",
+    ] {
+        parse(path(), &state(fine)).unwrap();
+    }
+    // An account that is not known yet is not another one.
+    let unknown = "state: {bucket: states, account: var:STATES, table: locks}\n";
+    parse(path(), &with(unknown)).unwrap();
+}
+
+#[test]
+fn environments_with_one_state_in_one_account_are_refused() {
+    let shared = with("state: {bucket: states, key: one, account: 012345678901}\n");
+    let error = parse(path(), &shared).unwrap_err();
+    assert!(
+        error
+            .to_string()
+            .contains("`dev` and `live` share one state"),
+        "{error}"
+    );
+}
+
+#[test]
+fn encryption_that_contradicts_itself_is_refused() {
+    let key = "0d1f5c2e-8a4b-4c1d-9e55-3b7a60c2f914";
+    for (more, message) in [
+        (
+            format!("encrypt: false, kms-key-id: {key}"),
+            "`encrypt` is off, and `kms-key-id` names a key",
+        ),
+        (
+            "kms-key-id: alias/states".to_owned(),
+            "`alias/states` is not a KMS key",
+        ),
+        (
+            "roles: {deploy: a}".to_owned(),
+            "`state.roles` has no `read`",
+        ),
+    ] {
+        let text = with(&format!("state: {{bucket: states, {more}}}\n"));
+        let error = parse(path(), &text).unwrap_err().to_string();
+        assert!(error.contains(message), "{error}");
+    }
+}

@@ -1,21 +1,27 @@
 //! Which state a call is about: the contract's, each part replaceable, or inputs alone.
 
+mod store;
+
 use crate::args::{Object, Place, State};
-use crate::backend::{Backend, Locking};
+use crate::backend::Backend;
 use crate::folder;
 use crate::key;
-use kit::aws::Region;
 use kit::child::Program;
 use kit::contract::{Complete, reserved};
 use kit::error::{Error, Result};
 use kit::step::{Cx, required};
 use net::{Purpose, Target};
 use std::path::{Path, PathBuf};
+use store::any_store;
+
+pub(crate) use store::{Store, store};
 
 /// A state, and the credentials that may change it.
 #[derive(Debug, Clone)]
 pub(crate) struct Placed {
     pub(crate) backend: Backend,
+    /// Whose credentials commands are given. Those that reach the state may be others
+    /// ([`Backend::role`]).
     pub(crate) target: Target,
     pub(crate) directory: Option<PathBuf>,
     pub(crate) resolved: Option<Complete>,
@@ -64,123 +70,14 @@ impl Placed {
     }
 }
 
-/// Bucket and table, which all states of an environment share.
-#[derive(Debug, Clone)]
-pub(crate) struct Store {
-    pub(crate) bucket: String,
-    /// Empty where none is used.
-    pub(crate) table: String,
-    pub(crate) region: Region,
-    pub(crate) locking: Locking,
-    pub(crate) target: Target,
-    resolved: Option<Complete>,
-    /// Whether the file is the lock because nobody named anything else, a contract neither.
-    unnamed: bool,
-}
-
-/// What is given, else what contract or environment name.
-fn named<T>(argument: &str, variable: &str, given: Option<T>, other: Option<T>) -> Result<T> {
-    given.or(other).ok_or_else(|| {
-        Error::usage(format!("--{argument} is missing")).hint(format!(
-            "give --{argument}, set {variable}, or --environment NAME to take it from the contract"
-        ))
-    })
-}
-
-/// # Errors
-/// A part that nobody names, or a table that the contract does not name (exit 2).
-pub(crate) fn store(place: &Place, cx: &Cx) -> Result<Store> {
-    let store = any_store(place, cx)?;
-    // The contract alone says where an environment's lock is.
-    match &store.resolved {
-        Some(resolved) if resolved.state.table.is_none() && !store.table.is_empty() => {
-            Err(undeclared(&store.table, place.table.is_some()))
-        }
-        _ => Ok(store),
-    }
-}
-
-/// A table that the environment or an argument names, and the contract does not.
-fn undeclared(table: &str, given: bool) -> Error {
-    let (name, value) = match given {
-        true => ("--table", table),
-        false => ("TF_LOCK_TABLE", "var:TF_LOCK_TABLE"),
-    };
-    Error::usage(format!(
-        "{name} is `{table}`, and the contract names no lock table"
-    ))
-    .cause("without `table` in the contract the lock is the file beside the state, KEY.tflock")
-    .hint(format!(
-        "if the table holds the lock, add the line `table: {value}` to `state` in the contract"
-    ))
-    .hint(format!(
-        "if the file is the lock, leave {name} out; to move from the table to the file: slipway-state move-lock"
-    ))
-}
-
-/// The same where the contract need not name the table, as when locking moves.
-///
-/// # Errors
-/// A part that nobody names (exit 2).
-fn any_store(place: &Place, cx: &Cx) -> Result<Store> {
-    let resolved = cx.defaults_all()?.into_contract();
-    let state = resolved.as_ref().map(|it| &it.state);
-    let variable = |name: &str| cx.env.get(name).map(str::to_owned);
-    let region = match state {
-        Some(state) => Some(state.region.clone()),
-        None => cx.env.get("AWS_REGION").map(str::parse).transpose()?,
-    };
-    let region = named("region", "AWS_REGION", place.region.clone(), region)?;
-    // The state's region is not where the command works.
-    let ambient = || variable("AWS_REGION").or_else(|| variable("AWS_DEFAULT_REGION"));
-    let own = match &resolved {
-        Some(complete) => complete.resolved.region.clone(),
-        None => ambient().map_or_else(|| Ok(region.clone()), |name| name.parse())?,
-    };
-    let target = Target::chosen(
-        resolved.as_ref().map(|it| &it.resolved),
-        Purpose::Deploy,
-        place.role.as_ref(),
-        Some(&own),
-    );
-    let bucket = state.map(|it| it.bucket.clone());
-    let table = state.and_then(|it| it.table.clone());
-    agree("bucket", place.bucket.as_deref(), bucket.as_deref())?;
-    agree("table", place.table.as_deref(), table.as_deref())?;
-    let bucket = bucket.or_else(|| variable("TF_STATE_BUCKET"));
-    let table = match state {
-        Some(state) => table.or_else(|| state.undeclared_table.clone()),
-        None => variable("TF_LOCK_TABLE"),
-    };
-    let locking = place.locking.unwrap_or(match (&place.table, &table) {
-        (None, None) => Locking::File,
-        _ => Locking::Dynamodb,
-    });
-    Ok(Store {
-        bucket: word(
-            "bucket",
-            named("bucket", "TF_STATE_BUCKET", place.bucket.clone(), bucket)?,
-        )?,
-        table: if locking.uses_table() {
-            word(
-                "table",
-                named("table", "TF_LOCK_TABLE", place.table.clone(), table)?,
-            )?
-        } else {
-            String::new()
-        },
-        region,
-        locking,
-        unnamed: locking == Locking::File && place.locking.is_none() && resolved.is_none(),
-        target,
-        resolved,
-    })
-}
-
 /// # Errors
 /// A part that nobody names, or a table that the contract does not name (exit 2).
 pub(crate) fn find(place: &Place, object: &Object, cx: &Cx) -> Result<Placed> {
-    let store = store(place, cx)?;
+    found(place, object, Purpose::Deploy, cx)
+}
+
+fn found(place: &Place, object: &Object, purpose: Purpose, cx: &Cx) -> Result<Placed> {
+    let store = store(place, purpose, cx)?;
     let unnamed = store.unnamed;
     let placed = placed(store, object, cx)?;
     if unnamed {
@@ -198,7 +95,7 @@ pub(crate) fn find(place: &Place, object: &Object, cx: &Cx) -> Result<Placed> {
 /// # Errors
 /// A part that nobody names (exit 2).
 pub(crate) fn find_to_move(place: &Place, object: &Object, cx: &Cx) -> Result<Placed> {
-    placed(any_store(place, cx)?, object, cx)
+    placed(any_store(place, Purpose::Deploy, cx)?, object, cx)
 }
 
 fn placed(store: Store, object: &Object, cx: &Cx) -> Result<Placed> {
@@ -221,6 +118,9 @@ fn placed(store: Store, object: &Object, cx: &Cx) -> Result<Placed> {
             table: store.table,
             region: store.region.to_string(),
             locking: store.locking,
+            role: store.role,
+            owner: store.owner,
+            encryption: store.encryption,
         },
         target: store.target,
         directory,
@@ -263,18 +163,12 @@ pub(crate) fn of(state: &State, cx: &Cx) -> Result<Placed> {
     find(&state.place, &state.object, cx)
 }
 
-/// The contract alone says where an environment's state and its lock are: in another bucket or
-/// table, the lock would be one that nobody else respects.
-fn agree(name: &str, given: Option<&str>, contract: Option<&str>) -> Result<()> {
-    match (given, contract) {
-        (Some(given), Some(contract)) if given != contract => Err(Error::usage(format!(
-            "--{name} is `{given}`, the contract says `{contract}`"
-        ))
-        .hint(format!(
-            "leave --{name} away, or --environment and --contract; or change `state.{name}` in the contract"
-        ))),
-        _ => Ok(()),
-    }
+/// The same with the credentials that can only look.
+///
+/// # Errors
+/// As [`find`].
+pub(crate) fn to_read(state: &State, cx: &Cx) -> Result<Placed> {
+    found(&state.place, &state.object, Purpose::Read, cx)
 }
 
 /// A key that Terraform takes (terraform `internal/backend/remote-state/s3`, `validateStringS3Path`)
@@ -298,14 +192,4 @@ fn found_again(key: &str, workspace: &str) -> Result<()> {
         "Terraform would write the state to {written:?}, and not find it there again"
     ))
     .hint("give a --key without the parts `..`, `.` and without two slashes in a row"))
-}
-
-/// A name of AWS's.
-fn word(name: &str, value: String) -> Result<String> {
-    if value.contains(|c: char| c.is_whitespace() || c == '"' || c == '\'') {
-        return Err(Error::usage(format!(
-            "the {name} `{value}` holds a space or a quote"
-        )));
-    }
-    Ok(value)
 }

@@ -1,0 +1,222 @@
+//! A state that lies in another account than the environment's: bucket and table are in the build account, and the
+//! infrastructure in dev's.
+
+use sandbox::world::States;
+use sandbox::world::aws::Aws;
+use serde_json::Value;
+
+use super::{Governed, SOON};
+use crate::job::Job;
+use crate::support::{PATIENCE, item, log, place, wait};
+
+/// A state in the build account, and whoever looks at that account from outside.
+struct Elsewhere {
+    state: Governed,
+    build: Aws,
+    states: States,
+}
+
+impl Elsewhere {
+    fn new(what: &str) -> Self {
+        let state = Governed::new(what);
+        let dev = state.world.environment("dev").unwrap();
+        wait(PATIENCE, async {
+            Self {
+                states: state.world.states(place(), dev, what).await.unwrap(),
+                build: state
+                    .world
+                    .administrator(place(), &state.world.build)
+                    .await
+                    .unwrap(),
+                state,
+            }
+        })
+    }
+
+    /// A checkout whose contract says where the state is, with `more` of it.
+    fn job(&self, more: &str) -> Job {
+        let job = self.state.job("one.example");
+        let text = job.read("delivery.yaml");
+        let States { bucket, key, .. } = &self.states;
+        let state = format!(
+            "state: {{key: {}, bucket: {bucket}, account: var:BUILD_ACCOUNT_ID, kms-key-id: \"{key}\"{more}}}",
+            self.state.key
+        );
+        let text: Vec<&str> = text
+            .lines()
+            .map(|line| match line.starts_with("state: ") {
+                true => state.as_str(),
+                false => line,
+            })
+            .collect();
+        std::fs::write(job.file("delivery.yaml"), text.join("\n")).unwrap();
+        job
+    }
+
+    /// The same with roles of the build account, and a table.
+    fn job_with_roles(&self) -> Job {
+        self.job(&format!(
+            ", table: {}, roles: {{read: \"states-read-{{environment}}\", deploy: \"states-{{environment}}\"}}",
+            self.states.table
+        ))
+    }
+
+    /// The serial of the state, as the build account's bucket has it.
+    fn serial(&self) -> u64 {
+        let path = format!("/{}/{}", self.states.bucket, self.state.key);
+        let text = wait(SOON, self.build.get(&path)).unwrap().unwrap();
+        let state: Value = serde_json::from_str(&text).unwrap();
+        state["serial"].as_u64().unwrap()
+    }
+
+    /// What stands in the build account's table beside the state.
+    fn item(&self, suffix: &str) -> Option<Value> {
+        let id = format!("{}/{}{suffix}", self.states.bucket, self.state.key);
+        wait(SOON, item(&self.build, &self.states.table, "LockID", &id))
+    }
+
+    /// Runs a step that succeeds. Nothing of the state is in dev's account.
+    fn does(&self, job: &Job, arguments: &[&str]) -> Value {
+        let mut all = arguments.to_vec();
+        let at = all.iter().position(|word| *word == "--");
+        all.splice(
+            at.unwrap_or(all.len())..at.unwrap_or(all.len()),
+            ["--environment", "dev", "--json"],
+        );
+        let ended = job.run(&mut job.command("slipway-state", &all));
+        let said = String::from_utf8_lossy(&ended.stdout).into_owned();
+        assert!(
+            ended.status.success(),
+            "{arguments:?}\n{}{said}",
+            log(&ended)
+        );
+        assert_eq!(self.item(""), None, "{arguments:?} left the lock");
+        let id = format!("{}/{}-md5", self.states.bucket, self.state.key);
+        let own = wait(
+            SOON,
+            item(&self.state.aws, self.state.table(), "LockID", &id),
+        );
+        assert_eq!(own, None, "{arguments:?} used dev's table");
+        // What a command prints stands before the result.
+        serde_json::from_str(&said).unwrap_or_default()
+    }
+}
+
+const APPLY: &str = "terraform init -no-color; terraform apply -no-color -auto-approve";
+
+#[test]
+fn terraform_and_the_step_reach_a_state_in_the_build_account_by_its_role() {
+    let elsewhere = Elsewhere::new("in-build");
+    let job = elsewhere.job_with_roles();
+    // The bucket's policy refuses each object that does not ask for the key: state, lock file and plan.
+    let both = ["--locking", "both"];
+    elsewhere.does(
+        &job,
+        &[&["run"], &both[..], &["--", "sh", "-ec", APPLY]].concat(),
+    );
+    assert_eq!(elsewhere.serial(), 1);
+    assert!(
+        elsewhere.item("-md5").is_some(),
+        "the digest is in the build account's table"
+    );
+
+    let more = format!(
+        "{}\nresource \"terraform_data\" \"more\" {{}}\n",
+        super::CODE
+    );
+    std::fs::write(job.file("infra/main.tf"), more).unwrap();
+    let planned = elsewhere.does(&job, &[&["plan"], &both[..]].concat());
+    let plan = planned["plan"].as_str().unwrap();
+    elsewhere.does(&job, &[&["apply", "--plan", plan], &both[..]].concat());
+    assert_eq!(elsewhere.serial(), 2);
+
+    let versions = elsewhere.does(&job, &["versions"]);
+    let first = versions["versions"][1]["version"]
+        .as_str()
+        .unwrap()
+        .to_owned();
+    elsewhere.does(
+        &job,
+        &[&["rollback", "--to-version", &first], &both[..]].concat(),
+    );
+    assert_eq!(elsewhere.serial(), 3);
+    elsewhere.does(&job, &["verify-digest"]);
+
+    // Whoever only looks does so with a role that only looks, and in a checkout of its own.
+    let looking = elsewhere.job_with_roles();
+    let looked = looking.run(&mut looking.command(
+        "slipway-state",
+        &["plan", "--read-only", "--environment", "dev", "--verbose"],
+    ));
+    let said = log(&looked);
+    assert!(looked.status.success(), "{said}");
+    assert!(said.contains("role/states-read-dev"), "{said}");
+    // One that was initialised for another role is not used.
+    let again = job.run(&mut job.command(
+        "slipway-state",
+        &["plan", "--read-only", "--environment", "dev"],
+    ));
+    assert_eq!(again.status.code(), Some(3), "{}", log(&again));
+    assert!(log(&again).contains("another role"), "{}", log(&again));
+}
+
+#[test]
+fn a_lock_in_the_build_account_is_given_back_by_the_post_step() {
+    let elsewhere = Elsewhere::new("left-in-build");
+    let job = elsewhere.job_with_roles();
+    let lock = ["lock", "--environment", "dev"];
+    let taken = job.run(&mut job.command("slipway-state", &lock));
+    assert!(taken.status.success(), "{}", log(&taken));
+    assert!(elsewhere.item("").is_some());
+    let mut post = job.command("slipway-state", &[]);
+    post.envs([("SLIPWAY_PHASE", "post"), ("INPUT_COMMAND", "lock")]);
+    post.env("INPUT_ENVIRONMENT", "dev").envs(job.state());
+    let ended = job.run(&mut post);
+    assert!(ended.status.success(), "{}", log(&ended));
+    assert_eq!(elsewhere.item(""), None);
+}
+
+#[test]
+fn a_bucket_that_admits_the_environments_role_needs_no_other() {
+    let elsewhere = Elsewhere::new("admitted");
+    let job = elsewhere.job("");
+    let file = ["--locking", "file"];
+    elsewhere.does(
+        &job,
+        &[&["run"], &file[..], &["--", "sh", "-ec", APPLY]].concat(),
+    );
+    assert_eq!(elsewhere.serial(), 1);
+    let planned = elsewhere.does(&job, &[&["plan"], &file[..]].concat());
+    assert_eq!(
+        planned["changes"].as_array().map(Vec::len),
+        Some(0),
+        "{planned}"
+    );
+    let versions = elsewhere.does(&job, &[&["versions"], &file[..]].concat());
+    assert_eq!(versions["versions"].as_array().unwrap().len(), 1);
+}
+
+#[test]
+fn a_role_that_may_not_be_assumed_is_refused_before_anything_runs() {
+    let elsewhere = Elsewhere::new("not-trusted");
+    // Its trust policy names the stages' jobs, and not dev's role.
+    let job = elsewhere.job(", roles: {read: slipway-permit, deploy: slipway-permit}");
+    let ended = job.run(&mut job.command(
+        "slipway-state",
+        &[
+            "run",
+            "--locking",
+            "file",
+            "--environment",
+            "dev",
+            "--",
+            "sh",
+            "-c",
+            ": > ran",
+        ],
+    ));
+    let said = log(&ended);
+    assert_eq!(ended.status.code(), Some(3), "{said}");
+    assert!(said.contains("two must allow it"), "{said}");
+    assert!(!job.file("infra/ran").exists(), "{said}");
+}
