@@ -7,7 +7,7 @@ use crate::renew::{self, Renewing};
 use crate::target::Target;
 use aws_config::{BehaviorVersion, SdkConfig};
 use aws_credential_types::Credentials;
-use aws_credential_types::provider::SharedCredentialsProvider;
+use aws_credential_types::provider::{ProvideCredentials, SharedCredentialsProvider};
 use kit::Secret;
 use kit::aws::{AccountId, Arn, Region, RoleArn};
 use kit::child::Program;
@@ -30,6 +30,18 @@ pub struct Account {
 }
 
 impl Account {
+    /// The credentials as they are now: those that were first minted, or newer ones once these near
+    /// their end.
+    pub(crate) async fn now(&self) -> Result<Credentials> {
+        let Some(provider) = self.config.credentials_provider() else {
+            return Ok(self.credentials.clone());
+        };
+        provider
+            .provide_credentials()
+            .await
+            .map_err(|error| Error::failed("cannot renew the credentials").because(error))
+    }
+
     /// Gives a child process these credentials and none of the caller's own.
     #[must_use]
     pub fn lend(&self, program: Program) -> Program {

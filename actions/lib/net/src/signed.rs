@@ -35,7 +35,7 @@ impl Net {
             ("content-type", "application/x-amz-json-1.1"),
             ("x-amz-target", target),
         ];
-        let identity = account.credentials.clone().into();
+        let identity = account.now().await?.into();
         let params = v4::SigningParams::builder()
             .identity(&identity)
             .region(account.region.as_str())

@@ -2,10 +2,12 @@
 
 mod arn;
 mod ecs;
+mod kms;
 mod partition;
 
 pub use arn::{Arn, RoleArn};
 pub use ecs::{ClusterName, ServiceName, TaskDefinitionArn};
+pub use kms::KmsKey;
 pub use partition::Partition;
 
 use crate::id::{Invalid, parsed_text};
