@@ -1,7 +1,9 @@
 //! Outputs and reports of slipway-contract.
 
+use kit::clock::human;
 use kit::contract::{Complete, Contract, Gate, Overview, SecretSpec, Sink, Source};
 use kit::report::{EnvValue, Report, markdown_table, text_table};
+use std::time::Duration;
 
 const OVERVIEW: [&str; 5] = ["environment", "follows", "account", "region", "gate"];
 
@@ -57,6 +59,28 @@ fn gate(gate: &Gate) -> String {
     }
     if let Some(workflow) = &gate.workflow {
         parts.push(format!("from {workflow}"));
+    }
+    if let Some(seconds) = gate.soak {
+        parts.push(format!("soak {}", human(Duration::from_secs(seconds))));
+    }
+    if gate.still_running {
+        parts.push("still running before".to_owned());
+    }
+    match gate.freeze.len() {
+        0 => {}
+        1 => parts.push("1 freeze window".to_owned()),
+        many => parts.push(format!("{many} freeze windows")),
+    }
+    if !gate.calendars.is_empty() {
+        parts.push(format!("calendars {}", gate.calendars.join(", ")));
+    }
+    match gate.rollback_approvals {
+        0 => {}
+        1 => parts.push("rollback 1 review".to_owned()),
+        many => parts.push(format!("rollback {many} reviews")),
+    }
+    if let Some(glass) = &gate.break_glass {
+        parts.push(format!("break-glass {}", glass.people.join(", ")));
     }
     parts.join("; ")
 }

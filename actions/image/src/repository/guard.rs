@@ -85,7 +85,11 @@ async fn live(net: &Net, table: &LedgerTable) -> Result<Vec<Live>> {
     let mut all = Vec::new();
     for environment in &table.environments {
         let chain = Chain::new(&table.service, environment)?;
-        let Some(last) = ledger.newest_record(&chain).await? else {
+        // A review is newer than the deployment that it is about, and deploys nothing.
+        let last = ledger
+            .find(&chain, LOOK_BACK, Record::is_deployment)
+            .await?;
+        let Some(last) = last else {
             continue;
         };
         let healthy = match last.verdict {
@@ -188,6 +192,9 @@ mod tests {
             task_definition: None,
             previous: previous.map(digest_of),
             policy: None,
+            rollback: None,
+            break_glass: None,
+            reason: None,
         }
     }
 

@@ -7,7 +7,7 @@ use kit::error::{Error, Result};
 use std::fmt;
 
 /// The `prev` of a chain's first entry.
-const GENESIS: &str = "0000000000000000000000000000000000000000000000000000000000000000";
+pub const GENESIS: &str = "0000000000000000000000000000000000000000000000000000000000000000";
 
 /// SHA-256 as lower-case hex.
 pub fn sha256(bytes: &[u8]) -> String {

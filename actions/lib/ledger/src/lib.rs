@@ -7,7 +7,7 @@ mod content;
 mod record;
 mod store;
 
-pub use chain::{Chain, Entry, Fault, sha256};
+pub use chain::{Chain, Entry, Fault, GENESIS, sha256};
 pub use content::{Content, Noted};
-pub use record::{Actor, Record, Verdict};
-pub use store::{Append, Ledger};
+pub use record::{Actor, BreakGlass, Record, Rollback, Verdict};
+pub use store::{Append, Ledger, Recorded};

@@ -15,6 +15,8 @@ pub enum Verdict {
     Failed,
     /// It did not become healthy, and the previous version is back.
     RolledBack,
+    /// Not a deployment: somebody reviewed what happened to the digest here.
+    Reviewed,
     /// Written by a newer version; never counts as healthy.
     #[serde(other)]
     Other,
@@ -26,6 +28,7 @@ impl fmt::Display for Verdict {
             Verdict::Healthy => "healthy",
             Verdict::Failed => "failed",
             Verdict::RolledBack => "rolled back",
+            Verdict::Reviewed => "reviewed",
             Verdict::Other => "unknown to this version",
         })
     }
@@ -76,6 +79,41 @@ pub struct Record {
     /// SHA-256 of the gate's rules in force, as JSON.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub policy: Option<String>,
+    /// Set if this deployment restored a digest that was healthy here before.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub rollback: Option<Rollback>,
+    /// Set if this deployment went past rules that refused it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub break_glass: Option<BreakGlass>,
+    /// What the reviewer of a `reviewed` record says.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reason: Option<String>,
+}
+
+impl Record {
+    /// Whether something was deployed, whatever became of it.
+    pub fn is_deployment(&self) -> bool {
+        self.verdict != Verdict::Reviewed
+    }
+}
+
+/// That a deployment is a rollback.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Rollback {
+    /// The digest that was rolled back from, if another one was there.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub from: Option<Digest>,
+}
+
+/// That somebody promoted although rules refused.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct BreakGlass {
+    /// Why.
+    pub reason: String,
+    /// Who.
+    pub by: Actor,
+    /// Until when the same may go on before somebody else must have reviewed it, RFC 3339 in UTC.
+    pub expires: String,
 }
 
 #[cfg(test)]
@@ -97,6 +135,9 @@ pub(crate) fn sample(seq: u64, digest: u8) -> Record {
         task_definition: None,
         previous: None,
         policy: None,
+        rollback: None,
+        break_glass: None,
+        reason: None,
     }
 }
 
@@ -110,10 +151,15 @@ mod tests {
         let text = serde_json::to_string(&sample(1, 0xaa)).unwrap();
         expect![[r#"{"seq":1,"at":"2026-11-21T18:00:01Z","service":"storefront","environment":"dev","digest":"sha256:aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa","commit":"cccccccccccccccccccccccccccccccccccccccc","verdict":"healthy","actor":{"login":"alice","id":1}}"#]]
             .assert_eq(&text);
-        let verdicts = [Verdict::Healthy, Verdict::Failed, Verdict::RolledBack];
+        let verdicts = [
+            Verdict::Healthy,
+            Verdict::Failed,
+            Verdict::RolledBack,
+            Verdict::Reviewed,
+        ];
         assert_eq!(
             serde_json::to_value(verdicts).unwrap(),
-            serde_json::json!(["healthy", "failed", "rolled_back"])
+            serde_json::json!(["healthy", "failed", "rolled_back", "reviewed"])
         );
     }
 
@@ -129,6 +175,25 @@ mod tests {
         // A tag in the place of a digest makes it no record.
         let tagged = text.replace(&format!("sha256:{}", "a".repeat(64)), "latest");
         assert!(serde_json::from_str::<Record>(&tagged).is_err());
+    }
+
+    #[test]
+    fn what_a_record_marks_comes_last() {
+        let mut record = sample(1, 0xaa);
+        record.rollback = Some(Rollback {
+            from: Some(Digest::sha256([0xbb; 32])),
+        });
+        record.break_glass = Some(BreakGlass {
+            reason: "the shop is down".to_owned(),
+            by: record.actor.clone(),
+            expires: "2026-11-21T19:00:00Z".to_owned(),
+        });
+        record.reason = Some("seen".to_owned());
+        let text = serde_json::to_string(&record).unwrap();
+        let (_, marks) = text.split_once(r#""id":1},"#).unwrap();
+        expect![[r#""rollback":{"from":"sha256:bbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbb"},"break_glass":{"reason":"the shop is down","by":{"login":"alice","id":1},"expires":"2026-11-21T19:00:00Z"},"reason":"seen"}"#]]
+            .assert_eq(marks);
+        assert_eq!(serde_json::from_str::<Record>(&text).unwrap(), record);
     }
 
     #[test]

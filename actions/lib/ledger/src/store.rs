@@ -24,6 +24,15 @@ pub enum Append {
     Conflict(Option<Entry>),
 }
 
+/// A record of a chain, with the hash that the chain has for it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Recorded {
+    /// SHA-256 of the entry, 64 hexadecimal digits.
+    pub hash: String,
+    /// The record.
+    pub record: Record,
+}
+
 /// The table, accessed with one account's credentials.
 #[derive(Debug, Clone)]
 pub struct Ledger {
@@ -72,6 +81,29 @@ impl Ledger {
             .iter()
             .filter_map(|entry| entry.record(chain).ok())
             .find(|record| wanted(record)))
+    }
+
+    /// The newest records with their hashes, newest first: at most `limit`, and none beyond the page
+    /// that holds the `last`.
+    ///
+    /// # Errors
+    /// As [`Ledger::find`].
+    pub async fn recent(
+        &self,
+        chain: &Chain,
+        limit: usize,
+        last: impl Fn(&Record) -> bool,
+    ) -> Result<Vec<Recorded>> {
+        let last = |entry: &Entry| entry.record(chain).is_ok_and(|record| last(&record));
+        let read = self.newest(chain, limit, last).await?;
+        let recorded = |entry: Entry| {
+            let record = entry.record(chain).ok()?;
+            Some(Recorded {
+                hash: entry.hash,
+                record,
+            })
+        };
+        Ok(read.into_iter().filter_map(recorded).collect())
     }
 
     /// Writes `record` after `head`, in one transaction with the proof that `head` is still what

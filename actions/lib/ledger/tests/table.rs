@@ -178,5 +178,8 @@ fn record(digit: &str) -> Record {
         task_definition: None,
         previous: None,
         policy: None,
+        rollback: None,
+        break_glass: None,
+        reason: None,
     }
 }

@@ -41,7 +41,7 @@ pub(super) fn check(declared: &Declared, mistakes: &mut Mistakes) {
     secrets(declared, mistakes);
     apart(declared, mistakes);
     for (_, environment) in &declared.environments.value.0 {
-        approvals(environment, mistakes);
+        super::gate::check(environment, mistakes);
     }
 }
 
@@ -280,19 +280,6 @@ fn secrets(declared: &Declared, mistakes: &mut Mistakes) {
                 );
             }
         }
-    }
-}
-
-fn approvals(environment: &Environment, mistakes: &mut Mistakes) {
-    let approvals = environment
-        .gate
-        .as_ref()
-        .and_then(|gate| gate.approvals.as_ref());
-    if let Some(approvals) = approvals.filter(|approvals| approvals.value > 100) {
-        mistakes.add(
-            Mistake::new(approvals.place.clone(), "nobody has this many approvers")
-                .hint("at most 100"),
-        );
     }
 }
 

@@ -2,12 +2,13 @@
 //! these types; their doc comments are what editors show.
 
 use super::diagnostics::At;
-use super::model::Sink;
+use super::model::{Sink, Weekday};
 use super::secret::SecretEntry;
 use super::template::{InAccount, InRegion, InVariable, PerEnvironment, Shared, Templated};
 use super::text::{
-    AccessKeyId, Branch, CheckName, EnvironmentName, Kind, Login, Pattern, Platform, Principal,
-    RelativePath, ServiceName, Text, VariableName, WorkflowPath,
+    AccessKeyId, Branch, Calendar, CheckName, Day, EnvironmentName, Kind, Login, Pattern, Platform,
+    Principal, Reason, RelativePath, ServiceName, Span, Text, TimeOfDay, TimeZone, VariableName,
+    WorkflowPath,
 };
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use std::borrow::Cow;
@@ -116,6 +117,60 @@ pub(super) struct Gate {
     pub(super) branch: Option<At<Text<Branch>>>,
     /// The workflow file a promotion must come from.
     pub(super) workflow: Option<At<Text<WorkflowPath>>>,
+    /// How long a digest must have been healthy in the environment this one follows, such as 2h; not asked when not given.
+    pub(super) soak: Option<At<Text<Span>>>,
+    /// Whether the environment this one follows must run the digest now, healthy; false when not given.
+    pub(super) still_running: Option<At<bool>>,
+    /// Times in which nothing is promoted to this environment.
+    pub(super) freeze: Option<Vec<At<Freeze>>>,
+    /// SSM Change Calendars that must all be open, by name or ARN; read with the role `read` of this environment.
+    pub(super) calendars: Option<Vec<At<Text<Calendar>>>>,
+    /// What a rollback requires.
+    pub(super) rollback: Option<Rollback>,
+    /// Who may promote although rules refuse, for a short time and on record; nobody when not given.
+    pub(super) break_glass: Option<BreakGlass>,
+}
+
+/// Times in which nothing is promoted. All that is given must hold: the days from `first` to `last`, the weekdays, and the
+/// time of day.
+#[derive(Debug, Clone, Default, JsonSchema)]
+#[schemars(rename_all = "kebab-case", deny_unknown_fields)]
+pub(super) struct Freeze {
+    /// The time zone of days and times, by its IANA name, such as America/Toronto.
+    pub(super) time_zone: At<Text<TimeZone>>,
+    /// The weekdays; every day when not given.
+    #[schemars(extend("minItems" = 1))]
+    pub(super) weekdays: Option<Vec<At<Weekday>>>,
+    /// The time of day at which it begins; 00:00 when not given.
+    pub(super) from: Option<At<Text<TimeOfDay>>>,
+    /// The time of day at which it ends, on the next day if that is not after `from`; 24:00 when not given.
+    pub(super) to: Option<At<Text<TimeOfDay>>>,
+    /// The first day.
+    pub(super) first: Option<At<Text<Day>>>,
+    /// The last day, itself included.
+    pub(super) last: Option<At<Text<Day>>>,
+    /// Why, for people who are refused.
+    pub(super) reason: Option<At<Text<Reason>>>,
+}
+
+/// What a rollback requires.
+#[derive(Debug, Clone, Default, JsonSchema)]
+#[schemars(rename_all = "kebab-case", deny_unknown_fields)]
+pub(super) struct Rollback {
+    /// Reviews of the digest, on record, by people other than the one who rolls back; 0 when not given.
+    #[schemars(extend("minimum" = 0, "maximum" = 100))]
+    pub(super) approvals: Option<At<u32>>,
+}
+
+/// Who may promote although rules refuse.
+#[derive(Debug, Clone, Default, JsonSchema)]
+#[schemars(rename_all = "kebab-case", deny_unknown_fields)]
+pub(super) struct BreakGlass {
+    /// Their GitHub logins.
+    #[schemars(extend("minItems" = 1))]
+    pub(super) people: At<Vec<At<Text<Login>>>>,
+    /// How long they may go on before somebody else must review, at most 24h; 1h when not given.
+    pub(super) expires: Option<At<Text<Span>>>,
 }
 
 /// Roles in an environment's account, by name or ARN.

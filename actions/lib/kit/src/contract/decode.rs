@@ -330,6 +330,8 @@ fn example(key: &str) -> &'static str {
         "account" => "add `account:` with twelve digits in quotes, or `var:NAME`",
         "region" => "add `region:`, such as `ca-central-1`",
         "type" => "add `type:`, such as `string` or `cidr`",
+        "time-zone" => "add `time-zone:`, such as `America/Toronto`",
+        "people" => "add `people:` with the GitHub logins of those who may",
         "from" => "add `from:`, such as `ssm:/{service}/{environment}/NAME`",
         _ => "add it",
     }

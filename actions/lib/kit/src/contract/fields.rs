@@ -2,12 +2,12 @@
 //! compares the two.
 
 use super::declared::{
-    Build, BuildRoles, Declared, Deploy, Environment, Gate, Image, Roles, Secret, State,
-    StateRoles, Type, Variable,
+    BreakGlass, Build, BuildRoles, Declared, Deploy, Environment, Freeze, Gate, Image, Roles,
+    Rollback, Secret, State, StateRoles, Type, Variable,
 };
 use super::decode::{Decode, Decoder};
 use super::diagnostics::{At, Mistake, nearest};
-use super::model::Sink;
+use super::model::{Sink, Weekday};
 use super::secret::{From, SecretEntry};
 use super::tree::{Data, Node};
 
@@ -51,6 +51,16 @@ words!(Sink {
     "exec" => Sink::Exec,
     "env" => Sink::Env,
     "file" => Sink::File,
+});
+
+words!(Weekday {
+    "monday" => Weekday::Monday,
+    "tuesday" => Weekday::Tuesday,
+    "wednesday" => Weekday::Wednesday,
+    "thursday" => Weekday::Thursday,
+    "friday" => Weekday::Friday,
+    "saturday" => Weekday::Saturday,
+    "sunday" => Weekday::Sunday,
 });
 
 impl Decode for From {
@@ -130,7 +140,24 @@ mapping!(Gate {
     optional checks: "checks",
     optional branch: "branch",
     optional workflow: "workflow",
+    optional soak: "soak",
+    optional still_running: "still-running",
+    optional freeze: "freeze",
+    optional calendars: "calendars",
+    optional rollback: "rollback",
+    optional break_glass: "break-glass",
 });
+mapping!(Freeze {
+    required time_zone: "time-zone",
+    optional weekdays: "weekdays",
+    optional from: "from",
+    optional to: "to",
+    optional first: "first",
+    optional last: "last",
+    optional reason: "reason",
+});
+mapping!(Rollback { optional approvals: "approvals" });
+mapping!(BreakGlass { required people: "people", optional expires: "expires" });
 mapping!(Roles { optional read: "read", optional deploy: "deploy" });
 mapping!(Variable {
     required kind: "type",

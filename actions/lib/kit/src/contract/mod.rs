@@ -6,6 +6,7 @@ mod decode;
 mod diagnostics;
 mod fields;
 mod fill;
+mod gate;
 mod model;
 pub mod reserved;
 mod resolve;
@@ -154,7 +155,7 @@ impl Contract {
                             .value
                             .0,
                     ),
-                    gate: resolve::gate(environment),
+                    gate: gate::gate(environment),
                 }
             })
             .collect()

@@ -171,6 +171,94 @@ pub struct Gate {
     pub checks: Vec<String>,
     /// The workflow file a promotion must come from, e.g. `.github/workflows/promote.yml`.
     pub workflow: Option<String>,
+    // What a gate does not declare is not written, so that a record's hash of the gate stays as it
+    // was before these existed.
+    /// How long, in seconds, a digest must have been healthy in the environment before.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub soak: Option<u64>,
+    /// Whether the environment before must run the digest now, healthy.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub still_running: bool,
+    /// Times in which nothing is promoted.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub freeze: Vec<Freeze>,
+    /// SSM Change Calendars that must all be open, by name or ARN.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub calendars: Vec<String>,
+    /// Reviews that a rollback needs.
+    #[serde(skip_serializing_if = "is_zero")]
+    pub rollback_approvals: u32,
+    /// Who may promote although rules refuse.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub break_glass: Option<BreakGlass>,
+}
+
+impl Gate {
+    /// A gate that asks for this many approvals of changes on `main`, and for nothing else.
+    pub fn of_approvals(approvals: u32) -> Self {
+        Self {
+            required: true,
+            branch: "main".to_owned(),
+            approvals,
+            checks: Vec::new(),
+            workflow: None,
+            soak: None,
+            still_running: false,
+            freeze: Vec::new(),
+            calendars: Vec::new(),
+            rollback_approvals: 0,
+            break_glass: None,
+        }
+    }
+}
+
+fn is_zero(number: &u32) -> bool {
+    *number == 0
+}
+
+/// Times in which nothing is promoted, in local time. All that is given must hold.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Freeze {
+    /// IANA name of the time zone.
+    pub time_zone: String,
+    /// The weekdays; empty means every day.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub weekdays: Vec<Weekday>,
+    /// `HH:MM` at which it begins; `None` is the beginning of the day.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub from: Option<String>,
+    /// `HH:MM` at which it ends, on the next day if that is not after `from`; `None` is the end of the day.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub to: Option<String>,
+    /// First and last day, `YYYY-MM-DD`, both included.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub days: Option<(String, String)>,
+    /// Why.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub reason: Option<String>,
+}
+
+/// A day of the week.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+#[expect(missing_docs, reason = "they are what they are called")]
+pub enum Weekday {
+    Monday,
+    Tuesday,
+    Wednesday,
+    Thursday,
+    Friday,
+    Saturday,
+    Sunday,
+}
+
+/// Who may promote although rules refuse, and for how long.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct BreakGlass {
+    /// Their GitHub logins.
+    pub people: Vec<String>,
+    /// Seconds for which they may go on before somebody else must review.
+    pub expires: u64,
 }
 
 /// The places that a secret may go to.

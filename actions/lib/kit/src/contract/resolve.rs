@@ -7,7 +7,7 @@ mod state;
 use super::declared::{Declared, Environment, EnvironmentKey, Variable};
 use super::diagnostics::{Mistake, Mistakes};
 use super::fill::Filler;
-use super::model::{Build, Complete, Deploy, Gate, Image, Publishing, Resolved, Roles, SecretSpec};
+use super::model::{Build, Complete, Deploy, Image, Publishing, Resolved, Roles, SecretSpec};
 use super::secret::{SecretEntry, wrong_name};
 use super::variables;
 use super::vars::Vars;
@@ -140,7 +140,7 @@ impl<'a> Resolver<'a> {
             build: build?,
             image: image?,
             deploy: deploy?,
-            gate: gate(environment),
+            gate: super::gate::gate(environment),
             secrets: secrets?,
             people: people(declared),
             allow_long_lived_keys: allow_long_lived_keys(declared),
@@ -319,25 +319,6 @@ impl<'a> Resolver<'a> {
             sinks: entry.sinks(),
             required: entry.0.required.unwrap_or(true),
         })
-    }
-}
-
-/// The gate of an environment. One that follows another always has one.
-pub(super) fn gate(environment: &Environment) -> Gate {
-    let gate = environment.gate.clone().unwrap_or_default();
-    Gate {
-        required: environment.follows.is_some() || environment.gate.is_some(),
-        branch: gate
-            .branch
-            .map_or_else(|| "main".to_owned(), |branch| branch.value.0),
-        approvals: gate.approvals.map_or(1, |approvals| approvals.value),
-        checks: gate
-            .checks
-            .into_iter()
-            .flatten()
-            .map(|check| check.value.0)
-            .collect(),
-        workflow: gate.workflow.map(|workflow| workflow.value.0),
     }
 }
 

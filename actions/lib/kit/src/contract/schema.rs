@@ -54,8 +54,8 @@ impl Transform for NeverNull {
 mod tests {
     use super::*;
     use crate::contract::declared::{
-        Build, BuildRoles, Deploy, Environment, Gate, Image, Roles, Secret, State, StateRoles,
-        Variable,
+        BreakGlass, Build, BuildRoles, Deploy, Environment, Freeze, Gate, Image, Roles, Rollback,
+        Secret, State, StateRoles, Variable,
     };
     use crate::contract::parse;
     use schemars::JsonSchema;
@@ -96,6 +96,9 @@ mod tests {
         keys::<BuildRoles>(BuildRoles::KEYS);
         keys::<Environment>(Environment::KEYS);
         keys::<Gate>(Gate::KEYS);
+        keys::<Freeze>(Freeze::KEYS);
+        keys::<Rollback>(Rollback::KEYS);
+        keys::<BreakGlass>(BreakGlass::KEYS);
         keys::<Roles>(Roles::KEYS);
         keys::<Variable>(Variable::KEYS);
         keys::<Secret>(Secret::KEYS);
@@ -139,6 +142,19 @@ environments:
         (
             "approvals: 2",
             "approvals: 0, checks: [test, build@15368], branch: release/1, workflow: .github/workflows/go.yml",
+        ),
+        (
+            "approvals: 2",
+            "soak: 1d2h, still-running: true, calendars: [freezes, 'arn:aws:ssm:ca-central-1:111111111111:document/x.y']",
+        ),
+        (
+            "approvals: 2",
+            "freeze: [{time-zone: America/Toronto, weekdays: [friday], from: \"16:00\", to: \"24:00\", reason: no}, \
+             {time-zone: UTC, first: 2026-12-20, last: 2027-01-03}]",
+        ),
+        (
+            "approvals: 2",
+            "rollback: {approvals: 1}, break-glass: {people: [ada], expires: 30m}",
         ),
         ("value: 1", "default: var:SIZE, environments: {live: 3}"),
         ("type: integer, value: 1", "type: boolean, value: true"),
@@ -211,6 +227,29 @@ environments:
         ("approvals: 2", "checks: [7]"),
         ("approvals: 2", "branch: \"\""),
         ("approvals: 2", "workflow: go.yml"),
+        ("approvals: 2", "soak: 600"),
+        ("approvals: 2", "soak: 2 h"),
+        ("approvals: 2", "still-running: dev"),
+        ("approvals: 2", "freeze: {time-zone: UTC}"),
+        ("approvals: 2", "freeze: [{from: \"16:00\"}]"),
+        ("approvals: 2", "freeze: [{time-zone: UTC, weekdays: []}]"),
+        (
+            "approvals: 2",
+            "freeze: [{time-zone: UTC, weekdays: [fri]}]",
+        ),
+        (
+            "approvals: 2",
+            "freeze: [{time-zone: UTC, from: \"25:00\"}]",
+        ),
+        (
+            "approvals: 2",
+            "freeze: [{time-zone: UTC, first: 2026-13-01, last: 2026-12-31}]",
+        ),
+        ("approvals: 2", "calendars: [x]"),
+        ("approvals: 2", "rollback: {approvals: 101}"),
+        ("approvals: 2", "rollback: 1"),
+        ("approvals: 2", "break-glass: {expires: 1h}"),
+        ("approvals: 2", "break-glass: {people: []}"),
         ("type: integer", "type: number"),
         ("type: integer, ", ""),
         ("type: integer", "type: enum"),
@@ -259,6 +298,16 @@ environments:
     /// Wrong in what it says, which only the decoder can see.
     const WRONG: &[Change] = &[
         ("follows: dev", "follows: test"),
+        (
+            "approvals: 2",
+            "freeze: [{time-zone: America/Toronot, from: \"16:00\"}]",
+        ),
+        ("approvals: 2", "freeze: [{time-zone: UTC}]"),
+        (
+            "approvals: 2",
+            "freeze: [{time-zone: UTC, first: 2026-02-30, last: 2026-03-01}]",
+        ),
+        ("approvals: 2", "break-glass: {people: [ada], expires: 2d}"),
         ("value: 1", "value: one"),
         ("value: 1", "environments: {dev: 1}"),
         ("account: var:LIVE", "account: 7"),

@@ -110,6 +110,24 @@ kinds! {
     Principal: "name in AWS",
         "a session name of STS: letters, digits and `_+=,.@-`, 2 to 64",
         "^[A-Za-z0-9_+=,.@-]{2,64}$";
+    Span: "duration",
+        "days, hours, minutes and seconds, such as `2h` or `1h30m`",
+        "^([0-9]{1,4}d([0-9]{1,4}h)?([0-9]{1,4}m)?([0-9]{1,4}s)?|[0-9]{1,4}h([0-9]{1,4}m)?([0-9]{1,4}s)?|[0-9]{1,4}m([0-9]{1,4}s)?|[0-9]{1,4}s)$";
+    TimeOfDay: "time of day",
+        "hours and minutes from `00:00` to `24:00`, in quotes",
+        "^(([01][0-9]|2[0-3]):[0-5][0-9]|24:00)$";
+    Day: "day",
+        "year, month and day, such as `2026-12-24`",
+        "^[0-9]{4}-(0[1-9]|1[0-2])-(0[1-9]|[12][0-9]|3[01])$";
+    TimeZone: "time zone",
+        "a name of the IANA time zone database, such as `America/Toronto` or `UTC`",
+        "^[A-Za-z0-9_+-]+(/[A-Za-z0-9_+-]+)*$";
+    Calendar: "change calendar",
+        "the name or the ARN of an SSM document of the type ChangeCalendar",
+        "^(arn:aws[a-z-]*:ssm:[a-z0-9-]+:[0-9]{12}:document/)?[A-Za-z0-9_.-]{3,128}$";
+    Reason: "reason",
+        "one line of text",
+        "^[^ ](.*[^ ])?$";
     Pattern: "regular expression",
         "a regular expression that the whole value must match",
         "^.+$";

@@ -1,6 +1,7 @@
 //! The contract as its users meet it: what a usual one resolves to, and what is said of wrong
 //! ones.
 
+mod gates;
 mod mistakes;
 mod references;
 mod resolution;

@@ -1,0 +1,157 @@
+//! The gate's times: freezes, soak, and who may break the glass.
+
+use super::*;
+use crate::contract::model::{BreakGlass, Freeze, Weekday};
+use expect_test::expect;
+
+fn gated(gate: &str) -> String {
+    with("").replace("follows: dev", &format!("follows: dev, gate: {{{gate}}}"))
+}
+
+fn gate(text: &str) -> Gate {
+    resolved(&gated(text), "live").gate
+}
+
+fn mistake(gate: &str) -> String {
+    let error = parse(path(), &gated(gate)).unwrap_err();
+    let [only] = error.locations.as_slice() else {
+        panic!("{error}");
+    };
+    only.message.lines().next().unwrap_or_default().to_owned()
+}
+
+#[test]
+fn a_gate_without_times_is_written_as_it_was_before_there_were_any() {
+    expect![[r#"{"required":true,"branch":"main","approvals":2,"checks":[],"workflow":null}"#]]
+        .assert_eq(&serde_json::to_string(&gate("approvals: 2")).unwrap());
+}
+
+#[test]
+fn times_are_resolved() {
+    let found = gate(
+        "soak: 1h30m, still-running: true, calendars: [freezes], rollback: {approvals: 1}, \
+         break-glass: {people: [ada]}, freeze: [\
+         {time-zone: America/Toronto, weekdays: [friday, sunday], from: \"16:00\", reason: the weekend}, \
+         {time-zone: UTC, first: 2026-12-20, last: 2027-01-03}]",
+    );
+    assert_eq!(found.soak, Some(5400));
+    assert!(found.still_running);
+    assert_eq!(found.calendars, ["freezes"]);
+    assert_eq!(found.rollback_approvals, 1);
+    assert_eq!(
+        found.break_glass,
+        Some(BreakGlass {
+            people: vec!["ada".to_owned()],
+            expires: 3600
+        })
+    );
+    let weekend = Freeze {
+        time_zone: "America/Toronto".to_owned(),
+        weekdays: vec![Weekday::Friday, Weekday::Sunday],
+        from: Some("16:00".to_owned()),
+        to: None,
+        days: None,
+        reason: Some("the weekend".to_owned()),
+    };
+    let holidays = Freeze {
+        time_zone: "UTC".to_owned(),
+        weekdays: Vec::new(),
+        from: None,
+        to: None,
+        days: Some(("2026-12-20".to_owned(), "2027-01-03".to_owned())),
+        reason: None,
+    };
+    assert_eq!(found.freeze, [weekend, holidays]);
+}
+
+#[test]
+fn times_that_mean_nothing_are_mistakes() {
+    for (gate, message) in [
+        (
+            "freeze: [{time-zone: America/Toronot, from: \"16:00\"}]",
+            "there is no time zone `America/Toronot`",
+        ),
+        ("freeze: [{time-zone: UTC}]", "this freeze never ends"),
+        (
+            "freeze: [{time-zone: UTC, weekdays: []}]",
+            "`weekdays` is empty, so this freezes nothing",
+        ),
+        (
+            "freeze: [{time-zone: UTC, from: \"16:00\", to: \"16:00\"}]",
+            "this ends when it begins",
+        ),
+        (
+            "freeze: [{time-zone: UTC, first: 2026-12-20}]",
+            "there is no `last` to this",
+        ),
+        (
+            "freeze: [{time-zone: UTC, last: 2026-12-20}]",
+            "there is no `first` to this",
+        ),
+        (
+            "freeze: [{time-zone: UTC, first: 2026-02-30, last: 2026-03-01}]",
+            "there is no day 2026-02-30",
+        ),
+        (
+            "freeze: [{time-zone: UTC, first: 2027-01-03, last: 2026-12-20}]",
+            "the last day is before the first",
+        ),
+        (
+            "break-glass: {people: [ada], expires: 25h}",
+            "a broken glass cannot stay open for this long",
+        ),
+        (
+            "break-glass: {people: [ada], expires: 0s}",
+            "a broken glass cannot stay open for this long",
+        ),
+        (
+            "break-glass: {people: []}",
+            "`people` is empty, so nobody may break the glass",
+        ),
+        (
+            "rollback: {approvals: 101}",
+            "nobody has this many approvers",
+        ),
+        ("soak: 2 hours", "`2 hours` is not a duration"),
+    ] {
+        assert_eq!(mistake(gate), message, "{gate}");
+    }
+}
+
+#[test]
+fn nothing_soaks_where_nothing_comes_before() {
+    let first = with("").replace(
+        "dev: {account: \"111111111111\"",
+        "dev: {account: \"111111111111\", gate: {soak: 2h, still-running: true}",
+    );
+    let error = parse(path(), &first).unwrap_err();
+    let messages: Vec<&str> = error
+        .locations
+        .iter()
+        .filter_map(|place| place.message.lines().next())
+        .collect();
+    assert_eq!(
+        messages,
+        [
+            "`soak` asks about the environment before, and there is none",
+            "`still-running` asks about the environment before, and there is none",
+        ]
+    );
+}
+
+#[test]
+fn a_mistyped_time_zone_is_shown_where_it_is() {
+    says(
+        &gated("freeze: [{time-zone: Americas/Toronto, from: \"16:00\"}]"),
+        expect![[r#"
+            error: there is no time zone `Americas/Toronto`
+             --> delivery.yaml:6:75
+              |
+            6 |   live: {account: 222222222222, follows: dev, gate: {freeze: [{time-zone: Americas/Toronto, from: "16:00"}]}}
+              |                                                                           ^^^^^^^^^^^^^^^^
+              |
+              = hint: did you mean `America/Toronto`?
+
+            error: delivery.yaml is wrong: 1 mistake"#]],
+    );
+}
