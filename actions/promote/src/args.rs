@@ -17,8 +17,12 @@ pub(crate) enum Verb {
     Check(Check),
     /// Record a deployment in the ledger; a healthy one only after the service is seen running it
     Record(Record),
+    /// Record that somebody looked at a digest after a rollback or a broken glass, so that it no longer refuses
+    Review(Review),
     /// Show which digest each environment runs, since when, and who deployed it
     Status(Status),
+    /// Try each call that a check makes, and name the permissions that are missing
+    Doctor(Doctor),
 }
 
 #[derive(Debug, clap::Args)]
@@ -31,6 +35,12 @@ pub(crate) struct Check {
     /// Environment whose newest healthy digest is promoted, without --digest [default: the one this environment follows]
     #[arg(long, value_name = "NAME")]
     pub(crate) from: Option<String>,
+    /// Go back to a digest that was healthy here, without asking GitHub [default: the one that ran before]
+    #[arg(long)]
+    pub(crate) rollback: bool,
+    /// Why a person whom the contract lists goes past rules that refuse, in an emergency
+    #[arg(long, value_name = "REASON", value_parser = crate::check::glass::reason)]
+    pub(crate) break_glass: Option<String>,
     #[command(flatten)]
     pub(crate) github: GitHub,
     #[command(flatten)]
@@ -50,6 +60,15 @@ pub(crate) struct Record {
     /// How the deployment ended; healthy is recorded only if the service runs the digest
     #[arg(long, value_enum, default_value = "healthy")]
     pub(crate) verdict: Verdict,
+    /// Output `head` of check: nothing is recorded as healthy if another deployment was recorded since
+    #[arg(long, value_name = "HASH")]
+    pub(crate) expect_head: Option<String>,
+    /// Go back to a digest that was healthy here, without asking GitHub [default: the one that ran before]
+    #[arg(long)]
+    pub(crate) rollback: bool,
+    /// Why a person whom the contract lists goes past rules that refuse, in an emergency
+    #[arg(long, value_name = "REASON", value_parser = crate::check::glass::reason)]
+    pub(crate) break_glass: Option<String>,
     #[command(flatten)]
     pub(crate) github: GitHub,
     /// ECS cluster, name or ARN [default: the contract's]
@@ -67,6 +86,31 @@ pub(crate) struct Record {
 }
 
 #[derive(Debug, clap::Args)]
+pub(crate) struct Review {
+    #[command(flatten)]
+    pub(crate) ledger: LedgerArgs,
+    /// Image digest, sha256:…
+    #[arg(long, value_name = "DIGEST")]
+    pub(crate) digest: String,
+    /// What the review found, in one line; recorded
+    #[arg(long, value_name = "TEXT", value_parser = crate::check::glass::reason)]
+    pub(crate) reason: String,
+    #[command(flatten)]
+    pub(crate) github: GitHub,
+    /// Print what would be done, and do nothing
+    #[arg(long)]
+    pub(crate) dry_run: bool,
+}
+
+#[derive(Debug, clap::Args)]
+pub(crate) struct Doctor {
+    #[command(flatten)]
+    pub(crate) ledger: LedgerArgs,
+    #[command(flatten)]
+    pub(crate) github: GitHub,
+}
+
+#[derive(Debug, clap::Args)]
 pub(crate) struct Status {
     #[command(flatten)]
     pub(crate) ledger: LedgerArgs,
@@ -76,7 +120,7 @@ pub(crate) struct Status {
 }
 
 /// Where the ledger is.
-#[derive(Debug, clap::Args)]
+#[derive(Debug, Default, clap::Args)]
 pub(crate) struct LedgerArgs {
     /// Name of the service in the ledger [default: the contract's]
     #[arg(long, value_name = "NAME")]

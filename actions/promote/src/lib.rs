@@ -3,10 +3,14 @@
 
 mod args;
 mod check;
+mod doctor;
 mod live;
+mod person;
 mod principal;
 mod record;
+mod review;
 mod setting;
+mod standing;
 mod status;
 
 pub use args::Args;
@@ -34,12 +38,20 @@ impl Step for Promote {
             ),
             ("from", "check: the environment the digest was healthy in"),
             (
+                "head",
+                "check: hash of the environment's newest deployment, for `expect-head` of record",
+            ),
+            (
+                "break-glass",
+                "check: the reason, if rules were gone past for it; for `break-glass` of record",
+            ),
+            (
                 "record",
-                "record: the record's number in the environment's chain",
+                "record, review: the record's number in the environment's chain",
             ),
             (
                 "hash",
-                "record: the record's hash, which the next record includes",
+                "record, review: the record's hash, which the next record includes",
             ),
             (
                 "deployment",
@@ -58,7 +70,9 @@ impl Step for Promote {
         match args.verb {
             Verb::Check(args) => check::run(args, cx).await,
             Verb::Record(args) => record::run(args, cx).await,
+            Verb::Review(args) => review::run(args, cx).await,
             Verb::Status(args) => status::run(args, cx).await,
+            Verb::Doctor(args) => doctor::run(args, cx).await,
         }
     }
 }

@@ -4,7 +4,8 @@ use crate::args::{LedgerArgs, Rules};
 use kit::contract::{Gate, Resolved};
 use kit::error::{Error, Result};
 use kit::{Cx, Defaults};
-use net::{Purpose, Target};
+use ledger::Ledger;
+use net::{Account, Net, Purpose, Target};
 use std::collections::BTreeMap;
 use std::fmt::Display;
 
@@ -91,13 +92,7 @@ impl Setting {
             service: service.to_owned(),
             environment,
             follows: None,
-            gate: Gate {
-                required: true,
-                branch: "main".to_owned(),
-                approvals: 1,
-                checks: Vec::new(),
-                workflow: None,
-            },
+            gate: Gate::of_approvals(1),
             people: BTreeMap::new(),
             ledger: ledger.to_owned(),
             permit: ambient.clone(),
@@ -107,6 +102,11 @@ impl Setting {
             image_repository: None,
             declared: false,
         }
+    }
+
+    /// The ledger, with the credentials of its account.
+    pub(crate) fn ledger(&self, _: &Net, account: &Account) -> Ledger {
+        Ledger::new(account, &self.ledger)
     }
 
     /// Applies the rules that arguments give. A caller cannot change the rules of a contract.

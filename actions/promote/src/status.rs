@@ -3,15 +3,14 @@
 use crate::args::Status;
 use crate::live::{Live, Seen};
 use crate::setting::{Setting, without_contract};
+use crate::standing::Standing;
 use kit::report::{markdown_table, text_table};
 use kit::step::required;
 use kit::{Cx, Report, Result};
-use ledger::{Chain, Ledger, Record, Verdict};
+use ledger::{Chain, Record, Verdict};
 use net::Net;
 use serde_json::{Value, json};
 
-/// How many of a chain's newest records are searched for a healthy one.
-const LOOK_BACK: usize = 100;
 const HEADER: [&str; 6] = ["environment", "digest", "commit", "since", "by", "verdict"];
 
 pub(crate) async fn run(args: Status, cx: &Cx) -> Result<Report> {
@@ -25,21 +24,13 @@ pub(crate) async fn run(args: Status, cx: &Cx) -> Result<Report> {
             Some(ledger) => ledger,
             None => {
                 let account = net.account(&setting.permit).await?;
-                ledger.insert(Ledger::new(&account, &setting.ledger))
+                ledger.insert(setting.ledger(&net, &account))
             }
         };
         let chain = Chain::new(&setting.service, &setting.environment)?;
-        let last = ledger.newest_record(&chain).await?;
-        let healthy = match &last {
-            Some(record) if record.verdict != Verdict::Healthy => {
-                ledger
-                    .find(&chain, LOOK_BACK, |record| {
-                        record.verdict == Verdict::Healthy
-                    })
-                    .await?
-            }
-            other => other.clone(),
-        };
+        let standing = Standing::read(ledger, &chain).await?;
+        let last = standing.newest().map(|newest| newest.record.clone());
+        let healthy = standing.current().cloned();
         let live = match (args.live, &healthy) {
             (true, Some(record)) => Some(look(cx, &net, setting, record).await),
             _ => None,
@@ -49,9 +40,30 @@ pub(crate) async fn run(args: Status, cx: &Cx) -> Result<Report> {
             last,
             healthy,
             live,
+            open: open(&standing),
         });
     }
     Ok(report(&rows, args.live))
+}
+
+/// What somebody else has still to review in an environment.
+fn open(standing: &Standing) -> Vec<String> {
+    let debts = standing.open_debts().map(|debt| {
+        format!(
+            "GLASS BROKEN by {} for {}: {}; not reviewed",
+            debt.glass.by.login,
+            short(debt.record.digest.as_str(), 19),
+            debt.glass.reason
+        )
+    });
+    let refused = standing.refused.iter();
+    let refused = refused.filter(|it| it.reviewers.is_empty()).map(|it| {
+        format!(
+            "rolled back from {}; not reviewed",
+            short(it.digest.as_str(), 19)
+        )
+    });
+    debts.chain(refused).collect()
 }
 
 /// Looks whether the service runs what the ledger says.
@@ -85,6 +97,8 @@ struct Row {
     healthy: Option<Record>,
     /// Whether that runs, where it was looked for.
     live: Option<Result<Seen>>,
+    /// What waits for a review.
+    open: Vec<String>,
 }
 
 impl Row {
@@ -102,6 +116,12 @@ impl Row {
     }
 
     fn verdict(&self) -> String {
+        let mut parts = vec![self.last_verdict()];
+        parts.extend(self.open.iter().cloned());
+        parts.join("; ")
+    }
+
+    fn last_verdict(&self) -> String {
         match (&self.last, &self.healthy) {
             (None, _) => "nothing recorded".to_owned(),
             (Some(last), _) if last.verdict == Verdict::Healthy => "healthy".to_owned(),
@@ -151,6 +171,7 @@ fn report(rows: &[Row], live: bool) -> Report {
                 "environment": row.environment,
                 "healthy": row.healthy,
                 "last": row.last,
+                "open": row.open,
             });
             if let Some(seen) = &row.live {
                 json["live"] = json!({
@@ -203,6 +224,9 @@ mod tests {
             task_definition: None,
             previous: None,
             policy: None,
+            rollback: None,
+            break_glass: None,
+            reason: None,
         }
     }
 
@@ -214,6 +238,7 @@ mod tests {
             last,
             healthy,
             live: None,
+            open: Vec::new(),
         };
         let report = report(
             &[
@@ -244,6 +269,7 @@ mod tests {
             last: None,
             healthy: None,
             live,
+            open: Vec::new(),
         };
         let seen = |missing: &[&str]| Seen {
             task_definition: "web:8".to_owned(),

@@ -77,6 +77,31 @@ fn bad_arguments_are_named_and_nothing_is_exported() {
         "[possible values: healthy, failed, rolled-back]",
     );
     refuses(&["approve"], &[], 2, "approve");
+    refuses(
+        &["review", "--environment", "x", "--digest", DIGEST],
+        &[],
+        2,
+        "--reason <TEXT>",
+    );
+    for reason in [" ", "two\nlines"] {
+        let glass = ["check", "--environment", "x", "--break-glass", reason];
+        refuses(&glass, &[], 2, "say why, in one line");
+    }
+    for head in ["latest", "123"] {
+        let commit = "c".repeat(40);
+        let record = [
+            "record",
+            "--environment",
+            "x",
+            "--digest",
+            DIGEST,
+            "--commit",
+            &commit,
+            "--expect-head",
+            head,
+        ];
+        refuses(&record, &[], 2, "is not the hash of a record");
+    }
     for repository in ["storefront", "acme/store front", "https://github.com"] {
         refuses(
             &["check", "--github-repository", repository],
@@ -87,7 +112,12 @@ fn bad_arguments_are_named_and_nothing_is_exported() {
     }
     let github = [("GITHUB_ACTIONS", "true")];
     refuses(&[], &github, 2, "the input `command` is not given");
-    refuses(&[], &github, 2, "it is one of: check, record, status");
+    refuses(
+        &[],
+        &github,
+        2,
+        "it is one of: check, record, review, status, doctor",
+    );
     // A verb may come as an action's input.
     refuses(
         &[],

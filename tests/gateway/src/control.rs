@@ -1,5 +1,5 @@
 //! The sandbox's own interface, under `/_sandbox`: accounts, sessions of services, the record, faults, latency,
-//! what scans find, how builds are.
+//! what scans find, how builds are, whether change calendars are open.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -14,6 +14,7 @@ use serde_json::json;
 
 use crate::Gateway;
 use crate::builds;
+use crate::calendars;
 use crate::direct::Told;
 use crate::faults::Fault;
 use crate::record::Filter;
@@ -36,6 +37,7 @@ pub(crate) fn router() -> Router<Arc<Gateway>> {
         .route("/_sandbox/latency", post(latency))
         .route("/_sandbox/scans", post(scans))
         .route("/_sandbox/builds", post(builds))
+        .route("/_sandbox/calendars", post(calendars))
 }
 
 fn refused(status: StatusCode, message: impl Into<String>) -> Response {
@@ -249,6 +251,17 @@ async fn scans(State(gateway): State<Arc<Gateway>>, Json(script): Json<Script>) 
 /// does not allow is refused.
 async fn builds(State(gateway): State<Arc<Gateway>>, Json(told): Json<builds::Told>) -> Response {
     match gateway.builds.tell(&gateway.codebuild, told) {
+        Ok(()) => StatusCode::NO_CONTENT.into_response(),
+        Err(why) => refused(StatusCode::BAD_REQUEST, why),
+    }
+}
+
+/// `{"account", "region", "name", "state": "OPEN"|"CLOSED", "next"?}`: what a change calendar says from now on.
+async fn calendars(
+    State(gateway): State<Arc<Gateway>>,
+    Json(told): Json<calendars::Told>,
+) -> Response {
+    match gateway.calendars.tell(&gateway.ssm, told) {
         Ok(()) => StatusCode::NO_CONTENT.into_response(),
         Err(why) => refused(StatusCode::BAD_REQUEST, why),
     }

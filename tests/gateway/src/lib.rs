@@ -8,6 +8,7 @@ mod accounts;
 mod answer;
 mod backups;
 mod builds;
+mod calendars;
 mod call;
 mod condition;
 mod control;
@@ -100,7 +101,7 @@ pub struct Config {
     pub distribution: Distribution,
     /// The registry's front.
     pub front: Front,
-    /// botocore's `data` folder, with `ecr`, `codebuild` and `kms` in it.
+    /// botocore's `data` folder, with `ecr`, `codebuild`, `kms` and `ssm` in it.
     pub models: PathBuf,
     /// Issuers whose web identity tokens are taken where an account registered them.
     pub issuers: Vec<Issuer>,
@@ -168,11 +169,13 @@ pub(crate) struct Gateway {
     pub(crate) backups: backups::Backups,
     pub(crate) mounts: mounts::Mounts,
     pub(crate) builds: builds::Builds,
+    pub(crate) calendars: calendars::Calendars,
     pub(crate) scans: scans::Scans,
     pub(crate) tables: leading::Tables,
     pub(crate) ecr: standin_ecs::Shapes,
     pub(crate) codebuild: standin_ecs::Shapes,
     pub(crate) kms: standin_ecs::Shapes,
+    pub(crate) ssm: standin_ecs::Shapes,
 }
 
 /// Serves the gateway on `listener` until the future is dropped; the registry's fronts start as accounts need them.
@@ -199,7 +202,8 @@ pub async fn serve(config: Config, listener: TcpListener) -> std::io::Result<()>
     let model = |service: &str| {
         standin_ecs::Shapes::load(&config.models, service).map_err(std::io::Error::other)
     };
-    let (ecr, codebuild, kms) = (model("ecr")?, model("codebuild")?, model("kms")?);
+    let (ecr, codebuild) = (model("ecr")?, model("codebuild")?);
+    let (kms, ssm) = (model("kms")?, model("ssm")?);
     let gateway = Arc::new(Gateway {
         fronts: front::Fronts::new(config.front),
         direct: direct::Direct::default(),
@@ -219,11 +223,13 @@ pub async fn serve(config: Config, listener: TcpListener) -> std::io::Result<()>
         backups: backups::Backups::default(),
         mounts: mounts::Mounts::default(),
         builds: builds::Builds::default(),
+        calendars: calendars::Calendars::default(),
         scans: scans::Scans::default(),
         tables: leading::Tables::default(),
         ecr,
         codebuild,
         kms,
+        ssm,
     });
     let _fronts_end_with_us = front::EndOnDrop(Arc::clone(&gateway));
     axum::serve(listener, route::router(gateway)).await

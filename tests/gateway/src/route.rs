@@ -213,6 +213,11 @@ async fn dispatch(
             let (builds, model) = (&gateway.builds, &gateway.codebuild);
             builds.answer(model, account, &call.region, input)
         }
+        "ssm" if call.operation == "GetCalendarState" => {
+            let (account, input) = (&principal.account, call.json());
+            let (calendars, model) = (&gateway.calendars, &gateway.ssm);
+            calendars.answer(model, account, &call.region, input)
+        }
         "s3" => crate::s3::handle(gateway, call, principal, stream.unwrap_or_default()).await,
         "iam" => {
             let answer = crate::moto::forward(gateway, call, &principal.account).await?;

@@ -208,6 +208,11 @@ pub(crate) fn environment(world: &World, environment: &Environment) -> Vec<Role>
                 ),
                 allow(&["dynamodb:GetItem"], std::slice::from_ref(&locks)),
                 verify(world),
+                // Whether changes are permitted now.
+                allow(
+                    &["ssm:GetCalendarState"],
+                    &[world.arn(account, "ssm", "document/*")],
+                ),
             ]),
         },
         Role {

@@ -15,6 +15,7 @@ mod content;
 mod credentials;
 mod ecr;
 mod faults;
+mod gate;
 mod github;
 mod govern;
 mod hold;

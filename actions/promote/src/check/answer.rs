@@ -11,6 +11,9 @@ pub(crate) enum Answer {
     NotAsked,
     #[serde(rename = "pass")]
     Pass,
+    /// The rule refuses, and a person who may went past it.
+    #[serde(rename = "glass broken")]
+    Broken,
     /// The fact could not be determined. Refuses.
     #[serde(rename = "unknown")]
     Unknown,
@@ -23,6 +26,7 @@ impl Answer {
         match self {
             Answer::NotAsked => "not asked",
             Answer::Pass => "pass",
+            Answer::Broken => "GLASS BROKEN",
             Answer::Unknown => "unknown",
             Answer::Fail => "fail",
         }
@@ -51,11 +55,11 @@ pub(crate) struct Decision {
 }
 
 impl Decision {
-    /// Whether no rule fails and none is unknown.
+    /// Whether no rule refuses that nobody went past.
     pub(crate) fn allowed(&self) -> bool {
         self.rules
             .iter()
-            .all(|rule| matches!(rule.answer, Answer::Pass | Answer::NotAsked))
+            .all(|rule| !matches!(rule.answer, Answer::Fail | Answer::Unknown))
     }
 
     /// The rule to resolve first: the first that fails, else the first unknown.
@@ -91,6 +95,19 @@ pub(super) struct Finding {
     pub(super) fact: String,
     pub(super) next: Option<String>,
     pub(super) permission: Option<String>,
+}
+
+impl Finding {
+    /// The answer of the rule of this name.
+    pub(super) fn named(self, rule: &'static str) -> Rule {
+        Rule {
+            rule,
+            answer: self.answer,
+            fact: self.fact,
+            next: self.next,
+            permission: self.permission,
+        }
+    }
 }
 
 pub(super) fn finding(answer: Answer, fact: impl Into<String>) -> Finding {

@@ -1,7 +1,7 @@
 //! The decision: every rule is applied to the facts. Pure.
 
 use super::Subject;
-use super::answer::{Decision, Rule, not_asked};
+use super::answer::{Decision, not_asked};
 use super::facts::Facts;
 use super::rules::Context;
 use crate::setting::Setting;
@@ -24,13 +24,7 @@ pub(crate) fn decide(setting: &Setting, subject: &Subject, facts: &Facts) -> Dec
         } else {
             rule(&context)
         };
-        Rule {
-            rule: name,
-            answer: finding.answer,
-            fact: finding.fact,
-            next: finding.next,
-            permission: finding.permission,
-        }
+        finding.named(name)
     });
     Decision {
         rules: rules.collect(),

@@ -2,24 +2,36 @@
 
 mod answer;
 mod approvals;
+pub(crate) mod conditions;
 mod decide;
 mod facts;
+pub(crate) mod glass;
 mod observe;
 mod people;
 mod report;
+mod rollback;
 mod rules;
 #[cfg(test)]
 pub(crate) mod tests;
+mod trail;
 
 pub(crate) use facts::{Fact, Unknown};
 
 use crate::args::Check;
+use crate::person::{actor, logins, without_github};
 use crate::setting::Setting;
+use crate::standing::{Standing, at};
+use conditions::Conditions;
+use facts::Facts;
+use github::GitHub;
 use kit::error::{Error, Result};
+use kit::host::Kind;
 use kit::id::{CommitId, Digest};
+use kit::markdown;
 use kit::{Cx, Report};
 use ledger::{Chain, Ledger, Record, Verdict};
 use net::Net;
+use trail::Trail;
 
 /// How many of a chain's newest records are searched for a digest.
 const LOOK_BACK: usize = 1000;
@@ -31,15 +43,95 @@ pub(crate) async fn run(args: Check, cx: &Cx) -> Result<Report> {
         setting.follows.clone_from(&args.from);
     }
     let net = Net::new(cx)?;
+    if args.rollback {
+        return rollback::run(args, cx, &net, &setting, digest).await;
+    }
     let subject = subject(cx, &net, &setting, digest, args.from.as_deref()).await?;
-    let facts = if decide::asks_nothing(&setting) {
-        facts::Facts::none()
-    } else {
-        let github = github::GitHub::connect(cx, &net, args.github.repository())?;
-        observe::facts(cx, &net, &github, &setting, &subject).await?
+    let (facts, conditions) = match decide::asks_nothing(&setting) {
+        true => (Facts::none(), None),
+        false => observed(&args, cx, &net, &setting, &subject).await?,
     };
-    let decision = decide::decide(&setting, &subject, &facts);
-    report::report(&setting, &subject, &facts, &decision)
+    let mut decision = decide::decide(&setting, &subject, &facts);
+    let more = conditions::rules(&setting, &subject, conditions.as_ref());
+    decision.rules.extend(more);
+    let broken = args.break_glass.as_deref().and_then(|reason| {
+        let conditions = conditions.as_ref();
+        let by = glass::go_past(&mut decision, reason, &setting, &subject, conditions)?;
+        Some((logins(&by), reason))
+    });
+    let mut report = report::report(&setting, &subject, &facts, &decision)?;
+    if let Some((by, reason)) = broken {
+        loudly(cx, &mut report, &by, reason);
+    }
+    let standing = conditions.map(|conditions| conditions.standing);
+    Ok(with_head(report, &standing.unwrap_or_default())
+        .output("break-glass", broken_reason(&args, &decision)))
+}
+
+/// All facts. A person who breaks the glass need not be able to ask GitHub.
+async fn observed(
+    args: &Check,
+    cx: &Cx,
+    net: &Net,
+    setting: &Setting,
+    subject: &Subject,
+) -> Result<(Facts, Option<Conditions>)> {
+    let github = match GitHub::connect(cx, net, args.github.repository()) {
+        Ok(github) => Some(github),
+        Err(error) if args.break_glass.is_some() => {
+            cx.host
+                .warn(format!("GitHub is not asked: {}", error.message));
+            None
+        }
+        Err(error) => return Err(error),
+    };
+    let facts = match &github {
+        Some(github) => observe::facts(cx, net, github, setting, subject).await?,
+        None => Facts::none(),
+    };
+    let promoter = match &facts.promoter {
+        Ok(promoter) => Ok(promoter.accounts.iter().map(actor).collect()),
+        Err(_) if args.break_glass.is_some() && cx.host.kind() != Kind::GitHub => {
+            without_github(cx, net, setting).await
+        }
+        Err(unknown) => Err(unknown.clone()),
+    };
+    let conditions =
+        conditions::observe(cx, net, github.as_ref(), setting, subject, promoter).await?;
+    Ok((facts, Some(conditions)))
+}
+
+/// The hash that `record` compares the environment's newest deployment with.
+fn with_head(mut report: Report, standing: &Standing) -> Report {
+    let newest = standing.newest();
+    report.json["head"] = serde_json::json!({
+        "hash": standing.head(),
+        "record": newest.map(|newest| newest.record.seq),
+        "digest": newest.map(|newest| &newest.record.digest),
+    });
+    let head = standing.head().to_owned();
+    report.output("head", head)
+}
+
+/// The reason, if a rule was gone past for it: only then is there anything to record.
+fn broken_reason(args: &Check, decision: &answer::Decision) -> String {
+    let mut rules = decision.rules.iter();
+    let broken = rules.any(|rule| rule.answer == answer::Answer::Broken);
+    let reason = args.break_glass.clone().filter(|_| broken);
+    reason.unwrap_or_default()
+}
+
+/// Nobody who reads any of it may miss that rules were gone past.
+fn loudly(cx: &Cx, report: &mut Report, by: &str, reason: &str) {
+    let line = format!("{by} BREAKS THE GLASS: {reason}");
+    cx.host.warn(&line);
+    report.text = format!("{line}\n\n{}", report.text);
+    report.summary = format!(
+        "> [!CAUTION]\n> {}\n\n{}",
+        markdown::text(&line),
+        report.summary
+    );
+    report.json["break_glass"] = serde_json::json!({"by": by, "reason": reason});
 }
 
 /// The digest to promote, and its records in the ledger.
@@ -48,8 +140,10 @@ pub(crate) struct Subject {
     pub(crate) digest: Digest,
     /// From the ledger's record of the digest; in the first environment the commit of this run.
     pub(crate) commit: Option<CommitId>,
-    /// The newest record of the digest in the previous environment.
+    /// The newest deployment of the digest in the previous environment.
     pub(crate) evidence: Option<Record>,
+    /// What else happened to it there.
+    pub(crate) trail: Trail,
     /// The commit that the image was built for, if that is another commit with the same content. It
     /// is reported but no rule depends on it, because a build can write it.
     pub(crate) built_for: Option<CommitId>,
@@ -91,11 +185,12 @@ async fn subject(
             digest,
             commit,
             evidence: None,
+            trail: Trail::default(),
             built_for: None,
         });
     };
     let account = net.account(&setting.permit).await?;
-    let ledger = Ledger::new(&account, &setting.ledger);
+    let ledger = setting.ledger(net, &account);
     let before = Chain::new(&setting.service, follows)?;
     let digest = match digest {
         Some(digest) => digest,
@@ -112,9 +207,17 @@ async fn subject(
             .digest
         }
     };
-    let evidence = ledger
-        .find(&before, LOOK_BACK, |record| record.digest == digest)
-        .await?;
+    // Far enough back to know for how long it was healthy.
+    let now = cx.clock.now();
+    let enough = |record: &Record| {
+        let soak = time::Duration::seconds(setting.gate.soak.unwrap_or(0).cast_signed());
+        let old = at(&record.at).is_some_and(|at| now - at >= soak);
+        record.is_deployment()
+            && record.digest == digest
+            && (old || record.verdict != Verdict::Healthy)
+    };
+    let records = ledger.recent(&before, LOOK_BACK, enough).await?;
+    let (evidence, trail) = Trail::of(&records, &digest);
     let commit = evidence.as_ref().map(|record| record.commit.clone());
     let built_for = match &commit {
         Some(commit) => built_for(cx, &ledger, &setting.service, &digest, commit).await,
@@ -124,6 +227,7 @@ async fn subject(
         digest,
         commit,
         evidence,
+        trail,
         built_for,
     })
 }

@@ -1,5 +1,6 @@
 //! `record`: verifies the running service, appends to the ledger, mirrors the record on GitHub.
 
+mod marks;
 mod mirror;
 mod report;
 
@@ -14,7 +15,7 @@ use kit::host::Kind;
 use kit::id::{CommitId, Digest};
 use kit::step::required;
 use kit::{Cx, Report};
-use ledger::{Actor, Append, Chain, Entry, Ledger, Record, Verdict};
+use ledger::{Actor, Append, Chain, Ledger, Record, Rollback, Verdict};
 use net::Net;
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -28,6 +29,7 @@ const LOOK_BACK: usize = 1000;
 pub(crate) async fn run(args: Args, cx: &Cx) -> Result<Report> {
     let digest = Digest::parse(&args.digest)?;
     let commit = CommitId::parse(&args.commit)?;
+    let expected = marks::expected(args.expect_head.as_deref())?;
     let setting = Setting::of(cx, &args.ledger)?;
     let verdict = match args.verdict {
         Asked::Healthy => Verdict::Healthy,
@@ -55,7 +57,7 @@ pub(crate) async fn run(args: Args, cx: &Cx) -> Result<Report> {
         None => None,
     };
     let build = net.account(&setting.permit).await?;
-    let ledger = Ledger::new(&build, &setting.ledger);
+    let ledger = setting.ledger(&net, &build);
     let chain = Chain::new(&setting.service, &setting.environment)?;
     same_commit(&ledger, &setting, &digest, &commit).await?;
     let live = match cluster {
@@ -87,9 +89,25 @@ pub(crate) async fn run(args: Args, cx: &Cx) -> Result<Report> {
                 &serde_json::to_vec(&setting.gate).context("cannot write the gate as JSON")?
             )
         )),
+        // Whether another digest was there is seen when the record is appended.
+        rollback: args.rollback.then_some(Rollback { from: None }),
+        break_glass: None,
+        reason: None,
     };
-    let seen = live.as_ref().map(|live| (live, &digest));
-    let written = write(&ledger, &chain, seen, draft, args.dry_run).await?;
+    let draft = match args.break_glass {
+        Some(reason) => {
+            marks::with_broken_glass(cx, &ledger, &chain, &setting, draft, reason).await?
+        }
+        None => draft,
+    };
+    let write = Write {
+        ledger: &ledger,
+        chain: &chain,
+        live: live.as_ref().map(|live| (live, &digest)),
+        expected: expected.as_deref(),
+        dry_run: args.dry_run,
+    };
+    let written = write.append(draft).await?;
     if args.dry_run {
         return Ok(report::dry(&written));
     }
@@ -108,7 +126,8 @@ pub(crate) async fn run(args: Args, cx: &Cx) -> Result<Report> {
 /// The record in the ledger after this run.
 struct Written {
     record: Record,
-    entry: Option<Entry>,
+    /// Its hash; `None` if nothing was written.
+    hash: Option<String>,
     /// Whether an earlier run wrote it.
     already: bool,
 }
@@ -141,68 +160,91 @@ async fn same_commit(
     }
 }
 
-/// Appends the record. If another run appends first, it starts over from the new head.
-async fn write(
-    ledger: &Ledger,
-    chain: &Chain,
-    live: Option<(&Live, &Digest)>,
-    draft: Record,
+/// How a record is appended.
+struct Write<'a> {
+    ledger: &'a Ledger,
+    chain: &'a Chain,
+    /// Where the service is seen running the digest.
+    live: Option<(&'a Live, &'a Digest)>,
+    /// The hash of the deployment that the promotion was judged against.
+    expected: Option<&'a str>,
     dry_run: bool,
-) -> Result<Written> {
-    let mut head = ledger.head(chain).await?;
-    for wait in backoff::attempts(ATTEMPTS, FIRST_WAIT) {
-        tokio::time::sleep(wait).await;
-        // Verified each time: the run that was faster may have deployed another digest.
-        let seen = match live {
-            Some((live, digest)) => Some((live.prove(digest).await?, &live.account)),
-            None => None,
-        };
-        let before = match &head {
-            Some(entry) => Some(entry.record(chain).map_err(|fault| {
-                Error::refused(format!("the ledger is broken in {chain}: {fault}"))
-            })?),
-            None => None,
-        };
-        if let (Some(entry), Some(record)) = (&head, &before)
-            && is_same(record, &draft)
-        {
-            return Ok(Written {
-                record: record.clone(),
-                entry: Some(entry.clone()),
-                already: true,
-            });
-        }
-        let mut record = draft.clone();
-        record.previous = before.as_ref().and_then(healthy_until_now);
-        if let Some((seen, account)) = seen {
-            record.task_definition = Some(seen.task_definition);
-            record.account = Some(account.clone());
-        }
-        if dry_run {
-            record.seq = head.as_ref().map_or(1, |head| head.seq + 1);
-            return Ok(Written {
-                record,
-                entry: None,
-                already: false,
-            });
-        }
-        match ledger.append(chain, head.as_ref(), record.clone()).await? {
-            Append::Done(entry) => {
-                record.seq = entry.seq;
+}
+
+impl Write<'_> {
+    /// Appends the record. If another run appends first, it starts over from the new head.
+    async fn append(&self, draft: Record) -> Result<Written> {
+        let Self {
+            ledger,
+            chain,
+            live,
+            expected,
+            dry_run,
+        } = *self;
+        let mut head = ledger.head(chain).await?;
+        for wait in backoff::attempts(ATTEMPTS, FIRST_WAIT) {
+            tokio::time::sleep(wait).await;
+            let newest = marks::newest(ledger, chain, head.as_ref()).await?;
+            let own = newest
+                .as_ref()
+                .filter(|newest| is_same(&newest.record, &draft));
+            // A failure is always recorded: it can make nothing look better than it is.
+            if own.is_none() && draft.verdict == Verdict::Healthy {
+                marks::compare(expected, newest.as_ref(), &draft)?;
+            }
+            // Verified each time: the run that was faster may have deployed another digest.
+            let seen = match live {
+                Some((live, digest)) => Some((live.prove(digest).await?, &live.account)),
+                None => None,
+            };
+            if let Some(own) = own {
+                return Ok(Written {
+                    record: own.record.clone(),
+                    hash: Some(own.hash.clone()),
+                    already: true,
+                });
+            }
+            let mut record = draft.clone();
+            record.previous = newest
+                .as_ref()
+                .and_then(|newest| healthy_until_now(&newest.record));
+            if record.rollback.is_some() {
+                record.rollback = Some(Rollback {
+                    from: marks::left(newest.as_ref(), &record),
+                });
+            }
+            if let Some((seen, account)) = seen {
+                record.task_definition = Some(seen.task_definition);
+                record.account = Some(account.clone());
+            }
+            if dry_run {
+                record.seq = head.as_ref().map_or(1, |head| head.seq + 1);
                 return Ok(Written {
                     record,
-                    entry: Some(entry),
+                    hash: None,
                     already: false,
                 });
             }
-            Append::Conflict(newer) => head = newer,
+            match ledger.append(chain, head.as_ref(), record.clone()).await? {
+                Append::Done(entry) => {
+                    record.seq = entry.seq;
+                    return Ok(Written {
+                        record,
+                        hash: Some(entry.hash),
+                        already: false,
+                    });
+                }
+                Append::Conflict(newer) => head = newer,
+            }
         }
+        Err(Error::new(
+            ErrorKind::Busy,
+            format!(
+                "other runs appended to the ledger's chain {chain} during all {ATTEMPTS} attempts"
+            ),
+        )
+        .hint("nothing was recorded; run the step again"))
     }
-    Err(Error::new(
-        ErrorKind::Busy,
-        format!("other runs appended to the ledger's chain {chain} during all {ATTEMPTS} attempts"),
-    )
-    .hint("nothing was recorded; run the step again"))
 }
 
 /// Whether the record is the one this run would write, so that running twice writes one record.
@@ -256,7 +298,7 @@ fn person(principal: &Principal, people: &BTreeMap<String, Vec<String>>, host: S
 /// Mirrors the record. The mirror is only for display and the record is already in the ledger, so a
 /// failure is a warning.
 async fn mirrored(cx: &Cx, github: &github::GitHub, written: &Written) -> Option<u64> {
-    let hash = written.entry.as_ref().map(|entry| entry.hash.as_str())?;
+    let hash = written.hash.as_deref()?;
     match mirror::mirror(github, &written.record, hash).await {
         Ok(id) => Some(id),
         Err(unknown) => {
@@ -296,6 +338,9 @@ mod tests {
             task_definition: None,
             previous: previous.map(digest_of),
             policy: None,
+            rollback: None,
+            break_glass: None,
+            reason: None,
         }
     }
 

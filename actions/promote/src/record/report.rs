@@ -27,11 +27,7 @@ pub(super) fn dry(written: &Written) -> Report {
 /// The record that was written.
 pub(super) fn report(setting: &Setting, written: &Written, deployment: Option<u64>) -> Report {
     let record = &written.record;
-    let hash = written
-        .entry
-        .as_ref()
-        .map(|entry| entry.hash.clone())
-        .unwrap_or_default();
+    let hash = written.hash.clone().unwrap_or_default();
     let deployment = deployment.map(|id| id.to_string()).unwrap_or_default();
     let how = if written.already {
         "was already written"
@@ -62,11 +58,16 @@ pub(super) fn report(setting: &Setting, written: &Written, deployment: Option<u6
         ),
     ]
     .into_iter()
+    .chain(super::marks::rows(record))
     .map(|(name, value)| vec![name.to_owned(), value])
     .collect();
+    let marks: String = super::marks::rows(record)
+        .iter()
+        .map(|(name, value)| format!("{name}: {value}\n"))
+        .collect();
     Report {
         text: format!(
-            "record {} of {} in {} {how}: {} {}\nhash {hash}\n",
+            "record {} of {} in {} {how}: {} {}\n{marks}hash {hash}\n",
             record.seq, record.service, setting.environment, record.digest, record.verdict
         ),
         summary: format!(

@@ -7,6 +7,7 @@
 )]
 
 mod builds;
+mod calendars;
 mod dynamodb;
 mod ecr;
 mod identity;

@@ -197,6 +197,17 @@ fn check_break_glass(glass: &BreakGlass, mistakes: &mut Mistakes) {
             .hint("name at least one, or remove `break-glass`"),
         );
     }
+    for login in &people.value {
+        if login.value.0.ends_with("[bot]") {
+            mistakes.add(
+                Mistake::new(
+                    login.place.clone(),
+                    format!("{} is not a person", login.value.0),
+                )
+                .hint("name the people who act through it"),
+            );
+        }
+    }
     if let Some(expires) = &glass.expires {
         let long = seconds(&expires.value);
         if long == 0 || long > LONGEST {

@@ -49,7 +49,7 @@ impl<'a> Context<'a> {
 }
 
 /// The worst of several answers.
-pub(super) fn worst(answers: impl Iterator<Item = Finding>) -> Finding {
+pub(in crate::check) fn worst(answers: impl Iterator<Item = Finding>) -> Finding {
     answers
         .reduce(|one, other| {
             let (worse, better) = if other.answer > one.answer {

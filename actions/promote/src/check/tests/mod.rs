@@ -8,6 +8,7 @@ use super::Subject;
 use super::answer::{Answer, Decision};
 use super::decide::decide;
 use super::facts::{Change, Facts, Promoter, RunKind, Unknown};
+use super::trail::Trail;
 use crate::setting::Setting;
 use github::{
     Activity, App, CheckRun, Commit, GitActor, GitCommit, Permission, Pull, PullBase, PullHead,
@@ -44,11 +45,9 @@ pub(crate) fn setting() -> Setting {
         environment: "production".to_owned(),
         follows: Some("staging".to_owned()),
         gate: Gate {
-            required: true,
-            branch: "main".to_owned(),
-            approvals: 1,
             checks: vec!["test@15368".to_owned()],
             workflow: Some(".github/workflows/promote.yml".to_owned()),
+            ..Gate::of_approvals(1)
         },
         people: BTreeMap::new(),
         ledger: "ledger".to_owned(),
@@ -80,6 +79,9 @@ fn record(verdict: Verdict) -> Record {
         task_definition: None,
         previous: None,
         policy: None,
+        rollback: None,
+        break_glass: None,
+        reason: None,
     }
 }
 
@@ -225,6 +227,7 @@ impl Promotion {
                 digest: DIGEST.parse().unwrap(),
                 commit: Some(MERGE.parse().unwrap()),
                 evidence: Some(record(Verdict::Healthy)),
+                trail: Trail::default(),
                 built_for: None,
             },
             facts: Facts {

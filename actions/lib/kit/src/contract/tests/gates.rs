@@ -109,6 +109,10 @@ fn times_that_mean_nothing_are_mistakes() {
             "`people` is empty, so nobody may break the glass",
         ),
         (
+            "break-glass: {people: ['deploy[bot]']}",
+            "deploy[bot] is not a person",
+        ),
+        (
             "rollback: {approvals: 101}",
             "nobody has this many approvers",
         ),

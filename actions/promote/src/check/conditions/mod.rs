@@ -1,0 +1,79 @@
+//! The rules about time and about what runs: soak, freezes, forward only, what was rolled back, and
+//! debts. Their facts come from the ledger, from AWS and, for one comparison, from GitHub.
+
+mod calendar;
+mod forward;
+mod freeze;
+mod observe;
+mod reviews;
+mod soak;
+#[cfg(test)]
+mod tests;
+
+pub(crate) use calendar::{Calendar, look};
+pub(crate) use observe::{observe, without};
+pub(crate) use reviews::review;
+pub(in crate::check) use reviews::{owed, refused};
+
+use super::Subject;
+use super::answer::{Finding, Rule, not_asked};
+use super::decide::asks_nothing;
+use super::facts::Fact;
+use crate::setting::Setting;
+use crate::standing::Standing;
+use ledger::Actor;
+use time::OffsetDateTime;
+
+/// The facts of these rules.
+#[derive(Debug)]
+pub(crate) struct Conditions {
+    /// When the rules were asked.
+    pub(crate) now: OffsetDateTime,
+    /// The environment's own records.
+    pub(crate) standing: Standing,
+    /// What is missing for the environment before to run the digest, healthy; only if it is asked.
+    pub(crate) missing_before: Option<Fact<Vec<String>>>,
+    /// The change calendars that the contract names.
+    pub(crate) calendars: Vec<(String, Fact<Calendar>)>,
+    /// GitHub's status for what runs...what is promoted; only if something else runs.
+    pub(crate) ahead: Option<Fact<String>>,
+    /// The people who promote.
+    pub(crate) promoter: Fact<Vec<Actor>>,
+}
+
+/// A rule's name and its function.
+type NamedRule = (&'static str, fn(&Setting, &Subject, &Conditions) -> Finding);
+
+const RULES: [NamedRule; 7] = [
+    ("forward", forward::forward),
+    ("soak", soak::soak),
+    ("still running", soak::still_running),
+    ("freeze", freeze::freeze),
+    ("calendar", calendar::calendars),
+    ("rolled back", reviews::rolled_back),
+    ("debt", reviews::debt),
+];
+
+/// Applies every rule.
+pub(crate) fn rules(
+    setting: &Setting,
+    subject: &Subject,
+    conditions: Option<&Conditions>,
+) -> Vec<Rule> {
+    RULES
+        .into_iter()
+        .map(|(name, rule)| {
+            let finding = match conditions {
+                Some(conditions) if !asks_nothing(setting) => rule(setting, subject, conditions),
+                _ => not_asked(format!("{} has no gate", setting.environment)),
+            };
+            finding.named(name)
+        })
+        .collect()
+}
+
+/// The names of these rules.
+#[cfg(test)]
+pub(crate) fn names() -> Vec<&'static str> {
+    RULES.iter().map(|(name, _)| *name).collect()
+}

@@ -1,0 +1,126 @@
+//! Collects the facts of these rules.
+
+use super::Conditions;
+use super::calendar::look;
+use crate::args::LedgerArgs;
+use crate::check::Subject;
+use crate::check::facts::{Fact, Unknown};
+use crate::live::Live;
+use crate::setting::Setting;
+use crate::standing::Standing;
+use futures_util::future::join_all;
+use github::GitHub;
+use kit::Cx;
+use kit::error::{Error, Result};
+use kit::step::required;
+use ledger::{Actor, Chain};
+use net::Net;
+
+/// Collects them. A fact that cannot be determined is `Unknown`, not an error.
+///
+/// # Errors
+/// The environment's records cannot be read or are broken.
+pub(crate) async fn observe(
+    cx: &Cx,
+    net: &Net,
+    github: Option<&GitHub>,
+    setting: &Setting,
+    subject: &Subject,
+    promoter: Fact<Vec<Actor>>,
+) -> Result<Conditions> {
+    let account = net.account(&setting.permit).await?;
+    let ledger = setting.ledger(net, &account);
+    let chain = Chain::new(&setting.service, &setting.environment)?;
+    let standing = Standing::read(&ledger, &chain).await?;
+    let (ahead, calendars, missing_before) = tokio::join!(
+        ahead(github, &standing, subject),
+        calendars(net, setting),
+        missing_before(cx, net, setting, subject),
+    );
+    Ok(Conditions {
+        now: cx.clock.now(),
+        standing,
+        missing_before,
+        calendars,
+        ahead,
+        promoter,
+    })
+}
+
+async fn ahead(
+    github: Option<&GitHub>,
+    standing: &Standing,
+    subject: &Subject,
+) -> Option<Fact<String>> {
+    let (commit, current) = (subject.commit.as_ref()?, standing.current()?);
+    if *commit == current.commit {
+        return None;
+    }
+    let Some(github) = github else {
+        return Some(Err(Unknown::new(
+            "GitHub cannot be asked whether this is newer than what runs",
+            "give a token: the input `github-token`, or GITHUB_TOKEN",
+        )));
+    };
+    let compared = github
+        .compare(current.commit.as_str(), commit.as_str())
+        .await;
+    Some(match compared {
+        Ok(comparison) => Ok(comparison.status),
+        Err(unknown) => Err(Unknown::from(unknown)),
+    })
+}
+
+async fn calendars(net: &Net, setting: &Setting) -> Vec<(String, Fact<super::Calendar>)> {
+    let names = &setting.gate.calendars;
+    if names.is_empty() {
+        return Vec::new();
+    }
+    let account = net.account(&setting.read).await;
+    let seen = names.iter().map(|name| async {
+        let fact = match &account {
+            Ok(account) => look(net, account, name).await,
+            Err(error) => Err(without(error, &setting.environment)),
+        };
+        (name.clone(), fact)
+    });
+    join_all(seen).await
+}
+
+/// What is missing for the environment before to run the digest, if the gate asks.
+async fn missing_before(
+    cx: &Cx,
+    net: &Net,
+    setting: &Setting,
+    subject: &Subject,
+) -> Option<Fact<Vec<String>>> {
+    let before = setting.follows.as_ref()?;
+    if !setting.gate.still_running {
+        return None;
+    }
+    let looked = async {
+        let resolved = cx.contract()?.resolve(before, &cx.env)?;
+        let before = Setting::from_contract(&resolved, &LedgerArgs::default())?;
+        let cluster = required("cluster", None, before.cluster.clone())?;
+        let service = before.ecs_service.clone();
+        let live = Live::new(cx, net, &before, cluster, service, &[]).await?;
+        live.look(&subject.digest).await
+    };
+    Some(match looked.await {
+        Ok(seen) => Ok(seen.missing),
+        Err(error) => Err(without(&error, before)),
+    })
+}
+
+/// A fact about an environment that AWS did not give.
+pub(crate) fn without(error: &Error, environment: &str) -> Unknown {
+    let mut why = error.message.clone();
+    for cause in error.causes() {
+        why.push_str(&format!(": {cause}"));
+    }
+    let next = error.hints.first().cloned();
+    Unknown::new(
+        why,
+        next.unwrap_or_else(|| format!("let the role `read` of {environment} look at it")),
+    )
+}

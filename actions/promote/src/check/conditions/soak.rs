@@ -1,0 +1,69 @@
+//! Whether the digest was healthy for long enough in the environment before, and still is. Pure.
+
+use super::Conditions;
+use crate::check::Subject;
+use crate::check::answer::{Finding, fail, not_asked, not_examined, pass, unknown};
+use crate::check::facts::Unknown;
+use crate::setting::Setting;
+use crate::standing::at;
+use kit::clock::{human, rfc3339};
+use std::time::Duration;
+
+/// The time counts from the record that the digest was healthy, as long as no failure of it
+/// followed. Other digests may have replaced it meanwhile: an environment that is deployed to all
+/// day would otherwise let nothing pass.
+pub(super) fn soak(setting: &Setting, subject: &Subject, conditions: &Conditions) -> Finding {
+    let (Some(seconds), Some(before)) = (setting.gate.soak, &setting.follows) else {
+        return not_asked("the contract asks for no soak");
+    };
+    let wanted = Duration::from_secs(seconds);
+    let Some(since) = &subject.trail.healthy_since else {
+        return not_examined("the digest is not healthy in the environment before");
+    };
+    let began = at(&since.at);
+    let elapsed = began.and_then(|began| Duration::try_from(conditions.now - began).ok());
+    let (Some(began), Some(elapsed)) = (began, elapsed) else {
+        return unknown(&Unknown::new(
+            format!(
+                "record {} of {before} is from {}, and now it is {}",
+                since.seq,
+                since.at,
+                rfc3339(conditions.now)
+            ),
+            "set the clocks of the machines that run this step",
+        ));
+    };
+    let fact = format!(
+        "healthy in {before} for {} (record {}); {} are asked",
+        human(elapsed),
+        since.seq,
+        human(wanted)
+    );
+    if elapsed >= wanted {
+        return pass(fact);
+    }
+    fail(
+        fact,
+        format!("promote it after {}", rfc3339(began + wanted)),
+    )
+}
+
+/// Whether the environment before runs the digest now.
+pub(super) fn still_running(setting: &Setting, _: &Subject, conditions: &Conditions) -> Finding {
+    let before = setting.follows.as_deref().unwrap_or_default();
+    match &conditions.missing_before {
+        None => not_asked("the contract does not ask for it"),
+        Some(Err(reason)) => unknown(reason),
+        Some(Ok(missing)) if missing.is_empty() => pass(format!("{before} runs it, healthy")),
+        Some(Ok(missing)) => {
+            let some: Vec<&str> = missing.iter().take(3).map(String::as_str).collect();
+            fail(
+                format!(
+                    "{before} does not run it healthy; missing: {}",
+                    some.join("; ")
+                ),
+                format!("promote the digest that {before} runs, or deploy this one there again"),
+            )
+        }
+    }
+}

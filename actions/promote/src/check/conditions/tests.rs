@@ -1,0 +1,483 @@
+//! For each rule the cases in which it alone fails or does not know, and what passes.
+
+use super::*;
+use crate::check::answer::{Answer, Decision};
+use crate::check::facts::Unknown;
+use crate::check::glass::go_past;
+use crate::check::tests::setting;
+use crate::check::trail::Trail;
+use crate::standing::at;
+use crate::standing::tests::{
+    actor, deployed, digest, failed, forced, reviewed, rolled_back, standing,
+};
+use kit::contract::{BreakGlass, Freeze};
+use ledger::Record;
+
+/// A promotion of digest `c` to production, where `a` and then `b` ran, that every rule lets pass.
+struct Scene {
+    setting: Setting,
+    subject: Subject,
+    conditions: Conditions,
+}
+
+impl Scene {
+    fn new() -> Self {
+        let mut setting = setting();
+        setting.gate.soak = Some(7200);
+        setting.gate.still_running = true;
+        setting.gate.freeze = vec![freeze("02:00", "03:00")];
+        setting.gate.calendars = vec!["sales".to_owned(), "payday".to_owned()];
+        let since = Record {
+            at: "2026-11-21T10:00:00Z".to_owned(),
+            environment: "staging".to_owned(),
+            ..deployed('c')
+        };
+        let subject = Subject {
+            digest: digest('c'),
+            commit: Some(since.commit.clone()),
+            evidence: Some(since.clone()),
+            trail: Trail {
+                rolled_back: None,
+                healthy_since: Some(since),
+            },
+            built_for: None,
+        };
+        let open = |next: Option<&str>| {
+            Ok(Calendar {
+                state: calendar::State::Open,
+                next: next.map(str::to_owned),
+            })
+        };
+        let conditions = Conditions {
+            now: at("2026-11-21T12:00:00Z").unwrap(),
+            standing: standing(&[deployed('a'), deployed('b')]),
+            missing_before: Some(Ok(Vec::new())),
+            calendars: vec![
+                ("sales".to_owned(), open(Some("2026-12-01T00:00:00Z"))),
+                ("payday".to_owned(), open(None)),
+            ],
+            ahead: Some(Ok("ahead".to_owned())),
+            promoter: Ok(vec![actor("dora")]),
+        };
+        Self {
+            setting,
+            subject,
+            conditions,
+        }
+    }
+
+    fn decide(&self) -> Decision {
+        Decision {
+            rules: rules(&self.setting, &self.subject, Some(&self.conditions)),
+        }
+    }
+
+    /// What happened in production before.
+    fn after(&mut self, records: &[Record]) {
+        self.conditions.standing = standing(records);
+    }
+
+    fn calendar(&mut self, fact: Fact<Calendar>) {
+        self.conditions.calendars[1].1 = fact;
+    }
+
+    /// The rules that refuse after a glass was broken, and whether it may be recorded.
+    fn forced(&mut self) -> (Vec<&'static str>, bool) {
+        let mut decision = self.decide();
+        let by = go_past(
+            &mut decision,
+            "the shop is down",
+            &self.setting,
+            &self.subject,
+            Some(&self.conditions),
+        );
+        (refusing(&decision), by.is_some())
+    }
+}
+
+fn freeze(from: &str, to: &str) -> Freeze {
+    Freeze {
+        time_zone: "UTC".to_owned(),
+        weekdays: Vec::new(),
+        from: Some(from.to_owned()),
+        to: Some(to.to_owned()),
+        days: None,
+        reason: None,
+    }
+}
+
+fn closed(next: Option<&str>) -> Fact<Calendar> {
+    Ok(Calendar {
+        state: calendar::State::Closed,
+        next: next.map(str::to_owned),
+    })
+}
+
+fn unseen() -> Unknown {
+    Unknown::new("it was not seen", "let it be seen")
+}
+
+fn refusing(decision: &Decision) -> Vec<&'static str> {
+    let refuses = |answer| matches!(answer, Answer::Fail | Answer::Unknown);
+    let rules = decision.rules.iter();
+    rules
+        .filter(|rule| refuses(rule.answer))
+        .map(|rule| rule.rule)
+        .collect()
+}
+
+/// The case, the rule that alone refuses, words of its fact and of its next step, and what is wrong.
+type Case = (
+    &'static str,
+    &'static str,
+    &'static str,
+    &'static str,
+    fn(&mut Scene),
+);
+
+const FAILING: &[Case] = &[
+    (
+        "older than what runs",
+        "forward",
+        "is older than",
+        "--rollback --digest sha256:cc",
+        |s| {
+            s.conditions.ahead = Some(Ok("behind".to_owned()));
+        },
+    ),
+    (
+        "another history",
+        "forward",
+        "(diverged)",
+        "--rollback",
+        |s| {
+            s.conditions.ahead = Some(Ok("diverged".to_owned()));
+        },
+    ),
+    (
+        "healthy for a second less",
+        "soak",
+        "1 h 59 min",
+        "after 2026-11-21T12:00:00Z",
+        |s| {
+            s.conditions.now = at("2026-11-21T11:59:59Z").unwrap();
+        },
+    ),
+    (
+        "gone from staging",
+        "still running",
+        "does not run it healthy; missing: a; b; c",
+        "that staging runs",
+        |s| {
+            let missing = ["a", "b", "c", "d"].map(str::to_owned);
+            s.conditions.missing_before = Some(Ok(missing.into()));
+        },
+    ),
+    (
+        "frozen",
+        "freeze",
+        "12:00 to 13:00 in UTC",
+        "promote from 2026-11-21T13:00:00Z on",
+        |s| {
+            s.setting.gate.freeze.push(freeze("12:00", "13:00"));
+        },
+    ),
+    (
+        "closed",
+        "calendar",
+        "payday is closed",
+        "after 2026-11-22T00:00:00Z",
+        |s| {
+            s.calendar(closed(Some("2026-11-22T00:00:00Z")));
+        },
+    ),
+    (
+        "closed, nobody knows until when",
+        "calendar",
+        "payday is closed",
+        "see in AWS",
+        |s| {
+            s.calendar(closed(None));
+        },
+    ),
+    (
+        "closed, and another calendar is not seen",
+        "calendar",
+        "payday is closed",
+        "see in AWS",
+        |s| {
+            s.calendar(closed(None));
+            s.conditions.calendars[0].1 = Err(unseen());
+        },
+    ),
+    (
+        "rolled back from here",
+        "rolled back",
+        "nobody has reviewed",
+        "promote review --environment production",
+        |s| {
+            s.after(&[deployed('a'), deployed('c'), rolled_back('a', 'c')]);
+        },
+    ),
+    (
+        "reviewed by the promoter alone",
+        "rolled back",
+        "only dora has reviewed",
+        "other than the promoter",
+        |s| {
+            s.after(&[
+                deployed('a'),
+                deployed('c'),
+                rolled_back('a', 'c'),
+                reviewed('c', "Dora"),
+            ]);
+        },
+    ),
+    (
+        "rolled back from in staging",
+        "rolled back",
+        "staging was rolled back from it",
+        "deploy this one to staging again",
+        |s| {
+            s.subject.trail.rolled_back = Some(rolled_back('a', 'c'));
+        },
+    ),
+    (
+        "a glass nobody reviewed",
+        "debt",
+        "eve broke the glass for sha256:bb",
+        "somebody other than eve",
+        |s| {
+            s.after(&[deployed('a'), forced('b', "eve")]);
+        },
+    ),
+    (
+        "a glass that failed",
+        "debt",
+        "eve broke the glass",
+        "somebody other than eve",
+        |s| {
+            let mut record = forced('b', "eve");
+            record.verdict = ledger::Verdict::Failed;
+            s.after(&[deployed('a'), record]);
+        },
+    ),
+];
+
+/// What is hidden, the rule that alone does not know, and how.
+type Hidden = (&'static str, &'static str, fn(&mut Scene));
+
+const HIDDEN: &[Hidden] = &[
+    ("the comparison", "forward", |s| {
+        s.conditions.ahead = Some(Err(unseen()))
+    }),
+    ("no comparison was made", "forward", |s| {
+        s.conditions.ahead = None
+    }),
+    ("the commit", "forward", |s| s.subject.commit = None),
+    ("what runs is too far back", "forward", |s| {
+        let mut newest = failed('b');
+        newest.previous = Some(digest('a'));
+        s.after(&[newest]);
+    }),
+    ("since when it is healthy", "soak", |s| {
+        s.subject.trail.healthy_since = None
+    }),
+    ("when that was", "soak", |s| {
+        let since = s.subject.trail.healthy_since.as_mut().unwrap();
+        since.at = "yesterday".to_owned();
+    }),
+    ("a record from the future", "soak", |s| {
+        s.conditions.now = at("2026-11-21T09:59:59Z").unwrap();
+    }),
+    ("what staging runs", "still running", |s| {
+        s.conditions.missing_before = Some(Err(unseen()))
+    }),
+    ("a time zone", "freeze", |s| {
+        s.setting.gate.freeze[0].time_zone = "Mars/Olympus".to_owned()
+    }),
+    ("a calendar", "calendar", |s| s.calendar(Err(unseen()))),
+    ("a calendar was not asked", "calendar", |s| {
+        s.conditions.calendars.pop();
+    }),
+    ("whether the promoter is the reviewer", "rolled back", |s| {
+        s.after(&[deployed('c'), rolled_back('a', 'c'), reviewed('c', "ada")]);
+        s.conditions.promoter = Err(unseen());
+    }),
+];
+
+#[test]
+fn each_rule_alone_refuses() {
+    for (case, rule, fact, next, spoil) in FAILING {
+        let mut scene = Scene::new();
+        spoil(&mut scene);
+        let decision = scene.decide();
+        assert_eq!(refusing(&decision), [*rule], "{case}: {decision:?}");
+        let obstacle = decision.obstacle().unwrap();
+        assert_eq!(obstacle.answer, Answer::Fail, "{case}");
+        assert!(obstacle.fact.contains(fact), "{case}: {}", obstacle.fact);
+        let said = obstacle.next.clone().unwrap();
+        assert!(said.contains(next), "{case}: {said}");
+    }
+    for rule in names() {
+        let has = FAILING.iter().any(|(_, failing, ..)| *failing == rule);
+        assert!(has, "{rule} has no case in which it alone fails");
+    }
+}
+
+#[test]
+fn what_cannot_be_seen_refuses() {
+    for (case, rule, hide) in HIDDEN {
+        let mut scene = Scene::new();
+        hide(&mut scene);
+        let decision = scene.decide();
+        assert_eq!(refusing(&decision), [*rule], "{case}: {decision:?}");
+        assert_eq!(
+            decision.obstacle().unwrap().answer,
+            Answer::Unknown,
+            "{case}"
+        );
+    }
+}
+
+#[test]
+fn what_passes() {
+    type Arranged = (&'static str, fn(&mut Scene));
+    let cases: &[Arranged] = &[
+        ("as it is", |_| ()),
+        ("what runs once more", |s| {
+            s.conditions.ahead = None;
+            s.after(&[deployed('c')]);
+        }),
+        ("the first promotion", |s| {
+            s.conditions.ahead = None;
+            s.after(&[]);
+        }),
+        ("another try after a failure", |s| {
+            s.after(&[deployed('a'), deployed('b'), failed('c')]);
+        }),
+        ("after a rollback from another digest", |s| {
+            s.after(&[deployed('a'), deployed('b'), rolled_back('a', 'b')]);
+        }),
+        ("rolled back from, and reviewed", |s| {
+            s.after(&[
+                deployed('a'),
+                deployed('c'),
+                rolled_back('a', 'c'),
+                reviewed('c', "ada"),
+            ]);
+        }),
+        ("a glass that somebody else reviewed", |s| {
+            s.after(&[deployed('a'), forced('b', "eve"), reviewed('b', "ada")]);
+        }),
+        ("the promoter reviews another's glass", |s| {
+            s.after(&[deployed('a'), forced('b', "eve"), reviewed('b', "dora")]);
+        }),
+    ];
+    for (case, arrange) in cases {
+        let mut scene = Scene::new();
+        arrange(&mut scene);
+        let decision = scene.decide();
+        assert!(decision.allowed(), "{case}: {decision:?}");
+    }
+}
+
+#[test]
+fn what_the_contract_does_not_declare_is_not_asked() {
+    let mut scene = Scene::new();
+    scene.setting.gate = setting().gate;
+    scene.conditions.missing_before = None;
+    scene.conditions.calendars.clear();
+    let decision = scene.decide();
+    let asked: Vec<&str> = decision
+        .rules
+        .iter()
+        .filter(|rule| rule.answer != Answer::NotAsked)
+        .map(|rule| rule.rule)
+        .collect();
+    assert_eq!(asked, ["forward"]);
+    scene.setting.follows = None;
+    scene.setting.gate.required = false;
+    let none = rules(&scene.setting, &scene.subject, None);
+    assert!(none.iter().all(|rule| rule.answer == Answer::NotAsked));
+}
+
+fn with_glass(people: &[&str]) -> Scene {
+    let mut scene = Scene::new();
+    scene.setting.gate.break_glass = Some(BreakGlass {
+        people: people.iter().map(|login| (*login).to_owned()).collect(),
+        expires: 3600,
+    });
+    scene.conditions.ahead = Some(Err(unseen()));
+    scene.calendar(closed(None));
+    scene
+}
+
+#[test]
+fn a_listed_person_goes_past_what_refuses() {
+    assert_eq!(with_glass(&["ada", "Dora"]).forced(), (vec![], true));
+    // Once more while the glass is open, whoever broke it.
+    let mut again = with_glass(&["dora"]);
+    again.after(&[deployed('a'), forced('b', "dora")]);
+    again.conditions.now = at("2026-11-21T18:59:59Z").unwrap();
+    assert_eq!(again.forced(), (vec![], true));
+}
+
+#[test]
+fn nobody_else_goes_past_anything() {
+    let all = vec!["forward", "calendar", "break-glass"];
+    let mut stranger = with_glass(&["ada"]);
+    assert_eq!(stranger.forced(), (all.clone(), false));
+    let mut both = with_glass(&["dora"]);
+    both.conditions.promoter = Ok(vec![actor("dora"), actor("eve")]);
+    assert_eq!(both.forced(), (all.clone(), false));
+    let mut undeclared = with_glass(&["dora"]);
+    undeclared.setting.gate.break_glass = None;
+    assert_eq!(undeclared.forced(), (all.clone(), false));
+    let mut nobody = with_glass(&["dora"]);
+    nobody.conditions.promoter = Err(unseen());
+    assert_eq!(nobody.forced(), (all, false));
+    let mut expired = with_glass(&["dora"]);
+    expired.after(&[deployed('a'), forced('b', "dora")]);
+    expired.conditions.now = at("2026-11-21T19:00:00Z").unwrap();
+    let (rules, broken) = expired.forced();
+    assert!(!broken && rules.contains(&"debt"), "{rules:?}");
+}
+
+#[test]
+fn nobody_goes_past_a_digest_that_nobody_has_seen_run() {
+    let mut scene = with_glass(&["dora"]);
+    scene.subject.evidence = None;
+    let mut decision = scene.decide();
+    let digest = crate::check::answer::fail("no record of this digest in staging", "deploy it");
+    decision.rules.insert(0, digest.named("digest"));
+    let (setting, subject) = (&scene.setting, &scene.subject);
+    let by = go_past(
+        &mut decision,
+        "x",
+        setting,
+        subject,
+        Some(&scene.conditions),
+    );
+    assert_eq!((refusing(&decision), by), (vec!["digest"], None));
+    // One that failed before has been seen.
+    scene.subject.evidence = Some(failed('c'));
+    let subject = &scene.subject;
+    let by = go_past(
+        &mut decision,
+        "x",
+        setting,
+        subject,
+        Some(&scene.conditions),
+    );
+    assert_eq!(refusing(&decision), [] as [&str; 0]);
+    assert!(by.is_some());
+}
+
+#[test]
+fn no_glass_is_broken_where_every_rule_passes() {
+    let mut scene = with_glass(&["dora"]);
+    scene.conditions.ahead = Some(Ok("ahead".to_owned()));
+    scene.conditions.calendars[1].1 = scene.conditions.calendars[0].1.clone();
+    assert_eq!(scene.forced(), (vec![], false));
+}

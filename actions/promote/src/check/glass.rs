@@ -1,0 +1,97 @@
+//! Break-glass: a listed person goes past rules that refuse, for a short time and on record. Pure.
+
+use super::Subject;
+use super::answer::{Answer, Decision, Finding, fail, not_asked, pass, unknown};
+use super::conditions::{Conditions, owed};
+use crate::person::logins;
+use crate::setting::Setting;
+use kit::clock::human;
+use ledger::Actor;
+use std::time::Duration;
+
+/// Rules that nobody goes past: what is deployed must be an image of ours, and this rule itself.
+const UNBREAKABLE: [&str; 2] = ["provenance", RULE];
+const RULE: &str = "break-glass";
+
+/// The longest reason that is recorded.
+const LONGEST: usize = 500;
+
+/// Reads the reason, which is kept for good.
+pub(crate) fn reason(text: &str) -> Result<String, String> {
+    let text = text.trim();
+    if text.is_empty() || text.chars().any(char::is_control) {
+        return Err("say why, in one line".to_owned());
+    }
+    if text.chars().count() > LONGEST {
+        return Err(format!("say why in at most {LONGEST} characters"));
+    }
+    Ok(text.to_owned())
+}
+
+/// Goes past the rules that refuse, if the promoter may. Returns the people who do.
+pub(super) fn go_past(
+    decision: &mut Decision,
+    reason: &str,
+    setting: &Setting,
+    subject: &Subject,
+    conditions: Option<&Conditions>,
+) -> Option<Vec<Actor>> {
+    let finding = match conditions {
+        Some(conditions) if !decision.allowed() => may(reason, setting, conditions),
+        _ => not_asked("every rule passes, so no glass is broken"),
+    };
+    let may = finding.answer == Answer::Pass;
+    let unseen = setting.follows.is_some() && subject.evidence.is_none();
+    decision.rules.push(finding.named(RULE));
+    if !may {
+        return None;
+    }
+    for rule in &mut decision.rules {
+        let refuses = matches!(rule.answer, Answer::Fail | Answer::Unknown);
+        // A digest that was never deployed before is nothing anybody has seen run.
+        let holds = UNBREAKABLE.contains(&rule.rule) || (rule.rule == "digest" && unseen);
+        if refuses && !holds {
+            rule.fact = format!("{}: {}", rule.answer.as_str(), rule.fact);
+            rule.answer = Answer::Broken;
+        }
+    }
+    let allowed = decision.allowed();
+    let people = conditions.and_then(|it| it.promoter.clone().ok());
+    people.filter(|_| allowed)
+}
+
+fn may(reason: &str, setting: &Setting, conditions: &Conditions) -> Finding {
+    let environment = &setting.environment;
+    let Some(glass) = &setting.gate.break_glass else {
+        return fail(
+            format!("the contract lets nobody break the glass of {environment}"),
+            "resolve the rules that refuse",
+        );
+    };
+    let promoter = match &conditions.promoter {
+        Ok(promoter) => promoter,
+        Err(reason) => return unknown(reason),
+    };
+    let listed = |actor: &&Actor| {
+        let mut people = glass.people.iter();
+        people.any(|login| login.eq_ignore_ascii_case(&actor.login))
+    };
+    if let Some(stranger) = promoter.iter().find(|actor| !listed(actor)) {
+        return fail(
+            format!(
+                "{} may not break the glass of {environment}",
+                stranger.login
+            ),
+            format!("have one of them start it: {}", glass.people.join(", ")),
+        );
+    }
+    let mut debts = conditions.standing.open_debts();
+    if let Some(debt) = debts.find(|debt| debt.expired(conditions.now)) {
+        return owed(environment, debt);
+    }
+    pass(format!(
+        "{} breaks the glass for {}: {reason}",
+        logins(promoter),
+        human(Duration::from_secs(glass.expires))
+    ))
+}

@@ -1,0 +1,287 @@
+//! `doctor`: tries each call that a check of the environment makes, changes nothing, and names what
+//! this token and these roles cannot see.
+
+use crate::args::{Doctor as Args, LedgerArgs};
+use crate::check::conditions::{look, without};
+use crate::check::{Fact, Unknown};
+use crate::live::Live;
+use crate::person::{logins, of_run, without_github};
+use crate::setting::Setting;
+use crate::standing::Standing;
+use github::{GitHub, Repository};
+use kit::error::{Error, Result};
+use kit::host::Kind;
+use kit::report::{markdown_table, text_table};
+use kit::step::required;
+use kit::{Cx, Report};
+use ledger::Chain;
+use net::Net;
+use serde_json::json;
+
+const HEADER: [&str; 4] = ["fact", "from", "seen", "what"];
+
+/// One call.
+struct Row {
+    fact: String,
+    from: String,
+    /// What was seen; `None` where there was nothing to try it on.
+    seen: Option<Fact<String>>,
+}
+
+impl Row {
+    fn new(fact: impl Into<String>, from: impl Into<String>, seen: Fact<String>) -> Self {
+        Self {
+            fact: fact.into(),
+            from: from.into(),
+            seen: Some(seen),
+        }
+    }
+
+    fn untried(fact: &str, from: &str) -> Self {
+        Self {
+            fact: fact.to_owned(),
+            from: from.to_owned(),
+            seen: None,
+        }
+    }
+
+    fn cells(&self) -> Vec<String> {
+        let (seen, what) = match &self.seen {
+            Some(Ok(what)) => ("yes", what.clone()),
+            Some(Err(unknown)) => ("NO", format!("{}; {}", unknown.why, unknown.next)),
+            None => ("not tried", "there is nothing yet to try it on".to_owned()),
+        };
+        vec![self.fact.clone(), self.from.clone(), seen.to_owned(), what]
+    }
+
+    fn unknown(&self) -> Option<&Unknown> {
+        self.seen.as_ref()?.as_ref().err()
+    }
+}
+
+pub(crate) async fn run(args: Args, cx: &Cx) -> Result<Report> {
+    let setting = Setting::of(cx, &args.ledger)?;
+    let net = Net::new(cx)?;
+    let (mut rows, commit) = of_ledger(&net, &setting).await?;
+    rows.extend(of_environment(cx, &net, &setting).await);
+    match GitHub::connect(cx, &net, args.github.repository()) {
+        Ok(github) => {
+            rows.push(person(cx, &net, Some(&github), &setting).await);
+            let commit =
+                commit.or_else(|| cx.host.commit().ok().flatten().map(|it| it.to_string()));
+            rows.extend(of_github(&github, &setting, commit).await);
+        }
+        Err(error) => {
+            rows.push(person(cx, &net, None, &setting).await);
+            let unknown = without(&error, &setting.environment);
+            rows.push(Row::new("GitHub", "GitHub", Err(unknown)));
+        }
+    }
+    report(&setting, &rows)
+}
+
+/// The records of the environment and of the one before. Also returns the newest commit in them.
+async fn of_ledger(net: &Net, setting: &Setting) -> Result<(Vec<Row>, Option<String>)> {
+    let mut rows = Vec::new();
+    let mut newest = None;
+    let from = "dynamodb:Query, role permit";
+    let account = net.account(&setting.permit).await;
+    for environment in setting.follows.iter().chain([&setting.environment]) {
+        let chain = Chain::new(&setting.service, environment)?;
+        let seen = match &account {
+            Ok(account) => Standing::read(&setting.ledger(net, account), &chain)
+                .await
+                .map_err(|error| without(&error, environment)),
+            Err(error) => Err(without(error, environment)),
+        };
+        let seen = seen.map(|standing| match standing.newest() {
+            Some(head) => {
+                newest.get_or_insert_with(|| head.record.commit.to_string());
+                format!("record {}, {}", head.record.seq, head.record.verdict)
+            }
+            None => "no records".to_owned(),
+        });
+        rows.push(Row::new(format!("ledger of {environment}"), from, seen));
+    }
+    Ok((rows, newest))
+}
+
+/// What the role `read` of an environment is asked for.
+async fn of_environment(cx: &Cx, net: &Net, setting: &Setting) -> Vec<Row> {
+    let mut rows = Vec::new();
+    let ecs = "ecs and elasticloadbalancing, role read";
+    rows.push(Row::new(
+        format!("service in {}", setting.environment),
+        ecs,
+        service(cx, net, setting).await,
+    ));
+    if let Some(before) = setting
+        .follows
+        .as_ref()
+        .filter(|_| setting.gate.still_running)
+    {
+        let other = cx
+            .contract()
+            .and_then(|contract| contract.resolve(before, &cx.env))
+            .and_then(|resolved| Setting::from_contract(&resolved, &LedgerArgs::default()));
+        let seen = match other {
+            Ok(other) => service(cx, net, &other).await,
+            Err(error) => Err(without(&error, before)),
+        };
+        rows.push(Row::new(format!("service in {before}"), ecs, seen));
+    }
+    for name in &setting.gate.calendars {
+        let seen = match net.account(&setting.read).await {
+            Ok(account) => look(net, &account, name).await,
+            Err(error) => Err(without(&error, &setting.environment)),
+        };
+        let seen = seen.map(|calendar| format!("{:?}", calendar.state).to_lowercase());
+        rows.push(Row::new(
+            format!("calendar {name}"),
+            "ssm:GetCalendarState, role read",
+            seen,
+        ));
+    }
+    rows
+}
+
+/// What the service runs: `record` looks at it, and `check` if the gate asks.
+async fn service(cx: &Cx, net: &Net, setting: &Setting) -> Fact<String> {
+    let looked = async {
+        let cluster = required("cluster", None, setting.cluster.clone())?;
+        let service = setting.ecs_service.clone();
+        let live = Live::new(cx, net, setting, cluster, service, &[]).await?;
+        // Whichever digest it is asked about, the same calls are made.
+        live.look(&kit::id::Digest::sha256([0; 32])).await
+    };
+    let looked: Result<_, Error> = looked.await;
+    looked
+        .map(|seen| seen.task_definition)
+        .map_err(|error| without(&error, &setting.environment))
+}
+
+/// Who the gate would take for the promoter.
+async fn person(cx: &Cx, net: &Net, github: Option<&GitHub>, setting: &Setting) -> Row {
+    let (from, seen) = match cx.host.kind() {
+        Kind::GitHub => ("actions: read", of_run(cx, net, github, setting).await),
+        Kind::CodeBuild | Kind::Terminal => (
+            "`people` in the contract",
+            without_github(cx, net, setting).await,
+        ),
+    };
+    Row::new("promoter", from, seen.map(|people| logins(&people)))
+}
+
+async fn of_github(github: &GitHub, setting: &Setting, commit: Option<String>) -> Vec<Row> {
+    let branch = &setting.gate.branch;
+    let mut rows = Vec::new();
+    let own = |seen: Result<String, github::Unknown>| seen.map_err(Unknown::from);
+    let base = commit.as_deref().unwrap_or(branch);
+    let compared = github.compare(base, branch).await;
+    rows.push(Row::new(
+        "comparison of commits",
+        "contents: read",
+        own(compared.map(|it| format!("{branch} is {}", it.status))),
+    ));
+    let source: Option<Repository> = Repository::parse(github.repository().as_str());
+    if let Some(source) = &source {
+        let pushes = github.activity(source, branch).await;
+        rows.push(Row::new(
+            "pushes",
+            "contents: read",
+            own(pushes.map(|it| format!("{} to {branch}", it.len()))),
+        ));
+    }
+    let Some(commit) = commit else {
+        for (fact, from) in [
+            ("pull requests", "pull-requests: read"),
+            ("reviews", "pull-requests: read"),
+            ("checks", "checks: read"),
+        ] {
+            rows.push(Row::untried(fact, from));
+        }
+        return rows;
+    };
+    let checks = github.check_runs(&commit).await;
+    rows.push(Row::new(
+        "checks",
+        "checks: read",
+        own(checks.map(|it| format!("{} of {commit}", it.len()))),
+    ));
+    let pulls = github.pulls_of(&commit).await;
+    let number = pulls.as_ref().ok().and_then(|it| it.first()).cloned();
+    rows.push(Row::new(
+        "pull requests",
+        "pull-requests: read",
+        own(pulls.map(|it| format!("{} of {commit}", it.len()))),
+    ));
+    match number {
+        None => rows.push(Row::untried("reviews", "pull-requests: read")),
+        Some(pull) => {
+            let reviews = github.reviews(pull.number).await;
+            rows.push(Row::new(
+                "reviews",
+                "pull-requests: read",
+                own(reviews.map(|it| format!("{} of #{}", it.len(), pull.number))),
+            ));
+            if let Some(user) = &pull.user {
+                let permission = github.permission(&user.login).await;
+                rows.push(Row::new(
+                    "permissions of people",
+                    "metadata: read",
+                    own(permission.map(|it| format!("{}: {}", user.login, it.permission))),
+                ));
+            }
+        }
+    }
+    rows
+}
+
+/// A report if everything is seen, a refusal (exit 3) if something is not, as a check would refuse.
+fn report(setting: &Setting, rows: &[Row]) -> Result<Report> {
+    let cells: Vec<Vec<String>> = rows.iter().map(Row::cells).collect();
+    let environment = &setting.environment;
+    let unseen: Vec<(&Row, &Unknown)> = rows
+        .iter()
+        .filter_map(|row| Some((row, row.unknown()?)))
+        .collect();
+    let text = text_table(&HEADER, &cells);
+    let summary = format!(
+        "### What a check of {environment} can see\n\n{}",
+        markdown_table(&HEADER, &cells)
+    );
+    let list: Vec<_> = rows
+        .iter()
+        .map(|row| {
+            json!({
+                "fact": row.fact,
+                "from": row.from,
+                "seen": row.seen.as_ref().map(Result::is_ok),
+                "what": row.seen.as_ref().and_then(|seen| seen.as_ref().ok()),
+                "why": row.unknown().map(|unknown| &unknown.why),
+                "next": row.unknown().map(|unknown| &unknown.next),
+            })
+        })
+        .collect();
+    let json = json!({ "environment": environment, "all": unseen.is_empty(), "facts": list });
+    let Some((first, unknown)) = unseen.first() else {
+        return Ok(Report {
+            text,
+            summary,
+            json,
+            ..Report::default()
+        });
+    };
+    let mut error = Error::refused(format!(
+        "a check of {environment} cannot see: {}",
+        unseen
+            .iter()
+            .map(|(row, _)| row.fact.as_str())
+            .collect::<Vec<_>>()
+            .join(", ")
+    ))
+    .hint(format!("{}: {}", first.fact, unknown.next));
+    error.details = text;
+    error.json = Some(json);
+    Err(error.summary(summary))
+}

@@ -1,0 +1,200 @@
+//! What a record says beside digest and verdict, and what must not have changed since the check.
+
+use crate::setting::Setting;
+use crate::standing::{LOOK_BACK, Standing, at};
+use kit::Cx;
+use kit::clock::rfc3339;
+use kit::error::{Error, Result};
+use kit::hex::is_hex;
+use kit::id::Digest;
+use ledger::{BreakGlass, Chain, Entry, GENESIS, Ledger, Record, Recorded, Verdict};
+use time::Duration;
+
+/// How long a broken glass stays open if the contract no longer says: what is recorded here has
+/// happened already.
+const EXPIRES: u64 = 3600;
+
+/// The hash that `--expect-head` gives.
+///
+/// # Errors
+/// It is not the hash of a record (exit 2).
+pub(super) fn expected(given: Option<&str>) -> Result<Option<String>> {
+    match given {
+        Some(hash) if !is_hex(hash, GENESIS.len()) => Err(Error::usage(format!(
+            "`{hash}` is not the hash of a record"
+        ))
+        .hint("give the `head` output of `check`")),
+        given => Ok(given.map(str::to_owned)),
+    }
+}
+
+/// The newest deployment. The head is one unless it is a review.
+pub(super) async fn newest(
+    ledger: &Ledger,
+    chain: &Chain,
+    head: Option<&Entry>,
+) -> Result<Option<Recorded>> {
+    let Some(entry) = head else {
+        return Ok(None);
+    };
+    let record = entry
+        .record(chain)
+        .map_err(|fault| Error::refused(format!("the ledger is broken in {chain}: {fault}")))?;
+    if record.is_deployment() {
+        return Ok(Some(Recorded {
+            hash: entry.hash.clone(),
+            record,
+        }));
+    }
+    let records = ledger
+        .recent(chain, LOOK_BACK, Record::is_deployment)
+        .await?;
+    Ok(records.into_iter().find(|it| it.record.is_deployment()))
+}
+
+/// Refuses a record that was judged against another deployment than the newest one: a run that was
+/// slow, or is run again, does not move the environment backwards on record.
+pub(super) fn compare(
+    expected: Option<&str>,
+    newest: Option<&Recorded>,
+    draft: &Record,
+) -> Result<()> {
+    let head = newest.map_or(GENESIS, |newest| newest.hash.as_str());
+    if expected.is_none_or(|expected| expected == head) {
+        return Ok(());
+    }
+    let environment = &draft.environment;
+    let now = match newest {
+        Some(Recorded { record, .. }) => format!(
+            "the newest is record {}: {} {}, by {} at {}",
+            record.seq, record.digest, record.verdict, record.actor.login, record.at
+        ),
+        None => format!("{environment} has no record at all"),
+    };
+    Err(Error::refused(format!(
+        "another deployment to {environment} was recorded since this one was checked, so nothing was recorded"
+    ))
+    .cause(now)
+    .cause(format!(
+        "expected {}",
+        expected.unwrap_or_default()
+    ))
+    .hint(format!(
+        "see what {environment} runs: slipway-promote status --environment {environment} --live"
+    ))
+    .hint("then start a new promotion, or a rollback, of what should run there"))
+}
+
+/// The digest that a rollback leaves: what was healthy until now, else what was deployed last.
+pub(super) fn left(newest: Option<&Recorded>, record: &Record) -> Option<Digest> {
+    let other = |digest: &&Digest| **digest != record.digest;
+    let healthy = record.previous.as_ref().filter(other);
+    let last = newest.map(|newest| &newest.record.digest).filter(other);
+    healthy.or(last).cloned()
+}
+
+/// Marks the record as a promotion past rules. A glass that is still open from an earlier one does
+/// not stay open for longer.
+pub(super) async fn with_broken_glass(
+    cx: &Cx,
+    ledger: &Ledger,
+    chain: &Chain,
+    setting: &Setting,
+    mut draft: Record,
+    reason: String,
+) -> Result<Record> {
+    let standing = Standing::read(ledger, chain).await?;
+    let declared = setting.gate.break_glass.as_ref();
+    let seconds = declared.map_or(EXPIRES, |glass| glass.expires);
+    let until = cx.clock.now() + Duration::seconds(seconds.cast_signed());
+    let open = standing
+        .open_debts()
+        .filter_map(|debt| at(&debt.glass.expires))
+        .min();
+    draft.break_glass = Some(BreakGlass {
+        reason,
+        by: draft.actor.clone(),
+        expires: rfc3339(open.map_or(until, |open| open.min(until))),
+    });
+    Ok(draft)
+}
+
+/// Rows of the report.
+pub(super) fn rows(record: &Record) -> Vec<(&'static str, String)> {
+    let mut rows = Vec::new();
+    if let Some(rollback) = &record.rollback {
+        let from = rollback
+            .from
+            .as_ref()
+            .filter(|_| record.verdict == Verdict::Healthy);
+        rows.push((
+            "rollback",
+            match from {
+                Some(from) => format!(
+                    "from {from}, which stays refused here until another digest is promoted or somebody reviewed it"
+                ),
+                None => "yes".to_owned(),
+            },
+        ));
+    }
+    if let Some(glass) = &record.break_glass {
+        rows.push((
+            "GLASS BROKEN",
+            format!(
+                "by {}: {}; until {}; somebody else must review it before the next promotion",
+                glass.by.login, glass.reason, glass.expires
+            ),
+        ));
+    }
+    rows
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::standing::tests::{deployed, digest, failed};
+
+    fn recorded(record: Record) -> Recorded {
+        Recorded {
+            hash: "1".repeat(64),
+            record,
+        }
+    }
+
+    #[test]
+    fn a_deployment_that_was_recorded_since_the_check_refuses() {
+        let (same, other) = ("1".repeat(64), "2".repeat(64));
+        let newest = recorded(deployed('a'));
+        let compared = |expected, newest| compare(expected, newest, &deployed('b'));
+        compared(None, Some(&newest)).unwrap();
+        compared(Some(&same), Some(&newest)).unwrap();
+        compared(Some(GENESIS), None).unwrap();
+        for (expected, newest) in [
+            (other.as_str(), Some(&newest)),
+            (GENESIS, Some(&newest)),
+            (same.as_str(), None),
+        ] {
+            let error = compared(Some(expected), newest).unwrap_err();
+            assert_eq!(error.exit(), kit::Exit::Refused);
+        }
+        for wrong in ["", "latest", "12"] {
+            let error = super::expected(Some(wrong)).unwrap_err();
+            assert_eq!(error.exit(), kit::Exit::Usage);
+        }
+    }
+
+    #[test]
+    fn a_rollback_leaves_what_was_healthy_or_what_failed() {
+        let left = |newest: Record, previous: Option<char>| {
+            let record = Record {
+                previous: previous.map(digest),
+                ..deployed('a')
+            };
+            super::left(Some(&recorded(newest)), &record)
+        };
+        assert_eq!(left(deployed('b'), Some('b')), Some(digest('b')));
+        assert_eq!(left(failed('c'), Some('b')), Some(digest('b')));
+        assert_eq!(left(failed('c'), Some('a')), Some(digest('c')));
+        assert_eq!(left(deployed('a'), Some('a')), None);
+    }
+}

@@ -1,0 +1,217 @@
+//! `review`: records that a person looked at a digest after a rollback from it or after a glass was
+//! broken for it.
+
+use crate::args::Review as Args;
+use crate::check::Unknown;
+use crate::person::{logins, of_run, same};
+use crate::setting::Setting;
+use crate::standing::{Debt, LOOK_BACK, Standing};
+use kit::backoff;
+use kit::clock::rfc3339;
+use kit::error::{Error, ErrorKind, Result};
+use kit::host::Kind;
+use kit::id::Digest;
+use kit::report::markdown_table;
+use kit::{Cx, Report};
+use ledger::{Actor, Append, Chain, Entry, Ledger, Record, Verdict};
+use net::Net;
+use serde_json::json;
+use std::time::Duration;
+
+/// How often an append is tried when other runs append at the same time.
+const ATTEMPTS: usize = 20;
+const FIRST_WAIT: Duration = Duration::from_millis(20);
+
+pub(crate) async fn run(args: Args, cx: &Cx) -> Result<Report> {
+    let digest = Digest::parse(&args.digest)?;
+    let setting = Setting::of(cx, &args.ledger)?;
+    let net = Net::new(cx)?;
+    let github = match cx.host.kind() {
+        Kind::GitHub => Some(github::GitHub::connect(cx, &net, args.github.repository())?),
+        Kind::CodeBuild | Kind::Terminal => None,
+    };
+    let reviewer = of_run(cx, &net, github.as_ref(), &setting).await;
+    let reviewer = one(reviewer.map_err(nobody)?)?;
+    let account = net.account(&setting.permit).await?;
+    let ledger = setting.ledger(&net, &account);
+    let chain = Chain::new(&setting.service, &setting.environment)?;
+    let standing = Standing::read(&ledger, &chain).await?;
+    own_debt(&standing, &digest, &reviewer)?;
+    let deployed = |record: &Record| record.digest == digest && record.is_deployment();
+    let deployed = ledger.find(&chain, LOOK_BACK, deployed).await?;
+    let deployed = deployed.ok_or_else(|| {
+        Error::refused(format!(
+            "{digest} was never deployed to {}, so there is nothing to review",
+            setting.environment
+        ))
+        .hint("see what was: slipway-promote status")
+    })?;
+    let draft = Record {
+        at: rfc3339(cx.clock.now()),
+        verdict: Verdict::Reviewed,
+        actor: reviewer,
+        run: cx.host.run_url(),
+        task_definition: None,
+        policy: None,
+        rollback: None,
+        break_glass: None,
+        reason: Some(args.reason),
+        ..deployed
+    };
+    if args.dry_run {
+        let record = json!(draft);
+        return Ok(Report {
+            text: format!("would record:\n{record:#}\n"),
+            json: json!({ "dry_run": true, "record": record }),
+            ..Report::default()
+        });
+    }
+    let (entry, record) = append(&ledger, &chain, draft).await?;
+    Ok(report(&setting, &entry, &record))
+}
+
+fn nobody(unknown: Unknown) -> Error {
+    Error::refused("the reviewer is not known, so nothing was recorded")
+        .cause(unknown.why)
+        .hint(unknown.next)
+}
+
+/// A review is one person's. Whoever re-runs somebody else's run is not that person.
+fn one(reviewers: Vec<Actor>) -> Result<Actor> {
+    let mut reviewers = reviewers.into_iter();
+    match (reviewers.next(), reviewers.next()) {
+        (Some(only), None) => Ok(only),
+        (Some(first), Some(second)) => Err(Error::refused(format!(
+            "{} started this run and {} ran it again, so it is nobody's review",
+            first.login, second.login
+        ))
+        .hint("start a new run")),
+        (None, _) => Err(
+            Error::refused("nobody is known to run this, so nothing was recorded")
+                .hint("start a new run"),
+        ),
+    }
+}
+
+/// Whoever broke the glass does not review it.
+fn own_debt(standing: &Standing, digest: &Digest, reviewer: &Actor) -> Result<()> {
+    let own = |debt: &&Debt| debt.record.digest == *digest && same(&debt.glass.by, reviewer);
+    match standing.open_debts().find(own) {
+        None => Ok(()),
+        Some(debt) => Err(Error::refused(format!(
+            "{} broke the glass for {digest} (record {}), so somebody else must review it",
+            reviewer.login, debt.record.seq
+        ))
+        .hint(format!(
+            "have somebody other than {} run this",
+            reviewer.login
+        ))),
+    }
+}
+
+/// Appends the review. What is deployed meanwhile does not matter to it.
+async fn append(ledger: &Ledger, chain: &Chain, draft: Record) -> Result<(Entry, Record)> {
+    let mut head = ledger.head(chain).await?;
+    for wait in backoff::attempts(ATTEMPTS, FIRST_WAIT) {
+        tokio::time::sleep(wait).await;
+        let mut record = draft.clone();
+        if let Some(entry) = &head {
+            let before = entry.record(chain).map_err(|fault| {
+                Error::refused(format!("the ledger is broken in {chain}: {fault}"))
+            })?;
+            if is_same(&before, &draft) {
+                return Ok((entry.clone(), before));
+            }
+            record.previous = match before.verdict {
+                Verdict::Healthy => Some(before.digest),
+                _ => before.previous,
+            };
+        }
+        match ledger.append(chain, head.as_ref(), record.clone()).await? {
+            Append::Done(entry) => {
+                record.seq = entry.seq;
+                return Ok((entry, record));
+            }
+            Append::Conflict(newer) => head = newer,
+        }
+    }
+    Err(Error::new(
+        ErrorKind::Busy,
+        format!("other runs appended to the ledger's chain {chain} during all {ATTEMPTS} attempts"),
+    )
+    .hint("nothing was recorded; run the step again"))
+}
+
+/// Whether the head is this review already, from a run that was stopped.
+fn is_same(head: &Record, draft: &Record) -> bool {
+    head.verdict == Verdict::Reviewed
+        && head.digest == draft.digest
+        && head.reason == draft.reason
+        && same(&head.actor, &draft.actor)
+        && head.run == draft.run
+}
+
+fn report(setting: &Setting, entry: &Entry, record: &Record) -> Report {
+    let environment = &setting.environment;
+    let reason = record.reason.clone().unwrap_or_default();
+    let by = logins([&record.actor]);
+    let rows: Vec<Vec<String>> = [
+        ("digest", record.digest.to_string()),
+        ("by", by.clone()),
+        ("review", reason.clone()),
+        ("hash", entry.hash.clone()),
+    ]
+    .into_iter()
+    .map(|(name, value)| vec![name.to_owned(), value])
+    .collect();
+    Report {
+        text: format!(
+            "record {} of {} in {environment} written: {by} reviewed {}: {reason}\nhash {}\n",
+            record.seq, record.service, record.digest, entry.hash
+        ),
+        summary: format!(
+            "### {environment}: record {} written\n\n{}",
+            record.seq,
+            markdown_table(&["", ""], &rows)
+        ),
+        json: json!({ "record": record, "hash": entry.hash }),
+        ..Report::default()
+    }
+    .output("record", record.seq.to_string())
+    .output("hash", entry.hash.clone())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::standing::tests::{actor, digest, forced, reviewed, standing};
+
+    #[test]
+    fn whoever_broke_the_glass_does_not_review_it() {
+        let open = standing(&[forced('b', "eve")]);
+        let own = own_debt(&open, &digest('b'), &actor("Eve")).unwrap_err();
+        assert_eq!(own.exit(), kit::Exit::Refused);
+        own_debt(&open, &digest('b'), &actor("ada")).unwrap();
+        own_debt(&open, &digest('a'), &actor("eve")).unwrap();
+        let settled = standing(&[forced('b', "eve"), reviewed('b', "ada")]);
+        own_debt(&settled, &digest('b'), &actor("eve")).unwrap();
+    }
+
+    #[test]
+    fn a_review_is_one_persons() {
+        assert_eq!(one(vec![actor("ada")]).unwrap(), actor("ada"));
+        one(vec![actor("ada"), actor("eve")]).unwrap_err();
+        one(Vec::new()).unwrap_err();
+    }
+
+    #[test]
+    fn the_same_run_reviews_once() {
+        let review = reviewed('a', "ada");
+        assert!(is_same(&review, &review));
+        let mut other = review.clone();
+        other.run = Some("https://ci.example/2".to_owned());
+        assert!(!is_same(&review, &other));
+        assert!(!is_same(&review, &reviewed('a', "eve")));
+        assert!(!is_same(&forced('a', "ada"), &review));
+    }
+}

@@ -1,0 +1,374 @@
+//! Where an environment stands by its own records: what runs there, what it was rolled back from,
+//! and whose broken glass nobody else has reviewed. Pure, except for reading the records.
+
+use crate::person::is_other;
+use kit::Result;
+use kit::id::Digest;
+use ledger::{Actor, BreakGlass, Chain, GENESIS, Ledger, Record, Recorded, Verdict};
+use time::OffsetDateTime;
+use time::format_description::well_known::Rfc3339;
+
+/// How many of a chain's newest records are read.
+pub(crate) const LOOK_BACK: usize = 1000;
+
+/// The newest records of an environment, and what follows from them.
+#[derive(Debug, Default)]
+pub(crate) struct Standing {
+    /// Newest first.
+    records: Vec<Recorded>,
+    /// Digests that were rolled back from, and that no promotion of another digest followed.
+    pub(crate) refused: Vec<Refused>,
+    /// Promotions that went past rules, in the order in which they happened.
+    pub(crate) debts: Vec<Debt>,
+}
+
+/// A digest that was rolled back from.
+#[derive(Debug)]
+pub(crate) struct Refused {
+    pub(crate) digest: Digest,
+    /// The record of the rollback.
+    pub(crate) rollback: Record,
+    /// Who has reviewed the digest since.
+    pub(crate) reviewers: Vec<Actor>,
+}
+
+/// A promotion that went past rules.
+#[derive(Debug)]
+pub(crate) struct Debt {
+    pub(crate) record: Record,
+    pub(crate) glass: BreakGlass,
+    /// Who has reviewed the digest since.
+    reviewers: Vec<Actor>,
+}
+
+impl Debt {
+    /// Whether nobody but the person who broke the glass has reviewed it.
+    pub(crate) fn is_open(&self) -> bool {
+        let by = [self.glass.by.clone()];
+        !self
+            .reviewers
+            .iter()
+            .any(|reviewer| is_other(reviewer, &by))
+    }
+
+    /// Whether the same person may still go on. Not if that cannot be read.
+    pub(crate) fn expired(&self, now: OffsetDateTime) -> bool {
+        at(&self.glass.expires).is_none_or(|expires| expires <= now)
+    }
+}
+
+impl Standing {
+    /// Reads an environment's records.
+    ///
+    /// # Errors
+    /// As [`Ledger::recent`].
+    pub(crate) async fn read(ledger: &Ledger, chain: &Chain) -> Result<Self> {
+        Ok(Self::of(ledger.recent(chain, LOOK_BACK, ends).await?))
+    }
+
+    /// What follows from records, newest first.
+    pub(crate) fn of(records: Vec<Recorded>) -> Self {
+        let mut standing = Self::default();
+        for Recorded { record, .. } in records.iter().rev() {
+            standing.follow(record);
+        }
+        standing.records = records;
+        standing
+    }
+
+    fn follow(&mut self, record: &Record) {
+        if !record.is_deployment() {
+            let refused = self
+                .refused
+                .iter_mut()
+                .map(|it| (&it.digest, &mut it.reviewers));
+            let debts = self.debts.iter_mut();
+            let debts = debts.map(|it| (&it.record.digest, &mut it.reviewers));
+            for (digest, reviewers) in refused.chain(debts) {
+                if *digest == record.digest {
+                    reviewers.push(record.actor.clone());
+                }
+            }
+            return;
+        }
+        if let Some(glass) = &record.break_glass {
+            self.debts.push(Debt {
+                record: record.clone(),
+                glass: glass.clone(),
+                reviewers: Vec::new(),
+            });
+        }
+        if record.verdict != Verdict::Healthy {
+            return;
+        }
+        match &record.rollback {
+            // Another digest was promoted, or this one was after a review.
+            None => self.refused.clear(),
+            Some(rollback) => {
+                if let Some(from) = &rollback.from {
+                    self.refused.retain(|refused| refused.digest != *from);
+                    self.refused.push(Refused {
+                        digest: from.clone(),
+                        rollback: record.clone(),
+                        reviewers: Vec::new(),
+                    });
+                }
+            }
+        }
+    }
+
+    /// The newest deployment, however it ended.
+    pub(crate) fn newest(&self) -> Option<&Recorded> {
+        self.records.iter().find(|it| it.record.is_deployment())
+    }
+
+    /// The newest healthy deployment: the version that runs.
+    pub(crate) fn current(&self) -> Option<&Record> {
+        self.healthy().next()
+    }
+
+    fn healthy(&self) -> impl Iterator<Item = &Record> {
+        self.records
+            .iter()
+            .map(|it| &it.record)
+            .filter(|record| record.verdict == Verdict::Healthy)
+    }
+
+    /// The hash of the newest deployment's record; 64 zeros where there is none. Reviews do not
+    /// change it, because they deploy nothing.
+    pub(crate) fn head(&self) -> &str {
+        self.newest().map_or(GENESIS, |newest| &newest.hash)
+    }
+
+    /// Where a rollback without a digest goes: to what ran before a deployment that failed, and
+    /// otherwise to the newest other digest that was not itself rolled back from.
+    pub(crate) fn way_back(&self) -> Option<&Record> {
+        let newest = self.newest()?;
+        let current = self.current()?;
+        if newest.record.verdict != Verdict::Healthy && newest.record.digest != current.digest {
+            return Some(current);
+        }
+        self.healthy().find(|record| {
+            record.digest != current.digest
+                && !self.refused.iter().any(|it| it.digest == record.digest)
+        })
+    }
+
+    /// The newest healthy record of a digest among those that were read.
+    pub(crate) fn healthy_record(&self, digest: &Digest) -> Option<&Record> {
+        self.healthy().find(|record| record.digest == *digest)
+    }
+
+    /// Who has reviewed a digest since the newest deployment.
+    pub(crate) fn reviewers_since(&self, digest: &Digest) -> Vec<&Actor> {
+        self.records
+            .iter()
+            .take_while(|it| !it.record.is_deployment())
+            .filter(|it| it.record.digest == *digest)
+            .map(|it| &it.record.actor)
+            .collect()
+    }
+
+    /// Debts that nobody else has reviewed.
+    pub(crate) fn open_debts(&self) -> impl Iterator<Item = &Debt> {
+        self.debts.iter().filter(|debt| debt.is_open())
+    }
+}
+
+/// What is older than a promotion by the rules is settled: no open debt lets one pass, and no digest
+/// stays refused beyond it.
+fn ends(record: &Record) -> bool {
+    record.verdict == Verdict::Healthy && record.rollback.is_none() && record.break_glass.is_none()
+}
+
+/// The instant of a record's time.
+pub(crate) fn at(text: &str) -> Option<OffsetDateTime> {
+    OffsetDateTime::parse(text, &Rfc3339).ok()
+}
+
+#[cfg(test)]
+pub(crate) mod tests {
+    use super::*;
+    use ledger::Rollback;
+
+    pub(crate) fn actor(login: &str) -> Actor {
+        Actor {
+            login: login.to_owned(),
+            id: None,
+        }
+    }
+
+    pub(crate) fn digest(digit: char) -> Digest {
+        format!("sha256:{}", digit.to_string().repeat(64))
+            .parse()
+            .unwrap()
+    }
+
+    /// A healthy deployment of the digest of `digit`, by dora.
+    pub(crate) fn deployed(digit: char) -> Record {
+        Record {
+            seq: 0,
+            at: "2026-11-21T18:00:00Z".to_owned(),
+            service: "storefront".to_owned(),
+            environment: "production".to_owned(),
+            digest: digest(digit),
+            commit: digit.to_string().repeat(40).parse().unwrap(),
+            verdict: Verdict::Healthy,
+            actor: actor("dora"),
+            run: None,
+            account: None,
+            task_definition: None,
+            previous: None,
+            policy: None,
+            rollback: None,
+            break_glass: None,
+            reason: None,
+        }
+    }
+
+    pub(crate) fn failed(digit: char) -> Record {
+        Record {
+            verdict: Verdict::Failed,
+            ..deployed(digit)
+        }
+    }
+
+    pub(crate) fn rolled_back(to: char, from: char) -> Record {
+        Record {
+            rollback: Some(Rollback {
+                from: Some(digest(from)),
+            }),
+            ..deployed(to)
+        }
+    }
+
+    pub(crate) fn reviewed(digit: char, by: &str) -> Record {
+        Record {
+            verdict: Verdict::Reviewed,
+            actor: actor(by),
+            reason: Some("seen".to_owned()),
+            ..deployed(digit)
+        }
+    }
+
+    pub(crate) fn forced(digit: char, by: &str) -> Record {
+        Record {
+            actor: actor(by),
+            break_glass: Some(BreakGlass {
+                reason: "the shop is down".to_owned(),
+                by: actor(by),
+                expires: "2026-11-21T19:00:00Z".to_owned(),
+            }),
+            ..deployed(digit)
+        }
+    }
+
+    /// Records in the order in which they were written.
+    pub(crate) fn standing(records: &[Record]) -> Standing {
+        let recorded = (1..).zip(records).map(|(seq, record)| Recorded {
+            hash: format!("hash-{seq}"),
+            record: Record {
+                seq,
+                ..record.clone()
+            },
+        });
+        let mut records: Vec<Recorded> = recorded.collect();
+        records.reverse();
+        Standing::of(records)
+    }
+
+    fn refused(records: &[Record]) -> Vec<(Digest, Vec<String>)> {
+        let refused = standing(records).refused;
+        refused
+            .into_iter()
+            .map(|it| {
+                let logins = it.reviewers.into_iter().map(|actor| actor.login).collect();
+                (it.digest, logins)
+            })
+            .collect()
+    }
+
+    #[test]
+    fn what_was_rolled_back_from_stays_refused_until_another_digest_is_promoted() {
+        let rolled = [deployed('a'), deployed('b'), rolled_back('a', 'b')];
+        let then = |more: &[Record]| refused(&[&rolled, more].concat());
+        let nobody: Vec<String> = Vec::new();
+        assert_eq!(then(&[]), [(digest('b'), nobody.clone())]);
+        assert_eq!(then(&[failed('c')]), [(digest('b'), nobody.clone())]);
+        assert_eq!(then(&[deployed('c')]), []);
+        assert_eq!(
+            then(&[reviewed('b', "ada"), reviewed('c', "grace")]),
+            [(digest('b'), vec!["ada".to_owned()])]
+        );
+        // Back once more: both are refused, and an earlier review does not count for a later rollback.
+        assert_eq!(
+            then(&[rolled_back('0', 'a')]),
+            [(digest('b'), nobody.clone()), (digest('a'), nobody.clone())]
+        );
+        let again = [
+            reviewed('b', "ada"),
+            forced('b', "eve"),
+            rolled_back('a', 'b'),
+        ];
+        assert_eq!(then(&again), [(digest('b'), nobody)]);
+    }
+
+    #[test]
+    fn a_broken_glass_is_a_debt_until_somebody_else_reviews_it() {
+        let open = |records: &[Record]| standing(records).open_debts().count();
+        assert_eq!(open(&[forced('b', "eve")]), 1);
+        assert_eq!(open(&[forced('b', "eve"), forced('c', "eve")]), 2);
+        assert_eq!(open(&[forced('b', "eve"), reviewed('b', "EVE")]), 1);
+        assert_eq!(open(&[forced('b', "eve"), reviewed('c', "ada")]), 1);
+        assert_eq!(open(&[reviewed('b', "ada"), forced('b', "eve")]), 1);
+        assert_eq!(open(&[forced('b', "eve"), rolled_back('a', 'b')]), 1);
+        assert_eq!(open(&[forced('b', "eve"), reviewed('b', "ada")]), 0);
+        let mut failed = forced('b', "eve");
+        failed.verdict = Verdict::Failed;
+        assert_eq!(open(&[failed]), 1);
+    }
+
+    #[test]
+    fn a_glass_expires_at_its_time_or_if_that_cannot_be_read() {
+        let mut standing = standing(&[forced('b', "eve")]);
+        let before = at("2026-11-21T18:59:59Z").unwrap();
+        let then = at("2026-11-21T19:00:00Z").unwrap();
+        assert!(!standing.debts[0].expired(before));
+        assert!(standing.debts[0].expired(then));
+        standing.debts[0].glass.expires = "tomorrow".to_owned();
+        assert!(standing.debts[0].expired(before));
+    }
+
+    #[test]
+    fn the_head_is_the_newest_deployment() {
+        assert_eq!(standing(&[]).head(), GENESIS);
+        let records = [deployed('a'), failed('b'), reviewed('b', "ada")];
+        let standing = standing(&records);
+        assert_eq!(standing.head(), "hash-2");
+        assert_eq!(standing.current().unwrap().digest, digest('a'));
+        assert_eq!(standing.reviewers_since(&digest('b')), [&actor("ada")]);
+        assert!(standing.reviewers_since(&digest('a')).is_empty());
+    }
+
+    #[test]
+    fn the_way_back_leads_to_what_ran_before() {
+        let way = |records: &[Record]| {
+            let standing = standing(records);
+            standing.way_back().map(|record| record.digest.clone())
+        };
+        assert_eq!(way(&[]), None);
+        assert_eq!(way(&[deployed('a')]), None);
+        assert_eq!(way(&[failed('a')]), None);
+        assert_eq!(way(&[deployed('a'), deployed('b')]), Some(digest('a')));
+        let twice = [deployed('a'), deployed('b'), deployed('b')];
+        assert_eq!(way(&twice), Some(digest('a')));
+        assert_eq!(way(&[deployed('a'), failed('b')]), Some(digest('a')));
+        let back = [
+            deployed('0'),
+            deployed('a'),
+            deployed('b'),
+            rolled_back('a', 'b'),
+        ];
+        assert_eq!(way(&back), Some(digest('0')));
+    }
+}

@@ -1,0 +1,115 @@
+//! Change calendars of Systems Manager. What a calendar says is told to the control interface; the answer is the
+//! combination of all that a call names. What is told, asked and answered must be as AWS's own model of SSM has it.
+//! Source: AWS Systems Manager API Reference, `GetCalendarState`.
+
+use std::collections::HashMap;
+use std::sync::Mutex;
+
+use serde::Deserialize;
+use serde_json::{Value, json};
+use standin_ecs::{Shapes, drop_null_members};
+use time::OffsetDateTime;
+
+use crate::answer::Answer;
+use crate::error::AwsError;
+use crate::fitting::fitting;
+use crate::lock;
+
+const OPERATION: &str = "GetCalendarState";
+
+/// A calendar, as it is now.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Told {
+    account: String,
+    region: String,
+    name: String,
+    /// `OPEN` or `CLOSED`.
+    state: String,
+    /// When that changes, ISO 8601.
+    next: Option<String>,
+}
+
+/// What a calendar says.
+struct Said {
+    state: String,
+    next: Option<String>,
+}
+
+/// What is known of calendars, by account, region and name.
+#[derive(Default)]
+pub(crate) struct Calendars(Mutex<HashMap<[String; 3], Said>>);
+
+impl Calendars {
+    /// Replaces what was known of a calendar, or says why it can be none.
+    pub(crate) fn tell(&self, model: &Shapes, told: Told) -> Result<(), String> {
+        let mut answer = json!({"State": told.state, "NextTransitionTime": told.next});
+        drop_null_members(&mut answer);
+        let faults = model.output_faults(OPERATION, &answer);
+        if !faults.is_empty() {
+            return Err(faults.join("; "));
+        }
+        let key = [told.account, told.region, told.name];
+        let said = Said {
+            state: told.state,
+            next: told.next,
+        };
+        lock(&self.0).insert(key, said);
+        Ok(())
+    }
+
+    /// Answers `GetCalendarState`. A calendar of another account is named by its ARN.
+    pub(crate) fn answer(
+        &self,
+        model: &Shapes,
+        account: &str,
+        region: &str,
+        mut input: Value,
+    ) -> Result<Answer, AwsError> {
+        drop_null_members(&mut input);
+        if let Some(fault) = model.input_faults(OPERATION, &input).first() {
+            // An error of the protocol, which no operation lists.
+            return Err(AwsError::new(400, "ValidationException", fault.clone()));
+        }
+        let output = self.state(account, region, &input);
+        fitting(model, OPERATION, output).map(|output| Answer::json(&output))
+    }
+
+    fn state(&self, account: &str, region: &str, input: &Value) -> Result<Value, AwsError> {
+        let known = lock(&self.0);
+        let mut states = Vec::new();
+        for name in input["CalendarNames"].as_array().into_iter().flatten() {
+            let name = name.as_str().unwrap_or_default();
+            let parts: Vec<&str> = name.splitn(6, ':').collect();
+            let key = match parts.as_slice() {
+                ["arn", _, "ssm", region, account, document] => {
+                    let name = document.strip_prefix("document/").unwrap_or(document);
+                    [*account, *region, name]
+                }
+                _ => [account, region, name],
+            };
+            let state = known.get(&key.map(str::to_owned)).ok_or_else(|| {
+                AwsError::new(
+                    400,
+                    "InvalidDocument",
+                    format!("Document with name {name} does not exist."),
+                )
+            })?;
+            states.push(state);
+        }
+        let closed = states.iter().filter(|said| said.state != "OPEN");
+        let closed: Vec<_> = closed.collect();
+        let next = match closed.is_empty() {
+            // They are open together until the first closes.
+            true => states.iter().filter_map(|said| said.next.as_ref()).min(),
+            false => closed.iter().filter_map(|said| said.next.as_ref()).max(),
+        };
+        let mut answer = json!({
+            "State": if closed.is_empty() { "OPEN" } else { "CLOSED" },
+            "AtTime": crate::rfc3339(OffsetDateTime::now_utc()),
+            "NextTransitionTime": next,
+        });
+        drop_null_members(&mut answer);
+        Ok(answer)
+    }
+}

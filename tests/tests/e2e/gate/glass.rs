@@ -1,0 +1,94 @@
+//! Break-glass: who may, what is recorded, and the debt that follows.
+
+use serde_json::json;
+
+use super::{Gate, digest};
+use crate::support::{PATIENCE, place, wait};
+
+const REASON: &str = "the shop is down";
+
+#[test]
+fn a_broken_glass_is_recorded_and_refuses_until_somebody_else_reviews_it() {
+    let gate = Gate::new("gate-glass");
+    wait(PATIENCE, gate.world.serve(place())).unwrap();
+    let fix = gate.image("fix");
+    let next = digest('3');
+    gate.plant("staging", &[gate.healthy(&fix, 1), gate.healthy(&next, 2)]);
+    gate.plant("production", &[gate.healthy(&digest('1'), 0)]);
+    gate.calendar("sales", "CLOSED", None);
+    let declare = |glass: &str| gate.declare(&format!(", calendars: [sales]{glass}"));
+    let check = |person: &str, digest: &str| {
+        gate.run(
+            person,
+            &["check", "--digest", digest, "--break-glass", REASON],
+        )
+    };
+
+    declare("");
+    let nobody = check("linus", &fix);
+    nobody.is(
+        3,
+        &["the contract lets nobody break the glass of production"],
+    );
+    declare(", break-glass: {people: [linus]}");
+    let stranger = check("ada", &fix);
+    stranger.is(
+        3,
+        &[
+            "ada may not break the glass",
+            "have one of them start it: linus",
+        ],
+    );
+    let unseen = check("linus", &digest('9'));
+    unseen.is(3, &["no record of this digest in staging"]);
+    let silent = gate.run("linus", &["check", "--digest", &fix, "--break-glass", " "]);
+    silent.is(2, &["say why"]);
+
+    let broken = check("linus", &fix);
+    broken.is(0, &["linus BREAKS THE GLASS: the shop is down"]);
+    assert_eq!(broken.answer("calendar"), "glass broken");
+    // Also while GitHub says nothing at all.
+    let arguments = ["check", "--digest", &fix, "--break-glass", REASON];
+    let dark = gate.without_github("linus", &arguments);
+    dark.is(0, &["BREAKS THE GLASS"]);
+    assert_eq!(dark.answer("approvals"), "glass broken");
+    assert_eq!(dark.answer("digest"), "pass");
+
+    gate.deploy("linus", &fix);
+    let record = [
+        "record",
+        "--digest",
+        &fix,
+        "--commit",
+        &gate.commits[1],
+        "--break-glass",
+        REASON,
+        "--expect-head",
+        broken.head(),
+    ];
+    let written = gate.run("linus", &record);
+    written.is(0, &[]);
+    let glass = &written.json["record"]["break_glass"];
+    assert_eq!(glass["reason"], REASON, "{}", written.json);
+    assert_eq!(glass["by"]["login"], "linus", "{}", written.json);
+    assert!(glass["expires"].is_string(), "{}", written.json);
+    gate.run("grace", &["status"])
+        .is(0, &["GLASS BROKEN by linus"]);
+
+    gate.calendar("sales", "OPEN", None);
+    let owed = gate.run("grace", &["check", "--digest", &next]);
+    owed.is(3, &["linus broke the glass", "somebody other than linus"]);
+    assert_eq!(owed.refusing(), ["debt"]);
+    let review = ["review", "--digest", &fix, "--reason", "right to do so"];
+    gate.run("linus", &review)
+        .is(3, &["somebody else must review it"]);
+    gate.run("ada", &review).is(0, &["reviewed"]);
+    let settled = gate.run("linus", &["check", "--digest", &next]);
+    settled.is(0, &["production allows"]);
+    assert_eq!(settled.answer("debt"), "not asked");
+
+    // Where every rule passes, there is no glass to break and nothing to review.
+    let whole = check("linus", &next);
+    whole.is(0, &["no glass is broken"]);
+    assert_eq!(whole.json["break_glass"], json!(null));
+}

@@ -1,0 +1,227 @@
+//! The gate's rules about time and about what was rolled back, by the real binary at a terminal: people are sessions of AWS
+//! that the contract maps to logins. What was deployed before is planted in the ledger, as `record` writes it.
+
+mod glass;
+mod rollback;
+mod times;
+
+use std::process::Command;
+
+use sandbox::place::{port, sha256};
+use sandbox::runner::story::{AUTHOR, REVIEWER, Story};
+use sandbox::world::aws::Aws;
+use sandbox::world::{World, http_client};
+use serde_json::{Value, json};
+
+use crate::support::{PATIENCE, Started, log, place, wait, world};
+
+/// A world with two reviewed changes, the contract of a test in a folder, and what it knows of the ledger.
+pub(super) struct Gate {
+    pub(super) world: World,
+    /// The commits of the changes, in the order in which they were merged.
+    pub(super) commits: Vec<String>,
+    token: String,
+    build: Aws,
+    folder: tempfile::TempDir,
+}
+
+/// How a command ended, and all that it wrote.
+pub(super) struct Ended {
+    pub(super) exit: Option<i32>,
+    pub(super) text: String,
+    pub(super) json: Value,
+}
+
+impl Ended {
+    /// Expects how it ended and what it said.
+    #[track_caller]
+    pub(super) fn is(&self, exit: i32, said: &[&str]) {
+        assert_eq!(self.exit, Some(exit), "{}", self.text);
+        for piece in said {
+            assert!(self.text.contains(piece), "no {piece:?} in\n{}", self.text);
+        }
+    }
+
+    /// The answer of a rule.
+    #[track_caller]
+    pub(super) fn answer(&self, rule: &str) -> &str {
+        let mut rules = self.json["rules"].as_array().unwrap().iter();
+        let found = rules.find(|found| found["rule"] == rule);
+        found.unwrap()["answer"].as_str().unwrap()
+    }
+
+    /// The rules that refuse.
+    pub(super) fn refusing(&self) -> Vec<&str> {
+        let rules = self.json["rules"].as_array().unwrap().iter();
+        rules
+            .filter(|rule| rule["answer"] == "fail" || rule["answer"] == "unknown")
+            .map(|rule| rule["rule"].as_str().unwrap())
+            .collect()
+    }
+
+    /// The hash that `record` is to expect.
+    pub(super) fn head(&self) -> &str {
+        self.json["head"]["hash"].as_str().unwrap()
+    }
+}
+
+impl Gate {
+    pub(super) fn new(name: &str) -> Self {
+        wait(PATIENCE, async {
+            let world = world(name).await;
+            let story = Story::begin(place(), &world).await.unwrap();
+            let mut commits = Vec::new();
+            for title in ["The first", "The second", "The third"] {
+                let notes = [("NOTES.md", title)];
+                let commit = story.change(AUTHOR, REVIEWER, title, &notes).await;
+                commits.push(commit.unwrap());
+            }
+            Self {
+                token: story.hub.token(REVIEWER).await.unwrap(),
+                build: world.administrator(place(), &world.build).await.unwrap(),
+                commits,
+                world,
+                folder: tempfile::tempdir().unwrap(),
+            }
+        })
+    }
+
+    /// Writes the contract, with this in production's gate.
+    pub(super) fn declare(&self, gate: &str) {
+        let people: String = ["ada", "grace", "linus"]
+            .iter()
+            .map(|login| format!("  {login}: [{login}@acme.example]\n"))
+            .collect();
+        let contract = format!(
+            "version: 1\nservice: storefront\nbuild: {{account: var:BUILD_ACCOUNT_ID, region: ca-central-1}}\n\
+             people:\n{people}environments:\n  staging: {{account: var:STAGING_ACCOUNT_ID}}\n  \
+             production:\n    account: var:PRODUCTION_ACCOUNT_ID\n    follows: staging\n    \
+             gate: {{approvals: 1, checks: [test]{gate}}}\n"
+        );
+        std::fs::write(self.folder.path().join("delivery.yaml"), contract).unwrap();
+    }
+
+    /// Puts records into an environment's chain, oldest first, as another run would have written them.
+    pub(super) fn plant(&self, environment: &str, records: &[Value]) {
+        let mut prev = "0".repeat(64);
+        for (seq, record) in (1..).zip(records) {
+            let mut whole = json!({"seq": seq});
+            for (name, value) in record.as_object().unwrap() {
+                whole[name] = value.clone();
+            }
+            whole["environment"] = json!(environment);
+            let bytes = whole.to_string();
+            let hash = sha256(format!("{prev}{bytes}").as_bytes());
+            let item = json!({
+                "chain": {"S": format!("storefront#{environment}")}, "seq": {"N": seq.to_string()},
+                "record": {"S": bytes}, "hash": {"S": hash}, "prev": {"S": prev},
+            });
+            let input = json!({"TableName": World::LEDGER, "Item": item});
+            let put = self
+                .build
+                .json("dynamodb", "DynamoDB_20120810.PutItem", &input);
+            wait(PATIENCE, put).unwrap().unwrap();
+            prev = hash;
+        }
+    }
+
+    /// A healthy record of a digest and one of the commits.
+    pub(super) fn healthy(&self, digest: &str, commit: usize) -> Value {
+        json!({
+            "at": "2026-11-21T18:00:00Z", "service": "storefront", "digest": digest,
+            "commit": self.commits[commit], "verdict": "healthy", "actor": {"login": "linus"},
+        })
+    }
+
+    /// What a change calendar of production says from now on.
+    pub(super) fn calendar(&self, name: &str, state: &str, next: Option<&str>) {
+        let account = &self.world.environment("production").unwrap().account.id;
+        let told = json!({"account": account, "region": World::REGION, "name": name, "state": state, "next": next});
+        let url = format!("{}/_sandbox/calendars", place().url(port::GATEWAY));
+        let answer = wait(PATIENCE, async {
+            let http = http_client().unwrap();
+            http.post(&url).json(&told).send().await.unwrap()
+        });
+        assert!(answer.status().is_success(), "{answer:?}");
+    }
+
+    /// The step at a terminal, in the session of a person that production's stage trusts.
+    pub(super) fn command(&self, person: &str, arguments: &[&str]) -> Command {
+        let session = format!("{person}@acme.example");
+        let keys = self
+            .world
+            .codebuild_session(place(), "production", &session);
+        let keys = wait(PATIENCE, keys).unwrap();
+        let production = self.world.environment("production").unwrap();
+        let mut command = Command::new(place().built().join("slipway-promote"));
+        command
+            .args(arguments)
+            .args(["--environment", "production", "--json"])
+            .current_dir(self.folder.path())
+            .env_clear()
+            .envs(self.world.variables(place()))
+            .envs(self.world.repository_variables())
+            .envs(self.world.environment_variables(production))
+            .envs(keys.variables())
+            .env("GITHUB_REPOSITORY", &self.world.repository)
+            .env("GITHUB_TOKEN", &self.token);
+        command
+    }
+
+    pub(super) fn run(&self, person: &str, arguments: &[&str]) -> Ended {
+        ended(&mut self.command(person, arguments))
+    }
+
+    /// The same while nothing of GitHub answers.
+    pub(super) fn without_github(&self, person: &str, arguments: &[&str]) -> Ended {
+        let mut command = self.command(person, arguments);
+        command
+            .env("GITHUB_API_URL", "http://127.0.0.1:1")
+            .env("GITHUB_GRAPHQL_URL", "http://127.0.0.1:1/graphql");
+        ended(&mut command)
+    }
+
+    /// Deploys a digest to production.
+    pub(super) fn deploy(&self, person: &str, digest: &str) {
+        let mut command = self.command(person, &["deploy", "--digest", digest]);
+        let program = place().built().join("slipway-service");
+        let mut deploy = Command::new(program);
+        deploy.args(command.get_args()).env_clear();
+        deploy.current_dir(self.folder.path());
+        for (name, value) in command.get_envs() {
+            if let Some(value) = value {
+                deploy.env(name, value);
+            }
+        }
+        command.env_clear();
+        ended(&mut deploy).is(0, &[]);
+    }
+
+    /// The digest of a new image that serves, in the build account's registry.
+    pub(super) fn image(&self, mark: &str) -> String {
+        let serves = [
+            "/bin/busybox",
+            "sh",
+            "-c",
+            "exec busybox httpd -f -p 8080 -h /www",
+            mark,
+        ];
+        let reference = wait(PATIENCE, self.world.image(place(), &serves)).unwrap();
+        reference.split_once('@').unwrap().1.to_owned()
+    }
+}
+
+fn ended(command: &mut Command) -> Ended {
+    let output = Started::new(command).end(PATIENCE);
+    let out = String::from_utf8_lossy(&output.stdout).into_owned();
+    Ended {
+        exit: output.status.code(),
+        json: serde_json::from_str(&out).unwrap_or_default(),
+        text: format!("{}{out}", log(&output)),
+    }
+}
+
+/// A digest of nothing.
+pub(super) fn digest(digit: char) -> String {
+    format!("sha256:{}", digit.to_string().repeat(64))
+}

@@ -1,0 +1,107 @@
+//! Soak, freezes, calendars, what still runs, and the way forward.
+
+use super::{Gate, digest};
+
+#[test]
+fn each_rule_refuses_by_itself_and_says_what_to_do() {
+    let gate = Gate::new("gate-times");
+    let [first, second, third] = ['1', '2', '3'].map(digest);
+    let staged = [(&first, 0), (&second, 1), (&third, 2)];
+    let mut staged: Vec<_> = staged
+        .iter()
+        .map(|(digest, commit)| gate.healthy(digest, *commit))
+        .collect();
+    staged[2]["at"] = "2999-01-01T00:00:00Z".into();
+    gate.plant("staging", &staged);
+    gate.plant("production", &[gate.healthy(&second, 1)]);
+    let check = |more: &str, digest: &str| {
+        gate.declare(more);
+        gate.run("linus", &["check", "--digest", digest])
+    };
+
+    // What runs already passes everything.
+    gate.calendar("sales", "OPEN", Some("2999-01-01T00:00:00Z"));
+    let all = ", soak: 1h, calendars: [sales], freeze: [{time-zone: America/Toronto, first: 2999-01-01, last: 2999-01-02}]";
+    let passes = check(all, &second);
+    passes.is(0, &["sales is open until 2999-01-01T00:00:00Z"]);
+    assert_eq!(passes.answer("soak"), "pass");
+    assert_eq!(passes.answer("calendar"), "pass");
+    assert_eq!(passes.answer("freeze"), "pass");
+    assert_eq!(passes.answer("forward"), "pass");
+
+    let older = check("", &first);
+    older.is(
+        3,
+        &["is older than", "check --environment production --rollback"],
+    );
+    assert_eq!(older.refusing(), ["forward"]);
+
+    let newer = check("", &third);
+    newer.is(0, &["production allows"]);
+    let unsoaked = check(", soak: 1h", &third);
+    // Its record is from a future that only a wrong clock can have written.
+    unsoaked.is(3, &["soak", "set the clocks"]);
+    assert_eq!(unsoaked.refusing(), ["soak"]);
+    let long = check(", soak: 9999d", &second);
+    long.is(3, &["are asked", "promote it after"]);
+    assert_eq!(long.refusing(), ["soak"]);
+
+    let frozen = check(
+        ", freeze: [{time-zone: UTC, first: 2000-01-01, last: 2998-12-31, reason: no sales}]",
+        &third,
+    );
+    frozen.is(
+        3,
+        &["frozen: from 2000-01-01 to 2998-12-31 in UTC (no sales)"],
+    );
+    assert_eq!(frozen.refusing(), ["freeze"]);
+
+    gate.calendar("payday", "CLOSED", Some("2998-12-31T12:00:00Z"));
+    let closed = check(", calendars: [sales, payday]", &third);
+    closed.is(
+        3,
+        &["payday is closed", "promote after 2998-12-31T12:00:00Z"],
+    );
+    assert_eq!(closed.refusing(), ["calendar"]);
+    let unknown = check(", calendars: [nobody]", &third);
+    unknown.is(
+        3,
+        &["cannot read change calendar nobody", "ssm:GetCalendarState"],
+    );
+    assert_eq!(unknown.answer("calendar"), "unknown");
+}
+
+#[test]
+fn what_left_staging_is_not_promoted_where_it_must_still_run() {
+    let gate = Gate::new("gate-running");
+    let serving = crate::support::wait(
+        crate::support::PATIENCE,
+        gate.world.serve(crate::support::place()),
+    );
+    serving.unwrap();
+    let placeholder = crate::support::wait(
+        crate::support::PATIENCE,
+        gate.world.placeholder(crate::support::place()),
+    );
+    let placeholder = placeholder.unwrap();
+    let (_, running) = placeholder.split_once('@').unwrap();
+    let gone = digest('1');
+    gate.plant(
+        "staging",
+        &[gate.healthy(&gone, 0), gate.healthy(running, 1)],
+    );
+    gate.declare(", still-running: true");
+    let left = gate.run("linus", &["check", "--digest", &gone]);
+    left.is(3, &["staging does not run it healthy"]);
+    assert_eq!(left.refusing(), ["still running"]);
+    let there = gate.run("linus", &["check", "--digest", running]);
+    there.is(0, &["staging runs it, healthy"]);
+
+    let seen = gate.run("linus", &["doctor"]);
+    seen.is(0, &["service in staging", "ledger of production"]);
+    gate.declare(", still-running: true, calendars: [nobody]");
+    let unseen = gate.run("linus", &["doctor"]);
+    unseen.is(3, &["calendar nobody", "ssm:GetCalendarState"]);
+    let stranger = gate.run("mallory", &["doctor"]);
+    stranger.is(3, &["the contract does not list mallory@acme.example"]);
+}
