@@ -15,7 +15,10 @@ use serde_json::{Value, json};
 
 use crate::support::{PATIENCE, Started, log, place, wait, world};
 
-/// A world with two reviewed changes, the contract of a test in a folder, and what it knows of the ledger.
+/// What a decision says that allows.
+const ALLOWED: &str = "\"allowed\": true";
+
+/// A world with three reviewed changes, the contract of a test in a folder, and what it knows of the ledger.
 pub(super) struct Gate {
     pub(super) world: World,
     /// The commits of the changes, in the order in which they were merged.
@@ -93,7 +96,7 @@ impl Gate {
             .map(|login| format!("  {login}: [{login}@acme.example]\n"))
             .collect();
         let contract = format!(
-            "version: 1\nservice: storefront\nbuild: {{account: var:BUILD_ACCOUNT_ID, region: ca-central-1}}\n\
+            "version: 1\nservice: storefront\nimage: {{repository: placeholder}}\nbuild: {{account: var:BUILD_ACCOUNT_ID, region: ca-central-1}}\n\
              people:\n{people}environments:\n  staging: {{account: var:STAGING_ACCOUNT_ID}}\n  \
              production:\n    account: var:PRODUCTION_ACCOUNT_ID\n    follows: staging\n    \
              gate: {{approvals: 1, checks: [test]{gate}}}\n"
@@ -214,9 +217,11 @@ impl Gate {
 fn ended(command: &mut Command) -> Ended {
     let output = Started::new(command).end(PATIENCE);
     let out = String::from_utf8_lossy(&output.stdout).into_owned();
+    let json: Value = serde_json::from_str(&out).unwrap_or_default();
     Ended {
         exit: output.status.code(),
-        json: serde_json::from_str(&out).unwrap_or_default(),
+        // A refusal has the decision beside the error.
+        json: json.get("details").cloned().unwrap_or(json),
         text: format!("{}{out}", log(&output)),
     }
 }

@@ -2,7 +2,7 @@
 
 use serde_json::json;
 
-use super::{Gate, digest};
+use super::{ALLOWED, Gate, digest};
 use crate::support::{PATIENCE, place, wait};
 
 const FROZEN: &str = ", freeze: [{time-zone: UTC, first: 2000-01-01, last: 2998-12-31}]";
@@ -25,7 +25,7 @@ fn a_rollback_needs_neither_github_nor_an_open_window() {
 
     // Nobody need say where it goes: to what ran before.
     let allowed = gate.without_github("linus", &["check", "--rollback"]);
-    allowed.is(0, &["production allows", &good]);
+    allowed.is(0, &[ALLOWED, &good]);
     let head = allowed.head().to_owned();
     gate.deploy("linus", &good);
     let record = [

@@ -1,6 +1,6 @@
 //! Soak, freezes, calendars, what still runs, and the way forward.
 
-use super::{Gate, digest};
+use super::{ALLOWED, Gate, digest};
 
 #[test]
 fn each_rule_refuses_by_itself_and_says_what_to_do() {
@@ -37,7 +37,7 @@ fn each_rule_refuses_by_itself_and_says_what_to_do() {
     assert_eq!(older.refusing(), ["forward"]);
 
     let newer = check("", &third);
-    newer.is(0, &["production allows"]);
+    newer.is(0, &[ALLOWED]);
     let unsoaked = check(", soak: 1h", &third);
     // Its record is from a future that only a wrong clock can have written.
     unsoaked.is(3, &["soak", "set the clocks"]);
