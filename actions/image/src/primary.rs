@@ -8,6 +8,7 @@ use kit::aws::RoleArn;
 use kit::contract::{Contract, Image};
 use kit::env::Env;
 use kit::step::Cx;
+use ledger::Trust;
 use net::Target;
 use std::collections::BTreeSet;
 
@@ -26,6 +27,8 @@ pub(crate) struct Primary {
 /// The ledger of the contract's service.
 #[derive(Debug)]
 pub(crate) struct LedgerTable {
+    /// What proves its chains.
+    pub(crate) trust: Trust,
     pub(crate) table: String,
     pub(crate) service: String,
     pub(crate) environments: Vec<String>,
@@ -62,6 +65,7 @@ impl Primary {
             image: Some(publishing.image),
             ledger: Some(LedgerTable {
                 table: build.ledger.clone(),
+                trust: Trust::from(&build),
                 service: contract.service().to_owned(),
                 environments: contract
                     .environments()

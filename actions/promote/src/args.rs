@@ -2,7 +2,8 @@
 
 use clap::{Subcommand, ValueEnum};
 use github::Repository;
-use kit::aws::{ClusterName, ServiceName};
+use kit::aws::{ClusterName, KmsKey, ServiceName};
+use std::path::PathBuf;
 
 /// Arguments.
 #[derive(Debug, clap::Args)]
@@ -21,6 +22,12 @@ pub(crate) enum Verb {
     Review(Review),
     /// Show which digest each environment runs, since when, and who deployed it
     Status(Status),
+    /// Show an environment's newest records: who deployed what, when, and how it ended
+    History(History),
+    /// Verify the whole chain of an environment, in the ledger or in an export; exit 3 if a record is not what was written
+    Verify(Verify),
+    /// Write the whole chain of an environment as JSON lines, or as SLSA verification summaries
+    Export(Export),
     /// Try each call that a check makes, and name the permissions that are missing
     Doctor(Doctor),
 }
@@ -80,6 +87,9 @@ pub(crate) struct Record {
     /// Container that runs the digest; may be given several times [default: the contract's or the only one, and all of the same repository]
     #[arg(long, value_name = "NAME", value_delimiter = '\n')]
     pub(crate) container: Vec<String>,
+    /// Hash of a head that is accepted although it is not signed or anchored; recorded, for a chain that began before its key or bucket was named
+    #[arg(long, value_name = "HASH")]
+    pub(crate) accept_head: Option<String>,
     /// Print what would be done, and do nothing
     #[arg(long)]
     pub(crate) dry_run: bool,
@@ -119,6 +129,48 @@ pub(crate) struct Status {
     pub(crate) live: bool,
 }
 
+#[derive(Debug, clap::Args)]
+pub(crate) struct History {
+    #[command(flatten)]
+    pub(crate) ledger: LedgerArgs,
+    /// How many records, at most 1000
+    #[arg(long, value_name = "NUMBER", default_value_t = 20)]
+    pub(crate) limit: usize,
+}
+
+#[derive(Debug, clap::Args)]
+pub(crate) struct Verify {
+    #[command(flatten)]
+    pub(crate) ledger: LedgerArgs,
+    /// Verify this file, which `export` wrote, and ask AWS nothing
+    #[arg(long, value_name = "FILE")]
+    pub(crate) export: Option<PathBuf>,
+    /// Public key, in PEM, that signed the records of the export
+    #[arg(long, value_name = "FILE", requires = "export")]
+    pub(crate) key: Option<PathBuf>,
+    /// Hash of the newest record as it is known from elsewhere, such as the GitHub Deployment
+    #[arg(long, value_name = "HASH")]
+    pub(crate) head: Option<String>,
+}
+
+#[derive(Debug, clap::Args)]
+pub(crate) struct Export {
+    #[command(flatten)]
+    pub(crate) ledger: LedgerArgs,
+    /// What to write: the records as they are stored, or an in-toto statement for each, signed if a key is named
+    #[arg(long, value_enum, default_value = "records")]
+    pub(crate) format: Format,
+    /// File to create [default: standard output]
+    #[arg(long, value_name = "FILE")]
+    pub(crate) output: Option<PathBuf>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Format {
+    Records,
+    Vsa,
+}
+
 /// Where the ledger is.
 #[derive(Debug, Default, clap::Args)]
 pub(crate) struct LedgerArgs {
@@ -128,6 +180,15 @@ pub(crate) struct LedgerArgs {
     /// DynamoDB table of the ledger [default: the contract's]
     #[arg(long, value_name = "NAME")]
     pub(crate) ledger: Option<String>,
+    /// KMS key that signs each record, alias or ARN [default: the contract's]
+    #[arg(long, value_name = "KEY")]
+    pub(crate) ledger_key: Option<KmsKey>,
+    /// S3 bucket that keeps each record's hash [default: the contract's]
+    #[arg(long, value_name = "NAME")]
+    pub(crate) anchor_bucket: Option<String>,
+    /// Prefix of the hashes' keys in that bucket [default: the contract's]
+    #[arg(long, value_name = "PREFIX")]
+    pub(crate) anchor_prefix: Option<String>,
     /// Region, without a contract [default: AWS_REGION]
     #[arg(long, value_name = "REGION")]
     pub(crate) region: Option<kit::aws::Region>,

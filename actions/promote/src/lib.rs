@@ -2,8 +2,11 @@
 //! shows which digest each environment runs.
 
 mod args;
+mod chains;
 mod check;
 mod doctor;
+mod export;
+mod history;
 mod live;
 mod person;
 mod principal;
@@ -12,6 +15,7 @@ mod review;
 mod setting;
 mod standing;
 mod status;
+mod verify;
 
 pub use args::Args;
 
@@ -72,6 +76,9 @@ impl Step for Promote {
             Verb::Record(args) => record::run(args, cx).await,
             Verb::Review(args) => review::run(args, cx).await,
             Verb::Status(args) => status::run(args, cx).await,
+            Verb::History(args) => history::run(args, cx).await,
+            Verb::Verify(args) => verify::run(args, cx).await,
+            Verb::Export(args) => export::run(args, cx).await,
             Verb::Doctor(args) => doctor::run(args, cx).await,
         }
     }

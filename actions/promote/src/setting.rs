@@ -1,10 +1,11 @@
 //! The settings of a run, from the contract or from arguments alone.
 
 use crate::args::{LedgerArgs, Rules};
+use kit::aws::KmsKey;
 use kit::contract::{Gate, Resolved};
 use kit::error::{Error, Result};
 use kit::{Cx, Defaults};
-use ledger::Ledger;
+use ledger::{Ledger, Place, Trust};
 use net::{Account, Net, Purpose, Target};
 use std::collections::BTreeMap;
 use std::fmt::Display;
@@ -21,6 +22,8 @@ pub(crate) struct Setting {
     pub(crate) people: BTreeMap<String, Vec<String>>,
     /// The ledger's table.
     pub(crate) ledger: String,
+    /// What proves the ledger's chains.
+    pub(crate) trust: Trust,
     /// Credentials for the ledger.
     pub(crate) permit: Target,
     /// Credentials for reading the environment.
@@ -60,6 +63,23 @@ impl Setting {
         )?;
         agree("ledger", given.ledger.as_ref(), &resolved.build.ledger)?;
         agree("region", given.region.as_ref(), &resolved.region)?;
+        let trust = Trust::from(&resolved.build);
+        let place = trust.anchor.as_ref();
+        agree_with(
+            "ledger-key",
+            given.ledger_key.as_ref(),
+            trust.key.as_ref().map(KmsKey::as_str),
+        )?;
+        agree_with(
+            "anchor-bucket",
+            given.anchor_bucket.as_ref(),
+            place.map(|place| place.bucket.as_str()),
+        )?;
+        agree_with(
+            "anchor-prefix",
+            given.anchor_prefix.as_ref(),
+            place.map(|place| place.prefix.as_str()),
+        )?;
         Ok(Self {
             service: resolved.service.clone(),
             environment: resolved.environment.clone(),
@@ -67,6 +87,7 @@ impl Setting {
             gate: resolved.gate.clone(),
             people: resolved.people.clone(),
             ledger: resolved.build.ledger.clone(),
+            trust,
             permit: Target::of(resolved, Purpose::Permit),
             read: Target::of(resolved, Purpose::Read),
             cluster: Some(resolved.deploy.cluster.clone()),
@@ -95,6 +116,13 @@ impl Setting {
             gate: Gate::of_approvals(1),
             people: BTreeMap::new(),
             ledger: ledger.to_owned(),
+            trust: Trust {
+                key: given.ledger_key.clone(),
+                anchor: given.anchor_bucket.clone().map(|bucket| Place {
+                    bucket,
+                    prefix: given.anchor_prefix.clone().unwrap_or_default(),
+                }),
+            },
             permit: ambient.clone(),
             read: ambient,
             cluster: None,
@@ -104,9 +132,9 @@ impl Setting {
         }
     }
 
-    /// The ledger, with the credentials of its account.
-    pub(crate) fn ledger(&self, _: &Net, account: &Account) -> Ledger {
-        Ledger::new(account, &self.ledger)
+    /// The ledger, with the credentials of its account, and with what proves its chains.
+    pub(crate) fn ledger(&self, net: &Net, account: &Account) -> Ledger {
+        Ledger::new(account, &self.ledger).trusting(net, account, &self.trust)
     }
 
     /// Applies the rules that arguments give. A caller cannot change the rules of a contract.
@@ -157,6 +185,12 @@ fn agree<T: PartialEq + Display>(argument: &str, given: Option<&T>, contract: &T
         Some(given) if given != contract => Err(differs(argument, given, contract)),
         _ => Ok(()),
     }
+}
+
+/// The same for what the contract may leave out.
+fn agree_with<T: Display>(argument: &str, given: Option<&T>, contract: Option<&str>) -> Result<()> {
+    let contract = contract.unwrap_or_default().to_owned();
+    agree(argument, given.map(T::to_string).as_ref(), &contract)
 }
 
 fn differs(argument: &str, given: &dyn Display, contract: &dyn Display) -> Error {

@@ -116,7 +116,7 @@ fn bad_arguments_are_named_and_nothing_is_exported() {
         &[],
         &github,
         2,
-        "it is one of: check, record, review, status, doctor",
+        "it is one of: check, record, review, status, history, verify, export, doctor",
     );
     // A verb may come as an action's input.
     refuses(

@@ -81,7 +81,8 @@ fn unread(error: Error, table: &LedgerTable) -> Error {
 
 /// The images that each environment runs by the ledger, and those that a rollback would bring back.
 async fn live(net: &Net, table: &LedgerTable) -> Result<Vec<Live>> {
-    let ledger = Ledger::new(&net.account(&table.permit).await?, &table.table);
+    let account = net.account(&table.permit).await?;
+    let ledger = Ledger::new(&account, &table.table).trusting(net, &account, &table.trust);
     let mut all = Vec::new();
     for environment in &table.environments {
         let chain = Chain::new(&table.service, environment)?;

@@ -1,6 +1,8 @@
 //! The public half of a signing key.
 
 use crate::dsse::{Signature, decoded, pae};
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
 use kit::error::{Error, Result};
 use ring::signature::{ECDSA_P256_SHA256_ASN1, UnparsedPublicKey};
 use std::fmt;
@@ -80,15 +82,26 @@ impl PublicKey {
         Self::from_spki(&decoded(&body).ok_or_else(wrong)?)
     }
 
+    /// The key in PEM, as [`PublicKey::from_pem`] reads it.
+    pub fn to_pem(&self) -> String {
+        let body = STANDARD.encode(self.spki());
+        let (first, second) = body.split_at(64);
+        format!("-----BEGIN PUBLIC KEY-----\n{first}\n{second}\n-----END PUBLIC KEY-----\n")
+    }
+
+    fn spki(&self) -> Vec<u8> {
+        let mut spki = SPKI.to_vec();
+        spki.extend_from_slice(&self.0);
+        spki
+    }
+
     pub(crate) fn from_point(point: &[u8]) -> Option<Self> {
         point.try_into().ok().map(Self)
     }
 
     /// The key's name by its bytes: the SHA-256 of its SubjectPublicKeyInfo, in lower-case hexadecimal.
     pub fn id(&self) -> String {
-        let mut spki = SPKI.to_vec();
-        spki.extend_from_slice(&self.0);
-        kit::hex::encode(ring::digest::digest(&ring::digest::SHA256, &spki))
+        kit::hex::encode(ring::digest::digest(&ring::digest::SHA256, &self.spki()))
     }
 
     /// Verifies a signature over a payload and its type.
@@ -133,6 +146,7 @@ JFdiX81qOZ8VC9SfLaPOPy7XzJYyDmfueIKekyVcaOluoqwjuGUIEC16Hw==
             "dac3785dd9896e038faa420f91b92cce2d41da22b8b956e2e0567874923154c2"
         );
         assert!(format!("{key:?}").contains("dac3785d"));
+        assert_eq!(key.to_pem(), PEM);
         let dos = format!("a comment\r\n{}", PEM.replace('\n', "\r\n"));
         assert_eq!(PublicKey::from_pem(&dos).unwrap(), key);
         // `openssl dgst -sha256 -sign` over the encoding of the specification's vector.

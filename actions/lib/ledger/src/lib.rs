@@ -1,13 +1,27 @@
 //! The promotion ledger: one append-only, hash-chained list of records for each environment of a
-//! service, in a DynamoDB table of the build account. `promote` writes it; other steps read it. Beside
-//! the lists stands which commits an image is the content of, which `image` writes.
+//! service, in a DynamoDB table of the build account, signed by a key and anchored in a bucket where
+//! the contract names them. `promote` writes it; other steps read it. Beside the lists stands which
+//! commits an image is the content of, which `image` writes. docs/ledger.md specifies the format.
 
+mod anchor;
+mod audit;
 mod chain;
 mod content;
+mod entry;
+pub mod export;
+mod proof;
 mod record;
 mod store;
+mod strict;
+mod trust;
+mod walk;
 
-pub use chain::{Chain, Entry, Fault, GENESIS, sha256};
+pub use anchor::Place;
+pub use audit::{Anchors, Audit};
+pub use chain::Chain;
 pub use content::{Content, Noted};
+pub use entry::{Entry, GENESIS, sha256};
 pub use record::{Actor, BreakGlass, Record, Rollback, Verdict};
 pub use store::{Append, Ledger, Recorded};
+pub use trust::Trust;
+pub use walk::{Fault, Walked};

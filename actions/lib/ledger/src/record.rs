@@ -116,6 +116,34 @@ pub struct BreakGlass {
     pub expires: String,
 }
 
+/// What a record says about the proof of its chain, beside what was deployed.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
+pub(crate) struct Begun {
+    /// In a signed record, the first record that has to be signed: 1, or the one with which a person
+    /// accepted a chain that had begun before.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) signed_from: Option<u64>,
+    /// The hash of the head that a person accepted with this record.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) accepted_head: Option<String>,
+}
+
+/// The bytes of a record.
+pub(crate) fn write(record: &Record, begun: Option<&Begun>) -> serde_json::Result<String> {
+    #[derive(Serialize)]
+    struct Written<'a> {
+        #[serde(flatten)]
+        record: &'a Record,
+        #[serde(flatten)]
+        begun: &'a Begun,
+    }
+    match begun {
+        // What was written before there were keys keeps its form to the byte.
+        None => serde_json::to_string(record),
+        Some(begun) => serde_json::to_string(&Written { record, begun }),
+    }
+}
+
 #[cfg(test)]
 pub(crate) fn sample(seq: u64, digest: u8) -> Record {
     Record {
@@ -160,6 +188,23 @@ mod tests {
         assert_eq!(
             serde_json::to_value(verdicts).unwrap(),
             serde_json::json!(["healthy", "failed", "rolled_back", "reviewed"])
+        );
+    }
+
+    #[test]
+    fn a_record_of_a_proven_chain_says_from_where_on() {
+        let plain = write(&sample(1, 0xaa), None).unwrap();
+        assert_eq!(plain, serde_json::to_string(&sample(1, 0xaa)).unwrap());
+        let begun = Begun {
+            signed_from: Some(1),
+            accepted_head: Some("h".to_owned()),
+        };
+        let text = write(&sample(1, 0xaa), Some(&begun)).unwrap();
+        let end = r#","signed_from":1,"accepted_head":"h"}"#;
+        assert_eq!(text, plain.trim_end_matches('}').to_owned() + "}" + end);
+        assert_eq!(
+            write(&sample(1, 0xaa), Some(&Begun::default())).unwrap(),
+            plain
         );
     }
 

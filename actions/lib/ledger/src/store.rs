@@ -1,18 +1,30 @@
 //! The ledger's table. Key `chain` (text, `SERVICE#ENVIRONMENT`) and `seq` (number); attributes
-//! `record`, `hash`, `prev`. Writing needs PutItem and ConditionCheckItem, but neither UpdateItem
-//! nor DeleteItem.
+//! `record`, `hash`, `prev`, and for a signed record `signature` and `key`. Writing needs PutItem and
+//! ConditionCheckItem, but neither UpdateItem nor DeleteItem.
 
-use crate::chain::{Chain, Entry, verify};
-use crate::record::Record;
+use crate::anchor::Anchor;
+use crate::chain::Chain;
+use crate::entry::{Entry, PAYLOAD_TYPE, payload};
+use crate::record::{Begun, Record, write};
+use crate::trust::Keyed;
+use crate::walk::{Fault, walk};
+use attest::Signature;
 use aws_sdk_dynamodb::Client;
 use aws_sdk_dynamodb::operation::transact_write_items::TransactWriteItemsError;
 use aws_sdk_dynamodb::types::{AttributeValue, ConditionCheck, Put, TransactWriteItem};
-use kit::error::{Error, Result};
+use kit::error::{Error, ErrorKind, Result};
 use net::{Account, AwsContext};
 use std::collections::HashMap;
+use std::sync::Arc;
 
-/// Entries per request when more than the head is read.
-const PAGE: i32 = 100;
+/// Entries of a first request when more than the head is read: what is looked for is mostly near the
+/// head, and then a long chain costs no more than a short one.
+const FIRST_PAGE: usize = 10;
+/// Entries of every later request.
+const PAGE: usize = 250;
+
+/// How often a chain is read that grows while its anchor is read.
+const LOOKS: usize = 10;
 
 /// How an append ended.
 #[derive(Debug)]
@@ -38,6 +50,12 @@ pub struct Recorded {
 pub struct Ledger {
     pub(crate) client: Client,
     pub(crate) table: String,
+    /// The key that signs records, if one is named.
+    pub(crate) key: Option<Arc<Keyed>>,
+    /// Where their hashes are anchored, if anywhere.
+    pub(crate) anchor: Option<Anchor>,
+    /// The hash of a head that a person accepts although it is not proven.
+    pub(crate) accept: Option<String>,
 }
 
 impl Ledger {
@@ -46,6 +64,9 @@ impl Ledger {
         Self {
             client: Client::new(&account.config),
             table: table.into(),
+            key: None,
+            anchor: None,
+            accept: None,
         }
     }
 
@@ -55,6 +76,12 @@ impl Ledger {
     /// The table cannot be read, or the entry is not what was written (exit 3).
     pub async fn head(&self, chain: &Chain) -> Result<Option<Entry>> {
         Ok(self.newest(chain, 1, |_| false).await?.into_iter().next())
+    }
+
+    /// The newest entry, whatever it is worth.
+    pub(crate) async fn raw_head(&self, chain: &Chain) -> Result<Option<Entry>> {
+        let (entries, _) = self.pages(chain, 1, &|_: &Entry| false).await?;
+        Ok(entries.into_iter().next())
     }
 
     /// The newest record.
@@ -97,30 +124,30 @@ impl Ledger {
         let last = |entry: &Entry| entry.record(chain).is_ok_and(|record| last(&record));
         let read = self.newest(chain, limit, last).await?;
         let recorded = |entry: Entry| {
-            let record = entry.record(chain).ok()?;
-            Some(Recorded {
+            let record = entry.record(chain);
+            Ok(Recorded {
+                record: record.map_err(|fault| self.broken(chain, &[fault]))?,
                 hash: entry.hash,
-                record,
             })
         };
-        Ok(read.into_iter().filter_map(recorded).collect())
+        read.into_iter().map(recorded).collect()
     }
 
     /// Writes `record` after `head`, in one transaction with the proof that `head` is still what
     /// the caller saw. The record's `seq` is set here.
     ///
+    /// With a key, the record is signed; with an anchor, its hash is there when this returns.
+    ///
     /// # Errors
-    /// The table cannot be written. A lost race is not an error but [`Append::Conflict`].
+    /// The table or the anchor cannot be written, or the key does not sign. A lost race is not an
+    /// error but [`Append::Conflict`].
     pub async fn append(
         &self,
         chain: &Chain,
         head: Option<&Entry>,
-        mut record: Record,
+        record: Record,
     ) -> Result<Append> {
-        record.seq = head.map_or(1, |head| head.seq + 1);
-        let bytes = serde_json::to_string(&record)
-            .map_err(|error| Error::failed("cannot write a record as JSON").because(error))?;
-        let entry = Entry::after(head, bytes);
+        let entry = self.signed(chain, head, record).await?;
         let put = Put::builder()
             .table_name(&self.table)
             .set_item(Some(self.item(chain, &entry)))
@@ -147,7 +174,10 @@ impl Ledger {
             .send()
             .await;
         match answer {
-            Ok(_) => Ok(Append::Done(entry)),
+            Ok(_) => {
+                self.anchor_new(chain, &entry).await?;
+                Ok(Append::Done(entry))
+            }
             Err(error) if lost_the_race(error.as_service_error()) => {
                 Ok(Append::Conflict(self.head(chain).await?))
             }
@@ -158,29 +188,89 @@ impl Ledger {
         }
     }
 
+    /// The entry that appends `record` after `head`, signed if there is a key.
+    async fn signed(
+        &self,
+        chain: &Chain,
+        head: Option<&Entry>,
+        mut record: Record,
+    ) -> Result<Entry> {
+        record.seq = head.map_or(1, |head| head.seq + 1);
+        let begun = self.begun(chain, head).await?;
+        let bytes = write(&record, begun.as_ref())
+            .map_err(|error| Error::failed("cannot write a record as JSON").because(error))?;
+        let mut entry = Entry::after(head, bytes);
+        if let Some(key) = &self.key {
+            let payload = payload(chain, entry.seq, &entry.hash);
+            let signer = key.signer().await?;
+            entry.signature = Some(signer.sign(PAYLOAD_TYPE, payload.as_bytes()).await?);
+        }
+        Ok(entry)
+    }
+
+    /// What the next record says about where the proof of its chain begins.
+    async fn begun(&self, chain: &Chain, head: Option<&Entry>) -> Result<Option<Begun>> {
+        let accepted = |head: &Entry| self.accept.as_ref() == Some(&head.hash);
+        let Some(key) = &self.key else {
+            let accepted = head.filter(|head| accepted(head));
+            return Ok(accepted.map(|head| Begun {
+                signed_from: None,
+                accepted_head: Some(head.hash.clone()),
+            }));
+        };
+        let Some(head) = head else {
+            return Ok(Some(Begun {
+                signed_from: Some(1),
+                accepted_head: None,
+            }));
+        };
+        let public = key.signer().await?.public_key();
+        if head.signed(chain, public) == crate::entry::Signed::Valid {
+            let envelope = head
+                .envelope(chain)
+                .map_err(|fault| self.broken(chain, &[fault]))?;
+            return Ok(Some(Begun {
+                signed_from: Some(envelope.signed_from.unwrap_or(1)),
+                accepted_head: None,
+            }));
+        }
+        if accepted(head) {
+            return Ok(Some(Begun {
+                signed_from: Some(head.seq + 1),
+                accepted_head: Some(head.hash.clone()),
+            }));
+        }
+        let fault = match head.signature {
+            None => Fault::Unsigned { seq: head.seq },
+            Some(_) => Fault::Forged { seq: head.seq },
+        };
+        Err(self.broken(chain, &[fault]))
+    }
+
     /// The newest entries, newest first: at most `limit`, and none beyond the page that holds the
-    /// `last`. Refuses what is broken.
+    /// `last`. Refuses what is broken, and what is not proven although a key or an anchor is named.
     async fn newest(
         &self,
         chain: &Chain,
         limit: usize,
         last: impl Fn(&Entry) -> bool,
     ) -> Result<Vec<Entry>> {
-        let (mut entries, first) = self.pages(chain, limit, last).await?;
-        entries.reverse();
-        let faults = verify(chain, &entries, first);
-        if faults.is_empty() {
-            entries.reverse();
-            return Ok(entries);
+        for _ in 0..LOOKS {
+            let (read, key) = tokio::join!(self.pages(chain, limit, &last), self.public_key());
+            let ((entries, whole), key) = (read?, key?);
+            let walked = walk(chain, entries.iter().rev(), whole, None);
+            if !walked.faults.is_empty() {
+                return Err(self.broken(chain, &walked.faults));
+            }
+            if self.proven(chain, &entries, key).await? {
+                return Ok(entries);
+            }
         }
-        let mut error = Error::refused(format!(
-            "chain {chain} of the ledger table {} is broken, so its records prove nothing",
-            self.table
-        ));
-        for fault in faults {
-            error = error.cause(fault.to_string());
-        }
-        Err(error.hint("compare with the hashes in the payloads of the GitHub Deployments, and find out in CloudTrail who wrote to the table"))
+        Err(Error::new(
+            ErrorKind::Busy,
+            format!("chain {chain} of the ledger {} keeps growing", self.table),
+        )
+        .hint("run the step again"))
     }
 
     /// As [`Self::newest`], unchecked; with whether the table has no older one.
@@ -188,13 +278,14 @@ impl Ledger {
         &self,
         chain: &Chain,
         limit: usize,
-        last: impl Fn(&Entry) -> bool,
+        last: &impl Fn(&Entry) -> bool,
     ) -> Result<(Vec<Entry>, bool)> {
         let mut entries: Vec<Entry> = Vec::new();
         let mut start = None;
         // Every page except the last has an entry, so there are at most as many pages as entries.
         for _ in 0..=limit {
-            let wanted = i32::try_from(limit - entries.len()).unwrap_or(PAGE);
+            let page = if entries.is_empty() { FIRST_PAGE } else { PAGE };
+            let wanted = page.min(limit - entries.len());
             let answer = self
                 .client
                 .query()
@@ -204,7 +295,7 @@ impl Ledger {
                 .expression_attribute_values(":chain", AttributeValue::S(chain.as_str().to_owned()))
                 .scan_index_forward(false)
                 .consistent_read(true)
-                .limit(wanted.min(PAGE))
+                .limit(i32::try_from(wanted).unwrap_or(i32::MAX))
                 .set_exclusive_start_key(start)
                 .send()
                 .await
@@ -213,7 +304,7 @@ impl Ledger {
                 entries.push(self.entry(chain, &item)?);
             }
             start = answer.last_evaluated_key;
-            if start.is_none() || entries.len() >= limit || entries.iter().any(&last) {
+            if start.is_none() || entries.len() >= limit || entries.iter().any(last) {
                 return Ok((entries, start.is_none()));
             }
         }
@@ -242,10 +333,20 @@ impl Ledger {
         ] {
             item.insert(name.to_owned(), AttributeValue::S(value.clone()));
         }
+        if let Some(signature) = &entry.signature {
+            let key = signature.keyid.clone().unwrap_or_default();
+            item.insert("key".to_owned(), AttributeValue::S(key));
+            let sig = AttributeValue::S(signature.sig.clone());
+            item.insert("signature".to_owned(), sig);
+        }
         item
     }
 
-    fn entry(&self, chain: &Chain, item: &HashMap<String, AttributeValue>) -> Result<Entry> {
+    pub(crate) fn entry(
+        &self,
+        chain: &Chain,
+        item: &HashMap<String, AttributeValue>,
+    ) -> Result<Entry> {
         let text = |name: &str| item.get(name).and_then(|value| value.as_s().ok()).cloned();
         let seq = item
             .get("seq")
@@ -257,6 +358,10 @@ impl Ledger {
                 prev,
                 hash,
                 bytes,
+                signature: text("signature").map(|sig| Signature {
+                    keyid: text("key"),
+                    sig,
+                }),
             }),
             _ => Err(Error::refused(format!(
                 "the table {} contains an item in chain {chain} that is not a ledger record",

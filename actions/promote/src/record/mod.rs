@@ -11,6 +11,7 @@ use crate::setting::Setting;
 use kit::backoff;
 use kit::clock::rfc3339;
 use kit::error::{Context, Error, ErrorKind, Result};
+use kit::hex::is_hex;
 use kit::host::Kind;
 use kit::id::{CommitId, Digest};
 use kit::step::required;
@@ -94,6 +95,7 @@ pub(crate) async fn run(args: Args, cx: &Cx) -> Result<Report> {
         break_glass: None,
         reason: None,
     };
+    let ledger = accepting(ledger, &setting, &chain, args.accept_head).await?;
     let draft = match args.break_glass {
         Some(reason) => {
             marks::with_broken_glass(cx, &ledger, &chain, &setting, draft, reason).await?
@@ -121,6 +123,47 @@ pub(crate) async fn run(args: Args, cx: &Cx) -> Result<Report> {
         }
     };
     Ok(report::report(&setting, &written, deployment))
+}
+
+/// The ledger as the record goes to it: with the head that a person accepts, if one is named.
+async fn accepting(
+    ledger: Ledger,
+    setting: &Setting,
+    chain: &Chain,
+    hash: Option<String>,
+) -> Result<Ledger> {
+    let Some(hash) = hash else {
+        return Ok(ledger);
+    };
+    if setting.trust.is_empty() {
+        return Err(Error::usage(
+            "--accept-head is given, but neither a key nor an anchor is named",
+        )
+        .hint(
+            "name `build.keys.ledger` or `build.anchor` in the contract, or omit --accept-head",
+        ));
+    }
+    if !is_hex(&hash, 64) {
+        return Err(
+            Error::usage(format!("`{hash}` is not the hash of a record"))
+                .hint("give the 64 digits that the refusal shows"),
+        );
+    }
+    let ledger = ledger.accepting(Some(hash.clone()));
+    let head = ledger.head(chain).await?;
+    // Accepted by this record, or by the one that this run wrote before it was stopped.
+    if ledger.accepts(chain, head.as_ref()) {
+        return Ok(ledger);
+    }
+    let now = head.map_or_else(
+        || "it has no record".to_owned(),
+        |head| format!("its head is record {}, {}", head.seq, head.hash),
+    );
+    Err(Error::refused(format!(
+        "{hash} is not the head of chain {chain}, so it was not accepted"
+    ))
+    .cause(now)
+    .hint("omit --accept-head: it is given once, with the hash that a refusal shows"))
 }
 
 /// The record in the ledger after this run.
@@ -187,7 +230,9 @@ impl Write<'_> {
             let newest = marks::newest(ledger, chain, head.as_ref()).await?;
             let own = newest
                 .as_ref()
-                .filter(|newest| is_same(&newest.record, &draft));
+                .filter(|newest| is_same(&newest.record, &draft))
+                // Nothing says yet that its head is accepted.
+                .filter(|_| !head.as_ref().is_some_and(|head| ledger.is_accepting(head)));
             // A failure is always recorded: it can make nothing look better than it is.
             if own.is_none() && draft.verdict == Verdict::Healthy {
                 marks::compare(expected, newest.as_ref(), &draft)?;

@@ -72,6 +72,28 @@ pub(super) struct Build {
     pub(super) roles: Option<BuildRoles>,
     /// DynamoDB table of the promotion ledger; slipway-ledger when not given.
     pub(super) ledger: Option<At<Templated<Shared>>>,
+    /// Keys of KMS in the build account, by alias or ARN.
+    pub(super) keys: Option<BuildKeys>,
+    /// Where the hash of each record of the ledger is kept a second time; nowhere when not given.
+    pub(super) anchor: Option<Anchor>,
+}
+
+/// Keys of KMS in the build account, by alias or ARN.
+#[derive(Debug, Clone, Default, JsonSchema)]
+#[schemars(rename_all = "kebab-case", deny_unknown_fields)]
+pub(super) struct BuildKeys {
+    /// Signs each record of the ledger; records are not signed when not given.
+    pub(super) ledger: Option<At<Templated<Shared>>>,
+}
+
+/// An S3 bucket in the build account that keeps the hash of each record of the ledger.
+#[derive(Debug, Clone, Default, JsonSchema)]
+#[schemars(rename_all = "kebab-case", deny_unknown_fields)]
+pub(super) struct Anchor {
+    /// The bucket.
+    pub(super) bucket: At<Templated<Shared>>,
+    /// What the keys begin with; nothing when not given.
+    pub(super) prefix: Option<At<Templated<Shared>>>,
 }
 
 /// Roles in the build account, by name or ARN.

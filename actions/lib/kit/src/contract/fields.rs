@@ -2,8 +2,8 @@
 //! compares the two.
 
 use super::declared::{
-    BreakGlass, Build, BuildRoles, Declared, Deploy, Environment, Freeze, Gate, Image, Roles,
-    Rollback, Secret, State, StateRoles, Type, Variable,
+    Anchor, BreakGlass, Build, BuildKeys, BuildRoles, Declared, Deploy, Environment, Freeze, Gate,
+    Image, Roles, Rollback, Secret, State, StateRoles, Type, Variable,
 };
 use super::decode::{Decode, Decoder};
 use super::diagnostics::{At, Mistake, nearest};
@@ -124,7 +124,11 @@ mapping!(Build {
     required region: "region",
     optional roles: "roles",
     optional ledger: "ledger",
+    optional keys: "keys",
+    optional anchor: "anchor",
 });
+mapping!(BuildKeys { optional ledger: "ledger" });
+mapping!(Anchor { required bucket: "bucket", optional prefix: "prefix" });
 mapping!(BuildRoles { optional publish: "publish", optional permit: "permit" });
 mapping!(Environment {
     required account: "account",

@@ -6,7 +6,7 @@ use super::diagnostics::{At, Mistake, Mistakes, Place};
 use super::template::{InAccount, InRegion, Piece, Placeholder, Template, Templated};
 use super::text::{is_not, matches};
 use super::vars::Vars;
-use crate::aws::{AccountId, Region, RoleArn};
+use crate::aws::{AccountId, KmsKey, Region, RoleArn};
 use std::str::FromStr;
 
 const ROLE_NAME: &str = "^([A-Za-z0-9_+=,.@-]+/)*[A-Za-z0-9_+=,.@-]{1,64}$";
@@ -128,6 +128,39 @@ impl<'a> Filler<'a> {
         self.mistakes
             .add(Mistake::new(role.place.clone(), message).hint(hint));
         None
+    }
+
+    /// A key of KMS. An ARN must be in the account and the region it is for.
+    pub(super) fn key<S>(
+        &mut self,
+        key: &At<Templated<S>>,
+        account: Option<&AccountId>,
+        region: Option<&Region>,
+    ) -> Option<KmsKey> {
+        let value = self.value(key, false)?;
+        let key: KmsKey = self.parsed(
+            &value,
+            "is not the alias or ARN of a KMS key",
+            "write alias/NAME, or the ARN; list them: aws kms list-aliases",
+        )?;
+        let (Some((home, place)), Some(account), Some(region)) = (key.home(), account, region)
+        else {
+            return Some(key);
+        };
+        if home == account && place == region {
+            return Some(key);
+        }
+        let message = format!("this key is not in account {account} and region {region}");
+        self.mistakes.add(
+            Mistake::new(value.place.clone(), message)
+                .hint("a key's alias is enough: its account and region are known"),
+        );
+        None
+    }
+
+    /// A value that has no default.
+    pub(super) fn given<S>(&mut self, template: &At<Templated<S>>, own: bool) -> Option<Value> {
+        self.value(template, own)
     }
 
     pub(super) fn checked(

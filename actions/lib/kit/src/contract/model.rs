@@ -1,7 +1,7 @@
 //! The contract resolved for one environment: every default filled in, every reference followed.
 //! This is what steps see; none of them reads YAML.
 
-use crate::aws::{AccountId, Region, RoleArn};
+use crate::aws::{AccountId, KmsKey, Region, RoleArn};
 use schemars::JsonSchema;
 use serde::Serialize;
 use std::collections::BTreeMap;
@@ -94,6 +94,36 @@ pub struct Build {
     pub permit: RoleArn,
     /// The ledger's table.
     pub ledger: String,
+    /// The keys of KMS.
+    #[serde(skip_serializing_if = "Keys::is_empty")]
+    pub keys: Keys,
+    /// Where the hash of each record of the ledger is kept a second time.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub anchor: Option<Anchor>,
+}
+
+/// Keys of KMS in the build account.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
+pub struct Keys {
+    /// The key that signs each record of the ledger.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub ledger: Option<KmsKey>,
+}
+
+impl Keys {
+    /// Whether none is named.
+    fn is_empty(&self) -> bool {
+        *self == Self::default()
+    }
+}
+
+/// An S3 bucket in the build account's region.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Anchor {
+    /// The bucket.
+    pub bucket: String,
+    /// What the keys begin with, without a slash at either end; may be empty.
+    pub prefix: String,
 }
 
 /// The settings for publishing an image, the same for all environments.

@@ -7,14 +7,19 @@ mod state;
 use super::declared::{Declared, Environment, EnvironmentKey, Variable};
 use super::diagnostics::{Mistake, Mistakes};
 use super::fill::Filler;
-use super::model::{Build, Complete, Deploy, Image, Publishing, Resolved, Roles, SecretSpec};
+use super::model::{
+    Anchor, Build, Complete, Deploy, Image, Keys, Publishing, Resolved, Roles, SecretSpec,
+};
 use super::secret::{SecretEntry, wrong_name};
 use super::variables;
 use super::vars::Vars;
 use crate::aws::{AccountId, Region};
+use state::BUCKET;
 use std::collections::BTreeMap;
 use std::path::Path;
 
+/// The prefix of keys, between their slashes.
+const PREFIX: &str = "^[A-Za-z0-9_.-]+(/[A-Za-z0-9_.-]+)*$";
 const TABLE: &str = "^[A-Za-z0-9_.-]{3,255}$";
 const REPOSITORY: &str = "^[a-z0-9]+([._/-][a-z0-9]+)*$";
 const ECS_NAME: &str = "^[A-Za-z0-9_-]{1,255}$";
@@ -171,13 +176,47 @@ impl<'a> Resolver<'a> {
             false,
         );
         let permit = self.fill.role(permit, account.as_ref(), region.as_ref());
+        let keys = self.keys(account.as_ref(), region.as_ref());
+        let anchor = self.anchor();
         Some(Build {
             account: account?,
             region: region?,
             publish: publish?,
             permit: permit?,
             ledger: ledger?,
+            keys: keys?,
+            anchor: anchor?,
         })
+    }
+
+    /// The keys of the build account; `None` if one is wrong.
+    fn keys(&mut self, account: Option<&AccountId>, region: Option<&Region>) -> Option<Keys> {
+        let keys = self.declared.build.keys.clone().unwrap_or_default();
+        let ledger = match &keys.ledger {
+            Some(key) => Some(self.fill.key(key, account, region)?),
+            None => None,
+        };
+        Some(Keys { ledger })
+    }
+
+    /// The ledger's anchor, if one is declared; `None` if it is wrong.
+    fn anchor(&mut self) -> Option<Option<Anchor>> {
+        let Some(anchor) = &self.declared.build.anchor else {
+            return Some(None);
+        };
+        let bucket = self.fill.given(&anchor.bucket, false);
+        let bucket = self.fill.checked(bucket, BUCKET, "bucket name");
+        let prefix = match &anchor.prefix {
+            Some(prefix) => {
+                let prefix = self.fill.given(prefix, false);
+                self.fill.checked(prefix, PREFIX, "key prefix")
+            }
+            None => Some(String::new()),
+        };
+        Some(Some(Anchor {
+            bucket: bucket?,
+            prefix: prefix?,
+        }))
     }
 
     fn roles(&mut self, account: Option<&AccountId>, region: Option<&Region>) -> Option<Roles> {

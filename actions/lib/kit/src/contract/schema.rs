@@ -54,8 +54,8 @@ impl Transform for NeverNull {
 mod tests {
     use super::*;
     use crate::contract::declared::{
-        BreakGlass, Build, BuildRoles, Deploy, Environment, Freeze, Gate, Image, Roles, Rollback,
-        Secret, State, StateRoles, Variable,
+        Anchor, BreakGlass, Build, BuildKeys, BuildRoles, Deploy, Environment, Freeze, Gate, Image,
+        Roles, Rollback, Secret, State, StateRoles, Variable,
     };
     use crate::contract::parse;
     use schemars::JsonSchema;
@@ -94,6 +94,8 @@ mod tests {
         keys::<Declared>(Declared::KEYS);
         keys::<Build>(Build::KEYS);
         keys::<BuildRoles>(BuildRoles::KEYS);
+        keys::<BuildKeys>(BuildKeys::KEYS);
+        keys::<Anchor>(Anchor::KEYS);
         keys::<Environment>(Environment::KEYS);
         keys::<Gate>(Gate::KEYS);
         keys::<Freeze>(Freeze::KEYS);
@@ -137,6 +139,10 @@ environments:
         (
             "ca-central-1}",
             "ca-central-1, ledger: \"{service}-ledger\", roles: {publish: x}}",
+        ),
+        (
+            "ca-central-1}",
+            "ca-central-1, keys: {ledger: alias/l}, anchor: {bucket: \"{service}-anchor\", prefix: a/b}}",
         ),
         ("ca-central-1}", "var:REGION}"),
         (
@@ -216,6 +222,10 @@ environments:
         ("ca-central-1}", "ca-central-1, ledger: \"{environment}\"}"),
         ("ca-central-1}", "ca-central-1, ledger: ssm:/x}"),
         ("ca-central-1}", "ca-central-1, ledger: 7}"),
+        ("ca-central-1}", "ca-central-1, keys: alias/l}"),
+        ("ca-central-1}", "ca-central-1, keys: {leger: alias/l}}"),
+        ("ca-central-1}", "ca-central-1, anchor: {prefix: a}}"),
+        ("ca-central-1}", "ca-central-1, anchor: bucket}"),
         ("  dev:", "  De_v:"),
         ("follows: dev", "follows: [dev]"),
         ("follows: dev", "follow: dev"),
@@ -311,6 +321,12 @@ environments:
         ("value: 1", "value: one"),
         ("value: 1", "environments: {dev: 1}"),
         ("account: var:LIVE", "account: 7"),
+        ("ca-central-1}", "ca-central-1, keys: {ledger: 1234abcd}}"),
+        ("ca-central-1}", "ca-central-1, anchor: {bucket: B}}"),
+        (
+            "ca-central-1}",
+            "ca-central-1, anchor: {bucket: bbb, prefix: a/}}",
+        ),
         ("ssm:/token", "ssm:/to ken"),
         ("ssm:/token", "{from: env:TOKEN, to: [task]}"),
     ];

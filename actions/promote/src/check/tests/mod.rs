@@ -51,6 +51,7 @@ pub(crate) fn setting() -> Setting {
         },
         people: BTreeMap::new(),
         ledger: "ledger".to_owned(),
+        trust: ledger::Trust::default(),
         permit: Target::ambient(),
         read: Target::ambient(),
         cluster: None,

@@ -7,7 +7,7 @@ use crate::contract::diagnostics::Mistake;
 use crate::contract::model::{Roles, State};
 use crate::contract::reserved;
 
-const BUCKET: &str = "^[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]$";
+pub(super) const BUCKET: &str = "^[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]$";
 const KEY: &str = "^[^/\\s][^\\s]*$";
 /// A key that Terraform's backend takes: no alias (terraform `internal/backend/remote-state/s3`,
 /// `validateKMSKey`).

@@ -95,6 +95,26 @@ fn a_role_of_another_account_is_refused() {
 }
 
 #[test]
+fn a_key_of_another_account_is_refused() {
+    let key = |account: &str| {
+        with("").replace(
+            "ca-central-1}",
+            &format!(
+                "ca-central-1, keys: {{ledger: \"arn:aws:kms:ca-central-1:{account}:key/1-2\"}}}}"
+            ),
+        )
+    };
+    let good = key("012345678901");
+    assert!(good.contains("key/1-2"), "{good}");
+    parse(path(), &good).unwrap();
+    let error = parse(path(), &key("333333333333")).unwrap_err();
+    assert_eq!(
+        error.locations[0].message,
+        "this key is not in account 012345678901 and region ca-central-1\nhint: a key's alias is enough: its account and region are known"
+    );
+}
+
+#[test]
 fn an_environment_that_is_not_there_is_guessed() {
     let error = storefront().resolve("prodction", &vars()).unwrap_err();
     assert_eq!(

@@ -1,0 +1,290 @@
+//! The anchor: the hash of each record in an S3 bucket, where the role that appends can neither
+//! change nor delete it. The table alone does not show that its end was cut off, or that all of it
+//! was written anew; the anchor does.
+//!
+//! The object `PREFIX/SERVICE/ENVIRONMENT/SEQ`, its number in 20 digits, holds the hash and a line
+//! feed. It is written by conditional create, after the record and before `record` reports success.
+
+use crate::chain::Chain;
+use aws_sdk_s3::Client;
+use aws_sdk_s3::operation::get_object::GetObjectError;
+use aws_sdk_s3::types::ObjectVersion;
+use kit::backoff;
+use kit::error::{Error, ErrorKind, Result};
+use kit::hex::is_hex;
+use net::{Account, AwsContext};
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+/// Attempts to write while S3 answers that another writer is at work on the same key.
+const ATTEMPTS: usize = 5;
+const FIRST_WAIT: Duration = Duration::from_millis(50);
+/// Versions that are read at once; of the newest record there should be one.
+const FEW: i32 = 3;
+/// Pages of a list that are read, 1,000 versions each.
+const PAGES: usize = 100_000;
+
+/// Where the hashes are.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Place {
+    /// The bucket, in the ledger's account and region.
+    pub bucket: String,
+    /// What the keys begin with, without a slash at its end; may be empty.
+    pub prefix: String,
+}
+
+/// The bucket, accessed with one account's credentials.
+#[derive(Debug, Clone)]
+pub(crate) struct Anchor {
+    client: Client,
+    place: Place,
+}
+
+/// What the anchor has of a chain from one record on.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub(crate) struct Seen {
+    /// The record's hash.
+    pub(crate) hash: Option<String>,
+    /// Whether the record's object was written again or deleted after it was written.
+    pub(crate) rewritten: bool,
+    /// The next record of which the anchor has something.
+    pub(crate) later: Option<u64>,
+}
+
+impl Anchor {
+    /// The anchor at `place`. `path_style` names the bucket in the path of an endpoint that was set by
+    /// hand ([`net::path_style`]).
+    pub(crate) fn new(account: &Account, place: Place, path_style: bool) -> Self {
+        let config = aws_sdk_s3::config::Builder::from(&account.config)
+            .force_path_style(path_style)
+            .build();
+        Self {
+            client: Client::from_conf(config),
+            place,
+        }
+    }
+
+    /// The folder of a chain's objects, with a slash at its end.
+    fn folder(&self, chain: &Chain) -> Result<String> {
+        let (service, environment) = (chain.service(), chain.environment());
+        // Two chains would share a folder: `a/b` of `c`, and `a` of `b/c`.
+        if service.contains('/') || environment.contains('/') {
+            return Err(Error::usage(format!(
+                "chain {chain} cannot be anchored: a name in it contains `/`"
+            )));
+        }
+        Ok(match self.place.prefix.trim_matches('/') {
+            "" => format!("{service}/{environment}/"),
+            prefix => format!("{prefix}/{service}/{environment}/"),
+        })
+    }
+
+    fn shown(&self, key: &str) -> String {
+        format!("s3://{}/{key}", self.place.bucket)
+    }
+
+    /// What the anchor has of record `seq`, and of what comes after it; for 0, of the whole chain.
+    pub(crate) async fn look(&self, chain: &Chain, seq: u64) -> Result<Seen> {
+        let folder = self.folder(chain)?;
+        // In a list, versions come in the order of their keys; this one is before all of `seq`'s.
+        let start = (seq > 1).then(|| name(&folder, seq - 1));
+        let listed = self.versions(&folder, start, FEW);
+        let (hash, listed) = match seq {
+            0 => (None, listed.await?),
+            _ => {
+                let (hash, listed) = tokio::join!(self.get(chain, seq), listed);
+                (hash?, listed?)
+            }
+        };
+        let own = listed.kept.get(&seq).copied().unwrap_or_default();
+        let there = listed.kept.keys().chain(&listed.deleted);
+        Ok(Seen {
+            hash,
+            rewritten: own > 1 || listed.deleted.contains(&seq),
+            later: there.copied().filter(|other| *other > seq).min(),
+        })
+    }
+
+    /// The hash of record `seq`.
+    pub(crate) async fn get(&self, chain: &Chain, seq: u64) -> Result<Option<String>> {
+        let key = name(&self.folder(chain)?, seq);
+        let what = format!("read {}", self.shown(&key));
+        let answer = self
+            .client
+            .get_object()
+            .bucket(&self.place.bucket)
+            .key(&key)
+            .send()
+            .await;
+        let object = match answer {
+            Ok(object) => object,
+            Err(error)
+                if matches!(error.as_service_error(), Some(GetObjectError::NoSuchKey(_))) =>
+            {
+                return Ok(None);
+            }
+            Err(error) => return Err(hinted(net::cannot(error, &what), "s3:GetObject")),
+        };
+        let body = object
+            .body
+            .collect()
+            .await
+            .map_err(|error| Error::failed(format!("cannot {what}")).because(error))?
+            .into_bytes();
+        let hash = std::str::from_utf8(&body)
+            .ok()
+            .and_then(|text| text.strip_suffix('\n'))
+            .filter(|hash| is_hex(hash, 64));
+        match hash {
+            Some(hash) => Ok(Some(hash.to_owned())),
+            None => Err(Error::refused(format!(
+                "{} does not hold the hash of a record",
+                self.shown(&key)
+            ))
+            .hint("find out in CloudTrail who wrote it")),
+        }
+    }
+
+    /// Writes the hash of record `seq`, unless it is there.
+    ///
+    /// # Errors
+    /// It cannot be written, or another hash is there (exit 3).
+    pub(crate) async fn put(&self, chain: &Chain, seq: u64, hash: &str) -> Result<()> {
+        let key = name(&self.folder(chain)?, seq);
+        for wait in backoff::attempts(ATTEMPTS, FIRST_WAIT) {
+            tokio::time::sleep(wait).await;
+            let answer = self
+                .client
+                .put_object()
+                .bucket(&self.place.bucket)
+                .key(&key)
+                .content_type("text/plain")
+                .if_none_match("*")
+                .body(format!("{hash}\n").into_bytes().into())
+                .send()
+                .await;
+            match answer {
+                Ok(_) => return Ok(()),
+                // 412 and 409 (Amazon S3 User Guide, "Conditional requests").
+                Err(error)
+                    if matches!(
+                        net::code(&error),
+                        Some("PreconditionFailed" | "ConditionalRequestConflict")
+                    ) =>
+                {
+                    match self.get(chain, seq).await? {
+                        Some(there) if there == hash => return Ok(()),
+                        Some(there) => {
+                            return Err(Error::refused(format!(
+                                "the anchor has another record {seq} of chain {chain}: {there}, not {hash}"
+                            )));
+                        }
+                        None => {}
+                    }
+                }
+                Err(error) => {
+                    let what = format!("write {}", self.shown(&key));
+                    return Err(hinted(net::cannot(error, &what), "s3:PutObject"));
+                }
+            }
+        }
+        Err(Error::new(
+            ErrorKind::Busy,
+            format!(
+                "S3 kept refusing to write {} for a conflict",
+                self.shown(&key)
+            ),
+        )
+        .hint("run the step again"))
+    }
+
+    /// How many versions there are of each record's object, whole chain.
+    pub(crate) async fn all(&self, chain: &Chain) -> Result<Versions> {
+        let folder = self.folder(chain)?;
+        self.versions(&folder, None, i32::MAX).await
+    }
+
+    /// At least `few` versions after the key `start`, if there are so many.
+    async fn versions(&self, folder: &str, start: Option<String>, few: i32) -> Result<Versions> {
+        let mut found = Versions::default();
+        let (mut key, mut version) = (start, None);
+        for _ in 0..PAGES {
+            let answer = self
+                .client
+                .list_object_versions()
+                .bucket(&self.place.bucket)
+                .prefix(folder)
+                .set_key_marker(key)
+                .set_version_id_marker(version)
+                .max_keys(few.min(1000))
+                .send()
+                .await;
+            let page = answer
+                .cannot(format!("list {}", self.shown(folder)))
+                .map_err(|error| hinted(error, "s3:ListBucketVersions"))?;
+            for each in page.versions() {
+                let seq = self.seq(folder, ObjectVersion::key(each))?;
+                *found.kept.entry(seq).or_default() += 1;
+            }
+            for each in page.delete_markers() {
+                found.deleted.push(self.seq(folder, each.key())?);
+            }
+            let enough = found.kept.values().sum::<usize>() + found.deleted.len();
+            let more = page.is_truncated() == Some(true);
+            (key, version) = (page.next_key_marker, page.next_version_id_marker);
+            if !more || i32::try_from(enough).is_ok_and(|enough| enough >= few) {
+                return Ok(found);
+            }
+        }
+        Err(Error::failed(format!(
+            "S3 returns an endless list of {}",
+            self.shown(folder)
+        )))
+    }
+
+    /// The record whose object has this key.
+    fn seq(&self, folder: &str, key: Option<&str>) -> Result<u64> {
+        let key = key.unwrap_or_default();
+        key.strip_prefix(folder)
+            .filter(|digits| digits.len() == 20)
+            .and_then(|digits| digits.parse().ok())
+            .ok_or_else(|| {
+                Error::refused(format!("{} is not a record's hash", self.shown(key)))
+                    .hint("keep other objects out of the anchor's folder")
+            })
+    }
+}
+
+/// The versions of a chain's objects.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub(crate) struct Versions {
+    /// How often each was written.
+    pub(crate) kept: BTreeMap<u64, usize>,
+    /// Those that were deleted.
+    pub(crate) deleted: Vec<u64>,
+}
+
+impl Versions {
+    /// The first record of which something is there.
+    pub(crate) fn first(&self) -> Option<u64> {
+        self.kept.keys().chain(&self.deleted).min().copied()
+    }
+
+    /// The last record of which something is there.
+    pub(crate) fn last(&self) -> Option<u64> {
+        self.kept.keys().chain(&self.deleted).max().copied()
+    }
+}
+
+fn name(folder: &str, seq: u64) -> String {
+    format!("{folder}{seq:020}")
+}
+
+fn hinted(error: Error, permission: &str) -> Error {
+    match error.failure() {
+        Some(kit::Failure::Denied) => error.hint(format!(
+            "the role that reads the ledger needs {permission} on the bucket of `build.anchor`"
+        )),
+        _ => error,
+    }
+}

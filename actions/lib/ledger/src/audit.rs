@@ -1,0 +1,181 @@
+//! Reads a whole chain, oldest record first: to verify it, or to take it elsewhere.
+
+use crate::anchor::{Anchor, Versions};
+use crate::chain::Chain;
+use crate::entry::Entry;
+use crate::store::Ledger;
+use crate::walk::{Fault, Walked, Walker, examine};
+use aws_sdk_dynamodb::types::AttributeValue;
+use futures_util::{StreamExt, TryStreamExt, stream};
+use kit::error::{Error, ErrorKind, Result};
+use net::AwsContext;
+
+/// How often the head and the anchor are read while runs append.
+const LOOKS: usize = 10;
+/// Hashes that are read from the anchor at once.
+const AT_ONCE: usize = 32;
+
+/// What verifying a chain at the source found.
+#[derive(Debug)]
+pub struct Audit {
+    /// What is wrong, and what is there.
+    pub walked: Walked,
+    /// The key that signatures were held against, by the hash of its public half; `None` if no key is
+    /// named.
+    pub key: Option<String>,
+    /// What was held against the anchor; `None` if none is named.
+    pub anchor: Option<Anchors>,
+}
+
+/// What the anchor has of a chain.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Anchors {
+    /// The first record whose hash is there.
+    pub from: Option<u64>,
+    /// How many hashes were compared.
+    pub compared: usize,
+}
+
+impl Ledger {
+    /// Reads the whole chain and verifies everything that can be: hashes, positions, and where they
+    /// are named, signatures and anchor. `take` gets each entry.
+    ///
+    /// # Errors
+    /// Table, key or anchor cannot be read, or `take` fails. What is wrong with the chain is not an
+    /// error but a fault.
+    pub async fn audit(
+        &self,
+        chain: &Chain,
+        mut take: impl FnMut(&Entry) -> Result<()>,
+    ) -> Result<Audit> {
+        let key = self.public_key().await?;
+        let (head, versions) = self.ends(chain).await?;
+        let mut walker = Walker::new(true, key.is_some());
+        let mut hashes = Vec::new();
+        if let Some(head) = head {
+            self.forward(chain, head, |entry| {
+                walker.add(examine(chain, entry, key));
+                if versions.is_some() {
+                    hashes.push((entry.seq, entry.hash.clone()));
+                }
+                take(entry)
+            })
+            .await?;
+        }
+        let mut walked = walker.finish();
+        let anchor = match (&self.anchor, versions) {
+            (Some(anchor), Some(versions)) => {
+                let (faults, found) = compare(anchor, chain, &versions, hashes).await?;
+                walked.faults.extend(faults);
+                Some(found)
+            }
+            _ => None,
+        };
+        Ok(Audit {
+            walked,
+            key: key.map(attest::PublicKey::id),
+            anchor,
+        })
+    }
+
+    /// The position of the head, and what the anchor has. Records come before their anchors, so
+    /// where the anchor is ahead even of a head that was read afterwards, the end is cut off.
+    async fn ends(&self, chain: &Chain) -> Result<(Option<u64>, Option<Versions>)> {
+        let head = |found: Option<Entry>| found.map(|entry| entry.seq);
+        let mut seq = head(self.raw_head(chain).await?);
+        let Some(anchor) = &self.anchor else {
+            return Ok((seq, None));
+        };
+        for _ in 0..LOOKS {
+            let versions = anchor.all(chain).await?;
+            if versions.last() <= seq {
+                return Ok((seq, Some(versions)));
+            }
+            let now = head(self.raw_head(chain).await?);
+            if now == seq {
+                return Ok((seq, Some(versions)));
+            }
+            seq = now;
+        }
+        Err(Error::new(
+            ErrorKind::Busy,
+            format!("chain {chain} of the ledger {} keeps growing", self.table),
+        )
+        .hint("run the step again"))
+    }
+
+    /// Every entry up to `last`, oldest first.
+    async fn forward(
+        &self,
+        chain: &Chain,
+        last: u64,
+        mut take: impl FnMut(&Entry) -> Result<()>,
+    ) -> Result<()> {
+        let mut start = None;
+        loop {
+            let answer = self
+                .client
+                .query()
+                .table_name(&self.table)
+                .key_condition_expression("#chain = :chain AND #seq <= :last")
+                .expression_attribute_names("#chain", "chain")
+                .expression_attribute_names("#seq", "seq")
+                .expression_attribute_values(":chain", AttributeValue::S(chain.to_string()))
+                .expression_attribute_values(":last", AttributeValue::N(last.to_string()))
+                .consistent_read(true)
+                .set_exclusive_start_key(start)
+                .send()
+                .await
+                .cannot(format!("read the ledger {} ({chain})", self.table))?;
+            for item in answer.items.unwrap_or_default() {
+                take(&self.entry(chain, &item)?)?;
+            }
+            start = answer.last_evaluated_key;
+            if start.is_none() {
+                return Ok(());
+            }
+        }
+    }
+}
+
+/// Holds records against their hashes in the anchor, from the first that is there.
+async fn compare(
+    anchor: &Anchor,
+    chain: &Chain,
+    versions: &Versions,
+    hashes: Vec<(u64, String)>,
+) -> Result<(Vec<Fault>, Anchors)> {
+    let from = versions.first();
+    let head = hashes.last().map_or(0, |(seq, _)| *seq);
+    let mut faults = Vec::new();
+    let mut wanted = Vec::new();
+    for (seq, hash) in hashes {
+        if from.is_some_and(|from| seq < from) {
+            continue;
+        }
+        match versions.kept.get(&seq) {
+            Some(1) if !versions.deleted.contains(&seq) => wanted.push((seq, hash)),
+            None if !versions.deleted.contains(&seq) => {
+                // Where nothing is anchored, the head stands for all.
+                if from.is_some() || seq == head {
+                    faults.push(Fault::Unanchored { seq });
+                }
+            }
+            _ => faults.push(Fault::Replaced { seq }),
+        }
+    }
+    let compared = wanted.len();
+    let replaced: Vec<Option<Fault>> = stream::iter(wanted)
+        .map(|(seq, hash)| async move {
+            let there = anchor.get(chain, seq).await?;
+            Ok::<_, Error>((there.as_ref() != Some(&hash)).then_some(Fault::Replaced { seq }))
+        })
+        .buffered(AT_ONCE)
+        .try_collect()
+        .await?;
+    faults.extend(replaced.into_iter().flatten());
+    if versions.last() > Some(head) {
+        faults.push(Fault::CutOff { seq: head });
+    }
+    Ok((faults, Anchors { from, compared }))
+}

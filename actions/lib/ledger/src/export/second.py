@@ -1,0 +1,365 @@
+"""A second verifier of a ledger's export, written from docs/ledger.md alone, with the standard library alone.
+
+    python3 second.py [--key KEY.pem] [--head HASH] FILE...
+
+prints a line of JSON for each file: the faults, the number of records, and where the signed part begins.
+"""
+
+import base64
+import hashlib
+import json
+import re
+import sys
+
+ZEROS = "0" * 64
+LARGEST = 2**53 - 1
+LONGEST = 1048576
+HEX = re.compile(r"[0-9a-f]{64}\Z")
+COMMIT = re.compile(r"([0-9a-f]{40}|[0-9a-f]{64})\Z")
+TYPE = b"application/vnd.slipway.ledger.record.v1"
+
+
+class Wrong(Exception):
+    pass
+
+
+# JSON that every reader reads alike.
+
+
+def unique(pairs):
+    result = {}
+    for name, value in pairs:
+        if name in result:
+            raise Wrong("a name is there twice")
+        result[name] = value
+    return result
+
+
+def integer(text):
+    if text == "-0" or len(text) > 17:
+        raise Wrong("not an integer that every reader keeps")
+    return int(text)
+
+
+def refuse(_):
+    raise Wrong("not an integer")
+
+
+def parse(text):
+    """The object that the text is; Wrong if it is something else."""
+    try:
+        value = json.loads(
+            text, object_pairs_hook=unique, parse_int=integer, parse_float=refuse, parse_constant=refuse
+        )
+    except (ValueError, RecursionError) as error:
+        raise Wrong(str(error)) from error
+    if not isinstance(value, dict):
+        raise Wrong("not an object")
+    return value
+
+
+def strict(value, depth):
+    """Rules 3 to 5 of a record."""
+    if isinstance(value, str):
+        whole(value)
+    elif isinstance(value, int) and not isinstance(value, bool):
+        if abs(value) > LARGEST:
+            raise Wrong("the number is too large")
+    elif isinstance(value, (dict, list)):
+        if depth >= 32:
+            raise Wrong("it is nested too deeply")
+        if isinstance(value, dict):
+            for name, inner in value.items():
+                whole(name)
+                strict(inner, depth + 1)
+        else:
+            for inner in value:
+                strict(inner, depth + 1)
+
+
+def whole(text):
+    try:
+        text.encode("utf-8")
+    except UnicodeEncodeError as error:
+        raise Wrong("half of a surrogate pair") from error
+
+
+def is_integer(value):
+    return isinstance(value, int) and not isinstance(value, bool)
+
+
+# A record.
+
+
+def record_of(text):
+    record = parse(text)
+    strict(record, 0)
+    for name in ("at", "service", "environment", "digest", "commit", "verdict"):
+        if not isinstance(record.get(name), str):
+            raise Wrong(name)
+    if not is_integer(record.get("seq")) or record["seq"] < 0:
+        raise Wrong("seq")
+    if not (record["digest"].startswith("sha256:") and HEX.match(record["digest"][7:])):
+        raise Wrong("digest")
+    if not COMMIT.match(record["commit"]):
+        raise Wrong("commit")
+    actor = record.get("actor")
+    if not isinstance(actor, dict) or not isinstance(actor.get("login"), str):
+        raise Wrong("actor")
+    begins = record.get("signed_from")
+    if begins is not None and (not is_integer(begins) or begins < 0):
+        raise Wrong("signed_from")
+    accepted = record.get("accepted_head")
+    if accepted is not None and not isinstance(accepted, str):
+        raise Wrong("accepted_head")
+    return record
+
+
+# ECDSA on P-256 (FIPS 186-5, SP 800-186).
+
+P = 0xFFFFFFFF00000001000000000000000000000000FFFFFFFFFFFFFFFFFFFFFFFF
+N = 0xFFFFFFFF00000000FFFFFFFFFFFFFFFFBCE6FAADA7179E84F3B9CAC2FC632551
+B = 0x5AC635D8AA3A93E7B3EBBD55769886BC651D06B0CC53B0F63BCE3C3E27D2604B
+G = (
+    0x6B17D1F2E12C4247F8BCE6E563A440F277037D812DEB33A0F4A13945D898C296,
+    0x4FE342E2FE1A7F9B8EE7EB4A7C0F9E162BCE33576B315ECECBB6406837BF51F5,
+)
+SPKI = bytes.fromhex("3059301306072a8648ce3d020106082a8648ce3d030107034200")
+
+
+def double(point):
+    """Jacobian coordinates, a = -3."""
+    x, y, z = point
+    if not y:
+        return (0, 1, 0)
+    delta = z * z % P
+    gamma = y * y % P
+    beta = x * gamma % P
+    alpha = 3 * (x - delta) * (x + delta) % P
+    x3 = (alpha * alpha - 8 * beta) % P
+    z3 = ((y + z) * (y + z) - gamma - delta) % P
+    return (x3, (alpha * (4 * beta - x3) - 8 * gamma * gamma) % P, z3)
+
+
+def add(one, two):
+    if not one[2]:
+        return two
+    if not two[2]:
+        return one
+    (x1, y1, z1), (x2, y2, z2) = one, two
+    a, b = z1 * z1 % P, z2 * z2 % P
+    u1, u2 = x1 * b % P, x2 * a % P
+    s1, s2 = y1 * z2 * b % P, y2 * z1 * a % P
+    if u1 == u2:
+        return double(one) if s1 == s2 else (0, 1, 0)
+    h, r = (u2 - u1) % P, (s2 - s1) % P
+    hh = h * h % P
+    hhh, v = h * hh % P, u1 * hh % P
+    x3 = (r * r - hhh - 2 * v) % P
+    return (x3, (r * (v - x3) - s1 * hhh) % P, h * z1 * z2 % P)
+
+
+def verify(key, message, signature):
+    numbers = der(signature)
+    if numbers is None:
+        return False
+    r, s = numbers
+    if not (0 < r < N and 0 < s < N):
+        return False
+    e = int.from_bytes(hashlib.sha256(message).digest(), "big")
+    w = pow(s, -1, N)
+    u1, u2 = e * w % N, r * w % N
+    g, q = G + (1,), key + (1,)
+    both = add(g, q)
+    point = (0, 1, 0)
+    for bit in range(255, -1, -1):
+        point = double(point)
+        choice = (u1 >> bit & 1, u2 >> bit & 1)
+        if choice != (0, 0):
+            point = add(point, {(1, 0): g, (0, 1): q, (1, 1): both}[choice])
+    x, _, z = point
+    return bool(z) and x * pow(z, -2, P) % P % N == r
+
+
+def der(data):
+    """r and s of a SEQUENCE of two INTEGERs in DER."""
+    if len(data) < 2 or data[0] != 0x30 or data[1] > 127 or len(data) != data[1] + 2:
+        return None
+    numbers, rest = [], data[2:]
+    for _ in range(2):
+        if len(rest) < 3 or rest[0] != 2 or not 0 < rest[1] < 128 or len(rest) < rest[1] + 2:
+            return None
+        body, rest = rest[2 : rest[1] + 2], rest[rest[1] + 2 :]
+        if body[0] > 127 or (len(body) > 1 and body[0] == 0 and body[1] < 128):
+            return None
+        numbers.append(int.from_bytes(body, "big"))
+    return numbers if not rest else None
+
+
+def key_of(pem):
+    body = pem.split("-----BEGIN PUBLIC KEY-----")[1].split("-----END PUBLIC KEY-----")[0]
+    spki = base64.b64decode("".join(body.split()), validate=True)
+    if not spki.startswith(SPKI) or len(spki) != 91 or spki[26] != 4:
+        raise SystemExit("the key is not an uncompressed point on P-256")
+    x, y = int.from_bytes(spki[27:59], "big"), int.from_bytes(spki[59:], "big")
+    if (y * y - (x * x * x - 3 * x + B)) % P:
+        raise SystemExit("the key is not a point on P-256")
+    return (x, y)
+
+
+known = {}
+
+
+def signed(key, chain, line):
+    text = line.get("signature")
+    if text is None:
+        return "unsigned"
+    payload = f"{chain}\n{line['seq']}\n{line['hash']}\n".encode()
+    message = b"DSSEv1 %d %s %d %s" % (len(TYPE), TYPE, len(payload), payload)
+    if (message, text) not in known:
+        try:
+            data = base64.b64decode(text.encode("ascii"), validate=True)
+            good = base64.b64encode(data).decode() == text and verify(key, message, data)
+        except ValueError:
+            good = False
+        known[message, text] = good
+    return "signed" if known[message, text] else "forged"
+
+
+# The export.
+
+
+def lines_of(data):
+    start = 0
+    while start < len(data):
+        at = data.find(b"\n", start, start + LONGEST)
+        if at < 0:
+            # Too long, or without a line feed.
+            yield None
+            return
+        yield data[start:at]
+        start = at + 1
+
+
+def line_of(data, names):
+    if data is None:
+        raise Wrong("not a line")
+    try:
+        line = parse(data.decode("utf-8"))
+    except UnicodeDecodeError as error:
+        raise Wrong("not UTF-8") from error
+    for name, value in line.items():
+        if name not in names:
+            raise Wrong("an unknown member")
+        if isinstance(value, str):
+            whole(value)
+        elif value is not None and not is_integer(value):
+            raise Wrong("of another type")
+    return {name: value for name, value in line.items() if value is not None}
+
+
+def header_of(data):
+    line = line_of(data, ("format", "service", "environment"))
+    service, environment = line.get("service"), line.get("environment")
+    for name in (service, environment):
+        if not isinstance(name, str) or not name or "#" in name:
+            raise Wrong("not the name of a chain")
+    if line.get("format") != "slipway-ledger-export/1" or service == "content":
+        raise Wrong("another format")
+    return service, environment
+
+
+def body_of(data):
+    line = line_of(data, ("seq", "prev", "hash", "record", "key", "signature", "end", "head"))
+    types = {"seq": int, "end": int}
+    if any(not isinstance(value, types.get(name, str)) for name, value in line.items()):
+        raise Wrong("of another type")
+    hashes = [line[name] for name in ("prev", "hash", "head") if name in line]
+    if not all(HEX.match(text) for text in hashes):
+        raise Wrong("not a hash")
+    there = set(line) - {"key", "signature"}
+    if there == {"seq", "prev", "hash", "record"} and 1 <= line["seq"] <= LARGEST:
+        return line
+    if set(line) == {"end", "head"} and 0 <= line["end"] <= LARGEST:
+        return line
+    raise Wrong("neither a record nor an end")
+
+
+def check(data, key, head):
+    faults = set()
+    lines = lines_of(data)
+    try:
+        service, environment = header_of(next(lines, None))
+    except Wrong:
+        return {("malformed", 1)}, 0, None
+    chain = f"{service}#{environment}"
+    last, own, ended, number, records = 0, ZEROS, False, 1, 0
+    unproven, begins = [], None
+    for data in lines:
+        number += 1
+        try:
+            line = body_of(data)
+            if ended:
+                raise Wrong("after the end")
+        except Wrong:
+            faults.add(("malformed", number))
+            break
+        if "end" in line:
+            ended = True
+            if (line["end"], line["head"]) != (last, own):
+                faults.add(("cut-off", last))
+            continue
+        records += 1
+        seq, fault, record = line["seq"], None, None
+        text = line["record"].encode("utf-8")
+        if hashlib.sha256(line["prev"].encode() + text).hexdigest() != line["hash"]:
+            fault = "altered"
+        else:
+            try:
+                record = record_of(line["record"])
+                place = (record["seq"], record["service"], record["environment"])
+                if place != (seq, service, environment):
+                    fault = "reordered"
+            except Wrong:
+                fault = "altered"
+        if key:
+            state = signed(key, chain, line)
+            if state != "signed":
+                unproven.append((state, seq))
+            elif not fault:
+                named = record.get("signed_from")
+                begins = min(1 if named is None else named, seq)
+        if fault:
+            faults.add((fault, seq))
+        if last and seq <= last:
+            if not fault:
+                faults.add(("reordered", seq))
+            continue
+        if seq > last + 1:
+            faults.add(("missing", last + 1, seq - 1))
+        elif line["prev"] != own:
+            faults.add(("forked", seq))
+        last, own = seq, line["hash"]
+    if not ended or (head and head != own):
+        faults.add(("cut-off", last))
+    faults.update(one for one in unproven if one[1] >= (1 if begins is None else begins))
+    return faults, records, begins
+
+
+def main(arguments):
+    key = head = None
+    while arguments and arguments[0] in ("--key", "--head"):
+        option, value, arguments = arguments[0], arguments[1], arguments[2:]
+        if option == "--key":
+            with open(value, encoding="utf-8") as file:
+                key = key_of(file.read())
+        else:
+            head = value
+    for name in arguments:
+        with open(name, "rb") as file:
+            faults, records, begins = check(file.read(), key, head)
+        print(json.dumps({"faults": sorted(map(list, faults)), "records": records, "signed_from": begins}))
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])

@@ -1,0 +1,201 @@
+//! The one form of JSON that a record has. Readers that disagree about a document, because of a name
+//! that is there twice or a number that one of them rounds, can be shown different records under one
+//! hash. So a record is I-JSON (RFC 7493) without fractions, and everything else is refused.
+
+use kit::id::{CommitId, Digest};
+use serde::Deserialize;
+use serde::de::{DeserializeSeed, Deserializer, Error, MapAccess, SeqAccess, Visitor};
+use std::collections::BTreeSet;
+use std::fmt;
+
+/// How deep objects and lists may be in each other.
+const DEPTH: usize = 32;
+/// The largest integer that every reader of JSON keeps exactly (RFC 7493, section 2.2).
+const LARGEST: u64 = (1 << 53) - 1;
+
+/// The members of a record that verification looks at. Others may be there, of any form.
+#[derive(Debug, Deserialize)]
+pub(crate) struct Envelope {
+    pub(crate) seq: u64,
+    pub(crate) service: String,
+    pub(crate) environment: String,
+    /// The first record of the chain that has to be signed, in a signed record.
+    pub(crate) signed_from: Option<u64>,
+    /// The hash of the head that a person accepted when this record was written.
+    pub(crate) accepted_head: Option<String>,
+    #[expect(dead_code, reason = "only its form counts")]
+    at: String,
+    #[expect(dead_code, reason = "only its form counts")]
+    digest: Digest,
+    #[expect(dead_code, reason = "only its form counts")]
+    commit: CommitId,
+    #[expect(dead_code, reason = "only its form counts")]
+    verdict: String,
+    /// An object: serde would take a list for a struct.
+    actor: serde_json::Map<String, serde_json::Value>,
+}
+
+/// The envelope of a record's bytes, if they have the form of a record.
+pub(crate) fn envelope(text: &str) -> Option<Envelope> {
+    if !is_object(text) || !strict(text) {
+        return None;
+    }
+    let envelope: Envelope = serde_json::from_str(text).ok()?;
+    envelope.actor.get("login")?.as_str()?;
+    Some(envelope)
+}
+
+/// Whether the JSON in `text` can only be an object. serde takes a list for a struct too.
+pub(crate) fn is_object(text: &str) -> bool {
+    text.trim_start_matches([' ', '\t', '\r', '\n'])
+        .starts_with('{')
+}
+
+fn strict(text: &str) -> bool {
+    let mut json = serde_json::Deserializer::from_str(text);
+    Strict(0).deserialize(&mut json).is_ok() && json.end().is_ok()
+}
+
+/// Reads any value and keeps nothing of it. The number is how many objects and lists it is in.
+struct Strict(usize);
+
+impl Strict {
+    fn deeper<E: Error>(&self) -> Result<usize, E> {
+        match self.0 < DEPTH {
+            true => Ok(self.0 + 1),
+            false => Err(E::custom("it is nested too deeply")),
+        }
+    }
+}
+
+impl<'de> DeserializeSeed<'de> for Strict {
+    type Value = ();
+
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<(), D::Error> {
+        deserializer.deserialize_any(self)
+    }
+}
+
+impl<'de> Visitor<'de> for Strict {
+    type Value = ();
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("JSON that every reader reads alike")
+    }
+
+    fn visit_unit<E: Error>(self) -> Result<(), E> {
+        Ok(())
+    }
+
+    fn visit_bool<E: Error>(self, _: bool) -> Result<(), E> {
+        Ok(())
+    }
+
+    fn visit_str<E: Error>(self, _: &str) -> Result<(), E> {
+        Ok(())
+    }
+
+    fn visit_u64<E: Error>(self, number: u64) -> Result<(), E> {
+        match number <= LARGEST {
+            true => Ok(()),
+            false => Err(E::custom("the number is too large")),
+        }
+    }
+
+    fn visit_i64<E: Error>(self, number: i64) -> Result<(), E> {
+        self.visit_u64(number.unsigned_abs())
+    }
+
+    /// Fractions, exponents, and integers beyond 64 bits.
+    fn visit_f64<E: Error>(self, _: f64) -> Result<(), E> {
+        Err(E::custom("the number is not an integer"))
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut list: A) -> Result<(), A::Error> {
+        let depth = self.deeper()?;
+        while list.next_element_seed(Strict(depth))?.is_some() {}
+        Ok(())
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut object: A) -> Result<(), A::Error> {
+        let depth = self.deeper()?;
+        let mut names = BTreeSet::new();
+        while let Some(name) = object.next_key::<String>()? {
+            if !names.insert(name) {
+                return Err(A::Error::custom("a name is there twice"));
+            }
+            object.next_value_seed(Strict(depth))?;
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::record::sample;
+
+    fn record() -> String {
+        serde_json::to_string(&sample(1, 0xaa)).unwrap()
+    }
+
+    fn with(member: &str) -> String {
+        record().replacen('{', &format!("{{{member},"), 1)
+    }
+
+    #[test]
+    fn a_record_may_have_members_that_nobody_knows_yet() {
+        let deep = format!("{}1{}", "[".repeat(31), "]".repeat(31));
+        for member in [
+            r#""new":null"#,
+            r#""new":[1,-5,9007199254740991,true,"\ud83d\ude00",{}]"#,
+            r#""signed_from":null"#,
+            &format!(r#""new":{deep}"#),
+        ] {
+            assert!(envelope(&with(member)).is_some(), "{member}");
+        }
+        let signed = envelope(&with(r#""signed_from":7"#)).unwrap();
+        assert_eq!(signed.signed_from, Some(7));
+    }
+
+    #[test]
+    fn what_two_readers_may_read_differently_is_refused() {
+        let deep = format!("{}1{}", "[".repeat(32), "]".repeat(32));
+        for member in [
+            r#""seq":1"#,
+            r#""s\u0065q":1"#,
+            r#""new":{"a":1,"a":1}"#,
+            r#""new":[{"a":1,"\u0061":2}]"#,
+            r#""new":1.0"#,
+            r#""new":1e3"#,
+            r#""new":-0"#,
+            r#""new":9007199254740992"#,
+            r#""new":-9007199254740992"#,
+            r#""new":123456789012345678901234567890"#,
+            r#""new":NaN"#,
+            r#""new":"\ud800""#,
+            r#""\udc00":1"#,
+            r#""signed_from":"7""#,
+            r#""accepted_head":7"#,
+            &format!(r#""new":{deep}"#),
+            &format!(r#""new":{}"#, "[".repeat(100_000)),
+        ] {
+            assert!(envelope(&with(member)).is_none(), "{member:.60}");
+        }
+        for (from, to) in [
+            (r#""seq":1"#, r#""seq":1.0"#),
+            (r#""verdict":"healthy""#, r#""verdict":1"#),
+            (r#"{"login":"alice","id":1}"#, r#"["alice",1]"#),
+            (r#"{"login":"alice","id":1}"#, r#"{"id":1}"#),
+            ("sha256:", "sha512:"),
+            ("}}", "}},"),
+            ("}}", "}}1"),
+        ] {
+            let text = record().replacen(from, to, 1);
+            assert_ne!(text, record());
+            assert!(envelope(&text).is_none(), "{text}");
+        }
+        let list = r#"[1,"s","e",null,null,"a","d","c","v",{}]"#;
+        assert!(envelope(list).is_none());
+    }
+}

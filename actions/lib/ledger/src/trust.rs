@@ -1,0 +1,204 @@
+//! A ledger whose chains are proven: its key, its anchor, and what a reader does about them.
+
+use crate::anchor::{Anchor, Place};
+use crate::chain::Chain;
+use crate::entry::Entry;
+use crate::proof::{self, Anchored, Standing};
+use crate::store::Ledger;
+use crate::walk::Fault;
+use attest::{PublicKey, Signer};
+use kit::aws::KmsKey;
+use kit::error::{Error, Result};
+use net::{Account, Net};
+use std::sync::Arc;
+use tokio::sync::OnceCell;
+
+/// What proves a ledger's chains, beside their hashes.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Trust {
+    /// The KMS key that signs each record.
+    pub key: Option<KmsKey>,
+    /// Where the hash of each record is.
+    pub anchor: Option<Place>,
+}
+
+impl From<&kit::contract::Build> for Trust {
+    fn from(build: &kit::contract::Build) -> Self {
+        Self {
+            key: build.keys.ledger.clone(),
+            anchor: build.anchor.as_ref().map(|anchor| Place {
+                bucket: anchor.bucket.clone(),
+                prefix: anchor.prefix.clone(),
+            }),
+        }
+    }
+}
+
+impl Trust {
+    /// Whether nothing is named, so that a chain is only as good as the table.
+    pub fn is_empty(&self) -> bool {
+        self.key.is_none() && self.anchor.is_none()
+    }
+}
+
+/// The ledger's key, asked for when it is first needed.
+#[derive(Debug)]
+pub(crate) struct Keyed {
+    net: Net,
+    account: Account,
+    key: KmsKey,
+    signer: OnceCell<Signer>,
+}
+
+impl Keyed {
+    pub(crate) async fn signer(&self) -> Result<&Signer> {
+        self.signer
+            .get_or_try_init(|| Signer::kms(&self.net, &self.account, &self.key))
+            .await
+    }
+}
+
+impl Ledger {
+    /// The same ledger, whose chains are believed only as far as `trust` proves them.
+    #[must_use]
+    pub fn trusting(mut self, net: &Net, account: &Account, trust: &Trust) -> Self {
+        self.key = trust.key.as_ref().map(|key| {
+            Arc::new(Keyed {
+                net: net.clone(),
+                account: account.clone(),
+                key: key.clone(),
+                signer: OnceCell::new(),
+            })
+        });
+        let path_style = net.path_style();
+        self.anchor = trust
+            .anchor
+            .clone()
+            .map(|place| Anchor::new(account, place, path_style));
+        self
+    }
+
+    /// The same ledger, in which a person accepts the head with this hash although it is not proven:
+    /// the chain began before its key or anchor was named.
+    #[must_use]
+    pub fn accepting(mut self, hash: Option<String>) -> Self {
+        self.accept = hash;
+        self
+    }
+
+    /// Whether `head` is the one that a person accepts, or says that it was written on one.
+    pub fn accepts(&self, chain: &Chain, head: Option<&Entry>) -> bool {
+        let accepted = |head: &Entry| {
+            let own = head.envelope(chain).ok();
+            self.accept.as_ref() == Some(&head.hash)
+                || self.accept == own.and_then(|own| own.accepted_head)
+        };
+        self.accept.is_some() && head.is_some_and(accepted)
+    }
+
+    /// Whether `head` is the one that a person accepts, so that a record has to follow it that says so.
+    pub fn is_accepting(&self, head: &Entry) -> bool {
+        self.accept.as_ref() == Some(&head.hash)
+    }
+
+    /// The public half of the key, if one is named.
+    pub(crate) async fn public_key(&self) -> Result<Option<&PublicKey>> {
+        match &self.key {
+            Some(key) => Ok(Some(key.signer().await?.public_key())),
+            None => Ok(None),
+        }
+    }
+
+    /// Whether what was read of a chain, newest first, is proven; `false` if it was outrun by a newer
+    /// head and has to be read again. Writes the head's hash to the anchor if a killed run left it out.
+    ///
+    /// # Errors
+    /// It is not proven (exit 3).
+    pub(crate) async fn proven(
+        &self,
+        chain: &Chain,
+        entries: &[Entry],
+        key: Option<&PublicKey>,
+    ) -> Result<bool> {
+        let accept = self.accept.as_deref();
+        let standing = match key {
+            Some(key) => proof::signatures(chain, entries, key, accept)
+                .map_err(|faults| self.unproven(chain, entries.first(), &faults))?,
+            None => Standing::NotAsked,
+        };
+        let Some(anchor) = &self.anchor else {
+            return Ok(true);
+        };
+        let head = entries.first();
+        let seen = anchor.look(chain, head.map_or(0, |head| head.seq)).await?;
+        match (proof::anchored(head, &seen), head) {
+            (Anchored::Yes, _) | (Anchored::Missing, None) => Ok(true),
+            (Anchored::Later(_), _) => {
+                // Records come before their anchors, so a newer head is in the table by now.
+                let newer = self.raw_head(chain).await?;
+                let seq = head.map_or(0, |head| head.seq);
+                match newer.is_some_and(|newer| newer.seq > seq) {
+                    true => Ok(false),
+                    false => Err(self.unproven(chain, head, &[Fault::CutOff { seq }])),
+                }
+            }
+            (Anchored::No(fault), _) => Err(self.unproven(chain, head, &[fault])),
+            (Anchored::Missing, Some(head)) => {
+                let empty = anchor.look(chain, 0).await?.later.is_none();
+                let before = match head.seq {
+                    1 => None,
+                    seq => anchor.get(chain, seq - 1).await?,
+                };
+                proof::may_complete(head, before.as_deref(), empty, &standing, accept)
+                    .map_err(|fault| self.unproven(chain, Some(head), &[fault]))?;
+                anchor.put(chain, head.seq, &head.hash).await?;
+                Ok(true)
+            }
+        }
+    }
+
+    /// Writes the hash of a record that was just appended.
+    pub(crate) async fn anchor_new(&self, chain: &Chain, entry: &Entry) -> Result<()> {
+        let Some(anchor) = &self.anchor else {
+            return Ok(());
+        };
+        anchor
+            .put(chain, entry.seq, &entry.hash)
+            .await
+            .map_err(|error| {
+                let seq = entry.seq;
+                error
+                    .under(format!("record {seq} is in the ledger, but not anchored"))
+                    .hint("run the step again: it completes the anchor and writes no second record")
+            })
+    }
+
+    /// The refusal of a chain whose hashes do not fit.
+    pub(crate) fn broken(&self, chain: &Chain, faults: &[Fault]) -> Error {
+        let table = &self.table;
+        Error::refused(format!(
+            "chain {chain} of the ledger table {table} is broken, so its records prove nothing"
+        ))
+        .with_causes(faults.iter().take(20).map(Fault::to_string))
+        .hint("compare with the hashes in the payloads of the GitHub Deployments, and find out in CloudTrail who wrote to the table")
+    }
+
+    fn unproven(&self, chain: &Chain, head: Option<&Entry>, faults: &[Fault]) -> Error {
+        let error = self.broken(chain, faults);
+        let unsigned = |fault: &Fault| {
+            matches!(
+                fault,
+                Fault::Unsigned { .. } | Fault::Forged { .. } | Fault::Unanchored { .. }
+            )
+        };
+        let Some(head) = head.filter(|_| faults.iter().all(unsigned)) else {
+            return error;
+        };
+        error
+            .hint(format!(
+                "if the chain began before the contract named this key or bucket, verify it (slipway-promote verify --environment {}) and accept its head with the next record: --accept-head {}",
+                chain.environment(),
+                head.hash
+            ))
+    }
+}

@@ -1,0 +1,265 @@
+//! Walks a chain, record by record, and names each one that is not what was written. Pure.
+
+use crate::chain::Chain;
+use crate::entry::{Entry, GENESIS, Signed};
+use attest::PublicKey;
+use serde::Serialize;
+use std::fmt;
+
+/// What is wrong with a chain, and at which position.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[serde(tag = "fault", rename_all = "kebab-case")]
+pub enum Fault {
+    /// The entry's bytes do not match its hash, or are not a record.
+    Altered {
+        /// The entry.
+        seq: u64,
+    },
+    /// Entries are missing.
+    Missing {
+        /// The first of them.
+        from: u64,
+        /// The last of them.
+        to: u64,
+    },
+    /// The entry is at another position, or in another chain, than it was written for.
+    Reordered {
+        /// Its actual position.
+        seq: u64,
+    },
+    /// The entry does not follow the previous one: two histories meet here.
+    Forked {
+        /// The first entry of the other history.
+        seq: u64,
+    },
+    /// The entry has no signature, and has to have one.
+    Unsigned {
+        /// The entry.
+        seq: u64,
+    },
+    /// The entry's signature is not the ledger's key's.
+    Forged {
+        /// The entry.
+        seq: u64,
+    },
+    /// The chain went on after the entry; 0 where nothing is left of it.
+    CutOff {
+        /// The last entry that is there.
+        seq: u64,
+    },
+    /// The anchor holds another hash for the entry, or was written more than once.
+    Replaced {
+        /// The entry.
+        seq: u64,
+    },
+    /// The anchor holds no hash for the entry, and has to hold one.
+    Unanchored {
+        /// The entry.
+        seq: u64,
+    },
+    /// A line of an export does not have the form of one; nothing after it was read.
+    Malformed {
+        /// The line, from 1.
+        line: u64,
+    },
+}
+
+impl fmt::Display for Fault {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Fault::Altered { seq } => write!(f, "record {seq} was altered"),
+            Fault::Missing { from, to } if from == to => write!(f, "record {from} is missing"),
+            Fault::Missing { from, to } => write!(f, "records {from} to {to} are missing"),
+            Fault::Reordered { seq } => write!(f, "record {seq} is at the wrong position"),
+            Fault::Forked { seq } => {
+                write!(f, "record {seq} does not follow the record before it")
+            }
+            Fault::Unsigned { seq } => write!(f, "record {seq} is not signed"),
+            Fault::Forged { seq } => {
+                write!(f, "record {seq} is signed, but not by the ledger's key")
+            }
+            Fault::CutOff { seq: 0 } => f.write_str("all records were removed"),
+            Fault::CutOff { seq } => write!(f, "records after {seq} were removed"),
+            Fault::Replaced { seq } => {
+                write!(f, "record {seq} is not the one that was anchored")
+            }
+            Fault::Unanchored { seq } => write!(f, "record {seq} is not anchored"),
+            Fault::Malformed { line } => write!(f, "line {line} is not a line of an export"),
+        }
+    }
+}
+
+/// What an entry says by itself. Entries can be examined in any order and side by side.
+#[derive(Debug)]
+pub(crate) struct Examined {
+    seq: u64,
+    prev: String,
+    hash: String,
+    fault: Option<Fault>,
+    signed: Signed,
+    signed_from: Option<u64>,
+}
+
+/// Examines one entry; with `key`, its signature too.
+pub(crate) fn examine(chain: &Chain, entry: &Entry, key: Option<&PublicKey>) -> Examined {
+    let signed = key.map_or(Signed::No, |key| entry.signed(chain, key));
+    let (fault, signed_from) = match entry.envelope(chain) {
+        Ok(envelope) => (None, envelope.signed_from),
+        Err(fault) => (Some(fault), None),
+    };
+    Examined {
+        seq: entry.seq,
+        prev: entry.prev.clone(),
+        hash: entry.hash.clone(),
+        fault,
+        signed,
+        signed_from,
+    }
+}
+
+/// What a walk over a chain found.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Walked {
+    /// Everything that is wrong, in the order of the positions.
+    pub faults: Vec<Fault>,
+    /// The entries that were seen.
+    pub records: u64,
+    /// Position and hash of the last one.
+    pub head: Option<(u64, String)>,
+    /// The first record that had to be signed, where signatures were checked and one was good.
+    pub signed_from: Option<u64>,
+}
+
+/// The walk, oldest entry first.
+#[derive(Debug)]
+pub(crate) struct Walker {
+    /// Whether the first entry that comes has to be the chain's first.
+    whole: bool,
+    keyed: bool,
+    faults: Vec<Fault>,
+    records: u64,
+    head: Option<(u64, String)>,
+    /// Entries without a good signature, which may be too old to need one.
+    unproven: Vec<Fault>,
+    signed_from: Option<u64>,
+}
+
+impl Walker {
+    pub(crate) fn new(whole: bool, keyed: bool) -> Self {
+        Self {
+            whole,
+            keyed,
+            faults: Vec::new(),
+            records: 0,
+            head: None,
+            unproven: Vec::new(),
+            signed_from: None,
+        }
+    }
+
+    pub(crate) fn fault(&mut self, fault: Fault) {
+        self.faults.push(fault);
+    }
+
+    /// Position and hash of the last entry so far.
+    pub(crate) fn head(&self) -> Option<&(u64, String)> {
+        self.head.as_ref()
+    }
+
+    pub(crate) fn add(&mut self, entry: Examined) {
+        let seq = entry.seq;
+        self.records += 1;
+        self.sign(&entry);
+        let sound = entry.fault.is_none();
+        self.faults.extend(entry.fault);
+        match &self.head {
+            // It was moved here from before; what follows is held against the newest so far.
+            Some((last, _)) if seq <= *last => {
+                if sound {
+                    self.faults.push(Fault::Reordered { seq });
+                }
+                return;
+            }
+            Some((last, _)) if seq > last + 1 => self.faults.push(Fault::Missing {
+                from: last + 1,
+                to: seq - 1,
+            }),
+            Some((_, hash)) if *hash != entry.prev => self.faults.push(Fault::Forked { seq }),
+            None if self.whole && seq > 1 => self.faults.push(Fault::Missing {
+                from: 1,
+                to: seq - 1,
+            }),
+            None if seq == 1 && entry.prev != GENESIS => self.faults.push(Fault::Forked { seq }),
+            _ => {}
+        }
+        self.head = Some((seq, entry.hash));
+    }
+
+    /// A signed record says from where on records have to be signed. The last one counts: it covers
+    /// everything before it, and was written by somebody who had the key.
+    fn sign(&mut self, entry: &Examined) {
+        if !self.keyed {
+            return;
+        }
+        let seq = entry.seq;
+        match entry.signed {
+            Signed::Valid if entry.fault.is_none() => {
+                self.signed_from = Some(entry.signed_from.unwrap_or(1).min(seq));
+            }
+            Signed::Valid => {}
+            Signed::No => self.unproven.push(Fault::Unsigned { seq }),
+            Signed::Invalid => self.unproven.push(Fault::Forged { seq }),
+        }
+    }
+
+    pub(crate) fn finish(mut self) -> Walked {
+        let from = self.signed_from.unwrap_or(1);
+        self.faults.extend(self.unproven.into_iter().filter(
+            |fault| matches!(fault, Fault::Unsigned { seq } | Fault::Forged { seq } if *seq >= from),
+        ));
+        self.faults.sort_by_key(Fault::position);
+        self.faults.dedup();
+        Walked {
+            faults: self.faults,
+            records: self.records,
+            head: self.head,
+            signed_from: self.signed_from,
+        }
+    }
+}
+
+impl Fault {
+    fn position(&self) -> (u64, Fault) {
+        let at = match self {
+            Fault::Altered { seq }
+            | Fault::Reordered { seq }
+            | Fault::Forked { seq }
+            | Fault::Unsigned { seq }
+            | Fault::Forged { seq }
+            | Fault::Replaced { seq }
+            | Fault::Unanchored { seq } => *seq,
+            Fault::Missing { from, .. } => *from,
+            // After everything else.
+            Fault::CutOff { .. } | Fault::Malformed { .. } => u64::MAX,
+        };
+        (at, self.clone())
+    }
+}
+
+/// Walks over entries of a chain, oldest first. They may begin anywhere, unless they are known to be
+/// the `whole` chain. The chain itself does not show that entries are missing at its end.
+pub(crate) fn walk(
+    chain: &Chain,
+    entries: impl IntoIterator<Item = impl std::borrow::Borrow<Entry>>,
+    whole: bool,
+    key: Option<&PublicKey>,
+) -> Walked {
+    let mut walker = Walker::new(whole, key.is_some());
+    for entry in entries {
+        walker.add(examine(chain, entry.borrow(), key));
+    }
+    walker.finish()
+}
+
+#[cfg(test)]
+mod tests;

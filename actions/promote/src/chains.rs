@@ -1,0 +1,18 @@
+//! The chain that a verb reads, and the credentials it reads it with.
+
+use crate::setting::Setting;
+use kit::Cx;
+use kit::error::Result;
+use ledger::{Chain, Ledger};
+use net::Net;
+
+/// The ledger and the chain of a setting.
+///
+/// # Errors
+/// There are no credentials for the ledger, or a name cannot be part of a chain's.
+pub(crate) async fn open(cx: &Cx, setting: &Setting) -> Result<(Ledger, Chain)> {
+    let net = Net::new(cx)?;
+    let chain = Chain::new(&setting.service, &setting.environment)?;
+    let account = net.account(&setting.permit).await?;
+    Ok((setting.ledger(&net, &account), chain))
+}

@@ -1,0 +1,123 @@
+//! `export`: writes a whole chain for others, as it is stored or as verification summaries.
+
+mod vsa;
+
+use crate::args::{Export, Format};
+use crate::setting::Setting;
+use kit::error::{Context, Error, Result};
+use kit::report::count;
+use kit::{Cx, Report};
+use ledger::{Chain, Fault, Ledger, export};
+use net::Net;
+use serde_json::json;
+use std::fs::File;
+use std::io::{BufWriter, Write};
+use std::path::Path;
+
+pub(crate) async fn run(args: Export, cx: &Cx) -> Result<Report> {
+    if cx.common.json && args.output.is_none() {
+        return Err(Error::usage("--json is given without --output")
+            .hint("the export itself is JSON lines: omit --json, or write it to a file"));
+    }
+    let setting = Setting::of(cx, &args.ledger)?;
+    let net = Net::new(cx)?;
+    let chain = Chain::new(&setting.service, &setting.environment)?;
+    let account = net.account(&setting.permit).await?;
+    let ledger = setting.ledger(&net, &account);
+    let mut sink = Sink::new(args.output.as_deref())?;
+    let records = match args.format {
+        Format::Records => records(&ledger, &chain, &mut sink).await?,
+        Format::Vsa => {
+            let signer = match &setting.trust.key {
+                Some(key) => Some(attest::Signer::kms(&net, &account, key).await?),
+                None => None,
+            };
+            if signer.is_none() {
+                cx.host
+                    .warn("the statements are not signed, because no key is named");
+            }
+            vsa::write(&ledger, &chain, signer.as_ref(), &mut sink).await?
+        }
+    };
+    let text = sink.finish()?;
+    let what = count(usize::try_from(records).unwrap_or(usize::MAX), "record");
+    let summary = format!("### Exported {what} of chain `{chain}`\n");
+    Ok(Report {
+        text: match &args.output {
+            Some(path) => format!("exported {what} of chain {chain} to {}\n", path.display()),
+            None => text,
+        },
+        summary,
+        json: json!({ "records": records, "output": args.output }),
+        ..Report::default()
+    })
+}
+
+/// Where the lines go: a file, or the report.
+pub(crate) enum Sink {
+    File(BufWriter<File>),
+    Text(String),
+}
+
+impl Sink {
+    fn new(output: Option<&Path>) -> Result<Self> {
+        let Some(path) = output else {
+            return Ok(Self::Text(String::new()));
+        };
+        let file = File::create_new(path).map_err(|error| {
+            Error::usage(format!("cannot create {}", path.display()))
+                .because(error)
+                .hint("an export does not replace a file; name another one")
+        })?;
+        Ok(Self::File(BufWriter::new(file)))
+    }
+
+    pub(crate) fn line(&mut self, line: &str) -> Result<()> {
+        match self {
+            Self::Text(text) => {
+                text.push_str(line);
+                Ok(())
+            }
+            Self::File(file) => file
+                .write_all(line.as_bytes())
+                .context("cannot write the export"),
+        }
+    }
+
+    fn finish(self) -> Result<String> {
+        match self {
+            Self::Text(text) => Ok(text),
+            Self::File(mut file) => {
+                file.flush().context("cannot write the export")?;
+                Ok(String::new())
+            }
+        }
+    }
+}
+
+/// Writes the chain as it is stored. What is wrong with it is the verifier's to find, so it is
+/// exported all the same.
+async fn records(ledger: &Ledger, chain: &Chain, sink: &mut Sink) -> Result<u64> {
+    sink.line(&export::header(chain))?;
+    let mut head = None;
+    let audit = ledger
+        .audit(chain, |entry| {
+            head = Some(entry.clone());
+            sink.line(&export::record(entry))
+        })
+        .await?;
+    sink.line(&export::end(head.as_ref()))?;
+    Ok(audit.walked.records)
+}
+
+/// The refusal to vouch for a chain that is not sound.
+fn unsound(chain: &Chain, faults: &[Fault]) -> Error {
+    Error::refused(format!(
+        "chain {chain} is not sound, so no statement about it is made"
+    ))
+    .with_causes(faults.iter().take(20).map(Fault::to_string))
+    .hint(format!(
+        "see all of it: slipway-promote verify --environment {}",
+        chain.environment()
+    ))
+}

@@ -1,0 +1,156 @@
+//! Records as in-toto statements with SLSA's verification summary (slsa.dev/spec/v1.0,
+//! "Verification Summary Attestation"; in-toto/attestation, "Statement" v1), one for each record.
+
+use super::{Sink, unsound};
+use attest::{Envelope, Signer};
+use kit::error::{Error, Result};
+use ledger::{Chain, Entry, Ledger, Record, Verdict};
+use serde_json::{Value, json};
+
+/// The media type of a statement, which its signature covers.
+const PAYLOAD_TYPE: &str = "application/vnd.in-toto+json";
+
+/// Writes a statement for each record, signed if there is a key. Nothing is written about a chain
+/// that is not sound.
+pub(super) async fn write(
+    ledger: &Ledger,
+    chain: &Chain,
+    signer: Option<&Signer>,
+    sink: &mut Sink,
+) -> Result<u64> {
+    let mut entries = Vec::new();
+    let audit = ledger
+        .audit(chain, |entry| {
+            entries.push(entry.clone());
+            Ok(())
+        })
+        .await?;
+    if !audit.walked.faults.is_empty() {
+        return Err(unsound(chain, &audit.walked.faults));
+    }
+    for entry in &entries {
+        let record = entry
+            .record(chain)
+            .map_err(|fault| unsound(chain, &[fault]))?;
+        let statement = statement(entry, &record).to_string();
+        let line = match signer {
+            Some(signer) => {
+                let signature = signer.sign(PAYLOAD_TYPE, statement.as_bytes()).await?;
+                Envelope::new(PAYLOAD_TYPE, statement.as_bytes(), signature).to_json()
+            }
+            None => statement,
+        };
+        sink.line(&format!("{line}\n"))?;
+    }
+    u64::try_from(entries.len()).map_err(|error| Error::failed("too many records").because(error))
+}
+
+/// The statement about one record.
+fn statement(entry: &Entry, record: &Record) -> Value {
+    let chain = format!("{}/{}", record.service, record.environment);
+    let mut policy = json!({ "uri": format!("slipway:gate/{chain}") });
+    if let Some(hex) = record
+        .policy
+        .as_deref()
+        .and_then(|policy| policy.strip_prefix("sha256:"))
+    {
+        policy["digest"] = json!({ "sha256": hex });
+    }
+    json!({
+        "_type": "https://in-toto.io/Statement/v1",
+        "subject": [{ "name": record.service, "digest": { "sha256": record.digest.hex() } }],
+        "predicateType": "https://slsa.dev/verification_summary/v1",
+        "predicate": {
+            "verifier": {
+                "id": "https://github.com/slipway-delivery/slipway/actions/promote",
+                "version": { "slipway": env!("CARGO_PKG_VERSION") },
+            },
+            "timeVerified": record.at,
+            "resourceUri": format!("slipway:service/{chain}"),
+            "policy": policy,
+            "inputAttestations": [{
+                "uri": format!("slipway:ledger/{chain}/{}", record.seq),
+                "digest": { "sha256": entry.hash },
+            }],
+            "verificationResult": match record.verdict {
+                Verdict::Healthy => "PASSED",
+                _ => "FAILED",
+            },
+            // The ledger says what ran, not how it was built.
+            "verifiedLevels": ["SLSA_BUILD_LEVEL_UNEVALUATED"],
+            "slsaVersion": "1.0",
+        },
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use expect_test::expect;
+
+    #[test]
+    fn a_statement_says_what_slsa_asks_for() {
+        let text = format!(
+            r#"{{"seq":7,"at":"2026-11-21T18:00:01Z","service":"storefront","environment":"dev","digest":"sha256:{}","commit":"{}","verdict":"healthy","actor":{{"login":"alice"}},"policy":"sha256:bb"}}"#,
+            "a".repeat(64),
+            "c".repeat(40),
+        );
+        let record: Record = serde_json::from_str(&text).unwrap();
+        let entry = Entry {
+            seq: 7,
+            prev: "0".repeat(64),
+            hash: "ee".to_owned(),
+            bytes: text,
+            signature: None,
+        };
+        expect![[r#"
+            {
+              "_type": "https://in-toto.io/Statement/v1",
+              "subject": [
+                {
+                  "name": "storefront",
+                  "digest": {
+                    "sha256": "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa"
+                  }
+                }
+              ],
+              "predicateType": "https://slsa.dev/verification_summary/v1",
+              "predicate": {
+                "verifier": {
+                  "id": "https://github.com/slipway-delivery/slipway/actions/promote",
+                  "version": {
+                    "slipway": "0.1.0"
+                  }
+                },
+                "timeVerified": "2026-11-21T18:00:01Z",
+                "resourceUri": "slipway:service/storefront/dev",
+                "policy": {
+                  "uri": "slipway:gate/storefront/dev",
+                  "digest": {
+                    "sha256": "bb"
+                  }
+                },
+                "inputAttestations": [
+                  {
+                    "uri": "slipway:ledger/storefront/dev/7",
+                    "digest": {
+                      "sha256": "ee"
+                    }
+                  }
+                ],
+                "verificationResult": "PASSED",
+                "verifiedLevels": [
+                  "SLSA_BUILD_LEVEL_UNEVALUATED"
+                ],
+                "slsaVersion": "1.0"
+              }
+            }"#]]
+        .assert_eq(&format!("{:#}", statement(&entry, &record)));
+        let failed = Record {
+            verdict: Verdict::Failed,
+            ..record
+        };
+        let statement = statement(&entry, &failed);
+        assert_eq!(statement["predicate"]["verificationResult"], "FAILED");
+    }
+}

@@ -1,0 +1,88 @@
+//! `history`: the newest records of an environment.
+
+use crate::args::History;
+use crate::chains::open;
+use crate::setting::Setting;
+use kit::error::{Error, Result};
+use kit::report::{markdown_table, text_table};
+use kit::{Cx, Report};
+use ledger::{Chain, Record};
+use serde_json::json;
+
+const HEADER: [&str; 7] = ["record", "at", "by", "digest", "commit", "verdict", "run"];
+/// More are read with `export`.
+const MOST: usize = 1000;
+
+pub(crate) async fn run(args: History, cx: &Cx) -> Result<Report> {
+    let limit = args.limit;
+    if limit == 0 || limit > MOST {
+        return Err(Error::usage(format!("--limit is {limit}, not 1 to {MOST}"))
+            .hint("to read a whole chain: slipway-promote export"));
+    }
+    let setting = Setting::of(cx, &args.ledger)?;
+    let (ledger, chain) = open(cx, &setting).await?;
+    // One more tells whether there are older ones.
+    let found = ledger.recent(&chain, limit + 1, |_| false).await?;
+    let older = found.len() > limit;
+    let found = found.into_iter().take(limit);
+    let records: Vec<Record> = found.map(|recorded| recorded.record).collect();
+    Ok(report(&chain, &records, older))
+}
+
+fn report(chain: &Chain, records: &[Record], older: bool) -> Report {
+    let rows: Vec<Vec<String>> = records
+        .iter()
+        .map(|record| {
+            vec![
+                record.seq.to_string(),
+                record.at.clone(),
+                record.actor.login.clone(),
+                record.digest.as_str().chars().take(19).collect(),
+                record.commit.as_str().chars().take(7).collect(),
+                record.verdict.to_string(),
+                record.run.clone().unwrap_or_else(|| "-".to_owned()),
+            ]
+        })
+        .collect();
+    let more = match (records.is_empty(), older) {
+        (true, _) => "nothing is recorded\n",
+        (false, true) => "there are older records: raise --limit\n",
+        (false, false) => "",
+    };
+    Report {
+        text: format!("{}{more}", text_table(&HEADER, &rows)),
+        summary: format!(
+            "### The newest records of {}\n\n{}\n{more}",
+            chain.environment(),
+            markdown_table(&HEADER, &rows)
+        ),
+        json: json!({ "environment": chain.environment(), "records": records, "older": older }),
+        ..Report::default()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use expect_test::expect;
+
+    #[test]
+    fn a_record_says_who_when_what_and_how_it_ended() {
+        let chain = Chain::new("storefront", "dev").unwrap();
+        let text = format!(
+            r#"{{"seq":7,"at":"2026-11-21T18:00:01Z","service":"storefront","environment":"dev","digest":"sha256:{}","commit":"{}","verdict":"rolled_back","actor":{{"login":"alice"}},"run":"https://github.com/r/1"}}"#,
+            "a".repeat(64),
+            "c".repeat(40),
+        );
+        let record: Record = serde_json::from_str(&text).unwrap();
+        let report = report(&chain, &[record], true);
+        expect![[r#"
+            record  at                    by     digest               commit   verdict      run
+            7       2026-11-21T18:00:01Z  alice  sha256:aaaaaaaaaaaa  ccccccc  rolled back  https://github.com/r/1
+            there are older records: raise --limit
+        "#]]
+        .assert_eq(&report.text);
+        let empty = super::report(&chain, &[], false);
+        assert!(empty.text.ends_with("nothing is recorded\n"));
+    }
+}
