@@ -4,6 +4,7 @@
 mod build;
 mod identity;
 mod image;
+mod ledger;
 mod measure;
 mod race;
 mod row;
@@ -35,6 +36,8 @@ pub(crate) enum Benchmark {
     Secrets,
     /// The state lock taken, handed over, waited for and given back, beside the AWS CLI and Terraform
     State,
+    /// Reading and appending with 1,000 and 100,000 records in a chain, beside 10, and verifying an export
+    Ledger,
 }
 
 impl Benchmark {
@@ -46,6 +49,7 @@ impl Benchmark {
             Self::Image => Some("image"),
             Self::Secrets => Some("secrets"),
             Self::State => Some("state"),
+            Self::Ledger => Some("promote"),
         }
     }
 
@@ -55,6 +59,8 @@ impl Benchmark {
             Self::Identity => identity::races(stage),
             // Every push needs a registry of its own, which no race has.
             Self::Image => return image::rows(stage).await,
+            // A long chain races against a short one.
+            Self::Ledger => return ledger::rows(stage).await,
             Self::Secrets => secrets::races(stage).await?,
             Self::State => state::races(stage).await?,
         };

@@ -12,7 +12,7 @@ const ELB: &str = "2015-12-01";
 /// The port the example service listens on.
 const PORT: u16 = 8080;
 
-/// The build account: identity provider, roles, keys, ledger.
+/// The build account: identity provider, roles, keys, ledger and its anchor.
 pub(super) async fn build(world: &World, aws: &Aws) -> Result<()> {
     identity_provider(aws).await?;
     for role in policy::build(world) {
@@ -21,6 +21,7 @@ pub(super) async fn build(world: &World, aws: &Aws) -> Result<()> {
     for key in keys::all(world) {
         keys::make(aws, &key).await?;
     }
+    bucket(world, aws, &world.anchor_bucket()).await?;
     table(
         aws,
         World::LEDGER,

@@ -102,6 +102,11 @@ impl World {
         Ok(world)
     }
 
+    /// The bucket in the build account that keeps the hashes of the ledger's records.
+    pub fn anchor_bucket(&self) -> String {
+        format!("slipway-anchor-{}", self.name)
+    }
+
     /// Puts an image of nothing but busybox, which runs `command`, into the build account's repository `placeholder`;
     /// answers its reference by digest.
     pub async fn image(&self, place: &Place, command: &[&str]) -> Result<String> {

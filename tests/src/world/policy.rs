@@ -103,6 +103,14 @@ pub(crate) fn build(world: &World) -> Vec<Role> {
                     ],
                     &[ledger],
                 ),
+                allow(
+                    &["s3:GetObject", "s3:PutObject"],
+                    &[format!("arn:aws:s3:::{}/*", world.anchor_bucket())],
+                ),
+                allow(
+                    &["s3:ListBucket", "s3:ListBucketVersions"],
+                    &[format!("arn:aws:s3:::{}", world.anchor_bucket())],
+                ),
                 verify(world),
             ]),
         },

@@ -22,6 +22,7 @@ mod hold;
 mod job;
 mod launcher;
 mod leaks;
+mod ledger;
 mod odd;
 mod proposal;
 mod publish;

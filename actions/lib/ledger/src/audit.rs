@@ -11,7 +11,7 @@ use kit::error::{Error, ErrorKind, Result};
 use net::AwsContext;
 
 /// How often the head and the anchor are read while runs append.
-const LOOKS: usize = 10;
+const LOOKS: usize = 100;
 /// Hashes that are read from the anchor at once.
 const AT_ONCE: usize = 32;
 

@@ -24,7 +24,7 @@ const FIRST_PAGE: usize = 10;
 const PAGE: usize = 250;
 
 /// How often a chain is read that grows while its anchor is read.
-const LOOKS: usize = 10;
+const LOOKS: usize = 100;
 
 /// How an append ended.
 #[derive(Debug)]

@@ -22,7 +22,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 /// How often an append is tried when other runs append at the same time.
-const ATTEMPTS: usize = 20;
+const ATTEMPTS: usize = 60;
 const FIRST_WAIT: Duration = Duration::from_millis(20);
 /// How many of the previous environment's newest records are searched for the digest.
 const LOOK_BACK: usize = 1000;

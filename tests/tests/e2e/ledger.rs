@@ -1,0 +1,471 @@
+//! The ledger's proofs: what somebody with the table in hand can do to a chain, and that each reader refuses it.
+
+use std::process::Command;
+
+use rustix::process::Signal;
+use sandbox::place::sha256;
+use sandbox::world::World;
+use serde_json::{Value, json};
+
+use crate::ecr::Setting;
+use crate::support::{PATIENCE, Started, log, place, until, wait};
+
+const DYNAMODB: &str = "DynamoDB_20120810";
+/// How long a call hangs during which the step is killed.
+const HANGS: u64 = 3_600_000;
+const DIGEST: &str = "sha256:aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa";
+
+/// What the contract names beside the table.
+#[derive(Clone, Copy)]
+struct Proof {
+    key: bool,
+    anchor: bool,
+}
+
+const NONE: Proof = Proof {
+    key: false,
+    anchor: false,
+};
+const KEY: Proof = Proof {
+    key: true,
+    anchor: false,
+};
+const ANCHOR: Proof = Proof {
+    key: false,
+    anchor: true,
+};
+const BOTH: Proof = Proof {
+    key: true,
+    anchor: true,
+};
+
+/// The ledger of a world, seen from a job of its first environment.
+struct Scene {
+    setting: Setting,
+}
+
+impl Scene {
+    fn new(what: &str, proof: Proof) -> Self {
+        let scene = Self {
+            setting: Setting::new(what),
+        };
+        scene.contract(proof, World::LEDGER);
+        scene
+    }
+
+    /// Writes a contract that names the table and these proofs.
+    fn contract(&self, proof: Proof, table: &str) {
+        let world = &self.setting.world;
+        let mut build = format!(
+            "build:\n  account: '{}'\n  region: {}\n  ledger: {table}\n",
+            world.build.id, world.region
+        );
+        if proof.key {
+            build.push_str(&format!("  keys: {{ ledger: {} }}\n", World::LEDGER_KEY));
+        }
+        if proof.anchor {
+            let bucket = &world.anchor_bucket();
+            build.push_str(&format!(
+                "  anchor: {{ bucket: {bucket}, prefix: slipway }}\n"
+            ));
+        }
+        let account = |name: &str| world.environment(name).unwrap().account.id.clone();
+        let text = format!(
+            "version: 1\nservice: storefront\n{build}environments:\n  dev: {{ account: '{}' }}\n  staging: {{ account: '{}', follows: dev }}\n",
+            account("dev"),
+            account("staging")
+        );
+        std::fs::write(self.setting.job.file("delivery.yaml"), text).unwrap();
+    }
+
+    fn command(&self, arguments: &[&str]) -> Command {
+        self.setting.job.command("slipway-promote", arguments)
+    }
+
+    /// Runs the step and expects its exit code; answers what it printed and what it logged.
+    fn promote(&self, arguments: &[&str], exit: i32) -> (String, String) {
+        let ended = self.setting.job.run(&mut self.command(arguments));
+        let text = String::from_utf8_lossy(&ended.stdout).into_owned();
+        let logged = log(&ended);
+        assert_eq!(
+            ended.status.code(),
+            Some(exit),
+            "{arguments:?}: {text}{logged}"
+        );
+        (text, logged)
+    }
+
+    fn json(&self, arguments: &[&str], exit: i32) -> Value {
+        let (text, _) = self.promote(&[arguments, &["--json"]].concat(), exit);
+        serde_json::from_str(&text).unwrap()
+    }
+
+    fn record(&self, commit: &str, more: &[&str], exit: i32) -> (String, String) {
+        let commit = commit.repeat(40);
+        self.promote(&[&recorded(&commit), more].concat(), exit)
+    }
+
+    /// What verify finds, and that it refuses if it finds anything.
+    fn faults(&self) -> Value {
+        let sound = ["verify", "--environment", "dev", "--json"];
+        let ended = self.setting.job.run(&mut self.command(&sound));
+        let found: Value =
+            serde_json::from_slice(&ended.stdout).unwrap_or_else(|_| panic!("{}", log(&ended)));
+        // A refusal has it beside the error.
+        let found = match found.get("details") {
+            Some(details) => details.clone(),
+            None => found,
+        };
+        let faults = found["faults"].clone();
+        let exit = if faults == json!([]) { 0 } else { 3 };
+        assert_eq!(ended.status.code(), Some(exit), "{found}");
+        faults
+    }
+
+    /// Every verb that reads dev's chain refuses it with these words.
+    fn refused(&self, words: &str) {
+        for arguments in [
+            &["status", "--environment", "dev"][..],
+            &["history", "--environment", "dev"],
+            &["check", "--environment", "staging", "--digest", DIGEST],
+            &recorded(&"e".repeat(40)),
+        ] {
+            let (_, said) = self.promote(arguments, 3);
+            assert!(said.contains(words), "{arguments:?}: {said}");
+        }
+    }
+
+    fn call(&self, operation: &str, input: &Value) -> Value {
+        let target = format!("{DYNAMODB}.{operation}");
+        let call = self.setting.aws.json("dynamodb", &target, input);
+        wait(PATIENCE, call).unwrap().unwrap()
+    }
+
+    fn key(seq: u64) -> Value {
+        json!({"chain": {"S": "storefront#dev"}, "seq": {"N": seq.to_string()}})
+    }
+
+    fn item(&self, seq: u64) -> Value {
+        let input =
+            json!({"TableName": World::LEDGER, "Key": Self::key(seq), "ConsistentRead": true});
+        self.call("GetItem", &input)["Item"].clone()
+    }
+
+    fn put(&self, table: &str, item: &Value) {
+        self.call("PutItem", &json!({"TableName": table, "Item": item}));
+    }
+
+    fn delete(&self, seq: u64) {
+        let input = json!({"TableName": World::LEDGER, "Key": Self::key(seq)});
+        self.call("DeleteItem", &input);
+    }
+
+    /// The item with `from` replaced in its record, and a hash that fits.
+    fn rewritten(item: &Value, from: &str, to: &str) -> Value {
+        let record = item["record"]["S"].as_str().unwrap();
+        let changed = record.replace(from, to);
+        assert_ne!(changed, record);
+        let prev = item["prev"]["S"].as_str().unwrap();
+        let mut item = item.clone();
+        item["hash"]["S"] = sha256(format!("{prev}{changed}").as_bytes()).into();
+        item["record"]["S"] = changed.into();
+        item
+    }
+
+    /// Starts a `record` and kills it while it waits for the answer to this call.
+    fn kill_at(&self, service: &str, operation: &str, commit: &str) {
+        let account = &self.setting.world.build.id;
+        self.setting.tell(
+            "faults",
+            &json!({"service": service, "operation": operation, "account": account,
+                    "times": 1, "fault": {"kind": "delay", "millis": HANGS}}),
+        );
+        let commit = commit.repeat(40);
+        let mut started = Started::new(&mut self.command(&recorded(&commit)));
+        until(operation, PATIENCE, || {
+            assert!(!started.ended(), "it ended before {operation}");
+            self.waiting().is_empty().then_some(())
+        });
+        started.signal(Signal::KILL);
+        started.end(PATIENCE);
+    }
+
+    /// The faults that no call has met yet.
+    fn waiting(&self) -> Vec<Value> {
+        let url = format!(
+            "{}/_sandbox/faults?account={}",
+            place().url(sandbox::place::port::GATEWAY),
+            self.setting.world.build.id
+        );
+        wait(PATIENCE, async {
+            let http = sandbox::world::http_client().unwrap();
+            let answer = http.get(url).send().await.unwrap();
+            answer.json().await.unwrap()
+        })
+    }
+}
+
+fn recorded(commit: &str) -> [&str; 9] {
+    [
+        "record",
+        "--environment",
+        "dev",
+        "--digest",
+        DIGEST,
+        "--commit",
+        commit,
+        "--verdict",
+        "failed",
+    ]
+}
+
+/// The head is put again, unconditionally, with another verdict and the hash that fits.
+#[test]
+fn a_replaced_head_is_refused_by_every_reader() {
+    for (what, proof, words, fault) in [
+        (
+            "ledger-key",
+            KEY,
+            "record 2 is signed, but not by the ledger's key",
+            "forged",
+        ),
+        (
+            "ledger-anchor",
+            ANCHOR,
+            "record 2 is not the one that was anchored",
+            "replaced",
+        ),
+    ] {
+        let scene = Scene::new(what, proof);
+        scene.record("1", &[], 0);
+        scene.record("2", &[], 0);
+        scene.promote(&["status", "--environment", "dev"], 0);
+        assert_eq!(scene.faults(), json!([]));
+        let item = scene.item(2);
+        let replaced = Scene::rewritten(&item, "failed", "healthy");
+        scene.put(World::LEDGER, &replaced);
+        scene.refused(words);
+        assert_eq!(scene.faults(), json!([{"fault": fault, "seq": 2}]));
+        // Nor is it believed without a signature, or with the signature and hash of the true one.
+        let mut unsigned = replaced.clone();
+        unsigned.as_object_mut().unwrap().remove("signature");
+        scene.put(World::LEDGER, &unsigned);
+        if proof.key {
+            scene.refused("record 2 is not signed");
+        }
+        let mut mixed = item.clone();
+        mixed["record"] = replaced["record"].clone();
+        scene.put(World::LEDGER, &mixed);
+        scene.refused("record 2 was altered");
+        scene.put(World::LEDGER, &item);
+        scene.record("3", &[], 0);
+        assert_eq!(scene.faults(), json!([]));
+    }
+}
+
+/// A record is planted at the end by somebody who can write the table and cannot sign.
+#[test]
+fn a_planted_record_is_refused() {
+    let scene = Scene::new("ledger-planted", BOTH);
+    scene.record("1", &[], 0);
+    let head = scene.item(1);
+    let mut planted = head.clone();
+    planted["seq"]["N"] = "2".into();
+    planted["prev"] = head["hash"].clone();
+    let planted = Scene::rewritten(&planted, "\"seq\":1", "\"seq\":2");
+    scene.put(World::LEDGER, &planted);
+    scene.refused("record 2 is signed, but not by the ledger's key");
+    let (_, said) = scene.promote(&["status", "--environment", "dev"], 3);
+    let hash = planted["hash"]["S"].as_str().unwrap();
+    assert!(said.contains(&format!("--accept-head {hash}")), "{said}");
+    let faults = scene.faults();
+    assert!(
+        faults
+            .as_array()
+            .unwrap()
+            .contains(&json!({"fault": "forged", "seq": 2})),
+        "{faults}"
+    );
+}
+
+#[test]
+fn a_chain_that_was_cut_off_or_written_elsewhere_is_refused() {
+    let scene = Scene::new("ledger-cut", BOTH);
+    for commit in ["1", "2", "3"] {
+        scene.record(commit, &[], 0);
+    }
+    let items = [scene.item(2), scene.item(3)];
+    scene.delete(3);
+    scene.refused("records after 2 were removed");
+    assert_eq!(scene.faults(), json!([{"fault": "cut-off", "seq": 2}]));
+    scene.delete(2);
+    scene.refused("records after 1 were removed");
+    for item in &items {
+        scene.put(World::LEDGER, item);
+    }
+    assert_eq!(scene.faults(), json!([]));
+    // Another table, which is empty, and then one with an older state of the chain.
+    let other = "another-ledger";
+    scene.call(
+        "CreateTable",
+        &json!({
+            "TableName": other,
+            "KeySchema": [{"AttributeName": "chain", "KeyType": "HASH"}, {"AttributeName": "seq", "KeyType": "RANGE"}],
+            "AttributeDefinitions": [{"AttributeName": "chain", "AttributeType": "S"}, {"AttributeName": "seq", "AttributeType": "N"}],
+            "BillingMode": "PAY_PER_REQUEST",
+        }),
+    );
+    scene.contract(BOTH, other);
+    scene.refused("all records were removed");
+    scene.put(other, &scene.item(1));
+    scene.refused("records after 1 were removed");
+}
+
+/// Runs that are killed between the record and its anchor leave a head that the next reader completes.
+#[test]
+fn a_record_that_is_killed_at_any_call_is_written_once() {
+    let scene = Scene::new("ledger-killed", BOTH);
+    scene.record("1", &[], 0);
+    for (service, operation, commit, written) in [
+        ("dynamodb", "Query", "2", false),
+        ("kms", "GetPublicKey", "2", false),
+        ("s3", "GetObject", "2", false),
+        ("s3", "ListObjectVersions", "2", false),
+        ("kms", "Sign", "2", false),
+        ("dynamodb", "TransactWriteItems", "2", false),
+        ("s3", "PutObject", "2", true),
+    ] {
+        scene.kill_at(service, operation, commit);
+        assert_eq!(scene.item(2).is_object(), written, "{operation}");
+    }
+    assert_eq!(scene.faults(), json!([{"fault": "unanchored", "seq": 2}]));
+    // A reader completes it, and so does the next record of the same run, which writes nothing twice.
+    scene.promote(&["status", "--environment", "dev"], 0);
+    assert_eq!(scene.faults(), json!([]));
+    let (said, _) = scene.record("2", &[], 0);
+    assert!(
+        said.contains("record 2") && said.contains("already"),
+        "{said}"
+    );
+    scene.kill_at("s3", "PutObject", "3");
+    scene.record("3", &[], 0);
+    scene.record("4", &[], 0);
+    assert_eq!(scene.faults(), json!([]));
+    let history = scene.json(&["history", "--environment", "dev", "--limit", "3"], 0);
+    let numbers: Vec<&Value> = history["records"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|record| &record["seq"])
+        .collect();
+    assert_eq!(numbers, [4, 3, 2]);
+    assert_eq!(history["older"], true);
+}
+
+/// What was written before the contract named a key or a bucket is accepted by a person, once, by its hash.
+#[test]
+fn a_chain_that_began_before_is_accepted_by_its_hash() {
+    let scene = Scene::new("ledger-accept", NONE);
+    scene.record("1", &[], 0);
+    scene.record("2", &[], 0);
+    scene.contract(BOTH, World::LEDGER);
+    scene.refused("record 2 is not signed");
+    let hash = scene.item(2)["hash"]["S"].as_str().unwrap().to_owned();
+    let (_, said) = scene.record("3", &["--accept-head", &"0".repeat(64)], 3);
+    assert!(said.contains("record 2 is not signed"), "{said}");
+    let accept = ["--accept-head", hash.as_str()];
+    scene.record("3", &accept, 0);
+    // The same command again: written already.
+    let (said, _) = scene.record("3", &accept, 0);
+    assert!(said.contains("already"), "{said}");
+    let record: Value =
+        serde_json::from_str(scene.item(3)["record"]["S"].as_str().unwrap()).unwrap();
+    assert_eq!(
+        (&record["signed_from"], &record["accepted_head"]),
+        (&json!(3), &json!(hash))
+    );
+    scene.record("4", &[], 0);
+    // Later heads are not accepted by it.
+    let (_, said) = scene.record("5", &accept, 3);
+    assert!(said.contains("is not the head"), "{said}");
+    assert_eq!(scene.faults(), json!([]));
+    let verified = scene.json(&["verify", "--environment", "dev"], 0);
+    assert_eq!(verified["signatures"]["from"], 3);
+    assert_eq!(verified["anchor"]["from"], 2);
+}
+
+#[test]
+fn thirty_two_records_at_once_make_one_chain() {
+    let scene = Scene::new("ledger-race", BOTH);
+    let commits: Vec<String> = (0..32).map(|number| format!("{number:040x}")).collect();
+    let started: Vec<Started> = commits
+        .iter()
+        .map(|commit| Started::new(&mut scene.command(&recorded(commit))))
+        .collect();
+    for one in started {
+        let ended = one.end(PATIENCE);
+        assert_eq!(ended.status.code(), Some(0), "{}", log(&ended));
+    }
+    let verified = scene.json(&["verify", "--environment", "dev"], 0);
+    assert_eq!(verified["records"], 32);
+    assert_eq!(verified["anchor"]["compared"], 32);
+    let history = scene.json(&["history", "--environment", "dev", "--limit", "50"], 0);
+    let mut there: Vec<&str> = history["records"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|record| record["commit"].as_str().unwrap())
+        .collect();
+    there.sort_unstable();
+    assert_eq!(there, commits);
+}
+
+/// An export is verified without AWS, by the key that `verify` says, and a changed one is refused.
+#[test]
+fn an_export_is_verified_without_aws() {
+    let scene = Scene::new("ledger-export", BOTH);
+    for commit in ["1", "2", "3"] {
+        scene.record(commit, &[], 0);
+    }
+    let file = scene.setting.job.file("chain.jsonl");
+    let name = file.display().to_string();
+    scene.promote(&["export", "--environment", "dev", "--output", &name], 0);
+    let target = "TrentService.GetPublicKey";
+    let input = json!({"KeyId": World::LEDGER_KEY});
+    let call = scene.setting.aws.json("kms", target, &input);
+    let answer = wait(PATIENCE, call).unwrap().unwrap();
+    let body = answer["PublicKey"].as_str().unwrap();
+    let pem = format!("-----BEGIN PUBLIC KEY-----\n{body}\n-----END PUBLIC KEY-----\n");
+    std::fs::write(scene.setting.job.file("key.pem"), pem).unwrap();
+
+    let verify = |more: &[&str], exit: i32| {
+        let mut arguments = vec!["verify", "--export", name.as_str(), "--json"];
+        arguments.extend(more);
+        let mut command = scene.command(&arguments);
+        // Nothing of AWS is left in the environment.
+        command.env_clear().current_dir(scene.setting.job.file(""));
+        let ended = scene.setting.job.run(&mut command);
+        assert_eq!(ended.status.code(), Some(exit), "{}", log(&ended));
+        serde_json::from_slice::<Value>(&ended.stdout).unwrap()
+    };
+    let found = verify(&["--key", "key.pem"], 0);
+    assert_eq!(
+        (&found["records"], &found["signatures"]["checked"]),
+        (&json!(3), &json!(true))
+    );
+    assert_eq!(found["anchor"]["checked"], false);
+    let found = verify(&[], 0);
+    assert_eq!(found["signatures"]["checked"], false);
+    let text = std::fs::read_to_string(&file).unwrap();
+    std::fs::write(&file, text.replacen("failed", "healthy", 1)).unwrap();
+    let found = verify(&["--key", "key.pem"], 3);
+    assert_eq!(
+        found["details"]["faults"],
+        json!([{"fault": "altered", "seq": 1}])
+    );
+
+    let (statements, _) = scene.promote(&["export", "--environment", "dev", "--format", "vsa"], 0);
+    assert_eq!(statements.lines().count(), 3);
+    let envelope: Value = serde_json::from_str(statements.lines().next().unwrap()).unwrap();
+    assert_eq!(envelope["payloadType"], "application/vnd.in-toto+json");
+}
