@@ -68,8 +68,8 @@ mod tests {
     fn a_digest_is_healthy_since_it_last_failed() {
         let (a, b) = (deployed('a'), deployed('b'));
         assert_eq!(trail(&[]), [None; 3]);
-        assert_eq!(trail(&[b.clone()]), [None; 3]);
-        assert_eq!(trail(&[a.clone()]), [Some(1), None, Some(1)]);
+        assert_eq!(trail(std::slice::from_ref(&b)), [None; 3]);
+        assert_eq!(trail(std::slice::from_ref(&a)), [Some(1), None, Some(1)]);
         // Other digests come and go meanwhile, and the same one is deployed again.
         let busy = [
             a.clone(),

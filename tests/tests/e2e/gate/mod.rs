@@ -186,7 +186,7 @@ impl Gate {
 
     /// Deploys a digest to production.
     pub(super) fn deploy(&self, person: &str, digest: &str) {
-        let mut command = self.command(person, &["deploy", "--digest", digest]);
+        let command = self.command(person, &["deploy", "--digest", digest]);
         let program = place().built().join("slipway-service");
         let mut deploy = Command::new(program);
         deploy.args(command.get_args()).env_clear();
@@ -196,7 +196,6 @@ impl Gate {
                 deploy.env(name, value);
             }
         }
-        command.env_clear();
         ended(&mut deploy).is(0, &[]);
     }
 
