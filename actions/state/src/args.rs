@@ -1,6 +1,7 @@
 //! Arguments that several verbs of slipway-state share.
 
 use crate::backend::{Hold, Locking};
+use kit::error::{Error, Result};
 
 /// Where the state is.
 #[derive(Debug, clap::Args)]
@@ -76,12 +77,31 @@ pub(crate) struct Kind {
     pub(crate) hold: Option<Hold>,
 }
 
+/// The lock that was looked at.
+#[derive(Debug, clap::Args)]
+pub(crate) struct Which {
+    /// The lock's ID, as `lock`, `status` or Terraform named it
+    #[arg(long, value_name = "ID")]
+    pub(crate) lock_id: Option<String>,
+}
+
+impl Which {
+    /// The ID.
+    ///
+    /// # Errors
+    /// None was given (exit 2).
+    pub(crate) fn id(&self) -> Result<&str> {
+        self.lock_id.as_deref().ok_or_else(|| {
+            Error::usage("--lock-id is missing").hint("`slipway-state status` names it")
+        })
+    }
+}
+
 /// A lock that an earlier step or job took.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Adopt {
-    /// The lock's ID, as `lock` or `status` named it
-    #[arg(long, value_name = "ID")]
-    pub(crate) lock_id: Option<String>,
+    #[command(flatten)]
+    pub(crate) which: Which,
     /// The lock's version number, as `lock` or `park` named it: refused if somebody used the lock since
     #[arg(long, requires = "lock_id", value_name = "RVN")]
     pub(crate) rvn: Option<String>,
@@ -95,7 +115,7 @@ pub(crate) struct Keep {
 }
 
 /// Shorter ones would be over before an answer that is late.
-fn lease(text: &str) -> Result<std::time::Duration, String> {
+fn lease(text: &str) -> std::result::Result<std::time::Duration, String> {
     let lease = kit::clock::parse_duration(text)?;
     if lease < std::time::Duration::from_secs(2) {
         return Err(format!("`{text}` is too short for a lease: 2s at least"));

@@ -81,7 +81,7 @@ impl<'a> Folder<'a> {
         let again = format!("remove {} and run init again", self.data.display());
         let state: serde_json::Value = serde_json::from_str(&text).map_err(|error| {
             Error::refused(format!(
-                "nobody can tell which state {} was initialised for: {} is no JSON",
+                "the state that {} was initialised for cannot be read: {} is not JSON",
                 self.path.display(),
                 self.data.display()
             ))
@@ -437,8 +437,8 @@ mod tests {
                 "the backend is `local`, the lock is for `s3`",
             ),
             ("{\"version\":3}".to_owned(), "the backend is ``"),
-            ("{".to_owned(), "is no JSON"),
-            (String::new(), "is no JSON"),
+            ("{".to_owned(), "is not JSON"),
+            (String::new(), "is not JSON"),
         ] {
             code.write(NOTE, &text);
             let error = code.before().unwrap_err();

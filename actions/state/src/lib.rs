@@ -147,8 +147,13 @@ impl Step for State {
                 adopt,
                 keep,
             } => hold::park(&place::find(&place, &object, cx)?, &adopt, &keep, cx).await,
-            Verb::ForceUnlock { place, object, id } => {
-                hold::force_unlock(&place::find(&place, &object, cx)?, &id, cx).await
+            Verb::ForceUnlock {
+                place,
+                object,
+                which,
+            } => {
+                let id = which.id()?;
+                hold::force_unlock(&place::find(&place, &object, cx)?, id, cx).await
             }
             Verb::MoveLock { place, object, to } => {
                 hold::move_lock(&place::find_to_move(&place, &object, cx)?, to, cx).await
@@ -175,8 +180,8 @@ impl Step for State {
 /// Refuses to remove the lock that is held around this very command, which would end it first.
 fn refuse_own_lock(verb: &Verb, cx: &Cx) -> Result<()> {
     let (name, id) = match verb {
-        Verb::ForceUnlock { id, .. } => ("force-unlock", Some(id)),
-        Verb::Unlock { adopt, .. } => ("unlock", adopt.lock_id.as_ref()),
+        Verb::ForceUnlock { which, .. } => ("force-unlock", &which.lock_id),
+        Verb::Unlock { adopt, .. } => ("unlock", &adopt.which.lock_id),
         _ => return Ok(()),
     };
     match id {

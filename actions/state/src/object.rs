@@ -81,7 +81,7 @@ impl StateFile {
             #[serde(borrow)]
             serial: &'a RawValue,
         }
-        let odd = "a version of the state is no JSON text";
+        let odd = "a version of the state is not JSON text";
         let text = std::str::from_utf8(&self.bytes).context(odd)?;
         let head: Head<'_> = serde_json::from_str(text).context(odd)?;
         let at = head.serial.get().as_ptr().addr() - text.as_ptr().addr();

@@ -115,7 +115,7 @@ fn line(seen: &Seen<'_>) -> String {
     }
     lines.extend(seen.known.iter().map(|known| format!("  {known}")));
     if seen.held.as_ref().is_some_and(|held| held.id().is_empty()) {
-        let force = seen.lock.command("force-unlock --id \"\"");
+        let force = seen.lock.command("force-unlock --lock-id \"\"");
         lines.push(format!(
             "  it has no lock ID; only if nobody uses it for certain: {force}"
         ));

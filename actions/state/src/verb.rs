@@ -1,6 +1,6 @@
 //! The verbs of slipway-state.
 
-use crate::args::{Adopt, Keep, Kind, Object, Place, Wait};
+use crate::args::{Adopt, Keep, Kind, Object, Place, Wait, Which};
 use crate::backend::Locking;
 use crate::{bootstrap, history, plan};
 use clap::Subcommand;
@@ -90,9 +90,8 @@ pub(crate) enum Verb {
         place: Place,
         #[command(flatten)]
         object: Object,
-        /// The ID of the lock that was looked at, as `status` or Terraform shows it
-        #[arg(long, required = true, value_name = "ID")]
-        id: String,
+        #[command(flatten)]
+        which: Which,
     },
     /// Move from the lock table to `.tflock` in two steps, `--to both` and then `--to file`, or back
     MoveLock {

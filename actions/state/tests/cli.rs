@@ -38,7 +38,10 @@ fn bad_input_is_named() {
             &["park", "--bucket=b", "--table=t", "--key=k"],
             "--lock-id is missing",
         ),
-        (&["force-unlock"], "--id <ID>"),
+        (
+            &["force-unlock", "--bucket=b", "--key=k"],
+            "--lock-id is missing",
+        ),
         (&["move-lock"], "--to <HOW>"),
         (&["lock", "--rvn=r"], "--lock-id <ID>"),
         (&["lock", "--lease=1s"], "`1s` is too short for a lease"),
@@ -102,7 +105,7 @@ fn bad_input_is_named() {
 #[test]
 fn a_command_does_not_remove_the_lock_it_runs_under() {
     let held = [REGION, ("SLIPWAY_STATE_HELD", "i")];
-    for (verb, id) in [("force-unlock", "--id=i"), ("unlock", "--lock-id=i")] {
+    for (verb, id) in [("force-unlock", "--lock-id=i"), ("unlock", "--lock-id=i")] {
         let arguments = [verb, "--bucket=b", "--table=t", "--key=k", id];
         job().refuses(&arguments, &held, 3, "is held around this very command");
         let hint = format!("leave `{verb}` out");

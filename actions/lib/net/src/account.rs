@@ -160,8 +160,8 @@ impl Net {
             .into_iter()
             .find_map(|name| Some((name, self.env.get(name)?)));
         let Some((name, text)) = set else {
-            return Err(Error::usage("no region is known")
-                .hint("set AWS_REGION, or name an environment of the contract"));
+            return Err(Error::usage("the region is missing")
+                .hint("set AWS_REGION, or give --environment NAME to take it from the contract"));
         };
         text.parse()
             .map_err(|invalid| Error::from(invalid).hint(format!("it is the value of {name}")))

@@ -53,7 +53,7 @@ pub(super) fn with_tls_only(
 fn parsed(policy: &str) -> Result<Value, String> {
     match serde_json::from_str(policy) {
         Ok(Value::Object(policy)) => Ok(Value::Object(policy)),
-        Ok(_) => Err("it is no JSON object".to_owned()),
+        Ok(_) => Err("it is not a JSON object".to_owned()),
         Err(error) => Err(error.to_string()),
     }
 }

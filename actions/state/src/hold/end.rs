@@ -66,7 +66,7 @@ impl Holding<'_> {
                 ))
                 .hint(format!(
                     "give it back: {}",
-                    lock.command(&format!("force-unlock --id {}", self.record.info.id))
+                    lock.command(&format!("force-unlock --lock-id {}", self.record.info.id))
                 ))),
         }
     }
@@ -103,12 +103,12 @@ impl Holding<'_> {
     pub(super) fn unkept(&self) -> Option<PathBuf> {
         let mut worked = self.worked.iter();
         worked
-            .find(|(folder, worked)| worked.writes && !rescue::can_be_left(folder))
+            .find(|(folder, worked)| worked.creates && !rescue::can_be_left(folder))
             .map(|(folder, _)| folder.clone())
     }
 
     /// The command failed, and a state that it could not write would be nowhere but in its log: the
-    /// lock stays, since nobody can tell.
+    /// lock stays, since that cannot be seen.
     pub(super) async fn unwritten(&mut self, verdict: Error, folder: &Path) -> Error {
         self.stage = Stage::Broken;
         let error = verdict

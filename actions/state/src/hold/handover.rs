@@ -27,9 +27,7 @@ use std::time::Duration;
 /// # Errors
 /// No ID, or nothing stands there under it (exit 3).
 pub(super) async fn find(placed: &Placed, adopt: &Adopt, cx: &Cx) -> Result<(Opened, Held)> {
-    let id = adopt.lock_id.as_deref().ok_or_else(|| {
-        Error::usage("--lock-id is missing").hint("`slipway-state status` names it")
-    })?;
+    let id = adopt.which.id()?;
     let mut opened = open(placed, Hold::Native, cx).await?;
     let native = opened.lock.look().await?;
     let found = match native {
@@ -174,7 +172,7 @@ fn foreign(lock: &Lock, held: &Held) -> Error {
         .cause(format!("held by {held}"))
         .hint(format!(
             "only if whoever took it is gone for certain: {}",
-            lock.command(&format!("force-unlock --id {}", held.typed_id()))
+            lock.command(&format!("force-unlock --lock-id {}", held.typed_id()))
         ))
 }
 
@@ -218,7 +216,7 @@ pub(crate) async fn park(placed: &Placed, which: &Adopt, keep: &Keep, cx: &Cx) -
 
 /// The verb `unlock`: gives back a hold of ours.
 pub(crate) async fn unlock(placed: &Placed, which: &Adopt, cx: &Cx) -> Result<Report> {
-    let lock_id = which.lock_id.clone().unwrap_or_default();
+    let lock_id = which.which.lock_id.clone().unwrap_or_default();
     let (opened, held) = match find(placed, which, cx).await {
         Ok(found) => found,
         // Given back twice is given back.
@@ -246,7 +244,7 @@ pub(crate) async fn unlock(placed: &Placed, which: &Adopt, cx: &Cx) -> Result<Re
 
 /// Why `unlock` does not remove a lock.
 fn stays_locked(lock: &Lock, held: &Held, why: Unlocking) -> Error {
-    let force = lock.command(&format!("force-unlock --id {}", held.typed_id()));
+    let force = lock.command(&format!("force-unlock --lock-id {}", held.typed_id()));
     match why {
         Unlocking::InUse => Error::refused(format!("a command runs under the lock {}", lock.id))
             .cause(format!("held by {held}"))
@@ -435,7 +433,7 @@ async fn end(command: Option<Group>, lock: &Lock, lock_id: &str, cx: &Cx) -> Res
             .cause(format!("so the lock {} stays", lock.id))
             .hint(format!(
                 "once the command is over for certain: {}",
-                lock.command(&format!("force-unlock --id {lock_id}"))
+                lock.command(&format!("force-unlock --lock-id {lock_id}"))
             ))),
     }
 }

@@ -106,7 +106,7 @@ impl<'a> Asker<'a> {
 }
 
 /// What CodeBuild's answer about one build means (CodeBuild API Reference, Build). One that it does
-/// not know was deleted, or never was: nobody can tell.
+/// not know was deleted, or never was; it cannot be seen which.
 fn build(arn: &str, id: &str, build: &serde_json::Value) -> Run {
     if build["arn"].as_str() != Some(arn) {
         return Run::Blind(format!("CodeBuild does not know {id}"));

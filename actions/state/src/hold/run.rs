@@ -99,7 +99,7 @@ async fn acquire<'a>(
     cx: &'a Cx,
 ) -> Result<Holding<'a>> {
     let length = job.wait.lease;
-    if job.adopt.lock_id.is_none() {
+    if job.adopt.which.lock_id.is_none() {
         let opened = unless_interrupted(open(placed, hold, cx)).await?;
         outlasts(&opened, job.budget, cx)?;
         let record = take::record(&opened, "run", Phase::Running, length, cx);
@@ -167,7 +167,7 @@ fn outlasts(opened: &Opened, budget: Option<Duration>, cx: &Cx) -> Result<()> {
     let shown = kit::clock::human(budget);
     let Some(end) = opened.access.account.credentials.expiry() else {
         return Err(Error::refused(format!(
-            "nobody can tell whether these credentials last for {shown}"
+            "it is unknown whether these credentials last for {shown}"
         ))
         .hint("name a role with --role, or an environment of the contract: a session that is minted here says when it ends")
         .hint("or leave --budget out"));

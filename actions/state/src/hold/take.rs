@@ -39,7 +39,7 @@ pub(crate) async fn lock(
     keep: &Keep,
     cx: &Cx,
 ) -> Result<Report> {
-    if adopted.lock_id.is_some() {
+    if adopted.which.lock_id.is_some() {
         let (opened, held) = unless_interrupted(handover::find(placed, adopted, cx)).await?;
         let max = Some(keep.max);
         let record = handover::adopt(&opened, &held, Phase::Kept, max, wait.lease, cx).await?;
@@ -370,8 +370,8 @@ fn busy(lock: &Lock, held: &Held, place: u64, patience: Duration, watch: &Watch)
             let (what, verb) = match lease.as_ref().map(|lease| lease.phase) {
                 // No command runs under it, and so nothing has to be forced.
                 Some(Phase::Kept | Phase::Parked) => ("run", format!("unlock --lock-id {}", info.id)),
-                Some(_) => ("run", format!("force-unlock --id {}", held.typed_id())),
-                None => ("Terraform", format!("force-unlock --id {}", held.typed_id())),
+                Some(_) => ("run", format!("force-unlock --lock-id {}", held.typed_id())),
+                None => ("Terraform", format!("force-unlock --lock-id {}", held.typed_id())),
             };
             let command = lock.command(&verb);
             error
@@ -382,7 +382,7 @@ fn busy(lock: &Lock, held: &Held, place: u64, patience: Duration, watch: &Watch)
             .hint("somebody wrote this by hand; look at it in the lock table")
             .hint(format!(
                 "only if nobody uses it for certain, with an empty ID: {}",
-                lock.command(&format!("force-unlock --id {}", held.typed_id()))
+                lock.command(&format!("force-unlock --lock-id {}", held.typed_id()))
             )),
     }
 }
@@ -413,9 +413,9 @@ mod tests {
     fn a_busy_lock_names_its_holder_and_a_command_that_can_be_typed() {
         let about = "--bucket states --key shop/dev/terraform.tfstate --table locks";
         for (lease, command) in [
-            (Some(lease(Phase::Running)), "force-unlock --id 3f"),
+            (Some(lease(Phase::Running)), "force-unlock --lock-id 3f"),
             (Some(lease(Phase::Kept)), "unlock --lock-id 3f"),
-            (None, "force-unlock --id 3f"),
+            (None, "force-unlock --lock-id 3f"),
         ] {
             let run = lease.as_ref().and_then(|lease| lease.run_url.clone());
             let held = held(lease);
@@ -437,7 +437,7 @@ mod tests {
                 info
             });
             let error = busy(&lock(), &held, 0, Duration::ZERO, &Watch::default());
-            let typed = "slipway-state force-unlock --id \"\" --bucket states";
+            let typed = "slipway-state force-unlock --lock-id \"\" --bucket states";
             assert!(error.hints.last().unwrap().contains(typed), "{error}");
         }
     }

@@ -126,7 +126,7 @@ pub(crate) async fn force_unlock(placed: &Placed, id: &str, cx: &Cx) -> Result<R
         ))
         .cause(format!("held by {other}"))
         .hint(match other.id() {
-            "" => "it has no ID: if nobody uses it for certain, give --id \"\"",
+            "" => "it has no ID: if nobody uses it for certain, give --lock-id \"\"",
             _ => "look again who holds it now, and whether that one is gone",
         })),
         (None, None) => Ok(report::unlocked(&opened.lock, "held by nobody already")),

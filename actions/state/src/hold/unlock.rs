@@ -67,7 +67,7 @@ mod tests {
             job: Some("plan".into()),
             ..running.clone()
         };
-        // At a terminal nobody can tell one run from another.
+        // At a terminal one run cannot be told from another.
         let terminal = Lease {
             attempt: None,
             build_arn: None,

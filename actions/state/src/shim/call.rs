@@ -132,9 +132,14 @@ impl Call {
         LOCK_FREE.contains(&self.subcommand().as_str())
     }
 
-    /// Whether it may write a state.
-    pub(super) fn writes(&self) -> bool {
-        self.kind() == Kind::Locking && self.subcommand() != "plan"
+    /// Whether it may create something that a state which cannot be written would lack. The others change
+    /// the state alone, and where that fails nothing has happened.
+    pub(super) fn creates(&self) -> bool {
+        let helps = |word: &String| {
+            matches!(word.trim_start_matches('-'), "h" | "help") && word.starts_with('-')
+        };
+        matches!(self.subcommand().as_str(), "apply" | "destroy")
+            && !self.arguments.iter().any(helps)
     }
 
     /// The folder that `-chdir` names. Terraform looks for it only in front of the subcommand.
@@ -269,6 +274,24 @@ pub(super) mod tests {
             assert_eq!(call.subcommand(), subcommand, "{words}");
             assert_eq!(call.kind(), kind, "{words}");
             assert_eq!(call.with(&flag).join(" "), with);
+        }
+    }
+
+    #[test]
+    fn only_what_creates_something_can_lose_it_with_a_state() {
+        for (words, wanted) in [
+            ("apply -auto-approve", true),
+            ("-chdir=a destroy", true),
+            ("apply plan", true),
+            ("plan", false),
+            ("state rm a", false),
+            ("import a b", false),
+            ("untaint a", false),
+            ("apply -help", false),
+            ("apply --help", false),
+            ("destroy -h", false),
+        ] {
+            assert_eq!(call(words, &[]).creates(), wanted, "{words}");
         }
     }
 

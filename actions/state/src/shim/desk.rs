@@ -72,8 +72,8 @@ pub(crate) struct Worked {
     pub(crate) state: Option<StateObject>,
     /// What had been left there before the first call.
     pub(crate) before: Option<Left>,
-    /// Whether some call could write a state.
-    pub(crate) writes: bool,
+    /// Whether some call could create something that only the state knows of.
+    pub(crate) creates: bool,
 }
 
 /// A call that is told not to lock.
@@ -129,14 +129,14 @@ impl Shared {
         let state = state(&question.call, &question.seen);
         if let Some(worked) = desk.worked.get_mut(folder) {
             worked.state = state;
-            worked.writes |= question.call.writes();
+            worked.creates |= question.call.creates();
             return Ok(());
         }
         let before = rescue::look(folder);
         let worked = Worked {
             state,
             before,
-            writes: question.call.writes(),
+            creates: question.call.creates(),
         };
         desk.worked.insert(folder.clone(), worked);
         let folders: BTreeMap<&PathBuf, &Option<Left>> = desk

@@ -18,7 +18,7 @@ pub(super) fn init(ours: &Ours, words: &[String], seen: &Seen) -> Verdict {
     }
     let unreadable = |why: &String| {
         refused(
-            format!("nobody can tell which backend `init` configures: {why}"),
+            format!("the backend that `init` configures cannot be read: {why}"),
             "put the file right; Terraform could not read it either",
         )
     };

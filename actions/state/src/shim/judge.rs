@@ -19,7 +19,7 @@ pub(crate) fn judge(ours: &Ours, call: &Call, seen: &Seen) -> Verdict {
         Err(_) if call.is_lock_free() => return Verdict::Unchanged(None),
         Err(name) => {
             return refused(
-                format!("nobody can tell how Terraform reads the variable {name}"),
+                format!("the variable {name} cannot be read as Terraform reads it"),
                 "quote its words as a shell would, without ; & | < > ( ) and backquotes",
             );
         }
@@ -42,7 +42,7 @@ pub(crate) fn judge(ours: &Ours, call: &Call, seen: &Seen) -> Verdict {
         ),
         Kind::Init => match &call.unreadable {
             Some(why) => refused(
-                format!("nobody can tell which backend `init` configures: {why}"),
+                format!("the backend that `init` configures cannot be read: {why}"),
                 "give it words in UTF-8",
             ),
             None => init(ours, &words, seen),
@@ -83,9 +83,7 @@ fn locking(ours: &Ours, call: &Call, words: &[String], seen: &Seen, off: &str) -
         Target::Other(what) => itself(format!(
             "it works on {what}, and this step holds the lock of {held}"
         )),
-        Target::Unclear(why) => {
-            itself(format!("nobody can tell whether it works on {held}: {why}"))
-        }
+        Target::Unclear(why) => itself(format!("it is unknown whether it works on {held}: {why}")),
         Target::Unprotected(what) => refused(
             format!(
                 "`{subcommand}` would run without any lock: it works on {what}, whose backend sets neither use_lockfile nor dynamodb_table"
@@ -118,7 +116,7 @@ fn pushes_elsewhere(ours: &Ours, call: &Call, seen: &Seen) -> Option<Verdict> {
                 state.workspace
             )
         }
-        None => "nobody can tell which state `state push` would write".to_owned(),
+        None => "the state that `state push` would write is unknown".to_owned(),
     };
     Some(refused(
         format!("{why}; the state that was rescued belongs to s3://{wanted}"),

@@ -214,7 +214,7 @@ fn this_call(arguments: &[OsString], before: &Variables) -> Result<Call, String>
             (name, _) => {
                 let name = name.unwrap_or_else(|name| name.to_string_lossy().into_owned());
                 return Err(format!(
-                    "the variable {name} is not text: nobody can tell which state this call works on"
+                    "the variable {name} is not text, so the state that this call works on is unknown"
                 ));
             }
         }

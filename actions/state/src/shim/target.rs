@@ -18,7 +18,7 @@ pub(super) enum Target {
     Unprotected(String),
     /// The held one, under another lock than the held one.
     Astray(String),
-    /// Nobody can tell.
+    /// It cannot be seen.
     Unclear(String),
 }
 

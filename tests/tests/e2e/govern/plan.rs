@@ -455,7 +455,7 @@ fn an_apply_that_lost_its_lock_still_says_where_the_state_is_that_it_could_not_w
         serde_json::from_str(state.lock().unwrap()["Info"]["S"].as_str().unwrap()).unwrap();
     let other = state.job("shop.example");
     let id = info["ID"].as_str().unwrap();
-    state.ends(&other, &["force-unlock", "--id", id], 0);
+    state.ends(&other, &["force-unlock", "--lock-id", id], 0);
     let ended = applying.end(SOON);
     state.clear_faults();
     let said = log(&ended);

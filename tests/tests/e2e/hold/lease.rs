@@ -27,7 +27,7 @@ fn the_lease_is_renewed_while_the_command_runs_and_terraforms_part_never_changes
         3,
         &[
             "a command runs under the lock",
-            &format!("force-unlock --id {id}"),
+            &format!("force-unlock --lock-id {id}"),
         ],
     );
     assert!(state.lock().is_some());

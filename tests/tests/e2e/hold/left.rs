@@ -105,7 +105,7 @@ fn a_failed_call_that_could_leave_its_state_nowhere_keeps_the_lock() {
     ends(
         &scene.state,
         &scene.job,
-        &["force-unlock", "--id", &id],
+        &["force-unlock", "--lock-id", &id],
         0,
         &[],
     );

@@ -67,12 +67,12 @@ fn it_is_refused_while_we_hold_and_we_while_it_holds_and_each_can_be_forced() {
             "true",
         ];
         let said = ends(&state, &job, &waiting, 4, &["OperationTypeApply"]);
-        let (_, rest) = said.split_once("force-unlock --id ").unwrap();
+        let (_, rest) = said.split_once("force-unlock --lock-id ").unwrap();
         let id = rest.split_whitespace().next().unwrap();
         ends(
             &state,
             &job,
-            &["force-unlock", "--locking", locking, "--id", id],
+            &["force-unlock", "--locking", locking, "--lock-id", id],
             0,
             &["removed the lock of", id],
         );

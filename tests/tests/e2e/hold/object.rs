@@ -68,13 +68,13 @@ fn terraform_and_we_respect_one_another_through_the_object() {
             &job,
             &with(locking, "touch started"),
             4,
-            &["OperationTypeApply", &id, "force-unlock --id"],
+            &["OperationTypeApply", &id, "force-unlock --lock-id"],
         );
         assert!(!job.file("started").exists());
         ends(
             &state,
             &job,
-            &["force-unlock", "--locking", locking, "--id", &id],
+            &["force-unlock", "--locking", locking, "--lock-id", &id],
             0,
             &[&id],
         );
@@ -187,7 +187,7 @@ fn half_a_lock_is_found_and_does_not_last() {
     drop(running);
     // Somebody who knows of the table alone takes its half away.
     let id = state.holder().unwrap()["ID"].as_str().unwrap().to_owned();
-    ends(&state, &job, &["force-unlock", "--id", &id], 0, &[]);
+    ends(&state, &job, &["force-unlock", "--lock-id", &id], 0, &[]);
     assert!(object(&state).is_some());
     ends(
         &state,

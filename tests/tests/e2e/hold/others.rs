@@ -48,7 +48,7 @@ fn terraforms_own_lock_is_removed_only_by_force_and_only_by_the_id_that_was_seen
         "touch",
         "started",
     ];
-    let force = format!("force-unlock --id {id}");
+    let force = format!("force-unlock --lock-id {id}");
     ends(
         &state,
         &job,
@@ -70,7 +70,7 @@ fn terraforms_own_lock_is_removed_only_by_force_and_only_by_the_id_that_was_seen
     ends(
         &state,
         &job,
-        &["force-unlock", "--id", "4711"],
+        &["force-unlock", "--lock-id", "4711"],
         3,
         &["is not the one with ID 4711", &id],
     );
@@ -78,7 +78,7 @@ fn terraforms_own_lock_is_removed_only_by_force_and_only_by_the_id_that_was_seen
     ends(
         &state,
         &job,
-        &["force-unlock", "--id", &id],
+        &["force-unlock", "--lock-id", &id],
         0,
         &["removed the lock of", &id],
     );
@@ -103,15 +103,15 @@ fn a_lock_without_an_id_is_removed_as_its_status_says() {
             .aws
             .json("dynamodb", "DynamoDB_20120810.PutItem", &input);
         wait(SOON, call).unwrap().unwrap();
-        let typed = "force-unlock --id \"\" --region";
+        let typed = "force-unlock --lock-id \"\" --region";
         let status = job.run(&mut verb(&state, &job, &["status"]));
         let said = String::from_utf8_lossy(&status.stdout).into_owned();
         assert!(said.contains(typed), "{info:?}: {said}");
         let busy = ["run", "--lock-timeout", "0s", "--", "true"];
         ends(&state, &job, &busy, 4, &[typed]);
-        let other = ["force-unlock", "--id", "4711"];
-        ends(&state, &job, &other, 3, &["give --id \"\""]);
-        let force = ["force-unlock", "--id", ""];
+        let other = ["force-unlock", "--lock-id", "4711"];
+        ends(&state, &job, &other, 3, &["give --lock-id \"\""]);
+        let force = ["force-unlock", "--lock-id", ""];
         ends(&state, &job, &force, 0, &["removed the lock of"]);
         assert_eq!(state.lock(), None);
     }

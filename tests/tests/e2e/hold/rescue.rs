@@ -58,7 +58,7 @@ fn a_state_that_a_killed_step_left_is_rescued_by_its_post_step() {
     assert_eq!(lock["Rescued"]["S"], format!("s3://{kept}"));
     let text = wait(SOON, state.aws.get(&format!("/{kept}"))).unwrap();
     assert_eq!(text.unwrap(), "{\"serial\":1}\n");
-    ends(&state, &job, &["force-unlock", "--id", &id], 0, &[]);
+    ends(&state, &job, &["force-unlock", "--lock-id", &id], 0, &[]);
     assert_eq!(running.end(SOON).status.code(), None);
 }
 
@@ -313,7 +313,7 @@ fn credentials_that_end_before_the_command_had_its_time_are_refused() {
         &job,
         &["run", "--budget", "1h", "--", "touch", "started"],
         3,
-        &["nobody can tell whether these credentials last"],
+        &["it is unknown whether these credentials last"],
     );
     assert!(!job.file("started").exists());
     assert_eq!(state.lock(), None);

@@ -92,7 +92,10 @@ fn a_rescued_state_is_pushed_into_its_own_state_only() {
     assert!(verdict.starts_with("unchanged: "), "{verdict}");
     seen.workspace = Err("no text".to_owned());
     let verdict = shown(judge(&ours, &push, &seen));
-    assert!(verdict.contains("nobody can tell which state"), "{verdict}");
+    assert!(
+        verdict.contains("the state that `state push` would write is unknown"),
+        "{verdict}"
+    );
 }
 
 #[test]
@@ -222,7 +225,7 @@ fn words_and_variables_decide_which_state_it_is() {
         (
             "apply",
             &[("TF_CLI_ARGS", "-no-color; x")],
-            "refused: nobody can tell how Terraform reads the variable TF_CLI_ARGS",
+            "refused: the variable TF_CLI_ARGS cannot be read as Terraform reads it",
         ),
         ("output", &[("TF_CLI_ARGS", "-no-color; x")], "unchanged"),
         (
@@ -233,17 +236,17 @@ fn words_and_variables_decide_which_state_it_is() {
         (
             "workspace delete blue",
             &[("TF_CLI_ARGS_workspace_delete", "-lock=false; x")],
-            "refused: nobody can tell how Terraform reads the variable TF_CLI_ARGS_workspace_delete",
+            "refused: the variable TF_CLI_ARGS_workspace_delete cannot be read as Terraform reads it",
         ),
         (
             "workspace new blue",
             &[("TF_CLI_ARGS", "-lock=false;")],
-            "refused: nobody can tell how",
+            "refused: the variable TF_CLI_ARGS cannot be read",
         ),
         (
             "later-subcommand",
             &[("TF_CLI_ARGS", "-lock=false;")],
-            "refused: nobody can tell how",
+            "refused: the variable TF_CLI_ARGS cannot be read",
         ),
         (
             "force-unlock -force 0f-1",
