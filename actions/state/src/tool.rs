@@ -84,7 +84,7 @@ impl<'a> Tool<'a> {
         let (status, output) = tool.bare(&["version", "-json"])?.capture(&cx.host).await?;
         ended(name.command(), status)?;
         // Both call it `terraform_version`.
-        tool.version = serde_json::from_slice::<Value>(&output)
+        tool.version = printed(&output)
             .ok()
             .and_then(|said| Some(said["terraform_version"].as_str()?.to_owned()))
             .ok_or_else(|| {
@@ -129,7 +129,7 @@ impl<'a> Tool<'a> {
     /// keeps them by itself.
     ///
     /// # Errors
-    /// The folder was not initialised, or nobody can tell for what.
+    /// The folder was not initialised, or for what cannot be read.
     pub(crate) fn workspace_prefix(&self) -> Result<Option<String>> {
         let data_dir = self.cx.env.get("TF_DATA_DIR").unwrap_or(".terraform");
         let path = self.directory.join(data_dir).join("terraform.tfstate");
@@ -256,10 +256,29 @@ impl<'a> Tool<'a> {
         let program = self.program(&["show", "-json", &path], runs.account())?;
         let (status, output) = runs.capture(program, self.cx).await?;
         ended(&format!("{} show", self.name.command()), status)?;
-        serde_json::from_slice(&output).map_err(|error| {
-            Error::failed(format!("{} shows a plan that is no JSON", self.shown())).because(error)
+        printed(&output).map_err(|error| {
+            Error::failed(format!("{} shows a plan that is not JSON", self.shown())).because(error)
         })
     }
+}
+
+/// The JSON that the tool prints, without what a wrapper of it prints around: the one that setup-terraform
+/// installs prints `::set-output` commands behind it where it finds no `GITHUB_OUTPUT`, and its older
+/// versions `[command]` before it (hashicorp/setup-terraform#85); tenv prints a line of its own
+/// (tofuutils/tenv#286).
+fn printed(output: &[u8]) -> serde_json::Result<Value> {
+    let whole = serde_json::from_slice(output);
+    if whole.is_ok() {
+        return whole;
+    }
+    let begins = |at: &usize| output[*at] == b'{' && (*at == 0 || output[*at - 1] == b'\n');
+    (0..output.len())
+        .filter(begins)
+        .find_map(|at| {
+            let mut values = serde_json::Deserializer::from_slice(&output[at..]).into_iter();
+            values.next()?.ok()
+        })
+        .map_or(whole, Ok)
 }
 
 /// How a call of the tool that this step makes by itself ended. The tool's exit codes are not the
@@ -354,6 +373,22 @@ impl Diagnostics {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn json_is_found_in_what_a_wrapper_prints_around_it() {
+        let wanted = serde_json::json!({"a": {"b": "{"}});
+        for text in [
+            "{\"a\":{\"b\":\"{\"}}\n",
+            "{\n  \"a\": {\n    \"b\": \"{\"\n  }\n}\n\n::set-output name=stdout::{\"a\":1}\n",
+            "[command]/tmp/x/terraform-bin show -json plan\n{\"a\":{\"b\":\"{\"}}\n::debug::exitcode: 0\n",
+            "Ignore GITHUB_ACTIONS, fail to open GITHUB_OUTPUT {\n{\"a\":{\"b\":\"{\"}}",
+        ] {
+            assert_eq!(printed(text.as_bytes()).unwrap(), wanted, "{text}");
+        }
+        for text in ["", "no", "x {\"a\":1}", "{\"a\":"] {
+            assert!(printed(text.as_bytes()).is_err(), "{text}");
+        }
+    }
 
     #[test]
     fn the_tools_own_words_are_found_with_their_places() {

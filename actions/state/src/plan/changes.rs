@@ -106,8 +106,11 @@ pub(crate) struct Changes {
 }
 
 impl Changes {
-    /// Reads the plan's JSON. `applyable`: whether the tool found something to apply.
+    /// Reads the plan's JSON. `applyable`: whether the tool's exit code says that it found something to
+    /// apply. A wrapper may turn that code into 0, as setup-terraform's does; since 1.8 Terraform's JSON
+    /// says so as well.
     pub(crate) fn of(plan: &Value, applyable: bool) -> Self {
+        let applyable = applyable || plan["applyable"] == true;
         let hidden = Hidden::of(plan);
         let changed = |name: &str| {
             let found = list(plan, name).filter_map(|change| resource(change, &hidden));

@@ -7,6 +7,7 @@ mod elsewhere;
 mod history;
 mod newer;
 mod plan;
+mod wrapped;
 
 use std::process::{Command, Output};
 use std::sync::OnceLock;
