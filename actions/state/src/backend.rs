@@ -24,6 +24,15 @@ pub(crate) struct Backend {
     pub(crate) encryption: Encryption,
 }
 
+/// A state in S3.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct StateObject {
+    pub(crate) bucket: String,
+    /// The object's key, its workspace included.
+    pub(crate) key: String,
+    pub(crate) workspace: String,
+}
+
 /// What a write of the state asks S3 for.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]

@@ -2,9 +2,8 @@
 //! folder instead (terraform `internal/command/views/state_locker.go` and `backend/local`). On a
 //! runner that folder is gone with the job, and with it what was just created.
 
-use crate::backend::Backend;
+use crate::backend::{Backend, StateObject};
 use crate::s3::refused;
-use crate::shim::StateObject;
 use kit::error::{Context, Error, Result};
 use net::AwsContext;
 use serde::{Deserialize, Serialize};

@@ -2,6 +2,7 @@
 //! be, so that two runs at once, or one that died half way, end the same.
 
 mod bucket;
+mod lifecycle;
 mod policy;
 mod table;
 

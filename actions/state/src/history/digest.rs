@@ -1,12 +1,12 @@
 //! The digest that Terraform keeps of a state beside its lock: whether it is the state's, and how to
 //! make it so. What decides is pure.
 
-use super::versions::Known;
+use super::seen::{Known, Looked, Verdict};
 use super::{Change, args, change_digest, item, report, stands};
 use crate::backend::Hold;
 use crate::hold::{self, Holding, held};
 use crate::lock::Item;
-use crate::object::{Found, Objects, Standing, StateFile, kept_digest};
+use crate::object::{Found, Objects, StateFile, kept_digest};
 use crate::place;
 use kit::error::{Error, Result};
 use kit::report::Report;
@@ -15,31 +15,6 @@ use kit::step::Cx;
 
 /// How far back a version is looked for that the digest belongs to.
 const BACK: usize = 50;
-
-/// How state and digest stand to each other.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) enum Verdict {
-    /// Neither is there.
-    Nothing,
-    /// The digest is the state's.
-    Same,
-    /// There is a state and no digest: Terraform skips its check.
-    Missing,
-    /// The digest is another state's: the version that is, if one is found.
-    Other(Option<(String, Standing)>),
-    /// There is a digest and no state, or an empty object, which Terraform takes for none.
-    NoState(Option<(String, Standing)>),
-    /// Something is there that is not a state, and why.
-    NotAState(String, Option<(String, Standing)>),
-}
-
-/// What was looked at.
-#[derive(Debug)]
-pub(super) struct Looked {
-    pub(super) found: Found,
-    pub(super) kept: Option<String>,
-    pub(super) verdict: Verdict,
-}
 
 fn judge(found: &Found, kept: Option<&str>, known: &[Known]) -> Verdict {
     let of_digest = || {
@@ -174,7 +149,7 @@ async fn gone(objects: &Objects, item: &Item) -> Result<()> {
 
 #[cfg(test)]
 mod tests {
-    use super::super::versions::Version;
+    use super::super::seen::Version;
     use super::*;
     use crate::object::Stored;
 

@@ -6,6 +6,7 @@ mod difference;
 mod digest;
 mod report;
 mod rollback;
+mod seen;
 mod versions;
 
 pub(crate) use digest::{repair, verify};

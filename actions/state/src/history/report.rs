@@ -1,8 +1,6 @@
 //! What the verbs about what stood in the bucket say.
 
-use super::digest::{Looked, Verdict};
-use super::rollback::Back;
-use super::versions::Known;
+use super::seen::{Back, Known, Looked, Verdict};
 use crate::object::{Standing, StateFile};
 use aws_sdk_s3::primitives::DateTimeFormat;
 use kit::error::{Error, Result};

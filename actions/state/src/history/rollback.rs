@@ -1,10 +1,11 @@
 //! Back to an earlier version of the state: its content, counted on from the state as it is, with
 //! its digest, under the lock. The infrastructure is not touched.
 
+use super::seen::Back;
 use super::{Change, args, change_digest, difference, report, stands};
 use crate::backend::Hold;
 use crate::hold::{self, Holding, held};
-use crate::object::{Found, Objects, StateFile, Stored};
+use crate::object::{Found, Objects, StateFile};
 use crate::place;
 use kit::error::{Error, Result};
 use kit::report::Report;
@@ -13,40 +14,6 @@ use kit::step::Cx;
 
 /// How far back a state of the same lineage is looked for where the newest version is not one.
 const BACK: usize = 50;
-
-/// What is to be written.
-pub(super) struct Back {
-    /// What stands there now, and is replaced.
-    pub(super) current: Found,
-    /// What comes in its place.
-    pub(super) next: StateFile,
-    /// What the two do not have in common.
-    pub(super) lines: Vec<String>,
-    pub(super) version: String,
-}
-
-impl Back {
-    /// What is replaced, and the version under which the bucket keeps it.
-    pub(super) fn replaced(&self) -> Option<String> {
-        let version = |stored: &Stored| stored.version.clone().unwrap_or_default();
-        match &self.current {
-            Found::Nothing => None,
-            Found::State(state, stored) => Some(format!(
-                "version {}, number {} of {}",
-                version(stored),
-                state.serial,
-                match state.lineage == self.next.lineage {
-                    true => "the same lineage".to_owned(),
-                    false => format!("lineage {}, which is another state", state.lineage),
-                }
-            )),
-            Found::Other(stored, why) => Some(format!(
-                "version {}, which is not a state: {why}",
-                version(stored)
-            )),
-        }
-    }
-}
 
 /// # Errors
 /// No such version, or one that is not a state (exit 3), or AWS's.

@@ -1,32 +1,15 @@
 //! The versions of a state that the bucket keeps.
 
+use super::seen::{Known, Version};
 use super::{args, report};
 use crate::backend::Hold;
 use crate::hold;
 use crate::object::{Objects, StateFile, kept_digest};
 use crate::place;
-use aws_sdk_s3::primitives::DateTime;
 use kit::error::Result;
 use kit::report::Report;
 use kit::step::Cx;
 use net::AwsContext;
-
-/// One version, or the mark of a deletion.
-#[derive(Debug, Clone)]
-pub(super) struct Version {
-    pub(super) id: String,
-    pub(super) when: Option<DateTime>,
-    pub(super) latest: bool,
-    pub(super) deleted: bool,
-}
-
-/// A version with what stood in it.
-#[derive(Debug)]
-pub(super) struct Known {
-    pub(super) version: Version,
-    /// Nothing for a deletion, and for something that is not a state.
-    pub(super) state: Option<StateFile>,
-}
 
 impl Objects {
     /// The newest `limit` versions of the state, the newest first.

@@ -1,9 +1,9 @@
 //! How a hold ends: a state that the command could not write is rescued, and the lock goes back or
 //! stays.
 
-use super::handover;
 use super::holding::{Holding, Stage};
 use super::opened::{expired, open};
+use super::{handover, repair};
 use crate::lease::Phase;
 use crate::lock::{Changed, Held, Release};
 use crate::rescue::{self, Origin};
@@ -175,14 +175,14 @@ impl Holding<'_> {
                     "the lock {} with ID {id} is kept, so that nothing else runs before the state is back",
                     lock.id
                 ))
-                .hint(handover::repair(lock, &id, self.record.lease.rescued.as_deref())),
+                .hint(repair::repair(lock, &id, self.record.lease.rescued.as_deref())),
             Err(unmarked) => error.and(unmarked)
             .hint(format!(
                 "keep others away until the state is back: unless somebody else has it already, the lock {} ends by itself after {}",
                 lock.id,
                 kit::clock::human(self.record.lease.length())
             ))
-            .hint(handover::repair(lock, &id, place.as_deref())),
+            .hint(repair::repair(lock, &id, place.as_deref())),
         }
     }
 

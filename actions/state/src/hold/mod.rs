@@ -8,11 +8,13 @@ mod handover;
 mod held;
 mod holding;
 mod keep;
+mod left;
 mod line;
 mod moving;
 mod opened;
 mod post;
 mod proof;
+mod repair;
 mod run;
 mod supervise;
 mod take;
@@ -20,9 +22,10 @@ mod tend;
 mod unlock;
 mod wait;
 
-pub(crate) use handover::{park, release_left, unlock};
+pub(crate) use handover::{park, unlock};
 pub(crate) use held::{Runs, held};
 pub(crate) use holding::Holding;
+pub(crate) use left::release_left;
 pub(crate) use moving::move_lock;
 pub(crate) use opened::open;
 #[cfg(test)]

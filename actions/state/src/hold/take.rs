@@ -6,6 +6,7 @@ use super::handover;
 use super::line::Line;
 use super::opened::{Opened, open};
 use super::proof::{Asker, Run};
+use super::repair::repair;
 use super::wait::{Next, Watch, sight};
 use crate::args::{Adopt, Keep, Wait};
 use crate::backend::Hold;
@@ -361,7 +362,7 @@ fn busy(lock: &Lock, held: &Held, place: u64, patience: Duration, watch: &Watch)
     match (&held.info, &held.lease) {
         (Some(info), Some(lease)) if lease.phase.is_broken() => error.hint(format!(
             "its state was never written: {}",
-            handover::repair(lock, &info.id, lease.rescued.as_deref())
+            repair(lock, &info.id, lease.rescued.as_deref())
         )),
         (Some(_), Some(lease)) if lease.phase == Phase::Moved => error.hint(
             "lock with the file: here without `table` in the contract or --table (or with --locking file), and in the backend with use_lockfile = true instead of dynamodb_table",

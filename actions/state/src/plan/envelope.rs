@@ -56,22 +56,6 @@ pub(crate) struct Envelope {
     expires: String,
 }
 
-/// The hash of a value that may be secret.
-pub(crate) fn salted(salt: &str, name: &str, value: &str) -> String {
-    sha256(format!("{salt}\n{name}\n{value}").as_bytes())
-}
-
-/// The variables' hashes.
-pub(crate) fn hashed<'a>(
-    salt: &str,
-    variables: impl Iterator<Item = (&'a str, &'a str)>,
-) -> BTreeMap<String, String> {
-    variables
-        .filter(|(name, _)| name.starts_with("TF_VAR_"))
-        .map(|(name, value)| (name.to_owned(), salted(salt, name, value)))
-        .collect()
-}
-
 impl Envelope {
     pub(crate) fn new(
         plan: &[u8],
@@ -232,6 +216,7 @@ fn other_hashes<'a>(
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::hash::hashed;
     use std::time::Duration;
     use time::macros::datetime;
 

@@ -1,7 +1,6 @@
 //! How a plan differs from a plain one: its values, and the part of the infrastructure it is about.
 
-use super::envelope::salted;
-use crate::hash::sha256;
+use crate::hash::{salted, sha256};
 use kit::env::Env;
 use kit::error::{Error, Result};
 use serde::{Deserialize, Serialize};

@@ -19,7 +19,7 @@ mod words;
 pub(crate) use desk::{Desk, Worked, folders};
 pub(crate) use look::selected;
 pub(crate) use ours::{Ours, is_identity};
-pub(crate) use target::{StateObject, state_in};
+pub(crate) use target::state_in;
 
 use crate::process::TOOLS;
 use call::Call;

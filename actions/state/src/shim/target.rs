@@ -4,6 +4,7 @@
 use super::call::{self, Call};
 use super::look::{Configured, Plan, Seen};
 use super::ours::{Ours, is_endpoint, is_identity};
+use crate::backend::StateObject;
 use crate::key;
 use std::path::Path;
 
@@ -20,15 +21,6 @@ pub(super) enum Target {
     Astray(String),
     /// It cannot be seen.
     Unclear(String),
-}
-
-/// A state in S3.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct StateObject {
-    pub(crate) bucket: String,
-    /// The object's key, its workspace included.
-    pub(crate) key: String,
-    pub(crate) workspace: String,
 }
 
 /// The state in S3 that a call works on, as far as that can be seen.

@@ -1,0 +1,187 @@
+//! The post step: what it does about the lock that its step took, and about a command that the step left
+//! running.
+
+use super::opened::{Opened, open};
+use super::post::{self, Left, Settling, settling};
+use super::repair::repair;
+use crate::guard::MARK;
+use crate::lease::{Lease, Phase};
+use crate::lock::{Changed, Held, Lock, Record};
+use crate::note::{self, Remembered, Work};
+use crate::rescue::{self, Origin};
+use crate::shim;
+use kit::error::{Error, Result};
+use kit::group::Group;
+use kit::step::Cx;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+/// A lease as this job would write it, to compare others with.
+pub(super) fn ours(cx: &Cx) -> Lease {
+    Lease::new(Phase::Kept, Duration::ZERO, None, cx)
+}
+
+/// The post step: gives back what its step left behind. Its job may have handed the lock on, which
+/// then is no longer its own.
+pub(crate) async fn release_left(cx: &Cx) -> Result<()> {
+    let Some(left) = note::remembered(cx)? else {
+        return Ok(());
+    };
+    let opened = open(&left.placed, left.hold, cx).await?;
+    let lock = &opened.lock;
+    // A command that runs on after its step gives signs of life no more; nothing else changes it.
+    for _ in 0..3 {
+        let seen = lock.look().await?;
+        let files = || left.work.as_ref().map(Work::left).unwrap_or_default();
+        let what = post::left(seen.as_ref(), &left.lock_id, &ours(cx), !files().is_empty());
+        let Some(held) = seen else {
+            return Ok(());
+        };
+        match what {
+            Left::Ours => {}
+            Left::Broken => {
+                stays(lock, &left.lock_id, held.rescued(), cx);
+                return Ok(());
+            }
+            Left::Nothing => return Ok(()),
+            Left::Elses => {
+                cx.host
+                    .info(format!("{} is somebody else's by now: {held}", lock.id));
+                return Ok(());
+            }
+            Left::Parked => {
+                cx.host.info(format!(
+                    "{} is parked, and left to the job that adopts it",
+                    lock.id
+                ));
+                return Ok(());
+            }
+            Left::Adopted => {
+                cx.host.info(format!("{} was adopted by {held}", lock.id));
+                return Ok(());
+            }
+        }
+        if let Some(work) = &left.work {
+            end(work.command, lock, &left.lock_id, cx).await?;
+        }
+        if settle(&opened, &left, &held, &files(), cx).await? {
+            return Ok(());
+        }
+    }
+    Err(Error::failed(format!(
+        "the lock {} changes while it is being given back",
+        lock.id
+    ))
+    .hint(lock.command("status")))
+}
+
+/// Gives back what is left, or keeps a state that could not be written. `false`: it changed since it
+/// was seen.
+async fn settle(
+    opened: &Opened,
+    left: &Remembered,
+    held: &Held,
+    files: &[PathBuf],
+    cx: &Cx,
+) -> Result<bool> {
+    let lock = &opened.lock;
+    let meant = match (settling(held, !files.is_empty()), &held.info, &held.lease) {
+        (Settling::Rescue, Some(info), Some(lease)) => {
+            let rescued = rescue(opened, left, files, cx).await;
+            let mut record = Record {
+                info: (**info).clone(),
+                lease: lease.renewed(),
+            };
+            record.lease.phase = Phase::NeedsRepair;
+            record.lease.add_rescued(rescued.as_ref().ok());
+            if lock.replace(held, &record).await? != Changed::Done {
+                return Ok(false);
+            }
+            stays(lock, &left.lock_id, record.lease.rescued.as_deref(), cx);
+            return rescued.map(|_| true);
+        }
+        (Settling::Release { meant }, _, _) => meant,
+        (Settling::Rescue, _, _) => false,
+    };
+    if lock.remove(held).await? != Changed::Done {
+        return Ok(false);
+    }
+    let line = format!(
+        "released the state lock {} that the step left behind",
+        lock.id
+    );
+    match meant {
+        true => cx.host.info(line),
+        false => cx.host.warn(line),
+    }
+    Ok(true)
+}
+
+fn stays(lock: &Lock, lock_id: &str, rescued: Option<&str>, cx: &Cx) {
+    cx.host.warn(format!(
+        "{} stays locked until its state is repaired: {}",
+        lock.id,
+        repair(lock, lock_id, rescued)
+    ));
+}
+
+/// Keeps the states that the command of a killed step could not write. Returns where.
+async fn rescue(opened: &Opened, left: &Remembered, files: &[PathBuf], cx: &Cx) -> Result<String> {
+    let backend = &left.placed.backend;
+    let files: Vec<Origin> = files
+        .iter()
+        .map(|file| {
+            let folder = file.parent().unwrap_or(Path::new("."));
+            let state = shim::state_in(folder, backend.workspace.as_deref());
+            Origin::new(file, state)
+        })
+        .collect();
+    let places = rescue::keep(&opened.s3, backend, &left.lock_id, &files).await?;
+    let places = places.join(", ");
+    if files.iter().any(|file| !file.whole) {
+        cx.host.warn(format!(
+            "the step left only a part of a state that its command could not write, kept at {places}: {}",
+            rescue::IN_THE_LOG
+        ));
+    } else if !files.is_empty() {
+        cx.host.warn(format!(
+            "the step left a state that its command could not write: rescued to {places}"
+        ));
+    }
+    Ok(places)
+}
+
+/// Ends the command of a step that was killed: while it runs it may write the state, and the lock
+/// is what keeps others away.
+pub(super) async fn end(command: Option<Group>, lock: &Lock, lock_id: &str, cx: &Cx) -> Result<()> {
+    // A step that was killed while it started its command could not note which it is. The guard has
+    // interrupted that one.
+    let command = match command {
+        Some(command) => Some(command),
+        None => Group::marked(MARK, lock_id)?.map(Group::interrupted),
+    };
+    let Some(command) = command else {
+        return Ok(());
+    };
+    if command.runs()? {
+        cx.host.info(format!(
+            "the step was killed and its command runs on: ending it before {} is given back",
+            lock.id
+        ));
+    }
+    match command.end().await {
+        Ok(true) => {
+            cx.host.warn(
+                "ended the command that the step left behind; compare the state with what was planned before the next apply: terraform plan",
+            );
+            Ok(())
+        }
+        Ok(false) => Ok(()),
+        Err(error) => Err(error
+            .cause(format!("so the lock {} stays", lock.id))
+            .hint(format!(
+                "once the command is over for certain: {}",
+                lock.command(&format!("force-unlock --lock-id {lock_id}"))
+            ))),
+    }
+}

@@ -1,0 +1,33 @@
+//! How a person gets a state back to its place that its command could not write.
+
+use crate::lock::Lock;
+use crate::rescue;
+
+/// What gets a state back to its place that was rescued to `place`, or nowhere.
+pub(super) fn repair(lock: &Lock, id: &str, place: Option<&str>) -> String {
+    let fetch = match place {
+        Some(places) if places.contains(", ") => {
+            format!("`aws s3 cp` each of {places} to errored.tfstate in the folder it came from")
+        }
+        Some(place) => format!("aws s3 cp {place} errored.tfstate"),
+        None => "copy errored.tfstate from the machine that ran it".to_owned(),
+    };
+    let other = rescue::origins(place)
+        .into_iter()
+        .find(|origin| *origin != lock.id);
+    let (folder, select) = match &other {
+        None => ("the infrastructure's folder".to_owned(), String::new()),
+        Some(origin) => (
+            format!("the folder of s3://{origin}"),
+            match rescue::workspace(origin) {
+                Some(workspace) => format!(" terraform workspace select {workspace};"),
+                None => String::new(),
+            },
+        ),
+    };
+    format!(
+        "in {folder}: {fetch}; then {} -- sh -ec 'terraform init;{select} terraform state push errored.tfstate'; then {}",
+        lock.command(&format!("run --lock-id {id}")),
+        lock.command(&format!("unlock --lock-id {id}"))
+    )
+}

@@ -1,0 +1,157 @@
+//! Applying a kept plan, if everything it was made from is still the same.
+
+use super::args;
+use super::envelope::Envelope;
+use super::prepare::{basis, commit, object_of, prepare};
+use super::private::Private;
+use super::{pull, report};
+use crate::hold::{Holding, held};
+use crate::lock::Lock;
+use crate::object::{Objects, Standing, kept_digest};
+use crate::place;
+use crate::tool::{self, Tool};
+use kit::error::{Error, Result};
+use kit::signal::unless_interrupted;
+use kit::{Cx, Report};
+
+/// # Errors
+/// A plan that no longer fits (exit 3), the tool's, or a state that is not what was written.
+pub(crate) async fn apply(args: args::Apply, cx: &Cx) -> Result<Report> {
+    let id = plan_id(&args.plan)?;
+    if pull::of(&cx.env).is_some() {
+        return Err(
+            Error::refused("nothing is applied from a pull request's run")
+                .hint("merge it first; the run on the branch plans and applies"),
+        );
+    }
+    let placed = place::of(&args.locked.state, cx)?;
+    let code = &args.code;
+    let tool = Tool::find(code.tool, code.directory.clone(), &placed, cx).await?;
+    args.options.arguments(&tool.directory)?;
+    prepare(&tool, &placed, cx).await?;
+    held(
+        "apply",
+        &placed,
+        &args.locked.wait,
+        cx,
+        async |held: &mut Holding<'_>| {
+            let objects = Objects::of(&placed, held.state_account(), cx);
+            let key = object_of(&objects.key, id);
+            let (envelope, private) =
+                unless_interrupted(fetch(&objects, &key, id, &tool, &args, cx)).await?;
+            cx.host.info(format!(
+                "applying plan {id} by {}: {}",
+                envelope.who, envelope.counts
+            ));
+            let plan = private.plan().display().to_string();
+            let arguments = ["apply", "-no-color", "-input=false", "-lock=false", &plan];
+            let program = tool.program(&arguments, held.account())?;
+            let title = format!("{} apply", tool.shown());
+            let ended = {
+                let _folded = cx.host.group(&title);
+                held.log(program).await
+            };
+            drop(private);
+            if let Err(error) = ended.and_then(|status| tool::ended(&title, status)) {
+                return Err(held.rescued(error).await);
+            }
+            let standing = verified(&objects, held.lock(), &envelope).await?;
+            // A plan is applied once: its state has moved on. What is left of it holds secrets.
+            if let Err(error) = objects.remove(&key).await {
+                cx.host.warn(format!(
+                    "the applied plan is still in the bucket: {}",
+                    error.message
+                ));
+            }
+            Ok(report::applied(&objects.name(), id, &envelope, &standing))
+        },
+    )
+    .await
+}
+
+fn plan_id(text: &str) -> Result<&str> {
+    if text.len() == 64
+        && text
+            .bytes()
+            .all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'))
+    {
+        return Ok(text);
+    }
+    Err(Error::usage(format!("`{text}` is not the ID of a plan"))
+        .hint("it is the output plan-id of `plan`: 64 hexadecimal digits"))
+}
+
+/// The kept plan, if it still fits, in a file for the tool.
+async fn fetch(
+    objects: &Objects,
+    key: &str,
+    id: &str,
+    tool: &Tool<'_>,
+    args: &args::Apply,
+    cx: &Cx,
+) -> Result<(Envelope, Private)> {
+    let Some(object) = objects.fetch(key, None).await? else {
+        return Err(
+            Error::refused(format!("there is no plan {id} for {}", objects.name()))
+                .cause("it was applied, its time is over, or it was made for another state")
+                .hint("plan again: slipway-state plan"),
+        );
+    };
+    let (envelope, plan) = Envelope::open(id, &object.bytes).map_err(|why| {
+        Error::refused(format!("plan {id} is not what was kept"))
+            .cause(why)
+            .hint(format!(
+                "somebody wrote s3://{}/{key}: find out who, and plan again",
+                objects.bucket
+            ))
+    })?;
+    let commit = commit(&args.code, cx);
+    let now = basis(objects, tool, &envelope.salt, &args.options, commit).await?;
+    let moved = envelope.moved(&now, cx.clock.now());
+    if moved.is_empty() {
+        let private = Private::new(cx)?;
+        private.write(plan)?;
+        return Ok((envelope, private));
+    }
+    let mut error = Error::refused(format!(
+        "plan {id} no longer fits {}; nothing was applied",
+        objects.name()
+    ));
+    error.json = Some(serde_json::json!({ "plan": id, "moved": moved }));
+    Err(error
+        .with_causes(moved)
+        .hint("plan again, and have the new plan approved: slipway-state plan"))
+}
+
+/// Looks at the source after the fact: the state is of the same lineage and not older, and its
+/// digest was written. Terraform only logs a digest that it could not write.
+async fn verified(objects: &Objects, lock: &Lock, envelope: &Envelope) -> Result<Standing> {
+    let wrong = |what: String| {
+        Error::failed(format!("applied, but {what}"))
+            .hint("slipway-state verify-digest says how state and digest stand")
+    };
+    let Some(state) = objects.read().await? else {
+        return Err(wrong(format!("there is no state at {}", objects.name())));
+    };
+    if let Some(planned) = &envelope.basis.standing
+        && (planned.lineage != state.lineage || planned.serial > state.serial)
+    {
+        return Err(wrong(format!(
+            "the state is number {} of lineage {}, and it was number {} of {}",
+            state.serial, state.lineage, planned.serial, planned.lineage
+        )));
+    }
+    let Some(item) = lock.item() else {
+        return Ok(state.standing());
+    };
+    match kept_digest(item).await? {
+        Some(kept) if kept == state.digest() => Ok(state.standing()),
+        kept => Err(wrong(format!(
+            "the state's digest in {} is {}, not {}",
+            item.table,
+            kept.as_deref().unwrap_or("missing"),
+            state.digest()
+        ))
+        .hint("put it right: slipway-state repair-digest")),
+    }
+}

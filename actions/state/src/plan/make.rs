@@ -1,0 +1,146 @@
+//! Making plans: kept ones, those that only show, and drift.
+
+use super::args;
+use super::envelope::Envelope;
+use super::prepare::{basis, commit, init, make, object_of, prepare};
+use super::private::Private;
+use super::pull;
+use super::report::{self, Kept};
+use crate::backend::Hold;
+use crate::hold::{self, Holding, Runs, held};
+use crate::object::Objects;
+use crate::place;
+use crate::tool::Tool;
+use kit::error::{Error, Result};
+use kit::signal::unless_interrupted;
+use kit::{Cx, Report};
+
+/// # Errors
+/// The tool's, AWS's, or a state that changed although it is locked.
+pub(crate) async fn plan(args: args::Plan, cx: &Cx) -> Result<Report> {
+    let pull = pull::of(&cx.env);
+    let number = args.pull_request.or(pull.and_then(|pull| pull.number));
+    let report = if args.read_only || pull.is_some() {
+        look(&args, cx).await?
+    } else {
+        keep(&args, cx).await?
+    };
+    report::comment(report, number, cx).await
+}
+
+/// Plans without the lock and with the role that can only read.
+async fn look(args: &args::Plan, cx: &Cx) -> Result<report::Planned> {
+    let placed = place::to_read(&args.locked.state, cx)?;
+    let code = &args.code;
+    let tool = Tool::find(code.tool, code.directory.clone(), &placed, cx).await?;
+    let arguments = args.options.arguments(&tool.directory)?;
+    let opened = unless_interrupted(hold::open(&placed, Hold::Native, cx)).await?;
+    let account = &opened.access.account;
+    let reached = match &placed.backend.role {
+        Some(role) => format!(", which reaches the state by {role},"),
+        None => String::new(),
+    };
+    cx.host.info(format!(
+        "planning with {}{reached} and without the lock {}: nothing is kept, and nobody is kept waiting",
+        account.arn, opened.lock.id
+    ));
+    init(&tool, &placed, &opened.access, cx).await?;
+    let private = Private::new(cx)?;
+    let changes = make(
+        &tool,
+        &arguments,
+        &cx.env,
+        &private,
+        &mut Runs::Free(account),
+    )
+    .await?;
+    Ok(report::Planned {
+        changes,
+        options: args.options.chosen("", &tool.directory)?.shown(),
+        state: opened.lock.id.clone(),
+        tool: tool.shown(),
+        commit: commit(code, cx),
+        kept: None,
+    })
+}
+
+/// Plans under the lock and keeps the plan.
+async fn keep(args: &args::Plan, cx: &Cx) -> Result<report::Planned> {
+    let placed = place::of(&args.locked.state, cx)?;
+    let code = &args.code;
+    let tool = Tool::find(code.tool, code.directory.clone(), &placed, cx).await?;
+    let arguments = args.options.arguments(&tool.directory)?;
+    prepare(&tool, &placed, cx).await?;
+    held(
+        "plan",
+        &placed,
+        &args.locked.wait,
+        cx,
+        async |held: &mut Holding<'_>| {
+            let objects = Objects::of(&placed, held.state_account(), cx);
+            let salt = uuid::Uuid::new_v4().simple().to_string();
+            let standing = || basis(&objects, &tool, &salt, &args.options, commit(code, cx));
+            let before = unless_interrupted(standing()).await?;
+            let private = Private::new(cx)?;
+            let changes = make(&tool, &arguments, &cx.env, &private, &mut Runs::Held(held)).await?;
+            let after = unless_interrupted(standing()).await?;
+            if before != after {
+                return Err(Error::failed(format!(
+                    "{} changed while it was planned, although it is locked",
+                    objects.name()
+                ))
+                .hint("somebody writes with -lock=false, or past Terraform: find out who"));
+            }
+            let plan = private.read()?;
+            drop(private);
+            let mut envelope =
+                Envelope::new(&plan, salt.clone(), after, cx.clock.now(), args.valid_for);
+            envelope.counts = changes.headline();
+            envelope.who = cx
+                .host
+                .actor()
+                .unwrap_or_else(|| held.account().arn.to_string());
+            envelope.run = cx.host.run_url();
+            let (id, object) = envelope.seal(&plan);
+            let key = object_of(&objects.key, &id);
+            // Nothing can be there: the ID holds a salt of this very run.
+            let written = objects.write(&key, object, "application/octet-stream", Some(""));
+            unless_interrupted(written).await?;
+            Ok(report::Planned {
+                changes,
+                options: envelope.basis.options.shown(),
+                state: objects.name(),
+                tool: tool.shown(),
+                commit: commit(code, cx),
+                kept: Some(Kept {
+                    id,
+                    expires: envelope.expires().to_owned(),
+                }),
+            })
+        },
+    )
+    .await
+}
+
+/// # Errors
+/// Something differs from the state (exit 6), the tool's, or AWS's.
+pub(crate) async fn drift(args: args::Drift, cx: &Cx) -> Result<Report> {
+    let placed = place::to_read(&args.state, cx)?;
+    let code = &args.code;
+    let tool = Tool::find(code.tool, code.directory.clone(), &placed, cx).await?;
+    let opened = unless_interrupted(hold::open(&placed, Hold::Native, cx)).await?;
+    let account = &opened.access.account;
+    let mut arguments = args.values.arguments(&tool.directory)?;
+    arguments.push("-refresh-only".to_owned());
+    init(&tool, &placed, &opened.access, cx).await?;
+    let private = Private::new(cx)?;
+    let changes = make(
+        &tool,
+        &arguments,
+        &cx.env,
+        &private,
+        &mut Runs::Free(account),
+    )
+    .await?;
+    report::drift(&opened.lock.id, &changes)
+}

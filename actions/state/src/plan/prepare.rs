@@ -1,0 +1,122 @@
+//! What plans are made with and of: the folder made ready, the tool's plan, and everything that it rests
+//! on.
+
+use super::args;
+use super::changes::Changes;
+use super::envelope::Basis;
+use super::options::{self, Options};
+use super::private::Private;
+use crate::access::{Access, access};
+use crate::hash::{hashed, sha256};
+use crate::hold::Runs;
+use crate::object::{Objects, StateFile};
+use crate::place::Placed;
+use crate::tool::Tool;
+use kit::Cx;
+use kit::contract::reserved::PLANS;
+use kit::env::Env;
+use kit::error::{Error, Result};
+use kit::signal::unless_interrupted;
+use net::Net;
+use std::path::Path;
+
+/// Where the plan `id` of the state at `key` is kept.
+pub(super) fn object_of(key: &str, id: &str) -> String {
+    format!("{PLANS}{key}/{id}")
+}
+
+/// What takes long and needs no lock: credentials and `init`.
+pub(super) async fn prepare(tool: &Tool<'_>, placed: &Placed, cx: &Cx) -> Result<()> {
+    let role = placed.backend.role.as_ref();
+    let net = Net::new(cx)?;
+    let access = unless_interrupted(access(&net, &placed.target, role)).await?;
+    init(tool, placed, &access, cx).await
+}
+
+/// Makes the folder ready, for a workspace that is there: Terraform would make one that is not, and
+/// lock it for itself while it is held here (hashicorp/terraform#36088).
+pub(super) async fn init(tool: &Tool<'_>, placed: &Placed, access: &Access, cx: &Cx) -> Result<()> {
+    let account = &access.account;
+    let Some(name) = placed.backend.other_workspace() else {
+        return tool.init(account).await;
+    };
+    let objects = Objects::of(placed, &access.state, cx);
+    if unless_interrupted(objects.read()).await?.is_none() {
+        return Err(Error::refused(format!(
+            "there is no workspace `{name}`: {} does not exist",
+            objects.name()
+        ))
+        .hint(format!(
+            "make it: slipway-state run … -- sh -ec 'terraform init; terraform workspace new {name}'"
+        )));
+    }
+    tool.init(account).await?;
+    if let Some(prefix) = tool.workspace_prefix()? {
+        return Err(Error::refused(format!(
+            "the state of workspace `{name}` is not at {}: the backend's workspace_key_prefix is `{prefix}`",
+            objects.name()
+        ))
+        .hint("leave workspace_key_prefix out, or run the tool yourself: slipway-state run -- COMMAND"));
+    }
+    Ok(())
+}
+
+pub(super) async fn make(
+    tool: &Tool<'_>,
+    further: &[String],
+    env: &Env,
+    private: &Private,
+    runs: &mut Runs<'_, '_>,
+) -> Result<Changes> {
+    let path = private.plan();
+    let out = format!("-out={}", path.display());
+    let mut arguments: Vec<&str> = further.iter().map(String::as_str).collect();
+    arguments.push(&out);
+    let applyable = tool.plan(&arguments, runs).await?;
+    let mut changes = Changes::of(&tool.show(&path, runs).await?, applyable);
+    if changes.incomplete.is_none() && options::narrowed(&arguments, env) {
+        changes.incomplete = Some("targeted".to_owned());
+    }
+    Ok(changes)
+}
+
+/// Everything a plan rests on, as it is now.
+pub(super) async fn basis(
+    objects: &Objects,
+    tool: &Tool<'_>,
+    salt: &str,
+    options: &Options,
+    commit: Option<String>,
+) -> Result<Basis> {
+    let state = objects.read().await?;
+    let variables = tool.variables()?;
+    let pairs = variables
+        .iter()
+        .map(|(name, value)| (name.as_str(), value.as_str()));
+    Ok(Basis {
+        state: objects.name(),
+        standing: state.as_ref().map(StateFile::standing),
+        content: state.as_ref().map(|state| sha256(&state.bytes)),
+        commit,
+        tool: tool.shown(),
+        providers: providers(&tool.directory)?,
+        variables: hashed(salt, pairs),
+        workspace: tool.workspace().map(str::to_owned),
+        options: options.chosen(salt, &tool.directory)?,
+    })
+}
+
+/// The hash of the lock file, which says which build of each provider is used.
+fn providers(directory: &Path) -> Result<Option<String>> {
+    let path = directory.join(".terraform.lock.hcl");
+    match std::fs::read(&path) {
+        Ok(bytes) => Ok(Some(sha256(&bytes))),
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(None),
+        Err(error) => Err(Error::failed(format!("cannot read {}", path.display())).because(error)),
+    }
+}
+
+pub(super) fn commit(code: &args::Code, cx: &Cx) -> Option<String> {
+    let host = || cx.host.commit().ok().flatten().map(String::from);
+    code.commit.clone().or_else(host)
+}
