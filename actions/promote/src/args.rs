@@ -3,6 +3,7 @@
 use clap::{Subcommand, ValueEnum};
 use github::Repository;
 use kit::aws::{ClusterName, KmsKey, ServiceName};
+use kit::id::CommitId;
 use std::path::PathBuf;
 
 /// Arguments.
@@ -212,6 +213,10 @@ fn repository(text: &str) -> Result<Repository, String> {
         .ok_or_else(|| "it is not a repository on GitHub; write it as OWNER/NAME".to_owned())
 }
 
+fn commit(text: &str) -> Result<CommitId, String> {
+    CommitId::parse(text).map_err(|error| error.message)
+}
+
 /// The gate's rules without a contract. With a contract they must equal the contract's.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Rules {
@@ -227,6 +232,9 @@ pub(crate) struct Rules {
     /// Workflow file that must start a promotion, without a contract
     #[arg(long, value_name = "PATH")]
     pub(crate) workflow: Option<String>,
+    /// Commit from which a first promotion is examined, without a contract [default: only the promoted one]
+    #[arg(long, value_name = "SHA", value_parser = commit)]
+    pub(crate) since: Option<CommitId>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]

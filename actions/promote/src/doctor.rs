@@ -208,23 +208,36 @@ async fn of_github(github: &GitHub, setting: &Setting, commit: Option<String>) -
         "checks: read",
         own(checks.map(|it| format!("{} of {commit}", it.len()))),
     ));
-    let pulls = github.pulls_of(&commit).await;
-    let number = pulls.as_ref().ok().and_then(|it| it.first()).cloned();
+    let merged = github
+        .merged_with(std::slice::from_ref(&commit), branch)
+        .await;
+    let numbers: Vec<u64> = merged
+        .iter()
+        .flatten()
+        .flat_map(|(_, all)| all)
+        .copied()
+        .collect();
     rows.push(Row::new(
         "pull requests",
         "pull-requests: read",
-        own(pulls.map(|it| format!("{} of {commit}", it.len()))),
+        own(merged.map(|_| format!("{} of {commit}", numbers.len()))),
     ));
-    match number {
+    match numbers.first() {
         None => rows.push(Row::untried("reviews", "pull-requests: read")),
-        Some(pull) => {
-            let reviews = github.reviews(pull.number).await;
+        Some(number) => {
+            let pulls = github.pulls(&[*number]).await;
+            let author = pulls
+                .as_ref()
+                .ok()
+                .and_then(|all| all.first()?.author.clone());
+            let count =
+                |all: Vec<github::Pull>| all.iter().map(|one| one.reviews.len()).sum::<usize>();
             rows.push(Row::new(
                 "reviews",
                 "pull-requests: read",
-                own(reviews.map(|it| format!("{} of #{}", it.len(), pull.number))),
+                own(pulls.map(|all| format!("{} of #{number}", count(all)))),
             ));
-            if let Some(user) = &pull.user {
+            if let Some(user) = author {
                 let permission = github.permission(&user.login).await;
                 rows.push(Row::new(
                     "permissions of people",

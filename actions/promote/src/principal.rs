@@ -3,6 +3,7 @@
 use crate::check::{Fact, Unknown};
 use crate::setting::Setting;
 use kit::Cx;
+use kit::contract::Person;
 use kit::host::Kind;
 use net::{Net, Target};
 use std::collections::BTreeMap;
@@ -41,7 +42,7 @@ impl Principal {
     }
 
     /// The GitHub login of the person that the contract's `people` maps the principal to.
-    pub(crate) fn login(&self, people: &BTreeMap<String, Vec<String>>) -> Fact<String> {
+    pub(crate) fn login(&self, people: &BTreeMap<String, Person>) -> Fact<String> {
         let Some(name) = &self.name else {
             return Err(Unknown::new(
                 format!("{} does not name the person who started this", self.source),
@@ -57,7 +58,12 @@ impl Principal {
         };
         let logins: Vec<&String> = people
             .iter()
-            .filter(|(_, sessions)| sessions.iter().any(|known| Some(known.as_str()) == session))
+            .filter(|(_, person)| {
+                person
+                    .aws
+                    .iter()
+                    .any(|known| Some(known.as_str()) == session)
+            })
             .map(|(login, _)| login)
             .collect();
         match logins.as_slice() {
@@ -93,14 +99,15 @@ pub(crate) mod tests {
     }
 
     /// Alice, and two people who share a session name.
-    pub(crate) fn people() -> BTreeMap<String, Vec<String>> {
+    pub(crate) fn people() -> BTreeMap<String, Person> {
+        let named = |names: &[&str]| Person {
+            aws: names.iter().map(|name| (*name).to_owned()).collect(),
+            ..Person::default()
+        };
         BTreeMap::from([
-            ("alice".to_owned(), vec!["alice@acme".to_owned()]),
-            (
-                "bob".to_owned(),
-                vec!["bob@acme".to_owned(), "both".to_owned()],
-            ),
-            ("carol".to_owned(), vec!["both".to_owned()]),
+            ("alice".to_owned(), named(&["alice@acme"])),
+            ("bob".to_owned(), named(&["bob@acme", "both"])),
+            ("carol".to_owned(), named(&["both"])),
         ])
     }
 

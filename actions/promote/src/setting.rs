@@ -2,7 +2,7 @@
 
 use crate::args::{LedgerArgs, Rules};
 use kit::aws::KmsKey;
-use kit::contract::{Gate, Resolved};
+use kit::contract::{Gate, Person, Resolved, StandsFor};
 use kit::error::{Error, Result};
 use kit::{Cx, Defaults};
 use ledger::{Ledger, Place, Trust};
@@ -18,8 +18,10 @@ pub(crate) struct Setting {
     pub(crate) environment: String,
     pub(crate) follows: Option<String>,
     pub(crate) gate: Gate,
-    /// GitHub logins with the AWS session names they act under.
-    pub(crate) people: BTreeMap<String, Vec<String>>,
+    /// People by GitHub login.
+    pub(crate) people: BTreeMap<String, Person>,
+    /// Whom an app acts for, by the number of its GitHub account.
+    pub(crate) apps: BTreeMap<u64, StandsFor>,
     /// The ledger's table.
     pub(crate) ledger: String,
     /// What proves the ledger's chains.
@@ -86,6 +88,7 @@ impl Setting {
             follows: resolved.follows.clone(),
             gate: resolved.gate.clone(),
             people: resolved.people.clone(),
+            apps: resolved.apps.clone(),
             ledger: resolved.build.ledger.clone(),
             trust,
             permit: Target::of(resolved, Purpose::Permit),
@@ -115,6 +118,7 @@ impl Setting {
             follows: None,
             gate: Gate::of_approvals(1),
             people: BTreeMap::new(),
+            apps: BTreeMap::new(),
             ledger: ledger.to_owned(),
             trust: Trust {
                 key: given.ledger_key.clone(),
@@ -145,6 +149,10 @@ impl Setting {
             gate.approvals = rules.approvals.unwrap_or(gate.approvals);
             gate.checks.clone_from(&rules.checks);
             gate.workflow.clone_from(&rules.workflow);
+            gate.since = rules
+                .since
+                .as_ref()
+                .map(|commit| commit.as_str().to_owned());
             return Ok(self);
         }
         let gate = &self.gate;
@@ -156,6 +164,12 @@ impl Setting {
                 &rules.checks.join(", "),
                 &gate.checks.join(", "),
             ));
+        }
+        if let Some(since) = &rules.since
+            && gate.since.as_deref() != Some(since.as_str())
+        {
+            let named = gate.since.as_deref().unwrap_or_default();
+            return Err(differs("since", since, &named));
         }
         if let Some(given) = &rules.workflow
             && gate.workflow.as_ref() != Some(given)
@@ -214,6 +228,7 @@ mod tests {
             approvals: Some(1),
             checks: vec!["test@15368".to_owned()],
             workflow: None,
+            since: None,
         };
         setting().with_rules(&rules).unwrap();
         rules.approvals = Some(0);

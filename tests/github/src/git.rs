@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
+use std::sync::{Arc, Mutex, PoisonError};
 
 /// `git` failed; its own words.
 #[derive(Debug, Clone, thiserror::Error)]
@@ -58,11 +59,14 @@ pub(crate) struct Entry {
 pub(crate) enum MergeMethod {
     Merge,
     Squash,
+    Rebase,
 }
 
 #[derive(Debug, Clone)]
 pub(crate) struct Git {
     directory: PathBuf,
+    /// Ranges between full hashes never change; a program for each of a thousand takes seconds.
+    ranges: Arc<Mutex<BTreeMap<String, Vec<Commit>>>>,
 }
 
 /// Fields are divided by a character no commit message carries.
@@ -73,6 +77,7 @@ impl Git {
     pub(crate) fn open(directory: &Path) -> Result<Self, GitError> {
         let git = Self {
             directory: directory.to_owned(),
+            ranges: Arc::default(),
         };
         git.text(&["rev-parse", "--git-dir"])?;
         Ok(git)
@@ -194,7 +199,7 @@ impl Git {
     }
 
     pub(crate) fn commit(&self, sha: &str) -> Result<Commit, GitError> {
-        let mut commits = self.log(&["--no-walk", sha])?;
+        let mut commits = self.kept(sha, &["--no-walk", sha])?;
         commits.pop().ok_or_else(|| GitError {
             command: "log".into(),
             message: format!("no commit {sha}"),
@@ -203,7 +208,28 @@ impl Git {
 
     /// Commits of `base..head`, oldest first.
     pub(crate) fn range(&self, base: &str, head: &str) -> Result<Vec<Commit>, GitError> {
-        self.log(&["--reverse", &format!("{base}..{head}")])
+        let range = format!("{base}..{head}");
+        self.kept(&range, &["--reverse", &range])
+    }
+
+    /// A commit and its ancestors, newest first.
+    pub(crate) fn ancestry(&self, sha: &str) -> Result<Vec<Commit>, GitError> {
+        self.log(&[sha])
+    }
+
+    /// As [`Git::log`], kept under `key` where that consists of full hashes.
+    fn kept(&self, key: &str, args: &[&str]) -> Result<Vec<Commit>, GitError> {
+        let full = |part: &str| part.len() == 40 && part.bytes().all(|c| c.is_ascii_hexdigit());
+        let fixed = key.split("..").all(full);
+        let ranges = || self.ranges.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(known) = ranges().get(key).filter(|_| fixed) {
+            return Ok(known.clone());
+        }
+        let found = self.log(args)?;
+        if fixed {
+            ranges().insert(key.to_owned(), found.clone());
+        }
+        Ok(found)
     }
 
     fn log(&self, args: &[&str]) -> Result<Vec<Commit>, GitError> {
@@ -306,6 +332,20 @@ impl Git {
             .collect())
     }
 
+    /// The blob at `path` of a commit.
+    pub(crate) fn blob_at(&self, commit: &str, path: &str) -> Option<String> {
+        let name = format!("{commit}:{path}");
+        let sha = self.text(&[
+            "rev-parse",
+            "--verify",
+            "--quiet",
+            "--end-of-options",
+            &name,
+        ]);
+        let sha = sha.ok()?;
+        (self.text(&["cat-file", "-t", &sha]).ok()? == "blob").then_some(sha)
+    }
+
     pub(crate) fn blob(&self, sha: &str) -> Result<Vec<u8>, GitError> {
         self.run(&["cat-file", "blob", sha], None, &[])
     }
@@ -336,6 +376,16 @@ impl Git {
         author: &Signature,
         committer: &Signature,
         message: &str,
+    ) -> Result<String, GitError> {
+        let tree = self.tree_with(parent, files)?;
+        self.commit_tree(&tree, parent.as_slice(), author, committer, message)
+    }
+
+    /// The tree of a commit, or a tree, with `files` put in place.
+    pub(crate) fn tree_with(
+        &self,
+        parent: Option<&str>,
+        files: &BTreeMap<String, Option<String>>,
     ) -> Result<String, GitError> {
         let index = std::env::temp_dir().join(format!("standin-index-{}", uuid::Uuid::new_v4()));
         let index_path = index.to_string_lossy().into_owned();
@@ -372,7 +422,7 @@ impl Git {
         // The index is a scratch file; that it may never have been written is no error.
         let _ = std::fs::remove_file(&index);
         let tree = String::from_utf8_lossy(&written?).trim().to_owned();
-        self.commit_tree(&tree, parent.as_slice(), author, committer, message)
+        Ok(tree)
     }
 
     pub(crate) fn commit_tree(
@@ -401,6 +451,33 @@ impl Git {
         ];
         self.run(&args, Some(message.as_bytes()), &env)
             .map(|out| String::from_utf8_lossy(&out).trim().to_owned())
+    }
+
+    /// Fetches a branch of another repository, whose objects are then here too.
+    pub(crate) fn fetch(&self, from: &Self, branch: &str) -> Result<String, GitError> {
+        let directory = from.directory.to_string_lossy().into_owned();
+        let reference = format!("refs/heads/{branch}");
+        self.text(&["fetch", "--quiet", "--no-tags", &directory, &reference])?;
+        from.branch(branch).ok_or_else(|| GitError {
+            command: "fetch".into(),
+            message: format!("no branch {branch}"),
+        })
+    }
+
+    /// The tree that applying the change of `commit` to `onto` gives.
+    pub(crate) fn picked_tree(&self, onto: &str, commit: &Commit) -> Result<String, GitError> {
+        let parent = commit.parents.first().map_or("", String::as_str);
+        let base = format!("--merge-base={parent}");
+        let args = [
+            "merge-tree",
+            "--write-tree",
+            "--no-messages",
+            &base,
+            onto,
+            &commit.sha,
+        ];
+        self.text(&args)
+            .map(|out| out.lines().next().unwrap_or_default().to_owned())
     }
 
     /// The tree that merging `head` into `base` gives; an error names the conflict.

@@ -52,6 +52,9 @@ pub(crate) struct Fault {
     pub(crate) method: Option<String>,
     /// Only paths that contain this.
     pub(crate) path: String,
+    /// Only requests whose body contains this, for a path that all repositories share.
+    #[serde(default)]
+    pub(crate) holds: Option<String>,
     /// How many calls it hits.
     #[serde(default = "once")]
     pub(crate) times: u32,
@@ -89,10 +92,14 @@ pub(crate) struct Journal {
 
 impl Journal {
     /// Takes one hit of the first fault that matches.
-    pub(crate) fn take_fault(&mut self, method: &str, path: &str) -> Option<Fault> {
+    pub(crate) fn take_fault(&mut self, method: &str, path: &str, body: &[u8]) -> Option<Fault> {
         let index = self.faults.iter().position(|fault| {
             fault.times > 0
                 && path.contains(&fault.path)
+                && fault
+                    .holds
+                    .as_deref()
+                    .is_none_or(|text| String::from_utf8_lossy(body).contains(text))
                 && fault
                     .method
                     .as_deref()

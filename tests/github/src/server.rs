@@ -104,7 +104,7 @@ async fn receive(
                 .inner
                 .state()
                 .journal
-                .take_fault(&request.method, &request.path)
+                .take_fault(&request.method, &request.path, &request.body)
                 .filter(|_| !request.path.starts_with("/_sandbox/"));
             if let Some(fault) = &fault {
                 tokio::time::sleep(Duration::from_millis(fault.delay_ms)).await;

@@ -14,6 +14,7 @@ use crate::journal::Journal;
 pub(crate) const ACTIONS_BOT: &str = "github-actions[bot]";
 pub(crate) const ACTIONS_BOT_ID: u64 = 41_898_282;
 pub(crate) const WEB_FLOW: &str = "web-flow";
+pub(crate) const WEB_FLOW_EMAIL: &str = "noreply@github.com";
 const WEB_FLOW_ID: u64 = 19_864_447;
 /// The app behind `GITHUB_TOKEN` and behind every job's check run.
 pub(crate) const ACTIONS_APP_ID: u64 = 15_368;
@@ -70,6 +71,25 @@ pub(crate) struct Pull {
     pub(crate) closed_at: Option<String>,
     pub(crate) merged: Option<Merge>,
     pub(crate) reviews: Vec<Review>,
+    /// `OWNER/NAME` of the fork it came from; its head is what it was when it was opened.
+    pub(crate) fork: Option<String>,
+    pub(crate) events: Vec<PullEvent>,
+}
+
+/// An entry of a pull request's timeline.
+#[derive(Debug, Clone)]
+pub(crate) struct PullEvent {
+    pub(crate) id: u64,
+    pub(crate) at: String,
+    pub(crate) actor: String,
+    pub(crate) what: Happening,
+}
+
+#[derive(Debug, Clone)]
+pub(crate) enum Happening {
+    BaseChanged { from: String, to: String },
+    ForcePushed { before: String, after: String },
+    Dismissed { review: u64, was: String },
 }
 
 #[derive(Debug, Clone)]
@@ -289,7 +309,7 @@ impl State {
                 "Bot",
                 "41898282+github-actions[bot]@users.noreply.github.com",
             ),
-            (WEB_FLOW, WEB_FLOW_ID, "User", "noreply@github.com"),
+            (WEB_FLOW, WEB_FLOW_ID, "User", WEB_FLOW_EMAIL),
         ] {
             state.users.insert(
                 login.to_owned(),
@@ -423,7 +443,7 @@ impl Repo {
 
     /// The head an open pull request has now, or the one it was closed at.
     pub(crate) fn pull_head(&self, pull: &Pull) -> String {
-        if pull.closed_at.is_some() {
+        if pull.closed_at.is_some() || pull.fork.is_some() {
             pull.head_sha.clone()
         } else {
             self.git

@@ -26,6 +26,7 @@ mod ledger;
 mod odd;
 mod proposal;
 mod publish;
+mod range;
 mod readers;
 mod record;
 mod repository;

@@ -2,6 +2,7 @@
 
 use crate::address::{address, token};
 use crate::answer::Answer;
+use crate::graphql::Problem;
 use crate::repository::Repository;
 use crate::unknown::Unknown;
 use http::header::{HeaderName, HeaderValue};
@@ -206,20 +207,13 @@ impl GitHub {
             #[serde(default)]
             errors: Vec<Problem>,
         }
-        #[derive(serde::Deserialize)]
-        struct Problem {
-            message: String,
-        }
         let body = serde_json::json!({ "query": query, "variables": variables });
         let uri = self.graphql.to_string();
         let answer = self.ask(&uri, Some(&body), what, permission).await?;
         let body: Body<T> = answer.decode(what)?;
         match (body.data, body.errors.first()) {
             (Some(data), None) => Ok(data),
-            (_, Some(problem)) => Err(Unknown {
-                permission: Some(permission.to_owned()),
-                ..Unknown::new(what, problem.message.clone())
-            }),
+            (_, Some(problem)) => Err(problem.unknown(what, permission)),
             (None, None) => Err(Unknown::new(what, "GitHub's answer contains no data")),
         }
     }

@@ -7,7 +7,11 @@ mod client;
 mod comments;
 mod deployments;
 mod facts;
+mod graphql;
+mod history;
 mod model;
+mod pull;
+mod pulls;
 mod repository;
 mod unknown;
 
@@ -15,9 +19,10 @@ pub use address::token;
 pub use client::GitHub;
 pub use comments::COMMENT_LIMIT;
 pub use deployments::{NewDeployment, State};
+pub use history::{Changes, Content, FileChange, RANGE_LIMIT, Range, RangeCommit};
 pub use model::{
-    Activity, App, CheckRun, Commit, Comparison, Deployment, DeploymentStatus, GitActor, GitCommit,
-    Permission, Pull, PullBase, PullHead, RepositoryName, Review, Run, User,
+    Activity, App, CheckRun, Comparison, Deployment, DeploymentStatus, Permission, Run, User,
 };
+pub use pull::{Event, Pull, PullCommit, Review, Signer};
 pub use repository::Repository;
 pub use unknown::{Unknown, Why};

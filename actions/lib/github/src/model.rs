@@ -86,106 +86,6 @@ impl Run {
     }
 }
 
-/// A pull request.
-#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
-pub struct Pull {
-    /// Its number.
-    pub number: u64,
-    /// Its page.
-    pub html_url: String,
-    /// Its title.
-    pub title: String,
-    /// Who opened it.
-    #[serde(default, deserialize_with = "account")]
-    pub user: Option<User>,
-    /// When it was merged, if it was.
-    pub merged_at: Option<String>,
-    /// The commit the merge made, or for a rebase the last of them.
-    pub merge_commit_sha: Option<String>,
-    /// Where it came from.
-    pub head: PullHead,
-    /// Where it went.
-    pub base: PullBase,
-}
-
-/// The source of a pull request.
-#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
-pub struct PullHead {
-    /// The branch.
-    #[serde(rename = "ref")]
-    pub branch: String,
-    /// The final head.
-    pub sha: String,
-    /// The repository; gone when a fork was deleted.
-    pub repo: Option<RepositoryName>,
-}
-
-/// The target of a pull request.
-#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
-pub struct PullBase {
-    /// The branch.
-    #[serde(rename = "ref")]
-    pub branch: String,
-    /// The repository.
-    pub repo: RepositoryName,
-}
-
-/// A repository, by name.
-#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
-pub struct RepositoryName {
-    /// `OWNER/NAME`.
-    pub full_name: String,
-}
-
-/// A commit of a pull request.
-#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
-pub struct Commit {
-    /// The commit.
-    pub sha: String,
-    /// The account the author's e-mail belongs to.
-    #[serde(default, deserialize_with = "account")]
-    pub author: Option<User>,
-    /// The account the committer's e-mail belongs to.
-    #[serde(default, deserialize_with = "account")]
-    pub committer: Option<User>,
-    /// What git itself says.
-    pub commit: GitCommit,
-}
-
-/// A commit as git knows it.
-#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
-pub struct GitCommit {
-    /// The message, with its trailers.
-    pub message: String,
-    /// Who says to have written it.
-    pub author: Option<GitActor>,
-    /// Who says to have committed it.
-    pub committer: Option<GitActor>,
-}
-
-/// A name and an e-mail, which anybody can write.
-#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
-pub struct GitActor {
-    /// Name.
-    #[serde(default)]
-    pub name: Option<String>,
-    /// E-mail.
-    #[serde(default)]
-    pub email: Option<String>,
-}
-
-/// A review.
-#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
-pub struct Review {
-    /// Who.
-    #[serde(default, deserialize_with = "account")]
-    pub user: Option<User>,
-    /// `APPROVED`, `CHANGES_REQUESTED`, `COMMENTED`, `DISMISSED`, `PENDING`.
-    pub state: String,
-    /// The head that was reviewed.
-    pub commit_id: Option<String>,
-}
-
 /// How two commits stand to each other.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 pub struct Comparison {
@@ -233,10 +133,16 @@ impl Permission {
 /// Something that happened to a branch.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 pub struct Activity {
+    /// The branch's head before; zeros where there was none.
+    #[serde(default)]
+    pub before: String,
     /// The branch's head afterwards.
     pub after: String,
     /// `push`, `force_push`, `branch_creation`, `branch_deletion`, `pr_merge`, `merge_queue_merge`.
     pub activity_type: String,
+    /// When, RFC 3339 in UTC.
+    #[serde(default)]
+    pub timestamp: String,
     /// Who did it.
     #[serde(default, deserialize_with = "account")]
     pub actor: Option<User>,
@@ -264,17 +170,6 @@ pub struct DeploymentStatus {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn a_commit_without_accounts_has_none() {
-        for nobody in ["null", "{}"] {
-            let text = format!(
-                r#"{{"sha":"a","author":{nobody},"committer":{nobody},"commit":{{"message":"m","author":null,"committer":null}}}}"#
-            );
-            let commit: Commit = serde_json::from_str(&text).unwrap();
-            assert_eq!((commit.author, commit.committer), (None, None));
-        }
-    }
 
     #[test]
     fn the_workflow_file_in_each_of_githubs_spellings() {

@@ -1,54 +1,60 @@
 //! Which approvals of a pull request count, and why the others do not. Pure.
 
 use super::facts::{Change, Fact, Unknown};
-use super::people::{contributors, opinions, short};
-use github::{Review, User};
+use super::people::{Contributors, contributors, opinions, short};
+use super::persons::{Key, Persons};
+use github::{Event, Review, User};
 
 /// The reviews of one pull request, judged.
 #[derive(Debug, Default)]
 pub(super) struct Approvals {
-    /// People whose approval counts.
+    /// People whose approval counts, each once.
     pub(super) valid: Vec<User>,
-    /// People with write access who request changes.
-    pub(super) objections: Vec<User>,
+    /// What people with write access object to, and why it still counts.
+    pub(super) objections: Vec<String>,
     /// Approvals that do not count, with the reason.
     pub(super) ignored: Vec<String>,
     /// Facts that could not be determined and might have counted either way.
     pub(super) unknown: Vec<Unknown>,
+    /// Hands that belong to nobody known; with any, one more person must approve.
+    pub(super) unlisted: Vec<String>,
+}
+
+impl Approvals {
+    /// The persons whose approval counts.
+    pub(super) fn keys(&self, persons: &Persons<'_>) -> Vec<Key> {
+        self.valid.iter().map(|user| persons.key(user)).collect()
+    }
 }
 
 /// Judges each review. An approval counts if it is the reviewer's latest opinion, was given to the
-/// final head, and comes from a person with write access who did not contribute to the change.
+/// final head and for the branch that the change went to, and comes from a person with write access who
+/// did not contribute to the change.
 ///
 /// # Errors
-/// The reviews or the contributors are unknown.
-pub(super) fn approvals(change: &Change) -> Fact<Approvals> {
-    let reviews = change.reviews.clone()?;
-    let contributors = contributors(change)?;
-    let mut found = Approvals::default();
-    for (user, review) in opinions(&reviews) {
+/// The contributors are unknown.
+pub(super) fn approvals(change: &Change, persons: &Persons<'_>) -> Fact<Approvals> {
+    let contributors = contributors(change, persons)?;
+    let mut found = Approvals {
+        unlisted: contributors.unlisted.clone(),
+        ..Approvals::default()
+    };
+    for (user, review) in opinions(&change.pull.reviews) {
         match review.state.as_str() {
             "APPROVED" => {
-                if let Some(reason) = reason_to_ignore(change, user, review, &contributors) {
-                    found.ignored.push(reason);
-                    continue;
-                }
-                match may_write(change, user) {
-                    Ok(true) => found.valid.push(user.clone()),
-                    Ok(false) => found
-                        .ignored
-                        .push(format!("{} has no write access", user.login)),
-                    Err(unknown) => found.unknown.push(unknown),
+                let reason = reason_to_ignore(change, user, review, &contributors, persons)
+                    .or_else(|| same_person(&found.valid, user, persons));
+                match reason {
+                    Some(reason) => found.ignored.push(reason),
+                    None => found.valid.push(user.clone()),
                 }
             }
-            "CHANGES_REQUESTED" if user.is_person() => match may_write(change, user) {
-                Ok(true) => found.objections.push(user.clone()),
-                Ok(false) => {}
-                Err(unknown) => found.unknown.push(unknown),
-            },
-            "DISMISSED" => found
-                .ignored
-                .push(format!("{}'s review was dismissed", user.login)),
+            "CHANGES_REQUESTED" if user.is_person() && review.may_push => {
+                found
+                    .objections
+                    .push(format!("{} requested changes", user.login));
+            }
+            "DISMISSED" => dismissed(change, user, review, &contributors, persons, &mut found),
             _ => {}
         }
     }
@@ -59,49 +65,107 @@ fn reason_to_ignore(
     change: &Change,
     user: &User,
     review: &Review,
-    contributors: &[User],
+    contributors: &Contributors,
+    persons: &Persons<'_>,
 ) -> Option<String> {
-    let head = &change.pull.head.sha;
+    let head = &change.pull.head;
+    let login = &user.login;
     if !user.is_person() {
-        return Some(format!("{} is not a person", user.login));
+        return Some(format!("{login} is not a person"));
     }
-    if contributors.iter().any(|other| other.id == user.id) {
-        return Some(format!("{} contributed to the change", user.login));
+    if let Some(name) = contributors.persons.get(&persons.key(user)) {
+        return Some(match name == login {
+            true => format!("{login} contributed to the change"),
+            false => format!("{login} is {name}, who contributed to the change"),
+        });
     }
-    match &review.commit_id {
-        Some(seen) if seen == head => None,
-        Some(seen) => Some(format!(
-            "{} approved {}, which is not the final head {}",
-            user.login,
-            short(seen),
-            short(head)
-        )),
-        None => Some(format!(
-            "{} approved a commit that no longer exists, not the final head {}",
-            user.login,
-            short(head)
-        )),
+    if !review.may_push {
+        return Some(format!("{login} has no write access"));
     }
+    match &review.commit {
+        Some(seen) if seen == head => {}
+        Some(seen) => {
+            return Some(format!(
+                "{login} approved {}, which is not the final head {}",
+                short(seen),
+                short(head)
+            ));
+        }
+        None => {
+            return Some(format!(
+                "{login} approved a commit that no longer exists, not the final head {}",
+                short(head)
+            ));
+        }
+    }
+    // What an approval is for depends on the branch too. Times are whole seconds, so that an approval
+    // in the same second may have come before.
+    let retargeted = change.pull.events.iter().find_map(|event| match event {
+        Event::BaseChanged { at, from, .. }
+            if review.submitted_at.as_ref().is_none_or(|given| given <= at) =>
+        {
+            Some(from)
+        }
+        _ => None,
+    });
+    retargeted.map(|from| {
+        format!(
+            "{login} approved it for {from}, before it was pointed at {}",
+            change.pull.base_branch
+        )
+    })
 }
 
-fn may_write(change: &Change, user: &User) -> Fact<bool> {
-    let not_looked_up = || {
-        Unknown::new(
-            format!("{}'s permission was not looked up", user.login),
-            "try again",
-        )
-    };
-    let permission = change
-        .permissions
-        .get(&user.id)
-        .cloned()
-        .ok_or_else(not_looked_up)??;
-    match &permission.user {
-        // The login may have passed to another account since the review.
-        Some(owner) if owner.id != user.id => Err(Unknown::new(
-            format!("the login {} now belongs to another account", user.login),
-            "have another person approve",
+fn same_person(valid: &[User], user: &User, persons: &Persons<'_>) -> Option<String> {
+    let key = persons.key(user);
+    let other = valid.iter().find(|other| persons.key(other) == key)?;
+    Some(format!(
+        "{} is the same person as {}",
+        user.login, other.login
+    ))
+}
+
+/// A dismissed review: an objection that a contributor dismissed still stands.
+fn dismissed(
+    change: &Change,
+    user: &User,
+    review: &Review,
+    contributors: &Contributors,
+    persons: &Persons<'_>,
+    found: &mut Approvals,
+) {
+    let event = change
+        .pull
+        .events
+        .iter()
+        .rev()
+        .find_map(|event| match event {
+            Event::Dismissed {
+                actor,
+                review: Some(id),
+                was,
+            } if *id == review.id => Some((actor.as_ref(), was.as_str())),
+            _ => None,
+        });
+    let login = &user.login;
+    match event {
+        Some((_, was)) if was != "CHANGES_REQUESTED" => {
+            found
+                .ignored
+                .push(format!("{login}'s review was dismissed"));
+        }
+        _ if !review.may_push || !user.is_person() => {}
+        Some((Some(actor), _)) => {
+            if contributors.persons.contains_key(&persons.key(actor)) || !actor.is_person() {
+                found.objections.push(format!(
+                    "{login} requested changes, and {}, who contributed, dismissed that",
+                    actor.login
+                ));
+            }
+        }
+        Some((None, _)) | None => found.unknown.push(Unknown::new(
+            format!("GitHub does not tell who dismissed {login}'s review, or what it said"),
+            format!("have {login} review it again"),
         )),
-        _ => Ok(permission.can_write()),
     }
 }

@@ -1,8 +1,11 @@
 //! The facts that the rules judge.
 
-use github::{Activity, CheckRun, Commit, Permission, Pull, Review, Run, User};
+use super::merge::Sides;
+use super::pushes::Pushes;
+use super::range::Range;
+use github::{CheckRun, Pull, Run, User};
 use kit::Failure;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// A fact, or the reason why it is unknown.
 pub(crate) type Fact<T> = Result<T, Unknown>;
@@ -60,10 +63,10 @@ fn next(failure: Failure) -> &'static str {
 pub(crate) struct Facts {
     /// Whether the branch contains the commit: GitHub's status for `commit...branch`.
     pub(crate) standing: Fact<String>,
-    /// The pull requests that GitHub associates with the commit, merged or not.
-    pub(crate) pulls: Fact<Vec<Pull>>,
-    /// The pull requests that brought it into the branch, with their details.
-    pub(crate) changes: Vec<Change>,
+    /// The commits that the promotion brings.
+    pub(crate) range: Fact<Range>,
+    /// The pull requests that brought them into the branch.
+    pub(crate) changes: Fact<Vec<Change>>,
     /// The accounts that promote.
     pub(crate) promoter: Fact<Promoter>,
     /// The kind of run this is.
@@ -76,26 +79,34 @@ impl Facts {
         let unseen = || Unknown::new("not examined", "");
         Self {
             standing: Err(unseen()),
-            pulls: Err(unseen()),
-            changes: Vec::new(),
+            range: Err(unseen()),
+            changes: Err(unseen()),
             promoter: Err(unseen()),
             run: RunKind::Terminal,
         }
     }
 }
 
-/// One pull request with its history.
+/// One pull request with what is known of it elsewhere than in itself.
 #[derive(Debug, Clone)]
 pub(crate) struct Change {
     pub(crate) pull: Pull,
-    pub(crate) commits: Fact<Vec<Commit>>,
-    /// Accounts of all authors and co-authors; looked up only if a commit names co-authors.
-    pub(crate) co_authors: Fact<Vec<User>>,
-    pub(crate) pushes: Fact<Vec<Activity>>,
-    pub(crate) reviews: Fact<Vec<Review>>,
+    pub(crate) pushes: Fact<Pushes>,
     pub(crate) checks: Fact<Vec<CheckRun>>,
-    /// The reviewers' permissions, by account ID.
-    pub(crate) permissions: BTreeMap<u64, Fact<Permission>>,
+    /// Both sides of its merge, if the trees alone do not show that the result is its head.
+    pub(crate) merge: Fact<Option<Sides>>,
+    /// Both sides of the merges of the branch into it, by the commit that made each.
+    pub(crate) updates: BTreeMap<String, Fact<Sides>>,
+}
+
+impl Change {
+    /// The merges of the branch into the pull request that are proven to contain nothing else. Whoever
+    /// made them contributed nothing.
+    pub(crate) fn pure_updates(&self) -> BTreeSet<String> {
+        let pure = |sides: &Fact<Sides>| sides.as_ref().is_ok_and(|one| one.handmade().is_empty());
+        let updates = self.updates.iter().filter(|(_, sides)| pure(sides));
+        updates.map(|(commit, _)| commit.clone()).collect()
+    }
 }
 
 /// The accounts that promote. For a re-run: the account that started it and the one that re-ran it.

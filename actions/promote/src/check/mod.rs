@@ -2,20 +2,27 @@
 
 mod answer;
 mod approvals;
+mod collect;
 pub(crate) mod conditions;
 mod decide;
 mod facts;
 pub(crate) mod glass;
+mod merge;
 mod observe;
 mod people;
+mod persons;
+mod pushes;
+mod range;
 mod report;
 mod rollback;
 mod rules;
 #[cfg(test)]
 pub(crate) mod tests;
+mod three_way;
 mod trail;
 
 pub(crate) use facts::{Fact, Unknown};
+use range::Base;
 
 use crate::args::Check;
 use crate::person::{actor, logins, without_github};
@@ -42,14 +49,16 @@ pub(crate) async fn run(args: Check, cx: &Cx) -> Result<Report> {
     if !setting.declared {
         setting.follows.clone_from(&args.from);
     }
+    usable(&setting, digest.as_ref(), args.from.as_deref())?;
     let net = Net::new(cx)?;
     if args.rollback {
         return rollback::run(args, cx, &net, &setting, digest).await;
     }
+    let github = connect(&args, cx, &net, &setting)?;
     let subject = subject(cx, &net, &setting, digest, args.from.as_deref()).await?;
     let (facts, conditions) = match decide::asks_nothing(&setting) {
         true => (Facts::none(), None),
-        false => observed(&args, cx, &net, &setting, &subject).await?,
+        false => observed(&args, cx, &net, github.as_ref(), &setting, &subject).await?,
     };
     let mut decision = decide::decide(&setting, &subject, &facts);
     let more = conditions::rules(&setting, &subject, conditions.as_ref());
@@ -68,24 +77,33 @@ pub(crate) async fn run(args: Check, cx: &Cx) -> Result<Report> {
         .output("break-glass", broken_reason(&args, &decision)))
 }
 
-/// All facts. A person who breaks the glass need not be able to ask GitHub.
+/// A client for GitHub, unless nothing is asked. A person who breaks the glass need not be able to
+/// ask it.
+fn connect(args: &Check, cx: &Cx, net: &Net, setting: &Setting) -> Result<Option<GitHub>> {
+    if decide::asks_nothing(setting) {
+        return Ok(None);
+    }
+    match GitHub::connect(cx, net, args.github.repository()) {
+        Ok(github) => Ok(Some(github)),
+        Err(error) if args.break_glass.is_some() => {
+            cx.host
+                .warn(format!("GitHub is not asked: {}", error.message));
+            Ok(None)
+        }
+        Err(error) => Err(error),
+    }
+}
+
+/// All facts.
 async fn observed(
     args: &Check,
     cx: &Cx,
     net: &Net,
+    github: Option<&GitHub>,
     setting: &Setting,
     subject: &Subject,
 ) -> Result<(Facts, Option<Conditions>)> {
-    let github = match GitHub::connect(cx, net, args.github.repository()) {
-        Ok(github) => Some(github),
-        Err(error) if args.break_glass.is_some() => {
-            cx.host
-                .warn(format!("GitHub is not asked: {}", error.message));
-            None
-        }
-        Err(error) => return Err(error),
-    };
-    let facts = match &github {
+    let facts = match github {
         Some(github) => observe::facts(cx, net, github, setting, subject).await?,
         None => Facts::none(),
     };
@@ -96,8 +114,7 @@ async fn observed(
         }
         Err(unknown) => Err(unknown.clone()),
     };
-    let conditions =
-        conditions::observe(cx, net, github.as_ref(), setting, subject, promoter).await?;
+    let conditions = conditions::observe(cx, net, github, setting, subject, promoter).await?;
     Ok((facts, Some(conditions)))
 }
 
@@ -147,6 +164,28 @@ pub(crate) struct Subject {
     /// The commit that the image was built for, if that is another commit with the same content. It
     /// is reported but no rule depends on it, because a build can write it.
     pub(crate) built_for: Option<CommitId>,
+    /// Where the commits that the promotion brings begin.
+    pub(crate) base: Base,
+}
+
+/// Refuses, before anything is read, arguments that do not fit the environment.
+fn usable(setting: &Setting, digest: Option<&Digest>, from: Option<&str>) -> Result<()> {
+    match (&setting.follows, from) {
+        (Some(_), _) => Ok(()),
+        (None, Some(from)) => Err(Error::usage(format!(
+            "{} follows no environment, so `--from {from}` does not apply",
+            setting.environment
+        ))
+        .hint("give --digest instead")),
+        (None, None) => digest.map(|_| ()).ok_or_else(|| no_digest(setting)),
+    }
+}
+
+fn no_digest(setting: &Setting) -> Error {
+    Error::usage("--digest is missing").hint(format!(
+        "{} follows no environment that a digest could come from: give --digest",
+        setting.environment
+    ))
 }
 
 async fn subject(
@@ -157,19 +196,7 @@ async fn subject(
     from: Option<&str>,
 ) -> Result<Subject> {
     let Some(follows) = &setting.follows else {
-        if let Some(from) = from {
-            return Err(Error::usage(format!(
-                "{} follows no environment, so `--from {from}` does not apply",
-                setting.environment
-            ))
-            .hint("give --digest instead"));
-        }
-        let digest = digest.ok_or_else(|| {
-            Error::usage("--digest is missing").hint(format!(
-                "{} follows no environment that a digest could come from: give --digest",
-                setting.environment
-            ))
-        })?;
+        let digest = digest.ok_or_else(|| no_digest(setting))?;
         let commit = match cx.host.commit() {
             // No rule looks at it, and a build whose source is not a commit may deploy here.
             Err(_) if decide::asks_nothing(setting) => None,
@@ -181,12 +208,20 @@ async fn subject(
             ))
             .hint("run this in the workflow run or build of that commit"));
         }
+        let base = match decide::asks_nothing(setting) {
+            true => Base::Nothing,
+            false => {
+                let account = net.account(&setting.permit).await?;
+                base(&setting.ledger(net, &account), setting).await?
+            }
+        };
         return Ok(Subject {
             digest,
             commit,
             evidence: None,
             trail: Trail::default(),
             built_for: None,
+            base,
         });
     };
     let account = net.account(&setting.permit).await?;
@@ -224,11 +259,41 @@ async fn subject(
         None => None,
     };
     Ok(Subject {
+        base: base(&ledger, setting).await?,
         digest,
         commit,
         evidence,
         trail,
         built_for,
+    })
+}
+
+/// What the environment runs: the newest healthy record of its chain. Before the first one, the
+/// contract may name a commit to begin from.
+async fn base(ledger: &Ledger, setting: &Setting) -> Result<Base> {
+    let chain = Chain::new(&setting.service, &setting.environment)?;
+    let mut read = 0;
+    let healthy = |record: &Record| record.verdict == Verdict::Healthy;
+    if let Some(record) = ledger.find(&chain, LOOK_BACK, healthy).await? {
+        return Ok(Base::Record {
+            commit: record.commit.to_string(),
+            seq: record.seq,
+        });
+    }
+    if let Some(head) = ledger.head(&chain).await? {
+        read = head.seq;
+    }
+    // Failures must not push the version that runs out of sight.
+    if read > LOOK_BACK as u64 {
+        return Err(Error::refused(format!(
+            "none of the newest {LOOK_BACK} records of {} is healthy, so what runs there is unknown",
+            setting.environment
+        ))
+        .hint("deploy what runs there once more, and record it"));
+    }
+    Ok(match &setting.gate.since {
+        Some(commit) => Base::Since(commit.clone()),
+        None => Base::Nothing,
     })
 }
 

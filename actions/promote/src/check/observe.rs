@@ -1,17 +1,16 @@
 //! Collects the facts for the rules from GitHub, STS and the host.
 
 use super::Subject;
+use super::collect;
 use super::facts::{Change, Fact, Facts, Promoter, RunKind, Unknown};
-use super::people::{names_co_authors, opinions};
-use super::rules::brought_in;
+use super::range::{Base, Range};
 use crate::principal::Principal;
 use crate::setting::Setting;
-use github::{GitHub, Pull, Repository, User};
+use github::{GitHub, User};
 use kit::Cx;
 use kit::error::Result;
 use kit::host::Kind;
 use net::Net;
-use std::collections::BTreeMap;
 
 /// Collects all facts. A fact that cannot be determined is `Unknown`, not an error.
 ///
@@ -24,86 +23,44 @@ pub(super) async fn facts(
     setting: &Setting,
     subject: &Subject,
 ) -> Result<Facts> {
-    let (run, promoter) = run_and_promoter(cx, net, github, setting).await;
     let Some(commit) = &subject.commit else {
+        let (run, promoter) = run_and_promoter(cx, net, github, setting).await;
         return Ok(Facts {
             promoter,
             run,
             ..Facts::none()
         });
     };
-    let (standing, pulls) = tokio::join!(
+    let ((run, promoter), standing, (range, changes)) = tokio::join!(
+        run_and_promoter(cx, net, github, setting),
         github.compare(commit.as_str(), &setting.gate.branch),
-        github.pulls_of(commit.as_str())
+        history(github, setting, subject.base.clone(), commit.as_str())
     );
-    let mut changes = Vec::new();
-    if let Ok(pulls) = &pulls {
-        let repository = github.repository().as_str();
-        for pull in brought_in(pulls, repository, &setting.gate.branch, commit.as_str()) {
-            changes.push(change(github, pull).await);
-        }
-    }
     Ok(Facts {
         standing: standing
             .map(|comparison| comparison.status)
             .map_err(Unknown::from),
-        pulls: pulls.map_err(Unknown::from),
+        range,
         changes,
         promoter,
         run,
     })
 }
 
-async fn change(github: &GitHub, pull: &Pull) -> Change {
-    let number = pull.number;
-    let (commits, reviews, pushes, checks) = tokio::join!(
-        github.pull_commits(number),
-        github.reviews(number),
-        pushes(github, pull),
-        github.check_runs(&pull.head.sha),
-    );
-    let co_authors = match &commits {
-        Ok(commits) if commits.iter().any(names_co_authors) => {
-            github.pull_authors(number).await.map_err(Unknown::from)
-        }
-        _ => Ok(Vec::new()),
-    };
-    let mut permissions = BTreeMap::new();
-    if let Ok(reviews) = &reviews {
-        for (user, _) in opinions(reviews) {
-            if user.is_person() {
-                let permission = github.permission(&user.login).await;
-                permissions.insert(user.id, permission.map_err(Unknown::from));
-            }
+/// The commits of the promotion and the pull requests that brought them.
+async fn history(
+    github: &GitHub,
+    setting: &Setting,
+    base: Base,
+    commit: &str,
+) -> (Fact<Range>, Fact<Vec<Change>>) {
+    match collect::range(github, base, commit).await {
+        Err(unknown) => (Err(unknown.clone()), Err(unknown)),
+        Ok(range) => {
+            let changes = collect::changes(github, setting, &range, commit).await;
+            (Ok(range), changes)
         }
     }
-    Change {
-        pull: pull.clone(),
-        commits: commits.map_err(Unknown::from),
-        co_authors,
-        pushes,
-        reviews: reviews.map_err(Unknown::from),
-        checks: checks.map_err(Unknown::from),
-        permissions,
-    }
-}
-
-async fn pushes(github: &GitHub, pull: &Pull) -> Fact<Vec<github::Activity>> {
-    let source = pull
-        .head
-        .repo
-        .as_ref()
-        .and_then(|repository| Repository::parse(&repository.full_name))
-        .ok_or_else(|| {
-            Unknown::new(
-                format!(
-                    "the fork that #{} came from no longer exists, so its pushes are unknown",
-                    pull.number
-                ),
-                "open a new pull request with the change",
-            )
-        })?;
-    Ok(github.activity(&source, &pull.head.branch).await?)
 }
 
 /// The run and its promoter. On GitHub both come from the API, since anybody can set a variable of

@@ -1,96 +1,129 @@
 //! The contributors and the reviewers of a change. Pure.
 
 use super::facts::{Change, Fact, Unknown};
-use github::{Commit, Review, User};
+use super::persons::{Hand, Key, Persons, app_of};
+use super::pushes::{Pushes, pushers};
+use github::{Event, PullCommit, Review, Signer, User};
+use std::collections::BTreeMap;
 
-/// Everybody who opened the pull request, or wrote, committed or pushed any part of it.
+/// Everybody who had a hand in a change.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(crate) struct Contributors {
+    /// The persons, with a name to print.
+    pub(crate) persons: BTreeMap<Key, String>,
+    /// Hands that belong to nobody known: apps that the contract does not list, and whoever pushed to
+    /// a fork that cannot be seen. With one of them, one more person must approve.
+    pub(crate) unlisted: Vec<String>,
+}
+
+impl Contributors {
+    fn add(&mut self, persons: &Persons<'_>, user: &User) {
+        match persons.hand(user) {
+            Hand::Person(key) => {
+                self.persons
+                    .entry(key)
+                    .or_insert_with(|| user.login.clone());
+            }
+            Hand::Nobody => {}
+            Hand::Unlisted => self.unlisted(&user.login),
+        }
+    }
+
+    fn unlisted(&mut self, name: &str) {
+        if !self.unlisted.iter().any(|known| known == name) {
+            self.unlisted.push(name.to_owned());
+        }
+    }
+
+    /// Adds whom a commit names.
+    fn add_signer(
+        &mut self,
+        persons: &Persons<'_>,
+        signer: &Signer,
+        unresolved: impl FnOnce() -> Unknown,
+    ) -> Fact<()> {
+        let email = signer.email.as_deref().unwrap_or_default();
+        if let Some(user) = &signer.account {
+            self.add(persons, user);
+        } else if let Some((key, login)) = persons.by_email(email) {
+            self.persons.entry(key).or_insert(login);
+        } else if let Some(app) = app_of(email) {
+            self.add(persons, &app);
+        } else {
+            return Err(unresolved());
+        }
+        Ok(())
+    }
+
+    /// The names, for people.
+    pub(crate) fn names(&self) -> Vec<&str> {
+        let persons = self.persons.values().map(String::as_str);
+        persons
+            .chain(self.unlisted.iter().map(String::as_str))
+            .collect()
+    }
+}
+
+/// Everybody who opened the pull request, or wrote, committed or pushed any part of it, including what
+/// was replaced before the merge. Merges of the branch that contain nothing else do not count.
 ///
 /// An unidentified author might be the approver, so one unknown account makes the whole answer
 /// unknown. A co-author trailer is only text: an address without an account is ignored.
-pub(super) fn contributors(change: &Change) -> Fact<Vec<User>> {
-    let number = change.pull.number;
-    let opener = change.pull.user.clone().ok_or_else(|| {
+pub(crate) fn contributors(change: &Change, persons: &Persons<'_>) -> Fact<Contributors> {
+    let pull = &change.pull;
+    let opener = pull.author.as_ref().ok_or_else(|| {
         Unknown::new(
-            format!("the account that opened #{number} no longer exists"),
+            format!("the account that opened #{} no longer exists", pull.number),
             "open a new pull request with the change",
         )
     })?;
-    let mut people = vec![opener];
-    let commits = change.commits.clone()?;
-    for commit in &commits {
-        people.push(account(commit, commit.author.as_ref(), "author")?);
-        people.push(account(commit, commit.committer.as_ref(), "committer")?);
+    let mut all = Contributors::default();
+    all.add(persons, opener);
+    let pure = change.pure_updates();
+    for commit in pull.commits.iter().filter(|one| !pure.contains(&one.sha)) {
+        all.add_signer(persons, &commit.author, || nobody(commit, "author"))?;
+        if !commit.by_github {
+            all.add_signer(persons, &commit.committer, || nobody(commit, "committer"))?;
+        }
+        for co_author in &commit.co_authors {
+            // An address that belongs to nobody proves nothing.
+            let _ = all.add_signer(persons, co_author, || nobody(commit, "co-author"));
+        }
     }
-    if commits.iter().any(names_co_authors) {
-        people.extend(change.co_authors.clone()?);
+    match change.pushes.as_ref().map_err(Clone::clone)? {
+        Pushes::Unseen(why) => all.unlisted(why),
+        Pushes::Seen(activity) => {
+            for user in pushers(pull, activity, &pure)? {
+                all.add(persons, &user);
+            }
+        }
     }
-    people.extend(pushers(change, &commits)?);
-    people.sort_by_key(|user| user.id);
-    people.dedup_by_key(|user| user.id);
-    Ok(people)
+    for event in &pull.events {
+        if let Event::ForcePushed { actor, replaced } = event {
+            if let Some(user) = actor {
+                all.add(persons, user);
+            }
+            for signer in replaced {
+                let _ = all.add_signer(persons, signer, || Unknown::new("", ""));
+            }
+        }
+    }
+    Ok(all)
 }
 
-fn account(commit: &Commit, user: Option<&User>, role: &str) -> Fact<User> {
-    user.cloned().ok_or_else(|| {
-        Unknown::new(
-            format!(
-                "the e-mail address of the {role} of {} does not belong to a GitHub account",
-                short(&commit.sha)
-            ),
-            "ask them to add the address to their GitHub account",
-        )
-    })
-}
-
-/// The accounts that pushed the merged commits. Anybody can write any name and e-mail address into
-/// a commit, but GitHub records the account of each push.
-fn pushers(change: &Change, commits: &[Commit]) -> Fact<Vec<User>> {
-    let head = &change.pull.head;
-    let pushes: Vec<_> = change
-        .pushes
-        .clone()?
-        .into_iter()
-        .filter(|activity| {
-            matches!(
-                activity.activity_type.as_str(),
-                "push" | "force_push" | "branch_creation"
-            ) && commits.iter().any(|commit| commit.sha == activity.after)
-        })
-        .collect();
-    if !pushes.iter().any(|activity| activity.after == head.sha) {
-        return Err(Unknown::new(
-            format!(
-                "GitHub has no record of who pushed {} to {}",
-                short(&head.sha),
-                head.branch
-            ),
-            "open a new pull request with the change",
-        ));
-    }
-    pushes
-        .into_iter()
-        .map(|activity| {
-            activity.actor.ok_or_else(|| {
-                Unknown::new(
-                    format!(
-                        "the account that pushed {} no longer exists",
-                        short(&activity.after)
-                    ),
-                    "open a new pull request with the change",
-                )
-            })
-        })
-        .collect()
-}
-
-/// Whether a commit message has a `Co-authored-by` trailer (docs.github.com, "Creating a commit
-/// with multiple authors").
-pub(super) fn names_co_authors(commit: &Commit) -> bool {
-    commit.commit.message.lines().any(|line| {
-        line.trim_start()
-            .get(..15)
-            .is_some_and(|start| start.eq_ignore_ascii_case("co-authored-by:"))
-    })
+fn nobody(commit: &PullCommit, role: &str) -> Unknown {
+    let signer = match role {
+        "author" => &commit.author,
+        _ => &commit.committer,
+    };
+    let address = signer.email.as_deref().unwrap_or("nothing");
+    Unknown::new(
+        format!(
+            "the e-mail address of the {role} of {}, {address}, does not belong to a GitHub account",
+            short(&commit.sha)
+        ),
+        format!("list {address} under `people` in the contract, as one of the person's `emails`"),
+    )
 }
 
 /// Each person's latest opinion: the last review that approves, requests changes or was dismissed.

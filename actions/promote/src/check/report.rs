@@ -2,9 +2,11 @@
 
 use super::Subject;
 use super::answer::Decision;
-use super::facts::Facts;
-use super::rules::approvers;
+use super::facts::{Change, Facts};
+use super::range::pulls;
+use super::rules::people_of;
 use crate::setting::Setting;
+use github::RangeCommit;
 use kit::error::{Error, Result};
 use kit::id::CommitId;
 use kit::markdown;
@@ -40,8 +42,9 @@ pub(super) fn report(
             .next()
             .unwrap_or_else(|| "see the table".to_owned()),
     };
-    let changes = changes(facts);
-    let lines = lines(&changes);
+    let changes = changes(facts, setting);
+    let commits = commits(facts);
+    let lines = lines(&changes, &commits);
     // An image is built once, for the first commit with its content.
     let (built, built_markdown) = match &subject.built_for {
         Some(first) => (
@@ -56,7 +59,7 @@ pub(super) fn report(
     );
     let summary = format!(
         "### {environment} {verdict} `{digest}`\n\nCommit `{commit}`{built_markdown}\n\n{}\n{}\n**Next:** {}\n",
-        markdown_changes(&changes),
+        markdown_changes(&changes, &commits),
         markdown_table(&HEADER, &rows),
         markdown::text(&next),
     );
@@ -69,6 +72,8 @@ pub(super) fn report(
         "built_for": subject.built_for,
         "from": setting.follows,
         "rules": decision.rules,
+        "base": subject.base.commit(),
+        "commits": commits,
         "changes": changes,
         "next": next,
     });
@@ -110,53 +115,83 @@ fn rows(decision: &Decision) -> Vec<Vec<String>> {
         .collect()
 }
 
-/// A line for each pull request.
-fn lines(changes: &[Value]) -> String {
-    changes
+/// A line for each pull request, and for each commit that none brought.
+fn lines(changes: &[Value], commits: &[Value]) -> String {
+    let pulls = changes.iter().map(|change| {
+        format!(
+            "#{} {}, by {}, approved by {}\n",
+            plain(&change["number"]),
+            plain(&change["title"]),
+            plain(&change["authors"]),
+            plain(&change["approvers"]),
+        )
+    });
+    let alone = commits
         .iter()
-        .map(|change| {
-            format!(
-                "#{} {}, opened by {}, approved by {}\n",
-                plain(&change["number"]),
-                plain(&change["title"]),
-                plain(&change["author"]),
-                plain(&change["approvers"]),
-            )
-        })
-        .collect()
+        .filter(|commit| commit["pull_request"].is_null());
+    let alone = alone.map(|commit| {
+        format!(
+            "{} {}, by {}, without a pull request\n",
+            plain(&commit["commit"]),
+            plain(&commit["subject"]),
+            plain(&commit["author"]),
+        )
+    });
+    pulls.chain(alone).collect()
 }
 
 /// The pull requests being promoted.
-fn changes(facts: &Facts) -> Vec<Value> {
-    facts
-        .changes
-        .iter()
-        .map(|change| {
-            json!({
-                "number": change.pull.number,
-                "title": change.pull.title,
-                "url": change.pull.html_url,
-                "author": change.pull.user.as_ref().map(|user| &user.login),
-                "approvers": approvers(change).ok(),
-            })
+fn changes(facts: &Facts, setting: &Setting) -> Vec<Value> {
+    let changes = facts.changes.as_deref().unwrap_or_default();
+    let row = |change: &Change| {
+        let people = people_of(change, setting);
+        json!({
+            "number": change.pull.number,
+            "title": change.pull.title,
+            "url": change.pull.url,
+            "author": change.pull.author.as_ref().map(|user| &user.login),
+            "authors": people.authors,
+            "approvers": people.approvers,
         })
-        .collect()
+    };
+    changes.iter().map(row).collect()
 }
 
-fn markdown_changes(changes: &[Value]) -> String {
+/// The commits being promoted, oldest first.
+fn commits(facts: &Facts) -> Vec<Value> {
+    let (Ok(range), Ok(changes)) = (&facts.range, &facts.changes) else {
+        return Vec::new();
+    };
+    let brought = range.brought(pulls(changes));
+    let row = |commit: &RangeCommit| {
+        json!({
+            "commit": commit.sha,
+            "subject": commit.message.lines().next(),
+            "author": commit.author,
+            "pull_request": brought.by.get(&commit.sha),
+        })
+    };
+    range.commits.iter().map(row).collect()
+}
+
+fn markdown_changes(changes: &[Value], commits: &[Value]) -> String {
     if changes.is_empty() {
         return String::new();
     }
     let rows: Vec<Vec<String>> = changes
         .iter()
         .map(|change| {
-            ["number", "title", "author", "approvers"]
+            let own = |commit: &&Value| commit["pull_request"] == change["number"];
+            let count = commits.iter().filter(own).count();
+            let mut row = ["number", "title", "authors", "approvers"]
                 .map(|name| plain(&change[name]))
-                .into()
+                .to_vec();
+            row.push(count.to_string());
+            row
         })
         .collect();
     markdown_table(
-        &["pull request", "title", "opened by", "approved by"],
+        &["pull request", "title", "authors", "approved by", "commits"],
         &rows,
     )
 }

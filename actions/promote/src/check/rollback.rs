@@ -4,6 +4,7 @@
 use super::answer::{Decision, Finding, fail, not_asked, pass, unknown};
 use super::conditions::{refused, review};
 use super::facts::{Fact, Facts};
+use super::range::Base;
 use super::trail::Trail;
 use super::{Subject, report};
 use crate::args::Check;
@@ -60,6 +61,7 @@ pub(super) async fn run(
         evidence: None,
         trail: Trail::default(),
         built_for: None,
+        base: Base::Nothing,
     };
     let report = report::report(setting, &subject, &Facts::none(), &decision)?;
     Ok(super::with_head(report, &standing).output("break-glass", ""))

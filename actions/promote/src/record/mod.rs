@@ -10,6 +10,7 @@ use crate::principal::Principal;
 use crate::setting::Setting;
 use kit::backoff;
 use kit::clock::rfc3339;
+use kit::contract::Person;
 use kit::error::{Context, Error, ErrorKind, Result};
 use kit::hex::is_hex;
 use kit::host::Kind;
@@ -332,7 +333,7 @@ async fn actor(cx: &Cx, net: &Net, github: Option<&github::GitHub>, setting: &Se
 }
 
 /// The person that the contract maps the principal to, else the principal, else the host's name.
-fn person(principal: &Principal, people: &BTreeMap<String, Vec<String>>, host: String) -> Actor {
+fn person(principal: &Principal, people: &BTreeMap<String, Person>, host: String) -> Actor {
     let known = principal.login(people).ok();
     Actor {
         login: known.or_else(|| principal.name.clone()).unwrap_or(host),

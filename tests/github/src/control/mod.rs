@@ -12,10 +12,12 @@
 //! | `POST R/rules` | `branch, rules` (as `GET /rules/branches/{branch}` shows them; a branch with rules is protected) |
 //! | `POST R/environments` | `name, reviewers?, prevent_self_review?, wait_timer?, protected_branches?, branch_patterns?` |
 //! | `POST R/push` | `user, branch, files? {path: text or null}, message?, author?, from?, force?` → `{before, after}`. With `files` a commit is made on top of the branch (or of `from`); without, the branch as it now stands in git is noted as pushed |
-//! | `POST R/pulls` | `user, head, base?, title, body?` → `{number, head_sha}` |
+//! | `POST R/pulls` | `user, head, head_repository? (a fork, whose branch is then taken as it is), base?, title, body?` → `{number, head_sha}` |
 //! | `POST R/pulls/N/reviews` | `user, state (APPROVED, CHANGES_REQUESTED, COMMENTED), body?, commit_id? (head)` → `{id}` |
-//! | `POST R/pulls/N/reviews/ID/dismiss` | `{}` |
-//! | `POST R/pulls/N/merge` | `user, method? (merge, squash), queue? (false)` → `{sha}`, a real commit on the base |
+//! | `POST R/pulls/N/reviews/ID/dismiss` | `user? (the owner)` |
+//! | `POST R/pulls/N/base` | `user, base`: points it at another branch |
+//! | `POST R/pulls/N/update-branch` | `user, files?` → `{sha}`, a merge of the base into the head; `files` are added by hand |
+//! | `POST R/pulls/N/merge` | `user, method? (merge, squash, rebase), queue? (false), files?` → `{sha}`, a real commit on the base; with `files` one that was made by hand and pushed |
 //! | `POST R/pulls/N/close` | `{}` |
 //! | `POST R/check-runs` | `ref, name, app_id? (15368), app_slug?, status? (completed), conclusion?` → `{id}` |
 //! | `POST R/statuses` | `ref, context, state, description?, target_url?` → `{id}` |
@@ -26,7 +28,7 @@
 //! | `GET runs/ID` | → `{status, conclusion, jobs: [{key, name, environment, status, conclusion}]}` |
 //! | `GET calls?repository=&since=` | → calls received, after that sequence number |
 //! | `GET violations?repository=` | → answers that broke GitHub's description, and calls not implemented |
-//! | `POST faults` | `path (contained), method?, times? (1), status?, headers?, body?, after? (false), delay_ms?, remove? (JSON pointer)` |
+//! | `POST faults` | `path (contained), method?, holds? (in the body), times? (1), status?, headers?, body?, after? (false), delay_ms?, remove? (JSON pointer)` |
 //!
 //! Jobs are told apart by process (see [`crate::peer`]): whoever runs a workflow hands each job's processes `GITHUB_JOB`
 //! and `GITHUB_RUN_ID` = `run_id`.

@@ -1,18 +1,22 @@
 //! Opening, reviewing, merging and closing pull requests. A merge is a real commit in the registered repository.
 
+use std::collections::BTreeMap;
+
 use serde::Deserialize;
 use serde_json::json;
 
 use super::{body, created, git_failed, known_user, repo};
-use crate::git::{MergeMethod, Signature};
+use crate::git::{Git, GitError, MergeMethod, Signature};
 use crate::http::{Answer, Outcome, Request, error, not_found, unprocessable};
-use crate::state::{Activity, Merge, Pull, Review, State, WEB_FLOW, now};
+use crate::state::{Activity, Happening, Merge, Pull, PullEvent, Review, State, WEB_FLOW, now};
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct NewPull {
     user: String,
     head: String,
+    /// The fork that `head` is a branch of.
+    head_repository: Option<String>,
     base: Option<String>,
     title: String,
     body: Option<String>,
@@ -22,6 +26,10 @@ pub(super) fn open(state: &mut State, name: &str, request: &Request) -> Outcome 
     let new: NewPull = body(request)?;
     let user = known_user(state, &new.user)?;
     let id = state.id();
+    let fork = match &new.head_repository {
+        Some(fork) => Some(state.repo(fork).ok_or_else(not_found)?.git.clone()),
+        None => None,
+    };
     let repo = repo(state, name)?;
     let base = new.base.unwrap_or_else(|| repo.default_branch.clone());
     let tip = |branch: &str| {
@@ -29,7 +37,11 @@ pub(super) fn open(state: &mut State, name: &str, request: &Request) -> Outcome 
             .branch(branch)
             .ok_or_else(|| unprocessable(&format!("git has no branch {branch}")))
     };
-    let (head_sha, base_sha) = (tip(&new.head)?, tip(&base)?);
+    let head_sha = match &fork {
+        Some(fork) => repo.git.fetch(fork, &new.head).map_err(git_failed)?,
+        None => tip(&new.head)?,
+    };
+    let base_sha = tip(&base)?;
     let merge_base = repo.git.merge_base(&base_sha, &head_sha).ok_or_else(|| {
         unprocessable(&format!(
             "{} has no history in common with {base}",
@@ -69,6 +81,8 @@ pub(super) fn open(state: &mut State, name: &str, request: &Request) -> Outcome 
         closed_at: None,
         merged: None,
         reviews: Vec::new(),
+        fork: new.head_repository,
+        events: Vec::new(),
     });
     created(json!({"number": number, "head_sha": head_sha}))
 }
@@ -87,7 +101,9 @@ pub(super) fn act(
         .clone();
     match action {
         ["reviews"] => review(state, name, &pull, request),
-        ["reviews", id, "dismiss"] => dismiss(state, name, number, id),
+        ["reviews", id, "dismiss"] => dismiss(state, name, number, id, request),
+        ["base"] => retarget(state, name, &pull, request),
+        ["update-branch"] => update_branch(state, name, &pull, request),
         ["merge"] => merge(state, name, pull, request),
         ["close"] => {
             let (head_sha, at) = (repo(state, name)?.pull_head(&pull), now());
@@ -150,7 +166,17 @@ fn review(state: &mut State, name: &str, pull: &Pull, request: &Request) -> Outc
     created(json!({"id": id}))
 }
 
-fn dismiss(state: &mut State, name: &str, number: u64, id: &str) -> Outcome {
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Dismissal {
+    user: Option<String>,
+}
+
+fn dismiss(state: &mut State, name: &str, number: u64, id: &str, request: &Request) -> Outcome {
+    let new: Dismissal = body(request)?;
+    let owner = repo(state, name)?.owner.clone();
+    let actor = known_user(state, new.user.as_deref().unwrap_or(&owner))?;
+    let event = state.id();
     let pull = find(state, name, number)?;
     let review = pull
         .reviews
@@ -162,8 +188,96 @@ fn dismiss(state: &mut State, name: &str, number: u64, id: &str) -> Outcome {
             "Can not dismiss a commented pull request review",
         ));
     }
-    "DISMISSED".clone_into(&mut review.state);
+    let was = std::mem::replace(&mut review.state, "DISMISSED".to_owned());
+    let what = Happening::Dismissed {
+        review: review.id,
+        was,
+    };
+    pull.events.push(PullEvent {
+        id: event,
+        at: now(),
+        actor,
+        what,
+    });
     Ok(Answer::ok(json!({})))
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct NewBase {
+    user: String,
+    base: String,
+}
+
+/// Points an open pull request at another branch.
+fn retarget(state: &mut State, name: &str, pull: &Pull, request: &Request) -> Outcome {
+    let new: NewBase = body(request)?;
+    let actor = known_user(state, &new.user)?;
+    let id = state.id();
+    let git = repo(state, name)?.git.clone();
+    let missing = || unprocessable(&format!("git has no branch {}", new.base));
+    let base_sha = git.branch(&new.base).ok_or_else(missing)?;
+    let known = find(state, name, pull.number)?;
+    let from = std::mem::replace(&mut known.base, new.base.clone());
+    known.base_sha = base_sha;
+    known.events.push(PullEvent {
+        id,
+        at: now(),
+        actor,
+        what: Happening::BaseChanged { from, to: new.base },
+    });
+    Ok(Answer::ok(json!({})))
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Update {
+    user: String,
+    /// Added by hand to what the merge gives.
+    #[serde(default)]
+    files: BTreeMap<String, Option<String>>,
+}
+
+/// The button "Update branch": merges the base into the head, in the name of the one who clicks.
+fn update_branch(state: &mut State, name: &str, pull: &Pull, request: &Request) -> Outcome {
+    let new: Update = body(request)?;
+    let user = known_user(state, &new.user)?;
+    let (author, id) = (state.signature(&user), state.id());
+    let github = github(state);
+    let repo = repo(state, name)?;
+    let missing = || unprocessable("git has not both branches");
+    let head = repo.git.branch(&pull.head).ok_or_else(missing)?;
+    let base = repo.git.branch(&pull.base).ok_or_else(missing)?;
+    let tree = repo.git.merge_tree(&head, &base).map_err(git_failed)?;
+    let tree = repo
+        .git
+        .tree_with(Some(&tree), &new.files)
+        .map_err(git_failed)?;
+    let message = format!("Merge branch '{}' into {}", pull.base, pull.head);
+    let parents = [head.as_str(), base.as_str()];
+    let sha = repo
+        .git
+        .commit_tree(&tree, &parents, &author, &github, &message)
+        .map_err(git_failed)?;
+    repo.git.set_branch(&pull.head, &sha).map_err(git_failed)?;
+    repo.activity.push(Activity {
+        id,
+        before: head,
+        after: sha.clone(),
+        reference: format!("refs/heads/{}", pull.head),
+        at: now(),
+        kind: "push",
+        actor: user,
+    });
+    Ok(Answer::ok(json!({"sha": sha})))
+}
+
+/// How GitHub signs what it commits on the site.
+fn github(state: &State) -> Signature {
+    Signature {
+        name: "GitHub".to_owned(),
+        ..state.signature(WEB_FLOW)
+    }
 }
 
 #[derive(Deserialize)]
@@ -175,6 +289,9 @@ struct NewMerge {
     /// By the merge queue, which shows in the activity only.
     #[serde(default)]
     queue: bool,
+    /// A merge made by hand and pushed, with these files beside what the merge gives.
+    #[serde(default)]
+    files: BTreeMap<String, Option<String>>,
 }
 
 fn merge_method() -> MergeMethod {
@@ -189,17 +306,11 @@ fn merge(state: &mut State, name: &str, pull: Pull, request: &Request) -> Outcom
     if pull.closed_at.is_some() {
         return Err(error(405, "Pull Request is not mergeable"));
     }
-    let github = Signature {
-        name: "GitHub".to_owned(),
-        ..state.signature(WEB_FLOW)
-    };
+    let github = github(state);
     let (merger, opener) = (state.signature(&user), state.signature(&pull.user));
     let id = state.id();
     let repo = repo(state, name)?;
-    let head = repo
-        .git
-        .branch(&pull.head)
-        .ok_or_else(|| unprocessable(&format!("git has no branch {}", pull.head)))?;
+    let head = repo.pull_head(&pull);
     let base = repo
         .git
         .branch(&pull.base)
@@ -212,6 +323,13 @@ fn merge(state: &mut State, name: &str, pull: Pull, request: &Request) -> Outcom
         .git
         .merge_tree(&base, &head)
         .map_err(|_| error(405, "Pull Request is not mergeable"))?;
+    let tree = match new.files.is_empty() {
+        true => tree,
+        false => repo
+            .git
+            .tree_with(Some(&tree), &new.files)
+            .map_err(git_failed)?,
+    };
     let sha = match new.method {
         MergeMethod::Merge => {
             let message = format!(
@@ -237,6 +355,7 @@ fn merge(state: &mut State, name: &str, pull: Pull, request: &Request) -> Outcom
             repo.git
                 .commit_tree(&tree, &[&base], &opener, &github, &message)
         }
+        MergeMethod::Rebase => rebase(&repo.git, &merge_base, &base, &head, &github),
     }
     .map_err(git_failed)?;
     repo.git.set_branch(&pull.base, &sha).map_err(git_failed)?;
@@ -247,10 +366,10 @@ fn merge(state: &mut State, name: &str, pull: Pull, request: &Request) -> Outcom
         after: sha.clone(),
         reference: format!("refs/heads/{}", pull.base),
         at: at.clone(),
-        kind: if new.queue {
-            "merge_queue_merge"
-        } else {
-            "pr_merge"
+        kind: match (new.queue, new.files.is_empty()) {
+            (true, _) => "merge_queue_merge",
+            (false, true) => "pr_merge",
+            (false, false) => "push",
         },
         actor: user.clone(),
     });
@@ -269,4 +388,23 @@ fn merge(state: &mut State, name: &str, pull: Pull, request: &Request) -> Outcom
         ..pull
     };
     Ok(Answer::ok(json!({"sha": sha})))
+}
+
+/// Applies each commit again on the base, in its author's name and with its author's time.
+fn rebase(
+    git: &Git,
+    merge_base: &str,
+    base: &str,
+    head: &str,
+    github: &Signature,
+) -> Result<String, GitError> {
+    let mut onto = base.to_owned();
+    for commit in git.range(merge_base, head)? {
+        if commit.parents.len() != 1 {
+            continue;
+        }
+        let tree = git.picked_tree(&onto, &commit)?;
+        onto = git.commit_tree(&tree, &[&onto], &commit.author, github, &commit.message)?;
+    }
+    Ok(onto)
 }

@@ -9,7 +9,10 @@ use serde_json::{Value, json};
 use super::{body, created, git_failed, known_user, repo};
 use crate::git::{Git, Signature};
 use crate::http::{Answer, Outcome, Request, error, unprocessable};
-use crate::state::{ACTIONS_APP_ID, Activity, CheckRun, Environment, Repo, State, Status, now};
+use crate::state::{
+    ACTIONS_APP_ID, Activity, CheckRun, Environment, Happening, Pull, PullEvent, Repo, State,
+    Status, now,
+};
 
 /// From this day on GitHub puts ids into the OIDC subjects of new repositories.
 const IMMUTABLE_SUBJECTS: &str = "2026-07-15T23:59:59Z";
@@ -261,6 +264,20 @@ pub(super) fn push(state: &mut State, name: &str, request: &Request) -> Outcome 
         Some(_) => "force_push",
     };
     let before = before.unwrap_or_else(|| ZERO.to_owned());
+    if kind == "force_push" {
+        let open = |pull: &&mut Pull| pull.closed_at.is_none() && pull.head == push.branch;
+        for pull in repo.pulls.iter_mut().filter(open) {
+            pull.events.push(PullEvent {
+                id,
+                at: now(),
+                actor: user.clone(),
+                what: Happening::ForcePushed {
+                    before: before.clone(),
+                    after: after.clone(),
+                },
+            });
+        }
+    }
     repo.activity.push(Activity {
         id,
         before: before.clone(),

@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 use super::GraphError;
 use super::parse::Field;
 use crate::git::{Commit, Signature};
-use crate::state::{Pull, Repo, Review, User};
+use crate::state::{Happening, Pull, PullEvent, Repo, Review, User};
 
 /// An object of the schema and where it stands in the state.
 #[derive(Clone)]
@@ -18,6 +18,9 @@ pub(super) enum Node<'a> {
     Review(&'a Repo, &'a Pull, &'a Review),
     PullCommit(&'a Repo, &'a Pull, Commit),
     Commit(&'a Repo, Commit),
+    Tree(String),
+    Blob(&'a Repo, String),
+    Event(&'a Repo, &'a Pull, &'a PullEvent),
     Person(Signature),
     Account(&'a User),
     /// Whoever asks, which for GitHub is a user even where it is a bot.
@@ -158,10 +161,21 @@ pub(super) fn type_name(node: &Node<'_>) -> String {
         Node::Review(..) => "PullRequestReview".into(),
         Node::PullCommit(..) => "PullRequestCommit".into(),
         Node::Commit(..) => "Commit".into(),
+        Node::Tree(_) => "Tree".into(),
+        Node::Blob(..) => "Blob".into(),
+        Node::Event(_, _, event) => match event.what {
+            Happening::BaseChanged { .. } => "BaseRefChangedEvent",
+            Happening::ForcePushed { .. } => "HeadRefForcePushedEvent",
+            Happening::Dismissed { .. } => "ReviewDismissedEvent",
+        }
+        .into(),
         Node::Person(_) => "GitActor".into(),
         Node::Account(user) => user.kind.clone(),
         Node::Viewer(_) => "User".into(),
         Node::Connection(connection) => connection.kind.into(),
+        Node::Edge(_, node) if matches!(**node, Node::Event(..)) => {
+            "PullRequestTimelineItemsEdge".into()
+        }
         Node::Edge(_, node) => format!("{}Edge", type_name(node)),
         Node::Page { .. } => "PageInfo".into(),
     }

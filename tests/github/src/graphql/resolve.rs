@@ -12,9 +12,11 @@ use super::node::{
 use super::parse::{Field, Selection};
 use super::schema;
 use crate::actions::Access;
-use crate::git::{Commit, Signature};
+use crate::git::{Commit, GitError, Signature};
 use crate::rest::{Who, allowed, may_see, pull_commits};
-use crate::state::{Pull, Repo, Review, State, User, timestamp};
+use crate::state::{
+    Happening, Pull, PullEvent, Repo, Review, State, User, WEB_FLOW_EMAIL, timestamp,
+};
 use crate::view::{HTML, View};
 
 /// Commits of a pull request GitHub lists at most.
@@ -132,6 +134,12 @@ impl<'a> Executor<'a> {
                 _ => value(format!("PURC_{}", commit.sha)),
             },
             Node::Commit(repo, commit) => self.commit(repo, commit, field),
+            Node::Tree(sha) => match field.name.as_str() {
+                "oid" => value(sha),
+                _ => value(format!("T_{sha}")),
+            },
+            Node::Blob(repo, sha) => blob(repo, sha, field),
+            Node::Event(repo, pull, event) => self.event(repo, pull, event, field),
             Node::Person(person) => match field.name.as_str() {
                 "name" => value(&person.name),
                 "email" => value(&person.email),
@@ -223,6 +231,10 @@ impl<'a> Executor<'a> {
                 let name = [text(field, "oid"), text(field, "expression")]
                     .into_iter()
                     .find(|name| !name.is_empty());
+                if let Some((commit, path)) = name.and_then(|name| name.split_once(':')) {
+                    let blob = repo.git.blob_at(commit, path);
+                    return optional(blob.map(|sha| Node::Blob(repo, sha)));
+                }
                 self.commit_at(
                     repo,
                     name.and_then(|name| repo.git.resolve(name)).as_deref(),
@@ -282,6 +294,31 @@ impl<'a> Executor<'a> {
             "headRefName" => value(&pull.head),
             "baseRefOid" => value(&pull.base_sha),
             "baseRefName" => value(&pull.base),
+            "isCrossRepository" => value(pull.fork.is_some()),
+            "baseRepository" => Ok(Found::Node(Node::Repository(repo))),
+            "headRepository" => match &pull.fork {
+                None => Ok(Found::Node(Node::Repository(repo))),
+                Some(fork) => optional(self.state.repo(fork).map(Node::Repository)),
+            },
+            "timelineItems" => {
+                let kinds = field.arguments.get("itemTypes");
+                let wanted = |event: &&PullEvent| {
+                    let kind = match event.what {
+                        Happening::BaseChanged { .. } => "BASE_REF_CHANGED_EVENT",
+                        Happening::ForcePushed { .. } => "HEAD_REF_FORCE_PUSHED_EVENT",
+                        Happening::Dismissed { .. } => "REVIEW_DISMISSED_EVENT",
+                    };
+                    kinds
+                        .and_then(Value::as_array)
+                        .is_none_or(|all| all.contains(&json!(kind)))
+                };
+                let events = pull.events.iter().filter(wanted);
+                connect(
+                    "PullRequestTimelineItemsConnection",
+                    events.map(|event| Node::Event(repo, pull, event)).collect(),
+                    field,
+                )
+            }
             "mergeCommit" => {
                 self.need("contents", repo)?;
                 self.commit_at(repo, merged.map(|merge| merge.commit.as_str()))
@@ -370,6 +407,10 @@ impl<'a> Executor<'a> {
                 review.id
             )),
             "author" => optional(self.state.user(&review.user).map(Node::Account)),
+            "authorCanPushToRepository" => value(matches!(
+                repo.role(&review.user),
+                "write" | "maintain" | "admin"
+            )),
             "authorAssociation" => value(
                 View {
                     state: self.state,
@@ -384,6 +425,36 @@ impl<'a> Executor<'a> {
         }
     }
 
+    fn event(
+        &self,
+        repo: &'a Repo,
+        pull: &'a Pull,
+        event: &'a PullEvent,
+        field: &Field,
+    ) -> Resolved<'a> {
+        match (field.name.as_str(), &event.what) {
+            ("createdAt", _) => value(&event.at),
+            ("actor", _) => optional(self.state.user(&event.actor).map(Node::Account)),
+            ("currentRefName", Happening::BaseChanged { to, .. }) => value(to),
+            ("previousRefName", Happening::BaseChanged { from, .. }) => value(from),
+            ("beforeCommit", Happening::ForcePushed { before, .. }) => {
+                self.commit_at(repo, Some(before))
+            }
+            ("afterCommit", Happening::ForcePushed { after, .. }) => {
+                self.commit_at(repo, Some(after))
+            }
+            ("previousReviewState", Happening::Dismissed { was, .. }) => value(was),
+            ("review", Happening::Dismissed { review, .. }) => optional(
+                pull.reviews
+                    .iter()
+                    .find(|one| one.id == *review)
+                    .map(|review| Node::Review(repo, pull, review)),
+            ),
+            ("databaseId", _) => value(event.id),
+            _ => value(format!("EV_{}", event.id)),
+        }
+    }
+
     fn commit(&self, repo: &'a Repo, commit: &Commit, field: &Field) -> Resolved<'a> {
         match field.name.as_str() {
             "id" => value(format!("C_{}", commit.sha)),
@@ -393,6 +464,8 @@ impl<'a> Executor<'a> {
             "messageHeadline" => value(commit.message.lines().next().unwrap_or_default()),
             "authoredDate" => value(timestamp(commit.author.time)),
             "committedDate" => value(timestamp(commit.committer.time)),
+            "committedViaWeb" => value(commit.committer.email == WEB_FLOW_EMAIL),
+            "tree" => Ok(Found::Node(Node::Tree(commit.tree.clone()))),
             "url" => value(format!("{HTML}/{}/commit/{}", repo.full_name(), commit.sha)),
             "author" => Ok(Found::Node(Node::Person(commit.author.clone()))),
             "committer" => Ok(Found::Node(Node::Person(commit.committer.clone()))),
@@ -432,6 +505,21 @@ impl<'a> Executor<'a> {
                 )
             }
         }
+    }
+}
+
+fn blob<'a>(repo: &Repo, sha: &str, field: &Field) -> Resolved<'a> {
+    let broken = |error: GitError| GraphError::new(error.to_string());
+    let bytes = repo.git.blob(sha).map_err(broken)?;
+    let text = String::from_utf8(bytes.clone()).ok();
+    let text = text.filter(|text| !text.contains('\0'));
+    match field.name.as_str() {
+        "oid" => value(sha),
+        "byteSize" => value(bytes.len()),
+        "isBinary" => value(text.is_none()),
+        "isTruncated" => value(false),
+        "text" => value(text),
+        _ => value(format!("B_{sha}")),
     }
 }
 

@@ -68,6 +68,10 @@ type PullRequest
   baseRefOid GitObjectID!
   baseRefName String!
   mergeCommit Commit
+  isCrossRepository Boolean!
+  baseRepository Repository
+  headRepository Repository
+  timelineItems(since: DateTime, skip: Int, itemTypes: [PullRequestTimelineItemsItemType!], after: String, before: String, first: Int, last: Int) PullRequestTimelineItemsConnection!
   reviews(after: String, before: String, first: Int, last: Int, states: [PullRequestReviewState!], author: String) PullRequestReviewConnection
   latestOpinionatedReviews(after: String, before: String, first: Int, last: Int, writersOnly: Boolean) PullRequestReviewConnection
   commits(after: String, before: String, first: Int, last: Int) PullRequestCommitConnection!
@@ -82,7 +86,42 @@ type PullRequestReview
   url URI!
   author Actor
   authorAssociation CommentAuthorAssociation!
+  authorCanPushToRepository Boolean!
   commit Commit
+type PullRequestTimelineItems
+type PullRequestTimelineItemsConnection
+  nodes [PullRequestTimelineItems]
+  edges [PullRequestTimelineItemsEdge]
+  pageInfo PageInfo!
+  totalCount Int!
+type PullRequestTimelineItemsEdge
+  node PullRequestTimelineItems
+  cursor String!
+type BaseRefChangedEvent
+  id ID!
+  createdAt DateTime!
+  actor Actor
+  currentRefName String!
+  previousRefName String!
+type AutomaticBaseChangeSucceededEvent
+  id ID!
+  createdAt DateTime!
+  actor Actor
+  newBase String!
+  oldBase String!
+type HeadRefForcePushedEvent
+  id ID!
+  createdAt DateTime!
+  actor Actor
+  beforeCommit Commit
+  afterCommit Commit
+type ReviewDismissedEvent
+  id ID!
+  databaseId Int
+  createdAt DateTime!
+  actor Actor
+  previousReviewState PullRequestReviewState!
+  review PullRequestReview
 type PullRequestReviewConnection
   nodes [PullRequestReview]
   edges [PullRequestReviewEdge]
@@ -111,12 +150,24 @@ type Commit
   messageHeadline String!
   authoredDate DateTime!
   committedDate DateTime!
+  committedViaWeb Boolean!
+  tree Tree!
   url URI!
   author GitActor
   committer GitActor
   authors(after: String, before: String, first: Int, last: Int) GitActorConnection!
   parents(after: String, before: String, first: Int, last: Int) CommitConnection!
   associatedPullRequests(after: String, before: String, first: Int, last: Int) PullRequestConnection
+type Tree
+  id ID!
+  oid GitObjectID!
+type Blob
+  id ID!
+  oid GitObjectID!
+  byteSize Int!
+  isBinary Boolean
+  isTruncated Boolean!
+  text String
 type CommitConnection
   nodes [Commit]
   edges [CommitEdge]
@@ -180,7 +231,11 @@ pub(super) fn all() -> &'static BTreeMap<String, Vec<Field>> {
         let mut current = String::new();
         for line in SCHEMA.lines().filter(|line| !line.is_empty()) {
             match line.strip_prefix("type ") {
-                Some(name) => name.clone_into(&mut current),
+                // A union has no fields of its own.
+                Some(name) => {
+                    name.clone_into(&mut current);
+                    types.entry(current.clone()).or_default();
+                }
                 None => types
                     .entry(current.clone())
                     .or_default()
@@ -223,7 +278,13 @@ pub(super) fn possible(kind: &str) -> &'static [&'static str] {
     match kind {
         "Actor" => &["User", "Bot", "Organization"],
         "RepositoryOwner" => &["User", "Organization"],
-        "GitObject" => &["Commit"],
+        "GitObject" => &["Commit", "Tree", "Blob"],
+        "PullRequestTimelineItems" => &[
+            "BaseRefChangedEvent",
+            "AutomaticBaseChangeSucceededEvent",
+            "HeadRefForcePushedEvent",
+            "ReviewDismissedEvent",
+        ],
         _ => &[],
     }
 }

@@ -35,6 +35,17 @@ pub(super) fn commit(call: &Call<'_>, state: &mut State) -> Outcome {
     Ok(Answer::ok(Value::Object(body)))
 }
 
+/// A commit and its ancestors, newest first.
+pub(super) fn list(call: &Call<'_>, state: &mut State) -> Outcome {
+    let repo = call.repo(state)?;
+    let name = call.request.query("sha").unwrap_or(&repo.default_branch);
+    let sha = repo.git.resolve(name).ok_or_else(not_found)?;
+    let commits = repo.git.ancestry(&sha).map_err(broken)?;
+    call.page(&commits, |commit| {
+        Value::Object(call.view(state).commit(repo, commit))
+    })
+}
+
 /// Without paging the newest 250 commits, with paging any page of all; always oldest first.
 pub(super) fn compare(call: &Call<'_>, state: &mut State) -> Outcome {
     let repo = call.repo(state)?;

@@ -83,6 +83,7 @@ const ROUTES: &[Route] = &[
     route("GET", "/repos/{owner}/{repo}/commits/{commit_sha}/pulls", &[("pull_requests", Read)], PAGED, pulls::of_commit),
     route("GET", "/repos/{owner}/{repo}/commits/{ref}/check-runs", &[("checks", Read)], &["check_name", "status", "filter", "app_id", "page", "per_page"], checks::check_runs),
     route("GET", "/repos/{owner}/{repo}/commits/{ref}/status", &[("statuses", Read)], PAGED, checks::combined_status),
+    route("GET", "/repos/{owner}/{repo}/commits", &[("contents", Read)], &["sha", "page", "per_page"], commits::list),
     route("GET", "/repos/{owner}/{repo}/commits/{ref}", &[("contents", Read)], PAGED, commits::commit),
     route("GET", "/repos/{owner}/{repo}/pulls/{pull_number}/commits", &[("pull_requests", Read)], PAGED, pulls::commits),
     route("GET", "/repos/{owner}/{repo}/pulls/{pull_number}/reviews", &[("pull_requests", Read)], PAGED, pulls::reviews),

@@ -147,7 +147,7 @@ fn simple(view: &View<'_>, repo: &Repo, pull: &Pull) -> Value {
     let issue = format!("{base}/issues/{number}");
     let html = format!("{HTML}/{}/pull/{number}", repo.full_name());
     let head_sha = repo.pull_head(pull);
-    let side = |branch: &str, sha: &str| {
+    let side = |repo: &Repo, branch: &str, sha: &str| {
         json!({
             "label": format!("{}:{branch}", repo.owner),
             "ref": branch,
@@ -156,6 +156,7 @@ fn simple(view: &View<'_>, repo: &Repo, pull: &Pull) -> Value {
             "repo": view.repo(repo),
         })
     };
+    let fork = pull.fork.as_deref().and_then(|name| view.state.repo(name));
     let base_sha = if pull.closed_at.is_some() {
         pull.base_sha.clone()
     } else {
@@ -194,8 +195,8 @@ fn simple(view: &View<'_>, repo: &Repo, pull: &Pull) -> Value {
         "assignees": [],
         "requested_reviewers": [],
         "requested_teams": [],
-        "head": side(&pull.head, &head_sha),
-        "base": side(&pull.base, &base_sha),
+        "head": side(fork.unwrap_or(repo), &pull.head, &head_sha),
+        "base": side(repo, &pull.base, &base_sha),
         "_links": {
             "self": {"href": url},
             "html": {"href": html},

@@ -259,6 +259,7 @@ fn every_field_that_is_implemented_answers_as_githubs_does() {
         );
     }
     let open = world.pull("ben", "other");
+    something_happens(&world, number);
     world.act(&format!("pulls/{number}/merge"), json!({"user": "ben"}));
     for number in [number, open] {
         let inner = everything("Repository", 5);
@@ -272,6 +273,28 @@ fn every_field_that_is_implemented_answers_as_githubs_does() {
         let pull = &answer["data"]["repository"]["pullRequest"];
         assert_eq!(pull["number"], number, "{answer:#}");
     }
+}
+
+/// One of each kind of event.
+fn something_happens(world: &World, number: u64) {
+    let pull = format!("pulls/{number}");
+    let review = json!({"user": "ben", "state": "CHANGES_REQUESTED"});
+    let id = world.act(&format!("{pull}/reviews"), review)["id"].clone();
+    world.act(
+        &format!("{pull}/reviews/{id}/dismiss"),
+        json!({"user": "ana"}),
+    );
+    world.push("ana", "release", &[("r.txt", "r\n")]);
+    for base in ["release", "main"] {
+        world.act(
+            &format!("{pull}/base"),
+            json!({"user": "ana", "base": base}),
+        );
+    }
+    let again = json!({"user": "ana", "branch": "topic", "from": "main", "force": true,
+        "files": {"topic.txt": "again\n"}});
+    world.act("push", again);
+    world.act(&format!("{pull}/update-branch"), json!({"user": "ben"}));
 }
 
 /// Selections of all fields of a type that the stand-in implements, so many steps down.
@@ -288,7 +311,7 @@ fn everything(on: &str, depth: usize) -> String {
         };
         let below = field.returns.trim_matches(['!', '[', ']']);
         let name = &field.name;
-        if !all.iter().any(|field| field.on == below) {
+        if !all.iter().any(|field| field.on == below) && below != "PullRequestTimelineItems" {
             out.push(format!("{name}{arguments}"));
         } else if depth > 1 {
             let inner = everything(below, depth - 1);
@@ -298,6 +321,15 @@ fn everything(on: &str, depth: usize) -> String {
     match on {
         "GitObject" => out.push(format!("... on Commit {{ {} }}", everything("Commit", 3))),
         "Actor" => out.push("... on User { name databaseId }".to_owned()),
+        "PullRequestTimelineItems" => {
+            for event in [
+                "BaseRefChangedEvent",
+                "HeadRefForcePushedEvent",
+                "ReviewDismissedEvent",
+            ] {
+                out.push(format!("... on {event} {{ {} }}", everything(event, 2)));
+            }
+        }
         _ => {}
     }
     out.join(" ")

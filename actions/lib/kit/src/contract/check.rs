@@ -4,10 +4,10 @@
 use super::declared::{Declared, Environment, EnvironmentKey, Type, Variable};
 use super::diagnostics::{At, Mistake, Mistakes, Place, nearest};
 use super::model::Sink;
-use super::reserved;
 use super::secret::From;
 use super::template::{InVariable, Piece, Placeholder, Template, Templated};
 use super::variables::whole;
+use super::{person, reserved};
 use std::collections::BTreeMap;
 
 /// Checks everything that needs no value from outside.
@@ -40,6 +40,7 @@ pub(super) fn check(declared: &Declared, mistakes: &mut Mistakes) {
     }
     secrets(declared, mistakes);
     apart(declared, mistakes);
+    person::check(declared, mistakes);
     for (_, environment) in &declared.environments.value.0 {
         super::gate::check(environment, mistakes);
     }

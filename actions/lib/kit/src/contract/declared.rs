@@ -3,12 +3,13 @@
 
 use super::diagnostics::At;
 use super::model::{Sink, Weekday};
+use super::person::PersonEntry;
 use super::secret::SecretEntry;
 use super::template::{InAccount, InRegion, InVariable, PerEnvironment, Shared, Templated};
 use super::text::{
-    AccessKeyId, Branch, Calendar, CheckName, Day, EnvironmentName, Kind, Login, Pattern, Platform,
-    Principal, Reason, RelativePath, ServiceName, Span, Text, TimeOfDay, TimeZone, VariableName,
-    WorkflowPath,
+    AccessKeyId, AccountNumber, Branch, Calendar, CheckName, CommitHash, Day, EnvironmentName,
+    Kind, Login, Pattern, Platform, Reason, RelativePath, ServiceName, Span, Text, TimeOfDay,
+    TimeZone, VariableName, WorkflowPath,
 };
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use std::borrow::Cow;
@@ -54,8 +55,11 @@ pub(super) struct Declared {
     pub(super) state: Option<State>,
     /// Where the service runs.
     pub(super) deploy: Option<Deploy>,
-    /// People by GitHub login, with the session names they act under in AWS.
-    pub(super) people: Option<Entries<Login, Vec<At<Text<Principal>>>>>,
+    /// People by GitHub login, with the session names they act under in AWS, or all that they are
+    /// known by.
+    pub(super) people: Option<Entries<Login, PersonEntry>>,
+    /// Apps by the number of their GitHub account: the login of the person each acts for, or nobody.
+    pub(super) apps: Option<Entries<AccountNumber, At<Text<Login>>>>,
     /// Access keys without an end that are accepted all the same, by their IDs.
     pub(super) allow_long_lived_keys: Option<Vec<At<Text<AccessKeyId>>>>,
 }
@@ -139,6 +143,10 @@ pub(super) struct Gate {
     pub(super) branch: Option<At<Text<Branch>>>,
     /// The workflow file a promotion must come from.
     pub(super) workflow: Option<At<Text<WorkflowPath>>>,
+    /// The commit from which a first promotion is examined; only the promoted one when not given.
+    pub(super) since: Option<At<Text<CommitHash>>>,
+    /// Commits that are accepted although no pull request, or an unproven merge, brought them.
+    pub(super) accepted_commits: Option<Vec<At<Text<CommitHash>>>>,
     /// How long a digest must have been healthy in the environment this one follows, such as 2h; not asked when not given.
     pub(super) soak: Option<At<Text<Span>>>,
     /// Whether the environment this one follows must run the digest now, healthy; false when not given.

@@ -8,6 +8,7 @@ use super::declared::{
 use super::decode::{Decode, Decoder};
 use super::diagnostics::{At, Mistake, nearest};
 use super::model::{Sink, Weekday};
+use super::person::DeclaredPerson;
 use super::secret::{From, SecretEntry};
 use super::tree::{Data, Node};
 
@@ -117,6 +118,7 @@ mapping!(Declared {
     optional state: "state",
     optional deploy: "deploy",
     optional people: "people",
+    optional apps: "apps",
     optional allow_long_lived_keys: "allow-long-lived-keys",
 });
 mapping!(Build {
@@ -144,12 +146,20 @@ mapping!(Gate {
     optional checks: "checks",
     optional branch: "branch",
     optional workflow: "workflow",
+    optional since: "since",
+    optional accepted_commits: "accepted-commits",
     optional soak: "soak",
     optional still_running: "still-running",
     optional freeze: "freeze",
     optional calendars: "calendars",
     optional rollback: "rollback",
     optional break_glass: "break-glass",
+});
+mapping!(DeclaredPerson {
+    optional id: "id",
+    optional accounts: "accounts",
+    optional emails: "emails",
+    optional aws: "aws",
 });
 mapping!(Freeze {
     required time_zone: "time-zone",

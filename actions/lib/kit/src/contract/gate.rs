@@ -26,6 +26,13 @@ pub(super) fn gate(environment: &Environment) -> model::Gate {
         approvals: gate.approvals.map_or(1, |approvals| approvals.value),
         checks: gate.checks.into_iter().flatten().map(text).collect(),
         workflow: gate.workflow.map(text),
+        since: gate.since.map(text),
+        accepted_commits: gate
+            .accepted_commits
+            .into_iter()
+            .flatten()
+            .map(text)
+            .collect(),
         soak: gate.soak.map(|soak| seconds(&soak.value)),
         still_running: gate.still_running.is_some_and(|asked| asked.value),
         freeze: gate.freeze.into_iter().flatten().map(freeze).collect(),

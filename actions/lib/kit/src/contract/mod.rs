@@ -8,6 +8,7 @@ mod fields;
 mod fill;
 mod gate;
 mod model;
+mod person;
 pub mod reserved;
 mod resolve;
 mod schema;

@@ -34,10 +34,35 @@ pub struct Resolved {
     pub gate: Gate,
     /// Secrets this environment needs.
     pub secrets: Vec<SecretSpec>,
-    /// By GitHub login, the session names a person acts under in AWS.
-    pub people: BTreeMap<String, Vec<String>>,
+    /// People by GitHub login.
+    pub people: BTreeMap<String, Person>,
+    /// Whom an app acts for, by the number of its GitHub account.
+    pub apps: BTreeMap<u64, StandsFor>,
     /// Access key IDs with no end that are allowed all the same, each by name.
     pub allow_long_lived_keys: Vec<String>,
+}
+
+/// Everything that one person is known by.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
+pub struct Person {
+    /// The number of the GitHub account.
+    pub id: Option<u64>,
+    /// Further GitHub accounts of the same person, with their numbers.
+    pub accounts: BTreeMap<String, u64>,
+    /// E-mail addresses in commits that belong to no GitHub account.
+    pub emails: Vec<String>,
+    /// Session names the person acts under in AWS.
+    pub aws: Vec<String>,
+}
+
+/// Whom an app acts for.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum StandsFor {
+    /// A person, by the login under `people`.
+    Person(String),
+    /// Nobody, such as an app that updates dependencies.
+    Nobody,
 }
 
 /// One environment of the contract with everything it declares.
@@ -203,6 +228,12 @@ pub struct Gate {
     pub workflow: Option<String>,
     // What a gate does not declare is not written, so that a record's hash of the gate stays as it
     // was before these existed.
+    /// The commit from which a first promotion is examined.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub since: Option<String>,
+    /// Commits that are accepted although no pull request, or an unproven merge, brought them.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub accepted_commits: Vec<String>,
     /// How long, in seconds, a digest must have been healthy in the environment before.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub soak: Option<u64>,
@@ -232,6 +263,8 @@ impl Gate {
             approvals,
             checks: Vec::new(),
             workflow: None,
+            since: None,
+            accepted_commits: Vec::new(),
             soak: None,
             still_running: false,
             freeze: Vec::new(),

@@ -10,6 +10,7 @@ use super::fill::Filler;
 use super::model::{
     Anchor, Build, Complete, Deploy, Image, Keys, Publishing, Resolved, Roles, SecretSpec,
 };
+use super::person;
 use super::secret::{SecretEntry, wrong_name};
 use super::variables;
 use super::vars::Vars;
@@ -147,7 +148,8 @@ impl<'a> Resolver<'a> {
             deploy: deploy?,
             gate: super::gate::gate(environment),
             secrets: secrets?,
-            people: people(declared),
+            people: person::people(declared),
+            apps: person::apps(declared),
             allow_long_lived_keys: allow_long_lived_keys(declared),
         })
     }
@@ -367,17 +369,5 @@ fn allow_long_lived_keys(declared: &Declared) -> Vec<String> {
         .iter()
         .flatten()
         .map(|key| key.value.0.clone())
-        .collect()
-}
-
-fn people(declared: &Declared) -> BTreeMap<String, Vec<String>> {
-    declared
-        .people
-        .iter()
-        .flat_map(|people| &people.0)
-        .map(|(login, names)| {
-            let names = names.iter().map(|name| name.value.0.clone()).collect();
-            (login.value.0.clone(), names)
-        })
         .collect()
 }

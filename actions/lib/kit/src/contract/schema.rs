@@ -52,6 +52,7 @@ impl Transform for NeverNull {
 
 #[cfg(test)]
 mod tests {
+    use super::super::person::DeclaredPerson;
     use super::*;
     use crate::contract::declared::{
         Anchor, BreakGlass, Build, BuildKeys, BuildRoles, Deploy, Environment, Freeze, Gate, Image,
@@ -101,6 +102,7 @@ mod tests {
         keys::<Freeze>(Freeze::KEYS);
         keys::<Rollback>(Rollback::KEYS);
         keys::<BreakGlass>(BreakGlass::KEYS);
+        keys::<DeclaredPerson>(DeclaredPerson::KEYS);
         keys::<Roles>(Roles::KEYS);
         keys::<Variable>(Variable::KEYS);
         keys::<Secret>(Secret::KEYS);
@@ -202,6 +204,14 @@ environments:
             "service: shop",
             "service: shop\npeople: {ada: [ada@acme.example]}\nallow-long-lived-keys: [AKIAIOSFODNN7EXAMPLE]",
         ),
+        (
+            "service: shop",
+            "service: shop\npeople: {ada: {id: 1, accounts: {ada-work: 2}, emails: [a@old.example], aws: [ada@acme]}}\napps: {49699333: nobody, '7': ada}",
+        ),
+        (
+            "approvals: 2",
+            "since: '1111111111111111111111111111111111111111', accepted-commits: [abcdefabcdefabcdefabcdefabcdefabcdefabcd]",
+        ),
     ];
 
     /// Wrong in shape, which both must see.
@@ -294,6 +304,13 @@ environments:
             "service: shop",
             "service: shop\npeople: {ada: ada@acme.example}",
         ),
+        ("service: shop", "service: shop\npeople: {ada: {id: one}}"),
+        (
+            "service: shop",
+            "service: shop\npeople: {ada: {mail: [a@b.example]}}",
+        ),
+        ("service: shop", "service: shop\napps: {dependabot: nobody}"),
+        ("approvals: 2", "since: abc"),
         (
             "service: shop",
             "service: shop\nallow-long-lived-keys: [ASIAIOSFODNN7EXAMPLE]",
@@ -318,6 +335,11 @@ environments:
             "freeze: [{time-zone: UTC, first: 2026-02-30, last: 2026-03-01}]",
         ),
         ("approvals: 2", "break-glass: {people: [ada], expires: 2d}"),
+        ("service: shop", "service: shop\napps: {7: ada}"),
+        (
+            "service: shop",
+            "service: shop\npeople: {ada: {id: 1}, bob: {accounts: {x: 1}}}",
+        ),
         ("value: 1", "value: one"),
         ("value: 1", "environments: {dev: 1}"),
         ("account: var:LIVE", "account: 7"),

@@ -128,6 +128,15 @@ kinds! {
     Reason: "reason",
         "one line of text",
         "^[^ ](.*[^ ])?$";
+    AccountNumber: "number of a GitHub account",
+        "the `id` that `gh api users/LOGIN` prints",
+        "^[1-9][0-9]{0,9}$";
+    Email: "e-mail address",
+        "the address of a commit's author or committer",
+        "^[^@ ]+@[^@ ]+$";
+    CommitHash: "commit",
+        "the full hash of a commit, 40 or 64 hexadecimal digits",
+        "^([0-9a-f]{40}|[0-9a-f]{64})$";
     Pattern: "regular expression",
         "a regular expression that the whole value must match",
         "^.+$";

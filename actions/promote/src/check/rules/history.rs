@@ -1,9 +1,15 @@
-//! The rules on the commit's history: it is on the branch, by a pull request. Pure.
+//! The rules on the commits: the promoted one is on the branch, and each that comes with it came
+//! through a pull request whose merge contains nothing else. Pure.
 
-use super::Context;
+use super::{Context, worst};
 use crate::check::answer::{Finding, fail, not_examined, pass, unknown};
+use crate::check::merge::proven;
 use crate::check::people::short;
-use github::Pull;
+use crate::check::range::{Base, Brought, Range, pulls};
+use github::RangeCommit;
+
+/// Commits that are named in a refusal; more are counted.
+const NAMED: usize = 5;
 
 impl Context<'_> {
     pub(super) fn branch(&self) -> Finding {
@@ -28,43 +34,173 @@ impl Context<'_> {
         let Some(commit) = &self.subject.commit else {
             return not_examined("no commit is known for this digest");
         };
-        if let Err(reason) = &self.facts.pulls {
-            return unknown(reason);
-        }
-        if self.facts.changes.is_empty() {
+        let (_, brought) = match self.brought() {
+            Ok(brought) => brought,
+            Err(finding) => return finding,
+        };
+        let ended = brought.ended_in(commit.as_str());
+        if ended.is_empty() {
+            let why = match brought.refused.as_slice() {
+                [] => String::new(),
+                [(number, why), ..] => format!(" (#{number}: {why})"),
+            };
             return fail(
                 format!(
-                    "no pull request merged into {branch} ended in {}",
+                    "no pull request merged into {branch} ended in {}{why}",
                     short(commit.as_str())
                 ),
                 format!("merge the change into {branch} with a pull request"),
             );
         }
-        let merged: Vec<String> = self
-            .facts
-            .changes
+        let merged = ended
             .iter()
-            .map(|change| format!("#{} merged into {branch}", change.pull.number))
+            .map(|number| format!("#{number} merged into {branch}"));
+        pass(merged.collect::<Vec<_>>().join("; "))
+    }
+
+    /// Every commit since what runs in the environment came through a pull request.
+    pub(super) fn range(&self) -> Finding {
+        let environment = &self.setting.environment;
+        let branch = &self.setting.gate.branch;
+        let (range, brought) = match self.brought() {
+            Ok(brought) => brought,
+            Err(finding) => return finding,
+        };
+        let tip = self
+            .subject
+            .commit
+            .as_ref()
+            .map_or("", |commit| commit.as_str());
+        if let (Some(base), "behind" | "diverged") = (range.base.commit(), range.status.as_str()) {
+            let next = format!("promote a commit that follows {}", short(base));
+            return match (&range.base, range.status.as_str()) {
+                (Base::Since(_), _) => fail(
+                    format!(
+                        "{} does not follow {}, which `since` names",
+                        short(tip),
+                        short(base)
+                    ),
+                    "correct `since` in the contract's gate",
+                ),
+                (_, "behind") => fail(
+                    format!(
+                        "{environment} runs {}, which is newer than {}",
+                        short(base),
+                        short(tip)
+                    ),
+                    next,
+                ),
+                _ => fail(
+                    format!(
+                        "{environment} runs {}, which {} does not follow",
+                        short(base),
+                        short(tip)
+                    ),
+                    next,
+                ),
+            };
+        }
+        let accepted = &self.setting.gate.accepted_commits;
+        let mut unexplained = range.unexplained(&brought);
+        unexplained.retain(|commit| !accepted.contains(&commit.sha));
+        if !unexplained.is_empty() {
+            return fail(
+                format!(
+                    "no pull request merged into {branch} brought {}",
+                    listed(&unexplained)
+                ),
+                "have it reviewed, and list it under `accepted-commits` of the gate by a pull request",
+            );
+        }
+        pass(explained(range, &brought, environment, tip))
+    }
+
+    /// Each merge contains what merging the approved head gives.
+    pub(super) fn merges(&self) -> Finding {
+        let (range, brought) = match self.brought() {
+            Ok(brought) => brought,
+            Err(finding) => return finding,
+        };
+        let Ok(changes) = &self.facts.changes else {
+            return not_examined("the pull requests are unknown");
+        };
+        let accepted = &self.setting.gate.accepted_commits;
+        let examined: Vec<_> = changes
+            .iter()
+            .filter_map(|change| Some((change, brought.landings.get(&change.pull.number)?)))
+            .filter(|(_, landing)| !accepted.contains(&landing.merge))
             .collect();
-        pass(merged.join("; "))
+        let count = examined.len();
+        let wrong = examined.into_iter().filter_map(|(change, landing)| {
+            let sides = match &change.merge {
+                Ok(sides) => sides.as_ref(),
+                Err(reason) => return Some(unknown(reason)),
+            };
+            let why = proven(landing, &change.pull, &range.known, sides).err()?;
+            let next = format!(
+                "have {} reviewed, and list it under `accepted-commits` of the gate by a pull request",
+                landing.merge
+            );
+            Some(fail(why, next))
+        });
+        let wrong: Vec<Finding> = wrong.collect();
+        if !wrong.is_empty() {
+            return worst(wrong.into_iter());
+        }
+        match count {
+            0 => not_examined("there is no pull request to examine"),
+            1 => pass("the merge contains what was approved and nothing else"),
+            _ => pass(format!(
+                "the {count} merges contain what was approved and nothing else"
+            )),
+        }
+    }
+
+    /// The commits and the pull requests that brought them, or the answer that they are unknown.
+    fn brought(&self) -> Result<(&Range, Brought), Finding> {
+        let range = self.facts.range.as_ref().map_err(unknown)?;
+        let changes = self.facts.changes.as_ref().map_err(unknown)?;
+        Ok((range, range.brought(pulls(changes))))
     }
 }
 
-/// The pull requests that brought `commit` into the branch: they were merged there, and the commit
-/// is their merge commit or their final head. A commit in the middle was never approved as such.
-pub(in crate::check) fn brought_in<'a>(
-    pulls: &'a [Pull],
-    repository: &str,
-    branch: &str,
-    commit: &str,
-) -> Vec<&'a Pull> {
-    pulls
-        .iter()
-        .filter(|pull| {
-            pull.merged_at.is_some()
-                && pull.base.branch == branch
-                && pull.base.repo.full_name.eq_ignore_ascii_case(repository)
-                && (pull.merge_commit_sha.as_deref() == Some(commit) || pull.head.sha == commit)
-        })
-        .collect()
+fn listed(commits: &[&RangeCommit]) -> String {
+    let first = |commit: &RangeCommit| {
+        let subject = commit.message.lines().next().unwrap_or_default();
+        let subject: String = subject.chars().take(60).collect();
+        format!("{} by {} ({subject})", short(&commit.sha), commit.author)
+    };
+    let named: Vec<String> = commits.iter().take(NAMED).map(|one| first(one)).collect();
+    match commits.len().saturating_sub(NAMED) {
+        0 => named.join(", "),
+        more => format!("{} and {more} more commits", named.join(", ")),
+    }
+}
+
+fn explained(range: &Range, brought: &Brought, environment: &str, tip: &str) -> String {
+    let commits = match range.commits.len() {
+        1 => "1 commit".to_owned(),
+        count => format!("{count} commits"),
+    };
+    let pulls = match brought.landings.len() {
+        1 => "1 pull request".to_owned(),
+        count => format!("{count} pull requests"),
+    };
+    match &range.base {
+        Base::Record { commit, .. } if commit == tip => {
+            format!("{environment} runs {} already", short(tip))
+        }
+        Base::Record { commit, seq } => format!(
+            "{commits} since {} (record {seq} of {environment}) came through {pulls}",
+            short(commit)
+        ),
+        Base::Since(commit) => format!(
+            "{commits} since {}, which the contract names, came through {pulls}",
+            short(commit)
+        ),
+        Base::Nothing => format!(
+            "nothing was healthy in {environment} before, so only {} is examined; the gate's `since` names an earlier commit to examine from",
+            short(tip)
+        ),
+    }
 }

@@ -6,12 +6,12 @@ mod promoter;
 mod reviews;
 mod run;
 
-pub(super) use history::brought_in;
-pub(super) use reviews::approvers;
+pub(super) use reviews::people_of;
 
 use super::Subject;
 use super::answer::{Finding, not_examined};
 use super::facts::{Change, Facts};
+use super::persons::Persons;
 use crate::setting::Setting;
 
 /// A rule's name and its function.
@@ -31,6 +31,8 @@ impl<'a> Context<'a> {
             ("digest", Context::digest),
             ("branch", Context::branch),
             ("pull request", Context::pull_request),
+            ("range", Context::range),
+            ("merge", Context::merges),
             ("approvals", Context::approvals),
             ("checks", Context::checks),
             ("promoter", Context::promoter),
@@ -39,32 +41,49 @@ impl<'a> Context<'a> {
         ]
     }
 
-    /// Asks the rule of every pull request that brought the commit in; the worst answer counts.
+    /// Asks the rule of every pull request of the promotion; the worst answer counts.
     pub(super) fn each_change(&self, rule: impl Fn(&Change) -> Finding) -> Finding {
-        if self.facts.changes.is_empty() {
-            return not_examined("there is no pull request to examine");
+        match self.facts.changes.as_deref() {
+            Err(_) => not_examined("the pull requests are unknown"),
+            Ok([]) => not_examined("there is no pull request to examine"),
+            Ok(changes) => worst(changes.iter().map(rule)),
         }
-        worst(self.facts.changes.iter().map(rule))
+    }
+
+    /// Who is who, according to the contract.
+    pub(super) fn persons(&self) -> Persons<'_> {
+        persons(self.setting)
     }
 }
 
-/// The worst of several answers.
+/// Who is who, according to the contract.
+pub(super) fn persons(setting: &Setting) -> Persons<'_> {
+    Persons {
+        people: &setting.people,
+        apps: &setting.apps,
+    }
+}
+
+/// Facts of equal answers that are spelled out; more are counted.
+const SPELLED_OUT: usize = 5;
+
+/// The worst of several answers. The facts of all that are as bad are joined, and the first one's next
+/// step is the next step.
 pub(in crate::check) fn worst(answers: impl Iterator<Item = Finding>) -> Finding {
-    answers
-        .reduce(|one, other| {
-            let (worse, better) = if other.answer > one.answer {
-                (other, one)
-            } else {
-                (one, other)
-            };
-            Finding {
-                fact: if worse.answer == better.answer {
-                    format!("{}; {}", worse.fact, better.fact)
-                } else {
-                    worse.fact
-                },
-                ..worse
-            }
-        })
-        .unwrap_or_else(|| not_examined("there is nothing to examine"))
+    let mut answers: Vec<Finding> = answers.collect();
+    let worst = answers.iter().map(|one| one.answer).max();
+    answers.retain(|one| Some(one.answer) == worst);
+    let mut facts: Vec<String> = answers.iter().map(|one| one.fact.clone()).collect();
+    let more = facts.len().saturating_sub(SPELLED_OUT);
+    facts.truncate(SPELLED_OUT);
+    if more > 0 {
+        facts.push(format!("and {more} more pull requests alike"));
+    }
+    match answers.into_iter().next() {
+        None => not_examined("there is nothing to examine"),
+        Some(first) => Finding {
+            fact: facts.join("; "),
+            ..first
+        },
+    }
 }

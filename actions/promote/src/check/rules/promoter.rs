@@ -5,6 +5,7 @@ use crate::check::answer::{Finding, fail, not_asked, not_examined, pass, unknown
 use crate::check::approvals::approvals;
 use crate::check::facts::RunKind;
 use crate::check::people::names;
+use github::User;
 
 impl Context<'_> {
     /// Whether this is a merge that deploys to the first environment, which has no promoter.
@@ -33,7 +34,8 @@ impl Context<'_> {
         }
     }
 
-    /// At least two people are involved: an approver, and a promoter who is somebody else.
+    /// At least two people are involved: over the whole promotion, somebody else than the promoter
+    /// approved. Two people who review each other may promote both changes.
     pub(super) fn separation(&self) -> Finding {
         if self.setting.gate.approvals == 0 {
             return not_asked("the contract requires no approvals");
@@ -45,35 +47,47 @@ impl Context<'_> {
             Ok(promoter) => promoter,
             Err(_) => return not_examined("the promoter is unknown"),
         };
-        self.each_change(|change| {
-            let number = change.pull.number;
-            let valid = match approvals(change) {
-                Ok(found) => found.valid,
-                Err(_) => return not_examined("the approvers are unknown"),
-            };
-            if valid.is_empty() {
-                return not_examined("no approval counts");
+        let changes = match self.facts.changes.as_deref() {
+            Err(_) => return not_examined("the approvers are unknown"),
+            Ok([]) => return not_examined("there is no pull request to examine"),
+            Ok(changes) => changes,
+        };
+        let persons = self.persons();
+        let own: Vec<_> = promoter
+            .accounts
+            .iter()
+            .map(|user| persons.key(user))
+            .collect();
+        let mut unknown = false;
+        let mut approvers: Vec<User> = Vec::new();
+        for change in changes {
+            match approvals(change, &persons) {
+                Err(_) => unknown = true,
+                Ok(found) => {
+                    let others = found.keys(&persons);
+                    if let Some(other) = others.iter().position(|key| !own.contains(key)) {
+                        return pass(format!(
+                            "{} approved #{} and does not promote",
+                            found.valid[other].login, change.pull.number
+                        ));
+                    }
+                    approvers.extend(found.valid);
+                }
             }
-            let others: Vec<_> = valid
-                .iter()
-                .filter(|user| promoter.accounts.iter().all(|other| other.id != user.id))
-                .collect();
-            if others.is_empty() {
-                fail(
-                    format!(
-                        "{} promotes #{number} and is its only approver",
-                        names(&valid)
-                    ),
-                    format!(
-                        "have another person promote it, or have another person approve #{number}"
-                    ),
-                )
-            } else {
-                pass(format!(
-                    "{} approved #{number} and does not promote it",
-                    names(others)
-                ))
-            }
-        })
+        }
+        if unknown {
+            return not_examined("the approvers are unknown");
+        }
+        let Some(approver) = approvers.first() else {
+            return not_examined("no approval counts");
+        };
+        let all = match changes {
+            [change] => format!("#{}", change.pull.number),
+            _ => format!("all {} pull requests", changes.len()),
+        };
+        fail(
+            format!("{} promotes {all} and is the only approver", approver.login),
+            format!("have another person promote it, or have another person approve {all}"),
+        )
     }
 }

@@ -1,10 +1,11 @@
 //! The rules on each pull request: its approvals and its checks. Pure.
 
-use super::{Context, worst};
+use super::{Context, persons, worst};
 use crate::check::answer::{Finding, fail, not_asked, pass, unknown};
 use crate::check::approvals::{Approvals, approvals};
-use crate::check::facts::{Change, Fact};
-use crate::check::people::{names, short};
+use crate::check::facts::Change;
+use crate::check::people::{contributors, names, short};
+use crate::setting::Setting;
 use github::CheckRun;
 
 impl Context<'_> {
@@ -13,7 +14,8 @@ impl Context<'_> {
         if needed == 0 {
             return not_asked("the contract requires no approvals");
         }
-        self.each_change(|change| match approvals(change) {
+        let persons = self.persons();
+        self.each_change(|change| match approvals(change, &persons) {
             Err(reason) => unknown(&reason),
             Ok(found) => approved(change, &found, needed),
         })
@@ -30,7 +32,7 @@ impl Context<'_> {
                     .gate
                     .checks
                     .iter()
-                    .map(|wanted| check(wanted, runs, &change.pull.head.sha)),
+                    .map(|wanted| check(wanted, runs, &change.pull.head)),
             ),
         })
     }
@@ -38,14 +40,19 @@ impl Context<'_> {
 
 fn approved(change: &Change, found: &Approvals, needed: u32) -> Finding {
     let number = change.pull.number;
-    let head = short(&change.pull.head.sha);
+    let head = short(&change.pull.head);
     if !found.objections.is_empty() {
         return fail(
-            format!("#{number}: {} requested changes", names(&found.objections)),
-            format!("resolve the requested changes in #{number}"),
+            format!("#{number}: {}", found.objections.join("; ")),
+            format!(
+                "resolve the requested changes in #{number}, and have who requested them approve"
+            ),
         );
     }
-    let needed = usize::try_from(needed).unwrap_or(usize::MAX);
+    let more = usize::from(!found.unlisted.is_empty());
+    let needed = usize::try_from(needed)
+        .unwrap_or(usize::MAX)
+        .saturating_add(more);
     let missing = needed.saturating_sub(found.valid.len());
     if let Some(reason) = found.unknown.first()
         && missing <= found.unknown.len()
@@ -59,6 +66,12 @@ fn approved(change: &Change, found: &Approvals, needed: u32) -> Finding {
         ));
     }
     let mut fact = format!("#{number} has {} of {needed} approvals", found.valid.len());
+    if !found.unlisted.is_empty() {
+        fact.push_str(&format!(
+            ", one of them because nobody stands for {}",
+            found.unlisted.join(", ")
+        ));
+    }
     if !found.ignored.is_empty() {
         fact.push_str(&format!(" ({})", found.ignored.join("; ")));
     }
@@ -118,11 +131,20 @@ fn check(wanted: &str, runs: &[CheckRun], head: &str) -> Finding {
     }
 }
 
-/// The people whose approval of a change counts, for the report.
-pub(in crate::check) fn approvers(change: &Change) -> Fact<Vec<String>> {
-    Ok(approvals(change)?
-        .valid
-        .into_iter()
-        .map(|user| user.login)
-        .collect())
+/// Those who contributed to a change and those whose approval counts, for the report.
+pub(in crate::check) fn people_of(change: &Change, setting: &Setting) -> People {
+    let persons = persons(setting);
+    let contributors = contributors(change, &persons).ok();
+    let approvals = approvals(change, &persons).ok();
+    People {
+        authors: contributors.map(|all| all.names().into_iter().map(str::to_owned).collect()),
+        approvers: approvals.map(|found| found.valid.into_iter().map(|user| user.login).collect()),
+    }
+}
+
+/// The people of a change; nothing where they are unknown.
+#[derive(Debug)]
+pub(in crate::check) struct People {
+    pub(in crate::check) authors: Option<Vec<String>>,
+    pub(in crate::check) approvers: Option<Vec<String>>,
 }

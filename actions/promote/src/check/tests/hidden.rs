@@ -7,77 +7,37 @@ type Hidden = (&'static str, &'static str, fn(&mut Promotion));
 
 const HIDDEN: &[Hidden] = &[
     ("comparison", "branch", |w| w.facts.standing = Err(unseen())),
+    ("the commits", "pull request", |w| {
+        w.facts.range = Err(unseen());
+        w.facts.changes = Err(unseen());
+    }),
     ("pull requests", "pull request", |w| {
-        w.facts.pulls = Err(unseen());
-        w.facts.changes.clear();
+        w.facts.changes = Err(unseen());
     }),
-    ("commits", "approvals", |w| {
-        w.change().commits = Err(unseen())
-    }),
-    ("reviews", "approvals", |w| {
-        w.change().reviews = Err(unseen())
+    ("both sides of the merge", "merge", |w| {
+        w.change().merge = Err(unseen());
     }),
     ("pushes", "approvals", |w| w.change().pushes = Err(unseen())),
     ("the push of the final head", "approvals", |w| {
-        w.change().pushes = Ok(vec![push("alice", OLD)]);
-    }),
-    ("the final head was only merged", "approvals", |w| {
-        let mut merged = push("alice", HEAD);
-        merged.activity_type = "pr_merge".to_owned();
-        w.change().pushes = Ok(vec![merged]);
+        w.pushed(&[("alice", OLD)]);
     }),
     ("who pushed", "approvals", |w| {
-        let mut ghost = push("alice", HEAD);
+        let mut ghost = push("alice", NONE, HEAD);
         ghost.actor = None;
-        w.change().pushes = Ok(vec![ghost]);
-    }),
-    ("co-authors", "approvals", |w| {
-        let change = w.change();
-        change.commits = Ok(vec![commit(
-            HEAD,
-            "alice",
-            "x\n\nCo-authored-by: B <b@acme.example>",
-        )]);
-        change.co_authors = Err(unseen());
+        w.change().pushes = Ok(Pushes::Seen(vec![ghost]));
     }),
     ("a commit's author", "approvals", |w| {
-        let mut nobody = commit(HEAD, "alice", "x");
-        nobody.author = None;
-        w.change().commits = Ok(vec![nobody]);
+        w.pull().commits[0].author = nobody("x@acme.example");
     }),
     ("a commit's committer", "approvals", |w| {
-        let mut nobody = commit(HEAD, "alice", "x");
-        nobody.committer = None;
-        w.change().commits = Ok(vec![nobody]);
+        w.pull().commits[0].committer = Signer::default();
     }),
-    ("who opened it", "approvals", |w| {
-        w.change().pull.user = None
-    }),
-    ("what the approver may do", "approvals", |w| {
-        w.change().permissions.insert(user("bob").id, Err(unseen()));
-    }),
-    (
-        "the approver's permission was not asked for",
-        "approvals",
-        |w| {
-            w.change().permissions.clear();
-        },
-    ),
-    (
-        "the approver's login belongs to another account",
-        "approvals",
-        |w| {
-            let (_, other) = may("mallory", "write");
-            w.change().permissions.insert(user("bob").id, other);
-        },
-    ),
-    ("what one who asks for changes may do", "approvals", |w| {
-        let change = w.change();
-        change.reviews = Ok(vec![
+    ("who opened it", "approvals", |w| w.pull().author = None),
+    ("who dismissed an objection", "approvals", |w| {
+        w.pull().reviews = vec![
             review("bob", "APPROVED", HEAD),
-            review("carol", "CHANGES_REQUESTED", HEAD),
-        ]);
-        change.permissions.insert(user("carol").id, Err(unseen()));
+            review("carol", "DISMISSED", HEAD),
+        ];
     }),
     ("checks", "checks", |w| w.change().checks = Err(unseen())),
     ("who promotes", "promoter", |w| {
@@ -112,7 +72,7 @@ fn what_cannot_be_seen_denies() {
 #[test]
 fn a_missing_permission_is_named_and_asked_for() {
     let mut promotion = Promotion::new();
-    promotion.change().reviews = Err(unseen());
+    promotion.change().pushes = Err(unseen());
     let decision = promotion.decide();
     let obstacle = decision.obstacle().unwrap();
     assert!(

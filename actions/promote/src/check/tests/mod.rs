@@ -8,13 +8,14 @@ use super::Subject;
 use super::answer::{Answer, Decision};
 use super::decide::decide;
 use super::facts::{Change, Facts, Promoter, RunKind, Unknown};
+use super::pushes::Pushes;
+use super::range::{Base, Range};
 use super::trail::Trail;
 use crate::setting::Setting;
 use github::{
-    Activity, App, CheckRun, Commit, GitActor, GitCommit, Permission, Pull, PullBase, PullHead,
-    RepositoryName, Review, Run, User,
+    Activity, App, CheckRun, Event, Pull, PullCommit, RangeCommit, Review, Run, Signer, User,
 };
-use kit::contract::Gate;
+use kit::contract::{Gate, Person, StandsFor};
 use ledger::{Actor, Record, Verdict};
 use net::Target;
 use std::collections::BTreeMap;
@@ -22,9 +23,13 @@ use std::collections::BTreeMap;
 const HEAD: &str = "1111111111111111111111111111111111111111";
 const MERGE: &str = "2222222222222222222222222222222222222222";
 const OLD: &str = "3333333333333333333333333333333333333333";
+/// What the environment runs.
+const BASE: &str = "0123456789012345678901234567890123456789";
+/// Where there was no branch before.
+const NONE: &str = "0000000000000000000000000000000000000000";
 const DIGEST: &str = "sha256:aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa";
 
-fn user(login: &str) -> User {
+pub(crate) fn user(login: &str) -> User {
     let kind = if login.ends_with("[bot]") {
         "Bot"
     } else {
@@ -50,6 +55,7 @@ pub(crate) fn setting() -> Setting {
             ..Gate::of_approvals(1)
         },
         people: BTreeMap::new(),
+        apps: BTreeMap::new(),
         ledger: "ledger".to_owned(),
         trust: ledger::Trust::default(),
         permit: Target::ambient(),
@@ -86,48 +92,107 @@ fn record(verdict: Verdict) -> Record {
     }
 }
 
-fn commit(sha: &str, author: &str, message: &str) -> Commit {
-    let actor = GitActor {
-        name: Some(author.to_owned()),
-        email: None,
-    };
-    Commit {
-        sha: sha.to_owned(),
-        author: Some(user(author)),
-        committer: Some(user("web-flow")),
-        commit: GitCommit {
-            message: message.to_owned(),
-            author: Some(actor.clone()),
-            committer: Some(actor),
-        },
+/// An account's signature.
+pub(crate) fn signer(login: &str) -> Signer {
+    Signer {
+        email: Some(format!("{login}@acme.example")),
+        account: Some(user(login)),
     }
+}
+
+/// The signature of an address that belongs to no account.
+fn nobody(email: &str) -> Signer {
+    Signer {
+        email: Some(email.to_owned()),
+        account: None,
+    }
+}
+
+/// A commit of a pull request on `parent`, whose tree is named after it.
+pub(crate) fn commit(sha: &str, parent: &str, author: &str) -> PullCommit {
+    PullCommit {
+        sha: sha.to_owned(),
+        tree: format!("tree of {sha}"),
+        parents: vec![parent.to_owned()],
+        message: format!("change {sha}"),
+        authored_at: "2026-11-21T16:00:00Z".to_owned(),
+        by_github: false,
+        author: signer(author),
+        committer: signer(author),
+        co_authors: Vec::new(),
+    }
+}
+
+/// A commit of the branch.
+pub(crate) fn on_branch(sha: &str, tree: &str, parents: &[&str]) -> RangeCommit {
+    RangeCommit {
+        sha: sha.to_owned(),
+        tree: tree.to_owned(),
+        parents: parents.iter().map(|&parent| parent.to_owned()).collect(),
+        message: format!("commit {sha}"),
+        authored_at: "2026-11-21T17:00:00Z".to_owned(),
+        author: "alice".to_owned(),
+    }
+}
+
+/// The branch with the merge of [`change`], after `BASE`.
+fn range() -> Range {
+    let commits = vec![
+        on_branch(OLD, "x", &[BASE]),
+        on_branch(HEAD, "y", &[OLD]),
+        on_branch(MERGE, &format!("tree of {HEAD}"), &[BASE, HEAD]),
+    ];
+    let base = Base::Record {
+        commit: BASE.to_owned(),
+        seq: 3,
+    };
+    Range::new(base, "ahead", commits, Vec::new())
 }
 
 fn review(login: &str, state: &str, head: &str) -> Review {
     Review {
+        id: user(login).id,
         user: Some(user(login)),
         state: state.to_owned(),
-        commit_id: Some(head.to_owned()),
+        commit: Some(head.to_owned()),
+        submitted_at: Some("2026-11-21T16:30:00Z".to_owned()),
+        may_push: true,
     }
 }
 
-fn push(login: &str, after: &str) -> Activity {
+fn dismissed(login: &str, by: &str, was: &str) -> Event {
+    Event::Dismissed {
+        actor: Some(user(by)),
+        review: Some(user(login).id),
+        was: was.to_owned(),
+    }
+}
+
+fn retargeted(at: &str) -> Event {
+    Event::BaseChanged {
+        at: at.to_owned(),
+        from: "release".to_owned(),
+        to: "main".to_owned(),
+    }
+}
+
+/// A person with a second account.
+fn second_account(login: &str) -> Person {
+    Person {
+        accounts: BTreeMap::from([(login.to_owned(), user(login).id)]),
+        ..Person::default()
+    }
+}
+
+/// A push; `before` does not matter to most tests.
+pub(crate) fn push(login: &str, before: &str, after: &str) -> Activity {
     Activity {
+        before: before.to_owned(),
         after: after.to_owned(),
         activity_type: "push".to_owned(),
+        timestamp: "2026-11-21T16:00:00Z".to_owned(),
         actor: Some(user(login)),
     }
-}
-
-fn may(login: &str, permission: &str) -> (u64, Result<Permission, Unknown>) {
-    let user = user(login);
-    (
-        user.id,
-        Ok(Permission {
-            permission: permission.to_owned(),
-            user: Some(user),
-        }),
-    )
 }
 
 fn unseen() -> Unknown {
@@ -138,42 +203,49 @@ fn unseen() -> Unknown {
     })
 }
 
+pub(crate) fn pull() -> Pull {
+    Pull {
+        number: 7,
+        url: String::new(),
+        title: "Add a thing".to_owned(),
+        author: Some(user("alice")),
+        merged: true,
+        created_at: "2026-11-21T16:10:00Z".to_owned(),
+        base_branch: "main".to_owned(),
+        base_repository: Some("acme/storefront".to_owned()),
+        head_branch: "thing".to_owned(),
+        head_repository: Some("acme/storefront".to_owned()),
+        from_fork: false,
+        head: HEAD.to_owned(),
+        merge_commit: Some(MERGE.to_owned()),
+        commits: vec![commit(OLD, BASE, "alice"), commit(HEAD, OLD, "alice")],
+        reviews: vec![review("bob", "APPROVED", HEAD)],
+        events: Vec::new(),
+    }
+}
+
 fn change() -> Change {
     Change {
-        pull: Pull {
-            number: 7,
-            html_url: String::new(),
-            title: "Add a thing".to_owned(),
-            user: Some(user("alice")),
-            merged_at: Some("2026-11-21T17:00:00Z".to_owned()),
-            merge_commit_sha: Some(MERGE.to_owned()),
-            head: PullHead {
-                branch: "thing".to_owned(),
-                sha: HEAD.to_owned(),
-                repo: Some(RepositoryName {
-                    full_name: "acme/storefront".to_owned(),
-                }),
-            },
-            base: PullBase {
-                branch: "main".to_owned(),
-                repo: RepositoryName {
-                    full_name: "acme/storefront".to_owned(),
-                },
-            },
-        },
-        commits: Ok(vec![
-            commit(OLD, "alice", "one"),
-            commit(HEAD, "alice", "two"),
-        ]),
-        co_authors: Ok(Vec::new()),
-        pushes: Ok(vec![push("alice", OLD), push("alice", HEAD)]),
-        reviews: Ok(vec![review("bob", "APPROVED", HEAD)]),
+        pull: pull(),
+        pushes: Ok(Pushes::Seen(pushes(&[("alice", HEAD), ("alice", OLD)]))),
         checks: Ok(vec![check("test", 15368, Some("success"))]),
-        permissions: ["alice", "bob", "carol", "dora"]
-            .into_iter()
-            .map(|login| may(login, "write"))
-            .collect(),
+        merge: Ok(None),
+        updates: BTreeMap::new(),
     }
+}
+
+/// Pushes, newest first; the oldest made the branch.
+pub(crate) fn pushes(list: &[(&str, &str)]) -> Vec<Activity> {
+    let before = |index: usize| list.get(index + 1).map_or(NONE, |(_, before)| before);
+    let mut all: Vec<Activity> = list
+        .iter()
+        .enumerate()
+        .map(|(index, (login, after))| push(login, before(index), after))
+        .collect();
+    if let Some(first) = all.last_mut() {
+        first.activity_type = "branch_creation".to_owned();
+    }
+    all
 }
 
 fn check(name: &str, app: u64, conclusion: Option<&str>) -> CheckRun {
@@ -230,11 +302,12 @@ impl Promotion {
                 evidence: Some(record(Verdict::Healthy)),
                 trail: Trail::default(),
                 built_for: None,
+                base: Base::Nothing,
             },
             facts: Facts {
                 standing: Ok("ahead".to_owned()),
-                pulls: Ok(vec![change().pull]),
-                changes: vec![change()],
+                range: Ok(range()),
+                changes: Ok(vec![change()]),
                 promoter: Ok(promoters(&["dora"])),
                 run: RunKind::GitHub(Ok(run())),
             },
@@ -246,7 +319,45 @@ impl Promotion {
     }
 
     fn change(&mut self) -> &mut Change {
-        &mut self.facts.changes[0]
+        &mut self.facts.changes.as_mut().unwrap()[0]
+    }
+
+    fn pull(&mut self) -> &mut Pull {
+        &mut self.change().pull
+    }
+
+    fn range(&mut self) -> &mut Range {
+        self.facts.range.as_mut().unwrap()
+    }
+
+    /// Replaces the pushes.
+    fn pushed(&mut self, list: &[(&str, &str)]) {
+        self.change().pushes = Ok(Pushes::Seen(pushes(list)));
+    }
+
+    /// Adds a second pull request, merged after the first, by its author and its approver.
+    fn second(&mut self, author: &str, approver: &str) {
+        let (head, merge) = ("4".repeat(40), "5".repeat(40));
+        let mut second = change();
+        second.pull = Pull {
+            number: 8,
+            author: Some(user(author)),
+            head: head.clone(),
+            merge_commit: Some(merge.clone()),
+            commits: vec![commit(&head, MERGE, author)],
+            reviews: vec![review(approver, "APPROVED", &head)],
+            ..second.pull
+        };
+        second.pushes = Ok(Pushes::Seen(pushes(&[(author, &head)])));
+        self.facts.changes.as_mut().unwrap().push(second);
+        let range = self.range();
+        let more = [
+            on_branch(&head, "z", &[MERGE]),
+            on_branch(&merge, &format!("tree of {head}"), &[MERGE, &head]),
+        ];
+        let commits = range.commits.iter().cloned().chain(more).collect();
+        *range = Range::new(range.base.clone(), "ahead", commits, Vec::new());
+        self.subject.commit = Some(merge.parse().unwrap());
     }
 
     fn run(&mut self) -> &mut Run {
@@ -269,5 +380,5 @@ fn with(answer: Answer, decision: &Decision) -> Vec<&'static str> {
 fn all_is_well() {
     let decision = Promotion::new().decide();
     assert!(decision.allowed(), "{decision:?}");
-    assert_eq!(with(Answer::Pass, &decision).len(), 8, "{decision:?}");
+    assert_eq!(with(Answer::Pass, &decision).len(), 10, "{decision:?}");
 }

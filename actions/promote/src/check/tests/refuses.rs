@@ -34,14 +34,16 @@ const FAILING: &[Case] = &[
         "pull request",
         "no pull request",
         |w| {
-            w.facts.changes.clear();
+            w.pull().merge_commit = Some(BASE.to_owned());
+            w.range().commits.drain(..2);
+            w.setting.gate.accepted_commits = vec![MERGE.to_owned()];
         },
     ),
     ("nobody approved", "approvals", "0 of 1", |w| {
-        w.change().reviews = Ok(Vec::new());
+        w.pull().reviews.clear();
     }),
     ("only a comment", "approvals", "0 of 1", |w| {
-        w.change().reviews = Ok(vec![review("bob", "COMMENTED", HEAD)]);
+        w.pull().reviews = vec![review("bob", "COMMENTED", HEAD)];
     }),
     ("two are asked for", "approvals", "1 of 2", |w| {
         w.setting.gate.approvals = 2
@@ -51,7 +53,7 @@ const FAILING: &[Case] = &[
         "approvals",
         "not the final head",
         |w| {
-            w.change().reviews = Ok(vec![review("bob", "APPROVED", OLD)]);
+            w.pull().reviews = vec![review("bob", "APPROVED", OLD)];
         },
     ),
     (
@@ -60,37 +62,36 @@ const FAILING: &[Case] = &[
         "no longer exists",
         |w| {
             let mut review = review("bob", "APPROVED", OLD);
-            review.commit_id = None;
-            w.change().reviews = Ok(vec![review]);
+            review.commit = None;
+            w.pull().reviews = vec![review];
         },
     ),
     ("dismissed", "approvals", "dismissed", |w| {
-        w.change().reviews = Ok(vec![review("bob", "DISMISSED", HEAD)]);
+        w.pull().reviews = vec![review("bob", "DISMISSED", HEAD)];
+        w.pull().events = vec![dismissed("bob", "dora", "APPROVED")];
     }),
     (
         "approved, then asked for changes",
         "approvals",
         "bob requested changes",
         |w| {
-            w.change().reviews = Ok(vec![
-                review("bob", "APPROVED", HEAD),
-                review("bob", "CHANGES_REQUESTED", HEAD),
-            ]);
+            w.pull()
+                .reviews
+                .push(review("bob", "CHANGES_REQUESTED", HEAD));
         },
     ),
     ("a bot approved", "approvals", "not a person", |w| {
-        w.change().reviews = Ok(vec![review("github-actions[bot]", "APPROVED", HEAD)]);
+        w.pull().reviews = vec![review("github-actions[bot]", "APPROVED", HEAD)];
     }),
     ("a reader approved", "approvals", "no write access", |w| {
-        w.change().permissions.extend([may("bob", "read")]);
+        w.pull().reviews[0].may_push = false;
     }),
     (
         "the one who opened it approved",
         "approvals",
         "contributed",
         |w| {
-            let change = w.change();
-            change.pull.user = Some(user("bob"));
+            w.pull().author = Some(user("bob"));
         },
     ),
     (
@@ -98,32 +99,21 @@ const FAILING: &[Case] = &[
         "approvals",
         "contributed",
         |w| {
-            w.change().commits = Ok(vec![
-                commit(OLD, "bob", "one"),
-                commit(HEAD, "alice", "two"),
-            ]);
+            w.pull().commits[0].author = signer("bob");
         },
     ),
     ("a committer approved", "approvals", "contributed", |w| {
-        let mut mine = commit(HEAD, "alice", "two");
-        mine.committer = Some(user("bob"));
-        w.change().commits = Ok(vec![mine]);
+        w.pull().commits[1].committer = signer("bob");
     }),
     ("a co-author approved", "approvals", "contributed", |w| {
-        let change = w.change();
-        change.commits = Ok(vec![commit(
-            HEAD,
-            "alice",
-            "x\n\nco-authored-by: B <b@acme.example>",
-        )]);
-        change.co_authors = Ok(vec![user("alice"), user("bob")]);
+        w.pull().commits[1].co_authors = vec![signer("bob")];
     }),
     (
         "a pusher approved, under another author's name",
         "approvals",
         "contributed",
         |w| {
-            w.change().pushes = Ok(vec![push("alice", OLD), push("bob", HEAD)]);
+            w.pushed(&[("bob", HEAD), ("alice", OLD)]);
         },
     ),
     (
@@ -131,7 +121,163 @@ const FAILING: &[Case] = &[
         "approvals",
         "contributed",
         |w| {
-            w.change().pushes = Ok(vec![push("bob", OLD), push("alice", HEAD)]);
+            w.pushed(&[("alice", HEAD), ("bob", OLD)]);
+        },
+    ),
+    (
+        "a commit without a pull request",
+        "range",
+        "brought 6666",
+        |w| {
+            w.range().commits.insert(0, on_branch("6666", "s", &[BASE]));
+        },
+    ),
+    (
+        "the environment runs something newer",
+        "range",
+        "is newer",
+        |w| {
+            w.range().status = "behind".to_owned();
+        },
+    ),
+    (
+        "the environment runs another line",
+        "range",
+        "does not follow",
+        |w| {
+            w.range().status = "diverged".to_owned();
+        },
+    ),
+    (
+        "the first promotion does not follow what `since` names",
+        "range",
+        "which `since` names",
+        |w| {
+            w.range().base = Base::Since(BASE.to_owned());
+            w.range().status = "diverged".to_owned();
+        },
+    ),
+    (
+        "the merge holds more than the head",
+        "merge",
+        "is not that of its final head",
+        |w| {
+            w.range().known.get_mut(MERGE).unwrap().tree = "evil".to_owned();
+        },
+    ),
+    (
+        "approved for another branch",
+        "approvals",
+        "before it was pointed at main",
+        |w| w.pull().events = vec![retargeted("2026-11-21T16:30:00Z")],
+    ),
+    (
+        "a contributor dismissed an objection",
+        "approvals",
+        "who contributed, dismissed",
+        |w| {
+            w.pull().reviews.push(review("carol", "DISMISSED", HEAD));
+            w.pull().events = vec![dismissed("carol", "alice", "CHANGES_REQUESTED")];
+        },
+    ),
+    ("an app opened it", "approvals", "1 of 2", |w| {
+        w.pull().author = Some(user("ci[bot]"));
+    }),
+    (
+        "an app committed",
+        "approvals",
+        "nobody stands for ci[bot]",
+        |w| {
+            let app = nobody("7+ci[bot]@users.noreply.github.com");
+            w.pull().commits[0].author = app;
+        },
+    ),
+    ("the approver's app opened it", "approvals", "bob is", |w| {
+        let id = user("ci[bot]").id;
+        w.setting
+            .people
+            .insert("Robert".to_owned(), second_account("bob"));
+        w.setting
+            .apps
+            .insert(id, StandsFor::Person("Robert".to_owned()));
+        w.pull().author = Some(user("ci[bot]"));
+    }),
+    (
+        "an app for a person that is not listed",
+        "approvals",
+        "1 of 2",
+        |w| {
+            let id = user("ci[bot]").id;
+            w.setting
+                .apps
+                .insert(id, StandsFor::Person("bob".to_owned()));
+            w.pull().author = Some(user("ci[bot]"));
+        },
+    ),
+    (
+        "the author's second account approved",
+        "approvals",
+        "bob is alice",
+        |w| {
+            w.setting
+                .people
+                .insert("alice".to_owned(), second_account("bob"));
+        },
+    ),
+    (
+        "two accounts of one person approved",
+        "approvals",
+        "the same person",
+        |w| {
+            w.setting.gate.approvals = 2;
+            w.setting
+                .people
+                .insert("bob".to_owned(), second_account("carol"));
+            w.pull().reviews.push(review("carol", "APPROVED", HEAD));
+        },
+    ),
+    (
+        "the promoter's second account approved",
+        "separation",
+        "only approver",
+        |w| {
+            w.setting
+                .people
+                .insert("dora".to_owned(), second_account("bob"));
+        },
+    ),
+    (
+        "one person approved all and promotes",
+        "separation",
+        "all 2 pull requests",
+        |w| {
+            w.second("alice", "bob");
+            w.facts.promoter = Ok(promoters(&["bob"]));
+        },
+    ),
+    ("a deleted fork", "approvals", "1 of 2", |w| {
+        w.change().pushes = Ok(Pushes::Unseen("the fork".to_owned()));
+    }),
+    (
+        "who replaced a commit approved",
+        "approvals",
+        "contributed",
+        |w| {
+            w.pull().events = vec![Event::ForcePushed {
+                actor: Some(user("bob")),
+                replaced: Vec::new(),
+            }];
+        },
+    ),
+    (
+        "the author of what was replaced approved",
+        "approvals",
+        "contributed",
+        |w| {
+            w.pull().events = vec![Event::ForcePushed {
+                actor: Some(user("alice")),
+                replaced: vec![signer("bob")],
+            }];
         },
     ),
     (

@@ -73,6 +73,7 @@ fn a_usual_contract_resolves_with_its_defaults() {
             }
           ],
           "people": {},
+          "apps": {},
           "allow_long_lived_keys": [],
           "state": {
             "directory": "infra",

@@ -1,0 +1,133 @@
+//! The people of a contract: the accounts, addresses and names under which each is seen, and the apps
+//! that act for them.
+
+use super::declared::{Declared, Entries};
+use super::decode::{Decode, Decoder};
+use super::diagnostics::{At, Mistake, Mistakes, nearest};
+use super::model::{Person, StandsFor};
+use super::text::{Email, Login, Principal, Text};
+use super::tree::{Data, Node};
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
+use std::borrow::Cow;
+use std::collections::BTreeMap;
+
+/// What stands where an app acts for nobody.
+const NOBODY: &str = "nobody";
+
+/// The long form of a person.
+#[derive(Debug, Clone, Default, JsonSchema)]
+#[schemars(rename_all = "kebab-case", deny_unknown_fields)]
+pub(super) struct DeclaredPerson {
+    /// Number of the GitHub account, which stays when the login changes hands.
+    pub(super) id: Option<At<u32>>,
+    /// Further GitHub accounts of the same person, by login, with their numbers.
+    pub(super) accounts: Option<Entries<Login, At<u32>>>,
+    /// E-mail addresses in commits that belong to no GitHub account.
+    pub(super) emails: Option<Vec<At<Text<Email>>>>,
+    /// Session names the person acts under in AWS.
+    pub(super) aws: Option<Vec<At<Text<Principal>>>>,
+}
+
+/// A person in the long form; the short form is the list of names in AWS.
+#[derive(Debug, Clone, Default)]
+pub(super) struct PersonEntry(pub(super) DeclaredPerson);
+
+impl Decode for PersonEntry {
+    fn decode(node: &Node, decoder: &mut Decoder<'_>) -> Option<Self> {
+        match &node.data {
+            Data::Table(_) => DeclaredPerson::decode(node, decoder).map(Self),
+            _ => Some(Self(DeclaredPerson {
+                aws: Some(Vec::decode(node, decoder)?),
+                ..DeclaredPerson::default()
+            })),
+        }
+    }
+}
+
+impl JsonSchema for PersonEntry {
+    fn schema_name() -> Cow<'static, str> {
+        "PersonEntry".into()
+    }
+
+    fn json_schema(generator: &mut SchemaGenerator) -> Schema {
+        let short = generator.subschema_for::<Vec<At<Text<Principal>>>>();
+        let long = generator.subschema_for::<DeclaredPerson>();
+        json_schema!({ "anyOf": [short, long] })
+    }
+}
+
+/// The people, by login.
+pub(super) fn people(declared: &Declared) -> BTreeMap<String, Person> {
+    let all = declared.people.iter().flat_map(|people| &people.0);
+    all.map(|(login, entry)| (login.value.0.clone(), person(&entry.0)))
+        .collect()
+}
+
+fn person(declared: &DeclaredPerson) -> Person {
+    let accounts = declared.accounts.iter().flat_map(|all| &all.0);
+    Person {
+        id: declared.id.as_ref().map(|id| u64::from(id.value)),
+        accounts: accounts
+            .map(|(login, id)| (login.value.0.clone(), u64::from(id.value)))
+            .collect(),
+        emails: texts(declared.emails.as_ref()),
+        aws: texts(declared.aws.as_ref()),
+    }
+}
+
+fn texts<K>(list: Option<&Vec<At<Text<K>>>>) -> Vec<String> {
+    let items = list.into_iter().flatten();
+    items.map(|text| text.value.0.clone()).collect()
+}
+
+/// Whom each app stands for, by the number of its account.
+pub(super) fn apps(declared: &Declared) -> BTreeMap<u64, StandsFor> {
+    let all = declared.apps.iter().flat_map(|apps| &apps.0);
+    all.filter_map(|(id, person)| {
+        let stands_for = match person.value.0.as_str() {
+            NOBODY => StandsFor::Nobody,
+            login => StandsFor::Person(login.to_owned()),
+        };
+        Some((id.value.0.parse().ok()?, stands_for))
+    })
+    .collect()
+}
+
+/// An app stands for somebody in `people`; no account and no address belongs to two.
+pub(super) fn check(declared: &Declared, mistakes: &mut Mistakes) {
+    let people = declared.people.iter().flat_map(|people| &people.0);
+    let people: Vec<_> = people.collect();
+    let logins: Vec<&str> = people
+        .iter()
+        .map(|(login, _)| login.value.0.as_str())
+        .collect();
+    for (_, person) in declared.apps.iter().flat_map(|apps| &apps.0) {
+        let login = person.value.0.as_str();
+        if login.is_empty() || login == NOBODY || logins.contains(&login) {
+            continue;
+        }
+        let hint = match nearest(login, logins.iter().copied()) {
+            Some(name) => format!("did you mean `{name}`?"),
+            None => format!("list the person under `people`, or write `{NOBODY}`"),
+        };
+        let message = format!("`people` does not list {login}");
+        mistakes.add(Mistake::new(person.place.clone(), message).hint(hint));
+    }
+    let mut seen: BTreeMap<String, usize> = BTreeMap::new();
+    for (index, (_, entry)) in people.iter().enumerate() {
+        let entry = &entry.0;
+        let accounts = entry.accounts.iter().flat_map(|all| &all.0);
+        let numbers = accounts.map(|(_, id)| id).chain(&entry.id);
+        let numbers = numbers.map(|id| (format!("account {}", id.value), id.place.clone()));
+        let emails = entry.emails.iter().flatten();
+        let emails = emails.map(|one| (one.value.0.to_ascii_lowercase(), one.place.clone()));
+        for (name, place) in numbers.chain(emails) {
+            let owner = *seen.entry(name.clone()).or_insert(index);
+            if owner != index {
+                let message = format!("{name} belongs to two people");
+                let hint = "give it to one of them";
+                mistakes.add(Mistake::new(place, message).hint(hint));
+            }
+        }
+    }
+}

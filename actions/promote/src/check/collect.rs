@@ -1,0 +1,189 @@
+//! Collects the commits of a promotion and the pull requests that brought them, in as few round trips as
+//! their dependencies allow: commits, their pull requests, those pull requests in full, and what is to be
+//! compared. Calls that do not depend on each other are made at the same time.
+
+use super::facts::{Change, Fact, Unknown};
+use super::merge::{Sides, Versions, updates};
+use super::pushes::Pushes;
+use super::range::{Base, Brought, Range};
+use crate::setting::Setting;
+use futures_util::future::join_all;
+use futures_util::stream::{self, StreamExt};
+use github::{GitHub, Pull, Repository, User};
+use kit::Failure;
+use std::collections::{BTreeMap, BTreeSet};
+
+/// Pull requests whose details are read at the same time.
+const PARALLEL: usize = 16;
+/// The most files of one merge whose content is read.
+const FILES: usize = 50;
+/// The most merges of the branch into one pull request that are compared. Whoever made another one
+/// counts as a contributor.
+const UPDATES: usize = 10;
+/// The most times that commits which no pull request explained are looked up.
+const ROUNDS: usize = 3;
+
+/// The commits from the base to the promoted one.
+pub(super) async fn range(github: &GitHub, base: Base, commit: &str) -> Fact<Range> {
+    let alone = async |base: Base, status: &str| -> Fact<Range> {
+        let mut ancestry = github.ancestry(commit).await?;
+        let Some(at) = ancestry.iter().position(|one| one.sha == commit) else {
+            return Err(Unknown::new(
+                format!("GitHub's history of {commit} leaves it out"),
+                "run this again",
+            ));
+        };
+        let tip = ancestry.remove(at);
+        Ok(Range::new(base, status, vec![tip], ancestry))
+    };
+    let Some(from) = base.commit().map(str::to_owned) else {
+        return alone(base, "ahead").await;
+    };
+    let found = github.range(&from, commit).await?;
+    if found.status != "ahead" {
+        return alone(base, &found.status).await;
+    }
+    Ok(Range::new(base, "ahead", found.commits, Vec::new()))
+}
+
+/// The pull requests that brought the commits, in full.
+pub(super) async fn changes(
+    github: &GitHub,
+    setting: &Setting,
+    range: &Range,
+    tip: &str,
+) -> Fact<Vec<Change>> {
+    let mut pulls: BTreeMap<u64, Pull> = BTreeMap::new();
+    let mut asked: BTreeSet<String> = BTreeSet::new();
+    let mut wanted = range.first_parents(tip);
+    let mut brought = Brought::default();
+    for _ in 0..ROUNDS {
+        wanted.retain(|sha| asked.insert(sha.clone()));
+        if wanted.is_empty() {
+            break;
+        }
+        let merged = github.merged_with(&wanted, &setting.gate.branch).await?;
+        let numbers: BTreeSet<u64> = merged.into_values().flatten().collect();
+        let new = numbers
+            .into_iter()
+            .filter(|number| !pulls.contains_key(number));
+        let new: Vec<u64> = new.collect();
+        for pull in github.pulls(&new).await? {
+            pulls.insert(pull.number, pull);
+        }
+        brought = range.brought(pulls.values());
+        let rest = range.unexplained(&brought);
+        wanted = rest.into_iter().map(|commit| commit.sha.clone()).collect();
+    }
+    let details = pulls
+        .into_values()
+        .map(|pull| detail(github, setting, pull, &brought));
+    Ok(stream::iter(details).buffered(PARALLEL).collect().await)
+}
+
+/// What is known of a pull request elsewhere than in itself.
+async fn detail(github: &GitHub, setting: &Setting, pull: Pull, brought: &Brought) -> Change {
+    let landing = brought.landings.get(&pull.number);
+    let merge = async {
+        match landing.filter(|landing| !landing.up_to_date) {
+            None => Ok(None),
+            Some(landing) => sides(github, &landing.parent, &landing.head, &landing.merge)
+                .await
+                .map(Some),
+        }
+    };
+    let checks = async {
+        match setting.gate.checks.is_empty() {
+            true => Ok(Vec::new()),
+            false => Ok(github.check_runs(&pull.head).await?),
+        }
+    };
+    let updates = async {
+        // An opener contributed anyway.
+        let opener = pull.author.as_ref().map(|user| user.id);
+        let by_another = |author: Option<&User>| author.map(|user| user.id) != opener;
+        let all = updates(&pull).into_iter();
+        let compared = all.filter(|update| by_another(update.author.account.as_ref()));
+        let compared = compared.take(UPDATES).filter_map(|update| {
+            let [own, merged] = update.parents.as_slice() else {
+                return None;
+            };
+            let sha = &update.sha;
+            Some(async move { (sha.clone(), sides(github, own, merged, sha).await) })
+        });
+        join_all(compared).await.into_iter().collect()
+    };
+    let (pushes, checks, merge, updates) =
+        tokio::join!(pushes(github, &pull), checks, merge, updates);
+    Change {
+        pushes,
+        checks,
+        merge,
+        updates,
+        pull,
+    }
+}
+
+/// Both sides of a merge of `theirs` into `ours`, and the content of the files that decide.
+async fn sides(github: &GitHub, ours: &str, theirs: &str, made: &str) -> Fact<Sides> {
+    let (wanted, result) = tokio::join!(github.changes(ours, theirs), github.changes(ours, made));
+    let (wanted, result) = (wanted?, result?);
+    let mut sides = Sides {
+        wanted: wanted.files,
+        made: result.files,
+        contents: BTreeMap::new(),
+    };
+    let paths: Vec<String> = sides.in_question().into_iter().map(str::to_owned).collect();
+    if paths.len() > FILES {
+        return Err(Unknown::new(
+            format!(
+                "both sides of {made} changed {} files, more than the {FILES} that are compared",
+                paths.len()
+            ),
+            "revert it by a pull request, and merge it again from an updated branch",
+        ));
+    }
+    let versions = [wanted.base.as_str(), ours, theirs, made];
+    let files: Vec<(String, String)> = paths
+        .iter()
+        .flat_map(|path| versions.map(|commit| (commit.to_owned(), path.clone())))
+        .collect();
+    let mut contents = github.contents(&files).await?.into_iter();
+    for path in paths {
+        if let (Some(base), Some(ours), Some(theirs), Some(made)) = (
+            contents.next(),
+            contents.next(),
+            contents.next(),
+            contents.next(),
+        ) {
+            let versions = Versions {
+                base,
+                ours,
+                theirs,
+                made,
+            };
+            sides.contents.insert(path, versions);
+        }
+    }
+    Ok(sides)
+}
+
+async fn pushes(github: &GitHub, pull: &Pull) -> Fact<Pushes> {
+    let fork = pull.head_repository.as_deref();
+    let Some(source) = fork.and_then(Repository::parse) else {
+        return Ok(Pushes::Unseen(
+            "whoever pushed to the deleted fork".to_owned(),
+        ));
+    };
+    match github.activity(&source, &pull.head_branch).await {
+        Ok(activity) => Ok(Pushes::Seen(activity)),
+        // A job's token sees only public forks, and no permission changes that.
+        Err(unknown)
+            if pull.from_fork
+                && matches!(unknown.failure(), Failure::Denied | Failure::Missing) =>
+        {
+            Ok(Pushes::Unseen(format!("whoever pushed to {source}")))
+        }
+        Err(unknown) => Err(unknown.into()),
+    }
+}

@@ -1,0 +1,68 @@
+//! Whose pushes count.
+
+use super::*;
+use crate::check::tests::{commit, pull, push, pushes};
+
+fn request() -> Pull {
+    Pull {
+        head: "h".to_owned(),
+        commits: vec![commit("g", "base", "alice"), commit("h", "g", "alice")],
+        ..pull()
+    }
+}
+
+fn who(activity: &[Activity], pure: &[&str]) -> Vec<String> {
+    let pure = pure.iter().map(|&sha| sha.to_owned()).collect();
+    let users = pushers(&request(), activity, &pure).unwrap();
+    users.into_iter().map(|user| user.login).collect()
+}
+
+fn forced(login: &str, before: &str, after: &str) -> Activity {
+    Activity {
+        activity_type: "force_push".to_owned(),
+        ..push(login, before, after)
+    }
+}
+
+#[test]
+fn a_push_that_was_replaced_counts() {
+    let mut all = vec![forced("alice", "x2", "h")];
+    all.extend(pushes(&[("bob", "x2"), ("carol", "x1"), ("alice", "g")]));
+    assert_eq!(who(&all, &[]), ["alice", "bob", "carol", "alice"]);
+    // Also where the branch was first set back to what was merged.
+    let mut reset = vec![push("alice", "base", "h"), forced("alice", "x2", "base")];
+    reset.extend(pushes(&[("bob", "x2"), ("alice", "base")]));
+    assert_eq!(who(&reset, &[]), ["alice", "alice", "bob", "alice"]);
+}
+
+#[test]
+fn what_came_before_the_branch_was_merged_the_last_time_does_not() {
+    let mut all = vec![push("alice", "base", "h")];
+    all.extend(pushes(&[("bob", "base"), ("bob", "older")]));
+    assert_eq!(who(&all, &[]), ["alice"]);
+    // While the pull request is open, everything counts.
+    all[1].timestamp = "2026-11-21T16:20:00Z".to_owned();
+    assert_eq!(who(&all, &[]), ["alice", "bob", "bob"]);
+}
+
+#[test]
+fn another_branch_of_the_same_name_does_not_count() {
+    let mut all = pushes(&[("alice", "h"), ("alice", "g")]);
+    all.extend(pushes(&[("bob", "x")]));
+    assert_eq!(who(&all, &[]), ["alice", "alice"]);
+}
+
+#[test]
+fn pushes_after_the_final_head_do_not_count() {
+    let mut all = vec![push("bob", "h", "later")];
+    all.extend(pushes(&[("alice", "h"), ("alice", "g")]));
+    assert_eq!(who(&all, &[]), ["alice", "alice"]);
+}
+
+#[test]
+fn a_push_of_nothing_but_a_proven_update_does_not_count() {
+    let all = pushes(&[("bob", "h"), ("alice", "g")]);
+    assert_eq!(who(&all, &["h"]), ["alice"]);
+    let more = pushes(&[("bob", "h"), ("alice", "f")]);
+    assert_eq!(who(&more, &["h"]), ["bob"]);
+}

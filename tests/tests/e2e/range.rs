@@ -1,0 +1,595 @@
+//! The gate over a whole range, by the real binary against the GitHub stand-in: what it lets pass and what it refuses.
+
+use std::process::{Command, Output};
+
+use sandbox::place::port;
+use sandbox::runner::story::{AUTHOR, RELEASER, REVIEWER, Story, git_folder};
+use sandbox::world::http_client;
+use serde_json::{Value, json};
+
+use crate::ecr::Setting;
+use crate::support::{PATIENCE, log, place, wait};
+
+const CONTRACT: &str = include_str!("../../../docs/examples/storefront/delivery.yaml");
+const DIGEST: &str = "sha256:dddddddddddddddddddddddddddddddddddddddddddddddddddddddddddddddd";
+
+/// A repository with its people, and a gate on the first environment that begins at the repository's first commit.
+struct Scene {
+    setting: Setting,
+    story: Story,
+    token: String,
+}
+
+/// What a check answered.
+struct Answer {
+    exit: Option<i32>,
+    json: Value,
+    shown: String,
+}
+
+impl Answer {
+    fn rule(&self, name: &str) -> &Value {
+        let rules = self.json["rules"].as_array();
+        let found = rules.and_then(|all| all.iter().find(|rule| rule["rule"] == name));
+        found.unwrap_or_else(|| panic!("no rule {name}: {}", self.shown))
+    }
+
+    #[track_caller]
+    fn passes(&self) {
+        assert_eq!(self.exit, Some(0), "{}", self.shown);
+    }
+
+    /// Refused by this rule alone, with these words in its fact.
+    #[track_caller]
+    fn refused(&self, name: &str, answer: &str, words: &str) {
+        assert_eq!(self.exit, Some(3), "{}", self.shown);
+        let rule = self.rule(name);
+        assert_eq!(rule["answer"], answer, "{}", self.shown);
+        let fact = rule["fact"].as_str().unwrap();
+        assert!(fact.contains(words), "{fact}: {}", self.shown);
+        assert!(rule["next"].is_string(), "{}", self.shown);
+        let failing = self.json["rules"].as_array().unwrap().iter();
+        let failing: Vec<&Value> = failing
+            .filter(|rule| rule["answer"] == "fail")
+            .map(|rule| &rule["rule"])
+            .collect();
+        let alone: &[&str] = if answer == "fail" { &[name] } else { &[] };
+        assert_eq!(failing, alone, "{}", self.shown);
+    }
+}
+
+impl Scene {
+    fn new(what: &str) -> Self {
+        let setting = Setting::new(what);
+        let (story, token) = wait(PATIENCE, async {
+            let story = Story::begin(place(), &setting.world).await.unwrap();
+            let token = story.hub.token(RELEASER).await.unwrap();
+            (story, token)
+        });
+        let scene = Self {
+            setting,
+            story,
+            token,
+        };
+        scene.contract("", "");
+        scene
+    }
+
+    /// Writes the contract, with more in the gate and at its end.
+    fn contract(&self, gate: &str, more: &str) {
+        let first = self.git(&["rev-list", "--max-parents=0", "main"]);
+        let gate = format!("    gate: {{ approvals: 1, since: '{first}'{gate} }}\n");
+        let dev = "    account: var:DEV_ACCOUNT_ID\n";
+        assert!(CONTRACT.contains(dev));
+        let text = CONTRACT.replacen(dev, &format!("{dev}{gate}"), 1);
+        let people = match more.contains("people:") {
+            true => String::new(),
+            false => format!("people:\n  {RELEASER}: [{RELEASER}@acme.example]\n"),
+        };
+        let file = self.setting.job.file("delivery.yaml");
+        std::fs::write(file, format!("{text}\n{people}{more}")).unwrap();
+    }
+
+    fn git(&self, arguments: &[&str]) -> String {
+        let output = Command::new("git")
+            .arg("-C")
+            .arg(git_folder(place(), &self.setting.world))
+            .args(arguments)
+            .output()
+            .unwrap();
+        assert!(output.status.success(), "{arguments:?}: {output:?}");
+        String::from_utf8(output.stdout).unwrap().trim().to_owned()
+    }
+
+    #[track_caller]
+    fn act(&self, what: &str, body: &Value) -> Value {
+        wait(PATIENCE, self.story.hub.act(what, body)).unwrap()
+    }
+
+    fn push(&self, user: &str, branch: &str, file: &str, more: &Value) -> String {
+        let mut body =
+            json!({"user": user, "branch": branch, "files": {file: format!("{user}\n")}});
+        let fields = body.as_object_mut().unwrap();
+        fields.extend(more.as_object().unwrap().clone());
+        self.act("push", &body)["after"]
+            .as_str()
+            .unwrap()
+            .to_owned()
+    }
+
+    /// A pull request of one commit by `author`, not approved.
+    fn propose(&self, author: &str, branch: &str) -> u64 {
+        self.push(author, branch, branch, &json!({"from": "main"}));
+        self.open(author, branch)
+    }
+
+    fn open(&self, author: &str, branch: &str) -> u64 {
+        let body = json!({"user": author, "head": branch, "title": format!("Add {branch}")});
+        self.act("pulls", &body)["number"].as_u64().unwrap()
+    }
+
+    fn review(&self, number: u64, user: &str, state: &str) -> u64 {
+        let body = json!({"user": user, "state": state});
+        let review = self.act(&format!("pulls/{number}/reviews"), &body);
+        review["id"].as_u64().unwrap()
+    }
+
+    fn approve(&self, number: u64) {
+        self.review(number, REVIEWER, "APPROVED");
+    }
+
+    fn merge(&self, number: u64, method: &str) -> String {
+        let body = json!({"user": RELEASER, "method": method});
+        let merged = self.act(&format!("pulls/{number}/merge"), &body);
+        merged["sha"].as_str().unwrap().to_owned()
+    }
+
+    /// A reviewed change, merged.
+    fn change(&self, branch: &str, method: &str) -> String {
+        let number = self.propose(AUTHOR, branch);
+        self.approve(number);
+        self.merge(number, method)
+    }
+
+    fn run(&self, commit: &str) -> Output {
+        let arguments = [
+            "check",
+            "--environment",
+            "dev",
+            "--digest",
+            DIGEST,
+            "--json",
+        ];
+        let job = &self.setting.job;
+        let mut command = job.command("slipway-promote", &arguments);
+        let build = "arn:aws:codebuild:ca-central-1:111111111111:build/promote:1";
+        command
+            .env("GITHUB_ACTIONS", "")
+            .env("GITHUB_REPOSITORY", &self.setting.world.repository)
+            .env("GITHUB_TOKEN", &self.token)
+            .env("GITHUB_API_URL", place().url(port::GITHUB))
+            .env(
+                "GITHUB_GRAPHQL_URL",
+                format!("{}/graphql", place().url(port::GITHUB)),
+            )
+            .env("CODEBUILD_BUILD_ARN", build)
+            .env("CODEBUILD_BUILD_ID", "promote:1")
+            .env(
+                "CODEBUILD_INITIATOR",
+                format!("Operators/{RELEASER}@acme.example"),
+            )
+            .env("CODEBUILD_RESOLVED_SOURCE_VERSION", commit);
+        job.run(&mut command)
+    }
+
+    fn check(&self, commit: &str) -> Answer {
+        let output = self.run(commit);
+        let text = String::from_utf8_lossy(&output.stdout).into_owned();
+        let mut json: Value = serde_json::from_str(&text).unwrap_or_default();
+        // A refusal stands beside the error.
+        if json["details"].is_object() {
+            json = json["details"].take();
+        }
+        Answer {
+            exit: output.status.code(),
+            json,
+            shown: format!("{text}{}", log(&output)),
+        }
+    }
+
+    /// A user's number.
+    fn id(&self, login: &str) -> u64 {
+        let url = format!("{}/users/{login}", place().url(port::GITHUB));
+        wait(PATIENCE, async {
+            let client = http_client().unwrap();
+            let request = client.get(&url).header("user-agent", "e2e");
+            let request = request.bearer_auth(&self.token);
+            let user: Value = request.send().await.unwrap().json().await.unwrap();
+            user["id"].as_u64().unwrap()
+        })
+    }
+
+    /// A fault on this repository's next queries.
+    fn fault(&self, fault: Value) {
+        let (owner, _) = self.setting.world.repository.split_once('/').unwrap();
+        let holds = format!("\"owner\":\"{owner}\"");
+        let mut body = json!({"path": "/graphql", "holds": holds});
+        let fields = body.as_object_mut().unwrap();
+        fields.extend(fault.as_object().unwrap().clone());
+        wait(PATIENCE, self.story.hub.call("faults", &body)).unwrap();
+    }
+
+    /// GitHub's description was broken by nothing that was asked.
+    fn no_violations(&self) {
+        let found = wait(PATIENCE, self.story.hub.violations()).unwrap();
+        assert_eq!(found, [] as [Value; 0]);
+    }
+}
+
+#[test]
+fn reviewed_changes_pass_however_they_were_merged() {
+    let scene = Scene::new("range");
+    scene.change("one", "merge");
+    // Three that are open while another is merged, so that they meet a newer branch. All of them change one more file, in the
+    // same way, so that the last two merges find that the branch has this change already.
+    let late = ["late-merge", "late-squash", "late-rebase"].map(|branch| {
+        let number = scene.propose(AUTHOR, branch);
+        scene.push(AUTHOR, branch, "README.md", &json!({}));
+        scene.approve(number);
+        number
+    });
+    scene.change("two", "squash");
+    let [merged, squashed, rebased] = late;
+    scene.merge(merged, "merge");
+    scene.merge(squashed, "squash");
+    let tip = scene.merge(rebased, "rebase");
+    let answer = scene.check(&tip);
+    answer.passes();
+    let changes = answer.json["changes"].as_array().unwrap();
+    assert_eq!(changes.len(), 5, "{}", answer.shown);
+    assert_eq!(changes[0]["approvers"], json!([REVIEWER]));
+    assert_eq!(changes[0]["authors"], json!([AUTHOR]));
+    let commits = answer.json["commits"].as_array().unwrap();
+    assert!(
+        commits.iter().all(|one| one["pull_request"].is_u64()),
+        "{}",
+        answer.shown
+    );
+    scene.no_violations();
+}
+
+#[test]
+fn a_push_in_the_middle_is_named_until_the_contract_accepts_it() {
+    let scene = Scene::new("range-push");
+    scene.change("one", "merge");
+    let direct = scene.push(
+        AUTHOR,
+        "main",
+        "direct.txt",
+        &json!({"message": "Just this once"}),
+    );
+    let tip = scene.change("two", "squash");
+    let answer = scene.check(&tip);
+    answer.refused(
+        "range",
+        "fail",
+        &format!("{} by {AUTHOR} (Just this once)", &direct[..7]),
+    );
+    scene.contract(&format!(", accepted-commits: ['{direct}']"), "");
+    scene.check(&tip).passes();
+}
+
+/// Each change is approved by somebody whose approval does not count, and the rule says why.
+#[test]
+fn an_approval_by_whoever_had_a_hand_in_it_does_not_count() {
+    let scene = Scene::new("range-hands");
+    let refused = |number: u64, method: &str, words: &str| {
+        let tip = scene.merge(number, method);
+        scene.check(&tip).refused("approvals", "fail", words);
+        let accepted = scene.review(number, "dora", "APPROVED");
+        assert!(accepted > 0);
+        scene.check(&tip).passes();
+    };
+    wait(PATIENCE, scene.story.hub.user("dora", "User")).unwrap();
+    scene.act("collaborators", &json!({"login": "dora", "role": "write"}));
+
+    // A squash names one author; the pull request had two.
+    let number = scene.propose(AUTHOR, "squashed");
+    scene.push(AUTHOR, "squashed", "more.txt", &json!({"author": REVIEWER}));
+    scene.approve(number);
+    refused(number, "squash", &format!("{REVIEWER} contributed"));
+
+    // Pushed, then replaced by somebody else's commit.
+    let number = scene.propose(AUTHOR, "replaced");
+    scene.push(REVIEWER, "replaced", "mine.txt", &json!({}));
+    scene.push(
+        AUTHOR,
+        "replaced",
+        "mine.txt",
+        &json!({"from": "main", "force": true}),
+    );
+    scene.approve(number);
+    refused(number, "merge", &format!("{REVIEWER} contributed"));
+
+    // A merge of main, with something of one's own in it.
+    let number = scene.propose(AUTHOR, "evil-update");
+    scene.change("meanwhile", "squash");
+    let update = json!({"user": REVIEWER, "files": {"own.txt": "own\n"}});
+    scene.act(&format!("pulls/{number}/update-branch"), &update);
+    scene.approve(number);
+    refused(number, "merge", &format!("{REVIEWER} contributed"));
+
+    // Approved, then changed.
+    let number = scene.propose(AUTHOR, "changed");
+    scene.approve(number);
+    scene.push(AUTHOR, "changed", "later.txt", &json!({}));
+    refused(number, "merge", "is not the final head");
+
+    // Approved for another branch.
+    scene.push(AUTHOR, "release", "release.txt", &json!({"from": "main"}));
+    let number = scene.propose(AUTHOR, "retargeted");
+    let pull = format!("pulls/{number}/base");
+    scene.act(&pull, &json!({"user": AUTHOR, "base": "release"}));
+    scene.approve(number);
+    scene.act(&pull, &json!({"user": AUTHOR, "base": "main"}));
+    let tip = scene.merge(number, "merge");
+    let answer = scene.check(&tip);
+    answer.refused("approvals", "fail", "before it was pointed at main");
+    scene.no_violations();
+}
+
+#[test]
+fn an_update_of_the_branch_by_the_approver_is_no_contribution() {
+    let scene = Scene::new("range-update");
+    let number = scene.propose(AUTHOR, "updated");
+    scene.change("meanwhile", "merge");
+    scene.act(
+        &format!("pulls/{number}/update-branch"),
+        &json!({"user": REVIEWER}),
+    );
+    scene.approve(number);
+    let tip = scene.merge(number, "merge");
+    scene.check(&tip).passes();
+}
+
+#[test]
+fn a_merge_by_hand_with_more_than_its_head_is_named() {
+    let scene = Scene::new("range-evil");
+    let evil = |branch: &str, meanwhile: bool| {
+        let number = scene.propose(AUTHOR, branch);
+        scene.approve(number);
+        if meanwhile {
+            scene.change(&format!("{branch}-meanwhile"), "squash");
+        }
+        let files = json!({"user": RELEASER, "files": {format!("{branch}.evil"): "evil\n"}});
+        let merged = scene.act(&format!("pulls/{number}/merge"), &files);
+        merged["sha"].as_str().unwrap().to_owned()
+    };
+    let first = evil("evil", false);
+    let answer = scene.check(&first);
+    answer.refused("merge", "fail", "is not that of its final head");
+    scene.contract(&format!(", accepted-commits: ['{first}']"), "");
+    let second = evil("late", true);
+    scene
+        .check(&second)
+        .refused("merge", "fail", "`late.evil` is not what merging");
+}
+
+#[test]
+fn persons_count_and_not_accounts() {
+    let scene = Scene::new("range-persons");
+    let tip = scene.change("one", "merge");
+    scene.check(&tip).passes();
+    let id = scene.id(REVIEWER);
+    let releaser = format!("people:\n  {RELEASER}: [{RELEASER}@acme.example]\n");
+    let second = |login: &str| format!("  {login}: {{ accounts: {{ {REVIEWER}: {id} }} }}\n");
+    scene.contract("", &format!("{releaser}{}", second(AUTHOR)));
+    let words = format!("{REVIEWER} is {AUTHOR}, who contributed");
+    scene.check(&tip).refused("approvals", "fail", &words);
+    let releaser = format!(
+        "people:\n  {RELEASER}: {{ aws: [{RELEASER}@acme.example], accounts: {{ {REVIEWER}: {id} }} }}\n"
+    );
+    scene.contract("", &releaser);
+    scene
+        .check(&tip)
+        .refused("separation", "fail", "is the only approver");
+    // Two who review each other: one of them promotes.
+    scene.contract("", "");
+    let number = scene.propose(REVIEWER, "other-way");
+    scene.review(number, RELEASER, "APPROVED");
+    let tip = scene.merge(number, "merge");
+    scene.check(&tip).passes();
+}
+
+#[test]
+fn an_apps_hand_asks_for_one_more_approval() {
+    let scene = Scene::new("range-app");
+    let app = format!(
+        "renovate-{}[bot]",
+        &scene.setting.world.name[..8.min(scene.setting.world.name.len())]
+    );
+    let app = app.replace("--", "-");
+    let user = json!({"login": app, "type": "Bot"});
+    let id = wait(PATIENCE, scene.story.hub.call("users", &user)).map_or_else(
+        |_| scene.id(&app.replace('[', "%5B").replace(']', "%5D")),
+        |user| user["id"].as_u64().unwrap(),
+    );
+    let number = scene.propose(&app, "bump");
+    scene.approve(number);
+    let tip = scene.merge(number, "squash");
+    let answer = scene.check(&tip);
+    answer.refused("approvals", "fail", &format!("nobody stands for {app}"));
+    scene.contract("", &format!("apps:\n  {id}: nobody\n"));
+    scene.check(&tip).passes();
+    scene.contract("", "");
+    scene.review(number, RELEASER, "APPROVED");
+    scene.check(&tip).passes();
+}
+
+#[test]
+fn a_fork_is_promotable_and_one_that_cannot_be_seen_needs_one_more_approval() {
+    let scene = Scene::new("range-fork");
+    for (index, private) in [false, true].into_iter().enumerate() {
+        let owner = format!("{}-fork{index}", scene.setting.world.name);
+        let fork = format!("{owner}/storefront");
+        let bare = git_folder(place(), &scene.setting.world);
+        let git = bare.with_file_name(format!("fork{index}.git"));
+        let from = bare.display().to_string();
+        let to = git.display().to_string();
+        scene.git(&["clone", "--quiet", "--bare", &from, &to]);
+        let call = |path: &str, body: &Value| {
+            wait(PATIENCE, scene.story.hub.call(path, body)).unwrap();
+        };
+        call(
+            "repos",
+            &json!({"repository": fork, "git": git, "private": private}),
+        );
+        let push = json!({"user": AUTHOR, "branch": "topic", "from": "main",
+            "files": {format!("fork{index}.txt"): "x\n"}});
+        call(&format!("repos/{fork}/push"), &push);
+        let open =
+            json!({"user": AUTHOR, "head": "topic", "head_repository": fork, "title": "Fork"});
+        let number = scene.act("pulls", &open)["number"].as_u64().unwrap();
+        scene.approve(number);
+        let tip = scene.merge(number, "merge");
+        let answer = scene.check(&tip);
+        if private {
+            answer.refused("approvals", "fail", &format!("whoever pushed to {fork}"));
+            scene.review(number, RELEASER, "APPROVED");
+            scene.check(&tip).passes();
+        } else {
+            answer.passes();
+        }
+    }
+}
+
+#[test]
+fn more_commits_than_github_lists_are_unknown_and_many_pages_are_read() {
+    let scene = Scene::new("range-many");
+    // A branch of 260 commits, more than a comparison without pages and a pull request list.
+    let mut stream = String::new();
+    let tip = scene.git(&["rev-parse", "main"]);
+    for index in 0..260 {
+        let parent = match index {
+            0 => format!("from {tip}\n"),
+            _ => String::new(),
+        };
+        stream.push_str(&format!(
+            "commit refs/heads/many\ncommitter {AUTHOR} <{AUTHOR}@acme.example> {} +0000\ndata 1\nx\n{parent}M 644 inline many.txt\ndata 5\n{index:04}\n\n",
+            1_790_000_000 + index
+        ));
+    }
+    let file = scene.setting.job.file("stream");
+    std::fs::write(&file, stream).unwrap();
+    let imported = Command::new("git")
+        .arg("-C")
+        .arg(git_folder(place(), &scene.setting.world))
+        .args(["fast-import", "--quiet"])
+        .stdin(std::fs::File::open(&file).unwrap())
+        .status()
+        .unwrap();
+    assert!(imported.success());
+    scene.act("push", &json!({"user": AUTHOR, "branch": "many"}));
+    let number = scene.open(AUTHOR, "many");
+    scene.approve(number);
+    let tip = scene.merge(number, "merge");
+    let answer = scene.check(&tip);
+    answer.refused("range", "unknown", "250 of its 260 commits");
+}
+
+#[test]
+fn two_hundred_pull_requests_are_read_in_few_queries() {
+    let scene = Scene::new("range-200");
+    let mut tip = String::new();
+    for index in 0..200 {
+        tip = scene.change(&format!("change-{index}"), "merge");
+    }
+    let before = wait(PATIENCE, scene.story.hub.calls()).unwrap().len();
+    let answer = scene.check(&tip);
+    answer.passes();
+    assert_eq!(answer.json["commits"].as_array().unwrap().len(), 400);
+    assert_eq!(answer.json["changes"].as_array().unwrap().len(), 200);
+    let calls = wait(PATIENCE, scene.story.hub.calls()).unwrap();
+    let queries = calls[before..]
+        .iter()
+        .filter(|call| call["path"] == "/graphql");
+    // 4 for the commits' pull requests, 20 for those.
+    assert_eq!(queries.count(), 24);
+    scene.no_violations();
+}
+
+#[test]
+fn github_that_fails_or_answers_in_part_is_refused() {
+    let scene = Scene::new("range-faults");
+    let number = scene.propose(AUTHOR, "objected");
+    scene.review(number, REVIEWER, "CHANGES_REQUESTED");
+    wait(PATIENCE, scene.story.hub.user("dora", "User")).unwrap();
+    scene.act("collaborators", &json!({"login": "dora", "role": "write"}));
+    scene.review(number, "dora", "APPROVED");
+    let tip = scene.merge(number, "merge");
+    scene
+        .check(&tip)
+        .refused("approvals", "fail", "requested changes");
+    let pull = format!("/data/repository/p{number}");
+    let limited =
+        json!({"errors": [{"type": "RATE_LIMITED", "message": "API rate limit exceeded"}]});
+    let denied = json!({"errors": [{"type": "FORBIDDEN", "message": "Resource not accessible by integration"}]});
+    for (fault, words) in [
+        (json!({"status": 502, "times": 3}), "502"),
+        (
+            json!({"status": 403, "headers": {"retry-after": "60"}, "body": {"message": "You have exceeded a secondary rate limit"}}),
+            "a rate limit",
+        ),
+        (
+            json!({"status": 200, "body": limited}),
+            "API rate limit exceeded",
+        ),
+        (json!({"status": 200, "body": denied}), "not accessible"),
+        (
+            json!({"status": 200, "body": {"data": null}}),
+            "contains no data",
+        ),
+    ] {
+        scene.fault(fault);
+        let answer = scene.check(&tip);
+        answer.refused("range", "unknown", words);
+        if words == "not accessible" {
+            assert_eq!(
+                answer.rule("range")["permission"],
+                "contents: read, pull-requests: read"
+            );
+        }
+    }
+    // The objection is left out of a page, and the page's count is not.
+    for list in ["reviews", "commits"] {
+        scene.fault(json!({"remove": format!("{pull}/{list}/nodes/0"), "times": 2}));
+        let answer = scene.check(&tip);
+        answer.refused(
+            "range",
+            "unknown",
+            &format!(
+                "of its {}",
+                if list == "reviews" {
+                    "2 reviews"
+                } else {
+                    "1 commits"
+                }
+            ),
+        );
+        // The second hit, if it is still there, is played out.
+        scene.check(&tip);
+    }
+    // A failure that passes, and slowness, are waited for.
+    scene.fault(json!({"status": 502}));
+    scene.fault(json!({"delay_ms": 1500}));
+    scene
+        .check(&tip)
+        .refused("approvals", "fail", "requested changes");
+    // Whoever dismisses an objection to their own change does not lift it.
+    let review = scene.review(number, REVIEWER, "CHANGES_REQUESTED");
+    let dismiss = format!("pulls/{number}/reviews/{review}/dismiss");
+    scene.act(&dismiss, &json!({"user": AUTHOR}));
+    scene
+        .check(&tip)
+        .refused("approvals", "fail", "who contributed, dismissed that");
+}
