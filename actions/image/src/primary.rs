@@ -33,7 +33,7 @@ pub(crate) struct LedgerTable {
     pub(crate) service: String,
     pub(crate) environments: Vec<String>,
     /// Credentials that may read it.
-    pub(crate) permit: Target,
+    pub(crate) reader: Target,
 }
 
 impl Primary {
@@ -72,7 +72,7 @@ impl Primary {
                     .into_iter()
                     .map(|overview| overview.environment)
                     .collect(),
-                permit: target(build.permit.clone()),
+                reader: target(build.publish.clone()),
             }),
             contract: Some((contract, cx.env.clone())),
         })

@@ -13,6 +13,6 @@ use net::Net;
 pub(crate) async fn open(cx: &Cx, setting: &Setting) -> Result<(Ledger, Chain)> {
     let net = Net::new(cx)?;
     let chain = Chain::new(&setting.service, &setting.environment)?;
-    let account = net.account(&setting.permit).await?;
+    let account = net.account(&setting.ledger_reader).await?;
     Ok((setting.ledger(&net, &account), chain))
 }

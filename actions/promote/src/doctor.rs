@@ -84,8 +84,8 @@ pub(crate) async fn run(args: Args, cx: &Cx) -> Result<Report> {
 async fn of_ledger(net: &Net, setting: &Setting) -> Result<(Vec<Row>, Option<String>)> {
     let mut rows = Vec::new();
     let mut newest = None;
-    let from = "dynamodb:Query, role permit";
-    let account = net.account(&setting.permit).await;
+    let from = "dynamodb:Query, role read";
+    let account = net.account(&setting.ledger_reader).await;
     for environment in setting.follows.iter().chain([&setting.environment]) {
         let chain = Chain::new(&setting.service, environment)?;
         let seen = match &account {

@@ -22,7 +22,7 @@ pub(crate) async fn run(args: Export, cx: &Cx) -> Result<Report> {
     let setting = Setting::of(cx, &args.ledger)?;
     let net = Net::new(cx)?;
     let chain = Chain::new(&setting.service, &setting.environment)?;
-    let account = net.account(&setting.permit).await?;
+    let account = net.account(&setting.ledger_reader).await?;
     let ledger = setting.ledger(&net, &account);
     let mut sink = Sink::new(args.output.as_deref())?;
     let records = match args.format {

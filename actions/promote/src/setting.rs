@@ -26,7 +26,9 @@ pub(crate) struct Setting {
     pub(crate) ledger: String,
     /// What proves the ledger's chains.
     pub(crate) trust: Trust,
-    /// Credentials for the ledger.
+    /// Credentials for reading the ledger.
+    pub(crate) ledger_reader: Target,
+    /// Credentials for appending to the environment's chain of the ledger.
     pub(crate) permit: Target,
     /// Credentials for reading the environment.
     pub(crate) read: Target,
@@ -91,6 +93,7 @@ impl Setting {
             apps: resolved.apps.clone(),
             ledger: resolved.build.ledger.clone(),
             trust,
+            ledger_reader: Target::of(resolved, Purpose::ReadLedger),
             permit: Target::of(resolved, Purpose::Permit),
             read: Target::of(resolved, Purpose::Read),
             cluster: Some(resolved.deploy.cluster.clone()),
@@ -127,6 +130,7 @@ impl Setting {
                     prefix: given.anchor_prefix.clone().unwrap_or_default(),
                 }),
             },
+            ledger_reader: ambient.clone(),
             permit: ambient.clone(),
             read: ambient,
             cluster: None,

@@ -23,7 +23,7 @@ pub(crate) async fn run(args: Status, cx: &Cx) -> Result<Report> {
         let ledger = match &ledger {
             Some(ledger) => ledger,
             None => {
-                let account = net.account(&setting.permit).await?;
+                let account = net.account(&setting.ledger_reader).await?;
                 ledger.insert(setting.ledger(&net, &account))
             }
         };

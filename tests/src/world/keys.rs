@@ -1,10 +1,11 @@
-//! The keys of a world's build account: one signs the provenance of images, one the permits of the ledger. Each has one role
-//! that signs; every account of the world verifies.
+//! The keys of a world's build account: one signs the provenance of images, one the records of the ledger. Each names
+//! the roles that sign; every account of the world verifies.
 
 use serde_json::{Value, json};
 
 use super::World;
 use super::aws::{Aws, unless_there};
+use super::policy::permit;
 use crate::fault::{Fault, Result};
 
 /// What may be read of a key and checked with it, which its policy leaves to each account's own roles.
@@ -32,22 +33,27 @@ pub(crate) struct Key {
     pub(crate) policy: Value,
 }
 
-/// The keys, and which role signs with each.
+/// The keys, and which roles sign with each.
 pub(crate) fn all(world: &World) -> Vec<Key> {
+    let permits = world.environments.iter().map(|each| permit(&each.name));
     [
-        (World::PROVENANCE_KEY, "slipway-publish"),
-        (World::LEDGER_KEY, "slipway-permit"),
+        (World::PROVENANCE_KEY, vec!["slipway-publish".to_owned()]),
+        (World::LEDGER_KEY, permits.collect()),
     ]
     .into_iter()
-    .map(|(alias, role)| Key {
+    .map(|(alias, signers)| Key {
         alias: alias.to_owned(),
-        policy: policy(world, role),
+        policy: policy(world, &signers),
     })
     .collect()
 }
 
-fn policy(world: &World, role: &str) -> Value {
+fn policy(world: &World, signers: &[String]) -> Value {
     let build = &world.build.id;
+    let signers: Vec<String> = signers
+        .iter()
+        .map(|role| format!("arn:aws:iam::{build}:role/{role}"))
+        .collect();
     let root = |account: &str| format!("arn:aws:iam::{account}:root");
     let mut accounts = vec![root(build)];
     accounts.extend(world.environments.iter().map(|each| root(&each.account.id)));
@@ -64,7 +70,7 @@ fn policy(world: &World, role: &str) -> Value {
             {
                 "Sid": "Sign",
                 "Effect": "Allow",
-                "Principal": {"AWS": format!("arn:aws:iam::{build}:role/{role}")},
+                "Principal": {"AWS": signers},
                 "Action": "kms:Sign",
                 "Resource": "*",
                 "Condition": {"StringEquals": {"kms:SigningAlgorithm": "ECDSA_SHA_256"}},
@@ -110,7 +116,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn each_key_has_one_signer_and_every_account_verifies() {
+    fn each_key_has_its_signers_and_every_account_verifies() {
         let world = World::named("w1", "");
         let signers: Vec<(String, Value)> = all(&world)
             .into_iter()
@@ -121,12 +127,18 @@ mod tests {
                 )
             })
             .collect();
-        let role = |name: &str| json!(format!("arn:aws:iam::{}:role/{name}", world.build.id));
+        let role = |name: &str| format!("arn:aws:iam::{}:role/{name}", world.build.id);
         assert_eq!(
             signers,
             [
-                (World::PROVENANCE_KEY.to_owned(), role("slipway-publish")),
-                (World::LEDGER_KEY.to_owned(), role("slipway-permit")),
+                (
+                    World::PROVENANCE_KEY.to_owned(),
+                    json!([role("slipway-publish")])
+                ),
+                (
+                    World::LEDGER_KEY.to_owned(),
+                    json!(["dev", "staging", "production"].map(|name| role(&permit(name))))
+                ),
             ]
         );
         for key in all(&world) {

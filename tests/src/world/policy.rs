@@ -35,86 +35,105 @@ pub(crate) fn build(world: &World) -> Vec<Role> {
         "dynamodb",
         &format!("table/{}", World::LEDGER),
     );
-    let mut roles = vec![
-        Role {
-            name: "slipway-publish".to_owned(),
-            trust: trust(world, &world.build.id, &first, true),
-            permissions: policy(&[
-                allow(&["ecr:GetAuthorizationToken"], &["*".to_owned()]),
-                allow(
-                    &[
-                        "ecr:CreateRepository",
-                        "ecr:DescribeRepositories",
-                        "ecr:DescribeImages",
-                        "ecr:BatchGetImage",
-                        "ecr:BatchCheckLayerAvailability",
-                        "ecr:GetDownloadUrlForLayer",
-                        "ecr:InitiateLayerUpload",
-                        "ecr:UploadLayerPart",
-                        "ecr:CompleteLayerUpload",
-                        "ecr:PutImage",
-                        "ecr:PutImageTagMutability",
-                        "ecr:PutLifecyclePolicy",
-                        "ecr:GetLifecyclePolicy",
-                        "ecr:ListTagsForResource",
-                        "ecr:BatchGetRepositoryScanningConfiguration",
-                        "ecr:StartImageScan",
-                        "ecr:DescribeImageScanFindings",
-                        "ecr:SetRepositoryPolicy",
-                        "ecr:GetRepositoryPolicy",
-                        "ecr:TagResource",
-                    ],
-                    &[repository],
-                ),
-                // Base images, which builds start from.
-                allow(
-                    &[
-                        "ecr:BatchGetImage",
-                        "ecr:GetDownloadUrlForLayer",
-                        "ecr:BatchCheckLayerAvailability",
-                    ],
-                    &[world.arn(
-                        &world.build.id,
-                        "ecr",
-                        &format!("repository/{}", super::image::REPOSITORY),
-                    )],
-                ),
-                // Of the ledger only the notes of contents, which no gate reads.
-                json!({
-                    "Effect": "Allow",
-                    "Action": ["dynamodb:Query", "dynamodb:PutItem"],
-                    "Resource": [ledger.clone()],
-                    "Condition": {"ForAllValues:StringLike": {"dynamodb:LeadingKeys": ["content#*"]}},
-                }),
-                verify(world),
-            ]),
-        },
-        Role {
-            name: "slipway-permit".to_owned(),
-            trust: trust(world, &world.build.id, &names, true),
-            // No UpdateItem and no DeleteItem: the ledger only grows.
-            permissions: policy(&[
-                allow(
-                    &[
-                        "dynamodb:PutItem",
-                        "dynamodb:ConditionCheckItem",
-                        "dynamodb:GetItem",
-                        "dynamodb:Query",
-                    ],
-                    &[ledger],
-                ),
-                allow(
-                    &["s3:GetObject", "s3:PutObject"],
-                    &[format!("arn:aws:s3:::{}/*", world.anchor_bucket())],
-                ),
-                allow(
-                    &["s3:ListBucket", "s3:ListBucketVersions"],
-                    &[format!("arn:aws:s3:::{}", world.anchor_bucket())],
-                ),
-                verify(world),
-            ]),
-        },
-    ];
+    let mut roles = vec![Role {
+        name: "slipway-publish".to_owned(),
+        trust: trust(world, &world.build.id, &first, true),
+        permissions: policy(&[
+            allow(&["ecr:GetAuthorizationToken"], &["*".to_owned()]),
+            allow(
+                &[
+                    "ecr:CreateRepository",
+                    "ecr:DescribeRepositories",
+                    "ecr:DescribeImages",
+                    "ecr:BatchGetImage",
+                    "ecr:BatchCheckLayerAvailability",
+                    "ecr:GetDownloadUrlForLayer",
+                    "ecr:InitiateLayerUpload",
+                    "ecr:UploadLayerPart",
+                    "ecr:CompleteLayerUpload",
+                    "ecr:PutImage",
+                    "ecr:PutImageTagMutability",
+                    "ecr:PutLifecyclePolicy",
+                    "ecr:GetLifecyclePolicy",
+                    "ecr:ListTagsForResource",
+                    "ecr:BatchGetRepositoryScanningConfiguration",
+                    "ecr:StartImageScan",
+                    "ecr:DescribeImageScanFindings",
+                    "ecr:SetRepositoryPolicy",
+                    "ecr:GetRepositoryPolicy",
+                    "ecr:TagResource",
+                ],
+                &[repository],
+            ),
+            // Base images, which builds start from.
+            allow(
+                &[
+                    "ecr:BatchGetImage",
+                    "ecr:GetDownloadUrlForLayer",
+                    "ecr:BatchCheckLayerAvailability",
+                ],
+                &[world.arn(
+                    &world.build.id,
+                    "ecr",
+                    &format!("repository/{}", super::image::REPOSITORY),
+                )],
+            ),
+            // To the ledger it adds only the notes of contents, which no gate reads.
+            json!({
+                "Effect": "Allow",
+                "Action": ["dynamodb:PutItem"],
+                "Resource": [ledger.clone()],
+                "Condition": {"ForAllValues:StringLike": {"dynamodb:LeadingKeys": ["content#*"]}},
+            }),
+            allow(&["dynamodb:Query"], std::slice::from_ref(&ledger)),
+            anchor_objects(world),
+            anchor_list(world),
+            verify(world),
+        ]),
+    }];
+    roles.extend(names.iter().map(|name| Role {
+        name: permit(name),
+        trust: trust(world, &world.build.id, &[name], first.contains(name)),
+        // No UpdateItem and no DeleteItem: the ledger only grows, and each role adds to the chain of its environment alone.
+        permissions: policy(&[
+            json!({
+                "Effect": "Allow",
+                "Action": ["dynamodb:PutItem", "dynamodb:ConditionCheckItem"],
+                "Resource": [ledger.clone()],
+                "Condition": {"ForAllValues:StringLike": {
+                    "dynamodb:LeadingKeys": [format!("{}#{name}", world.service)],
+                }},
+            }),
+            allow(
+                &["dynamodb:GetItem", "dynamodb:Query"],
+                std::slice::from_ref(&ledger),
+            ),
+            allow(
+                &["s3:PutObject"],
+                &[format!(
+                    "arn:aws:s3:::{}/*/{}/{name}/*",
+                    world.anchor_bucket(),
+                    world.service
+                )],
+            ),
+            anchor_objects(world),
+            anchor_list(world),
+            verify(world),
+        ]),
+    }));
+    roles.push(Role {
+        name: "slipway-read".to_owned(),
+        trust: trust(world, &world.build.id, &names, true),
+        permissions: policy(&[
+            allow(
+                &["dynamodb:GetItem", "dynamodb:Query"],
+                std::slice::from_ref(&ledger),
+            ),
+            anchor_objects(world),
+            anchor_list(world),
+            verify(world),
+        ]),
+    });
     roles.extend(world.environments.iter().map(|environment| Role {
         name: codebuild(&environment.name),
         trust: service_trust("codebuild.amazonaws.com"),
@@ -123,7 +142,11 @@ pub(crate) fn build(world: &World) -> Vec<Role> {
                 &["sts:AssumeRole"],
                 &[
                     format!("arn:aws:iam::{}:role/slipway-publish", world.build.id),
-                    format!("arn:aws:iam::{}:role/slipway-permit", world.build.id),
+                    format!(
+                        "arn:aws:iam::{}:role/{}",
+                        world.build.id,
+                        permit(&environment.name)
+                    ),
                     format!(
                         "arn:aws:iam::{}:role/slipway-deploy",
                         environment.account.id
@@ -294,6 +317,11 @@ pub(crate) fn environment(world: &World, environment: &Environment) -> Vec<Role>
     ]
 }
 
+/// The role that reads the ledger and adds to an environment's chain.
+pub(crate) fn permit(environment: &str) -> String {
+    format!("slipway-permit-{environment}")
+}
+
 /// The role that CodeBuild runs an environment's stage with.
 pub(crate) fn codebuild(environment: &str) -> String {
     format!("slipway-codebuild-{environment}")
@@ -400,6 +428,22 @@ fn verify(world: &World) -> Value {
     })
 }
 
+/// Reading the hashes of records.
+fn anchor_objects(world: &World) -> Value {
+    allow(
+        &["s3:GetObject"],
+        &[format!("arn:aws:s3:::{}/*", world.anchor_bucket())],
+    )
+}
+
+/// Finding them, with those that were written again.
+fn anchor_list(world: &World) -> Value {
+    allow(
+        &["s3:ListBucket", "s3:ListBucketVersions"],
+        &[format!("arn:aws:s3:::{}", world.anchor_bucket())],
+    )
+}
+
 fn policy(statements: &[Value]) -> Value {
     json!({"Version": "2012-10-17", "Statement": statements})
 }
@@ -442,21 +486,56 @@ mod tests {
     }
 
     #[test]
-    fn who_publishes_may_touch_the_notes_of_contents_alone() {
+    fn who_publishes_may_add_nothing_but_notes_of_contents() {
         let world = World::named("w1", "127.1.2.3:4002");
         let publish = build(&world).swap_remove(0);
         assert_eq!(publish.name, "slipway-publish");
         let statements = publish.permissions["Statement"].as_array().unwrap().clone();
-        let ledger: Vec<&Value> = statements
-            .iter()
-            .filter(|statement| statement["Action"].to_string().contains("dynamodb:"))
-            .collect();
-        let [one] = ledger.as_slice() else {
-            panic!("{ledger:?}");
+        let adds = writes(&statements);
+        let [one] = adds.as_slice() else {
+            panic!("{adds:?}");
         };
-        assert_eq!(one["Action"], json!(["dynamodb:Query", "dynamodb:PutItem"]));
+        assert_eq!(one["Action"], json!(["dynamodb:PutItem"]));
         let lists = &one["Condition"]["ForAllValues:StringLike"]["dynamodb:LeadingKeys"];
         assert_eq!(*lists, json!(["content#*"]));
+    }
+
+    /// The statements that allow a change of a table.
+    fn writes(statements: &[Value]) -> Vec<&Value> {
+        let writes = |statement: &&Value| {
+            statement["Action"]
+                .to_string()
+                .contains("\"dynamodb:PutItem\"")
+        };
+        statements.iter().filter(writes).collect()
+    }
+
+    #[test]
+    fn a_permit_role_adds_to_the_chain_of_its_environment_and_trusts_that_environments_jobs_alone()
+    {
+        let world = World::named("w1", "127.1.2.3:4002");
+        let roles = build(&world);
+        for each in &world.environments {
+            let role = roles
+                .iter()
+                .find(|role| role.name == permit(&each.name))
+                .unwrap();
+            let statements = role.permissions["Statement"].as_array().unwrap();
+            let [one] = writes(statements)[..] else {
+                panic!("{statements:?}");
+            };
+            assert_eq!(
+                one["Condition"],
+                json!({"ForAllValues:StringLike": {"dynamodb:LeadingKeys": [format!("storefront#{}", each.name)]}})
+            );
+            let other = |subject: &String| {
+                world.environments.iter().any(|other| {
+                    other.name != each.name
+                        && subject.ends_with(&format!(":environment:{}", other.name))
+                })
+            };
+            assert!(!subjects(role).iter().any(other), "{}", role.name);
+        }
     }
 
     #[test]

@@ -77,7 +77,7 @@ pub(crate) fn deliveries(calls: &[Call]) -> Vec<&Call> {
                     call.operation.as_str(),
                     "CreateSecret" | "DescribeLoadBalancers" | "Query"
                 );
-            // The step that reads the ledger takes the permit role with a session name of its own.
+            // The step that reads the ledger takes the role with a session name of its own.
             let status = matches!(call.session.as_deref(), Some("status" | "slipway-unknown"));
             !outside && !status
         })
@@ -129,16 +129,22 @@ fn purpose<'w>(world: &'w World, call: &Call) -> Vec<(&'w str, String)> {
         "dynamodb" if resource == World::LEDGER => {
             let content = |list: &String| list.starts_with("content#");
             let notes = !call.leading.is_empty() && call.leading.iter().all(content);
-            // Notes are written by who builds; who promotes reads in them what an image was built for.
-            let roles: &[&str] = match (notes, call.operation.as_str()) {
-                (true, "Query") => &["slipway-publish", "slipway-permit"],
-                (true, _) => &["slipway-publish"],
-                (false, _) => &["slipway-permit"],
+            // Who promotes reads in the notes what an image was built for, and who builds reads in the chains what is deployed.
+            let permit = |environment: &str| format!("slipway-permit-{environment}");
+            let every = world.environments.iter().map(|each| permit(&each.name));
+            let [publish, read] = ["slipway-publish", "slipway-read"].map(str::to_owned);
+            let roles: Vec<String> = match (call.operation.as_str(), call.leading.as_slice()) {
+                ("Query" | "GetItem", _) => every.chain([publish, read]).collect(),
+                _ if notes => vec![publish],
+                // Each chain grows by the hand of its own environment's role.
+                (_, [chain]) => chain
+                    .strip_prefix(&format!("{}#", world.service))
+                    .map(permit)
+                    .into_iter()
+                    .collect(),
+                _ => Vec::new(),
             };
-            roles
-                .iter()
-                .map(|role| (build, (*role).to_owned()))
-                .collect()
+            roles.into_iter().map(|role| (build, role)).collect()
         }
         "dynamodb" => match named(&|environment| environment.lock_table == resource) {
             Some(environment) => of(environment, &["slipway-deploy"]),
@@ -246,8 +252,14 @@ pub(crate) fn keeps_to_the_contract(world: &World, calls: &[Call], stages: &[&st
         "not as the contract says: {strangers:#?}"
     );
     let mut wanted = BTreeSet::from(
-        ["slipway-publish", "slipway-permit"].map(|role| (world.build.id.clone(), role.to_owned())),
+        ["slipway-publish", "slipway-read"].map(|role| (world.build.id.clone(), role.to_owned())),
     );
+    wanted.extend(world.environments.iter().map(|environment| {
+        (
+            world.build.id.clone(),
+            format!("slipway-permit-{}", environment.name),
+        )
+    }));
     wanted.extend(
         stages
             .iter()

@@ -69,7 +69,7 @@ fn unread(error: Error, table: &LedgerTable) -> Error {
     ));
     error.kind = kit::ErrorKind::Refused;
     let role = table
-        .permit
+        .reader
         .role
         .as_ref()
         .map_or("the caller", kit::aws::RoleArn::as_str);
@@ -81,7 +81,7 @@ fn unread(error: Error, table: &LedgerTable) -> Error {
 
 /// The images that each environment runs by the ledger, and those that a rollback would bring back.
 async fn live(net: &Net, table: &LedgerTable) -> Result<Vec<Live>> {
-    let account = net.account(&table.permit).await?;
+    let account = net.account(&table.reader).await?;
     let ledger = Ledger::new(&account, &table.table).trusting(net, &account, &table.trust);
     let mut all = Vec::new();
     for environment in &table.environments {

@@ -56,6 +56,8 @@ pub struct Ledger {
     pub(crate) anchor: Option<Anchor>,
     /// The hash of a head that a person accepts although it is not proven.
     pub(crate) accept: Option<String>,
+    /// Whether a hash that a killed run left out of the anchor is written.
+    pub(crate) completes: bool,
 }
 
 impl Ledger {
@@ -67,6 +69,7 @@ impl Ledger {
             key: None,
             anchor: None,
             accept: None,
+            completes: false,
         }
     }
 

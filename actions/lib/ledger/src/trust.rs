@@ -78,6 +78,14 @@ impl Ledger {
         self
     }
 
+    /// The same ledger, for a run that may append: where a killed run left the head's hash out of the anchor, it is written.
+    /// Who only reads believes such a head if it follows what is anchored, and writes nothing.
+    #[must_use]
+    pub fn completing(mut self) -> Self {
+        self.completes = true;
+        self
+    }
+
     /// The same ledger, in which a person accepts the head with this hash although it is not proven:
     /// the chain began before its key or anchor was named.
     #[must_use]
@@ -110,7 +118,8 @@ impl Ledger {
     }
 
     /// Whether what was read of a chain, newest first, is proven; `false` if it was outrun by a newer
-    /// head and has to be read again. Writes the head's hash to the anchor if a killed run left it out.
+    /// head and has to be read again. Writes the head's hash to the anchor if a killed run left it out
+    /// and this ledger is a completing one.
     ///
     /// # Errors
     /// It is not proven (exit 3).
@@ -151,7 +160,9 @@ impl Ledger {
                 };
                 proof::may_complete(head, before.as_deref(), empty, &standing, accept)
                     .map_err(|fault| self.unproven(chain, Some(head), &[fault]))?;
-                anchor.put(chain, head.seq, &head.hash).await?;
+                if self.completes {
+                    anchor.put(chain, head.seq, &head.hash).await?;
+                }
                 Ok(true)
             }
         }

@@ -83,7 +83,7 @@ fn each_commit_is_noted_once_and_the_first_stays_first() {
         .env("LEDGER_ACCOUNT", &world.build.id)
         .env(
             "LEDGER_ROLE",
-            format!("arn:aws:iam::{}:role/slipway-permit", world.build.id),
+            format!("arn:aws:iam::{}:role/slipway-permit-dev", world.build.id),
         )
         .output()
         .unwrap();

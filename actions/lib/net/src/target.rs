@@ -10,9 +10,11 @@ pub enum Purpose {
     Read,
     /// Changing an environment's infrastructure and service.
     Deploy,
-    /// Creating repositories and pushing images, in the build account.
+    /// Reading the ledger, in the build account.
+    ReadLedger,
+    /// Creating repositories, pushing images and reading the ledger, in the build account.
     Publish,
-    /// Reading and appending to the ledger, in the build account.
+    /// Reading the ledger and appending to the environment's chain, in the build account.
     Permit,
 }
 
@@ -35,6 +37,11 @@ impl Target {
         let (account, role, region) = match purpose {
             Purpose::Read => (&resolved.account, &resolved.roles.read, &resolved.region),
             Purpose::Deploy => (&resolved.account, &resolved.roles.deploy, &resolved.region),
+            Purpose::ReadLedger => (
+                &resolved.build.account,
+                &resolved.build.read,
+                &resolved.build.region,
+            ),
             Purpose::Publish => (
                 &resolved.build.account,
                 &resolved.build.publish,
@@ -42,7 +49,7 @@ impl Target {
             ),
             Purpose::Permit => (
                 &resolved.build.account,
-                &resolved.build.permit,
+                &resolved.permit,
                 &resolved.build.region,
             ),
         };

@@ -224,7 +224,7 @@ async fn subject(
             base,
         });
     };
-    let account = net.account(&setting.permit).await?;
+    let account = net.account(&setting.ledger_reader).await?;
     let ledger = setting.ledger(net, &account);
     let before = Chain::new(&setting.service, follows)?;
     let digest = match digest {

@@ -37,7 +37,7 @@ pub(super) async fn run(
             )),
         );
     }
-    let account = net.account(&setting.permit).await?;
+    let account = net.account(&setting.ledger_reader).await?;
     let ledger = setting.ledger(net, &account);
     let chain = Chain::new(&setting.service, &setting.environment)?;
     let standing = Standing::read(&ledger, &chain).await?;

@@ -59,7 +59,7 @@ pub(crate) async fn run(args: Args, cx: &Cx) -> Result<Report> {
         None => None,
     };
     let build = net.account(&setting.permit).await?;
-    let ledger = setting.ledger(&net, &build);
+    let ledger = setting.ledger(&net, &build).completing();
     let chain = Chain::new(&setting.service, &setting.environment)?;
     same_commit(&ledger, &setting, &digest, &commit).await?;
     let live = match cluster {

@@ -147,7 +147,9 @@ fn state_role(
         .and_then(|it| it.roles.as_ref())
         .map(|roles| match purpose {
             Purpose::Read => &roles.read,
-            Purpose::Deploy | Purpose::Publish | Purpose::Permit => &roles.deploy,
+            Purpose::Deploy | Purpose::ReadLedger | Purpose::Publish | Purpose::Permit => {
+                &roles.deploy
+            }
         });
     if let (Some(given), Some(state)) = (&place.state_role, state)
         && *given.account() != state.account

@@ -199,8 +199,9 @@ fn a_bucket_that_admits_the_environments_role_needs_no_other() {
 #[test]
 fn a_role_that_may_not_be_assumed_is_refused_before_anything_runs() {
     let elsewhere = Elsewhere::new("not-trusted");
-    // Its trust policy names the stages' jobs, and not dev's role.
-    let job = elsewhere.job(", roles: {read: slipway-permit, deploy: slipway-permit}");
+    // Its trust policy names production's jobs, and not dev's role.
+    let job = elsewhere
+        .job(", roles: {read: slipway-permit-production, deploy: slipway-permit-production}");
     let ended = job.run(&mut job.command(
         "slipway-state",
         &[

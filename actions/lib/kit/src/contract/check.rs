@@ -1,5 +1,5 @@
 //! The rules between the parts of a contract: the chain of environments, and that no two environments
-//! share a state or a service.
+//! share a state, a service or a permit role.
 
 use super::declared::{Declared, Environment, EnvironmentKey, Type, Variable};
 use super::diagnostics::{At, Mistake, Mistakes, Place, nearest};
@@ -41,6 +41,7 @@ pub(super) fn check(declared: &Declared, mistakes: &mut Mistakes) {
     secrets(declared, mistakes);
     apart(declared, mistakes);
     person::check(declared, mistakes);
+    permits(declared, mistakes);
     for (_, environment) in &declared.environments.value.0 {
         super::gate::check(environment, mistakes);
     }
@@ -334,6 +335,35 @@ fn apart(declared: &Declared, mistakes: &mut Mistakes) {
             let hint = "put {environment} into `deploy.cluster` or `deploy.service`";
             mistakes.add(shared(other, name, "deploy to one ECS service", hint));
         }
+    }
+}
+
+/// What runs in one environment's jobs must not be able to record anything for another one, so each has a permit role of its own.
+fn permits(declared: &Declared, mistakes: &mut Mistakes) {
+    let roles = declared.build.roles.as_ref();
+    let Some(permit) = roles.and_then(|roles| roles.permit.as_ref()) else {
+        return;
+    };
+    // A variable may have another value in each environment.
+    let Template::Text(_) = permit.value.0 else {
+        return;
+    };
+    let shown = |name: &str| shown(&permit.value.0, &declared.service.value.0, name);
+    let mut names = declared.environments.value.0.iter().map(|(name, _)| name);
+    let Some(first) = names.next() else {
+        return;
+    };
+    if let Some(other) =
+        names.find(|name| apart_from(first, name) && shown(&first.value.0) == shown(&name.value.0))
+    {
+        let message = format!(
+            "`{}` and `{}` share one permit role",
+            first.value.0, other.value.0
+        );
+        mistakes.add(
+            Mistake::new(permit.place.clone(), message)
+                .hint("put {environment} into `build.roles.permit`"),
+        );
     }
 }
 

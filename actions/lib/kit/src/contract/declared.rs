@@ -104,10 +104,12 @@ pub(super) struct Anchor {
 #[derive(Debug, Clone, Default, JsonSchema)]
 #[schemars(rename_all = "kebab-case", deny_unknown_fields)]
 pub(super) struct BuildRoles {
-    /// Creates repositories and pushes images; slipway-publish when not given.
+    /// Reads the ledger; slipway-read when not given.
+    pub(super) read: Option<At<Templated<Shared>>>,
+    /// Creates repositories, pushes images and reads the ledger; slipway-publish when not given.
     pub(super) publish: Option<At<Templated<Shared>>>,
-    /// Reads and appends to the ledger; slipway-permit when not given.
-    pub(super) permit: Option<At<Templated<Shared>>>,
+    /// Reads the ledger and appends to the chain of one environment; slipway-permit-{environment} when not given.
+    pub(super) permit: Option<At<Templated<PerEnvironment>>>,
 }
 
 /// One environment.

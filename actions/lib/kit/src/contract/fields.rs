@@ -131,7 +131,7 @@ mapping!(Build {
 });
 mapping!(BuildKeys { optional ledger: "ledger" });
 mapping!(Anchor { required bucket: "bucket", optional prefix: "prefix" });
-mapping!(BuildRoles { optional publish: "publish", optional permit: "permit" });
+mapping!(BuildRoles { optional read: "read", optional publish: "publish", optional permit: "permit" });
 mapping!(Environment {
     required account: "account",
     optional follows: "follows",

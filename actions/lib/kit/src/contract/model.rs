@@ -24,6 +24,9 @@ pub struct Resolved {
     pub region: Region,
     /// The roles of this environment, as ARNs.
     pub roles: Roles,
+    /// The role in the build account that reads the ledger and appends to this environment's chain, and can neither change
+    /// nor delete.
+    pub permit: RoleArn,
     /// The build account: registry and ledger.
     pub build: Build,
     /// What is built and where it is kept.
@@ -113,10 +116,10 @@ pub struct Build {
     pub account: AccountId,
     /// Its region.
     pub region: Region,
-    /// The role that creates repositories and pushes images.
+    /// The role that reads the ledger.
+    pub read: RoleArn,
+    /// The role that creates repositories and pushes images, and reads the ledger.
     pub publish: RoleArn,
-    /// The role that reads and appends to the ledger, and can neither change nor delete.
-    pub permit: RoleArn,
     /// The ledger's table.
     pub ledger: String,
     /// The keys of KMS.

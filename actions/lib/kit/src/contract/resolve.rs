@@ -14,7 +14,7 @@ use super::person;
 use super::secret::{SecretEntry, wrong_name};
 use super::variables;
 use super::vars::Vars;
-use crate::aws::{AccountId, Region};
+use crate::aws::{AccountId, Region, RoleArn};
 use state::BUCKET;
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -127,6 +127,7 @@ impl<'a> Resolver<'a> {
         self.fill.account = account.as_ref().map(ToString::to_string);
         self.fill.region = region.as_ref().map(ToString::to_string);
 
+        let permit = self.permit(build_account.as_ref(), build_region.as_ref());
         let build = self.build(build_account, build_region);
         let roles = self.roles(account.as_ref(), region.as_ref());
         let image = self.image();
@@ -143,6 +144,7 @@ impl<'a> Resolver<'a> {
             account: account?,
             region: region?,
             roles: roles?,
+            permit: permit?,
             build: build?,
             image: image?,
             deploy: deploy?,
@@ -164,6 +166,13 @@ impl<'a> Resolver<'a> {
             false,
         );
         let ledger = self.fill.checked(ledger, TABLE, "table name");
+        let read = self.fill.text(
+            roles.read.as_ref(),
+            "slipway-read",
+            "build.roles.read",
+            false,
+        );
+        let read = self.fill.role(read, account.as_ref(), region.as_ref());
         let publish = self.fill.text(
             roles.publish.as_ref(),
             "slipway-publish",
@@ -171,20 +180,13 @@ impl<'a> Resolver<'a> {
             false,
         );
         let publish = self.fill.role(publish, account.as_ref(), region.as_ref());
-        let permit = self.fill.text(
-            roles.permit.as_ref(),
-            "slipway-permit",
-            "build.roles.permit",
-            false,
-        );
-        let permit = self.fill.role(permit, account.as_ref(), region.as_ref());
         let keys = self.keys(account.as_ref(), region.as_ref());
         let anchor = self.anchor();
         Some(Build {
             account: account?,
             region: region?,
+            read: read?,
             publish: publish?,
-            permit: permit?,
             ledger: ledger?,
             keys: keys?,
             anchor: anchor?,
@@ -219,6 +221,18 @@ impl<'a> Resolver<'a> {
             bucket: bucket?,
             prefix: prefix?,
         }))
+    }
+
+    /// The role that appends to the environment's chain; it belongs to the build account, where the ledger is.
+    fn permit(&mut self, account: Option<&AccountId>, region: Option<&Region>) -> Option<RoleArn> {
+        let roles = self.declared.build.roles.clone().unwrap_or_default();
+        let permit = self.fill.text(
+            roles.permit.as_ref(),
+            "slipway-permit-{environment}",
+            "build.roles.permit",
+            true,
+        );
+        self.fill.role(permit, account, region)
     }
 
     fn roles(&mut self, account: Option<&AccountId>, region: Option<&Region>) -> Option<Roles> {

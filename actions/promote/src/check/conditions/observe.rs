@@ -28,7 +28,7 @@ pub(crate) async fn observe(
     subject: &Subject,
     promoter: Fact<Vec<Actor>>,
 ) -> Result<Conditions> {
-    let account = net.account(&setting.permit).await?;
+    let account = net.account(&setting.ledger_reader).await?;
     let ledger = setting.ledger(net, &account);
     let chain = Chain::new(&setting.service, &setting.environment)?;
     let standing = Standing::read(&ledger, &chain).await?;

@@ -58,6 +58,7 @@ pub(crate) fn setting() -> Setting {
         apps: BTreeMap::new(),
         ledger: "ledger".to_owned(),
         trust: ledger::Trust::default(),
+        ledger_reader: Target::ambient(),
         permit: Target::ambient(),
         read: Target::ambient(),
         cluster: None,

@@ -19,11 +19,12 @@ fn a_usual_contract_resolves_with_its_defaults() {
             "read": "arn:aws:iam::222222222222:role/slipway-read",
             "deploy": "arn:aws:iam::222222222222:role/slipway-deploy"
           },
+          "permit": "arn:aws:iam::000000000001:role/slipway-permit-production",
           "build": {
             "account": "000000000001",
             "region": "ca-central-1",
+            "read": "arn:aws:iam::000000000001:role/slipway-read",
             "publish": "arn:aws:iam::000000000001:role/slipway-publish",
-            "permit": "arn:aws:iam::000000000001:role/slipway-permit",
             "ledger": "slipway-ledger"
           },
           "image": {
@@ -154,8 +155,8 @@ fn a_role_is_in_the_partition_of_its_region() {
     );
     let government = with("").replace("ca-central-1", "us-gov-west-1");
     assert_eq!(
-        resolved(&government, "dev").build.permit,
-        "arn:aws-us-gov:iam::012345678901:role/slipway-permit"
+        resolved(&government, "dev").permit,
+        "arn:aws-us-gov:iam::012345678901:role/slipway-permit-dev"
     );
 }
 

@@ -82,6 +82,31 @@ fn environments_do_not_share_what_one_would_overwrite() {
 }
 
 #[test]
+fn environments_do_not_share_a_permit_role() {
+    let roles = |permit: &str| {
+        with("").replacen(
+            "build: {",
+            &format!("build: {{roles: {{permit: {permit}}}, "),
+            1,
+        )
+    };
+    says(
+        &roles("recorder"),
+        expect![[r#"
+        error: `dev` and `live` share one permit role
+         --> delivery.yaml:3:25
+          |
+        3 | build: {roles: {permit: recorder}, account: 012345678901, region: ca-central-1}
+          |                         ^^^^^^^^
+          |
+          = hint: put {environment} into `build.roles.permit`
+
+        error: delivery.yaml is wrong: 1 mistake"#]],
+    );
+    resolved(&roles("\"recorder-{environment}\""), "dev");
+}
+
+#[test]
 fn a_role_of_another_account_is_refused() {
     let text = with("").replace(
         "follows: dev",
