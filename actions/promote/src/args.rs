@@ -29,6 +29,8 @@ pub(crate) enum Verb {
     Verify(Verify),
     /// Write the whole chain of an environment as JSON lines, or as SLSA verification summaries
     Export(Export),
+    /// Compare what two environments run: digests, commits, and the commits between them
+    Diff(Diff),
     /// Try each call that a check makes, and name the permissions that are missing
     Doctor(Doctor),
 }
@@ -164,6 +166,20 @@ pub(crate) struct Export {
     /// File to create [default: standard output]
     #[arg(long, value_name = "FILE")]
     pub(crate) output: Option<PathBuf>,
+}
+
+#[derive(Debug, clap::Args)]
+pub(crate) struct Diff {
+    /// The two environments; in a workflow --environment and --against
+    #[arg(value_name = "ENVIRONMENT", num_args = 2, conflicts_with = "against")]
+    pub(crate) environments: Vec<String>,
+    /// Environment that the other one, --environment, is compared with
+    #[arg(long, value_name = "NAME")]
+    pub(crate) against: Option<String>,
+    #[command(flatten)]
+    pub(crate) ledger: LedgerArgs,
+    #[command(flatten)]
+    pub(crate) github: GitHub,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]

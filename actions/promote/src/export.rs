@@ -28,8 +28,12 @@ pub(crate) async fn run(args: Export, cx: &Cx) -> Result<Report> {
     let records = match args.format {
         Format::Records => records(&ledger, &chain, &mut sink).await?,
         Format::Vsa => {
+            // The role that appends to the chain is the one that may sign.
             let signer = match &setting.trust.key {
-                Some(key) => Some(attest::Signer::kms(&net, &account, key).await?),
+                Some(key) => {
+                    let permit = net.account(&setting.permit).await?;
+                    Some(attest::Signer::kms(&net, &permit, key).await?)
+                }
                 None => None,
             };
             if signer.is_none() {

@@ -4,6 +4,7 @@
 mod args;
 mod chains;
 mod check;
+mod diff;
 mod doctor;
 mod export;
 mod history;
@@ -79,6 +80,7 @@ impl Step for Promote {
             Verb::History(args) => history::run(args, cx).await,
             Verb::Verify(args) => verify::run(args, cx).await,
             Verb::Export(args) => export::run(args, cx).await,
+            Verb::Diff(args) => diff::run(args, cx).await,
             Verb::Doctor(args) => doctor::run(args, cx).await,
         }
     }

@@ -59,6 +59,16 @@ impl Setting {
         }
     }
 
+    /// The environment of this name, from the contract if there is one.
+    pub(crate) fn named(cx: &Cx, given: &LedgerArgs, environment: &str) -> Result<Self> {
+        if let Some((service, ledger)) = named(cx, given) {
+            let environment = environment.to_owned();
+            return Ok(Self::from_arguments(given, service, ledger, environment));
+        }
+        let resolved = cx.contract()?.resolve(environment, &cx.env)?;
+        Self::from_contract(&resolved, given)
+    }
+
     pub(crate) fn from_contract(resolved: &Resolved, given: &LedgerArgs) -> Result<Self> {
         agree(
             "ledger-service",

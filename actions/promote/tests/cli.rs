@@ -116,8 +116,11 @@ fn bad_arguments_are_named_and_nothing_is_exported() {
         &[],
         &github,
         2,
-        "it is one of: check, record, review, status, history, verify, export, doctor",
+        "it is one of: check, record, review, status, history, verify, export, diff, doctor",
     );
+    refuses(&["diff", "dev"], &[], 2, "2 values required");
+    refuses(&["diff"], &[], 2, "diff compares two environments");
+    refuses(&["diff", "dev", "dev"], &[], 2, "compared with itself");
     // A verb may come as an action's input.
     refuses(
         &[],

@@ -321,7 +321,7 @@ fn a_chain_that_was_cut_off_or_written_elsewhere_is_refused() {
     scene.refused("records after 1 were removed");
 }
 
-/// Runs that are killed between the record and its anchor leave a head that the next reader completes.
+/// Runs that are killed between the record and its anchor leave a head whose anchor the next record completes.
 #[test]
 fn a_record_that_is_killed_at_any_call_is_written_once() {
     let scene = Scene::new("ledger-killed", BOTH);
@@ -339,9 +339,8 @@ fn a_record_that_is_killed_at_any_call_is_written_once() {
         assert_eq!(scene.item(2).is_object(), written, "{operation}");
     }
     assert_eq!(scene.faults(), json!([{"fault": "unanchored", "seq": 2}]));
-    // A reader completes it, and so does the next record of the same run, which writes nothing twice.
+    // A reader believes it. The next record of the same run completes it, and writes nothing twice.
     scene.promote(&["status", "--environment", "dev"], 0);
-    assert_eq!(scene.faults(), json!([]));
     let (said, _) = scene.record("2", &[], 0);
     assert!(
         said.contains("record 2") && said.contains("already"),
