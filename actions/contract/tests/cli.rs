@@ -289,7 +289,7 @@ fn what_the_documentation_shows_is_right() {
 
 #[test]
 fn action_and_readme_say_what_the_arguments_say() {
-    kit::action::check::<slipway_contract::Contract>(env!("CARGO_MANIFEST_DIR")).unwrap();
+    kit::render::check::<slipway_contract::Contract>(env!("CARGO_MANIFEST_DIR")).unwrap();
 }
 
 #[test]

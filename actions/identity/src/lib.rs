@@ -93,6 +93,6 @@ mod tests {
 
     #[test]
     fn action_and_readme_say_what_the_arguments_say() {
-        kit::action::check::<Identity>(env!("CARGO_MANIFEST_DIR")).unwrap();
+        kit::render::check::<Identity>(env!("CARGO_MANIFEST_DIR")).unwrap();
     }
 }

@@ -2,6 +2,7 @@
 //! lives in.
 
 mod args;
+mod blob;
 mod build;
 mod builder_flags;
 mod cache;
@@ -11,10 +12,12 @@ mod copy;
 mod credentials;
 mod decide;
 mod destinations;
+mod digest;
 mod dockerfile;
 mod ecr;
 mod hash;
 mod input;
+mod json;
 mod key;
 mod pairs;
 mod primary;

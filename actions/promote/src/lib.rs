@@ -90,6 +90,6 @@ impl Step for Promote {
 mod tests {
     #[test]
     fn action_and_readme_say_what_the_arguments_say() {
-        kit::action::check::<super::Promote>(env!("CARGO_MANIFEST_DIR")).unwrap();
+        kit::render::check::<super::Promote>(env!("CARGO_MANIFEST_DIR")).unwrap();
     }
 }

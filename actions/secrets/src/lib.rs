@@ -172,6 +172,6 @@ mod tests {
 
     #[test]
     fn action_and_readme_say_what_the_arguments_say() {
-        kit::action::check::<Secrets>(env!("CARGO_MANIFEST_DIR")).unwrap();
+        kit::render::check::<Secrets>(env!("CARGO_MANIFEST_DIR")).unwrap();
     }
 }

@@ -11,6 +11,7 @@ mod evidence;
 mod follow;
 mod observe;
 mod place;
+mod progress;
 mod reference;
 mod registration;
 mod report;
@@ -80,6 +81,6 @@ impl Step for Service {
 mod tests {
     #[test]
     fn action_and_readme_say_what_the_arguments_say() {
-        kit::action::check::<super::Service>(env!("CARGO_MANIFEST_DIR")).unwrap();
+        kit::render::check::<super::Service>(env!("CARGO_MANIFEST_DIR")).unwrap();
     }
 }

@@ -1,12 +1,13 @@
-//! What a deploy leaves behind: progress lines, the report of a success, the error of anything
-//! else with everything that was seen of it.
+//! What a deploy leaves behind: the report of a success, the error of anything else with everything
+//! that was seen of it.
 
 use crate::compare::Difference;
 use crate::decide::Plan;
 use crate::follow::Verdict;
 use crate::place::status_hint;
+use crate::progress::some;
 use crate::watch::Ended;
-use ecs::{Client, Deployment, Seen, revision};
+use ecs::{Client, revision};
 use kit::Report;
 use kit::clock::human;
 use kit::error::{Error, ErrorKind, Result};
@@ -20,62 +21,6 @@ struct Outcome<'a> {
     account: &'a Account,
     plan: &'a Plan,
     ended: &'a Ended,
-}
-
-/// One line on where the deployments stand.
-pub(crate) fn progress(ours: &str, seen: &Seen) -> String {
-    let one = |deployment: &Deployment| {
-        let mut line = format!(
-            "{}{}: {} of {} running",
-            revision(&deployment.task_definition),
-            if deployment.id == ours { " (this)" } else { "" },
-            deployment.running,
-            deployment.desired
-        );
-        for (number, word) in [
-            (deployment.pending, "pending"),
-            (deployment.failed, "failed"),
-        ] {
-            if number > 0 {
-                line.push_str(&format!(", {number} {word}"));
-            }
-        }
-        line
-    };
-    let mut parts: Vec<String> = seen.service.deployments.iter().map(one).collect();
-    let targets: Vec<_> = seen
-        .groups
-        .iter()
-        .flat_map(|group| &group.targets)
-        .collect();
-    if !targets.is_empty() {
-        let healthy = targets
-            .iter()
-            .filter(|target| target.state == "healthy")
-            .count();
-        parts.push(format!("{healthy} of {} targets healthy", targets.len()));
-    }
-    if let Some(breaker) = seen
-        .record
-        .as_ref()
-        .and_then(|record| record.breaker.as_ref())
-        && breaker.failures > 0
-    {
-        parts.push(format!(
-            "circuit breaker {} of {}",
-            breaker.failures, breaker.threshold
-        ));
-    }
-    parts.join(" · ")
-}
-
-/// The first few, and how many more there are.
-pub(crate) fn some(all: &[String], few: usize) -> Vec<String> {
-    let mut some: Vec<String> = all.iter().take(few).cloned().collect();
-    if all.len() > few {
-        some.push(format!("{} more", all.len() - few));
-    }
-    some
 }
 
 /// The report of a dry run.

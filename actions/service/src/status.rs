@@ -159,7 +159,7 @@ impl Status {
             [] => "healthy".to_owned(),
             missing => format!(
                 "not healthy: missing {}",
-                crate::report::some(missing, 5).join("; ")
+                crate::progress::some(missing, 5).join("; ")
             ),
         }
     }

@@ -5,15 +5,12 @@ use crate::decide::Plan;
 use crate::evidence::Evidence;
 use crate::follow::{Follow, Next, Verdict};
 use crate::place::status_hint;
-use crate::report;
+use crate::progress::ProgressLog;
 use ecs::{Client, Expected, PollInterval, Record, RetryPolicy, Seen, Tasks, revision};
 use kit::Cx;
 use kit::error::Result;
 use std::time::Duration;
 use tokio::time::{Instant, sleep};
-
-/// What is still missing is logged this often while nothing else happens.
-const REMIND: Duration = Duration::from_secs(10);
 
 /// How following ended.
 pub(crate) struct Ended {
@@ -189,54 +186,5 @@ impl RecordReader<'_> {
                 None
             }
         }
-    }
-}
-
-/// The lines of progress: one only when something changed.
-struct ProgressLog<'a> {
-    cx: &'a Cx,
-    deployment: String,
-    table: String,
-    missing: Vec<String>,
-    reminded: Option<(Duration, String)>,
-}
-
-impl<'a> ProgressLog<'a> {
-    fn new(cx: &'a Cx, deployment: &str) -> Self {
-        Self {
-            cx,
-            deployment: deployment.to_owned(),
-            table: String::new(),
-            missing: Vec::new(),
-            reminded: None,
-        }
-    }
-
-    /// Logs one look; returns whether anything moved since the last.
-    fn look(&mut self, seen: &Seen, events: &[String], missing: &[String], now: Duration) -> bool {
-        for event in events {
-            self.cx.host.info(format!("  event: {event}"));
-        }
-        let table = report::progress(&self.deployment, seen);
-        let moved = table != self.table || !events.is_empty() || missing != self.missing;
-        if table != self.table {
-            self.cx
-                .host
-                .info(format!("{:>5} s  {table}", now.as_secs()));
-            self.table = table;
-        }
-        self.missing = missing.to_vec();
-        let waiting = report::some(missing, 3).join("; ");
-        let due = match &self.reminded {
-            Some((at, logged)) => now >= *at + REMIND && *logged != waiting,
-            None => true,
-        };
-        if due && !waiting.is_empty() {
-            self.cx
-                .host
-                .info(format!("{:>5} s  waiting for {waiting}", now.as_secs()));
-            self.reminded = Some((now, waiting));
-        }
-        moved
     }
 }

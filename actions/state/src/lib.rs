@@ -201,6 +201,6 @@ mod tests {
 
     #[test]
     fn action_and_readme_say_what_the_arguments_say() {
-        kit::action::check::<State>(env!("CARGO_MANIFEST_DIR")).unwrap();
+        kit::render::check::<State>(env!("CARGO_MANIFEST_DIR")).unwrap();
     }
 }

@@ -1,9 +1,9 @@
 //! A builder's argument list for one build. Values of secrets are never in it.
 
 use super::builder::{Builder, Kind, Sandbox};
+use crate::blob::Compression;
 use crate::cache::attribute;
 use crate::request::{Request, SecretFrom};
-use crate::source::Compression;
 use std::ffi::OsString;
 use std::path::Path;
 

@@ -1,27 +1,30 @@
 //! Requests that a builder cannot obey. Pure.
 
 use super::builder::{Builder, Driver, Kind, Sandbox};
+use crate::blob::Compression;
 use crate::builder_flags::Flag;
 use crate::cache::attribute;
 use crate::request::Request;
-use crate::source::Compression;
 use kit::{Error, Result};
+
+const ANOTHER: &str =
+    "use a buildx builder of another driver: docker buildx create --use --driver docker-container";
+
+fn cannot(builder: &Builder, what: String, hint: &str) -> Result<()> {
+    Err(Error::usage(format!("{} cannot {what}", builder.name())).hint(hint))
+}
 
 /// Checks what the arguments ask of the builder.
 ///
 /// # Errors
 /// Something this builder cannot do (exit 2).
 pub(super) fn check(request: &Request, builder: &Builder) -> Result<()> {
-    let cannot = |what: String, hint: &str| {
-        Err(Error::usage(format!("{} cannot {what}", builder.name())).hint(hint))
-    };
-    let another = "use a buildx builder of another driver: docker buildx create --use --driver docker-container";
     if request.platforms.len() > 1 && !builder.several_platforms() {
         let what = format!(
             "build {} platforms at once into this engine",
             request.platforms.len()
         );
-        return cannot(what, another);
+        return cannot(builder, what, ANOTHER);
     }
     let attests = match (&request.provenance, request.sbom) {
         (_, true) => Some("--sbom"),
@@ -34,26 +37,34 @@ pub(super) fn check(request: &Request, builder: &Builder) -> Result<()> {
             Kind::Buildx(Driver::Containerd(_) | Driver::Other(_))
         )
     {
-        return cannot(format!("attest: {flag}"), another);
+        return cannot(builder, format!("attest: {flag}"), ANOTHER);
     }
     for (flag, _) in request.flags.iter() {
         if !takes(&builder.kind, flag) {
             let hint = match flag {
-                Flag::Annotation => another,
+                Flag::Annotation => ANOTHER,
                 _ => "leave it out, or build with docker's buildx plug-in",
             };
-            return cannot(format!("do this: {}", flag.name()), hint);
+            return cannot(builder, format!("do this: {}", flag.name()), hint);
         }
     }
+    caches_and_sandbox(request, builder)
+}
+
+/// The parts of [`check`] that depend on one kind of builder.
+fn caches_and_sandbox(request: &Request, builder: &Builder) -> Result<()> {
     let exports = request
         .cache_to
         .iter()
         .any(|cache| attribute(cache, "type") != Some("inline"));
     match &builder.kind {
-        Kind::Buildx(Driver::Engine) if exports => {
-            cannot("export cache but inline: --cache-to".to_owned(), another)
-        }
+        Kind::Buildx(Driver::Engine) if exports => cannot(
+            builder,
+            "export cache but inline: --cache-to".to_owned(),
+            ANOTHER,
+        ),
         Kind::BuildKit if !request.cache_to.is_empty() => cannot(
+            builder,
             "export cache: --cache-to".to_owned(),
             "install docker's buildx plug-in",
         ),
@@ -63,12 +74,14 @@ pub(super) fn check(request: &Request, builder: &Builder) -> Result<()> {
             }) =>
         {
             cannot(
+                builder,
                 "read cache but from images: --cache-from".to_owned(),
                 "give type=registry,ref=IMAGE, or install docker's buildx plug-in",
             )
         }
         Kind::Buildah(_) if !request.cache_to.is_empty() || !request.cache_from.is_empty() => {
             cannot(
+                builder,
                 "use a registry's cache as docker does: --cache-from, --cache-to".to_owned(),
                 "leave them out: buildah's cache is its own storage; or build with buildx",
             )
@@ -77,6 +90,7 @@ pub(super) fn check(request: &Request, builder: &Builder) -> Result<()> {
             if request.platforms.len() > 1 && request.compression == Compression::Zstd =>
         {
             cannot(
+                builder,
                 "compress several platforms otherwise than by its own choice: --compression zstd"
                     .to_owned(),
                 "leave it out, or build with buildx",
@@ -86,6 +100,7 @@ pub(super) fn check(request: &Request, builder: &Builder) -> Result<()> {
             isolation: Some(isolation),
             ..
         }) if isolation == "chroot" && request.network.as_deref() == Some("none") => cannot(
+            builder,
             "take the network away in a chroot: --network none".to_owned(),
             "run it as root and outside a container, or build with buildx",
         ),

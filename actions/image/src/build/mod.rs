@@ -15,11 +15,12 @@ mod tests;
 pub(crate) use builder::Builder;
 pub(crate) use kept::Kept;
 
+use crate::blob::Compression;
 use crate::builder_flags::Flag;
 use crate::credentials::{HELPER, Logins, SOCKET, Server, is_ecr};
 use crate::private_dir::PrivateDir;
 use crate::request::Request;
-use crate::source::{Compression, Source};
+use crate::source::Source;
 use arguments::Output;
 use builder::{Driver, Kind, Sandbox};
 use kit::env::Env;

@@ -1,6 +1,6 @@
 //! Comparing a working tree with its commit, file by file, as far as a build reads it.
 
-use super::git::Clean;
+use super::clean::Clean;
 use super::lfs;
 use super::repository::Repository;
 use crate::dockerfile::Ignore;

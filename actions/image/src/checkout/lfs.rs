@@ -1,7 +1,7 @@
 //! Files in Git LFS (the pointer format of git-lfs, docs/spec.md). Its filter is a program that a configuration names, so
 //! it is not run: the pointer in the commit has the file's hash.
 
-use super::git::Clean;
+use super::clean::Clean;
 use crate::hash::Hash;
 use kit::{Context, Result};
 use std::collections::BTreeMap;

@@ -1,14 +1,15 @@
 //! Shows that what a build reads is the content of the commit that the image is tagged with. What cannot be shown is
 //! refused: the image would be the commit's for good.
 
+mod clean;
 mod compare;
 mod git;
 mod lfs;
 mod repository;
 
 use crate::dockerfile::Ignore;
+use clean::Clean;
 use compare::{Scope, Seen};
-use git::Clean;
 use kit::env::Env;
 use kit::{Error, Result};
 use repository::Repository;

@@ -1,7 +1,7 @@
 //! One block of a layer, in either format, and how blocks become one stream.
 
 use super::{gzip, zstd};
-use crate::source::Compression;
+use crate::blob::Compression;
 use bytes::Bytes;
 use flate2::Crc;
 use std::io;

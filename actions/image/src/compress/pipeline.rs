@@ -4,7 +4,8 @@
 //! is held in memory does not depend on the size of a layer.
 
 use super::block::{self, Input, Output};
-use crate::source::{Chunk, Compression, Measured, digest_of};
+use crate::blob::{Chunk, Compression, Measured};
+use crate::digest::digest_of;
 use bytes::Bytes;
 use flate2::Crc;
 use kit::id::Digest;

@@ -1,6 +1,7 @@
 use super::block::Input;
 use super::*;
-use crate::source::{Chunk, Compression, Measured, digest};
+use crate::blob::{Chunk, Compression, Measured};
+use crate::digest::digest;
 use bytes::Bytes;
 use std::io::{self, Read, Write};
 use std::process::{Command, Stdio};

@@ -2,82 +2,15 @@
 //! is Docker's credential helper too, and asks the step that runs Docker over a private socket.
 
 pub(crate) mod helper;
+mod login;
 mod server;
 mod socket;
 pub(crate) mod users;
 
+pub(crate) use login::{Login, Logins, host, is_ecr};
 pub(crate) use server::Server;
-
-use kit::Secret;
-use std::collections::BTreeMap;
 
 /// The helper's name as `config.json` knows it; Docker runs `docker-credential-NAME`.
 pub(crate) const HELPER: &str = "slipway-image";
 /// The variable that leads the helper to the socket.
 pub(crate) const SOCKET: &str = "SLIPWAY_CREDENTIAL_SOCKET";
-
-/// A user name and its password.
-#[derive(Debug, Clone)]
-pub(crate) struct Login {
-    pub(crate) username: String,
-    pub(crate) secret: Secret,
-}
-
-/// Logins by the registry's host, with its port where it has one.
-pub(crate) type Logins = BTreeMap<String, Login>;
-
-/// Returns whether this is the host of a private ECR registry, `ACCOUNT.dkr.ecr.REGION.amazonaws.com` or
-/// one of its kind: FIPS endpoints, other partitions, dual-stack (Amazon ECR endpoints and quotas).
-pub(crate) fn is_ecr(host: &str) -> bool {
-    let Some((account, rest)) = host.split_once('.') else {
-        return false;
-    };
-    account.len() == 12
-        && account.bytes().all(|byte| byte.is_ascii_digit())
-        && ["dkr.ecr.", "dkr.ecr-fips.", "dkr-ecr.", "dkr-ecr-fips."]
-            .iter()
-            .any(|service| rest.starts_with(service))
-}
-
-/// The host in what Docker calls a server: `https://index.docker.io/v1/`, `1.2.3.4:5000`.
-pub(crate) fn host(server: &str) -> &str {
-    let server = server.trim();
-    let rest = server.split_once("://").map_or(server, |(_, rest)| rest);
-    rest.split('/').next().unwrap_or(rest)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn ecr_is_known_by_its_host() {
-        for host in [
-            "111111111111.dkr.ecr.ca-central-1.amazonaws.com",
-            "111111111111.dkr.ecr-fips.us-east-1.amazonaws.com",
-            "111111111111.dkr.ecr.cn-north-1.amazonaws.com.cn",
-            "111111111111.dkr-ecr.eu-west-1.on.aws",
-        ] {
-            assert!(is_ecr(host), "{host}");
-        }
-        for host in [
-            "ghcr.io",
-            "1.dkr.ecr.x.amazonaws.com",
-            "127.0.0.1:4002",
-            "public.ecr.aws",
-        ] {
-            assert!(!is_ecr(host), "{host}");
-        }
-    }
-
-    #[test]
-    fn a_server_is_known_by_its_host() {
-        for (server, wanted) in [
-            ("https://index.docker.io/v1/", "index.docker.io"),
-            ("127.70.3.1:4002\n", "127.70.3.1:4002"),
-            ("http://localhost:5000", "localhost:5000"),
-        ] {
-            assert_eq!(host(server), wanted);
-        }
-    }
-}

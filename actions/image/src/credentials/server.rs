@@ -1,7 +1,8 @@
 //! The step's side: a socket that hands a login to the processes this step started, and to
 //! nobody else.
 
-use super::{Logins, host, socket};
+use super::login::{Logins, host};
+use super::socket;
 use kit::{Context, Result};
 use rustix::process::Pid;
 use std::path::Path;

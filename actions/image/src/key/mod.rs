@@ -278,7 +278,7 @@ mod tests {
             }),
             ("sbom", |request, _| request.sbom = true),
             ("compression", |request, _| {
-                request.compression = crate::source::Compression::Zstd;
+                request.compression = crate::blob::Compression::Zstd;
             }),
         ];
         for (what, change) in changes {

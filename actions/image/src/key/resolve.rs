@@ -2,7 +2,7 @@
 //! content exists in the registry") with the login that a pull would use.
 
 use crate::credentials::{Login, Logins, users};
-use crate::registry::{self, MANIFESTS};
+use crate::registry::MANIFESTS;
 use kit::env::Env;
 use kit::id::Digest;
 use net::Net;
@@ -148,7 +148,7 @@ async fn ask(net: &Net, reference: &Reference, login: Option<&Login>) -> Result<
             )));
         }
     }
-    Digest::parse(&registry::digest(&manifest)).map_err(|error| Asked::No(error.message))
+    Ok(crate::digest::digest(&manifest))
 }
 
 enum Authorization<'a> {
@@ -426,8 +426,8 @@ mod tests {
             let reference = Reference::parse(&text).unwrap();
             digest(&net, &env, &Logins::new(), &reference).await
         };
-        let wanted = registry::digest(index.as_bytes());
-        assert_eq!(ask(":1").await.unwrap().as_str(), wanted);
+        let wanted = crate::digest::digest(index.as_bytes());
+        assert_eq!(ask(":1").await.unwrap(), wanted);
         let why = ask("").await.unwrap_err();
         assert_eq!(why, format!("{} answered 404 Not Found", distribution.host));
         // The registry is not asked about a pinned image.

@@ -1,13 +1,14 @@
 //! The order: what is to be published and where, from arguments, contract and run, before any call is made.
 
 use crate::args::Publish;
+use crate::blob::Compression;
 use crate::destinations;
 use crate::input::{self, given};
 use crate::primary::Primary;
 use crate::push;
 use crate::repository::Wanted;
 use crate::request::Request;
-use crate::source::{Compression, Source};
+use crate::source::Source;
 use kit::step::Cx;
 use kit::{Error, Result};
 use std::sync::Arc;

@@ -1,7 +1,7 @@
 //! Verifying a publication at ECR's API, which is another way to the image than the one that it was pushed by.
 
+use crate::digest::digest as digest_of;
 use crate::ecr::{Ecr, Stored};
-use crate::registry;
 use kit::id::Digest;
 use kit::{Error, Result};
 use std::time::Duration;
@@ -44,7 +44,7 @@ pub(super) async fn proven(ecr: &Ecr, tag: &str, digest: &Digest) -> Result<Stor
 /// # Errors
 /// It does not.
 pub(super) fn unbroken(image: Stored, digest: &Digest) -> Result<Stored> {
-    let hash = registry::digest_of(image.manifest.as_bytes())?;
+    let hash = digest_of(image.manifest.as_bytes());
     if hash != image.digest {
         return Err(Error::failed(format!(
             "the manifest that ECR's API gives for {digest} hashes to {hash}"

@@ -2,7 +2,8 @@
 
 use super::deliver::{self, Image, Origin, Piece};
 use super::layout::delivered;
-use super::{Outcome, Target, UPLOADS, outcomes, tree};
+use super::target::{Outcome, Target, UPLOADS, outcomes};
+use super::tree;
 use crate::registry::{Kind, Manifest, Repo, list_tag, listed as listed_in, signer_tags};
 use futures_util::future::join_all;
 use kit::host::Host;

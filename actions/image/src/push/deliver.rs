@@ -5,9 +5,10 @@
 //! it, then uploads it in a session of its own. An answer that was lost on the way is found by the question.
 
 use super::progress::{Board, Size, short, size};
-use super::{Counts, Target};
+use super::target::{Counts, How, Target};
+use crate::blob::Descriptor;
 use crate::registry::{Body, Fault, Kind, Manifest, Mount, Moved, Pass, Repo};
-use crate::source::{Descriptor, Source};
+use crate::source::Source;
 use bytes::Bytes;
 use futures_util::stream::{self, StreamExt, TryStreamExt};
 use kit::host::Host;
@@ -73,24 +74,6 @@ impl From<Error> for Undelivered {
 impl From<Fault> for Undelivered {
     fn from(fault: Fault) -> Self {
         Self::Error(fault.error)
-    }
-}
-
-/// How a blob came to be there.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum How {
-    Skipped,
-    Mounted,
-    Pushed,
-}
-
-impl How {
-    pub(super) fn said(self) -> &'static str {
-        match self {
-            Self::Skipped => "is there",
-            Self::Mounted => "mounted",
-            Self::Pushed => "pushed",
-        }
     }
 }
 

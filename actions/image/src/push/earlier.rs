@@ -1,9 +1,10 @@
 //! The blobs of a repository's earlier images, by the layers that they hold. An archive names its layers by their
 //! uncompressed bytes (diff IDs), a registry by the compressed ones; a configuration beside its manifest knows both.
 
-use super::{Target, tree};
+use super::target::Target;
+use super::tree;
+use crate::blob::{Compression, Descriptor};
 use crate::registry::{Fault, Kind, Manifest};
-use crate::source::{Compression, Descriptor};
 use futures_util::stream::{self, StreamExt, TryStreamExt};
 use kit::Result;
 use kit::id::Digest;

@@ -4,16 +4,17 @@
 //! larger one goes out while it is read; where that fails, only another reading of the archive has its bytes. One that the
 //! archive names by its digest is asked for first, and not read where it is there or can be mounted.
 
-use super::Target;
-use super::deliver::{self, Begun, How, Origin};
+use super::deliver::{self, Begun, Origin};
 use super::progress::{Board, Size};
 use super::slow::Slow;
-use crate::registry::{Body, Fault, Kind, Moved};
-use crate::source::{Chunk, Compression, Descriptor, Measured};
+use super::target::{How, Target};
+use crate::blob::{Chunk, Compression, Descriptor, Measured};
+use crate::registry::{Body, Fault, Kind, Moved, Repo};
 use bytes::Bytes;
 use futures_util::future::{join, join_all};
 use kit::id::Digest;
 use kit::{Error, Result};
+use reqwest::Url;
 use std::time::Duration;
 use tokio::sync::{Semaphore, mpsc};
 
@@ -77,58 +78,17 @@ pub(super) async fn stream(
     let _one = at_once.acquire().await;
     let shown = board.begin(what.clone(), Size::Unpacked(unpacked));
     let moved = &shown.moved;
-    let mut held: Vec<Bytes> = Vec::new();
-    let mut size = 0;
-    let whole = loop {
-        match chunks.recv().await {
-            Some(Chunk::Bytes(bytes)) => {
-                size += bytes.len();
-                held.push(bytes);
-                if size > SMALL {
-                    break None;
-                }
-            }
-            Some(Chunk::End(measured)) => break Some(measured),
-            // The reading says why.
-            None => {
-                return Streamed {
-                    path,
-                    diff_id,
-                    what,
-                    blob: None,
-                    results: Vec::new(),
-                };
-            }
-        }
-    };
-    let (blob, results) = match whole {
-        Some(measured) => {
+    let (blob, results) = match start(&mut chunks).await {
+        // The reading says why.
+        None => (None, Vec::new()),
+        Some((held, Some(measured))) => {
+            let blob = descriptor(&measured);
             let origin = Origin::Bytes(Bytes::from(held.concat()));
             drop(held);
-            let blob = descriptor(&measured);
-            let alone = wanted.len() == 1;
-            let results = join_all(wanted.into_iter().map(async |index| {
-                let target = &targets[index];
-                let bring = deliver::bring(target, &blob, &origin, !target.created, moved);
-                let timed = async {
-                    if alone {
-                        return bring.await;
-                    }
-                    match tokio::time::timeout(slow_after(target), bring).await {
-                        Ok(done) => done,
-                        Err(_) => {
-                            slow.leave(index);
-                            std::future::pending().await
-                        }
-                    }
-                };
-                let brought = slow.unless_left(index, target, timed).await;
-                (index, brought)
-            }))
-            .await;
+            let results = bring(&blob, &origin, targets, wanted, slow, moved).await;
             (Some(blob), results)
         }
-        None => {
+        Some((held, None)) => {
             let named = named.map(|blob| as_compressed(blob, &held));
             let named = named.as_ref();
             let (read, results) = tee(chunks, targets, &wanted, named, &held, slow, moved).await;
@@ -145,6 +105,55 @@ pub(super) async fn stream(
         blob,
         results,
     }
+}
+
+/// The layer's first bytes, or all of a small one with what was measured of it. `None` if the reading broke off.
+async fn start(chunks: &mut mpsc::Receiver<Chunk>) -> Option<(Vec<Bytes>, Option<Measured>)> {
+    let mut held: Vec<Bytes> = Vec::new();
+    let mut size = 0;
+    loop {
+        match chunks.recv().await? {
+            Chunk::Bytes(bytes) => {
+                size += bytes.len();
+                held.push(bytes);
+                if size > SMALL {
+                    return Some((held, None));
+                }
+            }
+            Chunk::End(measured) => return Some((held, Some(measured))),
+        }
+    }
+}
+
+/// Brings a layer that is held to each of the targets.
+async fn bring(
+    blob: &Descriptor,
+    origin: &Origin,
+    targets: &[Target],
+    wanted: Vec<usize>,
+    slow: &Slow,
+    moved: &Moved,
+) -> Vec<(usize, Result<How, Fault>)> {
+    let alone = wanted.len() == 1;
+    join_all(wanted.into_iter().map(async |index| {
+        let target = &targets[index];
+        let bring = deliver::bring(target, blob, origin, !target.created, moved);
+        let timed = async {
+            if alone {
+                return bring.await;
+            }
+            match tokio::time::timeout(slow_after(target), bring).await {
+                Ok(done) => done,
+                Err(_) => {
+                    slow.leave(index);
+                    std::future::pending().await
+                }
+            }
+        };
+        let brought = slow.unless_left(index, target, timed).await;
+        (index, brought)
+    }))
+    .await
 }
 
 /// The blob with the media type that its first bytes tell.
@@ -296,14 +305,20 @@ async fn upload(
         ));
         return Err(Fault::new(Kind::Passing, error));
     };
+    finish(repo, session, &measured.digest).await?;
+    Ok(How::Pushed)
+}
+
+/// Names the bytes that were sent in the session.
+async fn finish(repo: &Repo, session: Url, digest: &Digest) -> Result<(), Fault> {
     let mut tried = false;
     repo.client
         .retry(async |pass| {
             let again = std::mem::replace(&mut tried, true);
-            if again && repo.has(pass, &measured.digest).await? {
+            if again && repo.has(pass, digest).await? {
                 return Ok(());
             }
-            let done = repo.finish(pass, session.clone(), &measured.digest).await;
+            let done = repo.finish(pass, session.clone(), digest).await;
             done.map_err(|fault| match fault.code.as_deref() {
                 // The bytes that were sent in the session are gone with it.
                 Some("BLOB_UPLOAD_UNKNOWN" | "BLOB_UPLOAD_INVALID") => fault.of_kind(Kind::Missing),
@@ -314,6 +329,5 @@ async fn upload(
         .map_err(|fault| match fault.kind {
             Kind::Missing => fault.of_kind(Kind::Passing),
             _ => fault,
-        })?;
-    Ok(How::Pushed)
+        })
 }

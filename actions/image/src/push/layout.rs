@@ -1,9 +1,11 @@
 //! Pushing an OCI layout: every blob has its name already, so each target is simply brought what it lacks.
 
 use super::deliver::{self, Image, Origin, Piece, Undelivered};
-use super::{Counts, Delivered, Target, UPLOADS, tree};
+use super::target::{Counts, Delivered, Target, UPLOADS};
+use super::tree;
+use crate::blob::Descriptor;
 use crate::registry::Manifest;
-use crate::source::{Descriptor, Layout, Source};
+use crate::source::{Layout, Source};
 use futures_util::future::join_all;
 use kit::host::Host;
 use kit::id::Digest;

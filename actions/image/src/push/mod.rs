@@ -13,113 +13,22 @@ mod layer;
 mod layout;
 mod progress;
 mod slow;
+mod target;
 mod tree;
 
 pub(crate) use copy::{copy, needed, platforms, retag, tag};
 pub(crate) use deliver::put_tag;
 pub(crate) use layout::{check, digest};
 pub(crate) use progress::size;
+pub(crate) use target::{Counts, Delivered, Outcome, Target, named};
 
-use crate::registry::{Fault, Kind, Manifest, Repo};
-use crate::source::{Compression, Source};
-use deliver::How;
+use crate::blob::Compression;
+use crate::source::Source;
 use kit::host::Host;
-use kit::id::Digest;
 use kit::{Error, Result};
 use std::sync::Arc;
-use std::time::{Duration, Instant};
-
-/// Uploads at once over all targets: each holds up to 0.75 MiB.
-const UPLOADS: usize = 16;
-
-/// A repository that an image goes to.
-pub(crate) struct Target {
-    pub(crate) repo: Repo,
-    /// Put in their order, once all else is proven.
-    pub(crate) tags: Vec<String>,
-    /// Other repositories of the same registry, whose blobs may be mounted.
-    pub(crate) from: Vec<String>,
-    /// Tags or digests of images in the repository whose layers this one may share.
-    pub(crate) earlier: Vec<String>,
-    /// The repository was created a moment ago: nothing can be in it, so nothing is asked for before it is sent, and the
-    /// registry may not know it yet.
-    pub(crate) created: bool,
-    name: String,
-}
-
-/// The bytes of a push's blobs, by what happened to them.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub(crate) struct Counts {
-    pub(crate) pushed: u64,
-    pub(crate) skipped: u64,
-    pub(crate) mounted: u64,
-}
-
-/// An image that is in a repository, proven.
-#[derive(Debug, Clone)]
-pub(crate) struct Delivered {
-    pub(crate) manifest: Manifest,
-    /// `os/architecture` and digest; an image that is not an index has one.
-    pub(crate) platforms: Vec<(String, Digest)>,
-    pub(crate) counts: Counts,
-    pub(crate) took: Duration,
-}
-
-/// How it went for one target.
-#[derive(Debug)]
-pub(crate) struct Outcome {
-    /// `HOST/REPOSITORY`.
-    pub(crate) name: String,
-    pub(crate) result: Result<Delivered>,
-}
-
-impl Target {
-    pub(crate) fn new(repo: Repo, tags: Vec<String>) -> Self {
-        Self {
-            name: repo.reference(),
-            repo,
-            tags,
-            from: Vec::new(),
-            earlier: Vec::new(),
-            created: false,
-        }
-    }
-
-    /// `HOST/REPOSITORY`.
-    pub(crate) fn name(&self) -> &str {
-        &self.name
-    }
-
-    /// Waits for a repository that was just created: ECR says so before its registry knows.
-    fn settled<T>(&self, answer: Result<T, Fault>) -> Result<T, Fault> {
-        answer.map_err(|fault| match fault.kind {
-            Kind::Missing if self.created => fault.of_kind(Kind::Passing),
-            _ => fault,
-        })
-    }
-}
-
-impl std::ops::Add for Counts {
-    type Output = Self;
-
-    fn add(self, other: Self) -> Self {
-        Self {
-            pushed: self.pushed + other.pushed,
-            skipped: self.skipped + other.skipped,
-            mounted: self.mounted + other.mounted,
-        }
-    }
-}
-
-impl Counts {
-    fn count(&mut self, how: How, bytes: u64) {
-        *match how {
-            How::Skipped => &mut self.skipped,
-            How::Mounted => &mut self.mounted,
-            How::Pushed => &mut self.pushed,
-        } += bytes;
-    }
-}
+use std::time::Instant;
+use target::outcomes;
 
 /// Pushes `source` to every target. The outcomes are in the targets' order.
 pub(crate) async fn push(
@@ -134,30 +43,6 @@ pub(crate) async fn push(
         Source::Archive(_) => archive::push(host, source, compression, targets).await,
     };
     outcomes(targets, results, started)
-}
-
-fn outcomes(targets: &[Target], results: Vec<Result<Delivered>>, started: Instant) -> Vec<Outcome> {
-    targets
-        .iter()
-        .zip(results)
-        .map(|(target, result)| Outcome {
-            name: target.name.clone(),
-            result: result
-                .map_err(|error| named(&target.name, error))
-                .map(|mut done| {
-                    done.took = done.took.min(started.elapsed());
-                    done
-                }),
-        })
-        .collect()
-}
-
-/// An error that names its place, unless it does already.
-pub(crate) fn named(place: &str, mut error: Error) -> Error {
-    if !error.message.contains(place) {
-        error.message = format!("{place}: {}", error.message);
-    }
-    error
 }
 
 /// Why not all arrived.

@@ -1,7 +1,7 @@
 //! Targets that all others would have to wait for: one reading serves them all, and goes at the pace of the slowest. One that
 //! takes nothing for a while is left behind, and has to be content with a reading of its own.
 
-use super::Target;
+use super::target::Target;
 use crate::registry::{Fault, Kind};
 use kit::Error;
 use tokio::sync::watch;

@@ -1,6 +1,7 @@
 //! The parts of an image, read from its manifests. Pure.
 
-use crate::source::{Descriptor, malformed};
+use crate::blob::Descriptor;
+use crate::json::malformed;
 use kit::id::Digest;
 use kit::{Error, Result};
 use serde_json::Value;
@@ -59,7 +60,12 @@ pub(crate) fn parts(digest: &Digest, manifest: &[u8]) -> Result<Parts> {
         });
     }
     let config = json.get("config").and_then(descriptor);
-    let (Some(config), Some(layers)) = (config, list("layers")?) else {
+    let layers = match json.get("layers") {
+        // Go's empty list: an image from `scratch` alone.
+        Some(Value::Null) => Some(Vec::new()),
+        _ => list("layers")?,
+    };
+    let (Some(config), Some(layers)) = (config, layers) else {
         return Err(wrong(
             "it has neither `manifests` nor `config` and `layers`",
         ));
@@ -305,6 +311,14 @@ mod tests {
             [format!("linux/arm64 {}", name('9'))]
         );
         assert!(of(&json!({"config": {}}), None).is_empty());
+    }
+
+    #[test]
+    fn an_image_without_layers_is_its_configuration() {
+        for layers in [json!([]), Value::Null] {
+            let parts = read(&json!({"config": entry('a', "c"), "layers": layers})).unwrap();
+            assert_eq!(parts.blobs.len(), 1);
+        }
     }
 
     #[test]

@@ -5,9 +5,10 @@
 
 use super::body::{Body, Moved};
 use super::client::{Repo, carried, location};
+use super::endpoint::is_loopback;
 use super::fault::{Fault, Kind};
 use super::token::Pass;
-use super::{digest, is_loopback};
+use crate::digest::digest;
 use bytes::Bytes;
 use kit::Error;
 use kit::id::Digest;
@@ -181,7 +182,7 @@ impl Repo {
         let what = format!("read blob {blob} of {}", self.reference());
         let response = self.get(pass, blob, &moved).await?;
         let bytes = limited(&what, response).await?;
-        if digest(&bytes) == blob.as_str() {
+        if digest(&bytes) == *blob {
             return Ok(bytes);
         }
         Err(Error::failed(format!("cannot {what}"))

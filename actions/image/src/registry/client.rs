@@ -1,7 +1,7 @@
 //! One registry: requests with its token, and the one place that tries again.
 
-use super::Registry;
 use super::body::Moved;
+use super::endpoint::Registry;
 use super::fault::{Fault, Kind};
 use super::rate::RateLimit;
 use super::retry::{self, RetryPolicy};

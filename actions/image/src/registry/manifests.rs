@@ -2,9 +2,9 @@
 
 use super::blobs::{limited, stored};
 use super::client::{Repo, answer};
-use super::digest_of;
 use super::fault::{Fault, Kind};
 use super::token::Pass;
+use crate::digest::digest;
 use bytes::Bytes;
 use kit::Error;
 use kit::id::Digest;
@@ -46,7 +46,7 @@ impl Repo {
             .map(|text| text.split(';').next().unwrap_or(text).trim().to_owned())
             .unwrap_or_default();
         let bytes = limited(&what, response).await?;
-        let digest = digest_of(&bytes)?;
+        let digest = digest(&bytes);
         if reference.starts_with("sha256:") && reference != digest.as_str() {
             return Err(Error::failed(format!("cannot {what}"))
                 .cause(format!("what came hashes to {digest}"))

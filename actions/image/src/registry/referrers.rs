@@ -7,8 +7,9 @@
 use super::blobs::limited;
 use super::client::Repo;
 use super::fault::Fault;
-use super::manifests::{Manifest, is_missing};
+use super::manifests::{MANIFESTS, Manifest, is_missing};
 use super::token::Pass;
+use crate::digest::digest;
 use kit::Error;
 use kit::id::Digest;
 use reqwest::{Method, Url, header};
@@ -92,8 +93,8 @@ impl Repo {
         };
         let bytes = bytes::Bytes::from(list);
         let list = Manifest {
-            digest: super::digest_of(&bytes)?,
-            media_type: super::MANIFESTS[1].to_owned(),
+            digest: digest(&bytes),
+            media_type: MANIFESTS[1].to_owned(),
             bytes,
         };
         self.put_manifest(pass, &tag, &list).await.map(drop)
@@ -114,7 +115,7 @@ fn with_entry(list: Option<&[u8]>, referrer: &Manifest) -> Result<Option<String>
     let mut list: Value = match list {
         None => serde_json::json!({
             "schemaVersion": 2,
-            "mediaType": super::MANIFESTS[1],
+            "mediaType": MANIFESTS[1],
             "manifests": [],
         }),
         Some(bytes) => serde_json::from_slice(bytes)

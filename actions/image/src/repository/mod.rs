@@ -5,22 +5,22 @@ mod api;
 mod guard;
 mod lifecycle;
 mod plan;
+mod prepared;
 pub(crate) mod report;
 mod settings;
 
 pub(crate) use plan::{Plan, Seen};
+pub(crate) use prepared::Prepared;
 pub(crate) use settings::Wanted;
 
 use crate::args;
-use crate::decide::Mutability;
 use crate::ecr::Ecr;
 use crate::primary::{LedgerTable, Primary};
 use crate::{input, pull_policy};
-use guard::Checked;
 use kit::step::Cx;
 use kit::{Error, Report, Result};
 use net::Net;
-use plan::{Act, list};
+use plan::Act;
 use std::collections::BTreeSet;
 use std::time::Duration;
 
@@ -29,15 +29,6 @@ const CREATED_WITHIN: [u64; 7] = [250, 500, 1000, 2000, 4000, 8000, 15_000];
 
 /// How long a change is looked for after ECR took it.
 const CHANGED_WITHIN: [u64; 4] = [0, 500, 1000, 2000];
-
-/// The plan for a repository, before anything is changed.
-#[derive(Debug)]
-pub(crate) struct Prepared {
-    pub(crate) wanted: Wanted,
-    pub(crate) seen: Option<Seen>,
-    pub(crate) plan: Plan,
-    checked: Checked,
-}
 
 /// The repository after what had to be done was done.
 #[derive(Debug)]
@@ -184,35 +175,5 @@ async fn allow(ecr: &Ecr, accounts: &BTreeSet<String>) -> Result<()> {
     match pull_policy::policy(ecr.partition, accounts, seen.as_deref())? {
         Some(policy) => ecr.set_policy(&policy).await,
         None => Ok(()),
-    }
-}
-
-impl Prepared {
-    pub(crate) fn mutability(&self) -> Option<&Mutability> {
-        self.seen.as_ref().map(|seen| &seen.mutability)
-    }
-
-    /// Which tags will move, once what is planned is done.
-    pub(crate) fn mutability_to_be(&self) -> Mutability {
-        match &self.seen {
-            Some(seen) if self.wanted.mutable_tags.is_empty() => seen.mutability.clone(),
-            _ => Mutability {
-                mutable: false,
-                exceptions: self.wanted.mutable_tags.clone(),
-            },
-        }
-    }
-
-    /// The accounts that are to pull, in a sentence.
-    pub(crate) fn pulled_by(&self) -> String {
-        list(&self.wanted.pull)
-    }
-
-    fn warnings(&self) -> impl Iterator<Item = &String> {
-        let later: &[String] = match &self.checked {
-            Checked::Safe { later, .. } => later,
-            Checked::NotAsked | Checked::NoLedger => &[],
-        };
-        self.plan.warnings.iter().chain(later)
     }
 }

@@ -73,83 +73,81 @@ pub(crate) fn plan(
     seen: Option<&Seen>,
     wanted: &Wanted,
 ) -> Result<Plan> {
-    let mut plan = Plan::default();
-    let mut change = |setting: &str, from: Option<String>, to: String, act: Act| {
-        plan.changes.push(Change {
-            setting: setting.to_owned(),
-            from,
-            to,
-            act,
-        });
-    };
-    match seen {
-        None => {
-            let mut how = mutability_text(false, &wanted.mutable_tags);
-            if let Some(key) = &wanted.kms_key {
-                how.push_str(&format!(", encrypted with {key}"));
-            }
-            change("repository", None, how, Act::Create);
-        }
-        Some(seen) => {
-            encryption(repository, seen, wanted)?;
-            if !wanted.mutable_tags.is_empty()
-                && (seen.mutability.mutable || sorted(&seen.mutability) != wanted.mutable_tags)
-            {
-                change(
-                    "tags",
-                    Some(mutability_text(
-                        seen.mutability.mutable,
-                        &sorted(&seen.mutability),
-                    )),
-                    mutability_text(false, &wanted.mutable_tags),
-                    Act::Mutability(wanted.mutable_tags.clone()),
-                );
-            }
-        }
-    }
     let there = seen.and_then(|seen| seen.policy.clone()).flatten();
-    if pull_policy::policy(partition, &wanted.pull, there.as_deref())?.is_some() {
-        change(
-            "pulled by",
-            there
-                .as_deref()
-                .map(pull_policy::allowed)
-                .filter(|names| !names.is_empty()),
-            list(&wanted.pull),
-            Act::Pull(wanted.pull.clone()),
-        );
-    }
-    if let Some(policy) = &wanted.lifecycle {
-        let there = seen.and_then(|seen| seen.lifecycle.clone()).flatten();
-        if there
+    let pull = pull_policy::policy(partition, &wanted.pull, there.as_deref())?.map(|_| Change {
+        setting: "pulled by".to_owned(),
+        from: there
             .as_deref()
-            .is_none_or(|there| !policy.says_the_same(there))
-        {
-            change(
-                "lifecycle policy",
-                there.as_deref().map(Policy::shown),
-                Policy::shown(&policy.text),
-                Act::Lifecycle(policy.text.clone()),
-            );
+            .map(pull_policy::allowed)
+            .filter(|names| !names.is_empty()),
+        to: list(&wanted.pull),
+        act: Act::Pull(wanted.pull.clone()),
+    });
+    let mut changes = Vec::new();
+    changes.extend(itself(repository, seen, wanted)?);
+    changes.extend(pull);
+    changes.extend(lifecycle(seen, wanted));
+    changes.extend(tags(seen, wanted));
+    Ok(Plan {
+        changes,
+        warnings: seen.map_or_else(Vec::new, |seen| warnings(repository, seen, wanted)),
+    })
+}
+
+/// The repository's creation, or a change of which of its tags can move.
+fn itself(repository: &str, seen: Option<&Seen>, wanted: &Wanted) -> Result<Option<Change>> {
+    let Some(seen) = seen else {
+        let mut how = mutability_text(false, &wanted.mutable_tags);
+        if let Some(key) = &wanted.kms_key {
+            how.push_str(&format!(", encrypted with {key}"));
         }
-    }
-    for (key, value) in &wanted.tags {
-        let there = seen
-            .and_then(|seen| seen.tags.as_ref())
-            .and_then(|tags| tags.get(key));
-        if there != Some(value) {
-            change(
-                &format!("resource tag {key}"),
-                there.cloned(),
-                value.clone(),
-                Act::Tag(key.clone(), value.clone()),
-            );
-        }
-    }
-    if let Some(seen) = seen {
-        plan.warnings = warnings(repository, seen, wanted);
-    }
-    Ok(plan)
+        return Ok(Some(Change {
+            setting: "repository".to_owned(),
+            from: None,
+            to: how,
+            act: Act::Create,
+        }));
+    };
+    encryption(repository, seen, wanted)?;
+    let differs = seen.mutability.mutable || sorted(&seen.mutability) != wanted.mutable_tags;
+    Ok(
+        (differs && !wanted.mutable_tags.is_empty()).then(|| Change {
+            setting: "tags".to_owned(),
+            from: Some(mutability_text(
+                seen.mutability.mutable,
+                &sorted(&seen.mutability),
+            )),
+            to: mutability_text(false, &wanted.mutable_tags),
+            act: Act::Mutability(wanted.mutable_tags.clone()),
+        }),
+    )
+}
+
+fn lifecycle(seen: Option<&Seen>, wanted: &Wanted) -> Option<Change> {
+    let policy = wanted.lifecycle.as_ref()?;
+    let there = seen.and_then(|seen| seen.lifecycle.clone()).flatten();
+    let there = there.as_deref();
+    there
+        .is_none_or(|there| !policy.says_the_same(there))
+        .then(|| Change {
+            setting: "lifecycle policy".to_owned(),
+            from: there.map(Policy::shown),
+            to: Policy::shown(&policy.text),
+            act: Act::Lifecycle(policy.text.clone()),
+        })
+}
+
+fn tags(seen: Option<&Seen>, wanted: &Wanted) -> Vec<Change> {
+    let there = seen.and_then(|seen| seen.tags.as_ref());
+    let wanted = wanted.tags.iter().map(|(key, value)| Change {
+        setting: format!("resource tag {key}"),
+        from: there.and_then(|tags| tags.get(key)).cloned(),
+        to: value.clone(),
+        act: Act::Tag(key.clone(), value.clone()),
+    });
+    wanted
+        .filter(|change| change.from.as_ref() != Some(&change.to))
+        .collect()
 }
 
 fn encryption(repository: &str, seen: &Seen, wanted: &Wanted) -> Result<()> {

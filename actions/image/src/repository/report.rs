@@ -1,8 +1,8 @@
 //! The plan as a person and a machine get to see it.
 
-use super::Prepared;
 use super::guard::Checked;
 use super::plan::Scanning;
+use super::prepared::Prepared;
 use crate::ecr::Ecr;
 use kit::Report;
 use kit::report::{count, markdown_table, text_table};

@@ -8,9 +8,9 @@ pub(crate) use origin::{Origin, REVISION};
 pub(crate) use secret::{BuildSecret, SecretFrom};
 
 use crate::args::{BuilderName, Publish};
+use crate::blob::Compression;
 use crate::builder_flags::Flags;
 use crate::input::{given, source};
-use crate::source::Compression;
 use crate::tags::Tags;
 use crate::{cache, checkout, dockerfile};
 use files::Files;

@@ -40,22 +40,7 @@ pub(super) fn report(
         true => String::new(),
         false => render(),
     };
-    let refused = judgement.findings.iter().filter(|one| one.refused).count();
-    let title = match judgement.verdict {
-        Verdict::Clean if rows.is_empty() => format!("{digest} is clean: nothing was found"),
-        Verdict::Clean => format!(
-            "{digest} is clean: nothing of severity {} or above that is not waived",
-            word(fail_on)
-        ),
-        Verdict::Findings => format!(
-            "{digest} has {} of severity {} or above",
-            count(refused, "finding"),
-            word(fail_on)
-        ),
-        Verdict::NotPerformed => {
-            format!("{digest} was not scanned; whether it is clean is not known")
-        }
-    };
+    let title = title(digest, fail_on, judgement);
     let text = format!("{}{counts}\n", table(&|| text_table(&HEADER, &rows)));
     let mut summary = format!(
         "### Scan: {title}\n\n{}\n{counts}\n",
@@ -99,6 +84,27 @@ pub(super) fn report(
         }
     }
     Err(error)
+}
+
+fn title(digest: &Digest, fail_on: Severity, judgement: &Judgement) -> String {
+    let refused = judgement.findings.iter().filter(|one| one.refused).count();
+    match judgement.verdict {
+        Verdict::Clean if judgement.findings.is_empty() => {
+            format!("{digest} is clean: nothing was found")
+        }
+        Verdict::Clean => format!(
+            "{digest} is clean: nothing of severity {} or above that is not waived",
+            word(fail_on)
+        ),
+        Verdict::Findings => format!(
+            "{digest} has {} of severity {} or above",
+            count(refused, "finding"),
+            word(fail_on)
+        ),
+        Verdict::NotPerformed => {
+            format!("{digest} was not scanned; whether it is clean is not known")
+        }
+    }
 }
 
 fn row(judged: &Judged) -> Vec<String> {

@@ -1,17 +1,17 @@
 //! An image as Docker exports it: in a file, whose end can be looked at first, or as the engine's stream, whose end comes last.
 
+use super::contents::{Contents, Entry, Known, SMALL, missing};
 use super::engine::Engine;
 use super::manifest::{Config, Manifest};
-use super::reading::{Reading, SMALLS, Whole};
+use super::reading::{Reading, Whole};
 use super::store::Store;
-use super::tarball::{self, Links, Tarball, compressed};
-use super::v1::Names;
-use super::{Chunk, Compression, Contents, Entry, SMALL};
+use super::stream::stream;
+use super::tarball::{Tarball, compressed};
+use crate::blob::{Chunk, Compression};
 use crate::compress;
 use bytes::Bytes;
 use kit::id::Digest;
 use kit::{Context, Error, Result};
-use std::collections::HashMap;
 use std::io::Read;
 use std::sync::atomic::{AtomicBool, Ordering};
 use tokio::sync::mpsc;
@@ -30,14 +30,6 @@ enum Origin {
         /// True if that is left alone, after a reading of it failed.
         given_up: AtomicBool,
     },
-}
-
-/// The content of an archive, as far as it is known before it is read.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Known {
-    pub(crate) config: Digest,
-    /// Bottom layer first.
-    pub(crate) diff_ids: Vec<Digest>,
 }
 
 impl Archive {
@@ -278,175 +270,4 @@ fn member(tar: &Tarball, name: &str) -> Result<Bytes> {
         .read_to_end(&mut bytes)
         .context(format!("cannot read {what}"))?;
     Ok(bytes.into())
-}
-
-fn missing(name: &str, what: &str) -> Error {
-    Error::usage(format!("{name} is missing in {what}")).hint(
-        "the archive is cut short or damaged; write it again, and look whether a disk is full",
-    )
-}
-
-/// Reads an archive that goes by once. What is a layer is told by its name, since `manifest.json` comes last.
-pub(super) fn stream(
-    input: impl Read,
-    what: &str,
-    known: Option<&Known>,
-    mut reading: Reading,
-) -> Result<Contents> {
-    let broken = |error: std::io::Error| {
-        Error::failed(format!("{what} broke off"))
-            .because(error)
-            .hint("run the step again; if it happens again, look at the engine's log and at the free space of its disk")
-    };
-    let diff_ids = known.map_or(&[][..], |known| &known.diff_ids);
-    if !diff_ids.is_empty() {
-        reading = reading.with_named_blobs();
-    }
-    let names = Names::of(diff_ids);
-    let mut links = Links::default();
-    let mut smalls: HashMap<String, Bytes> = HashMap::new();
-    // The bytes that are kept of an archive of unknown size are bounded.
-    let mut kept = 0_u64;
-    let mut parents: HashMap<String, Option<String>> = HashMap::new();
-    let mut archive = tar::Archive::new(input);
-    for entry in archive.entries().map_err(broken)? {
-        let mut entry = entry.map_err(broken)?;
-        let path = tarball::name(&entry);
-        if !entry.header().entry_type().is_file() {
-            links.add(&entry, path);
-            continue;
-        }
-        let size = entry.size();
-        let kind = kind(&path, diff_ids);
-        let mut peeked = Vec::new();
-        if kind == Kind::Blob {
-            (&mut entry)
-                .take(1)
-                .read_to_end(&mut peeked)
-                .map_err(broken)?;
-        }
-        let is_json = kind == Kind::Small || kind == Kind::Parent || peeked.first() == Some(&b'{');
-        if kind == Kind::Nothing {
-            continue;
-        }
-        let mut input = Whole {
-            left: size,
-            input: peeked.as_slice().chain(entry),
-        };
-        if is_json && size <= SMALL {
-            let mut bytes = Vec::new();
-            input.read_to_end(&mut bytes).map_err(broken)?;
-            if kind == Kind::Parent {
-                let folder = path.split('/').next().unwrap_or_default();
-                parents.insert(folder.to_owned(), parent(&bytes));
-                continue;
-            }
-            kept += size;
-            if kept > SMALLS {
-                return Err(Error::failed(format!(
-                    "{what} has more than {SMALLS} bytes of manifests, so it is not an image"
-                )));
-            }
-            smalls.insert(path, bytes.into());
-            continue;
-        }
-        let diff_id = match kind {
-            Kind::V1 => {
-                let folder = path.split('/').next().unwrap_or_default();
-                parents
-                    .get(folder)
-                    .and_then(|parent| names.diff_id(folder, parent.as_deref()))
-            }
-            Kind::Layer(diff_id) => Some(diff_id),
-            _ => None,
-        };
-        let entry = Entry {
-            path,
-            diff_id,
-            size,
-        };
-        reading.layer(entry, &mut input, what)?;
-    }
-    let small = |name: &str| smalls.get(name).cloned().ok_or_else(|| missing(name, what));
-    let manifest = Manifest::parse(&small("manifest.json")?, what)?;
-    let config = links.follow(&manifest.config)?;
-    let config = Config::parse(small(&config)?, &manifest, what)?;
-    if let Some(known) = known
-        && (known.diff_ids != config.diff_ids
-            || (known.config != config.digest && !names_root(&smalls, &known.config)))
-    {
-        return Err(
-            Error::failed(format!("{what} holds another image, {}", config.digest))
-                .hint("the image was replaced while it was read; run the step again"),
-        );
-    }
-    reading.finish(
-        &manifest.layers,
-        config.bytes,
-        &config.diff_ids,
-        |name| links.follow(name).map(Some),
-        what,
-    )
-}
-
-/// Returns whether `index.json` lists `digest`: an engine with containerd's store calls an image by its manifest or index.
-fn names_root(smalls: &HashMap<String, Bytes>, digest: &Digest) -> bool {
-    smalls
-        .get("index.json")
-        .and_then(|index| serde_json::from_slice::<serde_json::Value>(index).ok())
-        .and_then(|index| {
-            let manifests = index.get("manifests")?.as_array()?;
-            Some(
-                manifests
-                    .iter()
-                    .any(|manifest| manifest["digest"] == digest.as_str()),
-            )
-        })
-        .unwrap_or(false)
-}
-
-/// The parent that a layer's `json` names.
-fn parent(json: &[u8]) -> Option<String> {
-    let json: serde_json::Value = serde_json::from_slice(json).ok()?;
-    Some(json.get("parent")?.as_str()?.to_owned())
-}
-
-/// The kind of a member, by its name.
-#[derive(Debug, Clone, PartialEq, Eq)]
-enum Kind {
-    /// A layer whose diff ID is its name.
-    Layer(Digest),
-    /// A layer of an engine before version 25, `V1ID/layer.tar`.
-    V1,
-    /// Its `V1ID/json`.
-    Parent,
-    /// Some blob of version 25 and later: a manifest, a configuration, or a layer that is compressed.
-    Blob,
-    /// JSON at the top.
-    Small,
-    Nothing,
-}
-
-fn kind(path: &str, diff_ids: &[Digest]) -> Kind {
-    let parse = |hex: &str| Digest::parse(&format!("sha256:{hex}")).ok();
-    let layer = |digest: Digest, or: Kind| {
-        if diff_ids.contains(&digest) {
-            Kind::Layer(digest)
-        } else {
-            or
-        }
-    };
-    match path.rsplit_once('/') {
-        None if path.ends_with(".json") => Kind::Small,
-        None => path
-            .strip_suffix(".tar")
-            .and_then(parse)
-            .map_or(Kind::Nothing, |digest| layer(digest, Kind::Blob)),
-        Some(("blobs/sha256", hex)) => {
-            parse(hex).map_or(Kind::Nothing, |digest| layer(digest, Kind::Blob))
-        }
-        Some((folder, "layer.tar")) if parse(folder).is_some() => Kind::V1,
-        Some((folder, "json")) if parse(folder).is_some() => Kind::Parent,
-        Some(_) => Kind::Nothing,
-    }
 }

@@ -3,7 +3,7 @@
 //! It is asked in HTTP/1.0: an answer then ends where the connection does, and the export is the socket's bytes and nothing
 //! else. Blocking, since what reads it compresses on threads.
 
-use super::Known;
+use super::contents::{Known, SMALL};
 use kit::env::Env;
 use kit::id::Digest;
 use kit::{Error, Result};
@@ -126,7 +126,7 @@ impl Engine {
         let mut body = Vec::new();
         answer
             .by_ref()
-            .take(super::SMALL)
+            .take(SMALL)
             .read_to_end(&mut body)
             .map_err(|error| self.silent(error))?;
         let strange = || {
@@ -184,7 +184,7 @@ impl Engine {
         }
         let mut text = Vec::new();
         // As much of the reason as can be read; the failure itself is known.
-        let _ = body.take(super::SMALL).read_to_end(&mut text);
+        let _ = body.take(SMALL).read_to_end(&mut text);
         let reason = serde_json::from_slice::<serde_json::Value>(&text)
             .ok()
             .and_then(|answer| Some(answer.get("message")?.as_str()?.to_owned()));

@@ -1,7 +1,9 @@
 //! Against the machine's own engine and its tools; the listener that misbehaves is ours, since no engine can be made to.
 
 use super::*;
-use crate::source::{Chunk, Compression, Source, digest};
+use crate::blob::{Chunk, Compression};
+use crate::digest::digest;
+use crate::source::Source;
 use std::io::{Read, Write};
 use std::os::unix::net::UnixListener;
 use std::path::Path;

@@ -1,7 +1,10 @@
 //! An OCI image layout (OCI Image Specification, "Image Layout"), in a folder or in a tar.
 
+use super::contents::SMALL;
 use super::tarball::{Section, Tarball};
-use super::{Descriptor, SMALL, digest, digest_of, hex, malformed, without_mark};
+use crate::blob::Descriptor;
+use crate::digest::{digest, digest_of};
+use crate::json::{malformed, without_mark};
 use bytes::Bytes;
 use kit::id::Digest;
 use kit::{Error, Result};
@@ -177,7 +180,7 @@ impl Layout {
     /// # Errors
     /// It is missing.
     pub(crate) fn open(&self, digest: &Digest) -> Result<Blob> {
-        let name = format!("blobs/sha256/{}", hex(digest));
+        let name = format!("blobs/sha256/{}", digest.hex());
         let (size, reader) = self.place.raw(&name)?.ok_or_else(|| {
             Error::failed(format!("blob {digest} is missing in {}", self.what()))
                 .hint("the layout is not whole; write it again (a shallow one, made with --sparse or from a cache, cannot be pushed)")

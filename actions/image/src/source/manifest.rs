@@ -1,6 +1,7 @@
 //! The metadata of a docker archive: `manifest.json` (moby, `image/spec/v1.2.md`) and the image's configuration.
 
-use super::{digest, malformed, without_mark};
+use crate::digest::digest;
+use crate::json::{list, malformed, without_mark};
 use bytes::Bytes;
 use kit::id::Digest;
 use kit::{Error, Result};
@@ -13,7 +14,7 @@ pub(super) struct Manifest {
     /// The member that holds the configuration.
     pub(super) config: String,
     /// The members that hold the layers, bottom first.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "list")]
     pub(super) layers: Vec<String>,
     /// Layers that are had from elsewhere, by diff ID.
     #[serde(default)]
@@ -107,11 +108,26 @@ pub(super) fn diff_ids(config: &[u8]) -> Result<Vec<Digest>> {
     }
     #[derive(Deserialize)]
     struct RootFs {
-        #[serde(default)]
+        #[serde(default, deserialize_with = "list")]
         diff_ids: Vec<String>,
     }
     let image: Image =
         serde_json::from_slice(config).map_err(|error| Error::usage(malformed(&error)))?;
     let listed = image.rootfs.diff_ids.iter();
     listed.map(|diff_id| Digest::parse(diff_id)).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_image_without_layers_has_null_where_others_have_a_list() {
+        let manifest = br#"[{"Config":"c.json","RepoTags":null,"Layers":null}]"#;
+        let manifest = Manifest::parse(manifest, "image.tar").unwrap();
+        assert!(manifest.layers.is_empty());
+        let config = Bytes::from_static(br#"{"rootfs":{"type":"layers","diff_ids":null}}"#);
+        let config = Config::parse(config, &manifest, "image.tar").unwrap();
+        assert!(config.diff_ids.is_empty());
+    }
 }

@@ -1,8 +1,10 @@
 //! One reading of an archive: each layer to whoever asked for it, and at the end the proof that they are the image's.
 
+use super::contents::{Contents, Entry, Read as Layer};
 use super::tarball::compressed;
-use super::{Chunk, Compression, Contents, Entry, Measured, Read as Layer, digest_of};
+use crate::blob::{Chunk, Compression, Measured};
 use crate::compress::{Compressor, Pending};
+use crate::digest::digest_of;
 use bytes::Bytes;
 use flate2::write::MultiGzDecoder;
 use kit::id::Digest;
@@ -96,7 +98,7 @@ impl<'a> Reading<'a> {
                 let measured = as_it_is(&mut input, &sink, format).map_err(broken)?;
                 if let Some(measured) = &measured {
                     if let Some(named) = entry.path.strip_prefix("blobs/sha256/")
-                        && named != super::hex(&measured.digest)
+                        && named != measured.digest.hex()
                     {
                         let other = format!("its bytes are {}", measured.digest);
                         return Err(broken(io::Error::other(other)));

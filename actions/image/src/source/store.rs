@@ -11,10 +11,11 @@
 //! Source: moby, `layer/filestore.go` (`layerdb`: `cache-id`, `diff`, `size`, `tar-split.json.gz`, by chain ID, the same
 //! since Docker 1.10), `image/fs.go` (`imagedb/content`), `daemon/graphdriver/overlay2` (`CACHE-ID/diff`, since 1.12).
 
+use super::contents::{Contents, Entry, Known, SMALL};
+use super::manifest;
 use super::reading::Reading;
 use super::split::Split;
 use super::walk::Folder;
-use super::{Contents, Entry, Known, SMALL, manifest};
 use bytes::Bytes;
 use kit::Result;
 use kit::id::Digest;
@@ -60,17 +61,17 @@ impl Store {
             )));
         };
         let images = root.join("image").join(DRIVER);
-        let name = super::hex(&known.config);
+        let name = known.config.hex();
         let config = small(&images.join("imagedb/content/sha256"), name)?;
         let listed = manifest::diff_ids(&config).map_err(|error| other(error.message))?;
-        if super::digest(&config) != known.config || listed != known.diff_ids {
+        if crate::digest::digest(&config) != known.config || listed != known.diff_ids {
             return Err(other(format!("{} has another configuration", known.config)));
         }
         let mut chain: Option<Digest> = None;
         let mut layers = Vec::new();
         for diff_id in listed {
-            let next = super::chain_id(chain.as_ref(), &diff_id);
-            let record = images.join("layerdb/sha256").join(super::hex(&next));
+            let next = crate::digest::chain_id(chain.as_ref(), &diff_id);
+            let record = images.join("layerdb/sha256").join(next.hex());
             layers.push(Layer::find(record, driver, diff_id)?);
             chain = Some(next);
         }

@@ -1,9 +1,11 @@
 //! The store of the machine's own engine, and copies of it that are damaged. The tests are root, as the engine is.
 
 use super::*;
+use crate::digest::digest;
+use crate::source::contents::Read as Layer;
 use crate::source::engine::Engine;
 use crate::source::engine::tests::{Image, docker, take};
-use crate::source::{Archive, Read as Layer, Source, digest};
+use crate::source::{Archive, Source};
 use flate2::write::GzEncoder;
 use kit::env::Env;
 use std::ffi::OsStr;
@@ -120,7 +122,7 @@ fn archive(source: &Source) -> &Archive {
     }
 }
 
-fn told(layers: &[Layer]) -> Vec<(&Digest, &crate::source::Measured)> {
+fn told(layers: &[Layer]) -> Vec<(&Digest, &crate::blob::Measured)> {
     layers
         .iter()
         .map(|layer| (&layer.diff_id, layer.measured.as_ref().unwrap()))
@@ -192,7 +194,7 @@ async fn a_file_that_came_through_a_link_is_had_from_the_export() {
     let Source::Archive(archive) = &source else {
         panic!("a layout");
     };
-    let read = archive.read(crate::source::Compression::Gzip, &mut |_| {
+    let read = archive.read(crate::blob::Compression::Gzip, &mut |_| {
         Some(tokio::sync::mpsc::channel(64).0)
     });
     let error = read.err().unwrap();
@@ -245,7 +247,7 @@ impl Copied {
             &store
                 .root()
                 .join("image/overlay2/imagedb/content/sha256")
-                .join(crate::source::hex(&known.config)),
+                .join(known.config.hex()),
         );
         let upper = folder
             .path()
@@ -279,10 +281,9 @@ impl Copied {
             sinks.push(chunks);
             Some(sink)
         };
-        let read =
-            crate::compress::with_threads(crate::source::Compression::Gzip, 2, |compressor| {
-                store.read(Reading::new(compressor, &mut start))
-            });
+        let read = crate::compress::with_threads(crate::blob::Compression::Gzip, 2, |compressor| {
+            store.read(Reading::new(compressor, &mut start))
+        });
         let error = read.unwrap().err().unwrap();
         assert!(
             error.message.contains("the Docker Engine's store in"),
@@ -314,7 +315,7 @@ fn a_store_that_is_not_what_it_should_be_is_not_read() {
             |copied| {
                 let root = copied.folder.path().join("root");
                 let config = root.join("image/overlay2/imagedb/content/sha256");
-                let config = config.join(crate::source::hex(&copied.known.config));
+                let config = config.join(copied.known.config.hex());
                 let before = fs::read_to_string(&config).unwrap();
                 fs::write(config, before + " ").unwrap();
             },

@@ -38,14 +38,14 @@ impl Names {
             return names;
         };
         for diff_id in lower {
-            let next = super::chain_id(chain.as_ref(), diff_id);
+            let next = crate::digest::chain_id(chain.as_ref(), diff_id);
             let above = parent.as_ref().map_or_else(String::new, |parent| {
                 format!(r#","parent":"sha256:{parent}""#)
             });
-            let name = super::digest(
+            let name = crate::digest::digest(
                 format!(r#"{{{CONFIGURATION},"layer_id":"{next}"{above}}}"#).as_bytes(),
             );
-            let name = super::hex(&name).to_owned();
+            let name = name.hex().to_owned();
             #[cfg(test)]
             names.order.push(name.clone());
             names.lower.insert(name.clone(), diff_id.clone());

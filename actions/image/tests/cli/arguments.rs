@@ -169,7 +169,7 @@ fn bad_input_is_named() {
             ],
             "--waive `CVE-1` is not ID=DAY",
         ),
-        (publish(&[]), "no region is known"),
+        (publish(&[]), "the region is missing"),
     ] {
         job.refuses(&arguments, &[], 2, message);
     }
@@ -257,5 +257,5 @@ fn long_lived_keys_are_refused() {
 
 #[test]
 fn action_yml_and_readme_say_what_the_arguments_say() {
-    kit::action::check::<slipway_image::Image>(env!("CARGO_MANIFEST_DIR")).unwrap();
+    kit::render::check::<slipway_image::Image>(env!("CARGO_MANIFEST_DIR")).unwrap();
 }

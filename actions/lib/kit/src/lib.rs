@@ -19,6 +19,8 @@ pub mod id;
 mod inputs;
 pub mod markdown;
 pub mod masks;
+pub mod number;
+pub mod render;
 pub mod report;
 pub mod secret;
 pub mod signal;

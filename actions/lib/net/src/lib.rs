@@ -3,10 +3,12 @@
 
 mod account;
 mod calls;
+mod config;
 mod dns;
 mod endpoint;
 mod error;
 mod http;
+mod keys;
 mod mint;
 mod oidc;
 mod renew;
@@ -15,11 +17,12 @@ mod session;
 mod signed;
 mod target;
 
-pub use account::{Account, guard_credentials};
+pub use account::Account;
 pub use calls::{Call, request_id, send, text};
 pub use endpoint::path_style;
 pub use error::{AwsContext, cannot, code, failure, no_answer};
 pub use http::Net;
+pub use keys::guard_credentials;
 pub use oidc::id_token;
 pub use session::session_name;
 pub use target::{Purpose, Target};

@@ -1,8 +1,9 @@
 //! The ways to credentials: GitHub's identity token for a role, a role from the credentials at
 //! hand, or those as they are.
 
-use crate::account::{guard_credentials, sdk};
+use crate::config::sdk;
 use crate::http::Net;
+use crate::keys::guard_credentials;
 use crate::oidc;
 use crate::session::session_name;
 use crate::target::Target;

@@ -1,11 +1,13 @@
 //! From layers that arrived to an image: configuration, manifest and tags, for each target that has all of them.
 
-use super::super::deliver::{self, How, Image, Origin, Piece, Undelivered};
+use super::super::deliver::{self, Image, Origin, Piece, Undelivered};
 use super::super::layout::delivered;
-use super::super::{Delivered, UPLOADS, tree};
+use super::super::target::{Delivered, How, UPLOADS};
+use super::super::tree;
 use super::Work;
-use crate::registry::{Fault, Kind, Manifest, digest_of};
-use crate::source::Descriptor;
+use crate::blob::Descriptor;
+use crate::digest::digest;
+use crate::registry::{Fault, Kind, Manifest};
 use bytes::Bytes;
 use futures_util::future::join_all;
 use kit::id::Digest;
@@ -126,7 +128,7 @@ impl Work<'_> {
         }
         let described = Descriptor {
             media_type: CONFIG.to_owned(),
-            digest: digest_of(config)?,
+            digest: digest(config),
             size: config.len() as u64,
         };
         let bytes = manifest(&described, &listed);
@@ -135,7 +137,7 @@ impl Work<'_> {
             origin: Origin::Bytes(config.clone()),
             there: false,
         });
-        let root = digest_of(&bytes)?;
+        let root = digest(&bytes);
         let image = Image {
             pieces,
             manifests: vec![Manifest {

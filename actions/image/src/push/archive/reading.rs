@@ -4,8 +4,9 @@ use super::super::layer::{self, Streamed, Wanted};
 use super::super::progress::{Board, short, size};
 use super::super::slow::Slow;
 use super::{AT_ONCE, READINGS, Work};
+use crate::blob::{Chunk, Compression, Descriptor};
 use crate::registry::Kind;
-use crate::source::{Chunk, Compression, Contents, Descriptor, Entry, Source, hex};
+use crate::source::{Contents, Entry, Source};
 use futures_util::stream::{FuturesUnordered, StreamExt};
 use kit::id::Digest;
 use kit::{Error, Result};
@@ -197,7 +198,7 @@ impl Work<'_> {
     /// earlier images have it.
     fn named(&self) -> HashMap<String, Digest> {
         let known = self.known.iter().map(|(diff_id, blob)| {
-            let path = format!("blobs/sha256/{}", hex(&blob.digest));
+            let path = format!("blobs/sha256/{}", blob.digest.hex());
             (path, diff_id.clone())
         });
         let read = self.paths.iter();

@@ -4,8 +4,8 @@ use super::hostile::Act;
 use super::images::{Folder, archive, noise};
 use super::registry::Distribution;
 use super::{World, push, push_one};
+use crate::blob::Compression;
 use crate::push::Target;
-use crate::source::Compression;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -224,7 +224,7 @@ async fn a_layer_that_vanishes_is_read_again() {
     let source = archive(&folder, &[&lost, &noise(2, 10 * KIB)]);
     let data = world.registry.data();
     // The blob's name is known from the manifest that is about to be put.
-    let config = crate::registry::digest(&noise(2, 10 * KIB));
+    let config = String::from(crate::digest::digest(&noise(2, 10 * KIB)));
     world.proxy.rule(
         "PUT",
         "/manifests/sha256:",

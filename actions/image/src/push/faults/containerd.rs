@@ -2,9 +2,10 @@
 
 use super::images::{Folder, GZIP, config, file, noise};
 use super::{World, push_one, target};
+use crate::blob::Compression;
+use crate::digest::digest;
 use crate::push::Target;
-use crate::registry::{digest, digest_of};
-use crate::source::{Compression, Source};
+use crate::source::Source;
 use flate2::write::GzEncoder;
 use kit::env::Env;
 use serde_json::json;
@@ -28,7 +29,7 @@ impl Engine {
         let folder = tempfile::tempdir().unwrap();
         let plain: Vec<&[u8]> = layers.iter().map(|(plain, _)| *plain).collect();
         let config = config(&plain, "amd64");
-        let path = |bytes: &[u8]| format!("blobs/{}", digest(bytes).replace(':', "/"));
+        let path = |bytes: &[u8]| format!("blobs/{}", digest(bytes).as_str().replace(':', "/"));
         let blobs = layers.iter().map(|(_, blob)| blob);
         let manifest = json!({
             "schemaVersion": 2,
@@ -56,7 +57,7 @@ impl Engine {
             file(&mut tar, name, bytes);
         }
         tar.resize(tar.len() + 1024, 0);
-        let diff_ids: Vec<String> = plain.iter().map(|layer| digest(layer)).collect();
+        let diff_ids: Vec<String> = plain.iter().map(|layer| digest(layer).into()).collect();
         let inspected = json!({"Id": id, "RootFS": {"Layers": diff_ids}}).to_string();
         let listener = UnixListener::bind(folder.path().join("socket")).unwrap();
         let exports = Arc::new(AtomicUsize::new(0));
@@ -91,7 +92,7 @@ impl Engine {
     async fn source(&self) -> Arc<Source> {
         let host = format!("unix://{}", self.folder.path().join("socket").display());
         let env = Env::from([("DOCKER_HOST", host.as_str())]);
-        let config = digest_of(self.config.as_bytes()).unwrap();
+        let config = digest(self.config.as_bytes());
         Arc::new(Source::engine(&env, "app", Some(config)).await.unwrap())
     }
 
@@ -143,7 +144,7 @@ async fn layers_go_on_as_they_are_and_are_not_read_twice() {
     let wanted: Vec<(String, String)> = kinds
         .iter()
         .zip(&layers)
-        .map(|(kind, (_, blob))| ((*kind).to_owned(), digest(blob)))
+        .map(|(kind, (_, blob))| ((*kind).to_owned(), digest(blob).into()))
         .collect();
     assert_eq!(listed(&done.manifest.bytes), wanted);
     assert_eq!(engine.exports(), 1);
@@ -194,7 +195,7 @@ async fn a_layer_of_a_base_in_the_same_registry_is_mounted() {
         ..world.target(&["v1"])
     };
     let done = push_one(&engine.source().await, target).await.unwrap();
-    assert_eq!(listed(&done.manifest.bytes)[0].1, digest(&blob));
+    assert_eq!(listed(&done.manifest.bytes)[0].1, digest(&blob).as_str());
     assert!(done.counts.mounted > 1900 * 1024, "{:?}", done.counts);
     assert!(done.counts.pushed < 30 * 1024, "{:?}", done.counts);
 }

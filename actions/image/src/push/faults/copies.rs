@@ -3,8 +3,9 @@
 use super::hostile::Act;
 use super::images::{Folder, noise};
 use super::{World, host, push_one, target};
+use crate::digest::digest;
 use crate::push::{copy, retag};
-use crate::registry::{Manifest, Repo, digest_of, list_tag, listed, signer_tags};
+use crate::registry::{Manifest, Repo, list_tag, listed, signer_tags};
 use bytes::Bytes;
 use kit::Exit;
 use kit::id::Digest;
@@ -34,7 +35,7 @@ async fn attach(repo: &Repo, subject: Option<&Manifest>, tag: Option<&str>) -> D
     for blob in [&manifest["config"], &manifest["layers"][0]] {
         let digest = Digest::parse(blob["digest"].as_str().unwrap()).unwrap();
         let bytes = Bytes::from(std::fs::read(path(digest.as_str())).unwrap());
-        let descriptor = crate::source::Descriptor {
+        let descriptor = crate::blob::Descriptor {
             media_type: String::new(),
             size: bytes.len() as u64,
             digest,
@@ -53,7 +54,7 @@ async fn attach(repo: &Repo, subject: Option<&Manifest>, tag: Option<&str>) -> D
     }
     let bytes = Bytes::from(manifest.to_string());
     let manifest = Manifest {
-        digest: digest_of(&bytes).unwrap(),
+        digest: digest(&bytes),
         media_type: manifest["mediaType"].as_str().unwrap().to_owned(),
         bytes,
     };
@@ -103,7 +104,7 @@ async fn an_index_is_copied_whole_with_what_refers_to_it() {
         }
         for child in listed(&root.bytes).iter().chain(std::iter::once(&sbom)) {
             let copied = there(repo, child.as_str()).await.unwrap();
-            assert_eq!(digest_of(&copied.bytes).unwrap(), *child);
+            assert_eq!(digest(&copied.bytes), *child);
         }
         let list = there(repo, &list_tag(&root.digest)).await.unwrap();
         assert_eq!(listed(&list.bytes), std::slice::from_ref(&sbom));
@@ -167,7 +168,7 @@ async fn a_tag_is_put_on_the_very_bytes() {
     let tagged = world.target(&["release", "v1"]);
     retag(&tagged, &done.manifest.digest).await.unwrap();
     assert_eq!(there(&tagged.repo, "v1").await.unwrap(), done.manifest);
-    let none = digest_of(b"none").unwrap();
+    let none = digest(b"none");
     let error = retag(&tagged, &none).await.unwrap_err();
     assert_eq!(error.exit(), Exit::Usage);
     assert!(error.message.contains(none.as_str()));

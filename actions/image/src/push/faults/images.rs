@@ -1,6 +1,6 @@
 //! Images to push: OCI layouts and docker archives, of bytes that do not compress.
 
-use crate::registry::digest;
+use crate::digest::digest;
 use crate::source::Source;
 use kit::env::Env;
 use serde_json::{Value, json};
@@ -48,7 +48,10 @@ impl Folder {
 
     pub(super) fn blob(&self, bytes: &[u8]) -> Value {
         let digest = digest(bytes);
-        let path = self.path().join("blobs").join(digest.replace(':', "/"));
+        let path = self
+            .path()
+            .join("blobs")
+            .join(digest.as_str().replace(':', "/"));
         fs::write(path, bytes).unwrap();
         json!({"mediaType": GZIP, "digest": digest, "size": bytes.len()})
     }
@@ -85,7 +88,7 @@ impl Folder {
 }
 
 pub(super) fn config(layers: &[&[u8]], architecture: &str) -> String {
-    let diff_ids: Vec<String> = layers.iter().map(|layer| digest(layer)).collect();
+    let diff_ids: Vec<String> = layers.iter().map(|layer| digest(layer).into()).collect();
     json!({
         "architecture": architecture, "os": "linux", "config": {},
         "rootfs": {"type": "layers", "diff_ids": diff_ids},
@@ -105,7 +108,7 @@ pub(super) fn archive(folder: &Folder, layers: &[&[u8]]) -> Arc<Source> {
 
 fn saved(folder: &Folder, layers: &[&[u8]], tag: &str) -> PathBuf {
     let config = config(layers, "amd64");
-    let name = format!("{}.json", &digest(config.as_bytes())[7..]);
+    let name = format!("{}.json", digest(config.as_bytes()).hex());
     let mut tar = Vec::new();
     let mut names = Vec::new();
     for (number, layer) in layers.iter().enumerate() {

@@ -12,8 +12,9 @@ mod stored;
 mod uploads;
 
 use super::{Delivered, Outcome, Target};
+use crate::blob::Compression;
 use crate::registry::{Client, Registry, RetryPolicy, Token};
-use crate::source::{Compression, Source};
+use crate::source::Source;
 use base64::Engine;
 use hostile::Hostile;
 use kit::env::Env;

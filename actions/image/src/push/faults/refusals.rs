@@ -178,7 +178,7 @@ async fn a_layout_that_is_damaged_is_no_fault_of_the_registry() {
     let path = folder
         .path()
         .join("blobs")
-        .join(crate::registry::digest(&layer).replace(':', "/"));
+        .join(crate::digest::digest(&layer).as_str().replace(':', "/"));
     std::fs::write(&path, noise(2, 100)).unwrap();
     let error = push_one(&source, world.target(&["v1"])).await.unwrap_err();
     assert!(error.to_string().contains("is damaged"), "{error}");

@@ -55,7 +55,7 @@ async fn a_store_that_leads_astray_is_left_for_the_export_and_the_image_is_the_s
         .collect();
     let mut chain = None;
     for diff_id in &diff_ids {
-        chain = Some(crate::source::chain_id(chain.as_ref(), diff_id));
+        chain = Some(crate::digest::chain_id(chain.as_ref(), diff_id));
     }
     let place = |id: &Digest| {
         let layers = PathBuf::from(root).join("image/overlay2/layerdb");

@@ -226,7 +226,7 @@ async fn a_blob_that_vanishes_before_the_manifest_is_brought_again() {
     let world = World::new().await;
     let folder = Folder::new();
     let (kept, lost) = (noise(1, 50 * KIB), noise(2, 60 * KIB));
-    let digest = crate::registry::digest(&lost);
+    let digest = String::from(crate::digest::digest(&lost));
     let source = layout(&folder, &[&kept, &lost]);
     let data = world.registry.data();
     let lose = Act::First(Arc::new(move || {

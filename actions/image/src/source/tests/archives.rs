@@ -19,6 +19,16 @@ fn odd_images_come_whole_out_of_every_kind_of_archive() {
 }
 
 #[test]
+fn an_image_without_layers_is_its_configuration() {
+    let bench = Bench::new();
+    let bytes = tar(&borrowed(&legacy(&[])));
+    hold(stream(&bytes, Some(&known(&[]))), &[]);
+    let path = bench.path("image.tar");
+    std::fs::write(&path, bytes).unwrap();
+    hold(read(&path), &[]);
+}
+
+#[test]
 fn an_export_can_be_read_without_knowing_it_first() {
     for layers in [&odd()[1], &odd()[5]] {
         let slices = slices(layers);
@@ -204,7 +214,7 @@ fn no_name_leads_out_of_an_archive() {
     let bench = Bench::new();
     std::fs::write(bench.path("secret"), "not yours").unwrap();
     let config = config(&[b"not yours"]);
-    let name = format!("{}.json", hex(&digest(&config)));
+    let name = format!("{}.json", digest(&config).hex());
     let manifest =
         |layer: &str| file(serde_json::json!([{"Config": name, "Layers": [layer]}]).to_string());
     for (layer, member) in [
@@ -249,7 +259,7 @@ fn refuses_what_is_not_an_archive_with_a_hint() {
     let foreign =
         serde_json::json!([{"Config": "a", "Layers": [], "LayerSources": {"sha256:0": {}}}]);
     let config = config(&layers);
-    let name = format!("{}.json", hex(&digest(&config)));
+    let name = format!("{}.json", digest(&config).hex());
     let short = serde_json::json!([{"Config": name, "Layers": []}]);
     let with = |manifest: serde_json::Value| {
         tar(&[

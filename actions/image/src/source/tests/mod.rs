@@ -4,6 +4,8 @@ mod archives;
 mod layouts;
 
 use super::*;
+use crate::blob::{Chunk, Compression};
+use crate::digest::digest;
 use std::collections::HashSet;
 use std::io::{Read as _, Write};
 use std::path::PathBuf;
@@ -79,7 +81,7 @@ fn config(layers: &[&[u8]]) -> Vec<u8> {
 }
 
 fn blob(bytes: &[u8]) -> String {
-    format!("blobs/sha256/{}", hex(&digest(bytes)))
+    format!("blobs/sha256/{}", digest(bytes).hex())
 }
 
 /// What engines before version 25 write, as the names of moby v20.10 have it.
@@ -96,7 +98,7 @@ fn legacy(layers: &[&[u8]]) -> Vec<(String, Member)> {
             .get(number)
             .cloned()
             .filter(|_| !top)
-            .unwrap_or_else(|| hex(&digest(b"what the top layer is called")).to_owned());
+            .unwrap_or_else(|| digest(b"what the top layer is called").hex().to_owned());
         let mut json = serde_json::json!({"id": folder});
         if let Some(parent) = &parent {
             json["parent"] = parent.clone().into();
@@ -115,7 +117,7 @@ fn legacy(layers: &[&[u8]]) -> Vec<(String, Member)> {
         folders.push(folder);
     }
     let config = config(layers);
-    let name = format!("{}.json", hex(&digest(&config)));
+    let name = format!("{}.json", digest(&config).hex());
     let paths: Vec<_> = folders
         .iter()
         .map(|folder| format!("{folder}/layer.tar"))
@@ -219,7 +221,7 @@ fn stream_but(
     take(pass, |start| {
         crate::compress::with_threads(Compression::Gzip, 2, |compressor| {
             let reading = reading::Reading::new(compressor, start);
-            archive::stream(bytes, "the export", known, reading)
+            stream::stream(bytes, "the export", known, reading)
         })
         .unwrap()
     })

@@ -2,7 +2,7 @@
 //! these types; their doc comments are what editors show.
 
 use super::diagnostics::At;
-use super::model::{Sink, Weekday};
+use super::model::Weekday;
 use super::person::PersonEntry;
 use super::secret::SecretEntry;
 use super::template::{InAccount, InRegion, InVariable, PerEnvironment, Shared, Templated};
@@ -284,19 +284,6 @@ impl JsonSchema for Plain {
     fn json_schema(_: &mut SchemaGenerator) -> Schema {
         json_schema!({ "type": ["string", "number", "boolean"] })
     }
-}
-
-/// The long form of a secret.
-#[derive(Debug, Clone, Default, JsonSchema)]
-#[schemars(rename_all = "kebab-case", deny_unknown_fields)]
-pub(super) struct Secret {
-    /// ssm:NAME, secretsmanager:NAME#KEY or env:NAME.
-    pub(super) from: At<super::secret::From>,
-    /// Where it may go; task and exec when not given, exec alone for env:NAME.
-    #[schemars(extend("minItems" = 1, "uniqueItems" = true))]
-    pub(super) to: Option<Vec<At<Sink>>>,
-    /// Whether its absence is an error; true when not given.
-    pub(super) required: Option<bool>,
 }
 
 /// What is built, and the repository it is kept in.

@@ -3,13 +3,13 @@
 
 use super::declared::{
     Anchor, BreakGlass, Build, BuildKeys, BuildRoles, Declared, Deploy, Environment, Freeze, Gate,
-    Image, Roles, Rollback, Secret, State, StateRoles, Type, Variable,
+    Image, Roles, Rollback, State, StateRoles, Type, Variable,
 };
 use super::decode::{Decode, Decoder};
 use super::diagnostics::{At, Mistake, nearest};
 use super::model::{Sink, Weekday};
 use super::person::DeclaredPerson;
-use super::secret::{From, SecretEntry};
+use super::secret::{From, Secret, SecretEntry};
 use super::tree::{Data, Node};
 
 /// Reads one of a closed list of words.

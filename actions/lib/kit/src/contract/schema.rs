@@ -56,9 +56,10 @@ mod tests {
     use super::*;
     use crate::contract::declared::{
         Anchor, BreakGlass, Build, BuildKeys, BuildRoles, Deploy, Environment, Freeze, Gate, Image,
-        Roles, Rollback, Secret, State, StateRoles, Variable,
+        Roles, Rollback, State, StateRoles, Variable,
     };
     use crate::contract::parse;
+    use crate::contract::secret::Secret;
     use schemars::JsonSchema;
     use serde_json::Value;
     use std::collections::BTreeSet;

@@ -1,6 +1,5 @@
 //! The declaration of a secret: its source, in one line or with its sinks.
 
-use super::declared::Secret;
 use super::diagnostics::{At, Place};
 use super::model::{Sink, Source};
 use super::template::{Malformed, Piece, Placeholder, Template, pieces_pattern};
@@ -9,6 +8,19 @@ use super::tree::{Data, Node};
 use crate::aws::Arn;
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use std::borrow::Cow;
+
+/// The long form of a secret.
+#[derive(Debug, Clone, Default, JsonSchema)]
+#[schemars(rename_all = "kebab-case", deny_unknown_fields)]
+pub(super) struct Secret {
+    /// ssm:NAME, secretsmanager:NAME#KEY or env:NAME.
+    pub(super) from: At<From>,
+    /// Where it may go; task and exec when not given, exec alone for env:NAME.
+    #[schemars(extend("minItems" = 1, "uniqueItems" = true))]
+    pub(super) to: Option<Vec<At<Sink>>>,
+    /// Whether its absence is an error; true when not given.
+    pub(super) required: Option<bool>,
+}
 
 /// A secret in its long form; the short form is the same with everything else left out.
 #[derive(Debug, Clone, Default)]

@@ -1,0 +1,119 @@
+//! What a deploy logs while it is followed.
+
+use ecs::{Deployment, Seen, revision};
+use kit::Cx;
+use std::time::Duration;
+
+/// What is still missing is logged this often while nothing else happens.
+const REMIND: Duration = Duration::from_secs(10);
+
+/// The lines of progress: one only when something changed.
+pub(crate) struct ProgressLog<'a> {
+    cx: &'a Cx,
+    deployment: String,
+    table: String,
+    missing: Vec<String>,
+    reminded: Option<(Duration, String)>,
+}
+
+impl<'a> ProgressLog<'a> {
+    pub(crate) fn new(cx: &'a Cx, deployment: &str) -> Self {
+        Self {
+            cx,
+            deployment: deployment.to_owned(),
+            table: String::new(),
+            missing: Vec::new(),
+            reminded: None,
+        }
+    }
+
+    /// Logs one look; returns whether anything moved since the last.
+    pub(crate) fn look(
+        &mut self,
+        seen: &Seen,
+        events: &[String],
+        missing: &[String],
+        now: Duration,
+    ) -> bool {
+        for event in events {
+            self.cx.host.info(format!("  event: {event}"));
+        }
+        let table = progress(&self.deployment, seen);
+        let moved = table != self.table || !events.is_empty() || missing != self.missing;
+        if table != self.table {
+            self.cx
+                .host
+                .info(format!("{:>5} s  {table}", now.as_secs()));
+            self.table = table;
+        }
+        self.missing = missing.to_vec();
+        let waiting = some(missing, 3).join("; ");
+        let due = match &self.reminded {
+            Some((at, logged)) => now >= *at + REMIND && *logged != waiting,
+            None => true,
+        };
+        if due && !waiting.is_empty() {
+            self.cx
+                .host
+                .info(format!("{:>5} s  waiting for {waiting}", now.as_secs()));
+            self.reminded = Some((now, waiting));
+        }
+        moved
+    }
+}
+
+/// One line on where the deployments stand.
+fn progress(ours: &str, seen: &Seen) -> String {
+    let one = |deployment: &Deployment| {
+        let mut line = format!(
+            "{}{}: {} of {} running",
+            revision(&deployment.task_definition),
+            if deployment.id == ours { " (this)" } else { "" },
+            deployment.running,
+            deployment.desired
+        );
+        for (number, word) in [
+            (deployment.pending, "pending"),
+            (deployment.failed, "failed"),
+        ] {
+            if number > 0 {
+                line.push_str(&format!(", {number} {word}"));
+            }
+        }
+        line
+    };
+    let mut parts: Vec<String> = seen.service.deployments.iter().map(one).collect();
+    let targets: Vec<_> = seen
+        .groups
+        .iter()
+        .flat_map(|group| &group.targets)
+        .collect();
+    if !targets.is_empty() {
+        let healthy = targets
+            .iter()
+            .filter(|target| target.state == "healthy")
+            .count();
+        parts.push(format!("{healthy} of {} targets healthy", targets.len()));
+    }
+    if let Some(breaker) = seen
+        .record
+        .as_ref()
+        .and_then(|record| record.breaker.as_ref())
+        && breaker.failures > 0
+    {
+        parts.push(format!(
+            "circuit breaker {} of {}",
+            breaker.failures, breaker.threshold
+        ));
+    }
+    parts.join(" · ")
+}
+
+/// The first few, and how many more there are.
+pub(crate) fn some(all: &[String], few: usize) -> Vec<String> {
+    let mut some: Vec<String> = all.iter().take(few).cloned().collect();
+    if all.len() > few {
+        some.push(format!("{} more", all.len() - few));
+    }
+    some
+}
