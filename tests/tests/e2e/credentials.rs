@@ -204,12 +204,15 @@ fn secrets_from_both_stores_reach_the_command_the_later_steps_or_a_file() {
         "--source",
         "TOKEN=secretsmanager:storefront/dev/api#token",
     ];
-    let mut export = vec!["export"];
+    // As a parameter that another account shares is named.
+    let shared = "parameter/storefront/dev/database-url";
+    let shared = format!("SHARED=ssm:{}", world.arn(&dev.account.id, "ssm", shared));
+    let mut export = vec!["export", "--source", &shared];
     export.extend(sources);
     let ended = run(&job, "slipway-secrets", &export);
     masked(&ended, &[&url, &token]);
     let found = exported(&job);
-    for pair in [("URL", &url), ("TOKEN", &token)] {
+    for pair in [("URL", &url), ("TOKEN", &token), ("SHARED", &url)] {
         assert!(
             found
                 .iter()

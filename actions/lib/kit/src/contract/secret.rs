@@ -169,21 +169,22 @@ pub(super) fn perhaps_secret(root: &Node) -> Vec<Place> {
     places
 }
 
+fn is_arn(text: &str, service: &str, resource: &str) -> bool {
+    text.parse::<Arn>()
+        .is_ok_and(|arn| arn.service == service && arn.resource.starts_with(resource))
+}
+
 /// The rule that a name breaks once it is filled in. AWS's rules: SSM `PutParameter` Name, and
-/// Secrets Manager `CreateSecret` Name, or an ARN.
+/// Secrets Manager `CreateSecret` Name, or an ARN. What another account shares is read by its ARN only.
 pub(super) fn wrong_name(source: &Source) -> Option<&'static str> {
     match source {
         Source::Ssm(name) => {
-            (!matches("^/?[A-Za-z0-9_.-]+(/[A-Za-z0-9_.-]+)*(:[A-Za-z0-9_.-]+)?$", name))
-                .then_some("parameter names are letters, digits and `_.-/`, with `:VERSION` or `:LABEL` at the end")
+            (!matches("^/?[A-Za-z0-9_.-]+(/[A-Za-z0-9_.-]+)*(:[A-Za-z0-9_.-]+)?$", name)
+                && !is_arn(name, "ssm", "parameter/"))
+                .then_some("parameter names are letters, digits and `_.-/`, with `:VERSION` or `:LABEL` at the end, or a whole ARN")
         }
         Source::SecretsManager { id, .. } => {
-            let is_arn = || {
-                id.parse::<Arn>().is_ok_and(|arn| {
-                    arn.service == "secretsmanager" && arn.resource.starts_with("secret:")
-                })
-            };
-            (!matches("^[A-Za-z0-9/_+=.@-]+$", id) && !is_arn())
+            (!matches("^[A-Za-z0-9/_+=.@-]+$", id) && !is_arn(id, "secretsmanager", "secret:"))
                 .then_some("secret names are letters, digits and `/_+=.@-`, or a whole ARN")
         }
         Source::Env(_) => None,

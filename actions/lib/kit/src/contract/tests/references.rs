@@ -187,7 +187,7 @@ fn a_secret_says_where_it_is_and_is_never_repeated() {
         13 |   E: ssm:/a b
            |      ^^^^^^^^
            |
-           = hint: parameter names are letters, digits and `_.-/`, with `:VERSION` or `:LABEL` at the end
+           = hint: parameter names are letters, digits and `_.-/`, with `:VERSION` or `:LABEL` at the end, or a whole ARN
 
         error: `secrets.F` has no `from`
           --> delivery.yaml:14:3
