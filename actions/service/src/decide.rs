@@ -37,6 +37,8 @@ pub(crate) struct Plan {
     pub(crate) running: String,
     /// The newest one of its family, from which the next is made.
     pub(crate) base: String,
+    /// It was deregistered, and none that is newer is active.
+    pub(crate) deregistered: bool,
     pub(crate) selection: Selection,
     /// Each container's image as it runs, in the order of the containers.
     pub(crate) images_before: Vec<String>,
@@ -130,11 +132,12 @@ pub(crate) fn decide(
     let registration = Registration::new(base, &selection.containers, image)?;
     let differences = registration.differences(running);
     let (revision, update) = if differences.is_empty() {
-        let update = match service.primary() {
-            Some(primary) if primary.rollout != Rollout::Failed => Update::None,
-            _ => Update::Again,
-        };
-        (Revision::Keep, update)
+        match service.primary() {
+            Some(primary) if primary.rollout != Rollout::Failed => (Revision::Keep, Update::None),
+            // ECS deploys no revision that was deregistered.
+            _ if !running.is_active() => (Revision::Register(registration), Update::Deploy),
+            _ => (Revision::Keep, Update::Again),
+        }
     } else if newest.is_some_and(|newest| registration.differences(newest).is_empty()) {
         (Revision::Reuse(base.arn()), Update::Deploy)
     } else {
@@ -151,6 +154,7 @@ pub(crate) fn decide(
     Ok(Plan {
         running: running.arn(),
         base: base.arn(),
+        deregistered: !base.is_active(),
         images_before: selection
             .containers
             .iter()
@@ -196,6 +200,11 @@ impl Plan {
             lines.push(format!(
                 "left as they are, because --container names others of the same repository: {}",
                 self.selection.left_out.join(", ")
+            ));
+        }
+        if self.deregistered {
+            lines.push(format!(
+                "{base}, which the service uses, was deregistered, and no newer revision is active"
             ));
         }
         if !self.changes.is_empty() {
@@ -251,10 +260,11 @@ mod tests {
     use super::*;
     use ecs::Deployment;
     use kit::Exit;
+    use serde_json::value::to_raw_value;
 
     fn definition(revision: u32, image: &str, more: &str) -> Definition {
         let body = format!(
-            r#"{{"taskDefinition":{{"taskDefinitionArn":"arn:aws:ecs:r:1:task-definition/web:{revision}","family":"web","revision":{revision},"containerDefinitions":[{{"name":"web","image":"{image}"}}]{more}}}}}"#
+            r#"{{"taskDefinition":{{"taskDefinitionArn":"arn:aws:ecs:r:1:task-definition/web:{revision}","family":"web","revision":{revision},"status":"ACTIVE","containerDefinitions":[{{"name":"web","image":"{image}"}}]{more}}}}}"#
         );
         Definition::parse(body.as_bytes()).unwrap()
     }
@@ -335,6 +345,20 @@ mod tests {
             assert!(matches!(plan.revision, Revision::Keep));
             assert_eq!(plan.update, update);
         }
+        // A revision that was deregistered runs on, and cannot be deployed again.
+        let mut gone = running;
+        gone.members
+            .set("status", to_raw_value("INACTIVE").unwrap());
+        let decide = |rollout| decide(&service(rollout), &gone, None, web(), OLD).unwrap();
+        assert_eq!(decide(Rollout::Completed).update, Update::None);
+        let plan = decide(Rollout::Failed);
+        assert!(matches!(plan.revision, Revision::Register(_)));
+        assert_eq!(plan.update, Update::Deploy);
+        let lines = plan.lines().join("\n");
+        assert!(
+            lines.contains("web:7, which the service uses, was deregistered"),
+            "{lines}"
+        );
     }
 
     #[test]

@@ -5,7 +5,7 @@ use crate::args::Deploy;
 use crate::reference::{Registry, repository};
 use ecs::{Client, Definition, Seen, Selection, containers};
 use kit::contract::Resolved;
-use kit::error::Result;
+use kit::error::{Failure, Result};
 use kit::id::Digest;
 use net::Account;
 
@@ -15,7 +15,7 @@ pub(crate) struct Observed {
     pub(crate) seen: Seen,
     /// The task definition the service uses.
     pub(crate) running: Definition,
-    /// The newest active revision of its family, where that is another.
+    /// The newest active revision of its family, where that is newer.
     pub(crate) newest: Option<Definition>,
     pub(crate) selection: Selection,
     /// The reference to run, `REPOSITORY@DIGEST`.
@@ -41,9 +41,8 @@ pub(crate) async fn observe(
     digest: &Digest,
 ) -> Result<Observed> {
     let seen = client.look().await?;
-    let running = client.definition(&seen.service.task_definition).await?;
-    let newest = client.definition(&running.family()).await?;
-    let newest = (newest.arn() != running.arn()).then_some(newest);
+    let running = running(client, &seen).await?;
+    let newest = newer(client, &running).await?;
     let base = newest.as_ref().unwrap_or(&running);
     let named = args.place.containers();
     let usual = contract.map(|contract| contract.deploy.container.as_str());
@@ -83,4 +82,36 @@ pub(crate) async fn observe(
         selection,
         running,
     })
+}
+
+/// The task definition the service uses.
+///
+/// # Errors
+/// ECS does not answer with it. It forgets a revision once it is deleted, although the service goes on with it.
+async fn running(client: &Client, seen: &Seen) -> Result<Definition> {
+    let arn = &seen.service.task_definition;
+    let read = client.definition(arn).await;
+    Ok(read.map_err(|error| match error.failure {
+        Failure::Rejected => error
+            .hint("if it was deleted, register the task definition again, by infrastructure")
+            .hint(format!(
+                "then point the service at it: aws ecs update-service --cluster {} --service {} --task-definition FAMILY",
+                client.cluster, client.service
+            )),
+        _ => error,
+    })?)
+}
+
+/// The newest active revision of the family, if it is newer than the one in use. An older one is what is left where newer
+/// ones were deregistered, and lacks what they brought.
+///
+/// # Errors
+/// ECS does not answer.
+async fn newer(client: &Client, running: &Definition) -> Result<Option<Definition>> {
+    match client.definition(&running.family()).await {
+        Ok(newest) => Ok((newest.revision() > running.revision()).then_some(newest)),
+        // None is active: all were deregistered.
+        Err(error) if error.failure == Failure::Rejected && !running.is_active() => Ok(None),
+        Err(error) => Err(error.into()),
+    }
 }

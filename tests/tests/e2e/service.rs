@@ -1,5 +1,7 @@
 //! The service step and deployments that do not go well: what it says, how it ends, and what runs afterwards.
 
+mod missing;
+
 use std::process::Command;
 use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
 

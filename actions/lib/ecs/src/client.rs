@@ -50,6 +50,7 @@ pub struct Client {
     pub cluster: String,
     /// The service, by name or ARN.
     pub service: String,
+    cluster_arn: String,
     policy: Cell<RetryPolicy>,
     host: Host,
     /// EC2 instance IDs by container instance ARN; they never change.
@@ -71,7 +72,17 @@ impl Client {
         let elb = aws_sdk_elasticloadbalancingv2::config::Builder::from(&account.config)
             .retry_config(RetryConfig::disabled())
             .build();
+        let region = &account.region;
+        let cluster_arn = match cluster.starts_with("arn:") {
+            true => cluster.clone(),
+            false => format!(
+                "arn:{}:ecs:{region}:{}:cluster/{cluster}",
+                region.partition(),
+                account.id
+            ),
+        };
         Self {
+            cluster_arn,
             ecs: aws_sdk_ecs::Client::from_conf(ecs),
             elb: aws_sdk_elasticloadbalancingv2::Client::from_conf(elb),
             cluster,
@@ -148,7 +159,21 @@ impl Client {
             .cluster(cluster)
             .services(service);
         let doing = format!("describe service {service} in cluster {cluster}");
-        let answer = self.call(ACTION, &doing, || call.clone().send()).await?;
+        let answer = self.call(ACTION, &doing, || call.clone().send()).await;
+        let missing = |message: String, list: String| {
+            let error =
+                kit::Error::failed(message).hint(format!("see which there are: aws ecs {list}"));
+            Error::answered(Failure::Missing, ACTION, error)
+                .hint("check the account and the region: they are the environment's, or the credentials' and AWS_REGION's")
+        };
+        let cluster = &self.cluster_arn;
+        let answer = answer.map_err(|error| match error.code() {
+            Some("ClusterNotFoundException") => missing(
+                format!("there is no cluster {cluster}"),
+                "list-clusters".to_owned(),
+            ),
+            _ => error,
+        })?;
         if let Some(found) = answer.services.unwrap_or_default().into_iter().next() {
             return Ok(service_of(found));
         }
@@ -158,13 +183,9 @@ impl Client {
             .into_iter()
             .find_map(|failure| failure.reason)
             .unwrap_or_else(|| "ECS names no reason".to_owned());
-        let missing = format!("there is no service {service} in cluster {cluster} ({reason})");
-        Err(Error::answered(
-            Failure::Missing,
-            ACTION,
-            kit::Error::failed(missing).hint(format!(
-                "see which there are: aws ecs list-services --cluster {cluster}"
-            )),
+        Err(missing(
+            format!("there is no service {service} in cluster {cluster} ({reason})"),
+            format!("list-services --cluster {cluster}"),
         ))
     }
 

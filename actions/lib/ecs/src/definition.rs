@@ -48,7 +48,15 @@ impl Definition {
         self.members.text("taskDefinitionArn").unwrap_or_default()
     }
 
-    /// Whether tasks may still be started from it.
+    /// Its number in the family.
+    pub fn revision(&self) -> u64 {
+        let number = self.members.get("revision");
+        number
+            .and_then(|number| number.get().parse().ok())
+            .unwrap_or_default()
+    }
+
+    /// Whether a deployment of it may still be started. One that was deregistered goes on running where a service uses it.
     pub fn is_active(&self) -> bool {
         self.members.text("status").as_deref() == Some("ACTIVE")
     }
