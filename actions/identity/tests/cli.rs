@@ -34,7 +34,7 @@ fn bad_input_is_named() {
             &["check", "--contract", "delivery.yaml"],
             "delivery.yaml was given without an environment",
         ),
-        (&["check"], "no region is known"),
+        (&["check"], "the region is missing"),
     ] {
         job.refuses(arguments, &[], 2, message);
     }
@@ -42,7 +42,11 @@ fn bad_input_is_named() {
     job.refuses(&arguments, &[], 1, "there are no AWS credentials");
     // Beside a command, whose own 2 is none of ours.
     job.refuses(&["exec"], &[], 64, "<COMMAND>");
-    job.refuses(&["exec", "--", "true"], &[], 64, "no region is known");
+    // In a workflow the command is the input `run`.
+    let verb = [("INPUT_COMMAND", "exec")];
+    let message = "error: the input `run` is not given\n\nhint: write the script to run under `with:`, as `run: |`";
+    job.refuses(&[], &verb, 64, message);
+    job.refuses(&["exec", "--", "true"], &[], 64, "the region is missing");
 }
 
 #[test]

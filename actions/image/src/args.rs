@@ -1,7 +1,7 @@
 //! The arguments. Names and meanings are `docker buildx build`'s where it has one.
 
+use crate::blob::Compression;
 use crate::pairs::Pairs;
-use crate::source::Compression;
 use clap::{Subcommand, ValueEnum};
 use std::path::PathBuf;
 
@@ -271,7 +271,7 @@ pub(crate) struct Scan {
     #[arg(long, value_name = "ID=DAY", value_delimiter = '\n')]
     pub(crate) waive: Vec<String>,
     /// Minutes to wait for a scan to end
-    #[arg(long, value_name = "MINUTES", default_value_t = 10)]
+    #[arg(long, value_name = "MINUTES", default_value_t = 10, value_parser = kit::number::whole(0..=1440_u64))]
     pub(crate) wait: u64,
 }
 

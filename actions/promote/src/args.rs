@@ -240,7 +240,7 @@ pub(crate) struct Rules {
     #[arg(long, value_name = "BRANCH")]
     pub(crate) branch: Option<String>,
     /// Approvals a pull request needs, without a contract [default: 1]
-    #[arg(long, value_name = "NUMBER")]
+    #[arg(long, value_name = "NUMBER", value_parser = kit::number::whole(0..=100_u32))]
     pub(crate) approvals: Option<u32>,
     /// Check runs that must have succeeded, as NAME or NAME@APP-ID, without a contract
     #[arg(long, value_name = "NAME", value_delimiter = '\n')]

@@ -40,7 +40,7 @@ fn bad_input_is_named() {
             &["export", "--source", "A=ssm:/a", "--role", "deploy"],
             "`deploy` is not the ARN of a role",
         ),
-        (&["export", "--source", "A=ssm:/a"], "no region is known"),
+        (&["export", "--source", "A=ssm:/a"], "the region is missing"),
         (&["file", "--source", SOURCE], "--path <FILE>"),
         (
             &["export", "--source", "a-b=env:B"],

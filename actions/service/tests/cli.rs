@@ -49,6 +49,10 @@ fn a_tag_is_no_digest() {
 fn a_missing_digest_cluster_or_service_is_named() {
     let stderr = refused(2, &["deploy"], &[("INPUT_DIGEST", "")]);
     assert!(stderr.contains("--digest <DIGEST>"), "{stderr}");
+    let stderr = refused(2, &[], &[("INPUT_COMMAND", "deploy")]);
+    let message =
+        "error: the input `digest` is not given\n\nhint: write it under the step's `with:`";
+    assert!(stderr.contains(message), "{stderr}");
     let stderr = refused(
         2,
         &["deploy", "--digest", DIGEST],
@@ -85,7 +89,7 @@ fn no_region_and_no_credentials_are_said_before_anything_is_asked() {
         "s",
     ];
     let stderr = refused(2, &place, &[]);
-    assert!(stderr.contains("error: no region is known"), "{stderr}");
+    assert!(stderr.contains("error: the region is missing"), "{stderr}");
     let stderr = refused(1, &place, &[("AWS_REGION", "ca-central-1")]);
     assert!(
         stderr.contains("error: there are no AWS credentials"),

@@ -103,7 +103,7 @@ fn an_account_of_another_environment_is_missed_by_name() {
 fn a_contract_that_nobody_named_leaves_the_arguments_alone() {
     let job = Job::new();
     std::fs::write(job.file("app/delivery.yaml"), "version: [").unwrap();
-    job.refuses(&publish(&[]), &[], 2, "no region is known");
+    job.refuses(&publish(&[]), &[], 2, "the region is missing");
     job.refuses(
         &publish(&["--contract", "delivery.yaml"]),
         &[],

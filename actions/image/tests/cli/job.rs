@@ -11,7 +11,7 @@ pub(crate) const DIGEST: &str =
 pub(crate) const COMMIT: &str = "048fef481755b4fed314f34622955b77e7660821";
 
 /// Said where all is in order, as there is nothing to talk to.
-pub(crate) const IN_ORDER: &str = "no region is known";
+pub(crate) const IN_ORDER: &str = "the region is missing";
 
 pub(crate) struct Job(step_job::Job);
 

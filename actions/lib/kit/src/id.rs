@@ -114,12 +114,13 @@ pub struct Digest(String);
 parsed_text!(Digest, 0);
 
 impl Digest {
-    /// The digest `text` is.
+    /// The digest that an argument gives. White space around it is left out, such as the line break after a workflow's
+    /// block text.
     ///
     /// # Errors
     /// Anything else, a tag above all (exit 2).
     pub fn parse(text: &str) -> Result<Self> {
-        Ok(text.parse()?)
+        Ok(text.trim().parse()?)
     }
 
     /// The digest whose hash is `hash`.
@@ -163,12 +164,12 @@ pub struct CommitId(String);
 parsed_text!(CommitId, 0);
 
 impl CommitId {
-    /// The commit `text` names.
+    /// The commit that an argument gives. White space around it is left out, as around a digest.
     ///
     /// # Errors
     /// Anything else: a shortened hash, a branch, a tag (exit 2).
     pub fn parse(text: &str) -> Result<Self> {
-        Ok(text.parse()?)
+        Ok(text.trim().parse()?)
     }
 }
 
@@ -201,6 +202,8 @@ mod tests {
         let whole = format!("sha256:{HEX}");
         let digest = Digest::parse(&whole).unwrap();
         assert_eq!((digest.as_str(), digest.hex()), (whole.as_str(), HEX));
+        assert_eq!(Digest::parse(&format!(" {whole}\r\n")).unwrap(), digest);
+        assert!(format!("{whole}\n").parse::<Digest>().is_err());
         assert_eq!(
             Digest::sha256([0xab; 32]).hex(),
             "ab".repeat(32),
@@ -213,7 +216,7 @@ mod tests {
             HEX,
             &format!("sha256:{}", &HEX[1..]),
             &format!("sha256:{}", HEX.to_uppercase()),
-            &format!("sha256:{HEX}\n"),
+            &format!("sha256:{HEX} {HEX}"),
             &format!("sha512:{HEX}"),
             &format!("repo@sha256:{HEX}"),
         ] {
@@ -227,6 +230,10 @@ mod tests {
     fn only_a_whole_hash_is_a_commit() {
         for text in [&HEX[..40], HEX] {
             assert_eq!(CommitId::parse(text).unwrap().as_str(), text);
+            assert_eq!(
+                CommitId::parse(&format!("{text}\n")).unwrap().as_str(),
+                text
+            );
         }
         for text in [
             "main",
@@ -235,7 +242,7 @@ mod tests {
             &HEX[..7],
             &HEX[..41],
             &HEX[..40].to_uppercase(),
-            &format!("{}\n", &HEX[..40]),
+            &format!("{0} {0}", &HEX[..40]),
         ] {
             let error = CommitId::parse(text).unwrap_err();
             assert_eq!(error.exit(), Exit::Usage, "{text}");

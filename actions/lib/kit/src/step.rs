@@ -11,7 +11,7 @@ use crate::host::{Host, Kind};
 use crate::inputs;
 use crate::report::Report;
 use crate::signal;
-use clap::error::ErrorKind as Parsing;
+use clap::error::{ContextKind, ContextValue, ErrorKind as Parsing};
 use clap::{Args, Command, CommandFactory, FromArgMatches, Parser};
 use std::ffi::OsString;
 use std::path::PathBuf;
@@ -322,7 +322,8 @@ fn refuse_arguments<S: Step>(host: &Host, error: &clap::Error, usage: ErrorKind)
         let _ = error.print();
         return usage.exit();
     }
-    let mut wrong = wrong_arguments::<S>(host, error);
+    let mut wrong =
+        missing_inputs(host, error).unwrap_or_else(|| wrong_arguments::<S>(host, error));
     wrong.kind = usage;
     host.error(S::ACTION.name, &wrong);
     let words = std::env::args().skip(1).take_while(|word| word != "--");
@@ -330,6 +331,32 @@ fn refuse_arguments<S: Step>(host: &Host, error: &clap::Error, usage: ErrorKind)
         host.error_json(&wrong);
     }
     usage.exit()
+}
+
+/// The inputs that a `uses:` step leaves out. Clap names them as arguments, and the script of a verb as `<COMMAND>`,
+/// which nobody can write in a workflow.
+fn missing_inputs(host: &Host, error: &clap::Error) -> Option<Error> {
+    let uses = host.kind() == Kind::GitHub && std::env::args_os().len() == 1;
+    let Some(ContextValue::Strings(missing)) = error.get(ContextKind::InvalidArg) else {
+        return None;
+    };
+    if !uses || error.kind() != Parsing::MissingRequiredArgument {
+        return None;
+    }
+    let input = |argument: &String| match argument.strip_prefix("--") {
+        Some(long) => format!("`{}`", long.split(' ').next().unwrap_or(long)),
+        None => "`run`".to_owned(),
+    };
+    let inputs: Vec<String> = missing.iter().map(input).collect();
+    let (noun, verb) = match inputs.len() {
+        1 => ("input", "is"),
+        _ => ("inputs", "are"),
+    };
+    let error = Error::usage(format!("the {noun} {} {verb} not given", inputs.join(", ")));
+    Some(match inputs.iter().any(|input| input == "`run`") {
+        true => error.hint("write the script to run under `with:`, as `run: |`"),
+        false => error.hint("write it under the step's `with:`"),
+    })
 }
 
 /// Clap's message about wrong arguments, with a hint that names a command or a page.
