@@ -177,19 +177,15 @@ async fn ssm_batch(client: &Ssm, batch: Vec<String>, account: &Account) -> Found
             continue;
         };
         let value = Secret::new(value);
-        // Asked by `name:version` or by ARN, the answer carries the bare name beside them.
+        // Asked by `name:version` or by ARN, the answer carries the bare name beside them. Both may have been asked for.
         let selector = parameter.selector.unwrap_or_default();
-        for asked in [
-            format!("{name}{selector}"),
-            parameter
-                .arn
-                .map(|arn| format!("{arn}{selector}"))
-                .unwrap_or_default(),
-            name,
-        ] {
+        let arn = parameter.arn.map(|arn| format!("{arn}{selector}"));
+        let asked = [Some(format!("{name}{selector}")), arn];
+        let asked: Vec<String> = asked.into_iter().flatten().collect();
+        let exact = asked.iter().any(|asked| found.contains_key(asked));
+        for asked in if exact { asked } else { vec![name] } {
             if let Some(slot) = found.get_mut(&asked) {
                 *slot = Ok(value.clone());
-                break;
             }
         }
     }
