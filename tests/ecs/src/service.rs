@@ -192,54 +192,54 @@ impl Service {
         id
     }
 
+    /// One of its deployments, the newest of which is primary.
+    fn describe_deployment(&self, index: usize, region: &Region) -> Value {
+        const SETTINGS: [&str; 8] = [
+            "launchType",
+            "platformVersion",
+            "platformFamily",
+            "networkConfiguration",
+            "capacityProviderStrategy",
+            "serviceConnectConfiguration",
+            "volumeConfigurations",
+            "vpcLatticeConfigurations",
+        ];
+        let d = &self.deployments[index];
+        let counts = count(
+            self.own(region)
+                .filter(|task| task.deployment.as_deref() == Some(d.id.as_str())),
+        );
+        let mut shown = json!({
+            "id": d.id,
+            "status": if index == 0 { "PRIMARY" } else { "ACTIVE" },
+            "taskDefinition": d.definition["taskDefinitionArn"],
+            "desiredCount": d.desired,
+            "pendingCount": counts.pending,
+            "runningCount": counts.running,
+            "failedTasks": d.failed_tasks,
+            "createdAt": d.created_at,
+            "updatedAt": d.updated_at,
+            "rolloutState": state_name(d.state),
+            "rolloutStateReason": d.reason,
+        });
+        let revision = self.revision(&d.revision);
+        for name in SETTINGS {
+            if let Some(value) = revision.and_then(|revision| revision.settings.get(name)) {
+                shown[name] = value.clone();
+            }
+        }
+        shown
+    }
+
+    fn own<'a>(&'a self, region: &'a Region) -> impl Iterator<Item = &'a Task> {
+        let tasks = region.tasks.values();
+        tasks.filter(|task| task.service.as_deref() == Some(self.arn.as_str()))
+    }
+
     pub(crate) fn describe(&self, region: &Region, with_tags: bool) -> Value {
-        let own = || {
-            region
-                .tasks
-                .values()
-                .filter(|task| task.service.as_deref() == Some(self.arn.as_str()))
-        };
-        let total = count(own());
-        let deployments: Vec<Value> = self
-            .deployments
-            .iter()
-            .enumerate()
-            .map(|(index, d)| {
-                let counts =
-                    count(own().filter(|task| task.deployment.as_deref() == Some(d.id.as_str())));
-                let settings = self
-                    .revision(&d.revision)
-                    .map(|revision| &revision.settings);
-                let mut shown = json!({
-                    "id": d.id,
-                    "status": if index == 0 { "PRIMARY" } else { "ACTIVE" },
-                    "taskDefinition": d.definition["taskDefinitionArn"],
-                    "desiredCount": d.desired,
-                    "pendingCount": counts.pending,
-                    "runningCount": counts.running,
-                    "failedTasks": d.failed_tasks,
-                    "createdAt": d.created_at,
-                    "updatedAt": d.updated_at,
-                    "rolloutState": state_name(d.state),
-                    "rolloutStateReason": d.reason,
-                });
-                let names = [
-                    "launchType",
-                    "platformVersion",
-                    "platformFamily",
-                    "networkConfiguration",
-                    "capacityProviderStrategy",
-                    "serviceConnectConfiguration",
-                    "volumeConfigurations",
-                    "vpcLatticeConfigurations",
-                ];
-                for name in names {
-                    if let Some(value) = settings.and_then(|settings| settings.get(name)) {
-                        shown[name] = value.clone();
-                    }
-                }
-                shown
-            })
+        let total = count(self.own(region));
+        let deployments: Vec<Value> = (0..self.deployments.len())
+            .map(|index| self.describe_deployment(index, region))
             .collect();
         let mut service = json!({
             "serviceArn": self.arn,

@@ -297,15 +297,16 @@ fn json_schema(schema: &Value, strict: bool, wanted: &mut Vec<(String, bool)>) -
             _ => {}
         }
     }
-    if strict
-        && out
-            .get("properties")
-            .and_then(Value::as_object)
-            .is_some_and(|all| !all.is_empty())
-        && !out.contains_key("additionalProperties")
-    {
-        out.insert("additionalProperties".to_owned(), Value::Bool(false));
+    let properties = out.get("properties").and_then(Value::as_object);
+    if strict && properties.is_some_and(|all| !all.is_empty()) {
+        out.entry("additionalProperties")
+            .or_insert(Value::Bool(false));
     }
+    with_alternatives(fields, out)
+}
+
+/// The schema, or another value that its description allows: `null`, or a default that its own format forbids.
+fn with_alternatives(fields: &Map<String, Value>, out: Map<String, Value>) -> Value {
     let mut alternatives = Vec::new();
     if fields.get("nullable") == Some(&Value::Bool(true)) {
         alternatives.push(json!({"type": "null"}));

@@ -1,6 +1,5 @@
 //! Target groups and their targets.
 
-use std::collections::BTreeMap;
 use std::net::Ipv4Addr;
 
 use serde_json::{Map, Value, json};
@@ -12,6 +11,24 @@ use crate::error::{Answer, ApiError};
 use crate::ids;
 use crate::state::Region;
 use crate::value::{copy, list, need, number, text, texts};
+
+/// The settings that a call can give.
+const SETTINGS: [&str; 14] = [
+    "Port",
+    "VpcId",
+    "HealthCheckProtocol",
+    "HealthCheckPort",
+    "HealthCheckEnabled",
+    "HealthCheckIntervalSeconds",
+    "HealthCheckTimeoutSeconds",
+    "HealthyThresholdCount",
+    "UnhealthyThresholdCount",
+    "HealthCheckPath",
+    "Matcher",
+    "TargetType",
+    "ProtocolVersion",
+    "IpAddressType",
+];
 
 pub(super) fn create_group(scope: &Scope<'_>, region: &mut Region, input: &Value) -> Answer {
     let name = need(input, "Name");
@@ -49,23 +66,7 @@ pub(super) fn create_group(scope: &Scope<'_>, region: &mut Region, input: &Value
         "IpAddressType": "ipv4",
     });
     let mut given = Map::new();
-    let names = [
-        "Port",
-        "VpcId",
-        "HealthCheckProtocol",
-        "HealthCheckPort",
-        "HealthCheckEnabled",
-        "HealthCheckIntervalSeconds",
-        "HealthCheckTimeoutSeconds",
-        "HealthyThresholdCount",
-        "UnhealthyThresholdCount",
-        "HealthCheckPath",
-        "Matcher",
-        "TargetType",
-        "ProtocolVersion",
-        "IpAddressType",
-    ];
-    copy(input, &names, &mut given);
+    copy(input, &SETTINGS, &mut given);
     for (name, value) in given {
         settings[name] = value;
     }
@@ -77,26 +78,23 @@ pub(super) fn create_group(scope: &Scope<'_>, region: &mut Region, input: &Value
             "Health check timeout must be smaller than or equal to the interval",
         ));
     }
-    let delay = scope
-        .inner
-        .config
-        .timings
-        .deregistration_delay
-        .as_secs()
-        .to_string();
-    let attributes = BTreeMap::from([
-        ("deregistration_delay.timeout_seconds".to_owned(), delay),
-        ("stickiness.enabled".to_owned(), "false".to_owned()),
+    let delay = scope.inner.config.timings.deregistration_delay;
+    let attributes = [
         (
-            "load_balancing.algorithm.type".to_owned(),
-            "round_robin".to_owned(),
+            "deregistration_delay.timeout_seconds",
+            delay.as_secs().to_string(),
         ),
-    ]);
+        ("stickiness.enabled", "false".to_owned()),
+        ("load_balancing.algorithm.type", "round_robin".to_owned()),
+    ];
     region.groups.push(TargetGroup {
         arn,
         name: name.to_owned(),
         settings,
-        attributes,
+        attributes: attributes
+            .into_iter()
+            .map(|(name, value)| (name.to_owned(), value))
+            .collect(),
         targets: Vec::new(),
     });
     let shown = region.groups.last().map(|group| show_group(region, group));

@@ -5,7 +5,8 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 
-use crate::bench::{ACCOUNT, Bench, models};
+use crate::bench::{ACCOUNT, Bench};
+use crate::parts::models;
 
 /// A copy of the models in which `change` was made to ECS's.
 fn changed_models(folder: &std::path::Path, change: impl Fn(&mut Value)) {
@@ -123,9 +124,6 @@ async fn requests_that_the_model_does_not_allow_are_refused_as_aws_refuses_them(
 #[tokio::test]
 async fn accounts_do_not_see_each_other() {
     let bench = Bench::start().await;
-    bench
-        .ecs("CreateCluster", json!({"clusterName": "shop"}))
-        .await;
     let mut headers = http::HeaderMap::new();
     headers.insert(
         "x-amz-target",

@@ -10,9 +10,6 @@ use crate::bench::{Bench, eventually, get, messages, service, tag};
 #[tokio::test]
 async fn a_deployment_completes_and_answers_through_the_load_balancer() {
     let bench = Bench::start().await;
-    bench
-        .ecs("CreateCluster", json!({"clusterName": "shop"}))
-        .await;
     let (group, address) = bench.balancer().await;
     assert_eq!(get(&address, "/").await.unwrap().0, 503);
     let first = bench.definition(&[("VERSION", "one")]).await;
@@ -74,6 +71,13 @@ async fn a_deployment_completes_and_answers_through_the_load_balancer() {
         ]
     );
 
+    recorded_as_successful(&bench, &first).await;
+    bench.finish().await;
+}
+
+/// Expects the record of a deployment that completed, with the definition and the image it runs.
+async fn recorded_as_successful(bench: &Bench, definition: &str) {
+    let digest = bench.image.split_once('@').unwrap().1;
     let rollout = bench.rollout().await;
     assert_eq!(rollout["status"], "SUCCESSFUL");
     assert_eq!(
@@ -93,17 +97,13 @@ async fn a_deployment_completes_and_answers_through_the_load_balancer() {
             &revision["serviceRevisions"][0]["taskDefinition"],
             &images["imageDigest"]
         ),
-        (&json!(first), &json!(digest))
+        (&json!(definition), &json!(digest))
     );
-    bench.finish().await;
 }
 
 #[tokio::test]
 async fn a_rolling_update_never_interrupts_the_service() {
     let bench = Bench::start().await;
-    bench
-        .ecs("CreateCluster", json!({"clusterName": "shop"}))
-        .await;
     let (group, address) = bench.balancer().await;
     let first = bench.definition(&[("VERSION", "one")]).await;
     bench
@@ -168,9 +168,6 @@ async fn a_rolling_update_never_interrupts_the_service() {
 #[tokio::test]
 async fn an_update_keeps_between_the_minimum_and_the_maximum() {
     let bench = Bench::start().await;
-    bench
-        .ecs("CreateCluster", json!({"clusterName": "shop"}))
-        .await;
     let mut input = service(&bench.definition(&[]).await, None);
     input["desiredCount"] = json!(2);
     input["deploymentConfiguration"]["minimumHealthyPercent"] = json!(50);
@@ -202,9 +199,6 @@ async fn an_update_keeps_between_the_minimum_and_the_maximum() {
 #[tokio::test]
 async fn a_newer_deployment_supersedes_one_in_progress() {
     let bench = Bench::unhurried().await;
-    bench
-        .ecs("CreateCluster", json!({"clusterName": "shop"}))
-        .await;
     bench
         .ecs("CreateService", service(&bench.definition(&[]).await, None))
         .await;
@@ -247,9 +241,6 @@ async fn a_newer_deployment_supersedes_one_in_progress() {
 #[tokio::test]
 async fn a_stopped_deployment_rolls_back() {
     let bench = Bench::unhurried().await;
-    bench
-        .ecs("CreateCluster", json!({"clusterName": "shop"}))
-        .await;
     let first = bench.definition(&[]).await;
     let mut input = service(&first, None);
     input["deploymentConfiguration"] = json!({});
@@ -288,9 +279,6 @@ async fn a_stopped_deployment_rolls_back() {
 #[tokio::test]
 async fn scaling_and_unchanged_updates_begin_no_deployment_and_force_does() {
     let bench = Bench::start().await;
-    bench
-        .ecs("CreateCluster", json!({"clusterName": "shop"}))
-        .await;
     let definition = bench.definition(&[]).await;
     bench.ecs("CreateService", service(&definition, None)).await;
     let id = bench.until_rollout("COMPLETED").await["deployments"][0]["id"].clone();

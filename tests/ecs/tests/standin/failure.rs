@@ -7,15 +7,10 @@ use crate::bench::{Bench, eventually, get, messages, service, tag};
 #[tokio::test]
 async fn a_crashing_image_trips_the_breaker_and_rolls_back() {
     let bench = Bench::unhurried().await;
-    bench
-        .ecs("CreateCluster", json!({"clusterName": "shop"}))
-        .await;
     let good = bench.definition(&[]).await;
     bench.ecs("CreateService", service(&good, None)).await;
-    let completed = bench.until_rollout("COMPLETED").await["deployments"][0]["id"]
-        .as_str()
-        .unwrap()
-        .to_owned();
+    let completed = bench.until_rollout("COMPLETED").await;
+    let completed = completed["deployments"][0]["id"].as_str().unwrap();
     let bad = bench.definition(&[("CRASH", "42")]).await;
     let updated = bench
         .ecs(
@@ -23,10 +18,7 @@ async fn a_crashing_image_trips_the_breaker_and_rolls_back() {
             json!({"cluster": "shop", "service": "web", "taskDefinition": bad}),
         )
         .await;
-    let failed = updated["service"]["deployments"][0]["id"]
-        .as_str()
-        .unwrap()
-        .to_owned();
+    let failed = updated["service"]["deployments"][0]["id"].as_str().unwrap();
 
     let during = eventually("the rollback", async || {
         let service = bench.service().await;
@@ -86,10 +78,16 @@ async fn a_crashing_image_trips_the_breaker_and_rolls_back() {
         rollout["sourceServiceRevisions"][0]["arn"]
     );
 
+    crashed_three_times(&bench, &bad).await;
+    bench.finish().await;
+}
+
+/// Expects that the tasks of a definition ended by themselves, and that their log says why.
+async fn crashed_three_times(bench: &Bench, definition: &str) {
     let stopped = bench.tasks("STOPPED").await;
     let crashed: Vec<_> = stopped
         .iter()
-        .filter(|task| task["taskDefinitionArn"] == bad)
+        .filter(|task| task["taskDefinitionArn"] == definition)
         .collect();
     assert_eq!(crashed.len(), 3);
     assert_eq!(crashed[0]["stopCode"], "EssentialContainerExited");
@@ -110,15 +108,11 @@ async fn a_crashing_image_trips_the_breaker_and_rolls_back() {
         log["events"][1]["message"], "cannot reach the database",
         "{log:#}"
     );
-    bench.finish().await;
 }
 
 #[tokio::test]
 async fn a_missing_image_cannot_be_pulled_and_without_rollback_the_deployment_stays_failed() {
     let bench = Bench::start().await;
-    bench
-        .ecs("CreateCluster", json!({"clusterName": "shop"}))
-        .await;
     let absent = format!("{}/shop/app@sha256:{}", bench.registry, "0".repeat(64));
     let mut input = service(&bench.definition_of(&absent, &[]).await, None);
     input["deploymentConfiguration"]["deploymentCircuitBreaker"]["rollback"] = json!(false);
@@ -153,9 +147,6 @@ async fn a_missing_image_cannot_be_pulled_and_without_rollback_the_deployment_st
 #[tokio::test]
 async fn targets_that_answer_wrongly_are_unhealthy_and_fail_the_deployment() {
     let bench = Bench::start().await;
-    bench
-        .ecs("CreateCluster", json!({"clusterName": "shop"}))
-        .await;
     let (group, address) = bench.balancer().await;
     let mut input = service(&bench.definition(&[("HEALTH", "404")]).await, Some(&group));
     // The task runs for as long as ECS looks away.
@@ -217,9 +208,6 @@ async fn targets_that_answer_wrongly_are_unhealthy_and_fail_the_deployment() {
 #[tokio::test]
 async fn a_secret_that_is_not_there_keeps_the_task_from_starting() {
     let bench = Bench::start().await;
-    bench
-        .ecs("CreateCluster", json!({"clusterName": "shop"}))
-        .await;
     let mut definition = crate::bench::definition(&bench.image);
     definition["containerDefinitions"][0]["secrets"] =
         json!([{"name": "KEY", "valueFrom": "/shop/absent"}]);

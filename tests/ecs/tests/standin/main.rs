@@ -11,4 +11,5 @@ mod contract;
 mod definitions;
 mod deploy;
 mod failure;
+mod parts;
 mod tasks;

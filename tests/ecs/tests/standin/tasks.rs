@@ -2,7 +2,8 @@
 
 use serde_json::{Value, json};
 
-use crate::bench::{Bench, containers, definition, eventually, get};
+use crate::bench::{Bench, definition, eventually, get};
+use crate::parts::containers;
 
 async fn run(bench: &Bench, overrides: Value) -> String {
     let input = json!({
@@ -32,9 +33,6 @@ async fn until(bench: &Bench, task: &str, status: &str) -> Value {
 #[tokio::test]
 async fn a_one_off_task_ends_with_its_exit_code_and_leaves_its_log() {
     let bench = Bench::start().await;
-    bench
-        .ecs("CreateCluster", json!({"clusterName": "shop"}))
-        .await;
     bench.definition(&[]).await;
     let change = json!({"containerOverrides": [{
         "name": "app", "command": ["migrate", ""], "environment": [{"name": "CRASH", "value": "0"}],
@@ -78,9 +76,6 @@ async fn a_one_off_task_ends_with_its_exit_code_and_leaves_its_log() {
 #[tokio::test]
 async fn a_task_gets_its_secrets_and_stops_when_told() {
     let bench = Bench::start().await;
-    bench
-        .ecs("CreateCluster", json!({"clusterName": "shop"}))
-        .await;
     let mut input = definition(&bench.image);
     input["containerDefinitions"][0]["secrets"] = json!([
         {"name": "KEY", "valueFrom": "arn:aws:ssm:ca-central-1:210987654321:parameter/shop/key"},
@@ -118,9 +113,6 @@ async fn a_task_gets_its_secrets_and_stops_when_told() {
 #[tokio::test]
 async fn containers_of_a_task_share_its_network_and_start_in_their_order() {
     let bench = Bench::start().await;
-    bench
-        .ecs("CreateCluster", json!({"clusterName": "shop"}))
-        .await;
     let mut input = definition(&bench.image);
     let app = input["containerDefinitions"][0].clone();
     let mut init = json!({"name": "init", "image": bench.image, "essential": false, "environment": [{"name": "CRASH", "value": "0"}]});
@@ -160,9 +152,6 @@ async fn containers_of_a_task_share_its_network_and_start_in_their_order() {
 #[tokio::test]
 async fn a_new_stand_in_removes_what_an_earlier_one_left() {
     let bench = Bench::start().await;
-    bench
-        .ecs("CreateCluster", json!({"clusterName": "shop"}))
-        .await;
     bench.definition(&[]).await;
     let task = run(&bench, json!({})).await;
     until(&bench, &task, "RUNNING").await;

@@ -298,6 +298,21 @@ fn merge_method() -> MergeMethod {
     MergeMethod::Merge
 }
 
+/// The message of a squashed pull request, which names every author but the opener as a co-author.
+fn squashed(pull: &Pull, opener: &Signature, authors: impl Iterator<Item = Signature>) -> String {
+    let mut message = format!("{} (#{})", pull.title, pull.number);
+    let mut named = vec![opener.email.clone()];
+    for author in authors {
+        if !named.contains(&author.email) {
+            let lead = if named.len() == 1 { "\n\n" } else { "\n" };
+            let (name, email) = (&author.name, &author.email);
+            message.push_str(&format!("{lead}Co-authored-by: {name} <{email}>"));
+            named.push(author.email);
+        }
+    }
+    message
+}
+
 /// The merging user is the commit's author, GitHub itself its committer; a squash keeps the pull request's author and
 /// names the other authors as co-authors.
 fn merge(state: &mut State, name: &str, pull: Pull, request: &Request) -> Outcome {
@@ -340,18 +355,9 @@ fn merge(state: &mut State, name: &str, pull: Pull, request: &Request) -> Outcom
                 .commit_tree(&tree, &[&base, &head], &merger, &github, &message)
         }
         MergeMethod::Squash => {
-            let mut message = format!("{} (#{})", pull.title, pull.number);
-            let mut named = vec![opener.email.clone()];
-            for commit in repo.git.range(&merge_base, &head).map_err(git_failed)? {
-                if !named.contains(&commit.author.email) {
-                    let lead = if named.len() == 1 { "\n\n" } else { "\n" };
-                    message.push_str(&format!(
-                        "{lead}Co-authored-by: {} <{}>",
-                        commit.author.name, commit.author.email
-                    ));
-                    named.push(commit.author.email);
-                }
-            }
+            let commits = repo.git.range(&merge_base, &head).map_err(git_failed)?;
+            let authors = commits.into_iter().map(|commit| commit.author);
+            let message = squashed(&pull, &opener, authors);
             repo.git
                 .commit_tree(&tree, &[&base], &opener, &github, &message)
         }

@@ -114,17 +114,7 @@ pub(super) fn start(state: &mut State, base: &str, name: &str, request: &Request
         .map(|number| propose(repo, number, &merger))
         .transpose()?;
     let (head, proposed) = proposed.unzip();
-    let branch = head
-        .or(new.branch)
-        .unwrap_or_else(|| repo.default_branch.clone());
-    if new.tag && !repo.git.is_tag(&branch) {
-        return Err(unprocessable(&format!("git has no tag {branch}")));
-    }
-    let wanted = new.sha.as_deref().unwrap_or(&branch);
-    let sha = repo
-        .git
-        .resolve(wanted)
-        .ok_or_else(|| unprocessable(&format!("No ref found for: {wanted}")))?;
+    let (branch, sha) = head_of(repo, head.or(new.branch), new.tag, new.sha.as_deref())?;
     let at = now();
     let mut run = Run {
         id: 0,
@@ -160,25 +150,10 @@ pub(super) fn start(state: &mut State, base: &str, name: &str, request: &Request
         .or_else(|| repo.git.file(run.sha(), &run.path))
         .ok_or_else(missing)?;
     let reference = run.full_ref();
-    let short = reference
-        .strip_prefix("refs/pull/")
-        .unwrap_or(&run.head_branch);
     let context = Context {
         inputs: new.inputs,
         vars: new.vars,
-        github: text_map(&[
-            ("event_name", &run.event),
-            ("ref", &reference),
-            ("ref_name", short),
-            ("sha", run.sha()),
-            ("repository", &full_name),
-            (
-                "repository_owner",
-                full_name.split('/').next().unwrap_or_default(),
-            ),
-            ("actor", &run.actor),
-            ("triggering_actor", &run.triggering_actor),
-        ]),
+        github: github_context(&run, &reference),
     };
     let library = Library {
         state,
@@ -196,16 +171,45 @@ pub(super) fn start(state: &mut State, base: &str, name: &str, request: &Request
     for job in &mut run.jobs {
         job.id = state.id();
     }
-    run.number = 1 + state
-        .runs
-        .values()
-        .filter(|run| run.workflow_id == workflow_id)
-        .map(|run| run.number)
-        .max()
-        .unwrap_or(0);
+    let others = state.runs.values();
+    let others = others.filter(|run| run.workflow_id == workflow_id);
+    run.number = 1 + others.map(|run| run.number).max().unwrap_or(0);
     let answer = describe(base, &run);
     state.runs.insert(run.id, run);
     created(answer)
+}
+
+/// The branch or tag that a run is of, and the commit.
+fn head_of(
+    repo: &Repo,
+    branch: Option<String>,
+    tag: bool,
+    sha: Option<&str>,
+) -> Result<(String, String), Box<Answer>> {
+    let branch = branch.unwrap_or_else(|| repo.default_branch.clone());
+    if tag && !repo.git.is_tag(&branch) {
+        return Err(unprocessable(&format!("git has no tag {branch}")));
+    }
+    let wanted = sha.unwrap_or(&branch);
+    let sha = repo.git.resolve(wanted);
+    let sha = sha.ok_or_else(|| unprocessable(&format!("No ref found for: {wanted}")))?;
+    Ok((branch, sha))
+}
+
+/// The members of the `github` context that the stand-in knows.
+fn github_context(run: &Run, reference: &str) -> Map<String, Value> {
+    let owner = run.repository.split('/').next().unwrap_or_default();
+    let short = reference.strip_prefix("refs/pull/");
+    text_map(&[
+        ("event_name", &run.event),
+        ("ref", reference),
+        ("ref_name", short.unwrap_or(&run.head_branch)),
+        ("sha", run.sha()),
+        ("repository", &run.repository),
+        ("repository_owner", owner),
+        ("actor", &run.actor),
+        ("triggering_actor", &run.triggering_actor),
+    ])
 }
 
 /// The branch of an open pull request, and the commit that its merge would make, which GitHub keeps at a ref of its own.

@@ -95,30 +95,21 @@ pub(super) fn activity(call: &Call<'_>, state: &mut State) -> Outcome {
             format!("refs/heads/{name}")
         }
     });
+    let wrong = |name: &str, why: &str| invalid("Activity", name, "invalid", why);
     let ascending = match call.request.query("direction") {
         None | Some("desc") => false,
         Some("asc") => true,
-        Some(_) => {
-            return Err(invalid(
-                "Activity",
-                "direction",
-                "invalid",
-                "direction is asc or desc",
-            ));
-        }
+        Some(_) => return Err(wrong("direction", "direction is asc or desc")),
     };
+    let (actor, kind) = (
+        call.request.query("actor"),
+        call.request.query("activity_type"),
+    );
     let matches = |one: &&crate::state::Activity| {
-        wanted_ref
-            .as_ref()
-            .is_none_or(|name| one.reference == *name)
-            && call
-                .request
-                .query("actor")
-                .is_none_or(|actor| one.actor.eq_ignore_ascii_case(actor))
-            && call
-                .request
-                .query("activity_type")
-                .is_none_or(|kind| one.kind == kind)
+        let reference = wanted_ref.as_ref();
+        reference.is_none_or(|name| one.reference == *name)
+            && actor.is_none_or(|actor| one.actor.eq_ignore_ascii_case(actor))
+            && kind.is_none_or(|kind| one.kind == kind)
     };
     let mut all: Vec<_> = repo.activity.iter().filter(matches).collect();
     if !ascending {
@@ -141,7 +132,7 @@ pub(super) fn activity(call: &Call<'_>, state: &mut State) -> Outcome {
         None => Ok(None),
         Some(text) => position(text)
             .map(Some)
-            .ok_or_else(|| invalid("Activity", name, "invalid", "no such cursor")),
+            .ok_or_else(|| wrong(name, "no such cursor")),
     };
     let start = match (cursor("after")?, cursor("before")?) {
         (Some(after), _) => after + 1,
@@ -150,39 +141,29 @@ pub(super) fn activity(call: &Call<'_>, state: &mut State) -> Outcome {
     };
     let end = (start + size).min(all.len());
     let shown = all.get(start..end).unwrap_or_default();
-    let mut links = Vec::new();
-    let drop = ["after", "before"];
-    if let Some(last) = shown.last().filter(|_| end < all.len()) {
-        links.push(format!(
-            "<{}>; rel=\"next\"",
-            link_url(
-                call.request,
-                call.base,
-                &[("after", &last.id.to_string())],
-                &drop
-            )
-        ));
-    }
-    if let Some(first) = shown.first().filter(|_| start > 0) {
-        links.push(format!(
-            "<{}>; rel=\"prev\"",
-            link_url(
-                call.request,
-                call.base,
-                &[("before", &first.id.to_string())],
-                &drop
-            )
-        ));
-    }
+    let link = |to: &str, cursor: &str, id: u64| {
+        let id = id.to_string();
+        let dropped = ["after", "before"];
+        let url = link_url(call.request, call.base, &[(cursor, &id)], &dropped);
+        format!("<{url}>; rel=\"{to}\"")
+    };
+    let next = shown.last().filter(|_| end < all.len());
+    let before = shown.first().filter(|_| start > 0);
+    let links: Vec<String> = [
+        next.map(|last| link("next", "after", last.id)),
+        before.map(|first| link("prev", "before", first.id)),
+    ]
+    .into_iter()
+    .flatten()
+    .collect();
     let body: Vec<Value> = shown
         .iter()
         .map(|one| render_activity(call, state, repo, one))
         .collect();
     let answer = Answer::ok(Value::Array(body));
-    Ok(if links.is_empty() {
-        answer
-    } else {
-        answer.header("link", links.join(", "))
+    Ok(match links.as_slice() {
+        [] => answer,
+        links => answer.header("link", links.join(", ")),
     })
 }
 
