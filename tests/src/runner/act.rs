@@ -11,7 +11,7 @@ use regex_lite::Regex;
 use rustix::process::{Pid, Signal, kill_process_group};
 use serde_json::{Value, json};
 use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader};
-use tokio::process::Command;
+use tokio::process::{Child, Command};
 
 use super::export::{CALLABLE, Export, REPOSITORY, readable_by_act};
 use super::hub::{Hub, Run};
@@ -19,6 +19,7 @@ use super::log::Log;
 use crate::fault::{Doing, Fault, Result};
 use crate::place::Place;
 use crate::world::World;
+use crate::world::runner::Variables;
 
 /// Longer than any run of the example takes; a run that hangs must not hang whoever waits for it.
 const DEADLINE: Duration = Duration::from_secs(600);
@@ -172,9 +173,49 @@ async fn execute(
     let home = folder.join("home");
     fs::create_dir_all(&home).doing("making the run's home")?;
 
+    let variables = variables(world, run)?;
+    let jobs_see = jobs_see(place, world, run, &home);
+    let mut command = command(place, export, trigger, folder);
+    command
+        .arg("--eventpath")
+        .arg(&event)
+        .current_dir(&repository)
+        // act takes a secret named without a value from its own environment, and variables from a file that can be
+        // a pipe, so that no token shows in its arguments or on disk.
+        .env("GITHUB_TOKEN", &run.token)
+        .env("PATH", &jobs_see["PATH"])
+        .env("HOME", &home)
+        .args(["--env-file", "/dev/stdin"]);
+    for (name, value) in &variables {
+        command.args(["--var", &format!("{name}={value}")]);
+    }
+    let file: String = jobs_see
+        .iter()
+        .map(|(name, value)| format!("{name}='{value}'\n"))
+        .collect();
+    let mut child = command
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .process_group(0)
+        .spawn()
+        .doing("starting act")?;
+    let mut input = child
+        .stdin
+        .take()
+        .ok_or_else(|| Fault::new("act has no input"))?;
+    input
+        .write_all(file.as_bytes())
+        .await
+        .doing("handing act its variables")?;
+    drop(input);
+    follow(child, log, show).await
+}
+
+/// The variables that the jobs see under `vars`. act knows no environments, so those of the one that the run's jobs name
+/// come from here, over the repository's, as GitHub layers them.
+fn variables(world: &World, run: &Run) -> Result<Variables> {
     let mut variables = world.repository_variables();
-    // act knows no environments, so the variables of the one that the run's jobs name come from here, over the
-    // repository's, as GitHub layers them.
     let mut named: Vec<&str> = run
         .jobs
         .iter()
@@ -194,7 +235,11 @@ async fn execute(
             )));
         }
     }
+    Ok(variables)
+}
 
+/// The environment of every job.
+fn jobs_see(place: &Place, world: &World, run: &Run, home: &Path) -> Variables {
     let mut jobs_see = world.variables(place);
     jobs_see.insert("HOME".to_owned(), home.display().to_string());
     for (name, value) in [
@@ -209,7 +254,11 @@ async fn execute(
     ] {
         jobs_see.insert(name.to_owned(), value);
     }
+    jobs_see
+}
 
+/// act for this trigger, with an empty environment.
+fn command(place: &Place, export: &Export, trigger: &Trigger, folder: &Path) -> Command {
     let mut command = Command::new(place.bin().join("act"));
     command
         .arg(&trigger.event)
@@ -227,8 +276,6 @@ async fn execute(
             "127.0.0.1",
         ])
         .args(["--actor", &trigger.actor, "--secret", "GITHUB_TOKEN"])
-        .arg("--eventpath")
-        .arg(&event)
         .arg("--workflows")
         .arg(&trigger.workflow)
         .arg("--local-repository")
@@ -237,41 +284,16 @@ async fn execute(
             export.pin,
             export.folder.display()
         ))
-        .current_dir(&repository)
         .env_clear()
-        .env("XDG_CACHE_HOME", folder.join("cache"))
-        // act takes a secret named without a value from its own environment, and variables from a file that can be
-        // a pipe, so that no token shows in its arguments or on disk.
-        .env("GITHUB_TOKEN", &run.token)
-        .env("PATH", &jobs_see["PATH"])
-        .env("HOME", &home)
-        .args(["--env-file", "/dev/stdin"]);
-    let file: String = jobs_see
-        .iter()
-        .map(|(name, value)| format!("{name}='{value}'\n"))
-        .collect();
-    for (name, value) in &variables {
-        command.args(["--var", &format!("{name}={value}")]);
-    }
+        .env("XDG_CACHE_HOME", folder.join("cache"));
     for (name, value) in &trigger.inputs {
         command.args(["--input", &format!("{name}={value}")]);
     }
-    let mut child = command
-        .stdin(Stdio::piped())
-        .stdout(Stdio::piped())
-        .stderr(Stdio::piped())
-        .process_group(0)
-        .spawn()
-        .doing("starting act")?;
-    let mut input = child
-        .stdin
-        .take()
-        .ok_or_else(|| Fault::new("act has no input"))?;
-    input
-        .write_all(file.as_bytes())
-        .await
-        .doing("handing act its variables")?;
-    drop(input);
+    command
+}
+
+/// Shows what act writes until it is over, and ends it at the deadline.
+async fn follow(mut child: Child, log: &mut Log, show: &mut dyn FnMut(&str)) -> Result<bool> {
     let group = child
         .id()
         .and_then(|id| i32::try_from(id).ok())

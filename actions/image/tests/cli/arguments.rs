@@ -36,10 +36,18 @@ fn what_only_a_builder_can_do_is_refused_of_a_layout() {
     }
 }
 
+/// Expects that each call is refused before AWS is asked, by its message.
+#[track_caller]
+fn refuses_each(calls: &[(Vec<&str>, &str)]) {
+    let job = Job::new();
+    for (arguments, message) in calls {
+        job.refuses(arguments, &[], 2, message);
+    }
+}
+
 #[test]
 fn bad_input_is_named() {
-    let job = Job::new();
-    for (arguments, message) in [
+    refuses_each(&[
         (vec!["publish"], "--repository is missing"),
         (
             vec!["publish", "--repository", "Acme"],
@@ -71,6 +79,12 @@ fn bad_input_is_named() {
             publish(&["--file", "x/Dockerfile"]),
             "there is no Dockerfile at x/Dockerfile",
         ),
+    ]);
+}
+
+#[test]
+fn what_the_builder_gets_is_checked_first() {
+    refuses_each(&[
         (
             publish(&["--platform", "linux"]),
             "--platform `linux` is not a platform",
@@ -124,6 +138,12 @@ fn bad_input_is_named() {
             publish(&["--secret", "id=npm,env=NPM_TOKEN"]),
             "the variable NPM_TOKEN of build secret npm is not set",
         ),
+    ]);
+}
+
+#[test]
+fn settings_of_the_repository_are_checked_first() {
+    refuses_each(&[
         (
             publish(&["--pull-account", "12345678901"]),
             "--pull-account `12345678901` is not an account ID",
@@ -152,6 +172,12 @@ fn bad_input_is_named() {
             publish(&["--resource-tag", "team"]),
             "--resource-tag `team` is not KEY=VALUE",
         ),
+    ]);
+}
+
+#[test]
+fn what_a_scan_needs_is_named() {
+    refuses_each(&[
         (vec!["scan", "--repository", "ab"], "--digest is missing"),
         (
             vec!["scan", "--repository", "ab", "--digest", "latest"],
@@ -170,9 +196,7 @@ fn bad_input_is_named() {
             "--waive `CVE-1` is not ID=DAY",
         ),
         (publish(&[]), "the region is missing"),
-    ] {
-        job.refuses(&arguments, &[], 2, message);
-    }
+    ]);
 }
 
 #[test]

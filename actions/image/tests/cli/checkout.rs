@@ -35,144 +35,150 @@ fn of(commit: &str) -> [&str; 5] {
     ]
 }
 
+/// Changes that git shows.
+const CHANGES: [Case; 5] = [
+    (
+        "modified",
+        |job| job.write("app/src/main", "two\n"),
+        "src/main (modified)",
+    ),
+    (
+        "missing",
+        |job| std::fs::remove_file(job.file("app/src/main")).unwrap(),
+        "src/main (missing)",
+    ),
+    (
+        "executable",
+        |job| {
+            use std::os::unix::fs::PermissionsExt;
+            let mode = std::fs::Permissions::from_mode(0o755);
+            std::fs::set_permissions(job.file("app/src/run.sh"), mode).unwrap();
+            job.git(&["-C", "app", "config", "core.fileMode", "false"]);
+        },
+        "src/run.sh (other type or permissions)",
+    ),
+    (
+        "the Dockerfile",
+        |job| job.write("app/Dockerfile", "FROM scratch\n\n"),
+        "Dockerfile (modified)",
+    ),
+    (
+        "untracked",
+        |job| job.write("app/src/new", ""),
+        "src/new (not in the commit)",
+    ),
+];
+
+/// Changes that git can be told not to see.
+const HIDDEN: [Case; 11] = [
+    (
+        "assumed unchanged",
+        |job| {
+            job.git(&[
+                "-C",
+                "app",
+                "update-index",
+                "--assume-unchanged",
+                "src/main",
+            ]);
+            job.write("app/src/main", "two\n");
+        },
+        "src/main (modified)",
+    ),
+    (
+        "skipped",
+        |job| {
+            job.git(&["-C", "app", "update-index", "--skip-worktree", "src/main"]);
+            job.write("app/src/main", "two\n");
+        },
+        "src/main (modified)",
+    ),
+    (
+        "replaced",
+        |job| {
+            job.write("app/src/main", "two\n");
+            let ours = job.git(&["-C", "app", "rev-parse", "HEAD:src/main"]);
+            let theirs = job.git(&["-C", "app", "hash-object", "-w", "src/main"]);
+            job.git(&["-C", "app", "replace", &ours, &theirs]);
+            job.git(&["-C", "app", "reset", "--quiet", "--hard"]);
+            job.write("app/src/main", "two\n");
+        },
+        "src/main (modified)",
+    ),
+    (
+        "of the same size and time",
+        |job| {
+            job.git(&["-C", "app", "config", "core.checkStat", "minimal"]);
+            job.git(&["-C", "app", "config", "core.trustctime", "false"]);
+            let path = job.file("app/src/main");
+            let time = std::fs::metadata(&path).unwrap().modified().unwrap();
+            job.write("app/src/main", "two\n");
+            std::fs::File::open(path)
+                .unwrap()
+                .set_modified(time)
+                .unwrap();
+        },
+        "src/main (modified)",
+    ),
+    (
+        "ignored by a list that nobody committed",
+        |job| {
+            job.write("app/cache/.gitignore", "*\n");
+            job.write("app/cache/new", "");
+        },
+        "cache/new (not in the commit)",
+    ),
+    (
+        "ignored by this repository alone",
+        |job| {
+            touch(&job.file("app/.git/info/exclude"), "new\n");
+            job.write("app/new", "");
+        },
+        "new (not in the commit)",
+    ),
+    (
+        "ignored by a list that was changed",
+        |job| {
+            job.write("app/.gitignore", "new\n");
+            job.write("app/new", "");
+        },
+        "new (not in the commit)",
+    ),
+    (
+        "kept by the list",
+        |job| job.write("app/kept.log", ""),
+        "kept.log (not in the commit)",
+    ),
+    (
+        "made equal by a filter",
+        |job| {
+            touch(&job.file("app/.git/info/attributes"), "main filter=same\n");
+            job.git(&["-C", "app", "config", "filter.same.clean", "echo one"]);
+            job.write("app/src/main", "two\n");
+        },
+        "src/main (modified)",
+    ),
+    (
+        "made equal by attributes that nobody committed",
+        |job| {
+            job.write("app/src/.gitattributes", "main text\n");
+            job.write("app/src/main", "one\r\n");
+        },
+        "src/.gitattributes (not in the commit)",
+    ),
+    (
+        "another repository",
+        |job| {
+            job.git(&["init", "--quiet", "app/nested"]);
+            job.write("app/nested/main", "");
+        },
+        "nested (not in the commit)",
+    ),
+];
+
 #[test]
 fn a_checkout_that_is_not_the_commit_s_is_refused_by_the_file_s_name() {
-    let cases: [Case; 16] = [
-        (
-            "modified",
-            |job| job.write("app/src/main", "two\n"),
-            "src/main (modified)",
-        ),
-        (
-            "missing",
-            |job| std::fs::remove_file(job.file("app/src/main")).unwrap(),
-            "src/main (missing)",
-        ),
-        (
-            "executable",
-            |job| {
-                use std::os::unix::fs::PermissionsExt;
-                let mode = std::fs::Permissions::from_mode(0o755);
-                std::fs::set_permissions(job.file("app/src/run.sh"), mode).unwrap();
-                job.git(&["-C", "app", "config", "core.fileMode", "false"]);
-            },
-            "src/run.sh (other type or permissions)",
-        ),
-        (
-            "the Dockerfile",
-            |job| job.write("app/Dockerfile", "FROM scratch\n\n"),
-            "Dockerfile (modified)",
-        ),
-        (
-            "untracked",
-            |job| job.write("app/src/new", ""),
-            "src/new (not in the commit)",
-        ),
-        (
-            "assumed unchanged",
-            |job| {
-                job.git(&[
-                    "-C",
-                    "app",
-                    "update-index",
-                    "--assume-unchanged",
-                    "src/main",
-                ]);
-                job.write("app/src/main", "two\n");
-            },
-            "src/main (modified)",
-        ),
-        (
-            "skipped",
-            |job| {
-                job.git(&["-C", "app", "update-index", "--skip-worktree", "src/main"]);
-                job.write("app/src/main", "two\n");
-            },
-            "src/main (modified)",
-        ),
-        (
-            "replaced",
-            |job| {
-                job.write("app/src/main", "two\n");
-                let ours = job.git(&["-C", "app", "rev-parse", "HEAD:src/main"]);
-                let theirs = job.git(&["-C", "app", "hash-object", "-w", "src/main"]);
-                job.git(&["-C", "app", "replace", &ours, &theirs]);
-                job.git(&["-C", "app", "reset", "--quiet", "--hard"]);
-                job.write("app/src/main", "two\n");
-            },
-            "src/main (modified)",
-        ),
-        (
-            "of the same size and time",
-            |job| {
-                job.git(&["-C", "app", "config", "core.checkStat", "minimal"]);
-                job.git(&["-C", "app", "config", "core.trustctime", "false"]);
-                let path = job.file("app/src/main");
-                let time = std::fs::metadata(&path).unwrap().modified().unwrap();
-                job.write("app/src/main", "two\n");
-                std::fs::File::open(path)
-                    .unwrap()
-                    .set_modified(time)
-                    .unwrap();
-            },
-            "src/main (modified)",
-        ),
-        (
-            "ignored by a list that nobody committed",
-            |job| {
-                job.write("app/cache/.gitignore", "*\n");
-                job.write("app/cache/new", "");
-            },
-            "cache/new (not in the commit)",
-        ),
-        (
-            "ignored by this repository alone",
-            |job| {
-                touch(&job.file("app/.git/info/exclude"), "new\n");
-                job.write("app/new", "");
-            },
-            "new (not in the commit)",
-        ),
-        (
-            "ignored by a list that was changed",
-            |job| {
-                job.write("app/.gitignore", "new\n");
-                job.write("app/new", "");
-            },
-            "new (not in the commit)",
-        ),
-        (
-            "kept by the list",
-            |job| job.write("app/kept.log", ""),
-            "kept.log (not in the commit)",
-        ),
-        (
-            "made equal by a filter",
-            |job| {
-                touch(&job.file("app/.git/info/attributes"), "main filter=same\n");
-                job.git(&["-C", "app", "config", "filter.same.clean", "echo one"]);
-                job.write("app/src/main", "two\n");
-            },
-            "src/main (modified)",
-        ),
-        (
-            "made equal by attributes that nobody committed",
-            |job| {
-                job.write("app/src/.gitattributes", "main text\n");
-                job.write("app/src/main", "one\r\n");
-            },
-            "src/.gitattributes (not in the commit)",
-        ),
-        (
-            "another repository",
-            |job| {
-                job.git(&["init", "--quiet", "app/nested"]);
-                job.write("app/nested/main", "");
-            },
-            "nested (not in the commit)",
-        ),
-    ];
-    for (what, change, message) in cases {
+    for (what, change, message) in CHANGES.into_iter().chain(HIDDEN) {
         let (job, commit) = rich();
         job.refuses(&of(&commit), &[], 2, IN_ORDER);
         change(&job);
