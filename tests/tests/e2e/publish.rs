@@ -4,6 +4,7 @@ mod checkout;
 mod copies;
 mod large;
 mod newer;
+mod replicas;
 mod seen;
 mod stopped;
 mod told;
@@ -53,6 +54,32 @@ fn noise(length: usize) -> Vec<u8> {
     .flatten()
     .take(length)
     .collect()
+}
+
+/// Expects that both commits are noted for the image, by the role that may write notes alone.
+fn are_noted(checkout: &Checkout, digest: &str, first: &str, second: &str) {
+    let mut noted: Vec<(String, String)> = notes(checkout)
+        .iter()
+        .map(|note| {
+            assert_eq!(note["digest"], digest);
+            let text = |name: &str| note[name].as_str().unwrap().to_owned();
+            (text("commit"), text("first_commit"))
+        })
+        .collect();
+    noted.sort();
+    let of = |commit: &str| (commit.to_owned(), first.to_owned());
+    let mut wanted = vec![of(first), of(second)];
+    wanted.sort();
+    assert_eq!(noted, wanted);
+    wait(PATIENCE, async {
+        let world = &checkout.setting.world;
+        let calls = of_steps(calls(world).await);
+        let notes = calls
+            .iter()
+            .filter(|call| call.operation == "PutItem" && call.role() == Some("slipway-publish"));
+        assert_eq!(notes.count(), 2);
+        is_allowed_by_policy(world, &calls).await;
+    });
 }
 
 #[test]
@@ -116,29 +143,7 @@ fn a_commit_is_built_once_and_its_content_is_too() {
         !changes.iter().any(|change| change.contains("Layer")),
         "{changes:?}"
     );
-    let mut noted: Vec<(String, String)> = notes(&checkout)
-        .iter()
-        .map(|note| {
-            assert_eq!(note["digest"], digest);
-            let text = |name: &str| note[name].as_str().unwrap().to_owned();
-            (text("commit"), text("first_commit"))
-        })
-        .collect();
-    noted.sort();
-    let mut wanted = vec![(first.clone(), first.clone()), (second, first)];
-    wanted.sort();
-    assert_eq!(noted, wanted);
-
-    // The notes were written by whoever may write notes alone.
-    wait(PATIENCE, async {
-        let world = &checkout.setting.world;
-        let calls = of_steps(calls(world).await);
-        let notes = calls
-            .iter()
-            .filter(|call| call.operation == "PutItem" && call.role() == Some("slipway-publish"));
-        assert_eq!(notes.count(), 2);
-        is_allowed_by_policy(world, &calls).await;
-    });
+    are_noted(&checkout, &digest, &first, &second);
 
     // The content's own tag leads nowhere when a build is asked for; the engine keeps times, so it is another image.
     checkout.commit("third");
@@ -150,8 +155,12 @@ fn a_commit_is_built_once_and_its_content_is_too() {
         refused.contains("is immutable; a rebuild could not be published"),
         "{refused}"
     );
+    a_change_shares_what_it_can(&mut checkout, &digest);
+    assert_eq!(checkout.left_behind(), [""; 0]);
+}
 
-    // What changes is built, and shares what it can.
+/// What changes is built, and its other layers are there already.
+fn a_change_shares_what_it_can(checkout: &mut Checkout, digest: &str) {
     checkout.write("greeting", "good evening\n");
     checkout.commit("fourth");
     let output = checkout.run(&["--json"], 0);
@@ -167,7 +176,6 @@ fn a_commit_is_built_once_and_its_content_is_too() {
         bytes["pushed"].as_u64().unwrap() < bytes["skipped"].as_u64().unwrap(),
         "{changed}"
     );
-    assert_eq!(checkout.left_behind(), [""; 0]);
 }
 
 #[test]
@@ -289,177 +297,6 @@ fn a_base_in_ecr_is_pulled_and_the_token_is_nowhere() {
         }
         assert_eq!(checkout.left_behind(), [""; 0]);
     }
-}
-
-#[test]
-fn other_places_get_the_image_and_one_that_fails_is_named() {
-    let _turn = heavy();
-    let mut checkout = Checkout::new("places");
-    let staging = checkout
-        .setting
-        .world
-        .environment("staging")
-        .unwrap()
-        .account
-        .clone();
-    let role = checkout.receiver(&staging);
-    let commit = checkout.commit("first");
-    let elsewhere = format!("eu-west-1\n{role}@ca-central-1");
-    // ECR refuses whatever is put in the other account.
-    checkout.setting.tell(
-        "faults",
-        &json!({"service": "ecr", "operation": "InitiateLayerUpload", "account": staging.id, "times": 500,
-                "fault": {"kind": "status", "status": 403, "code": "DENIED", "message": "not here"}}),
-    );
-    let failed = log(&checkout.run(&["--to", &elsewhere], 1));
-    let other = checkout.registry(&staging, "ca-central-1");
-    assert!(failed.contains(&format!("{other}/storefront")), "{failed}");
-    assert!(failed.contains("the image is complete in"), "{failed}");
-    let digest = checkout
-        .tagged(&commit)
-        .expect("the repository itself has it");
-    let region = checkout.registry(&checkout.setting.world.build.clone(), "eu-west-1");
-    assert_eq!(checkout.head(&region, &commit, None), Some(digest.clone()));
-    assert_eq!(checkout.head(&other, &commit, Some(&staging)), None);
-
-    checkout.clear_faults(&staging);
-    let done = checkout.json(&["--to", &elsewhere], 0);
-    assert_eq!(done["digest"], digest);
-    assert_eq!(done["outcome"], "already published", "{done}");
-    assert_eq!(done["to"].as_array().unwrap().len(), 2);
-    for host in [&region, &other] {
-        let account = (host == &other).then_some(&staging);
-        assert_eq!(
-            checkout.head(host, &commit, account),
-            Some(digest.clone()),
-            "{done}"
-        );
-    }
-}
-
-/// The engine keeps times, so that each of the two runs builds another image.
-#[test]
-fn no_other_place_is_tagged_before_the_repository_itself_is() {
-    let _turn = heavy();
-    let mut checkout = Checkout::new("home-fails");
-    let build = checkout.setting.world.build.clone();
-    let staging = checkout
-        .setting
-        .world
-        .environment("staging")
-        .unwrap()
-        .account
-        .clone();
-    let role = checkout.receiver(&staging);
-    let commit = checkout.commit("first");
-    let elsewhere = format!("{role}@ca-central-1");
-    checkout.setting.tell(
-        "faults",
-        &json!({"service": "ecr", "operation": "PutImage", "account": build.id, "times": 500,
-                "fault": {"kind": "status", "status": 403, "code": "DENIED", "message": "not here"}}),
-    );
-    let arguments = ["--no-cache", "--to", &elsewhere];
-    let failed = log(&checkout.run(&arguments, 1));
-    assert!(failed.contains("DENIED"), "{failed}");
-    let other = checkout.registry(&staging, "ca-central-1");
-    assert_eq!(checkout.head(&other, &commit, Some(&staging)), None);
-
-    checkout.clear_faults(&build);
-    let done = checkout.json(&arguments, 0);
-    assert_eq!(done["outcome"], "built", "{done}");
-    let digest = done["digest"].as_str().unwrap().to_owned();
-    assert_eq!(checkout.tagged(&commit), Some(digest.clone()));
-    assert_eq!(checkout.head(&other, &commit, Some(&staging)), Some(digest));
-}
-
-#[test]
-fn a_place_that_cannot_be_reached_keeps_no_other_from_its_image() {
-    let _turn = heavy();
-    let mut checkout = Checkout::new("unreached");
-    let build = checkout.setting.world.build.clone();
-    let staging = checkout
-        .setting
-        .world
-        .environment("staging")
-        .unwrap()
-        .account
-        .clone();
-    let commit = checkout.commit("first");
-    let role = format!("arn:aws:iam::{}:role/slipway-receive", staging.id);
-    let elsewhere = format!("{role}@ca-central-1\neu-west-1");
-    let region = checkout.registry(&build, "eu-west-1");
-    let other = checkout.registry(&staging, "ca-central-1");
-
-    // The role is not there yet.
-    let failed = log(&checkout.run(&["--to", &elsewhere], 3));
-    for piece in [
-        format!("storefront at {role}@ca-central-1"),
-        format!("cannot assume {role}"),
-        "the image is complete in".to_owned(),
-    ] {
-        assert!(failed.contains(&piece), "no {piece} in {failed}");
-    }
-    let digest = checkout.tagged(&commit).expect("the repository has it");
-    assert_eq!(checkout.head(&region, &commit, None), Some(digest.clone()));
-
-    // What comes after the role fails in the same way.
-    checkout.receiver(&staging);
-    for operation in [
-        "DescribeRepositories",
-        "CreateRepository",
-        "GetAuthorizationToken",
-    ] {
-        checkout.setting.tell(
-            "faults",
-            &json!({"service": "ecr", "operation": operation, "account": staging.id, "times": 500,
-                    "fault": {"kind": "status", "status": 400, "code": "AccessDeniedException", "message": "not here"}}),
-        );
-        let failed = log(&checkout.run(&["--to", &elsewhere], 1));
-        assert!(
-            failed.contains(&format!("storefront at {role}@ca-central-1")),
-            "{failed}"
-        );
-        checkout.clear_faults(&staging);
-    }
-    assert_eq!(checkout.head(&other, &commit, Some(&staging)), None);
-
-    let done = checkout.json(&["--to", &elsewhere], 0);
-    assert_eq!(done["digest"], digest);
-    assert_eq!(checkout.head(&other, &commit, Some(&staging)), Some(digest));
-}
-
-#[test]
-fn an_immutable_tag_elsewhere_is_refused_before_the_build() {
-    let _turn = heavy();
-    let mut checkout = Checkout::new("taken-there");
-    let (theirs, _) = checkout.setting.first();
-    let copy = [
-        "copy",
-        "--environment",
-        "dev",
-        "--repository",
-        crate::ecr::THERE,
-    ];
-    let there = [
-        "--to-repository",
-        "storefront",
-        "--to",
-        "eu-west-1",
-        "--tag",
-        "v1",
-    ];
-    let digest = ["--digest", theirs.as_str()];
-    checkout
-        .setting
-        .image(&[&copy[..], &there, &digest].concat(), 0);
-    let commit = checkout.commit("first");
-    let before = checkout.newest_call();
-    let refused = log(&checkout.run(&["--to", "eu-west-1", "--tag", "v1"], 3));
-    let said = format!("storefront at eu-west-1: tag v1 already names {theirs} and is immutable");
-    assert!(refused.contains(&said), "{refused}");
-    assert!(!refused.contains("builds"), "{refused}");
-    assert_eq!(checkout.changes_since(before), [""; 0]);
-    assert_eq!(checkout.tagged(&commit), None);
 }
 
 /// An older image of the base's name is in the builder's own storage; the key is over the one that the registry has.

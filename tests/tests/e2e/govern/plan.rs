@@ -1,15 +1,16 @@
 //! Plans: kept, approved, applied, or refused with the name of what moved.
 
-use std::path::Path;
-use std::time::Duration;
+mod interrupted;
+mod pull_request;
+mod refused;
 
-use rustix::process::Signal;
-use sandbox::runner::story::{AUTHOR, Story};
+use std::path::Path;
+
 use serde_json::json;
 
 use super::{Governed, SECRET, SOON};
 use crate::job::Job;
-use crate::support::{PATIENCE, Started, comments, log, place, until, wait, world};
+use crate::support::log;
 
 /// Everything a step left that somebody may read: log, result, outputs, summary.
 fn said(job: &Job, ended: &std::process::Output) -> String {
@@ -233,9 +234,13 @@ fn a_plan_of_a_workspace_is_applied_there_with_its_own_options() {
     assert_eq!(state.digest(), None, "the default workspace has no state");
     state.ends(&job, &with(&["verify-digest"], &[&blue]), 0);
 
-    // A command gets the workspace too, under that workspace's lock.
-    let show = with(&["run"], &[&blue]);
-    let mut step = state.step(&job, &show);
+    a_command_gets_the_workspace(&state, &job);
+    everything_goes(&state, &job);
+}
+
+/// A command gets the workspace too, under that workspace's lock.
+fn a_command_gets_the_workspace(state: &Governed, job: &Job) {
+    let mut step = state.step(job, &["run", "--workspace", "blue"]);
     step.args([
         "--",
         "sh",
@@ -250,20 +255,21 @@ fn a_plan_of_a_workspace_is_applied_there_with_its_own_options() {
         said.contains("/env:/blue/workspace/terraform.tfstate was held"),
         "{said}"
     );
+}
 
-    // Everything goes, and only where that was approved.
-    let destroy = ["--destroy"];
-    let planned = state.does(&job, &with(&["plan"], &[&blue, &destroy]));
+/// Everything goes, and only where that was approved.
+fn everything_goes(state: &Governed, job: &Job) {
+    let planned = state.does(job, &["plan", "--workspace", "blue", "--destroy"]);
     let plan = planned["plan"].as_str().unwrap();
     let summary = job.read("summary");
     assert!(summary.contains("### Plan: 1 to destroy\n"), "{summary}");
-    let said = state.refused(&job, &["apply", "--plan", plan, "--workspace", "blue"]);
+    let said = state.refused(job, &["apply", "--plan", plan, "--workspace", "blue"]);
     assert!(
         said.contains("the options: planned with --destroy, now none"),
         "{said}"
     );
     let apply = ["apply", "--plan", plan, "--workspace", "blue", "--destroy"];
-    state.does(&job, &apply);
+    state.does(job, &apply);
 }
 
 /// Folders with plans in them that a step forgot.
@@ -281,280 +287,6 @@ fn plans_left() -> Vec<String> {
         })
         .map(|path| path.display().to_string())
         .collect()
-}
-
-#[test]
-fn a_plan_is_refused_with_the_name_of_each_thing_that_moved() {
-    let state = Governed::new("moved");
-    let job = state.job("shop.example");
-    let first = state.planned(&job);
-    state.does(&job, &["apply", "--plan", &first]);
-    let changed = state.job("new.example");
-    let plan = state.planned(&changed);
-    let apply = ["apply", "--plan", &plan];
-    let refused = |job: &Job, arguments: &[&str], moved: &str| {
-        let said = state.refused(job, arguments);
-        assert!(said.contains(moved), "no {moved} in\n{said}");
-        assert!(said.contains("no longer fits"), "{said}");
-        said
-    };
-
-    // The variable from the contract, and one from the job's environment.
-    let said = refused(
-        &job,
-        &apply,
-        "the variable TF_VAR_domain: planned with another value",
-    );
-    let named = said.lines().filter(|line| line.starts_with("  the "));
-    assert_eq!(
-        named.filter(|line| line.contains("planned")).count(),
-        1,
-        "{said}"
-    );
-    let other = state.job_with("new.example", &[("TF_VAR_password", "another")]);
-    let said = refused(
-        &other,
-        &apply,
-        "the variable TF_VAR_password: planned with another value",
-    );
-    assert!(
-        !said.contains("another\n") && !said.contains(SECRET),
-        "{said}"
-    );
-    // The commit.
-    let said = ["apply", "--plan", &plan, "--commit", "0815"];
-    refused(&changed, &said, "the commit: planned with 4711");
-    // The build of a provider.
-    let locked = state.job("new.example");
-    std::fs::write(locked.file("infra/.terraform.lock.hcl"), "# pinned\n").unwrap();
-    refused(
-        &locked,
-        &apply,
-        "the provider lock file .terraform.lock.hcl: planned with none",
-    );
-    // The tool's version, told by a stand-in for the tool that is the real one in all else.
-    let newer = state.job("new.example");
-    let bin = newer.file("bin");
-    std::fs::create_dir(&bin).unwrap();
-    let real = place().bin().join("terraform");
-    let script = format!(
-        "#!/bin/sh\n[ \"$1\" = version ] && exec echo '{{\"terraform_version\":\"1.99.0\"}}'\nexec {} \"$@\"\n",
-        real.display()
-    );
-    step_job::program(&bin.join("terraform"), &script);
-    let mut step = state.step(&newer, &apply);
-    let path = state.world.variables(place())["PATH"].clone();
-    step.env("PATH", format!("{}:{path}", bin.display()));
-    let ended = newer.run(&mut step);
-    assert_eq!(ended.status.code(), Some(3), "{}", log(&ended));
-    assert!(
-        log(&ended).contains("now terraform 1.99.0"),
-        "{}",
-        log(&ended)
-    );
-    // Another state: the plan is not there at all.
-    let elsewhere = Governed::new("moved-elsewhere");
-    let said = elsewhere.refused(&elsewhere.job("new.example"), &apply);
-    assert!(said.contains("there is no plan"), "{said}");
-    // Time.
-    let soon = state.does(&changed, &["plan", "--valid-for", "0s"]);
-    let soon = soon["plan"].as_str().unwrap();
-    refused(
-        &changed,
-        &["apply", "--plan", soon],
-        "the time: the plan was valid until",
-    );
-    // Bytes: somebody wrote another plan in its place.
-    let object = format!("/{}/slipway-plans/{}/{plan}", state.bucket(), state.key);
-    let put = state.aws.put(&object, "{}\nanother plan".to_owned());
-    let kept = state.planned(&changed);
-    wait(SOON, put).unwrap().unwrap();
-    let said = state.refused(&changed, &apply);
-    assert!(
-        said.contains("is not what was kept") && said.contains("its envelope has the ID"),
-        "{said}"
-    );
-
-    // Behind our back: Terraform by hand, with its own lock, in the same state.
-    let hand = state.job("hand.example");
-    state.init_by_hand(&hand);
-    let done = state.by_hand(
-        &hand,
-        &[
-            "apply",
-            "-auto-approve",
-            "-no-color",
-            "-var",
-            "domain=hand.example",
-        ],
-    );
-    assert!(done.status.success(), "{done:?}");
-    let before = state.digest();
-    refused(
-        &changed,
-        &["apply", "--plan", &kept],
-        "the state's serial: planned with ",
-    );
-    assert_eq!(state.digest(), before, "nothing was applied");
-}
-
-#[test]
-fn an_apply_whose_digest_was_swallowed_is_no_success() {
-    let state = Governed::struck("swallowed");
-    let job = state.job("shop.example");
-    // Terraform logs a digest that it cannot write, and goes on.
-    let code = super::CODE.to_owned()
-        + &format!(
-            "\nresource \"terraform_data\" \"fault\" {{\n  provisioner \"local-exec\" {{\n    command = {}\n  }}\n}}\n",
-            json!(state.strike("dynamodb", "PutItem"))
-        );
-    std::fs::write(job.file("infra/main.tf"), code).unwrap();
-    let plan = state.planned(&job);
-    let ended = state.ends(&job, &["apply", "--plan", &plan], 1);
-    let said = log(&ended);
-    assert!(
-        said.contains("applied, but the state's digest in"),
-        "{said}"
-    );
-    assert!(said.contains("is missing"), "{said}");
-    assert!(said.contains("slipway-state repair-digest"), "{said}");
-}
-
-/// The lock is forced away while a provisioner is at work, and then the state cannot be written.
-#[test]
-fn an_apply_that_lost_its_lock_still_says_where_the_state_is_that_it_could_not_write() {
-    let state = Governed::alone("lost");
-    let job = state.job("shop.example");
-    let denied = json!({
-        "service": "s3", "operation": "PutObject", "account": state.account(), "times": 1000,
-        "fault": {"kind": "status", "status": 403, "code": "AccessDenied", "message": "no"},
-    });
-    let provisioner = format!(
-        "touch applying; until [ -e {} ]; do sleep 0.1; done",
-        job.file("go").display()
-    );
-    let code = format!(
-        "{}\nresource \"terraform_data\" \"slow\" {{\n  provisioner \"local-exec\" {{\n    command = {}\n  }}\n}}\n",
-        super::CODE,
-        json!(provisioner)
-    );
-    std::fs::write(job.file("infra/main.tf"), code).unwrap();
-    // The plan is written, and the answer lost: the second attempt finds that very plan there.
-    state.fault(&json!({
-        "service": "s3", "operation": "PutObject", "account": state.account(), "times": 1,
-        "fault": {"kind": "lost_answer"},
-    }));
-    let plan = state.planned(&job);
-    let mut step = state.step(&job, &["apply", "--plan", &plan, "--lease", "10s"]);
-    let applying = Started::new(&mut step);
-    until("the provisioner is at work", SOON, || {
-        job.file("infra/applying").exists().then_some(())
-    });
-    state.fault(&denied);
-    let info: serde_json::Value =
-        serde_json::from_str(state.lock().unwrap()["Info"]["S"].as_str().unwrap()).unwrap();
-    let other = state.job("shop.example");
-    let id = info["ID"].as_str().unwrap();
-    state.ends(&other, &["force-unlock", "--lock-id", id], 0);
-    let ended = applying.end(SOON);
-    state.clear_faults();
-    let said = log(&ended);
-    assert_eq!(ended.status.code(), Some(1), "{said}");
-    for piece in [
-        "was taken away while the command ran",
-        "the state could not be written to s3://",
-        ", and was left in",
-        "errored.tfstate",
-    ] {
-        assert!(said.contains(piece), "no {piece} in\n{said}");
-    }
-    assert!(job.file("infra/errored.tfstate").exists());
-    assert_eq!(state.lock(), None);
-}
-
-/// As GitHub's runner cancels: SIGINT, and SIGTERM 7.5 s later. Returns how it ended.
-fn cancelled(running: Started, interrupted: impl Fn() -> bool, go: &Path) -> std::process::Output {
-    running.signal(Signal::INT);
-    until("the interrupt arrives", SOON, || {
-        interrupted().then_some(())
-    });
-    std::thread::sleep(Duration::from_millis(7500));
-    running.signal(Signal::TERM);
-    std::fs::write(go, "").unwrap();
-    running.end(SOON)
-}
-
-#[test]
-fn a_cancelled_plan_keeps_no_plan_and_a_cancelled_apply_writes_its_state() {
-    std::thread::scope(|scope| {
-        scope.spawn(cancelled_plan);
-        scope.spawn(cancelled_apply);
-    });
-}
-
-fn cancelled_plan() {
-    let state = Governed::new("cancelled-plan");
-    let job = state.job("shop.example");
-    let bin = job.file("bin");
-    std::fs::create_dir(&bin).unwrap();
-    let real = place().bin().join("terraform");
-    let file = |name: &str| job.file(name).display().to_string();
-    let script = format!(
-        "#!/bin/sh\n[ \"$1\" = plan ] || exec {} \"$@\"\ntrap 'echo INT >> {signals}' INT\ntrap 'echo TERM >> {signals}' TERM\n\
-         touch {}\nuntil [ -e {} ]; do sleep 0.1; done\nexit 1\n",
-        real.display(),
-        file("planning"),
-        file("go"),
-        signals = file("signals"),
-    );
-    step_job::program(&bin.join("terraform"), &script);
-    let mut step = state.step(&job, &["plan"]);
-    let path = state.world.variables(place())["PATH"].clone();
-    step.env("PATH", format!("{}:{path}", bin.display()));
-    let planning = Started::new(&mut step);
-    until("it plans", SOON, || {
-        job.file("planning").exists().then_some(())
-    });
-    assert!(state.lock().is_some());
-    let interrupted = || job.file("signals").exists();
-    let ended = cancelled(planning, interrupted, &job.file("go"));
-    assert_eq!(ended.status.code(), Some(1), "{}", log(&ended));
-    assert_eq!(job.read("signals"), "INT\n");
-    assert_eq!(job.read("output"), "");
-    assert_eq!(state.lock(), None);
-}
-
-fn cancelled_apply() {
-    let state = Governed::new("cancelled-apply");
-    let job = state.job("shop.example");
-    let go = job.file("go");
-    let provisioner = format!(
-        "trap '' INT TERM; touch applying; until [ -e {} ]; do sleep 0.1; done",
-        go.display()
-    );
-    let code = format!(
-        "terraform {{\n  backend \"s3\" {{}}\n}}\nvariable \"domain\" {{}}\nvariable \"environment\" {{}}\n\
-         resource \"terraform_data\" \"first\" {{\n  provisioner \"local-exec\" {{\n    command = {}\n  }}\n}}\n\
-         resource \"terraform_data\" \"second\" {{\n  depends_on = [terraform_data.first]\n}}\n",
-        json!(provisioner)
-    );
-    std::fs::write(job.file("infra/main.tf"), code).unwrap();
-    let plan = state.planned(&job);
-    let applying = Started::new(&mut state.step(&job, &["apply", "--plan", &plan]));
-    until("it applies", SOON, || {
-        job.file("infra/applying").exists().then_some(())
-    });
-    let ended = cancelled(applying, || true, &go);
-    let said = log(&ended);
-    assert_eq!(ended.status.code(), Some(1), "{said}");
-    assert!(!said.contains("Two interrupts received"), "{said}");
-    assert!(said.contains("the lock was given back"), "{said}");
-    assert_eq!(state.lock(), None);
-    let path = format!("/{}/{}", state.bucket(), state.key);
-    let text = wait(SOON, state.aws.get(&path)).unwrap().unwrap();
-    let written: serde_json::Value = serde_json::from_str(&text).unwrap();
-    assert_eq!(written["resources"][0]["name"], "first", "{text}");
-    assert_eq!(written["resources"].as_array().unwrap().len(), 1, "{text}");
 }
 
 #[test]
@@ -610,125 +342,4 @@ fn drift_has_its_own_exit_code_and_changes_nothing() {
         "{said}"
     );
     assert_eq!(state.digest(), before);
-}
-
-/// A pull request's run: nothing but the role `read`, nobody's lock, nothing to apply, and one comment that is changed.
-#[test]
-fn a_pull_request_gets_a_read_only_plan_in_one_comment() {
-    let (story, number, run) = wait(PATIENCE, async {
-        let world = world("comment").await;
-        let story = Story::begin(place(), &world).await.unwrap();
-        let files = [("infra/more.tf", "# more\n")];
-        let number = story.propose(AUTHOR, "More of it", &files).await.unwrap();
-        let workflow = "on: pull_request\njobs:\n  plan:\n    runs-on: ubuntu-latest\n    permissions: {pull-requests: write, contents: read}\n    steps: [{run: 'true'}]\n";
-        let path = ".github/workflows/plan.yml";
-        let run = json!({
-            "workflow": path, "event": "pull_request", "actor": AUTHOR, "pull": number,
-            "workflows": {(path): workflow},
-        });
-        let run = story.hub.start(&run).await.unwrap();
-        (story, number, run)
-    });
-    let state = Governed::new("comment");
-    let main = state.job("shop.example");
-    let plan = state.planned(&main);
-    state.does(&main, &["apply", "--plan", &plan]);
-
-    let reference = format!("refs/pull/{number}/merge");
-    let id = run.run_id.to_string();
-    let of_pull = |domain: &str| {
-        state.job_with(
-            domain,
-            &[
-                ("GITHUB_REPOSITORY", &story.hub.repository),
-                ("GITHUB_RUN_ID", &id),
-                ("GITHUB_JOB", "plan"),
-                ("GITHUB_EVENT_NAME", "pull_request"),
-                ("GITHUB_REF", &reference),
-                ("INPUT_GITHUB-TOKEN", &run.token),
-            ],
-        )
-    };
-    let comments = || wait(SOON, comments(&story.hub, number));
-    let job = of_pull("new.example");
-    // Somebody else holds the lock for all that time, and is not disturbed.
-    let holder = state.job("shop.example");
-    let lock = holder.run(&mut state.step(&holder, &["lock"]));
-    assert!(lock.status.success(), "{}", log(&lock));
-    let held = state.lock();
-    let plan = || {
-        let ended = job.run(&mut state.step(&job, &["plan"]));
-        assert!(ended.status.success(), "{}", log(&ended));
-        assert_eq!(state.lock(), held);
-        said(&job, &ended)
-    };
-    let said = plan();
-    assert!(said.contains("and without the lock"), "{said}");
-    assert!(said.contains(":assumed-role/slipway-read/"), "{said}");
-    assert!(
-        said.contains("plan-id<<") && !said.contains("valid until"),
-        "{said}"
-    );
-    let first = comments();
-    assert_eq!(first.len(), 1, "{first:?}");
-    for piece in [
-        "### Plan: 1 to replace, 1 to change",
-        "-/+ terraform_data.database",
-        "cannot be applied",
-    ] {
-        assert!(first[0].contains(piece), "no {piece} in\n{}", first[0]);
-    }
-    plan();
-    assert_eq!(comments(), first, "the same plan is the same comment");
-
-    let job = of_pull("shop.example");
-    let ended = job.run(&mut state.step(&job, &["plan"]));
-    assert!(ended.status.success(), "{}", log(&ended));
-    let now = comments();
-    assert_eq!(now.len(), 1, "{now:?}");
-    assert!(now[0].contains("### Plan: no changes"), "{}", now[0]);
-    assert!(!first[0].contains(SECRET) && !now[0].contains(SECRET));
-
-    // A long plan is cut where GitHub ends, and says where the rest is.
-    let job = of_pull("shop.example");
-    let many = format!(
-        "{}\nresource \"terraform_data\" \"many\" {{\n  count = 3000\n}}\n",
-        super::CODE
-    );
-    std::fs::write(job.file("infra/main.tf"), many).unwrap();
-    let ended = job.run(&mut state.step(&job, &["plan"]));
-    assert!(ended.status.success(), "{}", log(&ended));
-    let now = comments();
-    assert_eq!(now.len(), 1, "{now:?}");
-    assert!(
-        (50_000..=65_536).contains(&now[0].len()),
-        "{}",
-        now[0].len()
-    );
-    assert!(now[0].contains("more lines not shown**: the run has them all: https://github.com/"));
-    assert!(job.read("summary").contains("terraform_data.many[2999]"));
-
-    // A job that may not comment says so, and has its plan all the same.
-    let job = of_pull("shop.example");
-    let mut step = state.step(&job, &["plan"]);
-    step.env("INPUT_GITHUB-TOKEN", "ghs_unknown");
-    let ended = job.run(&mut step);
-    assert!(ended.status.success(), "{}", log(&ended));
-    assert!(
-        log(&ended).contains("gets no comment with the plan"),
-        "{}",
-        log(&ended)
-    );
-
-    let job = of_pull("shop.example");
-    let plan = "0".repeat(64);
-    let ended = job.run(&mut state.step(&job, &["apply", "--plan", &plan]));
-    assert_eq!(ended.status.code(), Some(3), "{}", log(&ended));
-    let unlock = serde_json::to_value(&held).unwrap()["Info"]["S"].clone();
-    let info: serde_json::Value = serde_json::from_str(unlock.as_str().unwrap()).unwrap();
-    state.ends(
-        &holder,
-        &["unlock", "--lock-id", info["ID"].as_str().unwrap()],
-        0,
-    );
 }
