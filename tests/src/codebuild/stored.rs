@@ -145,7 +145,7 @@ async fn secret_value(aws: &Aws, reference: &Reference) -> Result<String> {
     };
     // Nothing of the secret may stand in the message, so the parser's own words stay out.
     let object: Value = serde_json::from_str(text)
-        .map_err(|_| Fault::new(format!("secret {id} is no JSON, so it has no key {key}")))?;
+        .map_err(|_| Fault::new(format!("secret {id} is not JSON, so it has no key {key}")))?;
     object[key]
         .as_str()
         .map(str::to_owned)

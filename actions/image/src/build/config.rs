@@ -227,7 +227,7 @@ mod tests {
             .map(drop)
             .unwrap_err()
             .to_string();
-        assert!(error.contains("is no JSON (line 1, column 11)"), "{error}");
+        assert!(error.contains("is not JSON (line 1, column 11)"), "{error}");
         assert!(!error.contains("hunter"), "{error}");
     }
 }

@@ -54,7 +54,7 @@ pub(super) fn hints(tail: &str, dockerfile: &Path) -> Vec<String> {
         "is not authorized to perform",
         "denied: user",
     ]) {
-        hints.push("a base image in ECR needs ecr:BatchGetImage and ecr:GetDownloadUrlForLayer on its repository, for the publish role or whoever is logged in".to_owned());
+        hints.push("a base image in ECR needs ecr:BatchGetImage and ecr:GetDownloadUrlForLayer on its repository, for the publish role or the credentials that Docker is logged in with".to_owned());
     }
     if has(&["pull access denied", "insufficient_scope"]) {
         hints.push(

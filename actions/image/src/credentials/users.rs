@@ -34,7 +34,7 @@ pub(crate) fn containers(env: &Env) -> Vec<PathBuf> {
 /// A file of logins; nothing where there is none.
 ///
 /// # Errors
-/// A file that cannot be read or is no JSON (exit 2).
+/// A file that cannot be read or is not JSON (exit 2).
 pub(crate) fn read(path: &Path) -> Result<Value> {
     let text = match std::fs::read(path) {
         Ok(text) => text,
@@ -44,7 +44,7 @@ pub(crate) fn read(path: &Path) -> Result<Value> {
     // serde_json's message may quote what it stumbled over, and the file may hold passwords.
     serde_json::from_slice(&text).map_err(|error| {
         Error::usage(format!(
-            "{} is no JSON (line {}, column {})",
+            "{} is not JSON (line {}, column {})",
             path.display(),
             error.line(),
             error.column()

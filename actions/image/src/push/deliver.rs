@@ -381,7 +381,7 @@ async fn read_back(repo: &Repo, manifests: &[Manifest]) -> Result<()> {
                             "manifest {name} was put in {}, but is not there",
                             repo.reference()
                         ))
-                        .hint("run the step again; what is there is not sent again"),
+                        .hint("run the step again: blobs that arrived are not sent again"),
                     )),
                 }
             });
@@ -450,6 +450,6 @@ pub(crate) async fn put_tag(repo: &Repo, tag: &str, manifest: &Manifest) -> Resu
             manifest.digest,
             repo.reference()
         ))
-        .hint("run the step again; what is there is not sent again")),
+        .hint("run the step again: blobs that arrived are not sent again")),
     }
 }

@@ -42,6 +42,6 @@ fn behind(target: &Target) -> Fault {
         "{} took nothing for {seconds} s and was left behind",
         target.name()
     ))
-    .hint("check the network between here and that registry; run the step again, and what is there is not sent again");
+    .hint("check the network between here and that registry; run the step again: blobs that arrived are not sent again");
     Fault::new(Kind::Passing, error)
 }

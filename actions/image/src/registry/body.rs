@@ -78,7 +78,7 @@ impl Moved {
                     Kind::Passing,
                     Error::failed(format!("cannot {what}"))
                         .cause(format!("nothing moved for {} s", stall.as_secs()))
-                        .hint("check the network between here and the registry; run the step again, and what is there is not sent again"),
+                        .hint("check the network between here and the registry; run the step again: blobs that arrived are not sent again"),
                 ));
             }
         }

@@ -65,7 +65,7 @@ impl Fault {
             kind,
             Error::failed(format!("cannot {what}"))
                 .cause(why)
-                .hint("check the network between here and the registry; run the step again, and what is there is not sent again"),
+                .hint("check the network between here and the registry; run the step again: blobs that arrived are not sent again"),
         )
     }
 
@@ -163,10 +163,10 @@ fn kind(status: StatusCode, code: Option<&str>) -> Kind {
 fn hint(status: StatusCode, code: Option<&str>, kind: Kind) -> Option<&'static str> {
     match (status.as_u16(), code, kind) {
         (429, ..) => Some(
-            "the account's rate for the registry is used up; run the step again later, and what is there is not sent again",
+            "the account's rate for the registry is used up; run the step again later: blobs that arrived are not sent again",
         ),
         (500..=599, ..) => Some(
-            "the registry could not do it, several times over; run the step again, and what is there is not sent again",
+            "the registry failed several times; run the step again: blobs that arrived are not sent again",
         ),
         (401 | 403, ..) => Some(
             "the role needs ecr:GetAuthorizationToken, and on the repository what the step's README lists for pushing",

@@ -119,7 +119,7 @@ fn with_entry(list: Option<&[u8]>, referrer: &Manifest) -> Result<Option<String>
             "manifests": [],
         }),
         Some(bytes) => serde_json::from_slice(bytes)
-            .map_err(|error| Error::failed("the list of referrers is no JSON").because(error))?,
+            .map_err(|error| Error::failed("the list of referrers is not JSON").because(error))?,
     };
     let entries = list
         .get_mut("manifests")

@@ -163,7 +163,7 @@ pub(crate) fn not_performed(status: &str, description: Option<String>) -> NotPer
             "lengthen the re-scan duration in Amazon Inspector's settings, or build the image anew",
         ),
         "FINDINGS_UNAVAILABLE" => (
-            "there was a scan, but its findings are no longer to be had",
+            "there was a scan, but its findings are no longer available",
             "scan again: aws ecr start-image-scan, or with enhanced scanning push the image again",
         ),
         "LIMIT_EXCEEDED" => (

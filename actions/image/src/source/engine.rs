@@ -224,7 +224,7 @@ impl Engine {
         Error::failed(format!("the Docker Engine at {place} does not answer"))
             .because(error)
             .hint("start the engine, or point DOCKER_HOST at one; in CodeBuild set privileged mode")
-            .hint("an engine that answers nobody but root needs its user in the group docker")
+            .hint("add this user to the group `docker`, or run the step as root")
     }
 }
 

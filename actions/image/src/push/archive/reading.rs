@@ -106,7 +106,7 @@ impl Work<'_> {
                 let error = error.map(|fault| fault.error);
                 self.states[index].ended = Some(Err(error.unwrap_or_else(|| {
                     Error::failed("a layer could not be brought there")
-                        .hint("run the step again; what is there is not sent again")
+                        .hint("run the step again: blobs that arrived are not sent again")
                 })));
             }
         }

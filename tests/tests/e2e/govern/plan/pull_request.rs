@@ -102,10 +102,7 @@ fn a_pull_request_gets_a_read_only_plan_in_one_comment() {
 
 /// A long plan is cut where GitHub ends, and says where the rest is.
 fn a_long_plan_is_cut(state: &Governed, job: &Job, comments: &dyn Fn() -> Vec<String>) {
-    let many = format!(
-        "{}\nresource \"terraform_data\" \"many\" {{\n  count = 3000\n}}\n",
-        CODE
-    );
+    let many = format!("{CODE}\nresource \"terraform_data\" \"many\" {{\n  count = 3000\n}}\n");
     std::fs::write(job.file("infra/main.tf"), many).unwrap();
     let ended = job.run(&mut state.step(job, &["plan"]));
     assert!(ended.status.success(), "{}", log(&ended));
