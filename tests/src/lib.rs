@@ -13,6 +13,8 @@ pub mod elf;
 mod exports;
 pub mod fault;
 pub mod install;
+#[cfg(test)]
+mod links;
 pub mod manifest;
 pub mod newer;
 mod parts;

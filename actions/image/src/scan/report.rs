@@ -6,6 +6,7 @@ use crate::args::Severity;
 use crate::ecr::Ecr;
 use clap::ValueEnum;
 use kit::id::Digest;
+use kit::markdown;
 use kit::report::{count, markdown_table, text_table};
 use kit::{Error, Report, Result};
 use serde_json::{Value, json};
@@ -47,10 +48,11 @@ pub(super) fn report(
         table(&|| markdown_table(&HEADER, &rows))
     );
     for (image, why) in &judgement.not_performed {
-        summary.push_str(&format!("\n- {image}: {}: {}\n", why.status, why.why));
+        let line = format!("{image}: {}: {}", why.status, why.why);
+        summary.push_str(&format!("\n- {}\n", markdown::text(&line)));
     }
     for note in &judgement.notes {
-        summary.push_str(&format!("\n- {note}\n"));
+        summary.push_str(&format!("\n- {}\n", markdown::text(note)));
     }
     if judgement.verdict == Verdict::Clean {
         return Ok(Report {
