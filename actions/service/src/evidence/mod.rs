@@ -6,8 +6,7 @@ mod report;
 #[cfg(test)]
 mod tests;
 
-use ecs::{Breaker, Seen, Target, Task, is_target, place, prose};
-use report::shortened;
+use ecs::{Breaker, Seen, Target, Task, is_target, name_of_group, place, prose};
 use std::collections::{BTreeMap, BTreeSet};
 
 #[derive(Debug, Default)]
@@ -104,4 +103,20 @@ impl Evidence {
             }
         }
     }
+}
+
+/// A message of ECS with the ARNs of target groups shortened to their names.
+fn shortened(message: &str) -> String {
+    message
+        .split(' ')
+        .map(|word| {
+            let inner = word.trim_end_matches([')', '.', ',']);
+            if inner.starts_with("arn:") && inner.contains(":targetgroup/") {
+                word.replacen(inner, name_of_group(inner), 1)
+            } else {
+                word.to_owned()
+            }
+        })
+        .collect::<Vec<_>>()
+        .join(" ")
 }

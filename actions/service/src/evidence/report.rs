@@ -1,6 +1,6 @@
 //! The evidence as people and machines read it.
 
-use super::Evidence;
+use super::{Evidence, shortened};
 use ecs::{Task, name_of_group, prose};
 use std::collections::BTreeMap;
 
@@ -137,22 +137,6 @@ impl Evidence {
         let until = failure.map_or(self.events.len(), |at| at + 1);
         &self.events[until.saturating_sub(EVENTS)..until]
     }
-}
-
-/// A message of ECS with the ARNs of target groups shortened to their names.
-pub(super) fn shortened(message: &str) -> String {
-    message
-        .split(' ')
-        .map(|word| {
-            let inner = word.trim_end_matches([')', '.', ',']);
-            if inner.starts_with("arn:") && inner.contains(":targetgroup/") {
-                word.replacen(inner, name_of_group(inner), 1)
-            } else {
-                word.to_owned()
-            }
-        })
-        .collect::<Vec<_>>()
-        .join(" ")
 }
 
 /// How the containers of tasks that stopped alike ended, and in which tasks.

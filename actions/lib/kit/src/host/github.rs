@@ -2,6 +2,7 @@
 //! Rules: actions/runner `FileCommandManager.cs` and `ActionCommandManager.cs`, actions/toolkit
 //! `file-command.ts` and `command.ts`.
 
+use super::plain::without_control;
 use crate::env::Env;
 use crate::error::{Context, Error, Result};
 use crate::report::{EnvValue, Report};
@@ -151,7 +152,7 @@ pub(super) fn delimiter() -> String {
 /// Text no line of which the runner takes for a command: `::…` counts at a line's start, the older
 /// `##[…` anywhere in it (actions/runner `ActionCommand.cs`).
 pub(super) fn inert(text: &str) -> String {
-    super::without_control(text)
+    without_control(text)
         .split('\n')
         .map(|line| {
             let line = line.replace("##[", "# #[");

@@ -3,6 +3,7 @@
 
 mod codebuild;
 mod github;
+mod plain;
 
 pub(crate) use codebuild::variable;
 pub use github::may_export;
@@ -13,6 +14,7 @@ use crate::id::{CommitId, Invalid};
 use crate::masks::Masks;
 use crate::report::{EnvValue, Report};
 use crate::secret::Secret;
+use plain::without_control;
 use std::io::{IsTerminal, Write};
 use std::sync::OnceLock;
 
@@ -376,13 +378,6 @@ fn failure(step: &str, error: &Error) -> String {
         "### {step}: failed\n\n{}",
         crate::markdown::block("text", &text)
     )
-}
-
-/// Text without control characters other than line ends and tabs.
-fn without_control(text: &str) -> String {
-    text.chars()
-        .filter(|c| !c.is_control() || matches!(c, '\n' | '\t'))
-        .collect()
 }
 
 /// Ends a folded section of the log when dropped.
