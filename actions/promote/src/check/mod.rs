@@ -211,7 +211,7 @@ async fn subject(
         let base = match decide::asks_nothing(setting) {
             true => Base::Nothing,
             false => {
-                let account = net.account(&setting.permit).await?;
+                let account = net.account(&setting.ledger_reader).await?;
                 base(&setting.ledger(net, &account), setting).await?
             }
         };
