@@ -202,6 +202,10 @@ impl ReviewNode {
 
 #[derive(Deserialize)]
 #[serde(tag = "__typename")]
+#[expect(
+    clippy::enum_variant_names,
+    reason = "these are the names of GitHub's GraphQL schema"
+)]
 pub(super) enum EventNode {
     #[serde(rename_all = "camelCase")]
     BaseRefChangedEvent {
