@@ -9,12 +9,13 @@ use http::Method;
 use serde_json::{Value, json};
 use standin_ecs::drop_null_members;
 
+use crate::access::needs::Need;
 use crate::answer::Answer;
 use crate::call::Call;
 use crate::error::AwsError;
 use crate::fitting::fitting;
 use crate::identity::Principal;
-use crate::policy::{Question, decide, strings};
+use crate::policy::strings;
 use crate::text::wildcard;
 use crate::{Gateway, images, mounts, scans};
 
@@ -63,12 +64,19 @@ impl Repository {
         )
     }
 
-    fn arn(&self) -> String {
-        format!(
-            "arn:aws:ecr:{}:{}:repository/{}",
-            self.region, self.account, self.name
-        )
+    /// An action on it.
+    pub(crate) fn need(&self, action: &str) -> Need {
+        Need {
+            action: format!("ecr:{action}"),
+            resource: arn(&self.account, &self.region, &self.name),
+            owner: self.account.clone(),
+            keys: Vec::new(),
+        }
     }
+}
+
+fn arn(account: &str, region: &str, name: &str) -> String {
+    format!("arn:aws:ecr:{region}:{account}:repository/{name}")
 }
 
 /// Answers one ECR call.
@@ -99,13 +107,6 @@ pub(crate) async fn handle(
             let repository = find(gateway, &account, &call.region, name)
                 .await?
                 .ok_or_else(|| not_found(&account, name))?;
-            permitted(
-                gateway,
-                principal,
-                &repository,
-                &[&format!("ecr:{}", call.operation)],
-            )
-            .await?;
             let output = match call.operation.as_str() {
                 "DescribeImages" => images::describe(gateway, &repository, &input).await,
                 "ListImages" => images::list(gateway, &repository, &input).await,
@@ -134,32 +135,16 @@ pub(crate) async fn handle(
         }
         _ => {}
     }
-    for name in strings(&input["repositoryNames"])
-        .iter()
-        .chain(&strings(&input["repositoryName"]))
-    {
-        if account != principal.account {
-            let repository = find(gateway, &account, &call.region, name)
+    // moto answers for its own account, so that of the registry must have what is asked for.
+    if account != principal.account {
+        for name in strings(&input["repositoryNames"])
+            .iter()
+            .chain(&strings(&input["repositoryName"]))
+        {
+            find(gateway, &account, &call.region, name)
                 .await?
                 .ok_or_else(|| not_found(&account, name))?;
-            permitted(
-                gateway,
-                principal,
-                &repository,
-                &[&format!("ecr:{}", call.operation)],
-            )
-            .await?;
         }
-    }
-    if account != principal.account
-        && input["repositoryName"].is_null()
-        && input["repositoryNames"].is_null()
-    {
-        return Err(denied(
-            principal,
-            &format!("ecr:{}", call.operation),
-            &format!("arn:aws:ecr:{}:{account}:repository/*", call.region),
-        ));
     }
     if call.operation == "DeleteRepository" && input["force"] != true {
         empty(gateway, &account, &call.region, &input).await?;
@@ -176,6 +161,11 @@ pub(crate) async fn handle(
         }
     }
     let mut answer = crate::moto::forward(gateway, call, &account).await?;
+    if answer.status.is_success() {
+        let name = input["repositoryName"].as_str().unwrap_or_default();
+        let arn = arn(&account, &call.region, name);
+        gateway.repositories.learn(&call.operation, arn, &input);
+    }
     if let Ok(mut output) = serde_json::from_str::<Value>(&answer.text()) {
         let host = crate::front::address(gateway, &account, &call.region).await?;
         let amazon = format!("{account}.dkr.ecr.{}.amazonaws.com", call.region);
@@ -352,55 +342,20 @@ pub(crate) async fn find(
     }))
 }
 
-/// Whether a principal may do all of `actions` on a repository: its own account's, or by the repository's policy.
-pub(crate) async fn permitted(
-    gateway: &Gateway,
-    principal: &Principal,
-    repository: &Repository,
-    actions: &[&str],
-) -> Result<(), AwsError> {
-    if principal.account == repository.account {
+/// Refuses in ECR's words what another account lacks, before anybody asks for permissions on it.
+pub(crate) async fn must_exist(gateway: &Gateway, need: &Need) -> Result<(), AwsError> {
+    let parts: Vec<&str> = need.resource.splitn(6, ':').collect();
+    let [_, _, _, region, account, repository] = parts.as_slice() else {
+        return Ok(());
+    };
+    let name = repository.strip_prefix("repository/").unwrap_or_default();
+    if name.is_empty() || name == "*" {
         return Ok(());
     }
-    let answer = ask(
-        gateway,
-        &repository.account,
-        &repository.region,
-        "GetRepositoryPolicy",
-        &json!({"repositoryName": repository.name}),
-    )
-    .await?;
-    let output: Value = serde_json::from_str(&answer.text()).unwrap_or_default();
-    let policy = output["policyText"].as_str().unwrap_or_default();
-    let asker = crate::access::asker(principal);
-    let context = crate::access::context(principal);
-    for action in actions {
-        if !decide(
-            policy,
-            &Question {
-                action,
-                resource: None,
-                asker: &asker,
-                context: &context,
-            },
-        )
-        .allows()
-        {
-            return Err(denied(principal, action, &repository.arn()));
-        }
+    match find(gateway, account, region, name).await? {
+        Some(_) => Ok(()),
+        None => Err(not_found(account, name)),
     }
-    Ok(())
-}
-
-fn denied(principal: &Principal, action: &str, resource: &str) -> AwsError {
-    AwsError::new(
-        400,
-        "AccessDeniedException",
-        format!(
-            "User: {} is not authorized to perform: {action} on resource: {resource} because no resource-based policy allows the {action} action",
-            principal.arn
-        ),
-    )
 }
 
 /// ECR's words for a repository that is not there.

@@ -222,8 +222,8 @@ async fn judge(
                 crate::ecr::not_found(&side.account, target.name).message,
             )
         })?;
-    let action = format!("ecr:{}", operation(method, &target));
-    crate::ecr::permitted(gateway, principal, &repository, &[&action])
+    let need = repository.need(operation(method, &target));
+    crate::access::permit::in_registry(gateway, principal, &need)
         .await
         .map_err(|error| {
             if error.code == "AccessDeniedException" {

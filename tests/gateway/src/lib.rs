@@ -29,9 +29,9 @@ mod kms;
 mod leading;
 mod moto;
 mod mounts;
-mod permissions;
 mod policy;
 mod record;
+mod repositories;
 mod route;
 mod s3;
 mod scans;
@@ -159,7 +159,7 @@ pub(crate) struct Gateway {
     pub(crate) issuers: HashMap<String, jwt::Keys>,
     pub(crate) recorder: record::Recorder,
     pub(crate) faults: faults::Faults,
-    pub(crate) permissions: permissions::Permissions,
+    pub(crate) repositories: repositories::Repositories,
     pub(crate) stored: access::stored::Stored,
     pub(crate) keys: kms::Keys,
     pub(crate) buckets: s3::Buckets,
@@ -215,7 +215,7 @@ pub async fn serve(config: Config, listener: TcpListener) -> std::io::Result<()>
         issuers,
         recorder: record::Recorder::default(),
         faults: faults::Faults::default(),
-        permissions: permissions::Permissions,
+        repositories: repositories::Repositories::default(),
         stored: access::stored::Stored::default(),
         keys: kms::Keys::default(),
         buckets: s3::Buckets::default(),

@@ -7,6 +7,7 @@ use std::sync::Mutex;
 
 use serde_json::{Value, json};
 
+use crate::access;
 use crate::answer::Answer;
 use crate::call::Call;
 use crate::ecr::{self, Repository};
@@ -79,8 +80,8 @@ pub(crate) async fn granted(
     let Some(source) = ecr::find(gateway, &side.account, &side.region, from).await? else {
         return Ok(None);
     };
-    let action = "ecr:GetDownloadUrlForLayer";
-    let may = ecr::permitted(gateway, principal, &source, &[action]).await;
+    let need = source.need("GetDownloadUrlForLayer");
+    let may = access::permit::in_registry(gateway, principal, &need).await;
     if may.is_err() || !refers(gateway, &source, digest).await? {
         return Ok(None);
     }

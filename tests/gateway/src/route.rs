@@ -181,7 +181,7 @@ async fn dispatch(
     }
     let caller = caller.ok_or_else(|| Refusal::Missing.error(call.protocol))?;
     let principal = &caller.principal;
-    gateway.permissions.check(principal, call)?;
+    crate::access::permit::permit(gateway, principal, call).await?;
     if let Some(backend) = gateway.config.backends.get(&call.service) {
         let answer = backend
             .handle(BackendCall {

@@ -1,5 +1,5 @@
 //! S3 in front of moto: names of operations, one writer at a time per object (moto lets two
-//! conditional writes win), and buckets' policies, whose conditions moto would not look at.
+//! conditional writes win), and buckets' owners and policies, of which moto would not look at the conditions.
 
 use std::collections::HashMap;
 use std::hash::{DefaultHasher, Hash, Hasher};
@@ -8,21 +8,18 @@ use std::sync::Mutex;
 use axum::body::{Body, Bytes};
 use http::{Method, StatusCode};
 
+use crate::access::{self, needs};
 use crate::answer::Answer;
 use crate::call::Call;
 use crate::error::AwsError;
 use crate::identity::Principal;
-use crate::policy::{Decision, Question, decide};
 use crate::text::{pairs, percent_decode, value};
 use crate::{Gateway, lock};
 
-/// Marks a request that stands for one without TLS.
-const PLAIN: &str = "x-sandbox-plain-http";
-
 /// What S3 needs remembered: who owns a bucket, and who is writing.
 pub(crate) struct Buckets {
-    owners: Mutex<HashMap<String, String>>,
-    policies: Mutex<HashMap<String, String>>,
+    pub(crate) owners: Mutex<HashMap<String, String>>,
+    pub(crate) policies: Mutex<HashMap<String, String>>,
     writers: Vec<tokio::sync::Mutex<()>>,
 }
 
@@ -96,25 +93,12 @@ pub(crate) fn operation(method: &Method, path: &str, query: &str) -> String {
 }
 
 /// Bucket and key of a path-style path.
-fn split(path: &str) -> (String, String) {
+pub(crate) fn split(path: &str) -> (String, String) {
     let path = percent_decode(path.trim_start_matches('/'));
     match path.split_once('/') {
         Some((bucket, key)) => (bucket.to_owned(), key.to_owned()),
         None => (path, String::new()),
     }
-}
-
-/// The IAM action that permits an operation.
-fn action(operation: &str) -> String {
-    let name = match operation {
-        "HeadObject" => "GetObject",
-        "HeadBucket" | "ListObjects" | "ListObjectsV2" => "ListBucket",
-        "ListObjectVersions" => "ListBucketVersions",
-        "UploadPart" | "CreateMultipartUpload" | "CompleteMultipartUpload" => "PutObject",
-        "DeleteObjects" => "DeleteObject",
-        other => other,
-    };
-    format!("s3:{name}")
 }
 
 /// Forwards one S3 call.
@@ -128,7 +112,6 @@ pub(crate) async fn handle(
     let owner = lock(&gateway.buckets.owners).get(&bucket).cloned();
     let account = match &owner {
         Some(owner) if call.operation != "CreateBucket" => {
-            permitted_by_policy(gateway, call, principal, owner, &bucket, &key)?;
             if call.operation.ends_with("BucketPolicy") {
                 return policy(gateway, call, bucket, body).await;
             }
@@ -146,6 +129,9 @@ pub(crate) async fn handle(
         None
     };
     let mut answer = crate::moto::stream(gateway, call, &account, body).await?;
+    if answer.status == StatusCode::NOT_FOUND && owner.is_some() && !key.is_empty() {
+        answer = forbidden_if_unlisted(gateway, call, principal, &bucket, answer).await?;
+    }
     if answer.status.is_success() {
         if call.operation == "GetBucketVersioning" {
             answer = versioning(answer).await?;
@@ -164,6 +150,24 @@ pub(crate) async fn handle(
         }
     }
     Ok(answer)
+}
+
+/// Who may not list a bucket does not learn which objects it lacks (S3 API reference, GetObject and HeadObject).
+async fn forbidden_if_unlisted(
+    gateway: &Gateway,
+    call: &Call,
+    principal: &Principal,
+    bucket: &str,
+    answer: Answer,
+) -> Result<Answer, AwsError> {
+    if !matches!(call.operation.as_str(), "GetObject" | "HeadObject") {
+        return Ok(answer);
+    }
+    let need = needs::list(&needs::Scene::new(gateway, call, principal), bucket);
+    match access::permit::may(gateway, principal, &need).await? {
+        true => Ok(answer),
+        false => Err(AwsError::new(403, "AccessDenied", "Access Denied")),
+    }
 }
 
 /// moto names the root element after the operation, S3 after what it holds (S3 API reference, GetBucketVersioning); SDKs
@@ -226,61 +230,6 @@ async fn policy(
             text.map(done).ok_or_else(none)
         }
     }
-}
-
-/// Holds a call against the bucket's policy: nobody may do what it denies, and another account only
-/// what it allows. What the owner's own roles may do is not looked at.
-fn permitted_by_policy(
-    gateway: &Gateway,
-    call: &Call,
-    principal: &Principal,
-    owner: &str,
-    bucket: &str,
-    key: &str,
-) -> Result<(), AwsError> {
-    let resource = if key.is_empty() {
-        format!("arn:aws:s3:::{bucket}")
-    } else {
-        format!("arn:aws:s3:::{bucket}/{key}")
-    };
-    let asker = crate::access::asker(principal);
-    let mut context = crate::access::context(principal);
-    // The sandbox's address stands for AWS's https endpoints, which have no other names here; a
-    // request says so where it stands for one without TLS.
-    let plain = call.header(PLAIN).is_some();
-    context.set("aws:SecureTransport", vec![(!plain).to_string()]);
-    // Service Authorization Reference, "Condition keys for Amazon S3".
-    for name in [
-        "x-amz-server-side-encryption",
-        "x-amz-server-side-encryption-aws-kms-key-id",
-    ] {
-        if let Some(value) = call.header(name) {
-            context.set(&format!("s3:{name}"), vec![value.to_owned()]);
-        }
-    }
-    let action = action(&call.operation);
-    let question = Question {
-        action: &action,
-        resource: Some(&resource),
-        asker: &asker,
-        context: &context,
-    };
-    let policy = lock(&gateway.buckets.policies).get(bucket).cloned();
-    let decision = policy.map_or(Decision::Silent, |policy| decide(&policy, &question));
-    let why = match decision {
-        Decision::Allow(_) => return Ok(()),
-        Decision::Silent if owner == principal.account => return Ok(()),
-        Decision::Silent => format!("because no resource-based policy allows the {action} action"),
-        Decision::Deny => "with an explicit deny in a resource-based policy".to_owned(),
-    };
-    Err(AwsError::new(
-        403,
-        "AccessDenied",
-        format!(
-            "User: {} is not authorized to perform: {action} on resource: \"{resource}\" {why}",
-            principal.arn
-        ),
-    ))
 }
 
 #[cfg(test)]

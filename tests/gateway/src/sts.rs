@@ -1,18 +1,21 @@
 //! STS: the gateway issues every session itself, after it has read the trust policy of the role.
 //! moto's own would take any token and any role.
 
-use time::{Duration, OffsetDateTime};
+mod wanted;
 
+use time::OffsetDateTime;
+
+use crate::access::{self, Own, Request};
 use crate::answer::Answer;
 use crate::call::Call;
 use crate::condition::Context;
 use crate::error::AwsError;
-use crate::iam::Role;
-use crate::identity::{Credentials, Principal};
+use crate::identity::Credentials;
 use crate::jwt::Token;
 use crate::policy::{Asker, Question, decide, strings};
 use crate::text::{value, xml_escape};
 use crate::{Gateway, jwt};
+use wanted::{Wanted, session_policies};
 
 /// The claims STS offers as condition keys for GitHub's provider (IAM User Guide, "Available keys for AWS OIDC
 /// federation"); other claims of a token are invisible to a trust policy.
@@ -85,8 +88,9 @@ async fn web_identity(
             format!("Not authorized to perform {ACTION}"),
         )
     };
-    let wanted = Wanted::read(form)?;
+    let mut wanted = Wanted::read(form)?;
     let token = jwt::read(required(form, "WebIdentityToken")?)?;
+    wanted.tagged_by(&token)?;
     if !gateway.accounts.knows(&wanted.account) {
         return Err(denied());
     }
@@ -130,19 +134,19 @@ async fn web_identity(
         federated: Some(provider.clone()),
         ..Asker::default()
     };
-    if !decide(
-        &role.trust,
-        &Question {
-            action: ACTION,
+    let allowed = |action| {
+        let question = Question {
+            action,
             resource: None,
             asker: &asker,
             context: &context,
-        },
-    )
-    .allows()
-    {
+        };
+        decide(&role.trust, &question).allows()
+    };
+    if !allowed(ACTION) || (!wanted.tags.is_empty() && !allowed("sts:TagSession")) {
         return Err(denied());
     }
+    wanted.policies = session_policies(gateway, &wanted.account, form).await?;
     let session = wanted.open(gateway, &role, i64::MAX)?;
     let extra = format!(
         "<SubjectFromWebIdentityToken>{}</SubjectFromWebIdentityToken><Audience>{}</Audience><Provider>{}</Provider>",
@@ -167,14 +171,17 @@ async fn assume(
     caller: &Credentials,
     request_id: &str,
 ) -> Result<Answer, AwsError> {
-    let wanted = Wanted::read(form)?;
+    let mut wanted = Wanted::read(form)?;
+    wanted.tagged_by_form(form)?;
+    wanted.inherit(&caller.principal)?;
+    let arn = wanted.arn.clone();
     let denied = |action: &str| {
         AwsError::new(
             403,
             "AccessDenied",
             format!(
                 "User: {} is not authorized to perform: {action} on resource: {}",
-                caller.principal.arn, wanted.arn
+                caller.principal.arn, arn
             ),
         )
     };
@@ -185,28 +192,26 @@ async fn assume(
             .ok_or_else(|| denied("sts:AssumeRole"))?,
         false => return Err(denied("sts:AssumeRole")),
     };
-    let mut context = crate::access::context(&caller.principal);
+    let mut context = access::context(&caller.principal);
     wanted.context(&mut context);
-    let asker = crate::access::asker(&caller.principal);
+    let asker = access::asker(&caller.principal);
+    let policies = access::stored::policies(gateway, &caller.principal).await?;
     let mut actions = vec!["sts:AssumeRole"];
-    if !wanted.tags.is_empty() {
+    if !wanted.tags.is_empty() || !wanted.inherited.is_empty() {
         actions.push("sts:TagSession");
     }
     for action in actions {
-        if !decide(
-            &role.trust,
-            &Question {
-                action,
-                resource: None,
-                asker: &asker,
-                context: &context,
-            },
-        )
-        .allows()
-        {
-            return Err(denied(action));
-        }
+        let request = Request {
+            asker: &asker,
+            action,
+            resource: &wanted.arn,
+            owner: &wanted.account,
+            context: &context,
+        };
+        access::evaluate(&request, &policies, Own::Required(&role.trust))
+            .map_err(|_| denied(action))?;
     }
+    wanted.policies = session_policies(gateway, &wanted.account, form).await?;
     // Role chaining: a session opened from a session lasts an hour at most.
     let chained = caller.principal.role.is_some();
     if chained && wanted.seconds.is_some_and(|seconds| seconds > 3600) {
@@ -261,129 +266,6 @@ pub(crate) async fn for_service(
         return Err(denied());
     }
     wanted.open(gateway, &role, i64::MAX)
-}
-
-/// The parameters of every call that opens a role's session.
-struct Wanted {
-    arn: String,
-    account: String,
-    name: String,
-    session: String,
-    seconds: Option<i64>,
-    external_id: Option<String>,
-    tags: Vec<(String, String)>,
-}
-
-impl Wanted {
-    fn read(form: &[(String, String)]) -> Result<Self, AwsError> {
-        let arn = required(form, "RoleArn")?.to_owned();
-        let parsed = arn
-            .strip_prefix("arn:aws:iam::")
-            .and_then(|rest| rest.split_once(":role/"));
-        let (account, path) = parsed.ok_or_else(|| validation(&format!("{arn} is invalid")))?;
-        let session = required(form, "RoleSessionName")?.to_owned();
-        let legal = |c: char| c.is_ascii_alphanumeric() || "_+=,.@-".contains(c);
-        if !(2..=64).contains(&session.len()) || !session.chars().all(legal) {
-            return Err(validation(&format!(
-                "1 validation error detected: Value '{session}' at 'roleSessionName' failed to satisfy constraint: \
-                 Member must satisfy regular expression pattern: [\\w+=,.@-]*, length 2 to 64"
-            )));
-        }
-        let seconds = match value(form, "DurationSeconds") {
-            None => None,
-            Some(text) => Some(
-                text.parse()
-                    .map_err(|_| validation("DurationSeconds is not a number"))?,
-            ),
-        };
-        if seconds.is_some_and(|seconds: i64| !(900..=43200).contains(&seconds)) {
-            return Err(validation(
-                "1 validation error detected: Value at 'durationSeconds' failed to satisfy constraint: \
-                 Member must have value between 900 and 43200",
-            ));
-        }
-        let tags = (1..=50)
-            .map_while(|n| {
-                let key = value(form, &format!("Tags.member.{n}.Key"))?;
-                Some((
-                    key.to_owned(),
-                    value(form, &format!("Tags.member.{n}.Value"))
-                        .unwrap_or_default()
-                        .to_owned(),
-                ))
-            })
-            .collect();
-        Ok(Self {
-            account: account.to_owned(),
-            name: path.rsplit('/').next().unwrap_or(path).to_owned(),
-            arn,
-            session,
-            seconds,
-            external_id: value(form, "ExternalId").map(str::to_owned),
-            tags,
-        })
-    }
-
-    /// The role, if one exists under exactly this ARN (the path counts).
-    async fn role(&self, gateway: &Gateway) -> Result<Option<Role>, AwsError> {
-        Ok(crate::iam::role(gateway, &self.account, &self.name)
-            .await?
-            .filter(|role| role.arn == self.arn))
-    }
-
-    fn context(&self, context: &mut Context) {
-        context.set("sts:RoleSessionName", vec![self.session.clone()]);
-        if let Some(id) = &self.external_id {
-            context.set("sts:ExternalId", vec![id.clone()]);
-        }
-        for (key, value) in &self.tags {
-            context.set(&format!("aws:RequestTag/{key}"), vec![value.clone()]);
-        }
-        if !self.tags.is_empty() {
-            context.set(
-                "aws:TagKeys",
-                self.tags.iter().map(|(key, _)| key.clone()).collect(),
-            );
-        }
-        context.set(
-            "aws:CurrentTime",
-            vec![crate::rfc3339(OffsetDateTime::now_utc())],
-        );
-    }
-
-    fn open(&self, gateway: &Gateway, role: &Role, limit: i64) -> Result<Credentials, AwsError> {
-        let seconds = self.seconds.unwrap_or(3600);
-        if seconds > role.longest_session {
-            return Err(validation(
-                "The requested DurationSeconds exceeds the MaxSessionDuration set for this role.",
-            ));
-        }
-        // A session's own tag counts where the role has one of that key too.
-        let mut tags = role.tags.clone();
-        tags.retain(|(key, _)| {
-            !self
-                .tags
-                .iter()
-                .any(|(own, _)| own.eq_ignore_ascii_case(key))
-        });
-        tags.extend(self.tags.iter().cloned());
-        let principal = Principal {
-            account: self.account.clone(),
-            arn: format!(
-                "arn:aws:sts::{}:assumed-role/{}/{}",
-                self.account, self.name, self.session
-            ),
-            role: Some(self.arn.clone()),
-            session: Some(self.session.clone()),
-            user_id: format!("{}:{}", role.id, self.session),
-            tags,
-            transitive: Vec::new(),
-            policies: Vec::new(),
-        };
-        Ok(gateway
-            .identities
-            .issue(principal, Some(Duration::seconds(seconds.min(limit)))))
-    }
 }
 
 fn required<'a>(form: &'a [(String, String)], name: &str) -> Result<&'a str, AwsError> {

@@ -77,14 +77,19 @@ pub(super) async fn make_role(aws: &Aws, role: &Role) -> Result<()> {
     {
         return Ok(());
     }
-    let document = role.permissions.to_string();
+    permit(aws, &role.name, &role.name, &role.permissions).await
+}
+
+/// Writes an inline policy of a role.
+pub(super) async fn permit(aws: &Aws, role: &str, name: &str, document: &Value) -> Result<()> {
+    let document = document.to_string();
     let put = [
-        ("RoleName", role.name.as_str()),
-        ("PolicyName", role.name.as_str()),
+        ("RoleName", role),
+        ("PolicyName", name),
         ("PolicyDocument", &document),
     ];
     let answer = aws.query("iam", IAM, "PutRolePolicy", &put).await?;
-    unless_there(answer, &what, &[]).map(drop)
+    unless_there(answer, &format!("permitting the role {role}"), &[]).map(drop)
 }
 
 /// A bucket that keeps versions.

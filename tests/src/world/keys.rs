@@ -9,7 +9,7 @@ use super::policy::permit;
 use crate::fault::{Fault, Result};
 
 /// What may be read of a key and checked with it, which its policy leaves to each account's own roles.
-pub(crate) const READ: [&str; 3] = ["kms:DescribeKey", "kms:GetPublicKey", "kms:Verify"];
+const READ: [&str; 3] = ["kms:DescribeKey", "kms:GetPublicKey", "kms:Verify"];
 
 /// What an administrator of the build account may do with a key: everything but sign.
 const ADMINISTER: [&str; 12] = [

@@ -120,6 +120,25 @@ impl World {
         self.image(place, &image::SERVES).await
     }
 
+    /// Lets the role that publishes use every repository of the build account, beside the service's own; and so the first
+    /// stage's own role, as that of a job which uses a step without a contract.
+    pub async fn publishes_anywhere(&self, place: &Place) -> Result<()> {
+        let (build, _) = self.open_accounts(place, &http_client()?).await?;
+        let document = policy::publish_anywhere(self);
+        let stage = policy::codebuild(Self::ENVIRONMENTS[0]);
+        for role in ["slipway-publish", &stage] {
+            account::permit(&build, role, "anywhere", &document).await?;
+        }
+        Ok(())
+    }
+
+    /// Lets the role that deploys use every service of an environment's cluster, beside the world's own.
+    pub async fn deploys_anything(&self, place: &Place, environment: &Environment) -> Result<()> {
+        let aws = self.administrator(place, &environment.account).await?;
+        let document = policy::deploy_anything(self, environment);
+        account::permit(&aws, "slipway-deploy", "anything", &document).await
+    }
+
     /// Starts a service in each environment, which runs the placeholder until the first delivery, where none runs yet.
     pub async fn serve(&self, place: &Place) -> Result<()> {
         let placeholder = self.placeholder(place).await?;

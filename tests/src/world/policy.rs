@@ -1,8 +1,8 @@
-//! The roles of a world: who may assume each, and what it may do. As small as the steps' READMEs tell a user to make them.
+//! The roles of a world: who may assume each, and what it may do, which is what the documentation tells a user to permit.
 
 use serde_json::{Value, json};
 
-use super::{Environment, World, keys};
+use super::{Environment, World};
 
 /// GitHub's OIDC provider, without its scheme, as trust policies name it.
 pub(crate) const GITHUB_ISSUER: &str = "token.actions.githubusercontent.com";
@@ -16,6 +16,15 @@ pub(crate) struct Role {
     pub(crate) permissions: Value,
 }
 
+/// The permissions of each role, as the documentation gives them to a user.
+const PUBLISH: &str = include_str!("../../../docs/policies/publish.json");
+const PERMIT: &str = include_str!("../../../docs/policies/permit.json");
+const READ: &str = include_str!("../../../docs/policies/read.json");
+const DEPLOY: &str = include_str!("../../../docs/policies/deploy.json");
+const READ_LEDGER: &str = include_str!("../../../docs/policies/read-ledger.json");
+const EXECUTION: &str = include_str!("../../../docs/policies/execution.json");
+const CODEBUILD: &str = include_str!("../../../docs/policies/codebuild.json");
+
 /// The roles of the build account. A CodeBuild stage has a role of its own, so that only the stage behind an approval
 /// reaches what the approval guards.
 pub(crate) fn build(world: &World) -> Vec<Role> {
@@ -25,153 +34,45 @@ pub(crate) fn build(world: &World) -> Vec<Role> {
         .map(|environment| environment.name.as_str())
         .collect();
     let first: Vec<&str> = names.iter().copied().take(1).collect();
-    let repository = world.arn(
-        &world.build.id,
-        "ecr",
-        &format!("repository/{}", world.service),
-    );
-    let ledger = world.arn(
-        &world.build.id,
-        "dynamodb",
-        &format!("table/{}", World::LEDGER),
-    );
-    let mut roles = vec![Role {
-        name: "slipway-publish".to_owned(),
-        trust: trust(world, &world.build.id, &first, true),
-        permissions: policy(&[
-            allow(&["ecr:GetAuthorizationToken"], &["*".to_owned()]),
-            allow(
-                &[
-                    "ecr:CreateRepository",
-                    "ecr:DescribeRepositories",
-                    "ecr:DescribeImages",
-                    "ecr:BatchGetImage",
-                    "ecr:BatchCheckLayerAvailability",
-                    "ecr:GetDownloadUrlForLayer",
-                    "ecr:InitiateLayerUpload",
-                    "ecr:UploadLayerPart",
-                    "ecr:CompleteLayerUpload",
-                    "ecr:PutImage",
-                    "ecr:PutImageTagMutability",
-                    "ecr:PutLifecyclePolicy",
-                    "ecr:GetLifecyclePolicy",
-                    "ecr:ListTagsForResource",
-                    "ecr:BatchGetRepositoryScanningConfiguration",
-                    "ecr:StartImageScan",
-                    "ecr:DescribeImageScanFindings",
-                    "ecr:SetRepositoryPolicy",
-                    "ecr:GetRepositoryPolicy",
-                    "ecr:TagResource",
-                ],
-                &[repository],
-            ),
-            // Base images, which builds start from.
-            allow(
-                &[
-                    "ecr:BatchGetImage",
-                    "ecr:GetDownloadUrlForLayer",
-                    "ecr:BatchCheckLayerAvailability",
-                ],
-                &[world.arn(
-                    &world.build.id,
-                    "ecr",
-                    &format!("repository/{}", super::image::REPOSITORY),
-                )],
-            ),
-            // To the ledger it adds only the notes of contents, which no gate reads.
-            json!({
-                "Effect": "Allow",
-                "Action": ["dynamodb:PutItem"],
-                "Resource": [ledger.clone()],
-                "Condition": {"ForAllValues:StringLike": {"dynamodb:LeadingKeys": ["content#*"]}},
-            }),
-            allow(&["dynamodb:Query"], std::slice::from_ref(&ledger)),
-            anchor_objects(world),
-            anchor_list(world),
-            verify(world),
-        ]),
-    }];
-    roles.extend(names.iter().map(|name| Role {
-        name: permit(name),
-        trust: trust(world, &world.build.id, &[name], first.contains(name)),
-        // No UpdateItem and no DeleteItem: the ledger only grows, and each role adds to the chain of its environment alone.
-        permissions: policy(&[
-            json!({
-                "Effect": "Allow",
-                "Action": ["dynamodb:PutItem", "dynamodb:ConditionCheckItem"],
-                "Resource": [ledger.clone()],
-                "Condition": {"ForAllValues:StringLike": {
-                    "dynamodb:LeadingKeys": [format!("{}#{name}", world.service)],
-                }},
-            }),
-            allow(
-                &["dynamodb:GetItem", "dynamodb:Query"],
-                std::slice::from_ref(&ledger),
-            ),
-            allow(
-                &["s3:PutObject"],
-                &[format!(
-                    "arn:aws:s3:::{}/*/{}/{name}/*",
-                    world.anchor_bucket(),
-                    world.service
-                )],
-            ),
-            anchor_objects(world),
-            anchor_list(world),
-            verify(world),
-        ]),
+    let account = &world.build.id;
+    let mut roles = vec![
+        Role {
+            name: "slipway-publish".to_owned(),
+            trust: trust(world, account, &first, true),
+            permissions: filled(world, None, PUBLISH),
+        },
+        Role {
+            name: "slipway-read".to_owned(),
+            trust: trust(world, account, &names, true),
+            permissions: filled(world, None, READ_LEDGER),
+        },
+    ];
+    // Each adds to the chain of its environment alone.
+    roles.extend(world.environments.iter().map(|environment| {
+        let name = environment.name.as_str();
+        Role {
+            name: permit(name),
+            trust: trust(world, account, &[name], first.contains(&name)),
+            permissions: filled(world, Some(environment), PERMIT),
+        }
     }));
-    roles.push(Role {
-        name: "slipway-read".to_owned(),
-        trust: trust(world, &world.build.id, &names, true),
-        permissions: policy(&[
-            allow(
-                &["dynamodb:GetItem", "dynamodb:Query"],
-                std::slice::from_ref(&ledger),
-            ),
-            anchor_objects(world),
-            anchor_list(world),
-            verify(world),
-        ]),
-    });
     roles.extend(world.environments.iter().map(|environment| Role {
         name: codebuild(&environment.name),
         trust: service_trust("codebuild.amazonaws.com"),
-        permissions: policy(&[
-            allow(
-                &["sts:AssumeRole"],
-                &[
-                    format!("arn:aws:iam::{}:role/slipway-publish", world.build.id),
-                    format!(
-                        "arn:aws:iam::{}:role/{}",
-                        world.build.id,
-                        permit(&environment.name)
-                    ),
-                    format!(
-                        "arn:aws:iam::{}:role/slipway-deploy",
-                        environment.account.id
-                    ),
-                    "arn:aws:iam::*:role/slipway-read".to_owned(),
-                ],
-            ),
-            // The project's token for GitHub, which CodeBuild fetches before the first command.
-            allow(
-                &["secretsmanager:GetSecretValue"],
-                &[world.arn(
-                    &world.build.id,
-                    "secretsmanager",
-                    &format!("secret:{}/github-token*", world.service),
-                )],
-            ),
-            // Whether the build is over that holds a lock.
-            allow(
-                &["codebuild:BatchGetBuilds"],
-                &[world.arn(&world.build.id, "codebuild", "project/*")],
-            ),
-            verify(world),
-        ]),
+        permissions: filled(world, Some(environment), CODEBUILD),
     }));
     roles
+}
+
+/// What the role `slipway-publish` may do with each repository of the build account: its documented permissions, for all.
+pub(crate) fn publish_anywhere(world: &World) -> Value {
+    filled(
+        world,
+        None,
+        &PUBLISH
+            .replace("BASE_REPOSITORY", "*")
+            .replace("REPOSITORY", "*"),
+    )
 }
 
 /// The roles of an environment's account.
@@ -184,135 +85,27 @@ pub(crate) fn environment(world: &World, environment: &Environment) -> Vec<Role>
         .collect();
     // The first environment follows the main branch by itself; the others are reached from their own jobs only.
     let main = names.first() == Some(&environment.name.as_str());
-    let cluster = environment.cluster(&world.service);
-    let service = world.arn(
-        account,
-        "ecs",
-        &format!("service/{cluster}/{}", world.service),
-    );
-    let parameter = world.arn(
-        account,
-        "ssm",
-        &format!("parameter/{}/{}/*", world.service, environment.name),
-    );
-    let secret = world.arn(
-        account,
-        "secretsmanager",
-        &format!("secret:{}/{}/*", world.service, environment.name),
-    );
-    let look = [
-        "ecs:DescribeServices",
-        "ecs:DescribeServiceDeployments",
-        "ecs:ListServiceDeployments",
-    ];
-    let everywhere = [
-        "ecs:DescribeServiceRevisions",
-        "ecs:DescribeTaskDefinition",
-        "ecs:DescribeTasks",
-        "ecs:ListTasks",
-        "elasticloadbalancing:DescribeListeners",
-        "elasticloadbalancing:DescribeLoadBalancers",
-        "elasticloadbalancing:DescribeTargetGroups",
-        "elasticloadbalancing:DescribeTargetHealth",
-    ];
-    let locks = world.arn(
-        account,
-        "dynamodb",
-        &format!("table/{}", environment.lock_table),
-    );
-    let execution = role_name(world, environment, "execution");
     vec![
         Role {
             name: "slipway-read".to_owned(),
             trust: read_trust(world, account, &names),
-            permissions: policy(&[
-                allow(&look, std::slice::from_ref(&service)),
-                allow(&everywhere, &["*".to_owned()]),
-                // A plan without the lock: the state, and the digest it is compared with.
-                allow(
-                    &["s3:GetObject"],
-                    &[format!("arn:aws:s3:::{}/*", environment.state_bucket)],
-                ),
-                allow(
-                    &["s3:ListBucket"],
-                    &[format!("arn:aws:s3:::{}", environment.state_bucket)],
-                ),
-                allow(&["dynamodb:GetItem"], std::slice::from_ref(&locks)),
-                verify(world),
-                // Whether changes are permitted now.
-                allow(
-                    &["ssm:GetCalendarState"],
-                    &[world.arn(account, "ssm", "document/*")],
-                ),
-            ]),
+            permissions: filled(world, Some(environment), READ),
         },
         Role {
             name: "slipway-deploy".to_owned(),
             trust: trust(world, account, &[&environment.name], main),
-            permissions: policy(&[
-                allow(&look, std::slice::from_ref(&service)),
-                allow(&["ecs:UpdateService"], &[service]),
-                allow(&everywhere, &["*".to_owned()]),
-                allow(&["ecs:RegisterTaskDefinition"], &["*".to_owned()]),
-                allow(
-                    &["iam:PassRole"],
-                    &["execution", "task"].map(|kind| {
-                        format!(
-                            "arn:aws:iam::{account}:role/{}",
-                            role_name(world, environment, kind)
-                        )
-                    }),
-                ),
-                allow(&["ssm:GetParameters"], std::slice::from_ref(&parameter)),
-                allow(
-                    &["secretsmanager:GetSecretValue"],
-                    std::slice::from_ref(&secret),
-                ),
-                allow(
-                    &["s3:GetObject", "s3:PutObject", "s3:DeleteObject"],
-                    &[format!("arn:aws:s3:::{}/*", environment.state_bucket)],
-                ),
-                allow(
-                    &["s3:ListBucket"],
-                    &[format!("arn:aws:s3:::{}", environment.state_bucket)],
-                ),
-                allow(
-                    &[
-                        "dynamodb:GetItem",
-                        "dynamodb:PutItem",
-                        "dynamodb:DeleteItem",
-                        "dynamodb:UpdateItem",
-                    ],
-                    &[locks],
-                ),
-                verify(world),
-            ]),
+            permissions: filled(world, Some(environment), DEPLOY),
         },
         Role {
-            name: execution,
+            name: role_name(world, environment, "execution"),
             trust: service_trust("ecs-tasks.amazonaws.com"),
-            permissions: policy(&[
-                allow(
-                    &[
-                        "ecr:GetAuthorizationToken",
-                        "ecr:BatchGetImage",
-                        "ecr:GetDownloadUrlForLayer",
-                    ],
-                    &["*".to_owned()],
-                ),
-                allow(&["ssm:GetParameters"], &[parameter]),
-                allow(&["secretsmanager:GetSecretValue"], &[secret]),
-                allow(
-                    &["logs:CreateLogStream", "logs:PutLogEvents"],
-                    &["*".to_owned()],
-                ),
-            ]),
+            permissions: filled(world, Some(environment), EXECUTION),
         },
         // What the application itself may do: nothing, until it needs something.
         Role {
             name: role_name(world, environment, "task"),
             trust: service_trust("ecs-tasks.amazonaws.com"),
-            permissions: policy(&[]),
+            permissions: json!({"Version": "2012-10-17", "Statement": []}),
         },
     ]
 }
@@ -320,6 +113,53 @@ pub(crate) fn environment(world: &World, environment: &Environment) -> Vec<Role>
 /// The role that reads the ledger and adds to an environment's chain.
 pub(crate) fn permit(environment: &str) -> String {
     format!("slipway-permit-{environment}")
+}
+
+/// A documented policy with this world's names in the place of the words in capitals.
+fn filled(world: &World, environment: Option<&Environment>, policy: &str) -> Value {
+    let mut names = vec![
+        ("BUILD_ACCOUNT", world.build.id.clone()),
+        ("REGION", world.region.clone()),
+        ("SERVICE", world.service.clone()),
+        ("REPOSITORY", world.service.clone()),
+        ("BASE_REPOSITORY", super::image::REPOSITORY.to_owned()),
+        ("LEDGER_TABLE", World::LEDGER.to_owned()),
+        ("ANCHOR_BUCKET", world.anchor_bucket()),
+    ];
+    if let Some(environment) = environment {
+        let cluster = environment.cluster(&world.service);
+        names.extend([
+            ("ACCOUNT", environment.account.id.clone()),
+            ("ENVIRONMENT", environment.name.clone()),
+            ("CLUSTER", cluster.clone()),
+            ("TASK_FAMILY", cluster),
+            ("STATE_BUCKET", environment.state_bucket.clone()),
+            ("LOCK_TABLE", environment.lock_table.clone()),
+            ("EXECUTION_ROLE", role_name(world, environment, "execution")),
+            ("TASK_ROLE", role_name(world, environment, "task")),
+        ]);
+    }
+    let word = |c: char| c.is_ascii_alphanumeric() || c == '_';
+    let mut text = String::new();
+    let mut rest = policy;
+    while let Some(start) = rest.find(word) {
+        let (before, from) = rest.split_at(start);
+        let (this, after) = from.split_at(from.find(|c| !word(c)).unwrap_or(from.len()));
+        let name = names.iter().find(|(placeholder, _)| *placeholder == this);
+        text.push_str(before);
+        text.push_str(name.map_or(this, |(_, name)| name));
+        rest = after;
+    }
+    text.push_str(rest);
+    serde_json::from_str(&text).unwrap_or_default()
+}
+
+/// What the role `slipway-deploy` may do with each service of an environment's cluster: its documented permissions, for all.
+pub(crate) fn deploy_anything(world: &World, environment: &Environment) -> Value {
+    let all = DEPLOY
+        .replace("CLUSTER/SERVICE", "CLUSTER/*")
+        .replace("TASK_FAMILY", "*");
+    filled(world, Some(environment), &all)
 }
 
 /// The role that CodeBuild runs an environment's stage with.
@@ -411,43 +251,6 @@ fn service_trust(service: &str) -> Value {
     })
 }
 
-fn allow(actions: &[&str], resources: &[String]) -> Value {
-    json!({"Effect": "Allow", "Action": actions, "Resource": resources})
-}
-
-/// Reading and verifying with the keys of the build account. A policy of IAM names no alias as a resource, so the aliases are
-/// a condition on its keys.
-fn verify(world: &World) -> Value {
-    json!({
-        "Effect": "Allow",
-        "Action": keys::READ,
-        "Resource": [world.arn(&world.build.id, "kms", "key/*")],
-        "Condition": {"ForAnyValue:StringEquals": {
-            "kms:ResourceAliases": [World::PROVENANCE_KEY, World::LEDGER_KEY],
-        }},
-    })
-}
-
-/// Reading the hashes of records.
-fn anchor_objects(world: &World) -> Value {
-    allow(
-        &["s3:GetObject"],
-        &[format!("arn:aws:s3:::{}/*", world.anchor_bucket())],
-    )
-}
-
-/// Finding them, with those that were written again.
-fn anchor_list(world: &World) -> Value {
-    allow(
-        &["s3:ListBucket", "s3:ListBucketVersions"],
-        &[format!("arn:aws:s3:::{}", world.anchor_bucket())],
-    )
-}
-
-fn policy(statements: &[Value]) -> Value {
-    json!({"Version": "2012-10-17", "Statement": statements})
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -483,6 +286,24 @@ mod tests {
                 vec!["repo:acme-w1/storefront:environment:production"],
             ]
         );
+    }
+
+    #[test]
+    fn every_documented_policy_is_filled_in() {
+        let world = World::named("w1", "127.1.2.3:4002");
+        let all = world.environments.iter();
+        let all = all.flat_map(|each| environment(&world, each));
+        for role in build(&world).into_iter().chain(all) {
+            let text = role.permissions.to_string();
+            let capitals = |word: &str| {
+                word.len() > 3 && !word.contains(|c: char| !c.is_ascii_uppercase() && c != '_')
+            };
+            let left = text
+                .split(|c: char| !c.is_ascii_alphanumeric() && c != '_')
+                .find(|word| capitals(word));
+            assert_eq!(left, None, "{}", role.name);
+            assert!(role.permissions["Statement"].is_array(), "{}", role.name);
+        }
     }
 
     #[test]
@@ -524,10 +345,8 @@ mod tests {
             let [one] = writes(statements)[..] else {
                 panic!("{statements:?}");
             };
-            assert_eq!(
-                one["Condition"],
-                json!({"ForAllValues:StringLike": {"dynamodb:LeadingKeys": [format!("storefront#{}", each.name)]}})
-            );
+            let lists = &one["Condition"]["ForAllValues:StringLike"]["dynamodb:LeadingKeys"];
+            assert_eq!(*lists, json!([format!("storefront#{}", each.name)]));
             let other = |subject: &String| {
                 world.environments.iter().any(|other| {
                     other.name != each.name

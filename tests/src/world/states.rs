@@ -60,6 +60,8 @@ impl World {
             };
             account::make_role(&aws, &role).await?;
         }
+        self.reach_states(place, environment, &states.bucket)
+            .await?;
         let denied = |name: &str, value: &str| {
             json!({
                 "Effect": "Deny", "Principal": "*", "Action": "s3:PutObject", "Resource": objects,
@@ -77,5 +79,34 @@ impl World {
             .await?;
         super::aws::unless_there(answer, "setting the bucket's policy", &[])?;
         Ok(states)
+    }
+
+    /// What the roles of an environment need on their side to reach a state in the build account: the roles there, and for
+    /// `slipway-deploy` the bucket itself.
+    async fn reach_states(
+        &self,
+        place: &Place,
+        environment: &Environment,
+        bucket: &str,
+    ) -> Result<()> {
+        let aws = self.administrator(place, &environment.account).await?;
+        for (role, there, objects) in [
+            ("slipway-read", "states-read", false),
+            ("slipway-deploy", "states", true),
+        ] {
+            let name = format!("{there}-{}", environment.name);
+            let arn = format!("arn:aws:iam::{}:role/{name}", self.build.id);
+            let mut statements =
+                vec![json!({"Effect": "Allow", "Action": "sts:AssumeRole", "Resource": arn})];
+            if objects {
+                let bucket = format!("arn:aws:s3:::{bucket}");
+                let all = [bucket.clone(), format!("{bucket}/*")];
+                statements.push(json!({"Effect": "Allow", "Action": "s3:*", "Resource": all}));
+            }
+            let document = json!({"Version": "2012-10-17", "Statement": statements});
+            // A world may have several buckets of states.
+            account::permit(&aws, role, &format!("{there}-{bucket}"), &document).await?;
+        }
+        Ok(())
     }
 }

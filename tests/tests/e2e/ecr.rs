@@ -31,6 +31,7 @@ impl Setting {
             let keys = world.codebuild_session(place(), "dev", "e2e").await;
             let aws = world.administrator(place(), &world.build).await;
             world.placeholder(place()).await.unwrap();
+            world.publishes_anywhere(place()).await.unwrap();
             (keys.unwrap(), aws.unwrap())
         });
         let mut variables = world.variables(place());

@@ -1,12 +1,12 @@
 //! The gateway's record of a world: who called what as whom, held against what the contract says of each purpose.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 
 use sandbox::place::port;
 use sandbox::world::World;
 use serde::Deserialize;
 
-use crate::support::{element, place};
+use crate::support::place;
 
 /// The role of whoever opens an account: the sandbox when it makes a world, and looks at it.
 const ADMINISTRATOR: &str = "OrganizationAccountAccessRole";
@@ -31,7 +31,7 @@ pub(crate) struct Call {
     pub(crate) resource: Option<String>,
     /// The partitions of a table that it names.
     leading: Vec<String>,
-    status: u16,
+    error: Option<String>,
 }
 
 impl Call {
@@ -277,220 +277,17 @@ pub(crate) fn keeps_to_the_contract(world: &World, calls: &[Call], stages: &[&st
     assert_eq!(at_work, wanted);
 }
 
-/// Fails unless every call is one that the role's own policy, as IAM has it, allows. The gateway lets every call through,
-/// so what a role lacks would otherwise show in a real account only.
-pub(crate) async fn is_allowed_by_policy(world: &World, calls: &[Call]) {
-    let mut policies: BTreeMap<(String, String), serde_json::Value> = BTreeMap::new();
-    let mut beyond = BTreeSet::new();
-    for call in deliveries(calls) {
-        // Whoever asks STS with a web identity has no role yet; whose credentials one has, one may always ask.
-        let (Some(account), Some(role)) = (&call.account, call.role()) else {
-            assert_eq!(call.operation, "AssumeRoleWithWebIdentity", "{call:?}");
-            continue;
-        };
-        // Whoever was refused did nothing.
-        if call.operation == "GetCallerIdentity" || call.status == 403 {
-            continue;
-        }
-        let key = (account.clone(), role.to_owned());
-        if !policies.contains_key(&key) {
-            policies.insert(key.clone(), policy(world, account, role).await);
-        }
-        for action in actions(call) {
-            if !allows(
-                &policies[&key],
-                &action,
-                arn(world, call).as_deref(),
-                &call.leading,
-            ) {
-                beyond.insert(format!(
-                    "{role} may not {action} on {}",
-                    call.resource.as_deref().unwrap_or("*")
-                ));
-            }
-        }
-    }
-    assert!(beyond.is_empty(), "{beyond:#?}");
-}
-
-/// What IAM calls the permission of a call, where its name differs from the call's.
-/// Source: Service Authorization Reference, and "Actions, resources, and condition keys for Amazon DynamoDB" on
-/// transactions.
-fn actions(call: &Call) -> Vec<String> {
-    let service = call.service.as_str();
-    let names: &[&str] = match (service, call.operation.as_str()) {
-        ("s3", "HeadObject") => &["GetObject"],
-        ("s3", "ListObjectsV2") => &["ListBucket"],
-        ("dynamodb", "TransactWriteItems") => &["PutItem", "ConditionCheckItem"],
-        (_, operation) => &[operation],
-    };
-    names
-        .iter()
-        .map(|name| format!("{service}:{name}"))
-        .collect()
-}
-
-/// The ARN of what a call is about, where the record says enough.
-fn arn(world: &World, call: &Call) -> Option<String> {
-    let resource = call.resource.as_deref()?;
-    let account = call.account.as_deref()?;
-    Some(match call.service.as_str() {
-        "dynamodb" => world.arn(account, "dynamodb", &format!("table/{resource}")),
-        "s3" => format!("arn:aws:s3:::{resource}"),
-        "ssm" => world.arn(account, "ssm", &format!("parameter{resource}")),
-        "secretsmanager" => world.arn(account, "secretsmanager", &format!("secret:{resource}")),
-        "ecr" => {
-            // Tags are asked for by ARN.
-            if resource.starts_with("arn:") {
-                return Some(resource.to_owned());
-            }
-            let repository = resource.split('@').next()?;
-            world.arn(&world.build.id, "ecr", &format!("repository/{repository}"))
-        }
-        "sts" => resource.to_owned(),
-        _ => return None,
-    })
-}
-
-/// Whether a policy of `Allow` statements, with no condition but one on the partitions of a table, allows an action on a
-/// resource; on any resource where none is named.
-fn allows(
-    policy: &serde_json::Value,
-    action: &str,
-    resource: Option<&str>,
-    leading: &[String],
-) -> bool {
-    let texts = |value: &serde_json::Value| -> Vec<String> {
-        match value {
-            serde_json::Value::String(text) => vec![text.clone()],
-            other => serde_json::from_value(other.clone()).unwrap_or_default(),
-        }
-    };
-    policy["Statement"]
-        .as_array()
+/// Fails if AWS refused a step anything for want of a permission: the gateway holds each call against the role's policies, and
+/// a step that goes on without an answer has lost something. STS is asked on purpose for roles that it does not give.
+pub(crate) fn nothing_was_denied(calls: &[Call]) {
+    let denied: Vec<&Call> = deliveries(calls)
         .into_iter()
-        .flatten()
-        .any(|statement| {
-            assert_eq!(statement["Effect"], "Allow", "{statement}");
-            let condition = &statement["Condition"];
-            // A condition on the aliases of keys is met by the keys that a world has; the gateway evaluates it itself.
-            if !condition["ForAnyValue:StringEquals"]["kms:ResourceAliases"].is_null() {
-                return texts(&statement["Action"])
-                    .iter()
-                    .any(|it| fits(it, action));
-            }
-            let lists = &condition["ForAllValues:StringLike"]["dynamodb:LeadingKeys"];
-            let known =
-                serde_json::json!({"ForAllValues:StringLike": {"dynamodb:LeadingKeys": lists}});
-            assert!(condition.is_null() || *condition == known, "{statement}");
-            let lists = texts(lists);
-            let met = condition.is_null()
-                || !leading.is_empty()
-                    && leading
-                        .iter()
-                        .all(|key| lists.iter().any(|list| fits(list, key)));
-            met && texts(&statement["Action"])
-                .iter()
-                .any(|it| fits(it, action))
-                && resource.is_none_or(|resource| {
-                    texts(&statement["Resource"])
-                        .iter()
-                        .any(|it| fits(it, resource))
-                })
+        .filter(|call| call.service != "sts")
+        .filter(|call| {
+            call.error
+                .as_deref()
+                .is_some_and(|code| code.starts_with("AccessDenied"))
         })
-}
-
-/// Whether a pattern with stars fits the whole text.
-fn fits(pattern: &str, text: &str) -> bool {
-    match pattern.split_once('*') {
-        None => pattern == text,
-        Some((start, rest)) => text.strip_prefix(start).is_some_and(|text| {
-            text.char_indices()
-                .map(|(at, _)| at)
-                .chain([text.len()])
-                .any(|at| fits(rest, &text[at..]))
-        }),
-    }
-}
-
-/// The one policy of a role.
-async fn policy(world: &World, account: &str, role: &str) -> serde_json::Value {
-    let account = sandbox::world::Account {
-        id: account.to_owned(),
-    };
-    let aws = world.administrator(place(), &account).await.unwrap();
-    let parameters = [("RoleName", role), ("PolicyName", role)];
-    let answer = aws.query("iam", "2010-05-08", "GetRolePolicy", &parameters);
-    let xml = answer.await.unwrap().unwrap();
-    let document = element(&xml, "PolicyDocument").unwrap();
-    serde_json::from_str(&plain(&document)).unwrap()
-}
-
-/// What a percent-encoded text says.
-fn plain(text: &str) -> String {
-    let mut bytes = Vec::new();
-    let mut rest = text.as_bytes();
-    while let [first, tail @ ..] = rest {
-        if let (b'%', [high, low, after @ ..]) = (first, tail) {
-            let digits = [*high, *low];
-            bytes.push(u8::from_str_radix(std::str::from_utf8(&digits).unwrap(), 16).unwrap());
-            rest = after;
-        } else {
-            bytes.push(*first);
-            rest = tail;
-        }
-    }
-    String::from_utf8(bytes).unwrap()
-}
-
-#[test]
-fn a_pattern_fits_the_whole_text_or_not_at_all() {
-    for (pattern, text, wanted) in [
-        ("*", "", true),
-        ("a:b", "a:b", true),
-        ("a:b", "a:bc", false),
-        ("a:*", "a:b/c", true),
-        ("a*c*e", "abcde", true),
-        ("a*c*e", "abcdef", false),
-        ("table/*", "table", false),
-    ] {
-        assert_eq!(fits(pattern, text), wanted, "{pattern} {text}");
-    }
-}
-
-#[test]
-fn a_policy_allows_what_it_says_and_nothing_else() {
-    let policy = serde_json::json!({"Statement": [
-        {"Effect": "Allow", "Action": ["s3:GetObject"], "Resource": ["arn:aws:s3:::b/*"]},
-        {"Effect": "Allow", "Action": "s3:ListBucket", "Resource": "arn:aws:s3:::b"},
-        {"Effect": "Allow", "Action": "dynamodb:PutItem", "Resource": "*",
-         "Condition": {"ForAllValues:StringLike": {"dynamodb:LeadingKeys": ["content#*"]}}},
-    ]});
-    let put = |leading: &[&str]| {
-        let leading: Vec<String> = leading.iter().map(|key| (*key).to_owned()).collect();
-        allows(&policy, "dynamodb:PutItem", Some("t"), &leading)
-    };
-    assert!(put(&["content#a"]));
-    assert!(!put(&["content#a", "storefront#dev"]));
-    assert!(!put(&[]));
-    assert!(allows(
-        &policy,
-        "s3:GetObject",
-        Some("arn:aws:s3:::b/k"),
-        &[]
-    ));
-    assert!(allows(
-        &policy,
-        "s3:ListBucket",
-        Some("arn:aws:s3:::b"),
-        &[]
-    ));
-    assert!(allows(&policy, "s3:ListBucket", None, &[]));
-    assert!(!allows(
-        &policy,
-        "s3:GetObject",
-        Some("arn:aws:s3:::c/k"),
-        &[]
-    ));
-    assert!(!allows(&policy, "s3:PutObject", None, &[]));
+        .collect();
+    assert!(denied.is_empty(), "{denied:#?}");
 }

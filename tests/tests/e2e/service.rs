@@ -41,6 +41,10 @@ impl Setting {
             wait(PATIENCE, async {
                 let world = world("service").await;
                 world.serve(place()).await.unwrap();
+                for environment in &world.environments {
+                    let may = world.deploys_anything(place(), environment);
+                    may.await.unwrap();
+                }
                 world
             })
         });

@@ -2,6 +2,8 @@
 //! resource's own policy; across accounts both sides. There are no organizations here, and so no policies of theirs.
 //! Source: IAM User Guide, "Policy evaluation logic".
 
+pub(crate) mod needs;
+pub(crate) mod permit;
 pub(crate) mod stored;
 
 use time::OffsetDateTime;
@@ -27,13 +29,6 @@ pub(crate) enum Own<'a> {
     /// It has none.
     None,
     /// It counts beside the identity policies: buckets, repositories.
-    #[cfg_attr(
-        not(test),
-        expect(
-            dead_code,
-            reason = "those of buckets and repositories are still decided where they are"
-        )
-    )]
     Beside(&'a str),
     /// Nothing goes without it: keys of KMS, roles that are assumed.
     Required(&'a str),

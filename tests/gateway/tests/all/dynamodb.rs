@@ -218,7 +218,7 @@ async fn partiql_is_refused_by_name() {
         (code.as_str(), message.as_str()),
         (
             "UnknownOperationException",
-            "the sandbox's gateway does not implement dynamodb:ExecuteStatement"
+            "the sandbox's evaluator of permissions does not implement dynamodb:ExecuteStatement"
         )
     );
 }

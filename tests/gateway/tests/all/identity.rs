@@ -51,6 +51,12 @@ async fn a_role_is_assumed_across_accounts_only_by_whom_it_names() {
         &format!("arn:aws:iam::{build}:role/ci"),
     )
     .await;
+    // The role that is assumed trusts the other account's role, which needs the permission of its own account besides.
+    let mut ask = sts(&world, &ci).await.assume_role();
+    ask = ask.role_arn(&deploy).role_session_name("next");
+    assert_eq!(refused(ask.send().await).0, "AccessDenied");
+    let may = json!({"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Action": "sts:AssumeRole", "Resource": deploy}]});
+    world.permit(&world.build, "ci", &may).await;
     let deploy = assume(&world, &ci, &deploy).await;
     let me = sts(&world, &deploy)
         .await
@@ -99,6 +105,15 @@ async fn chaining_lasts_an_hour_at_most() {
             ],
         )
         .await;
+    let may = json!({"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Action": "sts:AssumeRole", "Resource": "*"}]});
+    let form = [
+        ("Action", "PutUserPolicy"),
+        ("Version", "2010-05-08"),
+        ("UserName", "ops"),
+        ("PolicyName", "ops"),
+        ("PolicyDocument", &may.to_string()),
+    ];
+    assert_eq!(world.query(&world.dev, "iam", &form).await.0, 200);
     let (_, xml) = world
         .query(
             &world.dev,
@@ -228,6 +243,8 @@ async fn an_expired_session_is_refused_in_each_protocols_words() {
     let world = world().await;
     let trust = json!({"Statement": {"Effect": "Allow", "Principal": {"AWS": world.dev_id}, "Action": "sts:AssumeRole"}});
     world.role(&world.dev, "short", &trust).await;
+    let may = json!({"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Action": "ssm:DescribeParameters", "Resource": "*"}]});
+    world.permit(&world.dev, "short", &may).await;
     let session = assume(
         &world,
         &world.dev,

@@ -141,7 +141,7 @@ async fn faults_strike_as_asked_and_then_end() {
 }
 
 #[tokio::test]
-async fn what_moto_lacks_is_an_error_that_names_it_and_is_not_retried() {
+async fn what_the_sandbox_lacks_is_an_error_that_names_it_and_is_not_retried() {
     let world = world().await;
     let target = [
         ("x-amz-target", "AmazonSSM.NoSuchThing"),
@@ -151,7 +151,7 @@ async fn what_moto_lacks_is_an_error_that_names_it_and_is_not_retried() {
     assert_eq!(status, 400);
     assert!(
         text.contains("UnknownOperationException")
-            && text.contains("moto does not implement ssm:NoSuchThing"),
+            && text.contains("evaluator of permissions does not implement ssm:NoSuchThing"),
         "{text}"
     );
     // moto would take a layer and keep it where no registry finds it.

@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 
 use super::{Governed, SOON};
 use crate::job::Job;
-use crate::support::{Started, log, session, wait};
+use crate::support::{Started, log, wait};
 
 /// What is to be made: names of the test's own in dev's account.
 struct Site {
@@ -26,8 +26,8 @@ impl Site {
 
     fn job(&self) -> Job {
         let mut variables = self.state.world.variables(crate::support::place());
-        let keys = wait(SOON, session(self.state.world, "dev", "slipway-deploy"));
-        variables.extend(keys.variables());
+        // What is set up before the first delivery is set up by an administrator.
+        variables.extend(self.state.aws.variables());
         Job::new(variables)
     }
 
@@ -175,12 +175,7 @@ fn what_somebody_undid_is_found_and_put_right_and_the_rest_stays() {
     let did = site.ends("bootstrap", &[], 0);
     assert_eq!(did["changes"].as_array().unwrap().len(), 4, "{did}");
     assert_eq!(site.findings(), [""; 0]);
-    let keys = wait(SOON, session(site.state.world, "dev", "slipway-deploy"));
-    let aws = site
-        .state
-        .world
-        .caller(crate::support::place(), keys)
-        .unwrap();
+    let aws = &site.state.aws;
     for (what, theirs) in [("policy", "Theirs"), ("lifecycle", "logs/")] {
         let path = format!("/{}?{what}", site.bucket);
         let text = wait(SOON, aws.get(&path)).unwrap().unwrap();

@@ -8,6 +8,7 @@ use std::process::{Command, Output};
 use rustix::process::{Pid, Signal, kill_process};
 use sandbox::place::{port, sha256};
 use sandbox::world::Account;
+use sandbox::world::aws::Aws;
 use serde_json::{Value, json};
 
 use super::SOON;
@@ -426,8 +427,18 @@ impl Checkout {
                 .query("iam", "2010-05-08", "CreateRole", &parameters)
                 .await;
             made.unwrap().unwrap();
-        });
-        format!("arn:aws:iam::{}:role/slipway-receive", account.id)
+            let role = format!("arn:aws:iam::{}:role/slipway-receive", account.id);
+            let images = format!("arn:aws:ecr:*:{}:repository/*", account.id);
+            permit(
+                &aws,
+                "slipway-receive",
+                &[("ecr:*", &images), ("ecr:GetAuthorizationToken", "*")],
+            )
+            .await;
+            let stage = "slipway-codebuild-dev";
+            permit(&self.setting.aws, stage, &[("sts:AssumeRole", &role)]).await;
+            role
+        })
     }
 
     pub(super) fn clear_faults(&self, account: &Account) {
@@ -597,4 +608,22 @@ fn tar(folder: &Path, names: &[&str], to: &Path) {
         .output()
         .unwrap();
     assert!(output.status.success(), "{}", log(&output));
+}
+
+/// Permits a role of somebody's account further actions, each on one kind of resource.
+async fn permit(aws: &Aws, role: &str, may: &[(&str, &str)]) {
+    let statements: Vec<Value> = may
+        .iter()
+        .map(
+            |(action, resource)| json!({"Effect": "Allow", "Action": action, "Resource": resource}),
+        )
+        .collect();
+    let document = json!({"Version": "2012-10-17", "Statement": statements}).to_string();
+    let parameters = [
+        ("RoleName", role),
+        ("PolicyName", "receive"),
+        ("PolicyDocument", document.as_str()),
+    ];
+    let put = aws.query("iam", "2010-05-08", "PutRolePolicy", &parameters);
+    put.await.unwrap().unwrap();
 }

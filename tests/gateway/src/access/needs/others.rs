@@ -1,0 +1,182 @@
+//! The services of which few calls are known: parameters, secrets, logs, load balancers, builds, IAM.
+//! Source: Service Authorization Reference, under the name of each.
+
+use super::{Need, Scene};
+use crate::text::value;
+
+pub(super) fn needs(scene: &Scene<'_>) -> Option<Vec<Need>> {
+    match scene.call.service.as_str() {
+        "ssm" => ssm(scene),
+        "secretsmanager" => secrets(scene),
+        "logs" => logs(scene),
+        "codebuild" => codebuild(scene),
+        "elasticloadbalancing" => balancing(scene),
+        "iam" => iam(scene),
+        _ => None,
+    }
+}
+
+fn ssm(scene: &Scene<'_>) -> Option<Vec<Need>> {
+    let parameter = |name: &str| {
+        // A version or label is not part of the name.
+        let name = name.split(':').next().unwrap_or(name);
+        let between = if name.starts_with('/') { "" } else { "/" };
+        scene.same(scene.arn(&format!("parameter{between}{name}")))
+    };
+    let one = |name: &str| match name.starts_with("arn:") {
+        true => scene.same(name),
+        false => parameter(name),
+    };
+    Some(match scene.operation() {
+        "DescribeParameters" => vec![scene.same("*")],
+        "GetParameters" | "DeleteParameters" => {
+            scene.texts("Names").iter().map(|name| one(name)).collect()
+        }
+        "GetCalendarState" => {
+            let named = scene.texts("CalendarNames").into_iter();
+            named
+                .map(|name| match name.starts_with("arn:") {
+                    true => scene.same(name),
+                    false => scene.same(scene.arn(&format!("document/{name}"))),
+                })
+                .collect()
+        }
+        "GetParametersByPath" => vec![one(scene.text("Path")?)],
+        "GetParameter" | "GetParameterHistory" | "PutParameter" | "DeleteParameter" => {
+            vec![one(scene.text("Name")?)]
+        }
+        _ => return None,
+    })
+}
+
+/// Secrets by the ARN that they are known under; a name that none has is tried as it is.
+fn secrets(scene: &Scene<'_>) -> Option<Vec<Need>> {
+    let secret = |action: &str, named: &str| {
+        let arn = match named.starts_with("arn:") {
+            true => named.to_owned(),
+            false => scene.arn(&format!("secret:{named}")),
+        };
+        let mut need = scene.need(action, &arn);
+        need.owner = super::account_of(&arn).unwrap_or_default();
+        need
+    };
+    let operation = scene.operation();
+    Some(match operation {
+        "ListSecrets" => vec![scene.same("*")],
+        "BatchGetSecretValue" => {
+            let mut needs = vec![scene.same("*")];
+            for named in scene.texts("SecretIdList") {
+                needs.push(secret("GetSecretValue", &named));
+            }
+            needs
+        }
+        "CreateSecret" => vec![secret(operation, scene.text("Name")?)],
+        "GetSecretValue" | "DescribeSecret" | "PutSecretValue" | "UpdateSecret"
+        | "DeleteSecret" => vec![secret(operation, scene.text("SecretId")?)],
+        _ => return None,
+    })
+}
+
+/// A group's own calls are about `log-group:NAME:log-stream:`, as AWS's refusals have it.
+fn logs(scene: &Scene<'_>) -> Option<Vec<Need>> {
+    let stream = scene.text("logStreamName").unwrap_or_default();
+    let group = scene.text("logGroupName").unwrap_or("*");
+    Some(match scene.operation() {
+        "CreateLogGroup" | "DeleteLogGroup" | "DescribeLogGroups" | "PutRetentionPolicy"
+        | "CreateLogStream" | "DescribeLogStreams" | "FilterLogEvents" => {
+            vec![scene.same(scene.arn(&format!("log-group:{group}:log-stream:")))]
+        }
+        "PutLogEvents" | "GetLogEvents" => {
+            vec![scene.same(scene.arn(&format!("log-group:{group}:log-stream:{stream}")))]
+        }
+        _ => return None,
+    })
+}
+
+/// A build belongs to its project, which its ID begins with.
+fn codebuild(scene: &Scene<'_>) -> Option<Vec<Need>> {
+    if scene.operation() != "BatchGetBuilds" {
+        return None;
+    }
+    let projects = scene.texts("ids").into_iter().map(|id| {
+        let id = id.rsplit_once("build/").map_or(&*id, |(_, id)| id);
+        let project = id.split(':').next().unwrap_or(id);
+        scene.same(scene.arn(&format!("project/{project}")))
+    });
+    let mut needs: Vec<Need> = projects.collect();
+    needs.dedup();
+    // An empty list is a mistake that the service itself names.
+    if needs.is_empty() {
+        needs.push(scene.same("*"));
+    }
+    Some(needs)
+}
+
+fn balancing(scene: &Scene<'_>) -> Option<Vec<Need>> {
+    let form = scene.call.form();
+    let named = |parameter: &str| value(&form, parameter).unwrap_or("*");
+    Some(match scene.operation() {
+        operation if operation.starts_with("Describe") => vec![scene.same("*")],
+        "CreateLoadBalancer" | "CreateTargetGroup" => vec![scene.same("*")],
+        "CreateListener" | "DeleteLoadBalancer" => vec![scene.same(named("LoadBalancerArn"))],
+        "DeleteListener" => vec![scene.same(named("ListenerArn"))],
+        "DeleteTargetGroup"
+        | "ModifyTargetGroupAttributes"
+        | "RegisterTargets"
+        | "DeregisterTargets" => vec![scene.same(named("TargetGroupArn"))],
+        _ => return None,
+    })
+}
+
+fn iam(scene: &Scene<'_>) -> Option<Vec<Need>> {
+    const KNOWN: [&str; 28] = [
+        "AttachRolePolicy",
+        "AttachUserPolicy",
+        "CreateAccessKey",
+        "CreateOpenIDConnectProvider",
+        "CreatePolicy",
+        "CreateRole",
+        "CreateUser",
+        "DeleteAccessKey",
+        "DeletePolicy",
+        "DeleteRole",
+        "DeleteRolePolicy",
+        "DeleteUser",
+        "DetachRolePolicy",
+        "GetOpenIDConnectProvider",
+        "GetPolicy",
+        "GetPolicyVersion",
+        "GetRole",
+        "GetRolePolicy",
+        "GetUser",
+        "ListAttachedRolePolicies",
+        "ListOpenIDConnectProviders",
+        "ListRolePolicies",
+        "ListRoles",
+        "PutRolePermissionsBoundary",
+        "PutRolePolicy",
+        "PutUserPolicy",
+        "TagRole",
+        "UpdateAssumeRolePolicy",
+    ];
+    if !KNOWN.contains(&scene.operation()) {
+        return None;
+    }
+    let form = scene.call.form();
+    let arn = |kind: &str, name: &str| format!("arn:aws:iam::{}:{kind}/{name}", scene.account);
+    let named = [
+        ("RoleName", "role"),
+        ("UserName", "user"),
+        ("PolicyArn", ""),
+        ("OpenIDConnectProviderArn", ""),
+        ("PolicyName", "policy"),
+    ];
+    let resource = named.iter().find_map(|(parameter, kind)| {
+        let name = value(&form, parameter)?;
+        Some(match kind.is_empty() {
+            true => name.to_owned(),
+            false => arn(kind, name),
+        })
+    });
+    Some(vec![scene.same(resource.unwrap_or_else(|| "*".to_owned()))])
+}
