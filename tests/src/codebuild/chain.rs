@@ -103,6 +103,20 @@ pub async fn ship(place: &Place, world: &World, story: &Story) -> Result<Shipped
             "trust policy",
         )
         .await?;
+
+    heading("back to what was healthy, while nothing of GitHub answers");
+    chain
+        .succeeds(
+            "promote the second change to staging",
+            &Promotion::to("staging", &person(REVIEWER)).project(),
+        )
+        .await?;
+    chain
+        .succeeds(
+            "roll staging back",
+            &Promotion::to("staging", &person(REVIEWER)).back().project(),
+        )
+        .await?;
     Ok(Shipped {
         first,
         second,
@@ -167,6 +181,8 @@ struct Promotion {
     stage: &'static str,
     initiator: String,
     digest: Option<String>,
+    /// Whether it goes back, by the ledger and AWS alone.
+    back: bool,
 }
 
 impl Promotion {
@@ -176,13 +192,28 @@ impl Promotion {
             stage: environment,
             initiator: initiator.to_owned(),
             digest: None,
+            back: false,
         }
+    }
+
+    fn back(mut self) -> Self {
+        self.back = true;
+        self
     }
 
     fn project(self) -> Project {
         let mut start = BTreeMap::new();
         if let Some(digest) = self.digest {
             start.insert("DIGEST".to_owned(), digest);
+        }
+        if self.back {
+            for (name, value) in [
+                ("ROLLBACK", "true"),
+                ("GITHUB_API_URL", "http://127.0.0.1:1"),
+                ("GITHUB_GRAPHQL_URL", "http://127.0.0.1:1/graphql"),
+            ] {
+                start.insert(name.to_owned(), value.to_owned());
+            }
         }
         Project {
             name: format!("storefront-promote-{}", self.environment),

@@ -1,6 +1,7 @@
 //! Soak, freezes, calendars, what still runs, and the way forward.
 
 use super::{ALLOWED, Gate, digest};
+use crate::support::{PATIENCE, place, until, wait};
 
 #[test]
 fn each_rule_refuses_by_itself_and_says_what_to_do() {
@@ -74,16 +75,8 @@ fn each_rule_refuses_by_itself_and_says_what_to_do() {
 #[test]
 fn what_left_staging_is_not_promoted_where_it_must_still_run() {
     let gate = Gate::new("gate-running");
-    let serving = crate::support::wait(
-        crate::support::PATIENCE,
-        gate.world.serve(crate::support::place()),
-    );
-    serving.unwrap();
-    let placeholder = crate::support::wait(
-        crate::support::PATIENCE,
-        gate.world.placeholder(crate::support::place()),
-    );
-    let placeholder = placeholder.unwrap();
+    wait(PATIENCE, gate.world.serve(place())).unwrap();
+    let placeholder = wait(PATIENCE, gate.world.placeholder(place())).unwrap();
     let (_, running) = placeholder.split_once('@').unwrap();
     let gone = digest('1');
     gate.plant(
@@ -94,7 +87,11 @@ fn what_left_staging_is_not_promoted_where_it_must_still_run() {
     let left = gate.run("linus", &["check", "--digest", &gone]);
     left.is(3, &["staging does not run it healthy"]);
     assert_eq!(left.refusing(), ["still running"]);
-    let there = gate.run("linus", &["check", "--digest", running]);
+    // The service may still be starting.
+    let there = until("staging runs the placeholder", PATIENCE, || {
+        let there = gate.run("linus", &["check", "--digest", running]);
+        (there.answer("still running") == "pass").then_some(there)
+    });
     there.is(0, &["staging runs it, healthy"]);
 
     let seen = gate.run("linus", &["doctor"]);
