@@ -35,7 +35,7 @@ fn each_rule_refuses_by_itself_and_says_what_to_do() {
         3,
         &["is older than", "check --environment production --rollback"],
     );
-    assert_eq!(older.refusing(), ["forward"]);
+    assert_eq!(older.answer("forward"), "fail");
 
     let newer = check("", &third);
     newer.is(0, &[ALLOWED]);

@@ -72,7 +72,11 @@ impl Context<'_> {
             .as_ref()
             .map_or("", |commit| commit.as_str());
         if let (Some(base), "behind" | "diverged") = (range.base.commit(), range.status.as_str()) {
-            let next = format!("promote a commit that follows {}", short(base));
+            let next = format!(
+                "promote a commit that follows {}, or go back on purpose: slipway-promote check --environment {environment} --rollback --digest {}",
+                short(base),
+                self.subject.digest
+            );
             return match (&range.base, range.status.as_str()) {
                 (Base::Since(_), _) => fail(
                     format!(
