@@ -49,7 +49,29 @@ impl World {
             )
         };
         let objects = format!("arn:aws:s3:::{}/*", states.bucket);
+        let own = self.administrator(place, &environment.account).await?;
         for (role, by) in [("states-read", "read"), ("states", "deploy")] {
+            // The role of the environment's account has to be allowed what the other account allows it.
+            let arn = format!(
+                "arn:aws:iam::{}:role/{role}-{}",
+                self.build.id, environment.name
+            );
+            let bucket = format!("arn:aws:s3:::{}", states.bucket);
+            let may = json!({"Version": "2012-10-17", "Statement": [
+                {"Effect": "Allow", "Action": "sts:AssumeRole", "Resource": arn},
+                {"Effect": "Allow", "Action": "s3:*", "Resource": [bucket, objects]},
+            ]})
+            .to_string();
+            let name = format!("slipway-{by}");
+            let put = [
+                ("RoleName", name.as_str()),
+                ("PolicyName", states.bucket.as_str()),
+                ("PolicyDocument", may.as_str()),
+            ];
+            let answer = own
+                .query("iam", "2010-05-08", "PutRolePolicy", &put)
+                .await?;
+            super::aws::unless_there(answer, "allowing the way to the states", &[])?;
             let trust = json!({"Effect": "Allow", "Action": "sts:AssumeRole", "Principal": {"AWS": of_environment(by)}});
             let allowed =
                 json!({"Effect": "Allow", "Action": ["s3:*", "dynamodb:*"], "Resource": "*"});
