@@ -146,6 +146,28 @@ impl Scene {
         wait(PATIENCE, call).unwrap().unwrap()
     }
 
+    /// Lets a role of the build account do anything with a table.
+    fn allow(&self, role: &str, table: &str) {
+        let world = &self.setting.world;
+        let table = format!(
+            "arn:aws:dynamodb:{}:{}:table/{table}",
+            world.region, world.build.id
+        );
+        let document = json!({
+            "Version": "2012-10-17",
+            "Statement": [{"Effect": "Allow", "Action": ["dynamodb:*"], "Resource": [table]}],
+        })
+        .to_string();
+        let parameters = [
+            ("RoleName", role),
+            ("PolicyName", "another-table"),
+            ("PolicyDocument", &document),
+        ];
+        let aws = &self.setting.aws;
+        let call = aws.query("iam", "2010-05-08", "PutRolePolicy", &parameters);
+        wait(PATIENCE, call).unwrap().unwrap();
+    }
+
     fn key(seq: u64) -> Value {
         json!({"chain": {"S": "storefront#dev"}, "seq": {"N": seq.to_string()}})
     }
@@ -320,6 +342,10 @@ fn a_chain_that_was_cut_off_or_written_elsewhere_is_refused() {
             "BillingMode": "PAY_PER_REQUEST",
         }),
     );
+    // Who shows another table lets the roles use it.
+    for role in ["slipway-read", "slipway-permit-dev"] {
+        scene.allow(role, other);
+    }
     scene.contract(BOTH, other);
     scene.refused("all records were removed");
     scene.put(other, &scene.item(1));
