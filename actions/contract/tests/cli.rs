@@ -83,12 +83,12 @@ fn every_mistake_is_shown_and_annotated_and_nothing_is_exported() {
         assert_eq!(
             annotations,
             [
-                "::error file=delivery.yaml,line=14,col=5,title=contract::`environments.staging` has no key `folows`%0Ahint: did you mean `follows`?",
-                "::error file=delivery.yaml,line=23,col=14,title=contract::`10.20.0.0` is not a network%0Ahint: an address and a length, such as `10.20.0.0/16`",
+                "::error file=delivery.yaml,line=16,col=5,title=contract::`environments.staging` has no key `folows`%0Ahint: did you mean `follows`?",
+                "::error file=delivery.yaml,line=25,col=14,title=contract::`10.20.0.0` is not a network%0Ahint: an address and a length, such as `10.20.0.0/16`",
             ]
         );
         assert!(
-            log.contains("14 |     folows: dev\n   |     ^^^^^^"),
+            log.contains("16 |     folows: dev\n   |     ^^^^^^"),
             "{log}"
         );
         assert!(

@@ -87,6 +87,12 @@ pub(crate) struct Publish {
     /// Commit the image is built from; its tag [default: the run's]
     #[arg(long, value_name = "SHA")]
     pub(crate) commit: Option<String>,
+    /// KMS key that signs the image's provenance, alias or ARN [default: the contract's]
+    #[arg(long, value_name = "KEY")]
+    pub(crate) provenance_key: Option<kit::aws::KmsKey>,
+    /// Repository of the source in the provenance, https://HOST/OWNER/NAME [default: the run's]
+    #[arg(long, value_name = "URL")]
+    pub(crate) source_repository: Option<String>,
     /// Tag for the image; a published image also has the commit's tag
     #[arg(long, short = 't', value_name = "TAG", value_delimiter = '\n')]
     pub(crate) tag: Vec<String>,

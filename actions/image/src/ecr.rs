@@ -254,6 +254,7 @@ impl Ecr {
         });
         images
             .into_iter()
+            .filter(|image| !image.image_tags().iter().any(|tag| attest::is_tag(tag)))
             .filter_map(|image| image.image_digest)
             .take(4)
             .collect()

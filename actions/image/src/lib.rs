@@ -33,6 +33,7 @@ mod repository;
 mod request;
 mod retag;
 mod scan;
+mod signing;
 mod source;
 mod tag_pattern;
 mod tags;

@@ -4,7 +4,7 @@
 use crate::args;
 use crate::input;
 use kit::Result;
-use kit::aws::RoleArn;
+use kit::aws::{KmsKey, RoleArn};
 use kit::contract::{Contract, Image};
 use kit::env::Env;
 use kit::step::Cx;
@@ -19,6 +19,8 @@ pub(crate) struct Primary {
     pub(crate) target: Target,
     /// The contract's `image`, if there is a contract.
     pub(crate) image: Option<Image>,
+    /// The contract's key that signs provenance, if it names one.
+    pub(crate) provenance_key: Option<KmsKey>,
     /// The ledger of the contract's service, if there is a contract.
     pub(crate) ledger: Option<LedgerTable>,
     contract: Option<(Contract, Env)>,
@@ -47,6 +49,7 @@ impl Primary {
                 repository: input::repository(args.repository.clone(), None)?,
                 target: Target::ambient(),
                 image: None,
+                provenance_key: None,
                 ledger: None,
                 contract: None,
             });
@@ -63,6 +66,7 @@ impl Primary {
             repository: input::repository(args.repository.clone(), Some(&publishing.image))?,
             target: target(build.publish.clone()),
             image: Some(publishing.image),
+            provenance_key: build.keys.provenance.clone(),
             ledger: Some(LedgerTable {
                 table: build.ledger.clone(),
                 trust: Trust::from(&build),

@@ -53,6 +53,8 @@ fn check(pattern: &str) -> Result<()> {
         "the tag of a commit, 40 or 64 hexadecimal digits"
     } else if fits_a_content_key(pattern) {
         "the tag of an image's content, content-…"
+    } else if fits_provenance(pattern) {
+        "the tag of an image's provenance, provenance-…"
     } else {
         return Ok(());
     };
@@ -68,6 +70,14 @@ fn fits_a_commit(pattern: &str) -> bool {
     [40, 64]
         .iter()
         .any(|length| meets(pattern.as_bytes(), &vec![HEX; *length]))
+}
+
+fn fits_provenance(pattern: &str) -> bool {
+    let mut tag: Vec<&[u8]> = b"provenance-".chunks(1).collect();
+    tag.extend(vec![HEX; 64]);
+    tag.push(b"-");
+    tag.extend(vec![HEX; 40]);
+    meets(pattern.as_bytes(), &tag)
 }
 
 fn fits_a_content_key(pattern: &str) -> bool {
@@ -143,6 +153,7 @@ mod tests {
             &forty,
             &"a".repeat(64),
             "content-*",
+            "provenance-*",
             "c*",
             "co*a",
             "*-*",

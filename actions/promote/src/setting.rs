@@ -1,6 +1,7 @@
 //! The settings of a run, from the contract or from arguments alone.
 
 use crate::args::{LedgerArgs, Rules};
+use crate::check::Proofs;
 use kit::aws::KmsKey;
 use kit::contract::{Gate, Person, Resolved, StandsFor};
 use kit::error::{Error, Result};
@@ -35,6 +36,8 @@ pub(crate) struct Setting {
     pub(crate) cluster: Option<String>,
     pub(crate) ecs_service: String,
     pub(crate) container: Option<String>,
+    /// What the image's provenance has to show, if the contract names a key.
+    pub(crate) proofs: Option<Proofs>,
     /// Image repository in the build account.
     pub(crate) image_repository: Option<String>,
     /// Whether a contract says all this, so that no argument may say otherwise.
@@ -109,6 +112,7 @@ impl Setting {
             cluster: Some(resolved.deploy.cluster.clone()),
             ecs_service: resolved.deploy.service.clone(),
             container: Some(resolved.deploy.container.clone()),
+            proofs: Proofs::of(&resolved.build),
             image_repository: Some(resolved.image.repository.clone()),
             declared: true,
         })
@@ -145,6 +149,7 @@ impl Setting {
             read: ambient,
             cluster: None,
             container: None,
+            proofs: None,
             image_repository: None,
             declared: false,
         }

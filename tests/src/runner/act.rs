@@ -174,7 +174,7 @@ async fn execute(
     fs::create_dir_all(&home).doing("making the run's home")?;
 
     let variables = variables(world, run)?;
-    let jobs_see = jobs_see(place, world, run, &home);
+    let jobs_see = jobs_see(place, world, trigger, run, &home);
     let mut command = command(place, export, trigger, folder);
     command
         .arg("--eventpath")
@@ -239,12 +239,20 @@ fn variables(world: &World, run: &Run) -> Result<Variables> {
 }
 
 /// The environment of every job.
-fn jobs_see(place: &Place, world: &World, run: &Run, home: &Path) -> Variables {
+fn jobs_see(place: &Place, world: &World, trigger: &Trigger, run: &Run, home: &Path) -> Variables {
     let mut jobs_see = world.variables(place);
     jobs_see.insert("HOME".to_owned(), home.display().to_string());
     for (name, value) in [
         ("GITHUB_RUN_ID", run.run_id.to_string()),
         ("GITHUB_RUN_NUMBER", run.run_number.to_string()),
+        // act does not set it.
+        (
+            "GITHUB_WORKFLOW_REF",
+            format!(
+                "{}/{}@refs/heads/{}",
+                world.repository, trigger.workflow, trigger.branch
+            ),
+        ),
         ("GITHUB_RUN_ATTEMPT", run.run_attempt.to_string()),
         ("ACTIONS_ID_TOKEN_REQUEST_URL", run.oidc_request_url.clone()),
         (

@@ -38,7 +38,7 @@ pub(crate) fn build(world: &World) -> Vec<Role> {
     let mut roles = vec![
         Role {
             name: "slipway-publish".to_owned(),
-            trust: trust(world, account, &first, true),
+            trust: publish_trust(world, account, &first),
             permissions: filled(world, None, PUBLISH),
         },
         Role {
@@ -225,6 +225,21 @@ fn trust(world: &World, account: &str, environments: &[&str], main: bool) -> Val
             },
         ],
     })
+}
+
+/// Trusts the one job that builds, and the CodeBuild stages of these environments. The job names no environment, so its subject
+/// is that of the branch, which no job has that deploys and runs the repository's own code on the way.
+fn publish_trust(world: &World, account: &str, environments: &[&str]) -> Value {
+    let repository = &world.repository;
+    let subject = json!(format!("repo:{repository}:ref:refs/heads/main"));
+    let workflows = [
+        format!("{repository}/.github/workflows/deliver.yml@refs/heads/main"),
+        "slipway-delivery/slipway/.github/workflows/deliver.yml@*".to_owned(),
+    ];
+    let mut trust = trust(world, account, environments, true);
+    let claims = [("sub", subject), ("ref", json!("refs/heads/main"))];
+    trust["Statement"][0] = github(account, &claims, &workflows);
+    trust
 }
 
 /// Trusts GitHub's tokens with these claims, from jobs of these workflow files.

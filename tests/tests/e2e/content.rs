@@ -9,7 +9,7 @@ use crate::job::Job;
 use crate::support::{PATIENCE, log, place, wait};
 
 /// A job in another environment's stage, beside the same contract.
-fn stage(setting: &Setting, environment: &str) -> Job {
+pub(crate) fn stage(setting: &Setting, environment: &str) -> Job {
     let world = &setting.world;
     let keys = wait(
         PATIENCE,
@@ -19,6 +19,7 @@ fn stage(setting: &Setting, environment: &str) -> Job {
     variables.extend(world.repository_variables());
     variables.extend(world.environment_variables(world.environment(environment).unwrap()));
     variables.extend(keys.unwrap().variables());
+    variables.insert("GITHUB_REPOSITORY".to_owned(), world.repository.clone());
     // GitHub is asked for everything else, which is not what this is about.
     variables.insert("GITHUB_TOKEN".to_owned(), "ghs_nobodys".to_owned());
     variables.insert("GITHUB_API_URL".to_owned(), place().url(port::GITHUB));

@@ -25,7 +25,22 @@ pub(crate) struct Setting {
 }
 
 impl Setting {
+    /// Beside a contract that names no key.
     pub(crate) fn new(what: &str) -> Self {
+        let without: Vec<&str> = CONTRACT
+            .lines()
+            .filter(|line| !line.trim_start().starts_with("keys:"))
+            .collect();
+        assert_ne!(without.len(), CONTRACT.lines().count());
+        Self::beside(what, &without.join("\n"))
+    }
+
+    /// Beside the contract as it is, whose key signs each image.
+    pub(crate) fn signing(what: &str) -> Self {
+        Self::beside(what, CONTRACT)
+    }
+
+    fn beside(what: &str, contract: &str) -> Self {
         let world = wait(PATIENCE, world(what));
         let (keys, aws) = wait(PATIENCE, async {
             let keys = world.codebuild_session(place(), "dev", "e2e").await;
@@ -38,8 +53,18 @@ impl Setting {
         variables.extend(world.repository_variables());
         variables.extend(world.environment_variables(world.environment("dev").unwrap()));
         variables.extend(keys.variables());
+        let repository = &world.repository;
+        let workflow = format!("{repository}/.github/workflows/deliver.yml@refs/heads/main");
+        for (name, value) in [
+            ("GITHUB_REPOSITORY", repository.as_str()),
+            ("GITHUB_WORKFLOW_REF", &workflow),
+            ("GITHUB_EVENT_NAME", "push"),
+            ("GITHUB_RUN_ID", "7"),
+        ] {
+            variables.insert(name.to_owned(), value.to_owned());
+        }
         let job = Job::new(variables);
-        std::fs::write(job.file("delivery.yaml"), CONTRACT).unwrap();
+        std::fs::write(job.file("delivery.yaml"), contract).unwrap();
         Self { world, job, aws }
     }
 

@@ -4,6 +4,7 @@ mod checkout;
 mod copies;
 mod large;
 mod newer;
+mod proof;
 mod replicas;
 mod seen;
 mod stopped;

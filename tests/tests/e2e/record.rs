@@ -84,10 +84,21 @@ pub(crate) fn deliveries(calls: &[Call]) -> Vec<&Call> {
         .collect()
 }
 
-/// The manifests that were put by their digest, as `REPOSITORY@DIGEST`: what was built and pushed, without the tags.
+/// The manifests that were put by their digest, as `REPOSITORY@DIGEST`: what was built and pushed, without the tags, and
+/// without the provenance of images and the list of it, which follow a signature.
 pub(crate) fn pushed(calls: &[Call]) -> Vec<&str> {
+    let mut proves = false;
     calls
         .iter()
+        .filter(|call| {
+            match call.operation.as_str() {
+                "Sign" => proves = true,
+                // The next build begins.
+                "GetPublicKey" => proves = false,
+                _ => {}
+            }
+            !proves
+        })
         .filter(|call| call.operation == "PutImage" && call.role() == Some("slipway-publish"))
         .filter_map(|call| call.resource.as_deref())
         .filter(|resource| resource.contains("@sha256:"))
@@ -176,8 +187,19 @@ fn purpose<'w>(world: &'w World, call: &Call) -> Vec<(&'w str, String)> {
                 None => Vec::new(),
             }
         }
+        // Who builds signs, and who promotes verifies.
+        "kms" => match call.operation.as_str() {
+            "Sign" => vec![(build, "slipway-publish".to_owned())],
+            "GetPublicKey" => ["slipway-publish", "slipway-read"]
+                .map(|role| (build, role.to_owned()))
+                .into(),
+            _ => Vec::new(),
+        },
         "ecr" => {
             let mut may = vec![(build, "slipway-publish".to_owned())];
+            if call.operation == "BatchGetImage" {
+                may.push((build, "slipway-read".to_owned()));
+            }
             if matches!(
                 call.operation.as_str(),
                 "GetAuthorizationToken"

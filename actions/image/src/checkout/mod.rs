@@ -35,6 +35,8 @@ pub(crate) struct Input<'a> {
 pub(crate) struct Shown {
     /// The commit's time, in seconds since 1970.
     pub(crate) time: Option<i64>,
+    /// The hash of the commit's tree.
+    pub(crate) tree: Option<String>,
     /// Files of the context that are not the commit's, although its own `.gitignore` expects them there.
     pub(crate) generated: Option<String>,
 }
@@ -99,6 +101,7 @@ pub(crate) fn show(env: &Env, input: &Input<'_>, commit: &str) -> Result<Shown> 
     }
     Ok(Shown {
         time: time_of(&clean),
+        tree: tree_of(&clean),
         generated: (!seen.generated.is_empty()).then(|| some(&seen.generated)),
     })
 }
@@ -194,6 +197,11 @@ fn canonical(path: &Path) -> Result<PathBuf> {
 fn time_of(clean: &Clean<'_>) -> Option<i64> {
     let time = clean.run(&["log", "-1", "--format=%ct", "HEAD"]).ok()?;
     git::line(&time).parse().ok()
+}
+
+fn tree_of(clean: &Clean<'_>) -> Option<String> {
+    let tree = clean.run(&["rev-parse", "--verify", "HEAD^{tree}"]).ok()?;
+    Some(git::line(&tree)).filter(|tree| !tree.is_empty())
 }
 
 /// The first few.

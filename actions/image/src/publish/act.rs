@@ -7,9 +7,10 @@ use super::verify;
 use crate::build::{self, Builder, Kept};
 use crate::credentials::Logins;
 use crate::ecr::{Ecr, Stored};
-use crate::key::{self, Content};
+use crate::key::{self, Content, ContentKey};
 use crate::push::{self, Delivered, Target};
-use crate::registry::Repo;
+use crate::registry::{Manifest, Repo};
+use crate::signing::{About, Signing, attach_to_replicas};
 use crate::source::Source;
 use crate::{provenance, replicas, repository};
 use futures_util::future::join;
@@ -29,10 +30,20 @@ pub(super) struct Published {
     pub(super) pull_accounts: BTreeSet<String>,
     pub(super) pulled_by: String,
     pub(super) content: Option<Content>,
+    /// The image's provenance, if a key is named.
+    pub(super) provenance: Option<Proof>,
     /// `os/architecture` and digest of each image.
     pub(super) platforms: Vec<(String, Digest)>,
     /// Each repository that the image was sent to in this run, by its name.
     pub(super) delivered: Vec<(String, Delivered)>,
+}
+
+/// The provenance of a published image.
+pub(super) struct Proof {
+    /// The key that signed it, as it was named.
+    pub(super) key: String,
+    /// Its tag; `None` for an image that is not shown to be a commit's.
+    pub(super) tag: Option<String>,
 }
 
 /// How the image came to be where it is.
@@ -107,56 +118,103 @@ pub(super) async fn act(
     };
     // The image as it was seen a moment ago, where nothing is to be changed.
     let unchanged = seen.found.into_iter().find(|image| image.tag == tags[0]);
-    let arrived = delivery.bring(work).await?;
-    let repo = &arrived.repo;
-    let (manifest, platforms) = match arrived.read_back {
+    let mut arrived = delivery.bring(work).await?;
+    let (manifest, platforms) = match arrived.read_back.take() {
         Some(done) => (done.manifest, done.platforms),
         None => {
-            let manifest = push::needed(repo, &arrived.digest).await?;
-            let platforms = push::platforms(repo, &manifest).await?;
+            let manifest = push::needed(&arrived.repo, &arrived.digest).await?;
+            let platforms = push::platforms(&arrived.repo, &manifest).await?;
             (manifest, platforms)
         }
     };
-    let (image, delivered) = match unchanged.filter(|_| is_unchanged) {
-        Some(image) => (verify::unbroken(image, &arrived.digest)?, Vec::new()),
+    let known = Known {
+        signing: seen.signing.as_ref(),
+        is_proven: seen.shown.is_some(),
+        content: known(seen.content.as_ref()),
+        content_taken: seen.content_taken,
+    };
+    let (image, outcome, delivered) = match unchanged.filter(|_| is_unchanged) {
+        Some(image) => {
+            let image = verify::unbroken(image, &arrived.digest)?;
+            (image, arrived.outcome, Vec::new())
+        }
         None => {
-            // A second run takes the commit's tag for the end of all this, so it comes after the notes. It is put although
-            // a replica failed.
-            if let Some(key) = known(seen.content.as_ref()) {
-                provenance::note_content(cx, repo, key, &manifest).await?;
-                let first = first_commit(&arrived.outcome).unwrap_or(&order.request.commit);
-                provenance::note_commit(
-                    cx,
-                    net,
-                    &order.primary,
-                    &order.request,
-                    &manifest,
-                    key,
-                    first,
-                )
-                .await?;
-            }
-            push::tag(repo, &tags, &manifest).await?;
+            // A second run takes the commit's tag for the end of all this, so it comes after the provenance and the
+            // notes. It is put although a replica failed.
+            note(cx, net, order, &seen.ecr, &mut arrived, &manifest, &known).await?;
+            push::tag(&arrived.repo, &tags, &manifest).await?;
             let mut outcomes =
                 replicas::tag(&arrived.targets, arrived.outcomes, &tags, &arrived.digest).await;
             outcomes.extend(arrived.failed);
             let names: Vec<String> = outcomes.iter().map(|one| one.name.clone()).collect();
             let delivered = names.into_iter().zip(push::all(outcomes)?).collect();
             let image = verify::proven(&seen.ecr, &tags[0], &arrived.digest).await?;
-            (image, delivered)
+            (image, arrived.outcome, delivered)
         }
     };
+    let provenance = seen.signing.map(|signing| Proof {
+        key: signing.key.to_string(),
+        tag: order.request.provenance_tag(&image.digest),
+    });
     let published = Published {
         image,
-        outcome: arrived.outcome,
+        outcome,
         created: ready.created,
         pulled_by: seen.prepared.pulled_by(),
         pull_accounts: seen.prepared.wanted.pull,
         content: seen.content,
+        provenance,
         platforms,
         delivered,
     };
     Ok((seen.ecr, published))
+}
+
+/// What was known before the image arrived.
+struct Known<'a> {
+    signing: Option<&'a Signing>,
+    /// The image that has the commit's tag is shown to be the commit's.
+    is_proven: bool,
+    content: Option<&'a ContentKey>,
+    content_taken: bool,
+}
+
+/// Puts the provenance beside the image wherever it arrived, then the content's tag, then the ledger's note.
+async fn note(
+    cx: &Cx,
+    net: &Net,
+    order: &Order,
+    ecr: &Ecr,
+    arrived: &mut Arrived,
+    image: &Manifest,
+    known: &Known<'_>,
+) -> Result<()> {
+    let request = &order.request;
+    let built_for = first_commit(&arrived.outcome);
+    if let Some(signing) = known.signing
+        && request.is_commits()
+        && !known.is_proven
+    {
+        let about = About {
+            request,
+            image,
+            content: known.content,
+            built_for,
+        };
+        let artifact = signing.attach(cx, ecr, &arrived.repo, &about).await?;
+        let outcomes = std::mem::take(&mut arrived.outcomes);
+        arrived.outcomes =
+            attach_to_replicas(&arrived.targets, outcomes, &image.digest, &artifact).await;
+    }
+    let Some(key) = known.content else {
+        return Ok(());
+    };
+    // An image without provenance is used by nobody for its content, and would have the tag for good.
+    if known.signing.is_none() || (request.is_commits() && !known.content_taken) {
+        provenance::note_content(cx, &arrived.repo, key, image).await?;
+    }
+    let first = built_for.unwrap_or(&request.commit);
+    provenance::note_commit(cx, net, &order.primary, request, image, key, first).await
 }
 
 /// The commit that the image was built for, if it was another's.

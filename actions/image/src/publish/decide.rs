@@ -8,6 +8,7 @@ use crate::decide::{self, Publication};
 use crate::key::ContentKey;
 use crate::push;
 use crate::replicas;
+use crate::signing;
 use crate::source::Source;
 use kit::Result;
 use kit::id::Digest;
@@ -41,6 +42,10 @@ impl Work {
 pub(super) async fn decide(cx: &Cx, order: &Order, seen: &Observed) -> Result<Work> {
     let request = &order.request;
     let tags = request.tags();
+    if let (Some(Err(why)), Some(image)) = (&seen.shown, seen.tags.get(&request.commit)) {
+        let repository = &seen.ecr.repository;
+        return Err(signing::refusal(&request.commit, image, repository, why));
+    }
     // The settings are applied before the tags are written.
     let mutability = seen.prepared.mutability_to_be();
     let publication = decide::publication(

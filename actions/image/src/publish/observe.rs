@@ -4,11 +4,14 @@ use super::order::Order;
 use crate::credentials::Logins;
 use crate::ecr::{Ecr, Stored, by_tag};
 use crate::key::{self, Content, ContentKey};
+use crate::provenance;
 use crate::registry::Registry;
 use crate::replicas::{self, Replica};
 use crate::repository::{self, Prepared};
+use crate::request::Request;
+use crate::signing::{Shown, Signing};
 use kit::Result;
-use kit::id::Digest;
+use kit::id::{CommitId, Digest};
 use kit::step::Cx;
 use net::Net;
 use std::collections::BTreeMap;
@@ -25,6 +28,12 @@ pub(super) struct Observed {
     pub(super) replicas: Vec<Replica>,
     /// `None` where no content key is needed.
     pub(super) content: Option<Content>,
+    /// What signing takes, if a key is named.
+    pub(super) signing: Option<Signing>,
+    /// Whether the image under the commit's tag is shown to be the commit's, if there is one and a key is named.
+    pub(super) shown: Option<Shown>,
+    /// Another image than one of this content has the content's tag.
+    pub(super) content_taken: bool,
 }
 
 impl Observed {
@@ -50,10 +59,12 @@ fn logins(registry: &Registry) -> Logins {
 
 pub(super) async fn observe(cx: &Cx, net: &Net, order: &Order) -> Result<Observed> {
     let (primary, request) = (&order.primary, &order.request);
-    let ecr = Ecr::new(
-        &net.account(&primary.target).await?,
-        primary.repository.clone(),
-    );
+    let account = net.account(&primary.target).await?;
+    let ecr = Ecr::new(&account, primary.repository.clone());
+    let signing = match &order.provenance_key {
+        Some(key) => Some(Signing::new(cx, net, &account, key, request).await?),
+        None => None,
+    };
     let wanted_tags = request.tags();
     let ledger = primary.ledger.as_ref();
     // Three questions that do not need one another's answers.
@@ -85,7 +96,7 @@ pub(super) async fn observe(cx: &Cx, net: &Net, order: &Order) -> Result<Observe
     if let Some(key) = known(content.as_ref()) {
         tags.extend(by_tag(&ecr.tagged_if_there(&[key.tag()]).await?));
     }
-    Ok(Observed {
+    let mut observed = Observed {
         ecr,
         prepared,
         registry,
@@ -93,5 +104,43 @@ pub(super) async fn observe(cx: &Cx, net: &Net, order: &Order) -> Result<Observe
         tags,
         replicas,
         content,
-    })
+        signing,
+        shown: None,
+        content_taken: false,
+    };
+    prove(cx, net, request, &mut observed).await?;
+    Ok(observed)
+}
+
+/// Asks for the provenance of the images that are there. An image under the content's tag that is not shown to have that
+/// content is left alone, and its tag counts for nothing.
+async fn prove(cx: &Cx, net: &Net, request: &Request, seen: &mut Observed) -> Result<()> {
+    let Some(signing) = seen.signing.as_ref().filter(|_| !request.rebuild) else {
+        return Ok(());
+    };
+    if let Some(image) = seen.tags.get(&request.commit) {
+        let commit = CommitId::parse(&request.commit)?;
+        seen.shown = Some(signing.is_commits(&seen.ecr, image, &commit).await?);
+        return Ok(());
+    }
+    let Some(key) = known(seen.content.as_ref()) else {
+        return Ok(());
+    };
+    let tag = key.tag();
+    let Some(image) = seen.tags.get(&tag) else {
+        return Ok(());
+    };
+    let repo = seen.ecr.repo_at(net, &seen.registry)?;
+    let built_for = provenance::built_for(&repo, image).await?;
+    let shown = signing
+        .has_content(&seen.ecr, image, built_for.as_deref(), key)
+        .await?;
+    if let Err(why) = shown {
+        cx.host.warn(format!(
+            "tag {tag} names {image}, which is not shown to have this content: {why}; the image is built instead"
+        ));
+        seen.tags.remove(&tag);
+        seen.content_taken = true;
+    }
+    Ok(())
 }

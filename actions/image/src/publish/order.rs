@@ -9,6 +9,7 @@ use crate::push;
 use crate::repository::Wanted;
 use crate::request::Request;
 use crate::source::Source;
+use kit::aws::KmsKey;
 use kit::step::Cx;
 use kit::{Error, Result};
 use std::sync::Arc;
@@ -21,6 +22,8 @@ pub(super) struct Order {
     pub(super) request: Request,
     /// The image that `--layout` names.
     pub(super) layout: Option<Arc<Source>>,
+    /// The key that signs provenance, if one is named.
+    pub(super) provenance_key: Option<KmsKey>,
     /// The settings of the repositories.
     pub(super) wanted: Wanted,
     pub(super) dry_run: bool,
@@ -39,6 +42,7 @@ impl Order {
         let destinations = destinations::targets(&to, &primary.target)?;
         let wanted = Wanted::new(settings, &primary, input::source(cx))?;
         wanted.has_key_for(&destinations)?;
+        let provenance_key = key(args.provenance_key.take(), &primary)?;
         let layout = args.layout.take();
         let image = primary.image.as_ref();
         let request = Request::new(args, cx, &primary.repository, image, layout.is_some())?;
@@ -63,8 +67,26 @@ impl Order {
             destinations,
             request,
             layout,
+            provenance_key,
             wanted,
             dry_run,
         })
+    }
+}
+
+/// The key that signs provenance: the contract's, or without a contract the given one.
+///
+/// # Errors
+/// Both are named and differ (exit 2).
+fn key(given: Option<KmsKey>, primary: &Primary) -> Result<Option<KmsKey>> {
+    let Some(given) = given else {
+        return Ok(primary.provenance_key.clone());
+    };
+    match &primary.provenance_key {
+        Some(declared) if *declared != given => Err(Error::usage(format!(
+            "--provenance-key is `{given}`, but the contract says `{declared}`"
+        ))
+        .hint("omit --provenance-key, or change `build.keys.provenance` in the contract")),
+        _ => Ok(Some(given)),
     }
 }

@@ -1,6 +1,6 @@
 //! The report of a publication, for people and machines.
 
-use super::act::{Outcome, Published};
+use super::act::{Outcome, Proof, Published};
 use super::decide::Work;
 use super::observe::Observed;
 use super::order::Order;
@@ -53,6 +53,7 @@ pub(super) fn published(
         }
     }
     rows.extend(content_row(published.content.as_ref()));
+    rows.extend(published.provenance.as_ref().map(provenance_row));
     rows.push(row("outcome", outcome.name));
     let places: Vec<_> = published
         .delivered
@@ -74,6 +75,7 @@ pub(super) fn published(
         "pull_accounts": published.pull_accounts,
         "builder": outcome.builder,
         "content_key": content_key(published.content.as_ref()),
+        "provenance": published.provenance.as_ref().map(|proof| json!({"key": proof.key, "tag": proof.tag})),
         "build_seconds": outcome.seconds,
         "to": places,
     });
@@ -192,6 +194,15 @@ fn content_row(content: Option<&Content>) -> Option<Row> {
     }
 }
 
+/// Where the image's provenance is.
+fn provenance_row(proof: &Proof) -> Row {
+    let value = match &proof.tag {
+        Some(tag) => format!("signed by {}, tag {tag}", proof.key),
+        None => "none: the image is not shown to be a commit's".to_owned(),
+    };
+    row("provenance", value)
+}
+
 fn content_key(content: Option<&Content>) -> Option<&str> {
     match content? {
         Content::Known(key) => Some(&key.hex),
@@ -228,6 +239,15 @@ pub(super) fn plan(order: &Order, seen: Observed, work: &Work) -> Result<Report>
     rows.extend(origin_row(request));
     rows.extend(replicas.iter().map(|replica| row("replica", replica)));
     rows.extend(content_row(content));
+    let signs = seen
+        .signing
+        .as_ref()
+        .map(|signing| match (request.is_commits(), &seen.shown) {
+            (false, _) => "nothing: the image is not shown to be a commit's".to_owned(),
+            (true, Some(_)) => "nothing: it is there".to_owned(),
+            (true, None) => format!("sign with {}", signing.key),
+        });
+    rows.extend(signs.as_ref().map(|signs| row("provenance: would", signs)));
     if let Some(digest) = digest {
         rows.push(row("digest", digest));
     }
@@ -243,6 +263,7 @@ pub(super) fn plan(order: &Order, seen: Observed, work: &Work) -> Result<Report>
         "pull_accounts": repository.wanted.pull,
         "image_plan": image,
         "content_key": content_key(content),
+        "provenance_plan": signs,
         "to": replicas,
         "digest": digest,
     });

@@ -129,7 +129,10 @@ async fn read(host: &Host, source: &Repo, digest: &Digest) -> Result<Image> {
             }
             let name = referrer.as_str();
             match there(source, name).await? {
-                Some(manifest) => add(source, manifest, &mut image, &mut seen).await?,
+                Some(manifest) => {
+                    provenance_tag(source, &manifest, &subject, &mut image).await?;
+                    add(source, manifest, &mut image, &mut seen).await?;
+                }
                 // A list under a tag is not mended by who deletes what it names.
                 None => host.warn(format!(
                     "{name} refers to {subject} by the list in {}, but is not there; it is not copied",
@@ -147,6 +150,24 @@ async fn read(host: &Host, source: &Repo, digest: &Digest) -> Result<Image> {
         }
     }
     Ok(image)
+}
+
+/// Notes the tag of a referrer that is provenance, by which the copy's is found too. Only the one that has the tag
+/// gets it: whoever can push can add others.
+async fn provenance_tag(
+    source: &Repo,
+    referrer: &Manifest,
+    subject: &Digest,
+    image: &mut Image,
+) -> Result<()> {
+    if let Some(tag) = attest::tag_of(&referrer.bytes, subject)
+        && there(source, &tag)
+            .await?
+            .is_some_and(|tagged| tagged.digest == referrer.digest)
+    {
+        image.other_tags.push((tag, referrer.digest.clone()));
+    }
+    Ok(())
 }
 
 /// The referrers of `subject`. Where the registry does not let its list be asked for, the list that writers keep counts.

@@ -4,6 +4,7 @@
 //! sends only what is missing. No tag is put before everything it leads to was read back.
 
 mod archive;
+mod attach;
 mod copy;
 mod deliver;
 mod earlier;
@@ -16,6 +17,7 @@ mod slow;
 mod target;
 mod tree;
 
+pub(crate) use attach::attach;
 pub(crate) use copy::{copy, needed, platforms, retag, tag};
 pub(crate) use deliver::put_tag;
 pub(crate) use layout::{check, digest};

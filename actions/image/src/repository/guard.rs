@@ -59,7 +59,29 @@ pub(crate) async fn check(
         true => api::images(ecr).await?,
         false => Vec::new(),
     };
+    let live = with_provenance(live, &images);
     judge(policy, &live, &images, now)
+}
+
+/// The live images with their provenance, without which they could not be promoted again.
+fn with_provenance(mut live: Vec<Live>, images: &[Image]) -> Vec<Live> {
+    let mut provenance = Vec::new();
+    for one in &live {
+        let Ok(digest) = Digest::parse(&one.digest) else {
+            continue;
+        };
+        let prefix = attest::tag_prefix(&digest);
+        let own = images
+            .iter()
+            .filter(|image| image.tags.iter().any(|tag| tag.starts_with(&prefix)));
+        provenance.extend(own.map(|image| Live {
+            digest: image.digest.clone(),
+            environment: one.environment.clone(),
+            why: "proves an image that is live",
+        }));
+    }
+    live.extend(provenance);
+    live
 }
 
 fn unread(error: Error, table: &LedgerTable) -> Error {
@@ -225,6 +247,36 @@ mod tests {
             r#"{{"rules": [{{"rulePriority": 7, "selection": {{"tagStatus": "any", "countType": "imageCountMoreThan", "countNumber": {number}}}, "action": {{"type": "expire"}}}}]}}"#
         );
         Policy::parse(&text, "it").unwrap()
+    }
+
+    #[test]
+    fn the_provenance_of_a_live_image_is_live() {
+        let tagged = |digest: &str, image: &Digest| Image {
+            tags: vec![format!("{}{}", attest::tag_prefix(image), "c".repeat(40))],
+            ..self::image(digest, 9)
+        };
+        let (runs, gone) = (digest_of("a"), digest_of("b"));
+        let images = [
+            image(runs.as_str(), 9),
+            tagged("proof", &runs),
+            tagged("other", &gone),
+        ];
+        let live = vec![Live {
+            digest: runs.to_string(),
+            environment: "production".to_owned(),
+            why: "runs there",
+        }];
+        let live = with_provenance(live, &images);
+        let digests: Vec<&str> = live.iter().map(|one| one.digest.as_str()).collect();
+        assert_eq!(digests, [runs.as_str(), "proof"]);
+        // A rule that keeps the images and expires their provenance.
+        let text = r#"{"rules": [{"rulePriority": 1, "selection": {"tagStatus": "tagged", "tagPrefixList": ["provenance-"],
+            "countType": "sinceImagePushed", "countUnit": "days", "countNumber": 5}, "action": {"type": "expire"}}]}"#;
+        let error = judge(&Policy::parse(text, "it").unwrap(), &live, &images, NOW).unwrap_err();
+        assert_eq!(
+            error.causes(),
+            ["rule 1 would expire proof, which proves an image that is live (production)"]
+        );
     }
 
     fn image(digest: &str, days: i64) -> Image {

@@ -15,7 +15,7 @@ use crate::tags::Tags;
 use crate::{cache, checkout, dockerfile};
 use files::Files;
 use kit::contract::Image;
-use kit::id::CommitId;
+use kit::id::{CommitId, Digest};
 use kit::step::Cx;
 use kit::{Error, Result};
 use origin::{CREATED, standard_labels, unverified};
@@ -54,6 +54,10 @@ pub(crate) struct Request {
     /// The commit's time, or what `SOURCE_DATE_EPOCH` says, in seconds since 1970
     /// (reproducible-builds.org, "SOURCE_DATE_EPOCH specification").
     pub(crate) epoch: Option<i64>,
+    /// The repository of the source, as provenance names it, where it is known.
+    pub(crate) source: Option<String>,
+    /// The hash of the commit's tree, if the checkout was compared with it.
+    pub(crate) tree: Option<String>,
 }
 
 impl Request {
@@ -78,6 +82,7 @@ impl Request {
             (None, false) => Origin::Commit,
         };
         extra_tags.names.retain(|tag| *tag != commit);
+        let source_repository = source_repository(args.source_repository, cx)?;
         let args = args.build;
         for cache in args.cache_from.iter().chain(&args.cache_to) {
             cache::no_secret_in(cache)?;
@@ -104,7 +109,7 @@ impl Request {
         let own_labels = labels(&args.pairs.label)?;
         network(args.network.as_deref())?;
         // Last: everything that costs nothing to check is in order.
-        let time = commit_time(cx, &origin, &files, &flags, &commit, is_named)?;
+        let Checked { time, tree } = checked(cx, &origin, &files, &flags, &commit, is_named)?;
         let epoch = epoch(cx, time)?;
         let mut labels = standard_labels(&commit, &origin, source(cx), epoch);
         for (name, value) in &own_labels {
@@ -136,6 +141,8 @@ impl Request {
             sbom: args.sbom,
             compression,
             epoch,
+            source: source_repository,
+            tree,
         })
     }
 
@@ -164,6 +171,17 @@ impl Request {
             .any(|argument| argument.split('=').next() == Some(name))
     }
 
+    /// Returns whether the image is the commit's, and so gets its tag.
+    pub(crate) fn is_commits(&self) -> bool {
+        !matches!(self.origin, Origin::Unverified(_))
+    }
+
+    /// The tag of the image's provenance, unless the image is not shown to be the commit's.
+    pub(crate) fn provenance_tag(&self, image: &Digest) -> Option<String> {
+        let commit = CommitId::parse(&self.commit).ok()?;
+        self.is_commits().then(|| attest::tag(image, &commit))
+    }
+
     /// The commit's tag, unless the image is not shown to be the commit's, and the others. There is at least one.
     pub(crate) fn tags(&self) -> Vec<String> {
         let commit = match self.origin {
@@ -178,18 +196,49 @@ impl Request {
     }
 }
 
-/// The time of the commit, once the checkout is shown to be the commit, where that is asked for.
+/// The repository of the source: the given one, or the run's; at a terminal the one that the variables of
+/// a run would name.
+///
+/// # Errors
+/// Something else than a URL was given (exit 2).
+fn source_repository(given: Option<String>, cx: &Cx) -> Result<Option<String>> {
+    match given {
+        Some(url) => attest::repository(&url).map(Some).ok_or_else(|| {
+            // The URL is not quoted: it may hold a login.
+            Error::usage("--source-repository is not the URL of a repository")
+                .hint("write https://HOST/OWNER/NAME")
+        }),
+        None => {
+            let named = || {
+                let server = cx.env.get("GITHUB_SERVER_URL");
+                let server = server.unwrap_or("https://github.com");
+                Some(format!("{server}/{}", cx.env.get("GITHUB_REPOSITORY")?))
+            };
+            let url = source(cx).or_else(named);
+            Ok(url.and_then(|url| attest::repository(&url)))
+        }
+    }
+}
+
+/// What is known of the commit.
+#[derive(Default)]
+struct Checked {
+    time: Option<i64>,
+    tree: Option<String>,
+}
+
+/// What is known of the commit, once the checkout is shown to be it, where that is asked for.
 ///
 /// # Errors
 /// The checkout is not the commit (exit 3).
-fn commit_time(
+fn checked(
     cx: &Cx,
     origin: &Origin,
     files: &Files,
     flags: &Flags,
     commit: &str,
     is_named: bool,
-) -> Result<Option<i64>> {
+) -> Result<Checked> {
     match origin {
         Origin::Commit => {
             let folders = flags.folders()?;
@@ -207,7 +256,10 @@ fn commit_time(
                     "the build context also has files that the commit's .gitignore names: {generated}"
                 ));
             }
-            Ok(shown.time)
+            Ok(Checked {
+                time: shown.time,
+                tree: shown.tree,
+            })
         }
         Origin::Prebuilt => {
             // A commit that only the run names is that of the checkout, in which the image was probably built.
@@ -217,13 +269,16 @@ fn commit_time(
             cx.host.info(format!(
                 "the image was built elsewhere and is not compared with the commit; --layout publishes it as commit {commit}"
             ));
-            Ok(None)
+            Ok(Checked::default())
         }
         Origin::Unverified(reason) => {
             cx.host.warn(format!(
                 "the image is not shown to be commit {commit} and does not get its tag: {reason}"
             ));
-            Ok(checkout::time(&cx.env, &files.context))
+            Ok(Checked {
+                time: checkout::time(&cx.env, &files.context),
+                tree: None,
+            })
         }
     }
 }
@@ -326,6 +381,8 @@ impl Request {
             sbom: false,
             compression: Compression::Gzip,
             epoch: None,
+            source: None,
+            tree: None,
         }
     }
 }

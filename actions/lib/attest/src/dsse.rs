@@ -57,6 +57,12 @@ impl fmt::Display for Malformed {
 
 impl std::error::Error for Malformed {}
 
+impl Malformed {
+    pub(crate) fn new(why: &str) -> Self {
+        Self(why.to_owned())
+    }
+}
+
 impl Envelope {
     /// The envelope of a payload that was signed.
     pub fn new(payload_type: &str, payload: &[u8], signature: Signature) -> Self {

@@ -6,19 +6,12 @@ use crate::key::PublicKey;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use kit::aws::{AccountId, Arn, KmsKey};
-use kit::backoff;
 use kit::error::{Error, Failure, Result};
 use net::{Account, Net};
 use serde_json::{Value, json};
-use std::time::Duration;
 
 const SPEC: &str = "ECC_NIST_P256";
 const ALGORITHM: &str = "ECDSA_SHA_256";
-
-/// Attempts of a call that KMS throttles or does not answer. Both calls change nothing, so a lost
-/// answer may be asked for again.
-const ATTEMPTS: usize = 5;
-const FIRST_WAIT: Duration = Duration::from_millis(200);
 
 /// A key as KMS describes it.
 #[derive(Debug, PartialEq)]
@@ -81,21 +74,7 @@ pub(crate) async fn sign(
 
 async fn call(net: &Net, account: &Account, operation: &str, input: &Value) -> Result<Value> {
     let target = format!("TrentService.{operation}");
-    let mut waits = backoff::attempts(ATTEMPTS, FIRST_WAIT).skip(1);
-    loop {
-        let error = match net.json(account, "kms", &target, input).await {
-            Ok(answer) => return Ok(answer),
-            Err(error) => error,
-        };
-        let passes = matches!(
-            error.failure(),
-            Some(Failure::Throttled | Failure::Unavailable | Failure::NoAnswer)
-        );
-        match waits.next() {
-            Some(wait) if passes => tokio::time::sleep(wait).await,
-            _ => return Err(error),
-        }
-    }
+    crate::call::call(net, account, "kms", &target, input).await
 }
 
 /// Says what lets a call succeed that KMS refused.

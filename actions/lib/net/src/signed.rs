@@ -95,8 +95,17 @@ impl Net {
             .or_else(|| self.env.get("AWS_ENDPOINT_URL"));
         match set {
             Some(url) => format!("{}/", url.trim_end_matches('/')),
-            None => format!("https://{}/", region.endpoint(service)),
+            None => format!("https://{}/", region.endpoint(host(service))),
         }
+    }
+}
+
+/// The first part of a service's host, which for most is the name that its requests are signed for (AWS
+/// General Reference, "Amazon ECR endpoints and quotas": `ecr` alone is the registry).
+fn host(service: &str) -> &str {
+    match service {
+        "ecr" => "api.ecr",
+        service => service,
     }
 }
 

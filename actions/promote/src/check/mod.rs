@@ -11,6 +11,7 @@ mod merge;
 mod observe;
 mod people;
 mod persons;
+mod provenance;
 mod pushes;
 mod range;
 mod report;
@@ -22,6 +23,7 @@ mod three_way;
 mod trail;
 
 pub(crate) use facts::{Fact, Unknown};
+pub(crate) use provenance::Proofs;
 use range::Base;
 
 use crate::args::Check;
@@ -56,6 +58,8 @@ pub(crate) async fn run(args: Check, cx: &Cx) -> Result<Report> {
     }
     let github = connect(&args, cx, &net, &setting)?;
     let subject = subject(cx, &net, &setting, digest, args.from.as_deref()).await?;
+    let repository = args.github.repository();
+    let proof = provenance::observe(cx, &net, &setting, &subject, repository).await;
     let (facts, conditions) = match decide::asks_nothing(&setting) {
         true => (Facts::none(), None),
         false => observed(&args, cx, &net, github.as_ref(), &setting, &subject).await?,
@@ -63,6 +67,9 @@ pub(crate) async fn run(args: Check, cx: &Cx) -> Result<Report> {
     let mut decision = decide::decide(&setting, &subject, &facts);
     let more = conditions::rules(&setting, &subject, conditions.as_ref());
     decision.rules.extend(more);
+    // Before all else: without it, every other answer may be about another image.
+    let proven = provenance::rule(&setting, &subject, proof.as_ref());
+    decision.rules.insert(0, proven);
     let broken = args.break_glass.as_deref().and_then(|reason| {
         let conditions = conditions.as_ref();
         let by = glass::go_past(&mut decision, reason, &setting, &subject, conditions)?;

@@ -53,7 +53,15 @@ impl Drop for Stale {
 
 impl Checkout {
     pub(super) fn new(what: &str) -> Self {
-        let setting = Setting::new(what);
+        Self::of(Setting::new(what))
+    }
+
+    /// Beside a contract whose key signs each image.
+    pub(super) fn signing(what: &str) -> Self {
+        Self::of(Setting::signing(what))
+    }
+
+    fn of(setting: Setting) -> Self {
         let checkout = Self {
             head: String::new(),
             storage: None,

@@ -49,8 +49,13 @@ fn proven(checkout: &Checkout, commit: &str, digest: &str) {
 
 /// The next `times` calls of an operation go through, and those after it hang.
 fn hang(checkout: &Checkout, operation: &str, times: u32) {
+    hang_at(checkout, "ecr", operation, times);
+}
+
+/// The same for an operation of any service.
+pub(super) fn hang_at(checkout: &Checkout, service: &str, operation: &str, times: u32) {
     let fault = |times: u32, millis: u64| {
-        json!({"service": "ecr", "operation": operation, "account": checkout.setting.world.build.id,
+        json!({"service": service, "operation": operation, "account": checkout.setting.world.build.id,
                "times": times, "fault": {"kind": "delay", "millis": millis}})
     };
     if times > 0 {
@@ -60,7 +65,7 @@ fn hang(checkout: &Checkout, operation: &str, times: u32) {
 }
 
 /// Waits until a call hangs that [`hang`] was asked to hold.
-fn until_hanging(checkout: &Checkout, started: &Started) {
+pub(super) fn until_hanging(checkout: &Checkout, started: &Started) {
     until("a call that hangs", SOON, || {
         assert!(!super::seen::ended(started.id()), "it ended before");
         let hangs = |fault: &Value| fault["fault"]["millis"] == HANGS && fault["times"] != MANY;

@@ -80,6 +80,8 @@ pub(super) struct Build {
     pub(super) keys: Option<BuildKeys>,
     /// Where the hash of each record of the ledger is kept a second time; nowhere when not given.
     pub(super) anchor: Option<Anchor>,
+    /// The workflow file that images are built by; with a provenance key, any on the protected branch when not given.
+    pub(super) workflow: Option<At<Text<WorkflowPath>>>,
 }
 
 /// Keys of KMS in the build account, by alias or ARN.
@@ -88,6 +90,8 @@ pub(super) struct Build {
 pub(super) struct BuildKeys {
     /// Signs each record of the ledger; records are not signed when not given.
     pub(super) ledger: Option<At<Templated<Shared>>>,
+    /// Signs the provenance of each image; images have none when not given.
+    pub(super) provenance: Option<At<Templated<Shared>>>,
 }
 
 /// An S3 bucket in the build account that keeps the hash of each record of the ledger.

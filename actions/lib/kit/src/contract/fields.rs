@@ -128,8 +128,9 @@ mapping!(Build {
     optional ledger: "ledger",
     optional keys: "keys",
     optional anchor: "anchor",
+    optional workflow: "workflow",
 });
-mapping!(BuildKeys { optional ledger: "ledger" });
+mapping!(BuildKeys { optional ledger: "ledger", optional provenance: "provenance" });
 mapping!(Anchor { required bucket: "bucket", optional prefix: "prefix" });
 mapping!(BuildRoles { optional read: "read", optional publish: "publish", optional permit: "permit" });
 mapping!(Environment {

@@ -128,6 +128,9 @@ pub struct Build {
     /// Where the hash of each record of the ledger is kept a second time.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub anchor: Option<Anchor>,
+    /// The workflow file that images are built by.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub workflow: Option<String>,
 }
 
 /// Keys of KMS in the build account.
@@ -136,6 +139,9 @@ pub struct Keys {
     /// The key that signs each record of the ledger.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub ledger: Option<KmsKey>,
+    /// The key that signs the provenance of each image.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub provenance: Option<KmsKey>,
 }
 
 impl Keys {

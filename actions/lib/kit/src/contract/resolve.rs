@@ -182,6 +182,7 @@ impl<'a> Resolver<'a> {
         let publish = self.fill.role(publish, account.as_ref(), region.as_ref());
         let keys = self.keys(account.as_ref(), region.as_ref());
         let anchor = self.anchor();
+        let workflow = build.workflow.as_ref().map(|path| path.value.0.clone());
         Some(Build {
             account: account?,
             region: region?,
@@ -190,17 +191,22 @@ impl<'a> Resolver<'a> {
             ledger: ledger?,
             keys: keys?,
             anchor: anchor?,
+            workflow,
         })
     }
 
     /// The keys of the build account; `None` if one is wrong.
     fn keys(&mut self, account: Option<&AccountId>, region: Option<&Region>) -> Option<Keys> {
         let keys = self.declared.build.keys.clone().unwrap_or_default();
-        let ledger = match &keys.ledger {
-            Some(key) => Some(self.fill.key(key, account, region)?),
-            None => None,
+        let mut key = |key: &Option<_>| match key {
+            Some(key) => self.fill.key(key, account, region).map(Some),
+            None => Some(None),
         };
-        Some(Keys { ledger })
+        let (ledger, provenance) = (key(&keys.ledger), key(&keys.provenance));
+        Some(Keys {
+            ledger: ledger?,
+            provenance: provenance?,
+        })
     }
 
     /// The ledger's anchor, if one is declared; `None` if it is wrong.

@@ -147,6 +147,10 @@ environments:
             "ca-central-1}",
             "ca-central-1, keys: {ledger: alias/l}, anchor: {bucket: \"{service}-anchor\", prefix: a/b}}",
         ),
+        (
+            "ca-central-1}",
+            "ca-central-1, keys: {provenance: alias/p}, workflow: .github/workflows/deliver.yml}",
+        ),
         ("ca-central-1}", "var:REGION}"),
         (
             "approvals: 2",
@@ -233,6 +237,7 @@ environments:
         ("ca-central-1}", "ca-central-1, ledger: \"{environment}\"}"),
         ("ca-central-1}", "ca-central-1, ledger: ssm:/x}"),
         ("ca-central-1}", "ca-central-1, ledger: 7}"),
+        ("ca-central-1}", "ca-central-1, workflow: deliver.yml}"),
         ("ca-central-1}", "ca-central-1, keys: alias/l}"),
         ("ca-central-1}", "ca-central-1, keys: {leger: alias/l}}"),
         ("ca-central-1}", "ca-central-1, anchor: {prefix: a}}"),

@@ -64,6 +64,7 @@ pub(crate) fn setting() -> Setting {
         cluster: None,
         ecs_service: "storefront".to_owned(),
         container: None,
+        proofs: None,
         image_repository: None,
         declared: true,
     }

@@ -237,25 +237,25 @@ fn a_reference_that_leads_nowhere_is_shown_where_it_stands() {
               = hint: set it as a repository variable or in the environment: BUILD_ACCOUNT_ID
 
             error: `state.bucket` is not given, and `TF_STATE_BUCKET` is not set
-              --> delivery.yaml:10:3
+              --> delivery.yaml:12:3
                |
-            10 |   dev:
+            12 |   dev:
                |   ^^^
                |
                = hint: set it as a repository variable or in the environment: TF_STATE_BUCKET_DEV or TF_STATE_BUCKET
 
             error: `12345` in `DEV_ACCOUNT_ID` is not an account ID
-              --> delivery.yaml:11:14
+              --> delivery.yaml:13:14
                |
-            11 |     account: var:DEV_ACCOUNT_ID
+            13 |     account: var:DEV_ACCOUNT_ID
                |              ^^^^^^^^^^^^^^^^^^
                |
                = hint: an account ID has twelve digits; leading zeros count
 
             error: `x` in `TF_LOCK_TABLE` is not a table name
-              --> delivery.yaml:28:10
+              --> delivery.yaml:30:10
                |
-            28 |   table: var:TF_LOCK_TABLE # without it the lock is the file beside the state, `use_lockfile`
+            30 |   table: var:TF_LOCK_TABLE # without it the lock is the file beside the state, `use_lockfile`
                |          ^^^^^^^^^^^^^^^^^
                |
                = hint: it must match ^[A-Za-z0-9_.-]{3,255}$
@@ -286,17 +286,17 @@ fn an_account_that_is_not_known_names_variable_and_environment() {
     assert_eq!(error.exit(), crate::Exit::Usage);
     expect![[r#"
         error: `12` in `STAGING_ACCOUNT_ID` is not an account ID
-          --> delivery.yaml:13:14
+          --> delivery.yaml:15:14
            |
-        13 |     account: var:STAGING_ACCOUNT_ID
+        15 |     account: var:STAGING_ACCOUNT_ID
            |              ^^^^^^^^^^^^^^^^^^^^^^
            |
            = hint: an account ID has twelve digits; leading zeros count
 
         error: `PRODUCTION_ACCOUNT_ID` is not set
-          --> delivery.yaml:16:14
+          --> delivery.yaml:18:14
            |
-        16 |     account: var:PRODUCTION_ACCOUNT_ID
+        18 |     account: var:PRODUCTION_ACCOUNT_ID
            |              ^^^^^^^^^^^^^^^^^^^^^^^^^
            |
            = hint: set it as a repository variable or in the environment: PRODUCTION_ACCOUNT_ID_PRODUCTION or PRODUCTION_ACCOUNT_ID

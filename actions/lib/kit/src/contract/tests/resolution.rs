@@ -25,7 +25,11 @@ fn a_usual_contract_resolves_with_its_defaults() {
             "region": "ca-central-1",
             "read": "arn:aws:iam::000000000001:role/slipway-read",
             "publish": "arn:aws:iam::000000000001:role/slipway-publish",
-            "ledger": "slipway-ledger"
+            "ledger": "slipway-ledger",
+            "keys": {
+              "provenance": "alias/slipway-provenance"
+            },
+            "workflow": ".github/workflows/deliver.yml"
           },
           "image": {
             "repository": "storefront",

@@ -1,0 +1,139 @@
+//! The signed provenance of an image: made once the image is proven to be in the registry, and demanded of
+//! an image that is there already.
+//!
+//! Whoever once held the role that pushes could put any image under the tag of a commit that is yet to be
+//! built. So where the contract names a key, a tag alone says nothing: the image is the commit's if a
+//! statement says so that only a build can have signed.
+
+mod attach;
+mod builder;
+mod judge;
+
+pub(crate) use attach::{About, attach_to_replicas};
+pub(crate) use judge::refusal;
+
+use crate::ecr::Ecr;
+use crate::key::ContentKey;
+use crate::request::{Origin, Request};
+use attest::{PublicKey, Signer};
+use kit::aws::KmsKey;
+use kit::id::{CommitId, Digest};
+use kit::step::Cx;
+use kit::{Error, Result, clock};
+use net::{Account, Net};
+
+/// Everything that signing takes.
+#[derive(Debug)]
+pub(crate) struct Signing {
+    signer: Signer,
+    /// The key as it was named.
+    pub(crate) key: KmsKey,
+    /// The repository of the source, as provenance names it.
+    repository: String,
+    builder: attest::Builder,
+}
+
+/// What an image was shown to be.
+pub(crate) type Shown = Result<(), String>;
+
+impl Signing {
+    /// What signing with `key` takes; asks KMS for the key's public half, so that a missing permission is
+    /// found before anything is built.
+    ///
+    /// # Errors
+    /// The source's repository is not known (exit 2), or KMS cannot be asked.
+    pub(crate) async fn new(
+        cx: &Cx,
+        net: &Net,
+        account: &Account,
+        key: &KmsKey,
+        request: &Request,
+    ) -> Result<Self> {
+        let repository = request.source.clone().ok_or_else(|| {
+            Error::usage("the repository of the source is not known, and provenance names it")
+                .hint("give --source-repository https://HOST/OWNER/NAME")
+        })?;
+        Ok(Self {
+            signer: Signer::kms(net, account, key).await?,
+            key: key.clone(),
+            repository,
+            builder: builder::of(cx)?,
+        })
+    }
+
+    fn public_key(&self) -> &PublicKey {
+        self.signer.public_key()
+    }
+
+    /// Whether the image is shown to be the commit's.
+    ///
+    /// # Errors
+    /// ECR cannot be asked.
+    pub(crate) async fn is_commits(
+        &self,
+        ecr: &Ecr,
+        image: &Digest,
+        commit: &CommitId,
+    ) -> Result<Shown> {
+        let found = manifest(ecr, image, commit).await?;
+        let key = self.public_key();
+        Ok(judge::commit(found.as_deref(), key, image, &self.repository, commit).map(drop))
+    }
+
+    /// Whether the image, which was built for the commit `built_for`, is shown to have this content.
+    ///
+    /// # Errors
+    /// ECR cannot be asked.
+    pub(crate) async fn has_content(
+        &self,
+        ecr: &Ecr,
+        image: &Digest,
+        built_for: Option<&str>,
+        content: &ContentKey,
+    ) -> Result<Shown> {
+        let Some(commit) = built_for.and_then(|text| CommitId::parse(text).ok()) else {
+            return Ok(Err("its label names no commit it was built for".to_owned()));
+        };
+        let found = manifest(ecr, image, &commit).await?;
+        let key = self.public_key();
+        let shown = judge::commit(found.as_deref(), key, image, &self.repository, &commit)
+            .and_then(|provenance| judge::content(&provenance, &content.hex));
+        Ok(shown)
+    }
+
+    /// The statement that `image` is the request's.
+    fn provenance(
+        &self,
+        cx: &Cx,
+        request: &Request,
+        image: &Digest,
+        reference: &str,
+        content: Option<&ContentKey>,
+        built_for: Option<&String>,
+    ) -> Result<attest::Provenance> {
+        Ok(attest::Provenance {
+            digest: image.clone(),
+            image: reference.to_owned(),
+            repository: self.repository.clone(),
+            commit: CommitId::parse(&request.commit)?,
+            tree: request.tree.clone(),
+            content_key: content.map(|key| key.hex.clone()),
+            built_for: built_for.cloned(),
+            origin: match (built_for, &request.origin) {
+                (Some(_), _) => attest::Origin::SameContent,
+                (None, Origin::Commit) => attest::Origin::Commit,
+                (None, Origin::Prebuilt | Origin::Unverified(_)) => attest::Origin::Prebuilt,
+            },
+            builder: self.builder.clone(),
+            at: clock::rfc3339(cx.clock.now()),
+            version: env!("CARGO_PKG_VERSION").to_owned(),
+        })
+    }
+}
+
+/// The manifest of the provenance, `None` if there is none.
+async fn manifest(ecr: &Ecr, image: &Digest, commit: &CommitId) -> Result<Option<Vec<u8>>> {
+    let tags = [attest::tag(image, commit)];
+    let found = ecr.tagged_if_there(&tags).await?.into_iter().next();
+    Ok(found.map(|stored| stored.manifest.into_bytes()))
+}

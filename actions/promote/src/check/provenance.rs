@@ -1,0 +1,236 @@
+//! The rule `provenance`: a statement that only a build can have signed says that the image is the
+//! commit's. The ledger's word is not enough, because jobs that also run the user's code write it.
+
+use super::Subject;
+use super::answer::{Finding, Rule, fail, not_asked, not_examined, pass, unknown};
+use super::decide::asks_nothing;
+use super::facts::{Fact, Unknown};
+use crate::setting::Setting;
+use attest::{Builder, Origin, Provenance, PublicKey};
+use kit::Cx;
+use kit::aws::{AccountId, Arn, KmsKey};
+use kit::contract::Build;
+use kit::error::Error;
+use kit::host::Kind;
+use kit::id::{CommitId, Digest};
+use net::Net;
+
+/// The rule's name in the report.
+const NAME: &str = "provenance";
+
+/// What the contract asks of provenance.
+#[derive(Debug, Clone)]
+pub(crate) struct Proofs {
+    /// The key that signs it.
+    pub(crate) key: KmsKey,
+    /// The build account, which holds the key, the images and the projects that build.
+    pub(crate) account: AccountId,
+    /// The workflow file that images are built by, if the contract names one.
+    pub(crate) workflow: Option<String>,
+}
+
+impl Proofs {
+    /// What the contract says.
+    pub(crate) fn of(build: &Build) -> Option<Self> {
+        Some(Self {
+            key: build.keys.provenance.clone()?,
+            account: build.account.clone(),
+            workflow: build.workflow.clone(),
+        })
+    }
+}
+
+/// What was found.
+#[derive(Debug)]
+pub(super) struct Found {
+    key: PublicKey,
+    /// The source's repository, as provenance names it.
+    repository: String,
+    /// The manifest that holds the provenance, if there is one.
+    manifest: Option<Vec<u8>>,
+}
+
+/// Reads the key and the provenance; `None` if the contract asks for none, or no commit is known.
+pub(super) async fn observe(
+    cx: &Cx,
+    net: &Net,
+    setting: &Setting,
+    subject: &Subject,
+    github_repository: Option<&str>,
+) -> Option<Fact<Found>> {
+    let proofs = setting.proofs.as_ref()?;
+    let commit = subject.commit.as_ref()?;
+    if asks_nothing(setting) {
+        return None;
+    }
+    let repository = match repository(cx, github_repository) {
+        Some(repository) => repository,
+        None => {
+            return Some(Err(Unknown::new(
+                "the repository of this run is not known",
+                "give --github-repository OWNER/NAME",
+            )));
+        }
+    };
+    let found = read(net, setting, proofs, &subject.digest, commit, repository).await;
+    Some(found.map_err(|error| unread(&error)))
+}
+
+async fn read(
+    net: &Net,
+    setting: &Setting,
+    proofs: &Proofs,
+    image: &Digest,
+    commit: &CommitId,
+    repository: String,
+) -> Result<Found, Error> {
+    let account = net.account(&setting.ledger_reader).await?;
+    let images = setting.image_repository.as_deref().unwrap_or_default();
+    let (key, manifest) = tokio::join!(
+        attest::public_key(net, &account, &proofs.key),
+        attest::find(net, &account, images, image, commit)
+    );
+    Ok(Found {
+        key: key?,
+        repository,
+        manifest: manifest?,
+    })
+}
+
+fn unread(error: &Error) -> Unknown {
+    let next = match error.hints.first() {
+        Some(hint) => hint.clone(),
+        None => "run this again".to_owned(),
+    };
+    Unknown::new(error.line(), next)
+}
+
+/// The repository that this run is of, as provenance names it: on a host that says so, its own, since the
+/// caller must not choose what the image is compared with.
+fn repository(cx: &Cx, github_repository: Option<&str>) -> Option<String> {
+    let server = cx
+        .env
+        .get("GITHUB_SERVER_URL")
+        .unwrap_or("https://github.com");
+    let named = |name: &str| attest::repository(&format!("{server}/{name}"));
+    let given = github_repository.and_then(named);
+    match cx.host.kind() {
+        Kind::GitHub => cx.env.get("GITHUB_REPOSITORY").and_then(named),
+        Kind::CodeBuild => cx
+            .env
+            .get("CODEBUILD_SOURCE_REPO_URL")
+            .and_then(attest::repository)
+            .or(given),
+        Kind::Terminal => given.or_else(|| cx.env.get("GITHUB_REPOSITORY").and_then(named)),
+    }
+}
+
+/// The rule with its answer. Pure.
+pub(super) fn rule(setting: &Setting, subject: &Subject, found: Option<&Fact<Found>>) -> Rule {
+    let finding = finding(setting, subject, found);
+    Rule {
+        rule: NAME,
+        answer: finding.answer,
+        fact: finding.fact,
+        next: finding.next,
+        permission: finding.permission,
+    }
+}
+
+fn finding(setting: &Setting, subject: &Subject, found: Option<&Fact<Found>>) -> Finding {
+    let Some(proofs) = &setting.proofs else {
+        return not_asked(
+            "no key is named under `build.keys.provenance`, so only the ledger says which commit the image is of",
+        );
+    };
+    if asks_nothing(setting) {
+        return not_asked(format!("{} has no gate", setting.environment));
+    }
+    let (Some(commit), Some(found)) = (&subject.commit, found) else {
+        return not_examined("no commit is known for this digest");
+    };
+    match found {
+        Err(reason) => unknown(reason),
+        Ok(found) => judge(setting, proofs, &subject.digest, commit, found),
+    }
+}
+
+fn judge(
+    setting: &Setting,
+    proofs: &Proofs,
+    image: &Digest,
+    commit: &CommitId,
+    found: &Found,
+) -> Finding {
+    let again = "publish a new commit with the build workflow, and promote that";
+    let Some(manifest) = &found.manifest else {
+        return fail(
+            format!("the image has no provenance for commit {commit}"),
+            again,
+        );
+    };
+    let provenance = match attest::verified(manifest, &found.key, image, &found.repository) {
+        Ok(provenance) => provenance,
+        Err(why) => {
+            return fail(
+                format!("the image's provenance does not verify: {why}"),
+                again,
+            );
+        }
+    };
+    if provenance.commit != *commit {
+        let fact = format!("the image's provenance is for commit {}", provenance.commit);
+        return fail(fact, again);
+    }
+    match built_by(&provenance, &setting.gate.branch, proofs) {
+        Ok(by) => pass(format!("signed by {}: {by}", proofs.key)),
+        Err(why) => fail(why, again),
+    }
+}
+
+/// How the image was built, if by whom the contract says.
+fn built_by(provenance: &Provenance, branch: &str, proofs: &Proofs) -> Result<String, String> {
+    let how = match (&provenance.origin, &provenance.built_for) {
+        (Origin::Commit, _) => "built from the commit".to_owned(),
+        (Origin::SameContent, Some(first)) => {
+            format!("built for commit {first}, which has the same content")
+        }
+        (Origin::SameContent, None) | (Origin::Other, _) => {
+            return Err("the image's provenance does not say how it was built".to_owned());
+        }
+        (Origin::Prebuilt, _) => "built by another tool, not compared with the commit".to_owned(),
+    };
+    match &provenance.builder {
+        Builder::Workflow {
+            path, git_ref, run, ..
+        } => {
+            let wanted = format!("refs/heads/{branch}");
+            if *git_ref != wanted {
+                return Err(format!("the image was built on {git_ref}, not on {wanted}"));
+            }
+            if let Some(workflow) = &proofs.workflow
+                && workflow != path
+            {
+                return Err(format!("the image was built by {path}, not by {workflow}"));
+            }
+            Ok(format!("{how} by {path} on {branch}, in {run}"))
+        }
+        Builder::CodeBuild { build } => {
+            let arn: Option<Arn> = build.parse().ok();
+            let ours = arn.is_some_and(|arn| {
+                arn.service == "codebuild" && arn.account.as_ref() == Some(&proofs.account)
+            });
+            match ours {
+                true => Ok(format!("{how} in {build}")),
+                false => Err(format!(
+                    "the image was built in {build}, which is not a build of account {}",
+                    proofs.account
+                )),
+            }
+        }
+        Builder::Terminal => Err("the image was published at a terminal".to_owned()),
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,230 @@
+use super::*;
+use crate::check::answer::Answer;
+use crate::check::range::Base;
+use crate::check::tests::setting;
+use crate::check::trail::Trail;
+use attest::{Artifact, Image, Signer};
+
+const REPOSITORY: &str = "https://github.com/acme/storefront";
+
+fn subject() -> Subject {
+    Subject {
+        digest: format!("sha256:{}", "a".repeat(64)).parse().unwrap(),
+        commit: Some("2".repeat(40).parse().unwrap()),
+        evidence: None,
+        trail: Trail::default(),
+        built_for: None,
+        base: Base::Nothing,
+    }
+}
+
+fn proofs() -> Proofs {
+    Proofs {
+        key: "alias/slipway-provenance".parse().unwrap(),
+        account: "111111111111".parse().unwrap(),
+        workflow: Some(".github/workflows/deliver.yml".to_owned()),
+    }
+}
+
+fn asked() -> Setting {
+    Setting {
+        proofs: Some(proofs()),
+        ..setting()
+    }
+}
+
+/// Provenance that passes.
+fn good(subject: &Subject) -> Provenance {
+    Provenance {
+        digest: subject.digest.clone(),
+        image: "host/storefront".to_owned(),
+        repository: REPOSITORY.to_owned(),
+        commit: subject.commit.clone().unwrap(),
+        tree: None,
+        content_key: None,
+        built_for: None,
+        origin: Origin::Commit,
+        builder: workflow(".github/workflows/deliver.yml", "refs/heads/main"),
+        at: "2026-11-21T18:00:00Z".to_owned(),
+        version: "0.1.0".to_owned(),
+    }
+}
+
+fn workflow(path: &str, git_ref: &str) -> Builder {
+    Builder::Workflow {
+        path: path.to_owned(),
+        git_ref: git_ref.to_owned(),
+        event: "push".to_owned(),
+        run: "https://github.com/acme/storefront/actions/runs/7/attempts/1".to_owned(),
+    }
+}
+
+fn build(account: &str) -> Builder {
+    Builder::CodeBuild {
+        build: format!("arn:aws:codebuild:eu-west-1:{account}:build/deliver:0f-1"),
+    }
+}
+
+async fn found(provenance: &Provenance, signer: &Signer, trusted: &Signer) -> Found {
+    let envelope = attest::envelope(provenance, signer).await.unwrap();
+    let image = Image {
+        digest: provenance.digest.clone(),
+        media_type: "application/vnd.oci.image.manifest.v1+json".to_owned(),
+        size: 7,
+    };
+    Found {
+        key: trusted.public_key().clone(),
+        repository: REPOSITORY.to_owned(),
+        manifest: Some(Artifact::new(&image, &provenance.commit, &envelope).manifest),
+    }
+}
+
+#[tokio::test]
+async fn only_what_the_contracts_builder_signed_about_this_commit_passes() {
+    let (signer, subject) = (Signer::local(), subject());
+    let of = |change: &dyn Fn(&mut Provenance)| {
+        let mut provenance = good(&subject);
+        change(&mut provenance);
+        provenance
+    };
+    let other_digest: Digest = format!("sha256:{}", "b".repeat(64)).parse().unwrap();
+    let other_commit: CommitId = "9".repeat(40).parse().unwrap();
+    let table = [
+        (
+            of(&|_| {}),
+            Answer::Pass,
+            "built from the commit by .github/workflows/deliver.yml on main",
+        ),
+        (
+            of(&|it| {
+                it.origin = Origin::SameContent;
+                it.built_for = Some("7".repeat(40));
+            }),
+            Answer::Pass,
+            "built for commit 7777777",
+        ),
+        (
+            of(&|it| it.origin = Origin::Prebuilt),
+            Answer::Pass,
+            "not compared with the commit",
+        ),
+        (
+            of(&|it| it.builder = build("111111111111")),
+            Answer::Pass,
+            "in arn:aws:codebuild:eu-west-1:111111111111:build/deliver:0f-1",
+        ),
+        (
+            of(&|it| it.digest = other_digest.clone()),
+            Answer::Fail,
+            "for image sha256:bbb",
+        ),
+        (
+            of(&|it| it.commit = other_commit.clone()),
+            Answer::Fail,
+            "for commit 999",
+        ),
+        (
+            of(&|it| it.repository = "https://github.com/acme/other".to_owned()),
+            Answer::Fail,
+            "for repository https://github.com/acme/other",
+        ),
+        (
+            of(&|it| it.repository = "https://github.example/acme/storefront".to_owned()),
+            Answer::Fail,
+            "for repository https://github.example/acme/storefront",
+        ),
+        (
+            of(&|it| it.builder = workflow(".github/workflows/deliver.yml", "refs/heads/x")),
+            Answer::Fail,
+            "built on refs/heads/x, not on refs/heads/main",
+        ),
+        (
+            of(&|it| it.builder = workflow(".github/workflows/deliver.yml", "refs/tags/main")),
+            Answer::Fail,
+            "built on refs/tags/main",
+        ),
+        (
+            of(&|it| it.builder = workflow(".github/workflows/other.yml", "refs/heads/main")),
+            Answer::Fail,
+            "built by .github/workflows/other.yml, not by .github/workflows/deliver.yml",
+        ),
+        (
+            of(&|it| it.builder = build("222222222222")),
+            Answer::Fail,
+            "not a build of account 111111111111",
+        ),
+        (
+            of(&|it| it.builder = Builder::Terminal),
+            Answer::Fail,
+            "at a terminal",
+        ),
+        (
+            of(&|it| it.origin = Origin::Other),
+            Answer::Fail,
+            "does not say how",
+        ),
+    ];
+    for (provenance, answer, fact) in table {
+        let found = found(&provenance, &signer, &signer).await;
+        let rule = rule(&asked(), &subject, Some(&Ok(found)));
+        assert_eq!(rule.answer, answer, "{fact}: {rule:?}");
+        assert!(rule.fact.contains(fact), "{fact}: {rule:?}");
+        assert_eq!(rule.next.is_some(), answer == Answer::Fail, "{rule:?}");
+    }
+}
+
+#[tokio::test]
+async fn another_key_and_no_provenance_fail() {
+    let (signer, stranger, subject) = (Signer::local(), Signer::local(), subject());
+    let forged = found(&good(&subject), &stranger, &signer).await;
+    let mut none = found(&good(&subject), &signer, &signer).await;
+    none.manifest = None;
+    for (found, fact) in [
+        (forged, "does not verify: it is not signed by the key"),
+        (none, "the image has no provenance for commit"),
+    ] {
+        let rule = rule(&asked(), &subject, Some(&Ok(found)));
+        assert_eq!(rule.answer, Answer::Fail);
+        assert!(rule.fact.contains(fact), "{rule:?}");
+    }
+}
+
+#[tokio::test]
+async fn any_workflow_of_the_branch_will_do_where_none_is_named() {
+    let (signer, subject) = (Signer::local(), subject());
+    let mut setting = asked();
+    setting.proofs.as_mut().unwrap().workflow = None;
+    let mut provenance = good(&subject);
+    provenance.builder = workflow(".github/workflows/other.yml", "refs/heads/main");
+    let found = found(&provenance, &signer, &signer).await;
+    assert_eq!(
+        rule(&setting, &subject, Some(&Ok(found))).answer,
+        Answer::Pass
+    );
+}
+
+#[test]
+fn what_cannot_be_read_is_unknown_and_names_the_permission() {
+    let error = Error::failed("cannot read the provenance in repository storefront")
+        .hint("role/slipway-permit needs ecr:BatchGetImage on repository storefront");
+    let rule = rule(&asked(), &subject(), Some(&Err(unread(&error))));
+    assert_eq!(rule.answer, Answer::Unknown);
+    assert!(
+        rule.next.as_ref().unwrap().contains("ecr:BatchGetImage"),
+        "{rule:?}"
+    );
+}
+
+#[test]
+fn without_a_key_or_a_gate_nothing_is_asked_and_the_report_says_so() {
+    let none = rule(&setting(), &subject(), None);
+    assert_eq!(none.answer, Answer::NotAsked);
+    assert!(none.fact.contains("only the ledger says"), "{none:?}");
+    let mut open = asked();
+    open.follows = None;
+    open.gate.required = false;
+    assert_eq!(rule(&open, &subject(), None).answer, Answer::NotAsked);
+    let mut unknown = subject();
+    unknown.commit = None;
+    assert_eq!(rule(&asked(), &unknown, None).answer, Answer::Unknown);
+}
