@@ -158,8 +158,14 @@ impl Ledger {
                     1 => None,
                     seq => anchor.get(chain, seq - 1).await?,
                 };
-                proof::may_complete(head, before.as_deref(), empty, &standing, accept)
-                    .map_err(|fault| self.unproven(chain, Some(head), &[fault]))?;
+                let judged = proof::may_complete(head, before.as_deref(), empty, &standing, accept);
+                if let Err(fault) = judged {
+                    // Another run may have written it between the two looks: then all is read again.
+                    return match anchor.get(chain, head.seq).await? {
+                        Some(_) => Ok(false),
+                        None => Err(self.unproven(chain, Some(head), &[fault])),
+                    };
+                }
                 if self.completes {
                     anchor.put(chain, head.seq, &head.hash).await?;
                 }
