@@ -79,7 +79,7 @@ pub async fn ship(place: &Place, world: &World, story: &Story) -> Result<Shipped
         .refused(
             "somebody promotes a change that only they approved",
             &Trigger::dispatch(RELEASER, "promote.yml", &[("environment", "staging")]),
-            "and is its only approver",
+            "and is the only approver",
         )
         .await?;
     story
