@@ -11,12 +11,16 @@ use net::{Net, Target};
 use sandbox::place::{Place, port};
 use sandbox::world::World;
 
-/// The ledger that the role that may append to it has, in the world whose credentials are in the environment.
-async fn ledger() -> Ledger {
+/// The ledger as a role of the build account has it, in the world whose credentials are in the environment.
+async fn ledger(role: &str) -> Ledger {
     let env = Env::process();
-    let permit = Target {
+    let target = Target {
         account: env.get("LEDGER_ACCOUNT").map(|it| it.parse().unwrap()),
-        role: env.get("LEDGER_ROLE").map(|it| it.parse().unwrap()),
+        role: env.get("LEDGER_ACCOUNT").map(|account| {
+            format!("arn:aws:iam::{account}:role/{role}")
+                .parse()
+                .unwrap()
+        }),
         region: env.get("AWS_REGION").map(|it| it.parse().unwrap()),
         allow_long_lived_keys: Vec::new(),
     };
@@ -32,7 +36,7 @@ async fn ledger() -> Ledger {
         },
     };
     let net = Net::new(&cx).unwrap();
-    let account = net.account(&permit).await.unwrap();
+    let account = net.account(&target).await.unwrap();
     Ledger::new(&account, World::LEDGER)
 }
 
@@ -81,10 +85,6 @@ fn each_commit_is_noted_once_and_the_first_stays_first() {
         .env("AWS_REGION", &world.region)
         .env("AWS_EC2_METADATA_DISABLED", "true")
         .env("LEDGER_ACCOUNT", &world.build.id)
-        .env(
-            "LEDGER_ROLE",
-            format!("arn:aws:iam::{}:role/slipway-permit-dev", world.build.id),
-        )
         .output()
         .unwrap();
     let text = String::from_utf8_lossy(&ended.stdout).into_owned();
@@ -96,26 +96,26 @@ fn each_commit_is_noted_once_and_the_first_stays_first() {
 
 fn notes_in_a_world() {
     run(async {
-        let ledger = ledger().await;
+        let notes = ledger("slipway-publish").await;
         let digest = content('1').digest;
-        assert_eq!(ledger.contents("storefront", &digest).await.unwrap(), []);
-        assert_eq!(ledger.note(&content('1')).await.unwrap(), Noted::Written);
-        assert_eq!(ledger.note(&content('1')).await.unwrap(), Noted::Known);
+        assert_eq!(notes.contents("storefront", &digest).await.unwrap(), []);
+        assert_eq!(notes.note(&content('1')).await.unwrap(), Noted::Written);
+        assert_eq!(notes.note(&content('1')).await.unwrap(), Noted::Known);
 
         // Five runs at once, two of them for one commit: nothing is lost and nothing is twice.
         let commits = ['2', '3', '4', '5', '5'].map(content);
         let (a, b, c, d, e) = tokio::join!(
-            ledger.note(&commits[0]),
-            ledger.note(&commits[1]),
-            ledger.note(&commits[2]),
-            ledger.note(&commits[3]),
-            ledger.note(&commits[4]),
+            notes.note(&commits[0]),
+            notes.note(&commits[1]),
+            notes.note(&commits[2]),
+            notes.note(&commits[3]),
+            notes.note(&commits[4]),
         );
         let noted = [a, b, c, d, e].map(Result::unwrap);
         let written = noted.iter().filter(|noted| **noted == Noted::Written);
         assert_eq!(written.count(), 4);
 
-        let found = ledger.contents("storefront", &digest).await.unwrap();
+        let found = notes.contents("storefront", &digest).await.unwrap();
         assert_eq!(found[0], content('1'));
         let mut commits: Vec<&str> = found
             .iter()
@@ -125,8 +125,9 @@ fn notes_in_a_world() {
         assert_eq!(commits, ["1", "2", "3", "4", "5"]);
 
         // Another service's, and the promotions, know nothing of it.
-        assert_eq!(ledger.contents("other", &digest).await.unwrap(), []);
+        assert_eq!(notes.contents("other", &digest).await.unwrap(), []);
         let chain = Chain::new("storefront", "dev").unwrap();
+        let ledger = ledger("slipway-permit-dev").await;
         assert_eq!(ledger.head(&chain).await.unwrap(), None);
         one_of_many_appends(&ledger, &chain).await;
     });
