@@ -353,7 +353,7 @@ fn unsaid(what: &str, script: &str, end: &str) -> (Child, Child, ChildStdin) {
 /// A run that is killed between the start of its command and the next line of its own.
 #[test]
 fn a_guard_finds_a_command_that_it_was_never_told_of() {
-    let script = "trap 'exit 7' INT; touch ready; for i in $(seq 600); do sleep 0.1; done";
+    let script = "trap 'exit 7' INT; : > ready; for i in $(seq 600); do sleep 0.1; done";
     // Far away: it is the silence that counts.
     let (mut command, mut guard, pipe) = unsaid("killed", script, &u32::MAX.to_string());
     drop(pipe);
@@ -365,7 +365,7 @@ fn a_guard_finds_a_command_that_it_was_never_told_of() {
 #[test]
 fn a_guard_that_hears_nothing_more_ends_the_command_with_the_lease() {
     use std::os::unix::process::ExitStatusExt;
-    let script = "trap '' INT; touch ready; for i in $(seq 600); do sleep 0.1; done";
+    let script = "trap '' INT; : > ready; for i in $(seq 600); do sleep 0.1; done";
     let (mut command, mut guard, pipe) = unsaid("still", script, "1");
     assert_eq!(command.wait().unwrap().signal(), Some(9));
     drop(pipe);

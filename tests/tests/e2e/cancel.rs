@@ -105,7 +105,7 @@ impl State {
         job.run(&mut command)
     }
 
-    /// The post step of a step whose command is to `touch over` at its end; the lock must stay until then.
+    /// The post step of a step whose command is to write `over` at its end; the lock must stay until then.
     pub(crate) fn clean_up(&self, job: &Job, script: &str) -> Output {
         let mut command = self.step(job, script, "0s");
         command.env("SLIPWAY_PHASE", "post").envs(job.state());
@@ -215,7 +215,7 @@ fn a_killed_steps_command_is_ended_before_its_lock_is_given_back() {
     let state = State::new("outlived");
     let job = state.job();
     // The guard interrupts it at once, and the post step has to find it running.
-    let script = "trap 'sleep 30; touch over; exit 0' INT; touch started
+    let script = "trap 'sleep 30; : > over; exit 0' INT; : > started
         while true; do sleep 0.1 || true; done";
     let started = Started::new(&mut state.step(&job, script, "0s"));
     until("the command runs", SOON, || {
@@ -238,8 +238,8 @@ fn a_killed_steps_command_is_ended_before_its_lock_is_given_back() {
 fn a_command_that_was_interrupted_before_its_step_was_killed_is_waited_for() {
     let state = State::new("finishing");
     let job = state.job();
-    let script = "trap 'echo INT >> signals' INT; trap 'echo TERM >> signals' TERM; touch started
-        for i in $(seq 40); do sleep 0.1 || true; done; touch over";
+    let script = "trap 'echo INT >> signals' INT; trap 'echo TERM >> signals' TERM; : > started
+        for i in $(seq 40); do sleep 0.1 || true; done; : > over";
     let started = Started::new(&mut state.step(&job, script, "0s"));
     until("the command runs", SOON, || {
         job.file("started").exists().then_some(())
@@ -261,7 +261,7 @@ fn a_post_step_leaves_somebody_elses_lock_alone() {
     let (ours, theirs) = (state.job(), state.job());
     let done = ours.run(&mut state.step(&ours, "true", "0s"));
     assert!(done.status.success(), "{}", log(&done));
-    let script = "touch started; while [ ! -e go ]; do sleep 0.1; done";
+    let script = ": > started; while [ ! -e go ]; do sleep 0.1; done";
     let started = Started::new(&mut state.step(&theirs, script, "0s"));
     until("the other command runs", SOON, || {
         theirs.file("started").exists().then_some(())
@@ -287,7 +287,7 @@ fn a_post_step_leaves_somebody_elses_lock_alone() {
 fn a_cancelled_command_gets_one_interrupt_and_the_lock_goes_back() {
     let state = State::new("cancelled");
     let job = state.job();
-    let script = "n=0; trap 'n=$((n+1)); touch interrupted' INT TERM; touch started
+    let script = "n=0; trap 'n=$((n+1)); : > interrupted' INT TERM; : > started
         while [ ! -e go ]; do sleep 0.1 || true; done; exit $((10 + n))";
     let started = Started::new(&mut state.step(&job, script, "0s"));
     until("the command runs", SOON, || {
@@ -316,7 +316,7 @@ fn a_cancelled_command_gets_one_interrupt_and_the_lock_goes_back() {
 fn a_command_that_dies_of_the_interrupt_ends_as_130() {
     let state = State::new("dies");
     let job = state.job();
-    let started = Started::new(&mut state.step(&job, "touch started; exec sleep 300", "0s"));
+    let started = Started::new(&mut state.step(&job, ": > started; exec sleep 300", "0s"));
     until("the command runs", SOON, || {
         job.file("started").exists().then_some(())
     });
@@ -330,13 +330,13 @@ fn a_command_that_dies_of_the_interrupt_ends_as_130() {
 fn one_who_waits_for_the_lock_can_be_cancelled_and_leaves_nothing() {
     let state = State::new("waits");
     let (holder, waiter) = (state.job(), state.job());
-    let script = "touch started; while [ ! -e go ]; do sleep 0.1; done";
+    let script = ": > started; while [ ! -e go ]; do sleep 0.1; done";
     let holding = Started::new(&mut state.step(&holder, script, "0s"));
     until("the holder runs", SOON, || {
         holder.file("started").exists().then_some(())
     });
     let held = state.held();
-    let waiting = Started::new(&mut state.step(&waiter, "touch started", "5m"));
+    let waiting = Started::new(&mut state.step(&waiter, ": > started", "5m"));
     let ticket = format!("{}/{}#q/0", state.bucket(), state.key);
     let ticket = || wait(SOON, item(&state.aws, state.table(), "LockID", &ticket));
     until("the other stands in line", SOON, ticket);
@@ -354,7 +354,7 @@ fn terraform_is_refused_while_a_run_holds_the_lock_and_names_that_run() {
     let state = State::new("refused");
     let job = state.job();
     let folder = state.infrastructure("true");
-    let script = "touch started; while [ ! -e go ]; do sleep 0.1; done";
+    let script = ": > started; while [ ! -e go ]; do sleep 0.1; done";
     let started = Started::new(&mut state.step(&job, script, "0s"));
     until("the command runs", SOON, || {
         job.file("started").exists().then_some(())
@@ -383,7 +383,7 @@ fn terraform_is_refused_while_a_run_holds_the_lock_and_names_that_run() {
 #[test]
 fn a_run_is_refused_while_terraform_holds_the_lock_and_names_that_holder() {
     let state = State::new("held");
-    let folder = state.infrastructure("touch holding; while [ ! -e go ]; do sleep 0.1; done");
+    let folder = state.infrastructure(": > holding; while [ ! -e go ]; do sleep 0.1; done");
     let apply = Started::new(&mut state.terraform(folder.path(), &APPLY));
     until("terraform applies", SOON, || {
         folder.path().join("holding").exists().then_some(())
@@ -392,7 +392,7 @@ fn a_run_is_refused_while_terraform_holds_the_lock_and_names_that_holder() {
     assert_eq!(holder["Operation"], "OperationTypeApply");
 
     let job = state.job();
-    let refused = job.run(&mut state.step(&job, "touch started", "0s"));
+    let refused = job.run(&mut state.step(&job, ": > started", "0s"));
     let said = log(&refused);
     assert_eq!(refused.status.code(), Some(4), "{said}");
     for piece in ["Who", "ID"].map(|name| holder[name].as_str().unwrap()) {
@@ -408,7 +408,7 @@ fn a_run_is_refused_while_terraform_holds_the_lock_and_names_that_holder() {
 
     // One that waits gets its turn when Terraform is done.
     let patient = state.job();
-    let waiting = Started::new(&mut state.step(&patient, "touch started", "10m"));
+    let waiting = Started::new(&mut state.step(&patient, ": > started", "10m"));
     until("the other waits", SOON, || {
         (!patient.state().is_empty()).then_some(())
     });
@@ -469,7 +469,7 @@ fn a_run_whose_state_stayed_in_the_folder_has_failed() {
     }
     assert_eq!(state.lock(), None);
     // Now the code is there to be looked at first.
-    let script = script.replace("export", "touch again; export");
+    let script = script.replace("export", ": > again; export");
     let refused = job.run(&mut state.step(&job, &script, "0s"));
     assert_eq!(refused.status.code(), Some(3), "{}", log(&refused));
     assert!(!job.file("again").exists());

@@ -37,7 +37,7 @@ use crate::support::{PATIENCE, Started, item, log, place, until, wait, world};
 const SOON: Duration = Duration::from_secs(600);
 
 /// Runs until the test lets it go.
-const HOLDING: &str = "touch started; while [ ! -e go ]; do sleep 0.1; done";
+const HOLDING: &str = ": > started; while [ ! -e go ]; do sleep 0.1; done";
 
 /// A verb about a state, as a person types it.
 pub(crate) fn verb(state: &State, job: &Job, arguments: &[&str]) -> Command {

@@ -261,7 +261,7 @@ fn calls_on_the_held_state_run_one_at_a_time() {
     std::fs::write(
         scene.job.file("main.tf"),
         "terraform {\n  backend \"s3\" {}\n}\nresource \"terraform_data\" \"it\" {\n  input = uuid()\n  \
-         provisioner \"local-exec\" {\n    when    = create\n    command = \"touch applying; while [ ! -e go ]; do sleep 0.1; done\"\n  }\n}\n",
+         provisioner \"local-exec\" {\n    when    = create\n    command = \": > applying; while [ ! -e go ]; do sleep 0.1; done\"\n  }\n}\n",
     )
     .unwrap();
     let (code, said) = scene.run(
@@ -271,7 +271,7 @@ fn calls_on_the_held_state_run_one_at_a_time() {
          terraform plan -no-color > second 2>&1; echo $? > second.code
          terraform plan -no-color -lock=false > third 2>&1; echo $? > third.code
          terraform plan -no-color -lock-timeout=2m > fourth 2>&1 & fourth=$!
-         touch go; wait $first && wait $fourth",
+         : > go; wait $first && wait $fourth",
     );
     assert_eq!(code, Some(0), "{said}");
     for (name, piece) in [
@@ -323,7 +323,7 @@ fn the_block_is_read_before_the_command_starts() {
         std::fs::write(scene.job.file("main.tf"), code).unwrap();
     };
     write("key = \"production\"");
-    let (code, said) = scene.run("touch started");
+    let (code, said) = scene.run(": > started");
     assert_eq!(code, Some(3), "{said}");
     assert!(said.contains("main.tf:3: key is `production`"), "{said}");
     assert!(!scene.job.file("started").exists());

@@ -48,7 +48,7 @@ fn a_holder_that_died_is_followed_after_its_whole_lease_and_not_before() {
         "--",
         "sh",
         "-c",
-        "touch started; exec sleep 300",
+        ": > started; exec sleep 300",
     ];
     let running = Started::new(&mut verb(&state, &dead, &arguments));
     started(&dead);
@@ -72,7 +72,7 @@ fn a_holder_that_died_is_followed_after_its_whole_lease_and_not_before() {
 fn a_command_does_not_outlive_its_run_that_was_killed_alone() {
     let state = State::new("orphan");
     let job = state.job();
-    let script = "echo $$ > pid; trap 'echo stopped > how; exit 1' INT; touch started
+    let script = "echo $$ > pid; trap 'echo stopped > how; exit 1' INT; : > started
         for i in $(seq 6000); do sleep 0.1; done";
     let arguments = ["run", "--lease", "30s", "--", "sh", "-c", script];
     let running = Started::new(&mut verb(&state, &job, &arguments));
@@ -98,7 +98,7 @@ fn a_command_does_not_outlive_its_run_that_was_killed_alone() {
 fn a_run_that_was_stopped_past_its_lease_has_no_command_left_when_the_next_begins() {
     let state = State::new("stopped");
     let (slow, next) = (state.job(), state.job());
-    let script = "echo $$ > pid; touch started; trap '' INT
+    let script = "echo $$ > pid; : > started; trap '' INT
         for i in $(seq 6000); do sleep 0.1; date +%s%N > now; mv now alive; done";
     let arguments = ["run", "--lease", "10s", "--", "sh", "-c", script];
     let running = Started::new(&mut verb(&state, &slow, &arguments));
@@ -217,7 +217,7 @@ fn a_run_that_github_calls_over_is_followed_at_once_and_one_that_goes_on_never()
 fn without_answers_from_dynamodb_the_command_is_stopped_before_the_lease_ends() {
     let state = alone("cut");
     let job = state.job();
-    let script = "trap 'exit 3' INT; touch started; for i in $(seq 6000); do sleep 0.1; done";
+    let script = "trap 'exit 3' INT; : > started; for i in $(seq 6000); do sleep 0.1; done";
     let arguments = ["run", "--lease", "20s", "--", "sh", "-c", script];
     let running = Started::new(&mut verb(&state, &job, &arguments));
     started(&job);

@@ -20,7 +20,7 @@ fn elsewhere(scene: &Scene) -> (tempfile::TempDir, String) {
     }
     std::os::unix::fs::symlink(&folders[1], scene.job.file("link")).unwrap();
     let script = format!(
-        "{LEAVE}\nleave 1/2/3/4/5/6 1; leave link 2; leave {} 3; touch started",
+        "{LEAVE}\nleave 1/2/3/4/5/6 1; leave link 2; leave {} 3; : > started",
         folders[2].display()
     );
     (other, script)

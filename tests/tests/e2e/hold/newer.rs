@@ -20,7 +20,7 @@ fn it_is_refused_while_we_hold_and_we_while_it_holds_and_each_can_be_forced() {
     for locking in ["dynamodb", "file", "both"] {
         let state = State::new(&format!("newer-{locking}"));
         let folder = state.infrastructure_locking(
-            "touch holding; while [ ! -e go ]; do sleep 0.1; done",
+            ": > holding; while [ ! -e go ]; do sleep 0.1; done",
             locking,
         );
         let terraform = |arguments: &[&str]| newer(&state.terraform(folder.path(), arguments));

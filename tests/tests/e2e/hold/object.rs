@@ -29,7 +29,7 @@ fn terraform_and_we_respect_one_another_through_the_object() {
     for locking in ["file", "both"] {
         let state = State::new(&format!("object-{locking}"));
         let folder = state.infrastructure_locking(
-            "touch holding; while [ ! -e go ]; do sleep 0.1; done",
+            ": > holding; while [ ! -e go ]; do sleep 0.1; done",
             locking,
         );
         let job = state.job();
@@ -66,7 +66,7 @@ fn terraform_and_we_respect_one_another_through_the_object() {
         ends(
             &state,
             &job,
-            &with(locking, "touch started"),
+            &with(locking, ": > started"),
             4,
             &["OperationTypeApply", &id, "force-unlock --lock-id"],
         );
@@ -136,7 +136,7 @@ fn an_object_that_died_with_its_run_is_followed_after_its_lease() {
         "--",
         "sh",
         "-c",
-        "echo $$ > pid; touch started; exec sleep 300",
+        "echo $$ > pid; : > started; exec sleep 300",
     ];
     let running = Started::new(&mut verb(&state, &dead, &arguments));
     started(&dead);
@@ -179,7 +179,7 @@ fn half_a_lock_is_found_and_does_not_last() {
         "--",
         "sh",
         "-c",
-        "touch started; exec sleep 300",
+        ": > started; exec sleep 300",
     ];
     let running = Started::new(&mut verb(&state, &dead, &arguments));
     started(&dead);

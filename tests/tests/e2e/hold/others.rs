@@ -7,7 +7,7 @@ fn terraforms_force_unlock_stops_the_command_of_the_run_that_held_the_lock() {
     let state = State::new("forced-by-terraform");
     let job = state.job();
     let folder = state.infrastructure("true");
-    let script = "trap 'touch interrupted; exit 9' INT; touch started
+    let script = "trap ': > interrupted; exit 9' INT; : > started
         for i in $(seq 6000); do sleep 0.1; done";
     let arguments = ["run", "--lease", "20s", "--", "sh", "-c", script];
     let running = Started::new(&mut verb(&state, &job, &arguments));
@@ -30,7 +30,7 @@ fn terraforms_force_unlock_stops_the_command_of_the_run_that_held_the_lock() {
 #[test]
 fn terraforms_own_lock_is_removed_only_by_force_and_only_by_the_id_that_was_seen() {
     let state = State::new("foreign");
-    let folder = state.infrastructure("touch holding; while [ ! -e go ]; do sleep 0.1; done");
+    let folder = state.infrastructure(": > holding; while [ ! -e go ]; do sleep 0.1; done");
     let apply = Started::new(&mut state.terraform(folder.path(), &APPLY));
     until("terraform applies", SOON, || {
         folder.path().join("holding").exists().then_some(())

@@ -36,7 +36,7 @@ fn a_signal_between_two_steps_of_the_work_starts_nothing() {
 fn a_state_that_a_killed_step_left_is_rescued_by_its_post_step() {
     let state = State::new("left-state");
     let job = state.job();
-    let script = "echo '{\"serial\":1}' > errored.tfstate; touch started; exec sleep 300";
+    let script = "echo '{\"serial\":1}' > errored.tfstate; : > started; exec sleep 300";
     let mut command = state.step(&job, script, "0s");
     let running = Started::new(&mut command);
     started(&job);
@@ -327,7 +327,7 @@ fn a_cancelled_apply_writes_its_state_and_gives_the_lock_back() {
     std::fs::write(
         job.file("main.tf"),
         "terraform {\n  backend \"s3\" {}\n}\n
-         resource \"terraform_data\" \"first\" {\n  provisioner \"local-exec\" {\n    command = \"touch started; trap '' INT TERM; sleep 12\"\n  }\n}\n
+         resource \"terraform_data\" \"first\" {\n  provisioner \"local-exec\" {\n    command = \": > started; trap '' INT TERM; sleep 12\"\n  }\n}\n
          resource \"terraform_data\" \"second\" {\n  depends_on = [terraform_data.first]\n}\n",
     )
     .unwrap();

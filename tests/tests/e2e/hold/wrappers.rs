@@ -126,7 +126,7 @@ fn outlives_its_wrapper(name: &str, call: &str, start: &str, until: &str) {
     std::fs::write(
         scene.job.file("main.tf"),
         "terraform {\n  backend \"s3\" {}\n}\nresource \"terraform_data\" \"it\" {\n  input = uuid()\n  \
-         provisioner \"local-exec\" {\n    command = \"touch applying; while [ ! -e go ]; do sleep 0.1; done\"\n  }\n}\n",
+         provisioner \"local-exec\" {\n    command = \": > applying; while [ ! -e go ]; do sleep 0.1; done\"\n  }\n}\n",
     )
     .unwrap();
     let script = format!(
@@ -139,7 +139,7 @@ fn outlives_its_wrapper(name: &str, call: &str, start: &str, until: &str) {
          terraform init -no-color; {call} apply -auto-approve -no-color > /dev/null 2>&1
          while [ ! -e applying ]; do sleep 0.1; done
          terraform plan -no-color > second 2>&1; echo $? > second.code
-         setsid -f sh -c 'sleep 5; touch go' > /dev/null 2>&1"
+         setsid -f sh -c 'sleep 5; : > go' > /dev/null 2>&1"
     ));
     assert_eq!(code, Some(0), "{said}");
     assert_eq!(scene.job.read("second.code"), "1\n");
@@ -219,7 +219,7 @@ fn a_key_with_dots_is_refused_with_a_workspace_and_says_where_terraform_writes()
         "exec >&2; terraform init -no-color && terraform workspace new blue && terraform apply -auto-approve -no-color",
     );
     assert_eq!(code, Some(0), "{said}");
-    let (code, refused) = scene.run_with(&["run", "--workspace", "blue"], "touch began");
+    let (code, refused) = scene.run_with(&["run", "--workspace", "blue"], ": > began");
     assert_eq!(code, Some(64), "{refused}");
     let written = "env:/dots-of-a-workspace";
     assert!(refused.contains(written), "{refused}");

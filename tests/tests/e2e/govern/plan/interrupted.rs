@@ -41,7 +41,7 @@ fn an_apply_that_lost_its_lock_still_says_where_the_state_is_that_it_could_not_w
         "fault": {"kind": "status", "status": 403, "code": "AccessDenied", "message": "no"},
     });
     let provisioner = format!(
-        "touch applying; until [ -e {} ]; do sleep 0.1; done",
+        ": > applying; until [ -e {} ]; do sleep 0.1; done",
         job.file("go").display()
     );
     let code = format!(
@@ -140,7 +140,7 @@ fn cancelled_apply() {
     let job = state.job("shop.example");
     let go = job.file("go");
     let provisioner = format!(
-        "trap '' INT TERM; touch applying; until [ -e {} ]; do sleep 0.1; done",
+        "trap '' INT TERM; : > applying; until [ -e {} ]; do sleep 0.1; done",
         go.display()
     );
     let code = format!(
