@@ -41,6 +41,11 @@ impl Job {
         }
     }
 
+    /// Gives a variable another value.
+    pub(crate) fn set(&mut self, name: &str, value: &str) {
+        self.variables.insert(name.to_owned(), value.to_owned());
+    }
+
     /// A file of the job: `output`, `env`, `state`, `summary`, or one that the test or its commands write.
     pub(crate) fn file(&self, name: &str) -> PathBuf {
         self.folder.path().join(name)

@@ -239,6 +239,9 @@ fn the_same_source_is_the_same_image_in_two_worlds_without_a_cache() {
     let _turn = heavy();
     let digests = ["twice-a", "twice-b"].map(|what| {
         let mut checkout = Checkout::new(what);
+        // The source's repository is a label of the image, and each world has a repository of its own.
+        let job = &mut checkout.setting.job;
+        job.set("GITHUB_REPOSITORY", "acme/storefront");
         checkout.start_from_scratch();
         checkout.own_storage();
         checkout.commit("first");

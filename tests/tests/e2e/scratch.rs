@@ -136,7 +136,7 @@ fn service_hears_from_ecs_that_there_is_no_such_cluster() {
         variables: &[],
         hosts: &[STS, ECS],
         code: 1,
-        says: "ClusterNotFoundException: nobody knows this cluster",
+        says: "there is no cluster arn:aws:ecs:ca-central-1:210987654321:cluster/quay",
         distrustful: 1,
     });
 }
@@ -182,10 +182,10 @@ fn promote_hears_from_dynamodb_and_from_github() {
             ("CODEBUILD_RESOLVED_SOURCE_VERSION", COMMIT),
             ("GITHUB_TOKEN", "scratch"),
         ],
-        hosts: &[GITHUB],
+        hosts: &[STS, DYNAMODB, GITHUB],
         code: 3,
         says: "this token may not look",
-        distrustful: 3,
+        distrustful: 1,
     });
 }
 
