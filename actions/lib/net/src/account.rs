@@ -5,6 +5,7 @@ use crate::config::sdk;
 use crate::http::Net;
 use crate::mint::{Caller, caller_of};
 use crate::renew::{self, Renewing};
+use crate::session::SessionTag;
 use crate::target::Target;
 use aws_config::{BehaviorVersion, SdkConfig};
 use aws_credential_types::Credentials;
@@ -122,20 +123,52 @@ impl Net {
             return Ok(from.clone());
         }
         let region = from.region.clone();
-        let first = from.credentials.clone();
-        let credentials = self.assume(role, first, &from.arn, &region).await?;
+        self.through(from, target, role, &region, None).await
+    }
+
+    /// Credentials of `role` in `region`, assumed by `from`, which was minted for `target`, in a session
+    /// with this tag: what the role's policies allow only where the role behind `from` vouches for it.
+    ///
+    /// # Errors
+    /// The role may not be assumed so, or its credentials are another account's (exit 3).
+    pub async fn account_tagged(
+        &self,
+        from: &Account,
+        target: &Target,
+        role: &RoleArn,
+        region: &Region,
+        tag: SessionTag,
+    ) -> Result<Account> {
+        self.through(from, target, role, region, Some(tag)).await
+    }
+
+    async fn through(
+        &self,
+        from: &Account,
+        target: &Target,
+        role: &RoleArn,
+        region: &Region,
+        tag: Option<SessionTag>,
+    ) -> Result<Account> {
+        let first = from.now().await?;
+        let credentials = self
+            .assume(role, first, &from.arn, region, tag.as_ref())
+            .await?;
         let renewing = {
-            let (net, target, role) = (self.clone(), target.clone(), role.clone());
+            let (net, target) = (self.clone(), target.clone());
+            let (role, region) = (role.clone(), region.clone());
             Renewing::with(credentials.clone(), move || {
                 let (net, target, role) = (net.clone(), target.clone(), role.clone());
+                let (region, tag) = (region.clone(), tag.clone());
                 Box::pin(async move {
                     let from = net.account(&target).await?;
                     let first = from.credentials.clone();
-                    net.assume(&role, first, &from.arn, &from.region).await
+                    net.assume(&role, first, &from.arn, &region, tag.as_ref())
+                        .await
                 })
             })
         };
-        let config = self.renewed(&region, renewing).await;
+        let config = self.renewed(region, renewing).await;
         let Caller { id, arn } = caller_of(&config).await?;
         if id != *role.account() {
             return Err(Error::refused(format!(
@@ -149,7 +182,7 @@ impl Net {
             credentials,
             id,
             arn,
-            region,
+            region: region.clone(),
         })
     }
 

@@ -24,5 +24,5 @@ pub use error::{AwsContext, cannot, code, failure, no_answer};
 pub use http::Net;
 pub use keys::guard_credentials;
 pub use oidc::id_token;
-pub use session::session_name;
+pub use session::{SessionTag, session_name};
 pub use target::{Purpose, Target};

@@ -5,7 +5,7 @@ use crate::config::sdk;
 use crate::http::Net;
 use crate::keys::guard_credentials;
 use crate::oidc;
-use crate::session::session_name;
+use crate::session::{SessionTag, session_name};
 use crate::target::Target;
 use aws_config::{BehaviorVersion, SdkConfig};
 use aws_credential_types::Credentials;
@@ -70,26 +70,34 @@ impl Net {
         if role.is_behind(&caller.arn) {
             return Ok((credentials, Some(caller)));
         }
-        let assumed = self.assume(role, credentials, &caller.arn, region).await?;
+        let assumed = self
+            .assume(role, credentials, &caller.arn, region, None)
+            .await?;
         Ok((assumed, None))
     }
 
-    /// `role` by the credentials of `caller`.
+    /// `role` by the credentials of `caller`, in a session with this tag, if any.
     pub(crate) async fn assume(
         &self,
         role: &RoleArn,
         credentials: Credentials,
         caller: &Arn,
         region: &Region,
+        tag: Option<&SessionTag>,
     ) -> Result<Credentials> {
         let config = self.config(region, Some(credentials)).await;
-        let answer = aws_sdk_sts::Client::new(&config)
+        let mut call = aws_sdk_sts::Client::new(&config)
             .assume_role()
             .role_arn(role.as_str())
-            .role_session_name(session_name(&self.env))
+            .role_session_name(session_name(&self.env));
+        if let Some(tag) = tag {
+            // Transitive: no session that is opened from this one can have another value.
+            call = call.tags(tag.for_sts()?).transitive_tag_keys(tag.key);
+        }
+        let answer = call
             .send()
             .await
-            .map_err(|error| not_chained(error, role, caller))?;
+            .map_err(|error| not_chained(error, role, caller, tag))?;
         let credentials = temporary(answer.credentials, role)?;
         self.owners.add(credentials.access_key_id(), role.account());
         Ok(credentials)
@@ -156,14 +164,26 @@ fn no_credentials() -> Error {
 }
 
 /// STS refused one role to another, or could not be asked.
-fn not_chained(error: SdkError<AssumeRoleError, HttpResponse>, role: &RoleArn, arn: &Arn) -> Error {
-    let mut failed = crate::error::cannot(error, &format!("assume {role} as {arn}"));
+fn not_chained(
+    error: SdkError<AssumeRoleError, HttpResponse>,
+    role: &RoleArn,
+    arn: &Arn,
+    tag: Option<&SessionTag>,
+) -> Error {
+    let tagged = tag.map_or_else(String::new, |tag| format!(" with the session tag {tag}"));
+    let mut failed = crate::error::cannot(error, &format!("assume {role} as {arn}{tagged}"));
     if failed.failure() == Some(Failure::Denied) {
         failed.kind = ErrorKind::Refused;
-        failed.hints = vec![format!(
-            "two must allow it: the trust policy of {role} must name {0} or its account, and {0} needs sts:AssumeRole on that role",
-            role_of(arn).map_or_else(|| arn.to_string(), String::from)
-        )];
+        let caller = role_of(arn).map_or_else(|| arn.to_string(), String::from);
+        failed.hints = vec![match tag {
+            None => format!(
+                "two must allow it: the trust policy of {role} must name {caller} or its account, and {caller} needs sts:AssumeRole on that role"
+            ),
+            Some(tag) => format!(
+                "two must allow it: the trust policy of {role} must allow {caller} sts:AssumeRole and sts:TagSession with the transitive tag {}, and {caller} needs both on that role",
+                tag.key
+            ),
+        }];
     }
     failed
 }
@@ -233,7 +253,7 @@ mod tests {
             .parse()
             .unwrap();
         let role = "arn:aws:iam::222222222222:role/deploy".parse().unwrap();
-        let error = not_chained(answer("AccessDenied"), &role, &caller);
+        let error = not_chained(answer("AccessDenied"), &role, &caller, None);
         assert_eq!(error.exit(), kit::Exit::Refused);
         assert_eq!(error.hints.len(), 1, "{error}");
         for piece in [
@@ -242,7 +262,25 @@ mod tests {
         ] {
             assert!(error.hints[0].contains(piece), "{error}");
         }
-        let error = not_chained(answer("ExpiredToken"), &role, &caller);
+        let error = not_chained(answer("ExpiredToken"), &role, &caller, None);
         assert_eq!(error.exit(), kit::Exit::Failed);
+        let tag = SessionTag {
+            key: "slipway-revision",
+            value: "arn:aws:ecs:r:1:task-definition/web:7".to_owned(),
+        };
+        let error = not_chained(answer("AccessDenied"), &role, &caller, Some(&tag));
+        assert_eq!(error.exit(), kit::Exit::Refused);
+        assert!(
+            error.message.ends_with(
+                " with the session tag slipway-revision=arn:aws:ecs:r:1:task-definition/web:7"
+            ),
+            "{error}"
+        );
+        for piece in [
+            "the trust policy of arn:aws:iam::222222222222:role/deploy must allow arn:aws:iam::111111111111:role/build sts:AssumeRole and sts:TagSession",
+            "arn:aws:iam::111111111111:role/build needs both on that role",
+        ] {
+            assert!(error.hints[0].contains(piece), "{error}");
+        }
     }
 }
