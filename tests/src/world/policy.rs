@@ -24,6 +24,8 @@ const DEPLOY: &str = include_str!("../../../docs/policies/deploy.json");
 const READ_LEDGER: &str = include_str!("../../../docs/policies/read-ledger.json");
 const EXECUTION: &str = include_str!("../../../docs/policies/execution.json");
 const CODEBUILD: &str = include_str!("../../../docs/policies/codebuild.json");
+const CODEBUILD_INFRASTRUCTURE: &str =
+    include_str!("../../../docs/policies/codebuild-infrastructure.json");
 
 /// The roles of the build account. A CodeBuild stage has a role of its own, so that only the stage behind an approval
 /// reaches what the approval guards.
@@ -56,10 +58,16 @@ pub(crate) fn build(world: &World) -> Vec<Role> {
             permissions: filled(world, Some(environment), PERMIT),
         }
     }));
-    roles.extend(world.environments.iter().map(|environment| Role {
-        name: codebuild(&environment.name),
-        trust: service_trust("codebuild.amazonaws.com"),
-        permissions: filled(world, Some(environment), CODEBUILD),
+    roles.extend(world.environments.iter().flat_map(|environment| {
+        [
+            (environment.name.clone(), CODEBUILD),
+            (infrastructure(&environment.name), CODEBUILD_INFRASTRUCTURE),
+        ]
+        .map(|(stage, permissions)| Role {
+            name: codebuild(&stage),
+            trust: service_trust("codebuild.amazonaws.com"),
+            permissions: filled(world, Some(environment), permissions),
+        })
     }));
     roles
 }
@@ -93,7 +101,7 @@ pub(crate) fn environment(world: &World, environment: &Environment) -> Vec<Role>
         },
         Role {
             name: "slipway-deploy".to_owned(),
-            trust: trust(world, account, &[&environment.name], main),
+            trust: deploy_trust(world, environment, main),
             permissions: filled(world, Some(environment), DEPLOY),
         },
         Role {
@@ -162,7 +170,13 @@ pub(crate) fn deploy_anything(world: &World, environment: &Environment) -> Value
     filled(world, Some(environment), &all)
 }
 
-/// The role that CodeBuild runs an environment's stage with.
+/// The jobs and stages of an environment that run the repository's own code, and may therefore assume neither the role of its
+/// permits nor the one that publishes.
+pub(crate) fn infrastructure(environment: &str) -> String {
+    format!("{environment}-infrastructure")
+}
+
+/// The role that CodeBuild runs a stage with: an environment's, or that of its infrastructure.
 pub(crate) fn codebuild(environment: &str) -> String {
     format!("slipway-codebuild-{environment}")
 }
@@ -225,6 +239,46 @@ fn trust(world: &World, account: &str, environments: &[&str], main: bool) -> Val
             },
         ],
     })
+}
+
+/// Trusts an environment's jobs, those that run its infrastructure code among them, without session tags. In an environment
+/// with a gate, which is every one but the first, only the role of its permits may tag a session: with the revision that a
+/// permit was used up for, and with nothing else.
+fn deploy_trust(world: &World, environment: &Environment, main: bool) -> Value {
+    let account = &environment.account.id;
+    let code = infrastructure(&environment.name);
+    let mut trust = trust(world, account, &[&environment.name, &code], main);
+    let Some(statements) = trust["Statement"].as_array_mut() else {
+        return trust;
+    };
+    for statement in statements.iter_mut() {
+        if statement["Principal"]["AWS"].is_array() {
+            statement["Action"] = json!("sts:AssumeRole");
+        }
+    }
+    if !main {
+        let role = format!(
+            "arn:aws:iam::{}:role/{}",
+            world.build.id,
+            permit(&environment.name)
+        );
+        let family = environment.cluster(&world.service);
+        let revisions = world.arn(account, "ecs", &format!("task-definition/{family}:*"));
+        statements.push(json!({
+            "Effect": "Allow",
+            "Principal": {"AWS": role},
+            "Action": ["sts:AssumeRole", "sts:TagSession"],
+            "Condition": {
+                "StringLike": {"aws:RequestTag/slipway-revision": revisions},
+                "ForAllValues:StringEquals": {
+                    "aws:TagKeys": "slipway-revision",
+                    "sts:TransitiveTagKeys": "slipway-revision",
+                },
+                "Null": {"sts:TransitiveTagKeys": "false"},
+            },
+        }));
+    }
+    trust
 }
 
 /// Trusts the one job that builds, and the CodeBuild stages of these environments. The job names no environment, so its subject
@@ -295,12 +349,59 @@ mod tests {
             [
                 vec![
                     "repo:acme-w1/storefront:environment:dev",
+                    "repo:acme-w1/storefront:environment:dev-infrastructure",
                     "repo:acme-w1/storefront:ref:refs/heads/main"
                 ],
-                vec!["repo:acme-w1/storefront:environment:staging"],
-                vec!["repo:acme-w1/storefront:environment:production"],
+                vec![
+                    "repo:acme-w1/storefront:environment:staging",
+                    "repo:acme-w1/storefront:environment:staging-infrastructure",
+                ],
+                vec![
+                    "repo:acme-w1/storefront:environment:production",
+                    "repo:acme-w1/storefront:environment:production-infrastructure",
+                ],
             ]
         );
+    }
+
+    #[test]
+    fn only_the_permit_role_of_an_environment_tags_a_session_of_its_deploy_role() {
+        let world = World::named("w1", "127.1.2.3:4002");
+        for (index, each) in world.environments.iter().enumerate() {
+            let roles = environment(&world, each);
+            let role = roles.iter().find(|role| role.name == "slipway-deploy");
+            let statements = role.unwrap().trust["Statement"].as_array().unwrap();
+            let tags: Vec<&Value> = statements
+                .iter()
+                .filter(|statement| statement["Action"].to_string().contains("TagSession"))
+                .map(|statement| &statement["Principal"]["AWS"])
+                .collect();
+            let own = format!(
+                "arn:aws:iam::{}:role/{}",
+                world.build.id,
+                permit(&each.name)
+            );
+            let wanted: &[Value] = if index == 0 { &[] } else { &[json!(own)] };
+            assert!(tags.iter().copied().eq(wanted), "{}: {tags:?}", each.name);
+        }
+    }
+
+    /// What runs the repository's code reaches neither a permit nor the role that publishes.
+    #[test]
+    fn infrastructure_is_trusted_by_the_roles_of_its_environment_alone() {
+        let world = World::named("w1", "127.1.2.3:4002");
+        let roles = build(&world);
+        for each in &world.environments {
+            let name = codebuild(&infrastructure(&each.name));
+            let stage = roles.iter().find(|role| role.name == name).unwrap();
+            let may = stage.permissions["Statement"][0]["Resource"].to_string();
+            assert!(!may.contains(&world.build.id), "{may}");
+            for role in &roles {
+                let trusted = role.trust.to_string();
+                let code = infrastructure(&each.name);
+                assert!(!trusted.contains(&code), "{} trusts {code}", role.name);
+            }
+        }
     }
 
     #[test]
