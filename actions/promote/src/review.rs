@@ -56,6 +56,7 @@ pub(crate) async fn run(args: Args, cx: &Cx) -> Result<Report> {
         rollback: None,
         break_glass: None,
         reason: Some(args.reason),
+        under: None,
         ..deployed
     };
     if args.dry_run {

@@ -77,7 +77,7 @@ impl Standing {
     }
 
     fn follow(&mut self, record: &Record) {
-        if !record.is_deployment() {
+        if record.verdict == Verdict::Reviewed {
             let refused = self
                 .refused
                 .iter_mut()
@@ -89,6 +89,9 @@ impl Standing {
                     reviewers.push(record.actor.clone());
                 }
             }
+            return;
+        }
+        if !record.is_deployment() {
             return;
         }
         if let Some(glass) = &record.break_glass {
@@ -164,7 +167,7 @@ impl Standing {
         self.records
             .iter()
             .take_while(|it| !it.record.is_deployment())
-            .filter(|it| it.record.digest == *digest)
+            .filter(|it| it.record.verdict == Verdict::Reviewed && it.record.digest == *digest)
             .map(|it| &it.record.actor)
             .collect()
     }
@@ -223,6 +226,10 @@ pub(crate) mod tests {
             rollback: None,
             break_glass: None,
             reason: None,
+            request: None,
+            answers: None,
+            permit: None,
+            under: None,
         }
     }
 

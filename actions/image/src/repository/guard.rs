@@ -218,6 +218,10 @@ mod tests {
             rollback: None,
             break_glass: None,
             reason: None,
+            request: None,
+            answers: None,
+            permit: None,
+            under: None,
         }
     }
 

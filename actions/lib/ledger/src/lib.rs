@@ -21,7 +21,7 @@ pub use audit::{Anchors, Audit};
 pub use chain::Chain;
 pub use content::{Content, Noted};
 pub use entry::{Entry, GENESIS, sha256};
-pub use record::{Actor, BreakGlass, Record, Rollback, Verdict};
+pub use record::{Actor, BreakGlass, Permit, Record, Request, Rollback, Verdict};
 pub use store::{Append, Ledger, Recorded};
 pub use trust::Trust;
 pub use walk::{Fault, Walked};

@@ -17,6 +17,18 @@ pub enum Verdict {
     RolledBack,
     /// Not a deployment: somebody reviewed what happened to the digest here.
     Reviewed,
+    /// Not a deployment: somebody asks for the approvals that a promotion needs.
+    Requested,
+    /// Not a deployment: somebody approves a request.
+    Approved,
+    /// Not a deployment: somebody rejects a request.
+    Rejected,
+    /// Not a deployment: whoever asked no longer does.
+    Withdrawn,
+    /// Not a deployment: the gate permits one, until a time.
+    Permitted,
+    /// Not a deployment yet: one began under a permit, which is used up by this record.
+    Started,
     /// Written by a newer version; never counts as healthy.
     #[serde(other)]
     Other,
@@ -29,6 +41,12 @@ impl fmt::Display for Verdict {
             Verdict::Failed => "failed",
             Verdict::RolledBack => "rolled back",
             Verdict::Reviewed => "reviewed",
+            Verdict::Requested => "requested",
+            Verdict::Approved => "approved",
+            Verdict::Rejected => "rejected",
+            Verdict::Withdrawn => "withdrawn",
+            Verdict::Permitted => "permitted",
+            Verdict::Started => "started",
             Verdict::Other => "unknown to this version",
         })
     }
@@ -85,16 +103,57 @@ pub struct Record {
     /// Set if this deployment went past rules that refused it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub break_glass: Option<BreakGlass>,
-    /// What the reviewer of a `reviewed` record says.
+    /// What the person of a `reviewed`, `requested`, `approved`, `rejected` or `withdrawn` record says.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub reason: Option<String>,
+    /// What a `requested` record asks approval for.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub request: Option<Request>,
+    /// The request's record that an `approved`, `rejected` or `withdrawn` one answers.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub answers: Option<u64>,
+    /// What a `permitted` record permits.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub permit: Option<Permit>,
+    /// The permit's record that a `started` one uses up, and that the deployment ran under.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub under: Option<u64>,
 }
 
 impl Record {
     /// Whether something was deployed, whatever became of it.
     pub fn is_deployment(&self) -> bool {
-        self.verdict != Verdict::Reviewed
+        match self.verdict {
+            Verdict::Healthy | Verdict::Failed | Verdict::RolledBack | Verdict::Other => true,
+            Verdict::Reviewed
+            | Verdict::Requested
+            | Verdict::Approved
+            | Verdict::Rejected
+            | Verdict::Withdrawn
+            | Verdict::Permitted
+            | Verdict::Started => false,
+        }
     }
+}
+
+/// What approval is asked for: exactly the promotion that was judged. Anything else in its place has
+/// another `binding`, and approvals of this one do not count for it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Request {
+    /// SHA-256, in hexadecimal, over what is bound: digest, environment, head, range, policy, expiry.
+    pub binding: String,
+    /// Until when it can be approved and used, RFC 3339 in UTC.
+    pub expires: String,
+}
+
+/// That the gate permits one deployment of the record's digest.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Permit {
+    /// Until when a deployment can begin under it, RFC 3339 in UTC.
+    pub expires: String,
+    /// The hash of the environment's newest deployment that the gate judged against; 64 zeros where
+    /// there was none. If there is a newer one, the permit is void.
+    pub head: String,
 }
 
 /// That a deployment is a rollback.
@@ -166,6 +225,10 @@ pub(crate) fn sample(seq: u64, digest: u8) -> Record {
         rollback: None,
         break_glass: None,
         reason: None,
+        request: None,
+        answers: None,
+        permit: None,
+        under: None,
     }
 }
 
@@ -184,10 +247,18 @@ mod tests {
             Verdict::Failed,
             Verdict::RolledBack,
             Verdict::Reviewed,
+            Verdict::Requested,
+            Verdict::Approved,
+            Verdict::Rejected,
+            Verdict::Withdrawn,
+            Verdict::Permitted,
+            Verdict::Started,
         ];
+        let words = "healthy failed rolled_back reviewed requested approved rejected withdrawn permitted started";
+        let words: Vec<&str> = words.split(' ').collect();
         assert_eq!(
             serde_json::to_value(verdicts).unwrap(),
-            serde_json::json!(["healthy", "failed", "rolled_back", "reviewed"])
+            serde_json::json!(words)
         );
     }
 
@@ -244,7 +315,7 @@ mod tests {
     #[test]
     fn an_old_reader_reads_a_newer_record_and_trusts_no_new_verdict() {
         let mut newer = serde_json::to_value(sample(1, 0xaa)).unwrap();
-        newer["permit"] = "x".into();
+        newer["witness"] = "x".into();
         newer["verdict"] = "splendid".into();
         let record: Record = serde_json::from_value(newer).unwrap();
         assert_eq!(record.verdict, Verdict::Other);

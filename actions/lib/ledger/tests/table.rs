@@ -182,5 +182,9 @@ fn record(digit: &str) -> Record {
         rollback: None,
         break_glass: None,
         reason: None,
+        request: None,
+        answers: None,
+        permit: None,
+        under: None,
     }
 }

@@ -33,9 +33,7 @@ pub(super) async fn mirror(github: &GitHub, record: &Record, hash: &str) -> Resu
     if github.deployment_status(id).await?.is_none() {
         let state = match record.verdict {
             Verdict::Healthy => State::Success,
-            Verdict::Failed | Verdict::RolledBack | Verdict::Reviewed | Verdict::Other => {
-                State::Failure
-            }
+            _ => State::Failure,
         };
         github
             .set_deployment_status(id, state, &description, record.run.as_deref())

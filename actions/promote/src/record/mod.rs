@@ -95,6 +95,10 @@ pub(crate) async fn run(args: Args, cx: &Cx) -> Result<Report> {
         rollback: args.rollback.then_some(Rollback { from: None }),
         break_glass: None,
         reason: None,
+        request: None,
+        answers: None,
+        permit: None,
+        under: None,
     };
     let ledger = accepting(ledger, &setting, &chain, args.accept_head).await?;
     let draft = match args.break_glass {
@@ -387,6 +391,10 @@ mod tests {
             rollback: None,
             break_glass: None,
             reason: None,
+            request: None,
+            answers: None,
+            permit: None,
+            under: None,
         }
     }
 

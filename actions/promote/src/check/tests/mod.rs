@@ -91,6 +91,10 @@ fn record(verdict: Verdict) -> Record {
         rollback: None,
         break_glass: None,
         reason: None,
+        request: None,
+        answers: None,
+        permit: None,
+        under: None,
     }
 }
 
