@@ -104,10 +104,6 @@ fn freeze(from: &str, to: &str) -> Freeze {
         to: Some(to.to_owned()),
         days: None,
         reason: None,
-        request: None,
-        answers: None,
-        permit: None,
-        under: None,
     }
 }
 
