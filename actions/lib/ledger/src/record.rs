@@ -146,7 +146,7 @@ pub struct Request {
     pub expires: String,
 }
 
-/// That the gate permits one deployment of the record's digest.
+/// That the gate permits one deployment of the record's digest, and what that rests on.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Permit {
     /// Until when a deployment can begin under it, RFC 3339 in UTC.
@@ -154,6 +154,24 @@ pub struct Permit {
     /// The hash of the environment's newest deployment that the gate judged against; 64 zeros where
     /// there was none. If there is a newer one, the permit is void.
     pub head: String,
+    /// The commit from which the gate examined what the promotion brings.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub base: Option<String>,
+    /// The pull requests that it brings.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub pulls: Vec<u64>,
+    /// GitHub's numbers of the reviews that approved them and counted.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub reviews: Vec<u64>,
+    /// Who gave those reviews.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub approvers: Vec<Actor>,
+    /// The requests in this chain whose approvals counted.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub requests: Vec<u64>,
+    /// The attempt of the run that wrote it, where its host counts them.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub attempt: Option<u64>,
 }
 
 /// That a deployment is a rollback.

@@ -126,14 +126,17 @@ impl Ledger {
     ) -> Result<Vec<Recorded>> {
         let last = |entry: &Entry| entry.record(chain).is_ok_and(|record| last(&record));
         let read = self.newest(chain, limit, last).await?;
-        let recorded = |entry: Entry| {
-            let record = entry.record(chain);
-            Ok(Recorded {
-                record: record.map_err(|fault| self.broken(chain, &[fault]))?,
-                hash: entry.hash,
-            })
-        };
+        let recorded = |entry: Entry| self.recorded(chain, entry);
         read.into_iter().map(recorded).collect()
+    }
+
+    /// The record of an entry.
+    pub(crate) fn recorded(&self, chain: &Chain, entry: Entry) -> Result<Recorded> {
+        let record = entry.record(chain);
+        Ok(Recorded {
+            record: record.map_err(|fault| self.broken(chain, &[fault]))?,
+            hash: entry.hash,
+        })
     }
 
     /// Writes `record` after `head`, in one transaction with the proof that `head` is still what
@@ -252,7 +255,7 @@ impl Ledger {
 
     /// The newest entries, newest first: at most `limit`, and none beyond the page that holds the
     /// `last`. Refuses what is broken, and what is not proven although a key or an anchor is named.
-    async fn newest(
+    pub(crate) async fn newest(
         &self,
         chain: &Chain,
         limit: usize,

@@ -1,0 +1,157 @@
+//! Permits: what the gate allowed to be deployed, once and until a time. Whether a deployment may begin
+//! under one is decided here from the records of its chain. Pure.
+//!
+//! A permit lives until it expires, or until the next deployment is recorded, however that ended. So
+//! every deployment record closes what began before it.
+
+mod reason;
+mod start;
+
+pub use reason::{Reason, began, closing};
+pub use start::Started;
+
+use crate::entry::{GENESIS, sha256};
+use crate::record::{Permit, Verdict};
+use crate::store::Recorded;
+use kit::aws::AccountId;
+use kit::contract::Gate;
+use kit::error::{Context, Result};
+use kit::id::Digest;
+use time::OffsetDateTime;
+use time::format_description::well_known::Rfc3339;
+
+/// For how long, in seconds, a deployment can begin under a permit: migrations and infrastructure come
+/// between. One that began counts as under way for as long again, unless it is recorded before.
+pub const LIFE: u64 = 3600;
+
+/// What a record says about the gate that was in force: SHA-256 over its rules as JSON.
+///
+/// # Errors
+/// The rules cannot be written as JSON.
+pub fn policy(gate: &Gate) -> Result<String> {
+    let bytes = serde_json::to_vec(gate).context("cannot write the gate as JSON")?;
+    Ok(format!("sha256:{}", sha256(&bytes)))
+}
+
+/// A deployment that is about to begin.
+#[derive(Debug, Clone, Copy)]
+pub struct Attempt<'a> {
+    /// The number of the permit's record.
+    pub permit: u64,
+    /// What is deployed.
+    pub digest: &'a Digest,
+    /// The account it is deployed to: that of the credentials that deploy.
+    pub account: &'a AccountId,
+    /// The gate in force now, as [`policy`] says it.
+    pub policy: &'a str,
+    /// The page of the run, which tells its attempts apart. Without one, nobody is the same run.
+    pub run: Option<&'a str>,
+}
+
+/// A permit under which a deployment may begin, or go on.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Usable {
+    /// The permit's record.
+    pub permit: Recorded,
+    /// The record with which this same run began it before.
+    pub started: Option<Recorded>,
+}
+
+/// A deployment that began under a permit and is not recorded yet.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Underway<'r> {
+    /// The `started` record.
+    pub started: &'r Recorded,
+    /// From when on it no longer counts; `None` if its time cannot be read.
+    pub until: Option<OffsetDateTime>,
+}
+
+/// Decides whether the deployment may begin, from the chain's records since its newest deployment,
+/// newest first and with that one.
+///
+/// # Errors
+/// It may not.
+pub fn usable(
+    records: &[Recorded],
+    attempt: &Attempt<'_>,
+    now: OffsetDateTime,
+) -> Result<Usable, Reason> {
+    let newest = records.iter().find(|it| it.record.is_deployment());
+    let deployed = || newest.map(|it| Box::new(it.record.clone()));
+    let found = records.iter().find(|it| it.record.seq == attempt.permit);
+    let found = found.ok_or_else(|| Reason::Unknown(deployed()))?;
+    let record = &found.record;
+    let (Verdict::Permitted, Some(permit)) = (record.verdict, &record.permit) else {
+        return Err(Reason::NotAPermit(record.verdict));
+    };
+    if record.digest != *attempt.digest {
+        return Err(Reason::Digest(record.digest.clone()));
+    }
+    if record.account.as_ref() != Some(attempt.account) {
+        return Err(Reason::Account(record.account.clone()));
+    }
+    if permit.head != newest.map_or(GENESIS, |it| &it.hash) {
+        return Err(Reason::Newer(deployed()));
+    }
+    let mut begun = records
+        .iter()
+        .take_while(|it| !it.record.is_deployment())
+        .filter(|it| it.record.verdict == Verdict::Started)
+        .peekable();
+    let last = begun.peek().copied();
+    let used = begun.find(|it| it.record.under == Some(attempt.permit));
+    if let (Some(used), Some(last)) = (used, last) {
+        if attempt.run.is_none() || used.record.run.as_deref() != attempt.run {
+            return Err(Reason::Started(Box::new(used.record.clone())));
+        }
+        // It was taken for dead, and another deployment began.
+        if last.record.seq != used.record.seq {
+            return Err(Reason::Underway(Box::new(last.record.clone())));
+        }
+        // What this run began may go on, also past the time by which it had to begin.
+        return Ok(Usable {
+            permit: found.clone(),
+            started: Some(used.clone()),
+        });
+    }
+    if let Some(underway) = underway(records, now) {
+        return Err(Reason::Underway(Box::new(underway.started.record.clone())));
+    }
+    if record.policy.as_deref() != Some(attempt.policy) {
+        return Err(Reason::Policy(record.policy.clone()));
+    }
+    if expired(permit, now) {
+        return Err(Reason::Expired(permit.expires.clone()));
+    }
+    Ok(Usable {
+        permit: found.clone(),
+        started: None,
+    })
+}
+
+/// Whether no deployment can begin under the permit any more. So it is if that cannot be read.
+pub fn expired(permit: &Permit, now: OffsetDateTime) -> bool {
+    instant(&permit.expires).is_none_or(|expires| expires <= now)
+}
+
+/// The deployment that began and is not recorded yet, from the chain's records since its newest
+/// deployment, newest first.
+pub fn underway(records: &[Recorded], now: OffsetDateTime) -> Option<Underway<'_>> {
+    let life = time::Duration::seconds(LIFE.cast_signed());
+    let since = records.iter().take_while(|it| !it.record.is_deployment());
+    let started = since.filter(|it| it.record.verdict == Verdict::Started);
+    let underway = started.map(|started| Underway {
+        started,
+        until: instant(&started.record.at).map(|at| at + life),
+    });
+    // What cannot be read counts until a deployment is recorded.
+    let mut open = underway.filter(|it| it.until.is_none_or(|until| now < until));
+    open.next()
+}
+
+fn instant(text: &str) -> Option<OffsetDateTime> {
+    OffsetDateTime::parse(text, &Rfc3339).ok()
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,119 @@
+//! Why no deployment may begin under a permit, and what to do then.
+
+use super::Attempt;
+use crate::chain::Chain;
+use crate::record::{Record, Verdict};
+use kit::aws::AccountId;
+use kit::error::Error;
+use kit::id::Digest;
+
+/// Why no deployment may begin under a permit.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Reason {
+    /// The chain has no record of that number since its newest deployment, which is this one.
+    Unknown(Option<Box<Record>>),
+    /// The record of that number is something else.
+    NotAPermit(Verdict),
+    /// It is for another digest.
+    Digest(Digest),
+    /// It is for another account, or names none.
+    Account(Option<AccountId>),
+    /// The gate had other rules.
+    Policy(Option<String>),
+    /// It expired at this time.
+    Expired(String),
+    /// It was judged against another deployment than the newest one, which is this.
+    Newer(Option<Box<Record>>),
+    /// Another run began a deployment under it, with this record.
+    Started(Box<Record>),
+    /// A deployment under another permit began with this record, and is not recorded yet.
+    Underway(Box<Record>),
+}
+
+/// Who began a deployment and when, for people: `ada at 2026-11-21T18:00:00Z in https://…`.
+pub fn began(started: &Record) -> String {
+    let run = started.run.as_ref();
+    let run = run.map_or_else(String::new, |run| format!(" in {run}"));
+    format!("{} at {}{run}", started.actor.login, started.at)
+}
+
+/// The command that puts an end to a deployment that began and will not be recorded.
+pub fn closing(started: &Record) -> String {
+    format!(
+        "slipway-promote record --environment {} --digest {} --commit {} --verdict failed",
+        started.environment, started.digest, started.commit
+    )
+}
+
+impl Reason {
+    /// The refusal for people (exit 3).
+    pub fn refusal(&self, chain: &Chain, attempt: &Attempt<'_>) -> Error {
+        let (permit, environment) = (attempt.permit, chain.environment());
+        let grant = format!(
+            "ask for a new permit: slipway-promote grant --environment {environment} --digest {}",
+            attempt.digest
+        );
+        let newest = |record: &Option<Box<Record>>| match record {
+            None => format!("nothing was deployed to {environment} yet"),
+            Some(record) => format!(
+                "the newest deployment is record {}: {} {}, by {} at {}",
+                record.seq, record.digest, record.verdict, record.actor.login, record.at
+            ),
+        };
+        let error = Error::refused(format!(
+            "permit {permit} does not let {} be deployed to {environment}",
+            attempt.digest
+        ));
+        match self {
+            Reason::Unknown(record) => error
+                .cause(format!(
+                    "chain {chain} has no record {permit} since its newest deployment"
+                ))
+                .cause(newest(record))
+                .hint(grant),
+            Reason::NotAPermit(verdict) => error
+                .cause(format!("record {permit} is not a permit: {verdict}"))
+                .hint("give the `permit` output of `slipway-promote grant`")
+                .hint(grant),
+            Reason::Digest(permitted) => error.cause(format!("it permits {permitted}")).hint(grant),
+            Reason::Account(permitted) => error
+                .cause(match permitted {
+                    Some(permitted) => format!(
+                        "it permits account {permitted}, and the credentials are for {}",
+                        attempt.account
+                    ),
+                    None => "it names no account".to_owned(),
+                })
+                .hint("deploy with credentials for the environment's account"),
+            Reason::Policy(_) => error
+                .cause(format!(
+                    "the contract's gate of {environment} has changed since it was granted"
+                ))
+                .hint(grant),
+            Reason::Expired(at) => error.cause(format!("it expired at {at}")).hint(grant),
+            Reason::Newer(record) => error
+                .cause("another deployment was recorded since it was granted")
+                .cause(newest(record))
+                .hint(grant),
+            Reason::Started(started) => error
+                .cause(format!("{} began a deployment under it", began(started)))
+                .hint("wait for that run to record how it ended")
+                .hint(format!(
+                    "if it never will: {}; then {grant}",
+                    closing(started)
+                )),
+            Reason::Underway(started) => error
+                .cause(format!(
+                    "{} began a deployment of {} under permit {}, which is not recorded yet",
+                    began(started),
+                    started.digest,
+                    started.under.unwrap_or_default()
+                ))
+                .hint("wait for that run to record how it ended")
+                .hint(format!(
+                    "if it never will: {}; then {grant}",
+                    closing(started)
+                )),
+        }
+    }
+}

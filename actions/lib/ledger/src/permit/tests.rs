@@ -1,0 +1,294 @@
+use super::*;
+use crate::chain::Chain;
+use crate::record::{Actor, Record, sample};
+
+const RUN: &str = "https://ci.example/runs/7/attempts/1";
+const OTHER: &str = "https://ci.example/runs/8/attempts/1";
+
+fn digest(digit: u8) -> Digest {
+    Digest::sha256(std::array::from_fn(|_| digit))
+}
+
+fn account(digit: &str) -> AccountId {
+    digit.repeat(12).parse().unwrap()
+}
+
+fn now() -> OffsetDateTime {
+    instant("2026-11-21T18:30:00Z").unwrap()
+}
+
+/// A healthy deployment of digest 1, on which permits rest.
+fn deployed() -> Record {
+    sample(0, 1)
+}
+
+/// A permit for digest 2 that rests on the record of this position.
+fn permit(head: u64) -> Record {
+    Record {
+        verdict: Verdict::Permitted,
+        account: Some(account("1")),
+        policy: Some("sha256:rules".to_owned()),
+        permit: Some(Permit {
+            expires: "2026-11-21T19:00:00Z".to_owned(),
+            head: match head {
+                0 => GENESIS.to_owned(),
+                head => format!("hash-{head}"),
+            },
+            base: None,
+            pulls: Vec::new(),
+            reviews: Vec::new(),
+            approvers: Vec::new(),
+            requests: Vec::new(),
+            attempt: None,
+        }),
+        ..sample(0, 2)
+    }
+}
+
+fn started(under: u64, run: Option<&str>) -> Record {
+    Record {
+        verdict: Verdict::Started,
+        run: run.map(str::to_owned),
+        under: Some(under),
+        ..permit(1)
+    }
+}
+
+fn failed() -> Record {
+    Record {
+        verdict: Verdict::Failed,
+        ..sample(0, 2)
+    }
+}
+
+fn reviewed() -> Record {
+    Record {
+        verdict: Verdict::Reviewed,
+        actor: Actor {
+            login: "grace".to_owned(),
+            id: None,
+        },
+        ..sample(0, 1)
+    }
+}
+
+/// Records in the order in which they were written, as they are read: newest first.
+fn chain(records: &[Record]) -> Vec<Recorded> {
+    let numbered = (1..).zip(records).map(|(seq, record)| Recorded {
+        hash: format!("hash-{seq}"),
+        record: Record {
+            seq,
+            at: format!("2026-11-21T18:{seq:02}:00Z"),
+            ..record.clone()
+        },
+    });
+    let mut all: Vec<Recorded> = numbered.collect();
+    all.reverse();
+    all
+}
+
+/// An attempt to deploy digest 2 to account 1 under permit 2.
+fn attempt<'a>(digest: &'a Digest, account: &'a AccountId, run: Option<&'a str>) -> Attempt<'a> {
+    Attempt {
+        permit: 2,
+        digest,
+        account,
+        policy: "sha256:rules",
+        run,
+    }
+}
+
+/// Where it began in this run: the number of that record, 0 if it begins now; else the reason.
+fn decided(records: &[Record], run: Option<&str>) -> Result<u64, Reason> {
+    let (digest, account) = (digest(2), account("1"));
+    let usable = usable(&chain(records), &attempt(&digest, &account, run), now())?;
+    assert_eq!(usable.permit.record.seq, 2);
+    Ok(usable.started.map_or(0, |it| it.record.seq))
+}
+
+/// The record of this position, as a reason has it.
+fn at(records: &[Record], seq: u64) -> Box<Record> {
+    let all = chain(records);
+    let found = all.into_iter().find(|it| it.record.seq == seq);
+    Box::new(found.unwrap().record)
+}
+
+#[test]
+fn a_permit_is_used_once_while_nothing_else_is_deployed() {
+    let granted = [deployed(), permit(1)];
+    let then = |more: &[Record]| [&granted[..], more].concat();
+    assert_eq!(decided(&granted, Some(RUN)), Ok(0));
+    assert_eq!(decided(&granted, None), Ok(0));
+    // What deploys nothing does not matter.
+    assert_eq!(decided(&then(&[reviewed(), permit(1)]), Some(RUN)), Ok(0));
+
+    let began = then(&[started(2, Some(RUN))]);
+    assert_eq!(decided(&began, Some(RUN)), Ok(3));
+    let by_another = Err(Reason::Started(at(&began, 3)));
+    assert_eq!(decided(&began, Some(OTHER)), by_another);
+    assert_eq!(decided(&began, None), by_another);
+    // Nobody is the same run as one that is not known.
+    let unknown = then(&[started(2, None)]);
+    let used = Err(Reason::Started(at(&unknown, 3)));
+    assert_eq!(decided(&unknown, None), used);
+
+    // Another permit's deployment is under way; this run's own too.
+    let busy = then(&[permit(1), started(3, Some(RUN))]);
+    let reason = Err(Reason::Underway(at(&busy, 4)));
+    assert_eq!(decided(&busy, Some(RUN)), reason);
+    // It was taken for dead, and another one began.
+    let late = then(&[started(2, Some(RUN)), permit(1), started(4, Some(OTHER))]);
+    let reason = Err(Reason::Underway(at(&late, 5)));
+    assert_eq!(decided(&late, Some(RUN)), reason);
+    for closed in [failed(), deployed()] {
+        let over = then(&[started(2, Some(RUN)), closed]);
+        let newer = Err(Reason::Newer(Some(at(&over, 4))));
+        assert_eq!(decided(&over, Some(RUN)), newer);
+    }
+}
+
+#[test]
+fn a_permit_of_an_environment_without_a_deployment_rests_on_none() {
+    let first = [reviewed(), permit(0)];
+    assert_eq!(decided(&first, Some(RUN)), Ok(0));
+    let wrong = [reviewed(), permit(1)];
+    assert_eq!(decided(&wrong, Some(RUN)), Err(Reason::Newer(None)));
+}
+
+#[test]
+fn what_a_permit_does_not_say_is_refused() {
+    let records = [deployed(), permit(1)];
+    let (own, other) = (digest(2), digest(3));
+    let (here, there) = (account("1"), account("2"));
+    let with = |records: &[Record], attempt: Attempt<'_>| {
+        usable(&chain(records), &attempt, now()).unwrap_err()
+    };
+    let asked = attempt(&own, &here, Some(RUN));
+    for (changed, wanted) in [
+        (
+            Attempt { permit: 9, ..asked },
+            Reason::Unknown(Some(at(&records, 1))),
+        ),
+        (
+            Attempt { permit: 1, ..asked },
+            Reason::NotAPermit(Verdict::Healthy),
+        ),
+        (
+            Attempt {
+                digest: &other,
+                ..asked
+            },
+            Reason::Digest(own.clone()),
+        ),
+        (
+            Attempt {
+                account: &there,
+                ..asked
+            },
+            Reason::Account(Some(here.clone())),
+        ),
+        (
+            Attempt {
+                policy: "sha256:others",
+                ..asked
+            },
+            Reason::Policy(Some("sha256:rules".to_owned())),
+        ),
+    ] {
+        let found = with(&records, changed);
+        assert_eq!(found, wanted);
+        let chain = Chain::new("storefront", "dev").unwrap();
+        let error = found.refusal(&chain, &changed);
+        assert_eq!(error.exit(), kit::Exit::Refused);
+        assert!(!error.hints.is_empty() && !error.causes().is_empty());
+    }
+    let mut nowhere = permit(1);
+    nowhere.account = None;
+    assert_eq!(with(&[deployed(), nowhere], asked), Reason::Account(None));
+    // Another kind of record cannot pose as one, and a permit needs its content.
+    let mut posing = permit(1);
+    posing.verdict = Verdict::Approved;
+    assert_eq!(
+        with(&[deployed(), posing], asked),
+        Reason::NotAPermit(Verdict::Approved)
+    );
+    let mut empty = permit(1);
+    empty.permit = None;
+    assert_eq!(
+        with(&[deployed(), empty], asked),
+        Reason::NotAPermit(Verdict::Permitted)
+    );
+}
+
+#[test]
+fn a_permit_expires_but_not_for_what_began_in_time() {
+    let until = |expires: &str| {
+        let mut record = permit(1);
+        if let Some(permit) = &mut record.permit {
+            expires.clone_into(&mut permit.expires);
+        }
+        record
+    };
+    for (expires, open) in [
+        ("2026-11-21T18:30:01Z", true),
+        ("2026-11-21T18:30:00Z", false),
+        ("2026-11-21T18:29:59Z", false),
+        ("soon", false),
+        ("", false),
+    ] {
+        let records = [deployed(), until(expires)];
+        let wanted = match open {
+            true => Ok(0),
+            false => Err(Reason::Expired(expires.to_owned())),
+        };
+        assert_eq!(decided(&records, Some(RUN)), wanted, "{expires}");
+        let begun = [deployed(), until(expires), started(2, Some(RUN))];
+        assert_eq!(decided(&begun, Some(RUN)), Ok(3), "{expires}");
+    }
+}
+
+#[test]
+fn what_began_is_under_way_for_an_hour_or_until_a_deployment_is_recorded() {
+    let begun = [deployed(), permit(1), started(2, Some(RUN))];
+    let of = |records: &[Record], now: &str| {
+        let records = chain(records);
+        let found = underway(&records, instant(now).unwrap());
+        found.map(|it| it.started.record.seq)
+    };
+    assert_eq!(of(&begun[..2], "2026-11-21T18:30:00Z"), None);
+    assert_eq!(of(&begun, "2026-11-21T18:30:00Z"), Some(3));
+    assert_eq!(of(&begun, "2026-11-21T19:02:59Z"), Some(3));
+    assert_eq!(of(&begun, "2026-11-21T19:03:00Z"), None);
+    let over = [&begun[..], &[failed()]].concat();
+    assert_eq!(of(&over, "2026-11-21T18:30:00Z"), None);
+    let again = [&begun[..], &[permit(1), started(4, None)]].concat();
+    assert_eq!(of(&again, "2026-11-21T18:30:00Z"), Some(5));
+    // A time that nobody can read does not pass.
+    let mut records = chain(&begun);
+    records[0].record.at = "yesterday".to_owned();
+    let late = instant("2027-11-21T18:30:00Z").unwrap();
+    assert!(underway(&records, late).is_some());
+}
+
+#[test]
+fn the_record_of_a_beginning_names_the_permit_and_what_it_permits() {
+    let mut permit = permit(1);
+    permit.previous = Some(digest(1));
+    permit.rollback = Some(crate::Rollback { from: None });
+    let (digest, account) = (digest(2), account("1"));
+    let actor = Actor {
+        login: "ada".to_owned(),
+        id: Some(7),
+    };
+    let attempt = attempt(&digest, &account, Some(RUN));
+    let record = start::record(&permit, &attempt, &actor, now());
+    assert!(!record.is_deployment());
+    assert_eq!(
+        (record.under, record.actor, record.run.as_deref()),
+        (Some(2), actor, Some(RUN))
+    );
+    assert_eq!(record.at, "2026-11-21T18:30:00Z");
+    assert_eq!(record.previous, permit.previous);
+    assert_eq!(record.commit, permit.commit);
+    assert_eq!((record.permit, record.rollback), (None, None));
+}

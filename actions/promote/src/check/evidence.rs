@@ -1,0 +1,55 @@
+//! What a decision to allow rests on, as a permit keeps it. Pure.
+
+use super::Subject;
+use super::approvals::approvals;
+use super::facts::{Change, Facts};
+use super::people::opinions;
+use super::rules::persons;
+use crate::person::{actor, is_other};
+use crate::setting::Setting;
+use ledger::Actor;
+
+/// What a decision rests on.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub(crate) struct Evidence {
+    /// The commit from which the promotion was examined.
+    pub(crate) base: Option<String>,
+    /// The pull requests that it brings.
+    pub(crate) pulls: Vec<u64>,
+    /// GitHub's numbers of the reviews that count.
+    pub(crate) reviews: Vec<u64>,
+    /// Who gave them.
+    pub(crate) approvers: Vec<Actor>,
+    /// The requests of the environment's chain whose approvals count.
+    pub(crate) requests: Vec<u64>,
+}
+
+impl Evidence {
+    pub(super) fn of(setting: &Setting, subject: &Subject, facts: &Facts) -> Self {
+        let mut evidence = Self {
+            base: subject.base.commit().map(str::to_owned),
+            ..Self::default()
+        };
+        for change in facts.changes.as_deref().unwrap_or_default() {
+            evidence.add(change, setting);
+        }
+        evidence
+    }
+
+    fn add(&mut self, change: &Change, setting: &Setting) {
+        self.pulls.push(change.pull.number);
+        let Ok(found) = approvals(change, &persons(setting)) else {
+            return;
+        };
+        for (user, review) in opinions(&change.pull.reviews) {
+            if !found.valid.contains(user) {
+                continue;
+            }
+            self.reviews.push(review.id);
+            let approver = actor(user);
+            if is_other(&approver, &self.approvers) {
+                self.approvers.push(approver);
+            }
+        }
+    }
+}

@@ -1,0 +1,36 @@
+use super::super::Evidence;
+use super::*;
+
+#[test]
+fn a_permit_rests_on_the_reviews_that_count() {
+    let mut promotion = Promotion::new();
+    promotion.second("bob", "carol");
+    promotion.subject.base = Base::Since(BASE.to_owned());
+    for (login, state, head) in [
+        ("alice", "APPROVED", HEAD),
+        ("dora", "COMMENTED", HEAD),
+        ("erin", "APPROVED", OLD),
+    ] {
+        promotion.pull().reviews.push(review(login, state, head));
+    }
+    let Promotion {
+        setting,
+        subject,
+        facts,
+    } = &promotion;
+    let found = Evidence::of(setting, subject, facts);
+    let approver = |login: &str| Actor {
+        login: login.to_owned(),
+        id: Some(user(login).id),
+    };
+    let wanted = Evidence {
+        base: Some(BASE.to_owned()),
+        pulls: vec![7, 8],
+        reviews: vec![user("bob").id, user("carol").id],
+        approvers: vec![approver("bob"), approver("carol")],
+        requests: Vec::new(),
+    };
+    assert_eq!(found, wanted);
+    let nothing = Evidence::of(setting, subject, &Facts::none());
+    assert_eq!((nothing.base, nothing.pulls), (wanted.base, Vec::new()));
+}

@@ -1,0 +1,236 @@
+//! Whether a permit may be granted for what was judged, and whether this run did so before. Pure.
+
+use crate::record::marks;
+use kit::clock::rfc3339;
+use kit::error::{Error, Result};
+use ledger::permit::{self, underway};
+use ledger::{Permit, Record, Recorded, Verdict};
+use time::OffsetDateTime;
+
+/// The permit that this run wrote before for the same, from the chain's records since its newest
+/// deployment, newest first; nothing if one is to be written. `judged` is the last record that was
+/// there when the promotion was judged.
+///
+/// # Errors
+/// What was judged does not stand any more, or a deployment is under way (exit 3).
+pub(super) fn own<'r>(
+    records: &'r [Recorded],
+    judged: u64,
+    draft: &Record,
+    now: OffsetDateTime,
+) -> Result<Option<&'r Recorded>> {
+    let newest = records.iter().find(|it| it.record.is_deployment());
+    let head = draft.permit.as_ref().map(|permit| permit.head.as_str());
+    marks::compare(head, newest, draft)?;
+    let since = || records.iter().take_while(|it| !it.record.is_deployment());
+    let own = since().find(|it| is_same(&it.record, draft, now));
+    if let Some(underway) = underway(records, now) {
+        let started = &underway.started.record;
+        let by_this = own.is_some_and(|own| started.under == Some(own.record.seq))
+            && started.run == draft.run;
+        if !by_this {
+            return Err(busy(started, underway.until));
+        }
+    }
+    let mut later = since().filter(|it| it.record.seq > judged);
+    let voids = |verdict| matches!(verdict, Verdict::Rejected | Verdict::Withdrawn);
+    match later.find(|it| voids(it.record.verdict)) {
+        None => Ok(own),
+        Some(Recorded { record, .. }) => Err(Error::refused(
+            "a request was closed while the promotion was judged, so no permit was granted",
+        )
+        .cause(format!(
+            "record {}: {} by {} at {}",
+            record.seq, record.verdict, record.actor.login, record.at
+        ))
+        .hint("run the step again: it judges anew")),
+    }
+}
+
+/// Whether the record is the permit that this run wrote before for the same.
+fn is_same(record: &Record, draft: &Record, now: OffsetDateTime) -> bool {
+    let head = |record: &Record| record.permit.as_ref().map(|permit| permit.head.clone());
+    let glass = |record: &Record| {
+        record
+            .break_glass
+            .as_ref()
+            .map(|glass| glass.reason.clone())
+    };
+    let open = |permit: &Permit| !permit::expired(permit, now);
+    record.verdict == Verdict::Permitted
+        && draft.run.is_some()
+        && record.run == draft.run
+        && record.digest == draft.digest
+        && record.commit == draft.commit
+        && record.account == draft.account
+        && record.policy == draft.policy
+        && record.rollback.is_some() == draft.rollback.is_some()
+        && glass(record) == glass(draft)
+        && head(record) == head(draft)
+        && record.permit.as_ref().is_some_and(open)
+}
+
+/// The refusal while a deployment is under way.
+fn busy(started: &Record, until: Option<OffsetDateTime>) -> Error {
+    let environment = &started.environment;
+    let error = Error::refused(format!(
+        "a deployment to {environment} began and is not recorded yet, so no permit was granted"
+    ))
+    .cause(format!(
+        "{} began the deployment of {} under permit {}",
+        permit::began(started),
+        started.digest,
+        started.under.unwrap_or_default()
+    ));
+    let error = match until {
+        Some(until) => error.cause(format!("it counts until {}", rfc3339(until))),
+        None => error,
+    };
+    error
+        .hint("wait for that run to record how it ended")
+        .hint(format!("if it never will: {}", permit::closing(started)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::standing::tests::{actor, deployed, failed, permitted, reviewed, started};
+    use ledger::Rollback;
+
+    const RUN: &str = "https://ci.example/runs/7/attempts/1";
+    const AGAIN: &str = "https://ci.example/runs/7/attempts/2";
+
+    fn of_run(run: &str, mut record: Record) -> Record {
+        record.run = Some(run.to_owned());
+        record
+    }
+
+    /// Records in the order in which they were written, as they are read: newest first.
+    fn chain(records: &[Record]) -> Vec<Recorded> {
+        let numbered = (1..).zip(records).map(|(seq, record)| Recorded {
+            hash: format!("hash-{seq}"),
+            record: Record {
+                seq,
+                ..record.clone()
+            },
+        });
+        let mut all: Vec<Recorded> = numbered.collect();
+        all.reverse();
+        all
+    }
+
+    fn at(text: &str) -> OffsetDateTime {
+        crate::standing::at(text).unwrap()
+    }
+
+    /// The number of this run's permit, 0 if one is to be written, else the refusal. Two records were
+    /// there when it was judged.
+    fn found(records: &[Record], draft: &Record) -> Result<u64, String> {
+        let records = chain(records);
+        match own(&records, 2, draft, at("2026-11-21T18:30:00Z")) {
+            Ok(own) => Ok(own.map_or(0, |own| own.record.seq)),
+            Err(error) => {
+                assert_eq!(error.exit(), kit::Exit::Refused);
+                assert!(!error.hints.is_empty() && !error.causes().is_empty());
+                Err(error.message)
+            }
+        }
+    }
+
+    #[test]
+    fn a_permit_is_granted_while_what_was_judged_stands() {
+        let draft = of_run(RUN, permitted('b', "hash-1"));
+        let by = |login: &str, verdict| Record {
+            verdict,
+            actor: actor(login),
+            ..deployed('b')
+        };
+        let judged = [deployed('a'), reviewed('a', "ada")];
+        let then = |more: &[Record]| found(&[&judged[..], more].concat(), &draft);
+        assert_eq!(then(&[]), Ok(0));
+        // What deploys nothing does not matter, nor do permits that nobody uses.
+        let others = [
+            reviewed('a', "eve"),
+            of_run(AGAIN, permitted('c', "hash-1")),
+        ];
+        assert_eq!(then(&others), Ok(0));
+        assert_eq!(then(&[by("ada", Verdict::Approved)]), Ok(0));
+
+        let moved = "another deployment to production was recorded";
+        for deployment in [deployed('c'), failed('b'), by("ada", Verdict::Other)] {
+            let refusal = then(&[deployment]).unwrap_err();
+            assert!(refusal.starts_with(moved), "{refusal}");
+        }
+        for closed in [Verdict::Rejected, Verdict::Withdrawn] {
+            let refusal = then(&[by("ada", closed)]).unwrap_err();
+            assert!(refusal.starts_with("a request was closed"), "{refusal}");
+            // Before it was judged, that is the rules' matter.
+            let before = [deployed('a'), by("ada", closed)];
+            assert_eq!(found(&before, &draft), Ok(0));
+        }
+    }
+
+    #[test]
+    fn no_permit_is_granted_while_a_deployment_is_under_way() {
+        let draft = of_run(RUN, permitted('b', "hash-1"));
+        let granted = [deployed('a'), of_run(AGAIN, permitted('b', "hash-1"))];
+        let then = |more: &[Record]| found(&[&granted[..], more].concat(), &draft);
+        let began = of_run(AGAIN, started('b', 2));
+        let refusal = then(std::slice::from_ref(&began)).unwrap_err();
+        assert!(refusal.contains("is not recorded yet"), "{refusal}");
+        let late = Record {
+            at: "2026-11-21T17:30:00Z".to_owned(),
+            ..began.clone()
+        };
+        assert_eq!(then(&[late]), Ok(0));
+        let error = busy(&began, Some(at("2026-11-21T19:00:00Z")));
+        let causes = error.causes().join("; ");
+        for words in [
+            "dora at 2026-11-21T18:00:00Z",
+            AGAIN,
+            "under permit 2",
+            "until 2026-11-21T19:00:00Z",
+        ] {
+            assert!(causes.contains(words), "{words}: {causes}");
+        }
+        let hints = error.hints.join("; ");
+        assert!(hints.contains("--verdict failed"), "{hints}");
+    }
+
+    #[test]
+    fn the_same_run_finds_its_own_permit() {
+        let draft = of_run(RUN, permitted('b', "hash-1"));
+        let written = [deployed('a'), reviewed('a', "ada"), draft.clone()];
+        assert_eq!(found(&written, &draft), Ok(3));
+        let began = [&written[..], &[of_run(RUN, started('b', 3))]].concat();
+        assert_eq!(found(&began, &draft), Ok(3));
+        let by_another = [&written[..], &[of_run(AGAIN, started('b', 3))]].concat();
+        found(&by_another, &draft).unwrap_err();
+
+        let mut others = vec![
+            of_run(AGAIN, permitted('b', "hash-1")),
+            of_run(RUN, permitted('c', "hash-1")),
+            of_run(RUN, permitted('b', "hash-2")),
+            permitted('b', "hash-1"),
+        ];
+        let mut changed = draft.clone();
+        changed.policy = Some("sha256:others".to_owned());
+        others.push(changed);
+        let mut back = draft.clone();
+        back.rollback = Some(Rollback { from: None });
+        others.push(back);
+        let mut expired = draft.clone();
+        if let Some(permit) = &mut expired.permit {
+            permit.expires = "2026-11-21T18:30:00Z".to_owned();
+        }
+        others.push(expired);
+        for other in others {
+            let records = [deployed('a'), reviewed('a', "ada"), other];
+            assert_eq!(found(&records, &draft), Ok(0), "{records:?}");
+        }
+        // Without a run, nobody is the same.
+        let nobody = permitted('b', "hash-1");
+        let written = [deployed('a'), reviewed('a', "ada"), nobody.clone()];
+        assert_eq!(found(&written, &nobody), Ok(0));
+    }
+}

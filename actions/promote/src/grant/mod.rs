@@ -1,0 +1,207 @@
+//! `grant`: judges as `check` does, and puts a permit for one deployment into the ledger.
+
+mod decide;
+
+use crate::args::Grant as Args;
+use crate::check::{Allowed, allow};
+use crate::record::{actor, connected, healthy_until_now, marks};
+use crate::setting::without_contract;
+use crate::standing::Standing;
+use kit::backoff;
+use kit::clock::rfc3339;
+use kit::error::{Error, ErrorKind, Result};
+use kit::{Cx, Report};
+use ledger::permit::LIFE;
+use ledger::{Append, Chain, Permit, Record, Rollback, Verdict};
+use serde_json::json;
+use std::time::Duration;
+
+/// How often an append is tried when other runs append at the same time.
+const ATTEMPTS: usize = 60;
+const FIRST_WAIT: Duration = Duration::from_millis(20);
+
+pub(crate) async fn run(args: Args, cx: &Cx) -> Result<Report> {
+    if without_contract(cx, &args.check.ledger) {
+        return Err(Error::usage(
+            "a permit is for an environment's account, which only a contract names",
+        )
+        .hint("add a contract, or use check"));
+    }
+    let mut allowed = allow(&args.check, cx).await?;
+    let Some(standing) = allowed.standing.take() else {
+        return Ok(without_a_gate(allowed));
+    };
+    let github = connected(cx, &allowed.net, &args.check.github)?;
+    let draft = draft(&args, cx, github.as_ref(), &allowed, &standing).await?;
+    let granted = append(cx, &allowed, &standing, draft, args.dry_run).await?;
+    Ok(report(allowed, &granted))
+}
+
+/// The permit as it would be written now.
+async fn draft(
+    args: &Args,
+    cx: &Cx,
+    github: Option<&github::GitHub>,
+    allowed: &Allowed,
+    standing: &Standing,
+) -> Result<Record> {
+    let setting = &allowed.setting;
+    let now = cx.clock.now();
+    let by = actor(cx, &allowed.net, github, setting).await;
+    let broken = allowed.broken.clone();
+    let commit = allowed.commit.clone().ok_or_else(|| {
+        Error::refused(format!("the commit of {} is unknown", allowed.digest))
+            .hint("run this in the workflow run or build of that commit")
+    })?;
+    let evidence = &allowed.evidence;
+    let attempt = cx.env.get("GITHUB_RUN_ATTEMPT");
+    Ok(Record {
+        seq: 0,
+        at: rfc3339(now),
+        service: setting.service.clone(),
+        environment: setting.environment.clone(),
+        digest: allowed.digest.clone(),
+        commit,
+        verdict: Verdict::Permitted,
+        run: cx.host.run_url(),
+        account: setting.read.account.clone(),
+        task_definition: None,
+        previous: None,
+        policy: Some(ledger::policy(&setting.gate)?),
+        // Whether another digest is there is seen when the record is appended.
+        rollback: args.check.rollback.then_some(Rollback { from: None }),
+        break_glass: broken.map(|reason| marks::broken_glass(standing, setting, &by, reason, now)),
+        reason: None,
+        request: None,
+        answers: None,
+        permit: Some(Permit {
+            expires: rfc3339(now + time::Duration::seconds(LIFE.cast_signed())),
+            head: standing.head().to_owned(),
+            base: evidence.base.clone(),
+            pulls: evidence.pulls.clone(),
+            reviews: evidence.reviews.clone(),
+            approvers: evidence.approvers.clone(),
+            requests: evidence.requests.clone(),
+            attempt: attempt.and_then(|attempt| attempt.parse().ok()),
+        }),
+        under: None,
+        actor: by,
+    })
+}
+
+/// The permit after this run.
+struct Granted {
+    record: Record,
+    /// Its hash; `None` if nothing was written.
+    hash: Option<String>,
+    /// Whether this run wrote it before.
+    already: bool,
+}
+
+/// Appends the permit if what it was judged against still stands. If another run appends first, it
+/// looks again.
+async fn append(
+    cx: &Cx,
+    allowed: &Allowed,
+    standing: &Standing,
+    draft: Record,
+    dry_run: bool,
+) -> Result<Granted> {
+    let setting = &allowed.setting;
+    let account = allowed.net.account(&setting.permit).await?;
+    let ledger = setting.ledger(&allowed.net, &account).completing();
+    let chain = Chain::new(&setting.service, &setting.environment)?;
+    for wait in backoff::attempts(ATTEMPTS, FIRST_WAIT) {
+        tokio::time::sleep(wait).await;
+        let (head, records) = ledger.since_deployment(&chain).await?;
+        if let Some(own) = decide::own(&records, standing.last(), &draft, cx.clock.now())? {
+            return Ok(Granted {
+                record: own.record.clone(),
+                hash: Some(own.hash.clone()),
+                already: true,
+            });
+        }
+        let mut record = draft.clone();
+        let newest = records.iter().find(|it| it.record.is_deployment());
+        record.previous = newest.and_then(|newest| healthy_until_now(&newest.record));
+        if record.rollback.is_some() {
+            let from = marks::left(newest, &record);
+            record.rollback = Some(Rollback { from });
+        }
+        record.seq = head.as_ref().map_or(1, |head| head.seq + 1);
+        if dry_run {
+            return Ok(Granted {
+                record,
+                hash: None,
+                already: false,
+            });
+        }
+        if let Append::Done(entry) = ledger.append(&chain, head.as_ref(), record.clone()).await? {
+            return Ok(Granted {
+                record,
+                hash: Some(entry.hash),
+                already: false,
+            });
+        }
+    }
+    Err(Error::new(
+        ErrorKind::Busy,
+        format!("other runs appended to the ledger's chain {chain} during all {ATTEMPTS} attempts"),
+    )
+    .hint("no permit was granted; run the step again"))
+}
+
+/// The report of a check where no permit is needed.
+fn without_a_gate(allowed: Allowed) -> Report {
+    let mut report = allowed.report;
+    let line = format!(
+        "{} has no gate, so no permit is needed",
+        allowed.setting.environment
+    );
+    report.text.push_str(&format!("{line}\n"));
+    report.summary.push_str(&format!("\n{line}\n"));
+    report.json["permit"] = json!(null);
+    report.output("permit", "")
+}
+
+/// The report of the check, and the permit.
+fn report(allowed: Allowed, granted: &Granted) -> Report {
+    let Granted {
+        record,
+        hash,
+        already,
+    } = granted;
+    let mut report = allowed.report;
+    let expires = record.permit.as_ref().map(|permit| permit.expires.as_str());
+    let expires = expires.unwrap_or_default();
+    let Some(hash) = hash else {
+        report
+            .text
+            .push_str(&format!("would write:\n{:#}\n", json!(record)));
+        report.json["dry_run"] = json!(true);
+        report.json["record"] = json!(record);
+        return report.output("permit", "");
+    };
+    let how = match already {
+        true => "was already written",
+        false => "written",
+    };
+    let permits = format!(
+        "one deployment of {} that begins before {expires}",
+        record.digest
+    );
+    report.text.push_str(&format!(
+        "permit {} {how}: {permits}\nhash {hash}\n",
+        record.seq
+    ));
+    report
+        .summary
+        .push_str(&format!("\n**Permit {}** {how}: {permits}\n", record.seq));
+    report.json["permit"] = json!({
+        "record": record.seq,
+        "hash": hash,
+        "expires": expires,
+        "already": already,
+    });
+    report.output("permit", record.seq.to_string())
+}
