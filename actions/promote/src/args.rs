@@ -6,6 +6,9 @@ use kit::aws::{ClusterName, KmsKey, ServiceName};
 use kit::id::CommitId;
 use std::path::PathBuf;
 
+/// The largest number that a record can have (docs/ledger.md).
+const LAST: u64 = (1 << 53) - 1;
+
 /// Arguments.
 #[derive(Debug, clap::Args)]
 pub struct Args {
@@ -17,6 +20,8 @@ pub struct Args {
 pub(crate) enum Verb {
     /// Decide, rule by rule, whether a digest may be promoted to the environment; exit 3 if not
     Check(Check),
+    /// Check, and if every rule passes write a permit for one deployment into the ledger; exit 3 if not
+    Grant(Grant),
     /// Record a deployment in the ledger; a healthy one only after the service is seen running it
     Record(Record),
     /// Record that somebody looked at a digest after a rollback or a broken glass, so that it no longer refuses
@@ -58,6 +63,15 @@ pub(crate) struct Check {
 }
 
 #[derive(Debug, clap::Args)]
+pub(crate) struct Grant {
+    #[command(flatten)]
+    pub(crate) check: Check,
+    /// Print what would be done, and do nothing
+    #[arg(long)]
+    pub(crate) dry_run: bool,
+}
+
+#[derive(Debug, clap::Args)]
 pub(crate) struct Record {
     #[command(flatten)]
     pub(crate) ledger: LedgerArgs,
@@ -73,6 +87,9 @@ pub(crate) struct Record {
     /// Output `head` of check: nothing is recorded as healthy if another deployment was recorded since
     #[arg(long, value_name = "HASH")]
     pub(crate) expect_head: Option<String>,
+    /// Output `permit` of grant: what was deployed under it is recorded, as what the permit says it is
+    #[arg(long, value_name = "NUMBER", value_parser = kit::number::whole(1..=LAST), conflicts_with_all = ["expect_head", "rollback", "break_glass"])]
+    pub(crate) permit: Option<u64>,
     /// Go back to a digest that was healthy here, without asking GitHub [default: the one that ran before]
     #[arg(long)]
     pub(crate) rollback: bool,

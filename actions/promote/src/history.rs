@@ -29,6 +29,19 @@ pub(crate) async fn run(args: History, cx: &Cx) -> Result<Report> {
     Ok(report(&chain, &records, older))
 }
 
+/// How it ended, or what the record is about.
+fn verdict(record: &Record) -> String {
+    let verdict = record.verdict;
+    if let Some(permit) = &record.permit {
+        return format!("{verdict} until {}", permit.expires);
+    }
+    match (record.under, record.answers) {
+        (Some(permit), _) => format!("{verdict} under {permit}"),
+        (None, Some(request)) => format!("{verdict} {request}"),
+        (None, None) => verdict.to_string(),
+    }
+}
+
 fn report(chain: &Chain, records: &[Record], older: bool) -> Report {
     let rows: Vec<Vec<String>> = records
         .iter()
@@ -39,7 +52,7 @@ fn report(chain: &Chain, records: &[Record], older: bool) -> Report {
                 record.actor.login.clone(),
                 record.digest.as_str().chars().take(19).collect(),
                 record.commit.as_str().chars().take(7).collect(),
-                record.verdict.to_string(),
+                verdict(record),
                 record.run.clone().unwrap_or_else(|| "-".to_owned()),
             ]
         })
@@ -82,6 +95,12 @@ mod tests {
             there are older records: raise --limit
         "#]]
         .assert_eq(&report.text);
+        use crate::standing::tests::{permitted, started};
+        assert_eq!(
+            verdict(&permitted('a', "hash-1")),
+            "permitted until 2026-11-21T19:00:00Z"
+        );
+        assert_eq!(verdict(&started('a', 41)), "started under 41");
         let empty = super::report(&chain, &[], false);
         assert!(empty.text.ends_with("nothing is recorded\n"));
     }

@@ -7,6 +7,7 @@ mod check;
 mod diff;
 mod doctor;
 mod export;
+mod grant;
 mod history;
 mod live;
 mod person;
@@ -35,20 +36,33 @@ impl Step for Promote {
         description: "Decide whether an image digest may be promoted to an environment, and record deployments",
         icon: "chevrons-right",
         outputs: &[
-            ("digest", "check: the image digest that may be deployed"),
-            ("commit", "check: the commit the digest was built from"),
+            (
+                "digest",
+                "check, grant: the image digest that may be deployed",
+            ),
+            (
+                "commit",
+                "check, grant: the commit the digest was built from",
+            ),
             (
                 "repository",
-                "check: the image repository in the build account",
+                "check, grant: the image repository in the build account",
             ),
-            ("from", "check: the environment the digest was healthy in"),
+            (
+                "from",
+                "check, grant: the environment the digest was healthy in",
+            ),
             (
                 "head",
-                "check: hash of the environment's newest deployment, for `expect-head` of record",
+                "check, grant: hash of the environment's newest deployment, for `expect-head` of record",
             ),
             (
                 "break-glass",
-                "check: the reason, if rules were gone past for it; for `break-glass` of record",
+                "check, grant: the reason, if rules were gone past for it; for `break-glass` of record",
+            ),
+            (
+                "permit",
+                "grant: the number of the permit, for `permit` of record and of slipway-service; empty where there is no gate",
             ),
             (
                 "record",
@@ -73,7 +87,8 @@ impl Step for Promote {
 
     async fn run(args: Args, cx: &Cx) -> Result<Report> {
         match args.verb {
-            Verb::Check(args) => check::run(args, cx).await,
+            Verb::Check(args) => Ok(check::allow(&args, cx).await?.report),
+            Verb::Grant(args) => grant::run(args, cx).await,
             Verb::Record(args) => record::run(args, cx).await,
             Verb::Review(args) => review::run(args, cx).await,
             Verb::Status(args) => status::run(args, cx).await,

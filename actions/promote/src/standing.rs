@@ -4,7 +4,7 @@
 use crate::person::is_other;
 use kit::Result;
 use kit::id::Digest;
-use ledger::{Actor, BreakGlass, Chain, GENESIS, Ledger, Record, Recorded, Verdict};
+use ledger::{Actor, BreakGlass, Chain, GENESIS, Ledger, Record, Recorded, Verdict, permit};
 use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
 
@@ -120,6 +120,41 @@ impl Standing {
         }
     }
 
+    /// The number of the chain's last record; 0 where there is none.
+    pub(crate) fn last(&self) -> u64 {
+        self.records.first().map_or(0, |last| last.record.seq)
+    }
+
+    /// The records since the newest deployment, newest first.
+    fn since(&self) -> impl Iterator<Item = &Record> {
+        let records = self.records.iter().map(|it| &it.record);
+        records.take_while(|record| !record.is_deployment())
+    }
+
+    /// The record with which a deployment began that is not recorded yet.
+    pub(crate) fn underway(&self, now: OffsetDateTime) -> Option<&Record> {
+        let underway = permit::underway(&self.records, now)?;
+        Some(&underway.started.record)
+    }
+
+    /// Permits under which a deployment can still begin, newest first; none while one is under way.
+    pub(crate) fn permits(&self, now: OffsetDateTime) -> Vec<&Record> {
+        if self.underway(now).is_some() {
+            return Vec::new();
+        }
+        let used = |permit: &Record| {
+            let mut since = self.since();
+            since.any(|it| it.verdict == Verdict::Started && it.under == Some(permit.seq))
+        };
+        let open = |permit: &&Record| {
+            let content = permit.permit.as_ref();
+            permit.verdict == Verdict::Permitted
+                && content.is_some_and(|content| !permit::expired(content, now))
+                && !used(permit)
+        };
+        self.since().filter(open).collect()
+    }
+
     /// The newest deployment, however it ended.
     pub(crate) fn newest(&self) -> Option<&Recorded> {
         self.records.iter().find(|it| it.record.is_deployment())
@@ -164,11 +199,9 @@ impl Standing {
 
     /// Who has reviewed a digest since the newest deployment.
     pub(crate) fn reviewers_since(&self, digest: &Digest) -> Vec<&Actor> {
-        self.records
-            .iter()
-            .take_while(|it| !it.record.is_deployment())
-            .filter(|it| it.record.verdict == Verdict::Reviewed && it.record.digest == *digest)
-            .map(|it| &it.record.actor)
+        self.since()
+            .filter(|record| record.verdict == Verdict::Reviewed && record.digest == *digest)
+            .map(|record| &record.actor)
             .collect()
     }
 
@@ -192,7 +225,7 @@ pub(crate) fn at(text: &str) -> Option<OffsetDateTime> {
 #[cfg(test)]
 pub(crate) mod tests {
     use super::*;
-    use ledger::Rollback;
+    use ledger::{Permit, Rollback};
 
     pub(crate) fn actor(login: &str) -> Actor {
         Actor {
@@ -254,6 +287,33 @@ pub(crate) mod tests {
             verdict: Verdict::Reviewed,
             actor: actor(by),
             reason: Some("seen".to_owned()),
+            ..deployed(digit)
+        }
+    }
+
+    /// A permit for the digest of `digit`, judged against `head`, until seven.
+    pub(crate) fn permitted(digit: char, head: &str) -> Record {
+        Record {
+            verdict: Verdict::Permitted,
+            permit: Some(Permit {
+                expires: "2026-11-21T19:00:00Z".to_owned(),
+                head: head.to_owned(),
+                base: None,
+                pulls: Vec::new(),
+                reviews: Vec::new(),
+                approvers: Vec::new(),
+                requests: Vec::new(),
+                attempt: None,
+            }),
+            ..deployed(digit)
+        }
+    }
+
+    /// The beginning of a deployment of the digest of `digit` under a permit.
+    pub(crate) fn started(digit: char, under: u64) -> Record {
+        Record {
+            verdict: Verdict::Started,
+            under: Some(under),
             ..deployed(digit)
         }
     }
@@ -355,6 +415,34 @@ pub(crate) mod tests {
         assert_eq!(standing.current().unwrap().digest, digest('a'));
         assert_eq!(standing.reviewers_since(&digest('b')), [&actor("ada")]);
         assert!(standing.reviewers_since(&digest('a')).is_empty());
+    }
+
+    #[test]
+    fn a_permit_is_open_until_it_is_used_expires_or_something_is_deployed() {
+        let now = at("2026-11-21T18:30:00Z").unwrap();
+        let of = |records: &[Record]| {
+            let standing = standing(records);
+            let permits = standing.permits(now).into_iter().map(|it| it.seq);
+            let underway = standing.underway(now).map(|it| it.seq);
+            (permits.collect::<Vec<u64>>(), underway)
+        };
+        let permit = permitted('b', "hash-1");
+        let granted = [deployed('a'), permit.clone(), permit.clone()];
+        let then = |more: &[Record]| of(&[&granted[..], more].concat());
+        assert_eq!(then(&[]), (vec![3, 2], None));
+        assert_eq!(then(&[reviewed('a', "ada")]), (vec![3, 2], None));
+        assert_eq!(then(&[started('b', 2)]), (Vec::new(), Some(4)));
+        assert_eq!(then(&[failed('b')]), (Vec::new(), None));
+        let late = Record {
+            at: "2026-11-21T17:30:00Z".to_owned(),
+            ..started('b', 2)
+        };
+        assert_eq!(then(&[late]), (vec![3], None));
+        let mut expired = permit;
+        if let Some(permit) = &mut expired.permit {
+            permit.expires = "2026-11-21T18:30:00Z".to_owned();
+        }
+        assert_eq!(of(&[deployed('a'), expired]), (Vec::new(), None));
     }
 
     #[test]

@@ -10,6 +10,7 @@ use kit::{Cx, Report, Result};
 use ledger::{Chain, Record, Verdict};
 use net::Net;
 use serde_json::{Value, json};
+use time::OffsetDateTime;
 
 const HEADER: [&str; 6] = ["environment", "digest", "commit", "since", "by", "verdict"];
 
@@ -41,6 +42,7 @@ pub(crate) async fn run(args: Status, cx: &Cx) -> Result<Report> {
             healthy,
             live,
             open: open(&standing),
+            deploying: deploying(&standing, cx.clock.now()),
         });
     }
     Ok(report(&rows, args.live))
@@ -64,6 +66,30 @@ fn open(standing: &Standing) -> Vec<String> {
         )
     });
     debts.chain(refused).collect()
+}
+
+/// What is being deployed to an environment, or may be.
+fn deploying(standing: &Standing, now: OffsetDateTime) -> Vec<String> {
+    let digest = |record: &Record| short(record.digest.as_str(), 19).to_owned();
+    let underway = standing.underway(now).map(|started| {
+        format!(
+            "deployment of {} started by {} at {} under permit {}",
+            digest(started),
+            started.actor.login,
+            started.at,
+            started.under.unwrap_or_default()
+        )
+    });
+    let permits = standing.permits(now).into_iter().filter_map(|record| {
+        let expires = &record.permit.as_ref()?.expires;
+        Some(format!(
+            "permit {} of {} for {} until {expires}",
+            record.seq,
+            record.actor.login,
+            digest(record)
+        ))
+    });
+    underway.into_iter().chain(permits).collect()
 }
 
 /// Looks whether the service runs what the ledger says.
@@ -99,6 +125,8 @@ struct Row {
     live: Option<Result<Seen>>,
     /// What waits for a review.
     open: Vec<String>,
+    /// What is being deployed, or may be.
+    deploying: Vec<String>,
 }
 
 impl Row {
@@ -118,6 +146,7 @@ impl Row {
     fn verdict(&self) -> String {
         let mut parts = vec![self.last_verdict()];
         parts.extend(self.open.iter().cloned());
+        parts.extend(self.deploying.iter().cloned());
         parts.join("; ")
     }
 
@@ -172,6 +201,7 @@ fn report(rows: &[Row], live: bool) -> Report {
                 "healthy": row.healthy,
                 "last": row.last,
                 "open": row.open,
+                "deploying": row.deploying,
             });
             if let Some(seen) = &row.live {
                 json["live"] = json!({
@@ -243,6 +273,7 @@ mod tests {
             healthy,
             live: None,
             open: Vec::new(),
+            deploying: Vec::new(),
         };
         let report = report(
             &[
@@ -266,6 +297,25 @@ mod tests {
         "#]]
         .assert_eq(&report.text);
     }
+
+    #[test]
+    fn a_deployment_under_way_is_shown_and_so_is_a_permit() {
+        use crate::standing::tests::{deployed, permitted, standing, started};
+        let now = crate::standing::at("2026-11-21T18:30:00Z").unwrap();
+        let granted = [deployed('a'), permitted('b', "hash-1")];
+        let shown = deploying(&standing(&granted), now).join("; ");
+        assert_eq!(
+            shown,
+            "permit 2 of dora for sha256:bbbbbbbbbbbb until 2026-11-21T19:00:00Z"
+        );
+        let began = [&granted[..], &[started('b', 2)]].concat();
+        let shown = deploying(&standing(&began), now).join("; ");
+        assert_eq!(
+            shown,
+            "deployment of sha256:bbbbbbbbbbbb started by dora at 2026-11-21T18:00:00Z under permit 2"
+        );
+    }
+
     #[test]
     fn what_runs_is_shown_beside_what_is_recorded_and_what_is_not_seen_is_not_healthy() {
         let row = |live: Option<Result<Seen>>| Row {
@@ -274,6 +324,7 @@ mod tests {
             healthy: None,
             live,
             open: Vec::new(),
+            deploying: Vec::new(),
         };
         let seen = |missing: &[&str]| Seen {
             task_definition: "web:8".to_owned(),

@@ -102,6 +102,40 @@ fn bad_arguments_are_named_and_nothing_is_exported() {
         ];
         refuses(&record, &[], 2, "is not the hash of a record");
     }
+    let commit = "c".repeat(40);
+    let record = [
+        "record",
+        "--environment",
+        "x",
+        "--digest",
+        DIGEST,
+        "--commit",
+        &commit,
+        "--permit",
+    ];
+    for (permit, words) in [
+        (&["0"][..], "is not a whole number from 1 to"),
+        (&["7", "--rollback"], "cannot be used with"),
+        (&["7", "--break-glass", "down"], "cannot be used with"),
+        (
+            &["7", "--expect-head", &"1".repeat(64)],
+            "cannot be used with",
+        ),
+    ] {
+        refuses(&[&record[..], permit].concat(), &[], 2, words);
+    }
+    let alone = [
+        "grant",
+        "--environment",
+        "x",
+        "--digest",
+        DIGEST,
+        "--ledger-service",
+        "x",
+        "--ledger",
+        "y",
+    ];
+    refuses(&alone, &[], 2, "which only a contract names");
     for repository in ["storefront", "acme/store front", "https://github.com"] {
         refuses(
             &["check", "--github-repository", repository],
@@ -116,7 +150,7 @@ fn bad_arguments_are_named_and_nothing_is_exported() {
         &[],
         &github,
         2,
-        "it is one of: check, record, review, status, history, verify, export, diff, doctor",
+        "it is one of: check, grant, record, review, status, history, verify, export, diff, doctor",
     );
     refuses(&["diff", "dev"], &[], 2, "2 values required");
     refuses(&["diff"], &[], 2, "diff compares two environments");

@@ -1,10 +1,11 @@
-//! `check`: observe, decide, report.
+//! What `check` and `grant` judge: observe, decide, report.
 
 mod answer;
 mod approvals;
 mod collect;
 pub(crate) mod conditions;
 mod decide;
+mod evidence;
 mod facts;
 pub(crate) mod glass;
 mod merge;
@@ -22,6 +23,7 @@ pub(crate) mod tests;
 mod three_way;
 mod trail;
 
+pub(crate) use evidence::Evidence;
 pub(crate) use facts::{Fact, Unknown};
 pub(crate) use provenance::Proofs;
 use range::Base;
@@ -45,7 +47,26 @@ use trail::Trail;
 /// How many of a chain's newest records are searched for a digest.
 const LOOK_BACK: usize = 1000;
 
-pub(crate) async fn run(args: Check, cx: &Cx) -> Result<Report> {
+/// A promotion that the gate allows.
+pub(crate) struct Allowed {
+    pub(crate) net: Net,
+    pub(crate) setting: Setting,
+    pub(crate) digest: Digest,
+    pub(crate) commit: Option<CommitId>,
+    /// The environment's own records as they were judged; nothing where there is no gate.
+    pub(crate) standing: Option<Standing>,
+    /// What the decision rests on.
+    pub(crate) evidence: Evidence,
+    /// Why rules were gone past, if any were.
+    pub(crate) broken: Option<String>,
+    pub(crate) report: Report,
+}
+
+/// Judges a promotion, and writes nothing.
+///
+/// # Errors
+/// A rule refuses or is unknown (exit 3), or the set-up of this process is wrong.
+pub(crate) async fn allow(args: &Check, cx: &Cx) -> Result<Allowed> {
     let digest = args.digest.as_deref().map(Digest::parse).transpose()?;
     let mut setting = Setting::of(cx, &args.ledger)?.with_rules(&args.rules)?;
     if !setting.declared {
@@ -54,45 +75,114 @@ pub(crate) async fn run(args: Check, cx: &Cx) -> Result<Report> {
     usable(&setting, digest.as_ref(), args.from.as_deref())?;
     let net = Net::new(cx)?;
     if args.rollback {
-        return rollback::run(args, cx, &net, &setting, digest).await;
+        return rollback::allow(args, cx, net, setting, digest).await;
     }
-    let github = connect(&args, cx, &net, &setting)?;
-    let subject = subject(cx, &net, &setting, digest, args.from.as_deref()).await?;
-    let repository = args.github.repository();
-    let proof = provenance::observe(cx, &net, &setting, &subject, repository).await;
-    let (facts, conditions) = match decide::asks_nothing(&setting) {
-        true => (Facts::none(), None),
-        false => observed(&args, cx, &net, github.as_ref(), &setting, &subject).await?,
+    let question = Question {
+        digest,
+        from: args.from.as_deref(),
+        repository: args.github.repository(),
+        breaks_glass: args.break_glass.is_some(),
     };
-    let mut decision = decide::decide(&setting, &subject, &facts);
-    let more = conditions::rules(&setting, &subject, conditions.as_ref());
-    decision.rules.extend(more);
-    // Before all else: without it, every other answer may be about another image.
-    let proven = provenance::rule(&setting, &subject, proof.as_ref());
-    decision.rules.insert(0, proven);
-    let broken = args.break_glass.as_deref().and_then(|reason| {
+    let Judged {
+        subject,
+        facts,
+        conditions,
+        mut decision,
+    } = judge(cx, &net, &setting, question).await?;
+    let loud = args.break_glass.as_deref().and_then(|reason| {
         let conditions = conditions.as_ref();
         let by = glass::go_past(&mut decision, reason, &setting, &subject, conditions)?;
         Some((logins(&by), reason))
     });
     let mut report = report::report(&setting, &subject, &facts, &decision)?;
-    if let Some((by, reason)) = broken {
+    if let Some((by, reason)) = loud {
         loudly(cx, &mut report, &by, reason);
     }
+    let broken = broken_reason(args, &decision);
+    let evidence = Evidence::of(&setting, &subject, &facts);
     let standing = conditions.map(|conditions| conditions.standing);
-    Ok(with_head(report, &standing.unwrap_or_default())
-        .output("break-glass", broken_reason(&args, &decision)))
+    let report = match &standing {
+        Some(standing) => with_head(report, standing),
+        None => with_head(report, &Standing::default()),
+    };
+    Ok(Allowed {
+        report: report.output("break-glass", broken.clone().unwrap_or_default()),
+        net,
+        setting,
+        digest: subject.digest,
+        commit: subject.commit,
+        standing,
+        evidence,
+        broken,
+    })
+}
+
+/// What is asked of the gate.
+#[derive(Debug)]
+pub(crate) struct Question<'a> {
+    /// The digest; without one, the newest healthy one of `from`, else of the environment before.
+    pub(crate) digest: Option<Digest>,
+    pub(crate) from: Option<&'a str>,
+    /// The repository on GitHub, if it is not the run's.
+    pub(crate) repository: Option<&'a str>,
+    /// Whether the promoter breaks the glass, for which GitHub need not answer.
+    pub(crate) breaks_glass: bool,
+}
+
+/// A promotion with all facts and the answer of every rule, before any glass is broken.
+#[derive(Debug)]
+pub(crate) struct Judged {
+    pub(crate) subject: Subject,
+    pub(crate) facts: Facts,
+    pub(crate) conditions: Option<Conditions>,
+    pub(crate) decision: answer::Decision,
+}
+
+/// Observes and decides. Nothing is written.
+///
+/// # Errors
+/// The ledger cannot be read or is broken, or the set-up of this process is wrong.
+pub(crate) async fn judge(
+    cx: &Cx,
+    net: &Net,
+    setting: &Setting,
+    question: Question<'_>,
+) -> Result<Judged> {
+    let github = connect(&question, cx, net, setting)?;
+    let subject = subject(cx, net, setting, question.digest.clone(), question.from).await?;
+    let proof = provenance::observe(cx, net, setting, &subject, question.repository).await;
+    let (facts, conditions) = match decide::asks_nothing(setting) {
+        true => (Facts::none(), None),
+        false => observed(&question, cx, net, github.as_ref(), setting, &subject).await?,
+    };
+    let mut decision = decide::decide(setting, &subject, &facts);
+    let more = conditions::rules(setting, &subject, conditions.as_ref());
+    decision.rules.extend(more);
+    // Before all else: without it, every other answer may be about another image.
+    let proven = provenance::rule(setting, &subject, proof.as_ref());
+    decision.rules.insert(0, proven);
+    Ok(Judged {
+        subject,
+        facts,
+        conditions,
+        decision,
+    })
 }
 
 /// A client for GitHub, unless nothing is asked. A person who breaks the glass need not be able to
 /// ask it.
-fn connect(args: &Check, cx: &Cx, net: &Net, setting: &Setting) -> Result<Option<GitHub>> {
+fn connect(
+    question: &Question<'_>,
+    cx: &Cx,
+    net: &Net,
+    setting: &Setting,
+) -> Result<Option<GitHub>> {
     if decide::asks_nothing(setting) {
         return Ok(None);
     }
-    match GitHub::connect(cx, net, args.github.repository()) {
+    match GitHub::connect(cx, net, question.repository) {
         Ok(github) => Ok(Some(github)),
-        Err(error) if args.break_glass.is_some() => {
+        Err(error) if question.breaks_glass => {
             cx.host
                 .warn(format!("GitHub is not asked: {}", error.message));
             Ok(None)
@@ -103,7 +193,7 @@ fn connect(args: &Check, cx: &Cx, net: &Net, setting: &Setting) -> Result<Option
 
 /// All facts.
 async fn observed(
-    args: &Check,
+    question: &Question<'_>,
     cx: &Cx,
     net: &Net,
     github: Option<&GitHub>,
@@ -116,7 +206,7 @@ async fn observed(
     };
     let promoter = match &facts.promoter {
         Ok(promoter) => Ok(promoter.accounts.iter().map(actor).collect()),
-        Err(_) if args.break_glass.is_some() && cx.host.kind() != Kind::GitHub => {
+        Err(_) if question.breaks_glass && cx.host.kind() != Kind::GitHub => {
             without_github(cx, net, setting).await
         }
         Err(unknown) => Err(unknown.clone()),
@@ -138,11 +228,10 @@ fn with_head(mut report: Report, standing: &Standing) -> Report {
 }
 
 /// The reason, if a rule was gone past for it: only then is there anything to record.
-fn broken_reason(args: &Check, decision: &answer::Decision) -> String {
+fn broken_reason(args: &Check, decision: &answer::Decision) -> Option<String> {
     let mut rules = decision.rules.iter();
     let broken = rules.any(|rule| rule.answer == answer::Answer::Broken);
-    let reason = args.break_glass.clone().filter(|_| broken);
-    reason.unwrap_or_default()
+    args.break_glass.clone().filter(|_| broken)
 }
 
 /// Nobody who reads any of it may miss that rules were gone past.

@@ -6,24 +6,24 @@ use super::conditions::{refused, review};
 use super::facts::{Fact, Facts};
 use super::range::Base;
 use super::trail::Trail;
-use super::{Subject, report};
+use super::{Allowed, Evidence, Subject, report};
 use crate::args::Check;
 use crate::person::{is_other, logins, without_github};
 use crate::setting::Setting;
 use crate::standing::{LOOK_BACK, Standing};
+use kit::Cx;
 use kit::error::{Error, Result};
 use kit::id::Digest;
-use kit::{Cx, Report};
 use ledger::{Actor, Chain, Record, Verdict};
 use net::Net;
 
-pub(super) async fn run(
-    args: Check,
+pub(super) async fn allow(
+    args: &Check,
     cx: &Cx,
-    net: &Net,
-    setting: &Setting,
+    net: Net,
+    setting: Setting,
     digest: Option<Digest>,
-) -> Result<Report> {
+) -> Result<Allowed> {
     let does_not_apply = match (&args.from, &args.break_glass) {
         (Some(_), _) => Some("--from"),
         (None, Some(_)) => Some("--break-glass"),
@@ -38,12 +38,12 @@ pub(super) async fn run(
         );
     }
     let account = net.account(&setting.ledger_reader).await?;
-    let ledger = setting.ledger(net, &account);
+    let ledger = setting.ledger(&net, &account);
     let chain = Chain::new(&setting.service, &setting.environment)?;
     let standing = Standing::read(&ledger, &chain).await?;
     let digest = match digest {
         Some(digest) => digest,
-        None => way_back(setting, &standing)?.digest.clone(),
+        None => way_back(&setting, &standing)?.digest.clone(),
     };
     let healthy = match standing.healthy_record(&digest) {
         Some(record) => Some(record.clone()),
@@ -53,8 +53,8 @@ pub(super) async fn run(
             ledger.find(&chain, LOOK_BACK, healthy).await?
         }
     };
-    let promoter = without_github(cx, net, setting).await;
-    let decision = decide(setting, &standing, &digest, healthy.as_ref(), &promoter);
+    let promoter = without_github(cx, &net, &setting).await;
+    let decision = decide(&setting, &standing, &digest, healthy.as_ref(), &promoter);
     let subject = Subject {
         digest,
         commit: healthy.map(|record| record.commit),
@@ -63,8 +63,17 @@ pub(super) async fn run(
         built_for: None,
         base: Base::Nothing,
     };
-    let report = report::report(setting, &subject, &Facts::none(), &decision)?;
-    Ok(super::with_head(report, &standing).output("break-glass", ""))
+    let report = report::report(&setting, &subject, &Facts::none(), &decision)?;
+    Ok(Allowed {
+        report: super::with_head(report, &standing).output("break-glass", ""),
+        net,
+        setting,
+        digest: subject.digest,
+        commit: subject.commit,
+        standing: Some(standing),
+        evidence: Evidence::default(),
+        broken: None,
+    })
 }
 
 fn way_back<'s>(setting: &Setting, standing: &'s Standing) -> Result<&'s Record> {

@@ -1,16 +1,17 @@
 //! Records as in-toto statements with SLSA's verification summary (slsa.dev/spec/v1.0,
-//! "Verification Summary Attestation"; in-toto/attestation, "Statement" v1), one for each record.
+//! "Verification Summary Attestation"; in-toto/attestation, "Statement" v1), one for each deployment
+//! and each permit.
 
 use super::{Sink, unsound};
 use attest::{Envelope, Signer};
-use kit::error::{Error, Result};
+use kit::error::Result;
 use ledger::{Chain, Entry, Ledger, Record, Verdict};
 use serde_json::{Value, json};
 
 /// The media type of a statement, which its signature covers.
 const PAYLOAD_TYPE: &str = "application/vnd.in-toto+json";
 
-/// Writes a statement for each record, signed if there is a key. Nothing is written about a chain
+/// Writes a statement for each deployment and permit, signed if there is a key. Nothing is written about a chain
 /// that is not sound.
 pub(super) async fn write(
     ledger: &Ledger,
@@ -28,10 +29,16 @@ pub(super) async fn write(
     if !audit.walked.faults.is_empty() {
         return Err(unsound(chain, &audit.walked.faults));
     }
+    let mut written = 0;
     for entry in &entries {
         let record = entry
             .record(chain)
             .map_err(|fault| unsound(chain, &[fault]))?;
+        // A statement is about an image; a review or a request says nothing of its own about one.
+        if !record.is_deployment() && record.verdict != Verdict::Permitted {
+            continue;
+        }
+        written += 1;
         let statement = statement(entry, &record).to_string();
         let line = match signer {
             Some(signer) => {
@@ -42,7 +49,7 @@ pub(super) async fn write(
         };
         sink.line(&format!("{line}\n"))?;
     }
-    u64::try_from(entries.len()).map_err(|error| Error::failed("too many records").because(error))
+    Ok(written)
 }
 
 /// The statement about one record.
@@ -73,7 +80,7 @@ fn statement(entry: &Entry, record: &Record) -> Value {
                 "digest": { "sha256": entry.hash },
             }],
             "verificationResult": match record.verdict {
-                Verdict::Healthy => "PASSED",
+                Verdict::Healthy | Verdict::Permitted => "PASSED",
                 _ => "FAILED",
             },
             // The ledger says what ran, not how it was built.

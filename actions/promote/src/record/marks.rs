@@ -2,13 +2,12 @@
 
 use crate::setting::Setting;
 use crate::standing::{LOOK_BACK, Standing, at};
-use kit::Cx;
 use kit::clock::rfc3339;
 use kit::error::{Error, Result};
 use kit::hex::is_hex;
 use kit::id::Digest;
-use ledger::{BreakGlass, Chain, Entry, GENESIS, Ledger, Record, Recorded, Verdict};
-use time::Duration;
+use ledger::{Actor, BreakGlass, Chain, Entry, GENESIS, Ledger, Record, Recorded, Verdict};
+use time::{Duration, OffsetDateTime};
 
 /// How long a broken glass stays open if the contract no longer says: what is recorded here has
 /// happened already.
@@ -52,9 +51,9 @@ pub(super) async fn newest(
     Ok(records.into_iter().find(|it| it.record.is_deployment()))
 }
 
-/// Refuses a record that was judged against another deployment than the newest one: a run that was
+/// Refuses a record, or a permit, that was judged against another deployment than the newest one: a run that was
 /// slow, or is run again, does not move the environment backwards on record.
-pub(super) fn compare(
+pub(crate) fn compare(
     expected: Option<&str>,
     newest: Option<&Recorded>,
     draft: &Record,
@@ -86,42 +85,42 @@ pub(super) fn compare(
 }
 
 /// The digest that a rollback leaves: what was healthy until now, else what was deployed last.
-pub(super) fn left(newest: Option<&Recorded>, record: &Record) -> Option<Digest> {
+pub(crate) fn left(newest: Option<&Recorded>, record: &Record) -> Option<Digest> {
     let other = |digest: &&Digest| **digest != record.digest;
     let healthy = record.previous.as_ref().filter(other);
     let last = newest.map(|newest| &newest.record.digest).filter(other);
     healthy.or(last).cloned()
 }
 
-/// Marks the record as a promotion past rules. A glass that is still open from an earlier one does
-/// not stay open for longer.
-pub(super) async fn with_broken_glass(
-    cx: &Cx,
-    ledger: &Ledger,
-    chain: &Chain,
+/// That rules were gone past. A glass that is still open from an earlier one does not stay open for
+/// longer.
+pub(crate) fn broken_glass(
+    standing: &Standing,
     setting: &Setting,
-    mut draft: Record,
+    by: &Actor,
     reason: String,
-) -> Result<Record> {
-    let standing = Standing::read(ledger, chain).await?;
+    now: OffsetDateTime,
+) -> BreakGlass {
     let declared = setting.gate.break_glass.as_ref();
     let seconds = declared.map_or(EXPIRES, |glass| glass.expires);
-    let until = cx.clock.now() + Duration::seconds(seconds.cast_signed());
+    let until = now + Duration::seconds(seconds.cast_signed());
     let open = standing
         .open_debts()
         .filter_map(|debt| at(&debt.glass.expires))
         .min();
-    draft.break_glass = Some(BreakGlass {
+    BreakGlass {
         reason,
-        by: draft.actor.clone(),
+        by: by.clone(),
         expires: rfc3339(open.map_or(until, |open| open.min(until))),
-    });
-    Ok(draft)
+    }
 }
 
 /// Rows of the report.
 pub(super) fn rows(record: &Record) -> Vec<(&'static str, String)> {
     let mut rows = Vec::new();
+    if let Some(permit) = record.under {
+        rows.push(("permit", permit.to_string()));
+    }
     if let Some(rollback) = &record.rollback {
         let from = rollback
             .from

@@ -1,17 +1,19 @@
 //! `record`: verifies the running service, appends to the ledger, mirrors the record on GitHub.
 
-mod marks;
+pub(crate) mod marks;
 mod mirror;
 mod report;
+mod under;
 
 use crate::args::{Record as Args, Verdict as Asked};
 use crate::live::Live;
 use crate::principal::Principal;
 use crate::setting::Setting;
+use crate::standing::Standing;
 use kit::backoff;
-use kit::clock::rfc3339;
+use kit::clock::{Clock, rfc3339};
 use kit::contract::Person;
-use kit::error::{Context, Error, ErrorKind, Result};
+use kit::error::{Error, ErrorKind, Result};
 use kit::hex::is_hex;
 use kit::host::Kind;
 use kit::id::{CommitId, Digest};
@@ -31,7 +33,7 @@ const LOOK_BACK: usize = 1000;
 pub(crate) async fn run(args: Args, cx: &Cx) -> Result<Report> {
     let digest = Digest::parse(&args.digest)?;
     let commit = CommitId::parse(&args.commit)?;
-    let expected = marks::expected(args.expect_head.as_deref())?;
+    let mut expected = marks::expected(args.expect_head.as_deref())?;
     let setting = Setting::of(cx, &args.ledger)?;
     let verdict = match args.verdict {
         Asked::Healthy => Verdict::Healthy,
@@ -47,17 +49,7 @@ pub(crate) async fn run(args: Args, cx: &Cx) -> Result<Report> {
         _ => None,
     };
     let net = Net::new(cx)?;
-    let github = match github::token(cx) {
-        Some(_) => {
-            match github::GitHub::connect(cx, &net, args.github.repository()) {
-                Ok(github) => Some(github),
-                // A repository named by the caller must be valid; without one there is no mirror.
-                Err(error) if args.github.github_repository.is_some() => return Err(error),
-                Err(_) => None,
-            }
-        }
-        None => None,
-    };
+    let github = connected(cx, &net, &args.github)?;
     let build = net.account(&setting.permit).await?;
     let ledger = setting.ledger(&net, &build).completing();
     let chain = Chain::new(&setting.service, &setting.environment)?;
@@ -72,7 +64,7 @@ pub(crate) async fn run(args: Args, cx: &Cx) -> Result<Report> {
         }
         None => None,
     };
-    let draft = Record {
+    let mut draft = Record {
         seq: 0,
         at: rfc3339(cx.clock.now()),
         service: setting.service.clone(),
@@ -85,12 +77,7 @@ pub(crate) async fn run(args: Args, cx: &Cx) -> Result<Report> {
         account: setting.read.account.clone(),
         task_definition: None,
         previous: None,
-        policy: Some(format!(
-            "sha256:{}",
-            ledger::sha256(
-                &serde_json::to_vec(&setting.gate).context("cannot write the gate as JSON")?
-            )
-        )),
+        policy: Some(ledger::policy(&setting.gate)?),
         // Whether another digest was there is seen when the record is appended.
         rollback: args.rollback.then_some(Rollback { from: None }),
         break_glass: None,
@@ -101,18 +88,24 @@ pub(crate) async fn run(args: Args, cx: &Cx) -> Result<Report> {
         under: None,
     };
     let ledger = accepting(ledger, &setting, &chain, args.accept_head).await?;
-    let draft = match args.break_glass {
-        Some(reason) => {
-            marks::with_broken_glass(cx, &ledger, &chain, &setting, draft, reason).await?
-        }
-        None => draft,
-    };
+    if let Some(reason) = args.break_glass {
+        let standing = Standing::read(&ledger, &chain).await?;
+        let (by, now) = (&draft.actor, cx.clock.now());
+        let broken = marks::broken_glass(&standing, &setting, by, reason, now);
+        draft.break_glass = Some(broken);
+    }
+    if let Some(number) = args.permit {
+        let permit = under::permit(&ledger, &chain, number, &draft, cx.clock).await?;
+        expected = Some(permit.head.clone());
+        draft = permit.marked(draft);
+    }
     let write = Write {
         ledger: &ledger,
         chain: &chain,
         live: live.as_ref().map(|live| (live, &digest)),
         expected: expected.as_deref(),
         dry_run: args.dry_run,
+        clock: cx.clock,
     };
     let written = write.append(draft).await?;
     if args.dry_run {
@@ -128,6 +121,23 @@ pub(crate) async fn run(args: Args, cx: &Cx) -> Result<Report> {
         }
     };
     Ok(report::report(&setting, &written, deployment))
+}
+
+/// A client for GitHub, if there is a token and a repository.
+pub(crate) fn connected(
+    cx: &Cx,
+    net: &Net,
+    given: &crate::args::GitHub,
+) -> Result<Option<github::GitHub>> {
+    if github::token(cx).is_none() {
+        return Ok(None);
+    }
+    match github::GitHub::connect(cx, net, given.repository()) {
+        Ok(github) => Ok(Some(github)),
+        // A repository named by the caller must be valid; without one there is no mirror.
+        Err(error) if given.github_repository.is_some() => Err(error),
+        Err(_) => Ok(None),
+    }
 }
 
 /// The ledger as the record goes to it: with the head that a person accepts, if one is named.
@@ -217,6 +227,7 @@ struct Write<'a> {
     /// The hash of the deployment that the promotion was judged against.
     expected: Option<&'a str>,
     dry_run: bool,
+    clock: Clock,
 }
 
 impl Write<'_> {
@@ -228,6 +239,7 @@ impl Write<'_> {
             live,
             expected,
             dry_run,
+            clock,
         } = *self;
         let mut head = ledger.head(chain).await?;
         for wait in backoff::attempts(ATTEMPTS, FIRST_WAIT) {
@@ -238,6 +250,10 @@ impl Write<'_> {
                 .filter(|newest| is_same(&newest.record, &draft))
                 // Nothing says yet that its head is accepted.
                 .filter(|_| !head.as_ref().is_some_and(|head| ledger.is_accepting(head)));
+            // Meanwhile another run may have closed it.
+            if let Some(number) = draft.under {
+                under::permit(ledger, chain, number, &draft, clock).await?;
+            }
             // A failure is always recorded: it can make nothing look better than it is.
             if own.is_none() && draft.verdict == Verdict::Healthy {
                 marks::compare(expected, newest.as_ref(), &draft)?;
@@ -299,14 +315,15 @@ impl Write<'_> {
 
 /// Whether the record is the one this run would write, so that running twice writes one record.
 fn is_same(head: &Record, draft: &Record) -> bool {
-    head.digest == draft.digest
+    head.under == draft.under
+        && head.digest == draft.digest
         && head.commit == draft.commit
         && head.verdict == draft.verdict
         && head.run == draft.run
 }
 
 /// The newest healthy digest as of `record`.
-fn healthy_until_now(record: &Record) -> Option<Digest> {
+pub(crate) fn healthy_until_now(record: &Record) -> Option<Digest> {
     match record.verdict {
         Verdict::Healthy => Some(record.digest.clone()),
         _ => record.previous.clone(),
@@ -314,7 +331,12 @@ fn healthy_until_now(record: &Record) -> Option<Digest> {
 }
 
 /// The actor to record: on GitHub the account from the API, else the principal of the run.
-async fn actor(cx: &Cx, net: &Net, github: Option<&github::GitHub>, setting: &Setting) -> Actor {
+pub(crate) async fn actor(
+    cx: &Cx,
+    net: &Net,
+    github: Option<&github::GitHub>,
+    setting: &Setting,
+) -> Actor {
     let host = cx.host.actor().unwrap_or_else(|| "unknown".to_owned());
     if cx.host.kind() != Kind::GitHub {
         let principal = Principal::of_run(cx, net, setting).await;

@@ -57,7 +57,7 @@ impl<'a> Context<'a> {
 }
 
 /// Who is who, according to the contract.
-pub(super) fn persons(setting: &Setting) -> Persons<'_> {
+pub(in crate::check) fn persons(setting: &Setting) -> Persons<'_> {
     Persons {
         people: &setting.people,
         apps: &setting.apps,

@@ -1,6 +1,7 @@
 //! A promotion that every rule lets pass, for the tests to spoil.
 
 mod allows;
+mod evidence;
 mod hidden;
 mod refuses;
 
