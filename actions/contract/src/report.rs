@@ -82,6 +82,10 @@ fn gate(gate: &Gate) -> String {
     if let Some(glass) = &gate.break_glass {
         parts.push(format!("break-glass {}", glass.people.join(", ")));
     }
+    if let Some(approve) = &gate.approve {
+        let people = approve.people.join(", ");
+        parts.push(format!("approved by {} of {people}", approve.count));
+    }
     parts.join("; ")
 }
 

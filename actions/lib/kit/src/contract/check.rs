@@ -43,7 +43,7 @@ pub(super) fn check(declared: &Declared, mistakes: &mut Mistakes) {
     person::check(declared, mistakes);
     permits(declared, mistakes);
     for (_, environment) in &declared.environments.value.0 {
-        super::gate::check(environment, mistakes);
+        super::gate::check(declared, environment, mistakes);
     }
 }
 

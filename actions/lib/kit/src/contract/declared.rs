@@ -165,6 +165,8 @@ pub(super) struct Gate {
     pub(super) rollback: Option<Rollback>,
     /// Who may promote although rules refuse, for a short time and on record; nobody when not given.
     pub(super) break_glass: Option<BreakGlass>,
+    /// Who approves each promotion, on record, before it is made; nobody when not given.
+    pub(super) approve: Option<Approve>,
 }
 
 /// Times in which nothing is promoted. All that is given must hold: the days from `first` to `last`, the weekdays, and the
@@ -206,6 +208,20 @@ pub(super) struct BreakGlass {
     #[schemars(extend("minItems" = 1))]
     pub(super) people: At<Vec<At<Text<Login>>>>,
     /// How long they may go on before somebody else must review, at most 24h; 1h when not given.
+    pub(super) expires: Option<At<Text<Span>>>,
+}
+
+/// Who approves each promotion, on record, before it is made.
+#[derive(Debug, Clone, Default, JsonSchema)]
+#[schemars(rename_all = "kebab-case", deny_unknown_fields)]
+pub(super) struct Approve {
+    /// How many of them must approve; 1 when not given.
+    #[schemars(extend("minimum" = 1))]
+    pub(super) count: Option<At<u32>>,
+    /// Those who may, by their names under `people`.
+    #[schemars(extend("minItems" = 1))]
+    pub(super) people: At<Vec<At<Text<Login>>>>,
+    /// How long a request can be approved and used, at most 7d; 24h when not given.
     pub(super) expires: Option<At<Text<Span>>>,
 }
 

@@ -2,8 +2,8 @@
 //! compares the two.
 
 use super::declared::{
-    Anchor, BreakGlass, Build, BuildKeys, BuildRoles, Declared, Deploy, Environment, Freeze, Gate,
-    Image, Roles, Rollback, State, StateRoles, Type, Variable,
+    Anchor, Approve, BreakGlass, Build, BuildKeys, BuildRoles, Declared, Deploy, Environment,
+    Freeze, Gate, Image, Roles, Rollback, State, StateRoles, Type, Variable,
 };
 use super::decode::{Decode, Decoder};
 use super::diagnostics::{At, Mistake, nearest};
@@ -155,6 +155,7 @@ mapping!(Gate {
     optional calendars: "calendars",
     optional rollback: "rollback",
     optional break_glass: "break-glass",
+    optional approve: "approve",
 });
 mapping!(DeclaredPerson {
     optional id: "id",
@@ -173,6 +174,11 @@ mapping!(Freeze {
 });
 mapping!(Rollback { optional approvals: "approvals" });
 mapping!(BreakGlass { required people: "people", optional expires: "expires" });
+mapping!(Approve {
+    optional count: "count",
+    required people: "people",
+    optional expires: "expires",
+});
 mapping!(Roles { optional read: "read", optional deploy: "deploy" });
 mapping!(Variable {
     required kind: "type",

@@ -1,6 +1,6 @@
 //! The gate of an environment: its rules that need no value from outside, and its resolved form.
 
-use super::declared::{BreakGlass, Environment, Freeze};
+use super::declared::{Approve, BreakGlass, Declared, Environment, Freeze};
 use super::diagnostics::{At, Mistake, Mistakes, Place, nearest};
 use super::model;
 use super::text::Text;
@@ -14,6 +14,10 @@ const APPROVALS: u32 = 100;
 const EXPIRES: u64 = 3600;
 /// How long it may stay open at most: a day.
 const LONGEST: u64 = 86_400;
+/// How long a request stays open when the contract does not say: a day.
+const REQUEST_EXPIRES: u64 = 86_400;
+/// How long it may stay open at least, so that people can answer it, and at most: a week.
+const REQUEST_SPAN: std::ops::RangeInclusive<u64> = 60..=604_800;
 
 /// The gate of an environment. One that follows another always has one.
 pub(super) fn gate(environment: &Environment) -> model::Gate {
@@ -47,6 +51,13 @@ pub(super) fn gate(environment: &Environment) -> model::Gate {
                 .expires
                 .map_or(EXPIRES, |expires| seconds(&expires.value)),
         }),
+        approve: gate.approve.map(|approve| model::Approve {
+            count: approve.count.map_or(1, |count| count.value),
+            people: approve.people.value.into_iter().map(text).collect(),
+            expires: approve
+                .expires
+                .map_or(REQUEST_EXPIRES, |expires| seconds(&expires.value)),
+        }),
     }
 }
 
@@ -77,7 +88,7 @@ fn seconds<K>(span: &Text<K>) -> u64 {
 }
 
 /// Checks the gate of one environment.
-pub(super) fn check(environment: &Environment, mistakes: &mut Mistakes) {
+pub(super) fn check(declared: &Declared, environment: &Environment, mistakes: &mut Mistakes) {
     let Some(gate) = &environment.gate else {
         return;
     };
@@ -110,6 +121,9 @@ pub(super) fn check(environment: &Environment, mistakes: &mut Mistakes) {
     }
     if let Some(glass) = &gate.break_glass {
         check_break_glass(glass, mistakes);
+    }
+    if let Some(approve) = &gate.approve {
+        check_approve(declared, approve, mistakes);
     }
 }
 
@@ -226,6 +240,69 @@ fn check_break_glass(glass: &BreakGlass, mistakes: &mut Mistakes) {
                 .hint("between 1s and 24h"),
             );
         }
+    }
+}
+
+/// Those who approve are people that the contract knows, each once, and there are enough of them.
+fn check_approve(declared: &Declared, approve: &Approve, mistakes: &mut Mistakes) {
+    let people = declared.people.iter().flat_map(|people| &people.0);
+    let known: Vec<&str> = people.map(|(login, _)| login.value.0.as_str()).collect();
+    let named = &approve.people;
+    if named.value.is_empty() && named.place != Place::default() {
+        mistakes.add(
+            Mistake::new(
+                named.place.clone(),
+                "`people` is empty, so nobody could approve anything",
+            )
+            .hint("name at least one, or remove `approve`"),
+        );
+    }
+    for (index, person) in named.value.iter().enumerate() {
+        let login = person.value.0.as_str();
+        let earlier = named.value[..index].iter();
+        if let Some(first) = earlier.into_iter().find(|one| one.value.0 == login) {
+            mistakes.add(
+                Mistake::new(person.place.clone(), format!("{login} is named twice"))
+                    .related(first.place.clone(), "first here")
+                    .hint("keep one of them: a person approves once"),
+            );
+        } else if !known.contains(&login) {
+            let hint = match nearest(login, known.iter().copied()) {
+                Some(name) => format!("did you mean `{name}`?"),
+                None => format!("list {login} under `people`, with the number of the account"),
+            };
+            let message = format!("`people` of the contract does not list {login}");
+            mistakes.add(Mistake::new(person.place.clone(), message).hint(hint));
+        }
+    }
+    if let Some(count) = &approve.count {
+        let most = named.value.len();
+        if count.value == 0 {
+            mistakes.add(
+                Mistake::new(count.place.clone(), "no approvals are asked for here")
+                    .hint("at least 1, or remove `approve`"),
+            );
+        } else if usize::try_from(count.value).is_ok_and(|count| count > most) && most > 0 {
+            mistakes.add(
+                Mistake::new(
+                    count.place.clone(),
+                    format!("{} are asked to approve, and {most} may", count.value),
+                )
+                .related(named.place.clone(), "these may")
+                .hint("name more people, or ask for fewer"),
+            );
+        }
+    }
+    if let Some(expires) = &approve.expires
+        && !REQUEST_SPAN.contains(&seconds(&expires.value))
+    {
+        mistakes.add(
+            Mistake::new(
+                expires.place.clone(),
+                "a request cannot stay open for this long",
+            )
+            .hint("between 1m and 7d"),
+        );
     }
 }
 

@@ -261,6 +261,9 @@ pub struct Gate {
     /// Who may promote although rules refuse.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub break_glass: Option<BreakGlass>,
+    /// Who approves each promotion.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub approve: Option<Approve>,
 }
 
 impl Gate {
@@ -280,6 +283,7 @@ impl Gate {
             calendars: Vec::new(),
             rollback_approvals: 0,
             break_glass: None,
+            approve: None,
         }
     }
 }
@@ -330,6 +334,17 @@ pub struct BreakGlass {
     /// Their GitHub logins.
     pub people: Vec<String>,
     /// Seconds for which they may go on before somebody else must review.
+    pub expires: u64,
+}
+
+/// Who approves each promotion, on record, before it is made.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Approve {
+    /// How many of them must approve.
+    pub count: u32,
+    /// Those who may, by their names under `people`.
+    pub people: Vec<String>,
+    /// Seconds for which a request can be approved and used.
     pub expires: u64,
 }
 

@@ -55,8 +55,8 @@ mod tests {
     use super::super::person::DeclaredPerson;
     use super::*;
     use crate::contract::declared::{
-        Anchor, BreakGlass, Build, BuildKeys, BuildRoles, Deploy, Environment, Freeze, Gate, Image,
-        Roles, Rollback, State, StateRoles, Variable,
+        Anchor, Approve, BreakGlass, Build, BuildKeys, BuildRoles, Deploy, Environment, Freeze,
+        Gate, Image, Roles, Rollback, State, StateRoles, Variable,
     };
     use crate::contract::parse;
     use crate::contract::secret::Secret;
@@ -103,6 +103,7 @@ mod tests {
         keys::<Freeze>(Freeze::KEYS);
         keys::<Rollback>(Rollback::KEYS);
         keys::<BreakGlass>(BreakGlass::KEYS);
+        keys::<Approve>(Approve::KEYS);
         keys::<DeclaredPerson>(DeclaredPerson::KEYS);
         keys::<Roles>(Roles::KEYS);
         keys::<Variable>(Variable::KEYS);
@@ -214,6 +215,10 @@ environments:
             "service: shop\npeople: {ada: {id: 1, accounts: {ada-work: 2}, emails: [a@old.example], aws: [ada@acme]}}\napps: {49699333: nobody, '7': ada}",
         ),
         (
+            "approvals: 2}}",
+            "approve: {count: 2, people: [ada, grace], expires: 2d}}}\npeople: {ada: {id: 1}, grace: [grace@acme.example]}",
+        ),
+        (
             "approvals: 2",
             "since: '1111111111111111111111111111111111111111', accepted-commits: [abcdefabcdefabcdefabcdefabcdefabcdefabcd]",
         ),
@@ -276,6 +281,11 @@ environments:
         ("approvals: 2", "rollback: 1"),
         ("approvals: 2", "break-glass: {expires: 1h}"),
         ("approvals: 2", "break-glass: {people: []}"),
+        ("approvals: 2", "approve: {count: 1}"),
+        ("approvals: 2", "approve: {people: []}"),
+        ("approvals: 2", "approve: {people: ada}"),
+        ("approvals: 2", "approve: {count: 0, people: [ada]}"),
+        ("approvals: 2", "approve: [ada]"),
         ("type: integer", "type: number"),
         ("type: integer, ", ""),
         ("type: integer", "type: enum"),

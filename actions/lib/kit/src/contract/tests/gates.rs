@@ -1,7 +1,7 @@
 //! The gate's times: freezes, soak, and who may break the glass.
 
 use super::*;
-use crate::contract::model::{BreakGlass, Freeze, Weekday};
+use crate::contract::model::{Approve, BreakGlass, Freeze, Weekday};
 use expect_test::expect;
 
 fn gated(gate: &str) -> String {
@@ -120,6 +120,83 @@ fn times_that_mean_nothing_are_mistakes() {
     ] {
         assert_eq!(mistake(gate), message, "{gate}");
     }
+}
+
+/// A contract with people and this in the gate.
+fn approved(approve: &str) -> String {
+    let people = "people: {ada: {id: 1}, grace: {id: 2}}\n";
+    let gate = format!("gate: {{approve: {{{approve}}}}}");
+    with(people).replace("follows: dev", &format!("follows: dev, {gate}"))
+}
+
+#[test]
+fn those_who_approve_are_resolved() {
+    let approve = |text: &str| resolved(&approved(text), "live").gate.approve;
+    let of = |count, people: &[&str], expires| {
+        Some(Approve {
+            count,
+            people: people.iter().map(|login| (*login).to_owned()).collect(),
+            expires,
+        })
+    };
+    assert_eq!(approve("people: [ada]"), of(1, &["ada"], 86_400));
+    let all = approve("count: 2, people: [ada, grace], expires: 7d");
+    assert_eq!(all, of(2, &["ada", "grace"], 604_800));
+}
+
+#[test]
+fn approvals_that_nobody_could_give_are_mistakes() {
+    for (approve, message) in [
+        (
+            "people: [ada, gracie]",
+            "`people` of the contract does not list gracie",
+        ),
+        ("people: [ada, ada]", "ada is named twice"),
+        (
+            "people: []",
+            "`people` is empty, so nobody could approve anything",
+        ),
+        ("count: 0, people: [ada]", "no approvals are asked for here"),
+        (
+            "count: 3, people: [ada, grace]",
+            "3 are asked to approve, and 2 may",
+        ),
+        (
+            "people: [ada], expires: 8d",
+            "a request cannot stay open for this long",
+        ),
+        (
+            "people: [ada], expires: 59s",
+            "a request cannot stay open for this long",
+        ),
+        (
+            "count: 1",
+            "`environments.live.gate.approve` has no `people`",
+        ),
+    ] {
+        let error = parse(path(), &approved(approve)).unwrap_err();
+        let [only] = error.locations.as_slice() else {
+            panic!("{error}");
+        };
+        assert_eq!(only.message.lines().next(), Some(message), "{approve}");
+    }
+}
+
+#[test]
+fn an_unknown_approver_is_shown_where_it_is() {
+    says(
+        &approved("people: [ada, gracie]"),
+        expect![[r#"
+            error: `people` of the contract does not list gracie
+             --> delivery.yaml:6:78
+              |
+            6 |   live: {account: 222222222222, follows: dev, gate: {approve: {people: [ada, gracie]}}}
+              |                                                                              ^^^^^^
+              |
+              = hint: did you mean `grace`?
+
+            error: delivery.yaml is wrong: 1 mistake"#]],
+    );
 }
 
 #[test]
