@@ -11,9 +11,9 @@ use std::time::{Duration, Instant};
 use rustix::process::{Pid, Signal, kill_process};
 use tempfile::TempDir;
 
-use crate::fault::{Context, Fault, Result};
+use crate::fault::{Doing, Fault, Result};
 use crate::install;
-use crate::instance::Instance;
+use crate::place::Place;
 use crate::probe::{Endpoint, Probe};
 
 /// How long it may take to answer on a busy machine.
@@ -37,20 +37,20 @@ impl Engine {
     ///
     /// # Errors
     /// It cannot be installed or started, or it took the bridge of the machine's engine away.
-    pub fn start(instance: &Instance) -> Result<Self> {
-        install::newer_engine(instance)?;
+    pub fn start(place: &Place) -> Result<Self> {
+        install::newer_engine(place)?;
         let had_docker0 = docker0();
         let bridge = Bridge::create()?;
-        let folder = tempfile::tempdir().context("creating the newer engine's folder")?;
+        let folder = tempfile::tempdir().doing("creating the newer engine's folder")?;
         // Its socket is for the group `docker`, whose users have to reach it.
         fs::set_permissions(folder.path(), Permissions::from_mode(0o711))
-            .context("opening the newer engine's folder")?;
-        let dockerd = spawn(instance, folder.path(), &bridge)?;
+            .doing("opening the newer engine's folder")?;
+        let dockerd = spawn(place, folder.path(), &bridge)?;
         let mut engine = Self {
             dockerd,
             folder,
-            client: instance.bin().join("docker"),
-            config: instance.docker_config(),
+            client: place.bin().join("docker"),
+            config: place.docker_config(),
             _bridge: bridge,
         };
         engine.wait()?;
@@ -68,10 +68,7 @@ impl Engine {
         };
         let began = Instant::now();
         while !probe.answers(Duration::from_secs(10)) {
-            let ended = self
-                .dockerd
-                .try_wait()
-                .context("watching the newer engine")?;
+            let ended = self.dockerd.try_wait().doing("watching the newer engine")?;
             if ended.is_some() || began.elapsed() > PATIENCE {
                 let log = fs::read_to_string(self.folder.path().join("log")).unwrap_or_default();
                 return Err(Fault::new(format!(
@@ -118,16 +115,16 @@ impl Drop for Engine {
     }
 }
 
-fn spawn(instance: &Instance, folder: &Path, bridge: &Bridge) -> Result<Child> {
+fn spawn(place: &Place, folder: &Path, bridge: &Bridge) -> Result<Child> {
     let path = |name: &str| folder.join(name).display().to_string();
     let settings = serde_json::json!({"features": {"containerd-snapshotter": true}});
     fs::write(path("daemon.json"), settings.to_string())
-        .context("writing the newer engine's settings")?;
-    let log = File::create(path("log")).context("creating the newer engine's log")?;
+        .doing("writing the newer engine's settings")?;
+    let log = File::create(path("log")).doing("creating the newer engine's log")?;
     // A program that is killed takes it along.
     Command::new("setpriv")
         .args(["--pdeathsig", "TERM", "unshare", "--mount", "--"])
-        .arg(instance.newer_engine().join("dockerd"))
+        .arg(place.newer_engine().join("dockerd"))
         .args(["--host", &format!("unix://{}", path("socket"))])
         .args(["--config-file", &path("daemon.json")])
         .args(["--data-root", &path("data"), "--exec-root", &path("run")])
@@ -143,7 +140,7 @@ fn spawn(instance: &Instance, folder: &Path, bridge: &Bridge) -> Result<Child> {
         .stdout(Stdio::null())
         .stderr(log)
         .spawn()
-        .context("starting the newer engine")
+        .doing("starting the newer engine")
 }
 
 /// A network interface that goes away with this.
@@ -165,7 +162,7 @@ impl Bridge {
             let output = Command::new("ip")
                 .args(words)
                 .output()
-                .context("running ip")?;
+                .doing("running ip")?;
             if !output.status.success() {
                 return Err(Fault::new(format!(
                     "ip {} ended with {}: {}",

@@ -26,7 +26,15 @@ pub(crate) enum Verb {
     Record(Record),
     /// Record that somebody looked at a digest after a rollback or a broken glass, so that it no longer refuses
     Review(Review),
-    /// Show which digest each environment runs, since when, and who deployed it
+    /// Ask the people whom the contract lists to approve a promotion, for a time; every other rule must pass
+    Request(Request),
+    /// Approve a request, as the one person of this run
+    Approve(Answer),
+    /// Reject a request, which ends it
+    Reject(Answer),
+    /// Take a request back, which ends it
+    Withdraw(Answer),
+    /// Show which digest each environment runs, since when, who deployed it, and which requests wait for approval
     Status(Status),
     /// Show an environment's newest records: who deployed what, when, and how it ended
     History(History),
@@ -122,9 +130,49 @@ pub(crate) struct Review {
     /// Image digest, sha256:…
     #[arg(long, value_name = "DIGEST")]
     pub(crate) digest: String,
-    /// What the review found, in one line; recorded
+    /// Why, in one line; of a review what it found; recorded
     #[arg(long, value_name = "TEXT", value_parser = crate::check::glass::reason)]
     pub(crate) reason: String,
+    #[command(flatten)]
+    pub(crate) github: GitHub,
+    /// Print what would be done, and do nothing
+    #[arg(long)]
+    pub(crate) dry_run: bool,
+}
+
+#[derive(Debug, clap::Args)]
+pub(crate) struct Request {
+    #[command(flatten)]
+    pub(crate) ledger: LedgerArgs,
+    /// Image digest, sha256:…
+    #[arg(long, value_name = "DIGEST", conflicts_with = "from")]
+    pub(crate) digest: Option<String>,
+    /// Environment whose newest healthy digest is promoted, without --digest [default: the one this environment follows]
+    #[arg(long, value_name = "NAME")]
+    pub(crate) from: Option<String>,
+    /// Why, in one line; of a review what it found; recorded
+    #[arg(long, value_name = "TEXT", value_parser = crate::check::glass::reason)]
+    pub(crate) reason: String,
+    #[command(flatten)]
+    pub(crate) github: GitHub,
+    /// Print what would be done, and do nothing
+    #[arg(long)]
+    pub(crate) dry_run: bool,
+}
+
+#[derive(Debug, clap::Args)]
+pub(crate) struct Answer {
+    #[command(flatten)]
+    pub(crate) ledger: LedgerArgs,
+    /// Number of the request's record in the environment's chain
+    #[arg(long, value_name = "NUMBER")]
+    pub(crate) request: u64,
+    /// Image digest, sha256:…
+    #[arg(long, value_name = "DIGEST")]
+    pub(crate) digest: Option<String>,
+    /// Why, in one line; of a review what it found; recorded
+    #[arg(long, value_name = "TEXT", value_parser = crate::check::glass::reason)]
+    pub(crate) reason: Option<String>,
     #[command(flatten)]
     pub(crate) github: GitHub,
     /// Print what would be done, and do nothing

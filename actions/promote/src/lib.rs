@@ -1,6 +1,7 @@
 //! Decides from facts whether a digest may be promoted to an environment, records deployments, and
 //! shows which digest each environment runs.
 
+mod answer;
 mod args;
 mod chains;
 mod check;
@@ -13,6 +14,7 @@ mod live;
 mod person;
 mod principal;
 mod record;
+mod requests;
 mod review;
 mod setting;
 mod standing;
@@ -38,11 +40,11 @@ impl Step for Promote {
         outputs: &[
             (
                 "digest",
-                "check, grant: the image digest that may be deployed",
+                "check, grant: the image digest that may be deployed; request: the one it is for",
             ),
             (
                 "commit",
-                "check, grant: the commit the digest was built from",
+                "check, grant, request: the commit the digest was built from",
             ),
             (
                 "repository",
@@ -66,11 +68,11 @@ impl Step for Promote {
             ),
             (
                 "record",
-                "record, review: the record's number in the environment's chain",
+                "record, review, request, approve, reject, withdraw: the record's number in the environment's chain",
             ),
             (
                 "hash",
-                "record, review: the record's hash, which the next record includes",
+                "record, review, request, approve, reject, withdraw: the record's hash, which the next record includes",
             ),
             (
                 "deployment",
@@ -91,6 +93,10 @@ impl Step for Promote {
             Verb::Grant(args) => grant::run(args, cx).await,
             Verb::Record(args) => record::run(args, cx).await,
             Verb::Review(args) => review::run(args, cx).await,
+            Verb::Request(args) => check::request::run(args, cx).await,
+            Verb::Approve(args) => answer::run(answer::Word::Approve, args, cx).await,
+            Verb::Reject(args) => answer::run(answer::Word::Reject, args, cx).await,
+            Verb::Withdraw(args) => answer::run(answer::Word::Withdraw, args, cx).await,
             Verb::Status(args) => status::run(args, cx).await,
             Verb::History(args) => history::run(args, cx).await,
             Verb::Verify(args) => verify::run(args, cx).await,

@@ -3,8 +3,9 @@
 use crate::check::{Fact, Unknown};
 use crate::principal::Principal;
 use crate::setting::Setting;
-use github::{GitHub, User};
+use github::{GitHub, Run, User};
 use kit::Cx;
+use kit::error::{Error, Result};
 use kit::host::Kind;
 use ledger::Actor;
 use net::Net;
@@ -51,6 +52,63 @@ pub(crate) async fn of_run(
     if cx.host.kind() != Kind::GitHub {
         return of_principal(cx, net, setting).await;
     }
+    of_workflow(run_of(cx, github).await?)
+}
+
+/// The one person whose word this run is.
+///
+/// # Errors
+/// The person is not known, or the run need not be that person's will (exit 3).
+pub(crate) async fn speaker(
+    cx: &Cx,
+    net: &Net,
+    setting: &Setting,
+    repository: Option<&str>,
+    what: &str,
+) -> Result<Actor> {
+    let people = match cx.host.kind() {
+        Kind::GitHub => {
+            let github = GitHub::connect(cx, net, repository)?;
+            match run_of(cx, Some(&github)).await {
+                Ok(run) => {
+                    on_purpose(&run, &setting.gate.branch, what)?;
+                    of_workflow(run)
+                }
+                Err(unknown) => Err(unknown),
+            }
+        }
+        Kind::CodeBuild | Kind::Terminal => of_principal(cx, net, setting).await,
+    };
+    let people = people.map_err(|unknown| {
+        Error::refused("the person behind this run is not known, so nothing was recorded")
+            .cause(unknown.why)
+            .hint(unknown.next)
+    })?;
+    one(people, what)
+}
+
+/// Refuses a workflow run that need not be the will of the person whom GitHub names: an event may have
+/// started it, and whoever can push to another branch may have written its workflow.
+fn on_purpose(run: &Run, branch: &str, what: &str) -> Result<()> {
+    let from = run.head_branch.as_deref().unwrap_or("no branch");
+    let wrong = if run.event != "workflow_dispatch" {
+        format!(
+            "this run was started by {}, so it is nobody's {what}",
+            run.event
+        )
+    } else if from != branch {
+        format!("this run's workflow comes from {from}, so it is nobody's {what}")
+    } else {
+        return Ok(());
+    };
+    Err(Error::refused(wrong).hint(format!(
+        "start {} on {branch} by workflow_dispatch",
+        run.file()
+    )))
+}
+
+/// The workflow run that this process is part of, from GitHub's API.
+pub(crate) async fn run_of(cx: &Cx, github: Option<&GitHub>) -> Fact<Run> {
     let github = github.ok_or_else(|| {
         Unknown::new(
             "GitHub cannot be asked who started this run",
@@ -60,14 +118,18 @@ pub(crate) async fn of_run(
     let id = cx.env.get("GITHUB_RUN_ID").and_then(|id| id.parse().ok());
     let id = id
         .ok_or_else(|| Unknown::new("GITHUB_RUN_ID is not a run's ID", "run this in a workflow"))?;
-    let run = github.run(id).await?;
+    Ok(github.run(id).await?)
+}
+
+/// The people behind a workflow run.
+pub(crate) fn of_workflow(run: Run) -> Fact<Vec<Actor>> {
     let users: Vec<User> = [run.actor, run.triggering_actor]
         .into_iter()
         .flatten()
         .collect();
     if users.len() < 2 {
         return Err(Unknown::new(
-            format!("GitHub does not report who started run {id}"),
+            format!("GitHub does not report who started run {}", run.id),
             "start the workflow again",
         ));
     }
@@ -80,6 +142,27 @@ pub(crate) async fn of_run(
     let mut actors: Vec<Actor> = users.iter().map(actor).collect();
     actors.dedup_by(|one, other| same(one, other));
     Ok(actors)
+}
+
+/// The one person behind a record that is one person's word. Whoever re-runs somebody else's run is
+/// not that person.
+///
+/// # Errors
+/// There are several, or none (exit 3).
+pub(crate) fn one(people: Vec<Actor>, what: &str) -> Result<Actor> {
+    let mut people = people.into_iter();
+    match (people.next(), people.next()) {
+        (Some(only), None) => Ok(only),
+        (Some(first), Some(second)) => Err(Error::refused(format!(
+            "{} started this run and {} ran it again, so it is nobody's {what}",
+            first.login, second.login
+        ))
+        .hint("start a new run")),
+        (None, _) => Err(
+            Error::refused("nobody is known to run this, so nothing was recorded")
+                .hint("start a new run"),
+        ),
+    }
 }
 
 /// The people behind this run as far as they can be known without GitHub.
@@ -118,6 +201,27 @@ async fn of_principal(cx: &Cx, net: &Net, setting: &Setting) -> Fact<Vec<Actor>>
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn only_a_dispatch_of_the_branch_is_a_persons_word() {
+        let run = |event: &str, branch: &str| {
+            let text = serde_json::json!({
+                "id": 5, "event": event, "path": ".github/workflows/approve.yml",
+                "head_branch": branch, "head_sha": "c", "html_url": "",
+            });
+            serde_json::from_value::<Run>(text).unwrap()
+        };
+        on_purpose(&run("workflow_dispatch", "main"), "main", "approval").unwrap();
+        for (event, branch) in [
+            ("push", "main"),
+            ("schedule", "main"),
+            ("workflow_dispatch", "theirs"),
+        ] {
+            let error = on_purpose(&run(event, branch), "main", "approval").unwrap_err();
+            assert_eq!(error.exit(), kit::Exit::Refused);
+            assert!(error.message.ends_with("nobody's approval"), "{error}");
+        }
+    }
 
     #[test]
     fn a_person_is_a_number_or_else_a_login() {

@@ -3,7 +3,8 @@
 
 use crate::args::Review as Args;
 use crate::check::Unknown;
-use crate::person::{logins, of_run, same};
+use crate::person::{logins, of_run, one, same};
+use crate::record::healthy_until_now;
 use crate::setting::Setting;
 use crate::standing::{Debt, LOOK_BACK, Standing};
 use kit::backoff;
@@ -31,7 +32,7 @@ pub(crate) async fn run(args: Args, cx: &Cx) -> Result<Report> {
         Kind::CodeBuild | Kind::Terminal => None,
     };
     let reviewer = of_run(cx, &net, github.as_ref(), &setting).await;
-    let reviewer = one(reviewer.map_err(nobody)?)?;
+    let reviewer = one(reviewer.map_err(nobody)?, "review")?;
     let account = net.account(&setting.permit).await?;
     let ledger = setting.ledger(&net, &account).completing();
     let chain = Chain::new(&setting.service, &setting.environment)?;
@@ -77,23 +78,6 @@ fn nobody(unknown: Unknown) -> Error {
         .hint(unknown.next)
 }
 
-/// A review is one person's. Whoever re-runs somebody else's run is not that person.
-fn one(reviewers: Vec<Actor>) -> Result<Actor> {
-    let mut reviewers = reviewers.into_iter();
-    match (reviewers.next(), reviewers.next()) {
-        (Some(only), None) => Ok(only),
-        (Some(first), Some(second)) => Err(Error::refused(format!(
-            "{} started this run and {} ran it again, so it is nobody's review",
-            first.login, second.login
-        ))
-        .hint("start a new run")),
-        (None, _) => Err(
-            Error::refused("nobody is known to run this, so nothing was recorded")
-                .hint("start a new run"),
-        ),
-    }
-}
-
 /// Whoever broke the glass does not review it.
 fn own_debt(standing: &Standing, digest: &Digest, reviewer: &Actor) -> Result<()> {
     let own = |debt: &&Debt| debt.record.digest == *digest && same(&debt.glass.by, reviewer);
@@ -123,10 +107,7 @@ async fn append(ledger: &Ledger, chain: &Chain, draft: Record) -> Result<(Entry,
             if is_same(&before, &draft) {
                 return Ok((entry.clone(), before));
             }
-            record.previous = match before.verdict {
-                Verdict::Healthy => Some(before.digest),
-                _ => before.previous,
-            };
+            record.previous = healthy_until_now(&before);
         }
         match ledger.append(chain, head.as_ref(), record.clone()).await? {
             Append::Done(entry) => {
@@ -200,9 +181,9 @@ mod tests {
 
     #[test]
     fn a_review_is_one_persons() {
-        assert_eq!(one(vec![actor("ada")]).unwrap(), actor("ada"));
-        one(vec![actor("ada"), actor("eve")]).unwrap_err();
-        one(Vec::new()).unwrap_err();
+        assert_eq!(one(vec![actor("ada")], "review").unwrap(), actor("ada"));
+        one(vec![actor("ada"), actor("eve")], "review").unwrap_err();
+        one(Vec::new(), "review").unwrap_err();
     }
 
     #[test]

@@ -1,7 +1,7 @@
 //! The settings of a run, from the contract or from arguments alone.
 
 use crate::args::{LedgerArgs, Rules};
-use crate::check::Proofs;
+use crate::check::{Persons, Proofs};
 use kit::aws::KmsKey;
 use kit::contract::{Gate, Person, Resolved, StandsFor};
 use kit::error::{Error, Result};
@@ -153,6 +153,22 @@ impl Setting {
             image_repository: None,
             declared: false,
         }
+    }
+
+    /// Who is who, according to the contract.
+    pub(crate) fn persons(&self) -> Persons<'_> {
+        Persons {
+            people: &self.people,
+            apps: &self.apps,
+        }
+    }
+
+    /// The hash over the gate's rules, as records have it.
+    ///
+    /// # Errors
+    /// They cannot be written as JSON.
+    pub(crate) fn policy(&self) -> Result<String> {
+        ledger::policy(&self.gate)
     }
 
     /// The ledger, with the credentials of its account, and with what proves its chains.

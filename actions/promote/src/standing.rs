@@ -155,6 +155,17 @@ impl Standing {
         self.since().filter(open).collect()
     }
 
+    /// The same with one record more, which deploys nothing.
+    pub(crate) fn with(mut self, recorded: Recorded) -> Self {
+        self.records.insert(0, recorded);
+        self
+    }
+
+    /// The records that were read, oldest first.
+    pub(crate) fn records(&self) -> impl Iterator<Item = &Recorded> {
+        self.records.iter().rev()
+    }
+
     /// The newest deployment, however it ended.
     pub(crate) fn newest(&self) -> Option<&Recorded> {
         self.records.iter().find(|it| it.record.is_deployment())

@@ -2,6 +2,7 @@
 
 use crate::args::Status;
 use crate::live::{Live, Seen};
+use crate::requests::{Waiting, waiting};
 use crate::setting::{Setting, without_contract};
 use crate::standing::Standing;
 use kit::report::{markdown_table, text_table};
@@ -43,6 +44,7 @@ pub(crate) async fn run(args: Status, cx: &Cx) -> Result<Report> {
             live,
             open: open(&standing),
             deploying: deploying(&standing, cx.clock.now()),
+            waiting: waiting(setting, &standing, cx.clock.now())?,
         });
     }
     Ok(report(&rows, args.live))
@@ -127,6 +129,8 @@ struct Row {
     open: Vec<String>,
     /// What is being deployed, or may be.
     deploying: Vec<String>,
+    /// Requests that wait for approvals, or for the promotion.
+    waiting: Vec<Waiting>,
 }
 
 impl Row {
@@ -147,6 +151,7 @@ impl Row {
         let mut parts = vec![self.last_verdict()];
         parts.extend(self.open.iter().cloned());
         parts.extend(self.deploying.iter().cloned());
+        parts.extend(self.waiting.iter().map(Waiting::to_string));
         parts.join("; ")
     }
 
@@ -202,6 +207,7 @@ fn report(rows: &[Row], live: bool) -> Report {
                 "last": row.last,
                 "open": row.open,
                 "deploying": row.deploying,
+                "requests": row.waiting,
             });
             if let Some(seen) = &row.live {
                 json["live"] = json!({
@@ -274,6 +280,7 @@ mod tests {
             live: None,
             open: Vec::new(),
             deploying: Vec::new(),
+            waiting: Vec::new(),
         };
         let report = report(
             &[
@@ -325,6 +332,7 @@ mod tests {
             live,
             open: Vec::new(),
             deploying: Vec::new(),
+            waiting: Vec::new(),
         };
         let seen = |missing: &[&str]| Seen {
             task_definition: "web:8".to_owned(),

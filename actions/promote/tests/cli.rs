@@ -76,7 +76,20 @@ fn bad_arguments_are_named_and_nothing_is_exported() {
         2,
         "[possible values: healthy, failed, rolled-back]",
     );
-    refuses(&["approve"], &[], 2, "approve");
+    refuses(&["advance"], &[], 2, "advance");
+    refuses(&["approve", "--environment", "x"], &[], 2, "--request");
+    refuses(
+        &["reject", "--environment", "x", "--request", "4"],
+        &[],
+        2,
+        "--reason is missing",
+    );
+    refuses(
+        &["request", "--environment", "x", "--digest", DIGEST],
+        &[],
+        2,
+        "--reason",
+    );
     refuses(
         &["review", "--environment", "x", "--digest", DIGEST],
         &[],
@@ -150,7 +163,7 @@ fn bad_arguments_are_named_and_nothing_is_exported() {
         &[],
         &github,
         2,
-        "it is one of: check, grant, record, review, status, history, verify, export, diff, doctor",
+        "it is one of: check, grant, record, review, request, approve, reject, withdraw, status, history, verify, export, diff, doctor",
     );
     refuses(&["diff", "dev"], &[], 2, "2 values required");
     refuses(&["diff"], &[], 2, "diff compares two environments");

@@ -82,11 +82,11 @@ pub(crate) struct PullEvent {
     pub(crate) id: u64,
     pub(crate) at: String,
     pub(crate) actor: String,
-    pub(crate) what: EventKind,
+    pub(crate) what: Happening,
 }
 
 #[derive(Debug, Clone)]
-pub(crate) enum EventKind {
+pub(crate) enum Happening {
     BaseChanged { from: String, to: String },
     ForcePushed { before: String, after: String },
     Dismissed { review: u64, was: String },

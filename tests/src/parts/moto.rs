@@ -3,23 +3,23 @@
 use std::time::Duration;
 
 use super::{Part, environment};
-use crate::instance::{Instance, port};
+use crate::place::{Place, port};
 use crate::probe::{Endpoint, Probe};
 
-pub(super) fn part(instance: &Instance) -> Part {
+pub(super) fn part(place: &Place) -> Part {
     Part {
         name: "moto",
-        program: instance.venv_bin().join("moto_server"),
+        program: place.venv_bin().join("moto_server"),
         arguments: [
             "-H".to_owned(),
-            instance.ip.to_string(),
+            place.ip.to_string(),
             "-p".to_owned(),
             port::MOTO.to_string(),
         ]
         .to_vec(),
-        environment: environment(instance),
+        environment: environment(place),
         probes: vec![Probe {
-            at: Endpoint::Tcp(instance.at(port::MOTO)),
+            at: Endpoint::Tcp(place.at(port::MOTO)),
             // `data.json` would tell all that moto holds, which takes the longer the fuller it is.
             path: "/moto-api/config",
             status: 201,
@@ -27,7 +27,7 @@ pub(super) fn part(instance: &Instance) -> Part {
         patience: Duration::from_secs(300),
         hint: format!(
             "see whether something else listens on {}",
-            instance.at(port::MOTO)
+            place.at(port::MOTO)
         ),
         inputs: String::new(),
     }

@@ -144,6 +144,25 @@ pub struct Request {
     pub binding: String,
     /// Until when it can be approved and used, RFC 3339 in UTC.
     pub expires: String,
+    /// The hash of the environment's newest deployment that it was judged against; 64 zeros where
+    /// there was none.
+    pub head: String,
+    /// The commit that the environment ran, if any, where the range begins.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub base: Option<String>,
+    /// How many commits are in the range.
+    pub commits: usize,
+    /// SHA-256, in hexadecimal, over the commits of the range, in order, each with a line feed.
+    pub range: String,
+    /// SHA-256, in hexadecimal, over the people and apps of the contract, as JSON.
+    pub people: String,
+    /// The pull requests that brought the range.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub pull_requests: Vec<u64>,
+    /// Who wrote what is promoted: people by their name in the contract, without a number, and other
+    /// accounts with their number.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub contributors: Vec<Actor>,
 }
 
 /// That the gate permits one deployment of the record's digest, and what that rests on.

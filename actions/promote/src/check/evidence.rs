@@ -2,6 +2,8 @@
 
 use super::Subject;
 use super::approvals::approvals;
+use super::approved::granted;
+use super::conditions::Conditions;
 use super::facts::{Change, Facts};
 use super::people::opinions;
 use super::rules::persons;
@@ -25,9 +27,20 @@ pub(crate) struct Evidence {
 }
 
 impl Evidence {
-    pub(super) fn of(setting: &Setting, subject: &Subject, facts: &Facts) -> Self {
+    pub(super) fn of(
+        setting: &Setting,
+        subject: &Subject,
+        facts: &Facts,
+        conditions: Option<&Conditions>,
+    ) -> Self {
+        let granted =
+            conditions.and_then(|conditions| granted(setting, subject, facts, conditions));
         let mut evidence = Self {
             base: subject.base.commit().map(str::to_owned),
+            requests: granted
+                .into_iter()
+                .map(|granted| granted.asked.number())
+                .collect(),
             ..Self::default()
         };
         for change in facts.changes.as_deref().unwrap_or_default() {

@@ -2,6 +2,7 @@
 
 mod answer;
 mod approvals;
+pub(crate) mod approved;
 mod collect;
 pub(crate) mod conditions;
 mod decide;
@@ -16,6 +17,7 @@ mod provenance;
 mod pushes;
 mod range;
 mod report;
+pub(crate) mod request;
 mod rollback;
 mod rules;
 #[cfg(test)]
@@ -25,6 +27,7 @@ mod trail;
 
 pub(crate) use evidence::Evidence;
 pub(crate) use facts::{Fact, Unknown};
+pub(crate) use persons::{Key, Persons};
 pub(crate) use provenance::Proofs;
 use range::Base;
 
@@ -99,7 +102,7 @@ pub(crate) async fn allow(args: &Check, cx: &Cx) -> Result<Allowed> {
         loudly(cx, &mut report, &by, reason);
     }
     let broken = broken_reason(args, &decision);
-    let evidence = Evidence::of(&setting, &subject, &facts);
+    let evidence = Evidence::of(&setting, &subject, &facts, conditions.as_ref());
     let standing = conditions.map(|conditions| conditions.standing);
     let report = match &standing {
         Some(standing) => with_head(report, standing),
@@ -158,6 +161,8 @@ pub(crate) async fn judge(
     let mut decision = decide::decide(setting, &subject, &facts);
     let more = conditions::rules(setting, &subject, conditions.as_ref());
     decision.rules.extend(more);
+    let approved = approved::rule(setting, &subject, &facts, conditions.as_ref());
+    decision.rules.push(approved);
     // Before all else: without it, every other answer may be about another image.
     let proven = provenance::rule(setting, &subject, proof.as_ref());
     decision.rules.insert(0, proven);

@@ -123,6 +123,16 @@ async fn mapped(github: &GitHub, setting: &Setting, principal: &Principal) -> Fa
             format!("correct {login} under `people` in the contract"),
         )
     })?;
+    let listed = setting.people.get(&login).and_then(|person| person.id);
+    if listed.is_some_and(|id| id != account.id) {
+        return Err(Unknown::new(
+            format!(
+                "the account {login} has the number {}, and the contract lists another",
+                account.id
+            ),
+            format!("correct the `id` of {login} under `people` in the contract"),
+        ));
+    }
     Ok(Promoter {
         accounts: vec![account],
         source: format!("listed in the contract as {principal}"),

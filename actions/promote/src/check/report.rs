@@ -42,9 +42,8 @@ pub(super) fn report(
             .next()
             .unwrap_or_else(|| "see the table".to_owned()),
     };
-    let changes = changes(facts, setting);
-    let commits = commits(facts);
-    let lines = lines(&changes, &commits);
+    let brought = brought(setting, facts);
+    let lines = &brought.text;
     // An image is built once, for the first commit with its content.
     let (built, built_markdown) = match &subject.built_for {
         Some(first) => (
@@ -59,7 +58,7 @@ pub(super) fn report(
     );
     let summary = format!(
         "### {environment} {verdict} `{digest}`\n\nCommit `{commit}`{built_markdown}\n\n{}\n{}\n**Next:** {}\n",
-        markdown_changes(&changes, &commits),
+        brought.markdown,
         markdown_table(&HEADER, &rows),
         markdown::text(&next),
     );
@@ -73,8 +72,8 @@ pub(super) fn report(
         "from": setting.follows,
         "rules": decision.rules,
         "base": subject.base.commit(),
-        "commits": commits,
-        "changes": changes,
+        "commits": brought.commits,
+        "changes": brought.changes,
         "next": next,
     });
     if let Some(rule) = obstacle {
@@ -99,6 +98,26 @@ pub(super) fn report(
         setting.image_repository.clone().unwrap_or_default(),
     )
     .output("from", setting.follows.clone().unwrap_or_default()))
+}
+
+/// What a promotion brings, for people and machines.
+pub(super) struct Brought {
+    pub(super) text: String,
+    pub(super) markdown: String,
+    pub(super) changes: Vec<Value>,
+    pub(super) commits: Vec<Value>,
+}
+
+/// What a promotion brings.
+pub(super) fn brought(setting: &Setting, facts: &Facts) -> Brought {
+    let changes = changes(facts, setting);
+    let commits = commits(facts);
+    Brought {
+        text: lines(&changes, &commits),
+        markdown: markdown_changes(&changes, &commits),
+        changes,
+        commits,
+    }
 }
 
 fn rows(decision: &Decision) -> Vec<Vec<String>> {

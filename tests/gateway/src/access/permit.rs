@@ -91,7 +91,7 @@ fn decide(
     }
     let policy = own(gateway, &need.resource);
     let request = Request {
-        requester: &access::requester(principal),
+        asker: &access::asker(principal),
         action: &need.action,
         resource: &need.resource,
         owner: &need.owner,

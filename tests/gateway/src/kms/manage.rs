@@ -164,7 +164,7 @@ fn policy_of(desk: &Desk<'_>, key: &Key, policy: &str) -> Result<(), AwsError> {
         return Ok(());
     }
     let request = Request {
-        requester: &access::requester(desk.principal),
+        asker: &access::asker(desk.principal),
         action: "kms:PutKeyPolicy",
         resource: &key.arn(),
         owner: &key.at.account,

@@ -149,7 +149,7 @@ impl Desk<'_> {
     ) -> Result<(), AwsError> {
         let action = format!("kms:{}", self.call.operation);
         let request = Request {
-            requester: &access::requester(self.principal),
+            asker: &access::asker(self.principal),
             action: &action,
             resource,
             owner,

@@ -6,12 +6,12 @@ use super::*;
 fn path(job: &Job, state: &Governed) -> String {
     let bin = job.file("bin");
     std::fs::create_dir(&bin).unwrap();
-    let newer = instance().bin().join("terraform-newer");
+    let newer = place().bin().join("terraform-newer");
     std::os::unix::fs::symlink(newer, bin.join("terraform")).unwrap();
     format!(
         "{}:{}",
         bin.display(),
-        state.world.variables(instance())["PATH"]
+        state.world.variables(place())["PATH"]
     )
 }
 

@@ -152,14 +152,14 @@ impl Scene {
 
     /// A verb that runs a script with real Terraform on PATH.
     pub(super) fn command(&self, arguments: &[&str], script: &str) -> Command {
-        let path = &self.state.world.variables(instance())["PATH"];
+        let path = &self.state.world.variables(place())["PATH"];
         let arguments = [arguments, &["--", "bash", "-c", script]].concat();
         let mut command = verb(&self.state, &self.job, &arguments);
         command
-            .env("PATH", format!("{}:{path}", instance().bin().display()))
+            .env("PATH", format!("{}:{path}", place().bin().display()))
             .env("HOME", self.job.file(""))
             .env("TOP", self.job.file(""))
-            .env("REAL", instance().bin())
+            .env("REAL", place().bin())
             .env("CHECKPOINT_DISABLE", "1");
         command
     }
@@ -177,7 +177,7 @@ impl Scene {
     pub(super) fn text(&self, name: &str) -> Option<String> {
         let key: String = self.key(name).bytes().map(encoded).collect();
         let path = format!("/{}/{key}", self.state.bucket());
-        wait(DEADLINE, self.state.aws.get(&path)).unwrap().ok()
+        wait(SOON, self.state.aws.get(&path)).unwrap().ok()
     }
 
     /// Somebody else's lock on another state, as Terraform writes it.
@@ -191,7 +191,7 @@ impl Scene {
             .state
             .aws
             .json("dynamodb", "DynamoDB_20120810.PutItem", &input);
-        wait(DEADLINE, call).unwrap().unwrap();
+        wait(SOON, call).unwrap().unwrap();
     }
 }
 
@@ -341,11 +341,7 @@ fn the_block_is_read_before_the_command_starts() {
         let running = scope.spawn(|| scene.run(&script));
         started(&scene.job);
         assert!(scene.state.lock().is_some());
-        assert!(
-            wait(DEADLINE, scene.state.aws.get(&tflock))
-                .unwrap()
-                .is_ok()
-        );
+        assert!(wait(SOON, scene.state.aws.get(&tflock)).unwrap().is_ok());
         let_go(&scene.job);
         let (code, said) = running.join().unwrap();
         assert_eq!(code, Some(0), "{said}");
@@ -354,9 +350,5 @@ fn the_block_is_read_before_the_command_starts() {
             "{said}"
         );
     });
-    assert!(
-        wait(DEADLINE, scene.state.aws.get(&tflock))
-            .unwrap()
-            .is_err()
-    );
+    assert!(wait(SOON, scene.state.aws.get(&tflock)).unwrap().is_err());
 }

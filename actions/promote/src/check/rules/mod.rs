@@ -58,10 +58,7 @@ impl<'a> Context<'a> {
 
 /// Who is who, according to the contract.
 pub(in crate::check) fn persons(setting: &Setting) -> Persons<'_> {
-    Persons {
-        people: &setting.people,
-        apps: &setting.apps,
-    }
+    setting.persons()
 }
 
 /// Facts of equal answers that are spelled out; more are counted.

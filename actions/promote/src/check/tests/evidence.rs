@@ -18,7 +18,7 @@ fn a_permit_rests_on_the_reviews_that_count() {
         subject,
         facts,
     } = &promotion;
-    let found = Evidence::of(setting, subject, facts);
+    let found = Evidence::of(setting, subject, facts, None);
     let approver = |login: &str| Actor {
         login: login.to_owned(),
         id: Some(user(login).id),
@@ -31,6 +31,6 @@ fn a_permit_rests_on_the_reviews_that_count() {
         requests: Vec::new(),
     };
     assert_eq!(found, wanted);
-    let nothing = Evidence::of(setting, subject, &Facts::none());
+    let nothing = Evidence::of(setting, subject, &Facts::none(), None);
     assert_eq!((nothing.base, nothing.pulls), (wanted.base, Vec::new()));
 }

@@ -293,14 +293,14 @@ fn run() -> Run {
 }
 
 /// A promotion that every rule lets pass.
-struct Promotion {
-    setting: Setting,
-    subject: Subject,
-    facts: Facts,
+pub(crate) struct Promotion {
+    pub(crate) setting: Setting,
+    pub(crate) subject: Subject,
+    pub(crate) facts: Facts,
 }
 
 impl Promotion {
-    fn new() -> Self {
+    pub(crate) fn new() -> Self {
         Self {
             setting: setting(),
             subject: Subject {
@@ -329,11 +329,11 @@ impl Promotion {
         &mut self.facts.changes.as_mut().unwrap()[0]
     }
 
-    fn pull(&mut self) -> &mut Pull {
+    pub(crate) fn pull(&mut self) -> &mut Pull {
         &mut self.change().pull
     }
 
-    fn range(&mut self) -> &mut Range {
+    pub(crate) fn range(&mut self) -> &mut Range {
         self.facts.range.as_mut().unwrap()
     }
 

@@ -1,0 +1,342 @@
+//! `approve`, `reject`, `withdraw`: one person's answer to a request, written into the ledger.
+
+use crate::args::Answer as Args;
+use crate::check::Key;
+use crate::person::speaker;
+use crate::requests::{Asked, Barred, Next, Parts, Tally, append, people_hash};
+use crate::setting::Setting;
+use crate::standing::Standing;
+use kit::clock::rfc3339;
+use kit::contract::Approve;
+use kit::error::{Error, Result};
+use kit::id::Digest;
+use kit::markdown;
+use kit::{Cx, Report};
+use ledger::{Actor, Chain, Record, Verdict};
+use net::Net;
+use serde_json::json;
+use time::OffsetDateTime;
+
+/// What a person says to a request.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Word {
+    Approve,
+    Reject,
+    Withdraw,
+}
+
+impl Word {
+    fn verdict(self) -> Verdict {
+        match self {
+            Word::Approve => Verdict::Approved,
+            Word::Reject => Verdict::Rejected,
+            Word::Withdraw => Verdict::Withdrawn,
+        }
+    }
+
+    /// What the run is called that says it.
+    fn noun(self) -> &'static str {
+        match self {
+            Word::Approve => "approval",
+            Word::Reject => "rejection",
+            Word::Withdraw => "withdrawal",
+        }
+    }
+
+    /// What the person did.
+    fn past(self) -> &'static str {
+        match self {
+            Word::Approve => "approved",
+            Word::Reject => "rejected",
+            Word::Withdraw => "withdrew",
+        }
+    }
+}
+
+pub(crate) async fn run(word: Word, args: Args, cx: &Cx) -> Result<Report> {
+    let digest = args.digest.as_deref().map(Digest::parse).transpose()?;
+    if word != Word::Approve && args.reason.is_none() {
+        return Err(Error::usage("--reason is missing")
+            .hint("say in one line why, for those who asked and approved"));
+    }
+    let setting = Setting::of(cx, &args.ledger)?;
+    let Some(approve) = &setting.gate.approve else {
+        return Err(asks_for_none(&setting));
+    };
+    let net = Net::new(cx)?;
+    let actor = speaker(cx, &net, &setting, args.github.repository(), word.noun()).await?;
+    let account = net.account(&setting.permit).await?;
+    let ledger = setting.ledger(&net, &account).completing();
+    let chain = Chain::new(&setting.service, &setting.environment)?;
+    let now = cx.clock.now();
+    let (policy, people) = (setting.policy()?, people_hash(&setting)?);
+    let written = append(&ledger, &chain, args.dry_run, |standing| {
+        let said = Said {
+            word,
+            actor: &actor,
+            setting: &setting,
+            approve,
+            number: args.request,
+            digest: digest.as_ref(),
+            now,
+            policy: &policy,
+            people: &people,
+        };
+        let next = said.decide(standing)?;
+        Ok(match next {
+            Next::Already(recorded) => Next::Already(recorded),
+            Next::Write(request) => Next::Write(Box::new(Record {
+                at: rfc3339(now),
+                verdict: word.verdict(),
+                actor: actor.clone(),
+                run: cx.host.run_url(),
+                reason: args.reason.clone(),
+                answers: Some(args.request),
+                request: None,
+                ..*request
+            })),
+        })
+    })
+    .await?;
+    let all = Asked::all(written.standing.records());
+    let asked = all.iter().find(|asked| asked.number() == args.request);
+    let asked = asked.ok_or_else(|| Error::failed("the request is not in the chain"))?;
+    let how = match (written.already, args.dry_run) {
+        (true, _) => "is there already",
+        (false, true) => "would be written",
+        (false, false) => "written",
+    };
+    let record = &written.recorded.record;
+    Ok(report(word, how, &setting, approve, asked, record)
+        .output("record", record.seq.to_string())
+        .output("hash", written.recorded.hash.clone()))
+}
+
+/// The refusal where the contract asks for no promotion approvals.
+pub(crate) fn asks_for_none(setting: &Setting) -> Error {
+    Error::usage(format!(
+        "{} asks for no approvals of a promotion",
+        setting.environment
+    ))
+    .hint("name who approves under `approve` of its gate, or promote without a request")
+}
+
+/// One person's answer, and what it is held against. What is promoted is not observed again: the
+/// approver says yes to what the request names, and `check` compares that with what is there then.
+struct Said<'a> {
+    word: Word,
+    actor: &'a Actor,
+    setting: &'a Setting,
+    approve: &'a Approve,
+    number: u64,
+    digest: Option<&'a Digest>,
+    now: OffsetDateTime,
+    policy: &'a str,
+    people: &'a str,
+}
+
+impl Said<'_> {
+    /// Whether it is written; then the request's record, to answer it. Pure.
+    fn decide(&self, standing: &Standing) -> Result<Next> {
+        let all = Asked::all(standing.records());
+        let asked = all.iter().find(|asked| asked.number() == self.number);
+        let asked = asked.ok_or_else(|| self.not_a_request(standing))?;
+        self.may(asked)?;
+        if let Some(digest) = self.digest
+            && *digest != asked.record().digest
+        {
+            return Err(Error::refused(format!(
+                "request {} is for {}, not for {digest}",
+                self.number,
+                asked.record().digest
+            ))
+            .hint("look again at what is asked: slipway-promote status"));
+        }
+        let own = self.setting.persons().of(self.actor);
+        let mine = |actor: &Actor| self.setting.persons().of(actor) == own;
+        if let Some(end) = &asked.end {
+            if end.record.verdict == self.word.verdict() && mine(&end.record.actor) {
+                return Ok(Next::Already(end.clone()));
+            }
+            return Err(Error::refused(asked.ended().unwrap_or_default()).hint(self.again(asked)));
+        }
+        if self.word == Word::Approve {
+            let mut approvals = asked.approvals.iter();
+            if let Some(earlier) = approvals.find(|approval| mine(&approval.record.actor)) {
+                return Ok(Next::Already(earlier.clone()));
+            }
+            self.still_stands(asked, standing)?;
+        }
+        Ok(Next::Write(Box::new(asked.record().clone())))
+    }
+
+    fn not_a_request(&self, standing: &Standing) -> Error {
+        let environment = &self.setting.environment;
+        let mut records = standing.records().map(|recorded| &recorded.record);
+        let what = match records.find(|record| record.seq == self.number) {
+            Some(record) => format!(
+                "record {} of {environment} is not a request; it is {}",
+                self.number, record.verdict
+            ),
+            None => format!(
+                "{environment} has no request {} since its newest promotion",
+                self.number
+            ),
+        };
+        Error::refused(what).hint(format!(
+            "see what waits: slipway-promote status --environment {environment}"
+        ))
+    }
+
+    /// Whether the person may say this to the request.
+    fn may(&self, asked: &Asked) -> Result<()> {
+        let Self {
+            actor,
+            approve,
+            number,
+            ..
+        } = self;
+        let environment = &self.setting.environment;
+        let login = &actor.login;
+        let persons = self.setting.persons();
+        let person = persons.of(actor);
+        let asked_for_it = person.is_some() && persons.of(&asked.record().actor) == person;
+        if self.word == Word::Withdraw && asked_for_it {
+            return Ok(());
+        }
+        let listed = |name: &&String| person == Some(Key::Listed((*name).clone()));
+        let Some(name) = approve.people.iter().find(listed) else {
+            return Err(Error::refused(format!(
+                "{login} may not {} for {environment}: the contract does not list them",
+                match self.word {
+                    Word::Approve => "approve",
+                    Word::Reject => "reject",
+                    Word::Withdraw => "withdraw",
+                }
+            ))
+            .hint(format!(
+                "have one of them do it: {}",
+                approve.people.join(", ")
+            )));
+        };
+        if self.word != Word::Approve {
+            return Ok(());
+        }
+        let shown = match name == login {
+            true => login.clone(),
+            false => format!("{login} is {name}, who"),
+        };
+        let barred = Barred::by(asked, &persons);
+        match barred.why(&Key::Listed(name.clone())) {
+            None => Ok(()),
+            Some(why) => Err(Error::refused(format!(
+                "{shown} {why}, so somebody else must approve request {number}"
+            ))
+            .hint(format!(
+                "have one of them do it: {}",
+                Tally::of(approve, &persons, Some(asked), &barred)
+                    .may
+                    .join(", ")
+            ))),
+        }
+    }
+
+    /// Refuses an approval that could no longer count, as far as ledger and contract show it.
+    fn still_stands(&self, asked: &Asked, standing: &Standing) -> Result<()> {
+        let number = self.number;
+        if asked.expired(self.now) {
+            return Err(Error::refused(format!(
+                "request {number} expired at {}",
+                asked.request.expires
+            ))
+            .hint(self.again(asked)));
+        }
+        let then = Parts::of(asked.record(), &asked.request);
+        let changed = then.map(|then| {
+            let now = Parts {
+                head: standing.head().to_owned(),
+                policy: self.policy.to_owned(),
+                people: self.people.to_owned(),
+                ..then.clone()
+            };
+            then.changed(&now)
+        });
+        match changed.as_deref() {
+            Some([]) => Ok(()),
+            changed => {
+                let what = match changed.unwrap_or_default() {
+                    [] => "its own binding".to_owned(),
+                    some => some.join(" and "),
+                };
+                Err(Error::refused(format!(
+                    "request {number} is void: since it was made, {what} changed"
+                ))
+                .hint(self.again(asked)))
+            }
+        }
+    }
+
+    fn again(&self, asked: &Asked) -> String {
+        let ask = crate::check::approved::ask(&self.setting.environment, &asked.record().digest);
+        format!("ask again: {ask}")
+    }
+}
+
+fn report(
+    word: Word,
+    how: &str,
+    setting: &Setting,
+    approve: &Approve,
+    asked: &Asked,
+    record: &Record,
+) -> Report {
+    let persons = setting.persons();
+    let barred = Barred::by(asked, &persons);
+    let tally = Tally::of(approve, &persons, Some(asked), &barred);
+    let environment = &setting.environment;
+    let number = asked.number();
+    let title = format!(
+        "record {} of {} in {environment} {how}: {} {} request {number}",
+        record.seq,
+        setting.service,
+        record.actor.login,
+        word.past(),
+    );
+    let next = match (word, tally.missing(approve)) {
+        (Word::Reject | Word::Withdraw, _) => {
+            format!("nothing is promoted by request {number}; whoever still wants it asks again")
+        }
+        (Word::Approve, 0) => format!(
+            "{}; promote {} to {environment} before {}",
+            tally.shown(approve),
+            asked.record().digest,
+            asked.request.expires
+        ),
+        (Word::Approve, missing) => format!(
+            "{}; {missing} more of {} must approve it before {}",
+            tally.shown(approve),
+            tally.may.join(", "),
+            asked.request.expires
+        ),
+    };
+    Report {
+        text: format!("{title}\n{}next: {next}\n", asked.lines()),
+        summary: format!(
+            "### {}\n\n{}\n**Next:** {}\n",
+            markdown::text(&title),
+            markdown::block("", &asked.lines()),
+            markdown::text(&next)
+        ),
+        json: json!({
+            "record": record,
+            "request": asked.record(),
+            "approved": tally.approved,
+            "may_approve": tally.may,
+            "missing": tally.missing(approve),
+        }),
+        ..Report::default()
+    }
+}
+
+#[cfg(test)]
+mod tests;

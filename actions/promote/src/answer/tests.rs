@@ -1,0 +1,176 @@
+//! Each answer that is refused, and those that are written or are there already.
+
+use super::*;
+use crate::requests::tests::{account, answered, asking, requested};
+use crate::standing::at;
+use crate::standing::tests::{actor, deployed, digest, standing};
+
+/// dora's request 2 for `b`, after `a` was deployed; more follows.
+fn chain(setting: &Setting, more: &[Record]) -> Standing {
+    let asked = [deployed('a'), requested(setting, 'b', "hash-1")];
+    standing(&[&asked, more].concat())
+}
+
+/// What becomes of an answer to request 2: the number of the record that is there already, 0 if it is
+/// written, or the refusal.
+fn said(
+    setting: &Setting,
+    standing: &Standing,
+    word: Word,
+    actor: &Actor,
+    change: impl FnOnce(&mut Said<'_>),
+) -> std::result::Result<u64, String> {
+    let (policy, people) = (setting.policy().unwrap(), people_hash(setting).unwrap());
+    let mut said = Said {
+        word,
+        actor,
+        setting,
+        approve: setting.gate.approve.as_ref().unwrap(),
+        number: 2,
+        digest: None,
+        now: at("2026-11-21T20:00:00Z").unwrap(),
+        policy: &policy,
+        people: &people,
+    };
+    change(&mut said);
+    match said.decide(standing) {
+        Ok(Next::Already(recorded)) => Ok(recorded.record.seq),
+        Ok(Next::Write(record)) => {
+            assert_eq!(record.seq, 2);
+            Ok(0)
+        }
+        Err(error) => {
+            assert_eq!(error.exit(), kit::Exit::Refused);
+            assert!(!error.hints.is_empty(), "{error}");
+            Err(error.message.to_string())
+        }
+    }
+}
+
+#[track_caller]
+fn refuses(answer: std::result::Result<u64, String>, words: &str) {
+    let message = answer.unwrap_err();
+    assert!(message.contains(words), "{message}");
+}
+
+#[test]
+fn a_listed_person_answers_once() {
+    let setting = asking();
+    let (ada, dora) = (account("ada", 1), actor("dora"));
+    let fresh = chain(&setting, &[]);
+    for word in [Word::Approve, Word::Reject, Word::Withdraw] {
+        assert_eq!(said(&setting, &fresh, word, &ada, |_| {}), Ok(0));
+    }
+    assert_eq!(said(&setting, &fresh, Word::Withdraw, &dora, |_| {}), Ok(0));
+    for (word, verdict) in [
+        (Word::Approve, Verdict::Approved),
+        (Word::Reject, Verdict::Rejected),
+        (Word::Withdraw, Verdict::Withdrawn),
+    ] {
+        let there = chain(&setting, &[answered(verdict, 2, ada.clone())]);
+        assert_eq!(said(&setting, &there, word, &ada, |_| {}), Ok(3));
+    }
+    // The other account is the same person.
+    let there = chain(
+        &setting,
+        &[answered(Verdict::Approved, 2, account("grace", 2))],
+    );
+    let admin = account("grace-admin", 22);
+    assert_eq!(said(&setting, &there, Word::Approve, &admin, |_| {}), Ok(3));
+    // A contributor may object.
+    let mut wrote = requested(&setting, 'b', "hash-1");
+    wrote.request.as_mut().unwrap().contributors = vec![actor("ada")];
+    let wrote = standing(&[deployed('a'), wrote]);
+    assert_eq!(said(&setting, &wrote, Word::Reject, &ada, |_| {}), Ok(0));
+    refuses(
+        said(&setting, &wrote, Word::Approve, &ada, |_| {}),
+        "ada wrote part of it, so somebody else must approve request 2",
+    );
+}
+
+#[test]
+fn who_may_not_answer_is_told_why() {
+    let mut setting = asking();
+    let fresh = chain(&setting, &[]);
+    for word in [Word::Approve, Word::Reject, Word::Withdraw] {
+        refuses(
+            said(&setting, &fresh, word, &account("eve", 5), |_| {}),
+            "for production: the contract does not list them",
+        );
+        // Somebody else with the login of one who may.
+        refuses(
+            said(&setting, &fresh, word, &account("ada", 99), |_| {}),
+            "the contract does not list them",
+        );
+    }
+    let people = &mut setting.gate.approve.as_mut().unwrap().people;
+    people.push("dora".to_owned());
+    let fresh = chain(&setting, &[]);
+    refuses(
+        said(&setting, &fresh, Word::Approve, &actor("dora"), |_| {}),
+        "dora asked for it",
+    );
+    let mut asked = requested(&setting, 'b', "hash-1");
+    asked.actor = account("grace", 2);
+    let asked = standing(&[deployed('a'), asked]);
+    let admin = account("grace-admin", 22);
+    refuses(
+        said(&setting, &asked, Word::Approve, &admin, |_| {}),
+        "grace-admin is grace, who asked for it",
+    );
+}
+
+#[test]
+fn what_no_longer_stands_is_not_approved() {
+    let setting = asking();
+    let ada = account("ada", 1);
+    let approve = |standing: &Standing, change: fn(&mut Said<'_>)| {
+        said(&setting, standing, Word::Approve, &ada, change)
+    };
+    let fresh = chain(&setting, &[]);
+    refuses(
+        approve(&fresh, |it| it.number = 1),
+        "record 1 of production is not a request; it is healthy",
+    );
+    refuses(approve(&fresh, |it| it.number = 9), "has no request 9");
+    let (own, other) = (digest('b'), digest('c'));
+    let of = |digest: &Digest| {
+        let digest = digest.clone();
+        said(&setting, &fresh, Word::Approve, &ada, |it| {
+            it.digest = Some(Box::leak(Box::new(digest)));
+        })
+    };
+    assert_eq!(of(&own), Ok(0));
+    refuses(of(&other), "request 2 is for sha256:bbb");
+    refuses(
+        approve(&fresh, |it| it.now = at("2026-11-22T12:00:00Z").unwrap()),
+        "request 2 expired at 2026-11-22T12:00:00Z",
+    );
+    refuses(
+        approve(&fresh, |it| it.policy = "sha256:other"),
+        "since it was made, the contract's gate changed",
+    );
+    refuses(
+        approve(&fresh, |it| it.people = "other"),
+        "since it was made, the contract's people changed",
+    );
+    let later = chain(&setting, &[deployed('c')]);
+    refuses(
+        approve(&later, |_| {}),
+        "since it was made, the newest deployment changed",
+    );
+    let rejected = chain(&setting, &[answered(Verdict::Rejected, 2, actor("linus"))]);
+    refuses(approve(&rejected, |_| {}), "linus rejected request 2");
+    let withdrawn = chain(&setting, &[answered(Verdict::Withdrawn, 2, actor("dora"))]);
+    refuses(approve(&withdrawn, |_| {}), "dora withdrew request 2");
+    // A rejection replaces the same person's approval.
+    let both = chain(
+        &setting,
+        &[
+            answered(Verdict::Approved, 2, ada.clone()),
+            answered(Verdict::Rejected, 2, ada.clone()),
+        ],
+    );
+    refuses(approve(&both, |_| {}), "ada rejected request 2");
+    assert_eq!(said(&setting, &both, Word::Reject, &ada, |_| {}), Ok(4));
+}

@@ -1,0 +1,263 @@
+//! The promotion approvals: enough of the people whom the contract lists approved exactly this
+//! promotion, and none of them asked for it, promotes it or wrote part of it. Pure.
+
+use super::Subject;
+use super::answer::{Finding, Rule, fail, not_asked, not_examined, pass, unknown};
+use super::conditions::Conditions;
+use super::decide::asks_nothing;
+use super::facts::{Fact, Facts};
+use super::people::contributors;
+use super::persons::Key;
+use super::range::pulls;
+use crate::person::actor;
+use crate::requests::{Asked, Barred, Parts, Tally, people_hash, range_hash};
+use crate::setting::Setting;
+use kit::contract::Approve;
+use kit::id::Digest;
+use ledger::Actor;
+use std::collections::BTreeMap;
+
+/// The rule's name.
+pub(crate) const RULE: &str = "approved";
+
+/// The rule.
+pub(super) fn rule(
+    setting: &Setting,
+    subject: &Subject,
+    facts: &Facts,
+    conditions: Option<&Conditions>,
+) -> Rule {
+    let finding = match (&setting.gate.approve, conditions) {
+        _ if asks_nothing(setting) => not_asked(format!("{} has no gate", setting.environment)),
+        (None, _) => not_asked("the contract asks for no approvals of a promotion"),
+        (Some(_), None) => not_examined("the ledger was not read"),
+        (Some(approve), Some(conditions)) => {
+            match count(setting, approve, subject, facts, conditions) {
+                Ok(granted) => pass(format!(
+                    "request {}, until {}: {}",
+                    granted.asked.number(),
+                    granted.asked.request.expires,
+                    granted.tally.shown(approve)
+                )),
+                Err(finding) => finding,
+            }
+        }
+    };
+    finding.named(RULE)
+}
+
+/// A request that has its approvals.
+#[derive(Debug)]
+pub(crate) struct Granted {
+    pub(crate) asked: Asked,
+    pub(crate) tally: Tally,
+}
+
+/// The request that this promotion is approved by, if the gate asks for approvals and it is.
+pub(crate) fn granted(
+    setting: &Setting,
+    subject: &Subject,
+    facts: &Facts,
+    conditions: &Conditions,
+) -> Option<Granted> {
+    let approve = setting.gate.approve.as_ref()?;
+    count(setting, approve, subject, facts, conditions).ok()
+}
+
+/// The request that has its approvals, or why there is none.
+fn count(
+    setting: &Setting,
+    approve: &Approve,
+    subject: &Subject,
+    facts: &Facts,
+    conditions: &Conditions,
+) -> Result<Granted, Finding> {
+    let environment = &setting.environment;
+    let all = Asked::all(conditions.standing.records());
+    let asked = newest(setting, approve, &all, &subject.digest)?;
+    let number = asked.number();
+    let again = ask(environment, &subject.digest);
+    if let Some(ended) = asked.ended() {
+        return Err(fail(ended, format!("ask again: {again}")));
+    }
+    if asked.expired(conditions.now) {
+        let expires = &asked.request.expires;
+        return Err(fail(
+            format!("request {number} expired at {expires}"),
+            format!("ask again: {again}"),
+        ));
+    }
+    let now = parts(setting, subject, facts, conditions)?;
+    if let Some(changed) = changed(asked, &now) {
+        return Err(fail(
+            format!("request {number} is void: since it was made, {changed} changed"),
+            format!("ask again: {again}"),
+        ));
+    }
+    let promoter = facts.promoter.as_ref().map_err(unknown)?;
+    let promoter: Vec<Actor> = promoter.accounts.iter().map(actor).collect();
+    let authors = authors(setting, facts).map_err(|reason| unknown(&reason))?;
+    let persons = setting.persons();
+    let mut barred = Barred::by(asked, &persons);
+    barred.add(&persons, &promoter, "promotes it");
+    barred.add(&persons, &authors, "wrote part of it");
+    let tally = Tally::of(approve, &persons, Some(asked), &barred);
+    match tally.missing(approve) {
+        0 => Ok(Granted {
+            asked: asked.clone(),
+            tally,
+        }),
+        missing => Err(few(environment, approve, asked, &tally, missing)),
+    }
+}
+
+/// The newest request of the digest. A rejection holds until somebody asks again, so that older ones
+/// do not matter.
+fn newest<'a>(
+    setting: &Setting,
+    approve: &Approve,
+    all: &'a [Asked],
+    digest: &Digest,
+) -> Result<&'a Asked, Finding> {
+    let mut newest = all.iter().rev();
+    if let Some(asked) = newest.find(|asked| asked.record().digest == *digest) {
+        return Ok(asked);
+    }
+    let other = match all.last().filter(|asked| asked.end.is_none()) {
+        Some(other) => format!(
+            "; request {} is for {}",
+            other.number(),
+            other.record().digest
+        ),
+        None => String::new(),
+    };
+    let environment = &setting.environment;
+    Err(fail(
+        format!(
+            "nobody has asked for the {} that {environment} needs for this digest{other}",
+            kit::report::count(
+                usize::try_from(approve.count).unwrap_or(usize::MAX),
+                "approval"
+            )
+        ),
+        format!("ask for them: {}", ask(environment, digest)),
+    ))
+}
+
+fn few(
+    environment: &str,
+    approve: &Approve,
+    asked: &Asked,
+    tally: &Tally,
+    missing: usize,
+) -> Finding {
+    let number = asked.number();
+    let fact = format!(
+        "request {number}, until {}: {}",
+        asked.request.expires,
+        tally.shown(approve)
+    );
+    let next = match tally.may.len() >= missing {
+        true => format!(
+            "have {missing} more of {} approve it: {}",
+            tally.may.join(", "),
+            answer(environment, "approve", number)
+        ),
+        false => {
+            "too few are left who may: have somebody else ask and promote, or list more people under `approve` of the gate"
+                .to_owned()
+        }
+    };
+    fail(fact, next)
+}
+
+/// What is promoted now, as an approval is bound to it.
+pub(super) fn parts(
+    setting: &Setting,
+    subject: &Subject,
+    facts: &Facts,
+    conditions: &Conditions,
+) -> Result<Parts, Finding> {
+    let Some(commit) = &subject.commit else {
+        return Err(not_examined("no commit is known for this digest"));
+    };
+    let range = facts.range.as_ref().map_err(unknown)?;
+    let hashes = setting.policy().and_then(|policy| {
+        let people = people_hash(setting)?;
+        Ok((policy, people))
+    });
+    let Ok((policy, people)) = hashes else {
+        return Err(not_examined("the contract's rules have no hash"));
+    };
+    Ok(Parts {
+        service: setting.service.clone(),
+        environment: setting.environment.clone(),
+        digest: subject.digest.to_string(),
+        commit: commit.to_string(),
+        head: conditions.standing.head().to_owned(),
+        base: range.base.commit().map(str::to_owned),
+        range: range_hash(range.commits.iter().map(|commit| commit.sha.as_str())),
+        policy,
+        people,
+    })
+}
+
+/// What voids the request: whatever is not the same now. The binding decides; the parts explain.
+pub(super) fn changed(asked: &Asked, now: &Parts) -> Option<String> {
+    let same = now.binding(&asked.request.expires);
+    if same.is_ok_and(|binding| binding == asked.request.binding) {
+        return None;
+    }
+    let then = Parts::of(asked.record(), &asked.request);
+    let changed = then.map(|then| then.changed(now)).unwrap_or_default();
+    Some(match changed.is_empty() {
+        true => "its own binding".to_owned(),
+        false => changed.join(" and "),
+    })
+}
+
+/// Everybody who wrote, committed or pushed what is promoted: people of the contract by their name
+/// there, others by their account.
+pub(super) fn authors(setting: &Setting, facts: &Facts) -> Fact<Vec<Actor>> {
+    let persons = setting.persons();
+    let range = facts.range.as_ref().map_err(Clone::clone)?;
+    let changes = facts.changes.as_ref().map_err(Clone::clone)?;
+    let mut all: BTreeMap<Key, String> = BTreeMap::new();
+    for change in changes {
+        for (key, name) in contributors(change, &persons)?.persons {
+            all.entry(key).or_insert(name);
+        }
+    }
+    // Of a commit that came another way, only the author's login is known, or a name.
+    for commit in range.unexplained(&range.brought(pulls(changes))) {
+        let is_theirs = |login: &String| login.eq_ignore_ascii_case(&commit.author);
+        let mut people = setting.people.iter();
+        let found = people
+            .find(|(login, person)| is_theirs(login) || person.accounts.keys().any(is_theirs));
+        if let Some((login, _)) = found {
+            all.entry(Key::Listed(login.clone()))
+                .or_insert_with(|| login.clone());
+        }
+    }
+    let actor = |(key, name)| match key {
+        Key::Listed(login) => Actor { login, id: None },
+        Key::Account(id) => Actor {
+            login: name,
+            id: Some(id),
+        },
+    };
+    Ok(all.into_iter().map(actor).collect())
+}
+
+/// The command that asks for approvals.
+pub(crate) fn ask(environment: &str, digest: &Digest) -> String {
+    format!("slipway-promote request --environment {environment} --digest {digest} --reason TEXT")
+}
+
+/// The command that answers a request.
+pub(crate) fn answer(environment: &str, verb: &str, number: u64) -> String {
+    format!("slipway-promote {verb} --environment {environment} --request {number}")
+}
+
+#[cfg(test)]
+mod tests;

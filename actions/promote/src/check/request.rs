@@ -1,0 +1,308 @@
+//! `request`: asks the people whom the contract lists to approve a promotion that every other rule
+//! lets pass.
+
+use super::answer::{Answer, Decision, not_asked};
+use super::approved::{RULE, authors, changed, parts};
+use super::facts::RunKind;
+use super::range::pulls;
+use super::report::{self, Brought};
+use super::{Judged, Question, judge, usable};
+use crate::answer::asks_for_none;
+use crate::args::Request as Args;
+use crate::person::speaker;
+use crate::requests::{Asked, Barred, Next, Parts, Tally, append};
+use crate::setting::Setting;
+use kit::clock::rfc3339;
+use kit::contract::Approve;
+use kit::error::{Error, Result};
+use kit::id::Digest;
+use kit::markdown;
+use kit::{Cx, Report};
+use ledger::{Chain, Record, Request, Verdict};
+use net::Net;
+use serde_json::json;
+use time::{Duration, OffsetDateTime};
+
+pub(crate) async fn run(args: Args, cx: &Cx) -> Result<Report> {
+    let digest = args.digest.as_deref().map(Digest::parse).transpose()?;
+    let setting = Setting::of(cx, &args.ledger)?;
+    let Some(approve) = &setting.gate.approve else {
+        return Err(asks_for_none(&setting));
+    };
+    usable(&setting, digest.as_ref(), args.from.as_deref())?;
+    let net = Net::new(cx)?;
+    let repository = args.github.repository();
+    let requester = speaker(cx, &net, &setting, repository, "request").await?;
+    let question = Question {
+        digest,
+        from: args.from.as_deref(),
+        repository,
+        breaks_glass: false,
+    };
+    let mut judged = judge(cx, &net, &setting, question).await?;
+    of_now(&mut judged.decision);
+    let Judged {
+        subject,
+        facts,
+        conditions,
+        decision,
+    } = &judged;
+    // Refuses if a rule does.
+    report::report(&setting, subject, facts, decision)?;
+    let unknown = || Error::refused("what is promoted is not known, so nothing was requested");
+    let conditions = conditions.as_ref().ok_or_else(unknown)?;
+    let parts = parts(&setting, subject, facts, conditions)
+        .map_err(|finding| unknown().cause(finding.fact))?;
+    let contributors =
+        authors(&setting, facts).map_err(|reason| unknown().cause(reason.why).hint(reason.next))?;
+    let commit = subject.commit.clone().ok_or_else(unknown)?;
+    let now = cx.clock.now();
+    let range = facts.range.as_ref().map_err(|_| unknown())?;
+    let expires = rfc3339(now + Duration::seconds(approve.expires.cast_signed()));
+    let request = Request {
+        binding: parts.binding(&expires)?,
+        expires,
+        head: parts.head.clone(),
+        base: parts.base.clone(),
+        commits: range.commits.len(),
+        range: parts.range.clone(),
+        people: parts.people.clone(),
+        pull_requests: pulls(facts.changes.as_deref().unwrap_or_default())
+            .map(|pull| pull.number)
+            .collect(),
+        contributors,
+    };
+    let draft = Record {
+        seq: 0,
+        at: rfc3339(now),
+        service: setting.service.clone(),
+        environment: setting.environment.clone(),
+        digest: subject.digest.clone(),
+        commit: commit.clone(),
+        verdict: Verdict::Requested,
+        actor: requester,
+        run: cx.host.run_url(),
+        account: setting.read.account.clone(),
+        task_definition: None,
+        previous: None,
+        policy: Some(parts.policy.clone()),
+        rollback: None,
+        break_glass: None,
+        reason: Some(args.reason),
+        request: Some(request),
+        answers: None,
+        permit: None,
+        under: None,
+    };
+    enough(&setting, approve, &draft)?;
+    let account = net.account(&setting.permit).await?;
+    let ledger = setting.ledger(&net, &account).completing();
+    let chain = Chain::new(&setting.service, &setting.environment)?;
+    let written = append(&ledger, &chain, args.dry_run, |standing| {
+        if standing.head() != parts.head {
+            return Err(Error::refused(format!(
+                "a deployment to {} was recorded meanwhile, so nothing was requested",
+                setting.environment
+            ))
+            .hint("run this again"));
+        }
+        let all = Asked::all(standing.records());
+        Ok(match open(&all, &parts, now) {
+            Some(asked) => Next::Already(asked.recorded.clone()),
+            None => Next::Write(Box::new(draft.clone())),
+        })
+    })
+    .await?;
+    let all = Asked::all(written.standing.records());
+    let number = written.recorded.record.seq;
+    let asked = all.iter().find(|asked| asked.number() == number);
+    let asked = asked.ok_or_else(|| Error::failed("the request is not in the chain"))?;
+    let shown = Shown {
+        setting: &setting,
+        approve,
+        asked,
+        brought: report::brought(&setting, facts),
+        how: match (written.already, args.dry_run) {
+            (true, _) => "is open already",
+            (false, true) => "would be written",
+            (false, false) => "written",
+        },
+        workflow: workflow(cx, &facts.run),
+    };
+    Ok(shown
+        .report()
+        .output("digest", &subject.digest)
+        .output("commit", commit.as_str())
+        .output("record", number.to_string())
+        .output("hash", written.recorded.hash.clone()))
+}
+
+/// The answers that count for a request: the approvals are what it asks for, and the run that promotes
+/// is another one.
+fn of_now(decision: &mut Decision) {
+    for rule in &mut decision.rules {
+        if rule.rule == RULE || (rule.rule == "run" && rule.answer != Answer::NotAsked) {
+            *rule = not_asked("asked when it is promoted").named(rule.rule);
+        }
+    }
+}
+
+/// The open request for exactly this.
+fn open<'a>(all: &'a [Asked], parts: &Parts, now: OffsetDateTime) -> Option<&'a Asked> {
+    let digest = |asked: &&Asked| asked.record().digest.as_str() == parts.digest;
+    let newest = all.iter().rev().find(digest)?;
+    let counts = newest.end.is_none() && !newest.expired(now) && changed(newest, parts).is_none();
+    counts.then_some(newest)
+}
+
+/// Refuses a request that too few people may approve.
+fn enough(setting: &Setting, approve: &Approve, draft: &Record) -> Result<()> {
+    let Some(request) = &draft.request else {
+        return Ok(());
+    };
+    let persons = setting.persons();
+    let mut barred = Barred::default();
+    barred.add(&persons, [&draft.actor], "asks for it");
+    barred.add(&persons, &request.contributors, "wrote part of it");
+    let tally = Tally::of(approve, &persons, None, &barred);
+    let missing = tally.missing(approve);
+    if missing <= tally.may.len() {
+        return Ok(());
+    }
+    let mut error = Error::refused(format!(
+        "{} needs {missing} approvals, and {} of its approvers may approve this: {}",
+        setting.environment,
+        tally.may.len(),
+        tally.barred.join(", ")
+    ))
+    .hint("list more people under `approve` of the gate");
+    if tally.barred.iter().any(|why| why.ends_with("asks for it")) {
+        error = error.hint("have somebody else ask");
+    }
+    Err(error)
+}
+
+/// The workflow whose dispatches answer: the one that asks.
+fn workflow(cx: &Cx, run: &RunKind) -> Option<Workflow> {
+    let RunKind::GitHub(Ok(run)) = run else {
+        return None;
+    };
+    Some(Workflow {
+        file: run.file().rsplit('/').next()?.to_owned(),
+        repository: cx.env.get("GITHUB_REPOSITORY")?.to_owned(),
+        branch: run.head_branch.clone()?,
+    })
+}
+
+struct Workflow {
+    file: String,
+    repository: String,
+    branch: String,
+}
+
+/// What a request shows.
+struct Shown<'a> {
+    setting: &'a Setting,
+    approve: &'a Approve,
+    asked: &'a Asked,
+    brought: Brought,
+    how: &'static str,
+    workflow: Option<Workflow>,
+}
+
+impl Shown<'_> {
+    /// How a person answers.
+    fn command(&self, verb: &str) -> String {
+        let environment = &self.setting.environment;
+        let number = self.asked.number();
+        let digest = &self.asked.record().digest;
+        match &self.workflow {
+            Some(it) => format!(
+                "gh workflow run {} --repo {} --ref {} -f command={verb} -f environment={environment} -f request={number} -f digest={digest}",
+                it.file, it.repository, it.branch
+            ),
+            None => format!(
+                "{} --digest {digest}",
+                super::approved::answer(environment, verb, number)
+            ),
+        }
+    }
+
+    fn report(&self) -> Report {
+        let persons = self.setting.persons();
+        let barred = Barred::by(self.asked, &persons);
+        let tally = Tally::of(self.approve, &persons, Some(self.asked), &barred);
+        let environment = &self.setting.environment;
+        let number = self.asked.number();
+        let request = &self.asked.request;
+        let may = match tally.may.as_slice() {
+            [] => "nobody else".to_owned(),
+            some => some.join(", "),
+        };
+        let not = match tally.barred.as_slice() {
+            [] => String::new(),
+            some => format!(" (not: {})", some.join(", ")),
+        };
+        let count = tally.shown(self.approve);
+        let title = format!(
+            "request {number} of {} in {environment} {}: {count}, until {}",
+            self.setting.service, self.how, request.expires
+        );
+        let brought = &self.brought;
+        let approve = self.command("approve");
+        let reject = self.command("reject");
+        let text = format!(
+            "{title}\n{}{}who may approve: {may}{not}\nto approve it: {approve}\nto reject it: {reject}\n",
+            self.asked.lines(),
+            brought.text
+        );
+        let summary = format!(
+            "### {}\n\n{}\n{}\n**Who may approve:** {}\n\n{}\n{}",
+            markdown::text(&title),
+            markdown::block("", &self.asked.lines()),
+            brought.markdown,
+            markdown::text(&format!("{may}{not}")),
+            markdown::block("sh", &approve),
+            markdown::block("sh", &reject),
+        );
+        Report {
+            text,
+            summary,
+            json: json!({
+                "record": self.asked.record(),
+                "hash": self.asked.recorded.hash,
+                "written": self.how == "written",
+                "approved": tally.approved,
+                "may_approve": tally.may,
+                "may_not_approve": tally.barred,
+                "commits": brought.commits,
+                "changes": brought.changes,
+                "approve": approve,
+                "reject": reject,
+            }),
+            ..Report::default()
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::check::answer::{fail, pass};
+
+    #[test]
+    fn a_request_is_judged_without_its_approvals_and_the_run_that_promotes() {
+        let mut decision = Decision {
+            rules: vec![
+                pass("x").named("digest"),
+                fail("the workflow is approve.yml, not promote.yml", "y").named("run"),
+                fail("nobody has asked", "y").named(RULE),
+            ],
+        };
+        of_now(&mut decision);
+        assert!(decision.allowed());
+        decision.rules.push(fail("frozen", "y").named("freeze"));
+        of_now(&mut decision);
+        assert_eq!(decision.obstacle().unwrap().rule, "freeze");
+    }
+}

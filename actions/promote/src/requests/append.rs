@@ -1,0 +1,84 @@
+//! Appends a request or an answer to an environment's chain.
+
+use crate::record::healthy_until_now;
+use crate::standing::Standing;
+use kit::backoff;
+use kit::error::{Error, ErrorKind, Result};
+use ledger::{Append, Chain, Ledger, Record, Recorded};
+use std::time::Duration;
+
+/// How often an append is tried when other runs append at the same time.
+const ATTEMPTS: usize = 30;
+const FIRST_WAIT: Duration = Duration::from_millis(20);
+
+/// What is to be done, by the records that are there.
+#[derive(Debug)]
+pub(crate) enum Next {
+    /// Nothing: this run, or another one, has written it.
+    Already(Recorded),
+    Write(Box<Record>),
+}
+
+/// What is in the chain after this run.
+#[derive(Debug)]
+pub(crate) struct Written {
+    pub(crate) recorded: Recorded,
+    pub(crate) already: bool,
+    /// The records with it.
+    pub(crate) standing: Standing,
+}
+
+/// Decides, and appends what is to be written. If another run appends first, it decides anew.
+///
+/// # Errors
+/// `next` refuses, or the chain cannot be read or written.
+pub(crate) async fn append(
+    ledger: &Ledger,
+    chain: &Chain,
+    dry_run: bool,
+    next: impl Fn(&Standing) -> Result<Next>,
+) -> Result<Written> {
+    for wait in backoff::attempts(ATTEMPTS, FIRST_WAIT) {
+        tokio::time::sleep(wait).await;
+        // The append succeeds only if this is still the head, so nothing escapes the decision.
+        let head = ledger.head(chain).await?;
+        let standing = Standing::read(ledger, chain).await?;
+        let mut record = match next(&standing)? {
+            Next::Already(recorded) => {
+                return Ok(Written {
+                    recorded,
+                    already: true,
+                    standing,
+                });
+            }
+            Next::Write(record) => *record,
+        };
+        if let Some(entry) = &head {
+            let before = entry.record(chain).map_err(|fault| {
+                Error::refused(format!("the ledger is broken in {chain}: {fault}"))
+            })?;
+            record.previous = healthy_until_now(&before);
+            record.seq = before.seq + 1;
+        } else {
+            record.seq = 1;
+        }
+        let hash = match dry_run {
+            true => String::new(),
+            false => match ledger.append(chain, head.as_ref(), record.clone()).await? {
+                Append::Done(entry) => entry.hash,
+                Append::Conflict(_) => continue,
+            },
+        };
+        let recorded = Recorded { hash, record };
+        return Ok(Written {
+            standing: standing.with(recorded.clone()),
+            recorded,
+            already: false,
+        });
+    }
+    Err(Error::new(
+        ErrorKind::Busy,
+        format!("other runs appended to the ledger's chain {chain} during all {ATTEMPTS} attempts"),
+    )
+    .hint("nothing was recorded; run the step again"))
+}

@@ -1,0 +1,117 @@
+//! What an approval is bound to. Pure.
+
+use crate::setting::Setting;
+use kit::error::{Context, Result};
+use ledger::{Record, Request, sha256};
+use serde::Serialize;
+
+/// Everything that an approval is for, beside the time until which it holds.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Parts {
+    pub(crate) service: String,
+    pub(crate) environment: String,
+    pub(crate) digest: String,
+    pub(crate) commit: String,
+    /// The hash of the environment's newest deployment.
+    pub(crate) head: String,
+    /// The commit where the range begins.
+    pub(crate) base: Option<String>,
+    /// The hash over the commits of the range.
+    pub(crate) range: String,
+    /// The hash over the gate's rules, as records have it.
+    pub(crate) policy: String,
+    /// The hash over the people and apps.
+    pub(crate) people: String,
+}
+
+impl Parts {
+    /// The parts of a request, if it has them all.
+    pub(crate) fn of(record: &Record, request: &Request) -> Option<Self> {
+        Some(Self {
+            service: record.service.clone(),
+            environment: record.environment.clone(),
+            digest: record.digest.to_string(),
+            commit: record.commit.to_string(),
+            head: request.head.clone(),
+            base: request.base.clone(),
+            range: request.range.clone(),
+            policy: record.policy.clone()?,
+            people: request.people.clone(),
+        })
+    }
+
+    /// The binding: SHA-256 over the parts and the expiry, as JSON without white space, its members
+    /// in alphabetical order.
+    pub(crate) fn binding(&self, expires: &str) -> Result<String> {
+        #[derive(Serialize)]
+        struct Bound<'a> {
+            base: Option<&'a str>,
+            commit: &'a str,
+            digest: &'a str,
+            environment: &'a str,
+            expires: &'a str,
+            head: &'a str,
+            people: &'a str,
+            policy: &'a str,
+            range: &'a str,
+            service: &'a str,
+        }
+        let bound = Bound {
+            base: self.base.as_deref(),
+            commit: &self.commit,
+            digest: &self.digest,
+            environment: &self.environment,
+            expires,
+            head: &self.head,
+            people: &self.people,
+            policy: &self.policy,
+            range: &self.range,
+            service: &self.service,
+        };
+        let json = serde_json::to_vec(&bound).context("cannot write what is bound as JSON")?;
+        Ok(sha256(&json))
+    }
+
+    /// What is different in `other`, for people.
+    pub(crate) fn changed(&self, other: &Self) -> Vec<&'static str> {
+        let Self {
+            service,
+            environment,
+            digest,
+            commit,
+            head,
+            base,
+            range,
+            policy,
+            people,
+        } = self;
+        let compared = [
+            ("the service", *service == other.service),
+            ("the environment", *environment == other.environment),
+            ("the digest", *digest == other.digest),
+            ("the commit", *commit == other.commit),
+            ("the newest deployment", *head == other.head),
+            (
+                "the commits that it brings",
+                *range == other.range && *base == other.base,
+            ),
+            ("the contract's gate", *policy == other.policy),
+            ("the contract's people", *people == other.people),
+        ];
+        let different = compared.into_iter().filter(|(_, same)| !same);
+        different.map(|(what, _)| what).collect()
+    }
+}
+
+/// SHA-256 over the commits of a range, in order, each with a line feed.
+pub(crate) fn range_hash<'a>(commits: impl Iterator<Item = &'a str>) -> String {
+    let lines: String = commits.map(|sha| format!("{sha}\n")).collect();
+    sha256(lines.as_bytes())
+}
+
+/// SHA-256 over who is who in the contract.
+pub(crate) fn people_hash(setting: &Setting) -> Result<String> {
+    let all = serde_json::json!({ "apps": setting.apps, "people": setting.people });
+    let json = serde_json::to_vec(&all).context("cannot write the people as JSON")?;
+    Ok(sha256(&json))
+}

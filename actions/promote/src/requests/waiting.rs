@@ -1,0 +1,91 @@
+//! The requests that somebody waits for. Pure.
+
+use super::{Asked, Barred, Parts, Tally, people_hash};
+use crate::setting::Setting;
+use crate::standing::Standing;
+use kit::error::Result;
+use serde::Serialize;
+use std::fmt;
+use time::OffsetDateTime;
+
+/// A request that is open, as far as ledger and contract show it.
+#[derive(Debug, PartialEq, Eq, Serialize)]
+pub(crate) struct Waiting {
+    /// The number of its record.
+    request: u64,
+    digest: String,
+    by: String,
+    reason: Option<String>,
+    expires: String,
+    approved: Vec<String>,
+    /// How many approvals are missing.
+    missing: usize,
+    may_approve: Vec<String>,
+}
+
+impl fmt::Display for Waiting {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let digest: String = self.digest.chars().take(19).collect();
+        let Self {
+            request,
+            by,
+            expires,
+            ..
+        } = self;
+        write!(f, "request {request} of {by} for {digest} ")?;
+        match self.missing {
+            0 => write!(f, "is approved until {expires}"),
+            missing => write!(
+                f,
+                "waits for {missing} more of {} until {expires}",
+                match self.may_approve.as_slice() {
+                    [] => "nobody".to_owned(),
+                    some => some.join(", "),
+                }
+            ),
+        }
+    }
+}
+
+/// The open requests of an environment. Whether the commits that they bring are still the same is
+/// seen only by `check`, which asks GitHub.
+///
+/// # Errors
+/// The contract's rules cannot be hashed.
+pub(crate) fn waiting(
+    setting: &Setting,
+    standing: &Standing,
+    now: OffsetDateTime,
+) -> Result<Vec<Waiting>> {
+    let Some(approve) = &setting.gate.approve else {
+        return Ok(Vec::new());
+    };
+    let (policy, people) = (setting.policy()?, people_hash(setting)?);
+    let persons = setting.persons();
+    let stands = |asked: &Asked| {
+        Parts::of(asked.record(), &asked.request).is_some_and(|then| {
+            then.head == standing.head() && then.policy == policy && then.people == people
+        })
+    };
+    let all = Asked::all(standing.records());
+    let open = all
+        .iter()
+        .filter(|asked| asked.end.is_none() && !asked.expired(now) && stands(asked));
+    Ok(open
+        .map(|asked| {
+            let record = asked.record();
+            let barred = Barred::by(asked, &persons);
+            let tally = Tally::of(approve, &persons, Some(asked), &barred);
+            Waiting {
+                request: asked.number(),
+                digest: record.digest.to_string(),
+                by: record.actor.login.clone(),
+                reason: record.reason.clone(),
+                expires: asked.request.expires.clone(),
+                missing: tally.missing(approve),
+                approved: tally.approved,
+                may_approve: tally.may,
+            }
+        })
+        .collect())
+}
