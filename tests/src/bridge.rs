@@ -7,7 +7,7 @@ use std::process::Stdio;
 use tokio::net::{TcpStream, UnixListener};
 use tokio::process::{Child, Command};
 
-use crate::fault::{Doing, Fault, Result};
+use crate::fault::{Context, Fault, Result};
 
 /// The emulator's port, in a namespace where nothing else is.
 const PORT: u16 = 8000;
@@ -23,18 +23,18 @@ pub async fn run(socket: &Path, emulator: &Path) -> Result<()> {
     loopback().await?;
     let mut java = java(emulator)?;
     if socket.exists() {
-        std::fs::remove_file(socket).doing(format!("removing {}", socket.display()))?;
+        std::fs::remove_file(socket).context(format!("removing {}", socket.display()))?;
     }
     let listener =
-        UnixListener::bind(socket).doing(format!("listening on {}", socket.display()))?;
+        UnixListener::bind(socket).context(format!("listening on {}", socket.display()))?;
     loop {
         tokio::select! {
             ended = java.wait() => {
-                let status = ended.doing("waiting for DynamoDB Local")?;
+                let status = ended.context("waiting for DynamoDB Local")?;
                 return Err(Fault::new(format!("DynamoDB Local ended with {status}")));
             }
             accepted = listener.accept() => {
-                let (mut client, _) = accepted.doing("accepting a connection")?;
+                let (mut client, _) = accepted.context("accepting a connection")?;
                 tokio::spawn(async move {
                     // A refused connection while the emulator starts, or a reset, ends this one exchange only.
                     if let Ok(mut server) = TcpStream::connect(("127.0.0.1", PORT)).await {
@@ -48,7 +48,7 @@ pub async fn run(socket: &Path, emulator: &Path) -> Result<()> {
 
 fn interfaces() -> Result<Vec<String>> {
     let entries =
-        std::fs::read_to_string("/proc/net/dev").doing("reading the network interfaces")?;
+        std::fs::read_to_string("/proc/net/dev").context("reading the network interfaces")?;
     Ok(entries
         .lines()
         .filter_map(|line| Some(line.split_once(':')?.0.trim().to_owned()))
@@ -60,7 +60,7 @@ async fn loopback() -> Result<()> {
         .args(["link", "set", "dev", "lo", "up"])
         .status()
         .await
-        .doing("running `ip`")?;
+        .context("running `ip`")?;
     if status.success() {
         return Ok(());
     }
@@ -90,5 +90,5 @@ fn java(emulator: &Path) -> Result<Child> {
         .stdin(Stdio::null())
         .kill_on_drop(true)
         .spawn()
-        .doing("starting java")
+        .context("starting java")
 }

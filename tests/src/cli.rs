@@ -8,8 +8,8 @@ use clap::{Parser, Subcommand};
 
 #[cfg(target_arch = "x86_64")]
 use crate::clock;
-use crate::fault::{Doing, Result};
-use crate::place::Place;
+use crate::fault::{Context, Result};
+use crate::instance::Instance;
 use crate::{bench, bridge, demo, dist, exports, say, serve, steps, supervisor, verify};
 
 /// Runs real parts on this machine that stand for AWS and GitHub.
@@ -92,36 +92,36 @@ fn run(command: Command) -> Result<ExitCode> {
     if let Command::Clock { file, command } = &command {
         return clock::run(file, command);
     }
-    let place = Place::find()?;
+    let instance = Instance::find()?;
     match command {
-        // It has no place.
+        // It needs no sandbox.
         #[cfg(target_arch = "x86_64")]
         Command::Clock { .. } => {}
-        Command::Up => supervisor::up(&place)?,
-        Command::Down { force } => supervisor::down(&place, force)?,
+        Command::Up => supervisor::up(&instance)?,
+        Command::Down { force } => supervisor::down(&instance, force)?,
         Command::Env => {
-            steps::build(&place)?;
-            supervisor::up(&place)?;
-            say::data(&wait(exports::shell(&place))??);
+            steps::build(&instance)?;
+            supervisor::up(&instance)?;
+            say::data(&wait(exports::shell(&instance))??);
         }
         Command::Demo { host } => {
-            steps::build(&place)?;
-            let _user = supervisor::enter(&place)?;
-            wait(demo::run(&place, host))??;
+            steps::build(&instance)?;
+            let _user = supervisor::enter(&instance)?;
+            wait(demo::run(&instance, host))??;
         }
-        Command::Verify { list: true, .. } => verify::list(&place)?,
-        Command::Verify { steps, .. } => return verify::run(&place, &steps),
+        Command::Verify { list: true, .. } => verify::list(&instance)?,
+        Command::Verify { steps, .. } => return verify::run(&instance, &steps),
         Command::Bench { name: None, .. } => bench::list(),
         Command::Bench {
             name: Some(name),
             json,
             rounds,
         } => {
-            let _user = supervisor::enter(&place)?;
-            wait(bench::run(&place, name, json, rounds.map(usize::from)))??;
+            let _user = supervisor::enter(&instance)?;
+            wait(bench::run(&instance, name, json, rounds.map(usize::from)))??;
         }
-        Command::Dist => dist::run(&place)?,
-        Command::Serve => wait(serve::run(&place))??,
+        Command::Dist => dist::run(&instance)?,
+        Command::Serve => wait(serve::run(&instance))??,
         Command::Dynamodb { socket, emulator } => wait(bridge::run(&socket, &emulator))??,
     }
     Ok(ExitCode::SUCCESS)
@@ -131,6 +131,6 @@ fn wait<F: Future>(future: F) -> Result<F::Output> {
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()
-        .doing("starting the asynchronous runtime")?;
+        .context("starting the asynchronous runtime")?;
     Ok(runtime.block_on(future))
 }

@@ -14,7 +14,7 @@ use nix::sys::signal::{Signal, kill};
 use nix::sys::wait::{WaitPidFlag, WaitStatus, waitpid};
 use nix::unistd::Pid;
 
-use crate::fault::{Doing, Fault, Result};
+use crate::fault::{Context, Fault, Result};
 
 /// `AT_SYSINFO_EHDR` and `AT_IGNORE` of getauxval(3): the address of that page, and an entry that means nothing.
 const PAGE: i64 = 33;
@@ -36,10 +36,10 @@ pub(crate) fn run(file: &Path, command: &[OsString]) -> Result<ExitCode> {
         .args(["-c", "kill -STOP $$; exec \"$@\"", "sh"])
         .args(command)
         .spawn()
-        .doing("starting the command")?;
-    let first = Pid::from_raw(i32::try_from(child.id()).doing(tracing)?);
+        .context("starting the command")?;
+    let first = Pid::from_raw(i32::try_from(child.id()).context(tracing)?);
     let flags = WaitPidFlag::WUNTRACED | WaitPidFlag::__WALL;
-    let stopped = waitpid(first, Some(flags)).doing(tracing)?;
+    let stopped = waitpid(first, Some(flags)).context(tracing)?;
     if !matches!(stopped, WaitStatus::Stopped(..)) {
         return Err(Fault::new(format!("the command did not stop: {stopped:?}")));
     }
@@ -49,8 +49,8 @@ pub(crate) fn run(file: &Path, command: &[OsString]) -> Result<ExitCode> {
         | Options::PTRACE_O_TRACECLONE
         | Options::PTRACE_O_TRACEEXEC
         | Options::PTRACE_O_EXITKILL;
-    ptrace::seize(first, options).doing(tracing)?;
-    kill(first, Signal::SIGCONT).doing(tracing)?;
+    ptrace::seize(first, options).context(tracing)?;
+    kill(first, Signal::SIGCONT).context(tracing)?;
     let mut ends = HashMap::new();
     loop {
         match waitpid(None, Some(WaitPidFlag::__WALL)) {
@@ -62,21 +62,21 @@ pub(crate) fn run(file: &Path, command: &[OsString]) -> Result<ExitCode> {
             }
             Ok(WaitStatus::PtraceEvent(pid, _, event)) => {
                 if event == ptrace::Event::PTRACE_EVENT_EXEC as i32 {
-                    gone_is_fine(hide(pid)).doing("hiding the kernel's page")?;
+                    gone_is_fine(hide(pid)).context("hiding the kernel's page")?;
                 }
-                gone_is_fine(ptrace::syscall(pid, None)).doing(tracing)?;
+                gone_is_fine(ptrace::syscall(pid, None)).context(tracing)?;
             }
             Ok(WaitStatus::PtraceSyscall(pid)) => {
-                gone_is_fine(shift(pid, file)).doing("changing the time")?;
-                gone_is_fine(ptrace::syscall(pid, None)).doing(tracing)?;
+                gone_is_fine(shift(pid, file)).context("changing the time")?;
+                gone_is_fine(ptrace::syscall(pid, None)).context(tracing)?;
             }
             Ok(WaitStatus::Stopped(pid, signal)) => {
-                gone_is_fine(ptrace::syscall(pid, signal)).doing(tracing)?;
+                gone_is_fine(ptrace::syscall(pid, signal)).context(tracing)?;
             }
             Ok(_) => {}
             Err(Errno::ECHILD) => break,
             Err(Errno::EINTR) => {}
-            Err(error) => return Err(error).doing(tracing),
+            Err(error) => return Err(error).context(tracing),
         }
     }
     let code = ends.get(&first).copied().unwrap_or(1);

@@ -5,8 +5,8 @@ use std::time::Instant;
 use serde_json::Value;
 
 use crate::codebuild;
-use crate::fault::{Doing, Fault, Result};
-use crate::place::Place;
+use crate::fault::{Context, Fault, Result};
+use crate::instance::Instance;
 use crate::runner::ledger::{row, status};
 use crate::runner::story::{Shipped, Story};
 use crate::runner::{base, chain};
@@ -34,24 +34,24 @@ pub struct Ran {
 }
 
 /// Ships the example in a world of its own, shows where it is, and answers what it leaves.
-pub async fn run(place: &Place, host: Host) -> Result<Ran> {
+pub async fn run(instance: &Instance, host: Host) -> Result<Ran> {
     let began = Instant::now();
     let name = format!("demo-{}", &uuid::Uuid::new_v4().simple().to_string()[..6]);
     note(&format!(
         "\nworld {name}: four accounts, a repository, three environments"
     ));
-    let in_use = World::replace_earlier(place, "demo-", &name).await?;
-    let node_image = base::image(place).await?;
-    let mut world = World::create(place, &name).await?;
-    world.serve(place).await?;
+    let in_use = World::replace_earlier(instance, "demo-", &name).await?;
+    let node_image = base::image(instance).await?;
+    let mut world = World::create(instance, &name).await?;
+    world.serve(instance).await?;
     world.extra.insert("NODE_IMAGE".to_owned(), node_image);
-    let story = Story::begin(place, &world).await?;
+    let story = Story::begin(instance, &world).await?;
     let shipped = match host {
-        Host::Github => chain::ship(place, &world, &story).await?,
-        Host::Codebuild => codebuild::chain::ship(place, &world, &story).await?,
+        Host::Github => chain::ship(instance, &world, &story).await?,
+        Host::Codebuild => codebuild::chain::ship(instance, &world, &story).await?,
     };
-    kept_to_the_rules(place, &story).await?;
-    table(place, &world, &shipped).await?;
+    kept_to_the_rules(instance, &story).await?;
+    table(instance, &world, &shipped).await?;
     note(&format!(
         "\n{} of the demo's own work",
         seconds(began.elapsed())
@@ -64,13 +64,13 @@ pub async fn run(place: &Place, host: Host) -> Result<Ran> {
 }
 
 /// Nothing that was done may have made a stand-in answer what its vendor would not.
-pub async fn kept_to_the_rules(place: &Place, story: &Story) -> Result<()> {
+pub async fn kept_to_the_rules(instance: &Instance, story: &Story) -> Result<()> {
     if let Some(first) = story.hub.violations().await?.first() {
         return Err(Fault::new(format!(
             "the GitHub stand-in broke GitHub's description: {first}"
         )));
     }
-    match crate::world::violations(place).await?.first() {
+    match crate::world::violations(instance).await?.first() {
         None => Ok(()),
         Some(first) => Err(Fault::new(format!(
             "the ECS stand-in broke AWS's description: {first}"
@@ -79,12 +79,12 @@ pub async fn kept_to_the_rules(place: &Place, story: &Story) -> Result<()> {
 }
 
 /// One line an environment: what the ledger says, compared with what the service answers.
-async fn table(place: &Place, world: &World, shipped: &Shipped) -> Result<()> {
+async fn table(instance: &Instance, world: &World, shipped: &Shipped) -> Result<()> {
     let (_, folder) = shipped
         .runs
         .last()
         .ok_or_else(|| Fault::new("nothing has run"))?;
-    let status = status(place, world, &folder.join("repository")).await?;
+    let status = status(instance, world, &folder.join("repository")).await?;
     heading("where everything is");
     let mut rows = Vec::new();
     for environment in &world.environments {
@@ -104,7 +104,7 @@ async fn table(place: &Place, world: &World, shipped: &Shipped) -> Result<()> {
                 environment.name
             )));
         }
-        let address = world.address(place, environment).await?;
+        let address = world.address(instance, environment).await?;
         let answers = answers(&address).await?;
         if answers != commit {
             return Err(Fault::new(format!(
@@ -146,7 +146,7 @@ async fn answers(address: &str) -> Result<String> {
         .get(&url)
         .send()
         .await
-        .doing(format!("asking {url}"))?;
-    let body: Value = answer.json().await.doing(format!("asking {url}"))?;
+        .context(format!("asking {url}"))?;
+    let body: Value = answer.json().await.context(format!("asking {url}"))?;
     Ok(body["commit"].as_str().unwrap_or_default().to_owned())
 }

@@ -10,8 +10,8 @@ use flate2::write::GzEncoder;
 use serde_json::Value;
 
 use crate::elf;
-use crate::fault::{Doing, Fault, Result};
-use crate::place::{Place, sha256};
+use crate::fault::{Context, Fault, Result};
+use crate::instance::{Instance, sha256};
 use crate::say::data;
 use crate::steps::{self, forget_own_package};
 
@@ -33,8 +33,8 @@ pub struct Binary {
 }
 
 /// Builds, checks and copies, and reports each size.
-pub(crate) fn run(place: &Place) -> Result<()> {
-    let binaries = binaries(place)?;
+pub(crate) fn run(instance: &Instance) -> Result<()> {
+    let binaries = binaries(instance)?;
     for line in table(&binaries) {
         data(&line);
     }
@@ -57,14 +57,14 @@ pub(crate) fn run(place: &Place) -> Result<()> {
 ///
 /// # Errors
 /// A build that fails, or a binary that cannot be released.
-pub fn tested(place: &Place) -> Result<Vec<Binary>> {
+pub fn tested(instance: &Instance) -> Result<Vec<Binary>> {
     if std::env::var_os(RELEASE).is_some() {
-        return binaries(place);
+        return binaries(instance);
     }
-    steps::build(place)?;
+    steps::build(instance)?;
     let built = |name: String| {
-        let file = place.built().join(&name);
-        let bytes = fs::read(&file).doing(format!("reading {}", file.display()))?;
+        let file = instance.built().join(&name);
+        let bytes = fs::read(&file).context(format!("reading {}", file.display()))?;
         // Only a release leaves out the folders of the machine that built it.
         check(&name, &bytes, &[])?;
         Ok(Binary {
@@ -75,35 +75,35 @@ pub fn tested(place: &Place) -> Result<Vec<Binary>> {
             sha256: String::new(),
         })
     };
-    names(place)?.into_iter().map(built).collect()
+    names(instance)?.into_iter().map(built).collect()
 }
 
 /// Builds, checks and copies every binary to target/dist, whatever it weighs.
 ///
 /// # Errors
 /// A build that fails, or a binary that is not static or names a folder of this machine.
-fn binaries(place: &Place) -> Result<Vec<Binary>> {
-    let remaps = remaps(place)?;
+fn binaries(instance: &Instance) -> Result<Vec<Binary>> {
+    let remaps = remaps(instance)?;
     let target = target();
-    let status = build(place, cargo(place), &remaps)?
+    let status = build(instance, cargo(instance), &remaps)?
         .status()
-        .doing("running cargo")?;
+        .context("running cargo")?;
     if !status.success() {
         return Err(Fault::new(format!("cargo build ended with {status}")));
     }
-    let folder = place.target.join("dist");
+    let folder = instance.target.join("dist");
     if folder.exists() {
-        fs::remove_dir_all(&folder).doing(format!("removing {}", folder.display()))?;
+        fs::remove_dir_all(&folder).context(format!("removing {}", folder.display()))?;
     }
-    fs::create_dir_all(&folder).doing(format!("creating {}", folder.display()))?;
-    let built = place.target.join(&target).join("release");
+    fs::create_dir_all(&folder).context(format!("creating {}", folder.display()))?;
+    let built = instance.target.join(&target).join("release");
     let mut binaries = Vec::new();
-    for name in names(place)? {
+    for name in names(instance)? {
         let file = built.join(&name);
-        let bytes = fs::read(&file).doing(format!("reading {}", file.display()))?;
+        let bytes = fs::read(&file).context(format!("reading {}", file.display()))?;
         check(&name, &bytes, &remaps)?;
         let copy = folder.join(&name);
-        fs::copy(&file, &copy).doing(format!("copying {name}"))?;
+        fs::copy(&file, &copy).context(format!("copying {name}"))?;
         binaries.push(measure(name, copy, &bytes)?);
     }
     Ok(binaries)
@@ -113,7 +113,7 @@ fn target() -> String {
     format!("{}-unknown-linux-gnu", std::env::consts::ARCH)
 }
 
-fn build(place: &Place, mut cargo: Command, remaps: &[(PathBuf, String)]) -> Result<Command> {
+fn build(instance: &Instance, mut cargo: Command, remaps: &[(PathBuf, String)]) -> Result<Command> {
     // Cargo lets such a variable replace what .cargo/config.toml says, and the result would be dynamic.
     for name in [
         "RUSTFLAGS",
@@ -132,9 +132,9 @@ fn build(place: &Place, mut cargo: Command, remaps: &[(PathBuf, String)]) -> Res
         .iter()
         .map(|(from, to)| format!("--remap-path-prefix={}={to}", from.display()))
         .collect();
-    flags.extend(smaller(place));
+    flags.extend(smaller(instance));
     // Lists of --config are appended to those of .cargo/config.toml, so crt-static stays.
-    let flags = serde_json::to_string(&flags).doing("writing the compiler's flags")?;
+    let flags = serde_json::to_string(&flags).context("writing the compiler's flags")?;
     cargo
         .args(["build", "--release", "--workspace", "--bins", "--locked"])
         .args(["--exclude", "sandbox", "--exclude", "workspace-hack"])
@@ -144,7 +144,7 @@ fn build(place: &Place, mut cargo: Command, remaps: &[(PathBuf, String)]) -> Res
 }
 
 /// Folders of this machine, and what binaries name in their place: the same on every machine.
-fn remaps(place: &Place) -> Result<Vec<(PathBuf, String)>> {
+fn remaps(instance: &Instance) -> Result<Vec<(PathBuf, String)>> {
     let home = std::env::var_os("CARGO_HOME")
         .map(PathBuf::from)
         .or_else(|| Some(PathBuf::from(std::env::var_os("HOME")?).join(".cargo")));
@@ -152,10 +152,10 @@ fn remaps(place: &Place) -> Result<Vec<(PathBuf, String)>> {
     // The last one that fits wins, so the innermost folders come last.
     let mut remaps = vec![
         (home.clone(), "/cargo".to_owned()),
-        (place.target.clone(), "/target".to_owned()),
-        (place.checkout.clone(), "/slipway".to_owned()),
+        (instance.target.clone(), "/target".to_owned()),
+        (instance.checkout.clone(), "/slipway".to_owned()),
     ];
-    if place.target.starts_with(&place.checkout) {
+    if instance.target.starts_with(&instance.checkout) {
         remaps.swap(1, 2);
     }
     let sources = home.join("registry/src");
@@ -171,8 +171,8 @@ fn remaps(place: &Place) -> Result<Vec<(PathBuf, String)>> {
 }
 
 /// What is left out to make the binaries smaller, by about a sixth.
-fn smaller(place: &Place) -> Vec<String> {
-    let script = place.checkout.join("tests/src/no-unwind-tables.ld");
+fn smaller(instance: &Instance) -> Vec<String> {
+    let script = instance.checkout.join("tests/src/no-unwind-tables.ld");
     let mut flags = vec![
         "-Clink-arg=-Wl,-z,pack-relative-relocs".to_owned(),
         "-Clink-arg=-Wl,-z,noseparate-code".to_owned(),
@@ -186,13 +186,13 @@ fn smaller(place: &Place) -> Vec<String> {
 }
 
 /// The programs of the workspace, the sandbox's own excepted.
-pub(crate) fn names(place: &Place) -> Result<Vec<String>> {
-    let output = cargo(place)
+pub(crate) fn names(instance: &Instance) -> Result<Vec<String>> {
+    let output = cargo(instance)
         .args(["metadata", "--no-deps", "--format-version=1", "--locked"])
         .output()
-        .doing("running cargo metadata")?;
+        .context("running cargo metadata")?;
     let metadata: Value =
-        serde_json::from_slice(&output.stdout).doing("reading cargo's metadata")?;
+        serde_json::from_slice(&output.stdout).context("reading cargo's metadata")?;
     let mut names: Vec<String> = metadata["packages"]
         .as_array()
         .into_iter()
@@ -209,15 +209,15 @@ pub(crate) fn names(place: &Place) -> Result<Vec<String>> {
     Ok(names)
 }
 
-fn cargo(place: &Place) -> Command {
+fn cargo(instance: &Instance) -> Command {
     let program = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
     let mut command = Command::new(program);
-    forget_own_package(&mut command).current_dir(&place.checkout);
+    forget_own_package(&mut command).current_dir(&instance.checkout);
     command
 }
 
 fn check(name: &str, bytes: &[u8], remaps: &[(PathBuf, String)]) -> Result<()> {
-    if elf::interpreter(bytes).doing(name)? {
+    if elf::interpreter(bytes).context(name)? {
         return Err(Fault::new(format!(
             "{name} is not static: it asks for a dynamic loader"
         ))
@@ -239,8 +239,9 @@ fn holds(bytes: &[u8], folder: &Path) -> bool {
 
 fn measure(name: String, file: PathBuf, bytes: &[u8]) -> Result<Binary> {
     let mut gzip = GzEncoder::new(Vec::new(), Compression::best());
-    gzip.write_all(bytes).doing(format!("compressing {name}"))?;
-    let gzip = gzip.finish().doing(format!("compressing {name}"))?.len();
+    gzip.write_all(bytes)
+        .context(format!("compressing {name}"))?;
+    let gzip = gzip.finish().context(format!("compressing {name}"))?.len();
     Ok(Binary {
         name,
         file,

@@ -3,8 +3,8 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use crate::fault::{Doing, Fault, Result};
-use crate::place::{Place, port};
+use crate::fault::{Context, Fault, Result};
+use crate::instance::{Instance, port};
 use crate::runner::act::git;
 use crate::runner::base;
 use crate::runner::hub::Hub;
@@ -16,14 +16,14 @@ const WORLD: &str = "default";
 
 /// Shell statements. The credentials are a session of the role that CodeBuild's first stage runs with: they may reach
 /// the first environment and, as anywhere, not the ones behind an approval.
-pub(crate) async fn shell(place: &Place) -> Result<String> {
-    let world = World::create(place, WORLD).await?;
-    world.serve(place).await?;
+pub(crate) async fn shell(instance: &Instance) -> Result<String> {
+    let world = World::create(instance, WORLD).await?;
+    world.serve(instance).await?;
     let environment = world.environment(World::ENVIRONMENTS[0])?;
     let keys = world
-        .codebuild_session(place, &environment.name, "by-hand")
+        .codebuild_session(instance, &environment.name, "by-hand")
         .await?;
-    let mut variables = world.variables(place);
+    let mut variables = world.variables(instance);
     // The shell keeps its own.
     for name in ["HOME", "LANG", "PATH"] {
         variables.remove(name);
@@ -32,14 +32,14 @@ pub(crate) async fn shell(place: &Place) -> Result<String> {
     variables.extend(world.environment_variables(environment));
     variables.extend(keys.variables());
     variables.insert("GITHUB_REPOSITORY".to_owned(), world.repository.clone());
-    let (hub, checkout) = repository(place, &world).await?;
+    let (hub, checkout) = repository(instance, &world).await?;
     variables.insert("GITHUB_TOKEN".to_owned(), hub.token(AUTHOR).await?);
-    variables.insert("NODE_IMAGE".to_owned(), base::image(place).await?);
+    variables.insert("NODE_IMAGE".to_owned(), base::image(instance).await?);
     variables.insert("STOREFRONT".to_owned(), checkout.display().to_string());
     let path = format!(
         "export PATH={}:{}:\"$PATH\"",
-        quote(&place.built().display().to_string()),
-        quote(&place.bin().display().to_string())
+        quote(&instance.built().display().to_string()),
+        quote(&instance.bin().display().to_string())
     );
     let lines = variables
         .iter()
@@ -48,23 +48,23 @@ pub(crate) async fn shell(place: &Place) -> Result<String> {
 }
 
 /// The example repository with one reviewed change on main, and a clone of it that is the person's own.
-async fn repository(place: &Place, world: &World) -> Result<(Hub, PathBuf)> {
-    let bare = git_folder(place, world);
+async fn repository(instance: &Instance, world: &World) -> Result<(Hub, PathBuf)> {
+    let bare = git_folder(instance, world);
     let folder = bare
         .parent()
         .ok_or_else(|| Fault::new("the repository has no folder"))?;
     let checkout = folder.join("storefront");
-    let hub = Hub::new(place, &world.repository)?;
+    let hub = Hub::new(instance, &world.repository)?;
     // GitHub's side is in memory: a sandbox that was ended knows nothing of the folders of an earlier one.
-    if checkout.exists() && is_known(place, &hub).await? {
+    if checkout.exists() && is_known(instance, &hub).await? {
         return Ok((hub, checkout));
     }
     for earlier in [&bare, &checkout] {
         if earlier.exists() {
-            fs::remove_dir_all(earlier).doing(format!("removing {}", earlier.display()))?;
+            fs::remove_dir_all(earlier).context(format!("removing {}", earlier.display()))?;
         }
     }
-    let story = Story::begin(place, world).await?;
+    let story = Story::begin(instance, world).await?;
     let notes = [("NOTES.md", "The first change.\n")];
     story
         .change(AUTHOR, REVIEWER, "Greet the visitor", &notes)
@@ -73,16 +73,16 @@ async fn repository(place: &Place, world: &World) -> Result<(Hub, PathBuf)> {
     Ok((story.hub, checkout))
 }
 
-async fn is_known(place: &Place, hub: &Hub) -> Result<bool> {
+async fn is_known(instance: &Instance, hub: &Hub) -> Result<bool> {
     hub.user(AUTHOR, "User").await?;
-    let url = format!("{}/repos/{}", place.url(port::GITHUB), hub.repository);
+    let url = format!("{}/repos/{}", instance.url(port::GITHUB), hub.repository);
     let answer = http_client()?
         .get(&url)
         .bearer_auth(hub.token(AUTHOR).await?)
         .header("user-agent", "sandbox")
         .send()
         .await
-        .doing(format!("asking {url}"))?;
+        .context(format!("asking {url}"))?;
     Ok(answer.status().is_success())
 }
 

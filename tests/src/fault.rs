@@ -41,14 +41,14 @@ impl fmt::Display for Fault {
 
 impl std::error::Error for Fault {}
 
-/// Says what was being done when another error struck.
-pub trait Doing<T> {
+/// Adds what was being done when another error came up.
+pub trait Context<T> {
     /// Turns the error into a [`Fault`] that reads `WHAT: ERROR`.
-    fn doing(self, what: impl fmt::Display) -> Result<T>;
+    fn context(self, what: impl fmt::Display) -> Result<T>;
 }
 
-impl<T, E: fmt::Display> Doing<T> for std::result::Result<T, E> {
-    fn doing(self, what: impl fmt::Display) -> Result<T> {
+impl<T, E: fmt::Display> Context<T> for std::result::Result<T, E> {
+    fn context(self, what: impl fmt::Display) -> Result<T> {
         self.map_err(|error| Fault::new(format!("{what}: {error}")))
     }
 }

@@ -13,12 +13,12 @@ pub mod elf;
 mod exports;
 pub mod fault;
 pub mod install;
+pub mod instance;
 #[cfg(test)]
 mod links;
 pub mod manifest;
 pub mod newer;
 mod parts;
-pub mod place;
 pub mod probe;
 pub mod process;
 pub mod runner;

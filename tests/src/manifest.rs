@@ -2,8 +2,8 @@
 
 use serde::Deserialize;
 
-use crate::fault::{Doing, Result};
-use crate::place::sha256;
+use crate::fault::{Context, Result};
+use crate::instance::sha256;
 
 /// The committed manifest.
 pub const TEXT: &str = include_str!("../parts.toml");
@@ -99,7 +99,7 @@ pub struct Npm {
 impl Manifest {
     /// Reads the committed manifest.
     pub fn read() -> Result<Self> {
-        toml::from_str(TEXT).doing("reading tests/parts.toml")
+        toml::from_str(TEXT).context("reading tests/parts.toml")
     }
 
     /// What changes whenever something of the manifest does.

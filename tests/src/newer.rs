@@ -11,9 +11,9 @@ use std::time::{Duration, Instant};
 use rustix::process::{Pid, Signal, kill_process};
 use tempfile::TempDir;
 
-use crate::fault::{Doing, Fault, Result};
+use crate::fault::{Context, Fault, Result};
 use crate::install;
-use crate::place::Place;
+use crate::instance::Instance;
 use crate::probe::{Endpoint, Probe};
 
 /// How long it may take to answer on a busy machine.
@@ -37,20 +37,20 @@ impl Engine {
     ///
     /// # Errors
     /// It cannot be installed or started, or it took the bridge of the machine's engine away.
-    pub fn start(place: &Place) -> Result<Self> {
-        install::newer_engine(place)?;
+    pub fn start(instance: &Instance) -> Result<Self> {
+        install::newer_engine(instance)?;
         let had_docker0 = docker0();
         let bridge = Bridge::create()?;
-        let folder = tempfile::tempdir().doing("creating the newer engine's folder")?;
+        let folder = tempfile::tempdir().context("creating the newer engine's folder")?;
         // Its socket is for the group `docker`, whose users have to reach it.
         fs::set_permissions(folder.path(), Permissions::from_mode(0o711))
-            .doing("opening the newer engine's folder")?;
-        let dockerd = spawn(place, folder.path(), &bridge)?;
+            .context("opening the newer engine's folder")?;
+        let dockerd = spawn(instance, folder.path(), &bridge)?;
         let mut engine = Self {
             dockerd,
             folder,
-            client: place.bin().join("docker"),
-            config: place.docker_config(),
+            client: instance.bin().join("docker"),
+            config: instance.docker_config(),
             _bridge: bridge,
         };
         engine.wait()?;
@@ -68,7 +68,10 @@ impl Engine {
         };
         let began = Instant::now();
         while !probe.answers(Duration::from_secs(10)) {
-            let ended = self.dockerd.try_wait().doing("watching the newer engine")?;
+            let ended = self
+                .dockerd
+                .try_wait()
+                .context("watching the newer engine")?;
             if ended.is_some() || began.elapsed() > PATIENCE {
                 let log = fs::read_to_string(self.folder.path().join("log")).unwrap_or_default();
                 return Err(Fault::new(format!(
@@ -115,16 +118,16 @@ impl Drop for Engine {
     }
 }
 
-fn spawn(place: &Place, folder: &Path, bridge: &Bridge) -> Result<Child> {
+fn spawn(instance: &Instance, folder: &Path, bridge: &Bridge) -> Result<Child> {
     let path = |name: &str| folder.join(name).display().to_string();
     let settings = serde_json::json!({"features": {"containerd-snapshotter": true}});
     fs::write(path("daemon.json"), settings.to_string())
-        .doing("writing the newer engine's settings")?;
-    let log = File::create(path("log")).doing("creating the newer engine's log")?;
+        .context("writing the newer engine's settings")?;
+    let log = File::create(path("log")).context("creating the newer engine's log")?;
     // A program that is killed takes it along.
     Command::new("setpriv")
         .args(["--pdeathsig", "TERM", "unshare", "--mount", "--"])
-        .arg(place.newer_engine().join("dockerd"))
+        .arg(instance.newer_engine().join("dockerd"))
         .args(["--host", &format!("unix://{}", path("socket"))])
         .args(["--config-file", &path("daemon.json")])
         .args(["--data-root", &path("data"), "--exec-root", &path("run")])
@@ -140,7 +143,7 @@ fn spawn(place: &Place, folder: &Path, bridge: &Bridge) -> Result<Child> {
         .stdout(Stdio::null())
         .stderr(log)
         .spawn()
-        .doing("starting the newer engine")
+        .context("starting the newer engine")
 }
 
 /// A network interface that goes away with this.
@@ -162,7 +165,7 @@ impl Bridge {
             let output = Command::new("ip")
                 .args(words)
                 .output()
-                .doing("running ip")?;
+                .context("running ip")?;
             if !output.status.success() {
                 return Err(Fault::new(format!(
                     "ip {} ended with {}: {}",

@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 use rustix::process::{Pid, Signal, kill_process_group};
 use serde::{Deserialize, Serialize};
 
-use crate::fault::{Doing, Fault, Result};
+use crate::fault::{Context, Fault, Result};
 
 /// The variable that marks every process of a sandbox, `SANDBOX/PART`.
 pub const MARK: &str = "SLIPWAY_SANDBOX_PART";
@@ -41,11 +41,11 @@ impl Process {
             .env_clear()
             .envs(environment)
             .stdin(Stdio::null())
-            .stdout(output.try_clone().doing("opening a log")?)
+            .stdout(output.try_clone().context("opening a log")?)
             .stderr(output)
             .process_group(0)
             .spawn()
-            .doing(format!("starting {}", program.display()))?;
+            .context(format!("starting {}", program.display()))?;
         let pid = child.id();
         // A child that has already ended is still there for as long as nobody waits for it, so its start time is too.
         let start = start_time(pid)
@@ -173,9 +173,9 @@ pub fn tail(log: &Path, lines: usize) -> String {
 /// Creates an empty log and its folder.
 pub fn create_log(log: &Path) -> Result<File> {
     if let Some(folder) = log.parent() {
-        fs::create_dir_all(folder).doing(format!("creating {}", folder.display()))?;
+        fs::create_dir_all(folder).context(format!("creating {}", folder.display()))?;
     }
-    File::create(log).doing(format!("creating {}", log.display()))
+    File::create(log).context(format!("creating {}", log.display()))
 }
 
 /// The number of every process of this machine, each with its parent's.

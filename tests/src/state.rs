@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
-use crate::fault::{Doing, Result};
+use crate::fault::{Context, Result};
 use crate::process::Process;
 use crate::say::note;
 
@@ -40,10 +40,10 @@ impl State {
     /// Writes the state so that a reader sees the old one or the new one, never half.
     pub fn write(&self, dir: &Path) -> Result<()> {
         let file = file(dir);
-        let text = serde_json::to_vec_pretty(self).doing("writing the sandbox's state")?;
+        let text = serde_json::to_vec_pretty(self).context("writing the sandbox's state")?;
         let draft = file.with_extension("json.new");
-        fs::write(&draft, text).doing(format!("writing {}", draft.display()))?;
-        fs::rename(&draft, &file).doing(format!("writing {}", file.display()))
+        fs::write(&draft, text).context(format!("writing {}", draft.display()))?;
+        fs::rename(&draft, &file).context(format!("writing {}", file.display()))
     }
 }
 
@@ -54,9 +54,9 @@ fn file(dir: &Path) -> PathBuf {
 /// Waits for the lock `file`, which is held until the returned value is dropped or the program ends.
 pub fn lock(file: &Path) -> Result<File> {
     if let Some(folder) = file.parent() {
-        fs::create_dir_all(folder).doing(format!("creating {}", folder.display()))?;
+        fs::create_dir_all(folder).context(format!("creating {}", folder.display()))?;
     }
-    let handle = File::create(file).doing(format!("opening {}", file.display()))?;
+    let handle = File::create(file).context(format!("opening {}", file.display()))?;
     match handle.try_lock() {
         Ok(()) => {}
         Err(TryLockError::WouldBlock) => {
@@ -64,10 +64,12 @@ pub fn lock(file: &Path) -> Result<File> {
                 "waiting for another command that holds {}",
                 file.display()
             ));
-            handle.lock().doing(format!("locking {}", file.display()))?;
+            handle
+                .lock()
+                .context(format!("locking {}", file.display()))?;
         }
         Err(TryLockError::Error(error)) => {
-            return Err(error).doing(format!("locking {}", file.display()));
+            return Err(error).context(format!("locking {}", file.display()));
         }
     }
     Ok(handle)

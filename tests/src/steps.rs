@@ -2,20 +2,20 @@
 
 use std::process::Command;
 
-use crate::fault::{Doing, Fault, Result};
-use crate::place::Place;
+use crate::fault::{Context, Fault, Result};
+use crate::instance::Instance;
 use crate::say::Progress;
 
 /// Builds every binary of the workspace. Only all at once: another selection would unify other features, and with them
 /// every dependency would be compiled again.
-pub fn build(place: &Place) -> Result<()> {
+pub fn build(instance: &Instance) -> Result<()> {
     let progress = Progress::begin("build", "the steps");
     let mut command = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
     forget_own_package(&mut command)
         .args(["build", "--quiet", "--workspace", "--bins"])
-        .current_dir(&place.checkout)
-        .env("CARGO_TARGET_DIR", &place.target);
-    let status = progress.finish(command.status().doing("starting cargo"))?;
+        .current_dir(&instance.checkout)
+        .env("CARGO_TARGET_DIR", &instance.target);
+    let status = progress.finish(command.status().context("starting cargo"))?;
     if status.success() {
         return Ok(());
     }

@@ -4,10 +4,10 @@ use std::fs;
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
-use crate::fault::{Doing, Fault, Result};
+use crate::fault::{Context, Fault, Result};
 use crate::install;
+use crate::instance::{Instance, port};
 use crate::parts::{self, Part, engine};
-use crate::place::{Place, port};
 use crate::process::{MARK, Process, marked, tail};
 use crate::say::{note, seconds};
 use crate::state::{Started, State, lock};
@@ -21,44 +21,44 @@ const ANSWER: Duration = Duration::from_secs(120);
 ///
 /// # Errors
 /// A part that does not start, or one that would have to be replaced while another command uses it.
-pub fn up(place: &Place) -> Result<()> {
-    let _held = lock(&place.dir.join("lock"))?;
-    start_missing(place)
+pub fn up(instance: &Instance) -> Result<()> {
+    let _held = lock(&instance.dir.join("lock"))?;
+    start_missing(instance)
 }
 
 /// Installs what is missing and starts nothing.
-pub(crate) fn install(place: &Place) -> Result<()> {
-    let _held = lock(&place.dir.join("lock"))?;
-    prepare(place)
+pub(crate) fn install(instance: &Instance) -> Result<()> {
+    let _held = lock(&instance.dir.join("lock"))?;
+    prepare(instance)
 }
 
 /// Does what [`up`] does, and keeps others from replacing or ending a part for as long as the returned value lives.
 ///
 /// # Errors
 /// As for [`up`].
-pub fn enter(place: &Place) -> Result<User> {
-    let _held = lock(&place.dir.join("lock"))?;
-    start_missing(place)?;
-    users::register(place)
+pub fn enter(instance: &Instance) -> Result<User> {
+    let _held = lock(&instance.dir.join("lock"))?;
+    start_missing(instance)?;
+    users::register(instance)
 }
 
-fn prepare(place: &Place) -> Result<()> {
+fn prepare(instance: &Instance) -> Result<()> {
     for folder in ["home", "logs"] {
-        let folder = place.dir.join(folder);
-        fs::create_dir_all(&folder).doing(format!("creating {}", folder.display()))?;
+        let folder = instance.dir.join(folder);
+        fs::create_dir_all(&folder).context(format!("creating {}", folder.display()))?;
     }
-    install::ensure(place)
+    install::ensure(instance)
 }
 
-fn start_missing(place: &Place) -> Result<()> {
+fn start_missing(instance: &Instance) -> Result<()> {
     let began = Instant::now();
-    prepare(place)?;
+    prepare(instance)?;
     let mut supervisor = Supervisor {
-        place,
-        state: State::read(&place.dir),
+        instance,
+        state: State::read(&instance.dir),
     };
     let mut started = supervisor.engine()?;
-    let parts = parts::all(place, sandbox_program(place)?)?;
+    let parts = parts::all(instance, sandbox_program(instance)?)?;
     let mut waiting = Vec::new();
     for part in &parts {
         if !supervisor.found(part) {
@@ -72,8 +72,8 @@ fn start_missing(place: &Place) -> Result<()> {
     }
     note(&format!(
         "sandbox {} is up at {} ({} in {:.2} s)",
-        place.id,
-        place.url(port::GATEWAY),
+        instance.id,
+        instance.url(port::GATEWAY),
         if started == 0 {
             "found running".to_owned()
         } else {
@@ -88,16 +88,16 @@ fn start_missing(place: &Place) -> Result<()> {
 ///
 /// # Errors
 /// Another command uses the sandbox, and `force` is not set; or something does not end.
-pub fn down(place: &Place, force: bool) -> Result<()> {
-    let _held = lock(&place.dir.join("lock"))?;
-    let others = users::others(place)?;
+pub fn down(instance: &Instance, force: bool) -> Result<()> {
+    let _held = lock(&instance.dir.join("lock"))?;
+    let others = users::others(instance)?;
     if !force && !others.is_empty() {
-        return Err(in_use(format!("sandbox {}", place.id), &others)
+        return Err(in_use(format!("sandbox {}", instance.id), &others)
             .hint("end it under its user: cargo sandbox down --force"));
     }
     let mut supervisor = Supervisor {
-        place,
-        state: State::read(&place.dir),
+        instance,
+        state: State::read(&instance.dir),
     };
     let names: Vec<String> = supervisor
         .state
@@ -109,18 +109,18 @@ pub fn down(place: &Place, force: bool) -> Result<()> {
     for name in names {
         supervisor.stop(&name, Duration::from_secs(10))?;
     }
-    if engine::part(place).ready(ANSWER) {
-        engine::remove_containers(place)?;
+    if engine::part(instance).ready(ANSWER) {
+        engine::remove_containers(instance)?;
     }
     supervisor.engine_down()?;
     // What a lost state file or a killed test left behind still carries the sandbox's mark.
-    for process in marked(&format!("{}/", place.id))
+    for process in marked(&format!("{}/", instance.id))
         .into_iter()
         .filter_map(Process::of)
     {
         process.kill();
     }
-    note(&format!("sandbox {} is down", place.id));
+    note(&format!("sandbox {} is down", instance.id));
     Ok(())
 }
 
@@ -134,13 +134,13 @@ fn in_use(what: String, others: &[Other]) -> Fault {
 }
 
 /// The program that hosts the stand-ins: this very one, or, when a test program asks, the one built beside it.
-fn sandbox_program(place: &Place) -> Result<PathBuf> {
-    let exe = std::env::current_exe().doing("finding the running program")?;
+fn sandbox_program(instance: &Instance) -> Result<PathBuf> {
+    let exe = std::env::current_exe().context("finding the running program")?;
     if exe.file_name().is_some_and(|name| name == "sandbox") {
         return Ok(exe);
     }
     exe.ancestors()
-        .take_while(|folder| *folder != place.target)
+        .take_while(|folder| *folder != instance.target)
         .map(|folder| folder.join("sandbox"))
         .find(|file| file.is_file())
         .ok_or_else(|| {
@@ -150,14 +150,14 @@ fn sandbox_program(place: &Place) -> Result<PathBuf> {
 }
 
 struct Supervisor<'a> {
-    place: &'a Place,
+    instance: &'a Instance,
     state: State,
 }
 
 impl Supervisor<'_> {
     /// Sees to an engine; returns how many were started.
     fn engine(&mut self) -> Result<usize> {
-        let part = engine::part(self.place);
+        let part = engine::part(self.instance);
         if part.ready(ANSWER) {
             return Ok(0);
         }
@@ -175,7 +175,7 @@ impl Supervisor<'_> {
             return Ok(());
         }
         let _held = lock(engine::LOCK.as_ref())?;
-        if engine::part(self.place).ready(ANSWER) {
+        if engine::part(self.instance).ready(ANSWER) {
             if let Some(other) = users::others_of_engine()?.first() {
                 note(&format!("the Docker Engine stays: {other} uses it"));
                 return Ok(());
@@ -206,7 +206,7 @@ impl Supervisor<'_> {
         let Some(started) = self.state.parts.get(part.name) else {
             return Ok(());
         };
-        let others = users::others(self.place)?;
+        let others = users::others(self.instance)?;
         if others.is_empty() || !started.process.runs() {
             return Ok(());
         }
@@ -222,7 +222,7 @@ impl Supervisor<'_> {
         self.stop(part.name, Duration::from_secs(10))?;
         let mut environment = part.environment.clone();
         environment.insert(MARK.to_owned(), self.mark(part.name));
-        let log = self.place.log(part.name);
+        let log = self.instance.log(part.name);
         let process = Process::start(&part.program, &part.arguments, &environment, &log).map_err(
             |fault| Fault::new(format!("{} did not start: {fault}", part.name)).hint(&part.hint),
         )?;
@@ -231,7 +231,7 @@ impl Supervisor<'_> {
             fingerprint: part.fingerprint(),
         };
         self.state.parts.insert(part.name.to_owned(), started);
-        self.state.write(&self.place.dir)?;
+        self.state.write(&self.instance.dir)?;
         Ok(process)
     }
 
@@ -256,7 +256,7 @@ impl Supervisor<'_> {
             std::thread::sleep(Duration::from_millis(50));
         };
         self.stop(part.name, Duration::from_secs(10))?;
-        let log = self.place.log(part.name);
+        let log = self.instance.log(part.name);
         Err(Fault::new(format!(
             "{} did not start: {why}; the last lines of {}:\n{}",
             part.name,
@@ -270,13 +270,13 @@ impl Supervisor<'_> {
         if let Some(started) = self.state.parts.get(name) {
             started.process.stop(&self.mark(name), patience)?;
             self.state.parts.remove(name);
-            self.state.write(&self.place.dir)?;
+            self.state.write(&self.instance.dir)?;
         }
         Ok(())
     }
 
     fn mark(&self, name: &str) -> String {
-        format!("{}/{name}", self.place.id)
+        format!("{}/{name}", self.instance.id)
     }
 }
 
@@ -287,8 +287,8 @@ mod tests {
     use super::*;
     use crate::probe::{Endpoint, Probe};
 
-    fn part(place: &Place, script: &str, probe: bool) -> Part {
-        let at = Endpoint::Unix(place.dir.join("nobody.sock"));
+    fn part(instance: &Instance, script: &str, probe: bool) -> Part {
+        let at = Endpoint::Unix(instance.dir.join("nobody.sock"));
         Part {
             name: "moto",
             program: PathBuf::from("/bin/sh"),
@@ -309,9 +309,9 @@ mod tests {
         }
     }
 
-    fn start(place: &Place, part: &Part) -> (Result<()>, State) {
+    fn start(instance: &Instance, part: &Part) -> (Result<()>, State) {
         let mut supervisor = Supervisor {
-            place,
+            instance,
             state: State::default(),
         };
         let process = supervisor.start(part).unwrap();
@@ -322,13 +322,13 @@ mod tests {
     #[test]
     fn a_part_that_ends_says_its_name_its_last_words_and_what_to_do() {
         let folder = tempfile::tempdir().unwrap();
-        let place = Place::of(folder.path(), folder.path());
+        let instance = Instance::of(folder.path(), folder.path());
         let script = "echo Address already in use >&2; exit 1";
         let part = Part {
             patience: Duration::from_secs(300),
-            ..part(&place, script, true)
+            ..part(&instance, script, true)
         };
-        let (result, state) = start(&place, &part);
+        let (result, state) = start(&instance, &part);
         let message = result.unwrap_err().to_string();
         for piece in [
             "moto did not start: it ended after",
@@ -343,8 +343,11 @@ mod tests {
     #[test]
     fn a_part_that_never_answers_is_ended() {
         let folder = tempfile::tempdir().unwrap();
-        let place = Place::of(folder.path(), folder.path());
-        let (result, state) = start(&place, &part(&place, "echo thinking; sleep 600", true));
+        let instance = Instance::of(folder.path(), folder.path());
+        let (result, state) = start(
+            &instance,
+            &part(&instance, "echo thinking; sleep 600", true),
+        );
         let message = result.unwrap_err().to_string();
         assert!(
             message.contains("it does not answer after 10 s"),
@@ -352,20 +355,20 @@ mod tests {
         );
         assert!(message.contains("    thinking"), "{message}");
         assert!(state.parts.is_empty());
-        assert_eq!(marked(&format!("{}/", place.id)), Vec::<u32>::new());
+        assert_eq!(marked(&format!("{}/", instance.id)), Vec::<u32>::new());
     }
 
     #[test]
     fn a_missing_program_is_told_with_the_hint() {
         let folder = tempfile::tempdir().unwrap();
-        let place = Place::of(folder.path(), folder.path());
+        let instance = Instance::of(folder.path(), folder.path());
         let mut supervisor = Supervisor {
-            place: &place,
+            instance: &instance,
             state: State::default(),
         };
         let part = Part {
             program: PathBuf::from("/no/such"),
-            ..part(&place, "", false)
+            ..part(&instance, "", false)
         };
         let message = supervisor.start(&part).unwrap_err().to_string();
         assert!(
@@ -378,16 +381,16 @@ mod tests {
     #[test]
     fn a_running_part_is_found_again_and_a_changed_one_is_not() {
         let folder = tempfile::tempdir().unwrap();
-        let place = Place::of(folder.path(), folder.path());
-        let part = part(&place, "sleep 60", false);
+        let instance = Instance::of(folder.path(), folder.path());
+        let part = part(&instance, "sleep 60", false);
         let mut supervisor = Supervisor {
-            place: &place,
+            instance: &instance,
             state: State::default(),
         };
         supervisor.start(&part).unwrap();
         let mut again = Supervisor {
-            place: &place,
-            state: State::read(&place.dir),
+            instance: &instance,
+            state: State::read(&instance.dir),
         };
         assert!(again.found(&part));
         assert!(!again.found(&Part {
@@ -395,20 +398,20 @@ mod tests {
             ..part
         }));
         again.stop("moto", Duration::from_secs(5)).unwrap();
-        assert_eq!(marked(&format!("{}/", place.id)), Vec::<u32>::new());
+        assert_eq!(marked(&format!("{}/", instance.id)), Vec::<u32>::new());
     }
 
     #[test]
     fn a_part_in_use_is_neither_replaced_nor_ended() {
         let folder = tempfile::tempdir().unwrap();
-        let place = Place::of(folder.path(), folder.path());
-        let part = part(&place, "sleep 60", false);
+        let instance = Instance::of(folder.path(), folder.path());
+        let part = part(&instance, "sleep 60", false);
         let mut supervisor = Supervisor {
-            place: &place,
+            instance: &instance,
             state: State::default(),
         };
         let process = supervisor.start(&part).unwrap();
-        let mut user = users::holder(&place);
+        let mut user = users::holder(&instance);
         let changed = Part {
             inputs: "another".to_owned(),
             ..part
@@ -419,7 +422,7 @@ mod tests {
             user.id()
         );
         assert!(message.starts_with(&expected), "{message}");
-        let message = down(&place, false).unwrap_err().to_string();
+        let message = down(&instance, false).unwrap_err().to_string();
         assert!(message.contains(" is in use by process "), "{message}");
         assert!(message.contains("cargo sandbox down --force"), "{message}");
         assert!(process.runs());
@@ -429,6 +432,6 @@ mod tests {
         supervisor.may_replace(&changed).unwrap();
         user.kill().unwrap();
         user.wait().unwrap();
-        assert_eq!(users::others(&place).unwrap(), []);
+        assert_eq!(users::others(&instance).unwrap(), []);
     }
 }

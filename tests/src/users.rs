@@ -5,9 +5,9 @@ use std::fs::{self, File, TryLockError};
 use std::io::{Read, Write};
 use std::path::{Path, PathBuf};
 
-use crate::fault::{Doing, Result};
+use crate::fault::{Context, Result};
+use crate::instance::Instance;
 use crate::parts::engine;
-use crate::place::Place;
 use crate::state::lock;
 
 /// Marks this process as a user for as long as the value lives.
@@ -30,8 +30,8 @@ impl std::fmt::Display for Other {
 }
 
 /// Marks this process as a user of the sandbox. The caller holds the sandbox's lock.
-pub(crate) fn register(place: &Place) -> Result<User> {
-    mark(&folder(place))
+pub(crate) fn register(instance: &Instance) -> Result<User> {
+    mark(&folder(instance))
 }
 
 /// Marks this process as a user of the machine's Docker Engine, which all sandboxes share.
@@ -41,8 +41,8 @@ pub(crate) fn of_engine() -> Result<User> {
 }
 
 /// Returns the other users of the sandbox. The caller holds the sandbox's lock.
-pub(crate) fn others(place: &Place) -> Result<Vec<Other>> {
-    found(&folder(place))
+pub(crate) fn others(instance: &Instance) -> Result<Vec<Other>> {
+    found(&folder(instance))
 }
 
 /// Returns the other users of the machine's Docker Engine. The caller holds the engine's lock.
@@ -50,30 +50,30 @@ pub(crate) fn others_of_engine() -> Result<Vec<Other>> {
     found(engine::USERS.as_ref())
 }
 
-fn folder(place: &Place) -> PathBuf {
-    place.dir.join("users")
+fn folder(instance: &Instance) -> PathBuf {
+    instance.dir.join("users")
 }
 
 fn mark(folder: &Path) -> Result<User> {
-    fs::create_dir_all(folder).doing(format!("creating {}", folder.display()))?;
+    fs::create_dir_all(folder).context(format!("creating {}", folder.display()))?;
     let path = folder.join(std::process::id().to_string());
     let file = File::options()
         .create(true)
         .append(true)
         .open(&path)
-        .doing(format!("creating {}", path.display()))?;
+        .context(format!("creating {}", path.display()))?;
     // A file of this name is an earlier process's, which has ended, or this process's own, which shares.
     file.lock_shared()
-        .doing(format!("locking {}", path.display()))?;
+        .context(format!("locking {}", path.display()))?;
     file.set_len(0)
-        .doing(format!("writing {}", path.display()))?;
+        .context(format!("writing {}", path.display()))?;
     let mut words = std::env::args();
     let program = words.next().unwrap_or_default();
     let program = program.rsplit('/').next().unwrap_or_default().to_owned();
     let command: Vec<String> = std::iter::once(program).chain(words).collect();
     (&file)
         .write_all(command.join(" ").as_bytes())
-        .doing(format!("writing {}", path.display()))?;
+        .context(format!("writing {}", path.display()))?;
     Ok(User { _file: file })
 }
 
@@ -83,7 +83,9 @@ fn found(folder: &Path) -> Result<Vec<Other>> {
         return Ok(others);
     };
     for entry in entries {
-        let path = entry.doing(format!("reading {}", folder.display()))?.path();
+        let path = entry
+            .context(format!("reading {}", folder.display()))?
+            .path();
         let pid = path
             .file_name()
             .and_then(|name| name.to_str()?.parse().ok());
@@ -101,11 +103,11 @@ fn found(folder: &Path) -> Result<Vec<Other>> {
             Err(TryLockError::WouldBlock) => {
                 let mut command = String::new();
                 file.read_to_string(&mut command)
-                    .doing(format!("reading {}", path.display()))?;
+                    .context(format!("reading {}", path.display()))?;
                 others.push(Other { pid, command });
             }
             Err(TryLockError::Error(error)) => {
-                return Err(error).doing(format!("looking at {}", path.display()));
+                return Err(error).context(format!("looking at {}", path.display()));
             }
         }
     }
@@ -115,9 +117,9 @@ fn found(folder: &Path) -> Result<Vec<Other>> {
 
 /// Another user of a folder, for tests: a process that holds a lock until it is killed.
 #[cfg(test)]
-pub(crate) fn holder(place: &Place) -> std::process::Child {
+pub(crate) fn holder(instance: &Instance) -> std::process::Child {
     use std::io::BufRead;
-    let folder = folder(place);
+    let folder = folder(instance);
     fs::create_dir_all(&folder).unwrap();
     let script =
         "printf 'e2e --exact' > $$; exec flock --no-fork $$ sh -c 'echo ready; exec sleep 600'";
@@ -143,12 +145,12 @@ mod tests {
     #[test]
     fn a_user_is_named_until_its_process_ends() {
         let folder = tempfile::tempdir().unwrap();
-        let place = Place::of(folder.path(), folder.path());
-        let _own = register(&place).unwrap();
-        let _again = register(&place).unwrap();
-        assert_eq!(others(&place).unwrap(), []);
-        let mut holder = holder(&place);
-        let seen = others(&place).unwrap();
+        let instance = Instance::of(folder.path(), folder.path());
+        let _own = register(&instance).unwrap();
+        let _again = register(&instance).unwrap();
+        assert_eq!(others(&instance).unwrap(), []);
+        let mut holder = holder(&instance);
+        let seen = others(&instance).unwrap();
         let [other] = seen.as_slice() else {
             panic!("{seen:?}")
         };
@@ -156,9 +158,9 @@ mod tests {
         assert!(other.to_string().ends_with("(e2e --exact)"), "{other}");
         holder.kill().unwrap();
         holder.wait().unwrap();
-        assert_eq!(others(&place).unwrap(), []);
+        assert_eq!(others(&instance).unwrap(), []);
         assert!(
-            !place
+            !instance
                 .dir
                 .join("users")
                 .join(holder.id().to_string())

@@ -30,7 +30,7 @@ pub(crate) struct Fronts {
 
 /// Why a registry request has no principal.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Shut {
+pub(crate) enum Denied {
     /// No token, or one this registry never gave.
     Unknown,
     Expired,
@@ -65,7 +65,7 @@ impl Fronts {
     }
 
     /// Whose token the Basic authorization holds.
-    pub(crate) fn principal(&self, headers: &HeaderMap) -> Result<Principal, Shut> {
+    pub(crate) fn principal(&self, headers: &HeaderMap) -> Result<Principal, Denied> {
         let text = headers
             .get(header::AUTHORIZATION)
             .and_then(|value| value.to_str().ok())
@@ -76,10 +76,10 @@ impl Fronts {
         let pair = decoded
             .and_then(|bytes| String::from_utf8(bytes).ok())
             .unwrap_or_default();
-        let token = pair.strip_prefix("AWS:").ok_or(Shut::Unknown)?;
+        let token = pair.strip_prefix("AWS:").ok_or(Denied::Unknown)?;
         match lock(&self.tokens).get(token) {
-            None => Err(Shut::Unknown),
-            Some((_, expires)) if *expires <= OffsetDateTime::now_utc() => Err(Shut::Expired),
+            None => Err(Denied::Unknown),
+            Some((_, expires)) if *expires <= OffsetDateTime::now_utc() => Err(Denied::Expired),
             Some((principal, _)) => Ok(principal.clone()),
         }
     }

@@ -18,7 +18,7 @@ use crate::answer::{Answer, Content, cut};
 use crate::ecr::Repository;
 use crate::error::{AwsError, Protocol};
 use crate::faults::Kind;
-use crate::front::Shut;
+use crate::front::Denied;
 use crate::identity::Principal;
 use crate::moto::{error_code, forwarded, returned};
 use crate::record::Entry;
@@ -177,15 +177,15 @@ impl From<AwsError> for Refused {
     }
 }
 
-fn shut_out(shut: Shut, host: &str) -> Refused {
+fn shut_out(shut: Denied, host: &str) -> Refused {
     match shut {
-        Shut::Expired => refusal(
+        Denied::Expired => refusal(
             403,
             "DENIED",
             "Your authorization token has expired. Reauthenticate and try again.",
         )
         .into(),
-        Shut::Unknown => {
+        Denied::Unknown => {
             let mut headers = HeaderMap::new();
             if let Ok(value) = HeaderValue::from_str(&format!(
                 "Basic realm=\"http://{host}/\",service=\"ecr.amazonaws.com\""

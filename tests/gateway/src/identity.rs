@@ -44,7 +44,7 @@ pub(crate) struct Credentials {
 
 /// Credentials as the control interface hands them out.
 #[derive(Serialize)]
-pub(crate) struct Handout<'a> {
+pub(crate) struct IssuedCredentials<'a> {
     account: &'a str,
     arn: &'a str,
     access_key_id: &'a str,
@@ -54,8 +54,8 @@ pub(crate) struct Handout<'a> {
 }
 
 impl Credentials {
-    pub(crate) fn handout(&self) -> Handout<'_> {
-        Handout {
+    pub(crate) fn handout(&self) -> IssuedCredentials<'_> {
+        IssuedCredentials {
             account: &self.principal.account,
             arn: &self.principal.arn,
             access_key_id: &self.access_key,

@@ -9,7 +9,7 @@ use crate::text::wildcard;
 
 /// Who asks, in every form a policy may name them by.
 #[derive(Clone, Debug, Default)]
-pub(crate) struct Asker {
+pub(crate) struct Requester {
     /// The account, for AWS principals.
     pub(crate) account: Option<String>,
     /// ARNs of an AWS principal: the session's or user's own, and the role's behind a session.
@@ -25,7 +25,7 @@ pub(crate) struct Question<'a> {
     pub(crate) action: &'a str,
     /// Policies of resources may name resources; trust policies have none.
     pub(crate) resource: Option<&'a str>,
-    pub(crate) asker: &'a Asker,
+    pub(crate) requester: &'a Requester,
     pub(crate) context: &'a Context,
 }
 
@@ -114,7 +114,7 @@ fn applies(
 ) -> Option<Grant> {
     let grant = match kind {
         Kind::Identity => Grant::Principal,
-        Kind::Resource => named(statement, question.asker, reading.unknown)?,
+        Kind::Resource => named(statement, question.requester, reading.unknown)?,
     };
     let holds = actions(statement, question.action)
         && resources(statement, question.resource, kind, reading)
@@ -157,11 +157,11 @@ fn resources(statement: &Value, resource: Option<&str>, kind: Kind, reading: Rea
 }
 
 /// Whom of the asker's names a statement has; `None` where it means somebody else.
-fn named(statement: &Value, asker: &Asker, denies: bool) -> Option<Grant> {
+fn named(statement: &Value, requester: &Requester, denies: bool) -> Option<Grant> {
     match (statement.get("Principal"), statement.get("NotPrincipal")) {
-        (Some(principal), None) => names(principal, asker),
+        (Some(principal), None) => names(principal, requester),
         // AWS takes it beside a denial only.
-        (None, Some(others)) if denies => match names(others, asker) {
+        (None, Some(others)) if denies => match names(others, requester) {
             Some(_) => None,
             None => Some(Grant::Principal),
         },
@@ -169,30 +169,30 @@ fn named(statement: &Value, asker: &Asker, denies: bool) -> Option<Grant> {
     }
 }
 
-fn names(principal: &Value, asker: &Asker) -> Option<Grant> {
+fn names(principal: &Value, requester: &Requester) -> Option<Grant> {
     if principal == "*" {
         return Some(Grant::Principal);
     }
     let listed = |kind: &str| principal.get(kind).map(strings).unwrap_or_default();
     let aws = listed("AWS")
         .iter()
-        .filter_map(|named| aws(named, asker))
+        .filter_map(|named| aws(named, requester))
         .max();
-    let federated = asker
+    let federated = requester
         .federated
         .as_ref()
         .is_some_and(|provider| listed("Federated").contains(provider));
-    let service = asker
+    let service = requester
         .service
         .as_ref()
         .is_some_and(|service| listed("Service").contains(service));
     aws.or((federated || service).then_some(Grant::Principal))
 }
 
-fn aws(named: &str, asker: &Asker) -> Option<Grant> {
-    let account = asker.account.as_ref()?;
+fn aws(named: &str, requester: &Requester) -> Option<Grant> {
+    let account = requester.account.as_ref()?;
     let root = format!("arn:aws:iam::{account}:root");
-    if asker.arns.iter().any(|arn| arn == named) {
+    if requester.arns.iter().any(|arn| arn == named) {
         let session = named.contains(":assumed-role/");
         return Some(if session {
             Grant::Session

@@ -15,7 +15,7 @@ use crate::error::AwsError;
 use crate::faults::Kind;
 use crate::identity::{Credentials, Refusal};
 use crate::record::Entry;
-use crate::sigv4::{self, Covered};
+use crate::sigv4::{self, SignedParts};
 use crate::{BackendCall, Gateway};
 
 /// Bodies that are read whole; AWS's own limits of JSON and query APIs are far below.
@@ -155,7 +155,7 @@ fn authenticate(
     let found = gateway
         .identities
         .find(&signed.access_key, signed.token.as_deref())?;
-    let covered = Covered {
+    let covered = SignedParts {
         method: &call.method,
         path,
         query: &call.query,

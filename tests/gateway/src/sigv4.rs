@@ -80,7 +80,7 @@ fn assemble(
 }
 
 /// The parts of a request that the signature covers; `path` and `query` as they came on the wire.
-pub(crate) struct Covered<'a> {
+pub(crate) struct SignedParts<'a> {
     pub(crate) method: &'a Method,
     pub(crate) path: &'a str,
     pub(crate) query: &'a str,
@@ -91,7 +91,7 @@ pub(crate) struct Covered<'a> {
 }
 
 /// Whether the signature is the one this secret makes.
-pub(crate) fn verify(signed: &Signed, secret: &str, request: &Covered<'_>) -> bool {
+pub(crate) fn verify(signed: &Signed, secret: &str, request: &SignedParts<'_>) -> bool {
     let declared = header(request.headers, "x-amz-content-sha256");
     let payload = match request.body {
         Some(body) => sha256(body),
@@ -196,8 +196,8 @@ mod tests {
         (read(&headers, "").unwrap(), headers)
     }
 
-    fn covered<'a>(headers: &'a HeaderMap, body: &'a [u8]) -> Covered<'a> {
-        Covered {
+    fn covered<'a>(headers: &'a HeaderMap, body: &'a [u8]) -> SignedParts<'a> {
+        SignedParts {
             method: &Method::GET,
             path: "/",
             query: "Action=ListUsers&Version=2010-05-08",

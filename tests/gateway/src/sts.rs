@@ -12,7 +12,7 @@ use crate::condition::Context;
 use crate::error::AwsError;
 use crate::identity::Credentials;
 use crate::jwt::Token;
-use crate::policy::{Asker, Question, decide, strings};
+use crate::policy::{Question, Requester, decide, strings};
 use crate::text::{value, xml_escape};
 use crate::{Gateway, jwt};
 use wanted::{Wanted, session_policies};
@@ -130,15 +130,15 @@ async fn web_identity(
         }
     }
     wanted.context(&mut context);
-    let asker = Asker {
+    let requester = Requester {
         federated: Some(provider.clone()),
-        ..Asker::default()
+        ..Requester::default()
     };
     let allowed = |action| {
         let question = Question {
             action,
             resource: None,
-            asker: &asker,
+            requester: &requester,
             context: &context,
         };
         decide(&role.trust, &question).allows()
@@ -194,7 +194,7 @@ async fn assume(
     };
     let mut context = access::context(&caller.principal);
     wanted.context(&mut context);
-    let asker = access::asker(&caller.principal);
+    let requester = access::requester(&caller.principal);
     let policies = access::stored::policies(gateway, &caller.principal).await?;
     let mut actions = vec!["sts:AssumeRole"];
     if !wanted.tags.is_empty() || !wanted.inherited.is_empty() {
@@ -202,7 +202,7 @@ async fn assume(
     }
     for action in actions {
         let request = Request {
-            asker: &asker,
+            requester: &requester,
             action,
             resource: &wanted.arn,
             owner: &wanted.account,
@@ -246,9 +246,9 @@ pub(crate) async fn for_service(
         )
     };
     let role = wanted.role(gateway).await?.ok_or_else(denied)?;
-    let asker = Asker {
+    let requester = Requester {
         service: Some(service.to_owned()),
-        ..Asker::default()
+        ..Requester::default()
     };
     let mut context = Context::default();
     context.set("aws:SourceAccount", vec![wanted.account.clone()]);
@@ -257,7 +257,7 @@ pub(crate) async fn for_service(
         &Question {
             action: "sts:AssumeRole",
             resource: None,
-            asker: &asker,
+            requester: &requester,
             context: &context,
         },
     )

@@ -82,11 +82,11 @@ pub(crate) struct PullEvent {
     pub(crate) id: u64,
     pub(crate) at: String,
     pub(crate) actor: String,
-    pub(crate) what: Happening,
+    pub(crate) what: EventKind,
 }
 
 #[derive(Debug, Clone)]
-pub(crate) enum Happening {
+pub(crate) enum EventKind {
     BaseChanged { from: String, to: String },
     ForcePushed { before: String, after: String },
     Dismissed { review: u64, was: String },

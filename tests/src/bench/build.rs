@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 
 use crate::dist;
 use crate::fault::Result;
-use crate::place::Place;
+use crate::instance::Instance;
 use crate::say::note;
 use crate::steps;
 
@@ -23,22 +23,22 @@ pub(super) struct Build {
 
 impl Build {
     /// The build of one step, or of all.
-    pub(super) fn find(place: &Place, step: Option<&str>) -> Result<Self> {
-        let mut names = dist::names(place)?;
+    pub(super) fn find(instance: &Instance, step: Option<&str>) -> Result<Self> {
+        let mut names = dist::names(instance)?;
         if let Some(step) = step {
             names.retain(|name| name.strip_prefix("slipway-") == Some(step));
         }
         let target = format!("{}-unknown-linux-gnu", std::env::consts::ARCH);
-        let folder = place.target.join(target).join("release");
+        let folder = instance.target.join(target).join("release");
         if let Some(build) = Self::release(folder, &names) {
             return Ok(build);
         }
         note(
             "there is no release build (`cargo dist` makes one); a development build is measured instead",
         );
-        steps::build(place)?;
+        steps::build(instance)?;
         Ok(Self {
-            folder: place.built(),
+            folder: instance.built(),
             names,
             release: false,
             stale: Vec::new(),

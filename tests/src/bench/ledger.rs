@@ -8,8 +8,8 @@ use serde_json::json;
 use super::measure::{Call, Measure};
 use super::row::Row;
 use super::stage::Stage;
-use crate::fault::{Doing, Result};
-use crate::place::sha256;
+use crate::fault::{Context, Result};
+use crate::instance::sha256;
 use crate::world::World;
 use crate::world::aws::unless_there;
 
@@ -57,7 +57,7 @@ pub(super) async fn rows(stage: &Stage<'_>) -> Result<Vec<Row>> {
             }
         }
     }
-    let folder = tempfile::tempdir().doing("making a folder")?;
+    let folder = tempfile::tempdir().context("making a folder")?;
     rows.extend(verify(stage, &name(LONG[1]), folder.path(), rounds)?);
     Ok(rows)
 }
@@ -93,7 +93,7 @@ fn verify(stage: &Stage<'_>, service: &str, folder: &Path, rounds: usize) -> Res
     Measure::Wall.take(&stage.step("promote", &export, "exported"))?;
     let ours = stage.step("promote", &["verify", "--export", &file], "is sound");
     let script = stage
-        .place
+        .instance
         .checkout
         .join("actions/lib/ledger/src/export/second.py");
     let script = script.display().to_string();

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 use std::process::{Command, Stdio};
 use std::time::Instant;
 
-use crate::fault::{Doing, Fault, Result};
+use crate::fault::{Context, Fault, Result};
 use crate::world::runner::Variables;
 
 /// A program with its arguments and its whole environment.
@@ -68,7 +68,7 @@ impl Measure {
         let began = Instant::now();
         let output = command
             .output()
-            .doing(format!("running {}", call.program.display()))?;
+            .context(format!("running {}", call.program.display()))?;
         let wall = began.elapsed();
         let errors = String::from_utf8_lossy(&output.stderr);
         let proven = String::from_utf8_lossy(&output.stdout).contains(&call.proof);
@@ -93,7 +93,7 @@ impl Measure {
 fn sum(figures: &str) -> Result<f64> {
     let figures: std::result::Result<Vec<f64>, _> =
         figures.split_whitespace().map(str::parse).collect();
-    match figures.doing("reading what was measured")? {
+    match figures.context("reading what was measured")? {
         figures if figures.is_empty() => Err(Fault::new("nothing was measured")),
         figures => Ok(figures.iter().sum()),
     }

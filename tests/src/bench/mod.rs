@@ -17,7 +17,7 @@ use clap::ValueEnum;
 
 use crate::fault::Result;
 use crate::install;
-use crate::place::Place;
+use crate::instance::Instance;
 use crate::say::{data, note};
 use race::Race;
 use row::Row;
@@ -93,13 +93,13 @@ pub(crate) fn list() {
 
 /// Runs a benchmark on the running sandbox: a table, or with `json` a row a line.
 pub(crate) async fn run(
-    place: &Place,
+    instance: &Instance,
     benchmark: Benchmark,
     json: bool,
     rounds: Option<usize>,
 ) -> Result<()> {
-    install::peers(place)?;
-    let stage = Stage::open(place, benchmark.step(), rounds).await?;
+    install::peers(instance)?;
+    let stage = Stage::open(instance, benchmark.step(), rounds).await?;
     note(&format!("measured: {}", stage.build));
     note(&format!("an empty program: {}", race::floor()?));
     let rows = benchmark.rows(&stage).await?;

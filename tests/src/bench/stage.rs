@@ -3,8 +3,8 @@
 use super::build::Build;
 use super::measure::Call;
 use super::race::Goal;
-use crate::fault::{Doing, Result};
-use crate::place::{Place, port};
+use crate::fault::{Context, Result};
+use crate::instance::{Instance, port};
 use crate::world::aws::Aws;
 use crate::world::runner::Variables;
 use crate::world::{World, http_client};
@@ -20,7 +20,7 @@ pub(super) const CLI: Goal = Goal {
 };
 
 pub(super) struct Stage<'a> {
-    pub(super) place: &'a Place,
+    pub(super) instance: &'a Instance,
     pub(super) build: Build,
     /// Rounds that count, where they are not the benchmark's own.
     pub(super) rounds: Option<usize>,
@@ -51,17 +51,17 @@ struct Calls {
 
 impl<'a> Stage<'a> {
     pub(super) async fn open(
-        place: &'a Place,
+        instance: &'a Instance,
         step: Option<&str>,
         rounds: Option<usize>,
     ) -> Result<Self> {
         let world = World::named(WORLD, "");
-        let aws = world.administrator(place, &world.build).await?;
-        let mut environment = world.variables(place);
+        let aws = world.administrator(instance, &world.build).await?;
+        let mut environment = world.variables(instance);
         environment.extend(aws.variables());
         Ok(Self {
-            place,
-            build: Build::find(place, step)?,
+            instance,
+            build: Build::find(instance, step)?,
             rounds,
             account: world.build.id,
             aws,
@@ -77,23 +77,23 @@ impl<'a> Stage<'a> {
 
     /// The AWS CLI at work.
     pub(super) fn aws_cli(&self, arguments: &[&str], proof: &str) -> Call {
-        self.call(self.place.peers_bin().join("aws"), arguments, proof)
+        self.call(self.instance.peers_bin().join("aws"), arguments, proof)
     }
 
     /// Terraform at work.
     pub(super) fn terraform(&self, arguments: &[&str], proof: &str) -> Call {
-        self.call(self.place.bin().join("terraform"), arguments, proof)
+        self.call(self.instance.bin().join("terraform"), arguments, proof)
     }
 
     /// Makes every call of a service take that much longer.
     pub(super) async fn latency(&self, service: &str, millis: u64) -> Result<()> {
-        let url = format!("{}/_sandbox/latency", self.place.url(port::GATEWAY));
+        let url = format!("{}/_sandbox/latency", self.instance.url(port::GATEWAY));
         let body = serde_json::json!({"service": service, "millis": millis});
         let answer = http_client()?.post(&url).json(&body).send().await;
-        let answer = answer.doing(format!("asking {url}"))?;
+        let answer = answer.context(format!("asking {url}"))?;
         answer
             .error_for_status()
-            .doing("setting the latency")
+            .context("setting the latency")
             .map(drop)
     }
 
@@ -111,24 +111,24 @@ impl<'a> Stage<'a> {
     async fn recorded(&self, service: &str, since: u64) -> Result<Calls> {
         let url = format!(
             "{}/_sandbox/calls?service={service}&account={}&since={since}",
-            self.place.url(port::GATEWAY),
+            self.instance.url(port::GATEWAY),
             self.account
         );
         let what = format!("asking {url}");
-        let answer = http_client()?.get(&url).send().await.doing(&what)?;
-        let text = answer.text().await.doing(&what)?;
-        serde_json::from_str(&text).doing(&what)
+        let answer = http_client()?.get(&url).send().await.context(&what)?;
+        let text = answer.text().await.context(&what)?;
+        serde_json::from_str(&text).context(&what)
     }
 
     /// The node that runners have, at work.
     pub(super) fn node(&self, arguments: &[&str], proof: &str) -> Call {
-        self.call(self.place.bin().join("node"), arguments, proof)
+        self.call(self.instance.bin().join("node"), arguments, proof)
     }
 
     /// A shell at work, which finds the AWS CLI as `"$AWS"`.
     pub(super) fn shell(&self, script: &str, proof: &str) -> Call {
         let mut call = self.call("/bin/sh".into(), &["-ec", script], proof);
-        let aws = self.place.peers_bin().join("aws").display().to_string();
+        let aws = self.instance.peers_bin().join("aws").display().to_string();
         call.environment.insert("AWS".to_owned(), aws);
         call
     }

@@ -12,7 +12,7 @@ use super::measure::{Call, Measure};
 use super::race::{Ours, Peer, Race};
 use super::row::Row;
 use super::stage::{CLI, Stage};
-use crate::fault::{Doing, Result};
+use crate::fault::{Context, Result};
 use crate::world::World;
 use crate::world::aws::unless_there;
 
@@ -83,7 +83,7 @@ async fn table(stage: &Stage<'_>) -> Result<()> {
 
 /// Figures that are no program's time: round trips, the delay of a hand-over, what waiting costs.
 pub(super) async fn rows(stage: &Stage<'_>) -> Result<Vec<Row>> {
-    let folder = tempfile::tempdir().doing("making a folder")?;
+    let folder = tempfile::tempdir().context("making a folder")?;
     let key = format!("{}/terraform.tfstate", uuid::Uuid::new_v4());
     let one = Terraform::new(stage, &folder.path().join("one"), &key)?;
     let other = Terraform::new(stage, &folder.path().join("other"), &key)?;
@@ -110,8 +110,8 @@ impl Terraform {
         )
         // Braces after a dollar are Terraform's own.
         .replace("${STAY", "$${STAY");
-        std::fs::create_dir(folder).doing("making a folder")?;
-        std::fs::write(folder.join("main.tf"), code).doing("writing main.tf")?;
+        std::fs::create_dir(folder).context("making a folder")?;
+        std::fs::write(folder.join("main.tf"), code).context("writing main.tf")?;
         let it = Self {
             folder: folder.to_owned(),
         };

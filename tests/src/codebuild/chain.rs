@@ -11,8 +11,8 @@ use serde_json::json;
 use super::source::{check_out, fresh};
 use super::variables::plain;
 use super::{Build, Ended, Given, Variable, run};
-use crate::fault::{Doing, Fault, Result};
-use crate::place::Place;
+use crate::fault::{Context, Fault, Result};
+use crate::instance::Instance;
 use crate::runner::story::{AUTHOR, RELEASER, REVIEWER, Shipped, Story, git_folder};
 use crate::say::{heading, note, seconds};
 use crate::world::World;
@@ -27,11 +27,11 @@ const MACHINE: &str = "acme-delivery";
 
 /// Ships the example through its buildspecs. The world's repository must have begun as `story`; what else the projects are
 /// to know, such as NODE_IMAGE, is in the world's further variables.
-pub async fn ship(place: &Place, world: &World, story: &Story) -> Result<Shipped> {
+pub async fn ship(instance: &Instance, world: &World, story: &Story) -> Result<Shipped> {
     let mut chain = Chain {
-        place,
+        instance,
         world,
-        token: store_token(place, world, story).await?,
+        token: store_token(instance, world, story).await?,
         runs: Vec::new(),
     };
 
@@ -39,7 +39,7 @@ pub async fn ship(place: &Place, world: &World, story: &Story) -> Result<Shipped
     note(&format!(
         "  {AUTHOR} opens a pull request, {REVIEWER} approves and merges it"
     ));
-    let contract = contract_with_people(place)?;
+    let contract = contract_with_people(instance)?;
     let first = story
         .change(
             AUTHOR,
@@ -130,11 +130,11 @@ fn person(login: &str) -> String {
 }
 
 /// The example's contract with the people's names in AWS, without which a promotion from AWS is nobody's.
-fn contract_with_people(place: &Place) -> Result<String> {
-    let path = place
+fn contract_with_people(instance: &Instance) -> Result<String> {
+    let path = instance
         .checkout
         .join("docs/examples/storefront/delivery.yaml");
-    let mut text = fs::read_to_string(&path).doing(format!("reading {}", path.display()))?;
+    let mut text = fs::read_to_string(&path).context(format!("reading {}", path.display()))?;
     if !text.lines().any(|line| line.starts_with("people:")) {
         text.push_str("\npeople:\n");
         for login in [AUTHOR, REVIEWER, RELEASER] {
@@ -145,7 +145,7 @@ fn contract_with_people(place: &Place) -> Result<String> {
 }
 
 /// Puts a token for GitHub where an administrator would: into Secrets Manager in the build account. Answers its name.
-async fn store_token(place: &Place, world: &World, story: &Story) -> Result<Variable> {
+async fn store_token(instance: &Instance, world: &World, story: &Story) -> Result<Variable> {
     story.hub.user(MACHINE, "User").await?;
     story
         .hub
@@ -153,7 +153,7 @@ async fn store_token(place: &Place, world: &World, story: &Story) -> Result<Vari
         .await?;
     let token = story.hub.token(MACHINE).await?;
     let name = format!("{}/github-token", world.service);
-    let aws = world.administrator(place, &world.build).await?;
+    let aws = world.administrator(instance, &world.build).await?;
     let body = json!({"Name": name, "SecretString": token});
     let answer = aws
         .json("secretsmanager", "secretsmanager.CreateSecret", &body)
@@ -228,7 +228,7 @@ impl Promotion {
 }
 
 struct Chain<'a> {
-    place: &'a Place,
+    instance: &'a Instance,
     world: &'a World,
     /// Where projects find a token for GitHub.
     token: Variable,
@@ -285,8 +285,8 @@ impl Chain<'_> {
             "\n  {what}: {} by {}",
             project.buildspec, project.initiator
         ));
-        let (folder, number) = fresh(self.place, self.world, &project.name)?;
-        let commit = check_out(&git_folder(self.place, self.world), self.world, &folder).await?;
+        let (folder, number) = fresh(self.instance, self.world, &project.name)?;
+        let commit = check_out(&git_folder(self.instance, self.world), self.world, &folder).await?;
         let environment = self.world.environment(&project.environment)?;
         let mut variables = plain(self.world.repository_variables());
         variables.extend(plain(self.world.environment_variables(environment)));
@@ -302,7 +302,7 @@ impl Chain<'_> {
             number,
             environment: project.stage.to_owned(),
             buildspec: self
-                .place
+                .instance
                 .checkout
                 .join("buildspecs")
                 .join(project.buildspec),
@@ -323,7 +323,7 @@ impl Chain<'_> {
                 note(&format!("    {line}"));
             }
         };
-        let ended = run(self.place, self.world, &build, &mut show).await?;
+        let ended = run(self.instance, self.world, &build, &mut show).await?;
         self.runs.push((what.to_owned(), ended.folder.clone()));
         Ok((ended, began.elapsed()))
     }
@@ -411,7 +411,7 @@ mod tests {
     #[test]
     fn the_example_says_who_promotes() {
         let checkout = Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap();
-        let text = contract_with_people(&Place::of(checkout, Path::new("/target"))).unwrap();
+        let text = contract_with_people(&Instance::of(checkout, Path::new("/target"))).unwrap();
         assert!(
             text.lines()
                 .any(|line| line.trim() == "linus: [linus@acme.example]"),

@@ -16,7 +16,7 @@ use tokio::process::{Child, Command};
 
 use super::spec::Shell;
 use super::variables::is_name;
-use crate::fault::{Doing, Fault, Result};
+use crate::fault::{Context, Fault, Result};
 use crate::world::runner::Variables;
 
 /// A pipe's capacity (pipe(7)): all that a process can have left in one when it ended.
@@ -56,29 +56,29 @@ impl Container {
             .stderr(Stdio::null())
             .process_group(0)
             .spawn()
-            .doing("starting the build's process group")?;
+            .context("starting the build's process group")?;
         let group = leader
             .id()
             .and_then(|id| i32::try_from(id).ok())
             .and_then(Pid::from_raw)
             .ok_or_else(|| Fault::new("the build's process group is gone"))?;
-        let (reader, writer) = std::io::pipe().doing("making a pipe")?;
+        let (reader, writer) = std::io::pipe().context("making a pipe")?;
         let carrier = folder.join("carried");
         mknodat(CWD, &carrier, FileType::Fifo, Mode::RUSR | Mode::WUSR, 0)
-            .doing("making a named pipe")?;
+            .context("making a named pipe")?;
         Ok(Self {
             environment,
             directory: directory.to_owned(),
             shell,
             group,
             _leader: leader,
-            output: pipe::Receiver::from_owned_fd(reader.into()).doing("reading a pipe")?,
+            output: pipe::Receiver::from_owned_fd(reader.into()).context("reading a pipe")?,
             writer,
             // Open for writing too, so that it neither waits for a writer nor ends with one.
             carried: pipe::OpenOptions::new()
                 .read_write(true)
                 .open_receiver(&carrier)
-                .doing("opening a named pipe")?,
+                .context("opening a named pipe")?,
             carrier,
             unfinished: Vec::new(),
         })
@@ -105,27 +105,27 @@ impl Container {
             .stdout(
                 self.writer
                     .try_clone()
-                    .doing("giving a command its output")?,
+                    .context("giving a command its output")?,
             )
             .stderr(
                 self.writer
                     .try_clone()
-                    .doing("giving a command its output")?,
+                    .context("giving a command its output")?,
             )
             .process_group(self.group.as_raw_nonzero().get())
             .spawn()
-            .doing("starting a command")?;
+            .context("starting a command")?;
         let mut state = Vec::new();
         let status = loop {
             tokio::select! {
-                status = child.wait() => break status.doing("waiting for a command")?,
+                status = child.wait() => break status.context("waiting for a command")?,
                 ready = self.output.readable() => {
-                    ready.doing("reading a command's output")?;
+                    ready.context("reading a command's output")?;
                     read(&self.output, &mut self.unfinished, PIPE)?;
                     self.whole_lines(line);
                 }
                 ready = self.carried.readable() => {
-                    ready.doing("reading a command's variables")?;
+                    ready.context("reading a command's variables")?;
                     read(&self.carried, &mut state, PIPE)?;
                 }
             }

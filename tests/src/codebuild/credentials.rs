@@ -11,7 +11,7 @@ use time::format_description::well_known::Rfc3339;
 use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
 
-use crate::fault::{Doing, Result};
+use crate::fault::{Context, Result};
 use crate::world::aws::Keys;
 
 /// How long a client may keep what it got.
@@ -31,7 +31,7 @@ impl Endpoint {
             "AccessKeyId": keys.access_key_id,
             "SecretAccessKey": keys.secret_access_key,
             "Token": keys.session_token,
-            "Expiration": (OffsetDateTime::now_utc() + LIFE).format(&Rfc3339).doing("writing a time")?,
+            "Expiration": (OffsetDateTime::now_utc() + LIFE).format(&Rfc3339).context("writing a time")?,
         })
         .to_string();
         let path = format!("/v2/credentials/{}", uuid::Uuid::new_v4());
@@ -48,12 +48,12 @@ impl Endpoint {
         let router = axum::Router::new().route(&path, get(answer));
         let listener = TcpListener::bind(("127.0.0.1", 0))
             .await
-            .doing("serving a build's credentials")?;
+            .context("serving a build's credentials")?;
         let url = format!(
             "http://{}{path}",
             listener
                 .local_addr()
-                .doing("serving a build's credentials")?
+                .context("serving a build's credentials")?
         );
         let server = tokio::spawn(async move {
             // It runs until it is aborted; a build that finds nobody there says so itself.

@@ -4,7 +4,7 @@ use regex_lite::Regex;
 use time::OffsetDateTime;
 use time::macros::format_description;
 
-use crate::fault::{Doing, Result};
+use crate::fault::{Context, Result};
 
 /// What a build showed, and who is shown it as it comes.
 pub(super) struct Log<'s> {
@@ -21,7 +21,7 @@ impl<'s> Log<'s> {
             text: String::new(),
             masks: Vec::new(),
             // IAM User Guide, "IAM identifiers", unique ID prefixes.
-            key: Regex::new(r"\b(AKIA|ASIA)[A-Z0-9]{16}\b").doing("a pattern")?,
+            key: Regex::new(r"\b(AKIA|ASIA)[A-Z0-9]{16}\b").context("a pattern")?,
             show,
         })
     }

@@ -15,29 +15,29 @@ use super::spec::{Block, Spec};
 use super::stored;
 use super::variables::{Given, exported, layered};
 use super::{Build, Ended};
-use crate::fault::{Doing, Fault, Result};
-use crate::place::{Place, port};
+use crate::fault::{Context, Fault, Result};
+use crate::instance::{Instance, port};
 use crate::world::runner::Variables;
 use crate::world::{World, http_client};
 
 /// Runs a build to its end. `show` gets each line of the log as it comes. That the build failed is no error; that it
 /// could not be run is.
 pub async fn run(
-    place: &Place,
+    instance: &Instance,
     world: &World,
     build: &Build,
     show: &mut dyn FnMut(&str),
 ) -> Result<Ended> {
     let mut log = Log::new(show)?;
     let id = uuid::Uuid::new_v4().to_string();
-    tell(place, world, build, &id, None).await?;
-    let ended = go(place, world, build, &id, &mut log).await;
+    tell(instance, world, build, &id, None).await?;
+    let ended = go(instance, world, build, &id, &mut log).await;
     let status = match &ended {
         Ok((phases, _)) => build_status(phases),
         Err(_) => "FAULT",
     };
-    tell(place, world, build, &id, Some(status)).await?;
-    fs::write(build.folder.join("log.txt"), &log.text).doing("writing the log")?;
+    tell(instance, world, build, &id, Some(status)).await?;
+    fs::write(build.folder.join("log.txt"), &log.text).context("writing the log")?;
     let (phases, exported) = ended?;
     Ok(Ended {
         success: phases
@@ -67,13 +67,13 @@ fn build_status(phases: &[(Phase, Status)]) -> &'static str {
 
 /// Lets CodeBuild's API know of the build: that it runs, or how it has ended.
 async fn tell(
-    place: &Place,
+    instance: &Instance,
     world: &World,
     build: &Build,
     id: &str,
     ended: Option<&str>,
 ) -> Result<()> {
-    let url = format!("{}/_sandbox/builds", place.url(port::GATEWAY));
+    let url = format!("{}/_sandbox/builds", instance.url(port::GATEWAY));
     let id = format!("{}:{id}", build.project);
     let account = &world.build.id;
     let body = json!({"account": account, "region": world.region, "build": {
@@ -87,32 +87,32 @@ async fn tell(
         "buildComplete": ended.is_some(),
     }});
     let answer = http_client()?.post(&url).json(&body).send().await;
-    let answer = answer.doing(format!("asking {url}"))?;
+    let answer = answer.context(format!("asking {url}"))?;
     answer
         .error_for_status()
-        .doing("telling of a build")
+        .context("telling of a build")
         .map(drop)
 }
 
 async fn go(
-    place: &Place,
+    instance: &Instance,
     world: &World,
     build: &Build,
     id: &str,
     log: &mut Log<'_>,
 ) -> Result<Outcome> {
     let home = build.folder.join("home");
-    fs::create_dir_all(&home).doing(format!("making {}", home.display()))?;
+    fs::create_dir_all(&home).context(format!("making {}", home.display()))?;
     // Not below the build's folder: programs put sockets into it, whose paths must be short (unix(7)).
     let scratch = tempfile::Builder::new()
         .prefix("slipway-build-")
         .tempdir()
-        .doing("making the build's temporary folder")?;
+        .context("making the build's temporary folder")?;
     log.note(&format!("Phase is {}", Phase::DownloadSource));
     log.note(&format!("CODEBUILD_SRC_DIR={}", build.source().display()));
     log.note(&format!("YAML location is {}", build.buildspec.display()));
     let text = fs::read_to_string(&build.buildspec)
-        .doing(format!("reading {}", build.buildspec.display()))?;
+        .context(format!("reading {}", build.buildspec.display()))?;
     let layered = Spec::parse(&text).and_then(|spec| {
         let given = layered(
             &spec.variables,
@@ -134,9 +134,9 @@ async fn go(
     log.note("Processing environment variables");
     // The service prefixes its session names so (CodeBuild User Guide, "Logging API calls with CloudTrail").
     let keys = world
-        .codebuild_session(place, &build.environment, &format!("AWSCodeBuild-{id}"))
+        .codebuild_session(instance, &build.environment, &format!("AWSCodeBuild-{id}"))
         .await?;
-    let values = match stored::fetch(&world.caller(place, keys.clone())?, &given).await {
+    let values = match stored::fetch(&world.caller(instance, keys.clone())?, &given).await {
         Ok(values) => values,
         Err(fault) => {
             return Ok((
@@ -148,7 +148,7 @@ async fn go(
     log.hide(&values.hidden);
     let credentials = Endpoint::serve(&keys).await?;
 
-    let mut environment = world.variables(place);
+    let mut environment = world.variables(instance);
     environment.insert("HOME".to_owned(), home.display().to_string());
     environment.insert("TMPDIR".to_owned(), scratch.path().display().to_string());
     environment.extend(values.all);

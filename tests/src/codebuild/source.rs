@@ -3,15 +3,15 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use crate::fault::{Doing, Fault, Result};
-use crate::place::Place;
+use crate::fault::{Context, Fault, Result};
+use crate::instance::Instance;
 use crate::runner::act::git;
 use crate::world::World;
 
 /// A folder of its own for the next build of a project, and the build's number.
-pub(super) fn fresh(place: &Place, world: &World, project: &str) -> Result<(PathBuf, u64)> {
-    let world = place.dir.join("worlds").join(&world.name);
-    fs::create_dir_all(&world).doing("making the world's folder")?;
+pub(super) fn fresh(instance: &Instance, world: &World, project: &str) -> Result<(PathBuf, u64)> {
+    let world = instance.dir.join("worlds").join(&world.name);
+    fs::create_dir_all(&world).context("making the world's folder")?;
     for number in 1..=10_000 {
         let folder = world.join(format!("{project}-{number}"));
         match fs::create_dir(&folder) {

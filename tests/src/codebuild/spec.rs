@@ -8,7 +8,7 @@ use serde_yaml::Value;
 
 use super::phases::{OnFailure, Phase};
 use super::variables::{Given, Variable, check_name};
-use crate::fault::{Doing, Fault, Result};
+use crate::fault::{Context, Fault, Result};
 
 /// A buildspec.
 #[derive(Debug, Clone, PartialEq)]
@@ -88,7 +88,7 @@ struct Section {
 impl Spec {
     /// Reads a buildspec, or says what CodeBuild or this runner would not take.
     pub fn parse(text: &str) -> Result<Self> {
-        let file: File = serde_yaml::from_str(text).doing("buildspec")?;
+        let file: File = serde_yaml::from_str(text).context("buildspec")?;
         if file.version != "0.2" {
             return Err(Fault::new(format!(
                 "buildspec: version {} is not run here, 0.2 is",

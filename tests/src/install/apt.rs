@@ -4,11 +4,11 @@ use std::process::Command;
 
 use super::{Installer, command, find};
 use crate::fault::{Fault, Result};
+use crate::instance::Instance;
 use crate::manifest::Apt;
-use crate::place::Place;
 use crate::say::note;
 
-pub(super) fn ensure(place: &Place, packages: &[Apt]) -> Result<()> {
+pub(super) fn ensure(instance: &Instance, packages: &[Apt]) -> Result<()> {
     let missing: Vec<&Apt> = packages.iter().filter(|apt| !present(apt)).collect();
     if missing.is_empty() {
         return Ok(());
@@ -40,7 +40,7 @@ pub(super) fn ensure(place: &Place, packages: &[Apt]) -> Result<()> {
         .collect::<Vec<_>>()
         .join(" ");
     let installer = Installer {
-        place,
+        instance,
         name: "apt",
         hint: "tests/parts.toml names the packages; install them by hand and run this again",
     };

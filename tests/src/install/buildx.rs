@@ -6,9 +6,9 @@ use std::path::{Path, PathBuf};
 
 use super::apt::debian;
 use super::{find, once, unpacked};
-use crate::fault::{Doing, Result};
+use crate::fault::{Context, Result};
+use crate::instance::Instance;
 use crate::manifest::Unpacked;
-use crate::place::Place;
 use crate::say::note;
 
 /// Where Docker's own packages and the machines of CI services keep plug-ins for all users (docs.docker.com, "docker CLI").
@@ -19,8 +19,8 @@ const SHARED: [&str; 4] = [
     "/usr/libexec/docker/cli-plugins",
 ];
 
-pub(super) fn ensure(place: &Place, buildx: &Unpacked) -> Result<()> {
-    let folder = place.docker_config();
+pub(super) fn ensure(instance: &Instance, buildx: &Unpacked) -> Result<()> {
+    let folder = instance.docker_config();
     // Another system than Debian has no such package, but may have the plug-in.
     if !debian()
         && let Some(plugin) = SHARED
@@ -34,31 +34,31 @@ pub(super) fn ensure(place: &Place, buildx: &Unpacked) -> Result<()> {
                 plugin.display()
             ));
             let plugins = folder.join("cli-plugins");
-            fs::create_dir_all(&plugins).doing("creating the plug-in folder")?;
-            symlink(&plugin, plugin_in(&plugins)).doing("linking the plug-in")
+            fs::create_dir_all(&plugins).context("creating the plug-in folder")?;
+            symlink(&plugin, plugin_in(&plugins)).context("linking the plug-in")
         });
     }
-    unpacked::ensure(place, "buildx", buildx, &folder, |from| {
+    unpacked::ensure(instance, "buildx", buildx, &folder, |from| {
         let plugins = folder.join("cli-plugins");
-        fs::create_dir_all(&plugins).doing("creating the plug-in folder")?;
+        fs::create_dir_all(&plugins).context("creating the plug-in folder")?;
         let from = from.join("usr/libexec/docker/cli-plugins/docker-buildx");
-        fs::rename(&from, plugin_in(&plugins)).doing(format!("moving {}", from.display()))
+        fs::rename(&from, plugin_in(&plugins)).context(format!("moving {}", from.display()))
     })
 }
 
 /// The newer engine, beside the machine's own. Another system than Debian has to have one by itself.
-pub(super) fn ensure_engine(place: &Place, engine: &Unpacked) -> Result<()> {
-    let folder = place.newer_engine();
+pub(super) fn ensure_engine(instance: &Instance, engine: &Unpacked) -> Result<()> {
+    let folder = instance.newer_engine();
     if !debian()
         && let Some(own) = find("dockerd")
     {
         return once(&folder, &own.display().to_string(), || {
-            symlink(&own, folder.join("dockerd")).doing("linking the engine")
+            symlink(&own, folder.join("dockerd")).context("linking the engine")
         });
     }
-    unpacked::ensure(place, "a newer engine", engine, &folder, |from| {
+    unpacked::ensure(instance, "a newer engine", engine, &folder, |from| {
         let from = from.join("usr/sbin/dockerd");
-        fs::rename(&from, folder.join("dockerd")).doing(format!("moving {}", from.display()))
+        fs::rename(&from, folder.join("dockerd")).context(format!("moving {}", from.display()))
     })
 }
 

@@ -13,57 +13,57 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::Duration;
 
-use crate::fault::{Doing, Fault, Result};
+use crate::fault::{Context, Fault, Result};
+use crate::instance::Instance;
 use crate::manifest::Manifest;
-use crate::place::Place;
 use crate::process::{create_log, tail};
 use crate::say::{Progress, note, seconds};
 use crate::state::lock;
 
 /// Installs everything that is missing.
-pub(crate) fn ensure(place: &Place) -> Result<()> {
-    let stamp = place.dir.join("installed");
+pub(crate) fn ensure(instance: &Instance) -> Result<()> {
+    let stamp = instance.dir.join("installed");
     // A folder that was moved has another name in its virtual environments.
-    let fingerprint = format!("{} {}", place.dir.display(), Manifest::fingerprint());
+    let fingerprint = format!("{} {}", instance.dir.display(), Manifest::fingerprint());
     let done = fs::read_to_string(&stamp).unwrap_or_default();
     let manifest = Manifest::read()?;
     let commands = manifest.apt.iter().all(|apt| find(&apt.command).is_some());
-    if commands && done == fingerprint && links::hold(place) {
+    if commands && done == fingerprint && links::hold(instance) {
         return Ok(());
     }
-    apt::ensure(place, &manifest.apt)?;
-    buildx::ensure(place, &manifest.buildx)?;
-    pip::ensure(place, &manifest.pip)?;
-    pip::ensure_terraform(place, &manifest.terraform)?;
+    apt::ensure(instance, &manifest.apt)?;
+    buildx::ensure(instance, &manifest.buildx)?;
+    pip::ensure(instance, &manifest.pip)?;
+    pip::ensure_terraform(instance, &manifest.terraform)?;
     for npm in manifest.npm_here() {
-        npm::ensure(place, npm)?;
+        npm::ensure(instance, npm)?;
     }
-    links::make(place)?;
-    fs::write(&stamp, fingerprint).doing(format!("writing {}", stamp.display()))
+    links::make(instance)?;
+    fs::write(&stamp, fingerprint).context(format!("writing {}", stamp.display()))
 }
 
 /// Installs the linters and nothing else.
-pub(crate) fn linters(place: &Place) -> Result<()> {
-    let _held = lock(&place.dir.join("lock"))?;
-    pip::ensure(place, &Manifest::read()?.pip)
+pub(crate) fn linters(instance: &Instance) -> Result<()> {
+    let _held = lock(&instance.dir.join("lock"))?;
+    pip::ensure(instance, &Manifest::read()?.pip)
 }
 
 /// Installs what only the test of an application of several stacks needs.
-pub fn cdktn(place: &Place) -> Result<()> {
-    npm::ensure_cdktn(place)
+pub fn cdktn(instance: &Instance) -> Result<()> {
+    npm::ensure_cdktn(instance)
 }
 
 /// Unpacks the newer engine that only tests and benchmarks of containerd's image store need. Several programs may ask for it
 /// at once.
-pub fn newer_engine(place: &Place) -> Result<()> {
-    buildx::ensure_engine(place, &Manifest::read()?.engine)
+pub fn newer_engine(instance: &Instance) -> Result<()> {
+    buildx::ensure_engine(instance, &Manifest::read()?.engine)
 }
 
 /// Installs what only benchmarks need.
-pub(crate) fn peers(place: &Place) -> Result<()> {
+pub(crate) fn peers(instance: &Instance) -> Result<()> {
     let peers = Manifest::read()?.peers;
-    apt::ensure(place, &peers.apt)?;
-    pip::ensure_peers(place, &peers.pip)
+    apt::ensure(instance, &peers.apt)?;
+    pip::ensure_peers(instance, &peers.pip)
 }
 
 /// Does some work unless a stamp in `folder` says that exactly this was done before. The stamp is removed before the
@@ -78,11 +78,11 @@ fn once(folder: &Path, what: &str, work: impl FnOnce() -> Result<()>) -> Result<
         return Ok(());
     }
     if folder.exists() {
-        fs::remove_dir_all(folder).doing(format!("removing {}", folder.display()))?;
+        fs::remove_dir_all(folder).context(format!("removing {}", folder.display()))?;
     }
-    fs::create_dir_all(folder).doing(format!("creating {}", folder.display()))?;
+    fs::create_dir_all(folder).context(format!("creating {}", folder.display()))?;
     work()?;
-    fs::write(&stamp, what).doing(format!("writing {}", stamp.display()))
+    fs::write(&stamp, what).context(format!("writing {}", stamp.display()))
 }
 
 /// The pauses after which an installer's failed command is run again: most fail because a server did not answer.
@@ -94,7 +94,7 @@ const PAUSES: [Duration; 3] = [
 
 /// An installer at work: its name, what it says it does, its log.
 struct Installer<'a> {
-    place: &'a Place,
+    instance: &'a Instance,
     name: &'a str,
     hint: &'a str,
 }
@@ -104,7 +104,7 @@ impl Installer<'_> {
     /// tells them about proxies and certificates.
     fn run(&self, detail: &str, commands: &mut [Command]) -> Result<()> {
         let progress = Progress::begin(self.name, detail);
-        let log = self.place.log(&format!("install-{}", self.name));
+        let log = self.instance.log(&format!("install-{}", self.name));
         let result = create_log(&log).and_then(|output| {
             commands
                 .iter_mut()
@@ -126,10 +126,10 @@ impl Installer<'_> {
         loop {
             let status = command
                 .stdin(Stdio::null())
-                .stdout(output.try_clone().doing("opening a log")?)
-                .stderr(output.try_clone().doing("opening a log")?)
+                .stdout(output.try_clone().context("opening a log")?)
+                .stderr(output.try_clone().context("opening a log")?)
                 .status()
-                .doing(format!("{}: running {program}", self.name))?;
+                .context(format!("{}: running {program}", self.name))?;
             if status.success() {
                 return Ok(());
             }
@@ -204,7 +204,7 @@ mod tests {
                 scope.spawn(|| {
                     let work = || {
                         count.fetch_add(1, Ordering::SeqCst);
-                        fs::write(part.join("content"), "whole").doing("writing")
+                        fs::write(part.join("content"), "whole").context("writing")
                     };
                     once(&part, "v1", work).unwrap();
                     assert_eq!(fs::read_to_string(part.join("content")).unwrap(), "whole");
@@ -217,10 +217,10 @@ mod tests {
     #[test]
     fn a_command_that_fails_is_run_again() {
         let folder = tempfile::tempdir().unwrap();
-        let place = Place::of(folder.path(), folder.path());
+        let instance = Instance::of(folder.path(), folder.path());
         let (name, hint) = ("pip", "none");
         let installer = Installer {
-            place: &place,
+            instance: &instance,
             name,
             hint,
         };
@@ -240,9 +240,9 @@ mod tests {
     #[test]
     fn a_failed_installer_says_which_shows_its_log_and_what_to_do() {
         let folder = tempfile::tempdir().unwrap();
-        let place = Place::of(folder.path(), folder.path());
+        let instance = Instance::of(folder.path(), folder.path());
         let installer = Installer {
-            place: &place,
+            instance: &instance,
             name: "pip",
             hint: "look at the network",
         };

@@ -6,12 +6,12 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 
 use super::{Installer, command, once};
-use crate::fault::{Doing, Fault, Result};
+use crate::fault::{Context, Fault, Result};
+use crate::instance::{Instance, sha256};
 use crate::manifest::{CDKTN, CDKTN_LOCK, Npm};
-use crate::place::{Place, sha256};
 
-pub(super) fn ensure(place: &Place, npm: &Npm) -> Result<()> {
-    let folder = place.npm(&npm.package);
+pub(super) fn ensure(instance: &Instance, npm: &Npm) -> Result<()> {
+    let folder = instance.npm(&npm.package);
     let what = format!(
         "{}@{} {} {:?}",
         npm.package, npm.version, npm.integrity, npm.keep
@@ -19,9 +19,9 @@ pub(super) fn ensure(place: &Place, npm: &Npm) -> Result<()> {
     once(&folder, &what, || {
         let spec = format!("{}@{}", npm.package, npm.version);
         let work = folder.join("work");
-        fs::create_dir_all(&work).doing("creating a folder for npm")?;
+        fs::create_dir_all(&work).context("creating a folder for npm")?;
         let installer = Installer {
-            place,
+            instance,
             name: "npm",
             hint: "check that npm reaches its registry",
         };
@@ -34,11 +34,11 @@ pub(super) fn ensure(place: &Place, npm: &Npm) -> Result<()> {
         installer.run(&spec, &mut [pack])?;
 
         let archive = fs::read_dir(&work)
-            .doing("looking for npm's archive")?
+            .context("looking for npm's archive")?
             .filter_map(|entry| Some(entry.ok()?.path()))
             .find(|file| file.extension().is_some_and(|extension| extension == "tgz"))
             .ok_or_else(|| Fault::new(format!("npm packed no archive of {spec}")))?;
-        let bytes = fs::read(&archive).doing(format!("reading {}", archive.display()))?;
+        let bytes = fs::read(&archive).context(format!("reading {}", archive.display()))?;
         check(npm, &bytes)?;
         let mut unpack = command(
             "tar",
@@ -56,23 +56,23 @@ pub(super) fn ensure(place: &Place, npm: &Npm) -> Result<()> {
             .arg(&folder)
             .args(&npm.keep);
         let unpacker = Installer {
-            place,
+            instance,
             name: "unpack",
             hint: "`keep` in tests/parts.toml may name a missing member",
         };
         unpacker.run(&spec, &mut [unpack])?;
-        fs::remove_dir_all(&work).doing("removing npm's archive")
+        fs::remove_dir_all(&work).context("removing npm's archive")
     })
 }
 
 /// CDKTF's successor with its dependencies, each checked by npm against the committed lock. Its peer dependencies translate
 /// between languages, which nobody does here.
-pub(super) fn ensure_cdktn(place: &Place) -> Result<()> {
-    let folder = place.cdktn();
+pub(super) fn ensure_cdktn(instance: &Instance) -> Result<()> {
+    let folder = instance.cdktn();
     let what = sha256([CDKTN, CDKTN_LOCK].concat().as_bytes());
     once(&folder, &what, || {
         for (name, text) in [("package.json", CDKTN), ("package-lock.json", CDKTN_LOCK)] {
-            fs::write(folder.join(name), text).doing(format!("writing {name}"))?;
+            fs::write(folder.join(name), text).context(format!("writing {name}"))?;
         }
         let mut install = command(
             "npm",
@@ -87,7 +87,7 @@ pub(super) fn ensure_cdktn(place: &Place) -> Result<()> {
         );
         install.current_dir(&folder);
         let installer = Installer {
-            place,
+            instance,
             name: "npm",
             hint: "check that npm reaches its registry",
         };

@@ -4,39 +4,39 @@ use std::fs;
 use std::os::unix::fs::PermissionsExt;
 
 use super::{Installer, command, once};
-use crate::fault::{Doing, Result};
+use crate::fault::{Context, Result};
+use crate::instance::{Instance, sha256};
 use crate::manifest::Pip;
-use crate::place::{Place, sha256};
 
 const HINT: &str = "check that `python3 -m pip --version` works and that pip reaches its index";
 
-pub(super) fn ensure(place: &Place, pip: &Pip) -> Result<()> {
-    install(place, pip, "venv", "pip")
+pub(super) fn ensure(instance: &Instance, pip: &Pip) -> Result<()> {
+    install(instance, pip, "venv", "pip")
 }
 
 /// The tools that benchmarks measure the steps beside, in an environment of their own.
-pub(super) fn ensure_peers(place: &Place, pip: &Pip) -> Result<()> {
-    install(place, pip, "peers", "peers")
+pub(super) fn ensure_peers(instance: &Instance, pip: &Pip) -> Result<()> {
+    install(instance, pip, "peers", "peers")
 }
 
 /// A newer Terraform, from its Python packaging, behind a small command: the second version that the state step is
 /// tested with, and the only one where the machine has none of its own.
-pub(super) fn ensure_terraform(place: &Place, pip: &Pip) -> Result<()> {
-    install(place, pip, "terraform", "terraform")?;
-    let file = place.newer_terraform();
+pub(super) fn ensure_terraform(instance: &Instance, pip: &Pip) -> Result<()> {
+    install(instance, pip, "terraform", "terraform")?;
+    let file = instance.newer_terraform();
     let script = format!(
         "#!{}/bin/python\n{TERRAFORM}",
-        place.dir.join("terraform").display()
+        instance.dir.join("terraform").display()
     );
     if fs::read_to_string(&file).is_ok_and(|text| text == script) {
         return Ok(());
     }
     // Another process may be running it, so it appears whole or not at all.
     let draft = file.with_extension("new");
-    fs::write(&draft, script).doing(format!("writing {}", draft.display()))?;
+    fs::write(&draft, script).context(format!("writing {}", draft.display()))?;
     fs::set_permissions(&draft, fs::Permissions::from_mode(0o755))
-        .doing(format!("marking {}", draft.display()))?;
-    fs::rename(&draft, &file).doing(format!("writing {}", file.display()))
+        .context(format!("marking {}", draft.display()))?;
+    fs::rename(&draft, &file).context(format!("writing {}", file.display()))
 }
 
 /// The library's own wrapper keeps all output to the end. It closes the files it is given, so it gets copies.
@@ -50,10 +50,10 @@ words = [word.encode() for word in sys.argv[1:]]
 os._exit(run(len(words), (c_char_p * len(words))(*words), os.dup(1), os.dup(2)))
 ";
 
-fn install(place: &Place, pip: &Pip, folder: &str, name: &str) -> Result<()> {
-    let folder = place.dir.join(folder);
-    let lock = place.checkout.join("tests").join(&pip.lock);
-    let text = fs::read(&lock).doing(format!("reading {}", lock.display()))?;
+fn install(instance: &Instance, pip: &Pip, folder: &str, name: &str) -> Result<()> {
+    let folder = instance.dir.join(folder);
+    let lock = instance.checkout.join("tests").join(&pip.lock);
+    let text = fs::read(&lock).context(format!("reading {}", lock.display()))?;
     // An environment's programs name its folder, so one that was moved must be made anew.
     let what = format!("{} {}", folder.display(), sha256(&text));
     once(&folder, &what, || {
@@ -73,7 +73,7 @@ fn install(place: &Place, pip: &Pip, folder: &str, name: &str) -> Result<()> {
             ])
             .arg(&lock);
         let installer = Installer {
-            place,
+            instance,
             name,
             hint: HINT,
         };

@@ -5,15 +5,15 @@ use std::path::Path;
 use std::process::Command;
 
 use super::{Installer, command, once};
-use crate::fault::{Doing, Fault, Result};
+use crate::fault::{Context, Fault, Result};
+use crate::instance::Instance;
 use crate::manifest::Unpacked;
-use crate::place::Place;
 
 const KEYRING: &str = "/usr/share/keyrings/debian-archive-keyring.gpg";
 
 /// Unpacks a package, of which `keep` takes what is needed to `folder`; the rest is removed.
 pub(super) fn ensure(
-    place: &Place,
+    instance: &Instance,
     name: &'static str,
     package: &Unpacked,
     folder: &Path,
@@ -24,17 +24,17 @@ pub(super) fn ensure(
         let work = folder.join("work");
         let apt = work.join("apt");
         for part in ["lists/partial", "cache/archives/partial"] {
-            fs::create_dir_all(apt.join(part)).doing("creating apt's folders")?;
+            fs::create_dir_all(apt.join(part)).context("creating apt's folders")?;
         }
         let source = format!(
             "deb [signed-by={KEYRING}] {} {} main\n",
             mirror()?,
             package.suite
         );
-        fs::write(apt.join("sources.list"), source).doing("writing apt's source list")?;
+        fs::write(apt.join("sources.list"), source).context("writing apt's source list")?;
 
         let installer = Installer {
-            place,
+            instance,
             name,
             hint: "the version in tests/parts.toml may have been superseded in that suite",
         };
@@ -51,7 +51,7 @@ pub(super) fn ensure(
             ],
         )?;
         keep(&work.join("unpacked"))?;
-        fs::remove_dir_all(&work).doing("removing apt's folders")
+        fs::remove_dir_all(&work).context("removing apt's folders")
     })
 }
 
@@ -93,7 +93,7 @@ fn mirror() -> Result<String> {
         ],
     )
     .output()
-    .doing("asking apt for its mirror")?;
+    .context("asking apt for its mirror")?;
     let text = String::from_utf8_lossy(&output.stdout).into_owned();
     text.lines()
         .filter_map(|line| line.strip_prefix("Debian main "))

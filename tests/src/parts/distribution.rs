@@ -8,39 +8,39 @@ use std::process::{Command, Stdio};
 use std::time::Duration;
 
 use super::{Part, environment};
-use crate::fault::{Doing, Fault, Result};
-use crate::place::{Place, port};
+use crate::fault::{Context, Fault, Result};
+use crate::instance::{Instance, port};
 use crate::probe::{Endpoint, Probe};
 
-pub(super) fn part(place: &Place) -> Result<Part> {
-    let folder = place.dir.join("registry");
-    fs::create_dir_all(folder.join("data")).doing("creating the registry's folder")?;
-    let users = users(place, &folder)?;
+pub(super) fn part(instance: &Instance) -> Result<Part> {
+    let folder = instance.dir.join("registry");
+    fs::create_dir_all(folder.join("data")).context("creating the registry's folder")?;
+    let users = users(instance, &folder)?;
     let file = folder.join("config.yml");
-    let text = config(place, &folder, &users);
-    fs::write(&file, &text).doing(format!("writing {}", file.display()))?;
+    let text = config(instance, &folder, &users);
+    fs::write(&file, &text).context(format!("writing {}", file.display()))?;
     Ok(Part {
         name: "distribution",
         program: PathBuf::from("/usr/bin/docker-registry"),
         arguments: vec!["serve".to_owned(), file.display().to_string()],
-        environment: environment(place),
+        environment: environment(instance),
         probes: vec![Probe {
-            at: Endpoint::Tcp(place.at(port::DISTRIBUTION)),
+            at: Endpoint::Tcp(instance.at(port::DISTRIBUTION)),
             path: "/v2/",
             status: 401,
         }],
         patience: Duration::from_secs(300),
         hint: format!(
             "see whether something else listens on {}",
-            place.at(port::DISTRIBUTION)
+            instance.at(port::DISTRIBUTION)
         ),
         inputs: text,
     })
 }
 
 /// The password of the user `AWS`, which only the registry front knows.
-pub(crate) fn password(place: &Place) -> Result<String> {
-    let file = place.dir.join("registry/password");
+pub(crate) fn password(instance: &Instance) -> Result<String> {
+    let file = instance.dir.join("registry/password");
     if let Ok(text) = fs::read_to_string(&file) {
         return Ok(text);
     }
@@ -49,9 +49,9 @@ pub(crate) fn password(place: &Place) -> Result<String> {
     Ok(password)
 }
 
-fn users(place: &Place, folder: &Path) -> Result<PathBuf> {
+fn users(instance: &Instance, folder: &Path) -> Result<PathBuf> {
     let file = folder.join("htpasswd");
-    let password = password(place)?;
+    let password = password(instance)?;
     if !file.is_file() {
         write_private(&file, &format!("AWS:{}\n", bcrypt(&password)?))?;
     }
@@ -92,13 +92,13 @@ fn bcrypt(password: &str) -> Result<String> {
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())
         .spawn()
-        .doing("starting perl to hash the registry's password")?;
+        .context("starting perl to hash the registry's password")?;
     if let Some(mut input) = child.stdin.take() {
-        writeln!(input, "{password}").doing("hashing the registry's password")?;
+        writeln!(input, "{password}").context("hashing the registry's password")?;
     }
     let output = child
         .wait_with_output()
-        .doing("hashing the registry's password")?;
+        .context("hashing the registry's password")?;
     let hash = String::from_utf8_lossy(&output.stdout).into_owned();
     if hash.starts_with("$2b$") {
         return Ok(hash);
@@ -114,15 +114,15 @@ fn write_private(file: &Path, text: &str) -> Result<()> {
     options.write(true).create(true).truncate(true).mode(0o600);
     let mut handle = options
         .open(file)
-        .doing(format!("creating {}", file.display()))?;
+        .context(format!("creating {}", file.display()))?;
     handle
         .write_all(text.as_bytes())
-        .doing(format!("writing {}", file.display()))
+        .context(format!("writing {}", file.display()))
 }
 
 /// Relative URLs let the front pass redirects on unchanged; deletion is what ECR allows, and so are layers that are kept
 /// elsewhere, which distribution by itself refuses.
-fn config(place: &Place, folder: &Path, users: &Path) -> String {
+fn config(instance: &Instance, folder: &Path, users: &Path) -> String {
     format!(
         "version: 0.1\n\
          log: {{level: warn}}\n\
@@ -137,7 +137,7 @@ fn config(place: &Place, folder: &Path, users: &Path) -> String {
          auth:\n  \
            htpasswd: {{realm: sandbox, path: {users}}}\n",
         data = folder.join("data").display(),
-        address = place.at(port::DISTRIBUTION),
+        address = instance.at(port::DISTRIBUTION),
         users = users.display(),
     )
 }

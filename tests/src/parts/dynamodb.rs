@@ -6,16 +6,16 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use super::{Part, environment};
-use crate::fault::{Doing, Result};
-use crate::place::Place;
+use crate::fault::{Context, Result};
+use crate::instance::Instance;
 use crate::probe::{Endpoint, Probe};
 
-pub(super) fn part(place: &Place, sandbox: PathBuf) -> Result<Part> {
-    let socket = place.dynamodb_socket();
+pub(super) fn part(instance: &Instance, sandbox: PathBuf) -> Result<Part> {
+    let socket = instance.dynamodb_socket();
     if let Some(folder) = socket.parent() {
-        fs::create_dir_all(folder).doing(format!("creating {}", folder.display()))?;
+        fs::create_dir_all(folder).context(format!("creating {}", folder.display()))?;
     }
-    let emulator = place.npm("amplify-dynamodb-simulator").join("emulator");
+    let emulator = instance.npm("amplify-dynamodb-simulator").join("emulator");
     Ok(Part {
         name: "dynamodb",
         program: PathBuf::from("/usr/bin/unshare"),
@@ -27,7 +27,7 @@ pub(super) fn part(place: &Place, sandbox: PathBuf) -> Result<Part> {
             socket.display().to_string(),
             emulator.display().to_string(),
         ],
-        environment: environment(place),
+        environment: environment(instance),
         // It answers a request without a signature with this.
         probes: vec![Probe {
             at: Endpoint::Unix(socket),

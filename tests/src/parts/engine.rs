@@ -5,8 +5,8 @@ use std::process::Command;
 use std::time::Duration;
 
 use super::{Part, environment};
-use crate::fault::{Doing, Fault, Result};
-use crate::place::Place;
+use crate::fault::{Context, Fault, Result};
+use crate::instance::Instance;
 use crate::probe::{Endpoint, Probe};
 
 /// Where the engine answers, whoever started it.
@@ -18,7 +18,7 @@ pub(crate) const USERS: &str = "/run/lock/slipway-engine-users";
 /// The label that names the sandbox a container belongs to.
 pub(crate) const LABEL: &str = "slipway.sandbox";
 
-pub(crate) fn part(place: &Place) -> Part {
+pub(crate) fn part(instance: &Instance) -> Part {
     Part {
         name: "docker",
         program: PathBuf::from("/usr/sbin/dockerd"),
@@ -26,11 +26,11 @@ pub(crate) fn part(place: &Place) -> Part {
             "--host".to_owned(),
             format!("unix://{SOCKET}"),
             "--data-root".to_owned(),
-            place.dir.join("engine").display().to_string(),
+            instance.dir.join("engine").display().to_string(),
             "--log-level".to_owned(),
             "warn".to_owned(),
         ],
-        environment: environment(place),
+        environment: environment(instance),
         probes: vec![Probe {
             at: Endpoint::Unix(PathBuf::from(SOCKET)),
             path: "/_ping",
@@ -44,12 +44,12 @@ pub(crate) fn part(place: &Place) -> Part {
 }
 
 /// Removes this sandbox's containers.
-pub(crate) fn remove_containers(place: &Place) -> Result<()> {
+pub(crate) fn remove_containers(instance: &Instance) -> Result<()> {
     let ours = containers(&[
         "--all",
         "--quiet",
         "--filter",
-        &format!("label={LABEL}={}", place.id),
+        &format!("label={LABEL}={}", instance.id),
     ])?;
     if ours.is_empty() {
         return Ok(());
@@ -77,7 +77,7 @@ fn docker(arguments: &[&str]) -> Result<String> {
         .env("DOCKER_HOST", format!("unix://{SOCKET}"))
         .args(arguments)
         .output()
-        .doing(format!("running {}", client.display()))?;
+        .context(format!("running {}", client.display()))?;
     if output.status.success() {
         return Ok(String::from_utf8_lossy(&output.stdout).into_owned());
     }

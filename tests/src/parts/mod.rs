@@ -13,7 +13,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use crate::fault::Result;
-use crate::place::{Place, sha256};
+use crate::instance::{Instance, sha256};
 use crate::probe::Probe;
 
 /// One part, ready to be started.
@@ -47,21 +47,21 @@ impl Part {
 }
 
 /// The parts in the order in which they are started; the engine comes before them.
-pub(crate) fn all(place: &Place, sandbox: PathBuf) -> Result<Vec<Part>> {
+pub(crate) fn all(instance: &Instance, sandbox: PathBuf) -> Result<Vec<Part>> {
     Ok(vec![
-        moto::part(place),
-        dynamodb::part(place, sandbox.clone())?,
-        distribution::part(place)?,
-        serve::part(place, sandbox)?,
+        moto::part(instance),
+        dynamodb::part(instance, sandbox.clone())?,
+        distribution::part(instance)?,
+        serve::part(instance, sandbox)?,
     ])
 }
 
 /// The environment every part starts with: nothing of the caller's but the way to programs.
-fn environment(place: &Place) -> BTreeMap<String, String> {
+fn environment(instance: &Instance) -> BTreeMap<String, String> {
     let path = std::env::var("PATH").unwrap_or_else(|_| "/usr/local/bin:/usr/bin:/bin".to_owned());
     [
         ("PATH", format!("{path}:/usr/local/sbin:/usr/sbin:/sbin")),
-        ("HOME", place.dir.join("home").display().to_string()),
+        ("HOME", instance.dir.join("home").display().to_string()),
         ("LANG", "C.UTF-8".to_owned()),
         ("AWS_EC2_METADATA_DISABLED", "true".to_owned()),
     ]

@@ -3,23 +3,23 @@
 use std::time::Duration;
 
 use super::{Part, environment};
-use crate::place::{Place, port};
+use crate::instance::{Instance, port};
 use crate::probe::{Endpoint, Probe};
 
-pub(super) fn part(place: &Place) -> Part {
+pub(super) fn part(instance: &Instance) -> Part {
     Part {
         name: "moto",
-        program: place.venv_bin().join("moto_server"),
+        program: instance.venv_bin().join("moto_server"),
         arguments: [
             "-H".to_owned(),
-            place.ip.to_string(),
+            instance.ip.to_string(),
             "-p".to_owned(),
             port::MOTO.to_string(),
         ]
         .to_vec(),
-        environment: environment(place),
+        environment: environment(instance),
         probes: vec![Probe {
-            at: Endpoint::Tcp(place.at(port::MOTO)),
+            at: Endpoint::Tcp(instance.at(port::MOTO)),
             // `data.json` would tell all that moto holds, which takes the longer the fuller it is.
             path: "/moto-api/config",
             status: 201,
@@ -27,7 +27,7 @@ pub(super) fn part(place: &Place) -> Part {
         patience: Duration::from_secs(300),
         hint: format!(
             "see whether something else listens on {}",
-            place.at(port::MOTO)
+            instance.at(port::MOTO)
         ),
         inputs: String::new(),
     }

@@ -5,17 +5,17 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use super::{Part, environment};
-use crate::fault::{Doing, Result};
-use crate::place::{Place, port};
+use crate::fault::{Context, Result};
+use crate::instance::{Instance, port};
 use crate::probe::{Endpoint, Probe};
 
-pub(super) fn part(place: &Place, sandbox: PathBuf) -> Result<Part> {
+pub(super) fn part(instance: &Instance, sandbox: PathBuf) -> Result<Part> {
     // A rebuilt program is another file, and the old one must not go on serving.
     let built = sandbox
         .metadata()
-        .doing(format!("looking at {}", sandbox.display()))?;
+        .context(format!("looking at {}", sandbox.display()))?;
     let probe = |port, path, status| Probe {
-        at: Endpoint::Tcp(place.at(port)),
+        at: Endpoint::Tcp(instance.at(port)),
         path,
         status,
     };
@@ -23,7 +23,7 @@ pub(super) fn part(place: &Place, sandbox: PathBuf) -> Result<Part> {
         name: "serve",
         program: sandbox,
         arguments: vec!["serve".to_owned()],
-        environment: environment(place),
+        environment: environment(instance),
         probes: vec![
             probe(port::GATEWAY, "/_sandbox/health", 200),
             probe(port::GITHUB, "/.well-known/jwks", 200),
@@ -31,7 +31,7 @@ pub(super) fn part(place: &Place, sandbox: PathBuf) -> Result<Part> {
         patience: Duration::from_secs(300),
         hint: format!(
             "see whether something else listens on {} to {}",
-            place.at(port::GATEWAY),
+            instance.at(port::GATEWAY),
             port::REGISTRY
         ),
         inputs: format!("{} {}.{}", built.size(), built.mtime(), built.mtime_nsec()),

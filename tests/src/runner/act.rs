@@ -16,8 +16,8 @@ use tokio::process::{Child, Command};
 use super::export::{CALLABLE, Export, REPOSITORY, readable_by_act};
 use super::hub::{Hub, Run};
 use super::log::Log;
-use crate::fault::{Doing, Fault, Result};
-use crate::place::Place;
+use crate::fault::{Context, Fault, Result};
+use crate::instance::Instance;
 use crate::world::World;
 use crate::world::runner::Variables;
 
@@ -98,7 +98,7 @@ pub struct Ended {
 
 /// Runs a workflow to its end. `show` gets each line of the log as it comes.
 pub async fn run(
-    place: &Place,
+    instance: &Instance,
     world: &World,
     hub: &Hub,
     export: &Export,
@@ -118,15 +118,15 @@ pub async fn run(
             "workflows": called,
         }))
         .await?;
-    let folder = place
+    let folder = instance
         .dir
         .join("worlds")
         .join(&world.name)
         .join(format!("run-{}", run.run_id));
-    fs::create_dir_all(&folder).doing("making the run's folder")?;
+    fs::create_dir_all(&folder).context("making the run's folder")?;
     let mut log = Log::hiding(vec![run.token.clone(), run.oidc_request_token.clone()]);
     let ended = execute(
-        place, world, hub, export, trigger, &run, &folder, &mut log, show,
+        instance, world, hub, export, trigger, &run, &folder, &mut log, show,
     )
     .await;
     let mut success = ended.as_ref().is_ok_and(|success| *success);
@@ -135,8 +135,8 @@ pub async fn run(
         log.text.push_str(&format!("{tainted}\n"));
         success = false;
     }
-    fs::write(folder.join("log.txt"), &log.text).doing("writing the log")?;
-    fs::write(folder.join("summary.md"), &log.summary).doing("writing the summary")?;
+    fs::write(folder.join("log.txt"), &log.text).context("writing the log")?;
+    fs::write(folder.join("summary.md"), &log.summary).context("writing the summary")?;
     let conclusion = if success { "success" } else { "failure" };
     hub.finish(&run, conclusion, &log.jobs).await?;
     ended?;
@@ -153,7 +153,7 @@ pub async fn run(
     reason = "the parts of one run, used here alone"
 )]
 async fn execute(
-    place: &Place,
+    instance: &Instance,
     world: &World,
     hub: &Hub,
     export: &Export,
@@ -163,19 +163,19 @@ async fn execute(
     log: &mut Log,
     show: &mut dyn FnMut(&str),
 ) -> Result<bool> {
-    let repository = check_out(place, world, trigger, run, folder).await?;
+    let repository = check_out(instance, world, trigger, run, folder).await?;
     let workflow = repository.join(&trigger.workflow);
-    let text = fs::read_to_string(&workflow).doing(format!("reading {}", trigger.workflow))?;
+    let text = fs::read_to_string(&workflow).context(format!("reading {}", trigger.workflow))?;
     fs::write(&workflow, readable_by_act(&text, &export.pin))
-        .doing("preparing the workflow for act")?;
+        .context("preparing the workflow for act")?;
     let event = folder.join("event.json");
-    fs::write(&event, payload(hub, trigger, run).to_string()).doing("writing the event")?;
+    fs::write(&event, payload(hub, trigger, run).to_string()).context("writing the event")?;
     let home = folder.join("home");
-    fs::create_dir_all(&home).doing("making the run's home")?;
+    fs::create_dir_all(&home).context("making the run's home")?;
 
     let variables = variables(world, run)?;
-    let jobs_see = jobs_see(place, world, trigger, run, &home);
-    let mut command = command(place, export, trigger, folder);
+    let jobs_see = jobs_see(instance, world, trigger, run, &home);
+    let mut command = command(instance, export, trigger, folder);
     command
         .arg("--eventpath")
         .arg(&event)
@@ -199,7 +199,7 @@ async fn execute(
         .stderr(Stdio::piped())
         .process_group(0)
         .spawn()
-        .doing("starting act")?;
+        .context("starting act")?;
     let mut input = child
         .stdin
         .take()
@@ -207,7 +207,7 @@ async fn execute(
     input
         .write_all(file.as_bytes())
         .await
-        .doing("handing act its variables")?;
+        .context("handing act its variables")?;
     drop(input);
     follow(child, log, show).await
 }
@@ -239,8 +239,14 @@ fn variables(world: &World, run: &Run) -> Result<Variables> {
 }
 
 /// The environment of every job.
-fn jobs_see(place: &Place, world: &World, trigger: &Trigger, run: &Run, home: &Path) -> Variables {
-    let mut jobs_see = world.variables(place);
+fn jobs_see(
+    instance: &Instance,
+    world: &World,
+    trigger: &Trigger,
+    run: &Run,
+    home: &Path,
+) -> Variables {
+    let mut jobs_see = world.variables(instance);
     jobs_see.insert("HOME".to_owned(), home.display().to_string());
     for (name, value) in [
         ("GITHUB_RUN_ID", run.run_id.to_string()),
@@ -266,8 +272,8 @@ fn jobs_see(place: &Place, world: &World, trigger: &Trigger, run: &Run, home: &P
 }
 
 /// act for this trigger, with an empty environment.
-fn command(place: &Place, export: &Export, trigger: &Trigger, folder: &Path) -> Command {
-    let mut command = Command::new(place.bin().join("act"));
+fn command(instance: &Instance, export: &Export, trigger: &Trigger, folder: &Path) -> Command {
+    let mut command = Command::new(instance.bin().join("act"));
     command
         .arg(&trigger.event)
         .args([
@@ -331,7 +337,7 @@ async fn follow(mut child: Child, log: &mut Log, show: &mut dyn FnMut(&str)) -> 
                 show(&shown);
             }
         }
-        child.wait().await.doing("waiting for act")
+        child.wait().await.context("waiting for act")
     };
     match tokio::time::timeout(DEADLINE, work).await {
         Ok(status) => Ok(status?.success()),
@@ -349,14 +355,14 @@ async fn follow(mut child: Child, log: &mut Log, show: &mut dyn FnMut(&str)) -> 
 
 /// The repository at the run's commit, on its branch, with a remote of the name GitHub gave it.
 async fn check_out(
-    place: &Place,
+    instance: &Instance,
     world: &World,
     trigger: &Trigger,
     run: &Run,
     folder: &Path,
 ) -> Result<PathBuf> {
     let target = folder.join("repository");
-    let origin = super::story::git_folder(place, world);
+    let origin = super::story::git_folder(instance, world);
     git(
         folder,
         &[
@@ -393,7 +399,7 @@ pub(crate) async fn git(folder: &Path, arguments: &[&str]) -> Result<String> {
         .env("GIT_TERMINAL_PROMPT", "0")
         .output()
         .await
-        .doing("starting git")?;
+        .context("starting git")?;
     if !output.status.success() {
         return Err(Fault::new(format!(
             "git {}: {}",
@@ -433,7 +439,7 @@ fn called(export: &Export) -> Result<BTreeMap<String, String>> {
         .map(|file| {
             let path = format!(".github/workflows/{file}");
             let text =
-                fs::read_to_string(export.folder.join(&path)).doing(format!("reading {path}"))?;
+                fs::read_to_string(export.folder.join(&path)).context(format!("reading {path}"))?;
             Ok((format!("{REPOSITORY}/{path}@{}", export.pin), text))
         })
         .collect()
@@ -445,8 +451,8 @@ fn tainted(workflow: &Path, log: &Log) -> Result<Option<String>> {
     let Ok(text) = fs::read_to_string(workflow) else {
         return Ok(None);
     };
-    let workflow: Value = serde_yaml::from_str(&text).doing("reading the workflow")?;
-    let reference = Regex::new(r"steps\.([\w-]+)\.outputs\.([\w-]+)").doing("a pattern")?;
+    let workflow: Value = serde_yaml::from_str(&text).context("reading the workflow")?;
+    let reference = Regex::new(r"steps\.([\w-]+)\.outputs\.([\w-]+)").context("a pattern")?;
     let none = serde_json::Map::new();
     for (job, body) in workflow["jobs"].as_object().unwrap_or(&none) {
         for (output, expression) in body["outputs"].as_object().unwrap_or(&none) {

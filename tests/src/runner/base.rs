@@ -6,52 +6,53 @@ use std::process::Stdio;
 
 use tokio::process::Command;
 
-use crate::fault::{Doing, Fault, Result};
-use crate::place::{Place, sha256};
+use crate::fault::{Context, Fault, Result};
+use crate::instance::{Instance, sha256};
 use crate::state::lock;
 
 /// The image's name; its tag says which node is in it.
 const NAME: &str = "slipway-sandbox/node";
 
 /// Makes sure the image is there and answers its reference.
-pub async fn image(place: &Place) -> Result<String> {
-    let node = std::fs::canonicalize(place.bin().join("node")).doing("finding node")?;
+pub async fn image(instance: &Instance) -> Result<String> {
+    let node = std::fs::canonicalize(instance.bin().join("node")).context("finding node")?;
     let libraries = libraries(&node).await?;
     let key = sha256(format!("{} {libraries:?}", node.display()).as_bytes());
     let reference = format!("{NAME}:{}", &key[..12]);
-    if exists(place, &reference).await {
+    if exists(instance, &reference).await {
         return Ok(reference);
     }
-    let root = place.dir.join("base");
-    let _held = lock(&place.dir.join("base.lock"))?;
-    if exists(place, &reference).await {
+    let root = instance.dir.join("base");
+    let _held = lock(&instance.dir.join("base.lock"))?;
+    if exists(instance, &reference).await {
         return Ok(reference);
     }
     if root.exists() {
-        std::fs::remove_dir_all(&root).doing("clearing up an earlier base image")?;
+        std::fs::remove_dir_all(&root).context("clearing up an earlier base image")?;
     }
     for folder in ["usr/bin", "etc", "tmp", "app"] {
-        std::fs::create_dir_all(root.join(folder)).doing("making the base image")?;
+        std::fs::create_dir_all(root.join(folder)).context("making the base image")?;
     }
-    std::fs::copy(&node, root.join("usr/bin/node")).doing("copying node")?;
+    std::fs::copy(&node, root.join("usr/bin/node")).context("copying node")?;
     for library in &libraries {
         let target = root.join(library.strip_prefix("/").unwrap_or(library));
-        std::fs::create_dir_all(target.parent().unwrap_or(&root)).doing("making the base image")?;
-        std::fs::copy(library, &target).doing(format!("copying {}", library.display()))?;
+        std::fs::create_dir_all(target.parent().unwrap_or(&root))
+            .context("making the base image")?;
+        std::fs::copy(library, &target).context(format!("copying {}", library.display()))?;
     }
     std::fs::write(root.join("etc/passwd"), "node:x:1000:1000::/app:/none\n")
-        .doing("making the base image")?;
-    let imported = import(place, &root, &reference).await;
-    std::fs::remove_dir_all(&root).doing("clearing up after the base image")?;
+        .context("making the base image")?;
+    let imported = import(instance, &root, &reference).await;
+    std::fs::remove_dir_all(&root).context("clearing up after the base image")?;
     imported.map(|()| reference)
 }
 
-async fn exists(place: &Place, reference: &str) -> bool {
+async fn exists(instance: &Instance, reference: &str) -> bool {
     let inspect = ["image", "inspect", "--format", "{{.Id}}", reference];
-    docker(place, &inspect).await.is_ok()
+    docker(instance, &inspect).await.is_ok()
 }
 
-async fn import(place: &Place, root: &Path, reference: &str) -> Result<()> {
+async fn import(instance: &Instance, root: &Path, reference: &str) -> Result<()> {
     // Fixed owners, order and times: the same node makes the same layer, which registries then have already.
     let mut tar = Command::new("tar")
         .args([
@@ -67,13 +68,13 @@ async fn import(place: &Place, root: &Path, reference: &str) -> Result<()> {
         .arg(".")
         .stdout(Stdio::piped())
         .spawn()
-        .doing("starting tar")?;
+        .context("starting tar")?;
     let stream = tar
         .stdout
         .take()
         .ok_or_else(|| Fault::new("tar has no output"))?;
-    let stream: Stdio = stream.try_into().doing("joining tar and docker")?;
-    let output = client(place)
+    let stream: Stdio = stream.try_into().context("joining tar and docker")?;
+    let output = client(instance)
         .args([
             "import",
             "--change",
@@ -86,8 +87,8 @@ async fn import(place: &Place, root: &Path, reference: &str) -> Result<()> {
         .stdin(stream)
         .output()
         .await
-        .doing("starting docker")?;
-    let tar = tar.wait().await.doing("waiting for tar")?;
+        .context("starting docker")?;
+    let tar = tar.wait().await.context("waiting for tar")?;
     if !tar.success() || !output.status.success() {
         return Err(Fault::new(format!(
             "making the base image failed: {}",
@@ -103,7 +104,7 @@ async fn libraries(program: &Path) -> Result<Vec<PathBuf>> {
         .arg(program)
         .output()
         .await
-        .doing("starting ldd")?;
+        .context("starting ldd")?;
     let text = String::from_utf8_lossy(&output.stdout);
     let mut found: Vec<PathBuf> = text
         .split_whitespace()
@@ -115,12 +116,12 @@ async fn libraries(program: &Path) -> Result<Vec<PathBuf>> {
     Ok(found)
 }
 
-async fn docker(place: &Place, arguments: &[&str]) -> Result<()> {
-    let output = client(place)
+async fn docker(instance: &Instance, arguments: &[&str]) -> Result<()> {
+    let output = client(instance)
         .args(arguments)
         .output()
         .await
-        .doing("starting docker")?;
+        .context("starting docker")?;
     if output.status.success() {
         return Ok(());
     }
@@ -129,8 +130,8 @@ async fn docker(place: &Place, arguments: &[&str]) -> Result<()> {
     ))
 }
 
-fn client(place: &Place) -> Command {
-    let mut command = Command::new(place.bin().join("docker"));
-    command.env("DOCKER_CONFIG", place.docker_config());
+fn client(instance: &Instance) -> Command {
+    let mut command = Command::new(instance.bin().join("docker"));
+    command.env("DOCKER_CONFIG", instance.docker_config());
     command
 }

@@ -8,13 +8,13 @@ use super::export::{Export, export};
 use super::ledger;
 use super::story::{AUTHOR, RELEASER, REVIEWER, Shipped, Story};
 use crate::fault::{Fault, Result};
-use crate::place::Place;
+use crate::instance::Instance;
 use crate::say::{heading, note, seconds};
 use crate::world::World;
 
 /// The chain so far.
 struct Chain<'a> {
-    place: &'a Place,
+    instance: &'a Instance,
     world: &'a World,
     story: &'a Story,
     export: &'a Export,
@@ -22,10 +22,10 @@ struct Chain<'a> {
 }
 
 /// Ships the example through its own workflows.
-pub async fn ship(place: &Place, world: &World, story: &Story) -> Result<Shipped> {
-    let export = export(place)?;
+pub async fn ship(instance: &Instance, world: &World, story: &Story) -> Result<Shipped> {
+    let export = export(instance)?;
     let mut chain = Chain {
-        place,
+        instance,
         world,
         story,
         export: &export,
@@ -63,7 +63,7 @@ pub async fn ship(place: &Place, world: &World, story: &Story) -> Result<Shipped
     chain
         .succeeds("deliver to dev", &Trigger::push(RELEASER, "deliver.yml"))
         .await?;
-    let digest = ledger::digest_in(place, world, &chain.last()?, "dev").await?;
+    let digest = ledger::digest_in(instance, world, &chain.last()?, "dev").await?;
     chain
         .refused(
             "a digest that never ran healthy in staging goes to production",
@@ -128,7 +128,7 @@ impl Chain<'_> {
             }
         };
         let ended = act::run(
-            self.place,
+            self.instance,
             self.world,
             &self.story.hub,
             self.export,

@@ -4,8 +4,8 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use crate::fault::{Doing, Fault, Result};
-use crate::place::{Place, sha256};
+use crate::fault::{Context, Fault, Result};
+use crate::instance::{Instance, sha256};
 
 /// The project's repository, as users name it.
 pub const REPOSITORY: &str = "slipway-delivery/slipway";
@@ -23,14 +23,14 @@ pub struct Export {
 }
 
 /// Copies what users refer to, once for each content.
-pub fn export(place: &Place) -> Result<Export> {
+pub fn export(instance: &Instance) -> Result<Export> {
     let pin = pinned(
-        &place
+        &instance
             .checkout
             .join("docs/examples/storefront/.github/workflows"),
     )?;
     let mut files = Vec::new();
-    for name in steps(&place.checkout)? {
+    for name in steps(&instance.checkout)? {
         files.push(format!("actions/{name}/action.yml"));
     }
     for file in ["launch.js", "main.js", "post.js", "release.lock"] {
@@ -42,13 +42,13 @@ pub fn export(place: &Place) -> Result<Export> {
     let mut texts = Vec::new();
     let mut all = pin.clone();
     for file in files {
-        let path = place.checkout.join(&file);
-        let text = fs::read_to_string(&path).doing(format!("reading {}", path.display()))?;
+        let path = instance.checkout.join(&file);
+        let text = fs::read_to_string(&path).context(format!("reading {}", path.display()))?;
         let text = readable_by_act(&text, &pin);
         all.push_str(&format!("\n{file}\n{text}"));
         texts.push((file, text));
     }
-    let folder = place
+    let folder = instance
         .dir
         .join("exports")
         .join(&sha256(all.as_bytes())[..16]);
@@ -57,11 +57,11 @@ pub fn export(place: &Place) -> Result<Export> {
         let partial = folder.with_extension(uuid::Uuid::new_v4().simple().to_string());
         for (file, text) in texts {
             let path = partial.join(file);
-            fs::create_dir_all(path.parent().unwrap_or(&partial)).doing("exporting")?;
-            fs::write(&path, text).doing(format!("writing {}", path.display()))?;
+            fs::create_dir_all(path.parent().unwrap_or(&partial)).context("exporting")?;
+            fs::write(&path, text).context(format!("writing {}", path.display()))?;
         }
         if fs::rename(&partial, &folder).is_err() {
-            fs::remove_dir_all(&partial).doing("exporting")?;
+            fs::remove_dir_all(&partial).context("exporting")?;
         }
     }
     Ok(Export { folder, pin })
@@ -70,7 +70,7 @@ pub fn export(place: &Place) -> Result<Export> {
 /// The steps: every folder of actions/ that holds an action.
 pub fn steps(checkout: &Path) -> Result<Vec<String>> {
     let mut names: Vec<String> = fs::read_dir(checkout.join("actions"))
-        .doing("reading actions/")?
+        .context("reading actions/")?
         .filter_map(|entry| {
             let entry = entry.ok()?;
             let name = entry.file_name().into_string().ok()?;
@@ -96,9 +96,9 @@ pub(super) fn readable_by_act(text: &str, pin: &str) -> String {
 /// The one commit that all workflows of the example pin.
 fn pinned(workflows: &Path) -> Result<String> {
     let mut found: Option<String> = None;
-    for entry in fs::read_dir(workflows).doing("reading the example's workflows")? {
-        let path = entry.doing("reading the example's workflows")?.path();
-        let text = fs::read_to_string(&path).doing(format!("reading {}", path.display()))?;
+    for entry in fs::read_dir(workflows).context("reading the example's workflows")? {
+        let path = entry.context("reading the example's workflows")?.path();
+        let text = fs::read_to_string(&path).context(format!("reading {}", path.display()))?;
         for line in text.lines() {
             let Some((_, rest)) = line.split_once(&format!("uses: {REPOSITORY}/")) else {
                 continue;

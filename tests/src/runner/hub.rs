@@ -6,8 +6,8 @@ use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 
-use crate::fault::{Doing, Fault, Result};
-use crate::place::{Place, port};
+use crate::fault::{Context, Fault, Result};
+use crate::instance::{Instance, port};
 use crate::world::http_client;
 
 /// One repository on the stand-in.
@@ -51,10 +51,10 @@ pub struct Job {
 
 impl Hub {
     /// The stand-in as it knows `repository`.
-    pub fn new(place: &Place, repository: &str) -> Result<Self> {
+    pub fn new(instance: &Instance, repository: &str) -> Result<Self> {
         Ok(Self {
             http: http_client()?,
-            base: format!("{}/_sandbox", place.url(port::GITHUB)),
+            base: format!("{}/_sandbox", instance.url(port::GITHUB)),
             repository: repository.to_owned(),
         })
     }
@@ -126,7 +126,7 @@ impl Hub {
             .get(&url)
             .send()
             .await
-            .doing(format!("asking {url}"))?;
+            .context(format!("asking {url}"))?;
         read(what, answer).await
     }
 
@@ -137,7 +137,7 @@ impl Hub {
             .json(body)
             .send()
             .await
-            .doing(format!("asking {url}"))
+            .context(format!("asking {url}"))
     }
 }
 
@@ -146,13 +146,13 @@ async fn read<T: DeserializeOwned>(what: &str, answer: reqwest::Response) -> Res
     let text = answer
         .text()
         .await
-        .doing(format!("asking the GitHub stand-in for {what}"))?;
+        .context(format!("asking the GitHub stand-in for {what}"))?;
     if !status.is_success() {
         return Err(Fault::new(format!(
             "the GitHub stand-in answered {status} to {what}: {text}"
         )));
     }
-    serde_json::from_str(&text).doing(format!(
+    serde_json::from_str(&text).context(format!(
         "reading the GitHub stand-in's answer to {what}: {text}"
     ))
 }

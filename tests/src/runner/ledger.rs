@@ -5,33 +5,33 @@ use std::path::Path;
 use serde_json::Value;
 use tokio::process::Command;
 
-use crate::fault::{Doing, Fault, Result};
-use crate::place::Place;
+use crate::fault::{Context, Fault, Result};
+use crate::instance::Instance;
 use crate::world::World;
 
 /// What `slipway-promote status` says in a folder that holds the contract.
-pub async fn status(place: &Place, world: &World, folder: &Path) -> Result<Value> {
+pub async fn status(instance: &Instance, world: &World, folder: &Path) -> Result<Value> {
     let session = world
-        .codebuild_session(place, "production", "status")
+        .codebuild_session(instance, "production", "status")
         .await?;
-    let output = Command::new(place.built().join("slipway-promote"))
+    let output = Command::new(instance.built().join("slipway-promote"))
         .args(["status", "--json"])
         .current_dir(folder)
         .env_clear()
-        .envs(world.variables(place))
+        .envs(world.variables(instance))
         .envs(world.repository_variables())
         .envs(world.environment_variables(world.environment("production")?))
         .envs(session.variables())
         .output()
         .await
-        .doing("starting slipway-promote")?;
+        .context("starting slipway-promote")?;
     if !output.status.success() {
         return Err(Fault::new(format!(
             "slipway-promote status failed: {}",
             String::from_utf8_lossy(&output.stderr).trim()
         )));
     }
-    serde_json::from_slice(&output.stdout).doing("reading what slipway-promote status said")
+    serde_json::from_slice(&output.stdout).context("reading what slipway-promote status said")
 }
 
 /// The newest record of an environment in a status.
@@ -43,12 +43,12 @@ pub fn row<'v>(status: &'v Value, environment: &str) -> Option<&'v Value> {
 
 /// The digest that the ledger says an environment has.
 pub async fn digest_in(
-    place: &Place,
+    instance: &Instance,
     world: &World,
     folder: &Path,
     environment: &str,
 ) -> Result<String> {
-    let status = status(place, world, folder).await?;
+    let status = status(instance, world, folder).await?;
     row(&status, environment)
         .and_then(|row| row["digest"].as_str())
         .map(str::to_owned)

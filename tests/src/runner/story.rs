@@ -8,8 +8,8 @@ use serde_json::{Value, json};
 
 use super::act::git;
 use super::hub::Hub;
-use crate::fault::{Doing, Fault, Result};
-use crate::place::Place;
+use crate::fault::{Context, Fault, Result};
+use crate::instance::Instance;
 use crate::world::World;
 
 /// Writes code.
@@ -40,8 +40,8 @@ pub struct Shipped {
 }
 
 /// Where the world's repository is, as GitHub has it: bare.
-pub fn git_folder(place: &Place, world: &World) -> PathBuf {
-    place
+pub fn git_folder(instance: &Instance, world: &World) -> PathBuf {
+    instance
         .dir
         .join("worlds")
         .join(&world.name)
@@ -50,17 +50,17 @@ pub fn git_folder(place: &Place, world: &World) -> PathBuf {
 
 impl Story {
     /// Puts the example into a repository of its own and registers it with its people.
-    pub async fn begin(place: &Place, world: &World) -> Result<Self> {
-        let hub = Hub::new(place, &world.repository)?;
+    pub async fn begin(instance: &Instance, world: &World) -> Result<Self> {
+        let hub = Hub::new(instance, &world.repository)?;
         for login in [AUTHOR, HELPER, REVIEWER, RELEASER] {
             hub.user(login, "User").await?;
         }
-        let bare = git_folder(place, world);
+        let bare = git_folder(instance, world);
         let seed = bare.with_file_name("seed");
         if seed.exists() {
-            fs::remove_dir_all(&seed).doing("clearing an earlier seed")?;
+            fs::remove_dir_all(&seed).context("clearing an earlier seed")?;
         }
-        copy(&place.checkout.join("docs/examples/storefront"), &seed)?;
+        copy(&instance.checkout.join("docs/examples/storefront"), &seed)?;
         git(&seed, &["init", "--quiet", "--initial-branch", "main"]).await?;
         git(&seed, &["add", "--all"]).await?;
         let name = format!("user.name={AUTHOR}");
@@ -180,9 +180,9 @@ fn text(value: &Value, name: &str) -> Result<String> {
 }
 
 fn copy(from: &Path, to: &Path) -> Result<()> {
-    fs::create_dir_all(to).doing(format!("making {}", to.display()))?;
-    for entry in fs::read_dir(from).doing(format!("reading {}", from.display()))? {
-        let entry = entry.doing("reading the example")?;
+    fs::create_dir_all(to).context(format!("making {}", to.display()))?;
+    for entry in fs::read_dir(from).context(format!("reading {}", from.display()))? {
+        let entry = entry.context("reading the example")?;
         let target = to.join(entry.file_name());
         if entry.path().is_dir() {
             // What a local trial of the infrastructure leaves behind is not part of the example.
@@ -190,7 +190,8 @@ fn copy(from: &Path, to: &Path) -> Result<()> {
                 copy(&entry.path(), &target)?;
             }
         } else {
-            fs::copy(entry.path(), &target).doing(format!("copying {}", entry.path().display()))?;
+            fs::copy(entry.path(), &target)
+                .context(format!("copying {}", entry.path().display()))?;
         }
     }
     Ok(())

@@ -10,9 +10,9 @@ use serde_json::{Value, json};
 use standin_ecs::{CALLER_HEADER, Config, Ecs, Timings, Upstream, UpstreamCall, UpstreamError};
 
 use super::models;
-use crate::fault::{Doing, Result};
+use crate::fault::{Context, Result};
+use crate::instance::{Instance, port};
 use crate::parts::engine;
-use crate::place::{Place, port};
 use crate::world::aws::{Aws, Keys};
 use crate::world::{control, http_client};
 
@@ -27,29 +27,29 @@ pub(super) struct Services {
 }
 
 impl Services {
-    pub(super) async fn start(place: &Place) -> Result<Self> {
+    pub(super) async fn start(instance: &Instance) -> Result<Self> {
         let http = http_client()?;
         let config = Config {
-            models_dir: models(place)?,
+            models_dir: models(instance)?,
             docker_socket: engine::SOCKET.into(),
-            ip: place.ip,
+            ip: instance.ip,
             first_lb_port: port::BALANCERS,
             // Each account has a registry on an address of its own; they have the port in common.
             registry: format!(":{}", port::REGISTRY),
-            label: place.id.clone(),
-            upstream: upstream(place, http.clone()),
+            label: instance.id.clone(),
+            upstream: upstream(instance, http.clone()),
             timings: Timings::default(),
         };
-        let ecs = Ecs::start(config).await.doing("starting ECS")?;
+        let ecs = Ecs::start(config).await.context("starting ECS")?;
         Ok(Self {
             ecs,
             http,
-            moto: place.url(port::MOTO),
+            moto: instance.url(port::MOTO),
         })
     }
 
     pub(super) async fn shutdown(&self) -> Result<()> {
-        self.ecs.shutdown().await.doing("ending ECS")
+        self.ecs.shutdown().await.context("ending ECS")
     }
 
     async fn answer(&self, mut call: BackendCall) -> BackendAnswer {
@@ -130,16 +130,16 @@ fn unreachable_part(message: &str) -> BackendAnswer {
 }
 
 /// Calls of a task go through the gateway like everybody's, as a session of its execution role that trusts ECS.
-fn upstream(place: &Place, http: reqwest::Client) -> Upstream {
-    let place = place.clone();
+fn upstream(instance: &Instance, http: reqwest::Client) -> Upstream {
+    let instance = instance.clone();
     Arc::new(move |call: UpstreamCall| {
-        let (place, http) = (place.clone(), http.clone());
-        Box::pin(async move { forward(&place, http, call).await })
+        let (instance, http) = (instance.clone(), http.clone());
+        Box::pin(async move { forward(&instance, http, call).await })
     })
 }
 
 async fn forward(
-    place: &Place,
+    instance: &Instance,
     http: reqwest::Client,
     call: UpstreamCall,
 ) -> std::result::Result<Value, UpstreamError> {
@@ -152,7 +152,7 @@ async fn forward(
         "session_name": "ecs",
         "service": "ecs-tasks.amazonaws.com",
     });
-    let keys: Keys = control(&http, place, "sessions", &wanted)
+    let keys: Keys = control(&http, instance, "sessions", &wanted)
         .await
         .map_err(|fault| {
             failed(
@@ -160,7 +160,7 @@ async fn forward(
                 format!("ECS was unable to assume the role '{}': {fault}", call.role),
             )
         })?;
-    let aws = Aws::new(http, &place.url(port::GATEWAY), &call.region, keys);
+    let aws = Aws::new(http, &instance.url(port::GATEWAY), &call.region, keys);
     let answer = aws
         .json(call.service, call.target, &call.body)
         .await

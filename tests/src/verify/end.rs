@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use rustix::process::{Pid, Signal, kill_process};
 use tokio::signal::unix::{SignalKind, signal};
 
-use crate::fault::{Doing, Result};
+use crate::fault::{Context, Result};
 use crate::process::{Process, marked, parents};
 use crate::say::note;
 
@@ -26,10 +26,10 @@ pub(super) fn watch() -> Result<()> {
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()
-        .doing("starting the asynchronous runtime")?;
+        .context("starting the asynchronous runtime")?;
     let (mut interrupt, mut terminate, mut hangup) = {
         let _guard = runtime.enter();
-        let listen = |kind| signal(kind).doing("listening for signals");
+        let listen = |kind| signal(kind).context("listening for signals");
         (
             listen(SignalKind::interrupt())?,
             listen(SignalKind::terminate())?,

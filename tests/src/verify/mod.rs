@@ -11,7 +11,7 @@ use std::process::ExitCode;
 use std::time::Instant;
 
 use crate::fault::{Fault, Result};
-use crate::place::Place;
+use crate::instance::Instance;
 use crate::say::{data, note, seconds};
 use crate::users;
 use run::{Outcome, Runner};
@@ -22,8 +22,8 @@ use times::Test;
 const SLOWEST: usize = 20;
 
 /// Writes what `run` can be asked for.
-pub(crate) fn list(place: &Place) -> Result<()> {
-    for (index, stage) in stages(place)?.iter().enumerate() {
+pub(crate) fn list(instance: &Instance) -> Result<()> {
+    for (index, stage) in stages(instance)?.iter().enumerate() {
         for step in stage {
             let demand = if step.on_demand {
                 " (only if named)"
@@ -39,13 +39,13 @@ pub(crate) fn list(place: &Place) -> Result<()> {
 }
 
 /// Runs the steps of these names, or all of them. A step that fails does not keep the others from running.
-pub(crate) fn run(place: &Place, wanted: &[String]) -> Result<ExitCode> {
+pub(crate) fn run(instance: &Instance, wanted: &[String]) -> Result<ExitCode> {
     let began = Instant::now();
-    let stages = selected(stages(place)?, wanted)?;
+    let stages = selected(stages(instance)?, wanted)?;
     end::watch()?;
     // Another checkout must not end the machine's Docker Engine while tests use it.
     let _engine = users::of_engine()?;
-    let runner = Runner::new(place);
+    let runner = Runner::new(instance);
     let mut outcomes: Vec<(&str, Outcome)> = Vec::new();
     for stage in &stages {
         let unbuilt = outcomes
@@ -159,10 +159,10 @@ mod tests {
     #[test]
     fn only_known_steps_can_be_asked_for_and_keep_their_order() {
         let checkout = Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap();
-        let place = Place::of(checkout, &checkout.join("target"));
+        let instance = Instance::of(checkout, &checkout.join("target"));
         let names = |wanted: &[&str]| -> Result<Vec<Vec<&str>>> {
             let wanted: Vec<String> = wanted.iter().map(|name| (*name).to_owned()).collect();
-            let stages = selected(stages(&place)?, &wanted)?;
+            let stages = selected(stages(&instance)?, &wanted)?;
             Ok(stages
                 .iter()
                 .map(|stage| stage.iter().map(|step| step.name).collect())

@@ -12,8 +12,8 @@ use super::failures;
 use super::hang::Watch;
 use super::steps::{Needs, Step, Tests};
 use super::times::{Tally, Timed, tally};
-use crate::fault::{Doing, Fault, Result};
-use crate::place::Place;
+use crate::fault::{Context, Fault, Result};
+use crate::instance::Instance;
 use crate::process::{create_log, tail};
 use crate::say::{note, seconds};
 use crate::steps::forget_own_package;
@@ -36,15 +36,15 @@ type Ready = std::result::Result<(), String>;
 
 /// Runs steps, each from a thread of its own.
 pub(super) struct Runner<'a> {
-    place: &'a Place,
+    instance: &'a Instance,
     linters: OnceLock<Ready>,
     sandbox: OnceLock<Ready>,
 }
 
 impl<'a> Runner<'a> {
-    pub(super) fn new(place: &'a Place) -> Self {
+    pub(super) fn new(instance: &'a Instance) -> Self {
         Self {
-            place,
+            instance,
             linters: OnceLock::new(),
             sandbox: OnceLock::new(),
         }
@@ -93,12 +93,12 @@ impl<'a> Runner<'a> {
 
     /// Installs the sandbox's parts while something else runs. The step that needs them says what went wrong.
     pub(super) fn install(&self) {
-        let _ = supervisor::install(self.place);
+        let _ = supervisor::install(self.instance);
     }
 
     fn prepare(&self, needs: Needs) -> Ready {
-        let once = |cell: &OnceLock<Ready>, work: fn(&Place) -> Result<()>| {
-            cell.get_or_init(|| work(self.place).map_err(|fault| fault.to_string()))
+        let once = |cell: &OnceLock<Ready>, work: fn(&Instance) -> Result<()>| {
+            cell.get_or_init(|| work(self.instance).map_err(|fault| fault.to_string()))
                 .clone()
         };
         match needs {
@@ -128,11 +128,11 @@ impl<'a> Runner<'a> {
         if end::ending() {
             return Err(Fault::new("ended by a signal"));
         }
-        let (reader, writer) = std::io::pipe().doing("making a pipe")?;
+        let (reader, writer) = std::io::pipe().context("making a pipe")?;
         let mut command = Command::new(program);
         forget_own_package(&mut command)
             .args(arguments)
-            .current_dir(&self.place.checkout)
+            .current_dir(&self.instance.checkout)
             .env("CARGO_INCREMENTAL", "0")
             .env("CARGO_TERM_COLOR", "never")
             .env("RUST_TEST_THREADS", step.tests.at_once().to_string())
@@ -140,9 +140,9 @@ impl<'a> Runner<'a> {
             // A backtrace is longer than what a failed test has to say.
             .env("RUST_BACKTRACE", "0")
             .stdin(Stdio::null())
-            .stdout(writer.try_clone().doing("sharing a pipe")?)
+            .stdout(writer.try_clone().context("sharing a pipe")?)
             .stderr(writer);
-        let mut child = command.spawn().doing(format!("running {program}"))?;
+        let mut child = command.spawn().context(format!("running {program}"))?;
         // The command holds the pipe's writing end, and the reader waits until nobody does.
         drop(command);
         let began = Instant::now();
@@ -166,7 +166,7 @@ impl<'a> Runner<'a> {
                 return Ok(());
             };
             watch.line(&timed.1, Instant::now());
-            writeln!(log, "{}", timed.1).doing("writing a log")?;
+            writeln!(log, "{}", timed.1).context("writing a log")?;
             lines.push(timed);
             Ok(())
         })?;
@@ -190,7 +190,7 @@ impl<'a> Runner<'a> {
         }
         let mut parts = vec![format!("from {}:\n{failures}", log.display())];
         for part in ["docker", "serve"] {
-            let log = self.place.log(part);
+            let log = self.instance.log(part);
             if step.needs == Needs::Sandbox && log.is_file() {
                 parts.push(format!("the end of {}:\n{}", log.display(), tail(&log, 20)));
             }
@@ -199,7 +199,10 @@ impl<'a> Runner<'a> {
     }
 
     fn log(&self, name: &str) -> std::path::PathBuf {
-        self.place.target.join("verify").join(format!("{name}.log"))
+        self.instance
+            .target
+            .join("verify")
+            .join(format!("{name}.log"))
     }
 }
 
@@ -215,14 +218,14 @@ fn follow(
             Ok(line) => take(Some(line))?,
             Err(RecvTimeoutError::Timeout) => take(None)?,
             Err(RecvTimeoutError::Disconnected) => {
-                return child.wait().doing("waiting for a program");
+                return child.wait().context("waiting for a program");
             }
         }
         match ended {
             Some((status, since)) if since.elapsed() > LAST_WORDS => return Ok(status),
             Some(_) => {}
             None => {
-                let status = child.try_wait().doing("waiting for a program")?;
+                let status = child.try_wait().context("waiting for a program")?;
                 ended = status.map(|status| (status, Instant::now()));
             }
         }
@@ -249,8 +252,8 @@ mod tests {
     #[test]
     fn a_failing_step_keeps_its_output_and_shows_its_end() {
         let folder = tempfile::tempdir().unwrap();
-        let place = Place::of(folder.path(), folder.path());
-        let runner = Runner::new(&place);
+        let instance = Instance::of(folder.path(), folder.path());
+        let runner = Runner::new(&instance);
         let step = shell("echo line 7; echo line 8 >&2; exit 2", Tests::None);
         assert!(matches!(runner.step(&step), Outcome::Failed(..)));
         let log = fs::read_to_string(runner.log("lint")).unwrap();
@@ -265,9 +268,9 @@ mod tests {
     #[test]
     fn what_a_program_leaves_behind_does_not_hold_its_step() {
         let folder = tempfile::tempdir().unwrap();
-        let place = Place::of(folder.path(), folder.path());
+        let instance = Instance::of(folder.path(), folder.path());
         let began = Instant::now();
-        let runner = Runner::new(&place);
+        let runner = Runner::new(&instance);
         let step = shell("sleep 600 & echo $!", Tests::None);
         assert!(matches!(runner.step(&step), Outcome::Passed(_)));
         assert!(began.elapsed() < Duration::from_secs(600));
@@ -278,8 +281,8 @@ mod tests {
     #[test]
     fn a_test_step_without_a_test_does_not_pass() {
         let folder = tempfile::tempdir().unwrap();
-        let place = Place::of(folder.path(), folder.path());
-        let outcome = |script: &str| Runner::new(&place).step(&shell(script, Tests::Computing));
+        let instance = Instance::of(folder.path(), folder.path());
+        let outcome = |script: &str| Runner::new(&instance).step(&shell(script, Tests::Computing));
         assert!(matches!(outcome("true"), Outcome::Failed(..)));
         let ran = "echo running 1 test; echo 'test a ... ok'; echo 'test result: ok. 1 passed; 0 failed;'";
         let Outcome::Passed(tally) = outcome(ran) else {

@@ -4,8 +4,8 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use crate::dist;
-use crate::fault::{Doing, Fault, Result};
-use crate::place::Place;
+use crate::fault::{Context, Fault, Result};
+use crate::instance::Instance;
 
 /// One step: its name, what it checks, and the commands it runs one after the other.
 pub(super) struct Step {
@@ -57,8 +57,8 @@ impl Tests {
 }
 
 /// Returns all steps. Those of one stage run side by side; a stage begins when the one before it has ended.
-pub(super) fn stages(place: &Place) -> Result<Vec<Vec<Step>>> {
-    let mut first = lint(place)?;
+pub(super) fn stages(instance: &Instance) -> Result<Vec<Vec<Step>>> {
+    let mut first = lint(instance)?;
     // Everything that follows finds the programs that are built here.
     first.push(cargo_step(
         "build",
@@ -93,7 +93,7 @@ pub(super) fn stages(place: &Place) -> Result<Vec<Vec<Step>>> {
                 Tests::Waiting,
                 "--package sandbox --no-fail-fast",
             ),
-            clippy(place),
+            clippy(instance),
         ],
         vec![Step {
             on_demand: true,
@@ -110,7 +110,7 @@ pub(super) fn stages(place: &Place) -> Result<Vec<Vec<Step>>> {
 
 /// Clippy runs while the end-to-end tests wait for something, so it must not wait for Cargo's lock on their folder, nor take
 /// their processors.
-fn clippy(place: &Place) -> Step {
+fn clippy(instance: &Instance) -> Step {
     let mut step = cargo_step(
         "clippy",
         "clippy on all targets, warnings are errors",
@@ -118,21 +118,21 @@ fn clippy(place: &Place) -> Step {
     );
     for command in &mut step.commands {
         command.splice(0..0, ["nice", "-n", "10"].map(str::to_owned));
-        command.push(place.target.join("clippy").display().to_string());
+        command.push(instance.target.join("clippy").display().to_string());
         command.extend(["--", "-D", "warnings"].map(str::to_owned));
     }
     step
 }
 
-fn lint(place: &Place) -> Result<Vec<Step>> {
-    let (workflows, actions) = workflow_files(&place.checkout)?;
-    let github = |file: &str| place.checkout.join(".github").join(file);
+fn lint(instance: &Instance) -> Result<Vec<Step>> {
+    let (workflows, actions) = workflow_files(&instance.checkout)?;
+    let github = |file: &str| instance.checkout.join(".github").join(file);
     let dependabot = [github("dependabot.yml")];
     let forms = ["bug", "feature"].map(|name| github(&format!("ISSUE_TEMPLATE/{name}.yml")));
     let all: Vec<PathBuf> = [&workflows[..], &actions, &dependabot].concat();
     let tool = |name: &str, arguments: &str, files: &[PathBuf]| {
         let mut command = words(
-            &place.venv_bin().join(name).display().to_string(),
+            &instance.venv_bin().join(name).display().to_string(),
             arguments,
         );
         command.extend(files.iter().map(|file| file.display().to_string()));
@@ -228,8 +228,10 @@ fn workflow_files(checkout: &Path) -> Result<(Vec<PathBuf>, Vec<PathBuf>)> {
     let (mut workflows, mut actions) = (Vec::new(), Vec::new());
     let mut folders = vec![checkout.to_owned()];
     while let Some(folder) = folders.pop() {
-        for entry in fs::read_dir(&folder).doing(format!("reading {}", folder.display()))? {
-            let path = entry.doing(format!("reading {}", folder.display()))?.path();
+        for entry in fs::read_dir(&folder).context(format!("reading {}", folder.display()))? {
+            let path = entry
+                .context(format!("reading {}", folder.display()))?
+                .path();
             let name = path
                 .file_name()
                 .unwrap_or_default()

@@ -8,8 +8,8 @@ use time::OffsetDateTime;
 use time::macros::format_description;
 
 use super::runner::Variables;
-use crate::fault::{Doing, Fault, Result};
-use crate::place::{hex, sha256};
+use crate::fault::{Context, Fault, Result};
+use crate::instance::{hex, sha256};
 
 /// Temporary or long-lived AWS credentials. Debug shows the key's ID alone.
 #[derive(Clone, serde::Deserialize)]
@@ -210,9 +210,9 @@ impl Aws {
         for (name, value) in headers {
             builder = builder.header(name, value);
         }
-        let answer = builder.send().await.doing(&what)?;
+        let answer = builder.send().await.context(&what)?;
         let status = answer.status();
-        let body = answer.text().await.doing(&what)?;
+        let body = answer.text().await.context(&what)?;
         Ok(if status.is_success() {
             Ok(body)
         } else {
@@ -234,7 +234,7 @@ impl Aws {
             .format(format_description!(
                 "[year][month][day]T[hour][minute][second]Z"
             ))
-            .doing("writing the time of a signature")?;
+            .context("writing the time of a signature")?;
         let date = stamp.get(..8).unwrap_or_default();
         let host = self
             .endpoint

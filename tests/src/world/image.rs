@@ -14,7 +14,7 @@ use serde_json::{Value, json};
 
 use super::World;
 use super::aws::{Aws, unless_there};
-use crate::fault::{Doing, Fault, Result};
+use crate::fault::{Context, Fault, Result};
 use crate::install::find;
 
 /// The repository in the build account; the service's own is made by its first delivery.
@@ -53,8 +53,10 @@ pub(super) async fn put(
     let tar = layer()?;
     let mut zip = GzEncoder::new(Vec::new(), Compression::default());
     zip.write_all(&tar)
-        .doing("compressing the placeholder's layer")?;
-    let layer = zip.finish().doing("compressing the placeholder's layer")?;
+        .context("compressing the placeholder's layer")?;
+    let layer = zip
+        .finish()
+        .context("compressing the placeholder's layer")?;
     let config = config(&digest(&tar), command).to_string().into_bytes();
     let manifest = json!({
         "schemaVersion": 2,
@@ -127,7 +129,7 @@ impl Registry<'_> {
         let place = begun
             .url()
             .join(location)
-            .doing("reading the place of an upload")?;
+            .context("reading the place of an upload")?;
         let between = if place.query().is_some() { '&' } else { '?' };
         let url = format!("{place}{between}digest={}", digest(&bytes));
         let put = self
@@ -145,7 +147,7 @@ impl Registry<'_> {
 }
 
 async fn send(request: RequestBuilder) -> Result<reqwest::Response> {
-    let answer = request.send().await.doing("asking the registry")?;
+    let answer = request.send().await.context("asking the registry")?;
     if answer.status().is_success() {
         return Ok(answer);
     }
@@ -157,7 +159,7 @@ async fn send(request: RequestBuilder) -> Result<reqwest::Response> {
 }
 
 fn digest(bytes: &[u8]) -> String {
-    format!("sha256:{}", crate::place::sha256(bytes))
+    format!("sha256:{}", crate::instance::sha256(bytes))
 }
 
 fn descriptor(kind: &str, bytes: &[u8]) -> Value {
@@ -183,13 +185,13 @@ fn layer() -> Result<Vec<u8>> {
     let busybox = find("busybox").ok_or_else(|| {
         Fault::new("busybox is not installed").hint("apt-get install busybox-static")
     })?;
-    let program = fs::read(&busybox).doing(format!("reading {}", busybox.display()))?;
+    let program = fs::read(&busybox).context(format!("reading {}", busybox.display()))?;
     if crate::elf::interpreter(&program)? {
         return Err(Fault::new(format!("{} is not static", busybox.display()))
             .hint("apt-get install busybox-static"));
     }
-    let root = tempfile::tempdir().doing("creating a temporary folder")?;
-    fill(root.path(), &busybox).doing("laying out the placeholder's files")?;
+    let root = tempfile::tempdir().context("creating a temporary folder")?;
+    fill(root.path(), &busybox).context("laying out the placeholder's files")?;
     let output = Command::new("tar")
         .args([
             "--create",
@@ -203,7 +205,7 @@ fn layer() -> Result<Vec<u8>> {
         .arg(root.path())
         .args(["bin", "www"])
         .output()
-        .doing("running tar")?;
+        .context("running tar")?;
     if output.status.success() {
         return Ok(output.stdout);
     }

@@ -14,8 +14,8 @@ use std::time::Duration;
 
 use serde::Deserialize;
 
-use crate::fault::{Doing, Fault, Result};
-use crate::place::{Place, port};
+use crate::fault::{Context, Fault, Result};
+use crate::instance::{Instance, port};
 use aws::{Aws, Keys};
 pub use retire::InUse;
 pub use states::States;
@@ -81,7 +81,7 @@ impl World {
     pub const REGION: &str = "ca-central-1";
 
     /// Makes a world, or finds it again: everything in it is made only where it is missing. Nothing runs in it yet.
-    pub async fn create(place: &Place, name: &str) -> Result<Self> {
+    pub async fn create(instance: &Instance, name: &str) -> Result<Self> {
         if name.is_empty()
             || !name
                 .bytes()
@@ -93,8 +93,8 @@ impl World {
         }
         let http = http_client()?;
         let mut world = Self::named(name, "");
-        let (build, environments) = world.open_accounts(place, &http).await?;
-        world.registry = world.registry_host(place, &http).await?;
+        let (build, environments) = world.open_accounts(instance, &http).await?;
+        world.registry = world.registry_host(instance, &http).await?;
         account::build(&world, &build).await?;
         for (environment, aws) in world.environments.iter().zip(&environments) {
             account::environment(&world, environment, aws).await?;
@@ -109,21 +109,21 @@ impl World {
 
     /// Puts an image of nothing but busybox, which runs `command`, into the build account's repository `placeholder`;
     /// answers its reference by digest.
-    pub async fn image(&self, place: &Place, command: &[&str]) -> Result<String> {
+    pub async fn image(&self, instance: &Instance, command: &[&str]) -> Result<String> {
         let http = http_client()?;
-        let (build, _) = self.open_accounts(place, &http).await?;
+        let (build, _) = self.open_accounts(instance, &http).await?;
         image::put(self, &http, &build, command).await
     }
 
     /// Puts the image that answers `/healthz` there.
-    pub async fn placeholder(&self, place: &Place) -> Result<String> {
-        self.image(place, &image::SERVES).await
+    pub async fn placeholder(&self, instance: &Instance) -> Result<String> {
+        self.image(instance, &image::SERVES).await
     }
 
     /// Lets the role that publishes use every repository of the build account, beside the service's own; and so the first
     /// stage's own role, as that of a job which uses a step without a contract.
-    pub async fn publishes_anywhere(&self, place: &Place) -> Result<()> {
-        let (build, _) = self.open_accounts(place, &http_client()?).await?;
+    pub async fn publishes_anywhere(&self, instance: &Instance) -> Result<()> {
+        let (build, _) = self.open_accounts(instance, &http_client()?).await?;
         let document = policy::publish_anywhere(self);
         let stage = policy::codebuild(Self::ENVIRONMENTS[0]);
         for role in ["slipway-publish", &stage] {
@@ -133,16 +133,20 @@ impl World {
     }
 
     /// Lets the role that deploys use every service of an environment's cluster, beside the world's own.
-    pub async fn deploys_anything(&self, place: &Place, environment: &Environment) -> Result<()> {
-        let aws = self.administrator(place, &environment.account).await?;
+    pub async fn deploys_anything(
+        &self,
+        instance: &Instance,
+        environment: &Environment,
+    ) -> Result<()> {
+        let aws = self.administrator(instance, &environment.account).await?;
         let document = policy::deploy_anything(self, environment);
         account::permit(&aws, "slipway-deploy", "anything", &document).await
     }
 
     /// Starts a service in each environment, which runs the placeholder until the first delivery, where none runs yet.
-    pub async fn serve(&self, place: &Place) -> Result<()> {
-        let placeholder = self.placeholder(place).await?;
-        let (_, environments) = self.open_accounts(place, &http_client()?).await?;
+    pub async fn serve(&self, instance: &Instance) -> Result<()> {
+        let placeholder = self.placeholder(instance).await?;
+        let (_, environments) = self.open_accounts(instance, &http_client()?).await?;
         for (environment, aws) in self.environments.iter().zip(&environments) {
             account::service(self, environment, aws, &placeholder).await?;
         }
@@ -190,7 +194,7 @@ impl World {
     /// Credentials as CodeBuild gives them to a build of an environment's stage.
     pub async fn codebuild_session(
         &self,
-        place: &Place,
+        instance: &Instance,
         environment: &str,
         build: &str,
     ) -> Result<Keys> {
@@ -199,14 +203,14 @@ impl World {
             "session_name": build,
             "service": "codebuild.amazonaws.com",
         });
-        control(&http_client()?, place, "sessions", &body).await
+        control(&http_client()?, instance, "sessions", &body).await
     }
 
     /// Credentials of an account's administrator, for looking at the world from outside of every step.
-    pub async fn administrator(&self, place: &Place, account: &Account) -> Result<Aws> {
+    pub async fn administrator(&self, instance: &Instance, account: &Account) -> Result<Aws> {
         let http = http_client()?;
         let body = serde_json::json!({"world": self.name, "accounts": [account.id]});
-        let opened: Opened = control(&http, place, "accounts", &body).await?;
+        let opened: Opened = control(&http, instance, "accounts", &body).await?;
         let keys = opened
             .accounts
             .into_iter()
@@ -214,25 +218,25 @@ impl World {
             .ok_or_else(|| Fault::new("the gateway answered no account"))?;
         Ok(Aws::new(
             http,
-            &place.url(port::GATEWAY),
+            &instance.url(port::GATEWAY),
             &self.region,
             keys,
         ))
     }
 
     /// A caller with credentials of this world.
-    pub fn caller(&self, place: &Place, keys: Keys) -> Result<Aws> {
+    pub fn caller(&self, instance: &Instance, keys: Keys) -> Result<Aws> {
         Ok(Aws::new(
             http_client()?,
-            &place.url(port::GATEWAY),
+            &instance.url(port::GATEWAY),
             &self.region,
             keys,
         ))
     }
 
     /// Where an environment's service answers, behind its load balancer.
-    pub async fn address(&self, place: &Place, environment: &Environment) -> Result<String> {
-        let aws = self.administrator(place, &environment.account).await?;
+    pub async fn address(&self, instance: &Instance, environment: &Environment) -> Result<String> {
+        let aws = self.administrator(instance, &environment.account).await?;
         let host = account::balancer(environment, &self.service, &aws).await?;
         Ok(format!("http://{host}"))
     }
@@ -240,7 +244,7 @@ impl World {
     /// Callers as the administrators of the build account and of each environment's.
     async fn open_accounts(
         &self,
-        place: &Place,
+        instance: &Instance,
         http: &reqwest::Client,
     ) -> Result<(Aws, Vec<Aws>)> {
         let ids: Vec<&str> = std::iter::once(self.build.id.as_str())
@@ -251,8 +255,8 @@ impl World {
             )
             .collect();
         let body = serde_json::json!({"world": self.name, "accounts": ids});
-        let opened: Opened = control(http, place, "accounts", &body).await?;
-        let url = place.url(port::GATEWAY);
+        let opened: Opened = control(http, instance, "accounts", &body).await?;
+        let url = instance.url(port::GATEWAY);
         let mut callers = opened
             .accounts
             .into_iter()
@@ -269,13 +273,13 @@ impl World {
         }
     }
 
-    async fn registry_host(&self, place: &Place, http: &reqwest::Client) -> Result<String> {
+    async fn registry_host(&self, instance: &Instance, http: &reqwest::Client) -> Result<String> {
         #[derive(Deserialize)]
         struct Registry {
             host: String,
         }
         let body = serde_json::json!({"account": self.build.id, "region": self.region});
-        let registry: Registry = control(http, place, "registry", &body).await?;
+        let registry: Registry = control(http, instance, "registry", &body).await?;
         Ok(registry.host)
     }
 }
@@ -299,31 +303,31 @@ fn account_id(world: &str, role: &str) -> String {
 
 pub(crate) async fn control<T: serde::de::DeserializeOwned>(
     http: &reqwest::Client,
-    place: &Place,
+    instance: &Instance,
     what: &str,
     body: &serde_json::Value,
 ) -> Result<T> {
-    let url = format!("{}/_sandbox/{what}", place.url(port::GATEWAY));
+    let url = format!("{}/_sandbox/{what}", instance.url(port::GATEWAY));
     let answer = http
         .post(&url)
         .json(body)
         .send()
         .await
-        .doing(format!("asking {url}"))?;
+        .context(format!("asking {url}"))?;
     let status = answer.status();
-    let text = answer.text().await.doing(format!("asking {url}"))?;
+    let text = answer.text().await.context(format!("asking {url}"))?;
     if !status.is_success() {
         return Err(Fault::new(format!("{url} answered {status}: {text}")));
     }
-    serde_json::from_str(&text).doing(format!("reading the answer of {url}"))
+    serde_json::from_str(&text).context(format!("reading the answer of {url}"))
 }
 
 /// Answers of the gateway's own services that broke AWS's description, of whatever world.
-pub async fn violations(place: &Place) -> Result<Vec<String>> {
-    let url = format!("{}/_sandbox/violations", place.url(port::GATEWAY));
+pub async fn violations(instance: &Instance) -> Result<Vec<String>> {
+    let url = format!("{}/_sandbox/violations", instance.url(port::GATEWAY));
     let answer = http_client()?.get(&url).send().await;
-    let answer = answer.doing(format!("asking {url}"))?;
-    answer.json().await.doing(format!("asking {url}"))
+    let answer = answer.context(format!("asking {url}"))?;
+    answer.json().await.context(format!("asking {url}"))
 }
 
 /// A client for plain HTTP on loopback. reqwest wants a TLS configuration all the same; this one trusts nobody.
@@ -331,7 +335,7 @@ pub fn http_client() -> Result<reqwest::Client> {
     let provider = std::sync::Arc::new(rustls::crypto::ring::default_provider());
     let tls = rustls::ClientConfig::builder_with_provider(provider)
         .with_safe_default_protocol_versions()
-        .doing("building an HTTP client")?
+        .context("building an HTTP client")?
         .with_root_certificates(rustls::RootCertStore::empty())
         .with_no_client_auth();
     reqwest::Client::builder()
@@ -339,7 +343,7 @@ pub fn http_client() -> Result<reqwest::Client> {
         .no_proxy()
         .timeout(Duration::from_secs(300))
         .build()
-        .doing("building an HTTP client")
+        .context("building an HTTP client")
 }
 
 #[cfg(test)]

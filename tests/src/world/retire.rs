@@ -6,8 +6,8 @@ use std::path::PathBuf;
 use serde_json::json;
 
 use super::{Environment, World, account};
-use crate::fault::{Doing, Result};
-use crate::place::Place;
+use crate::fault::{Context, Result};
+use crate::instance::Instance;
 
 /// Keeps a world from being retired for as long as it lives.
 #[derive(Debug)]
@@ -17,41 +17,44 @@ pub struct InUse {
 
 impl World {
     /// Marks the world of this name as in use, and retires every other of the same family (`demo-…`) that nobody uses.
-    pub async fn replace_earlier(place: &Place, family: &str, name: &str) -> Result<InUse> {
-        let worlds = place.dir.join("worlds");
-        fs::create_dir_all(&worlds).doing("making the folder of worlds")?;
-        let lock = File::create(lock_file(place, name)).doing("marking the world as in use")?;
-        lock.lock().doing("marking the world as in use")?;
-        for entry in fs::read_dir(&worlds).doing("reading the folder of worlds")? {
-            let entry = entry.doing("reading the folder of worlds")?;
+    pub async fn replace_earlier(instance: &Instance, family: &str, name: &str) -> Result<InUse> {
+        let worlds = instance.dir.join("worlds");
+        fs::create_dir_all(&worlds).context("making the folder of worlds")?;
+        let lock =
+            File::create(lock_file(instance, name)).context("marking the world as in use")?;
+        lock.lock().context("marking the world as in use")?;
+        for entry in fs::read_dir(&worlds).context("reading the folder of worlds")? {
+            let entry = entry.context("reading the folder of worlds")?;
             let Ok(other) = entry.file_name().into_string() else {
                 continue;
             };
             if !other.starts_with(family) || other == name || !entry.path().is_dir() {
                 continue;
             }
-            let lock = File::create(lock_file(place, &other)).doing("looking who uses a world")?;
+            let lock =
+                File::create(lock_file(instance, &other)).context("looking who uses a world")?;
             if lock.try_lock().is_err() {
                 continue;
             }
-            World::named(&other, "").end_services(place).await?;
-            fs::remove_dir_all(entry.path()).doing("removing an earlier world's logs")?;
-            fs::remove_file(lock_file(place, &other)).doing("removing an earlier world's mark")?;
+            World::named(&other, "").end_services(instance).await?;
+            fs::remove_dir_all(entry.path()).context("removing an earlier world's logs")?;
+            fs::remove_file(lock_file(instance, &other))
+                .context("removing an earlier world's mark")?;
         }
         Ok(InUse { _lock: lock })
     }
 
     /// Takes down what an environment's service runs on, as its infrastructure would be: service, load balancer, cluster.
     /// [`World::serve`] builds it again.
-    pub async fn tear_down(&self, place: &Place, environment: &Environment) -> Result<()> {
-        let aws = self.administrator(place, &environment.account).await?;
+    pub async fn tear_down(&self, instance: &Instance, environment: &Environment) -> Result<()> {
+        let aws = self.administrator(instance, &environment.account).await?;
         let cluster = environment.cluster(&self.service);
         account::tear_down(&aws, &cluster, &self.service).await
     }
 
-    async fn end_services(&self, place: &Place) -> Result<()> {
+    async fn end_services(&self, instance: &Instance) -> Result<()> {
         for environment in &self.environments {
-            let aws = self.administrator(place, &environment.account).await?;
+            let aws = self.administrator(instance, &environment.account).await?;
             let body = json!({
                 "cluster": environment.cluster(&self.service),
                 "service": self.service,
@@ -70,6 +73,6 @@ impl World {
     }
 }
 
-fn lock_file(place: &Place, world: &str) -> PathBuf {
-    place.dir.join("worlds").join(format!("{world}.lock"))
+fn lock_file(instance: &Instance, world: &str) -> PathBuf {
+    instance.dir.join("worlds").join(format!("{world}.lock"))
 }

@@ -3,16 +3,16 @@
 use std::collections::BTreeMap;
 
 use super::{Environment, World};
+use crate::instance::{Instance, port};
 use crate::parts::engine;
-use crate::place::{Place, port};
 
 /// Variables by name.
 pub type Variables = BTreeMap<String, String>;
 
 impl World {
     /// The process environment of a runner. Nothing of the caller's comes along but the way to system programs.
-    pub fn variables(&self, place: &Place) -> Variables {
-        let mut variables = ways(place);
+    pub fn variables(&self, instance: &Instance) -> Variables {
+        let mut variables = ways(instance);
         variables.insert("AWS_REGION".to_owned(), self.region.clone());
         variables.insert("AWS_DEFAULT_REGION".to_owned(), self.region.clone());
         // ECR's host names lead nowhere without a network; everything else about the registry is as steps expect it.
@@ -66,7 +66,7 @@ impl World {
 
     fn made_up(&self, environment: &Environment, what: &str) -> String {
         let text = format!("{}/{}/{what}", self.name, environment.name);
-        crate::place::sha256(text.as_bytes())
+        crate::instance::sha256(text.as_bytes())
             .chars()
             .take(24)
             .collect()
@@ -74,26 +74,29 @@ impl World {
 }
 
 /// The variables that lead to the sandbox itself.
-fn ways(place: &Place) -> Variables {
+fn ways(instance: &Instance) -> Variables {
     let path = [
-        place.built().display().to_string(),
-        place.bin().display().to_string(),
+        instance.built().display().to_string(),
+        instance.bin().display().to_string(),
         system_path(),
     ]
     .join(":");
     [
-        ("AWS_ENDPOINT_URL", place.url(port::GATEWAY)),
+        ("AWS_ENDPOINT_URL", instance.url(port::GATEWAY)),
         ("AWS_EC2_METADATA_DISABLED", "true".to_owned()),
-        ("GITHUB_API_URL", place.url(port::GITHUB)),
+        ("GITHUB_API_URL", instance.url(port::GITHUB)),
         (
             "GITHUB_GRAPHQL_URL",
-            format!("{}/graphql", place.url(port::GITHUB)),
+            format!("{}/graphql", instance.url(port::GITHUB)),
         ),
         ("GITHUB_SERVER_URL", "https://github.com".to_owned()),
         ("DOCKER_HOST", format!("unix://{}", engine::SOCKET)),
-        ("DOCKER_CONFIG", place.docker_config().display().to_string()),
-        ("SLIPWAY_BIN_DIR", place.built().display().to_string()),
-        ("HOME", place.dir.join("home").display().to_string()),
+        (
+            "DOCKER_CONFIG",
+            instance.docker_config().display().to_string(),
+        ),
+        ("SLIPWAY_BIN_DIR", instance.built().display().to_string()),
+        ("HOME", instance.dir.join("home").display().to_string()),
         ("LANG", "C.UTF-8".to_owned()),
         ("PATH", path),
     ]

@@ -5,7 +5,7 @@ use serde_json::json;
 use super::policy::Role;
 use super::{Environment, World, account};
 use crate::fault::Result;
-use crate::place::Place;
+use crate::instance::Instance;
 
 /// Bucket and table in the build account.
 pub struct States {
@@ -26,11 +26,11 @@ impl World {
     /// A call that fails.
     pub async fn states(
         &self,
-        place: &Place,
+        instance: &Instance,
         environment: &Environment,
         name: &str,
     ) -> Result<States> {
-        let aws = self.administrator(place, &self.build).await?;
+        let aws = self.administrator(instance, &self.build).await?;
         let states = States {
             bucket: format!("{name}-{}", self.name),
             table: format!("{name}-{}", self.name),
@@ -49,7 +49,7 @@ impl World {
             )
         };
         let objects = format!("arn:aws:s3:::{}/*", states.bucket);
-        let own = self.administrator(place, &environment.account).await?;
+        let own = self.administrator(instance, &environment.account).await?;
         for (role, by) in [("states-read", "read"), ("states", "deploy")] {
             // The role of the environment's account has to be allowed what the other account allows it.
             let arn = format!(
@@ -82,7 +82,7 @@ impl World {
             };
             account::make_role(&aws, &role).await?;
         }
-        self.reach_states(place, environment, &states.bucket)
+        self.reach_states(instance, environment, &states.bucket)
             .await?;
         let denied = |name: &str, value: &str| {
             json!({
@@ -107,11 +107,11 @@ impl World {
     /// `slipway-deploy` the bucket itself.
     async fn reach_states(
         &self,
-        place: &Place,
+        instance: &Instance,
         environment: &Environment,
         bucket: &str,
     ) -> Result<()> {
-        let aws = self.administrator(place, &environment.account).await?;
+        let aws = self.administrator(instance, &environment.account).await?;
         for (role, there, objects) in [
             ("slipway-read", "states-read", false),
             ("slipway-deploy", "states", true),

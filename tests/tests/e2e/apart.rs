@@ -7,29 +7,29 @@ use std::process::Command;
 use std::time::Duration;
 
 use sandbox::demo::Host;
-use sandbox::place::{Place, port};
+use sandbox::instance::{Instance, port};
 use sandbox::process::marked;
 
-use crate::support::{Started, demo, log, place};
+use crate::support::{Started, demo, instance, log};
 
-const SOON: Duration = Duration::from_secs(300);
+const DEADLINE: Duration = Duration::from_secs(300);
 /// Two demos at once, on a busy machine.
 const LONG: Duration = Duration::from_secs(600);
 
 /// Another target folder with the same programs built into it, and what the sandbox installs there already.
 struct Apart {
     folder: tempfile::TempDir,
-    place: Place,
+    instance: Instance,
 }
 
 impl Apart {
-    fn new(here: &Place) -> Self {
+    fn new(here: &Instance) -> Self {
         // In Cargo's target folder, where hard links reach, and so deep that a program there does not find that folder's tag.
         let folder = tempfile::tempdir_in(&here.target).unwrap();
         let target = folder.path().join("another/checkout/target");
         fs::create_dir_all(&target).unwrap();
         fs::write(target.join("CACHEDIR.TAG"), "").unwrap();
-        let there = Place::of(&here.checkout, &target);
+        let there = Instance::of(&here.checkout, &target);
         fs::create_dir_all(there.built()).unwrap();
         for entry in fs::read_dir(here.built()).unwrap() {
             let path = entry.unwrap().path();
@@ -51,12 +51,12 @@ impl Apart {
         fs::write(there.dir.join("installed"), stamp).unwrap();
         Self {
             folder,
-            place: there,
+            instance: there,
         }
     }
 
     fn sandbox(&self, arguments: &[&str]) -> Command {
-        let mut command = Command::new(self.place.built().join("sandbox"));
+        let mut command = Command::new(self.instance.built().join("sandbox"));
         command
             .args(arguments)
             // What it would build lies there already.
@@ -67,12 +67,12 @@ impl Apart {
 
     /// Every sign that something of it runs.
     fn signs(&self) -> Vec<String> {
-        let mut signs: Vec<String> = marked(&format!("{}/", self.place.id))
+        let mut signs: Vec<String> = marked(&format!("{}/", self.instance.id))
             .iter()
             .map(|pid| format!("process {pid}"))
             .collect();
-        let label = format!("label=slipway.sandbox={}", self.place.id);
-        let found = Command::new(place().bin().join("docker"))
+        let label = format!("label=slipway.sandbox={}", self.instance.id);
+        let found = Command::new(instance().bin().join("docker"))
             .args(["ps", "--all", "--quiet", "--filter", &label])
             .env("DOCKER_HOST", "unix:///var/run/docker.sock")
             .output()
@@ -87,7 +87,7 @@ impl Apart {
         signs.extend(
             [port::GATEWAY, port::GITHUB, port::MOTO]
                 .iter()
-                .filter(|port| answers(&self.place, **port))
+                .filter(|port| answers(&self.instance, **port))
                 .map(|port| format!("port {port}")),
         );
         signs
@@ -100,15 +100,15 @@ impl Drop for Apart {
     }
 }
 
-fn answers(place: &Place, port: u16) -> bool {
-    TcpStream::connect_timeout(&place.at(port), Duration::from_secs(60)).is_ok()
+fn answers(instance: &Instance, port: u16) -> bool {
+    TcpStream::connect_timeout(&instance.at(port), Duration::from_secs(60)).is_ok()
 }
 
 #[test]
 fn two_sandboxes_run_the_demo_at_once_and_one_ends_without_a_trace() {
-    let here = place();
+    let here = instance();
     let there = Apart::new(here);
-    assert_ne!(there.place.ip, here.ip);
+    assert_ne!(there.instance.ip, here.ip);
     let started = Started::new(&mut there.sandbox(&["demo", "--host", "codebuild"]));
     demo(Host::Github);
     let ended = started.end(LONG);
@@ -117,7 +117,7 @@ fn two_sandboxes_run_the_demo_at_once_and_one_ends_without_a_trace() {
     for environment in ["dev", "staging", "production"] {
         let line = table.lines().find(|line| line.starts_with(environment));
         let line = line.unwrap_or_else(|| panic!("{environment}: {table}"));
-        let address = format!("http://{}:", there.place.ip);
+        let address = format!("http://{}:", there.instance.ip);
         assert!(
             line.contains("healthy") && line.contains(&address),
             "{line}"
@@ -129,12 +129,12 @@ fn two_sandboxes_run_the_demo_at_once_and_one_ends_without_a_trace() {
     for kind in ["process", "container", "port"] {
         assert!(signs.iter().any(|sign| sign.starts_with(kind)), "{signs:?}");
     }
-    let down = Started::new(&mut there.sandbox(&["down"])).end(SOON);
+    let down = Started::new(&mut there.sandbox(&["down"])).end(DEADLINE);
     assert!(down.status.success(), "{}", log(&down));
     assert_eq!(there.signs(), [""; 0]);
     assert!(answers(here, port::GATEWAY));
 
     // Down again, with nothing there, is no error.
-    let again = Started::new(&mut there.sandbox(&["down"])).end(SOON);
+    let again = Started::new(&mut there.sandbox(&["down"])).end(DEADLINE);
     assert!(again.status.success(), "{}", log(&again));
 }

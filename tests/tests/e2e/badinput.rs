@@ -8,7 +8,7 @@ use sandbox::world::World;
 use sandbox::world::runner::Variables;
 
 use crate::job::Job;
-use crate::support::{PATIENCE, item, log, place, session, wait, world};
+use crate::support::{PATIENCE, instance, item, log, session, wait, world};
 
 const DIGEST: &str = "sha256:0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef";
 const COMMIT: &str = "0123456789abcdef0123456789abcdef01234567";
@@ -138,7 +138,7 @@ fn a_long_lived_key_is_refused_by_every_step_before_any_call() {
 fn in_dev(world: &World) -> Variables {
     let dev = world.environment("dev").unwrap();
     let keys = wait(PATIENCE, session(world, "dev", "slipway-deploy"));
-    let mut variables = world.variables(place());
+    let mut variables = world.variables(instance());
     variables.extend(world.repository_variables());
     variables.extend(world.environment_variables(dev));
     variables.extend(keys.variables());
@@ -177,7 +177,7 @@ fn credentials_of_another_account_than_the_contracts_are_refused() {
     wait(PATIENCE, async {
         for environment in [dev, staging] {
             let aws = world
-                .administrator(place(), &environment.account)
+                .administrator(instance(), &environment.account)
                 .await
                 .unwrap();
             let id = format!("{}/storefront/dev/terraform.tfstate", dev.state_bucket);
@@ -211,10 +211,10 @@ fn all_missing_secrets_are_named_in_one_error_and_none_is_handed_out() {
         assert_eq!(missing.len(), 3, "{log}");
         assert!(!log.contains("GOOD"), "{log}");
         let dev = world.environment("dev").unwrap();
-        let place = format!("in account {}, region {}", dev.account.id, world.region);
+        let instance = format!("in account {}, region {}", dev.account.id, world.region);
         for piece in [
-            format!("SSM has no parameter /storefront/dev/gone {place}"),
-            format!("Secrets Manager has no secret storefront/dev/lost {place}"),
+            format!("SSM has no parameter /storefront/dev/gone {instance}"),
+            format!("Secrets Manager has no secret storefront/dev/lost {instance}"),
             "aws ssm put-parameter --name /storefront/dev/gone --type SecureString".to_owned(),
             "aws secretsmanager create-secret --name storefront/dev/lost".to_owned(),
         ] {

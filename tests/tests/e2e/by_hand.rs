@@ -2,25 +2,25 @@
 
 use std::process::Command;
 
-use crate::support::{PATIENCE, Started, heavy, log, place, read};
+use crate::support::{PATIENCE, Started, heavy, instance, log, read};
 
 #[test]
 fn what_contributing_says_to_type_works_in_a_shell() {
-    let place = place();
+    let instance = instance();
     let _turn = heavy();
-    let text = read(&place.checkout.join("CONTRIBUTING.md"));
+    let text = read(&instance.checkout.join("CONTRIBUTING.md"));
     let (_, chapter) = text.split_once("## By hand").unwrap();
     let (_, block) = chapter.split_once("```sh\n").unwrap();
     let (block, _) = block.split_once("```").unwrap();
     // Both would compile first; `up` is what the test has done already.
-    let sandbox = place.built().join("sandbox").display().to_string();
+    let sandbox = instance.built().join("sandbox").display().to_string();
     let script = block.replace("cargo sandbox", &sandbox);
     assert_ne!(script, block);
     let home = tempfile::tempdir().unwrap();
     let mut shell = Command::new("bash");
     shell
         .args(["-euo", "pipefail", "-c", &script])
-        .current_dir(&place.checkout)
+        .current_dir(&instance.checkout)
         .env_clear()
         .env("HOME", home.path())
         .env("CARGO", "true")

@@ -11,7 +11,7 @@ use sandbox::world::World;
 use serde_json::json;
 
 use crate::ecr::THERE;
-use crate::support::{PATIENCE, heavy, log, place, read, wait, world};
+use crate::support::{PATIENCE, heavy, instance, log, read, wait, world};
 
 /// The first YAML block of the README's chapter for a user's repository.
 fn ten_lines(readme: &str) -> &str {
@@ -24,7 +24,7 @@ fn ten_lines(readme: &str) -> &str {
 
 /// The engine's base image where a user's is: in a registry, which says its digest before anything is built.
 async fn in_registry(world: &World, image: &str) -> String {
-    let aws = world.administrator(place(), &world.build).await.unwrap();
+    let aws = world.administrator(instance(), &world.build).await.unwrap();
     let target = "AmazonEC2ContainerRegistry_V20150921.GetAuthorizationToken";
     let answer = aws.json("ecr", target, &json!({})).await.unwrap().unwrap();
     let token = &answer["authorizationData"][0]["authorizationToken"];
@@ -46,14 +46,14 @@ async fn in_registry(world: &World, image: &str) -> String {
 
 #[test]
 fn the_ten_lines_of_the_readme_deliver_and_their_sibling_promotes() {
-    let place = place();
+    let instance = instance();
     let _turn = heavy();
     wait(PATIENCE, async {
         let world = world("callable").await;
-        world.serve(place).await.unwrap();
-        let story = Story::begin(place, &world).await.unwrap();
-        let export = export(place).unwrap();
-        let readme = read(&place.checkout.join("README.md"));
+        world.serve(instance).await.unwrap();
+        let story = Story::begin(instance, &world).await.unwrap();
+        let export = export(instance).unwrap();
+        let readme = read(&instance.checkout.join("README.md"));
         let called = format!("uses: {REPOSITORY}/.github/workflows/deliver.yml@");
         assert!(
             ten_lines(&readme).contains(&format!("{called}COMMIT")),
@@ -62,8 +62,12 @@ fn the_ten_lines_of_the_readme_deliver_and_their_sibling_promotes() {
         let deliver = ten_lines(&readme).replace("COMMIT", &export.pin);
         let promote = include_str!("callable/promote.yml").replace("COMMIT", &export.pin);
         // What a user's Dockerfile would say too: which image it builds on.
-        let dockerfile = read(&place.checkout.join("docs/examples/storefront/Dockerfile"));
-        let base = in_registry(&world, &base::image(place).await.unwrap()).await;
+        let dockerfile = read(
+            &instance
+                .checkout
+                .join("docs/examples/storefront/Dockerfile"),
+        );
+        let base = in_registry(&world, &base::image(instance).await.unwrap()).await;
         let published = "public.ecr.aws/docker/library/node:24-slim";
         assert!(dockerfile.contains(published), "{dockerfile}");
         let dockerfile = dockerfile.replace(published, &base);
@@ -75,13 +79,14 @@ fn the_ten_lines_of_the_readme_deliver_and_their_sibling_promotes() {
         let title = "Call the workflows";
         let first = story.change(AUTHOR, REVIEWER, title, &files).await.unwrap();
         let run = async |trigger: Trigger| {
-            let ended = act::run(place, &world, &story.hub, &export, &trigger, &mut |_| {}).await;
+            let ended =
+                act::run(instance, &world, &story.hub, &export, &trigger, &mut |_| {}).await;
             let ended = ended.unwrap();
             assert!(ended.success, "{}:\n{}", trigger.workflow, ended.log.text);
             ended
         };
         let merged = run(Trigger::push(REVIEWER, "deliver.yml")).await;
-        let ledger = status(place, &world, &merged.folder.join("repository")).await;
+        let ledger = status(instance, &world, &merged.folder.join("repository")).await;
         let built = row(&ledger.unwrap(), "dev").unwrap()["digest"].clone();
 
         // Nothing of this goes into the image, so the first commit's is this one's too, from here to wherever it goes.
@@ -99,7 +104,7 @@ fn the_ten_lines_of_the_readme_deliver_and_their_sibling_promotes() {
         let said = format!("built for commit {first}, which has the same content");
         assert!(promoted.log.text.contains(&said), "{}", promoted.log.text);
         let repository = promoted.folder.join("repository");
-        let ledger = status(place, &world, &repository).await.unwrap();
+        let ledger = status(instance, &world, &repository).await.unwrap();
         let [dev, staging] = ["dev", "staging"].map(|name| row(&ledger, name).unwrap());
         for record in [dev, staging] {
             assert_eq!(record["commit"], commit.as_str(), "{record}");
@@ -107,6 +112,6 @@ fn the_ten_lines_of_the_readme_deliver_and_their_sibling_promotes() {
             assert_eq!(record["digest"], built, "{record}");
         }
         assert!(row(&ledger, "production").is_none(), "{ledger}");
-        demo::kept_to_the_rules(place, &story).await.unwrap();
+        demo::kept_to_the_rules(instance, &story).await.unwrap();
     });
 }

@@ -16,11 +16,11 @@ use serde_json::Value;
 
 use crate::job::Job;
 use crate::support::{
-    PATIENCE, Started, heavy, item, log, place, read, session, until, wait, world,
+    PATIENCE, Started, heavy, instance, item, log, read, session, until, wait, world,
 };
 
 /// Longer than anything here takes on a machine that others keep busy.
-const SOON: Duration = Duration::from_secs(600);
+const DEADLINE: Duration = Duration::from_secs(600);
 
 /// One state of dev's account, with credentials that may change it.
 pub(crate) struct State {
@@ -40,12 +40,12 @@ impl State {
 
     /// A state in a world of the caller's.
     pub(crate) fn of(world: &'static World, key: &str) -> Self {
-        wait(SOON, async {
+        wait(DEADLINE, async {
             let dev = world.environment("dev").unwrap();
             Self {
                 world,
                 keys: session(world, "dev", "slipway-deploy").await,
-                aws: world.administrator(place(), &dev.account).await.unwrap(),
+                aws: world.administrator(instance(), &dev.account).await.unwrap(),
                 key: format!("{key}/terraform.tfstate"),
             }
         })
@@ -62,7 +62,7 @@ impl State {
     /// The lock's item, as DynamoDB has it.
     pub(crate) fn lock(&self) -> Option<Value> {
         let id = format!("{}/{}", self.bucket(), self.key);
-        wait(SOON, item(&self.aws, self.table(), "LockID", &id))
+        wait(DEADLINE, item(&self.aws, self.table(), "LockID", &id))
     }
 
     /// The same without what a heartbeat changes: equal as long as the same holder has the lock.
@@ -79,7 +79,7 @@ impl State {
     }
 
     pub(crate) fn job(&self) -> Job {
-        let mut variables = self.world.variables(place());
+        let mut variables = self.world.variables(instance());
         variables.extend(self.keys.variables());
         Job::new(variables)
     }
@@ -110,21 +110,21 @@ impl State {
         let mut command = self.step(job, script, "0s");
         command.env("SLIPWAY_PHASE", "post").envs(job.state());
         let post = Started::new(&mut command);
-        until("the lock is given back", SOON, || {
+        until("the lock is given back", DEADLINE, || {
             self.lock().is_none().then_some(())
         });
         assert!(job.file("over").exists(), "the command was not over yet");
-        post.end(SOON)
+        post.end(DEADLINE)
     }
 
     /// Terraform with this state, in a folder of its own, as somebody without us runs it.
     pub(crate) fn terraform(&self, folder: &Path, arguments: &[&str]) -> Command {
-        let mut command = Command::new(place().bin().join("terraform"));
+        let mut command = Command::new(instance().bin().join("terraform"));
         command
             .args(arguments)
             .current_dir(folder)
             .env_clear()
-            .envs(self.world.variables(place()))
+            .envs(self.world.variables(instance()))
             .envs(self.keys.variables())
             .env("HOME", folder)
             .env("CHECKPOINT_DISABLE", "1");
@@ -166,7 +166,7 @@ impl State {
         .collect::<Vec<_>>();
         let mut arguments = vec!["init", "-no-color"];
         arguments.extend(settings.iter().map(String::as_str));
-        let output = Started::new(&mut self.terraform(folder.path(), &arguments)).end(SOON);
+        let output = Started::new(&mut self.terraform(folder.path(), &arguments)).end(DEADLINE);
         assert!(output.status.success(), "{output:?}");
         folder
     }
@@ -180,14 +180,14 @@ fn a_killed_steps_lock_is_given_back_by_its_post_step() {
     let job = state.job();
     let script = "echo $$ > child; exec sleep 300";
     let started = Started::new(&mut state.step(&job, script, "0s"));
-    let child = until("the command runs", SOON, || {
+    let child = until("the command runs", DEADLINE, || {
         job.read("child").trim().parse().ok()
     });
     let held = state.holder().unwrap();
     started.signal(Signal::KILL);
     // The command goes on without us and holds our output; a runner ends what is left of the job.
     let _ = kill_process_group(Pid::from_raw(child).unwrap(), Signal::KILL);
-    let ended = started.end(SOON);
+    let ended = started.end(DEADLINE);
     assert_eq!(ended.status.code(), None, "{ended:?}");
     assert_eq!(
         state.holder(),
@@ -218,7 +218,7 @@ fn a_killed_steps_command_is_ended_before_its_lock_is_given_back() {
     let script = "trap 'sleep 30; : > over; exit 0' INT; : > started
         while true; do sleep 0.1 || true; done";
     let started = Started::new(&mut state.step(&job, script, "0s"));
-    until("the command runs", SOON, || {
+    until("the command runs", DEADLINE, || {
         job.file("started").exists().then_some(())
     });
     started.signal(Signal::KILL);
@@ -229,7 +229,7 @@ fn a_killed_steps_command_is_ended_before_its_lock_is_given_back() {
         "{}",
         log(&post)
     );
-    assert_eq!(started.end(SOON).status.code(), None);
+    assert_eq!(started.end(DEADLINE).status.code(), None);
 }
 
 /// What a runner does that cancels: an interrupt, and ten seconds later it kills the step. Terraform is still at work, and
@@ -241,18 +241,18 @@ fn a_command_that_was_interrupted_before_its_step_was_killed_is_waited_for() {
     let script = "trap 'echo INT >> signals' INT; trap 'echo TERM >> signals' TERM; : > started
         for i in $(seq 40); do sleep 0.1 || true; done; : > over";
     let started = Started::new(&mut state.step(&job, script, "0s"));
-    until("the command runs", SOON, || {
+    until("the command runs", DEADLINE, || {
         job.file("started").exists().then_some(())
     });
     started.signal(Signal::INT);
-    until("the interrupt arrives", SOON, || {
+    until("the interrupt arrives", DEADLINE, || {
         job.file("signals").exists().then_some(())
     });
     started.signal(Signal::KILL);
     let post = state.clean_up(&job, script);
     assert_eq!(post.status.code(), Some(0), "{}", log(&post));
     assert_eq!(job.read("signals"), "INT\n");
-    assert_eq!(started.end(SOON).status.code(), None);
+    assert_eq!(started.end(DEADLINE).status.code(), None);
 }
 
 #[test]
@@ -263,7 +263,7 @@ fn a_post_step_leaves_somebody_elses_lock_alone() {
     assert!(done.status.success(), "{}", log(&done));
     let script = ": > started; while [ ! -e go ]; do sleep 0.1; done";
     let started = Started::new(&mut state.step(&theirs, script, "0s"));
-    until("the other command runs", SOON, || {
+    until("the other command runs", DEADLINE, || {
         theirs.file("started").exists().then_some(())
     });
     let held = state.held();
@@ -278,7 +278,7 @@ fn a_post_step_leaves_somebody_elses_lock_alone() {
     );
     assert_eq!(state.held(), held);
     std::fs::write(theirs.file("go"), "").unwrap();
-    assert!(started.end(SOON).status.success());
+    assert!(started.end(DEADLINE).status.success());
     assert_eq!(state.lock(), None);
 }
 
@@ -290,19 +290,19 @@ fn a_cancelled_command_gets_one_interrupt_and_the_lock_goes_back() {
     let script = "n=0; trap 'n=$((n+1)); : > interrupted' INT TERM; : > started
         while [ ! -e go ]; do sleep 0.1 || true; done; exit $((10 + n))";
     let started = Started::new(&mut state.step(&job, script, "0s"));
-    until("the command runs", SOON, || {
+    until("the command runs", DEADLINE, || {
         job.file("started").exists().then_some(())
     });
     assert!(state.lock().is_some());
     started.signal(Signal::INT);
-    until("the interrupt arrives", SOON, || {
+    until("the interrupt arrives", DEADLINE, || {
         job.file("interrupted").exists().then_some(())
     });
     started.signal(Signal::TERM);
     // Were it passed on, the command would count it in this time.
     std::thread::sleep(Duration::from_secs(1));
     std::fs::write(job.file("go"), "").unwrap();
-    let ended = started.end(SOON);
+    let ended = started.end(DEADLINE);
     assert_eq!(ended.status.code(), Some(11), "{}", log(&ended));
     for said in ["it was interrupted", "the lock was given back"] {
         assert!(log(&ended).contains(said), "{}", log(&ended));
@@ -317,11 +317,11 @@ fn a_command_that_dies_of_the_interrupt_ends_as_130() {
     let state = State::new("dies");
     let job = state.job();
     let started = Started::new(&mut state.step(&job, ": > started; exec sleep 300", "0s"));
-    until("the command runs", SOON, || {
+    until("the command runs", DEADLINE, || {
         job.file("started").exists().then_some(())
     });
     started.signal(Signal::INT);
-    let ended = started.end(SOON);
+    let ended = started.end(DEADLINE);
     assert_eq!(ended.status.code(), Some(130), "{}", log(&ended));
     assert_eq!(state.lock(), None);
 }
@@ -332,21 +332,21 @@ fn one_who_waits_for_the_lock_can_be_cancelled_and_leaves_nothing() {
     let (holder, waiter) = (state.job(), state.job());
     let script = ": > started; while [ ! -e go ]; do sleep 0.1; done";
     let holding = Started::new(&mut state.step(&holder, script, "0s"));
-    until("the holder runs", SOON, || {
+    until("the holder runs", DEADLINE, || {
         holder.file("started").exists().then_some(())
     });
     let held = state.held();
     let waiting = Started::new(&mut state.step(&waiter, ": > started", "5m"));
     let ticket = format!("{}/{}#q/0", state.bucket(), state.key);
-    let ticket = || wait(SOON, item(&state.aws, state.table(), "LockID", &ticket));
-    until("the other stands in line", SOON, ticket);
+    let ticket = || wait(DEADLINE, item(&state.aws, state.table(), "LockID", &ticket));
+    until("the other stands in line", DEADLINE, ticket);
     waiting.signal(Signal::INT);
-    let ended = waiting.end(SOON);
+    let ended = waiting.end(DEADLINE);
     assert_eq!(ended.status.code(), Some(130), "{}", log(&ended));
     assert!(!waiter.file("started").exists());
     assert_eq!((state.held(), ticket()), (held, None));
     std::fs::write(holder.file("go"), "").unwrap();
-    assert!(holding.end(SOON).status.success());
+    assert!(holding.end(DEADLINE).status.success());
 }
 
 #[test]
@@ -356,12 +356,12 @@ fn terraform_is_refused_while_a_run_holds_the_lock_and_names_that_run() {
     let folder = state.infrastructure("true");
     let script = ": > started; while [ ! -e go ]; do sleep 0.1; done";
     let started = Started::new(&mut state.step(&job, script, "0s"));
-    until("the command runs", SOON, || {
+    until("the command runs", DEADLINE, || {
         job.file("started").exists().then_some(())
     });
     let holder = state.holder().unwrap();
 
-    let apply = Started::new(&mut state.terraform(folder.path(), &APPLY)).end(SOON);
+    let apply = Started::new(&mut state.terraform(folder.path(), &APPLY)).end(DEADLINE);
     assert_eq!(apply.status.code(), Some(1), "{apply:?}");
     let said = log(&apply);
     for piece in [
@@ -375,8 +375,8 @@ fn terraform_is_refused_while_a_run_holds_the_lock_and_names_that_run() {
     }
 
     std::fs::write(job.file("go"), "").unwrap();
-    assert!(started.end(SOON).status.success());
-    let apply = Started::new(&mut state.terraform(folder.path(), &APPLY)).end(SOON);
+    assert!(started.end(DEADLINE).status.success());
+    let apply = Started::new(&mut state.terraform(folder.path(), &APPLY)).end(DEADLINE);
     assert!(apply.status.success(), "{apply:?}");
 }
 
@@ -385,7 +385,7 @@ fn a_run_is_refused_while_terraform_holds_the_lock_and_names_that_holder() {
     let state = State::new("held");
     let folder = state.infrastructure(": > holding; while [ ! -e go ]; do sleep 0.1; done");
     let apply = Started::new(&mut state.terraform(folder.path(), &APPLY));
-    until("terraform applies", SOON, || {
+    until("terraform applies", DEADLINE, || {
         folder.path().join("holding").exists().then_some(())
     });
     let holder = state.holder().unwrap();
@@ -409,13 +409,13 @@ fn a_run_is_refused_while_terraform_holds_the_lock_and_names_that_holder() {
     // One that waits gets its turn when Terraform is done.
     let patient = state.job();
     let waiting = Started::new(&mut state.step(&patient, ": > started", "10m"));
-    until("the other waits", SOON, || {
+    until("the other waits", DEADLINE, || {
         (!patient.state().is_empty()).then_some(())
     });
     std::fs::write(folder.path().join("go"), "").unwrap();
-    let applied = apply.end(SOON);
+    let applied = apply.end(DEADLINE);
     assert!(applied.status.success(), "{applied:?}");
-    let waited = waiting.end(SOON);
+    let waited = waiting.end(DEADLINE);
     assert!(waited.status.success(), "{}", log(&waited));
     assert!(patient.file("started").exists());
     assert_eq!(state.lock(), None);
@@ -425,7 +425,7 @@ fn a_run_is_refused_while_terraform_holds_the_lock_and_names_that_holder() {
 fn a_lock_taken_at_a_terminal_names_the_user_and_the_machine() {
     let state = State::new("terminal");
     let job = state.job();
-    let place = [
+    let backend = [
         "--bucket",
         state.bucket(),
         "--table",
@@ -434,7 +434,7 @@ fn a_lock_taken_at_a_terminal_names_the_user_and_the_machine() {
         &state.key,
     ];
     let run = |arguments: &[&str]| {
-        let mut command = job.command("slipway-state", &[arguments, &place].concat());
+        let mut command = job.command("slipway-state", &[arguments, &backend].concat());
         let ran = job.run(command.env_remove("GITHUB_ACTIONS").env("USER", "ada"));
         assert_eq!(ran.status.code(), Some(0), "{}", log(&ran));
     };
@@ -451,7 +451,7 @@ fn a_lock_taken_at_a_terminal_names_the_user_and_the_machine() {
 fn a_run_whose_state_stayed_in_the_folder_has_failed() {
     let state = State::new("local");
     let job = state.job();
-    let terraform = place().bin().join("terraform");
+    let terraform = instance().bin().join("terraform");
     let script = format!(
         "export CHECKPOINT_DISABLE=1; printf 'resource \"terraform_data\" \"it\" {{}}\\n' > main.tf
         {0} init -no-color; {0} apply -auto-approve -no-color",
@@ -478,12 +478,12 @@ fn a_run_whose_state_stayed_in_the_folder_has_failed() {
 /// The whole way: workflow, launcher, binary, and a step that dies while it holds the lock.
 #[test]
 fn a_workflows_post_step_gives_back_the_lock_of_a_step_that_was_killed() {
-    let place = place();
+    let instance = instance();
     let _turn = heavy();
     wait(PATIENCE, async {
         let world = world("killed").await;
-        let story = Story::begin(place, &world).await.unwrap();
-        let export = export(place).unwrap();
+        let story = Story::begin(instance, &world).await.unwrap();
+        let export = export(instance).unwrap();
         let uses = format!("{REPOSITORY}/actions/state@{}", export.pin);
         let workflow = include_str!("cancel/killed.yml").replace("STATE", &uses);
         let path = ".github/workflows/deliver.yml";
@@ -491,7 +491,7 @@ fn a_workflows_post_step_gives_back_the_lock_of_a_step_that_was_killed() {
         let title = "Kill the step";
         story.change(AUTHOR, REVIEWER, title, &files).await.unwrap();
         let trigger = Trigger::push(REVIEWER, "deliver.yml");
-        let ended = act::run(place, &world, &story.hub, &export, &trigger, &mut |_| {}).await;
+        let ended = act::run(instance, &world, &story.hub, &export, &trigger, &mut |_| {}).await;
         let ended = ended.unwrap();
         assert!(!ended.success, "{}", ended.log.text);
         for piece in ["holding tf-state-", "released the state lock tf-state-"] {
@@ -502,9 +502,9 @@ fn a_workflows_post_step_gives_back_the_lock_of_a_step_that_was_killed() {
             );
         }
         let dev = world.environment("dev").unwrap();
-        let aws = world.administrator(place, &dev.account).await.unwrap();
+        let aws = world.administrator(instance, &dev.account).await.unwrap();
         let id = format!("{}/storefront/dev/terraform.tfstate", dev.state_bucket);
         assert_eq!(item(&aws, &dev.lock_table, "LockID", &id).await, None);
-        demo::kept_to_the_rules(place, &story).await.unwrap();
+        demo::kept_to_the_rules(instance, &story).await.unwrap();
     });
 }

@@ -11,14 +11,14 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use rustix::process::Signal;
-use sandbox::place::port;
+use sandbox::instance::port;
 use sandbox::say::note;
 use serde_json::{Value, json};
 
 use crate::cancel::State;
 use crate::hold::{alone, fault, object};
 use crate::job::Job;
-use crate::support::{Started, heavy, item, log, place, wait};
+use crate::support::{Started, heavy, instance, item, log, wait};
 use history::{Event, check, parse};
 
 /// What a holder does, with the credentials that the run lends it: it says that it is there, and whether somebody else
@@ -164,7 +164,7 @@ impl Contention {
             .env("STAY", stay.as_secs_f64().to_string())
             .env(
                 "STATE",
-                format!("{}/{bucket}/{key}", place().url(port::GATEWAY)),
+                format!("{}/{bucket}/{key}", instance().url(port::GATEWAY)),
             );
         Started::new(&mut command)
     }
@@ -386,8 +386,8 @@ fn tell(locking: &str, ended: &[End], stopped: usize, history: &[(Event, f64)], 
     };
     let mut killed = [0; 3];
     for end in ended.iter().filter(|end| end.code.is_none()) {
-        let place = usize::from(had(end.id, enters)) + usize::from(had(end.id, leaves));
-        killed[place] += 1;
+        let instance = usize::from(had(end.id, enters)) + usize::from(had(end.id, leaves));
+        killed[instance] += 1;
     }
     let asleep = |end: &&End| matches!(end.fate, Fate::Asleep { .. });
     let stayed = |end: &&End| end.fate == Fate::Asleep { stays: true };

@@ -1,28 +1,28 @@
 //! Commits of one content: the image of the first is the others' too, wherever it goes.
 
-use sandbox::place::port;
+use sandbox::instance::port;
 use sandbox::world::World;
 use serde_json::json;
 
 use crate::ecr::Setting;
 use crate::job::Job;
-use crate::support::{PATIENCE, log, place, wait};
+use crate::support::{PATIENCE, instance, log, wait};
 
 /// A job in another environment's stage, beside the same contract.
 pub(crate) fn stage(setting: &Setting, environment: &str) -> Job {
     let world = &setting.world;
     let keys = wait(
         PATIENCE,
-        world.codebuild_session(place(), environment, "e2e"),
+        world.codebuild_session(instance(), environment, "e2e"),
     );
-    let mut variables = world.variables(place());
+    let mut variables = world.variables(instance());
     variables.extend(world.repository_variables());
     variables.extend(world.environment_variables(world.environment(environment).unwrap()));
     variables.extend(keys.unwrap().variables());
     variables.insert("GITHUB_REPOSITORY".to_owned(), world.repository.clone());
     // GitHub is asked for everything else, which is not what this is about.
     variables.insert("GITHUB_TOKEN".to_owned(), "ghs_nobodys".to_owned());
-    variables.insert("GITHUB_API_URL".to_owned(), place().url(port::GITHUB));
+    variables.insert("GITHUB_API_URL".to_owned(), instance().url(port::GITHUB));
     let job = Job::new(variables);
     std::fs::copy(setting.job.file("delivery.yaml"), job.file("delivery.yaml")).unwrap();
     job

@@ -8,15 +8,15 @@ use sandbox::world::World;
 use serde_json::Value;
 
 use crate::job::Job;
-use crate::support::{PATIENCE, log, place, wait, world};
+use crate::support::{PATIENCE, instance, log, wait, world};
 
 const CONTRACT: &str = include_str!("../../../docs/examples/storefront/delivery.yaml");
 
 /// A job of dev's stage in a world of its own, beside the contract.
 fn job(what: &str) -> (World, Job) {
     let world = wait(PATIENCE, world(what));
-    let keys = wait(PATIENCE, world.codebuild_session(place(), "dev", "e2e")).unwrap();
-    let mut variables = world.variables(place());
+    let keys = wait(PATIENCE, world.codebuild_session(instance(), "dev", "e2e")).unwrap();
+    let mut variables = world.variables(instance());
     variables.extend(world.repository_variables());
     variables.extend(world.environment_variables(world.environment("dev").unwrap()));
     variables.extend(keys.variables());
@@ -140,7 +140,7 @@ fn role(world: &World, name: &str) -> String {
 #[test]
 fn a_command_has_the_credentials_and_nothing_that_comes_after_it() {
     let (world, job) = job("identity-exec");
-    let identity = place()
+    let identity = instance()
         .built()
         .join("slipway-identity")
         .display()

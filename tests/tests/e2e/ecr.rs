@@ -8,7 +8,7 @@ use sandbox::world::aws::Aws;
 use serde_json::{Value, json};
 
 use crate::job::Job;
-use crate::support::{PATIENCE, log, place, wait, world};
+use crate::support::{PATIENCE, instance, log, wait, world};
 
 const CONTRACT: &str = include_str!("../../../docs/examples/storefront/delivery.yaml");
 const TARGET: &str = "AmazonEC2ContainerRegistry_V20150921";
@@ -43,13 +43,13 @@ impl Setting {
     fn beside(what: &str, contract: &str) -> Self {
         let world = wait(PATIENCE, world(what));
         let (keys, aws) = wait(PATIENCE, async {
-            let keys = world.codebuild_session(place(), "dev", "e2e").await;
-            let aws = world.administrator(place(), &world.build).await;
-            world.placeholder(place()).await.unwrap();
-            world.publishes_anywhere(place()).await.unwrap();
+            let keys = world.codebuild_session(instance(), "dev", "e2e").await;
+            let aws = world.administrator(instance(), &world.build).await;
+            world.placeholder(instance()).await.unwrap();
+            world.publishes_anywhere(instance()).await.unwrap();
             (keys.unwrap(), aws.unwrap())
         });
-        let mut variables = world.variables(place());
+        let mut variables = world.variables(instance());
         variables.extend(world.repository_variables());
         variables.extend(world.environment_variables(world.environment("dev").unwrap()));
         variables.extend(keys.variables());
@@ -146,7 +146,7 @@ impl Setting {
     pub(crate) fn tell(&self, what: &str, body: &Value) {
         let url = format!(
             "{}/_sandbox/{what}",
-            place().url(sandbox::place::port::GATEWAY)
+            instance().url(sandbox::instance::port::GATEWAY)
         );
         wait(PATIENCE, async {
             let http = sandbox::world::http_client().unwrap();

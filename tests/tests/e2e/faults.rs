@@ -5,16 +5,16 @@
 use std::process::Command;
 use std::time::Duration;
 
-use sandbox::place::port;
+use sandbox::instance::port;
 use sandbox::world::http_client;
 use serde_json::{Value, json};
 
 use crate::cancel::State;
 use crate::hold::{alone, fault, verb, waiting_faults};
 use crate::job::Job;
-use crate::support::{Started, item, log, place, until, wait};
+use crate::support::{Started, instance, item, log, until, wait};
 
-const SOON: Duration = Duration::from_secs(240);
+const DEADLINE: Duration = Duration::from_secs(240);
 /// The connection breaks, or it is taken and nothing ever comes.
 const KINDS: [&str; 3] = ["cut", "lost_answer", "hang"];
 
@@ -103,9 +103,9 @@ impl Row {
         assert_eq!(self.state.lock(), None, "{what}");
         let queue = format!("{}/{}#q", self.state.bucket(), self.state.key);
         let line = item(&self.state.aws, self.state.table(), "LockID", &queue);
-        assert_eq!(wait(SOON, line), None, "{what}");
+        assert_eq!(wait(DEADLINE, line), None, "{what}");
         let object = format!("/{}/{}.tflock", self.state.bucket(), self.state.key);
-        let object = wait(SOON, self.state.aws.get(&object)).unwrap();
+        let object = wait(DEADLINE, self.state.aws.get(&object)).unwrap();
         assert!(object.is_err(), "{what}: {object:?}");
     }
 }
@@ -127,9 +127,9 @@ fn mended(state: &State) {
     let account = &state.world.environment("dev").unwrap().account.id;
     let url = format!(
         "{}/_sandbox/faults?account={account}",
-        place().url(port::GATEWAY)
+        instance().url(port::GATEWAY)
     );
-    let answer = wait(SOON, async {
+    let answer = wait(DEADLINE, async {
         http_client().unwrap().delete(&url).send().await.unwrap()
     });
     assert!(answer.status().is_success(), "{answer:?}");
@@ -194,13 +194,13 @@ fn without_the_network_everything_ends_and_the_lock_is_free_within_a_lease() {
             let row = Row::new(world, locking, &what);
             let job = row.state.job();
             let running = Started::new(&mut row.run(&job, SHORT, "0s"));
-            until("the command runs", SOON, || {
+            until("the command runs", DEADLINE, || {
                 row.file("started").exists().then_some(())
             });
             for service in services {
                 strikes(&row.state, service, None, kind, 10_000);
             }
-            let ended = running.end(SOON);
+            let ended = running.end(DEADLINE);
             assert_eq!(ended.status.code(), Some(9), "{what}: {}", log(&ended));
             let said = log(&ended);
             assert!(said.contains("could not be renewed"), "{what}: {said}");
@@ -223,7 +223,7 @@ fn plan_and_apply_go_through_a_call_that_fails_once() {
             // The state is written under faults too: the apply itself asks for them.
             let asks: Vec<String> = faults(&row.state, services, kind)
                 .iter()
-                .map(|fault| format!("curl -fsS -X POST -H 'content-type: application/json' -d '{fault}' {}/_sandbox/faults", place().url(port::GATEWAY)))
+                .map(|fault| format!("curl -fsS -X POST -H 'content-type: application/json' -d '{fault}' {}/_sandbox/faults", instance().url(port::GATEWAY)))
                 .collect();
             write(&job, &asks.join(" && "));
             for one in faults(&row.state, services, kind) {
@@ -238,7 +238,7 @@ fn plan_and_apply_go_through_a_call_that_fails_once() {
             mended(&row.state);
             row.is_gone(&what);
             let path = format!("/{}/{}", row.state.bucket(), row.state.key);
-            let state = wait(SOON, row.state.aws.get(&path)).unwrap().unwrap();
+            let state = wait(DEADLINE, row.state.aws.get(&path)).unwrap().unwrap();
             let state: Value = serde_json::from_str(&state).unwrap();
             assert_eq!(state["resources"].as_array().unwrap().len(), 1, "{what}");
         }
@@ -275,7 +275,10 @@ fn governed(row: &Row, job: &Job, arguments: &[&str]) -> std::process::Output {
     command
         .env("HOME", job.file(""))
         .env("CHECKPOINT_DISABLE", "1");
-    let path = format!("{}:/usr/local/bin:/usr/bin:/bin", place().bin().display());
+    let path = format!(
+        "{}:/usr/local/bin:/usr/bin:/bin",
+        instance().bin().display()
+    );
     let ended = job.run(command.env("PATH", path));
     assert!(
         ended.status.success(),

@@ -3,14 +3,14 @@
 use std::collections::BTreeSet;
 
 use sandbox::demo::{Host, Ran};
-use sandbox::place::port;
+use sandbox::instance::port;
 use sandbox::runner::hub::Hub;
 use sandbox::runner::ledger::{row, status};
 use sandbox::world::{World, http_client};
 use serde_json::{Value, json};
 
 use crate::record::{self, calls, images, pushed};
-use crate::support::{PATIENCE, demo, place, read, wait};
+use crate::support::{PATIENCE, demo, instance, read, wait};
 
 fn ran() -> &'static Ran {
     demo(Host::Github)
@@ -70,7 +70,7 @@ fn every_session_is_named_after_its_run_and_whoever_started_it() {
 #[test]
 fn no_job_calls_github_beyond_its_permissions() {
     let ran = ran();
-    let hub = Hub::new(place(), &ran.world.repository).unwrap();
+    let hub = Hub::new(instance(), &ran.world.repository).unwrap();
     let calls = wait(PATIENCE, hub.calls()).unwrap();
     let of_runs: Vec<&Value> = calls
         .iter()
@@ -105,7 +105,7 @@ fn two_builds_make_what_three_environments_run() {
         assert_eq!(pushed(&calls), images(world, &commits).await);
 
         let (_, folder) = shipped.runs.last().unwrap();
-        let ledger = status(place(), world, &folder.join("repository"))
+        let ledger = status(instance(), world, &folder.join("repository"))
             .await
             .unwrap();
         let digest = |environment: &str| {
@@ -135,13 +135,13 @@ fn every_record_has_one_deployment_on_github_and_only_the_last_is_live() {
     let ran = ran();
     let world = &ran.world;
     wait(PATIENCE, async {
-        let build = world.administrator(place(), &world.build).await.unwrap();
-        let hub = Hub::new(place(), &world.repository).unwrap();
+        let build = world.administrator(instance(), &world.build).await.unwrap();
+        let hub = Hub::new(instance(), &world.repository).unwrap();
         let token = hub.token("ada").await.unwrap();
         let get = async |path: &str| -> Vec<Value> {
             let url = format!(
                 "{}/repos/{}/deployments{path}",
-                place().url(port::GITHUB),
+                instance().url(port::GITHUB),
                 world.repository
             );
             let asked = http_client().unwrap().get(url).bearer_auth(&token);
@@ -209,7 +209,7 @@ async fn running(
     environment: &sandbox::world::Environment,
 ) -> String {
     let aws = world
-        .administrator(place(), &environment.account)
+        .administrator(instance(), &environment.account)
         .await
         .unwrap();
     let ecs = async |operation: &str, input: Value| {

@@ -22,7 +22,7 @@ use std::process::Command;
 use std::time::Duration;
 
 use rustix::process::{Pid, Signal, kill_process_group};
-use sandbox::place::port;
+use sandbox::instance::port;
 use sandbox::runner::story::Story;
 use sandbox::world::http_client;
 use serde_json::{Value, json};
@@ -31,10 +31,10 @@ use time::format_description::well_known::Rfc3339;
 
 use crate::cancel::{APPLY, State};
 use crate::job::Job;
-use crate::support::{PATIENCE, Started, item, log, place, until, wait, world};
+use crate::support::{PATIENCE, Started, instance, item, log, until, wait, world};
 
 /// Longer than anything here takes on a machine that others keep busy.
-const SOON: Duration = Duration::from_secs(600);
+const DEADLINE: Duration = Duration::from_secs(600);
 
 /// Runs until the test lets it go.
 const HOLDING: &str = ": > started; while [ ! -e go ]; do sleep 0.1; done";
@@ -75,7 +75,7 @@ fn ends(state: &State, job: &Job, arguments: &[&str], exit: i32, said: &[&str]) 
 }
 
 pub(crate) fn started(job: &Job) {
-    until("the command runs", SOON, || {
+    until("the command runs", DEADLINE, || {
         job.file("started").exists().then_some(())
     });
 }
@@ -99,7 +99,7 @@ fn output(job: &Job, name: &str) -> String {
 
 /// A job of the same run with another name.
 fn job(state: &State, name: &str) -> Job {
-    let mut variables = state.world.variables(place());
+    let mut variables = state.world.variables(instance());
     variables.extend(state.keys.variables());
     variables.insert("GITHUB_JOB".to_owned(), name.to_owned());
     Job::new(variables)
@@ -124,8 +124,8 @@ pub(crate) fn fault(state: &State, body: Value) {
     let account = &state.world.environment("dev").unwrap().account.id;
     let mut body = body;
     body["account"] = json!(account);
-    let url = format!("{}/_sandbox/faults", place().url(port::GATEWAY));
-    let answer = wait(SOON, async {
+    let url = format!("{}/_sandbox/faults", instance().url(port::GATEWAY));
+    let answer = wait(DEADLINE, async {
         http_client()
             .unwrap()
             .post(&url)
@@ -142,9 +142,9 @@ pub(crate) fn waiting_faults(state: &State) -> Vec<Value> {
     let account = &state.world.environment("dev").unwrap().account.id;
     let url = format!(
         "{}/_sandbox/faults?account={account}",
-        place().url(port::GATEWAY)
+        instance().url(port::GATEWAY)
     );
-    wait(SOON, async {
+    wait(DEADLINE, async {
         let answer = http_client().unwrap().get(&url).send().await.unwrap();
         answer.json().await.unwrap()
     })

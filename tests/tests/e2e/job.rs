@@ -5,7 +5,7 @@ use std::process::{Command, Output};
 
 use sandbox::world::runner::Variables;
 
-use crate::support::{PATIENCE, Started, place, read};
+use crate::support::{PATIENCE, Started, instance, read};
 
 /// A folder with what a runner gives a step. Nothing else of the environment comes along.
 pub(crate) struct Job {
@@ -58,7 +58,7 @@ impl Job {
 
     /// A binary in this job, in the job's folder.
     pub(crate) fn command(&self, binary: &str, arguments: &[&str]) -> Command {
-        let mut command = Command::new(place().built().join(binary));
+        let mut command = Command::new(instance().built().join(binary));
         command
             .args(arguments)
             .current_dir(self.folder.path())

@@ -6,11 +6,11 @@ use std::process::{Command, Output};
 use std::time::Duration;
 
 use rustix::process::Signal;
-use sandbox::place::sha256;
+use sandbox::instance::sha256;
 
-use crate::support::{Started, log, place, read, until};
+use crate::support::{Started, instance, log, read, until};
 
-const SOON: Duration = Duration::from_secs(300);
+const DEADLINE: Duration = Duration::from_secs(300);
 
 /// The launcher as an action has it, beside a lock of the test's own, and a folder for the binary.
 struct Launcher {
@@ -21,7 +21,7 @@ impl Launcher {
     fn new() -> Self {
         let folder = tempfile::tempdir().unwrap();
         for name in ["launch.js", "main.js", "post.js"] {
-            let from = place().checkout.join("actions/launch").join(name);
+            let from = instance().checkout.join("actions/launch").join(name);
             fs::copy(from, folder.path().join(name)).unwrap();
         }
         // Node older than 23.11 has no process.execve.
@@ -47,7 +47,7 @@ impl Launcher {
     }
 
     fn command(&self, phase: &str) -> Command {
-        let mut command = Command::new(place().bin().join("node"));
+        let mut command = Command::new(instance().bin().join("node"));
         command
             .arg(self.file(&format!("{phase}.js")))
             .env_clear()
@@ -58,7 +58,7 @@ impl Launcher {
     }
 
     fn run(&self, command: &mut Command) -> Output {
-        Started::new(command).end(SOON)
+        Started::new(command).end(DEADLINE)
     }
 
     /// Expects that nothing was started, and why.
@@ -107,7 +107,7 @@ fn a_step_that_this_commit_pins_no_hash_for_is_refused() {
         launcher.refuses(&mut launcher.command("main"), why);
     }
     // The lock that is shipped pins nothing yet, or real hashes; of this step it knows nothing.
-    let shipped = place().checkout.join("actions/launch/release.lock");
+    let shipped = instance().checkout.join("actions/launch/release.lock");
     fs::copy(shipped, launcher.file("release.lock")).unwrap();
     launcher.refuses(&mut launcher.command("main"), why);
     for step in ["", "../probe", "Probe"] {
@@ -152,7 +152,7 @@ fn a_folder_of_binaries_comes_before_everything() {
 fn every_step_refuses_an_input_that_its_action_does_not_have() {
     let launcher = Launcher::new();
     let mut steps = 0;
-    for entry in fs::read_dir(place().checkout.join("actions")).unwrap() {
+    for entry in fs::read_dir(instance().checkout.join("actions")).unwrap() {
         let folder = entry.unwrap().path();
         if !folder.join("action.yml").exists() {
             continue;
@@ -164,7 +164,7 @@ fn every_step_refuses_an_input_that_its_action_does_not_have() {
             command
                 .current_dir(launcher.folder.path())
                 .env("INPUT_STEP", &step)
-                .env("SLIPWAY_BIN_DIR", place().built())
+                .env("SLIPWAY_BIN_DIR", instance().built())
                 .env("GITHUB_ACTIONS", "true")
                 .env("INPUT_ENVIROMENT", "dev")
                 .env("INPUT_NOT-AN-INPUT", "true");
@@ -204,11 +204,11 @@ fn a_signal_reaches_the_binary_once() {
             command.env("NODE_OPTIONS", require);
         }
         let started = Started::new(&mut command);
-        until("the binary runs", SOON, || {
+        until("the binary runs", DEADLINE, || {
             launcher.file("ran").exists().then_some(())
         });
         started.signal(Signal::INT);
-        let ended = started.end(SOON);
+        let ended = started.end(DEADLINE);
         assert_eq!(
             ended.status.code(),
             Some(11),

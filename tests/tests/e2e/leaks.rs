@@ -7,12 +7,12 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD_NO_PAD;
 use regex_lite::Regex;
 use sandbox::demo::{self, Host, Ran};
-use sandbox::place::hex;
+use sandbox::instance::hex;
 use sandbox::runner::act::{self, Trigger};
 use sandbox::runner::export::export;
 use sandbox::runner::story::{AUTHOR, REVIEWER, Story};
 
-use crate::support::{PATIENCE, demo, heavy, place, wait, world};
+use crate::support::{PATIENCE, demo, heavy, instance, wait, world};
 
 /// What tokens begin with and go on with, whoever got them: GitHub's, signed identities, sessions of AWS, and ECR's `AWS:…`
 /// in base64. The beginning is looked for first, since it is many times faster to find.
@@ -52,12 +52,12 @@ fn clean(ran: &Ran) {
 
 /// Where a run may leave something: its own folder, what the sandbox's parts log, and what programs keep for their user.
 fn left_behind(world: &str) -> Vec<PathBuf> {
-    let place = place();
+    let instance = instance();
     let mut folders = vec![
-        place.dir.join("worlds").join(world),
-        place.dir.join("home"),
-        place.dir.join("logs"),
-        place.docker_config(),
+        instance.dir.join("worlds").join(world),
+        instance.dir.join("home"),
+        instance.dir.join("logs"),
+        instance.docker_config(),
     ];
     if let Some(home) = std::env::home_dir() {
         folders.extend([".docker", ".aws", ".terraform.d"].map(|name| home.join(name)));
@@ -170,12 +170,12 @@ fn the_search_finds_each_form_of_a_secret() {
 /// GitHub drops a job output that holds a masked value and goes on with nothing; the sandbox fails the run instead.
 #[test]
 fn a_job_output_that_holds_a_masked_value_fails_the_run() {
-    let place = place();
+    let instance = instance();
     let _turn = heavy();
     wait(PATIENCE, async {
         let world = world("masked").await;
-        let story = Story::begin(place, &world).await.unwrap();
-        let export = export(place).unwrap();
+        let story = Story::begin(instance, &world).await.unwrap();
+        let export = export(instance).unwrap();
         let trigger = Trigger::push(REVIEWER, "deliver.yml");
         for (title, masked, success) in [
             ("Hand a value on", "another", true),
@@ -184,7 +184,8 @@ fn a_job_output_that_holds_a_masked_value_fails_the_run() {
             let workflow = include_str!("leaks/masked.yml").replace("MASKED", masked);
             let files = [(".github/workflows/deliver.yml", workflow.as_str())];
             story.change(AUTHOR, REVIEWER, title, &files).await.unwrap();
-            let ended = act::run(place, &world, &story.hub, &export, &trigger, &mut |_| {}).await;
+            let ended =
+                act::run(instance, &world, &story.hub, &export, &trigger, &mut |_| {}).await;
             let ended = ended.unwrap();
             let log = &ended.log.text;
             assert_eq!(ended.success, success, "{log}");
@@ -193,7 +194,7 @@ fn a_job_output_that_holds_a_masked_value_fails_the_run() {
             assert_eq!(log.contains("it is hunter22"), success, "{log}");
             assert_eq!(log.contains("it is ***"), !success, "{log}");
         }
-        demo::kept_to_the_rules(place, &story).await.unwrap();
+        demo::kept_to_the_rules(instance, &story).await.unwrap();
     });
 }
 

@@ -3,12 +3,12 @@
 use std::process::Command;
 
 use rustix::process::Signal;
-use sandbox::place::sha256;
+use sandbox::instance::sha256;
 use sandbox::world::World;
 use serde_json::{Value, json};
 
 use crate::ecr::Setting;
-use crate::support::{PATIENCE, Started, log, place, until, wait};
+use crate::support::{PATIENCE, Started, instance, log, until, wait};
 
 const DYNAMODB: &str = "DynamoDB_20120810";
 /// How long a call hangs during which the step is killed.
@@ -81,9 +81,10 @@ impl Scene {
     fn command(&self, arguments: &[&str]) -> Command {
         let mut command = self.setting.job.command("slipway-promote", arguments);
         // A check needs a token before it reads the ledger, which is what this is about.
-        command
-            .env("GITHUB_TOKEN", "ghs_nobodys")
-            .env("GITHUB_API_URL", place().url(sandbox::place::port::GITHUB));
+        command.env("GITHUB_TOKEN", "ghs_nobodys").env(
+            "GITHUB_API_URL",
+            instance().url(sandbox::instance::port::GITHUB),
+        );
         command
     }
 
@@ -221,7 +222,7 @@ impl Scene {
     fn waiting(&self) -> Vec<Value> {
         let url = format!(
             "{}/_sandbox/faults?account={}",
-            place().url(sandbox::place::port::GATEWAY),
+            instance().url(sandbox::instance::port::GATEWAY),
             self.setting.world.build.id
         );
         wait(PATIENCE, async {

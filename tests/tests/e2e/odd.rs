@@ -8,7 +8,7 @@ use std::process::Command;
 
 use flate2::Compression;
 use flate2::write::GzEncoder;
-use sandbox::place::sha256;
+use sandbox::instance::sha256;
 use serde_json::{Value, json};
 
 use crate::ecr::Setting;

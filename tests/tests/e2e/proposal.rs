@@ -7,7 +7,7 @@ use sandbox::runner::story::{AUTHOR, Story};
 use sandbox::world::World;
 use serde_json::json;
 
-use crate::support::{PATIENCE, comments, heavy, item, place, wait, world};
+use crate::support::{PATIENCE, comments, heavy, instance, item, wait, world};
 
 const BRANCH: &str = "a-wider-network";
 
@@ -22,7 +22,7 @@ impl Scene {
     async fn runs(&self, workflow: &str) -> Ended {
         let trigger = Trigger::pull(AUTHOR, workflow, self.number, BRANCH);
         let (world, hub) = (&self.world, &self.story.hub);
-        let ended = act::run(place(), world, hub, &self.export, &trigger, &mut |_| {}).await;
+        let ended = act::run(instance(), world, hub, &self.export, &trigger, &mut |_| {}).await;
         ended.unwrap()
     }
 
@@ -35,11 +35,11 @@ impl Scene {
 
 #[test]
 fn a_pull_request_is_tested_and_shows_its_plan_while_somebody_else_holds_the_lock() {
-    let place = place();
+    let instance = instance();
     let _turn = heavy();
     let scene = wait(PATIENCE, async {
         let world = world("proposal").await;
-        let story = Story::begin(place, &world).await.unwrap();
+        let story = Story::begin(instance, &world).await.unwrap();
         let files = [(
             "infra/more.tf",
             "resource \"terraform_data\" \"peering\" {}\n",
@@ -47,7 +47,7 @@ fn a_pull_request_is_tested_and_shows_its_plan_while_somebody_else_holds_the_loc
         let number = story.propose(AUTHOR, "A wider network", &files).await;
         Scene {
             number: number.unwrap(),
-            export: export(place).unwrap(),
+            export: export(instance).unwrap(),
             world,
             story,
         }
@@ -57,7 +57,7 @@ fn a_pull_request_is_tested_and_shows_its_plan_while_somebody_else_holds_the_loc
     wait(PATIENCE, async {
         let account = scene
             .world
-            .administrator(place, &dev.account)
+            .administrator(instance, &dev.account)
             .await
             .unwrap();
         let info = json!({"ID": "11111111-2222-3333-4444-555555555555", "Operation": "OperationTypeApply", "Who": "ada@laptop"});
@@ -122,6 +122,8 @@ fn a_pull_request_is_tested_and_shows_its_plan_while_somebody_else_holds_the_loc
         let shown = format!("{}\n{}", refused.log.text, refused.log.summary);
         let piece = "role/slipway-deploy with this job's GitHub identity";
         assert!(shown.contains(piece), "{shown}");
-        demo::kept_to_the_rules(place, &scene.story).await.unwrap();
+        demo::kept_to_the_rules(instance, &scene.story)
+            .await
+            .unwrap();
     });
 }

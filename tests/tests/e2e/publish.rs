@@ -18,7 +18,7 @@ use crate::record::{calls, nothing_was_denied, of_steps};
 use crate::support::{PATIENCE, heavy, log, wait};
 
 /// Longer than any one publication takes, even while other tests use the machine.
-const SOON: std::time::Duration = PATIENCE;
+const DEADLINE: std::time::Duration = PATIENCE;
 
 /// The most memory that a publication holds, in KiB.
 const LIMIT: u64 = 64 << 10;
@@ -284,7 +284,7 @@ fn a_base_in_ecr_is_pulled_and_the_token_is_nowhere() {
         );
         assert_eq!(seen.found, [""; 0]);
         checkout.go_on(&mark);
-        let output = started.end(SOON);
+        let output = started.end(DEADLINE);
         let said = format!(
             "{}{}",
             String::from_utf8_lossy(&output.stdout),
@@ -428,7 +428,7 @@ fn a_disk_that_is_full_is_named_and_room_mends_it() {
     let mut checkout = Checkout::new("room");
     checkout.own_storage();
     let commit = checkout.commit("first");
-    let failed = checkout.start_without_room(BUILDAH).end(SOON);
+    let failed = checkout.start_without_room(BUILDAH).end(DEADLINE);
     let said = log(&failed);
     assert_eq!(failed.status.code(), Some(1), "{said}");
     assert!(said.to_lowercase().contains("no space left"), "{said}");

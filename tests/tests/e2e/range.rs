@@ -2,13 +2,13 @@
 
 use std::process::{Command, Output};
 
-use sandbox::place::port;
+use sandbox::instance::port;
 use sandbox::runner::story::{AUTHOR, RELEASER, REVIEWER, Story, git_folder};
 use sandbox::world::http_client;
 use serde_json::{Value, json};
 
 use crate::ecr::Setting;
-use crate::support::{PATIENCE, log, place, wait};
+use crate::support::{PATIENCE, instance, log, wait};
 
 const CONTRACT: &str = include_str!("../../../docs/examples/storefront/delivery.yaml");
 const DIGEST: &str = "sha256:dddddddddddddddddddddddddddddddddddddddddddddddddddddddddddddddd";
@@ -62,7 +62,7 @@ impl Scene {
     fn new(what: &str) -> Self {
         let setting = Setting::new(what);
         let (story, token) = wait(PATIENCE, async {
-            let story = Story::begin(place(), &setting.world).await.unwrap();
+            let story = Story::begin(instance(), &setting.world).await.unwrap();
             let token = story.hub.token(RELEASER).await.unwrap();
             (story, token)
         });
@@ -98,7 +98,7 @@ impl Scene {
     fn git(&self, arguments: &[&str]) -> String {
         let output = Command::new("git")
             .arg("-C")
-            .arg(git_folder(place(), &self.setting.world))
+            .arg(git_folder(instance(), &self.setting.world))
             .args(arguments)
             .output()
             .unwrap();
@@ -172,10 +172,10 @@ impl Scene {
             .env("GITHUB_ACTIONS", "")
             .env("GITHUB_REPOSITORY", &self.setting.world.repository)
             .env("GITHUB_TOKEN", &self.token)
-            .env("GITHUB_API_URL", place().url(port::GITHUB))
+            .env("GITHUB_API_URL", instance().url(port::GITHUB))
             .env(
                 "GITHUB_GRAPHQL_URL",
-                format!("{}/graphql", place().url(port::GITHUB)),
+                format!("{}/graphql", instance().url(port::GITHUB)),
             )
             .env("CODEBUILD_BUILD_ARN", build)
             .env("CODEBUILD_BUILD_ID", "promote:1")
@@ -204,7 +204,7 @@ impl Scene {
 
     /// A user's number.
     fn id(&self, login: &str) -> u64 {
-        let url = format!("{}/users/{login}", place().url(port::GITHUB));
+        let url = format!("{}/users/{login}", instance().url(port::GITHUB));
         wait(PATIENCE, async {
             let client = http_client().unwrap();
             let request = client.get(&url).header("user-agent", "e2e");
@@ -437,7 +437,7 @@ fn a_fork_is_promotable_and_one_that_cannot_be_seen_needs_one_more_approval() {
     for (index, private) in [false, true].into_iter().enumerate() {
         let owner = format!("{}-fork{index}", scene.setting.world.name);
         let fork = format!("{owner}/storefront");
-        let bare = git_folder(place(), &scene.setting.world);
+        let bare = git_folder(instance(), &scene.setting.world);
         let git = bare.with_file_name(format!("fork{index}.git"));
         let from = bare.display().to_string();
         let to = git.display().to_string();
@@ -488,7 +488,7 @@ fn more_commits_than_github_lists_are_unknown_and_many_pages_are_read() {
     std::fs::write(&file, stream).unwrap();
     let imported = Command::new("git")
         .arg("-C")
-        .arg(git_folder(place(), &scene.setting.world))
+        .arg(git_folder(instance(), &scene.setting.world))
         .args(["fast-import", "--quiet"])
         .stdin(std::fs::File::open(&file).unwrap())
         .status()

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::path::Path;
 use std::process::Command;
 
-use crate::support::place;
+use crate::support::instance;
 
 /// Values for one run of the step, and so for one start of each reader.
 const BATCH: usize = 200;
@@ -119,7 +119,7 @@ fn write(path: &Path, format: &str, values: &mut Values) -> Vec<String> {
             .keys()
             .map(|name| format!("{name}=env:FROM_{name}"))
             .collect();
-        let ended = Command::new(place().built().join("slipway-secrets"))
+        let ended = Command::new(instance().built().join("slipway-secrets"))
             .args(["file", "--json", "--format", format, "--path"])
             .arg(path)
             .env_clear()
@@ -166,7 +166,7 @@ fn read(command: &mut Command) -> Values {
 fn shell(shell: &str, path: &Path) -> Values {
     let dump = "import json, os; print(json.dumps(dict(os.environ)))";
     let script = "set -a; . \"$0\"; exec \"$1\" -c \"$2\"";
-    let python = place().venv_bin().join("python");
+    let python = instance().venv_bin().join("python");
     read(
         Command::new(shell)
             .arg("-c")
@@ -178,13 +178,13 @@ fn shell(shell: &str, path: &Path) -> Values {
 }
 
 fn node(option: &str, script: &str) -> Values {
-    let node = place().bin().join("node");
+    let node = instance().bin().join("node");
     let script = format!("{script}; process.stdout.write(JSON.stringify({{ ...found }}))");
     read(Command::new(node).args([option, "-e", &script]))
 }
 
 fn dotenv_of_npm(path: &Path) -> Values {
-    let module = place().npm("dotenv").join("dist/index.cjs");
+    let module = instance().npm("dotenv").join("dist/index.cjs");
     let (module, path) = (module.display().to_string(), path.display().to_string());
     node(
         "--no-warnings",
@@ -194,7 +194,7 @@ fn dotenv_of_npm(path: &Path) -> Values {
 
 fn dotenv_of_python(path: &Path) -> Values {
     let script = "import dotenv, json, os, sys; dotenv.load_dotenv(sys.argv[1]); print(json.dumps(dict(os.environ)))";
-    let python = place().venv_bin().join("python");
+    let python = instance().venv_bin().join("python");
     read(Command::new(python).args(["-c", script]).arg(path))
 }
 

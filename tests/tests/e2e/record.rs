@@ -2,11 +2,11 @@
 
 use std::collections::BTreeSet;
 
-use sandbox::place::port;
+use sandbox::instance::port;
 use sandbox::world::World;
 use serde::Deserialize;
 
-use crate::support::place;
+use crate::support::instance;
 
 /// The role of whoever opens an account: the sandbox when it makes a world, and looks at it.
 const ADMINISTRATOR: &str = "OrganizationAccountAccessRole";
@@ -54,7 +54,7 @@ pub(crate) async fn calls(world: &World) -> Vec<Call> {
     }
     let url = format!(
         "{}/_sandbox/calls?world={}",
-        place().url(port::GATEWAY),
+        instance().url(port::GATEWAY),
         world.name
     );
     let answer = sandbox::world::http_client().unwrap().get(url).send().await;
@@ -107,7 +107,7 @@ pub(crate) fn pushed(calls: &[Call]) -> Vec<&str> {
 
 /// What the tags of these commits name in the world's registry, as [`pushed`] has it.
 pub(crate) async fn images(world: &World, commits: &[&str]) -> Vec<String> {
-    let aws = world.administrator(place(), &world.build).await.unwrap();
+    let aws = world.administrator(instance(), &world.build).await.unwrap();
     let target = "AmazonEC2ContainerRegistry_V20150921.DescribeImages";
     let mut found = Vec::new();
     for commit in commits {

@@ -6,7 +6,7 @@ use sandbox::world::World;
 use serde_json::{Value, json};
 
 use crate::ecr::{Setting, THERE};
-use crate::support::{PATIENCE, Started, log, place, wait};
+use crate::support::{PATIENCE, Started, instance, log, wait};
 
 const NAME: &str = "acme/plan";
 
@@ -147,7 +147,7 @@ fn record(setting: &Setting, environment: &str, digest: &str) {
     })
     .to_string();
     let prev = "0".repeat(64);
-    let hash = sandbox::place::sha256(format!("{prev}{bytes}").as_bytes());
+    let hash = sandbox::instance::sha256(format!("{prev}{bytes}").as_bytes());
     let item = json!({"TableName": World::LEDGER, "Item": {
         "chain": {"S": format!("storefront#{environment}")}, "seq": {"N": "1"},
         "record": {"S": bytes}, "prev": {"S": prev}, "hash": {"S": hash},
@@ -203,7 +203,7 @@ fn a_lifecycle_policy_that_would_take_a_live_image_is_refused() {
         "{error}"
     );
     wait(PATIENCE, async {
-        let gateway = crate::support::place().url(sandbox::place::port::GATEWAY);
+        let gateway = crate::support::instance().url(sandbox::instance::port::GATEWAY);
         let url = format!(
             "{gateway}/_sandbox/faults?account={}",
             setting.world.build.id
@@ -230,7 +230,7 @@ fn a_lifecycle_policy_that_would_take_a_live_image_is_refused() {
 #[test]
 fn repository_and_images_outlive_an_environments_infrastructure() {
     let setting = Setting::new("outlive");
-    wait(PATIENCE, setting.world.serve(place())).unwrap();
+    wait(PATIENCE, setting.world.serve(instance())).unwrap();
     setting.image(&["repository", "--environment", "dev"], 0);
     let digest = setting.another("kept", Some("kept"));
     let infra = setting.job.file("infra");
@@ -272,7 +272,7 @@ fn repository_and_images_outlive_an_environments_infrastructure() {
     ));
     assert!(down.contains("2 destroyed"), "{down}");
     let environment = setting.world.environment("dev").unwrap();
-    wait(PATIENCE, setting.world.tear_down(place(), environment)).unwrap();
+    wait(PATIENCE, setting.world.tear_down(instance(), environment)).unwrap();
     still_there();
     let deploy = |exit: i32| {
         let mut command = setting.job.command(
@@ -293,7 +293,7 @@ fn repository_and_images_outlive_an_environments_infrastructure() {
     // There is nothing left to deploy to.
     deploy(1);
     assert!(terraform(&up).contains("2 added"));
-    wait(PATIENCE, setting.world.serve(place())).unwrap();
+    wait(PATIENCE, setting.world.serve(instance())).unwrap();
     still_there();
     // The image that was kept is what runs in what was built anew.
     deploy(0);

@@ -18,7 +18,7 @@ use rustls::AlertDescription;
 use sandbox::dist::{self, Binary};
 use sandbox::fault::Result;
 
-use crate::support::place;
+use crate::support::instance;
 
 const STS: &str = "sts.ca-central-1.amazonaws.com";
 const DYNAMODB: &str = "dynamodb.ca-central-1.amazonaws.com";
@@ -218,7 +218,7 @@ struct Scene {
 impl Scene {
     fn of(name: &str) -> Self {
         let binary = binaries().iter().find(|binary| binary.name == name);
-        let room = Room::of(binary.unwrap(), place());
+        let room = Room::of(binary.unwrap(), instance());
         let authority = Authority::of(HOSTS);
         let scene = Self {
             names: NameServer::start(room.gateway, HOSTS),
@@ -338,6 +338,6 @@ fn answer(request: &Request) -> Answer {
 /// Built once for all tests.
 fn binaries() -> &'static [Binary] {
     static BINARIES: OnceLock<Result<Vec<Binary>>> = OnceLock::new();
-    let built = BINARIES.get_or_init(|| dist::tested(place()));
+    let built = BINARIES.get_or_init(|| dist::tested(instance()));
     built.as_ref().unwrap()
 }

@@ -6,7 +6,7 @@ use std::process::Command;
 use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
 
 use rustix::process::Signal;
-use sandbox::place::port;
+use sandbox::instance::port;
 use sandbox::world::World;
 use sandbox::world::aws::Aws;
 use sandbox::world::http_client;
@@ -14,7 +14,7 @@ use serde_json::{Value, json};
 
 use crate::job::Job;
 use crate::record::calls;
-use crate::support::{PATIENCE, Started, log, place, session, until, wait, world};
+use crate::support::{PATIENCE, Started, instance, log, session, until, wait, world};
 
 const ECS: &str = "AmazonEC2ContainerServiceV20141113";
 
@@ -40,9 +40,9 @@ impl Setting {
         let world = WORLD.get_or_init(|| {
             wait(PATIENCE, async {
                 let world = world("service").await;
-                world.serve(place()).await.unwrap();
+                world.serve(instance()).await.unwrap();
                 for environment in &world.environments {
-                    let may = world.deploys_anything(place(), environment);
+                    let may = world.deploys_anything(instance(), environment);
                     may.await.unwrap();
                 }
                 world
@@ -50,10 +50,10 @@ impl Setting {
         });
         let (aws, keys) = wait(PATIENCE, async {
             let account = &world.environment(environment).unwrap().account;
-            let aws = world.administrator(place(), account).await.unwrap();
+            let aws = world.administrator(instance(), account).await.unwrap();
             (aws, session(world, environment, "slipway-deploy").await)
         });
-        let mut variables = world.variables(place());
+        let mut variables = world.variables(instance());
         variables.extend(keys.variables());
         Self {
             world,
@@ -66,7 +66,7 @@ impl Setting {
 
     /// The digest of a new image that runs this.
     fn image(&self, command: &[&str]) -> String {
-        let put = self.world.image(place(), command);
+        let put = self.world.image(instance(), command);
         let reference = wait(PATIENCE, put).unwrap();
         reference.split_once('@').unwrap().1.to_owned()
     }
@@ -185,7 +185,7 @@ fn fault(setting: &Setting, service: &str, operation: &str, times: u32, fault: &
         .id;
     let body = json!({"account": account, "service": service, "operation": operation,
                       "times": times, "fault": fault});
-    let url = format!("{}/_sandbox/faults", place().url(port::GATEWAY));
+    let url = format!("{}/_sandbox/faults", instance().url(port::GATEWAY));
     let answer = wait(PATIENCE, async {
         let http = http_client().unwrap();
         http.post(&url).json(&body).send().await.unwrap()
@@ -356,7 +356,7 @@ fn a_worker_without_a_load_balancer_is_healthy_when_its_tasks_run() {
 
 /// Lets the world's permit role of dev record a service of another name too.
 async fn records_as(world: &World, service: &str) {
-    let aws = world.administrator(place(), &world.build).await.unwrap();
+    let aws = world.administrator(instance(), &world.build).await.unwrap();
     let document = json!({"Version": "2012-10-17", "Statement": [{
         "Effect": "Allow",
         "Action": ["dynamodb:PutItem", "dynamodb:ConditionCheckItem"],
@@ -380,14 +380,14 @@ fn a_promotion_without_a_digest_takes_what_ran_healthy_last() {
     let world = setting.world;
     wait(PATIENCE, records_as(world, "recorded"));
     let job = |environment: &str| {
-        let stage = world.codebuild_session(place(), environment, "e2e");
-        let mut variables = world.variables(place());
+        let stage = world.codebuild_session(instance(), environment, "e2e");
+        let mut variables = world.variables(instance());
         variables.extend(world.repository_variables());
         variables.extend(world.environment_variables(world.environment(environment).unwrap()));
         variables.extend(wait(PATIENCE, stage).unwrap().variables());
         // GitHub is asked for everything else, which is not what this is about.
         variables.insert("GITHUB_TOKEN".to_owned(), "ghs_nobodys".to_owned());
-        variables.insert("GITHUB_API_URL".to_owned(), place().url(port::GITHUB));
+        variables.insert("GITHUB_API_URL".to_owned(), instance().url(port::GITHUB));
         let job = Job::new(variables);
         let contract = include_str!("../../../docs/examples/storefront/delivery.yaml");
         // Another service's ledger, so that no other test of this world writes it.

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use rustix::process::{Pid, Signal, kill_process_group};
 use sandbox::demo::{self, Host, Ran};
 use sandbox::fault::Result;
-use sandbox::place::{Place, port};
+use sandbox::instance::{Instance, port};
 use sandbox::runner::hub::Hub;
 use sandbox::runner::story::AUTHOR;
 use sandbox::users::User;
@@ -21,14 +21,14 @@ use sandbox::{steps, supervisor};
 pub(crate) const PATIENCE: Duration = Duration::from_secs(540);
 
 /// The running sandbox, with the steps built.
-pub(crate) fn place() -> &'static Place {
-    static PLACE: OnceLock<Result<(Place, User)>> = OnceLock::new();
+pub(crate) fn instance() -> &'static Instance {
+    static PLACE: OnceLock<Result<(Instance, User)>> = OnceLock::new();
     let found = waited(PLACE.get().is_some(), || {
         PLACE.get_or_init(|| {
-            let place = Place::find()?;
-            steps::build(&place)?;
-            let user = supervisor::enter(&place)?;
-            Ok((place, user))
+            let instance = Instance::find()?;
+            steps::build(&instance)?;
+            let user = supervisor::enter(&instance)?;
+            Ok((instance, user))
         })
     });
     &found.as_ref().unwrap().0
@@ -97,7 +97,7 @@ pub(crate) async fn world(what: &str) -> World {
         "{family}{}",
         &uuid::Uuid::new_v4().simple().to_string()[..6]
     );
-    let in_use = World::replace_earlier(place(), &family, &name)
+    let in_use = World::replace_earlier(instance(), &family, &name)
         .await
         .unwrap();
     IN_USE
@@ -105,8 +105,8 @@ pub(crate) async fn world(what: &str) -> World {
         .unwrap_or_else(PoisonError::into_inner)
         .push(in_use);
     // Only a world with a folder is found again when it is to be retired.
-    std::fs::create_dir_all(place().dir.join("worlds").join(&name)).unwrap();
-    World::create(place(), &name).await.unwrap()
+    std::fs::create_dir_all(instance().dir.join("worlds").join(&name)).unwrap();
+    World::create(instance(), &name).await.unwrap()
 }
 
 /// The demo on a host, run once for all tests that look at what it leaves.
@@ -117,14 +117,14 @@ pub(crate) fn demo(host: Host) -> &'static Ran {
         Host::Github => &GITHUB,
         Host::Codebuild => &CODEBUILD,
     };
-    let place = place();
+    let instance = instance();
     let free = alone.try_lock().is_ok();
     let _alone = waited(free, || {
         alone.lock().unwrap_or_else(PoisonError::into_inner)
     });
     let ran = once.get_or_init(|| {
         let _turn = heavy();
-        wait(PATIENCE, demo::run(place, host))
+        wait(PATIENCE, demo::run(instance, host))
     });
     ran.as_ref().unwrap()
 }
@@ -132,10 +132,10 @@ pub(crate) fn demo(host: Host) -> &'static Ran {
 /// A session of a role of one of the world's environments, got as the stage of that environment gets it.
 pub(crate) async fn session(world: &World, environment: &str, role: &str) -> Keys {
     let keys = world
-        .codebuild_session(place(), environment, "e2e")
+        .codebuild_session(instance(), environment, "e2e")
         .await
         .unwrap();
-    let stage = world.caller(place(), keys).unwrap();
+    let stage = world.caller(instance(), keys).unwrap();
     let account = &world.environment(environment).unwrap().account.id;
     let arn = format!("arn:aws:iam::{account}:role/{role}");
     let parameters = [("RoleArn", arn.as_str()), ("RoleSessionName", "e2e")];
@@ -173,7 +173,7 @@ pub(crate) async fn comments(hub: &Hub, number: u64) -> Vec<String> {
     let token = hub.token(AUTHOR).await.unwrap();
     let url = format!(
         "{}/repos/{}/issues/{number}/comments",
-        place().url(port::GITHUB),
+        instance().url(port::GITHUB),
         hub.repository
     );
     let answer = sandbox::world::http_client()

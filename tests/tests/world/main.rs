@@ -5,7 +5,7 @@
 use std::sync::OnceLock;
 use std::time::{Duration, Instant};
 
-use sandbox::place::Place;
+use sandbox::instance::Instance;
 use sandbox::users::User;
 use sandbox::world::World;
 use sandbox::world::aws::Aws;
@@ -19,14 +19,14 @@ fn run<F: Future>(future: F) -> F::Output {
         .block_on(future)
 }
 
-fn place() -> &'static Place {
-    static PLACE: OnceLock<(Place, User)> = OnceLock::new();
-    let (place, _) = PLACE.get_or_init(|| {
-        let place = Place::find().unwrap();
-        let user = sandbox::supervisor::enter(&place).unwrap();
-        (place, user)
+fn instance() -> &'static Instance {
+    static PLACE: OnceLock<(Instance, User)> = OnceLock::new();
+    let (instance, _) = PLACE.get_or_init(|| {
+        let instance = Instance::find().unwrap();
+        let user = sandbox::supervisor::enter(&instance).unwrap();
+        (instance, user)
     });
-    place
+    instance
 }
 
 fn name() -> String {
@@ -45,19 +45,19 @@ async fn secret(aws: &Aws, environment: &str) -> Option<String> {
 
 #[test]
 fn two_worlds_share_nothing_and_each_is_found_again() {
-    let place = place();
+    let instance = instance();
     run(async {
         let (one, two) = (name(), name());
-        let first = World::create(place, &one).await.unwrap();
-        let second = World::create(place, &two).await.unwrap();
-        let again = World::create(place, &one).await.unwrap();
+        let first = World::create(instance, &one).await.unwrap();
+        let second = World::create(instance, &two).await.unwrap();
+        let again = World::create(instance, &one).await.unwrap();
         assert_eq!(first.registry, again.registry);
         assert_ne!(first.registry, second.registry);
         for (mine, other) in first.environments.iter().zip(&second.environments) {
             assert_ne!(mine.account.id, other.account.id);
         }
         let dev = first.environment("dev").unwrap();
-        let aws = first.administrator(place, &dev.account).await.unwrap();
+        let aws = first.administrator(instance, &dev.account).await.unwrap();
         assert_eq!(secret(&aws, "dev").await, Some(first.database_url(dev)));
         assert_eq!(secret(&aws, "staging").await, None);
         assert_ne!(
@@ -69,17 +69,17 @@ fn two_worlds_share_nothing_and_each_is_found_again() {
 
 #[test]
 fn a_new_worlds_service_answers_behind_its_load_balancer() {
-    let place = place();
+    let instance = instance();
     run(async {
         let name = name();
-        let _in_use = World::replace_earlier(place, "world-", &name)
+        let _in_use = World::replace_earlier(instance, "world-", &name)
             .await
             .unwrap();
-        std::fs::create_dir_all(place.dir.join("worlds").join(&name)).unwrap();
-        let world = World::create(place, &name).await.unwrap();
-        world.serve(place).await.unwrap();
+        std::fs::create_dir_all(instance.dir.join("worlds").join(&name)).unwrap();
+        let world = World::create(instance, &name).await.unwrap();
+        world.serve(instance).await.unwrap();
         let address = world
-            .address(place, world.environment("production").unwrap())
+            .address(instance, world.environment("production").unwrap())
             .await
             .unwrap();
         let probe = address.strip_prefix("http://").unwrap().parse().unwrap();
@@ -98,14 +98,14 @@ fn a_new_worlds_service_answers_behind_its_load_balancer() {
 
 #[test]
 fn a_codebuild_stage_reaches_its_own_environment_and_no_other() {
-    let place = place();
+    let instance = instance();
     run(async {
-        let world = World::create(place, &name()).await.unwrap();
+        let world = World::create(instance, &name()).await.unwrap();
         let keys = world
-            .codebuild_session(place, "dev", "build-1")
+            .codebuild_session(instance, "dev", "build-1")
             .await
             .unwrap();
-        let aws = world.caller(place, keys).unwrap();
+        let aws = world.caller(instance, keys).unwrap();
         for (environment, role, allowed) in [
             ("dev", "slipway-deploy", true),
             ("staging", "slipway-deploy", false),

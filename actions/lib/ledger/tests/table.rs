@@ -8,7 +8,7 @@ use kit::id::{CommitId, Digest};
 use kit::step::{Common, Cx};
 use ledger::{Actor, Append, Chain, Content, Entry, Ledger, Noted, Record, Verdict};
 use net::{Net, Target};
-use sandbox::place::{Place, port};
+use sandbox::instance::{Instance, port};
 use sandbox::world::World;
 
 /// The ledger as a role of the build account has it, in the world whose credentials are in the environment.
@@ -66,12 +66,12 @@ fn each_commit_is_noted_once_and_the_first_stays_first() {
     if std::env::var_os("LEDGER_ACCOUNT").is_some() {
         return notes_in_a_world();
     }
-    let place = Place::find().unwrap();
-    sandbox::supervisor::up(&place).unwrap();
+    let instance = Instance::find().unwrap();
+    sandbox::supervisor::up(&instance).unwrap();
     let name = format!("ledger-{}", &uuid::Uuid::new_v4().simple().to_string()[..8]);
     let (world, keys) = run(async {
-        let world = World::create(&place, &name).await.unwrap();
-        let keys = world.codebuild_session(&place, "dev", "note").await;
+        let world = World::create(&instance, &name).await.unwrap();
+        let keys = world.codebuild_session(&instance, "dev", "note").await;
         (world, keys.unwrap())
     });
     let ended = std::process::Command::new(std::env::current_exe().unwrap())
@@ -81,7 +81,7 @@ fn each_commit_is_noted_once_and_the_first_stays_first() {
         ])
         .env_clear()
         .envs(keys.variables())
-        .env("AWS_ENDPOINT_URL", place.url(port::GATEWAY))
+        .env("AWS_ENDPOINT_URL", instance.url(port::GATEWAY))
         .env("AWS_REGION", &world.region)
         .env("AWS_EC2_METADATA_DISABLED", "true")
         .env("LEDGER_ACCOUNT", &world.build.id)

@@ -10,7 +10,7 @@ use time::OffsetDateTime;
 
 use crate::condition::Context;
 use crate::identity::Principal;
-use crate::policy::{Asker, Decision, Grant, Question, decide, decide_identity};
+use crate::policy::{Decision, Grant, Question, Requester, decide, decide_identity};
 
 /// The policies that a caller brings along.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -36,7 +36,7 @@ pub(crate) enum Own<'a> {
 
 /// One action on one resource.
 pub(crate) struct Request<'a> {
-    pub(crate) asker: &'a Asker,
+    pub(crate) requester: &'a Requester,
     /// `SERVICE:Action`.
     pub(crate) action: &'a str,
     /// The ARN, or `*`.
@@ -112,7 +112,7 @@ pub(crate) fn evaluate(
     let question = Question {
         action: request.action,
         resource: Some(request.resource),
-        asker: request.asker,
+        requester: request.requester,
         context: request.context,
     };
     let all = |documents: &[String]| {
@@ -156,7 +156,7 @@ pub(crate) fn evaluate(
         Decision::Allow(grant) => Some(grant),
         _ => None,
     };
-    let same = request.asker.account.as_deref() == Some(request.owner);
+    let same = request.requester.account.as_deref() == Some(request.owner);
     match (grant, own) {
         (None, Own::Required(_)) => Err(Refusal::Implicit(Source::Resource)),
         // What names the very session is not limited by what the session or its role may do.
@@ -179,13 +179,13 @@ fn strongest(decisions: impl Iterator<Item = Decision>) -> Decision {
 }
 
 /// A caller as policies may name it.
-pub(crate) fn asker(principal: &Principal) -> Asker {
+pub(crate) fn requester(principal: &Principal) -> Requester {
     let mut arns = vec![principal.arn.clone()];
     arns.extend(principal.role.clone());
-    Asker {
+    Requester {
         account: Some(principal.account.clone()),
         arns,
-        ..Asker::default()
+        ..Requester::default()
     }
 }
 

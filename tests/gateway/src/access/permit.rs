@@ -91,7 +91,7 @@ fn decide(
     }
     let policy = own(gateway, &need.resource);
     let request = Request {
-        asker: &access::asker(principal),
+        requester: &access::requester(principal),
         action: &need.action,
         resource: &need.resource,
         owner: &need.owner,

@@ -9,11 +9,11 @@ const ROLE: &str = "arn:aws:iam::111111111111:role/ci";
 const SESSION: &str = "arn:aws:sts::111111111111:assumed-role/ci/run-1";
 const ACTION: &str = "kms:Sign";
 
-fn asker() -> Asker {
-    Asker {
+fn requester() -> Requester {
+    Requester {
         account: Some(ACCOUNT.to_owned()),
         arns: vec![SESSION.to_owned(), ROLE.to_owned()],
-        ..Asker::default()
+        ..Requester::default()
     }
 }
 
@@ -33,7 +33,7 @@ fn own(effect: &str, principal: &str) -> String {
 
 fn ask(owner: &str, policies: &Policies, own: Own<'_>) -> Result<(), Refusal> {
     let request = Request {
-        asker: &asker(),
+        requester: &requester(),
         action: ACTION,
         resource: "arn:aws:kms:r:1:key/k",
         owner,

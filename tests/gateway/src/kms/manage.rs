@@ -164,7 +164,7 @@ fn policy_of(desk: &Desk<'_>, key: &Key, policy: &str) -> Result<(), AwsError> {
         return Ok(());
     }
     let request = Request {
-        asker: &access::asker(desk.principal),
+        requester: &access::requester(desk.principal),
         action: "kms:PutKeyPolicy",
         resource: &key.arn(),
         owner: &key.at.account,

@@ -149,7 +149,7 @@ impl Desk<'_> {
     ) -> Result<(), AwsError> {
         let action = format!("kms:{}", self.call.operation);
         let request = Request {
-            asker: &access::asker(self.principal),
+            requester: &access::requester(self.principal),
             action: &action,
             resource,
             owner,

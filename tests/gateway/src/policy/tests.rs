@@ -2,26 +2,26 @@
 
 use super::*;
 
-fn ask(document: &str, action: &str, asker: &Asker) -> Decision {
+fn ask(document: &str, action: &str, requester: &Requester) -> Decision {
     decide(
         document,
         &Question {
             action,
             resource: None,
-            asker,
+            requester,
             context: &Context::default(),
         },
     )
 }
 
-fn role(account: &str) -> Asker {
-    Asker {
+fn role(account: &str) -> Requester {
+    Requester {
         account: Some(account.to_owned()),
         arns: vec![
             format!("arn:aws:sts::{account}:assumed-role/ci/run-1"),
             format!("arn:aws:iam::{account}:role/ci"),
         ],
-        ..Asker::default()
+        ..Requester::default()
     }
 }
 
@@ -90,9 +90,9 @@ fn another_action_or_kind_of_principal_is_silent() {
         ),
         Decision::Silent
     );
-    let service = Asker {
+    let service = Requester {
         service: Some("codebuild.amazonaws.com".to_owned()),
-        ..Asker::default()
+        ..Requester::default()
     };
     assert_eq!(
         ask(
@@ -138,14 +138,14 @@ fn what_cannot_be_read_never_allows() {
 #[test]
 fn a_resource_must_match_where_one_is_named() {
     let document = r#"{"Statement":[{"Effect":"Allow","Principal":"*","Action":"s3:GetObject","Resource":"arn:aws:s3:::state/dev/*"}]}"#;
-    let asker = role("111111111111");
+    let requester = role("111111111111");
     let decided = |resource| {
         decide(
             document,
             &Question {
                 action: "s3:GetObject",
                 resource: Some(resource),
-                asker: &asker,
+                requester: &requester,
                 context: &Context::default(),
             },
         )
@@ -175,14 +175,14 @@ fn identity(statement: &str, action: &str, resource: &str) -> Decision {
     let document = format!(r#"{{"Version":"2012-10-17","Statement":{statement}}}"#);
     let mut context = Context::default();
     context.set("aws:PrincipalTag/env", vec!["dev".to_owned()]);
-    let (asker, context) = (&Asker::default(), &context);
+    let (requester, context) = (&Requester::default(), &context);
     let resource = Some(resource);
     decide_identity(
         &document,
         &Question {
             action,
             resource,
-            asker,
+            requester,
             context,
         },
     )

@@ -8,7 +8,7 @@ use serde_json::json;
 use super::{body, created, git_failed, known_user, repo};
 use crate::git::{Git, GitError, MergeMethod, Signature};
 use crate::http::{Answer, Outcome, Request, error, not_found, unprocessable};
-use crate::state::{Activity, Happening, Merge, Pull, PullEvent, Review, State, WEB_FLOW, now};
+use crate::state::{Activity, EventKind, Merge, Pull, PullEvent, Review, State, WEB_FLOW, now};
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -189,7 +189,7 @@ fn dismiss(state: &mut State, name: &str, number: u64, id: &str, request: &Reque
         ));
     }
     let was = std::mem::replace(&mut review.state, "DISMISSED".to_owned());
-    let what = Happening::Dismissed {
+    let what = EventKind::Dismissed {
         review: review.id,
         was,
     };
@@ -224,7 +224,7 @@ fn retarget(state: &mut State, name: &str, pull: &Pull, request: &Request) -> Ou
         id,
         at: now(),
         actor,
-        what: Happening::BaseChanged { from, to: new.base },
+        what: EventKind::BaseChanged { from, to: new.base },
     });
     Ok(Answer::ok(json!({})))
 }

@@ -10,7 +10,7 @@ use super::{body, created, git_failed, known_user, repo};
 use crate::git::{Git, Signature};
 use crate::http::{Answer, Outcome, Request, error, unprocessable};
 use crate::state::{
-    ACTIONS_APP_ID, Activity, CheckRun, Environment, Happening, Pull, PullEvent, Repo, State,
+    ACTIONS_APP_ID, Activity, CheckRun, Environment, EventKind, Pull, PullEvent, Repo, State,
     Status, now,
 };
 
@@ -271,7 +271,7 @@ pub(super) fn push(state: &mut State, name: &str, request: &Request) -> Outcome 
                 id,
                 at: now(),
                 actor: user.clone(),
-                what: Happening::ForcePushed {
+                what: EventKind::ForcePushed {
                     before: before.clone(),
                     after: after.clone(),
                 },

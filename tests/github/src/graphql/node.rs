@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 use super::GraphError;
 use super::parse::Field;
 use crate::git::{Commit, Signature};
-use crate::state::{Happening, Pull, PullEvent, Repo, Review, User};
+use crate::state::{EventKind, Pull, PullEvent, Repo, Review, User};
 
 /// An object of the schema and where it stands in the state.
 #[derive(Clone)]
@@ -164,9 +164,9 @@ pub(super) fn type_name(node: &Node<'_>) -> String {
         Node::Tree(_) => "Tree".into(),
         Node::Blob(..) => "Blob".into(),
         Node::Event(_, _, event) => match event.what {
-            Happening::BaseChanged { .. } => "BaseRefChangedEvent",
-            Happening::ForcePushed { .. } => "HeadRefForcePushedEvent",
-            Happening::Dismissed { .. } => "ReviewDismissedEvent",
+            EventKind::BaseChanged { .. } => "BaseRefChangedEvent",
+            EventKind::ForcePushed { .. } => "HeadRefForcePushedEvent",
+            EventKind::Dismissed { .. } => "ReviewDismissedEvent",
         }
         .into(),
         Node::Person(_) => "GitActor".into(),

@@ -15,7 +15,7 @@ use crate::actions::Access;
 use crate::git::{Commit, GitError, Signature};
 use crate::rest::{Who, allowed, may_see, pull_commits};
 use crate::state::{
-    Happening, Pull, PullEvent, Repo, Review, State, User, WEB_FLOW_EMAIL, timestamp,
+    EventKind, Pull, PullEvent, Repo, Review, State, User, WEB_FLOW_EMAIL, timestamp,
 };
 use crate::view::{HTML, View};
 
@@ -304,9 +304,9 @@ impl<'a> Executor<'a> {
                 let kinds = field.arguments.get("itemTypes");
                 let wanted = |event: &&PullEvent| {
                     let kind = match event.what {
-                        Happening::BaseChanged { .. } => "BASE_REF_CHANGED_EVENT",
-                        Happening::ForcePushed { .. } => "HEAD_REF_FORCE_PUSHED_EVENT",
-                        Happening::Dismissed { .. } => "REVIEW_DISMISSED_EVENT",
+                        EventKind::BaseChanged { .. } => "BASE_REF_CHANGED_EVENT",
+                        EventKind::ForcePushed { .. } => "HEAD_REF_FORCE_PUSHED_EVENT",
+                        EventKind::Dismissed { .. } => "REVIEW_DISMISSED_EVENT",
                     };
                     kinds
                         .and_then(Value::as_array)
@@ -435,16 +435,16 @@ impl<'a> Executor<'a> {
         match (field.name.as_str(), &event.what) {
             ("createdAt", _) => value(&event.at),
             ("actor", _) => optional(self.state.user(&event.actor).map(Node::Account)),
-            ("currentRefName", Happening::BaseChanged { to, .. }) => value(to),
-            ("previousRefName", Happening::BaseChanged { from, .. }) => value(from),
-            ("beforeCommit", Happening::ForcePushed { before, .. }) => {
+            ("currentRefName", EventKind::BaseChanged { to, .. }) => value(to),
+            ("previousRefName", EventKind::BaseChanged { from, .. }) => value(from),
+            ("beforeCommit", EventKind::ForcePushed { before, .. }) => {
                 self.commit_at(repo, Some(before))
             }
-            ("afterCommit", Happening::ForcePushed { after, .. }) => {
+            ("afterCommit", EventKind::ForcePushed { after, .. }) => {
                 self.commit_at(repo, Some(after))
             }
-            ("previousReviewState", Happening::Dismissed { was, .. }) => value(was),
-            ("review", Happening::Dismissed { review, .. }) => optional(
+            ("previousReviewState", EventKind::Dismissed { was, .. }) => value(was),
+            ("review", EventKind::Dismissed { review, .. }) => optional(
                 pull.reviews
                     .iter()
                     .find(|one| one.id == *review)

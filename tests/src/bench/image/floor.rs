@@ -16,9 +16,9 @@ use flate2::write::DeflateEncoder;
 
 use super::contender::{Reading, Store, Who};
 use super::fresh::Fresh;
-use super::pictures::{Kind, Picture};
+use super::pictures::{BenchImage, Kind};
 use crate::bench::row::median;
-use crate::fault::{Doing, Fault, Result};
+use crate::fault::{Context, Fault, Result};
 use crate::parts::Account;
 
 /// Each is measured so often.
@@ -41,7 +41,7 @@ pub(super) struct Floors {
 impl Floors {
     /// Measures them. `build` takes a cached build's time, `fresh` starts a registry, `socket` is the engine's.
     pub(super) fn measure(
-        picture: &Picture,
+        picture: &BenchImage,
         socket: &Path,
         account: &Account,
         mut build: impl FnMut() -> Result<f64>,
@@ -135,14 +135,14 @@ fn millis(work: impl FnOnce() -> Result<()>) -> Result<f64> {
 }
 
 /// The uncompressed layers, near enough: what the build put into them.
-fn layers(picture: &Picture) -> Result<Vec<u8>> {
+fn layers(picture: &BenchImage) -> Result<Vec<u8>> {
     let mut bytes = Vec::new();
-    for entry in fs::read_dir(&picture.context).doing("reading a build context")? {
-        let path = entry.doing("reading a build context")?.path();
+    for entry in fs::read_dir(&picture.context).context("reading a build context")? {
+        let path = entry.context("reading a build context")?.path();
         if path.is_file() {
             File::open(&path)
                 .and_then(|mut file| file.read_to_end(&mut bytes))
-                .doing(format!("reading {}", path.display()))?;
+                .context(format!("reading {}", path.display()))?;
         }
     }
     Ok(bytes)
@@ -153,7 +153,7 @@ fn deflated(layers: &[u8]) -> Result<()> {
     packer
         .write_all(layers)
         .and_then(|()| packer.finish())
-        .doing("compressing")
+        .context("compressing")
         .map(drop)
 }
 
@@ -174,7 +174,7 @@ fn exported(socket: &Path, reference: &str) -> Result<(f64, f64)> {
         io::copy(&mut stream, &mut io::sink())?;
         Ok((first, began.elapsed().as_secs_f64() * 1e3))
     };
-    read().doing("reading the engine's export")
+    read().context("reading the engine's export")
 }
 
 /// The blobs of a layout: digest and bytes.
@@ -193,7 +193,7 @@ fn blobs(layout: &Path) -> Result<Vec<(String, Vec<u8>)>> {
             })
             .collect()
     };
-    read().doing(format!("reading {}", folder.display()))
+    read().context(format!("reading {}", folder.display()))
 }
 
 /// Every blob by one POST and one PUT, over so many connections that stay open.
@@ -245,7 +245,7 @@ fn uploaded(
             ended.unwrap_or_else(|_| Err(io::Error::other("a thread died")))
         })
     })
-    .doing("uploading blobs to the registry")
+    .context("uploading blobs to the registry")
 }
 
 /// Reads the head of an answer without a body: its status and where it leads.

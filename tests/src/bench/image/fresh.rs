@@ -13,9 +13,9 @@ use base64::engine::general_purpose::STANDARD;
 use serde_json::json;
 
 use super::user::User;
-use crate::fault::{Doing, Fault, Result};
+use crate::fault::{Context, Fault, Result};
+use crate::instance::Instance;
 use crate::parts::Account;
-use crate::place::Place;
 use crate::probe::{Endpoint, Probe};
 use crate::process::MARK;
 
@@ -30,13 +30,13 @@ pub(super) struct Fresh {
 impl Fresh {
     /// Starts one in `folder`, which must not be there, with clients' settings that `user` may use.
     pub(super) fn start(
-        place: &Place,
+        instance: &Instance,
         folder: &Path,
         account: &Account,
         user: &User,
     ) -> Result<Self> {
-        fs::create_dir_all(folder).doing(format!("creating {}", folder.display()))?;
-        let at = unused(place.ip)?;
+        fs::create_dir_all(folder).context(format!("creating {}", folder.display()))?;
+        let at = unused(instance.ip)?;
         let file = folder.join("config.yml");
         let text = format!(
             "version: 0.1\nlog: {{level: error}}\nstorage: {{filesystem: {{rootdirectory: {}}}}}\n\
@@ -44,28 +44,28 @@ impl Fresh {
             folder.join("data").display(),
             account.file.display(),
         );
-        fs::write(&file, text).doing(format!("writing {}", file.display()))?;
+        fs::write(&file, text).context(format!("writing {}", file.display()))?;
         // What docker and skopeo read; ours gets its login from ECR.
         let login = STANDARD.encode(format!("AWS:{}", account.password));
         let auths = json!({"auths": {at.to_string(): {"auth": login}}});
         let logins = folder.join("logins");
-        fs::create_dir(&logins).doing("creating a folder of logins")?;
-        let plugins = place.docker_config().join("cli-plugins");
-        symlink(plugins, logins.join("cli-plugins")).doing("linking the build plug-in")?;
+        fs::create_dir(&logins).context("creating a folder of logins")?;
+        let plugins = instance.docker_config().join("cli-plugins");
+        symlink(plugins, logins.join("cli-plugins")).context("linking the build plug-in")?;
         let file_of_logins = logins.join("config.json");
         fs::write(&file_of_logins, auths.to_string())
-            .doing(format!("writing {}", file_of_logins.display()))?;
+            .context(format!("writing {}", file_of_logins.display()))?;
         // buildx keeps notes beside the logins.
         user.own(&logins)?;
         let process = Command::new("/usr/bin/docker-registry")
             .args(["serve".as_ref(), file.as_os_str()])
             .env_clear()
-            .env(MARK, format!("{}/bench", place.id))
+            .env(MARK, format!("{}/bench", instance.id))
             .stdin(Stdio::null())
             .stdout(Stdio::null())
             .stderr(Stdio::null())
             .spawn()
-            .doing("starting a registry")?;
+            .context("starting a registry")?;
         let fresh = Self {
             process,
             folder: folder.to_owned(),
@@ -104,5 +104,5 @@ impl Drop for Fresh {
 fn unused(ip: Ipv4Addr) -> Result<SocketAddr> {
     TcpListener::bind((ip, 0))
         .and_then(|listener| listener.local_addr())
-        .doing(format!("finding a port on {ip}"))
+        .context(format!("finding a port on {ip}"))
 }

@@ -25,7 +25,7 @@ use serde_json::json;
 use super::measure::Call;
 use super::row::{Row, median};
 use super::stage::Stage;
-use crate::fault::{Doing, Fault, Result};
+use crate::fault::{Context, Fault, Result};
 use crate::newer;
 use crate::parts::{Account, engine};
 use crate::say::{Progress, note};
@@ -34,7 +34,7 @@ use crate::world::{control, http_client};
 use contender::{Pair, Reading, Store, Who};
 use floor::Floors;
 use fresh::Fresh;
-use pictures::Picture;
+use pictures::BenchImage;
 use user::User;
 use watched::{Watched, watched};
 
@@ -64,7 +64,7 @@ struct Figures {
 }
 
 /// Where all of it happens.
-struct Ring<'a> {
+struct Setup<'a> {
     stage: &'a Stage<'a>,
     folder: PathBuf,
     account: Account,
@@ -73,12 +73,12 @@ struct Ring<'a> {
 }
 
 /// One engine with its image store.
-struct Arena {
+struct BenchEngine {
     store: Store,
     socket: PathBuf,
 }
 
-impl Arena {
+impl BenchEngine {
     fn host(&self) -> String {
         format!("unix://{}", self.socket.display())
     }
@@ -99,12 +99,12 @@ pub(super) async fn rows(stage: &Stage<'_>) -> Result<Vec<Row>> {
         "creating the repository",
         &["RepositoryAlreadyExistsException"],
     )?;
-    let folder = stage.place.dir.join("bench-image");
+    let folder = stage.instance.dir.join("bench-image");
     if folder.exists() {
-        std::fs::remove_dir_all(&folder).doing(format!("removing {}", folder.display()))?;
+        std::fs::remove_dir_all(&folder).context(format!("removing {}", folder.display()))?;
     }
-    std::fs::create_dir_all(&folder).doing(format!("creating {}", folder.display()))?;
-    let ring = Ring {
+    std::fs::create_dir_all(&folder).context(format!("creating {}", folder.display()))?;
+    let ring = Setup {
         stage,
         account: Account::create(folder.join("users"))?,
         user: User::create(&stage.build.folder.join("slipway-image"))?,
@@ -113,19 +113,19 @@ pub(super) async fn rows(stage: &Stage<'_>) -> Result<Vec<Row>> {
     };
     let rows = ring.run().await;
     ring.direct(None).await?;
-    std::fs::remove_dir_all(&folder).doing(format!("removing {}", folder.display()))?;
+    std::fs::remove_dir_all(&folder).context(format!("removing {}", folder.display()))?;
     rows
 }
 
-impl Ring<'_> {
+impl Setup<'_> {
     async fn run(&self) -> Result<Vec<Row>> {
         let progress = Progress::begin("bench", "the images that are pushed");
-        let pictures = progress.finish(Picture::all(
+        let pictures = progress.finish(BenchImage::all(
             &self.folder,
-            &self.stage.place.id,
+            &self.stage.instance.id,
             &self.stage.environment,
         ))?;
-        let newer = newer::Engine::start(self.stage.place)?;
+        let newer = newer::Engine::start(self.stage.instance)?;
         let mut rows = Vec::new();
         for picture in &pictures {
             picture.build(Some(&newer.host()))?;
@@ -134,13 +134,16 @@ impl Ring<'_> {
                     Store::Classic => PathBuf::from(engine::SOCKET),
                     Store::Containerd => newer.socket(),
                 };
-                rows.extend(self.compared(picture, &Arena { store, socket }).await?);
+                rows.extend(
+                    self.compared(picture, &BenchEngine { store, socket })
+                        .await?,
+                );
             }
         }
         Ok(rows)
     }
 
-    async fn compared(&self, picture: &Picture, arena: &Arena) -> Result<Vec<Row>> {
+    async fn compared(&self, picture: &BenchImage, arena: &BenchEngine) -> Result<Vec<Row>> {
         let figures = self.figures(picture, arena).await?;
         let cached = self.build(picture, arena);
         let progress = Progress::begin("bench", &format!("{}, the floors", picture.what));
@@ -165,7 +168,11 @@ impl Ring<'_> {
         rows_of(picture, arena.store, &figures, &floors)
     }
 
-    async fn figures(&self, picture: &Picture, arena: &Arena) -> Result<Vec<(Who, Figures)>> {
+    async fn figures(
+        &self,
+        picture: &BenchImage,
+        arena: &BenchEngine,
+    ) -> Result<Vec<(Who, Figures)>> {
         let contenders = arena.store.contenders();
         let mut figures: Vec<(Who, Figures)> = contenders
             .iter()
@@ -210,11 +217,16 @@ impl Ring<'_> {
 
     fn fresh(&self) -> Result<Fresh> {
         let folder = self.folder.join("registry");
-        Fresh::start(self.stage.place, &folder, &self.account, &self.user)
+        Fresh::start(self.stage.instance, &folder, &self.account, &self.user)
     }
 
     /// One first push and one more to a registry of its own.
-    async fn turn(&self, who: Who, picture: &Picture, arena: &Arena) -> Result<(Watched, Watched)> {
+    async fn turn(
+        &self,
+        who: Who,
+        picture: &BenchImage,
+        arena: &BenchEngine,
+    ) -> Result<(Watched, Watched)> {
         let fresh = self.fresh()?;
         if who.is_ours() {
             self.direct(Some(&fresh.host)).await?;
@@ -238,9 +250,9 @@ impl Ring<'_> {
     fn call(
         &self,
         who: Who,
-        picture: &Picture,
+        picture: &BenchImage,
         name: &str,
-        arena: &Arena,
+        arena: &BenchEngine,
         logins: &Path,
         first: bool,
     ) -> Call {
@@ -272,7 +284,7 @@ impl Ring<'_> {
         }
     }
 
-    fn publish(&self, picture: &Picture, more: &[&str]) -> Call {
+    fn publish(&self, picture: &BenchImage, more: &[&str]) -> Call {
         let ours = [
             "publish",
             "--json",
@@ -285,7 +297,7 @@ impl Ring<'_> {
             .step("image", &[&ours[..], more].concat(), "sha256:")
     }
 
-    fn peer(&self, who: Who, picture: &Picture, name: &str, logins: &Path) -> Call {
+    fn peer(&self, who: Who, picture: &BenchImage, name: &str, logins: &Path) -> Call {
         let context = picture.context.display().to_string();
         let docker = picture.docker();
         let digest = "sha256:";
@@ -318,7 +330,7 @@ impl Ring<'_> {
     }
 
     /// The build alone, as the step calls for it, all of it cached.
-    fn build(&self, picture: &Picture, arena: &Arena) -> Call {
+    fn build(&self, picture: &BenchImage, arena: &BenchEngine) -> Call {
         let context = picture.context.display().to_string();
         let words = ["buildx", "build", "--quiet", "--load", &context];
         let mut call = self.stage.tool(picture.docker(), &words, "sha256:");
@@ -333,7 +345,7 @@ impl Ring<'_> {
             json!({"url": format!("http://{host}"), "user": "AWS", "password": self.account.password})
         });
         let body = json!({"account": self.stage.account, "registry": registry});
-        control::<serde_json::Value>(&self.http, self.stage.place, "direct", &body)
+        control::<serde_json::Value>(&self.http, self.stage.instance, "direct", &body)
             .await
             .map(drop)
     }
@@ -341,7 +353,7 @@ impl Ring<'_> {
 
 /// Ours beside each peer that does the same, beside the registry alone, and its memory beside the limit.
 fn rows_of(
-    picture: &Picture,
+    picture: &BenchImage,
     store: Store,
     figures: &[(Who, Figures)],
     floors: &Floors,

@@ -6,7 +6,7 @@ use std::io::{self, Read, Write};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use crate::fault::{Doing, Fault, Result};
+use crate::fault::{Context, Fault, Result};
 use crate::world::runner::Variables;
 
 const MIB: u64 = 1 << 20;
@@ -37,7 +37,7 @@ const IMAGES: [(&str, &str, Content); 3] = [
 ];
 
 /// An image that is ready to be pushed by anybody.
-pub(super) struct Picture {
+pub(super) struct BenchImage {
     pub(super) name: &'static str,
     /// In words.
     pub(super) what: &'static str,
@@ -53,17 +53,17 @@ pub(super) struct Picture {
     environment: Variables,
 }
 
-impl Picture {
+impl BenchImage {
     /// Makes all of them in `folder`, in the machine's engine and as layouts. `mark` sets those of this sandbox apart there.
     pub(super) fn all(folder: &Path, mark: &str, environment: &Variables) -> Result<Vec<Self>> {
         IMAGES
             .iter()
             .map(|(name, what, content)| {
                 let context = folder.join(name);
-                fs::create_dir_all(&context).doing(format!("creating {}", context.display()))?;
+                fs::create_dir_all(&context).context(format!("creating {}", context.display()))?;
                 content
                     .write(&context)
-                    .doing(format!("writing {}", context.display()))?;
+                    .context(format!("writing {}", context.display()))?;
                 let picture = Self {
                     name,
                     what,
@@ -106,7 +106,7 @@ impl Picture {
             .envs(&self.environment)
             .envs(host.map(|host| ("DOCKER_HOST", host)))
             .output()
-            .doing(format!("running {}", program.display()))?;
+            .context(format!("running {}", program.display()))?;
         if output.status.success() {
             return Ok(());
         }
@@ -131,8 +131,8 @@ impl Picture {
 
 /// Commits the Dockerfile; the rest is what an earlier step made.
 fn commit(context: &Path) -> Result<String> {
-    fs::write(context.join(".gitignore"), "/random-*\n/system\n").doing("writing .gitignore")?;
-    fs::write(context.join(".dockerignore"), ".git\n").doing("writing .dockerignore")?;
+    fs::write(context.join(".gitignore"), "/random-*\n/system\n").context("writing .gitignore")?;
+    fs::write(context.join(".dockerignore"), ".git\n").context("writing .dockerignore")?;
     let git = |arguments: &[&str]| -> Result<String> {
         let output = Command::new("git")
             .args([
@@ -144,7 +144,7 @@ fn commit(context: &Path) -> Result<String> {
             .args(arguments)
             .current_dir(context)
             .output()
-            .doing("running git")?;
+            .context("running git")?;
         match output.status.success() {
             true => Ok(String::from_utf8_lossy(&output.stdout).trim().to_owned()),
             false => Err(Fault::new(format!(
@@ -161,7 +161,7 @@ fn commit(context: &Path) -> Result<String> {
     git(&["rev-parse", "HEAD"])
 }
 
-impl Drop for Picture {
+impl Drop for BenchImage {
     fn drop(&mut self) {
         // Other names of the image went with their registries; what the engine still needs it keeps.
         let _ = self.run("docker", &["image", "rm", "--force", &self.reference], None);

@@ -9,7 +9,7 @@ use std::process::Command;
 use tempfile::TempDir;
 
 use crate::bench::measure::Call;
-use crate::fault::{Doing, Fault, Result};
+use crate::fault::{Context, Fault, Result};
 
 /// `nobody`, whose files are nobody's concern.
 const ID: u32 = 65534;
@@ -23,7 +23,7 @@ pub(super) struct User {
 impl User {
     /// Sees to it that the user can reach `program`.
     pub(super) fn create(program: &Path) -> Result<Self> {
-        let home = tempfile::tempdir().doing("creating the ordinary user's home")?;
+        let home = tempfile::tempdir().context("creating the ordinary user's home")?;
         let switches = rustix::process::geteuid().is_root();
         let user = Self { home, switches };
         user.own(user.home.path())?;
@@ -36,7 +36,7 @@ impl User {
         let reached = Command::new(&test.program)
             .args(&test.arguments)
             .status()
-            .doing("running setpriv")?;
+            .context("running setpriv")?;
         match reached.success() {
             true => Ok(user),
             false => Err(
@@ -50,7 +50,7 @@ impl User {
     /// Gives a file to the user.
     pub(super) fn own(&self, file: &Path) -> Result<()> {
         if self.switches {
-            chown(file, Some(ID), Some(ID)).doing(format!("giving {} away", file.display()))?;
+            chown(file, Some(ID), Some(ID)).context(format!("giving {} away", file.display()))?;
         }
         Ok(())
     }

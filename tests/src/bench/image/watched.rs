@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 use serde_json::Value;
 
 use crate::bench::measure::Call;
-use crate::fault::{Doing, Fault, Result};
+use crate::fault::{Context, Fault, Result};
 
 /// How often the kernel is asked. Its figure is the highest until then, so only what grows in the last moment is missed.
 const LOOK: Duration = Duration::from_millis(10);
@@ -39,7 +39,7 @@ pub(super) fn watched(call: &Call) -> Result<Watched> {
         .stdout(Stdio::piped())
         .stderr(Stdio::piped())
         .spawn()
-        .doing(format!("starting {}", call.program.display()))?;
+        .context(format!("starting {}", call.program.display()))?;
     let status = format!("/proc/{}/status", child.id());
     let (over, ended) = channel::<()>();
     let watcher = std::thread::spawn(move || {
@@ -56,7 +56,7 @@ pub(super) fn watched(call: &Call) -> Result<Watched> {
     });
     let output = child
         .wait_with_output()
-        .doing(format!("running {}", call.program.display()))?;
+        .context(format!("running {}", call.program.display()))?;
     let wall = began.elapsed().as_secs_f64() * 1000.0;
     drop(over);
     let peak = watcher

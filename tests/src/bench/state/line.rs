@@ -9,7 +9,7 @@ use super::{BUCKET, Terraform, run};
 use crate::bench::measure::{Call, Measure};
 use crate::bench::row::Row;
 use crate::bench::stage::Stage;
-use crate::fault::{Doing, Fault, Result};
+use crate::fault::{Context, Fault, Result};
 
 const WAITERS: usize = 64;
 /// How long they wait, in seconds.
@@ -71,7 +71,7 @@ async fn delay(stage: &Stage<'_>, key: &str, since: u64) -> Result<f64> {
         if call.leading != [id.as_str()] || call.status != 200 {
             continue;
         }
-        let at = OffsetDateTime::parse(&call.time, &Rfc3339).doing("reading a call's time")?;
+        let at = OffsetDateTime::parse(&call.time, &Rfc3339).context("reading a call's time")?;
         match call.operation.as_str() {
             "DeleteItem" => left = Some(at),
             "PutItem" => delay = left.map(|left| at - left),

@@ -10,7 +10,7 @@ use super::{BUCKET, TABLE, Terraform, run};
 use crate::bench::measure::{Call, Measure};
 use crate::bench::row::Row;
 use crate::bench::stage::Stage;
-use crate::fault::{Doing, Result};
+use crate::fault::{Context, Result};
 
 /// What one call more or less costs where AWS is not next door, in milliseconds.
 const LATENCY: u64 = 30;
@@ -81,14 +81,14 @@ async fn halves(
     let before = stage.calls("dynamodb", u64::MAX).await?.0;
     Measure::Wall.take(call)?;
     let what = || format!("reading {}", entered.display());
-    let text = std::fs::read_to_string(entered).doing(what())?;
-    let at: i128 = text.trim().parse().doing(what())?;
-    let at = OffsetDateTime::from_unix_timestamp_nanos(at).doing(what())?;
+    let text = std::fs::read_to_string(entered).context(what())?;
+    let at: i128 = text.trim().parse().context(what())?;
+    let at = OffsetDateTime::from_unix_timestamp_nanos(at).context(what())?;
     let mut halves = [Vec::new(), Vec::new()];
     for one in stage.record("dynamodb", before).await? {
         if one.leading.iter().any(|item| items.contains(item)) {
             let began =
-                OffsetDateTime::parse(&one.time, &Rfc3339).doing("reading a call's time")?;
+                OffsetDateTime::parse(&one.time, &Rfc3339).context("reading a call's time")?;
             let half = usize::from(began > at);
             halves[half].push((
                 began,

@@ -3,14 +3,14 @@
 use serde_json::json;
 
 use super::{ALLOWED, Gate, digest};
-use crate::support::{PATIENCE, place, wait};
+use crate::support::{PATIENCE, instance, wait};
 
 const REASON: &str = "the shop is down";
 
 #[test]
 fn a_broken_glass_is_recorded_and_refuses_until_somebody_else_reviews_it() {
     let gate = Gate::new("gate-glass");
-    wait(PATIENCE, gate.world.serve(place())).unwrap();
+    wait(PATIENCE, gate.world.serve(instance())).unwrap();
     let fix = gate.image("fix");
     let next = digest('3');
     gate.plant("staging", &[gate.healthy(&fix, 1), gate.healthy(&next, 2)]);

@@ -7,13 +7,13 @@ mod times;
 
 use std::process::Command;
 
-use sandbox::place::{port, sha256};
+use sandbox::instance::{port, sha256};
 use sandbox::runner::story::{AUTHOR, REVIEWER, Story};
 use sandbox::world::aws::Aws;
 use sandbox::world::{World, http_client};
 use serde_json::{Value, json};
 
-use crate::support::{PATIENCE, Started, log, place, wait, world};
+use crate::support::{PATIENCE, Started, instance, log, wait, world};
 
 /// What a decision says that allows.
 const ALLOWED: &str = "\"allowed\": true";
@@ -72,7 +72,7 @@ impl Gate {
     pub(super) fn new(name: &str) -> Self {
         wait(PATIENCE, async {
             let world = world(name).await;
-            let story = Story::begin(place(), &world).await.unwrap();
+            let story = Story::begin(instance(), &world).await.unwrap();
             let mut commits = Vec::new();
             for title in ["The first", "The second", "The third"] {
                 let notes = [("NOTES.md", title)];
@@ -81,7 +81,7 @@ impl Gate {
             }
             Self {
                 token: story.hub.token(REVIEWER).await.unwrap(),
-                build: world.administrator(place(), &world.build).await.unwrap(),
+                build: world.administrator(instance(), &world.build).await.unwrap(),
                 commits,
                 world,
                 folder: tempfile::tempdir().unwrap(),
@@ -140,7 +140,7 @@ impl Gate {
     pub(super) fn calendar(&self, name: &str, state: &str, next: Option<&str>) {
         let account = &self.world.environment("production").unwrap().account.id;
         let told = json!({"account": account, "region": World::REGION, "name": name, "state": state, "next": next});
-        let url = format!("{}/_sandbox/calendars", place().url(port::GATEWAY));
+        let url = format!("{}/_sandbox/calendars", instance().url(port::GATEWAY));
         let answer = wait(PATIENCE, async {
             let http = http_client().unwrap();
             http.post(&url).json(&told).send().await.unwrap()
@@ -153,16 +153,16 @@ impl Gate {
         let session = format!("{person}@acme.example");
         let keys = self
             .world
-            .codebuild_session(place(), "production", &session);
+            .codebuild_session(instance(), "production", &session);
         let keys = wait(PATIENCE, keys).unwrap();
         let production = self.world.environment("production").unwrap();
-        let mut command = Command::new(place().built().join("slipway-promote"));
+        let mut command = Command::new(instance().built().join("slipway-promote"));
         command
             .args(arguments)
             .args(["--environment", "production", "--json"])
             .current_dir(self.folder.path())
             .env_clear()
-            .envs(self.world.variables(place()))
+            .envs(self.world.variables(instance()))
             .envs(self.world.repository_variables())
             .envs(self.world.environment_variables(production))
             .envs(keys.variables())
@@ -187,7 +187,7 @@ impl Gate {
     /// Deploys a digest to production.
     pub(super) fn deploy(&self, person: &str, digest: &str) {
         let command = self.command(person, &["deploy", "--digest", digest]);
-        let program = place().built().join("slipway-service");
+        let program = instance().built().join("slipway-service");
         let mut deploy = Command::new(program);
         deploy.args(command.get_args()).env_clear();
         deploy.current_dir(self.folder.path());
@@ -208,7 +208,7 @@ impl Gate {
             "exec busybox httpd -f -p 8080 -h /www",
             mark,
         ];
-        let reference = wait(PATIENCE, self.world.image(place(), &serves)).unwrap();
+        let reference = wait(PATIENCE, self.world.image(instance(), &serves)).unwrap();
         reference.split_once('@').unwrap().1.to_owned()
     }
 }

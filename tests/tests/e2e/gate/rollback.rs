@@ -3,14 +3,14 @@
 use serde_json::json;
 
 use super::{ALLOWED, Gate, digest};
-use crate::support::{PATIENCE, place, wait};
+use crate::support::{PATIENCE, instance, wait};
 
 const FROZEN: &str = ", freeze: [{time-zone: UTC, first: 2000-01-01, last: 2998-12-31}]";
 
 #[test]
 fn a_rollback_needs_neither_github_nor_an_open_window() {
     let gate = Gate::new("gate-rollback");
-    wait(PATIENCE, gate.world.serve(place())).unwrap();
+    wait(PATIENCE, gate.world.serve(instance())).unwrap();
     let [good, bad] = ["good", "bad"].map(|mark| gate.image(mark));
     gate.plant("staging", &[gate.healthy(&good, 0), gate.healthy(&bad, 1)]);
     let mut newest = gate.healthy(&bad, 1);

@@ -1,7 +1,7 @@
 //! Soak, freezes, calendars, what still runs, and the way forward.
 
 use super::{ALLOWED, Gate, digest};
-use crate::support::{PATIENCE, place, until, wait};
+use crate::support::{PATIENCE, instance, until, wait};
 
 #[test]
 fn each_rule_refuses_by_itself_and_says_what_to_do() {
@@ -75,8 +75,8 @@ fn each_rule_refuses_by_itself_and_says_what_to_do() {
 #[test]
 fn what_left_staging_is_not_promoted_where_it_must_still_run() {
     let gate = Gate::new("gate-running");
-    wait(PATIENCE, gate.world.serve(place())).unwrap();
-    let placeholder = wait(PATIENCE, gate.world.placeholder(place())).unwrap();
+    wait(PATIENCE, gate.world.serve(instance())).unwrap();
+    let placeholder = wait(PATIENCE, gate.world.placeholder(instance())).unwrap();
     let (_, running) = placeholder.split_once('@').unwrap();
     let gone = digest('1');
     gate.plant(

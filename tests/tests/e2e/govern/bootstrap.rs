@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use super::{Governed, SOON};
+use super::{DEADLINE, Governed};
 use crate::job::Job;
 use crate::support::{Started, log, wait};
 
@@ -25,7 +25,7 @@ impl Site {
     }
 
     fn job(&self) -> Job {
-        let mut variables = self.state.world.variables(crate::support::place());
+        let mut variables = self.state.world.variables(crate::support::instance());
         // What is set up before the first delivery is set up by an administrator.
         variables.extend(self.state.aws.variables());
         Job::new(variables)
@@ -76,13 +76,13 @@ impl Site {
     fn put(&self, path: &str, body: &str) {
         let path = format!("/{}{path}", self.bucket);
         let put = self.state.aws.put(&path, body.to_owned());
-        wait(SOON, put).unwrap().unwrap();
+        wait(DEADLINE, put).unwrap().unwrap();
     }
 
     fn dynamodb(&self, operation: &str, input: &Value) -> Value {
         let target = format!("DynamoDB_20120810.{operation}");
         let call = self.state.aws.json("dynamodb", &target, input);
-        wait(SOON, call).unwrap().unwrap()
+        wait(DEADLINE, call).unwrap().unwrap()
     }
 }
 
@@ -101,7 +101,7 @@ fn two_at_once_make_one_whole_and_a_third_finds_nothing_to_do() {
         .map(|job| Started::new(&mut site.command(job, "bootstrap", &[])))
         .collect();
     for started in started {
-        let ended = started.end(SOON);
+        let ended = started.end(DEADLINE);
         assert!(ended.status.success(), "{}", log(&ended));
     }
     assert_eq!(site.findings(), [""; 0]);
@@ -178,7 +178,7 @@ fn what_somebody_undid_is_found_and_put_right_and_the_rest_stays() {
     let aws = &site.state.aws;
     for (what, theirs) in [("policy", "Theirs"), ("lifecycle", "logs/")] {
         let path = format!("/{}?{what}", site.bucket);
-        let text = wait(SOON, aws.get(&path)).unwrap().unwrap();
+        let text = wait(DEADLINE, aws.get(&path)).unwrap().unwrap();
         assert!(text.contains(theirs), "{text}");
     }
 }

@@ -2,9 +2,9 @@
 
 use serde_json::{Value, json};
 
-use super::{Governed, SOON};
+use super::{DEADLINE, Governed};
 use crate::job::Job;
-use crate::support::{PATIENCE, Started, heavy, log, place, until, wait};
+use crate::support::{PATIENCE, Started, heavy, instance, log, until, wait};
 
 const APPLICATION: &str = r#"
 const { App, DataResource, S3Backend, TerraformOutput, TerraformStack, TerraformVariable } = require("cdktn");
@@ -29,11 +29,11 @@ app.synth();
 "#;
 
 fn application(state: &Governed) -> Job {
-    let bin = place().cdktn().join("node_modules/.bin");
+    let bin = instance().cdktn().join("node_modules/.bin");
     let path = format!(
         "{}:{}",
         bin.display(),
-        state.world.variables(place())["PATH"]
+        state.world.variables(instance())["PATH"]
     );
     let job = state.job_with(
         "shop.example",
@@ -49,7 +49,7 @@ fn application(state: &Governed) -> Job {
     std::fs::write(job.file("infra/main.js"), APPLICATION).unwrap();
     let project = json!({"language": "typescript", "app": "node main.js", "projectId": "two", "sendCrashReports": "false"});
     std::fs::write(job.file("infra/cdktf.json"), project.to_string()).unwrap();
-    let modules = place().cdktn().join("node_modules");
+    let modules = instance().cdktn().join("node_modules");
     std::os::unix::fs::symlink(modules, job.file("infra/node_modules")).unwrap();
     job
 }
@@ -68,7 +68,7 @@ fn deploy(state: &Governed, job: &Job, timeout: &str) -> Started {
 #[test]
 fn two_stacks_are_deployed_under_one_hold_into_states_of_their_own() {
     let _turn = heavy();
-    sandbox::install::cdktn(place()).unwrap();
+    sandbox::install::cdktn(instance()).unwrap();
     let state = Governed::new("stacks");
     let (first, second) = (application(&state), application(&state));
     let mut deploying = deploy(&state, &first, "0s");
@@ -77,12 +77,12 @@ fn two_stacks_are_deployed_under_one_hold_into_states_of_their_own() {
         (made() || deploying.ended()).then_some(())
     });
     if !made() {
-        let ended = deploying.end(SOON);
+        let ended = deploying.end(DEADLINE);
         let printed = String::from_utf8_lossy(&ended.stdout).into_owned();
         panic!("{}{printed}", log(&ended));
     }
     // Whoever comes now does not get in between the stacks.
-    let other = deploy(&state, &second, "0s").end(SOON);
+    let other = deploy(&state, &second, "0s").end(DEADLINE);
     assert_eq!(other.status.code(), Some(4), "{}", log(&other));
     std::fs::write(first.file("infra/go"), "").unwrap();
     let deployed = deploying.end(PATIENCE);
@@ -101,7 +101,7 @@ fn two_stacks_are_deployed_under_one_hold_into_states_of_their_own() {
     let states = || {
         ["network", "service"].map(|name| {
             let path = format!("/{}/{}/{name}.tfstate", state.bucket(), state.key);
-            let text = wait(SOON, state.aws.get(&path)).unwrap().unwrap();
+            let text = wait(DEADLINE, state.aws.get(&path)).unwrap().unwrap();
             let found: Value = serde_json::from_str(&text).unwrap();
             assert_eq!(found["outputs"]["name"]["value"], format!("dev-{name}"));
             assert_eq!(found["resources"].as_array().unwrap().len(), 1, "{text}");
@@ -110,7 +110,7 @@ fn two_stacks_are_deployed_under_one_hold_into_states_of_their_own() {
     };
     let made = states();
     let own = format!("/{}/{}", state.bucket(), state.key);
-    let none = wait(SOON, state.aws.get(&own)).unwrap();
+    let none = wait(DEADLINE, state.aws.get(&own)).unwrap();
     assert_eq!(
         none.unwrap_err().status,
         404,

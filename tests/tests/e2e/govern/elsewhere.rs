@@ -5,9 +5,9 @@ use sandbox::world::States;
 use sandbox::world::aws::Aws;
 use serde_json::Value;
 
-use super::{Governed, SOON};
+use super::{DEADLINE, Governed};
 use crate::job::Job;
-use crate::support::{PATIENCE, item, log, place, wait};
+use crate::support::{PATIENCE, instance, item, log, wait};
 
 /// A state in the build account, and whoever looks at that account from outside.
 struct Elsewhere {
@@ -22,10 +22,10 @@ impl Elsewhere {
         let dev = state.world.environment("dev").unwrap();
         wait(PATIENCE, async {
             Self {
-                states: state.world.states(place(), dev, what).await.unwrap(),
+                states: state.world.states(instance(), dev, what).await.unwrap(),
                 build: state
                     .world
-                    .administrator(place(), &state.world.build)
+                    .administrator(instance(), &state.world.build)
                     .await
                     .unwrap(),
                 state,
@@ -64,7 +64,7 @@ impl Elsewhere {
     /// The serial of the state, as the build account's bucket has it.
     fn serial(&self) -> u64 {
         let path = format!("/{}/{}", self.states.bucket, self.state.key);
-        let text = wait(SOON, self.build.get(&path)).unwrap().unwrap();
+        let text = wait(DEADLINE, self.build.get(&path)).unwrap().unwrap();
         let state: Value = serde_json::from_str(&text).unwrap();
         state["serial"].as_u64().unwrap()
     }
@@ -72,7 +72,10 @@ impl Elsewhere {
     /// What stands in the build account's table beside the state.
     fn item(&self, suffix: &str) -> Option<Value> {
         let id = format!("{}/{}{suffix}", self.states.bucket, self.state.key);
-        wait(SOON, item(&self.build, &self.states.table, "LockID", &id))
+        wait(
+            DEADLINE,
+            item(&self.build, &self.states.table, "LockID", &id),
+        )
     }
 
     /// Runs a step that succeeds. Nothing of the state is in dev's account.
@@ -93,7 +96,7 @@ impl Elsewhere {
         assert_eq!(self.item(""), None, "{arguments:?} left the lock");
         let id = format!("{}/{}-md5", self.states.bucket, self.state.key);
         let own = wait(
-            SOON,
+            DEADLINE,
             item(&self.state.aws, self.state.table(), "LockID", &id),
         );
         assert_eq!(own, None, "{arguments:?} used dev's table");

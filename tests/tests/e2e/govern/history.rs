@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use super::{CODE, Governed, SECRET, SOON};
+use super::{CODE, DEADLINE, Governed, SECRET};
 use crate::job::Job;
 use crate::support::{log, wait};
 
@@ -21,12 +21,12 @@ impl Governed {
     /// The state's bytes now.
     fn state(&self) -> String {
         let path = format!("/{}/{}", self.bucket(), self.key);
-        wait(SOON, self.aws.get(&path)).unwrap().unwrap()
+        wait(DEADLINE, self.aws.get(&path)).unwrap().unwrap()
     }
 
     fn put_state(&self, text: String) {
         let path = format!("/{}/{}", self.bucket(), self.key);
-        wait(SOON, self.aws.put(&path, text)).unwrap().unwrap();
+        wait(DEADLINE, self.aws.put(&path, text)).unwrap().unwrap();
     }
 }
 
@@ -137,7 +137,10 @@ fn a_good_version_comes_back_whatever_took_its_place() {
         now["serial"] = read["serial"].clone();
         assert_eq!(now, read);
         let kept = format!("/{}/{}?versionId={current}", state.bucket(), state.key);
-        assert_eq!(wait(SOON, state.aws.get(&kept)).unwrap().unwrap(), spoiled);
+        assert_eq!(
+            wait(DEADLINE, state.aws.get(&kept)).unwrap().unwrap(),
+            spoiled
+        );
     }
     // A version that is not a state is refused.
     state.put_state("<html></html>".to_owned());
@@ -153,7 +156,7 @@ fn the_digest_of_a_state_that_was_deleted_on_purpose_is_removed() {
     let job = state.job("one.example");
     state.applied(&job);
     let path = format!("/{}/{}", state.bucket(), state.key);
-    wait(SOON, state.aws.delete(&path)).unwrap().unwrap();
+    wait(DEADLINE, state.aws.delete(&path)).unwrap().unwrap();
     for arguments in [&["verify-digest"][..], &["repair-digest"]] {
         let said = state.refused(&job, arguments);
         for piece in [

@@ -13,15 +13,15 @@ use std::process::{Command, Output};
 use std::sync::OnceLock;
 use std::time::Duration;
 
-use sandbox::place::port;
+use sandbox::instance::port;
 use sandbox::world::World;
 use sandbox::world::aws::{Aws, Keys};
 use serde_json::{Value, json};
 
 use crate::job::Job;
-use crate::support::{PATIENCE, Started, item, log, place, session, wait, world};
+use crate::support::{PATIENCE, Started, instance, item, log, session, wait, world};
 
-const SOON: Duration = Duration::from_secs(120);
+const DEADLINE: Duration = Duration::from_secs(120);
 /// The value of a sensitive variable, which must turn up nowhere.
 const SECRET: &str = "correct-horse-battery";
 
@@ -87,13 +87,13 @@ impl Governed {
     }
 
     fn of(world: &'static World, what: &str) -> Self {
-        wait(SOON, async {
+        wait(DEADLINE, async {
             let dev = world.environment("dev").unwrap();
             Self {
                 world,
-                aws: world.administrator(place(), &dev.account).await.unwrap(),
+                aws: world.administrator(instance(), &dev.account).await.unwrap(),
                 stage: world
-                    .codebuild_session(place(), "dev", "e2e")
+                    .codebuild_session(instance(), "dev", "e2e")
                     .await
                     .unwrap(),
                 key: format!("{what}/terraform.tfstate"),
@@ -120,7 +120,7 @@ impl Governed {
 
     fn job_with(&self, domain: &str, further: &[(&str, &str)]) -> Job {
         let dev = self.world.environment("dev").unwrap();
-        let mut variables = self.world.variables(place());
+        let mut variables = self.world.variables(instance());
         variables.extend(self.world.repository_variables());
         variables.extend(self.world.environment_variables(dev));
         variables.extend(self.stage.variables());
@@ -191,19 +191,19 @@ impl Governed {
 
     fn item(&self, suffix: &str) -> Option<Value> {
         let id = format!("{}/{}{suffix}", self.bucket(), self.key);
-        wait(SOON, item(&self.aws, self.table(), "LockID", &id))
+        wait(DEADLINE, item(&self.aws, self.table(), "LockID", &id))
     }
 
     /// Terraform in a job's checkout, as somebody runs it by hand, with the lock it takes itself.
     fn by_hand(&self, job: &Job, arguments: &[&str]) -> Output {
-        let keys = wait(SOON, session(self.world, "dev", "slipway-deploy"));
-        let terraform = place().bin().join("terraform").display().to_string();
+        let keys = wait(DEADLINE, session(self.world, "dev", "slipway-deploy"));
+        let terraform = instance().bin().join("terraform").display().to_string();
         let mut command = job.command(&terraform, arguments);
         command
             .current_dir(job.file("infra"))
             .envs(keys.variables())
             .env("TF_VAR_environment", "dev");
-        Started::new(&mut command).end(SOON)
+        Started::new(&mut command).end(DEADLINE)
     }
 
     /// Initialises by hand, so that the next command can be anything.
@@ -224,8 +224,8 @@ impl Governed {
 
     /// Makes calls to AWS fail as told.
     fn fault(&self, fault: &Value) {
-        let url = format!("{}/_sandbox/faults", place().url(port::GATEWAY));
-        let answer = wait(SOON, async {
+        let url = format!("{}/_sandbox/faults", instance().url(port::GATEWAY));
+        let answer = wait(DEADLINE, async {
             let http = sandbox::world::http_client().unwrap();
             http.post(url).json(fault).send().await.unwrap()
         });
@@ -236,10 +236,10 @@ impl Governed {
     fn clear_faults(&self) {
         let url = format!(
             "{}/_sandbox/faults?account={}",
-            place().url(port::GATEWAY),
+            instance().url(port::GATEWAY),
             self.account()
         );
-        let answer = wait(SOON, async {
+        let answer = wait(DEADLINE, async {
             let http = sandbox::world::http_client().unwrap();
             http.delete(url).send().await.unwrap()
         });
@@ -254,7 +254,7 @@ impl Governed {
         });
         format!(
             "curl --silent --fail --request POST --header 'content-type: application/json' --data '{fault}' {}/_sandbox/faults",
-            place().url(port::GATEWAY)
+            instance().url(port::GATEWAY)
         )
     }
 }

@@ -6,12 +6,12 @@ use super::*;
 fn path(job: &Job, state: &Governed) -> String {
     let bin = job.file("bin");
     std::fs::create_dir(&bin).unwrap();
-    let newer = place().bin().join("terraform-newer");
+    let newer = instance().bin().join("terraform-newer");
     std::os::unix::fs::symlink(newer, bin.join("terraform")).unwrap();
     format!(
         "{}:{}",
         bin.display(),
-        state.world.variables(place())["PATH"]
+        state.world.variables(instance())["PATH"]
     )
 }
 

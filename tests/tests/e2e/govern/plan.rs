@@ -8,7 +8,7 @@ use std::path::Path;
 
 use serde_json::json;
 
-use super::{Governed, SECRET, SOON};
+use super::{DEADLINE, Governed, SECRET};
 use crate::job::Job;
 use crate::support::log;
 
@@ -282,7 +282,7 @@ fn plans_left() -> Vec<String> {
         .filter(|path| path.join("plan").exists())
         // Another test's step may be at work just now.
         .filter(|path| {
-            std::thread::sleep(SOON / 10);
+            std::thread::sleep(DEADLINE / 10);
             path.join("plan").exists()
         })
         .map(|path| path.display().to_string())

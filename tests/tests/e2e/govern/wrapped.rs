@@ -21,14 +21,14 @@ fn a_plan_and_its_drift_are_read_through_setup_terraforms_wrapper() {
     let job = state.job("shop.example");
     let bin = job.file("bin");
     std::fs::create_dir(&bin).unwrap();
-    let real = place().bin().join("terraform").display().to_string();
+    let real = instance().bin().join("terraform").display().to_string();
     let wrapper = bin.join("terraform");
     std::fs::write(&wrapper, WRAPPER.replace("$REAL", &real)).unwrap();
     std::fs::set_permissions(&wrapper, std::fs::Permissions::from_mode(0o755)).unwrap();
     let path = format!(
         "{}:{}",
         bin.display(),
-        state.world.variables(place())["PATH"]
+        state.world.variables(instance())["PATH"]
     );
     let step = |arguments: &[&str], exit: i32| {
         let mut step = state.step(&job, arguments);

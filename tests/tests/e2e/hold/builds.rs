@@ -28,7 +28,7 @@ fn build(state: &State, number: u64, commands: &[String]) -> Ended {
     };
     std::fs::create_dir(build.source()).unwrap();
     wait(PATIENCE, async {
-        codebuild::run(place(), state.world, &build, &mut |_| {}).await
+        codebuild::run(instance(), state.world, &build, &mut |_| {}).await
     })
     .unwrap()
 }
@@ -60,7 +60,7 @@ fn a_builds_lock_is_broken_once_the_build_is_over_and_not_while_it_runs() {
     )];
     std::thread::scope(|scope| {
         let holder = scope.spawn(|| build(&state, 1, &holds));
-        until("a build holds the lock", SOON, || {
+        until("a build holds the lock", DEADLINE, || {
             file("started").exists().then_some(())
         });
         let early = build(&state, 2, &wants);

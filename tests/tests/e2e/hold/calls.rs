@@ -152,14 +152,14 @@ impl Scene {
 
     /// A verb that runs a script with real Terraform on PATH.
     pub(super) fn command(&self, arguments: &[&str], script: &str) -> Command {
-        let path = &self.state.world.variables(place())["PATH"];
+        let path = &self.state.world.variables(instance())["PATH"];
         let arguments = [arguments, &["--", "bash", "-c", script]].concat();
         let mut command = verb(&self.state, &self.job, &arguments);
         command
-            .env("PATH", format!("{}:{path}", place().bin().display()))
+            .env("PATH", format!("{}:{path}", instance().bin().display()))
             .env("HOME", self.job.file(""))
             .env("TOP", self.job.file(""))
-            .env("REAL", place().bin())
+            .env("REAL", instance().bin())
             .env("CHECKPOINT_DISABLE", "1");
         command
     }
@@ -177,7 +177,7 @@ impl Scene {
     pub(super) fn text(&self, name: &str) -> Option<String> {
         let key: String = self.key(name).bytes().map(encoded).collect();
         let path = format!("/{}/{key}", self.state.bucket());
-        wait(SOON, self.state.aws.get(&path)).unwrap().ok()
+        wait(DEADLINE, self.state.aws.get(&path)).unwrap().ok()
     }
 
     /// Somebody else's lock on another state, as Terraform writes it.
@@ -191,7 +191,7 @@ impl Scene {
             .state
             .aws
             .json("dynamodb", "DynamoDB_20120810.PutItem", &input);
-        wait(SOON, call).unwrap().unwrap();
+        wait(DEADLINE, call).unwrap().unwrap();
     }
 }
 
@@ -341,7 +341,11 @@ fn the_block_is_read_before_the_command_starts() {
         let running = scope.spawn(|| scene.run(&script));
         started(&scene.job);
         assert!(scene.state.lock().is_some());
-        assert!(wait(SOON, scene.state.aws.get(&tflock)).unwrap().is_ok());
+        assert!(
+            wait(DEADLINE, scene.state.aws.get(&tflock))
+                .unwrap()
+                .is_ok()
+        );
         let_go(&scene.job);
         let (code, said) = running.join().unwrap();
         assert_eq!(code, Some(0), "{said}");
@@ -350,5 +354,9 @@ fn the_block_is_read_before_the_command_starts() {
             "{said}"
         );
     });
-    assert!(wait(SOON, scene.state.aws.get(&tflock)).unwrap().is_err());
+    assert!(
+        wait(DEADLINE, scene.state.aws.get(&tflock))
+            .unwrap()
+            .is_err()
+    );
 }

@@ -5,7 +5,7 @@ use super::*;
 /// A clock that is wrong by as many seconds as a file of the job says.
 fn clocked(job: &Job, by: i64, command: &Command) -> Command {
     jump(job, by);
-    let mut clocked = Command::new(place().built().join("sandbox"));
+    let mut clocked = Command::new(instance().built().join("sandbox"));
     clocked
         .arg("clock")
         .arg(job.file("clock"))
@@ -84,13 +84,13 @@ fn off(name: &str, holders: [i64; 2], waiters: [i64; 2]) {
     let wait_for = verb(&state, &waiter, &wait_for);
     let waiting = Started::new(&mut clocked(&waiter, waiters[0], &wait_for));
     let ticket = format!("{}/{}#q/0", state.bucket(), state.key);
-    until("the other stands in line", SOON, || {
-        wait(SOON, item(&state.aws, state.table(), "LockID", &ticket))
+    until("the other stands in line", DEADLINE, || {
+        wait(DEADLINE, item(&state.aws, state.table(), "LockID", &ticket))
     });
     // Renewed four times a lease: long enough for whoever thinks that one went by. The clocks jump there and back while
     // the waiter has looked at the same renewal more than once.
     let mut seen = Vec::new();
-    until("it is renewed for two leases", SOON, || {
+    until("it is renewed for two leases", DEADLINE, || {
         let rvn = state.lock().map(|lock| lock["Rvn"].clone());
         if !seen.contains(&rvn) {
             seen.push(rvn);
@@ -107,7 +107,7 @@ fn off(name: &str, holders: [i64; 2], waiters: [i64; 2]) {
     );
     let_go(&holder);
     for (started, job, clock) in [(holding, &holder, holders), (waiting, &waiter, waiters)] {
-        let ended = started.end(SOON);
+        let ended = started.end(DEADLINE);
         let said = log(&ended);
         assert!(ended.status.success(), "{name}: {said}");
         assert!(!said.contains("took the place"), "{name}: {said}");

@@ -46,7 +46,7 @@ impl Container {
 
     /// A job without credentials but these.
     fn job(&self, state: &State, name: &str) -> Job {
-        let mut variables = state.world.variables(place());
+        let mut variables = state.world.variables(instance());
         variables.insert("GITHUB_JOB".to_owned(), name.to_owned());
         variables.insert(
             "AWS_CONTAINER_CREDENTIALS_FULL_URI".to_owned(),
@@ -78,13 +78,15 @@ fn a_wait_that_took_too_much_of_the_credentials_refuses_the_command() {
     ];
     let waiting = Started::new(&mut verb(&state, &waiter, &arguments));
     let ticket = format!("{}/{}#q/0", state.bucket(), state.key);
-    until("it was taken at first, and stands in line", SOON, || {
-        wait(SOON, item(&state.aws, state.table(), "LockID", &ticket))
-    });
+    until(
+        "it was taken at first, and stands in line",
+        DEADLINE,
+        || wait(DEADLINE, item(&state.aws, state.table(), "LockID", &ticket)),
+    );
     std::thread::sleep(lasts - budget);
     let_go(&holder);
-    assert!(running.end(SOON).status.success());
-    let ended = waiting.end(SOON);
+    assert!(running.end(DEADLINE).status.success());
+    let ended = waiting.end(DEADLINE);
     let said = log(&ended);
     assert_eq!(ended.status.code(), Some(3), "{said}");
     for piece in [
@@ -102,7 +104,7 @@ fn a_wait_that_took_too_much_of_the_credentials_refuses_the_command() {
 fn the_post_step_has_credentials_of_its_own_and_leaves_what_was_handed_over() {
     for handed_over in [true, false] {
         let state = State::new(if handed_over { "fresh-parked" } else { "fresh" });
-        let first = wait(SOON, session(state.world, "dev", "slipway-deploy"));
+        let first = wait(DEADLINE, session(state.world, "dev", "slipway-deploy"));
         let container = Container::new(&first, Duration::from_secs(3600));
         let job = container.job(&state, "plan");
         ends(&state, &job, &["lock"], 0, &[]);
@@ -133,9 +135,9 @@ fn the_post_step_has_credentials_of_its_own_and_leaves_what_was_handed_over() {
 
 /// Ends a session before its time.
 fn expire(keys: &Keys) {
-    let url = format!("{}/_sandbox/expire", place().url(port::GATEWAY));
+    let url = format!("{}/_sandbox/expire", instance().url(port::GATEWAY));
     let body = json!({"access_key_id": keys.access_key_id});
-    let answer = wait(SOON, async {
+    let answer = wait(DEADLINE, async {
         let call = http_client().unwrap().post(&url).json(&body);
         call.send().await.unwrap()
     });

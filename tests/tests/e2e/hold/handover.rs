@@ -127,7 +127,7 @@ fn a_workspace_that_does_not_exist_yet_is_made_without_a_deadlock() {
         "terraform {\n  backend \"s3\" {}\n}\nresource \"terraform_data\" \"it\" {}\n",
     )
     .unwrap();
-    let bin = place().bin().display().to_string();
+    let bin = instance().bin().display().to_string();
     let script = "terraform init -no-color >&2; terraform apply -auto-approve -no-color >&2";
     let mut command = verb(&state, &job, &["run", "--", "/bin/sh", "-ec", script]);
     command

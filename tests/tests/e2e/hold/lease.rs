@@ -13,7 +13,7 @@ fn the_lease_is_renewed_while_the_command_runs_and_terraforms_part_never_changes
     assert_eq!(first["Phase"]["S"], "running");
     assert_eq!(first["LeaseSecs"]["N"], "20");
     assert_eq!(first["Attempt"]["S"], "acme/storefront/4711/2");
-    let later = until("it is renewed", SOON, || {
+    let later = until("it is renewed", DEADLINE, || {
         state.lock().filter(|later| later["Rvn"] != first["Rvn"])
     });
     assert_eq!(later["Info"], first["Info"]);
@@ -32,7 +32,7 @@ fn the_lease_is_renewed_while_the_command_runs_and_terraforms_part_never_changes
     );
     assert!(state.lock().is_some());
     let_go(&job);
-    let ended = running.end(SOON);
+    let ended = running.end(DEADLINE);
     assert!(ended.status.success(), "{}", log(&ended));
     assert_eq!(state.lock(), None);
 }
@@ -78,7 +78,7 @@ fn a_command_does_not_outlive_its_run_that_was_killed_alone() {
     let running = Started::new(&mut verb(&state, &job, &arguments));
     started(&job);
     running.signal(Signal::KILL);
-    until("the command was interrupted", SOON, || {
+    until("the command was interrupted", DEADLINE, || {
         (job.read("how").trim() == "stopped").then_some(())
     });
     // What its own job left behind, the job may give back.
@@ -118,7 +118,7 @@ fn a_run_that_was_stopped_past_its_lease_has_no_command_left_when_the_next_begin
     let (alive, began) = (number(slow.read("alive")), number(next.read("began")));
     assert!(alive < began, "the command lived on: {alive} {began}");
     running.signal(Signal::CONT);
-    let ended = running.end(SOON);
+    let ended = running.end(DEADLINE);
     assert_eq!(ended.status.code(), Some(137), "{}", log(&ended));
 }
 
@@ -126,9 +126,9 @@ fn a_run_that_was_stopped_past_its_lease_has_no_command_left_when_the_next_begin
 #[test]
 fn a_run_that_github_calls_over_is_followed_at_once_and_one_that_goes_on_never() {
     let state = State::new("over");
-    let place = place();
+    let instance = instance();
     let (story, run, mine) = wait(PATIENCE, async {
-        let story = Story::begin(place, state.world).await.unwrap();
+        let story = Story::begin(instance, state.world).await.unwrap();
         let start = |event: &'static str| {
             json!({"workflow": ".github/workflows/deliver.yml", "event": event, "actor": "ada",
                 "workflows": {}})
@@ -142,14 +142,14 @@ fn a_run_that_github_calls_over_is_followed_at_once_and_one_that_goes_on_never()
         (story, run, mine)
     });
     let job = |run: &sandbox::runner::hub::Run, token: bool| {
-        let mut variables = state.world.variables(place);
+        let mut variables = state.world.variables(instance);
         variables.extend(state.keys.variables());
         for (name, value) in [
             ("GITHUB_REPOSITORY", state.world.repository.clone()),
             ("GITHUB_RUN_ID", run.run_id.to_string()),
             ("GITHUB_RUN_ATTEMPT", "1".to_owned()),
             ("GITHUB_JOB", "dev".to_owned()),
-            ("GITHUB_API_URL", place.url(port::GITHUB)),
+            ("GITHUB_API_URL", instance.url(port::GITHUB)),
         ] {
             variables.insert(name.to_owned(), value);
         }
@@ -172,7 +172,7 @@ fn a_run_that_github_calls_over_is_followed_at_once_and_one_that_goes_on_never()
         &["cannot be seen from here", "no GitHub token"],
     );
     wait(
-        SOON,
+        DEADLINE,
         story
             .hub
             .finish(&run, "cancelled", &std::collections::BTreeMap::new()),
@@ -194,13 +194,13 @@ fn a_run_that_github_calls_over_is_followed_at_once_and_one_that_goes_on_never()
     for (conclusion, exit) in [("success", 4), ("failure", 0)] {
         let start = json!({"workflow": ".github/workflows/deliver.yml", "event": "workflow_dispatch",
             "actor": "ada", "workflows": {}});
-        let run = wait(SOON, story.hub.start(&start)).unwrap();
+        let run = wait(DEADLINE, story.hub.start(&start)).unwrap();
         let parker = job(&run, true);
         ends(&state, &parker, &["lock"], 0, &[]);
         let id = output(&parker, "lock-id");
         ends(&state, &parker, &["park", "--lock-id", &id], 0, &[]);
         let jobs = std::collections::BTreeMap::new();
-        wait(SOON, story.hub.finish(&run, conclusion, &jobs)).unwrap();
+        wait(DEADLINE, story.hub.finish(&run, conclusion, &jobs)).unwrap();
         let over = format!("is over: {conclusion}");
         ends(&state, &waiter, &arguments, exit, &[&over]);
         if exit == 4 {
@@ -209,7 +209,7 @@ fn a_run_that_github_calls_over_is_followed_at_once_and_one_that_goes_on_never()
         }
     }
     assert_eq!(state.lock(), None);
-    let broken = wait(SOON, story.hub.violations()).unwrap();
+    let broken = wait(DEADLINE, story.hub.violations()).unwrap();
     assert!(broken.is_empty(), "{broken:?}");
 }
 
@@ -225,7 +225,7 @@ fn without_answers_from_dynamodb_the_command_is_stopped_before_the_lease_ends() 
         &state,
         json!({"service": "dynamodb", "operation": "PutItem", "times": 1000, "fault": {"kind": "cut"}}),
     );
-    let ended = running.end(SOON);
+    let ended = running.end(DEADLINE);
     // Interrupted half way, and not killed at the end.
     assert_eq!(ended.status.code(), Some(3), "{}", log(&ended));
     let said = log(&ended);
@@ -251,7 +251,7 @@ fn throttling_and_lost_answers_cost_no_hold() {
         );
     };
     let struck = |what: &str| {
-        until(what, SOON, || {
+        until(what, DEADLINE, || {
             waiting_faults(&state).is_empty().then_some(())
         });
     };
@@ -270,7 +270,7 @@ fn throttling_and_lost_answers_cost_no_hold() {
         let before = state.lock().unwrap()["Rvn"].clone();
         strikes("PutItem", kind, 1);
         struck("a renewal was struck");
-        until("it is renewed all the same", SOON, || {
+        until("it is renewed all the same", DEADLINE, || {
             state.lock().filter(|lock| lock["Rvn"] != before)
         });
     }
@@ -282,7 +282,7 @@ fn throttling_and_lost_answers_cost_no_hold() {
         strikes("DeleteItem", kind, 1);
     }
     let_go(&job);
-    let ended = running.end(SOON);
+    let ended = running.end(DEADLINE);
     assert!(ended.status.success(), "{}", log(&ended));
     struck("the release was struck");
     assert!(!log(&ended).contains("taken away"), "{}", log(&ended));
@@ -300,8 +300,8 @@ fn a_release_without_an_answer_is_one_although_somebody_follows_at_once() {
     let next = ["run", "--lock-timeout", "10m", "--", "sh", "-c", HOLDING];
     let waiting = Started::new(&mut verb(&state, &second, &next));
     let ticket = format!("{}/{}#q/0", state.bucket(), state.key);
-    until("it stands in line", SOON, || {
-        wait(SOON, item(&state.aws, state.table(), "LockID", &ticket))
+    until("it stands in line", DEADLINE, || {
+        wait(DEADLINE, item(&state.aws, state.table(), "LockID", &ticket))
     });
     for kind in [
         json!({"kind": "lost_answer"}),
@@ -314,10 +314,10 @@ fn a_release_without_an_answer_is_one_although_somebody_follows_at_once() {
     }
     let_go(&first);
     started(&second);
-    let ended = running.end(SOON);
+    let ended = running.end(DEADLINE);
     assert!(ended.status.success(), "{}", log(&ended));
     assert_eq!(waiting_faults(&state), [Value::Null; 0]);
     let_go(&second);
-    assert!(waiting.end(SOON).status.success());
+    assert!(waiting.end(DEADLINE).status.success());
     assert_eq!(state.lock(), None);
 }

@@ -32,9 +32,9 @@ fn copies(scene: &Scene) -> Vec<String> {
     let places = lock["Rescued"]["S"].as_str().unwrap().to_owned();
     let mut found: Vec<String> = places
         .split(", ")
-        .map(|place| {
-            let path = place.strip_prefix("s3:/").unwrap();
-            wait(SOON, scene.state.aws.get(path)).unwrap().unwrap()
+        .map(|instance| {
+            let path = instance.strip_prefix("s3:/").unwrap();
+            wait(DEADLINE, scene.state.aws.get(path)).unwrap().unwrap()
         })
         .collect();
     found.sort();
@@ -63,7 +63,7 @@ fn the_post_step_rescues_states_wherever_a_call_worked() {
     let post = scene.job.run(&mut post(&scene.state, &scene.job));
     assert_eq!(post.status.code(), Some(0), "{}", log(&post));
     assert_eq!(copies(&scene), ALL, "{}", log(&post));
-    assert_eq!(running.end(SOON).status.code(), None);
+    assert_eq!(running.end(DEADLINE).status.code(), None);
 }
 
 /// A full disk cuts the file off: that is no rescued state.

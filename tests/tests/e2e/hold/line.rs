@@ -20,8 +20,8 @@ fn those_who_wait_get_the_lock_in_the_order_in_which_they_came() {
         let script = format!("echo {number} >> {}", order.display());
         let arguments = ["run", "--lock-timeout", "10m", "--", "sh", "-c", &script];
         let one = Started::new(&mut verb(&state, &job, &arguments));
-        until("it stands in line", SOON, || {
-            let line = wait(SOON, item(&state.aws, state.table(), "LockID", &id))?;
+        until("it stands in line", DEADLINE, || {
+            let line = wait(DEADLINE, item(&state.aws, state.table(), "LockID", &id))?;
             (line["Next"]["N"] == format!("{}", number + 1).as_str()).then_some(())
         });
         waiting.push((job, one));
@@ -32,13 +32,13 @@ fn those_who_wait_get_the_lock_in_the_order_in_which_they_came() {
     let (_, second) = &waiting[1];
     second.signal(Signal::INT);
     let (_, second) = waiting.remove(1);
-    assert_eq!(second.end(SOON).status.code(), Some(130));
+    assert_eq!(second.end(DEADLINE).status.code(), Some(130));
     let_go(&holder);
-    assert!(running.end(SOON).status.success());
+    assert!(running.end(DEADLINE).status.success());
     let logs: Vec<String> = waiting
         .into_iter()
         .map(|(_, one)| {
-            let ended = one.end(SOON);
+            let ended = one.end(DEADLINE);
             assert!(ended.status.success(), "{}", log(&ended));
             log(&ended)
         })
@@ -53,7 +53,7 @@ fn those_who_wait_get_the_lock_in_the_order_in_which_they_came() {
     );
     // Nothing of the line stays behind.
     assert_eq!(
-        wait(SOON, item(&state.aws, state.table(), "LockID", &id)),
+        wait(DEADLINE, item(&state.aws, state.table(), "LockID", &id)),
         None
     );
     assert_eq!(state.lock(), None);
@@ -81,23 +81,23 @@ fn a_dead_ticket_does_not_hold_the_line_up() {
         "started",
     ];
     let one = Started::new(&mut verb(&state, &dead, &arguments));
-    until("it stands in line", SOON, || {
-        wait(SOON, item(&state.aws, state.table(), "LockID", &ticket))
+    until("it stands in line", DEADLINE, || {
+        wait(DEADLINE, item(&state.aws, state.table(), "LockID", &ticket))
     });
     one.signal(Signal::KILL);
-    one.end(SOON);
+    one.end(DEADLINE);
     let_go(&holder);
-    assert!(running.end(SOON).status.success());
+    assert!(running.end(DEADLINE).status.success());
     // Nor does it keep away whoever does not wait for as long as a ticket lives.
     let hurried = state.job();
     let at_once = ["run", "--lock-timeout", "0s", "--", "touch", "started"];
     ends(&state, &hurried, &at_once, 0, &[]);
     let two = Started::new(&mut verb(&state, &next, &arguments));
-    let ended = two.end(SOON);
+    let ended = two.end(DEADLINE);
     assert!(ended.status.success(), "{}", log(&ended));
     assert!(!dead.file("started").exists());
     assert_eq!(
-        wait(SOON, item(&state.aws, state.table(), "LockID", &ticket)),
+        wait(DEADLINE, item(&state.aws, state.table(), "LockID", &ticket)),
         None
     );
 }
@@ -112,13 +112,13 @@ fn a_line_that_all_have_left_keeps_nobody_away() {
     let put = state
         .aws
         .json("dynamodb", "DynamoDB_20120810.PutItem", &pointer);
-    wait(SOON, put).unwrap().unwrap();
+    wait(DEADLINE, put).unwrap().unwrap();
     let job = state.job();
     let arguments = ["run", "--lock-timeout", "0s", "--", "touch", "started"];
     ends(&state, &job, &arguments, 0, &[]);
     assert!(job.file("started").exists());
     assert_eq!(
-        wait(SOON, item(&state.aws, state.table(), "LockID", &id)),
+        wait(DEADLINE, item(&state.aws, state.table(), "LockID", &id)),
         None
     );
 }
@@ -135,27 +135,27 @@ fn one_who_waits_leaves_the_line_though_a_second_signal_comes_while_it_does() {
     let arguments = ["run", "--lock-timeout", "10m", "--", "touch", "started"];
     let mut waiting = Started::new(&mut verb(&state, &waiter, &arguments));
     let line = format!("{}/{}#q", state.bucket(), state.key);
-    let there = |id: &str| wait(SOON, item(&state.aws, state.table(), "LockID", id));
+    let there = |id: &str| wait(DEADLINE, item(&state.aws, state.table(), "LockID", id));
     let ticket = format!("{line}/0");
-    until("it stands in line", SOON, || there(&ticket));
+    until("it stands in line", DEADLINE, || there(&ticket));
     // Leaving takes longer than the runner's patience.
     fault(
         &state,
         json!({"service": "dynamodb", "operation": "DeleteItem", "fault": {"kind": "delay", "millis": 9000}}),
     );
     waiting.signal(Signal::INT);
-    until("it leaves", SOON, || {
+    until("it leaves", DEADLINE, || {
         waiting_faults(&state).is_empty().then_some(())
     });
     assert!(!waiting.ended(), "it did not wait to have left");
     waiting.signal(Signal::TERM);
-    let ended = waiting.end(SOON);
+    let ended = waiting.end(DEADLINE);
     assert_eq!(ended.status.code(), Some(130), "{}", log(&ended));
     assert!(!waiter.file("started").exists());
     assert_eq!((there(&ticket), there(&line)), (None, None));
     assert_eq!(state.holder(), held);
     let_go(&holder);
-    assert!(running.end(SOON).status.success());
+    assert!(running.end(DEADLINE).status.success());
 }
 
 /// Whoever leaves says where the line begins. Nobody has to look for all the others who were in front.
@@ -169,7 +169,7 @@ fn one_far_back_in_line_learns_its_place_and_its_turn_from_where_the_line_begins
     let line = format!("{}/{}#q", state.bucket(), state.key);
     let change = |operation: &str, input: Value| {
         let target = format!("DynamoDB_20120810.{operation}");
-        wait(SOON, state.aws.json("dynamodb", &target, &input))
+        wait(DEADLINE, state.aws.json("dynamodb", &target, &input))
             .unwrap()
             .unwrap();
     };
@@ -207,18 +207,18 @@ fn one_far_back_in_line_learns_its_place_and_its_turn_from_where_the_line_begins
     ];
     let waiting = Started::new(&mut verb(&state, &waiter, &arguments));
     let own = format!("{line}/40");
-    until("it stands in line", SOON, || {
-        wait(SOON, item(&state.aws, state.table(), "LockID", &own))
+    until("it stands in line", DEADLINE, || {
+        wait(DEADLINE, item(&state.aws, state.table(), "LockID", &own))
     });
     let looked = |id: &str| {
-        let calls = wait(SOON, crate::record::calls(state.world));
+        let calls = wait(DEADLINE, crate::record::calls(state.world));
         let at = |call: &&crate::record::Call| call.is_about(id) && call.operation == "GetItem";
         calls.iter().filter(at).count()
     };
     // Some went, and it is told.
     begins(37, 41);
     let before = looked(&line);
-    until("it looks where the line begins", SOON, || {
+    until("it looks where the line begins", DEADLINE, || {
         (looked(&line) > before + 1).then_some(())
     });
     // The last one goes.
@@ -228,8 +228,8 @@ fn one_far_back_in_line_learns_its_place_and_its_turn_from_where_the_line_begins
     );
     begins(40, 41);
     let_go(&holder);
-    assert!(running.end(SOON).status.success());
-    let ended = waiting.end(SOON);
+    assert!(running.end(DEADLINE).status.success());
+    let ended = waiting.end(DEADLINE);
     let said = log(&ended);
     assert!(ended.status.success(), "{said}");
     assert!(said.contains("place 4 in the queue"), "{said}");
@@ -250,7 +250,7 @@ fn the_time_of_several_dead_tickets_runs_at_once() {
     let line = format!("{}/{}#q", state.bucket(), state.key);
     let there = |number: u32| {
         let id = format!("{line}/{number}");
-        wait(SOON, item(&state.aws, state.table(), "LockID", &id))
+        wait(DEADLINE, item(&state.aws, state.table(), "LockID", &id))
     };
     let next = [
         "run",
@@ -265,19 +265,19 @@ fn the_time_of_several_dead_tickets_runs_at_once() {
     for number in 0..3 {
         let job = state.job();
         let dead = Started::new(&mut verb(&state, &job, &next));
-        until("it stands in line", SOON, || there(number));
+        until("it stands in line", DEADLINE, || there(number));
         dead.signal(Signal::KILL);
-        dead.end(SOON);
+        dead.end(DEADLINE);
     }
-    let before = wait(SOON, crate::record::calls(state.world)).len();
+    let before = wait(DEADLINE, crate::record::calls(state.world)).len();
     let waiting = Started::new(&mut verb(&state, &waiter, &next));
-    until("it stands in line", SOON, || there(3));
+    until("it stands in line", DEADLINE, || there(3));
     let_go(&holder);
-    assert!(running.end(SOON).status.success());
-    let ended = waiting.end(SOON);
+    assert!(running.end(DEADLINE).status.success());
+    let ended = waiting.end(DEADLINE);
     assert!(ended.status.success(), "{}", log(&ended));
     // The waiter's own: the others are dead, and the test looks as an administrator.
-    let calls = wait(SOON, crate::record::calls(state.world)).split_off(before);
+    let calls = wait(DEADLINE, crate::record::calls(state.world)).split_off(before);
     let calls = crate::record::of_steps(calls);
     let when = |operation: &str, number: u32| {
         let id = format!("{line}/{number}");
@@ -304,13 +304,13 @@ fn nobody_is_given_the_number_of_one_who_stands_there() {
     let ticket = |number: u32| format!("{}/{}#q/{number}", state.bucket(), state.key);
     let there = |number: u32| {
         wait(
-            SOON,
+            DEADLINE,
             item(&state.aws, state.table(), "LockID", &ticket(number)),
         )
     };
     let change = |operation: &str, input: Value| {
         let target = format!("DynamoDB_20120810.{operation}");
-        let answer = wait(SOON, state.aws.json("dynamodb", &target, &input));
+        let answer = wait(DEADLINE, state.aws.json("dynamodb", &target, &input));
         answer.unwrap().unwrap();
     };
     let mut standing = state.lock().unwrap();
@@ -323,16 +323,16 @@ fn nobody_is_given_the_number_of_one_who_stands_there() {
     );
     let next = ["run", "--lock-timeout", "10m", "--", "touch", "started"];
     let waiting = Started::new(&mut verb(&state, &waiter, &next));
-    until("it stands behind that one", SOON, || there(1));
+    until("it stands behind that one", DEADLINE, || there(1));
     assert_eq!(there(0), Some(standing));
     let_go(&holder);
-    assert!(running.end(SOON).status.success());
+    assert!(running.end(DEADLINE).status.success());
     assert!(!waiter.file("started").exists());
     let key = json!({"LockID": {"S": ticket(0)}});
     change(
         "DeleteItem",
         json!({"TableName": state.table(), "Key": key}),
     );
-    let ended = waiting.end(SOON);
+    let ended = waiting.end(DEADLINE);
     assert!(ended.status.success(), "{}", log(&ended));
 }

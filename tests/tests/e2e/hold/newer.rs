@@ -4,7 +4,7 @@ use super::*;
 
 /// What a person runs, with the newer of the two versions.
 fn newer(usual: &Command) -> Command {
-    let mut command = Command::new(place().bin().join("terraform-newer"));
+    let mut command = Command::new(instance().bin().join("terraform-newer"));
     command
         .args(usual.get_args())
         .current_dir(usual.get_current_dir().unwrap())
@@ -24,7 +24,7 @@ fn it_is_refused_while_we_hold_and_we_while_it_holds_and_each_can_be_forced() {
             locking,
         );
         let terraform = |arguments: &[&str]| newer(&state.terraform(folder.path(), arguments));
-        let version = Started::new(&mut terraform(&["version"])).end(SOON);
+        let version = Started::new(&mut terraform(&["version"])).end(DEADLINE);
         let version = String::from_utf8_lossy(&version.stdout).into_owned();
         assert!(version.contains("Terraform v1.15"), "{version}");
 
@@ -32,7 +32,7 @@ fn it_is_refused_while_we_hold_and_we_while_it_holds_and_each_can_be_forced() {
         let job = state.job();
         ends(&state, &job, &["lock", "--locking", locking], 0, &[]);
         let id = output(&job, "lock-id");
-        let refused = Started::new(&mut terraform(&APPLY)).end(SOON);
+        let refused = Started::new(&mut terraform(&APPLY)).end(DEADLINE);
         let said = log(&refused);
         assert_eq!(refused.status.code(), Some(1), "{said}");
         for piece in [
@@ -42,7 +42,7 @@ fn it_is_refused_while_we_hold_and_we_while_it_holds_and_each_can_be_forced() {
         ] {
             assert!(said.contains(piece), "no {piece} in\n{said}");
         }
-        let forced = Started::new(&mut terraform(&["force-unlock", "-force", &id])).end(SOON);
+        let forced = Started::new(&mut terraform(&["force-unlock", "-force", &id])).end(DEADLINE);
         assert!(forced.status.success(), "{forced:?}");
         ends(
             &state,
@@ -54,7 +54,7 @@ fn it_is_refused_while_we_hold_and_we_while_it_holds_and_each_can_be_forced() {
 
         // Its own, which ours opens by the ID that was seen.
         let apply = Started::new(&mut terraform(&APPLY));
-        until("terraform applies", SOON, || {
+        until("terraform applies", DEADLINE, || {
             folder.path().join("holding").exists().then_some(())
         });
         let waiting = [
@@ -84,6 +84,6 @@ fn it_is_refused_while_we_hold_and_we_while_it_holds_and_each_can_be_forced() {
             &["is free"],
         );
         std::fs::write(folder.path().join("go"), "").unwrap();
-        apply.end(SOON);
+        apply.end(DEADLINE);
     }
 }

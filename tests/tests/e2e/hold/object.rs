@@ -20,7 +20,7 @@ fn with<'a>(locking: &'a str, script: &'a str) -> [&'a str; 9] {
 /// The lock file of a state.
 pub(crate) fn object(state: &State) -> Option<Value> {
     let path = format!("/{}/{}.tflock", state.bucket(), state.key);
-    let answer = wait(SOON, state.aws.get(&path)).unwrap();
+    let answer = wait(DEADLINE, state.aws.get(&path)).unwrap();
     answer.ok().map(|text| serde_json::from_str(&text).unwrap())
 }
 
@@ -38,7 +38,7 @@ fn terraform_and_we_respect_one_another_through_the_object() {
         let held = object(&state).unwrap();
         assert_eq!(held["Slipway"]["Phase"], "running");
         assert_eq!(state.lock().is_some(), locking == "both");
-        let refused = Started::new(&mut state.terraform(folder.path(), &APPLY)).end(SOON);
+        let refused = Started::new(&mut state.terraform(folder.path(), &APPLY)).end(DEADLINE);
         assert_eq!(refused.status.code(), Some(1), "{refused:?}");
         for piece in [
             "Error acquiring the state lock",
@@ -52,13 +52,13 @@ fn terraform_and_we_respect_one_another_through_the_object() {
             );
         }
         let_go(&job);
-        let ended = running.end(SOON);
+        let ended = running.end(DEADLINE);
         assert!(ended.status.success(), "{}", log(&ended));
         assert_eq!(object(&state), None);
         assert_eq!(state.lock(), None);
 
         let apply = Started::new(&mut state.terraform(folder.path(), &APPLY));
-        until("terraform applies", SOON, || {
+        until("terraform applies", DEADLINE, || {
             folder.path().join("holding").exists().then_some(())
         });
         let id = object(&state).unwrap()["ID"].as_str().unwrap().to_owned();
@@ -81,7 +81,7 @@ fn terraform_and_we_respect_one_another_through_the_object() {
         assert_eq!(object(&state), None);
         assert_eq!(state.lock(), None);
         std::fs::write(folder.path().join("go"), "").unwrap();
-        apply.end(SOON);
+        apply.end(DEADLINE);
     }
 }
 
@@ -97,7 +97,7 @@ fn where_no_table_is_named_the_file_is_the_lock() {
     assert_eq!(object(&state).unwrap()["Slipway"]["Phase"], "running");
     assert_eq!(state.lock(), None);
     let_go(&job);
-    let ended = running.end(SOON);
+    let ended = running.end(DEADLINE);
     let said = log(&ended);
     assert!(ended.status.success(), "{said}");
     let place = format!(
@@ -118,7 +118,7 @@ fn terraforms_force_unlock_opens_our_object() {
     let id = output(&job, "lock-id");
     let forced =
         Started::new(&mut state.terraform(folder.path(), &["force-unlock", "-force", &id]))
-            .end(SOON);
+            .end(DEADLINE);
     assert!(forced.status.success(), "{forced:?}");
     assert_eq!(object(&state), None);
 }
@@ -226,7 +226,7 @@ fn locking_moves_to_the_object_and_back_and_nobody_is_left_on_the_old_way() {
         &["can be locked with file"],
     );
     // Whoever was not told is stopped, and told.
-    let stopped = Started::new(&mut state.terraform(old.path(), &APPLY)).end(SOON);
+    let stopped = Started::new(&mut state.terraform(old.path(), &APPLY)).end(DEADLINE);
     assert_eq!(stopped.status.code(), Some(1));
     assert!(
         log(&stopped).contains("use_lockfile = true"),
@@ -294,7 +294,7 @@ fn locking_moves_to_the_object_and_back_and_nobody_is_left_on_the_old_way() {
         &["#hold is held"],
     );
     let_go(&worker);
-    assert!(running.end(SOON).status.success());
+    assert!(running.end(DEADLINE).status.success());
     ends(
         &state,
         &job,
@@ -315,9 +315,9 @@ fn locking_moves_to_the_object_and_back_and_nobody_is_left_on_the_old_way() {
         &["#hold is held"],
     );
     let_go(&worker);
-    assert!(running.end(SOON).status.success());
+    assert!(running.end(DEADLINE).status.success());
     assert_eq!(object(&state), None);
-    let applied = Started::new(&mut state.terraform(old.path(), &APPLY)).end(SOON);
+    let applied = Started::new(&mut state.terraform(old.path(), &APPLY)).end(DEADLINE);
     assert!(applied.status.success(), "{applied:?}");
     assert_eq!(state.lock(), None);
 }
@@ -338,7 +338,7 @@ fn a_hold_that_is_adopted_while_it_is_removed_keeps_both_halves() {
     }
     let mut command = post(&state, &plan);
     let removing = Started::new(command.env("INPUT_LOCKING", "both"));
-    until("it is about to remove it", SOON, || {
+    until("it is about to remove it", DEADLINE, || {
         (waiting_faults(&state).len() < 3).then_some(())
     });
     let adopt = [
@@ -354,13 +354,13 @@ fn a_hold_that_is_adopted_while_it_is_removed_keeps_both_halves() {
     ];
     let running = Started::new(&mut verb(&state, &apply, &adopt));
     started(&apply);
-    let left = removing.end(SOON);
+    let left = removing.end(DEADLINE);
     assert_eq!(left.status.code(), Some(0), "{}", log(&left));
     assert!(log(&left).contains("was adopted by"), "{}", log(&left));
     assert_eq!(state.lock().unwrap()["Phase"]["S"], "running");
     assert_eq!(object(&state).unwrap()["ID"], id);
     let_go(&apply);
-    let ended = running.end(SOON);
+    let ended = running.end(DEADLINE);
     assert!(ended.status.success(), "{}", log(&ended));
     ends(
         &state,

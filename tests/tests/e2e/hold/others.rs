@@ -15,9 +15,9 @@ fn terraforms_force_unlock_stops_the_command_of_the_run_that_held_the_lock() {
     let id = state.holder().unwrap()["ID"].as_str().unwrap().to_owned();
     let forced =
         Started::new(&mut state.terraform(folder.path(), &["force-unlock", "-force", &id]));
-    let forced = forced.end(SOON);
+    let forced = forced.end(DEADLINE);
     assert!(forced.status.success(), "{forced:?}");
-    let ended = running.end(SOON);
+    let ended = running.end(DEADLINE);
     assert_eq!(ended.status.code(), Some(9), "{}", log(&ended));
     for piece in [
         "was taken away while the command ran",
@@ -32,7 +32,7 @@ fn terraforms_own_lock_is_removed_only_by_force_and_only_by_the_id_that_was_seen
     let state = State::new("foreign");
     let folder = state.infrastructure(": > holding; while [ ! -e go ]; do sleep 0.1; done");
     let apply = Started::new(&mut state.terraform(folder.path(), &APPLY));
-    until("terraform applies", SOON, || {
+    until("terraform applies", DEADLINE, || {
         folder.path().join("holding").exists().then_some(())
     });
     let job = state.job();
@@ -84,7 +84,7 @@ fn terraforms_own_lock_is_removed_only_by_force_and_only_by_the_id_that_was_seen
     );
     assert_eq!(state.lock(), None);
     std::fs::write(folder.path().join("go"), "").unwrap();
-    apply.end(SOON);
+    apply.end(DEADLINE);
 }
 
 /// Somebody's script wrote the item: whoever looks is told how to remove what has no ID.
@@ -102,7 +102,7 @@ fn a_lock_without_an_id_is_removed_as_its_status_says() {
         let call = state
             .aws
             .json("dynamodb", "DynamoDB_20120810.PutItem", &input);
-        wait(SOON, call).unwrap().unwrap();
+        wait(DEADLINE, call).unwrap().unwrap();
         let typed = "force-unlock --lock-id \"\" --region";
         let status = job.run(&mut verb(&state, &job, &["status"]));
         let said = String::from_utf8_lossy(&status.stdout).into_owned();
@@ -158,7 +158,7 @@ fn opentofus_conditional_unlock_works_on_our_lock() {
         let call = state
             .aws
             .json("dynamodb", "DynamoDB_20120810.DeleteItem", &input);
-        wait(SOON, call).unwrap()
+        wait(DEADLINE, call).unwrap()
     };
     assert!(delete(&info.replace("ada", "eve")).is_err());
     assert!(state.lock().is_some());

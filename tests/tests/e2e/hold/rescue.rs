@@ -16,11 +16,11 @@ fn a_signal_between_two_steps_of_the_work_starts_nothing() {
     let arguments = ["run", "--lock-id", &id, "--", "touch", "started"];
     let running = Started::new(&mut verb(&state, &job, &arguments));
     // The note to the post step comes before the write.
-    until("it adopts", SOON, || {
+    until("it adopts", DEADLINE, || {
         (!job.state().is_empty()).then_some(())
     });
     running.signal(Signal::INT);
-    let ended = running.end(SOON);
+    let ended = running.end(DEADLINE);
     assert_eq!(ended.status.code(), Some(130), "{}", log(&ended));
     assert!(
         log(&ended).contains("interrupted by SIGINT"),
@@ -56,17 +56,17 @@ fn a_state_that_a_killed_step_left_is_rescued_by_its_post_step() {
     let lock = state.lock().unwrap();
     assert_eq!(lock["Phase"]["S"], "needs-repair");
     assert_eq!(lock["Rescued"]["S"], format!("s3://{kept}"));
-    let text = wait(SOON, state.aws.get(&format!("/{kept}"))).unwrap();
+    let text = wait(DEADLINE, state.aws.get(&format!("/{kept}"))).unwrap();
     assert_eq!(text.unwrap(), "{\"serial\":1}\n");
     ends(&state, &job, &["force-unlock", "--lock-id", &id], 0, &[]);
-    assert_eq!(running.end(SOON).status.code(), None);
+    assert_eq!(running.end(DEADLINE).status.code(), None);
 }
 
 #[test]
 fn a_state_that_terraform_could_not_write_is_rescued_and_keeps_its_lock() {
     let state = alone("rescued");
     let job = state.job();
-    let faults = format!("{}/_sandbox/faults", place().url(port::GATEWAY));
+    let faults = format!("{}/_sandbox/faults", instance().url(port::GATEWAY));
     let account = &state.world.environment("dev").unwrap().account.id;
     let denied = json!({"service": "s3", "operation": "PutObject", "account": account, "times": 1000,
         "fault": {"kind": "status", "status": 403, "code": "AccessDenied", "message": "no"}});
@@ -83,7 +83,7 @@ fn a_state_that_terraform_could_not_write_is_rescued_and_keeps_its_lock() {
          curl -fsS -X DELETE '{faults}?account={account}'
          exit $code"
     );
-    let bin = place().bin().display().to_string();
+    let bin = instance().bin().display().to_string();
     let arguments = ["run", "--", "sh", "-c", &script];
     let mut command = verb(&state, &job, &arguments);
     command
@@ -160,7 +160,7 @@ fn a_state_that_terraform_could_not_write_is_rescued_and_keeps_its_lock() {
     started(&job);
     assert_eq!(state.lock().unwrap()["Phase"]["S"], "repairing");
     running.signal(Signal::KILL);
-    assert_eq!(running.end(SOON).status.code(), None);
+    assert_eq!(running.end(DEADLINE).status.code(), None);
     ends(
         &state,
         &state.job(),
@@ -228,12 +228,12 @@ fn a_state_that_terraform_could_not_write_is_rescued_and_keeps_its_lock() {
 #[test]
 fn a_rescued_state_of_a_workspace_goes_back_into_that_workspace_only() {
     let state = alone("blue");
-    let faults = format!("{}/_sandbox/faults", place().url(port::GATEWAY));
+    let faults = format!("{}/_sandbox/faults", instance().url(port::GATEWAY));
     let account = &state.world.environment("dev").unwrap().account.id;
     let code = "terraform {\n  backend \"s3\" {}\n}\nresource \"terraform_data\" \"it\" {\n  input = \"made\"\n}\n";
     let denied = json!({"service": "s3", "operation": "PutObject", "account": account, "times": 1000,
         "fault": {"kind": "status", "status": 403, "code": "AccessDenied", "message": "no"}});
-    let bin = place().bin().display().to_string();
+    let bin = instance().bin().display().to_string();
     let path = format!("{bin}:/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin");
     let run = |job: &Job, arguments: &[&str]| {
         std::fs::write(job.file("main.tf"), code).unwrap();
@@ -281,7 +281,7 @@ fn a_rescued_state_of_a_workspace_goes_back_into_that_workspace_only() {
     assert!(said.contains(&format!("belongs to s3://{blue}")), "{said}");
     let object = |key: &str| {
         let path = format!("/{}/{key}", state.bucket());
-        wait(SOON, state.aws.get(&path)).unwrap()
+        wait(DEADLINE, state.aws.get(&path)).unwrap()
     };
     assert!(
         object(&state.key).is_err(),
@@ -331,7 +331,7 @@ fn a_cancelled_apply_writes_its_state_and_gives_the_lock_back() {
          resource \"terraform_data\" \"second\" {\n  depends_on = [terraform_data.first]\n}\n",
     )
     .unwrap();
-    let bin = place().bin().display().to_string();
+    let bin = instance().bin().display().to_string();
     let script = "terraform init -no-color >&2; exec terraform apply -auto-approve -no-color >&2";
     let mut command = verb(&state, &job, &["run", "--", "/bin/sh", "-ec", script]);
     command
@@ -343,14 +343,14 @@ fn a_cancelled_apply_writes_its_state_and_gives_the_lock_back() {
     running.signal(Signal::INT);
     std::thread::sleep(Duration::from_millis(7500));
     running.signal(Signal::TERM);
-    let ended = running.end(SOON);
+    let ended = running.end(DEADLINE);
     let said = log(&ended);
     assert_eq!(ended.status.code(), Some(1), "{said}");
     assert!(!said.contains("Two interrupts received"), "{said}");
     assert!(said.contains("the lock was given back"), "{said}");
     assert_eq!(state.lock(), None);
     let path = format!("/{}/{}", state.bucket(), state.key);
-    let text = wait(SOON, state.aws.get(&path)).unwrap().unwrap();
+    let text = wait(DEADLINE, state.aws.get(&path)).unwrap().unwrap();
     let written: Value = serde_json::from_str(&text).unwrap();
     assert_eq!(written["resources"][0]["name"], "first", "{text}");
     assert_eq!(written["resources"].as_array().unwrap().len(), 1, "{text}");

@@ -6,14 +6,14 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
 use rustix::process::{Pid, Signal, kill_process};
-use sandbox::place::{port, sha256};
+use sandbox::instance::{port, sha256};
 use sandbox::world::Account;
 use sandbox::world::aws::Aws;
 use serde_json::{Value, json};
 
-use super::SOON;
+use super::DEADLINE;
 use crate::ecr::{Setting, THERE};
-use crate::support::{PATIENCE, Started, log, place, until, wait};
+use crate::support::{PATIENCE, Started, instance, log, until, wait};
 
 /// The arguments for a build without the engine.
 pub(super) const BUILDAH: &[&str] = &["--builder", "buildah"];
@@ -236,7 +236,7 @@ impl Checkout {
         for name in ["output", "summary"] {
             let _ = std::fs::remove_file(self.setting.job.file(name));
         }
-        let output = self.start(more).end(SOON);
+        let output = self.start(more).end(DEADLINE);
         let shown = format!(
             "{more:?}: {}{}",
             String::from_utf8_lossy(&output.stdout),
@@ -333,9 +333,9 @@ impl Checkout {
             return Stale(None);
         }
         let docker = || {
-            let mut command = Command::new(place().bin().join("docker"));
+            let mut command = Command::new(instance().bin().join("docker"));
             command
-                .env("DOCKER_CONFIG", place().docker_config())
+                .env("DOCKER_CONFIG", instance().docker_config())
                 .env("DOCKER_HOST", "unix:///var/run/docker.sock");
             command
         };
@@ -349,7 +349,7 @@ impl Checkout {
     pub(super) fn calls(&self, since: u64) -> (u64, Vec<Value>) {
         let url = format!(
             "{}/_sandbox/calls?since={since}&world={}",
-            place().url(port::GATEWAY),
+            instance().url(port::GATEWAY),
             self.setting.world.name
         );
         let answer: Value = wait(PATIENCE, async {
@@ -384,7 +384,7 @@ impl Checkout {
             .unwrap()
             .map(|entry| entry.unwrap().path().display().to_string())
             .collect();
-        let output = Command::new(place().bin().join("docker"))
+        let output = Command::new(instance().bin().join("docker"))
             .args([
                 "image",
                 "ls",
@@ -395,7 +395,7 @@ impl Checkout {
                 "--filter",
                 &format!("label=org.opencontainers.image.revision={}", self.head),
             ])
-            .env("DOCKER_CONFIG", place().docker_config())
+            .env("DOCKER_CONFIG", instance().docker_config())
             .env("DOCKER_HOST", format!("unix://{}", "/var/run/docker.sock"))
             .output()
             .unwrap();
@@ -407,7 +407,7 @@ impl Checkout {
 
     /// Waits until the build's step runs that this marks.
     pub(super) fn until_building(&self, started: &Started, mark: &str) {
-        until("the build's step runs", SOON, || {
+        until("the build's step runs", DEADLINE, || {
             assert!(
                 !super::seen::ended(started.id()),
                 "it ended before it built"
@@ -426,7 +426,7 @@ impl Checkout {
         }]})
         .to_string();
         wait(PATIENCE, async {
-            let aws = world.administrator(place(), account).await.unwrap();
+            let aws = world.administrator(instance(), account).await.unwrap();
             let parameters = [
                 ("RoleName", "slipway-receive"),
                 ("AssumeRolePolicyDocument", trust.as_str()),
@@ -452,7 +452,7 @@ impl Checkout {
     pub(super) fn clear_faults(&self, account: &Account) {
         let url = format!(
             "{}/_sandbox/faults?account={}",
-            place().url(port::GATEWAY),
+            instance().url(port::GATEWAY),
             account.id
         );
         wait(PATIENCE, async {
@@ -465,7 +465,7 @@ impl Checkout {
     pub(super) fn faults(&self) -> Vec<Value> {
         let url = format!(
             "{}/_sandbox/faults?account={}",
-            place().url(port::GATEWAY),
+            instance().url(port::GATEWAY),
             self.setting.world.build.id
         );
         let answer: Value = wait(PATIENCE, async {
@@ -477,7 +477,7 @@ impl Checkout {
 
     /// The host of an account's registry.
     pub(super) fn registry(&self, account: &Account, region: &str) -> String {
-        let url = format!("{}/_sandbox/registry", place().url(port::GATEWAY));
+        let url = format!("{}/_sandbox/registry", instance().url(port::GATEWAY));
         let body = json!({"account": account.id, "region": region});
         let answer: Value = wait(PATIENCE, async {
             let http = sandbox::world::http_client().unwrap();
@@ -492,7 +492,7 @@ impl Checkout {
         wait(PATIENCE, async {
             let world = &self.setting.world;
             let aws = match account {
-                Some(account) => world.administrator(place(), account).await.unwrap(),
+                Some(account) => world.administrator(instance(), account).await.unwrap(),
                 None => self.setting.aws.clone(),
             };
             let target = format!("{ECR}.GetAuthorizationToken");

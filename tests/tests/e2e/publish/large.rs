@@ -3,11 +3,11 @@
 use std::fs::File;
 use std::io::{Seek, SeekFrom, Write};
 
-use sandbox::place::{hex, sha256};
+use sandbox::instance::{hex, sha256};
 use serde_json::{Value, json};
 
 use super::checkout::Checkout;
-use super::{LIMIT, SOON, noise, seen};
+use super::{DEADLINE, LIMIT, noise, seen};
 use crate::support::{heavy, log};
 
 #[test]
@@ -163,7 +163,7 @@ fn one_core_and_all_of_them_make_the_same_bytes() {
                 compression,
                 "--json",
             ];
-            let output = checkout.start_under(before, &arguments).end(SOON);
+            let output = checkout.start_under(before, &arguments).end(DEADLINE);
             assert_eq!(output.status.code(), Some(0), "{}", log(&output));
             let pushed: Value = serde_json::from_slice(&output.stdout).unwrap();
             assert_ne!(pushed["to"][0]["bytes"]["pushed"], 0, "{pushed}");

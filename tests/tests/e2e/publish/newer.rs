@@ -4,16 +4,16 @@
 use sandbox::newer::Engine;
 use serde_json::{Value, json};
 
-use super::SOON;
+use super::DEADLINE;
 use super::checkout::Checkout;
 use super::{seen, stopped};
-use crate::support::{heavy, log, place, until};
+use crate::support::{heavy, instance, log, until};
 
 #[test]
 fn an_index_of_two_platforms_with_provenance_is_built_and_its_cache_is_in_ecr() {
     let _turn = heavy();
     let mut checkout = Checkout::new("newer");
-    let engine = Engine::start(place()).unwrap();
+    let engine = Engine::start(instance()).unwrap();
     checkout.docker_host = Some(engine.host());
     checkout.write(
         "Dockerfile",
@@ -79,7 +79,7 @@ fn an_index_of_two_platforms_with_provenance_is_built_and_its_cache_is_in_ecr() 
 fn a_base_of_the_same_registry_is_mounted_where_the_account_allows_it() {
     let _turn = heavy();
     let mut checkout = Checkout::new("mounted");
-    let engine = Engine::start(place()).unwrap();
+    let engine = Engine::start(instance()).unwrap();
     checkout.docker_host = Some(engine.host());
     let allow = json!({"name": "BLOB_MOUNTING", "value": "ENABLED"});
     checkout.setting.ecr("PutAccountSetting", &allow).unwrap();
@@ -111,7 +111,7 @@ fn a_base_of_the_same_registry_is_mounted_where_the_account_allows_it() {
 fn a_build_that_is_stopped_leaves_nothing_behind_and_shows_no_token() {
     let _turn = heavy();
     let mut checkout = Checkout::new("newer-stop");
-    let engine = Engine::start(place()).unwrap();
+    let engine = Engine::start(instance()).unwrap();
     checkout.docker_host = Some(engine.host());
     assert_eq!(checkout.anonymous_pull(), 401, "the base is guarded");
     let mark = checkout.slow(300);
@@ -126,7 +126,7 @@ fn a_build_that_is_stopped_leaves_nothing_behind_and_shows_no_token() {
     assert_eq!(seen.found, [""; 0]);
     stopped::stop(&checkout, started);
     assert!(checkout.tags().is_empty());
-    until("the build's step is gone", SOON, || {
+    until("the build's step is gone", DEADLINE, || {
         (!seen::running(&mark)).then_some(())
     });
     assert_eq!(engine.docker(&["image", "ls", "--quiet"]).unwrap(), "");

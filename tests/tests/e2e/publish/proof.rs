@@ -3,7 +3,7 @@
 use sandbox::world::World;
 use serde_json::{Value, json};
 
-use super::SOON;
+use super::DEADLINE;
 use super::checkout::Checkout;
 use super::stopped::{hang_at, until_hanging};
 use crate::content::stage;
@@ -268,7 +268,7 @@ fn a_run_that_is_killed_anywhere_is_ended_by_the_next() {
         let started = checkout.start(&arguments);
         until_hanging(&checkout, &started);
         started.signal(rustix::process::Signal::KILL);
-        started.end(SOON);
+        started.end(DEADLINE);
         checkout.clear_faults(&checkout.setting.world.build.clone());
         // Nothing that another run would believe is there without its proof.
         let proof = tag(&made.digest, &commit);
@@ -310,7 +310,7 @@ fn two_runs_at_once_end_with_one_image_and_one_proof() {
     let arguments = ["--layout", made.folder.as_str()];
     let both = [checkout.start(&arguments), checkout.start(&arguments)];
     for started in both {
-        let ended = started.end(SOON);
+        let ended = started.end(DEADLINE);
         assert_eq!(ended.status.code(), Some(0), "{}", log(&ended));
     }
     assert_eq!(checkout.tagged(&commit), Some(made.digest.clone()));

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use regex_lite::Regex;
 
-use super::SOON;
+use super::DEADLINE;
 use crate::support::Started;
 
 /// What was looked at while a step ran.
@@ -144,7 +144,7 @@ pub(crate) fn peak(started: Started) -> (u64, Output) {
         }
         peak
     });
-    let output = started.end(SOON);
+    let output = started.end(DEADLINE);
     (watch.join().unwrap(), output)
 }
 

@@ -4,7 +4,7 @@ use rustix::process::Signal;
 use serde_json::{Value, json};
 
 use super::checkout::{BUILDAH, Checkout};
-use super::{SOON, notes};
+use super::{DEADLINE, notes};
 use crate::ecr::THERE;
 use crate::support::{Started, heavy, log, until};
 
@@ -16,7 +16,7 @@ const MANY: u32 = 50;
 /// Ends it as a runner does, and looks that nothing is left; what stayed is in the registry alone.
 pub(super) fn stop(checkout: &Checkout, started: Started) {
     started.signal(Signal::TERM);
-    let ended = started.end(SOON);
+    let ended = started.end(DEADLINE);
     assert_eq!(ended.status.code(), Some(130), "{}", log(&ended));
     assert_eq!(checkout.left_behind(), [""; 0]);
     assert_eq!(checkout.setting.job.read("output"), "");
@@ -66,7 +66,7 @@ pub(super) fn hang_at(checkout: &Checkout, service: &str, operation: &str, times
 
 /// Waits until a call hangs that [`hang`] was asked to hold.
 pub(super) fn until_hanging(checkout: &Checkout, started: &Started) {
-    until("a call that hangs", SOON, || {
+    until("a call that hangs", DEADLINE, || {
         assert!(!super::seen::ended(started.id()), "it ended before");
         let hangs = |fault: &Value| fault["fault"]["millis"] == HANGS && fault["times"] != MANY;
         checkout.faults().iter().any(hangs).then_some(())
@@ -85,7 +85,7 @@ fn while_it_builds() {
         checkout.until_building(&started, &mark);
         stop(&checkout, started);
         assert!(checkout.tags().is_empty());
-        until("the build's step is gone", SOON, || {
+        until("the build's step is gone", DEADLINE, || {
             (!super::seen::running(&mark)).then_some(())
         });
         checkout.slow(0);

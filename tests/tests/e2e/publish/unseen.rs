@@ -5,7 +5,7 @@ use std::process::Command;
 use serde_json::Value;
 
 use super::checkout::Checkout;
-use super::{LIMIT, SOON, noise, seen};
+use super::{DEADLINE, LIMIT, noise, seen};
 use crate::support::{heavy, log};
 
 /// What a reading of the store says of itself.
@@ -17,7 +17,7 @@ fn whoever_does_not_see_the_engines_store_pushes_its_export_and_the_image_is_the
     let mut checkout = Checkout::new("unseen");
     std::fs::write(checkout.setting.job.file("app/greeting"), noise(80 << 20)).unwrap();
     checkout.commit("first");
-    let first = checkout.start(&["--json"]).end(SOON);
+    let first = checkout.start(&["--json"]).end(DEADLINE);
     assert_eq!(first.status.code(), Some(0), "{}", log(&first));
     assert!(log(&first).contains(STORE), "{}", log(&first));
     // As in a container that is given the engine's socket, and none of its files.

@@ -6,13 +6,13 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 
-use sandbox::place::sha256;
+use sandbox::instance::sha256;
 
 use super::hosts::{Answer, Authority, Event, Hosts, Request};
 use super::names::NameServer;
 use super::room::{Ended, Room};
 use super::{BUNDLE, binaries};
-use crate::support::place;
+use crate::support::instance;
 
 /// GitHub sends whoever asks for a release's asset on to a second host.
 const GITHUB: &str = "github.com";
@@ -44,9 +44,9 @@ impl Launch {
     fn new(name: &str, makes: &[Makes]) -> Self {
         let runtime = tokio::runtime::Runtime::new().unwrap();
         let base = runtime
-            .block_on(sandbox::runner::base::image(place()))
+            .block_on(sandbox::runner::base::image(instance()))
             .unwrap();
-        let room = Room::around(&base, name, place());
+        let room = Room::around(&base, name, instance());
         let built = binaries()
             .iter()
             .find(|binary| binary.name == "slipway-contract");
@@ -89,10 +89,10 @@ impl Launch {
             fs::create_dir(folder.path().join(child)).unwrap();
         }
         for script in ["launch.js", "main.js", "post.js"] {
-            let from = place().checkout.join("actions/launch").join(script);
+            let from = instance().checkout.join("actions/launch").join(script);
             fs::copy(from, folder.path().join("launch").join(script)).unwrap();
         }
-        let example = place()
+        let example = instance()
             .checkout
             .join("docs/examples/storefront/delivery.yaml");
         fs::copy(example, folder.path().join("work/delivery.yaml")).unwrap();

@@ -7,7 +7,7 @@ use std::path::Path;
 use std::process::{Command, Stdio};
 
 use sandbox::dist::Binary;
-use sandbox::place::Place;
+use sandbox::instance::Instance;
 
 const ENGINE: &str = "unix:///var/run/docker.sock";
 /// The most seconds that one run of a binary may take; none needs a tenth of it.
@@ -33,23 +33,23 @@ pub(crate) struct Room {
 }
 
 impl Room {
-    pub(crate) fn of(binary: &Binary, place: &Place) -> Self {
-        let room = Self::bare(&binary.name, None, place);
+    pub(crate) fn of(binary: &Binary, instance: &Instance) -> Self {
+        let room = Self::bare(&binary.name, None, instance);
         room.import(binary);
         room.joined()
     }
 
     /// A room in which an image runs that is there already, and stays.
-    pub(crate) fn around(image: &str, name: &str, place: &Place) -> Self {
-        Self::bare(name, Some(image), place).joined()
+    pub(crate) fn around(image: &str, name: &str, instance: &Instance) -> Self {
+        Self::bare(name, Some(image), instance).joined()
     }
 
-    fn bare(name: &str, image: Option<&str>, place: &Place) -> Self {
+    fn bare(name: &str, image: Option<&str>, instance: &Instance) -> Self {
         let name = format!("{name}-scratch-{}", std::process::id());
         Self {
             image: image.map_or_else(|| name.clone(), str::to_owned),
             name,
-            label: format!("slipway.sandbox={}", place.id),
+            label: format!("slipway.sandbox={}", instance.id),
             gateway: Ipv4Addr::UNSPECIFIED,
         }
     }

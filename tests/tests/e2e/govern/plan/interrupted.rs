@@ -6,8 +6,8 @@ use std::time::Duration;
 use rustix::process::Signal;
 use serde_json::json;
 
-use super::super::{CODE, Governed, SOON};
-use crate::support::{Started, log, place, until, wait};
+use super::super::{CODE, DEADLINE, Governed};
+use crate::support::{Started, instance, log, until, wait};
 
 #[test]
 fn an_apply_whose_digest_was_swallowed_is_no_success() {
@@ -58,7 +58,7 @@ fn an_apply_that_lost_its_lock_still_says_where_the_state_is_that_it_could_not_w
     let plan = state.planned(&job);
     let mut step = state.step(&job, &["apply", "--plan", &plan, "--lease", "10s"]);
     let applying = Started::new(&mut step);
-    until("the provisioner is at work", SOON, || {
+    until("the provisioner is at work", DEADLINE, || {
         job.file("infra/applying").exists().then_some(())
     });
     state.fault(&denied);
@@ -67,7 +67,7 @@ fn an_apply_that_lost_its_lock_still_says_where_the_state_is_that_it_could_not_w
     let other = state.job("shop.example");
     let id = info["ID"].as_str().unwrap();
     state.ends(&other, &["force-unlock", "--lock-id", id], 0);
-    let ended = applying.end(SOON);
+    let ended = applying.end(DEADLINE);
     state.clear_faults();
     let said = log(&ended);
     assert_eq!(ended.status.code(), Some(1), "{said}");
@@ -86,13 +86,13 @@ fn an_apply_that_lost_its_lock_still_says_where_the_state_is_that_it_could_not_w
 /// As GitHub's runner cancels: SIGINT, and SIGTERM 7.5 s later. Returns how it ended.
 fn cancelled(running: Started, interrupted: impl Fn() -> bool, go: &Path) -> std::process::Output {
     running.signal(Signal::INT);
-    until("the interrupt arrives", SOON, || {
+    until("the interrupt arrives", DEADLINE, || {
         interrupted().then_some(())
     });
     std::thread::sleep(Duration::from_millis(7500));
     running.signal(Signal::TERM);
     std::fs::write(go, "").unwrap();
-    running.end(SOON)
+    running.end(DEADLINE)
 }
 
 #[test]
@@ -108,7 +108,7 @@ fn cancelled_plan() {
     let job = state.job("shop.example");
     let bin = job.file("bin");
     std::fs::create_dir(&bin).unwrap();
-    let real = place().bin().join("terraform");
+    let real = instance().bin().join("terraform");
     let file = |name: &str| job.file(name).display().to_string();
     let script = format!(
         "#!/bin/sh\n[ \"$1\" = plan ] || exec {} \"$@\"\ntrap 'echo INT >> {signals}' INT\ntrap 'echo TERM >> {signals}' TERM\n\
@@ -120,10 +120,10 @@ fn cancelled_plan() {
     );
     step_job::program(&bin.join("terraform"), &script);
     let mut step = state.step(&job, &["plan"]);
-    let path = state.world.variables(place())["PATH"].clone();
+    let path = state.world.variables(instance())["PATH"].clone();
     step.env("PATH", format!("{}:{path}", bin.display()));
     let planning = Started::new(&mut step);
-    until("it plans", SOON, || {
+    until("it plans", DEADLINE, || {
         job.file("planning").exists().then_some(())
     });
     assert!(state.lock().is_some());
@@ -152,7 +152,7 @@ fn cancelled_apply() {
     std::fs::write(job.file("infra/main.tf"), code).unwrap();
     let plan = state.planned(&job);
     let applying = Started::new(&mut state.step(&job, &["apply", "--plan", &plan]));
-    until("it applies", SOON, || {
+    until("it applies", DEADLINE, || {
         job.file("infra/applying").exists().then_some(())
     });
     let ended = cancelled(applying, || true, &go);
@@ -162,7 +162,7 @@ fn cancelled_apply() {
     assert!(said.contains("the lock was given back"), "{said}");
     assert_eq!(state.lock(), None);
     let path = format!("/{}/{}", state.bucket(), state.key);
-    let text = wait(SOON, state.aws.get(&path)).unwrap().unwrap();
+    let text = wait(DEADLINE, state.aws.get(&path)).unwrap().unwrap();
     let written: serde_json::Value = serde_json::from_str(&text).unwrap();
     assert_eq!(written["resources"][0]["name"], "first", "{text}");
     assert_eq!(written["resources"].as_array().unwrap().len(), 1, "{text}");

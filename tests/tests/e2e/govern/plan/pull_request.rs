@@ -4,15 +4,15 @@ use sandbox::runner::hub::Run;
 use sandbox::runner::story::{AUTHOR, Story};
 use serde_json::json;
 
-use super::super::{CODE, Governed, SECRET, SOON};
+use super::super::{CODE, DEADLINE, Governed, SECRET};
 use super::said;
 use crate::job::Job;
-use crate::support::{PATIENCE, comments, log, place, wait, world};
+use crate::support::{PATIENCE, comments, instance, log, wait, world};
 
 /// A pull request, and a run that may comment on it.
 async fn proposed() -> (Story, u64, Run) {
     let world = world("comment").await;
-    let story = Story::begin(place(), &world).await.unwrap();
+    let story = Story::begin(instance(), &world).await.unwrap();
     let files = [("infra/more.tf", "# more\n")];
     let number = story.propose(AUTHOR, "More of it", &files).await.unwrap();
     let workflow = "on: pull_request\njobs:\n  plan:\n    runs-on: ubuntu-latest\n    permissions: {pull-requests: write, contents: read}\n    steps: [{run: 'true'}]\n";
@@ -49,7 +49,7 @@ fn a_pull_request_gets_a_read_only_plan_in_one_comment() {
             ],
         )
     };
-    let comments = || wait(SOON, comments(&story.hub, number));
+    let comments = || wait(DEADLINE, comments(&story.hub, number));
     let job = of_pull("new.example");
     // Somebody else holds the lock for all that time, and is not disturbed.
     let holder = state.job("shop.example");

@@ -1,8 +1,8 @@
 //! Plans that no longer fit what they were made of.
 
-use super::super::{Governed, SECRET, SOON};
+use super::super::{DEADLINE, Governed, SECRET};
 use crate::job::Job;
-use crate::support::{log, place, wait};
+use crate::support::{instance, log, wait};
 
 #[test]
 fn a_plan_is_refused_with_the_name_of_each_thing_that_moved() {
@@ -73,14 +73,14 @@ fn the_tool_moved(state: &Governed, apply: &[&str]) {
     let newer = state.job("new.example");
     let bin = newer.file("bin");
     std::fs::create_dir(&bin).unwrap();
-    let real = place().bin().join("terraform");
+    let real = instance().bin().join("terraform");
     let script = format!(
         "#!/bin/sh\n[ \"$1\" = version ] && exec echo '{{\"terraform_version\":\"1.99.0\"}}'\nexec {} \"$@\"\n",
         real.display()
     );
     step_job::program(&bin.join("terraform"), &script);
     let mut step = state.step(&newer, apply);
-    let path = state.world.variables(place())["PATH"].clone();
+    let path = state.world.variables(instance())["PATH"].clone();
     step.env("PATH", format!("{}:{path}", bin.display()));
     let ended = newer.run(&mut step);
     assert_eq!(ended.status.code(), Some(3), "{}", log(&ended));
@@ -108,7 +108,7 @@ fn the_plan_moved(state: &Governed, changed: &Job, plan: &str) {
     // Bytes: somebody wrote another plan in its place.
     let object = format!("/{}/slipway-plans/{}/{plan}", state.bucket(), state.key);
     let put = state.aws.put(&object, "{}\nanother plan".to_owned());
-    wait(SOON, put).unwrap().unwrap();
+    wait(DEADLINE, put).unwrap().unwrap();
     let said = state.refused(changed, &["apply", "--plan", plan]);
     assert!(
         said.contains("is not what was kept") && said.contains("its envelope has the ID"),

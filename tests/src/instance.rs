@@ -3,7 +3,7 @@
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 
-use crate::fault::{Doing, Fault, Result};
+use crate::fault::{Context, Fault, Result};
 
 /// The fixed ports on a sandbox's address.
 pub mod port {
@@ -21,9 +21,9 @@ pub mod port {
     pub const BALANCERS: u16 = 4100;
 }
 
-/// One sandbox's place on this machine.
+/// One checkout's sandbox on this machine.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Place {
+pub struct Instance {
     /// The checkout's root.
     pub checkout: PathBuf,
     /// Cargo's target folder, which the running program was built into.
@@ -36,10 +36,10 @@ pub struct Place {
     pub ip: Ipv4Addr,
 }
 
-impl Place {
-    /// Finds the place of the running program, which Cargo built.
+impl Instance {
+    /// Finds the sandbox of the running program, which Cargo built.
     pub fn find() -> Result<Self> {
-        let exe = std::env::current_exe().doing("finding the running program")?;
+        let exe = std::env::current_exe().context("finding the running program")?;
         // Cargo tags the folder of a target triple too; its target folder is the outermost one that is tagged.
         let target = exe
             .ancestors()
@@ -59,7 +59,7 @@ impl Place {
         Ok(Self::of(checkout, target))
     }
 
-    /// The place that belongs to a checkout and a target folder.
+    /// The sandbox that belongs to a checkout and a target folder.
     pub fn of(checkout: &Path, target: &Path) -> Self {
         let dir = target.join("sandbox");
         let digest =
@@ -159,11 +159,11 @@ mod tests {
 
     #[test]
     fn two_target_folders_are_two_sandboxes_and_one_is_always_the_same() {
-        let one = Place::of(Path::new("/src/a"), Path::new("/src/a/target"));
-        let two = Place::of(Path::new("/src/b"), Path::new("/src/b/target"));
+        let one = Instance::of(Path::new("/src/a"), Path::new("/src/a/target"));
+        let two = Instance::of(Path::new("/src/b"), Path::new("/src/b/target"));
         assert_eq!(
             one,
-            Place::of(Path::new("/src/a"), Path::new("/src/a/target"))
+            Instance::of(Path::new("/src/a"), Path::new("/src/a/target"))
         );
         assert_ne!(one.ip, two.ip);
         assert_ne!(one.id, two.id);
@@ -172,10 +172,10 @@ mod tests {
     #[test]
     fn the_address_stays_away_from_localhost_and_ends_in_one() {
         for folder in 0..200 {
-            let place = Place::of(Path::new("/"), &PathBuf::from(format!("/{folder}")));
-            let [first, second, _, last] = place.ip.octets();
+            let instance = Instance::of(Path::new("/"), &PathBuf::from(format!("/{folder}")));
+            let [first, second, _, last] = instance.ip.octets();
             assert_eq!((first, last), (127, 1));
-            assert!((64..192).contains(&second), "{}", place.ip);
+            assert!((64..192).contains(&second), "{}", instance.ip);
         }
     }
 }
