@@ -6,6 +6,7 @@ mod identity;
 mod image;
 mod ledger;
 mod measure;
+mod promote;
 mod race;
 mod row;
 mod secrets;
@@ -36,6 +37,8 @@ pub(crate) enum Benchmark {
     Secrets,
     /// The state lock taken, handed over, waited for and given back, beside the AWS CLI and Terraform
     State,
+    /// The gate over 1, 20 and 200 pull requests, beside the same facts fetched one call after the other
+    Promote,
     /// Reading and appending with 1,000 and 100,000 records in a chain, beside 10, and verifying an export
     Ledger,
 }
@@ -49,7 +52,7 @@ impl Benchmark {
             Self::Image => Some("image"),
             Self::Secrets => Some("secrets"),
             Self::State => Some("state"),
-            Self::Ledger => Some("promote"),
+            Self::Promote | Self::Ledger => Some("promote"),
         }
     }
 
@@ -59,6 +62,8 @@ impl Benchmark {
             Self::Identity => identity::races(stage),
             // Every push needs a registry of its own, which no race has.
             Self::Image => return image::rows(stage).await,
+            // A range races against a script in a world of its own.
+            Self::Promote => return promote::rows(stage).await,
             // A long chain races against a short one.
             Self::Ledger => return ledger::rows(stage).await,
             Self::Secrets => secrets::races(stage).await?,

@@ -1,0 +1,269 @@
+//! The gate over ranges of 1, 20 and 200 pull requests, beside the same facts fetched one call after the other, as a script
+//! around `gh` does it.
+
+use std::path::{Path, PathBuf};
+
+use serde_json::json;
+
+use super::measure::{Call, Measure};
+use super::row::{Row, median};
+use super::stage::Stage;
+use crate::fault::{Context, Fault, Result};
+use crate::instance::port;
+use crate::runner::story::{AUTHOR, RELEASER, REVIEWER, Story, git_folder};
+use crate::world::World;
+
+const DIGEST: &str = "sha256:dddddddddddddddddddddddddddddddddddddddddddddddddddddddddddddddd";
+const CONTRACT: &str = include_str!("../../../docs/examples/storefront/delivery.yaml");
+const SCRIPT: &str = include_str!("facts.py");
+/// Pull requests in a range, and the most calls that may wait for one another.
+const RANGES: [(usize, Option<f64>); 3] = [(1, None), (20, Some(8.0)), (200, Some(15.0))];
+/// How far away GitHub is, in milliseconds.
+const LATENCY: f64 = 50.0;
+const ROUNDS: usize = 5;
+
+/// A range: the commit before it, and its last one.
+struct Range {
+    base: String,
+    tip: String,
+}
+
+pub(super) async fn rows(stage: &Stage<'_>) -> Result<Vec<Row>> {
+    let family = "bench-promote-";
+    let name = format!(
+        "{family}{}",
+        &uuid::Uuid::new_v4().simple().to_string()[..6]
+    );
+    let _in_use = World::replace_earlier(stage.instance, family, &name).await?;
+    let world = World::create(stage.instance, &name).await?;
+    let story = Story::begin(stage.instance, &world).await?;
+    let token = story.hub.token(RELEASER).await?;
+    let mut base = tip(&git_folder(stage.instance, &world))?;
+    let folder = tempfile::tempdir().context("making a folder")?;
+    let mut contenders = Vec::new();
+    for (count, goal) in RANGES {
+        for number in 1..=count {
+            let title = format!("Change {number} of {count}");
+            let files = [("NOTES.md", title.as_str())];
+            story.change(AUTHOR, REVIEWER, &title, &files).await?;
+        }
+        let range = Range {
+            tip: tip(&git_folder(stage.instance, &world))?,
+            base: base.clone(),
+        };
+        base.clone_from(&range.tip);
+        let home = folder.path().join(count.to_string());
+        let ours = ours(stage, &world, &token, &range, &home).await?;
+        let theirs = theirs(stage, &world, &token, &range, &home)?;
+        contenders.push((count, goal, ours, theirs));
+    }
+    let rounds = stage.rounds.unwrap_or(ROUNDS);
+    let mut rows = Vec::new();
+    for (count, goal, ours, theirs) in &contenders {
+        let work = format!("{count} pull requests");
+        rows.extend(compare(&story, &work, *goal, [ours, theirs], rounds).await?);
+    }
+    Ok(rows)
+}
+
+/// Calls, how many of them wait for one another, and the time at a distance.
+async fn compare(
+    story: &Story,
+    work: &str,
+    goal: Option<f64>,
+    contenders: [&Call; 2],
+    rounds: usize,
+) -> Result<Vec<Row>> {
+    let mut calls = [0.0; 2];
+    for (calls, call) in calls.iter_mut().zip(contenders) {
+        let before = story.hub.calls().await?.len();
+        Measure::Wall.take(call)?;
+        *calls = (story.hub.calls().await?.len() - before) as f64;
+    }
+    let near = walls(contenders, rounds)?;
+    far(story).await?;
+    let away = walls(contenders, rounds)?;
+    let depth = |side: usize| -> Result<f64> {
+        let middle = |figures: &[Vec<f64>; 2]| median(&figures[side]);
+        let (near, away) = middle(&near)
+            .zip(middle(&away))
+            .ok_or_else(|| Fault::new("no round was measured"))?;
+        Ok((away - near) / LATENCY)
+    };
+    let [ours, theirs] = [depth(0)?, depth(1)?];
+    let peer = "one call after the other";
+    let mut rows = vec![
+        Row::new(
+            format!("{work}: calls to GitHub"),
+            &calls[..1],
+            peer,
+            &calls[1..],
+            None,
+        )?,
+        Row::new(
+            format!("{work}: calls that wait for one another"),
+            &[ours],
+            peer,
+            &[theirs],
+            None,
+        )?,
+        Row::new(
+            format!("{work}: wall ms at {LATENCY} ms a call"),
+            &away[0],
+            peer,
+            &away[1],
+            None,
+        )?,
+    ];
+    if let Some(goal) = goal {
+        let work = format!("{work}: calls that wait for one another");
+        rows.push(Row::new(
+            work,
+            &[ours],
+            "the most there should be",
+            &[goal],
+            1.0,
+        )?);
+    }
+    Ok(rows)
+}
+
+/// What the rounds took, in turns; the first one warms up.
+fn walls(contenders: [&Call; 2], rounds: usize) -> Result<[Vec<f64>; 2]> {
+    let mut walls = [const { Vec::new() }; 2];
+    for round in 0..=rounds {
+        for (kept, call) in walls.iter_mut().zip(contenders) {
+            let wall = Measure::Wall.take(call)?;
+            if round > 0 {
+                kept.push(wall);
+            }
+        }
+    }
+    Ok(walls)
+}
+
+/// Moves GitHub away, for this repository and from now on.
+async fn far(story: &Story) -> Result<()> {
+    let owner = story.hub.repository.split('/').next().unwrap_or_default();
+    for fault in [
+        json!({"path": format!("/repos/{}", story.hub.repository)}),
+        json!({"path": "/graphql", "holds": format!("\"owner\":\"{owner}\"")}),
+    ] {
+        let mut fault = fault;
+        fault["delay_ms"] = json!(LATENCY);
+        fault["times"] = json!(1_000_000);
+        story.hub.call("faults", &fault).await?;
+    }
+    Ok(())
+}
+
+/// A check of the range by a person whom the contract knows, as a CodeBuild project runs it.
+async fn ours(
+    stage: &Stage<'_>,
+    world: &World,
+    token: &str,
+    range: &Range,
+    home: &Path,
+) -> Result<Call> {
+    std::fs::create_dir_all(home).context("making a folder")?;
+    std::fs::write(home.join("delivery.yaml"), contract(&range.base)?)
+        .context("writing the contract")?;
+    let dev = world.environment("dev")?;
+    let keys = world
+        .codebuild_session(stage.instance, "dev", "bench")
+        .await?;
+    let program = stage.build.folder.join("slipway-promote");
+    let script = format!(
+        "cd '{}' && exec '{}' check --environment dev --digest {DIGEST} --json",
+        home.display(),
+        program.display()
+    );
+    let mut call = stage.shell(&script, "\"allowed\": true");
+    call.environment = world.variables(stage.instance);
+    call.environment.extend(world.repository_variables());
+    call.environment.extend(world.environment_variables(dev));
+    call.environment.extend(keys.variables());
+    let github = stage.instance.url(port::GITHUB);
+    for (name, value) in [
+        ("GITHUB_REPOSITORY", world.repository.clone()),
+        ("GITHUB_TOKEN", token.to_owned()),
+        ("GITHUB_GRAPHQL_URL", format!("{github}/graphql")),
+        ("GITHUB_API_URL", github),
+        (
+            "CODEBUILD_BUILD_ARN",
+            format!(
+                "arn:aws:codebuild:{}:{}:build/promote:1",
+                world.region, world.build.id
+            ),
+        ),
+        ("CODEBUILD_BUILD_ID", "promote:1".to_owned()),
+        (
+            "CODEBUILD_INITIATOR",
+            format!("Operators/{RELEASER}@acme.example"),
+        ),
+        ("CODEBUILD_RESOLVED_SOURCE_VERSION", range.tip.clone()),
+    ] {
+        call.environment.insert(name.to_owned(), value);
+    }
+    Ok(call)
+}
+
+/// The script that fetches the same facts.
+fn theirs(
+    stage: &Stage<'_>,
+    world: &World,
+    token: &str,
+    range: &Range,
+    home: &Path,
+) -> Result<Call> {
+    let script = home.join("facts.py");
+    std::fs::write(&script, SCRIPT).context("writing the script")?;
+    let script = script.display().to_string();
+    let github = stage.instance.url(port::GITHUB);
+    let arguments = [
+        "python3",
+        &script,
+        &github,
+        &world.repository,
+        &range.base,
+        &range.tip,
+    ];
+    let mut call = stage.tool("/usr/bin/env", &arguments, "every pull request is approved");
+    call.environment
+        .insert("GITHUB_TOKEN".to_owned(), token.to_owned());
+    Ok(call)
+}
+
+/// The example's contract with a gate on its first environment that begins after a commit.
+fn contract(since: &str) -> Result<String> {
+    let dev = "    account: var:DEV_ACCOUNT_ID\n";
+    let gate = format!("{dev}    gate: {{ approvals: 1, checks: [test], since: '{since}' }}\n");
+    // Nothing was built, so there is no provenance.
+    let unsigned = CONTRACT
+        .lines()
+        .filter(|line| !line.trim_start().starts_with("keys:"));
+    let text: String = unsigned.map(|line| format!("{line}\n")).collect();
+    match text.contains(dev) {
+        true => Ok(format!(
+            "{}\npeople:\n  {RELEASER}: [{RELEASER}@acme.example]\n",
+            text.replacen(dev, &gate, 1)
+        )),
+        false => Err(Fault::new("the example's contract has no dev")),
+    }
+}
+
+/// The commit that main is at.
+fn tip(git: &PathBuf) -> Result<String> {
+    let what = "reading the branch";
+    let output = std::process::Command::new("git")
+        .arg("-C")
+        .arg(git)
+        .args(["rev-parse", "main"])
+        .output()
+        .context(what)?;
+    let text = String::from_utf8(output.stdout).context(what)?;
+    match output.status.success() {
+        true => Ok(text.trim().to_owned()),
+        false => Err(Fault::new(what).hint(String::from_utf8_lossy(&output.stderr))),
+    }
+}
