@@ -162,7 +162,8 @@ fn hash(bytes: &[u8]) -> Digest {
 mod tests {
     use super::*;
     use crate::dsse::Signature;
-    use crate::statement::{STATEMENT, sample};
+    use crate::provenance::sample;
+    use crate::statement::STATEMENT;
 
     fn artifact() -> (Artifact, Envelope) {
         let provenance = sample();

@@ -2,7 +2,8 @@
 
 use crate::artifact;
 use crate::key::PublicKey;
-use crate::statement::{Provenance, STATEMENT};
+use crate::provenance::Provenance;
+use crate::statement::STATEMENT;
 use crate::{Envelope, Signer};
 use kit::error::Result;
 use kit::id::Digest;
@@ -62,7 +63,7 @@ mod tests {
     use super::*;
     use crate::artifact::{Artifact, Image};
     use crate::dsse::Signature;
-    use crate::statement::sample;
+    use crate::provenance::sample;
 
     fn stored(provenance: &Provenance, envelope: &Envelope) -> Vec<u8> {
         let image = Image {
@@ -73,32 +74,46 @@ mod tests {
         Artifact::new(&image, &provenance.commit, envelope).manifest
     }
 
+    const REPOSITORY: &str = "https://github.com/acme/storefront";
+
+    fn another_image() -> Digest {
+        format!("sha256:{}", "b".repeat(64)).parse().unwrap()
+    }
+
     #[tokio::test]
-    async fn only_what_the_key_signed_about_this_image_and_repository_is_believed() {
+    async fn only_what_is_about_this_image_and_repository_is_believed() {
         let signer = Signer::local();
-        let other_key = Signer::local();
         let ours = sample();
         let envelope = super::envelope(&ours, &signer).await.unwrap();
         let manifest = stored(&ours, &envelope);
         let ask = |manifest: &[u8], image: &Digest, repository: &str| {
             verified(manifest, signer.public_key(), image, repository)
         };
-        let repository = "https://github.com/acme/storefront";
-        assert_eq!(ask(&manifest, &ours.digest, repository), Ok(ours.clone()));
-        assert!(
-            ask(
-                &manifest,
-                &ours.digest,
-                "https://GitHub.com/Acme/Storefront"
-            )
-            .is_ok()
-        );
+        assert_eq!(ask(&manifest, &ours.digest, REPOSITORY), Ok(ours.clone()));
+        let other_case = "https://GitHub.com/Acme/Storefront";
+        assert!(ask(&manifest, &ours.digest, other_case).is_ok());
 
-        let another: Digest = format!("sha256:{}", "b".repeat(64)).parse().unwrap();
-        let foreign = super::envelope(&ours, &other_key).await.unwrap();
-        // The statement was changed after it was signed.
+        let nothing = &b"{}".to_vec();
+        let other_name = "https://github.com/acme/other";
+        let other_host = "https://github.example/acme/storefront";
+        for (manifest, image, repository, why) in [
+            (&manifest, &another_image(), REPOSITORY, "for image"),
+            (&manifest, &ours.digest, other_name, "for repository"),
+            (&manifest, &ours.digest, other_host, "for repository"),
+            (nothing, &ours.digest, REPOSITORY, "not of provenance"),
+        ] {
+            let error = ask(manifest, image, repository).unwrap_err();
+            assert!(error.contains(why), "{image} {repository}: {error}");
+        }
+    }
+
+    #[tokio::test]
+    async fn only_what_the_key_signed_as_provenance_is_believed() {
+        let signer = Signer::local();
+        let ours = sample();
+        let foreign = super::envelope(&ours, &Signer::local()).await.unwrap();
         let changed = Provenance {
-            digest: another.clone(),
+            digest: another_image(),
             ..ours.clone()
         };
         let signature: Signature = signer
@@ -112,59 +127,15 @@ mod tests {
             .await
             .unwrap();
         let other_kind = Envelope::new("text/plain", ours.to_json().as_bytes(), signature);
-        for (what, manifest, image, repository, why) in [
-            (
-                "another image's",
-                &manifest,
-                &another,
-                repository,
-                "for image",
-            ),
-            (
-                "another repository's",
-                &manifest,
-                &ours.digest,
-                "https://github.com/acme/other",
-                "for repository",
-            ),
-            (
-                "another host's",
-                &manifest,
-                &ours.digest,
-                "https://github.example/acme/storefront",
-                "for repository",
-            ),
-            (
-                "another key's",
-                &stored(&ours, &foreign),
-                &ours.digest,
-                repository,
-                "not signed by the key",
-            ),
-            (
-                "altered",
-                &stored(&changed, &altered),
-                &another,
-                repository,
-                "not signed by the key",
-            ),
-            (
-                "of another kind",
-                &stored(&ours, &other_kind),
-                &ours.digest,
-                repository,
-                "its payload is text/plain",
-            ),
-            (
-                "nothing",
-                &b"{}".to_vec(),
-                &ours.digest,
-                repository,
-                "not of provenance",
-            ),
+        for (provenance, envelope, why) in [
+            (&ours, &foreign, "not signed by the key"),
+            (&changed, &altered, "not signed by the key"),
+            (&ours, &other_kind, "its payload is text/plain"),
         ] {
-            let error = ask(manifest, image, repository).unwrap_err();
-            assert!(error.contains(why), "{what}: {error}");
+            let manifest = stored(provenance, envelope);
+            let image = &provenance.digest;
+            let error = verified(&manifest, signer.public_key(), image, REPOSITORY).unwrap_err();
+            assert!(error.contains(why), "{error}");
         }
     }
 

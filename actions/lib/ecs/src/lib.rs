@@ -6,17 +6,20 @@ mod definition;
 mod error;
 mod health;
 mod image;
+mod look;
 mod object;
 pub mod prose;
+mod record;
 mod retry;
 mod seen;
 mod select;
 
-pub use client::{Client, Tasks};
+pub use client::Client;
 pub use definition::Definition;
 pub use error::Error;
 pub use health::{Expected, is_target, missing, place, state};
 pub use image::{host_of, name_of, repository_of};
+pub use look::Tasks;
 pub use object::Object;
 pub use retry::{PollInterval, RetryPolicy};
 pub use seen::{

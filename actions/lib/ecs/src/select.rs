@@ -107,90 +107,64 @@ mod tests {
         Definition::parse(body.to_string().as_bytes()).unwrap()
     }
 
-    #[test]
-    fn all_containers_of_one_repository_run_the_image_unless_they_are_named() {
-        let pair = definition(&[
+    fn pair() -> Definition {
+        definition(&[
             ("web", "a.example/shop:1"),
             ("log", "nginx:1"),
             ("worker", "a.example/shop:1"),
-        ]);
+        ])
+    }
+
+    fn apart() -> Definition {
+        definition(&[("web", "x"), ("log", "y")])
+    }
+
+    const SHOP: Option<&str> = Some("a.example/shop");
+
+    #[test]
+    fn selects_every_container_of_the_images_repository() {
+        let pair = pair();
         let replica = definition(&[("web", "b.example/shop:1"), ("worker", "a.example/shop:1")]);
         let alone = definition(&[("web", "x")]);
-        let apart = definition(&[("web", "x"), ("log", "y")]);
         let fresh = definition(&[
             ("web", "nginx:2"),
             ("log", "nginx:1"),
             ("worker", "busybox"),
         ]);
-        type Case<'a> = (
-            &'a [&'a str],
-            Option<&'a str>,
-            Option<&'a str>,
-            &'a Definition,
-            &'a Definition,
-            &'a [&'a str],
-            &'a [&'a str],
-        );
-        let shop = Some("a.example/shop");
-        let cases: [Case<'_>; 10] = [
-            (&[], None, None, &alone, &alone, &["web"], &[]),
-            (
-                &[],
-                Some("web"),
-                None,
-                &pair,
-                &pair,
-                &["web", "worker"],
-                &[],
-            ),
-            (
-                &[],
-                Some("web"),
-                shop,
-                &pair,
-                &pair,
-                &["web", "worker"],
-                &[],
-            ),
-            (&[], None, shop, &pair, &pair, &["web", "worker"], &[]),
-            (&["web"], None, None, &pair, &pair, &["web"], &["worker"]),
-            (
-                &["worker", "web"],
-                None,
-                None,
-                &pair,
-                &pair,
-                &["web", "worker"],
-                &[],
-            ),
-            (
-                &[],
-                Some("web"),
-                None,
-                &replica,
-                &replica,
-                &["web", "worker"],
-                &[],
-            ),
-            (&[], Some("log"), None, &apart, &apart, &["log"], &[]),
-            (&["log"], Some("gone"), None, &apart, &apart, &["log"], &[]),
+        let both = &["web", "worker"][..];
+        for (usual, repository, base, running, chosen) in [
+            (None, None, &alone, &alone, &["web"][..]),
+            (Some("web"), None, &pair, &pair, both),
+            (Some("web"), SHOP, &pair, &pair, both),
+            (None, SHOP, &pair, &pair, both),
+            (Some("web"), None, &replica, &replica, both),
+            (Some("log"), None, &apart(), &apart(), &["log"]),
             // Infrastructure registers placeholders; what runs says which containers belong together.
-            (
-                &[],
-                Some("web"),
-                shop,
-                &fresh,
-                &pair,
-                &["web", "worker"],
-                &[],
-            ),
-        ];
-        for (named, usual, repository, base, running, chosen, left_out) in cases {
-            let named: Vec<String> = named.iter().map(|name| (*name).to_owned()).collect();
-            let found = containers(&named, usual, repository, base, running).unwrap();
-            assert_eq!(found.containers, chosen, "{named:?} {usual:?}");
-            assert_eq!(found.left_out, left_out, "{named:?} {usual:?}");
+            (Some("web"), SHOP, &fresh, &pair, both),
+        ] {
+            let found = containers(&[], usual, repository, base, running).unwrap();
+            assert_eq!(found.containers, chosen, "{usual:?} {repository:?}");
+            assert!(found.left_out.is_empty(), "{usual:?} {repository:?}");
         }
+    }
+
+    #[test]
+    fn selects_only_the_containers_that_are_named() {
+        for (named, usual, definition, chosen, left_out) in [
+            (&["web"][..], None, pair(), &["web"][..], &["worker"][..]),
+            (&["worker", "web"], None, pair(), &["web", "worker"], &[]),
+            (&["log"], Some("gone"), apart(), &["log"], &[]),
+        ] {
+            let named: Vec<String> = named.iter().map(|name| (*name).to_owned()).collect();
+            let found = containers(&named, usual, None, &definition, &definition).unwrap();
+            assert_eq!(found.containers, chosen, "{named:?}");
+            assert_eq!(found.left_out, left_out, "{named:?}");
+        }
+    }
+
+    #[test]
+    fn refuses_a_missing_container_and_an_ambiguous_choice() {
+        let apart = apart();
         for (named, usual, repository) in [
             (vec!["api".to_owned()], None, None),
             (vec![], Some("api"), None),

@@ -3,6 +3,7 @@
 //! network.
 
 pub mod action;
+mod arguments;
 pub mod aws;
 pub mod backoff;
 pub mod child;

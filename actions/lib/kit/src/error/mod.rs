@@ -19,6 +19,8 @@ pub struct Error {
     pub kind: ErrorKind,
     /// What is wrong, in one line.
     pub message: String,
+    /// The one of several that the message names, such as a repository.
+    subject: Option<String>,
     causes: Vec<Cause>,
     /// What to do about it, each one line.
     pub hints: Vec<String>,
@@ -63,6 +65,7 @@ impl Error {
         Self {
             kind,
             message: message.into(),
+            subject: None,
             causes: Vec::new(),
             hints: Vec::new(),
             details: String::new(),
@@ -90,6 +93,23 @@ impl Error {
     /// The exit code of the process.
     pub fn exit(&self) -> Exit {
         self.kind.exit()
+    }
+
+    /// Notes that the message names `subject`.
+    #[must_use]
+    pub fn about(mut self, subject: impl Into<String>) -> Self {
+        self.subject = Some(subject.into());
+        self
+    }
+
+    /// Puts `subject` before the message, unless the message names it already.
+    #[must_use]
+    pub fn naming(mut self, subject: &str) -> Self {
+        if self.subject.as_deref() != Some(subject) {
+            self.message = format!("{subject}: {}", self.message);
+            self.subject = Some(subject.to_owned());
+        }
+        self
     }
 
     /// Adds a hint: a command, a setting or a URL that gets the reader further.

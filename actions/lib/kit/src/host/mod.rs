@@ -1,12 +1,15 @@
 //! Where a step runs (GitHub Actions, CodeBuild, a terminal) and how it speaks there. Together
-//! with [`crate::step`] the only place that prints.
+//! with the frame of a step the only place that prints.
 
 mod codebuild;
 mod github;
+mod output;
 mod plain;
+mod section;
 
 pub(crate) use codebuild::variable;
 pub use github::may_export;
+pub use section::{Group, Verbatim};
 
 use crate::env::Env;
 use crate::error::{Error, Result};
@@ -14,6 +17,7 @@ use crate::id::{CommitId, Invalid};
 use crate::masks::Masks;
 use crate::report::{EnvValue, Report};
 use crate::secret::Secret;
+use output::write_whole;
 use plain::without_control;
 use std::io::{IsTerminal, Write};
 use std::sync::OnceLock;
@@ -326,28 +330,6 @@ impl Host {
     }
 }
 
-/// Writes and flushes all of `bytes`, and waits for a reader where another program has made the
-/// output non-blocking.
-fn write_whole(output: &mut impl Write, mut bytes: &[u8]) -> std::io::Result<()> {
-    use std::io::ErrorKind::{Interrupted, WouldBlock, WriteZero};
-    loop {
-        let step = match bytes {
-            [] => output.flush().map(|()| 0),
-            _ => output.write(bytes),
-        };
-        match step {
-            Ok(0) if bytes.is_empty() => return Ok(()),
-            Ok(0) => return Err(WriteZero.into()),
-            Ok(written) => bytes = &bytes[written..],
-            Err(error) if error.kind() == Interrupted => {}
-            Err(error) if error.kind() == WouldBlock => {
-                std::thread::sleep(std::time::Duration::from_millis(10));
-            }
-            Err(error) => return Err(error),
-        }
-    }
-}
-
 /// `user@host`, as Terraform names whoever holds a lock. A container's shell often has no `USER`.
 fn person(env: &Env) -> String {
     let id = rustix::process::getuid().as_raw().to_string();
@@ -378,64 +360,4 @@ fn failure(step: &str, error: &Error) -> String {
         "### {step}: failed\n\n{}",
         crate::markdown::block("text", &text)
     )
-}
-
-/// Ends a folded section of the log when dropped.
-pub struct Group<'a>(&'a Host);
-
-impl Drop for Group<'_> {
-    fn drop(&mut self) {
-        if self.0.kind == Kind::GitHub {
-            self.0.line("::endgroup::");
-        }
-    }
-}
-
-/// Ends a stretch of other programs' output when dropped.
-pub struct Verbatim<'a> {
-    host: &'a Host,
-    token: String,
-}
-
-impl Drop for Verbatim<'_> {
-    fn drop(&mut self) {
-        if self.host.kind == Kind::GitHub {
-            self.host.line(&format!("::{}::", self.token));
-        }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    /// Takes three bytes at most, and only every second time.
-    #[derive(Default)]
-    struct Slow {
-        taken: Vec<u8>,
-        busy: bool,
-    }
-
-    impl Write for Slow {
-        fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
-            self.busy = !self.busy;
-            if self.busy {
-                return Err(std::io::ErrorKind::WouldBlock.into());
-            }
-            let count = bytes.len().min(3);
-            self.taken.extend_from_slice(&bytes[..count]);
-            Ok(count)
-        }
-
-        fn flush(&mut self) -> std::io::Result<()> {
-            Ok(())
-        }
-    }
-
-    #[test]
-    fn a_reader_that_is_not_ready_is_waited_for() {
-        let mut slow = Slow::default();
-        write_whole(&mut slow, b"{\"digest\": 1}").unwrap();
-        assert_eq!(slow.taken, b"{\"digest\": 1}");
-    }
 }

@@ -4,14 +4,12 @@ use super::*;
 use expect_test::expect;
 
 #[test]
-fn variables_are_checked_before_anybody_asks_for_them() {
+fn values_of_variables_are_checked_against_their_types() {
     says(
         &with(
             "variables:\n  a: {type: cidr, default: 10.20.3.0/16}\n  b: {type: integer}\n  \
              c: {type: enum, value: x}\n  d: {type: pattern, pattern: \"(\", value: x}\n  \
-             e: {type: strng, value: x}\n  f: {type: port, default: 99999, environments: {dev: 80, liv: 81}}\n  \
-             g: {type: string, value: x, default: y}\n  h: {type: domain, value: \"{stage}.x.example\"}\n  \
-             1x: {type: string, value: x}\n  region: {type: region, value: eu-west-1}\n",
+             e: {type: strng, value: x}\n",
         ),
         expect![[r#"
             error: `10.20.3.0/16` is not a network
@@ -54,65 +52,83 @@ fn variables_are_checked_before_anybody_asks_for_them() {
                |
                = hint: did you mean `string`?
 
+            error: delivery.yaml is wrong: 5 mistakes"#]],
+    );
+    says(
+        &with(
+            "variables:\n  f: {type: port, default: 99999, environments: {dev: 80, liv: 81}}\n  \
+             g: {type: string, value: x, default: y}\n  h: {type: domain, value: \"{stage}.x.example\"}\n",
+        ),
+        expect![[r#"
             error: `99999` is not a port
-              --> delivery.yaml:13:28
-               |
-            13 |   f: {type: port, default: 99999, environments: {dev: 80, liv: 81}}
-               |                            ^^^^^
-               |
-               = hint: 1 to 65535
+             --> delivery.yaml:8:28
+              |
+            8 |   f: {type: port, default: 99999, environments: {dev: 80, liv: 81}}
+              |                            ^^^^^
+              |
+              = hint: 1 to 65535
 
             error: there is no environment `liv`
-              --> delivery.yaml:13:59
-               |
-            13 |   f: {type: port, default: 99999, environments: {dev: 80, liv: 81}}
-               |                                                           ^^^
-               |
-               = hint: did you mean `live`?
+             --> delivery.yaml:8:59
+              |
+            8 |   f: {type: port, default: 99999, environments: {dev: 80, liv: 81}}
+              |                                                           ^^^
+              |
+              = hint: did you mean `live`?
 
             error: this default is never used
-              --> delivery.yaml:14:40
-               |
-            14 |   g: {type: string, value: x, default: y}
-               |                            -           ^
-               |                            |
-               |                            this is always there
-               |
-               = hint: `default` stands in for a `var:NAME` that is not set; keep one of the two
+             --> delivery.yaml:9:40
+              |
+            9 |   g: {type: string, value: x, default: y}
+              |                            -           ^
+              |                            |
+              |                            this is always there
+              |
+              = hint: `default` stands in for a `var:NAME` that is not set; keep one of the two
 
             error: there is no placeholder {stage}
-              --> delivery.yaml:15:28
+              --> delivery.yaml:10:28
                |
-            15 |   h: {type: domain, value: "{stage}.x.example"}
+            10 |   h: {type: domain, value: "{stage}.x.example"}
                |                            ^^^^^^^^^^^^^^^^^^^
                |
                = hint: here: {service}, {environment}, {account}, {region}; write {{ for a brace itself
 
-            error: `1x` is not a variable name
-              --> delivery.yaml:16:3
-               |
-            16 |   1x: {type: string, value: x}
-               |   ^^
-               |
-               = hint: letters, digits and underscores, not beginning with a digit
-
-            error: `region` is handed to every infrastructure run anyway
-              --> delivery.yaml:17:3
-               |
-            17 |   region: {type: region, value: eu-west-1}
-               |   ^^^^^^
-               |
-               = hint: give this variable another name, or remove it
-
-            error: delivery.yaml is wrong: 11 mistakes"#]],
+            error: delivery.yaml is wrong: 4 mistakes"#]],
     );
 }
 
 #[test]
-fn a_secret_says_where_it_is_and_is_never_repeated() {
+fn names_of_variables_are_valid_and_free() {
+    says(
+        &with(
+            "variables:\n  1x: {type: string, value: x}\n  region: {type: region, value: eu-west-1}\n",
+        ),
+        expect![[r#"
+            error: `1x` is not a variable name
+             --> delivery.yaml:8:3
+              |
+            8 |   1x: {type: string, value: x}
+              |   ^^
+              |
+              = hint: letters, digits and underscores, not beginning with a digit
+
+            error: `region` is handed to every infrastructure run anyway
+             --> delivery.yaml:9:3
+              |
+            9 |   region: {type: region, value: eu-west-1}
+              |   ^^^^^^
+              |
+              = hint: give this variable another name, or remove it
+
+            error: delivery.yaml is wrong: 2 mistakes"#]],
+    );
+}
+
+#[test]
+fn a_secret_names_a_source_and_is_never_repeated() {
     let text = with(
-        "secrets:\n  A: hunter2\n  B: \"ssm:\"\n  C: var:C\n  D: {from: env:D, to: [task, task, disc]}\n  \
-         PATH: env:PATH\n  E: ssm:/a b\n  F: {to: []}\n",
+        "secrets:\n  A: hunter2\n  B: \"ssm:\"\n  C: var:C\n  PATH: env:PATH\n  E: ssm:/a b\n",
     );
     says(
         &text,
@@ -141,71 +157,23 @@ fn a_secret_says_where_it_is_and_is_never_repeated() {
            |
            = hint: write ssm:NAME, secretsmanager:NAME, secretsmanager:NAME#KEY or env:NAME
 
-        error: a task cannot refer to a variable of this process
-          --> delivery.yaml:11:25
-           |
-        11 |   D: {from: env:D, to: [task, task, ****]}
-           |                         ^^^^
-           |
-           = hint: keep the value in SSM or Secrets Manager, or remove `task`
-
-        error: this is named twice
-          --> delivery.yaml:11:31
-           |
-        11 |   D: {from: env:D, to: [task, task, ****]}
-           |                         ----  ^^^^
-           |                         |
-           |                         first here
-
-        error: a task cannot refer to a variable of this process
-          --> delivery.yaml:11:31
-           |
-        11 |   D: {from: env:D, to: [task, task, ****]}
-           |                               ^^^^
-           |
-           = hint: keep the value in SSM or Secrets Manager, or remove `task`
-
-        error: `secrets.D.to` cannot be `disc`
-          --> delivery.yaml:11:37
-           |
-        11 |   D: {from: env:D, to: [task, task, ****]}
-           |                                     ^^^^
-           |
-           = hint: one of task, exec, env, file
-
         error: `PATH` steers the shell or the runner and can hold no secret
-          --> delivery.yaml:12:3
+          --> delivery.yaml:11:3
            |
-        12 |   PATH: env:PATH
+        11 |   PATH: env:PATH
            |   ^^^^
            |
            = hint: give the secret another name
 
         error: nothing in AWS can have this name
-          --> delivery.yaml:13:6
+          --> delivery.yaml:12:6
            |
-        13 |   E: ssm:/a b
+        12 |   E: ssm:/a b
            |      ^^^^^^^^
            |
            = hint: parameter names are letters, digits and `_.-/`, with `:VERSION` or `:LABEL` at the end, or a whole ARN
 
-        error: `secrets.F` has no `from`
-          --> delivery.yaml:14:3
-           |
-        14 |   F: {to: []}
-           |   ^
-           |
-           = hint: add `from:`, such as `ssm:/{service}/{environment}/NAME`
-
-        error: `to` is empty, so the secret can go to no sink
-          --> delivery.yaml:14:3
-           |
-        14 |   F: {to: []}
-           |   ^
-           |
-           = hint: name at least one of task, exec, env, file
-
-        error: delivery.yaml is wrong: 11 mistakes"#]],
+        error: delivery.yaml is wrong: 5 mistakes"#]],
     );
     for text in [
         text,
@@ -218,6 +186,63 @@ fn a_secret_says_where_it_is_and_is_never_repeated() {
         let error = parse(path(), &text).unwrap_err();
         assert!(!format!("{error} {error:?}").contains("hunter2"), "{error}");
     }
+}
+
+#[test]
+fn a_secret_names_sinks_that_can_take_it() {
+    says(
+        &with("secrets:\n  D: {from: env:D, to: [task, task, disc]}\n  F: {to: []}\n"),
+        expect![[r#"
+            error: a task cannot refer to a variable of this process
+             --> delivery.yaml:8:25
+              |
+            8 |   D: {from: env:D, to: [task, task, ****]}
+              |                         ^^^^
+              |
+              = hint: keep the value in SSM or Secrets Manager, or remove `task`
+
+            error: this is named twice
+             --> delivery.yaml:8:31
+              |
+            8 |   D: {from: env:D, to: [task, task, ****]}
+              |                         ----  ^^^^
+              |                         |
+              |                         first here
+
+            error: a task cannot refer to a variable of this process
+             --> delivery.yaml:8:31
+              |
+            8 |   D: {from: env:D, to: [task, task, ****]}
+              |                               ^^^^
+              |
+              = hint: keep the value in SSM or Secrets Manager, or remove `task`
+
+            error: `secrets.D.to` cannot be `disc`
+             --> delivery.yaml:8:37
+              |
+            8 |   D: {from: env:D, to: [task, task, ****]}
+              |                                     ^^^^
+              |
+              = hint: one of task, exec, env, file
+
+            error: `secrets.F` has no `from`
+             --> delivery.yaml:9:3
+              |
+            9 |   F: {to: []}
+              |   ^
+              |
+              = hint: add `from:`, such as `ssm:/{service}/{environment}/NAME`
+
+            error: `to` is empty, so the secret can go to no sink
+             --> delivery.yaml:9:3
+              |
+            9 |   F: {to: []}
+              |   ^
+              |
+              = hint: name at least one of task, exec, env, file
+
+            error: delivery.yaml is wrong: 6 mistakes"#]],
+    );
 }
 
 #[test]

@@ -3,10 +3,18 @@
 use super::*;
 use expect_test::expect;
 
+/// The parts of the storefront's resolved contract whose names are in `names`, or with `rest` all others.
+fn production(names: &[&str], rest: bool) -> String {
+    let mut resolved = serde_json::to_value(complete(STOREFRONT, "production")).unwrap();
+    let all = resolved.as_object_mut().unwrap();
+    all.retain(|name, _| names.contains(&name.as_str()) != rest);
+    serde_json::to_string_pretty(&resolved).unwrap()
+}
+
+const SETTINGS: [&str; 4] = ["gate", "secrets", "state", "variables"];
+
 #[test]
-fn a_usual_contract_resolves_with_its_defaults() {
-    let resolved = complete(STOREFRONT, "production");
-    let json = serde_json::to_string_pretty(&resolved).unwrap();
+fn a_usual_contract_resolves_accounts_roles_and_names() {
     expect![[r#"
         {
           "service": "storefront",
@@ -42,6 +50,17 @@ fn a_usual_contract_resolves_with_its_defaults() {
             "service": "storefront",
             "container": "storefront"
           },
+          "people": {},
+          "apps": {},
+          "allow_long_lived_keys": []
+        }"#]]
+    .assert_eq(&production(&SETTINGS, true));
+}
+
+#[test]
+fn a_usual_contract_resolves_gate_secrets_state_and_variables() {
+    expect![[r#"
+        {
           "gate": {
             "required": true,
             "branch": "main",
@@ -77,9 +96,6 @@ fn a_usual_contract_resolves_with_its_defaults() {
               "required": true
             }
           ],
-          "people": {},
-          "apps": {},
-          "allow_long_lived_keys": [],
           "state": {
             "directory": "infra",
             "bucket": "acme-state-production",
@@ -96,7 +112,7 @@ fn a_usual_contract_resolves_with_its_defaults() {
             "vpc_cidr": "10.40.0.0/16"
           }
         }"#]]
-    .assert_eq(&json);
+    .assert_eq(&production(&SETTINGS, false));
 }
 
 #[test]

@@ -1,0 +1,106 @@
+//! ECS's own record of a service's deployments.
+
+use crate::client::Client;
+use crate::convert::record_of;
+use crate::error::Error;
+use crate::seen::Record;
+
+impl Client {
+    /// ECS's record of the deployment that runs `task_definition`. `known` is its ARN where an earlier look found it.
+    ///
+    /// # Errors
+    /// An account, region or role may lack this API.
+    pub async fn record(
+        &self,
+        task_definition: &str,
+        known: &mut Option<String>,
+    ) -> Result<Option<Record>, Error> {
+        if known.is_none() {
+            *known = self.find_record(task_definition).await?;
+        }
+        match known {
+            Some(arn) => self.record_at(arn).await,
+            None => Ok(None),
+        }
+    }
+
+    /// ECS's record of the newest deployment, whatever it runs. A rollback shows nowhere else: the deployment that failed
+    /// is gone from the service.
+    ///
+    /// # Errors
+    /// As for [`Client::record`].
+    pub async fn last_record(&self) -> Result<Option<Record>, Error> {
+        match self.newest().await? {
+            Some((arn, _)) => self.record_at(&arn).await,
+            None => Ok(None),
+        }
+    }
+
+    async fn record_at(&self, arn: &str) -> Result<Option<Record>, Error> {
+        let call = self
+            .ecs
+            .describe_service_deployments()
+            .service_deployment_arns(arn);
+        let answer = self
+            .call(
+                "ecs:DescribeServiceDeployments",
+                &format!("describe service deployment {arn}"),
+                || call.clone().send(),
+            )
+            .await?;
+        let found = answer.service_deployments.unwrap_or_default();
+        Ok(found.into_iter().next().map(record_of))
+    }
+
+    /// ARN and target revision of the newest deployment ECS has a record of.
+    async fn newest(&self) -> Result<Option<(String, String)>, Error> {
+        let call = self
+            .ecs
+            .list_service_deployments()
+            .cluster(&self.cluster)
+            .service(&self.service);
+        let answer = self
+            .call(
+                "ecs:ListServiceDeployments",
+                &format!("list the deployments of service {}", self.service),
+                || call.clone().send(),
+            )
+            .await?;
+        let mut found: Vec<_> = answer
+            .service_deployments
+            .unwrap_or_default()
+            .into_iter()
+            .filter_map(|brief| {
+                Some((
+                    brief.created_at.map_or(0, |at| at.secs()),
+                    brief.service_deployment_arn?,
+                    brief.target_service_revision_arn?,
+                ))
+            })
+            .collect();
+        found.sort();
+        Ok(found.pop().map(|(_, arn, revision)| (arn, revision)))
+    }
+
+    async fn find_record(&self, task_definition: &str) -> Result<Option<String>, Error> {
+        let Some((arn, revision)) = self.newest().await? else {
+            return Ok(None);
+        };
+        let call = self
+            .ecs
+            .describe_service_revisions()
+            .service_revision_arns(revision);
+        let answer = self
+            .call(
+                "ecs:DescribeServiceRevisions",
+                &format!("describe the revisions of service {}", self.service),
+                || call.clone().send(),
+            )
+            .await?;
+        let revisions = answer.service_revisions.unwrap_or_default();
+        let ours = revisions
+            .iter()
+            .any(|revision| revision.task_definition() == Some(task_definition));
+        Ok(ours.then_some(arn))
+    }
+}

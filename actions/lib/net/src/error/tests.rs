@@ -1,0 +1,143 @@
+//! Failed calls and the errors that they become.
+
+use super::*;
+use rustls::{AlertDescription, CertificateError};
+
+/// What a client says at the top, whatever is below.
+#[derive(Debug)]
+struct Failed(io::Error);
+
+impl std::fmt::Display for Failed {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("request failed, with Bearer abc")
+    }
+}
+
+impl StdError for Failed {
+    fn source(&self) -> Option<&(dyn StdError + 'static)> {
+        Some(&self.0)
+    }
+}
+
+#[test]
+fn only_a_certificate_is_answered_with_the_bundle_to_name() {
+    let certificate = rustls::Error::InvalidCertificate(CertificateError::UnknownIssuer);
+    // Connectors wrap the I/O error of the handshake in another one.
+    let handshake = io::Error::other(io::Error::other(certificate));
+    let why = no_answer(&Failed(handshake)).unwrap();
+    assert!(
+        why.starts_with("invalid peer certificate: UnknownIssuer: no authority"),
+        "{why}"
+    );
+    assert!(why.contains("AWS_CA_BUNDLE"), "{why}");
+    let alert = rustls::Error::AlertReceived(AlertDescription::HandshakeFailure);
+    for other in [io::Error::other(alert), io::ErrorKind::TimedOut.into()] {
+        let why = no_answer(&Failed(other)).unwrap();
+        assert!(!why.contains("AWS_CA_BUNDLE"), "{why}");
+    }
+}
+
+/// What the SDK makes of an answer that it cannot read: the service's error, with neither code nor words.
+#[derive(Debug)]
+struct Unread(aws_smithy_types::error::ErrorMetadata);
+
+impl std::fmt::Display for Unread {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("unhandled error")
+    }
+}
+
+impl StdError for Unread {
+    fn source(&self) -> Option<&(dyn StdError + 'static)> {
+        Some(&std::fmt::Error)
+    }
+}
+
+impl ProvideErrorMetadata for Unread {
+    fn meta(&self) -> &aws_smithy_types::error::ErrorMetadata {
+        &self.0
+    }
+}
+
+fn answered(status: u16, meta: aws_smithy_types::error::ErrorMetadata) -> Error {
+    let mut raw = HttpResponse::new(
+        status.try_into().unwrap(),
+        aws_smithy_types::body::SdkBody::empty(),
+    );
+    raw.headers_mut().insert("x-amzn-requestid", "4f1c");
+    let error = SdkError::service_error(Unread(meta), raw);
+    cannot(error, "read the versioning of b")
+}
+
+#[test]
+fn an_error_without_a_code_names_status_and_source() {
+    let error = answered(502, Default::default());
+    assert_eq!(error.message, "cannot read the versioning of b");
+    assert_eq!(
+        error.causes(),
+        [
+            "status 502 (net Unread, request ID 4f1c)",
+            "unhandled error",
+            &std::fmt::Error.to_string()
+        ]
+    );
+    assert_eq!(error.kind, ErrorKind::Service(Failure::Unavailable));
+}
+
+#[test]
+fn a_service_failure_keeps_its_data_and_is_shown_once() {
+    let meta = aws_smithy_types::error::ErrorMetadata::builder()
+        .code("AccessDeniedException")
+        .message("User: u is not authorized")
+        .build();
+    let error = answered(400, meta);
+    assert_eq!(
+        error.to_string(),
+        "error: cannot read the versioning of b\nCaused by:\n  AccessDeniedException: User: u is not \
+         authorized (net Unread, request ID 4f1c)\n\nhint: the role lacks the permission named above; the \
+         step's README lists the permissions it needs"
+    );
+    let service = error.service().unwrap();
+    assert_eq!(service.status, Some(400));
+    assert_eq!(service.request_id.as_deref(), Some("4f1c"));
+    assert!(std::error::Error::source(&error).is_some());
+}
+
+#[test]
+fn codes_and_statuses_have_one_meaning() {
+    for (status, code, meaning_of_it) in [
+        (400, Some("ThrottlingException"), Failure::Throttled),
+        (400, Some("Throttling"), Failure::Throttled),
+        (503, Some("SlowDown"), Failure::Throttled),
+        (500, Some("ServerException"), Failure::Unavailable),
+        (502, None, Failure::Unavailable),
+        (400, Some("AccessDeniedException"), Failure::Denied),
+        (403, None, Failure::Denied),
+        (400, Some("ClusterNotFoundException"), Failure::Missing),
+        (404, Some("NoSuchKey"), Failure::Missing),
+        (400, Some("ExpiredTokenException"), Failure::Expired),
+        (403, Some("ExpiredToken"), Failure::Expired),
+        (400, Some("ClientException"), Failure::Rejected),
+    ] {
+        assert_eq!(meaning(code, status), meaning_of_it, "{status} {code:?}");
+    }
+}
+
+#[test]
+fn service_and_operation_are_those_of_the_error_type() {
+    use aws_sdk_sts::operation::assume_role::AssumeRoleError;
+    assert_eq!(
+        call_of(std::any::type_name::<AssumeRoleError>()),
+        ("sts", "AssumeRole")
+    );
+}
+
+#[test]
+fn what_quotes_the_request_is_left_out() {
+    let why = no_answer(&Failed(io::ErrorKind::ConnectionRefused.into())).unwrap();
+    assert_eq!(why, "connection refused");
+    assert_eq!(
+        no_answer(&rustls::Error::General("Bearer abc".into())),
+        None
+    );
+}
