@@ -5,7 +5,7 @@ use kit::error::{Error, Result};
 
 /// Where the state is.
 #[derive(Debug, clap::Args)]
-pub(crate) struct Place {
+pub(crate) struct Storage {
     /// State bucket [default: the contract's, else TF_STATE_BUCKET]
     #[arg(long, value_name = "BUCKET")]
     pub(crate) bucket: Option<String>,
@@ -46,7 +46,7 @@ pub(crate) struct Object {
 #[derive(Debug, clap::Args)]
 pub(crate) struct State {
     #[command(flatten)]
-    pub(crate) place: Place,
+    pub(crate) storage: Storage,
     #[command(flatten)]
     pub(crate) object: Object,
 }

@@ -14,10 +14,10 @@ mod hold;
 mod info;
 mod key;
 mod lease;
+mod locate;
 mod lock;
 mod note;
 mod object;
-mod place;
 mod plan;
 mod process;
 mod report;
@@ -100,7 +100,7 @@ impl Step for State {
         refuse_own_lock(&args.verb, cx)?;
         match args.verb {
             Verb::Run {
-                place,
+                storage,
                 object,
                 wait,
                 kind,
@@ -119,45 +119,47 @@ impl Step for State {
                     adopt: &adopt,
                     budget,
                 };
-                hold::run(&place::find(&place, &object, cx)?, job, cx).await
+                hold::run(&locate::find(&storage, &object, cx)?, job, cx).await
             }
             Verb::Lock {
-                place,
+                storage,
                 object,
                 wait,
                 kind,
                 adopt,
                 keep,
             } => {
-                let placed = place::find(&place, &object, cx)?;
-                hold::lock(&placed, &wait, kind.hold, &adopt, &keep, cx).await
+                let located = locate::find(&storage, &object, cx)?;
+                hold::lock(&located, &wait, kind.hold, &adopt, &keep, cx).await
             }
             Verb::Unlock {
-                place,
+                storage,
                 object,
                 adopt,
-            } => hold::unlock(&place::find(&place, &object, cx)?, &adopt, cx).await,
-            Verb::Status { place, object } => {
-                hold::status(&place::find(&place, &object, cx)?, cx).await
+            } => hold::unlock(&locate::find(&storage, &object, cx)?, &adopt, cx).await,
+            Verb::Status { storage, object } => {
+                hold::status(&locate::find(&storage, &object, cx)?, cx).await
             }
             Verb::Bootstrap(args) => bootstrap::bootstrap(*args, cx).await,
             Verb::Park {
-                place,
+                storage,
                 object,
                 adopt,
                 keep,
-            } => hold::park(&place::find(&place, &object, cx)?, &adopt, &keep, cx).await,
+            } => hold::park(&locate::find(&storage, &object, cx)?, &adopt, &keep, cx).await,
             Verb::ForceUnlock {
-                place,
+                storage,
                 object,
                 which,
             } => {
                 let id = which.id()?;
-                hold::force_unlock(&place::find(&place, &object, cx)?, id, cx).await
+                hold::force_unlock(&locate::find(&storage, &object, cx)?, id, cx).await
             }
-            Verb::MoveLock { place, object, to } => {
-                hold::move_lock(&place::find_to_move(&place, &object, cx)?, to, cx).await
-            }
+            Verb::MoveLock {
+                storage,
+                object,
+                to,
+            } => hold::move_lock(&locate::find_to_move(&storage, &object, cx)?, to, cx).await,
             Verb::Plan(args) => plan::plan(*args, cx).await,
             Verb::Apply(args) => plan::apply(*args, cx).await,
             Verb::Drift(args) => plan::drift(*args, cx).await,

@@ -1,7 +1,7 @@
 //! The note to the post step that lets it find the lock again.
 
 use crate::backend::{Backend, Hold};
-use crate::place::Placed;
+use crate::locate::LocatedState;
 use crate::rescue::{self, Left};
 use crate::shim;
 use kit::aws::{AccountId, Region, RoleArn};
@@ -75,7 +75,7 @@ impl Work {
 
 /// A lock that a step took, as the post step finds it.
 pub(crate) struct Remembered {
-    pub(crate) placed: Placed,
+    pub(crate) located: LocatedState,
     pub(crate) lock_id: String,
     pub(crate) hold: Hold,
     /// The command it was held around, if there was one.
@@ -87,7 +87,7 @@ pub(crate) struct Remembered {
 /// # Errors
 /// The runner's file cannot be written, or the path of a folder is not UTF-8.
 pub(crate) fn remember(
-    placed: &Placed,
+    located: &LocatedState,
     lock_id: &str,
     hold: Hold,
     work: Option<&Work>,
@@ -95,11 +95,11 @@ pub(crate) fn remember(
 ) -> Result<()> {
     let note = Note {
         lock_id: lock_id.to_owned(),
-        backend: placed.backend.clone(),
-        role: placed.target.role.clone(),
-        account: placed.target.account.clone(),
-        region: placed.target.region.clone(),
-        allow_long_lived_keys: placed.target.allow_long_lived_keys.clone(),
+        backend: located.backend.clone(),
+        role: located.target.role.clone(),
+        account: located.target.account.clone(),
+        region: located.target.region.clone(),
+        allow_long_lived_keys: located.target.allow_long_lived_keys.clone(),
         hold,
         work: work.cloned(),
     };
@@ -127,7 +127,7 @@ pub(crate) fn remembered(cx: &Cx) -> Result<Option<Remembered>> {
         lock_id: note.lock_id,
         hold: note.hold,
         work,
-        placed: Placed {
+        located: LocatedState {
             backend: note.backend,
             target: Target {
                 account: note.account,

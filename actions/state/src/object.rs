@@ -1,8 +1,8 @@
 //! The state object in S3 and the digest that Terraform keeps of it beside the lock.
 //! Source: terraform `internal/backend/remote-state/s3/client.go`.
 
+use crate::locate::LocatedState;
 use crate::lock::Item;
-use crate::place::Placed;
 use crate::s3::{client, refused};
 use aws_sdk_dynamodb::types::AttributeValue;
 use aws_sdk_s3::primitives::ByteStream;
@@ -153,8 +153,8 @@ pub(crate) struct Objects {
 
 impl Objects {
     /// `account` reaches the state.
-    pub(crate) fn of(placed: &Placed, account: &Account, cx: &Cx) -> Self {
-        let backend = &placed.backend;
+    pub(crate) fn of(located: &LocatedState, account: &Account, cx: &Cx) -> Self {
+        let backend = &located.backend;
         Self {
             client: client(account, &backend.region, &backend.encryption, cx),
             bucket: backend.bucket.clone(),

@@ -1,14 +1,17 @@
 //! Terraform or OpenTofu as this step runs it: which one, in which version, with which environment.
 
+mod output;
+
 use crate::backend::Backend;
 use crate::folder::{self, Folder};
 use crate::hold::Runs;
-use crate::place::Placed;
+use crate::locate::LocatedState;
 use clap::ValueEnum;
 use kit::child::{self, Program};
 use kit::error::{Context, Error, ErrorKind, Result};
 use kit::step::Cx;
 use net::Account;
+use output::{Diagnostics, printed};
 use serde_json::Value;
 use std::path::{Path, PathBuf};
 use std::process::ExitStatus;
@@ -37,7 +40,7 @@ pub(crate) struct Tool<'a> {
     name: Name,
     version: String,
     pub(crate) directory: PathBuf,
-    placed: &'a Placed,
+    located: &'a LocatedState,
     cx: &'a Cx,
 }
 
@@ -49,7 +52,7 @@ impl<'a> Tool<'a> {
     pub(crate) async fn find(
         name: Option<Name>,
         directory: Option<PathBuf>,
-        placed: &'a Placed,
+        located: &'a LocatedState,
         cx: &'a Cx,
     ) -> Result<Self> {
         let name = match name {
@@ -63,7 +66,7 @@ impl<'a> Tool<'a> {
                 })?,
         };
         let directory = directory
-            .or_else(|| placed.directory.clone())
+            .or_else(|| located.directory.clone())
             .unwrap_or_else(|| PathBuf::from("."));
         if !directory.is_dir() {
             return Err(
@@ -71,12 +74,12 @@ impl<'a> Tool<'a> {
                     .hint("give --directory DIR, or set `state.directory` in the contract"),
             );
         }
-        one_state(&directory, &placed.backend, cx)?;
+        one_state(&directory, &located.backend, cx)?;
         let mut tool = Self {
             name,
             version: String::new(),
             directory,
-            placed,
+            located,
             cx,
         };
         tool.of_this_state()?;
@@ -97,12 +100,12 @@ impl<'a> Tool<'a> {
     /// Refuses code that has its state elsewhere.
     fn of_this_state(&self) -> Result<()> {
         let data_dir = self.cx.env.get("TF_DATA_DIR").unwrap_or(".terraform");
-        Folder::before(&self.directory, data_dir, &self.placed.backend).map(drop)
+        Folder::before(&self.directory, data_dir, &self.located.backend).map(drop)
     }
 
     /// Refuses code that locks in another way than the step.
     fn locks_as_asked(&self) -> Result<()> {
-        let backend = &self.placed.backend;
+        let backend = &self.located.backend;
         let agreed = folder::agreed(&self.directory, backend, false, self.cx)?;
         if agreed == backend.locking {
             return Ok(());
@@ -122,7 +125,7 @@ impl<'a> Tool<'a> {
 
     /// The workspace, unless it is the default one.
     pub(crate) fn workspace(&self) -> Option<&str> {
-        self.placed.backend.other_workspace()
+        self.located.backend.other_workspace()
     }
 
     /// Where the folder was initialised to keep the states of workspaces, if not where Terraform
@@ -149,7 +152,7 @@ impl<'a> Tool<'a> {
             .chain(arguments.iter().copied())
             .map(str::to_owned)
             .collect();
-        let program = self.placed.program(&command, &self.directory, self.cx)?;
+        let program = self.located.program(&command, &self.directory, self.cx)?;
         Ok(program.env("CHECKPOINT_DISABLE", "1"))
     }
 
@@ -169,7 +172,7 @@ impl<'a> Tool<'a> {
             .env
             .for_child()
             .map(|(name, _)| name.to_owned())
-            .chain(self.placed.terraform_variables().map(|(name, _)| name))
+            .chain(self.located.terraform_variables().map(|(name, _)| name))
             .filter(|name| name.starts_with("TF_VAR_"))
             .collect();
         Ok(names
@@ -187,7 +190,7 @@ impl<'a> Tool<'a> {
     /// The tool's, or a folder that ends up with another backend (exit 3).
     pub(crate) async fn init(&self, account: &Account) -> Result<()> {
         let path_style = net::path_style(&self.cx.env);
-        let settings = self.placed.backend.arguments(path_style);
+        let settings = self.located.backend.arguments(path_style);
         let mut arguments = vec!["init", "-no-color", "-input=false"];
         arguments.extend(settings.iter().map(String::as_str));
         let program = self.program(&arguments, account)?;
@@ -262,25 +265,6 @@ impl<'a> Tool<'a> {
     }
 }
 
-/// The JSON that the tool prints, without what a wrapper of it prints around: the one that setup-terraform
-/// installs prints `::set-output` commands behind it where it finds no `GITHUB_OUTPUT`, and its older
-/// versions `[command]` before it (hashicorp/setup-terraform#85); tenv prints a line of its own
-/// (tofuutils/tenv#286).
-fn printed(output: &[u8]) -> serde_json::Result<Value> {
-    let whole = serde_json::from_slice(output);
-    if whole.is_ok() {
-        return whole;
-    }
-    let begins = |at: &usize| output[*at] == b'{' && (*at == 0 || output[*at - 1] == b'\n');
-    (0..output.len())
-        .filter(begins)
-        .find_map(|at| {
-            let mut values = serde_json::Deserializer::from_slice(&output[at..]).into_iter();
-            values.next()?.ok()
-        })
-        .map_or(whole, Ok)
-}
-
 /// How a call of the tool that this step makes by itself ended. The tool's exit codes are not the
 /// step's, of which 2, 4 and 6 mean something else.
 ///
@@ -320,87 +304,4 @@ fn on_path(command: &str, cx: &Cx) -> bool {
     cx.env.get("PATH").is_some_and(|path| {
         std::env::split_paths(path).any(|folder| folder.join(command).is_file())
     })
-}
-
-/// What the tool said in JSON lines (developer.hashicorp.com, "Machine-Readable UI").
-#[derive(Debug, Default)]
-struct Diagnostics {
-    warnings: Vec<String>,
-    errors: Vec<String>,
-    locations: Vec<kit::error::Location>,
-}
-
-impl Diagnostics {
-    fn of(output: &[u8]) -> Self {
-        let mut found = Self::default();
-        for line in output.split(|byte| *byte == b'\n') {
-            let Ok(line) = serde_json::from_slice::<Value>(line) else {
-                continue;
-            };
-            let it = &line["diagnostic"];
-            let Some(summary) = it["summary"].as_str() else {
-                continue;
-            };
-            let detail = it["detail"].as_str().unwrap_or_default();
-            let text = match detail {
-                "" => summary.to_owned(),
-                detail => format!("{summary}: {detail}"),
-            };
-            if it["severity"] != "error" {
-                found.warnings.push(text);
-                continue;
-            }
-            let at = |name: &str| {
-                let number = it["range"]["start"][name].as_u64()?;
-                usize::try_from(number).ok()
-            };
-            if let (Some(file), Some(line)) = (it["range"]["filename"].as_str(), at("line")) {
-                found.locations.push(kit::error::Location {
-                    file: file.to_owned(),
-                    line,
-                    column: at("column").unwrap_or(1),
-                    message: text.clone(),
-                });
-                found.errors.push(format!("{file}:{line}: {text}"));
-            } else {
-                found.errors.push(text);
-            }
-        }
-        found
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn json_is_found_in_what_a_wrapper_prints_around_it() {
-        let wanted = serde_json::json!({"a": {"b": "{"}});
-        for text in [
-            "{\"a\":{\"b\":\"{\"}}\n",
-            "{\n  \"a\": {\n    \"b\": \"{\"\n  }\n}\n\n::set-output name=stdout::{\"a\":1}\n",
-            "[command]/tmp/x/terraform-bin show -json plan\n{\"a\":{\"b\":\"{\"}}\n::debug::exitcode: 0\n",
-            "Ignore GITHUB_ACTIONS, fail to open GITHUB_OUTPUT {\n{\"a\":{\"b\":\"{\"}}",
-        ] {
-            assert_eq!(printed(text.as_bytes()).unwrap(), wanted, "{text}");
-        }
-        for text in ["", "no", "x {\"a\":1}", "{\"a\":"] {
-            assert!(printed(text.as_bytes()).is_err(), "{text}");
-        }
-    }
-
-    #[test]
-    fn the_tools_own_words_are_found_with_their_places() {
-        let said = Diagnostics::of(
-            br#"{"@level":"info","type":"version"}
-not json
-{"type":"diagnostic","diagnostic":{"severity":"warning","summary":"Deprecated","detail":""}}
-{"type":"diagnostic","diagnostic":{"severity":"error","summary":"No such thing","detail":"Look.","range":{"filename":"main.tf","start":{"line":22,"column":24}}}}
-"#,
-        );
-        assert_eq!(said.warnings, ["Deprecated"]);
-        assert_eq!(said.errors, ["main.tf:22: No such thing: Look."]);
-        assert_eq!((said.locations[0].line, said.locations[0].column), (22, 24));
-    }
 }

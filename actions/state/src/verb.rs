@@ -1,6 +1,6 @@
 //! The verbs of slipway-state.
 
-use crate::args::{Adopt, Keep, Kind, Object, Place, Wait, Which};
+use crate::args::{Adopt, Keep, Kind, Object, Storage, Wait, Which};
 use crate::backend::Locking;
 use crate::{bootstrap, history, plan};
 use clap::Subcommand;
@@ -18,7 +18,7 @@ pub(crate) enum Verb {
     /// Hold the lock around a command, with backend, variables and credentials in its environment
     Run {
         #[command(flatten)]
-        place: Place,
+        storage: Storage,
         #[command(flatten)]
         object: Object,
         #[command(flatten)]
@@ -43,7 +43,7 @@ pub(crate) enum Verb {
     /// Take the lock and keep it until `unlock` or the end of the job
     Lock {
         #[command(flatten)]
-        place: Place,
+        storage: Storage,
         #[command(flatten)]
         object: Object,
         #[command(flatten)]
@@ -58,7 +58,7 @@ pub(crate) enum Verb {
     /// Release the lock
     Unlock {
         #[command(flatten)]
-        place: Place,
+        storage: Storage,
         #[command(flatten)]
         object: Object,
         #[command(flatten)]
@@ -67,7 +67,7 @@ pub(crate) enum Verb {
     /// Say who holds the lock
     Status {
         #[command(flatten)]
-        place: Place,
+        storage: Storage,
         #[command(flatten)]
         object: Object,
     },
@@ -76,7 +76,7 @@ pub(crate) enum Verb {
     /// Leave a lock that `lock` took to a later job, which adopts it by its ID
     Park {
         #[command(flatten)]
-        place: Place,
+        storage: Storage,
         #[command(flatten)]
         object: Object,
         #[command(flatten)]
@@ -87,7 +87,7 @@ pub(crate) enum Verb {
     /// Remove a lock that its holder does not release, after a person has checked it
     ForceUnlock {
         #[command(flatten)]
-        place: Place,
+        storage: Storage,
         #[command(flatten)]
         object: Object,
         #[command(flatten)]
@@ -96,7 +96,7 @@ pub(crate) enum Verb {
     /// Move from the lock table to `.tflock` in two steps, `--to both` and then `--to file`, or back
     MoveLock {
         #[command(flatten)]
-        place: Place,
+        storage: Storage,
         #[command(flatten)]
         object: Object,
         /// The way of locking to move to

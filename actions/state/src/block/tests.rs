@@ -50,35 +50,6 @@ fn the_block_is_found_wherever_terraform_finds_it() {
         ),
         (&[("main.tf", "terraform {\n  cloud {\n  }\n}")], "cloud"),
         (
-            &[("main.tf", "# terraform { backend \"s3\" {} }\n")],
-            "no backend",
-        ),
-        (
-            &[("main.tf", "/* terraform {\n backend \"s3\" {} } */")],
-            "no backend",
-        ),
-        (
-            &[(
-                "main.tf",
-                "resource \"a\" \"b\" {\n terraform {\n backend \"s3\" {} } }",
-            )],
-            "no backend",
-        ),
-        (
-            &[(
-                "main.tf",
-                "locals {\n x = <<-EOT\n  terraform { backend \"s3\" {} }\n  EOT\n}",
-            )],
-            "no backend",
-        ),
-        (
-            &[(
-                "main.tf",
-                "locals { x = \"${y(\"}\")} terraform { backend \\\"s3\\\" {} }\" }\n",
-            )],
-            "no backend",
-        ),
-        (
             &[
                 ("main.tf", main),
                 ("a_override.tf", "terraform {\n backend \"local\" {}\n}"),
@@ -113,6 +84,19 @@ fn the_block_is_found_wherever_terraform_finds_it() {
         shown(&[("main.tofu", main), ("main.tf", "")], true),
         "s3 key=a:3"
     );
+}
+
+#[test]
+fn a_block_in_a_comment_a_string_or_another_block_does_not_count() {
+    for text in [
+        "# terraform { backend \"s3\" {} }\n",
+        "/* terraform {\n backend \"s3\" {} } */",
+        "resource \"a\" \"b\" {\n terraform {\n backend \"s3\" {} } }",
+        "locals {\n x = <<-EOT\n  terraform { backend \"s3\" {} }\n  EOT\n}",
+        "locals { x = \"${y(\"}\")} terraform { backend \\\"s3\\\" {} }\" }\n",
+    ] {
+        assert_eq!(shown(&[("main.tf", text)], false), "no backend", "{text}");
+    }
 }
 
 #[test]

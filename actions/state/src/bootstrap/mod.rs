@@ -2,23 +2,36 @@
 //! be, so that two runs at once, or one that died half way, end the same.
 
 mod bucket;
+mod call;
 mod lifecycle;
+mod make;
+mod part;
 mod policy;
 mod table;
 
 use crate::access::access;
-use crate::args::Place;
-use crate::place::{self, Store};
-use aws_sdk_s3::error::{ProvideErrorMetadata, SdkError};
-use kit::error::{Error, Failure, Result};
+use crate::args::Storage;
+use crate::locate::{self, Store};
+use call::{TRIES, bad, change, patiently, unread};
+use kit::error::{Error, Result};
 use kit::markdown;
 use kit::report::{Report, count, text_table};
 use kit::step::Cx;
 use net::{Account, Net, Purpose};
+use part::{Finding, Found, Part};
 use std::time::Duration;
 
-/// How often something that another run is changing just now is tried again, a second apart.
-const TRIES: u32 = 30;
+/// A call about the bucket, which must be this account's.
+macro_rules! of_bucket {
+    ($site:ident.$call:ident) => {
+        $site
+            .s3
+            .$call()
+            .bucket(&$site.store.bucket)
+            .expected_bucket_owner(&$site.account.id)
+    };
+}
+use of_bucket;
 
 /// What is to be known of a lock table (developer.hashicorp.com, "Backend Type: s3", State Locking).
 const DEPRECATED: &str = "Terraform calls locking in a table (dynamodb_table) deprecated; slipway-state move-lock moves the lock to the file beside the state (use_lockfile)";
@@ -26,7 +39,7 @@ const DEPRECATED: &str = "Terraform calls locking in a table (dynamodb_table) de
 #[derive(Debug, clap::Args)]
 pub(crate) struct Bootstrap {
     #[command(flatten)]
-    place: Place,
+    storage: Storage,
     /// Print what would be done, and do nothing
     #[arg(long)]
     dry_run: bool,
@@ -35,101 +48,8 @@ pub(crate) struct Bootstrap {
 #[derive(Debug, clap::Args)]
 pub(crate) struct Doctor {
     #[command(flatten)]
-    place: Place,
+    storage: Storage,
 }
-
-/// One thing about bucket or table, in the order in which they are made.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Part {
-    Bucket,
-    Versions,
-    Private,
-    Owned,
-    Encrypted,
-    Tls,
-    Lifecycle,
-    Table,
-    Billing,
-    Recovery,
-    Protected,
-}
-
-impl Part {
-    /// What should hold.
-    fn words(self) -> &'static str {
-        match self {
-            Part::Bucket => "the bucket is there and this account's",
-            Part::Versions => "it keeps old versions of objects",
-            Part::Private => "public access is blocked",
-            Part::Owned => "the bucket's owner owns every object",
-            Part::Encrypted => "objects are encrypted",
-            Part::Tls => "a policy denies requests without TLS",
-            Part::Lifecycle => "old versions and old plans are removed in time",
-            Part::Table => "the lock table is there, with the key LockID",
-            Part::Billing => "it is billed by request",
-            Part::Recovery => "it can be recovered to a point in time",
-            Part::Protected => "it is protected from deletion",
-        }
-    }
-
-    /// What is done about it.
-    fn act(self) -> &'static str {
-        match self {
-            Part::Bucket => "create the bucket",
-            Part::Versions => "keep old versions of objects",
-            Part::Private => "block public access",
-            Part::Owned => "let the bucket's owner own every object",
-            Part::Encrypted => "encrypt objects with the KMS key",
-            Part::Tls => "deny requests without TLS",
-            Part::Lifecycle => "remove old versions and old plans in time",
-            Part::Table => "create the table, billed by request",
-            Part::Billing => "bill the table by request",
-            Part::Recovery => "keep the table recoverable to a point in time",
-            Part::Protected => "protect the table from deletion",
-        }
-    }
-}
-
-/// How a part stands.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) enum Found {
-    /// As it should be, and how.
-    Fine(String),
-    /// Not so, and can be brought there.
-    Missing(String),
-    /// Not so, and only a person can say what is to become of what is there.
-    Wrong(String),
-    /// It could not be looked at: the permission that was missing.
-    Unknown(String),
-}
-
-impl Found {
-    fn of(fine: bool, is: &str, is_not: &str) -> Self {
-        if fine {
-            Found::Fine(is.to_owned())
-        } else {
-            Found::Missing(is_not.to_owned())
-        }
-    }
-
-    fn word(&self) -> &'static str {
-        match self {
-            Found::Fine(_) => "ok",
-            Found::Missing(_) => "missing",
-            Found::Wrong(_) => "wrong",
-            Found::Unknown(_) => "unknown",
-        }
-    }
-
-    fn detail(&self) -> String {
-        match self {
-            Found::Fine(how) | Found::Missing(how) | Found::Wrong(how) => how.clone(),
-            Found::Unknown(permission) => format!("cannot be looked at without {permission}"),
-        }
-    }
-}
-
-type Finding = (Part, Found);
 
 /// Clients and what they are for.
 struct Site<'a> {
@@ -207,7 +127,7 @@ async fn reached(store: &Store, cx: &Cx) -> Result<Account> {
 /// # Errors
 /// Somebody else's bucket, or a call that fails; what was done stays and a second run goes on.
 pub(crate) async fn bootstrap(args: Bootstrap, cx: &Cx) -> Result<Report> {
-    let store = place::store(&args.place, Purpose::Deploy, cx)?;
+    let store = locate::store(&args.storage, Purpose::Deploy, cx)?;
     let account = reached(&store, cx).await?;
     let site = Site::new(&account, &store, cx);
     site.advise(cx);
@@ -260,7 +180,7 @@ pub(crate) async fn bootstrap(args: Bootstrap, cx: &Cx) -> Result<Report> {
 /// # Errors
 /// A part is not as it should be or cannot be looked at (exit 3).
 pub(crate) async fn doctor(args: Doctor, cx: &Cx) -> Result<Report> {
-    let store = place::store(&args.place, Purpose::Deploy, cx)?;
+    let store = locate::store(&args.storage, Purpose::Deploy, cx)?;
     let account = reached(&store, cx).await?;
     let site = Site::new(&account, &store, cx);
     site.advise(cx);
@@ -302,69 +222,6 @@ pub(crate) async fn doctor(args: Doctor, cx: &Cx) -> Result<Report> {
     error.details = text_table(&header, &rows);
     error.json = Some(json);
     Err(error)
-}
-
-/// What an answer that is none says of a part: that it may not be looked at, or a failure.
-fn unread<E>(error: SdkError<E>, permission: &str, what: &str) -> Result<Found>
-where
-    E: ProvideErrorMetadata + std::error::Error + Send + Sync + 'static,
-{
-    match net::failure(&error) {
-        Failure::Denied => Ok(Found::Unknown(permission.to_owned())),
-        _ => Err(net::cannot(error, &format!("look at {what}"))),
-    }
-}
-
-/// Changes something that another run may be changing too.
-async fn change<T, E>(
-    what: &str,
-    call: impl AsyncFn() -> std::result::Result<T, SdkError<E>>,
-) -> Result<()>
-where
-    E: ProvideErrorMetadata + std::error::Error + Send + Sync + 'static,
-{
-    patiently(what, call).await.map(drop)
-}
-
-/// Calls until what another run does, or what was just made, is no longer in the way.
-async fn patiently<T, E>(
-    what: &str,
-    call: impl AsyncFn() -> std::result::Result<T, SdkError<E>>,
-) -> Result<T>
-where
-    E: ProvideErrorMetadata + std::error::Error + Send + Sync + 'static,
-{
-    let mut tries = 0;
-    loop {
-        tries += 1;
-        match call().await {
-            Ok(done) => return Ok(done),
-            Err(error)
-                if tries < TRIES
-                    && matches!(
-                        net::code(&error),
-                        Some(
-                            "OperationAborted"
-                                | "ResourceInUseException"
-                                | "LimitExceededException"
-                                | "ContinuousBackupsUnavailableException"
-                                // Made a moment ago, and not everywhere yet.
-                                | "NoSuchBucket"
-                                | "ResourceNotFoundException"
-                                | "TableNotFoundException"
-                        )
-                    ) =>
-            {
-                tokio::time::sleep(Duration::from_secs(1)).await;
-            }
-            Err(error) => return Err(net::cannot(error, what)),
-        }
-    }
-}
-
-/// A request that the SDK's own rules refuse: our mistake.
-fn bad(error: impl std::error::Error + Send + Sync + 'static) -> Error {
-    Error::failed("bad request").because(error)
 }
 
 #[cfg(test)]

@@ -5,9 +5,9 @@ use super::seen::{Known, Looked, Verdict};
 use super::{Change, args, change_digest, item, report, stands};
 use crate::backend::Hold;
 use crate::hold::{self, Holding, held};
+use crate::locate;
 use crate::lock::Item;
 use crate::object::{Found, Objects, StateFile, kept_digest};
-use crate::place;
 use kit::error::{Error, Result};
 use kit::report::Report;
 use kit::signal::unless_interrupted;
@@ -70,10 +70,10 @@ async fn look(objects: &Objects, item: &Item) -> Result<Looked> {
 /// # Errors
 /// They differ (exit 3), or AWS's.
 pub(crate) async fn verify(args: args::Verify, cx: &Cx) -> Result<Report> {
-    let placed = place::of(&args.state, cx)?;
-    let opened = hold::open(&placed, Hold::Native, cx).await?;
+    let located = locate::of(&args.state, cx)?;
+    let opened = hold::open(&located, Hold::Native, cx).await?;
     let item = item(opened.lock.item(), "verify")?;
-    let objects = Objects::of(&placed, &opened.access.state, cx);
+    let objects = Objects::of(&located, &opened.access.state, cx);
     let looked = look(&objects, item).await?;
     report::verified(&objects.name(), &looked)
 }
@@ -81,14 +81,14 @@ pub(crate) async fn verify(args: args::Verify, cx: &Cx) -> Result<Report> {
 /// # Errors
 /// Nothing proves that the state as it is, is the right one (exit 3), or AWS's.
 pub(crate) async fn repair(args: args::Repair, cx: &Cx) -> Result<Report> {
-    let placed = place::of(&args.locked.state, cx)?;
+    let located = locate::of(&args.locked.state, cx)?;
     held(
         "repair-digest",
-        &placed,
+        &located,
         &args.locked.wait,
         cx,
         async |held: &mut Holding<'_>| {
-            let objects = Objects::of(&placed, held.state_account(), cx);
+            let objects = Objects::of(&located, held.state_account(), cx);
             let item = item(held.lock().item(), "repair")?.clone();
             let looked = unless_interrupted(look(&objects, &item)).await?;
             let name = objects.name();

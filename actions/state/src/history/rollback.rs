@@ -5,8 +5,8 @@ use super::seen::Back;
 use super::{Change, args, change_digest, difference, report, stands};
 use crate::backend::Hold;
 use crate::hold::{self, Holding, held};
+use crate::locate;
 use crate::object::{Found, Objects, StateFile};
-use crate::place;
 use kit::error::{Error, Result};
 use kit::report::Report;
 use kit::signal::unless_interrupted;
@@ -18,20 +18,20 @@ const BACK: usize = 50;
 /// # Errors
 /// No such version, or one that is not a state (exit 3), or AWS's.
 pub(crate) async fn rollback(args: args::Rollback, cx: &Cx) -> Result<Report> {
-    let placed = place::of(&args.locked.state, cx)?;
+    let located = locate::of(&args.locked.state, cx)?;
     if args.dry_run {
-        let opened = unless_interrupted(hold::open(&placed, Hold::Native, cx)).await?;
-        let objects = Objects::of(&placed, &opened.access.state, cx);
+        let opened = unless_interrupted(hold::open(&located, Hold::Native, cx)).await?;
+        let objects = Objects::of(&located, &opened.access.state, cx);
         let back = unless_interrupted(find(&objects, &args.to_version)).await?;
         return Ok(report::rolled_back(&objects.name(), back.as_ref(), true));
     }
     held(
         "rollback",
-        &placed,
+        &located,
         &args.locked.wait,
         cx,
         async |held: &mut Holding<'_>| {
-            let objects = Objects::of(&placed, held.state_account(), cx);
+            let objects = Objects::of(&located, held.state_account(), cx);
             let name = objects.name();
             let Some(back) = unless_interrupted(find(&objects, &args.to_version)).await? else {
                 return Ok(report::rolled_back(&name, None, false));

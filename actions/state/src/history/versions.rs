@@ -4,8 +4,8 @@ use super::seen::{Known, Version};
 use super::{args, report};
 use crate::backend::Hold;
 use crate::hold;
+use crate::locate;
 use crate::object::{Objects, StateFile, kept_digest};
-use crate::place;
 use kit::error::Result;
 use kit::report::Report;
 use kit::step::Cx;
@@ -103,9 +103,9 @@ impl Objects {
 /// # Errors
 /// AWS's.
 pub(crate) async fn versions(args: args::Versions, cx: &Cx) -> Result<Report> {
-    let placed = place::of(&args.state, cx)?;
-    let opened = hold::open(&placed, Hold::Native, cx).await?;
-    let objects = Objects::of(&placed, &opened.access.state, cx);
+    let located = locate::of(&args.state, cx)?;
+    let opened = hold::open(&located, Hold::Native, cx).await?;
+    let objects = Objects::of(&located, &opened.access.state, cx);
     let known = objects.known(args.limit.into()).await?;
     let digest = match opened.lock.item() {
         Some(item) => kept_digest(item).await?,

@@ -51,7 +51,7 @@ impl Holding<'_> {
         }
         let mut released = self.opened.lock.release(&self.record).await;
         if released.as_ref().is_err_and(expired) {
-            self.opened = open(self.placed, self.opened.hold, self.cx).await?;
+            self.opened = open(self.located, self.opened.hold, self.cx).await?;
             released = self.opened.lock.release(&self.record).await;
         }
         let lock = &self.opened.lock;
@@ -124,7 +124,7 @@ impl Holding<'_> {
     /// next would not know of what was created.
     pub(super) async fn rescue(&mut self, verdict: Error, files: &[PathBuf]) -> Error {
         self.stage = Stage::Broken;
-        let backend = &self.placed.backend;
+        let backend = &self.located.backend;
         let id = self.record.info.id.clone();
         let files: Vec<Origin> = files.iter().map(|file| self.origin(file)).collect();
         let keep = |s3: aws_sdk_s3::Client| {
@@ -134,7 +134,7 @@ impl Holding<'_> {
         let mut kept = keep(self.opened.s3.clone()).await;
         if kept.is_err() {
             // Its credentials may be the very reason why the state was not written.
-            if let Ok(opened) = open(self.placed, self.opened.hold, self.cx).await {
+            if let Ok(opened) = open(self.located, self.opened.hold, self.cx).await {
                 self.opened = opened;
                 kept = keep(self.opened.s3.clone()).await;
             }
@@ -192,7 +192,7 @@ impl Holding<'_> {
         let folder = std::fs::canonicalize(folder).unwrap_or_else(|_| folder.to_owned());
         let state = match self.worked.get(&folder) {
             Some(worked) => worked.state.clone(),
-            None => shim::state_in(&folder, self.placed.backend.workspace.as_deref()),
+            None => shim::state_in(&folder, self.located.backend.workspace.as_deref()),
         };
         Origin::new(file, state)
     }

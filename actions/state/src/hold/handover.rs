@@ -9,8 +9,8 @@ use super::unlock::{Unlocking, unlocking};
 use crate::args::{Adopt, Keep};
 use crate::backend::Hold;
 use crate::lease::{Lease, Phase};
+use crate::locate::LocatedState;
 use crate::lock::{Changed, Held, Lock, Record};
-use crate::place::Placed;
 use crate::report;
 use kit::clock::uptime;
 use kit::error::{Error, ErrorKind, Result};
@@ -22,14 +22,14 @@ use std::time::Duration;
 ///
 /// # Errors
 /// No ID, or nothing stands there under it (exit 3).
-pub(super) async fn find(placed: &Placed, adopt: &Adopt, cx: &Cx) -> Result<(Opened, Held)> {
+pub(super) async fn find(located: &LocatedState, adopt: &Adopt, cx: &Cx) -> Result<(Opened, Held)> {
     let id = adopt.which.id()?;
-    let mut opened = open(placed, Hold::Native, cx).await?;
+    let mut opened = open(located, Hold::Native, cx).await?;
     let native = opened.lock.look().await?;
     let found = match native {
         Some(held) if held.id() == id => held,
         native => {
-            let beside = opened.other(placed, Hold::Beside);
+            let beside = opened.other(located, Hold::Beside);
             match beside.look().await? {
                 Some(held) if held.id() == id => {
                     opened.lock = beside;
@@ -173,8 +173,13 @@ fn foreign(lock: &Lock, held: &Held) -> Error {
 }
 
 /// The verb `park`: leaves a kept hold to a later job.
-pub(crate) async fn park(placed: &Placed, which: &Adopt, keep: &Keep, cx: &Cx) -> Result<Report> {
-    let (opened, held) = find(placed, which, cx).await?;
+pub(crate) async fn park(
+    located: &LocatedState,
+    which: &Adopt,
+    keep: &Keep,
+    cx: &Cx,
+) -> Result<Report> {
+    let (opened, held) = find(located, which, cx).await?;
     let length = held.lease.as_ref().map_or(Duration::ZERO, |it| it.length());
     let record = adopt(&opened, &held, Phase::Parked, Some(keep.max), length, cx).await?;
     put(&opened.lock, &held, &record).await?;
@@ -182,13 +187,13 @@ pub(crate) async fn park(placed: &Placed, which: &Adopt, keep: &Keep, cx: &Cx) -
 }
 
 /// The verb `unlock`: gives back a hold of ours.
-pub(crate) async fn unlock(placed: &Placed, which: &Adopt, cx: &Cx) -> Result<Report> {
+pub(crate) async fn unlock(located: &LocatedState, which: &Adopt, cx: &Cx) -> Result<Report> {
     let lock_id = which.which.lock_id.clone().unwrap_or_default();
-    let (opened, held) = match find(placed, which, cx).await {
+    let (opened, held) = match find(located, which, cx).await {
         Ok(found) => found,
         // Given back twice is given back.
         Err(error) if error.kind == ErrorKind::Refused && which.rvn.is_none() => {
-            let opened = open(placed, Hold::Native, cx).await?;
+            let opened = open(located, Hold::Native, cx).await?;
             return match opened.lock.look().await? {
                 None => Ok(report::unlocked(&opened.lock, "held by nobody already")),
                 Some(_) => Err(error),

@@ -7,8 +7,8 @@ use crate::args::Wait;
 use crate::backend::Hold;
 use crate::info::LockInfo;
 use crate::lease::Phase;
+use crate::locate::LocatedState;
 use crate::lock::Lock;
-use crate::place::Placed;
 use kit::child::{Program, Running};
 use kit::clock::uptime;
 use kit::error::{Error, Result};
@@ -54,15 +54,15 @@ impl Runs<'_, '_> {
 /// The lock's, the work's, or that the lock was gone when the work was done.
 pub(crate) async fn held<T>(
     verb: &str,
-    placed: &Placed,
+    located: &LocatedState,
     wait: &Wait,
     cx: &Cx,
     work: impl AsyncFnOnce(&mut Holding<'_>) -> Result<T>,
 ) -> Result<T> {
-    let opened = unless_interrupted(open(placed, Hold::Native, cx)).await?;
+    let opened = unless_interrupted(open(located, Hold::Native, cx)).await?;
     let record = take::record(&opened, verb, Phase::Running, wait.lease, cx);
-    let since = take::take(&opened, &record, wait, placed, cx).await?;
-    let mut holding = Holding::new(opened, record, since, placed, cx);
+    let since = take::take(&opened, &record, wait, located, cx).await?;
+    let mut holding = Holding::new(opened, record, since, located, cx);
     let done = work(&mut holding).await;
     if holding.stage == Stage::Broken {
         return done;

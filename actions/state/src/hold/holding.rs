@@ -4,9 +4,9 @@ use super::keep::Keeper;
 use super::opened::{Opened, expired, open};
 use crate::backend::Hold;
 use crate::guard::{Guard, MARK};
+use crate::locate::LocatedState;
 use crate::lock::{Changed, Held, Record};
 use crate::note::{self, Work};
-use crate::place::Placed;
 use crate::rescue;
 use crate::shim::{self, Desk, Ours, Worked};
 use kit::child::{self, Program};
@@ -51,7 +51,7 @@ pub(crate) struct Holding<'a> {
     /// Whether any call of Terraform by the last command reached this step.
     pub(super) called: bool,
     pub(super) stage: Stage,
-    pub(super) placed: &'a Placed,
+    pub(super) located: &'a LocatedState,
     pub(super) cx: &'a Cx,
 }
 
@@ -91,7 +91,7 @@ impl<'a> Holding<'a> {
         opened: Opened,
         record: Record,
         since: Duration,
-        placed: &'a Placed,
+        located: &'a LocatedState,
         cx: &'a Cx,
     ) -> Self {
         Self {
@@ -103,7 +103,7 @@ impl<'a> Holding<'a> {
             worked: BTreeMap::new(),
             called: false,
             stage: Stage::Idle,
-            placed,
+            located,
             cx,
         }
     }
@@ -148,14 +148,14 @@ impl Holding<'_> {
         let key = self.opened.access.account.credentials.access_key_id();
         variables.insert("AWS_ACCESS_KEY_ID".to_owned(), key.to_owned());
         Ours {
-            backend: self.placed.backend.clone(),
+            backend: self.located.backend.clone(),
             native: self.opened.hold == Hold::Native,
             lock_id: self.record.info.id.clone(),
             account: self.opened.access.state.id.to_string(),
             caller: self.opened.access.account.id.to_string(),
             variables,
             folder: std::fs::canonicalize(folder).unwrap_or_else(|_| folder.to_owned()),
-            overrides: self.placed.overrides,
+            overrides: self.located.overrides,
             path_style: net::path_style(&self.cx.env),
             to_repair: rescue::origins(self.record.lease.rescued.as_deref()),
         }
@@ -179,13 +179,13 @@ impl Holding<'_> {
 
     fn note(&self, work: Option<&Work>) -> Result<()> {
         let id = &self.record.info.id;
-        note::remember(self.placed, id, self.opened.hold, work, self.cx)
+        note::remember(self.located, id, self.opened.hold, work, self.cx)
     }
 
     pub(super) async fn renew(&mut self, renewed: &Record) -> Result<Changed> {
         match self.opened.lock.renew(&self.record, renewed).await {
             Err(error) if expired(&error) => {
-                self.opened = open(self.placed, self.opened.hold, self.cx).await?;
+                self.opened = open(self.located, self.opened.hold, self.cx).await?;
                 self.opened.lock.renew(&self.record, renewed).await
             }
             answer => answer,

@@ -27,7 +27,7 @@ pub(crate) async fn release_left(cx: &Cx) -> Result<()> {
     let Some(left) = note::remembered(cx)? else {
         return Ok(());
     };
-    let opened = open(&left.placed, left.hold, cx).await?;
+    let opened = open(&left.located, left.hold, cx).await?;
     let lock = &opened.lock;
     // A command that runs on after its step gives signs of life no more; nothing else changes it.
     for _ in 0..3 {
@@ -127,7 +127,7 @@ fn stays(lock: &Lock, lock_id: &str, rescued: Option<&str>, cx: &Cx) {
 
 /// Keeps the states that the command of a killed step could not write. Returns where.
 async fn rescue(opened: &Opened, left: &Remembered, files: &[PathBuf], cx: &Cx) -> Result<String> {
-    let backend = &left.placed.backend;
+    let backend = &left.located.backend;
     let files: Vec<Origin> = files
         .iter()
         .map(|file| {

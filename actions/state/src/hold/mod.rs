@@ -3,6 +3,7 @@
 
 mod adopt;
 mod claim;
+mod contention;
 mod end;
 mod handover;
 mod held;

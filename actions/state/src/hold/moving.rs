@@ -4,13 +4,14 @@
 //! What is held beside Terraform's own lock stands at one place in each way, so nobody can hold it
 //! in both: it has to be free when the way changes, and the sign stands there as well.
 
+use super::contention::unsettled;
 use super::opened::{Opened, open};
 use super::take;
 use crate::backend::{Hold, Locking};
 use crate::lease::{Lease, Phase};
+use crate::locate::LocatedState;
 use crate::lock::{Changed, Held, Lock, Put, Record, Release};
 use crate::object::kept_digest;
-use crate::place::Placed;
 use crate::report;
 use kit::error::{Error, ErrorKind, Result};
 use kit::report::Report;
@@ -30,12 +31,12 @@ struct Places {
 }
 
 impl Places {
-    async fn open(both: &Placed, cx: &Cx) -> Result<Self> {
+    async fn open(both: &LocatedState, cx: &Cx) -> Result<Self> {
         let opened = open(both, Hold::Native, cx).await?;
         let alone = |locking: Locking, hold: Hold| {
-            let mut placed = both.clone();
-            placed.backend.locking = locking;
-            opened.other(&placed, hold)
+            let mut located = both.clone();
+            located.backend.locking = locking;
+            opened.other(&located, hold)
         };
         Ok(Self {
             table: alone(Locking::Dynamodb, Hold::Native),
@@ -79,12 +80,12 @@ impl Places {
 }
 
 /// The verb `move-lock`.
-pub(crate) async fn move_lock(placed: &Placed, to: Locking, cx: &Cx) -> Result<Report> {
-    if placed.backend.table.is_empty() {
+pub(crate) async fn move_lock(located: &LocatedState, to: Locking, cx: &Cx) -> Result<Report> {
+    if located.backend.table.is_empty() {
         return Err(Error::usage("--table is missing")
             .hint("moving needs both ways: name the lock table, and leave --locking out"));
     }
-    let mut both = placed.clone();
+    let mut both = located.clone();
     both.backend.locking = Locking::Both;
     let places = Places::open(&both, cx).await?;
     let lock = &places.opened.lock;
@@ -166,7 +167,7 @@ fn taken(lock: &Lock, put: Put) -> Result<()> {
     match put {
         Put::Taken => Ok(()),
         Put::Held(held) => Err(busy(lock, &held)),
-        Put::Missed => Err(take::restless(lock).hint("move when nobody works on this state")),
+        Put::Missed => Err(unsettled(lock).hint("move when nobody works on this state")),
     }
 }
 
@@ -206,7 +207,7 @@ async fn proves_conditions(places: &Places, cx: &Cx) -> Result<()> {
 }
 
 /// Removes the digest that nobody keeps any more, if it is the one that stands there now.
-async fn forget_digest(lock: &Lock, placed: &Placed) -> Result<()> {
+async fn forget_digest(lock: &Lock, located: &LocatedState) -> Result<()> {
     use aws_sdk_dynamodb::types::AttributeValue::S;
     use net::AwsContext;
     let Some(item) = lock.item() else {
@@ -215,7 +216,7 @@ async fn forget_digest(lock: &Lock, placed: &Placed) -> Result<()> {
     let Some(digest) = kept_digest(item).await? else {
         return Ok(());
     };
-    let id = format!("{}-md5", placed.backend.lock_id());
+    let id = format!("{}-md5", located.backend.lock_id());
     let answer = item
         .client
         .delete_item()

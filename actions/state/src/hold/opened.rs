@@ -2,8 +2,8 @@
 
 use crate::access::{Access, access};
 use crate::backend::{Encryption, Hold, Locking};
+use crate::locate::LocatedState;
 use crate::lock::{Item, Location, Lock, Object};
-use crate::place::Placed;
 use aws_sdk_dynamodb::config::timeout::TimeoutConfig;
 use kit::error::{Error, Failure, Result};
 use kit::step::Cx;
@@ -28,12 +28,12 @@ pub(crate) struct Opened {
 ///
 /// # Errors
 /// No credentials, or another account's.
-pub(crate) async fn open(placed: &Placed, hold: Hold, cx: &Cx) -> Result<Opened> {
+pub(crate) async fn open(located: &LocatedState, hold: Hold, cx: &Cx) -> Result<Opened> {
     let net = Net::new(cx)?;
-    let backend = &placed.backend;
-    let access = access(&net, &placed.target, backend.role.as_ref()).await?;
+    let backend = &located.backend;
+    let access = access(&net, &located.target, backend.role.as_ref()).await?;
     let s3 = crate::s3::client(&access.state, &backend.region, &backend.encryption, cx);
-    let lock = place(placed, hold, &access.state, &s3);
+    let lock = lock_of(located, hold, &access.state, &s3);
     Ok(Opened {
         net,
         access,
@@ -45,8 +45,8 @@ pub(crate) async fn open(placed: &Placed, hold: Hold, cx: &Cx) -> Result<Opened>
 
 impl Opened {
     /// The same state's lock of another kind.
-    pub(super) fn other(&self, placed: &Placed, hold: Hold) -> Lock {
-        place(placed, hold, &self.access.state, &self.s3)
+    pub(super) fn other(&self, located: &LocatedState, hold: Hold) -> Lock {
+        lock_of(located, hold, &self.access.state, &self.s3)
     }
 
     /// Who this process is, for people.
@@ -71,8 +71,8 @@ pub(crate) fn quoted(word: &str) -> String {
     format!("'{}'", word.replace('\'', r"'\''"))
 }
 
-fn place(placed: &Placed, hold: Hold, account: &Account, s3: &aws_sdk_s3::Client) -> Lock {
-    let backend = &placed.backend;
+fn lock_of(located: &LocatedState, hold: Hold, account: &Account, s3: &aws_sdk_s3::Client) -> Lock {
+    let backend = &located.backend;
     let suffix = match hold {
         Hold::Native => "",
         Hold::Beside => "#hold",

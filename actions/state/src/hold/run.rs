@@ -8,9 +8,9 @@ use crate::args::{Adopt, Wait};
 use crate::backend::Hold;
 use crate::folder::Folder;
 use crate::lease::Phase;
+use crate::locate::LocatedState;
 use crate::lock::{Held, Location};
 use crate::note;
-use crate::place::Placed;
 use crate::report;
 use kit::child::{self, Program};
 use kit::clock::uptime;
@@ -40,11 +40,11 @@ pub(crate) struct Job<'a> {
 }
 
 /// The verb `run`.
-pub(crate) async fn run(placed: &Placed, job: Job<'_>, cx: &Cx) -> Result<Report> {
+pub(crate) async fn run(located: &LocatedState, job: Job<'_>, cx: &Cx) -> Result<Report> {
     let directory = job
         .directory
         .clone()
-        .or_else(|| placed.directory.clone())
+        .or_else(|| located.directory.clone())
         .unwrap_or_else(|| PathBuf::from("."));
     if !directory.is_dir() {
         return Err(
@@ -54,22 +54,22 @@ pub(crate) async fn run(placed: &Placed, job: Job<'_>, cx: &Cx) -> Result<Report
     }
     let hold = job.hold.unwrap_or(Hold::Native);
     let data_dir = cx.env.get("TF_DATA_DIR").unwrap_or(".terraform");
-    let mut placed = placed.clone();
-    placed.overrides = job.override_backend;
+    let mut located = located.clone();
+    located.overrides = job.override_backend;
     // A command that locks for itself may do so wherever it likes.
     if hold == Hold::Native {
-        placed = placed.agreed(&directory, cx)?;
+        located = located.agreed(&directory, cx)?;
     }
-    let placed = &placed;
+    let located = &located;
     let folder = match hold {
-        Hold::Native => Some(Folder::before(&directory, data_dir, &placed.backend)?),
+        Hold::Native => Some(Folder::before(&directory, data_dir, &located.backend)?),
         Hold::Beside => None,
     };
-    let program = || placed.program(job.command, &directory, cx);
+    let program = || located.program(job.command, &directory, cx);
     // A mistake in the command is found before anything is locked.
     program()?;
 
-    let mut holding = acquire(placed, &job, hold, cx).await?;
+    let mut holding = acquire(located, &job, hold, cx).await?;
     let ended = match holding.lasting(job.budget).await {
         Ok(()) => {
             let program = holding.opened.access.account.lend(program()?);
@@ -93,31 +93,31 @@ pub(crate) async fn run(placed: &Placed, job: Job<'_>, cx: &Cx) -> Result<Report
 
 /// Takes the lock for a command, or adopts that of an earlier step.
 async fn acquire<'a>(
-    placed: &'a Placed,
+    located: &'a LocatedState,
     job: &Job<'_>,
     hold: Hold,
     cx: &'a Cx,
 ) -> Result<Holding<'a>> {
     let length = job.wait.lease;
     if job.adopt.which.lock_id.is_none() {
-        let opened = unless_interrupted(open(placed, hold, cx)).await?;
+        let opened = unless_interrupted(open(located, hold, cx)).await?;
         outlasts(&opened, job.budget, cx)?;
         let record = take::record(&opened, "run", Phase::Running, length, cx);
-        let since = take::take(&opened, &record, job.wait, placed, cx).await?;
-        return Ok(Holding::new(opened, record, since, placed, cx));
+        let since = take::take(&opened, &record, job.wait, located, cx).await?;
+        return Ok(Holding::new(opened, record, since, located, cx));
     }
-    let (opened, held) = unless_interrupted(handover::find(placed, job.adopt, cx)).await?;
+    let (opened, held) = unless_interrupted(handover::find(located, job.adopt, cx)).await?;
     agrees(&opened, job.hold)?;
     whole(&opened, &held).await?;
     outlasts(&opened, job.budget, cx)?;
     let record = handover::adopt(&opened, &held, Phase::Running, None, length, cx).await?;
-    note::remember(placed, &record.info.id, opened.hold, None, cx)?;
+    note::remember(located, &record.info.id, opened.hold, None, cx)?;
     let since = uptime();
     handover::put(&opened.lock, &held, &record).await?;
     cx.host.info(format!("adopted {}", opened.lock.id));
     Ok(Holding {
         adopted: true,
-        ..Holding::new(opened, record, since, placed, cx)
+        ..Holding::new(opened, record, since, located, cx)
     })
 }
 
@@ -203,7 +203,7 @@ impl Holding<'_> {
     /// Sees that the credentials last, also after a wait that took its part of them.
     async fn lasting(&mut self, budget: Option<Duration>) -> Result<()> {
         if outlasts(&self.opened, budget, self.cx).is_err() {
-            self.opened = open(self.placed, self.opened.hold, self.cx).await?;
+            self.opened = open(self.located, self.opened.hold, self.cx).await?;
         }
         outlasts(&self.opened, budget, self.cx)
     }

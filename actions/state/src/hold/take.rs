@@ -2,19 +2,19 @@
 //! that one is proven gone.
 
 use super::claim::{After, Claim, Try};
+use super::contention::{Announced, busy, unsettled};
 use super::handover;
 use super::line::Line;
 use super::opened::{Opened, open};
 use super::proof::{Asker, Run};
-use super::repair::repair;
 use super::wait::{Next, Watch, sight};
 use crate::args::{Adopt, Keep, Wait};
 use crate::backend::Hold;
 use crate::info::LockInfo;
 use crate::lease::{Lease, Phase};
+use crate::locate::LocatedState;
 use crate::lock::{Changed, Held, Lock, Put, Record};
 use crate::note;
-use crate::place::Placed;
 use crate::report;
 use kit::backoff::spread;
 use kit::clock::uptime;
@@ -33,7 +33,7 @@ const LOOK: Duration = Duration::from_millis(250);
 
 /// The verb `lock`: takes it, or adopts one, and keeps it for later steps.
 pub(crate) async fn lock(
-    placed: &Placed,
+    located: &LocatedState,
     wait: &Wait,
     hold: Option<Hold>,
     adopted: &Adopt,
@@ -41,23 +41,23 @@ pub(crate) async fn lock(
     cx: &Cx,
 ) -> Result<Report> {
     if adopted.which.lock_id.is_some() {
-        let (opened, held) = unless_interrupted(handover::find(placed, adopted, cx)).await?;
+        let (opened, held) = unless_interrupted(handover::find(located, adopted, cx)).await?;
         let max = Some(keep.max);
         let record = handover::adopt(&opened, &held, Phase::Kept, max, wait.lease, cx).await?;
-        note::remember(placed, &record.info.id, opened.hold, None, cx)?;
+        note::remember(located, &record.info.id, opened.hold, None, cx)?;
         handover::put(&opened.lock, &held, &record).await?;
         return Ok(report::locked(&opened.lock, &record));
     }
     let hold = hold.unwrap_or(Hold::Native);
-    let agreed = match &placed.directory {
-        Some(folder) if hold == Hold::Native && folder.is_dir() => placed.agreed(folder, cx)?,
-        _ => placed.clone(),
+    let agreed = match &located.directory {
+        Some(folder) if hold == Hold::Native && folder.is_dir() => located.agreed(folder, cx)?,
+        _ => located.clone(),
     };
-    let placed = &agreed;
-    let opened = unless_interrupted(open(placed, hold, cx)).await?;
+    let located = &agreed;
+    let opened = unless_interrupted(open(located, hold, cx)).await?;
     let mut record = record(&opened, "lock", Phase::Kept, wait.lease, cx);
     record.lease.until = handover::until(keep.max, cx);
-    take(&opened, &record, wait, placed, cx).await?;
+    take(&opened, &record, wait, located, cx).await?;
     Ok(report::locked(&opened.lock, &record))
 }
 
@@ -91,18 +91,18 @@ pub(crate) async fn take(
     opened: &Opened,
     record: &Record,
     wait: &Wait,
-    placed: &Placed,
+    located: &LocatedState,
     cx: &Cx,
 ) -> Result<Duration> {
     let lock = &opened.lock;
-    note::remember(placed, &record.info.id, opened.hold, None, cx)?;
+    note::remember(located, &record.info.id, opened.hold, None, cx)?;
     let waiting = Lease {
         phase: Phase::Waiting,
         until: None,
         ..record.lease.clone()
     };
     let mut line = Line::new(lock.queue(), waiting);
-    let allowed = placed.target.allow_long_lived_keys.clone();
+    let allowed = located.target.allow_long_lived_keys.clone();
     let claimant = Claimant {
         lock,
         record,
@@ -141,19 +141,19 @@ pub(crate) async fn take(
 }
 
 /// One who wants the lock, and what it asks with.
-struct Claimant<'a> {
-    lock: &'a Lock,
-    record: &'a Record,
-    wait: &'a Wait,
-    asker: Asker<'a>,
-    cx: &'a Cx,
+pub(super) struct Claimant<'a> {
+    pub(super) lock: &'a Lock,
+    pub(super) record: &'a Record,
+    pub(super) wait: &'a Wait,
+    pub(super) asker: Asker<'a>,
+    pub(super) cx: &'a Cx,
 }
 
 impl Claimant<'_> {
     async fn acquire(&self, line: &mut Line) -> Result<Duration> {
         let began = uptime();
         let mut watch = Watch::default();
-        let mut said = Said::default();
+        let mut said = Announced::default();
         let mut claim = Claim {
             patience: self.wait.lock_timeout,
             lease: self.wait.lease,
@@ -243,7 +243,7 @@ impl Claimant<'_> {
                         }
                         Put::Held(held) => break held,
                         Put::Missed if uptime().saturating_sub(began) >= TURN * 2 => {
-                            return Err(restless(self.lock));
+                            return Err(unsettled(self.lock));
                         }
                         // Each attempt disturbs the others where it writes to two places.
                         Put::Missed => tokio::time::sleep(spread(LOOK)).await,
@@ -280,176 +280,5 @@ impl Claimant<'_> {
             "took the place of {held}: {proof}; compare the state with what was planned before the next apply: terraform plan",
         ));
         Ok(true)
-    }
-}
-
-/// What was said of the wait already.
-#[derive(Default)]
-struct Said(String);
-
-impl Said {
-    /// Says where we stand and who holds the lock, when it is news.
-    async fn say(
-        &mut self,
-        claimant: &Claimant<'_>,
-        place: u64,
-        held: Option<&Held>,
-        watch: &Watch,
-    ) -> Result<()> {
-        let news = match held {
-            Some(held) => format!("0 {}", held.id()),
-            None => place.to_string(),
-        };
-        if self.0 == news {
-            return Ok(());
-        }
-        self.0 = news;
-        let looked = match held {
-            Some(_) => None,
-            None => claimant.lock.look().await?,
-        };
-        let patience = kit::clock::human(claimant.wait.lock_timeout);
-        let turn = match place {
-            0 => "next in the queue".to_owned(),
-            place => format!("place {} in the queue", place + 1),
-        };
-        let holder = match held.or(looked.as_ref()) {
-            Some(held) => format!("held by {held}; {}", watch.known(held.lease.as_deref())),
-            None => "free, and others were first".to_owned(),
-        };
-        claimant.cx.host.info(format!(
-            "waiting up to {patience} for {}, {turn}: {holder}",
-            claimant.lock.id
-        ));
-        Ok(())
-    }
-}
-
-/// Nobody keeps the lock, and nobody gets it.
-pub(super) fn restless(lock: &Lock) -> Error {
-    Error::new(
-        ErrorKind::Busy,
-        format!("the state lock {} comes and goes", lock.id),
-    )
-}
-
-fn busy(lock: &Lock, held: &Held, place: u64, patience: Duration, watch: &Watch) -> Error {
-    let error = Error::new(
-        ErrorKind::Busy,
-        format!(
-            "the state lock {} is still held after {}",
-            lock.id,
-            kit::clock::human(patience)
-        ),
-    );
-    let wait = "wait longer with --lock-timeout, or look at the run that holds it";
-    let error = error
-        .cause(format!("held by {held}"))
-        .cause(watch.known(held.lease.as_deref()));
-    let error = match place {
-        0 => error,
-        place => error.cause(format!("{place} others were in front of us")),
-    };
-    let error = match &held.lease {
-        Some(lease) if lease.phase == Phase::Running && patience <= lease.length() => {
-            error.hint(format!(
-                "should its run be dead, it is followed once it gave no sign of life for {}: wait for longer than that with --lock-timeout",
-                kit::clock::human(lease.length())
-            ))
-        }
-        _ => error,
-    };
-    match (&held.info, &held.lease) {
-        (Some(info), Some(lease)) if lease.phase.is_broken() => error.hint(format!(
-            "its state was never written: {}",
-            repair(lock, &info.id, lease.rescued.as_deref())
-        )),
-        (Some(_), Some(lease)) if lease.phase == Phase::Moved => error.hint(
-            "lock with the file: here without `table` in the contract or --table (or with --locking file), and in the backend with use_lockfile = true instead of dynamodb_table",
-        ),
-        (Some(info), lease) => {
-            let (what, verb) = match lease.as_ref().map(|lease| lease.phase) {
-                // No command runs under it, and so nothing has to be forced.
-                Some(Phase::Kept | Phase::Parked) => ("run", format!("unlock --lock-id {}", info.id)),
-                Some(_) => ("run", format!("force-unlock --lock-id {}", held.typed_id())),
-                None => ("Terraform", format!("force-unlock --lock-id {}", held.typed_id())),
-            };
-            let command = lock.command(&verb);
-            error
-                .hint(wait)
-                .hint(format!("only if that {what} is over for certain: {command}"))
-        }
-        (None, _) => error
-            .hint("somebody wrote this by hand; look at it in the lock table")
-            .hint(format!(
-                "only if nobody uses it for certain, with an empty ID: {}",
-                lock.command(&format!("force-unlock --lock-id {}", held.typed_id()))
-            )),
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::lease::tests::lease;
-    use crate::lock::{Location, Object};
-
-    fn lock() -> Lock {
-        let config = aws_sdk_s3::Config::builder()
-            .behavior_version_latest()
-            .build();
-        let client = aws_sdk_s3::Client::from_conf(config);
-        Lock {
-            location: Location::File(Object::new(client, "states".into(), "k.tflock".into())),
-            id: "states/shop/dev/terraform.tfstate".into(),
-            arguments: "--bucket states --key shop/dev/terraform.tfstate --table locks".into(),
-        }
-    }
-
-    fn held(lease: Option<Lease>) -> Held {
-        crate::hold::tests::held("3f", lease)
-    }
-
-    #[test]
-    fn a_busy_lock_names_its_holder_and_a_command_that_can_be_typed() {
-        let about = "--bucket states --key shop/dev/terraform.tfstate --table locks";
-        for (lease, command) in [
-            (Some(lease(Phase::Running)), "force-unlock --lock-id 3f"),
-            (Some(lease(Phase::Kept)), "unlock --lock-id 3f"),
-            (None, "force-unlock --lock-id 3f"),
-        ] {
-            let run = lease.as_ref().and_then(|lease| lease.run_url.clone());
-            let held = held(lease);
-            let error = busy(&lock(), &held, 0, Duration::ZERO, &Watch::default());
-            assert_eq!(error.kind, ErrorKind::Busy);
-            assert!(error.causes()[0].contains("ada"), "{error}");
-            assert!(error.causes()[0].contains(run.as_deref().unwrap_or("3f")));
-            let typed = format!("slipway-state {command} {about}");
-            assert!(error.hints.last().unwrap().ends_with(&typed), "{error}");
-        }
-    }
-
-    #[test]
-    fn a_lock_without_an_id_says_that_an_empty_one_is_to_be_typed() {
-        let mut held = held(None);
-        for info in [held.info.clone(), None] {
-            held.info = info.map(|mut info| {
-                info.id.clear();
-                info
-            });
-            let error = busy(&lock(), &held, 0, Duration::ZERO, &Watch::default());
-            let typed = "slipway-state force-unlock --lock-id \"\" --bucket states";
-            assert!(error.hints.last().unwrap().contains(typed), "{error}");
-        }
-    }
-
-    #[test]
-    fn a_lock_that_needs_repair_says_where_its_state_is() {
-        let mut lease = lease(Phase::NeedsRepair);
-        lease.rescued = Some("s3://states/shop.errored-3f".into());
-        let held = held(Some(lease));
-        let error = busy(&lock(), &held, 0, Duration::ZERO, &Watch::default());
-        assert!(error.to_string().contains("s3://states/shop.errored-3f"));
-        assert!(error.to_string().contains("state push"), "{error}");
     }
 }

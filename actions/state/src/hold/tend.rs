@@ -6,8 +6,8 @@ use super::proof::Asker;
 use super::wait::Watch;
 use crate::backend::Hold;
 use crate::lease::Phase;
+use crate::locate::LocatedState;
 use crate::lock::{Changed, Held, Location, Lock};
-use crate::place::Placed;
 use crate::report::{self, Seen};
 use kit::clock::uptime;
 use kit::error::{Error, Result};
@@ -15,15 +15,20 @@ use kit::report::Report;
 use kit::step::Cx;
 
 /// The verb `status`.
-pub(crate) async fn status(placed: &Placed, cx: &Cx) -> Result<Report> {
-    let opened = open(placed, Hold::Native, cx).await?;
-    let beside = opened.other(placed, Hold::Beside);
-    let native = look(&opened, &opened.lock, placed, cx).await?;
-    let beside = look(&opened, &beside, placed, cx).await?;
+pub(crate) async fn status(located: &LocatedState, cx: &Cx) -> Result<Report> {
+    let opened = open(located, Hold::Native, cx).await?;
+    let beside = opened.other(located, Hold::Beside);
+    let native = look(&opened, &opened.lock, located, cx).await?;
+    let beside = look(&opened, &beside, located, cx).await?;
     Ok(report::status(&native, &beside))
 }
 
-async fn look<'a>(opened: &Opened, lock: &'a Lock, placed: &Placed, cx: &Cx) -> Result<Seen<'a>> {
+async fn look<'a>(
+    opened: &Opened,
+    lock: &'a Lock,
+    located: &LocatedState,
+    cx: &Cx,
+) -> Result<Seen<'a>> {
     let places = lock.places().await?;
     let half = half(lock, places.item.as_ref(), places.object.as_ref());
     let held = lock.look().await?;
@@ -31,7 +36,7 @@ async fn look<'a>(opened: &Opened, lock: &'a Lock, placed: &Placed, cx: &Cx) -> 
     if let Some(held) = &held {
         let mut watch = Watch::default();
         if let Some(lease) = &held.lease {
-            let allowed = placed.target.allow_long_lived_keys.clone();
+            let allowed = located.target.allow_long_lived_keys.clone();
             let run = Asker::new(cx, &opened.net, allowed).ask(lease).await;
             watch.seen(uptime(), cx.clock.now(), held.id(), Some(lease));
             watch.answered(uptime(), run);
@@ -82,9 +87,9 @@ fn half(lock: &Lock, item: Option<&Held>, object: Option<&Held>) -> Option<Strin
 }
 
 /// The verb `force-unlock`: removes the very lock that a person has looked at.
-pub(crate) async fn force_unlock(placed: &Placed, id: &str, cx: &Cx) -> Result<Report> {
-    let opened = open(placed, Hold::Native, cx).await?;
-    let beside = opened.other(placed, Hold::Beside);
+pub(crate) async fn force_unlock(located: &LocatedState, id: &str, cx: &Cx) -> Result<Report> {
+    let opened = open(located, Hold::Native, cx).await?;
+    let beside = opened.other(located, Hold::Beside);
     let mut others = Vec::new();
     let mut removed = Vec::new();
     for lock in [&opened.lock, &beside] {

@@ -6,11 +6,13 @@ mod item;
 mod object;
 mod queue;
 mod seen;
+mod ticket;
 
 pub(crate) use item::Item;
 pub(crate) use object::Object;
-pub(crate) use queue::{Queue, Ticket};
+pub(crate) use queue::Queue;
 pub(crate) use seen::{Changed, Held, Put, Record, Release, Stood, Witness};
+pub(crate) use ticket::Ticket;
 
 use kit::error::Result;
 

@@ -2,15 +2,13 @@
 //! begins and ends. Everything with the permissions Terraform has: no scan, no query, no update.
 
 use super::item::{Attributes, attributes, cancelled, get, lease, text};
+use super::ticket::{Ahead, Ends, SAME, Ticket, ends, names, number_of};
 use crate::lease::Lease;
 use aws_sdk_dynamodb::Client;
-use aws_sdk_dynamodb::types::{
-    AttributeValue, Put, ReturnValuesOnConditionCheckFailure, TransactWriteItem,
-};
+use aws_sdk_dynamodb::types::{Put, ReturnValuesOnConditionCheckFailure, TransactWriteItem};
 use kit::backoff::doubling;
 use kit::error::{Error, Result};
 use net::AwsContext;
-use std::collections::HashMap;
 use std::time::Duration;
 
 /// The line of one lock.
@@ -22,62 +20,9 @@ pub(crate) struct Queue {
     pub(crate) id: String,
 }
 
-/// A place in line.
-#[derive(Debug, Clone)]
-pub(crate) struct Ticket {
-    pub(crate) id: String,
-    pub(crate) number: u64,
-    /// Who waits there.
-    pub(crate) lease: Lease,
-    /// Below this one nobody is left.
-    head: u64,
-    /// The nearest before us who was there when we last looked.
-    nearest: u64,
-    /// From here on to the nearest all were looked at.
-    known: Option<u64>,
-}
-
-impl Ticket {
-    /// How many can be in front at most.
-    pub(crate) fn place(&self) -> u64 {
-        (self.nearest + 1).saturating_sub(self.head)
-    }
-}
-
-/// Somebody further ahead.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Ahead {
-    pub(crate) number: u64,
-    pub(crate) lease: Lease,
-}
-
-/// Where the line begins and ends: tickets from `head` on may be there, `next` is not yet.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-struct Ends {
-    head: u64,
-    next: u64,
-}
-
 const ATTEMPTS: usize = 60;
 /// How often the line's beginning is worked out anew when others come meanwhile.
 const SETTLES: u32 = 4;
-
-/// The condition that the line begins and ends where it was seen to.
-const SAME: &str = "#next = :next AND #head = :head";
-
-fn names() -> HashMap<String, String> {
-    [("#next", "Next"), ("#head", "Head")]
-        .map(|(short, name)| (short.to_owned(), name.to_owned()))
-        .into()
-}
-
-impl Ends {
-    fn values(self) -> Attributes {
-        [(":next", self.next), (":head", self.head)]
-            .map(|(name, number)| (name.to_owned(), number_of(number)))
-            .into()
-    }
-}
 
 impl Queue {
     /// Joins the line at its end. Number and ticket are written together, so no number is given
@@ -379,22 +324,5 @@ impl Queue {
 
     fn cannot(&self) -> Error {
         Error::failed(format!("cannot join the queue at {}", self.id))
-    }
-}
-
-fn number_of(number: u64) -> AttributeValue {
-    AttributeValue::N(number.to_string())
-}
-
-fn ends(item: &Attributes) -> Ends {
-    let number = |name: &str| {
-        item.get(name)
-            .and_then(|value| value.as_n().ok())
-            .and_then(|value| value.parse().ok())
-            .unwrap_or_default()
-    };
-    Ends {
-        head: number("Head"),
-        next: number("Next"),
     }
 }

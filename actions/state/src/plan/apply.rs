@@ -6,9 +6,9 @@ use super::prepare::{basis, commit, object_of, prepare};
 use super::private::Private;
 use super::{pull, report};
 use crate::hold::{Holding, held};
+use crate::locate;
 use crate::lock::Lock;
 use crate::object::{Objects, Standing, kept_digest};
-use crate::place;
 use crate::tool::{self, Tool};
 use kit::error::{Error, Result};
 use kit::signal::unless_interrupted;
@@ -24,18 +24,18 @@ pub(crate) async fn apply(args: args::Apply, cx: &Cx) -> Result<Report> {
                 .hint("merge it first; the run on the branch plans and applies"),
         );
     }
-    let placed = place::of(&args.locked.state, cx)?;
+    let located = locate::of(&args.locked.state, cx)?;
     let code = &args.code;
-    let tool = Tool::find(code.tool, code.directory.clone(), &placed, cx).await?;
+    let tool = Tool::find(code.tool, code.directory.clone(), &located, cx).await?;
     args.options.arguments(&tool.directory)?;
-    prepare(&tool, &placed, cx).await?;
+    prepare(&tool, &located, cx).await?;
     held(
         "apply",
-        &placed,
+        &located,
         &args.locked.wait,
         cx,
         async |held: &mut Holding<'_>| {
-            let objects = Objects::of(&placed, held.state_account(), cx);
+            let objects = Objects::of(&located, held.state_account(), cx);
             let key = object_of(&objects.key, id);
             let (envelope, private) =
                 unless_interrupted(fetch(&objects, &key, id, &tool, &args, cx)).await?;

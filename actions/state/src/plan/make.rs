@@ -8,8 +8,8 @@ use super::pull;
 use super::report::{self, Kept};
 use crate::backend::Hold;
 use crate::hold::{self, Holding, Runs, held};
+use crate::locate;
 use crate::object::Objects;
-use crate::place;
 use crate::tool::Tool;
 use kit::error::{Error, Result};
 use kit::signal::unless_interrupted;
@@ -30,13 +30,13 @@ pub(crate) async fn plan(args: args::Plan, cx: &Cx) -> Result<Report> {
 
 /// Plans without the lock and with the role that can only read.
 async fn look(args: &args::Plan, cx: &Cx) -> Result<report::Planned> {
-    let placed = place::to_read(&args.locked.state, cx)?;
+    let located = locate::to_read(&args.locked.state, cx)?;
     let code = &args.code;
-    let tool = Tool::find(code.tool, code.directory.clone(), &placed, cx).await?;
+    let tool = Tool::find(code.tool, code.directory.clone(), &located, cx).await?;
     let arguments = args.options.arguments(&tool.directory)?;
-    let opened = unless_interrupted(hold::open(&placed, Hold::Native, cx)).await?;
+    let opened = unless_interrupted(hold::open(&located, Hold::Native, cx)).await?;
     let account = &opened.access.account;
-    let reached = match &placed.backend.role {
+    let reached = match &located.backend.role {
         Some(role) => format!(", which reaches the state by {role},"),
         None => String::new(),
     };
@@ -44,7 +44,7 @@ async fn look(args: &args::Plan, cx: &Cx) -> Result<report::Planned> {
         "planning with {}{reached} and without the lock {}: nothing is kept, and nobody is kept waiting",
         account.arn, opened.lock.id
     ));
-    init(&tool, &placed, &opened.access, cx).await?;
+    init(&tool, &located, &opened.access, cx).await?;
     let private = Private::new(cx)?;
     let changes = make(
         &tool,
@@ -66,18 +66,18 @@ async fn look(args: &args::Plan, cx: &Cx) -> Result<report::Planned> {
 
 /// Plans under the lock and keeps the plan.
 async fn keep(args: &args::Plan, cx: &Cx) -> Result<report::Planned> {
-    let placed = place::of(&args.locked.state, cx)?;
+    let located = locate::of(&args.locked.state, cx)?;
     let code = &args.code;
-    let tool = Tool::find(code.tool, code.directory.clone(), &placed, cx).await?;
+    let tool = Tool::find(code.tool, code.directory.clone(), &located, cx).await?;
     let arguments = args.options.arguments(&tool.directory)?;
-    prepare(&tool, &placed, cx).await?;
+    prepare(&tool, &located, cx).await?;
     held(
         "plan",
-        &placed,
+        &located,
         &args.locked.wait,
         cx,
         async |held: &mut Holding<'_>| {
-            let objects = Objects::of(&placed, held.state_account(), cx);
+            let objects = Objects::of(&located, held.state_account(), cx);
             let salt = uuid::Uuid::new_v4().simple().to_string();
             let standing = || basis(&objects, &tool, &salt, &args.options, commit(code, cx));
             let before = unless_interrupted(standing()).await?;
@@ -125,14 +125,14 @@ async fn keep(args: &args::Plan, cx: &Cx) -> Result<report::Planned> {
 /// # Errors
 /// Something differs from the state (exit 6), the tool's, or AWS's.
 pub(crate) async fn drift(args: args::Drift, cx: &Cx) -> Result<Report> {
-    let placed = place::to_read(&args.state, cx)?;
+    let located = locate::to_read(&args.state, cx)?;
     let code = &args.code;
-    let tool = Tool::find(code.tool, code.directory.clone(), &placed, cx).await?;
-    let opened = unless_interrupted(hold::open(&placed, Hold::Native, cx)).await?;
+    let tool = Tool::find(code.tool, code.directory.clone(), &located, cx).await?;
+    let opened = unless_interrupted(hold::open(&located, Hold::Native, cx)).await?;
     let account = &opened.access.account;
     let mut arguments = args.values.arguments(&tool.directory)?;
     arguments.push("-refresh-only".to_owned());
-    init(&tool, &placed, &opened.access, cx).await?;
+    init(&tool, &located, &opened.access, cx).await?;
     let private = Private::new(cx)?;
     let changes = make(
         &tool,

@@ -14,6 +14,7 @@ mod private;
 mod pull;
 mod render;
 mod report;
+mod text;
 
 pub(crate) use apply::apply;
 pub(crate) use make::{drift, plan};

@@ -9,8 +9,8 @@ use super::private::Private;
 use crate::access::{Access, access};
 use crate::hash::{hashed, sha256};
 use crate::hold::Runs;
+use crate::locate::LocatedState;
 use crate::object::{Objects, StateFile};
-use crate::place::Placed;
 use crate::tool::Tool;
 use kit::Cx;
 use kit::contract::reserved::PLANS;
@@ -26,21 +26,26 @@ pub(super) fn object_of(key: &str, id: &str) -> String {
 }
 
 /// What takes long and needs no lock: credentials and `init`.
-pub(super) async fn prepare(tool: &Tool<'_>, placed: &Placed, cx: &Cx) -> Result<()> {
-    let role = placed.backend.role.as_ref();
+pub(super) async fn prepare(tool: &Tool<'_>, located: &LocatedState, cx: &Cx) -> Result<()> {
+    let role = located.backend.role.as_ref();
     let net = Net::new(cx)?;
-    let access = unless_interrupted(access(&net, &placed.target, role)).await?;
-    init(tool, placed, &access, cx).await
+    let access = unless_interrupted(access(&net, &located.target, role)).await?;
+    init(tool, located, &access, cx).await
 }
 
 /// Makes the folder ready, for a workspace that is there: Terraform would make one that is not, and
 /// lock it for itself while it is held here (hashicorp/terraform#36088).
-pub(super) async fn init(tool: &Tool<'_>, placed: &Placed, access: &Access, cx: &Cx) -> Result<()> {
+pub(super) async fn init(
+    tool: &Tool<'_>,
+    located: &LocatedState,
+    access: &Access,
+    cx: &Cx,
+) -> Result<()> {
     let account = &access.account;
-    let Some(name) = placed.backend.other_workspace() else {
+    let Some(name) = located.backend.other_workspace() else {
         return tool.init(account).await;
     };
-    let objects = Objects::of(placed, &access.state, cx);
+    let objects = Objects::of(located, &access.state, cx);
     if unless_interrupted(objects.read()).await?.is_none() {
         return Err(Error::refused(format!(
             "there is no workspace `{name}`: {} does not exist",

@@ -1,32 +1,23 @@
 //! Where the calls of Terraform that a command makes ask what becomes of them: a Unix socket in a
 //! folder that only this user can enter, first on the command's PATH, for as long as the command
-//! runs. At most one call at a time is told not to lock.
+//! runs.
 
-use super::call::{Call, Kind};
-use super::judge::judge;
-use super::look::Seen;
+use super::answer::{Shared, State, serve};
 use super::ours::Ours;
-use super::target::state;
-use super::verdict::Verdict;
 use crate::backend::StateObject;
 use crate::guard::Guard;
 use crate::process::{Process, TOOLS};
-use crate::rescue::{self, Left};
+use crate::rescue::Left;
 use kit::Cx;
-use kit::clock::uptime;
 use kit::error::{Context, Result};
-use kit::host::Host;
-use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::{DirBuilderExt, symlink};
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
-use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader};
-use tokio::net::{UnixListener, UnixStream};
+use tokio::net::UnixListener;
 use tokio::task::JoinHandle;
-use tokio::time::Instant;
 
 /// The socket's name in the folder.
 pub(super) const SOCKET: &str = "desk";
@@ -35,36 +26,9 @@ const PREFIX: &str = "slipway-desk-";
 /// The name of the note to the post step.
 const NOTE: &str = "desk";
 /// The name of the note on the folders in which calls worked.
-const FOLDERS: &str = "folders";
+pub(super) const FOLDERS: &str = "folders";
 /// The longest path that a Unix socket may have (unix(7), `sun_path`, its final zero apart).
 const LONGEST_PATH: usize = 107;
-/// The pause between two looks at the call that runs without a lock of its own.
-const LOOK: Duration = Duration::from_millis(50);
-/// The argument that a call is told not to lock with.
-pub(super) const UNLOCKED: &str = "-lock=false";
-/// Longer than any question.
-const LONGEST: u64 = 16 << 20;
-
-/// What a call asks.
-#[derive(Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub(super) struct Question {
-    pub(super) call: Call,
-    pub(super) seen: Seen,
-}
-
-/// What it is told.
-#[derive(Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub(super) enum Answer {
-    /// Run as it is. What the user is told of that.
-    Unchanged(Option<String>),
-    /// Run with `-lock=false`, if it would ask the same again. `call`: the process of the call that it
-    /// is, or that made it.
-    Unlocked { call: i32 },
-    /// Run with these arguments after the subcommand.
-    With(Vec<String>),
-    /// Do not run.
-    Refused { why: String, hint: String },
-}
 
 /// A folder in which calls worked.
 #[derive(Debug, Clone)]
@@ -77,108 +41,12 @@ pub(crate) struct Worked {
     pub(crate) creates: bool,
 }
 
-/// A call that is told not to lock.
-#[derive(Debug)]
-struct Unlocked {
-    process: Process,
-    /// The same call made again below it.
-    again: Vec<Process>,
-    folder: PathBuf,
-    call: Call,
-}
-
 /// The desk of a command that runs under a lock.
 #[derive(Debug)]
 pub(crate) struct Desk {
     folder: PathBuf,
     shared: Arc<Shared>,
     serving: JoinHandle<()>,
-}
-
-#[derive(Debug)]
-struct Shared {
-    ours: Ours,
-    state: Mutex<State>,
-    /// What ends a call that runs without a lock of its own, where this process cannot any more.
-    guard: Guard,
-    host: Host,
-}
-
-#[derive(Debug, Default)]
-struct State {
-    /// Why no call begins any more.
-    closed: Option<&'static str>,
-    /// The call that runs without a lock of its own.
-    unlocked: Option<Unlocked>,
-    /// Whether any call asked.
-    asked: bool,
-    /// When the lock's lease ends ([`uptime`]), unless it is renewed.
-    end: Duration,
-    worked: BTreeMap<PathBuf, Worked>,
-}
-
-impl Shared {
-    fn state(&self) -> MutexGuard<'_, State> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    /// A call is about to work in a folder, where it leaves a state that it cannot write. The post
-    /// step is told of it first.
-    fn works(&self, question: &Question) -> Result<()> {
-        let mut desk = self.state();
-        let folder = &question.seen.folder;
-        let state = state(&question.call, &question.seen);
-        if let Some(worked) = desk.worked.get_mut(folder) {
-            worked.state = state;
-            worked.creates |= question.call.creates();
-            return Ok(());
-        }
-        let before = rescue::look(folder);
-        let worked = Worked {
-            state,
-            before,
-            creates: question.call.creates(),
-        };
-        desk.worked.insert(folder.clone(), worked);
-        let folders: BTreeMap<&PathBuf, &Option<Left>> = desk
-            .worked
-            .iter()
-            .map(|(folder, worked)| (folder, &worked.before))
-            .collect();
-        let noted = serde_json::to_string(&folders)
-            .context("the folder cannot be noted for the post step")
-            .and_then(|note| self.host.remember(FOLDERS, &note));
-        if noted.is_err() {
-            desk.worked.remove(folder);
-        }
-        noted
-    }
-}
-
-impl Unlocked {
-    /// What is at work of this call: itself, or what a wrapper started.
-    fn at_work(&self) -> Option<Process> {
-        let mut known = [self.process].into_iter().chain(self.again.iter().copied());
-        known.find(Process::runs).or_else(|| self.process.at_work())
-    }
-
-    /// Whether `process` is this call itself: the same process, or the same call made below it, as
-    /// by a wrapper that finds the tool on PATH. Below a Terraform it is a call of its own.
-    fn goes_on_as(&self, process: Process, question: &Question) -> bool {
-        let same = || {
-            let (before, now) = (&self.call, &question.call);
-            before.subcommand() == now.subcommand()
-                && self.folder == question.seen.folder
-                && now.arguments.iter().any(|word| word == UNLOCKED)
-                && before
-                    .arguments
-                    .iter()
-                    .all(|word| now.arguments.contains(word))
-        };
-        self.process == process
-            || self.again.contains(&process)
-            || (same() && process.is_below(self.process, &TOOLS))
-    }
 }
 
 impl Desk {
@@ -301,131 +169,4 @@ impl Drop for Removed<'_> {
     fn drop(&mut self) {
         let _ = std::fs::remove_dir_all(self.0);
     }
-}
-
-async fn serve(listener: UnixListener, shared: Arc<Shared>) {
-    loop {
-        match listener.accept().await {
-            Ok((stream, _)) => {
-                tokio::spawn(answer(stream, Arc::clone(&shared)));
-            }
-            Err(_) => tokio::time::sleep(LOOK).await,
-        }
-    }
-}
-
-/// Answers the questions of one call, which asks again where something changed in between.
-async fn answer(mut stream: UnixStream, shared: Arc<Shared>) -> std::io::Result<()> {
-    let process = stream.peer_cred()?.pid().and_then(Process::of);
-    let (reader, mut writer) = stream.split();
-    let mut lines = BufReader::new(tokio::io::AsyncReadExt::take(reader, LONGEST)).lines();
-    while let Some(line) = lines.next_line().await? {
-        let question: Question = serde_json::from_str(&line)?;
-        let answer = decide(&shared, &question, process).await;
-        let mut text = serde_json::to_vec(&answer)?;
-        text.push(b'\n');
-        writer.write_all(&text).await?;
-    }
-    Ok(())
-}
-
-async fn decide(shared: &Shared, question: &Question, process: Option<Process>) -> Answer {
-    shared.state().asked = true;
-    if let Some(refused) = closed(&shared.state()) {
-        return refused;
-    }
-    let answer = match judge(&shared.ours, &question.call, &question.seen) {
-        Verdict::Unchanged(note) => Answer::Unchanged(note),
-        Verdict::With(arguments) => Answer::With(arguments),
-        Verdict::Refused { why, hint } => Answer::Refused { why, hint },
-        Verdict::Unlocked { patience, off } => {
-            let Some(process) = process else {
-                return Answer::Unchanged(None);
-            };
-            turn(shared, question, process, patience, off).await
-        }
-    };
-    // A call that is refused leaves no state anywhere. Until it has the answer, none begins.
-    if question.call.kind() == Kind::Locking
-        && !matches!(answer, Answer::Refused { .. })
-        && let Err(error) = shared.works(question)
-    {
-        return Answer::Refused {
-            why: error.line(),
-            hint: "run the step again".to_owned(),
-        };
-    }
-    answer
-}
-
-fn closed(state: &State) -> Option<Answer> {
-    state.closed.map(|why| Answer::Refused {
-        why: format!("nothing begins under the lock any more: {why}"),
-        hint: "run the step again".to_owned(),
-    })
-}
-
-/// Waits until no other call runs without a lock of its own.
-async fn turn(
-    shared: &Shared,
-    question: &Question,
-    process: Process,
-    patience: Duration,
-    off: bool,
-) -> Answer {
-    let began = Instant::now();
-    loop {
-        {
-            let mut state = shared.state();
-            if uptime() >= state.end {
-                state.closed.get_or_insert("its lease is over");
-            }
-            if let Some(refused) = closed(&state) {
-                return refused;
-            }
-            if let Some(other) = &mut state.unlocked
-                && other.goes_on_as(process, question)
-            {
-                if other.process != process && !other.again.contains(&process) {
-                    other.again.push(process);
-                }
-                let call = other.process.id();
-                return Answer::Unlocked { call };
-            }
-            let other = state.unlocked.as_ref();
-            if other.is_none_or(|other| other.at_work().is_none()) {
-                // The guard first: this process may be killed in between.
-                if shared.guard.unlocked(process).is_err() {
-                    return Answer::Refused {
-                        why: "the process that watches over the command is gone".to_owned(),
-                        hint: "run the step again".to_owned(),
-                    };
-                }
-                state.unlocked = Some(Unlocked {
-                    process,
-                    again: Vec::new(),
-                    folder: question.seen.folder.clone(),
-                    call: question.call.clone(),
-                });
-                let call = process.id();
-                return Answer::Unlocked { call };
-            }
-        }
-        if began.elapsed() >= patience {
-            break;
-        }
-        tokio::time::sleep(LOOK).await;
-    }
-    if off {
-        return Answer::Refused {
-            why: "it is told not to lock, and another call works on this state".to_owned(),
-            hint: "run them one after another, or leave -lock=false out and give -lock-timeout"
-                .to_owned(),
-        };
-    }
-    // It meets the lock, and Terraform says so in its own words.
-    Answer::Unchanged(Some(
-        "another call of this command works on this state; -lock-timeout=5m waits for it"
-            .to_owned(),
-    ))
 }

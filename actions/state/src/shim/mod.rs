@@ -2,6 +2,7 @@
 //! call tells the step what it really runs on, is told whether its lock is held, and becomes the
 //! tool.
 
+mod answer;
 mod call;
 mod desk;
 mod init;
@@ -22,8 +23,9 @@ pub(crate) use ours::{Ours, is_identity};
 pub(crate) use target::state_in;
 
 use crate::process::TOOLS;
+use answer::{Answer, Question, UNLOCKED};
 use call::Call;
-use desk::{Answer, Question, SOCKET, UNLOCKED};
+use desk::SOCKET;
 use look::Seen;
 use pin::Variables;
 use std::collections::BTreeMap;

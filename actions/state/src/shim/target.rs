@@ -6,6 +6,7 @@ use super::look::{Configured, Plan, Seen};
 use super::ours::{Ours, is_endpoint, is_identity};
 use crate::backend::StateObject;
 use crate::key;
+use kit::aws::{AccountId, Arn};
 use std::path::Path;
 
 /// The state a call works on.
@@ -229,7 +230,9 @@ impl Remote<'_> {
             .or_else(|| self.settings.get("assume_role")?.get("role_arn")?.as_str());
         match role {
             Some(role) => {
-                let account = role.split(':').nth(4).unwrap_or_default();
+                let role: Option<Arn> = role.parse().ok();
+                let account = role.as_ref().and_then(|role| role.account.as_ref());
+                let account = account.map_or("", AccountId::as_str);
                 differs("the account of its role", account, &ours.account)
             }
             None if ours.caller != ours.account => Some(format!(

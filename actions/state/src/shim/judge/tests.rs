@@ -98,103 +98,17 @@ fn a_rescued_state_is_pushed_into_its_own_state_only() {
     );
 }
 
-#[test]
-fn only_a_call_on_the_held_state_under_the_held_lock_runs_unlocked() {
-    use Locking::{Both, Dynamodb, File};
-    let file = json!({"dynamodb_table": "", "use_lockfile": true});
-    for (locking, kind, changes, wanted) in [
-        (Dynamodb, "s3", json!({}), "unlocked"),
-        (Both, "s3", json!({"use_lockfile": true}), "unlocked"),
-        (Both, "s3", json!({}), "unlocked"),
-        (Both, "s3", file.clone(), "unlocked"),
-        (File, "s3", file.clone(), "unlocked"),
-        (
-            File,
-            "s3",
-            json!({"dynamodb_table": null, "use_lockfile": "true"}),
-            "unlocked",
-        ),
-        (Dynamodb, "s3", json!({"key": "other"}), "unchanged"),
-        (Dynamodb, "s3", json!({"bucket": "other"}), "unchanged"),
-        (Dynamodb, "local", json!({}), "unchanged"),
-        (Dynamodb, "s3", json!({"key": null}), "unchanged"),
-        (
-            Dynamodb,
-            "s3",
-            json!({"key": "other", "dynamodb_table": ""}),
-            "refused: `apply` would run without any lock",
-        ),
-        (
-            Dynamodb,
-            "s3",
-            json!({"dynamodb_table": ""}),
-            "refused: `apply` works on s3://b/k, but not under",
-        ),
-        (
-            Dynamodb,
-            "s3",
-            json!({"dynamodb_table": "other"}),
-            "refused: `apply` works on s3://b/k, but not under",
-        ),
-        (
-            Dynamodb,
-            "s3",
-            json!({"region": "eu-west-1"}),
-            "refused: `apply` works on s3://b/k, but not under",
-        ),
-        (
-            Dynamodb,
-            "s3",
-            json!({"use_lockfile": true}),
-            "refused: `apply` works on s3://b/k, but not under",
-        ),
-        (
-            File,
-            "s3",
-            json!({"use_lockfile": true, "dynamodb_table": "x"}),
-            "refused: `apply` works on s3://b/k, but not under",
-        ),
-        (
-            Dynamodb,
-            "s3",
-            file,
-            "refused: `apply` works on s3://b/k, but not under",
-        ),
-        (
-            Dynamodb,
-            "s3",
-            json!({"profile": "x"}),
-            "refused: `apply` works on s3://b/k, but not under",
-        ),
-        (
-            Dynamodb,
-            "s3",
-            json!({"endpoints": {"s3": "x"}}),
-            "refused: `apply` works on s3://b/k, but not under",
-        ),
-        (
-            Dynamodb,
-            "s3",
-            json!({"assume_role": {"role_arn": "arn:aws:iam::111111111111:role/x"}}),
-            "unlocked",
-        ),
-        (
-            Dynamodb,
-            "s3",
-            json!({"assume_role": {"role_arn": "arn:aws:iam::222222222222:role/x"}}),
-            "refused: `apply` works on s3://b/k, but not under",
-        ),
-    ] {
-        let mut ours = ours(locking);
-        if locking == File {
+/// Judges `apply` on a backend with these changes, under the held lock and with `-lock=false`.
+fn judges_apply(cases: &[(Locking, &str, Json)], wanted: &str) {
+    for (locking, kind, changes) in cases {
+        let case = format!("{locking:?} {kind} {changes}");
+        let mut ours = ours(*locking);
+        if *locking == Locking::File {
             ours.backend.table = String::new();
         }
         let seen = seen(Some(configured(kind, changes.clone())));
         let found = shown(judge(&ours, &lent("apply", &[]), &seen));
-        assert!(
-            found.starts_with(wanted),
-            "{locking:?} {kind} {changes}: {found}"
-        );
+        assert!(found.starts_with(wanted), "{case}: {found}");
         // The words alone never switch locking off.
         let off = shown(judge(&ours, &lent("apply -lock=false", &[]), &seen));
         let wanted = if wanted == "unlocked" {
@@ -202,11 +116,62 @@ fn only_a_call_on_the_held_state_under_the_held_lock_runs_unlocked() {
         } else {
             "refused"
         };
-        assert!(
-            off.starts_with(wanted),
-            "{locking:?} {kind} {changes}: {off}"
-        );
+        assert!(off.starts_with(wanted), "{case}: {off}");
     }
+}
+
+#[test]
+fn a_call_on_the_held_state_under_the_held_lock_runs_unlocked() {
+    use Locking::{Both, Dynamodb, File};
+    let file = json!({"dynamodb_table": "", "use_lockfile": true});
+    let as_text = json!({"dynamodb_table": null, "use_lockfile": "true"});
+    let own_role = json!({"assume_role": {"role_arn": "arn:aws:iam::111111111111:role/x"}});
+    let cases = [
+        (Dynamodb, "s3", json!({})),
+        (Dynamodb, "s3", own_role),
+        (Both, "s3", json!({"use_lockfile": true})),
+        (Both, "s3", json!({})),
+        (Both, "s3", file.clone()),
+        (File, "s3", file),
+        (File, "s3", as_text),
+    ];
+    judges_apply(&cases, "unlocked");
+}
+
+#[test]
+fn a_call_on_another_state_locks_for_itself() {
+    use Locking::Dynamodb;
+    let cases = [
+        (Dynamodb, "s3", json!({"key": "other"})),
+        (Dynamodb, "s3", json!({"bucket": "other"})),
+        (Dynamodb, "local", json!({})),
+        (Dynamodb, "s3", json!({"key": null})),
+    ];
+    judges_apply(&cases, "unchanged");
+    let nowhere = json!({"key": "other", "dynamodb_table": ""});
+    let refused = "refused: `apply` would run without any lock";
+    judges_apply(&[(Dynamodb, "s3", nowhere)], refused);
+}
+
+#[test]
+fn a_call_on_the_held_state_under_another_lock_is_refused() {
+    use Locking::{Dynamodb, File};
+    let both = json!({"use_lockfile": true, "dynamodb_table": "x"});
+    let file = json!({"dynamodb_table": "", "use_lockfile": true});
+    let other_role = json!({"assume_role": {"role_arn": "arn:aws:iam::222222222222:role/x"}});
+    let cases = [
+        (Dynamodb, "s3", json!({"dynamodb_table": ""})),
+        (Dynamodb, "s3", json!({"dynamodb_table": "other"})),
+        (Dynamodb, "s3", json!({"region": "eu-west-1"})),
+        (Dynamodb, "s3", json!({"use_lockfile": true})),
+        (File, "s3", both),
+        (Dynamodb, "s3", file),
+        (Dynamodb, "s3", json!({"profile": "x"})),
+        (Dynamodb, "s3", json!({"endpoints": {"s3": "x"}})),
+        (Dynamodb, "s3", other_role),
+    ];
+    let refused = "refused: `apply` works on s3://b/k, but not under";
+    judges_apply(&cases, refused);
 }
 
 #[test]

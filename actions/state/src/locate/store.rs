@@ -1,7 +1,7 @@
 //! Where all states of an environment are: bucket and table, their region and account, and who reaches
 //! them.
 
-use crate::args::Place;
+use crate::args::Storage;
 use crate::backend::{Encryption, Locking};
 use kit::aws::{AccountId, Region, RoleArn};
 use kit::contract::Complete;
@@ -40,12 +40,12 @@ fn named<T>(argument: &str, variable: &str, given: Option<T>, other: Option<T>) 
 
 /// # Errors
 /// A part that nobody names, or a table that the contract does not name (exit 2).
-pub(crate) fn store(place: &Place, purpose: Purpose, cx: &Cx) -> Result<Store> {
-    let store = any_store(place, purpose, cx)?;
+pub(crate) fn store(storage: &Storage, purpose: Purpose, cx: &Cx) -> Result<Store> {
+    let store = any_store(storage, purpose, cx)?;
     // The contract alone says where an environment's lock is.
     match &store.resolved {
         Some(resolved) if resolved.state.table.is_none() && !store.table.is_empty() => {
-            Err(undeclared(&store.table, place.table.is_some()))
+            Err(undeclared(&store.table, storage.table.is_some()))
         }
         _ => Ok(store),
     }
@@ -73,7 +73,7 @@ fn undeclared(table: &str, given: bool) -> Error {
 ///
 /// # Errors
 /// A part that nobody names (exit 2).
-pub(super) fn any_store(place: &Place, purpose: Purpose, cx: &Cx) -> Result<Store> {
+pub(super) fn any_store(storage: &Storage, purpose: Purpose, cx: &Cx) -> Result<Store> {
     let resolved = cx.defaults_all()?.into_contract();
     let state = resolved.as_ref().map(|it| &it.state);
     let variable = |name: &str| cx.env.get(name).map(str::to_owned);
@@ -81,7 +81,7 @@ pub(super) fn any_store(place: &Place, purpose: Purpose, cx: &Cx) -> Result<Stor
         Some(state) => Some(state.region.clone()),
         None => cx.env.get("AWS_REGION").map(str::parse).transpose()?,
     };
-    let region = named("region", "AWS_REGION", place.region.clone(), region)?;
+    let region = named("region", "AWS_REGION", storage.region.clone(), region)?;
     // The state's region is not where the command works.
     let ambient = || variable("AWS_REGION").or_else(|| variable("AWS_DEFAULT_REGION"));
     let own = match &resolved {
@@ -91,40 +91,40 @@ pub(super) fn any_store(place: &Place, purpose: Purpose, cx: &Cx) -> Result<Stor
     let target = Target::chosen(
         resolved.as_ref().map(|it| &it.resolved),
         purpose,
-        place.role.as_ref(),
+        storage.role.as_ref(),
         Some(&own),
     );
-    let role = state_role(place, purpose, resolved.as_ref())?;
-    let encryption = encryption(place, resolved.as_ref())?;
+    let role = state_role(storage, purpose, resolved.as_ref())?;
+    let encryption = encryption(storage, resolved.as_ref())?;
     let bucket = state.map(|it| it.bucket.clone());
     let table = state.and_then(|it| it.table.clone());
-    agree("bucket", place.bucket.as_deref(), bucket.as_deref())?;
-    agree("table", place.table.as_deref(), table.as_deref())?;
+    agree("bucket", storage.bucket.as_deref(), bucket.as_deref())?;
+    agree("table", storage.table.as_deref(), table.as_deref())?;
     let bucket = bucket.or_else(|| variable("TF_STATE_BUCKET"));
     let table = match state {
         Some(state) => table.or_else(|| state.undeclared_table.clone()),
         None => variable("TF_LOCK_TABLE"),
     };
-    let locking = place.locking.unwrap_or(match (&place.table, &table) {
+    let locking = storage.locking.unwrap_or(match (&storage.table, &table) {
         (None, None) => Locking::File,
         _ => Locking::Dynamodb,
     });
     Ok(Store {
         bucket: word(
             "bucket",
-            named("bucket", "TF_STATE_BUCKET", place.bucket.clone(), bucket)?,
+            named("bucket", "TF_STATE_BUCKET", storage.bucket.clone(), bucket)?,
         )?,
         table: if locking.uses_table() {
             word(
                 "table",
-                named("table", "TF_LOCK_TABLE", place.table.clone(), table)?,
+                named("table", "TF_LOCK_TABLE", storage.table.clone(), table)?,
             )?
         } else {
             String::new()
         },
         region,
         locking,
-        unnamed: locking == Locking::File && place.locking.is_none() && resolved.is_none(),
+        unnamed: locking == Locking::File && storage.locking.is_none() && resolved.is_none(),
         target,
         role,
         owner: state.map(|it| it.account.clone()),
@@ -138,7 +138,7 @@ pub(super) fn any_store(place: &Place, purpose: Purpose, cx: &Cx) -> Result<Stor
 /// # Errors
 /// One of another account than the contract's (exit 2).
 fn state_role(
-    place: &Place,
+    storage: &Storage,
     purpose: Purpose,
     resolved: Option<&Complete>,
 ) -> Result<Option<RoleArn>> {
@@ -151,7 +151,7 @@ fn state_role(
                 &roles.deploy
             }
         });
-    if let (Some(given), Some(state)) = (&place.state_role, state)
+    if let (Some(given), Some(state)) = (&storage.state_role, state)
         && *given.account() != state.account
     {
         return Err(Error::usage(format!(
@@ -161,19 +161,19 @@ fn state_role(
         ))
         .hint("leave --state-role out, or change `state.account` in the contract"));
     }
-    Ok(place.state_role.as_ref().or(contract).cloned())
+    Ok(storage.state_role.as_ref().or(contract).cloned())
 }
 
 /// What each write of the state asks for.
 ///
 /// # Errors
 /// A key that the contract does not name, beside one that it names (exit 2).
-fn encryption(place: &Place, resolved: Option<&Complete>) -> Result<Encryption> {
+fn encryption(storage: &Storage, resolved: Option<&Complete>) -> Result<Encryption> {
     let state = resolved.map(|it| &it.state);
     let contract = state.and_then(|it| it.kms_key_id.as_deref());
-    agree("kms-key-id", place.kms_key_id.as_deref(), contract)?;
-    let key = place.kms_key_id.as_deref().or(contract);
-    let encrypt = place.encrypt || state.is_some_and(|it| it.encrypt);
+    agree("kms-key-id", storage.kms_key_id.as_deref(), contract)?;
+    let key = storage.kms_key_id.as_deref().or(contract);
+    let encrypt = storage.encrypt || state.is_some_and(|it| it.encrypt);
     let key = key.map(|key| word("KMS key", key.to_owned())).transpose()?;
     Ok(Encryption::new(encrypt, key))
 }

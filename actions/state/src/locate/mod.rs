@@ -2,7 +2,7 @@
 
 mod store;
 
-use crate::args::{Object, Place, State};
+use crate::args::{Object, State, Storage};
 use crate::backend::Backend;
 use crate::folder;
 use crate::key;
@@ -18,7 +18,7 @@ pub(crate) use store::{Store, store};
 
 /// A state, and the credentials that may change it.
 #[derive(Debug, Clone)]
-pub(crate) struct Placed {
+pub(crate) struct LocatedState {
     pub(crate) backend: Backend,
     /// Whose credentials commands are given. Those that reach the state may be others
     /// ([`Backend::role`]).
@@ -29,7 +29,7 @@ pub(crate) struct Placed {
     pub(crate) overrides: bool,
 }
 
-impl Placed {
+impl LocatedState {
     /// The same state, locked in every way in which the code in `folder` locks it.
     ///
     /// # Errors
@@ -72,33 +72,33 @@ impl Placed {
 
 /// # Errors
 /// A part that nobody names, or a table that the contract does not name (exit 2).
-pub(crate) fn find(place: &Place, object: &Object, cx: &Cx) -> Result<Placed> {
-    found(place, object, Purpose::Deploy, cx)
+pub(crate) fn find(storage: &Storage, object: &Object, cx: &Cx) -> Result<LocatedState> {
+    found(storage, object, Purpose::Deploy, cx)
 }
 
-fn found(place: &Place, object: &Object, purpose: Purpose, cx: &Cx) -> Result<Placed> {
-    let store = store(place, purpose, cx)?;
+fn found(storage: &Storage, object: &Object, purpose: Purpose, cx: &Cx) -> Result<LocatedState> {
+    let store = store(storage, purpose, cx)?;
     let unnamed = store.unnamed;
-    let placed = placed(store, object, cx)?;
+    let located = located(store, object, cx)?;
     if unnamed {
         // A variable that is missing in this job alone would move its lock away from the others'.
         cx.host.info(format!(
             "no lock table is named: the lock is s3://{}.tflock",
-            placed.backend.lock_id()
+            located.backend.lock_id()
         ));
     }
-    Ok(placed)
+    Ok(located)
 }
 
 /// The same for `move-lock`, which names the table that the contract no longer names.
 ///
 /// # Errors
 /// A part that nobody names (exit 2).
-pub(crate) fn find_to_move(place: &Place, object: &Object, cx: &Cx) -> Result<Placed> {
-    placed(any_store(place, Purpose::Deploy, cx)?, object, cx)
+pub(crate) fn find_to_move(storage: &Storage, object: &Object, cx: &Cx) -> Result<LocatedState> {
+    located(any_store(storage, Purpose::Deploy, cx)?, object, cx)
 }
 
-fn placed(store: Store, object: &Object, cx: &Cx) -> Result<Placed> {
+fn located(store: Store, object: &Object, cx: &Cx) -> Result<LocatedState> {
     let state = store.resolved.as_ref().map(|it| &it.state);
     let key = required("key", object.key.clone(), state.map(|it| it.key.clone()))?;
     let key = object_key(key)?;
@@ -110,7 +110,7 @@ fn placed(store: Store, object: &Object, cx: &Cx) -> Result<Placed> {
         .resolved
         .as_ref()
         .map(|it| it.resolved.directory.join(&it.state.directory));
-    Ok(Placed {
+    Ok(LocatedState {
         backend: Backend {
             bucket: store.bucket,
             key,
@@ -159,16 +159,16 @@ fn workspace(object: &Object, cx: &Cx) -> Result<Option<String>> {
 ///
 /// # Errors
 /// As [`find`].
-pub(crate) fn of(state: &State, cx: &Cx) -> Result<Placed> {
-    find(&state.place, &state.object, cx)
+pub(crate) fn of(state: &State, cx: &Cx) -> Result<LocatedState> {
+    find(&state.storage, &state.object, cx)
 }
 
 /// The same with the credentials that can only look.
 ///
 /// # Errors
 /// As [`find`].
-pub(crate) fn to_read(state: &State, cx: &Cx) -> Result<Placed> {
-    found(&state.place, &state.object, Purpose::Read, cx)
+pub(crate) fn to_read(state: &State, cx: &Cx) -> Result<LocatedState> {
+    found(&state.storage, &state.object, Purpose::Read, cx)
 }
 
 /// A key that Terraform takes (terraform `internal/backend/remote-state/s3`, `validateStringS3Path`)

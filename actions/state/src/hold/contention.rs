@@ -1,0 +1,187 @@
+//! A lock that others hold, for the person who waits: what is announced meanwhile, and the error at
+//! the end.
+
+use super::repair::repair;
+use super::take::Claimant;
+use super::wait::Watch;
+use crate::lease::Phase;
+use crate::lock::{Held, Lock};
+use kit::error::{Error, ErrorKind, Result};
+use std::time::Duration;
+
+/// The last announcement of the wait.
+#[derive(Default)]
+pub(super) struct Announced(String);
+
+impl Announced {
+    /// Says where we stand and who holds the lock, when it is news.
+    pub(super) async fn say(
+        &mut self,
+        claimant: &Claimant<'_>,
+        place: u64,
+        held: Option<&Held>,
+        watch: &Watch,
+    ) -> Result<()> {
+        let news = match held {
+            Some(held) => format!("0 {}", held.id()),
+            None => place.to_string(),
+        };
+        if self.0 == news {
+            return Ok(());
+        }
+        self.0 = news;
+        let looked = match held {
+            Some(_) => None,
+            None => claimant.lock.look().await?,
+        };
+        let patience = kit::clock::human(claimant.wait.lock_timeout);
+        let turn = match place {
+            0 => "next in the queue".to_owned(),
+            place => format!("place {} in the queue", place + 1),
+        };
+        let holder = match held.or(looked.as_ref()) {
+            Some(held) => format!("held by {held}; {}", watch.known(held.lease.as_deref())),
+            None => "free, and others were first".to_owned(),
+        };
+        claimant.cx.host.info(format!(
+            "waiting up to {patience} for {}, {turn}: {holder}",
+            claimant.lock.id
+        ));
+        Ok(())
+    }
+}
+
+/// Nobody keeps the lock, and nobody gets it.
+pub(super) fn unsettled(lock: &Lock) -> Error {
+    Error::new(
+        ErrorKind::Busy,
+        format!("the state lock {} comes and goes", lock.id),
+    )
+}
+
+pub(super) fn busy(
+    lock: &Lock,
+    held: &Held,
+    place: u64,
+    patience: Duration,
+    watch: &Watch,
+) -> Error {
+    let error = Error::new(
+        ErrorKind::Busy,
+        format!(
+            "the state lock {} is still held after {}",
+            lock.id,
+            kit::clock::human(patience)
+        ),
+    );
+    let wait = "wait longer with --lock-timeout, or look at the run that holds it";
+    let error = error
+        .cause(format!("held by {held}"))
+        .cause(watch.known(held.lease.as_deref()));
+    let error = match place {
+        0 => error,
+        place => error.cause(format!("{place} others were in front of us")),
+    };
+    let error = match &held.lease {
+        Some(lease) if lease.phase == Phase::Running && patience <= lease.length() => {
+            error.hint(format!(
+                "should its run be dead, it is followed once it gave no sign of life for {}: wait for longer than that with --lock-timeout",
+                kit::clock::human(lease.length())
+            ))
+        }
+        _ => error,
+    };
+    match (&held.info, &held.lease) {
+        (Some(info), Some(lease)) if lease.phase.is_broken() => error.hint(format!(
+            "its state was never written: {}",
+            repair(lock, &info.id, lease.rescued.as_deref())
+        )),
+        (Some(_), Some(lease)) if lease.phase == Phase::Moved => error.hint(
+            "lock with the file: here without `table` in the contract or --table (or with --locking file), and in the backend with use_lockfile = true instead of dynamodb_table",
+        ),
+        (Some(info), lease) => {
+            let (what, verb) = match lease.as_ref().map(|lease| lease.phase) {
+                // No command runs under it, and so nothing has to be forced.
+                Some(Phase::Kept | Phase::Parked) => ("run", format!("unlock --lock-id {}", info.id)),
+                Some(_) => ("run", format!("force-unlock --lock-id {}", held.typed_id())),
+                None => ("Terraform", format!("force-unlock --lock-id {}", held.typed_id())),
+            };
+            let command = lock.command(&verb);
+            error
+                .hint(wait)
+                .hint(format!("only if that {what} is over for certain: {command}"))
+        }
+        (None, _) => error
+            .hint("somebody wrote this by hand; look at it in the lock table")
+            .hint(format!(
+                "only if nobody uses it for certain, with an empty ID: {}",
+                lock.command(&format!("force-unlock --lock-id {}", held.typed_id()))
+            )),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::lease::{Lease, tests::lease};
+    use crate::lock::{Location, Object};
+
+    fn lock() -> Lock {
+        let config = aws_sdk_s3::Config::builder()
+            .behavior_version_latest()
+            .build();
+        let client = aws_sdk_s3::Client::from_conf(config);
+        Lock {
+            location: Location::File(Object::new(client, "states".into(), "k.tflock".into())),
+            id: "states/shop/dev/terraform.tfstate".into(),
+            arguments: "--bucket states --key shop/dev/terraform.tfstate --table locks".into(),
+        }
+    }
+
+    fn held(lease: Option<Lease>) -> Held {
+        crate::hold::tests::held("3f", lease)
+    }
+
+    #[test]
+    fn a_busy_lock_names_its_holder_and_a_command_that_can_be_typed() {
+        let about = "--bucket states --key shop/dev/terraform.tfstate --table locks";
+        for (lease, command) in [
+            (Some(lease(Phase::Running)), "force-unlock --lock-id 3f"),
+            (Some(lease(Phase::Kept)), "unlock --lock-id 3f"),
+            (None, "force-unlock --lock-id 3f"),
+        ] {
+            let run = lease.as_ref().and_then(|lease| lease.run_url.clone());
+            let held = held(lease);
+            let error = busy(&lock(), &held, 0, Duration::ZERO, &Watch::default());
+            assert_eq!(error.kind, ErrorKind::Busy);
+            assert!(error.causes()[0].contains("ada"), "{error}");
+            assert!(error.causes()[0].contains(run.as_deref().unwrap_or("3f")));
+            let typed = format!("slipway-state {command} {about}");
+            assert!(error.hints.last().unwrap().ends_with(&typed), "{error}");
+        }
+    }
+
+    #[test]
+    fn a_lock_without_an_id_says_that_an_empty_one_is_to_be_typed() {
+        let mut held = held(None);
+        for info in [held.info.clone(), None] {
+            held.info = info.map(|mut info| {
+                info.id.clear();
+                info
+            });
+            let error = busy(&lock(), &held, 0, Duration::ZERO, &Watch::default());
+            let typed = "slipway-state force-unlock --lock-id \"\" --bucket states";
+            assert!(error.hints.last().unwrap().contains(typed), "{error}");
+        }
+    }
+
+    #[test]
+    fn a_lock_that_needs_repair_says_where_its_state_is() {
+        let mut lease = lease(Phase::NeedsRepair);
+        lease.rescued = Some("s3://states/shop.errored-3f".into());
+        let held = held(Some(lease));
+        let error = busy(&lock(), &held, 0, Duration::ZERO, &Watch::default());
+        assert!(error.to_string().contains("s3://states/shop.errored-3f"));
+        assert!(error.to_string().contains("state push"), "{error}");
+    }
+}
