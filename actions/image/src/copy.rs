@@ -55,7 +55,7 @@ pub(crate) async fn run(args: args::Copy, cx: &Cx) -> Result<Report> {
             && let Some(mutability) = &found.mutability
         {
             decide::free(&tags, &found.tags, &digest, mutability)
-                .map_err(|error| push::named(name, error))?;
+                .map_err(|error| error.naming(name))?;
         }
     }
     // Nothing is created for an image that is not there.

@@ -202,106 +202,88 @@ mod tests {
         }
     }
 
+    /// Decides for the commit and `extra` tags, where the repository has `seen`.
+    fn decided(extra: &[&str], seen: &[(&str, &str)], rebuild: bool) -> Result<Publication> {
+        let tags: Vec<String> = std::iter::once(&COMMIT)
+            .chain(extra)
+            .map(|tag| (*tag).to_owned())
+            .collect();
+        let seen = seen
+            .iter()
+            .map(|(tag, name)| ((*tag).to_owned(), digest(name)))
+            .collect();
+        let content = Some("content-1");
+        publication(COMMIT, &tags, content, &seen, &immutable(), rebuild)
+    }
+
+    const BY_COMMIT: (&str, &str) = (COMMIT, "sha256:a");
+    const BY_CONTENT: (&str, &str) = ("content-1", "sha256:a");
+
     #[test]
     fn what_is_published_is_not_built_again() {
-        let build = || Ok(Publication::Build);
-        let published = |add: &[&str]| {
-            Ok(Publication::Published {
+        let (v1, latest) = (("v1", "sha256:a"), ("latest", "sha256:b"));
+        for (extra, seen, add) in [
+            (&[][..], &[BY_COMMIT][..], &[][..]),
+            (&["v1"], &[BY_COMMIT], &["v1"]),
+            (&["v1"], &[BY_COMMIT, v1], &[]),
+            (&["latest"], &[BY_COMMIT, latest], &["latest"]),
+            (&[], &[BY_CONTENT], &[COMMIT]),
+            (&["v1"], &[BY_CONTENT, v1], &[COMMIT]),
+            (&[], &[BY_COMMIT, ("content-1", "sha256:b")], &[]),
+        ] {
+            let wanted = Publication::Published {
                 digest: digest("sha256:a"),
                 add: add.iter().map(|tag| (*tag).to_owned()).collect(),
-            })
-        };
-        let a_commit = (COMMIT, "sha256:a");
-        let a_content = ("content-1", "sha256:a");
-        #[expect(clippy::type_complexity, reason = "a table")]
-        let table: [(&[&str], &[(&str, &str)], bool, Result<Publication, &str>); 15] = [
-            (&[], &[], false, build()),
-            (&[], &[], true, build()),
-            (&["v1"], &[], false, build()),
-            (&[], &[a_commit], false, published(&[])),
-            (&["v1"], &[a_commit], false, published(&["v1"])),
+            };
+            assert_eq!(decided(extra, seen, false).unwrap(), wanted, "{extra:?}");
+        }
+    }
+
+    #[test]
+    fn what_is_not_published_is_built() {
+        for (extra, seen, rebuild) in [
+            (&[][..], &[][..], false),
+            (&[], &[], true),
+            (&["v1"], &[], false),
+            (&["latest"], &[("latest", "sha256:b")], false),
+            (&[], &[BY_CONTENT], true),
+        ] {
+            let found = decided(extra, seen, rebuild).unwrap();
+            assert_eq!(found, Publication::Build, "{extra:?} {seen:?}");
+        }
+    }
+
+    #[test]
+    fn refuses_an_immutable_tag_that_would_have_to_move() {
+        let (a, b) = (digest("sha256:a"), digest("sha256:b"));
+        let other = ("v1", "sha256:b");
+        for (extra, seen, rebuild, wanted) in [
             (
-                &["v1"],
-                &[a_commit, ("v1", "sha256:a")],
+                &["v1"][..],
+                &[BY_COMMIT, other][..],
                 false,
-                published(&[]),
-            ),
-            (
-                &["latest"],
-                &[a_commit, ("latest", "sha256:b")],
-                false,
-                published(&["latest"]),
-            ),
-            (&["latest"], &[("latest", "sha256:b")], false, build()),
-            (&[], &[a_content], false, published(&[COMMIT])),
-            (
-                &["v1"],
-                &[a_content, ("v1", "sha256:a")],
-                false,
-                published(&[COMMIT]),
-            ),
-            (&[], &[a_content], true, build()),
-            (
-                &[],
-                &[a_commit, ("content-1", "sha256:b")],
-                false,
-                published(&[]),
+                format!("tag v1 already names {b} and is immutable; commit {COMMIT} is {a}"),
             ),
             (
                 &["v1"],
-                &[a_commit, ("v1", "sha256:b")],
+                &[other],
                 false,
-                Err(
-                    "tag v1 already names sha256:b and is immutable; commit 1111111111111111111111111111111111111111 is sha256:a",
-                ),
-            ),
-            (
-                &["v1"],
-                &[("v1", "sha256:b")],
-                false,
-                Err(
-                    "tag v1 already names sha256:b and is immutable; commit 1111111111111111111111111111111111111111 is not published yet",
+                format!(
+                    "tag v1 already names {b} and is immutable; commit {COMMIT} is not published yet"
                 ),
             ),
             (
                 &[],
-                &[a_commit],
+                &[BY_COMMIT],
                 true,
-                Err(
-                    "tag 1111111111111111111111111111111111111111 names sha256:a and is immutable; a rebuild could not be published",
+                format!(
+                    "tag {COMMIT} names {a} and is immutable; a rebuild could not be published"
                 ),
             ),
-        ];
-        for (extra, seen, rebuild, wanted) in table {
-            let tags: Vec<String> = std::iter::once(&COMMIT)
-                .chain(extra)
-                .map(|tag| (*tag).to_owned())
-                .collect();
-            let seen = seen
-                .iter()
-                .map(|(tag, name)| ((*tag).to_owned(), digest(name)))
-                .collect();
-            match (
-                publication(
-                    COMMIT,
-                    &tags,
-                    Some("content-1"),
-                    &seen,
-                    &immutable(),
-                    rebuild,
-                ),
-                wanted,
-            ) {
-                (Ok(found), Ok(wanted)) => assert_eq!(found, wanted),
-                (Err(found), Err(wanted)) => {
-                    let digits = ["a", "b"].map(|digit| (digit.repeat(64), digit));
-                    let shorten =
-                        |text: String, (long, digit): &(String, &str)| text.replace(long, digit);
-                    assert_eq!(digits.iter().fold(found.message.clone(), shorten), wanted);
-                    assert_eq!(found.exit(), kit::Exit::Refused);
-                }
-                (found, wanted) => panic!("{found:?} against {wanted:?}"),
-            }
+        ] {
+            let error = decided(extra, seen, rebuild).unwrap_err();
+            assert_eq!(error.message, wanted);
+            assert_eq!(error.exit(), kit::Exit::Refused);
         }
     }
 

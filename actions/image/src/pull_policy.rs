@@ -1,5 +1,6 @@
 //! The accounts that may pull: one statement of the repository's policy, beside whatever else is there. Pure.
 
+use kit::aws::Arn;
 use kit::{Error, Result};
 use serde_json::{Map, Value, json};
 use std::collections::BTreeSet;
@@ -70,16 +71,15 @@ pub(crate) fn allowed(policy: &str) -> String {
         Value::Array(statements) => statements.as_slice(),
         one => std::slice::from_ref(one),
     };
-    let names: BTreeSet<&str> = statements
+    let names: BTreeSet<String> = statements
         .iter()
         .filter(|statement| statement["Sid"] == SID)
         .filter_map(|statement| list(&statement["Principal"]["AWS"]))
         .flatten()
         .map(|name| {
-            let account = name
-                .strip_suffix(":root")
-                .and_then(|arn| arn.rsplit(':').next());
-            account.unwrap_or(name)
+            let arn: Option<Arn> = name.parse().ok().filter(|arn: &Arn| arn.resource == "root");
+            let account = arn.and_then(|arn| arn.account);
+            account.map_or_else(|| name.to_owned(), |account| account.to_string())
         })
         .collect();
     names.into_iter().collect::<Vec<_>>().join(", ")

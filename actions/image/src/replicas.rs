@@ -81,7 +81,7 @@ pub(crate) fn free(
             continue;
         };
         decide::replica(tags, &found.tags, digest, mutability, commit)
-            .map_err(|error| push::named(&replica.name, error))?;
+            .map_err(|error| error.naming(&replica.name))?;
     }
     Ok(())
 }
@@ -95,7 +95,7 @@ pub(crate) fn planned(replicas: Vec<Replica>) -> Result<Vec<String>> {
         .into_iter()
         .map(|replica| match replica.found {
             Ok(found) => Ok(found.ecr.location()),
-            Err(error) => Err(push::named(&replica.name, error)),
+            Err(error) => Err(error.naming(&replica.name)),
         })
         .collect()
 }
@@ -134,7 +134,7 @@ async fn make(cx: &Cx, net: &Net, found: Result<Found>) -> Result<Target> {
 /// A replica that failed, by its name.
 pub(crate) fn fail(name: String, error: Error) -> Outcome {
     Outcome {
-        result: Err(push::named(&name, error)),
+        result: Err(error.naming(&name)),
         name,
     }
 }
@@ -158,7 +158,7 @@ pub(crate) async fn tag(
                         false => Err(another(&delivered.manifest.digest, digest)),
                     };
                     if let Err(error) = tagged {
-                        outcome.result = Err(push::named(&outcome.name, error));
+                        outcome.result = Err(error.naming(&outcome.name));
                     }
                 }
                 outcome

@@ -129,38 +129,45 @@ mod tests {
     use crate::build::arguments::tests::{buildah_builder, builder, full, request};
     use crate::builder_flags::Flags;
 
+    fn with(change: impl FnOnce(&mut Request)) -> Request {
+        let mut request = request();
+        change(&mut request);
+        request
+    }
+
+    fn with_flag(change: impl FnOnce(&mut BuilderFlags)) -> Request {
+        let mut flags = BuilderFlags::default();
+        change(&mut flags);
+        with(|request| request.flags = Flags::new(flags).unwrap())
+    }
+
+    fn several_platforms() -> Request {
+        with(|request| request.platforms = ["linux/amd64", "linux/arm64"].map(Into::into).to_vec())
+    }
+
+    fn without_network() -> Request {
+        with(|request| request.network = Some("none".to_owned()))
+    }
+
+    fn engine() -> Builder {
+        builder("v0.13.1", Kind::Buildx(Driver::Engine))
+    }
+
+    fn classic() -> Builder {
+        builder("20.10.24", Kind::BuildKit)
+    }
+
     #[test]
-    fn what_a_builder_cannot_do_is_said_before_it_starts() {
-        let engine = || builder("v0.13.1", Kind::Buildx(Driver::Engine));
-        let old = || builder("20.10.24", Kind::BuildKit);
-        let with = |change: &dyn Fn(&mut Request)| {
-            let mut request = request();
-            change(&mut request);
-            request
-        };
-        let platforms = with(&|request| {
-            request.platforms = vec!["linux/amd64".to_owned(), "linux/arm64".to_owned()];
-        });
-        let sbom = with(&|request| request.sbom = true);
-        let provenance = with(&|request| request.provenance = Some("mode=max".to_owned()));
-        let cache_to = with(&|request| request.cache_to = vec!["type=registry,ref=x".to_owned()]);
-        let cache_from = with(&|request| request.cache_from = vec!["type=gha".to_owned()]);
-        let network = with(&|request| request.network = Some("none".to_owned()));
-        let flag =
-            |args: BuilderFlags| with(&|request| request.flags = Flags::new(args.clone()).unwrap());
+    fn refuses_what_the_builder_cannot_do_before_it_starts() {
+        let buildah = || buildah_builder("1.28.2");
         let one = |text: &str| vec![text.to_owned()];
-        let annotation = flag(BuilderFlags {
-            annotation: one("a=b"),
-            ..BuilderFlags::default()
-        });
-        let context = flag(BuilderFlags {
-            build_context: one("docs=../docs"),
-            ..BuilderFlags::default()
-        });
-        let allow = flag(BuilderFlags {
-            allow: one("network.host"),
-            ..BuilderFlags::default()
-        });
+        let annotation = with_flag(|flags| flags.annotation = one("a=b"));
+        let context = with_flag(|flags| flags.build_context = one("docs=../docs"));
+        let allow = with_flag(|flags| flags.allow = one("network.host"));
+        let sbom = with(|request| request.sbom = true);
+        let provenance = with(|request| request.provenance = Some("mode=max".to_owned()));
+        let cache_to = with(|request| request.cache_to = one("type=registry,ref=x"));
+        let cache_from = with(|request| request.cache_from = one("type=gha"));
         for (request, builder, message) in [
             (
                 &annotation,
@@ -169,24 +176,10 @@ mod tests {
             ),
             (
                 &context,
-                old(),
+                classic(),
                 "docker 20.10.24 (BuildKit) cannot do this: --build-context",
             ),
-            (
-                &allow,
-                buildah_builder("1.28.2"),
-                "buildah 1.28.2 cannot do this: --allow",
-            ),
-            (
-                &platforms,
-                engine(),
-                "docker buildx v0.13.1 cannot build 2 platforms at once into this engine",
-            ),
-            (
-                &platforms,
-                old(),
-                "docker 20.10.24 (BuildKit) cannot build 2 platforms at once into this engine",
-            ),
+            (&allow, buildah(), "buildah 1.28.2 cannot do this: --allow"),
             (
                 &sbom,
                 engine(),
@@ -194,7 +187,7 @@ mod tests {
             ),
             (
                 &provenance,
-                buildah_builder("1.28.2"),
+                buildah(),
                 "buildah 1.28.2 cannot attest: --provenance",
             ),
             (
@@ -204,41 +197,54 @@ mod tests {
             ),
             (
                 &cache_to,
-                old(),
+                classic(),
                 "docker 20.10.24 (BuildKit) cannot export cache: --cache-to",
             ),
             (
                 &cache_from,
-                old(),
+                classic(),
                 "docker 20.10.24 (BuildKit) cannot read cache but from images: --cache-from",
             ),
             (
                 &cache_from,
-                buildah_builder("1.28.2"),
+                buildah(),
                 "buildah 1.28.2 cannot use a registry's cache as docker does: --cache-from, --cache-to",
             ),
-            (
-                &network,
-                buildah_builder("1.28.2"),
-                "buildah 1.28.2 cannot take the network away in a chroot: --network none",
-            ),
         ] {
-            let error = check(request, &builder).unwrap_err();
-            assert_eq!(error.message, message);
-            assert_eq!(error.exit(), kit::Exit::Usage);
-            assert_eq!(error.hints.len(), 1, "{message}");
+            refuses(request, &builder, message);
         }
-        check(&platforms, &buildah_builder("1.28.2")).unwrap();
-        check(&network, &engine()).unwrap();
-        check(
-            &with(&|request| request.provenance = Some("false".to_owned())),
-            &old(),
-        )
-        .unwrap();
-        let other = builder(
-            "v0.13.1",
-            Kind::Buildx(Driver::Containerd("28.0.0".to_owned())),
+    }
+
+    #[test]
+    fn refuses_platforms_and_networks_by_what_the_builder_is() {
+        let buildah = buildah_builder("1.28.2");
+        refuses(
+            &several_platforms(),
+            &engine(),
+            "docker buildx v0.13.1 cannot build 2 platforms at once into this engine",
         );
-        check(&full(), &other).unwrap();
+        refuses(
+            &several_platforms(),
+            &classic(),
+            "docker 20.10.24 (BuildKit) cannot build 2 platforms at once into this engine",
+        );
+        refuses(
+            &without_network(),
+            &buildah,
+            "buildah 1.28.2 cannot take the network away in a chroot: --network none",
+        );
+        check(&several_platforms(), &buildah).unwrap();
+        check(&without_network(), &engine()).unwrap();
+        let no_provenance = with(|request| request.provenance = Some("false".to_owned()));
+        check(&no_provenance, &classic()).unwrap();
+        let containerd = Kind::Buildx(Driver::Containerd("28.0.0".to_owned()));
+        check(&full(), &builder("v0.13.1", containerd)).unwrap();
+    }
+
+    fn refuses(request: &Request, builder: &Builder, message: &str) {
+        let error = check(request, builder).unwrap_err();
+        assert_eq!(error.message, message);
+        assert_eq!(error.exit(), kit::Exit::Usage);
+        assert_eq!(error.hints.len(), 1, "{message}");
     }
 }

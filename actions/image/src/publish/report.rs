@@ -23,61 +23,31 @@ pub(super) fn published(
 ) -> Report {
     let digest = &published.image.digest;
     let reference = format!("{}/{}@{digest}", registry.host, ecr.repository);
-    let tags = request.tags();
-    let size = registry::size(published.image.manifest.as_bytes());
-    let mut rows = vec![
-        row("repository", &ecr.repository),
-        row("digest", digest),
-        row("tags", tags.join(" ")),
-        row("commit", &request.commit),
-    ];
-    rows.extend(origin_row(request));
-    if let Some(size) = size {
-        rows.push(row("size", format!("{} compressed", push::size(size))));
-    }
-    rows.push(row(
-        "repository created",
-        if published.created { "yes" } else { "no" },
-    ));
-    if !published.pulled_by.is_empty() {
-        rows.push(row("pulled by", &published.pulled_by));
-    }
-    let outcome = outcome(&published.outcome);
-    rows.extend(outcome.rows);
-    for (name, done) in &published.delivered {
-        rows.push(row(&format!("to {name}"), moved(done)));
-    }
-    if published.platforms.len() > 1 {
-        for (platform, digest) in &published.platforms {
-            rows.push(row(platform, digest.as_str()));
-        }
-    }
-    rows.extend(content_row(published.content.as_ref()));
-    rows.extend(published.provenance.as_ref().map(provenance_row));
-    rows.push(row("outcome", outcome.name));
-    let places: Vec<_> = published
+    let account = outcome(&published.outcome);
+    let rows = rows(ecr, request, published, &account);
+    let destinations: Vec<_> = published
         .delivered
         .iter()
         .map(|(name, done)| delivered(name, done))
         .collect();
     let json = json!({
-        "outcome": outcome.name,
+        "outcome": account.name,
         "repository": ecr.repository,
         "registry": registry.host,
         "digest": digest,
         "reference": reference,
-        "tags": tags,
+        "tags": request.tags(),
         "commit": request.commit,
         "origin": origin(request),
-        "built_for": outcome.built_for,
-        "size": size,
+        "built_for": account.built_for,
+        "size": registry::size(published.image.manifest.as_bytes()),
         "repository_created": published.created,
         "pull_accounts": published.pull_accounts,
-        "builder": outcome.builder,
+        "builder": account.builder,
         "content_key": content_key(published.content.as_ref()),
         "provenance": published.provenance.as_ref().map(|proof| json!({"key": proof.key, "tag": proof.tag})),
-        "build_seconds": outcome.seconds,
-        "to": places,
+        "build_seconds": account.seconds,
+        "to": destinations,
     });
     let sum = |count: fn(&push::Counts) -> u64| -> String {
         let bytes = published
@@ -87,6 +57,7 @@ pub(super) fn published(
         bytes.sum::<u64>().to_string()
     };
     let took = published.delivered.iter().map(|(_, done)| done.took);
+    let seconds = thousandths(took.max().unwrap_or_default().as_secs_f64());
     let platforms: Vec<String> = published
         .platforms
         .iter()
@@ -97,15 +68,44 @@ pub(super) fn published(
         .output("reference", reference)
         .output("repository", &ecr.repository)
         .output("registry", &registry.host)
-        .output("tags", tags.join("\n"))
+        .output("tags", request.tags().join("\n"))
         .output("platforms", platforms.join("\n"))
         .output("bytes-pushed", sum(|counts| counts.pushed))
         .output("bytes-skipped", sum(|counts| counts.skipped))
         .output("bytes-mounted", sum(|counts| counts.mounted))
-        .output(
-            "seconds",
-            thousandths(took.max().unwrap_or_default().as_secs_f64()).to_string(),
-        )
+        .output("seconds", seconds.to_string())
+}
+
+/// The table of a publication, as a person reads it.
+fn rows(ecr: &Ecr, request: &Request, published: &Published, account: &Account<'_>) -> Vec<Row> {
+    let mut rows = vec![
+        row("repository", &ecr.repository),
+        row("digest", &published.image.digest),
+        row("tags", request.tags().join(" ")),
+        row("commit", &request.commit),
+    ];
+    rows.extend(origin_row(request));
+    if let Some(size) = registry::size(published.image.manifest.as_bytes()) {
+        rows.push(row("size", format!("{} compressed", push::size(size))));
+    }
+    let created = if published.created { "yes" } else { "no" };
+    rows.push(row("repository created", created));
+    if !published.pulled_by.is_empty() {
+        rows.push(row("pulled by", &published.pulled_by));
+    }
+    rows.extend(account.rows.iter().cloned());
+    for (name, done) in &published.delivered {
+        rows.push(row(&format!("to {name}"), moved(done)));
+    }
+    if published.platforms.len() > 1 {
+        for (platform, digest) in &published.platforms {
+            rows.push(row(platform, digest.as_str()));
+        }
+    }
+    rows.extend(content_row(published.content.as_ref()));
+    rows.extend(published.provenance.as_ref().map(provenance_row));
+    rows.push(row("outcome", account.name));
+    rows
 }
 
 /// The parts of a report that depend on how the image came to be.

@@ -2,6 +2,7 @@
 
 use super::Target;
 use super::deliver::{self, Origin};
+use super::manifests;
 use crate::blob::Descriptor;
 use crate::digest::digest;
 use crate::registry::{Kind, Manifest, Moved, Repo};
@@ -52,5 +53,5 @@ pub(crate) async fn attach(
             Ok(()) | Err(_) => {}
         }
     }
-    deliver::put_tag(repo, &artifact.tag, &manifest).await
+    manifests::put_tag(repo, &artifact.tag, &manifest).await
 }

@@ -2,6 +2,7 @@
 
 use super::deliver::{self, Image, Origin, Piece};
 use super::layout::delivered;
+use super::manifests;
 use super::target::{Outcome, Target, UPLOADS, outcomes};
 use super::tree;
 use crate::registry::{Kind, Manifest, Repo, list_tag, listed as listed_in, signer_tags};
@@ -66,7 +67,7 @@ pub(crate) async fn retag(target: &Target, digest: &Digest) -> Result<Manifest> 
 /// One is immutable and names another image (exit 3).
 pub(crate) async fn tag(repo: &Repo, tags: &[String], manifest: &Manifest) -> Result<()> {
     for tag in tags {
-        deliver::tag_as(repo, tag, manifest).await?;
+        manifests::tag_as(repo, tag, manifest).await?;
     }
     Ok(())
 }

@@ -4,6 +4,7 @@
 //! Each blob's work is one unit that can be tried again from its start: it asks whether the blob is there, then mounts
 //! it, then uploads it in a session of its own. An answer that was lost on the way is found by the question.
 
+use super::manifests::{put_missing, read_back, tag_as};
 use super::progress::{Board, Size, short, size};
 use super::target::{Counts, How, Target};
 use crate::blob::Descriptor;
@@ -88,7 +89,7 @@ pub(super) async fn deliver(
     let mut doubted = false;
     for round in 1.. {
         blobs(host, target, &image.pieces, doubted, uploads, &mut counts).await?;
-        match manifests(target, &image.manifests).await {
+        match put_missing(target, &image.manifests).await {
             Ok(()) => break,
             Err(fault) if fault.kind == Kind::Incomplete && round < ROUNDS => {
                 host.info(format!(
@@ -201,9 +202,9 @@ async fn blobs(
 }
 
 /// What came before an upload.
-pub(super) enum Begun {
+pub(super) enum Preparation {
     /// None is needed.
-    There(How),
+    Present(How),
     /// Where the bytes go.
     Upload(Url),
 }
@@ -223,9 +224,9 @@ pub(super) async fn bring(
         let looked = std::mem::replace(&mut look, true);
         let session = match begin(target, pass, blob, Some(origin), looked).await? {
             // Where it was sent before, only the answer was lost.
-            Begun::There(How::Skipped) if sent => return Ok(How::Pushed),
-            Begun::There(how) => return Ok(how),
-            Begun::Upload(session) => session,
+            Preparation::Present(How::Skipped) if sent => return Ok(How::Pushed),
+            Preparation::Present(how) => return Ok(how),
+            Preparation::Upload(session) => session,
         };
         moved.restart();
         let body = open(blob, origin, moved).await?;
@@ -244,21 +245,23 @@ pub(super) async fn begin(
     blob: &Descriptor,
     origin: Option<&Origin>,
     look: bool,
-) -> Result<Begun, Fault> {
+) -> Result<Preparation, Fault> {
     let repo = &target.repo;
     if look && unless_broken(target.settled(repo.has(pass, &blob.digest).await))? {
-        return Ok(Begun::There(How::Skipped));
+        return Ok(Preparation::Present(How::Skipped));
     }
     if let Some(from) = mountable(target, pass, blob, origin).await? {
         match repo.mount(pass, &blob.digest, &from).await {
-            Ok(Mount::Mounted) => return Ok(Begun::There(How::Mounted)),
-            Ok(Mount::Upload(url)) => return Ok(Begun::Upload(url)),
+            Ok(Mount::Mounted) => return Ok(Preparation::Present(How::Mounted)),
+            Ok(Mount::Upload(url)) => return Ok(Preparation::Upload(url)),
             // A mount is a favour. What forbids it need not forbid the upload.
             Err(fault) if matches!(fault.kind, Kind::Final | Kind::Login | Kind::Missing) => {}
             Err(fault) => return Err(fault),
         }
     }
-    target.settled(repo.begin(pass).await).map(Begun::Upload)
+    target
+        .settled(repo.begin(pass).await)
+        .map(Preparation::Upload)
 }
 
 /// A question that the registry fails on is answered by an upload: one whose disk was full can be left with a record of a
@@ -329,127 +332,5 @@ async fn open(blob: &Descriptor, origin: &Origin, moved: &Moved) -> Result<Body,
             Ok(Body::answer(response, moved))
         }
         Origin::Gone => Err(Error::failed(format!("blob {} is gone", blob.digest)).into()),
-    }
-}
-
-/// Puts the manifests that are not there. One that is there is not put again: that would cost one of ECR's ten a second.
-async fn manifests(target: &Target, manifests: &[Manifest]) -> Result<(), Fault> {
-    let repo = &target.repo;
-    for manifest in manifests {
-        let parts = super::tree::parts(&manifest.digest, &manifest.bytes)?;
-        let name = manifest.digest.as_str();
-        let mut look = !target.created;
-        repo.client
-            .retry(async |pass| {
-                let looked = std::mem::replace(&mut look, true);
-                if looked && repo.digest(pass, name).await?.is_some() {
-                    let referred = match &parts.subject {
-                        // It may have been put by a run that ended before it was listed.
-                        Some(subject) => repo
-                            .referrers(pass, subject)
-                            .await?
-                            .contains(&manifest.digest),
-                        None => true,
-                    };
-                    if referred {
-                        return Ok(());
-                    }
-                }
-                let listed = repo.put_manifest(pass, name, manifest).await?;
-                match &parts.subject {
-                    Some(subject) if !listed => repo.list_referrer(pass, subject, manifest).await,
-                    _ => Ok(()),
-                }
-            })
-            .await?;
-    }
-    Ok(())
-}
-
-/// Reads every manifest back by its digest and compares the bytes.
-async fn read_back(repo: &Repo, manifests: &[Manifest]) -> Result<()> {
-    stream::iter(manifests)
-        .map(async |manifest| -> Result<()> {
-            let name = manifest.digest.as_str();
-            let found = repo.client.retry(async |pass| {
-                match repo.manifest(pass, name).await? {
-                    Some(found) => Ok(found),
-                    // A manifest that was just put may take a moment to be seen everywhere.
-                    None => Err(Fault::new(
-                        Kind::Passing,
-                        Error::failed(format!(
-                            "manifest {name} was put in {}, but is not there",
-                            repo.reference()
-                        ))
-                        .hint("run the step again: blobs that arrived are not sent again"),
-                    )),
-                }
-            });
-            if found.await?.bytes == manifest.bytes {
-                return Ok(());
-            }
-            Err(Error::failed(format!(
-                "{} gives other bytes for manifest {name} than were put",
-                repo.reference()
-            ))
-            .hint("the image was changed on its way; do not deploy it"))
-        })
-        .buffer_unordered(AT_ONCE)
-        .try_collect()
-        .await
-}
-
-/// Puts a tag on a manifest that is there.
-///
-/// # Errors
-/// The tag is immutable and names another one (exit 3).
-pub(super) async fn tag_as(repo: &Repo, tag: &str, manifest: &Manifest) -> Result<()> {
-    match put_tag(repo, tag, manifest).await? {
-        None => Ok(()),
-        Some(there) => Err(Error::refused(format!(
-            "tag {tag} of {} names {there} and is immutable; this image is {}",
-            repo.reference(),
-            manifest.digest
-        ))
-        .hint("an immutable tag never moves: choose another tag, or take the image it names")),
-    }
-}
-
-/// The same, and where the tag is immutable and names another image, that one's digest.
-pub(crate) async fn put_tag(repo: &Repo, tag: &str, manifest: &Manifest) -> Result<Option<Digest>> {
-    let done = repo
-        .client
-        .retry(async |pass| {
-            if repo.digest(pass, tag).await?.as_ref() == Some(&manifest.digest) {
-                return Ok(true);
-            }
-            repo.put_manifest(pass, tag, manifest).await.map(|_| false)
-        })
-        .await;
-    let taken = match done {
-        Err(fault) if fault.kind == Kind::TagTaken => true,
-        Err(fault) => return Err(fault.error),
-        Ok(true) => return Ok(None),
-        Ok(false) => false,
-    };
-    let there = repo
-        .client
-        .retry(async |pass| repo.digest(pass, tag).await)
-        .await?;
-    match there {
-        Some(there) if there == manifest.digest => Ok(None),
-        Some(there) if taken => Ok(Some(there)),
-        Some(there) => Err(Error::failed(format!(
-            "tag {tag} of {} was put on {}, but names {there}",
-            repo.reference(),
-            manifest.digest
-        ))
-        .hint("somebody else moved it at the same time; run the step again")),
-        None => Err(Error::failed(format!(
-            "tag {tag} was put on {} in {}, but is not there",
-            manifest.digest,
-            repo.reference()
-        ))
-        .hint("run the step again: blobs that arrived are not sent again")),
     }
 }

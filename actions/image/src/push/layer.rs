@@ -4,7 +4,7 @@
 //! larger one goes out while it is read; where that fails, only another reading of the archive has its bytes. One that the
 //! archive names by its digest is asked for first, and not read where it is there or can be mounted.
 
-use super::deliver::{self, Begun, Origin};
+use super::deliver::{self, Origin, Preparation};
 use super::progress::{Board, Size};
 use super::slow::Slow;
 use super::target::{How, Target};
@@ -252,14 +252,14 @@ async fn upload(
         .retry(async |pass| {
             let begun = match named {
                 Some(blob) => deliver::begin(target, pass, blob, None, !target.created).await?,
-                None => Begun::Upload(target.settled(repo.begin(pass).await)?),
+                None => Preparation::Upload(target.settled(repo.begin(pass).await)?),
             };
             Ok((begun, pass.clone()))
         })
         .await?;
     let session = match begun {
-        Begun::There(how) => return Ok(how),
-        Begun::Upload(session) => session,
+        Preparation::Present(how) => return Ok(how),
+        Preparation::Upload(session) => session,
     };
     let (feed, body) = Body::feed(moved);
     let pump = async move {
@@ -302,7 +302,8 @@ async fn upload(
         let error = Error::failed(format!(
             "a layer was not sent whole to {}",
             repo.reference()
-        ));
+        ))
+        .about(repo.reference());
         return Err(Fault::new(Kind::Passing, error));
     };
     finish(repo, session, &measured.digest).await?;

@@ -12,6 +12,7 @@ mod earlier;
 mod faults;
 mod layer;
 mod layout;
+mod manifests;
 mod progress;
 mod slow;
 mod target;
@@ -19,10 +20,10 @@ mod tree;
 
 pub(crate) use attach::attach;
 pub(crate) use copy::{copy, needed, platforms, retag, tag};
-pub(crate) use deliver::put_tag;
 pub(crate) use layout::{check, digest};
+pub(crate) use manifests::put_tag;
 pub(crate) use progress::size;
-pub(crate) use target::{Counts, Delivered, Outcome, Target, named};
+pub(crate) use target::{Counts, Delivered, Outcome, Target};
 
 use crate::blob::Compression;
 use crate::source::Source;

@@ -1,8 +1,8 @@
 //! The repositories of a push, and how it went for each.
 
 use crate::registry::{Fault, Kind, Manifest, Repo};
+use kit::Result;
 use kit::id::Digest;
-use kit::{Error, Result};
 use std::time::{Duration, Instant};
 
 /// Uploads at once over all targets: each holds up to 0.75 MiB.
@@ -126,19 +126,11 @@ pub(super) fn outcomes(
         .map(|(target, result)| Outcome {
             name: target.name.clone(),
             result: result
-                .map_err(|error| named(&target.name, error))
+                .map_err(|error| error.naming(&target.name))
                 .map(|mut done| {
                     done.took = done.took.min(started.elapsed());
                     done
                 }),
         })
         .collect()
-}
-
-/// An error that names its place, unless it does already.
-pub(crate) fn named(place: &str, mut error: Error) -> Error {
-    if !error.message.contains(place) {
-        error.message = format!("{place}: {}", error.message);
-    }
-    error
 }

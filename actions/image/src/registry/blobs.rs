@@ -7,10 +7,10 @@ use super::body::{Body, Moved};
 use super::client::{Repo, carried, location};
 use super::endpoint::is_loopback;
 use super::fault::{Fault, Kind};
+use super::request::Request;
 use super::token::Pass;
 use crate::digest::digest;
 use bytes::Bytes;
-use kit::Error;
 use kit::id::Digest;
 use reqwest::{Method, Response, StatusCode, Url, header};
 
@@ -30,7 +30,7 @@ pub(crate) enum Mount {
 impl Repo {
     /// Returns whether the blob is there.
     pub(crate) async fn has(&self, pass: &Pass, blob: &Digest) -> Result<bool, Fault> {
-        let what = format!("ask for blob {blob} in {}", self.reference());
+        let what = self.request(format!("ask for blob {blob} in"));
         let url = self.url(&format!("blobs/{blob}"))?;
         let response = net::send(None, self.client.ask(Method::HEAD, url, pass))
             .await
@@ -50,7 +50,7 @@ impl Repo {
         blob: &Digest,
         from: &str,
     ) -> Result<Mount, Fault> {
-        let what = format!("mount blob {blob} from {from} in {}", self.reference());
+        let what = self.request(format!("mount blob {blob} from {from} in"));
         let mut url = self.url("blobs/uploads/")?;
         url.query_pairs_mut()
             .append_pair("mount", blob.as_str())
@@ -64,13 +64,13 @@ impl Repo {
 
     /// Opens an upload.
     pub(crate) async fn begin(&self, pass: &Pass) -> Result<Url, Fault> {
-        let what = format!("begin an upload to {}", self.reference());
+        let what = self.request("begin an upload to");
         let url = self.url("blobs/uploads/")?;
         let response = self.post(&what, url, pass).await?;
         self.client.own_location(&what, &response)
     }
 
-    async fn post(&self, what: &str, url: Url, pass: &Pass) -> Result<Response, Fault> {
+    async fn post(&self, what: &Request, url: Url, pass: &Pass) -> Result<Response, Fault> {
         // On the connection that the blob itself goes out on a moment later.
         let request = self
             .client
@@ -88,7 +88,7 @@ impl Repo {
         size: u64,
         body: Body,
     ) -> Result<(), Fault> {
-        let what = format!("upload blob {blob} to {}", self.reference());
+        let what = self.request(format!("upload blob {blob} to"));
         let (body, moved, explain) = body.open();
         let request = self
             .client
@@ -105,7 +105,7 @@ impl Repo {
     /// Uploads bytes whose number and digest only their end tells, as one `PATCH`; gives back where the upload is to be
     /// named. Any success will do: the standard says 202, ECR answers 201.
     pub(crate) async fn patch(&self, pass: &Pass, session: Url, body: Body) -> Result<Url, Fault> {
-        let what = format!("upload a layer to {}", self.reference());
+        let what = self.request("upload a layer to");
         let (body, moved, explain) = body.open();
         let request = self
             .client
@@ -129,7 +129,7 @@ impl Repo {
         session: Url,
         blob: &Digest,
     ) -> Result<(), Fault> {
-        let what = format!("complete blob {blob} in {}", self.reference());
+        let what = self.request(format!("complete blob {blob} in"));
         let (body, moved, _) = Body::empty().open();
         let request = self
             .client
@@ -147,7 +147,7 @@ impl Repo {
         blob: &Digest,
         moved: &Moved,
     ) -> Result<Response, Fault> {
-        let what = format!("download blob {blob} from {}", self.reference());
+        let what = self.request(format!("download blob {blob} from"));
         let stall = self.client.stall();
         let url = self.url(&format!("blobs/{blob}"))?;
         let mut request = self.client.carry(Method::GET, url, pass);
@@ -165,13 +165,15 @@ impl Repo {
             let to = location(&what, &response)?;
             let open = to.scheme() == "http" && to.host_str().is_some_and(is_loopback);
             if to.scheme() != "https" && !open {
-                return Err(Error::refused(format!("cannot {what}"))
+                return Err(what
+                    .refused()
                     .cause("the registry sends the download on to a host without https")
                     .into());
             }
             request = self.client.fetch(to);
         }
-        Err(Error::failed(format!("cannot {what}"))
+        Err(what
+            .failed()
             .cause("the registry sends the download on and on")
             .into())
     }
@@ -179,13 +181,14 @@ impl Repo {
     /// A small blob, whole and checked.
     pub(crate) async fn small(&self, pass: &Pass, blob: &Digest) -> Result<Bytes, Fault> {
         let moved = Moved::default();
-        let what = format!("read blob {blob} of {}", self.reference());
+        let what = self.request(format!("read blob {blob} of"));
         let response = self.get(pass, blob, &moved).await?;
         let bytes = limited(&what, response).await?;
         if digest(&bytes) == *blob {
             return Ok(bytes);
         }
-        Err(Error::failed(format!("cannot {what}"))
+        Err(what
+            .failed()
             .cause("what came does not hash to that digest")
             .hint("the blob was changed on its way or where it is kept; do not deploy what uses it")
             .into())
@@ -193,7 +196,7 @@ impl Repo {
 }
 
 /// The body of an answer that has to fit in memory.
-pub(super) async fn limited(what: &str, mut response: Response) -> Result<Bytes, Fault> {
+pub(super) async fn limited(what: &Request, mut response: Response) -> Result<Bytes, Fault> {
     let mut bytes = Vec::new();
     while let Some(chunk) = response
         .chunk()
@@ -202,9 +205,7 @@ pub(super) async fn limited(what: &str, mut response: Response) -> Result<Bytes,
     {
         bytes.extend_from_slice(&chunk);
         if bytes.len() as u64 > SMALL {
-            return Err(Error::failed(format!("cannot {what}"))
-                .cause("it is larger than 4 MiB")
-                .into());
+            return Err(what.failed().cause("it is larger than 4 MiB").into());
         }
     }
     Ok(bytes.into())
@@ -219,7 +220,7 @@ fn named(mut session: Url, blob: &Digest) -> Url {
 }
 
 /// Returns whether the registry names what it stored as it was named to it. The header is optional.
-pub(super) fn stored(what: &str, response: &Response, wanted: &Digest) -> Result<(), Fault> {
+pub(super) fn stored(what: &Request, response: &Response, wanted: &Digest) -> Result<(), Fault> {
     let named = response
         .headers()
         .get("docker-content-digest")
@@ -227,7 +228,7 @@ pub(super) fn stored(what: &str, response: &Response, wanted: &Digest) -> Result
     match named {
         Some(named) if named != wanted.as_str() => Err(Fault::new(
             Kind::Final,
-            Error::failed(format!("cannot {what}"))
+            what.failed()
                 .cause(format!("the registry says it stored {named:?}, and {wanted} was sent"))
                 .hint("something between here and the registry changes what passes; do not deploy the image"),
         )),

@@ -1,6 +1,7 @@
 //! Bodies of uploads: what is read block by block, counted as it goes, and given up when it stands still.
 
 use super::fault::{Fault, Kind};
+use super::request::Request;
 use bytes::Bytes;
 use futures_util::stream;
 use kit::{Context, Error};
@@ -62,7 +63,7 @@ impl Moved {
     /// Waits for `work`, unless nothing moves for `stall`.
     pub(super) async fn or_stall<T>(
         &self,
-        what: &str,
+        what: &Request,
         stall: Duration,
         work: impl Future<Output = T>,
     ) -> Result<T, Fault> {
@@ -76,7 +77,7 @@ impl Moved {
             if self.bytes() == before {
                 return Err(Fault::new(
                     Kind::Passing,
-                    Error::failed(format!("cannot {what}"))
+                    what.failed()
                         .cause(format!("nothing moved for {} s", stall.as_secs()))
                         .hint("check the network between here and the registry; run the step again: blobs that arrived are not sent again"),
                 ));

@@ -4,6 +4,7 @@ use super::body::Moved;
 use super::endpoint::Registry;
 use super::fault::{Fault, Kind};
 use super::rate::RateLimit;
+use super::request::Request;
 use super::retry::{self, RetryPolicy};
 use super::token::{Pass, Token, Tokens};
 use kit::{Error, Result};
@@ -194,13 +195,13 @@ impl Client {
     ///
     /// # Errors
     /// No such header, or another host.
-    pub(super) fn own_location(&self, what: &str, response: &Response) -> Result<Url, Fault> {
+    pub(super) fn own_location(&self, what: &Request, response: &Response) -> Result<Url, Fault> {
         let url = location(what, response)?;
         if url.origin() == self.0.endpoint.origin() {
             return Ok(url);
         }
         let to = url.host_str().unwrap_or("nowhere");
-        Err(Error::refused(format!("cannot {what}"))
+        Err(what.refused()
             .cause(format!(
                 "registry {} sends the upload on to {to}, and the registry token is not for that host",
                 self.0.host
@@ -216,6 +217,11 @@ impl Repo {
         format!("{}/{}", self.client.host(), self.name)
     }
 
+    /// A request to this repository; `doing` ends where the repository's name follows.
+    pub(super) fn request(&self, doing: impl Into<String>) -> Request {
+        Request::new(doing.into(), self.reference())
+    }
+
     pub(super) fn url(&self, rest: &str) -> Result<Url, Fault> {
         self.client.url(&format!("/v2/{}/{rest}", self.name))
     }
@@ -226,21 +232,21 @@ fn with(request: RequestBuilder, pass: &Pass) -> RequestBuilder {
 }
 
 /// The absolute URL in an answer's `Location`.
-pub(super) fn location(what: &str, response: &Response) -> Result<Url, Fault> {
+pub(super) fn location(what: &Request, response: &Response) -> Result<Url, Fault> {
     response
         .headers()
         .get(header::LOCATION)
         .and_then(|value| value.to_str().ok())
         .and_then(|text| response.url().join(text).ok())
         .ok_or_else(|| {
-            Error::failed(format!("cannot {what}"))
+            what.failed()
                 .cause("the registry answered without a usable Location")
                 .into()
         })
 }
 
 /// Sends a question and gives back a successful answer.
-pub(super) async fn answer(what: &str, request: RequestBuilder) -> Result<Response, Fault> {
+pub(super) async fn answer(what: &Request, request: RequestBuilder) -> Result<Response, Fault> {
     let response = net::send(None, request)
         .await
         .map_err(|error| Fault::no_answer(what, error))?;
@@ -249,7 +255,7 @@ pub(super) async fn answer(what: &str, request: RequestBuilder) -> Result<Respon
 
 /// The same for a request whose body takes its time.
 pub(super) async fn carried(
-    what: &str,
+    what: &Request,
     stall: Duration,
     moved: &Moved,
     request: RequestBuilder,
@@ -261,7 +267,7 @@ pub(super) async fn carried(
     success(what, response).await
 }
 
-async fn success(what: &str, response: Response) -> Result<Response, Fault> {
+async fn success(what: &Request, response: Response) -> Result<Response, Fault> {
     if response.status().is_success() {
         Ok(response)
     } else {

@@ -1,6 +1,7 @@
 //! The meaning of a failed request, by the registry's own codes (OCI Distribution Specification, "Error Codes"; ECR adds
 //! the names of its API's exceptions) and not by its words, which AWS changes.
 
+use super::request::Request;
 use kit::Error;
 use reqwest::{Response, StatusCode, header};
 use std::time::Duration;
@@ -53,7 +54,7 @@ impl Fault {
     }
 
     /// There was no answer. The request's URL is left out: it may hold what signs it.
-    pub(crate) fn no_answer(what: &str, error: reqwest::Error) -> Self {
+    pub(crate) fn no_answer(what: &Request, error: reqwest::Error) -> Self {
         let kind = if error.is_builder() {
             Kind::Final
         } else {
@@ -63,14 +64,14 @@ impl Fault {
         let why = net::no_answer(&error).unwrap_or_else(|| error.to_string());
         Self::new(
             kind,
-            Error::failed(format!("cannot {what}"))
+            what.failed()
                 .cause(why)
                 .hint("check the network between here and the registry; run the step again: blobs that arrived are not sent again"),
         )
     }
 
     /// The registry answered, and not with success.
-    pub(crate) async fn answered(what: &str, mut response: Response) -> Self {
+    pub(crate) async fn answered(what: &Request, mut response: Response) -> Self {
         let status = response.status();
         let after = response
             .headers()
@@ -92,7 +93,8 @@ impl Fault {
             (None, Some(message)) => format!(": {message}"),
             (None, None) => String::new(),
         };
-        let mut error = Error::failed(format!("cannot {what}"))
+        let mut error = what
+            .failed()
             .cause(format!("the registry answered {status}{said}"));
         if let Some(hint) = hint(status, code.as_deref(), kind) {
             error = error.hint(hint);

@@ -3,10 +3,10 @@
 use super::blobs::{limited, stored};
 use super::client::{Repo, answer};
 use super::fault::{Fault, Kind};
+use super::request::Request;
 use super::token::Pass;
 use crate::digest::digest;
 use bytes::Bytes;
-use kit::Error;
 use kit::id::Digest;
 use reqwest::{Method, Response, StatusCode, header};
 
@@ -33,7 +33,7 @@ impl Repo {
         pass: &Pass,
         reference: &str,
     ) -> Result<Option<Manifest>, Fault> {
-        let what = format!("read manifest {reference} of {}", self.reference());
+        let what = self.request(format!("read manifest {reference} of"));
         let response = match self.read(Method::GET, &what, pass, reference).await {
             Ok(response) => response,
             Err(fault) if fault.kind == Kind::Missing && !unknown_name(&fault) => return Ok(None),
@@ -48,7 +48,8 @@ impl Repo {
         let bytes = limited(&what, response).await?;
         let digest = digest(&bytes);
         if reference.starts_with("sha256:") && reference != digest.as_str() {
-            return Err(Error::failed(format!("cannot {what}"))
+            return Err(what
+                .failed()
                 .cause(format!("what came hashes to {digest}"))
                 .hint("the manifest was changed on its way or where it is kept; do not deploy it")
                 .into());
@@ -66,7 +67,7 @@ impl Repo {
         pass: &Pass,
         reference: &str,
     ) -> Result<Option<Digest>, Fault> {
-        let what = format!("ask for manifest {reference} in {}", self.reference());
+        let what = self.request(format!("ask for manifest {reference} in"));
         let response = match self.read(Method::HEAD, &what, pass, reference).await {
             Ok(response) => response,
             Err(fault) if fault.kind == Kind::Missing => return Ok(None),
@@ -90,7 +91,7 @@ impl Repo {
     async fn read(
         &self,
         method: Method,
-        what: &str,
+        what: &Request,
         pass: &Pass,
         reference: &str,
     ) -> Result<Response, Fault> {
@@ -110,7 +111,7 @@ impl Repo {
         reference: &str,
         manifest: &Manifest,
     ) -> Result<bool, Fault> {
-        let what = format!("put manifest {reference} in {}", self.reference());
+        let what = self.request(format!("put manifest {reference} in"));
         let url = self.url(&format!("manifests/{reference}"))?;
         self.client.turn().await;
         let request = self

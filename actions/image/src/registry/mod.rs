@@ -12,6 +12,7 @@ mod fault;
 mod manifests;
 mod rate;
 mod referrers;
+mod request;
 mod retry;
 mod token;
 

@@ -49,14 +49,15 @@ impl Repo {
         pass: &Pass,
         subject: &Digest,
     ) -> Result<Vec<Digest>, Fault> {
-        let what = format!("list what refers to {subject} in {}", self.reference());
+        let what = self.request(format!("list what refers to {subject} in"));
         let mut found = Vec::new();
         let mut next = Some(self.url(&format!("referrers/{subject}"))?);
         let mut pages = 0;
         while let Some(url) = next.take() {
             pages += 1;
             if pages > PAGES {
-                return Err(Error::failed(format!("cannot {what}"))
+                return Err(what
+                    .failed()
                     .cause(format!("there are more than {PAGES} pages"))
                     .into());
             }

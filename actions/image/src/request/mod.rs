@@ -1,5 +1,7 @@
 //! The build that is asked for, from arguments, contract and run, checked before any call is made.
 
+mod arguments;
+mod commit;
 mod files;
 mod origin;
 mod secret;
@@ -12,7 +14,9 @@ use crate::blob::Compression;
 use crate::builder_flags::Flags;
 use crate::input::{given, source};
 use crate::tags::Tags;
-use crate::{cache, checkout, dockerfile};
+use crate::{cache, dockerfile};
+use arguments::{labels, network, pair, platforms};
+use commit::{Checked, checked, commit, epoch};
 use files::Files;
 use kit::contract::Image;
 use kit::id::{CommitId, Digest};
@@ -220,138 +224,6 @@ fn source_repository(given: Option<String>, cx: &Cx) -> Result<Option<String>> {
     }
 }
 
-/// What is known of the commit.
-#[derive(Default)]
-struct Checked {
-    time: Option<i64>,
-    tree: Option<String>,
-}
-
-/// What is known of the commit, once the checkout is shown to be it, where that is asked for.
-///
-/// # Errors
-/// The checkout is not the commit (exit 3).
-fn checked(
-    cx: &Cx,
-    origin: &Origin,
-    files: &Files,
-    flags: &Flags,
-    commit: &str,
-    is_named: bool,
-) -> Result<Checked> {
-    match origin {
-        Origin::Commit => {
-            let folders = flags.folders()?;
-            let ignore_file = files.ignore_file.as_deref();
-            let input = checkout::Input {
-                context: &files.context,
-                folders: &folders,
-                dockerfile: &files.dockerfile,
-                ignore_file,
-                ignore: &dockerfile::ignore(&files.context, ignore_file)?,
-            };
-            let shown = checkout::show(&cx.env, &input, commit)?;
-            if let Some(generated) = shown.generated {
-                cx.host.info(format!(
-                    "the build context also has files that the commit's .gitignore names: {generated}"
-                ));
-            }
-            Ok(Checked {
-                time: shown.time,
-                tree: shown.tree,
-            })
-        }
-        Origin::Prebuilt => {
-            // A commit that only the run names is that of the checkout, in which the image was probably built.
-            if !is_named {
-                checkout::is_not_elsewhere(&cx.env, &files.context, commit)?;
-            }
-            cx.host.info(format!(
-                "the image was built elsewhere and is not compared with the commit; --layout publishes it as commit {commit}"
-            ));
-            Ok(Checked::default())
-        }
-        Origin::Unverified(reason) => {
-            cx.host.warn(format!(
-                "the image is not shown to be commit {commit} and does not get its tag: {reason}"
-            ));
-            Ok(Checked {
-                time: checkout::time(&cx.env, &files.context),
-                tree: None,
-            })
-        }
-    }
-}
-
-/// The platforms, given or the contract's.
-fn platforms(platforms: Vec<String>, image: Option<&Image>) -> Result<Vec<String>> {
-    let mut platforms = given(platforms);
-    if platforms.is_empty() {
-        platforms = image
-            .map(|image| image.platforms.clone())
-            .unwrap_or_default();
-    }
-    for platform in &platforms {
-        let parts = platform.split('/').count();
-        if !(2..=3).contains(&parts) || platform.contains([' ', ',']) {
-            return Err(
-                Error::usage(format!("--platform `{platform}` is not a platform"))
-                    .hint("OS/ARCHITECTURE, e.g. linux/amd64; one a line"),
-            );
-        }
-    }
-    Ok(platforms)
-}
-
-fn labels(labels: &[String]) -> Result<Vec<(String, String)>> {
-    labels
-        .iter()
-        .map(|label| pair("label", label).map(|(name, value)| (name.to_owned(), value.to_owned())))
-        .collect()
-}
-
-fn network(mode: Option<&str>) -> Result<()> {
-    match mode {
-        Some(mode) if !["default", "none", "host"].contains(&mode) => Err(Error::usage(format!(
-            "--network `{mode}` is not a network mode"
-        ))
-        .hint("default, none or host")),
-        _ => Ok(()),
-    }
-}
-
-fn commit(given: Option<String>, cx: &Cx) -> Result<String> {
-    let commit = match given {
-        Some(given) => Some(CommitId::parse(&given)?),
-        None => cx.host.commit()?,
-    };
-    commit.map(String::from).ok_or_else(|| {
-        Error::usage("--commit is missing, and this run names none")
-            .hint("at a terminal: --commit \"$(git rev-parse HEAD)\"")
-    })
-}
-
-/// The commit's time, unless `SOURCE_DATE_EPOCH` says another.
-fn epoch(cx: &Cx, time: Option<i64>) -> Result<Option<i64>> {
-    match cx.env.get("SOURCE_DATE_EPOCH") {
-        None => Ok(time),
-        Some(text) => text.parse().map(Some).map_err(|_| {
-            Error::usage(format!(
-                "SOURCE_DATE_EPOCH is `{text}`, not seconds since 1970"
-            ))
-            .hint("leave it out, and the commit's own time is taken")
-        }),
-    }
-}
-
-fn pair<'a>(argument: &str, text: &'a str) -> Result<(&'a str, &'a str)> {
-    match text.split_once('=') {
-        Some((name, value)) if !name.is_empty() => Ok((name, value)),
-        // The text is not quoted: it could be a value that somebody meant to hide.
-        _ => Err(Error::usage(format!("a --{argument} is not NAME=VALUE"))),
-    }
-}
-
 #[cfg(test)]
 impl Request {
     /// A request that asks for nothing but a build.
@@ -384,16 +256,5 @@ impl Request {
             source: None,
             tree: None,
         }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_build_argument_without_a_name_is_refused_and_never_quoted() {
-        let error = pair("build-arg", "hunter2").unwrap_err();
-        assert!(!error.to_string().contains("hunter2"), "{error}");
     }
 }

@@ -132,7 +132,7 @@ pub(crate) async fn attach_to_replicas(
                         .hint("delete the tag there and run this again")),
                     });
                     if let Err(error) = attached {
-                        outcome.result = Err(push::named(&outcome.name, error));
+                        outcome.result = Err(error.naming(&outcome.name));
                     }
                 }
                 outcome
