@@ -2,16 +2,19 @@
 
 use crate::act;
 use crate::args::Deploy;
-use crate::decide::{Plan, decide, deployable};
-use crate::observe::observe;
+use crate::decide::{Plan, Update, decide, deployable};
+use crate::observe::{Observed, observe};
+use crate::permit::{self, Permit};
 use crate::place::{Found, find};
 use crate::report;
+use crate::under::Under;
 use crate::watch::Watch;
-use ecs::{Expected, RetryPolicy, revision};
+use ecs::{Client, Expected, RetryPolicy, Seen, revision};
+use kit::contract::Resolved;
 use kit::error::{Error, ErrorKind, Result};
 use kit::id::Digest;
 use kit::{Cx, Report};
-use net::Purpose;
+use net::{Account, Net, Purpose};
 use std::cell::RefCell;
 
 /// What was changed so far, for somebody who interrupts.
@@ -20,6 +23,10 @@ pub(crate) enum Progress {
     #[default]
     Unchanged,
     Registered(String),
+    Beginning {
+        permit: u64,
+        revision: String,
+    },
     Updating(String),
     Following {
         deployment: String,
@@ -46,21 +53,22 @@ pub(crate) async fn deploy(args: Deploy, cx: &Cx, progress: &RefCell<Progress>) 
         false => Purpose::Deploy,
     };
     let policy = || RetryPolicy::within(args.timeout);
-    let Found { account, client } = find(cx, &defaults, &args.place, purpose, policy).await?;
-
-    let observed = observe(&client, &args, contract, &account, &digest).await?;
-    deployable(&observed.seen.service, args.allow_zero_tasks)?;
-    let plan = decide(
-        &observed.seen.service,
-        &observed.running,
-        observed.newest.as_ref(),
-        observed.selection.clone(),
-        &observed.image,
-    )?;
+    let net = Net::new(cx)?;
+    let permit = permit::asked(&args, &defaults)?;
+    let Found { account, client } = find(cx, &net, &defaults, &args.place, purpose, policy).await?;
+    let permit = match permit {
+        Some(asked) => Some(Permit::open(cx, &net, asked, &digest, args.dry_run).await?),
+        None => None,
+    };
+    let under = match &permit {
+        Some(permit) => Some(permit.check(cx).await?),
+        None => None,
+    };
+    let (observed, plan) = planned(&client, &args, contract, &account, &digest).await?;
     if args.dry_run {
-        return Ok(report::planned(&client, &plan));
+        return Ok(report::planned(&client, &plan, under.as_ref()));
     }
-    for line in plan.lines() {
+    for line in under.iter().map(Under::begins).chain(plan.lines()) {
         cx.host.info(line);
     }
 
@@ -70,8 +78,21 @@ pub(crate) async fn deploy(args: Deploy, cx: &Cx, progress: &RefCell<Progress>) 
     .await?;
     let before = client.look().await?;
     unchanged(&before.service.task_definition, &plan)?;
+    let begun = match &permit {
+        Some(permit) => {
+            let client = session(cx, permit, &plan, &task_definition, &client, policy()).await?;
+            progress.replace(Progress::Beginning {
+                permit: permit.number(),
+                revision: revision(&task_definition).to_owned(),
+            });
+            let under = permit.start(cx).await?;
+            cx.host.info(under.used_up());
+            Some(Begun { under, client })
+        }
+        None => None,
+    };
     progress.replace(Progress::Updating(task_definition.clone()));
-    let deployment = act::update(&client, &plan, &before, &task_definition).await?;
+    let deployment = update(&client, begun.as_ref(), &plan, &before, &task_definition).await?;
     progress.replace(Progress::Following {
         deployment: deployment.clone(),
         revision: revision(&task_definition).to_owned(),
@@ -79,13 +100,77 @@ pub(crate) async fn deploy(args: Deploy, cx: &Cx, progress: &RefCell<Progress>) 
     let expected = Expected {
         deployment,
         task_definition,
-        digest,
+        digest: digest.clone(),
         containers: plan.selection.containers.clone(),
         health_checked: observed.base().health_checked(),
         allow_zero_tasks: args.allow_zero_tasks,
     };
     let watch = Watch::new(cx, &client, &plan, expected, before, args.timeout);
-    report::ended(&client, &account, &plan, watch.follow().await?)
+    let under = begun.as_ref().map(|begun| &begun.under);
+    report::ended(&client, &account, &plan, under, watch.follow().await?)
+}
+
+/// What is there, and what will be changed.
+async fn planned(
+    client: &Client,
+    args: &Deploy,
+    contract: Option<&Resolved>,
+    account: &Account,
+    digest: &Digest,
+) -> Result<(Observed, Plan)> {
+    let observed = observe(client, args, contract, account, digest).await?;
+    deployable(&observed.seen.service, args.allow_zero_tasks)?;
+    let plan = decide(
+        &observed.seen.service,
+        &observed.running,
+        observed.newest.as_ref(),
+        observed.selection.clone(),
+        &observed.image,
+    )?;
+    Ok((observed, plan))
+}
+
+/// A deployment that began under a permit.
+struct Begun {
+    under: Under,
+    /// What updates the service; `None` if it stays as it is.
+    client: Option<Client>,
+}
+
+/// What updates the service under a permit. It is got before the permit is used up, so that its refusal costs nothing.
+async fn session(
+    cx: &Cx,
+    permit: &Permit<'_>,
+    plan: &Plan,
+    task_definition: &str,
+    client: &Client,
+    policy: RetryPolicy,
+) -> Result<Option<Client>> {
+    let (cluster, service) = (client.cluster.clone(), client.service.clone());
+    Ok(match plan.update {
+        Update::None => None,
+        Update::Deploy | Update::Again => {
+            let session = permit.session(task_definition).await?;
+            Some(Client::new(&session, cluster, service, policy, &cx.host))
+        }
+    })
+}
+
+/// Updates the service: in the session of the permit that the deployment began under, if there is one.
+async fn update(
+    client: &Client,
+    begun: Option<&Begun>,
+    plan: &Plan,
+    before: &Seen,
+    task_definition: &str,
+) -> Result<String> {
+    let session = begun.and_then(|begun| begun.client.as_ref());
+    let client = session.unwrap_or(client);
+    let updated = act::update(client, plan, before, task_definition).await;
+    updated.map_err(|error| match begun {
+        Some(begun) => error.cause(begun.under.used_up()),
+        None => error,
+    })
 }
 
 /// Refuses if somebody else deployed since the plan was made.
@@ -109,6 +194,11 @@ pub(crate) fn interrupted(signal: &str, progress: &Progress, place: &str) -> Err
             "{} was registered and is used by nothing yet; the next deploy of this digest takes it",
             revision(arn)
         )),
+        Progress::Beginning { permit, revision } => error
+            .cause(format!(
+                "permit {permit} was being used up for {revision}; the service was not updated"
+            ))
+            .hint("the same run goes on under it; any other needs a permit of its own"),
         Progress::Updating(arn) => error
             .cause(format!(
                 "the service was being updated to {}",

@@ -10,12 +10,14 @@ mod deploy;
 mod evidence;
 mod follow;
 mod observe;
+mod permit;
 mod place;
 mod progress;
 mod reference;
 mod registration;
 mod report;
 mod status;
+mod under;
 mod watch;
 
 use args::{Args, Verb};

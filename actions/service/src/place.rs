@@ -18,6 +18,7 @@ pub(crate) struct Found {
 /// Something is missing (exit 2), or the credentials are not what the contract says (exit 3).
 pub(crate) async fn find(
     cx: &Cx,
+    net: &Net,
     defaults: &Defaults,
     place: &Place,
     purpose: Purpose,
@@ -28,7 +29,7 @@ pub(crate) async fn find(
     let service = place.service.as_ref().map(String::from);
     let service = defaults.required("service", service, |it| it.deploy.service.clone())?;
     let target = Target::chosen(defaults.contract(), purpose, None, None);
-    let account = Net::new(cx)?.account(&target).await?;
+    let account = net.account(&target).await?;
     let client = Client::new(&account, cluster, service, policy(), &cx.host);
     Ok(Found { account, client })
 }

@@ -6,6 +6,7 @@ use crate::decide::Plan;
 use crate::follow::Verdict;
 use crate::place::status_hint;
 use crate::progress::some;
+use crate::under::Under;
 use crate::watch::Ended;
 use ecs::{Client, revision};
 use kit::Report;
@@ -20,12 +21,14 @@ struct Outcome<'a> {
     client: &'a Client,
     account: &'a Account,
     plan: &'a Plan,
+    under: Option<&'a Under>,
     ended: &'a Ended,
 }
 
 /// The report of a dry run.
-pub(crate) fn planned(client: &Client, plan: &Plan) -> Report {
-    let lines = plan.lines();
+pub(crate) fn planned(client: &Client, plan: &Plan, under: Option<&Under>) -> Report {
+    let begins = under.iter().map(|under| under.begins());
+    let lines: Vec<String> = begins.chain(plan.lines()).collect();
     let title = format!(
         "would deploy to service {} in cluster {}",
         client.service, client.cluster
@@ -34,6 +37,7 @@ pub(crate) fn planned(client: &Client, plan: &Plan) -> Report {
     if let Some(object) = json.as_object_mut() {
         object.insert("cluster".to_owned(), client.cluster.clone().into());
         object.insert("service".to_owned(), client.service.clone().into());
+        object.insert("permit".to_owned(), under.map(Under::json).into());
     }
     Report {
         summary: format!("### Dry run: {title}\n\n- {}\n", lines.join("\n- ")),
@@ -51,12 +55,14 @@ pub(crate) fn ended(
     client: &Client,
     account: &Account,
     plan: &Plan,
+    under: Option<&Under>,
     ended: Ended,
 ) -> Result<Report> {
     let outcome = Outcome {
         client,
         account,
         plan,
+        under,
         ended: &ended,
     };
     if ended.verdict == Verdict::Succeeded {
@@ -199,6 +205,9 @@ impl Outcome<'_> {
             ),
             ("took", human(ended.took)),
         ];
+        if let Some(under) = self.under {
+            facts.insert(1, ("permit", under.line()));
+        }
         if let Some(address) = &ended.address {
             facts.push(("address", address.clone()));
         }
@@ -231,6 +240,7 @@ impl Outcome<'_> {
             "running": service.running,
             "seconds": ended.took.as_secs(),
             "address": ended.address,
+            "permit": self.under.map(Under::json),
         });
         let more = match &ended.verdict {
             Verdict::Succeeded => return json,

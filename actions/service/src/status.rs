@@ -12,7 +12,7 @@ use kit::id::Digest;
 use kit::markdown;
 use kit::report::{markdown_table, text_table};
 use kit::{Cx, Report};
-use net::{Account, Purpose};
+use net::{Account, Net, Purpose};
 use std::collections::BTreeMap;
 use std::time::Duration;
 
@@ -49,7 +49,8 @@ async fn observe(args: Place, cx: &Cx) -> Result<Status> {
     let defaults = cx.defaults()?;
     let contract = defaults.contract();
     let policy = || RetryPolicy::within(RETRY);
-    let Found { account, client } = find(cx, &defaults, &args, Purpose::Read, policy).await?;
+    let net = Net::new(cx)?;
+    let Found { account, client } = find(cx, &net, &defaults, &args, Purpose::Read, policy).await?;
     let seen = client.look().await?;
     let definition = client.definition(&seen.service.task_definition).await?;
     let usual = contract.map(|contract| contract.deploy.container.as_str());

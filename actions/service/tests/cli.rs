@@ -64,6 +64,21 @@ fn a_missing_digest_cluster_or_service_is_named() {
 }
 
 #[test]
+fn a_permit_is_a_number_of_an_environment_of_the_contract() {
+    for (permit, message) in [
+        ("latest", "error: `latest` is not the number of a permit"),
+        ("42", "error: --permit is given, and without a contract"),
+    ] {
+        let stderr = refused(
+            2,
+            &["deploy", "--digest", DIGEST, "--permit", permit],
+            &[("INPUT_CLUSTER", "c"), ("INPUT_SERVICE", "s")],
+        );
+        assert!(stderr.contains(message), "{stderr}");
+    }
+}
+
+#[test]
 fn a_time_is_a_duration_and_not_zero() {
     for (time, message) in [
         (

@@ -1,0 +1,223 @@
+//! The permit that a deployment runs under: read before anything is changed, used up right before the service is updated,
+//! and vouched for in the session that updates it.
+//!
+//! The service is updated in a session of the deploy role with a tag that only the environment's permit role can set, which
+//! names the one revision that the permit is used for.
+
+use crate::args::Deploy;
+use crate::under::Under;
+use kit::contract::Resolved;
+use kit::error::{Error, Result};
+use kit::host::Kind;
+use kit::id::Digest;
+use kit::{Cx, Defaults};
+use ledger::permit::{Attempt, Started};
+use ledger::{Actor, Chain, Ledger, Trust};
+use net::{Account, Net, Purpose, SessionTag, Target};
+
+/// The key of the tag that holds the revision's ARN.
+const TAG: &str = "slipway-revision";
+
+/// A permit that was asked for, and the contract of the environment that it is for.
+pub(crate) struct Asked<'a> {
+    number: u64,
+    contract: &'a Resolved,
+}
+
+/// The permit that this deployment is to run under, if any.
+///
+/// # Errors
+/// What was given is not a number, or nothing here needs a permit (exit 2).
+pub(crate) fn asked<'a>(args: &Deploy, defaults: &'a Defaults) -> Result<Option<Asked<'a>>> {
+    let contract = defaults.contract();
+    let Some(number) = number(args.permit.as_deref())? else {
+        return Ok(None);
+    };
+    let Some(contract) = contract else {
+        return Err(Error::usage(
+            "--permit is given, and without a contract there is no gate to permit anything",
+        )
+        .hint("give --environment NAME, or omit --permit"));
+    };
+    if !contract.gate.required {
+        return Err(Error::usage(format!(
+            "--permit is given, but {} has no gate, so nothing there needs a permit",
+            contract.environment
+        ))
+        .hint("omit --permit"));
+    }
+    Ok(Some(Asked { number, contract }))
+}
+
+/// The number of a permit. Where a gate granted none, a workflow passes an empty text on.
+fn number(given: Option<&str>) -> Result<Option<u64>> {
+    let text = given.map(str::trim).unwrap_or_default();
+    if text.is_empty() {
+        return Ok(None);
+    }
+    match text.parse() {
+        Ok(number) if number > 0 => Ok(Some(number)),
+        _ => Err(
+            Error::usage(format!("`{text}` is not the number of a permit"))
+                .hint("give the `permit` output of `slipway-promote grant`"),
+        ),
+    }
+}
+
+/// A permit, and the way to its chain.
+pub(crate) struct Permit<'a> {
+    net: &'a Net,
+    contract: &'a Resolved,
+    digest: &'a Digest,
+    number: u64,
+    /// The hash of the gate's rules.
+    policy: String,
+    run: Option<String>,
+    actor: Actor,
+    chain: Chain,
+    ledger: Ledger,
+    /// Whose credentials read the chain, and for whom they were minted.
+    account: Account,
+    target: Target,
+}
+
+impl<'a> Permit<'a> {
+    /// Reaches the environment's chain: with the role of its permits, or for a dry run with the one that reads the ledger.
+    ///
+    /// # Errors
+    /// The role may not be assumed.
+    pub(crate) async fn open(
+        cx: &Cx,
+        net: &'a Net,
+        Asked { number, contract }: Asked<'a>,
+        digest: &'a Digest,
+        dry_run: bool,
+    ) -> Result<Self> {
+        let purpose = match dry_run {
+            true => Purpose::ReadLedger,
+            false => Purpose::Permit,
+        };
+        let target = Target::of(contract, purpose);
+        let account = net.account(&target).await?;
+        let trust = Trust::from(&contract.build);
+        let ledger = Ledger::new(&account, &contract.build.ledger).trusting(net, &account, &trust);
+        Ok(Self {
+            net,
+            contract,
+            digest,
+            number,
+            policy: ledger::policy(&contract.gate)?,
+            run: cx.host.run_url(),
+            actor: actor(cx),
+            chain: Chain::new(&contract.service, &contract.environment)?,
+            ledger: match dry_run {
+                true => ledger,
+                false => ledger.completing(),
+            },
+            account,
+            target,
+        })
+    }
+
+    /// The number of its record.
+    pub(crate) fn number(&self) -> u64 {
+        self.number
+    }
+
+    fn attempt(&self) -> Attempt<'_> {
+        Attempt {
+            permit: self.number,
+            digest: self.digest,
+            account: &self.contract.account,
+            policy: &self.policy,
+            run: self.run.as_deref(),
+        }
+    }
+
+    /// Checks that the deployment may begin, or go on. Writes nothing.
+    ///
+    /// # Errors
+    /// It may not (exit 3), or that cannot be seen.
+    pub(crate) async fn check(&self, cx: &Cx) -> Result<Under> {
+        let attempt = self.attempt();
+        let usable = self.ledger.usable(&self.chain, &attempt, cx.clock);
+        let usable = usable.await?;
+        let started = usable.started.as_ref();
+        Ok(Under::of(
+            &usable.permit.record,
+            started.map(|started| started.record.seq),
+            started.is_some(),
+        ))
+    }
+
+    /// Puts on record that the deployment begins, which uses the permit up.
+    ///
+    /// # Errors
+    /// As [`Permit::check`], or the record cannot be written.
+    pub(crate) async fn start(&self, cx: &Cx) -> Result<Under> {
+        let attempt = self.attempt();
+        let started = self
+            .ledger
+            .start(&self.chain, &attempt, &self.actor, cx.clock)
+            .await?;
+        let Started {
+            permit,
+            record,
+            resumed,
+        } = started;
+        Ok(Under::of(&permit.record, Some(record), resumed))
+    }
+
+    /// The deploy role in a session of which the permit role says that it may update the service to this revision.
+    ///
+    /// # Errors
+    /// One of the two roles does not allow it.
+    pub(crate) async fn session(&self, revision: &str) -> Result<Account> {
+        let tag = SessionTag {
+            key: TAG,
+            value: revision.to_owned(),
+        };
+        let Resolved { roles, region, .. } = self.contract;
+        let session =
+            self.net
+                .account_tagged(&self.account, &self.target, &roles.deploy, region, tag);
+        session
+            .await
+            .map_err(|error| error.cause("the service was not updated"))
+    }
+}
+
+/// Who begins the deployment, as the host names them. The permit says who was allowed to.
+fn actor(cx: &Cx) -> Actor {
+    let id = match cx.host.kind() {
+        Kind::GitHub => cx.env.get("GITHUB_ACTOR_ID").and_then(|id| id.parse().ok()),
+        Kind::CodeBuild | Kind::Terminal => None,
+    };
+    Actor {
+        login: cx.host.actor().unwrap_or_else(|| "unknown".to_owned()),
+        id,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use kit::Exit;
+
+    #[test]
+    fn an_empty_number_is_none_and_a_word_is_refused() {
+        for (given, wanted) in [
+            (None, Ok(None)),
+            (Some(""), Ok(None)),
+            (Some(" "), Ok(None)),
+            (Some("42"), Ok(Some(42))),
+            (Some(" 42\n"), Ok(Some(42))),
+            (Some("0"), Err(Exit::Usage)),
+            (Some("-1"), Err(Exit::Usage)),
+            (Some("latest"), Err(Exit::Usage)),
+        ] {
+            let found = number(given).map_err(|error| error.exit());
+            assert_eq!(found, wanted, "{given:?}");
+        }
+    }
+}

@@ -1,0 +1,148 @@
+//! What people and programs are told of the permit that a deployment runs under.
+
+use ledger::Record;
+use serde_json::{Value, json};
+
+/// The permit that a deployment runs under, as it is told.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Under {
+    /// The number of its record.
+    pub(crate) permit: u64,
+    by: String,
+    at: String,
+    expires: String,
+    approvers: Vec<String>,
+    /// What the permit allows beyond a promotion by the rules.
+    rollback: bool,
+    glass: Option<String>,
+    /// The record that uses it up.
+    pub(crate) started: Option<u64>,
+    /// Whether this same run had begun before.
+    resumed: bool,
+}
+
+impl Under {
+    pub(crate) fn of(record: &Record, started: Option<u64>, resumed: bool) -> Self {
+        let permit = record.permit.as_ref();
+        let approvers = permit.iter().flat_map(|permit| &permit.approvers);
+        Self {
+            permit: record.seq,
+            by: record.actor.login.clone(),
+            at: record.at.clone(),
+            expires: permit.map(|it| it.expires.clone()).unwrap_or_default(),
+            approvers: approvers.map(|actor| actor.login.clone()).collect(),
+            rollback: record.rollback.is_some(),
+            glass: record
+                .break_glass
+                .as_ref()
+                .map(|glass| glass.reason.clone()),
+            started,
+            resumed,
+        }
+    }
+
+    /// Number, who granted it, and who approved what it permits.
+    pub(crate) fn line(&self) -> String {
+        let Self { permit, by, at, .. } = self;
+        let mut line = format!("{permit}, granted by {by} at {at}");
+        if self.rollback {
+            line.push_str(", a rollback");
+        }
+        if let Some(reason) = &self.glass {
+            line.push_str(&format!(", GLASS BROKEN: {reason}"));
+        }
+        if !self.approvers.is_empty() {
+            line.push_str(&format!(", approved by {}", self.approvers.join(", ")));
+        }
+        line
+    }
+
+    /// What a run says of it before it deploys.
+    pub(crate) fn begins(&self) -> String {
+        let line = self.line();
+        match (self.started, self.resumed) {
+            (Some(started), true) => format!(
+                "under permit {line}: this run began the deployment before (record {started}) and goes on"
+            ),
+            (Some(started), false) => format!("under permit {line}; used up by record {started}"),
+            (None, _) => format!(
+                "under permit {line}; this uses it up, until {}",
+                self.expires
+            ),
+        }
+    }
+
+    pub(crate) fn json(&self) -> Value {
+        json!({
+            "record": self.permit,
+            "granted_by": self.by,
+            "granted_at": self.at,
+            "expires": self.expires,
+            "approved_by": self.approvers,
+            "rollback": self.rollback,
+            "break_glass": self.glass,
+            "started": self.started,
+        })
+    }
+
+    /// What a person must know if the deployment ends before it is recorded.
+    pub(crate) fn used_up(&self) -> String {
+        format!(
+            "permit {} is used up by record {}",
+            self.permit,
+            self.started.unwrap_or_default()
+        )
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn under(more: &Value) -> Under {
+        let mut record = json!({
+            "seq": 42, "at": "2026-11-21T18:00:00Z", "service": "storefront", "environment": "production",
+            "digest": format!("sha256:{}", "a".repeat(64)), "commit": "c".repeat(40), "verdict": "permitted",
+            "actor": {"login": "linus"},
+            "permit": {"expires": "2026-11-21T19:00:00Z", "head": "0".repeat(64)},
+        });
+        for (name, value) in more.as_object().unwrap() {
+            record[name] = value.clone();
+        }
+        let record: Record = serde_json::from_value(record).unwrap();
+        Under::of(&record, None, false)
+    }
+
+    #[test]
+    fn a_permit_is_told_by_number_and_who_granted_it() {
+        let plain = under(&json!({}));
+        assert_eq!(plain.line(), "42, granted by linus at 2026-11-21T18:00:00Z");
+        let said = plain.begins();
+        assert!(
+            said.ends_with("; this uses it up, until 2026-11-21T19:00:00Z"),
+            "{said}"
+        );
+        let json = plain.json();
+        assert_eq!(
+            (&json["record"], &json["started"]),
+            (&json!(42), &Value::Null)
+        );
+        let resumed = Under {
+            started: Some(43),
+            resumed: true,
+            ..plain
+        };
+        assert!(resumed.begins().contains("(record 43) and goes on"));
+        assert_eq!(resumed.used_up(), "permit 42 is used up by record 43");
+    }
+
+    #[test]
+    fn what_a_permit_allows_beyond_the_rules_is_told() {
+        let back = under(&json!({"rollback": {}}));
+        assert!(back.line().ends_with(", a rollback"), "{}", back.line());
+        let glass = json!({"reason": "the shop is down", "by": {"login": "eve"}, "expires": "2026-11-21T19:00:00Z"});
+        let broken = under(&json!({"break_glass": glass}));
+        assert!(broken.line().ends_with(", GLASS BROKEN: the shop is down"));
+        assert_eq!(broken.json()["break_glass"], "the shop is down");
+    }
+}
