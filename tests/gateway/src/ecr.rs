@@ -102,23 +102,7 @@ pub(crate) async fn handle(
         | "BatchCheckLayerAvailability"
         | "DescribeImageScanFindings"
         | "StartImageScan"
-        | "PutImage" => {
-            let name = input["repositoryName"].as_str().unwrap_or_default();
-            let repository = find(gateway, &account, &call.region, name)
-                .await?
-                .ok_or_else(|| not_found(&account, name))?;
-            let output = match call.operation.as_str() {
-                "DescribeImages" => images::describe(gateway, &repository, &input).await,
-                "ListImages" => images::list(gateway, &repository, &input).await,
-                "BatchGetImage" => images::get(gateway, &repository, &input).await,
-                "BatchCheckLayerAvailability" => images::layers(gateway, &repository, &input).await,
-                "DescribeImageScanFindings" => scans::describe(gateway, &repository, &input).await,
-                "StartImageScan" => scans::start(gateway, &repository, &input).await,
-                _ => images::put(gateway, &repository, &input).await,
-            };
-            let output = fitting(&gateway.ecr, &call.operation, output)?;
-            return Ok(Answer::json(&output));
-        }
+        | "PutImage" => return of_images(gateway, call, &account, &input).await,
         // moto would speak of images it does not have.
         "BatchDeleteImage"
         | "GetDownloadUrlForLayer"
@@ -135,19 +119,54 @@ pub(crate) async fn handle(
         }
         _ => {}
     }
+    of_repositories(gateway, call, principal, &account, &input).await
+}
+
+/// Answers a call on the images of a repository.
+async fn of_images(
+    gateway: &Arc<Gateway>,
+    call: &Call,
+    account: &str,
+    input: &Value,
+) -> Result<Answer, AwsError> {
+    let name = input["repositoryName"].as_str().unwrap_or_default();
+    let repository = find(gateway, account, &call.region, name)
+        .await?
+        .ok_or_else(|| not_found(account, name))?;
+    let output = match call.operation.as_str() {
+        "DescribeImages" => images::describe(gateway, &repository, input).await,
+        "ListImages" => images::list(gateway, &repository, input).await,
+        "BatchGetImage" => images::get(gateway, &repository, input).await,
+        "BatchCheckLayerAvailability" => images::layers(gateway, &repository, input).await,
+        "DescribeImageScanFindings" => scans::describe(gateway, &repository, input).await,
+        "StartImageScan" => scans::start(gateway, &repository, input).await,
+        _ => images::put(gateway, &repository, input).await,
+    };
+    let output = fitting(&gateway.ecr, &call.operation, output)?;
+    Ok(Answer::json(&output))
+}
+
+/// Lets moto answer a call on repositories and their settings, within the limits of ECR's model.
+async fn of_repositories(
+    gateway: &Arc<Gateway>,
+    call: &Call,
+    principal: &Principal,
+    account: &str,
+    input: &Value,
+) -> Result<Answer, AwsError> {
     // moto answers for its own account, so that of the registry must have what is asked for.
     if account != principal.account {
         for name in strings(&input["repositoryNames"])
             .iter()
             .chain(&strings(&input["repositoryName"]))
         {
-            find(gateway, &account, &call.region, name)
+            find(gateway, account, &call.region, name)
                 .await?
-                .ok_or_else(|| not_found(&account, name))?;
+                .ok_or_else(|| not_found(account, name))?;
         }
     }
     if call.operation == "DeleteRepository" && input["force"] != true {
-        empty(gateway, &account, &call.region, &input).await?;
+        empty(gateway, account, &call.region, input).await?;
     }
     if CHECKED.contains(&call.operation.as_str()) {
         let mut input = input.clone();
@@ -160,14 +179,14 @@ pub(crate) async fn handle(
             ));
         }
     }
-    let mut answer = crate::moto::forward(gateway, call, &account).await?;
+    let mut answer = crate::moto::forward(gateway, call, account).await?;
     if answer.status.is_success() {
         let name = input["repositoryName"].as_str().unwrap_or_default();
-        let arn = arn(&account, &call.region, name);
-        gateway.repositories.learn(&call.operation, arn, &input);
+        let arn = arn(account, &call.region, name);
+        gateway.repositories.learn(&call.operation, arn, input);
     }
     if let Ok(mut output) = serde_json::from_str::<Value>(&answer.text()) {
-        let host = crate::front::address(gateway, &account, &call.region).await?;
+        let host = crate::front::address(gateway, account, &call.region).await?;
         let amazon = format!("{account}.dkr.ecr.{}.amazonaws.com", call.region);
         rewrite(&mut output, &amazon, &host);
         if answer.status.is_success() && CHECKED.contains(&call.operation.as_str()) {

@@ -341,23 +341,7 @@ async fn pass(
     if *method == Method::PATCH && status == StatusCode::ACCEPTED {
         status = StatusCode::CREATED;
     }
-    for name in [header::LOCATION, HeaderName::from_static("link")] {
-        let outside = headers
-            .get(&name)
-            .and_then(|value| value.to_str().ok())
-            .and_then(|value| {
-                let (_, rest) = value.split_once(&format!("/v2/{path}/"))?;
-                let start = if value.starts_with('<') { "<" } else { "" };
-                HeaderValue::from_str(&format!(
-                    "{start}http://{}/v2/{}/{rest}",
-                    side.host, repository.name
-                ))
-                .ok()
-            });
-        if let Some(outside) = outside {
-            headers.insert(name, outside);
-        }
-    }
+    show_outside(&mut headers, side, repository);
     if status.is_success() && target.kind != "tags" {
         let body = Content::Stream(Body::from_stream(answer.bytes_stream()));
         return Ok(Answer {
@@ -373,26 +357,43 @@ async fn pass(
         .map_err(distribution::failed)?
         .replace(&path, &repository.name);
     let bytes = Bytes::from(text);
-    let error = (!status.is_success())
-        .then(|| {
-            serde_json::from_slice::<serde_json::Value>(&bytes).ok()?["errors"][0]["code"]
-                .as_str()
-                .map(str::to_owned)
-        })
-        .flatten()
-        .or_else(|| {
-            if status.is_success() {
-                None
-            } else {
-                error_code(&bytes)
-            }
-        });
+    let registrys = || {
+        serde_json::from_slice::<serde_json::Value>(&bytes).ok()?["errors"][0]["code"]
+            .as_str()
+            .map(str::to_owned)
+    };
+    let error = match status.is_success() {
+        true => None,
+        false => registrys().or_else(|| error_code(&bytes)),
+    };
     Ok(Answer {
         status,
         headers,
         body: bytes.into(),
         error,
     })
+}
+
+/// Replaces the registry's own URLs in the headers of an answer by those that the client asked for.
+fn show_outside(headers: &mut HeaderMap, side: &Side, repository: &Repository) {
+    let inside = format!("/v2/{}/", repository.path());
+    for name in [header::LOCATION, HeaderName::from_static("link")] {
+        let outside = headers
+            .get(&name)
+            .and_then(|value| value.to_str().ok())
+            .and_then(|value| {
+                let (_, rest) = value.split_once(&inside)?;
+                let start = if value.starts_with('<') { "<" } else { "" };
+                HeaderValue::from_str(&format!(
+                    "{start}http://{}/v2/{}/{rest}",
+                    side.host, repository.name
+                ))
+                .ok()
+            });
+        if let Some(outside) = outside {
+            headers.insert(name, outside);
+        }
+    }
 }
 
 #[cfg(test)]

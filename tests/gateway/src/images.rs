@@ -310,6 +310,40 @@ pub(crate) async fn layers(
     Ok(json!({"layers": layers, "failures": []}))
 }
 
+/// Refuses an image that is there already, and a tag that is immutable and names another image.
+async fn refuse_taken(
+    gateway: &Gateway,
+    repository: &Repository,
+    tag: Option<&str>,
+    digest: &str,
+) -> Result<(), AwsError> {
+    let path = repository.path();
+    if let Some(existing) = distribution::manifest(gateway, &path, tag.unwrap_or(digest)).await? {
+        if existing.digest == digest {
+            return Err(AwsError::new(
+                400,
+                "ImageAlreadyExistsException",
+                format!(
+                    "Image with digest '{digest}' and tag '{}' already exists in the repository with name '{}' in registry with id '{}'",
+                    tag.unwrap_or("null"),
+                    repository.name,
+                    repository.account
+                ),
+            ));
+        }
+        if let Some(tag) = tag
+            && repository.fixes(tag)
+        {
+            return Err(AwsError::new(
+                400,
+                "ImageTagAlreadyExistsException",
+                repository.tag_taken(tag),
+            ));
+        }
+    }
+    Ok(())
+}
+
 /// `PutImage`: the manifest's bytes are kept as they are; its layers must be there.
 pub(crate) async fn put(
     gateway: &Gateway,
@@ -342,29 +376,7 @@ pub(crate) async fn put(
     let path = repository.path();
     let tag = input["imageTag"].as_str();
     let _one_writer = gateway.images.tagging.lock().await;
-    if let Some(existing) = distribution::manifest(gateway, &path, tag.unwrap_or(&digest)).await? {
-        if existing.digest == digest {
-            return Err(AwsError::new(
-                400,
-                "ImageAlreadyExistsException",
-                format!(
-                    "Image with digest '{digest}' and tag '{}' already exists in the repository with name '{}' in registry with id '{}'",
-                    tag.unwrap_or("null"),
-                    repository.name,
-                    repository.account
-                ),
-            ));
-        }
-        if let Some(tag) = tag
-            && repository.fixes(tag)
-        {
-            return Err(AwsError::new(
-                400,
-                "ImageTagAlreadyExistsException",
-                repository.tag_taken(tag),
-            ));
-        }
-    }
+    refuse_taken(gateway, repository, tag, &digest).await?;
     if let Err(refusal) = distribution::put_manifest(
         gateway,
         &path,

@@ -7,7 +7,7 @@ use axum::Router;
 use axum::body::{Body, Bytes, to_bytes};
 use axum::extract::{Request, State};
 use axum::response::{IntoResponse, Response};
-use http::StatusCode;
+use http::{HeaderMap, StatusCode};
 
 use crate::answer::{Answer, Content, cut};
 use crate::call::Call;
@@ -15,7 +15,7 @@ use crate::error::AwsError;
 use crate::faults::Kind;
 use crate::identity::{Credentials, Refusal};
 use crate::record::Entry;
-use crate::sigv4::{self, SignedParts};
+use crate::sigv4::{self, Signed, SignedParts};
 use crate::{BackendCall, Gateway};
 
 /// Bodies that are read whole; AWS's own limits of JSON and query APIs are far below.
@@ -35,16 +35,7 @@ async fn entry(State(gateway): State<Arc<Gateway>>, request: Request) -> Respons
         return (StatusCode::NOT_FOUND, "moto's own interface is not AWS's").into_response();
     }
     let signed = sigv4::read(&parts.headers, &query);
-    let json = parts.headers.contains_key("x-amz-target");
-    let form = parts.headers.get("content-type").is_some_and(|kind| {
-        kind.as_bytes()
-            .starts_with(b"application/x-www-form-urlencoded")
-    });
-    let streams = match &signed {
-        Some(signed) => signed.service == "s3",
-        None => !json && !form,
-    };
-    let (bytes, stream) = if streams {
+    let (bytes, stream) = if streams(&parts.headers, signed.as_ref()) {
         (Bytes::new(), Some(body))
     } else {
         match to_bytes(body, LARGEST).await {
@@ -64,35 +55,8 @@ async fn entry(State(gateway): State<Arc<Gateway>>, request: Request) -> Respons
         bytes,
         signed,
     );
-    let mut record = Entry::new(
-        &call.service,
-        &call.operation,
-        &call.region,
-        &call.request_id,
-        "api",
-    );
-    record.resource.clone_from(&call.resource);
     let caller = authenticate(&gateway, &call, &path, stream.is_some());
-    if let Ok(Some(caller)) = &caller {
-        record.by(&caller.principal);
-        record.world = gateway.accounts.world(&caller.principal.account);
-        if call.service == "dynamodb" {
-            let account = &caller.principal.account;
-            record.leading = gateway.tables.leading(account, &call.region, &call.json());
-        }
-    }
-    // A web identity has no account yet; the role it asks for has one.
-    if caller.as_ref().is_ok_and(Option::is_none) {
-        record.account = call
-            .resource
-            .as_deref()
-            .and_then(|role| role.split(':').nth(4))
-            .map(str::to_owned);
-        record.world = record
-            .account
-            .as_deref()
-            .and_then(|account| gateway.accounts.world(account));
-    }
+    let mut record = record(&gateway, &call, &caller);
     let account = record.account.clone();
     gateway.faults.linger(&call.service).await;
     let struck = gateway
@@ -135,6 +99,52 @@ async fn entry(State(gateway): State<Arc<Gateway>>, request: Request) -> Respons
         Some(answer) if !lost => answer.into_response(&call.request_id),
         _ => cut(),
     }
+}
+
+/// Whether the body is passed on as it arrives: S3's, and those of calls that are neither JSON nor forms.
+fn streams(headers: &HeaderMap, signed: Option<&Signed>) -> bool {
+    let json = headers.contains_key("x-amz-target");
+    let form = headers.get("content-type").is_some_and(|kind| {
+        kind.as_bytes()
+            .starts_with(b"application/x-www-form-urlencoded")
+    });
+    match signed {
+        Some(signed) => signed.service == "s3",
+        None => !json && !form,
+    }
+}
+
+/// The record of a call, up to its answer.
+fn record(gateway: &Gateway, call: &Call, caller: &Result<Option<Credentials>, Refusal>) -> Entry {
+    let mut record = Entry::new(
+        &call.service,
+        &call.operation,
+        &call.region,
+        &call.request_id,
+        "api",
+    );
+    record.resource.clone_from(&call.resource);
+    match caller {
+        Ok(Some(caller)) => {
+            let account = &caller.principal.account;
+            record.by(&caller.principal);
+            record.world = gateway.accounts.world(account);
+            if call.service == "dynamodb" {
+                record.leading = gateway.tables.leading(account, &call.region, &call.json());
+            }
+        }
+        // A web identity has no account yet; the role it asks for has one.
+        Ok(None) => {
+            let role = call.resource.as_deref();
+            record.account = role
+                .and_then(|role| role.split(':').nth(4))
+                .map(str::to_owned);
+            let account = record.account.as_deref();
+            record.world = account.and_then(|account| gateway.accounts.world(account));
+        }
+        Err(_) => {}
+    }
+    record
 }
 
 /// The caller's credentials; `None` only for the one call that needs none.

@@ -101,27 +101,7 @@ async fn web_identity(
         .unwrap_or(&issuer)
         .to_owned();
     let provider = format!("arn:aws:iam::{}:oidc-provider/{host}", wanted.account);
-    let clients = crate::iam::provider(gateway, &wanted.account, &provider).await?;
-    let (Some(clients), Some(keys)) = (clients, gateway.issuers.get(&issuer)) else {
-        return Err(AwsError::new(
-            400,
-            "InvalidIdentityToken",
-            format!("No OpenIDConnect provider found in your account for {issuer}"),
-        ));
-    };
-    keys.verify(&gateway.http, &token).await?;
-    jwt::check_claims(&token, OffsetDateTime::now_utc().unix_timestamp())?;
-    if !token
-        .audiences()
-        .iter()
-        .any(|audience| clients.contains(audience))
-    {
-        return Err(AwsError::new(
-            400,
-            "InvalidIdentityToken",
-            "Incorrect token audience",
-        ));
-    }
+    verify(gateway, &wanted.account, &provider, &issuer, &token).await?;
     let role = wanted.role(gateway).await?.ok_or_else(denied)?;
     let mut context = Context::default();
     for claim in CLAIMS {
@@ -159,6 +139,30 @@ async fn web_identity(
         &format!("{extra}{}", describe(&session)),
         request_id,
     ))
+}
+
+/// Refuses a token that the account's provider does not vouch for: another issuer, key, time or audience.
+async fn verify(
+    gateway: &Gateway,
+    account: &str,
+    provider: &str,
+    issuer: &str,
+    token: &Token,
+) -> Result<(), AwsError> {
+    let invalid = |message: String| AwsError::new(400, "InvalidIdentityToken", message);
+    let clients = crate::iam::provider(gateway, account, provider).await?;
+    let (Some(clients), Some(keys)) = (clients, gateway.issuers.get(issuer)) else {
+        return Err(invalid(format!(
+            "No OpenIDConnect provider found in your account for {issuer}"
+        )));
+    };
+    keys.verify(&gateway.http, token).await?;
+    jwt::check_claims(token, OffsetDateTime::now_utc().unix_timestamp())?;
+    let mut audiences = token.audiences().into_iter();
+    if !audiences.any(|audience| clients.contains(&audience)) {
+        return Err(invalid("Incorrect token audience".to_owned()));
+    }
+    Ok(())
 }
 
 fn first_audience(token: &Token) -> String {

@@ -125,43 +125,46 @@ fn tag(tag: &str) -> ImageIdentifier {
     ImageIdentifier::builder().image_tag(tag).build()
 }
 
+/// A repository `team/shop` with one image, `v1`.
+struct Shop {
+    host: String,
+    password: String,
+    digest: String,
+}
+
+impl Shop {
+    async fn new(ecr: &Client) -> Self {
+        let made = ecr.create_repository().repository_name("team/shop");
+        let made = made.send().await.unwrap();
+        let (host, password) = login(ecr).await;
+        let uri = made.repository().unwrap().repository_uri().unwrap();
+        assert_eq!(uri, format!("{host}/team/shop"));
+        let none = ecr.describe_images().repository_name("team/shop");
+        assert_eq!(none.send().await.unwrap().image_details().len(), 0);
+        let folder = tempfile::tempdir().unwrap();
+        image(folder.path(), "one");
+        push(folder.path(), &host, &password, "team/shop:v1")
+            .await
+            .unwrap();
+        let index = std::fs::read(folder.path().join("index.json")).unwrap();
+        let index: serde_json::Value = serde_json::from_slice(&index).unwrap();
+        let digest = index["manifests"][0]["digest"].as_str().unwrap().to_owned();
+        Self {
+            host,
+            password,
+            digest,
+        }
+    }
+}
+
 #[tokio::test]
-async fn an_image_is_pushed_pulled_and_described_by_its_true_digest() {
+async fn an_image_is_pushed_and_pulled_by_its_true_digest() {
     let world = world().await;
     let ecr = client(&world, &world.build).await;
-    let made = ecr
-        .create_repository()
-        .repository_name("team/shop")
-        .send()
-        .await
-        .unwrap();
-    let (host, password) = login(&ecr).await;
-    assert_eq!(
-        made.repository().unwrap().repository_uri().unwrap(),
-        format!("{host}/team/shop")
-    );
-    assert_eq!(
-        ecr.describe_images()
-            .repository_name("team/shop")
-            .send()
-            .await
-            .unwrap()
-            .image_details()
-            .len(),
-        0
-    );
-    let folder = tempfile::tempdir().unwrap();
-    image(folder.path(), "one");
-    push(folder.path(), &host, &password, "team/shop:v1")
-        .await
-        .unwrap();
-    let index: serde_json::Value =
-        serde_json::from_slice(&std::fs::read(folder.path().join("index.json")).unwrap()).unwrap();
-    let digest = index["manifests"][0]["digest"].as_str().unwrap();
-    assert_eq!(
-        digest_of(&host, &password, "team/shop:v1").await.unwrap(),
-        digest
-    );
+    let shop = Shop::new(&ecr).await;
+    let (host, digest) = (&shop.host, &shop.digest);
+    let tagged = digest_of(host, &shop.password, "team/shop:v1").await;
+    assert_eq!(&tagged.unwrap(), digest);
     let back = tempfile::tempdir().unwrap();
     let output = skopeo(&[
         "copy",
@@ -169,23 +172,22 @@ async fn an_image_is_pushed_pulled_and_described_by_its_true_digest() {
         "--preserve-digests",
         "--src-tls-verify=false",
         "--src-creds",
-        &format!("AWS:{password}"),
+        &format!("AWS:{}", shop.password),
         &format!("docker://{host}/team/shop@{digest}"),
         &format!("oci:{}", back.path().display()),
     ])
     .await;
-    assert!(
-        output.status.success(),
-        "{}",
-        String::from_utf8_lossy(&output.stderr)
-    );
-    let described = ecr
-        .describe_images()
-        .repository_name("team/shop")
-        .image_ids(tag("v1"))
-        .send()
-        .await
-        .unwrap();
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "{said}");
+}
+
+#[tokio::test]
+async fn an_image_is_described_by_its_true_digest_and_its_layers_are_known() {
+    let world = world().await;
+    let ecr = client(&world, &world.build).await;
+    let shop = Shop::new(&ecr).await;
+    let describe = ecr.describe_images().repository_name("team/shop");
+    let described = describe.clone().image_ids(tag("v1")).send().await.unwrap();
     let detail = &described.image_details()[0];
     assert_eq!(
         (
@@ -194,12 +196,14 @@ async fn an_image_is_pushed_pulled_and_described_by_its_true_digest() {
             detail.registry_id()
         ),
         (
-            Some(digest),
+            Some(shop.digest.as_str()),
             ["v1".to_owned()].as_slice(),
             Some(world.build_id.as_str())
         )
     );
     assert!(detail.image_pushed_at().is_some() && detail.image_size_in_bytes() > Some(10240));
+    let missing = refused(describe.image_ids(tag("none")).send().await);
+    assert_eq!(missing.0, "ImageNotFoundException");
     let layers = ecr
         .batch_check_layer_availability()
         .repository_name("team/shop")
@@ -214,7 +218,14 @@ async fn an_image_is_pushed_pulled_and_described_by_its_true_digest() {
         .map(|layer| layer.layer_availability().unwrap().as_str())
         .collect();
     assert_eq!(states, ["AVAILABLE", "UNAVAILABLE"]);
-    // Promotion's two calls: the same bytes under another tag are the same digest.
+}
+
+/// Promotion's two calls: the same bytes under another tag are the same digest.
+#[tokio::test]
+async fn a_manifest_is_read_and_put_under_another_tag() {
+    let world = world().await;
+    let ecr = client(&world, &world.build).await;
+    let shop = Shop::new(&ecr).await;
     let got = ecr
         .batch_get_image()
         .repository_name("team/shop")
@@ -223,40 +234,28 @@ async fn an_image_is_pushed_pulled_and_described_by_its_true_digest() {
         .send()
         .await
         .unwrap();
-    assert_eq!(
-        got.failures()[0].failure_code().unwrap().as_str(),
-        "ImageNotFound"
-    );
+    let code = got.failures()[0].failure_code().unwrap();
+    assert_eq!(code.as_str(), "ImageNotFound");
     let manifest = got.images()[0].image_manifest().unwrap();
-    assert_eq!(format!("sha256:{}", sha256(manifest.as_bytes())), digest);
+    assert_eq!(
+        format!("sha256:{}", sha256(manifest.as_bytes())),
+        shop.digest
+    );
     let retag = ecr
         .put_image()
         .repository_name("team/shop")
         .image_manifest(manifest)
         .image_manifest_media_type(got.images()[0].image_manifest_media_type().unwrap())
-        .image_digest(digest)
+        .image_digest(&shop.digest)
         .image_tag("release");
     retag.clone().send().await.unwrap();
-    assert_eq!(
-        refused(retag.clone().send().await).0,
-        "ImageAlreadyExistsException"
-    );
-    assert_eq!(
-        refused(
-            retag
-                .image_digest(format!("sha256:{}", sha256(b"other")))
-                .send()
-                .await
-        )
-        .0,
-        "ImageDigestDoesNotMatchException"
-    );
-    let listed = ecr
-        .list_images()
-        .repository_name("team/shop")
-        .send()
-        .await
-        .unwrap();
+    let again = refused(retag.clone().send().await);
+    assert_eq!(again.0, "ImageAlreadyExistsException");
+    let other = retag.image_digest(format!("sha256:{}", sha256(b"other")));
+    let other = refused(other.send().await);
+    assert_eq!(other.0, "ImageDigestDoesNotMatchException");
+    let listed = ecr.list_images().repository_name("team/shop");
+    let listed = listed.send().await.unwrap();
     let mut tags: Vec<&str> = listed
         .image_ids()
         .iter()
@@ -264,15 +263,4 @@ async fn an_image_is_pushed_pulled_and_described_by_its_true_digest() {
         .collect();
     tags.sort_unstable();
     assert_eq!(tags, ["release", "v1"]);
-    assert_eq!(
-        refused(
-            ecr.describe_images()
-                .repository_name("team/shop")
-                .image_ids(tag("none"))
-                .send()
-                .await
-        )
-        .0,
-        "ImageNotFoundException"
-    );
 }

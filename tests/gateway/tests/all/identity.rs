@@ -70,6 +70,30 @@ async fn a_role_is_assumed_across_accounts_only_by_whom_it_names() {
     );
 }
 
+/// A user of dev's account that may assume every role, by an access key.
+async fn user(world: &World, name: &str) -> Credentials {
+    let version = ("Version", "2010-05-08");
+    let create = [("Action", "CreateUser"), ("UserName", name), version];
+    assert_eq!(world.query(&world.dev, "iam", &create).await.0, 200);
+    let may = json!({"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Action": "sts:AssumeRole", "Resource": "*"}]});
+    let form = [
+        ("Action", "PutUserPolicy"),
+        version,
+        ("UserName", name),
+        ("PolicyName", name),
+        ("PolicyDocument", &may.to_string()),
+    ];
+    assert_eq!(world.query(&world.dev, "iam", &form).await.0, 200);
+    let create = [("Action", "CreateAccessKey"), ("UserName", name), version];
+    let (_, xml) = world.query(&world.dev, "iam", &create).await;
+    let part = |tag: &str| {
+        let (_, rest) = xml.split_once(&format!("<{tag}>")).unwrap();
+        rest.split_once('<').unwrap().0.to_owned()
+    };
+    let (id, secret) = (part("AccessKeyId"), part("SecretAccessKey"));
+    Credentials::new(id, secret, None, None, "t")
+}
+
 #[tokio::test]
 async fn chaining_lasts_an_hour_at_most() {
     let world = world().await;
@@ -94,53 +118,7 @@ async fn chaining_lasts_an_hour_at_most() {
     assert!(message.contains("role chaining"), "{message}");
     two_hours.duration_seconds(3600).send().await.unwrap();
     // A user is not chained: the same two hours are granted.
-    world
-        .query(
-            &world.dev,
-            "iam",
-            &[
-                ("Action", "CreateUser"),
-                ("UserName", "ops"),
-                ("Version", "2010-05-08"),
-            ],
-        )
-        .await;
-    let may = json!({"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Action": "sts:AssumeRole", "Resource": "*"}]});
-    let form = [
-        ("Action", "PutUserPolicy"),
-        ("Version", "2010-05-08"),
-        ("UserName", "ops"),
-        ("PolicyName", "ops"),
-        ("PolicyDocument", &may.to_string()),
-    ];
-    assert_eq!(world.query(&world.dev, "iam", &form).await.0, 200);
-    let (_, xml) = world
-        .query(
-            &world.dev,
-            "iam",
-            &[
-                ("Action", "CreateAccessKey"),
-                ("UserName", "ops"),
-                ("Version", "2010-05-08"),
-            ],
-        )
-        .await;
-    let part = |tag: &str| {
-        xml.split_once(&format!("<{tag}>"))
-            .unwrap()
-            .1
-            .split_once('<')
-            .unwrap()
-            .0
-            .to_owned()
-    };
-    let user = Credentials::new(
-        part("AccessKeyId"),
-        part("SecretAccessKey"),
-        None,
-        None,
-        "t",
-    );
+    let user = user(&world, "ops").await;
     let me = sts(&world, &user)
         .await
         .get_caller_identity()

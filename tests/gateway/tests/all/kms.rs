@@ -96,13 +96,10 @@ async fn a_key_signs_messages_and_digests_under_each_of_its_names() {
 }
 
 #[tokio::test]
-async fn what_kms_does_not_take_is_refused_in_its_words() {
+async fn messages_that_kms_does_not_sign_are_refused_in_its_words() {
     let world = world().await;
-    let metadata = key(&world, "alias/k", None).await;
+    key(&world, "alias/k", None).await;
     let by = &world.build;
-    let symmetric = good(ask(&world, by, "CreateKey", &json!({})).await);
-    let symmetric = symmetric["KeyMetadata"]["KeyId"].as_str().unwrap();
-    let arn = metadata["Arn"].as_str().unwrap();
     let other = format!("arn:aws:kms:eu-west-1:{}:alias/k", world.build_id);
     let mut rsa = message("alias/k", b"x", "RAW");
     rsa["SigningAlgorithm"] = json!("RSASSA_PSS_SHA_256");
@@ -151,11 +148,6 @@ async fn what_kms_does_not_take_is_refused_in_its_words() {
             "ValidationException",
             "WHOLE",
         ),
-        (
-            message(symmetric, b"x", "RAW"),
-            "InvalidKeyUsageException",
-            "ENCRYPT_DECRYPT which is not valid for Sign",
-        ),
         (rsa, "InvalidKeyUsageException", "incompatible"),
         (grant, "InvalidGrantTokenException", ""),
         (unknown, "ValidationException", "unknown member"),
@@ -168,12 +160,31 @@ async fn what_kms_does_not_take_is_refused_in_its_words() {
         refused(&ask(&world, by, "Sign", &input).await, code, piece);
     }
     good(ask(&world, by, "Sign", &message("alias/k", &[0; 4096], "RAW")).await);
+}
+
+#[tokio::test]
+async fn a_key_for_encryption_signs_nothing_and_takes_no_name_that_is_given() {
+    let world = world().await;
+    key(&world, "alias/k", None).await;
+    let by = &world.build;
+    let symmetric = good(ask(&world, by, "CreateKey", &json!({})).await);
+    let symmetric = symmetric["KeyMetadata"]["KeyId"].as_str().unwrap();
+    let signed = ask(&world, by, "Sign", &message(symmetric, b"x", "RAW")).await;
+    let why = "ENCRYPT_DECRYPT which is not valid for Sign";
+    refused(&signed, "InvalidKeyUsageException", why);
     let public = ask(&world, by, "GetPublicKey", &json!({"KeyId": symmetric})).await;
     refused(&public, "UnsupportedOperationException", "");
     let again = json!({"AliasName": "alias/k", "TargetKeyId": symmetric});
     let again = ask(&world, by, "CreateAlias", &again).await;
     refused(&again, "AlreadyExistsException", "alias/k already exists");
+}
 
+#[tokio::test]
+async fn a_key_that_is_disabled_or_pending_deletion_does_not_sign() {
+    let world = world().await;
+    let metadata = key(&world, "alias/k", None).await;
+    let by = &world.build;
+    let arn = metadata["Arn"].as_str().unwrap();
     let sign = message("alias/k", b"x", "RAW");
     for (operation, input, code, piece) in [
         (

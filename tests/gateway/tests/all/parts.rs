@@ -204,15 +204,8 @@ fn network() -> String {
     panic!("other processes have claimed all networks of these tests")
 }
 
-fn start() -> Arc<Parts> {
-    let folder = tempfile::Builder::new()
-        .prefix("gateway-")
-        .tempdir()
-        .unwrap()
-        .keep();
-    let at = folder.as_path();
-    let net = network();
-    let ip = format!("{net}.1");
+/// The programs behind the gateway, in a folder that goes away with them.
+fn children(at: &Path, ip: &str) -> Vec<Child> {
     let emulator = dynamodb_local();
     std::fs::write(at.join("bridge.py"), BRIDGE).unwrap();
     let registry = format!(
@@ -222,14 +215,13 @@ fn start() -> Arc<Parts> {
     );
     std::fs::write(at.join("registry.yml"), registry).unwrap();
     std::fs::write(at.join("htpasswd"), htpasswd()).unwrap();
-    let socket = at.join("dynamodb.sock");
     let janitor = Command::new("setsid")
         .args(["sh", "-c", "cat >/dev/null; sleep 2; rm -rf \"$0\""])
         .arg(at)
         .stdin(Stdio::piped())
         .spawn()
         .unwrap();
-    let children = vec![
+    vec![
         janitor,
         supervised(
             &format!("{} -H {ip} -p 4004", moto_server().display()),
@@ -249,7 +241,42 @@ fn start() -> Arc<Parts> {
             at,
             "dynamodb.log",
         ),
-    ];
+    ]
+}
+
+/// Serves the gateway and the keys of the identity provider. They outlive the runtime of whichever test came first.
+fn serve(config: Config, jwks: String, address: String) {
+    std::thread::spawn(move || {
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_all()
+            .build()
+            .unwrap();
+        runtime.block_on(async move {
+            let issuer = tokio::net::TcpListener::bind(format!("{address}:4001"))
+                .await
+                .unwrap();
+            let router =
+                axum::Router::new().route("/jwks", axum::routing::get(move || async move { jwks }));
+            tokio::spawn(async move { axum::serve(issuer, router).await });
+            let listener = tokio::net::TcpListener::bind(format!("{address}:4000"))
+                .await
+                .unwrap();
+            gateway::serve(config, listener).await.unwrap();
+        });
+    });
+}
+
+fn start() -> Arc<Parts> {
+    let folder = tempfile::Builder::new()
+        .prefix("gateway-")
+        .tempdir()
+        .unwrap()
+        .keep();
+    let at = folder.as_path();
+    let net = network();
+    let ip = format!("{net}.1");
+    let socket = at.join("dynamodb.sock");
+    let children = children(at, &ip);
     let answers = |port: u16| std::net::TcpStream::connect(format!("{ip}:{port}")).is_ok();
     wait_for("moto", || answers(4004));
     wait_for("docker-registry", || answers(4003));
@@ -274,26 +301,7 @@ fn start() -> Arc<Parts> {
         }],
         backends: HashMap::from([("ecs".to_owned(), Arc::new(Echo) as Arc<dyn Backend>)]),
     };
-    // The servers outlive the runtime of whichever test came first.
-    let (jwks, address) = (idp.jwks(), ip.clone());
-    std::thread::spawn(move || {
-        let runtime = tokio::runtime::Builder::new_current_thread()
-            .enable_all()
-            .build()
-            .unwrap();
-        runtime.block_on(async move {
-            let issuer = tokio::net::TcpListener::bind(format!("{address}:4001"))
-                .await
-                .unwrap();
-            let router =
-                axum::Router::new().route("/jwks", axum::routing::get(move || async move { jwks }));
-            tokio::spawn(async move { axum::serve(issuer, router).await });
-            let listener = tokio::net::TcpListener::bind(format!("{address}:4000"))
-                .await
-                .unwrap();
-            gateway::serve(config, listener).await.unwrap();
-        });
-    });
+    serve(config, idp.jwks(), ip.clone());
     wait_for("the gateway", || answers(4000) && answers(4001));
     Arc::new(Parts {
         url: format!("http://{ip}:4000"),

@@ -199,6 +199,27 @@ struct Push {
     force: bool,
 }
 
+/// The commit that a push is made on: the branch, or what it is to begin with or to be rewritten onto.
+fn parent(
+    repo: &Repo,
+    from: Option<&str>,
+    standing: Option<&str>,
+    force: bool,
+) -> Result<Option<String>, Box<Answer>> {
+    match (from, standing) {
+        (Some(_), Some(_)) if !force => Err(error(
+            409,
+            "the branch is there already; `from` then needs `force`",
+        )),
+        (Some(from), _) => {
+            let found = repo.git.resolve(from);
+            let found = found.ok_or_else(|| unprocessable(&format!("git has no {from}")))?;
+            Ok(Some(found))
+        }
+        (None, standing) => Ok(standing.map(str::to_owned)),
+    }
+}
+
 pub(super) fn push(state: &mut State, name: &str, request: &Request) -> Outcome {
     let push: Push = body(request)?;
     let user = known_user(state, &push.user)?;
@@ -220,37 +241,14 @@ pub(super) fn push(state: &mut State, name: &str, request: &Request) -> Outcome 
             standing.ok_or_else(|| unprocessable(&format!("git has no branch {}", push.branch)))?,
         ),
         Some(files) => {
-            let from = match (&push.from, &standing) {
-                (Some(from), None) => Some(
-                    repo.git
-                        .resolve(from)
-                        .ok_or_else(|| unprocessable(&format!("git has no {from}")))?,
-                ),
-                (Some(from), Some(_)) if push.force => Some(
-                    repo.git
-                        .resolve(from)
-                        .ok_or_else(|| unprocessable(&format!("git has no {from}")))?,
-                ),
-                (Some(_), Some(_)) => {
-                    return Err(error(
-                        409,
-                        "the branch is there already; `from` then needs `force`",
-                    ));
-                }
-                (None, standing) => standing.clone(),
-            };
+            let from = parent(repo, push.from.as_deref(), standing.as_deref(), push.force)?;
             let message = push
                 .message
                 .unwrap_or_else(|| format!("Change {} files", files.len()));
+            let committer = Signature { ..author.clone() };
             let after = repo
                 .git
-                .write_files(
-                    from.as_deref(),
-                    &files,
-                    &author,
-                    &Signature { ..author.clone() },
-                    &message,
-                )
+                .write_files(from.as_deref(), &files, &author, &committer, &message)
                 .map_err(git_failed)?;
             repo.git
                 .set_branch(&push.branch, &after)

@@ -300,67 +300,17 @@ impl<'a> Executor<'a> {
                 None => Ok(Found::Node(Node::Repository(repo))),
                 Some(fork) => optional(self.state.repo(fork).map(Node::Repository)),
             },
-            "timelineItems" => {
-                let kinds = field.arguments.get("itemTypes");
-                let wanted = |event: &&PullEvent| {
-                    let kind = match event.what {
-                        EventKind::BaseChanged { .. } => "BASE_REF_CHANGED_EVENT",
-                        EventKind::ForcePushed { .. } => "HEAD_REF_FORCE_PUSHED_EVENT",
-                        EventKind::Dismissed { .. } => "REVIEW_DISMISSED_EVENT",
-                    };
-                    kinds
-                        .and_then(Value::as_array)
-                        .is_none_or(|all| all.contains(&json!(kind)))
-                };
-                let events = pull.events.iter().filter(wanted);
-                connect(
-                    "PullRequestTimelineItemsConnection",
-                    events.map(|event| Node::Event(repo, pull, event)).collect(),
-                    field,
-                )
-            }
+            "timelineItems" => timeline(repo, pull, field),
             "mergeCommit" => {
                 self.need("contents", repo)?;
                 self.commit_at(repo, merged.map(|merge| merge.commit.as_str()))
             }
-            "reviews" => {
-                let states = field
-                    .arguments
-                    .get("states")
-                    .filter(|states| !states.is_null());
-                let wanted = |review: &&Review| {
-                    states.is_none_or(|states| {
-                        states == &json!(review.state)
-                            || states
-                                .as_array()
-                                .is_some_and(|all| all.contains(&json!(review.state)))
-                    }) && (text(field, "author").is_empty()
-                        || review.user.eq_ignore_ascii_case(text(field, "author")))
-                };
-                let all = pull
-                    .reviews
-                    .iter()
-                    .filter(wanted)
-                    .map(|review| Node::Review(repo, pull, review))
-                    .collect();
-                connect("PullRequestReviewConnection", all, field)
+            "reviews" => reviews(repo, pull, field),
+            "latestOpinionatedReviews" => {
+                let opinions = self.opinions(repo, pull, field);
+                connect("PullRequestReviewConnection", opinions, field)
             }
-            "latestOpinionatedReviews" => connect(
-                "PullRequestReviewConnection",
-                self.opinions(repo, pull, field),
-                field,
-            ),
-            _ => {
-                let commits =
-                    pull_commits(repo, pull).map_err(|error| GraphError::new(error.to_string()))?;
-                let total = commits.len();
-                let all = commits
-                    .into_iter()
-                    .take(COMMITS)
-                    .map(|commit| Node::PullCommit(repo, pull, commit))
-                    .collect();
-                page("PullRequestCommitConnection", all, total, field)
-            }
+            _ => commits_of(repo, pull, field),
         }
     }
 
@@ -506,6 +456,63 @@ impl<'a> Executor<'a> {
             }
         }
     }
+}
+
+/// What happened to a pull request, of the kinds that are asked for.
+fn timeline<'a>(repo: &'a Repo, pull: &'a Pull, field: &Field) -> Resolved<'a> {
+    let kinds = field.arguments.get("itemTypes");
+    let wanted = |event: &&PullEvent| {
+        let kind = match event.what {
+            EventKind::BaseChanged { .. } => "BASE_REF_CHANGED_EVENT",
+            EventKind::ForcePushed { .. } => "HEAD_REF_FORCE_PUSHED_EVENT",
+            EventKind::Dismissed { .. } => "REVIEW_DISMISSED_EVENT",
+        };
+        kinds
+            .and_then(Value::as_array)
+            .is_none_or(|all| all.contains(&json!(kind)))
+    };
+    let events = pull.events.iter().filter(wanted);
+    connect(
+        "PullRequestTimelineItemsConnection",
+        events.map(|event| Node::Event(repo, pull, event)).collect(),
+        field,
+    )
+}
+
+/// The reviews, in the states and by the author that are asked for.
+fn reviews<'a>(repo: &'a Repo, pull: &'a Pull, field: &Field) -> Resolved<'a> {
+    let states = field
+        .arguments
+        .get("states")
+        .filter(|states| !states.is_null());
+    let wanted = |review: &&Review| {
+        states.is_none_or(|states| {
+            states == &json!(review.state)
+                || states
+                    .as_array()
+                    .is_some_and(|all| all.contains(&json!(review.state)))
+        }) && (text(field, "author").is_empty()
+            || review.user.eq_ignore_ascii_case(text(field, "author")))
+    };
+    let all = pull
+        .reviews
+        .iter()
+        .filter(wanted)
+        .map(|review| Node::Review(repo, pull, review))
+        .collect();
+    connect("PullRequestReviewConnection", all, field)
+}
+
+/// The first commits, as many as GitHub lists, and how many there are.
+fn commits_of<'a>(repo: &'a Repo, pull: &'a Pull, field: &Field) -> Resolved<'a> {
+    let commits = pull_commits(repo, pull).map_err(|error| GraphError::new(error.to_string()))?;
+    let total = commits.len();
+    let all = commits
+        .into_iter()
+        .take(COMMITS)
+        .map(|commit| Node::PullCommit(repo, pull, commit))
+        .collect();
+    page("PullRequestCommitConnection", all, total, field)
 }
 
 fn blob<'a>(repo: &Repo, sha: &str, field: &Field) -> Resolved<'a> {

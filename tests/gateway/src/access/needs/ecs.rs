@@ -11,13 +11,14 @@ use super::{Need, Scene};
 const TASKS: &str = "ecs-tasks.amazonaws.com";
 
 pub(super) fn needs(scene: &Scene<'_>) -> Option<Vec<Need>> {
-    let input = &scene.input;
+    of_clusters(scene)
+        .or_else(|| of_services(scene))
+        .or_else(|| of_tasks(scene))
+}
+
+fn of_clusters(scene: &Scene<'_>) -> Option<Vec<Need>> {
     Some(match scene.operation() {
-        "ListClusters"
-        | "ListTaskDefinitions"
-        | "ListTaskDefinitionFamilies"
-        | "DescribeTaskDefinition"
-        | "DeregisterTaskDefinition" => vec![scene.same("*")],
+        "ListClusters" => vec![scene.same("*")],
         "CreateCluster" => {
             let name = scene.text("clusterName").unwrap_or("default");
             tagging(scene, scene.arn(&format!("cluster/{name}")))
@@ -32,7 +33,15 @@ pub(super) fn needs(scene: &Scene<'_>) -> Option<Vec<Need>> {
             )
         }
         "DeleteCluster" => vec![scene.same(cluster_arn(scene, scene.text("cluster")))],
-        "RegisterTaskDefinition" => register(scene)?,
+        "TagResource" | "UntagResource" | "ListTagsForResource" => {
+            vec![scene.same(scene.text("resourceArn")?)]
+        }
+        _ => return None,
+    })
+}
+
+fn of_services(scene: &Scene<'_>) -> Option<Vec<Need>> {
+    Some(match scene.operation() {
         "CreateService" => {
             let service = service_arn(scene, scene.text("serviceName")?);
             let need = revision(scene, in_cluster(scene, scene.same(&service)));
@@ -67,6 +76,18 @@ pub(super) fn needs(scene: &Scene<'_>) -> Option<Vec<Need>> {
             "*",
         ),
         "StopServiceDeployment" => vec![scene.same(scene.text("serviceDeploymentArn")?)],
+        _ => return None,
+    })
+}
+
+fn of_tasks(scene: &Scene<'_>) -> Option<Vec<Need>> {
+    let input = &scene.input;
+    Some(match scene.operation() {
+        "ListTaskDefinitions"
+        | "ListTaskDefinitionFamilies"
+        | "DescribeTaskDefinition"
+        | "DeregisterTaskDefinition" => vec![scene.same("*")],
+        "RegisterTaskDefinition" => register(scene)?,
         "ListTasks" => {
             let cluster = short(scene.text("cluster").unwrap_or("default"));
             let instances = scene.arn(&format!("container-instance/{cluster}/*"));
@@ -86,9 +107,6 @@ pub(super) fn needs(scene: &Scene<'_>) -> Option<Vec<Need>> {
             let mut needs = vec![in_cluster(scene, scene.same(definition))];
             needs.extend(passed(scene, &input["overrides"]));
             needs
-        }
-        "TagResource" | "UntagResource" | "ListTagsForResource" => {
-            vec![scene.same(scene.text("resourceArn")?)]
         }
         _ => return None,
     })
