@@ -316,6 +316,35 @@ fn a_planted_record_is_refused() {
     );
 }
 
+/// Nor is a permit believed that the key did not sign.
+#[test]
+fn a_planted_permit_is_refused() {
+    let scene = Scene::new("ledger-permit", BOTH);
+    scene.record("1", &[], 0);
+    let head = scene.item(1);
+    let mut record: Value = serde_json::from_str(head["record"]["S"].as_str().unwrap()).unwrap();
+    record["seq"] = 2.into();
+    record["verdict"] = "permitted".into();
+    record["permit"] = json!({"expires": "2998-12-31T00:00:00Z", "head": head["hash"]["S"]});
+    let prev = head["hash"]["S"].as_str().unwrap();
+    let mut planted = head.clone();
+    planted["seq"]["N"] = "2".into();
+    planted["prev"] = head["hash"].clone();
+    planted["hash"]["S"] = sha256(format!("{prev}{record}").as_bytes()).into();
+    planted["record"]["S"] = record.to_string().into();
+    for (signed, words) in [
+        (true, "record 2 is signed, but not by the ledger's key"),
+        (false, "record 2 is not signed"),
+    ] {
+        if !signed {
+            planted.as_object_mut().unwrap().remove("signature");
+        }
+        scene.put(World::LEDGER, &planted);
+        let (_, said) = scene.record("1", &["--permit", "2"], 3);
+        assert!(said.contains(words), "{said}");
+    }
+}
+
 #[test]
 fn a_chain_that_was_cut_off_or_written_elsewhere_is_refused() {
     let scene = Scene::new("ledger-cut", BOTH);

@@ -2,6 +2,7 @@
 //! that the contract maps to logins. What was deployed before is planted in the ledger, as `record` writes it.
 
 mod glass;
+mod permit;
 mod rollback;
 mod times;
 

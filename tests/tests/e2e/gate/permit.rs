@@ -1,0 +1,337 @@
+//! Permits: granted, used, recorded and void, by the real binary. What `slipway-service deploy` writes when it begins is put
+//! into the ledger as it writes it, so that each moment in between can be looked at.
+
+use std::process::Command;
+
+use rustix::process::Signal;
+use sandbox::instance::{port, sha256};
+use sandbox::world::{World, http_client};
+use serde_json::{Value, json};
+
+use super::{ALLOWED, Ended, Gate, digest, ended};
+use crate::support::{PATIENCE, Started, instance, log, until, wait};
+
+/// How long a call hangs during which the step is killed.
+const HANGS: u64 = 3_600_000;
+
+impl Gate {
+    /// The chain's records, oldest first, with their hashes.
+    fn chain(&self) -> Vec<(Value, String)> {
+        let input = json!({
+            "TableName": World::LEDGER, "ConsistentRead": true, "KeyConditionExpression": "#chain = :chain",
+            "ExpressionAttributeNames": {"#chain": "chain"},
+            "ExpressionAttributeValues": {":chain": {"S": "storefront#production"}},
+        });
+        let call = self
+            .build
+            .json("dynamodb", "DynamoDB_20120810.Query", &input);
+        let answer = wait(PATIENCE, call).unwrap().unwrap();
+        let items = answer["Items"].as_array().unwrap().iter();
+        let text = |item: &Value, name: &str| item[name]["S"].as_str().unwrap().to_owned();
+        items
+            .map(|item| {
+                let record = serde_json::from_str(&text(item, "record")).unwrap();
+                (record, text(item, "hash"))
+            })
+            .collect()
+    }
+
+    /// Puts one more record at the end of production's chain.
+    fn add(&self, record: &Value) -> u64 {
+        let chain = self.chain();
+        let prev = chain.last().unwrap().1.clone();
+        let seq = chain.len() as u64 + 1;
+        let mut whole = record.clone();
+        whole["seq"] = json!(seq);
+        let bytes = whole.to_string();
+        let hash = sha256(format!("{prev}{bytes}").as_bytes());
+        let item = json!({
+            "chain": {"S": "storefront#production"}, "seq": {"N": seq.to_string()},
+            "record": {"S": bytes}, "hash": {"S": hash}, "prev": {"S": prev},
+        });
+        let input = json!({"TableName": World::LEDGER, "Item": item});
+        let call = self
+            .build
+            .json("dynamodb", "DynamoDB_20120810.PutItem", &input);
+        wait(PATIENCE, call).unwrap().unwrap();
+        seq
+    }
+
+    /// Begins a deployment under a permit, at this time.
+    fn begin(&self, permit: u64, by: &str, run: Option<&str>, at: &str) -> u64 {
+        let chain = self.chain();
+        let (permitted, _) = &chain[usize::try_from(permit).unwrap() - 1];
+        let mut record = permitted.clone();
+        let members = record.as_object_mut().unwrap();
+        members.remove("permit");
+        members.remove("run");
+        record["verdict"] = json!("started");
+        record["under"] = json!(permit);
+        record["actor"] = json!({"login": by});
+        record["at"] = json!(at);
+        if let Some(run) = run {
+            record["run"] = json!(run);
+        }
+        self.add(&record)
+    }
+
+    /// The step in a build of production's stage that a person started.
+    fn built(&self, person: &str, build: &str, arguments: &[&str]) -> Command {
+        let mut command = self.command(person, arguments);
+        let arn = format!("arn:aws:codebuild:ca-central-1:111111111111:build/promote:{build}");
+        command
+            .env("CODEBUILD_BUILD_ARN", arn)
+            .env("CODEBUILD_BUILD_ID", format!("promote:{build}"))
+            .env(
+                "CODEBUILD_INITIATOR",
+                format!("Operators/{person}@acme.example"),
+            )
+            .env("CODEBUILD_BUILD_URL", page(build));
+        command
+    }
+
+    /// Kills a step while it waits for the answer to its first write.
+    fn killed(&self, mut command: Command) {
+        let account = &self.world.build.id;
+        let url = format!("{}/_sandbox/faults", instance().url(port::GATEWAY));
+        let fault = json!({"service": "dynamodb", "operation": "TransactWriteItems", "account": account,
+                           "times": 1, "fault": {"kind": "delay", "millis": HANGS}});
+        let told = wait(PATIENCE, async {
+            let http = http_client().unwrap();
+            http.post(&url).json(&fault).send().await.unwrap()
+        });
+        assert!(told.status().is_success(), "{told:?}");
+        let mut started = Started::new(&mut command);
+        until("the write", PATIENCE, || {
+            assert!(!started.ended(), "it ended before it wrote");
+            let left: Vec<Value> = wait(PATIENCE, async {
+                let http = http_client().unwrap();
+                let answer = http.get(format!("{url}?account={account}")).send().await;
+                answer.unwrap().json().await.unwrap()
+            });
+            left.is_empty().then_some(())
+        });
+        started.signal(Signal::KILL);
+        started.end(PATIENCE);
+    }
+}
+
+impl Ended {
+    /// The permit that was granted.
+    #[track_caller]
+    fn permit(&self) -> u64 {
+        let found = self.json["permit"]["record"].as_u64();
+        found.unwrap_or_else(|| panic!("no permit: {}", self.text))
+    }
+}
+
+/// The page of a build.
+fn page(build: &str) -> String {
+    format!("https://ci.example/builds/{build}")
+}
+
+/// The arguments that record a deployment.
+fn recording<'a>(digest: &'a str, commit: &'a str, more: &[&'a str]) -> Vec<&'a str> {
+    let own = ["record", "--digest", digest, "--commit", commit];
+    [&own[..], more].concat()
+}
+
+fn now() -> String {
+    let now = time::OffsetDateTime::now_utc()
+        .replace_nanosecond(0)
+        .unwrap();
+    now.format(&time::format_description::well_known::Rfc3339)
+        .unwrap()
+}
+
+#[test]
+fn a_permit_is_granted_used_once_and_closed_by_the_deployments_record() {
+    let gate = Gate::new("permit-once");
+    wait(PATIENCE, gate.world.serve(instance())).unwrap();
+    let fix = gate.image("fix");
+    gate.plant("staging", &[gate.healthy(&fix, 1)]);
+    gate.plant("production", &[gate.healthy(&digest('1'), 0)]);
+    gate.declare("");
+    let commit = gate.commits[1].as_str();
+
+    let dry = gate.run("linus", &["grant", "--digest", &fix, "--dry-run"]);
+    dry.is(0, &[ALLOWED, "permitted"]);
+    assert_eq!(gate.chain().len(), 1, "a dry run writes nothing");
+    let refused = gate.run("linus", &["grant", "--digest", &digest('9')]);
+    refused.is(3, &["no record of this digest in staging"]);
+    assert_eq!(gate.chain().len(), 1, "what is refused is not permitted");
+
+    let granted = gate.run("linus", &["grant", "--digest", &fix]);
+    granted.is(0, &[ALLOWED]);
+    assert_eq!(granted.permit(), 2);
+    let chain = gate.chain();
+    let (record, permit) = (&chain[1].0, &chain[1].0["permit"]);
+    assert_eq!(record["verdict"], "permitted", "{record}");
+    assert_eq!(record["digest"], json!(fix), "{record}");
+    let production = gate.world.environment("production").unwrap();
+    assert_eq!(record["account"], json!(production.account.id), "{record}");
+    assert_eq!(permit["head"], json!(chain[0].1), "{record}");
+    assert_eq!(permit["base"], json!(gate.commits[0]), "{record}");
+    for list in ["pulls", "reviews", "approvers"] {
+        assert_eq!(permit[list].as_array().unwrap().len(), 1, "{record}");
+    }
+    gate.run("grace", &["status"])
+        .is(0, &["permit 2 of linus for sha256:"]);
+    gate.run("grace", &["history"]).is(0, &["permitted"]);
+
+    // Nothing was deployed under it yet, and what it does not permit is not recorded.
+    let record = |person: &str, digest: &str, more: &[&str]| {
+        gate.run(person, &recording(digest, commit, more))
+    };
+    record("linus", &fix, &["--permit", "2"]).is(3, &["no deployment began under it"]);
+    record("linus", &digest('1'), &["--permit", "2"]).is(3, &["it permits sha256:"]);
+    record("linus", &fix, &["--permit", "1"]).is(3, &["is not a permit: healthy"]);
+    record("linus", &fix, &["--permit", "7"]).is(3, &["has no record 7"]);
+
+    gate.begin(2, "linus", None, &now());
+    gate.deploy("linus", &fix);
+    let busy = gate.run("ada", &["grant", "--digest", &fix]);
+    busy.is(
+        3,
+        &[
+            "is not recorded yet",
+            "linus at",
+            "under permit 2",
+            "--verdict failed",
+        ],
+    );
+    gate.run("grace", &["status"])
+        .is(0, &["started by linus at", "under permit 2"]);
+    let written = record("linus", &fix, &["--permit", "2"]);
+    written.is(0, &[]);
+    assert_eq!(written.json["record"]["under"], 2, "{}", written.json);
+    let again = record("linus", &fix, &["--permit", "2"]);
+    again.is(0, &[]);
+    assert_eq!(again.json["already"], true, "{}", again.json);
+    let failed = ["--permit", "2", "--verdict", "failed"];
+    record("linus", &fix, &failed).is(3, &["permit 2 is closed", "record 4 closed it: healthy"]);
+    gate.run("grace", &["verify"]).is(0, &[]);
+    assert_eq!(gate.chain().len(), 4);
+}
+
+#[test]
+fn of_permits_that_race_one_is_used() {
+    let gate = Gate::new("permit-race");
+    let fix = digest('2');
+    gate.plant("staging", &[gate.healthy(&fix, 1)]);
+    gate.plant("production", &[gate.healthy(&digest('1'), 0)]);
+    gate.declare("");
+    let commit = gate.commits[1].as_str();
+    let builds = ["1", "2", "3", "4", "5", "6"];
+    let grant = ["grant", "--digest", &fix];
+    let racing: Vec<Started> = builds
+        .iter()
+        .map(|build| Started::new(&mut gate.built("linus", build, &grant)))
+        .collect();
+    for one in racing {
+        let output = one.end(PATIENCE);
+        assert_eq!(output.status.code(), Some(0), "{}", log(&output));
+    }
+    gate.run("grace", &["verify"]).is(0, &[]);
+    let chain = gate.chain();
+    assert_eq!(chain.len(), 7);
+    // Each build finds its own again.
+    for build in builds {
+        let own = ended(&mut gate.built("linus", build, &grant));
+        own.is(0, &[ALLOWED]);
+        assert_eq!(own.json["permit"]["already"], true, "{}", own.text);
+        let (record, _) = &chain[usize::try_from(own.permit()).unwrap() - 1];
+        assert_eq!(record["run"], json!(page(build)), "{record}");
+    }
+    assert_eq!(gate.chain().len(), 7);
+
+    // One of them deploys. The others neither get another one, nor end what it began.
+    let first = chain[1].0["run"].as_str().unwrap().to_owned();
+    gate.begin(2, "linus", Some(&first), &now());
+    let own = first.rsplit('/').next().unwrap();
+    let other = builds.iter().find(|build| **build != own).unwrap();
+    ended(&mut gate.built("linus", other, &grant)).is(3, &["is not recorded yet", &first]);
+    ended(&mut gate.built("linus", own, &grant)).is(0, &[ALLOWED]);
+    let failing = |build: &str, permit: &str| {
+        let more = ["--verdict", "failed", "--permit", permit];
+        ended(&mut gate.built("linus", build, &recording(&fix, commit, &more)))
+    };
+    failing(other, "3").is(3, &["began another one"]);
+    failing(other, "2").is(3, &["began it", "without --permit"]);
+    failing(own, "2").is(0, &[]);
+    failing(other, "3").is(3, &["before another one was recorded"]);
+    ended(&mut gate.built("linus", other, &grant)).is(0, &[ALLOWED]);
+}
+
+#[test]
+fn a_newer_deployment_voids_a_permit_and_time_ends_what_began() {
+    let gate = Gate::new("permit-void");
+    wait(PATIENCE, gate.world.serve(instance())).unwrap();
+    let fix = gate.image("fix");
+    gate.plant("staging", &[gate.healthy(&fix, 1)]);
+    gate.plant("production", &[gate.healthy(&digest('1'), 0)]);
+    gate.declare("");
+    let commit = gate.commits[1].as_str();
+    gate.run("linus", &["grant", "--digest", &fix]).is(0, &[]);
+    gate.begin(2, "linus", None, &now());
+    gate.deploy("linus", &fix);
+    // A person ends what seems dead.
+    let failed = recording(&fix, commit, &["--verdict", "failed"]);
+    gate.run("ada", &failed).is(0, &[]);
+    let late = gate.run("linus", &recording(&fix, commit, &["--permit", "2"]));
+    late.is(
+        3,
+        &["another deployment to production was recorded", "record 4"],
+    );
+    let again = gate.run("linus", &["grant", "--digest", &fix]);
+    again.is(0, &[ALLOWED]);
+    assert_eq!(again.permit(), 5);
+
+    // What began long ago without an end does not count any more.
+    gate.begin(5, "linus", None, "2026-11-21T18:00:00Z");
+    let after = gate.run("ada", &["grant", "--digest", &fix]);
+    after.is(0, &[ALLOWED]);
+    assert_eq!(after.permit(), 7);
+    gate.run("grace", &["status"])
+        .is(0, &["permit 7 of ada for sha256:"]);
+}
+
+#[test]
+fn a_run_that_was_killed_ends_right_when_it_runs_again() {
+    let gate = Gate::new("permit-killed");
+    wait(PATIENCE, gate.world.serve(instance())).unwrap();
+    let fix = gate.image("fix");
+    gate.plant("staging", &[gate.healthy(&fix, 1)]);
+    gate.plant("production", &[gate.healthy(&digest('1'), 0)]);
+    gate.declare("");
+    let commit = gate.commits[1].as_str();
+    let grant = ["grant", "--digest", &fix];
+    gate.killed(gate.built("linus", "1", &grant));
+    assert_eq!(gate.chain().len(), 1);
+    let granted = ended(&mut gate.built("linus", "1", &grant));
+    granted.is(0, &[ALLOWED]);
+    assert_eq!(granted.permit(), 2);
+    let run = page("1");
+    gate.begin(2, "linus", Some(&run), &now());
+    gate.deploy("linus", &fix);
+    // After the beginning, the same run gets its own permit.
+    let again = ended(&mut gate.built("linus", "1", &grant));
+    again.is(0, &[ALLOWED]);
+    assert_eq!(again.permit(), 2);
+    let record = recording(&fix, commit, &["--permit", "2"]);
+    gate.killed(gate.built("linus", "1", &record));
+    assert_eq!(gate.chain().len(), 3);
+    // Whoever sees it run may record that, also in a new run.
+    let written = ended(&mut gate.built("ada", "2", &record));
+    written.is(0, &[]);
+    assert_eq!(written.json["record"]["under"], 2, "{}", written.json);
+    ended(&mut gate.built("linus", "1", &record))
+        .is(3, &["permit 2 is closed", "by ada", &page("2")]);
+    let chain = gate.chain();
+    let verdicts: Vec<&str> = chain
+        .iter()
+        .map(|(record, _)| record["verdict"].as_str().unwrap())
+        .collect();
+    assert_eq!(verdicts, ["healthy", "permitted", "started", "healthy"]);
+    gate.run("grace", &["verify"]).is(0, &[]);
+}
