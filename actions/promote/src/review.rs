@@ -38,7 +38,11 @@ pub(crate) async fn run(args: Args, cx: &Cx) -> Result<Report> {
     let chain = Chain::new(&setting.service, &setting.environment)?;
     let standing = Standing::read(&ledger, &chain).await?;
     own_debt(&standing, &digest, &reviewer)?;
-    let deployed = |record: &Record| record.digest == digest && record.is_deployment();
+    // What began under a permit was deployed as well, although nobody recorded how it ended.
+    let deployed = |record: &Record| {
+        let began = record.verdict == Verdict::Started;
+        record.digest == digest && (record.is_deployment() || began)
+    };
     let deployed = ledger.find(&chain, LOOK_BACK, deployed).await?;
     let deployed = deployed.ok_or_else(|| {
         Error::refused(format!(

@@ -70,13 +70,21 @@ impl Standing {
     pub(crate) fn of(records: Vec<Recorded>) -> Self {
         let mut standing = Self::default();
         for Recorded { record, .. } in records.iter().rev() {
-            standing.follow(record);
+            standing.follow(record, permit_of(&records, record));
         }
         standing.records = records;
         standing
     }
 
-    fn follow(&mut self, record: &Record) {
+    fn owe(&mut self, record: &Record, glass: &BreakGlass) {
+        self.debts.push(Debt {
+            record: record.clone(),
+            glass: glass.clone(),
+            reviewers: Vec::new(),
+        });
+    }
+
+    fn follow(&mut self, record: &Record, permit: Option<&Record>) {
         if record.verdict == Verdict::Reviewed {
             let refused = self
                 .refused
@@ -91,15 +99,24 @@ impl Standing {
             }
             return;
         }
+        if record.verdict == Verdict::Started {
+            // It counts although nobody may ever record how the deployment ended.
+            if let Some(glass) = permit.and_then(|permit| permit.break_glass.as_ref()) {
+                self.owe(record, glass);
+            }
+            return;
+        }
         if !record.is_deployment() {
             return;
         }
         if let Some(glass) = &record.break_glass {
-            self.debts.push(Debt {
-                record: record.clone(),
-                glass: glass.clone(),
-                reviewers: Vec::new(),
-            });
+            let began = |debt: &Debt| {
+                debt.record.verdict == Verdict::Started
+                    && debt.record.under.is_some()
+                    && debt.record.under == record.under
+            };
+            self.debts.retain(|debt| !began(debt));
+            self.owe(record, glass);
         }
         if record.verdict != Verdict::Healthy {
             return;
@@ -220,6 +237,13 @@ impl Standing {
     pub(crate) fn open_debts(&self) -> impl Iterator<Item = &Debt> {
         self.debts.iter().filter(|debt| debt.is_open())
     }
+}
+
+/// The permit that a record says it ran under, if it is among these.
+fn permit_of<'r>(records: &'r [Recorded], record: &Record) -> Option<&'r Record> {
+    let number = record.under?;
+    let found = records.iter().find(|it| it.record.seq == number)?;
+    (found.record.verdict == Verdict::Permitted).then_some(&found.record)
 }
 
 /// What is older than a promotion by the rules is settled: no open debt lets one pass, and no digest
@@ -404,6 +428,24 @@ pub(crate) mod tests {
         let mut failed = forced('b', "eve");
         failed.verdict = Verdict::Failed;
         assert_eq!(open(&[failed]), 1);
+
+        // What began counts, also if nobody records how it ended, and once if somebody does.
+        let permit = Record {
+            break_glass: forced('b', "eve").break_glass,
+            ..permitted('b', "hash-1")
+        };
+        let began = [deployed('a'), permit, started('b', 2)];
+        let then = |more: &[Record]| open(&[&began[..], more].concat());
+        let closing = Record {
+            under: Some(2),
+            ..forced('b', "eve")
+        };
+        assert_eq!(open(&began[..2]), 0);
+        assert_eq!(then(&[]), 1);
+        assert_eq!(then(&[deployed('c')]), 1);
+        assert_eq!(then(std::slice::from_ref(&closing)), 1);
+        assert_eq!(then(&[closing, reviewed('b', "ada")]), 0);
+        assert_eq!(then(&[reviewed('b', "ada")]), 0);
     }
 
     #[test]
