@@ -24,6 +24,7 @@ mod launcher;
 mod leaks;
 mod ledger;
 mod odd;
+mod permits;
 mod proposal;
 mod publish;
 mod range;

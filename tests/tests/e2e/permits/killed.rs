@@ -1,0 +1,57 @@
+//! A run that is killed after its deployment began, and the same run again.
+
+use rustix::process::Signal;
+use serde_json::json;
+
+use super::{PATIENCE, Setting, Started, ends, until};
+
+#[test]
+fn a_run_that_is_killed_before_the_update_goes_on_under_its_permit() {
+    let setting = Setting::new("production", "killed-before");
+    let number = setting.permit(&json!({}));
+    let permit = number.to_string();
+    let before = setting.service()["taskDefinition"].clone();
+    let fails = json!({"kind": "status", "status": 500, "code": "ServerException", "message": "Server error."});
+    setting.fault("UpdateService", 1000, &fails);
+    let killed = Started::new(&mut setting.deploy(&permit, &[]));
+    until("the deployment is on record as begun", PATIENCE, || {
+        (setting.started(number).len() == 1).then_some(())
+    });
+    killed.signal(Signal::KILL);
+    killed.end(PATIENCE);
+    setting.no_fault();
+    assert_eq!(setting.service()["taskDefinition"], before);
+
+    ends(
+        &mut setting.deploy_again(&permit),
+        3,
+        &["began a deployment under it"],
+    );
+    let said = ["this run began the deployment before", "succeeded"];
+    ends(&mut setting.deploy(&permit, &[]), 0, &said);
+    assert!(setting.image().ends_with(&setting.digest));
+    assert_eq!(setting.started(number).len(), 1);
+}
+
+#[test]
+fn a_run_that_is_killed_after_the_update_follows_its_deployment() {
+    let setting = Setting::new("staging", "killed-after");
+    let number = setting.permit(&json!({}));
+    let permit = number.to_string();
+    let killed = Started::new(&mut setting.deploy(&permit, &[]));
+    until("the service is updated", PATIENCE, || {
+        setting.image().ends_with(&setting.digest).then_some(())
+    });
+    killed.signal(Signal::KILL);
+    killed.end(PATIENCE);
+    let updated = setting.service()["taskDefinition"].clone();
+
+    let said = [
+        "this run began the deployment before",
+        "change nothing in the service",
+        "succeeded",
+    ];
+    ends(&mut setting.deploy(&permit, &[]), 0, &said);
+    assert_eq!(setting.service()["taskDefinition"], updated);
+    assert_eq!(setting.started(number).len(), 1);
+}
