@@ -42,6 +42,8 @@ pub(crate) enum Verb {
     Verify(Verify),
     /// Write the whole chain of an environment as JSON lines, or as SLSA verification summaries
     Export(Export),
+    /// Write one static page: what each environment runs, its last deployments, what waits and what comes next
+    Board(Board),
     /// Compare what two environments run: digests, commits, and the commits between them
     Diff(Diff),
     /// Try each call that a check makes, and name the permissions that are missing
@@ -231,6 +233,17 @@ pub(crate) struct Export {
     /// File to create [default: standard output]
     #[arg(long, value_name = "FILE")]
     pub(crate) output: Option<PathBuf>,
+}
+
+#[derive(Debug, clap::Args)]
+pub(crate) struct Board {
+    #[command(flatten)]
+    pub(crate) ledger: LedgerArgs,
+    #[command(flatten)]
+    pub(crate) github: GitHub,
+    /// Page to write; one that is there is replaced
+    #[arg(long, value_name = "FILE", default_value = "board.html")]
+    pub(crate) output: PathBuf,
 }
 
 #[derive(Debug, clap::Args)]

@@ -3,6 +3,7 @@
 
 mod answer;
 mod args;
+mod board;
 mod chains;
 mod check;
 mod diff;
@@ -101,6 +102,7 @@ impl Step for Promote {
             Verb::History(args) => history::run(args, cx).await,
             Verb::Verify(args) => verify::run(args, cx).await,
             Verb::Export(args) => export::run(args, cx).await,
+            Verb::Board(args) => board::run(args, cx).await,
             Verb::Diff(args) => diff::run(args, cx).await,
             Verb::Doctor(args) => doctor::run(args, cx).await,
         }

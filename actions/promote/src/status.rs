@@ -1,6 +1,6 @@
 //! `status`: shows the digest that each environment runs, from the ledger.
 
-use crate::args::Status;
+use crate::args::{LedgerArgs, Status};
 use crate::live::{Live, Seen};
 use crate::requests::{Waiting, waiting};
 use crate::setting::{Setting, without_contract};
@@ -8,7 +8,7 @@ use crate::standing::Standing;
 use kit::report::{markdown_table, text_table};
 use kit::step::required;
 use kit::{Cx, Report, Result};
-use ledger::{Chain, Record, Verdict};
+use ledger::{Chain, Ledger, Record, Verdict};
 use net::Net;
 use serde_json::{Value, json};
 use time::OffsetDateTime;
@@ -16,7 +16,7 @@ use time::OffsetDateTime;
 const HEADER: [&str; 6] = ["environment", "digest", "commit", "since", "by", "verdict"];
 
 pub(crate) async fn run(args: Status, cx: &Cx) -> Result<Report> {
-    let settings = settings(cx, &args)?;
+    let settings = settings(cx, &args.ledger)?;
     let net = Net::new(cx)?;
     let mut rows = Vec::new();
     // All chains are in one table of the build account, so one set of credentials is enough.
@@ -29,25 +29,39 @@ pub(crate) async fn run(args: Status, cx: &Cx) -> Result<Report> {
                 ledger.insert(setting.ledger(&net, &account))
             }
         };
-        let chain = Chain::new(&setting.service, &setting.environment)?;
-        let standing = Standing::read(ledger, &chain).await?;
-        let last = standing.newest().map(|newest| newest.record.clone());
-        let healthy = standing.current().cloned();
-        let live = match (args.live, &healthy) {
-            (true, Some(record)) => Some(look(cx, &net, setting, record).await),
-            _ => None,
-        };
-        rows.push(Row {
-            environment: setting.environment.clone(),
-            last,
-            healthy,
-            live,
-            open: open(&standing),
-            deploying: deploying(&standing, cx.clock.now()),
-            waiting: waiting(setting, &standing, cx.clock.now())?,
-        });
+        rows.push(observe(cx, &net, ledger, setting, args.live).await?);
     }
     Ok(report(&rows, args.live))
+}
+
+/// Where an environment stands, and with `live` whether its service runs what is recorded.
+///
+/// # Errors
+/// The ledger cannot be read or is broken. What cannot be seen of the service is in the row.
+pub(crate) async fn observe(
+    cx: &Cx,
+    net: &Net,
+    ledger: &Ledger,
+    setting: &Setting,
+    live: bool,
+) -> Result<Row> {
+    let chain = Chain::new(&setting.service, &setting.environment)?;
+    let standing = Standing::read(ledger, &chain).await?;
+    let last = standing.newest().map(|newest| newest.record.clone());
+    let healthy = standing.current().cloned();
+    let live = match (live, &healthy) {
+        (true, Some(record)) => Some(look(cx, net, setting, record).await),
+        _ => None,
+    };
+    Ok(Row {
+        environment: setting.environment.clone(),
+        last,
+        healthy,
+        live,
+        open: open(&standing),
+        deploying: deploying(&standing, cx.clock.now()),
+        waiting: waiting(setting, &standing, cx.clock.now())?,
+    })
 }
 
 /// What somebody else has still to review in an environment.
@@ -102,9 +116,10 @@ async fn look(cx: &Cx, net: &Net, setting: &Setting, record: &Record) -> Result<
     live.look(&record.digest).await
 }
 
-fn settings(cx: &Cx, args: &Status) -> Result<Vec<Setting>> {
-    if cx.common.environment.is_some() || without_contract(cx, &args.ledger) {
-        return Ok(vec![Setting::of(cx, &args.ledger)?]);
+/// The environment that is named, else all of the contract, in the order of promotion.
+pub(crate) fn settings(cx: &Cx, given: &LedgerArgs) -> Result<Vec<Setting>> {
+    if cx.common.environment.is_some() || without_contract(cx, given) {
+        return Ok(vec![Setting::of(cx, given)?]);
     }
     let contract = cx.contract()?;
     contract
@@ -112,25 +127,26 @@ fn settings(cx: &Cx, args: &Status) -> Result<Vec<Setting>> {
         .iter()
         .map(|overview| {
             let resolved = contract.resolve(&overview.environment, &cx.env)?;
-            Setting::from_contract(&resolved, &args.ledger)
+            Setting::from_contract(&resolved, given)
         })
         .collect()
 }
 
-struct Row {
-    environment: String,
+/// An environment as the ledger and AWS show it.
+pub(crate) struct Row {
+    pub(crate) environment: String,
     /// The newest record.
-    last: Option<Record>,
+    pub(crate) last: Option<Record>,
     /// The newest healthy record: the version that runs.
-    healthy: Option<Record>,
+    pub(crate) healthy: Option<Record>,
     /// Whether that runs, where it was looked for.
-    live: Option<Result<Seen>>,
+    pub(crate) live: Option<Result<Seen>>,
     /// What waits for a review.
-    open: Vec<String>,
+    pub(crate) open: Vec<String>,
     /// What is being deployed, or may be.
-    deploying: Vec<String>,
+    pub(crate) deploying: Vec<String>,
     /// Requests that wait for approvals, or for the promotion.
-    waiting: Vec<Waiting>,
+    pub(crate) waiting: Vec<Waiting>,
 }
 
 impl Row {
