@@ -42,7 +42,7 @@ pub(crate) enum Verb {
     Verify(Verify),
     /// Write the whole chain of an environment as JSON lines, or as SLSA verification summaries
     Export(Export),
-    /// Write one static page: what each environment runs, its last deployments, what waits and what comes next
+    /// Write one static page: what each environment runs, its last deployments, what waits, and what could come next
     Board(Board),
     /// Compare what two environments run: digests, commits, and the commits between them
     Diff(Diff),
@@ -243,7 +243,7 @@ pub(crate) struct Board {
     pub(crate) github: GitHub,
     /// Page to write; one that is there is replaced
     #[arg(long, value_name = "FILE", default_value = "board.html")]
-    pub(crate) output: PathBuf,
+    pub(crate) page: PathBuf,
 }
 
 #[derive(Debug, clap::Args)]

@@ -116,11 +116,18 @@ async fn look(cx: &Cx, net: &Net, setting: &Setting, record: &Record) -> Result<
     live.look(&record.digest).await
 }
 
-/// The environment that is named, else all of the contract, in the order of promotion.
-pub(crate) fn settings(cx: &Cx, given: &LedgerArgs) -> Result<Vec<Setting>> {
+fn settings(cx: &Cx, given: &LedgerArgs) -> Result<Vec<Setting>> {
     if cx.common.environment.is_some() || without_contract(cx, given) {
         return Ok(vec![Setting::of(cx, given)?]);
     }
+    all(cx, given)
+}
+
+/// Every environment of the contract, in the order of promotion.
+///
+/// # Errors
+/// There is no contract, or an argument says otherwise than it.
+pub(crate) fn all(cx: &Cx, given: &LedgerArgs) -> Result<Vec<Setting>> {
     let contract = cx.contract()?;
     contract
         .environments()

@@ -19,7 +19,7 @@ const SCRIPT: &str = include_str!("facts.py");
 /// Pull requests in a range, and the most calls that may wait for one another.
 const RANGES: [(usize, Option<f64>); 3] = [(1, None), (20, Some(8.0)), (200, Some(15.0))];
 /// How far away GitHub is, in milliseconds.
-const LATENCY: f64 = 50.0;
+const LATENCY: u32 = 50;
 const ROUNDS: usize = 5;
 
 /// A range: the commit before it, and its last one.
@@ -88,7 +88,7 @@ async fn compare(
         let (near, away) = middle(&near)
             .zip(middle(&away))
             .ok_or_else(|| Fault::new("no round was measured"))?;
-        Ok((away - near) / LATENCY)
+        Ok((away - near) / f64::from(LATENCY))
     };
     let [ours, theirs] = [depth(0)?, depth(1)?];
     let peer = "one call after the other";

@@ -6,6 +6,7 @@ mod page;
 mod tests;
 
 use crate::args::Board as Args;
+use crate::setting::Setting;
 use crate::status;
 use kit::error::{Context, Error, Result};
 use kit::report::count;
@@ -25,7 +26,10 @@ const DEPLOYMENTS: usize = 8;
 
 pub(crate) async fn run(args: Args, cx: &Cx) -> Result<Report> {
     let contract = cx.contract()?;
-    let settings = status::settings(cx, &args.ledger)?;
+    let mut settings = status::all(cx, &args.ledger)?;
+    if let Some(last) = &cx.common.environment {
+        settings = up_to(settings, last);
+    }
     let net = Net::new(cx)?;
     let mut environments: Vec<Environment> = Vec::new();
     for setting in &settings {
@@ -58,8 +62,26 @@ pub(crate) async fn run(args: Args, cx: &Cx) -> Result<Report> {
         now: cx.clock.now(),
         environments,
     };
-    write(&args.output, &page.html()?)?;
-    Ok(report(&args.output, &page))
+    write(&args.page, &page.html()?)?;
+    Ok(report(&args.page, &page))
+}
+
+/// The environment that is named, and those that a promotion to it comes through.
+fn up_to(settings: Vec<Setting>, last: &str) -> Vec<Setting> {
+    let mut wanted = vec![last.to_owned()];
+    let mut kept: Vec<Setting> = settings
+        .into_iter()
+        .rev()
+        .filter_map(|setting| {
+            if !wanted.contains(&setting.environment) {
+                return None;
+            }
+            wanted.extend(setting.follows.clone());
+            Some(setting)
+        })
+        .collect();
+    kept.reverse();
+    kept
 }
 
 /// The newest deployments, each with the permit that it ran under where that was read.
@@ -87,7 +109,7 @@ fn write(path: &Path, html: &str) -> Result<()> {
     };
     let name = path.file_name().ok_or_else(|| {
         Error::usage(format!("{} names no file", path.display()))
-            .hint("give --output the name of the page, such as board.html")
+            .hint("give --page the name of the page, such as board.html")
     })?;
     let mut draft = name.to_owned();
     draft.push(format!(".{}", std::process::id()));
@@ -100,18 +122,18 @@ fn write(path: &Path, html: &str) -> Result<()> {
     written.context(format!("cannot write {}", path.display()))
 }
 
-fn report(output: &Path, page: &Page) -> Report {
+fn report(path: &Path, page: &Page) -> Report {
     let environments = count(page.environments.len(), "environment");
-    let output = output.display();
+    let path = path.display();
     let json: Vec<_> = page
         .environments
         .iter()
         .map(|it| json!({ "environment": it.row.environment, "next": it.next.as_ref().map(Next::json) }))
         .collect();
     Report {
-        text: format!("wrote {output}: {environments}\n"),
+        text: format!("wrote {path}: {environments}\n"),
         summary: format!("### Wrote the board, {environments}\n"),
-        json: json!({ "output": output.to_string(), "environments": json }),
+        json: json!({ "page": path.to_string(), "environments": json }),
         ..Report::default()
     }
 }

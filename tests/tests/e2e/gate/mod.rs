@@ -1,6 +1,7 @@
 //! The gate's rules about time and about what was rolled back, by the real binary at a terminal: people are sessions of AWS
 //! that the contract maps to logins. What was deployed before is planted in the ledger, as `record` writes it.
 
+mod board;
 mod glass;
 mod permit;
 mod rollback;
