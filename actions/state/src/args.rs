@@ -65,7 +65,7 @@ pub(crate) struct Wait {
     /// How long to wait for a lock that somebody holds, e.g. 90s, 10m or 0s
     #[arg(long, default_value = "10m", value_parser = kit::clock::parse_duration, value_name = "TIME")]
     pub(crate) lock_timeout: std::time::Duration,
-    /// How long a run that gives no sign of life counts as alive, e.g. 90s
+    /// How long a run that sends no heartbeat still counts as alive, e.g. 90s
     #[arg(long, default_value = "3m", value_parser = lease, value_name = "TIME")]
     pub(crate) lease: std::time::Duration,
 }

@@ -125,7 +125,7 @@ impl Guard {
         inner.pipe = None;
         let ended = inner.child.wait();
         if ended.is_ok_and(|status| status.code() == Some(UNREADABLE.into())) {
-            host.warn("the process that watches over the command was told something that it could not read; it went by the last end of the lease that it understood");
+            host.warn("the process that watches over the command got a line that it could not read; it kept the last end of the lease that it knew");
         }
     }
 

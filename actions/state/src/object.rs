@@ -192,7 +192,7 @@ impl Objects {
             Found::Other(stored, _) if stored.bytes.is_empty() => Ok(None),
             Found::Other(_, why) => Err(Error::failed(format!("{} is not a state", self.name()))
                 .cause(why)
-                .hint("see what stood there before: slipway-state versions")
+                .hint("see the earlier versions: slipway-state versions")
                 .hint("bring one of them back: slipway-state rollback --to-version VERSION")),
         }
     }

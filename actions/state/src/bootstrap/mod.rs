@@ -103,7 +103,7 @@ fn todo(found: &[Finding]) -> Result<Vec<Part>> {
         .collect();
     if !blocked.is_empty() {
         return Err(Error::refused(
-            "something there cannot be put right by itself; nothing was changed",
+            "some of it cannot be corrected automatically; nothing was changed",
         )
         .with_causes(blocked)
         .hint("slipway-state doctor shows all of it"));
@@ -217,7 +217,7 @@ pub(crate) async fn doctor(args: Doctor, cx: &Cx) -> Result<Report> {
         });
     }
     let mut error = Error::refused(format!("{} about {}", count(bad, "finding"), site.shown()))
-        .hint("what is missing is put right by: slipway-state bootstrap")
+        .hint("create what is missing: slipway-state bootstrap")
         .summary(summary);
     error.details = text_table(&header, &rows);
     error.json = Some(json);

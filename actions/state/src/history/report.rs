@@ -121,9 +121,9 @@ fn told(looked: &Looked) -> (String, Option<String>) {
         ),
         Verdict::NotAState(why, version) => (
             match kept {
-                "" => format!("what is there is not a state ({why}), and there is no digest"),
+                "" => format!("the object is not a state ({why}), and there is no digest"),
                 kept => format!(
-                    "what is there is not a state ({why}); the digest {kept} is that of {}",
+                    "the object is not a state ({why}); the digest {kept} is that of {}",
                     whose(version)
                 ),
             },
@@ -163,16 +163,16 @@ pub(super) fn verified(state: &str, looked: &Looked) -> Result<Report> {
                 now.serial,
                 now.lineage
             ))
-            .hint("where the state is right: slipway-state repair-digest");
+            .hint("if the state is right: slipway-state repair-digest");
     }
     if matches!(looked.verdict, Verdict::NoState(_)) {
         error = error.hint(
-            "where the state was deleted on purpose: slipway-state repair-digest --accept-current",
+            "if the state was deleted on purpose: slipway-state repair-digest --accept-current",
         );
     }
     error = match back {
-        Some(back) => error.hint(format!("where that version is right: {back}")),
-        None => error.hint("see what stood there: slipway-state versions"),
+        Some(back) => error.hint(format!("if that version is right: {back}")),
+        None => error.hint("see the earlier versions: slipway-state versions"),
     };
     error.json = Some(json);
     Err(error)
@@ -185,15 +185,15 @@ pub(super) fn unproven(state: &str, looked: &Looked) -> Error {
         "nothing proves that {state} as it is now is the right one; the digest was not changed"
     ))
     .cause(text)
-    .hint("see what stood there: slipway-state versions")
+    .hint("see the earlier versions: slipway-state versions")
     .hint(match looked.verdict {
         Verdict::NoState(_) => {
-            "it was deleted on purpose, so remove the digest: slipway-state repair-digest --accept-current"
+            "if it was deleted on purpose, remove the digest: slipway-state repair-digest --accept-current"
         }
-        _ => "take it for the right one: slipway-state repair-digest --accept-current",
+        _ => "accept it as it is: slipway-state repair-digest --accept-current",
     });
     if let Some(back) = back {
-        error = error.hint(format!("or take the digest's: {back}"));
+        error = error.hint(format!("or go back to the digest's version: {back}"));
     }
     error.json = Some(json_of(state, looked));
     error
@@ -242,7 +242,7 @@ pub(super) fn rolled_back(state: &str, back: Option<&Back>, dry_run: bool) -> Re
         back.version,
         back.next.serial,
         match back.lines.len() {
-            0 => "nothing that people name differs".to_owned(),
+            0 => "no resource and no output differs".to_owned(),
             number => count(number, "difference"),
         }
     );

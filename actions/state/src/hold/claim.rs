@@ -8,7 +8,7 @@ use std::time::Duration;
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Claim {
     /// How long it waits.
-    pub(super) patience: Duration,
+    pub(super) timeout: Duration,
     /// The length of its lease.
     pub(super) lease: Duration,
     /// Whether those who wait stand in line.
@@ -52,13 +52,13 @@ impl Claim {
     /// Whether a dead holder's place may be taken: who came last does not take it before those who
     /// stand in line.
     pub(super) fn may_follow(&self) -> bool {
-        self.asked || !self.queued || self.patience.is_zero()
+        self.asked || !self.queued || self.timeout.is_zero()
     }
 
     /// What comes after a look, `waited` after the first one.
     pub(super) fn after(&mut self, waited: Duration, place: u64) -> After {
         let before = self.queued.then_some(place);
-        let Some(pause) = pause(waited, self.patience, self.lease, before) else {
+        let Some(pause) = pause(waited, self.timeout, self.lease, before) else {
             return After::GiveUp;
         };
         let first = !std::mem::replace(&mut self.asked, true);
@@ -73,9 +73,9 @@ impl Claim {
 mod tests {
     use super::*;
 
-    fn claim(patience: u64, queued: bool, asked: bool) -> Claim {
+    fn claim(timeout: u64, queued: bool, asked: bool) -> Claim {
         Claim {
-            patience: Duration::from_secs(patience),
+            timeout: Duration::from_secs(timeout),
             lease: Duration::from_secs(180),
             queued,
             asked,
@@ -96,14 +96,14 @@ mod tests {
 
     #[test]
     fn a_dead_holder_is_followed_in_turn() {
-        for (patience, queued, asked, wanted) in [
+        for (timeout, queued, asked, wanted) in [
             (60, true, false, false),
             (60, true, true, true),
             // Nobody stands in line for a file, nor who does not wait.
             (60, false, false, true),
             (0, true, false, true),
         ] {
-            assert_eq!(claim(patience, queued, asked).may_follow(), wanted);
+            assert_eq!(claim(timeout, queued, asked).may_follow(), wanted);
         }
     }
 

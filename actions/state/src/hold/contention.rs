@@ -34,7 +34,7 @@ impl Announced {
             Some(_) => None,
             None => claimant.lock.look().await?,
         };
-        let patience = kit::clock::human(claimant.wait.lock_timeout);
+        let timeout = kit::clock::human(claimant.wait.lock_timeout);
         let turn = match place {
             0 => "next in the queue".to_owned(),
             place => format!("place {} in the queue", place + 1),
@@ -44,7 +44,7 @@ impl Announced {
             None => "free, and others were first".to_owned(),
         };
         claimant.cx.host.info(format!(
-            "waiting up to {patience} for {}, {turn}: {holder}",
+            "waiting up to {timeout} for {}, {turn}: {holder}",
             claimant.lock.id
         ));
         Ok(())
@@ -55,7 +55,7 @@ impl Announced {
 pub(super) fn unsettled(lock: &Lock) -> Error {
     Error::new(
         ErrorKind::Busy,
-        format!("the state lock {} comes and goes", lock.id),
+        format!("the state lock {} keeps changing hands", lock.id),
     )
 }
 
@@ -63,7 +63,7 @@ pub(super) fn busy(
     lock: &Lock,
     held: &Held,
     place: u64,
-    patience: Duration,
+    timeout: Duration,
     watch: &Watch,
 ) -> Error {
     let error = Error::new(
@@ -71,7 +71,7 @@ pub(super) fn busy(
         format!(
             "the state lock {} is still held after {}",
             lock.id,
-            kit::clock::human(patience)
+            kit::clock::human(timeout)
         ),
     );
     let wait = "wait longer with --lock-timeout, or look at the run that holds it";
@@ -80,12 +80,12 @@ pub(super) fn busy(
         .cause(watch.known(held.lease.as_deref()));
     let error = match place {
         0 => error,
-        place => error.cause(format!("{place} others were in front of us")),
+        place => error.cause(format!("{place} ahead of us in the queue")),
     };
     let error = match &held.lease {
-        Some(lease) if lease.phase == Phase::Running && patience <= lease.length() => {
+        Some(lease) if lease.phase == Phase::Running && timeout <= lease.length() => {
             error.hint(format!(
-                "should its run be dead, it is followed once it gave no sign of life for {}: wait for longer than that with --lock-timeout",
+                "if its run is dead, the lock is taken over after {} without a heartbeat: wait for longer than that with --lock-timeout",
                 kit::clock::human(lease.length())
             ))
         }

@@ -164,12 +164,15 @@ pub(super) fn until(max: Duration, cx: &Cx) -> Option<i64> {
 }
 
 fn foreign(lock: &Lock, held: &Held) -> Error {
-    Error::refused(format!("the lock {} is none of slipway-state's", lock.id))
-        .cause(format!("held by {held}"))
-        .hint(format!(
-            "only if whoever took it is gone for certain: {}",
-            lock.command(&format!("force-unlock --lock-id {}", held.typed_id()))
-        ))
+    Error::refused(format!(
+        "the lock {} was not taken by slipway-state",
+        lock.id
+    ))
+    .cause(format!("held by {held}"))
+    .hint(format!(
+        "only if whoever took it is gone for certain: {}",
+        lock.command(&format!("force-unlock --lock-id {}", held.typed_id()))
+    ))
 }
 
 /// The verb `park`: leaves a kept hold to a later job.
@@ -229,7 +232,7 @@ fn stays_locked(lock: &Lock, held: &Held, why: Unlocking) -> Error {
         .hint(repair(lock, held.id(), held.rescued()))
         .hint(format!("only if the state is back for certain: {force}")),
         Unlocking::Moved => Error::refused(format!(
-            "the lock {} stands for good: locking has moved to .tflock",
+            "the lock {} stays: it marks that locking has moved to .tflock",
             lock.id
         ))
         .hint(format!(

@@ -62,7 +62,7 @@ impl Keeper {
 
     /// How long a renewal may take that begins now: no answer is worth more than the moment at which
     /// something else is to be done.
-    pub(crate) fn patience(&self, now: Duration) -> Duration {
+    pub(crate) fn timeout(&self, now: Duration) -> Duration {
         let until = match self.stage {
             Stage::Kept | Stage::Lost => self.doubtful(),
             Stage::Stopping { .. } | Stage::Killed => self.last_moment(),
@@ -165,12 +165,12 @@ mod tests {
     #[test]
     fn a_renewal_that_hangs_delays_neither_interrupt_nor_end() {
         let mut keeper = Keeper::new(s(100), s(0));
-        for (now, patience) in [(25, 20), (45, 5), (50, 0)] {
-            assert_eq!(keeper.patience(s(now)), s(patience), "{now}");
+        for (now, timeout) in [(25, 20), (45, 5), (50, 0)] {
+            assert_eq!(keeper.timeout(s(now)), s(timeout), "{now}");
         }
         assert_eq!(keeper.next(s(50)), Next::Interrupt);
-        for (now, patience) in [(60, 20), (85, 5), (95, 0)] {
-            assert_eq!(keeper.patience(s(now)), s(patience), "{now}");
+        for (now, timeout) in [(60, 20), (85, 5), (95, 0)] {
+            assert_eq!(keeper.timeout(s(now)), s(timeout), "{now}");
         }
     }
 

@@ -11,6 +11,7 @@ mod holding;
 mod keep;
 mod left;
 mod line;
+mod manual;
 mod moving;
 mod opened;
 mod post;
@@ -19,7 +20,6 @@ mod repair;
 mod run;
 mod supervise;
 mod take;
-mod tend;
 mod unlock;
 mod wait;
 
@@ -27,13 +27,13 @@ pub(crate) use handover::{park, unlock};
 pub(crate) use held::{Runs, held};
 pub(crate) use holding::Holding;
 pub(crate) use left::release_left;
+pub(crate) use manual::{force_unlock, status};
 pub(crate) use moving::move_lock;
 pub(crate) use opened::open;
 #[cfg(test)]
 pub(crate) use opened::quoted;
 pub(crate) use run::{Job, run};
 pub(crate) use take::lock;
-pub(crate) use tend::{force_unlock, status};
 
 #[cfg(test)]
 mod tests {

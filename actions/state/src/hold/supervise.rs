@@ -239,8 +239,8 @@ impl Holding<'_> {
         });
         // This future may be left before there is an answer, and the write may arrive all the same.
         *open = Some((renewed.clone(), began));
-        let patience = keeper.patience(uptime());
-        match tokio::time::timeout(patience, self.renew(&renewed)).await {
+        let timeout = keeper.timeout(uptime());
+        match tokio::time::timeout(timeout, self.renew(&renewed)).await {
             Ok(Ok(Changed::Done)) => {
                 *open = None;
                 self.record = renewed;

@@ -155,7 +155,7 @@ impl Claimant<'_> {
         let mut watch = Watch::default();
         let mut said = Announced::default();
         let mut claim = Claim {
-            patience: self.wait.lock_timeout,
+            timeout: self.wait.lock_timeout,
             lease: self.wait.lease,
             queued: line.is_one(),
             asked: false,
@@ -202,7 +202,7 @@ impl Claimant<'_> {
                         None => self.lock.look().await?,
                     };
                     return match held {
-                        Some(held) => Err(busy(self.lock, &held, place, claim.patience, &watch)),
+                        Some(held) => Err(busy(self.lock, &held, place, claim.timeout, &watch)),
                         None => self.overdue(line, place, &watch).await,
                     };
                 }
@@ -228,7 +228,7 @@ impl Claimant<'_> {
     /// it at once; if nobody does, they are dead, and their tickets would keep everybody away who
     /// does not wait for as long as a ticket lives.
     async fn overdue(&self, line: &mut Line, place: u64, watch: &Watch) -> Result<Duration> {
-        let patience = self.wait.lock_timeout;
+        let timeout = self.wait.lock_timeout;
         let began = uptime();
         let found = loop {
             match self.lock.look().await? {
@@ -251,7 +251,7 @@ impl Claimant<'_> {
                 }
             }
         };
-        Err(busy(self.lock, &found, place, patience, watch))
+        Err(busy(self.lock, &found, place, timeout, watch))
     }
 
     /// Takes a holder's place, if it is proven gone.

@@ -38,7 +38,7 @@ impl std::fmt::Display for Proof {
             Proof::RunOver(how) => f.write_str(how),
             Proof::Still(length) => write!(
                 f,
-                "it gave no sign of life for {} while it was watched",
+                "it sent no heartbeat for {} while it was watched",
                 kit::clock::human(*length)
             ),
             Proof::Ended(at) => write!(f, "it ended at {}", kit::clock::rfc3339(*at)),
@@ -181,14 +181,14 @@ impl Watch {
             (Phase::Unknown, _) => "a later version of slipway-state wrote it".to_owned(),
             (_, Some((_, Run::Over { how, .. } | Run::Going(how)))) => how.clone(),
             (_, Some((_, Run::Blind(why)))) => {
-                format!("whether its run goes on cannot be seen from here: {why}")
+                format!("cannot see from here whether its run goes on: {why}")
             }
             (_, None) => "its host was not asked".to_owned(),
         }
     }
 }
 
-/// The pause until the next look, never past the end of the patience. `before` is how many are in
+/// The pause until the next look, never past its timeout. `before` is how many are in
 /// front, `None` where those who wait have no line. Whoever is next looks often, the others the more
 /// seldom the more are in front of them: each knows of its turn in time, and a crowd asks hardly
 /// more often than a few. `None`: it is over.
@@ -199,13 +199,11 @@ impl Watch {
 /// holder every second.
 pub(crate) fn pause(
     waited: Duration,
-    patience: Duration,
+    timeout: Duration,
     lease: Duration,
     before: Option<u64>,
 ) -> Option<Duration> {
-    let left = patience
-        .checked_sub(waited)
-        .filter(|left| !left.is_zero())?;
+    let left = timeout.checked_sub(waited).filter(|left| !left.is_zero())?;
     let step = (lease / 20).min(Duration::from_secs(1));
     let pause = match before {
         None => (waited / 8).clamp(step / 2, SELDOM),

@@ -186,7 +186,7 @@ fn agree(name: &str, given: Option<&str>, contract: Option<&str>) -> Result<()> 
             "--{name} is `{given}`, the contract says `{contract}`"
         ))
         .hint(format!(
-            "leave --{name} away, or --environment and --contract; or change `state.{name}` in the contract"
+            "leave --{name} out, or --environment and --contract; or change `state.{name}` in the contract"
         ))),
         _ => Ok(()),
     }

@@ -152,6 +152,6 @@ async fn verified(objects: &Objects, lock: &Lock, envelope: &Envelope) -> Result
             kept.as_deref().unwrap_or("missing"),
             state.digest()
         ))
-        .hint("put it right: slipway-state repair-digest")),
+        .hint("correct it: slipway-state repair-digest")),
     }
 }

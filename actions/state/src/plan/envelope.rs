@@ -190,7 +190,7 @@ impl Envelope {
                 self.expires
             )),
             // An end that nobody can read is over.
-            Err(_) => moved.push(format!("the time: {:?} is no end", self.expires)),
+            Err(_) => moved.push(format!("the time: {:?} is not a time", self.expires)),
         }
         moved
     }

@@ -1,14 +1,16 @@
 //! Making plans: kept ones, those that only show, and drift.
 
 use super::args;
+use super::changes::Changes;
 use super::envelope::Envelope;
 use super::prepare::{basis, commit, init, make, object_of, prepare};
 use super::private::Private;
 use super::pull;
 use super::report::{self, Kept};
+use crate::access::Access;
 use crate::backend::Hold;
 use crate::hold::{self, Holding, Runs, held};
-use crate::locate;
+use crate::locate::{self, LocatedState};
 use crate::object::Objects;
 use crate::tool::Tool;
 use kit::error::{Error, Result};
@@ -35,25 +37,15 @@ async fn look(args: &args::Plan, cx: &Cx) -> Result<report::Planned> {
     let tool = Tool::find(code.tool, code.directory.clone(), &located, cx).await?;
     let arguments = args.options.arguments(&tool.directory)?;
     let opened = unless_interrupted(hold::open(&located, Hold::Native, cx)).await?;
-    let account = &opened.access.account;
     let reached = match &located.backend.role {
         Some(role) => format!(", which reaches the state by {role},"),
         None => String::new(),
     };
     cx.host.info(format!(
         "planning with {}{reached} and without the lock {}: nothing is kept, and nobody is kept waiting",
-        account.arn, opened.lock.id
+        opened.access.account.arn, opened.lock.id
     ));
-    init(&tool, &located, &opened.access, cx).await?;
-    let private = Private::new(cx)?;
-    let changes = make(
-        &tool,
-        &arguments,
-        &cx.env,
-        &private,
-        &mut Runs::Free(account),
-    )
-    .await?;
+    let changes = make_freely(&tool, &located, &opened.access, &arguments, cx).await?;
     Ok(report::Planned {
         changes,
         options: args.options.chosen("", &tool.directory)?.shown(),
@@ -62,6 +54,20 @@ async fn look(args: &args::Plan, cx: &Cx) -> Result<report::Planned> {
         commit: commit(code, cx),
         kept: None,
     })
+}
+
+/// Makes a plan that nobody keeps, without the lock.
+async fn make_freely(
+    tool: &Tool<'_>,
+    located: &LocatedState,
+    access: &Access,
+    arguments: &[String],
+    cx: &Cx,
+) -> Result<Changes> {
+    init(tool, located, access, cx).await?;
+    let private = Private::new(cx)?;
+    let mut runs = Runs::Free(&access.account);
+    make(tool, arguments, &cx.env, &private, &mut runs).await
 }
 
 /// Plans under the lock and keeps the plan.
@@ -129,18 +135,8 @@ pub(crate) async fn drift(args: args::Drift, cx: &Cx) -> Result<Report> {
     let code = &args.code;
     let tool = Tool::find(code.tool, code.directory.clone(), &located, cx).await?;
     let opened = unless_interrupted(hold::open(&located, Hold::Native, cx)).await?;
-    let account = &opened.access.account;
     let mut arguments = args.values.arguments(&tool.directory)?;
     arguments.push("-refresh-only".to_owned());
-    init(&tool, &located, &opened.access, cx).await?;
-    let private = Private::new(cx)?;
-    let changes = make(
-        &tool,
-        &arguments,
-        &cx.env,
-        &private,
-        &mut Runs::Free(account),
-    )
-    .await?;
+    let changes = make_freely(&tool, &located, &opened.access, &arguments, cx).await?;
     report::drift(&opened.lock.id, &changes)
 }

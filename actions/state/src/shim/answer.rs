@@ -185,11 +185,11 @@ async fn decide(shared: &Shared, question: &Question, process: Option<Process>) 
         Verdict::Unchanged(note) => Answer::Unchanged(note),
         Verdict::With(arguments) => Answer::With(arguments),
         Verdict::Refused { why, hint } => Answer::Refused { why, hint },
-        Verdict::Unlocked { patience, off } => {
+        Verdict::Unlocked { timeout, off } => {
             let Some(process) = process else {
                 return Answer::Unchanged(None);
             };
-            turn(shared, question, process, patience, off).await
+            turn(shared, question, process, timeout, off).await
         }
     };
     // A call that is refused leaves no state anywhere. Until it has the answer, none begins.
@@ -207,7 +207,7 @@ async fn decide(shared: &Shared, question: &Question, process: Option<Process>) 
 
 fn closed(state: &State) -> Option<Answer> {
     state.closed.map(|why| Answer::Refused {
-        why: format!("nothing begins under the lock any more: {why}"),
+        why: format!("no call starts under the lock any more: {why}"),
         hint: "run the step again".to_owned(),
     })
 }
@@ -217,7 +217,7 @@ async fn turn(
     shared: &Shared,
     question: &Question,
     process: Process,
-    patience: Duration,
+    timeout: Duration,
     off: bool,
 ) -> Answer {
     let began = Instant::now();
@@ -258,7 +258,7 @@ async fn turn(
                 return Answer::Unlocked { call };
             }
         }
-        if began.elapsed() >= patience {
+        if began.elapsed() >= timeout {
             break;
         }
         tokio::time::sleep(LOOK).await;

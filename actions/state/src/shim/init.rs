@@ -19,7 +19,7 @@ pub(super) fn init(ours: &Ours, words: &[String], seen: &Seen) -> Verdict {
     let unreadable = |why: &String| {
         refused(
             format!("the backend that `init` configures cannot be read: {why}"),
-            "put the file right; Terraform could not read it either",
+            "correct the file; Terraform could not read it either",
         )
     };
     let declared = match &seen.declared {

@@ -77,7 +77,7 @@ fn locking(ours: &Ours, call: &Call, words: &[String], seen: &Seen, off: &str) -
             "leave -lock=true out: it would wait for the lock of its own run",
         ),
         Target::Held => Verdict::Unlocked {
-            patience: Call::lock_timeout(words),
+            timeout: Call::lock_timeout(words),
             off: wish.off,
         },
         Target::Other(what) => itself(format!(

@@ -136,7 +136,7 @@ fn ask(
 ) -> Result<(Vec<OsString>, Variables), String> {
     let gone = |what: &dyn std::fmt::Display| {
         format!(
-            "the step that holds the state lock does not answer ({what}): {tool} does not begin"
+            "the step that holds the state lock does not answer ({what}): {tool} was not started"
         )
     };
     let mut stream = UnixStream::connect(socket).map_err(|error| gone(&error))?;
@@ -167,7 +167,7 @@ fn ask(
                 return Ok((arguments, Variables::new()));
             }
             Answer::Refused { why, hint } => {
-                return Err(format!("{tool} does not begin: {why}\n  help: {hint}"));
+                return Err(format!("{tool} was not started: {why}\n  hint: {hint}"));
             }
             Answer::With(further) => (further, Variables::new()),
             Answer::Unlocked { call } => {
@@ -184,7 +184,7 @@ fn ask(
         }
     }
     Err(format!(
-        "{tool} does not begin: its workspace or backend changes all the while"
+        "{tool} was not started: its workspace or backend keeps changing"
     ))
 }
 

@@ -158,7 +158,7 @@ impl Remote<'_> {
                 Target::Unprotected(what)
             };
         }
-        match self.astray(ours, locked) {
+        match self.other_than_ours(ours, locked) {
             Some(why) => Target::Astray(why),
             None => Target::Held,
         }
@@ -173,7 +173,7 @@ impl Remote<'_> {
     }
 
     /// Why the lock that Terraform would take is not the one that is held.
-    fn astray(&self, ours: &Ours, locked: bool) -> Option<String> {
+    fn other_than_ours(&self, ours: &Ours, locked: bool) -> Option<String> {
         let backend = &ours.backend;
         let differs = |name: &str, found: &str, wanted: &str| {
             (found != wanted).then(|| format!("{name} is `{found}`, and the step's is `{wanted}`"))

@@ -12,7 +12,7 @@ pub(crate) enum Verdict {
     /// told so and does not end in time.
     Unlocked {
         /// How long it would wait for a lock.
-        patience: Duration,
+        timeout: Duration,
         /// Its own words switch its lock off, so it must not run before its turn.
         off: bool,
     },

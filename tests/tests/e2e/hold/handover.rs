@@ -62,40 +62,46 @@ fn a_hold_passes_from_job_to_job_and_each_post_step_knows_whose_it_is() {
     assert!(log(&left).contains("is parked, and left"), "{}", log(&left));
     assert_eq!(state.lock().unwrap()["Phase"]["S"], "parked");
     let text = ends(&state, &other, &["status"], 0, &["parked until"]);
-    assert!(text.contains("cannot be seen from here"), "{text}");
+    assert!(
+        text.contains("cannot see from here whether its run goes on"),
+        "{text}"
+    );
+    adopted(&state, &plan, &apply, &id, &rvn);
+}
 
-    // The other job adopts it; now the first job's post step must not touch it.
+/// The other job adopts it; now the first job's post step must not touch it.
+fn adopted(state: &State, plan: &Job, apply: &Job, id: &str, rvn: &str) {
     ends(
-        &state,
-        &apply,
-        &["lock", "--lock-id", &id, "--rvn", &rvn],
+        state,
+        apply,
+        &["lock", "--lock-id", id, "--rvn", rvn],
         0,
         &["is yours"],
     );
-    let left = plan.run(&mut post(&state, &plan));
+    let left = plan.run(&mut post(state, plan));
     assert!(log(&left).contains("was adopted by"), "{}", log(&left));
     assert_eq!(state.lock().unwrap()["Job"]["S"], "apply");
     let info = state.lock().unwrap()["Info"].clone();
     ends(
-        &state,
-        &apply,
-        &["run", "--lock-id", &id, "--", "touch", "applied"],
+        state,
+        apply,
+        &["run", "--lock-id", id, "--", "touch", "applied"],
         0,
         &[],
     );
     assert!(apply.file("applied").exists());
     assert_eq!(state.lock().unwrap()["Info"], info);
     ends(
-        &state,
-        &apply,
-        &["unlock", "--lock-id", &id],
+        state,
+        apply,
+        &["unlock", "--lock-id", id],
         0,
         &["given back"],
     );
     ends(
-        &state,
-        &apply,
-        &["unlock", "--lock-id", &id],
+        state,
+        apply,
+        &["unlock", "--lock-id", id],
         0,
         &["held by nobody already"],
     );

@@ -1,5 +1,7 @@
 //! Leases: kept alive while a command runs, lost, and followed when their holder has died.
 
+use sandbox::runner::hub::Run;
+
 use super::*;
 
 #[test]
@@ -61,9 +63,12 @@ fn a_holder_that_died_is_followed_after_its_whole_lease_and_not_before() {
         &next,
         &arguments,
         0,
-        &["took the place of ada", "gave no sign of life for 12 s"],
+        &["took the place of ada", "sent no heartbeat for 12 s"],
     );
-    assert!(text.contains("cannot be seen from here"), "{text}");
+    assert!(
+        text.contains("cannot see from here whether its run goes on"),
+        "{text}"
+    );
     assert!(next.file("started").exists());
     assert_eq!(state.lock(), None);
 }
@@ -122,6 +127,27 @@ fn a_run_that_was_stopped_past_its_lease_has_no_command_left_when_the_next_begin
     assert_eq!(ended.status.code(), Some(137), "{}", log(&ended));
 }
 
+/// A job of a run on GitHub, with the run's token or without one.
+fn job_of(state: &State, run: &Run, token: bool) -> Job {
+    let mut variables = state.world.variables(instance());
+    variables.extend(state.keys.variables());
+    for (name, value) in [
+        ("GITHUB_REPOSITORY", state.world.repository.clone()),
+        ("GITHUB_RUN_ID", run.run_id.to_string()),
+        ("GITHUB_RUN_ATTEMPT", "1".to_owned()),
+        ("GITHUB_JOB", "dev".to_owned()),
+        ("GITHUB_API_URL", instance().url(port::GITHUB)),
+    ] {
+        variables.insert(name.to_owned(), value);
+    }
+    if token {
+        variables.insert("GITHUB_TOKEN".to_owned(), run.token.clone());
+    } else {
+        variables.remove("GITHUB_TOKEN");
+    }
+    Job::new(variables)
+}
+
 /// GitHub says that the run is over, so nobody waits for a lease of an hour.
 #[test]
 fn a_run_that_github_calls_over_is_followed_at_once_and_one_that_goes_on_never() {
@@ -141,25 +167,7 @@ fn a_run_that_github_calls_over_is_followed_at_once_and_one_that_goes_on_never()
         let mine = story.hub.start(&start("workflow_dispatch")).await.unwrap();
         (story, run, mine)
     });
-    let job = |run: &sandbox::runner::hub::Run, token: bool| {
-        let mut variables = state.world.variables(instance);
-        variables.extend(state.keys.variables());
-        for (name, value) in [
-            ("GITHUB_REPOSITORY", state.world.repository.clone()),
-            ("GITHUB_RUN_ID", run.run_id.to_string()),
-            ("GITHUB_RUN_ATTEMPT", "1".to_owned()),
-            ("GITHUB_JOB", "dev".to_owned()),
-            ("GITHUB_API_URL", instance.url(port::GITHUB)),
-        ] {
-            variables.insert(name.to_owned(), value);
-        }
-        if token {
-            variables.insert("GITHUB_TOKEN".to_owned(), run.token.clone());
-        } else {
-            variables.remove("GITHUB_TOKEN");
-        }
-        Job::new(variables)
-    };
+    let job = |run: &Run, token: bool| job_of(&state, run, token);
     let (holder, waiter, blind) = (job(&run, true), job(&mine, true), job(&mine, false));
     ends(&state, &holder, &["lock", "--lease", "1h"], 0, &[]);
     let arguments = ["run", "--lock-timeout", "0s", "--", "touch", "started"];
@@ -169,7 +177,10 @@ fn a_run_that_github_calls_over_is_followed_at_once_and_one_that_goes_on_never()
         &blind,
         &arguments,
         4,
-        &["cannot be seen from here", "no GitHub token"],
+        &[
+            "cannot see from here whether its run goes on",
+            "no GitHub token",
+        ],
     );
     wait(
         DEADLINE,
@@ -179,7 +190,13 @@ fn a_run_that_github_calls_over_is_followed_at_once_and_one_that_goes_on_never()
     )
     .unwrap();
     // The same fact, and nobody who could see it.
-    ends(&state, &blind, &arguments, 4, &["cannot be seen from here"]);
+    ends(
+        &state,
+        &blind,
+        &arguments,
+        4,
+        &["cannot see from here whether its run goes on"],
+    );
     ends(
         &state,
         &waiter,

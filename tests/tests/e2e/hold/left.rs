@@ -112,7 +112,7 @@ fn a_failed_call_that_could_leave_its_state_nowhere_keeps_the_lock() {
     // A call that did not begin left nothing either.
     let (code, said) = scene.run("terraform apply -lock=true -auto-approve -no-color >&2");
     assert_eq!(code, Some(1), "{said}");
-    assert!(said.contains("terraform does not begin"), "{said}");
+    assert!(said.contains("terraform was not started"), "{said}");
     assert_eq!(scene.state.lock(), None, "{said}");
     // A plan writes no state, and a folder that can be written to is as ever.
     let (code, said) = scene.run("terraform plan -no-color -target=none >&2");

@@ -161,7 +161,7 @@ fn an_object_that_died_with_its_run_is_followed_after_its_lease() {
         &next,
         &arguments,
         0,
-        &["took the place of", "no sign of life for 12 s"],
+        &["took the place of", "no heartbeat for 12 s"],
     );
     assert_eq!(object(&state), None);
 }
@@ -206,6 +206,25 @@ fn half_a_lock_is_found_and_does_not_last() {
     assert_eq!(object(&state), None);
 }
 
+/// Locking does not move while somebody holds beside the state, with these arguments.
+fn stays_while_held(state: &State, holding: &[&str], to: &str) {
+    let worker = state.job();
+    let hold = ["run", "--hold", "beside"];
+    let hold = [&hold[..], holding, &["--", "sh", "-c", HOLDING]].concat();
+    let running = Started::new(&mut verb(state, &worker, &hold));
+    started(&worker);
+    let job = state.job();
+    ends(
+        state,
+        &job,
+        &["move-lock", "--to", to],
+        4,
+        &["#hold is held"],
+    );
+    let_go(&worker);
+    assert!(running.end(DEADLINE).status.success());
+}
+
 #[test]
 fn locking_moves_to_the_object_and_back_and_nobody_is_left_on_the_old_way() {
     let state = State::new("moved");
@@ -241,18 +260,9 @@ fn locking_moves_to_the_object_and_back_and_nobody_is_left_on_the_old_way() {
         &["locking has moved to .tflock"],
     );
     let beside = |locking: &str, exit: i32, said: &[&str]| {
-        let arguments = [
-            "run",
-            "--hold",
-            "beside",
-            "--locking",
-            locking,
-            "--lock-timeout",
-            "0s",
-            "--",
-            "true",
-        ];
-        ends(&state, &job, &arguments, exit, said);
+        let arguments = ["run", "--hold", "beside", "--locking", locking];
+        let arguments = [&arguments[..], &["--lock-timeout", "0s", "--", "true"]];
+        ends(&state, &job, &arguments.concat(), exit, said);
     };
     beside("dynamodb", 4, &["locking has moved to .tflock"]);
     beside("both", 4, &["locking has moved to .tflock"]);
@@ -272,29 +282,7 @@ fn locking_moves_to_the_object_and_back_and_nobody_is_left_on_the_old_way() {
         &["was moved already"],
     );
     // Not while somebody holds in the new way what could be held in the old one then.
-    let worker = state.job();
-    let hold = [
-        "run",
-        "--hold",
-        "beside",
-        "--locking",
-        "file",
-        "--",
-        "sh",
-        "-c",
-        HOLDING,
-    ];
-    let running = Started::new(&mut verb(&state, &worker, &hold));
-    started(&worker);
-    ends(
-        &state,
-        &job,
-        &["move-lock", "--to", "dynamodb"],
-        4,
-        &["#hold is held"],
-    );
-    let_go(&worker);
-    assert!(running.end(DEADLINE).status.success());
+    stays_while_held(&state, &["--locking", "file"], "dynamodb");
     ends(
         &state,
         &job,
@@ -303,19 +291,7 @@ fn locking_moves_to_the_object_and_back_and_nobody_is_left_on_the_old_way() {
         &["can be locked with dynamodb"],
     );
     // Nor while somebody holds in the old way.
-    let worker = state.job();
-    let hold = ["run", "--hold", "beside", "--", "sh", "-c", HOLDING];
-    let running = Started::new(&mut verb(&state, &worker, &hold));
-    started(&worker);
-    ends(
-        &state,
-        &job,
-        &["move-lock", "--to", "file"],
-        4,
-        &["#hold is held"],
-    );
-    let_go(&worker);
-    assert!(running.end(DEADLINE).status.success());
+    stays_while_held(&state, &[], "file");
     assert_eq!(object(&state), None);
     let applied = Started::new(&mut state.terraform(old.path(), &APPLY)).end(DEADLINE);
     assert!(applied.status.success(), "{applied:?}");

@@ -65,7 +65,7 @@ fn terraforms_own_lock_is_removed_only_by_force_and_only_by_the_id_that_was_seen
         &job,
         &["unlock", "--lock-id", &id],
         3,
-        &["none of slipway-state's", &force],
+        &["was not taken by slipway-state", &force],
     );
     ends(
         &state,

@@ -62,10 +62,8 @@ fn a_state_that_a_killed_step_left_is_rescued_by_its_post_step() {
     assert_eq!(running.end(DEADLINE).status.code(), None);
 }
 
-#[test]
-fn a_state_that_terraform_could_not_write_is_rescued_and_keeps_its_lock() {
-    let state = alone("rescued");
-    let job = state.job();
+/// Runs an apply whose state S3 does not take, and returns what the step said.
+fn apply_that_cannot_write(state: &State, job: &Job) -> String {
     let faults = format!("{}/_sandbox/faults", instance().url(port::GATEWAY));
     let account = &state.world.environment("dev").unwrap().account.id;
     let denied = json!({"service": "s3", "operation": "PutObject", "account": account, "times": 1000,
@@ -83,19 +81,30 @@ fn a_state_that_terraform_could_not_write_is_rescued_and_keeps_its_lock() {
          curl -fsS -X DELETE '{faults}?account={account}'
          exit $code"
     );
-    let bin = instance().bin().display().to_string();
+    let path = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
     let arguments = ["run", "--", "sh", "-c", &script];
-    let mut command = verb(&state, &job, &arguments);
-    command
-        .env(
-            "PATH",
-            format!("{bin}:/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"),
-        )
-        .env("HOME", job.file(""))
-        .env("CHECKPOINT_DISABLE", "1");
-    let failed = job.run(&mut command);
+    let failed = job.run(&mut with_terraform(state, job, &arguments, path));
     let said = log(&failed);
     assert_eq!(failed.status.code(), Some(1), "{said}");
+    said
+}
+
+/// A call of the step that finds Terraform, and what else is in `path`.
+fn with_terraform(state: &State, job: &Job, arguments: &[&str], path: &str) -> Command {
+    let bin = instance().bin().display().to_string();
+    let mut command = verb(state, job, arguments);
+    command
+        .env("PATH", format!("{bin}:{path}"))
+        .env("HOME", job.file(""))
+        .env("CHECKPOINT_DISABLE", "1");
+    command
+}
+
+#[test]
+fn a_state_that_terraform_could_not_write_is_rescued_and_keeps_its_lock() {
+    let state = alone("rescued");
+    let job = state.job();
+    let said = apply_that_cannot_write(&state, &job);
     for piece in [
         "the state could not be written",
         "rescued to s3://",
@@ -127,28 +136,33 @@ fn a_state_that_terraform_could_not_write_is_rescued_and_keeps_its_lock() {
         &[place_of],
     );
 
-    // Neither somebody's mistake nor a repair that failed, or died, makes it a usual lock again.
+    repairs_that_fail(&state, &job, &id);
+    assert_eq!(state.lock().unwrap()["Rescued"]["S"], place_of);
+    repair_by_push(&state, &job, &id);
+}
+
+/// Neither somebody's mistake nor a repair that failed, or died, makes it a usual lock again.
+fn repairs_that_fail(state: &State, job: &Job, id: &str) {
     ends(
-        &state,
-        &job,
-        &["unlock", "--lock-id", &id],
+        state,
+        job,
+        &["unlock", "--lock-id", id],
         3,
         &["stays until its state is repaired", "state push"],
     );
-    let failed = ["run", "--lock-id", &id, "--lease", "20s", "--", "false"];
+    let failed = ["run", "--lock-id", id, "--lease", "20s", "--", "false"];
     ends(
-        &state,
-        &job,
+        state,
+        job,
         &failed,
         1,
         &["stays until its state is repaired"],
     );
     assert_eq!(state.lock().unwrap()["Phase"]["S"], "needs-repair");
-    assert_eq!(state.lock().unwrap()["Rescued"]["S"], place_of);
     let died = [
         "run",
         "--lock-id",
-        &id,
+        id,
         "--lease",
         "20s",
         "--",
@@ -156,36 +170,33 @@ fn a_state_that_terraform_could_not_write_is_rescued_and_keeps_its_lock() {
         "-c",
         HOLDING,
     ];
-    let running = Started::new(&mut verb(&state, &job, &died));
-    started(&job);
+    let running = Started::new(&mut verb(state, job, &died));
+    started(job);
     assert_eq!(state.lock().unwrap()["Phase"]["S"], "repairing");
     running.signal(Signal::KILL);
     assert_eq!(running.end(DEADLINE).status.code(), None);
     ends(
-        &state,
+        state,
         &state.job(),
         &["run", "--lock-timeout", "5s", "--", "true"],
         4,
         &["a command repairs its state"],
     );
+}
 
-    // The way back that the message names, once the command that died was silent for its lease.
+/// The way back that the message names, once the command that died was silent for its lease.
+fn repair_by_push(state: &State, job: &Job, id: &str) {
     let push = [
         "run",
         "--lock-id",
-        &id,
+        id,
         "--",
         "terraform",
         "state",
         "push",
         "errored.tfstate",
     ];
-    let mut command = verb(&state, &job, &push);
-    command
-        .env("PATH", &bin)
-        .env("HOME", job.file(""))
-        .env("CHECKPOINT_DISABLE", "1");
-    let pushed = job.run(&mut command);
+    let pushed = job.run(&mut with_terraform(state, job, &push, ""));
     assert!(pushed.status.success(), "{}", log(&pushed));
     let said = log(&pushed);
     assert!(
@@ -197,31 +208,10 @@ fn a_state_that_terraform_could_not_write_is_rescued_and_keeps_its_lock() {
     // Whoever repaired it may forget to give it back, and where that was a terminal no run's end is proof.
     let end = &state.lock().unwrap()["Until"]["N"];
     assert!(end.is_string(), "{end}");
-    let mut command = verb(
-        &state,
-        &job,
-        &[
-            "run",
-            "--lock-id",
-            &id,
-            "--",
-            "terraform",
-            "output",
-            "-no-color",
-        ],
-    );
-    command
-        .env("PATH", &bin)
-        .env("HOME", job.file(""))
-        .env("CHECKPOINT_DISABLE", "1");
-    assert!(job.run(&mut command).status.success());
-    ends(
-        &state,
-        &job,
-        &["unlock", "--lock-id", &id],
-        0,
-        &["given back"],
-    );
+    let output = ["run", "--lock-id", id, "--", "terraform", "output"];
+    let output = job.run(&mut with_terraform(state, job, &output, ""));
+    assert!(output.status.success(), "{}", log(&output));
+    ends(state, job, &["unlock", "--lock-id", id], 0, &["given back"]);
 }
 
 /// The script selects a workspace of its own, and a fresh checkout has another one selected.

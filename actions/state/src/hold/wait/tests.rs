@@ -83,7 +83,7 @@ fn a_run_that_is_over_is_proof_where_nobody_renews_and_a_blind_eye_is_none() {
     watch.seen(s(0), WALL, "a", Some(&kept));
     watch.answered(s(0), Run::Blind("404".into()));
     assert_eq!(watch.seen(s(29), WALL, "a", Some(&kept)), Next::Wait);
-    assert!(watch.known(Some(&kept)).contains("cannot be seen"));
+    assert!(watch.known(Some(&kept)).contains("cannot see from here"));
     assert_eq!(watch.seen(s(30), WALL, "a", Some(&kept)), Next::Ask);
     watch.answered(s(30), over("success"));
     assert_eq!(
@@ -235,7 +235,7 @@ fn sixty_four_who_wait_without_a_line_ask_hardly_more_often_than_a_few() {
 #[test]
 fn who_is_next_looks_more_often_and_nobody_past_the_end() {
     let ms = Duration::from_millis;
-    for (waited, patience, lease, before, wanted) in [
+    for (waited, timeout, lease, before, wanted) in [
         (0, 0, 180, Some(0), None),
         (0, 60, 180, Some(0), Some(ms(500))),
         (0, 60, 180, Some(1), Some(ms(1000))),
@@ -258,6 +258,6 @@ fn who_is_next_looks_more_often_and_nobody_past_the_end() {
         (60, 60, 180, Some(0), None),
         (61, 60, 180, None, None),
     ] {
-        assert_eq!(pause(s(waited), s(patience), s(lease), before), wanted);
+        assert_eq!(pause(s(waited), s(timeout), s(lease), before), wanted);
     }
 }

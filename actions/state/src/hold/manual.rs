@@ -1,5 +1,4 @@
-//! Looking at a lock and tending it by hand: who holds it and whether that one lives, and removing
-//! one that nobody gives back.
+//! Looking at a lock, and removing by hand one that nobody gives back.
 
 use super::opened::{Opened, open};
 use super::proof::Asker;
@@ -132,7 +131,7 @@ pub(crate) async fn force_unlock(located: &LocatedState, id: &str, cx: &Cx) -> R
         .cause(format!("held by {other}"))
         .hint(match other.id() {
             "" => "it has no ID: if nobody uses it for certain, give --lock-id \"\"",
-            _ => "look again who holds it now, and whether that one is gone",
+            _ => "check who holds it now, and whether that run is over",
         })),
         (None, None) => Ok(report::unlocked(&opened.lock, "held by nobody already")),
     }
