@@ -197,7 +197,7 @@ async fn buildah(env: &Env) -> Result<Builder, Vec<Passed>> {
         return Err(vec![Passed {
             there: true,
             why: format!(
-                "{} {version} cannot open its storage, with the driver vfs neither",
+                "{} {version} cannot open its storage, not even with the driver vfs",
                 path.display()
             ),
         }]);

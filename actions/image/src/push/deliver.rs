@@ -313,7 +313,7 @@ async fn open(blob: &Descriptor, origin: &Origin, moved: &Moved) -> Result<Body,
                     "blob {} has {} bytes, its manifest says {}",
                     blob.digest, found.size, blob.size
                 ))
-                .hint("the layout is damaged or not yet written; make it anew")
+                .hint("the layout is damaged or not yet written; make it again")
                 .into());
             }
             Ok(Body::reader(

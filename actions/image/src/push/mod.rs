@@ -53,7 +53,7 @@ pub(crate) fn failure(mut outcomes: Vec<Outcome>, failed: Vec<Outcome>) -> Error
     outcomes.extend(failed);
     match all(outcomes) {
         Err(error) => error,
-        Ok(_) => Error::failed("the image went nowhere"),
+        Ok(_) => Error::failed("the image was pushed to no repository"),
     }
 }
 

@@ -167,14 +167,14 @@ impl Repo {
             if to.scheme() != "https" && !open {
                 return Err(what
                     .refused()
-                    .cause("the registry sends the download on to a host without https")
+                    .cause("the registry redirects the download to a host without https")
                     .into());
             }
             request = self.client.fetch(to);
         }
         Err(what
             .failed()
-            .cause("the registry sends the download on and on")
+            .cause("the registry redirects the download too often")
             .into())
     }
 
@@ -189,7 +189,7 @@ impl Repo {
         }
         Err(what
             .failed()
-            .cause("what came does not hash to that digest")
+            .cause("the bytes that came do not hash to that digest")
             .hint("the blob was changed on its way or where it is kept; do not deploy what uses it")
             .into())
     }
@@ -230,7 +230,7 @@ pub(super) fn stored(what: &Request, response: &Response, wanted: &Digest) -> Re
             Kind::Final,
             what.failed()
                 .cause(format!("the registry says it stored {named:?}, and {wanted} was sent"))
-                .hint("something between here and the registry changes what passes; do not deploy the image"),
+                .hint("something between here and the registry changes the bytes; do not deploy the image"),
         )),
         _ => Ok(()),
     }

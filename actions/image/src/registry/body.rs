@@ -164,11 +164,9 @@ impl Body {
                 {
                     Ok(()) => {}
                     Err(error) => {
-                        failure.set(
-                            error.hint(
-                                "the image's files changed or are damaged; make the image anew",
-                            ),
-                        );
+                        failure.set(error.hint(
+                            "the image's files changed or are damaged; make the image again",
+                        ));
                         return;
                     }
                 }

@@ -203,7 +203,7 @@ impl Client {
         let to = url.host_str().unwrap_or("nowhere");
         Err(what.refused()
             .cause(format!(
-                "registry {} sends the upload on to {to}, and the registry token is not for that host",
+                "registry {} redirects the upload to {to}, and the registry token is not for that host",
                 self.0.host
             ))
             .hint("a proxy in front of the registry must keep the host name and scheme in `Location` as they are")

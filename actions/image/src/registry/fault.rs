@@ -177,7 +177,7 @@ fn hint(status: StatusCode, code: Option<&str>, kind: Kind) -> Option<&'static s
             Some("create the repository there first: slipway-image repository --repository NAME")
         }
         (_, Some("DIGEST_INVALID"), _) => {
-            Some("the bytes do not hash to the name they have; make the image anew")
+            Some("the bytes do not hash to the name they have; make the image again")
         }
         (_, _, Kind::Incomplete) => Some(
             "something deletes from the repository while this runs; look at its lifecycle policy, and run the step again",

@@ -50,7 +50,7 @@ impl Repo {
         if reference.starts_with("sha256:") && reference != digest.as_str() {
             return Err(what
                 .failed()
-                .cause(format!("what came hashes to {digest}"))
+                .cause(format!("the bytes that came hash to {digest}"))
                 .hint("the manifest was changed on its way or where it is kept; do not deploy it")
                 .into());
         }

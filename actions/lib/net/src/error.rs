@@ -14,7 +14,7 @@ pub fn code<E: ProvideErrorMetadata, R>(error: &SdkError<E, R>) -> Option<&str> 
     error.as_service_error()?.code()
 }
 
-const DISTRUSTED: &str = "no authority trusted here vouches for that server; behind a proxy that signs certificates itself, name its authority's PEM file in AWS_CA_BUNDLE";
+const DISTRUSTED: &str = "no certificate authority trusted here signed that server's certificate; behind a proxy with certificates of its own, name its authority's PEM file in AWS_CA_BUNDLE";
 
 /// Why a call that is not to AWS got no answer: what failed first, and what to do where a
 /// certificate is why. `None` where the error itself is all there is.

@@ -55,7 +55,7 @@ async fn ask(what: String, request: reqwest::RequestBuilder) -> Result<Secret> {
     let status = answer.status();
     if status.is_success() {
         let answer: Answer = answer.json().await.map_err(|error| {
-            Error::failed("GitHub's token service answered something else")
+            Error::failed("GitHub's token service gave an answer without a token")
                 .because(error.without_url())
         })?;
         return Ok(Secret::new(answer.value));

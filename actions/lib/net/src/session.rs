@@ -27,7 +27,7 @@ impl SessionTag {
             return Err(Error::refused(format!(
                 "the session tag {self} is longer than the {LONGEST} characters that STS takes"
             ))
-            .hint("give what it names a shorter name"));
+            .hint("shorten the value that it carries"));
         }
         let tag = Tag::builder().key(self.key).value(&self.value);
         tag.build().context("cannot build a session tag")

@@ -291,6 +291,15 @@ mod tests {
     use expect_test::expect;
 
     #[test]
+    fn a_subject_is_named_once() {
+        let error = Error::failed("cannot push to shop").about("shop");
+        assert_eq!(error.naming("shop").message, "cannot push to shop");
+        let error = Error::failed("the workshop is closed").naming("shop");
+        assert_eq!(error.message, "shop: the workshop is closed");
+        assert_eq!(error.naming("shop").message, "shop: the workshop is closed");
+    }
+
+    #[test]
     fn a_person_reads_message_then_causes_then_hints() {
         let error = Error::refused("caller is in account 2, the contract says 1")
             .cause("role arn:aws:iam::2:role/x")

@@ -26,7 +26,7 @@ fn only_a_certificate_is_answered_with_the_bundle_to_name() {
     let handshake = io::Error::other(io::Error::other(certificate));
     let why = no_answer(&Failed(handshake)).unwrap();
     assert!(
-        why.starts_with("invalid peer certificate: UnknownIssuer: no authority"),
+        why.starts_with("invalid peer certificate: UnknownIssuer: no certificate authority"),
         "{why}"
     );
     assert!(why.contains("AWS_CA_BUNDLE"), "{why}");
