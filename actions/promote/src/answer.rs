@@ -17,6 +17,9 @@ use net::Net;
 use serde_json::json;
 use time::OffsetDateTime;
 
+/// How an answer is reported that this run wrote.
+const WRITTEN: &str = "written";
+
 /// What a person says to a request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Word {
@@ -104,7 +107,7 @@ pub(crate) async fn run(word: Word, args: Args, cx: &Cx) -> Result<Report> {
     let how = match (written.already, args.dry_run) {
         (true, _) => "is there already",
         (false, true) => "would be written",
-        (false, false) => "written",
+        (false, false) => WRITTEN,
     };
     let record = &written.recorded.record;
     Ok(report(word, how, &setting, approve, asked, record)
@@ -333,6 +336,8 @@ fn report(
             "approved": tally.approved,
             "may_approve": tally.may,
             "missing": tally.missing(approve),
+            "written": how == WRITTEN,
+            "next": next,
         }),
         ..Report::default()
     }

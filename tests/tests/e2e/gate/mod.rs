@@ -1,6 +1,7 @@
 //! The gate's rules about time and about what was rolled back, by the real binary at a terminal: people are sessions of AWS
 //! that the contract maps to logins. What was deployed before is planted in the ledger, as `record` writes it.
 
+mod approvals;
 mod board;
 mod glass;
 mod permit;
@@ -93,10 +94,15 @@ impl Gate {
 
     /// Writes the contract, with this in production's gate.
     pub(super) fn declare(&self, gate: &str) {
-        let people: String = ["ada", "grace", "linus"]
+        let people: String = ["ada", "grace", "linus", "dora", "eve"]
             .iter()
             .map(|login| format!("  {login}: [{login}@acme.example]\n"))
             .collect();
+        self.declare_among(&people, gate);
+    }
+
+    /// The same with these people.
+    pub(super) fn declare_among(&self, people: &str, gate: &str) {
         let contract = format!(
             "version: 1\nservice: storefront\nimage: {{repository: placeholder}}\nbuild: {{account: var:BUILD_ACCOUNT_ID, region: ca-central-1}}\n\
              people:\n{people}environments:\n  staging: {{account: var:STAGING_ACCOUNT_ID}}\n  \

@@ -1,0 +1,399 @@
+//! Approvals of a promotion: who asks, who answers, what counts, and what voids it.
+
+use sandbox::instance::{port, sha256};
+use sandbox::runner::hub::Hub;
+use sandbox::world::{World, http_client};
+use serde_json::{Value, json};
+
+use super::{ALLOWED, Ended, Gate, digest, ended};
+use crate::support::{PATIENCE, Started, instance, wait};
+
+const WORKFLOW: &str = ".github/workflows/approve.yml";
+const WHY: &str = "the new prices";
+
+/// Two of ada, grace, dora and eve approve. ada wrote every change.
+const APPROVE: &str = ", approve: {count: 2, people: [ada, grace, dora, eve]}";
+
+/// The digest that staging runs and production could get, after the first change.
+fn next() -> String {
+    digest('2')
+}
+
+fn gate(name: &str) -> Gate {
+    let gate = Gate::new(name);
+    gate.plant("staging", &[gate.healthy(&next(), 1)]);
+    gate.plant("production", &[gate.healthy(&digest('1'), 0)]);
+    gate
+}
+
+impl Gate {
+    fn request(&self, person: &str) -> Ended {
+        self.run(person, &["request", "--reason", WHY])
+    }
+
+    /// Asks, and expects that it becomes this record.
+    #[track_caller]
+    fn asked(&self, person: &str, number: u64) {
+        let asked = self.request(person);
+        asked.is(0, &[]);
+        assert_eq!(asked.json["record"]["seq"], number, "{}", asked.text);
+        assert_eq!(asked.json["written"], true, "{}", asked.text);
+    }
+
+    fn answer(&self, person: &str, verb: &str, number: u64) -> Ended {
+        let number = number.to_string();
+        let mut arguments = vec![verb, "--request", &number];
+        if verb != "approve" {
+            arguments.extend(["--reason", "not on a Friday"]);
+        }
+        self.run(person, &arguments)
+    }
+
+    fn check(&self, person: &str) -> Ended {
+        self.run(person, &["check"])
+    }
+
+    /// The check refuses for want of approvals and for nothing else.
+    #[track_caller]
+    fn unapproved(&self, said: &[&str]) {
+        let check = self.check("linus");
+        check.is(3, said);
+        assert_eq!(check.refusing(), ["approved"], "{}", check.text);
+    }
+}
+
+#[test]
+fn two_of_four_approve_exactly_one_promotion() {
+    let gate = gate("gate-approved");
+    gate.declare(APPROVE);
+    gate.unapproved(&[
+        "nobody has asked for the 2 approvals",
+        "slipway-promote request",
+    ]);
+
+    gate.asked("linus", 2);
+    let hub = Hub::new(instance(), &gate.world.repository).unwrap();
+    wait(PATIENCE, hub.user("dora", "User")).unwrap();
+    let again = gate.request("dora");
+    again.is(0, &["ada wrote part of it"]);
+    let found = ["written", "may_approve"].map(|name| again.json[name].clone());
+    let may = json!(["grace", "dora", "eve"]);
+    assert_eq!(found, [json!(false), may.clone()], "{}", again.text);
+    assert_eq!(again.json["record"]["seq"], 2, "{}", again.text);
+    let status = gate.run("eve", &["status"]);
+    let waiting = &status.json["environments"][0]["requests"][0];
+    assert_eq!(waiting["missing"], 2, "{}", status.text);
+    assert_eq!(waiting["may_approve"], may, "{}", status.text);
+
+    gate.answer("linus", "approve", 2)
+        .is(3, &["linus may not approve for production"]);
+    gate.answer("ada", "approve", 2)
+        .is(3, &["ada wrote part of it, so somebody else must approve"]);
+    gate.answer("grace", "approve", 1)
+        .is(3, &["record 1 of production is not a request"]);
+    gate.answer("grace", "approve", 9)
+        .is(3, &["production has no request 9"]);
+    let other = digest('9');
+    gate.run("grace", &["approve", "--request", "2", "--digest", &other])
+        .is(3, &["request 2 is for sha256:2222"]);
+
+    gate.answer("grace", "approve", 2)
+        .is(0, &["1 of 2 approvals (grace); 1 more of dora, eve"]);
+    let twice = gate.answer("grace", "approve", 2);
+    twice.is(0, &["\"seq\": 3", "\"written\": false"]);
+    gate.unapproved(&[
+        "1 of 2 approvals (grace)",
+        "have 1 more of dora, eve approve it",
+    ]);
+    gate.run("dora", &["approve", "--request", "2", "--digest", &next()])
+        .is(0, &["2 of 2 approvals (grace, dora)"]);
+    let check = gate.check("linus");
+    check.is(0, &[ALLOWED, "2 of 2 approvals (grace, dora)"]);
+    assert_eq!(check.answer("approved"), "pass");
+
+    // Another contract voids them, and the same one again does not.
+    gate.declare(&format!("{APPROVE}, soak: 1m"));
+    gate.unapproved(&["request 2 is void: since it was made, the contract's gate changed"]);
+    gate.answer("eve", "approve", 2).is(
+        3,
+        &["request 2 is void: since it was made, the contract's gate changed"],
+    );
+    gate.declare(APPROVE);
+    gate.check("linus").is(0, &[ALLOWED]);
+
+    // Whoever approved does not promote by that.
+    let own = gate.check("dora");
+    own.is(3, &["not counted: dora promotes it"]);
+    assert_eq!(own.refusing(), ["approved"]);
+
+    let granted = gate.run("linus", &["grant"]);
+    granted.is(0, &[ALLOWED]);
+    let history = gate.run("linus", &["history"]);
+    let permit = &history.json["records"][0]["permit"];
+    assert_eq!(permit["requests"], json!([2]), "{}", history.text);
+
+    // A deployment voids them, even one that failed.
+    let commit = gate.commits[1].clone();
+    let arguments = [
+        "--digest",
+        &next(),
+        "--commit",
+        &commit,
+        "--verdict",
+        "failed",
+    ];
+    gate.run("linus", &[&["record"][..], &arguments].concat())
+        .is(0, &[]);
+    gate.unapproved(&["request 2 is void: since it was made, the newest deployment changed"]);
+    gate.answer("eve", "approve", 2)
+        .is(3, &["the newest deployment changed"]);
+}
+
+#[test]
+fn a_request_ends_by_rejection_withdrawal_and_time() {
+    let gate = gate("gate-ended");
+    gate.declare(APPROVE);
+    gate.asked("linus", 2);
+    gate.answer("grace", "approve", 2).is(0, &[]);
+    gate.run("dora", &["reject", "--request", "2"])
+        .is(2, &["--reason is missing"]);
+    gate.answer("linus", "reject", 2)
+        .is(3, &["linus may not reject"]);
+    gate.answer("ada", "reject", 2)
+        .is(0, &["nothing is promoted by request 2"]);
+    let rejected = "ada rejected request 2 at ";
+    gate.answer("eve", "approve", 2)
+        .is(3, &[rejected, "not on a Friday", "ask again"]);
+    gate.unapproved(&[rejected, "not on a Friday"]);
+
+    // The approval of the first one does not count for the second.
+    gate.asked("linus", 5);
+    gate.answer("dora", "approve", 5).is(0, &[]);
+    gate.unapproved(&["request 5", "1 of 2 approvals (dora)"]);
+    gate.answer("linus", "withdraw", 5)
+        .is(0, &["nothing is promoted by request 5"]);
+    gate.answer("eve", "approve", 5)
+        .is(3, &["linus withdrew request 5"]);
+    gate.unapproved(&["linus withdrew request 5"]);
+
+    let other = Gate::new("gate-expired");
+    other.declare(APPROVE);
+    other.plant("staging", &[other.healthy(&next(), 1)]);
+    let mut expired = other.healthy(&next(), 1);
+    expired["verdict"] = json!("requested");
+    expired["reason"] = json!(WHY);
+    expired["request"] = json!({
+        "binding": "0".repeat(64), "expires": "2026-11-22T18:00:00Z", "head": "0".repeat(64),
+        "commits": 1, "range": "0".repeat(64), "people": "0".repeat(64),
+    });
+    other.plant("production", &[other.healthy(&digest('1'), 0), expired]);
+    let late = "request 2 expired at 2026-11-22T18:00:00Z";
+    other.answer("grace", "approve", 2).is(3, &[late]);
+    other.unapproved(&[late]);
+    other.asked("linus", 3);
+}
+
+#[test]
+fn approvals_that_come_at_the_same_time_both_count() {
+    let gate = gate("gate-race");
+    gate.declare(APPROVE);
+    gate.asked("linus", 2);
+    let arguments = ["approve", "--request", "2"];
+    let started = ["grace", "dora", "eve"].map(|person| {
+        let mut command = gate.command(person, &arguments);
+        Started::new(&mut command)
+    });
+    for one in started {
+        let output = one.end(PATIENCE);
+        assert_eq!(output.status.code(), Some(0), "{output:?}");
+    }
+    gate.check("linus")
+        .is(0, &[ALLOWED, "3 of 2 approvals (grace, dora, eve)"]);
+    gate.run("linus", &["verify"]).is(0, &[]);
+}
+
+/// People as GitHub knows them, by the number of their accounts.
+struct OnGitHub {
+    gate: Gate,
+    hub: Hub,
+}
+
+impl OnGitHub {
+    fn new(name: &str) -> Self {
+        let gate = gate(name);
+        let hub = Hub::new(instance(), &gate.world.repository).unwrap();
+        let scene = Self { gate, hub };
+        for (login, kind) in [
+            ("dora", "User"),
+            ("dora-admin", "User"),
+            ("mallory", "User"),
+            ("approver[bot]", "Bot"),
+        ] {
+            wait(PATIENCE, scene.hub.user(login, kind)).unwrap();
+        }
+        let people = format!(
+            "  dora: {{id: {}, accounts: {{dora-admin: {}}}}}\n  grace: {{id: {}}}\n  linus: {{id: {}, aws: [linus@acme.example]}}\n",
+            scene.id("dora"),
+            scene.id("dora-admin"),
+            scene.id("grace"),
+            scene.id("linus"),
+        );
+        let approve = ", approve: {people: [dora, grace, linus]}";
+        scene.gate.declare_among(&people, approve);
+        scene
+    }
+
+    fn id(&self, login: &str) -> u64 {
+        let url = format!("{}/users/{login}", instance().url(port::GITHUB));
+        wait(PATIENCE, async {
+            let client = http_client().unwrap();
+            let request = client.get(&url).header("user-agent", "e2e");
+            let request = request.bearer_auth(&self.gate.token);
+            let user: Value = request.send().await.unwrap().json().await.unwrap();
+            user["id"].as_u64().unwrap()
+        })
+    }
+
+    /// A run that this account starts, with more of what the stand-in takes.
+    fn start(&self, actor: &str, more: &Value) -> u64 {
+        let text = "on: [workflow_dispatch, push]\njobs:\n  approve:\n    runs-on: x\n    steps: [{run: x}]\n";
+        let mut body = json!({
+            "workflow": WORKFLOW, "event": "workflow_dispatch", "actor": actor, "workflows": {WORKFLOW: text},
+        });
+        let fields = body.as_object_mut().unwrap();
+        fields.extend(more.as_object().unwrap().clone());
+        wait(PATIENCE, self.hub.start(&body)).unwrap().run_id
+    }
+
+    /// The step in that run.
+    fn within(&self, run: u64, arguments: &[&str]) -> Ended {
+        let mut command = self.gate.command("linus", arguments);
+        let file = |name: &str| self.gate.folder.path().join(name);
+        command
+            .env("GITHUB_ACTIONS", "true")
+            .env("GITHUB_SERVER_URL", "https://github.com")
+            .env("GITHUB_RUN_ID", run.to_string())
+            .env("GITHUB_RUN_ATTEMPT", "1")
+            // What anybody could set is not asked.
+            .env("GITHUB_ACTOR", "grace")
+            .env("GITHUB_ACTOR_ID", "1")
+            .env("GITHUB_EVENT_NAME", "workflow_dispatch");
+        for name in ["OUTPUT", "ENV", "STATE", "STEP_SUMMARY"] {
+            command.env(format!("GITHUB_{name}"), file(name));
+        }
+        ended(&mut command)
+    }
+
+    /// The step in a dispatch by this account.
+    fn dispatched(&self, actor: &str, arguments: &[&str]) -> Ended {
+        self.within(self.start(actor, &json!({})), arguments)
+    }
+}
+
+#[test]
+fn on_github_a_person_is_an_account_by_its_number_and_a_dispatch_on_purpose() {
+    let scene = OnGitHub::new("gate-github");
+    let asked = scene.dispatched("dora", &["request", "--reason", WHY]);
+    asked.is(0, &["gh workflow run approve.yml", "-f request=2"]);
+    let record = &asked.json["record"];
+    assert_eq!(record["actor"]["id"], scene.id("dora"), "{}", asked.text);
+    assert_eq!(record["seq"], 2);
+    let approve = ["approve", "--request", "2"];
+    for (actor, words) in [
+        ("dora", "dora asked for it, so somebody else must approve"),
+        ("dora-admin", "dora-admin is dora, who asked for it"),
+        ("mallory", "mallory may not approve for production"),
+        ("approver[bot]", "approver[bot] is not a person"),
+    ] {
+        scene.dispatched(actor, &approve).is(3, &[words]);
+    }
+    let pushed = scene.start("grace", &json!({"event": "push"}));
+    scene
+        .within(pushed, &approve)
+        .is(3, &["started by push, so it is nobody's approval"]);
+    let theirs = json!({"user": "ada", "branch": "theirs", "from": "main", "files": {"x": "x\n"}});
+    wait(PATIENCE, scene.hub.act("push", &theirs)).unwrap();
+    let elsewhere = scene.start("grace", &json!({"branch": "theirs"}));
+    scene.within(elsewhere, &approve).is(
+        3,
+        &["workflow comes from theirs, so it is nobody's approval"],
+    );
+    let again = scene.start("grace", &json!({}));
+    wait(PATIENCE, async {
+        let finish = json!({"conclusion": "failure", "jobs": {}});
+        let run = format!("runs/{again}");
+        scene
+            .hub
+            .call(&format!("{run}/finish"), &finish)
+            .await
+            .unwrap();
+        let by = json!({"user": "mallory"});
+        scene.hub.call(&format!("{run}/rerun"), &by).await.unwrap();
+    });
+    scene
+        .within(again, &approve)
+        .is(3, &["grace started this run and mallory ran it again"]);
+    // Nothing of this was written.
+    let history = scene.gate.run("linus", &["history"]);
+    assert_eq!(history.json["records"][0]["seq"], 2, "{}", history.text);
+
+    scene
+        .dispatched("grace", &approve)
+        .is(0, &["1 of 1 approvals (grace)"]);
+    scene.gate.check("linus").is(0, &[ALLOWED]);
+    let found = wait(PATIENCE, scene.hub.violations()).unwrap();
+    assert_eq!(found, [] as [Value; 0]);
+}
+
+/// Whoever can write the table and not sign puts an approval at the end of the chain.
+#[test]
+fn a_planted_approval_is_refused_by_the_chains_proof() {
+    let gate = Gate::new("gate-planted");
+    gate.declare(APPROVE);
+    let file = gate.folder.path().join("delivery.yaml");
+    let text = std::fs::read_to_string(&file).unwrap();
+    let signed = format!("ca-central-1, keys: {{ledger: {}}}}}", World::LEDGER_KEY);
+    std::fs::write(&file, text.replace("ca-central-1}", &signed)).unwrap();
+    let commit = gate.commits[1].clone();
+    let record = [
+        "record",
+        "--digest",
+        &next(),
+        "--commit",
+        &commit,
+        "--verdict",
+        "failed",
+    ];
+    gate.run("linus", &record).is(0, &[]);
+
+    let key = json!({"chain": {"S": "storefront#production"}, "seq": {"N": "1"}});
+    let call = |operation: &str, mut input: Value| {
+        input["TableName"] = json!(World::LEDGER);
+        let target = format!("DynamoDB_20120810.{operation}");
+        wait(PATIENCE, gate.build.json("dynamodb", &target, &input))
+            .unwrap()
+            .unwrap()
+    };
+    let first = call("GetItem", json!({"Key": key}))["Item"].clone();
+    let prev = first["hash"]["S"].as_str().unwrap();
+    let mut approval: Value = serde_json::from_str(first["record"]["S"].as_str().unwrap()).unwrap();
+    approval["seq"] = json!(2);
+    approval["verdict"] = json!("approved");
+    approval["answers"] = json!(1);
+    let bytes = approval.to_string();
+    let item = json!({
+        "chain": {"S": "storefront#production"}, "seq": {"N": "2"}, "record": {"S": bytes},
+        "prev": {"S": prev}, "hash": {"S": sha256(format!("{prev}{bytes}").as_bytes())},
+    });
+    call("PutItem", json!({"Item": item}));
+    let digest = next();
+    for arguments in [
+        &["check", "--digest", &digest][..],
+        &["grant", "--digest", &digest],
+        &["approve", "--request", "1"],
+        &["status"],
+    ] {
+        gate.run("grace", arguments)
+            .is(3, &["record 2 is not signed"]);
+    }
+}
