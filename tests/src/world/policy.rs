@@ -69,6 +69,11 @@ pub(crate) fn build(world: &World) -> Vec<Role> {
             permissions: filled(world, Some(environment), permissions),
         })
     }));
+    for role in &mut roles {
+        if role.name == "slipway-read" || role.name.starts_with("slipway-permit-") {
+            trust_approvals(world, &mut role.trust);
+        }
+    }
     roles
 }
 
@@ -81,6 +86,23 @@ pub(crate) fn publish_anywhere(world: &World) -> Value {
             .replace("BASE_REPOSITORY", "*")
             .replace("REPOSITORY", "*"),
     )
+}
+
+/// Trusts the workflow too that asks for the approvals of a promotion and takes the answers. It reaches the ledger alone.
+fn trust_approvals(world: &World, trust: &mut Value) {
+    let repository = &world.repository;
+    let claim = format!("{GITHUB_ISSUER}:job_workflow_ref");
+    let mut statements = trust["Statement"].as_array_mut().into_iter().flatten();
+    let like = statements
+        .find_map(|statement| statement["Condition"]["StringLike"][&claim].as_array_mut());
+    if let Some(workflows) = like {
+        workflows.push(json!(format!(
+            "{repository}/.github/workflows/approve.yml@refs/heads/main"
+        )));
+        workflows.push(json!(
+            "slipway-delivery/slipway/.github/workflows/approve.yml@*"
+        ));
+    }
 }
 
 /// The roles of an environment's account.

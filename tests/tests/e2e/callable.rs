@@ -1,6 +1,7 @@
 //! The callable workflows, called as the README tells a user to: ten lines in the repository, everything else ours.
 
 use sandbox::demo;
+use sandbox::instance::sha256;
 use sandbox::runner::act::{self, Trigger};
 use sandbox::runner::base;
 use sandbox::runner::export::{REPOSITORY, export};
@@ -114,4 +115,79 @@ fn the_ten_lines_of_the_readme_deliver_and_their_sibling_promotes() {
         assert!(row(&ledger, "production").is_none(), "{ledger}");
         demo::kept_to_the_rules(instance, &story).await.unwrap();
     });
+}
+
+/// The example's own `approve.yml`, which calls ours: one asks, another approves, and who asked does not.
+#[test]
+fn the_examples_approvals_are_short_runs_that_write_to_the_ledger() {
+    let instance = instance();
+    let _turn = heavy();
+    wait(PATIENCE, async {
+        let world = world("approve").await;
+        let story = Story::begin(instance, &world).await.unwrap();
+        let export = export(instance).unwrap();
+        let example = instance.checkout.join("docs/examples/storefront");
+        let text = read(&example.join("delivery.yaml"));
+        // Provenance is another rule's matter, and nothing is built here.
+        let unsigned: Vec<&str> = text
+            .lines()
+            .filter(|line| !line.trim_start().starts_with("keys:"))
+            .collect();
+        let follows = "    follows: dev\n";
+        assert!(text.contains(follows), "{text}");
+        let gate = "    gate: { approve: { people: [grace, linus] } }\n";
+        let contract = unsigned
+            .join("\n")
+            .replacen(follows, &format!("{follows}{gate}"), 1);
+        let contract = format!(
+            "{contract}\npeople:\n  {REVIEWER}: [{REVIEWER}@acme.example]\n  {RELEASER}: [{RELEASER}@acme.example]\n"
+        );
+        let files = [("delivery.yaml", contract.as_str())];
+        let title = "Ask for approvals";
+        let commit = story.change(AUTHOR, REVIEWER, title, &files).await.unwrap();
+        let digest = format!("sha256:{}", "2".repeat(64));
+        healthy_in_dev(&world, &digest, &commit).await;
+
+        let run = async |person: &str, more: &[(&str, &str)]| {
+            let inputs = [&[("environment", "staging")], more].concat();
+            let trigger = Trigger::dispatch(person, "approve.yml", &inputs);
+            let ended =
+                act::run(instance, &world, &story.hub, &export, &trigger, &mut |_| {}).await;
+            let ended = ended.unwrap();
+            (ended.success, ended.log.text)
+        };
+        let ask = [("command", "request"), ("reason", "the new prices")];
+        let (asked, log) = run(RELEASER, &ask).await;
+        let said = "request 1 of storefront in staging written: 0 of 1 approvals";
+        assert!(asked && log.contains(said), "{log}");
+        let approve = [
+            ("command", "approve"),
+            ("request", "1"),
+            ("digest", &digest),
+        ];
+        let (approved, log) = run(RELEASER, &approve).await;
+        let said = "linus asked for it, so somebody else must approve request 1";
+        assert!(!approved && log.contains(said), "{log}");
+        let (approved, log) = run(REVIEWER, &approve).await;
+        let said = "record 2 of storefront in staging written: grace approved request 1";
+        assert!(approved && log.contains(said), "{log}");
+        demo::kept_to_the_rules(instance, &story).await.unwrap();
+    });
+}
+
+/// Puts a healthy record into dev's chain, as a delivery writes it.
+async fn healthy_in_dev(world: &World, digest: &str, commit: &str) {
+    let record = json!({
+        "seq": 1, "at": "2026-11-21T18:00:00Z", "service": "storefront", "environment": "dev", "digest": digest,
+        "commit": commit, "verdict": "healthy", "actor": {"login": RELEASER},
+    });
+    let (prev, record) = ("0".repeat(64), record.to_string());
+    let hash = sha256(format!("{prev}{record}").as_bytes());
+    let item = json!({
+        "chain": {"S": "storefront#dev"}, "seq": {"N": "1"}, "record": {"S": record}, "hash": {"S": hash}, "prev": {"S": prev},
+    });
+    let aws = world.administrator(instance(), &world.build).await.unwrap();
+    let input = json!({"TableName": World::LEDGER, "Item": item});
+    let put = aws.json("dynamodb", "DynamoDB_20120810.PutItem", &input);
+    put.await.unwrap().unwrap();
 }
