@@ -14,11 +14,12 @@ use crate::world::{World, http_client};
 /// The world that is there for people.
 const WORLD: &str = "default";
 
-/// Shell statements. The credentials are a session of the role that CodeBuild's first stage runs with: they may reach
-/// the first environment and, as anywhere, not the ones behind an approval.
+/// Shell statements. The credentials are a session of the role that CodeBuild's first stage runs with: they may publish and
+/// reach the first environment and, as anywhere, not the ones behind an approval.
 pub(crate) async fn shell(instance: &Instance) -> Result<String> {
     let world = World::create(instance, WORLD).await?;
     world.serve(instance).await?;
+    world.first_stage_publishes(instance).await?;
     let environment = world.environment(World::ENVIRONMENTS[0])?;
     let keys = world
         .codebuild_session(instance, &environment.name, "by-hand")

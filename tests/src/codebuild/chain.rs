@@ -1,19 +1,20 @@
-//! The example from a merge to production by its buildspecs, as CodeBuild projects of a team would run them: one to build,
-//! one a stage to deploy or promote, each with its stage's role. And what must be refused.
+//! The example from a merge to production by its buildspecs, as a team's pipeline would run its CodeBuild projects: one to build,
+//! and for each environment one for the gate, one for the infrastructure and one to deploy. And what must be refused.
 
-use std::collections::BTreeMap;
-use std::fs;
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 use serde_json::json;
 
+use super::project::{Project, Promotion};
 use super::source::{check_out, fresh};
 use super::variables::plain;
 use super::{Build, Ended, Given, Variable, run};
-use crate::fault::{Context, Fault, Result};
+use crate::fault::{Fault, Result};
 use crate::instance::Instance;
-use crate::runner::story::{AUTHOR, RELEASER, REVIEWER, Shipped, Story, git_folder};
+use crate::runner::story::{
+    AUTHOR, EMERGENCY, RELEASER, REVIEWER, Shipped, Story, contract_with_glass, git_folder,
+};
 use crate::say::{heading, note, seconds};
 use crate::world::World;
 use crate::world::aws::unless_there;
@@ -54,7 +55,7 @@ pub async fn ship(instance: &Instance, world: &World, story: &Story) -> Result<S
     for environment in ["staging", "production"] {
         let promotion = Promotion::to(environment, &person(RELEASER));
         chain
-            .succeeds(&format!("promote to {environment}"), &promotion.project())
+            .promote(&format!("promote to {environment}"), promotion)
             .await?;
     }
 
@@ -71,50 +72,57 @@ pub async fn ship(instance: &Instance, world: &World, story: &Story) -> Result<S
         )
         .await?;
     let digest = chain.deliver(&second).await?;
-    let mut unproven = Promotion::to("production", &person(REVIEWER));
-    unproven.digest = Some(digest);
+    let unproven = Promotion::to("production", &person(REVIEWER)).of(&digest);
     chain
         .refused(
             "a digest that never ran healthy in staging goes to production",
-            &unproven.project(),
+            &unproven.gate(),
             "digest: no record of this digest in staging",
         )
         .await?;
     chain
         .refused(
             "somebody promotes a change that only they approved",
-            &Promotion::to("staging", &person(RELEASER)).project(),
+            &Promotion::to("staging", &person(RELEASER)).gate(),
             "separation: ",
         )
         .await?;
     chain
         .refused(
             "a pipeline promotes, and nobody knows in whose name",
-            &Promotion::to("staging", "codepipeline/storefront").project(),
+            &Promotion::to("staging", "codepipeline/storefront").gate(),
             "the contract does not list",
         )
         .await?;
-    let mut foreign = Promotion::to("staging", &person(REVIEWER));
-    foreign.stage = "dev";
+    let mut foreign = Promotion::to("staging", &person(REVIEWER)).gate();
+    "dev".clone_into(&mut foreign.stage);
     chain
         .refused(
             "dev's stage asks for staging's role",
-            &foreign.project(),
+            &foreign,
             "trust policy",
+        )
+        .await?;
+
+    heading("in an emergency, past a rule and on record");
+    chain
+        .promote(
+            "promote the second change to staging",
+            Promotion::to("staging", &person(REVIEWER)),
+        )
+        .await?;
+    chain
+        .promote(
+            "break the glass of production",
+            Promotion::to("production", &person(RELEASER)).breaking(EMERGENCY),
         )
         .await?;
 
     heading("back to what was healthy, while nothing of GitHub answers");
     chain
-        .succeeds(
-            "promote the second change to staging",
-            &Promotion::to("staging", &person(REVIEWER)).project(),
-        )
-        .await?;
-    chain
-        .succeeds(
-            "roll staging back",
-            &Promotion::to("staging", &person(REVIEWER)).back().project(),
+        .promote(
+            "roll production back",
+            Promotion::to("production", &person(REVIEWER)).back(),
         )
         .await?;
     Ok(Shipped {
@@ -129,12 +137,10 @@ fn person(login: &str) -> String {
     format!("Releaser/{login}@acme.example")
 }
 
-/// The example's contract with the people's names in AWS, without which a promotion from AWS is nobody's.
+/// The example's contract with the people's names in AWS, without which a promotion from AWS is nobody's, and with somebody who
+/// may break the glass of production.
 fn contract_with_people(instance: &Instance) -> Result<String> {
-    let path = instance
-        .checkout
-        .join("docs/examples/storefront/delivery.yaml");
-    let mut text = fs::read_to_string(&path).context(format!("reading {}", path.display()))?;
+    let mut text = contract_with_glass(instance)?;
     if !text.lines().any(|line| line.starts_with("people:")) {
         text.push_str("\npeople:\n");
         for login in [AUTHOR, REVIEWER, RELEASER] {
@@ -162,71 +168,6 @@ async fn store_token(instance: &Instance, world: &World, story: &Story) -> Resul
     Ok(Variable::Secret(name))
 }
 
-/// A project of the team, and how one build of it is started.
-struct Project {
-    name: String,
-    /// The environment whose role the builds have.
-    stage: &'static str,
-    /// The environment they work on.
-    environment: String,
-    buildspec: &'static str,
-    reads_github: bool,
-    initiator: String,
-    start: BTreeMap<String, String>,
-}
-
-/// A build of a promotion's project.
-struct Promotion {
-    environment: &'static str,
-    stage: &'static str,
-    initiator: String,
-    digest: Option<String>,
-    /// Whether it goes back, by the ledger and AWS alone.
-    back: bool,
-}
-
-impl Promotion {
-    fn to(environment: &'static str, initiator: &str) -> Self {
-        Self {
-            environment,
-            stage: environment,
-            initiator: initiator.to_owned(),
-            digest: None,
-            back: false,
-        }
-    }
-
-    fn back(mut self) -> Self {
-        self.back = true;
-        self
-    }
-
-    fn project(self) -> Project {
-        let mut start = BTreeMap::new();
-        if let Some(digest) = self.digest {
-            start.insert("DIGEST".to_owned(), digest);
-        }
-        if self.back {
-            for (name, value) in [
-                ("ROLLBACK", "true"),
-                ("GITHUB_API_URL", "http://127.0.0.1:1"),
-                ("GITHUB_GRAPHQL_URL", "http://127.0.0.1:1/graphql"),
-            ] {
-                start.insert(name.to_owned(), value.to_owned());
-            }
-        }
-        Project {
-            name: format!("storefront-promote-{}", self.environment),
-            stage: self.stage,
-            environment: self.environment.to_owned(),
-            buildspec: "promote.yml",
-            reads_github: true,
-            initiator: self.initiator,
-            start,
-        }
-    }
-}
-
 struct Chain<'a> {
     instance: &'a Instance,
     world: &'a World,
@@ -236,30 +177,18 @@ struct Chain<'a> {
 }
 
 impl Chain<'_> {
-    /// Builds a commit and brings it to dev. Answers the digest, which goes from one project to the other by the exported
-    /// variables, as a pipeline hands them on.
+    /// Builds a commit and brings it to dev. Answers the digest. What a build exports is what the next ones are given, as a
+    /// pipeline hands it on.
     async fn deliver(&mut self, commit: &str) -> Result<String> {
-        let project = |name: &str, buildspec, reads_github, start| Project {
-            name: format!("storefront-{name}"),
-            stage: "dev",
-            environment: "dev".to_owned(),
-            buildspec,
-            reads_github,
-            initiator: WEBHOOK.to_owned(),
-            start,
-        };
         // As a pipeline's action gives it, where the commit is #{SourceVariables.CommitId}.
         let mut arguments = format!("COMMIT={commit}");
         if let Some(image) = self.world.extra.get("NODE_IMAGE") {
             arguments.push_str(&format!("\nNODE_IMAGE={image}"));
         }
-        let start = BTreeMap::from([("SLIPWAY_BUILD_ARG".to_owned(), arguments)]);
-        let built = self
-            .succeeds("build", &project("build", "build.yml", false, start))
-            .await?;
+        let project = Project::build(WEBHOOK, &arguments);
+        let built = self.succeeds("build", &project).await?.exported;
         let exported = |name: &str| {
             built
-                .exported
                 .get(name)
                 .cloned()
                 .ok_or_else(|| Fault::new(format!("build.yml exported no {name}")))
@@ -267,16 +196,36 @@ impl Chain<'_> {
         let digest = exported("IMAGE_DIGEST")?;
         if exported("IMAGE_COMMIT")? != commit {
             return Err(Fault::new(format!(
-                "build.yml exported another commit than {commit}: {:?}",
-                built.exported
+                "build.yml exported another commit than {commit}: {built:?}"
             )));
         }
+        let infrastructure = Project::infrastructure("dev", WEBHOOK, built.clone());
+        self.succeeds("apply dev's infrastructure", &infrastructure)
+            .await?;
+        let deploy = Project::deploy("dev", WEBHOOK, built);
+        self.succeeds("deploy to dev", &deploy).await?;
+        Ok(digest)
+    }
+
+    /// The three builds of a promotion, each with what the gate exported.
+    async fn promote(&mut self, what: &str, promotion: Promotion) -> Result<()> {
+        let Promotion {
+            environment,
+            ref initiator,
+            ..
+        } = promotion;
+        let mut granted = self.succeeds(what, &promotion.gate()).await?.exported;
+        let infrastructure = Project::infrastructure(environment, initiator, granted.clone());
         self.succeeds(
-            "deploy to dev",
-            &project("deploy-dev", "deploy.yml", true, built.exported),
+            &format!("apply {environment}'s infrastructure"),
+            &infrastructure,
         )
         .await?;
-        Ok(digest)
+        granted.extend(promotion.ways());
+        let deploy = Project::deploy(environment, initiator, granted);
+        self.succeeds(&format!("deploy to {environment}"), &deploy)
+            .await?;
+        Ok(())
     }
 
     async fn start(&mut self, what: &str, project: &Project) -> Result<(Ended, Duration)> {
@@ -300,7 +249,7 @@ impl Chain<'_> {
         let build = Build {
             project: project.name.clone(),
             number,
-            environment: project.stage.to_owned(),
+            stage: project.stage.clone(),
             buildspec: self
                 .instance
                 .checkout

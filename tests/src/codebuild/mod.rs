@@ -7,6 +7,7 @@ mod container;
 mod credentials;
 mod log;
 mod phases;
+mod project;
 mod run;
 mod source;
 mod spec;
@@ -29,8 +30,8 @@ pub struct Build {
     pub project: String,
     /// Counted per project, from 1.
     pub number: u64,
-    /// The environment whose stage this is: the build runs with that stage's service role.
-    pub environment: String,
+    /// The stage whose service role the build runs with: `build`, an environment, or an environment's infrastructure.
+    pub stage: String,
     /// The buildspec's file.
     pub buildspec: PathBuf,
     /// The build's own folder. The source lies checked out in `repository` below it; `log.txt` is written into it.

@@ -134,7 +134,7 @@ async fn go(
     log.note("Processing environment variables");
     // The service prefixes its session names so (CodeBuild User Guide, "Logging API calls with CloudTrail").
     let keys = world
-        .codebuild_session(instance, &build.environment, &format!("AWSCodeBuild-{id}"))
+        .codebuild_session(instance, &build.stage, &format!("AWSCodeBuild-{id}"))
         .await?;
     let values = match stored::fetch(&world.caller(instance, keys.clone())?, &given).await {
         Ok(values) => values,

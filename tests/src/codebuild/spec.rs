@@ -306,7 +306,13 @@ mod tests {
     #[test]
     fn the_shipped_buildspecs_are_taken() {
         let folder = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../buildspecs");
-        for file in ["approve.yml", "build.yml", "deploy.yml", "promote.yml"] {
+        for file in [
+            "approve.yml",
+            "build.yml",
+            "deploy.yml",
+            "gate.yml",
+            "infrastructure.yml",
+        ] {
             let text = std::fs::read_to_string(folder.join(file)).unwrap();
             Spec::parse(&text).unwrap_or_else(|fault| panic!("{file}: {fault}"));
         }

@@ -39,6 +39,8 @@ pub struct Trigger {
     pub pull: Option<u64>,
     /// What a dispatch was given.
     pub inputs: BTreeMap<String, String>,
+    /// Whether GitHub's API answers nobody, while Actions runs jobs and gives them identity tokens.
+    pub github_is_down: bool,
 }
 
 impl Trigger {
@@ -51,6 +53,7 @@ impl Trigger {
             branch: "main".to_owned(),
             pull: None,
             inputs: BTreeMap::new(),
+            github_is_down: false,
         }
     }
 
@@ -73,6 +76,13 @@ impl Trigger {
             pull: Some(number),
             ..Self::push(actor, workflow).on(branch)
         }
+    }
+
+    /// While GitHub's API answers nobody.
+    #[must_use]
+    pub fn without_github(mut self) -> Self {
+        self.github_is_down = true;
+        self
     }
 
     /// On another branch than main.
@@ -213,13 +223,15 @@ async fn execute(
 }
 
 /// The variables that the jobs see under `vars`. act knows no environments, so those of the one that the run's jobs name
-/// come from here, over the repository's, as GitHub layers them.
+/// come from here, over the repository's, as GitHub layers them. An environment and that of its infrastructure job have the
+/// same variables.
 fn variables(world: &World, run: &Run) -> Result<Variables> {
     let mut variables = world.repository_variables();
     let mut named: Vec<&str> = run
         .jobs
         .iter()
         .filter_map(|job| job.environment.as_deref())
+        .map(|name| name.strip_suffix("-infrastructure").unwrap_or(name))
         .collect();
     named.dedup();
     match named.as_slice() {
@@ -268,7 +280,20 @@ fn jobs_see(
     ] {
         jobs_see.insert(name.to_owned(), value);
     }
+    if trigger.github_is_down {
+        jobs_see.extend(nowhere());
+    }
     jobs_see
+}
+
+/// Where GitHub's API is looked for and nothing answers.
+pub(crate) fn nowhere() -> Variables {
+    [
+        ("GITHUB_API_URL", "http://127.0.0.1:1"),
+        ("GITHUB_GRAPHQL_URL", "http://127.0.0.1:1/graphql"),
+    ]
+    .map(|(name, value)| (name.to_owned(), value.to_owned()))
+    .into()
 }
 
 /// act for this trigger, with an empty environment.

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use super::act::{self, Ended, Trigger};
 use super::export::{Export, export};
 use super::ledger;
-use super::story::{AUTHOR, RELEASER, REVIEWER, Shipped, Story};
+use super::story::{AUTHOR, EMERGENCY, RELEASER, REVIEWER, Shipped, Story, contract_with_glass};
 use crate::fault::{Fault, Result};
 use crate::instance::Instance;
 use crate::say::{heading, note, seconds};
@@ -36,9 +36,10 @@ pub async fn ship(instance: &Instance, world: &World, story: &Story) -> Result<S
     note(&format!(
         "  {AUTHOR} opens a pull request, {REVIEWER} approves and merges it"
     ));
-    let notes = [("NOTES.md", "The first change.\n")];
+    let contract = contract_with_glass(instance)?;
+    let files = [("delivery.yaml", contract.as_str())];
     let first = story
-        .change(AUTHOR, REVIEWER, "Greet the visitor", &notes)
+        .change(AUTHOR, REVIEWER, "Say who may break the glass", &files)
         .await?;
     chain
         .succeeds("deliver to dev", &Trigger::push(REVIEWER, "deliver.yml"))
@@ -91,6 +92,33 @@ pub async fn ship(instance: &Instance, world: &World, story: &Story) -> Result<S
             &Trigger::dispatch(AUTHOR, "promote.yml", &[("environment", "staging")])
                 .on("skip-the-gate"),
             "trust policy",
+        )
+        .await?;
+
+    heading("in an emergency, past a rule and on record");
+    let to = |actor: &str, environment: &str, more: &[(&str, &str)]| {
+        let mut inputs = vec![("environment", environment)];
+        inputs.extend_from_slice(more);
+        Trigger::dispatch(actor, "promote.yml", &inputs)
+    };
+    chain
+        .succeeds(
+            "promote the second change to staging",
+            &to(REVIEWER, "staging", &[]),
+        )
+        .await?;
+    chain
+        .succeeds(
+            "break the glass of production",
+            &to(RELEASER, "production", &[("break-glass", EMERGENCY)]),
+        )
+        .await?;
+
+    heading("back to what was healthy, while nothing of GitHub answers");
+    chain
+        .succeeds(
+            "roll production back",
+            &to(REVIEWER, "production", &[("rollback", "true")]).without_github(),
         )
         .await?;
     Ok(Shipped {

@@ -31,9 +31,9 @@ pub struct Story {
 /// What was shipped.
 #[derive(Debug)]
 pub struct Shipped {
-    /// The commit that is in staging and production.
+    /// The commit that is in production.
     pub first: String,
-    /// The commit that is in dev.
+    /// The commit that is in dev and staging, and was in production too.
     pub second: String,
     /// What each run was, and its folder, with `log.txt` and the source in `repository`.
     pub runs: Vec<(String, PathBuf)>,
@@ -46,6 +46,30 @@ pub fn git_folder(instance: &Instance, world: &World) -> PathBuf {
         .join("worlds")
         .join(&world.name)
         .join("storefront.git")
+}
+
+/// The environment on GitHub whose jobs run an environment's infrastructure code.
+pub fn infrastructure(environment: &str) -> String {
+    format!("{environment}-infrastructure")
+}
+
+/// Why somebody goes past the gate.
+pub const EMERGENCY: &str = "the shop is down";
+
+/// The example's contract, with somebody who may break the glass of production.
+pub fn contract_with_glass(instance: &Instance) -> Result<String> {
+    let path = instance
+        .checkout
+        .join("docs/examples/storefront/delivery.yaml");
+    let text = fs::read_to_string(&path).context(format!("reading {}", path.display()))?;
+    let gate = "gate: { approvals: 1, checks: [test]";
+    if !text.contains(gate) {
+        return Err(Fault::new(format!("the example has no `{gate}`")));
+    }
+    Ok(text.replace(
+        gate,
+        &format!("{gate}, break-glass: {{ people: [{RELEASER}], expires: 1h }}"),
+    ))
 }
 
 impl Story {
@@ -99,8 +123,9 @@ impl Story {
         )
         .await?;
         for environment in &world.environments {
-            hub.act("environments", &json!({"name": environment.name}))
-                .await?;
+            for name in [environment.name.clone(), infrastructure(&environment.name)] {
+                hub.act("environments", &json!({"name": name})).await?;
+            }
         }
         Ok(Self { hub })
     }

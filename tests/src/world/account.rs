@@ -80,6 +80,21 @@ pub(super) async fn make_role(aws: &Aws, role: &Role) -> Result<()> {
     permit(aws, &role.name, &role.name, &role.permissions).await
 }
 
+/// Replaces the trust policy of a role.
+pub(super) async fn trust(aws: &Aws, role: &str, document: &Value) -> Result<()> {
+    let document = document.to_string();
+    let update = [("RoleName", role), ("PolicyDocument", &document)];
+    let answer = aws
+        .query("iam", IAM, "UpdateAssumeRolePolicy", &update)
+        .await?;
+    unless_there(
+        answer,
+        &format!("letting others assume the role {role}"),
+        &[],
+    )
+    .map(drop)
+}
+
 /// Writes an inline policy of a role.
 pub(super) async fn permit(aws: &Aws, role: &str, name: &str, document: &Value) -> Result<()> {
     let document = document.to_string();

@@ -120,6 +120,15 @@ impl World {
         self.image(instance, &image::SERVES).await
     }
 
+    /// Lets the first stage publish too, for a shell or a test that builds and deploys in one session.
+    pub async fn first_stage_publishes(&self, instance: &Instance) -> Result<()> {
+        let (build, _) = self.open_accounts(instance, &http_client()?).await?;
+        let (permission, trust) = policy::first_stage_publishes(self);
+        let stage = policy::codebuild(Self::ENVIRONMENTS[0]);
+        account::permit(&build, &stage, "publish", &permission).await?;
+        account::trust(&build, "slipway-publish", &trust).await
+    }
+
     /// Lets the role that publishes use every repository of the build account, beside the service's own; and so the first
     /// stage's own role, as that of a job which uses a step without a contract.
     pub async fn publishes_anywhere(&self, instance: &Instance) -> Result<()> {
@@ -191,15 +200,15 @@ impl World {
         format!("arn:aws:{service}:{}:{account}:{resource}", self.region)
     }
 
-    /// Credentials as CodeBuild gives them to a build of an environment's stage.
+    /// Credentials as CodeBuild gives them to a build of a stage: `build`, an environment, or an environment's infrastructure.
     pub async fn codebuild_session(
         &self,
         instance: &Instance,
-        environment: &str,
+        stage: &str,
         build: &str,
     ) -> Result<Keys> {
         let body = serde_json::json!({
-            "role_arn": format!("arn:aws:iam::{}:role/{}", self.build.id, policy::codebuild(environment)),
+            "role_arn": format!("arn:aws:iam::{}:role/{}", self.build.id, policy::codebuild(stage)),
             "session_name": build,
             "service": "codebuild.amazonaws.com",
         });

@@ -26,6 +26,10 @@ const EXECUTION: &str = include_str!("../../../docs/policies/execution.json");
 const CODEBUILD: &str = include_str!("../../../docs/policies/codebuild.json");
 const CODEBUILD_INFRASTRUCTURE: &str =
     include_str!("../../../docs/policies/codebuild-infrastructure.json");
+const CODEBUILD_BUILD: &str = include_str!("../../../docs/policies/codebuild-build.json");
+
+/// The CodeBuild stage that builds, for every environment.
+const BUILD: &str = "build";
 
 /// The roles of the build account. A CodeBuild stage has a role of its own, so that only the stage behind an approval
 /// reaches what the approval guards.
@@ -35,17 +39,16 @@ pub(crate) fn build(world: &World) -> Vec<Role> {
         .iter()
         .map(|environment| environment.name.as_str())
         .collect();
-    let first: Vec<&str> = names.iter().copied().take(1).collect();
     let account = &world.build.id;
     let mut roles = vec![
         Role {
             name: "slipway-publish".to_owned(),
-            trust: publish_trust(world, account, &first),
+            trust: publish_trust(world, account, &[BUILD]),
             permissions: filled(world, None, PUBLISH),
         },
         Role {
             name: "slipway-read".to_owned(),
-            trust: trust(world, account, &names, true),
+            trust: trust(world, account, &names),
             permissions: filled(world, None, READ_LEDGER),
         },
     ];
@@ -54,10 +57,15 @@ pub(crate) fn build(world: &World) -> Vec<Role> {
         let name = environment.name.as_str();
         Role {
             name: permit(name),
-            trust: trust(world, account, &[name], first.contains(&name)),
+            trust: trust(world, account, &[name]),
             permissions: filled(world, Some(environment), PERMIT),
         }
     }));
+    roles.push(Role {
+        name: codebuild(BUILD),
+        trust: service_trust("codebuild.amazonaws.com"),
+        permissions: filled(world, None, CODEBUILD_BUILD),
+    });
     roles.extend(world.environments.iter().flat_map(|environment| {
         [
             (environment.name.clone(), CODEBUILD),
@@ -113,8 +121,6 @@ pub(crate) fn environment(world: &World, environment: &Environment) -> Vec<Role>
         .iter()
         .map(|environment| environment.name.as_str())
         .collect();
-    // The first environment follows the main branch by itself; the others are reached from their own jobs only.
-    let main = names.first() == Some(&environment.name.as_str());
     vec![
         Role {
             name: "slipway-read".to_owned(),
@@ -123,7 +129,7 @@ pub(crate) fn environment(world: &World, environment: &Environment) -> Vec<Role>
         },
         Role {
             name: "slipway-deploy".to_owned(),
-            trust: deploy_trust(world, environment, main),
+            trust: deploy_trust(world, environment),
             permissions: filled(world, Some(environment), DEPLOY),
         },
         Role {
@@ -198,9 +204,17 @@ pub(crate) fn infrastructure(environment: &str) -> String {
     format!("{environment}-infrastructure")
 }
 
-/// The role that CodeBuild runs a stage with: an environment's, or that of its infrastructure.
-pub(crate) fn codebuild(environment: &str) -> String {
-    format!("slipway-codebuild-{environment}")
+/// The role that CodeBuild runs a stage with: [`BUILD`], an environment, or an environment's infrastructure.
+pub(crate) fn codebuild(stage: &str) -> String {
+    format!("slipway-codebuild-{stage}")
+}
+
+/// What lets the first environment's CodeBuild stage publish too, which it may not by itself: its own permission, and the trust
+/// policy of the role that publishes.
+pub(crate) fn first_stage_publishes(world: &World) -> (Value, Value) {
+    let stages = [BUILD, World::ENVIRONMENTS[0]];
+    let trust = publish_trust(world, &world.build.id, &stages);
+    (filled(world, None, CODEBUILD_BUILD), trust)
 }
 
 /// The name of a service's `execution` or `task` role.
@@ -212,7 +226,7 @@ pub(crate) fn role_name(world: &World, environment: &Environment, kind: &str) ->
 /// there, and so may read what this role reads, the state among it.
 fn read_trust(world: &World, account: &str, names: &[&str]) -> Value {
     let repository = &world.repository;
-    let mut trust = trust(world, account, names, true);
+    let mut trust = trust(world, account, names);
     let workflows = [
         format!("{repository}/.github/workflows/plan.yml@refs/pull/*"),
         "slipway-delivery/slipway/.github/workflows/plan.yml@*".to_owned(),
@@ -224,17 +238,13 @@ fn read_trust(world: &World, account: &str, names: &[&str]) -> Value {
     trust
 }
 
-/// Trusts the repository's jobs in these environments, jobs of the main branch where asked for, and the CodeBuild
-/// stages of the same environments.
-fn trust(world: &World, account: &str, environments: &[&str], main: bool) -> Value {
+/// Trusts the repository's jobs in these environments, and the CodeBuild stages of the same names.
+fn trust(world: &World, account: &str, environments: &[&str]) -> Value {
     let repository = &world.repository;
-    let mut subjects: Vec<String> = environments
+    let subjects: Vec<String> = environments
         .iter()
         .map(|name| format!("repo:{repository}:environment:{name}"))
         .collect();
-    if main {
-        subjects.push(format!("repo:{repository}:ref:refs/heads/main"));
-    }
     // The subject says which environment a job names, not which branch it is on: a branch that nobody reviewed could name
     // staging. So the branch counts too, and the workflow file, the repository's own or the one it calls.
     let workflows: Vec<String> = ["deliver.yml", "promote.yml"]
@@ -266,10 +276,10 @@ fn trust(world: &World, account: &str, environments: &[&str], main: bool) -> Val
 /// Trusts an environment's jobs, those that run its infrastructure code among them, without session tags. In an environment
 /// with a gate, which is every one but the first, only the role of its permits may tag a session: with the revision that a
 /// permit was used up for, and with nothing else.
-fn deploy_trust(world: &World, environment: &Environment, main: bool) -> Value {
+fn deploy_trust(world: &World, environment: &Environment) -> Value {
     let account = &environment.account.id;
     let code = infrastructure(&environment.name);
-    let mut trust = trust(world, account, &[&environment.name, &code], main);
+    let mut trust = trust(world, account, &[&environment.name, &code]);
     let Some(statements) = trust["Statement"].as_array_mut() else {
         return trust;
     };
@@ -278,7 +288,7 @@ fn deploy_trust(world: &World, environment: &Environment, main: bool) -> Value {
             statement["Action"] = json!("sts:AssumeRole");
         }
     }
-    if !main {
+    if environment.name != World::ENVIRONMENTS[0] {
         let role = format!(
             "arn:aws:iam::{}:role/{}",
             world.build.id,
@@ -303,16 +313,16 @@ fn deploy_trust(world: &World, environment: &Environment, main: bool) -> Value {
     trust
 }
 
-/// Trusts the one job that builds, and the CodeBuild stages of these environments. The job names no environment, so its subject
-/// is that of the branch, which no job has that deploys and runs the repository's own code on the way.
-fn publish_trust(world: &World, account: &str, environments: &[&str]) -> Value {
+/// Trusts the one job that builds, and these CodeBuild stages. The job names no environment, so its subject is that of the
+/// branch, which no other job has.
+fn publish_trust(world: &World, account: &str, stages: &[&str]) -> Value {
     let repository = &world.repository;
     let subject = json!(format!("repo:{repository}:ref:refs/heads/main"));
     let workflows = [
         format!("{repository}/.github/workflows/deliver.yml@refs/heads/main"),
         "slipway-delivery/slipway/.github/workflows/deliver.yml@*".to_owned(),
     ];
-    let mut trust = trust(world, account, environments, true);
+    let mut trust = trust(world, account, stages);
     let claims = [("sub", subject), ("ref", json!("refs/heads/main"))];
     trust["Statement"][0] = github(account, &claims, &workflows);
     trust
@@ -352,38 +362,26 @@ mod tests {
     }
 
     #[test]
-    fn only_the_first_environments_deploy_role_trusts_the_main_branch() {
+    fn a_deploy_role_trusts_the_environment_and_its_infrastructure() {
         let world = World::named("w1", "127.1.2.3:4002");
-        let deploys: Vec<Vec<String>> = world
-            .environments
-            .iter()
-            .map(|each| {
-                subjects(
-                    environment(&world, each)
-                        .iter()
-                        .find(|role| role.name == "slipway-deploy")
-                        .unwrap(),
-                )
-            })
-            .collect();
-        assert_eq!(
-            deploys,
-            [
-                vec![
-                    "repo:acme-w1/storefront:environment:dev",
-                    "repo:acme-w1/storefront:environment:dev-infrastructure",
-                    "repo:acme-w1/storefront:ref:refs/heads/main"
-                ],
-                vec![
-                    "repo:acme-w1/storefront:environment:staging",
-                    "repo:acme-w1/storefront:environment:staging-infrastructure",
-                ],
-                vec![
-                    "repo:acme-w1/storefront:environment:production",
-                    "repo:acme-w1/storefront:environment:production-infrastructure",
-                ],
-            ]
-        );
+        for each in &world.environments {
+            let roles = environment(&world, each);
+            let role = roles.iter().find(|role| role.name == "slipway-deploy");
+            let own = format!("repo:acme-w1/storefront:environment:{}", each.name);
+            let code = format!("{own}-infrastructure");
+            assert_eq!(subjects(role.unwrap()), [own, code]);
+        }
+    }
+
+    #[test]
+    fn none_but_the_role_that_publishes_trusts_the_branch() {
+        let world = World::named("w1", "127.1.2.3:4002");
+        let all = world.environments.iter();
+        let all = all.flat_map(|each| environment(&world, each));
+        for role in build(&world).into_iter().chain(all) {
+            let branch = role.trust.to_string().contains(":ref:refs/heads/main");
+            assert_eq!(branch, role.name == "slipway-publish", "{}", role.name);
+        }
     }
 
     #[test]

@@ -46,6 +46,7 @@ impl Setting {
             let keys = world.codebuild_session(instance(), "dev", "e2e").await;
             let aws = world.administrator(instance(), &world.build).await;
             world.placeholder(instance()).await.unwrap();
+            world.first_stage_publishes(instance()).await.unwrap();
             world.publishes_anywhere(instance()).await.unwrap();
             (keys.unwrap(), aws.unwrap())
         });

@@ -20,6 +20,7 @@ mod github;
 mod govern;
 mod hold;
 mod job;
+mod jobs;
 mod launcher;
 mod leaks;
 mod ledger;

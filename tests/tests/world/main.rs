@@ -101,25 +101,41 @@ fn a_codebuild_stage_reaches_its_own_environment_and_no_other() {
     let instance = instance();
     run(async {
         let world = World::create(instance, &name()).await.unwrap();
-        let keys = world
-            .codebuild_session(instance, "dev", "build-1")
-            .await
-            .unwrap();
-        let aws = world.caller(instance, keys).unwrap();
-        for (environment, role, allowed) in [
-            ("dev", "slipway-deploy", true),
-            ("staging", "slipway-deploy", false),
-            ("production", "slipway-deploy", false),
-            ("production", "slipway-read", true),
+        for (stage, account, role, allowed) in [
+            ("dev", "dev", "slipway-deploy", true),
+            ("dev", "staging", "slipway-deploy", false),
+            ("dev", "production", "slipway-deploy", false),
+            ("dev", "production", "slipway-read", true),
+            ("dev", "build", "slipway-permit-dev", true),
+            ("dev", "build", "slipway-permit-staging", false),
+            ("dev", "build", "slipway-publish", false),
+            // What runs the repository's own code.
+            ("staging-infrastructure", "staging", "slipway-deploy", true),
+            ("staging-infrastructure", "dev", "slipway-deploy", false),
+            (
+                "staging-infrastructure",
+                "build",
+                "slipway-permit-staging",
+                false,
+            ),
+            ("staging-infrastructure", "build", "slipway-publish", false),
+            ("build", "build", "slipway-publish", true),
+            ("build", "build", "slipway-permit-dev", false),
+            ("build", "dev", "slipway-deploy", false),
         ] {
-            let account = &world.environment(environment).unwrap().account.id;
+            let keys = world.codebuild_session(instance, stage, "build-1").await;
+            let aws = world.caller(instance, keys.unwrap()).unwrap();
+            let account = match account {
+                "build" => &world.build.id,
+                environment => &world.environment(environment).unwrap().account.id,
+            };
             let arn = format!("arn:aws:iam::{account}:role/{role}");
             let parameters = [("RoleArn", arn.as_str()), ("RoleSessionName", "build-1")];
             let answer = aws
                 .query("sts", "2011-06-15", "AssumeRole", &parameters)
                 .await
                 .unwrap();
-            assert_eq!(answer.is_ok(), allowed, "{environment} {role}: {answer:?}");
+            assert_eq!(answer.is_ok(), allowed, "{stage} {role}: {answer:?}");
         }
     });
 }

@@ -71,6 +71,7 @@ fn each_commit_is_noted_once_and_the_first_stays_first() {
     let name = format!("ledger-{}", &uuid::Uuid::new_v4().simple().to_string()[..8]);
     let (world, keys) = run(async {
         let world = World::create(&instance, &name).await.unwrap();
+        world.first_stage_publishes(&instance).await.unwrap();
         let keys = world.codebuild_session(&instance, "dev", "note").await;
         (world, keys.unwrap())
     });

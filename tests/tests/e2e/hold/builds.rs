@@ -16,7 +16,7 @@ fn build(state: &State, number: u64, commands: &[String]) -> Ended {
     let build = Build {
         project: "storefront-deploy-dev".to_owned(),
         number,
-        environment: "dev".to_owned(),
+        stage: "dev".to_owned(),
         buildspec,
         folder: folder.path().to_owned(),
         version: "main".to_owned(),
