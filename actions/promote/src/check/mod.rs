@@ -25,6 +25,7 @@ pub(crate) mod tests;
 mod three_way;
 mod trail;
 
+pub(crate) use decide::asks_nothing;
 pub(crate) use evidence::Evidence;
 pub(crate) use facts::{Fact, Unknown};
 pub(crate) use persons::{Key, Persons};

@@ -6,6 +6,7 @@ mod report;
 mod under;
 
 use crate::args::{Record as Args, Verdict as Asked};
+use crate::check::asks_nothing;
 use crate::live::Live;
 use crate::principal::Principal;
 use crate::setting::Setting;
@@ -40,6 +41,8 @@ pub(crate) async fn run(args: Args, cx: &Cx) -> Result<Report> {
         Asked::Failed => Verdict::Failed,
         Asked::RolledBack => Verdict::RolledBack,
     };
+    let accepts = args.accept_head.is_some();
+    permitted(&setting, verdict, args.permit.is_some() || accepts)?;
     let cluster = match verdict {
         Verdict::Healthy => Some(required(
             "cluster",
@@ -121,6 +124,23 @@ pub(crate) async fn run(args: Args, cx: &Cx) -> Result<Report> {
         }
     };
     Ok(report::report(&setting, &written, deployment))
+}
+
+/// Refuses a healthy deployment that no permit covers, where the contract has a gate. A failure can make
+/// nothing look better than it is. A head that a person accepts is no chain that a permit rests on yet.
+fn permitted(setting: &Setting, verdict: Verdict, covered: bool) -> Result<()> {
+    let gated = setting.declared && !asks_nothing(setting);
+    if covered || !gated || verdict != Verdict::Healthy {
+        return Ok(());
+    }
+    let environment = &setting.environment;
+    Err(Error::refused(format!(
+        "{environment} has a gate, and no permit is given, so nothing was recorded"
+    ))
+    .hint(format!(
+        "get a permit before a deployment: slipway-promote grant --environment {environment}; then --permit NUMBER here"
+    ))
+    .hint("to put a failed deployment on record: --verdict failed"))
 }
 
 /// A client for GitHub, if there is a token and a repository.
@@ -431,6 +451,32 @@ mod tests {
             record("a", Verdict::Healthy, None, None),
         ] {
             assert!(!is_same(&head, &other));
+        }
+    }
+
+    #[test]
+    fn where_there_is_a_gate_what_runs_is_recorded_under_a_permit() {
+        use crate::check::tests::setting;
+        let gated = setting();
+        let mut alone = setting();
+        alone.declared = false;
+        let mut open = setting();
+        open.follows = None;
+        open.gate.required = false;
+        for (setting, verdict, covered, wanted) in [
+            (&gated, Verdict::Healthy, false, false),
+            (&gated, Verdict::Healthy, true, true),
+            (&gated, Verdict::Failed, false, true),
+            (&gated, Verdict::RolledBack, false, true),
+            (&alone, Verdict::Healthy, false, true),
+            (&open, Verdict::Healthy, false, true),
+        ] {
+            let found = permitted(setting, verdict, covered);
+            assert_eq!(found.is_ok(), wanted, "{verdict} {covered}");
+            if let Err(error) = found {
+                assert_eq!(error.exit(), kit::Exit::Refused);
+                assert!(error.hints[0].contains("slipway-promote grant"));
+            }
         }
     }
 

@@ -2,6 +2,7 @@
 
 use serde_json::json;
 
+use super::permit::now;
 use super::{ALLOWED, Gate, digest};
 use crate::support::{PATIENCE, instance, wait};
 
@@ -54,19 +55,22 @@ fn a_broken_glass_is_recorded_and_refuses_until_somebody_else_reviews_it() {
     assert_eq!(dark.answer("approvals"), "glass broken");
     assert_eq!(dark.answer("digest"), "pass");
 
+    let granted = gate.run(
+        "linus",
+        &["grant", "--digest", &fix, "--break-glass", REASON],
+    );
+    granted.is(0, &["linus BREAKS THE GLASS: the shop is down"]);
+    let permit = granted.permit();
+    gate.begin(permit, "linus", None, &now());
+    // It is owed from here on, whatever is recorded.
+    gate.run("grace", &["status"])
+        .is(0, &["GLASS BROKEN by linus"]);
     gate.deploy("linus", &fix);
-    let record = [
-        "record",
-        "--digest",
-        &fix,
-        "--commit",
-        &gate.commits[1],
-        "--break-glass",
-        REASON,
-        "--expect-head",
-        broken.head(),
-    ];
-    let written = gate.run("linus", &record);
+    let record = ["record", "--digest", &fix, "--commit", &gate.commits[1]];
+    let bare = gate.run("linus", &[&record[..], &["--break-glass", REASON]].concat());
+    bare.is(3, &["production has a gate, and no permit is given"]);
+    let permit = permit.to_string();
+    let written = gate.run("linus", &[&record[..], &["--permit", &permit]].concat());
     written.is(0, &[]);
     let glass = &written.json["record"]["break_glass"];
     assert_eq!(glass["reason"], REASON, "{}", written.json);

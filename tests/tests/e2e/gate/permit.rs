@@ -58,7 +58,7 @@ impl Gate {
     }
 
     /// Begins a deployment under a permit, at this time.
-    fn begin(&self, permit: u64, by: &str, run: Option<&str>, at: &str) -> u64 {
+    pub(super) fn begin(&self, permit: u64, by: &str, run: Option<&str>, at: &str) -> u64 {
         let chain = self.chain();
         let (permitted, _) = &chain[usize::try_from(permit).unwrap() - 1];
         let mut record = permitted.clone();
@@ -119,7 +119,7 @@ impl Gate {
 impl Ended {
     /// The permit that was granted.
     #[track_caller]
-    fn permit(&self) -> u64 {
+    pub(super) fn permit(&self) -> u64 {
         let found = self.json["permit"]["record"].as_u64();
         found.unwrap_or_else(|| panic!("no permit: {}", self.text))
     }
@@ -136,7 +136,7 @@ fn recording<'a>(digest: &'a str, commit: &'a str, more: &[&'a str]) -> Vec<&'a 
     [&own[..], more].concat()
 }
 
-fn now() -> String {
+pub(super) fn now() -> String {
     let now = time::OffsetDateTime::now_utc()
         .replace_nanosecond(0)
         .unwrap();

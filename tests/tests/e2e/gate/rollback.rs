@@ -2,6 +2,7 @@
 
 use serde_json::json;
 
+use super::permit::now;
 use super::{ALLOWED, Gate, digest};
 use crate::support::{PATIENCE, instance, wait};
 
@@ -26,30 +27,28 @@ fn a_rollback_needs_neither_github_nor_an_open_window() {
     // Nobody need say where it goes: to what ran before.
     let allowed = gate.without_github("linus", &["check", "--rollback"]);
     allowed.is(0, &[ALLOWED, &good]);
-    let head = allowed.head().to_owned();
+    let granted = gate.without_github("linus", &["grant", "--rollback"]);
+    granted.is(0, &[ALLOWED, &good]);
+    let permit = granted.permit();
+    gate.begin(permit, "linus", None, &now());
     gate.deploy("linus", &good);
+    let permit = permit.to_string();
     let record = [
         "record",
-        "--rollback",
         "--digest",
         &good,
         "--commit",
         &gate.commits[0],
+        "--permit",
+        &permit,
     ];
-    let stale = "1".repeat(64);
-    let moved = gate.without_github("linus", &[&record[..], &["--expect-head", &stale]].concat());
-    moved.is(
-        3,
-        &["another deployment to production was recorded", "record 2"],
-    );
-    let expecting = [&record[..], &["--expect-head", &head]].concat();
-    let written = gate.without_github("linus", &expecting);
+    let written = gate.without_github("linus", &record);
     written.is(0, &["record", "GitHub Deployment is not complete"]);
     let from = &written.json["record"]["rollback"]["from"];
     assert_eq!(*from, json!(bad), "{}", written.json);
 
     // The same run again writes nothing, although the head is its own record now.
-    let again = gate.without_github("linus", &expecting);
+    let again = gate.without_github("linus", &record);
     again.is(0, &[]);
     assert_eq!(again.json["already"], true, "{}", again.json);
 
