@@ -163,7 +163,7 @@ fn bad_arguments_are_named_and_nothing_is_exported() {
         &[],
         &github,
         2,
-        "it is one of: check, grant, record, review, request, approve, reject, withdraw, status, history, verify, export, diff, doctor",
+        "it is one of: check, grant, record, review, request, approve, reject, withdraw, status, history, verify, export, board, diff, doctor",
     );
     refuses(&["diff", "dev"], &[], 2, "2 values required");
     refuses(&["diff"], &[], 2, "diff compares two environments");
