@@ -368,6 +368,10 @@ impl Git {
         self.text(&["update-ref", name, sha]).map(drop)
     }
 
+    pub(crate) fn delete_ref(&self, name: &str) -> Result<(), GitError> {
+        self.text(&["update-ref", "-d", name]).map(drop)
+    }
+
     /// Writes a commit on top of `parent` that puts `files` in place, without a work tree.
     pub(crate) fn write_files(
         &self,

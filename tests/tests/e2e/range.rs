@@ -1,5 +1,7 @@
 //! The gate over a whole range, by the real binary against the GitHub stand-in: what it lets pass and what it refuses.
 
+mod sides;
+
 use std::process::{Command, Output};
 
 use sandbox::instance::port;
@@ -28,6 +30,20 @@ struct Answer {
 }
 
 impl Answer {
+    fn of(output: &Output) -> Self {
+        let text = String::from_utf8_lossy(&output.stdout).into_owned();
+        let mut json: Value = serde_json::from_str(&text).unwrap_or_default();
+        // A refusal stands beside the error.
+        if json["details"].is_object() {
+            json = json["details"].take();
+        }
+        Self {
+            exit: output.status.code(),
+            json,
+            shown: format!("{text}{}", log(output)),
+        }
+    }
+
     fn rule(&self, name: &str) -> &Value {
         let rules = self.json["rules"].as_array();
         let found = rules.and_then(|all| all.iter().find(|rule| rule["rule"] == name));
@@ -188,18 +204,7 @@ impl Scene {
     }
 
     fn check(&self, commit: &str) -> Answer {
-        let output = self.run(commit);
-        let text = String::from_utf8_lossy(&output.stdout).into_owned();
-        let mut json: Value = serde_json::from_str(&text).unwrap_or_default();
-        // A refusal stands beside the error.
-        if json["details"].is_object() {
-            json = json["details"].take();
-        }
-        Answer {
-            exit: output.status.code(),
-            json,
-            shown: format!("{text}{}", log(&output)),
-        }
+        Answer::of(&self.run(commit))
     }
 
     /// A user's number.

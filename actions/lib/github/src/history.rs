@@ -1,5 +1,5 @@
-//! The commits between two versions, the pull requests that brought them in, and the files that
-//! differ. A list is read to its end or not at all.
+//! The commits between two versions and the pull requests that brought them in. A list is read to its
+//! end or not at all.
 
 use crate::client::{GitHub, PER_PAGE};
 use crate::facts::escape;
@@ -11,8 +11,6 @@ use std::collections::{BTreeMap, BTreeSet};
 
 /// The most commits between two versions that are examined.
 pub const RANGE_LIMIT: usize = 2500;
-/// The most files that GitHub lists in a comparison ("Compare two commits").
-const FILES: usize = 300;
 /// Calls that wait for GitHub at the same time; GitHub allows 100.
 pub(crate) const PARALLEL: usize = 24;
 /// Commits whose pull requests one query asks for.
@@ -46,42 +44,6 @@ pub struct RangeCommit {
     pub author: String,
 }
 
-/// The files that differ between the merge base of two commits and the second of them.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Changes {
-    /// The merge base.
-    pub base: String,
-    /// The files.
-    pub files: Vec<FileChange>,
-}
-
-/// A file that differs.
-#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
-pub struct FileChange {
-    /// Its path.
-    #[serde(rename = "filename")]
-    pub path: String,
-    /// `added`, `removed`, `modified`, `renamed`, `copied`, `changed`, `unchanged`.
-    pub status: String,
-    /// Its blob after the change; of a removed file the one before.
-    #[serde(rename = "sha")]
-    pub blob: Option<String>,
-    /// The path before, of a renamed file.
-    #[serde(default, rename = "previous_filename")]
-    pub previous: Option<String>,
-}
-
-/// The content of a file in a commit.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Content {
-    /// The commit has no such file.
-    Absent,
-    /// Text, whole.
-    Text(String),
-    /// Something that is not text, or too long for GitHub to send; by its blob.
-    Opaque(String),
-}
-
 #[derive(Deserialize)]
 struct ListedCommit {
     sha: String,
@@ -91,8 +53,8 @@ struct ListedCommit {
 }
 
 #[derive(Deserialize)]
-struct Named {
-    sha: String,
+pub(crate) struct Named {
+    pub(crate) sha: String,
 }
 
 #[derive(Deserialize)]
@@ -283,77 +245,6 @@ impl GitHub {
             };
             let numbers = found.iter().filter(|pull| into(pull)).map(|one| one.number);
             all.push((sha.clone(), numbers.collect()));
-        }
-        Ok(all)
-    }
-
-    /// The files that differ between the merge base of two commits and `head`.
-    ///
-    /// # Errors
-    /// GitHub did not answer, or there are as many files as it lists at most.
-    pub async fn changes(&self, base: &str, head: &str) -> Result<Changes, Unknown> {
-        #[derive(Deserialize)]
-        struct Page {
-            merge_base_commit: Named,
-            files: Vec<FileChange>,
-        }
-        let what = format!("read the files that differ between {base} and {head}");
-        let path = format!(
-            "compare/{}...{}?per_page=1&page=1",
-            escape(base),
-            escape(head)
-        );
-        let page: Page = self.get(&path, &what, "contents: read").await?;
-        if page.files.len() >= FILES {
-            return Err(Unknown::new(
-                &what,
-                format!("GitHub lists at most {FILES} files"),
-            ));
-        }
-        Ok(Changes {
-            base: page.merge_base_commit.sha,
-            files: page.files,
-        })
-    }
-
-    /// The content of each file, named as `(commit, path)`, in the same order.
-    ///
-    /// # Errors
-    /// GitHub did not answer.
-    pub async fn contents(&self, files: &[(String, String)]) -> Result<Vec<Content>, Unknown> {
-        #[derive(Deserialize)]
-        #[serde(rename_all = "camelCase")]
-        struct Blob {
-            oid: String,
-            text: Option<String>,
-            is_binary: Option<bool>,
-            is_truncated: Option<bool>,
-        }
-        let what = "read the files that both sides of a merge changed";
-        let mut all = Vec::with_capacity(files.len());
-        for chunk in files.chunks(40) {
-            let objects = chunk.iter().enumerate().map(|(index, (commit, path))| {
-                let expression = json!(format!("{commit}:{path}"));
-                format!(
-                    "f{index}:object(expression:{expression}){{oid ... on Blob{{text isBinary isTruncated}}}}"
-                )
-            });
-            let objects: String = objects.collect();
-            let mut blobs: BTreeMap<String, Option<Blob>> =
-                self.repository_query(&objects, what).await?;
-            for index in 0..chunk.len() {
-                all.push(match blobs.remove(&format!("f{index}")) {
-                    None => return Err(Unknown::new(what, "GitHub's answer leaves a file out")),
-                    Some(None) => Content::Absent,
-                    Some(Some(Blob {
-                        text: Some(text),
-                        is_binary: Some(false),
-                        is_truncated: Some(false),
-                        ..
-                    })) => Content::Text(text),
-                    Some(Some(blob)) => Content::Opaque(blob.oid),
-                });
-            }
         }
         Ok(all)
     }

@@ -7,6 +7,7 @@ mod client;
 mod comments;
 mod deployments;
 mod facts;
+mod files;
 mod graphql;
 mod history;
 mod model;
@@ -19,7 +20,8 @@ pub use address::token;
 pub use client::GitHub;
 pub use comments::COMMENT_LIMIT;
 pub use deployments::{NewDeployment, State};
-pub use history::{Changes, Content, FileChange, RANGE_LIMIT, Range, RangeCommit};
+pub use files::{Changes, Content, FileChange};
+pub use history::{RANGE_LIMIT, Range, RangeCommit};
 pub use model::{
     Activity, App, CheckRun, Comparison, Deployment, DeploymentStatus, Permission, Run, User,
 };

@@ -3,13 +3,13 @@
 //! compared. Calls that do not depend on each other are made at the same time.
 
 use super::facts::{Change, Fact, Unknown};
-use super::merge::{Sides, Versions, updates};
+use super::merge::{Sides, Versions, names, updates};
 use super::pushes::Pushes;
 use super::range::{Base, Brought, Range};
 use crate::setting::Setting;
 use futures_util::future::join_all;
 use futures_util::stream::{self, StreamExt};
-use github::{GitHub, Pull, Repository, User};
+use github::{FileChange, GitHub, Pull, Repository, User};
 use kit::Failure;
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -126,11 +126,23 @@ async fn detail(github: &GitHub, setting: &Setting, pull: Pull, brought: &Brough
 
 /// Both sides of a merge of `theirs` into `ours`, and the content of the files that decide.
 async fn sides(github: &GitHub, ours: &str, theirs: &str, made: &str) -> Fact<Sides> {
-    let (wanted, result) = tokio::join!(github.changes(ours, theirs), github.changes(ours, made));
-    let (wanted, result) = (wanted?, result?);
+    let (wanted, own, result) = tokio::join!(
+        github.changes(ours, theirs),
+        github.changes(theirs, ours),
+        github.changes(ours, made)
+    );
+    let (wanted, own, result) = (wanted?, own?, result?);
+    let base = wanted.base.clone();
+    let wanted = wanted.whole()?;
+    let own = match own.files {
+        Some(files) if own.base == base => names(&files).map(str::to_owned).collect(),
+        // The branch went far ahead of the pull request, or they met more than once.
+        _ => changed(github, [&base, ours, theirs], &wanted).await?,
+    };
     let mut sides = Sides {
-        wanted: wanted.files,
-        made: result.files,
+        wanted,
+        made: result.whole()?,
+        own,
         contents: BTreeMap::new(),
     };
     let paths: Vec<String> = sides.in_question().into_iter().map(str::to_owned).collect();
@@ -143,7 +155,7 @@ async fn sides(github: &GitHub, ours: &str, theirs: &str, made: &str) -> Fact<Si
             "revert it by a pull request, and merge it again from an updated branch",
         ));
     }
-    let versions = [wanted.base.as_str(), ours, theirs, made];
+    let versions = [base.as_str(), ours, theirs, made];
     let files: Vec<(String, String)> = paths
         .iter()
         .flat_map(|path| versions.map(|commit| (commit.to_owned(), path.clone())))
@@ -165,7 +177,40 @@ async fn sides(github: &GitHub, ours: &str, theirs: &str, made: &str) -> Fact<Si
             sides.contents.insert(path, versions);
         }
     }
+    if let Some(path) = sides.unseen() {
+        return Err(Unknown::new(
+            format!(
+                "GitHub does not show `{path}` of {made}: it is a submodule, or its name is not UTF-8"
+            ),
+            format!(
+                "have {made} reviewed, and list it under `accepted-commits` of the gate by a pull request"
+            ),
+        ));
+    }
     Ok(sides)
+}
+
+/// The names of `theirs`' files under which `ours` has another object than the merge base. A name
+/// that GitHub shows in none of them counts as changed, since it is hidden.
+async fn changed(
+    github: &GitHub,
+    [base, ours, theirs]: [&str; 3],
+    files: &[FileChange],
+) -> Fact<BTreeSet<String>> {
+    let names: BTreeSet<&str> = names(files).collect();
+    let versions = names.iter().flat_map(|name| {
+        [base, ours, theirs].map(|commit| (commit.to_owned(), (*name).to_owned()))
+    });
+    let versions: Vec<(String, String)> = versions.collect();
+    let oids = github.oids(&versions).await?;
+    let differs = |oids: &[Option<String>]| match oids {
+        [None, None, None] => true,
+        [base, ours, _] => base != ours,
+        _ => true,
+    };
+    let all = names.into_iter().zip(oids.chunks(3));
+    let changed = all.filter(|(_, oids)| differs(oids));
+    Ok(changed.map(|(name, _)| name.to_owned()).collect())
 }
 
 async fn pushes(github: &GitHub, pull: &Pull) -> Fact<Pushes> {

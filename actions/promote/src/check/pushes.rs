@@ -20,6 +20,8 @@ pub(crate) enum Pushes {
 /// Pushes that were replaced count too: their author may have written what somebody else pushed again.
 /// Only those before the branch last stood at a commit that was merged already do not, so that a
 /// branch which is merged again and again does not make contributors of all who ever pushed to it.
+/// A branch that was deleted and made again before the pull request was opened is another branch; one
+/// that was deleted and restored since is not.
 ///
 /// # Errors
 /// GitHub has no record of the push of the final head, or of an account.
@@ -41,11 +43,17 @@ pub(super) fn pushers(
             reopen,
         ));
     };
+    // A time that GitHub leaves out is no earlier one.
+    let before = |one: &Activity| !one.timestamp.is_empty() && one.timestamp < pull.created_at;
     let mut found = Vec::new();
     let mut rest = activity.get(last..).unwrap_or_default().iter().peekable();
     while let Some(push) = rest.next() {
         if push.activity_type == "branch_deletion" {
-            break;
+            // Whoever deletes a branch writes nothing.
+            match before(push) {
+                true => break,
+                false => continue,
+            }
         }
         if !is_pure(pull, push, pure) {
             let actor = push.actor.clone().ok_or_else(|| {
@@ -59,7 +67,7 @@ pub(super) fn pushers(
             })?;
             found.push(actor);
         }
-        if push.activity_type == "branch_creation" {
+        if push.activity_type == "branch_creation" && before(push) {
             break;
         }
         let begins =
@@ -67,7 +75,7 @@ pub(super) fn pushers(
         let older = rest.peek();
         let reset = push.activity_type == "force_push"
             || older.is_some_and(|older| older.activity_type == "force_push");
-        let while_open = older.is_some_and(|older| older.timestamp >= pull.created_at);
+        let while_open = older.is_some_and(|older| !before(older));
         if begins && !reset && !while_open {
             break;
         }

@@ -292,6 +292,8 @@ struct NewMerge {
     /// A merge made by hand and pushed, with these files beside what the merge gives.
     #[serde(default)]
     files: BTreeMap<String, Option<String>>,
+    /// A merge made by hand and pushed, with this tree.
+    tree: Option<String>,
 }
 
 fn merge_method() -> MergeMethod {
@@ -334,10 +336,14 @@ fn merge(state: &mut State, name: &str, pull: Pull, request: &Request) -> Outcom
         .git
         .merge_base(&base, &head)
         .ok_or_else(|| error(409, "no common history"))?;
-    let tree = repo
-        .git
-        .merge_tree(&base, &head)
-        .map_err(|_| error(405, "Pull Request is not mergeable"))?;
+    let by_hand = new.tree.is_some() || !new.files.is_empty();
+    let tree = match new.tree {
+        Some(tree) => tree,
+        None => repo
+            .git
+            .merge_tree(&base, &head)
+            .map_err(|_| error(405, "Pull Request is not mergeable"))?,
+    };
     let tree = match new.files.is_empty() {
         true => tree,
         false => repo
@@ -372,10 +378,10 @@ fn merge(state: &mut State, name: &str, pull: Pull, request: &Request) -> Outcom
         after: sha.clone(),
         reference: format!("refs/heads/{}", pull.base),
         at: at.clone(),
-        kind: match (new.queue, new.files.is_empty()) {
+        kind: match (new.queue, by_hand) {
             (true, _) => "merge_queue_merge",
-            (false, true) => "pr_merge",
-            (false, false) => "push",
+            (false, false) => "pr_merge",
+            (false, true) => "push",
         },
         actor: user.clone(),
     });

@@ -197,6 +197,47 @@ struct Push {
     from: Option<String>,
     #[serde(default)]
     force: bool,
+    /// Takes the branch away.
+    #[serde(default)]
+    delete: bool,
+    /// Makes the branch again at this commit.
+    restore: Option<String>,
+}
+
+/// The buttons "Delete branch" and "Restore branch". GitHub closes the branch's open pull request, and lets it be opened
+/// again once the branch is back; here it stays open.
+fn delete_or_restore(state: &mut State, name: &str, push: &Push) -> Outcome {
+    let actor = known_user(state, &push.user)?;
+    let id = state.id();
+    let repo = repo(state, name)?;
+    let reference = format!("refs/heads/{}", push.branch);
+    let standing = repo.git.branch(&push.branch);
+    let (before, after, kind) = match (&push.restore, standing) {
+        (Some(sha), None) => {
+            repo.git.set_branch(&push.branch, sha).map_err(git_failed)?;
+            (ZERO.to_owned(), sha.clone(), "branch_creation")
+        }
+        (None, Some(before)) => {
+            repo.git.delete_ref(&reference).map_err(git_failed)?;
+            (before, ZERO.to_owned(), "branch_deletion")
+        }
+        _ => {
+            return Err(unprocessable(
+                "delete a branch that is there, or restore one that is not",
+            ));
+        }
+    };
+    let answer = json!({"before": before, "after": after});
+    repo.activity.push(Activity {
+        id,
+        before,
+        after,
+        reference,
+        at: now(),
+        kind,
+        actor,
+    });
+    created(answer)
 }
 
 /// The commit that a push is made on: the branch, or what it is to begin with or to be rewritten onto.
@@ -222,6 +263,9 @@ fn parent(
 
 pub(super) fn push(state: &mut State, name: &str, request: &Request) -> Outcome {
     let push: Push = body(request)?;
+    if push.delete || push.restore.is_some() {
+        return delete_or_restore(state, name, &push);
+    }
     let user = known_user(state, &push.user)?;
     let author = known_user(state, push.author.as_deref().unwrap_or(&push.user))?;
     let author = state.signature(&author);

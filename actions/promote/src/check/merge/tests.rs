@@ -13,7 +13,10 @@ fn file(path: &str, status: &str, blob: &str) -> FileChange {
 }
 
 fn text(text: &str) -> Content {
-    Content::Text(text.to_owned())
+    Content::Text {
+        oid: format!("blob of {text}"),
+        text: text.to_owned(),
+    }
 }
 
 fn versions(base: Content, ours: Content, theirs: Content, made: Content) -> Versions {
@@ -72,7 +75,7 @@ fn a_late_merge_is_compared_file_by_file() {
     let same = Sides {
         wanted: vec![file("x", "modified", "1"), file("y", "added", "2")],
         made: vec![file("y", "added", "2"), file("x", "modified", "1")],
-        contents: BTreeMap::new(),
+        ..Sides::default()
     };
     judge(Some(&same)).unwrap();
     let evil = Sides {
@@ -96,30 +99,91 @@ fn a_late_merge_is_compared_file_by_file() {
     assert!(why.contains("`z` is not what merging"), "{why}");
 }
 
+/// A file that both sides changed, and the merge's version of it.
+fn both_changed(made: &str) -> Sides {
+    let theirs = "a\nb\nC\n";
+    // Where the merge has one side's version whole, GitHub lists that side's blob, or no change at all.
+    let listed = match made {
+        "A\nb\nc\n" => Vec::new(),
+        _ if made == theirs => vec![file("x", "modified", "theirs")],
+        _ => vec![file("x", "modified", "made")],
+    };
+    let versions = versions(
+        text("a\nb\nc\n"),
+        text("A\nb\nc\n"),
+        text(theirs),
+        text(made),
+    );
+    Sides {
+        wanted: vec![file("x", "modified", "theirs")],
+        own: BTreeSet::from(["x".to_owned()]),
+        made: listed,
+        contents: BTreeMap::from([("x".to_owned(), versions)]),
+    }
+}
+
 #[test]
 fn a_file_that_both_changed_is_merged_again() {
-    let sides = |made: &str| Sides {
-        wanted: vec![file("x", "modified", "1")],
-        made: vec![file("x", "modified", "2")],
-        contents: BTreeMap::from([(
-            "x".to_owned(),
-            versions(
-                text("a\nb\nc\n"),
-                text("A\nb\nc\n"),
-                text("a\nb\nC\n"),
-                text(made),
-            ),
-        )]),
+    judge(Some(&both_changed("A\nb\nC\n"))).unwrap();
+    judge(Some(&both_changed("A\nevil\nC\n"))).unwrap_err();
+}
+
+/// `git merge -X theirs`, and `git checkout main -- x` in a merge of the branch.
+#[test]
+fn one_sides_version_of_a_file_that_both_changed_is_not_a_merge() {
+    for whole in ["a\nb\nC\n", "A\nb\nc\n"] {
+        let why = judge(Some(&both_changed(whole))).unwrap_err();
+        assert!(why.contains("`x` is not what merging"), "{why}");
+    }
+    // Both made the same change, which git takes as one.
+    let mut same = both_changed("a\nb\nC\n");
+    same.contents.get_mut("x").unwrap().ours = text("a\nb\nC\n");
+    judge(Some(&same)).unwrap();
+}
+
+/// A submodule, or a name that is not UTF-8: GitHub lists it and shows none of its versions.
+#[test]
+fn a_file_that_github_lists_and_does_not_show_is_unseen() {
+    let none = || Content::Absent;
+    let hidden = versions(none(), none(), none(), none());
+    let sides = |wanted: Vec<FileChange>, made: Vec<FileChange>, versions: &Versions| Sides {
+        wanted,
+        made,
+        own: BTreeSet::from(["sub".to_owned()]),
+        contents: BTreeMap::from([("sub".to_owned(), versions.clone())]),
     };
-    judge(Some(&sides("A\nb\nC\n"))).unwrap();
-    judge(Some(&sides("A\nevil\nC\n"))).unwrap_err();
-    judge(Some(&sides("a\nb\nC\n"))).unwrap_err();
+    let listed = |status: &str, blob: &str| vec![file("sub", status, blob)];
+    let seen = versions(none(), none(), text("x"), text("x"));
+    for (sides, unseen) in [
+        (sides(Vec::new(), listed("added", "evil"), &hidden), true),
+        (sides(Vec::new(), listed("modified", "evil"), &hidden), true),
+        (sides(listed("modified", "1"), Vec::new(), &hidden), true),
+        // The branch moved it too, so that neither side's pointer is right by itself.
+        (
+            sides(listed("modified", "1"), listed("modified", "1"), &hidden),
+            true,
+        ),
+        // A submodule of which the merge makes a file.
+        (
+            sides(listed("changed", "1"), listed("changed", "1"), &seen),
+            true,
+        ),
+        (
+            sides(listed("added", "1"), listed("added", "1"), &seen),
+            false,
+        ),
+    ] {
+        assert_eq!(sides.unseen().is_some(), unseen, "{sides:?}");
+    }
+    // Neither side of the merge touched it.
+    assert_eq!(Sides::default().unseen(), None);
 }
 
 #[test]
 fn each_side_alone_decides_about_a_file_that_the_other_left() {
     let (a, b, c) = (text("a"), text("b"), text("c"));
     let none = Content::Absent;
+    let opaque = |oid: &str| Content::Opaque(oid.to_owned());
     for (versions, wanted) in [
         (versions(a.clone(), a.clone(), b.clone(), b.clone()), true),
         (
@@ -136,6 +200,12 @@ fn each_side_alone_decides_about_a_file_that_the_other_left() {
             false,
         ),
         (versions(Content::Opaque("1".to_owned()), a, b, c), false),
+        // Another blob is another content, however alike GitHub shows them.
+        (
+            versions(none.clone(), none.clone(), opaque("1"), opaque("2")),
+            false,
+        ),
+        (versions(none.clone(), none, opaque("1"), opaque("1")), true),
     ] {
         assert_eq!(versions.is_merged(), wanted, "{versions:?}");
     }
@@ -150,7 +220,7 @@ fn a_renamed_file_that_only_one_list_calls_so_is_in_question_under_both_names() 
     let sides = Sides {
         wanted: vec![renamed],
         made: vec![file("new", "added", "1"), file("old", "removed", "0")],
-        contents: BTreeMap::new(),
+        ..Sides::default()
     };
     let paths: Vec<&str> = sides.in_question().into_iter().collect();
     assert_eq!(paths, ["new", "old"]);

@@ -52,6 +52,38 @@ fn another_branch_of_the_same_name_does_not_count() {
     assert_eq!(who(&all, &[]), ["alice", "alice"]);
 }
 
+/// The button "Restore branch", on a pull request that is open or merged.
+#[test]
+fn a_branch_that_is_deleted_and_restored_keeps_its_pushes() {
+    let at = |kind: &str, time: &str, one: Activity| Activity {
+        activity_type: kind.to_owned(),
+        timestamp: format!("2026-11-21T{time}Z"),
+        ..one
+    };
+    let none = "0".repeat(40);
+    let restored = |deleted: &str, restored: &str| {
+        let mut all = vec![
+            at("branch_creation", restored, push("alice", &none, "h")),
+            at("branch_deletion", deleted, push("carol", "h", &none)),
+        ];
+        all.extend(pushes(&[("bob", "h"), ("alice", "g")]));
+        all
+    };
+    let kept = restored("16:20:00", "16:30:00");
+    assert_eq!(who(&kept, &[]), ["alice", "bob", "alice"]);
+    // In the second in which the pull request was opened.
+    let kept = restored("16:10:00", "16:10:00");
+    assert_eq!(who(&kept, &[]), ["alice", "bob", "alice"]);
+    // Before there was a pull request, it was another branch.
+    let other = restored("16:05:00", "16:06:00");
+    assert_eq!(who(&other, &[]), ["alice"]);
+    // A time that GitHub leaves out is no earlier one.
+    let mut unknown = restored("16:05:00", "16:06:00");
+    unknown[0].timestamp.clear();
+    unknown[1].timestamp.clear();
+    assert_eq!(who(&unknown, &[]), ["alice", "bob", "alice"]);
+}
+
 #[test]
 fn pushes_after_the_final_head_do_not_count() {
     let mut all = vec![push("bob", "h", "later")];

@@ -1,0 +1,182 @@
+//! The files that differ between two commits, and what a commit has under a path.
+
+use crate::client::GitHub;
+use crate::facts::escape;
+use crate::history::{Named, PARALLEL};
+use crate::unknown::Unknown;
+use futures_util::stream::{self, StreamExt, TryStreamExt};
+use serde::Deserialize;
+use serde::de::DeserializeOwned;
+use serde_json::json;
+use std::collections::BTreeMap;
+
+/// The most files that GitHub lists in a comparison ("Compare two commits").
+const FILES: usize = 300;
+/// Files whose text one query asks for.
+const TEXTS_A_QUERY: usize = 40;
+/// Files whose object one query asks for.
+const OIDS_A_QUERY: usize = 100;
+
+/// The files that differ between the merge base of two commits and the second of them.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Changes {
+    /// The merge base.
+    pub base: String,
+    /// The files; `None` if there are as many as GitHub lists at most, since there may be more.
+    pub files: Option<Vec<FileChange>>,
+}
+
+impl Changes {
+    /// The files.
+    ///
+    /// # Errors
+    /// GitHub did not list all of them.
+    pub fn whole(self) -> Result<Vec<FileChange>, Unknown> {
+        self.files.ok_or_else(|| {
+            Unknown::new(
+                "read the files that a merge changed",
+                format!("GitHub lists at most {FILES} files"),
+            )
+        })
+    }
+}
+
+/// A file that differs.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+pub struct FileChange {
+    /// Its path.
+    #[serde(rename = "filename")]
+    pub path: String,
+    /// `added`, `removed`, `modified`, `renamed`, `copied`, `changed`, `unchanged`.
+    pub status: String,
+    /// Its blob after the change; of a removed file the one before.
+    #[serde(rename = "sha")]
+    pub blob: Option<String>,
+    /// The path before, of a renamed file.
+    #[serde(default, rename = "previous_filename")]
+    pub previous: Option<String>,
+}
+
+/// The content of a file in a commit.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Content {
+    /// The commit has no such file.
+    Absent,
+    /// Text, whole.
+    Text {
+        /// Its blob.
+        oid: String,
+        /// What it says.
+        text: String,
+    },
+    /// Something that is not text, or too long for GitHub to send; by its blob.
+    Opaque(String),
+}
+
+impl Content {
+    /// The blob, of a file that is there.
+    pub fn oid(&self) -> Option<&str> {
+        match self {
+            Self::Absent => None,
+            Self::Text { oid, .. } | Self::Opaque(oid) => Some(oid),
+        }
+    }
+}
+
+impl GitHub {
+    /// The files that differ between the merge base of two commits and `head`.
+    ///
+    /// # Errors
+    /// GitHub did not answer.
+    pub async fn changes(&self, base: &str, head: &str) -> Result<Changes, Unknown> {
+        #[derive(Deserialize)]
+        struct Page {
+            merge_base_commit: Named,
+            files: Vec<FileChange>,
+        }
+        let what = format!("read the files that differ between {base} and {head}");
+        let path = format!(
+            "compare/{}...{}?per_page=1&page=1",
+            escape(base),
+            escape(head)
+        );
+        let page: Page = self.get(&path, &what, "contents: read").await?;
+        Ok(Changes {
+            base: page.merge_base_commit.sha,
+            files: Some(page.files).filter(|files| files.len() < FILES),
+        })
+    }
+
+    /// The content of each file, named as `(commit, path)`, in the same order. GitHub shows neither
+    /// a submodule nor a file whose name is not UTF-8, so that both are absent here.
+    ///
+    /// # Errors
+    /// GitHub did not answer.
+    pub async fn contents(&self, files: &[(String, String)]) -> Result<Vec<Content>, Unknown> {
+        #[derive(Deserialize)]
+        #[serde(rename_all = "camelCase")]
+        struct Blob {
+            oid: String,
+            text: Option<String>,
+            is_binary: Option<bool>,
+            is_truncated: Option<bool>,
+        }
+        let fields = "oid ... on Blob{text isBinary isTruncated}";
+        let blobs: Vec<Option<Blob>> = self.objects(files, fields, TEXTS_A_QUERY).await?;
+        let content = |blob: Option<Blob>| match blob {
+            None => Content::Absent,
+            Some(Blob {
+                oid,
+                text: Some(text),
+                is_binary: Some(false),
+                is_truncated: Some(false),
+                // GitHub puts this character where the bytes are not UTF-8, and does not say so.
+            }) if !text.contains(char::REPLACEMENT_CHARACTER) => Content::Text { oid, text },
+            Some(blob) => Content::Opaque(blob.oid),
+        };
+        Ok(blobs.into_iter().map(content).collect())
+    }
+
+    /// The object of each file, named as `(commit, path)`, in the same order; `None` where GitHub shows none.
+    ///
+    /// # Errors
+    /// GitHub did not answer.
+    pub async fn oids(&self, files: &[(String, String)]) -> Result<Vec<Option<String>>, Unknown> {
+        #[derive(Deserialize)]
+        struct Object {
+            oid: String,
+        }
+        let objects: Vec<Option<Object>> = self.objects(files, "oid", OIDS_A_QUERY).await?;
+        let oid = |object: Option<Object>| object.map(|object| object.oid);
+        Ok(objects.into_iter().map(oid).collect())
+    }
+
+    /// Fields of the object of each file, named as `(commit, path)`.
+    async fn objects<T: DeserializeOwned>(
+        &self,
+        files: &[(String, String)],
+        fields: &str,
+        a_query: usize,
+    ) -> Result<Vec<Option<T>>, Unknown> {
+        let what = "read the files of a merge";
+        let read = async |chunk: &[(String, String)]| -> Result<Vec<Option<T>>, Unknown> {
+            let objects = chunk.iter().enumerate().map(|(index, (commit, path))| {
+                let expression = json!(format!("{commit}:{path}"));
+                format!("f{index}:object(expression:{expression}){{{fields}}}")
+            });
+            let objects: String = objects.collect();
+            let mut found: BTreeMap<String, Option<T>> =
+                self.repository_query(&objects, what).await?;
+            let left_out = || Unknown::new(what, "GitHub's answer leaves a file out");
+            (0..chunk.len())
+                .map(|index| found.remove(&format!("f{index}")).ok_or_else(left_out))
+                .collect()
+        };
+        let all: Vec<Vec<Option<T>>> = stream::iter(files.chunks(a_query))
+            .map(read)
+            .buffered(PARALLEL)
+            .try_collect()
+            .await?;
+        Ok(all.into_iter().flatten().collect())
+    }
+}

@@ -1,0 +1,178 @@
+//! What a merge by hand may take from its two sides, and whose pushes count.
+
+use std::io::Write;
+use std::process::{Command, Stdio};
+
+use sandbox::runner::story::{AUTHOR, RELEASER, REVIEWER, git_folder};
+use serde_json::{Value, json};
+
+use super::Scene;
+use crate::support::instance;
+
+/// A file whose first and last lines two people change.
+fn text(first: &str, last: &str) -> String {
+    format!("{first}\n1\n2\n3\n4\n5\n6\n7\n{last}\n")
+}
+
+impl Scene {
+    /// A push of files with these contents.
+    fn write(&self, user: &str, branch: &str, from: Option<&str>, files: &Value) {
+        let mut body = json!({"user": user, "branch": branch, "files": files});
+        if let Some(from) = from {
+            body["from"] = json!(from);
+        }
+        self.act("push", &body);
+    }
+
+    /// A reviewed change of files, merged.
+    pub(super) fn reviewed(&self, branch: &str, files: &Value) -> String {
+        self.write(AUTHOR, branch, Some("main"), files);
+        let number = self.open(AUTHOR, branch);
+        self.approve(number);
+        self.merge(number, "squash")
+    }
+
+    /// The tree of a commit with a submodule at `sub`, whose pointer is made of this digit.
+    fn with_submodule(&self, commit: &str, digit: char) -> String {
+        let pointer = digit.to_string().repeat(40);
+        let entries = self.git(&["ls-tree", commit]);
+        let mut kept: Vec<&str> = entries.lines().collect();
+        kept.retain(|line| !line.ends_with("\tsub"));
+        let all = format!("{}\n160000 commit {pointer}\tsub\n", kept.join("\n"));
+        let mut child = Command::new("git")
+            .arg("-C")
+            .arg(git_folder(instance(), &self.setting.world))
+            .args(["mktree", "--missing"])
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .spawn()
+            .unwrap();
+        child
+            .stdin
+            .take()
+            .unwrap()
+            .write_all(all.as_bytes())
+            .unwrap();
+        let output = child.wait_with_output().unwrap();
+        assert!(output.status.success(), "{output:?}");
+        String::from_utf8(output.stdout).unwrap().trim().to_owned()
+    }
+}
+
+/// `git merge main; git checkout main -- x`: the branch's own change of x is gone, and whoever did that wrote something.
+#[test]
+fn an_update_that_takes_one_side_whole_is_a_contribution() {
+    let scene = Scene::new("range-side");
+    scene.reviewed("first", &json!({"x": text("0", "8")}));
+    let guarded = json!({"x": text("guard", "8"), "y": "y\n"});
+    scene.write(AUTHOR, "guarded", Some("main"), &guarded);
+    let number = scene.open(AUTHOR, "guarded");
+    scene.reviewed("meanwhile", &json!({"x": text("0", "eight")}));
+    let update = format!("pulls/{number}/update-branch");
+    let dropped = json!({"user": REVIEWER, "files": {"x": text("0", "eight")}});
+    scene.act(&update, &dropped);
+    scene.approve(number);
+    let tip = scene.merge(number, "merge");
+    let words = format!("{REVIEWER} contributed to the change");
+    scene.check(&tip).refused("approvals", "fail", &words);
+    scene.review(number, RELEASER, "APPROVED");
+    scene.check(&tip).passes();
+    scene.no_violations();
+}
+
+/// `git merge -X theirs`: a reviewed hotfix of x is gone from the branch.
+#[test]
+fn a_merge_that_takes_one_side_whole_is_named() {
+    let scene = Scene::new("range-theirs");
+    scene.reviewed("first", &json!({"x": text("0", "8")}));
+    scene.write(
+        AUTHOR,
+        "older",
+        Some("main"),
+        &json!({"x": text("0", "eight")}),
+    );
+    let number = scene.open(AUTHOR, "older");
+    scene.approve(number);
+    scene.reviewed("hotfix", &json!({"x": text("fixed", "8")}));
+    let theirs = json!({"user": RELEASER, "files": {"x": text("0", "eight")}});
+    let merged = scene.act(&format!("pulls/{number}/merge"), &theirs);
+    let tip = merged["sha"].as_str().unwrap();
+    let answer = scene.check(tip);
+    answer.refused("merge", "fail", "`x` is not what merging");
+    scene.contract(&format!(", accepted-commits: ['{tip}']"), "");
+    scene.check(tip).passes();
+}
+
+/// The branch is so far ahead that GitHub does not list what it changed.
+#[test]
+fn a_late_merge_is_compared_also_where_the_branch_changed_hundreds_of_files() {
+    let scene = Scene::new("range-far");
+    scene.reviewed("first", &json!({"x": text("0", "8")}));
+    let older = |branch: &str| {
+        let files = json!({"x": text("0", "eight"), branch: "new\n"});
+        scene.write(AUTHOR, branch, Some("main"), &files);
+        let number = scene.open(AUTHOR, branch);
+        scene.approve(number);
+        number
+    };
+    let (honest, theirs) = (older("honest"), older("theirs"));
+    let mut many: Value = json!({"x": text("fixed", "8")});
+    for index in 0..320 {
+        many[format!("many/{index}")] = json!(format!("{index}\n"));
+    }
+    scene.reviewed("many", &many);
+    let tip = scene.merge(honest, "merge");
+    scene.check(&tip).passes();
+    let whole = json!({"user": RELEASER, "files": {"x": text("0", "eight")}});
+    let merged = scene.act(&format!("pulls/{theirs}/merge"), &whole);
+    let answer = scene.check(merged["sha"].as_str().unwrap());
+    answer.refused("merge", "fail", "`x` is not what merging");
+}
+
+/// GitHub lists a submodule among the files of a merge, and shows none of its versions.
+#[test]
+fn a_submodule_that_only_the_merge_has_is_unknown() {
+    let scene = Scene::new("range-submodule");
+    let number = scene.propose(AUTHOR, "plain");
+    scene.approve(number);
+    scene.change("meanwhile", "squash");
+    let merged = scene.git(&["merge-tree", "--write-tree", "main", "plain"]);
+    let tree = scene.with_submodule(&merged, '7');
+    let evil = json!({"user": RELEASER, "tree": tree});
+    let merged = scene.act(&format!("pulls/{number}/merge"), &evil);
+    let tip = merged["sha"].as_str().unwrap();
+    let answer = scene.check(tip);
+    answer.refused("merge", "unknown", "GitHub does not show `sub`");
+    scene.contract(&format!(", accepted-commits: ['{tip}']"), "");
+    scene.check(tip).passes();
+}
+
+/// Deleting a branch and restoring it takes nobody's push away.
+#[test]
+fn whoever_pushed_before_a_branch_was_restored_contributed() {
+    let scene = Scene::new("range-restored");
+    let number = scene.propose(AUTHOR, "restored");
+    let head = scene.push(REVIEWER, "restored", "evil.txt", &json!({"author": AUTHOR}));
+    scene.act(
+        "push",
+        &json!({"user": AUTHOR, "branch": "restored", "delete": true}),
+    );
+    scene.act(
+        "push",
+        &json!({"user": AUTHOR, "branch": "restored", "restore": head}),
+    );
+    scene.approve(number);
+    let tip = scene.merge(number, "merge");
+    let words = format!("{REVIEWER} contributed to the change");
+    scene.check(&tip).refused("approvals", "fail", &words);
+    // After the merge it is the same.
+    scene.act(
+        "push",
+        &json!({"user": AUTHOR, "branch": "restored", "delete": true}),
+    );
+    scene.act(
+        "push",
+        &json!({"user": AUTHOR, "branch": "restored", "restore": head}),
+    );
+    scene.check(&tip).refused("approvals", "fail", &words);
+}
