@@ -203,11 +203,11 @@ impl Said<'_> {
         let login = &actor.login;
         let persons = self.setting.persons();
         let person = persons.of(actor);
-        let asked_for_it = person.is_some() && persons.of(&asked.record().actor) == person;
+        let asked_for_it = persons.of(&asked.record().actor) == person;
         if self.word == Word::Withdraw && asked_for_it {
             return Ok(());
         }
-        let listed = |name: &&String| person == Some(Key::Listed((*name).clone()));
+        let listed = |name: &&String| person == Key::Listed((*name).clone());
         let Some(name) = approve.people.iter().find(listed) else {
             return Err(Error::refused(format!(
                 "{login} may not {} for {environment}: the contract does not list them",

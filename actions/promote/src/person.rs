@@ -1,27 +1,85 @@
 //! Who acts, and whether two who acted are one person.
 
-use crate::check::{Fact, Unknown};
-use crate::principal::Principal;
+use crate::check::{Fact, Key, Persons, Unknown};
+use crate::principal::{Principal, session};
 use crate::setting::Setting;
 use github::{GitHub, Run, User};
 use kit::Cx;
+use kit::contract::{Person, StandsFor};
 use kit::error::{Error, Result};
 use kit::host::Kind;
 use ledger::Actor;
 use net::Net;
 
-/// Whether two actors are the same person: by number where both have one, since a login can pass to
-/// somebody else, and otherwise by login, which is all that a principal of AWS is mapped to.
-pub(crate) fn same(one: &Actor, other: &Actor) -> bool {
-    match (one.id, other.id) {
-        (Some(one), Some(other)) => one == other,
-        _ => one.login.eq_ignore_ascii_case(&other.login),
+impl Persons<'_> {
+    /// The person who acted: by the account's number, else by a login or a name in AWS that the contract
+    /// gives to somebody.
+    pub(crate) fn of(&self, actor: &Actor) -> Key {
+        let Some(id) = actor.id else {
+            let known = self.by_name(&actor.login).cloned();
+            return known.map_or_else(|| Key::Name(actor.login.to_lowercase()), Key::Listed);
+        };
+        if let Some(StandsFor::Person(login)) = self.apps.get(&id)
+            && self.people.contains_key(login)
+        {
+            return Key::Listed(login.clone());
+        }
+        let login = actor.login.clone();
+        let kind = String::new();
+        self.key(&User { login, id, kind })
     }
-}
 
-/// Whether none of the `actors` is `somebody`.
-pub(crate) fn is_other(somebody: &Actor, actors: &[Actor]) -> bool {
-    actors.iter().all(|actor| !same(actor, somebody))
+    /// The entry of `people` that a name without a number belongs to.
+    fn by_name(&self, name: &str) -> Option<&String> {
+        let is = |login: &str| login.eq_ignore_ascii_case(name);
+        let owns = |login: &str, person: &Person| {
+            is(login)
+                || person.accounts.keys().any(|account| is(account))
+                || session(name).is_some_and(|name| person.aws.iter().any(|known| known == name))
+        };
+        let mut people = self.people.iter();
+        let found = people.find(|(login, person)| owns(login, person));
+        found.map(|(login, _)| login)
+    }
+
+    /// Whether two actors are, or may be, one person. Where one of them has no number, the same name is
+    /// enough, whatever number the other one has.
+    pub(crate) fn same(&self, one: &Actor, other: &Actor) -> bool {
+        let by_name = one.id.is_none() || other.id.is_none();
+        self.of(one) == self.of(other) || by_name && one.login.eq_ignore_ascii_case(&other.login)
+    }
+
+    /// Whether none of the `actors` is `somebody`.
+    pub(crate) fn is_other(&self, somebody: &Actor, actors: &[Actor]) -> bool {
+        actors.iter().all(|actor| !self.same(actor, somebody))
+    }
+
+    /// Whether an actor is the person whom a list of the contract calls `login`. If `people` gives that
+    /// person a number, no other account of that login is.
+    pub(crate) fn is(&self, actor: &Actor, login: &str) -> bool {
+        match self.of(actor) {
+            Key::Listed(known) => known.eq_ignore_ascii_case(login),
+            Key::Account(_) | Key::Name(_) => {
+                let mut people = self.people.keys();
+                let listed = people.any(|known| known.eq_ignore_ascii_case(login));
+                !listed && actor.login.eq_ignore_ascii_case(login)
+            }
+        }
+    }
+
+    /// The first actor of each person.
+    pub(crate) fn distinct<'a>(
+        &self,
+        actors: impl IntoIterator<Item = &'a Actor>,
+    ) -> Vec<&'a Actor> {
+        let mut found: Vec<&Actor> = Vec::new();
+        for actor in actors {
+            if !found.iter().any(|other| self.same(other, actor)) {
+                found.push(actor);
+            }
+        }
+        found
+    }
 }
 
 /// Logins, separated by commas.
@@ -52,7 +110,7 @@ pub(crate) async fn of_run(
     if cx.host.kind() != Kind::GitHub {
         return of_principal(cx, net, setting).await;
     }
-    of_workflow(run_of(cx, github).await?)
+    of_workflow(setting.persons(), run_of(cx, github).await?)
 }
 
 /// The one person whose word this run is.
@@ -72,7 +130,7 @@ pub(crate) async fn speaker(
             match run_of(cx, Some(&github)).await {
                 Ok(run) => {
                     on_purpose(&run, &setting.gate.branch, what)?;
-                    of_workflow(run)
+                    of_workflow(setting.persons(), run)
                 }
                 Err(unknown) => Err(unknown),
             }
@@ -122,7 +180,7 @@ pub(crate) async fn run_of(cx: &Cx, github: Option<&GitHub>) -> Fact<Run> {
 }
 
 /// The people behind a workflow run.
-pub(crate) fn of_workflow(run: Run) -> Fact<Vec<Actor>> {
+pub(crate) fn of_workflow(persons: Persons<'_>, run: Run) -> Fact<Vec<Actor>> {
     let users: Vec<User> = [run.actor, run.triggering_actor]
         .into_iter()
         .flatten()
@@ -140,7 +198,7 @@ pub(crate) fn of_workflow(run: Run) -> Fact<Vec<Actor>> {
         ));
     }
     let mut actors: Vec<Actor> = users.iter().map(actor).collect();
-    actors.dedup_by(|one, other| same(one, other));
+    actors.dedup_by(|one, other| persons.same(one, other));
     Ok(actors)
 }
 
@@ -181,7 +239,8 @@ pub(crate) async fn without_github(cx: &Cx, net: &Net, setting: &Setting) -> Fac
         id: None,
     });
     let mut actors: Vec<Actor> = started.into_iter().chain(rerun).collect();
-    actors.dedup_by(|one, other| same(one, other));
+    let persons = setting.persons();
+    actors.dedup_by(|one, other| persons.same(one, other));
     if actors.is_empty() {
         return Err(Unknown::new(
             "the runner does not say who started this run",
@@ -201,6 +260,31 @@ async fn of_principal(cx: &Cx, net: &Net, setting: &Setting) -> Fact<Vec<Actor>>
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::collections::BTreeMap;
+
+    fn actor(login: &str, id: impl Into<Option<u64>>) -> Actor {
+        Actor {
+            login: login.to_owned(),
+            id: id.into(),
+        }
+    }
+
+    /// Whether the contract's people make one person of two actors.
+    fn same(people: &[(&str, Person)], one: &Actor, other: &Actor) -> bool {
+        let people = people.iter().cloned();
+        let people = people.map(|(login, person)| (login.to_owned(), person));
+        let people = people.collect();
+        let apps = BTreeMap::from([(50, StandsFor::Person("grace".to_owned()))]);
+        let persons = Persons {
+            people: &people,
+            apps: &apps,
+        };
+        let same = persons.same(one, other);
+        assert_eq!(persons.is_other(one, std::slice::from_ref(other)), !same);
+        let distinct = persons.distinct([one, other]).len();
+        assert_eq!(distinct, if same { 1 } else { 2 });
+        same
+    }
 
     #[test]
     fn only_a_dispatch_of_the_branch_is_a_persons_word() {
@@ -224,21 +308,81 @@ mod tests {
     }
 
     #[test]
-    fn a_person_is_a_number_or_else_a_login() {
-        let actor = |login: &str, id| Actor {
-            login: login.to_owned(),
-            id,
-        };
+    fn a_person_whom_the_contract_does_not_list_is_a_number_or_else_a_login() {
         for (one, other, wanted) in [
-            (actor("ada", Some(1)), actor("ada", Some(1)), true),
-            (actor("ada", Some(1)), actor("lovelace", Some(1)), true),
-            (actor("ada", Some(1)), actor("ada", Some(2)), false),
-            (actor("Ada", Some(1)), actor("ada", None), true),
+            (actor("ada", 1), actor("ada", 1), true),
+            (actor("ada", 1), actor("lovelace", 1), true),
+            (actor("ada", 1), actor("ada", 2), false),
+            (actor("Ada", 1), actor("ada", None), true),
             (actor("ada", None), actor("ADA", None), true),
             (actor("ada", None), actor("grace", None), false),
         ] {
-            assert_eq!(same(&one, &other), wanted, "{one:?} {other:?}");
-            assert_eq!(is_other(&one, &[other]), !wanted);
+            assert_eq!(same(&[], &one, &other), wanted, "{one:?} {other:?}");
+        }
+    }
+
+    fn grace() -> Person {
+        Person {
+            id: Some(1001),
+            accounts: BTreeMap::from([("grace-admin".to_owned(), 1002)]),
+            emails: Vec::new(),
+            aws: vec!["grace@acme.example".to_owned()],
+        }
+    }
+
+    #[test]
+    fn everything_that_the_contract_gives_to_one_person_is_one_person() {
+        let people = [("grace", grace()), ("linus", Person::default())];
+        let all = [
+            actor("grace", 1001),
+            actor("renamed", 1001),
+            actor("grace-admin", 1002),
+            actor("grace", None),
+            actor("Grace-Admin", None),
+            actor("grace@acme.example", None),
+            actor("Operators/grace@acme.example", None),
+            actor("helper[bot]", 50),
+        ];
+        for one in &all {
+            for other in &all {
+                assert!(same(&people, one, other), "{one:?} {other:?}");
+            }
+            for other in [
+                actor("linus", 3),
+                actor("linus", None),
+                actor("codepipeline/grace@acme.example", None),
+                // The login passed to somebody else.
+                actor("grace-admin", 7),
+            ] {
+                // Where one has no number, the same name is enough.
+                let by_name = one.id.is_none() && one.login.eq_ignore_ascii_case(&other.login);
+                assert_eq!(same(&people, one, &other), by_name, "{one:?} {other:?}");
+            }
+        }
+    }
+
+    #[test]
+    fn a_list_of_the_contract_means_the_person_and_not_the_login() {
+        let people = BTreeMap::from([
+            ("grace".to_owned(), grace()),
+            ("linus".to_owned(), Person::default()),
+        ]);
+        let persons = Persons {
+            people: &people,
+            apps: &BTreeMap::new(),
+        };
+        for (one, login, wanted) in [
+            (actor("grace", 1001), "grace", true),
+            (actor("grace-admin", 1002), "grace", true),
+            (actor("grace", None), "grace", true),
+            (actor("grace", 7), "grace", false),
+            (actor("linus", 3), "Linus", true),
+            (actor("linus", 3), "grace", false),
+            // Nothing but the login is known of whom `people` does not list.
+            (actor("Ada", 5), "ada", true),
+            (actor("ada", None), "ada", true),
+        ] {
+            assert_eq!(persons.is(&one, login), wanted, "{one:?} {login}");
         }
     }
 }

@@ -49,13 +49,7 @@ impl Principal {
                 "start it as a person listed under `people` in the contract",
             ));
         };
-        // CodeBuild writes a person's session as ROLE/SESSION and a pipeline as codepipeline/NAME.
-        // A pipeline with the name of a person's session is not that person.
-        let session = match name.rsplit_once('/') {
-            Some(("codepipeline", _)) => None,
-            Some((_, session)) => Some(session),
-            None => Some(name.as_str()),
-        };
+        let session = session(name);
         let logins: Vec<&String> = people
             .iter()
             .filter(|(_, person)| {
@@ -77,6 +71,16 @@ impl Principal {
                 "give each person under `people` a session name of their own",
             )),
         }
+    }
+}
+
+/// The session in the name of a principal. CodeBuild writes a person's session as ROLE/SESSION and a
+/// pipeline as codepipeline/NAME. A pipeline with the name of a person's session is not that person.
+pub(crate) fn session(name: &str) -> Option<&str> {
+    match name.rsplit_once('/') {
+        Some(("codepipeline", _)) => None,
+        Some((_, session)) => Some(session),
+        None => Some(name),
     }
 }
 

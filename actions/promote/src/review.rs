@@ -2,8 +2,8 @@
 //! broken for it.
 
 use crate::args::Review as Args;
-use crate::check::Unknown;
-use crate::person::{logins, of_run, one, same};
+use crate::check::{Persons, Unknown};
+use crate::person::{logins, of_run, one};
 use crate::record::healthy_until_now;
 use crate::setting::Setting;
 use crate::standing::{Debt, LOOK_BACK, Standing};
@@ -37,7 +37,7 @@ pub(crate) async fn run(args: Args, cx: &Cx) -> Result<Report> {
     let ledger = setting.ledger(&net, &account).completing();
     let chain = Chain::new(&setting.service, &setting.environment)?;
     let standing = Standing::read(&ledger, &chain).await?;
-    own_debt(&standing, &digest, &reviewer)?;
+    own_debt(setting.persons(), &standing, &digest, &reviewer)?;
     // What began under a permit was deployed as well, although nobody recorded how it ended.
     let deployed = |record: &Record| {
         let began = record.verdict == Verdict::Started;
@@ -83,9 +83,15 @@ fn nobody(unknown: Unknown) -> Error {
 }
 
 /// Whoever broke the glass does not review it.
-fn own_debt(standing: &Standing, digest: &Digest, reviewer: &Actor) -> Result<()> {
-    let own = |debt: &&Debt| debt.record.digest == *digest && same(&debt.glass.by, reviewer);
-    match standing.open_debts().find(own) {
+fn own_debt(
+    persons: Persons<'_>,
+    standing: &Standing,
+    digest: &Digest,
+    reviewer: &Actor,
+) -> Result<()> {
+    let own =
+        |debt: &&Debt| debt.record.digest == *digest && persons.same(&debt.glass.by, reviewer);
+    match standing.open_debts(persons).find(own) {
         None => Ok(()),
         Some(debt) => Err(Error::refused(format!(
             "{} broke the glass for {digest} (record {}), so somebody else must review it",
@@ -133,7 +139,7 @@ fn is_same(head: &Record, draft: &Record) -> bool {
     head.verdict == Verdict::Reviewed
         && head.digest == draft.digest
         && head.reason == draft.reason
-        && same(&head.actor, &draft.actor)
+        && head.actor == draft.actor
         && head.run == draft.run
 }
 
@@ -170,10 +176,15 @@ fn report(setting: &Setting, entry: &Entry, record: &Record) -> Report {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::check::tests::setting;
     use crate::standing::tests::{actor, digest, forced, reviewed, standing};
 
     #[test]
     fn whoever_broke_the_glass_does_not_review_it() {
+        let setting = setting();
+        let own_debt = |standing: &Standing, digest: &Digest, reviewer: &Actor| {
+            own_debt(setting.persons(), standing, digest, reviewer)
+        };
         let open = standing(&[forced('b', "eve")]);
         let own = own_debt(&open, &digest('b'), &actor("Eve")).unwrap_err();
         assert_eq!(own.exit(), kit::Exit::Refused);

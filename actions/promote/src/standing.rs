@@ -1,7 +1,7 @@
 //! Where an environment stands by its own records: what runs there, what it was rolled back from,
 //! and whose broken glass nobody else has reviewed. Pure, except for reading the records.
 
-use crate::person::is_other;
+use crate::check::Persons;
 use kit::Result;
 use kit::id::Digest;
 use ledger::{Actor, BreakGlass, Chain, GENESIS, Ledger, Record, Recorded, Verdict, permit};
@@ -43,12 +43,9 @@ pub(crate) struct Debt {
 
 impl Debt {
     /// Whether nobody but the person who broke the glass has reviewed it.
-    pub(crate) fn is_open(&self) -> bool {
-        let by = [self.glass.by.clone()];
-        !self
-            .reviewers
-            .iter()
-            .any(|reviewer| is_other(reviewer, &by))
+    pub(crate) fn is_open(&self, persons: Persons<'_>) -> bool {
+        let mut reviewers = self.reviewers.iter();
+        reviewers.all(|reviewer| persons.same(reviewer, &self.glass.by))
     }
 
     /// Whether the same person may still go on. Not if that cannot be read.
@@ -234,8 +231,8 @@ impl Standing {
     }
 
     /// Debts that nobody else has reviewed.
-    pub(crate) fn open_debts(&self) -> impl Iterator<Item = &Debt> {
-        self.debts.iter().filter(|debt| debt.is_open())
+    pub(crate) fn open_debts<'s>(&'s self, persons: Persons<'s>) -> impl Iterator<Item = &'s Debt> {
+        self.debts.iter().filter(move |debt| debt.is_open(persons))
     }
 }
 
@@ -260,7 +257,10 @@ pub(crate) fn at(text: &str) -> Option<OffsetDateTime> {
 #[cfg(test)]
 pub(crate) mod tests {
     use super::*;
+    use crate::check::tests::setting;
+    use kit::contract::Person;
     use ledger::{Permit, Rollback};
+    use std::collections::BTreeMap;
 
     pub(crate) fn actor(login: &str) -> Actor {
         Actor {
@@ -417,7 +417,8 @@ pub(crate) mod tests {
 
     #[test]
     fn a_broken_glass_is_a_debt_until_somebody_else_reviews_it() {
-        let open = |records: &[Record]| standing(records).open_debts().count();
+        let setting = setting();
+        let open = |records: &[Record]| standing(records).open_debts(setting.persons()).count();
         assert_eq!(open(&[forced('b', "eve")]), 1);
         assert_eq!(open(&[forced('b', "eve"), forced('c', "eve")]), 2);
         assert_eq!(open(&[forced('b', "eve"), reviewed('b', "EVE")]), 1);
@@ -446,6 +447,38 @@ pub(crate) mod tests {
         assert_eq!(then(std::slice::from_ref(&closing)), 1);
         assert_eq!(then(&[closing, reviewed('b', "ada")]), 0);
         assert_eq!(then(&[reviewed('b', "ada")]), 0);
+    }
+
+    /// A second account and a session in AWS of whoever broke the glass are not somebody else.
+    #[test]
+    fn a_debt_is_reviewed_by_another_person_and_not_by_another_account() {
+        let mut setting = setting();
+        let grace = Person {
+            id: Some(1001),
+            accounts: BTreeMap::from([("grace-admin".to_owned(), 1002)]),
+            aws: vec!["grace@acme.example".to_owned()],
+            ..Person::default()
+        };
+        setting.people.insert("grace".to_owned(), grace);
+        let with = |login: &str, id: Option<u64>| Actor {
+            login: login.to_owned(),
+            id,
+        };
+        let open = |by: Actor, reviewer: Actor| {
+            let mut glass = forced('b', "grace");
+            glass.break_glass.as_mut().unwrap().by = by;
+            let mut review = reviewed('b', "grace");
+            review.actor = reviewer;
+            let standing = standing(&[glass, review]);
+            standing.open_debts(setting.persons()).count() == 1
+        };
+        let grace = || with("grace", Some(1001));
+        assert!(open(grace(), with("grace-admin", Some(1002))));
+        assert!(open(with("grace-admin", Some(1002)), grace()));
+        assert!(open(grace(), with("grace", None)));
+        assert!(open(with("Admins/grace@acme.example", None), grace()));
+        assert!(!open(grace(), with("linus", Some(3))));
+        assert!(!open(grace(), with("grace-admin", Some(7))));
     }
 
     #[test]

@@ -58,15 +58,15 @@ pub(crate) async fn observe(
         last,
         healthy,
         live,
-        open: open(&standing),
+        open: open(setting, &standing),
         deploying: deploying(&standing, cx.clock.now()),
         waiting: waiting(setting, &standing, cx.clock.now())?,
     })
 }
 
 /// What somebody else has still to review in an environment.
-fn open(standing: &Standing) -> Vec<String> {
-    let debts = standing.open_debts().map(|debt| {
+fn open(setting: &Setting, standing: &Standing) -> Vec<String> {
+    let debts = standing.open_debts(setting.persons()).map(|debt| {
         format!(
             "GLASS BROKEN by {} for {}: {}; not reviewed",
             debt.glass.by.login,

@@ -6,8 +6,7 @@ use super::approved::granted;
 use super::conditions::Conditions;
 use super::facts::{Change, Facts};
 use super::people::opinions;
-use super::rules::persons;
-use crate::person::{actor, is_other};
+use crate::person::actor;
 use crate::setting::Setting;
 use ledger::Actor;
 
@@ -51,7 +50,8 @@ impl Evidence {
 
     fn add(&mut self, change: &Change, setting: &Setting) {
         self.pulls.push(change.pull.number);
-        let Ok(found) = approvals(change, &persons(setting)) else {
+        let persons = setting.persons();
+        let Ok(found) = approvals(change, &persons) else {
             return;
         };
         for (user, review) in opinions(&change.pull.reviews) {
@@ -60,7 +60,7 @@ impl Evidence {
             }
             self.reviews.push(review.id);
             let approver = actor(user);
-            if is_other(&approver, &self.approvers) {
+            if persons.is_other(&approver, &self.approvers) {
                 self.approvers.push(approver);
             }
         }

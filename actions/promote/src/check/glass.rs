@@ -72,9 +72,10 @@ fn may(reason: &str, setting: &Setting, conditions: &Conditions) -> Finding {
         Ok(promoter) => promoter,
         Err(reason) => return unknown(reason),
     };
+    let persons = setting.persons();
     let listed = |actor: &&Actor| {
         let mut people = glass.people.iter();
-        people.any(|login| login.eq_ignore_ascii_case(&actor.login))
+        people.any(|login| persons.is(actor, login))
     };
     if let Some(stranger) = promoter.iter().find(|actor| !listed(actor)) {
         return fail(
@@ -85,7 +86,7 @@ fn may(reason: &str, setting: &Setting, conditions: &Conditions) -> Finding {
             format!("have one of them start it: {}", glass.people.join(", ")),
         );
     }
-    let mut debts = conditions.standing.open_debts();
+    let mut debts = conditions.standing.open_debts(persons);
     if let Some(debt) = debts.find(|debt| debt.expired(conditions.now)) {
         return owed(environment, debt);
     }

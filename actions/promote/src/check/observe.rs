@@ -117,20 +117,18 @@ async fn run_and_promoter(
 /// The GitHub account of an AWS principal, by the contract's `people`.
 async fn mapped(github: &GitHub, setting: &Setting, principal: &Principal) -> Fact<Promoter> {
     let login = principal.login(&setting.people)?;
-    let account = github.permission(&login).await?.user.ok_or_else(|| {
-        Unknown::new(
-            format!("GitHub returns no account for {login}"),
-            format!("correct {login} under `people` in the contract"),
-        )
-    })?;
+    let correct = || format!("correct {login} under `people` in the contract");
+    let account = github.permission(&login).await?.user;
+    let account = account
+        .ok_or_else(|| Unknown::new(format!("GitHub returns no account for {login}"), correct()))?;
     let listed = setting.people.get(&login).and_then(|person| person.id);
-    if listed.is_some_and(|id| id != account.id) {
+    if let Some(id) = listed.filter(|id| *id != account.id) {
         return Err(Unknown::new(
             format!(
-                "the account {login} has the number {}, and the contract lists another",
+                "the login {login} belongs to account {}, and the contract lists account {id}",
                 account.id
             ),
-            format!("correct the `id` of {login} under `people` in the contract"),
+            correct(),
         ));
     }
     Ok(Promoter {

@@ -2,14 +2,15 @@
 
 use github::User;
 use kit::contract::{Person, StandsFor};
-use ledger::Actor;
 use std::collections::BTreeMap;
 
-/// One person: an entry of the contract's `people`, else an account by its number.
+/// One person: an entry of the contract's `people`, else an account by its number, else a name alone,
+/// in lower case.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Key {
     Listed(String),
     Account(u64),
+    Name(String),
 }
 
 /// The persons and apps that the contract lists.
@@ -44,23 +45,6 @@ impl Persons<'_> {
         match by_number.or_else(by_login) {
             Some((login, _)) => Key::Listed(login.clone()),
             None => Key::Account(user.id),
-        }
-    }
-
-    /// The person of an actor in the ledger. A principal of AWS has no number; it is recorded by the
-    /// name that the contract lists it under.
-    pub(crate) fn of(&self, actor: &Actor) -> Option<Key> {
-        match actor.id {
-            Some(id) => Some(self.key(&User {
-                login: actor.login.clone(),
-                id,
-                kind: "User".to_owned(),
-            })),
-            None => {
-                let mut names = self.people.keys();
-                let listed = names.find(|name| name.eq_ignore_ascii_case(&actor.login));
-                listed.cloned().map(Key::Listed)
-            }
         }
     }
 
@@ -148,15 +132,6 @@ mod tests {
             ("carol", 3, Key::Account(3)),
         ] {
             assert_eq!(persons.key(&user(login, id, "User")), wanted, "{login}");
-        }
-        for (login, id, wanted) in [
-            ("bob-work", Some(22), Some(bob.clone())),
-            ("Bob", None, Some(bob.clone())),
-            ("bob", Some(7), Some(Key::Account(7))),
-            ("carol", None, None),
-        ] {
-            let login = login.to_owned();
-            assert_eq!(persons.of(&Actor { login, id }), wanted);
         }
         assert_eq!(persons.by_email("bob@old.example").unwrap().0, bob);
         assert_eq!(persons.by_email("bob@new.example"), None);

@@ -8,7 +8,7 @@ use super::range::Base;
 use super::trail::Trail;
 use super::{Allowed, Evidence, Subject, report};
 use crate::args::Check;
-use crate::person::{is_other, logins, without_github};
+use crate::person::{logins, without_github};
 use crate::setting::Setting;
 use crate::standing::{LOOK_BACK, Standing};
 use kit::Cx;
@@ -97,10 +97,7 @@ fn decide(
 ) -> Decision {
     let findings = [
         ("digest", was_healthy(setting, healthy)),
-        (
-            "rolled back",
-            refused(&setting.environment, standing, digest, promoter),
-        ),
+        ("rolled back", refused(setting, standing, digest, promoter)),
         ("approvals", approvals(setting, standing, digest, promoter)),
     ];
     Decision {
@@ -140,14 +137,12 @@ fn approvals(
         Ok(promoter) => promoter,
         Err(reason) => return unknown(reason),
     };
-    let mut others: Vec<Actor> = Vec::new();
-    for reviewer in standing.reviewers_since(digest) {
-        if is_other(reviewer, promoter) && is_other(reviewer, &others) {
-            others.push(reviewer.clone());
-        }
-    }
+    let persons = setting.persons();
+    let mut others = standing.reviewers_since(digest);
+    others.retain(|reviewer| persons.is_other(reviewer, promoter));
+    let others = persons.distinct(others);
     if others.len() >= needed {
-        return pass(format!("reviewed by {}", logins(&others)));
+        return pass(format!("reviewed by {}", logins(others)));
     }
     fail(
         format!(

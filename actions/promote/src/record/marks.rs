@@ -105,7 +105,7 @@ pub(crate) fn broken_glass(
     let seconds = declared.map_or(EXPIRES, |glass| glass.expires);
     let until = now + Duration::seconds(seconds.cast_signed());
     let open = standing
-        .open_debts()
+        .open_debts(setting.persons())
         .filter_map(|debt| at(&debt.glass.expires))
         .min();
     BreakGlass {

@@ -26,7 +26,7 @@ impl Barred {
         actors: impl IntoIterator<Item = &'a Actor>,
         why: &str,
     ) {
-        let keys = actors.into_iter().filter_map(|actor| persons.of(actor));
+        let keys = actors.into_iter().map(|actor| persons.of(actor));
         for key in keys {
             self.0.entry(key).or_insert_with(|| why.to_owned());
         }
@@ -60,7 +60,7 @@ impl Tally {
         barred: &Barred,
     ) -> Self {
         let approvals = asked.map_or(&[][..], |asked| &asked.approvals);
-        let approvers: Vec<(Option<Key>, &Actor)> = approvals
+        let approvers: Vec<(Key, &Actor)> = approvals
             .iter()
             .map(|approval| &approval.record.actor)
             .map(|actor| (persons.of(actor), actor))
@@ -68,9 +68,7 @@ impl Tally {
         let mut tally = Self::default();
         for name in &approve.people {
             let person = Key::Listed(name.clone());
-            let has_approved = approvers
-                .iter()
-                .any(|(key, _)| key.as_ref() == Some(&person));
+            let has_approved = approvers.iter().any(|(key, _)| *key == person);
             match (barred.why(&person), has_approved) {
                 (None, true) => tally.approved.push(name.clone()),
                 (None, false) => tally.may.push(name.clone()),
@@ -79,7 +77,7 @@ impl Tally {
             }
         }
         for (key, actor) in approvers {
-            let listed = |name: &String| key.as_ref() == Some(&Key::Listed(name.clone()));
+            let listed = |name: &String| key == Key::Listed(name.clone());
             if !approve.people.iter().any(listed) {
                 let why = format!("the contract does not list {}", actor.login);
                 tally.ignored.push(why);

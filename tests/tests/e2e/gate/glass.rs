@@ -96,3 +96,34 @@ fn a_broken_glass_is_recorded_and_refuses_until_somebody_else_reviews_it() {
     whole.is(0, &["no glass is broken"]);
     assert_eq!(whole.json["break_glass"], json!(null));
 }
+
+/// Whoever broke the glass does not settle it by another account of theirs.
+#[test]
+fn a_second_account_of_whoever_broke_the_glass_is_not_somebody_else() {
+    let gate = Gate::new("gate-second");
+    let (fix, next) = (digest('2'), digest('3'));
+    gate.plant("staging", &[gate.healthy(&fix, 1), gate.healthy(&next, 2)]);
+    let mut glass = gate.healthy(&fix, 1);
+    glass["actor"] = json!({"login": "grace", "id": 1001});
+    glass["break_glass"] =
+        json!({"reason": REASON, "by": glass["actor"], "expires": "2026-11-21T19:00:00Z"});
+    let mut review = gate.healthy(&fix, 1);
+    review["verdict"] = json!("reviewed");
+    review["actor"] = json!({"login": "grace-admin", "id": 1002});
+    review["reason"] = json!("right to do so");
+    gate.plant(
+        "production",
+        &[gate.healthy(&digest('1'), 0), glass, review],
+    );
+    let known = "{id: 1001, accounts: {grace-admin: 1002}, aws: [grace@acme.example]}";
+    gate.declare_knowing("grace", known, "");
+    let owed = gate.run("linus", &["check", "--digest", &next]);
+    owed.is(3, &["grace broke the glass", "nobody else has reviewed it"]);
+    assert_eq!(owed.refusing(), ["debt"]);
+    let arguments = ["review", "--digest", &fix, "--reason", "once more"];
+    let again = gate.run("grace", &arguments);
+    again.is(3, &["somebody else must review it"]);
+    gate.run("ada", &arguments).is(0, &["reviewed"]);
+    gate.run("linus", &["check", "--digest", &next])
+        .is(0, &[ALLOWED]);
+}

@@ -112,6 +112,17 @@ impl Gate {
         std::fs::write(self.folder.path().join("delivery.yaml"), contract).unwrap();
     }
 
+    /// The same, with more about one of the people than a session name.
+    pub(super) fn declare_knowing(&self, login: &str, known: &str, gate: &str) {
+        self.declare(gate);
+        let file = self.folder.path().join("delivery.yaml");
+        let text = std::fs::read_to_string(&file).unwrap();
+        let line = format!("  {login}: [{login}@acme.example]\n");
+        assert!(text.contains(&line), "{text}");
+        let text = text.replace(&line, &format!("  {login}: {known}\n"));
+        std::fs::write(file, text).unwrap();
+    }
+
     /// Puts records into an environment's chain, oldest first, as another run would have written them.
     pub(super) fn plant(&self, environment: &str, records: &[Value]) {
         let mut prev = "0".repeat(64);

@@ -240,7 +240,7 @@ pub(super) fn authors(setting: &Setting, facts: &Facts) -> Fact<Vec<Actor>> {
         }
     }
     let actor = |(key, name)| match key {
-        Key::Listed(login) => Actor { login, id: None },
+        Key::Listed(login) | Key::Name(login) => Actor { login, id: None },
         Key::Account(id) => Actor {
             login: name,
             id: Some(id),

@@ -5,7 +5,7 @@ use super::Conditions;
 use crate::check::Subject;
 use crate::check::answer::{Finding, fail, not_asked, pass, unknown};
 use crate::check::facts::Fact;
-use crate::person::{is_other, logins};
+use crate::person::logins;
 use crate::setting::Setting;
 use crate::standing::{Debt, Standing};
 use kit::id::Digest;
@@ -26,7 +26,7 @@ pub(super) fn rolled_back(
         );
     }
     refused(
-        &setting.environment,
+        setting,
         &conditions.standing,
         &subject.digest,
         &conditions.promoter,
@@ -36,11 +36,12 @@ pub(super) fn rolled_back(
 /// A digest that an environment was rolled back from comes back, by a promotion or by another
 /// rollback, only after a review by somebody other than the promoter.
 pub(in crate::check) fn refused(
-    environment: &str,
+    setting: &Setting,
     standing: &Standing,
     digest: &Digest,
     promoter: &Fact<Vec<Actor>>,
 ) -> Finding {
+    let environment = &setting.environment;
     let mut newest_first = standing.refused.iter().rev();
     let Some(refused) = newest_first.find(|it| it.digest == *digest) else {
         return not_asked(format!("{environment} was not rolled back from it"));
@@ -61,7 +62,9 @@ pub(in crate::check) fn refused(
         Ok(promoter) => promoter,
         Err(reason) => return unknown(reason),
     };
-    match refused.reviewers.iter().find(|it| is_other(it, promoter)) {
+    let persons = setting.persons();
+    let mut reviewers = refused.reviewers.iter();
+    match reviewers.find(|it| persons.is_other(it, promoter)) {
         Some(reviewer) => pass(format!("{fact}; reviewed by {}", reviewer.login)),
         None => fail(
             format!("{fact}, and only {} has reviewed that", logins(promoter)),
@@ -71,7 +74,7 @@ pub(in crate::check) fn refused(
 }
 
 pub(super) fn debt(setting: &Setting, _: &Subject, conditions: &Conditions) -> Finding {
-    let mut open = conditions.standing.open_debts();
+    let mut open = conditions.standing.open_debts(setting.persons());
     match open.next() {
         None => not_asked("no broken glass waits for a review"),
         Some(debt) => owed(&setting.environment, debt),

@@ -52,13 +52,8 @@ impl<'a> Context<'a> {
 
     /// Who is who, according to the contract.
     pub(super) fn persons(&self) -> Persons<'_> {
-        persons(self.setting)
+        self.setting.persons()
     }
-}
-
-/// Who is who, according to the contract.
-pub(in crate::check) fn persons(setting: &Setting) -> Persons<'_> {
-    setting.persons()
 }
 
 /// Facts of equal answers that are spelled out; more are counted.

@@ -1,6 +1,6 @@
 //! The rules on each pull request: its approvals and its checks. Pure.
 
-use super::{Context, persons, worst};
+use super::{Context, worst};
 use crate::check::answer::{Finding, fail, not_asked, pass, unknown};
 use crate::check::approvals::{Approvals, approvals};
 use crate::check::facts::Change;
@@ -133,7 +133,7 @@ fn check(wanted: &str, runs: &[CheckRun], head: &str) -> Finding {
 
 /// Those who contributed to a change and those whose approval counts, for the report.
 pub(in crate::check) fn people_of(change: &Change, setting: &Setting) -> People {
-    let persons = persons(setting);
+    let persons = setting.persons();
     let contributors = contributors(change, &persons).ok();
     let approvals = approvals(change, &persons).ok();
     People {
