@@ -326,7 +326,7 @@ pub(crate) struct Rules {
     /// Workflow file that must start a promotion, without a contract
     #[arg(long, value_name = "PATH")]
     pub(crate) workflow: Option<String>,
-    /// Commit from which a first promotion is examined, without a contract [default: only the promoted one]
+    /// Commit from which a first promotion is examined, without a contract [default: the branch's first one]
     #[arg(long, value_name = "SHA", value_parser = commit)]
     pub(crate) since: Option<CommitId>,
 }

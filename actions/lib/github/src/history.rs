@@ -11,6 +11,8 @@ use std::collections::{BTreeMap, BTreeSet};
 
 /// The most commits between two versions that are examined.
 pub const RANGE_LIMIT: usize = 2500;
+/// The most commits of a whole history that are examined.
+pub const HISTORY_LIMIT: usize = 500;
 /// Calls that wait for GitHub at the same time; GitHub allows 100.
 pub(crate) const PARALLEL: usize = 24;
 /// Commits whose pull requests one query asks for.
@@ -25,6 +27,15 @@ pub struct Range {
     pub status: String,
     /// The commits that the head has and the base does not, oldest first.
     pub commits: Vec<RangeCommit>,
+}
+
+/// A commit with its ancestors.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct History {
+    /// The newest of them, newest first.
+    pub commits: Vec<RangeCommit>,
+    /// Whether these are all.
+    pub whole: bool,
 }
 
 /// A commit of the branch.
@@ -154,8 +165,42 @@ impl GitHub {
     /// # Errors
     /// GitHub did not answer, or does not have the commit.
     pub async fn ancestry(&self, commit: &str) -> Result<Vec<RangeCommit>, Unknown> {
-        let path = format!("commits?sha={}&per_page={PER_PAGE}", escape(commit));
+        self.ancestry_page(commit, 1).await
+    }
+
+    /// A commit and all its ancestors, or the newest [`HISTORY_LIMIT`] of them.
+    ///
+    /// # Errors
+    /// GitHub did not answer in full, or does not have the commit.
+    pub async fn history(&self, commit: &str) -> Result<History, Unknown> {
+        let mut commits = self.ancestry_page(commit, 1).await?;
+        if commits.len() == PER_PAGE {
+            // One page more than what is examined tells whether there is more.
+            let rest: Vec<Vec<RangeCommit>> = stream::iter(2..=HISTORY_LIMIT / PER_PAGE + 1)
+                .map(|page| self.ancestry_page(commit, page))
+                .buffered(PARALLEL)
+                .try_collect()
+                .await?;
+            commits.extend(rest.into_iter().flatten());
+        }
+        let whole = commits.len() <= HISTORY_LIMIT;
+        commits.truncate(HISTORY_LIMIT);
+        let listed: BTreeSet<&str> = commits.iter().map(|one| one.sha.as_str()).collect();
+        let mut parents = commits.iter().flat_map(|one| &one.parents);
+        let missing = parents.find(|parent| !listed.contains(parent.as_str()));
+        if let Some(missing) = missing.filter(|_| whole) {
+            return Err(Unknown::new(
+                &format!("read the history of {commit}"),
+                format!("GitHub's list leaves {missing} out"),
+            ));
+        }
+        Ok(History { commits, whole })
+    }
+
+    async fn ancestry_page(&self, commit: &str, page: usize) -> Result<Vec<RangeCommit>, Unknown> {
+        let query = format!("sha={}&per_page={PER_PAGE}&page={page}", escape(commit));
         let what = format!("read the history of {commit}");
+        let path = format!("commits?{query}");
         let listed: Vec<ListedCommit> = self.get(&path, &what, "contents: read").await?;
         Ok(listed.into_iter().map(RangeCommit::from).collect())
     }

@@ -9,7 +9,7 @@ use super::range::{Base, Brought, Range};
 use crate::setting::Setting;
 use futures_util::future::join_all;
 use futures_util::stream::{self, StreamExt};
-use github::{FileChange, GitHub, Pull, Repository, User};
+use github::{FileChange, GitHub, HISTORY_LIMIT, Pull, Repository, User};
 use kit::Failure;
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -37,13 +37,37 @@ pub(super) async fn range(github: &GitHub, base: Base, commit: &str) -> Fact<Ran
         Ok(Range::new(base, status, vec![tip], ancestry))
     };
     let Some(from) = base.commit().map(str::to_owned) else {
-        return alone(base, "ahead").await;
+        return from_the_first(github, commit).await;
     };
     let found = github.range(&from, commit).await?;
     if found.status != "ahead" {
         return alone(base, &found.status).await;
     }
     Ok(Range::new(base, "ahead", found.commits, Vec::new()))
+}
+
+/// The commits from the branch's first one to the promoted one.
+async fn from_the_first(github: &GitHub, commit: &str) -> Fact<Range> {
+    let history = github.history(commit).await?;
+    if !history.whole {
+        let tip = history.commits.iter().find(|one| one.sha == commit);
+        let before = tip.and_then(|tip| tip.parents.first());
+        let example = before.map_or("COMMIT", String::as_str);
+        return Err(Unknown::new(
+            format!(
+                "nothing was healthy here before, and there are more than {HISTORY_LIMIT} commits to examine"
+            ),
+            format!(
+                "say in the gate where to begin, by a pull request: `since: \"{example}\"` leaves what is up to that commit unexamined"
+            ),
+        ));
+    }
+    Range::from_the_first(history.commits, commit).ok_or_else(|| {
+        Unknown::new(
+            format!("GitHub's history of {commit} leaves it out"),
+            "run this again",
+        )
+    })
 }
 
 /// The pull requests that brought the commits, in full.

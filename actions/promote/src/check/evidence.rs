@@ -35,7 +35,7 @@ impl Evidence {
         let granted =
             conditions.and_then(|conditions| granted(setting, subject, facts, conditions));
         let mut evidence = Self {
-            base: subject.base.commit().map(str::to_owned),
+            base: facts.base(subject).commit().map(str::to_owned),
             requests: granted
                 .into_iter()
                 .map(|granted| granted.asked.number())

@@ -1,8 +1,9 @@
 //! The facts that the rules judge.
 
+use super::Subject;
 use super::merge::Sides;
 use super::pushes::Pushes;
-use super::range::Range;
+use super::range::{Base, Range};
 use github::{CheckRun, Pull, Run, User};
 use kit::Failure;
 use std::collections::{BTreeMap, BTreeSet};
@@ -84,6 +85,14 @@ impl Facts {
             promoter: Err(unseen()),
             run: RunKind::Terminal,
         }
+    }
+}
+
+impl Facts {
+    /// Where the examined commits begin.
+    pub(crate) fn base<'a>(&'a self, subject: &'a Subject) -> &'a Base {
+        let examined = self.range.as_ref().map(|range| &range.base);
+        examined.unwrap_or(&subject.base)
     }
 }
 

@@ -12,6 +12,8 @@ pub(crate) enum Base {
     Record { commit: String, seq: u64 },
     /// What the contract's `since` names, because nothing was healthy in the environment yet.
     Since(String),
+    /// The branch's first commit, which has nothing before it that could be examined.
+    First(String),
     /// Nothing was healthy in the environment yet, and the contract names no commit.
     Nothing,
 }
@@ -19,7 +21,7 @@ pub(crate) enum Base {
 impl Base {
     pub(crate) fn commit(&self) -> Option<&str> {
         match self {
-            Self::Record { commit, .. } | Self::Since(commit) => Some(commit),
+            Self::Record { commit, .. } | Self::Since(commit) | Self::First(commit) => Some(commit),
             Self::Nothing => None,
         }
     }
@@ -52,6 +54,25 @@ impl Range {
             known: known.map(|one| (one.sha.clone(), one)).collect(),
             commits,
         }
+    }
+
+    /// The commits from a branch's first one on, given all ancestors of `tip`, newest first. The first one
+    /// counts as what the promotion begins from, unless it is promoted itself.
+    pub(crate) fn from_the_first(mut all: Vec<RangeCommit>, tip: &str) -> Option<Self> {
+        let parents: BTreeMap<&str, Option<&str>> = all
+            .iter()
+            .map(|one| (one.sha.as_str(), one.parents.first().map(String::as_str)))
+            .collect();
+        let mut first = tip;
+        while let Some(parent) = *parents.get(first)? {
+            first = parent;
+        }
+        let first = first.to_owned();
+        all.reverse();
+        let (commits, before) = all
+            .into_iter()
+            .partition(|one| one.sha != first || first == tip);
+        Some(Self::new(Base::First(first), "ahead", commits, before))
     }
 
     /// The commits on the first-parent path from the promoted commit back; each should be where a

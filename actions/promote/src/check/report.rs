@@ -71,7 +71,7 @@ pub(super) fn report(
         "built_for": subject.built_for,
         "from": setting.follows,
         "rules": decision.rules,
-        "base": subject.base.commit(),
+        "base": facts.base(subject).commit(),
         "commits": brought.commits,
         "changes": brought.changes,
         "next": next,

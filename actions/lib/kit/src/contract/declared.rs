@@ -149,7 +149,7 @@ pub(super) struct Gate {
     pub(super) branch: Option<At<Text<Branch>>>,
     /// The workflow file a promotion must come from.
     pub(super) workflow: Option<At<Text<WorkflowPath>>>,
-    /// The commit from which a first promotion is examined; only the promoted one when not given.
+    /// The commit from which a first promotion is examined; the branch's first one when not given.
     pub(super) since: Option<At<Text<CommitHash>>>,
     /// Commits that are accepted although no pull request, or an unproven merge, brought them.
     pub(super) accepted_commits: Option<Vec<At<Text<CommitHash>>>>,

@@ -143,3 +143,28 @@ fn the_first_parents_lead_back_to_the_base() {
     ]);
     assert_eq!(range.first_parents("s"), ["s", "m1"]);
 }
+
+#[test]
+fn a_first_promotion_is_examined_from_the_branchs_first_commit() {
+    let merge = on_branch("m", "m", &["b", "side"]);
+    let all = vec![
+        merge.clone(),
+        // Another history without a beginning in this one: it came with a pull request, or not at all.
+        on_branch("side", "s", &["other"]),
+        on_branch("other", "o", &[]),
+        on_branch("b", "b", &["a"]),
+        on_branch("a", "a", &[]),
+    ];
+    let range = Range::from_the_first(all.clone(), "m").unwrap();
+    let shas: Vec<&str> = range.commits.iter().map(|one| one.sha.as_str()).collect();
+    assert_eq!(shas, ["b", "other", "side", "m"]);
+    assert_eq!(range.base, Base::First("a".to_owned()));
+    assert!(range.known.contains_key("a"));
+    assert_eq!(range.first_parents("m"), ["m", "b"]);
+    // The first commit itself is promoted, so it is examined.
+    let alone = Range::from_the_first(vec![on_branch("a", "a", &[])], "a").unwrap();
+    assert_eq!(alone.commits.len(), 1);
+    // GitHub's list does not reach the beginning.
+    assert!(Range::from_the_first(vec![merge], "m").is_none());
+    assert!(Range::from_the_first(all, "elsewhere").is_none());
+}

@@ -113,10 +113,27 @@ impl Context<'_> {
                     "no pull request merged into {branch} brought {}",
                     listed(&unexplained)
                 ),
-                "have it reviewed, and list it under `accepted-commits` of the gate by a pull request",
+                self.examined_later(range, &unexplained),
             );
         }
         pass(explained(range, &brought, environment, tip))
+    }
+
+    /// The next step for commits that no pull request brought. A first promotion may begin later.
+    fn examined_later(&self, range: &Range, unexplained: &[&RangeCommit]) -> String {
+        let review =
+            "have it reviewed, and list it under `accepted-commits` of the gate by a pull request";
+        let newest = unexplained.iter().rev().find(|commit| {
+            let tip = self.subject.commit.as_ref();
+            tip.is_none_or(|tip| commit.sha != tip.as_str())
+        });
+        match (&range.base, newest) {
+            (Base::First(_), Some(newest)) => format!(
+                "if everything up to {0} may run in {1}, begin there: write `since: \"{0}\"` into the gate by a pull request; otherwise {review}",
+                newest.sha, self.setting.environment
+            ),
+            _ => review.to_owned(),
+        }
     }
 
     /// Each merge contains what merging the approved head gives.
@@ -202,9 +219,10 @@ fn explained(range: &Range, brought: &Brought, environment: &str, tip: &str) -> 
             "{commits} since {}, which the contract names, came through {pulls}",
             short(commit)
         ),
-        Base::Nothing => format!(
-            "nothing was healthy in {environment} before, so only {} is examined; the gate's `since` names an earlier commit to examine from",
-            short(tip)
+        Base::First(commit) => format!(
+            "nothing was healthy in {environment} before: {commits} since the branch's first one, {}, came through {pulls}",
+            short(commit)
         ),
+        Base::Nothing => format!("nothing was healthy in {environment} before"),
     }
 }

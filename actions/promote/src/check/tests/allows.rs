@@ -105,7 +105,9 @@ fn what_passes_all_the_same() {
                 w.setting.gate.accepted_commits = vec!["6666".to_owned()];
             },
         ),
-        ("the first promotion", |w| w.range().base = Base::Nothing),
+        ("the first promotion", |w| {
+            w.range().base = Base::First(BASE.to_owned());
+        }),
         ("CodeBuild", |w| {
             w.facts.run = RunKind::CodeBuild("build x:1".to_owned())
         }),

@@ -133,6 +133,15 @@ const FAILING: &[Case] = &[
         },
     ),
     (
+        "a commit without a pull request before the first promotion",
+        "range",
+        "brought 6666",
+        |w| {
+            w.range().base = Base::First(BASE.to_owned());
+            w.range().commits.insert(0, on_branch("6666", "s", &[BASE]));
+        },
+    ),
+    (
         "the environment runs something newer",
         "range",
         "is newer",
