@@ -293,4 +293,31 @@ impl GitHub {
         }
         Ok(all)
     }
+
+    /// The newest commit of a branch. A tag of the same name is not the branch.
+    ///
+    /// # Errors
+    /// GitHub did not answer, or there is no such branch.
+    pub async fn tip(&self, branch: &str) -> Result<String, Unknown> {
+        #[derive(Deserialize)]
+        struct Found {
+            #[serde(rename = "ref")]
+            reference: Option<Reference>,
+        }
+        #[derive(Deserialize)]
+        struct Reference {
+            target: Option<Object>,
+        }
+        #[derive(Deserialize)]
+        struct Object {
+            oid: String,
+        }
+        let what = format!("read the newest commit of {branch}");
+        let name = json!(format!("refs/heads/{branch}"));
+        let selection = format!("ref(qualifiedName:{name}){{target{{oid}}}}");
+        let found: Found = self.repository_query(&selection, &what).await?;
+        let target = found.reference.and_then(|reference| reference.target);
+        let tip = target.map(|object| object.oid);
+        tip.ok_or_else(|| Unknown::new(&what, "GitHub knows no such branch"))
+    }
 }

@@ -2,6 +2,7 @@
 
 use super::Subject;
 use super::merge::Sides;
+use super::policy::Policy;
 use super::pushes::Pushes;
 use super::range::{Base, Range};
 use github::{CheckRun, Pull, Run, User};
@@ -72,6 +73,8 @@ pub(crate) struct Facts {
     pub(crate) promoter: Fact<Promoter>,
     /// The kind of run this is.
     pub(crate) run: RunKind,
+    /// Whether the rules that judge are the branch's own; `None` if the run is of no commit.
+    pub(crate) policy: Option<Fact<Policy>>,
 }
 
 impl Facts {
@@ -84,6 +87,7 @@ impl Facts {
             changes: Err(unseen()),
             promoter: Err(unseen()),
             run: RunKind::Terminal,
+            policy: Some(Err(unseen())),
         }
     }
 }

@@ -13,6 +13,7 @@ mod merge;
 mod observe;
 mod people;
 mod persons;
+mod policy;
 mod provenance;
 mod pushes;
 mod range;

@@ -3,6 +3,7 @@
 use super::Subject;
 use super::collect;
 use super::facts::{Change, Fact, Facts, Promoter, RunKind, Unknown};
+use super::policy;
 use super::range::{Base, Range};
 use crate::principal::Principal;
 use crate::setting::Setting;
@@ -31,20 +32,36 @@ pub(super) async fn facts(
             ..Facts::none()
         });
     };
-    let ((run, promoter), standing, (range, changes)) = tokio::join!(
-        run_and_promoter(cx, net, github, setting),
-        github.compare(commit.as_str(), &setting.gate.branch),
+    let of_the_branch = async {
+        let (tip, (run, promoter)) = tokio::join!(
+            github.tip(&setting.gate.branch),
+            run_and_promoter(cx, net, github, setting)
+        );
+        let tip = tip.map_err(Unknown::from);
+        let (standing, policy) = tokio::join!(
+            standing(github, commit.as_str(), &tip),
+            policy::observe(cx, github, setting, &tip, &run)
+        );
+        (run, promoter, standing, policy)
+    };
+    let ((run, promoter, standing, policy), (range, changes)) = tokio::join!(
+        of_the_branch,
         history(github, setting, subject.base.clone(), commit.as_str())
     );
     Ok(Facts {
-        standing: standing
-            .map(|comparison| comparison.status)
-            .map_err(Unknown::from),
+        standing,
         range,
         changes,
         promoter,
         run,
+        policy,
     })
+}
+
+/// How the branch's newest commit stands to the promoted one.
+async fn standing(github: &GitHub, commit: &str, tip: &Fact<String>) -> Fact<String> {
+    let tip = tip.as_ref().map_err(Clone::clone)?;
+    Ok(github.compare(commit, tip).await?.status)
 }
 
 /// The commits of the promotion and the pull requests that brought them.

@@ -38,6 +38,7 @@ impl<'a> Context<'a> {
             ("promoter", Context::promoter),
             ("separation", Context::separation),
             ("run", Context::run),
+            ("policy", Context::policy),
         ]
     }
 

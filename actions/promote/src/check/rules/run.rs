@@ -1,8 +1,11 @@
-//! The rule on the run: the pinned workflow of the protected branch, started in the right way. Pure.
+//! The rules on the run: the pinned workflow of the protected branch, started in the right way, and by the
+//! rules of the branch as it is now. Pure.
 
 use super::Context;
 use crate::check::answer::{Finding, fail, not_asked, pass, unknown};
 use crate::check::facts::RunKind;
+use crate::check::people::short;
+use crate::check::policy::Standing;
 
 impl Context<'_> {
     pub(super) fn run(&self) -> Finding {
@@ -47,6 +50,36 @@ impl Context<'_> {
                 gate.branch,
                 run.event
             )),
+        }
+    }
+
+    /// The contract that judges, and the workflow that runs, are those of the branch's newest commit.
+    pub(super) fn policy(&self) -> Finding {
+        let branch = &self.setting.gate.branch;
+        let policy = match &self.facts.policy {
+            None => return not_asked("this run is of no commit"),
+            Some(Err(reason)) => return unknown(reason),
+            Some(Ok(policy)) => policy,
+        };
+        let (commit, tip) = (short(&policy.commit), short(&policy.tip));
+        let again = format!("start a new run on {branch}: running this one again changes nothing");
+        match &policy.standing {
+            Standing::Newest => pass(format!("{commit} is the newest commit of {branch}")),
+            Standing::Same(files) => pass(format!(
+                "{commit} has {} as {tip}, the newest commit of {branch}",
+                files.join(" and ")
+            )),
+            Standing::Differs(files) => fail(
+                format!(
+                    "{} of {commit} is not that of {tip}, the newest commit of {branch}",
+                    files.join(" and ")
+                ),
+                again,
+            ),
+            Standing::Elsewhere => fail(
+                format!("this run is of {commit}, which is not on the branch {branch}"),
+                again,
+            ),
         }
     }
 }

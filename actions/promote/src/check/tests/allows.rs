@@ -108,6 +108,11 @@ fn what_passes_all_the_same() {
         ("the first promotion", |w| {
             w.range().base = Base::First(BASE.to_owned());
         }),
+        ("a merge landed while it ran", |w| {
+            let files = vec!["delivery.yaml".to_owned()];
+            w.facts.policy = Some(Ok(policy(Standing::Same(files))));
+        }),
+        ("no commit to compare", |w| w.facts.policy = None),
         ("CodeBuild", |w| {
             w.facts.run = RunKind::CodeBuild("build x:1".to_owned())
         }),
@@ -135,7 +140,7 @@ fn an_environment_without_a_gate_asks_nothing_and_says_so() {
     promotion.facts = Facts::none();
     let decision = promotion.decide();
     assert!(decision.allowed());
-    assert_eq!(with(Answer::NotAsked, &decision).len(), 10);
+    assert_eq!(with(Answer::NotAsked, &decision).len(), 11);
 
     // Whoever follows another environment is asked, whatever the contract says.
     promotion.setting.follows = Some("staging".to_owned());

@@ -46,6 +46,9 @@ const HIDDEN: &[Hidden] = &[
     ("the run", "run", |w| {
         w.facts.run = RunKind::GitHub(Err(unseen()))
     }),
+    ("whose contract this is", "policy", |w| {
+        w.facts.policy = Some(Err(unseen()));
+    }),
     ("the commit", "branch", |w| w.subject.commit = None),
 ];
 

@@ -9,6 +9,7 @@ use super::Subject;
 use super::answer::{Answer, Decision};
 use super::decide::decide;
 use super::facts::{Change, Facts, Promoter, RunKind, Unknown};
+use super::policy::{Policy, Standing};
 use super::pushes::Pushes;
 use super::range::{Base, Range};
 use super::trail::Trail;
@@ -292,6 +293,14 @@ fn run() -> Run {
     }
 }
 
+fn policy(standing: Standing) -> Policy {
+    Policy {
+        commit: MERGE.to_owned(),
+        tip: MERGE.to_owned(),
+        standing,
+    }
+}
+
 /// A promotion that every rule lets pass.
 pub(crate) struct Promotion {
     pub(crate) setting: Setting,
@@ -317,6 +326,7 @@ impl Promotion {
                 changes: Ok(vec![change()]),
                 promoter: Ok(promoters(&["dora"])),
                 run: RunKind::GitHub(Ok(run())),
+                policy: Some(Ok(policy(Standing::Newest))),
             },
         }
     }
@@ -387,5 +397,5 @@ fn with(answer: Answer, decision: &Decision) -> Vec<&'static str> {
 fn all_is_well() {
     let decision = Promotion::new().decide();
     assert!(decision.allowed(), "{decision:?}");
-    assert_eq!(with(Answer::Pass, &decision).len(), 10, "{decision:?}");
+    assert_eq!(with(Answer::Pass, &decision).len(), 11, "{decision:?}");
 }

@@ -384,6 +384,23 @@ const FAILING: &[Case] = &[
     ("a push, where something comes before", "run", "push", |w| {
         w.run().event = "push".to_owned();
     }),
+    (
+        "an old contract",
+        "policy",
+        "delivery.yaml of 2222222 is not",
+        |w| {
+            let files = vec!["delivery.yaml".to_owned()];
+            w.facts.policy = Some(Ok(policy(Standing::Differs(files))));
+        },
+    ),
+    (
+        "a tag with the branch's name",
+        "policy",
+        "not on the branch",
+        |w| {
+            w.facts.policy = Some(Ok(policy(Standing::Elsewhere)));
+        },
+    ),
     ("a terminal", "run", "terminal", |w| {
         w.facts.run = RunKind::Terminal
     }),

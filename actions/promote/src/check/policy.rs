@@ -1,0 +1,186 @@
+//! Whether the rules that judge are the branch's own: the contract and the workflow of its newest commit.
+//!
+//! A run keeps the commit that it was started with. A run that is run again, or that waited, would judge by the
+//! contract and with the workflow of that day, whatever was tightened since. A merge that lands while a
+//! promotion runs is no reason to refuse it, so the files are compared and not the commits alone.
+
+use super::facts::{Fact, RunKind, Unknown};
+use super::people::short;
+use crate::setting::Setting;
+use github::GitHub;
+use kit::Cx;
+use kit::host::Kind;
+use std::path::{Component, Path, PathBuf};
+
+/// How the commit of a run stands to the branch.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Policy {
+    /// The run's commit.
+    pub(crate) commit: String,
+    /// The branch's newest commit.
+    pub(crate) tip: String,
+    pub(crate) standing: Standing,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Standing {
+    /// It is the newest commit.
+    Newest,
+    /// It is on the branch, and has these files as the newest commit has them.
+    Same(Vec<String>),
+    /// It is on the branch, and has these files otherwise.
+    Differs(Vec<String>),
+    /// It is not on the branch.
+    Elsewhere,
+}
+
+/// Compares the run's commit with the branch's newest. `None` at a terminal, which has no commit.
+pub(super) async fn observe(
+    cx: &Cx,
+    github: &GitHub,
+    setting: &Setting,
+    tip: &Fact<String>,
+    run: &RunKind,
+) -> Option<Fact<Policy>> {
+    let contract = setting.declared.then(|| contract(cx));
+    let (commit, workflow) = match run {
+        RunKind::Terminal => return None,
+        RunKind::GitHub(Err(unknown)) => return Some(Err(unknown.clone())),
+        RunKind::GitHub(Ok(run)) => (run.head_sha.clone(), Some(run.file().to_owned())),
+        RunKind::CodeBuild(build) => match cx.host.commit() {
+            Ok(Some(commit)) => (commit.to_string(), None),
+            // Without a contract the project itself says what is asked.
+            _ if contract.is_none() => return None,
+            _ => {
+                return Some(Err(Unknown::new(
+                    format!("{build} does not name the commit that its contract is of"),
+                    "give the CodeBuild project the repository as its source",
+                )));
+            }
+        },
+    };
+    let files: Vec<String> = contract.into_iter().chain(workflow).collect();
+    Some(match tip {
+        Err(unknown) => Err(unknown.clone()),
+        Ok(tip) => compared(github, tip, commit, files).await,
+    })
+}
+
+async fn compared(github: &GitHub, tip: &str, commit: String, files: Vec<String>) -> Fact<Policy> {
+    let found = |commit: String, standing: Standing| Policy {
+        commit,
+        tip: tip.to_owned(),
+        standing,
+    };
+    if commit == tip {
+        return Ok(found(commit, Standing::Newest));
+    }
+    let versions = files
+        .iter()
+        .flat_map(|file| [commit.as_str(), tip].map(|at| (at.to_owned(), file.clone())));
+    let versions: Vec<(String, String)> = versions.collect();
+    let (compared, oids) = tokio::join!(github.compare(&commit, tip), github.oids(&versions));
+    if compared?.status != "ahead" {
+        return Ok(found(commit, Standing::Elsewhere));
+    }
+    let oids = oids?;
+    let mut differing = Vec::new();
+    for (file, oids) in files.iter().zip(oids.chunks(2)) {
+        match oids {
+            [Some(own), Some(newest)] if own == newest => {}
+            [Some(_), Some(_)] => differing.push(file.clone()),
+            _ => {
+                return Err(Unknown::new(
+                    format!(
+                        "GitHub does not show {file} of both {} and {}, the branch's newest commit",
+                        short(&commit),
+                        short(tip)
+                    ),
+                    "start a new run",
+                ));
+            }
+        }
+    }
+    let standing = match differing.is_empty() {
+        true => Standing::Same(files),
+        false => Standing::Differs(differing),
+    };
+    Ok(found(commit, standing))
+}
+
+/// The contract's path in the repository: below the folder that the host checked the source out to.
+fn contract(cx: &Cx) -> String {
+    let root = match cx.host.kind() {
+        Kind::GitHub => cx.env.get("GITHUB_WORKSPACE"),
+        Kind::CodeBuild => cx.env.get("CODEBUILD_SRC_DIR"),
+        Kind::Terminal => None,
+    };
+    let given = cx.contract_path();
+    let whole = std::path::absolute(&given).unwrap_or_else(|_| given.clone());
+    below(root.map(Path::new), &whole, &given)
+}
+
+/// A path below `root`, as git writes it.
+fn below(root: Option<&Path>, whole: &Path, given: &Path) -> String {
+    let plain = |path: &Path| {
+        let mut out = PathBuf::new();
+        for part in path.components() {
+            match part {
+                Component::CurDir => {}
+                Component::ParentDir => drop(out.pop()),
+                other => out.push(other),
+            }
+        }
+        out
+    };
+    let whole = plain(whole);
+    let inside = root.and_then(|root| whole.strip_prefix(plain(root)).ok());
+    let path = inside.map_or_else(|| plain(given), Path::to_path_buf);
+    path.to_string_lossy().into_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_contracts_path_is_the_repositorys() {
+        let path = |root: Option<&str>, whole: &str, given: &str| {
+            below(root.map(Path::new), Path::new(whole), Path::new(given))
+        };
+        for (root, whole, given, wanted) in [
+            (
+                Some("/w/shop"),
+                "/w/shop/delivery.yaml",
+                "delivery.yaml",
+                "delivery.yaml",
+            ),
+            (
+                Some("/w/shop"),
+                "/w/shop/a/delivery.yaml",
+                "delivery.yaml",
+                "a/delivery.yaml",
+            ),
+            (
+                Some("/w/shop/"),
+                "/w/shop/a/../b.yaml",
+                "../b.yaml",
+                "b.yaml",
+            ),
+            (
+                None,
+                "/tmp/x/delivery.yaml",
+                "./delivery.yaml",
+                "delivery.yaml",
+            ),
+            (
+                Some("/w/shop"),
+                "/tmp/delivery.yaml",
+                "/tmp/delivery.yaml",
+                "/tmp/delivery.yaml",
+            ),
+        ] {
+            assert_eq!(path(root, whole, given), wanted, "{root:?} {whole}");
+        }
+    }
+}
