@@ -56,7 +56,6 @@ pub(crate) async fn run(args: Args, cx: &Cx) -> Result<Report> {
     let build = net.account(&setting.permit).await?;
     let ledger = setting.ledger(&net, &build).completing();
     let chain = Chain::new(&setting.service, &setting.environment)?;
-    same_commit(&ledger, &setting, &digest, &commit).await?;
     let live = match cluster {
         Some(cluster) => {
             let service = args
@@ -102,6 +101,7 @@ pub(crate) async fn run(args: Args, cx: &Cx) -> Result<Report> {
         expected = Some(permit.head.clone());
         draft = permit.marked(draft);
     }
+    was_before(&ledger, &setting, &draft).await?;
     let write = Write {
         ledger: &ledger,
         chain: &chain,
@@ -210,32 +210,45 @@ struct Written {
     already: bool,
 }
 
-/// Checks that the previous environment has a record of this digest with this commit. A digest can
+/// Checks that this digest was deployed to the previous environment with this commit. A digest can
 /// have several commits: a commit that changes nothing in the image is not built again.
-async fn same_commit(
-    ledger: &Ledger,
-    setting: &Setting,
-    digest: &Digest,
-    commit: &CommitId,
-) -> Result<()> {
+async fn was_before(ledger: &Ledger, setting: &Setting, draft: &Record) -> Result<()> {
     let Some(before) = &setting.follows else {
         return Ok(());
     };
     let chain = Chain::new(&setting.service, before)?;
-    let there = |record: &Record| record.digest == *digest;
-    let newest = ledger.find(&chain, LOOK_BACK, there).await?;
-    let Some(other) = newest.filter(|record| record.commit != *commit) else {
-        return Ok(());
+    // Requests and permits name digests that may never have been deployed there.
+    let there = |record: &Record| record.is_deployment() && record.digest == draft.digest;
+    let Some(newest) = ledger.find(&chain, LOOK_BACK, there).await? else {
+        return never_before(before, draft);
     };
-    let this = |record: &Record| there(record) && record.commit == *commit;
-    match ledger.find(&chain, LOOK_BACK, this).await? {
-        Some(_) => Ok(()),
-        None => Err(Error::refused(format!(
-            "{before} has this digest from commit {}, not {commit}",
-            other.commit
-        ))
-        .hint("give the `commit` output of `check`")),
+    let this = |record: &Record| there(record) && record.commit == draft.commit;
+    if this(&newest) || ledger.find(&chain, LOOK_BACK, this).await?.is_some() {
+        return Ok(());
     }
+    Err(Error::refused(format!(
+        "{before} has this digest from commit {}, not {}",
+        newest.commit, draft.commit
+    ))
+    .hint("give the `commit` output of `check`"))
+}
+
+/// Refuses a digest that the previous environment never had. A failure is always recorded; what a
+/// rollback brings back was there long ago; and a broken glass is on record, to be reviewed.
+fn never_before(before: &str, draft: &Record) -> Result<()> {
+    let past = draft.rollback.is_some() || draft.break_glass.is_some();
+    if draft.verdict != Verdict::Healthy || past {
+        return Ok(());
+    }
+    let environment = &draft.environment;
+    Err(Error::refused(format!(
+        "{before} has no record of {} among its newest {LOOK_BACK}, so it was not promoted to {environment}",
+        draft.digest
+    ))
+    .hint(format!("deploy it to {before} first, and promote it from there"))
+    .hint(format!(
+        "to go back to what was healthy in {environment} before, give --rollback"
+    )))
 }
 
 /// How a record is appended.
@@ -437,6 +450,29 @@ mod tests {
             answers: None,
             permit: None,
             under: None,
+        }
+    }
+
+    #[test]
+    fn a_digest_that_the_previous_environment_never_had_is_not_healthy_here() {
+        let healthy = record("a", Verdict::Healthy, None, None);
+        let error = never_before("staging", &healthy).unwrap_err();
+        assert_eq!(error.exit(), kit::Exit::Refused);
+        let rollback = Record {
+            rollback: Some(Rollback { from: None }),
+            ..healthy.clone()
+        };
+        let broken = Record {
+            break_glass: Some(ledger::BreakGlass {
+                reason: "the shop is down".to_owned(),
+                by: healthy.actor.clone(),
+                expires: "2026-11-21T19:00:00Z".to_owned(),
+            }),
+            ..healthy
+        };
+        let failed = record("a", Verdict::Failed, None, None);
+        for draft in [rollback, broken, failed] {
+            never_before("staging", &draft).unwrap();
         }
     }
 
