@@ -161,6 +161,7 @@ fn filled(world: &World, environment: Option<&Environment>, policy: &str) -> Val
         ("BASE_REPOSITORY", super::image::REPOSITORY.to_owned()),
         ("LEDGER_TABLE", World::LEDGER.to_owned()),
         ("ANCHOR_BUCKET", world.anchor_bucket()),
+        ("ANCHOR_PREFIX", "slipway".to_owned()),
     ];
     if let Some(environment) = environment {
         let cluster = environment.cluster(&world.service);
