@@ -7,7 +7,7 @@
 use std::path::Path;
 use std::process::{Command, Output};
 
-use step_job::{Job, log};
+use step_job::{Job, entries, log};
 
 const STOREFRONT: &str = include_str!("../../../docs/examples/storefront/delivery.yaml");
 
@@ -36,20 +36,6 @@ fn in_github(job: &Job, arguments: &[&str], env: &[(&str, &str)]) -> Output {
 
 fn stdout(output: &Output) -> String {
     String::from_utf8_lossy(&output.stdout).into_owned()
-}
-
-/// Reads a file command of GitHub's back: `NAME<<DELIMITER`, lines, delimiter.
-fn entries(text: &str) -> Vec<(String, String)> {
-    let mut lines = text.lines();
-    let mut found = Vec::new();
-    while let Some((name, delimiter)) = lines.next().and_then(|line| line.split_once("<<")) {
-        let value: Vec<&str> = lines
-            .by_ref()
-            .take_while(|line| *line != delimiter)
-            .collect();
-        found.push((name.to_owned(), value.join("\n")));
-    }
-    found
 }
 
 #[test]

@@ -233,15 +233,9 @@ fn each_call_is_logged_when_it_is_asked_for() {
 }
 
 #[test]
-fn a_long_lived_key_is_refused_before_any_call() {
-    job().refuses_a_long_lived_key(ASKING);
-}
-
-#[test]
-fn every_call_that_waits_for_aws_ends_with_130_when_it_is_interrupted() {
-    for arguments in WAITING {
-        job().is_interrupted_while_it_waits(arguments);
-    }
+fn it_behaves_like_every_step() {
+    let program = env!("CARGO_BIN_EXE_slipway-secrets");
+    step_job::behaves_like_every_step(program, ASKING, WAITING);
 }
 
 #[test]

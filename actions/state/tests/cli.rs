@@ -305,15 +305,9 @@ fn a_step_says_that_the_file_is_the_lock_where_nobody_named_a_lock() {
 }
 
 #[test]
-fn a_long_lived_key_is_refused_before_any_call() {
-    job().refuses_a_long_lived_key(ASKING);
-}
-
-#[test]
-fn every_call_that_waits_for_aws_ends_with_130_when_it_is_interrupted() {
-    for arguments in WAITING {
-        job().is_interrupted_while_it_waits(arguments);
-    }
+fn it_behaves_like_every_step() {
+    let program = env!("CARGO_BIN_EXE_slipway-state");
+    step_job::behaves_like_every_step(program, ASKING, WAITING);
 }
 
 /// A command that is marked as under the lock, and the guard that is told of mark and end alone.

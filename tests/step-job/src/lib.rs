@@ -173,10 +173,50 @@ impl Job {
     }
 }
 
+/// Expects what every step does alike: it shows its help, refuses an argument that it does not have, in JSON where that is asked
+/// for, refuses a long-lived key, quotes what AWS answers, and ends when it is interrupted. `asking` is a call that asks AWS;
+/// `waiting` has one for each verb that does.
+#[track_caller]
+pub fn behaves_like_every_step(program: &'static str, asking: &[&str], waiting: &[&[&str]]) {
+    let job = Job::new(program);
+    let help = job.run(&["--help"], &[]);
+    let shown = String::from_utf8_lossy(&help.stdout).into_owned();
+    assert!(
+        help.status.success() && shown.contains("Usage: "),
+        "{help:?}"
+    );
+    // Beside a command, whose own 2 is not the step's.
+    let exit = if asking.contains(&"--") { 64 } else { 2 };
+    let wrong = job.run(&[asking[0], "--json", "--no-such-flag"], &[]);
+    job.refused(&wrong, exit, "unexpected argument '--no-such-flag'");
+    let shown = String::from_utf8_lossy(&wrong.stdout).into_owned();
+    assert!(shown.contains(&format!("\"exit\": {exit},")), "{shown}");
+    job.refuses_a_long_lived_key(asking);
+    job.shows_what_aws_answered(asking);
+    for arguments in waiting {
+        Job::new(program).is_interrupted_while_it_waits(arguments);
+    }
+}
+
 /// What a program wrote to standard error.
 #[must_use]
 pub fn log(output: &Output) -> String {
     String::from_utf8_lossy(&output.stderr).into_owned()
+}
+
+/// Reads a file command of GitHub's back: `NAME<<DELIMITER`, lines, delimiter.
+#[must_use]
+pub fn entries(text: &str) -> Vec<(String, String)> {
+    let mut lines = text.lines();
+    let mut found = Vec::new();
+    while let Some((name, delimiter)) = lines.next().and_then(|line| line.split_once("<<")) {
+        let value: Vec<&str> = lines
+            .by_ref()
+            .take_while(|line| *line != delimiter)
+            .collect();
+        found.push((name.to_owned(), value.join("\n")));
+    }
+    found
 }
 
 /// Writes a program that the test then runs. A child process writes it: if this process did, a child that another thread

@@ -283,3 +283,10 @@ fn long_lived_keys_are_refused() {
 fn action_yml_and_readme_say_what_the_arguments_say() {
     kit::render::check::<slipway_image::Image>(env!("CARGO_MANIFEST_DIR")).unwrap();
 }
+
+#[test]
+fn it_behaves_like_every_step() {
+    let program = env!("CARGO_BIN_EXE_slipway-image");
+    let asking = &["repository", "--repository", "acme/storefront"];
+    step_job::behaves_like_every_step(program, asking, &[asking]);
+}

@@ -54,6 +54,10 @@ fn values_of_variables_are_checked_against_their_types() {
 
             error: delivery.yaml is wrong: 5 mistakes"#]],
     );
+}
+
+#[test]
+fn values_for_environments_defaults_and_placeholders_are_checked() {
     says(
         &with(
             "variables:\n  f: {type: port, default: 99999, environments: {dev: 80, liv: 81}}\n  \
