@@ -53,17 +53,7 @@ fn run(job: &Job, binary: &str, arguments: &[&str]) -> Output {
 
 /// The variables that a file of the runner's holds, by name.
 fn exported(job: &Job) -> Vec<(String, String)> {
-    let text = job.read("env");
-    let mut lines = text.lines();
-    let mut found = Vec::new();
-    while let Some((name, delimiter)) = lines.next().and_then(|line| line.split_once("<<")) {
-        let value: Vec<&str> = lines
-            .by_ref()
-            .take_while(|line| *line != delimiter)
-            .collect();
-        found.push((name.to_owned(), value.join("\n")));
-    }
-    found
+    step_job::entries(&job.read("env"))
 }
 
 /// Every value was masked by a line of its own, and stands nowhere else in what was printed.

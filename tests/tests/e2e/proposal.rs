@@ -19,6 +19,21 @@ struct Scene {
 }
 
 impl Scene {
+    /// A pull request that widens the network.
+    async fn begin() -> Self {
+        let world = world("proposal").await;
+        let story = Story::begin(instance(), &world).await.unwrap();
+        let peering = "resource \"terraform_data\" \"peering\" {}\n";
+        let files = [("infra/more.tf", peering)];
+        let number = story.propose(AUTHOR, "A wider network", &files).await;
+        Self {
+            number: number.unwrap(),
+            export: export(instance()).unwrap(),
+            world,
+            story,
+        }
+    }
+
     async fn runs(&self, workflow: &str) -> Ended {
         let trigger = Trigger::pull(AUTHOR, workflow, self.number, BRANCH);
         let (world, hub) = (&self.world, &self.story.hub);
@@ -37,21 +52,7 @@ impl Scene {
 fn a_pull_request_is_tested_and_shows_its_plan_while_somebody_else_holds_the_lock() {
     let instance = instance();
     let _turn = heavy();
-    let scene = wait(PATIENCE, async {
-        let world = world("proposal").await;
-        let story = Story::begin(instance, &world).await.unwrap();
-        let files = [(
-            "infra/more.tf",
-            "resource \"terraform_data\" \"peering\" {}\n",
-        )];
-        let number = story.propose(AUTHOR, "A wider network", &files).await;
-        Scene {
-            number: number.unwrap(),
-            export: export(instance).unwrap(),
-            world,
-            story,
-        }
-    });
+    let scene = wait(PATIENCE, Scene::begin());
     let dev = scene.world.environment("dev").unwrap();
     let key = format!("{}/storefront/dev/terraform.tfstate", dev.state_bucket);
     wait(PATIENCE, async {

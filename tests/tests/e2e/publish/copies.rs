@@ -12,40 +12,13 @@ const DIGEST: &str = "sha256:000000000000000000000000000000000000000000000000000
 fn a_copy_is_the_same_bytes_and_its_repository_is_made_where_it_is_missing() {
     let checkout = Checkout::new("copy");
     let setting = &checkout.setting;
-    let staging = setting
-        .world
-        .environment("staging")
-        .unwrap()
-        .account
-        .clone();
+    let staging = checkout.staging();
     let role = checkout.receiver(&staging);
     let (digest, _) = setting.first();
     let to = format!("{role}@ca-central-1\neu-west-1");
-    let copy = |digest: &str, more: &[&str]| -> Vec<String> {
-        let arguments = [
-            "copy",
-            "--environment",
-            "dev",
-            "--repository",
-            THERE,
-            "--digest",
-            digest,
-        ];
-        let arguments = [
-            &arguments[..],
-            &["--to-repository", "storefront", "--tag", "v1"],
-            more,
-        ];
-        arguments
-            .concat()
-            .iter()
-            .map(|text| (*text).to_owned())
-            .collect()
-    };
     let run = |digest: &str, more: &[&str], exit: i32| {
-        let arguments = copy(digest, more);
-        let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
-        setting.image(&arguments, exit)
+        let to = ["--to-repository", "storefront", "--tag", "v1"];
+        setting.image(&Checkout::copy(digest, &[&to[..], more].concat()), exit)
     };
     let json = |more: &[&str]| {
         let output = run(&digest, &[more, &["--json"]].concat(), 0);
@@ -88,16 +61,7 @@ fn a_copy_is_the_same_bytes_and_its_repository_is_made_where_it_is_missing() {
         assert!(refused.contains(piece), "no {piece} in {refused}");
     }
     assert_eq!(checkout.changes_since(before), [""; 0]);
-    let nowhere = [
-        "copy",
-        "--environment",
-        "dev",
-        "--repository",
-        THERE,
-        "--digest",
-        &digest,
-    ];
-    let nowhere = log(&setting.image(&nowhere, 2));
+    let nowhere = log(&setting.image(&Checkout::copy(&digest, &[]), 2));
     assert!(
         nowhere.contains("the copy would go where the image is already"),
         "{nowhere}"

@@ -8,13 +8,7 @@ use serde_json::json;
 fn replicas_get_the_image_and_one_that_fails_is_named() {
     let _turn = heavy();
     let mut checkout = Checkout::new("replicas");
-    let staging = checkout
-        .setting
-        .world
-        .environment("staging")
-        .unwrap()
-        .account
-        .clone();
+    let staging = checkout.staging();
     let role = checkout.receiver(&staging);
     let commit = checkout.commit("first");
     let replicas = format!("eu-west-1\n{role}@ca-central-1");
@@ -56,13 +50,7 @@ fn no_replica_is_tagged_before_the_primary_repository() {
     let _turn = heavy();
     let mut checkout = Checkout::new("primary-fails");
     let build = checkout.setting.world.build.clone();
-    let staging = checkout
-        .setting
-        .world
-        .environment("staging")
-        .unwrap()
-        .account
-        .clone();
+    let staging = checkout.staging();
     let role = checkout.receiver(&staging);
     let commit = checkout.commit("first");
     let replicas = format!("{role}@ca-central-1");
@@ -90,13 +78,7 @@ fn a_replica_that_cannot_be_reached_keeps_no_other_from_its_image() {
     let _turn = heavy();
     let mut checkout = Checkout::new("unreached");
     let build = checkout.setting.world.build.clone();
-    let staging = checkout
-        .setting
-        .world
-        .environment("staging")
-        .unwrap()
-        .account
-        .clone();
+    let staging = checkout.staging();
     let commit = checkout.commit("first");
     let role = format!("arn:aws:iam::{}:role/slipway-receive", staging.id);
     let replicas = format!("{role}@ca-central-1\neu-west-1");
@@ -146,25 +128,9 @@ fn an_immutable_tag_in_a_replica_is_refused_before_the_build() {
     let _turn = heavy();
     let mut checkout = Checkout::new("taken-there");
     let (theirs, _) = checkout.setting.first();
-    let copy = [
-        "copy",
-        "--environment",
-        "dev",
-        "--repository",
-        crate::ecr::THERE,
-    ];
-    let there = [
-        "--to-repository",
-        "storefront",
-        "--to",
-        "eu-west-1",
-        "--tag",
-        "v1",
-    ];
-    let digest = ["--digest", theirs.as_str()];
-    checkout
-        .setting
-        .image(&[&copy[..], &there, &digest].concat(), 0);
+    let there = ["--to-repository", "storefront", "--to", "eu-west-1"];
+    let there = [&there[..], &["--tag", "v1"]].concat();
+    checkout.setting.image(&Checkout::copy(&theirs, &there), 0);
     let commit = checkout.commit("first");
     let before = checkout.newest_call();
     let refused = log(&checkout.run(&["--to", "eu-west-1", "--tag", "v1"], 3));

@@ -5,7 +5,6 @@ use serde_json::{Value, json};
 
 use super::checkout::{BUILDAH, Checkout};
 use super::{DEADLINE, notes};
-use crate::ecr::THERE;
 use crate::support::{Started, heavy, log, until};
 
 /// How long an operation hangs that is to be interrupted.
@@ -124,13 +123,7 @@ fn while_it_creates_the_repository_while_it_pushes_and_while_it_tags() {
 fn while_it_tags_and_other_places_have_the_image() {
     let _turn = heavy();
     let mut checkout = Checkout::new("stop-places");
-    let staging = checkout
-        .setting
-        .world
-        .environment("staging")
-        .unwrap()
-        .account
-        .clone();
+    let staging = checkout.staging();
     let elsewhere = format!("{}@ca-central-1", checkout.receiver(&staging));
     let commit = checkout.commit("first");
     let arguments = ["--no-cache", "--tag", "v1", "--to", &elsewhere];
@@ -163,19 +156,8 @@ fn while_it_copies() {
     ] {
         let checkout = Checkout::new(what);
         let (digest, _) = checkout.setting.first();
-        let arguments = [
-            "copy",
-            "--environment",
-            "dev",
-            "--repository",
-            THERE,
-            "--digest",
-            &digest,
-            "--to-repository",
-            "storefront",
-            "--tag",
-            "v1",
-        ];
+        let to = ["--to-repository", "storefront", "--tag", "v1"];
+        let arguments = Checkout::copy(&digest, &to);
         hang(&checkout, operation, times);
         let mut command = checkout.setting.job.command("slipway-image", &arguments);
         let started = Started::new(&mut command);

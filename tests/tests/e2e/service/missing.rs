@@ -2,7 +2,8 @@
 
 use serde_json::json;
 
-use super::{Pair, Setting, ends, fault};
+use super::pair::Pair;
+use super::{Setting, ends, fault};
 
 #[test]
 fn a_missing_cluster_or_service_is_named_by_its_arn() {
