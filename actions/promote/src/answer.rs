@@ -110,7 +110,11 @@ pub(crate) async fn run(word: Word, args: Args, cx: &Cx) -> Result<Report> {
         (false, false) => WRITTEN,
     };
     let record = &written.recorded.record;
-    Ok(report(word, how, &setting, approve, asked, record)
+    let report = report(word, how, &setting, approve, asked, record);
+    if args.dry_run && !written.already {
+        return Ok(report);
+    }
+    Ok(report
         .output("record", record.seq.to_string())
         .output("hash", written.recorded.hash.clone()))
 }

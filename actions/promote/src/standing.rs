@@ -165,6 +165,7 @@ impl Standing {
             permit.verdict == Verdict::Permitted
                 && content.is_some_and(|content| !permit::expired(content, now))
                 && !used(permit)
+                && permit::objection(&self.records, permit).is_none()
         };
         self.since().filter(open).collect()
     }

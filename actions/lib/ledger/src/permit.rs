@@ -11,7 +11,7 @@ pub use reason::{Reason, began, closing};
 pub use start::Started;
 
 use crate::entry::{GENESIS, sha256};
-use crate::record::{Permit, Verdict};
+use crate::record::{Permit, Record, Verdict};
 use crate::store::Recorded;
 use kit::aws::AccountId;
 use kit::contract::Gate;
@@ -123,10 +123,23 @@ pub fn usable(
     if expired(permit, now) {
         return Err(Reason::Expired(permit.expires.clone()));
     }
+    if let Some(end) = objection(records, record) {
+        return Err(Reason::Objection(Box::new(end.clone())));
+    }
     Ok(Usable {
         permit: found.clone(),
         started: None,
     })
+}
+
+/// The rejection or withdrawal of a request that the permit rests on, if one came after the permit,
+/// from the chain's records since its newest deployment.
+pub fn objection<'r>(records: &'r [Recorded], permit: &Record) -> Option<&'r Record> {
+    let requests = permit.permit.as_ref().map(|it| &it.requests)?;
+    let ends = |record: &Record| matches!(record.verdict, Verdict::Rejected | Verdict::Withdrawn);
+    let about = |record: &Record| record.answers.is_some_and(|it| requests.contains(&it));
+    let mut later = records.iter().map(|it| &it.record);
+    later.find(|record| record.seq > permit.seq && ends(record) && about(record))
 }
 
 /// Whether no deployment can begin under the permit any more. So it is if that cannot be read.

@@ -129,6 +129,9 @@ pub(crate) async fn run(args: Args, cx: &Cx) -> Result<Report> {
         },
         workflow: workflow(cx, &facts.run),
     };
+    if args.dry_run && !written.already {
+        return Ok(shown.report());
+    }
     Ok(shown
         .report()
         .output("digest", &subject.digest)

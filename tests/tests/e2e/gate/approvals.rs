@@ -210,6 +210,18 @@ fn approvals_that_come_at_the_same_time_both_count() {
     gate.check("linus")
         .is(0, &[ALLOWED, "3 of 2 approvals (grace, dora, eve)"]);
     gate.run("linus", &["verify"]).is(0, &[]);
+
+    // Until a deployment begins, a rejection takes the permit back as well.
+    let permits = || {
+        let status = gate.run("linus", &["status"]);
+        let deploying = &status.json["environments"][0]["deploying"];
+        deploying.as_array().unwrap().len()
+    };
+    gate.run("linus", &["grant"]).is(0, &[ALLOWED]);
+    assert_eq!(permits(), 1);
+    gate.answer("eve", "reject", 2).is(0, &[]);
+    assert_eq!(permits(), 0);
+    gate.unapproved(&["eve rejected request 2"]);
 }
 
 /// People as GitHub knows them, by the number of their accounts.

@@ -22,6 +22,8 @@ pub enum Reason {
     Policy(Option<String>),
     /// It expired at this time.
     Expired(String),
+    /// A request that it rests on was rejected or withdrawn since, by this record.
+    Objection(Box<Record>),
     /// It was judged against another deployment than the newest one, which is this.
     Newer(Option<Box<Record>>),
     /// Another run began a deployment under it, with this record.
@@ -91,6 +93,19 @@ impl Reason {
                 ))
                 .hint(grant),
             Reason::Expired(at) => error.cause(format!("it expired at {at}")).hint(grant),
+            Reason::Objection(end) => error
+                .cause(format!(
+                    "request {} was {} by {} at {} (record {}), after the permit was granted",
+                    end.answers.unwrap_or_default(),
+                    end.verdict,
+                    end.actor.login,
+                    end.at,
+                    end.seq
+                ))
+                .hint(format!(
+                    "ask again: slipway-promote request --environment {environment} --digest {} --reason TEXT",
+                    attempt.digest
+                )),
             Reason::Newer(record) => error
                 .cause("another deployment was recorded since it was granted")
                 .cause(newest(record))

@@ -114,6 +114,38 @@ fn at(records: &[Record], seq: u64) -> Box<Record> {
 }
 
 #[test]
+fn a_request_that_is_ended_takes_its_permit_back() {
+    let ended = |verdict, answers| Record {
+        verdict,
+        answers: Some(answers),
+        ..reviewed()
+    };
+    let mut resting = permit(1);
+    resting.permit.as_mut().unwrap().requests = vec![77];
+    let granted = [deployed(), resting];
+    let then = |more: &[Record]| [&granted[..], more].concat();
+    for verdict in [Verdict::Rejected, Verdict::Withdrawn] {
+        let all = then(&[ended(verdict, 77)]);
+        let reason = decided(&all, Some(RUN)).unwrap_err();
+        assert_eq!(reason, Reason::Objection(at(&all, 3)));
+        let (digest, account) = (digest(2), account("1"));
+        let chain = Chain::new("storefront", "dev").unwrap();
+        let refusal = reason.refusal(&chain, &attempt(&digest, &account, None));
+        let said = refusal.to_string();
+        let words = format!("request 77 was {verdict} by grace at 2026-11-21T18:03:00Z (record 3)");
+        assert!(said.contains(&words), "{said}");
+    }
+    // Another request's end, an approval, and an end before the permit change nothing.
+    for other in [ended(Verdict::Rejected, 78), ended(Verdict::Approved, 77)] {
+        assert_eq!(decided(&then(&[other]), Some(RUN)), Ok(0));
+    }
+    assert_eq!(decided(&granted, Some(RUN)), Ok(0));
+    // What began goes on.
+    let begun = then(&[started(2, Some(RUN)), ended(Verdict::Rejected, 77)]);
+    assert_eq!(decided(&begun, Some(RUN)), Ok(3));
+}
+
+#[test]
 fn a_permit_is_used_once_while_nothing_else_is_deployed() {
     let granted = [deployed(), permit(1)];
     let then = |more: &[Record]| [&granted[..], more].concat();
