@@ -27,32 +27,33 @@ async fn records_as(world: &World, service: &str) {
     put.await.unwrap().unwrap();
 }
 
+/// A job of one stage that promotes a service of another name, whose ledger no other test of this world writes.
+fn job(world: &World, environment: &str) -> Job {
+    let stage = world.codebuild_session(instance(), environment, "e2e");
+    let mut variables = world.variables(instance());
+    variables.extend(world.repository_variables());
+    variables.extend(world.environment_variables(world.environment(environment).unwrap()));
+    variables.extend(wait(PATIENCE, stage).unwrap().variables());
+    // GitHub is asked for everything else, which is not what this is about.
+    variables.insert("GITHUB_TOKEN".to_owned(), "ghs_nobodys".to_owned());
+    variables.insert("GITHUB_API_URL".to_owned(), instance().url(port::GITHUB));
+    let job = Job::new(variables);
+    let contract = include_str!("../../../../docs/examples/storefront/delivery.yaml");
+    let contract = contract.replace("service: storefront", "service: recorded");
+    // Nothing was built here, so nothing is signed.
+    let signed = |line: &&str| line.trim_start().starts_with("keys:");
+    let unsigned: Vec<&str> = contract.lines().filter(|line| !signed(line)).collect();
+    std::fs::write(job.file("delivery.yaml"), unsigned.join("\n")).unwrap();
+    job
+}
+
 /// After a deployment that failed, the service runs what it ran before: that is what is promoted, not what failed.
 #[test]
 fn a_promotion_without_a_digest_takes_what_ran_healthy_last() {
     let setting = Setting::new("dev");
     let world = setting.world;
     wait(PATIENCE, records_as(world, "recorded"));
-    let job = |environment: &str| {
-        let stage = world.codebuild_session(instance(), environment, "e2e");
-        let mut variables = world.variables(instance());
-        variables.extend(world.repository_variables());
-        variables.extend(world.environment_variables(world.environment(environment).unwrap()));
-        variables.extend(wait(PATIENCE, stage).unwrap().variables());
-        // GitHub is asked for everything else, which is not what this is about.
-        variables.insert("GITHUB_TOKEN".to_owned(), "ghs_nobodys".to_owned());
-        variables.insert("GITHUB_API_URL".to_owned(), instance().url(port::GITHUB));
-        let job = Job::new(variables);
-        let contract = include_str!("../../../../docs/examples/storefront/delivery.yaml");
-        // Another service's ledger, so that no other test of this world writes it.
-        let contract = contract.replace("service: storefront", "service: recorded");
-        // Nothing was built here, so nothing is signed.
-        let signed = |line: &&str| line.trim_start().starts_with("keys:");
-        let unsigned: Vec<&str> = contract.lines().filter(|line| !signed(line)).collect();
-        std::fs::write(job.file("delivery.yaml"), unsigned.join("\n")).unwrap();
-        job
-    };
-    let (dev, staging) = (job("dev"), job("staging"));
+    let (dev, staging) = (job(world, "dev"), job(world, "staging"));
     until("dev's service is as it should be", PATIENCE, || {
         let deployments = &setting.service()["deployments"];
         let steady = deployments[0]["rolloutState"] == "COMPLETED";
