@@ -1,12 +1,15 @@
 //! The notes of contents in DynamoDB Local, as the sandbox runs it: exact about conditions, which is what they rest on.
 #![expect(clippy::unwrap_used, reason = "helpers of tests")]
 
+use futures_util::future::join_all;
+use kit::aws::AccountId;
 use kit::clock::Clock;
 use kit::env::Env;
 use kit::host::Host;
 use kit::id::{CommitId, Digest};
 use kit::step::{Common, Cx};
-use ledger::{Actor, Append, Chain, Content, Entry, Ledger, Noted, Record, Verdict};
+use ledger::permit::Attempt;
+use ledger::{Actor, Append, Chain, Content, Entry, Ledger, Noted, Permit, Record, Verdict};
 use net::{Net, Target};
 use sandbox::instance::{Instance, port};
 use sandbox::world::World;
@@ -88,10 +91,11 @@ fn each_commit_is_noted_once_and_the_first_stays_first() {
         .env("LEDGER_ACCOUNT", &world.build.id)
         .output()
         .unwrap();
-    let text = String::from_utf8_lossy(&ended.stdout).into_owned();
+    let [text, errors] =
+        [&ended.stdout, &ended.stderr].map(|it| String::from_utf8_lossy(it).into_owned());
     assert!(
         ended.status.success() && text.contains("1 passed"),
-        "{text}"
+        "{text}{errors}"
     );
 }
 
@@ -131,6 +135,7 @@ fn notes_in_a_world() {
         let ledger = ledger("slipway-permit-dev").await;
         assert_eq!(ledger.head(&chain).await.unwrap(), None);
         one_of_many_appends(&ledger, &chain).await;
+        Box::pin(one_of_many_begins(&ledger, &chain)).await;
     });
 }
 
@@ -160,6 +165,75 @@ async fn one_of_many_appends(ledger: &Ledger, chain: &Chain) {
         assert_eq!(ledger.head(chain).await.unwrap().as_ref(), Some(*first));
     }
     assert_eq!(ledger.newest_record(chain).await.unwrap().unwrap().seq, 3);
+}
+
+/// Eight runs begin at once under two permits: one does, and the others are told which, whichever permit they hold.
+async fn one_of_many_begins(ledger: &Ledger, chain: &Chain) {
+    let account: AccountId = "1".repeat(12).parse().unwrap();
+    let newest = ledger.head(chain).await.unwrap().unwrap();
+    let mut head = Some(newest.clone());
+    for _ in 0..2 {
+        let permit = Record {
+            verdict: Verdict::Permitted,
+            account: Some(account.clone()),
+            policy: Some("sha256:rules".to_owned()),
+            permit: Some(Permit {
+                expires: "2998-12-31T00:00:00Z".to_owned(),
+                head: newest.hash.clone(),
+                base: None,
+                pulls: Vec::new(),
+                reviews: Vec::new(),
+                approvers: Vec::new(),
+                requests: Vec::new(),
+                attempt: None,
+            }),
+            ..record("d")
+        };
+        let Append::Done(entry) = ledger.append(chain, head.as_ref(), permit).await.unwrap() else {
+            panic!("nobody else appends");
+        };
+        head = Some(entry);
+    }
+    let (digest, actor) = (record("d").digest, record("d").actor);
+    let runs: Vec<String> = (0..8)
+        .map(|run| format!("https://ci.example/runs/{run}"))
+        .collect();
+    let attempts: Vec<Attempt<'_>> = (0..)
+        .zip(&runs)
+        .map(|(number, run)| Attempt {
+            permit: newest.seq + 1 + number % 2,
+            digest: &digest,
+            account: &account,
+            policy: "sha256:rules",
+            run: Some(run),
+        })
+        .collect();
+    // Boxed, because eight of them are more than a test's stack holds.
+    let begin = |attempt| Box::pin(ledger.start(chain, attempt, &actor, Clock::default()));
+    let ended = join_all(attempts.iter().map(begin)).await;
+    let mut began = Vec::new();
+    for (attempt, ended) in attempts.iter().zip(ended) {
+        match ended {
+            Ok(started) => began.push((attempt, started)),
+            Err(error) => {
+                assert_eq!(error.exit(), kit::Exit::Refused);
+                let why = error.causes().join("; ");
+                assert!(why.contains("ada at 20"), "{why}");
+            }
+        }
+    }
+    let [(attempt, started)] = began.as_slice() else {
+        panic!("{began:?}");
+    };
+    assert_eq!((started.record, started.resumed), (newest.seq + 3, false));
+    let again = begin(attempt).await.unwrap();
+    assert_eq!((again.record, again.resumed), (started.record, true));
+    let seen = ledger.usable(chain, attempt, Clock::default()).await;
+    assert_eq!(seen.unwrap().started.unwrap().record.seq, started.record);
+    assert_eq!(
+        ledger.head(chain).await.unwrap().unwrap().seq,
+        started.record
+    );
 }
 
 fn record(digit: &str) -> Record {

@@ -64,11 +64,6 @@ impl Ended {
             .map(|rule| rule["rule"].as_str().unwrap())
             .collect()
     }
-
-    /// The hash that `record` is to expect.
-    pub(super) fn head(&self) -> &str {
-        self.json["head"]["hash"].as_str().unwrap()
-    }
 }
 
 impl Gate {
