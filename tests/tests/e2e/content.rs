@@ -68,27 +68,6 @@ fn a_digest_is_any_commits_that_it_was_recorded_with_before() {
     assert!(refused.contains(&said), "{refused}");
 }
 
-#[test]
-fn a_digest_that_was_never_in_the_environment_before_is_not_recorded_as_healthy() {
-    let setting = Setting::new("never-before");
-    let staging = stage(&setting, "staging");
-    let digest = format!("sha256:{}", "d".repeat(64));
-    let commit = "1".repeat(40);
-    let arguments = [
-        "record",
-        "--environment",
-        "staging",
-        "--digest",
-        &digest,
-        "--commit",
-        &commit,
-    ];
-    let refused = staging.run(&mut staging.command("slipway-promote", &arguments));
-    let said = log(&refused);
-    assert_eq!(refused.status.code(), Some(3), "{said}");
-    assert!(said.contains("dev has no record of sha256:d"), "{said}");
-}
-
 /// Whoever builds writes the notes, so they are told and keep nothing back, least of all where they are nonsense.
 #[test]
 fn a_check_names_the_commit_an_image_was_built_for_and_rests_on_nothing_of_it() {

@@ -86,6 +86,7 @@ impl Gate {
                 "CODEBUILD_INITIATOR",
                 format!("Operators/{person}@acme.example"),
             )
+            .env("CODEBUILD_RESOLVED_SOURCE_VERSION", &self.commits[2])
             .env("CODEBUILD_BUILD_URL", page(build));
         command
     }
