@@ -32,7 +32,7 @@ pub(crate) struct Deploy {
     /// Registry host to pull a bare repository name from, e.g. a replica [default: ECR in the build account]
     #[arg(long, value_name = "HOST")]
     pub(crate) registry: Option<String>,
-    /// Number of the permit to deploy under, which `slipway-promote grant` puts out, in an environment with a gate
+    /// Number of the permit to deploy under, which `slipway-promote grant` puts out; an environment with a gate needs one
     #[arg(long, value_name = "NUMBER")]
     pub(crate) permit: Option<String>,
     /// How long to follow the deployment, such as 90s, 15m or 1h

@@ -54,6 +54,10 @@ pub(crate) async fn deploy(args: Deploy, cx: &Cx, progress: &RefCell<Progress>) 
     };
     let policy = || RetryPolicy::within(args.timeout);
     let net = Net::new(cx)?;
+    let missing = permit::missing(&args, contract, &digest)?;
+    if let Some(refusal) = missing.as_ref().filter(|_| !args.dry_run) {
+        return Err(refusal.clone());
+    }
     let permit = permit::asked(&args, &defaults)?;
     let Found { account, client } = find(cx, &net, &defaults, &args.place, purpose, policy).await?;
     let permit = match permit {
@@ -66,7 +70,7 @@ pub(crate) async fn deploy(args: Deploy, cx: &Cx, progress: &RefCell<Progress>) 
     };
     let (observed, plan) = planned(&client, &args, contract, &account, &digest).await?;
     if args.dry_run {
-        return Ok(report::planned(&client, &plan, under.as_ref()));
+        return Ok(report::planned(&client, &plan, under.as_ref(), missing));
     }
     for line in under.iter().map(Under::begins).chain(plan.lines()) {
         cx.host.info(line);

@@ -1,8 +1,8 @@
 //! The permit that a deployment runs under: read before anything is changed, used up right before the service is updated,
 //! and vouched for in the session that updates it.
 //!
-//! The service is updated in a session of the deploy role with a tag that only the environment's permit role can set, which
-//! names the one revision that the permit is used for.
+//! In an environment with a gate the deploy role may not update the service by itself. It may in a session with a tag that
+//! only the environment's permit role can set, and then to the one revision that the tag names (docs/policies/deploy.json).
 
 use crate::args::Deploy;
 use crate::under::Under;
@@ -47,6 +47,30 @@ pub(crate) fn asked<'a>(args: &Deploy, defaults: &'a Defaults) -> Result<Option<
         .hint("omit --permit"));
     }
     Ok(Some(Asked { number, contract }))
+}
+
+/// The refusal of a deployment that needs a permit and was given none.
+pub(crate) fn missing(
+    args: &Deploy,
+    contract: Option<&Resolved>,
+    digest: &Digest,
+) -> Result<Option<Error>> {
+    let gated = contract.filter(|contract| contract.gate.required);
+    let Some(Resolved { environment, .. }) = gated else {
+        return Ok(None);
+    };
+    Ok(match number(args.permit.as_deref())? {
+        Some(_) => None,
+        None => Some(
+            Error::refused(format!(
+                "{environment} has a gate, so a deployment there needs a permit"
+            ))
+            .hint(format!(
+                "ask for one: slipway-promote grant --environment {environment} --digest {digest}"
+            ))
+            .hint("then deploy under it: --permit NUMBER, its output `permit`"),
+        ),
+    })
 }
 
 /// The number of a permit. Where a gate granted none, a workflow passes an empty text on.

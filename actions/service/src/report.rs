@@ -25,10 +25,19 @@ struct Outcome<'a> {
     ended: &'a Ended,
 }
 
-/// The report of a dry run.
-pub(crate) fn planned(client: &Client, plan: &Plan, under: Option<&Under>) -> Report {
+/// The report of a dry run. `missing` is the refusal that a deployment would meet.
+pub(crate) fn planned(
+    client: &Client,
+    plan: &Plan,
+    under: Option<&Under>,
+    missing: Option<Error>,
+) -> Report {
+    let refused = missing.iter().flat_map(|refusal| {
+        let said = format!("refused: {}", refusal.message);
+        std::iter::once(said).chain(refusal.hints.iter().cloned())
+    });
     let begins = under.iter().map(|under| under.begins());
-    let lines: Vec<String> = begins.chain(plan.lines()).collect();
+    let lines: Vec<String> = refused.chain(begins).chain(plan.lines()).collect();
     let title = format!(
         "would deploy to service {} in cluster {}",
         client.service, client.cluster
@@ -38,6 +47,10 @@ pub(crate) fn planned(client: &Client, plan: &Plan, under: Option<&Under>) -> Re
         object.insert("cluster".to_owned(), client.cluster.clone().into());
         object.insert("service".to_owned(), client.service.clone().into());
         object.insert("permit".to_owned(), under.map(Under::json).into());
+        object.insert(
+            "refused".to_owned(),
+            missing.map(|refusal| refusal.message).into(),
+        );
     }
     Report {
         summary: format!("### Dry run: {title}\n\n- {}\n", lines.join("\n- ")),

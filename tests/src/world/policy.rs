@@ -21,6 +21,7 @@ const PUBLISH: &str = include_str!("../../../docs/policies/publish.json");
 const PERMIT: &str = include_str!("../../../docs/policies/permit.json");
 const READ: &str = include_str!("../../../docs/policies/read.json");
 const DEPLOY: &str = include_str!("../../../docs/policies/deploy.json");
+const DEPLOY_UNGATED: &str = include_str!("../../../docs/policies/deploy-ungated.json");
 const READ_LEDGER: &str = include_str!("../../../docs/policies/read-ledger.json");
 const EXECUTION: &str = include_str!("../../../docs/policies/execution.json");
 const CODEBUILD: &str = include_str!("../../../docs/policies/codebuild.json");
@@ -130,7 +131,7 @@ pub(crate) fn environment(world: &World, environment: &Environment) -> Vec<Role>
         Role {
             name: "slipway-deploy".to_owned(),
             trust: deploy_trust(world, environment),
-            permissions: filled(world, Some(environment), DEPLOY),
+            permissions: deploy(world, environment),
         },
         Role {
             name: role_name(world, environment, "execution"),
@@ -191,12 +192,36 @@ fn filled(world: &World, environment: Option<&Environment>, policy: &str) -> Val
     serde_json::from_str(&text).unwrap_or_default()
 }
 
-/// What the role `slipway-deploy` may do with each service of an environment's cluster: its documented permissions, for all.
+/// What the role `slipway-deploy` may do: where there is a gate, it updates the service only to what a permit was used up for.
+fn deploy(world: &World, environment: &Environment) -> Value {
+    let own = filled(world, Some(environment), DEPLOY);
+    if environment.name != World::ENVIRONMENTS[0] {
+        return own;
+    }
+    both(own, filled(world, Some(environment), DEPLOY_UNGATED))
+}
+
+/// What the role `slipway-deploy` may do with each service of an environment's cluster: its documented permissions without a
+/// gate, for all.
 pub(crate) fn deploy_anything(world: &World, environment: &Environment) -> Value {
-    let all = DEPLOY
-        .replace("CLUSTER/SERVICE", "CLUSTER/*")
-        .replace("TASK_FAMILY", "*");
-    filled(world, Some(environment), &all)
+    let [own, ungated] = [DEPLOY, DEPLOY_UNGATED].map(|policy| {
+        let all = policy
+            .replace("CLUSTER/SERVICE", "CLUSTER/*")
+            .replace("TASK_FAMILY", "*");
+        filled(world, Some(environment), &all)
+    });
+    both(own, ungated)
+}
+
+/// One policy with the statements of two.
+fn both(mut one: Value, mut other: Value) -> Value {
+    if let (Some(all), Some(more)) = (
+        one["Statement"].as_array_mut(),
+        other["Statement"].as_array_mut(),
+    ) {
+        all.append(more);
+    }
+    one
 }
 
 /// The jobs and stages of an environment that run the repository's own code, and may therefore assume neither the role of its
@@ -382,6 +407,22 @@ mod tests {
         for role in build(&world).into_iter().chain(all) {
             let branch = role.trust.to_string().contains(":ref:refs/heads/main");
             assert_eq!(branch, role.name == "slipway-publish", "{}", role.name);
+        }
+    }
+
+    #[test]
+    fn only_where_there_is_no_gate_the_deploy_role_updates_the_service_by_itself() {
+        let world = World::named("w1", "127.1.2.3:4002");
+        for (index, each) in world.environments.iter().enumerate() {
+            let roles = environment(&world, each);
+            let role = roles.iter().find(|role| role.name == "slipway-deploy");
+            let statements = role.unwrap().permissions["Statement"].as_array().unwrap();
+            let updates = |statement: &&Value| {
+                let actions = statement["Action"].to_string();
+                actions.contains("ecs:UpdateService") && statement["Condition"].is_null()
+            };
+            let free = statements.iter().filter(updates).count();
+            assert_eq!(free, usize::from(index == 0), "{}", each.name);
         }
     }
 

@@ -1,7 +1,8 @@
-//! Deployments under a permit, with the roles as the documentation gives them: what a permit opens, once, and what a killed run
-//! leaves. Nothing of GitHub answers here.
+//! Deployments under a permit, with the roles as the documentation gives them: what the role that deploys cannot do by itself,
+//! what a permit opens, once, and what a killed run leaves. Nothing of GitHub answers here.
 
 mod killed;
+mod roles;
 
 use std::process::Command;
 use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};

@@ -65,7 +65,7 @@ fn a_broken_glass_is_recorded_and_refuses_until_somebody_else_reviews_it() {
     // It is owed from here on, whatever is recorded.
     gate.run("grace", &["status"])
         .is(0, &["GLASS BROKEN by linus"]);
-    gate.deploy("linus", &fix);
+    gate.deploy(&fix);
     let record = ["record", "--digest", &fix, "--commit", &gate.commits[1]];
     let bare = gate.run("linus", &[&record[..], &["--break-glass", REASON]].concat());
     bare.is(3, &["production has a gate, and no permit is given"]);

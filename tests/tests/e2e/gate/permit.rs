@@ -190,7 +190,7 @@ fn a_permit_is_granted_used_once_and_closed_by_the_deployments_record() {
     record("linus", &fix, &["--permit", "7"]).is(3, &["has no record 7"]);
 
     gate.begin(2, "linus", None, &now());
-    gate.deploy("linus", &fix);
+    gate.deploy(&fix);
     let busy = gate.run("ada", &["grant", "--digest", &fix]);
     busy.is(
         3,
@@ -275,7 +275,7 @@ fn a_newer_deployment_voids_a_permit_and_time_ends_what_began() {
     let commit = gate.commits[1].as_str();
     gate.run("linus", &["grant", "--digest", &fix]).is(0, &[]);
     gate.begin(2, "linus", None, &now());
-    gate.deploy("linus", &fix);
+    gate.deploy(&fix);
     // A person ends what seems dead.
     let failed = recording(&fix, commit, &["--verdict", "failed"]);
     gate.run("ada", &failed).is(0, &[]);
@@ -314,7 +314,7 @@ fn a_run_that_was_killed_ends_right_when_it_runs_again() {
     assert_eq!(granted.permit(), 2);
     let run = page("1");
     gate.begin(2, "linus", Some(&run), &now());
-    gate.deploy("linus", &fix);
+    gate.deploy(&fix);
     // After the beginning, the same run gets its own permit.
     let again = ended(&mut gate.built("linus", "1", &grant));
     again.is(0, &[ALLOWED]);

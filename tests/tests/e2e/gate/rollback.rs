@@ -31,7 +31,7 @@ fn a_rollback_needs_neither_github_nor_an_open_window() {
     granted.is(0, &[ALLOWED, &good]);
     let permit = granted.permit();
     gate.begin(permit, "linus", None, &now());
-    gate.deploy("linus", &good);
+    gate.deploy(&good);
     let permit = permit.to_string();
     let record = [
         "record",

@@ -1,0 +1,120 @@
+//! What the roles may do by themselves, whatever a workflow does.
+
+use sandbox::world::aws::{Aws, Keys};
+use serde_json::{Value, json};
+
+use super::{ECS, PATIENCE, Setting, ends};
+use crate::support::{element, instance, wait};
+
+/// A session that the infrastructure's stage opens, as a step of such a job has it; or the code of the refusal.
+fn opened(setting: &Setting, role: &str, tag: Option<&str>) -> Result<Aws, String> {
+    let stage = format!("{}-infrastructure", setting.environment);
+    wait(PATIENCE, async {
+        let keys = setting
+            .world
+            .codebuild_session(instance(), &stage, "code")
+            .await;
+        let stage = setting.world.caller(instance(), keys.unwrap()).unwrap();
+        let mut asked = vec![("RoleArn", role), ("RoleSessionName", "code")];
+        if let Some(tag) = tag {
+            asked.extend([
+                ("Tags.member.1.Key", "slipway-revision"),
+                ("Tags.member.1.Value", tag),
+                ("TransitiveTagKeys.member.1", "slipway-revision"),
+            ]);
+        }
+        let answer = stage.query("sts", "2011-06-15", "AssumeRole", &asked).await;
+        let xml = answer.unwrap().map_err(|refused| format!("{refused:?}"))?;
+        let keys = Keys {
+            access_key_id: element(&xml, "AccessKeyId").unwrap(),
+            secret_access_key: element(&xml, "SecretAccessKey").unwrap(),
+            session_token: element(&xml, "SessionToken"),
+        };
+        Ok(setting.world.caller(instance(), keys).unwrap())
+    })
+}
+
+/// The code of an infrastructure job has the role that deploys, and neither the gate's nor the build's.
+#[test]
+fn code_of_the_infrastructure_cannot_change_which_version_runs() {
+    let setting = Setting::new("production", "infrastructure");
+    let account = &setting.world.environment("production").unwrap().account.id;
+    let build = &setting.world.build.id;
+    let deploy = format!("arn:aws:iam::{account}:role/slipway-deploy");
+    let code = opened(&setting, &deploy, None).unwrap();
+    let running = setting.service()["taskDefinition"]
+        .as_str()
+        .unwrap()
+        .to_owned();
+    for role in [
+        "slipway-permit-production",
+        "slipway-publish",
+        "slipway-read",
+    ] {
+        let role = format!("arn:aws:iam::{build}:role/{role}");
+        let refused = opened(&setting, &role, None).err().unwrap();
+        assert!(refused.contains("AccessDenied"), "{refused}");
+    }
+    let refused = opened(&setting, &deploy, Some(&running)).err().unwrap();
+    assert!(refused.contains("sts:TagSession"), "{refused}");
+
+    // It registers a revision of another image, and cannot have the service run it.
+    let found = setting.ecs(
+        "DescribeTaskDefinition",
+        &json!({"taskDefinition": running}),
+    );
+    let found = &found["taskDefinition"];
+    let mut container = found["containerDefinitions"][0].clone();
+    container["image"] = json!("attacker.example/storefront:latest");
+    let mut registered = json!({"containerDefinitions": [container]});
+    for name in [
+        "family",
+        "networkMode",
+        "requiresCompatibilities",
+        "cpu",
+        "memory",
+        "executionRoleArn",
+    ] {
+        registered[name] = found[name].clone();
+    }
+    let call = |operation: &str, input: &Value| {
+        let target = format!("{ECS}.{operation}");
+        wait(PATIENCE, code.json("ecs", &target, input)).unwrap()
+    };
+    let registered = call("RegisterTaskDefinition", &registered).unwrap();
+    let own = &registered["taskDefinition"]["taskDefinitionArn"];
+    let own = own.as_str().unwrap();
+    let name = own.rsplit('/').next().unwrap();
+    let family = name.split(':').next().unwrap();
+    let update = |more: &Value| {
+        let mut input = json!({"cluster": setting.cluster(), "service": setting.world.service});
+        for (name, value) in more.as_object().unwrap() {
+            input[name] = value.clone();
+        }
+        call("UpdateService", &input)
+    };
+    for revision in [own, name, family, running.as_str()] {
+        let refused = update(&json!({"taskDefinition": revision})).unwrap_err();
+        let refused = format!("{refused:?}");
+        assert!(
+            refused.contains("AccessDenied") && refused.contains("ecs:UpdateService"),
+            "{refused}"
+        );
+    }
+    // Other settings of the service are the infrastructure's.
+    update(&json!({"desiredCount": 1})).unwrap();
+    assert_eq!(setting.service()["taskDefinition"], running);
+    setting.ecs("DeregisterTaskDefinition", &json!({"taskDefinition": own}));
+
+    // The step without a permit is refused before anything is asked; and it says what to do.
+    let said = [
+        "production has a gate",
+        "slipway-promote grant --environment production --digest sha256:",
+    ];
+    ends(&mut setting.deploy("", &[]), 3, &said);
+    ends(
+        &mut setting.deploy("", &["--dry-run"]),
+        0,
+        &["needs a permit"],
+    );
+}
