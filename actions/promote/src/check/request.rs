@@ -292,6 +292,66 @@ impl Shown<'_> {
 mod tests {
     use super::*;
     use crate::check::answer::{fail, pass};
+    use crate::requests::tests::{account, answered, asking, requested};
+    use crate::standing::at;
+    use crate::standing::tests::{actor, deployed, standing};
+
+    #[test]
+    fn only_an_open_request_for_exactly_this_is_found_again() {
+        let setting = asking();
+        let now = at("2026-11-21T20:00:00Z").unwrap();
+        let ask = requested(&setting, 'b', "hash-1");
+        let parts = Parts::of(&ask, ask.request.as_ref().unwrap()).unwrap();
+        let found = |more: &[Record], parts: &Parts, now| {
+            let records = [&[deployed('a'), ask.clone()], more].concat();
+            let all = Asked::all(standing(&records).records());
+            open(&all, parts, now).map(Asked::number)
+        };
+        assert_eq!(found(&[], &parts, now), Some(2));
+        let approved = answered(Verdict::Approved, 2, actor("ada"));
+        assert_eq!(found(&[approved], &parts, now), Some(2));
+        for verdict in [Verdict::Rejected, Verdict::Withdrawn] {
+            let ended = answered(verdict, 2, actor("ada"));
+            assert_eq!(found(&[ended], &parts, now), None);
+        }
+        let late = at("2026-11-22T12:00:00Z").unwrap();
+        assert_eq!(found(&[], &parts, late), None);
+        let mut other = parts.clone();
+        other.range.push('x');
+        assert_eq!(found(&[], &other, now), None);
+        let mut other = parts.clone();
+        other.digest = deployed('c').digest.to_string();
+        assert_eq!(found(&[], &other, now), None);
+        // The newest decides: what was asked for since is something else.
+        let mut newer = requested(&setting, 'b', "hash-1");
+        newer.commit = "c".repeat(40).parse().unwrap();
+        assert_eq!(found(&[newer], &parts, now), None);
+    }
+
+    #[test]
+    fn a_request_that_too_few_may_approve_is_not_made() {
+        let setting = asking();
+        let approve = setting.gate.approve.as_ref().unwrap();
+        let made = |by, contributors: &[&str]| {
+            let mut ask = requested(&setting, 'b', "hash-1");
+            ask.actor = by;
+            let request = ask.request.as_mut().unwrap();
+            request.contributors = contributors.iter().map(|login| actor(login)).collect();
+            enough(&setting, approve, &ask).map_err(|error| error.message.to_string())
+        };
+        made(actor("dora"), &["ada", "eve"]).unwrap();
+        made(account("grace-admin", 22), &["eve"]).unwrap();
+        let few = made(actor("dora"), &["ada", "linus"]).unwrap_err();
+        assert_eq!(
+            few,
+            "production needs 2 approvals, and 1 of its approvers may approve this: ada wrote part of it, linus wrote part of it"
+        );
+        let few = made(account("grace-admin", 22), &["ada"]).unwrap_err();
+        assert!(
+            few.contains("ada wrote part of it, grace asks for it"),
+            "{few}"
+        );
+    }
 
     #[test]
     fn a_request_is_judged_without_its_approvals_and_the_run_that_promotes() {

@@ -202,13 +202,15 @@ pub(super) fn parts(
     })
 }
 
-/// What voids the request: whatever is not the same now. The binding decides; the parts explain.
+/// What voids the request: whatever is not the same now. What the request shows to people must be what
+/// its binding covers.
 pub(super) fn changed(asked: &Asked, now: &Parts) -> Option<String> {
+    let then = Parts::of(asked.record(), &asked.request);
     let same = now.binding(&asked.request.expires);
-    if same.is_ok_and(|binding| binding == asked.request.binding) {
+    let bound = same.is_ok_and(|binding| binding == asked.request.binding);
+    if bound && then.as_ref() == Some(now) {
         return None;
     }
-    let then = Parts::of(asked.record(), &asked.request);
     let changed = then.map(|then| then.changed(now)).unwrap_or_default();
     Some(match changed.is_empty() {
         true => "its own binding".to_owned(),

@@ -297,6 +297,11 @@ const FAILING: &[Case] = &[
         people.insert("mallory".to_owned(), Person::default());
     }),
     (
+        "a binding of another commit than it shows",
+        "the commit changed",
+        |s| s.records[1].commit = "8".repeat(40).parse().unwrap(),
+    ),
+    (
         "a binding that says nothing",
         "its own binding changed",
         |s| s.asks().binding = "0".repeat(64),
