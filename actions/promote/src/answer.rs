@@ -163,14 +163,14 @@ impl Said<'_> {
         let mine = |actor: &Actor| self.setting.persons().of(actor) == own;
         if let Some(end) = &asked.end {
             if end.record.verdict == self.word.verdict() && mine(&end.record.actor) {
-                return Ok(Next::Already(end.clone()));
+                return Ok(Next::Already(Box::new(end.clone())));
             }
             return Err(Error::refused(asked.ended().unwrap_or_default()).hint(self.again(asked)));
         }
         if self.word == Word::Approve {
             let mut approvals = asked.approvals.iter();
             if let Some(earlier) = approvals.find(|approval| mine(&approval.record.actor)) {
-                return Ok(Next::Already(earlier.clone()));
+                return Ok(Next::Already(Box::new(earlier.clone())));
             }
             self.still_stands(asked, standing)?;
         }

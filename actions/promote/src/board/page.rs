@@ -95,10 +95,10 @@ impl Environment {
         )?;
         match &self.row.healthy {
             None => html.push_str("<p>Nothing healthy is recorded.</p>\n"),
-            Some(record) => write!(
+            Some(record) => writeln!(
                 html,
                 "<dl><dt>digest</dt><dd><code title=\"{0}\">{1}</code></dd><dt>commit</dt><dd>{2}</dd>\
-                 <dt>since</dt><dd>{3}</dd><dt>by</dt><dd>{4}</dd></dl>\n",
+                 <dt>since</dt><dd>{3}</dd><dt>by</dt><dd>{4}</dd></dl>",
                 record.digest,
                 short(record.digest.as_str(), 19),
                 commit(record),

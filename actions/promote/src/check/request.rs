@@ -108,7 +108,7 @@ pub(crate) async fn run(args: Args, cx: &Cx) -> Result<Report> {
         }
         let all = Asked::all(standing.records());
         Ok(match open(&all, &parts, now) {
-            Some(asked) => Next::Already(asked.recorded.clone()),
+            Some(asked) => Next::Already(Box::new(asked.recorded.clone())),
             None => Next::Write(Box::new(draft.clone())),
         })
     })

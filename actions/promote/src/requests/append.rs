@@ -15,7 +15,7 @@ const FIRST_WAIT: Duration = Duration::from_millis(20);
 #[derive(Debug)]
 pub(crate) enum Next {
     /// Nothing: this run, or another one, has written it.
-    Already(Recorded),
+    Already(Box<Recorded>),
     Write(Box<Record>),
 }
 
@@ -46,7 +46,7 @@ pub(crate) async fn append(
         let mut record = match next(&standing)? {
             Next::Already(recorded) => {
                 return Ok(Written {
-                    recorded,
+                    recorded: *recorded,
                     already: true,
                     standing,
                 });
