@@ -8,8 +8,9 @@ use ledger::{Actor, BreakGlass, Chain, GENESIS, Ledger, Record, Recorded, Verdic
 use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
 
-/// How many of a chain's newest records are read.
-pub(crate) const LOOK_BACK: usize = 1000;
+/// How many of a chain's newest records are read. Most reads end at the first page; what somebody appends
+/// by cancelled runs must not push the version that runs out of sight.
+pub(crate) const LOOK_BACK: usize = 20_000;
 
 /// The newest records of an environment, and what follows from them.
 #[derive(Debug, Default)]

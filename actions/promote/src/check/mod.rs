@@ -36,7 +36,7 @@ use range::Base;
 use crate::args::Check;
 use crate::person::{actor, logins, without_github};
 use crate::setting::Setting;
-use crate::standing::{Standing, at};
+use crate::standing::{self, Standing, at};
 use conditions::Conditions;
 use facts::Facts;
 use github::GitHub;
@@ -377,7 +377,7 @@ async fn base(ledger: &Ledger, setting: &Setting) -> Result<Base> {
     let chain = Chain::new(&setting.service, &setting.environment)?;
     let mut read = 0;
     let healthy = |record: &Record| record.verdict == Verdict::Healthy;
-    if let Some(record) = ledger.find(&chain, LOOK_BACK, healthy).await? {
+    if let Some(record) = ledger.find(&chain, standing::LOOK_BACK, healthy).await? {
         return Ok(Base::Record {
             commit: record.commit.to_string(),
             seq: record.seq,
@@ -387,9 +387,10 @@ async fn base(ledger: &Ledger, setting: &Setting) -> Result<Base> {
         read = head.seq;
     }
     // Failures must not push the version that runs out of sight.
-    if read > LOOK_BACK as u64 {
+    if read > standing::LOOK_BACK as u64 {
         return Err(Error::refused(format!(
-            "none of the newest {LOOK_BACK} records of {} is healthy, so what runs there is unknown",
+            "none of the newest {} records of {} is healthy, so what runs there is unknown",
+            standing::LOOK_BACK,
             setting.environment
         ))
         .hint("deploy what runs there once more, and record it"));

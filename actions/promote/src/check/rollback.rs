@@ -14,7 +14,7 @@ use crate::standing::{LOOK_BACK, Standing};
 use kit::Cx;
 use kit::error::{Error, Result};
 use kit::id::Digest;
-use ledger::{Actor, Chain, Record, Verdict};
+use ledger::{Actor, Chain, Ledger, Record, Verdict};
 use net::Net;
 
 pub(super) async fn allow(
@@ -54,7 +54,11 @@ pub(super) async fn allow(
         }
     };
     let promoter = without_github(cx, &net, &setting).await;
-    let decision = decide(&setting, &standing, &digest, healthy.as_ref(), &promoter);
+    let mut decision = decide(&setting, &standing, &digest, healthy.as_ref(), &promoter);
+    let policies = Policies::read(&ledger, &chain, &setting).await?;
+    decision
+        .rules
+        .push(policy(&setting, &policies).named("policy"));
     let subject = Subject {
         digest,
         commit: healthy.map(|record| record.commit),
@@ -105,6 +109,63 @@ fn decide(
             .into_iter()
             .map(|(name, finding)| finding.named(name))
             .collect(),
+    }
+}
+
+/// By which gates an environment's promotions passed, of which GitHub was asked whether they were the
+/// branch's own.
+#[derive(Debug, Default)]
+struct Policies {
+    /// The newest one, if it was not by this run's gate.
+    newest: Option<Record>,
+    /// The newest by this run's gate, if that is not the newest of all.
+    own: Option<Record>,
+}
+
+impl Policies {
+    async fn read(ledger: &Ledger, chain: &Chain, setting: &Setting) -> Result<Self> {
+        let own = setting.policy()?;
+        let passed = |record: &Record| {
+            let verdict = matches!(record.verdict, Verdict::Permitted | Verdict::Healthy);
+            verdict && record.rollback.is_none() && record.policy.is_some()
+        };
+        let is_own = |record: &Record| record.policy.as_ref() == Some(&own);
+        let newest = ledger.find(chain, LOOK_BACK, passed).await?;
+        let newest = newest.filter(|record| !is_own(record));
+        let own = match newest {
+            None => None,
+            Some(_) => {
+                let both = |record: &Record| passed(record) && is_own(record);
+                ledger.find(chain, LOOK_BACK, both).await?
+            }
+        };
+        Ok(Self { newest, own })
+    }
+}
+
+/// A run that is run again has the gate of its day, and a rollback asks GitHub nothing. The ledger tells
+/// as well: a gate that a newer one followed is not the branch's any more.
+fn policy(setting: &Setting, policies: &Policies) -> Finding {
+    let (environment, branch) = (&setting.environment, &setting.gate.branch);
+    match (&policies.newest, &policies.own) {
+        _ if !setting.declared => not_asked("no contract is read"),
+        (Some(newest), Some(own)) => fail(
+            format!(
+                "this gate of {environment} is an earlier one, last asked by record {}; record {} passed by another",
+                own.seq, newest.seq
+            ),
+            format!(
+                "start a new run on {branch}; if the gate was changed back on purpose, promote what runs once more by it, and go back then: slipway-promote grant --environment {environment} --digest {}",
+                newest.digest
+            ),
+        ),
+        (Some(newest), None) => pass(format!(
+            "no promotion to {environment} passed by this gate yet; record {} passed by another",
+            newest.seq
+        )),
+        (None, _) => pass(format!(
+            "{environment} has no promotion by another gate since"
+        )),
     }
 }
 
@@ -187,6 +248,21 @@ mod tests {
             assert!(rule.next.is_some(), "{rule:?}");
         }
         refusing.map(|rule| (rule.rule, rule.answer)).collect()
+    }
+
+    #[test]
+    fn a_gate_that_a_newer_one_followed_does_not_send_back() {
+        let answer = |newest: Option<Record>, own: Option<Record>| {
+            let finding = policy(&setting(), &Policies { newest, own });
+            finding.answer
+        };
+        assert_eq!(answer(None, None), Answer::Pass);
+        // The gate was changed since the newest promotion.
+        assert_eq!(answer(Some(deployed('b')), None), Answer::Pass);
+        assert_eq!(
+            answer(Some(deployed('b')), Some(deployed('a'))),
+            Answer::Fail
+        );
     }
 
     fn dora() -> Fact<Vec<Actor>> {

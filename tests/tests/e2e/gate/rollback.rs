@@ -120,3 +120,47 @@ fn a_digest_that_staging_was_rolled_back_from_does_not_go_on() {
     let own = gate.without_github("grace", &["check", "--rollback"]);
     own.is(3, &["0 of 1 reviews"]);
 }
+
+/// A run that is run again has the contract of its day, and nothing of GitHub is asked.
+#[test]
+fn a_rollback_by_an_earlier_gate_is_refused() {
+    let gate = Gate::new("gate-earlier");
+    let next = digest('3');
+    gate.plant("staging", &[gate.healthy(&next, 2)]);
+    let production = [gate.healthy(&digest('1'), 0), gate.healthy(&digest('2'), 1)];
+    gate.plant("production", &production);
+    let (grant, back) = (["grant", "--digest", &next], ["check", "--rollback"]);
+    let (earlier, newer) = ("", ", soak: 1s");
+    for declared in [earlier, newer] {
+        gate.declare(declared);
+        gate.without_github("linus", &back).is(0, &[ALLOWED]);
+        gate.run("linus", &grant).is(0, &[ALLOWED]);
+    }
+    gate.without_github("linus", &back).is(0, &[ALLOWED]);
+    gate.declare(earlier);
+    let refused = gate.without_github("linus", &back);
+    refused.is(3, &["is an earlier one", "start a new run on main"]);
+    assert_eq!(refused.refusing(), ["policy"]);
+    // It was changed back on purpose, which a promotion shows.
+    gate.run("linus", &grant).is(0, &[ALLOWED]);
+    gate.without_github("linus", &back).is(0, &[ALLOWED]);
+}
+
+/// Whoever may start a promotion can cancel hundreds of them, each of which is recorded.
+#[test]
+fn a_thousand_failures_do_not_hide_what_runs() {
+    let gate = Gate::new("gate-failures");
+    let next = digest('3');
+    gate.plant("staging", &[gate.healthy(&next, 2)]);
+    let mut failed = gate.healthy(&next, 2);
+    failed["verdict"] = json!("failed");
+    failed["previous"] = json!(digest('2'));
+    let mut records = vec![gate.healthy(&digest('1'), 0), gate.healthy(&digest('2'), 1)];
+    records.resize(1050, failed);
+    gate.plant("production", &records);
+    gate.declare("");
+    gate.run("linus", &["check", "--digest", &next])
+        .is(0, &[ALLOWED]);
+    let back = gate.without_github("linus", &["check", "--rollback"]);
+    back.is(0, &[ALLOWED, &digest('2')]);
+}
