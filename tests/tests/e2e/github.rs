@@ -22,18 +22,17 @@ const BEFORE: usize = 4;
 /// Those after them: the second promotion, the broken glass, and the rollback, during which GitHub did not answer.
 const AFTER: usize = 3;
 
+/// What a run was, and its folder.
+type Run = &'static (String, PathBuf);
+
 /// The runs that deploy, and those that are refused.
-fn by_success() -> (
-    Vec<&'static (String, PathBuf)>,
-    Vec<&'static (String, PathBuf)>,
-) {
+fn by_success() -> (Vec<Run>, Vec<Run>) {
     let runs = &ran().shipped.runs;
     let last = runs.len() - AFTER;
     let all = runs.iter().enumerate();
     let (deployed, refused): (Vec<_>, Vec<_>) =
         all.partition(|(index, _)| *index < BEFORE || *index >= last);
-    let only =
-        |runs: Vec<(usize, &'static (String, PathBuf))>| runs.into_iter().map(|(_, run)| run);
+    let only = |runs: Vec<(usize, Run)>| runs.into_iter().map(|(_, run)| run);
     (only(deployed).collect(), only(refused).collect())
 }
 
