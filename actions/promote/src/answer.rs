@@ -2,6 +2,7 @@
 
 use crate::args::Answer as Args;
 use crate::check::Key;
+use crate::check::approved::{ask, changed};
 use crate::person::speaker;
 use crate::requests::{Asked, Barred, Next, Parts, Tally, append, people_hash};
 use crate::setting::Setting;
@@ -258,33 +259,28 @@ impl Said<'_> {
             ))
             .hint(self.again(asked)));
         }
-        let then = Parts::of(asked.record(), &asked.request);
-        let changed = then.map(|then| {
-            let now = Parts {
-                head: standing.head().to_owned(),
-                policy: self.policy.to_owned(),
-                people: self.people.to_owned(),
-                ..then.clone()
-            };
-            then.changed(&now)
+        // GitHub is not asked for the range: what it has now is for `check` to compare.
+        let now = Parts::of(asked.record(), &asked.request).map(|then| Parts {
+            head: standing.head().to_owned(),
+            policy: self.policy.to_owned(),
+            people: self.people.to_owned(),
+            ..then
         });
-        match changed.as_deref() {
-            Some([]) => Ok(()),
-            changed => {
-                let what = match changed.unwrap_or_default() {
-                    [] => "its own binding".to_owned(),
-                    some => some.join(" and "),
-                };
-                Err(Error::refused(format!(
-                    "request {number} is void: since it was made, {what} changed"
-                ))
-                .hint(self.again(asked)))
-            }
+        let voided = match &now {
+            Some(now) => changed(asked, now),
+            None => Some("its own binding".to_owned()),
+        };
+        match voided {
+            None => Ok(()),
+            Some(what) => Err(Error::refused(format!(
+                "request {number} is void: since it was made, {what} changed"
+            ))
+            .hint(self.again(asked))),
         }
     }
 
     fn again(&self, asked: &Asked) -> String {
-        let ask = crate::check::approved::ask(&self.setting.environment, &asked.record().digest);
+        let ask = ask(&self.setting.environment, &asked.record().digest);
         format!("ask again: {ask}")
     }
 }

@@ -159,6 +159,14 @@ fn what_no_longer_stands_is_not_approved() {
         approve(&later, |_| {}),
         "since it was made, the newest deployment changed",
     );
+    // What it shows is not what its binding was made of.
+    let mut shows = requested(&setting, 'b', "hash-1");
+    shows.commit = "8".repeat(40).parse().unwrap();
+    let shows = standing(&[deployed('a'), shows]);
+    refuses(
+        approve(&shows, |_| {}),
+        "since it was made, its own binding changed",
+    );
     let rejected = chain(&setting, &[answered(Verdict::Rejected, 2, actor("linus"))]);
     refuses(approve(&rejected, |_| {}), "linus rejected request 2");
     let withdrawn = chain(&setting, &[answered(Verdict::Withdrawn, 2, actor("dora"))]);

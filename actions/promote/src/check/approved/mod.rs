@@ -204,7 +204,7 @@ pub(super) fn parts(
 
 /// What voids the request: whatever is not the same now. What the request shows to people must be what
 /// its binding covers.
-pub(super) fn changed(asked: &Asked, now: &Parts) -> Option<String> {
+pub(crate) fn changed(asked: &Asked, now: &Parts) -> Option<String> {
     let then = Parts::of(asked.record(), &asked.request);
     let same = now.binding(&asked.request.expires);
     let bound = same.is_ok_and(|binding| binding == asked.request.binding);
