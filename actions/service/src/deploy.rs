@@ -89,7 +89,7 @@ pub(crate) async fn deploy(args: Deploy, cx: &Cx, progress: &RefCell<Progress>) 
                 permit: permit.number(),
                 revision: revision(&task_definition).to_owned(),
             });
-            let under = permit.start(cx).await?;
+            let under = permit.start(&task_definition, cx).await?;
             cx.host.info(under.used_up());
             Some(Begun { under, client })
         }

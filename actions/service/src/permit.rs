@@ -174,15 +174,15 @@ impl<'a> Permit<'a> {
         ))
     }
 
-    /// Puts on record that the deployment begins, which uses the permit up.
+    /// Puts on record that the deployment of this revision begins, which uses the permit up.
     ///
     /// # Errors
     /// As [`Permit::check`], or the record cannot be written.
-    pub(crate) async fn start(&self, cx: &Cx) -> Result<Under> {
+    pub(crate) async fn start(&self, revision: &str, cx: &Cx) -> Result<Under> {
         let attempt = self.attempt();
         let started = self
             .ledger
-            .start(&self.chain, &attempt, &self.actor, cx.clock)
+            .start(&self.chain, &attempt, &self.actor, revision, cx.clock)
             .await?;
         let Started {
             permit,

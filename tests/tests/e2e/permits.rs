@@ -324,6 +324,8 @@ fn a_permit_is_used_once_and_by_one_run() {
         (&json!("started"), &json!(number))
     );
     assert_eq!(head["actor"]["login"], "ada");
+    // The revision that the session may update the service to is on record too.
+    assert_eq!(head["task_definition"], setting.service()["taskDefinition"]);
     let summary = setting.job.read("summary");
     assert!(summary.contains("granted by linus"), "{summary}");
 

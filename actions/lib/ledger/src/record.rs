@@ -88,7 +88,8 @@ pub struct Record {
     /// The AWS account the environment lives in.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub account: Option<AccountId>,
-    /// ARN of the task definition that was seen running with the digest.
+    /// ARN of the task definition that was seen running with the digest; in a `started` record the one
+    /// that is to run.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub task_definition: Option<String>,
     /// The digest that was healthy here before.

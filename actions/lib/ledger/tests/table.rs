@@ -209,7 +209,9 @@ async fn one_of_many_begins(ledger: &Ledger, chain: &Chain) {
         })
         .collect();
     // Boxed, because eight of them are more than a test's stack holds.
-    let begin = |attempt| Box::pin(ledger.start(chain, attempt, &actor, Clock::default()));
+    let revision = "arn:aws:ecs:ca-central-1:111111111111:task-definition/storefront-dev:7";
+    let begin =
+        |attempt| Box::pin(ledger.start(chain, attempt, &actor, revision, Clock::default()));
     let ended = join_all(attempts.iter().map(begin)).await;
     let mut began = Vec::new();
     for (attempt, ended) in attempts.iter().zip(ended) {

@@ -118,3 +118,41 @@ fn code_of_the_infrastructure_cannot_change_which_version_runs() {
         &["needs a permit"],
     );
 }
+
+/// A tag of the role itself would count as one of its sessions: code that manages roles must not reach those of the gate.
+#[test]
+fn code_that_manages_roles_leaves_those_of_the_gate_alone() {
+    let setting = Setting::new("staging", "roles");
+    let account = &setting.world.environment("staging").unwrap().account.id;
+    let deploy = format!("arn:aws:iam::{account}:role/slipway-deploy");
+    let iam = |aws: &Aws, action: &str, further: &[(&str, &str)]| {
+        let mut all = vec![("RoleName", "slipway-deploy")];
+        all.extend(further);
+        wait(PATIENCE, aws.query("iam", "2010-05-08", action, &all)).unwrap()
+    };
+    let statement = json!({"Effect": "Allow", "Action": "iam:*", "Resource": "*"});
+    let document = json!({"Version": "2012-10-17", "Statement": [statement]}).to_string();
+    let named = [("PolicyName", "roles"), ("PolicyDocument", &document)];
+    iam(&setting.aws, "PutRolePolicy", &named).unwrap();
+    let code = opened(&setting, &deploy, None).unwrap();
+    iam(&code, "GetRole", &[]).unwrap();
+    let running = setting.service()["taskDefinition"].clone();
+    let tag = [
+        ("Tags.member.1.Key", "slipway-revision"),
+        ("Tags.member.1.Value", running.as_str().unwrap()),
+    ];
+    let trust = [("PolicyDocument", document.as_str())];
+    let own = [("PolicyName", "slipway-deploy")];
+    let managed = [("PolicyArn", "arn:aws:iam::aws:policy/AdministratorAccess")];
+    for (action, further) in [
+        ("TagRole", &tag[..]),
+        ("UpdateAssumeRolePolicy", &trust),
+        ("PutRolePolicy", &named),
+        ("DeleteRolePolicy", &own),
+        ("AttachRolePolicy", &managed),
+    ] {
+        let refused = format!("{:?}", iam(&code, action, further).unwrap_err());
+        assert!(refused.contains("explicit deny"), "{action}: {refused}");
+    }
+    iam(&setting.aws, "DeleteRolePolicy", &named[..1]).unwrap();
+}

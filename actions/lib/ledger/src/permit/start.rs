@@ -61,8 +61,8 @@ impl Ledger {
         usable(&records, attempt, clock.now()).map_err(|reason| reason.refusal(chain, attempt))
     }
 
-    /// Puts on record that the deployment begins, which uses the permit up. What this same run began
-    /// before goes on without another record.
+    /// Puts on record that the deployment begins, which uses the permit up, and which revision of the
+    /// task definition it is to run. What this same run began before goes on without another record.
     ///
     /// # Errors
     /// It may not begin (exit 3), or that cannot be read or written.
@@ -71,6 +71,7 @@ impl Ledger {
         chain: &Chain,
         attempt: &Attempt<'_>,
         actor: &Actor,
+        revision: &str,
         clock: Clock,
     ) -> Result<Started> {
         for wait in backoff::attempts(ATTEMPTS, FIRST_WAIT) {
@@ -86,7 +87,10 @@ impl Ledger {
                     resumed: true,
                 });
             }
-            let record = record(&permit.record, attempt, actor, now);
+            let record = Record {
+                task_definition: Some(revision.to_owned()),
+                ..record(&permit.record, attempt, actor, now)
+            };
             if let Append::Done(entry) = self.append(chain, head.as_ref(), record).await? {
                 return Ok(Started {
                     permit,
