@@ -7,7 +7,7 @@
 mod reason;
 mod start;
 
-pub use reason::{Reason, began, closing};
+pub use reason::{Reason, WAIT, back, began, closing};
 pub use start::Started;
 
 use crate::entry::{GENESIS, sha256};
@@ -101,7 +101,7 @@ pub fn usable(
     let last = begun.peek().copied();
     let used = begun.find(|it| it.record.under == Some(attempt.permit));
     if let (Some(used), Some(last)) = (used, last) {
-        if attempt.run.is_none() || used.record.run.as_deref() != attempt.run {
+        if !same_run(used.record.run.as_deref(), attempt.run) {
             return Err(Reason::Started(Box::new(used.record.clone())));
         }
         // It was taken for dead, and another deployment began.
@@ -114,7 +114,9 @@ pub fn usable(
             started: Some(used.clone()),
         });
     }
-    if let Some(underway) = underway(records, now) {
+    if let Some(underway) = underway(records, now)
+        && !supersedes(record, attempt.run, &underway.started.record)
+    {
         return Err(Reason::Underway(Box::new(underway.started.record.clone())));
     }
     if record.policy.as_deref() != Some(attempt.policy) {
@@ -130,6 +132,25 @@ pub fn usable(
         permit: found.clone(),
         started: None,
     })
+}
+
+/// Whether what the permit allows need not wait for a deployment that is under way, which then cannot
+/// go on: a rollback, which must always be possible, and the run that began it, in another attempt.
+pub fn supersedes(permit: &Record, run: Option<&str>, underway: &Record) -> bool {
+    permit.rollback.is_some() || same_run(underway.run.as_deref(), run)
+}
+
+/// Whether two pages are of one run. The attempts of a run on GitHub follow each other, so that every
+/// earlier one is over. Without a page, nobody is the same run.
+pub fn same_run(one: Option<&str>, other: Option<&str>) -> bool {
+    let run = |page: &str| {
+        let attempt = page.rsplit_once("/attempts/");
+        attempt.map_or(page, |(run, _)| run).to_owned()
+    };
+    match (one, other) {
+        (Some(one), Some(other)) => run(one) == run(other),
+        _ => false,
+    }
 }
 
 /// The rejection or withdrawal of a request that the permit rests on, if one came after the permit,

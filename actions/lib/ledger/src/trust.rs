@@ -109,6 +109,25 @@ impl Ledger {
         self.accept.as_ref() == Some(&head.hash)
     }
 
+    /// Whether the head has this hash and proves itself, so that nobody has to accept it: the key signed
+    /// it, or without a key the anchor has it.
+    ///
+    /// # Errors
+    /// The table, the key or the anchor cannot be read.
+    pub async fn is_proven(&self, chain: &Chain, hash: &str) -> Result<bool> {
+        let head = self.raw_head(chain).await?;
+        let Some(head) = head.filter(|head| head.hash == hash) else {
+            return Ok(false);
+        };
+        if let Some(key) = self.public_key().await? {
+            return Ok(head.signed(chain, key) == crate::entry::Signed::Valid);
+        }
+        Ok(match &self.anchor {
+            Some(anchor) => anchor.get(chain, head.seq).await?.as_ref() == Some(&head.hash),
+            None => false,
+        })
+    }
+
     /// The public half of the key, if one is named.
     pub(crate) async fn public_key(&self) -> Result<Option<&PublicKey>> {
         match &self.key {

@@ -23,6 +23,8 @@ pub(crate) struct Evidence {
     pub(crate) approvers: Vec<Actor>,
     /// The requests of the environment's chain whose approvals count.
     pub(crate) requests: Vec<u64>,
+    /// Until when those approvals count.
+    pub(crate) until: Option<String>,
 }
 
 impl Evidence {
@@ -36,10 +38,8 @@ impl Evidence {
             conditions.and_then(|conditions| granted(setting, subject, facts, conditions));
         let mut evidence = Self {
             base: facts.base(subject).commit().map(str::to_owned),
-            requests: granted
-                .into_iter()
-                .map(|granted| granted.asked.number())
-                .collect(),
+            requests: granted.iter().map(|it| it.asked.number()).collect(),
+            until: granted.map(|granted| granted.asked.request.expires),
             ..Self::default()
         };
         for change in facts.changes.as_deref().unwrap_or_default() {

@@ -1,9 +1,10 @@
 //! Whether a permit may be granted for what was judged, and whether this run did so before. Pure.
 
 use crate::record::marks;
+use crate::standing::at;
 use kit::clock::rfc3339;
 use kit::error::{Error, Result};
-use ledger::permit::{self, underway};
+use ledger::permit::{self, LIFE, underway};
 use ledger::{Permit, Record, Recorded, Verdict};
 use time::OffsetDateTime;
 
@@ -26,9 +27,7 @@ pub(super) fn own<'r>(
     let own = since().find(|it| is_same(&it.record, draft, now));
     if let Some(underway) = underway(records, now) {
         let started = &underway.started.record;
-        let by_this = own.is_some_and(|own| started.under == Some(own.record.seq))
-            && started.run == draft.run;
-        if !by_this {
+        if !permit::supersedes(draft, draft.run.as_deref(), started) {
             return Err(busy(started, underway.until));
         }
     }
@@ -45,6 +44,12 @@ pub(super) fn own<'r>(
         ))
         .hint("run the step again: it judges anew")),
     }
+}
+
+/// Until when a deployment can begin: an hour, but no longer than the approvals count.
+pub(super) fn expires(now: OffsetDateTime, approved: Option<&str>) -> String {
+    let life = now + time::Duration::seconds(LIFE.cast_signed());
+    rfc3339(approved.and_then(at).map_or(life, |until| until.min(life)))
 }
 
 /// Whether the record is the permit that this run wrote before for the same.
@@ -87,7 +92,8 @@ fn busy(started: &Record, until: Option<OffsetDateTime>) -> Error {
         None => error,
     };
     error
-        .hint("wait for that run to record how it ended")
+        .hint(permit::WAIT)
+        .hint(permit::back(started))
         .hint(format!("if it never will: {}", permit::closing(started)))
 }
 
@@ -99,6 +105,7 @@ mod tests {
 
     const RUN: &str = "https://ci.example/runs/7/attempts/1";
     const AGAIN: &str = "https://ci.example/runs/7/attempts/2";
+    const OTHER: &str = "https://ci.example/runs/8/attempts/1";
 
     fn of_run(run: &str, mut record: Record) -> Record {
         record.run = Some(run.to_owned());
@@ -120,7 +127,7 @@ mod tests {
     }
 
     fn at(text: &str) -> OffsetDateTime {
-        crate::standing::at(text).unwrap()
+        super::at(text).unwrap()
     }
 
     /// The number of this run's permit, 0 if one is to be written, else the refusal. Two records were
@@ -175,7 +182,7 @@ mod tests {
         let draft = of_run(RUN, permitted('b', "hash-1"));
         let granted = [deployed('a'), of_run(AGAIN, permitted('b', "hash-1"))];
         let then = |more: &[Record]| found(&[&granted[..], more].concat(), &draft);
-        let began = of_run(AGAIN, started('b', 2));
+        let began = of_run(OTHER, started('b', 2));
         let refusal = then(std::slice::from_ref(&began)).unwrap_err();
         assert!(refusal.contains("is not recorded yet"), "{refusal}");
         let late = Record {
@@ -183,11 +190,17 @@ mod tests {
             ..began.clone()
         };
         assert_eq!(then(&[late]), Ok(0));
+        // An earlier attempt of the same run is over, and a rollback waits for nobody.
+        assert_eq!(then(&[of_run(AGAIN, started('b', 2))]), Ok(0));
+        let mut back = draft.clone();
+        back.rollback = Some(Rollback { from: None });
+        let busily = [&granted[..], std::slice::from_ref(&began)].concat();
+        assert_eq!(found(&busily, &back), Ok(0));
         let error = busy(&began, Some(at("2026-11-21T19:00:00Z")));
         let causes = error.causes().join("; ");
         for words in [
             "dora at 2026-11-21T18:00:00Z",
-            AGAIN,
+            OTHER,
             "under permit 2",
             "until 2026-11-21T19:00:00Z",
         ] {
@@ -198,13 +211,25 @@ mod tests {
     }
 
     #[test]
+    fn a_permit_lasts_no_longer_than_what_it_rests_on() {
+        let now = at("2026-11-21T18:00:00Z");
+        for (approved, wanted) in [
+            (None, "2026-11-21T19:00:00Z"),
+            (Some("2026-11-22T18:00:00Z"), "2026-11-21T19:00:00Z"),
+            (Some("2026-11-21T18:10:00Z"), "2026-11-21T18:10:00Z"),
+        ] {
+            assert_eq!(expires(now, approved), wanted);
+        }
+    }
+
+    #[test]
     fn the_same_run_finds_its_own_permit() {
         let draft = of_run(RUN, permitted('b', "hash-1"));
         let written = [deployed('a'), reviewed('a', "ada"), draft.clone()];
         assert_eq!(found(&written, &draft), Ok(3));
         let began = [&written[..], &[of_run(RUN, started('b', 3))]].concat();
         assert_eq!(found(&began, &draft), Ok(3));
-        let by_another = [&written[..], &[of_run(AGAIN, started('b', 3))]].concat();
+        let by_another = [&written[..], &[of_run(OTHER, started('b', 3))]].concat();
         found(&by_another, &draft).unwrap_err();
 
         let mut others = vec![

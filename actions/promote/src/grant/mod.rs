@@ -11,7 +11,6 @@ use kit::backoff;
 use kit::clock::rfc3339;
 use kit::error::{Error, ErrorKind, Result};
 use kit::{Cx, Report};
-use ledger::permit::LIFE;
 use ledger::{Append, Chain, Permit, Record, Rollback, Verdict};
 use serde_json::json;
 use std::time::Duration;
@@ -75,7 +74,7 @@ async fn draft(
         request: None,
         answers: None,
         permit: Some(Permit {
-            expires: rfc3339(now + time::Duration::seconds(LIFE.cast_signed())),
+            expires: decide::expires(now, evidence.until.as_deref()),
             head: standing.head().to_owned(),
             base: evidence.base.clone(),
             pulls: evidence.pulls.clone(),

@@ -84,6 +84,32 @@ pub(crate) fn compare(
     .hint("then start a new promotion, or a rollback, of what should run there"))
 }
 
+/// Refuses a record without a permit that does more than accept the head: it says once more what the
+/// newest deployment's says, which whoever accepts the head believes.
+pub(super) fn only_accepts(
+    accepting: bool,
+    newest: Option<&Recorded>,
+    draft: &Record,
+) -> Result<()> {
+    let newest = newest.map(|newest| &newest.record);
+    let again = newest.is_some_and(|newest| {
+        newest.verdict == Verdict::Healthy
+            && newest.digest == draft.digest
+            && newest.commit == draft.commit
+    });
+    if accepting && again {
+        return Ok(());
+    }
+    let environment = &draft.environment;
+    Err(Error::refused(format!(
+        "{environment} has a gate, and an accepted head stands for no permit, so nothing was recorded"
+    ))
+    .cause("only the newest deployment on record, if it is healthy, is recorded again with it")
+    .hint(format!(
+        "accept the head with that one's digest and commit, or with --verdict failed: slipway-promote history --environment {environment}"
+    )))
+}
+
 /// The digest that a rollback leaves: what was healthy until now, else what was deployed last.
 pub(crate) fn left(newest: Option<&Recorded>, record: &Record) -> Option<Digest> {
     let other = |digest: &&Digest| **digest != record.digest;
@@ -179,6 +205,27 @@ mod tests {
         for wrong in ["", "latest", "12"] {
             let error = super::expected(Some(wrong)).unwrap_err();
             assert_eq!(error.exit(), kit::Exit::Usage);
+        }
+    }
+
+    #[test]
+    fn an_accepted_head_stands_for_no_permit() {
+        let newest = recorded(deployed('a'));
+        let accepts = |accepting, newest, draft: Record| only_accepts(accepting, newest, &draft);
+        accepts(true, Some(&newest), deployed('a')).unwrap();
+        let other = Record {
+            commit: "d".repeat(40).parse().unwrap(),
+            ..deployed('a')
+        };
+        for (accepting, newest, draft) in [
+            (false, Some(&newest), deployed('a')),
+            (true, Some(&newest), deployed('b')),
+            (true, Some(&newest), other),
+            (true, Some(&recorded(failed('a'))), deployed('a')),
+            (true, None, deployed('a')),
+        ] {
+            let error = accepts(accepting, newest, draft).unwrap_err();
+            assert_eq!(error.exit(), kit::Exit::Refused);
         }
     }
 

@@ -42,7 +42,11 @@ pub(crate) async fn run(args: Args, cx: &Cx) -> Result<Report> {
         Asked::RolledBack => Verdict::RolledBack,
     };
     let accepts = args.accept_head.is_some();
-    permitted(&setting, verdict, args.permit.is_some() || accepts)?;
+    let uncovered = permitted(&setting, verdict, args.permit.is_some());
+    let only_accepts = accepts && uncovered.is_err();
+    if !only_accepts {
+        uncovered?;
+    }
     let cluster = match verdict {
         Verdict::Healthy => Some(required(
             "cluster",
@@ -107,6 +111,7 @@ pub(crate) async fn run(args: Args, cx: &Cx) -> Result<Report> {
         chain: &chain,
         live: live.as_ref().map(|live| (live, &digest)),
         expected: expected.as_deref(),
+        only_accepts,
         dry_run: args.dry_run,
         clock: cx.clock,
     };
@@ -127,7 +132,8 @@ pub(crate) async fn run(args: Args, cx: &Cx) -> Result<Report> {
 }
 
 /// Refuses a healthy deployment that no permit covers, where the contract has a gate. A failure can make
-/// nothing look better than it is. A head that a person accepts is no chain that a permit rests on yet.
+/// nothing look better than it is. A head that a person accepts is no chain that a permit rests on yet
+/// ([`marks::only_accepts`]).
 fn permitted(setting: &Setting, verdict: Verdict, covered: bool) -> Result<()> {
     let gated = setting.declared && !asks_nothing(setting);
     if covered || !gated || verdict != Verdict::Healthy {
@@ -183,6 +189,12 @@ async fn accepting(
             Error::usage(format!("`{hash}` is not the hash of a record"))
                 .hint("give the 64 digits that the refusal shows"),
         );
+    }
+    if ledger.is_proven(chain, &hash).await? {
+        return Err(Error::refused(format!(
+            "{hash} is the head of chain {chain} and proven, so there is nothing to accept"
+        ))
+        .hint("omit --accept-head"));
     }
     let ledger = ledger.accepting(Some(hash.clone()));
     let head = ledger.head(chain).await?;
@@ -259,6 +271,8 @@ struct Write<'a> {
     live: Option<(&'a Live, &'a Digest)>,
     /// The hash of the deployment that the promotion was judged against.
     expected: Option<&'a str>,
+    /// Whether nothing but an accepted head stands in for a permit.
+    only_accepts: bool,
     dry_run: bool,
     clock: Clock,
 }
@@ -271,6 +285,7 @@ impl Write<'_> {
             chain,
             live,
             expected,
+            only_accepts,
             dry_run,
             clock,
         } = *self;
@@ -290,6 +305,10 @@ impl Write<'_> {
             // A failure is always recorded: it can make nothing look better than it is.
             if own.is_none() && draft.verdict == Verdict::Healthy {
                 marks::compare(expected, newest.as_ref(), &draft)?;
+            }
+            if own.is_none() && only_accepts {
+                let accepting = head.as_ref().is_some_and(|head| ledger.is_accepting(head));
+                marks::only_accepts(accepting, newest.as_ref(), &draft)?;
             }
             // Verified each time: the run that was faster may have deployed another digest.
             let seen = match live {

@@ -106,6 +106,20 @@ fn closes<'r>(
     let start =
         |it: &&Recorded| it.record.verdict == Verdict::Started && it.record.under == Some(number);
     let started = records.iter().find(start).map(|it| &it.record);
+    let since = |start: &Record| {
+        records.iter().map(|it| &it.record).find(|it| {
+            it.verdict == Verdict::Started && it.seq > start.seq && it.under != Some(number)
+        })
+    };
+    if let Some(later) = started.and_then(since) {
+        return Err(refused()
+            .cause(format!(
+                "{} began another deployment since, under permit {}",
+                permit::began(later),
+                later.under.unwrap_or_default()
+            ))
+            .hint("what that one ends with is recorded, and this one is over"));
+    }
     match (draft.verdict, started) {
         // Whoever sees it run healthy may say so.
         (Verdict::Healthy, Some(_)) => {}
@@ -116,7 +130,7 @@ fn closes<'r>(
             )));
         }
         // A run that was refused does not end what another one began.
-        (_, Some(started)) if started.run != draft.run => {
+        (_, Some(started)) if !is_own(started, draft) => {
             return Err(refused()
                 .cause(format!("{} began it", permit::began(started)))
                 .hint("if that run never records it, record the failure without --permit"));
@@ -124,6 +138,14 @@ fn closes<'r>(
         (_, Some(_)) => {}
         // What was permitted can have failed before it began, such as in a migration, but not where
         // it could not begin.
+        (_, None) if permit::expired(permit, now) => {
+            return Err(refused()
+                .cause(format!(
+                    "it expired at {}, and no deployment began under it",
+                    permit.expires
+                ))
+                .hint("there is nothing to record"));
+        }
         (_, None) => {
             let head = newest.map_or(GENESIS, |newest| &newest.hash);
             if permit.head != head {
@@ -142,6 +164,11 @@ fn closes<'r>(
         }
     }
     Ok((found, permit))
+}
+
+/// Whether the run of the draft began it; at a terminal, whoever has no run either.
+fn is_own(started: &Record, draft: &Record) -> bool {
+    started.run == draft.run || permit::same_run(started.run.as_deref(), draft.run.as_deref())
 }
 
 fn closed(number: u64, record: &Record) -> Error {
@@ -268,6 +295,22 @@ mod tests {
             failures(&by_another)
                 .is_some_and(|it| it.contains("dora at 2026-11-21T18:00:00Z began it"))
         );
+        // Another attempt of the run that began it may say so.
+        let mut again = failure.clone();
+        again.run = Some("https://ci.example/runs/7/attempts/2".to_owned());
+        assert_eq!(refusal(&begun, &again), None);
+        // What a rollback superseded is over, however it ended.
+        let superseded = with(started('a', 1));
+        for draft in [&healthy, &failure] {
+            let why = refusal(&superseded, draft);
+            assert!(why.is_some_and(|it| it.contains("began another deployment since")));
+        }
+        let mut late = permitted('b', "hash-1");
+        if let Some(permit) = &mut late.permit {
+            permit.expires = "2026-11-21T18:30:00Z".to_owned();
+        }
+        let unused = [deployed('a'), late];
+        assert!(failures(&unused).is_some_and(|it| it.contains("it expired at")));
         // Nothing began under it, because something else was deployed or is.
         let late = [&granted[..], &[deployed('c')]].concat();
         assert!(failures(&late).is_some_and(|it| it.contains("before another one was recorded")));

@@ -47,6 +47,18 @@ pub fn closing(started: &Record) -> String {
     )
 }
 
+/// What to do first about a deployment that is under way.
+pub const WAIT: &str =
+    "wait for that run to record how it ended; if it died, run its failed jobs again";
+
+/// The way back, which need not wait for a deployment that is under way.
+pub fn back(started: &Record) -> String {
+    format!(
+        "a rollback need not wait: slipway-promote grant --environment {} --rollback",
+        started.environment
+    )
+}
+
 impl Reason {
     /// The refusal for people (exit 3).
     pub fn refusal(&self, chain: &Chain, attempt: &Attempt<'_>) -> Error {
@@ -112,7 +124,8 @@ impl Reason {
                 .hint(grant),
             Reason::Started(started) => error
                 .cause(format!("{} began a deployment under it", began(started)))
-                .hint("wait for that run to record how it ended")
+                .hint(WAIT)
+                .hint(back(started))
                 .hint(format!(
                     "if it never will: {}; then {grant}",
                     closing(started)
@@ -124,7 +137,8 @@ impl Reason {
                     started.digest,
                     started.under.unwrap_or_default()
                 ))
-                .hint("wait for that run to record how it ended")
+                .hint(WAIT)
+                .hint(back(started))
                 .hint(format!(
                     "if it never will: {}; then {grant}",
                     closing(started)

@@ -3,6 +3,7 @@ use crate::chain::Chain;
 use crate::record::{Actor, Record, sample};
 
 const RUN: &str = "https://ci.example/runs/7/attempts/1";
+const AGAIN: &str = "https://ci.example/runs/7/attempts/2";
 const OTHER: &str = "https://ci.example/runs/8/attempts/1";
 
 fn digest(digit: u8) -> Digest {
@@ -164,10 +165,19 @@ fn a_permit_is_used_once_while_nothing_else_is_deployed() {
     let used = Err(Reason::Started(at(&unknown, 3)));
     assert_eq!(decided(&unknown, None), used);
 
-    // Another permit's deployment is under way; this run's own too.
-    let busy = then(&[permit(1), started(3, Some(RUN))]);
+    // Another permit's deployment is under way. Only the same run need not wait for it.
+    let busy = then(&[permit(1), started(3, Some(OTHER))]);
     let reason = Err(Reason::Underway(at(&busy, 4)));
     assert_eq!(decided(&busy, Some(RUN)), reason);
+    let own = then(&[permit(1), started(3, Some(AGAIN))]);
+    assert_eq!(decided(&own, Some(RUN)), Ok(0));
+    // Earlier attempts of a run are over.
+    assert_eq!(decided(&began, Some(AGAIN)), Ok(3));
+    // A rollback waits for nobody.
+    let mut back = permit(1);
+    back.rollback = Some(crate::Rollback { from: None });
+    let busy = [deployed(), back, permit(1), started(3, Some(OTHER))];
+    assert_eq!(decided(&busy, Some(RUN)), Ok(0));
     // It was taken for dead, and another one began.
     let late = then(&[started(2, Some(RUN)), permit(1), started(4, Some(OTHER))]);
     let reason = Err(Reason::Underway(at(&late, 5)));
@@ -176,6 +186,29 @@ fn a_permit_is_used_once_while_nothing_else_is_deployed() {
         let over = then(&[started(2, Some(RUN)), closed]);
         let newer = Err(Reason::Newer(Some(at(&over, 4))));
         assert_eq!(decided(&over, Some(RUN)), newer);
+    }
+}
+
+#[test]
+fn attempts_are_of_one_run_and_builds_are_not() {
+    for (one, other, wanted) in [
+        (Some(RUN), Some(RUN), true),
+        (Some(RUN), Some(AGAIN), true),
+        (Some(RUN), Some(OTHER), false),
+        (
+            Some("https://ci.example/7"),
+            Some("https://ci.example/7"),
+            true,
+        ),
+        (
+            Some("https://ci.example/7"),
+            Some("https://ci.example/71"),
+            false,
+        ),
+        (Some(RUN), None, false),
+        (None, None, false),
+    ] {
+        assert_eq!(same_run(one, other), wanted, "{one:?} {other:?}");
     }
 }
 

@@ -29,6 +29,7 @@ fn a_permit_rests_on_the_reviews_that_count() {
         reviews: vec![user("bob").id, user("carol").id],
         approvers: vec![approver("bob"), approver("carol")],
         requests: Vec::new(),
+        until: None,
     };
     assert_eq!(found, wanted);
     let nothing = Evidence::of(setting, subject, &Facts::none(), None);
