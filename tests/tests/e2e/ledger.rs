@@ -445,6 +445,10 @@ fn a_chain_that_began_before_is_accepted_by_its_hash() {
         (&json!(3), &json!(hash))
     );
     scene.record("4", &[], 0);
+    // What is proven needs nobody to accept it.
+    let proven = scene.item(4)["hash"]["S"].as_str().unwrap().to_owned();
+    let (_, said) = scene.record("5", &["--accept-head", &proven], 3);
+    assert!(said.contains("there is nothing to accept"), "{said}");
     // Later heads are not accepted by it.
     let (_, said) = scene.record("5", &accept, 3);
     assert!(said.contains("is not the head"), "{said}");

@@ -336,3 +336,49 @@ fn a_run_that_was_killed_ends_right_when_it_runs_again() {
     assert_eq!(verdicts, ["healthy", "permitted", "started", "healthy"]);
     gate.run("grace", &["verify"]).is(0, &[]);
 }
+
+#[test]
+fn where_a_run_died_its_next_attempt_goes_on_and_a_rollback_waits_for_nobody() {
+    let gate = Gate::new("permit-died");
+    wait(PATIENCE, gate.world.serve(instance())).unwrap();
+    let [good, fix] = ["good", "fix"].map(|mark| gate.image(mark));
+    gate.plant("staging", &[gate.healthy(&good, 0), gate.healthy(&fix, 1)]);
+    gate.plant("production", &[gate.healthy(&good, 0)]);
+    gate.declare("");
+    let grant = ["grant", "--digest", &fix];
+    let (first, second) = ("7/attempts/1", "7/attempts/2");
+    let granted = ended(&mut gate.built("linus", first, &grant));
+    granted.is(0, &[ALLOWED]);
+    assert_eq!(granted.permit(), 2);
+    gate.begin(2, "linus", Some(&page(first)), &now());
+    ended(&mut gate.built("linus", "8", &grant)).is(
+        3,
+        &[
+            "is not recorded yet",
+            "a rollback need not wait",
+            "run its failed jobs again",
+        ],
+    );
+    let again = ended(&mut gate.built("linus", second, &grant));
+    again.is(0, &[ALLOWED]);
+    assert_eq!(again.permit(), 4);
+
+    let rollback = ["grant", "--rollback", "--digest", &good];
+    let back = gate.without_github("ada", &rollback);
+    back.is(0, &[ALLOWED]);
+    assert_eq!(back.permit(), 5);
+    gate.begin(5, "ada", None, &now());
+    gate.deploy(&good);
+    // What it superseded is over, whatever became of it.
+    let failed = ["--permit", "2", "--verdict", "failed"];
+    let late = recording(&fix, &gate.commits[1], &failed);
+    for attempt in [first, second] {
+        ended(&mut gate.built("linus", attempt, &late))
+            .is(3, &["ada at", "began another deployment since"]);
+    }
+    let record = recording(&good, &gate.commits[0], &["--permit", "5"]);
+    let written = gate.run("ada", &record);
+    written.is(0, &[]);
+    assert_eq!(written.json["record"]["under"], 5, "{}", written.json);
+    gate.run("grace", &["verify"]).is(0, &[]);
+}
