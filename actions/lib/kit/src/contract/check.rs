@@ -27,6 +27,14 @@ pub(super) fn check(declared: &Declared, mistakes: &mut Mistakes) {
                 .hint(error.causes().concat()),
         );
     }
+    for (name, _) in &declared.environments.value.0 {
+        if let Err(error) = reserved::environment(&name.value.0) {
+            mistakes.add(
+                Mistake::new(name.place.clone(), error.message.as_str())
+                    .hint(error.causes().concat()),
+            );
+        }
+    }
     let environments = &declared.environments;
     if environments.value.0.is_empty() && environments.place != Place::default() {
         mistakes.add(

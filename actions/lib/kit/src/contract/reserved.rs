@@ -10,6 +10,27 @@ pub const CONTENT: &str = "content";
 /// The prefix of the objects in the state's bucket that hold saved plans.
 pub const PLANS: &str = "slipway-plans/";
 
+/// What the name of the environment ends with, on GitHub, in which the jobs run that run an
+/// environment's infrastructure code. No permit role trusts them.
+const INFRASTRUCTURE: &str = "-infrastructure";
+
+/// Makes sure that no permit role trusts jobs that run another environment's code.
+///
+/// # Errors
+/// The environment's name ends with `-infrastructure` (exit 2).
+pub fn environment(name: &str) -> Result<()> {
+    match name.strip_suffix(INFRASTRUCTURE) {
+        None => Ok(()),
+        Some(other) => Err(
+            Error::usage(format!("an environment cannot be named `{name}`"))
+                .cause(format!(
+                    "jobs that run the infrastructure code of `{other}` name an environment of this name, and the role of its permits would trust them"
+                ))
+                .hint("give the environment another name"),
+        ),
+    }
+}
+
 /// Makes sure that a service's promotions are not stored where its builds may write.
 ///
 /// # Errors
@@ -53,6 +74,20 @@ pub fn state_key(key: &str) -> Result<()> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn an_environment_is_not_named_as_anothers_jobs_are() {
+        for good in [
+            "production",
+            "infrastructure",
+            "infrastructure-dev",
+            "x-infra",
+        ] {
+            assert!(environment(good).is_ok(), "{good}");
+        }
+        let error = environment("production-infrastructure").unwrap_err();
+        assert_eq!(error.exit(), crate::Exit::Usage);
+    }
 
     #[test]
     fn a_key_that_belongs_to_another_state_is_refused() {

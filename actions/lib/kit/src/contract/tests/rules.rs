@@ -149,6 +149,24 @@ fn an_environment_that_is_not_there_is_guessed() {
 }
 
 #[test]
+fn an_environment_whose_permits_anothers_code_could_take_is_refused() {
+    let text = with("").replace("live:", "dev-infrastructure:");
+    says(
+        &text,
+        expect![[r#"
+        error: an environment cannot be named `dev-infrastructure`
+         --> delivery.yaml:6:3
+          |
+        6 |   dev-infrastructure: {account: 222222222222, follows: dev}
+          |   ^^^^^^^^^^^^^^^^^^
+          |
+          = hint: jobs that run the infrastructure code of `dev` name an environment of this name, and the role of its permits would trust them
+
+        error: delivery.yaml is wrong: 1 mistake"#]],
+    );
+}
+
+#[test]
 fn names_that_collide_with_what_the_steps_store_are_refused() {
     let text = with("state: {bucket: b0b, key: \"{environment}-md5\"}\n")
         .replace("service: shop", "service: content");
