@@ -85,6 +85,7 @@ pub(crate) async fn run(word: Word, args: Args, cx: &Cx) -> Result<Report> {
             now,
             policy: &policy,
             people: &people,
+            account: setting.read.account.as_ref().map(ToString::to_string),
         };
         let next = said.decide(standing)?;
         Ok(match next {
@@ -141,6 +142,7 @@ struct Said<'a> {
     now: OffsetDateTime,
     policy: &'a str,
     people: &'a str,
+    account: Option<String>,
 }
 
 impl Said<'_> {
@@ -173,8 +175,10 @@ impl Said<'_> {
             if let Some(earlier) = approvals.find(|approval| mine(&approval.record.actor)) {
                 return Ok(Next::Already(Box::new(earlier.clone())));
             }
-            self.still_stands(asked, standing)?;
+            self.in_time(asked)?;
         }
+        // A run of an older contract, such as one that is run again, may list who no longer is.
+        self.still_stands(asked, standing)?;
         Ok(Next::Write(Box::new(asked.record().clone())))
     }
 
@@ -249,21 +253,31 @@ impl Said<'_> {
         }
     }
 
-    /// Refuses an approval that could no longer count, as far as ledger and contract show it.
+    fn in_time(&self, asked: &Asked) -> Result<()> {
+        match asked.expired(self.now) {
+            false => Ok(()),
+            true => Err(Error::refused(format!(
+                "request {} expired at {}",
+                self.number, asked.request.expires
+            ))
+            .hint(self.again(asked))),
+        }
+    }
+
+    /// Refuses an answer to what the request no longer is, as far as ledger and contract show it. What
+    /// is deployed since does not matter to whoever ends it.
     fn still_stands(&self, asked: &Asked, standing: &Standing) -> Result<()> {
         let number = self.number;
-        if asked.expired(self.now) {
-            return Err(Error::refused(format!(
-                "request {number} expired at {}",
-                asked.request.expires
-            ))
-            .hint(self.again(asked)));
-        }
+        let head = match self.word {
+            Word::Approve => standing.head(),
+            Word::Reject | Word::Withdraw => &asked.request.head,
+        };
         // GitHub is not asked for the range: what it has now is for `check` to compare.
         let now = Parts::of(asked.record(), &asked.request).map(|then| Parts {
-            head: standing.head().to_owned(),
+            head: head.to_owned(),
             policy: self.policy.to_owned(),
             people: self.people.to_owned(),
+            account: self.account.clone(),
             ..then
         });
         let voided = match &now {

@@ -31,6 +31,7 @@ fn said(
         now: at("2026-11-21T20:00:00Z").unwrap(),
         policy: &policy,
         people: &people,
+        account: None,
     };
     change(&mut said);
     match said.decide(standing) {
@@ -154,6 +155,25 @@ fn what_no_longer_stands_is_not_approved() {
         approve(&fresh, |it| it.people = "other"),
         "since it was made, the contract's people changed",
     );
+    refuses(
+        approve(&fresh, |it| it.account = Some("1".repeat(12))),
+        "since it was made, the environment's account changed",
+    );
+    // Whoever the contract lists no longer cannot end it either, by a run of the older contract.
+    for word in [Word::Reject, Word::Withdraw] {
+        refuses(
+            said(&setting, &fresh, word, &ada, |it| it.policy = "sha256:old"),
+            "since it was made, the contract's gate changed",
+        );
+        refuses(
+            said(&setting, &fresh, word, &ada, |it| it.people = "old"),
+            "since it was made, the contract's people changed",
+        );
+        let late = |it: &mut Said<'_>| it.now = at("2026-11-22T12:00:00Z").unwrap();
+        assert_eq!(said(&setting, &fresh, word, &ada, late), Ok(0));
+        let deployed = chain(&setting, &[deployed('c')]);
+        assert_eq!(said(&setting, &deployed, word, &ada, |_| {}), Ok(0));
+    }
     let later = chain(&setting, &[deployed('c')]);
     refuses(
         approve(&later, |_| {}),

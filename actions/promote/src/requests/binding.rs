@@ -10,6 +10,8 @@ use serde::Serialize;
 pub(crate) struct Parts {
     pub(crate) service: String,
     pub(crate) environment: String,
+    /// The environment's AWS account.
+    pub(crate) account: Option<String>,
     pub(crate) digest: String,
     pub(crate) commit: String,
     /// The hash of the environment's newest deployment.
@@ -30,6 +32,7 @@ impl Parts {
         Some(Self {
             service: record.service.clone(),
             environment: record.environment.clone(),
+            account: record.account.as_ref().map(ToString::to_string),
             digest: record.digest.to_string(),
             commit: record.commit.to_string(),
             head: request.head.clone(),
@@ -45,6 +48,7 @@ impl Parts {
     pub(crate) fn binding(&self, expires: &str) -> Result<String> {
         #[derive(Serialize)]
         struct Bound<'a> {
+            account: Option<&'a str>,
             base: Option<&'a str>,
             commit: &'a str,
             digest: &'a str,
@@ -57,6 +61,7 @@ impl Parts {
             service: &'a str,
         }
         let bound = Bound {
+            account: self.account.as_deref(),
             base: self.base.as_deref(),
             commit: &self.commit,
             digest: &self.digest,
@@ -77,6 +82,7 @@ impl Parts {
         let Self {
             service,
             environment,
+            account,
             digest,
             commit,
             head,
@@ -88,6 +94,7 @@ impl Parts {
         let compared = [
             ("the service", *service == other.service),
             ("the environment", *environment == other.environment),
+            ("the environment's account", *account == other.account),
             ("the digest", *digest == other.digest),
             ("the commit", *commit == other.commit),
             ("the newest deployment", *head == other.head),

@@ -237,6 +237,10 @@ fn a_binding_covers_every_part_and_the_expiry() {
     };
     assert_eq!(other(|it| it.service.push('x')), "the service");
     assert_eq!(other(|it| it.environment.push('x')), "the environment");
+    assert_eq!(
+        other(|it| it.account = Some("111111111111".to_owned())),
+        "the environment's account"
+    );
     assert_eq!(other(|it| it.digest.push('x')), "the digest");
     assert_eq!(other(|it| it.commit.push('x')), "the commit");
     assert_eq!(other(|it| it.head.push('x')), "the newest deployment");

@@ -62,9 +62,13 @@ pub(crate) fn waiting(
     };
     let (policy, people) = (setting.policy()?, people_hash(setting)?);
     let persons = setting.persons();
+    let account = setting.read.account.as_ref().map(ToString::to_string);
     let stands = |asked: &Asked| {
         Parts::of(asked.record(), &asked.request).is_some_and(|then| {
-            then.head == standing.head() && then.policy == policy && then.people == people
+            then.head == standing.head()
+                && then.account == account
+                && then.policy == policy
+                && then.people == people
         })
     };
     let all = Asked::all(standing.records());

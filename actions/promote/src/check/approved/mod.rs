@@ -192,6 +192,7 @@ pub(super) fn parts(
     Ok(Parts {
         service: setting.service.clone(),
         environment: setting.environment.clone(),
+        account: setting.read.account.as_ref().map(ToString::to_string),
         digest: subject.digest.to_string(),
         commit: commit.to_string(),
         head: conditions.standing.head().to_owned(),

@@ -283,6 +283,11 @@ const FAILING: &[Case] = &[
     ("another base", "the commits that it brings changed", |s| {
         s.promotion.range().base = crate::check::range::Base::Nothing;
     }),
+    (
+        "another account",
+        "the environment's account changed",
+        |s| s.promotion.setting.read.account = Some("1".repeat(12).parse().unwrap()),
+    ),
     ("another commit", "the commit changed", |s| {
         s.promotion.subject.commit = Some("8".repeat(40).parse().unwrap());
     }),
