@@ -70,29 +70,10 @@ pub(crate) async fn run(args: Args, cx: &Cx) -> Result<Report> {
         }
         None => None,
     };
-    let mut draft = Record {
-        seq: 0,
-        at: rfc3339(cx.clock.now()),
-        service: setting.service.clone(),
-        environment: setting.environment.clone(),
-        digest: digest.clone(),
-        commit: commit.clone(),
-        verdict,
-        actor: actor(cx, &net, github.as_ref(), &setting).await,
-        run: cx.host.run_url(),
-        account: setting.read.account.clone(),
-        task_definition: None,
-        previous: None,
-        policy: Some(ledger::policy(&setting.gate)?),
-        // Whether another digest was there is seen when the record is appended.
-        rollback: args.rollback.then_some(Rollback { from: None }),
-        break_glass: None,
-        reason: None,
-        request: None,
-        answers: None,
-        permit: None,
-        under: None,
-    };
+    let by = actor(cx, &net, github.as_ref(), &setting).await;
+    let mut draft = draft(cx, &setting, (&digest, &commit), verdict, by)?;
+    // Whether another digest was there is seen when the record is appended.
+    draft.rollback = args.rollback.then_some(Rollback { from: None });
     let ledger = accepting(ledger, &setting, &chain, args.accept_head).await?;
     if let Some(reason) = args.break_glass {
         let standing = Standing::read(&ledger, &chain).await?;
@@ -129,6 +110,38 @@ pub(crate) async fn run(args: Args, cx: &Cx) -> Result<Report> {
         }
     };
     Ok(report::report(&setting, &written, deployment))
+}
+
+/// The record of a deployment, before it is known what it ran under.
+fn draft(
+    cx: &Cx,
+    setting: &Setting,
+    (digest, commit): (&Digest, &CommitId),
+    verdict: Verdict,
+    actor: Actor,
+) -> Result<Record> {
+    Ok(Record {
+        seq: 0,
+        at: rfc3339(cx.clock.now()),
+        service: setting.service.clone(),
+        environment: setting.environment.clone(),
+        digest: digest.clone(),
+        commit: commit.clone(),
+        verdict,
+        actor,
+        run: cx.host.run_url(),
+        account: setting.read.account.clone(),
+        task_definition: None,
+        previous: None,
+        policy: Some(ledger::policy(&setting.gate)?),
+        rollback: None,
+        break_glass: None,
+        reason: None,
+        request: None,
+        answers: None,
+        permit: None,
+        under: None,
+    })
 }
 
 /// Refuses a healthy deployment that no permit covers, where the contract has a gate. A failure can make

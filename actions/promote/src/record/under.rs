@@ -56,12 +56,35 @@ fn closes<'r>(
     draft: &Record,
     now: OffsetDateTime,
 ) -> Result<(&'r Record, &'r Permit)> {
+    let (found, permit) = named(records, number, draft)?;
+    let newest = records.iter().find(|it| it.record.is_deployment());
+    let closing = records
+        .iter()
+        .find(|it| it.record.is_deployment() && it.record.under == Some(number));
+    if let Some(closing) = closing {
+        let marked = Record {
+            under: Some(number),
+            ..draft.clone()
+        };
+        // The same run again, from where it was stopped.
+        let own = is_same(&closing.record, &marked);
+        if !own || newest.is_none_or(|newest| newest.hash != closing.hash) {
+            return Err(closed(number, &closing.record));
+        }
+        return Ok((found, permit));
+    }
+    still_to_record(records, number, permit, draft, now)?;
+    Ok((found, permit))
+}
+
+/// The permit of this number, if it is for the draft's digest and commit.
+fn named<'r>(
+    records: &'r [Recorded],
+    number: u64,
+    draft: &Record,
+) -> Result<(&'r Record, &'r Permit)> {
     let environment = &draft.environment;
-    let refused = || {
-        Error::refused(format!(
-            "this deployment to {environment} was not recorded under permit {number}"
-        ))
-    };
+    let refused = || refusal(draft, number);
     let mut all = records.iter().map(|it| &it.record);
     let found = all.find(|record| record.seq == number);
     let found = found.ok_or_else(|| {
@@ -87,22 +110,21 @@ fn closes<'r>(
             ))
             .hint("give the `digest` and `commit` outputs of the same `grant`"));
     }
+    Ok((found, permit))
+}
+
+/// Refuses where nothing can have been deployed under an open permit, or what was is over or another
+/// run's to record.
+fn still_to_record(
+    records: &[Recorded],
+    number: u64,
+    permit: &Permit,
+    draft: &Record,
+    now: OffsetDateTime,
+) -> Result<()> {
+    let environment = &draft.environment;
+    let refused = || refusal(draft, number);
     let newest = records.iter().find(|it| it.record.is_deployment());
-    let closing = records
-        .iter()
-        .find(|it| it.record.is_deployment() && it.record.under == Some(number));
-    if let Some(closing) = closing {
-        let marked = Record {
-            under: Some(number),
-            ..draft.clone()
-        };
-        // The same run again, from where it was stopped.
-        let own = is_same(&closing.record, &marked);
-        if !own || newest.is_none_or(|newest| newest.hash != closing.hash) {
-            return Err(closed(number, &closing.record));
-        }
-        return Ok((found, permit));
-    }
     let start =
         |it: &&Recorded| it.record.verdict == Verdict::Started && it.record.under == Some(number);
     let started = records.iter().find(start).map(|it| &it.record);
@@ -136,8 +158,6 @@ fn closes<'r>(
                 .hint("if that run never records it, record the failure without --permit"));
         }
         (_, Some(_)) => {}
-        // What was permitted can have failed before it began, such as in a migration, but not where
-        // it could not begin.
         (_, None) if permit::expired(permit, now) => {
             return Err(refused()
                 .cause(format!(
@@ -146,6 +166,8 @@ fn closes<'r>(
                 ))
                 .hint("there is nothing to record"));
         }
+        // What was permitted can have failed before it began, such as in a migration, but not where
+        // it could not begin.
         (_, None) => {
             let head = newest.map_or(GENESIS, |newest| &newest.hash);
             if permit.head != head {
@@ -163,7 +185,14 @@ fn closes<'r>(
             }
         }
     }
-    Ok((found, permit))
+    Ok(())
+}
+
+fn refusal(draft: &Record, number: u64) -> Error {
+    Error::refused(format!(
+        "this deployment to {} was not recorded under permit {number}",
+        draft.environment
+    ))
 }
 
 /// Whether the run of the draft began it; at a terminal, whoever has no run either.
@@ -218,7 +247,7 @@ mod tests {
 
     /// Why the draft may not close permit 2; nothing if it may.
     #[track_caller]
-    fn refusal(records: &[Record], draft: &Record) -> Option<String> {
+    fn why_not(records: &[Record], draft: &Record) -> Option<String> {
         let error = closes(&chain(records), 2, draft, now()).err()?;
         assert_eq!(error.exit(), kit::Exit::Refused);
         assert!(!error.hints.is_empty());
@@ -279,7 +308,7 @@ mod tests {
                 Some("record 4 closed it"),
             ),
         ] {
-            let found = refusal(&records, &draft);
+            let found = why_not(&records, &draft);
             match wanted {
                 None => assert_eq!(found, None),
                 Some(words) => assert!(
@@ -288,9 +317,9 @@ mod tests {
                 ),
             }
         }
-        let failures = |records: &[Record]| refusal(records, &failure);
+        let failures = |records: &[Record]| why_not(records, &failure);
         let by_another = [&granted[..], &[started('b', 2)]].concat();
-        assert_eq!(refusal(&by_another, &healthy), None);
+        assert_eq!(why_not(&by_another, &healthy), None);
         assert!(
             failures(&by_another)
                 .is_some_and(|it| it.contains("dora at 2026-11-21T18:00:00Z began it"))
@@ -298,11 +327,11 @@ mod tests {
         // Another attempt of the run that began it may say so.
         let mut again = failure.clone();
         again.run = Some("https://ci.example/runs/7/attempts/2".to_owned());
-        assert_eq!(refusal(&begun, &again), None);
+        assert_eq!(why_not(&begun, &again), None);
         // What a rollback superseded is over, however it ended.
         let superseded = with(started('a', 1));
         for draft in [&healthy, &failure] {
-            let why = refusal(&superseded, draft);
+            let why = why_not(&superseded, draft);
             assert!(why.is_some_and(|it| it.contains("began another deployment since")));
         }
         let mut late = permitted('b', "hash-1");
@@ -317,7 +346,7 @@ mod tests {
         let busy = [&granted[..], &[permitted('c', "hash-1"), started('c', 3)]].concat();
         assert!(failures(&busy).is_some_and(|it| it.contains("began another one")));
         let later = [&with(under(&healthy))[..], &[deployed('c')]].concat();
-        assert!(refusal(&later, &healthy).is_some_and(|it| it.contains("record 4 closed it")));
+        assert!(why_not(&later, &healthy).is_some_and(|it| it.contains("record 4 closed it")));
     }
 
     #[test]
