@@ -55,7 +55,11 @@ impl Watch {
         let Some(rest) = line.strip_prefix("test ") else {
             return;
         };
-        if let Some((name, _)) = rest.split_once(" has been running for over ") {
+        if let Some((name, after)) = rest.split_once(" ...") {
+            self.slow.remove(name);
+            // libtest writes the verdict by itself, so that another test's line can come before it.
+            self.line(after.trim_start(), now);
+        } else if let Some((name, _)) = rest.split_once(" has been running for over ") {
             let began = now.checked_sub(SLOW).unwrap_or(now);
             self.slow.insert(name.to_owned(), began);
         } else if let Some(name) = rest.strip_suffix(" waits") {
@@ -65,8 +69,6 @@ impl Watch {
             if let Some(since) = wait.since.take() {
                 wait.total += now.duration_since(since);
             }
-        } else if let Some((name, _)) = rest.split_once(" ...") {
-            self.slow.remove(name);
         }
     }
 
@@ -148,6 +150,22 @@ mod tests {
         assert_eq!(watch.act(at(1200)), Some(Act::KillTests("b".to_owned())));
         watch.line("test result: FAILED. 1 passed; 1 failed", at(1201));
         assert_eq!(watch.act(at(2000)), None);
+    }
+
+    #[test]
+    fn a_line_between_a_test_and_its_verdict_belongs_to_another_test() {
+        let began = Instant::now();
+        let at = |seconds| began + Duration::from_secs(seconds);
+        let mut watch = Watch::default();
+        watch.line("test b waits", at(10));
+        for test in ["a", "b"] {
+            let line = format!("test {test} has been running for over 60 seconds");
+            watch.line(&line, at(60));
+        }
+        watch.line("test a ... test b waited 90.0 s", at(100));
+        watch.line("ok", at(100));
+        assert_eq!(watch.act(at(689)), None);
+        assert_eq!(watch.act(at(690)), Some(Act::KillPrograms("b".to_owned())));
     }
 
     #[test]

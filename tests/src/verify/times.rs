@@ -37,8 +37,9 @@ pub(super) fn tally(lines: &[Timed], threads: usize) -> Tally {
             program = name;
         } else if line.starts_with("running ") && line.trim_end().ends_with([' ', 's', 't']) {
             (began, ends, waits) = (*at, Vec::new(), BTreeMap::new());
-        } else if let Some((name, time)) = turn(line) {
+        } else if let Some((name, time)) = turn(ended(line).map_or(line, |(_, after)| after)) {
             *waits.entry(name).or_default() += time;
+            ends.extend(ended(line).map(|(name, _)| (*at, name)));
         } else if let Some(counts) = line.strip_prefix("test result: ") {
             tally.passed += count(counts, "passed");
             tally.failed += count(counts, "failed");
@@ -75,7 +76,10 @@ fn program_of(line: &str) -> Option<String> {
 
 /// `test NAME waited 12.3 s`.
 fn turn(line: &str) -> Option<(&str, Duration)> {
-    let (name, time) = line.strip_prefix("test ")?.split_once(" waited ")?;
+    let (name, time) = line
+        .trim_start()
+        .strip_prefix("test ")?
+        .split_once(" waited ")?;
     let seconds: f64 = time.strip_suffix(" s")?.parse().ok()?;
     Some((name, Duration::try_from_secs_f64(seconds).ok()?))
 }
@@ -144,8 +148,8 @@ mod tests {
         ),
         (10, ""),
         (10, "running 4 tests"),
-        (13, "test b ... ok"),
-        (14, "test a waited 1.5 s"),
+        (13, "test b ... test a waited 1.5 s"),
+        (13, "ok"),
         (15, "test a ... FAILED"),
         (15, "test c - should panic ... ok"),
         (20, "test d ... sandbox is up"),
