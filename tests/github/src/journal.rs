@@ -55,6 +55,9 @@ pub(crate) struct Fault {
     /// Only requests whose body contains this, for a path that all repositories share.
     #[serde(default)]
     pub(crate) holds: Option<String>,
+    /// Only requests whose body contains this too, such as a field of a query.
+    #[serde(default)]
+    pub(crate) asks: Option<String>,
     /// How many calls it hits.
     #[serde(default = "once")]
     pub(crate) times: u32,
@@ -96,10 +99,10 @@ impl Journal {
         let index = self.faults.iter().position(|fault| {
             fault.times > 0
                 && path.contains(&fault.path)
-                && fault
-                    .holds
-                    .as_deref()
-                    .is_none_or(|text| String::from_utf8_lossy(body).contains(text))
+                && [&fault.holds, &fault.asks]
+                    .into_iter()
+                    .flatten()
+                    .all(|text| String::from_utf8_lossy(body).contains(text))
                 && fault
                     .method
                     .as_deref()

@@ -562,6 +562,9 @@ fn github_that_fails_or_answers_in_part_is_refused() {
             "contains no data",
         ),
     ] {
+        // Which query comes first is nobody's promise.
+        let mut fault = fault;
+        fault["asks"] = json!("associatedPullRequests");
         scene.fault(fault);
         let answer = scene.check(&tip);
         answer.refused("range", "unknown", words);
@@ -574,7 +577,8 @@ fn github_that_fails_or_answers_in_part_is_refused() {
     }
     // The objection is left out of a page, and the page's count is not.
     for list in ["reviews", "commits"] {
-        scene.fault(json!({"remove": format!("{pull}/{list}/nodes/0"), "times": 2}));
+        let pointer = format!("{pull}/{list}/nodes/0");
+        scene.fault(json!({"remove": pointer, "asks": format!("{list}("), "times": 2}));
         let answer = scene.check(&tip);
         answer.refused(
             "range",

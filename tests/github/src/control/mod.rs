@@ -28,7 +28,7 @@
 //! | `GET runs/ID` | → `{status, conclusion, jobs: [{key, name, environment, status, conclusion}]}` |
 //! | `GET calls?repository=&since=` | → calls received, after that sequence number |
 //! | `GET violations?repository=` | → answers that broke GitHub's description, and calls not implemented |
-//! | `POST faults` | `path (contained), method?, holds? (in the body), times? (1), status?, headers?, body?, after? (false), delay_ms?, remove? (JSON pointer)` |
+//! | `POST faults` | `path (contained), method?, holds? and asks? (both in the body), times? (1), status?, headers?, body?, after? (false), delay_ms?, remove? (JSON pointer)` |
 //!
 //! Jobs are told apart by process (see [`crate::peer`]): whoever runs a workflow hands each job's processes `GITHUB_JOB`
 //! and `GITHUB_RUN_ID` = `run_id`.
