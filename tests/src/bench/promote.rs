@@ -58,40 +58,50 @@ pub(super) async fn rows(stage: &Stage<'_>) -> Result<Vec<Row>> {
         contenders.push((count, goal, ours, theirs));
     }
     let rounds = stage.rounds.unwrap_or(ROUNDS);
+    let mut near = Vec::new();
+    for (_, _, ours, theirs) in &contenders {
+        let calls = calls(&story, [ours, theirs]).await?;
+        near.push((calls, walls([ours, theirs], rounds)?));
+    }
+    far(&story).await?;
     let mut rows = Vec::new();
-    for (count, goal, ours, theirs) in &contenders {
+    for ((count, goal, ours, theirs), (calls, near)) in contenders.iter().zip(near) {
+        let away = walls([ours, theirs], rounds)?;
         let work = format!("{count} pull requests");
-        rows.extend(compare(&story, &work, *goal, [ours, theirs], rounds).await?);
+        rows.extend(compare(&work, *goal, calls, &near, &away)?);
     }
     Ok(rows)
 }
 
-/// Calls, how many of them wait for one another, and the time at a distance.
-async fn compare(
-    story: &Story,
-    work: &str,
-    goal: Option<f64>,
-    contenders: [&Call; 2],
-    rounds: usize,
-) -> Result<Vec<Row>> {
+/// How many calls each makes.
+async fn calls(story: &Story, contenders: [&Call; 2]) -> Result<[f64; 2]> {
     let mut calls = [0.0; 2];
     for (calls, call) in calls.iter_mut().zip(contenders) {
         let before = story.hub.calls().await?.len();
         Measure::Wall.take(call)?;
         *calls = (story.hub.calls().await?.len() - before) as f64;
     }
-    let near = walls(contenders, rounds)?;
-    far(story).await?;
-    let away = walls(contenders, rounds)?;
+    Ok(calls)
+}
+
+/// Calls, how many of them wait for one another, and the time at a distance.
+fn compare(
+    work: &str,
+    goal: Option<f64>,
+    calls: [f64; 2],
+    near: &[Vec<f64>; 2],
+    away: &[Vec<f64>; 2],
+) -> Result<Vec<Row>> {
     let depth = |side: usize| -> Result<f64> {
         let middle = |figures: &[Vec<f64>; 2]| median(&figures[side]);
-        let (near, away) = middle(&near)
-            .zip(middle(&away))
+        let (near, away) = middle(near)
+            .zip(middle(away))
             .ok_or_else(|| Fault::new("no round was measured"))?;
         Ok((away - near) / f64::from(LATENCY))
     };
     let [ours, theirs] = [depth(0)?, depth(1)?];
     let peer = "one call after the other";
+    let serial = format!("{work}: calls that wait for one another");
     let mut rows = vec![
         Row::new(
             format!("{work}: calls to GitHub"),
@@ -100,13 +110,7 @@ async fn compare(
             &calls[1..],
             None,
         )?,
-        Row::new(
-            format!("{work}: calls that wait for one another"),
-            &[ours],
-            peer,
-            &[theirs],
-            None,
-        )?,
+        Row::new(serial.clone(), &[ours], peer, &[theirs], None)?,
         Row::new(
             format!("{work}: wall ms at {LATENCY} ms a call"),
             &away[0],
@@ -116,14 +120,8 @@ async fn compare(
         )?,
     ];
     if let Some(goal) = goal {
-        let work = format!("{work}: calls that wait for one another");
-        rows.push(Row::new(
-            work,
-            &[ours],
-            "the most there should be",
-            &[goal],
-            1.0,
-        )?);
+        let most = "the most there should be";
+        rows.push(Row::new(serial, &[ours], most, &[goal], 1.0)?);
     }
     Ok(rows)
 }
