@@ -140,11 +140,8 @@ pub fn marked(prefix: &str) -> Vec<u32> {
     let wanted = format!("{MARK}={prefix}");
     all()
         .filter(|pid| {
-            fs::read(format!("/proc/{pid}/environ")).is_ok_and(|bytes| {
-                bytes
-                    .split(|byte| *byte == 0)
-                    .any(|entry| entry.starts_with(wanted.as_bytes()))
-            })
+            i32::try_from(*pid)
+                .is_ok_and(|id| kit::environ::has(id, |entry| entry.starts_with(wanted.as_bytes())))
         })
         .collect()
 }

@@ -32,17 +32,12 @@ impl Process {
     /// program has one of these `programs`' names, or one that begins so.
     pub(crate) fn marked(name: &str, value: &str, programs: &[&str]) -> Option<Self> {
         let wanted = format!("{name}={value}");
-        let is = |folder: &Path| {
-            is_one_of(folder, programs) == Some(true)
-                && std::fs::read(folder.join("environ")).is_ok_and(|environ| {
-                    let mut entries = environ.split(|byte| *byte == 0);
-                    entries.any(|entry| entry == wanted.as_bytes())
-                })
-        };
         let folders = std::fs::read_dir("/proc").into_iter().flatten().flatten();
         folders.map(|folder| folder.path()).find_map(|folder| {
             let id = folder.file_name()?.to_str()?.parse().ok()?;
-            is(&folder).then(|| Self::of(id)).flatten()
+            let is = is_one_of(&folder, programs) == Some(true)
+                && kit::environ::has(id, |entry| entry == wanted.as_bytes());
+            is.then(|| Self::of(id)).flatten()
         })
     }
 

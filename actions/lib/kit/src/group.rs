@@ -65,13 +65,7 @@ impl Group {
     /// `/proc` cannot be read.
     pub fn marked(name: &str, value: &str) -> Result<Option<Self>> {
         let wanted = format!("{name}={value}");
-        let marked = |id: i32| {
-            std::fs::read(format!("/proc/{id}/environ")).is_ok_and(|environ| {
-                environ
-                    .split(|byte| *byte == 0)
-                    .any(|entry| entry == wanted.as_bytes())
-            })
-        };
+        let marked = |id: i32| crate::environ::has(id, |entry| entry == wanted.as_bytes());
         Ok(processes()?.into_iter().find_map(|process| {
             let leader = stat(process.group);
             let ours = !process.zombie

@@ -11,6 +11,7 @@ pub mod clock;
 pub mod contract;
 mod defaults;
 pub mod env;
+pub mod environ;
 pub mod error;
 pub mod exit;
 pub mod group;
