@@ -195,7 +195,7 @@ async fn calls(State(gateway): State<Arc<Gateway>>, Query(which): Query<Which>) 
     Json(json!({"last": last, "calls": calls})).into_response()
 }
 
-/// `{"service", "operation"?, "account"?, "times"?, "fault": {"kind": "status"|"delay"|"cut"|"lost_answer"|"unconditional", …}}`.
+/// `{"service", "operation"?, "account"?, "times"?, "fault": {"kind": "status"|"delay"|"late_answer"|"cut"|"lost_answer"|"unconditional", …}}`.
 async fn faults(State(gateway): State<Arc<Gateway>>, Json(fault): Json<Fault>) -> Response {
     gateway.faults.add(fault);
     StatusCode::NO_CONTENT.into_response()

@@ -20,6 +20,8 @@ pub(crate) enum Kind {
     },
     /// The call is done after this many milliseconds.
     Delay { millis: u64 },
+    /// The call is done at once, and answered after this many milliseconds.
+    LateAnswer { millis: u64 },
     /// The connection breaks; the call is not done.
     Cut,
     /// The call is done, and then the connection breaks: the caller cannot know.

@@ -136,6 +136,11 @@ async fn entry(State(side): State<Side>, request: Request) -> Response {
             tokio::time::sleep(std::time::Duration::from_millis(*millis)).await;
             Some(work.await)
         }
+        Some(Kind::LateAnswer { millis }) => {
+            let answer = work.await;
+            tokio::time::sleep(std::time::Duration::from_millis(*millis)).await;
+            Some(answer)
+        }
         Some(Kind::LostAnswer | Kind::Unconditional) | None => Some(work.await),
     };
     let answer = answer.map(|answer| {

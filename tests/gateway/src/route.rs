@@ -79,6 +79,11 @@ async fn entry(State(gateway): State<Arc<Gateway>>, request: Request) -> Respons
             tokio::time::sleep(std::time::Duration::from_millis(*millis)).await;
             dispatch(&gateway, &call, caller, stream).await.map(Some)
         }
+        Some(Kind::LateAnswer { millis }) => {
+            let answer = dispatch(&gateway, &call, caller, stream).await.map(Some);
+            tokio::time::sleep(std::time::Duration::from_millis(*millis)).await;
+            answer
+        }
         Some(Kind::Unconditional) => {
             call.take_off_conditions();
             dispatch(&gateway, &call, caller, stream).await.map(Some)

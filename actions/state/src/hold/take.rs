@@ -20,7 +20,7 @@ use kit::backoff::spread;
 use kit::clock::uptime;
 use kit::error::{Error, ErrorKind, Result};
 use kit::report::Report;
-use kit::signal::unless_interrupted;
+use kit::signal::{interrupted, unless_interrupted};
 use kit::step::Cx;
 use std::time::Duration;
 
@@ -30,6 +30,9 @@ const TURN: Duration = Duration::from_secs(5);
 const ANSWER: Duration = Duration::from_secs(10);
 /// The pause between two looks meanwhile.
 const LOOK: Duration = Duration::from_millis(250);
+/// How long a call that is under way when a signal comes has for its answer. A runner gives a step
+/// 7.5 seconds between its first signal and its second.
+const UNDER_WAY: Duration = Duration::from_secs(5);
 
 /// The verb `lock`: takes it, or adopts one, and keeps it for later steps.
 pub(crate) async fn lock(
@@ -110,27 +113,35 @@ pub(crate) async fn take(
         asker: Asker::new(cx, &opened.net, allowed),
         cx,
     };
-    let taken = tokio::select! {
-        taken = claimant.acquire(&mut line) => taken,
-        signal = kit::signal::interrupted() => {
-            // The write may be under way: whatever stands there with our ID is removed.
-            line.leave().await;
-            lock.release(record).await?;
-            return Err(Error::new(
-                ErrorKind::Interrupted,
-                format!("interrupted by {signal} while waiting for {}", lock.id),
-            ));
+    let taken = {
+        let mut acquiring = std::pin::pin!(claimant.acquire(&mut line));
+        tokio::select! {
+            biased;
+            // A write may be under way: it is answered first, so that what it wrote is known.
+            signal = interrupted() => {
+                let _ = tokio::time::timeout(UNDER_WAY, acquiring).await;
+                Err(Error::new(
+                    ErrorKind::Interrupted,
+                    format!("interrupted by {signal} while waiting for {}", lock.id),
+                ))
+            }
+            taken = &mut acquiring => taken,
         }
     };
     let since = match taken {
         Ok(since) => since,
         Err(error) => {
             line.leave().await;
-            // A write that got no answer may have arrived. The error that is told is the first.
-            if error.kind != ErrorKind::Busy {
-                let _ = lock.release(record).await;
-            }
-            return Err(error);
+            return match error.kind {
+                ErrorKind::Busy => Err(error),
+                // A lock that cannot be given back is what the person has to know of.
+                ErrorKind::Interrupted => Err(lock.release(record).await.err().unwrap_or(error)),
+                // A write that got no answer may have arrived. The error that is told is the first.
+                _ => {
+                    let _ = lock.release(record).await;
+                    Err(error)
+                }
+            };
         }
     };
     cx.host.info(format!(
@@ -194,7 +205,7 @@ impl Claimant<'_> {
                 After::Join => line.join().await?,
                 After::Pause(pause) => {
                     said.say(self, place, held.as_ref(), &watch).await?;
-                    tokio::time::sleep(spread(pause)).await;
+                    sleep(spread(pause)).await?;
                 }
                 After::GiveUp => {
                     let held = match held {
@@ -233,7 +244,7 @@ impl Claimant<'_> {
         let found = loop {
             match self.lock.look().await? {
                 Some(held) => break held,
-                None if uptime().saturating_sub(began) < TURN => tokio::time::sleep(LOOK).await,
+                None if uptime().saturating_sub(began) < TURN => sleep(LOOK).await?,
                 None => {
                     let since = uptime();
                     match self.lock.take(self.record).await? {
@@ -246,7 +257,7 @@ impl Claimant<'_> {
                             return Err(unsettled(self.lock));
                         }
                         // Each attempt disturbs the others where it writes to two places.
-                        Put::Missed => tokio::time::sleep(spread(LOOK)).await,
+                        Put::Missed => sleep(spread(LOOK)).await?,
                     }
                 }
             }
@@ -281,4 +292,13 @@ impl Claimant<'_> {
         ));
         Ok(true)
     }
+}
+
+/// The pause before the next look, which a signal ends.
+async fn sleep(pause: Duration) -> Result<()> {
+    unless_interrupted(async {
+        tokio::time::sleep(pause).await;
+        Ok(())
+    })
+    .await
 }

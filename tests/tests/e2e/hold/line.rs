@@ -158,6 +158,53 @@ fn one_who_waits_leaves_the_line_though_a_second_signal_comes_while_it_does() {
     assert!(running.end(DEADLINE).status.success());
 }
 
+/// A signal may come while the ticket is written or renewed: it stands there, and the step does not
+/// know of it yet.
+#[test]
+fn one_who_is_cancelled_while_its_ticket_is_written_leaves_nothing() {
+    for (operation, renewed) in [("TransactWriteItems", false), ("PutItem", true)] {
+        let state = alone(&format!("late-{renewed}"));
+        let (holder, waiter) = (state.job(), state.job());
+        let hold = ["run", "--", "sh", "-c", HOLDING];
+        let running = Started::new(&mut verb(&state, &holder, &hold));
+        started(&holder);
+        let line = format!("{}/{}#q", state.bucket(), state.key);
+        let there = |id: &str| wait(DEADLINE, item(&state.aws, state.table(), "LockID", id));
+        let ticket = format!("{line}/0");
+        let late = json!({"service": "dynamodb", "operation": operation,
+                          "fault": {"kind": "late_answer", "millis": 3000}});
+        if !renewed {
+            fault(&state, late.clone());
+        }
+        let arguments = [
+            "run",
+            "--lock-timeout",
+            "10m",
+            "--lease",
+            "20s",
+            "--",
+            "touch",
+            "started",
+        ];
+        let waiting = Started::new(&mut verb(&state, &waiter, &arguments));
+        until("it stands in line", DEADLINE, || there(&ticket));
+        if renewed {
+            let before = there(&ticket);
+            fault(&state, late);
+            until("it is renewed", DEADLINE, || {
+                (there(&ticket) != before).then_some(())
+            });
+        }
+        waiting.signal(Signal::INT);
+        let ended = waiting.end(DEADLINE);
+        assert_eq!(ended.status.code(), Some(130), "{}", log(&ended));
+        assert!(!waiter.file("started").exists());
+        assert_eq!((there(&ticket), there(&line)), (None, None), "{operation}");
+        let_go(&holder);
+        assert!(running.end(DEADLINE).status.success());
+    }
+}
+
 /// Whoever leaves says where the line begins. Nobody has to look for all the others who were in front.
 #[test]
 fn one_far_back_in_line_learns_its_place_and_its_turn_from_where_the_line_begins() {
