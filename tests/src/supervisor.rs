@@ -58,18 +58,7 @@ fn start_missing(instance: &Instance) -> Result<()> {
         state: State::read(&instance.dir),
     };
     let mut started = supervisor.engine()?;
-    let parts = parts::all(instance, sandbox_program(instance)?)?;
-    let mut waiting = Vec::new();
-    for part in &parts {
-        if !supervisor.found(part) {
-            supervisor.may_replace(part)?;
-            waiting.push((part, supervisor.start(part)?));
-        }
-    }
-    for (part, process) in waiting {
-        supervisor.wait(part, process)?;
-        started += 1;
-    }
+    started += supervisor.parts(&parts::all(instance, sandbox_program(instance)?)?)?;
     note(&format!(
         "sandbox {} is up at {} ({} in {:.2} s)",
         instance.id,
@@ -201,8 +190,33 @@ impl Supervisor<'_> {
         })
     }
 
-    /// Whether the part may be started in the place of one that runs, which nobody else may be using then.
-    fn may_replace(&self, part: &Part) -> Result<()> {
+    /// Sees to the parts; returns how many were started. All of them keep in memory what the others refer to: moto the
+    /// repository whose policy the gateway enforces, the registry the image that a key in the gateway signed. So they
+    /// begin together, with nothing in them.
+    fn parts(&mut self, parts: &[Part]) -> Result<usize> {
+        let Some(missing) = parts.iter().find(|part| !self.found(part)) else {
+            return Ok(0);
+        };
+        for part in parts {
+            self.may_replace(part, missing)?;
+        }
+        for part in parts {
+            self.stop(part.name, Duration::from_secs(10))?;
+        }
+        parts::forget(self.instance)?;
+        let mut waiting = Vec::new();
+        for part in parts {
+            waiting.push((part, self.start(part)?));
+        }
+        for (part, process) in waiting {
+            self.wait(part, process)?;
+        }
+        Ok(parts.len())
+    }
+
+    /// Whether the part may be started in the place of one that runs, which nobody else may be using then, because
+    /// `missing` is not there.
+    fn may_replace(&self, part: &Part, missing: &Part) -> Result<()> {
         let Some(started) = self.state.parts.get(part.name) else {
             return Ok(());
         };
@@ -210,9 +224,12 @@ impl Supervisor<'_> {
         if others.is_empty() || !started.process.runs() {
             return Ok(());
         }
-        let why = match started.fingerprint == part.fingerprint() {
-            true => "does not answer",
-            false => "was started from another build or configuration",
+        let why = if started.fingerprint != part.fingerprint() {
+            "was started from another build or configuration".to_owned()
+        } else if part.name == missing.name {
+            "does not answer".to_owned()
+        } else {
+            format!("has to begin anew with {}", missing.name)
         };
         Err(in_use(format!("{}, which {why},", part.name), &others))
     }
@@ -402,6 +419,34 @@ mod tests {
     }
 
     #[test]
+    fn parts_that_refer_to_one_another_begin_together() {
+        let folder = tempfile::tempdir().unwrap();
+        let instance = Instance::of(folder.path(), folder.path());
+        let named = |name, inputs: &str| Part {
+            name,
+            inputs: inputs.to_owned(),
+            ..part(&instance, "sleep 60", false)
+        };
+        let mut supervisor = Supervisor {
+            instance: &instance,
+            state: State::default(),
+        };
+        let before = [named("moto", ""), named("serve", "built")];
+        assert_eq!(supervisor.parts(&before).unwrap(), 2);
+        let stored = instance.dir.join("registry/data/blob");
+        std::fs::write(&stored, "").unwrap();
+        assert_eq!(supervisor.parts(&before).unwrap(), 0);
+        let moto = supervisor.state.parts["moto"].process;
+        assert!(moto.runs() && stored.exists());
+        let after = [named("moto", ""), named("serve", "built again")];
+        assert_eq!(supervisor.parts(&after).unwrap(), 2);
+        assert!(!moto.runs() && !stored.exists());
+        for name in ["moto", "serve"] {
+            supervisor.stop(name, Duration::from_secs(5)).unwrap();
+        }
+    }
+
+    #[test]
     fn a_part_in_use_is_neither_replaced_nor_ended() {
         let folder = tempfile::tempdir().unwrap();
         let instance = Instance::of(folder.path(), folder.path());
@@ -416,7 +461,10 @@ mod tests {
             inputs: "another".to_owned(),
             ..part
         };
-        let message = supervisor.may_replace(&changed).unwrap_err().to_string();
+        let message = supervisor
+            .may_replace(&changed, &changed)
+            .unwrap_err()
+            .to_string();
         let expected = format!(
             "moto, which was started from another build or configuration, is in use by process {} (e2e --exact)",
             user.id()
@@ -429,7 +477,7 @@ mod tests {
         // A part that has ended is in nobody's use, and a user that has ended uses nothing.
         process.kill();
         process.stop("none", Duration::from_secs(5)).unwrap();
-        supervisor.may_replace(&changed).unwrap();
+        supervisor.may_replace(&changed, &changed).unwrap();
         user.kill().unwrap();
         user.wait().unwrap();
         assert_eq!(users::others(&instance).unwrap(), []);

@@ -14,7 +14,7 @@ use crate::probe::{Endpoint, Probe};
 
 pub(super) fn part(instance: &Instance) -> Result<Part> {
     let folder = instance.dir.join("registry");
-    fs::create_dir_all(folder.join("data")).context("creating the registry's folder")?;
+    fs::create_dir_all(&folder).context("creating the registry's folder")?;
     let users = users(instance, &folder)?;
     let file = folder.join("config.yml");
     let text = config(instance, &folder, &users);
@@ -36,6 +36,15 @@ pub(super) fn part(instance: &Instance) -> Result<Part> {
         ),
         inputs: text,
     })
+}
+
+/// Empties the registry.
+pub(super) fn forget(instance: &Instance) -> Result<()> {
+    let data = instance.dir.join("registry/data");
+    if data.exists() {
+        fs::remove_dir_all(&data).context("emptying the registry")?;
+    }
+    fs::create_dir_all(&data).context("creating the registry's folder")
 }
 
 /// The password of the user `AWS`, which only the registry front knows.

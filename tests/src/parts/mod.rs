@@ -46,6 +46,11 @@ impl Part {
     }
 }
 
+/// Removes what parts that ended left on the disk, which those that begin would take for theirs.
+pub(crate) fn forget(instance: &Instance) -> Result<()> {
+    distribution::forget(instance)
+}
+
 /// The parts in the order in which they are started; the engine comes before them.
 pub(crate) fn all(instance: &Instance, sandbox: PathBuf) -> Result<Vec<Part>> {
     Ok(vec![
