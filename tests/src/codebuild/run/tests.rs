@@ -32,22 +32,31 @@ impl Left {
 }
 
 fn build_within(buildspec: &str, stored: &[(&str, &str)], timeout: Duration) -> Left {
-    let spec = Spec::parse(buildspec).unwrap();
-    let folder = tempfile::tempdir().unwrap();
     let mut environment = Variables::from([("PATH".to_owned(), "/usr/bin:/bin".to_owned())]);
     let mut given = Given::new();
     for (name, value) in stored {
         environment.insert((*name).to_owned(), (*value).to_owned());
         given.insert((*name).to_owned(), Variable::Secret("secret".to_owned()));
     }
+    let hidden: Vec<String> = stored
+        .iter()
+        .map(|(_, value)| (*value).to_owned())
+        .collect();
+    build_in(buildspec, environment, &given, &hidden, timeout)
+}
+
+fn build_in(
+    buildspec: &str,
+    environment: Variables,
+    given: &Given,
+    hidden: &[String],
+    timeout: Duration,
+) -> Left {
+    let spec = Spec::parse(buildspec).unwrap();
+    let folder = tempfile::tempdir().unwrap();
     let mut show = |_: &str| {};
     let mut log = Log::new(&mut show).unwrap();
-    log.hide(
-        &stored
-            .iter()
-            .map(|(_, value)| (*value).to_owned())
-            .collect::<Vec<_>>(),
-    );
+    log.hide(hidden);
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()
@@ -56,7 +65,7 @@ fn build_within(buildspec: &str, stored: &[(&str, &str)], timeout: Duration) -> 
         .block_on(async {
             let mut container =
                 Container::start(folder.path(), spec.shell, environment, Path::new("/")).unwrap();
-            execute(&spec, &given, &mut container, &mut log, timeout).await
+            execute(&spec, given, &mut container, &mut log, timeout).await
         })
         .unwrap();
     Left {
@@ -240,4 +249,139 @@ fn a_build_that_hangs_is_ended_with_all_it_started() {
         );
         std::thread::sleep(Duration::from_millis(10));
     }
+}
+
+/// A build of one of the shipped buildspecs, with programs that print how they are called in place of the steps.
+fn shipped(buildspec: &str, variables: &[(&str, &str)], failing: &str) -> Left {
+    use std::os::unix::fs::PermissionsExt;
+    let folder = tempfile::tempdir().unwrap();
+    for program in [
+        "slipway-contract",
+        "slipway-identity",
+        "slipway-promote",
+        "slipway-secrets",
+        "slipway-service",
+        "slipway-state",
+    ] {
+        let status = i32::from(program == failing);
+        let path = folder.path().join(program);
+        let script = format!("#!/bin/sh\necho \"{program} $*\"\nexit {status}\n");
+        std::fs::write(&path, script).unwrap();
+        std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o755)).unwrap();
+    }
+    let own = Path::new(env!("CARGO_MANIFEST_DIR")).join("../buildspecs");
+    let text = std::fs::read_to_string(own.join(buildspec)).unwrap();
+    let start: Given = variables
+        .iter()
+        .map(|(name, value)| ((*name).to_owned(), Variable::Plain((*value).to_owned())))
+        .collect();
+    let spec = Spec::parse(&text).unwrap();
+    let given = layered(&spec.variables, &Given::new(), &start).unwrap();
+    let mut environment = Variables::from([
+        (
+            "PATH".to_owned(),
+            format!("{}:/usr/bin:/bin", folder.path().display()),
+        ),
+        (
+            "CODEBUILD_RESOLVED_SOURCE_VERSION".to_owned(),
+            "c".repeat(40),
+        ),
+    ]);
+    for (name, variable) in &given {
+        if let Variable::Plain(value) = variable {
+            environment.insert(name.clone(), value.clone());
+        }
+    }
+    build_in(&text, environment, &given, &[], Duration::from_secs(300))
+}
+
+/// How the steps of a shipped buildspec were called. The text of a long command is indented.
+fn calls(left: &Left) -> Vec<&str> {
+    let lines = left.output().into_iter().map(str::trim_end);
+    lines.filter(|line| line.starts_with("slipway-")).collect()
+}
+
+/// Whether the build ended before the first step ran, with these words.
+fn refuses(left: &Left, words: &str) -> bool {
+    left.statuses() == [Succeeded, Failed]
+        && left.output().contains(&words)
+        && calls(left).is_empty()
+}
+
+#[test]
+fn a_rollback_is_true_or_false_and_nothing_else() {
+    for wrong in ["True", "yes", "1", " true", "--rollback"] {
+        for buildspec in ["gate.yml", "infrastructure.yml"] {
+            let left = shipped(buildspec, &[("ROLLBACK", wrong)], "");
+            let words = "ROLLBACK must be true or false";
+            assert!(refuses(&left, words), "{buildspec}: {wrong}: {}", left.log);
+        }
+    }
+    for (given, wanted) in [
+        ("true", "slipway-promote grant --rollback"),
+        ("false", "slipway-promote grant"),
+        ("", "slipway-promote grant"),
+    ] {
+        // What a project says under another name does not become an argument.
+        let left = shipped("gate.yml", &[("ROLLBACK", given), ("WAY", "--dry-run")], "");
+        assert_eq!(calls(&left).last(), Some(&wanted), "{given:?}");
+    }
+    let commit = "c".repeat(40);
+    let left = shipped("infrastructure.yml", &[("ROLLBACK", "true")], "");
+    let kept = "a rollback leaves the infrastructure as it is";
+    assert_eq!(left.output().last(), Some(&kept));
+    assert!(calls(&left).is_empty(), "{}", left.log);
+    for promoting in ["false", ""] {
+        let variables = [("ROLLBACK", promoting), ("IMAGE_COMMIT", commit.as_str())];
+        let left = shipped("infrastructure.yml", &variables, "");
+        let steps: Vec<_> = calls(&left)
+            .iter()
+            .map(|call| call.split(' ').next())
+            .collect();
+        assert_eq!(steps, [Some("slipway-secrets"), Some("slipway-state")]);
+    }
+    let left = shipped("infrastructure.yml", &[], "");
+    assert!(
+        refuses(
+            &left,
+            "IMAGE_COMMIT must be given; build.yml and gate.yml export it"
+        ),
+        "{}",
+        left.log
+    );
+}
+
+#[test]
+fn nothing_is_deployed_that_could_not_be_recorded() {
+    let (digest, commit) = (("IMAGE_DIGEST", "sha256:a"), ("IMAGE_COMMIT", "c"));
+    for given in [vec![], vec![digest], vec![commit, ("IMAGE_DIGEST", "")]] {
+        let left = shipped("deploy.yml", &given, "");
+        let words =
+            "IMAGE_DIGEST and IMAGE_COMMIT must be given; build.yml and gate.yml export them";
+        assert!(refuses(&left, words), "{given:?}: {}", left.log);
+    }
+    // How a deployment ended is not for the project to say.
+    let given = [digest, commit, ("VERDICT", "healthy"), ("PERMIT", "7")];
+    for (failing, verdict) in [("", "healthy"), ("slipway-service", "failed")] {
+        let left = shipped("deploy.yml", &given, failing);
+        let recorded = format!(
+            "slipway-promote record --digest sha256:a --commit c --verdict {verdict} --permit 7"
+        );
+        assert_eq!(calls(&left).last(), Some(&recorded.as_str()), "{failing}");
+    }
+}
+
+#[test]
+fn a_request_is_not_given_the_number_of_another() {
+    for command in ["request", "review"] {
+        let given = [("COMMAND", command), ("REQUEST", "5"), ("REASON", "why")];
+        let left = shipped("approve.yml", &given, "");
+        // The step has no such argument, and says so.
+        let call = calls(&left)[0].to_owned();
+        assert!(call.contains(" --request 5 "), "{call}");
+    }
+    let left = shipped("approve.yml", &[("COMMAND", "aprove")], "");
+    let words = "COMMAND must be request, approve, reject, withdraw or review";
+    assert!(left.output().contains(&words), "{}", left.log);
+    assert!(calls(&left).is_empty() && left.statuses().contains(&Failed));
 }
