@@ -143,7 +143,7 @@ impl GitHub {
             }
             all.extend(found);
             if all.len() > cap || (all.len() == cap && next.is_some()) {
-                return Err(Unknown::new(
+                return Err(Unknown::too_many(
                     what,
                     format!("the list has more than {cap} entries, the most that are read"),
                 ));

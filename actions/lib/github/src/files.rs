@@ -33,7 +33,7 @@ impl Changes {
     /// GitHub did not list all of them.
     pub fn whole(self) -> Result<Vec<FileChange>, Unknown> {
         self.files.ok_or_else(|| {
-            Unknown::new(
+            Unknown::too_many(
                 "read the files that a merge changed",
                 format!("GitHub lists at most {FILES} files"),
             )
@@ -122,7 +122,8 @@ impl GitHub {
             is_truncated: Option<bool>,
         }
         let fields = "oid ... on Blob{text isBinary isTruncated}";
-        let blobs: Vec<Option<Blob>> = self.objects(files, fields, TEXTS_A_QUERY).await?;
+        let what = "read the files of a merge";
+        let blobs: Vec<Option<Blob>> = self.objects(files, fields, TEXTS_A_QUERY, what).await?;
         let content = |blob: Option<Blob>| match blob {
             None => Content::Absent,
             Some(Blob {
@@ -138,15 +139,20 @@ impl GitHub {
     }
 
     /// The object of each file, named as `(commit, path)`, in the same order; `None` where GitHub shows none.
+    /// `what` is being done, for an error.
     ///
     /// # Errors
     /// GitHub did not answer.
-    pub async fn oids(&self, files: &[(String, String)]) -> Result<Vec<Option<String>>, Unknown> {
+    pub async fn oids(
+        &self,
+        files: &[(String, String)],
+        what: &str,
+    ) -> Result<Vec<Option<String>>, Unknown> {
         #[derive(Deserialize)]
         struct Object {
             oid: String,
         }
-        let objects: Vec<Option<Object>> = self.objects(files, "oid", OIDS_A_QUERY).await?;
+        let objects: Vec<Option<Object>> = self.objects(files, "oid", OIDS_A_QUERY, what).await?;
         let oid = |object: Option<Object>| object.map(|object| object.oid);
         Ok(objects.into_iter().map(oid).collect())
     }
@@ -157,8 +163,8 @@ impl GitHub {
         files: &[(String, String)],
         fields: &str,
         a_query: usize,
+        what: &str,
     ) -> Result<Vec<Option<T>>, Unknown> {
-        let what = "read the files of a merge";
         let read = async |chunk: &[(String, String)]| -> Result<Vec<Option<T>>, Unknown> {
             let objects = chunk.iter().enumerate().map(|(index, (commit, path))| {
                 let expression = json!(format!("{commit}:{path}"));

@@ -124,7 +124,7 @@ impl GitHub {
         };
         let first = page(1).await?;
         if first.total_commits > RANGE_LIMIT {
-            return Err(Unknown::new(
+            return Err(Unknown::too_many(
                 &what,
                 format!(
                     "there are {} commits, more than the {RANGE_LIMIT} that are examined",

@@ -23,6 +23,8 @@ pub enum Why {
     Unanswered(String),
     /// GitHub's answer does not hold the fact.
     Incomplete(String),
+    /// There is more than GitHub lists or than is read. Asking again does not change that.
+    TooMany(String),
 }
 
 impl Unknown {
@@ -41,12 +43,19 @@ impl Unknown {
         }
     }
 
+    pub(crate) fn too_many(what: &str, why: impl Into<String>) -> Self {
+        Self {
+            why: Why::TooMany(why.into()),
+            ..Self::new(what, "")
+        }
+    }
+
     /// How the call failed.
     pub fn failure(&self) -> Failure {
         match &self.why {
             Why::Answered(service) => service.failure,
             Why::Unanswered(_) => Failure::NoAnswer,
-            Why::Incomplete(_) => Failure::Rejected,
+            Why::Incomplete(_) | Why::TooMany(_) => Failure::Rejected,
         }
     }
 
@@ -60,7 +69,9 @@ impl fmt::Display for Why {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let service = match self {
             Self::Answered(service) => service,
-            Self::Unanswered(why) | Self::Incomplete(why) => return f.write_str(why),
+            Self::Unanswered(why) | Self::Incomplete(why) | Self::TooMany(why) => {
+                return f.write_str(why);
+            }
         };
         f.write_str("GitHub answered")?;
         if let Some(status) = service.status {
@@ -93,7 +104,7 @@ impl std::error::Error for Unknown {
     fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
         match &self.why {
             Why::Answered(service) => Some(service),
-            Why::Unanswered(_) | Why::Incomplete(_) => None,
+            Why::Unanswered(_) | Why::Incomplete(_) | Why::TooMany(_) => None,
         }
     }
 }

@@ -9,7 +9,7 @@ use super::range::{Base, Brought, Range};
 use crate::setting::Setting;
 use futures_util::future::join_all;
 use futures_util::stream::{self, StreamExt};
-use github::{FileChange, GitHub, HISTORY_LIMIT, Pull, Repository, User};
+use github::{Changes, FileChange, GitHub, HISTORY_LIMIT, Pull, Repository, User};
 use kit::Failure;
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -39,7 +39,10 @@ pub(super) async fn range(github: &GitHub, base: Base, commit: &str) -> Fact<Ran
     let Some(from) = base.commit().map(str::to_owned) else {
         return from_the_first(github, commit).await;
     };
-    let found = github.range(&from, commit).await?;
+    let found = github.range(&from, commit).await;
+    let found = found.map_err(|unknown| {
+        Unknown::or_too_many(unknown, "promote a commit in between first, then this one")
+    })?;
     if found.status != "ahead" {
         return alone(base, &found.status).await;
     }
@@ -157,7 +160,14 @@ async fn sides(github: &GitHub, ours: &str, theirs: &str, made: &str) -> Fact<Si
     );
     let (wanted, own, result) = (wanted?, own?, result?);
     let base = wanted.base.clone();
-    let wanted = wanted.whole()?;
+    let reviewed = format!(
+        "have {made} reviewed, and list it under `accepted-commits` of the gate by a pull request"
+    );
+    let whole = |changes: Changes| {
+        let files = changes.whole();
+        files.map_err(|unknown| Unknown::or_too_many(unknown, &reviewed))
+    };
+    let wanted = whole(wanted)?;
     let own = match own.files {
         Some(files) if own.base == base => names(&files).map(str::to_owned).collect(),
         // The branch went far ahead of the pull request, or they met more than once.
@@ -165,7 +175,7 @@ async fn sides(github: &GitHub, ours: &str, theirs: &str, made: &str) -> Fact<Si
     };
     let mut sides = Sides {
         wanted,
-        made: result.whole()?,
+        made: whole(result)?,
         own,
         contents: BTreeMap::new(),
     };
@@ -206,9 +216,7 @@ async fn sides(github: &GitHub, ours: &str, theirs: &str, made: &str) -> Fact<Si
             format!(
                 "GitHub does not show `{path}` of {made}: it is a submodule, or its name is not UTF-8"
             ),
-            format!(
-                "have {made} reviewed, and list it under `accepted-commits` of the gate by a pull request"
-            ),
+            reviewed,
         ));
     }
     Ok(sides)
@@ -226,7 +234,7 @@ async fn changed(
         [base, ours, theirs].map(|commit| (commit.to_owned(), (*name).to_owned()))
     });
     let versions: Vec<(String, String)> = versions.collect();
-    let oids = github.oids(&versions).await?;
+    let oids = github.oids(&versions, "read the files of a merge").await?;
     let differs = |oids: &[Option<String>]| match oids {
         [None, None, None] => true,
         [base, ours, _] => base != ours,

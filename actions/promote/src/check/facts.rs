@@ -32,11 +32,29 @@ impl Unknown {
     }
 }
 
+impl Unknown {
+    /// What GitHub did not provide, with the next step for more than it lists, which the same call never answers.
+    pub(crate) fn or_too_many(unknown: github::Unknown, next: impl Into<String>) -> Self {
+        let too_many = matches!(unknown.why, github::Why::TooMany(_));
+        let unknown = Self::from(unknown);
+        match too_many {
+            true => Self {
+                next: next.into(),
+                ..unknown
+            },
+            false => unknown,
+        }
+    }
+}
+
 impl From<github::Unknown> for Unknown {
     fn from(unknown: github::Unknown) -> Self {
-        let next = match (&unknown.permission, unknown.failure()) {
+        let next = match (&unknown.permission, &unknown.why) {
             (Some(permission), _) => format!("give the job `permissions: {{{permission}}}`"),
-            (None, failure) => next(failure).to_owned(),
+            (None, github::Why::TooMany(_)) => {
+                "promote a smaller change: running this again gives the same answer".to_owned()
+            }
+            (None, _) => next(unknown.failure()).to_owned(),
         };
         Self {
             why: unknown.to_string(),
@@ -166,5 +184,25 @@ mod tests {
             "{}",
             unanswered.why
         );
+    }
+
+    #[test]
+    fn what_is_more_than_github_lists_does_not_come_by_running_again() {
+        let more = |why| github::Unknown {
+            what: "read the files that a merge changed".to_owned(),
+            why,
+            permission: None,
+        };
+        let files = || "GitHub lists at most 300 files".to_owned();
+        let own = "have it reviewed";
+        let too_many = Unknown::or_too_many(more(github::Why::TooMany(files())), own);
+        assert_eq!(too_many.next, own);
+        let again = next(Failure::Rejected);
+        assert_ne!(
+            Unknown::from(more(github::Why::TooMany(files()))).next,
+            again
+        );
+        let incomplete = Unknown::or_too_many(more(github::Why::Incomplete(files())), own);
+        assert_eq!(incomplete.next, again);
     }
 }

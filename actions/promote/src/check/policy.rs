@@ -79,7 +79,12 @@ async fn compared(github: &GitHub, tip: &str, commit: String, files: Vec<String>
         .iter()
         .flat_map(|file| [commit.as_str(), tip].map(|at| (at.to_owned(), file.clone())));
     let versions: Vec<(String, String)> = versions.collect();
-    let (compared, oids) = tokio::join!(github.compare(&commit, tip), github.oids(&versions));
+    let what = format!(
+        "read {} as this run and the branch have them",
+        files.join(" and ")
+    );
+    let (compared, oids) =
+        tokio::join!(github.compare(&commit, tip), github.oids(&versions, &what));
     if compared?.status != "ahead" {
         return Ok(found(commit, Standing::Elsewhere));
     }

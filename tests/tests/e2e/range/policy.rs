@@ -59,14 +59,18 @@ fn a_run_of_another_contract_than_the_branchs_is_refused() {
     let waited = scene.check_in(&run);
     waited.passes();
     let fact = waited.rule("policy")["fact"].as_str().unwrap();
-    assert!(fact.contains("delivery.yaml and"), "{fact}");
+    let same = format!("delivery.yaml and {WORKFLOW} are the same in");
+    assert!(fact.contains(&same), "{fact}");
+    scene.fault(json!({"status": 200, "body": {"data": null}, "asks": ":delivery.yaml"}));
+    let words = format!("cannot read delivery.yaml and {WORKFLOW} as this run");
+    scene.check_in(&run).refused("policy", "unknown", &words);
 
     // The gate is tightened.
     let contract = scene.git(&["show", "main:delivery.yaml"]);
     let tighter = format!("{contract}\n# Two approvals from now on.\n");
     let tip = scene.reviewed("tighten", &json!({"delivery.yaml": tighter}));
     let words = format!(
-        "delivery.yaml of {} is not that of {}",
+        "delivery.yaml differs between {} and {}, the newest commit of main",
         &first[..7],
         &tip[..7]
     );
@@ -92,7 +96,7 @@ fn a_run_of_another_contract_than_the_branchs_is_refused() {
     let other = TEXT.replace("'true'", "'false'");
     let run = scene.start(&json!({}));
     scene.reviewed("other", &json!({WORKFLOW: other}));
-    let words = format!("{WORKFLOW} of {} is not", &tip[..7]);
+    let words = format!("{WORKFLOW} differs between {}", &tip[..7]);
     scene.check_in(&run).refused("policy", "fail", &words);
     scene.no_violations();
 }

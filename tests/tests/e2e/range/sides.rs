@@ -147,6 +147,28 @@ fn a_submodule_that_only_the_merge_has_is_unknown() {
     scene.check(tip).passes();
 }
 
+/// GitHub does not list all files of a merge, and never will.
+#[test]
+fn a_merge_of_more_files_than_github_lists_is_for_a_person_to_review() {
+    let scene = Scene::new("range-many");
+    let mut many = json!({});
+    for index in 0..320 {
+        many[format!("many/{index}")] = json!(format!("{index}\n"));
+    }
+    scene.write(AUTHOR, "many", Some("main"), &many);
+    let number = scene.open(AUTHOR, "many");
+    scene.approve(number);
+    scene.change("meanwhile", "squash");
+    let tip = scene.merge(number, "merge");
+    let answer = scene.check(&tip);
+    answer.refused("merge", "unknown", "GitHub lists at most 300 files");
+    let next = answer.rule("merge")["next"].as_str().unwrap().to_owned();
+    let review = format!("have {tip} reviewed, and list it under `accepted-commits`");
+    assert!(next.starts_with(&review), "{next}");
+    scene.contract(&format!(", accepted-commits: ['{tip}']"), "");
+    scene.check(&tip).passes();
+}
+
 /// Deleting a branch and restoring it takes nobody's push away.
 #[test]
 fn whoever_pushed_before_a_branch_was_restored_contributed() {

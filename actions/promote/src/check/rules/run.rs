@@ -66,13 +66,13 @@ impl Context<'_> {
         match &policy.standing {
             Standing::Newest => pass(format!("{commit} is the newest commit of {branch}")),
             Standing::Same(files) => pass(format!(
-                "{commit} has {} as {tip}, the newest commit of {branch}",
-                files.join(" and ")
+                "{} the same in {commit} and in {tip}, the newest commit of {branch}",
+                with_verb(files, "is", "are")
             )),
             Standing::Differs(files) => fail(
                 format!(
-                    "{} of {commit} is not that of {tip}, the newest commit of {branch}",
-                    files.join(" and ")
+                    "{} between {commit} and {tip}, the newest commit of {branch}",
+                    with_verb(files, "differs", "differ")
                 ),
                 again,
             ),
@@ -82,4 +82,10 @@ impl Context<'_> {
             ),
         }
     }
+}
+
+/// The files and the verb that fits their number.
+fn with_verb(files: &[String], one: &str, several: &str) -> String {
+    let verb = if files.len() == 1 { one } else { several };
+    format!("{} {verb}", files.join(" and "))
 }

@@ -387,7 +387,7 @@ const FAILING: &[Case] = &[
     (
         "an old contract",
         "policy",
-        "delivery.yaml of 2222222 is not",
+        "delivery.yaml differs between 2222222 and",
         |w| {
             let files = vec!["delivery.yaml".to_owned()];
             w.facts.policy = Some(Ok(policy(Standing::Differs(files))));
