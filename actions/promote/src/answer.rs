@@ -4,7 +4,7 @@ use crate::args::Answer as Args;
 use crate::check::Key;
 use crate::check::approved::{ask, changed};
 use crate::person::speaker;
-use crate::requests::{Asked, Barred, Next, Parts, Tally, append, people_hash};
+use crate::requests::{Asked, Barred, Next, Parts, Tally, append, people_hash, wanted};
 use crate::setting::Setting;
 use crate::standing::Standing;
 use kit::clock::rfc3339;
@@ -38,6 +38,20 @@ impl Word {
         }
     }
 
+    /// The subcommand that says it.
+    pub(crate) fn verb(self) -> &'static str {
+        match self {
+            Word::Approve => "approve",
+            Word::Reject => "reject",
+            Word::Withdraw => "withdraw",
+        }
+    }
+
+    /// Whether it is refused without a reason: those who asked and approved want to know why.
+    pub(crate) fn needs_a_reason(self) -> bool {
+        self != Word::Approve
+    }
+
     /// What the run is called that says it.
     fn noun(self) -> &'static str {
         match self {
@@ -59,7 +73,7 @@ impl Word {
 
 pub(crate) async fn run(word: Word, args: Args, cx: &Cx) -> Result<Report> {
     let digest = args.digest.as_deref().map(Digest::parse).transpose()?;
-    if word != Word::Approve && args.reason.is_none() {
+    if word.needs_a_reason() && args.reason.is_none() {
         return Err(Error::usage("--reason is missing")
             .hint("say in one line why, for those who asked and approved"));
     }
@@ -220,11 +234,7 @@ impl Said<'_> {
         let Some(name) = approve.people.iter().find(listed) else {
             return Err(Error::refused(format!(
                 "{login} may not {} for {environment}: the contract does not list them",
-                match self.word {
-                    Word::Approve => "approve",
-                    Word::Reject => "reject",
-                    Word::Withdraw => "withdraw",
-                }
+                self.word.verb()
             ))
             .hint(format!(
                 "have one of them do it: {}",
@@ -244,12 +254,12 @@ impl Said<'_> {
             Some(why) => Err(Error::refused(format!(
                 "{shown} {why}, so somebody else must approve request {number}"
             ))
-            .hint(format!(
-                "have one of them do it: {}",
-                Tally::of(approve, &persons, Some(asked), &barred)
-                    .may
-                    .join(", ")
-            ))),
+            .hint(
+                match Tally::of(approve, &persons, Some(asked), &barred).may.as_slice() {
+                    [] => "nobody else may: have somebody else ask, or list more people under `approve` of the gate".to_owned(),
+                    some => format!("have one of them do it: {}", some.join(", ")),
+                },
+            )),
         }
     }
 
@@ -330,10 +340,9 @@ fn report(
             asked.request.expires
         ),
         (Word::Approve, missing) => format!(
-            "{}; {missing} more of {} must approve it before {}",
+            "{}; the request {}",
             tally.shown(approve),
-            tally.may.join(", "),
-            asked.request.expires
+            wanted(missing, &tally.may, &asked.request.expires)
         ),
     };
     Report {

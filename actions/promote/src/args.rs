@@ -132,7 +132,7 @@ pub(crate) struct Review {
     /// Image digest, sha256:…
     #[arg(long, value_name = "DIGEST")]
     pub(crate) digest: String,
-    /// Why, in one line; of a review what it found; recorded
+    /// Why, in one line, for the record
     #[arg(long, value_name = "TEXT", value_parser = crate::check::glass::reason)]
     pub(crate) reason: String,
     #[command(flatten)]
@@ -152,7 +152,7 @@ pub(crate) struct Request {
     /// Environment whose newest healthy digest is promoted, without --digest [default: the one this environment follows]
     #[arg(long, value_name = "NAME")]
     pub(crate) from: Option<String>,
-    /// Why, in one line; of a review what it found; recorded
+    /// Why, in one line, for the record
     #[arg(long, value_name = "TEXT", value_parser = crate::check::glass::reason)]
     pub(crate) reason: String,
     #[command(flatten)]
@@ -167,12 +167,12 @@ pub(crate) struct Answer {
     #[command(flatten)]
     pub(crate) ledger: LedgerArgs,
     /// Number of the request's record in the environment's chain
-    #[arg(long, value_name = "NUMBER")]
+    #[arg(long, value_name = "NUMBER", value_parser = kit::number::whole(1..=LAST))]
     pub(crate) request: u64,
     /// Image digest, sha256:…
     #[arg(long, value_name = "DIGEST")]
     pub(crate) digest: Option<String>,
-    /// Why, in one line; of a review what it found; recorded
+    /// Why, in one line, for the record
     #[arg(long, value_name = "TEXT", value_parser = crate::check::glass::reason)]
     pub(crate) reason: Option<String>,
     #[command(flatten)]
@@ -204,7 +204,7 @@ pub(crate) struct History {
     #[command(flatten)]
     pub(crate) ledger: LedgerArgs,
     /// How many records, at most 1000
-    #[arg(long, value_name = "NUMBER", default_value_t = 20)]
+    #[arg(long, value_name = "NUMBER", default_value_t = 20, value_parser = kit::number::whole(1..=crate::history::MOST))]
     pub(crate) limit: usize,
 }
 

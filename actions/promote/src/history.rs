@@ -3,7 +3,7 @@
 use crate::args::History;
 use crate::chains::open;
 use crate::setting::Setting;
-use kit::error::{Error, Result};
+use kit::error::Result;
 use kit::report::{markdown_table, text_table};
 use kit::{Cx, Report};
 use ledger::{Chain, Record};
@@ -11,14 +11,10 @@ use serde_json::json;
 
 const HEADER: [&str; 7] = ["record", "at", "by", "digest", "commit", "verdict", "run"];
 /// More are read with `export`.
-const MOST: usize = 1000;
+pub(crate) const MOST: usize = 1000;
 
 pub(crate) async fn run(args: History, cx: &Cx) -> Result<Report> {
     let limit = args.limit;
-    if limit == 0 || limit > MOST {
-        return Err(Error::usage(format!("--limit is {limit}, not 1 to {MOST}"))
-            .hint("to read a whole chain: slipway-promote export"));
-    }
     let setting = Setting::of(cx, &args.ledger)?;
     let (ledger, chain) = open(cx, &setting).await?;
     // One more tells whether there are older ones.
@@ -36,8 +32,8 @@ fn verdict(record: &Record) -> String {
         return format!("{verdict} until {}", permit.expires);
     }
     match (record.under, record.answers) {
-        (Some(permit), _) => format!("{verdict} under {permit}"),
-        (None, Some(request)) => format!("{verdict} {request}"),
+        (Some(permit), _) => format!("{verdict} under permit {permit}"),
+        (None, Some(request)) => format!("{verdict} request {request}"),
         (None, None) => verdict.to_string(),
     }
 }
@@ -59,7 +55,7 @@ fn report(chain: &Chain, records: &[Record], older: bool) -> Report {
         .collect();
     let more = match (records.is_empty(), older) {
         (true, _) => "nothing is recorded\n",
-        (false, true) => "there are older records: raise --limit\n",
+        (false, true) => "there are older records: raise --limit, or read them all with export\n",
         (false, false) => "",
     };
     Report {
@@ -92,7 +88,7 @@ mod tests {
         expect![[r#"
             record  at                    by     digest               commit   verdict      run
             7       2026-11-21T18:00:01Z  alice  sha256:aaaaaaaaaaaa  ccccccc  rolled back  https://github.com/r/1
-            there are older records: raise --limit
+            there are older records: raise --limit, or read them all with export
         "#]]
         .assert_eq(&report.text);
         use crate::standing::tests::{permitted, started};
@@ -100,7 +96,10 @@ mod tests {
             verdict(&permitted('a', "hash-1")),
             "permitted until 2026-11-21T19:00:00Z"
         );
-        assert_eq!(verdict(&started('a', 41)), "started under 41");
+        assert_eq!(verdict(&started('a', 41)), "started under permit 41");
+        use crate::requests::tests::{account, answered};
+        let approved = answered(ledger::Verdict::Approved, 41, account("ada", 1));
+        assert_eq!(verdict(&approved), "approved request 41");
         let empty = super::report(&chain, &[], false);
         assert!(empty.text.ends_with("nothing is recorded\n"));
     }

@@ -150,19 +150,28 @@ pub(crate) async fn speaker(
 fn on_purpose(run: &Run, branch: &str, what: &str) -> Result<()> {
     let from = run.head_branch.as_deref().unwrap_or("no branch");
     let wrong = if run.event != "workflow_dispatch" {
-        format!(
-            "this run was started by {}, so it is nobody's {what}",
-            run.event
-        )
+        format!("this run was started by {}", run.event)
     } else if from != branch {
-        format!("this run's workflow comes from {from}, so it is nobody's {what}")
+        format!("this run's workflow comes from {from}")
     } else {
         return Ok(());
     };
-    Err(Error::refused(wrong).hint(format!(
+    let user = run.triggering_actor.as_ref().or(run.actor.as_ref());
+    let by = user.map_or("a person", |user| user.login.as_str());
+    let counts = does_not_count(what, by);
+    Err(Error::refused(format!("{wrong}, {counts}")).hint(format!(
         "start {} on {branch} by workflow_dispatch",
         run.file()
     )))
+}
+
+/// What follows for the word of a person that a run need not be.
+fn does_not_count(what: &str, by: &str) -> String {
+    let article = match what.starts_with(['a', 'e', 'i', 'o', 'u']) {
+        true => "an",
+        false => "a",
+    };
+    format!("so it does not count as {article} {what} by {by}")
 }
 
 /// The workflow run that this process is part of, from GitHub's API.
@@ -179,18 +188,20 @@ pub(crate) async fn run_of(cx: &Cx, github: Option<&GitHub>) -> Fact<Run> {
     Ok(github.run(id).await?)
 }
 
-/// The people behind a workflow run.
-pub(crate) fn of_workflow(persons: Persons<'_>, run: Run) -> Fact<Vec<Actor>> {
-    let users: Vec<User> = [run.actor, run.triggering_actor]
-        .into_iter()
-        .flatten()
-        .collect();
-    if users.len() < 2 {
-        return Err(Unknown::new(
+/// The account that started a workflow run, and the one that ran it again or the same.
+pub(crate) fn accounts(run: Run) -> Fact<[User; 2]> {
+    match (run.actor, run.triggering_actor) {
+        (Some(first), Some(last)) => Ok([first, last]),
+        _ => Err(Unknown::new(
             format!("GitHub does not report who started run {}", run.id),
             "start the workflow again",
-        ));
+        )),
     }
+}
+
+/// The people behind a workflow run.
+fn of_workflow(persons: Persons<'_>, run: Run) -> Fact<Vec<Actor>> {
+    let users = accounts(run)?;
     if let Some(bot) = users.iter().find(|user| !user.is_person()) {
         return Err(Unknown::new(
             format!("{} is not a person", bot.login),
@@ -212,8 +223,10 @@ pub(crate) fn one(people: Vec<Actor>, what: &str) -> Result<Actor> {
     match (people.next(), people.next()) {
         (Some(only), None) => Ok(only),
         (Some(first), Some(second)) => Err(Error::refused(format!(
-            "{} started this run and {} ran it again, so it is nobody's {what}",
-            first.login, second.login
+            "{} started this run and {} ran it again, {}",
+            first.login,
+            second.login,
+            does_not_count(what, "either of them")
         ))
         .hint("start a new run")),
         (None, _) => Err(
@@ -230,8 +243,8 @@ pub(crate) async fn without_github(cx: &Cx, net: &Net, setting: &Setting) -> Fac
     }
     // The runner sets these. A rollback goes only to what was healthy, and whoever can change the
     // job's variables can change its commands as well.
-    let started = cx.host.actor().map(|login| Actor {
-        login,
+    let started = cx.env.get("GITHUB_ACTOR").map(|login| Actor {
+        login: login.to_owned(),
         id: cx.env.get("GITHUB_ACTOR_ID").and_then(|id| id.parse().ok()),
     });
     let rerun = cx.env.get("GITHUB_TRIGGERING_ACTOR").map(|login| Actor {
@@ -292,6 +305,7 @@ mod tests {
             let text = serde_json::json!({
                 "id": 5, "event": event, "path": ".github/workflows/approve.yml",
                 "head_branch": branch, "head_sha": "c", "html_url": "",
+                "triggering_actor": {"login": "ada", "id": 1, "type": "User"},
             });
             serde_json::from_value::<Run>(text).unwrap()
         };
@@ -303,8 +317,14 @@ mod tests {
         ] {
             let error = on_purpose(&run(event, branch), "main", "approval").unwrap_err();
             assert_eq!(error.exit(), kit::Exit::Refused);
-            assert!(error.message.ends_with("nobody's approval"), "{error}");
+            let counts = ", so it does not count as an approval by ada";
+            assert!(error.message.ends_with(counts), "{error}");
         }
+        let again = one(vec![actor("ada", 1), actor("linus", 3)], "request").unwrap_err();
+        assert_eq!(
+            again.message,
+            "ada started this run and linus ran it again, so it does not count as a request by either of them"
+        );
     }
 
     #[test]

@@ -3,10 +3,11 @@
 
 use crate::check::Persons;
 use kit::Result;
+/// The instant of a record's time.
+pub(crate) use kit::clock::instant as at;
 use kit::id::Digest;
 use ledger::{Actor, BreakGlass, Chain, GENESIS, Ledger, Record, Recorded, Verdict, permit};
 use time::OffsetDateTime;
-use time::format_description::well_known::Rfc3339;
 
 /// How many of a chain's newest records are read. Most reads end at the first page; what somebody appends
 /// by cancelled runs must not push the version that runs out of sight.
@@ -249,11 +250,6 @@ fn permit_of<'r>(records: &'r [Recorded], record: &Record) -> Option<&'r Record>
 /// stays refused beyond it.
 fn ends(record: &Record) -> bool {
     record.verdict == Verdict::Healthy && record.rollback.is_none() && record.break_glass.is_none()
-}
-
-/// The instant of a record's time.
-pub(crate) fn at(text: &str) -> Option<OffsetDateTime> {
-    OffsetDateTime::parse(text, &Rfc3339).ok()
 }
 
 #[cfg(test)]

@@ -163,10 +163,7 @@ impl Row {
             None => "-".to_owned(),
             Some(Ok(seen)) if seen.missing.is_empty() => "healthy".to_owned(),
             Some(Ok(seen)) => format!("not healthy: missing {}", seen.missing.join("; ")),
-            Some(Err(error)) => {
-                let causes = error.causes().join("; ");
-                format!("unknown: {} ({causes})", error.message)
-            }
+            Some(Err(error)) => format!("unknown: {}", error.line()),
         }
     }
 
@@ -253,7 +250,8 @@ fn report(rows: &[Row], live: bool) -> Report {
     }
 }
 
-fn short(text: &str, length: usize) -> &str {
+/// The beginning of a hash, for people.
+pub(crate) fn short(text: &str, length: usize) -> &str {
     text.get(..length).unwrap_or(text)
 }
 
@@ -374,7 +372,7 @@ mod tests {
             "nothing recorded  -",
             "nothing recorded  healthy",
             "not healthy: missing 2 running tasks, there are 1",
-            "unknown: cannot list the tasks of service web (the call needs ecs:ListTasks)",
+            "unknown: cannot list the tasks of service web: the call needs ecs:ListTasks",
         ] {
             assert!(report.text.contains(line), "{line} in {}", report.text);
         }

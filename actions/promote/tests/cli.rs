@@ -78,6 +78,15 @@ fn bad_arguments_are_named_and_nothing_is_exported() {
     );
     refuses(&["advance"], &[], 2, "advance");
     refuses(&["approve", "--environment", "x"], &[], 2, "--request");
+    for number in ["0", "latest", "-1"] {
+        let approve = format!("--request={number}");
+        let words = "is not a whole number from 1 to";
+        refuses(&["approve", "--environment", "x", &approve], &[], 2, words);
+    }
+    for limit in ["0", "1001", "all"] {
+        let words = "is not a whole number from 1 to 1000";
+        refuses(&["history", "--limit", limit], &[], 2, words);
+    }
     refuses(
         &["reject", "--environment", "x", "--request", "4"],
         &[],

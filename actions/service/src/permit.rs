@@ -8,7 +8,6 @@ use crate::args::Deploy;
 use crate::under::Under;
 use kit::contract::Resolved;
 use kit::error::{Error, Result};
-use kit::host::Kind;
 use kit::id::Digest;
 use kit::{Cx, Defaults};
 use ledger::permit::{Attempt, Started};
@@ -213,13 +212,9 @@ impl<'a> Permit<'a> {
 
 /// Who begins the deployment, as the host names them. The permit says who was allowed to.
 fn actor(cx: &Cx) -> Actor {
-    let id = match cx.host.kind() {
-        Kind::GitHub => cx.env.get("GITHUB_ACTOR_ID").and_then(|id| id.parse().ok()),
-        Kind::CodeBuild | Kind::Terminal => None,
-    };
     Actor {
         login: cx.host.actor().unwrap_or_else(|| "unknown".to_owned()),
-        id,
+        id: cx.host.actor_id(),
     }
 }
 

@@ -11,7 +11,10 @@ pub(crate) struct Under {
     by: String,
     at: String,
     expires: String,
-    approvers: Vec<String>,
+    /// Whose reviews of the pull requests counted.
+    reviewers: Vec<String>,
+    /// The requests by which the promotion was approved.
+    requests: Vec<u64>,
     /// What the permit allows beyond a promotion by the rules.
     rollback: bool,
     glass: Option<String>,
@@ -24,13 +27,14 @@ pub(crate) struct Under {
 impl Under {
     pub(crate) fn of(record: &Record, started: Option<u64>, resumed: bool) -> Self {
         let permit = record.permit.as_ref();
-        let approvers = permit.iter().flat_map(|permit| &permit.approvers);
+        let reviewers = permit.iter().flat_map(|permit| &permit.approvers);
         Self {
             permit: record.seq,
             by: record.actor.login.clone(),
             at: record.at.clone(),
             expires: permit.map(|it| it.expires.clone()).unwrap_or_default(),
-            approvers: approvers.map(|actor| actor.login.clone()).collect(),
+            reviewers: reviewers.map(|actor| actor.login.clone()).collect(),
+            requests: permit.map(|it| it.requests.clone()).unwrap_or_default(),
             rollback: record.rollback.is_some(),
             glass: record
                 .break_glass
@@ -41,7 +45,7 @@ impl Under {
         }
     }
 
-    /// Number, who granted it, and who approved what it permits.
+    /// Number, who granted it, and who reviewed and approved what it permits.
     pub(crate) fn line(&self) -> String {
         let Self { permit, by, at, .. } = self;
         let mut line = format!("{permit}, granted by {by} at {at}");
@@ -49,10 +53,14 @@ impl Under {
             line.push_str(", a rollback");
         }
         if let Some(reason) = &self.glass {
-            line.push_str(&format!(", GLASS BROKEN: {reason}"));
+            line.push_str(&format!(", BREAK-GLASS: {reason}"));
         }
-        if !self.approvers.is_empty() {
-            line.push_str(&format!(", approved by {}", self.approvers.join(", ")));
+        if !self.reviewers.is_empty() {
+            line.push_str(&format!(", reviewed by {}", self.reviewers.join(", ")));
+        }
+        if !self.requests.is_empty() {
+            let requests: Vec<String> = self.requests.iter().map(u64::to_string).collect();
+            line.push_str(&format!(", approved by request {}", requests.join(", ")));
         }
         line
     }
@@ -66,7 +74,7 @@ impl Under {
             ),
             (Some(started), false) => format!("under permit {line}; used up by record {started}"),
             (None, _) => format!(
-                "under permit {line}; this uses it up, until {}",
+                "under permit {line}; the deployment must begin before {}",
                 self.expires
             ),
         }
@@ -78,7 +86,8 @@ impl Under {
             "granted_by": self.by,
             "granted_at": self.at,
             "expires": self.expires,
-            "approved_by": self.approvers,
+            "reviewed_by": self.reviewers,
+            "requests": self.requests,
             "rollback": self.rollback,
             "break_glass": self.glass,
             "started": self.started,
@@ -119,7 +128,7 @@ mod tests {
         assert_eq!(plain.line(), "42, granted by linus at 2026-11-21T18:00:00Z");
         let said = plain.begins();
         assert!(
-            said.ends_with("; this uses it up, until 2026-11-21T19:00:00Z"),
+            said.ends_with("; the deployment must begin before 2026-11-21T19:00:00Z"),
             "{said}"
         );
         let json = plain.json();
@@ -142,7 +151,23 @@ mod tests {
         assert!(back.line().ends_with(", a rollback"), "{}", back.line());
         let glass = json!({"reason": "the shop is down", "by": {"login": "eve"}, "expires": "2026-11-21T19:00:00Z"});
         let broken = under(&json!({"break_glass": glass}));
-        assert!(broken.line().ends_with(", GLASS BROKEN: the shop is down"));
+        assert!(broken.line().ends_with(", BREAK-GLASS: the shop is down"));
         assert_eq!(broken.json()["break_glass"], "the shop is down");
+    }
+
+    #[test]
+    fn whoever_reviewed_a_change_is_told_apart_from_the_approvals_of_its_promotion() {
+        let mut permit = json!({"expires": "2026-11-21T19:00:00Z", "head": "0".repeat(64)});
+        permit["approvers"] = json!([{"login": "grace", "id": 2}]);
+        permit["requests"] = json!([5, 7]);
+        let approved = under(&json!({ "permit": permit }));
+        let line = approved.line();
+        assert!(
+            line.ends_with(", reviewed by grace, approved by request 5, 7"),
+            "{line}"
+        );
+        let json = approved.json();
+        assert_eq!(json["reviewed_by"], json!(["grace"]));
+        assert_eq!(json["requests"], json!([5, 7]));
     }
 }

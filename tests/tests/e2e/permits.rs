@@ -294,7 +294,7 @@ fn a_permit_is_used_once_and_by_one_run() {
     let number = setting.permit(&json!({"permit": {"approvers": approvers}}));
     let permit = number.to_string();
     let granted = format!(
-        "under permit {permit}, granted by linus at 2026-11-21T18:00:00Z, approved by ada, grace"
+        "under permit {permit}, granted by linus at 2026-11-21T18:00:00Z, reviewed by ada, grace"
     );
 
     // To look costs nothing.
@@ -302,7 +302,7 @@ fn a_permit_is_used_once_and_by_one_run() {
     ends(
         &mut setting.deploy(&permit, &["--dry-run"]),
         0,
-        &[&granted, "this uses it up"],
+        &[&granted, "the deployment must begin before"],
     );
     assert_eq!(setting.chain()[0]["verdict"], "permitted");
     assert_eq!(setting.service()["taskDefinition"], before);
@@ -337,7 +337,7 @@ fn a_permit_is_used_once_and_by_one_run() {
     );
     let json: Value = serde_json::from_str(said.get(said.find("\n{").unwrap()..).unwrap()).unwrap();
     assert_eq!(json["permit"]["record"], number, "{json}");
-    assert_eq!(json["permit"]["approved_by"], json!(["ada", "grace"]));
+    assert_eq!(json["permit"]["reviewed_by"], json!(["ada", "grace"]));
     assert_eq!(setting.started(number).len(), 1);
     let refused = [
         "ada at 20",

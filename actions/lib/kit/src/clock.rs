@@ -43,6 +43,11 @@ pub fn rfc3339(at: OffsetDateTime) -> String {
         .unwrap_or_else(|_| at.unix_timestamp().to_string())
 }
 
+/// The instant that an RFC 3339 text names, if it is one.
+pub fn instant(text: &str) -> Option<OffsetDateTime> {
+    OffsetDateTime::parse(text, &Rfc3339).ok()
+}
+
 /// A duration as people say it: `12 s`, `3 min 20 s`, `2 h 5 min`, `4 d 2 h`.
 pub fn human(duration: Duration) -> String {
     let seconds = duration.as_secs();

@@ -14,11 +14,11 @@ use crate::entry::{GENESIS, sha256};
 use crate::record::{Permit, Record, Verdict};
 use crate::store::Recorded;
 use kit::aws::AccountId;
+use kit::clock::instant;
 use kit::contract::Gate;
 use kit::error::{Context, Result};
 use kit::id::Digest;
 use time::OffsetDateTime;
-use time::format_description::well_known::Rfc3339;
 
 /// For how long, in seconds, a deployment can begin under a permit: migrations and infrastructure come
 /// between. One that began counts as under way for as long again, unless it is recorded before.
@@ -181,10 +181,6 @@ pub fn underway(records: &[Recorded], now: OffsetDateTime) -> Option<Underway<'_
     // What cannot be read counts until a deployment is recorded.
     let mut open = underway.filter(|it| it.until.is_none_or(|until| now < until));
     open.next()
-}
-
-fn instant(text: &str) -> Option<OffsetDateTime> {
-    OffsetDateTime::parse(text, &Rfc3339).ok()
 }
 
 #[cfg(test)]

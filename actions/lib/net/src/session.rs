@@ -27,7 +27,7 @@ impl SessionTag {
             return Err(Error::refused(format!(
                 "the session tag {self} is longer than the {LONGEST} characters that STS takes"
             ))
-            .hint("shorten the value that it carries"));
+            .hint("shorten the name of the task definition's family"));
         }
         let tag = Tag::builder().key(self.key).value(&self.value);
         tag.build().context("cannot build a session tag")
@@ -46,7 +46,9 @@ pub fn session_name(env: &kit::env::Env) -> String {
         (Some(run), _) => format!(
             "gh-{run}-{}-{}",
             env.get("GITHUB_RUN_ATTEMPT").unwrap_or("1"),
-            env.get("GITHUB_ACTOR").unwrap_or("unknown"),
+            env.get("GITHUB_TRIGGERING_ACTOR")
+                .or_else(|| env.get("GITHUB_ACTOR"))
+                .unwrap_or("unknown"),
         ),
         (None, Some(build)) => format!("cb-{build}"),
         (None, None) => format!("slipway-{}", env.get("USER").unwrap_or("unknown")),
@@ -78,12 +80,21 @@ mod tests {
         assert_eq!(tag(256).for_sts().unwrap().key(), "slipway-revision");
         let error = tag(257).for_sts().unwrap_err();
         assert_eq!(error.exit(), kit::Exit::Refused);
+        let hint = "shorten the name of the task definition's family";
+        assert_eq!(error.hints, [hint]);
     }
 
     #[test]
     fn session_names_fit_sts() {
         let env = Env::from([("GITHUB_RUN_ID", "77"), ("GITHUB_ACTOR", "dependabot[bot]")]);
         assert_eq!(session_name(&env), "gh-77-1-dependabot-bot-");
+        let env = Env::from([
+            ("GITHUB_RUN_ID", "77"),
+            ("GITHUB_RUN_ATTEMPT", "2"),
+            ("GITHUB_ACTOR", "ada"),
+            ("GITHUB_TRIGGERING_ACTOR", "linus"),
+        ]);
+        assert_eq!(session_name(&env), "gh-77-2-linus");
         let long = "x".repeat(90);
         let env = Env::from([("CODEBUILD_BUILD_ID", long.as_str())]);
         assert_eq!(session_name(&env).len(), 64);

@@ -43,6 +43,8 @@ fn said(
         Err(error) => {
             assert_eq!(error.exit(), kit::Exit::Refused);
             assert!(!error.hints.is_empty(), "{error}");
+            let cut_off = error.hints.iter().any(|hint| hint.ends_with(": "));
+            assert!(!cut_off, "{error}");
             Err(error.message.to_string())
         }
     }
@@ -110,6 +112,15 @@ fn who_may_not_answer_is_told_why() {
     refuses(
         said(&setting, &fresh, Word::Approve, &actor("dora"), |_| {}),
         "dora asked for it",
+    );
+    // Nobody is left who may.
+    let mut all = requested(&setting, 'b', "hash-1");
+    let request = all.request.as_mut().unwrap();
+    request.contributors = ["ada", "grace", "linus"].map(actor).into();
+    let all = standing(&[deployed('a'), all]);
+    refuses(
+        said(&setting, &all, Word::Approve, &account("ada", 1), |_| {}),
+        "ada wrote part of it",
     );
     let mut asked = requested(&setting, 'b', "hash-1");
     asked.actor = account("grace", 2);

@@ -4,7 +4,6 @@ use crate::check::{Judged, Question, judge};
 use crate::setting::Setting;
 use crate::status::Row;
 use kit::Cx;
-use kit::error::Error;
 use kit::id::Digest;
 use net::Net;
 use serde_json::{Value, json};
@@ -58,7 +57,7 @@ pub(super) async fn observe(
         Ok(judged) => decided(digest, judged),
         Err(error) => Next::Unknown {
             digest,
-            why: why(&error),
+            why: error.line(),
         },
     }
 }
@@ -74,14 +73,6 @@ fn decided(digest: Digest, judged: Judged) -> Next {
             fact: rule.fact.clone(),
             next: decision.next(),
         },
-    }
-}
-
-fn why(error: &Error) -> String {
-    let causes = error.causes().join("; ");
-    match causes.is_empty() {
-        true => error.message.clone(),
-        false => format!("{} ({causes})", error.message),
     }
 }
 

@@ -2,7 +2,7 @@
 
 use super::next::Next;
 use crate::standing::at;
-use crate::status::Row;
+use crate::status::{Row, short};
 use kit::clock::{human, rfc3339};
 use kit::error::{Context, Result};
 use ledger::{Actor, Record, Verdict};
@@ -289,8 +289,4 @@ fn since(text: &str, now: OffsetDateTime) -> String {
         Text(text),
         Text(&age)
     )
-}
-
-fn short(text: &str, length: usize) -> &str {
-    text.get(..length).unwrap_or(text)
 }

@@ -5,9 +5,10 @@ use super::collect;
 use super::facts::{Change, Fact, Facts, Promoter, RunKind, Unknown};
 use super::policy;
 use super::range::{Base, Range};
+use crate::person::{accounts, run_of};
 use crate::principal::Principal;
 use crate::setting::Setting;
-use github::{GitHub, User};
+use github::GitHub;
 use kit::Cx;
 use kit::error::Result;
 use kit::host::Kind;
@@ -90,30 +91,12 @@ async fn run_and_promoter(
 ) -> (RunKind, Fact<Promoter>) {
     match cx.host.kind() {
         Kind::GitHub => {
-            let id = cx.env.get("GITHUB_RUN_ID").and_then(|id| id.parse().ok());
-            let run = match id {
-                Some(id) => github.run(id).await.map_err(Unknown::from),
-                None => Err(Unknown::new(
-                    "GITHUB_RUN_ID is not a run's ID",
-                    "run this in a workflow",
-                )),
-            };
+            let run = run_of(cx, Some(github)).await;
             let promoter = run.clone().and_then(|run| {
-                let mut accounts: Vec<User> = [run.actor, run.triggering_actor]
-                    .into_iter()
-                    .flatten()
-                    .collect();
-                if accounts.len() < 2 {
-                    return Err(Unknown::new(
-                        format!("GitHub does not report who started run {}", run.id),
-                        "start the workflow again",
-                    ));
-                }
+                let source = format!("according to GitHub's record of run {}", run.id);
+                let mut accounts = accounts(run)?.to_vec();
                 accounts.dedup_by_key(|user| user.id);
-                Ok(Promoter {
-                    accounts,
-                    source: format!("according to GitHub's record of run {}", run.id),
-                })
+                Ok(Promoter { accounts, source })
             });
             (RunKind::GitHub(run), promoter)
         }

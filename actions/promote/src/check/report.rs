@@ -101,6 +101,7 @@ pub(super) fn report(
 }
 
 /// What a promotion brings, for people and machines.
+#[derive(Debug, Default)]
 pub(super) struct Brought {
     pub(super) text: String,
     pub(super) markdown: String,

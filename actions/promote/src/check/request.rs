@@ -6,8 +6,8 @@ use super::approved::{RULE, authors, changed, parts};
 use super::facts::RunKind;
 use super::range::pulls;
 use super::report::{self, Brought};
-use super::{Judged, Question, judge, usable};
-use crate::answer::asks_for_none;
+use super::{Judged, Key, Question, judge, usable};
+use crate::answer::{Word, asks_for_none};
 use crate::args::Request as Args;
 use crate::person::speaker;
 use crate::requests::{Asked, Barred, Next, Parts, Tally, append};
@@ -179,7 +179,9 @@ fn enough(setting: &Setting, approve: &Approve, draft: &Record) -> Result<()> {
         tally.barred.join(", ")
     ))
     .hint("list more people under `approve` of the gate");
-    if tally.barred.iter().any(|why| why.ends_with("asks for it")) {
+    let requester = persons.of(&draft.actor);
+    let asks = |name: &String| requester == Key::Listed(name.clone());
+    if approve.people.iter().any(asks) {
         error = error.hint("have somebody else ask");
     }
     Err(error)
@@ -215,17 +217,22 @@ struct Shown<'a> {
 
 impl Shown<'_> {
     /// How a person answers.
-    fn command(&self, verb: &str) -> String {
+    fn command(&self, word: Word) -> String {
         let environment = &self.setting.environment;
         let number = self.asked.number();
         let digest = &self.asked.record().digest;
+        let verb = word.verb();
+        let (field, argument) = match word.needs_a_reason() {
+            true => (" -f reason=TEXT", " --reason TEXT"),
+            false => ("", ""),
+        };
         match &self.workflow {
             Some(it) => format!(
-                "gh workflow run {} --repo {} --ref {} -f command={verb} -f environment={environment} -f request={number} -f digest={digest}",
+                "gh workflow run {} --repo {} --ref {} -f command={verb} -f environment={environment} -f request={number} -f digest={digest}{field}",
                 it.file, it.repository, it.branch
             ),
             None => format!(
-                "{} --digest {digest}",
+                "{} --digest {digest}{argument}",
                 super::approved::answer(environment, verb, number)
             ),
         }
@@ -252,8 +259,8 @@ impl Shown<'_> {
             self.setting.service, self.how, request.expires
         );
         let brought = &self.brought;
-        let approve = self.command("approve");
-        let reject = self.command("reject");
+        let approve = self.command(Word::Approve);
+        let reject = self.command(Word::Reject);
         let text = format!(
             "{title}\n{}{}who may approve: {may}{not}\nto approve it: {approve}\nto reject it: {reject}\n",
             self.asked.lines(),
@@ -337,19 +344,59 @@ mod tests {
             ask.actor = by;
             let request = ask.request.as_mut().unwrap();
             request.contributors = contributors.iter().map(|login| actor(login)).collect();
-            enough(&setting, approve, &ask).map_err(|error| error.message.to_string())
+            enough(&setting, approve, &ask)
         };
         made(actor("dora"), &["ada", "eve"]).unwrap();
         made(account("grace-admin", 22), &["eve"]).unwrap();
         let few = made(actor("dora"), &["ada", "linus"]).unwrap_err();
         assert_eq!(
-            few,
+            few.message,
             "production needs 2 approvals, and 1 of its approvers may approve this: ada wrote part of it, linus wrote part of it"
         );
+        let other = "have somebody else ask";
+        assert!(!few.hints.iter().any(|hint| hint == other), "{few:?}");
         let few = made(account("grace-admin", 22), &["ada"]).unwrap_err();
         assert!(
-            few.contains("ada wrote part of it, grace asks for it"),
+            few.message
+                .contains("ada wrote part of it, grace asks for it"),
             "{few}"
+        );
+        assert!(few.hints.iter().any(|hint| hint == other), "{few:?}");
+    }
+
+    /// Whoever pastes it has only to write the reason, without which a rejection is refused.
+    #[test]
+    fn the_command_that_rejects_asks_for_a_reason() {
+        let setting = asking();
+        let records = [deployed('a'), requested(&setting, 'b', "hash-1")];
+        let all = Asked::all(standing(&records).records());
+        let mut shown = Shown {
+            setting: &setting,
+            approve: setting.gate.approve.as_ref().unwrap(),
+            asked: &all[0],
+            brought: Brought::default(),
+            how: "written",
+            workflow: None,
+        };
+        let ends = |command: String, text: &str| assert!(command.ends_with(text), "{command}");
+        let digest = &all[0].record().digest;
+        ends(
+            shown.command(Word::Reject),
+            &format!("--request 2 --digest {digest} --reason TEXT"),
+        );
+        ends(
+            shown.command(Word::Approve),
+            &format!("--request 2 --digest {digest}"),
+        );
+        shown.workflow = Some(Workflow {
+            file: "approve.yml".to_owned(),
+            repository: "acme/storefront".to_owned(),
+            branch: "main".to_owned(),
+        });
+        ends(shown.command(Word::Reject), " -f reason=TEXT");
+        ends(
+            shown.command(Word::Approve),
+            &format!(" -f digest={digest}"),
         );
     }
 

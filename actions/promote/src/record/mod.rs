@@ -419,7 +419,7 @@ pub(crate) async fn actor(
     }
     Actor {
         login: host,
-        id: cx.env.get("GITHUB_ACTOR_ID").and_then(|id| id.parse().ok()),
+        id: cx.host.actor_id(),
     }
 }
 

@@ -8,7 +8,7 @@ mod waiting;
 
 pub(crate) use append::{Next, append};
 pub(crate) use binding::{Parts, people_hash, range_hash};
-pub(crate) use tally::{Barred, Tally};
+pub(crate) use tally::{Barred, Tally, wanted};
 pub(crate) use waiting::{Waiting, waiting};
 
 use crate::standing::at;

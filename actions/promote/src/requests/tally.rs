@@ -3,6 +3,7 @@
 use super::Asked;
 use crate::check::{Key, Persons};
 use kit::contract::Approve;
+use kit::report::count;
 use ledger::Actor;
 use std::collections::BTreeMap;
 
@@ -102,5 +103,23 @@ impl Tally {
             shown.push_str(&format!("; not counted: {}", self.ignored.join(", ")));
         }
         shown
+    }
+}
+
+/// What a request waits for, for people. Too few may be left to give what is missing.
+pub(crate) fn wanted(missing: usize, may: &[String], until: &str) -> String {
+    let approvals = count(missing, "more approval");
+    match may {
+        _ if may.len() >= missing => {
+            format!(
+                "waits for {missing} more of {} until {until}",
+                may.join(", ")
+            )
+        }
+        [] => format!("needs {approvals}, and nobody is left who may give any"),
+        _ => format!(
+            "needs {approvals}, and only {} may still give one",
+            may.join(", ")
+        ),
     }
 }

@@ -280,6 +280,25 @@ fn status_shows_what_waits_and_nothing_that_is_over() {
         then(&[approved("ada"), approved("linus")]),
         ["request 2 of dora for sha256:bbbbbbbbbbbb is approved until 2026-11-22T12:00:00Z"]
     );
+    // Whoever wrote part of it may not approve it, which nobody waits for.
+    let few = |authors: &[&str], more: &[Record]| {
+        let mut asked = asked.clone();
+        let request = asked[1].request.as_mut().unwrap();
+        request.contributors = authors.iter().map(|login| actor(login)).collect();
+        shown(&[&asked, more].concat())
+    };
+    assert_eq!(
+        few(&["grace", "linus"], &[approved("ada")]),
+        [
+            "request 2 of dora for sha256:bbbbbbbbbbbb needs 1 more approval, and nobody is left who may give any"
+        ]
+    );
+    assert_eq!(
+        few(&["grace", "linus"], &[]),
+        [
+            "request 2 of dora for sha256:bbbbbbbbbbbb needs 2 more approvals, and only ada may still give one"
+        ]
+    );
     for over in [
         answered(Verdict::Rejected, 2, actor("ada")),
         answered(Verdict::Withdrawn, 2, actor("dora")),

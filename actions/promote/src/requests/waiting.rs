@@ -1,6 +1,6 @@
 //! The requests that somebody waits for. Pure.
 
-use super::{Asked, Barred, Parts, Tally, people_hash};
+use super::{Asked, Barred, Parts, Tally, people_hash, wanted};
 use crate::setting::Setting;
 use crate::standing::Standing;
 use kit::error::Result;
@@ -35,14 +35,7 @@ impl fmt::Display for Waiting {
         write!(f, "request {request} of {by} for {digest} ")?;
         match self.missing {
             0 => write!(f, "is approved until {expires}"),
-            missing => write!(
-                f,
-                "waits for {missing} more of {} until {expires}",
-                match self.may_approve.as_slice() {
-                    [] => "nobody".to_owned(),
-                    some => some.join(", "),
-                }
-            ),
+            missing => f.write_str(&wanted(missing, &self.may_approve, expires)),
         }
     }
 }

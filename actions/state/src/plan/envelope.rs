@@ -4,11 +4,10 @@
 use super::options::Chosen;
 use crate::hash::sha256;
 use crate::object::Standing;
-use kit::clock::rfc3339;
+use kit::clock::{instant, rfc3339};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use time::OffsetDateTime;
-use time::format_description::well_known::Rfc3339;
 
 /// The form of the envelope. Another one is refused rather than half understood.
 const VERSION: u32 = 3;
@@ -183,14 +182,14 @@ impl Envelope {
                 other_hashes(planned, seen).map(|(name, how)| format!("{what} {name}: {how}")),
             );
         }
-        match OffsetDateTime::parse(&self.expires, &Rfc3339) {
-            Ok(expires) if now < expires => {}
-            Ok(_) => moved.push(format!(
+        match instant(&self.expires) {
+            Some(expires) if now < expires => {}
+            Some(_) => moved.push(format!(
                 "the time: the plan was valid until {}",
                 self.expires
             )),
             // An end that nobody can read is over.
-            Err(_) => moved.push(format!("the time: {:?} is not a time", self.expires)),
+            None => moved.push(format!("the time: {:?} is not a time", self.expires)),
         }
         moved
     }

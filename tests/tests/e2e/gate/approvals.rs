@@ -97,8 +97,10 @@ fn two_of_four_approve_exactly_one_promotion() {
     gate.run("grace", &["approve", "--request", "2", "--digest", &other])
         .is(3, &["request 2 is for sha256:2222"]);
 
-    gate.answer("grace", "approve", 2)
-        .is(0, &["1 of 2 approvals (grace); 1 more of dora, eve"]);
+    gate.answer("grace", "approve", 2).is(
+        0,
+        &["1 of 2 approvals (grace); the request waits for 1 more of dora, eve"],
+    );
     let twice = gate.answer("grace", "approve", 2);
     twice.is(0, &["\"seq\": 3", "\"written\": false"]);
     gate.unapproved(&[
@@ -320,15 +322,16 @@ fn on_github_a_person_is_an_account_by_its_number_and_a_dispatch_on_purpose() {
         scene.dispatched(actor, &approve).is(3, &[words]);
     }
     let pushed = scene.start("grace", &json!({"event": "push"}));
-    scene
-        .within(pushed, &approve)
-        .is(3, &["started by push, so it is nobody's approval"]);
+    scene.within(pushed, &approve).is(
+        3,
+        &["started by push, so it does not count as an approval by"],
+    );
     let theirs = json!({"user": "ada", "branch": "theirs", "from": "main", "files": {"x": "x\n"}});
     wait(PATIENCE, scene.hub.act("push", &theirs)).unwrap();
     let elsewhere = scene.start("grace", &json!({"branch": "theirs"}));
     scene.within(elsewhere, &approve).is(
         3,
-        &["workflow comes from theirs, so it is nobody's approval"],
+        &["workflow comes from theirs, so it does not count as an approval by"],
     );
     let again = scene.start("grace", &json!({}));
     wait(PATIENCE, async {

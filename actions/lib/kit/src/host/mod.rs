@@ -111,15 +111,27 @@ impl Host {
         }
     }
 
-    /// Who started this run, as the host names them. For display and records; a gate asks the
-    /// host's API instead, since a variable can be set by anybody.
+    /// Who started this run, as the host names them; of a run on GitHub that is run again, who did
+    /// that. For display and records; a gate asks the host's API instead, since a variable can be set
+    /// by anybody.
     pub fn actor(&self) -> Option<String> {
         match self.kind {
-            Kind::GitHub => self.env.get("GITHUB_ACTOR"),
+            Kind::GitHub => {
+                (self.env.get("GITHUB_TRIGGERING_ACTOR")).or_else(|| self.env.get("GITHUB_ACTOR"))
+            }
             Kind::CodeBuild => self.env.get("CODEBUILD_INITIATOR"),
             Kind::Terminal => return Some(person(&self.env)),
         }
         .map(str::to_owned)
+    }
+
+    /// GitHub's number of that account. A runner has only that of `GITHUB_ACTOR`, who started the
+    /// first attempt.
+    pub fn actor_id(&self) -> Option<u64> {
+        let first =
+            self.kind == Kind::GitHub && self.actor().as_deref() == self.env.get("GITHUB_ACTOR");
+        let id = self.env.get("GITHUB_ACTOR_ID").filter(|_| first)?;
+        id.parse().ok()
     }
 
     /// The commit being built, if the host names a version of its source.
@@ -360,4 +372,33 @@ fn failure(step: &str, error: &Error) -> String {
         "### {step}: failed\n\n{}",
         crate::markdown::block("text", &text)
     )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn whoever_runs_a_run_again_is_who_runs_it() {
+        let first = [
+            ("GITHUB_ACTIONS", "true"),
+            ("GITHUB_ACTOR", "ada"),
+            ("GITHUB_ACTOR_ID", "1"),
+        ];
+        let host = |rerun: Option<(&'static str, &'static str)>| {
+            let variables = first.iter().copied().chain(rerun);
+            let env: Env = variables
+                .map(|(name, value)| (name.to_owned(), value.to_owned()))
+                .collect();
+            Host::detect(&env)
+        };
+        let named = |host: Host| (host.actor(), host.actor_id());
+        let by = |login: &'static str| Some(("GITHUB_TRIGGERING_ACTOR", login));
+        let ada = Some("ada".to_owned());
+        assert_eq!(named(host(None)), (ada.clone(), Some(1)));
+        assert_eq!(named(host(by("ada"))), (ada, Some(1)));
+        // The number is ada's.
+        let linus = Some("linus".to_owned());
+        assert_eq!(named(host(by("linus"))), (linus, None));
+    }
 }
