@@ -156,7 +156,7 @@ async fn service(cx: &Cx, net: &Net, setting: &Setting) -> Fact<String> {
     };
     let looked: Result<_, Error> = looked.await;
     looked
-        .map(|seen| seen.task_definition)
+        .map(|seen| seen.task_definition.into())
         .map_err(|error| without(&error, &setting.environment))
 }
 

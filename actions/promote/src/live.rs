@@ -3,7 +3,7 @@
 use crate::setting::Setting;
 use ecs::{Client, Expected, RetryPolicy, containers, missing};
 use kit::Cx;
-use kit::aws::AccountId;
+use kit::aws::{AccountId, TaskDefinitionArn};
 use kit::error::{Error, Result};
 use kit::id::Digest;
 use net::Net;
@@ -24,8 +24,8 @@ pub(crate) struct Live {
 /// What was seen running.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct Seen {
-    /// ARN of the task definition.
-    pub(crate) task_definition: String,
+    /// The task definition.
+    pub(crate) task_definition: TaskDefinitionArn,
     /// What is missing to call it healthy with the digest.
     pub(crate) missing: Vec<String>,
 }

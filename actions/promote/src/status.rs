@@ -356,7 +356,9 @@ mod tests {
             waiting: Vec::new(),
         };
         let seen = |missing: &[&str]| Seen {
-            task_definition: "web:8".to_owned(),
+            task_definition: "arn:aws:ecs:eu-west-1:111111111111:task-definition/web:8"
+                .parse()
+                .unwrap(),
             missing: missing.iter().map(|what| (*what).to_owned()).collect(),
         };
         let denied = kit::Error::failed("cannot list the tasks of service web")

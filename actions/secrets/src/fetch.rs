@@ -7,6 +7,7 @@ use aws_sdk_secretsmanager::Client as SecretsManager;
 use aws_sdk_secretsmanager::operation::get_secret_value::GetSecretValueError;
 use aws_sdk_ssm::Client as Ssm;
 use futures_util::stream::{self, StreamExt};
+use kit::aws::Arn;
 use kit::contract::{SecretSpec, Source};
 use kit::error::Result;
 use kit::secret::Secret;
@@ -106,7 +107,7 @@ pub(crate) async fn all(
 /// so nothing can be made under it.
 fn absent(service: &str, what: &str, name: &str, account: &Account, create: &str) -> Miss {
     let (id, region) = (&account.id, &account.region);
-    let create = (!name.starts_with("arn:")).then(|| {
+    let create = name.parse::<Arn>().is_err().then(|| {
         format!("make it in account {id}, with the value on standard input: aws {create} file:///dev/stdin --region {region}")
     });
     Miss::Absent(

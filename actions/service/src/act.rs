@@ -4,7 +4,7 @@ use crate::decide::{Plan, Revision, Update};
 use crate::place::status_hint;
 use crate::registration::Registration;
 use aws_smithy_types::body::SdkBody;
-use ecs::{Client, Definition, Seen, revision};
+use ecs::{Client, Definition, Seen};
 use kit::aws::TaskDefinitionArn;
 use kit::error::{Context, Error, Failure, Result};
 
@@ -18,23 +18,23 @@ const ATTEMPTS: u32 = 4;
 pub(crate) async fn revise(
     client: &Client,
     plan: &Plan,
-    registered: impl Fn(&str),
-) -> Result<String> {
+    registered: impl Fn(&TaskDefinitionArn),
+) -> Result<TaskDefinitionArn> {
     let mut registration = match &plan.revision {
         Revision::Keep => return Ok(plan.running.clone()),
         Revision::Reuse(arn) => return Ok(arn.clone()),
         Revision::Register(registration) => registration.clone(),
     };
-    let mut base = number(&plan.base)?;
+    let mut base = plan.base.revision();
     for _ in 0..ATTEMPTS {
         let arn = register(client, &registration).await?;
-        registered(arn.as_str());
+        registered(&arn);
         // What infrastructure registered in between is older than ours now, and would never arrive.
         let between = between(client, &registration, base, arn.revision()).await?;
         let Some(newer) = between else {
-            return Ok(arn.into());
+            return Ok(arn);
         };
-        base = number(&newer.arn())?;
+        base = newer.arn.revision();
         registration = Registration::new(&newer, &plan.selection.containers, &plan.image)?;
     }
     Err(Error::failed(format!(
@@ -65,16 +65,6 @@ async fn between(
         }
     }
     Ok(None)
-}
-
-/// The number of a revision that ECS named.
-fn number(arn: &str) -> Result<u64> {
-    Ok(named(arn)?.revision())
-}
-
-fn named(arn: &str) -> Result<TaskDefinitionArn> {
-    arn.parse()
-        .context("ECS names a task definition in another form than it documents")
 }
 
 /// Registers exactly `registration` and reads back that ECS keeps exactly that; returns its ARN.
@@ -109,7 +99,9 @@ async fn register(client: &Client, registration: &Registration) -> Result<TaskDe
         .task_definition
         .and_then(|definition| definition.task_definition_arn)
         .ok_or_else(|| Error::failed("ECS registered a task definition without naming it"))?;
-    let arn = named(&arn)?;
+    let arn: TaskDefinitionArn = arn
+        .parse()
+        .context("ECS names a task definition in another form than it documents")?;
     let differences = registration.differences(&client.definition(arn.as_str()).await?);
     if differences.is_empty() {
         return Ok(arn);
@@ -132,7 +124,7 @@ pub(crate) async fn update(
     client: &Client,
     plan: &Plan,
     before: &Seen,
-    task_definition: &str,
+    task_definition: &TaskDefinitionArn,
 ) -> Result<String> {
     let (cluster, service) = (&client.cluster, &client.service);
     let found = if plan.update == Update::None {
@@ -145,7 +137,7 @@ pub(crate) async fn update(
             .update_service()
             .cluster(cluster)
             .service(service)
-            .task_definition(task_definition)
+            .task_definition(task_definition.as_str())
             .set_force_new_deployment((plan.update == Update::Again).then_some(true));
         let answer = client
             .call(
@@ -161,14 +153,14 @@ pub(crate) async fn update(
             .into_iter()
             .find(|deployment| {
                 deployment.status() == Some("PRIMARY")
-                    && deployment.task_definition() == Some(task_definition)
+                    && deployment.task_definition() == Some(task_definition.as_str())
             })
             .and_then(|deployment| deployment.id)
     };
     found.ok_or_else(|| {
         Error::failed(format!(
             "service {service} was updated to {} and ECS names no deployment of it",
-            revision(task_definition)
+            task_definition.name()
         ))
         .hint(status_hint(client))
     })

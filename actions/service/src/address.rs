@@ -11,7 +11,7 @@ pub(crate) async fn address(client: &Client, service: &Service) -> Result<Option
     let groups: Vec<String> = service
         .attachments
         .iter()
-        .filter_map(|attachment| attachment.groups.first().cloned())
+        .filter_map(|attachment| Some(attachment.groups.first()?.into()))
         .collect();
     if groups.is_empty() {
         return Ok(None);

@@ -5,7 +5,8 @@
 
 use crate::compare::Difference;
 use crate::registration::Registration;
-use ecs::{Definition, Rollout, Selection, Service, revision};
+use ecs::{Definition, Rollout, Selection, Service};
+use kit::aws::TaskDefinitionArn;
 use kit::error::{Error, Result};
 
 /// Which revision of the task definition will run.
@@ -14,7 +15,7 @@ pub(crate) enum Revision {
     /// The one in use is what would be registered.
     Keep,
     /// The newest one is what would be registered.
-    Reuse(String),
+    Reuse(TaskDefinitionArn),
     /// A new one, made from the newest.
     Register(Registration),
 }
@@ -34,9 +35,9 @@ pub(crate) enum Update {
 #[derive(Debug)]
 pub(crate) struct Plan {
     /// The task definition the service uses.
-    pub(crate) running: String,
+    pub(crate) running: TaskDefinitionArn,
     /// The newest one of its family, from which the next is made.
-    pub(crate) base: String,
+    pub(crate) base: TaskDefinitionArn,
     /// It was deregistered, and none that is newer is active.
     pub(crate) deregistered: bool,
     pub(crate) selection: Selection,
@@ -139,7 +140,7 @@ pub(crate) fn decide(
             _ => (Revision::Keep, Update::Again),
         }
     } else if newest.is_some_and(|newest| registration.differences(newest).is_empty()) {
-        (Revision::Reuse(base.arn()), Update::Deploy)
+        (Revision::Reuse(base.arn.clone()), Update::Deploy)
     } else {
         (Revision::Register(registration), Update::Deploy)
     };
@@ -152,8 +153,8 @@ pub(crate) fn decide(
         .map(|name| format!("containerDefinitions[{name}].image"))
         .collect();
     Ok(Plan {
-        running: running.arn(),
-        base: base.arn(),
+        running: running.arn.clone(),
+        base: base.arn.clone(),
         deregistered: !base.is_active(),
         images_before: selection
             .containers
@@ -174,7 +175,7 @@ pub(crate) fn decide(
 impl Plan {
     /// The plan as lines for people.
     pub(crate) fn lines(&self) -> Vec<String> {
-        let (running, base) = (revision(&self.running), revision(&self.base));
+        let (running, base) = (self.running.name(), self.base.name());
         let containers = &self.selection.containers;
         let names = match containers.as_slice() {
             [only] => format!("container {only}"),
@@ -258,30 +259,28 @@ impl Plan {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::samples;
     use ecs::Deployment;
     use kit::Exit;
     use serde_json::value::to_raw_value;
 
     fn definition(revision: u32, image: &str, more: &str) -> Definition {
         let body = format!(
-            r#"{{"taskDefinition":{{"taskDefinitionArn":"arn:aws:ecs:r:1:task-definition/web:{revision}","family":"web","revision":{revision},"status":"ACTIVE","containerDefinitions":[{{"name":"web","image":"{image}"}}]{more}}}}}"#
+            r#"{{"taskDefinition":{{"taskDefinitionArn":"arn:aws:ecs:eu-west-1:111111111111:task-definition/web:{revision}","family":"web","revision":{revision},"status":"ACTIVE","containerDefinitions":[{{"name":"web","image":"{image}"}}]{more}}}}}"#
         );
         Definition::parse(body.as_bytes()).unwrap()
     }
 
     fn service(rollout: Rollout) -> Service {
         Service {
-            name: "web".to_owned(),
-            status: "ACTIVE".to_owned(),
-            controller: "ECS".to_owned(),
             desired: 2,
             running: 2,
             deployments: vec![Deployment {
                 primary: true,
                 rollout,
-                ..Deployment::default()
+                ..samples::deployment()
             }],
-            ..Service::default()
+            ..samples::service()
         }
     }
 
@@ -363,7 +362,7 @@ mod tests {
 
     #[test]
     fn a_container_on_another_image_is_no_reason_to_keep_what_runs() {
-        let body = br#"{"taskDefinition":{"taskDefinitionArn":"a/web:7","family":"web","containerDefinitions":[{"name":"web","image":"a.example/web:2"},{"name":"worker","image":"a.example/web:1"}]}}"#;
+        let body = br#"{"taskDefinition":{"taskDefinitionArn":"arn:aws:ecs:eu-west-1:111111111111:task-definition/web:7","family":"web","containerDefinitions":[{"name":"web","image":"a.example/web:2"},{"name":"worker","image":"a.example/web:1"}]}}"#;
         let running = Definition::parse(body).unwrap();
         let both = Selection {
             containers: running.containers(),

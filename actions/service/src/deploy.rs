@@ -9,7 +9,8 @@ use crate::place::{Found, find};
 use crate::report;
 use crate::under::Under;
 use crate::watch::Watch;
-use ecs::{Client, Expected, RetryPolicy, Seen, revision};
+use ecs::{Client, Expected, RetryPolicy, Seen};
+use kit::aws::TaskDefinitionArn;
 use kit::contract::Resolved;
 use kit::error::{Error, ErrorKind, Result};
 use kit::id::Digest;
@@ -22,12 +23,12 @@ use std::cell::RefCell;
 pub(crate) enum Progress {
     #[default]
     Unchanged,
-    Registered(String),
+    Registered(TaskDefinitionArn),
     Beginning {
         permit: u64,
         revision: String,
     },
-    Updating(String),
+    Updating(TaskDefinitionArn),
     Following {
         deployment: String,
         revision: String,
@@ -77,7 +78,7 @@ pub(crate) async fn deploy(args: Deploy, cx: &Cx, progress: &RefCell<Progress>) 
     }
 
     let task_definition = act::revise(&client, &plan, |arn| {
-        progress.replace(Progress::Registered(arn.to_owned()));
+        progress.replace(Progress::Registered(arn.clone()));
     })
     .await?;
     let before = client.look().await?;
@@ -87,9 +88,9 @@ pub(crate) async fn deploy(args: Deploy, cx: &Cx, progress: &RefCell<Progress>) 
             let client = session(cx, permit, &plan, &task_definition, &client, policy()).await?;
             progress.replace(Progress::Beginning {
                 permit: permit.number(),
-                revision: revision(&task_definition).to_owned(),
+                revision: task_definition.name().to_owned(),
             });
-            let under = permit.start(&task_definition, cx).await?;
+            let under = permit.start(task_definition.as_str(), cx).await?;
             cx.host.info(under.used_up());
             Some(Begun { under, client })
         }
@@ -99,7 +100,7 @@ pub(crate) async fn deploy(args: Deploy, cx: &Cx, progress: &RefCell<Progress>) 
     let deployment = update(&client, begun.as_ref(), &plan, &before, &task_definition).await?;
     progress.replace(Progress::Following {
         deployment: deployment.clone(),
-        revision: revision(&task_definition).to_owned(),
+        revision: task_definition.name().to_owned(),
     });
     let expected = Expected {
         deployment,
@@ -146,7 +147,7 @@ async fn session(
     cx: &Cx,
     permit: &Permit<'_>,
     plan: &Plan,
-    task_definition: &str,
+    task_definition: &TaskDefinitionArn,
     client: &Client,
     policy: RetryPolicy,
 ) -> Result<Option<Client>> {
@@ -154,7 +155,7 @@ async fn session(
     Ok(match plan.update {
         Update::None => None,
         Update::Deploy | Update::Again => {
-            let session = permit.session(task_definition).await?;
+            let session = permit.session(task_definition.as_str()).await?;
             Some(Client::new(&session, cluster, service, policy, &cx.host))
         }
     })
@@ -166,7 +167,7 @@ async fn update(
     begun: Option<&Begun>,
     plan: &Plan,
     before: &Seen,
-    task_definition: &str,
+    task_definition: &TaskDefinitionArn,
 ) -> Result<String> {
     let session = begun.and_then(|begun| begun.client.as_ref());
     let client = session.unwrap_or(client);
@@ -178,13 +179,13 @@ async fn update(
 }
 
 /// Refuses if somebody else deployed since the plan was made.
-fn unchanged(task_definition: &str, plan: &Plan) -> Result<()> {
-    if task_definition == plan.running {
+fn unchanged(task_definition: &TaskDefinitionArn, plan: &Plan) -> Result<()> {
+    if *task_definition == plan.running {
         return Ok(());
     }
     Err(Error::failed(format!(
         "the service changed to {} meanwhile; nothing was updated",
-        revision(task_definition)
+        task_definition.name()
     ))
     .hint("somebody else deploys; run this again when they are done"))
 }
@@ -196,7 +197,7 @@ pub(crate) fn interrupted(signal: &str, progress: &Progress, place: &str) -> Err
         Progress::Unchanged => error.cause("nothing was changed"),
         Progress::Registered(arn) => error.cause(format!(
             "{} was registered and is used by nothing yet; the next deploy of this digest takes it",
-            revision(arn)
+            arn.name()
         )),
         Progress::Beginning { permit, revision } => error
             .cause(format!(
@@ -204,10 +205,7 @@ pub(crate) fn interrupted(signal: &str, progress: &Progress, place: &str) -> Err
             ))
             .hint("the same run goes on under it; any other needs a permit of its own"),
         Progress::Updating(arn) => error
-            .cause(format!(
-                "the service was being updated to {}",
-                revision(arn)
-            ))
+            .cause(format!("the service was being updated to {}", arn.name()))
             .hint(format!("see what it runs: slipway-service status {place}")),
         Progress::Following {
             deployment,

@@ -1,7 +1,8 @@
 //! From what was seen of a service to one verdict on our deployment. Pure: time comes in as the
 //! time since following began.
 
-use ecs::{Deployment, Expected, Rollout, Seen, missing, prose, revision};
+use ecs::{Deployment, Expected, Rollout, Seen, missing, prose};
+use kit::aws::TaskDefinitionArn;
 use std::time::Duration;
 
 /// How long ECS may take from failing a deployment to starting the rollback it is set up for. It
@@ -14,9 +15,15 @@ pub(crate) enum Verdict {
     /// Our digest runs everywhere and is healthy.
     Succeeded,
     /// ECS went back; `to` is the task definition that runs and is complete again.
-    RolledBack { to: String, reason: String },
+    RolledBack {
+        to: TaskDefinitionArn,
+        reason: String,
+    },
     /// Another deployment took the service over.
-    Superseded { by: String, task_definition: String },
+    Superseded {
+        by: String,
+        task_definition: TaskDefinitionArn,
+    },
     /// It ended without success, and what ran before did not come back by itself.
     Failed { reason: String },
     /// It neither succeeded nor failed in time.
@@ -50,7 +57,7 @@ pub(crate) enum Next {
 pub(crate) struct Follow {
     expected: Expected,
     /// The task definition before ours.
-    before: String,
+    before: TaskDefinitionArn,
     timeout: Duration,
     /// When ECS was first seen to have failed our deployment.
     failed_at: Option<Duration>,
@@ -60,7 +67,7 @@ pub(crate) struct Follow {
 }
 
 impl Follow {
-    pub(crate) fn new(expected: Expected, before: String, timeout: Duration) -> Self {
+    pub(crate) fn new(expected: Expected, before: TaskDefinitionArn, timeout: Duration) -> Self {
         Self {
             expected,
             before,
@@ -187,7 +194,7 @@ impl Follow {
             "" => primary.reason.clone(),
             reason => reason.to_owned(),
         };
-        let to = revision(&primary.task_definition);
+        let to = primary.task_definition.name();
         match primary.rollout {
             _ if record == "ROLLBACK_FAILED" => {
                 failed(format!("{reason}; the rollback to {to} failed too"))

@@ -16,6 +16,8 @@ mod progress;
 mod reference;
 mod registration;
 mod report;
+#[cfg(test)]
+mod samples;
 mod status;
 mod under;
 mod watch;

@@ -90,7 +90,7 @@ pub(crate) async fn observe(
 /// ECS does not answer with it. It forgets a revision once it is deleted, although the service goes on with it.
 async fn running(client: &Client, seen: &Seen) -> Result<Definition> {
     let arn = &seen.service.task_definition;
-    let read = client.definition(arn).await;
+    let read = client.definition(arn.as_str()).await;
     Ok(read.map_err(|error| match error.failure {
         Failure::Rejected => error
             .hint("if it was deleted, register the task definition again, by infrastructure")
@@ -109,7 +109,7 @@ async fn running(client: &Client, seen: &Seen) -> Result<Definition> {
 /// ECS does not answer.
 async fn newer(client: &Client, running: &Definition) -> Result<Option<Definition>> {
     match client.definition(&running.family()).await {
-        Ok(newest) => Ok((newest.revision() > running.revision()).then_some(newest)),
+        Ok(newest) => Ok((newest.arn.revision() > running.arn.revision()).then_some(newest)),
         // None is active: all were deregistered.
         Err(error) if error.failure == Failure::Rejected && !running.is_active() => Ok(None),
         Err(error) => Err(error.into()),

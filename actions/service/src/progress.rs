@@ -1,6 +1,6 @@
 //! What a deploy logs while it is followed.
 
-use ecs::{Deployment, Seen, revision};
+use ecs::{Deployment, Seen};
 use kit::Cx;
 use std::time::Duration;
 
@@ -67,7 +67,7 @@ fn progress(ours: &str, seen: &Seen) -> String {
     let one = |deployment: &Deployment| {
         let mut line = format!(
             "{}{}: {} of {} running",
-            revision(&deployment.task_definition),
+            deployment.task_definition.name(),
             if deployment.id == ours { " (this)" } else { "" },
             deployment.running,
             deployment.desired

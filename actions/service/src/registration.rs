@@ -38,7 +38,7 @@ impl Registration {
             if base.image(name).is_none() {
                 return Err(Error::failed(format!(
                     "{} has no container {name}",
-                    base.arn()
+                    base.arn
                 )));
             }
         }
@@ -128,7 +128,7 @@ mod tests {
         .unwrap()
     }
 
-    const OUTPUT: &str = r#","taskDefinitionArn":"arn:x:task-definition/web:7","revision":7,"status":"ACTIVE",
+    const OUTPUT: &str = r#","taskDefinitionArn":"arn:aws:ecs:eu-west-1:111111111111:task-definition/web:7","revision":7,"status":"ACTIVE",
         "requiresAttributes":[{"name":"x"}],"compatibilities":["EC2"],"registeredAt":1.7e9,"registeredBy":"arn:me",
         "deregisteredAt":1,"deleteRequestedAt":2"#;
 

@@ -8,7 +8,7 @@ use crate::place::status_hint;
 use crate::progress::some;
 use crate::under::Under;
 use crate::watch::Ended;
-use ecs::{Client, revision};
+use ecs::Client;
 use kit::Report;
 use kit::clock::human;
 use kit::error::{Error, ErrorKind, Result};
@@ -105,14 +105,14 @@ pub(crate) fn ended(
 impl Outcome<'_> {
     fn error(&self) -> Error {
         let expected = &self.ended.expected;
-        let ours = revision(&expected.task_definition);
+        let ours = expected.task_definition.name();
         match &self.ended.verdict {
             Verdict::Succeeded => Error::failed("succeeded"),
             Verdict::RolledBack { to, reason } => Error::new(
                 ErrorKind::RolledBack,
                 format!(
                     "{ours} did not become healthy and was rolled back: {} runs again",
-                    revision(to)
+                    to.name()
                 ),
             )
             .cause(reason.clone()),
@@ -121,7 +121,7 @@ impl Outcome<'_> {
                 task_definition,
             } => Error::failed(format!(
                 "another deployment took the service over: {by} of {}",
-                revision(task_definition)
+                task_definition.name()
             ))
             .hint(
                 "what this one would have run may never have become healthy; follow the other one",
@@ -183,8 +183,8 @@ impl Outcome<'_> {
             .collect();
         format!(
             "\n**Changed with it**, from {} to {}\n\n{}\n",
-            markdown::code(revision(&self.plan.running)),
-            markdown::code(revision(&self.plan.base)),
+            markdown::code(self.plan.running.name()),
+            markdown::code(self.plan.base.name()),
             markdown::block("text", &lines.join("\n"))
         )
     }
@@ -201,7 +201,7 @@ impl Outcome<'_> {
             ("containers", ended.expected.containers.join(", ")),
             (
                 "task definition",
-                revision(&ended.expected.task_definition).to_owned(),
+                ended.expected.task_definition.name().to_owned(),
             ),
             ("deployment", ended.expected.deployment.clone()),
             ("cluster", self.client.cluster.clone()),

@@ -5,7 +5,7 @@ use crate::args::Place;
 use crate::place::{Found, find};
 use ecs::{
     Definition, Expected, Record, RetryPolicy, Rollout, Seen, Task, containers, missing, place,
-    revision, state,
+    state,
 };
 use kit::error::Result;
 use kit::id::Digest;
@@ -52,7 +52,9 @@ async fn observe(args: Place, cx: &Cx) -> Result<Status> {
     let net = Net::new(cx)?;
     let Found { account, client } = find(cx, &net, &defaults, &args, Purpose::Read, policy).await?;
     let seen = client.look().await?;
-    let definition = client.definition(&seen.service.task_definition).await?;
+    let definition = client
+        .definition(seen.service.task_definition.as_str())
+        .await?;
     let usual = contract.map(|contract| contract.deploy.container.as_str());
     let named = args.containers();
     let containers = containers(&named, usual, None, &definition, &definition)?.containers;
@@ -184,7 +186,7 @@ impl Status {
                 })
                 .collect();
             vec![
-                revision(&deployment.task_definition).to_owned(),
+                deployment.task_definition.name().to_owned(),
                 role.to_owned(),
                 word(deployment.rollout).to_owned(),
                 deployment.desired.to_string(),
@@ -306,6 +308,7 @@ fn digests(tasks: &[Task], deployment: &str, container: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::samples;
     use ecs::{Container, Deployment, Service};
 
     const DIGEST: &str = "sha256:0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef";
@@ -313,16 +316,15 @@ mod tests {
     fn running(digests: [&str; 2]) -> (Seen, Definition) {
         let seen = Seen {
             service: Service {
-                status: "ACTIVE".to_owned(),
                 desired: 1,
                 running: 1,
                 deployments: vec![Deployment {
                     id: "ecs-svc/1".to_owned(),
                     primary: true,
                     rollout: Rollout::Completed,
-                    ..Deployment::default()
+                    ..samples::deployment()
                 }],
-                ..Service::default()
+                ..samples::service()
             },
             tasks: vec![Task {
                 id: "t1".to_owned(),
@@ -337,11 +339,11 @@ mod tests {
                         ..Container::default()
                     })
                     .collect(),
-                ..Task::default()
+                ..samples::task()
             }],
-            ..Seen::default()
+            ..samples::seen()
         };
-        let body = serde_json::json!({"taskDefinition": {"containerDefinitions": [
+        let body = serde_json::json!({"taskDefinition": {"taskDefinitionArn": samples::REVISION, "containerDefinitions": [
             {"name": "web", "image": format!("a.example/web@{DIGEST}")},
             {"name": "worker", "image": "a.example/web:latest"},
         ]}});

@@ -6,8 +6,9 @@ use crate::evidence::Evidence;
 use crate::follow::{Follow, Next, Verdict};
 use crate::place::status_hint;
 use crate::progress::ProgressLog;
-use ecs::{Client, Expected, PollInterval, Record, RetryPolicy, Seen, Tasks, revision};
+use ecs::{Client, Expected, PollInterval, Record, RetryPolicy, Seen, Tasks};
 use kit::Cx;
+use kit::aws::{Arn, TaskDefinitionArn};
 use kit::error::Result;
 use std::time::Duration;
 use tokio::time::{Instant, sleep};
@@ -52,7 +53,7 @@ impl<'a> Watch<'a> {
         cx.host.info(format!(
             "deployment {} of {}",
             expected.deployment,
-            revision(&expected.task_definition)
+            expected.task_definition.name()
         ));
         Self {
             cx,
@@ -165,12 +166,12 @@ impl<'a> Watch<'a> {
 struct RecordReader<'a> {
     cx: &'a Cx,
     client: &'a Client,
-    arn: Option<String>,
+    arn: Option<Arn>,
     off: bool,
 }
 
 impl RecordReader<'_> {
-    async fn read(&mut self, task_definition: &str) -> Option<Record> {
+    async fn read(&mut self, task_definition: &TaskDefinitionArn) -> Option<Record> {
         if self.off {
             return None;
         }

@@ -13,6 +13,7 @@ use aws_smithy_runtime_api::client::result::SdkError;
 use aws_smithy_runtime_api::client::runtime_components::RuntimeComponents;
 use aws_smithy_types::config_bag::ConfigBag;
 use aws_smithy_types::error::metadata::ProvideErrorMetadata;
+use kit::aws::Arn;
 use kit::error::Failure;
 use kit::host::Host;
 use net::Account;
@@ -40,7 +41,7 @@ pub struct Client {
     policy: Cell<RetryPolicy>,
     host: Host,
     /// EC2 instance IDs by container instance ARN; they never change.
-    pub(crate) instances: RefCell<BTreeMap<String, String>>,
+    pub(crate) instances: RefCell<BTreeMap<Arn, String>>,
 }
 
 impl Client {
@@ -59,9 +60,9 @@ impl Client {
             .retry_config(RetryConfig::disabled())
             .build();
         let region = &account.region;
-        let cluster_arn = match cluster.starts_with("arn:") {
-            true => cluster.clone(),
-            false => format!(
+        let cluster_arn = match cluster.parse::<Arn>() {
+            Ok(arn) => arn.into(),
+            Err(_) => format!(
                 "arn:{}:ecs:{region}:{}:cluster/{cluster}",
                 region.partition(),
                 account.id

@@ -1,12 +1,23 @@
-//! From the SDKs' types to what the rest of the library speaks of.
+//! From the SDKs' types to what the rest of the library speaks of. ARNs are parsed here.
 
 use crate::seen::{
     Attachment, Breaker, Container, Deployment, Event, Record, Rollout, Service, Target, Task,
 };
 use aws_sdk_ecs::types as ecs;
 use aws_sdk_elasticloadbalancingv2::types as elb;
+use kit::error::{Context, Result};
+use kit::id::Invalid;
+use std::str::FromStr;
 
-pub(crate) fn service_of(found: ecs::Service) -> Service {
+/// The ARN of `what`, as an answer names it.
+pub(crate) fn arn<T: FromStr<Err = Invalid>>(named: Option<String>, what: &str) -> Result<T> {
+    let wrong = || format!("ECS names {what} in another form than it documents");
+    named.unwrap_or_default().parse().context(wrong())
+}
+
+/// # Errors
+/// An ARN is missing or malformed. Only a service that ECS does not deploy itself has no task definition of its own.
+pub(crate) fn service_of(found: ecs::Service) -> Result<Service> {
     let configuration = found.deployment_configuration;
     let breaker = configuration
         .as_ref()
@@ -15,7 +26,7 @@ pub(crate) fn service_of(found: ecs::Service) -> Service {
         .as_ref()
         .and_then(|found| found.alarms.as_ref());
     let balancers = found.load_balancers.unwrap_or_default();
-    Service {
+    Ok(Service {
         rolls_back: breaker.is_some_and(|breaker| breaker.enable && breaker.rollback)
             || alarms.is_some_and(|alarms| alarms.enable && alarms.rollback),
         percent: configuration
@@ -33,16 +44,16 @@ pub(crate) fn service_of(found: ecs::Service) -> Service {
                     found.maximum_percent.unwrap_or(200),
                 )
             }),
-        arn: found.service_arn.unwrap_or_default(),
+        arn: arn(found.service_arn, "a service")?,
         name: found.service_name.unwrap_or_default(),
-        cluster_arn: found.cluster_arn.unwrap_or_default(),
+        cluster_arn: arn(found.cluster_arn, "a cluster")?,
         status: found.status.unwrap_or_default(),
         // Absent means ECS (API reference, `DeploymentController`).
         controller: found.deployment_controller.map_or_else(
             || "ECS".to_owned(),
             |controller| controller.r#type.as_str().to_owned(),
         ),
-        task_definition: found.task_definition.unwrap_or_default(),
+        task_definition: arn(found.task_definition, "the task definition of a service")?,
         desired: found.desired_count,
         running: found.running_count,
         pending: found.pending_count,
@@ -51,7 +62,7 @@ pub(crate) fn service_of(found: ecs::Service) -> Service {
             .unwrap_or_default()
             .into_iter()
             .map(deployment_of)
-            .collect(),
+            .collect::<Result<_>>()?,
         classic: balancers
             .iter()
             .find_map(|found| found.load_balancer_name.clone()),
@@ -61,16 +72,16 @@ pub(crate) fn service_of(found: ecs::Service) -> Service {
                 let alternate = found
                     .advanced_configuration
                     .and_then(|found| found.alternate_target_group_arn);
-                Some(Attachment {
-                    groups: [Some(found.target_group_arn?), alternate]
-                        .into_iter()
-                        .flatten()
-                        .collect(),
+                let groups = [Some(found.target_group_arn?), alternate];
+                let groups = groups.into_iter().flatten();
+                let groups = groups.map(|group| arn(Some(group), "a target group"));
+                Some(groups.collect::<Result<_>>().map(|groups| Attachment {
+                    groups,
                     container: found.container_name.unwrap_or_default(),
                     port: found.container_port.unwrap_or_default(),
-                })
+                }))
             })
-            .collect(),
+            .collect::<Result<_>>()?,
         events: found
             .events
             .unwrap_or_default()
@@ -80,14 +91,14 @@ pub(crate) fn service_of(found: ecs::Service) -> Service {
                 message: event.message.unwrap_or_default(),
             })
             .collect(),
-    }
+    })
 }
 
-fn deployment_of(found: ecs::Deployment) -> Deployment {
-    Deployment {
+fn deployment_of(found: ecs::Deployment) -> Result<Deployment> {
+    Ok(Deployment {
         id: found.id.unwrap_or_default(),
         primary: found.status.as_deref() == Some("PRIMARY"),
-        task_definition: found.task_definition.unwrap_or_default(),
+        task_definition: arn(found.task_definition, "the task definition of a deployment")?,
         desired: found.desired_count,
         running: found.running_count,
         pending: found.pending_count,
@@ -99,10 +110,12 @@ fn deployment_of(found: ecs::Deployment) -> Deployment {
             _ => Rollout::Unknown,
         },
         reason: found.rollout_state_reason.unwrap_or_default(),
-    }
+    })
 }
 
-pub(crate) fn task_of(found: ecs::Task) -> Task {
+/// # Errors
+/// An ARN is missing or malformed.
+pub(crate) fn task_of(found: ecs::Task) -> Result<Task> {
     let attached = found
         .attachments
         .unwrap_or_default()
@@ -118,7 +131,8 @@ pub(crate) fn task_of(found: ecs::Task) -> Task {
         .flat_map(|interface| [interface.private_ipv4_address(), interface.ipv6_address()])
         .flatten()
         .map(str::to_owned);
-    Task {
+    let instance = found.container_instance_arn;
+    Ok(Task {
         addresses: attached.chain(interfaces).collect(),
         id: found
             .task_arn
@@ -127,10 +141,12 @@ pub(crate) fn task_of(found: ecs::Task) -> Task {
             .unwrap_or_default()
             .to_owned(),
         started_by: found.started_by.unwrap_or_default(),
-        task_definition: found.task_definition_arn.unwrap_or_default(),
+        task_definition: arn(found.task_definition_arn, "the task definition of a task")?,
         status: found.last_status.unwrap_or_default(),
         instance: None,
-        instance_arn: found.container_instance_arn,
+        instance_arn: instance
+            .map(|instance| arn(Some(instance), "a container instance"))
+            .transpose()?,
         stop_code: found
             .stop_code
             .map(|code| code.as_str().to_owned())
@@ -154,7 +170,7 @@ pub(crate) fn task_of(found: ecs::Task) -> Task {
                     .collect(),
             })
             .collect(),
-    }
+    })
 }
 
 pub(crate) fn target_of(found: elb::TargetHealthDescription) -> Target {

@@ -1,6 +1,7 @@
 //! A registered task definition as ECS sent it, without loss.
 
 use crate::object::Object;
+use kit::aws::TaskDefinitionArn;
 use kit::error::{Context, Result};
 use serde::Deserialize;
 use serde_json::value::RawValue;
@@ -9,6 +10,8 @@ use std::collections::BTreeSet;
 /// A registered task definition with its tags.
 #[derive(Debug, Clone)]
 pub struct Definition {
+    /// Its ARN.
+    pub arn: TaskDefinitionArn,
     /// Its members.
     pub members: Object,
     /// Its container definitions.
@@ -36,24 +39,13 @@ impl Definition {
             Some(list) => serde_json::from_str(list.get()).context(wrong)?,
             None => Vec::new(),
         };
+        let arn = answer.task_definition.text("taskDefinitionArn");
         Ok(Self {
+            arn: arn.unwrap_or_default().parse().context(wrong)?,
             members: answer.task_definition,
             container_definitions,
             tags: answer.tags,
         })
-    }
-
-    /// Its ARN.
-    pub fn arn(&self) -> String {
-        self.members.text("taskDefinitionArn").unwrap_or_default()
-    }
-
-    /// Its number in the family.
-    pub fn revision(&self) -> u64 {
-        let number = self.members.get("revision");
-        number
-            .and_then(|number| number.get().parse().ok())
-            .unwrap_or_default()
     }
 
     /// Whether a deployment of it may still be started. One that was deregistered goes on running where a service uses it.
@@ -102,7 +94,7 @@ mod tests {
 
     #[test]
     fn containers_with_a_health_check_are_known() {
-        let body = br#"{"taskDefinition":{"containerDefinitions":[{"name":"a","healthCheck":{"command":[]}},{"name":"b"}]}}"#;
+        let body = br#"{"taskDefinition":{"taskDefinitionArn":"arn:aws:ecs:eu-west-1:111111111111:task-definition/web:7","containerDefinitions":[{"name":"a","healthCheck":{"command":[]}},{"name":"b"}]}}"#;
         let definition = Definition::parse(body).unwrap();
         assert_eq!(
             definition.health_checked(),
@@ -115,5 +107,6 @@ mod tests {
     fn another_answer_is_an_error() {
         assert!(Definition::parse(b"<html>").is_err());
         assert!(Definition::parse(b"{}").is_err());
+        assert!(Definition::parse(br#"{"taskDefinition":{"taskDefinitionArn":"web:7"}}"#).is_err());
     }
 }

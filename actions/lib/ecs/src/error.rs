@@ -45,6 +45,11 @@ impl Error {
         }
     }
 
+    /// ECS answered, and names something in a form that it does not document.
+    pub(crate) fn unreadable(permission: &'static str, error: kit::Error) -> Self {
+        Self::answered(Failure::Rejected, permission, error)
+    }
+
     /// The service's own error code, if it answered with one.
     pub fn code(&self) -> Option<&str> {
         self.error.service()?.code.as_deref()

@@ -1,6 +1,7 @@
 //! Whether a service is healthy: the one definition of it.
 
-use crate::seen::{Attachment, Rollout, Seen, Target, TargetGroup, Task, name_of_group, revision};
+use crate::seen::{Attachment, Rollout, Seen, Target, TargetGroup, Task, name_of_group};
+use kit::aws::TaskDefinitionArn;
 use kit::id::Digest;
 use std::collections::BTreeSet;
 
@@ -9,8 +10,8 @@ use std::collections::BTreeSet;
 pub struct Expected {
     /// ID of the deployment.
     pub deployment: String,
-    /// ARN of its task definition.
-    pub task_definition: String,
+    /// Its task definition.
+    pub task_definition: TaskDefinitionArn,
     /// The image's digest.
     pub digest: Digest,
     /// The containers that run it.
@@ -45,8 +46,8 @@ pub fn missing(expected: &Expected, seen: &Seen) -> Vec<String> {
                 missing.push(format!(
                     "deployment {} to use {}, it uses {}",
                     ours.id,
-                    revision(&expected.task_definition),
-                    revision(&ours.task_definition)
+                    expected.task_definition.name(),
+                    ours.task_definition.name()
                 ));
             }
             if !ours.primary {
@@ -61,7 +62,7 @@ pub fn missing(expected: &Expected, seen: &Seen) -> Vec<String> {
         if other.id != expected.deployment && other.running > 0 {
             missing.push(format!(
                 "{} to stop, running: {}",
-                revision(&other.task_definition),
+                other.task_definition.name(),
                 other.running
             ));
         }

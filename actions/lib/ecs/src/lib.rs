@@ -24,6 +24,6 @@ pub use object::Object;
 pub use retry::{PollInterval, RetryPolicy};
 pub use seen::{
     Attachment, Breaker, Container, Deployment, Event, Record, Rollout, Seen, Service, Target,
-    TargetGroup, Task, name_of_group, revision,
+    TargetGroup, Task, name_of_group,
 };
 pub use select::{Selection, containers};

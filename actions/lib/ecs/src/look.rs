@@ -1,10 +1,11 @@
 //! Looks at a service: its deployments, its tasks and their targets.
 
 use crate::client::Client;
-use crate::convert::{service_of, target_of, task_of};
+use crate::convert::{arn, service_of, target_of, task_of};
 use crate::error::Error;
 use crate::seen::{Seen, Service, TargetGroup, Task};
 use aws_sdk_ecs::types::DesiredStatus;
+use kit::aws::Arn;
 use kit::error::Failure;
 use std::collections::BTreeSet;
 
@@ -50,7 +51,7 @@ impl Client {
             _ => error,
         })?;
         if let Some(found) = answer.services.unwrap_or_default().into_iter().next() {
-            return Ok(service_of(found));
+            return service_of(found).map_err(|error| Error::unreadable(ACTION, error));
         }
         let reason = answer
             .failures
@@ -72,7 +73,7 @@ impl Client {
         let service = self.service().await?;
         let mut tasks = self.tasks(Tasks::Current).await?;
         let mut groups = Vec::new();
-        let arns: BTreeSet<&String> = service
+        let arns: BTreeSet<&Arn> = service
             .attachments
             .iter()
             .flat_map(|attachment| &attachment.groups)
@@ -98,6 +99,7 @@ impl Client {
     /// ECS does not answer, or lists more tasks than a service can have.
     pub async fn tasks(&self, which: Tasks) -> Result<Vec<Task>, Error> {
         const LIST: &str = "ecs:ListTasks";
+        const DESCRIBE: &str = "ecs:DescribeTasks";
         let service = &self.service;
         let mut arns = Vec::new();
         let mut next = None;
@@ -141,16 +143,19 @@ impl Client {
                 .cluster(&self.cluster)
                 .set_tasks(Some(some.to_vec()));
             let doing = format!("describe the tasks of service {service}");
-            let answer = self
-                .call("ecs:DescribeTasks", &doing, || call.clone().send())
-                .await?;
-            tasks.extend(answer.tasks.unwrap_or_default().into_iter().map(task_of));
+            let answer = self.call(DESCRIBE, &doing, || call.clone().send()).await?;
+            for task in answer.tasks.unwrap_or_default() {
+                tasks.push(task_of(task).map_err(|error| Error::unreadable(DESCRIBE, error))?);
+            }
         }
         Ok(tasks)
     }
 
-    async fn targets(&self, arn: &str) -> Result<TargetGroup, Error> {
-        let call = self.elb.describe_target_health().target_group_arn(arn);
+    async fn targets(&self, arn: &Arn) -> Result<TargetGroup, Error> {
+        let call = self
+            .elb
+            .describe_target_health()
+            .target_group_arn(arn.as_str());
         let answer = self
             .call(
                 "elasticloadbalancing:DescribeTargetHealth",
@@ -160,18 +165,19 @@ impl Client {
             .await?;
         let targets = answer.target_health_descriptions.unwrap_or_default();
         Ok(TargetGroup {
-            arn: arn.to_owned(),
+            arn: arn.clone(),
             targets: targets.into_iter().map(target_of).collect(),
         })
     }
 
     async fn name_instances(&self, tasks: &mut [Task]) -> Result<(), Error> {
-        let unknown: BTreeSet<String> = tasks
+        const ACTION: &str = "ecs:DescribeContainerInstances";
+        let unknown: BTreeSet<Arn> = tasks
             .iter()
             .filter_map(|task| task.instance_arn.clone())
             .filter(|arn| !self.instances.borrow().contains_key(arn))
             .collect();
-        let unknown: Vec<String> = unknown.into_iter().collect();
+        let unknown: Vec<String> = unknown.into_iter().map(String::from).collect();
         for some in unknown.chunks(100) {
             let call = self
                 .ecs
@@ -179,16 +185,14 @@ impl Client {
                 .cluster(&self.cluster)
                 .set_container_instances(Some(some.to_vec()));
             let answer = self
-                .call(
-                    "ecs:DescribeContainerInstances",
-                    "describe the instances the tasks run on",
-                    || call.clone().send(),
-                )
+                .call(ACTION, "describe the instances the tasks run on", || {
+                    call.clone().send()
+                })
                 .await?;
             for instance in answer.container_instances.unwrap_or_default() {
-                if let (Some(arn), Some(id)) =
-                    (instance.container_instance_arn, instance.ec2_instance_id)
-                {
+                if let Some(id) = instance.ec2_instance_id {
+                    let arn = arn(instance.container_instance_arn, "a container instance")
+                        .map_err(|error| Error::unreadable(ACTION, error))?;
                     self.instances.borrow_mut().insert(arn, id);
                 }
             }

@@ -1,9 +1,10 @@
 //! ECS's own record of a service's deployments.
 
 use crate::client::Client;
-use crate::convert::record_of;
+use crate::convert::{arn, record_of};
 use crate::error::Error;
 use crate::seen::Record;
+use kit::aws::{Arn, TaskDefinitionArn};
 
 impl Client {
     /// ECS's record of the deployment that runs `task_definition`. `known` is its ARN where an earlier look found it.
@@ -12,8 +13,8 @@ impl Client {
     /// An account, region or role may lack this API.
     pub async fn record(
         &self,
-        task_definition: &str,
-        known: &mut Option<String>,
+        task_definition: &TaskDefinitionArn,
+        known: &mut Option<Arn>,
     ) -> Result<Option<Record>, Error> {
         if known.is_none() {
             *known = self.find_record(task_definition).await?;
@@ -36,11 +37,11 @@ impl Client {
         }
     }
 
-    async fn record_at(&self, arn: &str) -> Result<Option<Record>, Error> {
+    async fn record_at(&self, arn: &Arn) -> Result<Option<Record>, Error> {
         let call = self
             .ecs
             .describe_service_deployments()
-            .service_deployment_arns(arn);
+            .service_deployment_arns(arn.as_str());
         let answer = self
             .call(
                 "ecs:DescribeServiceDeployments",
@@ -53,7 +54,8 @@ impl Client {
     }
 
     /// ARN and target revision of the newest deployment ECS has a record of.
-    async fn newest(&self) -> Result<Option<(String, String)>, Error> {
+    async fn newest(&self) -> Result<Option<(Arn, String)>, Error> {
+        const ACTION: &str = "ecs:ListServiceDeployments";
         let call = self
             .ecs
             .list_service_deployments()
@@ -61,7 +63,7 @@ impl Client {
             .service(&self.service);
         let answer = self
             .call(
-                "ecs:ListServiceDeployments",
+                ACTION,
                 &format!("list the deployments of service {}", self.service),
                 || call.clone().send(),
             )
@@ -79,10 +81,15 @@ impl Client {
             })
             .collect();
         found.sort();
-        Ok(found.pop().map(|(_, arn, revision)| (arn, revision)))
+        let Some((_, named, revision)) = found.pop() else {
+            return Ok(None);
+        };
+        let arn = arn(Some(named), "a service deployment");
+        let arn = arn.map_err(|error| Error::unreadable(ACTION, error))?;
+        Ok(Some((arn, revision)))
     }
 
-    async fn find_record(&self, task_definition: &str) -> Result<Option<String>, Error> {
+    async fn find_record(&self, task_definition: &TaskDefinitionArn) -> Result<Option<Arn>, Error> {
         let Some((arn, revision)) = self.newest().await? else {
             return Ok(None);
         };
@@ -100,7 +107,7 @@ impl Client {
         let revisions = answer.service_revisions.unwrap_or_default();
         let ours = revisions
             .iter()
-            .any(|revision| revision.task_definition() == Some(task_definition));
+            .any(|revision| revision.task_definition() == Some(task_definition.as_str()));
         Ok(ours.then_some(arn))
     }
 }

@@ -1,9 +1,10 @@
 //! What was seen of a service, in the terms of the ECS and ELB APIs, without their types.
 
+use kit::aws::{Arn, TaskDefinitionArn};
 use std::collections::BTreeSet;
 
 /// One look at a service.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone)]
 pub struct Seen {
     /// The service.
     pub service: Service,
@@ -16,20 +17,20 @@ pub struct Seen {
 }
 
 /// A service.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone)]
 pub struct Service {
     /// Its ARN.
-    pub arn: String,
+    pub arn: Arn,
     /// Its name.
     pub name: String,
     /// ARN of the cluster.
-    pub cluster_arn: String,
+    pub cluster_arn: Arn,
     /// `ACTIVE`, `DRAINING` or `INACTIVE`.
     pub status: String,
     /// Who runs deployments: `ECS`, `CODE_DEPLOY` or `EXTERNAL`.
     pub controller: String,
-    /// ARN of its task definition.
-    pub task_definition: String,
+    /// Its task definition.
+    pub task_definition: TaskDefinitionArn,
     /// How many tasks are wanted.
     pub desired: i32,
     /// How many tasks run.
@@ -81,14 +82,14 @@ pub enum Rollout {
 }
 
 /// One deployment of a service.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone)]
 pub struct Deployment {
     /// Its ID.
     pub id: String,
     /// Whether ECS works towards it.
     pub primary: bool,
-    /// ARN of its task definition.
-    pub task_definition: String,
+    /// Its task definition.
+    pub task_definition: TaskDefinitionArn,
     /// How many tasks are wanted.
     pub desired: i32,
     /// How many tasks run.
@@ -107,7 +108,7 @@ pub struct Deployment {
 #[derive(Debug, Clone, Default)]
 pub struct Attachment {
     /// The target group, and its alternate where deployments shift traffic between two.
-    pub groups: Vec<String>,
+    pub groups: Vec<Arn>,
     /// The container that is reached.
     pub container: String,
     /// The port.
@@ -124,14 +125,14 @@ pub struct Event {
 }
 
 /// One task.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone)]
 pub struct Task {
     /// The last part of the task's ARN.
     pub id: String,
     /// The deployment that started it.
     pub started_by: String,
-    /// ARN of its task definition.
-    pub task_definition: String,
+    /// Its task definition.
+    pub task_definition: TaskDefinitionArn,
     /// `PROVISIONING` … `RUNNING` … `STOPPED`.
     pub status: String,
     /// Addresses of its network interface, where it has one of its own.
@@ -139,7 +140,7 @@ pub struct Task {
     /// The EC2 instance it runs on, where that was asked for.
     pub instance: Option<String>,
     /// The ARN of the container instance, on EC2 capacity.
-    pub instance_arn: Option<String>,
+    pub instance_arn: Option<Arn>,
     /// Its containers.
     pub containers: Vec<Container>,
     /// Why it stopped, as a code.
@@ -175,10 +176,10 @@ pub struct Container {
 }
 
 /// A target group.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone)]
 pub struct TargetGroup {
     /// Its ARN.
-    pub arn: String,
+    pub arn: Arn,
     /// Its targets.
     pub targets: Vec<Target>,
 }
@@ -191,8 +192,8 @@ impl TargetGroup {
 }
 
 /// The name of a target group, from `…:targetgroup/NAME/ID`.
-pub fn name_of_group(arn: &str) -> &str {
-    arn.split('/').nth(1).unwrap_or(arn)
+pub fn name_of_group(arn: &Arn) -> &str {
+    arn.resource.split('/').nth(1).unwrap_or(&arn.resource)
 }
 
 /// A target of a group.
@@ -230,9 +231,4 @@ pub struct Breaker {
     pub failures: i32,
     /// After how many the deployment is given up.
     pub threshold: i32,
-}
-
-/// `family:revision` of a task definition ARN.
-pub fn revision(arn: &str) -> &str {
-    arn.rsplit('/').next().unwrap_or(arn)
 }

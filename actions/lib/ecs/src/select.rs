@@ -2,7 +2,6 @@
 
 use crate::definition::Definition;
 use crate::image::{repository_of, same_repository};
-use crate::seen::revision;
 use kit::error::{Error, Result};
 
 /// The containers that run one image.
@@ -30,7 +29,7 @@ pub fn containers(
     running: &Definition,
 ) -> Result<Selection> {
     let there = base.containers();
-    let list = || format!("{} has: {}", revision(&base.arn()), there.join(", "));
+    let list = || format!("{} has: {}", base.arn.name(), there.join(", "));
     // Who names containers does not ask for the usual one.
     let usual = usual.filter(|_| named.is_empty());
     for name in named.iter().map(String::as_str).chain(usual) {
@@ -101,7 +100,7 @@ mod tests {
             .map(|(name, image)| serde_json::json!({"name": name, "image": image}))
             .collect();
         let body = serde_json::json!({"taskDefinition": {
-            "taskDefinitionArn": "arn:aws:ecs:r:1:task-definition/web:7", "family": "web",
+            "taskDefinitionArn": "arn:aws:ecs:eu-west-1:111111111111:task-definition/web:7", "family": "web",
             "containerDefinitions": containers,
         }});
         Definition::parse(body.to_string().as_bytes()).unwrap()

@@ -9,7 +9,9 @@ use ledger::Record;
 
 fn seen(missing: &[&str]) -> Option<kit::Result<Seen>> {
     Some(Ok(Seen {
-        task_definition: "web:3".to_owned(),
+        task_definition: "arn:aws:ecs:eu-west-1:111111111111:task-definition/web:3"
+            .parse()
+            .unwrap(),
         missing: missing.iter().map(|what| (*what).to_owned()).collect(),
     }))
 }

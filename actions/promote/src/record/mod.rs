@@ -345,7 +345,7 @@ impl Write<'_> {
                 });
             }
             if let Some((seen, account)) = seen {
-                record.task_definition = Some(seen.task_definition);
+                record.task_definition = Some(seen.task_definition.into());
                 record.account = Some(account.clone());
             }
             if dry_run {

@@ -7,6 +7,7 @@ mod report;
 mod tests;
 
 use ecs::{Breaker, Seen, Target, Task, is_target, name_of_group, place, prose};
+use kit::aws::Arn;
 use std::collections::{BTreeMap, BTreeSet};
 
 #[derive(Debug, Default)]
@@ -22,7 +23,7 @@ pub(crate) struct Evidence {
     /// Our stopped tasks by their ID.
     stopped: BTreeMap<String, Task>,
     /// What each of our targets last complained of, by group and place.
-    targets: BTreeMap<(String, String), (String, String)>,
+    targets: BTreeMap<(Arn, String), (String, String)>,
     breaker: Option<Breaker>,
 }
 
@@ -82,8 +83,8 @@ impl Evidence {
         fresh
     }
 
-    fn complaint(&mut self, group: &str, target: &Target) {
-        let key = (group.to_owned(), place(target));
+    fn complaint(&mut self, group: &Arn, target: &Target) {
+        let key = (group.clone(), place(target));
         match target.state.as_str() {
             "unhealthy" | "unavailable" => {
                 let words = (target.reason.clone(), target.description.clone());
@@ -111,10 +112,11 @@ fn shortened(message: &str) -> String {
         .split(' ')
         .map(|word| {
             let inner = word.trim_end_matches([')', '.', ',']);
-            if inner.starts_with("arn:") && inner.contains(":targetgroup/") {
-                word.replacen(inner, name_of_group(inner), 1)
-            } else {
-                word.to_owned()
+            match inner.parse::<Arn>() {
+                Ok(arn) if arn.resource.starts_with("targetgroup/") => {
+                    word.replacen(inner, name_of_group(&arn), 1)
+                }
+                _ => word.to_owned(),
             }
         })
         .collect::<Vec<_>>()

@@ -2,6 +2,7 @@
 
 use super::{Evidence, shortened};
 use ecs::{Task, name_of_group, prose};
+use kit::aws::Arn;
 use std::collections::BTreeMap;
 
 /// How many of the service's last events are reported.
@@ -117,7 +118,7 @@ impl Evidence {
         groups
     }
 
-    fn complaints(&self) -> BTreeMap<(&String, &String, &String), Vec<&str>> {
+    fn complaints(&self) -> BTreeMap<(&Arn, &String, &String), Vec<&str>> {
         let mut groups: BTreeMap<_, Vec<&str>> = BTreeMap::new();
         for ((group, place), (reason, description)) in &self.targets {
             groups

@@ -1,6 +1,7 @@
 //! What is told of a deployment that failed.
 
 use super::*;
+use crate::samples;
 use ecs::{Attachment, Container, Event, Record, Service, TargetGroup};
 use expect_test::expect;
 
@@ -16,7 +17,7 @@ fn stopped(id: &str, code: &str, reason: &str, exit: Option<i32>, why: Option<&s
             reason: why.map(str::to_owned),
             ..Container::default()
         }],
-        ..Task::default()
+        ..samples::task()
     }
 }
 
@@ -34,7 +35,7 @@ fn look(targets: Vec<Target>, events: &[&str]) -> Seen {
     Seen {
         service: Service {
             attachments: vec![Attachment {
-                groups: vec!["arn:x:targetgroup/web/1".to_owned()],
+                groups: vec![samples::group("web")],
                 container: "web".to_owned(),
                 port: 3000,
             }],
@@ -45,18 +46,18 @@ fn look(targets: Vec<Target>, events: &[&str]) -> Seen {
                     message: format!("event {event}"),
                 })
                 .collect(),
-            ..Service::default()
+            ..samples::service()
         },
         tasks: (1..=2)
             .map(|number| Task {
                 id: number.to_string(),
                 started_by: "ecs-svc/2".to_owned(),
                 addresses: BTreeSet::from([format!("10.0.0.{number}")]),
-                ..Task::default()
+                ..samples::task()
             })
             .collect(),
         groups: vec![TargetGroup {
-            arn: "arn:x:targetgroup/web/1".to_owned(),
+            arn: samples::group("web"),
             targets,
         }],
         record: Some(Record {
@@ -158,7 +159,7 @@ fn the_same_cause_is_told_once() {
 
 #[test]
 fn a_pull_error_is_told_once() {
-    let mut evidence = Evidence::new("ecs-svc/2", &Seen::default());
+    let mut evidence = Evidence::new("ecs-svc/2", &samples::seen());
     let why = "CannotPullContainerError: failed to resolve ref web@sha256:ab: not found";
     let mut seen = look(Vec::new(), &[]);
     for message in [
@@ -184,7 +185,7 @@ fn a_pull_error_is_told_once() {
 
 #[test]
 fn a_target_outlives_its_task() {
-    let mut evidence = Evidence::new("ecs-svc/2", &Seen::default());
+    let mut evidence = Evidence::new("ecs-svc/2", &samples::seen());
     evidence.add(&look(Vec::new(), &[]));
     let mut gone = look(vec![target(1, "unhealthy")], &[]);
     gone.tasks.clear();
@@ -194,7 +195,7 @@ fn a_target_outlives_its_task() {
 
 #[test]
 fn a_target_that_became_healthy_is_no_reason() {
-    let mut evidence = Evidence::new("ecs-svc/2", &Seen::default());
+    let mut evidence = Evidence::new("ecs-svc/2", &samples::seen());
     evidence.add(&look(vec![target(1, "unhealthy")], &[]));
     evidence.add(&look(vec![target(1, "healthy")], &[]));
     assert!(!evidence.lines().join("\n").contains("unhealthy"));
@@ -202,10 +203,10 @@ fn a_target_that_became_healthy_is_no_reason() {
 
 #[test]
 fn events_end_with_the_failure_and_name_groups_shortly() {
-    let mut evidence = Evidence::new("ecs-svc/2", &Seen::default());
+    let mut evidence = Evidence::new("ecs-svc/2", &samples::seen());
     let mut seen = look(Vec::new(), &[]);
     let messages = [
-        "(service web) registered 1 targets in (target-group arn:aws:x:1:targetgroup/web/12ab)",
+        "(service web) registered 1 targets in (target-group arn:aws:elasticloadbalancing:eu-west-1:111111111111:targetgroup/web/12ab)",
         "(service web) (deployment ecs-svc/2) deployment failed: tasks failed to start.",
         "(service web) rolling back to deployment ecs-svc/1.",
         "(service web) (deployment ecs-svc/3) deployment completed.",

@@ -4,15 +4,14 @@ mod rollback;
 mod success;
 
 use super::*;
+use crate::samples;
 use ecs::{Attachment, Breaker, Container, Event, Record, Service, Target, TargetGroup, Task};
 use kit::id::Digest;
 use std::collections::BTreeSet;
 
 const HEX: &str = "0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef";
-const NEW: &str = "arn:aws:ecs:r:1:task-definition/web:8";
-const OLD: &str = "arn:aws:ecs:r:1:task-definition/web:7";
-const WEB: &str = "arn:aws:elasticloadbalancing:r:1:targetgroup/web/1";
-const ADMIN: &str = "arn:aws:elasticloadbalancing:r:1:targetgroup/admin/2";
+const NEW: u64 = 8;
+const OLD: u64 = 7;
 const MINUTE: Duration = Duration::from_secs(60);
 
 fn digest() -> Digest {
@@ -22,23 +21,23 @@ fn digest() -> Digest {
 fn follow() -> Follow {
     let expected = Expected {
         deployment: "ecs-svc/2".to_owned(),
-        task_definition: NEW.to_owned(),
+        task_definition: samples::revision(NEW),
         containers: vec!["web".to_owned()],
         digest: digest(),
         health_checked: BTreeSet::new(),
         allow_zero_tasks: false,
     };
-    Follow::new(expected, OLD.to_owned(), 15 * MINUTE)
+    Follow::new(expected, samples::revision(OLD), 15 * MINUTE)
 }
 
-fn deployment(id: &str, task_definition: &str, running: i32, rollout: Rollout) -> Deployment {
+fn deployment(id: &str, revision: u64, running: i32, rollout: Rollout) -> Deployment {
     Deployment {
         id: id.to_owned(),
-        task_definition: task_definition.to_owned(),
+        task_definition: samples::revision(revision),
         desired: 2,
         running,
         rollout,
-        ..Deployment::default()
+        ..samples::deployment()
     }
 }
 
@@ -53,8 +52,7 @@ fn task(number: u8) -> Task {
     Task {
         id: format!("t{number}"),
         started_by: "ecs-svc/2".to_owned(),
-        task_definition: NEW.to_owned(),
-        status: "RUNNING".to_owned(),
+        task_definition: samples::revision(NEW),
         addresses: BTreeSet::from([format!("10.0.0.{number}")]),
         containers: vec![Container {
             name: "web".to_owned(),
@@ -62,13 +60,13 @@ fn task(number: u8) -> Task {
             health: "UNKNOWN".to_owned(),
             ..Container::default()
         }],
-        ..Task::default()
+        ..samples::task()
     }
 }
 
-fn group(arn: &str, port: i32, states: [&str; 2]) -> TargetGroup {
+fn group(name: &str, port: i32, states: [&str; 2]) -> TargetGroup {
     TargetGroup {
-        arn: arn.to_owned(),
+        arn: samples::group(name),
         targets: states
             .iter()
             .zip(1..)
@@ -93,21 +91,19 @@ fn group(arn: &str, port: i32, states: [&str; 2]) -> TargetGroup {
 fn healthy() -> Seen {
     Seen {
         service: Service {
-            name: "web".to_owned(),
-            status: "ACTIVE".to_owned(),
             desired: 2,
             running: 2,
             rolls_back: true,
             deployments: vec![primary(deployment("ecs-svc/2", NEW, 2, Rollout::Completed))],
             attachments: vec![Attachment {
-                groups: vec![WEB.to_owned()],
+                groups: vec![samples::group("web")],
                 container: "web".to_owned(),
                 port: 3000,
             }],
-            ..Service::default()
+            ..samples::service()
         },
         tasks: vec![task(1), task(2)],
-        groups: vec![group(WEB, 3000, ["healthy", "healthy"])],
+        groups: vec![group("web", 3000, ["healthy", "healthy"])],
         record: None,
     }
 }

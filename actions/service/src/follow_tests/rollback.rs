@@ -18,7 +18,7 @@ fn a_rollback_is_waited_for_and_named() {
         Next::Wait(vec!["the rollback to web:7 to complete".to_owned()])
     );
     let done = Verdict::RolledBack {
-        to: OLD.to_owned(),
+        to: samples::revision(OLD),
         reason: BREAKER.to_owned(),
     };
     assert_eq!(
@@ -30,14 +30,14 @@ fn a_rollback_is_waited_for_and_named() {
 #[test]
 fn a_rollback_of_a_deployment_that_was_found_under_way_is_one() {
     let mut follow = follow();
-    follow.before = NEW.to_owned();
+    follow.before = samples::revision(NEW);
     assert!(matches!(
         follow.next(MINUTE, &rollback(Rollout::InProgress, true)),
         Next::Wait(_)
     ));
     let next = follow.next(MINUTE, &rollback(Rollout::Completed, true));
     assert!(
-        matches!(&next, Next::Done(Verdict::RolledBack { to, .. }) if to == OLD),
+        matches!(&next, Next::Done(Verdict::RolledBack { to, .. }) if to.revision() == OLD),
         "{next:?}"
     );
 }
@@ -64,7 +64,7 @@ fn a_rollback_seen_only_at_its_end_is_still_one() {
     for seen in [rollback(Rollout::Completed, true), by_event, by_record] {
         let next = follow().next(MINUTE, &seen);
         assert!(
-            matches!(&next, Next::Done(Verdict::RolledBack { to, reason }) if to == OLD && reason.contains("tasks failed to start")),
+            matches!(&next, Next::Done(Verdict::RolledBack { to, reason }) if to.revision() == OLD && reason.contains("tasks failed to start")),
             "{next:?}"
         );
     }
@@ -140,17 +140,16 @@ fn a_rollback_that_never_begins_is_a_failure_after_the_grace() {
 
 #[test]
 fn another_deployment_supersedes_ours() {
-    let newer = "arn:aws:ecs:r:1:task-definition/web:9";
-    let superseded = |task_definition: &str| Verdict::Superseded {
+    let superseded = |revision| Verdict::Superseded {
         by: "ecs-svc/3".to_owned(),
-        task_definition: task_definition.to_owned(),
+        task_definition: samples::revision(revision),
     };
     // Ours still listed, ours gone, and somebody deploying the old version by hand.
-    for (listed, definition) in [(true, newer), (false, newer), (false, OLD)] {
+    for (listed, revision) in [(true, 9), (false, 9), (false, OLD)] {
         let verdict = ends(|seen| {
             seen.service.deployments = vec![primary(deployment(
                 "ecs-svc/3",
-                definition,
+                revision,
                 0,
                 Rollout::InProgress,
             ))];
@@ -160,16 +159,15 @@ fn another_deployment_supersedes_ours() {
                     .push(deployment("ecs-svc/2", NEW, 2, Rollout::InProgress));
             }
         });
-        assert_eq!(verdict, superseded(definition));
+        assert_eq!(verdict, superseded(revision));
     }
 }
 
 #[test]
 fn a_fix_deployed_over_a_failed_deployment_is_no_rollback() {
-    let newer = "arn:aws:ecs:r:1:task-definition/web:9";
     let verdict = ends(|seen| {
         seen.service.deployments = vec![
-            primary(deployment("ecs-svc/3", newer, 0, Rollout::InProgress)),
+            primary(deployment("ecs-svc/3", 9, 0, Rollout::InProgress)),
             deployment("ecs-svc/2", NEW, 0, Rollout::Failed),
         ];
     });
@@ -203,7 +201,7 @@ fn a_stopped_deployment_and_a_deleted_service_are_failures() {
 
 #[test]
 fn a_timeout_says_what_it_waited_for_and_never_hides_a_success() {
-    let slow = changed(|seen| seen.groups[0] = group(WEB, 3000, ["healthy", "initial"]));
+    let slow = changed(|seen| seen.groups[0] = group("web", 3000, ["healthy", "initial"]));
     let mut follow = follow();
     assert!(matches!(
         follow.next(15 * MINUTE - Duration::from_secs(1), &slow),

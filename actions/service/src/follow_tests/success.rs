@@ -21,7 +21,7 @@ fn nothing_less_is_success() {
         ),
         (
             "deployment ecs-svc/2 to use web:8, it uses web:7",
-            Box::new(|seen| seen.service.deployments[0].task_definition = OLD.to_owned()),
+            Box::new(|seen| seen.service.deployments[0].task_definition = samples::revision(OLD)),
         ),
         (
             "web:7 to stop, running: 1",
@@ -57,7 +57,7 @@ fn nothing_less_is_success() {
         ),
         (
             "target 10.0.0.2:3000 of web to be healthy, it is unhealthy (Target.ResponseCodeMismatch: Health checks failed with these codes: [500])",
-            Box::new(|seen| seen.groups[0] = group(WEB, 3000, ["healthy", "unhealthy"])),
+            Box::new(|seen| seen.groups[0] = group("web", 3000, ["healthy", "unhealthy"])),
         ),
         (
             "task t2 to be registered as a target of web",
@@ -73,11 +73,11 @@ fn nothing_less_is_success() {
 fn each_of_two_target_groups_must_be_healthy() {
     let both = |seen: &mut Seen, admin| {
         seen.service.attachments.push(Attachment {
-            groups: vec![ADMIN.to_owned()],
+            groups: vec![samples::group("admin")],
             container: "web".to_owned(),
             port: 9000,
         });
-        seen.groups.push(group(ADMIN, 9000, admin));
+        seen.groups.push(group("admin", 9000, admin));
     };
     assert_eq!(
         ends(|seen| both(seen, ["healthy", "healthy"])),
@@ -92,10 +92,12 @@ fn each_of_two_target_groups_must_be_healthy() {
 #[test]
 fn an_alternate_target_group_counts_when_traffic_was_shifted_to_it() {
     let seen = changed(|seen| {
-        seen.service.attachments[0].groups.push(ADMIN.to_owned());
+        seen.service.attachments[0]
+            .groups
+            .push(samples::group("admin"));
         seen.groups = vec![
-            group(WEB, 3000, ["unused", "unused"]),
-            group(ADMIN, 3000, ["healthy", "healthy"]),
+            group("web", 3000, ["unused", "unused"]),
+            group("admin", 3000, ["healthy", "healthy"]),
         ];
     });
     assert_eq!(follow().next(MINUTE, &seen), Next::Done(Verdict::Succeeded));

@@ -89,6 +89,11 @@ impl TaskDefinitionArn {
     pub fn revision(&self) -> u64 {
         self.revision
     }
+
+    /// What people call it, `FAMILY:REVISION`.
+    pub fn name(&self) -> &str {
+        self.text.rsplit('/').next().unwrap_or_default()
+    }
 }
 
 impl FromStr for TaskDefinitionArn {
@@ -141,12 +146,13 @@ mod tests {
     }
 
     #[test]
-    fn a_revision_has_a_number() {
+    fn a_revision_has_a_name_and_a_number() {
         let revision = |rest: &str| {
             let arn = format!("{ECS}task-definition/{rest}").parse();
-            arn.ok().map(|arn: TaskDefinitionArn| arn.revision())
+            arn.ok()
+                .map(|arn: TaskDefinitionArn| (arn.name().to_owned(), arn.revision()))
         };
-        assert_eq!(revision("web:7"), Some(7));
+        assert_eq!(revision("web:7"), Some(("web:7".to_owned(), 7)));
         for wrong in ["web", "web:", "web:x", "w b:7", ":7"] {
             assert_eq!(revision(wrong), None, "{wrong}");
         }

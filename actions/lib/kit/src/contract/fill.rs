@@ -96,6 +96,7 @@ impl<'a> Filler<'a> {
         region: Option<&Region>,
     ) -> Option<RoleArn> {
         let role = role?;
+        // Not parsed yet: text that begins like an ARN and is not one is reported as a wrong ARN.
         if !role.text.starts_with("arn:") {
             let name = self.checked(Some(role), ROLE_NAME, "role name")?;
             return RoleArn::new(region?.partition(), account?, &name).ok();
