@@ -275,28 +275,14 @@ pub(crate) mod tests {
 
     /// A healthy deployment of the digest of `digit`, by dora.
     pub(crate) fn deployed(digit: char) -> Record {
-        Record {
-            seq: 0,
-            at: "2026-11-21T18:00:00Z".to_owned(),
-            service: "storefront".to_owned(),
-            environment: "production".to_owned(),
-            digest: digest(digit),
-            commit: digit.to_string().repeat(40).parse().unwrap(),
-            verdict: Verdict::Healthy,
-            actor: actor("dora"),
-            run: None,
-            account: None,
-            task_definition: None,
-            previous: None,
-            policy: None,
-            rollback: None,
-            break_glass: None,
-            reason: None,
-            request: None,
-            answers: None,
-            permit: None,
-            under: None,
-        }
+        Record::new(
+            &Chain::new("storefront", "production").unwrap(),
+            digest(digit),
+            digit.to_string().repeat(40).parse().unwrap(),
+            Verdict::Healthy,
+            actor("dora"),
+            "2026-11-21T18:00:00Z".to_owned(),
+        )
     }
 
     pub(crate) fn failed(digit: char) -> Record {

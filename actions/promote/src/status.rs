@@ -258,36 +258,16 @@ pub(crate) fn short(text: &str, length: usize) -> &str {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::standing::tests::{actor, deployed};
     use expect_test::expect;
-    use ledger::Actor;
 
     fn record(seq: u64, digest: char, verdict: Verdict) -> Record {
         Record {
             seq,
             at: format!("2026-11-21T18:00:0{seq}Z"),
-            service: "storefront".to_owned(),
-            environment: "x".to_owned(),
-            digest: format!("sha256:{}", digest.to_string().repeat(64))
-                .parse()
-                .unwrap(),
-            commit: "c".repeat(40).parse().unwrap(),
             verdict,
-            actor: Actor {
-                login: "alice".to_owned(),
-                id: None,
-            },
-            run: None,
-            account: None,
-            task_definition: None,
-            previous: None,
-            policy: None,
-            rollback: None,
-            break_glass: None,
-            reason: None,
-            request: None,
-            answers: None,
-            permit: None,
-            under: None,
+            actor: actor("alice"),
+            ..deployed(digest)
         }
     }
 
@@ -318,8 +298,8 @@ mod tests {
         );
         expect![[r#"
             environment  digest               commit   since                 by     verdict
-            dev          sha256:aaaaaaaaaaaa  ccccccc  2026-11-21T18:00:01Z  alice  healthy
-            staging      sha256:aaaaaaaaaaaa  ccccccc  2026-11-21T18:00:01Z  alice  healthy; then sha256:bbbbbbbbbbbb rolled back at 2026-11-21T18:00:02Z
+            dev          sha256:aaaaaaaaaaaa  aaaaaaa  2026-11-21T18:00:01Z  alice  healthy
+            staging      sha256:aaaaaaaaaaaa  aaaaaaa  2026-11-21T18:00:01Z  alice  healthy; then sha256:bbbbbbbbbbbb rolled back at 2026-11-21T18:00:02Z
             qa           -                    -        -                     -      sha256:bbbbbbbbbbbb failed at 2026-11-21T18:00:03Z
             production   -                    -        -                     -      nothing recorded
         "#]]
@@ -328,7 +308,7 @@ mod tests {
 
     #[test]
     fn a_deployment_under_way_is_shown_and_so_is_a_permit() {
-        use crate::standing::tests::{deployed, permitted, standing, started};
+        use crate::standing::tests::{permitted, standing, started};
         let now = crate::standing::at("2026-11-21T18:30:00Z").unwrap();
         let granted = [deployed('a'), permitted('b', "hash-1")];
         let shown = deploying(&standing(&granted), now).join("; ");

@@ -198,30 +198,22 @@ mod tests {
     }
 
     fn record(digest: &str, verdict: Verdict, previous: Option<&str>) -> Record {
+        let chain = Chain::new("shop", "dev").unwrap();
+        let ada = Actor {
+            login: "ada".to_owned(),
+            id: None,
+        };
+        let commit = "c".repeat(40).parse().unwrap();
         Record {
-            seq: 1,
-            at: String::new(),
-            service: "shop".to_owned(),
-            environment: "dev".to_owned(),
-            digest: digest_of(digest),
-            commit: "c".repeat(40).parse().unwrap(),
-            verdict,
-            actor: Actor {
-                login: "ada".to_owned(),
-                id: None,
-            },
-            run: None,
-            account: None,
-            task_definition: None,
             previous: previous.map(digest_of),
-            policy: None,
-            rollback: None,
-            break_glass: None,
-            reason: None,
-            request: None,
-            answers: None,
-            permit: None,
-            under: None,
+            ..Record::new(
+                &chain,
+                digest_of(digest),
+                commit,
+                verdict,
+                ada,
+                String::new(),
+            )
         }
     }
 

@@ -1,5 +1,6 @@
 //! A record of the ledger: what was deployed where, how it ended, and who caused it.
 
+use crate::chain::Chain;
 use kit::aws::AccountId;
 use kit::id::{CommitId, Digest};
 use serde::{Deserialize, Serialize};
@@ -122,6 +123,39 @@ pub struct Record {
 }
 
 impl Record {
+    /// A record of a chain with nothing but what every record has. Its position is known when it is appended.
+    pub fn new(
+        chain: &Chain,
+        digest: Digest,
+        commit: CommitId,
+        verdict: Verdict,
+        actor: Actor,
+        at: String,
+    ) -> Self {
+        Self {
+            seq: 0,
+            at,
+            service: chain.service().to_owned(),
+            environment: chain.environment().to_owned(),
+            digest,
+            commit,
+            verdict,
+            actor,
+            run: None,
+            account: None,
+            task_definition: None,
+            previous: None,
+            policy: None,
+            rollback: None,
+            break_glass: None,
+            reason: None,
+            request: None,
+            answers: None,
+            permit: None,
+            under: None,
+        }
+    }
+
     /// Whether something was deployed, whatever became of it.
     pub fn is_deployment(&self) -> bool {
         match self.verdict {
@@ -213,9 +247,9 @@ pub struct BreakGlass {
     pub expires: String,
 }
 
-/// What a record says about the proof of its chain, beside what was deployed.
+/// What a record says about the signed part of its chain, beside what was deployed.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
-pub(crate) struct Begun {
+pub(crate) struct SignedPart {
     /// In a signed record, the first record that has to be signed: 1, or the one with which a person
     /// accepted a chain that had begun before.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -226,48 +260,35 @@ pub(crate) struct Begun {
 }
 
 /// The bytes of a record.
-pub(crate) fn write(record: &Record, begun: Option<&Begun>) -> serde_json::Result<String> {
+pub(crate) fn write(record: &Record, part: Option<&SignedPart>) -> serde_json::Result<String> {
     #[derive(Serialize)]
     struct Written<'a> {
         #[serde(flatten)]
         record: &'a Record,
         #[serde(flatten)]
-        begun: &'a Begun,
+        part: &'a SignedPart,
     }
-    match begun {
+    match part {
         // What was written before there were keys keeps its form to the byte.
         None => serde_json::to_string(record),
-        Some(begun) => serde_json::to_string(&Written { record, begun }),
+        Some(part) => serde_json::to_string(&Written { record, part }),
     }
 }
 
 #[cfg(test)]
 pub(crate) fn sample(seq: u64, digest: u8) -> Record {
-    Record {
-        seq,
-        at: format!("2026-11-21T18:00:{seq:02}Z"),
-        service: "storefront".to_owned(),
-        environment: "dev".to_owned(),
-        digest: Digest::sha256(std::array::from_fn(|_| digest)),
-        commit: CommitId::parse(&"c".repeat(40)).unwrap(),
-        verdict: Verdict::Healthy,
-        actor: Actor {
+    let record = Record::new(
+        &Chain::new("storefront", "dev").unwrap(),
+        Digest::sha256(std::array::from_fn(|_| digest)),
+        CommitId::parse(&"c".repeat(40)).unwrap(),
+        Verdict::Healthy,
+        Actor {
             login: "alice".to_owned(),
             id: Some(1),
         },
-        run: None,
-        account: None,
-        task_definition: None,
-        previous: None,
-        policy: None,
-        rollback: None,
-        break_glass: None,
-        reason: None,
-        request: None,
-        answers: None,
-        permit: None,
-        under: None,
-    }
+        format!("2026-11-21T18:00:{seq:02}Z"),
+    );
+    Record { seq, ..record }
 }
 
 #[cfg(test)]
@@ -304,15 +325,15 @@ mod tests {
     fn a_record_of_a_proven_chain_says_from_where_on() {
         let plain = write(&sample(1, 0xaa), None).unwrap();
         assert_eq!(plain, serde_json::to_string(&sample(1, 0xaa)).unwrap());
-        let begun = Begun {
+        let part = SignedPart {
             signed_from: Some(1),
             accepted_head: Some("h".to_owned()),
         };
-        let text = write(&sample(1, 0xaa), Some(&begun)).unwrap();
+        let text = write(&sample(1, 0xaa), Some(&part)).unwrap();
         let end = r#","signed_from":1,"accepted_head":"h"}"#;
         assert_eq!(text, plain.trim_end_matches('}').to_owned() + "}" + end);
         assert_eq!(
-            write(&sample(1, 0xaa), Some(&Begun::default())).unwrap(),
+            write(&sample(1, 0xaa), Some(&SignedPart::default())).unwrap(),
             plain
         );
     }

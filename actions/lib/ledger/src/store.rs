@@ -5,7 +5,7 @@
 use crate::anchor::Anchor;
 use crate::chain::Chain;
 use crate::entry::{Entry, PAYLOAD_TYPE, payload};
-use crate::record::{Begun, Record, write};
+use crate::record::{Record, SignedPart, write};
 use crate::trust::Keyed;
 use crate::walk::{Fault, walk};
 use attest::Signature;
@@ -202,8 +202,8 @@ impl Ledger {
         mut record: Record,
     ) -> Result<Entry> {
         record.seq = head.map_or(1, |head| head.seq + 1);
-        let begun = self.begun(chain, head).await?;
-        let bytes = write(&record, begun.as_ref())
+        let part = self.signed_part(chain, head).await?;
+        let bytes = write(&record, part.as_ref())
             .map_err(|error| Error::failed("cannot write a record as JSON").because(error))?;
         let mut entry = Entry::after(head, bytes);
         if let Some(key) = &self.key {
@@ -214,18 +214,18 @@ impl Ledger {
         Ok(entry)
     }
 
-    /// What the next record says about where the proof of its chain begins.
-    async fn begun(&self, chain: &Chain, head: Option<&Entry>) -> Result<Option<Begun>> {
+    /// What the next record says about the signed part of its chain.
+    async fn signed_part(&self, chain: &Chain, head: Option<&Entry>) -> Result<Option<SignedPart>> {
         let accepted = |head: &Entry| self.accept.as_ref() == Some(&head.hash);
         let Some(key) = &self.key else {
             let accepted = head.filter(|head| accepted(head));
-            return Ok(accepted.map(|head| Begun {
+            return Ok(accepted.map(|head| SignedPart {
                 signed_from: None,
                 accepted_head: Some(head.hash.clone()),
             }));
         };
         let Some(head) = head else {
-            return Ok(Some(Begun {
+            return Ok(Some(SignedPart {
                 signed_from: Some(1),
                 accepted_head: None,
             }));
@@ -235,13 +235,13 @@ impl Ledger {
             let envelope = head
                 .envelope(chain)
                 .map_err(|fault| self.broken(chain, &[fault]))?;
-            return Ok(Some(Begun {
+            return Ok(Some(SignedPart {
                 signed_from: Some(envelope.signed_from.unwrap_or(1)),
                 accepted_head: None,
             }));
         }
         if accepted(head) {
-            return Ok(Some(Begun {
+            return Ok(Some(SignedPart {
                 signed_from: Some(head.seq + 1),
                 accepted_head: Some(head.hash.clone()),
             }));

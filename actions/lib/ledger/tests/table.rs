@@ -239,29 +239,15 @@ async fn one_of_many_begins(ledger: &Ledger, chain: &Chain) {
 }
 
 fn record(digit: &str) -> Record {
-    Record {
-        seq: 0,
-        at: "2026-11-21T18:00:00Z".to_owned(),
-        service: "storefront".to_owned(),
-        environment: "dev".to_owned(),
-        digest: format!("sha256:{}", digit.repeat(64)).parse().unwrap(),
-        commit: digit.repeat(40).parse().unwrap(),
-        verdict: Verdict::Healthy,
-        actor: Actor {
+    Record::new(
+        &Chain::new("storefront", "dev").unwrap(),
+        format!("sha256:{}", digit.repeat(64)).parse().unwrap(),
+        digit.repeat(40).parse().unwrap(),
+        Verdict::Healthy,
+        Actor {
             login: "ada".to_owned(),
             id: None,
         },
-        run: None,
-        account: None,
-        task_definition: None,
-        previous: None,
-        policy: None,
-        rollback: None,
-        break_glass: None,
-        reason: None,
-        request: None,
-        answers: None,
-        permit: None,
-        under: None,
-    }
+        "2026-11-21T18:00:00Z".to_owned(),
+    )
 }

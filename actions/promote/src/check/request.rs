@@ -72,32 +72,25 @@ pub(crate) async fn run(args: Args, cx: &Cx) -> Result<Report> {
             .collect(),
         contributors,
     };
+    let chain = Chain::new(&setting.service, &setting.environment)?;
     let draft = Record {
-        seq: 0,
-        at: rfc3339(now),
-        service: setting.service.clone(),
-        environment: setting.environment.clone(),
-        digest: subject.digest.clone(),
-        commit: commit.clone(),
-        verdict: Verdict::Requested,
-        actor: requester,
         run: cx.host.run_url(),
         account: setting.read.account.clone(),
-        task_definition: None,
-        previous: None,
         policy: Some(parts.policy.clone()),
-        rollback: None,
-        break_glass: None,
         reason: Some(args.reason),
         request: Some(request),
-        answers: None,
-        permit: None,
-        under: None,
+        ..Record::new(
+            &chain,
+            subject.digest.clone(),
+            commit.clone(),
+            Verdict::Requested,
+            requester,
+            rfc3339(now),
+        )
     };
     enough(&setting, approve, &draft)?;
     let account = net.account(&setting.permit).await?;
     let ledger = setting.ledger(&net, &account).completing();
-    let chain = Chain::new(&setting.service, &setting.environment)?;
     let written = append(&ledger, &chain, args.dry_run, |standing| {
         if standing.head() != parts.head {
             return Err(Error::refused(format!(

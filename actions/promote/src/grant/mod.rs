@@ -55,24 +55,12 @@ async fn draft(
     let evidence = &allowed.evidence;
     let attempt = cx.env.get("GITHUB_RUN_ATTEMPT");
     Ok(Record {
-        seq: 0,
-        at: rfc3339(now),
-        service: setting.service.clone(),
-        environment: setting.environment.clone(),
-        digest: allowed.digest.clone(),
-        commit,
-        verdict: Verdict::Permitted,
         run: cx.host.run_url(),
         account: setting.read.account.clone(),
-        task_definition: None,
-        previous: None,
         policy: Some(ledger::policy(&setting.gate)?),
         // Whether another digest is there is seen when the record is appended.
         rollback: args.check.rollback.then_some(Rollback { from: None }),
         break_glass: broken.map(|reason| marks::broken_glass(standing, setting, &by, reason, now)),
-        reason: None,
-        request: None,
-        answers: None,
         permit: Some(Permit {
             expires: decide::expires(now, evidence.until.as_deref()),
             head: standing.head().to_owned(),
@@ -83,8 +71,14 @@ async fn draft(
             requests: evidence.requests.clone(),
             attempt: attempt.and_then(|attempt| attempt.parse().ok()),
         }),
-        under: None,
-        actor: by,
+        ..Record::new(
+            &Chain::new(&setting.service, &setting.environment)?,
+            allowed.digest.clone(),
+            commit,
+            Verdict::Permitted,
+            by,
+            rfc3339(now),
+        )
     })
 }
 

@@ -71,7 +71,7 @@ pub(crate) async fn run(args: Args, cx: &Cx) -> Result<Report> {
         None => None,
     };
     let by = actor(cx, &net, github.as_ref(), &setting).await;
-    let mut draft = draft(cx, &setting, (&digest, &commit), verdict, by)?;
+    let mut draft = draft(cx, &setting, &chain, (&digest, &commit), verdict, by)?;
     // Whether another digest was there is seen when the record is appended.
     draft.rollback = args.rollback.then_some(Rollback { from: None });
     let ledger = accepting(ledger, &setting, &chain, args.accept_head).await?;
@@ -116,31 +116,17 @@ pub(crate) async fn run(args: Args, cx: &Cx) -> Result<Report> {
 fn draft(
     cx: &Cx,
     setting: &Setting,
+    chain: &Chain,
     (digest, commit): (&Digest, &CommitId),
     verdict: Verdict,
     actor: Actor,
 ) -> Result<Record> {
+    let at = rfc3339(cx.clock.now());
     Ok(Record {
-        seq: 0,
-        at: rfc3339(cx.clock.now()),
-        service: setting.service.clone(),
-        environment: setting.environment.clone(),
-        digest: digest.clone(),
-        commit: commit.clone(),
-        verdict,
-        actor,
         run: cx.host.run_url(),
         account: setting.read.account.clone(),
-        task_definition: None,
-        previous: None,
         policy: Some(ledger::policy(&setting.gate)?),
-        rollback: None,
-        break_glass: None,
-        reason: None,
-        request: None,
-        answers: None,
-        permit: None,
-        under: None,
+        ..Record::new(chain, digest.clone(), commit.clone(), verdict, actor, at)
     })
 }
 
@@ -452,42 +438,20 @@ async fn mirrored(cx: &Cx, github: &github::GitHub, written: &Written) -> Option
 mod tests {
     use super::*;
     use crate::principal::tests::{people, principal};
+    use crate::standing::tests::{deployed, digest};
 
-    fn digest_of(digit: &str) -> Digest {
-        format!("sha256:{}", digit.repeat(64)).parse().unwrap()
-    }
-
-    fn record(digest: &str, verdict: Verdict, previous: Option<&str>, run: Option<&str>) -> Record {
+    fn record(digit: char, verdict: Verdict, previous: Option<char>, run: Option<&str>) -> Record {
         Record {
-            seq: 1,
-            at: "2026-11-21T18:00:00Z".to_owned(),
-            service: "storefront".to_owned(),
-            environment: "dev".to_owned(),
-            digest: digest_of(digest),
-            commit: "c".repeat(40).parse().unwrap(),
             verdict,
-            actor: Actor {
-                login: "alice".to_owned(),
-                id: None,
-            },
             run: run.map(str::to_owned),
-            account: None,
-            task_definition: None,
-            previous: previous.map(digest_of),
-            policy: None,
-            rollback: None,
-            break_glass: None,
-            reason: None,
-            request: None,
-            answers: None,
-            permit: None,
-            under: None,
+            previous: previous.map(digest),
+            ..deployed(digit)
         }
     }
 
     #[test]
     fn a_digest_that_the_previous_environment_never_had_is_not_healthy_here() {
-        let healthy = record("a", Verdict::Healthy, None, None);
+        let healthy = record('a', Verdict::Healthy, None, None);
         let error = never_before("staging", &healthy).unwrap_err();
         assert_eq!(error.exit(), kit::Exit::Refused);
         let rollback = Record {
@@ -502,7 +466,7 @@ mod tests {
             }),
             ..healthy
         };
-        let failed = record("a", Verdict::Failed, None, None);
+        let failed = record('a', Verdict::Failed, None, None);
         for draft in [rollback, broken, failed] {
             never_before("staging", &draft).unwrap();
         }
@@ -510,13 +474,13 @@ mod tests {
 
     #[test]
     fn the_same_run_records_once_and_another_run_again() {
-        let head = record("a", Verdict::Healthy, None, Some("run/5/attempts/1"));
+        let head = record('a', Verdict::Healthy, None, Some("run/5/attempts/1"));
         assert!(is_same(&head, &head.clone()));
         for other in [
-            record("b", Verdict::Healthy, None, Some("run/5/attempts/1")),
-            record("a", Verdict::Failed, None, Some("run/5/attempts/1")),
-            record("a", Verdict::Healthy, None, Some("run/5/attempts/2")),
-            record("a", Verdict::Healthy, None, None),
+            record('b', Verdict::Healthy, None, Some("run/5/attempts/1")),
+            record('a', Verdict::Failed, None, Some("run/5/attempts/1")),
+            record('a', Verdict::Healthy, None, Some("run/5/attempts/2")),
+            record('a', Verdict::Healthy, None, None),
         ] {
             assert!(!is_same(&head, &other));
         }
@@ -550,11 +514,11 @@ mod tests {
 
     #[test]
     fn a_failure_keeps_the_previous_healthy_digest() {
-        let healthy = record("a", Verdict::Healthy, Some("f"), None);
-        assert_eq!(healthy_until_now(&healthy), Some(digest_of("a")));
+        let healthy = record('a', Verdict::Healthy, Some('f'), None);
+        assert_eq!(healthy_until_now(&healthy), Some(digest('a')));
         for verdict in [Verdict::Failed, Verdict::RolledBack, Verdict::Other] {
-            let failed = record("b", verdict, Some("a"), None);
-            assert_eq!(healthy_until_now(&failed), Some(digest_of("a")));
+            let failed = record('b', verdict, Some('a'), None);
+            assert_eq!(healthy_until_now(&failed), Some(digest('a')));
         }
     }
 

@@ -4,7 +4,7 @@
 use super::{end, header, record, verify};
 use crate::chain::Chain;
 use crate::entry::{Entry, PAYLOAD_TYPE, link, payload};
-use crate::record::{Begun, sample, write};
+use crate::record::{SignedPart, sample, write};
 use crate::walk::{Fault, Walked};
 use attest::Signer;
 use serde_json::{Value, json};
@@ -62,11 +62,11 @@ async fn chain(
 ) -> Vec<Entry> {
     let mut entries: Vec<Entry> = Vec::new();
     for seq in 1..=records {
-        let begun = (seq >= from).then_some(Begun {
+        let part = (seq >= from).then_some(SignedPart {
             signed_from: Some(from),
             accepted_head: None,
         });
-        let mut bytes = write(&sample(seq, 1), begun.as_ref()).unwrap();
+        let mut bytes = write(&sample(seq, 1), part.as_ref()).unwrap();
         if let Some((_, member)) = member.filter(|(at, _)| *at == seq) {
             bytes.insert_str(1, member);
         }

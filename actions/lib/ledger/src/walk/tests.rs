@@ -1,6 +1,6 @@
 use super::*;
 use crate::entry::{PAYLOAD_TYPE, link, payload};
-use crate::record::{Begun, sample, write};
+use crate::record::{SignedPart, sample, write};
 use attest::Signer;
 
 fn dev() -> Chain {
@@ -26,11 +26,11 @@ async fn sign(entry: &mut Entry, signer: &Signer) {
 async fn signed(records: u64, from: u64, signer: &Signer) -> Vec<Entry> {
     let mut entries: Vec<Entry> = Vec::new();
     for seq in 1..=records {
-        let begun = (seq >= from).then_some(Begun {
+        let part = (seq >= from).then_some(SignedPart {
             signed_from: Some(from),
             accepted_head: None,
         });
-        let bytes = write(&sample(seq, 1), begun.as_ref()).unwrap();
+        let bytes = write(&sample(seq, 1), part.as_ref()).unwrap();
         let mut entry = Entry::after(entries.last(), bytes);
         if seq >= from {
             sign(&mut entry, signer).await;

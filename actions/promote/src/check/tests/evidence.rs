@@ -1,5 +1,6 @@
 use super::super::Evidence;
 use super::*;
+use ledger::Actor;
 
 #[test]
 fn a_permit_rests_on_the_reviews_that_count() {

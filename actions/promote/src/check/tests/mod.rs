@@ -14,11 +14,12 @@ use super::pushes::Pushes;
 use super::range::{Base, Range};
 use super::trail::Trail;
 use crate::setting::Setting;
+use crate::standing::tests::actor;
 use github::{
     Activity, App, CheckRun, Event, Pull, PullCommit, RangeCommit, Review, Run, Signer, User,
 };
 use kit::contract::{Gate, Person, StandsFor};
-use ledger::{Actor, Record, Verdict};
+use ledger::{Chain, Record, Verdict};
 use net::Target;
 use std::collections::BTreeMap;
 
@@ -73,31 +74,15 @@ pub(crate) fn setting() -> Setting {
 }
 
 fn record(verdict: Verdict) -> Record {
-    Record {
-        seq: 4,
-        at: "2026-11-21T18:00:00Z".to_owned(),
-        service: "storefront".to_owned(),
-        environment: "staging".to_owned(),
-        digest: DIGEST.parse().unwrap(),
-        commit: MERGE.parse().unwrap(),
+    let record = Record::new(
+        &Chain::new("storefront", "staging").unwrap(),
+        DIGEST.parse().unwrap(),
+        MERGE.parse().unwrap(),
         verdict,
-        actor: Actor {
-            login: "dora".to_owned(),
-            id: None,
-        },
-        run: None,
-        account: None,
-        task_definition: None,
-        previous: None,
-        policy: None,
-        rollback: None,
-        break_glass: None,
-        reason: None,
-        request: None,
-        answers: None,
-        permit: None,
-        under: None,
-    }
+        actor("dora"),
+        "2026-11-21T18:00:00Z".to_owned(),
+    );
+    Record { seq: 4, ..record }
 }
 
 /// An account's signature.
