@@ -83,7 +83,7 @@ pub(crate) async fn deploy(args: Deploy, cx: &Cx, progress: &RefCell<Progress>) 
     .await?;
     let before = client.look().await?;
     unchanged(&before.service.task_definition, &plan)?;
-    let begun = match &permit {
+    let permitted = match &permit {
         Some(permit) => {
             let client = session(cx, permit, &plan, &task_definition, &client, policy()).await?;
             progress.replace(Progress::Beginning {
@@ -92,12 +92,13 @@ pub(crate) async fn deploy(args: Deploy, cx: &Cx, progress: &RefCell<Progress>) 
             });
             let under = permit.start(task_definition.as_str(), cx).await?;
             cx.host.info(under.used_up());
-            Some(Begun { under, client })
+            Some(PermittedUpdate { under, client })
         }
         None => None,
     };
     progress.replace(Progress::Updating(task_definition.clone()));
-    let deployment = update(&client, begun.as_ref(), &plan, &before, &task_definition).await?;
+    let under = permitted.as_ref();
+    let deployment = update(&client, under, &plan, &before, &task_definition).await?;
     progress.replace(Progress::Following {
         deployment: deployment.clone(),
         revision: task_definition.name().to_owned(),
@@ -111,7 +112,7 @@ pub(crate) async fn deploy(args: Deploy, cx: &Cx, progress: &RefCell<Progress>) 
         allow_zero_tasks: args.allow_zero_tasks,
     };
     let watch = Watch::new(cx, &client, &plan, expected, before, args.timeout);
-    let under = begun.as_ref().map(|begun| &begun.under);
+    let under = under.map(|permitted| &permitted.under);
     report::ended(&client, &account, &plan, under, watch.follow().await?)
 }
 
@@ -136,7 +137,7 @@ async fn planned(
 }
 
 /// A deployment that began under a permit.
-struct Begun {
+struct PermittedUpdate {
     under: Under,
     /// What updates the service; `None` if it stays as it is.
     client: Option<Client>,
@@ -164,16 +165,16 @@ async fn session(
 /// Updates the service: in the session of the permit that the deployment began under, if there is one.
 async fn update(
     client: &Client,
-    begun: Option<&Begun>,
+    permitted: Option<&PermittedUpdate>,
     plan: &Plan,
     before: &Seen,
     task_definition: &TaskDefinitionArn,
 ) -> Result<String> {
-    let session = begun.and_then(|begun| begun.client.as_ref());
+    let session = permitted.and_then(|permitted| permitted.client.as_ref());
     let client = session.unwrap_or(client);
     let updated = act::update(client, plan, before, task_definition).await;
-    updated.map_err(|error| match begun {
-        Some(begun) => error.cause(begun.under.used_up()),
+    updated.map_err(|error| match permitted {
+        Some(permitted) => error.cause(permitted.under.used_up()),
         None => error,
     })
 }

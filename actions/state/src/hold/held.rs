@@ -1,6 +1,6 @@
 //! Work of this program's own under Terraform's lock: commands it starts, and calls between them.
 
-use super::holding::{Begun, Holding, Stage};
+use super::holding::{Holding, Stage, Watchers};
 use super::opened::open;
 use super::take;
 use crate::args::Wait;
@@ -100,11 +100,11 @@ impl Holding<'_> {
     /// The lock is gone, or the command cannot be started.
     pub(crate) async fn log(&mut self, program: Program) -> Result<ExitStatus> {
         self.alive().await?;
-        let (program, begun) = self.begin(program)?;
-        let (running, begun) =
-            begun.unless_failed(program.start_in_log(&self.cx.host), &self.cx.host)?;
+        let (program, watchers) = self.begin(program)?;
+        let (running, watchers) =
+            watchers.unless_failed(program.start_in_log(&self.cx.host), &self.cx.host)?;
         let _quiet = self.cx.host.verbatim();
-        self.end(running, begun).await
+        self.end(running, watchers).await
     }
 
     /// Runs a command and answers what it printed, the lease kept alive meanwhile.
@@ -113,10 +113,10 @@ impl Holding<'_> {
     /// As [`Holding::log`].
     pub(crate) async fn capture(&mut self, program: Program) -> Result<(ExitStatus, Vec<u8>)> {
         self.alive().await?;
-        let (program, begun) = self.begin(program)?;
+        let (program, watchers) = self.begin(program)?;
         let started = program.start_piped(&self.cx.host);
-        let ((running, printed), begun) = begun.unless_failed(started, &self.cx.host)?;
-        let (status, output) = tokio::join!(self.end(running, begun), printed.read());
+        let ((running, printed), watchers) = watchers.unless_failed(started, &self.cx.host)?;
+        let (status, output) = tokio::join!(self.end(running, watchers), printed.read());
         Ok((status?, output?))
     }
 
@@ -142,8 +142,8 @@ impl Holding<'_> {
         Ok(())
     }
 
-    async fn end(&mut self, running: Running, begun: Begun) -> Result<ExitStatus> {
-        let ended = self.attend(running, begun).await?;
+    async fn end(&mut self, running: Running, watchers: Watchers) -> Result<ExitStatus> {
+        let ended = self.until_ended(running, watchers).await?;
         if let Some(found) = &ended.lost {
             return Err(self.lost(found.as_ref()));
         }

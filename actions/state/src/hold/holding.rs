@@ -56,13 +56,13 @@ pub(crate) struct Holding<'a> {
 }
 
 /// What watches over a command that is about to start.
-pub(super) struct Begun {
+pub(super) struct Watchers {
     pub(super) guard: Guard,
     /// Where the calls of Terraform that it makes ask what becomes of them.
     pub(super) desk: Desk,
 }
 
-impl Begun {
+impl Watchers {
     /// What was started with all that watches over it, or why it was not.
     pub(super) fn unless_failed<T>(self, started: Result<T>, host: &Host) -> Result<(T, Self)> {
         match started {
@@ -112,7 +112,7 @@ impl<'a> Holding<'a> {
 impl Holding<'_> {
     /// Makes ready for a command what ends it where this process is killed, from its first moment
     /// on: the post step is told where it works, and a guard watches over it.
-    pub(super) fn begin(&mut self, program: Program) -> Result<(Program, Begun)> {
+    pub(super) fn begin(&mut self, program: Program) -> Result<(Program, Watchers)> {
         let id = self.record.info.id.clone();
         let work = Work::new(program.folder().unwrap_or(Path::new(".")));
         self.note(Some(&work))?;
@@ -131,7 +131,7 @@ impl Holding<'_> {
         let path = program.get("PATH").unwrap_or(DEFAULT_PATH);
         let path = format!("{}:{path}", desk.folder().display());
         let program = program.env("PATH", path).env(MARK, id);
-        Ok((program, Begun { guard, desk }))
+        Ok((program, Watchers { guard, desk }))
     }
 
     /// What the calls of `program` are held against.

@@ -195,9 +195,10 @@ impl Holding<'_> {
             }
             self.alive().await?;
         }
-        let (program, begun) = self.begin(program)?;
-        let (running, begun) = begun.unless_failed(program.start(&self.cx.host), &self.cx.host)?;
-        self.attend(running, begun).await
+        let (program, watchers) = self.begin(program)?;
+        let (running, watchers) =
+            watchers.unless_failed(program.start(&self.cx.host), &self.cx.host)?;
+        self.until_ended(running, watchers).await
     }
 
     /// Sees that the credentials last, also after a wait that took its part of them.

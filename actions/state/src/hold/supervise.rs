@@ -1,7 +1,7 @@
 //! A command under the lock, from its start until nothing of it is left. `keep` decides when to
 //! renew the lease, to interrupt and to kill; this does it, for whatever of the command still runs.
 
-use super::holding::{Begun, Ended, Holding, Stage};
+use super::holding::{Ended, Holding, Stage, Watchers};
 use super::keep::{Keeper, Next};
 use crate::guard::Guard;
 use crate::lock::{Changed, Held, Record};
@@ -72,17 +72,21 @@ struct Supervision {
 impl Holding<'_> {
     /// Waits for the command and keeps the lease alive. Where this process is killed, the post step
     /// must not give the lock back while the command runs; and a guard stops the command in time.
-    pub(super) async fn attend(&mut self, mut running: Running, begun: Begun) -> Result<Ended> {
+    pub(super) async fn until_ended(
+        &mut self,
+        mut running: Running,
+        watchers: Watchers,
+    ) -> Result<Ended> {
         self.stage = Stage::AtWork;
         let (group, pid) = (running.group(), running.pid());
-        let told = self.tell(group, &begun.guard);
+        let told = self.tell(group, &watchers.guard);
         if told.is_err() {
             running.stop();
         }
         let mut watch = Supervision {
             keeper: Keeper::new(self.record.lease.length(), self.since),
-            guard: begun.guard,
-            desk: begun.desk,
+            guard: watchers.guard,
+            desk: watchers.desk,
             open: None,
             lost: None,
             unreached: false,
