@@ -7,9 +7,8 @@ use crate::person::{logins, of_run, one};
 use crate::record::healthy_until_now;
 use crate::setting::Setting;
 use crate::standing::{Debt, LOOK_BACK, Standing};
-use kit::backoff;
 use kit::clock::rfc3339;
-use kit::error::{Error, ErrorKind, Result};
+use kit::error::{Error, Result};
 use kit::host::Kind;
 use kit::id::Digest;
 use kit::report::markdown_table;
@@ -17,11 +16,6 @@ use kit::{Cx, Report};
 use ledger::{Actor, Append, Chain, Entry, Ledger, Record, Verdict};
 use net::Net;
 use serde_json::json;
-use std::time::Duration;
-
-/// How often an append is tried when other runs append at the same time.
-const ATTEMPTS: usize = 20;
-const FIRST_WAIT: Duration = Duration::from_millis(20);
 
 pub(crate) async fn run(args: Args, cx: &Cx) -> Result<Report> {
     let digest = Digest::parse(&args.digest)?;
@@ -107,7 +101,7 @@ fn own_debt(
 /// Appends the review. What is deployed meanwhile does not matter to it.
 async fn append(ledger: &Ledger, chain: &Chain, draft: Record) -> Result<(Entry, Record)> {
     let mut head = ledger.head(chain).await?;
-    for wait in backoff::attempts(ATTEMPTS, FIRST_WAIT) {
+    for wait in ledger::attempts() {
         tokio::time::sleep(wait).await;
         let mut record = draft.clone();
         if let Some(entry) = &head {
@@ -127,11 +121,7 @@ async fn append(ledger: &Ledger, chain: &Chain, draft: Record) -> Result<(Entry,
             Append::Conflict(newer) => head = newer,
         }
     }
-    Err(Error::new(
-        ErrorKind::Busy,
-        format!("other runs appended to the ledger's chain {chain} during all {ATTEMPTS} attempts"),
-    )
-    .hint("nothing was recorded; run the step again"))
+    Err(ledger::busy(chain, "nothing was recorded"))
 }
 
 /// Whether the head is this review already, from a run that was stopped.

@@ -4,20 +4,14 @@ mod decide;
 
 use crate::args::Grant as Args;
 use crate::check::{Allowed, allow};
-use crate::record::{actor, connected, healthy_until_now, marks};
+use crate::record::{Written, actor, after, connected, marks};
 use crate::setting::without_contract;
 use crate::standing::Standing;
-use kit::backoff;
 use kit::clock::rfc3339;
-use kit::error::{Error, ErrorKind, Result};
+use kit::error::{Error, Result};
 use kit::{Cx, Report};
 use ledger::{Append, Chain, Permit, Record, Rollback, Verdict};
 use serde_json::json;
-use std::time::Duration;
-
-/// How often an append is tried when other runs append at the same time.
-const ATTEMPTS: usize = 60;
-const FIRST_WAIT: Duration = Duration::from_millis(20);
 
 pub(crate) async fn run(args: Args, cx: &Cx) -> Result<Report> {
     if without_contract(cx, &args.check.ledger) {
@@ -82,15 +76,6 @@ async fn draft(
     })
 }
 
-/// The permit after this run.
-struct Granted {
-    record: Record,
-    /// Its hash; `None` if nothing was written.
-    hash: Option<String>,
-    /// Whether this run wrote it before.
-    already: bool,
-}
-
 /// Appends the permit if what it was judged against still stands. If another run appends first, it
 /// looks again.
 async fn append(
@@ -99,49 +84,33 @@ async fn append(
     standing: &Standing,
     draft: Record,
     dry_run: bool,
-) -> Result<Granted> {
+) -> Result<Written> {
     let setting = &allowed.setting;
     let account = allowed.net.account(&setting.permit).await?;
     let ledger = setting.ledger(&allowed.net, &account).completing();
     let chain = Chain::new(&setting.service, &setting.environment)?;
-    for wait in backoff::attempts(ATTEMPTS, FIRST_WAIT) {
+    for wait in ledger::attempts() {
         tokio::time::sleep(wait).await;
         let (head, records) = ledger.since_deployment(&chain).await?;
         if let Some(own) = decide::own(&records, standing.last(), &draft, cx.clock.now())? {
-            return Ok(Granted {
-                record: own.record.clone(),
-                hash: Some(own.hash.clone()),
-                already: true,
-            });
+            return Ok(Written::before(own));
         }
-        let mut record = draft.clone();
         let newest = records.iter().find(|it| it.record.is_deployment());
-        record.previous = newest.and_then(|newest| healthy_until_now(&newest.record));
-        if record.rollback.is_some() {
-            let from = marks::left(newest, &record);
-            record.rollback = Some(Rollback { from });
-        }
-        record.seq = head.as_ref().map_or(1, |head| head.seq + 1);
-        if dry_run {
-            return Ok(Granted {
-                record,
-                hash: None,
-                already: false,
-            });
-        }
-        if let Append::Done(entry) = ledger.append(&chain, head.as_ref(), record.clone()).await? {
-            return Ok(Granted {
-                record,
-                hash: Some(entry.hash),
-                already: false,
-            });
-        }
+        let record = after(head.as_ref(), newest, draft.clone());
+        let hash = match dry_run {
+            true => None,
+            false => match ledger.append(&chain, head.as_ref(), record.clone()).await? {
+                Append::Done(entry) => Some(entry.hash),
+                Append::Conflict(_) => continue,
+            },
+        };
+        return Ok(Written {
+            record,
+            hash,
+            already: false,
+        });
     }
-    Err(Error::new(
-        ErrorKind::Busy,
-        format!("other runs appended to the ledger's chain {chain} during all {ATTEMPTS} attempts"),
-    )
-    .hint("no permit was granted; run the step again"))
+    Err(ledger::busy(&chain, "no permit was granted"))
 }
 
 /// The report of a check where no permit is needed.
@@ -158,8 +127,8 @@ fn without_a_gate(allowed: Allowed) -> Report {
 }
 
 /// The report of the check, and the permit.
-fn report(allowed: Allowed, granted: &Granted) -> Report {
-    let Granted {
+fn report(allowed: Allowed, granted: &Written) -> Report {
+    let Written {
         record,
         hash,
         already,

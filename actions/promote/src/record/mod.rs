@@ -1,33 +1,29 @@
 //! `record`: verifies the running service, appends to the ledger, mirrors the record on GitHub.
 
+mod actor;
 pub(crate) mod marks;
 mod mirror;
 mod report;
 mod under;
+mod write;
+
+pub(crate) use actor::actor;
+pub(crate) use write::{Written, after, healthy_until_now};
 
 use crate::args::{Record as Args, Verdict as Asked};
 use crate::check::asks_nothing;
 use crate::live::Live;
-use crate::principal::Principal;
 use crate::setting::Setting;
 use crate::standing::Standing;
-use kit::backoff;
-use kit::clock::{Clock, rfc3339};
-use kit::contract::Person;
-use kit::error::{Error, ErrorKind, Result};
+use kit::clock::rfc3339;
+use kit::error::{Error, Result};
 use kit::hex::is_hex;
-use kit::host::Kind;
 use kit::id::{CommitId, Digest};
 use kit::step::required;
 use kit::{Cx, Report};
-use ledger::{Actor, Append, Chain, Ledger, Record, Rollback, Verdict};
+use ledger::{Actor, Chain, Ledger, Record, Rollback, Verdict};
 use net::Net;
-use std::collections::BTreeMap;
-use std::time::Duration;
 
-/// How often an append is tried when other runs append at the same time.
-const ATTEMPTS: usize = 60;
-const FIRST_WAIT: Duration = Duration::from_millis(20);
 /// How many of the previous environment's newest records are searched for the digest.
 const LOOK_BACK: usize = 1000;
 
@@ -87,7 +83,7 @@ pub(crate) async fn run(args: Args, cx: &Cx) -> Result<Report> {
         draft = permit.marked(draft);
     }
     was_before(&ledger, &setting, &draft).await?;
-    let write = Write {
+    let write = write::Write {
         ledger: &ledger,
         chain: &chain,
         live: live.as_ref().map(|live| (live, &digest)),
@@ -212,15 +208,6 @@ async fn accepting(
     .hint("omit --accept-head: it is given once, with the hash that a refusal shows"))
 }
 
-/// The record in the ledger after this run.
-struct Written {
-    record: Record,
-    /// Its hash; `None` if nothing was written.
-    hash: Option<String>,
-    /// Whether an earlier run wrote it.
-    already: bool,
-}
-
 /// Checks that this digest was deployed to the previous environment with this commit. A digest can
 /// have several commits: a commit that changes nothing in the image is not built again.
 async fn was_before(ledger: &Ledger, setting: &Setting, draft: &Record) -> Result<()> {
@@ -262,162 +249,6 @@ fn never_before(before: &str, draft: &Record) -> Result<()> {
     )))
 }
 
-/// How a record is appended.
-struct Write<'a> {
-    ledger: &'a Ledger,
-    chain: &'a Chain,
-    /// Where the service is seen running the digest.
-    live: Option<(&'a Live, &'a Digest)>,
-    /// The hash of the deployment that the promotion was judged against.
-    expected: Option<&'a str>,
-    /// Whether nothing but an accepted head stands in for a permit.
-    only_accepts: bool,
-    dry_run: bool,
-    clock: Clock,
-}
-
-impl Write<'_> {
-    /// Appends the record. If another run appends first, it starts over from the new head.
-    async fn append(&self, draft: Record) -> Result<Written> {
-        let Self {
-            ledger,
-            chain,
-            live,
-            expected,
-            only_accepts,
-            dry_run,
-            clock,
-        } = *self;
-        let mut head = ledger.head(chain).await?;
-        for wait in backoff::attempts(ATTEMPTS, FIRST_WAIT) {
-            tokio::time::sleep(wait).await;
-            let newest = marks::newest(ledger, chain, head.as_ref()).await?;
-            let own = newest
-                .as_ref()
-                .filter(|newest| is_same(&newest.record, &draft))
-                // Nothing says yet that its head is accepted.
-                .filter(|_| !head.as_ref().is_some_and(|head| ledger.is_accepting(head)));
-            // Meanwhile another run may have closed it.
-            if let Some(number) = draft.under {
-                under::permit(ledger, chain, number, &draft, clock).await?;
-            }
-            // A failure is always recorded: it can make nothing look better than it is.
-            if own.is_none() && draft.verdict == Verdict::Healthy {
-                marks::compare(expected, newest.as_ref(), &draft)?;
-            }
-            if own.is_none() && only_accepts {
-                let accepting = head.as_ref().is_some_and(|head| ledger.is_accepting(head));
-                marks::only_accepts(accepting, newest.as_ref(), &draft)?;
-            }
-            // Verified each time: the run that was faster may have deployed another digest.
-            let seen = match live {
-                Some((live, digest)) => Some((live.prove(digest).await?, &live.account)),
-                None => None,
-            };
-            if let Some(own) = own {
-                return Ok(Written {
-                    record: own.record.clone(),
-                    hash: Some(own.hash.clone()),
-                    already: true,
-                });
-            }
-            let mut record = draft.clone();
-            record.previous = newest
-                .as_ref()
-                .and_then(|newest| healthy_until_now(&newest.record));
-            if record.rollback.is_some() {
-                record.rollback = Some(Rollback {
-                    from: marks::left(newest.as_ref(), &record),
-                });
-            }
-            if let Some((seen, account)) = seen {
-                record.task_definition = Some(seen.task_definition.into());
-                record.account = Some(account.clone());
-            }
-            if dry_run {
-                record.seq = head.as_ref().map_or(1, |head| head.seq + 1);
-                return Ok(Written {
-                    record,
-                    hash: None,
-                    already: false,
-                });
-            }
-            match ledger.append(chain, head.as_ref(), record.clone()).await? {
-                Append::Done(entry) => {
-                    record.seq = entry.seq;
-                    return Ok(Written {
-                        record,
-                        hash: Some(entry.hash),
-                        already: false,
-                    });
-                }
-                Append::Conflict(newer) => head = newer,
-            }
-        }
-        Err(Error::new(
-            ErrorKind::Busy,
-            format!(
-                "other runs appended to the ledger's chain {chain} during all {ATTEMPTS} attempts"
-            ),
-        )
-        .hint("nothing was recorded; run the step again"))
-    }
-}
-
-/// Whether the record is the one this run would write, so that running twice writes one record.
-fn is_same(head: &Record, draft: &Record) -> bool {
-    head.under == draft.under
-        && head.digest == draft.digest
-        && head.commit == draft.commit
-        && head.verdict == draft.verdict
-        && head.run == draft.run
-}
-
-/// The newest healthy digest as of `record`.
-pub(crate) fn healthy_until_now(record: &Record) -> Option<Digest> {
-    match record.verdict {
-        Verdict::Healthy => Some(record.digest.clone()),
-        _ => record.previous.clone(),
-    }
-}
-
-/// The actor to record: on GitHub the account from the API, else the principal of the run.
-pub(crate) async fn actor(
-    cx: &Cx,
-    net: &Net,
-    github: Option<&github::GitHub>,
-    setting: &Setting,
-) -> Actor {
-    let host = cx.host.actor().unwrap_or_else(|| "unknown".to_owned());
-    if cx.host.kind() != Kind::GitHub {
-        let principal = Principal::of_run(cx, net, setting).await;
-        return person(&principal, &setting.people, host);
-    }
-    let run = cx.env.get("GITHUB_RUN_ID").and_then(|id| id.parse().ok());
-    if let (Some(github), Some(run)) = (github, run)
-        && let Ok(run) = github.run(run).await
-        && let Some(user) = run.triggering_actor
-    {
-        return Actor {
-            login: user.login,
-            id: Some(user.id),
-        };
-    }
-    Actor {
-        login: host,
-        id: cx.host.actor_id(),
-    }
-}
-
-/// The person that the contract maps the principal to, else the principal, else the host's name.
-fn person(principal: &Principal, people: &BTreeMap<String, Person>, host: String) -> Actor {
-    let known = principal.login(people).ok();
-    Actor {
-        login: known.or_else(|| principal.name.clone()).unwrap_or(host),
-        id: None,
-    }
-}
-
 /// Mirrors the record. The mirror is only for display and the record is already in the ledger, so a
 /// failure is a warning.
 async fn mirrored(cx: &Cx, github: &github::GitHub, written: &Written) -> Option<u64> {
@@ -437,21 +268,11 @@ async fn mirrored(cx: &Cx, github: &github::GitHub, written: &Written) -> Option
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::principal::tests::{people, principal};
-    use crate::standing::tests::{deployed, digest};
-
-    fn record(digit: char, verdict: Verdict, previous: Option<char>, run: Option<&str>) -> Record {
-        Record {
-            verdict,
-            run: run.map(str::to_owned),
-            previous: previous.map(digest),
-            ..deployed(digit)
-        }
-    }
+    use crate::standing::tests::{deployed, failed};
 
     #[test]
     fn a_digest_that_the_previous_environment_never_had_is_not_healthy_here() {
-        let healthy = record('a', Verdict::Healthy, None, None);
+        let healthy = deployed('a');
         let error = never_before("staging", &healthy).unwrap_err();
         assert_eq!(error.exit(), kit::Exit::Refused);
         let rollback = Record {
@@ -466,23 +287,9 @@ mod tests {
             }),
             ..healthy
         };
-        let failed = record('a', Verdict::Failed, None, None);
+        let failed = failed('a');
         for draft in [rollback, broken, failed] {
             never_before("staging", &draft).unwrap();
-        }
-    }
-
-    #[test]
-    fn the_same_run_records_once_and_another_run_again() {
-        let head = record('a', Verdict::Healthy, None, Some("run/5/attempts/1"));
-        assert!(is_same(&head, &head.clone()));
-        for other in [
-            record('b', Verdict::Healthy, None, Some("run/5/attempts/1")),
-            record('a', Verdict::Failed, None, Some("run/5/attempts/1")),
-            record('a', Verdict::Healthy, None, Some("run/5/attempts/2")),
-            record('a', Verdict::Healthy, None, None),
-        ] {
-            assert!(!is_same(&head, &other));
         }
     }
 
@@ -509,30 +316,6 @@ mod tests {
                 assert_eq!(error.exit(), kit::Exit::Refused);
                 assert!(error.hints[0].contains("slipway-promote grant"));
             }
-        }
-    }
-
-    #[test]
-    fn a_failure_keeps_the_previous_healthy_digest() {
-        let healthy = record('a', Verdict::Healthy, Some('f'), None);
-        assert_eq!(healthy_until_now(&healthy), Some(digest('a')));
-        for verdict in [Verdict::Failed, Verdict::RolledBack, Verdict::Other] {
-            let failed = record('b', verdict, Some('a'), None);
-            assert_eq!(healthy_until_now(&failed), Some(digest('a')));
-        }
-    }
-
-    #[test]
-    fn a_principal_without_a_known_person_is_recorded_as_itself() {
-        for (name, login) in [
-            (Some("Operators/alice@acme"), "alice"),
-            (Some("mallory"), "mallory"),
-            (Some("codepipeline/alice@acme"), "codepipeline/alice@acme"),
-            (Some("Operators/both"), "Operators/both"),
-            (None, "host"),
-        ] {
-            let actor = person(&principal(name), &people(), "host".to_owned());
-            assert_eq!(actor.login, login);
         }
     }
 }

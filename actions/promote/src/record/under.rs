@@ -1,7 +1,8 @@
 //! A deployment's record closes the permit that it ran under, and is what the permit says: the head it
 //! was judged against, a rollback, a broken glass.
 
-use super::{LOOK_BACK, is_same};
+use super::LOOK_BACK;
+use super::write::is_same;
 use kit::clock::Clock;
 use kit::error::{Error, Result};
 use ledger::{Chain, GENESIS, Ledger, Permit, Record, Recorded, Rollback, Verdict, permit};

@@ -2,14 +2,8 @@
 
 use crate::record::healthy_until_now;
 use crate::standing::Standing;
-use kit::backoff;
-use kit::error::{Error, ErrorKind, Result};
+use kit::error::{Error, Result};
 use ledger::{Append, Chain, Ledger, Record, Recorded};
-use std::time::Duration;
-
-/// How often an append is tried when other runs append at the same time.
-const ATTEMPTS: usize = 30;
-const FIRST_WAIT: Duration = Duration::from_millis(20);
 
 /// What is to be done, by the records that are there.
 #[derive(Debug)]
@@ -38,7 +32,7 @@ pub(crate) async fn append(
     dry_run: bool,
     next: impl Fn(&Standing) -> Result<Next>,
 ) -> Result<Written> {
-    for wait in backoff::attempts(ATTEMPTS, FIRST_WAIT) {
+    for wait in ledger::attempts() {
         tokio::time::sleep(wait).await;
         // The append succeeds only if this is still the head, so nothing escapes the decision.
         let head = ledger.head(chain).await?;
@@ -76,9 +70,5 @@ pub(crate) async fn append(
             already: false,
         });
     }
-    Err(Error::new(
-        ErrorKind::Busy,
-        format!("other runs appended to the ledger's chain {chain} during all {ATTEMPTS} attempts"),
-    )
-    .hint("nothing was recorded; run the step again"))
+    Err(ledger::busy(chain, "nothing was recorded"))
 }

@@ -59,6 +59,14 @@ pub fn back(started: &Record) -> String {
     )
 }
 
+/// What to do about a deployment that began and is not recorded yet.
+fn unrecorded(error: Error, started: &Record, grant: &str) -> Error {
+    error.hint(WAIT).hint(back(started)).hint(format!(
+        "if it never will: {}; then {grant}",
+        closing(started)
+    ))
+}
+
 impl Reason {
     /// The refusal for people (exit 3).
     pub fn refusal(&self, chain: &Chain, attempt: &Attempt<'_>) -> Error {
@@ -122,27 +130,19 @@ impl Reason {
                 .cause("another deployment was recorded since it was granted")
                 .cause(newest(record))
                 .hint(grant),
-            Reason::Started(started) => error
-                .cause(format!("{} began a deployment under it", began(started)))
-                .hint(WAIT)
-                .hint(back(started))
-                .hint(format!(
-                    "if it never will: {}; then {grant}",
-                    closing(started)
-                )),
-            Reason::Underway(started) => error
-                .cause(format!(
+            Reason::Started(started) => {
+                let error = error.cause(format!("{} began a deployment under it", began(started)));
+                unrecorded(error, started, &grant)
+            }
+            Reason::Underway(started) => {
+                let error = error.cause(format!(
                     "{} began a deployment of {} under permit {}, which is not recorded yet",
                     began(started),
                     started.digest,
                     started.under.unwrap_or_default()
-                ))
-                .hint(WAIT)
-                .hint(back(started))
-                .hint(format!(
-                    "if it never will: {}; then {grant}",
-                    closing(started)
-                )),
+                ));
+                unrecorded(error, started, &grant)
+            }
         }
     }
 }

@@ -2,20 +2,16 @@
 
 use super::{Attempt, Usable, usable};
 use crate::chain::Chain;
+use crate::contention::{attempts, busy};
 use crate::entry::Entry;
 use crate::record::{Actor, Record, Verdict};
 use crate::store::{Append, Ledger, Recorded};
-use kit::backoff;
 use kit::clock::{Clock, rfc3339};
-use kit::error::{Error, ErrorKind, Result};
-use std::time::Duration;
+use kit::error::Result;
 use time::OffsetDateTime;
 
 /// How many of a chain's newest records are searched for the newest deployment.
 const LOOK_BACK: usize = 1000;
-/// How often an append is tried when other runs append at the same time.
-const ATTEMPTS: usize = 60;
-const FIRST_WAIT: Duration = Duration::from_millis(20);
 
 /// A deployment that has begun on record.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -74,7 +70,7 @@ impl Ledger {
         revision: &str,
         clock: Clock,
     ) -> Result<Started> {
-        for wait in backoff::attempts(ATTEMPTS, FIRST_WAIT) {
+        for wait in attempts() {
             tokio::time::sleep(wait).await;
             let (head, records) = self.since_deployment(chain).await?;
             let now = clock.now();
@@ -99,13 +95,7 @@ impl Ledger {
                 });
             }
         }
-        Err(Error::new(
-            ErrorKind::Busy,
-            format!(
-                "other runs appended to the ledger's chain {chain} during all {ATTEMPTS} attempts"
-            ),
-        )
-        .hint("nothing was deployed; run the step again"))
+        Err(busy(chain, "nothing was deployed"))
     }
 }
 

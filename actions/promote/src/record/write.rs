@@ -1,0 +1,176 @@
+//! Appends a deployment's record to its chain, as often as another run is faster.
+
+use super::{marks, under};
+use crate::live::Live;
+use kit::clock::Clock;
+use kit::error::Result;
+use kit::id::Digest;
+use ledger::{Append, Chain, Entry, Ledger, Record, Recorded, Rollback, Verdict};
+
+/// What is in the ledger after this run.
+pub(crate) struct Written {
+    pub(crate) record: Record,
+    /// Its hash; `None` if nothing was written.
+    pub(crate) hash: Option<String>,
+    /// Whether this run wrote it before.
+    pub(crate) already: bool,
+}
+
+impl Written {
+    /// What this run wrote before.
+    pub(crate) fn before(own: &Recorded) -> Self {
+        Self {
+            record: own.record.clone(),
+            hash: Some(own.hash.clone()),
+            already: true,
+        }
+    }
+}
+
+/// How a record is appended.
+pub(super) struct Write<'a> {
+    pub(super) ledger: &'a Ledger,
+    pub(super) chain: &'a Chain,
+    /// Where the service is seen running the digest.
+    pub(super) live: Option<(&'a Live, &'a Digest)>,
+    /// The hash of the deployment that the promotion was judged against.
+    pub(super) expected: Option<&'a str>,
+    /// Whether nothing but an accepted head stands in for a permit.
+    pub(super) only_accepts: bool,
+    pub(super) dry_run: bool,
+    pub(super) clock: Clock,
+}
+
+impl Write<'_> {
+    /// Appends the record. If another run appends first, it starts over from the new head.
+    pub(super) async fn append(&self, draft: Record) -> Result<Written> {
+        let (ledger, chain) = (self.ledger, self.chain);
+        let mut head = ledger.head(chain).await?;
+        for wait in ledger::attempts() {
+            tokio::time::sleep(wait).await;
+            let newest = marks::newest(ledger, chain, head.as_ref()).await?;
+            let accepting = head.as_ref().is_some_and(|head| ledger.is_accepting(head));
+            let own = newest
+                .as_ref()
+                .filter(|newest| is_same(&newest.record, &draft))
+                // Nothing says yet that its head is accepted.
+                .filter(|_| !accepting);
+            // Meanwhile another run may have closed it.
+            if let Some(number) = draft.under {
+                under::permit(ledger, chain, number, &draft, self.clock).await?;
+            }
+            if own.is_none() {
+                self.judge(accepting, newest.as_ref(), &draft)?;
+            }
+            // Verified each time: the run that was faster may have deployed another digest.
+            let seen = match self.live {
+                Some((live, digest)) => Some((live.prove(digest).await?, &live.account)),
+                None => None,
+            };
+            if let Some(own) = own {
+                return Ok(Written::before(own));
+            }
+            let mut record = after(head.as_ref(), newest.as_ref(), draft.clone());
+            if let Some((seen, account)) = seen {
+                record.task_definition = Some(seen.task_definition.into());
+                record.account = Some(account.clone());
+            }
+            let hash = match self.dry_run {
+                true => None,
+                false => match ledger.append(chain, head.as_ref(), record.clone()).await? {
+                    Append::Done(entry) => Some(entry.hash),
+                    Append::Conflict(newer) => {
+                        head = newer;
+                        continue;
+                    }
+                },
+            };
+            return Ok(Written {
+                record,
+                hash,
+                already: false,
+            });
+        }
+        Err(ledger::busy(chain, "nothing was recorded"))
+    }
+
+    /// Refuses what no longer stands, by the newest deployment.
+    fn judge(&self, accepting: bool, newest: Option<&Recorded>, draft: &Record) -> Result<()> {
+        // A failure is always recorded: it can make nothing look better than it is.
+        if draft.verdict == Verdict::Healthy {
+            marks::compare(self.expected, newest, draft)?;
+        }
+        if self.only_accepts {
+            marks::only_accepts(accepting, newest, draft)?;
+        }
+        Ok(())
+    }
+}
+
+/// The draft as the record after the head: with its number, what was healthy until now, and what a rollback
+/// leaves, by the newest deployment.
+pub(crate) fn after(head: Option<&Entry>, newest: Option<&Recorded>, mut record: Record) -> Record {
+    record.seq = head.map_or(1, |head| head.seq + 1);
+    record.previous = newest.and_then(|newest| healthy_until_now(&newest.record));
+    if record.rollback.is_some() {
+        let from = marks::left(newest, &record);
+        record.rollback = Some(Rollback { from });
+    }
+    record
+}
+
+/// Whether the record is the one this run would write, so that running twice writes one record.
+pub(super) fn is_same(head: &Record, draft: &Record) -> bool {
+    head.under == draft.under
+        && head.digest == draft.digest
+        && head.commit == draft.commit
+        && head.verdict == draft.verdict
+        && head.run == draft.run
+}
+
+/// The newest healthy digest as of `record`.
+pub(crate) fn healthy_until_now(record: &Record) -> Option<Digest> {
+    match record.verdict {
+        Verdict::Healthy => Some(record.digest.clone()),
+        _ => record.previous.clone(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::standing::tests::{deployed, digest};
+
+    fn record(digit: char, verdict: Verdict, previous: Option<char>, run: Option<&str>) -> Record {
+        Record {
+            verdict,
+            run: run.map(str::to_owned),
+            previous: previous.map(digest),
+            ..deployed(digit)
+        }
+    }
+
+    #[test]
+    fn the_same_run_records_once_and_another_run_again() {
+        let head = record('a', Verdict::Healthy, None, Some("run/5/attempts/1"));
+        assert!(is_same(&head, &head.clone()));
+        for other in [
+            record('b', Verdict::Healthy, None, Some("run/5/attempts/1")),
+            record('a', Verdict::Failed, None, Some("run/5/attempts/1")),
+            record('a', Verdict::Healthy, None, Some("run/5/attempts/2")),
+            record('a', Verdict::Healthy, None, None),
+        ] {
+            assert!(!is_same(&head, &other));
+        }
+    }
+
+    #[test]
+    fn a_failure_keeps_the_previous_healthy_digest() {
+        let healthy = record('a', Verdict::Healthy, Some('f'), None);
+        assert_eq!(healthy_until_now(&healthy), Some(digest('a')));
+        for verdict in [Verdict::Failed, Verdict::RolledBack, Verdict::Other] {
+            let failed = record('b', verdict, Some('a'), None);
+            assert_eq!(healthy_until_now(&failed), Some(digest('a')));
+        }
+    }
+}
