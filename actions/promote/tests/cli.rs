@@ -16,137 +16,25 @@ fn refuses(arguments: &[&str], variables: &[(&str, &str)], exit: i32, words: &st
     assert!(output.stdout.is_empty(), "{arguments:?}");
 }
 
-#[test]
-fn bad_arguments_are_named_and_nothing_is_exported() {
-    refuses(&["check"], &[], 2, "--environment is missing");
-    refuses(
-        &["check", "--environment", "x", "--digest", "latest"],
-        &[],
-        2,
-        "is not a digest",
-    );
-    refuses(
-        &[
-            "check",
-            "--environment",
-            "x",
-            "--digest",
-            DIGEST,
-            "--from",
-            "y",
-        ],
-        &[],
-        2,
-        "cannot be used with",
-    );
-    refuses(&["check", "--environment", "x"], &[], 2, "delivery.yaml");
-    refuses(
-        &[
-            "record",
-            "--environment",
-            "x",
-            "--digest",
-            DIGEST,
-            "--commit",
-            "main",
-        ],
-        &[],
-        2,
-        "is not a full commit hash",
-    );
-    refuses(
-        &[
-            "record",
-            "--environment",
-            "x",
-            "--digest",
-            DIGEST,
-            "--commit",
-            "c",
-            "--verdict",
-            "fine",
-        ],
-        &[],
-        2,
-        "fine",
-    );
-    refuses(
-        &["record", "--verdict", "rolled_back"],
-        &[],
-        2,
-        "[possible values: healthy, failed, rolled-back]",
-    );
-    refuses(&["advance"], &[], 2, "advance");
-    refuses(&["approve", "--environment", "x"], &[], 2, "--request");
-    for number in ["0", "latest", "-1"] {
-        let approve = format!("--request={number}");
-        let words = "is not a whole number from 1 to";
-        refuses(&["approve", "--environment", "x", &approve], &[], 2, words);
-    }
-    for limit in ["0", "1001", "all"] {
-        let words = "is not a whole number from 1 to 1000";
-        refuses(&["history", "--limit", limit], &[], 2, words);
-    }
-    refuses(
-        &["reject", "--environment", "x", "--request", "4"],
-        &[],
-        2,
-        "--reason is missing",
-    );
-    refuses(
-        &["request", "--environment", "x", "--digest", DIGEST],
-        &[],
-        2,
-        "--reason",
-    );
-    refuses(
-        &["review", "--environment", "x", "--digest", DIGEST],
-        &[],
-        2,
-        "--reason <TEXT>",
-    );
-    for reason in [" ", "two\nlines"] {
-        let glass = ["check", "--environment", "x", "--break-glass", reason];
-        refuses(&glass, &[], 2, "say why, in one line");
-    }
-    for head in ["latest", "123"] {
-        let commit = "c".repeat(40);
-        let record = [
-            "record",
-            "--environment",
-            "x",
-            "--digest",
-            DIGEST,
-            "--commit",
-            &commit,
-            "--expect-head",
-            head,
-        ];
-        refuses(&record, &[], 2, "is not the hash of a record");
-    }
-    let commit = "c".repeat(40);
-    let record = [
+/// The arguments of a record, but for what a case is about.
+fn record<'a>(commit: &'a str, more: &[&'a str]) -> Vec<&'a str> {
+    let place = [
         "record",
         "--environment",
         "x",
         "--digest",
         DIGEST,
         "--commit",
-        &commit,
-        "--permit",
+        commit,
     ];
-    for (permit, words) in [
-        (&["0"][..], "is not a whole number from 1 to"),
-        (&["7", "--rollback"], "cannot be used with"),
-        (&["7", "--break-glass", "down"], "cannot be used with"),
-        (
-            &["7", "--expect-head", &"1".repeat(64)],
-            "cannot be used with",
-        ),
-    ] {
-        refuses(&[&record[..], permit].concat(), &[], 2, words);
-    }
-    let alone = [
+    [&place[..], more].concat()
+}
+
+#[test]
+fn bad_arguments_are_named_and_nothing_is_exported() {
+    let check = ["check", "--environment", "x"];
+    let with = |more: &[&'static str]| [&check[..], more].concat();
+    let grant = [
         "grant",
         "--environment",
         "x",
@@ -157,15 +45,95 @@ fn bad_arguments_are_named_and_nothing_is_exported() {
         "--ledger",
         "y",
     ];
-    refuses(&alone, &[], 2, "which only a contract names");
-    for repository in ["storefront", "acme/store front", "https://github.com"] {
-        refuses(
-            &["check", "--github-repository", repository],
-            &[],
-            2,
-            "write it as OWNER/NAME",
-        );
+    for (arguments, words) in [
+        (vec!["check"], "--environment is missing"),
+        (with(&["--digest", "latest"]), "is not a digest"),
+        (
+            with(&["--digest", DIGEST, "--from", "y"]),
+            "cannot be used with",
+        ),
+        (with(&[]), "delivery.yaml"),
+        (with(&["--break-glass", " "]), "say why, in one line"),
+        (
+            with(&["--break-glass", "two\nlines"]),
+            "say why, in one line",
+        ),
+        (vec!["advance"], "advance"),
+        (vec!["approve", "--environment", "x"], "--request"),
+        (
+            vec!["reject", "--environment", "x", "--request", "4"],
+            "--reason is missing",
+        ),
+        (
+            vec!["request", "--environment", "x", "--digest", DIGEST],
+            "--reason",
+        ),
+        (
+            vec!["review", "--environment", "x", "--digest", DIGEST],
+            "--reason <TEXT>",
+        ),
+        (grant.to_vec(), "which only a contract names"),
+        (vec!["diff", "dev"], "2 values required"),
+        (vec!["diff"], "diff compares two environments"),
+        (vec!["diff", "dev", "dev"], "compared with itself"),
+    ] {
+        refuses(&arguments, &[], 2, words);
     }
+    for number in ["0", "latest", "-1"] {
+        let approve = format!("--request={number}");
+        let words = "is not a whole number from 1 to";
+        refuses(&["approve", "--environment", "x", &approve], &[], 2, words);
+    }
+    for limit in ["0", "1001", "all"] {
+        let words = "is not a whole number from 1 to 1000";
+        refuses(&["history", "--limit", limit], &[], 2, words);
+    }
+    for repository in ["storefront", "acme/store front", "https://github.com"] {
+        let check = ["check", "--github-repository", repository];
+        refuses(&check, &[], 2, "write it as OWNER/NAME");
+    }
+}
+
+#[test]
+fn a_bad_record_is_named() {
+    let commit = "c".repeat(40);
+    let with = |more: &[&'static str]| record(&commit, more);
+    let head = "1".repeat(64);
+    for (arguments, words) in [
+        (record("main", &[]), "is not a full commit hash"),
+        (with(&["--verdict", "fine"]), "fine"),
+        (
+            with(&["--verdict", "rolled_back"]),
+            "[possible values: healthy, failed, rolled-back]",
+        ),
+        (
+            with(&["--expect-head", "latest"]),
+            "is not the hash of a record",
+        ),
+        (
+            with(&["--expect-head", "123"]),
+            "is not the hash of a record",
+        ),
+        (with(&["--permit", "0"]), "is not a whole number from 1 to"),
+        (
+            with(&["--permit", "7", "--rollback"]),
+            "cannot be used with",
+        ),
+        (
+            with(&["--permit", "7", "--break-glass", "down"]),
+            "cannot be used with",
+        ),
+        (
+            record(&commit, &["--permit", "7", "--expect-head", &head]),
+            "cannot be used with",
+        ),
+    ] {
+        refuses(&arguments, &[], 2, words);
+    }
+}
+
+#[test]
+fn a_workflow_names_the_verb_by_an_input() {
     let github = [("GITHUB_ACTIONS", "true")];
     refuses(&[], &github, 2, "the input `command` is not given");
     refuses(
@@ -174,16 +142,8 @@ fn bad_arguments_are_named_and_nothing_is_exported() {
         2,
         "it is one of: check, grant, record, review, request, approve, reject, withdraw, status, history, verify, export, board, diff, doctor",
     );
-    refuses(&["diff", "dev"], &[], 2, "2 values required");
-    refuses(&["diff"], &[], 2, "diff compares two environments");
-    refuses(&["diff", "dev", "dev"], &[], 2, "compared with itself");
-    // A verb may come as an action's input.
-    refuses(
-        &[],
-        &[("INPUT_COMMAND", "check")],
-        2,
-        "--environment is missing",
-    );
+    let command = [("INPUT_COMMAND", "check")];
+    refuses(&[], &command, 2, "--environment is missing");
 }
 
 #[test]

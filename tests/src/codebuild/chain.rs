@@ -36,95 +36,9 @@ pub async fn ship(instance: &Instance, world: &World, story: &Story) -> Result<S
         runs: Vec::new(),
     };
 
-    heading("a merge to main reaches dev");
-    note(&format!(
-        "  {AUTHOR} opens a pull request, {REVIEWER} approves and merges it"
-    ));
-    let contract = contract_with_people(instance)?;
-    let first = story
-        .change(
-            AUTHOR,
-            REVIEWER,
-            "Say who is who in AWS",
-            &[("delivery.yaml", &contract)],
-        )
-        .await?;
-    chain.deliver(&first).await?;
-
-    heading("the same digest moves to staging, then to production");
-    for environment in ["staging", "production"] {
-        let promotion = Promotion::to(environment, &person(RELEASER));
-        chain
-            .promote(&format!("promote to {environment}"), promotion)
-            .await?;
-    }
-
-    heading("what must be refused is refused");
-    note(&format!(
-        "  {AUTHOR} writes another change; {RELEASER} alone approves and merges it"
-    ));
-    let second = story
-        .change(
-            AUTHOR,
-            RELEASER,
-            "Greet them twice",
-            &[("NOTES.md", "The second change.\n")],
-        )
-        .await?;
-    let digest = chain.deliver(&second).await?;
-    let unproven = Promotion::to("production", &person(REVIEWER)).of(&digest);
-    chain
-        .refused(
-            "a digest that never ran healthy in staging goes to production",
-            &unproven.gate(),
-            "digest: no record of this digest in staging",
-        )
-        .await?;
-    chain
-        .refused(
-            "somebody promotes a change that only they approved",
-            &Promotion::to("staging", &person(RELEASER)).gate(),
-            "separation: ",
-        )
-        .await?;
-    chain
-        .refused(
-            "a pipeline promotes, and nobody knows in whose name",
-            &Promotion::to("staging", "codepipeline/storefront").gate(),
-            "the contract does not list",
-        )
-        .await?;
-    let mut foreign = Promotion::to("staging", &person(REVIEWER)).gate();
-    "dev".clone_into(&mut foreign.stage);
-    chain
-        .refused(
-            "dev's stage asks for staging's role",
-            &foreign,
-            "trust policy",
-        )
-        .await?;
-
-    heading("in an emergency, past a rule and on record");
-    chain
-        .promote(
-            "promote the second change to staging",
-            Promotion::to("staging", &person(REVIEWER)),
-        )
-        .await?;
-    chain
-        .promote(
-            "break the glass of production",
-            Promotion::to("production", &person(RELEASER)).breaking(EMERGENCY),
-        )
-        .await?;
-
-    heading("back to what was healthy, while nothing of GitHub answers");
-    chain
-        .promote(
-            "roll production back",
-            Promotion::to("production", &person(REVIEWER)).back(),
-        )
-        .await?;
+    let first = chain.merge(story).await?;
+    let second = chain.refusals(story).await?;
+    chain.emergency().await?;
     Ok(Shipped {
         first,
         second,
@@ -177,6 +91,100 @@ struct Chain<'a> {
 }
 
 impl Chain<'_> {
+    /// Merges a change, and moves its digest to production. Returns its commit.
+    async fn merge(&mut self, story: &Story) -> Result<String> {
+        heading("a merge to main reaches dev");
+        note(&format!(
+            "  {AUTHOR} opens a pull request, {REVIEWER} approves and merges it"
+        ));
+        let contract = contract_with_people(self.instance)?;
+        let first = story
+            .change(
+                AUTHOR,
+                REVIEWER,
+                "Say who is who in AWS",
+                &[("delivery.yaml", &contract)],
+            )
+            .await?;
+        self.deliver(&first).await?;
+
+        heading("the same digest moves to staging, then to production");
+        for environment in ["staging", "production"] {
+            let promotion = Promotion::to(environment, &person(RELEASER));
+            self.promote(&format!("promote to {environment}"), promotion)
+                .await?;
+        }
+        Ok(first)
+    }
+
+    /// Merges another change, and tries what must not work. Returns its commit.
+    async fn refusals(&mut self, story: &Story) -> Result<String> {
+        heading("what must be refused is refused");
+        note(&format!(
+            "  {AUTHOR} writes another change; {RELEASER} alone approves and merges it"
+        ));
+        let second = story
+            .change(
+                AUTHOR,
+                RELEASER,
+                "Greet them twice",
+                &[("NOTES.md", "The second change.\n")],
+            )
+            .await?;
+        let digest = self.deliver(&second).await?;
+        let unproven = Promotion::to("production", &person(REVIEWER)).of(&digest);
+        self.refused(
+            "a digest that never ran healthy in staging goes to production",
+            &unproven.gate(),
+            "digest: no record of this digest in staging",
+        )
+        .await?;
+        self.refused(
+            "somebody promotes a change that only they approved",
+            &Promotion::to("staging", &person(RELEASER)).gate(),
+            "separation: ",
+        )
+        .await?;
+        self.refused(
+            "a pipeline promotes, and nobody knows in whose name",
+            &Promotion::to("staging", "codepipeline/storefront").gate(),
+            "the contract does not list",
+        )
+        .await?;
+        let mut foreign = Promotion::to("staging", &person(REVIEWER)).gate();
+        "dev".clone_into(&mut foreign.stage);
+        self.refused(
+            "dev's stage asks for staging's role",
+            &foreign,
+            "trust policy",
+        )
+        .await?;
+        Ok(second)
+    }
+
+    /// Breaks the glass of production, and rolls it back.
+    async fn emergency(&mut self) -> Result<()> {
+        heading("in an emergency, past a rule and on record");
+        self.promote(
+            "promote the second change to staging",
+            Promotion::to("staging", &person(REVIEWER)),
+        )
+        .await?;
+        self.promote(
+            "break the glass of production",
+            Promotion::to("production", &person(RELEASER)).breaking(EMERGENCY),
+        )
+        .await?;
+
+        heading("back to what was healthy, while nothing of GitHub answers");
+        self.promote(
+            "roll production back",
+            Promotion::to("production", &person(REVIEWER)).back(),
+        )
+        .await?;
+        Ok(())
+    }
+
     /// Builds a commit and brings it to dev. Answers the digest. What a build exports is what the next ones are given, as a
     /// pipeline hands it on.
     async fn deliver(&mut self, commit: &str) -> Result<String> {

@@ -32,41 +32,57 @@ pub async fn ship(instance: &Instance, world: &World, story: &Story) -> Result<S
         runs: Vec::new(),
     };
 
-    heading("a merge to main reaches dev");
-    note(&format!(
-        "  {AUTHOR} opens a pull request, {REVIEWER} approves and merges it"
-    ));
-    let contract = contract_with_glass(instance)?;
-    let files = [("delivery.yaml", contract.as_str())];
-    let first = story
-        .change(AUTHOR, REVIEWER, "Say who may break the glass", &files)
-        .await?;
-    chain
-        .succeeds("deliver to dev", &Trigger::push(REVIEWER, "deliver.yml"))
-        .await?;
+    let first = chain.merge().await?;
+    let second = chain.refusals().await?;
+    chain.emergency().await?;
+    Ok(Shipped {
+        first,
+        second,
+        runs: chain.runs,
+    })
+}
 
-    heading("the same digest moves to staging, then to production");
-    for environment in ["staging", "production"] {
-        let trigger = Trigger::dispatch(RELEASER, "promote.yml", &[("environment", environment)]);
-        chain
-            .succeeds(&format!("promote to {environment}"), &trigger)
+impl Chain<'_> {
+    /// Merges a change, and moves its digest to production. Returns its commit.
+    async fn merge(&mut self) -> Result<String> {
+        heading("a merge to main reaches dev");
+        note(&format!(
+            "  {AUTHOR} opens a pull request, {REVIEWER} approves and merges it"
+        ));
+        let contract = contract_with_glass(self.instance)?;
+        let files = [("delivery.yaml", contract.as_str())];
+        let first = self
+            .story
+            .change(AUTHOR, REVIEWER, "Say who may break the glass", &files)
             .await?;
+        self.succeeds("deliver to dev", &Trigger::push(REVIEWER, "deliver.yml"))
+            .await?;
+
+        heading("the same digest moves to staging, then to production");
+        for environment in ["staging", "production"] {
+            let trigger =
+                Trigger::dispatch(RELEASER, "promote.yml", &[("environment", environment)]);
+            self.succeeds(&format!("promote to {environment}"), &trigger)
+                .await?;
+        }
+        Ok(first)
     }
 
-    heading("what must be refused is refused");
-    note(&format!(
-        "  {AUTHOR} writes another change; {RELEASER} alone approves and merges it"
-    ));
-    let notes = [("NOTES.md", "The second change.\n")];
-    let second = story
-        .change(AUTHOR, RELEASER, "Greet them twice", &notes)
-        .await?;
-    chain
-        .succeeds("deliver to dev", &Trigger::push(RELEASER, "deliver.yml"))
-        .await?;
-    let digest = ledger::digest_in(instance, world, &chain.last()?, "dev").await?;
-    chain
-        .refused(
+    /// Merges another change, and tries what must not work. Returns its commit.
+    async fn refusals(&mut self) -> Result<String> {
+        heading("what must be refused is refused");
+        note(&format!(
+            "  {AUTHOR} writes another change; {RELEASER} alone approves and merges it"
+        ));
+        let notes = [("NOTES.md", "The second change.\n")];
+        let second = self
+            .story
+            .change(AUTHOR, RELEASER, "Greet them twice", &notes)
+            .await?;
+        self.succeeds("deliver to dev", &Trigger::push(RELEASER, "deliver.yml"))
+            .await?;
+        let digest = ledger::digest_in(self.instance, self.world, &self.last()?, "dev").await?;
+        self.refused(
             "a digest that never ran healthy in staging goes to production",
             &Trigger::dispatch(
                 REVIEWER,
@@ -76,59 +92,53 @@ pub async fn ship(instance: &Instance, world: &World, story: &Story) -> Result<S
             "no record of this digest in staging",
         )
         .await?;
-    chain
-        .refused(
+        self.refused(
             "somebody promotes a change that only they approved",
             &Trigger::dispatch(RELEASER, "promote.yml", &[("environment", "staging")]),
             "and is the only approver",
         )
         .await?;
-    story
-        .propose(AUTHOR, "Skip the gate", &[("NOTES.md", "Not merged.\n")])
-        .await?;
-    chain
-        .refused(
+        self.story
+            .propose(AUTHOR, "Skip the gate", &[("NOTES.md", "Not merged.\n")])
+            .await?;
+        self.refused(
             "a workflow from an unmerged branch asks for staging's role",
             &Trigger::dispatch(AUTHOR, "promote.yml", &[("environment", "staging")])
                 .on("skip-the-gate"),
             "trust policy",
         )
         .await?;
+        Ok(second)
+    }
 
-    heading("in an emergency, past a rule and on record");
-    let to = |actor: &str, environment: &str, more: &[(&str, &str)]| {
-        let mut inputs = vec![("environment", environment)];
-        inputs.extend_from_slice(more);
-        Trigger::dispatch(actor, "promote.yml", &inputs)
-    };
-    chain
-        .succeeds(
+    /// Breaks the glass of production, and rolls it back.
+    async fn emergency(&mut self) -> Result<()> {
+        heading("in an emergency, past a rule and on record");
+        let to = |actor: &str, environment: &str, more: &[(&str, &str)]| {
+            let mut inputs = vec![("environment", environment)];
+            inputs.extend_from_slice(more);
+            Trigger::dispatch(actor, "promote.yml", &inputs)
+        };
+        self.succeeds(
             "promote the second change to staging",
             &to(REVIEWER, "staging", &[]),
         )
         .await?;
-    chain
-        .succeeds(
+        self.succeeds(
             "break the glass of production",
             &to(RELEASER, "production", &[("break-glass", EMERGENCY)]),
         )
         .await?;
 
-    heading("back to what was healthy, while nothing of GitHub answers");
-    chain
-        .succeeds(
+        heading("back to what was healthy, while nothing of GitHub answers");
+        self.succeeds(
             "roll production back",
             &to(REVIEWER, "production", &[("rollback", "true")]).without_github(),
         )
         .await?;
-    Ok(Shipped {
-        first,
-        second,
-        runs: chain.runs,
-    })
-}
+        Ok(())
+    }
 
-impl Chain<'_> {
     /// The folder of the last run's repository.
     fn last(&self) -> Result<PathBuf> {
         let (_, folder) = self

@@ -137,26 +137,7 @@ fn purpose<'w>(world: &'w World, call: &Call) -> Vec<(&'w str, String)> {
             .find(|environment| name(environment))
     };
     match call.service.as_str() {
-        "dynamodb" if resource == World::LEDGER => {
-            let content = |list: &String| list.starts_with("content#");
-            let notes = !call.leading.is_empty() && call.leading.iter().all(content);
-            // Who promotes reads in the notes what an image was built for, and who builds reads in the chains what is deployed.
-            let permit = |environment: &str| format!("slipway-permit-{environment}");
-            let every = world.environments.iter().map(|each| permit(&each.name));
-            let [publish, read] = ["slipway-publish", "slipway-read"].map(str::to_owned);
-            let roles: Vec<String> = match (call.operation.as_str(), call.leading.as_slice()) {
-                ("Query" | "GetItem", _) => every.chain([publish, read]).collect(),
-                _ if notes => vec![publish],
-                // Each chain grows by the hand of its own environment's role.
-                (_, [chain]) => chain
-                    .strip_prefix(&format!("{}#", world.service))
-                    .map(permit)
-                    .into_iter()
-                    .collect(),
-                _ => Vec::new(),
-            };
-            roles.into_iter().map(|role| (build, role)).collect()
-        }
+        "dynamodb" if resource == World::LEDGER => ledger(world, call),
         "dynamodb" => match named(&|environment| environment.lock_table == resource) {
             Some(environment) => of(environment, &["slipway-deploy"]),
             None => Vec::new(),
@@ -195,35 +176,13 @@ fn purpose<'w>(world: &'w World, call: &Call) -> Vec<(&'w str, String)> {
                 .into(),
             _ => Vec::new(),
         },
-        "ecr" => {
-            let mut may = vec![(build, "slipway-publish".to_owned())];
-            if call.operation == "BatchGetImage" {
-                may.push((build, "slipway-read".to_owned()));
-            }
-            if matches!(
-                call.operation.as_str(),
-                "GetAuthorizationToken"
-                    | "BatchGetImage"
-                    | "GetDownloadUrlForLayer"
-                    | "BatchCheckLayerAvailability"
-            ) {
-                may.extend(world.environments.iter().map(|environment| {
-                    (
-                        environment.account.id.as_str(),
-                        execution(world, environment),
-                    )
-                }));
-            }
-            may
-        }
+        "ecr" => registry(world, call),
         "ecs" | "elasticloadbalancing" => {
-            let looks = ["Describe", "List"]
-                .iter()
-                .any(|verb| call.operation.starts_with(verb));
-            let roles: &[&str] = if looks {
-                &["slipway-deploy", "slipway-read"]
-            } else {
-                &["slipway-deploy"]
+            let mut verbs = ["Describe", "List"].iter();
+            let looks = verbs.any(|verb| call.operation.starts_with(verb));
+            let roles: &[&str] = match looks {
+                true => &["slipway-deploy", "slipway-read"],
+                false => &["slipway-deploy"],
             };
             // An ARN or a name that says another environment is not this account's business.
             world
@@ -240,6 +199,53 @@ fn purpose<'w>(world: &'w World, call: &Call) -> Vec<(&'w str, String)> {
         }
         _ => Vec::new(),
     }
+}
+
+/// Who may read and write the ledger.
+fn ledger<'w>(world: &'w World, call: &Call) -> Vec<(&'w str, String)> {
+    let build = world.build.id.as_str();
+    let content = |list: &String| list.starts_with("content#");
+    let notes = !call.leading.is_empty() && call.leading.iter().all(content);
+    // Who promotes reads in the notes what an image was built for, and who builds reads in the chains what is deployed.
+    let permit = |environment: &str| format!("slipway-permit-{environment}");
+    let every = world.environments.iter().map(|each| permit(&each.name));
+    let [publish, read] = ["slipway-publish", "slipway-read"].map(str::to_owned);
+    let roles: Vec<String> = match (call.operation.as_str(), call.leading.as_slice()) {
+        ("Query" | "GetItem", _) => every.chain([publish, read]).collect(),
+        _ if notes => vec![publish],
+        // Each chain grows by the hand of its own environment's role.
+        (_, [chain]) => chain
+            .strip_prefix(&format!("{}#", world.service))
+            .map(permit)
+            .into_iter()
+            .collect(),
+        _ => Vec::new(),
+    };
+    roles.into_iter().map(|role| (build, role)).collect()
+}
+
+/// Who may use the image repository: who builds, and the execution roles of the tasks.
+fn registry<'w>(world: &'w World, call: &Call) -> Vec<(&'w str, String)> {
+    let build = world.build.id.as_str();
+    let mut may = vec![(build, "slipway-publish".to_owned())];
+    if call.operation == "BatchGetImage" {
+        may.push((build, "slipway-read".to_owned()));
+    }
+    if matches!(
+        call.operation.as_str(),
+        "GetAuthorizationToken"
+            | "BatchGetImage"
+            | "GetDownloadUrlForLayer"
+            | "BatchCheckLayerAvailability"
+    ) {
+        may.extend(world.environments.iter().map(|environment| {
+            (
+                environment.account.id.as_str(),
+                execution(world, environment),
+            )
+        }));
+    }
+    may
 }
 
 fn execution(world: &World, environment: &sandbox::world::Environment) -> String {

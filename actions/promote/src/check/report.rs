@@ -44,14 +44,7 @@ pub(super) fn report(
     };
     let brought = brought(setting, facts);
     let lines = &brought.text;
-    // An image is built once, for the first commit with its content.
-    let (built, built_markdown) = match &subject.built_for {
-        Some(first) => (
-            format!("built for commit {first}, which has the same content\n"),
-            format!(" (built for `{first}`, which has the same content)"),
-        ),
-        None => Default::default(),
-    };
+    let (built, built_markdown) = built(subject);
     let text = format!(
         "{environment} {verdict} {digest}\ncommit {commit}\n{built}{lines}\n{}\nnext: {next}\n",
         text_table(&HEADER, &rows)
@@ -98,6 +91,18 @@ pub(super) fn report(
         setting.image_repository.clone().unwrap_or_default(),
     )
     .output("from", setting.follows.clone().unwrap_or_default()))
+}
+
+/// The commit that the image was built for, as text and as Markdown: an image is built once, for the first commit with
+/// its content.
+fn built(subject: &Subject) -> (String, String) {
+    match &subject.built_for {
+        Some(first) => (
+            format!("built for commit {first}, which has the same content\n"),
+            format!(" (built for `{first}`, which has the same content)"),
+        ),
+        None => Default::default(),
+    }
 }
 
 /// What a promotion brings, for people and machines.

@@ -12,6 +12,7 @@ use crate::args::Request as Args;
 use crate::person::speaker;
 use crate::requests::{Asked, Barred, Next, Parts, Tally, append};
 use crate::setting::Setting;
+use crate::standing::Standing;
 use kit::clock::rfc3339;
 use kit::contract::Approve;
 use kit::error::{Error, Result};
@@ -41,38 +42,13 @@ pub(crate) async fn run(args: Args, cx: &Cx) -> Result<Report> {
     };
     let mut judged = judge(cx, &net, &setting, question).await?;
     of_now(&mut judged.decision);
-    let Judged {
-        subject,
-        facts,
-        conditions,
-        decision,
-    } = &judged;
     // Refuses if a rule does.
-    report::report(&setting, subject, facts, decision)?;
-    let unknown = || Error::refused("what is promoted is not known, so nothing was requested");
-    let conditions = conditions.as_ref().ok_or_else(unknown)?;
-    let parts = parts(&setting, subject, facts, conditions)
-        .map_err(|finding| unknown().cause(finding.fact))?;
-    let contributors =
-        authors(&setting, facts).map_err(|reason| unknown().cause(reason.why).hint(reason.next))?;
-    let commit = subject.commit.clone().ok_or_else(unknown)?;
-    let now = cx.clock.now();
-    let range = facts.range.as_ref().map_err(|_| unknown())?;
-    let expires = rfc3339(now + Duration::seconds(approve.expires.cast_signed()));
-    let request = Request {
-        binding: parts.binding(&expires)?,
-        expires,
-        head: parts.head.clone(),
-        base: parts.base.clone(),
-        commits: range.commits.len(),
-        range: parts.range.clone(),
-        people: parts.people.clone(),
-        pull_requests: pulls(facts.changes.as_deref().unwrap_or_default())
-            .map(|pull| pull.number)
-            .collect(),
-        contributors,
-    };
+    report::report(&setting, &judged.subject, &judged.facts, &judged.decision)?;
     let chain = Chain::new(&setting.service, &setting.environment)?;
+    let now = cx.clock.now();
+    let (parts, request) = bound(&setting, approve, &judged, now)?;
+    let Judged { subject, facts, .. } = &judged;
+    let commit = subject.commit.clone().ok_or_else(unknown)?;
     let draft = Record {
         run: cx.host.run_url(),
         account: setting.read.account.clone(),
@@ -92,20 +68,9 @@ pub(crate) async fn run(args: Args, cx: &Cx) -> Result<Report> {
     let account = net.account(&setting.permit).await?;
     let ledger = setting.ledger(&net, &account).completing();
     let written = append(&ledger, &chain, args.dry_run, |standing| {
-        if standing.head() != parts.head {
-            return Err(Error::refused(format!(
-                "a deployment to {} was recorded meanwhile, so nothing was requested",
-                setting.environment
-            ))
-            .hint("run this again"));
-        }
-        let all = Asked::all(standing.records());
-        Ok(match open(&all, &parts, now) {
-            Some(asked) => Next::Already(Box::new(asked.recorded.clone())),
-            None => Next::Write(Box::new(draft.clone())),
-        })
-    })
-    .await?;
+        next(standing, &parts, &draft, now)
+    });
+    let written = written.await?;
     let all = Asked::all(written.standing.records());
     let number = written.recorded.record.seq;
     let asked = all.iter().find(|asked| asked.number() == number);
@@ -133,6 +98,46 @@ pub(crate) async fn run(args: Args, cx: &Cx) -> Result<Report> {
         .output("hash", written.recorded.hash.clone()))
 }
 
+fn unknown() -> Error {
+    Error::refused("what is promoted is not known, so nothing was requested")
+}
+
+/// What approval is asked for, and the request for it.
+fn bound(
+    setting: &Setting,
+    approve: &Approve,
+    judged: &Judged,
+    now: OffsetDateTime,
+) -> Result<(Parts, Request)> {
+    let Judged {
+        subject,
+        facts,
+        conditions,
+        ..
+    } = judged;
+    let conditions = conditions.as_ref().ok_or_else(unknown)?;
+    let parts = parts(setting, subject, facts, conditions)
+        .map_err(|finding| unknown().cause(finding.fact))?;
+    let contributors =
+        authors(setting, facts).map_err(|reason| unknown().cause(reason.why).hint(reason.next))?;
+    let range = facts.range.as_ref().map_err(|_| unknown())?;
+    let expires = rfc3339(now + Duration::seconds(approve.expires.cast_signed()));
+    let request = Request {
+        binding: parts.binding(&expires)?,
+        expires,
+        head: parts.head.clone(),
+        base: parts.base.clone(),
+        commits: range.commits.len(),
+        range: parts.range.clone(),
+        people: parts.people.clone(),
+        pull_requests: pulls(facts.changes.as_deref().unwrap_or_default())
+            .map(|pull| pull.number)
+            .collect(),
+        contributors,
+    };
+    Ok((parts, request))
+}
+
 /// The answers that count for a request: the approvals are what it asks for, and the run that promotes
 /// is another one.
 fn of_now(decision: &mut Decision) {
@@ -141,6 +146,22 @@ fn of_now(decision: &mut Decision) {
             *rule = not_asked("asked when it is promoted").named(rule.rule);
         }
     }
+}
+
+/// The request that is open for exactly this, or the one to write.
+fn next(standing: &Standing, parts: &Parts, draft: &Record, now: OffsetDateTime) -> Result<Next> {
+    if standing.head() != parts.head {
+        return Err(Error::refused(format!(
+            "a deployment to {} was recorded meanwhile, so nothing was requested",
+            draft.environment
+        ))
+        .hint("run this again"));
+    }
+    let all = Asked::all(standing.records());
+    Ok(match open(&all, parts, now) {
+        Some(asked) => Next::Already(Box::new(asked.recorded.clone())),
+        None => Next::Write(Box::new(draft.clone())),
+    })
 }
 
 /// The open request for exactly this.

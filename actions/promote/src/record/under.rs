@@ -318,6 +318,15 @@ mod tests {
                 ),
             }
         }
+    }
+
+    #[test]
+    fn what_began_expired_or_was_deployed_since_decides_about_a_permit() {
+        let healthy = of_run(deployed('b'));
+        let failure = of_run(failed('b'));
+        let granted = [deployed('a'), permitted('b', "hash-1")];
+        let begun = [&granted[..], &[of_run(started('b', 2))]].concat();
+        let with = |more: Record| [&begun[..], &[more]].concat();
         let failures = |records: &[Record]| why_not(records, &failure);
         let by_another = [&granted[..], &[started('b', 2)]].concat();
         assert_eq!(why_not(&by_another, &healthy), None);
@@ -346,7 +355,11 @@ mod tests {
         assert!(failures(&late).is_some_and(|it| it.contains("before another one was recorded")));
         let busy = [&granted[..], &[permitted('c', "hash-1"), started('c', 3)]].concat();
         assert!(failures(&busy).is_some_and(|it| it.contains("began another one")));
-        let later = [&with(under(&healthy))[..], &[deployed('c')]].concat();
+        let closed = Record {
+            under: Some(2),
+            ..healthy.clone()
+        };
+        let later = [&with(closed)[..], &[deployed('c')]].concat();
         assert!(why_not(&later, &healthy).is_some_and(|it| it.contains("record 4 closed it")));
     }
 

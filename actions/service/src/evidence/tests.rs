@@ -71,25 +71,9 @@ fn look(targets: Vec<Target>, events: &[&str]) -> Seen {
     }
 }
 
-#[test]
-fn the_same_cause_is_told_once() {
-    let mut evidence = Evidence::new("ecs-svc/2", &look(Vec::new(), &["old"]));
-    let first = look(
-        vec![
-            target(1, "unhealthy"),
-            target(2, "unhealthy"),
-            target(9, "unhealthy"),
-        ],
-        &["b", "a", "old"],
-    );
-    assert_eq!(evidence.add(&first), ["event a", "event b"]);
-    // The rollback is done and the targets are gone, the evidence is not.
-    assert!(
-        evidence
-            .add(&look(Vec::new(), &["b", "a", "old"]))
-            .is_empty()
-    );
-    evidence.stopped(vec![
+/// Tasks that stopped for different reasons; two of them by no fault of the deployment.
+fn stops() -> Vec<Task> {
+    vec![
         stopped(
             "1111111111",
             "EssentialContainerExited",
@@ -136,7 +120,28 @@ fn the_same_cause_is_told_once() {
             started_by: "ecs-svc/1".to_owned(),
             ..stopped("7", "UserInitiated", "x", None, None)
         },
-    ]);
+    ]
+}
+
+#[test]
+fn the_same_cause_is_told_once() {
+    let mut evidence = Evidence::new("ecs-svc/2", &look(Vec::new(), &["old"]));
+    let first = look(
+        vec![
+            target(1, "unhealthy"),
+            target(2, "unhealthy"),
+            target(9, "unhealthy"),
+        ],
+        &["b", "a", "old"],
+    );
+    assert_eq!(evidence.add(&first), ["event a", "event b"]);
+    // The rollback is done and the targets are gone, the evidence is not.
+    assert!(
+        evidence
+            .add(&look(Vec::new(), &["b", "a", "old"]))
+            .is_empty()
+    );
+    evidence.stopped(stops());
     expect![[r#"
         3 tasks stopped: EssentialContainerExited: Essential container in task exited
           container web: exit 1 (11111111, 22222222)

@@ -8,7 +8,9 @@ use serde_json::json;
 use super::{body, created, git_failed, known_user, repo};
 use crate::git::{Git, GitError, MergeMethod, Signature};
 use crate::http::{Answer, Outcome, Request, error, not_found, unprocessable};
-use crate::state::{Activity, EventKind, Merge, Pull, PullEvent, Review, State, WEB_FLOW, now};
+use crate::state::{
+    Activity, EventKind, Merge, Pull, PullEvent, Repo, Review, State, WEB_FLOW, now,
+};
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -315,8 +317,7 @@ fn squashed(pull: &Pull, opener: &Signature, authors: impl Iterator<Item = Signa
     message
 }
 
-/// The merging user is the commit's author, GitHub itself its committer; a squash keeps the pull request's author and
-/// names the other authors as co-authors.
+/// Merges a pull request, moves its base branch, and remembers how.
 fn merge(state: &mut State, name: &str, pull: Pull, request: &Request) -> Outcome {
     let new: NewMerge = body(request)?;
     let user = known_user(state, &new.user)?;
@@ -351,25 +352,14 @@ fn merge(state: &mut State, name: &str, pull: Pull, request: &Request) -> Outcom
             .tree_with(Some(&tree), &new.files)
             .map_err(git_failed)?,
     };
-    let sha = match new.method {
-        MergeMethod::Merge => {
-            let message = format!(
-                "Merge pull request #{} from {}/{}\n\n{}",
-                pull.number, repo.owner, pull.head, pull.title
-            );
-            repo.git
-                .commit_tree(&tree, &[&base, &head], &merger, &github, &message)
-        }
-        MergeMethod::Squash => {
-            let commits = repo.git.range(&merge_base, &head).map_err(git_failed)?;
-            let authors = commits.into_iter().map(|commit| commit.author);
-            let message = squashed(&pull, &opener, authors);
-            repo.git
-                .commit_tree(&tree, &[&base], &opener, &github, &message)
-        }
-        MergeMethod::Rebase => rebase(&repo.git, &merge_base, &base, &head, &github),
-    }
-    .map_err(git_failed)?;
+    let sides = Sides {
+        base: &base,
+        head: &head,
+        merge_base: &merge_base,
+        tree: &tree,
+    };
+    let people = [&merger, &opener, &github];
+    let sha = commit(repo, &pull, new.method, &sides, people).map_err(git_failed)?;
     repo.git.set_branch(&pull.base, &sha).map_err(git_failed)?;
     let at = now();
     repo.activity.push(Activity {
@@ -400,6 +390,49 @@ fn merge(state: &mut State, name: &str, pull: Pull, request: &Request) -> Outcom
         ..pull
     };
     Ok(Answer::ok(json!({"sha": sha})))
+}
+
+/// What a merge joins, and the tree that it gives.
+struct Sides<'a> {
+    base: &'a str,
+    head: &'a str,
+    merge_base: &'a str,
+    tree: &'a str,
+}
+
+/// Commits the merge. The merging user is the commit's author, GitHub itself its committer; a squash keeps the pull
+/// request's author and names the other authors as co-authors.
+fn commit(
+    repo: &Repo,
+    pull: &Pull,
+    method: MergeMethod,
+    sides: &Sides<'_>,
+    [merger, opener, github]: [&Signature; 3],
+) -> Result<String, GitError> {
+    let Sides {
+        base,
+        head,
+        merge_base,
+        tree,
+    } = *sides;
+    match method {
+        MergeMethod::Merge => {
+            let message = format!(
+                "Merge pull request #{} from {}/{}\n\n{}",
+                pull.number, repo.owner, pull.head, pull.title
+            );
+            repo.git
+                .commit_tree(tree, &[base, head], merger, github, &message)
+        }
+        MergeMethod::Squash => {
+            let commits = repo.git.range(merge_base, head)?;
+            let authors = commits.into_iter().map(|commit| commit.author);
+            let message = squashed(pull, opener, authors);
+            repo.git
+                .commit_tree(tree, &[base], opener, github, &message)
+        }
+        MergeMethod::Rebase => rebase(&repo.git, merge_base, base, head, github),
+    }
 }
 
 /// Applies each commit again on the base, in its author's name and with its author's time.

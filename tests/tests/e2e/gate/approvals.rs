@@ -62,6 +62,7 @@ impl Gate {
     }
 }
 
+/// One story, as long as it has steps: each of them rests on the records of those before it.
 #[test]
 fn two_of_four_approve_exactly_one_promotion() {
     let gate = gate("gate-approved");

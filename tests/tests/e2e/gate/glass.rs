@@ -8,6 +8,7 @@ use crate::support::{PATIENCE, instance, wait};
 
 const REASON: &str = "the shop is down";
 
+/// One story, as long as it has steps: each of them rests on the records of those before it.
 #[test]
 fn a_broken_glass_is_recorded_and_refuses_until_somebody_else_reviews_it() {
     let gate = Gate::new("gate-glass");

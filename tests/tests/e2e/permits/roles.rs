@@ -34,6 +34,29 @@ fn opened(setting: &Setting, role: &str, tag: Option<&str>) -> Result<Aws, Strin
     })
 }
 
+/// What registers the running task definition again, with another image.
+fn attack(setting: &Setting, running: &str) -> Value {
+    let found = setting.ecs(
+        "DescribeTaskDefinition",
+        &json!({"taskDefinition": running}),
+    );
+    let found = &found["taskDefinition"];
+    let mut container = found["containerDefinitions"][0].clone();
+    container["image"] = json!("attacker.example/storefront:latest");
+    let mut registered = json!({"containerDefinitions": [container]});
+    for name in [
+        "family",
+        "networkMode",
+        "requiresCompatibilities",
+        "cpu",
+        "memory",
+        "executionRoleArn",
+    ] {
+        registered[name] = found[name].clone();
+    }
+    registered
+}
+
 /// The code of an infrastructure job has the role that deploys, and neither the gate's nor the build's.
 #[test]
 fn code_of_the_infrastructure_cannot_change_which_version_runs() {
@@ -59,24 +82,7 @@ fn code_of_the_infrastructure_cannot_change_which_version_runs() {
     assert!(refused.contains("sts:TagSession"), "{refused}");
 
     // It registers a revision of another image, and cannot have the service run it.
-    let found = setting.ecs(
-        "DescribeTaskDefinition",
-        &json!({"taskDefinition": running}),
-    );
-    let found = &found["taskDefinition"];
-    let mut container = found["containerDefinitions"][0].clone();
-    container["image"] = json!("attacker.example/storefront:latest");
-    let mut registered = json!({"containerDefinitions": [container]});
-    for name in [
-        "family",
-        "networkMode",
-        "requiresCompatibilities",
-        "cpu",
-        "memory",
-        "executionRoleArn",
-    ] {
-        registered[name] = found[name].clone();
-    }
+    let registered = attack(&setting, &running);
     let call = |operation: &str, input: &Value| {
         let target = format!("{ECS}.{operation}");
         wait(PATIENCE, code.json("ecs", &target, input)).unwrap()

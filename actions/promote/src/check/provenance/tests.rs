@@ -79,6 +79,7 @@ async fn found(provenance: &Provenance, signer: &Signer, trusted: &Signer) -> Fo
     }
 }
 
+/// One table, as long as there are cases.
 #[tokio::test]
 async fn only_what_the_contracts_builder_signed_about_this_commit_passes() {
     let (signer, subject) = (Signer::local(), subject());

@@ -2,6 +2,7 @@
 
 use super::*;
 
+/// One table, as long as there are cases.
 #[test]
 fn what_passes_all_the_same() {
     type Arranged = (&'static str, fn(&mut Promotion));
