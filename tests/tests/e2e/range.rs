@@ -1,6 +1,7 @@
 //! The gate over a whole range, by the real binary against the GitHub stand-in: what it lets pass and what it refuses.
 
 mod first;
+mod many;
 mod policy;
 mod sides;
 
@@ -473,61 +474,6 @@ fn a_fork_is_promotable_and_one_that_cannot_be_seen_needs_one_more_approval() {
             answer.passes();
         }
     }
-}
-
-#[test]
-fn more_commits_than_github_lists_are_unknown_and_many_pages_are_read() {
-    let scene = Scene::new("range-many");
-    // A branch of 260 commits, more than a comparison without pages and a pull request list.
-    let mut stream = String::new();
-    let tip = scene.git(&["rev-parse", "main"]);
-    for index in 0..260 {
-        let parent = match index {
-            0 => format!("from {tip}\n"),
-            _ => String::new(),
-        };
-        stream.push_str(&format!(
-            "commit refs/heads/many\ncommitter {AUTHOR} <{AUTHOR}@acme.example> {} +0000\ndata 1\nx\n{parent}M 644 inline many.txt\ndata 5\n{index:04}\n\n",
-            1_790_000_000 + index
-        ));
-    }
-    let file = scene.setting.job.file("stream");
-    std::fs::write(&file, stream).unwrap();
-    let imported = Command::new("git")
-        .arg("-C")
-        .arg(git_folder(instance(), &scene.setting.world))
-        .args(["fast-import", "--quiet"])
-        .stdin(std::fs::File::open(&file).unwrap())
-        .status()
-        .unwrap();
-    assert!(imported.success());
-    scene.act("push", &json!({"user": AUTHOR, "branch": "many"}));
-    let number = scene.open(AUTHOR, "many");
-    scene.approve(number);
-    let tip = scene.merge(number, "merge");
-    let answer = scene.check(&tip);
-    answer.refused("range", "unknown", "250 of its 260 commits");
-}
-
-#[test]
-fn two_hundred_pull_requests_are_read_in_few_queries() {
-    let scene = Scene::new("range-200");
-    let mut tip = String::new();
-    for index in 0..200 {
-        tip = scene.change(&format!("change-{index}"), "merge");
-    }
-    let before = wait(PATIENCE, scene.story.hub.calls()).unwrap().len();
-    let answer = scene.check(&tip);
-    answer.passes();
-    assert_eq!(answer.json["commits"].as_array().unwrap().len(), 400);
-    assert_eq!(answer.json["changes"].as_array().unwrap().len(), 200);
-    let calls = wait(PATIENCE, scene.story.hub.calls()).unwrap();
-    let queries = calls[before..]
-        .iter()
-        .filter(|call| call["path"] == "/graphql");
-    // 1 for the branch, 4 for the commits' pull requests, 20 for those.
-    assert_eq!(queries.count(), 25);
-    scene.no_violations();
 }
 
 #[test]

@@ -3,6 +3,7 @@
 mod judge;
 mod node;
 mod parse;
+mod pull;
 mod resolve;
 mod schema;
 mod validate;

@@ -1,12 +1,9 @@
 //! What is examined before anything was healthy in an environment.
 
-use std::process::{Command, Stdio};
-
-use sandbox::runner::story::{AUTHOR, git_folder};
+use sandbox::runner::story::AUTHOR;
 use serde_json::json;
 
 use super::Scene;
-use crate::support::instance;
 
 impl Scene {
     /// The contract, whose gate does not say where a first promotion begins.
@@ -55,28 +52,7 @@ fn a_first_promotion_is_examined_from_the_branchs_first_commit() {
 #[test]
 fn a_first_promotion_of_an_old_repository_asks_where_to_begin() {
     let scene = Scene::new("first-old");
-    let mut stream = String::new();
-    let tip = scene.git(&["rev-parse", "main"]);
-    for index in 0..510 {
-        let parent = match index {
-            0 => format!("from {tip}\n"),
-            _ => String::new(),
-        };
-        stream.push_str(&format!(
-            "commit refs/heads/main\ncommitter {AUTHOR} <{AUTHOR}@acme.example> {} +0000\ndata 1\nx\n{parent}M 644 inline old.txt\ndata 5\n{index:04}\n\n",
-            1_690_000_000 + index
-        ));
-    }
-    let file = scene.setting.job.file("stream");
-    std::fs::write(&file, stream).unwrap();
-    let imported = Command::new("git")
-        .arg("-C")
-        .arg(git_folder(instance(), &scene.setting.world))
-        .args(["fast-import", "--quiet"])
-        .stdin(Stdio::from(std::fs::File::open(&file).unwrap()))
-        .status()
-        .unwrap();
-    assert!(imported.success());
+    scene.import("main", 510, 1_690_000_000);
     let before = scene.git(&["rev-parse", "main"]);
     let tip = scene.change("one", "merge");
     scene.without_since();

@@ -1,0 +1,68 @@
+//! Ranges of more commits and pull requests than GitHub answers at once.
+
+use std::process::{Command, Stdio};
+
+use sandbox::runner::story::{AUTHOR, git_folder};
+use serde_json::json;
+
+use super::Scene;
+use crate::support::{PATIENCE, instance, wait};
+
+impl Scene {
+    /// Puts this many commits, one second apart, on a branch that continues main, without GitHub's seeing it.
+    pub(super) fn import(&self, branch: &str, commits: u32, since: u32) {
+        let mut parent = format!("from {}\n", self.git(&["rev-parse", "main"]));
+        let mut stream = String::new();
+        for index in 0..commits {
+            stream.push_str(&format!(
+                "commit refs/heads/{branch}\ncommitter {AUTHOR} <{AUTHOR}@acme.example> {} +0000\ndata 1\nx\n{parent}M 644 inline many.txt\ndata 5\n{index:04}\n\n",
+                since + index
+            ));
+            parent.clear();
+        }
+        let file = self.setting.job.file("stream");
+        std::fs::write(&file, stream).unwrap();
+        let imported = Command::new("git")
+            .arg("-C")
+            .arg(git_folder(instance(), &self.setting.world))
+            .args(["fast-import", "--quiet"])
+            .stdin(Stdio::from(std::fs::File::open(&file).unwrap()))
+            .status()
+            .unwrap();
+        assert!(imported.success());
+    }
+}
+
+#[test]
+fn more_commits_than_github_lists_are_unknown_and_many_pages_are_read() {
+    let scene = Scene::new("range-many");
+    // More than a comparison without pages and a pull request list.
+    scene.import("many", 260, 1_790_000_000);
+    scene.act("push", &json!({"user": AUTHOR, "branch": "many"}));
+    let number = scene.open(AUTHOR, "many");
+    scene.approve(number);
+    let tip = scene.merge(number, "merge");
+    let answer = scene.check(&tip);
+    answer.refused("range", "unknown", "250 of its 260 commits");
+}
+
+#[test]
+fn two_hundred_pull_requests_are_read_in_few_queries() {
+    let scene = Scene::new("range-200");
+    let mut tip = String::new();
+    for index in 0..200 {
+        tip = scene.change(&format!("change-{index}"), "merge");
+    }
+    let before = wait(PATIENCE, scene.story.hub.calls()).unwrap().len();
+    let answer = scene.check(&tip);
+    answer.passes();
+    assert_eq!(answer.json["commits"].as_array().unwrap().len(), 400);
+    assert_eq!(answer.json["changes"].as_array().unwrap().len(), 200);
+    let calls = wait(PATIENCE, scene.story.hub.calls()).unwrap();
+    let queries = calls[before..]
+        .iter()
+        .filter(|call| call["path"] == "/graphql");
+    // 1 for the branch, 4 for the commits' pull requests, 20 for those.
+    assert_eq!(queries.count(), 25);
+    scene.no_violations();
+}
