@@ -10,6 +10,7 @@ mod content;
 mod contention;
 mod entry;
 pub mod export;
+mod item;
 pub mod permit;
 mod proof;
 mod record;

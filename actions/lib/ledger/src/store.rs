@@ -1,6 +1,5 @@
-//! The ledger's table. Key `chain` (text, `SERVICE#ENVIRONMENT`) and `seq` (number); attributes
-//! `record`, `hash`, `prev`, and for a signed record `signature` and `key`. Writing needs PutItem and
-//! ConditionCheckItem, but neither UpdateItem nor DeleteItem.
+//! Reads and appends to the ledger's table. Writing needs PutItem and ConditionCheckItem, but neither UpdateItem nor
+//! DeleteItem.
 
 use crate::anchor::Anchor;
 use crate::chain::Chain;
@@ -8,13 +7,11 @@ use crate::entry::{Entry, PAYLOAD_TYPE, payload};
 use crate::record::{Record, SignedPart, write};
 use crate::trust::Keyed;
 use crate::walk::{Fault, walk};
-use attest::Signature;
 use aws_sdk_dynamodb::Client;
 use aws_sdk_dynamodb::operation::transact_write_items::TransactWriteItemsError;
 use aws_sdk_dynamodb::types::{AttributeValue, ConditionCheck, Put, TransactWriteItem};
 use kit::error::{Error, ErrorKind, Result};
 use net::{Account, AwsContext};
-use std::collections::HashMap;
 use std::sync::Arc;
 
 /// Entries of a first request when more than the head is read: what is looked for is mostly near the
@@ -318,63 +315,6 @@ impl Ledger {
             "the ledger {} returns an endless list for chain {chain}",
             self.table
         )))
-    }
-
-    fn key(&self, chain: &Chain, seq: u64) -> HashMap<String, AttributeValue> {
-        HashMap::from([
-            (
-                "chain".to_owned(),
-                AttributeValue::S(chain.as_str().to_owned()),
-            ),
-            ("seq".to_owned(), AttributeValue::N(seq.to_string())),
-        ])
-    }
-
-    fn item(&self, chain: &Chain, entry: &Entry) -> HashMap<String, AttributeValue> {
-        let mut item = self.key(chain, entry.seq);
-        for (name, value) in [
-            ("record", &entry.bytes),
-            ("hash", &entry.hash),
-            ("prev", &entry.prev),
-        ] {
-            item.insert(name.to_owned(), AttributeValue::S(value.clone()));
-        }
-        if let Some(signature) = &entry.signature {
-            let key = signature.keyid.clone().unwrap_or_default();
-            item.insert("key".to_owned(), AttributeValue::S(key));
-            let sig = AttributeValue::S(signature.sig.clone());
-            item.insert("signature".to_owned(), sig);
-        }
-        item
-    }
-
-    pub(crate) fn entry(
-        &self,
-        chain: &Chain,
-        item: &HashMap<String, AttributeValue>,
-    ) -> Result<Entry> {
-        let text = |name: &str| item.get(name).and_then(|value| value.as_s().ok()).cloned();
-        let seq = item
-            .get("seq")
-            .and_then(|value| value.as_n().ok())
-            .and_then(|digits| digits.parse().ok());
-        match (seq, text("prev"), text("hash"), text("record")) {
-            (Some(seq), Some(prev), Some(hash), Some(bytes)) => Ok(Entry {
-                seq,
-                prev,
-                hash,
-                bytes,
-                signature: text("signature").map(|sig| Signature {
-                    keyid: text("key"),
-                    sig,
-                }),
-            }),
-            _ => Err(Error::refused(format!(
-                "the table {} contains an item in chain {chain} that is not a ledger record",
-                self.table
-            ))
-            .hint("check the contract's ledger table")),
-        }
     }
 }
 
