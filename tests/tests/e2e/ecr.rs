@@ -7,6 +7,7 @@ use sandbox::world::World;
 use sandbox::world::aws::Aws;
 use serde_json::{Value, json};
 
+use crate::gateway;
 use crate::job::Job;
 use crate::support::{PATIENCE, instance, log, wait, world};
 
@@ -145,18 +146,6 @@ impl Setting {
 
     /// Tells the gateway something over its control interface.
     pub(crate) fn tell(&self, what: &str, body: &Value) {
-        let url = format!(
-            "{}/_sandbox/{what}",
-            instance().url(sandbox::instance::port::GATEWAY)
-        );
-        wait(PATIENCE, async {
-            let http = sandbox::world::http_client().unwrap();
-            let answer = http.post(url).json(body).send().await.unwrap();
-            assert!(
-                answer.status().is_success(),
-                "{}",
-                answer.text().await.unwrap()
-            );
-        });
+        gateway::tell(what, body);
     }
 }

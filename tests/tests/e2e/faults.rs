@@ -6,10 +6,10 @@ use std::process::Command;
 use std::time::Duration;
 
 use sandbox::instance::port;
-use sandbox::world::http_client;
 use serde_json::{Value, json};
 
 use crate::cancel::State;
+use crate::gateway;
 use crate::hold::{alone, fault, verb, waiting_faults};
 use crate::job::Job;
 use crate::support::{Started, instance, item, log, until, wait};
@@ -124,15 +124,7 @@ fn strikes(state: &State, service: &str, operation: Option<&str>, kind: &str, ti
 
 /// The network is back.
 fn mended(state: &State) {
-    let account = &state.world.environment("dev").unwrap().account.id;
-    let url = format!(
-        "{}/_sandbox/faults?account={account}",
-        instance().url(port::GATEWAY)
-    );
-    let answer = wait(DEADLINE, async {
-        http_client().unwrap().delete(&url).send().await.unwrap()
-    });
-    assert!(answer.status().is_success(), "{answer:?}");
+    gateway::clear_faults(&state.world.environment("dev").unwrap().account.id);
 }
 
 /// Each way of locking in a world of its own, side by side.

@@ -30,6 +30,7 @@ use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
 
 use crate::cancel::{APPLY, State};
+use crate::gateway;
 use crate::job::Job;
 use crate::support::{PATIENCE, Started, instance, item, log, until, wait, world};
 
@@ -124,30 +125,12 @@ pub(crate) fn fault(state: &State, body: Value) {
     let account = &state.world.environment("dev").unwrap().account.id;
     let mut body = body;
     body["account"] = json!(account);
-    let url = format!("{}/_sandbox/faults", instance().url(port::GATEWAY));
-    let answer = wait(DEADLINE, async {
-        http_client()
-            .unwrap()
-            .post(&url)
-            .json(&body)
-            .send()
-            .await
-            .unwrap()
-    });
-    assert!(answer.status().is_success(), "{answer:?}");
+    gateway::tell("faults", &body);
 }
 
 /// The faults of that account which no call has met yet.
 pub(crate) fn waiting_faults(state: &State) -> Vec<Value> {
-    let account = &state.world.environment("dev").unwrap().account.id;
-    let url = format!(
-        "{}/_sandbox/faults?account={account}",
-        instance().url(port::GATEWAY)
-    );
-    wait(DEADLINE, async {
-        let answer = http_client().unwrap().get(&url).send().await.unwrap();
-        answer.json().await.unwrap()
-    })
+    gateway::waiting_faults(&state.world.environment("dev").unwrap().account.id)
 }
 
 /// A world of its own: faults strike an account, and others work in the usual one.

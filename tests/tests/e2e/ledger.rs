@@ -2,17 +2,15 @@
 
 use std::process::Command;
 
-use rustix::process::Signal;
 use sandbox::instance::sha256;
 use sandbox::world::World;
 use serde_json::{Value, json};
 
 use crate::ecr::Setting;
-use crate::support::{PATIENCE, Started, instance, log, until, wait};
+use crate::gateway;
+use crate::support::{PATIENCE, Started, instance, log, wait};
 
 const DYNAMODB: &str = "DynamoDB_20120810";
-/// How long a call hangs during which the step is killed.
-const HANGS: u64 = 3_600_000;
 const DIGEST: &str = "sha256:aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa";
 
 /// What the contract names beside the table.
@@ -203,33 +201,9 @@ impl Scene {
     /// Starts a `record` and kills it while it waits for the answer to this call.
     fn kill_at(&self, service: &str, operation: &str, commit: &str) {
         let account = &self.setting.world.build.id;
-        self.setting.tell(
-            "faults",
-            &json!({"service": service, "operation": operation, "account": account,
-                    "times": 1, "fault": {"kind": "delay", "millis": HANGS}}),
-        );
         let commit = commit.repeat(40);
-        let mut started = Started::new(&mut self.command(&recorded(&commit)));
-        until(operation, PATIENCE, || {
-            assert!(!started.ended(), "it ended before {operation}");
-            self.waiting().is_empty().then_some(())
-        });
-        started.signal(Signal::KILL);
-        started.end(PATIENCE);
-    }
-
-    /// The faults that no call has met yet.
-    fn waiting(&self) -> Vec<Value> {
-        let url = format!(
-            "{}/_sandbox/faults?account={}",
-            instance().url(sandbox::instance::port::GATEWAY),
-            self.setting.world.build.id
-        );
-        wait(PATIENCE, async {
-            let http = sandbox::world::http_client().unwrap();
-            let answer = http.get(url).send().await.unwrap();
-            answer.json().await.unwrap()
-        })
+        let mut command = self.command(&recorded(&commit));
+        gateway::killed(account, service, operation, &mut command);
     }
 }
 

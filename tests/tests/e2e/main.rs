@@ -16,6 +16,7 @@ mod credentials;
 mod ecr;
 mod faults;
 mod gate;
+mod gateway;
 mod github;
 mod govern;
 mod hold;

@@ -7,13 +7,14 @@ mod roles;
 use std::process::Command;
 use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
 
-use sandbox::instance::{port, sha256};
+use sandbox::instance::sha256;
+use sandbox::world::World;
 use sandbox::world::aws::Aws;
-use sandbox::world::{World, http_client};
 use serde_json::{Value, json};
 
+use crate::gateway;
 use crate::job::Job;
-use crate::support::{PATIENCE, Started, instance, log, until, wait, world};
+use crate::support::{PATIENCE, ends, instance, wait, world};
 
 const ECS: &str = "AmazonEC2ContainerServiceV20141113";
 const QUERY: &str = "DynamoDB_20120810.Query";
@@ -242,26 +243,11 @@ impl Setting {
         let account = &self.world.environment(self.environment).unwrap().account.id;
         let body = json!({"account": account, "service": "ecs", "operation": operation,
                           "times": times, "fault": fault});
-        let url = format!("{}/_sandbox/faults", instance().url(port::GATEWAY));
-        let answer = wait(PATIENCE, async {
-            http_client()
-                .unwrap()
-                .post(&url)
-                .json(&body)
-                .send()
-                .await
-                .unwrap()
-        });
-        assert!(answer.status().is_success(), "{answer:?}");
+        gateway::tell("faults", &body);
     }
 
     fn no_fault(&self) {
-        let account = &self.world.environment(self.environment).unwrap().account.id;
-        let gateway = instance().url(port::GATEWAY);
-        let url = format!("{gateway}/_sandbox/faults?account={account}");
-        wait(PATIENCE, async {
-            http_client().unwrap().delete(&url).send().await.unwrap()
-        });
+        gateway::clear_faults(&self.world.environment(self.environment).unwrap().account.id);
     }
 }
 
@@ -270,22 +256,6 @@ const CONTRACT: &str = "version: 1\nservice: storefront\nimage: {repository: pla
     environments:\n  dev: {account: var:DEV_ACCOUNT_ID}\n  \
     staging: {account: var:STAGING_ACCOUNT_ID, follows: dev}\n  \
     production: {account: var:PRODUCTION_ACCOUNT_ID, follows: staging}\n";
-
-/// Runs it, and expects how it ends and what it says.
-#[track_caller]
-fn ends(command: &mut Command, exit: i32, said: &[&str]) -> String {
-    let output = Started::new(command).end(PATIENCE);
-    let text = format!(
-        "{}{}",
-        log(&output),
-        String::from_utf8_lossy(&output.stdout)
-    );
-    assert_eq!(output.status.code(), Some(exit), "{text}");
-    for piece in said {
-        assert!(text.contains(piece), "no {piece:?} in\n{text}");
-    }
-    text
-}
 
 #[test]
 fn a_permit_is_used_once_and_by_one_run() {

@@ -6,6 +6,7 @@ use sandbox::world::World;
 use serde_json::{Value, json};
 
 use crate::ecr::{Setting, THERE};
+use crate::gateway;
 use crate::support::{PATIENCE, Started, instance, log, wait};
 
 const NAME: &str = "acme/plan";
@@ -202,15 +203,7 @@ fn a_lifecycle_policy_that_would_take_a_live_image_is_refused() {
         error.contains("needs dynamodb:Query on table slipway-ledger"),
         "{error}"
     );
-    wait(PATIENCE, async {
-        let gateway = crate::support::instance().url(sandbox::instance::port::GATEWAY);
-        let url = format!(
-            "{gateway}/_sandbox/faults?account={}",
-            setting.world.build.id
-        );
-        let http = sandbox::world::http_client().unwrap();
-        http.delete(url).send().await.unwrap();
-    });
+    gateway::clear_faults(&setting.world.build.id);
 
     let done = run(100, &contract, 0);
     let text = String::from_utf8_lossy(&done.stdout).into_owned();

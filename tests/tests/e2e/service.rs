@@ -8,15 +8,14 @@ use std::process::Command;
 use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
 
 use rustix::process::Signal;
-use sandbox::instance::port;
 use sandbox::world::World;
 use sandbox::world::aws::Aws;
-use sandbox::world::http_client;
 use serde_json::{Value, json};
 
+use crate::gateway;
 use crate::job::Job;
 use crate::record::calls;
-use crate::support::{PATIENCE, Started, instance, log, session, until, wait, world};
+use crate::support::{PATIENCE, Started, ends, instance, log, session, until, wait, world};
 
 const ECS: &str = "AmazonEC2ContainerServiceV20141113";
 
@@ -112,28 +111,7 @@ fn fault(setting: &Setting, service: &str, operation: &str, times: u32, fault: &
         .id;
     let body = json!({"account": account, "service": service, "operation": operation,
                       "times": times, "fault": fault});
-    let url = format!("{}/_sandbox/faults", instance().url(port::GATEWAY));
-    let answer = wait(PATIENCE, async {
-        let http = http_client().unwrap();
-        http.post(&url).json(&body).send().await.unwrap()
-    });
-    assert!(answer.status().is_success(), "{answer:?}");
-}
-
-/// Runs it, and expects how it ends and what it says.
-#[track_caller]
-fn ends(command: &mut Command, exit: i32, said: &[&str]) -> String {
-    let output = Started::new(command).end(PATIENCE);
-    let text = format!(
-        "{}{}",
-        log(&output),
-        String::from_utf8_lossy(&output.stdout)
-    );
-    assert_eq!(output.status.code(), Some(exit), "{text}");
-    for piece in said {
-        assert!(text.contains(piece), "no {piece:?} in\n{text}");
-    }
-    text
+    gateway::tell("faults", &body);
 }
 
 #[test]

@@ -244,6 +244,12 @@ impl Started {
         child.try_wait().unwrap().is_some()
     }
 
+    /// Kills the program alone, and waits for its end.
+    pub(crate) fn kill(self) {
+        self.signal(Signal::KILL);
+        self.end(PATIENCE);
+    }
+
     /// Waits for its end.
     pub(crate) fn end(mut self, patience: Duration) -> Output {
         let pid = self.pid();
@@ -272,6 +278,22 @@ impl Drop for Started {
             let _ = child.wait();
         }
     }
+}
+
+/// Runs it, and expects how it ends and what it says.
+#[track_caller]
+pub(crate) fn ends(command: &mut Command, exit: i32, said: &[&str]) -> String {
+    let output = Started::new(command).end(PATIENCE);
+    let text = format!(
+        "{}{}",
+        log(&output),
+        String::from_utf8_lossy(&output.stdout)
+    );
+    assert_eq!(output.status.code(), Some(exit), "{command:?}: {text}");
+    for piece in said {
+        assert!(text.contains(piece), "no {piece:?} in\n{text}");
+    }
+    text
 }
 
 /// What a program wrote to its log.

@@ -3,16 +3,13 @@
 
 use std::process::Command;
 
-use rustix::process::Signal;
-use sandbox::instance::{port, sha256};
-use sandbox::world::{World, http_client};
+use sandbox::instance::sha256;
+use sandbox::world::World;
 use serde_json::{Value, json};
 
 use super::{ALLOWED, Ended, Gate, digest, ended};
-use crate::support::{PATIENCE, Started, instance, log, until, wait};
-
-/// How long a call hangs during which the step is killed.
-const HANGS: u64 = 3_600_000;
+use crate::gateway;
+use crate::support::{PATIENCE, Started, instance, log, wait};
 
 impl Gate {
     /// The chain's records, oldest first, with their hashes.
@@ -94,26 +91,7 @@ impl Gate {
     /// Kills a step while it waits for the answer to its first write.
     fn killed(&self, mut command: Command) {
         let account = &self.world.build.id;
-        let url = format!("{}/_sandbox/faults", instance().url(port::GATEWAY));
-        let fault = json!({"service": "dynamodb", "operation": "TransactWriteItems", "account": account,
-                           "times": 1, "fault": {"kind": "delay", "millis": HANGS}});
-        let told = wait(PATIENCE, async {
-            let http = http_client().unwrap();
-            http.post(&url).json(&fault).send().await.unwrap()
-        });
-        assert!(told.status().is_success(), "{told:?}");
-        let mut started = Started::new(&mut command);
-        until("the write", PATIENCE, || {
-            assert!(!started.ended(), "it ended before it wrote");
-            let left: Vec<Value> = wait(PATIENCE, async {
-                let http = http_client().unwrap();
-                let answer = http.get(format!("{url}?account={account}")).send().await;
-                answer.unwrap().json().await.unwrap()
-            });
-            left.is_empty().then_some(())
-        });
-        started.signal(Signal::KILL);
-        started.end(PATIENCE);
+        gateway::killed(account, "dynamodb", "TransactWriteItems", &mut command);
     }
 }
 

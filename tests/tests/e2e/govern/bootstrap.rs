@@ -3,6 +3,7 @@
 use serde_json::{Value, json};
 
 use super::{DEADLINE, Governed};
+use crate::gateway;
 use crate::job::Job;
 use crate::support::{Started, log, wait};
 
@@ -199,7 +200,7 @@ fn what_may_not_be_looked_at_is_never_written_over() {
             "service": "s3", "operation": "GetBucketPolicy", "account": site.state.account(), "times": times,
             "fault": {"kind": "status", "status": 403, "code": "AccessDenied", "message": "no"},
         });
-        site.state.fault(&fault);
+        gateway::tell("faults", &fault);
     };
     denied(1);
     let said = site.ends("bootstrap", &[], 3);

@@ -18,6 +18,7 @@ use sandbox::world::World;
 use sandbox::world::aws::{Aws, Keys};
 use serde_json::{Value, json};
 
+use crate::gateway;
 use crate::job::Job;
 use crate::support::{PATIENCE, Started, instance, item, log, session, wait, world};
 
@@ -222,28 +223,9 @@ impl Governed {
         assert!(done.status.success(), "{done:?}");
     }
 
-    /// Makes calls to AWS fail as told.
-    fn fault(&self, fault: &Value) {
-        let url = format!("{}/_sandbox/faults", instance().url(port::GATEWAY));
-        let answer = wait(DEADLINE, async {
-            let http = sandbox::world::http_client().unwrap();
-            http.post(url).json(fault).send().await.unwrap()
-        });
-        assert!(answer.status().is_success(), "{answer:?}");
-    }
-
     /// Takes back the faults that wait for a call to strike.
     fn clear_faults(&self) {
-        let url = format!(
-            "{}/_sandbox/faults?account={}",
-            instance().url(port::GATEWAY),
-            self.account()
-        );
-        let answer = wait(DEADLINE, async {
-            let http = sandbox::world::http_client().unwrap();
-            http.delete(url).send().await.unwrap()
-        });
-        assert!(answer.status().is_success(), "{answer:?}");
+        gateway::clear_faults(self.account());
     }
 
     /// A command that makes the next matching call to AWS of dev's account fail.

@@ -1,9 +1,9 @@
 //! A run that is killed after its deployment began, and the same run again.
 
-use rustix::process::Signal;
 use serde_json::json;
 
-use super::{PATIENCE, Setting, Started, ends, until};
+use super::Setting;
+use crate::support::{PATIENCE, Started, ends, until};
 
 #[test]
 fn a_run_that_is_killed_before_the_update_goes_on_under_its_permit() {
@@ -17,8 +17,7 @@ fn a_run_that_is_killed_before_the_update_goes_on_under_its_permit() {
     until("the deployment is on record as begun", PATIENCE, || {
         (setting.started(number).len() == 1).then_some(())
     });
-    killed.signal(Signal::KILL);
-    killed.end(PATIENCE);
+    killed.kill();
     setting.no_fault();
     assert_eq!(setting.service()["taskDefinition"], before);
 
@@ -44,8 +43,7 @@ fn a_run_that_is_killed_after_the_update_follows_its_deployment() {
     until("the service is updated", PATIENCE, || {
         setting.image().ends_with(&setting.digest).then_some(())
     });
-    killed.signal(Signal::KILL);
-    killed.end(PATIENCE);
+    killed.kill();
     let updated = setting.service()["taskDefinition"].clone();
 
     let said = [

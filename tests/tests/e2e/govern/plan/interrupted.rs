@@ -7,6 +7,7 @@ use rustix::process::Signal;
 use serde_json::json;
 
 use super::super::{CODE, DEADLINE, Governed};
+use crate::gateway;
 use crate::support::{Started, instance, log, until, wait};
 
 #[test]
@@ -51,17 +52,20 @@ fn an_apply_that_lost_its_lock_still_says_where_the_state_is_that_it_could_not_w
     );
     std::fs::write(job.file("infra/main.tf"), code).unwrap();
     // The plan is written, and the answer lost: the second attempt finds that very plan there.
-    state.fault(&json!({
-        "service": "s3", "operation": "PutObject", "account": state.account(), "times": 1,
-        "fault": {"kind": "lost_answer"},
-    }));
+    gateway::tell(
+        "faults",
+        &json!({
+            "service": "s3", "operation": "PutObject", "account": state.account(), "times": 1,
+            "fault": {"kind": "lost_answer"},
+        }),
+    );
     let plan = state.planned(&job);
     let mut step = state.step(&job, &["apply", "--plan", &plan, "--lease", "10s"]);
     let applying = Started::new(&mut step);
     until("the provisioner is at work", DEADLINE, || {
         job.file("infra/applying").exists().then_some(())
     });
-    state.fault(&denied);
+    gateway::tell("faults", &denied);
     let info: serde_json::Value =
         serde_json::from_str(state.lock().unwrap()["Info"]["S"].as_str().unwrap()).unwrap();
     let other = state.job("shop.example");

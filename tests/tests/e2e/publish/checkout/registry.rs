@@ -1,6 +1,7 @@
 //! What a publication leaves in the registry and the record of calls, and what it meets there.
 
 use super::*;
+use crate::gateway;
 
 /// A registry's answer is a manifest of one of these.
 const MANIFESTS: &str = "application/vnd.oci.image.manifest.v1+json, application/vnd.oci.image.index.v1+json, application/vnd.docker.distribution.manifest.v2+json";
@@ -117,29 +118,12 @@ impl Checkout {
     }
 
     pub(in super::super) fn clear_faults(&self, account: &Account) {
-        let url = format!(
-            "{}/_sandbox/faults?account={}",
-            instance().url(port::GATEWAY),
-            account.id
-        );
-        wait(PATIENCE, async {
-            let http = sandbox::world::http_client().unwrap();
-            http.delete(url).send().await.unwrap();
-        });
+        gateway::clear_faults(&account.id);
     }
 
     /// The faults that still wait for a call of the build account to strike.
     pub(in super::super) fn faults(&self) -> Vec<Value> {
-        let url = format!(
-            "{}/_sandbox/faults?account={}",
-            instance().url(port::GATEWAY),
-            self.setting.world.build.id
-        );
-        let answer: Value = wait(PATIENCE, async {
-            let http = sandbox::world::http_client().unwrap();
-            http.get(url).send().await.unwrap().json().await.unwrap()
-        });
-        answer.as_array().unwrap().clone()
+        gateway::waiting_faults(&self.setting.world.build.id)
     }
 
     /// The host of an account's registry.

@@ -1,0 +1,62 @@
+//! What tests tell the gateway of the sandbox, above all which calls to AWS fail.
+
+use std::process::Command;
+
+use sandbox::instance::port;
+use sandbox::world::http_client;
+use serde_json::{Value, json};
+
+use crate::support::{PATIENCE, Started, instance, until, wait};
+
+/// How long a call hangs during which a step is killed.
+const HANGS: u64 = 3_600_000;
+
+fn url(what: &str) -> String {
+    format!("{}/_sandbox/{what}", instance().url(port::GATEWAY))
+}
+
+/// Tells the gateway something over its control interface.
+pub(crate) fn tell(what: &str, body: &Value) {
+    wait(PATIENCE, async {
+        let http = http_client().unwrap();
+        let answer = http.post(url(what)).json(body).send().await.unwrap();
+        assert!(
+            answer.status().is_success(),
+            "{}",
+            answer.text().await.unwrap()
+        );
+    });
+}
+
+/// The faults that no call of the account has met yet.
+pub(crate) fn waiting_faults(account: &str) -> Vec<Value> {
+    let url = url(&format!("faults?account={account}"));
+    wait(PATIENCE, async {
+        let answer = http_client().unwrap().get(&url).send().await.unwrap();
+        answer.json().await.unwrap()
+    })
+}
+
+/// Takes back the account's faults that no call has met yet.
+pub(crate) fn clear_faults(account: &str) {
+    let url = url(&format!("faults?account={account}"));
+    let answer = wait(PATIENCE, async {
+        http_client().unwrap().delete(&url).send().await.unwrap()
+    });
+    assert!(answer.status().is_success(), "{answer:?}");
+}
+
+/// Kills a step while it waits for the answer to its first call of an operation.
+pub(crate) fn killed(account: &str, service: &str, operation: &str, command: &mut Command) {
+    tell(
+        "faults",
+        &json!({"service": service, "operation": operation, "account": account,
+                "times": 1, "fault": {"kind": "delay", "millis": HANGS}}),
+    );
+    let mut started = Started::new(command);
+    until(operation, PATIENCE, || {
+        assert!(!started.ended(), "it ended before {operation}");
+        waiting_faults(account).is_empty().then_some(())
+    });
+    started.kill();
+}
