@@ -349,8 +349,8 @@ pub(crate) mod tests {
         }
     }
 
-    /// Records in the order in which they were written.
-    pub(crate) fn standing(records: &[Record]) -> Standing {
+    /// Records in the order in which they were written, as they are read: newest first.
+    pub(crate) fn chain(records: &[Record]) -> Vec<Recorded> {
         let recorded = (1..).zip(records).map(|(seq, record)| Recorded {
             hash: format!("hash-{seq}"),
             record: Record {
@@ -360,7 +360,12 @@ pub(crate) mod tests {
         });
         let mut records: Vec<Recorded> = recorded.collect();
         records.reverse();
-        Standing::of(records)
+        records
+    }
+
+    /// Where an environment stands by records in the order in which they were written.
+    pub(crate) fn standing(records: &[Record]) -> Standing {
+        Standing::of(chain(records))
     }
 
     fn refused(records: &[Record]) -> Vec<(Digest, Vec<String>)> {

@@ -24,7 +24,6 @@ use std::time::Duration;
 use rustix::process::{Pid, Signal, kill_process_group};
 use sandbox::instance::port;
 use sandbox::runner::story::Story;
-use sandbox::world::http_client;
 use serde_json::{Value, json};
 use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
@@ -79,6 +78,20 @@ pub(crate) fn started(job: &Job) {
     until("the command runs", DEADLINE, || {
         job.file("started").exists().then_some(())
     });
+}
+
+/// A run under the lock is killed, and leaves its command behind; `more` is how it locks.
+fn killed(state: &State, job: &Job, more: &[&str]) {
+    let command = [
+        "--",
+        "sh",
+        "-c",
+        "echo $$ > pid; : > started; exec sleep 300",
+    ];
+    let arguments = [&["run"], more, &command].concat();
+    let running = Started::new(&mut verb(state, job, &arguments));
+    started(job);
+    running.signal(Signal::KILL);
 }
 
 pub(crate) fn let_go(job: &Job) {

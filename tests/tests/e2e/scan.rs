@@ -28,7 +28,7 @@ impl Scans {
         self.setting.tell("scans", &script);
     }
 
-    fn scan(&self, more: &[&str], exit: i32) -> Value {
+    fn arguments<'a>(&'a self, more: &[&'a str]) -> Vec<&'a str> {
         let arguments = [
             "scan",
             "--environment",
@@ -38,20 +38,15 @@ impl Scans {
             "--digest",
             &self.digest,
         ];
-        self.setting.json(&[&arguments[..], more].concat(), exit)
+        [&arguments[..], more].concat()
+    }
+
+    fn scan(&self, more: &[&str], exit: i32) -> Value {
+        self.setting.json(&self.arguments(more), exit)
     }
 
     fn log(&self, more: &[&str], exit: i32) -> String {
-        let arguments = [
-            "scan",
-            "--environment",
-            "dev",
-            "--repository",
-            THERE,
-            "--digest",
-            &self.digest,
-        ];
-        let output = self.setting.image(&[&arguments[..], more].concat(), exit);
+        let output = self.setting.image(&self.arguments(more), exit);
         format!(
             "{}{}",
             String::from_utf8_lossy(&output.stdout),

@@ -100,7 +100,7 @@ fn busy(started: &Record, until: Option<OffsetDateTime>) -> Error {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::standing::tests::{actor, deployed, failed, permitted, reviewed, started};
+    use crate::standing::tests::{actor, chain, deployed, failed, permitted, reviewed, started};
     use ledger::Rollback;
 
     const RUN: &str = "https://ci.example/runs/7/attempts/1";
@@ -110,20 +110,6 @@ mod tests {
     fn of_run(run: &str, mut record: Record) -> Record {
         record.run = Some(run.to_owned());
         record
-    }
-
-    /// Records in the order in which they were written, as they are read: newest first.
-    fn chain(records: &[Record]) -> Vec<Recorded> {
-        let numbered = (1..).zip(records).map(|(seq, record)| Recorded {
-            hash: format!("hash-{seq}"),
-            record: Record {
-                seq,
-                ..record.clone()
-            },
-        });
-        let mut all: Vec<Recorded> = numbered.collect();
-        all.reverse();
-        all
     }
 
     fn at(text: &str) -> OffsetDateTime {

@@ -220,22 +220,9 @@ fn closed(number: u64, record: &Record) -> Error {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::standing::tests::{deployed, digest, failed, permitted, started};
+    use crate::standing::tests::{chain, deployed, digest, failed, permitted, started};
 
     const RUN: &str = "https://ci.example/runs/7/attempts/1";
-
-    fn chain(records: &[Record]) -> Vec<Recorded> {
-        let numbered = (1..).zip(records).map(|(seq, record)| Recorded {
-            hash: format!("hash-{seq}"),
-            record: Record {
-                seq,
-                ..record.clone()
-            },
-        });
-        let mut all: Vec<Recorded> = numbered.collect();
-        all.reverse();
-        all
-    }
 
     fn now() -> OffsetDateTime {
         crate::standing::at("2026-11-21T18:30:00Z").unwrap()

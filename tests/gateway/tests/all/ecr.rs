@@ -41,6 +41,15 @@ async fn login(client: &Client) -> (String, String) {
     (host, pair.strip_prefix("AWS:").unwrap().to_owned())
 }
 
+/// The build account's client, its registry's `HOST:PORT` and password, and a repository `shop` there.
+async fn shop(world: &World) -> (Client, String, String) {
+    let ecr = client(world, &world.build).await;
+    let create = ecr.create_repository().repository_name("shop");
+    create.send().await.unwrap();
+    let (host, password) = login(&ecr).await;
+    (ecr, host, password)
+}
+
 fn sha256(bytes: &[u8]) -> String {
     digest::digest(&digest::SHA256, bytes)
         .as_ref()

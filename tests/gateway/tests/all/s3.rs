@@ -26,6 +26,12 @@ async fn bucket(world: &World, client: &Client) -> String {
     name
 }
 
+async fn object(client: &Client, bucket: &str, key: &str) -> Vec<u8> {
+    let got = client.get_object().bucket(bucket).key(key).send();
+    let bytes = got.await.unwrap().body.collect().await.unwrap();
+    bytes.into_bytes().to_vec()
+}
+
 #[tokio::test]
 async fn a_large_object_streams_there_and_back() {
     let world = world().await;
@@ -52,18 +58,7 @@ async fn a_large_object_streams_there_and_back() {
             .content_length(),
         Some(3_000_000)
     );
-    let got = dev
-        .get_object()
-        .bucket(&bucket)
-        .key(key)
-        .send()
-        .await
-        .unwrap()
-        .body
-        .collect()
-        .await
-        .unwrap()
-        .into_bytes();
+    let got = object(&dev, &bucket, key).await;
     assert!(got == bytes);
     assert_eq!(
         dev.list_objects_v2()
@@ -86,18 +81,7 @@ async fn a_large_object_streams_there_and_back() {
         .send()
         .await
         .unwrap();
-    let got = dev
-        .get_object()
-        .bucket(&bucket)
-        .key("chunked")
-        .send()
-        .await
-        .unwrap()
-        .body
-        .collect()
-        .await
-        .unwrap()
-        .into_bytes();
+    let got = object(&dev, &bucket, "chunked").await;
     assert!(got == bytes);
 }
 
@@ -191,19 +175,8 @@ async fn another_accounts_bucket_opens_only_by_its_policy() {
         .send()
         .await
         .unwrap();
-    let got = build
-        .get_object()
-        .bucket(&bucket)
-        .key("a")
-        .send()
-        .await
-        .unwrap()
-        .body
-        .collect()
-        .await
-        .unwrap()
-        .into_bytes();
-    assert_eq!(got.as_ref(), b"state");
+    let got = object(&build, &bucket, "a").await;
+    assert_eq!(got, b"state");
     assert_eq!(
         refused(
             build

@@ -135,11 +135,5 @@ fn the_post_step_has_credentials_of_its_own_and_leaves_what_was_handed_over() {
 
 /// Ends a session before its time.
 fn expire(keys: &Keys) {
-    let url = format!("{}/_sandbox/expire", instance().url(port::GATEWAY));
-    let body = json!({"access_key_id": keys.access_key_id});
-    let answer = wait(DEADLINE, async {
-        let call = http_client().unwrap().post(&url).json(&body);
-        call.send().await.unwrap()
-    });
-    assert!(answer.status().is_success(), "{answer:?}");
+    gateway::tell("expire", &json!({"access_key_id": keys.access_key_id}));
 }

@@ -43,20 +43,8 @@ fn the_lease_is_renewed_while_the_command_runs_and_terraforms_part_never_changes
 fn a_holder_that_died_is_followed_after_its_whole_lease_and_not_before() {
     let state = State::new("died");
     let (dead, next) = (state.job(), state.job());
-    let arguments = [
-        "run",
-        "--lease",
-        "12s",
-        "--",
-        "sh",
-        "-c",
-        ": > started; exec sleep 300",
-    ];
-    let running = Started::new(&mut verb(&state, &dead, &arguments));
-    started(&dead);
-    running.signal(Signal::KILL);
     // It is the guard that ends the command, long before the lease does.
-    drop(running);
+    killed(&state, &dead, &["--lease", "12s"]);
     let arguments = ["run", "--lock-timeout", "10m", "--", "touch", "started"];
     let text = ends(
         &state,

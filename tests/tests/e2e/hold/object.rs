@@ -127,23 +127,9 @@ fn terraforms_force_unlock_opens_our_object() {
 fn an_object_that_died_with_its_run_is_followed_after_its_lease() {
     let state = State::new("object-died");
     let (dead, next) = (state.job(), state.job());
-    let arguments = [
-        "run",
-        "--locking",
-        "file",
-        "--lease",
-        "12s",
-        "--",
-        "sh",
-        "-c",
-        "echo $$ > pid; : > started; exec sleep 300",
-    ];
-    let running = Started::new(&mut verb(&state, &dead, &arguments));
-    started(&dead);
-    running.signal(Signal::KILL);
+    killed(&state, &dead, &["--locking", "file", "--lease", "12s"]);
     let pid: i32 = dead.read("pid").trim().parse().unwrap();
     let _ = kill_process_group(Pid::from_raw(pid).unwrap(), Signal::KILL);
-    drop(running);
     let arguments = [
         "run",
         "--locking",
@@ -170,21 +156,7 @@ fn an_object_that_died_with_its_run_is_followed_after_its_lease() {
 fn half_a_lock_is_found_and_does_not_last() {
     let state = State::new("half");
     let (dead, job) = (state.job(), state.job());
-    let arguments = [
-        "run",
-        "--locking",
-        "both",
-        "--lease",
-        "20s",
-        "--",
-        "sh",
-        "-c",
-        ": > started; exec sleep 300",
-    ];
-    let running = Started::new(&mut verb(&state, &dead, &arguments));
-    started(&dead);
-    running.signal(Signal::KILL);
-    drop(running);
+    killed(&state, &dead, &["--locking", "both", "--lease", "20s"]);
     // Somebody who knows of the table alone takes its half away.
     let id = state.holder().unwrap()["ID"].as_str().unwrap().to_owned();
     ends(&state, &job, &["force-unlock", "--lock-id", &id], 0, &[]);

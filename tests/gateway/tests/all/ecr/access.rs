@@ -5,13 +5,7 @@ use super::*;
 #[tokio::test]
 async fn only_a_token_of_the_registry_opens_it() {
     let world = world().await;
-    let ecr = client(&world, &world.build).await;
-    ecr.create_repository()
-        .repository_name("shop")
-        .send()
-        .await
-        .unwrap();
-    let (host, password) = login(&ecr).await;
+    let (_, host, password) = shop(&world).await;
     let url = format!("http://{host}/v2/");
     let bare = world.http.get(&url).send().await.unwrap();
     assert_eq!(bare.status(), 401);
@@ -112,13 +106,7 @@ async fn another_account_pulls_only_by_the_repositorys_policy() {
 #[tokio::test]
 async fn pushes_and_pulls_are_recorded_as_the_actions_they_need() {
     let world = world().await;
-    let ecr = client(&world, &world.build).await;
-    ecr.create_repository()
-        .repository_name("shop")
-        .send()
-        .await
-        .unwrap();
-    let (host, password) = login(&ecr).await;
+    let (_, host, password) = shop(&world).await;
     let folder = tempfile::tempdir().unwrap();
     image(folder.path(), "one");
     push(folder.path(), &host, &password, "shop:v1")

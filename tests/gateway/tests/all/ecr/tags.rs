@@ -48,13 +48,7 @@ async fn an_immutable_tag_is_pushed_again_only_as_what_it_is() {
 #[tokio::test]
 async fn a_mutable_tag_moves_and_leaves_the_old_image_untagged() {
     let world = world().await;
-    let ecr = client(&world, &world.build).await;
-    ecr.create_repository()
-        .repository_name("shop")
-        .send()
-        .await
-        .unwrap();
-    let (host, password) = login(&ecr).await;
+    let (ecr, host, password) = shop(&world).await;
     let (one, two) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
     image(one.path(), "one");
     image(two.path(), "two");
@@ -83,13 +77,7 @@ async fn a_mutable_tag_moves_and_leaves_the_old_image_untagged() {
 #[tokio::test]
 async fn a_repository_with_images_is_deleted_only_by_force_and_comes_back_empty() {
     let world = world().await;
-    let ecr = client(&world, &world.build).await;
-    ecr.create_repository()
-        .repository_name("shop")
-        .send()
-        .await
-        .unwrap();
-    let (host, password) = login(&ecr).await;
+    let (ecr, host, password) = shop(&world).await;
     let folder = tempfile::tempdir().unwrap();
     image(folder.path(), "one");
     push(folder.path(), &host, &password, "shop:v1")
@@ -109,11 +97,8 @@ async fn a_repository_with_images_is_deleted_only_by_force_and_comes_back_empty(
         refused(ecr.describe_images().repository_name("shop").send().await).0,
         "RepositoryNotFoundException"
     );
-    ecr.create_repository()
-        .repository_name("shop")
-        .send()
-        .await
-        .unwrap();
+    let again = ecr.create_repository().repository_name("shop");
+    again.send().await.unwrap();
     assert_eq!(
         ecr.list_images()
             .repository_name("shop")
