@@ -91,16 +91,15 @@ impl Environment {
         write!(
             html,
             "<section class=\"{class}\">\n<h2>{name}{follows}</h2>\n<p class=\"health\">{}</p>\n",
-            Text(&health)
+            with_digests(&health)
         )?;
         match &self.row.healthy {
             None => html.push_str("<p>Nothing healthy is recorded.</p>\n"),
             Some(record) => writeln!(
                 html,
-                "<dl><dt>digest</dt><dd><code title=\"{0}\">{1}</code></dd><dt>commit</dt><dd>{2}</dd>\
-                 <dt>since</dt><dd>{3}</dd><dt>by</dt><dd>{4}</dd></dl>",
-                record.digest,
-                short(record.digest.as_str(), 19),
+                "<dl><dt>digest</dt><dd>{}</dd><dt>commit</dt><dd>{}</dd>\
+                 <dt>since</dt><dd>{}</dd><dt>by</dt><dd>{}</dd></dl>",
+                digest(record.digest.as_str()),
                 commit(record),
                 since(&record.at, now),
                 Text(&record.actor.login),
@@ -152,16 +151,10 @@ impl Environment {
         let Some(next) = &self.next else {
             return Ok(());
         };
-        let digest = |digest: &kit::id::Digest| {
-            format!(
-                "<code title=\"{digest}\">{}</code>",
-                short(digest.as_str(), 19)
-            )
-        };
         let line = match next {
             Next::Nothing => "nothing is healthy in the environment before".to_owned(),
             Next::Same => "runs what the environment before runs".to_owned(),
-            Next::Ready(ready) => format!("{} can be promoted", digest(ready)),
+            Next::Ready(ready) => format!("{} can be promoted", digest(ready.as_str())),
             Next::Refused {
                 digest: refused,
                 rule,
@@ -173,15 +166,19 @@ impl Environment {
                     .map_or_else(String::new, |next| format!("<br>{}", Text(next)));
                 format!(
                     "{} is refused: {}: {}{next}",
-                    digest(refused),
+                    digest(refused.as_str()),
                     Text(rule),
-                    Text(fact)
+                    with_digests(fact)
                 )
             }
             Next::Unknown {
                 digest: unknown,
                 why,
-            } => format!("{} could not be judged: {}", digest(unknown), Text(why)),
+            } => format!(
+                "{} could not be judged: {}",
+                digest(unknown.as_str()),
+                Text(why)
+            ),
         };
         writeln!(html, "<p class=\"next\"><b>Next</b> {line}</p>")
     }
@@ -213,12 +210,11 @@ impl Deployment {
         };
         write!(
             html,
-            "<li class=\"{class}\"><b>{}</b> {}, by {}{way}<br><code title=\"{}\">{}</code> {}",
+            "<li class=\"{class}\"><b>{}</b> {}, by {}{way}<br>{} {}",
             Text(&record.verdict.to_string()),
             since(&record.at, now),
             Text(&record.actor.login),
-            record.digest,
-            short(record.digest.as_str(), 19),
+            digest(record.digest.as_str()),
             commit(record),
         )?;
         if let Some(run) = record
@@ -273,6 +269,25 @@ fn logins(actors: &[Actor]) -> String {
         .map(|actor| Text(&actor.login).to_string())
         .collect();
     names.join(", ")
+}
+
+/// A digest, short, with all of it for whoever needs it.
+fn digest(digest: &str) -> String {
+    format!("<code title=\"{digest}\">{}</code>", short(digest, 19))
+}
+
+/// Text in HTML, in which digests are short.
+fn with_digests(text: &str) -> String {
+    const LEAD: &str = "sha256:";
+    let mut parts = text.split(LEAD);
+    let mut html = Text(parts.next().unwrap_or_default()).to_string();
+    for part in parts {
+        let digits = part.bytes().take_while(u8::is_ascii_hexdigit).count();
+        let (digits, rest) = part.split_at(digits);
+        html.push_str(&digest(&format!("{LEAD}{digits}")));
+        html.push_str(&Text(rest).to_string());
+    }
+    html
 }
 
 fn commit(record: &Record) -> String {

@@ -75,6 +75,25 @@ fn what_cannot_be_seen_is_not_shown_as_healthy() {
 }
 
 #[test]
+fn a_digest_in_a_sentence_is_short_and_whole_for_whoever_needs_it() {
+    let (wanted, other) = (digest('a'), digest('b'));
+    let mut one = environment("dev", Some(deployed('a')));
+    one.row.live = seen(&[&format!(
+        "task <1> to run {wanted}, it runs {other}; sha256:odd"
+    )]);
+    let code = |digit: &str| {
+        let (all, short) = (digit.repeat(64), digit.repeat(12));
+        format!("<code title=\"sha256:{all}\">sha256:{short}</code>")
+    };
+    let line = format!(
+        "missing task &lt;1&gt; to run {}, it runs {}; <code title=\"sha256:\">sha256:</code>odd</p>",
+        code("a"),
+        code("b")
+    );
+    shows(&html(vec![one]), &[&line]);
+}
+
+#[test]
 fn what_comes_next_is_said_with_what_keeps_it() {
     let refused = Next::Refused {
         digest: digest('b'),

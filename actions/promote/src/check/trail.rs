@@ -47,20 +47,11 @@ pub(crate) fn leaves(record: &Record, digest: &Digest) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::standing::tests::{deployed, digest, failed, reviewed, rolled_back};
+    use crate::standing::tests::{chain, deployed, digest, failed, reviewed, rolled_back};
 
     /// The positions of the newest deployment, of the rollback from it, and of the beginning of its health.
     fn trail(records: &[Record]) -> [Option<u64>; 3] {
-        let recorded = (1..).zip(records).map(|(seq, record)| Recorded {
-            hash: String::new(),
-            record: Record {
-                seq,
-                ..record.clone()
-            },
-        });
-        let mut records: Vec<Recorded> = recorded.collect();
-        records.reverse();
-        let (newest, trail) = Trail::of(&records, &digest('a'));
+        let (newest, trail) = Trail::of(&chain(records), &digest('a'));
         [newest, trail.rolled_back, trail.healthy_since].map(|it| it.map(|it| it.seq))
     }
 
