@@ -201,12 +201,20 @@ impl Gate {
     /// Deploys a digest to production past its gate, with more rights than the documented ones: what is judged and recorded is
     /// what these tests are about.
     pub(super) fn deploy(&self, digest: &str) {
-        let production = self.world.environment("production").unwrap();
-        let (cluster, service) = (production.cluster(&self.world.service), &self.world.service);
+        self.deploy_to("production", digest);
+    }
+
+    /// The same in any environment.
+    pub(super) fn deploy_to(&self, name: &str, digest: &str) {
+        let environment = self.world.environment(name).unwrap();
+        let (cluster, service) = (
+            environment.cluster(&self.world.service),
+            &self.world.service,
+        );
         let keys = wait(PATIENCE, async {
-            let may = self.world.deploys_anything(instance(), production);
+            let may = self.world.deploys_anything(instance(), environment);
             may.await.unwrap();
-            session(&self.world, "production", "slipway-deploy").await
+            session(&self.world, name, "slipway-deploy").await
         });
         let mut deploy = Command::new(instance().built().join("slipway-service"));
         deploy
