@@ -100,9 +100,7 @@ impl Step for State {
         refuse_own_lock(&args.verb, cx)?;
         match args.verb {
             Verb::Run {
-                storage,
-                object,
-                wait,
+                locked,
                 kind,
                 adopt,
                 budget,
@@ -114,52 +112,37 @@ impl Step for State {
                     command: &command,
                     directory,
                     override_backend,
-                    wait: &wait,
+                    wait: &locked.wait,
                     hold: kind.hold,
                     adopt: &adopt,
                     budget,
                 };
-                hold::run(&locate::find(&storage, &object, cx)?, job, cx).await
+                hold::run(&locate::of(&locked.state, cx)?, job, cx).await
             }
             Verb::Lock {
-                storage,
-                object,
-                wait,
+                locked,
                 kind,
                 adopt,
                 keep,
             } => {
-                let located = locate::find(&storage, &object, cx)?;
-                hold::lock(&located, &wait, kind.hold, &adopt, &keep, cx).await
+                let located = locate::of(&locked.state, cx)?;
+                hold::lock(&located, &locked.wait, kind.hold, &adopt, &keep, cx).await
             }
-            Verb::Unlock {
-                storage,
-                object,
-                adopt,
-            } => hold::unlock(&locate::find(&storage, &object, cx)?, &adopt, cx).await,
-            Verb::Status { storage, object } => {
-                hold::status(&locate::find(&storage, &object, cx)?, cx).await
+            Verb::Unlock { state, adopt } => {
+                hold::unlock(&locate::of(&state, cx)?, &adopt, cx).await
             }
+            Verb::Status { state } => hold::status(&locate::of(&state, cx)?, cx).await,
             Verb::Bootstrap(args) => bootstrap::bootstrap(*args, cx).await,
-            Verb::Park {
-                storage,
-                object,
-                adopt,
-                keep,
-            } => hold::park(&locate::find(&storage, &object, cx)?, &adopt, &keep, cx).await,
-            Verb::ForceUnlock {
-                storage,
-                object,
-                which,
-            } => {
-                let id = which.id()?;
-                hold::force_unlock(&locate::find(&storage, &object, cx)?, id, cx).await
+            Verb::Park { state, adopt, keep } => {
+                hold::park(&locate::of(&state, cx)?, &adopt, &keep, cx).await
             }
-            Verb::MoveLock {
-                storage,
-                object,
-                to,
-            } => hold::move_lock(&locate::find_to_move(&storage, &object, cx)?, to, cx).await,
+            Verb::ForceUnlock { state, which } => {
+                let id = which.id()?;
+                hold::force_unlock(&locate::of(&state, cx)?, id, cx).await
+            }
+            Verb::MoveLock { state, to } => {
+                hold::move_lock(&locate::to_move(&state, cx)?, to, cx).await
+            }
             Verb::Plan(args) => plan::plan(*args, cx).await,
             Verb::Apply(args) => plan::apply(*args, cx).await,
             Verb::Drift(args) => plan::drift(*args, cx).await,

@@ -1,6 +1,6 @@
 //! The verbs of slipway-state.
 
-use crate::args::{Adopt, Keep, Kind, Object, Storage, Wait, Which};
+use crate::args::{Adopt, Keep, Kind, Locked, State, Which};
 use crate::backend::Locking;
 use crate::{bootstrap, history, plan};
 use clap::Subcommand;
@@ -18,11 +18,7 @@ pub(crate) enum Verb {
     /// Hold the lock around a command, with backend, variables and credentials in its environment
     Run {
         #[command(flatten)]
-        storage: Storage,
-        #[command(flatten)]
-        object: Object,
-        #[command(flatten)]
-        wait: Wait,
+        locked: Locked,
         #[command(flatten)]
         kind: Kind,
         #[command(flatten)]
@@ -43,11 +39,7 @@ pub(crate) enum Verb {
     /// Take the lock and keep it until `unlock` or the end of the job
     Lock {
         #[command(flatten)]
-        storage: Storage,
-        #[command(flatten)]
-        object: Object,
-        #[command(flatten)]
-        wait: Wait,
+        locked: Locked,
         #[command(flatten)]
         kind: Kind,
         #[command(flatten)]
@@ -58,27 +50,21 @@ pub(crate) enum Verb {
     /// Release the lock
     Unlock {
         #[command(flatten)]
-        storage: Storage,
-        #[command(flatten)]
-        object: Object,
+        state: State,
         #[command(flatten)]
         adopt: Adopt,
     },
     /// Say who holds the lock
     Status {
         #[command(flatten)]
-        storage: Storage,
-        #[command(flatten)]
-        object: Object,
+        state: State,
     },
     /// Create the state bucket and the lock table, or bring them to what they should be
     Bootstrap(Box<bootstrap::Bootstrap>),
     /// Leave a lock that `lock` took to a later job, which adopts it by its ID
     Park {
         #[command(flatten)]
-        storage: Storage,
-        #[command(flatten)]
-        object: Object,
+        state: State,
         #[command(flatten)]
         adopt: Adopt,
         #[command(flatten)]
@@ -87,18 +73,14 @@ pub(crate) enum Verb {
     /// Remove a lock that its holder does not release, after a person has checked it
     ForceUnlock {
         #[command(flatten)]
-        storage: Storage,
-        #[command(flatten)]
-        object: Object,
+        state: State,
         #[command(flatten)]
         which: Which,
     },
     /// Move from the lock table to `.tflock` in two steps, `--to both` and then `--to file`, or back
     MoveLock {
         #[command(flatten)]
-        storage: Storage,
-        #[command(flatten)]
-        object: Object,
+        state: State,
         /// The way of locking to move to
         #[arg(
             long,

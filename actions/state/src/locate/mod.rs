@@ -2,7 +2,7 @@
 
 mod store;
 
-use crate::args::{Object, State, Storage};
+use crate::args::{Object, State};
 use crate::backend::Backend;
 use crate::folder;
 use crate::key;
@@ -70,16 +70,26 @@ impl LocatedState {
     }
 }
 
+/// The state that `state` names.
+///
 /// # Errors
 /// A part that nobody names, or a table that the contract does not name (exit 2).
-pub(crate) fn find(storage: &Storage, object: &Object, cx: &Cx) -> Result<LocatedState> {
-    found(storage, object, Purpose::Deploy, cx)
+pub(crate) fn of(state: &State, cx: &Cx) -> Result<LocatedState> {
+    found(state, Purpose::Deploy, cx)
 }
 
-fn found(storage: &Storage, object: &Object, purpose: Purpose, cx: &Cx) -> Result<LocatedState> {
-    let store = store(storage, purpose, cx)?;
+/// The same with the credentials that can only look.
+///
+/// # Errors
+/// As [`of`].
+pub(crate) fn to_read(state: &State, cx: &Cx) -> Result<LocatedState> {
+    found(state, Purpose::Read, cx)
+}
+
+fn found(state: &State, purpose: Purpose, cx: &Cx) -> Result<LocatedState> {
+    let store = store(&state.storage, purpose, cx)?;
     let unnamed = store.unnamed;
-    let located = located(store, object, cx)?;
+    let located = located(store, &state.object, cx)?;
     if unnamed {
         // A variable that is missing in this job alone would move its lock away from the others'.
         cx.host.info(format!(
@@ -94,8 +104,9 @@ fn found(storage: &Storage, object: &Object, purpose: Purpose, cx: &Cx) -> Resul
 ///
 /// # Errors
 /// A part that nobody names (exit 2).
-pub(crate) fn find_to_move(storage: &Storage, object: &Object, cx: &Cx) -> Result<LocatedState> {
-    located(any_store(storage, Purpose::Deploy, cx)?, object, cx)
+pub(crate) fn to_move(state: &State, cx: &Cx) -> Result<LocatedState> {
+    let store = any_store(&state.storage, Purpose::Deploy, cx)?;
+    located(store, &state.object, cx)
 }
 
 fn located(store: Store, object: &Object, cx: &Cx) -> Result<LocatedState> {
@@ -153,22 +164,6 @@ fn workspace(object: &Object, cx: &Cx) -> Result<Option<String>> {
         .hint("leave one of the two out"));
     }
     Ok(Some(name.clone()))
-}
-
-/// The state that `state` names.
-///
-/// # Errors
-/// As [`find`].
-pub(crate) fn of(state: &State, cx: &Cx) -> Result<LocatedState> {
-    find(&state.storage, &state.object, cx)
-}
-
-/// The same with the credentials that can only look.
-///
-/// # Errors
-/// As [`find`].
-pub(crate) fn to_read(state: &State, cx: &Cx) -> Result<LocatedState> {
-    found(&state.storage, &state.object, Purpose::Read, cx)
 }
 
 /// A key that Terraform takes (terraform `internal/backend/remote-state/s3`, `validateStringS3Path`)
