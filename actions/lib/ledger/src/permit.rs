@@ -7,7 +7,7 @@
 mod reason;
 mod start;
 
-pub use reason::{Reason, WAIT, back, began, closing};
+pub use reason::{Reason, began, unfinished};
 pub use start::Started;
 
 use crate::entry::{GENESIS, sha256};

@@ -91,10 +91,7 @@ fn busy(started: &Record, until: Option<OffsetDateTime>) -> Error {
         Some(until) => error.cause(format!("it counts until {}", rfc3339(until))),
         None => error,
     };
-    error
-        .hint(permit::WAIT)
-        .hint(permit::back(started))
-        .hint(format!("if it never will: {}", permit::closing(started)))
+    permit::unfinished(error, started, "")
 }
 
 #[cfg(test)]

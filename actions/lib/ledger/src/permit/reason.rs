@@ -39,32 +39,23 @@ pub fn began(started: &Record) -> String {
     format!("{} at {}{run}", started.actor.login, started.at)
 }
 
-/// The command that puts an end to a deployment that began and will not be recorded.
-pub fn closing(started: &Record) -> String {
-    format!(
-        "slipway-promote record --environment {} --digest {} --commit {} --verdict failed",
-        started.environment, started.digest, started.commit
-    )
-}
-
-/// What to do first about a deployment that is under way.
-pub const WAIT: &str =
-    "wait for that run to record how it ended; if it died, run its failed jobs again";
-
-/// The way back, which need not wait for a deployment that is under way.
-pub fn back(started: &Record) -> String {
-    format!(
-        "a rollback need not wait: slipway-promote grant --environment {} --rollback",
-        started.environment
-    )
-}
-
-/// What to do about a deployment that began and is not recorded yet.
-fn unrecorded(error: Error, started: &Record, grant: &str) -> Error {
-    error.hint(WAIT).hint(back(started)).hint(format!(
-        "if it never will: {}; then {grant}",
-        closing(started)
-    ))
+/// Adds what to do about a deployment that began and is not recorded yet; `then` follows once it is ended.
+#[must_use]
+pub fn unfinished(error: Error, started: &Record, then: &str) -> Error {
+    let Record {
+        environment,
+        digest,
+        commit,
+        ..
+    } = started;
+    error
+        .hint("wait for that run to record how it ended; if it died, run its failed jobs again")
+        .hint(format!(
+            "a rollback need not wait: slipway-promote grant --environment {environment} --rollback"
+        ))
+        .hint(format!(
+            "if it never will: slipway-promote record --environment {environment} --digest {digest} --commit {commit} --verdict failed{then}"
+        ))
 }
 
 impl Reason {
@@ -75,6 +66,7 @@ impl Reason {
             "ask for a new permit: slipway-promote grant --environment {environment} --digest {}",
             attempt.digest
         );
+        let then = format!("; then {grant}");
         let newest = |record: &Option<Box<Record>>| match record {
             None => format!("nothing was deployed to {environment} yet"),
             Some(record) => format!(
@@ -132,7 +124,7 @@ impl Reason {
                 .hint(grant),
             Reason::Started(started) => {
                 let error = error.cause(format!("{} began a deployment under it", began(started)));
-                unrecorded(error, started, &grant)
+                unfinished(error, started, &then)
             }
             Reason::Underway(started) => {
                 let error = error.cause(format!(
@@ -141,7 +133,7 @@ impl Reason {
                     started.digest,
                     started.under.unwrap_or_default()
                 ));
-                unrecorded(error, started, &grant)
+                unfinished(error, started, &then)
             }
         }
     }
