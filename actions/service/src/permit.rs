@@ -10,7 +10,7 @@ use kit::contract::Resolved;
 use kit::error::{Error, Result};
 use kit::id::Digest;
 use kit::{Cx, Defaults};
-use ledger::permit::{Attempt, Started};
+use ledger::permit::Attempt;
 use ledger::{Actor, Chain, Ledger, Trust};
 use net::{Account, Net, Purpose, SessionTag, Target};
 
@@ -166,11 +166,8 @@ impl<'a> Permit<'a> {
         let usable = self.ledger.usable(&self.chain, &attempt, cx.clock);
         let usable = usable.await?;
         let started = usable.started.as_ref();
-        Ok(Under::of(
-            &usable.permit.record,
-            started.map(|started| started.record.seq),
-            started.is_some(),
-        ))
+        let started = started.map(|started| started.record.seq);
+        Ok(Under::of(&usable.permit.record, started))
     }
 
     /// Puts on record that the deployment of this revision begins, which uses the permit up.
@@ -183,12 +180,7 @@ impl<'a> Permit<'a> {
             .ledger
             .start(&self.chain, &attempt, &self.actor, revision, cx.clock)
             .await?;
-        let Started {
-            permit,
-            record,
-            resumed,
-        } = started;
-        Ok(Under::of(&permit.record, Some(record), resumed))
+        Ok(Under::of(&started.permit.record, Some(started.record)))
     }
 
     /// The deploy role in a session of which the permit role says that it may update the service to this revision.

@@ -20,12 +20,10 @@ pub(crate) struct Under {
     glass: Option<String>,
     /// The record that uses it up.
     pub(crate) started: Option<u64>,
-    /// Whether this same run had begun before.
-    resumed: bool,
 }
 
 impl Under {
-    pub(crate) fn of(record: &Record, started: Option<u64>, resumed: bool) -> Self {
+    pub(crate) fn of(record: &Record, started: Option<u64>) -> Self {
         let permit = record.permit.as_ref();
         let reviewers = permit.iter().flat_map(|permit| &permit.approvers);
         Self {
@@ -41,7 +39,6 @@ impl Under {
                 .as_ref()
                 .map(|glass| glass.reason.clone()),
             started,
-            resumed,
         }
     }
 
@@ -65,15 +62,14 @@ impl Under {
         line
     }
 
-    /// What a run says of it before it deploys.
+    /// What a run says of it before it deploys. If this same run began before, its record is there.
     pub(crate) fn begins(&self) -> String {
         let line = self.line();
-        match (self.started, self.resumed) {
-            (Some(started), true) => format!(
+        match self.started {
+            Some(started) => format!(
                 "under permit {line}: this run began the deployment before (record {started}) and goes on"
             ),
-            (Some(started), false) => format!("under permit {line}; used up by record {started}"),
-            (None, _) => format!(
+            None => format!(
                 "under permit {line}; the deployment must begin before {}",
                 self.expires
             ),
@@ -119,7 +115,7 @@ mod tests {
             record[name] = value.clone();
         }
         let record: Record = serde_json::from_value(record).unwrap();
-        Under::of(&record, None, false)
+        Under::of(&record, None)
     }
 
     #[test]
@@ -138,7 +134,6 @@ mod tests {
         );
         let resumed = Under {
             started: Some(43),
-            resumed: true,
             ..plain
         };
         assert!(resumed.begins().contains("(record 43) and goes on"));
