@@ -6,7 +6,7 @@ use kit::id::{CommitId, Digest};
 use serde::{Deserialize, Serialize};
 use std::fmt;
 
-/// How a deployment ended.
+/// What a record is: how a deployment ended, or something that is not a deployment.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Verdict {
@@ -79,7 +79,7 @@ pub struct Record {
     pub digest: Digest,
     /// The commit the image was built from.
     pub commit: CommitId,
-    /// How it ended.
+    /// How the deployment ended, or what else this is.
     pub verdict: Verdict,
     /// Who caused it.
     pub actor: Actor,
@@ -175,7 +175,8 @@ impl Record {
 /// another `binding`, and approvals of this one do not count for it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Request {
-    /// SHA-256, in hexadecimal, over what is bound: digest, environment, head, range, policy, expiry.
+    /// SHA-256, in hexadecimal, over what is bound: service, environment and its account, digest, commit,
+    /// head, base and range, policy, people, expiry.
     pub binding: String,
     /// Until when it can be approved and used, RFC 3339 in UTC.
     pub expires: String,

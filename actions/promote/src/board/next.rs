@@ -52,6 +52,7 @@ pub(super) async fn observe(
         from: None,
         repository,
         breaks_glass: false,
+        by_nobody: true,
     };
     match judge(cx, net, setting, question).await {
         Ok(judged) => decided(digest, judged),

@@ -148,6 +148,16 @@ pub(crate) struct Promoter {
     pub(crate) source: String,
 }
 
+impl Promoter {
+    /// Nobody, before somebody promotes.
+    pub(crate) fn nobody() -> Self {
+        Self {
+            accounts: Vec::new(),
+            source: "nobody promotes it yet".to_owned(),
+        }
+    }
+}
+
 /// The kind of run that the check is part of.
 #[derive(Debug, Clone)]
 #[expect(clippy::large_enum_variant, reason = "there is one of them")]

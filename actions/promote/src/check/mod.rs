@@ -39,7 +39,7 @@ use crate::person::{actor, logins, without_github};
 use crate::setting::Setting;
 use crate::standing::Standing;
 use conditions::Conditions;
-use facts::Facts;
+use facts::{Facts, Promoter};
 use github::GitHub;
 use kit::error::Result;
 use kit::host::Kind;
@@ -84,6 +84,7 @@ pub(crate) async fn allow(args: &Check, cx: &Cx) -> Result<Allowed> {
         from: args.from.as_deref(),
         repository: args.github.repository(),
         breaks_glass: args.break_glass.is_some(),
+        by_nobody: false,
     };
     let Judged {
         subject,
@@ -129,6 +130,8 @@ pub(crate) struct Question<'a> {
     pub(crate) repository: Option<&'a str>,
     /// Whether the promoter breaks the glass, for which GitHub need not answer.
     pub(crate) breaks_glass: bool,
+    /// Whether nobody promotes: whoever runs this only looks, so that no rule is about them.
+    pub(crate) by_nobody: bool,
 }
 
 /// A promotion with all facts and the answer of every rule, before any glass is broken.
@@ -204,10 +207,13 @@ async fn observed(
     setting: &Setting,
     subject: &Subject,
 ) -> Result<(Facts, Option<Conditions>)> {
-    let facts = match github {
+    let mut facts = match github {
         Some(github) => observe::facts(cx, net, github, setting, subject).await?,
         None => Facts::none(),
     };
+    if question.by_nobody {
+        facts.promoter = Ok(Promoter::nobody());
+    }
     let promoter = match &facts.promoter {
         Ok(promoter) => Ok(promoter.accounts.iter().map(actor).collect()),
         Err(_) if question.breaks_glass && cx.host.kind() != Kind::GitHub => {

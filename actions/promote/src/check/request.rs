@@ -39,6 +39,7 @@ pub(crate) async fn run(args: Args, cx: &Cx) -> Result<Report> {
         from: args.from.as_deref(),
         repository,
         breaks_glass: false,
+        by_nobody: false,
     };
     let mut judged = judge(cx, &net, &setting, question).await?;
     of_now(&mut judged.decision);

@@ -124,6 +124,13 @@ fn two_of_four_approve_exactly_one_promotion() {
     gate.declare(APPROVE);
     gate.check("linus").is(0, &[ALLOWED]);
 
+    // Whoever approved may look at what others could promote.
+    let folder = tempfile::tempdir().unwrap();
+    let page = folder.path().join("board.html");
+    let board = gate.run("dora", &["board", "--page", page.to_str().unwrap()]);
+    board.is(0, &[]);
+    let possible = &board.json["environments"][1]["next"];
+    assert_eq!(possible["answer"], "ready", "{}", board.text);
     // Whoever approved does not promote by that.
     let own = gate.check("dora");
     own.is(3, &["not counted: dora promotes it"]);

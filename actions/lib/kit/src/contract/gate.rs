@@ -233,11 +233,8 @@ fn check_break_glass(glass: &BreakGlass, mistakes: &mut Mistakes) {
         let long = seconds(&expires.value);
         if long == 0 || long > LONGEST {
             mistakes.add(
-                Mistake::new(
-                    expires.place.clone(),
-                    "a broken glass cannot stay open for this long",
-                )
-                .hint("between 1s and 24h"),
+                Mistake::new(expires.place.clone(), "this is not between 1s and 24h")
+                    .hint("a break-glass is open for that long, such as `expires: 1h`"),
             );
         }
     }
@@ -297,11 +294,8 @@ fn check_approve(declared: &Declared, approve: &Approve, mistakes: &mut Mistakes
         && !REQUEST_SPAN.contains(&seconds(&expires.value))
     {
         mistakes.add(
-            Mistake::new(
-                expires.place.clone(),
-                "a request cannot stay open for this long",
-            )
-            .hint("between 1m and 7d"),
+            Mistake::new(expires.place.clone(), "this is not between 1m and 7d")
+                .hint("a request is open for that long, such as `expires: 24h`"),
         );
     }
 }
