@@ -1,5 +1,5 @@
-//! `review`: records that a person looked at a digest after a rollback from it or after a glass was
-//! broken for it.
+//! `review`: records that a person looked at a digest after a rollback from it or after a
+//! break-glass for it.
 
 use crate::args::Review as Args;
 use crate::check::{Persons, Unknown};
@@ -76,7 +76,7 @@ fn nobody(unknown: Unknown) -> Error {
         .hint(unknown.next)
 }
 
-/// Whoever broke the glass does not review it.
+/// Whoever used break-glass does not review it.
 fn own_debt(
     persons: Persons<'_>,
     standing: &Standing,
@@ -88,7 +88,7 @@ fn own_debt(
     match standing.open_debts(persons).find(own) {
         None => Ok(()),
         Some(debt) => Err(Error::refused(format!(
-            "{} broke the glass for {digest} (record {}), so somebody else must review it",
+            "{} used break-glass for {digest} (record {}), so somebody else must review it",
             reviewer.login, debt.record.seq
         ))
         .hint(format!(

@@ -1,5 +1,5 @@
 //! Where an environment stands by its own records: what runs there, what it was rolled back from,
-//! and whose broken glass nobody else has reviewed. Pure, except for reading the records.
+//! and whose break-glass nobody else has reviewed. Pure, except for reading the records.
 
 use crate::check::Persons;
 use kit::Result;
@@ -44,7 +44,7 @@ pub(crate) struct Debt {
 }
 
 impl Debt {
-    /// Whether nobody but the person who broke the glass has reviewed it.
+    /// Whether nobody but the person who used break-glass has reviewed it.
     pub(crate) fn is_open(&self, persons: Persons<'_>) -> bool {
         let mut reviewers = self.reviewers.iter();
         reviewers.all(|reviewer| persons.same(reviewer, &self.glass.by))
@@ -438,7 +438,7 @@ pub(crate) mod tests {
         assert_eq!(then(&[reviewed('b', "ada")]), 0);
     }
 
-    /// A second account and a session in AWS of whoever broke the glass are not somebody else.
+    /// A second account and a session in AWS of whoever used break-glass are not somebody else.
     #[test]
     fn a_debt_is_reviewed_by_another_person_and_not_by_another_account() {
         let mut setting = setting();

@@ -68,7 +68,7 @@ pub(crate) async fn observe(
 fn open(setting: &Setting, standing: &Standing) -> Vec<String> {
     let debts = standing.open_debts(setting.persons()).map(|debt| {
         format!(
-            "GLASS BROKEN by {} for {}: {}; not reviewed",
+            "BREAK-GLASS by {} for {}: {}; not reviewed",
             debt.glass.by.login,
             short(debt.record.digest.as_str(), 19),
             debt.glass.reason

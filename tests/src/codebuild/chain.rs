@@ -52,7 +52,7 @@ fn person(login: &str) -> String {
 }
 
 /// The example's contract with the people's names in AWS, without which a promotion from AWS is nobody's, and with somebody who
-/// may break the glass of production.
+/// may use break-glass in production.
 fn contract_with_people(instance: &Instance) -> Result<String> {
     let mut text = contract_with_glass(instance)?;
     if !text.lines().any(|line| line.starts_with("people:")) {
@@ -162,7 +162,7 @@ impl Chain<'_> {
         Ok(second)
     }
 
-    /// Breaks the glass of production, and rolls it back.
+    /// Uses break-glass in production, and rolls it back.
     async fn emergency(&mut self) -> Result<()> {
         heading("in an emergency, past a rule and on record");
         self.promote(
@@ -171,7 +171,7 @@ impl Chain<'_> {
         )
         .await?;
         self.promote(
-            "break the glass of production",
+            "use break-glass in production",
             Promotion::to("production", &person(RELEASER)).breaking(EMERGENCY),
         )
         .await?;

@@ -53,7 +53,7 @@ impl Chain<'_> {
         let files = [("delivery.yaml", contract.as_str())];
         let first = self
             .story
-            .change(AUTHOR, REVIEWER, "Say who may break the glass", &files)
+            .change(AUTHOR, REVIEWER, "Say who may use break-glass", &files)
             .await?;
         self.succeeds("deliver to dev", &Trigger::push(REVIEWER, "deliver.yml"))
             .await?;
@@ -111,7 +111,7 @@ impl Chain<'_> {
         Ok(second)
     }
 
-    /// Breaks the glass of production, and rolls it back.
+    /// Uses break-glass in production, and rolls it back.
     async fn emergency(&mut self) -> Result<()> {
         heading("in an emergency, past a rule and on record");
         let to = |actor: &str, environment: &str, more: &[(&str, &str)]| {
@@ -125,7 +125,7 @@ impl Chain<'_> {
         )
         .await?;
         self.succeeds(
-            "break the glass of production",
+            "use break-glass in production",
             &to(RELEASER, "production", &[("break-glass", EMERGENCY)]),
         )
         .await?;

@@ -56,7 +56,7 @@ pub fn infrastructure(environment: &str) -> String {
 /// Why somebody goes past the gate.
 pub const EMERGENCY: &str = "the shop is down";
 
-/// The example's contract, with somebody who may break the glass of production.
+/// The example's contract, with somebody who may use break-glass in production.
 pub fn contract_with_glass(instance: &Instance) -> Result<String> {
     let path = instance
         .checkout

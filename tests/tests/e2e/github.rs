@@ -19,7 +19,7 @@ fn ran() -> &'static Ran {
 
 /// The runs that deploy before the refused ones: the merge, the two promotions, the second merge.
 const BEFORE: usize = 4;
-/// Those after them: the second promotion, the broken glass, and the rollback, during which GitHub did not answer.
+/// Those after them: the second promotion, the break-glass, and the rollback, during which GitHub did not answer.
 const AFTER: usize = 3;
 
 /// What a run was, and its folder.

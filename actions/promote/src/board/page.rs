@@ -204,7 +204,7 @@ impl Deployment {
             _ => "bad",
         };
         let way = match (&record.rollback, &record.break_glass) {
-            (_, Some(glass)) => format!(", <b>glass broken</b>: {}", Text(&glass.reason)),
+            (_, Some(glass)) => format!(", <b>break-glass</b>: {}", Text(&glass.reason)),
             (Some(_), None) => ", a rollback".to_owned(),
             (None, None) => String::new(),
         };

@@ -155,7 +155,7 @@ fn a_deployment_is_shown_with_its_evidence() {
         plain(forced('c', "eve")),
         plain(failed('d')),
     ];
-    one.row.open = vec!["GLASS BROKEN by eve".to_owned()];
+    one.row.open = vec!["BREAK-GLASS by eve".to_owned()];
     shows(
         &html(vec![one]),
         &[
@@ -163,9 +163,9 @@ fn a_deployment_is_shown_with_its_evidence() {
             "<a href=\"https://github.com/acme/shop/actions/runs/1\">run</a>",
             "record 9, permit 7 by dora, #12 #14, reviewed by grace, approved by request 5",
             ", a rollback",
-            ", <b>glass broken</b>: the shop is down",
+            ", <b>break-glass</b>: the shop is down",
             "<li class=\"bad\"><b>failed</b>",
-            "<ul class=\"open\">\n<li>GLASS BROKEN by eve</li>",
+            "<ul class=\"open\">\n<li>BREAK-GLASS by eve</li>",
         ],
     );
 }

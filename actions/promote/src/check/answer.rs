@@ -12,7 +12,7 @@ pub(crate) enum Answer {
     #[serde(rename = "pass")]
     Pass,
     /// The rule refuses, and a person who may went past it.
-    #[serde(rename = "glass broken")]
+    #[serde(rename = "break-glass")]
     Broken,
     /// The fact could not be determined. Refuses.
     #[serde(rename = "unknown")]
@@ -26,7 +26,7 @@ impl Answer {
         match self {
             Answer::NotAsked => "not asked",
             Answer::Pass => "pass",
-            Answer::Broken => "GLASS BROKEN",
+            Answer::Broken => "BREAK-GLASS",
             Answer::Unknown => "unknown",
             Answer::Fail => "fail",
         }

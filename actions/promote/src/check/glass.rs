@@ -10,7 +10,7 @@ use ledger::Actor;
 use std::time::Duration;
 
 /// Rules that nobody goes past: what is deployed must be an image of ours, and this rule itself. An old
-/// contract does not say who may break the glass either, unless GitHub cannot tell that it is old.
+/// contract does not say who may use break-glass either, unless GitHub cannot tell that it is old.
 const UNBREAKABLE: [&str; 2] = ["provenance", RULE];
 const RULE: &str = "break-glass";
 
@@ -39,7 +39,7 @@ pub(super) fn go_past(
 ) -> Option<Vec<Actor>> {
     let finding = match conditions {
         Some(conditions) if !decision.allowed() => may(reason, setting, conditions),
-        _ => not_asked("every rule passes, so no glass is broken"),
+        _ => not_asked("every rule passes, so break-glass is not needed"),
     };
     let may = finding.answer == Answer::Pass;
     let unseen = setting.follows.is_some() && subject.evidence.is_none();
@@ -67,7 +67,7 @@ fn may(reason: &str, setting: &Setting, conditions: &Conditions) -> Finding {
     let environment = &setting.environment;
     let Some(glass) = &setting.gate.break_glass else {
         return fail(
-            format!("the contract lets nobody break the glass of {environment}"),
+            format!("the contract lets nobody use break-glass in {environment}"),
             "resolve the rules that refuse",
         );
     };
@@ -83,7 +83,7 @@ fn may(reason: &str, setting: &Setting, conditions: &Conditions) -> Finding {
     if let Some(stranger) = promoter.iter().find(|actor| !listed(actor)) {
         return fail(
             format!(
-                "{} may not break the glass of {environment}",
+                "{} may not use break-glass in {environment}",
                 stranger.login
             ),
             format!("have one of them start it: {}", glass.people.join(", ")),
@@ -94,7 +94,7 @@ fn may(reason: &str, setting: &Setting, conditions: &Conditions) -> Finding {
         return owed(environment, debt);
     }
     pass(format!(
-        "{} breaks the glass for {}: {reason}",
+        "{} uses break-glass for {}: {reason}",
         logins(promoter),
         human(Duration::from_secs(glass.expires))
     ))

@@ -128,13 +128,13 @@ pub(crate) struct Question<'a> {
     pub(crate) from: Option<&'a str>,
     /// The repository on GitHub, if it is not the run's.
     pub(crate) repository: Option<&'a str>,
-    /// Whether the promoter breaks the glass, for which GitHub need not answer.
+    /// Whether the promoter uses break-glass, for which GitHub need not answer.
     pub(crate) breaks_glass: bool,
     /// Whether nobody promotes: whoever runs this only looks, so that no rule is about them.
     pub(crate) by_nobody: bool,
 }
 
-/// A promotion with all facts and the answer of every rule, before any glass is broken.
+/// A promotion with all facts and the answer of every rule, before any break-glass.
 #[derive(Debug)]
 pub(crate) struct Judged {
     pub(crate) subject: Subject,
@@ -176,7 +176,7 @@ pub(crate) async fn judge(
     })
 }
 
-/// A client for GitHub, unless nothing is asked. A person who breaks the glass need not be able to
+/// A client for GitHub, unless nothing is asked. A person who uses break-glass need not be able to
 /// ask it.
 fn connect(
     question: &Question<'_>,
@@ -246,7 +246,7 @@ fn broken_reason(args: &Check, decision: &answer::Decision) -> Option<String> {
 
 /// Nobody who reads any of it may miss that rules were gone past.
 fn loudly(cx: &Cx, report: &mut Report, by: &str, reason: &str) {
-    let line = format!("{by} BREAKS THE GLASS: {reason}");
+    let line = format!("BREAK-GLASS by {by}: {reason}");
     cx.host.warn(&line);
     report.text = format!("{line}\n\n{}", report.text);
     report.summary = format!(

@@ -88,7 +88,10 @@ fn busy(started: &Record, until: Option<OffsetDateTime>) -> Error {
         started.under.unwrap_or_default()
     ));
     let error = match until {
-        Some(until) => error.cause(format!("it counts until {}", rfc3339(until))),
+        Some(until) => error.cause(format!(
+            "another deployment may begin after {}",
+            rfc3339(until)
+        )),
         None => error,
     };
     permit::unfinished(error, started, "")
@@ -185,7 +188,7 @@ mod tests {
             "dora at 2026-11-21T18:00:00Z",
             OTHER,
             "under permit 2",
-            "until 2026-11-21T19:00:00Z",
+            "may begin after 2026-11-21T19:00:00Z",
         ] {
             assert!(causes.contains(words), "{words}: {causes}");
         }

@@ -232,7 +232,7 @@ async fn was_before(ledger: &Ledger, setting: &Setting, draft: &Record) -> Resul
 }
 
 /// Refuses a digest that the previous environment never had. A failure is always recorded; what a
-/// rollback brings back was there long ago; and a broken glass is on record, to be reviewed.
+/// rollback brings back was there long ago; and a break-glass is on record, to be reviewed.
 fn never_before(before: &str, draft: &Record) -> Result<()> {
     let past = draft.rollback.is_some() || draft.break_glass.is_some();
     if draft.verdict != Verdict::Healthy || past {

@@ -1,5 +1,5 @@
 //! A deployment's record closes the permit that it ran under, and is what the permit says: the head it
-//! was judged against, a rollback, a broken glass.
+//! was judged against, a rollback, a break-glass.
 
 use super::LOOK_BACK;
 use super::write::is_same;

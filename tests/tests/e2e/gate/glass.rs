@@ -30,14 +30,14 @@ fn a_broken_glass_is_recorded_and_refuses_until_somebody_else_reviews_it() {
     let nobody = check("linus", &fix);
     nobody.is(
         3,
-        &["the contract lets nobody break the glass of production"],
+        &["the contract lets nobody use break-glass in production"],
     );
     declare(", break-glass: {people: [linus]}");
     let stranger = check("ada", &fix);
     stranger.is(
         3,
         &[
-            "ada may not break the glass",
+            "ada may not use break-glass",
             "have one of them start it: linus",
         ],
     );
@@ -47,25 +47,25 @@ fn a_broken_glass_is_recorded_and_refuses_until_somebody_else_reviews_it() {
     silent.is(2, &["say why"]);
 
     let broken = check("linus", &fix);
-    broken.is(0, &["linus BREAKS THE GLASS: the shop is down"]);
-    assert_eq!(broken.answer("calendar"), "glass broken");
+    broken.is(0, &["BREAK-GLASS by linus: the shop is down"]);
+    assert_eq!(broken.answer("calendar"), "break-glass");
     // Also while GitHub says nothing at all.
     let arguments = ["check", "--digest", &fix, "--break-glass", REASON];
     let dark = gate.without_github("linus", &arguments);
-    dark.is(0, &["BREAKS THE GLASS"]);
-    assert_eq!(dark.answer("approvals"), "glass broken");
+    dark.is(0, &["BREAK-GLASS by"]);
+    assert_eq!(dark.answer("approvals"), "break-glass");
     assert_eq!(dark.answer("digest"), "pass");
 
     let granted = gate.run(
         "linus",
         &["grant", "--digest", &fix, "--break-glass", REASON],
     );
-    granted.is(0, &["linus BREAKS THE GLASS: the shop is down"]);
+    granted.is(0, &["BREAK-GLASS by linus: the shop is down"]);
     let permit = granted.permit();
     gate.begin(permit, "linus", None, &now());
     // It is owed from here on, whatever is recorded.
     gate.run("grace", &["status"])
-        .is(0, &["GLASS BROKEN by linus"]);
+        .is(0, &["BREAK-GLASS by linus"]);
     gate.deploy(&fix);
     let record = ["record", "--digest", &fix, "--commit", &gate.commits[1]];
     let bare = gate.run("linus", &[&record[..], &["--break-glass", REASON]].concat());
@@ -78,11 +78,11 @@ fn a_broken_glass_is_recorded_and_refuses_until_somebody_else_reviews_it() {
     assert_eq!(glass["by"]["login"], "linus", "{}", written.json);
     assert!(glass["expires"].is_string(), "{}", written.json);
     gate.run("grace", &["status"])
-        .is(0, &["GLASS BROKEN by linus"]);
+        .is(0, &["BREAK-GLASS by linus"]);
 
     gate.calendar("sales", "OPEN", None);
     let owed = gate.run("ada", &["check", "--digest", &next]);
-    owed.is(3, &["linus broke the glass", "somebody other than linus"]);
+    owed.is(3, &["linus used break-glass", "somebody other than linus"]);
     assert_eq!(owed.refusing(), ["debt"]);
     let review = ["review", "--digest", &fix, "--reason", "right to do so"];
     gate.run("linus", &review)
@@ -92,13 +92,13 @@ fn a_broken_glass_is_recorded_and_refuses_until_somebody_else_reviews_it() {
     settled.is(0, &[ALLOWED]);
     assert_eq!(settled.answer("debt"), "not asked");
 
-    // Where every rule passes, there is no glass to break and nothing to review.
+    // Where every rule passes, break-glass is not needed and nothing to review.
     let whole = check("linus", &next);
-    whole.is(0, &["no glass is broken"]);
+    whole.is(0, &["break-glass is not needed"]);
     assert_eq!(whole.json["break_glass"], json!(null));
 }
 
-/// Whoever broke the glass does not settle it by another account of theirs.
+/// Whoever used break-glass does not settle it by another account of theirs.
 #[test]
 fn a_second_account_of_whoever_broke_the_glass_is_not_somebody_else() {
     let gate = Gate::new("gate-second");
@@ -119,7 +119,10 @@ fn a_second_account_of_whoever_broke_the_glass_is_not_somebody_else() {
     let known = "{id: 1001, accounts: {grace-admin: 1002}, aws: [grace@acme.example]}";
     gate.declare_knowing("grace", known, "");
     let owed = gate.run("linus", &["check", "--digest", &next]);
-    owed.is(3, &["grace broke the glass", "nobody else has reviewed it"]);
+    owed.is(
+        3,
+        &["grace used break-glass", "nobody else has reviewed it"],
+    );
     assert_eq!(owed.refusing(), ["debt"]);
     let arguments = ["review", "--digest", &fix, "--reason", "once more"];
     let again = gate.run("grace", &arguments);

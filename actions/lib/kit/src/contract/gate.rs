@@ -10,7 +10,7 @@ use time::macros::format_description;
 
 /// The most approvals that anybody can be asked for.
 const APPROVALS: u32 = 100;
-/// How long a broken glass stays open when the contract does not say: one hour.
+/// How long a break-glass stays open when the contract does not say: one hour.
 const EXPIRES: u64 = 3600;
 /// How long it may stay open at most: a day.
 const LONGEST: u64 = 86_400;
@@ -213,7 +213,7 @@ fn check_break_glass(glass: &BreakGlass, mistakes: &mut Mistakes) {
         mistakes.add(
             Mistake::new(
                 people.place.clone(),
-                "`people` is empty, so nobody may break the glass",
+                "`people` is empty, so nobody may use break-glass",
             )
             .hint("name at least one, or remove `break-glass`"),
         );

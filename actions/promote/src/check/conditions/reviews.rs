@@ -1,4 +1,4 @@
-//! What nobody else has reviewed yet: a digest that was rolled back from, a glass that was broken.
+//! What nobody else has reviewed yet: a digest that was rolled back from, a break-glass.
 //! Pure.
 
 use super::Conditions;
@@ -76,17 +76,17 @@ pub(in crate::check) fn refused(
 pub(super) fn debt(setting: &Setting, _: &Subject, conditions: &Conditions) -> Finding {
     let mut open = conditions.standing.open_debts(setting.persons());
     match open.next() {
-        None => not_asked("no broken glass waits for a review"),
+        None => not_asked("no break-glass waits for a review"),
         Some(debt) => owed(&setting.environment, debt),
     }
 }
 
-/// The refusal for a glass that nobody else has reviewed.
+/// The refusal for a break-glass that nobody else has reviewed.
 pub(in crate::check) fn owed(environment: &str, debt: &Debt) -> Finding {
     let by = &debt.glass.by.login;
     fail(
         format!(
-            "{by} broke the glass for {} at {} (record {}): {}; nobody else has reviewed it",
+            "{by} used break-glass for {} at {} (record {}): {}; nobody else has reviewed it",
             debt.record.digest, debt.record.at, debt.record.seq, debt.glass.reason
         ),
         format!(

@@ -82,7 +82,7 @@ impl Scene {
         self.conditions.calendars[1].1 = fact;
     }
 
-    /// The rules that refuse after a glass was broken, and whether it may be recorded.
+    /// The rules that refuse after a break-glass, and whether it may be recorded.
     fn forced(&mut self) -> (Vec<&'static str>, bool) {
         let mut decision = self.decide();
         let by = go_past(
@@ -246,7 +246,7 @@ const FAILING: &[Case] = &[
     (
         "a glass nobody reviewed",
         "debt",
-        "eve broke the glass for sha256:bb",
+        "eve used break-glass for sha256:bb",
         "somebody other than eve",
         |s| {
             s.after(&[deployed('a'), forced('b', "eve")]);
@@ -255,7 +255,7 @@ const FAILING: &[Case] = &[
     (
         "a glass that failed",
         "debt",
-        "eve broke the glass",
+        "eve used break-glass",
         "somebody other than eve",
         |s| {
             let mut record = forced('b', "eve");
@@ -417,7 +417,7 @@ fn with_glass(people: &[&str]) -> Scene {
 #[test]
 fn a_listed_person_goes_past_what_refuses() {
     assert_eq!(with_glass(&["ada", "Dora"]).forced(), (vec![], true));
-    // Once more while the glass is open, whoever broke it.
+    // Once more while it is open, whoever used it.
     let mut again = with_glass(&["dora"]);
     again.after(&[deployed('a'), forced('b', "dora")]);
     again.conditions.now = at("2026-11-21T18:59:59Z").unwrap();

@@ -1,4 +1,4 @@
-//! The gate's times: freezes, soak, and who may break the glass.
+//! The gate's times: freezes, soak, and who may use break-glass.
 
 use super::*;
 use crate::contract::model::{Approve, BreakGlass, Freeze, Weekday};
@@ -106,7 +106,7 @@ fn times_that_mean_nothing_are_mistakes() {
         ),
         (
             "break-glass: {people: []}",
-            "`people` is empty, so nobody may break the glass",
+            "`people` is empty, so nobody may use break-glass",
         ),
         (
             "break-glass: {people: ['deploy[bot]']}",
