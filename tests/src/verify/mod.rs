@@ -1,5 +1,6 @@
 //! `cargo verify`: runs everything that checks the project, what can run side by side side by side, each step with its log.
 
+mod busy;
 mod end;
 mod failures;
 mod hang;
@@ -14,6 +15,7 @@ use crate::fault::{Fault, Result};
 use crate::instance::Instance;
 use crate::say::{data, note, seconds};
 use crate::users;
+use busy::Processors;
 use run::{Outcome, Runner};
 use steps::{Needs, Step, stages};
 use times::Test;
@@ -40,7 +42,7 @@ pub(crate) fn list(instance: &Instance) -> Result<()> {
 
 /// Runs the steps of these names, or all of them. A step that fails does not keep the others from running.
 pub(crate) fn run(instance: &Instance, wanted: &[String]) -> Result<ExitCode> {
-    let began = Instant::now();
+    let (began, processors) = (Instant::now(), Processors::now());
     let stages = selected(stages(instance)?, wanted)?;
     end::watch()?;
     // Another checkout must not end the machine's Docker Engine while tests use it.
@@ -78,7 +80,11 @@ pub(crate) fn run(instance: &Instance, wanted: &[String]) -> Result<ExitCode> {
         })?;
     }
     slowest(&outcomes);
-    note(&format!("\nverified in {}", seconds(began.elapsed())));
+    let mut took = seconds(began.elapsed());
+    if let Some(busy) = busy::since(processors) {
+        took.push_str(&format!(", {busy}"));
+    }
+    note(&format!("\nverified in {took}"));
     if !wanted.is_empty() {
         note("only the named steps ran; cargo verify runs all");
     }

@@ -7,6 +7,7 @@ use std::sync::OnceLock;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
 use std::time::{Duration, Instant};
 
+use super::busy::{self, Processors};
 use super::end;
 use super::failures;
 use super::hang::Watch;
@@ -56,7 +57,7 @@ impl<'a> Runner<'a> {
             note(&format!("{:<12} not run: {why}", step.name));
             return Outcome::NotRun;
         }
-        let began = Instant::now();
+        let (began, processors) = (Instant::now(), Processors::now());
         note(&format!("{:<12} …", step.name));
         let mut lines = Vec::new();
         let result = self.run(step, &mut lines);
@@ -73,6 +74,7 @@ impl<'a> Runner<'a> {
             if tally.ignored > 0 {
                 details.push(format!("{} ignored", tally.ignored));
             }
+            details.extend(busy::since(processors));
         }
         let details = details.join(", ");
         match result {
