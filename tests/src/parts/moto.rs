@@ -6,11 +6,16 @@ use super::{Part, environment};
 use crate::instance::{Instance, port};
 use crate::probe::{Endpoint, Probe};
 
+/// How it is started: `moto_server`, which remembers what it would look for at each call.
+const START: &str = include_str!("moto.py");
+
 pub(super) fn part(instance: &Instance) -> Part {
     Part {
         name: "moto",
-        program: instance.venv_bin().join("moto_server"),
+        program: instance.venv_bin().join("python"),
         arguments: [
+            "-c".to_owned(),
+            START.to_owned(),
             "-H".to_owned(),
             instance.ip.to_string(),
             "-p".to_owned(),
