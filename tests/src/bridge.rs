@@ -72,6 +72,9 @@ async fn loopback() -> Result<()> {
 /// One database for every access key (`-sharedDb`): each assumed role would otherwise see an empty one.
 fn java(emulator: &Path) -> Result<Child> {
     Command::new("java")
+        // One quick compiler and one thread that collects: in the minutes of a test run the optimising compiler uses more of
+        // two processors than its code gives back, and a collector of many threads has nothing to do.
+        .args(["-XX:TieredStopAtLevel=1", "-XX:+UseSerialGC"])
         .arg(format!(
             "-Djava.library.path={}",
             emulator.join("DynamoDBLocal_lib").display()
