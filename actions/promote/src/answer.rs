@@ -83,8 +83,7 @@ pub(crate) async fn run(word: Word, args: Args, cx: &Cx) -> Result<Report> {
     };
     let net = Net::new(cx)?;
     let actor = speaker(cx, &net, &setting, args.github.repository(), word.noun()).await?;
-    let account = net.account(&setting.permit).await?;
-    let ledger = setting.ledger(&net, &account).completing();
+    let ledger = setting.appending(&net, args.dry_run).await?;
     let chain = Chain::new(&setting.service, &setting.environment)?;
     let now = cx.clock.now();
     let (policy, people) = (setting.policy()?, people_hash(&setting)?);

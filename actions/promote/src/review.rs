@@ -27,8 +27,7 @@ pub(crate) async fn run(args: Args, cx: &Cx) -> Result<Report> {
     };
     let reviewer = of_run(cx, &net, github.as_ref(), &setting).await;
     let reviewer = one(reviewer.map_err(nobody)?, "review")?;
-    let account = net.account(&setting.permit).await?;
-    let ledger = setting.ledger(&net, &account).completing();
+    let ledger = setting.appending(&net, args.dry_run).await?;
     let chain = Chain::new(&setting.service, &setting.environment)?;
     let standing = Standing::read(&ledger, &chain).await?;
     own_debt(setting.persons(), &standing, &digest, &reviewer)?;

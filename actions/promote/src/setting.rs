@@ -176,6 +176,27 @@ impl Setting {
         Ledger::new(account, &self.ledger).trusting(net, account, &self.trust)
     }
 
+    /// The ledger to append to; for a dry run the one that is only read, by the role that only reads.
+    ///
+    /// # Errors
+    /// The role may not be assumed.
+    pub(crate) async fn appending(&self, net: &Net, dry_run: bool) -> Result<Ledger> {
+        if dry_run {
+            return self.reading(net).await;
+        }
+        let account = net.account(&self.permit).await?;
+        Ok(self.ledger(net, &account).completing())
+    }
+
+    /// The ledger, by the role that only reads it.
+    ///
+    /// # Errors
+    /// The role may not be assumed.
+    pub(crate) async fn reading(&self, net: &Net) -> Result<Ledger> {
+        let account = net.account(&self.ledger_reader).await?;
+        Ok(self.ledger(net, &account))
+    }
+
     /// Applies the rules that arguments give. A caller cannot change the rules of a contract.
     pub(crate) fn with_rules(mut self, rules: &Rules) -> Result<Self> {
         if !self.declared {

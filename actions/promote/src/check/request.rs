@@ -66,8 +66,7 @@ pub(crate) async fn run(args: Args, cx: &Cx) -> Result<Report> {
         )
     };
     enough(&setting, approve, &draft)?;
-    let account = net.account(&setting.permit).await?;
-    let ledger = setting.ledger(&net, &account).completing();
+    let ledger = setting.appending(&net, args.dry_run).await?;
     let written = append(&ledger, &chain, args.dry_run, |standing| {
         next(standing, &parts, &draft, now)
     });

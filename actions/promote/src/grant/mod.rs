@@ -86,8 +86,7 @@ async fn append(
     dry_run: bool,
 ) -> Result<Written> {
     let setting = &allowed.setting;
-    let account = allowed.net.account(&setting.permit).await?;
-    let ledger = setting.ledger(&allowed.net, &account).completing();
+    let ledger = setting.appending(&allowed.net, dry_run).await?;
     let chain = Chain::new(&setting.service, &setting.environment)?;
     for wait in ledger::attempts() {
         tokio::time::sleep(wait).await;

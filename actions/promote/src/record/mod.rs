@@ -53,8 +53,7 @@ pub(crate) async fn run(args: Args, cx: &Cx) -> Result<Report> {
     };
     let net = Net::new(cx)?;
     let github = connected(cx, &net, &args.github)?;
-    let build = net.account(&setting.permit).await?;
-    let ledger = setting.ledger(&net, &build).completing();
+    let ledger = setting.appending(&net, args.dry_run).await?;
     let chain = Chain::new(&setting.service, &setting.environment)?;
     let live = match cluster {
         Some(cluster) => {
