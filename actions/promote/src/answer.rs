@@ -183,15 +183,16 @@ impl Said<'_> {
             }
             return Err(Error::refused(asked.ended().unwrap_or_default()).hint(self.again(asked)));
         }
+        // An objection counts whatever has changed since: a permit that rests on the request may be open.
         if self.word == Word::Approve {
+            // Whoever approved before is told as well that it is of no use any more.
+            self.in_time(asked)?;
+            self.still_stands(asked, standing)?;
             let mut approvals = asked.approvals.iter();
             if let Some(earlier) = approvals.find(|approval| mine(&approval.record.actor)) {
                 return Ok(Next::Already(Box::new(earlier.clone())));
             }
-            self.in_time(asked)?;
         }
-        // A run of an older contract, such as one that is run again, may list who no longer is.
-        self.still_stands(asked, standing)?;
         Ok(Next::Write(Box::new(asked.record().clone())))
     }
 
@@ -273,17 +274,13 @@ impl Said<'_> {
         }
     }
 
-    /// Refuses an answer to what the request no longer is, as far as ledger and contract show it. What
-    /// is deployed since does not matter to whoever ends it.
+    /// Refuses the approval of what the request no longer is, as far as ledger and contract show it. A
+    /// run of an older contract, such as one that is run again, may list who no longer is.
     fn still_stands(&self, asked: &Asked, standing: &Standing) -> Result<()> {
         let number = self.number;
-        let head = match self.word {
-            Word::Approve => standing.head(),
-            Word::Reject | Word::Withdraw => &asked.request.head,
-        };
         // GitHub is not asked for the range: what it has now is for `check` to compare.
         let now = Parts::of(asked.record(), &asked.request).map(|then| Parts {
-            head: head.to_owned(),
+            head: standing.head().to_owned(),
             policy: self.policy.to_owned(),
             people: self.people.to_owned(),
             account: self.account.clone(),

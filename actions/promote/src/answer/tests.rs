@@ -170,21 +170,36 @@ fn what_no_longer_stands_is_not_approved() {
         approve(&fresh, |it| it.account = Some("1".repeat(12))),
         "since it was made, the environment's account changed",
     );
-    // Whoever the contract lists no longer cannot end it either, by a run of the older contract.
+    // An objection counts whatever has changed: a permit that rests on the request may still be used.
     for word in [Word::Reject, Word::Withdraw] {
-        refuses(
-            said(&setting, &fresh, word, &ada, |it| it.policy = "sha256:old"),
-            "since it was made, the contract's gate changed",
-        );
-        refuses(
-            said(&setting, &fresh, word, &ada, |it| it.people = "old"),
-            "since it was made, the contract's people changed",
-        );
-        let late = |it: &mut Said<'_>| it.now = at("2026-11-22T12:00:00Z").unwrap();
-        assert_eq!(said(&setting, &fresh, word, &ada, late), Ok(0));
+        let changes: [fn(&mut Said<'_>); 4] = [
+            |it| it.policy = "sha256:old",
+            |it| it.people = "old",
+            |it| it.account = Some("1".repeat(12)),
+            |it| it.now = at("2026-11-22T12:00:00Z").unwrap(),
+        ];
+        for change in changes {
+            assert_eq!(said(&setting, &fresh, word, &ada, change), Ok(0));
+        }
         let deployed = chain(&setting, &[deployed('c')]);
         assert_eq!(said(&setting, &deployed, word, &ada, |_| {}), Ok(0));
     }
+    // Whoever approved before is not told that it counts.
+    let own = answered(Verdict::Approved, 2, ada.clone());
+    let approved = chain(&setting, std::slice::from_ref(&own));
+    assert_eq!(approve(&approved, |_| {}), Ok(3));
+    refuses(
+        approve(&approved, |it| it.now = at("2026-11-22T12:00:00Z").unwrap()),
+        "request 2 expired at 2026-11-22T12:00:00Z",
+    );
+    refuses(
+        approve(&approved, |it| it.policy = "sha256:other"),
+        "since it was made, the contract's gate changed",
+    );
+    refuses(
+        approve(&chain(&setting, &[own, deployed('c')]), |_| {}),
+        "since it was made, the newest deployment changed",
+    );
     let later = chain(&setting, &[deployed('c')]);
     refuses(
         approve(&later, |_| {}),
