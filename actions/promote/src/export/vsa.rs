@@ -56,13 +56,17 @@ pub(super) async fn write(
 fn statement(entry: &Entry, record: &Record) -> Value {
     let chain = format!("{}/{}", record.service, record.environment);
     let mut policy = json!({ "uri": format!("slipway:gate/{chain}") });
-    if let Some(hex) = record
+    // A rollback is asked few of the gate's rules.
+    let judged = record
         .policy
         .as_deref()
-        .and_then(|policy| policy.strip_prefix("sha256:"))
-    {
+        .filter(|_| record.rollback.is_none());
+    if let Some(hex) = judged.and_then(|policy| policy.strip_prefix("sha256:")) {
         policy["digest"] = json!({ "sha256": hex });
     }
+    // Rules refused what a person went past them with, however it ended.
+    let passed = matches!(record.verdict, Verdict::Healthy | Verdict::Permitted)
+        && record.break_glass.is_none();
     json!({
         "_type": "https://in-toto.io/Statement/v1",
         "subject": [{ "name": record.service, "digest": { "sha256": record.digest.hex() } }],
@@ -79,10 +83,7 @@ fn statement(entry: &Entry, record: &Record) -> Value {
                 "uri": format!("slipway:ledger/{chain}/{}", record.seq),
                 "digest": { "sha256": entry.hash },
             }],
-            "verificationResult": match record.verdict {
-                Verdict::Healthy | Verdict::Permitted => "PASSED",
-                _ => "FAILED",
-            },
+            "verificationResult": if passed { "PASSED" } else { "FAILED" },
             // The ledger says what ran, not how it was built.
             "verifiedLevels": ["SLSA_BUILD_LEVEL_UNEVALUATED"],
             "slsaVersion": "1.0",
@@ -153,11 +154,35 @@ mod tests {
               }
             }"#]]
         .assert_eq(&format!("{:#}", statement(&entry, &record)));
+        let result = |record: &Record| {
+            let statement = statement(&entry, record);
+            statement["predicate"]["verificationResult"].clone()
+        };
         let failed = Record {
             verdict: Verdict::Failed,
+            ..record.clone()
+        };
+        assert_eq!(result(&failed), "FAILED");
+        // Whoever went past rules did not pass by them.
+        for verdict in [Verdict::Permitted, Verdict::Healthy] {
+            let mut broken = Record {
+                verdict,
+                ..record.clone()
+            };
+            assert_eq!(result(&broken), "PASSED");
+            broken.break_glass = Some(ledger::BreakGlass {
+                reason: "the shop is down".to_owned(),
+                by: record.actor.clone(),
+                expires: record.at.clone(),
+            });
+            assert_eq!(result(&broken), "FAILED");
+        }
+        let back = Record {
+            rollback: Some(ledger::Rollback { from: None }),
             ..record
         };
-        let statement = statement(&entry, &failed);
-        assert_eq!(statement["predicate"]["verificationResult"], "FAILED");
+        let policy = &statement(&entry, &back)["predicate"]["policy"];
+        assert_eq!(*policy, json!({ "uri": "slipway:gate/storefront/dev" }));
+        assert_eq!(result(&back), "PASSED");
     }
 }
