@@ -6,12 +6,9 @@ use github::{GitHub, Range, RangeCommit, Unknown};
 use kit::error::{Error, Result};
 use kit::report::{count, markdown_table, text_table};
 use kit::{Cx, Report};
-use ledger::{Chain, Record, Verdict};
+use ledger::{Chain, LOOK_BACK, Record, Verdict};
 use net::Net;
 use serde_json::json;
-
-/// How many of a chain's newest records are searched for a healthy one.
-const LOOK_BACK: usize = 100;
 
 /// What one environment runs, by its newest healthy record.
 struct Side {

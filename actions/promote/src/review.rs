@@ -6,14 +6,14 @@ use crate::check::{Persons, Unknown};
 use crate::person::{logins, of_run, one};
 use crate::record::healthy_until_now;
 use crate::setting::Setting;
-use crate::standing::{Debt, LOOK_BACK, Standing};
+use crate::standing::{Debt, Standing};
 use kit::clock::rfc3339;
 use kit::error::{Error, Result};
 use kit::host::Kind;
 use kit::id::Digest;
 use kit::report::markdown_table;
 use kit::{Cx, Report};
-use ledger::{Actor, Append, Chain, Entry, Ledger, Record, Verdict};
+use ledger::{Actor, Append, Chain, Entry, LOOK_BACK, Ledger, Record, Verdict};
 use net::Net;
 use serde_json::json;
 

@@ -6,12 +6,10 @@ use kit::Result;
 /// The instant of a record's time.
 pub(crate) use kit::clock::instant as at;
 use kit::id::Digest;
-use ledger::{Actor, BreakGlass, Chain, GENESIS, Ledger, Record, Recorded, Verdict, permit};
+use ledger::{
+    Actor, BreakGlass, Chain, GENESIS, LOOK_BACK, Ledger, Record, Recorded, Verdict, permit,
+};
 use time::OffsetDateTime;
-
-/// How many of a chain's newest records are read. Most reads end at the first page; what somebody appends
-/// by cancelled runs must not push the version that runs out of sight.
-pub(crate) const LOOK_BACK: usize = 20_000;
 
 /// The newest records of an environment, and what follows from them.
 #[derive(Debug, Default)]
@@ -60,9 +58,11 @@ impl Standing {
     /// Reads an environment's records.
     ///
     /// # Errors
-    /// As [`Ledger::recent`].
+    /// As [`Ledger::recent`], and [`permit::whole`].
     pub(crate) async fn read(ledger: &Ledger, chain: &Chain) -> Result<Self> {
-        Ok(Self::of(ledger.recent(chain, LOOK_BACK, ends).await?))
+        let records = ledger.recent(chain, LOOK_BACK, ends).await?;
+        permit::whole(chain, &records)?;
+        Ok(Self::of(records))
     }
 
     /// What follows from records, newest first.
@@ -83,6 +83,16 @@ impl Standing {
         });
     }
 
+    /// Forgets the debt from when a deployment began whose next record this is: it is owed once.
+    fn instead_of_its_beginning(&mut self, record: &Record) {
+        let began = |debt: &Debt| {
+            debt.record.verdict == Verdict::Started
+                && debt.record.under.is_some()
+                && debt.record.under == record.under
+        };
+        self.debts.retain(|debt| !began(debt));
+    }
+
     fn follow(&mut self, record: &Record, permit: Option<&Record>) {
         if record.verdict == Verdict::Reviewed {
             let refused = self
@@ -101,6 +111,7 @@ impl Standing {
         if record.verdict == Verdict::Started {
             // It counts although nobody may ever record how the deployment ended.
             if let Some(glass) = permit.and_then(|permit| permit.break_glass.as_ref()) {
+                self.instead_of_its_beginning(record);
                 self.owe(record, glass);
             }
             return;
@@ -109,12 +120,7 @@ impl Standing {
             return;
         }
         if let Some(glass) = &record.break_glass {
-            let began = |debt: &Debt| {
-                debt.record.verdict == Verdict::Started
-                    && debt.record.under.is_some()
-                    && debt.record.under == record.under
-            };
-            self.debts.retain(|debt| !began(debt));
+            self.instead_of_its_beginning(record);
             self.owe(record, glass);
         }
         if record.verdict != Verdict::Healthy {
@@ -206,12 +212,14 @@ impl Standing {
         self.newest().map_or(GENESIS, |newest| &newest.hash)
     }
 
-    /// Where a rollback without a digest goes: to what ran before a deployment that failed, and
-    /// otherwise to the newest other digest that was not itself rolled back from.
+    /// Where a rollback without a digest goes: to what ran before a deployment that failed or that
+    /// nobody recorded, and otherwise to the newest other digest that was not itself rolled back from.
     pub(crate) fn way_back(&self) -> Option<&Record> {
-        let newest = self.newest()?;
+        let newest = &self.newest()?.record;
         let current = self.current()?;
-        if newest.record.verdict != Verdict::Healthy && newest.record.digest != current.digest {
+        let other = |record: &Record| record.digest != current.digest;
+        let failed = newest.verdict != Verdict::Healthy && other(newest);
+        if failed || unrecorded(&self.records).is_some_and(other) {
             return Some(current);
         }
         self.healthy().find(|record| {
@@ -237,6 +245,14 @@ impl Standing {
     pub(crate) fn open_debts<'s>(&'s self, persons: Persons<'s>) -> impl Iterator<Item = &'s Debt> {
         self.debts.iter().filter(move |debt| debt.is_open(persons))
     }
+}
+
+/// The newest promotion that began since the newest deployment, if any did: nobody recorded how it
+/// ended, so its version may run. Newest first.
+pub(crate) fn unrecorded(records: &[Recorded]) -> Option<&Record> {
+    let records = records.iter().map(|it| &it.record);
+    let mut since = records.take_while(|record| !record.is_deployment());
+    since.find(|record| record.verdict == Verdict::Started && record.rollback.is_none())
 }
 
 /// The permit that a record says it ran under, if it is among these.
@@ -322,7 +338,6 @@ pub(crate) mod tests {
                 reviews: Vec::new(),
                 approvers: Vec::new(),
                 requests: Vec::new(),
-                attempt: None,
             }),
             ..deployed(digit)
         }
@@ -432,6 +447,8 @@ pub(crate) mod tests {
         };
         assert_eq!(open(&began[..2]), 0);
         assert_eq!(then(&[]), 1);
+        // Its next attempt is not another deployment.
+        assert_eq!(then(&[started('b', 2)]), 1);
         assert_eq!(then(&[deployed('c')]), 1);
         assert_eq!(then(std::slice::from_ref(&closing)), 1);
         assert_eq!(then(&[closing, reviewed('b', "ada")]), 0);
@@ -540,5 +557,30 @@ pub(crate) mod tests {
             rolled_back('a', 'b'),
         ];
         assert_eq!(way(&back), Some(digest('0')));
+
+        // A promotion that began and was never recorded may run, whatever the newest record says.
+        let began = [deployed('a'), deployed('b'), started('c', 9)];
+        let then = |more: &[Record]| way(&[&began[..], more].concat());
+        assert_eq!(then(&[]), Some(digest('b')));
+        assert_eq!(then(&[reviewed('c', "ada")]), Some(digest('b')));
+        assert_eq!(then(&[deployed('c')]), Some(digest('b')));
+        // The rollback from it died as well, and is started once more.
+        let dying = Record {
+            rollback: Some(Rollback { from: None }),
+            ..started('b', 10)
+        };
+        assert_eq!(then(&[dying]), Some(digest('b')));
+        // A rollback that died went the right way.
+        let dying = Record {
+            rollback: Some(Rollback { from: None }),
+            ..started('a', 9)
+        };
+        assert_eq!(
+            way(&[deployed('a'), deployed('b'), dying]),
+            Some(digest('a'))
+        );
+        // The version that runs was deployed once more.
+        let again = [deployed('a'), deployed('b'), started('b', 9)];
+        assert_eq!(way(&again), Some(digest('a')));
     }
 }

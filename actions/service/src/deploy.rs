@@ -4,7 +4,7 @@ use crate::act;
 use crate::args::Deploy;
 use crate::decide::{Plan, Update, decide, deployable};
 use crate::observe::{Observed, observe};
-use crate::permit::{self, Permit};
+use crate::permit::{self, Needs, Permit};
 use crate::place::{Found, find};
 use crate::report;
 use crate::under::Under;
@@ -55,11 +55,12 @@ pub(crate) async fn deploy(args: Deploy, cx: &Cx, progress: &RefCell<Progress>) 
     };
     let policy = || RetryPolicy::within(args.timeout);
     let net = Net::new(cx)?;
-    let missing = permit::missing(&args, contract, &digest)?;
-    if let Some(refusal) = missing.as_ref().filter(|_| !args.dry_run) {
-        return Err(refusal.clone());
-    }
-    let permit = permit::asked(&args, &defaults)?;
+    let (permit, missing) = match permit::needs(&args, &defaults, &digest)? {
+        Needs::Nothing => (None, None),
+        Needs::Missing(refusal) if !args.dry_run => return Err(refusal),
+        Needs::Missing(refusal) => (None, Some(refusal)),
+        Needs::Permit(asked) => (Some(asked), None),
+    };
     let Found { account, client } = find(cx, &net, &defaults, &args.place, purpose, policy).await?;
     let permit = match permit {
         Some(asked) => Some(Permit::open(cx, &net, asked, &digest, args.dry_run).await?),
@@ -85,20 +86,20 @@ pub(crate) async fn deploy(args: Deploy, cx: &Cx, progress: &RefCell<Progress>) 
     unchanged(&before.service.task_definition, &plan)?;
     let permitted = match &permit {
         Some(permit) => {
-            let client = session(cx, permit, &plan, &task_definition, &client, policy()).await?;
-            progress.replace(Progress::Beginning {
-                permit: permit.number(),
-                revision: task_definition.name().to_owned(),
-            });
-            let under = permit.start(task_definition.as_str(), cx).await?;
-            cx.host.info(under.used_up());
-            Some(PermittedUpdate { under, client })
+            let session = session(cx, permit, &plan, &task_definition, &client, policy()).await?;
+            Some(begin(cx, permit, session, &task_definition, progress).await?)
         }
         None => None,
     };
     progress.replace(Progress::Updating(task_definition.clone()));
     let under = permitted.as_ref();
     let deployment = update(&client, under, &plan, &before, &task_definition).await?;
+    // A rollback that began while the update was repeated has made its own, before this one or after it.
+    if let (Some(permit), Some(update)) = (&permit, under.filter(|it| it.client.is_some())) {
+        permit
+            .still_stands(&update.under, task_definition.name())
+            .await?;
+    }
     progress.replace(Progress::Following {
         deployment: deployment.clone(),
         revision: task_definition.name().to_owned(),
@@ -141,6 +142,23 @@ struct PermittedUpdate {
     under: Under,
     /// What updates the service; `None` if it stays as it is.
     client: Option<Client>,
+}
+
+/// Uses the permit up.
+async fn begin(
+    cx: &Cx,
+    permit: &Permit<'_>,
+    client: Option<Client>,
+    task_definition: &TaskDefinitionArn,
+    progress: &RefCell<Progress>,
+) -> Result<PermittedUpdate> {
+    progress.replace(Progress::Beginning {
+        permit: permit.number(),
+        revision: task_definition.name().to_owned(),
+    });
+    let under = permit.start(task_definition.as_str(), cx).await?;
+    cx.host.info(under.used_up());
+    Ok(PermittedUpdate { under, client })
 }
 
 /// What updates the service under a permit. It is got before the permit is used up, so that its refusal costs nothing.
@@ -204,7 +222,8 @@ pub(crate) fn interrupted(signal: &str, progress: &Progress, place: &str) -> Err
             .cause(format!(
                 "permit {permit} was being used up for {revision}; the service was not updated"
             ))
-            .hint("the same run goes on under it; any other needs a permit of its own"),
+            .hint("on GitHub, run the failed jobs again: they go on under it")
+            .hint("anywhere else, put its end on record and ask for a new permit: slipway-promote record --verdict failed"),
         Progress::Updating(arn) => error
             .cause(format!("the service was being updated to {}", arn.name()))
             .hint(format!("see what it runs: slipway-service status {place}")),

@@ -10,7 +10,7 @@ use kit::contract::Resolved;
 use kit::error::{Error, Result};
 use kit::id::Digest;
 use kit::{Cx, Defaults};
-use ledger::permit::Attempt;
+use ledger::permit::{Attempt, began};
 use ledger::{Actor, Chain, Ledger, Trust};
 use net::{Account, Net, Purpose, SessionTag, Target};
 
@@ -23,44 +23,32 @@ pub(crate) struct Asked<'a> {
     contract: &'a Resolved,
 }
 
-/// The permit that this deployment is to run under, if any.
+/// What the gate of the place that is deployed to needs.
+pub(crate) enum Needs<'a> {
+    /// Nothing: there is no gate.
+    Nothing,
+    /// A permit, and none was given; with the refusal.
+    Missing(Error),
+    /// The permit that was given.
+    Permit(Asked<'a>),
+}
+
+/// What this deployment needs of the gate, and whether it was given.
 ///
 /// # Errors
 /// What was given is not a number, or nothing here needs a permit (exit 2).
-pub(crate) fn asked<'a>(args: &Deploy, defaults: &'a Defaults) -> Result<Option<Asked<'a>>> {
-    let contract = defaults.contract();
-    let Some(number) = number(args.permit.as_deref())? else {
-        return Ok(None);
-    };
-    let Some(contract) = contract else {
-        return Err(Error::usage(
-            "--permit is given, and without a contract there is no gate to permit anything",
-        )
-        .hint("give --environment NAME, or omit --permit"));
-    };
-    if !contract.gate.required {
-        return Err(Error::usage(format!(
-            "--permit is given, but {} has no gate, so nothing there needs a permit",
-            contract.environment
-        ))
-        .hint("omit --permit"));
-    }
-    Ok(Some(Asked { number, contract }))
-}
-
-/// The refusal of a deployment that needs a permit and was given none.
-pub(crate) fn missing(
+pub(crate) fn needs<'a>(
     args: &Deploy,
-    contract: Option<&Resolved>,
+    defaults: &'a Defaults,
     digest: &Digest,
-) -> Result<Option<Error>> {
+) -> Result<Needs<'a>> {
+    let number = number(args.permit.as_deref())?;
+    let contract = defaults.contract();
     let gated = contract.filter(|contract| contract.gate.required);
-    let Some(Resolved { environment, .. }) = gated else {
-        return Ok(None);
-    };
-    Ok(match number(args.permit.as_deref())? {
-        Some(_) => None,
-        None => Some(
+    match (number, gated, contract) {
+        (Some(number), Some(contract), _) => Ok(Needs::Permit(Asked { number, contract })),
+        (None, None, _) => Ok(Needs::Nothing),
+        (None, Some(Resolved { environment, .. }), _) => Ok(Needs::Missing(
             Error::refused(format!(
                 "{environment} has a gate, so a deployment there needs a permit"
             ))
@@ -68,8 +56,17 @@ pub(crate) fn missing(
                 "ask for one: slipway-promote grant --environment {environment} --digest {digest}"
             ))
             .hint("then deploy under it: --permit NUMBER, its output `permit`"),
-        ),
-    })
+        )),
+        (Some(_), None, None) => Err(Error::usage(
+            "--permit is given, and without a contract there is no gate to permit anything",
+        )
+        .hint("give --environment NAME, or omit --permit")),
+        (Some(_), None, Some(contract)) => Err(Error::usage(format!(
+            "--permit is given, but {} has no gate, so nothing there needs a permit",
+            contract.environment
+        ))
+        .hint("omit --permit")),
+    }
 }
 
 /// The number of a permit. Where a gate granted none, a workflow passes an empty text on.
@@ -181,6 +178,38 @@ impl<'a> Permit<'a> {
             .start(&self.chain, &attempt, &self.actor, revision, cx.clock)
             .await?;
         Ok(Under::of(&started.permit.record, Some(started.record)))
+    }
+
+    /// Refuses to take the update of the service for this deployment's, if another one overtook it in between: which
+    /// of the two came last is not known.
+    ///
+    /// # Errors
+    /// One did, or that cannot be read.
+    pub(crate) async fn still_stands(&self, under: &Under, revision: &str) -> Result<()> {
+        let started = under.started.unwrap_or_default();
+        let environment = &self.contract.environment;
+        let overtaken = self
+            .ledger
+            .overtaken(&self.chain, self.number, started)
+            .await
+            .map_err(|error| error.cause(format!("the service was updated to {revision}")))?;
+        let Some(later) = overtaken else {
+            return Ok(());
+        };
+        let what = match later.is_deployment() {
+            true => format!("record {} of it was written: {}", later.seq, later.verdict),
+            false => format!("{} began another one", began(&later)),
+        };
+        Err(Error::failed(format!(
+            "the service may run {revision}, although this deployment to {environment} was over when it was updated"
+        ))
+        .cause(what)
+        .hint(format!(
+            "see what it runs: slipway-promote status --environment {environment} --live"
+        ))
+        .hint(format!(
+            "go back to what should run there, once more: slipway-promote grant --environment {environment} --rollback"
+        )))
     }
 
     /// The deploy role in a session of which the permit role says that it may update the service to this revision.

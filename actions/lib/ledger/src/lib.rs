@@ -27,6 +27,6 @@ pub use contention::{attempts, busy};
 pub use entry::{Entry, GENESIS, sha256};
 pub use permit::policy;
 pub use record::{Actor, BreakGlass, Permit, Record, Request, Rollback, Verdict};
-pub use store::{Append, Ledger, Recorded};
+pub use store::{Append, LOOK_BACK, Ledger, Recorded};
 pub use trust::Trust;
 pub use walk::{Fault, Walked};

@@ -10,19 +10,23 @@ mod start;
 pub use reason::{Reason, began, unfinished};
 pub use start::Started;
 
+use crate::chain::Chain;
 use crate::entry::{GENESIS, sha256};
 use crate::record::{Permit, Record, Verdict};
 use crate::store::Recorded;
 use kit::aws::AccountId;
 use kit::clock::instant;
 use kit::contract::Gate;
-use kit::error::{Context, Result};
+use kit::error::{Context, Error, Result};
 use kit::id::Digest;
 use time::OffsetDateTime;
 
 /// For how long, in seconds, a deployment can begin under a permit: migrations and infrastructure come
 /// between. One that began counts as under way for as long again, unless it is recorded before.
 pub const LIFE: u64 = 3600;
+
+/// What comes before the number of the attempt in the page of a run.
+const ATTEMPTS: &str = "/attempts/";
 
 /// What a record says about the gate that was in force: SHA-256 over its rules as JSON.
 ///
@@ -120,7 +124,7 @@ pub fn usable(
         return Err(Reason::Underway(Box::new(underway.started.record.clone())));
     }
     if record.policy.as_deref() != Some(attempt.policy) {
-        return Err(Reason::Policy(record.policy.clone()));
+        return Err(Reason::Policy);
     }
     if expired(permit, now) {
         return Err(Reason::Expired(permit.expires.clone()));
@@ -134,23 +138,59 @@ pub fn usable(
     })
 }
 
-/// Whether what the permit allows need not wait for a deployment that is under way, which then cannot
-/// go on: a rollback, which must always be possible, and the run that began it, in another attempt.
+/// Refuses the newest records of a chain that do not reach back to its newest deployment, although there
+/// are older ones: what is read of them would be taken for a chain without a deployment.
+///
+/// # Errors
+/// They do not (exit 3).
+pub fn whole(chain: &Chain, records: &[Recorded]) -> Result<()> {
+    let reaches = records.iter().any(|it| it.record.is_deployment());
+    let environment = chain.environment();
+    match records.last() {
+        Some(oldest) if !reaches && oldest.record.seq > 1 => Err(Error::refused(format!(
+            "{environment} has too many records since its newest deployment: none of the newest {} is one",
+            records.len()
+        ))
+        .hint(format!(
+            "deploy what runs there once more, or put a failure of it on record: slipway-promote record --environment {environment} --verdict failed"
+        ))),
+        _ => Ok(()),
+    }
+}
+
+/// Whether what the permit allows need not wait for a deployment that is under way, which then is over:
+/// a rollback, which must always be possible, and the run that began it, in another attempt.
 pub fn supersedes(permit: &Record, run: Option<&str>, underway: &Record) -> bool {
     permit.rollback.is_some() || same_run(underway.run.as_deref(), run)
+}
+
+/// The record that overtook a deployment, which began under a permit with a record of this number: a
+/// deployment under another permit that began later, or one that was recorded later. From the chain's
+/// records since its newest deployment.
+pub fn overtaken(records: &[Recorded], permit: u64, started: u64) -> Option<&Record> {
+    let mut records = records.iter().map(|it| &it.record);
+    records.find(|record| {
+        let deploys = record.is_deployment() || record.verdict == Verdict::Started;
+        deploys && record.seq > started && record.under != Some(permit)
+    })
 }
 
 /// Whether two pages are of one run. The attempts of a run on GitHub follow each other, so that every
 /// earlier one is over. Without a page, nobody is the same run.
 pub fn same_run(one: Option<&str>, other: Option<&str>) -> bool {
     let run = |page: &str| {
-        let attempt = page.rsplit_once("/attempts/");
+        let attempt = page.rsplit_once(ATTEMPTS);
         attempt.map_or(page, |(run, _)| run).to_owned()
     };
     match (one, other) {
         (Some(one), Some(other)) => run(one) == run(other),
         _ => false,
     }
+}
+
+/// Whether a run can be run again, so that its next attempt goes on: GitHub's can.
+fn has_attempts(page: &str) -> bool {
+    page.contains(ATTEMPTS)
 }
 
 /// The rejection or withdrawal of a request that the permit rests on, if one came after the permit,

@@ -224,9 +224,6 @@ pub struct Permit {
     /// The requests in this chain whose approvals counted.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub requests: Vec<u64>,
-    /// The attempt of the run that wrote it, where its host counts them.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub attempt: Option<u64>,
 }
 
 /// That a deployment is a rollback.

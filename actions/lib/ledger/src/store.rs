@@ -14,6 +14,10 @@ use kit::error::{Error, ErrorKind, Result};
 use net::{Account, AwsContext};
 use std::sync::Arc;
 
+/// How many of a chain's newest records are read. Most reads end at the first page; what somebody appends
+/// by cancelled runs must not push the version that runs out of sight.
+pub const LOOK_BACK: usize = 20_000;
+
 /// Entries of a first request when more than the head is read: what is looked for is mostly near the
 /// head, and then a long chain costs no more than a short one.
 const FIRST_PAGE: usize = 10;

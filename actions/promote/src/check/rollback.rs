@@ -10,11 +10,11 @@ use super::{Allowed, Evidence, Subject, report};
 use crate::args::Check;
 use crate::person::{logins, without_github};
 use crate::setting::Setting;
-use crate::standing::{LOOK_BACK, Standing};
+use crate::standing::Standing;
 use kit::Cx;
 use kit::error::{Error, Result};
 use kit::id::Digest;
-use ledger::{Actor, Chain, Ledger, Record, Verdict};
+use ledger::{Actor, Chain, LOOK_BACK, Ledger, Record, Verdict};
 use net::Net;
 
 pub(super) async fn allow(

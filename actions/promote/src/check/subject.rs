@@ -4,15 +4,12 @@ use super::decide;
 use super::range::Base;
 use super::trail::Trail;
 use crate::setting::Setting;
-use crate::standing::{self, at};
+use crate::standing::at;
 use kit::Cx;
 use kit::error::{Error, Result};
 use kit::id::{CommitId, Digest};
-use ledger::{Chain, Ledger, Record, Verdict};
+use ledger::{Chain, LOOK_BACK, Ledger, Record, Verdict};
 use net::Net;
-
-/// How many of a chain's newest records are searched for a digest.
-const LOOK_BACK: usize = 1000;
 
 /// The digest to promote, and its records in the ledger.
 #[derive(Debug)]
@@ -141,7 +138,7 @@ async fn base(ledger: &Ledger, setting: &Setting) -> Result<Base> {
     let chain = Chain::new(&setting.service, &setting.environment)?;
     let mut read = 0;
     let healthy = |record: &Record| record.verdict == Verdict::Healthy;
-    if let Some(record) = ledger.find(&chain, standing::LOOK_BACK, healthy).await? {
+    if let Some(record) = ledger.find(&chain, LOOK_BACK, healthy).await? {
         return Ok(Base::Record {
             commit: record.commit.to_string(),
             seq: record.seq,
@@ -151,11 +148,10 @@ async fn base(ledger: &Ledger, setting: &Setting) -> Result<Base> {
         read = head.seq;
     }
     // Failures must not push the version that runs out of sight.
-    if read > standing::LOOK_BACK as u64 {
+    if read > LOOK_BACK as u64 {
         return Err(Error::refused(format!(
             "none of the newest {} records of {} is healthy, so what runs there is unknown",
-            standing::LOOK_BACK,
-            setting.environment
+            LOOK_BACK, setting.environment
         ))
         .hint("deploy what runs there once more, and record it"));
     }

@@ -47,7 +47,6 @@ async fn draft(
             .hint("run this in the workflow run or build of that commit")
     })?;
     let evidence = &allowed.evidence;
-    let attempt = cx.env.get("GITHUB_RUN_ATTEMPT");
     Ok(Record {
         run: cx.host.run_url(),
         account: setting.read.account.clone(),
@@ -63,7 +62,6 @@ async fn draft(
             reviews: evidence.reviews.clone(),
             approvers: evidence.approvers.clone(),
             requests: evidence.requests.clone(),
-            attempt: attempt.and_then(|attempt| attempt.parse().ok()),
         }),
         ..Record::new(
             &Chain::new(&setting.service, &setting.environment)?,
@@ -94,8 +92,7 @@ async fn append(
         if let Some(own) = decide::own(&records, standing.last(), &draft, cx.clock.now())? {
             return Ok(Written::before(own));
         }
-        let newest = records.iter().find(|it| it.record.is_deployment());
-        let record = after(head.as_ref(), newest, draft.clone());
+        let record = after(head.as_ref(), &records, draft.clone());
         let hash = match dry_run {
             true => None,
             false => match ledger.append(&chain, head.as_ref(), record.clone()).await? {

@@ -1,12 +1,14 @@
 //! What a record says beside digest and verdict, and what must not have changed since the check.
 
 use crate::setting::Setting;
-use crate::standing::{LOOK_BACK, Standing, at};
+use crate::standing::{Standing, at, unrecorded};
 use kit::clock::rfc3339;
 use kit::error::{Error, Result};
 use kit::hex::is_hex;
 use kit::id::Digest;
-use ledger::{Actor, BreakGlass, Chain, Entry, GENESIS, Ledger, Record, Recorded, Verdict};
+use ledger::{
+    Actor, BreakGlass, Chain, Entry, GENESIS, LOOK_BACK, Ledger, Record, Recorded, Verdict,
+};
 use time::{Duration, OffsetDateTime};
 
 /// How long a broken glass stays open if the contract no longer says: what is recorded here has
@@ -27,28 +29,26 @@ pub(super) fn expected(given: Option<&str>) -> Result<Option<String>> {
     }
 }
 
-/// The newest deployment. The head is one unless it is a review.
-pub(super) async fn newest(
+/// The records since the newest deployment, newest first and with that one. The head is one unless it
+/// deploys nothing.
+pub(super) async fn since(
     ledger: &Ledger,
     chain: &Chain,
     head: Option<&Entry>,
-) -> Result<Option<Recorded>> {
+) -> Result<Vec<Recorded>> {
     let Some(entry) = head else {
-        return Ok(None);
+        return Ok(Vec::new());
     };
     let record = entry
         .record(chain)
         .map_err(|fault| Error::refused(format!("the ledger is broken in {chain}: {fault}")))?;
     if record.is_deployment() {
-        return Ok(Some(Recorded {
+        return Ok(vec![Recorded {
             hash: entry.hash.clone(),
             record,
-        }));
+        }]);
     }
-    let records = ledger
-        .recent(chain, LOOK_BACK, Record::is_deployment)
-        .await?;
-    Ok(records.into_iter().find(|it| it.record.is_deployment()))
+    ledger.recent(chain, LOOK_BACK, Record::is_deployment).await
 }
 
 /// Refuses a record, or a permit, that was judged against another deployment than the newest one: a run that was
@@ -110,12 +110,16 @@ pub(super) fn only_accepts(
     )))
 }
 
-/// The digest that a rollback leaves: what was healthy until now, else what was deployed last.
-pub(crate) fn left(newest: Option<&Recorded>, record: &Record) -> Option<Digest> {
+/// The digest that a rollback leaves: that of a promotion which began and was never recorded, else what
+/// was healthy until now, else what was deployed last. From the records since the newest deployment,
+/// newest first and with that one.
+pub(crate) fn left(records: &[Recorded], record: &Record) -> Option<Digest> {
     let other = |digest: &&Digest| **digest != record.digest;
-    let healthy = record.previous.as_ref().filter(other);
-    let last = newest.map(|newest| &newest.record.digest).filter(other);
-    healthy.or(last).cloned()
+    let began = unrecorded(records).map(|began| &began.digest);
+    let newest = records.iter().find(|it| it.record.is_deployment());
+    let last = newest.map(|newest| &newest.record.digest);
+    let all = [began, record.previous.as_ref(), last];
+    all.into_iter().flatten().find(other).cloned()
 }
 
 /// That rules were gone past. A glass that is still open from an earlier one does not stay open for
@@ -177,7 +181,7 @@ pub(super) fn rows(record: &Record) -> Vec<(&'static str, String)> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::standing::tests::{deployed, digest, failed};
+    use crate::standing::tests::{deployed, digest, failed, started};
 
     fn recorded(record: Record) -> Recorded {
         Recorded {
@@ -236,11 +240,19 @@ mod tests {
                 previous: previous.map(digest),
                 ..deployed('a')
             };
-            super::left(Some(&recorded(newest)), &record)
+            super::left(&[recorded(newest)], &record)
         };
         assert_eq!(left(deployed('b'), Some('b')), Some(digest('b')));
         assert_eq!(left(failed('c'), Some('b')), Some(digest('b')));
         assert_eq!(left(failed('c'), Some('a')), Some(digest('c')));
         assert_eq!(left(deployed('a'), Some('a')), None);
+        // What began and was never recorded may run.
+        let record = Record {
+            previous: Some(digest('b')),
+            ..deployed('b')
+        };
+        let began = [started('c', 2), deployed('b'), started('d', 1)].map(recorded);
+        assert_eq!(super::left(&began, &record), Some(digest('c')));
+        assert_eq!(super::left(&began[1..], &record), None);
     }
 }

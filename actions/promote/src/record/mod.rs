@@ -21,11 +21,8 @@ use kit::hex::is_hex;
 use kit::id::{CommitId, Digest};
 use kit::step::required;
 use kit::{Cx, Report};
-use ledger::{Actor, Chain, Ledger, Record, Rollback, Verdict};
+use ledger::{Actor, Chain, LOOK_BACK, Ledger, Record, Rollback, Verdict};
 use net::Net;
-
-/// How many of the previous environment's newest records are searched for the digest.
-const LOOK_BACK: usize = 1000;
 
 pub(crate) async fn run(args: Args, cx: &Cx) -> Result<Report> {
     let digest = Digest::parse(&args.digest)?;
@@ -77,7 +74,9 @@ pub(crate) async fn run(args: Args, cx: &Cx) -> Result<Report> {
         draft.break_glass = Some(broken);
     }
     if let Some(number) = args.permit {
-        let permit = under::permit(&ledger, &chain, number, &draft, cx.clock).await?;
+        let Some(permit) = under::permit(&ledger, &chain, number, &draft).await? else {
+            return Ok(report::nothing(&setting, number));
+        };
         expected = Some(permit.head.clone());
         draft = permit.marked(draft);
     }
@@ -89,7 +88,6 @@ pub(crate) async fn run(args: Args, cx: &Cx) -> Result<Report> {
         expected: expected.as_deref(),
         only_accepts,
         dry_run: args.dry_run,
-        clock: cx.clock,
     };
     let written = write.append(draft).await?;
     if args.dry_run {

@@ -24,6 +24,20 @@ pub(super) fn dry(written: &Written) -> Report {
     }
 }
 
+/// Where no deployment began under the permit, so that none failed.
+pub(super) fn nothing(setting: &Setting, permit: u64) -> Report {
+    let line = format!(
+        "no deployment to {} began under permit {permit}, so nothing was recorded",
+        setting.environment
+    );
+    Report {
+        text: format!("{line}\n"),
+        summary: format!("{line}\n"),
+        json: json!({ "record": null, "permit": permit }),
+        ..Report::default()
+    }
+}
+
 /// The record that was written.
 pub(super) fn report(setting: &Setting, written: &Written, deployment: Option<u64>) -> Report {
     let record = &written.record;

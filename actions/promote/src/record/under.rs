@@ -1,12 +1,9 @@
 //! A deployment's record closes the permit that it ran under, and is what the permit says: the head it
 //! was judged against, a rollback, a break-glass.
 
-use super::LOOK_BACK;
 use super::write::is_same;
-use kit::clock::Clock;
 use kit::error::{Error, Result};
-use ledger::{Chain, GENESIS, Ledger, Permit, Record, Recorded, Rollback, Verdict, permit};
-use time::OffsetDateTime;
+use ledger::{Chain, LOOK_BACK, Ledger, Permit, Record, Recorded, Rollback, Verdict, permit};
 
 /// What a permit says about the record that closes it.
 pub(super) struct Under {
@@ -28,7 +25,8 @@ impl Under {
     }
 }
 
-/// The permit of this number, if the draft may close it.
+/// The permit of this number, if the draft may close it; nothing if it is a failure and no deployment
+/// began under the permit, so that there is nothing to record.
 ///
 /// # Errors
 /// It may not (exit 3), or the chain cannot be read.
@@ -37,26 +35,24 @@ pub(super) async fn permit(
     chain: &Chain,
     number: u64,
     draft: &Record,
-    clock: Clock,
-) -> Result<Under> {
+) -> Result<Option<Under>> {
     // Beyond the permit, as far as the deployment that it was judged against.
     let enough = |record: &Record| record.seq < number && record.is_deployment();
     let records = ledger.recent(chain, LOOK_BACK, enough).await?;
-    let (record, permit) = closes(&records, number, draft, clock.now())?;
-    Ok(Under {
+    let closes = closes(&records, number, draft)?;
+    Ok(closes.map(|(record, permit)| Under {
         record: record.clone(),
         head: permit.head.clone(),
-    })
+    }))
 }
 
 /// Decides whether the draft may close the permit, from the chain's records, newest first, as far back
-/// as the deployment that the permit was judged against.
+/// as the deployment that the permit was judged against. Nothing where nothing began that failed.
 fn closes<'r>(
     records: &'r [Recorded],
     number: u64,
     draft: &Record,
-    now: OffsetDateTime,
-) -> Result<(&'r Record, &'r Permit)> {
+) -> Result<Option<(&'r Record, &'r Permit)>> {
     let (found, permit) = named(records, number, draft)?;
     let newest = records.iter().find(|it| it.record.is_deployment());
     let closing = records
@@ -72,10 +68,10 @@ fn closes<'r>(
         if !own || newest.is_none_or(|newest| newest.hash != closing.hash) {
             return Err(closed(number, &closing.record));
         }
-        return Ok((found, permit));
+        return Ok(Some((found, permit)));
     }
-    still_to_record(records, number, permit, draft, now)?;
-    Ok((found, permit))
+    let began = still_to_record(records, number, draft)?;
+    Ok(began.then_some((found, permit)))
 }
 
 /// The permit of this number, if it is for the draft's digest and commit.
@@ -114,18 +110,11 @@ fn named<'r>(
     Ok((found, permit))
 }
 
-/// Refuses where nothing can have been deployed under an open permit, or what was is over or another
-/// run's to record.
-fn still_to_record(
-    records: &[Recorded],
-    number: u64,
-    permit: &Permit,
-    draft: &Record,
-    now: OffsetDateTime,
-) -> Result<()> {
+/// Whether a deployment began under the permit. Refuses where one is said to be healthy that did not, or
+/// where what began is over or another run's to record.
+fn still_to_record(records: &[Recorded], number: u64, draft: &Record) -> Result<bool> {
     let environment = &draft.environment;
     let refused = || refusal(draft, number);
-    let newest = records.iter().find(|it| it.record.is_deployment());
     let start =
         |it: &&Recorded| it.record.verdict == Verdict::Started && it.record.under == Some(number);
     let started = records.iter().find(start).map(|it| &it.record);
@@ -141,52 +130,29 @@ fn still_to_record(
                 permit::began(later),
                 later.under.unwrap_or_default()
             ))
-            .hint("what that one ends with is recorded, and this one is over"));
+            .hint("this one is over, and the end of that one is recorded")
+            .hint(format!(
+                "if this one updated the service last, its version may run: slipway-promote status --environment {environment} --live"
+            )));
     }
     match (draft.verdict, started) {
         // Whoever sees it run healthy may say so.
-        (Verdict::Healthy, Some(_)) => {}
+        (Verdict::Healthy, Some(_)) => Ok(true),
         (Verdict::Healthy, None) => {
-            return Err(refused().cause("no deployment began under it").hint(format!(
+            Err(refused().cause("no deployment began under it").hint(format!(
                 "deploy it first: slipway-service deploy --environment {environment} --digest {} --permit {number}",
                 draft.digest
-            )));
+            )))
         }
         // A run that was refused does not end what another one began.
-        (_, Some(started)) if !is_own(started, draft) => {
-            return Err(refused()
-                .cause(format!("{} began it", permit::began(started)))
-                .hint("if that run never records it, record the failure without --permit"));
-        }
-        (_, Some(_)) => {}
-        (_, None) if permit::expired(permit, now) => {
-            return Err(refused()
-                .cause(format!(
-                    "it expired at {}, and no deployment began under it",
-                    permit.expires
-                ))
-                .hint("there is nothing to record"));
-        }
-        // What was permitted can have failed before it began, such as in a migration, but not where
-        // it could not begin.
-        (_, None) => {
-            let head = newest.map_or(GENESIS, |newest| &newest.hash);
-            if permit.head != head {
-                return Err(refused()
-                    .cause("no deployment began under it before another one was recorded")
-                    .hint("there is nothing to record"));
-            }
-            if let Some(underway) = permit::underway(records, now) {
-                return Err(refused()
-                    .cause(format!(
-                        "no deployment began under it, and {} began another one",
-                        permit::began(&underway.started.record)
-                    ))
-                    .hint("there is nothing to record"));
-            }
-        }
+        (_, Some(started)) if !is_own(started, draft) => Err(refused()
+            .cause(format!("{} began it", permit::began(started)))
+            .hint("if that run never records it, record the failure without --permit")),
+        (_, Some(_)) => Ok(true),
+        // What failed before it began, such as by a call that AWS refused, deployed nothing. The permit
+        // stays open, and what was approved stays approved.
+        (_, None) => Ok(false),
     }
-    Ok(())
 }
 
 fn refusal(draft: &Record, number: u64) -> Error {
@@ -224,10 +190,6 @@ mod tests {
 
     const RUN: &str = "https://ci.example/runs/7/attempts/1";
 
-    fn now() -> OffsetDateTime {
-        crate::standing::at("2026-11-21T18:30:00Z").unwrap()
-    }
-
     fn of_run(mut record: Record) -> Record {
         record.run = Some(RUN.to_owned());
         record
@@ -236,7 +198,7 @@ mod tests {
     /// Why the draft may not close permit 2; nothing if it may.
     #[track_caller]
     fn why_not(records: &[Record], draft: &Record) -> Option<String> {
-        let error = closes(&chain(records), 2, draft, now()).err()?;
+        let error = closes(&chain(records), 2, draft).err()?;
         assert_eq!(error.exit(), kit::Exit::Refused);
         assert!(!error.hints.is_empty());
         Some(error.causes().join("; "))
@@ -261,8 +223,6 @@ mod tests {
                 healthy.clone(),
                 Some("no deployment began under it"),
             ),
-            // What failed before it began, such as a migration.
-            (granted.to_vec(), failure.clone(), None),
             (begun[..1].to_vec(), healthy.clone(), Some("no record 2")),
             (
                 vec![deployed('a'), deployed('b')],
@@ -331,17 +291,12 @@ mod tests {
             let why = why_not(&superseded, draft);
             assert!(why.is_some_and(|it| it.contains("began another deployment since")));
         }
-        let mut late = permitted('b', "hash-1");
-        if let Some(permit) = &mut late.permit {
-            permit.expires = "2026-11-21T18:30:00Z".to_owned();
-        }
-        let unused = [deployed('a'), late];
-        assert!(failures(&unused).is_some_and(|it| it.contains("it expired at")));
-        // Nothing began under it, because something else was deployed or is.
-        let late = [&granted[..], &[deployed('c')]].concat();
-        assert!(failures(&late).is_some_and(|it| it.contains("before another one was recorded")));
         let busy = [&granted[..], &[permitted('c', "hash-1"), started('c', 3)]].concat();
-        assert!(failures(&busy).is_some_and(|it| it.contains("began another one")));
+        // What failed before it began is not on record, and does not end the permit.
+        let late = [&granted[..], &[deployed('c')]].concat();
+        for records in [&granted[..], &busy, &late] {
+            assert_eq!(closes(&chain(records), 2, &failure).unwrap(), None);
+        }
         let closed = Record {
             under: Some(2),
             ..healthy.clone()

@@ -2,10 +2,9 @@
 
 use super::{marks, under};
 use crate::live::Live;
-use kit::clock::Clock;
 use kit::error::Result;
 use kit::id::Digest;
-use ledger::{Append, Chain, Entry, Ledger, Record, Recorded, Rollback, Verdict};
+use ledger::{Append, Chain, Entry, Ledger, Record, Recorded, Rollback, Verdict, permit};
 
 /// What is in the ledger after this run.
 pub(crate) struct Written {
@@ -38,7 +37,6 @@ pub(super) struct Write<'a> {
     /// Whether nothing but an accepted head stands in for a permit.
     pub(super) only_accepts: bool,
     pub(super) dry_run: bool,
-    pub(super) clock: Clock,
 }
 
 impl Write<'_> {
@@ -48,19 +46,19 @@ impl Write<'_> {
         let mut head = ledger.head(chain).await?;
         for wait in ledger::attempts() {
             tokio::time::sleep(wait).await;
-            let newest = marks::newest(ledger, chain, head.as_ref()).await?;
+            let records = marks::since(ledger, chain, head.as_ref()).await?;
+            let newest = newest(&records);
             let accepting = head.as_ref().is_some_and(|head| ledger.is_accepting(head));
             let own = newest
-                .as_ref()
                 .filter(|newest| is_same(&newest.record, &draft))
                 // Nothing says yet that its head is accepted.
                 .filter(|_| !accepting);
             // Meanwhile another run may have closed it.
             if let Some(number) = draft.under {
-                under::permit(ledger, chain, number, &draft, self.clock).await?;
+                under::permit(ledger, chain, number, &draft).await?;
             }
             if own.is_none() {
-                self.judge(accepting, newest.as_ref(), &draft)?;
+                self.judge(accepting, &records, &draft)?;
             }
             // Verified each time: the run that was faster may have deployed another digest.
             let seen = match self.live {
@@ -70,7 +68,7 @@ impl Write<'_> {
             if let Some(own) = own {
                 return Ok(Written::before(own));
             }
-            let mut record = after(head.as_ref(), newest.as_ref(), draft.clone());
+            let mut record = after(head.as_ref(), &records, draft.clone());
             if let Some((seen, account)) = seen {
                 record.task_definition = Some(seen.task_definition.into());
                 record.account = Some(account.clone());
@@ -95,9 +93,11 @@ impl Write<'_> {
     }
 
     /// Refuses what no longer stands, by the newest deployment.
-    fn judge(&self, accepting: bool, newest: Option<&Recorded>, draft: &Record) -> Result<()> {
+    fn judge(&self, accepting: bool, records: &[Recorded], draft: &Record) -> Result<()> {
+        let newest = newest(records);
         // A failure is always recorded: it can make nothing look better than it is.
         if draft.verdict == Verdict::Healthy {
+            permit::whole(self.chain, records)?;
             marks::compare(self.expected, newest, draft)?;
         }
         if self.only_accepts {
@@ -108,15 +108,20 @@ impl Write<'_> {
 }
 
 /// The draft as the record after the head: with its number, what was healthy until now, and what a rollback
-/// leaves, by the newest deployment.
-pub(crate) fn after(head: Option<&Entry>, newest: Option<&Recorded>, mut record: Record) -> Record {
+/// leaves, by the records since the newest deployment, newest first and with that one.
+pub(crate) fn after(head: Option<&Entry>, records: &[Recorded], mut record: Record) -> Record {
     record.seq = head.map_or(1, |head| head.seq + 1);
-    record.previous = newest.and_then(|newest| healthy_until_now(&newest.record));
+    record.previous = newest(records).and_then(|newest| healthy_until_now(&newest.record));
     if record.rollback.is_some() {
-        let from = marks::left(newest, &record);
+        let from = marks::left(records, &record);
         record.rollback = Some(Rollback { from });
     }
     record
+}
+
+/// The newest deployment among records, newest first.
+fn newest(records: &[Recorded]) -> Option<&Recorded> {
+    records.iter().find(|it| it.record.is_deployment())
 }
 
 /// Whether the record is the one this run would write, so that running twice writes one record.

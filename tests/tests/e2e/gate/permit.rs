@@ -9,11 +9,12 @@ use serde_json::{Value, json};
 
 use super::{ALLOWED, Ended, Gate, digest, ended};
 use crate::gateway;
+use crate::record;
 use crate::support::{PATIENCE, Started, instance, log, wait};
 
 impl Gate {
     /// The chain's records, oldest first, with their hashes.
-    fn chain(&self) -> Vec<(Value, String)> {
+    pub(super) fn chain(&self) -> Vec<(Value, String)> {
         let input = json!({
             "TableName": World::LEDGER, "ConsistentRead": true, "KeyConditionExpression": "#chain = :chain",
             "ExpressionAttributeNames": {"#chain": "chain"},
@@ -73,7 +74,7 @@ impl Gate {
     }
 
     /// The step in a build of production's stage that a person started.
-    fn built(&self, person: &str, build: &str, arguments: &[&str]) -> Command {
+    pub(super) fn built(&self, person: &str, build: &str, arguments: &[&str]) -> Command {
         let mut command = self.command(person, arguments);
         let arn = format!("arn:aws:codebuild:ca-central-1:111111111111:build/promote:{build}");
         command
@@ -136,6 +137,10 @@ fn a_permit_is_granted_used_once_and_closed_by_the_deployments_record() {
     let dry = gate.run("linus", &["grant", "--digest", &fix, "--dry-run"]);
     dry.is(0, &[ALLOWED, "permitted"]);
     assert_eq!(gate.chain().len(), 1, "a dry run writes nothing");
+    let calls = wait(PATIENCE, record::calls(&gate.world));
+    let mut roles = calls.iter().filter_map(record::Call::role);
+    let permits = roles.find(|role| role.starts_with("slipway-permit"));
+    assert_eq!(permits, None, "a dry run needs the role that reads alone");
     let refused = gate.run("linus", &["grant", "--digest", &digest('9')]);
     refused.is(3, &["no record of this digest in staging"]);
     assert_eq!(gate.chain().len(), 1, "what is refused is not permitted");
@@ -235,10 +240,14 @@ fn of_permits_that_race_one_is_used() {
         let more = ["--verdict", "failed", "--permit", permit];
         ended(&mut gate.built("linus", build, &recording(&fix, commit, &more)))
     };
-    failing(other, "3").is(3, &["began another one"]);
+    // Nothing of theirs began, so that nothing failed.
+    let nothing = &["began under permit 3, so nothing was recorded"];
+    failing(other, "3").is(0, nothing);
+    assert_eq!(gate.chain().len(), 8);
     failing(other, "2").is(3, &["began it", "without --permit"]);
     failing(own, "2").is(0, &[]);
-    failing(other, "3").is(3, &["before another one was recorded"]);
+    failing(other, "3").is(0, nothing);
+    assert_eq!(gate.chain().len(), 9);
     ended(&mut gate.built("linus", other, &grant)).is(0, &[ALLOWED]);
 }
 
@@ -321,14 +330,15 @@ fn where_a_run_died_its_next_attempt_goes_on_and_a_rollback_waits_for_nobody() {
     wait(PATIENCE, gate.world.serve(instance())).unwrap();
     let [good, fix] = ["good", "fix"].map(|mark| gate.image(mark));
     gate.plant("staging", &[gate.healthy(&good, 0), gate.healthy(&fix, 1)]);
-    gate.plant("production", &[gate.healthy(&good, 0)]);
+    let older = gate.healthy(&digest('1'), 0);
+    gate.plant("production", &[older, gate.healthy(&good, 0)]);
     gate.declare("");
     let grant = ["grant", "--digest", &fix];
     let (first, second) = ("7/attempts/1", "7/attempts/2");
     let granted = ended(&mut gate.built("linus", first, &grant));
     granted.is(0, &[ALLOWED]);
-    assert_eq!(granted.permit(), 2);
-    gate.begin(2, "linus", Some(&page(first)), &now());
+    assert_eq!(granted.permit(), 3);
+    gate.begin(3, "linus", Some(&page(first)), &now());
     ended(&mut gate.built("linus", "8", &grant)).is(
         3,
         &[
@@ -339,24 +349,28 @@ fn where_a_run_died_its_next_attempt_goes_on_and_a_rollback_waits_for_nobody() {
     );
     let again = ended(&mut gate.built("linus", second, &grant));
     again.is(0, &[ALLOWED]);
-    assert_eq!(again.permit(), 4);
+    assert_eq!(again.permit(), 5);
 
-    let rollback = ["grant", "--rollback", "--digest", &good];
-    let back = gate.without_github("ada", &rollback);
-    back.is(0, &[ALLOWED]);
-    assert_eq!(back.permit(), 5);
-    gate.begin(5, "ada", None, &now());
+    // What began may run, so the way back is the version that the newest record has.
+    let back = gate.without_github("ada", &["grant", "--rollback"]);
+    back.is(0, &[ALLOWED, &good]);
+    assert_eq!(back.permit(), 6);
+    gate.begin(6, "ada", None, &now());
     gate.deploy(&good);
     // What it superseded is over, whatever became of it.
-    let failed = ["--permit", "2", "--verdict", "failed"];
+    let failed = ["--permit", "3", "--verdict", "failed"];
     let late = recording(&fix, &gate.commits[1], &failed);
     for attempt in [first, second] {
         ended(&mut gate.built("linus", attempt, &late))
             .is(3, &["ada at", "began another deployment since"]);
     }
-    let record = recording(&good, &gate.commits[0], &["--permit", "5"]);
+    let record = recording(&good, &gate.commits[0], &["--permit", "6"]);
     let written = gate.run("ada", &record);
     written.is(0, &[]);
-    assert_eq!(written.json["record"]["under"], 5, "{}", written.json);
+    assert_eq!(written.json["record"]["under"], 6, "{}", written.json);
+    let from = &written.json["record"]["rollback"]["from"];
+    assert_eq!(*from, json!(fix), "{}", written.json);
+    let left = gate.run("ada", &["check", "--digest", &fix]);
+    left.is(3, &["production was rolled back from it"]);
     gate.run("grace", &["verify"]).is(0, &[]);
 }

@@ -3,7 +3,7 @@
 use serde_json::json;
 
 use super::Setting;
-use crate::support::{PATIENCE, Started, ends, until};
+use crate::support::{PATIENCE, Started, ends, log, until};
 
 #[test]
 fn a_run_that_is_killed_before_the_update_goes_on_under_its_permit() {
@@ -54,4 +54,30 @@ fn a_run_that_is_killed_after_the_update_follows_its_deployment() {
     ends(&mut setting.deploy(&permit, &[]), 0, &said);
     assert_eq!(setting.service()["taskDefinition"], updated);
     assert_eq!(setting.started(number).len(), 1);
+}
+
+/// The update was refused and repeated, and meanwhile somebody rolled back.
+#[test]
+fn an_update_that_a_rollback_overtook_fails_and_says_what_may_run() {
+    let setting = Setting::new("staging", "overtaken");
+    let number = setting.permit(&json!({}));
+    let fails = json!({"kind": "status", "status": 500, "code": "ServerException", "message": "Server error."});
+    setting.fault("UpdateService", 1000, &fails);
+    let late = Started::new(&mut setting.deploy(&number.to_string(), &[]));
+    until("the deployment is on record as begun", PATIENCE, || {
+        (setting.started(number).len() == 1).then_some(())
+    });
+    let back = setting.permit(&json!({"rollback": {}}));
+    setting.plant(&json!({"verdict": "started", "under": back, "rollback": {}}));
+    setting.no_fault();
+    let output = late.end(PATIENCE);
+    let text = log(&output);
+    assert_eq!(output.status.code(), Some(1), "{text}");
+    for piece in [
+        "the service may run",
+        "began another one",
+        "grant --environment staging --rollback",
+    ] {
+        assert!(text.contains(piece), "no {piece:?} in\n{text}");
+    }
 }

@@ -1,6 +1,6 @@
 //! Why no deployment may begin under a permit, and what to do then.
 
-use super::Attempt;
+use super::{Attempt, has_attempts};
 use crate::chain::Chain;
 use crate::record::{Record, Verdict};
 use kit::aws::AccountId;
@@ -19,7 +19,7 @@ pub enum Reason {
     /// It is for another account, or names none.
     Account(Option<AccountId>),
     /// The gate had other rules.
-    Policy(Option<String>),
+    Policy,
     /// It expired at this time.
     Expired(String),
     /// A request that it rests on was rejected or withdrawn since, by this record.
@@ -39,7 +39,8 @@ pub fn began(started: &Record) -> String {
     format!("{} at {}{run}", started.actor.login, started.at)
 }
 
-/// Adds what to do about a deployment that began and is not recorded yet; `then` follows once it is ended.
+/// Adds what to do about a deployment that began and is not recorded yet: what may still record it, what
+/// need not wait for it, and what puts an end to it; `then` follows once it is ended.
 #[must_use]
 pub fn unfinished(error: Error, started: &Record, then: &str) -> Error {
     let Record {
@@ -48,14 +49,39 @@ pub fn unfinished(error: Error, started: &Record, then: &str) -> Error {
         commit,
         ..
     } = started;
-    error
-        .hint("wait for that run to record how it ended; if it died, run its failed jobs again")
-        .hint(format!(
-            "a rollback need not wait: slipway-promote grant --environment {environment} --rollback"
-        ))
-        .hint(format!(
-            "if it never will: slipway-promote record --environment {environment} --digest {digest} --commit {commit} --verdict failed{then}"
-        ))
+    let closing = format!(
+        "slipway-promote record --environment {environment} --digest {digest} --commit {commit} --verdict failed{then}"
+    );
+    match started.run.as_deref() {
+        Some(run) if has_attempts(run) => error
+            .hint("wait for that run to record how it ended; if it died, run its failed jobs again")
+            .hint(back(started))
+            .hint(format!("if it never will: {closing}")),
+        // A build that is started once more is another build, which cannot go on.
+        Some(_) => error
+            .hint("wait for that run to record how it ended")
+            .hint(format!("if it died: {closing}"))
+            .hint(back(started)),
+        None => error
+            .hint(format!(
+                "it began outside of a run; if nobody records how it ended: {closing}"
+            ))
+            .hint(back(started)),
+    }
+}
+
+/// The way back, which need not wait for a deployment that is under way. From a promotion it leads to
+/// what was healthy when that was permitted.
+fn back(started: &Record) -> String {
+    let healthy = started
+        .previous
+        .as_ref()
+        .filter(|digest| started.rollback.is_none() && **digest != started.digest);
+    let digest = healthy.map_or_else(String::new, |digest| format!(" --digest {digest}"));
+    format!(
+        "a rollback need not wait: slipway-promote grant --environment {} --rollback{digest}",
+        started.environment
+    )
 }
 
 impl Reason {
@@ -99,7 +125,7 @@ impl Reason {
                     None => "it names no account".to_owned(),
                 })
                 .hint("deploy with credentials for the environment's account"),
-            Reason::Policy(_) => error
+            Reason::Policy => error
                 .cause(format!(
                     "the contract's gate of {environment} has changed since it was granted"
                 ))
@@ -123,7 +149,10 @@ impl Reason {
                 .cause(newest(record))
                 .hint(grant),
             Reason::Started(started) => {
-                let error = error.cause(format!("{} began a deployment under it", began(started)));
+                let revision = started.task_definition.as_deref();
+                let revision = revision.map_or_else(String::new, |it| format!(", of {it}"));
+                let cause = format!("{} began a deployment under it{revision}", began(started));
+                let error = error.cause(cause);
                 unfinished(error, started, &then)
             }
             Reason::Underway(started) => {

@@ -1,17 +1,14 @@
 //! Begins a deployment under a permit: reads the chain, and puts on record that the permit is used.
 
-use super::{Attempt, Usable, usable};
+use super::{Attempt, Reason, Usable, overtaken, usable, whole};
 use crate::chain::Chain;
 use crate::contention::{attempts, busy};
 use crate::entry::Entry;
 use crate::record::{Actor, Record, Verdict};
-use crate::store::{Append, Ledger, Recorded};
+use crate::store::{Append, LOOK_BACK, Ledger, Recorded};
 use kit::clock::{Clock, rfc3339};
 use kit::error::Result;
 use time::OffsetDateTime;
-
-/// How many of a chain's newest records are searched for the newest deployment.
-const LOOK_BACK: usize = 1000;
 
 /// A deployment that has begun on record.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -20,15 +17,13 @@ pub struct Started {
     pub permit: Recorded,
     /// The number of the `started` record.
     pub record: u64,
-    /// Whether this same run began it before.
-    pub resumed: bool,
 }
 
 impl Ledger {
     /// The head, and the records since the newest deployment, newest first and with that one.
     ///
     /// # Errors
-    /// As [`Ledger::recent`].
+    /// As [`Ledger::recent`], and [`whole`].
     pub async fn since_deployment(&self, chain: &Chain) -> Result<(Option<Entry>, Vec<Recorded>)> {
         let last = |entry: &Entry| {
             let record = entry.record(chain);
@@ -40,7 +35,9 @@ impl Ledger {
             .into_iter()
             .map(|entry| self.recorded(chain, entry))
             .collect();
-        Ok((head, records?))
+        let records = records?;
+        whole(chain, &records)?;
+        Ok((head, records))
     }
 
     /// Whether the deployment may begin. Writes nothing.
@@ -57,8 +54,23 @@ impl Ledger {
         usable(&records, attempt, clock.now()).map_err(|reason| reason.refusal(chain, attempt))
     }
 
+    /// What overtook a deployment that began under a permit with a record of this number, if anything did.
+    ///
+    /// # Errors
+    /// As [`Ledger::since_deployment`].
+    pub async fn overtaken(
+        &self,
+        chain: &Chain,
+        permit: u64,
+        started: u64,
+    ) -> Result<Option<Record>> {
+        let (_, records) = self.since_deployment(chain).await?;
+        Ok(overtaken(&records, permit, started).cloned())
+    }
+
     /// Puts on record that the deployment begins, which uses the permit up, and which revision of the
-    /// task definition it is to run. What this same run began before goes on without another record.
+    /// task definition it is to run. What this same run began before goes on, and without another record
+    /// if it is of the same revision.
     ///
     /// # Errors
     /// It may not begin (exit 3), or that cannot be read or written.
@@ -76,12 +88,10 @@ impl Ledger {
             let now = clock.now();
             let Usable { permit, started } =
                 usable(&records, attempt, now).map_err(|reason| reason.refusal(chain, attempt))?;
-            if let Some(started) = started {
-                return Ok(Started {
-                    permit,
-                    record: started.record.seq,
-                    resumed: true,
-                });
+            let goes_on = goes_on(started.as_ref(), attempt, revision)
+                .map_err(|reason| reason.refusal(chain, attempt))?;
+            if let Some(record) = goes_on {
+                return Ok(Started { permit, record });
             }
             let record = Record {
                 task_definition: Some(revision.to_owned()),
@@ -91,12 +101,33 @@ impl Ledger {
                 return Ok(Started {
                     permit,
                     record: entry.seq,
-                    resumed: false,
                 });
             }
         }
         Err(busy(chain, "nothing was deployed"))
     }
+}
+
+/// The record with which this revision was begun before; nothing if one is to be written, because it is
+/// new or another one than the run's earlier attempt began.
+///
+/// # Errors
+/// This same attempt began another revision: it is another job of it that deploys.
+pub(super) fn goes_on(
+    started: Option<&Recorded>,
+    attempt: &Attempt<'_>,
+    revision: &str,
+) -> Result<Option<u64>, Reason> {
+    let Some(Recorded { record, .. }) = started else {
+        return Ok(None);
+    };
+    if record.task_definition.as_deref() == Some(revision) {
+        return Ok(Some(record.seq));
+    }
+    if record.run.as_deref() == attempt.run {
+        return Err(Reason::Started(Box::new(record.clone())));
+    }
+    Ok(None)
 }
 
 /// The record that a deployment begins under a permit.
@@ -112,7 +143,6 @@ pub(super) fn record(
         actor: actor.clone(),
         run: attempt.run.map(str::to_owned),
         task_definition: None,
-        rollback: None,
         break_glass: None,
         reason: None,
         request: None,

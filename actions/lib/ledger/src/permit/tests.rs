@@ -40,7 +40,6 @@ fn permit(head: u64) -> Record {
             reviews: Vec::new(),
             approvers: Vec::new(),
             requests: Vec::new(),
-            attempt: None,
         }),
         ..sample(0, 2)
     }
@@ -257,7 +256,7 @@ fn what_a_permit_does_not_say_is_refused() {
                 policy: "sha256:others",
                 ..asked
             },
-            Reason::Policy(Some("sha256:rules".to_owned())),
+            Reason::Policy,
         ),
     ] {
         let found = with(&records, changed);
@@ -355,5 +354,108 @@ fn the_record_of_a_beginning_names_the_permit_and_what_it_permits() {
     assert_eq!(record.at, "2026-11-21T18:30:00Z");
     assert_eq!(record.previous, permit.previous);
     assert_eq!(record.commit, permit.commit);
-    assert_eq!((record.permit, record.rollback), (None, None));
+    assert_eq!((record.permit, record.rollback), (None, permit.rollback));
+}
+
+#[test]
+fn what_is_unfinished_names_what_can_record_it_and_the_way_back() {
+    let hints = |record: &Record| unfinished(kit::error::Error::refused("busy"), record, "").hints;
+    let began = |run: Option<&str>| Record {
+        previous: Some(digest(1)),
+        ..started(2, run)
+    };
+    let (again, closing) = ("run its failed jobs again", "--verdict failed");
+    let github = hints(&began(Some(RUN)));
+    assert!(
+        github[0].contains(again) && github[2].contains(closing),
+        "{github:?}"
+    );
+    // A build that is started once more is another one, and at a terminal there is nothing to run again.
+    let build = hints(&began(Some("https://ci.example/builds/7")));
+    assert!(build[1].contains(closing), "{build:?}");
+    let terminal = hints(&began(None));
+    assert!(terminal[0].contains(closing), "{terminal:?}");
+    for hints in [&build, &terminal] {
+        assert!(!hints.iter().any(|hint| hint.contains(again)), "{hints:?}");
+    }
+    let back = |record: &Record| {
+        let hints = hints(record);
+        let found = hints.into_iter().find(|hint| hint.contains("--rollback"));
+        found.unwrap()
+    };
+    let healthy = format!("--rollback --digest {}", digest(1));
+    assert!(back(&began(Some(RUN))).ends_with(&healthy));
+    // The version that a rollback leaves is not where another one goes.
+    let rollback = Record {
+        rollback: Some(crate::Rollback { from: None }),
+        ..began(Some(RUN))
+    };
+    assert!(back(&rollback).ends_with("--rollback"));
+    let first = started(2, Some(RUN));
+    assert!(back(&first).ends_with("--rollback"));
+}
+
+#[test]
+fn records_that_do_not_reach_the_newest_deployment_are_not_all() {
+    let of = Chain::new("storefront", "dev").unwrap();
+    let all = chain(&[deployed(), permit(1), reviewed()]);
+    whole(&of, &all).unwrap();
+    let error = whole(&of, &all[..2]).unwrap_err();
+    assert_eq!(error.exit(), kit::Exit::Refused);
+    assert!(
+        error.message.contains("none of the newest 2 is one"),
+        "{error}"
+    );
+    // There is none.
+    whole(&of, &chain(&[permit(0), reviewed()])).unwrap();
+    whole(&of, &[]).unwrap();
+}
+
+#[test]
+fn a_run_goes_on_with_its_revision_and_its_next_attempt_with_another() {
+    let (digest, account) = (digest(2), account("1"));
+    let begun = Record {
+        task_definition: Some("web:12".to_owned()),
+        ..started(2, Some(RUN))
+    };
+    let records = chain(&[deployed(), permit(1), begun]);
+    let of = |run: &'static str, revision: &str| {
+        start::goes_on(
+            records.first(),
+            &attempt(&digest, &account, Some(run)),
+            revision,
+        )
+    };
+    assert_eq!(of(RUN, "web:12"), Ok(Some(3)));
+    assert_eq!(of(AGAIN, "web:12"), Ok(Some(3)));
+    // Infrastructure registered another one meanwhile, which is put on record.
+    assert_eq!(of(AGAIN, "web:13"), Ok(None));
+    // Two jobs of one attempt are not one deployment.
+    let another = of(RUN, "web:13").unwrap_err();
+    assert_eq!(
+        another,
+        Reason::Started(Box::new(records[0].record.clone()))
+    );
+    let attempt = attempt(&digest, &account, Some(RUN));
+    let said = another.refusal(&Chain::new("storefront", "dev").unwrap(), &attempt);
+    assert!(said.to_string().contains("under it, of web:12"), "{said}");
+    assert_eq!(start::goes_on(None, &attempt, "web:13"), Ok(None));
+}
+
+#[test]
+fn what_began_is_overtaken_by_what_others_begin_or_record_later() {
+    let begun = [deployed(), permit(1), started(2, Some(RUN))];
+    let of = |more: &[Record]| {
+        let records = chain(&[&begun[..], more].concat());
+        overtaken(&records, 2, 3).map(|record| record.seq)
+    };
+    assert_eq!(of(&[]), None);
+    assert_eq!(of(&[reviewed(), permit(1), started(2, Some(AGAIN))]), None);
+    let own = Record {
+        under: Some(2),
+        ..deployed()
+    };
+    assert_eq!(of(&[own]), None);
+    assert_eq!(of(&[permit(1), started(4, Some(OTHER))]), Some(5));
+    assert_eq!(of(&[failed()]), Some(4));
 }
