@@ -60,7 +60,7 @@ pub(crate) struct Check {
     /// Environment whose newest healthy digest is promoted, without --digest [default: the one this environment follows]
     #[arg(long, value_name = "NAME")]
     pub(crate) from: Option<String>,
-    /// Go back to a digest that was healthy here, without asking GitHub [default: the one that ran before]
+    /// Go back to a digest that was healthy here, which works without GitHub [default: the one that ran before]
     #[arg(long)]
     pub(crate) rollback: bool,
     /// Why a person whom the contract lists goes past rules that refuse, in an emergency
@@ -100,7 +100,7 @@ pub(crate) struct Record {
     /// Output `permit` of grant: what was deployed under it is recorded, as what the permit says it is
     #[arg(long, value_name = "NUMBER", value_parser = kit::number::whole(1..=LAST), conflicts_with_all = ["expect_head", "rollback", "break_glass"])]
     pub(crate) permit: Option<u64>,
-    /// Go back to a digest that was healthy here, without asking GitHub [default: the one that ran before]
+    /// Go back to a digest that was healthy here, which works without GitHub [default: the one that ran before]
     #[arg(long)]
     pub(crate) rollback: bool,
     /// Why a person whom the contract lists goes past rules that refuse, in an emergency

@@ -1,8 +1,9 @@
 //! Break-glass: a listed person goes past rules that refuse, for a short time and on record. Pure.
 
 use super::Subject;
-use super::answer::{Answer, Decision, Finding, fail, not_asked, pass, unknown};
+use super::answer::{Answer, Decision, Finding, Rule, fail, not_asked, pass, unknown};
 use super::conditions::{Conditions, owed};
+use super::facts::Fact;
 use crate::person::logins;
 use crate::setting::Setting;
 use kit::clock::human;
@@ -47,23 +48,66 @@ pub(super) fn go_past(
     if !may {
         return None;
     }
-    for rule in &mut decision.rules {
-        let refuses = matches!(rule.answer, Answer::Fail | Answer::Unknown);
+    break_all(decision, |rule| {
         // A digest that was never deployed before is nothing anybody has seen run.
-        let holds = UNBREAKABLE.contains(&rule.rule)
-            || (rule.rule == "digest" && unseen)
-            || (rule.rule == "policy" && rule.answer == Answer::Fail);
-        if refuses && !holds {
-            rule.fact = format!("{}: {}", rule.answer.as_str(), rule.fact);
-            rule.answer = Answer::Broken;
-        }
-    }
+        !UNBREAKABLE.contains(&rule.rule)
+            && !(rule.rule == "digest" && unseen)
+            && !(rule.rule == "policy" && rule.answer == Answer::Fail)
+    });
     let allowed = decision.allowed();
     let people = conditions.and_then(|it| it.promoter.clone().ok());
     people.filter(|_| allowed)
 }
 
+/// Goes past what the ledger alone says against the gate of a rollback, if the promoter may: GitHub,
+/// which does not answer, may have the gate as it is here. No other rule of a rollback is gone past.
+/// Returns the people who do.
+pub(super) fn go_back(
+    decision: &mut Decision,
+    reason: &str,
+    setting: &Setting,
+    promoter: &Fact<Vec<Actor>>,
+    by_ledger: bool,
+) -> Option<Vec<Actor>> {
+    let finding = match decision.allowed() {
+        true => not_asked("every rule passes, so break-glass is not needed"),
+        false => listed(reason, setting, promoter),
+    };
+    let may = finding.answer == Answer::Pass;
+    decision.rules.push(finding.named(RULE));
+    if !may {
+        return None;
+    }
+    break_all(decision, |rule| rule.rule == "policy" && by_ledger);
+    let allowed = decision.allowed();
+    promoter.clone().ok().filter(|_| allowed)
+}
+
+/// Goes past the rules that refuse and can be broken.
+fn break_all(decision: &mut Decision, breakable: impl Fn(&Rule) -> bool) {
+    for rule in &mut decision.rules {
+        let refuses = matches!(rule.answer, Answer::Fail | Answer::Unknown);
+        if refuses && breakable(rule) {
+            rule.fact = format!("{}: {}", rule.answer.as_str(), rule.fact);
+            rule.answer = Answer::Broken;
+        }
+    }
+}
+
 fn may(reason: &str, setting: &Setting, conditions: &Conditions) -> Finding {
+    let finding = listed(reason, setting, &conditions.promoter);
+    if finding.answer != Answer::Pass {
+        return finding;
+    }
+    let mut debts = conditions.standing.open_debts(setting.persons());
+    match debts.find(|debt| debt.expired(conditions.now)) {
+        Some(debt) => owed(&setting.environment, debt),
+        None => finding,
+    }
+}
+
+/// Whether everybody who promotes is one of the people of `break-glass`.
+fn listed(reason: &str, setting: &Setting, promoter: &Fact<Vec<Actor>>) -> Finding {
     let environment = &setting.environment;
     let Some(glass) = &setting.gate.break_glass else {
         return fail(
@@ -71,7 +115,7 @@ fn may(reason: &str, setting: &Setting, conditions: &Conditions) -> Finding {
             "resolve the rules that refuse",
         );
     };
-    let promoter = match &conditions.promoter {
+    let promoter = match promoter {
         Ok(promoter) => promoter,
         Err(reason) => return unknown(reason),
     };
@@ -88,10 +132,6 @@ fn may(reason: &str, setting: &Setting, conditions: &Conditions) -> Finding {
             ),
             format!("have one of them start it: {}", glass.people.join(", ")),
         );
-    }
-    let mut debts = conditions.standing.open_debts(persons);
-    if let Some(debt) = debts.find(|debt| debt.expired(conditions.now)) {
-        return owed(environment, debt);
     }
     pass(format!(
         "{} uses break-glass for {}: {reason}",

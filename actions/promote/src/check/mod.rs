@@ -74,11 +74,11 @@ pub(crate) async fn allow(args: &Check, cx: &Cx) -> Result<Allowed> {
     if !setting.declared {
         setting.follows.clone_from(&args.from);
     }
-    usable(&setting, digest.as_ref(), args.from.as_deref())?;
     let net = Net::new(cx)?;
     if args.rollback {
         return rollback::allow(args, cx, net, setting, digest).await;
     }
+    usable(&setting, digest.as_ref(), args.from.as_deref())?;
     let question = Question {
         digest,
         from: args.from.as_deref(),

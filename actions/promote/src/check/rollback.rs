@@ -1,12 +1,14 @@
-//! `check --rollback`: back to a digest that was healthy in this environment, by the ledger and AWS
-//! alone, so that it works while GitHub does not.
+//! `check --rollback`: back to a digest that was healthy in this environment. The ledger and AWS are
+//! enough, so that it works while GitHub does not.
+
+mod policy;
 
 use super::answer::{Decision, Finding, fail, not_asked, pass, unknown};
 use super::conditions::{refused, review};
 use super::facts::{Fact, Facts};
 use super::range::Base;
 use super::trail::Trail;
-use super::{Allowed, Evidence, Subject, report};
+use super::{Allowed, Evidence, Subject, asks_nothing, broken_reason, glass, loudly, report};
 use crate::args::Check;
 use crate::person::{logins, without_github};
 use crate::setting::Setting;
@@ -14,8 +16,9 @@ use crate::standing::Standing;
 use kit::Cx;
 use kit::error::{Error, Result};
 use kit::id::Digest;
-use ledger::{Actor, Chain, LOOK_BACK, Ledger, Record, Verdict};
+use ledger::{Actor, Chain, LOOK_BACK, Record, Verdict};
 use net::Net;
+use policy::Policies;
 
 pub(super) async fn allow(
     args: &Check,
@@ -24,15 +27,10 @@ pub(super) async fn allow(
     setting: Setting,
     digest: Option<Digest>,
 ) -> Result<Allowed> {
-    let does_not_apply = match (&args.from, &args.break_glass) {
-        (Some(_), _) => Some("--from"),
-        (None, Some(_)) => Some("--break-glass"),
-        (None, None) => None,
-    };
-    if let Some(argument) = does_not_apply {
+    if args.from.is_some() {
         return Err(
-            Error::usage(format!("{argument} does not apply to a rollback")).hint(format!(
-                "omit {argument}: a rollback takes what was healthy in {}, whatever is frozen",
+            Error::usage("--from does not apply to a rollback").hint(format!(
+                "omit --from: a rollback takes what was healthy in {}, whatever is frozen",
                 setting.environment
             )),
         );
@@ -55,10 +53,6 @@ pub(super) async fn allow(
     };
     let promoter = without_github(cx, &net, &setting).await;
     let mut decision = decide(&setting, &standing, &digest, healthy.as_ref(), &promoter);
-    let policies = Policies::read(&ledger, &chain, &setting).await?;
-    decision
-        .rules
-        .push(policy(&setting, &policies).named("policy"));
     let subject = Subject {
         digest,
         commit: healthy.map(|record| record.commit),
@@ -67,16 +61,34 @@ pub(super) async fn allow(
         built_for: None,
         base: Base::Nothing,
     };
-    let report = report::report(&setting, &subject, &Facts::none(), &decision)?;
+    let branch = policy::branch(cx, &net, &setting, args.github.repository()).await;
+    let policies = match &branch {
+        Ok(_) => Policies::default(),
+        Err(_) => Policies::read(&ledger, &chain, &setting).await?,
+    };
+    let own = policy::rule(&setting, &subject, &branch, &policies);
+    decision.rules.push(own.named("policy"));
+    let loud = args.break_glass.as_deref().and_then(|reason| {
+        let people = glass::go_back(&mut decision, reason, &setting, &promoter, branch.is_err())?;
+        Some((logins(&people), reason))
+    });
+    let mut report = report::report(&setting, &subject, &Facts::none(), &decision)?;
+    if let Some((by, reason)) = loud {
+        loudly(cx, &mut report, &by, reason);
+    }
+    let broken = broken_reason(args, &decision);
+    let report = super::with_head(report, &standing);
+    // Where there is no gate, no permit is needed, nor taken by a deployment.
+    let standing = (!asks_nothing(&setting)).then_some(standing);
     Ok(Allowed {
-        report: super::with_head(report, &standing).output("break-glass", ""),
+        report: report.output("break-glass", broken.clone().unwrap_or_default()),
         net,
         setting,
         digest: subject.digest,
         commit: subject.commit,
-        standing: Some(standing),
+        standing,
         evidence: Evidence::default(),
-        broken: None,
+        broken,
     })
 }
 
@@ -90,8 +102,8 @@ fn way_back<'s>(setting: &Setting, standing: &'s Standing) -> Result<&'s Record>
     })
 }
 
-/// Applies the rules of a rollback. Nothing here asks GitHub, and neither freezes nor debts bind:
-/// going back to safety must always be possible.
+/// Applies the rules of a rollback that are about the digest. Nothing here asks GitHub, and neither
+/// freezes nor debts bind: going back to safety must always be possible.
 fn decide(
     setting: &Setting,
     standing: &Standing,
@@ -109,63 +121,6 @@ fn decide(
             .into_iter()
             .map(|(name, finding)| finding.named(name))
             .collect(),
-    }
-}
-
-/// By which gates an environment's promotions passed, of which GitHub was asked whether they were the
-/// branch's own.
-#[derive(Debug, Default)]
-struct Policies {
-    /// The newest one, if it was not by this run's gate.
-    newest: Option<Record>,
-    /// The newest by this run's gate, if that is not the newest of all.
-    own: Option<Record>,
-}
-
-impl Policies {
-    async fn read(ledger: &Ledger, chain: &Chain, setting: &Setting) -> Result<Self> {
-        let own = setting.policy()?;
-        let passed = |record: &Record| {
-            let verdict = matches!(record.verdict, Verdict::Permitted | Verdict::Healthy);
-            verdict && record.rollback.is_none() && record.policy.is_some()
-        };
-        let is_own = |record: &Record| record.policy.as_ref() == Some(&own);
-        let newest = ledger.find(chain, LOOK_BACK, passed).await?;
-        let newest = newest.filter(|record| !is_own(record));
-        let own = match newest {
-            None => None,
-            Some(_) => {
-                let both = |record: &Record| passed(record) && is_own(record);
-                ledger.find(chain, LOOK_BACK, both).await?
-            }
-        };
-        Ok(Self { newest, own })
-    }
-}
-
-/// A run that is run again has the gate of its day, and a rollback asks GitHub nothing. The ledger tells
-/// as well: a gate that a newer one followed is not the branch's any more.
-fn policy(setting: &Setting, policies: &Policies) -> Finding {
-    let (environment, branch) = (&setting.environment, &setting.gate.branch);
-    match (&policies.newest, &policies.own) {
-        _ if !setting.declared => not_asked("no contract is read"),
-        (Some(newest), Some(own)) => fail(
-            format!(
-                "this gate of {environment} is an earlier one, last asked by record {}; record {} passed by another",
-                own.seq, newest.seq
-            ),
-            format!(
-                "start a new run on {branch}; if the gate was changed back on purpose, promote what runs once more by it, and go back then: slipway-promote grant --environment {environment} --digest {}",
-                newest.digest
-            ),
-        ),
-        (Some(newest), None) => pass(format!(
-            "no promotion to {environment} passed by this gate yet; record {} passed by another",
-            newest.seq
-        )),
-        (None, _) => pass(format!(
-            "{environment} has no promotion by another gate since"
-        )),
     }
 }
 
@@ -227,6 +182,7 @@ mod tests {
     use crate::standing::tests::{
         actor, deployed, digest, failed, reviewed, rolled_back, standing,
     };
+    use kit::contract::BreakGlass;
 
     fn answers(
         approvals: u32,
@@ -250,27 +206,38 @@ mod tests {
         refusing.map(|rule| (rule.rule, rule.answer)).collect()
     }
 
-    #[test]
-    fn a_gate_that_a_newer_one_followed_does_not_send_back() {
-        let answer = |newest: Option<Record>, own: Option<Record>| {
-            let finding = policy(&setting(), &Policies { newest, own });
-            finding.answer
-        };
-        assert_eq!(answer(None, None), Answer::Pass);
-        // The gate was changed since the newest promotion.
-        assert_eq!(answer(Some(deployed('b')), None), Answer::Pass);
-        assert_eq!(
-            answer(Some(deployed('b')), Some(deployed('a'))),
-            Answer::Fail
-        );
-    }
-
     fn dora() -> Fact<Vec<Actor>> {
         Ok(vec![actor("dora")])
     }
 
     fn nobody() -> Fact<Vec<Actor>> {
         Err(Unknown::new("nobody is known", "list somebody"))
+    }
+
+    #[test]
+    fn a_listed_person_goes_past_what_only_the_ledger_says_of_the_gate() {
+        let past = |setting: &Setting, promoter: &Fact<Vec<Actor>>, by_ledger, other| {
+            let mut rules = vec![fail("an earlier one", "start a new run").named("policy")];
+            if other {
+                rules.push(fail("never healthy", "name another").named("digest"));
+            }
+            let mut decision = Decision { rules };
+            let people = glass::go_back(&mut decision, "down", setting, promoter, by_ledger);
+            assert_eq!(people.is_some(), decision.allowed());
+            people.is_some()
+        };
+        let mut setting = setting();
+        assert!(!past(&setting, &dora(), true, false));
+        setting.gate.break_glass = Some(BreakGlass {
+            people: vec!["dora".to_owned()],
+            expires: 3600,
+        });
+        assert!(past(&setting, &dora(), true, false));
+        assert!(!past(&setting, &Ok(vec![actor("ada")]), true, false));
+        assert!(!past(&setting, &nobody(), true, false));
+        // GitHub says it, and another rule refuses as well.
+        assert!(!past(&setting, &dora(), false, false));
+        assert!(!past(&setting, &dora(), true, true));
     }
 
     #[test]

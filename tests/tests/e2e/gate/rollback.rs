@@ -3,7 +3,7 @@
 use serde_json::json;
 
 use super::permit::now;
-use super::{ALLOWED, Gate, digest};
+use super::{ALLOWED, Gate, digest, ended};
 use crate::support::{PATIENCE, instance, wait};
 
 const FROZEN: &str = ", freeze: [{time-zone: UTC, first: 2000-01-01, last: 2998-12-31}]";
@@ -130,7 +130,10 @@ fn a_rollback_by_an_earlier_gate_is_refused() {
     let production = [gate.healthy(&digest('1'), 0), gate.healthy(&digest('2'), 1)];
     gate.plant("production", &production);
     let (grant, back) = (["grant", "--digest", &next], ["check", "--rollback"]);
-    let (earlier, newer) = ("", ", soak: 1s");
+    let (earlier, newer) = (
+        ", break-glass: {people: [linus]}",
+        ", soak: 1s, break-glass: {people: [linus]}",
+    );
     for declared in [earlier, newer] {
         gate.declare(declared);
         gate.without_github("linus", &back).is(0, &[ALLOWED]);
@@ -141,9 +144,53 @@ fn a_rollback_by_an_earlier_gate_is_refused() {
     let refused = gate.without_github("linus", &back);
     refused.is(3, &["is an earlier one", "start a new run on main"]);
     assert_eq!(refused.refusing(), ["policy"]);
-    // It was changed back on purpose, which a promotion shows.
+    // It was changed back on purpose. GitHub knows that, if the run is of the branch's newest commit.
+    let built = ended(&mut gate.built("linus", "1", &back));
+    built.is(0, &[ALLOWED, "is the newest commit of main"]);
+    // Without GitHub, a person whom the contract lists goes past it on record.
+    let past = |verb, person: &str| {
+        gate.without_github(
+            person,
+            &[verb, "--rollback", "--break-glass", "GitHub is down"],
+        )
+    };
+    let stranger = past("check", "ada");
+    stranger.is(3, &["ada may not use break-glass"]);
+    let granted = past("grant", "linus");
+    granted.is(0, &["BREAK-GLASS by linus: GitHub is down"]);
+    assert_eq!(granted.answer("policy"), "break-glass");
+    let chain = gate.chain();
+    let (permit, _) = chain.last().unwrap();
+    assert_eq!(permit["break_glass"]["by"]["login"], "linus", "{permit}");
+    assert!(permit["rollback"].is_object(), "{permit}");
+    // Where every rule passes there is nothing to go past.
+    gate.declare(newer);
+    let whole = past("grant", "linus");
+    whole.is(0, &["so break-glass is not needed"]);
+    assert_eq!(gate.chain().last().unwrap().0["break_glass"], json!(null));
+    // A promotion by the gate at hand settles it as well.
+    gate.declare(earlier);
     gate.run("linus", &grant).is(0, &[ALLOWED]);
     gate.without_github("linus", &back).is(0, &[ALLOWED]);
+}
+
+/// Nothing there needs a permit, and nothing takes one.
+#[test]
+fn a_rollback_where_there_is_no_gate_writes_nothing() {
+    let gate = Gate::new("gate-none");
+    let [good, bad] = ['1', '2'].map(digest);
+    gate.plant(
+        "production",
+        &[gate.healthy(&good, 0), gate.healthy(&bad, 1)],
+    );
+    let contract = "version: 1\nservice: storefront\nimage: {repository: placeholder}\n\
+        build: {account: var:BUILD_ACCOUNT_ID, region: ca-central-1}\n\
+        environments:\n  production: {account: var:PRODUCTION_ACCOUNT_ID}\n";
+    std::fs::write(gate.folder.path().join("delivery.yaml"), contract).unwrap();
+    let granted = gate.without_github("linus", &["grant", "--rollback"]);
+    granted.is(0, &[ALLOWED, &good]);
+    assert_eq!(granted.json["permit"], json!(null), "{}", granted.json);
+    assert_eq!(gate.chain().len(), 2);
 }
 
 /// Whoever may start a promotion can cancel hundreds of them, each of which is recorded.

@@ -54,7 +54,7 @@ impl Context<'_> {
     }
 
     /// The contract that judges, and the workflow that runs, are those of the branch's newest commit.
-    pub(super) fn policy(&self) -> Finding {
+    pub(in crate::check) fn policy(&self) -> Finding {
         let branch = &self.setting.gate.branch;
         let policy = match &self.facts.policy {
             None => return not_asked("this run is of no commit"),

@@ -1,0 +1,193 @@
+//! Whether a rollback is judged by the branch's own gate. GitHub tells, as for a promotion; while it does
+//! not, the ledger does.
+
+use crate::check::Subject;
+use crate::check::answer::{Finding, fail, not_asked, pass};
+use crate::check::asks_nothing;
+use crate::check::facts::{Fact, Facts, RunKind, Unknown};
+use crate::check::policy::{Policy, observe};
+use crate::check::rules::Context;
+use crate::person::run_of;
+use crate::setting::Setting;
+use github::GitHub;
+use kit::Cx;
+use kit::error::Result;
+use kit::host::Kind;
+use ledger::{Chain, LOOK_BACK, Ledger, Record, Verdict};
+use net::Net;
+use std::time::Duration;
+
+/// How long a rollback waits for GitHub, which it can do without.
+const PATIENCE: Duration = Duration::from_secs(20);
+
+/// How the contract and the workflow of this run stand to the branch's newest commit.
+pub(super) async fn branch(
+    cx: &Cx,
+    net: &Net,
+    setting: &Setting,
+    repository: Option<&str>,
+) -> Fact<Policy> {
+    let none = || Unknown::new("this run is of no commit", "start a run on the branch");
+    let run = match cx.host.kind() {
+        Kind::GitHub => None,
+        Kind::CodeBuild => Some(RunKind::CodeBuild("this build".to_owned())),
+        Kind::Terminal => return Err(none()),
+    };
+    let asked = async {
+        let github = GitHub::connect(cx, net, repository)
+            .map_err(|error| Unknown::new(error.message, "give a token for GitHub"))?;
+        let run = match run {
+            Some(build) => build,
+            None => RunKind::GitHub(run_of(cx, Some(&github)).await),
+        };
+        let tip = github.tip(&setting.gate.branch).await;
+        let found = observe(cx, &github, setting, &tip.map_err(Unknown::from), &run).await;
+        found.unwrap_or_else(|| Err(none()))
+    };
+    let within = tokio::time::timeout(PATIENCE, asked).await;
+    within.unwrap_or_else(|_| Err(Unknown::new("GitHub does not answer", "run this again")))
+}
+
+/// By which gates an environment's promotions passed, of which GitHub was asked whether they were the
+/// branch's own.
+#[derive(Debug, Default)]
+pub(super) struct Policies {
+    /// The newest one, if it was not by this run's gate.
+    newest: Option<Record>,
+    /// The newest by this run's gate, if that is not the newest of all.
+    own: Option<Record>,
+}
+
+impl Policies {
+    pub(super) async fn read(ledger: &Ledger, chain: &Chain, setting: &Setting) -> Result<Self> {
+        let own = setting.policy()?;
+        let passed = |record: &Record| {
+            let verdict = matches!(record.verdict, Verdict::Permitted | Verdict::Healthy);
+            verdict && record.rollback.is_none() && record.policy.is_some()
+        };
+        let is_own = |record: &Record| record.policy.as_ref() == Some(&own);
+        let newest = ledger.find(chain, LOOK_BACK, passed).await?;
+        let newest = newest.filter(|record| !is_own(record));
+        let own = match newest {
+            None => None,
+            Some(_) => {
+                let both = |record: &Record| passed(record) && is_own(record);
+                ledger.find(chain, LOOK_BACK, both).await?
+            }
+        };
+        Ok(Self { newest, own })
+    }
+}
+
+/// The rule: by GitHub if it tells, else by the ledger.
+pub(super) fn rule(
+    setting: &Setting,
+    subject: &Subject,
+    branch: &Fact<Policy>,
+    policies: &Policies,
+) -> Finding {
+    if !setting.declared {
+        return not_asked("no contract is read");
+    }
+    if asks_nothing(setting) {
+        return not_asked(format!("{} has no gate", setting.environment));
+    }
+    if branch.is_err() {
+        return by_ledger(setting, policies);
+    }
+    let facts = Facts {
+        policy: Some(branch.clone()),
+        ..Facts::none()
+    };
+    let context = Context {
+        setting,
+        subject,
+        facts: &facts,
+    };
+    context.policy()
+}
+
+/// A run that is run again has the gate of its day. The ledger tells as well: a gate that a newer one
+/// followed is not the branch's any more, unless it was changed back since.
+fn by_ledger(setting: &Setting, policies: &Policies) -> Finding {
+    let (environment, branch) = (&setting.environment, &setting.gate.branch);
+    match (&policies.newest, &policies.own) {
+        (Some(newest), Some(own)) => fail(
+            format!(
+                "this gate of {environment} is an earlier one, last asked by record {}; record {} passed by another",
+                own.seq, newest.seq
+            ),
+            format!(
+                "start a new run on {branch}; if the gate was changed back on purpose and GitHub cannot say so, somebody of its `break-glass` may go past this: --break-glass REASON"
+            ),
+        ),
+        (Some(newest), None) => pass(format!(
+            "no promotion to {environment} passed by this gate yet; record {} passed by another",
+            newest.seq
+        )),
+        (None, _) => pass(format!(
+            "{environment} has no promotion by another gate since"
+        )),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::check::answer::Answer;
+    use crate::check::policy::Standing;
+    use crate::check::range::Base;
+    use crate::check::tests::setting;
+    use crate::check::trail::Trail;
+    use crate::standing::tests::{deployed, digest};
+
+    fn answer(branch: &Fact<Policy>, newest: Option<Record>, own: Option<Record>) -> Answer {
+        let subject = Subject {
+            digest: digest('a'),
+            commit: None,
+            evidence: None,
+            trail: Trail::default(),
+            built_for: None,
+            base: Base::Nothing,
+        };
+        rule(&setting(), &subject, branch, &Policies { newest, own }).answer
+    }
+
+    #[test]
+    fn without_github_a_gate_that_a_newer_one_followed_does_not_send_back() {
+        let silent = Err(Unknown::new("GitHub does not answer", "wait"));
+        let answer = |newest, own| answer(&silent, newest, own);
+        assert_eq!(answer(None, None), Answer::Pass);
+        // The gate was changed since the newest promotion.
+        assert_eq!(answer(Some(deployed('b')), None), Answer::Pass);
+        assert_eq!(
+            answer(Some(deployed('b')), Some(deployed('a'))),
+            Answer::Fail
+        );
+    }
+
+    /// A freeze that was added for a night and taken away again leaves a gate that promotions passed by
+    /// before the newest one.
+    #[test]
+    fn what_github_says_of_the_gate_counts_whatever_the_ledger_has() {
+        let told = |standing: Standing| {
+            let branch = Ok(Policy {
+                commit: "c".repeat(40),
+                tip: "d".repeat(40),
+                standing,
+            });
+            let earlier = (Some(deployed('b')), Some(deployed('a')));
+            let whatever = [
+                answer(&branch, earlier.0, earlier.1),
+                answer(&branch, None, None),
+            ];
+            assert_eq!(whatever[0], whatever[1]);
+            whatever[0]
+        };
+        let contract = || vec!["delivery.yaml".to_owned()];
+        assert_eq!(told(Standing::Newest), Answer::Pass);
+        assert_eq!(told(Standing::Same(contract())), Answer::Pass);
+        assert_eq!(told(Standing::Differs(contract())), Answer::Fail);
+        assert_eq!(told(Standing::Elsewhere), Answer::Fail);
+    }
+}
