@@ -6,12 +6,9 @@ use crate::ecr::Ecr;
 use crate::primary::LedgerTable;
 use kit::id::Digest;
 use kit::{Error, Result};
-use ledger::{Chain, Ledger, Record, Verdict};
+use ledger::{Chain, LOOK_BACK, Ledger, Record, Recorded, Verdict, permit};
 use net::Net;
 use time::OffsetDateTime;
-
-/// How far back an environment's last healthy record is looked for.
-const LOOK_BACK: usize = 1000;
 
 /// An image that must not go.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -51,10 +48,11 @@ pub(crate) async fn check(
     let Some(table) = ledger else {
         return Ok(Checked::NoLedger);
     };
-    let live = match live(net, table).await {
-        Ok(live) => live,
-        Err(error) => return Err(unread(error, table)),
-    };
+    let read = read(net, table).await;
+    let mut live = Vec::new();
+    for seen in read.map_err(|error| unread(error, table))? {
+        live.extend(seen.live(now)?);
+    }
     let images = match exists {
         true => api::images(ecr).await?,
         false => Vec::new(),
@@ -101,53 +99,86 @@ fn unread(error: Error, table: &LedgerTable) -> Error {
     ))
 }
 
-/// The images that each environment runs by the ledger, and those that a rollback would bring back.
-async fn live(net: &Net, table: &LedgerTable) -> Result<Vec<Live>> {
+/// What the ledger has of an environment.
+#[derive(Debug)]
+struct Seen {
+    chain: Chain,
+    /// The records since the newest deployment, newest first and with that one.
+    records: Vec<Recorded>,
+    /// The newest healthy one.
+    healthy: Option<Record>,
+}
+
+async fn read(net: &Net, table: &LedgerTable) -> Result<Vec<Seen>> {
     let account = net.account(&table.reader).await?;
     let ledger = Ledger::new(&account, &table.table).trusting(net, &account, &table.trust);
     let mut all = Vec::new();
     for environment in &table.environments {
         let chain = Chain::new(&table.service, environment)?;
-        // A review is newer than the deployment that it is about, and deploys nothing.
-        let last = ledger
-            .find(&chain, LOOK_BACK, Record::is_deployment)
+        let records = ledger
+            .recent(&chain, LOOK_BACK, Record::is_deployment)
             .await?;
-        let Some(last) = last else {
-            continue;
-        };
-        let healthy = match last.verdict {
-            Verdict::Healthy => Some(last.clone()),
-            _ => {
-                let healthy = |record: &Record| record.verdict == Verdict::Healthy;
-                ledger.find(&chain, LOOK_BACK, healthy).await?
-            }
-        };
-        all.extend(of(environment, &last, healthy.as_ref()));
+        let healthy = |record: &Record| record.verdict == Verdict::Healthy;
+        let healthy = ledger.find(&chain, LOOK_BACK, healthy).await?;
+        all.push(Seen {
+            chain,
+            records,
+            healthy,
+        });
     }
     Ok(all)
 }
 
-/// The live digests of one environment, each once, from its newest record and its newest healthy one.
-fn of(environment: &str, last: &Record, healthy: Option<&Record>) -> Vec<Live> {
-    let mut live: Vec<Live> = Vec::new();
-    let mut add = |digest: Option<&Digest>, why| {
-        if let Some(digest) = digest
-            && !live.iter().any(|there| there.digest == digest.as_str())
-        {
-            live.push(Live {
-                digest: digest.to_string(),
-                environment: environment.to_owned(),
-                why,
-            });
+impl Seen {
+    /// The digests that the environment runs or may run soon, and those that a rollback would bring back,
+    /// each once.
+    ///
+    /// # Errors
+    /// What runs there is too far back in the chain to be seen (exit 3).
+    fn live(&self, now: OffsetDateTime) -> Result<Vec<Live>> {
+        permit::whole(&self.chain, &self.records)
+            .map_err(|error| error.under("the lifecycle policy is not set"))?;
+        let environment = self.chain.environment();
+        let newest = self.records.first().map_or(0, |newest| newest.record.seq);
+        if self.healthy.is_none() && newest > LOOK_BACK as u64 {
+            return Err(Error::refused(format!(
+                "the lifecycle policy is not set: none of the newest {LOOK_BACK} records of {environment} is healthy, so what runs there is unknown"
+            ))
+            .hint("deploy what runs there once more, and record it"));
         }
-    };
-    add(healthy.map(|record| &record.digest), "runs there");
-    // A failed deployment need not have ended: its tasks may still be starting from it.
-    add(Some(&last.digest), "was deployed there last");
-    for record in healthy.into_iter().chain([last]) {
-        add(record.previous.as_ref(), "is what a rollback brings back");
+        let mut live: Vec<Live> = Vec::new();
+        let mut add = |digest: Option<&Digest>, why| {
+            if let Some(digest) = digest
+                && !live.iter().any(|there| there.digest == digest.as_str())
+            {
+                live.push(Live {
+                    digest: digest.to_string(),
+                    environment: environment.to_owned(),
+                    why,
+                });
+            }
+        };
+        let healthy = self.healthy.as_ref();
+        let records = || self.records.iter().map(|it| &it.record);
+        let last = records().find(|record| record.is_deployment());
+        add(healthy.map(|record| &record.digest), "runs there");
+        // A failed deployment need not have ended: its tasks may still be starting from it.
+        add(last.map(|record| &record.digest), "was deployed there last");
+        for record in healthy.into_iter().chain(last) {
+            add(record.previous.as_ref(), "is what a rollback brings back");
+        }
+        for record in records().take_while(|record| !record.is_deployment()) {
+            let open = |content| !permit::expired(content, now);
+            match record.verdict {
+                Verdict::Started => add(Some(&record.digest), "began to be deployed there"),
+                Verdict::Permitted if record.permit.as_ref().is_some_and(open) => {
+                    add(Some(&record.digest), "may be deployed there under a permit");
+                }
+                _ => {}
+            }
+        }
+        Ok(live)
     }
-    live
 }
 
 fn judge(policy: &Policy, live: &[Live], images: &[Image], now: OffsetDateTime) -> Result<Checked> {
@@ -187,7 +218,7 @@ fn judge(policy: &Policy, live: &[Live], images: &[Image], now: OffsetDateTime) 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use ledger::Actor;
+    use ledger::{Actor, Permit};
     use time::Duration;
     use time::macros::datetime;
 
@@ -217,25 +248,75 @@ mod tests {
         }
     }
 
-    fn digests(last: &Record, healthy: Option<&Record>) -> Vec<String> {
-        of("dev", last, healthy)
-            .into_iter()
-            .map(|live| live.digest["sha256:".len()..][..1].to_owned())
-            .collect()
+    /// What the records, newest first, and the newest healthy one say.
+    fn seen(records: &[&Record], healthy: Option<&Record>) -> Seen {
+        let recorded = |record: &&Record| Recorded {
+            hash: String::new(),
+            record: (*record).clone(),
+        };
+        Seen {
+            chain: Chain::new("shop", "dev").unwrap(),
+            records: records.iter().map(recorded).collect(),
+            healthy: healthy.cloned(),
+        }
+    }
+
+    fn digests(records: &[&Record], healthy: Option<&Record>) -> Vec<String> {
+        let live = seen(records, healthy).live(NOW).unwrap();
+        let short = |live: Live| live.digest["sha256:".len()..][..1].to_owned();
+        live.into_iter().map(short).collect()
     }
 
     #[test]
     fn what_runs_and_what_a_rollback_brings_back_are_live() {
         let healthy = record("b", Verdict::Healthy, Some("a"));
-        assert_eq!(digests(&healthy, Some(&healthy)), ["b", "a"]);
+        assert_eq!(digests(&[&healthy], Some(&healthy)), ["b", "a"]);
         let failed = record("c", Verdict::Failed, Some("b"));
-        assert_eq!(digests(&failed, Some(&healthy)), ["b", "c", "a"]);
+        assert_eq!(digests(&[&failed], Some(&healthy)), ["b", "c", "a"]);
         let again = record("b", Verdict::Healthy, Some("b"));
-        assert_eq!(digests(&again, Some(&again)), ["b"]);
+        assert_eq!(digests(&[&again], Some(&again)), ["b"]);
         // Nothing healthy among those looked at: what the last one was to go back to.
-        assert_eq!(digests(&failed, None), ["c", "b"]);
+        assert_eq!(digests(&[&failed], None), ["c", "b"]);
         let first = record("a", Verdict::Other, None);
-        assert_eq!(digests(&first, None), ["a"]);
+        assert_eq!(digests(&[&first], None), ["a"]);
+        assert_eq!(digests(&[], None), [] as [&str; 0]);
+    }
+
+    #[test]
+    fn what_began_or_may_begin_is_live() {
+        let healthy = record("a", Verdict::Healthy, None);
+        let began = record("b", Verdict::Started, Some("a"));
+        let permit = |digest: &str, expires: &str| Record {
+            permit: Some(Permit {
+                expires: expires.to_owned(),
+                head: String::new(),
+                base: None,
+                pulls: Vec::new(),
+                reviews: Vec::new(),
+                approvers: Vec::new(),
+                requests: Vec::new(),
+            }),
+            ..record(digest, Verdict::Permitted, Some("a"))
+        };
+        let open = permit("c", "2026-11-21T12:00:01Z");
+        let expired = permit("d", "2026-11-21T12:00:00Z");
+        let asked = record("e", Verdict::Requested, Some("a"));
+        let records = [&asked, &expired, &open, &began, &healthy];
+        assert_eq!(digests(&records, Some(&healthy)), ["a", "c", "b"]);
+    }
+
+    /// Requests and permits by the thousand must not make a running image look like one that nobody needs.
+    #[test]
+    fn an_environment_whose_version_is_out_of_sight_refuses() {
+        let mut asked = record("b", Verdict::Requested, Some("a"));
+        asked.seq = 30_000;
+        let error = seen(&[&asked], None).live(NOW).unwrap_err();
+        assert_eq!(error.exit(), kit::Exit::Refused);
+        assert!(!error.hints.is_empty(), "{error}");
+        let mut failed = record("c", Verdict::Failed, None);
+        failed.seq = 30_000;
+        let error = seen(&[&failed], None).live(NOW).unwrap_err();
+        assert_eq!(error.exit(), kit::Exit::Refused);
     }
 
     fn policy(number: i64) -> Policy {
