@@ -6,6 +6,7 @@ mod args;
 mod backend;
 mod block;
 mod bootstrap;
+mod dependencies;
 mod folder;
 mod guard;
 mod hash;
@@ -106,6 +107,7 @@ impl Step for State {
                 budget,
                 directory,
                 override_backend,
+                base,
                 command,
             } => {
                 let job = hold::Job {
@@ -116,6 +118,7 @@ impl Step for State {
                     hold: kind.hold,
                     adopt: &adopt,
                     budget,
+                    base: base.as_ref(),
                 };
                 hold::run(&locate::of(&locked.state, cx)?, job, cx).await
             }

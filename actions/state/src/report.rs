@@ -1,6 +1,7 @@
 //! What slipway-state says when it is done.
 
 use crate::backend::Locking;
+use crate::dependencies::Notes;
 use crate::lock::{Held, Lock, Record};
 use kit::markdown;
 use kit::report::Report;
@@ -146,7 +147,13 @@ fn json(seen: &Seen<'_>) -> serde_json::Value {
     })
 }
 
-pub(crate) fn ran(shown: &str, lock: &Lock, record: &Record, adopted: bool) -> Report {
+pub(crate) fn ran(
+    shown: &str,
+    lock: &Lock,
+    record: &Record,
+    adopted: bool,
+    notes: &Notes,
+) -> Report {
     let first = shown.lines().next().unwrap_or_default();
     let (id, rvn) = (&record.info.id, &record.lease.rvn);
     let (text, how) = if adopted {
@@ -154,10 +161,15 @@ pub(crate) fn ran(shown: &str, lock: &Lock, record: &Record, adopted: bool) -> R
     } else {
         ("and given back", "released")
     };
+    let noted: String = notes
+        .lines()
+        .iter()
+        .map(|line| format!("- {}\n", markdown::text(line)))
+        .collect();
     let report = Report {
         text: format!("{} was held around the command {text}", lock.id),
         summary: format!(
-            "### State\n\n{}",
+            "### State\n\n{}\n{noted}",
             markdown::table(
                 &["state", "lock", "command"],
                 &[vec![
@@ -167,7 +179,9 @@ pub(crate) fn ran(shown: &str, lock: &Lock, record: &Record, adopted: bool) -> R
                 ]],
             )
         ),
-        json: json!({ "lock": lock.id, "lock_id": id, "command": shown, "kept": adopted }),
+        json: json!({
+            "lock": lock.id, "lock_id": id, "command": shown, "kept": adopted, "dependencies": notes,
+        }),
         ..Report::default()
     };
     if adopted {

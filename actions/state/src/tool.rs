@@ -3,9 +3,11 @@
 mod output;
 
 use crate::backend::Backend;
+use crate::dependencies::{self, Rule};
 use crate::folder::{self, Folder};
 use crate::hold::Runs;
 use crate::locate::LocatedState;
+use crate::shim::READONLY;
 use clap::ValueEnum;
 use kit::child::{self, Program};
 use kit::error::{Context, Error, ErrorKind, Result};
@@ -184,14 +186,26 @@ impl<'a> Tool<'a> {
             .collect())
     }
 
-    /// `init` with the contract's backend. It takes no lock of the state.
+    /// `init` with the contract's backend. It takes no lock of the state. Where the environment has a gate, it
+    /// installs only what is pinned.
     ///
     /// # Errors
-    /// The tool's, or a folder that ends up with another backend (exit 3).
+    /// The tool's, or a folder that ends up with another backend, or code that is not pinned (exit 3).
     pub(crate) async fn init(&self, account: &Account) -> Result<()> {
         let path_style = net::path_style(&self.cx.env);
         let settings = self.located.backend.arguments(path_style);
         let mut arguments = vec!["init", "-no-color", "-input=false"];
+        let rule = Rule::of(self.located.resolved.as_ref());
+        let tofu = self.name == Name::Tofu;
+        let folder = std::fs::canonicalize(&self.directory)
+            .context(format!("cannot see {}", self.directory.display()))?;
+        if let Some(rule) = &rule {
+            let found = dependencies::declared(&folder, tofu);
+            dependencies::pinned(rule, &found)?;
+            if found.is_ok_and(|found| rule.keeps_lock(&found)) {
+                arguments.push(READONLY);
+            }
+        }
         arguments.extend(settings.iter().map(String::as_str));
         let program = self.program(&arguments, account)?;
         let title = format!("{} init", self.name.command());
@@ -202,6 +216,10 @@ impl<'a> Tool<'a> {
             running.wait().await?
         };
         ended(&title, status)?;
+        if let Some(rule) = &rule {
+            let data = folder.join(self.cx.env.get("TF_DATA_DIR").unwrap_or(".terraform"));
+            dependencies::pinned(rule, &dependencies::installed(&folder, &data, tofu))?;
+        }
         self.of_this_state()
     }
 

@@ -32,6 +32,9 @@ pub(crate) enum Verb {
         /// Put bucket, key, region and lock of the step before those that the code's backend block names, instead of refusing them
         #[arg(long)]
         override_backend: bool,
+        /// Commit that runs there now: new providers and modules since it are named
+        #[arg(long, value_name = "SHA")]
+        base: Option<kit::id::CommitId>,
         /// The command
         #[arg(last = true, required = true, value_name = "COMMAND")]
         command: Vec<String>,

@@ -19,6 +19,7 @@ pub mod hex;
 pub mod host;
 pub mod id;
 mod inputs;
+pub mod lockfile;
 pub mod markdown;
 pub mod masks;
 pub mod number;

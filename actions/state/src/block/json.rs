@@ -33,7 +33,7 @@ pub(super) fn blocks(text: &str, path: &Path) -> Vec<Block> {
     found
 }
 
-fn each(value: &serde_json::Value) -> impl Iterator<Item = &serde_json::Value> {
+pub(crate) fn each(value: &serde_json::Value) -> impl Iterator<Item = &serde_json::Value> {
     let (list, one) = match value {
         serde_json::Value::Array(list) => (list.as_slice(), None),
         serde_json::Value::Null => (&[][..], None),

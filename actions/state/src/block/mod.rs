@@ -3,10 +3,10 @@
 //! Source: hashicorp/hcl `hclsyntax/spec.md`; terraform `internal/configs/parser_config_dir.go`.
 
 mod hcl;
-mod json;
+pub(crate) mod json;
 #[cfg(test)]
 mod tests;
-mod tokens;
+pub(crate) mod tokens;
 
 use kit::error::{Context, Error, Result};
 use serde::{Deserialize, Serialize};
@@ -57,22 +57,12 @@ pub(crate) enum Declared {
 /// Files that cannot be read.
 pub(crate) fn declared(folder: &Path, tofu: bool) -> Result<Declared> {
     let cannot = || format!("cannot read {}", folder.display());
-    let mut files = Vec::new();
+    let mut paths = Vec::new();
     for entry in std::fs::read_dir(folder).context(cannot())? {
-        let path = entry.context(cannot())?.path();
-        if let Some(file) = File::of(path, tofu) {
-            files.push(file);
-        }
+        paths.push(entry.context(cannot())?.path());
     }
-    files.sort_by(|a, b| (a.overrides, &a.path).cmp(&(b.overrides, &b.path)));
-    let hidden: Vec<String> = files
-        .iter()
-        .filter(|file| file.tofu)
-        .map(|file| file.stem.clone())
-        .collect();
-    files.retain(|file| file.tofu || !hidden.contains(&file.stem));
     let mut found = Declared::NoCode;
-    for file in files {
+    for file in files(paths, tofu) {
         let text = std::fs::read_to_string(&file.path)
             .context(format!("cannot read {}", file.path.display()))?;
         let blocks = if file.json {
@@ -107,11 +97,28 @@ pub(crate) fn file(path: &Path) -> Result<BTreeMap<String, Setting>> {
     Ok(hcl::settings(&mut tokens::Tokens::of(&text)))
 }
 
+/// Those of a folder's files that the tool reads, in its order: override files come last, and for
+/// OpenTofu `NAME.tofu` hides `NAME.tf`.
+pub(crate) fn files(paths: Vec<PathBuf>, tofu: bool) -> Vec<File> {
+    let mut files: Vec<File> = paths
+        .into_iter()
+        .filter_map(|path| File::of(path, tofu))
+        .collect();
+    files.sort_by(|a, b| (a.overrides, &a.path).cmp(&(b.overrides, &b.path)));
+    let hidden: Vec<String> = files
+        .iter()
+        .filter(|file| file.tofu)
+        .map(|file| file.stem.clone())
+        .collect();
+    files.retain(|file| file.tofu || !hidden.contains(&file.stem));
+    files
+}
+
 /// A file of infrastructure code.
-struct File {
-    path: PathBuf,
+pub(crate) struct File {
+    pub(crate) path: PathBuf,
     stem: String,
-    json: bool,
+    pub(crate) json: bool,
     tofu: bool,
     overrides: bool,
 }

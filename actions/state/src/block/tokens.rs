@@ -6,7 +6,7 @@ use std::collections::VecDeque;
 
 /// A token of HCL, as far as it matters here.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) enum Token {
+pub(crate) enum Token {
     Word(String),
     /// `None`: a template.
     Text(Option<String>),
@@ -14,21 +14,34 @@ pub(super) enum Token {
     Newline,
 }
 
-pub(super) struct Tokens<'a> {
+pub(crate) struct Tokens<'a> {
     rest: std::iter::Peekable<std::str::Chars<'a>>,
     line: usize,
     /// Those that were looked at and not taken.
     ahead: VecDeque<(Token, usize)>,
+    /// Whether something has no end.
+    cut_off: bool,
 }
 
 impl<'a> Tokens<'a> {
-    pub(super) fn of(text: &'a str) -> Self {
+    pub(crate) fn of(text: &'a str) -> Self {
         let text = text.strip_prefix('\u{feff}').unwrap_or(text);
         Self {
             rest: text.chars().peekable(),
             line: 1,
             ahead: VecDeque::new(),
+            cut_off: false,
         }
+    }
+
+    /// Whether a text, a comment or a bracket had no end, so that what was read is not what was meant.
+    pub(crate) fn is_cut_off(&self) -> bool {
+        self.cut_off
+    }
+
+    /// There are no more tokens, although a block is open.
+    pub(crate) fn cut_off(&mut self) {
+        self.cut_off = true;
     }
 
     fn character(&mut self) -> Option<char> {
@@ -39,7 +52,7 @@ impl<'a> Tokens<'a> {
         character
     }
 
-    pub(super) fn peek(&mut self) -> Option<&Token> {
+    pub(crate) fn peek(&mut self) -> Option<&Token> {
         if self.ahead.is_empty() {
             let token = self.read()?;
             self.ahead.push_front(token);
@@ -48,7 +61,7 @@ impl<'a> Tokens<'a> {
     }
 
     /// The next token and its line.
-    pub(super) fn take(&mut self) -> Option<(Token, usize)> {
+    pub(crate) fn take(&mut self) -> Option<(Token, usize)> {
         match self.ahead.pop_front() {
             Some(token) => Some(token),
             None => self.read(),
@@ -70,14 +83,7 @@ impl<'a> Tokens<'a> {
                     continue;
                 }
                 '/' if self.rest.peek() == Some(&'*') => {
-                    let mut before = ' ';
-                    self.character();
-                    while let Some(character) = self.character() {
-                        if before == '*' && character == '/' {
-                            break;
-                        }
-                        before = character;
-                    }
+                    self.comment();
                     continue;
                 }
                 '<' if self.rest.peek() == Some(&'<') => {
@@ -107,6 +113,18 @@ impl<'a> Tokens<'a> {
         while self.rest.next_if(|c| *c != '\n').is_some() {}
     }
 
+    fn comment(&mut self) {
+        let mut before = ' ';
+        self.character();
+        while let Some(character) = self.character() {
+            if before == '*' && character == '/' {
+                return;
+            }
+            before = character;
+        }
+        self.cut_off = true;
+    }
+
     fn heredoc(&mut self) {
         self.character();
         let mut mark = String::new();
@@ -125,13 +143,17 @@ impl<'a> Tokens<'a> {
             }
             line.clear();
         }
+        self.cut_off |= line.trim() != mark;
     }
 
     /// A text after its opening quote; `None` where it holds a template.
     fn text(&mut self) -> Option<String> {
         let mut text = Some(String::new());
         loop {
-            let character = self.character()?;
+            let Some(character) = self.character() else {
+                self.cut_off = true;
+                return None;
+            };
             let literal = match character {
                 '"' => return text,
                 '\\' => match self.character()? {
@@ -194,24 +216,34 @@ impl<'a> Tokens<'a> {
     }
 
     /// Passes over the rest of a block or a list, after its opening bracket.
-    pub(super) fn skip(&mut self) {
+    pub(crate) fn skip(&mut self) {
         let mut depth = 1_u32;
         while depth > 0 {
             match self.take() {
                 Some((Token::Mark('{' | '[' | '('), _)) => depth += 1,
                 Some((Token::Mark('}' | ']' | ')'), _)) => depth -= 1,
                 Some(_) => {}
-                None => return,
+                None => {
+                    self.cut_off = true;
+                    return;
+                }
             }
         }
     }
 
     /// The value after `=`, up to the end of its line or block.
-    pub(super) fn value(&mut self) -> Value {
+    pub(crate) fn value(&mut self) -> Value {
+        Value::of(&self.parts(false))
+    }
+
+    /// The tokens of a value, without what is in brackets, up to the end of its line or block. Within an
+    /// object a comma ends it too.
+    pub(crate) fn parts(&mut self, object: bool) -> Vec<Token> {
         let mut parts = Vec::new();
         loop {
             match self.peek() {
                 None | Some(Token::Newline | Token::Mark('}')) => break,
+                Some(Token::Mark(',')) if object => break,
                 Some(_) => {}
             }
             if let Some((token, _)) = self.take() {
@@ -221,7 +253,14 @@ impl<'a> Tokens<'a> {
                 parts.push(token);
             }
         }
-        match parts.as_slice() {
+        parts
+    }
+}
+
+impl Value {
+    /// The value that these tokens are.
+    pub(crate) fn of(parts: &[Token]) -> Self {
+        match parts {
             [Token::Text(Some(text))] => Value::Literal(text.clone()),
             [Token::Word(word)] if word == "null" => Value::Null,
             [Token::Word(word)]

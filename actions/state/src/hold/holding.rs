@@ -3,6 +3,7 @@
 use super::keep::Keeper;
 use super::opened::{Opened, expired, open};
 use crate::backend::Hold;
+use crate::dependencies::Rule;
 use crate::guard::{Guard, MARK};
 use crate::locate::LocatedState;
 use crate::lock::{Changed, Held, Record};
@@ -158,6 +159,7 @@ impl Holding<'_> {
             overrides: self.located.overrides,
             path_style: net::path_style(&self.cx.env),
             to_repair: rescue::origins(self.record.lease.rescued.as_deref()),
+            rule: Rule::of(self.located.resolved.as_ref()),
         }
     }
 

@@ -6,6 +6,7 @@ use super::opened::{Opened, open};
 use super::{handover, take};
 use crate::args::{Adopt, Wait};
 use crate::backend::Hold;
+use crate::dependencies::Notes;
 use crate::folder::Folder;
 use crate::lease::Phase;
 use crate::locate::LocatedState;
@@ -15,6 +16,7 @@ use crate::report;
 use kit::child::{self, Program};
 use kit::clock::uptime;
 use kit::error::{Error, Result};
+use kit::id::CommitId;
 use kit::report::Report;
 use kit::signal::unless_interrupted;
 use kit::step::Cx;
@@ -37,6 +39,7 @@ pub(crate) struct Job<'a> {
     pub(crate) hold: Option<Hold>,
     pub(crate) adopt: &'a Adopt,
     pub(crate) budget: Option<Duration>,
+    pub(crate) base: Option<&'a CommitId>,
 }
 
 /// The verb `run`.
@@ -68,6 +71,7 @@ pub(crate) async fn run(located: &LocatedState, job: Job<'_>, cx: &Cx) -> Result
     let program = || located.program(job.command, &directory, cx);
     // A mistake in the command is found before anything is locked.
     program()?;
+    let notes = Notes::of(located, &directory, job.base, cx)?;
 
     let mut holding = acquire(located, &job, hold, cx).await?;
     let ended = match holding.lasting(job.budget).await {
@@ -88,6 +92,7 @@ pub(crate) async fn run(located: &LocatedState, job: Job<'_>, cx: &Cx) -> Result
         &holding.opened.lock,
         &holding.record,
         holding.adopted,
+        &notes,
     ))
 }
 

@@ -20,6 +20,9 @@ pub(crate) struct Plan {
     /// Plan with the role `read`, without the lock, and keep nothing that could be applied; always so on a pull request
     #[arg(long)]
     pub(crate) read_only: bool,
+    /// Commit that runs there now: new providers and modules since it are named
+    #[arg(long, value_name = "SHA")]
+    pub(crate) base: Option<kit::id::CommitId>,
     /// Pull request that gets the plan as a comment [default: the one this run is about]
     #[arg(long, value_name = "NUMBER")]
     pub(crate) pull_request: Option<u64>,

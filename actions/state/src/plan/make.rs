@@ -9,6 +9,7 @@ use super::pull;
 use super::report::{self, Kept};
 use crate::access::Access;
 use crate::backend::Hold;
+use crate::dependencies::Notes;
 use crate::hold::{self, Holding, Runs, held};
 use crate::locate::{self, LocatedState};
 use crate::object::Objects;
@@ -45,9 +46,11 @@ async fn look(args: &args::Plan, cx: &Cx) -> Result<report::Planned> {
         "planning with {}{reached} and without the lock {}: nothing is kept, and nobody is kept waiting",
         opened.access.account.arn, opened.lock.id
     ));
+    let notes = Notes::of(&located, &tool.directory, args.base.as_ref(), cx)?;
     let changes = make_freely(&tool, &located, &opened.access, &arguments, cx).await?;
     Ok(report::Planned {
         changes,
+        notes,
         options: args.options.chosen("", &tool.directory)?.shown(),
         state: opened.lock.id.clone(),
         tool: tool.shown(),
@@ -76,6 +79,7 @@ async fn keep(args: &args::Plan, cx: &Cx) -> Result<report::Planned> {
     let code = &args.code;
     let tool = Tool::find(code.tool, code.directory.clone(), &located, cx).await?;
     let arguments = args.options.arguments(&tool.directory)?;
+    let notes = Notes::of(&located, &tool.directory, args.base.as_ref(), cx)?;
     prepare(&tool, &located, cx).await?;
     held(
         "plan",
@@ -114,6 +118,7 @@ async fn keep(args: &args::Plan, cx: &Cx) -> Result<report::Planned> {
             unless_interrupted(written).await?;
             Ok(report::Planned {
                 changes,
+                notes,
                 options: envelope.basis.options.shown(),
                 state: objects.name(),
                 tool: tool.shown(),

@@ -3,6 +3,7 @@
 use super::changes::{Changes, Kind};
 use super::envelope::Envelope;
 use super::render::{self, Fact};
+use crate::dependencies::Notes;
 use crate::hash::sha256;
 use crate::object::Standing;
 use github::{COMMENT_LIMIT, GitHub};
@@ -18,6 +19,7 @@ const SUMMARY_LIMIT: usize = 900_000;
 /// A plan that was made.
 pub(crate) struct Planned {
     pub(crate) changes: Changes,
+    pub(crate) notes: Notes,
     pub(crate) state: String,
     pub(crate) tool: String,
     pub(crate) commit: Option<String>,
@@ -55,6 +57,8 @@ impl Planned {
                 format!("{why}; plan again after this one was applied"),
             ));
         }
+        let notes = self.notes.lines();
+        facts.extend(notes.into_iter().map(|line| ("dependencies", line)));
         match &self.kept {
             Some(kept) => {
                 facts.push(("plan", kept.id.clone()));
@@ -97,6 +101,7 @@ impl Planned {
                 "commit": self.commit,
                 "tool": self.tool,
                 "options": self.options,
+                "dependencies": self.notes,
                 "changes": resources(&self.changes),
                 "outputs": self.changes.outputs.iter().map(|it| json!({"name": it.name, "how": it.how, "attributes": it.lines})).collect::<Vec<_>>(),
                 "failed_checks": self.changes.failed.iter().map(|it| json!({"check": it.address, "message": it.message})).collect::<Vec<_>>(),

@@ -8,11 +8,27 @@ use super::call::{Call, Kind};
 use super::init::init;
 use super::look::Seen;
 use super::ours::Ours;
+use super::strict;
 use super::target::{Target, state, target};
 use super::verdict::{Verdict, refused};
 
 /// Judges a call by what was seen around it.
 pub(crate) fn judge(ours: &Ours, call: &Call, seen: &Seen) -> Verdict {
+    let Some(rule) = &ours.rule else {
+        return by_lock(ours, call, seen);
+    };
+    if let Some(refused) = strict::forbidden(rule, call, seen) {
+        return refused;
+    }
+    let verdict = by_lock(ours, call, seen);
+    match call.kind() {
+        Kind::Init => strict::keeping_lock(rule, seen, verdict),
+        Kind::Locking | Kind::Other => verdict,
+    }
+}
+
+/// Judges a call by the state that it works on.
+fn by_lock(ours: &Ours, call: &Call, seen: &Seen) -> Verdict {
     let subcommand = call.subcommand();
     let words = match call.words() {
         Ok(words) => words,
@@ -125,4 +141,4 @@ fn pushes_elsewhere(ours: &Ours, call: &Call, seen: &Seen) -> Option<Verdict> {
 }
 
 #[cfg(test)]
-mod tests;
+pub(super) mod tests;

@@ -4,6 +4,7 @@
 use super::call::{self, Call, Kind};
 use super::saved::{self, Saved};
 use crate::block::{self, Declared, Setting};
+use crate::dependencies::{self, Dependencies};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 use std::collections::BTreeMap;
@@ -43,6 +44,8 @@ pub(crate) struct Seen {
     pub(crate) declared: Option<Result<Declared, String>>,
     /// The settings of the files that `-backend-config` names, for `init`.
     pub(crate) given: Result<BTreeMap<String, Setting>, String>,
+    /// What the code brings from elsewhere, for `init` and for what uses it.
+    pub(crate) dependencies: Option<Result<Dependencies, String>>,
 }
 
 impl Seen {
@@ -75,6 +78,11 @@ impl Seen {
                 given(&folder, &words)
             } else {
                 Ok(BTreeMap::new())
+            },
+            dependencies: match (init, call.uses_installed()) {
+                (true, _) => Some(dependencies::declared(&folder, tofu)),
+                (false, true) => Some(dependencies::installed(&folder, &data, tofu)),
+                (false, false) => None,
             },
             data,
             folder,

@@ -13,6 +13,7 @@ mod look;
 mod ours;
 mod pin;
 mod saved;
+mod strict;
 mod target;
 mod verdict;
 mod words;
@@ -20,6 +21,7 @@ mod words;
 pub(crate) use desk::{Desk, Worked, folders};
 pub(crate) use look::selected;
 pub(crate) use ours::{Ours, is_identity};
+pub(crate) use strict::READONLY;
 pub(crate) use target::state_in;
 
 use crate::process::TOOLS;
@@ -224,12 +226,12 @@ fn this_call(arguments: &[OsString], before: &Variables) -> Result<Call, String>
     Ok(call)
 }
 
-/// Whether a variable decides about the state. The values of others stay with the call.
+/// Whether a variable decides about the state, or about the providers. The values of others stay with the call.
 fn decides(name: &str) -> bool {
     name.starts_with("TF_CLI_ARGS")
         || matches!(
             name,
-            "TF_WORKSPACE" | "TF_DATA_DIR" | "AWS_REGION" | "AWS_DEFAULT_REGION"
+            "TF_WORKSPACE" | "TF_DATA_DIR" | "AWS_REGION" | "AWS_DEFAULT_REGION" | strict::REATTACH
         )
         || is_identity(name)
 }

@@ -1,6 +1,7 @@
 //! The state whose lock is held, as the calls of a command are compared with it. Pure.
 
 use crate::backend::Backend;
+use crate::dependencies::Rule;
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
@@ -25,6 +26,8 @@ pub(crate) struct Ours {
     pub(crate) path_style: bool,
     /// `BUCKET/KEY` of the states that were rescued under this lock and are to be repaired.
     pub(crate) to_repair: Vec<String>,
+    /// What the environment's gate asks of the code, where it has one.
+    pub(crate) rule: Option<Rule>,
 }
 
 /// Whether a variable chooses where AWS is.

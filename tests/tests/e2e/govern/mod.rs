@@ -6,6 +6,7 @@ mod cdktn;
 mod elsewhere;
 mod history;
 mod newer;
+mod pinned;
 mod plan;
 mod wrapped;
 

@@ -7,9 +7,9 @@ use super::person::PersonEntry;
 use super::secret::SecretEntry;
 use super::template::{InAccount, InRegion, InVariable, PerEnvironment, Shared, Templated};
 use super::text::{
-    AccessKeyId, AccountNumber, Branch, Calendar, CheckName, CommitHash, Day, EnvironmentName,
-    Kind, Login, Pattern, Platform, Reason, RelativePath, ServiceName, Span, Text, TimeOfDay,
-    TimeZone, VariableName, WorkflowPath,
+    AccessKeyId, AccountNumber, Branch, Calendar, CheckName, CommitHash, Day, Dependency,
+    EnvironmentName, Kind, Login, Pattern, Platform, Reason, RelativePath, ServiceName, Span, Text,
+    TimeOfDay, TimeZone, VariableName, WorkflowPath,
 };
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use std::borrow::Cow;
@@ -167,6 +167,8 @@ pub(super) struct Gate {
     pub(super) break_glass: Option<BreakGlass>,
     /// Who approves each promotion, on record, before it is made; nobody when not given.
     pub(super) approve: Option<Approve>,
+    /// Providers and modules of the infrastructure code that need not be pinned, by their sources; none when not given.
+    pub(super) unpinned: Option<Vec<At<Text<Dependency>>>>,
 }
 
 /// Times in which nothing is promoted. All that is given must hold: the days from `first` to `last`, the weekdays, and the

@@ -156,6 +156,7 @@ mapping!(Gate {
     optional rollback: "rollback",
     optional break_glass: "break-glass",
     optional approve: "approve",
+    optional unpinned: "unpinned",
 });
 mapping!(DeclaredPerson {
     optional id: "id",

@@ -58,6 +58,7 @@ pub(super) fn gate(environment: &Environment) -> model::Gate {
                 .expires
                 .map_or(REQUEST_EXPIRES, |expires| seconds(&expires.value)),
         }),
+        unpinned: gate.unpinned.into_iter().flatten().map(text).collect(),
     }
 }
 

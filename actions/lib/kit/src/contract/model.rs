@@ -31,6 +31,9 @@ pub struct Resolved {
     pub build: Build,
     /// What is built and where it is kept.
     pub image: Image,
+    /// Folder of the infrastructure code, relative to the contract's folder; also in [`State`], for whoever prints it.
+    #[serde(skip)]
+    pub infrastructure: String,
     /// Where the service runs.
     pub deploy: Deploy,
     /// What must hold before a digest may come here.
@@ -264,6 +267,9 @@ pub struct Gate {
     /// Who approves each promotion.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub approve: Option<Approve>,
+    /// Providers and modules of the infrastructure code that need not be pinned, by their sources.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub unpinned: Vec<String>,
 }
 
 impl Gate {
@@ -284,6 +290,7 @@ impl Gate {
             rollback_approvals: 0,
             break_glass: None,
             approve: None,
+            unpinned: Vec::new(),
         }
     }
 }

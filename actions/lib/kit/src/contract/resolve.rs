@@ -147,6 +147,7 @@ impl<'a> Resolver<'a> {
             permit: permit?,
             build: build?,
             image: image?,
+            infrastructure: self.directory(),
             deploy: deploy?,
             gate: super::gate::gate(environment),
             secrets: secrets?,

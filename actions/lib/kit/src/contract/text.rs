@@ -137,6 +137,9 @@ kinds! {
     CommitHash: "commit",
         "the full hash of a commit, 40 or 64 hexadecimal digits",
         "^([0-9a-f]{40}|[0-9a-f]{64})$";
+    Dependency: "source of a provider or a module",
+        "as the code names it, without version and query, such as `hashicorp/aws` or `terraform-aws-modules/vpc/aws`",
+        "^[^ ?]+$";
     Pattern: "regular expression",
         "a regular expression that the whole value must match",
         "^.+$";

@@ -9,7 +9,7 @@ use crate::shim::saved::Saved;
 use serde_json::{Value as Json, json};
 use std::collections::BTreeMap;
 
-fn ours(locking: Locking) -> Ours {
+pub(in crate::shim) fn ours(locking: Locking) -> Ours {
     Ours {
         backend: Backend {
             bucket: "b".into(),
@@ -29,6 +29,7 @@ fn ours(locking: Locking) -> Ours {
         overrides: false,
         path_style: false,
         to_repair: Vec::new(),
+        rule: None,
     }
 }
 
@@ -42,7 +43,7 @@ fn configured(kind: &str, changes: Json) -> Configured {
     }
 }
 
-fn seen(configured: Option<Configured>) -> Seen {
+pub(in crate::shim) fn seen(configured: Option<Configured>) -> Seen {
     Seen {
         folder: "/app".into(),
         data: "/app/.terraform".into(),
@@ -51,11 +52,12 @@ fn seen(configured: Option<Configured>) -> Seen {
         plan: Plan::None,
         declared: None,
         given: Ok(BTreeMap::new()),
+        dependencies: None,
     }
 }
 
 /// A verdict in short: `unlocked`, `unchanged: …`, `refused: …`.
-fn shown(verdict: Verdict) -> String {
+pub(in crate::shim) fn shown(verdict: Verdict) -> String {
     match verdict {
         Verdict::Unchanged(note) => format!("unchanged: {}", note.unwrap_or_default()),
         Verdict::Unlocked { .. } => "unlocked".to_owned(),

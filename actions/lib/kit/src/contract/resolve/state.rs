@@ -48,9 +48,7 @@ impl Resolver<'_> {
         let key = self.state_key(&declared);
         let (encrypt, kms_key_id) = self.encryption(&declared)?;
         Some(State {
-            directory: declared
-                .directory
-                .map_or_else(|| "infra".to_owned(), |path| path.value.0),
+            directory: self.directory(),
             bucket: bucket?,
             key: key?,
             table,
@@ -61,6 +59,12 @@ impl Resolver<'_> {
             encrypt,
             kms_key_id,
         })
+    }
+
+    /// The folder of the infrastructure code.
+    pub(super) fn directory(&self) -> String {
+        let directory = self.declared_state().directory;
+        directory.map_or_else(|| "infra".to_owned(), |path| path.value.0)
     }
 
     /// What the environment declares, else what the contract declares for all.

@@ -170,10 +170,16 @@ const GOOD: &[Change] = &[
         "approvals: 2",
         "since: '1111111111111111111111111111111111111111', accepted-commits: [abcdefabcdefabcdefabcdefabcdefabcdefabcd]",
     ),
+    (
+        "approvals: 2",
+        "unpinned: [hashicorp/aws, 'git::https://git.acme.example/network.git//vpc']",
+    ),
 ];
 
 /// Wrong in shape, which both must see.
 const BAD: &[Change] = &[
+    ("approvals: 2", "unpinned: hashicorp/aws"),
+    ("approvals: 2", "unpinned: ['acme/vpc/aws?version=1']"),
     ("version: 1", "version: 2"),
     ("version: 1", "version: '1'"),
     ("version: 1\n", ""),

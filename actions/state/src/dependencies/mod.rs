@@ -1,0 +1,44 @@
+//! What infrastructure code brings from elsewhere: providers and modules. In an environment with a gate
+//! all of it must be pinned, so that what is applied is what was approved: the providers by the lock
+//! file, the modules by their sources.
+
+mod code;
+mod commit;
+mod notes;
+mod rule;
+mod since;
+mod source;
+#[cfg(test)]
+mod tests;
+mod tree;
+
+pub(crate) use notes::{Notes, pinned};
+pub(crate) use rule::Rule;
+pub(crate) use tree::Dependencies;
+
+use crate::block;
+use std::path::{Path, PathBuf};
+use tree::Files;
+
+/// Whether the code in a folder is for OpenTofu alone.
+pub(crate) fn is_for_tofu(folder: &Path) -> bool {
+    let paths: Vec<PathBuf> = tree::Disk.list(folder).unwrap_or_default();
+    block::files(paths.clone(), false).is_empty() && !block::files(paths, true).is_empty()
+}
+
+/// Reads what the code in `folder` brings, before anything is installed.
+///
+/// # Errors
+/// Something that cannot be read, in words.
+pub(crate) fn declared(folder: &Path, tofu: bool) -> Result<Dependencies, String> {
+    tree::read(&tree::Disk, folder, None, tofu)
+}
+
+/// The same with the modules that were installed, and what they call. `data`: the folder in which Terraform
+/// keeps them.
+///
+/// # Errors
+/// As [`declared`].
+pub(crate) fn installed(folder: &Path, data: &Path, tofu: bool) -> Result<Dependencies, String> {
+    tree::read(&tree::Disk, folder, Some(data), tofu)
+}

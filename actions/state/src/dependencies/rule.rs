@@ -1,0 +1,157 @@
+//! What the gate of an environment asks of the infrastructure code. Pure.
+
+use super::source::{Source, is_exact, shown};
+use super::tree::{Dependencies, Module};
+use crate::block::Value;
+use kit::contract::Complete;
+use kit::lockfile::{self, FILE};
+use std::collections::BTreeSet;
+
+/// That everything is pinned, but for what the contract excepts.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Rule {
+    /// The environment.
+    environment: String,
+    /// The sources that need not be pinned.
+    excepted: BTreeSet<String>,
+}
+
+impl Rule {
+    /// The rule of an environment with a gate. Where there is no gate, nobody approved what is to be applied.
+    pub(crate) fn of(resolved: Option<&Complete>) -> Option<Self> {
+        let resolved = &resolved?.resolved;
+        let excepted = resolved.gate.unpinned.iter();
+        resolved.gate.required.then(|| Self {
+            environment: resolved.environment.clone(),
+            excepted: excepted.map(|source| plain(source)).collect(),
+        })
+    }
+
+    #[cfg(test)]
+    pub(crate) fn excepting(sources: &[&str]) -> Self {
+        Self {
+            environment: "production".to_owned(),
+            excepted: sources.iter().map(|source| plain(source)).collect(),
+        }
+    }
+
+    /// Everything that is not pinned, each in words.
+    pub(crate) fn faults(&self, found: &Dependencies) -> Vec<String> {
+        let mut faults: Vec<String> = found
+            .modules
+            .iter()
+            .filter_map(|it| self.of_module(it))
+            .collect();
+        let lock = found.lock.clone().unwrap_or_default();
+        for (provider, at) in &found.providers {
+            let why = match lock.get(provider) {
+                _ if self.excepts(provider) => continue,
+                Some(locked) if locked.hashes.is_empty() => "without a hash",
+                Some(_) => continue,
+                None => "not",
+            };
+            let there = match found.lock {
+                Some(_) => format!("is {why} in {FILE}"),
+                None => format!("is not locked, because there is no {FILE}"),
+            };
+            faults.push(format!("provider {provider} ({at}) {there}"));
+        }
+        faults
+    }
+
+    fn of_module(&self, module: &Module) -> Option<String> {
+        let Module {
+            path,
+            source,
+            version,
+            at,
+        } = module;
+        let Some(Value::Literal(source)) = source else {
+            let why = match source {
+                Some(Value::Expression) => "is an expression, which this step cannot read",
+                _ => "is missing",
+            };
+            return Some(format!("module `{path}` ({at}): its source {why}"));
+        };
+        if self.excepts(source) {
+            return None;
+        }
+        let why = match (Source::of(source), version) {
+            (Source::Fixed | Source::Local(_), _) => return None,
+            (Source::Movable(lack), _) => lack.words().to_owned(),
+            (Source::Registry, Some(Value::Literal(version))) if is_exact(version) => return None,
+            (Source::Registry, Some(Value::Literal(version))) => {
+                format!("has the versions `{version}`, not one: write `version = \"1.2.3\"`")
+            }
+            (Source::Registry, Some(Value::Expression)) => {
+                "has a version that is an expression, which this step cannot read".to_owned()
+            }
+            (Source::Registry, Some(Value::Null) | None) => {
+                "has no version: add `version = \"1.2.3\"`".to_owned()
+            }
+        };
+        Some(format!("module `{path}` ({at}): {} {why}", shown(source)))
+    }
+
+    fn excepts(&self, source: &str) -> bool {
+        self.excepted.contains(&plain(source))
+    }
+
+    /// Whether the tool must leave the lock file as it is. It has to write it where a provider that need not
+    /// be locked is not.
+    pub(crate) fn keeps_lock(&self, found: &Dependencies) -> bool {
+        let lock = found.lock.clone().unwrap_or_default();
+        let free = |provider: &String| self.excepts(provider) && !lock.contains_key(provider);
+        !found.providers.keys().any(free)
+    }
+
+    /// What is there and not pinned, because the contract excepts it.
+    pub(crate) fn exceptions(&self, found: &Dependencies) -> Vec<String> {
+        let strict = Self {
+            excepted: BTreeSet::new(),
+            ..self.clone()
+        };
+        strict.faults(found)
+    }
+
+    /// Whether the contract excepts any provider.
+    pub(crate) fn excepts_providers(&self) -> bool {
+        let is_provider = |source: &&String| match source.split('/').collect::<Vec<_>>().as_slice()
+        {
+            [_, _] => true,
+            [host, _, _] => host.contains('.'),
+            _ => false,
+        };
+        self.excepted.iter().any(|source| is_provider(&source))
+    }
+
+    /// The refusal's first line.
+    pub(crate) fn refusal(&self) -> String {
+        format!(
+            "{} has a gate, and its infrastructure code is not pinned",
+            self.environment
+        )
+    }
+
+    /// What to do about it.
+    pub(crate) fn hints(&self) -> [String; 2] {
+        [
+            format!(
+                "pin them, and commit {FILE} (`terraform init` writes it, `terraform providers lock -platform=linux_amd64` adds the hashes)"
+            ),
+            format!(
+                "to go on without: list the sources in the contract, `unpinned` in the gate of {}",
+                self.environment
+            ),
+        ]
+    }
+}
+
+/// A source as it is compared: a provider's without the default host, a module's without query and user.
+fn plain(source: &str) -> String {
+    let source = shown(source);
+    match source.split('/').count() {
+        1..=3 if !source.contains(':') => lockfile::source(&source).unwrap_or(source),
+        _ => source,
+    }
+}

@@ -1,0 +1,235 @@
+//! All that a folder's code brings from elsewhere, through the modules that it calls.
+//! Source: terraform `internal/modsdir/manifest.go`.
+
+use super::code::{Code, ModuleCall};
+use super::source::Source;
+use crate::block::{self, Value};
+use kit::lockfile::{self, Lock};
+use serde::{Deserialize, Serialize};
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::{Component, Path, PathBuf};
+
+/// More than anybody nests modules.
+const DEEPEST: usize = 32;
+
+/// Where code is read: a disk, or a commit.
+pub(super) trait Files {
+    /// The files of a folder.
+    ///
+    /// # Errors
+    /// It cannot be read, or is not there.
+    fn list(&self, folder: &Path) -> Result<Vec<PathBuf>, String>;
+
+    /// A file's text; `None` if it is not there.
+    ///
+    /// # Errors
+    /// It cannot be read.
+    fn read(&self, file: &Path) -> Result<Option<String>, String>;
+}
+
+/// The files as they lie on disk.
+pub(super) struct Disk;
+
+impl Files for Disk {
+    fn list(&self, folder: &Path) -> Result<Vec<PathBuf>, String> {
+        let cannot = |error| format!("cannot read {}: {error}", folder.display());
+        let entries = std::fs::read_dir(folder).map_err(cannot)?;
+        entries
+            .map(|entry| entry.map(|entry| entry.path()).map_err(cannot))
+            .collect()
+    }
+
+    fn read(&self, file: &Path) -> Result<Option<String>, String> {
+        match std::fs::read_to_string(file) {
+            Ok(text) => Ok(Some(text)),
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(None),
+            Err(error) => Err(format!("cannot read {}: {error}", file.display())),
+        }
+    }
+}
+
+/// A module from elsewhere.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Module {
+    /// Its name, with those of the modules above it: `vpc.subnets`.
+    pub(super) path: String,
+    pub(super) source: Option<Value>,
+    pub(super) version: Option<Value>,
+    /// Where it is called.
+    pub(super) at: String,
+}
+
+/// What a folder's code brings from elsewhere.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Dependencies {
+    pub(super) modules: Vec<Module>,
+    /// The providers that the code needs, by their sources, with a place that needs each.
+    pub(super) providers: BTreeMap<String, String>,
+    /// The lock file, if there is one.
+    pub(super) lock: Option<Lock>,
+}
+
+/// What Terraform installed for a call.
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "PascalCase")]
+struct Installed {
+    key: String,
+    source: String,
+    dir: PathBuf,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "PascalCase")]
+struct Manifest {
+    modules: Vec<Installed>,
+}
+
+/// Reads the code in `folder` and in the local modules below it. With `data`, the folder in which Terraform
+/// keeps what it installed, also the modules from elsewhere, and what they call.
+///
+/// # Errors
+/// Something that cannot be read, in words.
+pub(super) fn read(
+    files: &dyn Files,
+    folder: &Path,
+    data: Option<&Path>,
+    tofu: bool,
+) -> Result<Dependencies, String> {
+    let installed = match data {
+        Some(data) => manifest(files, data)?,
+        None => BTreeMap::new(),
+    };
+    let mut walk = Walk {
+        files,
+        folder,
+        tofu,
+        installed,
+        visited: BTreeSet::new(),
+        found: Dependencies::default(),
+    };
+    walk.module(folder, "", 0)?;
+    walk.unvisited();
+    let lock = files.read(&folder.join(lockfile::FILE))?;
+    walk.found.lock = lock.as_deref().map(lockfile::read).transpose()?;
+    Ok(walk.found)
+}
+
+fn manifest(files: &dyn Files, data: &Path) -> Result<BTreeMap<String, Installed>, String> {
+    let path = data.join("modules/modules.json");
+    let Some(text) = files.read(&path)? else {
+        return Ok(BTreeMap::new());
+    };
+    let manifest: Manifest = serde_json::from_str(&text)
+        .map_err(|error| format!("{} cannot be read: {error}", path.display()))?;
+    let modules = manifest.modules.into_iter();
+    Ok(modules.map(|it| (it.key.clone(), it)).collect())
+}
+
+struct Walk<'a> {
+    files: &'a dyn Files,
+    folder: &'a Path,
+    tofu: bool,
+    installed: BTreeMap<String, Installed>,
+    /// Keys of what was installed for the calls that were seen.
+    visited: BTreeSet<String>,
+    found: Dependencies,
+}
+
+impl Walk<'_> {
+    fn module(&mut self, folder: &Path, path: &str, depth: usize) -> Result<(), String> {
+        if depth > DEEPEST {
+            return Err(format!("the modules nest too deeply, at {path}"));
+        }
+        self.visited.insert(path.to_owned());
+        let code = self.code(folder)?;
+        for (source, at) in code.providers()? {
+            self.found.providers.entry(source).or_insert(at);
+        }
+        for (name, call) in code.calls {
+            let below = match path {
+                "" => name,
+                path => format!("{path}.{name}"),
+            };
+            self.call(folder, below, call, depth)?;
+        }
+        Ok(())
+    }
+
+    fn call(
+        &mut self,
+        folder: &Path,
+        path: String,
+        call: ModuleCall,
+        depth: usize,
+    ) -> Result<(), String> {
+        let installed = self.installed.get(&path);
+        let installed = installed.map(|it| plain(&self.folder.join(&it.dir)));
+        let local = match &call.source {
+            Some(Value::Literal(source)) => match Source::of(source) {
+                Source::Local(local) => Some(plain(&folder.join(local))),
+                _ => None,
+            },
+            _ => None,
+        };
+        let is_local = local.is_some();
+        if let Some(folder) = local.or(installed) {
+            self.module(&folder, &path, depth + 1)?;
+        }
+        if !is_local {
+            self.found.modules.push(Module {
+                path,
+                source: call.source,
+                version: call.version,
+                at: call.at,
+            });
+        }
+        Ok(())
+    }
+
+    fn code(&self, folder: &Path) -> Result<Code, String> {
+        let paths = self.files.list(folder)?;
+        let mut code = Code::default();
+        for file in block::files(paths, self.tofu) {
+            let name = file.path.strip_prefix(self.folder).unwrap_or(&file.path);
+            let name = name.display().to_string();
+            let Some(text) = self.files.read(&file.path)? else {
+                continue;
+            };
+            match file.json {
+                true => code.add_json(&text, &name)?,
+                false => code.add_hcl(&text, &name)?,
+            }
+        }
+        Ok(code)
+    }
+
+    /// What Terraform installed for a call that was not seen, such as one of its tests.
+    fn unvisited(&mut self) {
+        for (key, installed) in &self.installed {
+            let local = matches!(Source::of(&installed.source), Source::Local(_));
+            if !self.visited.contains(key) && !local {
+                self.found.modules.push(Module {
+                    path: key.clone(),
+                    source: Some(Value::Literal(installed.source.clone())),
+                    version: None,
+                    at: "modules.json".to_owned(),
+                });
+            }
+        }
+    }
+}
+
+/// A path without `.` and `..`.
+pub(super) fn plain(path: &Path) -> PathBuf {
+    let mut plain = PathBuf::new();
+    for part in path.components() {
+        match part {
+            Component::CurDir => {}
+            Component::ParentDir => {
+                plain.pop();
+            }
+            part => plain.push(part),
+        }
+    }
+    plain
+}

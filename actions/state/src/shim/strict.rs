@@ -1,0 +1,215 @@
+//! What the gate of an environment asks of a call: that nothing is installed or used which is not pinned.
+//! Pure.
+//! Source: terraform `internal/command/init.go`, OpenTofu the same.
+
+use super::call::{Call, Kind};
+use super::look::Seen;
+use super::verdict::{Verdict, refused};
+use super::words;
+use crate::dependencies::Rule;
+
+/// With it, `init` refuses providers that the lock file does not have, and does not change the file.
+pub(crate) const READONLY: &str = "-lockfile=readonly";
+
+/// The variable by which Terraform uses providers that were started before, whatever is locked.
+pub(super) const REATTACH: &str = "TF_REATTACH_PROVIDERS";
+
+/// The refusal of a call that the rule forbids.
+pub(super) fn forbidden(rule: &Rule, call: &Call, seen: &Seen) -> Option<Verdict> {
+    let subcommand = call.subcommand();
+    if subcommand == "providers lock" && !rule.excepts_providers() {
+        return Some(refused(
+            "`providers lock` would change the lock file, which belongs to the commit",
+            "run it before the commit, and commit .terraform.lock.hcl",
+        ));
+    }
+    if call.kind() == Kind::Init
+        && let Some((what, hint)) = moves(call)
+    {
+        return Some(refused(what, hint));
+    }
+    let found = match seen.dependencies.as_ref()? {
+        Ok(found) => found,
+        Err(why) => {
+            let what = format!("{}: {why}", rule.refusal());
+            return Some(refused(what, "correct the file that cannot be read"));
+        }
+    };
+    if call.variables.contains_key(REATTACH) && call.kind() != Kind::Init {
+        return Some(refused(
+            format!("{REATTACH} replaces providers by others than those that are locked"),
+            "unset it",
+        ));
+    }
+    let faults = rule.faults(found);
+    (!faults.is_empty()).then(|| {
+        let what = format!("{}: {}", rule.refusal(), faults.join("; "));
+        refused(what, rule.hints().join("\n  hint: "))
+    })
+}
+
+/// What words of `init` would take another version or other code than the commit's, and what to do.
+fn moves(call: &Call) -> Option<(String, &'static str)> {
+    let words = call.words().ok()?;
+    let mut flags = words.iter().filter_map(|word| words::flag(word));
+    flags.find_map(|(name, value)| {
+        let off = value.is_some_and(|value| value.starts_with(['0', 'f', 'F']));
+        match (name, value) {
+            ("upgrade", _) if !off => Some((
+                "`init -upgrade` takes other versions than the commit's".to_owned(),
+                "upgrade before the commit, and commit .terraform.lock.hcl",
+            )),
+            ("from-module", _) => Some((
+                "`init -from-module` takes code that is not the commit's".to_owned(),
+                "commit the code",
+            )),
+            ("lockfile", value) if value != Some("readonly") => Some((
+                "`init` is told how to treat the lock file".to_owned(),
+                "leave -lockfile out: the step adds it",
+            )),
+            _ => None,
+        }
+    })
+}
+
+/// The verdict on `init`, with the lock file left as it is.
+pub(super) fn keeping_lock(rule: &Rule, seen: &Seen, verdict: Verdict) -> Verdict {
+    let keeps = matches!(&seen.dependencies, Some(Ok(found)) if rule.keeps_lock(found));
+    match verdict {
+        Verdict::Unchanged(None) if keeps => Verdict::With(vec![READONLY.to_owned()]),
+        Verdict::With(mut arguments) if keeps => {
+            arguments.push(READONLY.to_owned());
+            Verdict::With(arguments)
+        }
+        verdict => verdict,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::backend::Locking;
+    use crate::dependencies;
+    use crate::shim::call::tests::call;
+    use crate::shim::judge::judge;
+    use crate::shim::judge::tests::{ours, seen, shown};
+
+    const NULL: &str = "resource \"null_resource\" \"it\" {}\n";
+    const LOCK: &str = "provider \"registry.terraform.io/hashicorp/null\" {\n  version = \"3.2.1\"\n  hashes = [\n    \"h1:x\",\n  ]\n}\n";
+
+    /// The verdict on a call in a folder with these files, where the gate excepts these sources.
+    fn judged(words: &str, files: &[(&str, &str)], excepted: &[&str]) -> String {
+        let folder = tempfile::tempdir().unwrap();
+        for (name, text) in files {
+            std::fs::write(folder.path().join(name), text).unwrap();
+        }
+        let mut ours = ours(Locking::Dynamodb);
+        ours.rule = Some(Rule::excepting(excepted));
+        let call = call(words, &[("AWS_ACCESS_KEY_ID", "ASIA1")]);
+        let mut seen = seen(None);
+        seen.dependencies = match (call.kind(), call.uses_installed()) {
+            (Kind::Init, _) => Some(dependencies::declared(folder.path(), false)),
+            (_, true) => {
+                let data = folder.path().join(".terraform");
+                Some(dependencies::installed(folder.path(), &data, false))
+            }
+            (_, false) => None,
+        };
+        shown(judge(&ours, &call, &seen))
+    }
+
+    #[test]
+    fn what_is_locked_is_installed_and_the_lock_file_stays() {
+        let files = [("main.tf", NULL), (".terraform.lock.hcl", LOCK)];
+        assert_eq!(judged("init", &files, &[]), READONLY);
+        assert_eq!(judged("init -backend=false", &files, &[]), READONLY);
+        assert_eq!(judged("init", &[("main.tf", "")], &[]), READONLY);
+        let plan = judged("plan", &files, &[]);
+        assert!(plan.starts_with("unchanged: "), "{plan}");
+        // What the contract excepts has to be written down by the tool.
+        let bare = [("main.tf", NULL)];
+        assert_eq!(judged("init", &bare, &["hashicorp/null"]), "unchanged: ");
+        assert_eq!(judged("init", &files, &["hashicorp/null"]), READONLY);
+    }
+
+    #[test]
+    fn what_is_not_pinned_is_neither_installed_nor_used() {
+        let module = "module \"vpc\" {\n  source = \"acme/vpc/aws\"\n}\n";
+        for words in [
+            "init",
+            "plan",
+            "apply -auto-approve",
+            "destroy",
+            "import a b",
+            "test",
+        ] {
+            let found = judged(words, &[("main.tf", NULL)], &[]);
+            assert!(found.starts_with("refused: "), "{words}: {found}");
+            assert!(
+                found.contains("provider hashicorp/null (main.tf:1) is not locked"),
+                "{found}"
+            );
+            let found = judged(words, &[("main.tf", module)], &["acme/other/aws"]);
+            assert!(
+                found.contains("module `vpc` (main.tf:1): acme/vpc/aws has no version"),
+                "{found}"
+            );
+            let found = judged(words, &[("main.tf", "module {")], &["acme/vpc/aws"]);
+            assert!(found.contains("main.tf ends within"), "{found}");
+        }
+        for words in [
+            "fmt",
+            "output",
+            "state list",
+            "workspace select x",
+            "version",
+        ] {
+            let found = judged(words, &[("main.tf", NULL)], &[]);
+            assert_eq!(found, "unchanged: ", "{words}");
+        }
+        assert_eq!(
+            judged("init", &[("main.tf", module)], &["acme/vpc/aws"]),
+            READONLY
+        );
+    }
+
+    #[test]
+    fn what_would_move_the_versions_is_refused() {
+        let files = [("main.tf", NULL), (".terraform.lock.hcl", LOCK)];
+        for words in [
+            "init -upgrade",
+            "init --upgrade=true",
+            "init -from-module=./x",
+            "init -lockfile=",
+            "init -lockfile other",
+            "providers lock",
+            "providers lock -platform=linux_arm64",
+        ] {
+            let found = judged(words, &files, &[]);
+            assert!(found.starts_with("refused: "), "{words}: {found}");
+        }
+        for words in ["init -upgrade=false", "init -lockfile=readonly"] {
+            assert_eq!(judged(words, &files, &[]), READONLY, "{words}");
+        }
+        let found = judged("providers lock", &files, &["hashicorp/null"]);
+        assert_eq!(found, "unchanged: ");
+        let found = judged("providers lock", &files, &["acme/vpc/aws"]);
+        assert!(found.starts_with("refused: "), "{found}");
+    }
+
+    #[test]
+    fn providers_that_were_started_before_are_not_used() {
+        let mut ours = ours(Locking::Dynamodb);
+        let call = call("apply", &[("AWS_ACCESS_KEY_ID", "ASIA1"), (REATTACH, "{}")]);
+        let mut seen = seen(None);
+        seen.dependencies = Some(Ok(dependencies::Dependencies::default()));
+        let found = shown(judge(&ours, &call, &seen));
+        assert!(found.starts_with("unchanged: "), "{found}");
+        ours.rule = Some(Rule::excepting(&[]));
+        let found = shown(judge(&ours, &call, &seen));
+        assert!(
+            found.starts_with("refused: TF_REATTACH_PROVIDERS"),
+            "{found}"
+        );
+    }
+}
