@@ -56,6 +56,10 @@ impl Step for Promote {
                 "check, grant: the environment the digest was healthy in",
             ),
             (
+                "base",
+                "check, grant: the commit that the environment runs now, or where its first promotion begins; for `base` of slipway-state",
+            ),
+            (
                 "head",
                 "check, grant: hash of the environment's newest deployment, for `expect-head` of record",
             ),

@@ -40,6 +40,8 @@ pub(crate) struct Setting {
     pub(crate) proofs: Option<Proofs>,
     /// Image repository in the build account.
     pub(crate) image_repository: Option<String>,
+    /// Folder of the infrastructure code, from the contract's own.
+    pub(crate) infrastructure: Option<String>,
     /// Whether a contract says all this, so that no argument may say otherwise.
     pub(crate) declared: bool,
 }
@@ -114,6 +116,7 @@ impl Setting {
             container: Some(resolved.deploy.container.clone()),
             proofs: Proofs::of(&resolved.build),
             image_repository: Some(resolved.image.repository.clone()),
+            infrastructure: Some(resolved.infrastructure.clone()),
             declared: true,
         })
     }
@@ -151,6 +154,7 @@ impl Setting {
             container: None,
             proofs: None,
             image_repository: None,
+            infrastructure: None,
             declared: false,
         }
     }

@@ -271,6 +271,37 @@ fn reviewed_changes_pass_however_they_were_merged() {
     scene.no_violations();
 }
 
+/// Whoever approves is told which builds of whom will run with the deploy role.
+#[test]
+fn new_providers_of_the_infrastructure_are_named() {
+    let scene = Scene::new("range-providers");
+    let lock = |version: &str, hash: &str| {
+        format!(
+            "provider \"registry.terraform.io/hashicorp/null\" {{\n  version = \"{version}\"\n  hashes = [\n    \"h1:{hash}\",\n  ]\n}}\n"
+        )
+    };
+    let file = "infra/.terraform.lock.hcl";
+    let bring = |branch: &str, text: &str| {
+        let more = json!({"from": "main", "files": {file: text}});
+        scene.push(AUTHOR, branch, file, &more);
+        let number = scene.open(AUTHOR, branch);
+        scene.approve(number);
+        scene.merge(number, "squash")
+    };
+    let answer = scene.check(&scene.change("other", "squash"));
+    answer.passes();
+    assert_eq!(answer.json["providers"], json!([]), "{}", answer.shown);
+    let answer = scene.check(&bring("locked", &lock("3.2.1", "a")));
+    answer.passes();
+    let new = "provider hashicorp/null 3.2.1 is new";
+    assert_eq!(answer.json["providers"], json!([new]), "{}", answer.shown);
+    // What cannot be read is told, and nothing rests on it.
+    let answer = scene.check(&bring("garbled", "<<<<<<< HEAD\n"));
+    answer.passes();
+    assert_eq!(answer.json["providers"], Value::Null, "{}", answer.shown);
+    scene.no_violations();
+}
+
 #[test]
 fn a_push_in_the_middle_is_named_until_the_contract_accepts_it() {
     let scene = Scene::new("range-push");

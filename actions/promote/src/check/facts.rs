@@ -87,6 +87,8 @@ pub(crate) struct Facts {
     pub(crate) range: Fact<Range>,
     /// The pull requests that brought them into the branch.
     pub(crate) changes: Fact<Vec<Change>>,
+    /// The providers of the infrastructure code that are new, or others, each in words.
+    pub(crate) providers: Fact<Vec<String>>,
     /// The accounts that promote.
     pub(crate) promoter: Fact<Promoter>,
     /// The kind of run this is.
@@ -103,6 +105,7 @@ impl Facts {
             standing: Err(unseen()),
             range: Err(unseen()),
             changes: Err(unseen()),
+            providers: Err(unseen()),
             promoter: Err(unseen()),
             run: RunKind::Terminal,
             policy: Some(Err(unseen())),

@@ -15,6 +15,7 @@ mod people;
 mod persons;
 mod policy;
 mod provenance;
+mod providers;
 mod pushes;
 mod range;
 mod report;

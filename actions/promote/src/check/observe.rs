@@ -4,6 +4,7 @@ use super::Subject;
 use super::collect;
 use super::facts::{Change, Fact, Facts, Promoter, RunKind, Unknown};
 use super::policy;
+use super::providers;
 use super::range::{Base, Range};
 use crate::person::{accounts, run_of};
 use crate::principal::Principal;
@@ -45,14 +46,15 @@ pub(super) async fn facts(
         );
         (run, promoter, standing, policy)
     };
-    let ((run, promoter, standing, policy), (range, changes)) = tokio::join!(
+    let ((run, promoter, standing, policy), (range, changes, providers)) = tokio::join!(
         of_the_branch,
-        history(github, setting, subject.base.clone(), commit.as_str())
+        history(cx, github, setting, subject.base.clone(), commit.as_str())
     );
     Ok(Facts {
         standing,
         range,
         changes,
+        providers,
         promoter,
         run,
         policy,
@@ -65,18 +67,22 @@ async fn standing(github: &GitHub, commit: &str, tip: &Fact<String>) -> Fact<Str
     Ok(github.compare(commit, tip).await?.status)
 }
 
-/// The commits of the promotion and the pull requests that brought them.
+/// The commits of the promotion, the pull requests that brought them, and the providers that are new.
 async fn history(
+    cx: &Cx,
     github: &GitHub,
     setting: &Setting,
     base: Base,
     commit: &str,
-) -> (Fact<Range>, Fact<Vec<Change>>) {
+) -> (Fact<Range>, Fact<Vec<Change>>, Fact<Vec<String>>) {
     match collect::range(github, base, commit).await {
-        Err(unknown) => (Err(unknown.clone()), Err(unknown)),
+        Err(unknown) => (Err(unknown.clone()), Err(unknown.clone()), Err(unknown)),
         Ok(range) => {
-            let changes = collect::changes(github, setting, &range, commit).await;
-            (Ok(range), changes)
+            let (changes, providers) = tokio::join!(
+                collect::changes(github, setting, &range, commit),
+                providers::observe(cx, github, setting, &range, commit)
+            );
+            (Ok(range), changes, providers)
         }
     }
 }

@@ -114,7 +114,7 @@ async fn compared(github: &GitHub, tip: &str, commit: String, files: Vec<String>
 }
 
 /// The contract's path in the repository: below the folder that the host checked the source out to.
-fn contract(cx: &Cx) -> String {
+pub(super) fn contract(cx: &Cx) -> String {
     let root = match cx.host.kind() {
         Kind::GitHub => cx.env.get("GITHUB_WORKSPACE"),
         Kind::CodeBuild => cx.env.get("CODEBUILD_SRC_DIR"),
@@ -127,21 +127,23 @@ fn contract(cx: &Cx) -> String {
 
 /// A path below `root`, as git writes it.
 fn below(root: Option<&Path>, whole: &Path, given: &Path) -> String {
-    let plain = |path: &Path| {
-        let mut out = PathBuf::new();
-        for part in path.components() {
-            match part {
-                Component::CurDir => {}
-                Component::ParentDir => drop(out.pop()),
-                other => out.push(other),
-            }
-        }
-        out
-    };
     let whole = plain(whole);
     let inside = root.and_then(|root| whole.strip_prefix(plain(root)).ok());
     let path = inside.map_or_else(|| plain(given), Path::to_path_buf);
     path.to_string_lossy().into_owned()
+}
+
+/// A path without `.` and `..`.
+pub(super) fn plain(path: &Path) -> PathBuf {
+    let mut out = PathBuf::new();
+    for part in path.components() {
+        match part {
+            Component::CurDir => {}
+            Component::ParentDir => drop(out.pop()),
+            other => out.push(other),
+        }
+    }
+    out
 }
 
 #[cfg(test)]

@@ -67,6 +67,7 @@ pub(super) fn report(
         "base": facts.base(subject).commit(),
         "commits": brought.commits,
         "changes": brought.changes,
+        "providers": facts.providers.as_ref().ok(),
         "next": next,
     });
     if let Some(rule) = obstacle {
@@ -90,7 +91,8 @@ pub(super) fn report(
         "repository",
         setting.image_repository.clone().unwrap_or_default(),
     )
-    .output("from", setting.follows.clone().unwrap_or_default()))
+    .output("from", setting.follows.clone().unwrap_or_default())
+    .output("base", facts.base(subject).commit().unwrap_or_default()))
 }
 
 /// The commit that the image was built for, as text and as Markdown: an image is built once, for the first commit with
@@ -118,9 +120,17 @@ pub(super) struct Brought {
 pub(super) fn brought(setting: &Setting, facts: &Facts) -> Brought {
     let changes = changes(facts, setting);
     let commits = commits(facts);
+    let mut text = lines(&changes, &commits);
+    let mut markdown = markdown_changes(&changes, &commits);
+    for (number, line) in providers(facts).iter().enumerate() {
+        text.push_str(&format!("{line}\n"));
+        // A list ends the table above it only after an empty line.
+        let before = if number == 0 { "\n" } else { "" };
+        markdown.push_str(&format!("{before}- {}\n", markdown::text(line)));
+    }
     Brought {
-        text: lines(&changes, &commits),
-        markdown: markdown_changes(&changes, &commits),
+        text,
+        markdown,
         changes,
         commits,
     }
@@ -138,6 +148,18 @@ fn rows(decision: &Decision) -> Vec<Vec<String>> {
             ]
         })
         .collect()
+}
+
+/// A line for each provider of the infrastructure code that is new, or why that is unknown.
+fn providers(facts: &Facts) -> Vec<String> {
+    match (&facts.range, &facts.providers) {
+        (Err(_), _) => Vec::new(),
+        (Ok(_), Ok(new)) => new.clone(),
+        (Ok(_), Err(unknown)) => vec![format!(
+            "which providers are new is unknown: {}",
+            unknown.why
+        )],
+    }
 }
 
 /// A line for each pull request, and for each commit that none brought.

@@ -160,7 +160,10 @@ fn a_module_is_used_at_the_commit_that_its_source_names() {
     );
     let (exit, printed) = runs(&state, &job, &[], APPLY);
     assert_eq!(exit, Some(3), "{printed}");
-    for piece in ["module `near` (main.tf:", &format!("): {near} names no commit")] {
+    for piece in [
+        "module `near` (main.tf:",
+        &format!("): {near} names no commit"),
+    ] {
         assert!(printed.contains(piece), "no {piece} in\n{printed}");
     }
 

@@ -69,6 +69,7 @@ pub(crate) fn setting() -> Setting {
         container: None,
         proofs: None,
         image_repository: None,
+        infrastructure: None,
         declared: true,
     }
 }
@@ -309,6 +310,7 @@ impl Promotion {
                 standing: Ok("ahead".to_owned()),
                 range: Ok(range()),
                 changes: Ok(vec![change()]),
+                providers: Ok(Vec::new()),
                 promoter: Ok(promoters(&["dora"])),
                 run: RunKind::GitHub(Ok(run())),
                 policy: Some(Ok(policy(Standing::Newest))),
