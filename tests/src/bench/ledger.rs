@@ -1,96 +1,126 @@
-//! Chains of the ledger: what a verb takes with 1,000 and 100,000 records beside what it takes with 10, and how many
-//! records a second `verify` walks.
+//! Chains of the ledger: what a verb takes with 1,000 and 100,000 records beside what it takes with 10, with and without a
+//! key and an anchor, and how many records a second `verify` walks.
 
 use std::path::Path;
+use std::time::Instant;
 
 use serde_json::json;
 
+use super::chains::{self, Chains, DIGEST, Trust};
 use super::measure::{Call, Measure};
-use super::row::Row;
+use super::row::{Row, median};
 use super::stage::Stage;
-use crate::fault::{Context, Result};
-use crate::instance::sha256;
+use crate::fault::{Context, Fault, Result};
+use crate::say::note;
 use crate::world::World;
-use crate::world::aws::unless_there;
 
-const TABLE: &str = "bench-ledger";
-const DIGEST: &str = "sha256:aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa";
-/// The short chain, and those that are held against it.
-const SHORT: u64 = 10;
-const LONG: [u64; 2] = [1000, 100_000];
 /// What a long chain may take more than the short one.
 const FLAT: f64 = 1.2;
 const ROUNDS: usize = 15;
-/// Items that DynamoDB takes in one transaction.
-const BATCH: usize = 100;
+/// Rounds of what takes seconds.
+const FEW: usize = 3;
+/// What the step may call.
+const SERVICES: [&str; 3] = ["dynamodb", "s3", "kms"];
+/// Records that a first request reads, which is all that most verbs need.
+const FIRST_PAGE: usize = 10;
 
 pub(super) async fn rows(stage: &Stage<'_>) -> Result<Vec<Row>> {
-    table(stage).await?;
-    let run = uuid::Uuid::new_v4().simple().to_string();
-    let name = |count: u64| format!("bench-{run}-{count}");
-    for count in [&[SHORT][..], &LONG].concat() {
-        fill(stage, &name(count), count).await?;
-    }
+    let family = "bench-ledger-";
+    let name = format!(
+        "{family}{}",
+        &uuid::Uuid::new_v4().simple().to_string()[..6]
+    );
+    let _in_use = World::replace_earlier(stage.instance, family, &name).await?;
+    let world = World::create(stage.instance, &name).await?;
+    let folder = tempfile::tempdir().context("making a folder")?;
+    let began = Instant::now();
+    let chains = Chains::fill(stage, &world, folder.path()).await?;
+    note(&format!(
+        "the chains were filled in {} s",
+        began.elapsed().as_secs()
+    ));
     let rounds = stage.rounds.unwrap_or(ROUNDS);
     let mut rows = Vec::new();
-    for verb in ["status", "history", "record"] {
-        for measure in [Measure::Wall, Measure::Cpu] {
-            let calls: Vec<Call> = [&[SHORT][..], &LONG]
-                .concat()
-                .into_iter()
-                .map(|count| call(stage, verb, &name(count)))
-                .collect();
-            let mut figures = vec![Vec::new(); calls.len()];
-            for round in 0..=rounds {
-                for (call, kept) in calls.iter().zip(&mut figures) {
-                    let figure = measure.take(call)?;
-                    // The first round warms up.
-                    if round > 0 {
-                        kept.push(figure);
-                    }
-                }
-            }
-            let (short, long) = figures.split_at(1);
-            for (count, figures) in LONG.iter().zip(long) {
-                let work = format!("{verb} with {count} records, {}", measure.name());
-                rows.push(Row::new(work, figures, "10 records", &short[0], FLAT)?);
-            }
+    // Appending comes last: it moves the newest healthy record away from the head. Without the key it leaves a head that no
+    // reader with the key believes.
+    for verb in ["check", "status", "history"] {
+        for trust in [Trust::None, Trust::Both] {
+            rows.extend(flat(stage, &chains, verb, trust, rounds).await?);
         }
     }
-    let folder = tempfile::tempdir().context("making a folder")?;
-    rows.extend(verify(stage, &name(LONG[1]), folder.path(), rounds)?);
+    rows.extend(flat(stage, &chains, "record", Trust::Both, rounds).await?);
+    rows.extend(verify(stage, &chains, folder.path(), rounds).await?);
+    rows.extend(flat(stage, &chains, "record", Trust::None, rounds).await?);
     Ok(rows)
 }
 
-/// A verb on a chain. A new commit each time makes `record` write each time.
-fn call(stage: &Stage<'_>, verb: &str, service: &str) -> Call {
-    let chain = format!("--environment dev --ledger-service {service} --ledger {TABLE}");
-    let more = match verb {
-        "record" => format!(
-            "--verdict failed --digest {DIGEST} --commit \"$(od -An -N20 -tx1 /dev/urandom | tr -d ' \\n')\""
-        ),
-        _ => String::new(),
-    };
-    let program = stage.build.folder.join("slipway-promote");
-    let script = format!("exec {} {verb} {chain} {more}", program.display());
-    stage.shell(&script, "aaaaaaa")
+/// A verb on each chain, in turns: the longer ones beside the shortest.
+async fn flat(
+    stage: &Stage<'_>,
+    chains: &Chains,
+    verb: &str,
+    trust: Trust,
+    rounds: usize,
+) -> Result<Vec<Row>> {
+    let sizes = chains::sizes()?;
+    let calls: Result<Vec<Call>> = sizes
+        .iter()
+        .map(|size| chains.call(stage, verb, *size, trust))
+        .collect();
+    let calls = calls?;
+    let name = |size: &u64| format!("{verb}{} with {size} records", trust.shown());
+    let short = format!("{} records", sizes[0]);
+    let mut rows = Vec::new();
+    for measure in [Measure::Wall, Measure::Cpu] {
+        let mut figures = vec![Vec::new(); calls.len()];
+        let mut floor = Vec::new();
+        for round in 0..=rounds {
+            for (call, kept) in calls.iter().zip(&mut figures) {
+                let figure = measure.take(call)?;
+                // The first round warms up.
+                if round > 0 {
+                    kept.push(figure);
+                }
+            }
+            if measure == Measure::Wall {
+                floor.push(chains.query(*sizes.last().unwrap_or(&0)).await?);
+            }
+        }
+        let (first, longer) = figures.split_at(1);
+        for (size, figures) in sizes[1..].iter().zip(longer) {
+            let work = format!("{}, {}", name(size), measure.name());
+            let row = Row::new(work, figures, &short, &first[0], FLAT)?;
+            rows.push(match median(&floor) {
+                Some(alone) => row.above("one Query of DynamoDB", alone),
+                None => row,
+            });
+        }
+    }
+    let mut counts = Vec::new();
+    for call in &calls {
+        counts.push(chains.count(stage, call).await?);
+    }
+    for (size, count) in sizes[1..].iter().zip(&counts[1..]) {
+        let work = format!("{}, calls to AWS", name(size));
+        rows.push(Row::new(work, &[*count], &short, &counts[..1], 1.0)?);
+    }
+    Ok(rows)
 }
 
-/// `verify` of an export, and the second verifier's turn at the same file.
-fn verify(stage: &Stage<'_>, service: &str, folder: &Path, rounds: usize) -> Result<Vec<Row>> {
+/// `verify` of an export, the second verifier's turn at the same file, and git's at as many commits.
+async fn verify(
+    stage: &Stage<'_>,
+    chains: &Chains,
+    folder: &Path,
+    rounds: usize,
+) -> Result<Vec<Row>> {
+    let sizes = chains::sizes()?;
+    let size = *sizes.last().unwrap_or(&0);
     let file = folder.join("chain.jsonl").display().to_string();
-    let export = [
-        "export",
-        "--environment",
-        "dev",
-        "--ledger-service",
-        service,
-        "--ledger",
-        TABLE,
-        "--output",
-        &file,
-    ];
-    Measure::Wall.take(&stage.step("promote", &export, "exported"))?;
+    let export = format!("export --output {file}");
+    Measure::Wall.take(&chains.plain(stage, &export, size, Trust::None, "exported")?)?;
+    let text = std::fs::read_to_string(&file).context("reading the export")?;
+    let records = text.lines().count().saturating_sub(2);
     let ours = stage.step("promote", &["verify", "--export", &file], "is sound");
     let script = stage
         .instance
@@ -102,61 +132,76 @@ fn verify(stage: &Stage<'_>, service: &str, folder: &Path, rounds: usize) -> Res
         &["python3", &script, &file],
         "\"faults\": []",
     );
-    let (mut own, mut other) = (Vec::new(), Vec::new());
-    for _ in 0..rounds {
-        own.push(Measure::Wall.take(&ours)?);
+    let repository = folder.join("commits");
+    chains::commits(&repository, records)?;
+    let fsck = format!(
+        "git -C '{}' fsck --full --no-progress && echo sound",
+        repository.display()
+    );
+    let fsck = stage.shell(&fsck, "sound");
+    let table = chains.plain(stage, "verify", size, Trust::Both, "is sound")?;
+    let mut figures = [const { Vec::new() }; 4];
+    for round in 0..rounds {
+        for (number, (call, kept)) in [&ours, &theirs, &fsck, &table]
+            .into_iter()
+            .zip(&mut figures)
+            .enumerate()
+        {
+            if number == 0 || round < FEW {
+                kept.push(Measure::Wall.take(call)?);
+            }
+        }
     }
-    for _ in 0..rounds.min(3) {
-        other.push(Measure::Wall.take(&theirs)?);
-    }
-    let work = || format!("verify {} records of an export, wall ms", LONG[1]);
+    let [own, second, git, online] = figures;
+    let work = || format!("verify {records} records of an export, wall ms");
+    let at_the_table =
+        format!("verify {records} records at the table with key and anchor, wall ms");
+    let second_row = "100,000 records a second";
+    let due = [records as f64 / 100.0];
     Ok(vec![
-        Row::new(work(), &own, "100,000 records a second", &[1000.0], 1.0)?,
-        Row::new(work(), &own, "second verifier, Python", &other, None)?,
+        Row::new(work(), &own, second_row, &due, 1.0)?,
+        Row::new(work(), &own, "second verifier, Python", &second, None)?,
+        Row::new(work(), &own, "git fsck of as many commits", &git, None)?,
+        Row::new(at_the_table, &online, "the same of an export", &own, None)?,
     ])
 }
 
-async fn table(stage: &Stage<'_>) -> Result<()> {
-    let input = json!({
-        "TableName": TABLE,
-        "KeySchema": [{"AttributeName": "chain", "KeyType": "HASH"}, {"AttributeName": "seq", "KeyType": "RANGE"}],
-        "AttributeDefinitions": [{"AttributeName": "chain", "AttributeType": "S"}, {"AttributeName": "seq", "AttributeType": "N"}],
-        "BillingMode": "PAY_PER_REQUEST",
-    });
-    let answer = stage
-        .aws
-        .json("dynamodb", "DynamoDB_20120810.CreateTable", &input)
-        .await?;
-    unless_there(answer, "creating the ledger", &["ResourceInUseException"]).map(drop)
-}
+impl Chains {
+    /// How many calls to AWS a run makes.
+    async fn count(&self, stage: &Stage<'_>, call: &Call) -> Result<f64> {
+        let account = &self.world.build.id;
+        let mut before = Vec::new();
+        for service in SERVICES {
+            before.push(stage.calls_of(account, service, 0).await?.0);
+        }
+        Measure::Wall.take(call)?;
+        let mut count = 0;
+        for (service, since) in SERVICES.iter().zip(before) {
+            count += stage.calls_of(account, service, since).await?.1;
+        }
+        match count {
+            0 => Err(Fault::new("a verb called nothing")),
+            count => Ok(count as f64),
+        }
+    }
 
-/// Writes a chain of so many records.
-async fn fill(stage: &Stage<'_>, service: &str, count: u64) -> Result<()> {
-    let mut prev = "0".repeat(64);
-    let mut puts = Vec::new();
-    for seq in 1..=count {
-        let record = json!({
-            "seq": seq, "at": "2026-11-21T18:00:00Z", "service": service, "environment": "dev", "digest": DIGEST,
-            "commit": format!("{seq:040x}"), "verdict": "healthy", "actor": {"login": "ada", "id": 1},
-            "run": "https://github.com/acme/storefront/actions/runs/4711/attempts/1", "account": "123456789012",
-            "task_definition": format!("arn:aws:ecs:{}:123456789012:task-definition/storefront:{seq}", World::REGION),
-            "previous": DIGEST, "policy": DIGEST,
-        })
-        .to_string();
-        let hash = sha256(format!("{prev}{record}").as_bytes());
-        puts.push(json!({"Put": {"TableName": TABLE, "Item": {
-            "chain": {"S": format!("{service}#dev")}, "seq": {"N": seq.to_string()},
-            "record": {"S": record}, "hash": {"S": hash}, "prev": {"S": prev},
-        }}}));
-        prev = hash;
-    }
-    for batch in puts.chunks(BATCH) {
-        let input = json!({"TransactItems": batch});
-        let answer = stage
+    /// What DynamoDB alone takes to answer the newest records of a chain, in milliseconds.
+    async fn query(&self, size: u64) -> Result<f64> {
+        let input = json!({
+            "TableName": World::LEDGER, "ConsistentRead": true, "ScanIndexForward": false, "Limit": FIRST_PAGE,
+            "KeyConditionExpression": "#chain = :chain", "ExpressionAttributeNames": {"#chain": "chain"},
+            "ExpressionAttributeValues": {":chain": {"S": format!("{}#dev", chains::service(size))}},
+        });
+        let began = Instant::now();
+        let answer = self
             .aws
-            .json("dynamodb", "DynamoDB_20120810.TransactWriteItems", &input)
+            .json("dynamodb", "DynamoDB_20120810.Query", &input)
             .await?;
-        unless_there(answer, "writing records", &[])?;
+        let took = began.elapsed().as_secs_f64() * 1000.0;
+        let items = answer.map_err(|refused| Fault::new("reading a chain").hint(refused.body))?;
+        match items["Items"][0]["record"]["S"].as_str() {
+            Some(record) if record.contains(DIGEST) => Ok(took),
+            _ => Err(Fault::new("a chain is empty")),
+        }
     }
-    Ok(())
 }

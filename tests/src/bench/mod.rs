@@ -2,6 +2,7 @@
 //! are printed and never asserted: what one machine measures says nothing about another but for the ratio.
 
 mod build;
+mod chains;
 mod identity;
 mod image;
 mod ledger;
@@ -39,7 +40,7 @@ pub(crate) enum Benchmark {
     State,
     /// The gate over 1, 20 and 200 pull requests, beside the same facts fetched one call after the other
     Promote,
-    /// Reading and appending with 1,000 and 100,000 records in a chain, beside 10, and verifying an export
+    /// Checking, reading and appending with 1,000 and 100,000 records in a chain, beside 10, and verifying an export
     Ledger,
 }
 

@@ -1,7 +1,7 @@
 //! The gate over ranges of 1, 20 and 200 pull requests, beside the same facts fetched one call after the other, as a script
 //! around `gh` does it.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use serde_json::json;
 
@@ -12,8 +12,10 @@ use crate::fault::{Context, Fault, Result};
 use crate::instance::port;
 use crate::runner::story::{AUTHOR, RELEASER, REVIEWER, Story, git_folder};
 use crate::world::World;
+use crate::world::runner::Variables;
 
-const DIGEST: &str = "sha256:dddddddddddddddddddddddddddddddddddddddddddddddddddddddddddddddd";
+pub(super) const DIGEST: &str =
+    "sha256:dddddddddddddddddddddddddddddddddddddddddddddddddddddddddddddddd";
 const CONTRACT: &str = include_str!("../../../docs/examples/storefront/delivery.yaml");
 const SCRIPT: &str = include_str!("facts.py");
 /// Pull requests in a range, and the most calls that may wait for one another.
@@ -163,24 +165,56 @@ async fn ours(
     range: &Range,
     home: &Path,
 ) -> Result<Call> {
+    let verb = format!("check --environment dev --digest {DIGEST} --json");
+    let environment = as_project(stage, world, token, &range.tip).await?;
+    let contract = contract(&range.base)?;
+    promote(
+        stage,
+        environment,
+        &contract,
+        home,
+        &verb,
+        "\"allowed\": true",
+    )
+}
+
+/// The step with a contract of its own.
+pub(super) fn promote(
+    stage: &Stage<'_>,
+    environment: Variables,
+    contract: &str,
+    home: &Path,
+    verb: &str,
+    proof: &str,
+) -> Result<Call> {
     std::fs::create_dir_all(home).context("making a folder")?;
-    std::fs::write(home.join("delivery.yaml"), contract(&range.base)?)
-        .context("writing the contract")?;
+    std::fs::write(home.join("delivery.yaml"), contract).context("writing the contract")?;
+    let program = stage.build.folder.join("slipway-promote");
+    let script = format!(
+        "cd '{}' && exec '{}' {verb}",
+        home.display(),
+        program.display()
+    );
+    let mut call = stage.shell(&script, proof);
+    call.environment = environment;
+    Ok(call)
+}
+
+/// The environment of a build of the first stage's CodeBuild project that a person started for a commit.
+pub(super) async fn as_project(
+    stage: &Stage<'_>,
+    world: &World,
+    token: &str,
+    commit: &str,
+) -> Result<Variables> {
     let dev = world.environment("dev")?;
     let keys = world
         .codebuild_session(stage.instance, "dev", "bench")
         .await?;
-    let program = stage.build.folder.join("slipway-promote");
-    let script = format!(
-        "cd '{}' && exec '{}' check --environment dev --digest {DIGEST} --json",
-        home.display(),
-        program.display()
-    );
-    let mut call = stage.shell(&script, "\"allowed\": true");
-    call.environment = world.variables(stage.instance);
-    call.environment.extend(world.repository_variables());
-    call.environment.extend(world.environment_variables(dev));
-    call.environment.extend(keys.variables());
+    let mut environment = world.variables(stage.instance);
+    environment.extend(world.repository_variables());
+    environment.extend(world.environment_variables(dev));
+    environment.extend(keys.variables());
     let github = stage.instance.url(port::GITHUB);
     for (name, value) in [
         ("GITHUB_REPOSITORY", world.repository.clone()),
@@ -199,11 +233,11 @@ async fn ours(
             "CODEBUILD_INITIATOR",
             format!("Operators/{RELEASER}@acme.example"),
         ),
-        ("CODEBUILD_RESOLVED_SOURCE_VERSION", range.tip.clone()),
+        ("CODEBUILD_RESOLVED_SOURCE_VERSION", commit.to_owned()),
     ] {
-        call.environment.insert(name.to_owned(), value);
+        environment.insert(name.to_owned(), value);
     }
-    Ok(call)
+    Ok(environment)
 }
 
 /// The script that fetches the same facts.
@@ -233,7 +267,7 @@ fn theirs(
 }
 
 /// The example's contract with a gate on its first environment that begins after a commit.
-fn contract(since: &str) -> Result<String> {
+pub(super) fn contract(since: &str) -> Result<String> {
     let dev = "    account: var:DEV_ACCOUNT_ID\n";
     let gate = format!("{dev}    gate: {{ approvals: 1, checks: [test], since: '{since}' }}\n");
     // Nothing was built, so there is no provenance.
@@ -251,7 +285,7 @@ fn contract(since: &str) -> Result<String> {
 }
 
 /// The commit that main is at.
-fn tip(git: &PathBuf) -> Result<String> {
+pub(super) fn tip(git: &Path) -> Result<String> {
     let what = "reading the branch";
     let output = std::process::Command::new("git")
         .arg("-C")

@@ -99,20 +99,29 @@ impl<'a> Stage<'a> {
 
     /// The number of the newest call, and how many of a service came after number `since`.
     pub(super) async fn calls(&self, service: &str, since: u64) -> Result<(u64, usize)> {
-        let found = self.recorded(service, since).await?;
+        self.calls_of(&self.account, service, since).await
+    }
+
+    /// As [`Self::calls`], in another account.
+    pub(super) async fn calls_of(
+        &self,
+        account: &str,
+        service: &str,
+        since: u64,
+    ) -> Result<(u64, usize)> {
+        let found = self.recorded(account, service, since).await?;
         Ok((found.last, found.calls.len()))
     }
 
     /// The calls of a service after number `since`, in the order of their ends.
     pub(super) async fn record(&self, service: &str, since: u64) -> Result<Vec<Recorded>> {
-        Ok(self.recorded(service, since).await?.calls)
+        Ok(self.recorded(&self.account, service, since).await?.calls)
     }
 
-    async fn recorded(&self, service: &str, since: u64) -> Result<Calls> {
+    async fn recorded(&self, account: &str, service: &str, since: u64) -> Result<Calls> {
         let url = format!(
-            "{}/_sandbox/calls?service={service}&account={}&since={since}",
+            "{}/_sandbox/calls?service={service}&account={account}&since={since}",
             self.instance.url(port::GATEWAY),
-            self.account
         );
         let what = format!("asking {url}");
         let answer = http_client()?.get(&url).send().await.context(&what)?;

@@ -152,6 +152,18 @@ impl World {
         account::permit(&aws, "slipway-deploy", "anything", &document).await
     }
 
+    /// Lets the role that appends to an environment's chain append to that of every service, beside the world's own.
+    pub(crate) async fn permits_any_service(
+        &self,
+        instance: &Instance,
+        environment: &Environment,
+    ) -> Result<()> {
+        let (build, _) = self.open_accounts(instance, &http_client()?).await?;
+        let document = policy::permit_any_service(self, environment);
+        let role = policy::permit(&environment.name);
+        account::permit(&build, &role, "any-service", &document).await
+    }
+
     /// Starts a service in each environment, which runs the placeholder until the first delivery, where none runs yet.
     pub async fn serve(&self, instance: &Instance) -> Result<()> {
         let placeholder = self.placeholder(instance).await?;

@@ -97,6 +97,14 @@ pub(crate) fn publish_anywhere(world: &World) -> Value {
     )
 }
 
+/// What the role that appends to an environment's chain may do, for the chain of every service.
+pub(crate) fn permit_any_service(world: &World, environment: &Environment) -> Value {
+    let any = PERMIT
+        .replace("SERVICE#ENVIRONMENT", "*#ENVIRONMENT")
+        .replace("SERVICE/ENVIRONMENT", "*/ENVIRONMENT");
+    filled(world, Some(environment), &any)
+}
+
 /// Trusts the workflow too that asks for the approvals of a promotion and takes the answers. It reaches the ledger alone.
 fn trust_approvals(world: &World, trust: &mut Value) {
     let repository = &world.repository;
