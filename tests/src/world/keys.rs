@@ -8,11 +8,12 @@ use super::aws::{Aws, unless_there};
 use super::policy::permit;
 use crate::fault::{Fault, Result};
 
-/// What may be read of a key and checked with it, which its policy leaves to each account's own roles.
-const READ: [&str; 3] = ["kms:DescribeKey", "kms:GetPublicKey", "kms:Verify"];
+/// What may be read of a key, which its policy leaves to each account's own roles.
+const READ: &str = "kms:GetPublicKey";
 
 /// What an administrator of the build account may do with a key: everything but sign.
-const ADMINISTER: [&str; 12] = [
+const ADMINISTER: [&str; 13] = [
+    "kms:DescribeKey",
     "kms:CreateAlias",
     "kms:UpdateAlias",
     "kms:DeleteAlias",
