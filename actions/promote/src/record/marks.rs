@@ -11,7 +11,7 @@ use ledger::{
 };
 use time::{Duration, OffsetDateTime};
 
-/// How long a broken glass stays open if the contract no longer says: what is recorded here has
+/// How long a break-glass stays open if the contract no longer says: what is recorded here has
 /// happened already.
 const EXPIRES: u64 = 3600;
 
@@ -58,6 +58,10 @@ pub(crate) fn compare(
     newest: Option<&Recorded>,
     draft: &Record,
 ) -> Result<()> {
+    let undone = match draft.verdict {
+        Verdict::Permitted => "no permit was granted",
+        _ => "nothing was recorded",
+    };
     let head = newest.map_or(GENESIS, |newest| newest.hash.as_str());
     if expected.is_none_or(|expected| expected == head) {
         return Ok(());
@@ -71,13 +75,10 @@ pub(crate) fn compare(
         None => format!("{environment} has no record at all"),
     };
     Err(Error::refused(format!(
-        "another deployment to {environment} was recorded since this one was checked, so nothing was recorded"
+        "another deployment to {environment} was recorded since this one was checked, so {undone}"
     ))
     .cause(now)
-    .cause(format!(
-        "expected {}",
-        expected.unwrap_or_default()
-    ))
+    .cause(format!("expected {}", expected.unwrap_or_default()))
     .hint(format!(
         "see what {environment} runs: slipway-promote status --environment {environment} --live"
     ))
@@ -122,7 +123,7 @@ pub(crate) fn left(records: &[Recorded], record: &Record) -> Option<Digest> {
     all.into_iter().flatten().find(other).cloned()
 }
 
-/// That rules were gone past. A glass that is still open from an earlier one does not stay open for
+/// That rules were gone past. A break-glass that is still open from an earlier one does not stay open for
 /// longer.
 pub(crate) fn broken_glass(
     standing: &Standing,
@@ -168,7 +169,7 @@ pub(super) fn rows(record: &Record) -> Vec<(&'static str, String)> {
     }
     if let Some(glass) = &record.break_glass {
         rows.push((
-            "GLASS BROKEN",
+            "BREAK-GLASS",
             format!(
                 "by {}: {}; until {}; somebody else must review it before the next promotion",
                 glass.by.login, glass.reason, glass.expires
@@ -181,7 +182,7 @@ pub(super) fn rows(record: &Record) -> Vec<(&'static str, String)> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::standing::tests::{deployed, digest, failed, started};
+    use crate::standing::tests::{deployed, digest, failed, permitted, started};
 
     fn recorded(record: Record) -> Recorded {
         Recorded {
@@ -205,7 +206,13 @@ mod tests {
         ] {
             let error = compared(Some(expected), newest).unwrap_err();
             assert_eq!(error.exit(), kit::Exit::Refused);
+            let undone = error.message.ends_with("so nothing was recorded");
+            assert!(undone, "{error}");
         }
+        let permit = compare(Some(&other), Some(&newest), &permitted('b', "hash-1"));
+        let error = permit.unwrap_err();
+        let undone = error.message.ends_with("so no permit was granted");
+        assert!(undone, "{error}");
         for wrong in ["", "latest", "12"] {
             let error = super::expected(Some(wrong)).unwrap_err();
             assert_eq!(error.exit(), kit::Exit::Usage);

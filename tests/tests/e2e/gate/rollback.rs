@@ -142,7 +142,13 @@ fn a_rollback_by_an_earlier_gate_is_refused() {
     gate.without_github("linus", &back).is(0, &[ALLOWED]);
     gate.declare(earlier);
     let refused = gate.without_github("linus", &back);
-    refused.is(3, &["is an earlier one", "start a new run on main"]);
+    refused.is(
+        3,
+        &[
+            "is not the one that the newest promotion",
+            "start a new run on main",
+        ],
+    );
     assert_eq!(refused.refusing(), ["policy"]);
     // It was changed back on purpose. GitHub knows that, if the run is of the branch's newest commit.
     let built = ended(&mut gate.built("linus", "1", &back));

@@ -19,7 +19,7 @@ pub(super) fn forward(setting: &Setting, subject: &Subject, conditions: &Conditi
             Some(previous) => unknown(&Unknown::new(
                 format!("the record of {previous}, which runs in {environment}, is too far back"),
                 format!(
-                    "go back to it first: slipway-promote check --environment {environment} --rollback --digest {previous}"
+                    "go back to it first: slipway-promote grant --environment {environment} --rollback --digest {previous}"
                 ),
             )),
         };
@@ -43,7 +43,7 @@ pub(super) fn forward(setting: &Setting, subject: &Subject, conditions: &Conditi
             fail(
                 fact,
                 format!(
-                    "to go back on purpose: slipway-promote check --environment {environment} --rollback --digest {}",
+                    "to go back on purpose: slipway-promote grant --environment {environment} --rollback --digest {}",
                     subject.digest
                 ),
             )

@@ -114,7 +114,7 @@ fn by_ledger(setting: &Setting, policies: &Policies) -> Finding {
     match (&policies.newest, &policies.own) {
         (Some(newest), Some(own)) => fail(
             format!(
-                "this gate of {environment} is an earlier one, last asked by record {}; record {} passed by another",
+                "the gate in this checkout, by which record {} of {environment} passed, is not the one that the newest promotion (record {}) passed",
                 own.seq, newest.seq
             ),
             format!(
@@ -122,11 +122,11 @@ fn by_ledger(setting: &Setting, policies: &Policies) -> Finding {
             ),
         ),
         (Some(newest), None) => pass(format!(
-            "no promotion to {environment} passed by this gate yet; record {} passed by another",
+            "no promotion to {environment} has passed the gate in this checkout yet; the newest (record {}) passed another",
             newest.seq
         )),
         (None, _) => pass(format!(
-            "{environment} has no promotion by another gate since"
+            "no newer promotion to {environment} passed another gate"
         )),
     }
 }

@@ -73,7 +73,7 @@ impl Context<'_> {
             .map_or("", |commit| commit.as_str());
         if let (Some(base), "behind" | "diverged") = (range.base.commit(), range.status.as_str()) {
             let next = format!(
-                "promote a commit that follows {}, or go back on purpose: slipway-promote check --environment {environment} --rollback --digest {}",
+                "promote a commit that follows {}, or go back on purpose: slipway-promote grant --environment {environment} --rollback --digest {}",
                 short(base),
                 self.subject.digest
             );
