@@ -1,7 +1,7 @@
 //! Who acts, and whether two who acted are one person.
 
 use crate::check::{Fact, Key, Persons, Unknown};
-use crate::principal::{Principal, session};
+use crate::principal::Principal;
 use crate::setting::Setting;
 use github::{GitHub, Run, User};
 use kit::Cx;
@@ -12,8 +12,8 @@ use ledger::Actor;
 use net::Net;
 
 impl Persons<'_> {
-    /// The person who acted: by the account's number, else by a login or a name in AWS that the contract
-    /// gives to somebody.
+    /// The person who acted: by the account's number, else by a login or a principal in AWS that the
+    /// contract gives to somebody.
     pub(crate) fn of(&self, actor: &Actor) -> Key {
         let Some(id) = actor.id else {
             let known = self.by_name(&actor.login).cloned();
@@ -32,10 +32,11 @@ impl Persons<'_> {
     /// The entry of `people` that a name without a number belongs to.
     fn by_name(&self, name: &str) -> Option<&String> {
         let is = |login: &str| login.eq_ignore_ascii_case(name);
+        let principal = name.parse::<kit::aws::Principal>().ok();
         let owns = |login: &str, person: &Person| {
             is(login)
                 || person.accounts.keys().any(|account| is(account))
-                || session(name).is_some_and(|name| person.aws.iter().any(|known| known == name))
+                || principal.iter().any(|one| person.aws.contains(one))
         };
         let mut people = self.people.iter();
         let found = people.find(|(login, person)| owns(login, person));
@@ -273,6 +274,7 @@ async fn of_principal(cx: &Cx, net: &Net, setting: &Setting) -> Fact<Vec<Actor>>
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::principal::tests::session;
     use std::collections::BTreeMap;
 
     fn actor(login: &str, id: impl Into<Option<u64>>) -> Actor {
@@ -346,7 +348,7 @@ mod tests {
             id: Some(1001),
             accounts: BTreeMap::from([("grace-admin".to_owned(), 1002)]),
             emails: Vec::new(),
-            aws: vec!["grace@acme.example".to_owned()],
+            aws: vec![session("Operators/grace").parse().unwrap()],
         }
     }
 
@@ -359,8 +361,7 @@ mod tests {
             actor("grace-admin", 1002),
             actor("grace", None),
             actor("Grace-Admin", None),
-            actor("grace@acme.example", None),
-            actor("Operators/grace@acme.example", None),
+            actor(&session("Operators/grace"), None),
             actor("helper[bot]", 50),
         ];
         for one in &all {
@@ -370,7 +371,10 @@ mod tests {
             for other in [
                 actor("linus", 3),
                 actor("linus", None),
-                actor("codepipeline/grace@acme.example", None),
+                // A session's name is anybody's.
+                actor(&session("Builders/grace"), None),
+                actor("Operators/grace", None),
+                actor("codepipeline/grace", None),
                 // The login passed to somebody else.
                 actor("grace-admin", 7),
             ] {

@@ -272,6 +272,7 @@ fn ends(record: &Record) -> bool {
 pub(crate) mod tests {
     use super::*;
     use crate::check::tests::setting;
+    use crate::principal::tests::session;
     use kit::contract::Person;
     use ledger::{Permit, Rollback};
     use std::collections::BTreeMap;
@@ -462,7 +463,7 @@ pub(crate) mod tests {
         let grace = Person {
             id: Some(1001),
             accounts: BTreeMap::from([("grace-admin".to_owned(), 1002)]),
-            aws: vec!["grace@acme.example".to_owned()],
+            aws: vec![session("Admins/grace").parse().unwrap()],
             ..Person::default()
         };
         setting.people.insert("grace".to_owned(), grace);
@@ -482,7 +483,7 @@ pub(crate) mod tests {
         assert!(open(grace(), with("grace-admin", Some(1002))));
         assert!(open(with("grace-admin", Some(1002)), grace()));
         assert!(open(grace(), with("grace", None)));
-        assert!(open(with("Admins/grace@acme.example", None), grace()));
+        assert!(open(with(&session("Admins/grace"), None), grace()));
         assert!(!open(grace(), with("linus", Some(3))));
         assert!(!open(grace(), with("grace-admin", Some(7))));
     }

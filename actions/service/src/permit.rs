@@ -233,8 +233,11 @@ impl<'a> Permit<'a> {
 
 /// Who begins the deployment, as the host names them. The permit says who was allowed to.
 fn actor(cx: &Cx) -> Actor {
+    // A name in CodeBuild is not a login, and must not be taken for one.
+    let initiator = cx.host.initiator().map(|initiator| initiator.to_string());
+    let login = initiator.or_else(|| cx.host.actor());
     Actor {
-        login: cx.host.actor().unwrap_or_else(|| "unknown".to_owned()),
+        login: login.unwrap_or_else(|| "unknown".to_owned()),
         id: cx.host.actor_id(),
     }
 }

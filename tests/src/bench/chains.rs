@@ -167,7 +167,7 @@ impl Chains {
                     "check --environment dev --digest {} --json",
                     promote::DIGEST
                 );
-                let gated = promote::contract(&self.base)?;
+                let gated = promote::contract(&self.base, &promote::releaser(&self.world))?;
                 self.declared(stage, &gated, size, trust, &verb, "\"allowed\": true")
             }
             "record" => self.record(stage, size, trust, ""),

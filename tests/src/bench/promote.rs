@@ -23,6 +23,8 @@ const RANGES: [(usize, Option<f64>); 3] = [(1, None), (20, Some(8.0)), (200, Som
 /// How far away GitHub is, in milliseconds.
 const LATENCY: u32 = 50;
 const ROUNDS: usize = 5;
+/// The role in which people start builds.
+const RELEASES: &str = "Operators";
 
 /// A range: the commit before it, and its last one.
 struct Range {
@@ -167,7 +169,7 @@ async fn ours(
 ) -> Result<Call> {
     let verb = format!("check --environment dev --digest {DIGEST} --json");
     let environment = as_project(stage, world, token, &range.tip).await?;
-    let contract = contract(&range.base)?;
+    let contract = contract(&range.base, &releaser(world))?;
     promote(
         stage,
         environment,
@@ -231,7 +233,7 @@ pub(super) async fn as_project(
         ("CODEBUILD_BUILD_ID", "promote:1".to_owned()),
         (
             "CODEBUILD_INITIATOR",
-            format!("Operators/{RELEASER}@acme.example"),
+            format!("{RELEASES}/{RELEASER}@acme.example"),
         ),
         ("CODEBUILD_RESOLVED_SOURCE_VERSION", commit.to_owned()),
     ] {
@@ -266,8 +268,13 @@ fn theirs(
     Ok(call)
 }
 
-/// The example's contract with a gate on its first environment that begins after a commit.
-pub(super) fn contract(since: &str) -> Result<String> {
+/// Whoever promotes, as the contract knows them.
+pub(super) fn releaser(world: &World) -> String {
+    world.principal(RELEASES, RELEASER)
+}
+
+/// The example's contract with a gate on its first environment that begins after a commit, and the principal that promotes.
+pub(super) fn contract(since: &str, releaser: &str) -> Result<String> {
     let dev = "    account: var:DEV_ACCOUNT_ID\n";
     let gate = format!("{dev}    gate: {{ approvals: 1, checks: [test], since: '{since}' }}\n");
     // Nothing was built, so there is no provenance.
@@ -277,7 +284,7 @@ pub(super) fn contract(since: &str) -> Result<String> {
     let text: String = unsigned.map(|line| format!("{line}\n")).collect();
     match text.contains(dev) {
         true => Ok(format!(
-            "{}\npeople:\n  {RELEASER}: [{RELEASER}@acme.example]\n",
+            "{}\npeople:\n  {RELEASER}: [{releaser}]\n",
             text.replacen(dev, &gate, 1)
         )),
         false => Err(Fault::new("the example's contract has no dev")),

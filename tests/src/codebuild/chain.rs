@@ -46,19 +46,23 @@ pub async fn ship(instance: &Instance, world: &World, story: &Story) -> Result<S
     })
 }
 
+/// The role in which people start builds.
+const RELEASES: &str = "Releaser";
+
 /// A person's session, as CodeBuild names whoever started a build.
 fn person(login: &str) -> String {
-    format!("Releaser/{login}@acme.example")
+    format!("{RELEASES}/{login}@acme.example")
 }
 
-/// The example's contract with the people's names in AWS, without which a promotion from AWS is nobody's, and with somebody who
+/// The example's contract with the people's principals in AWS, without which a promotion from AWS is nobody's, and with somebody who
 /// may use break-glass in production.
-fn contract_with_people(instance: &Instance) -> Result<String> {
+fn contract_with_people(instance: &Instance, world: &World) -> Result<String> {
     let mut text = contract_with_glass(instance)?;
     if !text.lines().any(|line| line.starts_with("people:")) {
         text.push_str("\npeople:\n");
         for login in [AUTHOR, REVIEWER, RELEASER] {
-            text.push_str(&format!("  {login}: [{login}@acme.example]\n"));
+            let principal = world.principal(RELEASES, login);
+            text.push_str(&format!("  {login}: [{principal}]\n"));
         }
     }
     Ok(text)
@@ -97,7 +101,7 @@ impl Chain<'_> {
         note(&format!(
             "  {AUTHOR} opens a pull request, {REVIEWER} approves and merges it"
         ));
-        let contract = contract_with_people(self.instance)?;
+        let contract = contract_with_people(self.instance, self.world)?;
         let first = story
             .change(
                 AUTHOR,
@@ -148,7 +152,7 @@ impl Chain<'_> {
         self.refused(
             "a pipeline promotes, and nobody knows in whose name",
             &Promotion::to("staging", "codepipeline/storefront").gate(),
-            "the contract does not list",
+            "codepipeline/storefront (CODEBUILD_INITIATOR) is not a person",
         )
         .await?;
         let mut foreign = Promotion::to("staging", &person(REVIEWER)).gate();
@@ -368,12 +372,11 @@ mod tests {
     #[test]
     fn the_example_says_who_promotes() {
         let checkout = Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap();
-        let text = contract_with_people(&Instance::of(checkout, Path::new("/target"))).unwrap();
-        assert!(
-            text.lines()
-                .any(|line| line.trim() == "linus: [linus@acme.example]"),
-            "{text}"
-        );
+        let instance = Instance::of(checkout, Path::new("/target"));
+        let world = World::named("people", "registry");
+        let text = contract_with_people(&instance, &world).unwrap();
+        let linus = format!("linus: [{}]", world.principal(RELEASES, "linus"));
+        assert!(text.lines().any(|line| line.trim() == linus), "{text}");
         assert_eq!(
             text.lines()
                 .filter(|line| line.starts_with("people:"))

@@ -212,6 +212,12 @@ impl World {
         format!("arn:aws:{service}:{}:{account}:{resource}", self.region)
     }
 
+    /// The principal that a person is in a session of a role of the build account.
+    pub fn principal(&self, role: &str, login: &str) -> String {
+        let account = &self.build.id;
+        format!("arn:aws:sts::{account}:assumed-role/{role}/{login}@acme.example")
+    }
+
     /// Credentials as CodeBuild gives them to a build of a stage: `build`, an environment, or an environment's infrastructure.
     pub async fn codebuild_session(
         &self,

@@ -139,9 +139,7 @@ fn the_examples_approvals_are_short_runs_that_write_to_the_ledger() {
         let contract = unsigned
             .join("\n")
             .replacen(follows, &format!("{follows}{gate}"), 1);
-        let contract = format!(
-            "{contract}\npeople:\n  {REVIEWER}: [{REVIEWER}@acme.example]\n  {RELEASER}: [{RELEASER}@acme.example]\n"
-        );
+        let contract = format!("{contract}\npeople:\n  {REVIEWER}: {{}}\n  {RELEASER}: {{}}\n");
         let files = [("delivery.yaml", contract.as_str())];
         let title = "Ask for approvals";
         let commit = story.change(AUTHOR, REVIEWER, title, &files).await.unwrap();

@@ -108,10 +108,15 @@ impl Scene {
         let text = unsigned.join("\n");
         let people = match more.contains("people:") {
             true => String::new(),
-            false => format!("people:\n  {RELEASER}: [{RELEASER}@acme.example]\n"),
+            false => format!("people:\n  {RELEASER}: [{}]\n", self.releaser()),
         };
         let file = self.setting.job.file("delivery.yaml");
         std::fs::write(file, format!("{text}\n{people}{more}")).unwrap();
+    }
+
+    /// The principal that starts the builds.
+    fn releaser(&self) -> String {
+        self.setting.world.principal("Operators", RELEASER)
     }
 
     fn git(&self, arguments: &[&str]) -> String {
@@ -186,7 +191,8 @@ impl Scene {
         ];
         let job = &self.setting.job;
         let mut command = job.command("slipway-promote", &arguments);
-        let build = "arn:aws:codebuild:ca-central-1:111111111111:build/promote:1";
+        let world = &self.setting.world;
+        let build = world.arn(&world.build.id, "codebuild", "build/promote:1");
         command
             .env("GITHUB_ACTIONS", "")
             .env("GITHUB_REPOSITORY", &self.setting.world.repository)
@@ -425,13 +431,14 @@ fn persons_count_and_not_accounts() {
     let tip = scene.change("one", "merge");
     scene.check(&tip).passes();
     let id = scene.id(REVIEWER);
-    let releaser = format!("people:\n  {RELEASER}: [{RELEASER}@acme.example]\n");
+    let principal = scene.releaser();
+    let releaser = format!("people:\n  {RELEASER}: [{principal}]\n");
     let second = |login: &str| format!("  {login}: {{ accounts: {{ {REVIEWER}: {id} }} }}\n");
     scene.contract("", &format!("{releaser}{}", second(AUTHOR)));
     let words = format!("{REVIEWER} is {AUTHOR}, who contributed");
     scene.check(&tip).refused("approvals", "fail", &words);
     let releaser = format!(
-        "people:\n  {RELEASER}: {{ aws: [{RELEASER}@acme.example], accounts: {{ {REVIEWER}: {id} }} }}\n"
+        "people:\n  {RELEASER}: {{ aws: [{principal}], accounts: {{ {REVIEWER}: {id} }} }}\n"
     );
     scene.contract("", &releaser);
     scene

@@ -56,7 +56,7 @@ impl fmt::Display for Verdict {
 /// Who caused a record.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Actor {
-    /// The GitHub login, or the AWS principal if no login is known.
+    /// The GitHub login, or the ARN of the AWS principal if no login is known.
     pub login: String,
     /// GitHub's numeric user ID, which does not change when a login is renamed or reassigned.
     #[serde(default, skip_serializing_if = "Option::is_none")]

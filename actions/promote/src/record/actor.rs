@@ -41,7 +41,7 @@ pub(crate) async fn actor(
 fn person(principal: &Principal, people: &BTreeMap<String, Person>, host: String) -> Actor {
     let known = principal.login(people).ok();
     Actor {
-        login: known.or_else(|| principal.name.clone()).unwrap_or(host),
+        login: known.or_else(|| principal.name()).unwrap_or(host),
         id: None,
     }
 }
@@ -49,15 +49,18 @@ fn person(principal: &Principal, people: &BTreeMap<String, Person>, host: String
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::principal::tests::{people, principal};
+    use crate::principal::tests::{people, principal, session};
 
     #[test]
     fn a_principal_without_a_known_person_is_recorded_as_itself() {
+        let [alice, mallory, both] =
+            ["alice@acme", "mallory", "both"].map(|name| session(&format!("Operators/{name}")));
         for (name, login) in [
-            (Some("Operators/alice@acme"), "alice"),
-            (Some("mallory"), "mallory"),
-            (Some("codepipeline/alice@acme"), "codepipeline/alice@acme"),
-            (Some("Operators/both"), "Operators/both"),
+            (Some(alice.as_str()), "alice"),
+            (Some(&mallory), mallory.as_str()),
+            (Some(&both), &both),
+            // Not a name that could be somebody's login.
+            (Some("alice"), "alice (STS)"),
             (None, "host"),
         ] {
             let actor = person(&principal(name), &people(), "host".to_owned());

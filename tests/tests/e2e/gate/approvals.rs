@@ -254,11 +254,12 @@ impl OnGitHub {
             wait(PATIENCE, scene.hub.user(login, kind)).unwrap();
         }
         let people = format!(
-            "  dora: {{id: {}, accounts: {{dora-admin: {}}}}}\n  grace: {{id: {}}}\n  linus: {{id: {}, aws: [linus@acme.example]}}\n",
+            "  dora: {{id: {}, accounts: {{dora-admin: {}}}}}\n  grace: {{id: {}}}\n  linus: {{id: {}, aws: [{}]}}\n",
             scene.id("dora"),
             scene.id("dora-admin"),
             scene.id("grace"),
             scene.id("linus"),
+            scene.gate.principal("linus"),
         );
         let approve = ", approve: {people: [dora, grace, linus]}";
         scene.gate.declare_among(&people, approve);

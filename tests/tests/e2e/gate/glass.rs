@@ -116,8 +116,11 @@ fn a_second_account_of_whoever_broke_the_glass_is_not_somebody_else() {
         "production",
         &[gate.healthy(&digest('1'), 0), glass, review],
     );
-    let known = "{id: 1001, accounts: {grace-admin: 1002}, aws: [grace@acme.example]}";
-    gate.declare_knowing("grace", known, "");
+    let known = format!(
+        "{{id: 1001, accounts: {{grace-admin: 1002}}, aws: [{}]}}",
+        gate.principal("grace")
+    );
+    gate.declare_knowing("grace", &known, "");
     let owed = gate.run("linus", &["check", "--digest", &next]);
     owed.is(
         3,

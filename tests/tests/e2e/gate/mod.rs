@@ -5,6 +5,7 @@ mod approvals;
 mod board;
 mod glass;
 mod permit;
+mod principal;
 mod rollback;
 mod times;
 
@@ -18,6 +19,8 @@ use serde_json::{Value, json};
 
 use crate::support::{PATIENCE, Started, instance, log, session, wait, world};
 
+/// The role in whose sessions people promote.
+const ROLE: &str = "slipway-codebuild-production";
 /// What a decision says that allows.
 const ALLOWED: &str = "\"allowed\": true";
 
@@ -91,9 +94,19 @@ impl Gate {
     pub(super) fn declare(&self, gate: &str) {
         let people: String = ["ada", "grace", "linus", "dora", "eve"]
             .iter()
-            .map(|login| format!("  {login}: [{login}@acme.example]\n"))
+            .map(|login| self.listed(login))
             .collect();
         self.declare_among(&people, gate);
+    }
+
+    /// A person's line under `people`.
+    fn listed(&self, login: &str) -> String {
+        format!("  {login}: [{}]\n", self.principal(login))
+    }
+
+    /// The principal that a person is.
+    pub(super) fn principal(&self, login: &str) -> String {
+        self.world.principal(ROLE, login)
     }
 
     /// The same with these people.
@@ -107,12 +120,12 @@ impl Gate {
         std::fs::write(self.folder.path().join("delivery.yaml"), contract).unwrap();
     }
 
-    /// The same, with more about one of the people than a session name.
+    /// The same, with more about one of the people than a principal.
     pub(super) fn declare_knowing(&self, login: &str, known: &str, gate: &str) {
         self.declare(gate);
         let file = self.folder.path().join("delivery.yaml");
         let text = std::fs::read_to_string(&file).unwrap();
-        let line = format!("  {login}: [{login}@acme.example]\n");
+        let line = self.listed(login);
         assert!(text.contains(&line), "{text}");
         let text = text.replace(&line, &format!("  {login}: {known}\n"));
         std::fs::write(file, text).unwrap();

@@ -7,7 +7,7 @@ use sandbox::instance::sha256;
 use sandbox::world::World;
 use serde_json::{Value, json};
 
-use super::{ALLOWED, Ended, Gate, digest, ended};
+use super::{ALLOWED, Ended, Gate, ROLE, digest, ended};
 use crate::gateway;
 use crate::record;
 use crate::support::{PATIENCE, Started, instance, log, wait};
@@ -76,13 +76,14 @@ impl Gate {
     /// The step in a build of production's stage that a person started.
     pub(super) fn built(&self, person: &str, build: &str, arguments: &[&str]) -> Command {
         let mut command = self.command(person, arguments);
-        let arn = format!("arn:aws:codebuild:ca-central-1:111111111111:build/promote:{build}");
+        let resource = format!("build/promote:{build}");
+        let arn = self.world.arn(&self.world.build.id, "codebuild", &resource);
         command
             .env("CODEBUILD_BUILD_ARN", arn)
             .env("CODEBUILD_BUILD_ID", format!("promote:{build}"))
             .env(
                 "CODEBUILD_INITIATOR",
-                format!("Operators/{person}@acme.example"),
+                format!("{ROLE}/{person}@acme.example"),
             )
             .env("CODEBUILD_RESOLVED_SOURCE_VERSION", &self.commits[2])
             .env("CODEBUILD_BUILD_URL", page(build));

@@ -8,7 +8,7 @@ use std::str::FromStr;
 /// An ARN, taken apart.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Arn {
-    text: String,
+    pub(super) text: String,
     /// The partition.
     pub partition: Partition,
     /// The service's name in ARNs, such as `iam`.

@@ -4,11 +4,13 @@ mod arn;
 mod ecs;
 mod kms;
 mod partition;
+mod principal;
 
 pub use arn::{Arn, RoleArn};
 pub use ecs::{ClusterName, ServiceName, TaskDefinitionArn};
 pub use kms::KmsKey;
 pub use partition::Partition;
+pub use principal::Principal;
 
 use crate::id::{Invalid, parsed_text};
 use std::str::FromStr;

@@ -55,8 +55,7 @@ pub(super) struct Declared {
     pub(super) state: Option<State>,
     /// Where the service runs.
     pub(super) deploy: Option<Deploy>,
-    /// People by GitHub login, with the session names they act under in AWS, or all that they are
-    /// known by.
+    /// People by GitHub login, with the principals they act as in AWS, or all that they are known by.
     pub(super) people: Option<Entries<Login, PersonEntry>>,
     /// Apps by the number of their GitHub account: the login of the person each acts for, or nobody.
     pub(super) apps: Option<Entries<AccountNumber, At<Text<Login>>>>,

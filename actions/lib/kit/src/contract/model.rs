@@ -1,7 +1,7 @@
 //! The contract resolved for one environment: every default filled in, every reference followed.
 //! This is what steps see; none of them reads YAML.
 
-use crate::aws::{AccountId, KmsKey, Region, RoleArn};
+use crate::aws::{AccountId, KmsKey, Principal, Region, RoleArn};
 use schemars::JsonSchema;
 use serde::Serialize;
 use std::collections::BTreeMap;
@@ -57,8 +57,8 @@ pub struct Person {
     pub accounts: BTreeMap<String, u64>,
     /// E-mail addresses in commits that belong to no GitHub account.
     pub emails: Vec<String>,
-    /// Session names the person acts under in AWS.
-    pub aws: Vec<String>,
+    /// Principals the person acts as in AWS.
+    pub aws: Vec<Principal>,
 }
 
 /// Whom an app acts for.

@@ -1,5 +1,5 @@
-//! The people of a contract: the accounts, addresses and names under which each is seen, and the apps
-//! that act for them.
+//! The people of a contract: the accounts, addresses and principals under which each is seen, and the
+//! apps that act for them.
 
 use super::declared::{Declared, Entries};
 use super::decode::{Decode, Decoder};
@@ -7,6 +7,7 @@ use super::diagnostics::{At, Mistake, Mistakes, nearest};
 use super::model::{Person, StandsFor};
 use super::text::{Email, Login, Principal, Text};
 use super::tree::{Data, Node};
+use crate::aws;
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use std::borrow::Cow;
 use std::collections::BTreeMap;
@@ -24,11 +25,11 @@ pub(super) struct DeclaredPerson {
     pub(super) accounts: Option<Entries<Login, At<u32>>>,
     /// E-mail addresses in commits that belong to no GitHub account.
     pub(super) emails: Option<Vec<At<Text<Email>>>>,
-    /// Session names the person acts under in AWS.
+    /// Principals the person acts as in AWS, each by its whole ARN.
     pub(super) aws: Option<Vec<At<Text<Principal>>>>,
 }
 
-/// A person in the long form; the short form is the list of names in AWS.
+/// A person in the long form; the short form is the list of principals in AWS.
 #[derive(Debug, Clone, Default)]
 pub(super) struct PersonEntry(pub(super) DeclaredPerson);
 
@@ -71,8 +72,16 @@ fn person(declared: &DeclaredPerson) -> Person {
             .map(|(login, id)| (login.value.0.clone(), u64::from(id.value)))
             .collect(),
         emails: texts(declared.emails.as_ref()),
-        aws: texts(declared.aws.as_ref()),
+        aws: principals(declared.aws.as_ref()),
     }
+}
+
+/// The principals, as they are compared. The pattern of the text lets nothing else in.
+fn principals(list: Option<&Vec<At<Text<Principal>>>>) -> Vec<aws::Principal> {
+    texts(list)
+        .iter()
+        .filter_map(|text| text.parse().ok())
+        .collect()
 }
 
 fn texts<K>(list: Option<&Vec<At<Text<K>>>>) -> Vec<String> {
@@ -93,7 +102,7 @@ pub(super) fn apps(declared: &Declared) -> BTreeMap<u64, StandsFor> {
     .collect()
 }
 
-/// An app stands for somebody in `people`; no account and no address belongs to two.
+/// An app stands for somebody in `people`; no account, address or principal belongs to two.
 pub(super) fn check(declared: &Declared, mistakes: &mut Mistakes) {
     let people = declared.people.iter().flat_map(|people| &people.0);
     let people: Vec<_> = people.collect();
@@ -121,7 +130,11 @@ pub(super) fn check(declared: &Declared, mistakes: &mut Mistakes) {
         let numbers = numbers.map(|id| (format!("account {}", id.value), id.place.clone()));
         let emails = entry.emails.iter().flatten();
         let emails = emails.map(|one| (one.value.0.to_ascii_lowercase(), one.place.clone()));
-        for (name, place) in numbers.chain(emails) {
+        let principals = entry.aws.iter().flatten().filter_map(|one| {
+            let principal: aws::Principal = one.value.0.parse().ok()?;
+            Some((principal.to_string(), one.place.clone()))
+        });
+        for (name, place) in numbers.chain(emails).chain(principals) {
             let owner = *seen.entry(name.clone()).or_insert(index);
             if owner != index {
                 let message = format!("{name} belongs to two people");

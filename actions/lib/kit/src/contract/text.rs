@@ -107,9 +107,9 @@ kinds! {
     Login: "GitHub login",
         "letters, digits and hyphens, at most 39, with `[bot]` for an app",
         "^[A-Za-z0-9]([A-Za-z0-9-]{0,37}[A-Za-z0-9])?(\\[bot\\])?$";
-    Principal: "name in AWS",
-        "a session name of STS: letters, digits and `_+=,.@-`, 2 to 64",
-        "^[A-Za-z0-9_+=,.@-]{2,64}$";
+    Principal: "principal in AWS",
+        "the whole ARN, as `aws sts get-caller-identity --query Arn` prints it: `arn:aws:sts::ACCOUNT:assumed-role/ROLE/SESSION`",
+        "^arn:aws(-cn|-eusc|-us-gov|-iso|-iso-b|-iso-e|-iso-f)?:(sts::[0-9]{12}:assumed-role/[A-Za-z0-9_+=,.@-]{1,64}/[A-Za-z0-9_+=,.@-]{2,64}|iam::[0-9]{12}:user/([!-.0-~]+/)*[A-Za-z0-9_+=,.@-]{1,64})$";
     Span: "duration",
         "days, hours, minutes and seconds, such as `2h` or `1h30m`",
         "^([0-9]{1,4}d([0-9]{1,4}h)?([0-9]{1,4}m)?([0-9]{1,4}s)?|[0-9]{1,4}h([0-9]{1,4}m)?([0-9]{1,4}s)?|[0-9]{1,4}m([0-9]{1,4}s)?|[0-9]{1,4}s)$";

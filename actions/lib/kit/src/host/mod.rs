@@ -3,12 +3,14 @@
 
 mod codebuild;
 mod github;
+mod initiator;
 mod output;
 mod plain;
 mod section;
 
 pub(crate) use codebuild::variable;
 pub use github::may_export;
+pub use initiator::Initiator;
 pub use section::{Group, Verbatim};
 
 use crate::env::Env;
@@ -132,6 +134,14 @@ impl Host {
             self.kind == Kind::GitHub && self.actor().as_deref() == self.env.get("GITHUB_ACTOR");
         let id = self.env.get("GITHUB_ACTOR_ID").filter(|_| first)?;
         id.parse().ok()
+    }
+
+    /// Who started this build, in CodeBuild.
+    pub fn initiator(&self) -> Option<Initiator> {
+        match self.kind {
+            Kind::CodeBuild => Initiator::of(&self.env),
+            Kind::GitHub | Kind::Terminal => None,
+        }
     }
 
     /// The commit being built, if the host names a version of its source.

@@ -156,15 +156,15 @@ const GOOD: &[Change] = &[
     ),
     (
         "service: shop",
-        "service: shop\npeople: {ada: [ada@acme.example]}\nallow-long-lived-keys: [AKIAIOSFODNN7EXAMPLE]",
+        "service: shop\npeople: {ada: [arn:aws:sts::111111111111:assumed-role/AWSReservedSSO_Release_0123456789abcdef/ada@acme.example]}\nallow-long-lived-keys: [AKIAIOSFODNN7EXAMPLE]",
     ),
     (
         "service: shop",
-        "service: shop\npeople: {ada: {id: 1, accounts: {ada-work: 2}, emails: [a@old.example], aws: [ada@acme]}}\napps: {49699333: nobody, '7': ada}",
+        "service: shop\npeople: {ada: {id: 1, accounts: {ada-work: 2}, emails: [a@old.example], aws: [arn:aws-us-gov:iam::111111111111:user/team/ada]}}\napps: {49699333: nobody, '7': ada}",
     ),
     (
         "approvals: 2}}",
-        "approve: {count: 2, people: [ada, grace], expires: 2d}}}\npeople: {ada: {id: 1}, grace: [grace@acme.example]}",
+        "approve: {count: 2, people: [ada, grace], expires: 2d}}}\npeople: {ada: {id: 1}, grace: [arn:aws:sts::111111111111:assumed-role/Operators/grace]}",
     ),
     (
         "approvals: 2",
@@ -272,7 +272,23 @@ const BAD: &[Change] = &[
     ("service: shop", "service: shop\ndeploy: []"),
     (
         "service: shop",
-        "service: shop\npeople: {ada: ada@acme.example}",
+        "service: shop\npeople: {ada: arn:aws:iam::111111111111:user/ada}",
+    ),
+    (
+        "service: shop",
+        "service: shop\npeople: {ada: [ada@acme.example]}",
+    ),
+    (
+        "service: shop",
+        "service: shop\npeople: {ada: [Operators/ada@acme.example]}",
+    ),
+    (
+        "service: shop",
+        "service: shop\npeople: {ada: [arn:aws:iam::111111111111:role/Operators]}",
+    ),
+    (
+        "service: shop",
+        "service: shop\npeople: {ada: [arn:aws-mars:iam::111111111111:user/ada]}",
     ),
     ("service: shop", "service: shop\npeople: {ada: {id: one}}"),
     (
@@ -309,6 +325,10 @@ const WRONG: &[Change] = &[
     (
         "service: shop",
         "service: shop\npeople: {ada: {id: 1}, bob: {accounts: {x: 1}}}",
+    ),
+    (
+        "service: shop",
+        "service: shop\npeople: {ada: [arn:aws:iam::111111111111:user/x/ada], bob: [arn:aws:iam::111111111111:user/ada]}",
     ),
     ("value: 1", "value: one"),
     ("value: 1", "environments: {dev: 1}"),
