@@ -53,6 +53,32 @@ pub(crate) struct Entry {
     pub(crate) path: String,
 }
 
+/// One entry of a tree, under its name alone, which need not be UTF-8.
+#[derive(Debug, Clone)]
+pub(crate) struct TreeEntry {
+    pub(crate) name: Vec<u8>,
+    pub(crate) mode: u32,
+    pub(crate) kind: String,
+    pub(crate) sha: String,
+}
+
+impl TreeEntry {
+    /// Reads `MODE KIND SHA<tab>NAME`.
+    fn read(line: &[u8]) -> Option<Self> {
+        let tab = line.iter().position(|byte| *byte == b'\t')?;
+        let facts = std::str::from_utf8(&line[..tab]).ok()?;
+        let [mode, kind, sha] = facts.split(' ').collect::<Vec<_>>()[..] else {
+            return None;
+        };
+        Some(Self {
+            name: line[tab + 1..].to_vec(),
+            mode: u32::from_str_radix(mode, 8).ok()?,
+            kind: kind.to_owned(),
+            sha: sha.to_owned(),
+        })
+    }
+}
+
 /// How the two sides of a merge are to become one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Deserialize)]
 #[serde(rename_all = "lowercase")]
@@ -332,8 +358,8 @@ impl Git {
             .collect())
     }
 
-    /// The blob at `path` of a commit.
-    pub(crate) fn blob_at(&self, commit: &str, path: &str) -> Option<String> {
+    /// The kind and hash of what a commit has under a path; its whole tree under the empty one.
+    pub(crate) fn object_at(&self, commit: &str, path: &str) -> Option<(String, String)> {
         let name = format!("{commit}:{path}");
         let sha = self.text(&[
             "rev-parse",
@@ -343,7 +369,17 @@ impl Git {
             &name,
         ]);
         let sha = sha.ok()?;
-        (self.text(&["cat-file", "-t", &sha]).ok()? == "blob").then_some(sha)
+        // Nothing is there of a submodule's commit.
+        Some((self.text(&["cat-file", "-t", &sha]).ok()?, sha))
+    }
+
+    /// The entries of a tree.
+    pub(crate) fn tree_entries(&self, tree: &str) -> Result<Vec<TreeEntry>, GitError> {
+        let listed = self.run(&["ls-tree", "-z", tree], None, &[])?;
+        let lines = listed
+            .split(|byte| *byte == 0)
+            .filter(|line| !line.is_empty());
+        Ok(lines.filter_map(TreeEntry::read).collect())
     }
 
     pub(crate) fn blob(&self, sha: &str) -> Result<Vec<u8>, GitError> {

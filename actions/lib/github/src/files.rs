@@ -10,51 +10,38 @@ use serde::de::DeserializeOwned;
 use serde_json::json;
 use std::collections::BTreeMap;
 
-/// The most files that GitHub lists in a comparison ("Compare two commits").
-const FILES: usize = 300;
 /// Files whose text one query asks for.
 const TEXTS_A_QUERY: usize = 40;
 /// Files whose object one query asks for.
 const OIDS_A_QUERY: usize = 100;
+/// What is being done, for an error.
+const MERGE: &str = "read the files of a merge";
+/// Directories whose entries one query asks for.
+const DIRECTORIES_A_QUERY: usize = 40;
 
 /// The files that differ between the merge base of two commits and the second of them.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Changes {
     /// The merge base.
     pub base: String,
-    /// The files; `None` if there are as many as GitHub lists at most, since there may be more.
-    pub files: Option<Vec<FileChange>>,
+    /// The paths of the files, before and after, as far as GitHub lists them: at most 300 files
+    /// ("Compare two commits").
+    pub paths: Vec<String>,
 }
 
-impl Changes {
-    /// The files.
-    ///
-    /// # Errors
-    /// GitHub did not list all of them.
-    pub fn whole(self) -> Result<Vec<FileChange>, Unknown> {
-        self.files.ok_or_else(|| {
-            Unknown::too_many(
-                "read the files that a merge changed",
-                format!("GitHub lists at most {FILES} files"),
-            )
-        })
-    }
-}
-
-/// A file that differs.
+/// What a directory has under one name.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
-pub struct FileChange {
-    /// Its path.
-    #[serde(rename = "filename")]
-    pub path: String,
-    /// `added`, `removed`, `modified`, `renamed`, `copied`, `changed`, `unchanged`.
-    pub status: String,
-    /// Its blob after the change; of a removed file the one before.
-    #[serde(rename = "sha")]
-    pub blob: Option<String>,
-    /// The path before, of a renamed file.
-    #[serde(default, rename = "previous_filename")]
-    pub previous: Option<String>,
+#[serde(rename_all = "camelCase")]
+pub struct Entry {
+    /// The bytes of the name, in base64: a name need not be UTF-8.
+    #[serde(rename = "nameRaw")]
+    pub key: String,
+    /// The name as text.
+    pub name: String,
+    /// The mode, as git has it: a directory, a file, an executable, a link or a submodule.
+    pub mode: u32,
+    /// The object; of a submodule its commit.
+    pub oid: String,
 }
 
 /// The content of a file in a commit.
@@ -84,7 +71,7 @@ impl Content {
 }
 
 impl GitHub {
-    /// The files that differ between the merge base of two commits and `head`.
+    /// The merge base of two commits, and the files that differ between it and `head`.
     ///
     /// # Errors
     /// GitHub did not answer.
@@ -92,7 +79,13 @@ impl GitHub {
         #[derive(Deserialize)]
         struct Page {
             merge_base_commit: Named,
-            files: Vec<FileChange>,
+            files: Vec<File>,
+        }
+        #[derive(Deserialize)]
+        struct File {
+            filename: String,
+            #[serde(default)]
+            previous_filename: Option<String>,
         }
         let what = format!("read the files that differ between {base} and {head}");
         let path = format!(
@@ -101,10 +94,32 @@ impl GitHub {
             escape(head)
         );
         let page: Page = self.get(&path, &what, "contents: read").await?;
+        let both = |file: File| [Some(file.filename), file.previous_filename];
         Ok(Changes {
             base: page.merge_base_commit.sha,
-            files: Some(page.files).filter(|files| files.len() < FILES),
+            paths: page.files.into_iter().flat_map(both).flatten().collect(),
         })
+    }
+
+    /// The entries of each directory, named as `(commit, path)` with an empty path for the root, in the same
+    /// order; `None` where GitHub shows no such directory.
+    ///
+    /// # Errors
+    /// GitHub did not answer.
+    pub async fn directories(
+        &self,
+        directories: &[(String, String)],
+    ) -> Result<Vec<Option<Vec<Entry>>>, Unknown> {
+        #[derive(Deserialize)]
+        struct Tree {
+            entries: Option<Vec<Entry>>,
+        }
+        let fields = "... on Tree{entries{nameRaw name mode oid}}";
+        let trees: Vec<Option<Tree>> = self
+            .objects(directories, fields, DIRECTORIES_A_QUERY, MERGE)
+            .await?;
+        let entries = |tree: Option<Tree>| tree.and_then(|tree| tree.entries);
+        Ok(trees.into_iter().map(entries).collect())
     }
 
     /// The content of each file, named as `(commit, path)`, in the same order. GitHub shows neither
@@ -122,8 +137,7 @@ impl GitHub {
             is_truncated: Option<bool>,
         }
         let fields = "oid ... on Blob{text isBinary isTruncated}";
-        let what = "read the files of a merge";
-        let blobs: Vec<Option<Blob>> = self.objects(files, fields, TEXTS_A_QUERY, what).await?;
+        let blobs: Vec<Option<Blob>> = self.objects(files, fields, TEXTS_A_QUERY, MERGE).await?;
         let content = |blob: Option<Blob>| match blob {
             None => Content::Absent,
             Some(Blob {

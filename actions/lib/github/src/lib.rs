@@ -20,7 +20,7 @@ pub use address::token;
 pub use client::GitHub;
 pub use comments::COMMENT_LIMIT;
 pub use deployments::{NewDeployment, State};
-pub use files::{Changes, Content, FileChange};
+pub use files::{Changes, Content, Entry};
 pub use history::{HISTORY_LIMIT, History, RANGE_LIMIT, Range, RangeCommit};
 pub use model::{
     Activity, App, CheckRun, Comparison, Deployment, DeploymentStatus, Permission, Run, User,

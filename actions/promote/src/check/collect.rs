@@ -3,13 +3,14 @@
 //! compared. Calls that do not depend on each other are made at the same time.
 
 use super::facts::{Change, Fact, Unknown};
-use super::merge::{Sides, Versions, names, updates};
+use super::merge::updates;
 use super::pushes::Pushes;
 use super::range::{Base, Brought, Range};
+use super::sides::{COMMITS, Place, Sides};
 use crate::setting::Setting;
 use futures_util::future::join_all;
 use futures_util::stream::{self, StreamExt};
-use github::{Changes, FileChange, GitHub, HISTORY_LIMIT, Pull, Repository, User};
+use github::{GitHub, HISTORY_LIMIT, Pull, Repository, User};
 use kit::Failure;
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -17,6 +18,10 @@ use std::collections::{BTreeMap, BTreeSet};
 const PARALLEL: usize = 16;
 /// The most files of one merge whose content is read.
 const FILES: usize = 50;
+/// The most directories of one merge that are read, in each of its commits.
+const DIRECTORIES: usize = 1000;
+/// The most directories that are read before it is known that they are needed.
+const AT_ONCE: usize = 10;
 /// The most merges of the branch into one pull request that are compared. Whoever made another one
 /// counts as a contributor.
 const UPDATES: usize = 10;
@@ -151,48 +156,49 @@ async fn detail(github: &GitHub, setting: &Setting, pull: Pull, brought: &Brough
     }
 }
 
-/// Both sides of a merge of `theirs` into `ours`, and the content of the files that decide.
+/// Both sides of a merge of `theirs` into `ours`: the directories and files that decide.
 async fn sides(github: &GitHub, ours: &str, theirs: &str, made: &str) -> Fact<Sides> {
-    let (wanted, own, result) = tokio::join!(
-        github.changes(ours, theirs),
-        github.changes(theirs, ours),
-        github.changes(ours, made)
-    );
-    let (wanted, own, result) = (wanted?, own?, result?);
-    let base = wanted.base.clone();
-    let reviewed = format!(
-        "have {made} reviewed, and list it under `accepted-commits` of the gate by a pull request"
-    );
-    let whole = |changes: Changes| {
-        let files = changes.whole();
-        files.map_err(|unknown| Unknown::or_too_many(unknown, &reviewed))
-    };
-    let wanted = whole(wanted)?;
-    let own = match own.files {
-        Some(files) if own.base == base => names(&files).map(str::to_owned).collect(),
-        // The branch went far ahead of the pull request, or they met more than once.
-        _ => changed(github, [&base, ours, theirs], &wanted).await?,
-    };
-    let mut sides = Sides {
-        wanted,
-        made: whole(result)?,
-        own,
-        contents: BTreeMap::new(),
-    };
-    let paths: Vec<String> = sides.in_question().into_iter().map(str::to_owned).collect();
-    if paths.len() > FILES {
-        return Err(Unknown::new(
-            format!(
-                "both sides of {made} changed {} files, more than the {FILES} that are compared",
-                paths.len()
-            ),
-            "revert it by a pull request, and merge it again from an updated branch",
-        ));
+    let changes = github.changes(ours, theirs).await?;
+    let commits = [changes.base.as_str(), ours, theirs, made];
+    let mut sides = Sides::default();
+    let mut likely = likely(&changes.paths);
+    loop {
+        let judged = sides.judge();
+        let mut wanted: BTreeSet<Place> = judged.directories;
+        let Some((_, some)) = wanted.first().cloned() else {
+            break;
+        };
+        wanted.append(&mut likely);
+        if sides.directories.len() + wanted.len() > DIRECTORIES {
+            return Err(too_much(made, DIRECTORIES, "directories"));
+        }
+        let wanted: Vec<Place> = wanted.into_iter().collect();
+        let names = wanted
+            .iter()
+            .map(|(commit, path)| (commits[*commit].to_owned(), path.clone()));
+        let found = github.directories(&names.collect::<Vec<_>>()).await?;
+        let before = sides.directories.len();
+        for (place, entries) in wanted.into_iter().zip(found) {
+            if let Some(entries) = entries {
+                sides.directories.insert(place, entries);
+            }
+        }
+        if sides.directories.len() == before {
+            return Err(Unknown::new(
+                format!("GitHub does not show the directory `{some}` of {made} or of its parents"),
+                format!(
+                    "have {made} reviewed, and list it under `accepted-commits` of the gate by a pull request"
+                ),
+            ));
+        }
     }
-    let versions = [base.as_str(), ours, theirs, made];
+    let paths: Vec<String> = sides.judge().files.into_iter().collect();
+    if paths.len() > FILES {
+        return Err(too_much(made, FILES, "files"));
+    }
     let files: Vec<(String, String)> = paths
         .iter()
-        .flat_map(|path| versions.map(|commit| (commit.to_owned(), path.clone())))
+        .flat_map(|path| commits.map(|commit| (commit.to_owned(), path.clone())))
         .collect();
     let mut contents = github.contents(&files).await?.into_iter();
     for path in paths {
@@ -202,47 +208,34 @@ async fn sides(github: &GitHub, ours: &str, theirs: &str, made: &str) -> Fact<Si
             contents.next(),
             contents.next(),
         ) {
-            let versions = Versions {
-                base,
-                ours,
-                theirs,
-                made,
-            };
-            sides.contents.insert(path, versions);
+            sides.contents.insert(path, [base, ours, theirs, made]);
         }
-    }
-    if let Some(path) = sides.unseen() {
-        return Err(Unknown::new(
-            format!(
-                "GitHub does not show `{path}` of {made}: it is a submodule, or its name is not UTF-8"
-            ),
-            reviewed,
-        ));
     }
     Ok(sides)
 }
 
-/// The names of `theirs`' files under which `ours` has another object than the merge base. A name
-/// that GitHub shows in none of them counts as changed, since it is hidden.
-async fn changed(
-    github: &GitHub,
-    [base, ours, theirs]: [&str; 3],
-    files: &[FileChange],
-) -> Fact<BTreeSet<String>> {
-    let names: BTreeSet<&str> = names(files).collect();
-    let versions = names.iter().flat_map(|name| {
-        [base, ours, theirs].map(|commit| (commit.to_owned(), (*name).to_owned()))
-    });
-    let versions: Vec<(String, String)> = versions.collect();
-    let oids = github.oids(&versions, "read the files of a merge").await?;
-    let differs = |oids: &[Option<String>]| match oids {
-        [None, None, None] => true,
-        [base, ours, _] => base != ours,
-        _ => true,
+fn too_much(made: &str, most: usize, what: &str) -> Unknown {
+    Unknown::new(
+        format!("both sides of {made} changed more than the {most} {what} that are compared"),
+        "revert it by a pull request, and merge it again from an updated branch",
+    )
+}
+
+/// The directories that a merge of these files is likely to lead into. They are read together with the
+/// root, if they are few, instead of one level after the other.
+fn likely(paths: &[String]) -> BTreeSet<Place> {
+    let folders = |path: &'_ str| -> Vec<String> {
+        let ends = path.match_indices('/').map(|(end, _)| end);
+        ends.map(|end| path[..end].to_owned()).collect()
     };
-    let all = names.into_iter().zip(oids.chunks(3));
-    let changed = all.filter(|(_, oids)| differs(oids));
-    Ok(changed.map(|(name, _)| name.to_owned()).collect())
+    let all: BTreeSet<String> = paths.iter().flat_map(|path| folders(path)).collect();
+    if all.len() > AT_ONCE {
+        return BTreeSet::new();
+    }
+    let places = all
+        .into_iter()
+        .flat_map(|path| (0..COMMITS).map(move |commit| (commit, path.clone())));
+    places.collect()
 }
 
 async fn pushes(github: &GitHub, pull: &Pull) -> Fact<Pushes> {

@@ -1,10 +1,10 @@
 //! The facts that the rules judge.
 
 use super::Subject;
-use super::merge::Sides;
 use super::policy::Policy;
 use super::pushes::Pushes;
 use super::range::{Base, Range};
+use super::sides::Sides;
 use github::{CheckRun, Pull, Run, User};
 use kit::Failure;
 use std::collections::{BTreeMap, BTreeSet};

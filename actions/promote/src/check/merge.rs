@@ -3,13 +3,11 @@
 //!
 //! GitHub calls a pull request merged also when somebody pushed a merge commit that was made by hand,
 //! which may hold anything. So the content is compared: either the head already contained the branch,
-//! and both trees are equal; or the files that differ from the branch are those that the head changed,
-//! each with the same content. A file that both sides changed is merged again, line by line, also
-//! where the merge has one side's version whole: that drops what the other side did.
+//! and both trees are equal; or the merge is what both sides give (`sides.rs`).
 
 use super::people::short;
-use super::three_way::{Merge, three_way};
-use github::{Content, FileChange, Pull, PullCommit, RangeCommit};
+use super::sides::Sides;
+use github::{Pull, PullCommit, RangeCommit};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// How a pull request came into the branch.
@@ -136,124 +134,6 @@ fn series<'a>(
             .and_then(|parent| known.get(parent));
     }
     found
-}
-
-/// Both sides of a merge, file by file.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub(crate) struct Sides {
-    /// The files that the merged side changed.
-    pub(crate) wanted: Vec<FileChange>,
-    /// The files that the merge changed.
-    pub(crate) made: Vec<FileChange>,
-    /// The paths that the branch changed as well, under their names before and after.
-    pub(crate) own: BTreeSet<String>,
-    /// The content of the files in question.
-    pub(crate) contents: BTreeMap<String, Versions>,
-}
-
-/// A file in the commits of a merge.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Versions {
-    /// In the merge base.
-    pub(crate) base: Content,
-    /// In the branch before.
-    pub(crate) ours: Content,
-    /// In the merged head.
-    pub(crate) theirs: Content,
-    /// In the merge.
-    pub(crate) made: Content,
-}
-
-impl Sides {
-    /// The paths whose content decides: those that the lists tell different things of, and those that
-    /// both sides changed.
-    pub(crate) fn in_question(&self) -> BTreeSet<&str> {
-        let by_path = |files: &'_ [FileChange]| -> BTreeMap<String, FileChange> {
-            let entry = |file: &FileChange| (file.path.clone(), file.clone());
-            files.iter().map(entry).collect()
-        };
-        let (wanted, made) = (by_path(&self.wanted), by_path(&self.made));
-        let mut out = BTreeSet::new();
-        for file in self.wanted.iter().chain(&self.made) {
-            let by_both = names([file]).any(|name| self.own.contains(name));
-            if by_both || wanted.get(&file.path) != made.get(&file.path) {
-                out.extend(names([file]));
-            }
-        }
-        out
-    }
-
-    /// A path in question that GitHub lists as there but does not show: a submodule, or a file whose
-    /// name is not UTF-8. Nothing can be said of its content.
-    pub(crate) fn unseen(&self) -> Option<&str> {
-        let before = |files: &[FileChange], path: &str| {
-            files.iter().any(|file| {
-                let new = matches!(file.status.as_str(), "added" | "renamed" | "copied");
-                file.path == path && !new || file.previous.as_deref() == Some(path)
-            })
-        };
-        let after = |files: &[FileChange], path: &str| {
-            let mut files = files.iter();
-            files.any(|file| file.path == path && file.status != "removed")
-        };
-        let hidden = |path: &&str| {
-            let Some(versions) = self.contents.get(*path) else {
-                return false;
-            };
-            let absent = |content: &Content| *content == Content::Absent;
-            let [base, ours] = [&versions.base, &versions.ours].map(absent);
-            let [theirs, made] = [&versions.theirs, &versions.made].map(absent);
-            // It is in question because something happened to it, so it is not nowhere.
-            base && ours && theirs && made
-                || base && before(&self.wanted, path)
-                || theirs && after(&self.wanted, path)
-                || ours && before(&self.made, path)
-                || made && after(&self.made, path)
-        };
-        self.in_question().into_iter().find(hidden)
-    }
-
-    /// The paths whose content in the merge is not what merging gives.
-    pub(crate) fn handmade(&self) -> Vec<&str> {
-        let is_wrong = |path: &&str| match self.contents.get(*path) {
-            None => true,
-            Some(versions) => !versions.is_merged(),
-        };
-        self.in_question().into_iter().filter(is_wrong).collect()
-    }
-}
-
-/// The names of files, before and after.
-pub(crate) fn names<'a>(
-    files: impl IntoIterator<Item = &'a FileChange>,
-) -> impl Iterator<Item = &'a str> {
-    let both = |file: &'a FileChange| [Some(file.path.as_str()), file.previous.as_deref()];
-    files.into_iter().flat_map(both).flatten()
-}
-
-impl Versions {
-    /// Whether the merge has what merging gives: the side that changed the file, or both changes.
-    fn is_merged(&self) -> bool {
-        let (base, ours) = (self.base.oid(), self.ours.oid());
-        let (theirs, made) = (self.theirs.oid(), self.made.oid());
-        if ours == theirs || base == theirs {
-            return made == ours;
-        }
-        if base == ours {
-            return made == theirs;
-        }
-        let text = |content: &'_ Content| match content {
-            Content::Text { text, .. } => Some(text.clone()),
-            Content::Absent | Content::Opaque(_) => None,
-        };
-        let texts = [&self.base, &self.ours, &self.theirs, &self.made].map(text);
-        match texts {
-            [Some(base), Some(ours), Some(theirs), Some(made)] => {
-                matches!(three_way(&base, &ours, &theirs), Merge::Clean(text) if text == made)
-            }
-            _ => false,
-        }
-    }
 }
 
 /// Whether the branch's content after the pull request is what merging its head gives; if not, why.

@@ -22,6 +22,7 @@ mod report;
 pub(crate) mod request;
 mod rollback;
 mod rules;
+mod sides;
 mod subject;
 #[cfg(test)]
 pub(crate) mod tests;

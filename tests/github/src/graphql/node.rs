@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 
 use super::GraphError;
 use super::parse::Field;
-use crate::git::{Commit, Signature};
+use crate::git::{Commit, Signature, TreeEntry};
 use crate::state::{EventKind, Pull, PullEvent, Repo, Review, User};
 
 /// An object of the schema and where it stands in the state.
@@ -18,7 +18,8 @@ pub(super) enum Node<'a> {
     Review(&'a Repo, &'a Pull, &'a Review),
     PullCommit(&'a Repo, &'a Pull, Commit),
     Commit(&'a Repo, Commit),
-    Tree(String),
+    Tree(&'a Repo, String),
+    TreeEntry(TreeEntry),
     Blob(&'a Repo, String),
     Event(&'a Repo, &'a Pull, &'a PullEvent),
     Person(Signature),
@@ -161,7 +162,8 @@ pub(super) fn type_name(node: &Node<'_>) -> String {
         Node::Review(..) => "PullRequestReview".into(),
         Node::PullCommit(..) => "PullRequestCommit".into(),
         Node::Commit(..) => "Commit".into(),
-        Node::Tree(_) => "Tree".into(),
+        Node::Tree(..) => "Tree".into(),
+        Node::TreeEntry(_) => "TreeEntry".into(),
         Node::Blob(..) => "Blob".into(),
         Node::Event(_, _, event) => match event.what {
             EventKind::BaseChanged { .. } => "BaseRefChangedEvent",

@@ -1,5 +1,7 @@
 //! Answers validated selections from the stand-in's state.
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use serde_json::{Map, Value, json};
 
 use super::GraphError;
@@ -126,9 +128,23 @@ impl<'a> Executor<'a> {
                 _ => value(format!("PURC_{}", commit.sha)),
             },
             Node::Commit(repo, commit) => self.commit(repo, commit, field),
-            Node::Tree(sha) => match field.name.as_str() {
+            Node::Tree(repo, sha) => match field.name.as_str() {
                 "oid" => value(sha),
+                "entries" => {
+                    let entries = repo.git.tree_entries(sha);
+                    let entries = entries.map_err(|error| GraphError::new(error.to_string()))?;
+                    Ok(Found::List(
+                        entries.into_iter().map(Node::TreeEntry).collect(),
+                    ))
+                }
                 _ => value(format!("T_{sha}")),
+            },
+            Node::TreeEntry(entry) => match field.name.as_str() {
+                "name" => value(String::from_utf8_lossy(&entry.name)),
+                "nameRaw" => value(STANDARD.encode(&entry.name)),
+                "mode" => value(entry.mode),
+                "type" => value(&entry.kind),
+                _ => value(&entry.sha),
             },
             Node::Blob(repo, sha) => blob(repo, sha, field),
             Node::Event(repo, pull, event) => self.event(repo, pull, event, field),
@@ -224,8 +240,12 @@ impl<'a> Executor<'a> {
                     .into_iter()
                     .find(|name| !name.is_empty());
                 if let Some((commit, path)) = name.and_then(|name| name.split_once(':')) {
-                    let blob = repo.git.blob_at(commit, path);
-                    return optional(blob.map(|sha| Node::Blob(repo, sha)));
+                    let found = repo.git.object_at(commit, path);
+                    return optional(found.and_then(|(kind, sha)| match kind.as_str() {
+                        "blob" => Some(Node::Blob(repo, sha)),
+                        "tree" => Some(Node::Tree(repo, sha)),
+                        _ => None,
+                    }));
                 }
                 self.commit_at(
                     repo,
@@ -267,7 +287,7 @@ impl<'a> Executor<'a> {
             "authoredDate" => value(timestamp(commit.author.time)),
             "committedDate" => value(timestamp(commit.committer.time)),
             "committedViaWeb" => value(commit.committer.email == WEB_FLOW_EMAIL),
-            "tree" => Ok(Found::Node(Node::Tree(commit.tree.clone()))),
+            "tree" => Ok(Found::Node(Node::Tree(repo, commit.tree.clone()))),
             "url" => value(format!("{HTML}/{}/commit/{}", repo.full_name(), commit.sha)),
             "author" => Ok(Found::Node(Node::Person(commit.author.clone()))),
             "committer" => Ok(Found::Node(Node::Person(commit.committer.clone()))),

@@ -161,6 +161,13 @@ type Commit
 type Tree
   id ID!
   oid GitObjectID!
+  entries [TreeEntry!]
+type TreeEntry
+  name String!
+  nameRaw Base64String!
+  mode Int!
+  type String!
+  oid GitObjectID!
 type Blob
   id ID!
   oid GitObjectID!

@@ -32,13 +32,13 @@ impl Scene {
         self.merge(number, "squash")
     }
 
-    /// The tree of a commit with a submodule at `sub`, whose pointer is made of this digit.
-    fn with_submodule(&self, commit: &str, digit: char) -> String {
-        let pointer = digit.to_string().repeat(40);
+    /// The tree of a commit with this entry, as `git ls-tree` writes it, in place of any of its name.
+    fn with_entry(&self, commit: &str, entry: &str) -> String {
+        let (_, name) = entry.split_once('\t').unwrap();
         let entries = self.git(&["ls-tree", commit]);
-        let mut kept: Vec<&str> = entries.lines().collect();
-        kept.retain(|line| !line.ends_with("\tsub"));
-        let all = format!("{}\n160000 commit {pointer}\tsub\n", kept.join("\n"));
+        let others = |line: &&str| line.split_once('\t').unwrap().1 != name;
+        let mut all: Vec<&str> = entries.lines().filter(others).collect();
+        all.push(entry);
         let mut child = Command::new("git")
             .arg("-C")
             .arg(git_folder(instance(), &self.setting.world))
@@ -47,15 +47,29 @@ impl Scene {
             .stdout(Stdio::piped())
             .spawn()
             .unwrap();
-        child
-            .stdin
-            .take()
-            .unwrap()
-            .write_all(all.as_bytes())
+        let mut input = child.stdin.take().unwrap();
+        input
+            .write_all(format!("{}\n", all.join("\n")).as_bytes())
             .unwrap();
+        drop(input);
         let output = child.wait_with_output().unwrap();
         assert!(output.status.success(), "{output:?}");
         String::from_utf8(output.stdout).unwrap().trim().to_owned()
+    }
+
+    /// The entry of a commit's file with another mode.
+    fn entry(&self, commit: &str, file: &str, mode: &str) -> String {
+        let blob = self.git(&["rev-parse", &format!("{commit}:{file}")]);
+        format!("{mode} blob {blob}\t{file}")
+    }
+
+    /// Merges a pull request by hand, with this entry in the result.
+    fn merge_with(&self, number: u64, branch: &str, entry: &str) -> String {
+        let merged = self.git(&["merge-tree", "--write-tree", "main", branch]);
+        let tree = self.with_entry(&merged, entry);
+        let by_hand = json!({"user": RELEASER, "tree": tree});
+        let merged = self.act(&format!("pulls/{number}/merge"), &by_hand);
+        merged["sha"].as_str().unwrap().to_owned()
     }
 }
 
@@ -129,22 +143,93 @@ fn a_late_merge_is_compared_also_where_the_branch_changed_hundreds_of_files() {
     answer.refused("merge", "fail", "`x` is not what merging");
 }
 
-/// GitHub lists a submodule among the files of a merge, and shows none of its versions.
+/// A merge by hand of what was approved, with another mode: a program, or a link, that no reviewed head had.
 #[test]
-fn a_submodule_that_only_the_merge_has_is_unknown() {
+fn a_mode_that_only_the_merge_has_is_named() {
+    let scene = Scene::new("range-mode");
+    scene.reviewed("first", &json!({"run": "x\n"}));
+    let cases = [
+        ("100755", "run", "untouched"),
+        ("120000", "new-link", "new-link"),
+        ("100755", "new-program", "new-program"),
+    ];
+    let opened = cases.map(|(mode, branch, file)| {
+        let branch = format!("mode-{branch}");
+        let file = if file == "untouched" { "run" } else { file };
+        scene.write(
+            AUTHOR,
+            &branch,
+            Some("main"),
+            &json!({(branch.as_str()): "y\n", file: "x\n"}),
+        );
+        let number = scene.open(AUTHOR, &branch);
+        scene.approve(number);
+        (mode, branch, file, number)
+    });
+    scene.change("meanwhile", "squash");
+    let mut accepted = Vec::new();
+    for (mode, branch, file, number) in opened {
+        let entry = scene.entry(&branch, file, mode);
+        let tip = scene.merge_with(number, &branch, &entry);
+        let answer = scene.check(&tip);
+        answer.refused("merge", "fail", &format!("`{file}` is not what merging"));
+        accepted.push(format!("'{tip}'"));
+        scene.contract(
+            &format!(", accepted-commits: [{}]", accepted.join(", ")),
+            "",
+        );
+        scene.check(&tip).passes();
+    }
+    scene.no_violations();
+}
+
+/// A mode that a reviewed head has is not the merge's own.
+#[test]
+fn a_mode_that_was_reviewed_passes_a_late_merge() {
+    let scene = Scene::new("range-mode-reviewed");
+    scene.reviewed("first", &json!({"run": "x\n"}));
+    let number = scene.propose(AUTHOR, "program");
+    let tree = scene.with_entry("program", &scene.entry("program", "run", "100755"));
+    let by = format!("user.email={AUTHOR}@acme.example");
+    let head = scene.git(&[
+        "-c",
+        "user.name=author",
+        "-c",
+        &by,
+        "commit-tree",
+        &tree,
+        "-p",
+        "program",
+        "-m",
+        "Run it",
+    ]);
+    for push in [json!({"delete": true}), json!({"restore": head})] {
+        let mut push = push;
+        push["user"] = json!(AUTHOR);
+        push["branch"] = json!("program");
+        scene.act("push", &push);
+    }
+    scene.approve(number);
+    scene.change("meanwhile", "squash");
+    let tip = scene.merge(number, "merge");
+    assert!(scene.git(&["ls-tree", &tip]).contains("100755 blob"));
+    scene.check(&tip).passes();
+    scene.no_violations();
+}
+
+/// A submodule that no reviewed head has.
+#[test]
+fn a_submodule_that_only_the_merge_has_is_named() {
     let scene = Scene::new("range-submodule");
     let number = scene.propose(AUTHOR, "plain");
     scene.approve(number);
     scene.change("meanwhile", "squash");
-    let merged = scene.git(&["merge-tree", "--write-tree", "main", "plain"]);
-    let tree = scene.with_submodule(&merged, '7');
-    let evil = json!({"user": RELEASER, "tree": tree});
-    let merged = scene.act(&format!("pulls/{number}/merge"), &evil);
-    let tip = merged["sha"].as_str().unwrap();
-    let answer = scene.check(tip);
-    answer.refused("merge", "unknown", "GitHub does not show `sub`");
+    let pointer = "7".repeat(40);
+    let tip = scene.merge_with(number, "plain", &format!("160000 commit {pointer}\tsub"));
+    let answer = scene.check(&tip);
+    answer.refused("merge", "fail", "`sub` is not what merging");
     scene.contract(&format!(", accepted-commits: ['{tip}']"), "");
-    scene.check(tip).passes();
+    scene.check(&tip).passes();
 }
 
 /// GitHub does not list all files of a merge, and never will.

@@ -1,6 +1,8 @@
 //! The forms of GitHub's scalars.
 //! Source: GraphQL Specification, October 2021, 3.5; of GitHub's own, the schema's descriptions.
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use serde_json::Value;
 use time::format_description::well_known::Rfc3339;
 use time::{OffsetDateTime, UtcOffset};
@@ -21,6 +23,7 @@ pub(super) fn wrong(name: &str, value: &Value) -> Option<String> {
         "GitObjectID" => {
             text.is_some_and(|it| it.len() == 40 && it.bytes().all(|byte| byte.is_ascii_hexdigit()))
         }
+        "Base64String" => text.is_some_and(|it| STANDARD.decode(it).is_ok()),
         "BigInt" => text.is_some_and(|it| {
             let digits = it.strip_prefix('-').unwrap_or(it);
             !digits.is_empty() && digits.bytes().all(|byte| byte.is_ascii_digit())
@@ -51,6 +54,7 @@ mod tests {
             ("GitTimestamp", json!("2025-01-01T02:00:00+02:00")),
             ("GitObjectID", json!(sha)),
             ("BigInt", json!("9007199254740993")),
+            ("Base64String", json!("cnVuLnNo")),
         ] {
             assert_eq!(wrong(name, &value), None);
         }
@@ -58,6 +62,7 @@ mod tests {
             ("Int", json!(2_147_483_648_i64)),
             ("Int", json!(1.5)),
             ("Int", json!("1")),
+            ("Base64String", json!("run.sh")),
             ("Boolean", json!("true")),
             ("ID", json!(1)),
             ("String", json!(null)),
