@@ -15,13 +15,18 @@ use octocrab::Octocrab;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use std::fmt;
+use std::sync::Arc;
 use std::time::Duration;
+use tokio::sync::Semaphore;
 
 /// The version of the REST API whose documents these calls were written from.
 const API_VERSION: &str = "2022-11-28";
 /// Attempts of a read when GitHub answers 5xx or not at all.
 const ATTEMPTS: usize = 3;
 const FIRST_WAIT: Duration = Duration::from_millis(500);
+/// Requests that wait for an answer at the same time. GitHub allows 100, together with those of other
+/// programs that have the token ("Rate limits for the REST API", secondary rate limits).
+const AT_ONCE: usize = 60;
 /// The largest page that GitHub serves.
 pub(crate) const PER_PAGE: usize = 100;
 
@@ -32,6 +37,7 @@ pub struct GitHub {
     rest: Uri,
     graphql: Uri,
     repository: Repository,
+    turns: Arc<Semaphore>,
 }
 
 impl fmt::Debug for GitHub {
@@ -87,6 +93,7 @@ impl GitHub {
             rest,
             graphql,
             repository,
+            turns: Arc::new(Semaphore::new(AT_ONCE)),
         })
     }
 
@@ -258,6 +265,8 @@ impl GitHub {
         attempt: u32,
     ) -> Result<Answer, Unknown> {
         let path = uri.split('?').next().unwrap_or(uri);
+        // An error would mean that the semaphore was closed, which nobody does.
+        let _turn = self.turns.acquire().await;
         let call = net::Call::begin(|| format!("github {method} {path}, attempt {attempt}"));
         let response = match *method {
             Method::POST => self.octocrab._post(uri, body).await,

@@ -14,8 +14,8 @@ use github::{GitHub, HISTORY_LIMIT, Pull, Repository, User};
 use kit::Failure;
 use std::collections::{BTreeMap, BTreeSet};
 
-/// Pull requests whose details are read at the same time.
-const PARALLEL: usize = 16;
+/// Pull requests whose details are read at the same time; the client waits where that is too much.
+const PARALLEL: usize = 30;
 /// The most files of one merge whose content is read.
 const FILES: usize = 50;
 /// The most directories of one merge that are read, in each of its commits.
