@@ -57,7 +57,7 @@ pub(crate) async fn deploy(args: Deploy, cx: &Cx, progress: &RefCell<Progress>) 
     let net = Net::new(cx)?;
     let (permit, missing) = match permit::needs(&args, &defaults, &digest)? {
         Needs::Nothing => (None, None),
-        Needs::Missing(refusal) if !args.dry_run => return Err(refusal),
+        Needs::Missing(refusal) if !args.dry_run => return Err(*refusal),
         Needs::Missing(refusal) => (None, Some(refusal)),
         Needs::Permit(asked) => (Some(asked), None),
     };

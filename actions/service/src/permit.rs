@@ -28,7 +28,7 @@ pub(crate) enum Needs<'a> {
     /// Nothing: there is no gate.
     Nothing,
     /// A permit, and none was given; with the refusal.
-    Missing(Error),
+    Missing(Box<Error>),
     /// The permit that was given.
     Permit(Asked<'a>),
 }
@@ -48,7 +48,7 @@ pub(crate) fn needs<'a>(
     match (number, gated, contract) {
         (Some(number), Some(contract), _) => Ok(Needs::Permit(Asked { number, contract })),
         (None, None, _) => Ok(Needs::Nothing),
-        (None, Some(Resolved { environment, .. }), _) => Ok(Needs::Missing(
+        (None, Some(Resolved { environment, .. }), _) => Ok(Needs::Missing(Box::new(
             Error::refused(format!(
                 "{environment} has a gate, so a deployment there needs a permit"
             ))
@@ -56,7 +56,7 @@ pub(crate) fn needs<'a>(
                 "ask for one: slipway-promote grant --environment {environment} --digest {digest}"
             ))
             .hint("then deploy under it: --permit NUMBER, its output `permit`"),
-        )),
+        ))),
         (Some(_), None, None) => Err(Error::usage(
             "--permit is given, and without a contract there is no gate to permit anything",
         )

@@ -50,9 +50,10 @@ pub(super) fn go_past(
     }
     break_all(decision, |rule| {
         // A digest that was never deployed before is nothing anybody has seen run.
-        !UNBREAKABLE.contains(&rule.rule)
-            && !(rule.rule == "digest" && unseen)
-            && !(rule.rule == "policy" && rule.answer == Answer::Fail)
+        let kept = UNBREAKABLE.contains(&rule.rule)
+            || (rule.rule == "digest" && unseen)
+            || (rule.rule == "policy" && rule.answer == Answer::Fail);
+        !kept
     });
     let allowed = decision.allowed();
     let people = conditions.and_then(|it| it.promoter.clone().ok());
