@@ -7,6 +7,7 @@ use crate::person::speaker;
 use crate::requests::{Asked, Barred, Next, Parts, Tally, append, people_hash, wanted};
 use crate::setting::Setting;
 use crate::standing::Standing;
+use crate::tell::{Message, Teller};
 use kit::clock::rfc3339;
 use kit::contract::Approve;
 use kit::error::{Error, Result};
@@ -126,9 +127,33 @@ pub(crate) async fn run(word: Word, args: Args, cx: &Cx) -> Result<Report> {
     };
     let record = &written.recorded.record;
     let report = report(word, how, &setting, approve, asked, record);
-    if args.dry_run && !written.already {
+    if args.dry_run {
         return Ok(report);
     }
+    let teller = Teller {
+        cx,
+        net: &net,
+        setting: &setting,
+        approve,
+        repository: args.github.repository(),
+        ledger: &ledger,
+        chain: &chain,
+    };
+    let message = Message {
+        request: args.request,
+        subject: format!(
+            "Request {} of {} in {}: {} {} it",
+            args.request,
+            setting.service,
+            setting.environment,
+            actor.login,
+            word.past()
+        ),
+        text: &report.text,
+        details: None,
+    };
+    let told = teller.tell(&message).await;
+    let report = told.report(cx, report, args.request);
     Ok(report
         .output("record", record.seq.to_string())
         .output("hash", written.recorded.hash.clone()))

@@ -9,6 +9,8 @@ use crate::person::{logins, of_run, without_github};
 use crate::setting::Setting;
 use crate::standing::Standing;
 use github::{GitHub, Repository};
+use kit::clock::rfc3339;
+use kit::contract::Tell;
 use kit::error::{Error, Result};
 use kit::host::Kind;
 use kit::report::{markdown_table, text_table};
@@ -24,38 +26,42 @@ const HEADER: [&str; 4] = ["fact", "from", "seen", "what"];
 struct Row {
     fact: String,
     from: String,
-    /// What was seen; `None` where there was nothing to try it on.
-    seen: Option<Fact<String>>,
+    /// What was seen; `Err` says why it was not tried.
+    seen: Result<Fact<String>, &'static str>,
 }
+
+/// Why a call was not tried.
+const NOTHING_YET: &str = "there is nothing yet to try it on";
+const WOULD_SEND: &str = "trying it would send a message";
 
 impl Row {
     fn new(fact: impl Into<String>, from: impl Into<String>, seen: Fact<String>) -> Self {
         Self {
             fact: fact.into(),
             from: from.into(),
-            seen: Some(seen),
+            seen: Ok(seen),
         }
     }
 
-    fn untried(fact: &str, from: &str) -> Self {
+    fn untried(fact: &str, from: &str, why: &'static str) -> Self {
         Self {
             fact: fact.to_owned(),
             from: from.to_owned(),
-            seen: None,
+            seen: Err(why),
         }
     }
 
     fn cells(&self) -> Vec<String> {
         let (seen, what) = match &self.seen {
-            Some(Ok(what)) => ("yes", what.clone()),
-            Some(Err(unknown)) => ("NO", format!("{}; {}", unknown.why, unknown.next)),
-            None => ("not tried", "there is nothing yet to try it on".to_owned()),
+            Ok(Ok(what)) => ("yes", what.clone()),
+            Ok(Err(unknown)) => ("NO", format!("{}; {}", unknown.why, unknown.next)),
+            Err(why) => ("not tried", (*why).to_owned()),
         };
         vec![self.fact.clone(), self.from.clone(), seen.to_owned(), what]
     }
 
     fn unknown(&self) -> Option<&Unknown> {
-        self.seen.as_ref()?.as_ref().err()
+        self.seen.as_ref().ok()?.as_ref().err()
     }
 }
 
@@ -64,12 +70,21 @@ pub(crate) async fn run(args: Args, cx: &Cx) -> Result<Report> {
     let net = Net::new(cx)?;
     let (mut rows, commit) = of_ledger(&net, &setting).await?;
     rows.extend(of_environment(cx, &net, &setting).await);
+    let tell = setting.gate.approve.as_ref();
+    let tell = tell.and_then(|approve| approve.tell.as_ref());
+    if let Some(Tell::Topic(name)) = tell {
+        let fact = format!("telling topic {name}");
+        rows.push(Row::untried(&fact, "sns:Publish, role permit", WOULD_SEND));
+    }
     match GitHub::connect(cx, &net, args.github.repository()) {
         Ok(github) => {
             rows.push(person(cx, &net, Some(&github), &setting).await);
             let commit =
                 commit.or_else(|| cx.host.commit().ok().flatten().map(|it| it.to_string()));
             rows.extend(of_github(&github, &setting, commit).await);
+            if tell == Some(&Tell::Issue) {
+                rows.extend(of_issues(cx, &github).await);
+            }
         }
         Err(error) => {
             rows.push(person(cx, &net, None, &setting).await);
@@ -198,7 +213,7 @@ async fn of_github(github: &GitHub, setting: &Setting, commit: Option<String>) -
             ("reviews", "pull-requests: read"),
             ("checks", "checks: read"),
         ] {
-            rows.push(Row::untried(fact, from));
+            rows.push(Row::untried(fact, from, NOTHING_YET));
         }
         return rows;
     };
@@ -223,7 +238,7 @@ async fn of_github(github: &GitHub, setting: &Setting, commit: Option<String>) -
         own(merged.map(|_| format!("{} of {commit}", numbers.len()))),
     ));
     match numbers.first() {
-        None => rows.push(Row::untried("reviews", "pull-requests: read")),
+        None => rows.push(Row::untried("reviews", "pull-requests: read", NOTHING_YET)),
         Some(number) => {
             let pulls = github.pulls(&[*number]).await;
             let author = pulls
@@ -250,6 +265,17 @@ async fn of_github(github: &GitHub, setting: &Setting, commit: Option<String>) -
     rows
 }
 
+/// The issues that tell approvers of requests.
+async fn of_issues(cx: &Cx, github: &GitHub) -> [Row; 2] {
+    // None begins with this; the call is what is tried.
+    let none = github.issues("<!-- -->", &rfc3339(cx.clock.now())).await;
+    let seen = none.map(|_| "the list of issues".to_owned());
+    [
+        Row::new("issues", "issues: read", seen.map_err(Unknown::from)),
+        Row::untried("telling by an issue", "issues: write", WOULD_SEND),
+    ]
+}
+
 /// A report if everything is seen, a refusal (exit 3) if something is not, as a check would refuse.
 fn report(setting: &Setting, rows: &[Row]) -> Result<Report> {
     let cells: Vec<Vec<String>> = rows.iter().map(Row::cells).collect();
@@ -269,8 +295,8 @@ fn report(setting: &Setting, rows: &[Row]) -> Result<Report> {
             json!({
                 "fact": row.fact,
                 "from": row.from,
-                "seen": row.seen.as_ref().map(Result::is_ok),
-                "what": row.seen.as_ref().and_then(|seen| seen.as_ref().ok()),
+                "seen": row.seen.as_ref().ok().map(Result::is_ok),
+                "what": row.seen.as_ref().ok().and_then(|seen| seen.as_ref().ok()),
                 "why": row.unknown().map(|unknown| &unknown.why),
                 "next": row.unknown().map(|unknown| &unknown.next),
             })

@@ -20,6 +20,7 @@ mod review;
 mod setting;
 mod standing;
 mod status;
+mod tell;
 mod verify;
 
 pub use args::Args;

@@ -48,6 +48,7 @@ pub(crate) struct Repo {
     pub(crate) activity: Vec<Activity>,
     pub(crate) environments: Vec<Environment>,
     pub(crate) deployments: Vec<Deployment>,
+    pub(crate) issues: Vec<Issue>,
     pub(crate) comments: Vec<Comment>,
     /// Branch to the rules that hold on it, as the API shows them.
     pub(crate) rules: BTreeMap<String, Vec<Value>>,
@@ -191,6 +192,22 @@ pub(crate) struct DeploymentStatus {
     pub(crate) log_url: String,
     pub(crate) creator: String,
     pub(crate) created_at: String,
+}
+
+/// An issue that is no pull request.
+#[derive(Debug, Clone)]
+pub(crate) struct Issue {
+    pub(crate) id: u64,
+    pub(crate) number: u64,
+    pub(crate) user: String,
+    pub(crate) title: String,
+    pub(crate) body: Option<String>,
+    /// Why it has its state.
+    pub(crate) reason: Option<String>,
+    pub(crate) created_at: String,
+    pub(crate) updated_at: String,
+    pub(crate) closed_at: Option<String>,
+    pub(crate) by_actions: bool,
 }
 
 #[derive(Debug, Clone)]
@@ -432,6 +449,13 @@ impl Repo {
 
     pub(crate) fn pull(&self, number: u64) -> Option<&Pull> {
         self.pulls.iter().find(|pull| pull.number == number)
+    }
+
+    /// The number of the next issue or pull request, which share one sequence.
+    pub(crate) fn next_number(&self) -> u64 {
+        let pulls = self.pulls.iter().map(|pull| pull.number);
+        let all = pulls.chain(self.issues.iter().map(|issue| issue.number));
+        all.max().map_or(1, |last| last + 1)
     }
 
     pub(crate) fn environment(&self, name: &str) -> Option<&Environment> {

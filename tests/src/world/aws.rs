@@ -103,7 +103,11 @@ impl Aws {
         target: &str,
         body: &Value,
     ) -> Result<std::result::Result<Value, Refused>> {
-        let version = if service == "dynamodb" { "1.0" } else { "1.1" };
+        let version = if matches!(service, "dynamodb" | "sqs") {
+            "1.0"
+        } else {
+            "1.1"
+        };
         let request = Request {
             service,
             region: &self.region,

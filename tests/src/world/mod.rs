@@ -73,6 +73,8 @@ impl World {
     pub const ENVIRONMENTS: [&str; 3] = ["dev", "staging", "production"];
     /// The ledger's table in the build account.
     pub const LEDGER: &str = "slipway-ledger";
+    /// The SNS topic of the build account that tells approvers of requests.
+    pub const APPROVALS_TOPIC: &str = "slipway-approvals";
     /// The alias of the key in the build account that signs the provenance of images.
     pub const PROVENANCE_KEY: &str = "alias/slipway-provenance";
     /// The alias of the key in the build account that signs the permits of the ledger.

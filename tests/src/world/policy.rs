@@ -171,6 +171,7 @@ fn filled(world: &World, environment: Option<&Environment>, policy: &str) -> Val
         ("LEDGER_TABLE", World::LEDGER.to_owned()),
         ("ANCHOR_BUCKET", world.anchor_bucket()),
         ("ANCHOR_PREFIX", "slipway".to_owned()),
+        ("APPROVALS_TOPIC", World::APPROVALS_TOPIC.to_owned()),
     ];
     if let Some(environment) = environment {
         let cluster = environment.cluster(&world.service);

@@ -10,6 +10,7 @@ mod facts;
 mod files;
 mod graphql;
 mod history;
+mod issues;
 mod model;
 mod pull;
 mod pulls;
@@ -22,6 +23,7 @@ pub use comments::COMMENT_LIMIT;
 pub use deployments::{NewDeployment, State};
 pub use files::{Changes, Content, Entry};
 pub use history::{HISTORY_LIMIT, History, RANGE_LIMIT, Range, RangeCommit};
+pub use issues::{Issue, IssueChange};
 pub use model::{
     Activity, App, CheckRun, Comparison, Deployment, DeploymentStatus, Permission, Run, User,
 };

@@ -198,7 +198,15 @@ where
 pub(crate) fn meaning(code: Option<&str>, status: u16) -> Failure {
     match (code, status) {
         (Some(code), _) if THROTTLING.contains(&code) => Failure::Throttled,
-        (Some("AccessDenied" | "AccessDeniedException" | "UnauthorizedOperation"), _)
+        (
+            Some(
+                "AccessDenied"
+                | "AccessDeniedException"
+                | "AuthorizationError"
+                | "UnauthorizedOperation",
+            ),
+            _,
+        )
         | (None, 403) => Failure::Denied,
         (Some("ExpiredToken" | "ExpiredTokenException"), _) => Failure::Expired,
         (

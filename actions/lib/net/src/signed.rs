@@ -1,5 +1,5 @@
-//! Single calls to AWS services of the JSON protocol, for steps that ask one thing of a service: its
-//! whole client would weigh more than everything around the call.
+//! Single calls to AWS services, for steps that ask one thing of a service: its whole client would weigh
+//! more than everything around the call.
 
 use crate::account::Account;
 use crate::calls::text;
@@ -28,13 +28,65 @@ impl Net {
         input: &Value,
     ) -> Result<Value> {
         let operation = target.rsplit('.').next().unwrap_or(target);
-        let failed = || Error::failed(format!("cannot ask {service} for {operation}"));
-        let url = self.address(service, &account.region);
-        let body = input.to_string();
-        let fixed = [
+        let headers = [
             ("content-type", "application/x-amz-json-1.1"),
             ("x-amz-target", target),
         ];
+        let body = input.to_string();
+        let sent = self.signed(account, service, operation, &headers, body);
+        let Exchange { text, refused } = sent.await?;
+        let output: Value = serde_json::from_str(&text).unwrap_or_default();
+        let Some(refused) = refused else {
+            return Ok(output);
+        };
+        let word = |names: [&str; 2]| {
+            let found = names.into_iter().find_map(|name| output[name].as_str());
+            found.unwrap_or_default().to_owned()
+        };
+        let (code, message) = (word(["__type", "code"]), word(["message", "Message"]));
+        Err(refused.error(service, operation, &code, message))
+    }
+
+    /// Calls an operation of a service that takes forms (smithy.io, "AWS query protocol"), once, signed
+    /// as `account`. The answer is not read, because it holds nothing that is asked for.
+    ///
+    /// # Errors
+    /// As [`Net::json`].
+    pub async fn form(
+        &self,
+        account: &Account,
+        service: &str,
+        version: &str,
+        operation: &str,
+        parameters: &[(&str, &str)],
+    ) -> Result<()> {
+        let fixed = [("Action", operation), ("Version", version)];
+        let pairs = fixed.iter().chain(parameters);
+        let pairs = pairs.map(|(name, value)| format!("{name}={}", percent(value)));
+        let body = pairs.collect::<Vec<_>>().join("&");
+        let headers = [("content-type", "application/x-www-form-urlencoded")];
+        let sent = self.signed(account, service, operation, &headers, body);
+        let Exchange { text, refused } = sent.await?;
+        match refused {
+            None => Ok(()),
+            Some(refused) => {
+                let (code, message) = (element(&text, "Code"), element(&text, "Message"));
+                Err(refused.error(service, operation, code, message.to_owned()))
+            }
+        }
+    }
+
+    /// One signed POST and its whole answer.
+    async fn signed(
+        &self,
+        account: &Account,
+        service: &str,
+        operation: &str,
+        headers: &[(&str, &str)],
+        body: String,
+    ) -> Result<Exchange> {
+        let failed = || cannot_ask(service, operation);
+        let url = self.address(service, &account.region);
         let identity = account.now().await?.into();
         let params = v4::SigningParams::builder()
             .identity(&identity)
@@ -48,14 +100,14 @@ impl Net {
         let request = SignableRequest::new(
             "POST",
             &url,
-            fixed.into_iter(),
+            headers.iter().copied(),
             SignableBody::Bytes(body.as_bytes()),
         )
         .and_then(|request| sign(request, &params))
         .map_err(|error| failed().because(error))?;
         let (instructions, _) = request.into_parts();
         let mut call = self.http().post(&url).timeout(TIMEOUT);
-        for (name, value) in fixed.into_iter().chain(instructions.headers()) {
+        for (name, value) in headers.iter().copied().chain(instructions.headers()) {
             call = call.header(name, value);
         }
         let what = format!(
@@ -71,19 +123,18 @@ impl Net {
         })?;
         let status = answer.status();
         let request_id = crate::calls::request_id(|name| text(answer.headers(), name));
-        let request_id = request_id.map(str::to_owned);
+        let refused = Refused {
+            status: status.as_u16(),
+            request_id: request_id.map(str::to_owned),
+        };
         let text = answer
             .text()
             .await
             .map_err(|error| failed().because(error))?;
-        let output: Value = serde_json::from_str(&text).unwrap_or_default();
-        if status.is_success() {
-            return Ok(output);
-        }
-        let refusal = refusal(service, operation, status.as_u16(), request_id, &output);
-        let mut failed = failed();
-        failed.kind = ErrorKind::Service(refusal.failure);
-        Err(failed.because(refusal))
+        Ok(Exchange {
+            text,
+            refused: (!status.is_success()).then_some(refused),
+        })
     }
 
     /// Where a service answers: AWS's own address, or the one that was set by hand.
@@ -109,27 +160,79 @@ fn host(service: &str) -> &str {
     }
 }
 
-/// The service's refusal, from the body of its answer.
-fn refusal(
-    service: &str,
-    operation: &str,
+/// The text of an answer, and how it was refused if it was.
+struct Exchange {
+    text: String,
+    refused: Option<Refused>,
+}
+
+/// What an answer that is an error says outside of its body.
+struct Refused {
     status: u16,
     request_id: Option<String>,
-    output: &Value,
-) -> ServiceError {
-    let word = |names: [&str; 2]| {
-        let found = names.into_iter().find_map(|name| output[name].as_str());
-        found.unwrap_or_default().to_owned()
-    };
-    let code = word(["__type", "code"]);
-    let code = code.rsplit('#').next().filter(|code| !code.is_empty());
-    ServiceError {
-        service: service.to_owned(),
-        operation: operation.to_owned(),
-        failure: crate::error::meaning(code, status),
-        code: code.map(str::to_owned),
-        message: word(["message", "Message"]),
-        status: Some(status),
-        request_id,
+}
+
+impl Refused {
+    /// The service's refusal, with the code and the message of its body.
+    fn error(self, service: &str, operation: &str, code: &str, message: String) -> Error {
+        let code = code.rsplit('#').next().filter(|code| !code.is_empty());
+        let refusal = ServiceError {
+            service: service.to_owned(),
+            operation: operation.to_owned(),
+            failure: crate::error::meaning(code, self.status),
+            code: code.map(str::to_owned),
+            message,
+            status: Some(self.status),
+            request_id: self.request_id,
+        };
+        let mut failed = cannot_ask(service, operation);
+        failed.kind = ErrorKind::Service(refusal.failure);
+        failed.because(refusal)
+    }
+}
+
+fn cannot_ask(service: &str, operation: &str) -> Error {
+    Error::failed(format!("cannot ask {service} for {operation}"))
+}
+
+/// The text of the first element of this name; an error of the query protocol has one of each.
+fn element<'a>(xml: &'a str, name: &str) -> &'a str {
+    let open = format!("<{name}>");
+    let found = xml
+        .split_once(&open)
+        .and_then(|(_, rest)| rest.split_once("</"));
+    found.map_or("", |(text, _)| text)
+}
+
+/// Text as a form has it: everything but letters, digits and `-._~` as bytes in hexadecimal.
+fn percent(text: &str) -> String {
+    text.bytes().fold(String::new(), |mut out, byte| {
+        match byte {
+            b'A'..=b'Z' | b'a'..=b'z' | b'0'..=b'9' | b'-' | b'.' | b'_' | b'~' => {
+                out.push(char::from(byte));
+            }
+            _ => out.push_str(&format!("%{byte:02X}")),
+        }
+        out
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn nothing_in_a_value_ends_it() {
+        assert_eq!(percent("a-b_c.d~1"), "a-b_c.d~1");
+        assert_eq!(percent("a&TopicArn=x\n+é"), "a%26TopicArn%3Dx%0A%2B%C3%A9");
+    }
+
+    #[test]
+    fn an_errors_code_and_message_are_read() {
+        let xml = "<ErrorResponse><Error><Type>Sender</Type><Code>AuthorizationError</Code>\
+                   <Message>not you</Message></Error></ErrorResponse>";
+        assert_eq!(element(xml, "Code"), "AuthorizationError");
+        assert_eq!(element(xml, "Message"), "not you");
+        assert_eq!(element(xml, "Other"), "");
     }
 }

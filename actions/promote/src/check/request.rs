@@ -13,6 +13,7 @@ use crate::person::speaker;
 use crate::requests::{Asked, Barred, Next, Parts, Tally, append};
 use crate::setting::Setting;
 use crate::standing::Standing;
+use crate::tell::{Message, Teller};
 use kit::clock::rfc3339;
 use kit::contract::Approve;
 use kit::error::{Error, Result};
@@ -90,8 +91,20 @@ pub(crate) async fn run(args: Args, cx: &Cx) -> Result<Report> {
     if args.dry_run && !written.already {
         return Ok(shown.report());
     }
-    Ok(shown
-        .report()
+    let teller = Teller {
+        cx,
+        net: &net,
+        setting: &setting,
+        approve,
+        repository,
+        ledger: &ledger,
+        chain: &chain,
+    };
+    let report = match args.dry_run {
+        true => shown.report(),
+        false => shown.told(&teller).await,
+    };
+    Ok(report
         .output("digest", &subject.digest)
         .output("commit", commit.as_str())
         .output("record", number.to_string())
@@ -250,6 +263,34 @@ impl Shown<'_> {
                 super::approved::answer(environment, verb, number)
             ),
         }
+    }
+
+    /// The report, after the approvers were told.
+    async fn told(&self, teller: &Teller<'_>) -> Report {
+        let report = self.report();
+        let number = self.asked.number();
+        let message = Message {
+            request: number,
+            subject: format!(
+                "Approve request {number} of {} in {}",
+                self.setting.service, self.setting.environment
+            ),
+            text: &report.text,
+            details: Some(self.details()),
+        };
+        let told = teller.tell(&message).await;
+        told.report(teller.cx, report, number)
+    }
+
+    /// What is asked and how to answer, in Markdown.
+    fn details(&self) -> String {
+        format!(
+            "{}\n{}\n{}\n{}",
+            markdown::block("", &self.asked.lines()),
+            self.brought.markdown,
+            markdown::block("sh", &self.command(Word::Approve)),
+            markdown::block("sh", &self.command(Word::Reject)),
+        )
     }
 
     fn report(&self) -> Report {

@@ -3,11 +3,13 @@
 
 mod append;
 mod binding;
+mod state;
 mod tally;
 mod waiting;
 
 pub(crate) use append::{Next, append};
 pub(crate) use binding::{Parts, people_hash, range_hash};
+pub(crate) use state::{Ground, State};
 pub(crate) use tally::{Barred, Tally, wanted};
 pub(crate) use waiting::{Waiting, waiting};
 

@@ -32,6 +32,7 @@ pub(crate) fn asking() -> Setting {
         count: 2,
         people: ["ada", "grace", "linus"].map(str::to_owned).into(),
         expires: 86_400,
+        tell: None,
     });
     setting
 }

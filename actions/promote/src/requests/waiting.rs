@@ -1,6 +1,6 @@
 //! The requests that somebody waits for. Pure.
 
-use super::{Asked, Barred, Parts, Tally, people_hash, wanted};
+use super::{Asked, Barred, Ground, Tally, wanted};
 use crate::setting::Setting;
 use crate::standing::Standing;
 use kit::error::Result;
@@ -53,21 +53,12 @@ pub(crate) fn waiting(
     let Some(approve) = &setting.gate.approve else {
         return Ok(Vec::new());
     };
-    let (policy, people) = (setting.policy()?, people_hash(setting)?);
+    let ground = Ground::of(setting, standing)?;
     let persons = setting.persons();
-    let account = setting.read.account.as_ref().map(ToString::to_string);
-    let stands = |asked: &Asked| {
-        Parts::of(asked.record(), &asked.request).is_some_and(|then| {
-            then.head == standing.head()
-                && then.account == account
-                && then.policy == policy
-                && then.people == people
-        })
-    };
     let all = Asked::all(standing.records());
-    let open = all
-        .iter()
-        .filter(|asked| asked.end.is_none() && !asked.expired(now) && stands(asked));
+    let open = all.iter().filter(|asked| {
+        asked.end.is_none() && !asked.expired(now) && ground.changed(asked).is_none()
+    });
     Ok(open
         .map(|asked| {
             let record = asked.record();

@@ -120,6 +120,8 @@ fn denied(principal: &Principal, protocol: Protocol, need: &Need, refusal: Refus
         Protocol::Json => (400, "AccessDeniedException"),
         Protocol::RestJson => (403, "AccessDeniedException"),
         Protocol::Ec2 => (403, "UnauthorizedOperation"),
+        // SNS has a code of its own (Amazon SNS API Reference, "Common errors" of Publish).
+        Protocol::Query if need.action.starts_with("sns:") => (403, "AuthorizationError"),
         Protocol::Query | Protocol::S3 => (403, "AccessDenied"),
         Protocol::Registry => (403, "DENIED"),
     };

@@ -66,7 +66,7 @@ pub(super) fn open(state: &mut State, name: &str, request: &Request) -> Outcome 
             repo.owner, new.head
         )));
     }
-    let number = repo.pulls.last().map_or(1, |last| last.number + 1);
+    let number = repo.next_number();
     repo.pulls.push(Pull {
         id,
         number,

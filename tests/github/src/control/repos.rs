@@ -82,6 +82,7 @@ pub(super) fn register(state: &mut State, request: &Request) -> Outcome {
         activity: Vec::new(),
         environments: Vec::new(),
         deployments: Vec::new(),
+        issues: Vec::new(),
         comments: Vec::new(),
         rules: BTreeMap::new(),
     };

@@ -2,6 +2,7 @@
 
 mod access;
 mod checks;
+mod comments;
 mod commits;
 mod contents;
 mod deployments;
@@ -98,10 +99,13 @@ const ROUTES: &[Route] = &[
     route("GET", "/repos/{owner}/{repo}/deployments/{deployment_id}", &[("deployments", Read)], &[], deployments::deployment),
     route("GET", "/repos/{owner}/{repo}/deployments", &[("deployments", Read)], &["sha", "ref", "task", "environment", "page", "per_page"], deployments::list),
     route("POST", "/repos/{owner}/{repo}/deployments", &[("deployments", Write)], &[], deployments::create),
-    route("GET", "/repos/{owner}/{repo}/issues/comments/{comment_id}", COMMENT_READ, &[], issues::comment),
-    route("PATCH", "/repos/{owner}/{repo}/issues/comments/{comment_id}", COMMENT_WRITE, &[], issues::update),
-    route("GET", "/repos/{owner}/{repo}/issues/{issue_number}/comments", COMMENT_READ, PAGED, issues::list),
-    route("POST", "/repos/{owner}/{repo}/issues/{issue_number}/comments", COMMENT_WRITE, &[], issues::create),
+    route("GET", "/repos/{owner}/{repo}/issues/comments/{comment_id}", COMMENT_READ, &[], comments::comment),
+    route("PATCH", "/repos/{owner}/{repo}/issues/comments/{comment_id}", COMMENT_WRITE, &[], comments::update),
+    route("GET", "/repos/{owner}/{repo}/issues/{issue_number}/comments", COMMENT_READ, PAGED, comments::list),
+    route("POST", "/repos/{owner}/{repo}/issues/{issue_number}/comments", COMMENT_WRITE, &[], comments::create),
+    route("PATCH", "/repos/{owner}/{repo}/issues/{issue_number}", COMMENT_WRITE, &[], issues::update),
+    route("GET", "/repos/{owner}/{repo}/issues", &[("issues", Read)], &["state", "direction", "since", "page", "per_page"], issues::list),
+    route("POST", "/repos/{owner}/{repo}/issues", &[("issues", Write)], &[], issues::create),
 ];
 
 /// Parameters that GitHub lets run over several segments.

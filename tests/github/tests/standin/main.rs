@@ -11,6 +11,7 @@ mod deployments;
 mod graphql;
 mod history;
 mod identity;
+mod issues;
 mod judge;
 mod permissions;
 mod pulls;

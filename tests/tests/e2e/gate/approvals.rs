@@ -1,7 +1,9 @@
 //! Approvals of a promotion: who asks, who answers, what counts, and what voids it.
 
+use std::process::Command;
+
 use sandbox::instance::{port, sha256};
-use sandbox::runner::hub::Hub;
+use sandbox::runner::hub::{Hub, Run};
 use sandbox::world::{World, http_client};
 use serde_json::{Value, json};
 
@@ -9,17 +11,18 @@ use super::{ALLOWED, Ended, Gate, digest, ended};
 use crate::support::{PATIENCE, Started, instance, wait};
 
 const WORKFLOW: &str = ".github/workflows/approve.yml";
-const WHY: &str = "the new prices";
+pub(super) const WHY: &str = "the new prices";
 
 /// Two of ada, grace, dora and eve approve. ada wrote every change.
 const APPROVE: &str = ", approve: {count: 2, people: [ada, grace, dora, eve]}";
 
 /// The digest that staging runs and production could get, after the first change.
-fn next() -> String {
+pub(super) fn next() -> String {
     digest('2')
 }
 
-fn gate(name: &str) -> Gate {
+/// A gate where a change waits to be asked for.
+pub(super) fn asking(name: &str) -> Gate {
     let gate = Gate::new(name);
     gate.plant("staging", &[gate.healthy(&next(), 1)]);
     gate.plant("production", &[gate.healthy(&digest('1'), 0)]);
@@ -65,7 +68,7 @@ impl Gate {
 /// One story, as long as it has steps: each of them rests on the records of those before it.
 #[test]
 fn two_of_four_approve_exactly_one_promotion() {
-    let gate = gate("gate-approved");
+    let gate = asking("gate-approved");
     gate.declare(APPROVE);
     gate.unapproved(&[
         "nobody has asked for the 2 approvals",
@@ -161,7 +164,7 @@ fn two_of_four_approve_exactly_one_promotion() {
 
 #[test]
 fn a_request_ends_by_rejection_withdrawal_and_time() {
-    let gate = gate("gate-ended");
+    let gate = asking("gate-ended");
     gate.declare(APPROVE);
     gate.asked("linus", 2);
     gate.answer("grace", "approve", 2).is(0, &[]);
@@ -205,7 +208,7 @@ fn a_request_ends_by_rejection_withdrawal_and_time() {
 
 #[test]
 fn approvals_that_come_at_the_same_time_both_count() {
-    let gate = gate("gate-race");
+    let gate = asking("gate-race");
     gate.declare(APPROVE);
     gate.asked("linus", 2);
     let arguments = ["approve", "--request", "2"];
@@ -235,14 +238,19 @@ fn approvals_that_come_at_the_same_time_both_count() {
 }
 
 /// People as GitHub knows them, by the number of their accounts.
-struct OnGitHub {
-    gate: Gate,
+pub(super) struct OnGitHub {
+    pub(super) gate: Gate,
     hub: Hub,
 }
 
 impl OnGitHub {
     fn new(name: &str) -> Self {
-        let gate = gate(name);
+        Self::with(name, "")
+    }
+
+    /// The same with more about the approvals.
+    pub(super) fn with(name: &str, more: &str) -> Self {
+        let gate = asking(name);
         let hub = Hub::new(instance(), &gate.world.repository).unwrap();
         let scene = Self { gate, hub };
         for (login, kind) in [
@@ -261,8 +269,8 @@ impl OnGitHub {
             scene.id("linus"),
             scene.gate.principal("linus"),
         );
-        let approve = ", approve: {people: [dora, grace, linus]}";
-        scene.gate.declare_among(&people, approve);
+        let approve = format!(", approve: {{people: [dora, grace, linus]{more}}}");
+        scene.gate.declare_among(&people, &approve);
         scene
     }
 
@@ -279,17 +287,36 @@ impl OnGitHub {
 
     /// A run that this account starts, with more of what the stand-in takes.
     fn start(&self, actor: &str, more: &Value) -> u64 {
-        let text = "on: [workflow_dispatch, push]\njobs:\n  approve:\n    runs-on: x\n    steps: [{run: x}]\n";
+        self.started(actor, "{}", more).run_id
+    }
+
+    fn started(&self, actor: &str, permissions: &str, more: &Value) -> Run {
+        let text = format!(
+            "on: [workflow_dispatch, push]\njobs:\n  approve:\n    runs-on: x\n    permissions: {permissions}\n    steps: [{{run: x}}]\n"
+        );
         let mut body = json!({
             "workflow": WORKFLOW, "event": "workflow_dispatch", "actor": actor, "workflows": {WORKFLOW: text},
         });
         let fields = body.as_object_mut().unwrap();
         fields.extend(more.as_object().unwrap().clone());
-        wait(PATIENCE, self.hub.start(&body)).unwrap().run_id
+        wait(PATIENCE, self.hub.start(&body)).unwrap()
+    }
+
+    /// The step in a dispatch by this account, with the token of a job that declares these permissions.
+    pub(super) fn declaring(&self, permissions: &str, actor: &str, arguments: &[&str]) -> Ended {
+        let run = self.started(actor, permissions, &json!({}));
+        let mut command = self.inside(run.run_id, arguments);
+        command.env("GITHUB_TOKEN", run.token);
+        command.env("GITHUB_JOB", "approve");
+        ended(&mut command)
     }
 
     /// The step in that run.
     fn within(&self, run: u64, arguments: &[&str]) -> Ended {
+        ended(&mut self.inside(run, arguments))
+    }
+
+    fn inside(&self, run: u64, arguments: &[&str]) -> Command {
         let mut command = self.gate.command("linus", arguments);
         let file = |name: &str| self.gate.folder.path().join(name);
         command
@@ -304,7 +331,7 @@ impl OnGitHub {
         for name in ["OUTPUT", "ENV", "STATE", "STEP_SUMMARY"] {
             command.env(format!("GITHUB_{name}"), file(name));
         }
-        ended(&mut command)
+        command
     }
 
     /// The step in a dispatch by this account.

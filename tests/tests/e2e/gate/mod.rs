@@ -8,6 +8,7 @@ mod permit;
 mod principal;
 mod rollback;
 mod times;
+mod told;
 
 use std::process::Command;
 

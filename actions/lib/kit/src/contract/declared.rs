@@ -8,8 +8,8 @@ use super::secret::SecretEntry;
 use super::template::{InAccount, InRegion, InVariable, PerEnvironment, Shared, Templated};
 use super::text::{
     AccessKeyId, AccountNumber, Branch, Calendar, CheckName, CommitHash, Day, Dependency,
-    EnvironmentName, Kind, Login, Pattern, Platform, Reason, RelativePath, ServiceName, Span, Text,
-    TimeOfDay, TimeZone, VariableName, WorkflowPath,
+    EnvironmentName, Kind, Login, Pattern, Platform, Reason, RelativePath, ServiceName, Span, Tell,
+    Text, TimeOfDay, TimeZone, VariableName, WorkflowPath,
 };
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use std::borrow::Cow;
@@ -224,6 +224,9 @@ pub(super) struct Approve {
     pub(super) people: At<Vec<At<Text<Login>>>>,
     /// How long a request can be approved and used, at most 7d; 24h when not given.
     pub(super) expires: Option<At<Text<Span>>>,
+    /// How they are told of a request: by an issue of the repository on GitHub, or by an SNS topic of this name in the build
+    /// account and region; nobody is told when not given.
+    pub(super) tell: Option<At<Text<Tell>>>,
 }
 
 /// Roles in an environment's account, by name or ARN.

@@ -179,6 +179,7 @@ mapping!(Approve {
     optional count: "count",
     required people: "people",
     optional expires: "expires",
+    optional tell: "tell",
 });
 mapping!(Roles { optional read: "read", optional deploy: "deploy" });
 mapping!(Variable {

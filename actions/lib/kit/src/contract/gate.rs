@@ -57,6 +57,7 @@ pub(super) fn gate(environment: &Environment) -> model::Gate {
             expires: approve
                 .expires
                 .map_or(REQUEST_EXPIRES, |expires| seconds(&expires.value)),
+            tell: approve.tell.map(|tell| model::Tell::of(&tell.value.0)),
         }),
         unpinned: gate.unpinned.into_iter().flatten().map(text).collect(),
     }

@@ -5,6 +5,7 @@ use crate::aws::{AccountId, KmsKey, Principal, Region, RoleArn};
 use schemars::JsonSchema;
 use serde::Serialize;
 use std::collections::BTreeMap;
+use std::fmt;
 use std::path::PathBuf;
 
 /// One environment of the contract, ready for use.
@@ -353,6 +354,43 @@ pub struct Approve {
     pub people: Vec<String>,
     /// Seconds for which a request can be approved and used.
     pub expires: u64,
+    /// How they are told of a request.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub tell: Option<Tell>,
+}
+
+/// How people are told of a request.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Tell {
+    /// By an issue of the repository on GitHub.
+    Issue,
+    /// By the SNS topic of this name in the build account and region.
+    Topic(String),
+}
+
+impl Tell {
+    /// Reads what the contract says, which the pattern of the text has checked.
+    pub(super) fn of(text: &str) -> Self {
+        match text.strip_prefix("sns:") {
+            Some(topic) => Self::Topic(topic.to_owned()),
+            None => Self::Issue,
+        }
+    }
+}
+
+impl fmt::Display for Tell {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Issue => f.write_str("issue"),
+            Self::Topic(name) => write!(f, "sns:{name}"),
+        }
+    }
+}
+
+impl Serialize for Tell {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
+    }
 }
 
 /// The places that a secret may go to.

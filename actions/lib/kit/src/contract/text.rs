@@ -128,6 +128,9 @@ kinds! {
     Reason: "reason",
         "one line of text",
         "^[^ ](.*[^ ])?$";
+    Tell: "way to tell people of a request",
+        "`issue`, or `sns:NAME` with the name of a topic in the build account",
+        "^(issue|sns:[A-Za-z0-9_-]{1,256})$";
     AccountNumber: "number of a GitHub account",
         "the `id` that `gh api users/LOGIN` prints",
         "^[1-9][0-9]{0,9}$";

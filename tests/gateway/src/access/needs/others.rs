@@ -10,6 +10,8 @@ pub(super) fn needs(scene: &Scene<'_>) -> Option<Vec<Need>> {
         "secretsmanager" => secrets(scene),
         "logs" => logs(scene),
         "codebuild" => codebuild(scene),
+        "sns" => topics(scene),
+        "sqs" => queues(scene),
         "elasticloadbalancing" => balancing(scene),
         "iam" => iam(scene),
         _ => None,
@@ -75,6 +77,33 @@ fn secrets(scene: &Scene<'_>) -> Option<Vec<Need>> {
         | "DeleteSecret" => vec![secret(operation, scene.text("SecretId")?)],
         _ => return None,
     })
+}
+
+/// A topic by its ARN; only the topics' names are the caller's to choose.
+fn topics(scene: &Scene<'_>) -> Option<Vec<Need>> {
+    let form = scene.call.form();
+    Some(match scene.operation() {
+        "CreateTopic" => vec![scene.same(scene.arn(value(&form, "Name")?))],
+        "Publish" | "Subscribe" | "DeleteTopic" => {
+            let topic = value(&form, "TopicArn")?;
+            let mut need = scene.same(topic);
+            need.owner = super::account_of(topic)?;
+            vec![need]
+        }
+        _ => return None,
+    })
+}
+
+/// A queue by its name, which ends its address.
+fn queues(scene: &Scene<'_>) -> Option<Vec<Need>> {
+    let named = match scene.operation() {
+        "CreateQueue" => scene.text("QueueName")?,
+        "ReceiveMessage" | "DeleteMessage" | "GetQueueAttributes" => {
+            scene.text("QueueUrl")?.rsplit('/').next()?
+        }
+        _ => return None,
+    };
+    Some(vec![scene.same(scene.arn(named))])
 }
 
 /// A group's own calls are about `log-group:NAME:log-stream:`, as AWS's refusals have it.

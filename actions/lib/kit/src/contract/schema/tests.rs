@@ -164,7 +164,7 @@ const GOOD: &[Change] = &[
     ),
     (
         "approvals: 2}}",
-        "approve: {count: 2, people: [ada, grace], expires: 2d}}}\npeople: {ada: {id: 1}, grace: [arn:aws:sts::111111111111:assumed-role/Operators/grace]}",
+        "approve: {count: 2, people: [ada, grace], expires: 2d, tell: sns:approvals}}}\npeople: {ada: {id: 1}, grace: [arn:aws:sts::111111111111:assumed-role/Operators/grace]}",
     ),
     (
         "approvals: 2",
@@ -235,6 +235,7 @@ const BAD: &[Change] = &[
     ("approvals: 2", "rollback: 1"),
     ("approvals: 2", "break-glass: {expires: 1h}"),
     ("approvals: 2", "break-glass: {people: []}"),
+    ("approvals: 2", "approve: {people: [ada], tell: mail}"),
     ("approvals: 2", "approve: {count: 1}"),
     ("approvals: 2", "approve: {people: []}"),
     ("approvals: 2", "approve: {people: ada}"),

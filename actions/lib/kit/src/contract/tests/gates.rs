@@ -1,7 +1,7 @@
 //! The gate's times: freezes, soak, and who may use break-glass.
 
 use super::*;
-use crate::contract::model::{Approve, BreakGlass, Freeze, Weekday};
+use crate::contract::model::{Approve, BreakGlass, Freeze, Tell, Weekday};
 use expect_test::expect;
 
 fn gated(gate: &str) -> String {
@@ -137,9 +137,18 @@ fn those_who_approve_are_resolved() {
             count,
             people: people.iter().map(|login| (*login).to_owned()).collect(),
             expires,
+            tell: None,
         })
     };
     assert_eq!(approve("people: [ada]"), of(1, &["ada"], 86_400));
+    for (text, wanted) in [
+        ("issue", Tell::Issue),
+        ("sns:approvals_1", Tell::Topic("approvals_1".to_owned())),
+    ] {
+        let resolved = approve(&format!("people: [ada], tell: {text}")).unwrap();
+        assert_eq!(resolved.tell, Some(wanted), "{text}");
+        assert_eq!(serde_json::json!(resolved)["tell"], text);
+    }
     let all = approve("count: 2, people: [ada, grace], expires: 7d");
     assert_eq!(all, of(2, &["ada", "grace"], 604_800));
 }
@@ -168,6 +177,14 @@ fn approvals_that_nobody_could_give_are_mistakes() {
         (
             "people: [ada], expires: 59s",
             "this is not between 1m and 7d",
+        ),
+        (
+            "people: [ada], tell: mail",
+            "`mail` is not a way to tell people of a request",
+        ),
+        (
+            "people: [ada], tell: sns:topic.fifo",
+            "`sns:topic.fifo` is not a way to tell people of a request",
         ),
         (
             "count: 1",

@@ -1,0 +1,132 @@
+//! How a request stands, as far as ledger and contract show it. Pure.
+
+use super::{Asked, Barred, Parts, Tally, people_hash};
+use crate::setting::Setting;
+use crate::standing::Standing;
+use kit::contract::Approve;
+use kit::error::Result;
+use time::OffsetDateTime;
+
+/// How a request stands.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum State {
+    /// People can approve it.
+    Open,
+    /// It has its approvals.
+    Approved,
+    /// Nothing is promoted by it, and why.
+    Over(String),
+}
+
+/// What a request must still be about to be open.
+#[derive(Debug)]
+pub(crate) struct Ground {
+    head: String,
+    account: Option<String>,
+    policy: String,
+    people: String,
+}
+
+impl Ground {
+    /// What it is now.
+    ///
+    /// # Errors
+    /// The contract's rules cannot be hashed.
+    pub(crate) fn of(setting: &Setting, standing: &Standing) -> Result<Self> {
+        Ok(Self {
+            head: standing.head().to_owned(),
+            account: setting.read.account.as_ref().map(ToString::to_string),
+            policy: setting.policy()?,
+            people: people_hash(setting)?,
+        })
+    }
+
+    /// What is different now from what was asked. Whether the commits are still the same is seen only by
+    /// `check`, which asks GitHub.
+    pub(crate) fn changed(&self, asked: &Asked) -> Option<String> {
+        let Some(then) = Parts::of(asked.record(), &asked.request) else {
+            return Some("its own binding".to_owned());
+        };
+        let now = Parts {
+            head: self.head.clone(),
+            account: self.account.clone(),
+            policy: self.policy.clone(),
+            people: self.people.clone(),
+            ..then.clone()
+        };
+        let changed = then.changed(&now);
+        (!changed.is_empty()).then(|| changed.join(" and "))
+    }
+
+    /// How a request stands, and its approvals. One that has them all stays approved when it is over,
+    /// because nobody need answer it any more.
+    pub(crate) fn state(
+        &self,
+        setting: &Setting,
+        approve: &Approve,
+        asked: &Asked,
+        now: OffsetDateTime,
+    ) -> (State, Tally) {
+        let persons = setting.persons();
+        let barred = Barred::by(asked, &persons);
+        let tally = Tally::of(approve, &persons, Some(asked), &barred);
+        let state = if let Some(ended) = asked.ended() {
+            State::Over(ended)
+        } else if tally.missing(approve) == 0 {
+            State::Approved
+        } else if asked.expired(now) {
+            State::Over(format!("it expired at {}", asked.request.expires))
+        } else if let Some(changed) = self.changed(asked) {
+            State::Over(format!("it is void: since it was made, {changed} changed"))
+        } else {
+            State::Open
+        };
+        (state, tally)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::requests::tests::{answered, asking, requested};
+    use crate::standing::at;
+    use crate::standing::tests::{actor, deployed, standing};
+    use ledger::{Record, Verdict};
+
+    #[test]
+    fn a_request_is_open_approved_or_over() {
+        let setting = asking();
+        let approve = setting.gate.approve.as_ref().unwrap();
+        let ask = requested(&setting, 'b', "hash-1");
+        let state = |setting: &Setting, more: &[Record], now: &str| {
+            let records = [&[deployed('a'), ask.clone()], more].concat();
+            let standing = standing(&records);
+            let asked = Asked::all(standing.records()).remove(0);
+            let ground = Ground::of(setting, &standing).unwrap();
+            ground.state(setting, approve, &asked, at(now).unwrap()).0
+        };
+        let (early, late) = ("2026-11-21T20:00:00Z", "2026-11-22T12:00:00Z");
+        let approved = |by| answered(Verdict::Approved, 2, actor(by));
+        let both = [approved("ada"), approved("linus")];
+        let over = |why: &str| State::Over(why.to_owned());
+        assert_eq!(state(&setting, &[], early), State::Open);
+        assert_eq!(state(&setting, &both[..1], early), State::Open);
+        assert_eq!(state(&setting, &both, early), State::Approved);
+        assert_eq!(
+            state(&setting, &both[..1], late),
+            over("it expired at 2026-11-22T12:00:00Z")
+        );
+        let deployment = "it is void: since it was made, the newest deployment changed";
+        assert_eq!(state(&setting, &[deployed('c')], early), over(deployment));
+        let mut other = asking();
+        other.gate.approvals = 3;
+        let gate = "it is void: since it was made, the contract's gate changed";
+        assert_eq!(state(&other, &[], early), over(gate));
+        // Whoever approved has nothing left to do.
+        let deployed = [&both[..], &[deployed('b')]].concat();
+        assert_eq!(state(&setting, &deployed, late), State::Approved);
+        let rejected = [&both[..], &[answered(Verdict::Rejected, 2, actor("ada"))]].concat();
+        let said = "ada rejected request 2 at 2026-11-21T18:00:00Z: no";
+        assert_eq!(state(&setting, &rejected, early), over(said));
+    }
+}

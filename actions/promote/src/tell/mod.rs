@@ -1,0 +1,242 @@
+//! Tells the people of a gate's `approve` of a request and of each answer, in the way that the contract
+//! names. A request stands whether or not anybody could be told of it.
+
+mod issue;
+
+use crate::check::Unknown;
+use crate::requests::{Asked, Ground};
+use crate::setting::Setting;
+use crate::standing::{Standing, at};
+use github::{GitHub, Issue};
+use issue::{Act, Wanted, acts, marker, page};
+use kit::clock::rfc3339;
+use kit::contract::{Approve, Tell};
+use kit::error::Error;
+use kit::{Cx, Report, markdown};
+use ledger::{Chain, Ledger};
+use net::{Account, Net};
+use serde_json::{Value, json};
+use time::Duration;
+
+/// How often issues are compared with the ledger while other runs change both.
+const ROUNDS: usize = 5;
+/// The most of a subject and of a message that SNS takes (Amazon SNS API Reference, `Publish`).
+const SUBJECT: usize = 99;
+const MESSAGE: usize = 262_144;
+const VERSION: &str = "2010-03-31";
+
+/// Who is told, with what it takes.
+pub(crate) struct Teller<'a> {
+    pub(crate) cx: &'a Cx,
+    pub(crate) net: &'a Net,
+    pub(crate) setting: &'a Setting,
+    pub(crate) approve: &'a Approve,
+    /// The repository on GitHub, if it is not the run's.
+    pub(crate) repository: Option<&'a str>,
+    pub(crate) ledger: &'a Ledger,
+    pub(crate) chain: &'a Chain,
+}
+
+/// What is told.
+#[derive(Debug)]
+pub(crate) struct Message<'a> {
+    /// The number of the request.
+    pub(crate) request: u64,
+    /// The subject of a message.
+    pub(crate) subject: String,
+    /// The message.
+    pub(crate) text: &'a str,
+    /// What is asked, in Markdown, for an issue.
+    pub(crate) details: Option<String>,
+}
+
+/// Whether anybody was told.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) enum Told {
+    /// The contract names no way, or there was nothing left to tell.
+    Nothing,
+    /// Where they were told.
+    At(String),
+    Nobody(Unknown),
+}
+
+impl Told {
+    /// Adds it to a report, and warns if nobody was told.
+    pub(crate) fn report(&self, cx: &Cx, mut report: Report, request: u64) -> Report {
+        let line = match self {
+            Self::Nothing => String::new(),
+            Self::At(place) => format!("the approvers are told by {place}"),
+            Self::Nobody(unknown) => format!("nobody was told: {}; {}", unknown.why, unknown.next),
+        };
+        if matches!(self, Self::Nobody(_)) {
+            cx.host
+                .warn(format!("request {request} stands, but {line}"));
+        }
+        if !line.is_empty() {
+            report.text.push_str(&format!("{line}\n"));
+            report
+                .summary
+                .push_str(&format!("\n{}\n", markdown::text(&line)));
+        }
+        report.json["told"] = self.json();
+        report
+    }
+
+    fn json(&self) -> Value {
+        match self {
+            Self::Nothing => Value::Null,
+            Self::At(place) => json!({"at": place}),
+            Self::Nobody(unknown) => {
+                json!({"at": null, "why": unknown.why, "next": unknown.next})
+            }
+        }
+    }
+}
+
+impl Teller<'_> {
+    /// Tells them. What is already told in an issue is not told again.
+    pub(crate) async fn tell(&self, message: &Message<'_>) -> Told {
+        let told = match &self.approve.tell {
+            None => return Told::Nothing,
+            Some(Tell::Issue) => self.by_issue(message).await,
+            Some(Tell::Topic(name)) => self.by_topic(name, message).await.map(Some),
+        };
+        match told {
+            Ok(Some(place)) => Told::At(place),
+            Ok(None) => Told::Nothing,
+            Err(unknown) => Told::Nobody(unknown),
+        }
+    }
+
+    /// Brings the issues in line with the ledger. Another run may answer at the same moment, and its own
+    /// look at the issues may be the older one, so this goes on until nothing is left to do.
+    async fn by_issue(&self, message: &Message<'_>) -> Result<Option<String>, Unknown> {
+        let github = GitHub::connect(self.cx, self.net, self.repository).map_err(failed)?;
+        let own = message.request;
+        let mut shown = None;
+        let mut opened: Vec<Issue> = Vec::new();
+        for _ in 0..ROUNDS {
+            let standing = Standing::read(self.ledger, self.chain)
+                .await
+                .map_err(failed)?;
+            let wanted = self.wanted(&standing, message)?;
+            let mut issues = github
+                .issues(&marker(self.setting), &since(&standing, self.cx))
+                .await?;
+            // GitHub's list may come from before this run opened one.
+            let listed = |one: &&Issue| issues.iter().any(|issue| issue.number == one.number);
+            let missing: Vec<Issue> = opened.iter().filter(|it| !listed(it)).cloned().collect();
+            issues.extend(missing);
+            shown = page(&issues, &wanted, own).map(str::to_owned);
+            let acts = acts(&issues, &wanted, own);
+            if acts.is_empty() {
+                break;
+            }
+            for act in acts {
+                match act {
+                    Act::Open { title, body } => {
+                        opened.push(github.open_issue(&title, &body).await?);
+                    }
+                    Act::Change(number, change) => {
+                        github.change_issue(number, &change).await?;
+                    }
+                }
+            }
+        }
+        Ok(shown)
+    }
+
+    fn wanted(&self, standing: &Standing, message: &Message<'_>) -> Result<Vec<Wanted>, Unknown> {
+        let ground = Ground::of(self.setting, standing).map_err(failed)?;
+        let now = self.cx.clock.now();
+        let all = Asked::all(standing.records());
+        let one = |asked: &Asked| {
+            let details = message.details.as_deref();
+            let details = details.filter(|_| asked.number() == message.request);
+            Wanted::of(self.setting, self.approve, &ground, asked, now, details)
+        };
+        Ok(all.iter().map(one).collect())
+    }
+
+    async fn by_topic(&self, name: &str, message: &Message<'_>) -> Result<String, Unknown> {
+        let account = self.net.account(&self.setting.permit).await;
+        let account = account.map_err(failed)?;
+        let Account { id, region, .. } = &account;
+        let arn = format!("arn:{}:sns:{region}:{id}:{name}", region.partition());
+        let (subject, text) = (subject(&message.subject), plain(message.text));
+        let parameters = [
+            ("TopicArn", arn.as_str()),
+            ("Subject", subject.as_str()),
+            ("Message", text.as_str()),
+        ];
+        let sent = self
+            .net
+            .form(&account, "sns", VERSION, "Publish", &parameters);
+        sent.await.map_err(|error| {
+            Unknown::new(
+                causes(&error),
+                format!("let the environment's permit role call sns:Publish on {arn}, and see that the topic exists"),
+            )
+        })?;
+        Ok(arn)
+    }
+}
+
+/// The time since which issues are looked at: before the oldest request that the ledger was read back
+/// to, by an hour for clocks that differ.
+fn since(standing: &Standing, cx: &Cx) -> String {
+    let asked = Asked::all(standing.records());
+    let oldest = asked.first().and_then(|asked| at(&asked.record().at));
+    rfc3339(oldest.unwrap_or_else(|| cx.clock.now()) - Duration::hours(1))
+}
+
+fn failed(error: Error) -> Unknown {
+    let next = "see the cause, and run this again";
+    Unknown::new(causes(&error), next)
+}
+
+fn causes(error: &Error) -> String {
+    let whole = std::iter::once(error.message.to_string()).chain(error.causes());
+    whole.collect::<Vec<_>>().join(": ")
+}
+
+/// One line of ASCII, as SNS takes a subject.
+fn subject(text: &str) -> String {
+    let shown = text
+        .chars()
+        .filter(|it| it.is_ascii_graphic() || *it == ' ');
+    shown.take(SUBJECT).collect()
+}
+
+/// Text without control characters, as long as SNS takes it.
+fn plain(text: &str) -> String {
+    let mut out = String::new();
+    let kept = text.chars().filter(|it| *it == '\n' || !it.is_control());
+    for character in kept {
+        if out.len() + character.len_utf8() > MESSAGE {
+            break;
+        }
+        out.push(character);
+    }
+    out
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_subject_is_one_short_line_of_ascii() {
+        assert_eq!(
+            subject("Request 2 of shop\r\nBcc: x\u{e9}"),
+            "Request 2 of shopBcc: x"
+        );
+        assert_eq!(subject(&"a".repeat(200)).len(), 99);
+    }
+
+    #[test]
+    fn a_message_has_no_control_characters_and_fits() {
+        assert_eq!(plain("a\u{1b}[2Jb\rc\nd"), "a[2Jbc\nd");
+        assert_eq!(plain(&"\u{e9}".repeat(200_000)).len(), 262_144);
+    }
+}
