@@ -46,6 +46,8 @@ pub(crate) enum Verb {
     Board(Board),
     /// Compare what two environments run: digests, commits, and the commits between them
     Diff(Diff),
+    /// Show what each rule of the environment's gate asks, whom, and what lifts a refusal; asks neither AWS nor GitHub
+    Explain(Explain),
     /// Try each call that a check makes, and name the permissions that are missing
     Doctor(Doctor),
 }
@@ -188,6 +190,14 @@ pub(crate) struct Doctor {
     pub(crate) ledger: LedgerArgs,
     #[command(flatten)]
     pub(crate) github: GitHub,
+}
+
+#[derive(Debug, clap::Args)]
+pub(crate) struct Explain {
+    #[command(flatten)]
+    pub(crate) ledger: LedgerArgs,
+    #[command(flatten)]
+    pub(crate) rules: Rules,
 }
 
 #[derive(Debug, clap::Args)]

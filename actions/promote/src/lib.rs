@@ -8,6 +8,7 @@ mod chains;
 mod check;
 mod diff;
 mod doctor;
+mod explain;
 mod export;
 mod grant;
 mod history;
@@ -109,6 +110,7 @@ impl Step for Promote {
             Verb::Export(args) => export::run(args, cx).await,
             Verb::Board(args) => board::run(args, cx).await,
             Verb::Diff(args) => diff::run(args, cx).await,
+            Verb::Explain(args) => explain::run(&args, cx),
             Verb::Doctor(args) => doctor::run(args, cx).await,
         }
     }

@@ -140,7 +140,7 @@ fn a_workflow_names_the_verb_by_an_input() {
         &[],
         &github,
         2,
-        "it is one of: check, grant, record, review, request, approve, reject, withdraw, status, history, verify, export, board, diff, doctor",
+        "it is one of: check, grant, record, review, request, approve, reject, withdraw, status, history, verify, export, board, diff, explain, doctor",
     );
     let command = [("INPUT_COMMAND", "check")];
     refuses(&[], &command, 2, "--environment is missing");
@@ -228,4 +228,44 @@ environments:
     ];
     let output = job.run(&arguments, &build);
     assert!(output.status.success(), "{output:?}");
+}
+
+/// No credentials, no token and no network are needed to see what a gate asks.
+#[test]
+fn a_gate_is_explained_from_the_contract_alone() {
+    let contract = "version: 1
+service: storefront
+build: { account: '210987654321', region: ca-central-1 }
+environments:
+  dev: { account: '123456789012' }
+  production:
+    account: '345678901234'
+    follows: dev
+    gate: { approvals: 2, soak: 2h, approve: { people: [ada, grace], tell: issue } }
+people: { ada: { id: 1 }, grace: { id: 2 } }
+";
+    let job = job();
+    std::fs::write(job.file("delivery.yaml"), contract).unwrap();
+    let unreachable = [
+        ("AWS_ENDPOINT_URL", "http://127.0.0.1:1"),
+        ("GITHUB_API_URL", "http://127.0.0.1:1"),
+    ];
+    let explained = |environment: &str| {
+        let arguments = ["explain", "--environment", environment];
+        let output = job.run(&arguments, &unreachable);
+        assert!(output.status.success(), "{output:?}");
+        String::from_utf8_lossy(&output.stdout).into_owned()
+    };
+    let said = explained("production");
+    for piece in [
+        "2 approvals of its final head",
+        "healthy in dev for 2 h",
+        "1 approval of exactly this promotion, by ada, grace",
+        "they are told by issue",
+        "calendar\n  not asked: the contract names no change calendar",
+        "nobody may go past these rules",
+    ] {
+        assert!(said.contains(piece), "no {piece:?} in\n{said}");
+    }
+    assert!(explained("dev").contains("dev has no gate"));
 }

@@ -51,6 +51,17 @@ use kit::{Cx, Report};
 use net::Net;
 use subject::{subject, usable};
 
+/// The names of all rules of a promotion, in the order of the report.
+#[cfg(test)]
+pub(crate) fn names() -> Vec<&'static str> {
+    let own = rules::Context::rules().into_iter().map(|(name, _)| name);
+    let mut names = vec![provenance::NAME];
+    names.extend(own);
+    names.extend(conditions::names());
+    names.push(approved::RULE);
+    names
+}
+
 /// A promotion that the gate allows.
 pub(crate) struct Allowed {
     pub(crate) net: Net,

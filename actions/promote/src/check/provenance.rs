@@ -16,7 +16,7 @@ use kit::id::{CommitId, Digest};
 use net::Net;
 
 /// The rule's name in the report.
-const NAME: &str = "provenance";
+pub(super) const NAME: &str = "provenance";
 
 /// What the contract asks of provenance.
 #[derive(Debug, Clone)]
