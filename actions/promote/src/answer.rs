@@ -88,6 +88,8 @@ pub(crate) async fn run(word: Word, args: Args, cx: &Cx) -> Result<Report> {
     let chain = Chain::new(&setting.service, &setting.environment)?;
     let now = cx.clock.now();
     let (policy, people) = (setting.policy()?, people_hash(&setting)?);
+    let here = cx.host.run_url();
+    let here = here.as_deref().and_then(repository_of).map(str::to_owned);
     let written = append(&ledger, &chain, args.dry_run, |standing| {
         let said = Said {
             word,
@@ -100,6 +102,7 @@ pub(crate) async fn run(word: Word, args: Args, cx: &Cx) -> Result<Report> {
             policy: &policy,
             people: &people,
             account: setting.read.account.as_ref().map(ToString::to_string),
+            repository: here.as_deref(),
         };
         let next = said.decide(standing)?;
         Ok(match next {
@@ -181,6 +184,16 @@ struct Said<'a> {
     policy: &'a str,
     people: &'a str,
     account: Option<String>,
+    /// The repository of this run on GitHub.
+    repository: Option<&'a str>,
+}
+
+/// The repository of a run on GitHub, from the address of its page.
+fn repository_of(run: &str) -> Option<&str> {
+    let (_, path) = run.split_once("://")?;
+    let (_, path) = path.split_once('/')?;
+    let (repository, _) = path.split_once("/actions/runs/")?;
+    (repository.split('/').count() == 2).then_some(repository)
 }
 
 impl Said<'_> {
@@ -189,6 +202,7 @@ impl Said<'_> {
         let all = Asked::all(standing.records());
         let asked = all.iter().find(|asked| asked.number() == self.number);
         let asked = asked.ok_or_else(|| self.not_a_request(standing))?;
+        self.from_here(asked)?;
         self.may(asked)?;
         if let Some(digest) = self.digest
             && *digest != asked.record().digest
@@ -219,6 +233,23 @@ impl Said<'_> {
             }
         }
         Ok(Next::Write(Box::new(asked.record().clone())))
+    }
+
+    /// Refuses a run of a repository that neither asked nor is the one for approvals: whoever can write
+    /// there could answer in the name of the person who starts it.
+    fn from_here(&self, asked: &Asked) -> Result<()> {
+        let asked_in = asked.record().run.as_deref().and_then(repository_of);
+        let (Some(here), Some(asked_in)) = (self.repository, asked_in) else {
+            return Ok(());
+        };
+        if here.eq_ignore_ascii_case(asked_in) || self.setting.is_for_approvals(here) {
+            return Ok(());
+        }
+        Err(Error::refused(format!(
+            "request {} was made in {asked_in}, so a run of {here} does not answer it",
+            self.number
+        ))
+        .hint("answer in that repository, or name this one as `repository` under `approve` of the gate"))
     }
 
     fn not_a_request(&self, standing: &Standing) -> Error {

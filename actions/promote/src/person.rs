@@ -128,9 +128,9 @@ pub(crate) async fn speaker(
     let people = match cx.host.kind() {
         Kind::GitHub => {
             let github = GitHub::connect(cx, net, repository)?;
-            match run_of(cx, Some(&github)).await {
-                Ok(run) => {
-                    on_purpose(&run, &setting.gate.branch, what)?;
+            match dispatched(cx, &github, setting).await {
+                Ok((run, branch)) => {
+                    on_purpose(&run, &branch, what)?;
                     of_workflow(setting.persons(), run)
                 }
                 Err(unknown) => Err(unknown),
@@ -144,6 +144,17 @@ pub(crate) async fn speaker(
             .hint(unknown.next)
     })?;
     one(people, what)
+}
+
+/// This run, and the branch that its workflow must come from: the gate's, or in the repository for
+/// approvals the default branch of that.
+async fn dispatched(cx: &Cx, github: &GitHub, setting: &Setting) -> Fact<(Run, String)> {
+    let run = run_of(cx, Some(github)).await?;
+    let branch = match setting.is_for_approvals(github.repository().as_str()) {
+        true => github.default_branch().await?,
+        false => setting.gate.branch.clone(),
+    };
+    Ok((run, branch))
 }
 
 /// Refuses a workflow run that need not be the will of the person whom GitHub names: an event may have

@@ -167,6 +167,13 @@ impl Setting {
         }
     }
 
+    /// Whether this is the repository, beside the code's own, whose runs may answer requests.
+    pub(crate) fn is_for_approvals(&self, repository: &str) -> bool {
+        let approve = self.gate.approve.as_ref();
+        let named = approve.and_then(|approve| approve.repository.as_deref());
+        named.is_some_and(|named| named.eq_ignore_ascii_case(repository))
+    }
+
     /// The hash over the gate's rules, as records have it.
     ///
     /// # Errors

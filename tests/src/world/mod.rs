@@ -69,6 +69,12 @@ pub struct World {
 }
 
 impl World {
+    /// The repository from which people without access to the code approve promotions.
+    pub fn approvals_repository(&self) -> String {
+        let owner = self.repository.split('/').next().unwrap_or_default();
+        format!("{owner}/approvals")
+    }
+
     /// The environments of every world, in the order of promotion.
     pub const ENVIRONMENTS: [&str; 3] = ["dev", "staging", "production"];
     /// The ledger's table in the build account.

@@ -78,6 +78,13 @@ pub(crate) fn build(world: &World) -> Vec<Role> {
             permissions: filled(world, Some(environment), permissions),
         })
     }));
+    for environment in &world.environments {
+        let name = permit(&environment.name);
+        let role = roles.iter_mut().find(|role| role.name == name);
+        if let Some(role) = role {
+            trust_approvers(world, &environment.name, &mut role.trust);
+        }
+    }
     for role in &mut roles {
         if role.name == "slipway-read" || role.name.starts_with("slipway-permit-") {
             trust_approvals(world, &mut role.trust);
@@ -119,6 +126,19 @@ fn trust_approvals(world: &World, trust: &mut Value) {
         workflows.push(json!(
             "slipway-delivery/slipway/.github/workflows/approve.yml@*"
         ));
+    }
+}
+
+/// Trusts the runs of the repository for approvals, and there only the workflow that slipway publishes.
+fn trust_approvers(world: &World, environment: &str, trust: &mut Value) {
+    let subject = json!(format!(
+        "repo:{}:environment:{environment}",
+        world.approvals_repository()
+    ));
+    let claims = [("sub", subject), ("ref", json!("refs/heads/main"))];
+    let workflows = ["slipway-delivery/slipway/.github/workflows/approve.yml@*".to_owned()];
+    if let Some(statements) = trust["Statement"].as_array_mut() {
+        statements.push(github(&world.build.id, &claims, &workflows));
     }
 }
 

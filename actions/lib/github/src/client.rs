@@ -110,7 +110,7 @@ impl GitHub {
         &self.repository
     }
 
-    /// One object below the repository.
+    /// One object below the repository, or the repository itself.
     pub(crate) async fn get<T: DeserializeOwned>(
         &self,
         path: &str,
@@ -118,7 +118,8 @@ impl GitHub {
         permission: &str,
     ) -> Result<T, Unknown> {
         let uri = format!("/repos/{}/{path}", self.repository);
-        let answer = self.ask(&uri, None, what, permission).await?;
+        let uri = uri.trim_end_matches('/');
+        let answer = self.ask(uri, None, what, permission).await?;
         answer.decode(what)
     }
 

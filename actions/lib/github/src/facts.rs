@@ -91,6 +91,20 @@ impl GitHub {
         .await
     }
 
+    /// The repository's default branch.
+    ///
+    /// # Errors
+    /// GitHub did not answer.
+    pub async fn default_branch(&self) -> Result<String, Unknown> {
+        #[derive(Deserialize)]
+        struct Own {
+            default_branch: String,
+        }
+        let what = "read the repository's default branch";
+        let own: Own = self.get("", what, "metadata: read").await?;
+        Ok(own.default_branch)
+    }
+
     /// A user's permission in the repository.
     ///
     /// # Errors

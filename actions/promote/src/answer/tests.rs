@@ -32,6 +32,7 @@ fn said(
         policy: &policy,
         people: &people,
         account: None,
+        repository: None,
     };
     change(&mut said);
     match said.decide(standing) {
@@ -227,4 +228,49 @@ fn what_no_longer_stands_is_not_approved() {
     );
     refuses(approve(&both, |_| {}), "ada rejected request 2");
     assert_eq!(said(&setting, &both, Word::Reject, &ada, |_| {}), Ok(4));
+}
+
+#[test]
+fn only_the_repository_that_asked_and_the_one_for_approvals_answer() {
+    let mut setting = asking();
+    let approve = setting.gate.approve.as_mut().unwrap();
+    approve.repository = Some("acme/approvals".to_owned());
+    let mut asked = requested(&setting, 'b', "hash-1");
+    asked.run = Some("https://github.com/acme/shop/actions/runs/7/attempts/1".to_owned());
+    let chain = standing(&[deployed('a'), asked]);
+    let ada = account("ada", 1);
+    let from = |repository| {
+        said(&setting, &chain, Word::Approve, &ada, |said| {
+            said.repository = repository;
+        })
+    };
+    for repository in ["acme/shop", "Acme/Approvals"] {
+        assert_eq!(from(Some(repository)), Ok(0), "{repository}");
+    }
+    // At a terminal and in CodeBuild there is none.
+    assert_eq!(from(None), Ok(0));
+    let words = "was made in acme/shop, so a run of acme/other does not answer it";
+    refuses(from(Some("acme/other")), words);
+}
+
+#[test]
+fn a_runs_page_names_its_repository() {
+    for (page, repository) in [
+        (
+            "https://github.com/acme/shop/actions/runs/7/attempts/1",
+            Some("acme/shop"),
+        ),
+        (
+            "https://ghe.acme.example/acme/shop/actions/runs/7",
+            Some("acme/shop"),
+        ),
+        (
+            "https://ca-central-1.console.aws.amazon.com/codesuite/codebuild/1/projects/x",
+            None,
+        ),
+        ("https://github.com/acme/actions/runs/7", None),
+        ("arn:aws:codebuild:ca-central-1:1:build/x:1", None),
+    ] {
+        assert_eq!(repository_of(page), repository, "{page}");
+    }
 }

@@ -34,6 +34,13 @@ pub(crate) async fn run(args: Args, cx: &Cx) -> Result<Report> {
     usable(&setting, digest.as_ref(), args.from.as_deref())?;
     let net = Net::new(cx)?;
     let repository = args.github.repository();
+    let here = repository.or_else(|| cx.env.get("GITHUB_REPOSITORY"));
+    if let Some(here) = here.filter(|here| setting.is_for_approvals(here)) {
+        return Err(Error::refused(format!(
+            "{here} is for answers alone: what is promoted cannot be seen from there"
+        ))
+        .hint("ask in the repository of the code"));
+    }
     let requester = speaker(cx, &net, &setting, repository, "request").await?;
     let question = Question {
         digest,
@@ -86,7 +93,7 @@ pub(crate) async fn run(args: Args, cx: &Cx) -> Result<Report> {
             (false, true) => "would be written",
             (false, false) => "written",
         },
-        workflow: workflow(cx, &facts.run),
+        workflow: workflow(cx, approve, &facts.run),
     };
     if args.dry_run && !written.already {
         return Ok(shown.report());
@@ -214,22 +221,30 @@ fn enough(setting: &Setting, approve: &Approve, draft: &Record) -> Result<()> {
     Err(error)
 }
 
-/// The workflow whose dispatches answer: the one that asks.
-fn workflow(cx: &Cx, run: &RunKind) -> Option<Workflow> {
+/// The workflow whose dispatches answer: that of the repository for approvals, else the one that asks.
+fn workflow(cx: &Cx, approve: &Approve, run: &RunKind) -> Option<Workflow> {
+    if let Some(repository) = &approve.repository {
+        return Some(Workflow {
+            file: "approve.yml".to_owned(),
+            repository: repository.clone(),
+            branch: None,
+        });
+    }
     let RunKind::GitHub(Ok(run)) = run else {
         return None;
     };
     Some(Workflow {
         file: run.file().rsplit('/').next()?.to_owned(),
         repository: cx.env.get("GITHUB_REPOSITORY")?.to_owned(),
-        branch: run.head_branch.clone()?,
+        branch: Some(run.head_branch.clone()?),
     })
 }
 
 struct Workflow {
     file: String,
     repository: String,
-    branch: String,
+    /// The default one, if none is named.
+    branch: Option<String>,
 }
 
 /// What a request shows.
@@ -254,10 +269,14 @@ impl Shown<'_> {
             false => ("", ""),
         };
         match &self.workflow {
-            Some(it) => format!(
-                "gh workflow run {} --repo {} --ref {} -f command={verb} -f environment={environment} -f request={number} -f digest={digest}{field}",
-                it.file, it.repository, it.branch
-            ),
+            Some(it) => {
+                let branch = it.branch.as_ref();
+                let branch = branch.map_or_else(String::new, |name| format!(" --ref {name}"));
+                format!(
+                    "gh workflow run {} --repo {}{branch} -f command={verb} -f environment={environment} -f request={number} -f digest={digest}{field}",
+                    it.file, it.repository
+                )
+            }
             None => format!(
                 "{} --digest {digest}{argument}",
                 super::approved::answer(environment, verb, number)
@@ -446,7 +465,7 @@ mod tests {
         shown.workflow = Some(Workflow {
             file: "approve.yml".to_owned(),
             repository: "acme/storefront".to_owned(),
-            branch: "main".to_owned(),
+            branch: Some("main".to_owned()),
         });
         ends(shown.command(Word::Reject), " -f reason=TEXT");
         ends(

@@ -313,10 +313,14 @@ fn approved(setting: &Setting) -> Explained {
         Some(tell) => format!("; they are told by {tell}"),
         None => String::new(),
     };
+    let also = match &approve.repository {
+        Some(repository) => format!("; they may answer in {repository}"),
+        None => String::new(),
+    };
     asked(
         "approved",
         format!(
-            "{} of exactly this promotion, by {} who did not ask for it, promote it or contribute to it, {} after it was asked for at most{told}",
+            "{} of exactly this promotion, by {} who did not ask for it, promote it or contribute to it, {} after it was asked for at most{told}{also}",
             number(approve.count, "approval"),
             approve.people.join(", "),
             human(Duration::from_secs(approve.expires)),

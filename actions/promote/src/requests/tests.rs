@@ -33,6 +33,7 @@ pub(crate) fn asking() -> Setting {
         people: ["ada", "grace", "linus"].map(str::to_owned).into(),
         expires: 86_400,
         tell: None,
+        repository: None,
     });
     setting
 }

@@ -52,7 +52,7 @@ impl Gate {
         self.run(person, &arguments)
     }
 
-    fn check(&self, person: &str) -> Ended {
+    pub(super) fn check(&self, person: &str) -> Ended {
         self.run(person, &["check"])
     }
 
@@ -269,12 +269,14 @@ impl OnGitHub {
             scene.id("linus"),
             scene.gate.principal("linus"),
         );
+        let owner = scene.gate.world.repository.split('/').next();
+        let more = more.replace("OWNER", owner.unwrap_or_default());
         let approve = format!(", approve: {{people: [dora, grace, linus]{more}}}");
         scene.gate.declare_among(&people, &approve);
         scene
     }
 
-    fn id(&self, login: &str) -> u64 {
+    pub(super) fn id(&self, login: &str) -> u64 {
         let url = format!("{}/users/{login}", instance().url(port::GITHUB));
         wait(PATIENCE, async {
             let client = http_client().unwrap();
@@ -316,7 +318,7 @@ impl OnGitHub {
         ended(&mut self.inside(run, arguments))
     }
 
-    fn inside(&self, run: u64, arguments: &[&str]) -> Command {
+    pub(super) fn inside(&self, run: u64, arguments: &[&str]) -> Command {
         let mut command = self.gate.command("linus", arguments);
         let file = |name: &str| self.gate.folder.path().join(name);
         command
@@ -335,7 +337,7 @@ impl OnGitHub {
     }
 
     /// The step in a dispatch by this account.
-    fn dispatched(&self, actor: &str, arguments: &[&str]) -> Ended {
+    pub(super) fn dispatched(&self, actor: &str, arguments: &[&str]) -> Ended {
         self.within(self.start(actor, &json!({})), arguments)
     }
 }

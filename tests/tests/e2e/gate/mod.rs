@@ -3,6 +3,7 @@
 
 mod approvals;
 mod board;
+mod elsewhere;
 mod glass;
 mod permit;
 mod principal;

@@ -8,8 +8,8 @@ use super::secret::SecretEntry;
 use super::template::{InAccount, InRegion, InVariable, PerEnvironment, Shared, Templated};
 use super::text::{
     AccessKeyId, AccountNumber, Branch, Calendar, CheckName, CommitHash, Day, Dependency,
-    EnvironmentName, Kind, Login, Pattern, Platform, Reason, RelativePath, ServiceName, Span, Tell,
-    Text, TimeOfDay, TimeZone, VariableName, WorkflowPath,
+    EnvironmentName, Kind, Login, Pattern, Platform, Reason, RelativePath, Repository, ServiceName,
+    Span, Tell, Text, TimeOfDay, TimeZone, VariableName, WorkflowPath,
 };
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use std::borrow::Cow;
@@ -227,6 +227,9 @@ pub(super) struct Approve {
     /// How they are told of a request: by an issue of the repository on GitHub, or by an SNS topic of this name in the build
     /// account and region; nobody is told when not given.
     pub(super) tell: Option<At<Text<Tell>>>,
+    /// Another repository on GitHub whose runs may answer requests, OWNER/NAME, for people without access to the code; none
+    /// when not given.
+    pub(super) repository: Option<At<Text<Repository>>>,
 }
 
 /// Roles in an environment's account, by name or ARN.

@@ -180,6 +180,7 @@ mapping!(Approve {
     required people: "people",
     optional expires: "expires",
     optional tell: "tell",
+    optional repository: "repository",
 });
 mapping!(Roles { optional read: "read", optional deploy: "deploy" });
 mapping!(Variable {

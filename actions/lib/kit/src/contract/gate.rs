@@ -58,6 +58,7 @@ pub(super) fn gate(environment: &Environment) -> model::Gate {
                 .expires
                 .map_or(REQUEST_EXPIRES, |expires| seconds(&expires.value)),
             tell: approve.tell.map(|tell| model::Tell::of(&tell.value.0)),
+            repository: approve.repository.map(text),
         }),
         unpinned: gate.unpinned.into_iter().flatten().map(text).collect(),
     }
@@ -291,6 +292,18 @@ fn check_approve(declared: &Declared, approve: &Approve, mistakes: &mut Mistakes
                 .hint("name more people, or ask for fewer"),
             );
         }
+    }
+    if let (Some(tell), Some(repository)) = (&approve.tell, &approve.repository)
+        && tell.value.0 == "issue"
+    {
+        mistakes.add(
+            Mistake::new(
+                tell.place.clone(),
+                "those who approve in another repository are not told by an issue of this one",
+            )
+            .related(repository.place.clone(), "they approve there")
+            .hint("a job's token reaches its own repository alone: tell them by `sns:NAME`"),
+        );
     }
     if let Some(expires) = &approve.expires
         && !REQUEST_SPAN.contains(&seconds(&expires.value))

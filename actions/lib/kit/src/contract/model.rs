@@ -357,6 +357,9 @@ pub struct Approve {
     /// How they are told of a request.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub tell: Option<Tell>,
+    /// Another repository on GitHub whose runs may answer requests.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub repository: Option<String>,
 }
 
 /// How people are told of a request.

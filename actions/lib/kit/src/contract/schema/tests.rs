@@ -164,7 +164,7 @@ const GOOD: &[Change] = &[
     ),
     (
         "approvals: 2}}",
-        "approve: {count: 2, people: [ada, grace], expires: 2d, tell: sns:approvals}}}\npeople: {ada: {id: 1}, grace: [arn:aws:sts::111111111111:assumed-role/Operators/grace]}",
+        "approve: {count: 2, people: [ada, grace], expires: 2d, tell: sns:approvals, repository: acme/approvals}}}\npeople: {ada: {id: 1}, grace: [arn:aws:sts::111111111111:assumed-role/Operators/grace]}",
     ),
     (
         "approvals: 2",

@@ -138,6 +138,7 @@ fn those_who_approve_are_resolved() {
             people: people.iter().map(|login| (*login).to_owned()).collect(),
             expires,
             tell: None,
+            repository: None,
         })
     };
     assert_eq!(approve("people: [ada]"), of(1, &["ada"], 86_400));
@@ -149,6 +150,8 @@ fn those_who_approve_are_resolved() {
         assert_eq!(resolved.tell, Some(wanted), "{text}");
         assert_eq!(serde_json::json!(resolved)["tell"], text);
     }
+    let elsewhere = approve("people: [ada], repository: acme/approvals").unwrap();
+    assert_eq!(elsewhere.repository.as_deref(), Some("acme/approvals"));
     let all = approve("count: 2, people: [ada, grace], expires: 7d");
     assert_eq!(all, of(2, &["ada", "grace"], 604_800));
 }
@@ -177,6 +180,14 @@ fn approvals_that_nobody_could_give_are_mistakes() {
         (
             "people: [ada], expires: 59s",
             "this is not between 1m and 7d",
+        ),
+        (
+            "people: [ada], repository: approvals",
+            "`approvals` is not a repository on GitHub",
+        ),
+        (
+            "people: [ada], repository: acme/approvals, tell: issue",
+            "those who approve in another repository are not told by an issue of this one",
         ),
         (
             "people: [ada], tell: mail",
