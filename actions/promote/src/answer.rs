@@ -1,13 +1,15 @@
 //! `approve`, `reject`, `withdraw`: one person's answer to a request, written into the ledger.
 
 use crate::args::Answer as Args;
-use crate::check::Key;
 use crate::check::approved::{ask, changed};
 use crate::person::speaker;
-use crate::requests::{Asked, Barred, Next, Parts, Tally, append, people_hash, wanted};
+use crate::requests::{
+    Approvers, Asked, Barred, Next, Parts, Tally, append, members, people_hash, wanted,
+};
 use crate::setting::Setting;
 use crate::standing::Standing;
 use crate::tell::{Message, Teller};
+use github::GitHub;
 use kit::clock::rfc3339;
 use kit::contract::Approve;
 use kit::error::{Error, Result};
@@ -88,6 +90,7 @@ pub(crate) async fn run(word: Word, args: Args, cx: &Cx) -> Result<Report> {
     let chain = Chain::new(&setting.service, &setting.environment)?;
     let now = cx.clock.now();
     let (policy, people) = (setting.policy()?, people_hash(&setting)?);
+    let approvers = approvers(word, cx, &net, &setting, approve, args.github.repository()).await?;
     let here = cx.host.run_url();
     let here = here.as_deref().and_then(repository_of).map(str::to_owned);
     let written = append(&ledger, &chain, args.dry_run, |standing| {
@@ -95,13 +98,13 @@ pub(crate) async fn run(word: Word, args: Args, cx: &Cx) -> Result<Report> {
             word,
             actor: &actor,
             setting: &setting,
-            approve,
             number: args.request,
             digest: digest.as_ref(),
             now,
             policy: &policy,
             people: &people,
             account: setting.read.account.as_ref().map(ToString::to_string),
+            approvers: &approvers,
             repository: here.as_deref(),
         };
         let next = said.decide(standing)?;
@@ -129,7 +132,7 @@ pub(crate) async fn run(word: Word, args: Args, cx: &Cx) -> Result<Report> {
         (false, false) => WRITTEN,
     };
     let record = &written.recorded.record;
-    let report = report(word, how, &setting, approve, asked, record);
+    let report = report(word, how, &setting, (approve, &approvers), asked, record);
     if args.dry_run {
         return Ok(report);
     }
@@ -138,6 +141,7 @@ pub(crate) async fn run(word: Word, args: Args, cx: &Cx) -> Result<Report> {
         net: &net,
         setting: &setting,
         approve,
+        approvers: &approvers,
         repository: args.github.repository(),
         ledger: &ledger,
         chain: &chain,
@@ -162,6 +166,34 @@ pub(crate) async fn run(word: Word, args: Args, cx: &Cx) -> Result<Report> {
         .output("hash", written.recorded.hash.clone()))
 }
 
+/// Who may approve. GitHub is asked only where the contract names a team.
+async fn approvers(
+    word: Word,
+    cx: &Cx,
+    net: &Net,
+    setting: &Setting,
+    approve: &Approve,
+    repository: Option<&str>,
+) -> Result<Approvers> {
+    let github = match approve.teams.is_empty() {
+        true => None,
+        false => Some(GitHub::connect(cx, net, repository)?),
+    };
+    let members = match members(github.as_ref(), &approve.teams).await {
+        Ok(members) => members,
+        // Whoever asked takes it back whoever could approve it.
+        Err(_) if word == Word::Withdraw => Vec::new(),
+        Err(unknown) => {
+            return Err(
+                Error::refused("nobody knows who may approve, so nothing was recorded")
+                    .cause(unknown.why)
+                    .hint(unknown.next),
+            );
+        }
+    };
+    Ok(Approvers::of(approve, &setting.persons(), &members))
+}
+
 /// The refusal where the contract asks for no promotion approvals.
 pub(crate) fn asks_for_none(setting: &Setting) -> Error {
     Error::usage(format!(
@@ -177,13 +209,13 @@ struct Said<'a> {
     word: Word,
     actor: &'a Actor,
     setting: &'a Setting,
-    approve: &'a Approve,
     number: u64,
     digest: Option<&'a Digest>,
     now: OffsetDateTime,
     policy: &'a str,
     people: &'a str,
     account: Option<String>,
+    approvers: &'a Approvers,
     /// The repository of this run on GitHub.
     repository: Option<&'a str>,
 }
@@ -272,12 +304,7 @@ impl Said<'_> {
 
     /// Whether the person may say this to the request.
     fn may(&self, asked: &Asked) -> Result<()> {
-        let Self {
-            actor,
-            approve,
-            number,
-            ..
-        } = self;
+        let Self { actor, number, .. } = self;
         let environment = &self.setting.environment;
         let login = &actor.login;
         let persons = self.setting.persons();
@@ -286,32 +313,31 @@ impl Said<'_> {
         if self.word == Word::Withdraw && asked_for_it {
             return Ok(());
         }
-        let listed = |name: &&String| person == Key::Listed((*name).clone());
-        let Some(name) = approve.people.iter().find(listed) else {
+        let Some(name) = self.approvers.name(&person) else {
             return Err(Error::refused(format!(
                 "{login} may not {} for {environment}: the contract does not list them",
                 self.word.verb()
             ))
             .hint(format!(
                 "have one of them do it: {}",
-                approve.people.join(", ")
+                self.approvers.names()
             )));
         };
         if self.word != Word::Approve {
             return Ok(());
         }
-        let shown = match name == login {
+        let shown = match name == login.as_str() {
             true => login.clone(),
             false => format!("{login} is {name}, who"),
         };
         let barred = Barred::by(asked, &persons);
-        match barred.why(&Key::Listed(name.clone())) {
+        match barred.why(&person) {
             None => Ok(()),
             Some(why) => Err(Error::refused(format!(
                 "{shown} {why}, so somebody else must approve request {number}"
             ))
             .hint(
-                match Tally::of(approve, &persons, Some(asked), &barred).may.as_slice() {
+                match Tally::of(self.approvers, &persons, Some(asked), &barred).may.as_slice() {
                     [] => "nobody else may: have somebody else ask, or list more people under `approve` of the gate".to_owned(),
                     some => format!("have one of them do it: {}", some.join(", ")),
                 },
@@ -365,13 +391,13 @@ fn report(
     word: Word,
     how: &str,
     setting: &Setting,
-    approve: &Approve,
+    (approve, approvers): (&Approve, &Approvers),
     asked: &Asked,
     record: &Record,
 ) -> Report {
     let persons = setting.persons();
     let barred = Barred::by(asked, &persons);
-    let tally = Tally::of(approve, &persons, Some(asked), &barred);
+    let tally = Tally::of(approvers, &persons, Some(asked), &barred);
     let environment = &setting.environment;
     let number = asked.number();
     let title = format!(

@@ -6,6 +6,7 @@ use crate::check::conditions::{look, without};
 use crate::check::{Fact, Unknown};
 use crate::live::Live;
 use crate::person::{logins, of_run, without_github};
+use crate::requests::members;
 use crate::setting::Setting;
 use crate::standing::Standing;
 use github::{GitHub, Repository};
@@ -13,7 +14,7 @@ use kit::clock::rfc3339;
 use kit::contract::Tell;
 use kit::error::{Error, Result};
 use kit::host::Kind;
-use kit::report::{markdown_table, text_table};
+use kit::report::{count, markdown_table, text_table};
 use kit::step::required;
 use kit::{Cx, Report};
 use ledger::Chain;
@@ -82,6 +83,7 @@ pub(crate) async fn run(args: Args, cx: &Cx) -> Result<Report> {
             let commit =
                 commit.or_else(|| cx.host.commit().ok().flatten().map(|it| it.to_string()));
             rows.extend(of_github(&github, &setting, commit).await);
+            rows.extend(of_teams(&github, &setting).await);
             if tell == Some(&Tell::Issue) {
                 rows.extend(of_issues(cx, &github).await);
             }
@@ -261,6 +263,20 @@ async fn of_github(github: &GitHub, setting: &Setting, commit: Option<String>) -
                 ));
             }
         }
+    }
+    rows
+}
+
+/// The teams whose members may approve promotions.
+async fn of_teams(github: &GitHub, setting: &Setting) -> Vec<Row> {
+    let mut rows = Vec::new();
+    for team in setting.teams() {
+        let seen = members(Some(github), std::slice::from_ref(team)).await;
+        rows.push(Row::new(
+            format!("team {team}"),
+            "members: read",
+            seen.map(|all| count(all.len(), "member")),
+        ));
     }
     rows
 }

@@ -167,6 +167,12 @@ impl Setting {
         }
     }
 
+    /// The teams whose members may approve promotions.
+    pub(crate) fn teams(&self) -> &[String] {
+        let approve = self.gate.approve.as_ref();
+        approve.map_or(&[], |approve| &approve.teams)
+    }
+
     /// Whether this is the repository, beside the code's own, whose runs may answer requests.
     pub(crate) fn is_for_approvals(&self, repository: &str) -> bool {
         let approve = self.gate.approve.as_ref();

@@ -294,12 +294,21 @@ pub(crate) struct Approval {
     pub(crate) environments: Vec<String>,
 }
 
+#[derive(Debug)]
+pub(crate) struct Team {
+    pub(crate) members: Vec<String>,
+    /// The logins whose tokens may read who is in it.
+    pub(crate) readers: Vec<String>,
+}
+
 /// The whole world behind one lock.
 #[derive(Debug)]
 pub(crate) struct State {
     pub(crate) users: BTreeMap<String, User>,
     pub(crate) repos: BTreeMap<String, Repo>,
     pub(crate) runs: BTreeMap<u64, Run>,
+    /// `ORGANIZATION/TEAM` in lower case.
+    pub(crate) teams: BTreeMap<String, Team>,
     /// Personal tokens, to their owner's login.
     pub(crate) tokens: BTreeMap<String, String>,
     /// Calls made with each token, for the rate-limit headers.
@@ -314,6 +323,7 @@ impl State {
             users: BTreeMap::new(),
             repos: BTreeMap::new(),
             runs: BTreeMap::new(),
+            teams: BTreeMap::new(),
             tokens: BTreeMap::new(),
             used: BTreeMap::new(),
             journal: Journal::default(),

@@ -1,7 +1,7 @@
 //! The facts that a gate reads from GitHub one by one: runs, pushes, checks, permissions. Each call names the permission that GitHub documents for it.
 
 use crate::client::GitHub;
-use crate::model::{Activity, CheckRun, Comparison, Permission, Run};
+use crate::model::{Activity, CheckRun, Comparison, Permission, Run, User};
 use crate::repository::Repository;
 use crate::unknown::Unknown;
 use serde::Deserialize;
@@ -89,6 +89,23 @@ impl GitHub {
             |page: Page| page.check_runs,
         )
         .await
+    }
+
+    /// The members of an organization's team, and of the teams below it.
+    ///
+    /// # Errors
+    /// GitHub did not answer, which it does as little for a team that the token may not see as for one
+    /// that is not there.
+    pub async fn team(&self, organization: &str, team: &str) -> Result<Vec<User>, Unknown> {
+        let path = format!(
+            "/orgs/{}/teams/{}/members",
+            escape(organization),
+            escape(team)
+        );
+        let what = format!("read the members of {organization}/{team}");
+        let permission = "members: read";
+        self.list(&path, LIST, &what, permission, |page: Vec<User>| page)
+            .await
     }
 
     /// The repository's default branch.

@@ -21,11 +21,13 @@ fn said(
     change: impl FnOnce(&mut Said<'_>),
 ) -> std::result::Result<u64, String> {
     let (policy, people) = (setting.policy().unwrap(), people_hash(setting).unwrap());
+    let approve = setting.gate.approve.as_ref().unwrap();
+    let approvers = Approvers::of(approve, &setting.persons(), &[]);
     let mut said = Said {
         word,
         actor,
         setting,
-        approve: setting.gate.approve.as_ref().unwrap(),
+        approvers: &approvers,
         number: 2,
         digest: None,
         now: at("2026-11-21T20:00:00Z").unwrap(),

@@ -6,11 +6,11 @@ use super::approved::{RULE, authors, changed, parts};
 use super::facts::RunKind;
 use super::range::pulls;
 use super::report::{self, Brought};
-use super::{Judged, Key, Question, judge, usable};
+use super::{Judged, Question, judge, usable};
 use crate::answer::{Word, asks_for_none};
 use crate::args::Request as Args;
 use crate::person::speaker;
-use crate::requests::{Asked, Barred, Next, Parts, Tally, append};
+use crate::requests::{Approvers, Asked, Barred, Next, Parts, Tally, append};
 use crate::setting::Setting;
 use crate::standing::Standing;
 use crate::tell::{Message, Teller};
@@ -73,7 +73,15 @@ pub(crate) async fn run(args: Args, cx: &Cx) -> Result<Report> {
             rfc3339(now),
         )
     };
-    enough(&setting, approve, &draft)?;
+    let conditions = judged.conditions.as_ref().ok_or_else(unknown)?;
+    let members = conditions.members.as_ref();
+    let members = members.map_err(|reason| {
+        unknown()
+            .cause(reason.why.clone())
+            .hint(reason.next.clone())
+    })?;
+    let approvers = Approvers::of(approve, &setting.persons(), members);
+    enough(&setting, approve, &approvers, &draft)?;
     let ledger = setting.appending(&net, args.dry_run).await?;
     let written = append(&ledger, &chain, args.dry_run, |standing| {
         next(standing, &parts, &draft, now)
@@ -86,6 +94,7 @@ pub(crate) async fn run(args: Args, cx: &Cx) -> Result<Report> {
     let shown = Shown {
         setting: &setting,
         approve,
+        approvers: &approvers,
         asked,
         brought: report::brought(&setting, facts),
         how: match (written.already, args.dry_run) {
@@ -103,6 +112,7 @@ pub(crate) async fn run(args: Args, cx: &Cx) -> Result<Report> {
         net: &net,
         setting: &setting,
         approve,
+        approvers: &approvers,
         repository,
         ledger: &ledger,
         chain: &chain,
@@ -193,7 +203,12 @@ fn open<'a>(all: &'a [Asked], parts: &Parts, now: OffsetDateTime) -> Option<&'a 
 }
 
 /// Refuses a request that too few people may approve.
-fn enough(setting: &Setting, approve: &Approve, draft: &Record) -> Result<()> {
+fn enough(
+    setting: &Setting,
+    approve: &Approve,
+    approvers: &Approvers,
+    draft: &Record,
+) -> Result<()> {
     let Some(request) = &draft.request else {
         return Ok(());
     };
@@ -201,7 +216,7 @@ fn enough(setting: &Setting, approve: &Approve, draft: &Record) -> Result<()> {
     let mut barred = Barred::default();
     barred.add(&persons, [&draft.actor], "asks for it");
     barred.add(&persons, &request.contributors, "wrote part of it");
-    let tally = Tally::of(approve, &persons, None, &barred);
+    let tally = Tally::of(approvers, &persons, None, &barred);
     let missing = tally.missing(approve);
     if missing <= tally.may.len() {
         return Ok(());
@@ -213,9 +228,7 @@ fn enough(setting: &Setting, approve: &Approve, draft: &Record) -> Result<()> {
         tally.barred.join(", ")
     ))
     .hint("list more people under `approve` of the gate");
-    let requester = persons.of(&draft.actor);
-    let asks = |name: &String| requester == Key::Listed(name.clone());
-    if approve.people.iter().any(asks) {
+    if approvers.name(&persons.of(&draft.actor)).is_some() {
         error = error.hint("have somebody else ask");
     }
     Err(error)
@@ -251,6 +264,7 @@ struct Workflow {
 struct Shown<'a> {
     setting: &'a Setting,
     approve: &'a Approve,
+    approvers: &'a Approvers,
     asked: &'a Asked,
     brought: Brought,
     how: &'static str,
@@ -315,7 +329,7 @@ impl Shown<'_> {
     fn report(&self) -> Report {
         let persons = self.setting.persons();
         let barred = Barred::by(self.asked, &persons);
-        let tally = Tally::of(self.approve, &persons, Some(self.asked), &barred);
+        let tally = Tally::of(self.approvers, &persons, Some(self.asked), &barred);
         let environment = &self.setting.environment;
         let number = self.asked.number();
         let request = &self.asked.request;
@@ -418,7 +432,8 @@ mod tests {
             ask.actor = by;
             let request = ask.request.as_mut().unwrap();
             request.contributors = contributors.iter().map(|login| actor(login)).collect();
-            enough(&setting, approve, &ask)
+            let approvers = Approvers::of(approve, &setting.persons(), &[]);
+            enough(&setting, approve, &approvers, &ask)
         };
         made(actor("dora"), &["ada", "eve"]).unwrap();
         made(account("grace-admin", 22), &["eve"]).unwrap();
@@ -444,9 +459,12 @@ mod tests {
         let setting = asking();
         let records = [deployed('a'), requested(&setting, 'b', "hash-1")];
         let all = Asked::all(standing(&records).records());
+        let approve = setting.gate.approve.as_ref().unwrap();
+        let approvers = Approvers::of(approve, &setting.persons(), &[]);
         let mut shown = Shown {
             setting: &setting,
-            approve: setting.gate.approve.as_ref().unwrap(),
+            approve,
+            approvers: &approvers,
             asked: &all[0],
             brought: Brought::default(),
             how: "written",

@@ -309,6 +309,17 @@ fn approved(setting: &Setting) -> Explained {
             "the contract asks for no approvals of a promotion",
         );
     };
+    let teams = approve
+        .teams
+        .iter()
+        .map(|team| format!("the members of {team}"));
+    let who: Vec<String> = approve.people.iter().cloned().chain(teams).collect();
+    let reads = match approve.teams.is_empty() {
+        true => LEDGER.to_owned(),
+        false => {
+            format!("{LEDGER}; GitHub: members: read of the organization, which no job's token has")
+        }
+    };
     let told = match &approve.tell {
         Some(tell) => format!("; they are told by {tell}"),
         None => String::new(),
@@ -322,10 +333,10 @@ fn approved(setting: &Setting) -> Explained {
         format!(
             "{} of exactly this promotion, by {} who did not ask for it, promote it or contribute to it, {} after it was asked for at most{told}{also}",
             number(approve.count, "approval"),
-            approve.people.join(", "),
+            who.join(", "),
             human(Duration::from_secs(approve.expires)),
         ),
-        LEDGER,
+        &reads,
         format!(
             "ask for them: slipway-promote request --environment {} --reason TEXT",
             setting.environment

@@ -2,12 +2,14 @@
 //! counts. Pure.
 
 mod append;
+mod approvers;
 mod binding;
 mod state;
 mod tally;
 mod waiting;
 
 pub(crate) use append::{Next, append};
+pub(crate) use approvers::{Approvers, members};
 pub(crate) use binding::{Parts, people_hash, range_hash};
 pub(crate) use state::{Ground, State};
 pub(crate) use tally::{Barred, Tally, wanted};

@@ -1,6 +1,6 @@
 //! How a request stands, as far as ledger and contract show it. Pure.
 
-use super::{Asked, Barred, Parts, Tally, people_hash};
+use super::{Approvers, Asked, Barred, Parts, Tally, people_hash};
 use crate::setting::Setting;
 use crate::standing::Standing;
 use kit::contract::Approve;
@@ -64,12 +64,13 @@ impl Ground {
         &self,
         setting: &Setting,
         approve: &Approve,
+        approvers: &Approvers,
         asked: &Asked,
         now: OffsetDateTime,
     ) -> (State, Tally) {
         let persons = setting.persons();
         let barred = Barred::by(asked, &persons);
-        let tally = Tally::of(approve, &persons, Some(asked), &barred);
+        let tally = Tally::of(approvers, &persons, Some(asked), &barred);
         let state = if let Some(ended) = asked.ended() {
             State::Over(ended)
         } else if tally.missing(approve) == 0 {
@@ -103,7 +104,9 @@ mod tests {
             let standing = standing(&records);
             let asked = Asked::all(standing.records()).remove(0);
             let ground = Ground::of(setting, &standing).unwrap();
-            ground.state(setting, approve, &asked, at(now).unwrap()).0
+            let approvers = Approvers::of(approve, &setting.persons(), &[]);
+            let now = at(now).unwrap();
+            ground.state(setting, approve, &approvers, &asked, now).0
         };
         let (early, late) = ("2026-11-21T20:00:00Z", "2026-11-22T12:00:00Z");
         let approved = |by| answered(Verdict::Approved, 2, actor(by));

@@ -1,6 +1,6 @@
 //! Whose approvals of a request count, and who may still approve. Pure.
 
-use super::Asked;
+use super::{Approvers, Asked};
 use crate::check::{Key, Persons};
 use kit::contract::Approve;
 use kit::report::count;
@@ -55,31 +55,29 @@ pub(crate) struct Tally {
 impl Tally {
     /// Counts persons, not accounts and not records.
     pub(crate) fn of(
-        approve: &Approve,
+        approvers: &Approvers,
         persons: &Persons<'_>,
         asked: Option<&Asked>,
         barred: &Barred,
     ) -> Self {
         let approvals = asked.map_or(&[][..], |asked| &asked.approvals);
-        let approvers: Vec<(Key, &Actor)> = approvals
+        let approved: Vec<(Key, &Actor)> = approvals
             .iter()
             .map(|approval| &approval.record.actor)
             .map(|actor| (persons.of(actor), actor))
             .collect();
         let mut tally = Self::default();
-        for name in &approve.people {
-            let person = Key::Listed(name.clone());
-            let has_approved = approvers.iter().any(|(key, _)| *key == person);
-            match (barred.why(&person), has_approved) {
-                (None, true) => tally.approved.push(name.clone()),
-                (None, false) => tally.may.push(name.clone()),
+        for (person, name) in approvers.iter() {
+            let has_approved = approved.iter().any(|(key, _)| key == person);
+            match (barred.why(person), has_approved) {
+                (None, true) => tally.approved.push(name.to_owned()),
+                (None, false) => tally.may.push(name.to_owned()),
                 (Some(why), true) => tally.ignored.push(format!("{name} {why}")),
                 (Some(why), false) => tally.barred.push(format!("{name} {why}")),
             }
         }
-        for (key, actor) in approvers {
-            let listed = |name: &String| key == Key::Listed(name.clone());
-            if !approve.people.iter().any(listed) {
+        for (key, actor) in approved {
+            if approvers.name(&key).is_none() {
                 let why = format!("the contract does not list {}", actor.login);
                 tally.ignored.push(why);
             }

@@ -31,6 +31,7 @@ pub(crate) fn asking() -> Setting {
     setting.gate.approve = Some(Approve {
         count: 2,
         people: ["ada", "grace", "linus"].map(str::to_owned).into(),
+        teams: Vec::new(),
         expires: 86_400,
         tell: None,
         repository: None,
@@ -176,7 +177,8 @@ fn persons_are_counted_not_accounts_and_not_records() {
         let asked = all(&records).remove(0);
         let persons = setting.persons();
         let barred = Barred::by(&asked, &persons);
-        let tally = Tally::of(&approve, &persons, Some(&asked), &barred);
+        let approvers = Approvers::of(&approve, &persons, &[]);
+        let tally = Tally::of(&approvers, &persons, Some(&asked), &barred);
         assert_eq!(
             (tally.approved.as_slice(), tally.may.as_slice()),
             (
@@ -213,7 +215,8 @@ fn whoever_asks_or_wrote_part_of_it_is_barred() {
     let asked = all(&[&[ask][..], &answers].concat()).remove(0);
     let persons = setting.persons();
     let barred = Barred::by(&asked, &persons);
-    let tally = Tally::of(&approve, &persons, Some(&asked), &barred);
+    let approvers = Approvers::of(&approve, &persons, &[]);
+    let tally = Tally::of(&approvers, &persons, Some(&asked), &barred);
     assert_eq!(tally.approved, ["ada"]);
     assert_eq!(tally.may, [] as [&str; 0]);
     assert_eq!(tally.ignored, ["grace asked for it"]);

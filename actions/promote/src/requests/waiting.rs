@@ -1,6 +1,6 @@
 //! The requests that somebody waits for. Pure.
 
-use super::{Asked, Barred, Ground, Tally, wanted};
+use super::{Approvers, Asked, Barred, Ground, Tally, wanted};
 use crate::setting::Setting;
 use crate::standing::Standing;
 use kit::error::Result;
@@ -21,6 +21,9 @@ pub(crate) struct Waiting {
     /// How many approvals are missing.
     missing: usize,
     may_approve: Vec<String>,
+    /// Whether a team is among them, of which nobody counts the members here.
+    #[serde(skip)]
+    team: bool,
 }
 
 impl fmt::Display for Waiting {
@@ -35,6 +38,10 @@ impl fmt::Display for Waiting {
         write!(f, "request {request} of {by} for {digest} ")?;
         match self.missing {
             0 => write!(f, "is approved until {expires}"),
+            missing if self.team => {
+                let may = self.may_approve.join(", ");
+                write!(f, "waits for {missing} more of {may} until {expires}")
+            }
             missing => f.write_str(&wanted(missing, &self.may_approve, expires)),
         }
     }
@@ -63,7 +70,11 @@ pub(crate) fn waiting(
         .map(|asked| {
             let record = asked.record();
             let barred = Barred::by(asked, &persons);
-            let tally = Tally::of(approve, &persons, Some(asked), &barred);
+            let approved = asked.approvals.iter().map(|it| &it.record.actor);
+            let approvers = Approvers::recorded(approve, &persons, approved);
+            let mut tally = Tally::of(&approvers, &persons, Some(asked), &barred);
+            let teams = approve.teams.iter().map(|team| format!("the team {team}"));
+            tally.may.extend(teams);
             Waiting {
                 request: asked.number(),
                 digest: record.digest.to_string(),
@@ -73,6 +84,7 @@ pub(crate) fn waiting(
                 missing: tally.missing(approve),
                 approved: tally.approved,
                 may_approve: tally.may,
+                team: !approve.teams.is_empty(),
             }
         })
         .collect())

@@ -1,7 +1,7 @@
 //! The issues that tell people of requests: what each says, and what is to be done so that they say it.
 //! Pure.
 
-use crate::requests::{Asked, Ground, State, Tally};
+use crate::requests::{Approvers, Asked, Ground, State, Tally};
 use crate::setting::Setting;
 use github::{COMMENT_LIMIT, Issue, IssueChange};
 use kit::contract::Approve;
@@ -51,12 +51,13 @@ impl Wanted {
     pub(super) fn of(
         setting: &Setting,
         approve: &Approve,
+        approvers: &Approvers,
         ground: &Ground,
         asked: &Asked,
         now: OffsetDateTime,
         details: Option<&str>,
     ) -> Self {
-        let (state, tally) = ground.state(setting, approve, asked, now);
+        let (state, tally) = ground.state(setting, approve, approvers, asked, now);
         let number = asked.number();
         Self {
             number,

@@ -4,7 +4,7 @@
 mod issue;
 
 use crate::check::Unknown;
-use crate::requests::{Asked, Ground};
+use crate::requests::{Approvers, Asked, Ground};
 use crate::setting::Setting;
 use crate::standing::{Standing, at};
 use github::{GitHub, Issue};
@@ -31,6 +31,7 @@ pub(crate) struct Teller<'a> {
     pub(crate) net: &'a Net,
     pub(crate) setting: &'a Setting,
     pub(crate) approve: &'a Approve,
+    pub(crate) approvers: &'a Approvers,
     /// The repository on GitHub, if it is not the run's.
     pub(crate) repository: Option<&'a str>,
     pub(crate) ledger: &'a Ledger,
@@ -153,7 +154,16 @@ impl Teller<'_> {
         let one = |asked: &Asked| {
             let details = message.details.as_deref();
             let details = details.filter(|_| asked.number() == message.request);
-            Wanted::of(self.setting, self.approve, &ground, asked, now, details)
+            let (setting, approve) = (self.setting, self.approve);
+            Wanted::of(
+                setting,
+                approve,
+                self.approvers,
+                &ground,
+                asked,
+                now,
+                details,
+            )
         };
         Ok(all.iter().map(one).collect())
     }

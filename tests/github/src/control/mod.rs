@@ -8,6 +8,7 @@
 //! | `POST users` | `login, id?, type? (User), name?, emails?` → `{login, id}` |
 //! | `POST tokens` | `login` → `{token}`, a personal token |
 //! | `POST repos` | `repository, git, id?, owner_id?, private? (true), default_branch? (main), created_at? (now), immutable_subject?, collaborators? {login: role}` → `{id, owner_id}`. `git` is the path of a real repository, bare or with another branch checked out than those that change here. Without `immutable_subject` its OIDC subjects carry ids if it was created after July 15, 2026, as on GitHub |
+//! | `POST teams` | `team (ORGANIZATION/SLUG), members, readers (whose tokens may read it)`; replaces one that is there |
 //! | `POST R/collaborators` | `login, role` (admin, maintain, write, triage, read, none) |
 //! | `POST R/rules` | `branch, rules` (as `GET /rules/branches/{branch}` shows them; a branch with rules is protected) |
 //! | `POST R/environments` | `name, reviewers?, prevent_self_review?, wait_timer?, protected_branches?, branch_patterns?` |
@@ -44,7 +45,7 @@ use serde_json::{Value, json};
 use crate::git::GitError;
 use crate::http::{Answer, Outcome, Request, error, not_found, unprocessable};
 use crate::journal::Fault;
-use crate::state::{Repo, State};
+use crate::state::{Repo, State, Team};
 
 fn body<T: DeserializeOwned>(request: &Request) -> Result<T, Box<Answer>> {
     serde_json::from_slice(&request.body)
@@ -101,6 +102,7 @@ pub(crate) fn handle(state: &mut State, base: &str, request: &Request) -> Outcom
             state.tokens.insert(token.clone(), login);
             Ok(Answer::json(201, json!({"token": token})))
         }
+        ("POST", ["teams"]) => add_team(state, request),
         ("POST", ["repos"]) => repos::register(state, request),
         ("POST", ["repos", owner, name, rest @ ..]) => {
             let name = format!("{owner}/{name}");
@@ -169,6 +171,26 @@ fn add_user(state: &mut State, request: &Request) -> Outcome {
         201,
         json!({"login": user.login, "id": user.id}),
     ))
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct NewTeam {
+    team: String,
+    members: Vec<String>,
+    readers: Vec<String>,
+}
+
+fn add_team(state: &mut State, request: &Request) -> Outcome {
+    let new: NewTeam = body(request)?;
+    let known = |logins: &[String]| {
+        let logins = logins.iter().map(|login| known_user(state, login));
+        logins.collect::<Result<Vec<_>, _>>()
+    };
+    let (members, readers) = (known(&new.members)?, known(&new.readers)?);
+    let name = new.team.to_ascii_lowercase();
+    state.teams.insert(name, Team { members, readers });
+    created(json!({}))
 }
 
 fn created(value: Value) -> Outcome {

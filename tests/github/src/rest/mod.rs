@@ -10,6 +10,7 @@ mod issues;
 mod pulls;
 mod repos;
 mod runs;
+mod teams;
 
 use std::collections::BTreeMap;
 
@@ -73,6 +74,7 @@ const fn route(
 const ROUTES: &[Route] = &[
     route("GET", "/user", &[], &[], repos::authenticated),
     route("GET", "/users/{username}", &[("metadata", Read)], &[], repos::user),
+    route("GET", "/orgs/{org}/teams/{team_slug}/members", &[("members", Read)], &["role", "page", "per_page"], teams::members),
     route("GET", "/repos/{owner}/{repo}", &[("metadata", Read)], &[], repos::repository),
     route("GET", "/repos/{owner}/{repo}/activity", &[("contents", Read)], &["ref", "actor", "activity_type", "direction", "per_page", "before", "after"], repos::activity),
     route("GET", "/repos/{owner}/{repo}/branches/{branch}", &[("contents", Read)], &[], repos::branch),

@@ -240,7 +240,7 @@ fn approvals_that_come_at_the_same_time_both_count() {
 /// People as GitHub knows them, by the number of their accounts.
 pub(super) struct OnGitHub {
     pub(super) gate: Gate,
-    hub: Hub,
+    pub(super) hub: Hub,
 }
 
 impl OnGitHub {
@@ -250,6 +250,11 @@ impl OnGitHub {
 
     /// The same with more about the approvals.
     pub(super) fn with(name: &str, more: &str) -> Self {
+        Self::approved_by(name, "[dora, grace, linus]", more)
+    }
+
+    /// The same where these approve; OWNER stands for the repository's owner.
+    pub(super) fn approved_by(name: &str, who: &str, more: &str) -> Self {
         let gate = asking(name);
         let hub = Hub::new(instance(), &gate.world.repository).unwrap();
         let scene = Self { gate, hub };
@@ -270,8 +275,8 @@ impl OnGitHub {
             scene.gate.principal("linus"),
         );
         let owner = scene.gate.world.repository.split('/').next();
-        let more = more.replace("OWNER", owner.unwrap_or_default());
-        let approve = format!(", approve: {{people: [dora, grace, linus]{more}}}");
+        let approve = format!(", approve: {{people: {who}{more}}}");
+        let approve = approve.replace("OWNER", owner.unwrap_or_default());
         scene.gate.declare_among(&people, &approve);
         scene
     }

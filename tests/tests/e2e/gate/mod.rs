@@ -8,6 +8,7 @@ mod glass;
 mod permit;
 mod principal;
 mod rollback;
+mod teams;
 mod times;
 mod told;
 

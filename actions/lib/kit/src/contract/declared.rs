@@ -7,7 +7,7 @@ use super::person::PersonEntry;
 use super::secret::SecretEntry;
 use super::template::{InAccount, InRegion, InVariable, PerEnvironment, Shared, Templated};
 use super::text::{
-    AccessKeyId, AccountNumber, Branch, Calendar, CheckName, CommitHash, Day, Dependency,
+    AccessKeyId, AccountNumber, Approver, Branch, Calendar, CheckName, CommitHash, Day, Dependency,
     EnvironmentName, Kind, Login, Pattern, Platform, Reason, RelativePath, Repository, ServiceName,
     Span, Tell, Text, TimeOfDay, TimeZone, VariableName, WorkflowPath,
 };
@@ -219,9 +219,9 @@ pub(super) struct Approve {
     /// How many of them must approve; 1 when not given.
     #[schemars(extend("minimum" = 1))]
     pub(super) count: Option<At<u32>>,
-    /// Those who may, by their names under `people`.
+    /// Those who may, by their names under `people`, or a team on GitHub as ORGANIZATION/TEAM.
     #[schemars(extend("minItems" = 1))]
-    pub(super) people: At<Vec<At<Text<Login>>>>,
+    pub(super) people: At<Vec<At<Text<Approver>>>>,
     /// How long a request can be approved and used, at most 7d; 24h when not given.
     pub(super) expires: Option<At<Text<Span>>>,
     /// How they are told of a request: by an issue of the repository on GitHub, or by an SNS topic of this name in the build

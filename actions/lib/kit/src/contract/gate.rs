@@ -51,14 +51,19 @@ pub(super) fn gate(environment: &Environment) -> model::Gate {
                 .expires
                 .map_or(EXPIRES, |expires| seconds(&expires.value)),
         }),
-        approve: gate.approve.map(|approve| model::Approve {
-            count: approve.count.map_or(1, |count| count.value),
-            people: approve.people.value.into_iter().map(text).collect(),
-            expires: approve
-                .expires
-                .map_or(REQUEST_EXPIRES, |expires| seconds(&expires.value)),
-            tell: approve.tell.map(|tell| model::Tell::of(&tell.value.0)),
-            repository: approve.repository.map(text),
+        approve: gate.approve.map(|approve| {
+            let named = approve.people.value.into_iter().map(text);
+            let (teams, people) = named.partition(|name: &String| is_team(name));
+            model::Approve {
+                count: approve.count.map_or(1, |count| count.value),
+                people,
+                teams,
+                expires: approve
+                    .expires
+                    .map_or(REQUEST_EXPIRES, |expires| seconds(&expires.value)),
+                tell: approve.tell.map(|tell| model::Tell::of(&tell.value.0)),
+                repository: approve.repository.map(text),
+            }
         }),
         unpinned: gate.unpinned.into_iter().flatten().map(text).collect(),
     }
@@ -243,6 +248,11 @@ fn check_break_glass(glass: &BreakGlass, mistakes: &mut Mistakes) {
     }
 }
 
+/// A team, whose members GitHub knows.
+fn is_team(name: &str) -> bool {
+    name.contains('/')
+}
+
 /// Those who approve are people that the contract knows, each once, and there are enough of them.
 fn check_approve(declared: &Declared, approve: &Approve, mistakes: &mut Mistakes) {
     let people = declared.people.iter().flat_map(|people| &people.0);
@@ -266,7 +276,7 @@ fn check_approve(declared: &Declared, approve: &Approve, mistakes: &mut Mistakes
                     .related(first.place.clone(), "first here")
                     .hint("keep one of them: a person approves once"),
             );
-        } else if !known.contains(&login) {
+        } else if !is_team(login) && !known.contains(&login) {
             let hint = match nearest(login, known.iter().copied()) {
                 Some(name) => format!("did you mean `{name}`?"),
                 None => format!("list {login} under `people`, with the number of the account"),
@@ -277,12 +287,14 @@ fn check_approve(declared: &Declared, approve: &Approve, mistakes: &mut Mistakes
     }
     if let Some(count) = &approve.count {
         let most = named.value.len();
+        let teams = named.value.iter().any(|one| is_team(&one.value.0));
         if count.value == 0 {
             mistakes.add(
                 Mistake::new(count.place.clone(), "no approvals are asked for here")
                     .hint("at least 1, or remove `approve`"),
             );
-        } else if usize::try_from(count.value).is_ok_and(|count| count > most) && most > 0 {
+        } else if usize::try_from(count.value).is_ok_and(|count| count > most) && most > 0 && !teams
+        {
             mistakes.add(
                 Mistake::new(
                     count.place.clone(),

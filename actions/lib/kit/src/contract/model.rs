@@ -352,6 +352,9 @@ pub struct Approve {
     pub count: u32,
     /// Those who may, by their names under `people`.
     pub people: Vec<String>,
+    /// Teams on GitHub, ORGANIZATION/TEAM, whose members may too.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub teams: Vec<String>,
     /// Seconds for which a request can be approved and used.
     pub expires: u64,
     /// How they are told of a request.

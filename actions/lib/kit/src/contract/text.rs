@@ -128,6 +128,9 @@ kinds! {
     Reason: "reason",
         "one line of text",
         "^[^ ](.*[^ ])?$";
+    Approver: "GitHub login or a team",
+        "a login, or a team as `organization/team`",
+        "^[A-Za-z0-9]([A-Za-z0-9-]{0,37}[A-Za-z0-9])?((\\[bot\\])?|/[a-z0-9_-]{1,100})$";
     Repository: "repository on GitHub",
         "owner and name, such as `acme/approvals`",
         "^[A-Za-z0-9]([A-Za-z0-9-]{0,37}[A-Za-z0-9])?/[A-Za-z0-9_.-]{1,100}$";

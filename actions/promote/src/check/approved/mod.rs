@@ -10,7 +10,7 @@ use super::people::contributors;
 use super::persons::Key;
 use super::range::pulls;
 use crate::person::actor;
-use crate::requests::{Asked, Barred, Parts, Tally, people_hash, range_hash};
+use crate::requests::{Approvers, Asked, Barred, Parts, Tally, people_hash, range_hash};
 use crate::setting::Setting;
 use kit::contract::Approve;
 use kit::id::Digest;
@@ -101,7 +101,9 @@ fn count(
     let mut barred = Barred::by(asked, &persons);
     barred.add(&persons, &promoter, "promotes it");
     barred.add(&persons, &authors, "wrote part of it");
-    let tally = Tally::of(approve, &persons, Some(asked), &barred);
+    let members = conditions.members.as_ref().map_err(unknown)?;
+    let approvers = Approvers::of(approve, &persons, members);
+    let tally = Tally::of(&approvers, &persons, Some(asked), &barred);
     match tally.missing(approve) {
         0 => Ok(Granted {
             asked: asked.clone(),

@@ -43,6 +43,7 @@ impl Scene {
             missing_before: None,
             calendars: Vec::new(),
             ahead: None,
+            members: Ok(Vec::new()),
             promoter: Ok(vec![actor("dora")]),
         }
     }

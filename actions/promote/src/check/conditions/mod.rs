@@ -21,6 +21,7 @@ use super::decide::asks_nothing;
 use super::facts::Fact;
 use crate::setting::Setting;
 use crate::standing::Standing;
+use github::User;
 use ledger::Actor;
 use time::OffsetDateTime;
 
@@ -37,6 +38,8 @@ pub(crate) struct Conditions {
     pub(crate) calendars: Vec<(String, Fact<Calendar>)>,
     /// GitHub's status for what runs...what is promoted; only if something else runs.
     pub(crate) ahead: Option<Fact<String>>,
+    /// The members of the teams that may approve promotions.
+    pub(crate) members: Fact<Vec<User>>,
     /// The people who promote.
     pub(crate) promoter: Fact<Vec<Actor>>,
 }

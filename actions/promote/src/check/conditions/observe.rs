@@ -6,6 +6,7 @@ use crate::args::LedgerArgs;
 use crate::check::Subject;
 use crate::check::facts::{Fact, Unknown};
 use crate::live::Live;
+use crate::requests::members;
 use crate::setting::Setting;
 use crate::standing::Standing;
 use futures_util::future::join_all;
@@ -32,10 +33,11 @@ pub(crate) async fn observe(
     let ledger = setting.ledger(net, &account);
     let chain = Chain::new(&setting.service, &setting.environment)?;
     let standing = Standing::read(&ledger, &chain).await?;
-    let (ahead, calendars, missing_before) = tokio::join!(
+    let (ahead, calendars, missing_before, members) = tokio::join!(
         ahead(github, &standing, subject),
         calendars(net, setting),
         missing_before(cx, net, setting, subject),
+        members(github, setting.teams()),
     );
     Ok(Conditions {
         now: cx.clock.now(),
@@ -43,6 +45,7 @@ pub(crate) async fn observe(
         missing_before,
         calendars,
         ahead,
+        members,
         promoter,
     })
 }

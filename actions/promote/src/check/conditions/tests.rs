@@ -58,6 +58,7 @@ impl Scene {
                 ("payday".to_owned(), open(None)),
             ],
             ahead: Some(Ok("ahead".to_owned())),
+            members: Ok(Vec::new()),
             promoter: Ok(vec![actor("dora")]),
         };
         Self {

@@ -14,9 +14,10 @@ fn wanted(more: &[Record]) -> Vec<Wanted> {
     let ground = Ground::of(&setting, &standing).unwrap();
     let approve = setting.gate.approve.as_ref().unwrap();
     let now = at("2026-11-21T20:00:00Z").unwrap();
+    let approvers = Approvers::of(approve, &setting.persons(), &[]);
     let all = Asked::all(standing.records());
     all.iter()
-        .map(|asked| Wanted::of(&setting, approve, &ground, asked, now, None))
+        .map(|asked| Wanted::of(&setting, approve, &approvers, &ground, asked, now, None))
         .collect()
 }
 

@@ -136,6 +136,7 @@ fn those_who_approve_are_resolved() {
         Some(Approve {
             count,
             people: people.iter().map(|login| (*login).to_owned()).collect(),
+            teams: Vec::new(),
             expires,
             tell: None,
             repository: None,
@@ -150,6 +151,9 @@ fn those_who_approve_are_resolved() {
         assert_eq!(resolved.tell, Some(wanted), "{text}");
         assert_eq!(serde_json::json!(resolved)["tell"], text);
     }
+    let teams = approve("count: 3, people: [acme/release, ada]").unwrap();
+    assert_eq!((teams.count, teams.people), (3, vec!["ada".to_owned()]));
+    assert_eq!(teams.teams, ["acme/release"]);
     let elsewhere = approve("people: [ada], repository: acme/approvals").unwrap();
     assert_eq!(elsewhere.repository.as_deref(), Some("acme/approvals"));
     let all = approve("count: 2, people: [ada, grace], expires: 7d");
