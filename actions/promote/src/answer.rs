@@ -111,14 +111,9 @@ pub(crate) async fn run(word: Word, args: Args, cx: &Cx) -> Result<Report> {
         Ok(match next {
             Next::Already(recorded) => Next::Already(recorded),
             Next::Write(request) => Next::Write(Box::new(Record {
-                at: rfc3339(now),
-                verdict: word.verdict(),
-                actor: actor.clone(),
                 run: cx.host.run_url(),
                 reason: args.reason.clone(),
-                answers: Some(args.request),
-                request: None,
-                ..*request
+                ..answer(word, &actor, args.request, now, *request)
             })),
         })
     })
@@ -126,11 +121,7 @@ pub(crate) async fn run(word: Word, args: Args, cx: &Cx) -> Result<Report> {
     let all = Asked::all(written.standing.records());
     let asked = all.iter().find(|asked| asked.number() == args.request);
     let asked = asked.ok_or_else(|| Error::failed("the request is not in the chain"))?;
-    let how = match (written.already, args.dry_run) {
-        (true, _) => "is there already",
-        (false, true) => "would be written",
-        (false, false) => WRITTEN,
-    };
+    let how = how(written.already, args.dry_run);
     let record = &written.recorded.record;
     let report = report(word, how, &setting, (approve, &approvers), asked, record);
     if args.dry_run {
@@ -148,14 +139,7 @@ pub(crate) async fn run(word: Word, args: Args, cx: &Cx) -> Result<Report> {
     };
     let message = Message {
         request: args.request,
-        subject: format!(
-            "Request {} of {} in {}: {} {} it",
-            args.request,
-            setting.service,
-            setting.environment,
-            actor.login,
-            word.past()
-        ),
+        subject: subject(word, &setting, &actor, args.request),
         text: &report.text,
         details: None,
     };
@@ -164,6 +148,33 @@ pub(crate) async fn run(word: Word, args: Args, cx: &Cx) -> Result<Report> {
     Ok(report
         .output("record", record.seq.to_string())
         .output("hash", written.recorded.hash.clone()))
+}
+
+/// An answer's record, from that of the request.
+fn answer(word: Word, actor: &Actor, number: u64, now: OffsetDateTime, request: Record) -> Record {
+    Record {
+        at: rfc3339(now),
+        verdict: word.verdict(),
+        actor: actor.clone(),
+        answers: Some(number),
+        request: None,
+        ..request
+    }
+}
+
+fn how(already: bool, dry_run: bool) -> &'static str {
+    match (already, dry_run) {
+        (true, _) => "is there already",
+        (false, true) => "would be written",
+        (false, false) => WRITTEN,
+    }
+}
+
+/// The subject of a message about an answer.
+fn subject(word: Word, setting: &Setting, actor: &Actor, number: u64) -> String {
+    let (service, environment) = (&setting.service, &setting.environment);
+    let (login, past) = (&actor.login, word.past());
+    format!("Request {number} of {service} in {environment}: {login} {past} it")
 }
 
 /// Who may approve. GitHub is asked only where the contract names a team.

@@ -6,7 +6,7 @@ use super::approved::{RULE, authors, changed, parts};
 use super::facts::RunKind;
 use super::range::pulls;
 use super::report::{self, Brought};
-use super::{Judged, Question, judge, usable};
+use super::{Judged, Question, Subject, judge, usable};
 use crate::answer::{Word, asks_for_none};
 use crate::args::Request as Args;
 use crate::person::speaker;
@@ -17,10 +17,10 @@ use crate::tell::{Message, Teller};
 use kit::clock::rfc3339;
 use kit::contract::Approve;
 use kit::error::{Error, Result};
-use kit::id::Digest;
+use kit::id::{CommitId, Digest};
 use kit::markdown;
 use kit::{Cx, Report};
-use ledger::{Chain, Record, Request, Verdict};
+use ledger::{Actor, Chain, Record, Request, Verdict};
 use net::Net;
 use serde_json::json;
 use time::{Duration, OffsetDateTime};
@@ -34,13 +34,7 @@ pub(crate) async fn run(args: Args, cx: &Cx) -> Result<Report> {
     usable(&setting, digest.as_ref(), args.from.as_deref())?;
     let net = Net::new(cx)?;
     let repository = args.github.repository();
-    let here = repository.or_else(|| cx.env.get("GITHUB_REPOSITORY"));
-    if let Some(here) = here.filter(|here| setting.is_for_approvals(here)) {
-        return Err(Error::refused(format!(
-            "{here} is for answers alone: what is promoted cannot be seen from there"
-        ))
-        .hint("ask in the repository of the code"));
-    }
+    in_the_codes_repository(cx, &setting, repository)?;
     let requester = speaker(cx, &net, &setting, repository, "request").await?;
     let question = Question {
         digest,
@@ -64,23 +58,9 @@ pub(crate) async fn run(args: Args, cx: &Cx) -> Result<Report> {
         policy: Some(parts.policy.clone()),
         reason: Some(args.reason),
         request: Some(request),
-        ..Record::new(
-            &chain,
-            subject.digest.clone(),
-            commit.clone(),
-            Verdict::Requested,
-            requester,
-            rfc3339(now),
-        )
+        ..requested(&chain, subject, &commit, requester, now)
     };
-    let conditions = judged.conditions.as_ref().ok_or_else(unknown)?;
-    let members = conditions.members.as_ref();
-    let members = members.map_err(|reason| {
-        unknown()
-            .cause(reason.why.clone())
-            .hint(reason.next.clone())
-    })?;
-    let approvers = Approvers::of(approve, &setting.persons(), members);
+    let approvers = approvers(&setting, approve, &judged)?;
     enough(&setting, approve, &approvers, &draft)?;
     let ledger = setting.appending(&net, args.dry_run).await?;
     let written = append(&ledger, &chain, args.dry_run, |standing| {
@@ -97,16 +77,9 @@ pub(crate) async fn run(args: Args, cx: &Cx) -> Result<Report> {
         approvers: &approvers,
         asked,
         brought: report::brought(&setting, facts),
-        how: match (written.already, args.dry_run) {
-            (true, _) => "is open already",
-            (false, true) => "would be written",
-            (false, false) => "written",
-        },
+        how: how(written.already, args.dry_run),
         workflow: workflow(cx, approve, &facts.run),
     };
-    if args.dry_run && !written.already {
-        return Ok(shown.report());
-    }
     let teller = Teller {
         cx,
         net: &net,
@@ -121,11 +94,63 @@ pub(crate) async fn run(args: Args, cx: &Cx) -> Result<Report> {
         true => shown.report(),
         false => shown.told(&teller).await,
     };
+    if args.dry_run && !written.already {
+        return Ok(report);
+    }
     Ok(report
         .output("digest", &subject.digest)
         .output("commit", commit.as_str())
         .output("record", number.to_string())
         .output("hash", written.recorded.hash.clone()))
+}
+
+/// Refuses to ask from the repository for approvals, whose token sees nothing of the code.
+fn in_the_codes_repository(cx: &Cx, setting: &Setting, repository: Option<&str>) -> Result<()> {
+    let here = repository.or_else(|| cx.env.get("GITHUB_REPOSITORY"));
+    match here.filter(|here| setting.is_for_approvals(here)) {
+        None => Ok(()),
+        Some(here) => Err(Error::refused(format!(
+            "{here} is for answers alone: what is promoted cannot be seen from there"
+        ))
+        .hint("ask in the repository of the code")),
+    }
+}
+
+/// A record of a request, before what it asks is in it.
+fn requested(
+    chain: &Chain,
+    subject: &Subject,
+    commit: &CommitId,
+    requester: Actor,
+    now: OffsetDateTime,
+) -> Record {
+    let (digest, commit) = (subject.digest.clone(), commit.clone());
+    Record::new(
+        chain,
+        digest,
+        commit,
+        Verdict::Requested,
+        requester,
+        rfc3339(now),
+    )
+}
+
+/// Who may approve.
+fn approvers(setting: &Setting, approve: &Approve, judged: &Judged) -> Result<Approvers> {
+    let conditions = judged.conditions.as_ref().ok_or_else(unknown)?;
+    let members = conditions.members.as_ref().map_err(|reason| {
+        let unknown = unknown().cause(reason.why.clone());
+        unknown.hint(reason.next.clone())
+    })?;
+    Ok(Approvers::of(approve, &setting.persons(), members))
+}
+
+fn how(already: bool, dry_run: bool) -> &'static str {
+    match (already, dry_run) {
+        (true, _) => "is open already",
+        (false, true) => "would be written",
+        (false, false) => "written",
+    }
 }
 
 fn unknown() -> Error {

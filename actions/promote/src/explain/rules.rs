@@ -295,7 +295,7 @@ fn records(setting: &Setting) -> [Explained; 2] {
         ),
         asked(
             "debt",
-            "somebody else reviewed each promotion for which the glass was broken",
+            "somebody else reviewed each break-glass",
             LEDGER,
             "have somebody else review it: slipway-promote review",
         ),
