@@ -245,7 +245,7 @@ impl Said<'_> {
         let all = Asked::all(standing.records());
         let asked = all.iter().find(|asked| asked.number() == self.number);
         let asked = asked.ok_or_else(|| self.not_a_request(standing))?;
-        self.from_here(asked)?;
+        self.may_answer_here(asked)?;
         self.may(asked)?;
         if let Some(digest) = self.digest
             && *digest != asked.record().digest
@@ -280,7 +280,7 @@ impl Said<'_> {
 
     /// Refuses a run of a repository that neither asked nor is the one for approvals: whoever can write
     /// there could answer in the name of the person who starts it.
-    fn from_here(&self, asked: &Asked) -> Result<()> {
+    fn may_answer_here(&self, asked: &Asked) -> Result<()> {
         let asked_in = asked.record().run.as_deref().and_then(repository_of);
         let (Some(here), Some(asked_in)) = (self.repository, asked_in) else {
             return Ok(());

@@ -58,7 +58,7 @@ pub(crate) async fn deploy(args: Deploy, cx: &Cx, progress: &RefCell<Progress>) 
     let (permit, missing) = match permit::needs(&args, &defaults, &digest)? {
         Needs::Nothing => (None, None),
         Needs::Missing(refusal) if !args.dry_run => return Err(*refusal),
-        Needs::Missing(refusal) => (None, Some(refusal)),
+        Needs::Missing(refusal) => (None, Some(*refusal)),
         Needs::Permit(asked) => (Some(asked), None),
     };
     let Found { account, client } = find(cx, &net, &defaults, &args.place, purpose, policy).await?;
