@@ -33,7 +33,7 @@ fn each_rule_refuses_by_itself_and_says_what_to_do() {
     let older = check("", &first);
     older.is(
         3,
-        &["is older than", "check --environment production --rollback"],
+        &["is older than", "grant --environment production --rollback"],
     );
     assert_eq!(older.answer("forward"), "fail");
 
