@@ -126,7 +126,8 @@ pub(crate) struct File {
 impl File {
     fn of(path: PathBuf, tofu: bool) -> Option<Self> {
         let name = path.file_name()?.to_str()?.to_owned();
-        if name.starts_with('.') || name.ends_with('~') || name.starts_with('#') {
+        // As Terraform's IsIgnoredFile; a name between two `#` has none of the endings below.
+        if name.starts_with('.') || name.ends_with('~') {
             return None;
         }
         let (stem, is_tofu, json) = [

@@ -149,8 +149,9 @@ fn is_hex(text: &str, lengths: &[usize]) -> bool {
     lengths.contains(&text.len()) && text.bytes().all(|byte| byte.is_ascii_hexdigit())
 }
 
+/// Where commits have 40 digits, a tag may be named with 64.
 fn is_commit(text: &str) -> bool {
-    is_hex(text, &[40, 64])
+    is_hex(text, &[40])
 }
 
 fn is_checksum(text: &str) -> bool {
@@ -217,6 +218,10 @@ mod tests {
             ("github.com/acme/infra/vpc", git),
             ("github.com/acme/vpc?ref=v1.0.0", git),
             ("github.com/acme/vpc?ref=1111111", git),
+            (
+                "github.com/acme/vpc?ref=1111111111111111111111111111111111111111111111111111111111111111",
+                git,
+            ),
             ("github.com/acme/vpc?ref={C}", Source::Fixed),
             ("github.com/acme/vpc//sub?depth=1&ref={C}", Source::Fixed),
             ("github.com/acme/vpc?ref={C}&ref=main", git),

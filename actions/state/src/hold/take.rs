@@ -130,17 +130,17 @@ pub(crate) async fn take(
     };
     let since = match taken {
         Ok(since) => since,
-        Err(error) => {
+        Err(error) if error.kind == ErrorKind::Busy => {
             line.leave().await;
-            return match error.kind {
-                ErrorKind::Busy => Err(error),
+            return Err(error);
+        }
+        Err(error) => {
+            // A write that got no answer may have arrived.
+            let ((), released) = tokio::join!(line.leave(), lock.release(record));
+            return match released {
                 // A lock that cannot be given back is what the person has to know of.
-                ErrorKind::Interrupted => Err(lock.release(record).await.err().unwrap_or(error)),
-                // A write that got no answer may have arrived. The error that is told is the first.
-                _ => {
-                    let _ = lock.release(record).await;
-                    Err(error)
-                }
+                Err(kept) if error.kind == ErrorKind::Interrupted => Err(kept),
+                _ => Err(error),
             };
         }
     };
@@ -284,7 +284,10 @@ impl Claimant<'_> {
         let Next::Break(proof) = next else {
             return Ok(false);
         };
-        if self.lock.replace(held, self.record).await? != Changed::Done {
+        // Who is cancelled would give it back at once, and with it what the next one could see.
+        if kit::signal::seen().is_some()
+            || self.lock.replace(held, self.record).await? != Changed::Done
+        {
             return Ok(false);
         }
         self.cx.host.warn(format!(
