@@ -126,16 +126,26 @@ pub fn usable(
     if record.policy.as_deref() != Some(attempt.policy) {
         return Err(Reason::Policy);
     }
-    if expired(permit, now) {
-        return Err(Reason::Expired(permit.expires.clone()));
-    }
-    if let Some(end) = objection(records, record) {
-        return Err(Reason::Objection(Box::new(end.clone())));
-    }
+    in_force(records, record, now)?;
     Ok(Usable {
         permit: found.clone(),
         started: None,
     })
+}
+
+/// Refuses to begin anything under a permit that is over, or whose request was rejected or withdrawn.
+pub(crate) fn in_force(
+    records: &[Recorded],
+    record: &Record,
+    now: OffsetDateTime,
+) -> Result<(), Reason> {
+    if let Some(permit) = record.permit.as_ref().filter(|it| expired(it, now)) {
+        return Err(Reason::Expired(permit.expires.clone()));
+    }
+    match objection(records, record) {
+        Some(end) => Err(Reason::Objection(Box::new(end.clone()))),
+        None => Ok(()),
+    }
 }
 
 /// Refuses the newest records of a chain that do not reach back to its newest deployment, although there

@@ -88,29 +88,34 @@ async fn compared(github: &GitHub, tip: &str, commit: String, files: Vec<String>
     if compared?.status != "ahead" {
         return Ok(found(commit, Standing::Elsewhere));
     }
-    let oids = oids?;
+    let standing = standing(files, &oids?, (short(&commit), short(tip)))?;
+    Ok(found(commit, standing))
+}
+
+/// How a run's files stand to the branch's, by the objects that GitHub shows of each: the run's, then
+/// the branch's. A file that the branch has no more was moved or removed there.
+fn standing(
+    files: Vec<String>,
+    oids: &[Option<String>],
+    (commit, tip): (&str, &str),
+) -> Fact<Standing> {
     let mut differing = Vec::new();
     for (file, oids) in files.iter().zip(oids.chunks(2)) {
         match oids {
             [Some(own), Some(newest)] if own == newest => {}
-            [Some(_), Some(_)] => differing.push(file.clone()),
+            [Some(_), _] => differing.push(file.clone()),
             _ => {
                 return Err(Unknown::new(
-                    format!(
-                        "GitHub does not show {file} of both {} and {}, the branch's newest commit",
-                        short(&commit),
-                        short(tip)
-                    ),
-                    "start a new run",
+                    format!("GitHub does not show {file} of {commit}, which this run is of"),
+                    format!("start a new run; the branch's newest commit is {tip}"),
                 ));
             }
         }
     }
-    let standing = match differing.is_empty() {
+    Ok(match differing.is_empty() {
         true => Standing::Same(files),
         false => Standing::Differs(differing),
-    };
-    Ok(found(commit, standing))
+    })
 }
 
 /// The contract's path in the repository: below the folder that the host checked the source out to.
@@ -149,6 +154,30 @@ pub(super) fn plain(path: &Path) -> PathBuf {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_file_that_the_branch_has_no_more_differs() {
+        let files = || vec!["delivery.yaml".to_owned(), "promote.yml".to_owned()];
+        let of = |oids: [Option<&str>; 4]| {
+            let oids = oids.map(|oid| oid.map(str::to_owned));
+            standing(files(), &oids, ("1111111", "2222222"))
+        };
+        let same = of([Some("a"), Some("a"), Some("b"), Some("b")]);
+        assert_eq!(same.unwrap(), Standing::Same(files()));
+        for oids in [
+            [Some("a"), Some("a"), Some("b"), Some("c")],
+            [Some("a"), Some("a"), Some("b"), None],
+        ] {
+            let differing = vec!["promote.yml".to_owned()];
+            assert_eq!(of(oids).unwrap(), Standing::Differs(differing));
+        }
+        let unseen = of([None, Some("a"), Some("b"), Some("b")]).unwrap_err();
+        assert!(
+            unseen.why.contains("delivery.yaml of 1111111"),
+            "{}",
+            unseen.why
+        );
+    }
 
     #[test]
     fn the_contracts_path_is_the_repositorys() {

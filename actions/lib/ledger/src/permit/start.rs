@@ -1,6 +1,6 @@
 //! Begins a deployment under a permit: reads the chain, and puts on record that the permit is used.
 
-use super::{Attempt, Reason, Usable, overtaken, usable, whole};
+use super::{Attempt, Reason, Usable, in_force, overtaken, usable, whole};
 use crate::chain::Chain;
 use crate::contention::{attempts, busy};
 use crate::entry::Entry;
@@ -93,6 +93,8 @@ impl Ledger {
             if let Some(record) = goes_on {
                 return Ok(Started { permit, record });
             }
+            in_force(&records, &permit.record, now)
+                .map_err(|reason| reason.refusal(chain, attempt))?;
             let record = Record {
                 task_definition: Some(revision.to_owned()),
                 ..record(&permit.record, attempt, actor, now)

@@ -135,6 +135,18 @@ fn a_request_that_is_ended_takes_its_permit_back() {
         let words = format!("request 77 was {verdict} by grace at 2026-11-21T18:03:00Z (record 3)");
         assert!(said.contains(&words), "{said}");
     }
+    // A run that goes on begins no other revision after its permit ended, in whichever way.
+    let begun = chain(&then(&[
+        started(2, Some(RUN)),
+        ended(Verdict::Rejected, 77),
+    ]));
+    let permitted = &begun[2].record;
+    let objection = in_force(&begun, permitted, now()).unwrap_err();
+    assert!(matches!(objection, Reason::Objection(_)), "{objection:?}");
+    let late = instant("2026-11-21T19:00:01Z").unwrap();
+    let over = in_force(&begun, permitted, late).unwrap_err();
+    assert!(matches!(over, Reason::Expired(_)), "{over:?}");
+    in_force(&chain(&granted), permitted, now()).unwrap();
     // Another request's end, an approval, and an end before the permit change nothing.
     for other in [ended(Verdict::Rejected, 78), ended(Verdict::Approved, 77)] {
         assert_eq!(decided(&then(&[other]), Some(RUN)), Ok(0));
