@@ -228,6 +228,9 @@ pub(crate) struct Verify {
     /// Public key, in PEM, that signed the records of the export
     #[arg(long, value_name = "FILE", requires = "export")]
     pub(crate) key: Option<PathBuf>,
+    /// Folder of the permits' evidence, a file for each: `export` writes it, and `verify` makes their decisions again from it
+    #[arg(long, value_name = "FOLDER", requires = "export")]
+    pub(crate) evidence: Option<PathBuf>,
     /// Hash of the newest record as it is known from elsewhere, such as the GitHub Deployment
     #[arg(long, value_name = "HASH")]
     pub(crate) head: Option<String>,
@@ -243,6 +246,9 @@ pub(crate) struct Export {
     /// File to create [default: standard output]
     #[arg(long, value_name = "FILE")]
     pub(crate) output: Option<PathBuf>,
+    /// Folder of the permits' evidence, a file for each: `export` writes it, and `verify` makes their decisions again from it
+    #[arg(long, value_name = "FOLDER")]
+    pub(crate) evidence: Option<PathBuf>,
 }
 
 #[derive(Debug, clap::Args)]

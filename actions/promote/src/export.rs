@@ -3,6 +3,7 @@
 mod vsa;
 
 use crate::args::{Export, Format};
+use crate::decisions::Decisions;
 use crate::setting::Setting;
 use kit::error::{Context, Error, Result};
 use kit::report::count;
@@ -19,6 +20,12 @@ pub(crate) async fn run(args: Export, cx: &Cx) -> Result<Report> {
         return Err(Error::usage("--json is given without --output")
             .hint("the export itself is JSON lines: omit --json, or write it to a file"));
     }
+    if args.evidence.is_some() && args.format != Format::Records {
+        return Err(
+            Error::usage("--evidence is given with another format than `records`")
+                .hint("omit --format: the evidence is of the records as they are stored"),
+        );
+    }
     let setting = Setting::of(cx, &args.ledger)?;
     let net = Net::new(cx)?;
     let chain = Chain::new(&setting.service, &setting.environment)?;
@@ -26,7 +33,14 @@ pub(crate) async fn run(args: Export, cx: &Cx) -> Result<Report> {
     let ledger = setting.ledger(&net, &account);
     let mut sink = Sink::new(args.output.as_deref())?;
     let records = match args.format {
-        Format::Records => records(&ledger, &chain, &mut sink).await?,
+        Format::Records => {
+            let mut decisions = args.evidence.as_ref().map(|_| Decisions::default());
+            let records = records(&ledger, &chain, &mut sink, decisions.as_mut()).await?;
+            if let Some((folder, decisions)) = args.evidence.as_ref().zip(decisions) {
+                evidence(cx, &ledger, &chain, &decisions, folder).await?;
+            }
+            records
+        }
         Format::Vsa => {
             // The role that appends to the chain is the one that may sign.
             let signer = match &setting.trust.key {
@@ -101,17 +115,48 @@ impl Sink {
 
 /// Writes the chain as it is stored. What is wrong with it is the verifier's to find, so it is
 /// exported all the same.
-async fn records(ledger: &Ledger, chain: &Chain, sink: &mut Sink) -> Result<u64> {
+async fn records(
+    ledger: &Ledger,
+    chain: &Chain,
+    sink: &mut Sink,
+    mut decisions: Option<&mut Decisions>,
+) -> Result<u64> {
     sink.line(&export::header(chain))?;
     let mut head = None;
     let audit = ledger
         .audit(chain, |entry| {
             head = Some(entry.clone());
+            if let Some(decisions) = &mut decisions {
+                decisions.add(chain, entry);
+            }
             sink.line(&export::record(entry))
         })
         .await?;
     sink.line(&export::end(head.as_ref()))?;
     Ok(audit.walked.records)
+}
+
+/// Writes the evidence that the permits name. What is not there is the verifier's to name.
+async fn evidence(
+    cx: &Cx,
+    ledger: &Ledger,
+    chain: &Chain,
+    decisions: &Decisions,
+    folder: &Path,
+) -> Result<()> {
+    let what = || format!("cannot write to {}", folder.display());
+    std::fs::create_dir_all(folder).context(what())?;
+    for hash in decisions.evidence() {
+        let Some(bytes) = ledger.evidence(chain, hash).await? else {
+            cx.host.warn(format!(
+                "the evidence {hash} is named by a permit and not there"
+            ));
+            continue;
+        };
+        let file = folder.join(format!("{hash}.json"));
+        std::fs::write(file, bytes).context(what())?;
+    }
+    Ok(())
 }
 
 /// The refusal to vouch for a chain that is not sound.

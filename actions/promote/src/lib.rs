@@ -6,6 +6,7 @@ mod args;
 mod board;
 mod chains;
 mod check;
+mod decisions;
 mod diff;
 mod doctor;
 mod explain;
@@ -96,7 +97,7 @@ impl Step for Promote {
 
     async fn run(args: Args, cx: &Cx) -> Result<Report> {
         match args.verb {
-            Verb::Check(args) => Ok(check::allow(&args, cx).await?.report),
+            Verb::Check(args) => Ok(check::allow(&args, cx, false).await?.report),
             Verb::Grant(args) => grant::run(args, cx).await,
             Verb::Record(args) => record::run(args, cx).await,
             Verb::Review(args) => review::run(args, cx).await,

@@ -7,18 +7,22 @@ use kit::aws;
 use kit::contract::Person;
 use kit::host::{Initiator, Kind};
 use net::{Net, Target};
+use serde::{Deserialize, Serialize};
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::fmt;
 
 /// Whoever runs this, as AWS names them.
-#[derive(Debug)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub(crate) struct Principal {
     who: Who,
     /// The source of the name.
-    source: &'static str,
+    source: Cow<'static, str>,
 }
 
-#[derive(Debug)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 enum Who {
     Principal(aws::Principal),
     /// Something that is not a person, or cannot be told to be one.
@@ -36,7 +40,7 @@ impl Principal {
                     Some(Initiator::Other(name)) => Who::Other(name),
                     None => Who::Nobody,
                 },
-                source: "CODEBUILD_INITIATOR",
+                source: "CODEBUILD_INITIATOR".into(),
             };
         }
         let target = Target {
@@ -51,7 +55,7 @@ impl Principal {
                 Some(Err(arn)) => Who::Other(arn.to_string()),
                 None => Who::Nobody,
             },
-            source: "STS",
+            source: "STS".into(),
         }
     }
 
@@ -102,7 +106,7 @@ impl Principal {
 
 impl fmt::Display for Principal {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let source = self.source;
+        let source = &self.source;
         match &self.who {
             Who::Principal(principal) => write!(f, "{principal} ({source})"),
             Who::Other(name) => write!(f, "{name} ({source})"),
@@ -127,7 +131,7 @@ pub(crate) mod tests {
                 Some(Err(name)) => Who::Other(name),
                 None => Who::Nobody,
             },
-            source: "STS",
+            source: "STS".into(),
         }
     }
 

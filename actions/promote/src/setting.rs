@@ -2,7 +2,7 @@
 
 use crate::args::{LedgerArgs, Rules};
 use crate::check::{Persons, Proofs};
-use kit::aws::KmsKey;
+use kit::aws::{AccountId, KmsKey};
 use kit::contract::{Gate, Person, Resolved, StandsFor};
 use kit::error::{Error, Result};
 use kit::{Cx, Defaults};
@@ -132,13 +132,6 @@ impl Setting {
             ..Target::ambient()
         };
         Self {
-            ecs_service: service.to_owned(),
-            service: service.to_owned(),
-            environment,
-            follows: None,
-            gate: Gate::of_approvals(1),
-            people: BTreeMap::new(),
-            apps: BTreeMap::new(),
             ledger: ledger.to_owned(),
             trust: Trust {
                 key: given.ledger_key.clone(),
@@ -150,6 +143,33 @@ impl Setting {
             ledger_reader: ambient.clone(),
             permit: ambient.clone(),
             read: ambient,
+            ..Self::of_gate(service, &environment, None, Gate::of_approvals(1))
+        }
+    }
+
+    /// An environment of which no more is known than its gate, and where nothing is.
+    pub(crate) fn of_gate(
+        service: &str,
+        environment: &str,
+        account: Option<AccountId>,
+        gate: Gate,
+    ) -> Self {
+        Self {
+            ecs_service: service.to_owned(),
+            service: service.to_owned(),
+            environment: environment.to_owned(),
+            follows: None,
+            gate,
+            people: BTreeMap::new(),
+            apps: BTreeMap::new(),
+            ledger: String::new(),
+            trust: Trust::default(),
+            ledger_reader: Target::ambient(),
+            permit: Target::ambient(),
+            read: Target {
+                account,
+                ..Target::ambient()
+            },
             cluster: None,
             container: None,
             proofs: None,

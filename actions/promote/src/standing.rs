@@ -185,7 +185,7 @@ impl Standing {
     }
 
     /// The records that were read, oldest first.
-    pub(crate) fn records(&self) -> impl Iterator<Item = &Recorded> {
+    pub(crate) fn records(&self) -> impl DoubleEndedIterator<Item = &Recorded> {
         self.records.iter().rev()
     }
 
@@ -264,7 +264,7 @@ fn permit_of<'r>(records: &'r [Recorded], record: &Record) -> Option<&'r Record>
 
 /// What is older than a promotion by the rules is settled: no open debt lets one pass, and no digest
 /// stays refused beyond it.
-fn ends(record: &Record) -> bool {
+pub(crate) fn ends(record: &Record) -> bool {
     record.verdict == Verdict::Healthy && record.rollback.is_none() && record.break_glass.is_none()
 }
 
@@ -339,6 +339,7 @@ pub(crate) mod tests {
                 reviews: Vec::new(),
                 approvers: Vec::new(),
                 requests: Vec::new(),
+                evidence: None,
             }),
             ..deployed(digit)
         }

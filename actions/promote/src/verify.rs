@@ -3,6 +3,7 @@
 
 use crate::args::Verify;
 use crate::chains::open;
+use crate::decisions::{Decided, Decisions};
 use crate::setting::Setting;
 use attest::PublicKey;
 use kit::error::{Error, Result};
@@ -27,6 +28,8 @@ struct Verified {
     key: Result<String, &'static str>,
     /// What the anchor has, or why nobody looked.
     anchor: Result<Anchors, &'static str>,
+    /// What came of the permits' decisions, or why nobody made them again.
+    decisions: Result<Decided, &'static str>,
     /// Whether the end is known from elsewhere.
     end: bool,
 }
@@ -41,17 +44,18 @@ pub(crate) async fn run(args: Verify, cx: &Cx) -> Result<Report> {
         );
     }
     let verified = match &args.export {
-        Some(file) => offline(file, args.key.as_deref(), args.head.as_deref())?,
+        Some(file) => offline(file, &args).await?,
         None => online(&args, cx).await?,
     };
     report(&verified)
 }
 
-fn offline(file: &Path, key: Option<&Path>, head: Option<&str>) -> Result<Verified> {
+async fn offline(file: &Path, args: &Verify) -> Result<Verified> {
+    let head = args.head.as_deref();
     let unread = |path: &Path, error: std::io::Error| {
         Error::usage(format!("cannot read {}", path.display())).because(error)
     };
-    let public = match key {
+    let public = match &args.key {
         Some(path) => {
             let text = std::fs::read_to_string(path).map_err(|error| unread(path, error))?;
             let public = PublicKey::from_pem(&text)
@@ -60,10 +64,24 @@ fn offline(file: &Path, key: Option<&Path>, head: Option<&str>) -> Result<Verifi
         }
         None => None,
     };
-    let opened = File::open(file).map_err(|error| unread(file, error))?;
-    let reader = BufReader::with_capacity(1 << 20, opened);
-    let found =
-        export::verify(reader, public.as_ref(), head).map_err(|error| unread(file, error))?;
+    let open = || {
+        let opened = File::open(file).map_err(|error| unread(file, error))?;
+        Ok::<_, Error>(BufReader::with_capacity(1 << 20, opened))
+    };
+    let mut found =
+        export::verify(open()?, public.as_ref(), head).map_err(|error| unread(file, error))?;
+    let decisions = match (&args.evidence, &found.chain) {
+        (Some(folder), Some(chain)) => {
+            let mut decisions = Decisions::default();
+            export::entries(open()?, |entry| decisions.add(chain, &entry))
+                .map_err(|error| unread(file, error))?;
+            let read = async |hash: &str| kept(folder, hash);
+            let (decided, faults) = decisions.judge(chain, public.as_ref(), read).await?;
+            found.walked.faults.extend(faults);
+            Ok(decided)
+        }
+        _ => Err("no --evidence was given for the export"),
+    };
     let shown = file.display();
     Ok(Verified {
         what: match &found.chain {
@@ -75,14 +93,34 @@ fn offline(file: &Path, key: Option<&Path>, head: Option<&str>) -> Result<Verifi
             .map(|key| key.id())
             .ok_or("no --key was given for the export"),
         anchor: Err("an export does not show it"),
+        decisions,
         end: head.is_some(),
     })
+}
+
+/// The evidence of this hash in a folder that `export` wrote.
+fn kept(folder: &Path, hash: &str) -> Result<Option<Vec<u8>>> {
+    let path = folder.join(format!("{hash}.json"));
+    match std::fs::read(&path) {
+        Ok(bytes) => Ok(Some(bytes)),
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound && folder.is_dir() => Ok(None),
+        Err(error) => Err(Error::usage(format!("cannot read {}", path.display())).because(error)),
+    }
 }
 
 async fn online(args: &Verify, cx: &Cx) -> Result<Verified> {
     let setting = Setting::of(cx, &args.ledger)?;
     let (ledger, chain) = open(cx, &setting).await?;
-    let mut audit = ledger.audit(&chain, |_| Ok(())).await?;
+    let mut decisions = Decisions::default();
+    let keeps = ledger.keeps_evidence();
+    let mut audit = ledger
+        .audit(&chain, |entry| {
+            if keeps {
+                decisions.add(&chain, entry);
+            }
+            Ok(())
+        })
+        .await?;
     if let Some(wanted) = &args.head {
         let head = audit.walked.head.as_ref();
         if head.is_none_or(|(_, hash)| hash != wanted) {
@@ -90,8 +128,19 @@ async fn online(args: &Verify, cx: &Cx) -> Result<Verified> {
             audit.walked.faults.push(Fault::CutOff { seq });
         }
     }
+    let decisions = match keeps {
+        true => {
+            let key = ledger.public_key().await?;
+            let read = async |hash: &str| ledger.evidence(&chain, hash).await;
+            let (decided, faults) = decisions.judge(&chain, key, read).await?;
+            audit.walked.faults.extend(faults);
+            Ok(decided)
+        }
+        false => Err("no bucket is named (`build.anchor`)"),
+    };
     Ok(Verified {
         what: what(&chain, &setting),
+        decisions,
         walked: audit.walked,
         key: audit.key.ok_or("no key is named (`build.keys.ledger`)"),
         end: args.head.is_some() || audit.anchor.is_some(),
@@ -126,6 +175,10 @@ impl Verified {
             Ok(Anchors { from: None, .. }) => "checked: nothing is there".to_owned(),
             Err(why) => format!("not checked: {why}"),
         };
+        let decisions = match &self.decisions {
+            Ok(decided) => decided.line(),
+            Err(why) => format!("not made again: {why}"),
+        };
         let end = match (&self.walked.head, self.end) {
             (None, _) => "there is no record".to_owned(),
             (Some((seq, hash)), true) => format!("checked, record {seq}, {hash}"),
@@ -137,6 +190,7 @@ impl Verified {
             ("hashes", hashes),
             ("signatures", signatures),
             ("anchor", anchor),
+            ("decisions", decisions),
             ("end", end),
         ]
     }
@@ -159,6 +213,10 @@ impl Verified {
                 "from": self.anchor.as_ref().ok().and_then(|anchors| anchors.from),
                 "compared": self.anchor.as_ref().ok().map(|anchors| anchors.compared),
                 "why": self.anchor.as_ref().err(),
+            },
+            "decisions": match &self.decisions {
+                Ok(decided) => decided.json(),
+                Err(why) => json!({ "why": why }),
             },
             "end": { "checked": self.end },
         })
@@ -225,6 +283,7 @@ mod tests {
             },
             key: Err("no --key was given for the export"),
             anchor: Err("an export does not show it"),
+            decisions: Err("no --evidence was given for the export"),
             end: false,
         }
     }
@@ -237,6 +296,7 @@ mod tests {
             hashes: checked, 3 records
             signatures: not checked: no --key was given for the export
             anchor: not checked: an export does not show it
+            decisions: not made again: no --evidence was given for the export
             end: not checked: compare record 3, abc, with `payload.hash` of the newest GitHub Deployment, or give it as --head
         "#]]
         .assert_eq(&report.text);
@@ -255,6 +315,7 @@ mod tests {
             from: Some(1),
             compared: 3,
         });
+        all.decisions = Ok(Decided::default());
         all.end = true;
         let report = report(&all).unwrap();
         expect![[r#"
@@ -262,6 +323,7 @@ mod tests {
             hashes: checked, 3 records
             signatures: checked with key dac3 from record 2 on; the hash chain covers those before
             anchor: checked, 3 records from record 1 on
+            decisions: there is no permit
             end: checked, record 3, abc
         "#]]
         .assert_eq(&report.text);

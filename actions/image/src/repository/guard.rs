@@ -295,6 +295,7 @@ mod tests {
                 reviews: Vec::new(),
                 approvers: Vec::new(),
                 requests: Vec::new(),
+                evidence: None,
             }),
             ..record(digest, Verdict::Permitted, Some("a"))
         };

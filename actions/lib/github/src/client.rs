@@ -3,6 +3,7 @@
 use crate::address::{address, token};
 use crate::answer::Answer;
 use crate::graphql::Problem;
+use crate::kept::{Exchange, Kept, Request, Transcript};
 use crate::repository::Repository;
 use crate::unknown::Unknown;
 use http::header::{HeaderName, HeaderValue};
@@ -33,11 +34,26 @@ pub(crate) const PER_PAGE: usize = 100;
 /// One repository on GitHub, seen with one token.
 #[derive(Clone)]
 pub struct GitHub {
+    source: Source,
+    repository: Repository,
+}
+
+/// Where answers come from.
+#[derive(Clone)]
+enum Source {
+    Live(Box<Live>),
+    Kept(Arc<Kept>),
+}
+
+/// GitHub itself.
+#[derive(Clone)]
+struct Live {
     octocrab: Octocrab,
     rest: Uri,
     graphql: Uri,
-    repository: Repository,
     turns: Arc<Semaphore>,
+    /// Notes what is asked and answered, where somebody keeps it.
+    transcript: Option<Transcript>,
 }
 
 impl fmt::Debug for GitHub {
@@ -89,20 +105,40 @@ impl GitHub {
             })
             .map_err(|_| Error::failed("cannot set up the GitHub client"))?;
         Ok(Self {
-            octocrab,
-            rest,
-            graphql,
+            source: Source::Live(Box::new(Live {
+                octocrab,
+                rest,
+                graphql,
+                turns: Arc::new(Semaphore::new(AT_ONCE)),
+                transcript: None,
+            })),
             repository,
-            turns: Arc::new(Semaphore::new(AT_ONCE)),
         })
     }
 
-    /// The host that a request goes to.
-    fn host(&self, uri: &str) -> String {
-        let own: Option<Uri> = uri.parse().ok();
-        let authority = own.as_ref().and_then(Uri::authority);
-        let authority = authority.or_else(|| self.rest.authority());
-        authority.map(ToString::to_string).unwrap_or_default()
+    /// The same client, which notes in `transcript` what it asks and is answered.
+    #[must_use]
+    pub fn noting(mut self, transcript: &Transcript) -> Self {
+        if let Source::Live(live) = &mut self.source {
+            live.transcript = Some(transcript.clone());
+        }
+        self
+    }
+
+    /// A client that is answered from what another one noted, and by nobody else.
+    pub fn kept(repository: Repository, exchanges: Vec<Exchange>) -> Self {
+        Self {
+            source: Source::Kept(Arc::new(Kept::new(exchanges))),
+            repository,
+        }
+    }
+
+    /// What a client of kept answers was asked and has no answer to.
+    pub fn unkept(&self) -> Vec<String> {
+        match &self.source {
+            Source::Live(_) => Vec::new(),
+            Source::Kept(kept) => kept.missing(),
+        }
     }
 
     /// The repository.
@@ -119,7 +155,7 @@ impl GitHub {
     ) -> Result<T, Unknown> {
         let uri = format!("/repos/{}/{path}", self.repository);
         let uri = uri.trim_end_matches('/');
-        let answer = self.ask(uri, None, what, permission).await?;
+        let answer = self.ask(Request::Get(uri), what, permission).await?;
         answer.decode(what)
     }
 
@@ -138,7 +174,7 @@ impl GitHub {
         let separator = if uri.contains('?') { '&' } else { '?' };
         let mut next = Some(format!("{uri}{separator}per_page={PER_PAGE}"));
         while let Some(page) = next {
-            let answer = self.ask(&page, None, what, permission).await?;
+            let answer = self.ask(Request::Get(&page), what, permission).await?;
             let found = items(answer.decode(what)?);
             next = answer
                 .next_query()
@@ -193,8 +229,11 @@ impl GitHub {
         what: &str,
         permission: &str,
     ) -> Result<T, Unknown> {
+        let Source::Live(live) = &self.source else {
+            return Err(Unknown::new(what, "kept answers change nothing"));
+        };
         let uri = format!("/repos/{}/{path}", self.repository);
-        let answer = self.exchange(method, &uri, Some(body), what, 1).await?;
+        let answer = live.exchange(method, &uri, Some(body), what, 1).await?;
         if answer.status.is_success() {
             return answer.decode(what);
         }
@@ -216,8 +255,7 @@ impl GitHub {
             errors: Vec<Problem>,
         }
         let body = serde_json::json!({ "query": query, "variables": variables });
-        let uri = self.graphql.to_string();
-        let answer = self.ask(&uri, Some(&body), what, permission).await?;
+        let answer = self.ask(Request::Query(&body), what, permission).await?;
         let body: Body<T> = answer.decode(what)?;
         match (body.data, body.errors.first()) {
             (Some(data), None) => Ok(data),
@@ -229,31 +267,53 @@ impl GitHub {
     /// Sends a request that changes nothing, with retries when GitHub fails or does not answer.
     async fn ask(
         &self,
-        uri: &str,
-        body: Option<&serde_json::Value>,
+        request: Request<'_>,
         what: &str,
         permission: &str,
     ) -> Result<Answer, Unknown> {
-        let method = if body.is_some() {
-            Method::POST
-        } else {
-            Method::GET
+        let judged = |answer: Answer| match answer.status.is_success() {
+            true => Ok(answer),
+            false => Err(answer.refusal(what, permission)),
+        };
+        let live = match &self.source {
+            Source::Kept(kept) => return judged(kept.answer(request, what)?),
+            Source::Live(live) => live,
         };
         let mut attempt = 0;
         let ask = || {
             attempt += 1;
-            let answer = self.exchange(&method, uri, body, what, attempt);
-            async move {
-                let answer = answer.await?;
-                match answer.status.is_success() {
-                    true => Ok(answer),
-                    false => Err(answer.refusal(what, permission)),
-                }
-            }
+            let answer = live.ask(request, what, attempt);
+            async move { judged(answer.await?) }
         };
         ask.retry(backoff::policy(ATTEMPTS, FIRST_WAIT))
             .when(Unknown::is_transient)
             .await
+    }
+}
+
+impl Live {
+    /// The host that a request goes to.
+    fn host(&self, uri: &str) -> String {
+        let own: Option<Uri> = uri.parse().ok();
+        let authority = own.as_ref().and_then(Uri::authority);
+        let authority = authority.or_else(|| self.rest.authority());
+        authority.map(ToString::to_string).unwrap_or_default()
+    }
+
+    /// One request that changes nothing, noted where somebody keeps it.
+    async fn ask(&self, request: Request<'_>, what: &str, attempt: u32) -> Result<Answer, Unknown> {
+        let graphql = self.graphql.to_string();
+        let (uri, body) = match request {
+            Request::Get(uri) => (uri, None),
+            Request::Query(query) => (graphql.as_str(), Some(query)),
+        };
+        let answered = self
+            .exchange(&request.method(), uri, body, what, attempt)
+            .await;
+        if let Some(transcript) = &self.transcript {
+            transcript.note(request, attempt, Exchange::of(request, &answered));
+        }
+        answered
     }
 
     /// One request and its whole answer.

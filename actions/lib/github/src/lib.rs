@@ -11,6 +11,7 @@ mod files;
 mod graphql;
 mod history;
 mod issues;
+mod kept;
 mod model;
 mod pull;
 mod pulls;
@@ -24,6 +25,7 @@ pub use deployments::{NewDeployment, State};
 pub use files::{Changes, Content, Entry};
 pub use history::{HISTORY_LIMIT, History, RANGE_LIMIT, Range, RangeCommit};
 pub use issues::{Issue, IssueChange};
+pub use kept::{Exchange, Transcript};
 pub use model::{
     Activity, App, CheckRun, Comparison, Deployment, DeploymentStatus, Permission, Run, User,
 };

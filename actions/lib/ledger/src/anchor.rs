@@ -23,6 +23,8 @@ const FIRST_WAIT: Duration = Duration::from_millis(50);
 const FEW: i32 = 3;
 /// Pages of a list that are read, 1,000 versions each.
 const PAGES: usize = 100_000;
+/// The folder beside those of the services that holds evidence.
+pub(crate) const EVIDENCE: &str = "evidence";
 
 /// Where the hashes are.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -66,6 +68,11 @@ impl Anchor {
 
     /// The folder of a chain's objects, with a slash at its end.
     fn folder(&self, chain: &Chain) -> Result<String> {
+        self.within("", chain)
+    }
+
+    /// A chain's folder within another one below the prefix.
+    pub(crate) fn within(&self, outer: &str, chain: &Chain) -> Result<String> {
         let (service, environment) = (chain.service(), chain.environment());
         // Two chains would share a folder: `a/b` of `c`, and `a` of `b/c`.
         if service.contains('/') || environment.contains('/') {
@@ -73,9 +80,15 @@ impl Anchor {
                 "chain {chain} cannot be anchored: a name in it contains `/`"
             )));
         }
+        if service == EVIDENCE {
+            return Err(Error::usage(format!(
+                "chain {chain} cannot be anchored: the bucket's folder `{EVIDENCE}` holds what decisions were made from"
+            ))
+            .hint("give the service another name"));
+        }
         Ok(match self.place.prefix.trim_matches('/') {
-            "" => format!("{service}/{environment}/"),
-            prefix => format!("{prefix}/{service}/{environment}/"),
+            "" => format!("{outer}{service}/{environment}/"),
+            prefix => format!("{prefix}/{outer}{service}/{environment}/"),
         })
     }
 
@@ -108,29 +121,9 @@ impl Anchor {
     /// The hash of record `seq`.
     pub(crate) async fn get(&self, chain: &Chain, seq: u64) -> Result<Option<String>> {
         let key = name(&self.folder(chain)?, seq);
-        let what = format!("read {}", self.shown(&key));
-        let answer = self
-            .client
-            .get_object()
-            .bucket(&self.place.bucket)
-            .key(&key)
-            .send()
-            .await;
-        let object = match answer {
-            Ok(object) => object,
-            Err(error)
-                if matches!(error.as_service_error(), Some(GetObjectError::NoSuchKey(_))) =>
-            {
-                return Ok(None);
-            }
-            Err(error) => return Err(hinted(net::cannot(error, &what), "s3:GetObject")),
+        let Some(body) = self.read(&key, usize::MAX).await? else {
+            return Ok(None);
         };
-        let body = object
-            .body
-            .collect()
-            .await
-            .map_err(|error| Error::failed(format!("cannot {what}")).because(error))?
-            .into_bytes();
         let hash = std::str::from_utf8(&body)
             .ok()
             .and_then(|text| text.strip_suffix('\n'))
@@ -145,57 +138,131 @@ impl Anchor {
         }
     }
 
+    /// An object of at most so many bytes.
+    pub(crate) async fn read(&self, key: &str, most: usize) -> Result<Option<Vec<u8>>> {
+        let what = format!("read {}", self.shown(key));
+        let answer = self
+            .client
+            .get_object()
+            .bucket(&self.place.bucket)
+            .key(key)
+            .send()
+            .await;
+        let object = match answer {
+            Ok(object) => object,
+            Err(error)
+                if matches!(error.as_service_error(), Some(GetObjectError::NoSuchKey(_))) =>
+            {
+                return Ok(None);
+            }
+            Err(error) => return Err(hinted(net::cannot(error, &what), "s3:GetObject")),
+        };
+        let length = object
+            .content_length()
+            .and_then(|length| usize::try_from(length).ok());
+        if length.is_some_and(|length| length > most) {
+            return Err(Error::refused(format!(
+                "{} has more than {most} bytes",
+                self.shown(key)
+            )));
+        }
+        let body = object
+            .body
+            .collect()
+            .await
+            .map_err(|error| Error::failed(format!("cannot {what}")).because(error))?;
+        Ok(Some(body.to_vec()))
+    }
+
     /// Writes the hash of record `seq`, unless it is there.
     ///
     /// # Errors
     /// It cannot be written, or another hash is there (exit 3).
     pub(crate) async fn put(&self, chain: &Chain, seq: u64, hash: &str) -> Result<()> {
         let key = name(&self.folder(chain)?, seq);
+        let content = format!("{hash}\n");
         for wait in backoff::attempts(ATTEMPTS, FIRST_WAIT) {
             tokio::time::sleep(wait).await;
-            let answer = self
-                .client
-                .put_object()
-                .bucket(&self.place.bucket)
-                .key(&key)
-                .content_type("text/plain")
-                .if_none_match("*")
-                .body(format!("{hash}\n").into_bytes().into())
-                .send()
-                .await;
-            match answer {
-                Ok(_) => return Ok(()),
-                // 412 and 409 (Amazon S3 User Guide, "Conditional requests").
-                Err(error)
-                    if matches!(
-                        net::code(&error),
-                        Some("PreconditionFailed" | "ConditionalRequestConflict")
-                    ) =>
-                {
-                    match self.get(chain, seq).await? {
-                        Some(there) if there == hash => return Ok(()),
-                        Some(there) => {
-                            return Err(Error::refused(format!(
-                                "the anchor has another record {seq} of chain {chain}: {there}, not {hash}"
-                            )));
-                        }
-                        None => {}
-                    }
+            if self.write(&key, "text/plain", content.as_bytes()).await? {
+                return Ok(());
+            }
+            match self.get(chain, seq).await? {
+                Some(there) if there == hash => return Ok(()),
+                Some(there) => {
+                    return Err(Error::refused(format!(
+                        "the anchor has another record {seq} of chain {chain}: {there}, not {hash}"
+                    )));
                 }
-                Err(error) => {
-                    let what = format!("write {}", self.shown(&key));
-                    return Err(hinted(net::cannot(error, &what), "s3:PutObject"));
-                }
+                None => {}
             }
         }
-        Err(Error::new(
+        Err(self.refusing(&key))
+    }
+
+    /// Writes an object whose name says what it holds, unless it is there.
+    ///
+    /// # Errors
+    /// It cannot be written, or something else is there (exit 3).
+    pub(crate) async fn create(&self, key: &str, kind: &str, bytes: &[u8]) -> Result<()> {
+        for wait in backoff::attempts(ATTEMPTS, FIRST_WAIT) {
+            tokio::time::sleep(wait).await;
+            if self.write(key, kind, bytes).await? {
+                return Ok(());
+            }
+            match self.read(key, usize::MAX).await? {
+                Some(there) if there == bytes => return Ok(()),
+                Some(_) => {
+                    return Err(Error::refused(format!(
+                        "{} is not what its name says",
+                        self.shown(key)
+                    ))
+                    .hint("find out in CloudTrail who wrote it"));
+                }
+                None => {}
+            }
+        }
+        Err(self.refusing(key))
+    }
+
+    /// Creates an object; `false` if one may be there already.
+    async fn write(&self, key: &str, kind: &str, bytes: &[u8]) -> Result<bool> {
+        let answer = self
+            .client
+            .put_object()
+            .bucket(&self.place.bucket)
+            .key(key)
+            .content_type(kind)
+            .if_none_match("*")
+            .body(bytes.to_vec().into())
+            .send()
+            .await;
+        match answer {
+            Ok(_) => Ok(true),
+            // 412 and 409 (Amazon S3 User Guide, "Conditional requests").
+            Err(error)
+                if matches!(
+                    net::code(&error),
+                    Some("PreconditionFailed" | "ConditionalRequestConflict")
+                ) =>
+            {
+                Ok(false)
+            }
+            Err(error) => {
+                let what = format!("write {}", self.shown(key));
+                Err(hinted(net::cannot(error, &what), "s3:PutObject"))
+            }
+        }
+    }
+
+    fn refusing(&self, key: &str) -> Error {
+        Error::new(
             ErrorKind::Busy,
             format!(
                 "S3 kept refusing to write {} for a conflict",
-                self.shown(&key)
+                self.shown(key)
             ),
         )
-        .hint("run the step again"))
+        .hint("run the step again")
     }
 
     /// How many versions there are of each record's object, whole chain.

@@ -4,6 +4,7 @@
 
 use crate::chain::Chain;
 use crate::record::Record;
+use crate::store::Recorded;
 use crate::strict::{self, Envelope};
 use crate::walk::Fault;
 use attest::{PublicKey, Signature};
@@ -68,6 +69,17 @@ impl Entry {
         serde_json::from_str(&self.bytes).map_err(|_| Fault::Altered { seq: self.seq })
     }
 
+    /// The record with its hash, if the entry is intact.
+    ///
+    /// # Errors
+    /// As [`Entry::record`].
+    pub fn recorded(&self, chain: &Chain) -> Result<Recorded, Fault> {
+        Ok(Recorded {
+            record: self.record(chain)?,
+            hash: self.hash.clone(),
+        })
+    }
+
     /// The part of the record that verification looks at, if the entry is intact.
     pub(crate) fn envelope(&self, chain: &Chain) -> Result<Envelope, Fault> {
         let altered = Fault::Altered { seq: self.seq };
@@ -82,6 +94,11 @@ impl Entry {
             true => Ok(envelope),
             false => Err(Fault::Reordered { seq: self.seq }),
         }
+    }
+
+    /// Whether the entry is signed by `key`.
+    pub fn is_signed_by(&self, chain: &Chain, key: &PublicKey) -> bool {
+        self.signed(chain, key) == Signed::Valid
     }
 
     /// How the entry stands to `key`.

@@ -4,7 +4,7 @@
 use crate::chain::Chain;
 use crate::entry::{Entry, GENESIS};
 use crate::strict::is_object;
-use crate::walk::{Examined, Fault, Walked, Walker, examine};
+use crate::walk::{Fault, Walked, Walker, examine};
 use attest::{PublicKey, Signature};
 use kit::hex::is_hex;
 use serde::{Deserialize, Serialize};
@@ -126,7 +126,10 @@ pub fn verify(
         if lines.is_empty() {
             break;
         }
-        for read in side_by_side(&lines, |line| read_line(&chain, line, key)) {
+        for read in side_by_side(&lines, |line| {
+            let examined = |entry: Entry| examine(&chain, &entry, key);
+            read_line(line).map(|parsed| parsed.map(examined))
+        }) {
             number += 1;
             match read {
                 Some(Parsed::Record(examined)) if !ended => walker.add(examined),
@@ -154,6 +157,31 @@ pub fn verify(
     })
 }
 
+/// Hands out the entries of an export in the order of its lines, as far as [`verify`] reads it. What they are worth is
+/// what [`verify`] finds.
+///
+/// # Errors
+/// It cannot be read.
+pub fn entries(mut file: impl BufRead, mut take: impl FnMut(Entry)) -> io::Result<()> {
+    let mut lines = Vec::new();
+    batch(&mut file, &mut lines, 1)?;
+    if lines.first().and_then(|line| read_header(line)).is_none() {
+        return Ok(());
+    }
+    loop {
+        batch(&mut file, &mut lines, BATCH)?;
+        if lines.is_empty() {
+            return Ok(());
+        }
+        for line in &lines {
+            match read_line(line) {
+                Some(Parsed::Record(entry)) => take(entry),
+                _ => return Ok(()),
+            }
+        }
+    }
+}
+
 fn last(walker: &Walker) -> (u64, String) {
     let none = || (0, GENESIS.to_owned());
     walker.head().cloned().unwrap_or_else(none)
@@ -175,9 +203,18 @@ fn batch(file: &mut impl BufRead, lines: &mut Vec<Vec<u8>>, count: usize) -> io:
 }
 
 /// What one line is.
-enum Parsed {
-    Record(Examined),
+enum Parsed<T> {
+    Record(T),
     End(u64, String),
+}
+
+impl<T> Parsed<T> {
+    fn map<U>(self, record: impl FnOnce(T) -> U) -> Parsed<U> {
+        match self {
+            Self::Record(entry) => Parsed::Record(record(entry)),
+            Self::End(end, head) => Parsed::End(end, head),
+        }
+    }
 }
 
 /// A line's text without its line feed, if it has one and can be an object.
@@ -192,7 +229,7 @@ fn read_header(line: &[u8]) -> Option<Chain> {
     Chain::new(&header.service, &header.environment).ok()
 }
 
-fn read_line(chain: &Chain, line: &[u8], key: Option<&PublicKey>) -> Option<Parsed> {
+fn read_line(line: &[u8]) -> Option<Parsed<Entry>> {
     let line: Line<'_> = serde_json::from_str(text(line)?).ok()?;
     let hash = |text: Cow<'_, str>| is_hex(&text, 64).then(|| text.into_owned());
     match line {
@@ -205,19 +242,16 @@ fn read_line(chain: &Chain, line: &[u8], key: Option<&PublicKey>) -> Option<Pars
             signature,
             end: None,
             head: None,
-        } => {
-            let entry = Entry {
-                seq,
-                prev: hash(prev)?,
-                hash: hash(own)?,
-                bytes: record.into_owned(),
-                signature: signature.map(|sig| Signature {
-                    keyid: keyid.map(Cow::into_owned),
-                    sig: sig.into_owned(),
-                }),
-            };
-            Some(Parsed::Record(examine(chain, &entry, key)))
-        }
+        } => Some(Parsed::Record(Entry {
+            seq,
+            prev: hash(prev)?,
+            hash: hash(own)?,
+            bytes: record.into_owned(),
+            signature: signature.map(|sig| Signature {
+                keyid: keyid.map(Cow::into_owned),
+                sig: sig.into_owned(),
+            }),
+        })),
         Line {
             end: Some(end @ 0..=LARGEST),
             head: Some(head),

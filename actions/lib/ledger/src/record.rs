@@ -224,6 +224,9 @@ pub struct Permit {
     /// The requests in this chain whose approvals counted.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub requests: Vec<u64>,
+    /// What the gate decided from, kept beside the anchor: `sha256:` and the hash of its bytes.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub evidence: Option<String>,
 }
 
 /// That a deployment is a rollback.

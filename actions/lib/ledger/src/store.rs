@@ -106,12 +106,23 @@ impl Ledger {
         limit: usize,
         wanted: impl Fn(&Record) -> bool,
     ) -> Result<Option<Record>> {
+        let found = self.find_entry(chain, limit, wanted).await?;
+        Ok(found.and_then(|entry| entry.record(chain).ok()))
+    }
+
+    /// As [`Ledger::find`], as it is stored.
+    ///
+    /// # Errors
+    /// As [`Ledger::find`].
+    pub async fn find_entry(
+        &self,
+        chain: &Chain,
+        limit: usize,
+        wanted: impl Fn(&Record) -> bool,
+    ) -> Result<Option<Entry>> {
         let picks = |entry: &Entry| entry.record(chain).is_ok_and(|record| wanted(&record));
         let read = self.newest(chain, limit, picks).await?;
-        Ok(read
-            .iter()
-            .filter_map(|entry| entry.record(chain).ok())
-            .find(|record| wanted(record)))
+        Ok(read.into_iter().find(picks))
     }
 
     /// The newest records with their hashes, newest first: at most `limit`, and none beyond the page
@@ -125,10 +136,23 @@ impl Ledger {
         limit: usize,
         last: impl Fn(&Record) -> bool,
     ) -> Result<Vec<Recorded>> {
-        let last = |entry: &Entry| entry.record(chain).is_ok_and(|record| last(&record));
-        let read = self.newest(chain, limit, last).await?;
+        let read = self.entries(chain, limit, last).await?;
         let recorded = |entry: Entry| self.recorded(chain, entry);
         read.into_iter().map(recorded).collect()
+    }
+
+    /// As [`Ledger::recent`], each as it is stored.
+    ///
+    /// # Errors
+    /// As [`Ledger::find`].
+    pub async fn entries(
+        &self,
+        chain: &Chain,
+        limit: usize,
+        last: impl Fn(&Record) -> bool,
+    ) -> Result<Vec<Entry>> {
+        let last = |entry: &Entry| entry.record(chain).is_ok_and(|record| last(&record));
+        self.newest(chain, limit, last).await
     }
 
     /// The record of an entry.

@@ -129,7 +129,10 @@ impl Ledger {
     }
 
     /// The public half of the key, if one is named.
-    pub(crate) async fn public_key(&self) -> Result<Option<&PublicKey>> {
+    ///
+    /// # Errors
+    /// It cannot be read.
+    pub async fn public_key(&self) -> Result<Option<&PublicKey>> {
         match &self.key {
             Some(key) => Ok(Some(key.signer().await?.public_key())),
             None => Ok(None),

@@ -57,6 +57,23 @@ pub enum Fault {
         /// The entry.
         seq: u64,
     },
+    /// What the decision of the entry was made from is not where it has to be.
+    Unkept {
+        /// The entry.
+        seq: u64,
+    },
+    /// What is there as the evidence of the entry's decision is something else.
+    Swapped {
+        /// The entry.
+        seq: u64,
+    },
+    /// The entry's decision does not follow from its evidence.
+    Unfounded {
+        /// The entry.
+        seq: u64,
+        /// What does not follow.
+        why: String,
+    },
     /// A line of an export does not have the form of one; nothing after it was read.
     Malformed {
         /// The line, from 1.
@@ -84,6 +101,16 @@ impl fmt::Display for Fault {
                 write!(f, "record {seq} is not the one that was anchored")
             }
             Fault::Unanchored { seq } => write!(f, "record {seq} is not anchored"),
+            Fault::Unkept { seq } => write!(f, "the evidence of record {seq} is missing"),
+            Fault::Swapped { seq } => {
+                write!(
+                    f,
+                    "the evidence of record {seq} is not the one that it names"
+                )
+            }
+            Fault::Unfounded { seq, why } => {
+                write!(f, "record {seq} does not follow from its evidence: {why}")
+            }
             Fault::Malformed { line } => write!(f, "line {line} is not a line of an export"),
         }
     }
@@ -237,7 +264,10 @@ impl Fault {
             | Fault::Unsigned { seq }
             | Fault::Forged { seq }
             | Fault::Replaced { seq }
-            | Fault::Unanchored { seq } => *seq,
+            | Fault::Unanchored { seq }
+            | Fault::Unkept { seq }
+            | Fault::Swapped { seq }
+            | Fault::Unfounded { seq, .. } => *seq,
             Fault::Missing { from, .. } => *from,
             // After everything else.
             Fault::CutOff { .. } | Fault::Malformed { .. } => u64::MAX,

@@ -185,6 +185,7 @@ async fn one_of_many_begins(ledger: &Ledger, chain: &Chain) {
                 reviews: Vec::new(),
                 approvers: Vec::new(),
                 requests: Vec::new(),
+                evidence: None,
             }),
             ..record("d")
         };

@@ -53,6 +53,7 @@ pub(super) async fn observe(
         repository,
         breaks_glass: false,
         by_nobody: true,
+        keeps: false,
     };
     match judge(cx, net, setting, question).await {
         Ok(judged) => decided(digest, judged),

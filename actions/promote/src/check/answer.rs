@@ -1,10 +1,10 @@
 //! The answers of rules, and the decision they make together.
 
 use super::facts::Unknown;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 /// A rule's answer.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub(crate) enum Answer {
     /// The rule does not apply here.
     #[serde(rename = "not asked")]

@@ -2,7 +2,10 @@
 
 use super::Subject;
 use super::answer::{Decision, not_asked};
-use super::facts::Facts;
+use super::approved;
+use super::conditions::{self, Conditions};
+use super::facts::{Fact, Facts};
+use super::provenance::{self, Found};
 use super::rules::Context;
 use crate::setting::Setting;
 
@@ -11,7 +14,26 @@ pub(crate) fn asks_nothing(setting: &Setting) -> bool {
     setting.follows.is_none() && !setting.gate.required
 }
 
-/// Applies every rule.
+/// Applies every rule, those about time, approvals and provenance too.
+pub(super) fn all(
+    setting: &Setting,
+    subject: &Subject,
+    facts: &Facts,
+    conditions: Option<&Conditions>,
+    proof: Option<&Fact<Found>>,
+) -> Decision {
+    let mut decision = decide(setting, subject, facts);
+    let more = conditions::rules(setting, subject, conditions);
+    decision.rules.extend(more);
+    let approved = approved::rule(setting, subject, facts, conditions);
+    decision.rules.push(approved);
+    // Before all else: without it, every other answer may be about another image.
+    let proven = provenance::rule(setting, subject, proof);
+    decision.rules.insert(0, proven);
+    decision
+}
+
+/// Applies the rules about the commits and the run.
 pub(crate) fn decide(setting: &Setting, subject: &Subject, facts: &Facts) -> Decision {
     let context = Context {
         setting,

@@ -7,13 +7,15 @@ use super::range::{Base, Range};
 use super::sides::Sides;
 use github::{CheckRun, Pull, Run, User};
 use kit::Failure;
+use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// A fact, or the reason why it is unknown.
 pub(crate) type Fact<T> = Result<T, Unknown>;
 
 /// Why a fact could not be determined. Refuses.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub(crate) struct Unknown {
     pub(crate) why: String,
     /// The next step that would make it known.

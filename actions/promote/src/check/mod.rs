@@ -9,6 +9,8 @@ mod decide;
 mod evidence;
 mod facts;
 pub(crate) mod glass;
+mod host;
+mod kept;
 mod merge;
 mod observe;
 mod people;
@@ -32,9 +34,10 @@ mod trail;
 pub(crate) use decide::asks_nothing;
 pub(crate) use evidence::Evidence;
 pub(crate) use facts::{Fact, Unknown};
+pub(crate) use kept::{Kept, Known, Replayed, replay};
 pub(crate) use persons::{Key, Persons};
 pub(crate) use provenance::Proofs;
-pub(crate) use subject::Subject;
+pub(crate) use subject::{Read, Subject};
 
 use crate::args::Check;
 use crate::person::{actor, logins, without_github};
@@ -42,14 +45,15 @@ use crate::setting::Setting;
 use crate::standing::Standing;
 use conditions::Conditions;
 use facts::{Facts, Promoter};
-use github::GitHub;
+use github::{GitHub, Repository, Transcript};
+use host::Host;
 use kit::error::Result;
 use kit::host::Kind;
 use kit::id::{CommitId, Digest};
 use kit::markdown;
 use kit::{Cx, Report};
 use net::Net;
-use subject::{subject, usable};
+use subject::usable;
 
 /// The names of all rules of a promotion, in the order of the report.
 #[cfg(test)]
@@ -72,16 +76,18 @@ pub(crate) struct Allowed {
     pub(crate) standing: Option<Standing>,
     /// What the decision rests on.
     pub(crate) evidence: Evidence,
+    /// All that it was made from; nothing where there is no gate, or if nobody keeps it.
+    pub(crate) kept: Option<Kept>,
     /// Why rules were gone past, if any were.
     pub(crate) broken: Option<String>,
     pub(crate) report: Report,
 }
 
-/// Judges a promotion, and writes nothing.
+/// Judges a promotion, and writes nothing. If it `keeps` what was read, that can be kept with the decision.
 ///
 /// # Errors
 /// A rule refuses or is unknown (exit 3), or the set-up of this process is wrong.
-pub(crate) async fn allow(args: &Check, cx: &Cx) -> Result<Allowed> {
+pub(crate) async fn allow(args: &Check, cx: &Cx, keeps: bool) -> Result<Allowed> {
     let digest = args.digest.as_deref().map(Digest::parse).transpose()?;
     let mut setting = Setting::of(cx, &args.ledger)?.with_rules(&args.rules)?;
     if !setting.declared {
@@ -89,7 +95,7 @@ pub(crate) async fn allow(args: &Check, cx: &Cx) -> Result<Allowed> {
     }
     let net = Net::new(cx)?;
     if args.rollback {
-        return rollback::allow(args, cx, net, setting, digest).await;
+        return rollback::allow(args, cx, net, setting, digest, keeps).await;
     }
     usable(&setting, digest.as_ref(), args.from.as_deref())?;
     let question = Question {
@@ -98,12 +104,14 @@ pub(crate) async fn allow(args: &Check, cx: &Cx) -> Result<Allowed> {
         repository: args.github.repository(),
         breaks_glass: args.break_glass.is_some(),
         by_nobody: false,
+        keeps,
     };
     let Judged {
         subject,
         facts,
         conditions,
         mut decision,
+        observed,
     } = judge(cx, &net, &setting, question).await?;
     let loud = args.break_glass.as_deref().and_then(|reason| {
         let conditions = conditions.as_ref();
@@ -116,6 +124,15 @@ pub(crate) async fn allow(args: &Check, cx: &Cx) -> Result<Allowed> {
     }
     let broken = broken_reason(args, &decision);
     let evidence = Evidence::of(&setting, &subject, &facts, conditions.as_ref());
+    let kept = match &conditions {
+        Some(conditions) if keeps => {
+            let glass = args.break_glass.clone();
+            Some(Kept::promotion(
+                &setting, observed, conditions, &decision, glass,
+            )?)
+        }
+        _ => None,
+    };
     let standing = conditions.map(|conditions| conditions.standing);
     let report = match &standing {
         Some(standing) => with_head(report, standing),
@@ -129,6 +146,7 @@ pub(crate) async fn allow(args: &Check, cx: &Cx) -> Result<Allowed> {
         commit: subject.commit,
         standing,
         evidence,
+        kept,
         broken,
     })
 }
@@ -145,6 +163,8 @@ pub(crate) struct Question<'a> {
     pub(crate) breaks_glass: bool,
     /// Whether nobody promotes: whoever runs this only looks, so that no rule is about them.
     pub(crate) by_nobody: bool,
+    /// Whether what was read is to be kept.
+    pub(crate) keeps: bool,
 }
 
 /// A promotion with all facts and the answer of every rule, before any break-glass.
@@ -154,6 +174,25 @@ pub(crate) struct Judged {
     pub(crate) facts: Facts,
     pub(crate) conditions: Option<Conditions>,
     pub(crate) decision: answer::Decision,
+    /// What was read, for whoever keeps it.
+    observed: Observed,
+}
+
+/// What was read for a promotion, before any of it was judged.
+#[derive(Debug)]
+struct Observed {
+    read: Read,
+    /// What GitHub was asked, if it was.
+    asked: Option<Asked>,
+    proof: Option<Fact<provenance::Found>>,
+}
+
+/// GitHub's answers, and what decides which questions there are.
+#[derive(Debug)]
+struct Asked {
+    host: Host,
+    repository: Repository,
+    transcript: Transcript,
 }
 
 /// Observes and decides. Nothing is written.
@@ -166,26 +205,43 @@ pub(crate) async fn judge(
     setting: &Setting,
     question: Question<'_>,
 ) -> Result<Judged> {
-    let github = connect(&question, cx, net, setting)?;
-    let subject = subject(cx, net, setting, question.digest.clone(), question.from).await?;
+    let transcript = Transcript::default();
+    let github = connect(&question, cx, net, setting)?.map(|github| match question.keeps {
+        true => github.noting(&transcript),
+        false => github,
+    });
+    let read = Read::of(cx, net, setting, question.digest.clone(), question.from).await?;
+    let standing = read.standing(setting)?;
+    let subject = read.subject(setting, &standing)?;
     let proof = provenance::observe(cx, net, setting, &subject, question.repository).await;
-    let (facts, conditions) = match decide::asks_nothing(setting) {
-        true => (Facts::none(), None),
-        false => observed(&question, cx, net, github.as_ref(), setting, &subject).await?,
+    let (facts, conditions, host) = match decide::asks_nothing(setting) {
+        true => (Facts::none(), None, None),
+        false => {
+            let github = github.as_ref();
+            observed(&question, cx, net, github, setting, &subject, standing).await?
+        }
     };
-    let mut decision = decide::decide(setting, &subject, &facts);
-    let more = conditions::rules(setting, &subject, conditions.as_ref());
-    decision.rules.extend(more);
-    let approved = approved::rule(setting, &subject, &facts, conditions.as_ref());
-    decision.rules.push(approved);
-    // Before all else: without it, every other answer may be about another image.
-    let proven = provenance::rule(setting, &subject, proof.as_ref());
-    decision.rules.insert(0, proven);
+    let decision = decide::all(
+        setting,
+        &subject,
+        &facts,
+        conditions.as_ref(),
+        proof.as_ref(),
+    );
     Ok(Judged {
         subject,
         facts,
         conditions,
         decision,
+        observed: Observed {
+            read,
+            asked: github.zip(host).map(|(github, host)| Asked {
+                host,
+                repository: github.repository().clone(),
+                transcript,
+            }),
+            proof,
+        },
     })
 }
 
@@ -211,7 +267,7 @@ fn connect(
     }
 }
 
-/// All facts.
+/// All facts, and what the host says if GitHub was asked.
 async fn observed(
     question: &Question<'_>,
     cx: &Cx,
@@ -219,10 +275,15 @@ async fn observed(
     github: Option<&GitHub>,
     setting: &Setting,
     subject: &Subject,
-) -> Result<(Facts, Option<Conditions>)> {
-    let mut facts = match github {
-        Some(github) => observe::facts(cx, net, github, setting, subject).await?,
-        None => Facts::none(),
+    standing: Standing,
+) -> Result<(Facts, Option<Conditions>, Option<Host>)> {
+    let (mut facts, host) = match github {
+        Some(github) => {
+            let host = Host::of(cx, net, setting).await;
+            let facts = observe::facts(github, &host, setting, subject).await;
+            (facts, Some(host))
+        }
+        None => (Facts::none(), None),
     };
     if question.by_nobody {
         facts.promoter = Ok(Promoter::nobody());
@@ -234,8 +295,9 @@ async fn observed(
         }
         Err(unknown) => Err(unknown.clone()),
     };
-    let conditions = conditions::observe(cx, net, github, setting, subject, promoter).await?;
-    Ok((facts, Some(conditions)))
+    let conditions =
+        conditions::observe(cx, net, github, setting, subject, standing, promoter).await;
+    Ok((facts, Some(conditions), host))
 }
 
 /// The hash that `record` compares the environment's newest deployment with.

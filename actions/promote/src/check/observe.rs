@@ -1,56 +1,49 @@
-//! Collects the facts for the rules from GitHub, STS and the host.
+//! Collects the facts for the rules from GitHub, beside what the host says.
 
 use super::Subject;
 use super::collect;
 use super::facts::{Change, Fact, Facts, Promoter, RunKind, Unknown};
+use super::host::{Host, OfHost};
 use super::policy;
 use super::providers;
 use super::range::{Base, Range};
-use crate::person::{accounts, run_of};
+use crate::person::accounts;
 use crate::principal::Principal;
 use crate::setting::Setting;
 use github::GitHub;
-use kit::Cx;
-use kit::error::Result;
-use kit::host::Kind;
-use net::Net;
 
-/// Collects all facts. A fact that cannot be determined is `Unknown`, not an error.
-///
-/// # Errors
-/// The set-up of this process is wrong, for example its credentials.
+/// Collects all facts. A fact that cannot be determined is `Unknown`.
 pub(super) async fn facts(
-    cx: &Cx,
-    net: &Net,
     github: &GitHub,
+    host: &Host,
     setting: &Setting,
     subject: &Subject,
-) -> Result<Facts> {
+) -> Facts {
     let Some(commit) = &subject.commit else {
-        let (run, promoter) = run_and_promoter(cx, net, github, setting).await;
-        return Ok(Facts {
+        let (run, promoter) = run_and_promoter(github, host, setting).await;
+        return Facts {
             promoter,
             run,
             ..Facts::none()
-        });
+        };
     };
     let of_the_branch = async {
         let (tip, (run, promoter)) = tokio::join!(
             github.tip(&setting.gate.branch),
-            run_and_promoter(cx, net, github, setting)
+            run_and_promoter(github, host, setting)
         );
         let tip = tip.map_err(Unknown::from);
         let (standing, policy) = tokio::join!(
             standing(github, commit.as_str(), &tip),
-            policy::observe(cx, github, setting, &tip, &run)
+            policy::observe(github, host, &tip, &run)
         );
         (run, promoter, standing, policy)
     };
     let ((run, promoter, standing, policy), (range, changes, providers)) = tokio::join!(
         of_the_branch,
-        history(cx, github, setting, subject.base.clone(), commit.as_str())
+        history(github, host, setting, subject.base.clone(), commit.as_str())
     );
-    Ok(Facts {
+    Facts {
         standing,
         range,
         changes,
@@ -58,7 +51,7 @@ pub(super) async fn facts(
         promoter,
         run,
         policy,
-    })
+    }
 }
 
 /// How the branch's newest commit stands to the promoted one.
@@ -69,8 +62,8 @@ async fn standing(github: &GitHub, commit: &str, tip: &Fact<String>) -> Fact<Str
 
 /// The commits of the promotion, the pull requests that brought them, and the providers that are new.
 async fn history(
-    cx: &Cx,
     github: &GitHub,
+    host: &Host,
     setting: &Setting,
     base: Base,
     commit: &str,
@@ -80,7 +73,7 @@ async fn history(
         Ok(range) => {
             let (changes, providers) = tokio::join!(
                 collect::changes(github, setting, &range, commit),
-                providers::observe(cx, github, setting, &range, commit)
+                providers::observe(github, host, &range, commit)
             );
             (Ok(range), changes, providers)
         }
@@ -90,14 +83,13 @@ async fn history(
 /// The run and its promoter. On GitHub both come from the API, since anybody can set a variable of
 /// the process.
 async fn run_and_promoter(
-    cx: &Cx,
-    net: &Net,
     github: &GitHub,
+    host: &Host,
     setting: &Setting,
 ) -> (RunKind, Fact<Promoter>) {
-    match cx.host.kind() {
-        Kind::GitHub => {
-            let run = run_of(cx, Some(github)).await;
+    match &host.run {
+        OfHost::GitHub { .. } => {
+            let run = host.workflow(github).await;
             let promoter = run.clone().and_then(|run| {
                 let source = format!("according to GitHub's record of run {}", run.id);
                 let mut accounts = accounts(run)?.to_vec();
@@ -106,15 +98,14 @@ async fn run_and_promoter(
             });
             (RunKind::GitHub(run), promoter)
         }
-        Kind::CodeBuild => {
-            let build = cx.env.get("CODEBUILD_BUILD_ID").unwrap_or("this build");
-            let promoter =
-                mapped(github, setting, &Principal::of_run(cx, net, setting).await).await;
+        OfHost::CodeBuild {
+            build, principal, ..
+        } => {
+            let promoter = mapped(github, setting, principal).await;
             (RunKind::CodeBuild(format!("build {build}")), promoter)
         }
-        Kind::Terminal => {
-            let promoter =
-                mapped(github, setting, &Principal::of_run(cx, net, setting).await).await;
+        OfHost::Terminal { principal } => {
+            let promoter = mapped(github, setting, principal).await;
             (RunKind::Terminal, promoter)
         }
     }

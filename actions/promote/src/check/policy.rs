@@ -5,8 +5,8 @@
 //! promotion runs is no reason to refuse it, so the files are compared and not the commits alone.
 
 use super::facts::{Fact, RunKind, Unknown};
+use super::host::{Host, OfHost};
 use super::people::short;
-use crate::setting::Setting;
 use github::GitHub;
 use kit::Cx;
 use kit::host::Kind;
@@ -36,19 +36,21 @@ pub(crate) enum Standing {
 
 /// Compares the run's commit with the branch's newest. `None` at a terminal, which has no commit.
 pub(super) async fn observe(
-    cx: &Cx,
     github: &GitHub,
-    setting: &Setting,
+    host: &Host,
     tip: &Fact<String>,
     run: &RunKind,
 ) -> Option<Fact<Policy>> {
-    let contract = setting.declared.then(|| contract(cx));
+    let contract = host.contract.clone();
     let (commit, workflow) = match run {
         RunKind::Terminal => return None,
         RunKind::GitHub(Err(unknown)) => return Some(Err(unknown.clone())),
         RunKind::GitHub(Ok(run)) => (run.head_sha.clone(), Some(run.file().to_owned())),
-        RunKind::CodeBuild(build) => match cx.host.commit() {
-            Ok(Some(commit)) => (commit.to_string(), None),
+        RunKind::CodeBuild(build) => match &host.run {
+            OfHost::CodeBuild {
+                commit: Some(commit),
+                ..
+            } => (commit.clone(), None),
             // Without a contract the project itself says what is asked.
             _ if contract.is_none() => return None,
             _ => {

@@ -14,12 +14,14 @@ use kit::error::Error;
 use kit::host::Kind;
 use kit::id::{CommitId, Digest};
 use net::Net;
+use serde::{Deserialize, Serialize};
 
 /// The rule's name in the report.
 pub(super) const NAME: &str = "provenance";
 
 /// What the contract asks of provenance.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub(crate) struct Proofs {
     /// The key that signs it.
     pub(crate) key: KmsKey,
@@ -43,11 +45,11 @@ impl Proofs {
 /// What was found.
 #[derive(Debug)]
 pub(super) struct Found {
-    key: PublicKey,
+    pub(super) key: PublicKey,
     /// The source's repository, as provenance names it.
-    repository: String,
+    pub(super) repository: String,
     /// The manifest that holds the provenance, if there is one.
-    manifest: Option<Vec<u8>>,
+    pub(super) manifest: Option<Vec<u8>>,
 }
 
 /// Reads the key and the provenance; `None` if the contract asks for none, or no commit is known.

@@ -2,26 +2,23 @@
 //! people who approve: no rule rests on them.
 
 use super::facts::{Fact, Unknown};
+use super::host::Host;
 use super::policy;
 use super::range::Range;
-use crate::setting::Setting;
 use github::{Content, GitHub};
-use kit::Cx;
 use kit::lockfile::{self, FILE, Lock};
 use std::path::Path;
 
 /// What is new in the lock file of `commit`, compared with that of the commit where the range begins.
 pub(super) async fn observe(
-    cx: &Cx,
     github: &GitHub,
-    setting: &Setting,
+    host: &Host,
     range: &Range,
     commit: &str,
 ) -> Fact<Vec<String>> {
-    let (Some(folder), Some(base)) = (&setting.infrastructure, range.base.commit()) else {
+    let (Some(path), Some(base)) = (&host.lock_file, range.base.commit()) else {
         return Ok(Vec::new());
     };
-    let path = path(&policy::contract(cx), folder);
     let files = [base, commit].map(|at| (at.to_owned(), path.clone()));
     let mut locks = Vec::new();
     for (content, (at, path)) in github.contents(&files).await?.into_iter().zip(&files) {
@@ -47,7 +44,7 @@ fn lock(content: Content) -> Result<Lock, String> {
 }
 
 /// The lock file's path in the repository.
-fn path(contract: &str, folder: &str) -> String {
+pub(super) fn path(contract: &str, folder: &str) -> String {
     let above = Path::new(contract).parent().unwrap_or(Path::new(""));
     let path = policy::plain(&above.join(folder).join(FILE));
     path.to_string_lossy().into_owned()

@@ -42,6 +42,7 @@ pub(crate) async fn run(args: Args, cx: &Cx) -> Result<Report> {
         repository,
         breaks_glass: false,
         by_nobody: false,
+        keeps: false,
     };
     let mut judged = judge(cx, &net, &setting, question).await?;
     of_now(&mut judged.decision);

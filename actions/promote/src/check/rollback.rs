@@ -3,22 +3,27 @@
 
 mod policy;
 
+pub(super) use policy::{Passed, passed, told};
+
 use super::answer::{Decision, Finding, fail, not_asked, pass, unknown};
 use super::conditions::{refused, review};
 use super::facts::{Fact, Facts};
+use super::policy::Policy;
 use super::range::Base;
 use super::trail::Trail;
-use super::{Allowed, Evidence, Subject, asks_nothing, broken_reason, glass, loudly, report};
+use super::{
+    Allowed, Asked, Evidence, Kept, Subject, asks_nothing, broken_reason, glass, loudly, report,
+    subject,
+};
 use crate::args::Check;
 use crate::person::{logins, without_github};
 use crate::setting::Setting;
-use crate::standing::Standing;
+use crate::standing::{Standing, ends};
 use kit::Cx;
 use kit::error::{Error, Result};
 use kit::id::Digest;
-use ledger::{Actor, Chain, LOOK_BACK, Record, Verdict};
+use ledger::{Actor, Chain, Entry, LOOK_BACK, Record, Verdict};
 use net::Net;
-use policy::Policies;
 
 pub(super) async fn allow(
     args: &Check,
@@ -26,6 +31,7 @@ pub(super) async fn allow(
     net: Net,
     setting: Setting,
     digest: Option<Digest>,
+    keeps: bool,
 ) -> Result<Allowed> {
     if args.from.is_some() {
         return Err(
@@ -35,46 +41,24 @@ pub(super) async fn allow(
             )),
         );
     }
-    let account = net.account(&setting.ledger_reader).await?;
-    let ledger = setting.ledger(&net, &account);
-    let chain = Chain::new(&setting.service, &setting.environment)?;
-    let standing = Standing::read(&ledger, &chain).await?;
-    let digest = match digest {
-        Some(digest) => digest,
-        None => way_back(&setting, &standing)?.digest.clone(),
-    };
-    let healthy = match standing.healthy_record(&digest) {
-        Some(record) => Some(record.clone()),
-        None => {
-            let healthy =
-                |record: &Record| record.digest == digest && record.verdict == Verdict::Healthy;
-            ledger.find(&chain, LOOK_BACK, healthy).await?
+    let (went, asked) = Went::read(args, cx, &net, &setting, digest).await?;
+    let standing = went.standing(&setting)?;
+    let judgement = went.judge(&setting, &standing)?;
+    let kept = match keeps && !asks_nothing(&setting) {
+        true => {
+            let (decision, now) = (&judgement.decision, cx.clock.now());
+            Some(Kept::rollback(&setting, &went, &asked, decision, now)?)
         }
+        false => None,
     };
-    let promoter = without_github(cx, &net, &setting).await;
-    let mut decision = decide(&setting, &standing, &digest, healthy.as_ref(), &promoter);
-    let subject = Subject {
-        digest,
-        commit: healthy.map(|record| record.commit),
-        evidence: None,
-        trail: Trail::default(),
-        built_for: None,
-        base: Base::Nothing,
-    };
-    let branch = policy::branch(cx, &net, &setting, args.github.repository()).await;
-    let policies = match &branch {
-        Ok(_) => Policies::default(),
-        Err(_) => Policies::read(&ledger, &chain, &setting).await?,
-    };
-    let own = policy::rule(&setting, &subject, &branch, &policies);
-    decision.rules.push(own.named("policy"));
-    let loud = args.break_glass.as_deref().and_then(|reason| {
-        let people = glass::go_back(&mut decision, reason, &setting, &promoter, branch.is_err())?;
-        Some((logins(&people), reason))
-    });
+    let Judgement {
+        subject,
+        decision,
+        people,
+    } = judgement;
     let mut report = report::report(&setting, &subject, &Facts::none(), &decision)?;
-    if let Some((by, reason)) = loud {
-        loudly(cx, &mut report, &by, reason);
+    if let Some((people, reason)) = people.zip(args.break_glass.as_deref()) {
+        loudly(cx, &mut report, &logins(&people), reason);
     }
     let broken = broken_reason(args, &decision);
     let report = super::with_head(report, &standing);
@@ -88,8 +72,127 @@ pub(super) async fn allow(
         commit: subject.commit,
         standing,
         evidence: Evidence::default(),
+        kept,
         broken,
     })
+}
+
+/// What a rollback is judged by, as it was read.
+#[derive(Debug)]
+pub(super) struct Went {
+    /// What comes back.
+    pub(super) digest: Digest,
+    /// The environment's newest records, newest first.
+    pub(super) own: Vec<Entry>,
+    /// The record that the digest was healthy, if it is not among them.
+    pub(super) healthy: Option<Entry>,
+    /// How the gate stands to the branch's, if GitHub tells.
+    pub(super) branch: Fact<Policy>,
+    /// What the ledger tells about it, if GitHub does not.
+    pub(super) passed: Passed,
+    /// The people who roll back.
+    pub(super) promoter: Fact<Vec<Actor>>,
+    /// Why the gate may be gone past, if somebody said so.
+    pub(super) break_glass: Option<String>,
+}
+
+/// A rollback with the answer of every rule.
+pub(super) struct Judgement {
+    pub(super) subject: Subject,
+    pub(super) decision: Decision,
+    /// The people who went past a rule, if anybody did.
+    people: Option<Vec<Actor>>,
+}
+
+impl Went {
+    /// Reads it, with what GitHub was asked about the gate.
+    async fn read(
+        args: &Check,
+        cx: &Cx,
+        net: &Net,
+        setting: &Setting,
+        digest: Option<Digest>,
+    ) -> Result<(Self, Fact<Asked>)> {
+        let ledger = setting.reading(net).await?;
+        let chain = Chain::new(&setting.service, &setting.environment)?;
+        let own = ledger.entries(&chain, LOOK_BACK, ends).await?;
+        let standing = subject::standing(&chain, &own)?;
+        let digest = match digest {
+            Some(digest) => digest,
+            None => way_back(setting, &standing)?.digest.clone(),
+        };
+        let healthy = match standing.healthy_record(&digest) {
+            Some(_) => None,
+            None => {
+                let healthy = |record: &Record| was(record, &digest);
+                ledger.find_entry(&chain, LOOK_BACK, healthy).await?
+            }
+        };
+        let promoter = without_github(cx, net, setting).await;
+        let repository = args.github.repository();
+        let (branch, asked) = match policy::ask(cx, net, setting, repository).await {
+            Ok((branch, asked)) => (Ok(branch), Ok(asked)),
+            Err(unknown) => (Err(unknown.clone()), Err(unknown)),
+        };
+        let passed = match &branch {
+            Ok(_) => Passed::default(),
+            Err(_) => Passed::read(&ledger, &chain, setting).await?,
+        };
+        let went = Self {
+            digest,
+            own,
+            healthy,
+            branch,
+            passed,
+            promoter,
+            break_glass: args.break_glass.clone(),
+        };
+        Ok((went, asked))
+    }
+
+    /// Where the environment stands by its own records.
+    fn standing(&self, setting: &Setting) -> Result<Standing> {
+        let chain = Chain::new(&setting.service, &setting.environment)?;
+        subject::standing(&chain, &self.own)
+    }
+
+    /// Applies the rules.
+    ///
+    /// # Errors
+    /// What was read is not a record of the chain.
+    pub(super) fn judge(&self, setting: &Setting, standing: &Standing) -> Result<Judgement> {
+        let chain = Chain::new(&setting.service, &setting.environment)?;
+        let further = subject::recorded(&chain, self.healthy.as_slice())?;
+        let further = further.first().map(|it| &it.record);
+        let further = further.filter(|record| was(record, &self.digest));
+        let healthy = standing.healthy_record(&self.digest).or(further);
+        let mut decision = decide(setting, standing, &self.digest, healthy, &self.promoter);
+        let subject = Subject {
+            digest: self.digest.clone(),
+            commit: healthy.map(|record| record.commit.clone()),
+            evidence: None,
+            trail: Trail::default(),
+            built_for: None,
+            base: Base::Nothing,
+        };
+        let policies = self.passed.policies(&chain)?;
+        let own = policy::rule(setting, &subject, &self.branch, &policies);
+        decision.rules.push(own.named("policy"));
+        let people = self.break_glass.as_deref().and_then(|reason| {
+            let by_ledger = self.branch.is_err();
+            glass::go_back(&mut decision, reason, setting, &self.promoter, by_ledger)
+        });
+        Ok(Judgement {
+            subject,
+            decision,
+            people,
+        })
+    }
+}
+
+/// Whether the record says that the digest was healthy.
+fn was(record: &Record, digest: &Digest) -> bool {
+    record.digest == *digest && record.verdict == Verdict::Healthy
 }
 
 fn way_back<'s>(setting: &Setting, standing: &'s Standing) -> Result<&'s Record> {

@@ -1,14 +1,15 @@
-//! What is promoted: the digest, its commit, its records in the environment before, and what the environment runs.
+//! What a promotion is of: the digest, and what the ledger's records say of it and of the environment. They are read as
+//! they are stored; everything else about them follows from them alone.
 
-use super::decide;
+use super::decide::asks_nothing;
 use super::range::Base;
 use super::trail::Trail;
 use crate::setting::Setting;
-use crate::standing::at;
+use crate::standing::{Standing, at, ends};
 use kit::Cx;
 use kit::error::{Error, Result};
 use kit::id::{CommitId, Digest};
-use ledger::{Chain, LOOK_BACK, Ledger, Record, Verdict};
+use ledger::{Chain, Entry, Fault, LOOK_BACK, Ledger, Record, Recorded, Verdict, permit};
 use net::Net;
 
 /// The digest to promote, and its records in the ledger.
@@ -48,107 +49,185 @@ fn no_digest(setting: &Setting) -> Error {
     ))
 }
 
-/// Reads what is promoted from the ledger.
-///
-/// # Errors
-/// No digest is given or recorded, its commit is unknown, or the ledger cannot be read.
-pub(super) async fn subject(
-    cx: &Cx,
-    net: &Net,
-    setting: &Setting,
-    digest: Option<Digest>,
-    from: Option<&str>,
-) -> Result<Subject> {
-    let Some(follows) = &setting.follows else {
-        let digest = digest.ok_or_else(|| no_digest(setting))?;
-        let commit = match cx.host.commit() {
-            // No rule looks at it, and a build whose source is not a commit may deploy here.
-            Err(_) if decide::asks_nothing(setting) => None,
-            commit => commit?,
+/// What was read for a promotion, newest record first.
+#[derive(Debug, Clone)]
+pub(crate) struct Read {
+    pub(crate) digest: Digest,
+    /// The commit of this run, where no environment comes before.
+    pub(crate) commit: Option<CommitId>,
+    /// As [`Subject::built_for`].
+    pub(crate) built_for: Option<CommitId>,
+    /// The environment's own records; none where there is no gate.
+    pub(crate) own: Vec<Entry>,
+    /// The records of the environment before.
+    pub(crate) before: Vec<Entry>,
+}
+
+impl Read {
+    /// Reads the ledger.
+    ///
+    /// # Errors
+    /// It cannot be read or is broken, or there is no digest to promote.
+    pub(crate) async fn of(
+        cx: &Cx,
+        net: &Net,
+        setting: &Setting,
+        digest: Option<Digest>,
+        from: Option<&str>,
+    ) -> Result<Self> {
+        let Some(follows) = &setting.follows else {
+            return Self::of_the_first(cx, net, setting, digest).await;
         };
-        if commit.is_none() && !decide::asks_nothing(setting) {
+        let account = net.account(&setting.ledger_reader).await?;
+        let ledger = setting.ledger(net, &account);
+        let before = Chain::new(&setting.service, follows)?;
+        let digest = match digest {
+            Some(digest) => digest,
+            None => newest_healthy(&ledger, setting, from.unwrap_or(follows)).await?,
+        };
+        // Far enough back to know for how long it was healthy.
+        let now = cx.clock.now();
+        let enough = |record: &Record| {
+            let soak = time::Duration::seconds(setting.gate.soak.unwrap_or(0).cast_signed());
+            let old = at(&record.at).is_some_and(|at| now - at >= soak);
+            record.is_deployment()
+                && record.digest == digest
+                && (old || record.verdict != Verdict::Healthy)
+        };
+        let own = Chain::new(&setting.service, &setting.environment)?;
+        let (before, own) = tokio::join!(
+            ledger.entries(&before, LOOK_BACK, enough),
+            ledger.entries(&own, LOOK_BACK, ends)
+        );
+        let mut read = Self {
+            digest,
+            commit: None,
+            built_for: None,
+            own: own?,
+            before: before?,
+        };
+        let (deployed, _) = Trail::of(&read.before(setting)?, &read.digest);
+        if let Some(commit) = deployed.map(|record| record.commit) {
+            read.built_for = built_for(cx, &ledger, &setting.service, &read.digest, &commit).await;
+        }
+        Ok(read)
+    }
+
+    async fn of_the_first(
+        cx: &Cx,
+        net: &Net,
+        setting: &Setting,
+        digest: Option<Digest>,
+    ) -> Result<Self> {
+        let digest = digest.ok_or_else(|| no_digest(setting))?;
+        let mut read = Self {
+            digest,
+            commit: None,
+            built_for: None,
+            own: Vec::new(),
+            before: Vec::new(),
+        };
+        if asks_nothing(setting) {
+            // No rule looks at it, and a build whose source is not a commit may deploy here.
+            read.commit = cx.host.commit().unwrap_or_default();
+            return Ok(read);
+        }
+        read.commit = cx.host.commit()?;
+        if read.commit.is_none() {
             return Err(Error::usage(format!(
-                "the commit of {digest} is unknown: the ledger has no record, and this run has no commit"
+                "the commit of {} is unknown: the ledger has no record, and this run has no commit",
+                read.digest
             ))
             .hint("run this in the workflow run or build of that commit"));
         }
-        let base = match decide::asks_nothing(setting) {
-            true => Base::Nothing,
-            false => {
-                let account = net.account(&setting.ledger_reader).await?;
-                base(&setting.ledger(net, &account), setting).await?
-            }
-        };
-        return Ok(Subject {
-            digest,
-            commit,
-            evidence: None,
-            trail: Trail::default(),
-            built_for: None,
-            base,
-        });
-    };
-    let account = net.account(&setting.ledger_reader).await?;
-    let ledger = setting.ledger(net, &account);
-    let before = Chain::new(&setting.service, follows)?;
-    let digest = match digest {
-        Some(digest) => digest,
-        None => {
-            let from = from.unwrap_or(follows);
-            let chain = Chain::new(&setting.service, from)?;
-            // After a failed deployment, the previous healthy one runs or may be restored.
-            let healthy = |record: &Record| record.verdict == Verdict::Healthy;
-            let last = ledger.find(&chain, LOOK_BACK, healthy).await?;
-            last.ok_or_else(|| {
-                Error::refused(format!("no digest is recorded as healthy in {from}"))
-                    .hint(format!("deploy to {from} first, or give --digest"))
-            })?
-            .digest
+        let account = net.account(&setting.ledger_reader).await?;
+        let ledger = setting.ledger(net, &account);
+        let own = Chain::new(&setting.service, &setting.environment)?;
+        read.own = ledger.entries(&own, LOOK_BACK, ends).await?;
+        Ok(read)
+    }
+
+    /// Where the environment stands by its own records.
+    ///
+    /// # Errors
+    /// As [`standing`].
+    pub(crate) fn standing(&self, setting: &Setting) -> Result<Standing> {
+        let chain = Chain::new(&setting.service, &setting.environment)?;
+        standing(&chain, &self.own)
+    }
+
+    /// The records of the environment before.
+    fn before(&self, setting: &Setting) -> Result<Vec<Recorded>> {
+        match &setting.follows {
+            None => Ok(Vec::new()),
+            Some(follows) => recorded(&Chain::new(&setting.service, follows)?, &self.before),
         }
-    };
-    // Far enough back to know for how long it was healthy.
-    let now = cx.clock.now();
-    let enough = |record: &Record| {
-        let soak = time::Duration::seconds(setting.gate.soak.unwrap_or(0).cast_signed());
-        let old = at(&record.at).is_some_and(|at| now - at >= soak);
-        record.is_deployment()
-            && record.digest == digest
-            && (old || record.verdict != Verdict::Healthy)
-    };
-    let records = ledger.recent(&before, LOOK_BACK, enough).await?;
-    let (evidence, trail) = Trail::of(&records, &digest);
-    let commit = evidence.as_ref().map(|record| record.commit.clone());
-    let built_for = match &commit {
-        Some(commit) => built_for(cx, &ledger, &setting.service, &digest, commit).await,
-        None => None,
-    };
-    Ok(Subject {
-        base: base(&ledger, setting).await?,
-        digest,
-        commit,
-        evidence,
-        trail,
-        built_for,
-    })
+    }
+
+    /// What follows from the records.
+    ///
+    /// # Errors
+    /// One of them is not a record, or what the environment runs is out of sight (exit 3).
+    pub(crate) fn subject(&self, setting: &Setting, standing: &Standing) -> Result<Subject> {
+        let (evidence, trail) = Trail::of(&self.before(setting)?, &self.digest);
+        let recorded = evidence.as_ref().map(|record| record.commit.clone());
+        Ok(Subject {
+            digest: self.digest.clone(),
+            commit: match setting.follows {
+                Some(_) => recorded,
+                None => self.commit.clone(),
+            },
+            evidence,
+            trail,
+            built_for: self.built_for.clone(),
+            base: match asks_nothing(setting) {
+                true => Base::Nothing,
+                false => base(setting, standing)?,
+            },
+        })
+    }
+}
+
+/// The records of entries.
+pub(super) fn recorded(chain: &Chain, entries: &[Entry]) -> Result<Vec<Recorded>> {
+    let broken = |fault: Fault| Error::refused(format!("chain {chain} is broken: {fault}"));
+    let all = entries.iter().map(|entry| entry.recorded(chain));
+    all.collect::<Result<_, _>>().map_err(broken)
+}
+
+/// Where an environment stands by its newest records, newest first.
+///
+/// # Errors
+/// One of them is not a record, or as [`permit::whole`].
+pub(super) fn standing(chain: &Chain, own: &[Entry]) -> Result<Standing> {
+    let records = recorded(chain, own)?;
+    permit::whole(chain, &records)?;
+    Ok(Standing::of(records))
+}
+
+async fn newest_healthy(ledger: &Ledger, setting: &Setting, from: &str) -> Result<Digest> {
+    let chain = Chain::new(&setting.service, from)?;
+    // After a failed deployment, the previous healthy one runs or may be restored.
+    let healthy = |record: &Record| record.verdict == Verdict::Healthy;
+    let last = ledger.find(&chain, LOOK_BACK, healthy).await?;
+    let last = last.ok_or_else(|| {
+        Error::refused(format!("no digest is recorded as healthy in {from}"))
+            .hint(format!("deploy to {from} first, or give --digest"))
+    })?;
+    Ok(last.digest)
 }
 
 /// What the environment runs: the newest healthy record of its chain. Before the first one, the
 /// contract may name a commit to begin from.
-async fn base(ledger: &Ledger, setting: &Setting) -> Result<Base> {
-    let chain = Chain::new(&setting.service, &setting.environment)?;
-    let mut read = 0;
-    let healthy = |record: &Record| record.verdict == Verdict::Healthy;
-    if let Some(record) = ledger.find(&chain, LOOK_BACK, healthy).await? {
+fn base(setting: &Setting, standing: &Standing) -> Result<Base> {
+    if let Some(record) = standing.current() {
         return Ok(Base::Record {
             commit: record.commit.to_string(),
             seq: record.seq,
         });
     }
-    if let Some(head) = ledger.head(&chain).await? {
-        read = head.seq;
-    }
     // Failures must not push the version that runs out of sight.
-    if read > LOOK_BACK as u64 {
+    if standing.last() > LOOK_BACK as u64 {
         return Err(Error::refused(format!(
             "none of the newest {} records of {} is healthy, so what runs there is unknown",
             LOOK_BACK, setting.environment

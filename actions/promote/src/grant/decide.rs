@@ -47,7 +47,7 @@ pub(super) fn own<'r>(
 }
 
 /// Until when a deployment can begin: an hour, but no longer than the approvals count.
-pub(super) fn expires(now: OffsetDateTime, approved: Option<&str>) -> String {
+pub(crate) fn expires(now: OffsetDateTime, approved: Option<&str>) -> String {
     let life = now + time::Duration::seconds(LIFE.cast_signed());
     rfc3339(approved.and_then(at).map_or(life, |until| until.min(life)))
 }

@@ -2,8 +2,10 @@
 
 mod decide;
 
+pub(crate) use decide::expires;
+
 use crate::args::Grant as Args;
-use crate::check::{Allowed, allow};
+use crate::check::{Allowed, Kept, allow};
 use crate::record::{Written, actor, after, connected, marks};
 use crate::setting::without_contract;
 use crate::standing::Standing;
@@ -20,14 +22,33 @@ pub(crate) async fn run(args: Args, cx: &Cx) -> Result<Report> {
         )
         .hint("add a contract, or use check"));
     }
-    let mut allowed = allow(&args.check, cx).await?;
+    let mut allowed = allow(&args.check, cx, true).await?;
     let Some(standing) = allowed.standing.take() else {
         return Ok(without_a_gate(allowed));
     };
     let github = connected(cx, &allowed.net, &args.check.github)?;
-    let draft = draft(&args, cx, github.as_ref(), &allowed, &standing).await?;
-    let granted = append(cx, &allowed, &standing, draft, args.dry_run).await?;
+    let kept = kept(&allowed)?;
+    let mut draft = draft(&args, cx, github.as_ref(), &allowed, &standing).await?;
+    if let (Some(permit), Some(bytes)) = (&mut draft.permit, &kept) {
+        permit.evidence = Some(ledger::evidence_name(bytes));
+    }
+    let granted = append(
+        cx,
+        &allowed,
+        &standing,
+        draft,
+        kept.as_deref(),
+        args.dry_run,
+    )
+    .await?;
     Ok(report(allowed, &granted))
+}
+
+/// What the decision was made from, where it can be kept.
+fn kept(allowed: &Allowed) -> Result<Option<Vec<u8>>> {
+    let place = &allowed.setting.trust.anchor;
+    let kept = allowed.kept.as_ref().filter(|_| place.is_some());
+    kept.map(Kept::bytes).transpose()
 }
 
 /// The permit as it would be written now.
@@ -62,6 +83,7 @@ async fn draft(
             reviews: evidence.reviews.clone(),
             approvers: evidence.approvers.clone(),
             requests: evidence.requests.clone(),
+            evidence: None,
         }),
         ..Record::new(
             &Chain::new(&setting.service, &setting.environment)?,
@@ -81,6 +103,7 @@ async fn append(
     allowed: &Allowed,
     standing: &Standing,
     draft: Record,
+    kept: Option<&[u8]>,
     dry_run: bool,
 ) -> Result<Written> {
     let setting = &allowed.setting;
@@ -93,6 +116,10 @@ async fn append(
             return Ok(Written::before(own));
         }
         let record = after(head.as_ref(), &records, draft.clone());
+        // Before the record that names it; what no record names does no harm.
+        if let Some(bytes) = kept.filter(|_| !dry_run) {
+            ledger.keep_evidence(&chain, bytes).await?;
+        }
         let hash = match dry_run {
             true => None,
             false => match ledger.append(&chain, head.as_ref(), record.clone()).await? {
@@ -160,6 +187,7 @@ fn report(allowed: Allowed, granted: &Written) -> Report {
         "hash": hash,
         "expires": expires,
         "already": already,
+        "evidence": record.permit.as_ref().and_then(|permit| permit.evidence.as_ref()),
     });
     report.output("permit", record.seq.to_string())
 }

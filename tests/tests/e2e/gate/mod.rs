@@ -4,6 +4,7 @@
 mod approvals;
 mod board;
 mod elsewhere;
+mod evidence;
 mod glass;
 mod permit;
 mod principal;

@@ -3,7 +3,7 @@
 
 use crate::aws::{AccountId, KmsKey, Principal, Region, RoleArn};
 use schemars::JsonSchema;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::fmt;
 use std::path::PathBuf;
@@ -50,7 +50,8 @@ pub struct Resolved {
 }
 
 /// Everything that one person is known by.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct Person {
     /// The number of the GitHub account.
     pub id: Option<u64>,
@@ -63,7 +64,7 @@ pub struct Person {
 }
 
 /// Whom an app acts for.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum StandsFor {
     /// A person, by the login under `people`.
@@ -227,7 +228,8 @@ pub struct Deploy {
 }
 
 /// The conditions under which a digest may be promoted to an environment.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct Gate {
     /// Is true if anything is checked. An environment that follows another is always gated.
     pub required: bool,
@@ -242,34 +244,34 @@ pub struct Gate {
     // What a gate does not declare is not written, so that a record's hash of the gate stays as it
     // was before these existed.
     /// The commit from which a first promotion is examined.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub since: Option<String>,
     /// Commits that are accepted although no pull request, or an unproven merge, brought them.
-    #[serde(skip_serializing_if = "Vec::is_empty")]
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub accepted_commits: Vec<String>,
     /// How long, in seconds, a digest must have been healthy in the environment before.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub soak: Option<u64>,
     /// Whether the environment before must run the digest now, healthy.
-    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub still_running: bool,
     /// Times in which nothing is promoted.
-    #[serde(skip_serializing_if = "Vec::is_empty")]
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub freeze: Vec<Freeze>,
     /// SSM Change Calendars that must all be open, by name or ARN.
-    #[serde(skip_serializing_if = "Vec::is_empty")]
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub calendars: Vec<String>,
     /// Reviews that a rollback needs.
-    #[serde(skip_serializing_if = "is_zero")]
+    #[serde(default, skip_serializing_if = "is_zero")]
     pub rollback_approvals: u32,
     /// Who may promote although rules refuse.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub break_glass: Option<BreakGlass>,
     /// Who approves each promotion.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub approve: Option<Approve>,
     /// Providers and modules of the infrastructure code that need not be pinned, by their sources.
-    #[serde(skip_serializing_if = "Vec::is_empty")]
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub unpinned: Vec<String>,
 }
 
@@ -301,29 +303,30 @@ fn is_zero(number: &u32) -> bool {
 }
 
 /// Times in which nothing is promoted, in local time. All that is given must hold.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct Freeze {
     /// IANA name of the time zone.
     pub time_zone: String,
     /// The weekdays; empty means every day.
-    #[serde(skip_serializing_if = "Vec::is_empty")]
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub weekdays: Vec<Weekday>,
     /// `HH:MM` at which it begins; `None` is the beginning of the day.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub from: Option<String>,
     /// `HH:MM` at which it ends, on the next day if that is not after `from`; `None` is the end of the day.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub to: Option<String>,
     /// First and last day, `YYYY-MM-DD`, both included.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub days: Option<(String, String)>,
     /// Why.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub reason: Option<String>,
 }
 
 /// A day of the week.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, JsonSchema)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 #[expect(missing_docs, reason = "they are what they are called")]
 pub enum Weekday {
@@ -337,7 +340,8 @@ pub enum Weekday {
 }
 
 /// Who may promote although rules refuse, and for how long.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct BreakGlass {
     /// Their GitHub logins.
     pub people: Vec<String>,
@@ -346,22 +350,23 @@ pub struct BreakGlass {
 }
 
 /// Who approves each promotion, on record, before it is made.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct Approve {
     /// How many of them must approve.
     pub count: u32,
     /// Those who may, by their names under `people`.
     pub people: Vec<String>,
     /// Teams on GitHub, ORGANIZATION/TEAM, whose members may too.
-    #[serde(skip_serializing_if = "Vec::is_empty")]
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub teams: Vec<String>,
     /// Seconds for which a request can be approved and used.
     pub expires: u64,
     /// How they are told of a request.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub tell: Option<Tell>,
     /// Another repository on GitHub whose runs may answer requests.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub repository: Option<String>,
 }
 
@@ -396,6 +401,19 @@ impl fmt::Display for Tell {
 impl Serialize for Tell {
     fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         serializer.collect_str(self)
+    }
+}
+
+impl<'de> Deserialize<'de> for Tell {
+    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let text = String::deserialize(deserializer)?;
+        let told = Self::of(&text);
+        match told.to_string() == text {
+            true => Ok(told),
+            false => Err(serde::de::Error::custom(format!(
+                "`{text}` is not a way to tell people of a request"
+            ))),
+        }
     }
 }
 

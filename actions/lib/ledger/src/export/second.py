@@ -1,6 +1,6 @@
 """A second verifier of a ledger's export, written from docs/ledger.md alone, with the standard library alone.
 
-    python3 second.py [--key KEY.pem] [--head HASH] FILE...
+    python3 second.py [--key KEY.pem] [--head HASH] [--evidence FOLDER] FILE...
 
 prints a line of JSON for each file: the faults, the number of records, and where the signed part begins.
 """
@@ -8,6 +8,7 @@ prints a line of JSON for each file: the faults, the number of records, and wher
 import base64
 import hashlib
 import json
+import os
 import re
 import sys
 
@@ -285,7 +286,24 @@ def body_of(data):
     raise Wrong("neither a record nor an end")
 
 
-def check(data, key, head):
+def evidence_of(folder, record):
+    """What is wrong with the evidence that a permit names, if it names some."""
+    permit = record.get("permit")
+    named = permit.get("evidence") if isinstance(permit, dict) else None
+    if record["verdict"] != "permitted" or not isinstance(named, str):
+        return None
+    digest = named.removeprefix("sha256:")
+    if digest == named or not HEX.match(digest):
+        return None
+    try:
+        with open(os.path.join(folder, f"{digest}.json"), "rb") as file:
+            kept = file.read()
+    except FileNotFoundError:
+        return "unkept"
+    return None if hashlib.sha256(kept).hexdigest() == digest else "swapped"
+
+
+def check(data, key, head, evidence=None):
     faults = set()
     lines = lines_of(data)
     try:
@@ -331,6 +349,8 @@ def check(data, key, head):
                 begins = min(1 if named is None else named, seq)
         if fault:
             faults.add((fault, seq))
+        elif evidence and (wrong := evidence_of(evidence, record)):
+            faults.add((wrong, seq))
         if last and seq <= last:
             if not fault:
                 faults.add(("reordered", seq))
@@ -347,17 +367,19 @@ def check(data, key, head):
 
 
 def main(arguments):
-    key = head = None
-    while arguments and arguments[0] in ("--key", "--head"):
+    key = head = evidence = None
+    while arguments and arguments[0] in ("--key", "--head", "--evidence"):
         option, value, arguments = arguments[0], arguments[1], arguments[2:]
         if option == "--key":
             with open(value, encoding="utf-8") as file:
                 key = key_of(file.read())
+        elif option == "--evidence":
+            evidence = value
         else:
             head = value
     for name in arguments:
         with open(name, "rb") as file:
-            faults, records, begins = check(file.read(), key, head)
+            faults, records, begins = check(file.read(), key, head, evidence)
         print(json.dumps({"faults": sorted(map(list, faults)), "records": records, "signed_from": begins}))
 
 

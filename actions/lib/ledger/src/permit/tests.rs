@@ -40,6 +40,7 @@ fn permit(head: u64) -> Record {
             reviews: Vec::new(),
             approvers: Vec::new(),
             requests: Vec::new(),
+            evidence: None,
         }),
         ..sample(0, 2)
     }

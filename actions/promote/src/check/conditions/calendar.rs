@@ -9,11 +9,13 @@ use crate::setting::Setting;
 use kit::backoff::{self, Retryable};
 use kit::error::{Error, ErrorKind};
 use net::{Account, Net};
+use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use std::time::Duration;
 
 /// What a calendar says.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub(crate) struct Calendar {
     pub(crate) state: State,
     /// When that changes, as AWS writes it.
@@ -21,7 +23,8 @@ pub(crate) struct Calendar {
 }
 
 /// Whether a calendar permits changes.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub(crate) enum State {
     Open,
     Closed,

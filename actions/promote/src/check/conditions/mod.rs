@@ -11,6 +11,7 @@ mod soak;
 mod tests;
 
 pub(crate) use calendar::{Calendar, look};
+pub(in crate::check) use observe::ahead;
 pub(crate) use observe::{observe, without};
 pub(crate) use reviews::review;
 pub(in crate::check) use reviews::{owed, refused};

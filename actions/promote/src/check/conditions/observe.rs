@@ -12,34 +12,28 @@ use crate::standing::Standing;
 use futures_util::future::join_all;
 use github::GitHub;
 use kit::Cx;
-use kit::error::{Error, Result};
+use kit::error::Error;
 use kit::step::required;
-use ledger::{Actor, Chain};
+use ledger::Actor;
 use net::Net;
 
-/// Collects them. A fact that cannot be determined is `Unknown`, not an error.
-///
-/// # Errors
-/// The environment's records cannot be read or are broken.
+/// Collects them, beside where the environment stands. A fact that cannot be determined is `Unknown`.
 pub(crate) async fn observe(
     cx: &Cx,
     net: &Net,
     github: Option<&GitHub>,
     setting: &Setting,
     subject: &Subject,
+    standing: Standing,
     promoter: Fact<Vec<Actor>>,
-) -> Result<Conditions> {
-    let account = net.account(&setting.ledger_reader).await?;
-    let ledger = setting.ledger(net, &account);
-    let chain = Chain::new(&setting.service, &setting.environment)?;
-    let standing = Standing::read(&ledger, &chain).await?;
+) -> Conditions {
     let (ahead, calendars, missing_before, members) = tokio::join!(
         ahead(github, &standing, subject),
         calendars(net, setting),
         missing_before(cx, net, setting, subject),
         members(github, setting.teams()),
     );
-    Ok(Conditions {
+    Conditions {
         now: cx.clock.now(),
         standing,
         missing_before,
@@ -47,10 +41,11 @@ pub(crate) async fn observe(
         ahead,
         members,
         promoter,
-    })
+    }
 }
 
-async fn ahead(
+/// GitHub's status for what runs...what is promoted; only if something else runs.
+pub(in crate::check) async fn ahead(
     github: Option<&GitHub>,
     standing: &Standing,
     subject: &Subject,

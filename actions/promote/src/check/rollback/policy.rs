@@ -1,51 +1,73 @@
 //! Whether a rollback is judged by the branch's own gate. GitHub tells, as for a promotion; while it does
 //! not, the ledger does.
 
-use crate::check::Subject;
 use crate::check::answer::{Finding, fail, not_asked, pass};
 use crate::check::asks_nothing;
 use crate::check::facts::{Fact, Facts, RunKind, Unknown};
+use crate::check::host::{Host, OfHost};
 use crate::check::policy::{Policy, observe};
 use crate::check::rules::Context;
-use crate::person::run_of;
+use crate::check::subject::recorded;
+use crate::check::{Asked, Subject};
 use crate::setting::Setting;
-use github::GitHub;
+use github::{GitHub, Transcript};
 use kit::Cx;
 use kit::error::Result;
 use kit::host::Kind;
-use ledger::{Chain, LOOK_BACK, Ledger, Record, Verdict};
+use ledger::{Chain, Entry, LOOK_BACK, Ledger, Record, Verdict};
 use net::Net;
 use std::time::Duration;
 
 /// How long a rollback waits for GitHub, which it can do without.
 const PATIENCE: Duration = Duration::from_secs(20);
 
-/// How the contract and the workflow of this run stand to the branch's newest commit.
-pub(super) async fn branch(
+/// How the contract and the workflow of this run stand to the branch's newest commit, with what GitHub
+/// was asked.
+pub(super) async fn ask(
     cx: &Cx,
     net: &Net,
     setting: &Setting,
     repository: Option<&str>,
-) -> Fact<Policy> {
-    let none = || Unknown::new("this run is of no commit", "start a run on the branch");
-    let run = match cx.host.kind() {
-        Kind::GitHub => None,
-        Kind::CodeBuild => Some(RunKind::CodeBuild("this build".to_owned())),
-        Kind::Terminal => return Err(none()),
-    };
+) -> Fact<(Policy, Asked)> {
+    if cx.host.kind() == Kind::Terminal {
+        return Err(of_no_commit());
+    }
     let asked = async {
+        let transcript = Transcript::default();
         let github = GitHub::connect(cx, net, repository)
-            .map_err(|error| Unknown::new(error.message, "give a token for GitHub"))?;
-        let run = match run {
-            Some(build) => build,
-            None => RunKind::GitHub(run_of(cx, Some(&github)).await),
+            .map_err(|error| Unknown::new(error.message, "give a token for GitHub"))?
+            .noting(&transcript);
+        let host = Host::of(cx, net, setting).await;
+        let branch = told(&github, &host, setting).await?;
+        let asked = Asked {
+            host,
+            repository: github.repository().clone(),
+            transcript,
         };
-        let tip = github.tip(&setting.gate.branch).await;
-        let found = observe(cx, &github, setting, &tip.map_err(Unknown::from), &run).await;
-        found.unwrap_or_else(|| Err(none()))
+        Ok((branch, asked))
     };
     let within = tokio::time::timeout(PATIENCE, asked).await;
     within.unwrap_or_else(|_| Err(Unknown::new("GitHub does not answer", "run this again")))
+}
+
+/// The same by what GitHub answers.
+pub(in crate::check) async fn told(
+    github: &GitHub,
+    host: &Host,
+    setting: &Setting,
+) -> Fact<Policy> {
+    let run = match &host.run {
+        OfHost::GitHub { .. } => RunKind::GitHub(host.workflow(github).await),
+        OfHost::CodeBuild { .. } => RunKind::CodeBuild("this build".to_owned()),
+        OfHost::Terminal { .. } => return Err(of_no_commit()),
+    };
+    let tip = github.tip(&setting.gate.branch).await;
+    let found = observe(github, host, &tip.map_err(Unknown::from), &run).await;
+    found.unwrap_or_else(|| Err(of_no_commit()))
+}
+
+fn of_no_commit() -> Unknown {
+    Unknown::new("this run is of no commit", "start a run on the branch")
 }
 
 /// By which gates an environment's promotions passed, of which GitHub was asked whether they were the
@@ -58,25 +80,45 @@ pub(super) struct Policies {
     own: Option<Record>,
 }
 
-impl Policies {
+/// The same as they are stored.
+#[derive(Debug, Default)]
+pub(in crate::check) struct Passed {
+    pub(in crate::check) newest: Option<Entry>,
+    pub(in crate::check) own: Option<Entry>,
+}
+
+impl Passed {
     pub(super) async fn read(ledger: &Ledger, chain: &Chain, setting: &Setting) -> Result<Self> {
         let own = setting.policy()?;
-        let passed = |record: &Record| {
-            let verdict = matches!(record.verdict, Verdict::Permitted | Verdict::Healthy);
-            verdict && record.rollback.is_none() && record.policy.is_some()
-        };
         let is_own = |record: &Record| record.policy.as_ref() == Some(&own);
-        let newest = ledger.find(chain, LOOK_BACK, passed).await?;
-        let newest = newest.filter(|record| !is_own(record));
+        let newest = ledger.find_entry(chain, LOOK_BACK, passed).await?;
+        let newest = newest.filter(|entry| !entry.record(chain).is_ok_and(|it| is_own(&it)));
         let own = match newest {
             None => None,
             Some(_) => {
                 let both = |record: &Record| passed(record) && is_own(record);
-                ledger.find(chain, LOOK_BACK, both).await?
+                ledger.find_entry(chain, LOOK_BACK, both).await?
             }
         };
         Ok(Self { newest, own })
     }
+
+    pub(super) fn policies(&self, chain: &Chain) -> Result<Policies> {
+        let record = |entry: &Option<Entry>| -> Result<Option<Record>> {
+            let mut all = recorded(chain, entry.as_slice())?.into_iter();
+            Ok(all.next().map(|it| it.record))
+        };
+        Ok(Policies {
+            newest: record(&self.newest)?,
+            own: record(&self.own)?,
+        })
+    }
+}
+
+/// Whether the record says that a promotion passed a gate.
+pub(in crate::check) fn passed(record: &Record) -> bool {
+    let verdict = matches!(record.verdict, Verdict::Permitted | Verdict::Healthy);
+    verdict && record.rollback.is_none() && record.policy.is_some()
 }
 
 /// The rule: by GitHub if it tells, else by the ledger.

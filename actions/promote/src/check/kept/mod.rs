@@ -1,0 +1,311 @@
+//! All that a decision was made from, as it is kept beside the ledger's anchor, so that anybody can make the decision
+//! again: the rules, the records, GitHub's answers, and what AWS and the host said. docs/ledger.md specifies it.
+
+mod replay;
+#[cfg(test)]
+mod tests;
+
+pub(crate) use replay::{Known, Replayed, replay};
+
+use super::answer::{Answer, Decision};
+use super::conditions::{Calendar, Conditions};
+use super::facts::Fact;
+use super::host::Host;
+use super::provenance::{Found, Proofs};
+use super::rollback::Went;
+use super::{Asked, Observed, Read};
+use crate::setting::Setting;
+use github::{Exchange, GitHub, Repository};
+use kit::aws::AccountId;
+use kit::contract::{Person, StandsFor};
+use kit::error::{Context, Result};
+use kit::id::{CommitId, Digest};
+use ledger::{Actor, Entry};
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+use time::OffsetDateTime;
+use time::format_description::well_known::Rfc3339;
+
+/// The form. Another one means that a rule decides otherwise than before.
+const FORMAT: &str = "slipway-evidence/1";
+
+/// The evidence of one decision.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Kept {
+    format: String,
+    /// The version of the step that decided.
+    version: String,
+    contract: Contract,
+    digest: Digest,
+    /// The commit of the run, where no environment comes before.
+    commit: Option<CommitId>,
+    /// When it was decided, RFC 3339 with its fractions of a second.
+    now: String,
+    /// The environment's own newest records, newest first.
+    own: Vec<Line>,
+    /// Those of the environment before.
+    before: Vec<Line>,
+    judged: Was,
+    /// What each rule answered.
+    rules: Vec<Answered>,
+}
+
+/// What was decided.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "snake_case")]
+enum Was {
+    Promotion(Promotion),
+    Rollback(Rollback),
+}
+
+/// What the contract says of the environment and of people.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Contract {
+    declared: bool,
+    service: String,
+    environment: String,
+    follows: Option<String>,
+    account: Option<AccountId>,
+    /// The gate's rules as JSON; the record's `policy` is the hash of this text.
+    gate: String,
+    people: BTreeMap<String, Person>,
+    apps: BTreeMap<u64, StandsFor>,
+    provenance: Option<Proofs>,
+}
+
+/// What a promotion was judged by, beside the records.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Promotion {
+    /// Why rules may be gone past, if somebody said so.
+    break_glass: Option<String>,
+    /// The people who promote.
+    promoter: Fact<Vec<Actor>>,
+    calendars: Vec<(String, Fact<Calendar>)>,
+    missing_before: Option<Fact<Vec<String>>>,
+    provenance: Option<Fact<Proof>>,
+    /// What GitHub was asked; nothing if it was not.
+    github: Option<Answers>,
+}
+
+/// GitHub's answers, and what decides which questions there are.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Answers {
+    repository: String,
+    host: Host,
+    exchanges: Vec<Exchange>,
+}
+
+/// The image's provenance and the key that signs it.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Proof {
+    /// In PEM.
+    key: String,
+    repository: String,
+    /// The manifest that holds the provenance, as it is in the registry.
+    manifest: Option<String>,
+}
+
+/// What a rollback was judged by, beside the records.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Rollback {
+    /// Why the gate may be gone past, if somebody said so.
+    break_glass: Option<String>,
+    promoter: Fact<Vec<Actor>>,
+    /// What GitHub answered about the gate, or why the ledger was asked instead.
+    github: Fact<Answers>,
+    /// The record that the digest was healthy, if that is not among the newest.
+    healthy: Option<Line>,
+    /// The newest promotion by another gate, and by this one.
+    newest: Option<Line>,
+    by_this_gate: Option<Line>,
+}
+
+/// A record as it is stored.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Line {
+    seq: u64,
+    prev: String,
+    hash: String,
+    record: String,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    key: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    signature: Option<String>,
+}
+
+/// A rule's answer.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Answered {
+    rule: String,
+    answer: Answer,
+    fact: String,
+}
+
+impl Kept {
+    /// What a promotion was judged by.
+    pub(super) fn promotion(
+        setting: &Setting,
+        observed: Observed,
+        conditions: &Conditions,
+        decision: &Decision,
+        break_glass: Option<String>,
+    ) -> Result<Self> {
+        let Observed { read, asked, proof } = observed;
+        let promotion = Promotion {
+            break_glass,
+            promoter: conditions.promoter.clone(),
+            calendars: conditions.calendars.clone(),
+            missing_before: conditions.missing_before.clone(),
+            provenance: proof.map(|found| found.map(|found| Proof::of(&found))),
+            github: asked.as_ref().map(Answers::of),
+        };
+        Self::of(
+            setting,
+            &read,
+            conditions.now,
+            decision,
+            Was::Promotion(promotion),
+        )
+    }
+
+    /// What a rollback was judged by.
+    pub(super) fn rollback(
+        setting: &Setting,
+        went: &Went,
+        asked: &Fact<Asked>,
+        decision: &Decision,
+        now: OffsetDateTime,
+    ) -> Result<Self> {
+        let line = |entry: &Option<Entry>| entry.as_ref().map(Line::of);
+        let read = Read {
+            digest: went.digest.clone(),
+            commit: None,
+            built_for: None,
+            own: went.own.clone(),
+            before: Vec::new(),
+        };
+        let rollback = Rollback {
+            break_glass: went.break_glass.clone(),
+            promoter: went.promoter.clone(),
+            github: asked.as_ref().map(Answers::of).map_err(Clone::clone),
+            healthy: line(&went.healthy),
+            newest: line(&went.passed.newest),
+            by_this_gate: line(&went.passed.own),
+        };
+        Self::of(setting, &read, now, decision, Was::Rollback(rollback))
+    }
+
+    fn of(
+        setting: &Setting,
+        read: &Read,
+        now: OffsetDateTime,
+        decision: &Decision,
+        judged: Was,
+    ) -> Result<Self> {
+        Ok(Self {
+            format: FORMAT.to_owned(),
+            version: env!("CARGO_PKG_VERSION").to_owned(),
+            contract: Contract {
+                declared: setting.declared,
+                service: setting.service.clone(),
+                environment: setting.environment.clone(),
+                follows: setting.follows.clone(),
+                account: setting.read.account.clone(),
+                gate: serde_json::to_string(&setting.gate)
+                    .context("cannot write the gate as JSON")?,
+                people: setting.people.clone(),
+                apps: setting.apps.clone(),
+                provenance: setting.proofs.clone(),
+            },
+            digest: read.digest.clone(),
+            commit: read.commit.clone(),
+            now: now
+                .format(&Rfc3339)
+                .context("cannot write the time of the decision")?,
+            own: read.own.iter().map(Line::of).collect(),
+            before: read.before.iter().map(Line::of).collect(),
+            judged,
+            rules: answered(decision),
+        })
+    }
+
+    /// Its bytes, which are what is kept and hashed.
+    ///
+    /// # Errors
+    /// It cannot be written as JSON.
+    pub(crate) fn bytes(&self) -> Result<Vec<u8>> {
+        serde_json::to_vec(self).context("cannot write the evidence as JSON")
+    }
+}
+
+/// What each rule answered.
+fn answered(decision: &Decision) -> Vec<Answered> {
+    let rules = decision.rules.iter().map(|rule| Answered {
+        rule: rule.rule.to_owned(),
+        answer: rule.answer,
+        fact: rule.fact.clone(),
+    });
+    rules.collect()
+}
+
+impl Line {
+    fn of(entry: &Entry) -> Self {
+        let signature = entry.signature.as_ref();
+        Self {
+            seq: entry.seq,
+            prev: entry.prev.clone(),
+            hash: entry.hash.clone(),
+            record: entry.bytes.clone(),
+            key: signature.and_then(|signature| signature.keyid.clone()),
+            signature: signature.map(|signature| signature.sig.clone()),
+        }
+    }
+
+    fn entry(&self) -> Entry {
+        Entry {
+            seq: self.seq,
+            prev: self.prev.clone(),
+            hash: self.hash.clone(),
+            bytes: self.record.clone(),
+            signature: self.signature.clone().map(|sig| attest::Signature {
+                keyid: self.key.clone(),
+                sig,
+            }),
+        }
+    }
+}
+
+impl Answers {
+    fn of(asked: &Asked) -> Self {
+        Self {
+            repository: asked.repository.to_string(),
+            host: asked.host.clone(),
+            exchanges: asked.transcript.exchanges(),
+        }
+    }
+
+    /// The client that answers from them.
+    fn client(&self) -> Option<GitHub> {
+        let repository = Repository::parse(&self.repository)?;
+        Some(GitHub::kept(repository, self.exchanges.clone()))
+    }
+}
+
+impl Proof {
+    fn of(found: &Found) -> Self {
+        let text = |bytes: &Vec<u8>| String::from_utf8_lossy(bytes).into_owned();
+        Self {
+            key: found.key.to_pem(),
+            repository: found.repository.clone(),
+            manifest: found.manifest.as_ref().map(text),
+        }
+    }
+}

@@ -1,0 +1,191 @@
+//! Evidence: what a permit was granted on is kept beside the anchor, and `verify` makes each decision again from it.
+
+use std::path::{Path, PathBuf};
+
+use sandbox::instance::sha256;
+use serde_json::{Value, json};
+
+use super::{ALLOWED, Ended, Gate, digest};
+use crate::support::{PATIENCE, instance, wait};
+
+impl Gate {
+    /// Names the anchor in the contract.
+    pub(super) fn anchor(&self) {
+        let file = self.folder.path().join("delivery.yaml");
+        let text = std::fs::read_to_string(&file).unwrap();
+        let build = "region: ca-central-1}";
+        assert!(text.contains(build), "{text}");
+        let bucket = self.world.anchor_bucket();
+        let anchored =
+            format!("region: ca-central-1, anchor: {{bucket: {bucket}, prefix: slipway}}}}");
+        std::fs::write(file, text.replace(build, &anchored)).unwrap();
+    }
+
+    /// Writes the chain and its evidence to a folder.
+    fn exported(&self, name: &str) -> (String, PathBuf) {
+        let file = format!("{name}.jsonl");
+        let export = ["export", "--output", &file, "--evidence", name];
+        self.run("grace", &export).is(0, &[]);
+        let text = std::fs::read_to_string(self.folder.path().join(&file)).unwrap();
+        (text, self.folder.path().join(name))
+    }
+
+    /// What verify says of an export.
+    fn verified(&self, export: &str, evidence: &Path) -> Ended {
+        let file = self.folder.path().join("given.jsonl");
+        std::fs::write(&file, export).unwrap();
+        let (file, evidence) = (file.to_str().unwrap(), evidence.to_str().unwrap());
+        self.run(
+            "grace",
+            &["verify", "--export", file, "--evidence", evidence],
+        )
+    }
+
+    /// What the second verifier says of it.
+    fn second(&self, export: &str, evidence: &Path) -> Value {
+        let file = self.folder.path().join("second.jsonl");
+        std::fs::write(&file, export).unwrap();
+        let script = instance()
+            .checkout
+            .join("actions/lib/ledger/src/export/second.py");
+        let output = std::process::Command::new("python3")
+            .arg(script)
+            .arg("--evidence")
+            .args([evidence, &file])
+            .output()
+            .unwrap();
+        let said = String::from_utf8_lossy(&output.stdout).into_owned();
+        serde_json::from_str(&said)
+            .unwrap_or_else(|_| panic!("{said}{}", String::from_utf8_lossy(&output.stderr)))
+    }
+
+    /// Evidence of permit 2 that is changed, or gone.
+    fn changed_or_gone(&self, export: &str, evidence: &Path, hash: &str) {
+        let file = evidence.join(format!("{hash}.json"));
+        let text = std::fs::read_to_string(&file).unwrap();
+        std::fs::write(&file, text.replacen("acme", "evil", 1)).unwrap();
+        let swapped = self.verified(export, evidence);
+        swapped.is(
+            3,
+            &["the evidence of record 2 is not the one that it names"],
+        );
+        let second = |export: &str| self.second(export, evidence)["faults"].clone();
+        assert_eq!(second(export), json!([["swapped", 2]]));
+        std::fs::remove_file(&file).unwrap();
+        let gone = self.verified(export, evidence);
+        gone.is(3, &["the evidence of record 2 is missing"]);
+        assert_eq!(second(export), json!([["unkept", 2]]));
+        let object = format!(
+            "/{}/slipway/evidence/storefront/production/{hash}",
+            self.world.anchor_bucket()
+        );
+        wait(PATIENCE, self.build.delete(&object)).unwrap().unwrap();
+        self.run("grace", &["verify"])
+            .is(3, &["the evidence of record 2 is missing"]);
+    }
+}
+
+/// The export up to permit 2 as somebody with the key could have written it, had its evidence been another one.
+fn lied(export: &str, evidence: &Path, from: &str, to: &str) -> String {
+    let lines: Vec<&str> = export.lines().collect();
+    let mut line: Value = serde_json::from_str(lines[2]).unwrap();
+    let record: Value = serde_json::from_str(line["record"].as_str().unwrap()).unwrap();
+    let named = record["permit"]["evidence"].as_str().unwrap();
+    let old = named.strip_prefix("sha256:").unwrap();
+    let text = std::fs::read_to_string(evidence.join(format!("{old}.json"))).unwrap();
+    assert!(text.contains(from), "no {from} in {text}");
+    let text = text.replacen(from, to, 1);
+    let new = sha256(text.as_bytes());
+    std::fs::write(evidence.join(format!("{new}.json")), text).unwrap();
+    let record = line["record"].as_str().unwrap().replace(old, &new);
+    let prev = line["prev"].as_str().unwrap();
+    let hash = sha256(format!("{prev}{record}").as_bytes());
+    line["record"] = json!(record);
+    line["hash"] = json!(hash);
+    let end = json!({"end": 2, "head": hash});
+    format!("{}\n{}\n{line}\n{end}\n", lines[0], lines[1])
+}
+
+#[test]
+fn each_decision_follows_from_its_evidence_or_is_named() {
+    let gate = Gate::new("evidence");
+    let fix = digest('2');
+    gate.plant("staging", &[gate.healthy(&fix, 1)]);
+    gate.plant("production", &[gate.healthy(&digest('1'), 0)]);
+    gate.declare(", break-glass: {people: [linus], expires: 1h}");
+    gate.anchor();
+    let granted = gate.run("linus", &["grant", "--digest", &fix]);
+    granted.is(0, &[ALLOWED]);
+    assert!(
+        granted.json["permit"]["evidence"].is_string(),
+        "{}",
+        granted.text
+    );
+    let back = ["grant", "--rollback", "--digest", &digest('1')];
+    gate.run("linus", &back).is(0, &[]);
+    let glass = [
+        "grant",
+        "--digest",
+        &fix,
+        "--break-glass",
+        "the shop is down",
+    ];
+    gate.without_github("linus", &glass).is(0, &[ALLOWED]);
+    let all = json!({"permits": 3, "followed": 3, "left": []});
+    let online = gate.run("grace", &["verify"]);
+    online.is(0, &[]);
+    assert_eq!(online.json["decisions"], all, "{}", online.text);
+    let (export, evidence) = gate.exported("sound");
+    let offline = gate.verified(&export, &evidence);
+    offline.is(0, &[]);
+    assert_eq!(offline.json["decisions"], all, "{}", offline.text);
+    assert_eq!(gate.second(&export, &evidence)["faults"], json!([]));
+
+    // Somebody who may sign writes what does not follow.
+    for (from, to, why) in [
+        // Told as GitHub would, and contradicted by a rule.
+        (
+            r#"\"state\":\"APPROVED\""#,
+            r#"\"state\":\"COMMENTED\""#,
+            "approvals",
+        ),
+        (
+            r#"\"conclusion\":\"success\""#,
+            r#"\"conclusion\":\"failure\""#,
+            "checks",
+        ),
+        (
+            r#"\"approvals\":1"#,
+            r#"\"approvals\":0"#,
+            "of another policy",
+        ),
+        (
+            r#""own":[{"seq":1"#,
+            r#""own":[{"seq":9"#,
+            "record 9 is not what it was judged by",
+        ),
+        (
+            r#""rule":"range","answer":"pass""#,
+            r#""rule":"range","answer":"not asked""#,
+            "range answers pass",
+        ),
+    ] {
+        let told = lied(&export, &evidence, from, to);
+        let found = gate.verified(&told, &evidence);
+        found.is(3, &["does not follow from its evidence", why]);
+        assert_eq!(gate.second(&told, &evidence)["faults"], json!([]), "{why}");
+    }
+    // What another version wrote is named, and is not taken for a fault.
+    for (from, to) in [
+        ("slipway-evidence/1", "slipway-evidence/2"),
+        ("\"request\":\"GET ", "\"request\":\"GET /elsewhere"),
+    ] {
+        let found = gate.verified(&lied(&export, &evidence, from, to), &evidence);
+        found.is(0, &[]);
+        let decisions = &found.json["decisions"];
+        assert_eq!(decisions["followed"], 0, "{}", found.text);
+        assert_eq!(decisions["left"][0]["seq"], 2, "{}", found.text);
+    }
+    let named = granted.json["permit"]["evidence"].as_str().unwrap();
+    gate.changed_or_gone(&export, &evidence, named.strip_prefix("sha256:").unwrap());
+}
