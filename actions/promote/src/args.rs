@@ -48,7 +48,7 @@ pub(crate) enum Verb {
     Diff(Diff),
     /// Show what each rule of the environment's gate asks, whom, and what lifts a refusal; asks neither AWS nor GitHub
     Explain(Explain),
-    /// Try each call that a check makes, and name the permissions that are missing
+    /// Try each call that a check and a grant make, and name the permissions that are missing
     Doctor(Doctor),
 }
 

@@ -1,5 +1,5 @@
-//! `doctor`: tries each call that a check of the environment makes, changes nothing, and names what
-//! this token and these roles cannot see.
+//! `doctor`: tries each call that `check` and `grant` make for the environment, changes nothing, and names what
+//! this token and these roles cannot see or do.
 
 use crate::args::{Doctor as Args, LedgerArgs};
 use crate::check::conditions::{look, without};
@@ -70,6 +70,7 @@ pub(crate) async fn run(args: Args, cx: &Cx) -> Result<Report> {
     let setting = Setting::of(cx, &args.ledger)?;
     let net = Net::new(cx)?;
     let (mut rows, commit) = of_ledger(&net, &setting).await?;
+    rows.extend(of_grant(&net, &setting).await?);
     rows.extend(of_environment(cx, &net, &setting).await);
     let tell = setting.gate.approve.as_ref();
     let tell = tell.and_then(|approve| approve.tell.as_ref());
@@ -121,6 +122,59 @@ async fn of_ledger(net: &Net, setting: &Setting) -> Result<(Vec<Row>, Option<Str
         rows.push(Row::new(format!("ledger of {environment}"), from, seen));
     }
     Ok((rows, newest))
+}
+
+/// What `grant` needs beside what `check` sees: to sign, to append, and to write to the anchor.
+async fn of_grant(net: &Net, setting: &Setting) -> Result<Vec<Row>> {
+    let environment = &setting.environment;
+    let chain = Chain::new(&setting.service, environment)?;
+    let account = match net.account(&setting.permit).await {
+        Ok(account) => account,
+        Err(error) => {
+            let from = "role permit";
+            let unknown = without(&error, environment);
+            return Ok(vec![Row::new("granting", from, Err(unknown))]);
+        }
+    };
+    let ledger = setting.ledger(net, &account);
+    let fact = |error: Error| without(&error, environment);
+    let appends = ledger.would_append(&chain).await.map_err(fact);
+    let mut rows = vec![Row::new(
+        format!("appending to {chain}"),
+        "dynamodb:PutItem and ConditionCheckItem, role permit",
+        appends.map(|()| "would be written".to_owned()),
+    )];
+    if setting.trust.key.is_some() {
+        let signs = ledger.would_sign().await.map_err(fact);
+        rows.push(Row::new(
+            "signing records",
+            "kms:Sign, role permit",
+            signs.map(|key| format!("key {}", key.unwrap_or_default())),
+        ));
+    }
+    if setting.trust.anchor.is_some() {
+        let from = "s3:PutObject, role permit";
+        rows.push(match ledger.would_anchor(&chain).await {
+            Ok(None) => Row::untried("writing to the anchor", from, NOTHING_YET),
+            Ok(Some(seq)) => Row::new(
+                "writing to the anchor",
+                from,
+                Ok(format!("record {seq} is there")),
+            ),
+            Err(error) => Row::new("writing to the anchor", from, Err(fact(error))),
+        });
+        let retention = ledger.retention().await.map_err(fact);
+        rows.push(Row::new(
+            "lock of the anchor",
+            "s3:GetBucketObjectLockConfiguration, role permit",
+            retention.map(|it| {
+                it.unwrap_or_else(|| {
+                    "none: whoever administers the bucket can remove hashes".to_owned()
+                })
+            }),
+        ));
+    }
+    Ok(rows)
 }
 
 /// What the role `read` of an environment is asked for.

@@ -50,26 +50,47 @@ pub(crate) async fn sign(
     arn: &str,
     message: &[u8],
 ) -> Result<Vec<u8>> {
+    let answer = call(net, account, "Sign", &signing(arn, message)).await;
+    answer.map_err(|error| unsigned(error, arn, account))?["Signature"]
+        .as_str()
+        .and_then(decoded)
+        .ok_or_else(|| Error::failed("KMS answered without a signature"))
+}
+
+/// Whether the key would sign for the caller. Nothing is signed (AWS KMS Developer Guide, "Testing your permissions").
+pub(crate) async fn would_sign(net: &Net, account: &Account, arn: &str) -> Result<()> {
+    let mut input = signing(arn, b"");
+    input["DryRun"] = json!(true);
+    match call(net, account, "Sign", &input).await {
+        Ok(_) => Ok(()),
+        Err(error) => {
+            let code = error.service().and_then(|service| service.code.clone());
+            match code.as_deref() {
+                Some("DryRunOperationException") => Ok(()),
+                _ => Err(unsigned(error, arn, account)),
+            }
+        }
+    }
+}
+
+fn signing(arn: &str, message: &[u8]) -> Value {
     // KMS takes at most 4,096 bytes to sign, and any digest.
     let digest = ring::digest::digest(&ring::digest::SHA256, message);
-    let input = json!({
+    json!({
         "KeyId": arn,
         "Message": STANDARD.encode(digest),
         "MessageType": "DIGEST",
         "SigningAlgorithm": ALGORITHM,
-    });
-    let answer = call(net, account, "Sign", &input).await.map_err(|error| {
-        hinted(
-            error.under(format!("cannot sign with the KMS key {arn}")),
-            "kms:Sign",
-            arn,
-            account,
-        )
-    })?;
-    answer["Signature"]
-        .as_str()
-        .and_then(decoded)
-        .ok_or_else(|| Error::failed("KMS answered without a signature"))
+    })
+}
+
+fn unsigned(error: Error, arn: &str, account: &Account) -> Error {
+    hinted(
+        error.under(format!("cannot sign with the KMS key {arn}")),
+        "kms:Sign",
+        arn,
+        account,
+    )
 }
 
 async fn call(net: &Net, account: &Account, operation: &str, input: &Value) -> Result<Value> {

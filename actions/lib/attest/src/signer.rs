@@ -69,6 +69,17 @@ impl Signer {
         &self.public
     }
 
+    /// Whether the key would sign for this caller. Nothing is signed.
+    ///
+    /// # Errors
+    /// KMS would not sign.
+    pub async fn would_sign(&self) -> Result<()> {
+        match &self.key {
+            Key::Kms { net, account, arn } => kms::would_sign(net, account, arn).await,
+            Key::Local(_) => Ok(()),
+        }
+    }
+
     /// Signs a payload and its type, and verifies the signature before it is returned.
     ///
     /// # Errors

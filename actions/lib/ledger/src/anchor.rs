@@ -199,6 +199,41 @@ impl Anchor {
         Err(self.refusing(&key))
     }
 
+    /// The default retention of the bucket, as S3 describes it; `None` if it has none.
+    ///
+    /// # Errors
+    /// It cannot be read.
+    pub(crate) async fn retention(&self) -> Result<Option<String>> {
+        let answer = self
+            .client
+            .get_object_lock_configuration()
+            .bucket(&self.place.bucket)
+            .send()
+            .await;
+        let found = match answer {
+            Ok(found) => found,
+            Err(error) if net::code(&error) == Some("ObjectLockConfigurationNotFoundError") => {
+                return Ok(None);
+            }
+            Err(error) => {
+                let what = format!("read the object lock of {}", self.place.bucket);
+                let permission = "s3:GetBucketObjectLockConfiguration";
+                return Err(hinted(net::cannot(error, &what), permission));
+            }
+        };
+        let configuration = found.object_lock_configuration();
+        let default = configuration
+            .and_then(|it| it.rule())
+            .and_then(|rule| rule.default_retention());
+        Ok(default.map(|retention| {
+            let mode = retention.mode().map_or("", |mode| mode.as_str());
+            match (retention.years(), retention.days()) {
+                (Some(years), _) => format!("{mode}, {years} years"),
+                (None, days) => format!("{mode}, {} days", days.unwrap_or_default()),
+            }
+        }))
+    }
+
     /// Writes an object whose name says what it holds, unless it is there.
     ///
     /// # Errors

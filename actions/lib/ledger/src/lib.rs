@@ -17,6 +17,7 @@ mod proof;
 mod record;
 mod store;
 mod strict;
+mod trial;
 mod trust;
 mod walk;
 

@@ -3,6 +3,7 @@
 
 mod approvals;
 mod board;
+mod doctor;
 mod elsewhere;
 mod evidence;
 mod glass;

@@ -1,0 +1,102 @@
+//! Whether this caller could append to a chain. Each part of it is tried in a way that changes nothing.
+
+use crate::chain::Chain;
+use crate::store::Ledger;
+use aws_sdk_dynamodb::error::BuildError;
+use aws_sdk_dynamodb::operation::transact_write_items::TransactWriteItemsError;
+use aws_sdk_dynamodb::types::{AttributeValue, ConditionCheck, Put, TransactWriteItem};
+use kit::error::{Error, Result};
+use net::AwsContext;
+
+/// A condition that no item meets, whether it is there or not.
+const NEVER: &str = "attribute_exists(#chain) AND attribute_not_exists(#chain)";
+
+fn unbuilt(error: BuildError) -> Error {
+    Error::failed("cannot build a ledger write").because(error)
+}
+
+impl Ledger {
+    /// Whether the key would sign a record; the key's name, or `None` if no key is named.
+    ///
+    /// # Errors
+    /// It would not.
+    pub async fn would_sign(&self) -> Result<Option<String>> {
+        let Some(key) = &self.key else {
+            return Ok(None);
+        };
+        let signer = key.signer().await?;
+        signer.would_sign().await?;
+        Ok(Some(signer.public_key().id()))
+    }
+
+    /// Whether the table would take a record: a transaction of the same form, on conditions that are never met.
+    ///
+    /// # Errors
+    /// The caller may not write.
+    pub async fn would_append(&self, chain: &Chain) -> Result<()> {
+        // Records are numbered from 1.
+        let key = self.key(chain, 0);
+        let put = Put::builder()
+            .table_name(&self.table)
+            .set_item(Some(key))
+            .condition_expression(NEVER)
+            .expression_attribute_names("#chain", "chain")
+            .build()
+            .map_err(unbuilt)?;
+        let mut other = self.key(chain, 0);
+        other.insert("seq".to_owned(), AttributeValue::N("-1".to_owned()));
+        let check = ConditionCheck::builder()
+            .table_name(&self.table)
+            .set_key(Some(other))
+            .condition_expression(NEVER)
+            .expression_attribute_names("#chain", "chain")
+            .build()
+            .map_err(unbuilt)?;
+        let answer = self
+            .client
+            .transact_write_items()
+            .transact_items(TransactWriteItem::builder().condition_check(check).build())
+            .transact_items(TransactWriteItem::builder().put(put).build())
+            .send()
+            .await;
+        match answer {
+            Ok(_) => Err(Error::failed(format!(
+                "the ledger {} does not hold writes against their conditions",
+                self.table
+            ))),
+            Err(error) => match error.as_service_error() {
+                Some(TransactWriteItemsError::TransactionCanceledException(_)) => Ok(()),
+                _ => Err(error).cannot(format!("append to the ledger {} ({chain})", self.table)),
+            },
+        }
+    }
+
+    /// Whether the anchor would take a hash: that of the newest anchored record is written again, on the condition that it
+    /// is not there. The number of that record; `None` if there is none yet, or no bucket is named.
+    ///
+    /// # Errors
+    /// The caller may not write.
+    pub async fn would_anchor(&self, chain: &Chain) -> Result<Option<u64>> {
+        let (Some(anchor), Some(head)) = (&self.anchor, self.raw_head(chain).await?) else {
+            return Ok(None);
+        };
+        match anchor.get(chain, head.seq).await? {
+            None => Ok(None),
+            Some(hash) => {
+                anchor.put(chain, head.seq, &hash).await?;
+                Ok(Some(head.seq))
+            }
+        }
+    }
+
+    /// The default retention of the anchor's bucket; `None` if it has none, or no bucket is named.
+    ///
+    /// # Errors
+    /// It cannot be read.
+    pub async fn retention(&self) -> Result<Option<String>> {
+        match &self.anchor {
+            None => Ok(None),
+            Some(anchor) => anchor.retention().await,
+        }
+    }
+}
