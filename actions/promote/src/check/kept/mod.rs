@@ -54,6 +54,10 @@ pub(crate) struct Kept {
 /// What was decided.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "snake_case")]
+#[expect(
+    clippy::large_enum_variant,
+    reason = "there is one of it for each permit that is looked at, and never a list"
+)]
 enum Was {
     Promotion(Promotion),
     Rollback(Rollback),
