@@ -163,9 +163,18 @@ fn the_examples_approvals_are_short_runs_that_write_to_the_ledger() {
             ("request", "1"),
             ("digest", &digest),
         ];
-        let (approved, log) = run(RELEASER, &approve).await;
+        // act may lose what a step that fails said last, since it does not wait for the end of its output.
         let said = "linus asked for it, so somebody else must approve request 1";
-        assert!(!approved && log.contains(said), "{log}");
+        let mut heard = false;
+        for _ in 0..5 {
+            let (approved, log) = run(RELEASER, &approve).await;
+            assert!(!approved, "{log}");
+            heard |= log.contains(said);
+            if heard {
+                break;
+            }
+        }
+        assert!(heard, "no run says that {said}");
         let (approved, log) = run(REVIEWER, &approve).await;
         let said = "record 2 of storefront in staging written: grace approved request 1";
         assert!(approved && log.contains(said), "{log}");

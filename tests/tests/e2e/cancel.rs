@@ -239,7 +239,7 @@ fn a_command_that_was_interrupted_before_its_step_was_killed_is_waited_for() {
     let state = State::new("finishing");
     let job = state.job();
     let script = "trap 'echo INT >> signals' INT; trap 'echo TERM >> signals' TERM; : > started
-        for i in $(seq 40); do sleep 0.1 || true; done; : > over";
+        for i in $(seq 150); do sleep 0.1 || true; done; : > over";
     let started = Started::new(&mut state.step(&job, script, "0s"));
     until("the command runs", DEADLINE, || {
         job.file("started").exists().then_some(())
