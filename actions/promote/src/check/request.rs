@@ -2,7 +2,7 @@
 //! lets pass.
 
 use super::answer::{Answer, Decision, not_asked};
-use super::approved::{RULE, authors, changed, parts};
+use super::approved::{Hands, RULE, changed, hands, parts};
 use super::facts::RunKind;
 use super::range::pulls;
 use super::report::{self, Brought};
@@ -174,8 +174,8 @@ fn bound(
     let conditions = conditions.as_ref().ok_or_else(unknown)?;
     let parts = parts(setting, subject, facts, conditions)
         .map_err(|finding| unknown().cause(finding.fact))?;
-    let contributors =
-        authors(setting, facts).map_err(|reason| unknown().cause(reason.why).hint(reason.next))?;
+    let Hands { authors, unlisted } =
+        hands(setting, facts).map_err(|reason| unknown().cause(reason.why).hint(reason.next))?;
     let range = facts.range.as_ref().map_err(|_| unknown())?;
     let expires = rfc3339(now + Duration::seconds(approve.expires.cast_signed()));
     let request = Request {
@@ -189,7 +189,8 @@ fn bound(
         pull_requests: pulls(facts.changes.as_deref().unwrap_or_default())
             .map(|pull| pull.number)
             .collect(),
-        contributors,
+        contributors: authors,
+        unlisted,
     };
     Ok((parts, request))
 }
@@ -241,17 +242,27 @@ fn enough(
     let persons = setting.persons();
     let mut barred = Barred::default();
     barred.add(&persons, [&draft.actor], "asks for it");
-    barred.add(&persons, &request.contributors, "wrote part of it");
+    let hands = Hands {
+        authors: request.contributors.clone(),
+        unlisted: request.unlisted.clone(),
+    };
+    barred.add_hands(&persons, &hands);
     let tally = Tally::of(approvers, &persons, None, &barred);
     let missing = tally.missing(approve);
     if missing <= tally.may.len() {
         return Ok(());
     }
+    let why = tally
+        .one_more()
+        .map_or_else(String::new, |why| format!(", {why}"));
+    let barred = match tally.barred.as_slice() {
+        [] => String::new(),
+        some => format!(": {}", some.join(", ")),
+    };
     let mut error = Error::refused(format!(
-        "{} needs {missing} approvals, and {} of its approvers may approve this: {}",
+        "{} needs {missing} approvals{why}, and {} of its approvers may approve this{barred}",
         setting.environment,
         tally.may.len(),
-        tally.barred.join(", ")
     ))
     .hint("list more people under `approve` of the gate");
     if approvers.name(&persons.of(&draft.actor)).is_some() {

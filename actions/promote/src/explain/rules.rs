@@ -331,7 +331,7 @@ fn approved(setting: &Setting) -> Explained {
     asked(
         "approved",
         format!(
-            "{} of exactly this promotion, by {} who did not ask for it, promote it or contribute to it, {} after it was asked for at most{told}{also}",
+            "{} of exactly this promotion, by {} who did not ask for it, promote it or contribute to it, {} after it was asked for at most{told}{also}; one more if somebody unknown had a hand in it",
             number(approve.count, "approval"),
             who.join(", "),
             human(Duration::from_secs(approve.expires)),
@@ -435,7 +435,7 @@ mod tests {
         let explained = approved(&asking());
         assert_eq!(
             explained.asks,
-            "2 approvals of exactly this promotion, by ada, grace, linus who did not ask for it, promote it or contribute to it, 1 d after it was asked for at most"
+            "2 approvals of exactly this promotion, by ada, grace, linus who did not ask for it, promote it or contribute to it, 1 d after it was asked for at most; one more if somebody unknown had a hand in it"
         );
         assert!(!approved(&setting()).asked);
     }

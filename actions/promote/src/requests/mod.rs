@@ -12,7 +12,7 @@ pub(crate) use append::{Next, append};
 pub(crate) use approvers::{Approvers, members};
 pub(crate) use binding::{Parts, people_hash, range_hash};
 pub(crate) use state::{Ground, State};
-pub(crate) use tally::{Barred, Tally, wanted};
+pub(crate) use tally::{Barred, Tally, needed, wanted};
 pub(crate) use waiting::{Waiting, waiting};
 
 use crate::standing::at;

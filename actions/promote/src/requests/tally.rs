@@ -1,23 +1,50 @@
 //! Whose approvals of a request count, and who may still approve. Pure.
 
 use super::{Approvers, Asked};
+use crate::check::approved::Hands;
 use crate::check::{Key, Persons};
 use kit::contract::Approve;
 use kit::report::count;
 use ledger::Actor;
 use std::collections::BTreeMap;
 
-/// Why a person's approval of a promotion does not count.
+/// Why an author's approval does not count.
+const WROTE: &str = "wrote part of it";
+
+/// Why a person's approval of a promotion does not count, and why more are needed than the gate says.
 #[derive(Debug, Clone, Default)]
-pub(crate) struct Barred(BTreeMap<Key, String>);
+pub(crate) struct Barred {
+    persons: BTreeMap<Key, String>,
+    /// Hands that belong to nobody known. One of them may be an approver's.
+    unlisted: Vec<String>,
+}
+
+/// How many approvals a promotion needs: one more than the gate says if somebody unknown had a hand in
+/// it, as a change needs one more of its own.
+pub(crate) fn needed(approve: &Approve, unlisted: &[String]) -> usize {
+    let more = usize::from(!unlisted.is_empty());
+    let count = usize::try_from(approve.count).unwrap_or(usize::MAX);
+    count.saturating_add(more)
+}
 
 impl Barred {
     /// Whoever asked, and whoever wrote what is promoted, as the request has them.
     pub(crate) fn by(asked: &Asked, persons: &Persons<'_>) -> Self {
         let mut barred = Self::default();
         barred.add(persons, [&asked.record().actor], "asked for it");
-        barred.add(persons, &asked.request.contributors, "wrote part of it");
+        barred.add(persons, &asked.request.contributors, WROTE);
+        barred.unlisted.clone_from(&asked.request.unlisted);
         barred
+    }
+
+    /// Bars whoever had a hand in what is promoted.
+    pub(crate) fn add_hands(&mut self, persons: &Persons<'_>, hands: &Hands) {
+        self.add(persons, &hands.authors, WROTE);
+        for name in &hands.unlisted {
+            if !self.unlisted.contains(name) {
+                self.unlisted.push(name.clone());
+            }
+        }
     }
 
     /// Bars people as well. The first reason of each is kept.
@@ -29,13 +56,13 @@ impl Barred {
     ) {
         let keys = actors.into_iter().map(|actor| persons.of(actor));
         for key in keys {
-            self.0.entry(key).or_insert_with(|| why.to_owned());
+            self.persons.entry(key).or_insert_with(|| why.to_owned());
         }
     }
 
     /// Why this person's approval does not count.
     pub(crate) fn why(&self, person: &Key) -> Option<&str> {
-        self.0.get(person).map(String::as_str)
+        self.persons.get(person).map(String::as_str)
     }
 }
 
@@ -50,6 +77,8 @@ pub(crate) struct Tally {
     pub(crate) ignored: Vec<String>,
     /// Listed people who may not approve this one, with the reason.
     pub(crate) barred: Vec<String>,
+    /// Hands in what is promoted that belong to nobody known.
+    pub(crate) unlisted: Vec<String>,
 }
 
 impl Tally {
@@ -66,7 +95,10 @@ impl Tally {
             .map(|approval| &approval.record.actor)
             .map(|actor| (persons.of(actor), actor))
             .collect();
-        let mut tally = Self::default();
+        let mut tally = Self {
+            unlisted: barred.unlisted.clone(),
+            ..Self::default()
+        };
         for (person, name) in approvers.iter() {
             let has_approved = approved.iter().any(|(key, _)| key == person);
             match (barred.why(person), has_approved) {
@@ -87,15 +119,24 @@ impl Tally {
 
     /// How many approvals are missing.
     pub(crate) fn missing(&self, approve: &Approve) -> usize {
-        let needed = usize::try_from(approve.count).unwrap_or(usize::MAX);
-        needed.saturating_sub(self.approved.len())
+        needed(approve, &self.unlisted).saturating_sub(self.approved.len())
+    }
+
+    /// Why one approval more is needed than the gate says.
+    pub(crate) fn one_more(&self) -> Option<String> {
+        let names = self.unlisted.join(", ");
+        (!names.is_empty()).then(|| format!("one of them because nobody stands for {names}"))
     }
 
     /// `1 of 2 approvals (ada); grace wrote part of it`, for people.
     pub(crate) fn shown(&self, approve: &Approve) -> String {
-        let mut shown = format!("{} of {} approvals", self.approved.len(), approve.count);
+        let needed = needed(approve, &self.unlisted);
+        let mut shown = format!("{} of {needed} approvals", self.approved.len());
         if !self.approved.is_empty() {
             shown.push_str(&format!(" ({})", self.approved.join(", ")));
+        }
+        if let Some(why) = self.one_more() {
+            shown.push_str(&format!(", {why}"));
         }
         if !self.ignored.is_empty() {
             shown.push_str(&format!("; not counted: {}", self.ignored.join(", ")));

@@ -67,6 +67,7 @@ pub(crate) fn requested(setting: &Setting, digit: char, head: &str) -> Record {
         people: people_hash(setting).unwrap(),
         pull_requests: vec![7],
         contributors: Vec::new(),
+        unlisted: Vec::new(),
     };
     let parts = Parts::of(&record, &request).unwrap();
     request.binding = parts.binding(&request.expires).unwrap();
@@ -302,6 +303,17 @@ fn status_shows_what_waits_and_nothing_that_is_over() {
         few(&["grace", "linus"], &[]),
         [
             "request 2 of dora for sha256:bbbbbbbbbbbb needs 2 more approvals, and only ada may still give one"
+        ]
+    );
+    // A hand that belongs to nobody known needs one approval more.
+    let mut unlisted = asked.clone();
+    let request = unlisted[1].request.as_mut().unwrap();
+    request.unlisted = vec!["renovate[bot]".to_owned()];
+    let two = [approved("ada"), approved("linus")];
+    assert_eq!(
+        shown(&[&unlisted[..], &two].concat()),
+        [
+            "request 2 of dora for sha256:bbbbbbbbbbbb waits for 1 more of grace until 2026-11-22T12:00:00Z"
         ]
     );
     for over in [

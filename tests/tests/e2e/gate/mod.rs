@@ -7,6 +7,7 @@ mod doctor;
 mod elsewhere;
 mod evidence;
 mod glass;
+mod hands;
 mod permit;
 mod principal;
 mod rollback;

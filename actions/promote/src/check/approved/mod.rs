@@ -1,21 +1,21 @@
 //! The promotion approvals: enough of the people whom the contract lists approved exactly this
 //! promotion, and none of them asked for it, promotes it or wrote part of it. Pure.
 
+mod hands;
+
+pub(crate) use hands::{Hands, hands};
+
 use super::Subject;
 use super::answer::{Finding, Rule, fail, not_asked, not_examined, pass, unknown};
 use super::conditions::Conditions;
 use super::decide::asks_nothing;
-use super::facts::{Fact, Facts};
-use super::people::contributors;
-use super::persons::Key;
-use super::range::pulls;
+use super::facts::Facts;
 use crate::person::actor;
-use crate::requests::{Approvers, Asked, Barred, Parts, Tally, people_hash, range_hash};
+use crate::requests::{Approvers, Asked, Barred, Parts, Tally, needed, people_hash, range_hash};
 use crate::setting::Setting;
 use kit::contract::Approve;
 use kit::id::Digest;
 use ledger::Actor;
-use std::collections::BTreeMap;
 
 /// The rule's name.
 pub(crate) const RULE: &str = "approved";
@@ -74,7 +74,9 @@ fn count(
 ) -> Result<Granted, Finding> {
     let environment = &setting.environment;
     let all = Asked::all(conditions.standing.records());
-    let asked = newest(setting, approve, &all, &subject.digest)?;
+    let hands = hands(setting, facts);
+    let unlisted = hands.as_ref().map_or(&[][..], |hands| &hands.unlisted);
+    let asked = newest(setting, needed(approve, unlisted), &all, &subject.digest)?;
     let number = asked.number();
     let again = ask(environment, &subject.digest);
     if let Some(ended) = asked.ended() {
@@ -96,11 +98,11 @@ fn count(
     }
     let promoter = facts.promoter.as_ref().map_err(unknown)?;
     let promoter: Vec<Actor> = promoter.accounts.iter().map(actor).collect();
-    let authors = authors(setting, facts).map_err(|reason| unknown(&reason))?;
+    let hands = hands.as_ref().map_err(unknown)?;
     let persons = setting.persons();
     let mut barred = Barred::by(asked, &persons);
     barred.add(&persons, &promoter, "promotes it");
-    barred.add(&persons, &authors, "wrote part of it");
+    barred.add_hands(&persons, hands);
     let members = conditions.members.as_ref().map_err(unknown)?;
     let approvers = Approvers::of(approve, &persons, members);
     let tally = Tally::of(&approvers, &persons, Some(asked), &barred);
@@ -117,7 +119,7 @@ fn count(
 /// do not matter.
 fn newest<'a>(
     setting: &Setting,
-    approve: &Approve,
+    needed: usize,
     all: &'a [Asked],
     digest: &Digest,
 ) -> Result<&'a Asked, Finding> {
@@ -137,10 +139,7 @@ fn newest<'a>(
     Err(fail(
         format!(
             "nobody has asked for the {} that {environment} needs for this digest{other}",
-            kit::report::count(
-                usize::try_from(approve.count).unwrap_or(usize::MAX),
-                "approval"
-            )
+            kit::report::count(needed, "approval")
         ),
         format!("ask for them: {}", ask(environment, digest)),
     ))
@@ -219,39 +218,6 @@ pub(crate) fn changed(asked: &Asked, now: &Parts) -> Option<String> {
         true => "its own binding".to_owned(),
         false => changed.join(" and "),
     })
-}
-
-/// Everybody who wrote, committed or pushed what is promoted: people of the contract by their name
-/// there, others by their account.
-pub(super) fn authors(setting: &Setting, facts: &Facts) -> Fact<Vec<Actor>> {
-    let persons = setting.persons();
-    let range = facts.range.as_ref().map_err(Clone::clone)?;
-    let changes = facts.changes.as_ref().map_err(Clone::clone)?;
-    let mut all: BTreeMap<Key, String> = BTreeMap::new();
-    for change in changes {
-        for (key, name) in contributors(change, &persons)?.persons {
-            all.entry(key).or_insert(name);
-        }
-    }
-    // Of a commit that came another way, only the author's login is known, or a name.
-    for commit in range.unexplained(&range.brought(pulls(changes))) {
-        let is_theirs = |login: &String| login.eq_ignore_ascii_case(&commit.author);
-        let mut people = setting.people.iter();
-        let found = people
-            .find(|(login, person)| is_theirs(login) || person.accounts.keys().any(is_theirs));
-        if let Some((login, _)) = found {
-            all.entry(Key::Listed(login.clone()))
-                .or_insert_with(|| login.clone());
-        }
-    }
-    let actor = |(key, name)| match key {
-        Key::Listed(login) | Key::Name(login) => Actor { login, id: None },
-        Key::Account(id) => Actor {
-            login: name,
-            id: Some(id),
-        },
-    };
-    Ok(all.into_iter().map(actor).collect())
 }
 
 /// The command that asks for approvals.

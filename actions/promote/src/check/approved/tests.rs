@@ -3,11 +3,11 @@
 use super::*;
 use crate::check::answer::Answer;
 use crate::check::facts::Unknown;
-use crate::check::tests::{Promotion, commit, user};
+use crate::check::tests::{Promotion, commit, signer, user};
 use crate::requests::tests::{account, answered, asking, requested};
 use crate::standing::at;
 use crate::standing::tests::{actor, deployed, digest, standing};
-use kit::contract::Person;
+use kit::contract::{Person, StandsFor};
 use ledger::{Record, Verdict};
 
 /// A promotion by dora of alice's change, which ada and linus approved.
@@ -132,6 +132,19 @@ const FAILING: &[Case] = &[
             s.without_answers();
             s.answer(Verdict::Approved, account("grace", 2));
             s.answer(Verdict::Approved, account("grace-admin", 22));
+        },
+    ),
+    (
+        "an app that nobody stands for had a hand in it",
+        "2 of 3 approvals (ada, linus), one of them because nobody stands for renovate[bot]",
+        |s| hand_of_an_app(s),
+    ),
+    (
+        "nobody asked for what an app had a hand in",
+        "nobody has asked for the 3 approvals that production needs for this digest",
+        |s| {
+            hand_of_an_app(s);
+            s.records.truncate(1);
         },
     ),
     (
@@ -314,6 +327,12 @@ const FAILING: &[Case] = &[
     ),
 ];
 
+/// An app that the contract does not list wrote part of the change.
+fn hand_of_an_app(scene: &mut Scene) {
+    let written = &mut scene.promotion.pull().commits[0].co_authors;
+    written.push(signer("renovate[bot]"));
+}
+
 fn user_of(login: &str, id: u64) -> github::User {
     github::User {
         login: login.to_owned(),
@@ -373,6 +392,29 @@ fn enough_people_approved_exactly_this() {
     again.answer(Verdict::Approved, account("grace", 2));
     again.answer(Verdict::Approved, account("linus", 3));
     assert_eq!(again.rule().answer, Answer::Pass);
+}
+
+#[test]
+fn what_an_app_had_a_hand_in_needs_one_approval_more() {
+    let mut scene = Scene::new();
+    hand_of_an_app(&mut scene);
+    let next = scene.rule().next.unwrap();
+    assert!(
+        next.starts_with("have 1 more of grace approve it"),
+        "{next}"
+    );
+    scene.answer(Verdict::Approved, account("grace", 2));
+    let rule = scene.rule();
+    assert_eq!(rule.answer, Answer::Pass, "{rule:?}");
+    // The contract says that nobody stands behind it, or who does.
+    for stands_for in [StandsFor::Nobody, StandsFor::Person("dora".to_owned())] {
+        let mut listed = Scene::new();
+        hand_of_an_app(&mut listed);
+        let apps = &mut listed.promotion.setting.apps;
+        apps.insert(user("renovate[bot]").id, stands_for);
+        listed.again();
+        assert_eq!(listed.rule().answer, Answer::Pass, "{:?}", listed.rule());
+    }
 }
 
 #[test]

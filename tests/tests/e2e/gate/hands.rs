@@ -1,0 +1,88 @@
+//! Whose hands are in what is promoted, and what that asks of those who approve the promotion.
+
+use sandbox::runner::hub::Hub;
+use serde_json::{Value, json};
+
+use super::{ALLOWED, Ended, Gate, digest};
+use crate::support::{PATIENCE, instance, wait};
+
+const APPROVE: &str = ", approve: {count: 2, people: [ada, grace, dora, eve]}";
+const BOT: &str = "renovate[bot]";
+
+/// A gate whose production runs all three changes.
+struct Scene {
+    gate: Gate,
+    hub: Hub,
+}
+
+impl Scene {
+    fn new(name: &str) -> Self {
+        let gate = Gate::new(name);
+        let hub = Hub::new(instance(), &gate.world.repository).unwrap();
+        gate.plant("production", &[gate.healthy(&digest('1'), 2)]);
+        Self { gate, hub }
+    }
+
+    fn act(&self, what: &str, body: &Value) -> Value {
+        wait(PATIENCE, self.hub.act(what, body)).unwrap()
+    }
+
+    /// A change that an app pushes and proposes, and that two people approve.
+    fn by_an_app(&self) -> String {
+        wait(PATIENCE, self.hub.user(BOT, "Bot")).unwrap();
+        let files = json!({"package.json": "{}\n"});
+        let push = json!({"user": BOT, "author": "margaret", "branch": "update", "from": "main", "files": files});
+        self.act("push", &push);
+        let open = json!({"user": BOT, "head": "update", "title": "Update"});
+        let pull = self.act("pulls", &open);
+        let check = json!({"ref": pull["head_sha"], "name": "test", "conclusion": "success"});
+        self.act("check-runs", &check);
+        let number = pull["number"].as_u64().unwrap();
+        for user in ["grace", "linus"] {
+            let review = json!({"user": user, "state": "APPROVED"});
+            self.act(&format!("pulls/{number}/reviews"), &review);
+        }
+        let merged = self.act(&format!("pulls/{number}/merge"), &json!({"user": "linus"}));
+        merged["sha"].as_str().unwrap().to_owned()
+    }
+
+    /// Makes this commit what staging runs.
+    fn stage(&mut self, commit: String) {
+        self.gate.commits.push(commit);
+        let newest = self.gate.commits.len() - 1;
+        let healthy = self.gate.healthy(&digest('2'), newest);
+        self.gate.plant("staging", &[healthy]);
+    }
+
+    fn ask(&self) -> Ended {
+        self.gate.run("linus", &["request", "--reason", "updates"])
+    }
+
+    fn approve(&self, person: &str) -> Ended {
+        self.gate.run(person, &["approve", "--request", "2"])
+    }
+}
+
+/// Whoever made an app write it might be one of those who approve.
+#[test]
+fn a_promotion_in_which_an_app_had_a_hand_needs_one_approval_more() {
+    let mut scene = Scene::new("gate-app");
+    let commit = scene.by_an_app();
+    scene.stage(commit);
+    scene.gate.declare(APPROVE);
+    scene.ask().is(0, &[]);
+    scene.approve("grace").is(0, &["1 of 3 approvals (grace)"]);
+    scene
+        .approve("dora")
+        .is(0, &["waits for 1 more of ada, eve"]);
+    let check = scene.gate.check("linus");
+    check.is(
+        3,
+        &["2 of 3 approvals (grace, dora), one of them because nobody stands for renovate[bot]"],
+    );
+    assert_eq!(check.refusing(), ["approved"], "{}", check.text);
+    scene.approve("eve").is(0, &["3 of 3 approvals"]);
+    scene.gate.check("linus").is(0, &[ALLOWED]);
+    let found = wait(PATIENCE, scene.hub.violations()).unwrap();
+    assert_eq!(found, [] as [Value; 0]);
+}
