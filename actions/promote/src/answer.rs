@@ -13,6 +13,7 @@ use github::GitHub;
 use kit::clock::rfc3339;
 use kit::contract::Approve;
 use kit::error::{Error, Result};
+use kit::host::Kind;
 use kit::id::Digest;
 use kit::markdown;
 use kit::{Cx, Report};
@@ -91,8 +92,7 @@ pub(crate) async fn run(word: Word, args: Args, cx: &Cx) -> Result<Report> {
     let now = cx.clock.now();
     let (policy, people) = (setting.policy()?, people_hash(&setting)?);
     let approvers = approvers(word, cx, &net, &setting, approve, args.github.repository()).await?;
-    let here = cx.host.run_url();
-    let here = here.as_deref().and_then(repository_of).map(str::to_owned);
+    let here = here(cx, &net, args.github.repository())?;
     let written = append(&ledger, &chain, args.dry_run, |standing| {
         let said = Said {
             word,
@@ -227,16 +227,18 @@ struct Said<'a> {
     people: &'a str,
     account: Option<String>,
     approvers: &'a Approvers,
-    /// The repository of this run on GitHub.
+    /// The repository in which GitHub has this run; none for a run elsewhere.
     repository: Option<&'a str>,
 }
 
-/// The repository of a run on GitHub, from the address of its page.
-fn repository_of(run: &str) -> Option<&str> {
-    let (_, path) = run.split_once("://")?;
-    let (_, path) = path.split_once('/')?;
-    let (repository, _) = path.split_once("/actions/runs/")?;
-    (repository.split('/').count() == 2).then_some(repository)
+/// The repository in which GitHub has this run; none for a run elsewhere. It is the one in which the run was
+/// looked up for the person behind it, since anybody can set a variable of the process.
+fn here(cx: &Cx, net: &Net, repository: Option<&str>) -> Result<Option<String>> {
+    if cx.host.kind() != Kind::GitHub {
+        return Ok(None);
+    }
+    let github = GitHub::connect(cx, net, repository)?;
+    Ok(Some(github.repository().as_str().to_owned()))
 }
 
 impl Said<'_> {
@@ -278,18 +280,21 @@ impl Said<'_> {
         Ok(Next::Write(Box::new(asked.record().clone())))
     }
 
-    /// Refuses a run of a repository that neither asked nor is the one for approvals: whoever can write
-    /// there could answer in the name of the person who starts it.
+    /// Refuses a run of a repository that neither has the code nor is the one for approvals, wherever the
+    /// request was made: whoever can write there could answer in the name of the person who starts it.
     fn may_answer_here(&self, asked: &Asked) -> Result<()> {
-        let asked_in = asked.record().run.as_deref().and_then(repository_of);
-        let (Some(here), Some(asked_in)) = (self.repository, asked_in) else {
+        let Some(here) = self.repository else {
             return Ok(());
         };
-        if here.eq_ignore_ascii_case(asked_in) || self.setting.is_for_approvals(here) {
+        let code = asked.request.repository.as_deref();
+        if code.is_some_and(|code| here.eq_ignore_ascii_case(code))
+            || self.setting.is_for_approvals(here)
+        {
             return Ok(());
         }
+        let code = code.unwrap_or("no repository on GitHub");
         Err(Error::refused(format!(
-            "request {} was made in {asked_in}, so a run of {here} does not answer it",
+            "request {} is for commits of {code}, so a run of {here} does not answer it",
             self.number
         ))
         .hint("answer in that repository, or name this one as `repository` under `approve` of the gate"))

@@ -192,6 +192,9 @@ pub struct Request {
     pub range: String,
     /// SHA-256, in hexadecimal, over the people and apps of the contract, as JSON.
     pub people: String,
+    /// The repository on GitHub that has the range, OWNER/NAME. A run of another one does not answer.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub repository: Option<String>,
     /// The pull requests that brought the range.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub pull_requests: Vec<u64>,

@@ -233,46 +233,36 @@ fn what_no_longer_stands_is_not_approved() {
 }
 
 #[test]
-fn only_the_repository_that_asked_and_the_one_for_approvals_answer() {
+fn only_the_codes_repository_and_the_one_for_approvals_answer() {
     let mut setting = asking();
     let approve = setting.gate.approve.as_mut().unwrap();
     approve.repository = Some("acme/approvals".to_owned());
-    let mut asked = requested(&setting, 'b', "hash-1");
-    asked.run = Some("https://github.com/acme/shop/actions/runs/7/attempts/1".to_owned());
-    let chain = standing(&[deployed('a'), asked]);
     let ada = account("ada", 1);
-    let from = |repository| {
-        said(&setting, &chain, Word::Approve, &ada, |said| {
-            said.repository = repository;
-        })
-    };
-    for repository in ["acme/shop", "Acme/Approvals"] {
-        assert_eq!(from(Some(repository)), Ok(0), "{repository}");
-    }
-    // At a terminal and in CodeBuild there is none.
-    assert_eq!(from(None), Ok(0));
-    let words = "was made in acme/shop, so a run of acme/other does not answer it";
-    refuses(from(Some("acme/other")), words);
-}
-
-#[test]
-fn a_runs_page_names_its_repository() {
-    for (page, repository) in [
-        (
-            "https://github.com/acme/shop/actions/runs/7/attempts/1",
-            Some("acme/shop"),
-        ),
-        (
-            "https://ghe.acme.example/acme/shop/actions/runs/7",
-            Some("acme/shop"),
-        ),
-        (
-            "https://ca-central-1.console.aws.amazon.com/codesuite/codebuild/1/projects/x",
-            None,
-        ),
-        ("https://github.com/acme/actions/runs/7", None),
-        ("arn:aws:codebuild:ca-central-1:1:build/x:1", None),
-    ] {
-        assert_eq!(repository_of(page), repository, "{page}");
+    let runs = [
+        Some("https://github.com/acme/storefront/actions/runs/7/attempts/1"),
+        Some("https://ca-central-1.console.aws.amazon.com/codesuite/codebuild/1/projects/x"),
+        // Anybody can say so.
+        Some("https://github.com/acme/other/actions/runs/7/attempts/1"),
+        // At a terminal.
+        None,
+    ];
+    for run in runs {
+        let mut asked = requested(&setting, 'b', "hash-1");
+        asked.run = run.map(str::to_owned);
+        let from = |asked: &Record, repository| {
+            let chain = standing(&[deployed('a'), asked.clone()]);
+            said(&setting, &chain, Word::Approve, &ada, |said| {
+                said.repository = repository;
+            })
+        };
+        for repository in [Some("acme/storefront"), Some("Acme/Approvals"), None] {
+            assert_eq!(from(&asked, repository), Ok(0), "{run:?} {repository:?}");
+        }
+        let words = "is for commits of acme/storefront, so a run of acme/other does not answer it";
+        refuses(from(&asked, Some("acme/other")), words);
+        asked.request.as_mut().unwrap().repository = None;
+        for repository in [Some("acme/other"), Some("acme/storefront")] {
+            refuses(from(&asked, repository), "does not answer it");
+        }
     }
 }

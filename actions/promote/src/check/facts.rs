@@ -85,6 +85,8 @@ fn next(failure: Failure) -> &'static str {
 pub(crate) struct Facts {
     /// Whether the branch contains the commit: GitHub's status for `commit...branch`.
     pub(crate) standing: Fact<String>,
+    /// The repository on GitHub that was asked, OWNER/NAME.
+    pub(crate) repository: Option<String>,
     /// The commits that the promotion brings.
     pub(crate) range: Fact<Range>,
     /// The pull requests that brought them into the branch.
@@ -105,6 +107,7 @@ impl Facts {
         let unseen = || Unknown::new("not examined", "");
         Self {
             standing: Err(unseen()),
+            repository: None,
             range: Err(unseen()),
             changes: Err(unseen()),
             providers: Err(unseen()),

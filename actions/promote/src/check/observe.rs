@@ -22,6 +22,7 @@ pub(super) async fn facts(
     let Some(commit) = &subject.commit else {
         let (run, promoter) = run_and_promoter(github, host, setting).await;
         return Facts {
+            repository: Some(github.repository().as_str().to_owned()),
             promoter,
             run,
             ..Facts::none()
@@ -45,6 +46,7 @@ pub(super) async fn facts(
     );
     Facts {
         standing,
+        repository: Some(github.repository().as_str().to_owned()),
         range,
         changes,
         providers,

@@ -186,6 +186,7 @@ fn bound(
         commits: range.commits.len(),
         range: parts.range.clone(),
         people: parts.people.clone(),
+        repository: facts.repository.clone(),
         pull_requests: pulls(facts.changes.as_deref().unwrap_or_default())
             .map(|pull| pull.number)
             .collect(),

@@ -65,6 +65,7 @@ pub(crate) fn requested(setting: &Setting, digit: char, head: &str) -> Record {
         commits: 1,
         range: "r".repeat(64),
         people: people_hash(setting).unwrap(),
+        repository: Some("acme/storefront".to_owned()),
         pull_requests: vec![7],
         contributors: Vec::new(),
         unlisted: Vec::new(),

@@ -142,3 +142,37 @@ fn people_without_access_to_the_code_approve_in_a_repository_of_their_own() {
     let found = wait(PATIENCE, elsewhere.hub.violations()).unwrap();
     assert_eq!(found, [] as [Value; 0]);
 }
+
+#[test]
+fn a_request_from_outside_github_is_answered_only_where_the_code_is() {
+    let scene = OnGitHub::with("approve-outside", ", repository: OWNER/approvals");
+    // At a terminal, so that no run on GitHub asked.
+    let asked = scene.gate.run("linus", &["request", "--reason", WHY]);
+    asked.is(0, &[]);
+    let owner = scene.gate.world.repository.split('/').next().unwrap();
+    let other = Elsewhere::new(&scene, &format!("{owner}/other"));
+    let stranger = other.start("grace", &json!({}));
+    let refused = ["so a run of", "does not answer it"];
+    ended(&mut other.command(&scene, &stranger, &APPROVE)).is(3, &refused);
+    // The run is looked up in the other repository, whatever the job's variables say.
+    let own = &scene.gate.world.repository;
+    let mut lies = other.command(&scene, &stranger, &APPROVE);
+    lies.env("GITHUB_REPOSITORY", own)
+        .args(["--github-repository", &other.repository]);
+    ended(&mut lies).is(3, &refused);
+
+    scene
+        .dispatched("grace", &APPROVE)
+        .is(0, &["1 of 1 approvals (grace)"]);
+    let approvals = scene.gate.world.approvals_repository();
+    let elsewhere = Elsewhere::new(&scene, &approvals);
+    let run = elsewhere.start("dora", &json!({}));
+    ended(&mut elsewhere.identified(&scene, &run, &APPROVE)).is(0, &["2 of 1 approvals"]);
+    // Whoever promotes cannot approve. They are known outside of GitHub too.
+    scene
+        .gate
+        .run("linus", &APPROVE)
+        .is(3, &["linus asked for it"]);
+    let found = wait(PATIENCE, elsewhere.hub.violations()).unwrap();
+    assert_eq!(found, [] as [Value; 0]);
+}

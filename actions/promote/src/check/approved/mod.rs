@@ -96,6 +96,18 @@ fn count(
             format!("ask again: {again}"),
         ));
     }
+    let same = |one: &str, other: &str| one.eq_ignore_ascii_case(other);
+    match (&asked.request.repository, &facts.repository) {
+        (Some(then), Some(now)) if same(then, now) => {}
+        _ => {
+            return Err(fail(
+                format!(
+                    "request {number} is void: it is not for commits of the repository that is asked now"
+                ),
+                format!("ask again: {again}"),
+            ));
+        }
+    }
     let promoter = facts.promoter.as_ref().map_err(unknown)?;
     let promoter: Vec<Actor> = promoter.accounts.iter().map(actor).collect();
     let hands = hands.as_ref().map_err(unknown)?;

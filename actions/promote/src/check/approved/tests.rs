@@ -321,6 +321,16 @@ const FAILING: &[Case] = &[
         |s| s.records[1].commit = "8".repeat(40).parse().unwrap(),
     ),
     (
+        "a request for another repository",
+        "is not for commits of the repository",
+        |s| s.asks().repository = Some("acme/fork".to_owned()),
+    ),
+    (
+        "a request for no repository",
+        "is not for commits of the repository",
+        |s| s.asks().repository = None,
+    ),
+    (
         "a binding that says nothing",
         "its own binding changed",
         |s| s.asks().binding = "0".repeat(64),

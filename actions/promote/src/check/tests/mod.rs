@@ -308,6 +308,7 @@ impl Promotion {
             },
             facts: Facts {
                 standing: Ok("ahead".to_owned()),
+                repository: Some("acme/storefront".to_owned()),
                 range: Ok(range()),
                 changes: Ok(vec![change()]),
                 providers: Ok(Vec::new()),
