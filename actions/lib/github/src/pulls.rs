@@ -2,6 +2,7 @@
 //! longer than one page is read on, all pull requests at the same time.
 
 mod answer;
+mod commits;
 
 use crate::client::GitHub;
 use crate::history::PARALLEL;
@@ -26,6 +27,16 @@ const ACTOR: &str = "{__typename login ... on User{databaseId} ... on Bot{databa
 const HEAD: &str = "number url title merged createdAt baseRefName headRefName headRefOid \
     isCrossRepository baseRepository{nameWithOwner} headRepository{nameWithOwner} mergeCommit{oid}";
 const SIGNER: &str = "{email user{login databaseId}}";
+
+/// What is read of a commit.
+fn commit() -> String {
+    format!(
+        "oid message authoredDate committedViaWeb tree{{oid}} \
+         parents(first:{AUTHORS}){{totalCount nodes{{oid}}}} \
+         author{SIGNER} committer{SIGNER} \
+         authors(first:{AUTHORS}){{totalCount nodes{SIGNER}}}"
+    )
+}
 
 /// The connections of a pull request, each from a cursor on.
 #[derive(Default)]
@@ -80,11 +91,8 @@ impl Cursors {
         let mut out = String::new();
         if let Some(from) = self.commits.arguments() {
             out.push_str(&format!(
-                " commits({from}){{totalCount pageInfo{{hasNextPage endCursor}} nodes{{commit{{\
-                 oid message authoredDate committedViaWeb tree{{oid}} \
-                 parents(first:{AUTHORS}){{totalCount nodes{{oid}}}} \
-                 author{SIGNER} committer{SIGNER} \
-                 authors(first:{AUTHORS}){{totalCount nodes{SIGNER}}}}}}}}}"
+                " commits({from}){{totalCount pageInfo{{hasNextPage endCursor}} nodes{{commit{{{}}}}}}}",
+                commit()
             ));
         }
         if let Some(from) = self.reviews.arguments() {

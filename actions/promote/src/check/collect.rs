@@ -10,7 +10,7 @@ use super::sides::{COMMITS, Place, Sides};
 use crate::setting::Setting;
 use futures_util::future::join_all;
 use futures_util::stream::{self, StreamExt};
-use github::{GitHub, HISTORY_LIMIT, Pull, Repository, User};
+use github::{GitHub, HISTORY_LIMIT, Pull, PullCommit, Repository, User};
 use kit::Failure;
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -111,6 +111,28 @@ pub(super) async fn changes(
         .into_values()
         .map(|pull| detail(github, setting, pull, &brought));
     Ok(stream::iter(details).buffered(PARALLEL).collect().await)
+}
+
+/// The commits that come with the promotion although no review stands behind them, in full: those that the
+/// contract accepts, merges with more than their heads among them, and the branch's first one. All others
+/// refuse the promotion. Only the approvals of a promotion rest on who wrote them.
+pub(super) async fn accepted(
+    github: &GitHub,
+    setting: &Setting,
+    range: &Range,
+) -> Fact<Vec<PullCommit>> {
+    if setting.gate.approve.is_none() {
+        return Ok(Vec::new());
+    }
+    let first = match &range.base {
+        Base::First(first) => Some(first.clone()),
+        Base::Record { .. } | Base::Since(_) | Base::Nothing => None,
+    };
+    let commits = range.commits.iter().map(|commit| commit.sha.clone());
+    let listed = commits.filter(|sha| setting.gate.accepted_commits.contains(sha));
+    let all: BTreeSet<String> = first.into_iter().chain(listed).collect();
+    let all: Vec<String> = all.into_iter().collect();
+    Ok(github.commits(&all).await?)
 }
 
 /// What is known of a pull request elsewhere than in itself.

@@ -5,7 +5,7 @@ use super::policy::Policy;
 use super::pushes::Pushes;
 use super::range::{Base, Range};
 use super::sides::Sides;
-use github::{CheckRun, Pull, Run, User};
+use github::{CheckRun, Pull, PullCommit, Run, User};
 use kit::Failure;
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
@@ -91,6 +91,8 @@ pub(crate) struct Facts {
     pub(crate) range: Fact<Range>,
     /// The pull requests that brought them into the branch.
     pub(crate) changes: Fact<Vec<Change>>,
+    /// The commits that come with it although no review stands behind them, in full.
+    pub(crate) accepted: Fact<Vec<PullCommit>>,
     /// The providers of the infrastructure code that are new, or others, each in words.
     pub(crate) providers: Fact<Vec<String>>,
     /// The accounts that promote.
@@ -110,6 +112,7 @@ impl Facts {
             repository: None,
             range: Err(unseen()),
             changes: Err(unseen()),
+            accepted: Err(unseen()),
             providers: Err(unseen()),
             promoter: Err(unseen()),
             run: RunKind::Terminal,

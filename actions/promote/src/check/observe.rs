@@ -10,7 +10,7 @@ use super::range::{Base, Range};
 use crate::person::accounts;
 use crate::principal::Principal;
 use crate::setting::Setting;
-use github::GitHub;
+use github::{GitHub, PullCommit};
 
 /// Collects all facts. A fact that cannot be determined is `Unknown`.
 pub(super) async fn facts(
@@ -40,16 +40,17 @@ pub(super) async fn facts(
         );
         (run, promoter, standing, policy)
     };
-    let ((run, promoter, standing, policy), (range, changes, providers)) = tokio::join!(
+    let ((run, promoter, standing, policy), history) = tokio::join!(
         of_the_branch,
         history(github, host, setting, subject.base.clone(), commit.as_str())
     );
     Facts {
         standing,
         repository: Some(github.repository().as_str().to_owned()),
-        range,
-        changes,
-        providers,
+        range: history.range,
+        changes: history.changes,
+        accepted: history.accepted,
+        providers: history.providers,
         promoter,
         run,
         policy,
@@ -62,22 +63,42 @@ async fn standing(github: &GitHub, commit: &str, tip: &Fact<String>) -> Fact<Str
     Ok(github.compare(commit, tip).await?.status)
 }
 
-/// The commits of the promotion, the pull requests that brought them, and the providers that are new.
+/// What a promotion brings.
+struct History {
+    range: Fact<Range>,
+    changes: Fact<Vec<Change>>,
+    accepted: Fact<Vec<PullCommit>>,
+    providers: Fact<Vec<String>>,
+}
+
+/// The commits of the promotion, the pull requests that brought them, who wrote those that came without a
+/// review, and the providers that are new.
 async fn history(
     github: &GitHub,
     host: &Host,
     setting: &Setting,
     base: Base,
     commit: &str,
-) -> (Fact<Range>, Fact<Vec<Change>>, Fact<Vec<String>>) {
+) -> History {
     match collect::range(github, base, commit).await {
-        Err(unknown) => (Err(unknown.clone()), Err(unknown.clone()), Err(unknown)),
+        Err(unknown) => History {
+            range: Err(unknown.clone()),
+            changes: Err(unknown.clone()),
+            accepted: Err(unknown.clone()),
+            providers: Err(unknown),
+        },
         Ok(range) => {
-            let (changes, providers) = tokio::join!(
+            let (changes, accepted, providers) = tokio::join!(
                 collect::changes(github, setting, &range, commit),
+                collect::accepted(github, setting, &range),
                 providers::observe(github, host, &range, commit)
             );
-            (Ok(range), changes, providers)
+            History {
+                range: Ok(range),
+                changes,
+                accepted,
+                providers,
+            }
         }
     }
 }

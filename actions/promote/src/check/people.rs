@@ -35,6 +35,16 @@ impl Contributors {
         }
     }
 
+    /// Adds everybody of another change.
+    pub(super) fn add_all(&mut self, others: Self) {
+        for (key, name) in others.persons {
+            self.persons.entry(key).or_insert(name);
+        }
+        for name in &others.unlisted {
+            self.unlisted(name);
+        }
+    }
+
     /// Adds whom a commit names.
     fn add_signer(
         &mut self,
@@ -55,6 +65,23 @@ impl Contributors {
         Ok(())
     }
 
+    /// Adds everybody whom a commit names. A co-author trailer is only text: an address without an account
+    /// is ignored.
+    ///
+    /// # Errors
+    /// The author or the committer is unknown, who might be the approver.
+    pub(super) fn add_commit(&mut self, persons: &Persons<'_>, commit: &PullCommit) -> Fact<()> {
+        self.add_signer(persons, &commit.author, || nobody(commit, "author"))?;
+        if !commit.by_github {
+            self.add_signer(persons, &commit.committer, || nobody(commit, "committer"))?;
+        }
+        for co_author in &commit.co_authors {
+            // An address that belongs to nobody proves nothing.
+            let _ = self.add_signer(persons, co_author, || nobody(commit, "co-author"));
+        }
+        Ok(())
+    }
+
     /// The names, for people.
     pub(crate) fn names(&self) -> Vec<&str> {
         let persons = self.persons.values().map(String::as_str);
@@ -68,7 +95,7 @@ impl Contributors {
 /// was replaced before the merge. Merges of the branch that contain nothing else do not count.
 ///
 /// An unidentified author might be the approver, so one unknown account makes the whole answer
-/// unknown. A co-author trailer is only text: an address without an account is ignored.
+/// unknown.
 pub(crate) fn contributors(change: &Change, persons: &Persons<'_>) -> Fact<Contributors> {
     let pull = &change.pull;
     let opener = pull.author.as_ref().ok_or_else(|| {
@@ -81,14 +108,7 @@ pub(crate) fn contributors(change: &Change, persons: &Persons<'_>) -> Fact<Contr
     all.add(persons, opener);
     let pure = change.pure_updates();
     for commit in pull.commits.iter().filter(|one| !pure.contains(&one.sha)) {
-        all.add_signer(persons, &commit.author, || nobody(commit, "author"))?;
-        if !commit.by_github {
-            all.add_signer(persons, &commit.committer, || nobody(commit, "committer"))?;
-        }
-        for co_author in &commit.co_authors {
-            // An address that belongs to nobody proves nothing.
-            let _ = all.add_signer(persons, co_author, || nobody(commit, "co-author"));
-        }
+        all.add_commit(persons, commit)?;
     }
     match change.pushes.as_ref().map_err(Clone::clone)? {
         Pushes::Unseen(why) => all.unlisted(why),

@@ -3,6 +3,8 @@
 use sandbox::runner::hub::Hub;
 use serde_json::{Value, json};
 
+use super::approvals::{OnGitHub, WHY};
+use super::teams::team;
 use super::{ALLOWED, Ended, Gate, digest};
 use crate::support::{PATIENCE, instance, wait};
 
@@ -82,6 +84,71 @@ fn a_promotion_in_which_an_app_had_a_hand_needs_one_approval_more() {
     );
     assert_eq!(check.refusing(), ["approved"], "{}", check.text);
     scene.approve("eve").is(0, &["3 of 3 approvals"]);
+    scene.gate.check("linus").is(0, &[ALLOWED]);
+    let found = wait(PATIENCE, scene.hub.violations()).unwrap();
+    assert_eq!(found, [] as [Value; 0]);
+}
+
+/// Nobody reviewed such a commit, so whoever wrote, committed or helped with it does not approve it either.
+#[test]
+fn whoever_had_a_hand_in_an_accepted_commit_does_not_approve_it() {
+    let scene = OnGitHub::approved_by("gate-accepted", "[OWNER/release]", "");
+    for login in ["helga", "vera"] {
+        wait(PATIENCE, scene.hub.user(login, "User")).unwrap();
+    }
+    team(&scene, &["mallory", "helga", "vera", "grace"], &["grace"]);
+    let act = |what: &str, body: &Value| wait(PATIENCE, scene.hub.act(what, body)).unwrap();
+    // Of these, only the first is known by its login in a list of commits.
+    let direct = act(
+        "push",
+        &json!({
+            "user": "mallory", "branch": "main", "files": {"direct.txt": "x\n"},
+            "message": "Just this once\n\nCo-authored-by: Helga <helga@acme.example>",
+        }),
+    );
+    let direct = direct["after"].as_str().unwrap().to_owned();
+    act(
+        "push",
+        &json!({"user": "ada", "branch": "more", "from": "main", "files": {"more.txt": "x\n"}}),
+    );
+    let pull = act(
+        "pulls",
+        &json!({"user": "ada", "head": "more", "title": "More"}),
+    );
+    let check = json!({"ref": pull["head_sha"], "name": "test", "conclusion": "success"});
+    act("check-runs", &check);
+    let number = pull["number"].as_u64().unwrap();
+    let review = json!({"user": "grace", "state": "APPROVED"});
+    act(&format!("pulls/{number}/reviews"), &review);
+    let merged = act(&format!("pulls/{number}/merge"), &json!({"user": "linus"}));
+    let tip = merged["sha"].as_str().unwrap();
+
+    let mut healthy = scene.gate.healthy(&digest('2'), 0);
+    healthy["commit"] = json!(tip);
+    scene.gate.plant("staging", &[healthy]);
+    let file = scene.gate.folder.path().join("delivery.yaml");
+    let contract = std::fs::read_to_string(&file).unwrap();
+    let gate = "gate: {approvals: 1,";
+    assert!(contract.contains(gate), "{contract}");
+    let accepted = format!("{gate} accepted-commits: ['{direct}'],");
+    std::fs::write(&file, contract.replace(gate, &accepted)).unwrap();
+
+    let asked = scene.dispatched("linus", &["request", "--reason", WHY]);
+    asked.is(0, &[]);
+    assert_eq!(
+        asked.json["may_approve"],
+        json!(["vera", "grace"]),
+        "{}",
+        asked.text
+    );
+    let approve = ["approve", "--request", "2"];
+    for login in ["mallory", "helga"] {
+        let wrote = format!("{login} wrote part of it, so somebody else must approve");
+        scene.dispatched(login, &approve).is(3, &[&wrote]);
+    }
+    scene
+        .dispatched("vera", &approve)
+        .is(0, &["1 of 1 approvals (vera)"]);
     scene.gate.check("linus").is(0, &[ALLOWED]);
     let found = wait(PATIENCE, scene.hub.violations()).unwrap();
     assert_eq!(found, [] as [Value; 0]);

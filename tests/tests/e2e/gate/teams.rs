@@ -8,7 +8,7 @@ use crate::support::{PATIENCE, wait};
 const APPROVE: [&str; 3] = ["approve", "--request", "2"];
 
 /// The team's members, whom `readers` may see.
-fn team(scene: &OnGitHub, members: &[&str], readers: &[&str]) {
+pub(super) fn team(scene: &OnGitHub, members: &[&str], readers: &[&str]) {
     let owner = scene.gate.world.repository.split('/').next().unwrap();
     let new = json!({"team": format!("{owner}/release"), "members": members, "readers": readers});
     wait(PATIENCE, scene.hub.call("teams", &new)).unwrap();

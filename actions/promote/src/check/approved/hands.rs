@@ -1,12 +1,10 @@
 //! Everybody who had a hand in what is promoted. Pure.
 
 use crate::check::facts::{Fact, Facts};
-use crate::check::people::contributors;
+use crate::check::people::{Contributors, contributors};
 use crate::check::persons::Key;
-use crate::check::range::pulls;
 use crate::setting::Setting;
 use ledger::Actor;
-use std::collections::BTreeMap;
 
 /// Everybody who wrote, committed or pushed what is promoted.
 #[derive(Debug, Default)]
@@ -17,33 +15,20 @@ pub(crate) struct Hands {
     pub(crate) unlisted: Vec<String>,
 }
 
-/// Whose hands there are.
+/// Whose hands there are: in the pull requests, and in the commits that came without one.
 ///
 /// # Errors
 /// The commits, the pull requests or the contributors are unknown.
 pub(crate) fn hands(setting: &Setting, facts: &Facts) -> Fact<Hands> {
     let persons = setting.persons();
-    let range = facts.range.as_ref().map_err(Clone::clone)?;
     let changes = facts.changes.as_ref().map_err(Clone::clone)?;
-    let mut all: BTreeMap<Key, String> = BTreeMap::new();
-    let mut unlisted: Vec<String> = Vec::new();
+    let accepted = facts.accepted.as_ref().map_err(Clone::clone)?;
+    let mut all = Contributors::default();
     for change in changes {
-        let contributors = contributors(change, &persons)?;
-        for (key, name) in contributors.persons {
-            all.entry(key).or_insert(name);
-        }
-        unlisted.extend(contributors.unlisted);
+        all.add_all(contributors(change, &persons)?);
     }
-    // Of a commit that came another way, only the author's login is known, or a name.
-    for commit in range.unexplained(&range.brought(pulls(changes))) {
-        let is_theirs = |login: &String| login.eq_ignore_ascii_case(&commit.author);
-        let mut people = setting.people.iter();
-        let found = people
-            .find(|(login, person)| is_theirs(login) || person.accounts.keys().any(is_theirs));
-        if let Some((login, _)) = found {
-            all.entry(Key::Listed(login.clone()))
-                .or_insert_with(|| login.clone());
-        }
+    for commit in accepted {
+        all.add_commit(&persons, commit)?;
     }
     let actor = |(key, name)| match key {
         Key::Listed(login) | Key::Name(login) => Actor { login, id: None },
@@ -52,10 +37,8 @@ pub(crate) fn hands(setting: &Setting, facts: &Facts) -> Fact<Hands> {
             id: Some(id),
         },
     };
-    unlisted.sort_unstable();
-    unlisted.dedup();
     Ok(Hands {
-        authors: all.into_iter().map(actor).collect(),
-        unlisted,
+        authors: all.persons.into_iter().map(actor).collect(),
+        unlisted: all.unlisted,
     })
 }

@@ -16,6 +16,8 @@ struct Scene {
     /// The records of production.
     records: Vec<Record>,
     now: &'static str,
+    /// The members of the gate's teams.
+    members: Vec<github::User>,
 }
 
 impl Scene {
@@ -29,6 +31,7 @@ impl Scene {
             promotion,
             records: vec![deployed('b')],
             now: "2026-11-21T20:00:00Z",
+            members: Vec::new(),
         };
         scene.records.push(scene.asked());
         scene.answer(Verdict::Approved, account("ada", 1));
@@ -43,7 +46,7 @@ impl Scene {
             missing_before: None,
             calendars: Vec::new(),
             ahead: None,
-            members: Ok(Vec::new()),
+            members: Ok(self.members.clone()),
             promoter: Ok(vec![actor("dora")]),
         }
     }
@@ -230,12 +233,42 @@ const FAILING: &[Case] = &[
         "who wrote an accepted commit approved",
         "not counted: linus wrote part of it",
         |s| {
-            let range = s.promotion.range();
-            let mut alone = crate::check::tests::on_branch(&"7".repeat(40), "w", &[]);
-            alone.author = "Linus".to_owned();
-            range.commits.push(alone);
-            s.again();
+            accepts(s, |commit| commit.author = by("linus", 3));
         },
+    ),
+    (
+        "a second account committed an accepted commit",
+        "not counted: grace wrote part of it",
+        |s| {
+            s.records.pop();
+            s.answer(Verdict::Approved, account("grace", 2));
+            accepts(s, |commit| commit.committer = by("grace-admin", 22));
+        },
+    ),
+    (
+        "who helped with an accepted commit approved",
+        "not counted: linus wrote part of it",
+        |s| {
+            accepts(s, |commit| commit.co_authors.push(by("linus", 3)));
+        },
+    ),
+    (
+        "a member of a team wrote an accepted commit",
+        "1 of 2 approvals (ada); not counted: vera wrote part of it",
+        |s| {
+            let approve = s.promotion.setting.gate.approve.as_mut().unwrap();
+            approve.teams = vec!["acme/release".to_owned()];
+            s.members = vec![user_of("vera", 77)];
+            s.again();
+            s.records.pop();
+            s.answer(Verdict::Approved, account("vera", 77));
+            accepts(s, |commit| commit.author = by("vera", 77));
+        },
+    ),
+    (
+        "an app wrote an accepted commit",
+        "2 of 3 approvals (ada, linus), one of them because nobody stands for renovate[bot]",
+        |s| accepts(s, |commit| commit.author = signer("renovate[bot]")),
     ),
     (
         "rejected",
@@ -336,6 +369,21 @@ const FAILING: &[Case] = &[
         |s| s.asks().binding = "0".repeat(64),
     ),
 ];
+
+/// The signature of an account.
+fn by(login: &str, id: u64) -> github::Signer {
+    github::Signer {
+        email: Some(format!("{login}@acme.example")),
+        account: Some(user_of(login, id)),
+    }
+}
+
+/// A commit that came without a pull request, and that the contract accepts.
+fn accepts(scene: &mut Scene, change: fn(&mut github::PullCommit)) {
+    let mut alone = commit(&"7".repeat(40), &"6".repeat(40), "alice");
+    change(&mut alone);
+    scene.promotion.facts.accepted = Ok(vec![alone]);
+}
 
 /// An app that the contract does not list wrote part of the change.
 fn hand_of_an_app(scene: &mut Scene) {
@@ -448,7 +496,8 @@ fn the_next_step_names_who_still_may() {
 #[test]
 fn what_cannot_be_seen_is_unknown() {
     let unseen = || Unknown::new("GitHub answered 502", "run this again");
-    let spoiled: [fn(&mut Facts, Unknown); 3] = [
+    let spoiled: [fn(&mut Facts, Unknown); 4] = [
+        |facts, unseen| facts.accepted = Err(unseen),
         |facts, unseen| facts.range = Err(unseen),
         |facts, unseen| facts.changes = Err(unseen),
         |facts, unseen| facts.promoter = Err(unseen),

@@ -311,6 +311,7 @@ impl Promotion {
                 repository: Some("acme/storefront".to_owned()),
                 range: Ok(range()),
                 changes: Ok(vec![change()]),
+                accepted: Ok(Vec::new()),
                 providers: Ok(Vec::new()),
                 promoter: Ok(promoters(&["dora"])),
                 run: RunKind::GitHub(Ok(run())),
