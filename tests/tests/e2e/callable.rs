@@ -9,7 +9,7 @@ use sandbox::runner::ledger::{row, status};
 use sandbox::runner::story::{AUTHOR, RELEASER, REVIEWER, Story};
 
 use sandbox::world::World;
-use serde_json::json;
+use serde_json::{Value, json};
 
 use crate::ecr::THERE;
 use crate::support::{PATIENCE, heavy, instance, log, read, wait, world};
@@ -180,6 +180,58 @@ fn the_examples_approvals_are_short_runs_that_write_to_the_ledger() {
         assert!(approved && log.contains(said), "{log}");
         demo::kept_to_the_rules(instance, &story).await.unwrap();
     });
+}
+
+/// The secrets that a callable workflow takes.
+fn taken(workflow: &str) -> Vec<String> {
+    let file = format!(".github/workflows/{workflow}");
+    let text = read(&instance().checkout.join(file));
+    let workflow: Value = serde_yaml::from_str(&text).unwrap();
+    let secrets = workflow["on"]["workflow_call"]["secrets"].as_object();
+    secrets
+        .into_iter()
+        .flatten()
+        .map(|(name, _)| name.clone())
+        .collect()
+}
+
+/// GitHub reads a secret of the environment that a job names only under a name that the called workflow takes, and
+/// its names have no dashes ("Using secrets in GitHub Actions", naming your secrets).
+#[test]
+fn an_environment_can_hold_the_secrets_that_the_workflows_take() {
+    let is_name = |name: &str| {
+        let fine = |c: char| c.is_ascii_alphanumeric() || c == '_';
+        name.chars().all(fine)
+            && !name.starts_with(|c: char| c.is_ascii_digit())
+            && !name.to_ascii_uppercase().starts_with("GITHUB_")
+    };
+    let mut all = 0;
+    for workflow in ["approve.yml", "deliver.yml", "plan.yml", "promote.yml"] {
+        let text = read(&instance().checkout.join(".github/workflows").join(workflow));
+        for name in taken(workflow) {
+            assert!(is_name(&name), "{workflow} takes {name}");
+            assert!(
+                text.contains(&format!("secrets.{name} ")),
+                "{workflow}: {name}"
+            );
+            all += 1;
+        }
+    }
+    assert!(all > 0);
+    // The documented caller passes what ours takes, under the same name.
+    let guide = read(&instance().checkout.join("docs/getting-started.md"));
+    let caller = guide
+        .split("```yaml\n")
+        .filter_map(|it| it.split("```").next());
+    let caller = caller
+        .filter(|it| it.contains("/workflows/approve.yml@"))
+        .last();
+    let caller: Value = serde_yaml::from_str(caller.unwrap()).unwrap();
+    let passed = caller["jobs"]["approve"]["secrets"].as_object().unwrap();
+    for (name, value) in passed {
+        assert!(taken("approve.yml").contains(name), "{name}");
+        assert_eq!(*value, json!(format!("${{{{ secrets.{name} }}}}")));
+    }
 }
 
 /// Puts a healthy record into dev's chain, as a delivery writes it.

@@ -87,7 +87,7 @@ fn unseen(team: &str, why: &str) -> Unknown {
     Unknown::new(
         format!("it is not known who is in {team}: {why}"),
         format!(
-            "give a token that may read the members of {team}, such as an app's with the organization permission `members: read`, as the secret or input `github-token`: the token of a job never may. Or name people under `approve`"
+            "give a token that may read the members of {team}, such as an app's with the organization permission `members: read`, as the secret `SLIPWAY_GITHUB_TOKEN` of the callable workflow, or as the input `github-token` of the action: the token of a job never may. Or name people under `approve`"
         ),
     )
 }
