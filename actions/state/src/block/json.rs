@@ -1,7 +1,9 @@
 //! Backend blocks and settings in Terraform's JSON syntax. Pure.
 
 use super::{Block, Setting, Value};
-use std::collections::BTreeMap;
+use serde::de::{DeserializeSeed, Deserializer, MapAccess, SeqAccess, Visitor};
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
 use std::path::Path;
 
 /// The backend blocks of a file in JSON, each level of which may be a list.
@@ -66,4 +68,75 @@ pub(super) fn settings(body: &serde_json::Value, text: &str) -> BTreeMap<String,
             (name.clone(), Setting { value, line })
         })
         .collect()
+}
+
+/// The first name that an object of the text has twice, which a reader of JSON does not show. Comments do
+/// not count.
+///
+/// # Errors
+/// It is not JSON.
+pub(crate) fn twice(text: &str) -> Result<Option<String>, serde_json::Error> {
+    let mut found = None;
+    let mut reader = serde_json::Deserializer::from_str(text);
+    Names(&mut found).deserialize(&mut reader)?;
+    Ok(found)
+}
+
+/// Looks at the names of all objects.
+struct Names<'a>(&'a mut Option<String>);
+
+impl<'de> DeserializeSeed<'de> for Names<'_> {
+    type Value = ();
+
+    fn deserialize<D: Deserializer<'de>>(self, reader: D) -> Result<(), D::Error> {
+        reader.deserialize_any(self)
+    }
+}
+
+impl<'de> Visitor<'de> for Names<'_> {
+    type Value = ();
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("JSON")
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<(), A::Error> {
+        let mut names = BTreeSet::new();
+        while let Some(name) = map.next_key::<String>()? {
+            map.next_value_seed(Names(self.0))?;
+            if name != "//" && !names.insert(name.clone()) {
+                self.0.get_or_insert(name);
+            }
+        }
+        Ok(())
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut list: A) -> Result<(), A::Error> {
+        while list.next_element_seed(Names(self.0))?.is_some() {}
+        Ok(())
+    }
+
+    fn visit_bool<E>(self, _: bool) -> Result<(), E> {
+        Ok(())
+    }
+
+    fn visit_i64<E>(self, _: i64) -> Result<(), E> {
+        Ok(())
+    }
+
+    fn visit_u64<E>(self, _: u64) -> Result<(), E> {
+        Ok(())
+    }
+
+    fn visit_f64<E>(self, _: f64) -> Result<(), E> {
+        Ok(())
+    }
+
+    fn visit_str<E>(self, _: &str) -> Result<(), E> {
+        Ok(())
+    }
+
+    fn visit_unit<E>(self) -> Result<(), E> {
+        Ok(())
+    }
 }

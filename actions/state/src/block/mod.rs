@@ -125,7 +125,8 @@ pub(crate) struct File {
 
 impl File {
     fn of(path: PathBuf, tofu: bool) -> Option<Self> {
-        let name = path.file_name()?.to_str()?.to_owned();
+        // A name that is not UTF-8 does not keep the tool from reading the file.
+        let name = path.file_name()?.to_string_lossy().into_owned();
         // As Terraform's IsIgnoredFile; a name between two `#` has none of the endings below.
         if name.starts_with('.') || name.ends_with('~') {
             return None;

@@ -1,5 +1,9 @@
-//! The tokens of HCL, as far as a backend block needs them. Pure.
-//! Source: hashicorp/hcl `hclsyntax/spec.md`.
+//! The tokens of HCL, as far as blocks of literals and calls of modules need them. Pure.
+//!
+//! Whoever writes the code may want it to be read otherwise than the tool reads it. So what holds anything
+//! else (texts, heredocs, templates, comments) is scanned as the tool scans it, and what cannot be read for
+//! certain is noted.
+//! Source: hashicorp/hcl `hclsyntax/spec.md` and `scan_tokens.rl`.
 
 use super::Value;
 use std::collections::VecDeque;
@@ -21,6 +25,21 @@ pub(crate) struct Tokens<'a> {
     ahead: VecDeque<(Token, usize)>,
     /// Whether something has no end.
     cut_off: bool,
+    /// The first line that cannot be read for certain.
+    unclear: Option<usize>,
+    /// How many templates stand within each other here.
+    depth: usize,
+}
+
+/// More than anybody puts templates into each other.
+const DEEPEST: usize = 50;
+
+/// What a `$` or `%` begins.
+enum Begins {
+    Template,
+    /// `$${`, which stands for `${`.
+    Escape,
+    Nothing,
 }
 
 impl<'a> Tokens<'a> {
@@ -31,6 +50,8 @@ impl<'a> Tokens<'a> {
             line: 1,
             ahead: VecDeque::new(),
             cut_off: false,
+            unclear: None,
+            depth: 0,
         }
     }
 
@@ -42,6 +63,16 @@ impl<'a> Tokens<'a> {
     /// There are no more tokens, although a block is open.
     pub(crate) fn cut_off(&mut self) {
         self.cut_off = true;
+    }
+
+    /// The first line that cannot be read for certain.
+    pub(crate) fn unclear(&self) -> Option<usize> {
+        self.unclear
+    }
+
+    /// What is read here may mean something else to the tool.
+    pub(crate) fn doubt(&mut self, line: usize) {
+        self.unclear.get_or_insert(line);
     }
 
     fn character(&mut self) -> Option<char> {
@@ -88,8 +119,6 @@ impl<'a> Tokens<'a> {
                 }
                 '<' if self.rest.peek() == Some(&'<') => {
                     self.heredoc();
-                    // The line that ends it ends the value too.
-                    self.ahead.push_back((Token::Newline, self.line));
                     Token::Text(None)
                 }
                 '"' => Token::Text(self.text()),
@@ -103,7 +132,13 @@ impl<'a> Tokens<'a> {
                     }
                     Token::Word(word)
                 }
-                mark => Token::Mark(mark),
+                mark => {
+                    // Such as a combining character, which may be a part of a name.
+                    if !mark.is_ascii() {
+                        self.doubt(line);
+                    }
+                    Token::Mark(mark)
+                }
             };
             return Some((token, line));
         }
@@ -125,94 +160,150 @@ impl<'a> Tokens<'a> {
         self.cut_off = true;
     }
 
+    /// Passes over a heredoc after its first `<`, up to the line feed after its end. A line is its end only if
+    /// no template stands in it, and the lines within a template are none of its lines.
     fn heredoc(&mut self) {
+        let line = self.line;
         self.character();
+        self.rest.next_if_eq(&'-');
         let mut mark = String::new();
-        while let Some(c) = self.rest.next_if(|c| *c != '\n') {
+        while let Some(c) = self.rest.next_if(|c| !matches!(c, '\n' | '\r')) {
             mark.push(c);
         }
-        let mark = mark.trim_start_matches('-').trim().to_owned();
-        let mut line = String::new();
-        while let Some(character) = self.character() {
-            if character != '\n' {
-                line.push(character);
-                continue;
-            }
-            if line.trim() == mark && !mark.is_empty() {
-                return;
-            }
-            line.clear();
+        self.rest.next_if_eq(&'\r');
+        let is_part = |c: char| c.is_alphanumeric() || matches!(c, '_' | '-');
+        if mark.is_empty() || mark.starts_with('-') || !mark.chars().all(is_part) {
+            self.doubt(line);
         }
-        self.cut_off |= line.trim() != mark;
+        self.character();
+        let mut text = Some(String::new());
+        loop {
+            match self.rest.peek() {
+                None => {
+                    self.cut_off = true;
+                    return;
+                }
+                Some('\n') if text.as_ref().is_some_and(|text| text.trim() == mark) => return,
+                Some(_) => {}
+            }
+            match self.character() {
+                Some('\n') => text = Some(String::new()),
+                Some(sign @ ('$' | '%')) => match self.begins(sign) {
+                    Begins::Template => {
+                        self.template();
+                        text = None;
+                    }
+                    Begins::Escape => text = None,
+                    Begins::Nothing => text.iter_mut().for_each(|text| text.push(sign)),
+                },
+                Some(other) => text.iter_mut().for_each(|text| text.push(other)),
+                None => {}
+            }
+        }
     }
 
-    /// A text after its opening quote; `None` where it holds a template.
+    /// What the `$` or `%` begins that was just read; of an escape the rest is taken.
+    fn begins(&mut self, sign: char) -> Begins {
+        let mut ahead = self.rest.clone();
+        match (ahead.next(), ahead.next()) {
+            (Some('{'), _) => Begins::Template,
+            (Some(next), Some('{')) if next == sign => {
+                self.character();
+                self.character();
+                Begins::Escape
+            }
+            _ => Begins::Nothing,
+        }
+    }
+
+    /// A text after its opening quote; `None` where it holds a template, or what cannot be read.
     fn text(&mut self) -> Option<String> {
         let mut text = Some(String::new());
         loop {
+            let line = self.line;
             let Some(character) = self.character() else {
                 self.cut_off = true;
                 return None;
             };
             let literal = match character {
                 '"' => return text,
-                '\\' => match self.character()? {
-                    'n' => '\n',
-                    'r' => '\r',
-                    't' => '\t',
-                    'u' => self.code_point(4)?,
-                    'U' => self.code_point(8)?,
-                    other => other,
-                },
-                '$' | '%' if self.rest.peek() == Some(&'{') => {
-                    self.template();
-                    text = None;
-                    continue;
+                '\n' => {
+                    self.doubt(line);
+                    None
                 }
-                '$' | '%' if self.rest.peek() == Some(&character) => {
-                    let mut ahead = self.rest.clone();
-                    ahead.next();
-                    if ahead.next() == Some('{') {
-                        self.character();
-                        self.character();
-                        if let Some(text) = &mut text {
-                            text.push(character);
-                        }
-                        '{'
-                    } else {
-                        character
+                '\\' => self.escaped(),
+                '$' | '%' => match self.begins(character) {
+                    Begins::Template => {
+                        self.template();
+                        None
                     }
-                }
-                other => other,
+                    Begins::Escape => {
+                        text.iter_mut().for_each(|text| text.push(character));
+                        Some('{')
+                    }
+                    Begins::Nothing => Some(character),
+                },
+                other => Some(other),
             };
-            if let Some(text) = &mut text {
-                text.push(literal);
+            match (literal, &mut text) {
+                (Some(literal), Some(text)) => text.push(literal),
+                _ => text = None,
             }
         }
     }
 
+    /// What stands after a backslash; `None` where it stands for nothing.
+    fn escaped(&mut self) -> Option<char> {
+        let line = self.line;
+        let found = match self.character() {
+            Some('n') => Some('\n'),
+            Some('r') => Some('\r'),
+            Some('t') => Some('\t'),
+            Some(same @ ('"' | '\\')) => Some(same),
+            Some('u') => self.code_point(4),
+            Some('U') => self.code_point(8),
+            Some(_) | None => None,
+        };
+        if found.is_none() {
+            self.doubt(line);
+        }
+        found
+    }
+
+    /// Takes no more than there are digits, so that what follows is still seen.
     fn code_point(&mut self, digits: usize) -> Option<char> {
-        let mut number = 0;
+        let mut number: u32 = 0;
         for _ in 0..digits {
-            number = number * 16 + self.character()?.to_digit(16)?;
+            let digit = self.rest.next_if(char::is_ascii_hexdigit)?.to_digit(16)?;
+            number = number.checked_mul(16)?.checked_add(digit)?;
         }
         char::from_u32(number)
     }
 
-    /// Passes over a template, whose expression may hold texts and braces.
+    /// Passes over a template before its opening brace. Its expression may hold everything that code holds.
     fn template(&mut self) {
-        let mut depth = 0_u32;
-        while let Some(character) = self.character() {
-            match character {
-                '{' => depth += 1,
-                '}' if depth == 1 => return,
-                '}' => depth -= 1,
-                '"' => {
-                    self.text();
+        let line = self.line;
+        self.character();
+        if self.depth == DEEPEST {
+            self.doubt(line);
+            self.cut_off = true;
+            while self.character().is_some() {}
+            return;
+        }
+        self.depth += 1;
+        let mut open = 1_u32;
+        while open > 0 {
+            match self.read() {
+                Some((Token::Mark('{'), _)) => open += 1,
+                Some((Token::Mark('}'), _)) => open -= 1,
+                Some(_) => {}
+                None => {
+                    self.cut_off = true;
+                    break;
                 }
-                _ => {}
             }
         }
+        self.depth -= 1;
     }
 
     /// Passes over the rest of a block or a list, after its opening bracket.

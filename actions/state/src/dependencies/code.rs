@@ -3,7 +3,7 @@
 //! Source: terraform `internal/configs/{module_call,provider_requirements,resource}.go`.
 
 use crate::block::Value;
-use crate::block::json::each;
+use crate::block::json::{self, each};
 use crate::block::tokens::{Token, Tokens};
 use kit::lockfile;
 use serde_json::Value as Json;
@@ -36,7 +36,7 @@ impl Code {
     /// Adds a file of HCL, which is shown as `name`.
     ///
     /// # Errors
-    /// It cannot be read as HCL.
+    /// It cannot be read as HCL, or not for certain.
     pub(super) fn add_hcl(&mut self, text: &str, name: &str) -> Result<(), String> {
         let mut tokens = Tokens::of(text);
         let mut labels: Vec<String> = Vec::new();
@@ -54,6 +54,9 @@ impl Code {
                 }
                 _ => labels.clear(),
             }
+        }
+        if let Some(line) = tokens.unclear() {
+            return Err(format!("{name}:{line} cannot be read for certain"));
         }
         match tokens.is_cut_off() {
             true => Err(format!("{name} ends within a text, a comment or a block")),
@@ -75,7 +78,11 @@ impl Code {
                 tokens.skip();
                 self.uses(name, at);
             }
-            ["resource" | "data" | "ephemeral", kind, _] => {
+            [
+                "resource" | "data" | "ephemeral" | "action" | "list",
+                kind,
+                _,
+            ] => {
                 let found = attributes(tokens, false);
                 let named = found.get("provider").and_then(|(parts, _)| parts.first());
                 match named {
@@ -124,9 +131,12 @@ impl Code {
                 let source = found.get("source").map(|(parts, _)| Value::of(parts));
                 self.requires(&name, source, at);
             } else {
-                // The form of old: the version alone.
-                tokens.parts(false);
-                self.requires(&name, None, at);
+                // The form of old: the version alone. Anything else may name a source.
+                let source = match tokens.parts(false).as_slice() {
+                    [Token::Text(Some(_))] => None,
+                    _ => Some(Value::Expression),
+                };
+                self.requires(&name, source, at);
             }
         }
         tokens.cut_off();
@@ -137,8 +147,12 @@ impl Code {
     /// # Errors
     /// It is not JSON.
     pub(super) fn add_json(&mut self, text: &str, name: &str) -> Result<(), String> {
-        let json: Json =
-            serde_json::from_str(text).map_err(|error| format!("{name} is not JSON: {error}"))?;
+        let not_json = |error| format!("{name} is not JSON: {error}");
+        let json: Json = serde_json::from_str(text).map_err(not_json)?;
+        // The tool reads each of several members of one name.
+        if let Some(twice) = json::twice(text).map_err(not_json)? {
+            return Err(format!("{name} names `{twice}` twice in one object"));
+        }
         for (call, body) in labelled(&json["module"]) {
             let value = |key: &str| body.get(key).map(json_value);
             self.call(call, value("source"), value("version"), name.to_owned());
@@ -215,17 +229,25 @@ fn attributes(tokens: &mut Tokens<'_>, object: bool) -> Attributes {
     while let Some((token, line)) = tokens.take() {
         let name = match token {
             Token::Mark('}') => return found,
-            Token::Mark('{' | '[' | '(') => {
-                tokens.skip();
+            Token::Word(name) | Token::Text(Some(name)) => name,
+            Token::Newline | Token::Mark(',') => continue,
+            other => {
+                // The key of an object may be an expression, such as `("source")`.
+                if object {
+                    tokens.doubt(line);
+                }
+                if matches!(other, Token::Mark('{' | '[' | '(')) {
+                    tokens.skip();
+                }
                 continue;
             }
-            Token::Word(name) | Token::Text(Some(name)) => name,
-            _ => continue,
         };
         if matches!(tokens.peek(), Some(Token::Mark('=' | ':'))) {
             tokens.take();
             let parts = tokens.parts(object);
             found.insert(name, (parts, line));
+        } else if object {
+            tokens.doubt(line);
         }
     }
     tokens.cut_off();
@@ -260,6 +282,9 @@ fn json_value(value: &Json) -> Value {
         _ => Value::Expression,
     }
 }
+
+#[cfg(test)]
+mod generated;
 
 #[cfg(test)]
 mod tests {
@@ -421,6 +446,35 @@ locals {
         ] {
             assert!(Code::default().add_hcl(text, "x").is_err(), "{text}");
         }
+        // The tool reads these otherwise than somebody who only looks for quotes and braces.
+        for text in [
+            "x = <<EOT \na\nEOT\n",
+            "x = <<\"EOT\"\na\nEOT\n",
+            "x = \"\\uD800\"\n",
+            "x = \"\\u12\"\n",
+            "x = \"a\nb\"\n",
+            "module a\u{301} {\n source = \"x\"\n}\n",
+            "terraform {\n required_providers {\n a = { (\"source\") = \"b/c\" }\n }\n}\n",
+            "terraform {\n required_providers {\n a = { \"s${\"ource\"}\" = \"b/c\" }\n }\n}\n",
+            "terraform {\n required_providers {\n a = { for k, v in {} : k => v }\n }\n}\n",
+        ] {
+            let error = Code::default().add_hcl(text, "x").unwrap_err();
+            assert!(
+                error.contains("cannot be read for certain"),
+                "{text}: {error}"
+            );
+        }
+        let deep = format!("x = \"{}", "${\"".repeat(100_000));
+        assert!(Code::default().add_hcl(&deep, "x").is_err());
+        for text in [
+            r#"{"module": {"a": {"source": "./a"}}, "module": {"b": {"source": "x/y/z"}}}"#,
+            r#"{"module": {"a": {"source": "./a", "source": "x/y/z"}}}"#,
+        ] {
+            let error = Code::default().add_json(text, "x").unwrap_err();
+            assert!(error.contains("twice in one object"), "{error}");
+        }
+        let code = hcl("terraform {\n required_providers {\n a = ({ source = \"b/c\" })\n }\n}");
+        assert!(code.providers().is_err());
         let code = hcl("terraform {\n required_providers {\n a = { source = var.x }\n }\n}");
         assert!(code.providers().is_err());
         let text = "terraform {\n required_providers {\n a = { source = \"b\" }\n }\n}\nmodule \"x\" {\n source = \"./${y(\"z\")}\"\n}\nx = <<E\nE\n";
