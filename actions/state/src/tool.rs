@@ -11,6 +11,7 @@ use crate::shim::READONLY;
 use clap::ValueEnum;
 use kit::child::{self, Program};
 use kit::error::{Context, Error, ErrorKind, Result};
+use kit::lockfile::Lock;
 use kit::step::Cx;
 use net::Account;
 use output::{Diagnostics, printed};
@@ -199,11 +200,15 @@ impl<'a> Tool<'a> {
         let tofu = self.name == Name::Tofu;
         let folder = std::fs::canonicalize(&self.directory)
             .context(format!("cannot see {}", self.directory.display()))?;
+        let mut before = Lock::new();
         if let Some(rule) = &rule {
             let found = dependencies::declared(&folder, tofu);
             dependencies::pinned(rule, &found)?;
-            if found.is_ok_and(|found| rule.keeps_lock(&found)) {
-                arguments.push(READONLY);
+            if let Ok(found) = found {
+                before = found.locked();
+                if rule.keeps_lock(&found) {
+                    arguments.push(READONLY);
+                }
             }
         }
         arguments.extend(settings.iter().map(String::as_str));
@@ -218,7 +223,10 @@ impl<'a> Tool<'a> {
         ended(&title, status)?;
         if let Some(rule) = &rule {
             let data = folder.join(self.cx.env.get("TF_DATA_DIR").unwrap_or(".terraform"));
-            dependencies::pinned(rule, &dependencies::installed(&folder, &data, tofu))?;
+            let found = dependencies::installed(&folder, &data, tofu);
+            dependencies::pinned(rule, &found)?;
+            let now = found.map(|found| found.locked()).unwrap_or_default();
+            dependencies::unmoved(rule, &before, &now)?;
         }
         self.of_this_state()
     }

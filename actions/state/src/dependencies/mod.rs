@@ -4,6 +4,7 @@
 
 mod code;
 mod commit;
+mod manifest;
 mod notes;
 mod rule;
 mod since;
@@ -12,7 +13,7 @@ mod source;
 mod tests;
 mod tree;
 
-pub(crate) use notes::{Notes, pinned};
+pub(crate) use notes::{Notes, pinned, unmoved};
 pub(crate) use rule::Rule;
 pub(crate) use tree::Dependencies;
 

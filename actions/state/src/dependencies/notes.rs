@@ -8,6 +8,7 @@ use crate::locate::LocatedState;
 use kit::Cx;
 use kit::error::{Error, Result};
 use kit::id::CommitId;
+use kit::lockfile::Lock;
 use serde::Serialize;
 use std::path::Path;
 
@@ -73,6 +74,21 @@ impl Notes {
             .chain(unknown)
             .collect()
     }
+}
+
+/// Refuses a lock file in which `init` wrote down more than the contract excepts.
+///
+/// # Errors
+/// It did (exit 3).
+pub(crate) fn unmoved(rule: &Rule, before: &Lock, now: &Lock) -> Result<()> {
+    let moved = rule.moved(before, now);
+    if moved.is_empty() {
+        return Ok(());
+    }
+    let mut error = Error::refused(rule.refusal());
+    error.json = Some(serde_json::json!({ "unpinned": moved }));
+    let error = error.with_causes(moved);
+    Err(rule.hints().into_iter().fold(error, Error::hint))
 }
 
 /// Refuses what is not pinned.

@@ -4,7 +4,7 @@ use super::source::{Source, is_exact, shown};
 use super::tree::{Dependencies, Module};
 use crate::block::Value;
 use kit::contract::Complete;
-use kit::lockfile::{self, FILE};
+use kit::lockfile::{self, FILE, Lock};
 use std::collections::BTreeSet;
 
 /// That everything is pinned, but for what the contract excepts.
@@ -42,6 +42,12 @@ impl Rule {
             .iter()
             .filter_map(|it| self.of_module(it))
             .collect();
+        faults.extend(
+            found
+                .astray
+                .iter()
+                .map(|it| format!("{it}; run `init` again")),
+        );
         let lock = found.lock.clone().unwrap_or_default();
         for (provider, at) in &found.providers {
             let why = match lock.get(provider) {
@@ -105,6 +111,24 @@ impl Rule {
         !found.providers.keys().any(free)
     }
 
+    /// What a lock file has that it did not have before anything was installed, each in words. Where the tool
+    /// may write down what the contract excepts, it may not write anything else.
+    pub(crate) fn moved(&self, before: &Lock, now: &Lock) -> Vec<String> {
+        let others = now.iter().filter(|(provider, _)| !self.excepts(provider));
+        let moved = others.filter_map(|(provider, locked)| {
+            let why = match before.get(provider) {
+                None => "was not locked before `init`",
+                Some(old) if old.version != locked.version => "was locked at another version",
+                Some(old) if old.hashes.is_disjoint(&locked.hashes) => {
+                    "was locked with other hashes"
+                }
+                Some(_) => return None,
+            };
+            Some(format!("provider {provider} {} {why}", locked.version))
+        });
+        moved.collect()
+    }
+
     /// What is there and not pinned, because the contract excepts it.
     pub(crate) fn exceptions(&self, found: &Dependencies) -> Vec<String> {
         let strict = Self {
@@ -114,15 +138,9 @@ impl Rule {
         strict.faults(found)
     }
 
-    /// Whether the contract excepts any provider.
-    pub(crate) fn excepts_providers(&self) -> bool {
-        let is_provider = |source: &&String| match source.split('/').collect::<Vec<_>>().as_slice()
-        {
-            [_, _] => true,
-            [host, _, _] => host.contains('.'),
-            _ => false,
-        };
-        self.excepted.iter().any(|source| is_provider(&source))
+    /// Whether the contract excepts all of these providers.
+    pub(crate) fn excepts_all<'a>(&self, mut providers: impl Iterator<Item = &'a str>) -> bool {
+        providers.all(|provider| self.excepts(provider))
     }
 
     /// The refusal's first line.

@@ -2,6 +2,7 @@
 //! Source: terraform `internal/modsdir/manifest.go`.
 
 use super::code::{Code, ModuleCall};
+use super::manifest::{Installed, manifest};
 use super::source::Source;
 use crate::block::{self, Value};
 use kit::lockfile::{self, Lock};
@@ -67,21 +68,16 @@ pub(crate) struct Dependencies {
     pub(super) providers: BTreeMap<String, String>,
     /// The lock file, if there is one.
     pub(super) lock: Option<Lock>,
+    /// Modules for which something else is installed than their calls name, each in words.
+    #[serde(default)]
+    pub(super) astray: Vec<String>,
 }
 
-/// What Terraform installed for a call.
-#[derive(Debug, Deserialize)]
-#[serde(rename_all = "PascalCase")]
-struct Installed {
-    key: String,
-    source: String,
-    dir: PathBuf,
-}
-
-#[derive(Debug, Deserialize)]
-#[serde(rename_all = "PascalCase")]
-struct Manifest {
-    modules: Vec<Installed>,
+impl Dependencies {
+    /// The providers in the lock file.
+    pub(crate) fn locked(&self) -> Lock {
+        self.lock.clone().unwrap_or_default()
+    }
 }
 
 /// Reads the code in `folder` and in the local modules below it. With `data`, the folder in which Terraform
@@ -102,6 +98,7 @@ pub(super) fn read(
     let mut walk = Walk {
         files,
         folder,
+        modules: data.map(|data| data.join("modules")).unwrap_or_default(),
         tofu,
         installed,
         visited: BTreeSet::new(),
@@ -114,20 +111,11 @@ pub(super) fn read(
     Ok(walk.found)
 }
 
-fn manifest(files: &dyn Files, data: &Path) -> Result<BTreeMap<String, Installed>, String> {
-    let path = data.join("modules/modules.json");
-    let Some(text) = files.read(&path)? else {
-        return Ok(BTreeMap::new());
-    };
-    let manifest: Manifest = serde_json::from_str(&text)
-        .map_err(|error| format!("{} cannot be read: {error}", path.display()))?;
-    let modules = manifest.modules.into_iter();
-    Ok(modules.map(|it| (it.key.clone(), it)).collect())
-}
-
 struct Walk<'a> {
     files: &'a dyn Files,
     folder: &'a Path,
+    /// Where the tool puts modules from elsewhere.
+    modules: PathBuf,
     tofu: bool,
     installed: BTreeMap<String, Installed>,
     /// Keys of what was installed for the calls that were seen.
@@ -162,8 +150,6 @@ impl Walk<'_> {
         call: ModuleCall,
         depth: usize,
     ) -> Result<(), String> {
-        let installed = self.installed.get(&path);
-        let installed = installed.map(|it| plain(&self.folder.join(&it.dir)));
         let local = match &call.source {
             Some(Value::Literal(source)) => match Source::of(source) {
                 Source::Local(local) => Some(plain(&folder.join(local))),
@@ -172,6 +158,16 @@ impl Walk<'_> {
             _ => None,
         };
         let is_local = local.is_some();
+        let installed = self.installed.get(&path);
+        let other =
+            installed.and_then(|it| it.other(&call, local.as_deref(), self.folder, &self.modules));
+        if let Some(why) = other {
+            let at = &call.at;
+            self.found
+                .astray
+                .push(format!("module `{path}` ({at}): {why}"));
+        }
+        let installed = installed.map(|it| plain(&self.folder.join(&it.dir)));
         if let Some(folder) = local.or(installed) {
             self.module(&folder, &path, depth + 1)?;
         }

@@ -6,6 +6,7 @@ use super::desk::{FOLDERS, Worked};
 use super::judge::judge;
 use super::look::Seen;
 use super::ours::Ours;
+use super::strict;
 use super::target::state;
 use super::verdict::Verdict;
 use crate::guard::Guard;
@@ -14,6 +15,7 @@ use crate::rescue::{self, Left};
 use kit::clock::uptime;
 use kit::error::{Context, Result};
 use kit::host::Host;
+use kit::lockfile::Lock;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -83,11 +85,26 @@ pub(super) struct State {
     /// When the lock's lease ends ([`uptime`]), unless it is renewed.
     pub(super) end: Duration,
     pub(super) worked: BTreeMap<PathBuf, Worked>,
+    /// The lock file of each folder with code, as it was seen first.
+    pub(super) locks: BTreeMap<PathBuf, Lock>,
 }
 
 impl Shared {
     pub(super) fn state(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The refusal of a call where the lock file has what it did not have when this step first saw it.
+    fn moved(&self, question: &Question) -> Option<Verdict> {
+        let rule = self.ours.rule.as_ref()?;
+        let Some(Ok(found)) = &question.seen.dependencies else {
+            return None;
+        };
+        let mut state = self.state();
+        let locks = &mut state.locks;
+        let folder = question.seen.folder.clone();
+        let before = locks.entry(folder).or_insert_with(|| found.locked());
+        strict::moved(rule, before, &question.seen)
     }
 
     /// A call is about to work in a folder, where it leaves a state that it cannot write. The post
@@ -180,6 +197,9 @@ async fn decide(shared: &Shared, question: &Question, process: Option<Process>) 
     shared.state().asked = true;
     if let Some(refused) = closed(&shared.state()) {
         return refused;
+    }
+    if let Some(Verdict::Refused { why, hint }) = shared.moved(question) {
+        return Answer::Refused { why, hint };
     }
     let answer = match judge(&shared.ours, &question.call, &question.seen) {
         Verdict::Unchanged(note) => Answer::Unchanged(note),

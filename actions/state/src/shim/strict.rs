@@ -7,6 +7,7 @@ use super::look::Seen;
 use super::verdict::{Verdict, refused};
 use super::words;
 use crate::dependencies::Rule;
+use kit::lockfile::Lock;
 
 /// With it, `init` refuses providers that the lock file does not have, and does not change the file.
 pub(crate) const READONLY: &str = "-lockfile=readonly";
@@ -17,10 +18,10 @@ pub(super) const REATTACH: &str = "TF_REATTACH_PROVIDERS";
 /// The refusal of a call that the rule forbids.
 pub(super) fn forbidden(rule: &Rule, call: &Call, seen: &Seen) -> Option<Verdict> {
     let subcommand = call.subcommand();
-    if subcommand == "providers lock" && !rule.excepts_providers() {
+    if subcommand == "providers lock" && !locks_excepted(rule, call) {
         return Some(refused(
             "`providers lock` would change the lock file, which belongs to the commit",
-            "run it before the commit, and commit .terraform.lock.hcl",
+            "run it before the commit, and commit .terraform.lock.hcl; or name only providers that the contract excepts",
         ));
     }
     if call.kind() == Kind::Init
@@ -44,6 +45,29 @@ pub(super) fn forbidden(rule: &Rule, call: &Call, seen: &Seen) -> Option<Verdict
     let faults = rule.faults(found);
     (!faults.is_empty()).then(|| {
         let what = format!("{}: {}", rule.refusal(), faults.join("; "));
+        refused(what, rule.hints().join("\n  hint: "))
+    })
+}
+
+/// Whether `providers lock` names providers, and only those that the contract excepts.
+fn locks_excepted(rule: &Rule, call: &Call) -> bool {
+    let Ok(words) = call.words() else {
+        return false;
+    };
+    // A flag whose value is the next word would leave that value among the names, and be refused.
+    let names = || words.iter().filter(|word| words::flag(word).is_none());
+    names().next().is_some() && rule.excepts_all(names().map(String::as_str))
+}
+
+/// The refusal of a call that would use what `init` wrote into the lock file and nothing excepts. `before`: the lock
+/// file as this step saw it first.
+pub(super) fn moved(rule: &Rule, before: &Lock, seen: &Seen) -> Option<Verdict> {
+    let Some(Ok(found)) = &seen.dependencies else {
+        return None;
+    };
+    let moved = rule.moved(before, &found.locked());
+    (!moved.is_empty()).then(|| {
+        let what = format!("{}: {}", rule.refusal(), moved.join("; "));
         refused(what, rule.hints().join("\n  hint: "))
     })
 }
@@ -191,10 +215,68 @@ mod tests {
         for words in ["init -upgrade=false", "init -lockfile=readonly"] {
             assert_eq!(judged(words, &files, &[]), READONLY, "{words}");
         }
-        let found = judged("providers lock", &files, &["hashicorp/null"]);
+        let named = "providers lock -platform=linux_amd64 hashicorp/null";
+        let found = judged(named, &files, &["hashicorp/null"]);
         assert_eq!(found, "unchanged: ");
-        let found = judged("providers lock", &files, &["acme/vpc/aws"]);
-        assert!(found.starts_with("refused: "), "{found}");
+        for (words, excepted) in [
+            (named, "acme/vpc/aws"),
+            // Without names it is about all of them.
+            ("providers lock", "hashicorp/null"),
+            (
+                "providers lock hashicorp/null hashicorp/aws",
+                "hashicorp/null",
+            ),
+        ] {
+            let found = judged(words, &files, &[excepted]);
+            assert!(found.starts_with("refused: "), "{words}: {found}");
+        }
+    }
+
+    #[test]
+    fn only_what_is_excepted_is_unlocked() {
+        let folder = tempfile::tempdir().unwrap();
+        let lock = |entries: &[(&str, &str, &str)]| {
+            let text: String = entries
+                .iter()
+                .map(|(name, version, hash)| {
+                    LOCK.replace("hashicorp/null", name)
+                        .replace("3.2.1", version)
+                        .replace("h1:x", hash)
+                })
+                .collect();
+            std::fs::write(folder.path().join(".terraform.lock.hcl"), text).unwrap();
+            let mut seen = seen(None);
+            seen.dependencies = Some(dependencies::declared(folder.path(), false));
+            seen
+        };
+        std::fs::write(folder.path().join("main.tf"), "").unwrap();
+        let aws = ("hashicorp/aws", "5.1.0", "h1:a");
+        let before = match lock(&[aws]).dependencies {
+            Some(Ok(found)) => found.locked(),
+            other => panic!("{other:?}"),
+        };
+        let rule = Rule::excepting(&["hashicorp/null"]);
+        let null = ("hashicorp/null", "3.2.1", "h1:x");
+        assert_eq!(moved(&rule, &before, &lock(&[aws, null])), None);
+        assert_eq!(moved(&rule, &before, &lock(&[null])), None);
+        for (entry, words) in [
+            (
+                ("evil/it", "1.0.0", "h1:e"),
+                "provider evil/it 1.0.0 was not locked",
+            ),
+            (
+                ("hashicorp/aws", "5.2.0", "h1:a"),
+                "provider hashicorp/aws 5.2.0 was locked at another",
+            ),
+            (
+                ("hashicorp/aws", "5.1.0", "h1:e"),
+                "was locked with other hashes",
+            ),
+        ] {
+            let found = moved(&rule, &before, &lock(&[null, entry])).map(shown);
+            let found = found.unwrap();
+            assert!(found.contains(words), "{found}");
+        }
     }
 
     #[test]
