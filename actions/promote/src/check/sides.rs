@@ -144,16 +144,17 @@ fn found(entries: &Entries<'_>) -> Found {
     else {
         return Found::Handmade;
     };
-    // Both sides changed it, and both have it.
-    if settled(base.0, ours.0, theirs.0) != Some(made.0) {
+    // Both sides changed it, and both have it. Git merges mode and content apart from each other only where it
+    // is a file everywhere: where one side made a link or a submodule of it, it asks.
+    let all = [base, ours, theirs, made];
+    let is_file = all.iter().all(|(mode, _)| FILES.contains(mode));
+    if !is_file || settled(base.0, ours.0, theirs.0) != Some(made.0) {
         return Found::Handmade;
     }
-    let all = [base, ours, theirs, made];
     match settled(base.1, ours.1, theirs.1) {
         Some(oid) if oid == made.1 => Found::Merged,
         Some(_) => Found::Handmade,
-        None if all.iter().all(|(mode, _)| FILES.contains(mode)) => Found::Text,
-        None => Found::Handmade,
+        None => Found::Text,
     }
 }
 
@@ -171,5 +172,7 @@ fn is_merged([base, ours, theirs, made]: &[Content; COMMITS]) -> bool {
     }
 }
 
+#[cfg(test)]
+mod git;
 #[cfg(test)]
 mod tests;

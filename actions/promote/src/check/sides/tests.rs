@@ -112,6 +112,13 @@ fn a_mode_is_a_part_of_the_content() {
     // Both changed it, to different modes.
     let link = [("run.sh", LINK, "1"), ("x", FILE, "1")];
     handmade([&base, &program, &link, &link], &["run.sh"]);
+    // What became something else on one side, and has other content on the other, is nobody's merge.
+    for kind in [LINK, SUBMODULE] {
+        let other = [("run.sh", kind, "1"), ("x", FILE, "1")];
+        let both = [("run.sh", kind, "2"), ("x", FILE, "1")];
+        handmade([&base, &other, &theirs, &both], &["run.sh"]);
+        handmade([&base, &theirs, &other, &both], &["run.sh"]);
+    }
     // The approved change of a mode is one.
     handmade([&base, &base, &program, &program], &[]);
     handmade([&base, &base, &program, &base], &["run.sh"]);
