@@ -1,5 +1,6 @@
 //! The gate over a whole range, by the real binary against the GitHub stand-in: what it lets pass and what it refuses.
 
+mod checks;
 mod first;
 mod many;
 mod policy;
