@@ -9,6 +9,28 @@ async fn sts(world: &World, credentials: &Credentials) -> aws_sdk_sts::Client {
     aws_sdk_sts::Client::new(&world.sdk(credentials).await)
 }
 
+/// The ARN of who the credentials are.
+async fn caller(world: &World, credentials: &Credentials) -> String {
+    let sts = sts(world, credentials).await;
+    let me = sts.get_caller_identity().send().await.unwrap();
+    me.arn().unwrap().to_owned()
+}
+
+/// The codes with which four services, each with a protocol of its own, refuse the credentials: SSM, DynamoDB, STS and S3.
+async fn codes(world: &World, credentials: &Credentials) -> [String; 4] {
+    let sdk = world.sdk(credentials).await;
+    let ssm = aws_sdk_ssm::Client::new(&sdk).describe_parameters();
+    let dynamodb = aws_sdk_dynamodb::Client::new(&sdk).list_tables();
+    let sts = aws_sdk_sts::Client::new(&sdk).get_caller_identity();
+    let s3 = aws_sdk_s3::Client::new(&sdk).list_buckets();
+    [
+        refused(ssm.send().await).0,
+        refused(dynamodb.send().await).0,
+        refused(sts.send().await).0,
+        refused(s3.send().await).0,
+    ]
+}
+
 #[tokio::test]
 async fn a_role_is_assumed_across_accounts_only_by_whom_it_names() {
     let world = world().await;
@@ -58,14 +80,8 @@ async fn a_role_is_assumed_across_accounts_only_by_whom_it_names() {
     let may = json!({"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Action": "sts:AssumeRole", "Resource": deploy}]});
     world.permit(&world.build, "ci", &may).await;
     let deploy = assume(&world, &ci, &deploy).await;
-    let me = sts(&world, &deploy)
-        .await
-        .get_caller_identity()
-        .send()
-        .await
-        .unwrap();
     assert_eq!(
-        me.arn().unwrap(),
+        caller(&world, &deploy).await,
         format!("arn:aws:sts::{dev}:assumed-role/deploy/next")
     );
 }
@@ -119,14 +135,8 @@ async fn chaining_lasts_an_hour_at_most() {
     two_hours.duration_seconds(3600).send().await.unwrap();
     // A user is not chained: the same two hours are granted.
     let user = user(&world, "ops").await;
-    let me = sts(&world, &user)
-        .await
-        .get_caller_identity()
-        .send()
-        .await
-        .unwrap();
     assert_eq!(
-        me.arn().unwrap(),
+        caller(&world, &user).await,
         format!("arn:aws:iam::{}:user/ops", world.dev_id)
     );
     sts(&world, &user)
@@ -199,14 +209,8 @@ async fn a_service_gets_a_session_only_of_a_role_that_trusts_it() {
     let mut ask = json!({"role_arn": format!("arn:aws:iam::{}:role/codebuild", world.build_id), "session_name": "AWSCodeBuild-1", "service": "codebuild.amazonaws.com"});
     let (status, answer) = world.control("sessions", &ask).await;
     assert_eq!(status, 200, "{answer}");
-    let me = sts(&world, &credentials(&answer))
-        .await
-        .get_caller_identity()
-        .send()
-        .await
-        .unwrap();
     assert_eq!(
-        me.arn().unwrap(),
+        caller(&world, &credentials(&answer)).await,
         format!(
             "arn:aws:sts::{}:assumed-role/codebuild/AWSCodeBuild-1",
             world.build_id
@@ -229,8 +233,7 @@ async fn an_expired_session_is_refused_in_each_protocols_words() {
         &format!("arn:aws:iam::{}:role/short", world.dev_id),
     )
     .await;
-    let sdk = world.sdk(&session).await;
-    aws_sdk_ssm::Client::new(&sdk)
+    aws_sdk_ssm::Client::new(&world.sdk(&session).await)
         .describe_parameters()
         .send()
         .await
@@ -243,76 +246,28 @@ async fn an_expired_session_is_refused_in_each_protocols_words() {
         204
     );
     assert_eq!(
-        refused(
-            aws_sdk_ssm::Client::new(&sdk)
-                .describe_parameters()
-                .send()
-                .await
-        )
-        .0,
-        "ExpiredTokenException"
-    );
-    assert_eq!(
-        refused(
-            aws_sdk_dynamodb::Client::new(&sdk)
-                .list_tables()
-                .send()
-                .await
-        )
-        .0,
-        "ExpiredTokenException"
-    );
-    assert_eq!(
-        refused(
-            aws_sdk_sts::Client::new(&sdk)
-                .get_caller_identity()
-                .send()
-                .await
-        )
-        .0,
-        "ExpiredToken"
-    );
-    assert_eq!(
-        refused(aws_sdk_s3::Client::new(&sdk).list_buckets().send().await).0,
-        "ExpiredToken"
+        codes(&world, &session).await,
+        [
+            "ExpiredTokenException",
+            "ExpiredTokenException",
+            "ExpiredToken",
+            "ExpiredToken"
+        ]
     );
 }
 
 #[tokio::test]
 async fn an_unknown_key_is_refused_in_each_protocols_words() {
     let world = world().await;
-    let sdk = world
-        .sdk(&Credentials::new(
-            "AKIAIOSFODNN7EXAMPLE",
-            "secret",
-            None,
-            None,
-            "t",
-        ))
-        .await;
+    let nobody = Credentials::new("AKIAIOSFODNN7EXAMPLE", "secret", None, None, "t");
     assert_eq!(
-        refused(
-            aws_sdk_ssm::Client::new(&sdk)
-                .describe_parameters()
-                .send()
-                .await
-        )
-        .0,
-        "UnrecognizedClientException"
-    );
-    assert_eq!(
-        refused(
-            aws_sdk_sts::Client::new(&sdk)
-                .get_caller_identity()
-                .send()
-                .await
-        )
-        .0,
-        "InvalidClientTokenId"
-    );
-    assert_eq!(
-        refused(aws_sdk_s3::Client::new(&sdk).list_buckets().send().await).0,
-        "InvalidAccessKeyId"
+        codes(&world, &nobody).await,
+        [
+            "UnrecognizedClientException",
+            "UnrecognizedClientException",
+            "InvalidClientTokenId",
+            "InvalidAccessKeyId"
+        ]
     );
 }
 
@@ -334,34 +289,16 @@ async fn a_key_without_its_token_or_with_another_secret_is_refused() {
         None,
         "t",
     );
+    let bare = sts(&world, &bare).await.get_caller_identity();
+    assert_eq!(refused(bare.send().await).0, "InvalidClientTokenId");
     assert_eq!(
-        refused(sts(&world, &bare).await.get_caller_identity().send().await).0,
-        "InvalidClientTokenId"
-    );
-    let sdk = world.sdk(&wrong).await;
-    assert_eq!(
-        refused(
-            aws_sdk_sts::Client::new(&sdk)
-                .get_caller_identity()
-                .send()
-                .await
-        )
-        .0,
-        "SignatureDoesNotMatch"
-    );
-    assert_eq!(
-        refused(
-            aws_sdk_dynamodb::Client::new(&sdk)
-                .list_tables()
-                .send()
-                .await
-        )
-        .0,
-        "InvalidSignatureException"
-    );
-    assert_eq!(
-        refused(aws_sdk_s3::Client::new(&sdk).list_buckets().send().await).0,
-        "SignatureDoesNotMatch"
+        codes(&world, &wrong).await,
+        [
+            "InvalidSignatureException",
+            "InvalidSignatureException",
+            "SignatureDoesNotMatch",
+            "SignatureDoesNotMatch"
+        ]
     );
 }
 
