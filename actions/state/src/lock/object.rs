@@ -8,6 +8,7 @@ use crate::lease::Lease;
 use crate::s3::refused;
 use aws_sdk_s3::Client;
 use aws_sdk_s3::config::retry::RetryConfig;
+use aws_sdk_s3::operation::put_object::builders::PutObjectFluentBuilder;
 use kit::clock::uptime;
 use kit::error::Result;
 use net::AwsContext;
@@ -58,17 +59,8 @@ impl Object {
 
     pub(super) async fn put_new(&self, record: &Record, second: bool) -> Result<Put> {
         let at = uptime();
-        let answer = self
-            .client
-            .put_object()
-            .bucket(&self.bucket)
-            .key(&self.key)
-            .content_type("application/json")
-            .if_none_match("*")
-            .body(body(record, second).into_bytes().into())
-            .send()
-            .await;
-        match answer {
+        let put = self.put(record, second).if_none_match("*");
+        match put.send().await {
             Ok(answer) => {
                 self.wrote(record, answer.e_tag, at);
                 Ok(Put::Taken)
@@ -80,6 +72,15 @@ impl Object {
             }),
             Err(error) => Err(error).cannot(format!("write {}", self.shown())),
         }
+    }
+
+    /// A write of `record`, which its caller makes conditional.
+    fn put(&self, record: &Record, second: bool) -> PutObjectFluentBuilder {
+        let put = self.client.put_object();
+        put.bucket(&self.bucket)
+            .key(&self.key)
+            .content_type("application/json")
+            .body(body(record, second).into_bytes().into())
     }
 
     fn wrote(&self, record: &Record, etag: Option<String>, at: Duration) {
@@ -151,17 +152,8 @@ impl Object {
         second: bool,
     ) -> Result<Changed> {
         let at = uptime();
-        let answer = self
-            .client
-            .put_object()
-            .bucket(&self.bucket)
-            .key(&self.key)
-            .content_type("application/json")
-            .if_match(&seen.0)
-            .body(body(record, second).into_bytes().into())
-            .send()
-            .await;
-        match answer {
+        let put = self.put(record, second).if_match(&seen.0);
+        match put.send().await {
             Ok(answer) => {
                 self.wrote(record, answer.e_tag, at);
                 Ok(Changed::Done)
