@@ -20,7 +20,7 @@ pub(crate) enum Verb {
     Copy(Copy),
     /// Put tags on an image by digest
     Retag(Retag),
-    /// Create the repository if it is missing and bring its settings to what is asked for, as a plan that is shown
+    /// Create the repository if it is missing, show how its settings differ, and change them
     Repository(Box<Repository>),
     /// Ask ECR for an image's scan findings and refuse what is too severe, or was not scanned
     Scan(Scan),

@@ -29,8 +29,10 @@ pub(crate) async fn run(args: args::Copy, cx: &Cx) -> Result<Report> {
         crate::destinations::targets(&given(args.destinations.to), &primary.target)?;
     if destinations.is_empty() {
         if to == primary.repository {
-            return Err(Error::usage("the copy would go where the image is already")
-                .hint("give --to-repository NAME, or a destination with --to"));
+            return Err(
+                Error::usage("source and destination of the copy are the same")
+                    .hint("give --to-repository NAME, or a destination with --to"),
+            );
         }
         destinations.push(primary.target.clone());
     }

@@ -35,7 +35,7 @@ pub(crate) fn targets(to: &[String], primary: &Target) -> Result<Vec<Target>> {
                 return Err(Error::usage(format!(
                     "--to `{text}` is neither REGION nor ROLE_ARN@REGION"
                 ))
-                .hint("eu-west-1 for the same account, or arn:aws:iam::123456789012:role/NAME@eu-west-1 for another; one a line"));
+                .hint("eu-west-1 for the same account, or arn:aws:iam::123456789012:role/NAME@eu-west-1 for another; one per line"));
             }
         };
         let is_same = |other: &Target| other.role == target.role && other.region == target.region;

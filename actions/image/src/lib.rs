@@ -69,10 +69,10 @@ impl Step for Image {
                 "The repository's name; with digest, what passes between jobs",
             ),
             ("registry", "The registry's host"),
-            ("tags", "The tags that name the digest, one a line"),
+            ("tags", "The tags that name the digest, one per line"),
             (
                 "platforms",
-                "`OS/ARCHITECTURE=digest` of each image, one a line",
+                "`OS/ARCHITECTURE=digest` of each image, one per line",
             ),
             (
                 "bytes-pushed",

@@ -7,10 +7,10 @@ use clap::{ArgMatches, Command, FromArgMatches};
 /// reads one.
 #[derive(Debug, Default, Clone, clap::Args)]
 struct Raw {
-    /// Build argument NAME=VALUE, stored in the image's history for all to read: never a secret; in an input one a line, in double quotes if it has several lines
+    /// Build argument NAME=VALUE, stored in the image's history for all to read: never a secret; in an input one per line, in double quotes if it has several lines
     #[arg(long, value_name = "NAME=VALUE")]
     build_arg: Vec<String>,
-    /// Label NAME=VALUE, beside revision, source and created of the OCI standard; in an input one a line, in double quotes if it has several lines
+    /// Label NAME=VALUE, beside revision, source and created of the OCI standard; in an input one per line, in double quotes if it has several lines
     #[arg(long, value_name = "NAME=VALUE")]
     label: Vec<String>,
 }
@@ -61,7 +61,7 @@ impl FromArgMatches for Pairs {
     }
 }
 
-/// The entries of a list: one a line, without the spaces around it; or in double quotes, in which a double quote is written
+/// The entries of a list: one per line, without the spaces around it; or in double quotes, in which a double quote is written
 /// twice and everything else stands for itself, as in CSV.
 fn list(text: &str) -> Result<Vec<String>, String> {
     let mut entries = Vec::new();

@@ -257,7 +257,10 @@ impl Said<'_> {
                 self.number,
                 asked.record().digest
             ))
-            .hint("look again at what is asked: slipway-promote status"));
+            .hint(format!(
+                "see what is requested: slipway-promote status --environment {}",
+                self.setting.environment
+            )));
         }
         let own = self.setting.persons().of(self.actor);
         let mine = |actor: &Actor| self.setting.persons().of(actor) == own;
@@ -425,7 +428,7 @@ fn report(
     );
     let next = match (word, tally.missing(approve)) {
         (Word::Reject | Word::Withdraw, _) => {
-            format!("nothing is promoted by request {number}; whoever still wants it asks again")
+            format!("request {number} promotes nothing; to promote the digest, make a new request")
         }
         (Word::Approve, 0) => format!(
             "{}; promote {} to {environment} before {}",

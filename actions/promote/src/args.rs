@@ -28,7 +28,7 @@ pub(crate) enum Verb {
     Review(Review),
     /// Ask the people whom the contract lists to approve a promotion, for a time; every other rule must pass
     Request(Request),
-    /// Approve a request, as the one person of this run
+    /// Approve a request as the person who started this run
     Approve(Answer),
     /// Reject a request, which ends it
     Reject(Answer),
@@ -46,7 +46,7 @@ pub(crate) enum Verb {
     Board(Board),
     /// Compare what two environments run: digests, commits, and the commits between them
     Diff(Diff),
-    /// Show what each rule of the environment's gate asks, whom, and what lifts a refusal; asks neither AWS nor GitHub
+    /// Show what each rule of the environment's gate requires, where its facts come from, and how to resolve a refusal; calls neither AWS nor GitHub
     Explain(Explain),
     /// Try each call that a check and a grant make, and name the permissions that are missing
     Doctor(Doctor),
@@ -65,7 +65,7 @@ pub(crate) struct Check {
     /// Go back to a digest that was healthy here, which works without GitHub [default: the one that ran before]
     #[arg(long)]
     pub(crate) rollback: bool,
-    /// Why a person whom the contract lists goes past rules that refuse, in an emergency
+    /// Reason for overriding the rules that refuse, in an emergency; only for people under `break-glass` in the contract
     #[arg(long, value_name = "REASON", value_parser = crate::check::glass::reason)]
     pub(crate) break_glass: Option<String>,
     #[command(flatten)]
@@ -99,13 +99,13 @@ pub(crate) struct Record {
     /// Output `head` of check: nothing is recorded as healthy if another deployment was recorded since
     #[arg(long, value_name = "HASH")]
     pub(crate) expect_head: Option<String>,
-    /// Output `permit` of grant: what was deployed under it is recorded, as what the permit says it is
+    /// Permit that the deployment ran under, from the output `permit` of grant; rollback, break-glass and expected head come from it
     #[arg(long, value_name = "NUMBER", value_parser = kit::number::whole(1..=LAST), conflicts_with_all = ["expect_head", "rollback", "break_glass"])]
     pub(crate) permit: Option<u64>,
     /// Go back to a digest that was healthy here, which works without GitHub [default: the one that ran before]
     #[arg(long)]
     pub(crate) rollback: bool,
-    /// Why a person whom the contract lists goes past rules that refuse, in an emergency
+    /// Reason for overriding the rules that refuse, in an emergency; only for people under `break-glass` in the contract
     #[arg(long, value_name = "REASON", value_parser = crate::check::glass::reason)]
     pub(crate) break_glass: Option<String>,
     #[command(flatten)]
@@ -257,7 +257,7 @@ pub(crate) struct Board {
     pub(crate) ledger: LedgerArgs,
     #[command(flatten)]
     pub(crate) github: GitHub,
-    /// Page to write; one that is there is replaced
+    /// File to write; an existing file is replaced
     #[arg(long, value_name = "FILE", default_value = "board.html")]
     pub(crate) page: PathBuf,
 }

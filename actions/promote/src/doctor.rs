@@ -382,7 +382,7 @@ fn report(setting: &Setting, rows: &[Row]) -> Result<Report> {
         });
     };
     let mut error = Error::refused(format!(
-        "a check of {environment} cannot see: {}",
+        "a check of {environment} has no access to: {}",
         unseen
             .iter()
             .map(|(row, _)| row.fact.as_str())

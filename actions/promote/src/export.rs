@@ -85,7 +85,9 @@ impl Sink {
         let file = File::create_new(path).map_err(|error| {
             Error::usage(format!("cannot create {}", path.display()))
                 .because(error)
-                .hint("an export does not replace a file; name another one")
+                .hint(
+                    "if the file exists, give another --output: an export never overwrites a file",
+                )
         })?;
         Ok(Self::File(BufWriter::new(file)))
     }
@@ -149,7 +151,7 @@ async fn evidence(
     for hash in decisions.evidence() {
         let Some(bytes) = ledger.evidence(chain, hash).await? else {
             cx.host.warn(format!(
-                "the evidence {hash} is named by a permit and not there"
+                "the evidence {hash}, which a permit names, is missing"
             ));
             continue;
         };

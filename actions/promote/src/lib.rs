@@ -68,7 +68,7 @@ impl Step for Promote {
             ),
             (
                 "break-glass",
-                "check, grant: the reason, if rules were gone past for it; for `break-glass` of record",
+                "check, grant: the break-glass reason, if a rule was overridden; for `break-glass` of record",
             ),
             (
                 "permit",

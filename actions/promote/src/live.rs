@@ -102,7 +102,7 @@ impl Live {
         let service = &self.client.service;
         let missing = seen.missing.iter().take(10);
         Err(Error::refused(format!(
-            "service {service} is not seen running {digest} healthy"
+            "service {service} is not healthy on {digest}"
         ))
         .with_causes(missing.map(|what| format!("missing: {what}")))
         .hint(format!(
@@ -117,5 +117,5 @@ fn unknown(error: ecs::Error) -> Error {
     let needs = format!("the call needs {}", error.permission);
     let error: Error = error.into();
     let error = error.cause(needs);
-    error.hint("what cannot be seen is not recorded as healthy")
+    error.hint("grant the permission, then record again; a service that cannot be observed is not recorded as healthy")
 }

@@ -67,7 +67,7 @@ impl Principal {
             Who::Other(_) => {
                 return Err(Unknown::new(
                     format!("{self} is not a person"),
-                    "have a person start it: a pipeline, a rule or a webhook acts for nobody",
+                    "have a person start it: a pipeline, a rule or a webhook is not a person",
                 ));
             }
             Who::Nobody => {

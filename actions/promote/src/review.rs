@@ -36,7 +36,10 @@ pub(crate) async fn run(args: Args, cx: &Cx) -> Result<Report> {
             "{digest} was never deployed to {}, so there is nothing to review",
             setting.environment
         ))
-        .hint("see what was: slipway-promote status")
+        .hint(format!(
+            "see what was: slipway-promote history --environment {}",
+            setting.environment
+        ))
     })?;
     let draft = Record {
         at: rfc3339(cx.clock.now()),

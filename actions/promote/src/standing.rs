@@ -18,7 +18,7 @@ pub(crate) struct Standing {
     records: Vec<Recorded>,
     /// Digests that were rolled back from, and that no promotion of another digest followed.
     pub(crate) refused: Vec<Refused>,
-    /// Promotions that went past rules, in the order in which they happened.
+    /// Promotions that overrode rules, in the order in which they happened.
     pub(crate) debts: Vec<Debt>,
 }
 
@@ -32,7 +32,7 @@ pub(crate) struct Refused {
     pub(crate) reviewers: Vec<Actor>,
 }
 
-/// A promotion that went past rules.
+/// A promotion that overrode rules.
 #[derive(Debug)]
 pub(crate) struct Debt {
     pub(crate) record: Record,

@@ -264,7 +264,7 @@ fn report(verified: &Verified) -> Result<Report> {
     error.json = Some(verified.json());
     Err(error
         .summary(summary)
-        .hint("promote nothing on the word of this chain; find out in CloudTrail who wrote to the table or the bucket"))
+        .hint("do not promote anything based on this chain; find out in CloudTrail who wrote to the table or the bucket"))
 }
 
 #[cfg(test)]

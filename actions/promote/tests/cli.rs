@@ -263,7 +263,7 @@ people: { ada: { id: 1 }, grace: { id: 2 } }
         "1 approval of exactly this promotion, by ada, grace",
         "they are told by issue",
         "calendar\n  not asked: the contract names no change calendar",
-        "nobody may go past these rules",
+        "nobody may override these rules",
     ] {
         assert!(said.contains(piece), "no {piece:?} in\n{said}");
     }

@@ -28,7 +28,7 @@ impl Step for Secrets {
 
     const ACTION: Action = Action {
         name: "secrets",
-        description: "Secrets from SSM and Secrets Manager, in the one sink their owner declared",
+        description: "Hand secrets from SSM and Secrets Manager to the sink that the contract declares",
         icon: "lock",
         outputs: &[(
             "names",

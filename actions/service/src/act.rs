@@ -38,7 +38,7 @@ pub(crate) async fn revise(
         registration = Registration::new(&newer, &plan.selection.containers, &plan.image)?;
     }
     Err(Error::failed(format!(
-        "somebody else registered a revision of {} each of {ATTEMPTS} times this was tried; the service was not changed",
+        "other revisions of {} were registered during all {ATTEMPTS} attempts; the service was not changed",
         registration.family
     ))
     .hint("run this again when they are done"))

@@ -32,7 +32,7 @@ pub(crate) struct Deploy {
     /// Registry host to pull a bare repository name from, e.g. a replica [default: ECR in the build account]
     #[arg(long, value_name = "HOST")]
     pub(crate) registry: Option<String>,
-    /// Number of the permit to deploy under, which `slipway-promote grant` puts out; an environment with a gate needs one
+    /// Number of the permit to deploy under, the output `permit` of `slipway-promote grant`; required in an environment with a gate
     #[arg(long, value_name = "NUMBER")]
     pub(crate) permit: Option<String>,
     /// How long to follow the deployment, such as 90s, 15m or 1h
@@ -54,7 +54,7 @@ pub(crate) struct Place {
     /// ECS service, name or ARN [default: the contract's]
     #[arg(long, value_name = "NAME")]
     pub(crate) service: Option<ServiceName>,
-    /// Container that gets the image, and then no others do; may be given several times [default: the contract's or the only one, and all of the same repository]
+    /// Container to update, the others keep their image; may be given several times [default: the contract's or the only one, and all of the same repository]
     #[arg(long, value_name = "NAME", value_delimiter = '\n')]
     pub(crate) container: Vec<String>,
 }

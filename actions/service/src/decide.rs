@@ -83,7 +83,7 @@ pub(crate) fn deployable(service: &Service, allow_zero_tasks: bool) -> Result<()
             "scale it first: aws ecs update-service --cluster {} --service {name} --desired-count 1",
             service.cluster_arn
         ))
-        .hint("or deploy for the time when it is scaled up, unverified: --allow-zero-tasks"));
+        .hint("or deploy without verification, before the service is scaled up: --allow-zero-tasks"));
     }
     Ok(())
 }

@@ -206,7 +206,7 @@ fn unchanged(task_definition: &TaskDefinitionArn, plan: &Plan) -> Result<()> {
         "the service changed to {} meanwhile; nothing was updated",
         task_definition.name()
     ))
-    .hint("somebody else deploys; run this again when they are done"))
+    .hint("another deployment is in progress; run this again when it has ended"))
 }
 
 /// What a person who interrupts must know.
@@ -215,15 +215,15 @@ pub(crate) fn interrupted(signal: &str, progress: &Progress, place: &str) -> Err
     match progress {
         Progress::Unchanged => error.cause("nothing was changed"),
         Progress::Registered(arn) => error.cause(format!(
-            "{} was registered and is used by nothing yet; the next deploy of this digest takes it",
+            "{} was registered, but nothing uses it yet; the next deployment of this digest reuses it",
             arn.name()
         )),
         Progress::Beginning { permit, revision } => error
             .cause(format!(
-                "permit {permit} was being used up for {revision}; the service was not updated"
+                "the record that permit {permit} is used for {revision} was being written; the service was not updated"
             ))
             .hint("on GitHub, run the failed jobs again: they go on under it")
-            .hint("anywhere else, put its end on record and ask for a new permit: slipway-promote record --verdict failed"),
+            .hint("anywhere else, record the failure and get a new permit: slipway-promote record --environment NAME --digest DIGEST --commit COMMIT --verdict failed"),
         Progress::Updating(arn) => error
             .cause(format!("the service was being updated to {}", arn.name()))
             .hint(format!("see what it runs: slipway-service status {place}")),
@@ -232,7 +232,7 @@ pub(crate) fn interrupted(signal: &str, progress: &Progress, place: &str) -> Err
             revision,
         } => error
             .cause(format!(
-                "deployment {deployment} of {revision} goes on in ECS; nothing was taken back"
+                "deployment {deployment} of {revision} continues in ECS; it was not rolled back"
             ))
             .hint(format!("see how it ends: slipway-service status {place}"))
             .hint("or run the same deploy again: it follows the deployment that is under way"),

@@ -197,18 +197,21 @@ impl<'a> Permit<'a> {
             return Ok(());
         };
         let what = match later.is_deployment() {
-            true => format!("record {} of it was written: {}", later.seq, later.verdict),
+            true => format!(
+                "a deployment was recorded meanwhile: record {}, {}",
+                later.seq, later.verdict
+            ),
             false => format!("{} began another one", began(&later)),
         };
         Err(Error::failed(format!(
-            "the service may run {revision}, although this deployment to {environment} was over when it was updated"
+            "the service may run {revision}, although another deployment to {environment} had superseded this one before the update"
         ))
         .cause(what)
         .hint(format!(
             "see what it runs: slipway-promote status --environment {environment} --live"
         ))
         .hint(format!(
-            "go back to what should run there, once more: slipway-promote grant --environment {environment} --rollback"
+            "roll back again to the version that should run: slipway-promote grant --environment {environment} --rollback"
         )))
     }
 

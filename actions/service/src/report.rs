@@ -120,11 +120,11 @@ impl Outcome<'_> {
                 by,
                 task_definition,
             } => Error::failed(format!(
-                "another deployment took the service over: {by} of {}",
+                "another deployment superseded this one: {by} of {}",
                 task_definition.name()
             ))
             .hint(
-                "what this one would have run may never have become healthy; follow the other one",
+                "this revision may never have become healthy; follow the other deployment: slipway-service status --environment NAME",
             ),
             Verdict::Failed { reason } => {
                 Error::failed(format!("the deployment of {ours} failed")).cause(reason.clone())

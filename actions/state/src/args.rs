@@ -92,7 +92,8 @@ impl Which {
     /// None was given (exit 2).
     pub(crate) fn id(&self) -> Result<&str> {
         self.lock_id.as_deref().ok_or_else(|| {
-            Error::usage("--lock-id is missing").hint("`slipway-state status` names it")
+            Error::usage("--lock-id is missing")
+                .hint("find it: slipway-state status --environment NAME")
         })
     }
 }
@@ -109,7 +110,7 @@ pub(crate) struct Adopt {
 
 #[derive(Debug, clap::Args)]
 pub(crate) struct Keep {
-    /// How long the lock may be kept without its run's end, e.g. 90m
+    /// Longest time that the lock is kept, even if its run is still active, e.g. 90m
     #[arg(long, default_value = "6h", value_parser = kit::clock::parse_duration, value_name = "TIME")]
     pub(crate) max: std::time::Duration,
 }

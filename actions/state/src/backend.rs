@@ -117,6 +117,15 @@ impl Locking {
     }
 }
 
+/// A word as a person types it into a shell.
+pub(crate) fn quoted(word: &str) -> String {
+    let plain = |c: char| c.is_ascii_alphanumeric() || "-_./:=@%+,".contains(c);
+    if !word.is_empty() && word.chars().all(plain) {
+        return word.to_owned();
+    }
+    format!("'{}'", word.replace('\'', r"'\''"))
+}
+
 impl Backend {
     /// The workspace, unless it is the default one, whose state has no other key.
     pub(crate) fn other_workspace(&self) -> Option<&str> {
@@ -130,6 +139,34 @@ impl Backend {
             Some(workspace) => key::of_workspace(key::PREFIX, workspace, &self.key),
             None => self.key.clone(),
         }
+    }
+
+    /// The arguments with which a person names this state and its lock to a step of ours in a shell.
+    pub(crate) fn shell_arguments(&self) -> String {
+        let mut arguments = format!(
+            "--region {} --bucket {} --key {}",
+            self.region,
+            self.bucket,
+            quoted(&self.key)
+        );
+        if let Some(workspace) = &self.workspace {
+            arguments.push_str(&format!(" --workspace {workspace}"));
+        }
+        if self.locking.uses_table() {
+            arguments.push_str(&format!(" --table {}", self.table));
+        }
+        if self.locking.uses_file() {
+            arguments.push_str(&format!(" --locking {}", self.locking.name()));
+        }
+        if let Some(role) = &self.role {
+            arguments.push_str(&format!(" --state-role {role}"));
+        }
+        match &self.encryption {
+            Encryption::Bucket => {}
+            Encryption::Aes256 => arguments.push_str(" --encrypt"),
+            Encryption::Kms(key) => arguments.push_str(&format!(" --kms-key-id {key}")),
+        }
+        arguments
     }
 
     /// The lock's key.

@@ -57,7 +57,7 @@ impl<'a> Folder<'a> {
         };
         Err(Error::failed(format!("the command {what}"))
             .cause(format!(
-                "the command succeeded, but not with s3://{}/{}, which was locked",
+                "the command succeeded, but did not use s3://{}/{}, the state that was locked",
                 self.backend.bucket, self.backend.key
             ))
             .hint(BLOCK))

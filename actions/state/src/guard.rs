@@ -1,4 +1,4 @@
-//! A small process that watches over the command of a run whose own process cannot any more: one
+//! The guard: a small process that watches over the command of a run whose own process cannot any more: one
 //! that was killed alone, or stopped for longer than its lease. It is this binary again, in a
 //! process group of its own, told the lease's end over a pipe at every renewal. When the pipe
 //! closes without a farewell it asks the command to stop; before the lease ends it ends it.
@@ -67,7 +67,7 @@ impl Guard {
     /// # Errors
     /// It cannot be started.
     pub(crate) fn start(mark: Option<&str>, end: Duration) -> Result<Self> {
-        let failed = "cannot start the process that watches over the command";
+        let failed = "cannot start the guard process";
         // The link leads to this very binary, whatever lies under its name by now.
         let mut child = Command::new("/proc/self/exe")
             .arg(ARGUMENT)
@@ -125,12 +125,12 @@ impl Guard {
         inner.pipe = None;
         let ended = inner.child.wait();
         if ended.is_ok_and(|status| status.code() == Some(UNREADABLE.into())) {
-            host.warn("the process that watches over the command got a line that it could not read; it kept the last end of the lease that it knew");
+            host.warn("the guard process received a line that it could not read; it keeps to the last lease end that it knows");
         }
     }
 
     fn tell(&self, message: &Message) -> Result<()> {
-        let gone = || Error::failed("the process that watches over the command is gone");
+        let gone = || Error::failed("the guard process has ended");
         let mut inner = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let pipe = inner.pipe.as_mut().ok_or_else(gone)?;
         let line = serde_json::to_string(message).map_err(|error| gone().because(error))?;

@@ -1,5 +1,5 @@
 //! The state lock: the item Terraform itself would write, held around a command, so that no two
-//! runs change one state from any machine, and given back whatever happens to the run.
+//! runs change one state from any machine, and released whatever happens to the run.
 
 mod access;
 mod args;
@@ -44,7 +44,7 @@ impl Step for State {
 
     const ACTION: Action = Action {
         name: "state",
-        description: "The Terraform state lock, held around a command and given back after success, failure and cancellation",
+        description: "Hold the Terraform state lock around a command, and release it on success, failure or cancellation",
         icon: "archive",
         outputs: &[
             ("lock-id", "ID of the lock that is held (for lock, park)"),

@@ -149,6 +149,8 @@ pub(crate) struct Objects {
     pub(crate) bucket: String,
     pub(crate) key: String,
     owner: String,
+    /// The arguments that name this state to a step of ours.
+    arguments: String,
 }
 
 impl Objects {
@@ -160,12 +162,18 @@ impl Objects {
             bucket: backend.bucket.clone(),
             key: backend.object_key(),
             owner: backend.owner.as_ref().unwrap_or(&account.id).to_string(),
+            arguments: backend.shell_arguments(),
         }
     }
 
     /// The account that the bucket must be of.
     pub(crate) fn owner(&self) -> &str {
         &self.owner
+    }
+
+    /// A command about this state, as it can be typed.
+    pub(crate) fn command(&self, verb: &str) -> String {
+        format!("slipway-state {verb} {}", self.arguments)
     }
 
     /// `bucket/key`.
@@ -192,8 +200,14 @@ impl Objects {
             Found::Other(stored, _) if stored.bytes.is_empty() => Ok(None),
             Found::Other(_, why) => Err(Error::failed(format!("{} is not a state", self.name()))
                 .cause(why)
-                .hint("see the earlier versions: slipway-state versions")
-                .hint("bring one of them back: slipway-state rollback --to-version VERSION")),
+                .hint(format!(
+                    "see the earlier versions: {}",
+                    self.command("versions")
+                ))
+                .hint(format!(
+                    "restore one of them: {}",
+                    self.command("rollback --to-version VERSION")
+                ))),
         }
     }
 

@@ -118,7 +118,7 @@ fn line(seen: &Seen<'_>) -> String {
     if seen.held.as_ref().is_some_and(|held| held.id().is_empty()) {
         let force = seen.lock.command("force-unlock --lock-id \"\"");
         lines.push(format!(
-            "  it has no lock ID; only if nobody uses it for certain: {force}"
+            "  it has no lock ID; only if you are certain that nobody uses it: {force}"
         ));
     }
     if seen.waiting > 0 {
@@ -159,7 +159,7 @@ pub(crate) fn ran(
     let (text, how) = if adopted {
         ("and is kept", "kept")
     } else {
-        ("and given back", "released")
+        ("and released", "released")
     };
     let noted: String = notes
         .lines()

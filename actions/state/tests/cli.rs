@@ -316,7 +316,8 @@ fn unsaid(what: &str, script: &str, end: &str) -> (Child, Child, ChildStdin) {
     use std::os::unix::process::CommandExt;
     let mark = format!("{what}-{}", std::process::id());
     let folder = tempfile::tempdir().unwrap();
-    let command = Command::new("sh")
+    // Debian's sh starts programs with vfork, and can lose a signal that arrives meanwhile.
+    let command = Command::new("bash")
         .args(["-c", script])
         .env("SLIPWAY_STATE_HELD", &mark)
         .current_dir(folder.path())

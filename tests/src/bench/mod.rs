@@ -36,7 +36,7 @@ pub(crate) enum Benchmark {
     Image,
     /// 10 and 50 parameters of SSM, beside the AWS CLI
     Secrets,
-    /// The state lock taken, handed over, waited for and given back, beside the AWS CLI and Terraform
+    /// The state lock taken, handed over, waited for and released, beside the AWS CLI and Terraform
     State,
     /// The gate over 1, 20 and 200 pull requests, beside the same facts fetched one call after the other
     Promote,

@@ -53,7 +53,7 @@ pub fn infrastructure(environment: &str) -> String {
     format!("{environment}-infrastructure")
 }
 
-/// Why somebody goes past the gate.
+/// Why somebody overrides the gate.
 pub const EMERGENCY: &str = "the shop is down";
 
 /// The example's contract, with somebody who may use break-glass in production.

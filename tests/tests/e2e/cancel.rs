@@ -110,7 +110,7 @@ impl State {
         let mut command = self.step(job, script, "0s");
         command.env("SLIPWAY_PHASE", "post").envs(job.state());
         let post = Started::new(&mut command);
-        until("the lock is given back", DEADLINE, || {
+        until("the lock is released", DEADLINE, || {
             self.lock().is_none().then_some(())
         });
         assert!(job.file("over").exists(), "the command was not over yet");
@@ -189,11 +189,7 @@ fn a_killed_steps_lock_is_given_back_by_its_post_step() {
     let _ = kill_process_group(Pid::from_raw(child).unwrap(), Signal::KILL);
     let ended = started.end(DEADLINE);
     assert_eq!(ended.status.code(), None, "{ended:?}");
-    assert_eq!(
-        state.holder(),
-        Some(held.clone()),
-        "nobody gave it back yet"
-    );
+    assert_eq!(state.holder(), Some(held.clone()), "nobody released it yet");
 
     let post = state.post(&job, script);
     assert_eq!(post.status.code(), Some(0), "{}", log(&post));
@@ -304,7 +300,7 @@ fn a_cancelled_command_gets_one_interrupt_and_the_lock_goes_back() {
     std::fs::write(job.file("go"), "").unwrap();
     let ended = started.end(DEADLINE);
     assert_eq!(ended.status.code(), Some(11), "{}", log(&ended));
-    for said in ["it was interrupted", "the lock was given back"] {
+    for said in ["it was interrupted", "the lock was released"] {
         assert!(log(&ended).contains(said), "{}", log(&ended));
     }
     assert_eq!(state.lock(), None);

@@ -470,7 +470,7 @@ fn an_apps_hand_asks_for_one_more_approval() {
     scene.approve(number);
     let tip = scene.merge(number, "squash");
     let answer = scene.check(&tip);
-    answer.refused("approvals", "fail", &format!("nobody stands for {app}"));
+    answer.refused("approvals", "fail", &format!("no person is known for {app}"));
     scene.contract("", &format!("apps:\n  {id}: nobody\n"));
     scene.check(&tip).passes();
     scene.contract("", "");
@@ -506,7 +506,7 @@ fn a_fork_is_promotable_and_one_that_cannot_be_seen_needs_one_more_approval() {
         let tip = scene.merge(number, "merge");
         let answer = scene.check(&tip);
         if private {
-            answer.refused("approvals", "fail", &format!("whoever pushed to {fork}"));
+            answer.refused("approvals", "fail", &format!("a push to {fork}"));
             scene.review(number, RELEASER, "APPROVED");
             scene.check(&tip).passes();
         } else {

@@ -205,7 +205,7 @@ fn whoever_stops_following_says_that_the_deployment_goes_on() {
     let ended = following.end(PATIENCE);
     let said = log(&ended);
     assert_eq!(ended.status.code(), Some(130), "{said}");
-    for piece in ["goes on in ECS; nothing was taken back", &cluster] {
+    for piece in ["continues in ECS; it was not rolled back", &cluster] {
         assert!(said.contains(piece), "no {piece} in\n{said}");
     }
     assert_eq!(

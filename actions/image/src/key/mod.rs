@@ -77,7 +77,7 @@ pub(crate) async fn of(
         return Ok(Content::Unknown(unclear));
     }
     let note = seen.git.then(|| {
-        "the build context holds .git, which is another at every commit, so no two commits have the same content; leave it out with .dockerignore".to_owned()
+        "the build context contains .git, which changes with every commit, so no two commits share a content key; exclude it in .dockerignore".to_owned()
     });
     let parts = Parts {
         files,

@@ -39,7 +39,7 @@ impl Slow {
 fn behind(target: &Target) -> Fault {
     let seconds = target.repo.client.stall().as_secs() / 2;
     let error = Error::failed(format!(
-        "{} accepted no bytes for {seconds} s and was left behind",
+        "{} accepted no data for {seconds} s, and the push went on without it",
         target.name()
     ))
     .hint("check the network between here and that registry; run the step again: blobs that arrived are not sent again");

@@ -80,7 +80,7 @@ fn accounts(named: Vec<String>, primary: &Primary) -> Result<BTreeSet<String>> {
         .map(|text| {
             text.parse::<AccountId>().map(String::from).map_err(|_| {
                 Error::usage(format!("--pull-account `{text}` is not an account ID"))
-                    .hint("an account ID has twelve digits; one a line")
+                    .hint("an account ID has twelve digits; one per line")
             })
         })
         .collect::<Result<BTreeSet<_>>>()?;
@@ -134,7 +134,7 @@ fn tags(texts: Vec<String>) -> Result<BTreeMap<String, String>> {
     for text in texts {
         let wrong = |why: &str| {
             Error::usage(format!("--resource-tag `{text}` {why}")).hint(
-                "KEY=VALUE, a key of up to 128 and a value of up to 256 characters; one a line",
+                "KEY=VALUE, a key of up to 128 and a value of up to 256 characters; one per line",
             )
         };
         let Some((key, value)) = text.split_once('=') else {

@@ -17,7 +17,7 @@ pub(super) fn platforms(platforms: Vec<String>, image: Option<&Image>) -> Result
         if !(2..=3).contains(&parts) || platform.contains([' ', ',']) {
             return Err(
                 Error::usage(format!("--platform `{platform}` is not a platform"))
-                    .hint("OS/ARCHITECTURE, e.g. linux/amd64; one a line"),
+                    .hint("OS/ARCHITECTURE, e.g. linux/amd64; one per line"),
             );
         }
     }

@@ -72,7 +72,9 @@ pub(super) fn report(
     if judgement.verdict == Verdict::Findings {
         error.details = text;
         error = error
-            .hint("take a version that it is fixed in, in the image's base or its packages, and publish anew")
+            .hint(
+                "update the base image or the package to a version with the fix, and publish again",
+            )
             .hint("to let a finding pass for a time: --waive ID=DAY");
     } else {
         let mut hints: Vec<&str> = judgement

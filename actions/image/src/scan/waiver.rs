@@ -20,7 +20,7 @@ impl Waivers {
         for text in texts {
             let wrong = |why: &str| {
                 Error::usage(format!("--waive `{text}` {why}"))
-                    .hint("the finding's ID and the last day it may pass, e.g. CVE-2026-1234=2026-12-31; one a line")
+                    .hint("the finding's ID and the last day it may pass, e.g. CVE-2026-1234=2026-12-31; one per line")
             };
             let Some((id, day)) = text.split_once('=') else {
                 return Err(wrong("is not ID=DAY"));

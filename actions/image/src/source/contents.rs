@@ -47,6 +47,6 @@ pub(crate) struct Read {
 /// A member that an archive does not have.
 pub(super) fn missing(name: &str, what: &str) -> Error {
     Error::usage(format!("{name} is missing in {what}")).hint(
-        "the archive is cut short or damaged; write it again, and look whether a disk is full",
+        "the archive is cut short or damaged; write it again, and check that the disk is not full",
     )
 }

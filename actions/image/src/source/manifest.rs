@@ -48,7 +48,7 @@ impl Manifest {
             .is_some_and(|sources| !sources.is_empty())
         {
             return Err(Error::usage(format!("{what} has foreign layers"))
-                .cause("they are had from their vendor, and a docker archive does not say enough to refer to them")
+                .cause("foreign layers come from their vendor, and a docker archive does not hold enough to refer to them")
                 .hint("push it as an OCI layout: skopeo copy docker-daemon:IMAGE oci:DIR, then --layout DIR"));
         }
         Ok(image)

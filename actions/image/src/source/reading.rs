@@ -66,7 +66,7 @@ impl<'a> Reading<'a> {
         let broken = |error: io::Error| {
             Error::failed(format!("layer {} of {what} cannot be read", entry.path))
                 .because(error)
-                .hint("the archive is cut short or damaged; write it again, and look whether a disk is full")
+                .hint("the archive is cut short or damaged; write it again, and check that the disk is not full")
         };
         let mut start = Vec::new();
         (&mut *input)

@@ -46,7 +46,7 @@ pub fn action_yml<S: Step>() -> String {
     // A node action does not learn its own path, so the launcher is told here which binary to run.
     let _ = write!(
         out,
-        "  step:\n    description: The binary to run; not to be set\n    required: false\n    default: {}\n",
+        "  step:\n    description: Internal: the binary to run; do not set it\n    required: false\n    default: {}\n",
         action.name
     );
     if !action.outputs.is_empty() {
@@ -191,7 +191,7 @@ fn help(arg: &Arg) -> String {
         help = format!("{help}: {}", values.join(", "));
     }
     if arg.get_value_delimiter() == Some('\n') {
-        help.push_str("; one a line");
+        help.push_str("; one per line");
     }
     let defaults: Vec<String> = match arg.get_action() {
         ArgAction::SetTrue | ArgAction::SetFalse => Vec::new(),

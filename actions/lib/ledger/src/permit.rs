@@ -162,7 +162,7 @@ pub fn whole(chain: &Chain, records: &[Recorded]) -> Result<()> {
             records.len()
         ))
         .hint(format!(
-            "deploy what runs there once more, or put a failure of it on record: slipway-promote record --environment {environment} --verdict failed"
+            "deploy what runs there once more, or record a failure of it: slipway-promote record --environment {environment} --digest DIGEST --commit COMMIT --verdict failed"
         ))),
         _ => Ok(()),
     }

@@ -102,7 +102,7 @@ pub struct Record {
     /// Set if this deployment restored a digest that was healthy here before.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub rollback: Option<Rollback>,
-    /// Set if this deployment went past rules that refused it.
+    /// Set if this deployment overrode rules that refused it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub break_glass: Option<BreakGlass>,
     /// What the person of a `reviewed`, `requested`, `approved`, `rejected` or `withdrawn` record says.

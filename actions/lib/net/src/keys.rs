@@ -28,7 +28,7 @@ pub fn guard_credentials(credentials: &Credentials, allowed: &[String]) -> Resul
         "access key {id} is long-lived; only temporary credentials are used"
     ))
     .hint("use GitHub's OIDC, a CodeBuild role, or the temporary keys of `aws configure export-credentials`")
-    .hint("to allow this key all the same, name it under `allow-long-lived-keys` in the contract"))
+    .hint("to allow this key anyway, list it under `allow-long-lived-keys` in the contract"))
 }
 
 #[cfg(test)]

@@ -159,7 +159,7 @@ pub(crate) async fn caller_of(config: &SdkConfig) -> Result<Caller> {
 
 fn no_credentials() -> Error {
     Error::new(ErrorKind::NoCredentials, "there are no AWS credentials")
-        .hint("in GitHub: `permissions: {id-token: write}` and an environment of the contract")
+        .hint("in GitHub: give the job `permissions: {id-token: write}`, and the step an environment of the contract (--environment)")
         .hint("in CodeBuild: the project's service role; at a terminal: eval \"$(aws configure export-credentials --format env)\"")
 }
 

@@ -14,9 +14,9 @@ const THEN: [&str; 3] = ["promoter", "separation", "run"];
 /// What would be promoted next.
 #[derive(Debug)]
 pub(super) enum Next {
-    /// Nothing is healthy in the environment before.
+    /// Nothing is healthy in the previous environment.
     Nothing,
-    /// What is healthy in the environment before runs here already.
+    /// What is healthy in the previous environment runs here already.
     Same,
     /// The gate would allow it.
     Ready(Digest),
@@ -31,7 +31,7 @@ pub(super) enum Next {
     Unknown { digest: Digest, why: String },
 }
 
-/// Judges the newest healthy digest of the environment before.
+/// Judges the newest healthy digest of the previous environment.
 pub(super) async fn observe(
     cx: &Cx,
     net: &Net,

@@ -152,8 +152,8 @@ impl Environment {
             return Ok(());
         };
         let line = match next {
-            Next::Nothing => "nothing is healthy in the environment before".to_owned(),
-            Next::Same => "runs what the environment before runs".to_owned(),
+            Next::Nothing => "nothing is healthy in the previous environment".to_owned(),
+            Next::Same => "runs what the previous environment runs".to_owned(),
             Next::Ready(ready) => format!("{} can be promoted", digest(ready.as_str())),
             Next::Refused {
                 digest: refused,

@@ -108,9 +108,9 @@ fn what_comes_next_is_said_with_what_keeps_it() {
     for (next, words) in [
         (
             Next::Nothing,
-            "nothing is healthy in the environment before",
+            "nothing is healthy in the previous environment",
         ),
-        (Next::Same, "runs what the environment before runs"),
+        (Next::Same, "runs what the previous environment runs"),
         (Next::Ready(digest('b')), "</code> can be promoted"),
         (
             refused,

@@ -11,7 +11,7 @@ pub(crate) enum Answer {
     NotAsked,
     #[serde(rename = "pass")]
     Pass,
-    /// The rule refuses, and a person who may went past it.
+    /// The rule refuses, and a person who may overrode it.
     #[serde(rename = "break-glass")]
     Broken,
     /// The fact could not be determined. Refuses.
@@ -55,7 +55,7 @@ pub(crate) struct Decision {
 }
 
 impl Decision {
-    /// Whether no rule refuses that nobody went past.
+    /// Whether no rule refuses that nobody overrode.
     pub(crate) fn allowed(&self) -> bool {
         self.rules
             .iter()

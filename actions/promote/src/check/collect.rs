@@ -264,7 +264,7 @@ async fn pushes(github: &GitHub, pull: &Pull) -> Fact<Pushes> {
     let fork = pull.head_repository.as_deref();
     let Some(source) = fork.and_then(Repository::parse) else {
         return Ok(Pushes::Unseen(
-            "whoever pushed to the deleted fork".to_owned(),
+            "a push to the deleted fork".to_owned(),
         ));
     };
     match github.activity(&source, &pull.head_branch).await {
@@ -274,7 +274,7 @@ async fn pushes(github: &GitHub, pull: &Pull) -> Fact<Pushes> {
             if pull.from_fork
                 && matches!(unknown.failure(), Failure::Denied | Failure::Missing) =>
         {
-            Ok(Pushes::Unseen(format!("whoever pushed to {source}")))
+            Ok(Pushes::Unseen(format!("a push to {source}")))
         }
         Err(unknown) => Err(unknown.into()),
     }

@@ -1,4 +1,4 @@
-//! Break-glass: a listed person goes past rules that refuse, for a short time and on record. Pure.
+//! Break-glass: a listed person overrides rules that refuse, for a short time and on record. Pure.
 
 use super::Subject;
 use super::answer::{Answer, Decision, Finding, Rule, fail, not_asked, pass, unknown};
@@ -10,7 +10,7 @@ use kit::clock::human;
 use ledger::Actor;
 use std::time::Duration;
 
-/// Rules that nobody goes past: what is deployed must be an image of ours, and this rule itself. An old
+/// Rules that nobody overrides: what is deployed must be an image of ours, and this rule itself. An old
 /// contract does not say who may use break-glass either, unless GitHub cannot tell that it is old.
 const UNBREAKABLE: [&str; 2] = ["provenance", RULE];
 const RULE: &str = "break-glass";
@@ -30,7 +30,7 @@ pub(crate) fn reason(text: &str) -> Result<String, String> {
     Ok(text.to_owned())
 }
 
-/// Goes past the rules that refuse, if the promoter may. Returns the people who do.
+/// Overrides the rules that refuse, if the promoter may. Returns the people who do.
 pub(super) fn go_past(
     decision: &mut Decision,
     reason: &str,
@@ -60,8 +60,8 @@ pub(super) fn go_past(
     people.filter(|_| allowed)
 }
 
-/// Goes past what the ledger alone says against the gate of a rollback, if the promoter may: GitHub,
-/// which does not answer, may have the gate as it is here. No other rule of a rollback is gone past.
+/// Overrides what the ledger alone says against the gate of a rollback, if the promoter may: GitHub,
+/// which does not answer, may have the gate as it is here. No other rule of a rollback is overridden.
 /// Returns the people who do.
 pub(super) fn go_back(
     decision: &mut Decision,
@@ -84,7 +84,7 @@ pub(super) fn go_back(
     promoter.clone().ok().filter(|_| allowed)
 }
 
-/// Goes past the rules that refuse and can be broken.
+/// Overrides the rules that refuse and can be broken.
 fn break_all(decision: &mut Decision, breakable: impl Fn(&Rule) -> bool) {
     for rule in &mut decision.rules {
         let refuses = matches!(rule.answer, Answer::Fail | Answer::Unknown);
@@ -131,7 +131,10 @@ fn listed(reason: &str, setting: &Setting, promoter: &Fact<Vec<Actor>>) -> Findi
                 "{} may not use break-glass in {environment}",
                 stranger.login
             ),
-            format!("have one of them start it: {}", glass.people.join(", ")),
+            format!(
+                "have one of these people start the promotion: {}",
+                glass.people.join(", ")
+            ),
         );
     }
     pass(format!(

@@ -78,7 +78,7 @@ pub(crate) struct Allowed {
     pub(crate) evidence: Evidence,
     /// All that it was made from; nothing where there is no gate, or if nobody keeps it.
     pub(crate) kept: Option<Kept>,
-    /// Why rules were gone past, if any were.
+    /// Why rules were overridden, if any were.
     pub(crate) broken: Option<String>,
     pub(crate) report: Report,
 }
@@ -154,7 +154,7 @@ pub(crate) async fn allow(args: &Check, cx: &Cx, keeps: bool) -> Result<Allowed>
 /// What is asked of the gate.
 #[derive(Debug)]
 pub(crate) struct Question<'a> {
-    /// The digest; without one, the newest healthy one of `from`, else of the environment before.
+    /// The digest; without one, the newest healthy one of `from`, else of the previous environment.
     pub(crate) digest: Option<Digest>,
     pub(crate) from: Option<&'a str>,
     /// The repository on GitHub, if it is not the run's.
@@ -312,14 +312,14 @@ fn with_head(mut report: Report, standing: &Standing) -> Report {
     report.output("head", head)
 }
 
-/// The reason, if a rule was gone past for it: only then is there anything to record.
+/// The reason, if a rule was overridden for it: only then is there anything to record.
 fn broken_reason(args: &Check, decision: &answer::Decision) -> Option<String> {
     let mut rules = decision.rules.iter();
     let broken = rules.any(|rule| rule.answer == answer::Answer::Broken);
     args.break_glass.clone().filter(|_| broken)
 }
 
-/// Nobody who reads any of it may miss that rules were gone past.
+/// Nobody who reads any of it may miss that rules were overridden.
 fn loudly(cx: &Cx, report: &mut Report, by: &str, reason: &str) {
     let line = format!("BREAK-GLASS by {by}: {reason}");
     cx.host.warn(&line);

@@ -111,7 +111,7 @@ fn in_the_codes_repository(cx: &Cx, setting: &Setting, repository: Option<&str>)
     match here.filter(|here| setting.is_for_approvals(here)) {
         None => Ok(()),
         Some(here) => Err(Error::refused(format!(
-            "{here} is for answers alone: what is promoted cannot be seen from there"
+            "{here} is only for answers: a run there cannot see what would be promoted"
         ))
         .hint("ask in the repository of the code")),
     }

@@ -92,7 +92,7 @@ pub(super) struct Went {
     pub(super) passed: Passed,
     /// The people who roll back.
     pub(super) promoter: Fact<Vec<Actor>>,
-    /// Why the gate may be gone past, if somebody said so.
+    /// Why the gate may be overridden, if somebody said so.
     pub(super) break_glass: Option<String>,
 }
 
@@ -100,7 +100,7 @@ pub(super) struct Went {
 pub(super) struct Judgement {
     pub(super) subject: Subject,
     pub(super) decision: Decision,
-    /// The people who went past a rule, if anybody did.
+    /// The people who overrode a rule, if anybody did.
     people: Option<Vec<Actor>>,
 }
 
@@ -201,7 +201,10 @@ fn way_back<'s>(setting: &Setting, standing: &'s Standing) -> Result<&'s Record>
             "no other digest is recorded as healthy in {} lately",
             setting.environment
         ))
-        .hint("name the digest with --digest; see what was healthy there in the ledger")
+        .hint(format!(
+            "name the digest with --digest; see what was healthy there: slipway-promote history --environment {}",
+            setting.environment
+        ))
     })
 }
 

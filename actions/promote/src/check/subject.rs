@@ -59,7 +59,7 @@ pub(crate) struct Read {
     pub(crate) built_for: Option<CommitId>,
     /// The environment's own records; none where there is no gate.
     pub(crate) own: Vec<Entry>,
-    /// The records of the environment before.
+    /// The records of the previous environment.
     pub(crate) before: Vec<Entry>,
 }
 
@@ -156,7 +156,7 @@ impl Read {
         standing(&chain, &self.own)
     }
 
-    /// The records of the environment before.
+    /// The records of the previous environment.
     fn before(&self, setting: &Setting) -> Result<Vec<Recorded>> {
         match &setting.follows {
             None => Ok(Vec::new()),

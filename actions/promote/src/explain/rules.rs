@@ -223,7 +223,7 @@ fn times(setting: &Setting) -> Vec<Explained> {
     let before = setting
         .follows
         .as_deref()
-        .unwrap_or("the environment before");
+        .unwrap_or("the previous environment");
     let soak = match gate.soak {
         None => not_asked("soak", "the contract has no `soak`"),
         Some(seconds) => asked(
@@ -288,7 +288,7 @@ fn records(setting: &Setting) -> [Explained; 2] {
         asked(
             "rolled back",
             format!(
-                "{environment} was not rolled back from the digest, nor was the environment before"
+                "{environment} was not rolled back from the digest, nor was the previous environment"
             ),
             LEDGER,
             "have somebody other than the promoter review it: slipway-promote review",
@@ -359,9 +359,9 @@ pub(super) fn besides(setting: &Setting) -> Vec<(&'static str, String)> {
         setting.environment
     );
     let glass = match &gate.break_glass {
-        None => "nobody may go past these rules".to_owned(),
+        None => "nobody may override these rules".to_owned(),
         Some(glass) => format!(
-            "{} may go past these rules with a reason, for {}; somebody else must review it before the next promotion",
+            "{} may override these rules with a reason, for {}; somebody else must review it before the next promotion",
             glass.people.join(", "),
             human(Duration::from_secs(glass.expires))
         ),

@@ -64,7 +64,7 @@ fn statement(entry: &Entry, record: &Record) -> Value {
     if let Some(hex) = judged.and_then(|policy| policy.strip_prefix("sha256:")) {
         policy["digest"] = json!({ "sha256": hex });
     }
-    // Rules refused what a person went past them with, however it ended.
+    // Rules refused what a person overrode them for, however it ended.
     let passed = matches!(record.verdict, Verdict::Healthy | Verdict::Permitted)
         && record.break_glass.is_none();
     json!({
@@ -163,7 +163,7 @@ mod tests {
             ..record.clone()
         };
         assert_eq!(result(&failed), "FAILED");
-        // Whoever went past rules did not pass by them.
+        // Whoever overrode rules did not pass by them.
         for verdict in [Verdict::Permitted, Verdict::Healthy] {
             let mut broken = Record {
                 verdict,

@@ -42,7 +42,7 @@ pub(super) fn own<'r>(
             "record {}: {} by {} at {}",
             record.seq, record.verdict, record.actor.login, record.at
         ))
-        .hint("run the step again: it judges anew")),
+        .hint("run the step again: it judges the promotion from the start")),
     }
 }
 

@@ -123,7 +123,7 @@ pub(crate) fn left(records: &[Recorded], record: &Record) -> Option<Digest> {
     all.into_iter().flatten().find(other).cloned()
 }
 
-/// That rules were gone past. A break-glass that is still open from an earlier one does not stay open for
+/// That rules were overridden. A break-glass that is still open from an earlier one does not stay open for
 /// longer.
 pub(crate) fn broken_glass(
     standing: &Standing,

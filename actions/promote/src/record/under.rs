@@ -126,11 +126,11 @@ fn still_to_record(records: &[Recorded], number: u64, draft: &Record) -> Result<
     if let Some(later) = started.and_then(since) {
         return Err(refused()
             .cause(format!(
-                "{} began another deployment since, under permit {}",
+                "{} has since begun another deployment, under permit {}",
                 permit::began(later),
                 later.under.unwrap_or_default()
             ))
-            .hint("this one is over, and the end of that one is recorded")
+            .hint("the other deployment superseded this one, and only the other one can be recorded")
             .hint(format!(
                 "if this one updated the service last, its version may run: slipway-promote status --environment {environment} --live"
             )));
@@ -289,7 +289,7 @@ mod tests {
         let superseded = with(started('a', 1));
         for draft in [&healthy, &failure] {
             let why = why_not(&superseded, draft);
-            assert!(why.is_some_and(|it| it.contains("began another deployment since")));
+            assert!(why.is_some_and(|it| it.contains("has since begun another deployment")));
         }
         let busy = [&granted[..], &[permitted('c', "hash-1"), started('c', 3)]].concat();
         // What failed before it began is not on record, and does not end the permit.

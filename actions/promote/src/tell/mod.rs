@@ -67,7 +67,10 @@ impl Told {
         let line = match self {
             Self::Nothing => String::new(),
             Self::At(place) => format!("the approvers are told by {place}"),
-            Self::Nobody(unknown) => format!("nobody was told: {}; {}", unknown.why, unknown.next),
+            Self::Nobody(unknown) => format!(
+                "the approvers could not be notified: {}; {}",
+                unknown.why, unknown.next
+            ),
         };
         if matches!(self, Self::Nobody(_)) {
             cx.host

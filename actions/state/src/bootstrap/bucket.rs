@@ -94,7 +94,7 @@ impl Site<'_> {
                     .is_some_and(|it| it.status().as_u16() == 403) =>
             {
                 return Err(Error::refused(format!(
-                    "the bucket {bucket} is not account {}'s, or may not be looked at",
+                    "the bucket {bucket} does not belong to account {}, or this role may not list it",
                     self.account.id
                 ))
                 .hint("bucket names are global: choose another, or grant s3:ListBucket"));

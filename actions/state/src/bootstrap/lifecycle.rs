@@ -70,7 +70,7 @@ pub(super) fn versions_rule() -> Result<LifecycleRule> {
                 .newer_noncurrent_versions(OLD_KEPT)
                 .build(),
         )
-        // A lock file that is given back leaves the mark of its deletion.
+        // A lock file that is released leaves the mark of its deletion.
         .expiration(
             LifecycleExpiration::builder()
                 .expired_object_delete_marker(true)

@@ -106,7 +106,7 @@ fn todo(found: &[Finding]) -> Result<Vec<Part>> {
             "some of it cannot be corrected automatically; nothing was changed",
         )
         .with_causes(blocked)
-        .hint("slipway-state doctor shows all of it"));
+        .hint("see all of it: slipway-state doctor"));
     }
     Ok(found
         .iter()

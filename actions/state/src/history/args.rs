@@ -12,7 +12,7 @@ pub(crate) struct Verify {
 pub(crate) struct Repair {
     #[command(flatten)]
     pub(crate) locked: Locked,
-    /// Take the state as it is now for the right one, although nothing proves it
+    /// Accept the current state as the right one, although nothing proves it
     #[arg(long)]
     pub(crate) accept_current: bool,
 }

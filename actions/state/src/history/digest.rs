@@ -75,7 +75,7 @@ pub(crate) async fn verify(args: args::Verify, cx: &Cx) -> Result<Report> {
     let item = item(opened.lock.item(), "verify")?;
     let objects = Objects::of(&located, &opened.access.state, cx);
     let looked = look(&objects, item).await?;
-    report::verified(&objects.name(), &looked)
+    report::verified(&objects, &looked)
 }
 
 /// # Errors
@@ -91,21 +91,23 @@ pub(crate) async fn repair(args: args::Repair, cx: &Cx) -> Result<Report> {
             let objects = Objects::of(&located, held.state_account(), cx);
             let item = item(held.lock().item(), "repair")?.clone();
             let looked = unless_interrupted(look(&objects, &item)).await?;
-            let name = objects.name();
             let change = match decide(&looked, args.accept_current) {
-                Decision::Nothing => return report::verified(&name, &looked),
-                Decision::Unproven => return Err(report::unproven(&name, &looked)),
+                Decision::Nothing => return report::verified(&objects, &looked),
+                Decision::Unproven => return Err(report::unproven(&objects, &looked)),
                 Decision::Change(change) => change,
             };
             held.alive().await?;
             change_digest(held, &item, change).await.map_err(|error| {
-                error.hint("see how state and digest stand now: slipway-state verify-digest")
+                error.hint(format!(
+                    "compare state and digest: {}",
+                    objects.command("verify-digest")
+                ))
             })?;
             match looked.found.state() {
                 Some(state) => stands(&objects, Some(&item), state).await?,
                 None => gone(&objects, &item).await?,
             }
-            Ok(report::repaired(&name, &looked))
+            Ok(report::repaired(&objects.name(), &looked))
         },
     )
     .await

@@ -41,7 +41,7 @@ enum Change<'a> {
 /// Changes the digest, in one transaction with the proof that this run holds the lock.
 ///
 /// # Errors
-/// DynamoDB's, a digest that is another by now, or a lock that was taken away (exit 1).
+/// DynamoDB's, a digest that is another by now, or a lock that was removed (exit 1).
 async fn change_digest(holding: &Holding<'_>, item: &Item, change: Change<'_>) -> Result<()> {
     let text = |value: &str| AttributeValue::S(value.to_owned());
     let bad = |error| Error::failed("bad request").because(error);
@@ -101,7 +101,10 @@ async fn stands(objects: &Objects, item: Option<&Item>, wanted: &StateFile) -> R
             "{} is not what was written a moment ago",
             objects.name()
         ))
-        .hint("somebody writes without the lock: slipway-state versions"));
+        .hint(format!(
+            "another client writes without the lock; list the versions: {}",
+            objects.command("versions")
+        )));
     }
     if let Some(item) = item
         && kept_digest(item).await? != Some(wanted.digest())
@@ -110,7 +113,10 @@ async fn stands(objects: &Objects, item: Option<&Item>, wanted: &StateFile) -> R
             "the digest of {} is not what was written a moment ago",
             objects.name()
         ))
-        .hint("slipway-state verify-digest says how they stand"));
+        .hint(format!(
+            "compare them: {}",
+            objects.command("verify-digest")
+        )));
     }
     Ok(())
 }

@@ -1,7 +1,7 @@
 //! What the verbs about what stood in the bucket say.
 
 use super::seen::{Back, Known, Looked, Verdict};
-use crate::object::{Standing, StateFile};
+use crate::object::{Objects, Standing, StateFile};
 use aws_sdk_s3::primitives::DateTimeFormat;
 use kit::error::{Error, Result};
 use kit::markdown;
@@ -83,7 +83,8 @@ fn when(known: &Known) -> String {
         .unwrap_or_default()
 }
 
-fn told(looked: &Looked) -> (String, Option<String>) {
+/// How state and digest relate, and the command that restores the version of the digest.
+fn compared(objects: &Objects, looked: &Looked) -> (String, Option<String>) {
     let kept = looked.kept.as_deref().unwrap_or_default();
     let whose = |version: &Option<(String, Standing)>| match version {
         Some((id, standing)) => format!(
@@ -95,7 +96,7 @@ fn told(looked: &Looked) -> (String, Option<String>) {
     let back = |version: &Option<(String, Standing)>| {
         version
             .as_ref()
-            .map(|(id, _)| format!("slipway-state rollback --to-version {id}"))
+            .map(|(id, _)| objects.command(&format!("rollback --to-version {id}")))
     };
     match &looked.verdict {
         Verdict::Nothing => ("there is no state and no digest".to_owned(), None),
@@ -144,8 +145,9 @@ fn json_of(state: &str, looked: &Looked) -> serde_json::Value {
 
 /// # Errors
 /// Digest and state do not belong together (exit 3).
-pub(super) fn verified(state: &str, looked: &Looked) -> Result<Report> {
-    let (text, back) = told(looked);
+pub(super) fn verified(objects: &Objects, looked: &Looked) -> Result<Report> {
+    let state = &objects.name();
+    let (text, back) = compared(objects, looked);
     let json = json_of(state, looked);
     if matches!(looked.verdict, Verdict::Nothing | Verdict::Same) {
         return Ok(Report {
@@ -163,34 +165,44 @@ pub(super) fn verified(state: &str, looked: &Looked) -> Result<Report> {
                 now.serial,
                 now.lineage
             ))
-            .hint("if the state is right: slipway-state repair-digest");
+            .hint(format!(
+                "if the state is right: {}",
+                objects.command("repair-digest")
+            ));
     }
     if matches!(looked.verdict, Verdict::NoState(_)) {
-        error = error.hint(
-            "if the state was deleted on purpose: slipway-state repair-digest --accept-current",
-        );
+        error = error.hint(format!(
+            "if the state was deleted on purpose: {}",
+            objects.command("repair-digest --accept-current")
+        ));
     }
     error = match back {
         Some(back) => error.hint(format!("if that version is right: {back}")),
-        None => error.hint("see the earlier versions: slipway-state versions"),
+        None => error.hint(earlier(objects)),
     };
     error.json = Some(json);
     Err(error)
 }
 
+fn earlier(objects: &Objects) -> String {
+    format!("see the earlier versions: {}", objects.command("versions"))
+}
+
 /// Nobody can say by looking which of the two is right.
-pub(super) fn unproven(state: &str, looked: &Looked) -> Error {
-    let (text, back) = told(looked);
+pub(super) fn unproven(objects: &Objects, looked: &Looked) -> Error {
+    let state = &objects.name();
+    let (text, back) = compared(objects, looked);
+    let accept = objects.command("repair-digest --accept-current");
     let mut error = Error::refused(format!(
         "nothing proves that {state} as it is now is the right one; the digest was not changed"
     ))
     .cause(text)
-    .hint("see the earlier versions: slipway-state versions")
+    .hint(earlier(objects))
     .hint(match looked.verdict {
         Verdict::NoState(_) => {
-            "if it was deleted on purpose, remove the digest: slipway-state repair-digest --accept-current"
+            format!("if it was deleted on purpose, remove the digest: {accept}")
         }
-        _ => "accept it as it is: slipway-state repair-digest --accept-current",
+        _ => format!("accept it as it is: {accept}"),
     });
     if let Some(back) = back {
         error = error.hint(format!("or go back to the digest's version: {back}"));
@@ -228,7 +240,8 @@ pub(super) fn repaired(state: &str, looked: &Looked) -> Report {
     }
 }
 
-pub(super) fn rolled_back(state: &str, back: Option<&Back>, dry_run: bool) -> Report {
+pub(super) fn rolled_back(objects: &Objects, back: Option<&Back>, dry_run: bool) -> Report {
+    let state = &objects.name();
     let Some(back) = back else {
         return Report {
             text: format!("{state} is that version's already"),
@@ -254,7 +267,10 @@ pub(super) fn rolled_back(state: &str, back: Option<&Back>, dry_run: bool) -> Re
     for line in &back.lines {
         text.push_str(&format!("{line}\n"));
     }
-    text.push_str("the infrastructure is as it was; see what to do about it: slipway-state plan\n");
+    text.push_str(&format!(
+        "the infrastructure was not changed; see how it differs: {}\n",
+        objects.command("plan")
+    ));
     Report {
         summary: crate::plan::markdown(
             if dry_run {

@@ -23,7 +23,7 @@ pub(crate) async fn rollback(args: args::Rollback, cx: &Cx) -> Result<Report> {
         let opened = unless_interrupted(hold::open(&located, Hold::Native, cx)).await?;
         let objects = Objects::of(&located, &opened.access.state, cx);
         let back = unless_interrupted(find(&objects, &args.to_version)).await?;
-        return Ok(report::rolled_back(&objects.name(), back.as_ref(), true));
+        return Ok(report::rolled_back(&objects, back.as_ref(), true));
     }
     held(
         "rollback",
@@ -32,9 +32,8 @@ pub(crate) async fn rollback(args: args::Rollback, cx: &Cx) -> Result<Report> {
         cx,
         async |held: &mut Holding<'_>| {
             let objects = Objects::of(&located, held.state_account(), cx);
-            let name = objects.name();
             let Some(back) = unless_interrupted(find(&objects, &args.to_version)).await? else {
-                return Ok(report::rolled_back(&name, None, false));
+                return Ok(report::rolled_back(&objects, None, false));
             };
             for line in &back.lines {
                 cx.host.info(line);
@@ -58,13 +57,14 @@ pub(crate) async fn rollback(args: args::Rollback, cx: &Cx) -> Result<Report> {
                 change_digest(held, item, Change::Write(&back.next))
                     .await
                     .map_err(|error| {
-                        error.hint(
-                            "the state is back, its digest is not: slipway-state repair-digest",
-                        )
+                        error.hint(format!(
+                            "the state was restored, but not its digest; repair it: {}",
+                            objects.command("repair-digest")
+                        ))
                     })?;
             }
             stands(&objects, item.as_ref(), &back.next).await?;
-            Ok(report::rolled_back(&name, Some(&back), false))
+            Ok(report::rolled_back(&objects, Some(&back), false))
         },
     )
     .await
@@ -78,7 +78,7 @@ async fn find(objects: &Objects, version: &str) -> Result<Option<Back>> {
         Found::Nothing => {
             return Err(
                 Error::refused(format!("{} has no version {version}", objects.name()))
-                    .hint("slipway-state versions shows them"),
+                    .hint(format!("list them: {}", objects.command("versions"))),
             );
         }
         Found::Other(_, why) => {
@@ -87,7 +87,10 @@ async fn find(objects: &Objects, version: &str) -> Result<Option<Back>> {
                 objects.name()
             ))
             .cause(why)
-            .hint("slipway-state versions shows which are"));
+            .hint(format!(
+                "list those that are: {}",
+                objects.command("versions")
+            )));
         }
     };
     let current = objects.find(None).await?;
@@ -99,7 +102,10 @@ async fn find(objects: &Objects, version: &str) -> Result<Option<Back>> {
             "the bucket {} would not keep what is there now",
             objects.bucket
         ))
-        .hint("turn its versions on: slipway-state bootstrap"));
+        .hint(format!(
+            "turn on its versioning: {}",
+            objects.command("bootstrap")
+        )));
     }
     let same = current
         .state()

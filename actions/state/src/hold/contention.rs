@@ -41,7 +41,7 @@ impl Announced {
         };
         let holder = match held.or(looked.as_ref()) {
             Some(held) => format!("held by {held}; {}", watch.known(held.lease.as_deref())),
-            None => "free, and others were first".to_owned(),
+            None => "free, but other runs are ahead in the queue".to_owned(),
         };
         claimant.cx.host.info(format!(
             "waiting up to {timeout} for {}, {turn}: {holder}",
@@ -85,7 +85,7 @@ pub(super) fn busy(
     let error = match &held.lease {
         Some(lease) if lease.phase == Phase::Running && timeout <= lease.length() => {
             error.hint(format!(
-                "if its run is dead, the lock is taken over after {} without a heartbeat: wait for longer than that with --lock-timeout",
+                "if its run is dead, the lock is taken over after {} without a heartbeat: run again with a longer --lock-timeout",
                 kit::clock::human(lease.length())
             ))
         }
@@ -93,11 +93,11 @@ pub(super) fn busy(
     };
     match (&held.info, &held.lease) {
         (Some(info), Some(lease)) if lease.phase.is_broken() => error.hint(format!(
-            "its state was never written: {}",
+            "its holder could not write the state; restore it: {}",
             repair(lock, &info.id, lease.rescued.as_deref())
         )),
         (Some(_), Some(lease)) if lease.phase == Phase::Moved => error.hint(
-            "lock with the file: here without `table` in the contract or --table (or with --locking file), and in the backend with use_lockfile = true instead of dynamodb_table",
+            "this state is locked with the file now: remove `table` from the contract and omit --table (or give --locking file), and set use_lockfile = true instead of dynamodb_table in the backend",
         ),
         (Some(info), lease) => {
             let (what, verb) = match lease.as_ref().map(|lease| lease.phase) {
@@ -109,12 +109,12 @@ pub(super) fn busy(
             let command = lock.command(&verb);
             error
                 .hint(wait)
-                .hint(format!("only if that {what} is over for certain: {command}"))
+                .hint(format!("only if you are certain that this {what} has ended: {command}"))
         }
         (None, _) => error
             .hint("somebody wrote this by hand; look at it in the lock table")
             .hint(format!(
-                "only if nobody uses it for certain, with an empty ID: {}",
+                "only if you are certain that nobody uses it, with an empty ID: {}",
                 lock.command(&format!("force-unlock --lock-id {}", held.typed_id()))
             )),
     }

@@ -22,7 +22,7 @@ impl Holding<'_> {
         if self.stage == Stage::AtWork {
             let length = kit::clock::human(self.record.lease.length());
             return error.cause(format!(
-                "the command may be at work yet, so the lock {} stays until its lease of {length} ends",
+                "the command may still be running, so the lock {} is kept until its lease of {length} ends",
                 self.opened.lock.id
             ));
         }
@@ -30,7 +30,7 @@ impl Holding<'_> {
             Ok(()) if self.record.lease.phase.is_broken() => {
                 error.cause("the lock stays until its state is repaired")
             }
-            Ok(()) => error.cause("the lock was given back"),
+            Ok(()) => error.cause("the lock was released"),
             Err(mut back) => {
                 let hints = std::mem::take(&mut back.hints);
                 hints.into_iter().fold(error.and(back), Error::hint)
@@ -61,11 +61,11 @@ impl Holding<'_> {
             Ok(Release::NotOurs(held)) => Err(self.lost(Some(&held))),
             Err(error) => Err(error
                 .under(format!(
-                    "the lock {} with ID {} could not be given back",
+                    "the lock {} with ID {} could not be released",
                     lock.id, self.record.info.id
                 ))
                 .hint(format!(
-                    "give it back: {}",
+                    "release it: {}",
                     lock.command(&format!("force-unlock --lock-id {}", self.record.info.id))
                 ))),
         }
@@ -149,7 +149,7 @@ impl Holding<'_> {
                 let error = match files.iter().all(|file| file.whole) {
                     true => error.cause(format!("rescued to {places}")),
                     false => error
-                        .cause(format!("kept what there is of it at {places}"))
+                        .cause(format!("saved only a part of the state, at {places}"))
                         .hint(rescue::IN_THE_LOG),
                 };
                 (error, Some(places))
@@ -157,7 +157,7 @@ impl Holding<'_> {
             Err(lost) => (
                 error
                     .cause(lost.line())
-                    .hint("save that file before this machine is gone"),
+                    .hint("copy that file to a safe place before this machine is deleted"),
                 None,
             ),
         };
@@ -172,13 +172,13 @@ impl Holding<'_> {
         match marked {
             Ok(()) => error
                 .cause(format!(
-                    "the lock {} with ID {id} is kept, so that nothing else runs before the state is back",
+                    "the lock {} with ID {id} is kept, so that nothing else runs until the state is restored",
                     lock.id
                 ))
                 .hint(repair::repair(lock, &id, self.record.lease.rescued.as_deref())),
             Err(unmarked) => error.and(unmarked)
             .hint(format!(
-                "keep others away until the state is back: unless somebody else has it already, the lock {} ends by itself after {}",
+                "keep other runs away until the state is restored: the lock {} could not be kept, and expires after {} unless another run already has it",
                 lock.id,
                 kit::clock::human(self.record.lease.length())
             ))
@@ -200,13 +200,13 @@ impl Holding<'_> {
     /// Somebody removed the lock while the command ran: two may have changed the state at once.
     pub(super) fn lost(&self, found: Option<&Held>) -> Error {
         let error = Error::failed(format!(
-            "the lock {} was taken away while the command ran",
+            "the lock {} was removed while the command ran",
             self.opened.lock.id
         ));
         match found {
             Some(held) => error.cause(format!("held by {held}")),
             None => error.cause(format!(
-                "nobody holds it now; somebody forced lock ID {} open",
+                "nobody holds it now: lock ID {} was removed with force-unlock",
                 self.record.info.id
             )),
         }

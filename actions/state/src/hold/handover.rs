@@ -1,5 +1,5 @@
 //! A hold that outlives the process that took it: kept from step to step, parked for a later job,
-//! adopted and given back.
+//! adopted and released.
 
 use super::adopt::{Adoption, adoption};
 use super::left::{end, ours};
@@ -57,7 +57,7 @@ fn another(lock: &Lock, id: &str, held: Option<&Held>) -> Error {
     let error = Error::refused(format!("the lock {} is not the one with ID {id}", lock.id));
     match held {
         Some(held) => error.cause(format!("held by {held}")),
-        None => error.cause("nobody holds it: its run ended, or somebody gave it back"),
+        None => error.cause("nobody holds it: its run ended, or somebody released it"),
     }
     .hint(format!(
         "see who holds it: {}; then plan again, since somebody may have changed the state",
@@ -170,7 +170,7 @@ fn foreign(lock: &Lock, held: &Held) -> Error {
     ))
     .cause(format!("held by {held}"))
     .hint(format!(
-        "only if whoever took it is gone for certain: {}",
+        "only if you are certain that its holder has ended: {}",
         lock.command(&format!("force-unlock --lock-id {}", held.typed_id()))
     ))
 }
@@ -189,12 +189,12 @@ pub(crate) async fn park(
     Ok(report::parked(&opened.lock, &record))
 }
 
-/// The verb `unlock`: gives back a hold of ours.
+/// The verb `unlock`: releases a hold of ours.
 pub(crate) async fn unlock(located: &LocatedState, which: &Adopt, cx: &Cx) -> Result<Report> {
     let lock_id = which.which.lock_id.clone().unwrap_or_default();
     let (opened, held) = match find(located, which, cx).await {
         Ok(found) => found,
-        // Given back twice is given back.
+        // A lock that was released before counts as released.
         Err(error) if error.kind == ErrorKind::Refused && which.rvn.is_none() => {
             let opened = open(located, Hold::Native, cx).await?;
             return match opened.lock.look().await? {
@@ -211,7 +211,7 @@ pub(crate) async fn unlock(located: &LocatedState, which: &Adopt, cx: &Cx) -> Re
         refused => return Err(stays_locked(lock, &held, refused)),
     }
     match lock.remove(&held).await? {
-        Changed::Done => Ok(report::unlocked(lock, "given back")),
+        Changed::Done => Ok(report::unlocked(lock, "released")),
         Changed::Moved(None) => Ok(report::unlocked(lock, "held by nobody already")),
         Changed::Moved(Some(held)) => Err(another(lock, &lock_id, Some(&held))),
     }
@@ -223,14 +223,18 @@ fn stays_locked(lock: &Lock, held: &Held, why: Unlocking) -> Error {
     match why {
         Unlocking::InUse => Error::refused(format!("a command runs under the lock {}", lock.id))
             .cause(format!("held by {held}"))
-            .hint(format!("only if that run is over for certain: {force}")),
+            .hint(format!(
+                "only if you are certain that the run has ended: {force}"
+            )),
         Unlocking::Broken => Error::refused(format!(
             "the lock {} stays until its state is repaired",
             lock.id
         ))
         .cause(format!("held by {held}"))
         .hint(repair(lock, held.id(), held.rescued()))
-        .hint(format!("only if the state is back for certain: {force}")),
+        .hint(format!(
+            "only if you are certain that the state is restored: {force}"
+        )),
         Unlocking::Moved => Error::refused(format!(
             "the lock {} stays: it marks that locking has moved to .tflock",
             lock.id

@@ -21,7 +21,7 @@ pub(super) fn ours(cx: &Cx) -> Lease {
     Lease::new(Phase::Kept, Duration::ZERO, None, cx)
 }
 
-/// The post step: gives back what its step left behind. Its job may have handed the lock on, which
+/// The post step: releases what its step left behind. Its job may have handed the lock on, which
 /// then is no longer its own.
 pub(crate) async fn release_left(cx: &Cx) -> Result<()> {
     let Some(left) = note::remembered(cx)? else {
@@ -69,13 +69,13 @@ pub(crate) async fn release_left(cx: &Cx) -> Result<()> {
         }
     }
     Err(Error::failed(format!(
-        "the lock {} changes while it is being given back",
+        "the lock {} changes while it is being released",
         lock.id
     ))
     .hint(lock.command("status")))
 }
 
-/// Gives back what is left, or keeps a state that could not be written. `false`: it changed since it
+/// Releases what is left, or keeps a state that could not be written. `false`: it changed since it
 /// was seen.
 async fn settle(
     opened: &Opened,
@@ -165,7 +165,7 @@ pub(super) async fn end(command: Option<Group>, lock: &Lock, lock_id: &str, cx: 
     };
     if command.runs()? {
         cx.host.info(format!(
-            "the step was killed and its command runs on: ending it before {} is given back",
+            "the step was killed but its command is still running: ending it before {} is released",
             lock.id
         ));
     }
@@ -180,7 +180,7 @@ pub(super) async fn end(command: Option<Group>, lock: &Lock, lock_id: &str, cx: 
         Err(error) => Err(error
             .cause(format!("so the lock {} stays", lock.id))
             .hint(format!(
-                "once the command is over for certain: {}",
+                "once you are certain that the command has ended: {}",
                 lock.command(&format!("force-unlock --lock-id {lock_id}"))
             ))),
     }

@@ -1,4 +1,4 @@
-//! Looking at a lock, and removing by hand one that nobody gives back.
+//! Looking at a lock, and removing by hand one that nobody releases.
 
 use super::opened::{Opened, open};
 use super::proof::Asker;
@@ -130,7 +130,7 @@ pub(crate) async fn force_unlock(located: &LocatedState, id: &str, cx: &Cx) -> R
         ))
         .cause(format!("held by {other}"))
         .hint(match other.id() {
-            "" => "it has no ID: if nobody uses it for certain, give --lock-id \"\"",
+            "" => "it has no ID: if you are certain that nobody uses it, give --lock-id \"\"",
             _ => "check who holds it now, and whether that run is over",
         })),
         (None, None) => Ok(report::unlocked(&opened.lock, "held by nobody already")),

@@ -1,5 +1,5 @@
 //! Holding the lock of a state: opened, taken in turn, kept while a command runs, handed from job
-//! to job, and given back.
+//! to job, and released.
 
 mod adopt;
 mod claim;
@@ -30,8 +30,6 @@ pub(crate) use left::release_left;
 pub(crate) use manual::{force_unlock, status};
 pub(crate) use moving::move_lock;
 pub(crate) use opened::open;
-#[cfg(test)]
-pub(crate) use opened::quoted;
 pub(crate) use run::{Job, run};
 pub(crate) use take::lock;
 

@@ -157,7 +157,7 @@ fn unmoved(lock: &Lock, changed: Changed) -> Result<()> {
         Changed::Done => Ok(()),
         Changed::Moved(Some(held)) => Err(busy(lock, &held)),
         Changed::Moved(None) => Err(Error::failed(format!(
-            "the lock {} was taken away while it was moved",
+            "the lock {} was removed while it was moved",
             lock.id
         ))),
     }

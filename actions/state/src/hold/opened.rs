@@ -1,7 +1,7 @@
 //! A lock with the credentials to change it.
 
 use crate::access::{Access, access};
-use crate::backend::{Encryption, Hold, Locking};
+use crate::backend::{Hold, Locking};
 use crate::locate::LocatedState;
 use crate::lock::{Item, Location, Lock, Object};
 use aws_sdk_dynamodb::config::timeout::TimeoutConfig;
@@ -62,15 +62,6 @@ pub(super) fn expired(error: &Error) -> bool {
     error.failure() == Some(Failure::Expired)
 }
 
-/// A word as a person types it into a shell.
-pub(crate) fn quoted(word: &str) -> String {
-    let plain = |c: char| c.is_ascii_alphanumeric() || "-_./:=@%+,".contains(c);
-    if !word.is_empty() && word.chars().all(plain) {
-        return word.to_owned();
-    }
-    format!("'{}'", word.replace('\'', r"'\''"))
-}
-
 fn lock_of(located: &LocatedState, hold: Hold, account: &Account, s3: &aws_sdk_s3::Client) -> Lock {
     let backend = &located.backend;
     let suffix = match hold {
@@ -78,29 +69,6 @@ fn lock_of(located: &LocatedState, hold: Hold, account: &Account, s3: &aws_sdk_s
         Hold::Beside => "#hold",
     };
     let id = format!("{}{suffix}", backend.lock_id());
-    let mut arguments = format!(
-        "--region {} --bucket {} --key {}",
-        backend.region,
-        backend.bucket,
-        quoted(&backend.key)
-    );
-    if let Some(workspace) = &backend.workspace {
-        arguments.push_str(&format!(" --workspace {workspace}"));
-    }
-    if backend.locking.uses_table() {
-        arguments.push_str(&format!(" --table {}", backend.table));
-    }
-    if backend.locking.uses_file() {
-        arguments.push_str(&format!(" --locking {}", backend.locking.name()));
-    }
-    if let Some(role) = &backend.role {
-        arguments.push_str(&format!(" --state-role {role}"));
-    }
-    match &backend.encryption {
-        Encryption::Bucket => {}
-        Encryption::Aes256 => arguments.push_str(" --encrypt"),
-        Encryption::Kms(key) => arguments.push_str(&format!(" --kms-key-id {key}")),
-    }
     let timeouts = account
         .config
         .timeout_config()
@@ -138,6 +106,6 @@ fn lock_of(located: &LocatedState, hold: Hold, account: &Account, s3: &aws_sdk_s
     Lock {
         location,
         id,
-        arguments,
+        arguments: backend.shell_arguments(),
     }
 }

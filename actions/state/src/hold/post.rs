@@ -6,7 +6,7 @@ use crate::lock::Held;
 /// What a look at the lock tells, before anything is done.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Left {
-    /// It was given back.
+    /// It was released.
     Nothing,
     /// Somebody else has the lock by now.
     Elses,
@@ -46,7 +46,7 @@ pub(super) fn left(held: Option<&Held>, id: &str, ours: &Lease, unwritten: bool)
 pub(super) enum Settling {
     /// The state is brought to a safe place, and the lock stays until it is repaired.
     Rescue,
-    /// It is given back. `meant`: that is how a lock over several steps is meant to end.
+    /// It is released. `meant`: that is how a lock over several steps is meant to end.
     Release { meant: bool },
 }
 

@@ -1,4 +1,4 @@
-//! The lock around a command: taken or adopted, kept while the command runs, and given back,
+//! The lock around a command: taken or adopted, kept while the command runs, and released,
 //! unless the command left a state that it could not write.
 
 use super::holding::{Ended, Holding};
@@ -160,7 +160,7 @@ async fn whole(opened: &Opened, held: &Held) -> Result<()> {
         opened.lock.id,
         held.id()
     ))
-    .hint("give it back with `unlock`, and take it with `lock --locking both`"))
+    .hint("release it with `unlock`, then acquire it with `lock --locking both`"))
 }
 
 /// Refuses credentials that end before the command has had its time: what it creates after that
@@ -174,7 +174,7 @@ fn outlasts(opened: &Opened, budget: Option<Duration>, cx: &Cx) -> Result<()> {
         return Err(Error::refused(format!(
             "it is unknown whether these credentials last for {shown}"
         ))
-        .hint("name a role with --role, or an environment of the contract: a session that is minted here says when it ends")
+        .hint("give --role or --environment: the step then opens the session itself and knows when it expires")
         .hint("or leave --budget out"));
     };
     let now = SystemTime::from(cx.clock.now());

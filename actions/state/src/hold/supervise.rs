@@ -139,7 +139,7 @@ impl Holding<'_> {
                 Next::Interrupt => {
                     if let Charge::Command(running) = &mut charge {
                         self.cx.host.warn(match watch.lost {
-                            Some(_) => "stopping the command: the lock was taken away",
+                            Some(_) => "stopping the command: the lock was removed",
                             None => {
                                 "stopping the command: the lock could not be renewed for half of its lease"
                             }
@@ -270,9 +270,7 @@ impl Holding<'_> {
         if watch.guard.until(end).is_err() {
             // Without it a run that is killed would leave its command alone; that is what the post
             // step is for.
-            self.cx
-                .host
-                .warn("the process that watches over the command is gone");
+            self.cx.host.warn("the guard process has ended");
         }
     }
 }

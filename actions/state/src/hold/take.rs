@@ -138,7 +138,7 @@ pub(crate) async fn take(
             // A write that got no answer may have arrived.
             let ((), released) = tokio::join!(line.leave(), lock.release(record));
             return match released {
-                // A lock that cannot be given back is what the person has to know of.
+                // A lock that cannot be released is what the person has to know of.
                 Err(kept) if error.kind == ErrorKind::Interrupted => Err(kept),
                 _ => Err(error),
             };
@@ -191,7 +191,7 @@ impl Claimant<'_> {
                     return Ok(since);
                 }
                 Some(Put::Held(held)) => Some(held),
-                // It is free, and others were first; or it comes and goes.
+                // It is free, but other runs are ahead; or it comes and goes.
                 None | Some(Put::Missed) => None,
             };
             if let Some(held) = &held
@@ -284,14 +284,14 @@ impl Claimant<'_> {
         let Next::Break(proof) = next else {
             return Ok(false);
         };
-        // Who is cancelled would give it back at once, and with it what the next one could see.
+        // Who is cancelled would release it at once, and with it what the next one could see.
         if kit::signal::seen().is_some()
             || self.lock.replace(held, self.record).await? != Changed::Done
         {
             return Ok(false);
         }
         self.cx.host.warn(format!(
-            "took the place of {held}: {proof}; compare the state with what was planned before the next apply: terraform plan",
+            "took over the lock of {held}: {proof}; compare the state with what was planned before the next apply: terraform plan",
         ));
         Ok(true)
     }

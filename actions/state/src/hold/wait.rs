@@ -162,7 +162,7 @@ impl Watch {
     /// What is known of whether the holder lives, for people.
     pub(crate) fn known(&self, lease: Option<&Lease>) -> String {
         let Some(lease) = lease else {
-            return "Terraform took this lock itself, and nothing says whether its run goes on"
+            return "Terraform acquired this lock itself, and nothing shows whether its run is still active"
                 .to_owned();
         };
         if lease.second_half {
@@ -181,7 +181,7 @@ impl Watch {
             (Phase::Unknown, _) => "a later version of slipway-state wrote it".to_owned(),
             (_, Some((_, Run::Over { how, .. } | Run::Going(how)))) => how.clone(),
             (_, Some((_, Run::Blind(why)))) => {
-                format!("cannot see from here whether its run goes on: {why}")
+                format!("cannot tell whether its run is still active: {why}")
             }
             (_, None) => "its host was not asked".to_owned(),
         }

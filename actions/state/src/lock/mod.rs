@@ -177,7 +177,7 @@ impl Lock {
         }
     }
 
-    /// Gives back what `record` says is ours, without looking first.
+    /// Releases what `record` says is ours, without looking first.
     ///
     /// # Errors
     /// DynamoDB's or S3's.

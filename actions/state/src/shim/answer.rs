@@ -264,7 +264,7 @@ async fn turn(
                 // The guard first: this process may be killed in between.
                 if shared.guard.unlocked(process).is_err() {
                     return Answer::Refused {
-                        why: "the process that watches over the command is gone".to_owned(),
+                        why: "the guard process has ended".to_owned(),
                         hint: "run the step again".to_owned(),
                     };
                 }

@@ -3,8 +3,8 @@
 use super::call::Call;
 use super::look::Seen;
 use crate::backend::Backend;
+use crate::backend::quoted;
 use crate::block::{self, Value};
-use crate::hold::quoted;
 
 const COUNT: usize = 4000;
 

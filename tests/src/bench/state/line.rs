@@ -62,7 +62,7 @@ fn all_at_work(calls: &[Call]) -> Result<()> {
     })
 }
 
-/// The time between the last lock that was given back and followed by another, and that other, in milliseconds.
+/// The time between the last lock that was released and followed by another, and that other, in milliseconds.
 async fn delay(stage: &Stage<'_>, key: &str, since: u64) -> Result<f64> {
     let id = format!("{BUCKET}/{key}");
     let mut left = None;

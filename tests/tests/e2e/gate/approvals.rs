@@ -173,7 +173,7 @@ fn a_request_ends_by_rejection_withdrawal_and_time() {
     gate.answer("linus", "reject", 2)
         .is(3, &["linus may not reject"]);
     gate.answer("ada", "reject", 2)
-        .is(0, &["nothing is promoted by request 2"]);
+        .is(0, &["request 2 promotes nothing"]);
     let rejected = "ada rejected request 2 at ";
     gate.answer("eve", "approve", 2)
         .is(3, &[rejected, "not on a Friday", "ask again"]);
@@ -184,7 +184,7 @@ fn a_request_ends_by_rejection_withdrawal_and_time() {
     gate.answer("dora", "approve", 5).is(0, &[]);
     gate.unapproved(&["request 5", "1 of 2 approvals (dora)"]);
     gate.answer("linus", "withdraw", 5)
-        .is(0, &["nothing is promoted by request 5"]);
+        .is(0, &["request 5 promotes nothing"]);
     gate.answer("eve", "approve", 5)
         .is(3, &["linus withdrew request 5"]);
     gate.unapproved(&["linus withdrew request 5"]);

@@ -101,7 +101,7 @@ fn people_without_access_to_the_code_approve_in_a_repository_of_their_own() {
     let elsewhere = Elsewhere::new(&scene, &approvals);
     let run = elsewhere.start("grace", &json!({}));
     let ask = ["request", "--reason", WHY];
-    ended(&mut elsewhere.identified(&scene, &run, &ask)).is(3, &["is for answers alone"]);
+    ended(&mut elsewhere.identified(&scene, &run, &ask)).is(3, &["is only for answers"]);
     let pushed = json!({"user": "ada", "branch": "theirs", "from": "main", "files": {"x": "x\n"}});
     wait(PATIENCE, elsewhere.hub.act("push", &pushed)).unwrap();
     let theirs = elsewhere.start("grace", &json!({"branch": "theirs"}));

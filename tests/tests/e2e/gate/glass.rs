@@ -38,7 +38,7 @@ fn a_broken_glass_is_recorded_and_refuses_until_somebody_else_reviews_it() {
         3,
         &[
             "ada may not use break-glass",
-            "have one of them start it: linus",
+            "have one of these people start the promotion: linus",
         ],
     );
     let unseen = check("linus", &digest('9'));

@@ -363,7 +363,7 @@ fn where_a_run_died_its_next_attempt_goes_on_and_a_rollback_waits_for_nobody() {
     let late = recording(&fix, &gate.commits[1], &failed);
     for attempt in [first, second] {
         ended(&mut gate.built("linus", attempt, &late))
-            .is(3, &["ada at", "began another deployment since"]);
+            .is(3, &["ada at", "has since begun another deployment"]);
     }
     let record = recording(&good, &gate.commits[0], &["--permit", "6"]);
     let written = gate.run("ada", &record);

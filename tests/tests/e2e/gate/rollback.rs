@@ -155,7 +155,7 @@ fn a_rollback_by_an_earlier_gate_is_refused() {
     // It was changed back on purpose. GitHub knows that, if the run is of the branch's newest commit.
     let built = ended(&mut gate.built("linus", "1", &back));
     built.is(0, &[ALLOWED, "is the newest commit of main"]);
-    // Without GitHub, a person whom the contract lists goes past it on record.
+    // Without GitHub, a person whom the contract lists overrides it on record.
     let past = |verb, person: &str| {
         gate.without_github(
             person,
@@ -171,7 +171,7 @@ fn a_rollback_by_an_earlier_gate_is_refused() {
     let (permit, _) = chain.last().unwrap();
     assert_eq!(permit["break_glass"]["by"]["login"], "linus", "{permit}");
     assert!(permit["rollback"].is_object(), "{permit}");
-    // Where every rule passes there is nothing to go past.
+    // Where every rule passes there is nothing to override.
     gate.declare(newer);
     let whole = past("grant", "linus");
     whole.is(0, &["so break-glass is not needed"]);

@@ -256,7 +256,7 @@ fn a_table_with_another_key_and_a_bucket_of_another_account_are_refused() {
         said["error"]["message"]
             .as_str()
             .unwrap()
-            .contains("is not account"),
+            .contains("does not belong to account"),
         "{said}"
     );
 }

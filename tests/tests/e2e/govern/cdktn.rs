@@ -96,7 +96,7 @@ fn two_stacks_are_deployed_under_one_hold_into_states_of_their_own() {
         said.contains("locks for itself: it works on s3://"),
         "{said}"
     );
-    assert_eq!(state.item(""), None, "the lock was given back");
+    assert_eq!(state.item(""), None, "the lock was released");
 
     let states = || {
         ["network", "service"].map(|name| {

@@ -300,7 +300,7 @@ fn a_mistake_in_the_code_is_told_with_its_place_and_the_lock_goes_back() {
     for piece in [
         "Reference to undeclared input variable",
         "::error file=infra/main.tf,line=35,",
-        "the lock was given back",
+        "the lock was released",
     ] {
         assert!(said.contains(piece), "no {piece} in\n{said}");
     }

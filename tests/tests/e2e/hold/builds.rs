@@ -76,7 +76,7 @@ fn a_builds_lock_is_broken_once_the_build_is_over_and_not_while_it_runs() {
     assert_eq!(state.lock().unwrap()["Phase"]["S"], "kept");
     let late = build(&state, 3, &wants);
     assert!(late.success && got.exists(), "{}", late.log);
-    for piece in ["took the place of", "is over: SUCCEEDED"] {
+    for piece in ["took over the lock of", "is over: SUCCEEDED"] {
         assert!(late.log.contains(piece), "no {piece} in\n{}", late.log);
     }
     assert_eq!(state.lock(), None);

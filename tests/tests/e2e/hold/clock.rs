@@ -110,7 +110,7 @@ fn off(name: &str, holders: [i64; 2], waiters: [i64; 2]) {
         let ended = started.end(DEADLINE);
         let said = log(&ended);
         assert!(ended.status.success(), "{name}: {said}");
-        assert!(!said.contains("took the place"), "{name}: {said}");
+        assert!(!said.contains("took over"), "{name}: {said}");
         let at: i64 = job.read("time").trim().parse().unwrap();
         let at = OffsetDateTime::from_unix_timestamp(at).unwrap();
         assert_eq!(hours_off(at) * HOUR, clock[1], "{name}: {at}");

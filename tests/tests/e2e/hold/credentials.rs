@@ -91,7 +91,7 @@ fn a_wait_that_took_too_much_of_the_credentials_refuses_the_command() {
     assert_eq!(ended.status.code(), Some(3), "{said}");
     for piece in [
         "before the command has had its 10 min",
-        "the lock was given back",
+        "the lock was released",
     ] {
         assert!(said.contains(piece), "no {piece} in\n{said}");
     }

@@ -63,7 +63,7 @@ fn a_hold_passes_from_job_to_job_and_each_post_step_knows_whose_it_is() {
     assert_eq!(state.lock().unwrap()["Phase"]["S"], "parked");
     let text = ends(&state, &other, &["status"], 0, &["parked until"]);
     assert!(
-        text.contains("cannot see from here whether its run goes on"),
+        text.contains("cannot tell whether its run is still active"),
         "{text}"
     );
     adopted(&state, &plan, &apply, &id, &rvn);
@@ -91,13 +91,7 @@ fn adopted(state: &State, plan: &Job, apply: &Job, id: &str, rvn: &str) {
     );
     assert!(apply.file("applied").exists());
     assert_eq!(state.lock().unwrap()["Info"], info);
-    ends(
-        state,
-        apply,
-        &["unlock", "--lock-id", id],
-        0,
-        &["given back"],
-    );
+    ends(state, apply, &["unlock", "--lock-id", id], 0, &["released"]);
     ends(
         state,
         apply,
@@ -166,6 +160,6 @@ fn half_of_a_lock_is_not_adopted() {
         &job,
         &["unlock", "--lock-id", &id],
         0,
-        &["given back"],
+        &["released"],
     );
 }

@@ -19,7 +19,7 @@ fn the_lease_is_renewed_while_the_command_runs_and_terraforms_part_never_changes
         state.lock().filter(|later| later["Rvn"] != first["Rvn"])
     });
     assert_eq!(later["Info"], first["Info"]);
-    // Nobody else gives back a lock that a command runs under, not by mistake.
+    // Nobody else releases a lock that a command runs under, not by mistake.
     let other = self::job(&state, "other");
     let id = state.holder().unwrap()["ID"].as_str().unwrap().to_owned();
     ends(
@@ -51,10 +51,10 @@ fn a_holder_that_died_is_followed_after_its_whole_lease_and_not_before() {
         &next,
         &arguments,
         0,
-        &["took the place of ada", "sent no heartbeat for 12 s"],
+        &["took over the lock of ada", "sent no heartbeat for 12 s"],
     );
     assert!(
-        text.contains("cannot see from here whether its run goes on"),
+        text.contains("cannot tell whether its run is still active"),
         "{text}"
     );
     assert!(next.file("started").exists());
@@ -74,14 +74,14 @@ fn a_command_does_not_outlive_its_run_that_was_killed_alone() {
     until("the command was interrupted", DEADLINE, || {
         (job.read("how").trim() == "stopped").then_some(())
     });
-    // What its own job left behind, the job may give back.
+    // What its own job left behind, the job may release.
     let id = state.holder().unwrap()["ID"].as_str().unwrap().to_owned();
     ends(
         &state,
         &job,
         &["unlock", "--lock-id", &id],
         0,
-        &["given back"],
+        &["released"],
     );
     assert_eq!(state.lock(), None);
 }
@@ -106,7 +106,7 @@ fn a_run_that_was_stopped_past_its_lease_has_no_command_left_when_the_next_begin
         "-c",
         "date +%s%N > began",
     ];
-    ends(&state, &next, &arguments, 0, &["took the place of"]);
+    ends(&state, &next, &arguments, 0, &["took over the lock of"]);
     let number = |text: String| text.trim().parse::<u128>().unwrap();
     let (alive, began) = (number(slow.read("alive")), number(next.read("began")));
     assert!(alive < began, "the command lived on: {alive} {began}");
@@ -166,7 +166,7 @@ fn a_run_that_github_calls_over_is_followed_at_once_and_one_that_goes_on_never()
         &arguments,
         4,
         &[
-            "cannot see from here whether its run goes on",
+            "cannot tell whether its run is still active",
             "no GitHub token",
         ],
     );
@@ -183,14 +183,14 @@ fn a_run_that_github_calls_over_is_followed_at_once_and_one_that_goes_on_never()
         &blind,
         &arguments,
         4,
-        &["cannot see from here whether its run goes on"],
+        &["cannot tell whether its run is still active"],
     );
     ends(
         &state,
         &waiter,
         &arguments,
         0,
-        &["is over: cancelled", "took the place of"],
+        &["is over: cancelled", "took over the lock of"],
     );
     assert!(waiter.file("started").exists());
     assert_eq!(state.lock(), None);
@@ -238,7 +238,7 @@ fn without_answers_from_dynamodb_the_command_is_stopped_before_the_lease_ends() 
         said.contains("could not be renewed for half of its lease"),
         "{said}"
     );
-    assert!(said.contains("the lock was given back"), "{said}");
+    assert!(said.contains("the lock was released"), "{said}");
     assert_eq!(state.lock(), None);
 }
 
@@ -290,7 +290,7 @@ fn throttling_and_lost_answers_cost_no_hold() {
     let ended = running.end(DEADLINE);
     assert!(ended.status.success(), "{}", log(&ended));
     struck("the release was struck");
-    assert!(!log(&ended).contains("taken away"), "{}", log(&ended));
+    assert!(!log(&ended).contains("was removed"), "{}", log(&ended));
     assert_eq!(state.lock(), None);
 }
 

@@ -74,7 +74,7 @@ fn a_part_of_a_state_is_kept_and_called_a_part() {
     assert_eq!(code, Some(1), "{said}");
     for piece in [
         "only a part of it was left in",
-        "kept what there is of it at s3://",
+        "saved only a part of the state, at s3://",
         "save it from the log as errored.tfstate",
     ] {
         assert!(said.contains(piece), "no {piece} in\n{said}");

@@ -147,7 +147,7 @@ fn an_object_that_died_with_its_run_is_followed_after_its_lease() {
         &next,
         &arguments,
         0,
-        &["took the place of", "no heartbeat for 12 s"],
+        &["took over the lock of", "no heartbeat for 12 s"],
     );
     assert_eq!(object(&state), None);
 }

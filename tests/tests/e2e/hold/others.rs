@@ -20,8 +20,8 @@ fn terraforms_force_unlock_stops_the_command_of_the_run_that_held_the_lock() {
     let ended = running.end(DEADLINE);
     assert_eq!(ended.status.code(), Some(9), "{}", log(&ended));
     for piece in [
-        "was taken away while the command ran",
-        "somebody forced lock ID",
+        "was removed while the command ran",
+        "nobody holds it now: lock ID",
     ] {
         assert!(log(&ended).contains(piece), "{}", log(&ended));
     }
@@ -55,7 +55,7 @@ fn terraforms_own_lock_is_removed_only_by_force_and_only_by_the_id_that_was_seen
         &waiting,
         4,
         &[
-            "Terraform took this lock itself",
+            "Terraform acquired this lock itself",
             "OperationTypeApply",
             &force,
         ],

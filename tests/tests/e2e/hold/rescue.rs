@@ -205,13 +205,13 @@ fn repair_by_push(state: &State, job: &Job, id: &str) {
     );
     assert_eq!(state.lock().unwrap()["Phase"]["S"], "kept");
     assert!(state.lock().unwrap().get("Rescued").is_none());
-    // Whoever repaired it may forget to give it back, and where that was a terminal no run's end is proof.
+    // Whoever repaired it may forget to release it, and where that was a terminal no run's end is proof.
     let end = &state.lock().unwrap()["Until"]["N"];
     assert!(end.is_string(), "{end}");
     let output = ["run", "--lock-id", id, "--", "terraform", "output"];
     let output = job.run(&mut with_terraform(state, job, &output, ""));
     assert!(output.status.success(), "{}", log(&output));
-    ends(state, job, &["unlock", "--lock-id", id], 0, &["given back"]);
+    ends(state, job, &["unlock", "--lock-id", id], 0, &["released"]);
 }
 
 /// The script selects a workspace of its own, and a fresh checkout has another one selected.
@@ -290,7 +290,7 @@ fn a_rescued_state_of_a_workspace_goes_back_into_that_workspace_only() {
         &fresh,
         &["unlock", "--lock-id", &id],
         0,
-        &["given back"],
+        &["released"],
     );
 }
 
@@ -337,7 +337,7 @@ fn a_cancelled_apply_writes_its_state_and_gives_the_lock_back() {
     let said = log(&ended);
     assert_eq!(ended.status.code(), Some(1), "{said}");
     assert!(!said.contains("Two interrupts received"), "{said}");
-    assert!(said.contains("the lock was given back"), "{said}");
+    assert!(said.contains("the lock was released"), "{said}");
     assert_eq!(state.lock(), None);
     let path = format!("/{}/{}", state.bucket(), state.key);
     let text = wait(DEADLINE, state.aws.get(&path)).unwrap().unwrap();

@@ -63,7 +63,7 @@ fn a_copy_is_the_same_bytes_and_its_repository_is_made_where_it_is_missing() {
     assert_eq!(checkout.changes_since(before), [""; 0]);
     let nowhere = log(&setting.image(&Checkout::copy(&digest, &[]), 2));
     assert!(
-        nowhere.contains("the copy would go where the image is already"),
+        nowhere.contains("source and destination of the copy are the same"),
         "{nowhere}"
     );
 }

@@ -95,7 +95,7 @@ fn a_promotion_without_a_digest_takes_what_ran_healthy_last() {
         dev.command("slipway-promote", &record)
     };
     let refusal = [
-        "is not seen running",
+        "is not healthy on",
         "to run sha256:ffff",
         "nothing was recorded",
     ];

@@ -105,8 +105,11 @@ pub(super) fn check(declared: &Declared, environment: &Environment, mistakes: &m
     for approvals in gate.approvals.iter().chain(rollback) {
         if approvals.value > APPROVALS {
             mistakes.add(
-                Mistake::new(approvals.place.clone(), "nobody has this many approvers")
-                    .hint(format!("at most {APPROVALS}")),
+                Mistake::new(
+                    approvals.place.clone(),
+                    "this is more than the highest number of approvals",
+                )
+                .hint(format!("at most {APPROVALS}")),
             );
         }
     }
@@ -118,7 +121,7 @@ pub(super) fn check(declared: &Declared, environment: &Environment, mistakes: &m
             mistakes.add(
                 Mistake::new(
                     place.clone(),
-                    format!("`{key}` asks about the environment before, and there is none"),
+                    format!("`{key}` is about the previous environment, and this one follows none"),
                 )
                 .hint(format!("remove `{key}`, or add `follows:`")),
             );

@@ -114,7 +114,7 @@ pub fn parse(path: &Path, text: &str) -> Result<Contract> {
 pub struct Overview {
     /// The environment's name.
     pub environment: String,
-    /// The environment before it.
+    /// The previous environment.
     pub follows: Option<String>,
     /// The account, or the `var:NAME` that gives it.
     pub account: String,

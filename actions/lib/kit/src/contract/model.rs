@@ -249,10 +249,10 @@ pub struct Gate {
     /// Commits that are accepted although no pull request, or an unproven merge, brought them.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub accepted_commits: Vec<String>,
-    /// How long, in seconds, a digest must have been healthy in the environment before.
+    /// How long, in seconds, a digest must have been healthy in the previous environment.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub soak: Option<u64>,
-    /// Whether the environment before must run the digest now, healthy.
+    /// Whether the previous environment must run the digest now, healthy.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub still_running: bool,
     /// Times in which nothing is promoted.

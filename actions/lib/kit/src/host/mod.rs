@@ -315,7 +315,9 @@ impl Host {
                 Err(error) if error.kind() != std::io::ErrorKind::BrokenPipe => {
                     return Err(Error::failed("cannot write the result to standard output")
                         .because(error)
-                        .hint("the step did its work: if it changes anything, do not repeat it only for its output"));
+                        .hint(
+                            "the step itself succeeded: do not run it again only to get its output",
+                        ));
                 }
                 _ => {}
             }

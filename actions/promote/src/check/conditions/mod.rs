@@ -33,7 +33,7 @@ pub(crate) struct Conditions {
     pub(crate) now: OffsetDateTime,
     /// The environment's own records.
     pub(crate) standing: Standing,
-    /// What is missing for the environment before to run the digest, healthy; only if it is asked.
+    /// What is missing for the previous environment to run the digest, healthy; only if it is asked.
     pub(crate) missing_before: Option<Fact<Vec<String>>>,
     /// The change calendars that the contract names.
     pub(crate) calendars: Vec<(String, Fact<Calendar>)>,

@@ -1,4 +1,4 @@
-//! Whether the digest was healthy for long enough in the environment before, and still is. Pure.
+//! Whether the digest was healthy for long enough in the previous environment, and still is. Pure.
 
 use super::Conditions;
 use crate::check::Subject;
@@ -18,7 +18,7 @@ pub(super) fn soak(setting: &Setting, subject: &Subject, conditions: &Conditions
     };
     let wanted = Duration::from_secs(seconds);
     let Some(since) = &subject.trail.healthy_since else {
-        return not_examined("the digest is not healthy in the environment before");
+        return not_examined("the digest is not healthy in the previous environment");
     };
     let began = at(&since.at);
     let elapsed = began.and_then(|began| Duration::try_from(conditions.now - began).ok());
@@ -48,7 +48,7 @@ pub(super) fn soak(setting: &Setting, subject: &Subject, conditions: &Conditions
     )
 }
 
-/// Whether the environment before runs the digest now.
+/// Whether the previous environment runs the digest now.
 pub(super) fn still_running(setting: &Setting, _: &Subject, conditions: &Conditions) -> Finding {
     let before = setting.follows.as_deref().unwrap_or_default();
     match &conditions.missing_before {

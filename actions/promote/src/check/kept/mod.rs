@@ -44,7 +44,7 @@ pub(crate) struct Kept {
     now: String,
     /// The environment's own newest records, newest first.
     own: Vec<Line>,
-    /// Those of the environment before.
+    /// Those of the previous environment.
     before: Vec<Line>,
     judged: Was,
     /// What each rule answered.
@@ -83,7 +83,7 @@ struct Contract {
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Promotion {
-    /// Why rules may be gone past, if somebody said so.
+    /// Why rules may be overridden, if somebody said so.
     break_glass: Option<String>,
     /// The people who promote.
     promoter: Fact<Vec<Actor>>,
@@ -118,7 +118,7 @@ struct Proof {
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Rollback {
-    /// Why the gate may be gone past, if somebody said so.
+    /// Why the gate may be overridden, if somebody said so.
     break_glass: Option<String>,
     promoter: Fact<Vec<Actor>>,
     /// What GitHub answered about the gate, or why the ledger was asked instead.

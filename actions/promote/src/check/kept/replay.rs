@@ -234,7 +234,7 @@ impl Kept {
             .any(|rule| rule.answer == crate::check::answer::Answer::Broken);
         match gone_past == glass.is_some() {
             true => Ok(()),
-            false => Err(differs("whether rules were gone past")),
+            false => Err(differs("whether rules were overridden")),
         }
     }
 

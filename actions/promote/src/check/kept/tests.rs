@@ -224,7 +224,7 @@ fn a_rollback_past_an_earlier_gate_follows_with_its_reason_alone() {
     assert!(why.starts_with("policy refuses"), "{why}");
     let reason = "the shop is down";
     let mut case = judged(&setting, &records, passed(), Some(reason));
-    assert!(wrong(&case).unwrap().contains("rules were gone past"));
+    assert!(wrong(&case).unwrap().contains("rules were overridden"));
     case.permit.break_glass = forced('a', "dora").break_glass;
     assert_eq!(wrong(&case), None);
     // It is not true that GitHub was silent, or that somebody gave a reason.

@@ -160,7 +160,7 @@ fn by_ledger(setting: &Setting, policies: &Policies) -> Finding {
                 own.seq, newest.seq
             ),
             format!(
-                "start a new run on {branch}; if the gate was changed back on purpose and GitHub cannot say so, somebody of its `break-glass` may go past this: --break-glass REASON"
+                "start a new run on {branch}; if the gate was changed back on purpose and GitHub cannot say so, somebody of its `break-glass` may override this: --break-glass REASON"
             ),
         ),
         (Some(newest), None) => pass(format!(

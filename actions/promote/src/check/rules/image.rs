@@ -1,4 +1,4 @@
-//! The rule on the image: the digest was healthy in the environment before. Pure.
+//! The rule on the image: the digest was healthy in the previous environment. Pure.
 
 use super::Context;
 use crate::check::answer::{Finding, fail, not_asked, pass};

@@ -68,7 +68,7 @@ fn approved(change: &Change, found: &Approvals, needed: u32) -> Finding {
     let mut fact = format!("#{number} has {} of {needed} approvals", found.valid.len());
     if !found.unlisted.is_empty() {
         fact.push_str(&format!(
-            ", one of them because nobody stands for {}",
+            ", one of them because no person is known for {}",
             found.unlisted.join(", ")
         ));
     }

@@ -195,7 +195,7 @@ const FAILING: &[Case] = &[
     (
         "an app committed",
         "approvals",
-        "nobody stands for ci[bot]",
+        "no person is known for ci[bot]",
         |w| {
             let app = nobody("7+ci[bot]@users.noreply.github.com");
             w.pull().commits[0].author = app;

@@ -83,7 +83,7 @@ fn a_run_that_is_over_is_proof_where_nobody_renews_and_a_blind_eye_is_none() {
     watch.seen(s(0), WALL, "a", Some(&kept));
     watch.answered(s(0), Run::Blind("404".into()));
     assert_eq!(watch.seen(s(29), WALL, "a", Some(&kept)), Next::Wait);
-    assert!(watch.known(Some(&kept)).contains("cannot see from here"));
+    assert!(watch.known(Some(&kept)).contains("cannot tell whether"));
     assert_eq!(watch.seen(s(30), WALL, "a", Some(&kept)), Next::Ask);
     watch.answered(s(30), over("success"));
     assert_eq!(

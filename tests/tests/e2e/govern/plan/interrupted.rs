@@ -76,7 +76,7 @@ fn an_apply_that_lost_its_lock_still_says_where_the_state_is_that_it_could_not_w
     let said = log(&ended);
     assert_eq!(ended.status.code(), Some(1), "{said}");
     for piece in [
-        "was taken away while the command ran",
+        "was removed while the command ran",
         "the state could not be written to s3://",
         ", and was left in",
         "errored.tfstate",
@@ -163,7 +163,7 @@ fn cancelled_apply() {
     let said = log(&ended);
     assert_eq!(ended.status.code(), Some(1), "{said}");
     assert!(!said.contains("Two interrupts received"), "{said}");
-    assert!(said.contains("the lock was given back"), "{said}");
+    assert!(said.contains("the lock was released"), "{said}");
     assert_eq!(state.lock(), None);
     let path = format!("/{}/{}", state.bucket(), state.key);
     let text = wait(DEADLINE, state.aws.get(&path)).unwrap().unwrap();

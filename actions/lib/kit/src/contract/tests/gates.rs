@@ -114,7 +114,7 @@ fn times_that_mean_nothing_are_mistakes() {
         ),
         (
             "rollback: {approvals: 101}",
-            "nobody has this many approvers",
+            "this is more than the highest number of approvals",
         ),
         ("soak: 2 hours", "`2 hours` is not a duration"),
     ] {
@@ -246,8 +246,8 @@ fn nothing_soaks_where_nothing_comes_before() {
     assert_eq!(
         messages,
         [
-            "`soak` asks about the environment before, and there is none",
-            "`still-running` asks about the environment before, and there is none",
+            "`soak` is about the previous environment, and this one follows none",
+            "`still-running` is about the previous environment, and this one follows none",
         ]
     );
 }
