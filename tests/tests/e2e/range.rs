@@ -470,7 +470,11 @@ fn an_apps_hand_asks_for_one_more_approval() {
     scene.approve(number);
     let tip = scene.merge(number, "squash");
     let answer = scene.check(&tip);
-    answer.refused("approvals", "fail", &format!("no person is known for {app}"));
+    answer.refused(
+        "approvals",
+        "fail",
+        &format!("no person is known for {app}"),
+    );
     scene.contract("", &format!("apps:\n  {id}: nobody\n"));
     scene.check(&tip).passes();
     scene.contract("", "");

@@ -263,9 +263,7 @@ fn likely(paths: &[String]) -> BTreeSet<Place> {
 async fn pushes(github: &GitHub, pull: &Pull) -> Fact<Pushes> {
     let fork = pull.head_repository.as_deref();
     let Some(source) = fork.and_then(Repository::parse) else {
-        return Ok(Pushes::Unseen(
-            "a push to the deleted fork".to_owned(),
-        ));
+        return Ok(Pushes::Unseen("a push to the deleted fork".to_owned()));
     };
     match github.activity(&source, &pull.head_branch).await {
         Ok(activity) => Ok(Pushes::Seen(activity)),

@@ -125,7 +125,7 @@ impl Tally {
     /// Why one approval more is needed than the gate says.
     pub(crate) fn one_more(&self) -> Option<String> {
         let names = self.unlisted.join(", ");
-        (!names.is_empty()).then(|| format!("one of them because nobody stands for {names}"))
+        (!names.is_empty()).then(|| format!("one of them because no person is known for {names}"))
     }
 
     /// `1 of 2 approvals (ada); grace wrote part of it`, for people.

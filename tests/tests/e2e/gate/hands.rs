@@ -80,7 +80,7 @@ fn a_promotion_in_which_an_app_had_a_hand_needs_one_approval_more() {
     let check = scene.gate.check("linus");
     check.is(
         3,
-        &["2 of 3 approvals (grace, dora), one of them because nobody stands for renovate[bot]"],
+        &["2 of 3 approvals (grace, dora), one of them because no person is known for renovate[bot]"],
     );
     assert_eq!(check.refusing(), ["approved"], "{}", check.text);
     scene.approve("eve").is(0, &["3 of 3 approvals"]);
