@@ -18,6 +18,8 @@ pub(crate) use rule::Rule;
 pub(crate) use tree::Dependencies;
 
 use crate::block;
+use kit::error::{self, Error};
+use kit::lockfile::{self, Lock};
 use std::path::{Path, PathBuf};
 use tree::Files;
 
@@ -25,6 +27,20 @@ use tree::Files;
 pub(crate) fn is_for_tofu(folder: &Path) -> bool {
     let paths: Vec<PathBuf> = tree::Disk.list(folder).unwrap_or_default();
     block::files(paths.clone(), false).is_empty() && !block::files(paths, true).is_empty()
+}
+
+/// The providers in a folder's lock file; none if there is no file.
+///
+/// # Errors
+/// It cannot be read (exit 3).
+pub(crate) fn locked(folder: &Path) -> error::Result<Lock> {
+    let text = tree::Disk.read(&folder.join(lockfile::FILE));
+    let lock = text.and_then(|text| text.as_deref().map(lockfile::read).transpose());
+    let lock = lock.map_err(|why| {
+        Error::refused(format!("{} cannot be read: {why}", lockfile::FILE))
+            .hint("commit the file as `terraform init` writes it")
+    });
+    Ok(lock?.unwrap_or_default())
 }
 
 /// Reads what the code in `folder` brings, before anything is installed.

@@ -11,7 +11,7 @@ use crate::note::{self, Work};
 use crate::rescue;
 use crate::shim::{self, Desk, Ours, Worked};
 use kit::child::{self, Program};
-use kit::error::Result;
+use kit::error::{Error, Result};
 use kit::group::Group;
 use kit::host::Host;
 use kit::step::Cx;
@@ -51,6 +51,8 @@ pub(crate) struct Holding<'a> {
     pub(super) worked: BTreeMap<PathBuf, Worked>,
     /// Whether any call of Terraform by the last command reached this step.
     pub(super) called: bool,
+    /// That the last command left more in a lock file than the contract excepts.
+    pub(super) moved: Option<Error>,
     pub(super) stage: Stage,
     pub(super) located: &'a LocatedState,
     pub(super) cx: &'a Cx,
@@ -103,6 +105,7 @@ impl<'a> Holding<'a> {
             work: None,
             worked: BTreeMap::new(),
             called: false,
+            moved: None,
             stage: Stage::Idle,
             located,
             cx,

@@ -248,8 +248,10 @@ impl Holding<'_> {
                 }
             });
         }
-        let Err(error) = verdict else {
-            return self.give_back(true).await;
+        let error = match (verdict, self.moved.take()) {
+            (Ok(()), None) => return self.give_back(true).await,
+            (Ok(()), Some(moved)) => return Err(self.give_back_after(moved, true).await),
+            (Err(error), _) => error,
         };
         let error = match folder {
             Some(folder) if !self.called && folder.has_backend() => error.hint(AROUND),

@@ -105,6 +105,7 @@ impl Holding<'_> {
         self.stage = Stage::Idle;
         self.worked = watch.desk.worked();
         self.called = watch.desk.was_asked();
+        self.moved = watch.desk.unmoved().err();
         if let Some(work) = &mut self.work {
             let before = self.worked.iter();
             work.called(

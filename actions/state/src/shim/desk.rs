@@ -5,6 +5,7 @@
 use super::answer::{Shared, State, serve};
 use super::ours::Ours;
 use crate::backend::StateObject;
+use crate::dependencies;
 use crate::guard::Guard;
 use crate::process::{Process, TOOLS};
 use crate::rescue::Left;
@@ -112,6 +113,21 @@ impl Desk {
     /// The folders in which calls worked.
     pub(crate) fn worked(&self) -> BTreeMap<PathBuf, Worked> {
         self.shared.state().worked.clone()
+    }
+
+    /// Refuses lock files that gained more than the contract excepts since the first call in their folders: the
+    /// next step would take them for the commit's.
+    ///
+    /// # Errors
+    /// There is one, or one cannot be read (exit 3).
+    pub(crate) fn unmoved(&self) -> Result<()> {
+        let Some(rule) = &self.shared.ours.rule else {
+            return Ok(());
+        };
+        for (folder, before) in &self.shared.state().locks {
+            dependencies::unmoved(rule, before, &dependencies::locked(folder)?)?;
+        }
+        Ok(())
     }
 
     /// Whether any call came here.

@@ -145,6 +145,31 @@ fn terraform_leaves_the_lock_file_as_the_commit_has_it() {
     );
 }
 
+/// What one step leaves in the lock file, the next one would take for the commit's.
+#[test]
+fn a_lock_file_that_gains_a_provider_is_neither_used_nor_left_in_silence() {
+    let state = Governed::new("gained");
+    let gains = "terraform init -no-color; cat >> .terraform.lock.hcl < ../gained";
+    let entry = "provider \"registry.terraform.io/evil/it\" {\n  version = \"1.0.0\"\n  hashes = [\n    \"h1:e\",\n  ]\n}\n";
+    let said = "provider evil/it 1.0.0 was not locked before `init`";
+    let job = gated(&state, "");
+    std::fs::write(job.file("gained"), entry).unwrap();
+    let script = format!("{gains}; terraform apply -no-color -auto-approve");
+    let (exit, printed) = runs(&state, &job, &[], &script);
+    assert_eq!(exit, Some(1), "{printed}");
+    assert!(printed.contains(&format!("terraform was not started: dev has a gate, and its infrastructure code is not pinned: {said}")), "{printed}");
+    let job = gated(&state, "");
+    std::fs::write(job.file("gained"), entry).unwrap();
+    let (exit, printed) = runs(&state, &job, &[], gains);
+    assert_eq!(exit, Some(3), "{printed}");
+    assert!(printed.contains(said), "{printed}");
+    // What the contract excepts may be written down.
+    let job = gated(&state, "unpinned: [evil/it]");
+    std::fs::write(job.file("gained"), entry).unwrap();
+    let (exit, printed) = runs(&state, &job, &[], gains);
+    assert_eq!(exit, Some(0), "{printed}");
+}
+
 #[test]
 fn a_module_is_used_at_the_commit_that_its_source_names() {
     let state = Governed::new("modules");
