@@ -138,13 +138,9 @@ impl Ledger {
     }
 }
 
-/// Holds records against their hashes in the anchor, from the first that is there.
-async fn compare(
-    anchor: &Anchor,
-    chain: &Chain,
-    versions: &Versions,
-    hashes: Vec<(u64, String)>,
-) -> Result<(Vec<Fault>, Anchors)> {
+/// Holds records against what is in the anchor, from the first that is there: what is wrong by that alone, and
+/// the records whose hash is to be compared. Pure.
+fn listed(versions: &Versions, hashes: Vec<(u64, String)>) -> (Vec<Fault>, Vec<(u64, String)>) {
     let from = versions.first();
     let head = hashes.last().map_or(0, |(seq, _)| *seq);
     let mut faults = Vec::new();
@@ -164,6 +160,24 @@ async fn compare(
             _ => faults.push(Fault::Replaced { seq }),
         }
     }
+    (faults, wanted)
+}
+
+/// That the anchor has more than the chain, which ends with `head`. Pure.
+fn cut_off(versions: &Versions, head: u64) -> Option<Fault> {
+    (versions.last() > Some(head)).then_some(Fault::CutOff { seq: head })
+}
+
+/// Holds records against their hashes in the anchor, from the first that is there.
+async fn compare(
+    anchor: &Anchor,
+    chain: &Chain,
+    versions: &Versions,
+    hashes: Vec<(u64, String)>,
+) -> Result<(Vec<Fault>, Anchors)> {
+    let from = versions.first();
+    let head = hashes.last().map_or(0, |(seq, _)| *seq);
+    let (mut faults, wanted) = listed(versions, hashes);
     let compared = wanted.len();
     let replaced: Vec<Option<Fault>> = stream::iter(wanted)
         .map(|(seq, hash)| async move {
@@ -174,8 +188,50 @@ async fn compare(
         .try_collect()
         .await?;
     faults.extend(replaced.into_iter().flatten());
-    if versions.last() > Some(head) {
-        faults.push(Fault::CutOff { seq: head });
-    }
+    faults.extend(cut_off(versions, head));
     Ok((faults, Anchors { from, compared }))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// What is wrong with `records` records by these in the anchor, and which hashes are compared.
+    fn of(records: u64, kept: &[(u64, usize)], deleted: &[u64]) -> (Vec<Fault>, Vec<u64>) {
+        let versions = Versions {
+            kept: kept.iter().copied().collect(),
+            deleted: deleted.to_vec(),
+        };
+        let hashes = (1..=records).map(|seq| (seq, format!("hash-{seq}")));
+        let (mut faults, wanted) = listed(&versions, hashes.collect());
+        faults.extend(cut_off(&versions, records));
+        (faults, wanted.into_iter().map(|(seq, _)| seq).collect())
+    }
+
+    #[test]
+    fn every_record_is_in_the_anchor_once_from_the_first_that_is_there() {
+        let replaced = |seq| Fault::Replaced { seq };
+        let unanchored = |seq| Fault::Unanchored { seq };
+        let cut = |seq| Fault::CutOff { seq };
+        let all = [(1, 1), (2, 1), (3, 1)];
+        assert_eq!(of(3, &all, &[]), (vec![], vec![1, 2, 3]));
+        // The anchor is newer than the chain.
+        assert_eq!(of(3, &all[1..], &[]), (vec![], vec![2, 3]));
+        assert_eq!(of(3, &all[..2], &[]), (vec![unanchored(3)], vec![1, 2]));
+        let gap = [all[0], all[2]];
+        assert_eq!(of(3, &gap, &[]), (vec![unanchored(2)], vec![1, 3]));
+        // Written once more, deleted, or both.
+        let twice = [(1, 1), (2, 2), (3, 1)];
+        assert_eq!(of(3, &twice, &[]), (vec![replaced(2)], vec![1, 3]));
+        assert_eq!(of(3, &all, &[2]), (vec![replaced(2)], vec![1, 3]));
+        assert_eq!(of(3, &gap, &[2]), (vec![replaced(2)], vec![1, 3]));
+        assert_eq!(of(3, &all[1..], &[1]), (vec![replaced(1)], vec![2, 3]));
+        // Nothing is there, and the head stands for all.
+        assert_eq!(of(3, &[], &[]), (vec![unanchored(3)], vec![]));
+        assert_eq!(of(0, &[], &[]), (vec![], vec![]));
+        // It has more than the table.
+        assert_eq!(of(2, &all, &[]), (vec![cut(2)], vec![1, 2]));
+        assert_eq!(of(0, &all, &[]), (vec![cut(0)], vec![]));
+        assert_eq!(of(2, &all[..2], &[3]), (vec![cut(2)], vec![1, 2]));
+    }
 }
