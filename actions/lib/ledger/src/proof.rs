@@ -134,6 +134,26 @@ mod tests {
         assert_eq!(accepted, Ok(Standing::Accepted));
     }
 
+    #[tokio::test]
+    async fn a_good_head_does_not_stand_for_a_record_that_has_to_be_signed() {
+        let dev = Chain::new("storefront", "dev").unwrap();
+        let signer = attest::Signer::local();
+        let mut entries = crate::walk::tests::signed(3, 2, &signer).await;
+        entries.reverse();
+        let hash = entries[0].hash.clone();
+        let of = |entries: &[Entry], accept: Option<&str>| {
+            signatures(&dev, entries, signer.public_key(), accept)
+        };
+        assert_eq!(of(&entries, None), Ok(Standing::Proven));
+        let unsigned = entries[1].signature.take();
+        let fault = Err(vec![Fault::Unsigned { seq: 2 }]);
+        assert_eq!(of(&entries, None), fault);
+        assert_eq!(of(&entries, Some(&hash)), fault);
+        // A signature of another record.
+        entries[0].signature = unsigned;
+        assert_eq!(of(&entries, None), Err(vec![Fault::Forged { seq: 3 }]));
+    }
+
     #[test]
     fn the_anchor_has_the_head_and_nothing_after_it() {
         let entries = entries(2);

@@ -292,4 +292,4 @@ pub(crate) fn walk(
 }
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;

@@ -352,6 +352,15 @@ fn the_record_of_a_beginning_names_the_permit_and_what_it_permits() {
     let mut permit = permit(1);
     permit.previous = Some(digest(1));
     permit.rollback = Some(crate::Rollback { from: None });
+    // What is the permit's own is not the beginning's.
+    permit.task_definition = Some("storefront:6".to_owned());
+    permit.break_glass = Some(crate::BreakGlass {
+        reason: "the shop is down".to_owned(),
+        by: permit.actor.clone(),
+        expires: "2026-11-21T19:00:00Z".to_owned(),
+    });
+    permit.reason = Some("the shop is down".to_owned());
+    permit.answers = Some(1);
     let (digest, account) = (digest(2), account("1"));
     let actor = Actor {
         login: "ada".to_owned(),
@@ -359,7 +368,16 @@ fn the_record_of_a_beginning_names_the_permit_and_what_it_permits() {
     };
     let attempt = attempt(&digest, &account, Some(RUN));
     let record = start::record(&permit, &attempt, &actor, now());
-    assert!(!record.is_deployment());
+    assert_eq!(record.verdict, Verdict::Started);
+    assert_eq!(
+        began(&record),
+        format!("ada at 2026-11-21T18:30:00Z in {RUN}")
+    );
+    assert_eq!(
+        (&record.task_definition, &record.break_glass),
+        (&None, &None)
+    );
+    assert_eq!((&record.reason, &record.answers), (&None, &None));
     assert_eq!(
         (record.under, record.actor, record.run.as_deref()),
         (Some(2), actor, Some(RUN))
@@ -471,4 +489,12 @@ fn what_began_is_overtaken_by_what_others_begin_or_record_later() {
     assert_eq!(of(&[own]), None);
     assert_eq!(of(&[permit(1), started(4, Some(OTHER))]), Some(5));
     assert_eq!(of(&[failed()]), Some(4));
+}
+
+#[test]
+fn another_gate_has_another_policy() {
+    let of = |approvals| policy(&Gate::of_approvals(approvals)).unwrap();
+    assert!(crate::evidence_hash(&of(1)).is_some(), "{}", of(1));
+    assert_eq!(of(1), of(1));
+    assert_ne!(of(1), of(2));
 }

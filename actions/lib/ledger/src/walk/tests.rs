@@ -23,7 +23,7 @@ async fn sign(entry: &mut Entry, signer: &Signer) {
 }
 
 /// A chain whose records from `from` on are signed.
-async fn signed(records: u64, from: u64, signer: &Signer) -> Vec<Entry> {
+pub(crate) async fn signed(records: u64, from: u64, signer: &Signer) -> Vec<Entry> {
     let mut entries: Vec<Entry> = Vec::new();
     for seq in 1..=records {
         let part = (seq >= from).then_some(SignedPart {
@@ -187,4 +187,15 @@ async fn a_chain_that_nobody_signed_has_no_signed_part() {
         walked.faults,
         [Fault::Unsigned { seq: 1 }, Fault::Unsigned { seq: 2 }]
     );
+}
+
+#[tokio::test]
+async fn an_altered_record_does_not_move_the_beginning_of_the_signed_part() {
+    let signer = Signer::local();
+    let mut entries = signed(4, 3, &signer).await;
+    // Its signature covers the hash, and not these bytes.
+    entries[3].bytes = entries[3].bytes.replace("alice", "mallory");
+    let walked = walk(&dev(), &entries, true, Some(signer.public_key()));
+    assert_eq!(walked.faults, [Fault::Altered { seq: 4 }]);
+    assert_eq!(walked.signed_from, Some(3));
 }
