@@ -235,4 +235,4 @@ fn built_by(provenance: &Provenance, branch: &str, proofs: &Proofs) -> Result<St
 }
 
 #[cfg(test)]
-mod tests;
+pub(in crate::check) mod tests;

@@ -243,4 +243,4 @@ pub(crate) fn answer(environment: &str, verb: &str, number: u64) -> String {
 }
 
 #[cfg(test)]
-mod tests;
+pub(in crate::check) mod tests;

@@ -11,10 +11,10 @@ use kit::contract::{Person, StandsFor};
 use ledger::{Record, Verdict};
 
 /// A promotion by dora of alice's change, which ada and linus approved.
-struct Scene {
-    promotion: Promotion,
+pub(in crate::check) struct Scene {
+    pub(in crate::check) promotion: Promotion,
     /// The records of production.
-    records: Vec<Record>,
+    pub(in crate::check) records: Vec<Record>,
     now: &'static str,
     /// The members of the gate's teams.
     members: Vec<github::User>,
@@ -22,10 +22,12 @@ struct Scene {
 
 impl Scene {
     fn new() -> Self {
-        let mut promotion = Promotion::new();
-        let gate = promotion.setting.gate.clone();
+        Self::of(Promotion::new())
+    }
+
+    /// The same of another promotion.
+    pub(in crate::check) fn of(mut promotion: Promotion) -> Self {
         promotion.setting.people = asking().people;
-        promotion.setting.gate = gate;
         promotion.setting.gate.approve = asking().gate.approve;
         let mut scene = Self {
             promotion,
@@ -39,7 +41,7 @@ impl Scene {
         scene
     }
 
-    fn conditions(&self) -> Conditions {
+    pub(in crate::check) fn conditions(&self) -> Conditions {
         Conditions {
             now: at(self.now).unwrap(),
             standing: standing(&self.records),
@@ -477,6 +479,11 @@ fn what_an_app_had_a_hand_in_needs_one_approval_more() {
 
 #[test]
 fn the_next_step_names_who_still_may() {
+    let mut none = Scene::new();
+    none.records.truncate(1);
+    let ask = "slipway-promote request --environment production --digest sha256:aaaa";
+    let next = none.rule().next.unwrap();
+    assert!(next.starts_with(&format!("ask for them: {ask}")), "{next}");
     let mut one = Scene::new();
     one.records.pop();
     assert_eq!(

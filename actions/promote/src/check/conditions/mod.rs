@@ -1,7 +1,7 @@
 //! The rules about time and about what runs: soak, freezes, forward only, what was rolled back, and
 //! debts. Their facts come from the ledger, from AWS and, for one comparison, from GitHub.
 
-mod calendar;
+pub(in crate::check) mod calendar;
 mod forward;
 mod freeze;
 mod observe;

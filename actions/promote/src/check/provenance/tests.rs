@@ -18,7 +18,7 @@ fn subject() -> Subject {
     }
 }
 
-fn proofs() -> Proofs {
+pub(in crate::check) fn proofs() -> Proofs {
     Proofs {
         key: "alias/slipway-provenance".parse().unwrap(),
         account: "111111111111".parse().unwrap(),
@@ -34,7 +34,7 @@ fn asked() -> Setting {
 }
 
 /// Provenance that passes.
-fn good(subject: &Subject) -> Provenance {
+pub(in crate::check) fn good(subject: &Subject) -> Provenance {
     Provenance {
         digest: subject.digest.clone(),
         image: "host/storefront".to_owned(),
@@ -65,7 +65,12 @@ fn build(account: &str) -> Builder {
     }
 }
 
-async fn found(provenance: &Provenance, signer: &Signer, trusted: &Signer) -> Found {
+/// What is found of provenance that `signer` signed, where the key of `trusted` is named.
+pub(in crate::check) async fn found(
+    provenance: &Provenance,
+    signer: &Signer,
+    trusted: &Signer,
+) -> Found {
     let envelope = attest::envelope(provenance, signer).await.unwrap();
     let image = Image {
         digest: provenance.digest.clone(),

@@ -58,6 +58,10 @@ fn what_passes_all_the_same() {
                 ]);
             },
         ),
+        ("a check whose name has an at sign", |w| {
+            w.setting.gate.checks = vec!["test@main".to_owned()];
+            w.change().checks = Ok(vec![check("test@main", 99, Some("success"))]);
+        }),
         ("no approvals are asked for", |w| {
             w.setting.gate.approvals = 0;
             w.pull().reviews.clear();
@@ -95,6 +99,21 @@ fn what_passes_all_the_same() {
             w.pull().reviews.push(review("carol", "DISMISSED", HEAD));
             w.pull().events = vec![dismissed("carol", "dora", "CHANGES_REQUESTED")];
         }),
+        ("nobody knows who dismissed a reader's objection", |w| {
+            let mut objection = review("carol", "DISMISSED", HEAD);
+            objection.may_push = false;
+            w.pull().reviews.push(objection);
+        }),
+        ("nobody knows who dismissed a bot's objection", |w| {
+            let objection = review("github-actions[bot]", "DISMISSED", HEAD);
+            w.pull().reviews.push(objection);
+        }),
+        (
+            "the approver merged the branch into it, and nothing else",
+            |w| {
+                w.updated("bob", merged_alike());
+            },
+        ),
         ("approved after it was pointed at the branch", |w| {
             w.pull().events = vec![retargeted("2026-11-21T16:29:59Z")];
         }),

@@ -33,6 +33,16 @@ fn a_permit_rests_on_the_reviews_that_count() {
         until: None,
     };
     assert_eq!(found, wanted);
+    // Of the people who approved the promotion, it has the request and until when that holds.
+    let scene = crate::check::approved::tests::Scene::of(Promotion::new());
+    let Promotion {
+        setting: own,
+        subject: of,
+        facts: seen,
+    } = &scene.promotion;
+    let granted = Evidence::of(own, of, seen, Some(&scene.conditions()));
+    assert_eq!(granted.requests, [2]);
+    assert_eq!(granted.until.as_deref(), Some("2026-11-22T12:00:00Z"));
     let nothing = Evidence::of(setting, subject, &Facts::none(), None);
     assert_eq!((nothing.base, nothing.pulls), (wanted.base, Vec::new()));
 }

@@ -39,6 +39,13 @@ const HIDDEN: &[Hidden] = &[
             review("carol", "DISMISSED", HEAD),
         ];
     }),
+    ("who dismissed this objection", "approvals", |w| {
+        w.pull().reviews = vec![
+            review("bob", "APPROVED", HEAD),
+            review("carol", "DISMISSED", HEAD),
+        ];
+        w.pull().events = vec![dismissed("erin", "dora", "CHANGES_REQUESTED")];
+    }),
     ("checks", "checks", |w| w.change().checks = Err(unseen())),
     ("who promotes", "promoter", |w| {
         w.facts.promoter = Err(unseen())

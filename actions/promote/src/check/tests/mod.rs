@@ -3,7 +3,9 @@
 mod allows;
 mod evidence;
 mod hidden;
+mod people;
 mod refuses;
+mod whole;
 
 use super::Subject;
 use super::answer::{Answer, Decision};
@@ -12,6 +14,7 @@ use super::facts::{Change, Facts, Promoter, RunKind, Unknown};
 use super::policy::{Policy, Standing};
 use super::pushes::Pushes;
 use super::range::{Base, Range};
+use super::sides::{COMMITS, Sides};
 use super::trail::Trail;
 use crate::setting::Setting;
 use crate::standing::tests::actor;
@@ -256,6 +259,15 @@ fn check(name: &str, app: u64, conclusion: Option<&str>) -> CheckRun {
     }
 }
 
+/// Both sides of a merge that has nothing to merge.
+fn merged_alike() -> Sides {
+    let root = |commit| ((commit, String::new()), Vec::new());
+    Sides {
+        directories: (0..COMMITS).map(root).collect(),
+        ..Sides::default()
+    }
+}
+
 fn promoters(logins: &[&str]) -> Promoter {
     Promoter {
         accounts: logins.iter().map(|login| user(login)).collect(),
@@ -334,6 +346,15 @@ impl Promotion {
 
     pub(crate) fn range(&mut self) -> &mut Range {
         self.facts.range.as_mut().unwrap()
+    }
+
+    /// Adds a merge of the branch into the pull request, which `login` made.
+    fn updated(&mut self, login: &str, sides: Sides) {
+        let update = "7".repeat(40);
+        let mut made = commit(&update, OLD, login);
+        made.parents.push("8".repeat(40));
+        self.pull().commits.insert(1, made);
+        self.change().updates.insert(update, Ok(sides));
     }
 
     /// Replaces the pushes.

@@ -264,6 +264,12 @@ const FAILING: &[Case] = &[
             w.facts.promoter = Ok(promoters(&["bob"]));
         },
     ),
+    (
+        "the approver merged the branch into it, and nobody knows what else",
+        "approvals",
+        "contributed",
+        |w| w.updated("bob", Sides::default()),
+    ),
     ("a deleted fork", "approvals", "1 of 2", |w| {
         w.change().pushes = Ok(Pushes::Unseen("the fork".to_owned()));
     }),
@@ -303,6 +309,16 @@ const FAILING: &[Case] = &[
         "bob promotes #7",
         |w| {
             w.facts.promoter = Ok(promoters(&["dora", "bob"]));
+        },
+    ),
+    (
+        "the only approver dispatches it into the first environment",
+        "separation",
+        "bob promotes #7",
+        |w| {
+            w.setting.follows = None;
+            w.subject.evidence = None;
+            w.facts.promoter = Ok(promoters(&["bob"]));
         },
     ),
     ("a bot promotes", "promoter", "not a person", |w| {
