@@ -181,6 +181,10 @@ mod tests {
         let mut other = review.clone();
         other.run = Some("https://ci.example/2".to_owned());
         assert!(!is_same(&review, &other));
+        let mut other = review.clone();
+        other.reason = Some("looked again".to_owned());
+        assert!(!is_same(&review, &other));
+        assert!(!is_same(&review, &reviewed('b', "ada")));
         assert!(!is_same(&review, &reviewed('a', "eve")));
         assert!(!is_same(&forced('a', "ada"), &review));
     }

@@ -274,7 +274,7 @@ pub(crate) mod tests {
     use crate::check::tests::setting;
     use crate::principal::tests::session;
     use kit::contract::Person;
-    use ledger::{Permit, Rollback};
+    use ledger::{Entry, Permit, Rollback, sha256};
     use std::collections::BTreeMap;
 
     pub(crate) fn actor(login: &str) -> Actor {
@@ -380,6 +380,27 @@ pub(crate) mod tests {
         records
     }
 
+    /// The records as a chain stores them, oldest first.
+    pub(crate) fn stored(records: &[Record]) -> Vec<Entry> {
+        let mut entries: Vec<Entry> = Vec::new();
+        for (seq, record) in (1..).zip(records) {
+            let record = Record {
+                seq,
+                ..record.clone()
+            };
+            let prev = entries.last().map_or(GENESIS, |last| &last.hash).to_owned();
+            let bytes = serde_json::to_string(&record).unwrap();
+            entries.push(Entry {
+                seq,
+                hash: sha256(format!("{prev}{bytes}").as_bytes()),
+                prev,
+                bytes,
+                signature: None,
+            });
+        }
+        entries
+    }
+
     /// Where an environment stands by records in the order in which they were written.
     pub(crate) fn standing(records: &[Record]) -> Standing {
         Standing::of(chain(records))
@@ -454,6 +475,12 @@ pub(crate) mod tests {
         assert_eq!(then(&[deployed('c')]), 1);
         assert_eq!(then(std::slice::from_ref(&closing)), 1);
         assert_eq!(then(&[closing, reviewed('b', "ada")]), 0);
+        // What began under another permit is owed as well.
+        let another = Record {
+            break_glass: forced('c', "eve").break_glass,
+            ..permitted('c', "hash-1")
+        };
+        assert_eq!(then(&[another, started('c', 4)]), 2);
         assert_eq!(then(&[reviewed('b', "ada")]), 0);
     }
 
@@ -502,13 +529,33 @@ pub(crate) mod tests {
 
     #[test]
     fn the_head_is_the_newest_deployment() {
-        assert_eq!(standing(&[]).head(), GENESIS);
+        assert_eq!((standing(&[]).head(), standing(&[]).last()), (GENESIS, 0));
         let records = [deployed('a'), failed('b'), reviewed('b', "ada")];
         let standing = standing(&records);
         assert_eq!(standing.head(), "hash-2");
         assert_eq!(standing.current().unwrap().digest, digest('a'));
         assert_eq!(standing.reviewers_since(&digest('b')), [&actor("ada")]);
         assert!(standing.reviewers_since(&digest('a')).is_empty());
+        assert_eq!(standing.last(), 3);
+        // A record that deploys nothing comes on top of it.
+        let mut one = chain(&[&records[..], &[reviewed('c', "ada")]].concat());
+        let more = standing.with(one.remove(0));
+        assert_eq!((more.last(), more.head()), (4, "hash-2"));
+        assert_eq!(more.reviewers_since(&digest('c')), [&actor("ada")]);
+    }
+
+    #[test]
+    fn only_a_promotion_by_the_rules_settles_what_is_older() {
+        assert!(ends(&deployed('a')));
+        for record in [
+            failed('a'),
+            reviewed('a', "ada"),
+            started('a', 2),
+            rolled_back('a', 'b'),
+            forced('a', "eve"),
+        ] {
+            assert!(!ends(&record), "{record:?}");
+        }
     }
 
     #[test]
@@ -552,6 +599,9 @@ pub(crate) mod tests {
         let twice = [deployed('a'), deployed('b'), deployed('b')];
         assert_eq!(way(&twice), Some(digest('a')));
         assert_eq!(way(&[deployed('a'), failed('b')]), Some(digest('a')));
+        // What runs failed when it was deployed once more.
+        let again = [deployed('a'), deployed('b'), failed('b')];
+        assert_eq!(way(&again), Some(digest('a')));
         let back = [
             deployed('0'),
             deployed('a'),

@@ -69,11 +69,11 @@ pub(crate) fn landing(
             let commits = listed().chain([merge.clone()]).collect();
             (Form::Merge, parent.clone(), commits)
         }
-        [_, ..] if commit.parents.len() > 1 => {
+        [_, other, ..] => {
             return Err(format!(
                 "{} merges {}, not its final head {}",
                 short(merge),
-                short(&commit.parents[1]),
+                short(other),
                 short(&pull.head)
             ));
         }

@@ -156,6 +156,66 @@ pub(super) fn plain(path: &Path) -> PathBuf {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::principal::tests::principal;
+
+    fn host(run: OfHost, contract: Option<&str>) -> Host {
+        Host {
+            run,
+            contract: contract.map(str::to_owned),
+            lock_file: None,
+        }
+    }
+
+    fn build(commit: Option<&str>) -> OfHost {
+        OfHost::CodeBuild {
+            build: "deliver:7".to_owned(),
+            commit: commit.map(str::to_owned),
+            principal: principal(None),
+        }
+    }
+
+    /// Whose commit the run is of, where GitHub answers nothing else.
+    #[tokio::test]
+    async fn a_run_is_of_a_commit_or_unknown() {
+        const TIP: &str = "2222222222222222222222222222222222222222";
+        let repository = github::Repository::parse("acme/storefront").unwrap();
+        let silent = GitHub::kept(repository, Vec::new());
+        let of = async |host: &Host, tip: Fact<String>, run: RunKind| {
+            observe(&silent, host, &tip, &run).await
+        };
+        let tip = || Ok(TIP.to_owned());
+        let contract = Some("delivery.yaml");
+        let workflow = |sha: &str| {
+            let run = serde_json::json!({
+                "id": 5, "event": "workflow_dispatch", "path": ".github/workflows/promote.yml",
+                "head_branch": "main", "head_sha": sha, "html_url": "",
+            });
+            RunKind::GitHub(Ok(serde_json::from_value(run).unwrap()))
+        };
+        let on_github = host(OfHost::GitHub { id: Some(5) }, contract);
+        let newest = of(&on_github, tip(), workflow(TIP)).await.unwrap().unwrap();
+        assert_eq!(newest.standing, Standing::Newest);
+        // Another commit is compared, which GitHub does not answer here.
+        let older = of(&on_github, tip(), workflow(&"1".repeat(40))).await;
+        older.unwrap().unwrap_err();
+        let unseen = || Unknown::new("it was not seen", "let it be seen");
+        let unknown = of(&on_github, Err(unseen()), workflow(TIP)).await;
+        assert_eq!(unknown.unwrap().unwrap_err(), unseen());
+        let unknown = of(&on_github, tip(), RunKind::GitHub(Err(unseen()))).await;
+        assert_eq!(unknown.unwrap().unwrap_err(), unseen());
+
+        let by_build = || RunKind::CodeBuild("build deliver:7".to_owned());
+        let known = host(build(Some(TIP)), contract);
+        let newest = of(&known, tip(), by_build()).await.unwrap().unwrap();
+        assert_eq!(newest.standing, Standing::Newest);
+        let nameless = of(&host(build(None), contract), tip(), by_build()).await;
+        let why = nameless.unwrap().unwrap_err().why;
+        assert!(why.contains("does not name the commit"), "{why}");
+        let without = of(&host(build(None), None), tip(), by_build()).await;
+        assert_eq!(without, None);
+        let terminal = host(build(None), contract);
+        assert_eq!(of(&terminal, tip(), RunKind::Terminal).await, None);
+    }
 
     #[test]
     fn a_file_that_the_branch_has_no_more_differs() {

@@ -11,6 +11,7 @@ use kit::error::{Error, Result};
 use kit::id::{CommitId, Digest};
 use ledger::{Chain, Entry, Fault, LOOK_BACK, Ledger, Record, Recorded, Verdict, permit};
 use net::Net;
+use time::OffsetDateTime;
 
 /// The digest to promote, and its records in the ledger.
 #[derive(Debug)]
@@ -85,15 +86,8 @@ impl Read {
             Some(digest) => digest,
             None => newest_healthy(&ledger, setting, from.unwrap_or(follows)).await?,
         };
-        // Far enough back to know for how long it was healthy.
         let now = cx.clock.now();
-        let enough = |record: &Record| {
-            let soak = time::Duration::seconds(setting.gate.soak.unwrap_or(0).cast_signed());
-            let old = at(&record.at).is_some_and(|at| now - at >= soak);
-            record.is_deployment()
-                && record.digest == digest
-                && (old || record.verdict != Verdict::Healthy)
-        };
+        let enough = |record: &Record| far_enough(setting, &digest, record, now);
         let own = Chain::new(&setting.service, &setting.environment)?;
         let (before, own) = tokio::join!(
             ledger.entries(&before, LOOK_BACK, enough),
@@ -188,6 +182,16 @@ impl Read {
     }
 }
 
+/// Whether the records of the environment before, newest first, need not be read further back than this one: by
+/// now it is known for how long the digest was healthy.
+fn far_enough(setting: &Setting, digest: &Digest, record: &Record, now: OffsetDateTime) -> bool {
+    let soak = time::Duration::seconds(setting.gate.soak.unwrap_or(0).cast_signed());
+    let old = at(&record.at).is_some_and(|at| now - at >= soak);
+    record.is_deployment()
+        && record.digest == *digest
+        && (old || record.verdict != Verdict::Healthy)
+}
+
 /// The records of entries.
 pub(super) fn recorded(chain: &Chain, entries: &[Entry]) -> Result<Vec<Recorded>> {
     let broken = |fault: Fault| Error::refused(format!("chain {chain} is broken: {fault}"));
@@ -262,5 +266,114 @@ async fn built_for(
             ));
             None
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::check::tests::setting;
+    use crate::standing::tests::{deployed, digest, failed, reviewed, stored};
+
+    #[test]
+    fn only_where_something_comes_before_can_a_digest_be_left_out() {
+        let mut first = setting();
+        first.follows = None;
+        let digest = digest('a');
+        for (setting, digest, from, wanted) in [
+            (&setting(), None, None, Ok(())),
+            (&setting(), None, Some("dev"), Ok(())),
+            (&first, Some(&digest), None, Ok(())),
+            (&first, None, None, Err("--digest is missing")),
+            (
+                &first,
+                Some(&digest),
+                Some("dev"),
+                Err("production follows no environment, so `--from dev` does not apply"),
+            ),
+        ] {
+            let found = usable(setting, digest, from);
+            let said = found
+                .as_ref()
+                .map_or_else(|error| error.message.as_str(), |()| "");
+            assert_eq!(said, wanted.err().unwrap_or_default());
+            assert!(
+                found
+                    .err()
+                    .is_none_or(|error| error.exit() == kit::Exit::Usage)
+            );
+        }
+    }
+
+    #[test]
+    fn records_are_read_until_it_is_known_for_how_long_the_digest_was_healthy() {
+        let mut setting = setting();
+        setting.gate.soak = Some(3600);
+        let of = |record: Record, now: &str| {
+            let now = at(now).unwrap();
+            far_enough(&setting, &digest('a'), &record, now)
+        };
+        let (early, late) = ("2026-11-21T18:59:59Z", "2026-11-21T19:00:00Z");
+        assert!(of(deployed('a'), late));
+        assert!(!of(deployed('a'), early));
+        assert!(of(failed('a'), early));
+        for other in [deployed('b'), failed('b'), reviewed('a', "ada")] {
+            assert!(!of(other, late));
+        }
+    }
+
+    #[test]
+    fn the_evidence_is_of_the_environment_before_and_the_base_of_this_one() {
+        let before = Record {
+            environment: "staging".to_owned(),
+            ..deployed('a')
+        };
+        let mut read = Read {
+            digest: digest('a'),
+            commit: Some("e".repeat(40).parse().unwrap()),
+            built_for: None,
+            own: stored(&[deployed('b')]),
+            before: stored(std::slice::from_ref(&before)),
+        };
+        let mut setting = setting();
+        let standing = read.standing(&setting).unwrap();
+        let subject = read.subject(&setting, &standing).unwrap();
+        assert_eq!(
+            subject.evidence.map(|it| it.environment),
+            Some("staging".to_owned())
+        );
+        assert_eq!(subject.commit, Some(before.commit.clone()));
+        let base = Base::Record {
+            commit: "b".repeat(40),
+            seq: 1,
+        };
+        assert_eq!(subject.base, base);
+        // A record of another environment is not one of the environment before.
+        read.before = stored(&[deployed('a')]);
+        let error = read.subject(&setting, &standing).unwrap_err();
+        assert_eq!(error.exit(), kit::Exit::Refused);
+        // Where nothing comes before, it is the commit of the run.
+        read.before = stored(&[before]);
+        setting.follows = None;
+        let subject = read.subject(&setting, &standing).unwrap();
+        assert_eq!((subject.evidence, subject.commit), (None, read.commit));
+    }
+
+    #[test]
+    fn failures_do_not_push_out_of_sight_what_runs() {
+        let mut setting = setting();
+        let with = |seq: u64| {
+            Standing::of(vec![Recorded {
+                record: Record { seq, ..failed('a') },
+                hash: String::new(),
+            }])
+        };
+        let seen = LOOK_BACK as u64;
+        assert_eq!(base(&setting, &with(seen)).unwrap(), Base::Nothing);
+        let error = base(&setting, &with(seen + 1)).unwrap_err();
+        assert_eq!(error.exit(), kit::Exit::Refused);
+        setting.gate.since = Some("c".repeat(40));
+        let since = base(&setting, &with(seen)).unwrap();
+        assert_eq!(since, Base::Since("c".repeat(40)));
     }
 }

@@ -134,6 +134,64 @@ mod tests {
         merges("a\nb\nc\nd\ne", "A\nb\nc\nd\ne\n", "A\nb\nc\nd\ne");
     }
 
+    /// All texts of up to `longest` lines of three kinds.
+    fn texts(longest: usize) -> Vec<String> {
+        let mut all = vec![String::new()];
+        let mut last = all.clone();
+        for _ in 0..longest {
+            let longer = |text: &String| ["a\n", "b\n", "c\n"].map(|line| format!("{text}{line}"));
+            last = last.iter().flat_map(longer).collect();
+            all.extend(last.clone());
+        }
+        all
+    }
+
+    /// The lines that two texts have in common, by trying everything.
+    fn in_common(one: &[&str], other: &[&str]) -> usize {
+        match (one, other) {
+            ([a, one @ ..], [b, other @ ..]) if a == b => 1 + in_common(one, other),
+            ([_, shorter @ ..], [_, less @ ..]) => {
+                in_common(shorter, other).max(in_common(one, less))
+            }
+            _ => 0,
+        }
+    }
+
+    #[test]
+    fn edits_are_the_fewest_and_make_the_text() {
+        let texts = texts(4);
+        for base in &texts {
+            let lines: Vec<&str> = base.split_inclusive('\n').collect();
+            for text in &texts {
+                let edits = edits(&lines, text);
+                let apart = edits.windows(2).all(|pair| pair[0].to < pair[1].from);
+                assert!(apart, "{base:?} {text:?} {edits:?}");
+                let new: Vec<&str> = text.split_inclusive('\n').collect();
+                let count: usize = edits
+                    .iter()
+                    .map(|it| it.to - it.from + it.lines.len())
+                    .sum();
+                let fewest = lines.len() + new.len() - 2 * in_common(&lines, &new);
+                assert_eq!(count, fewest, "{base:?} {text:?} {edits:?}");
+                assert_eq!(three_way(base, text, base), Merge::Clean(text.clone()));
+            }
+        }
+    }
+
+    #[test]
+    fn a_text_with_too_many_lines_is_not_compared() {
+        let long = "x\n".repeat(LINES);
+        let longer = "x\n".repeat(LINES + 1);
+        assert_eq!(three_way(&long, &long, &long), Merge::Clean(long.clone()));
+        for (base, ours, theirs) in [
+            (&longer, &long, &long),
+            (&long, &longer, &long),
+            (&long, &long, &longer),
+        ] {
+            assert_eq!(three_way(base, ours, theirs), Merge::Conflict);
+        }
+    }
+
     #[test]
     fn the_same_change_on_both_sides_is_made_once() {
         merges("a\nB\nc\nd\ne\n", "a\nB\nc\nd\nE\n", "a\nB\nc\nd\nE\n");

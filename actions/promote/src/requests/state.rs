@@ -125,6 +125,14 @@ mod tests {
         other.gate.approvals = 3;
         let gate = "it is void: since it was made, the contract's gate changed";
         assert_eq!(state(&other, &[], early), over(gate));
+        let mut other = asking();
+        other.people.remove("eve");
+        let people = "it is void: since it was made, the contract's people changed";
+        assert_eq!(state(&other, &[], early), over(people));
+        let mut other = asking();
+        other.read.account = Some("1".repeat(12).parse().unwrap());
+        let account = "it is void: since it was made, the environment's account changed";
+        assert_eq!(state(&other, &[], early), over(account));
         // Whoever approved has nothing left to do.
         let deployed = [&both[..], &[deployed('b')]].concat();
         assert_eq!(state(&setting, &deployed, late), State::Approved);

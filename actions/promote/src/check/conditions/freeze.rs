@@ -365,6 +365,16 @@ mod tests {
     }
 
     #[test]
+    fn a_window_that_ends_when_it_begins_is_a_whole_day() {
+        let all = [window("UTC", Some("10:00"), Some("10:00"))];
+        let windows = Windows::of(&all).unwrap();
+        for now in ["09:59:59", "10:00:00", "10:00:01"] {
+            let now = format!("2026-12-01T{now}Z").parse().unwrap();
+            assert!(windows.at(now).unwrap().is_some(), "{now}");
+        }
+    }
+
+    #[test]
     fn what_never_ends_or_cannot_be_read_is_said() {
         let all: Vec<Freeze> = vec![
             window("UTC", Some("00:00"), Some("12:00")),

@@ -3,7 +3,7 @@
 use super::*;
 use crate::check::answer::{Answer, Decision};
 use crate::check::facts::Unknown;
-use crate::check::glass::go_past;
+use crate::check::glass::{go_past, reason};
 use crate::check::tests::setting;
 use crate::check::trail::Trail;
 use crate::standing::at;
@@ -402,6 +402,34 @@ fn what_the_contract_does_not_declare_is_not_asked() {
     scene.setting.gate.required = false;
     let none = rules(&scene.setting, &scene.subject, None);
     assert!(none.iter().all(|rule| rule.answer == Answer::NotAsked));
+}
+
+#[test]
+fn the_old_gate_of_a_promotion_is_gone_past_only_while_github_cannot_tell() {
+    for (answer, past) in [(Answer::Fail, false), (Answer::Unknown, true)] {
+        let scene = with_glass(&["dora"]);
+        let mut decision = scene.decide();
+        let finding = crate::check::answer::finding(answer, "an older gate");
+        decision.rules.push(finding.named("policy"));
+        let (setting, subject) = (&scene.setting, &scene.subject);
+        let conditions = Some(&scene.conditions);
+        let by = go_past(&mut decision, "x", setting, subject, conditions);
+        assert_eq!(by.is_some(), past);
+        assert_eq!(refusing(&decision).is_empty(), past);
+        let policy = decision.rules.iter().find(|rule| rule.rule == "policy");
+        let fact = &policy.unwrap().fact;
+        assert_eq!(fact.starts_with("unknown: an older"), past, "{fact}");
+    }
+}
+
+#[test]
+fn a_reason_is_one_line_that_says_something() {
+    assert_eq!(reason("  the shop is down ").unwrap(), "the shop is down");
+    let longest = "é".repeat(500);
+    assert_eq!(reason(&longest).unwrap(), longest);
+    for text in ["", "  ", "one\ntwo", "a\u{1b}[2J", &"é".repeat(501)] {
+        assert!(reason(text).is_err(), "{text:?}");
+    }
 }
 
 fn with_glass(people: &[&str]) -> Scene {

@@ -7,34 +7,16 @@ use crate::check::facts::Unknown;
 use crate::check::host::{Host, OfHost};
 use crate::check::rollback::{Passed, Went};
 use crate::check::tests::setting;
-use crate::standing::tests::{actor, deployed, digest, failed, forced, permitted};
+use crate::decisions::Decisions;
+use crate::standing::tests::{
+    actor, deployed, digest, failed, forced, permitted, reviewed, rolled_back, stored,
+};
 use crate::standing::{Standing, at};
 use kit::clock::rfc3339;
 use kit::contract::BreakGlass;
-use ledger::{Chain, GENESIS, Record, permit, sha256};
+use ledger::{Chain, Fault, GENESIS, Record, permit, sha256};
 
 const NOW: &str = "2026-11-21T18:30:00.5Z";
-
-/// The records as a chain of production stores them, oldest first.
-fn stored(records: &[Record]) -> Vec<Entry> {
-    let mut entries: Vec<Entry> = Vec::new();
-    for (seq, record) in (1..).zip(records) {
-        let record = Record {
-            seq,
-            ..record.clone()
-        };
-        let prev = entries.last().map_or(GENESIS, |last| &last.hash).to_owned();
-        let bytes = serde_json::to_string(&record).unwrap();
-        entries.push(Entry {
-            seq,
-            hash: sha256(format!("{prev}{bytes}").as_bytes()),
-            prev,
-            bytes,
-            signature: None,
-        });
-    }
-    entries
-}
 
 /// A rollback to the digest of `a`, as it is granted on the records.
 struct Case {
@@ -185,6 +167,79 @@ fn what_does_not_follow_is_named() {
     }
 }
 
+/// The records that a rollback is judged by reach back to one that settles what is older, or to the first.
+#[test]
+fn the_records_reach_far_enough_back() {
+    let mut settled = case(&[deployed('a'), deployed('b'), failed('c')]);
+    let oldest = settled.kept.own.pop();
+    if let Was::Rollback(rollback) = &mut settled.kept.judged {
+        rollback.healthy = oldest;
+    }
+    assert_eq!(wrong(&settled), None);
+    assert_eq!(wrong(&case(&[forced('a', "eve"), failed('b')])), None);
+}
+
+#[test]
+fn a_permit_is_written_within_an_hour_of_its_decision() {
+    let mut case = sound();
+    case.kept.now = "2026-11-21T18:30:00Z".to_owned();
+    let mut written = |at: &str, expires: &str| {
+        case.permit.at = at.to_owned();
+        case.permit.permit.as_mut().unwrap().expires = expires.to_owned();
+        wrong(&case)
+    };
+    assert_eq!(
+        written("2026-11-21T18:30:00Z", "2026-11-21T19:30:00Z"),
+        None
+    );
+    assert_eq!(
+        written("2026-11-21T19:30:00Z", "2026-11-21T20:30:00Z"),
+        None
+    );
+    for (at, expires) in [
+        ("2026-11-21T18:29:59Z", "2026-11-21T19:29:59Z"),
+        ("2026-11-21T19:30:01Z", "2026-11-21T20:30:01Z"),
+    ] {
+        let why = written(at, expires).unwrap();
+        assert!(why.contains("not when it was decided"), "{why}");
+    }
+}
+
+/// The gate is read with the people and the place in the chain that it was judged with.
+#[test]
+fn the_setting_of_the_evidence_is_the_one_that_judged() {
+    let mut first = setting();
+    first.follows = None;
+    let records = [deployed('a'), deployed('b'), failed('c')];
+    let mut case = judged(&first, &records, Passed::default(), None);
+    assert_eq!(wrong(&case), None);
+    case.kept.before = case.kept.own.clone();
+    let why = wrong(&case).unwrap();
+    assert_eq!(why, "no environment comes before this one");
+
+    // Whoever follows another environment is asked, although the gate is off.
+    let mut open = setting();
+    open.gate.required = false;
+    let case = judged(&open, &records, Passed::default(), None);
+    assert_eq!(wrong(&case), None);
+
+    // The review is by another account of the person who rolls back.
+    let mut people = setting();
+    let dora = kit::contract::Person {
+        accounts: [("dora-admin".to_owned(), 44)].into(),
+        ..Default::default()
+    };
+    people.people.insert("dora".to_owned(), dora);
+    let records = [
+        deployed('b'),
+        deployed('a'),
+        rolled_back('b', 'a'),
+        reviewed('a', "dora-admin"),
+    ];
+    let why = wrong(&judged(&people, &records, Passed::default(), None)).unwrap();
+    assert!(why.starts_with("rolled back refuses"), "{why}");
+}
+
 #[test]
 fn a_rule_that_refuses_refuses_again() {
     // The digest was never healthy here.
@@ -197,6 +252,35 @@ fn a_rule_that_refuses_refuses_again() {
     };
     let why = wrong(&case(&[other])).unwrap();
     assert!(why.contains("passed a gate and was not compared"), "{why}");
+}
+
+/// What was healthy long ago is found by itself, so that it is held against the digest once more.
+#[test]
+fn a_record_from_long_ago_counts_only_if_it_says_that_the_digest_was_healthy() {
+    for (record, wanted) in [
+        (deployed('a'), Answer::Pass),
+        (failed('a'), Answer::Fail),
+        (deployed('c'), Answer::Fail),
+    ] {
+        let setting = setting();
+        let entries = stored(&[record.clone(), deployed('b')]);
+        let went = Went {
+            digest: digest('a'),
+            own: vec![entries[1].clone()],
+            healthy: Some(entries[0].clone()),
+            branch: Err(Unknown::new("GitHub does not answer", "wait")),
+            passed: Passed::default(),
+            promoter: Ok(vec![actor("dora")]),
+            break_glass: None,
+        };
+        let chain = Chain::new("storefront", "production").unwrap();
+        let standing = Standing::of(vec![entries[1].recorded(&chain).unwrap()]);
+        let judgement = went.judge(&setting, &standing).unwrap();
+        let digest = &judgement.decision.rules[0];
+        assert_eq!((digest.rule, digest.answer), ("digest", wanted));
+        let commit = judgement.subject.commit;
+        assert_eq!(commit, (wanted == Answer::Pass).then_some(record.commit));
+    }
 }
 
 /// The gate here is an earlier one by the ledger, and GitHub does not answer.
@@ -262,4 +346,78 @@ fn another_versions_evidence_is_unreadable_and_no_json_is_no_evidence() {
         why.starts_with("unreadable: its evidence has the form"),
         "{why}"
     );
+}
+
+#[tokio::test]
+async fn a_chains_permits_are_decided_again_by_the_evidence_that_each_names() {
+    let case = sound();
+    let bytes = case.kept.bytes().unwrap();
+    let with = |evidence: Option<String>| {
+        let mut permit = case.permit.clone();
+        permit.permit.as_mut().unwrap().evidence = evidence;
+        permit
+    };
+    let named = |hash: &str| with(Some(format!("sha256:{hash}")));
+    let (gone, swapped) = ("0".repeat(64), "1".repeat(64));
+    let unfounded = sha256(b"[]");
+    let records = [
+        deployed('a'),
+        deployed('b'),
+        failed('c'),
+        named(&sha256(&bytes)),
+        with(None),
+        with(Some("somewhere".to_owned())),
+        named(&gone),
+        named(&swapped),
+        named(&unfounded),
+    ];
+    let read = async |hash: &str| match hash {
+        _ if hash == gone => Ok(None),
+        _ if hash == unfounded => Ok(Some(b"[]".to_vec())),
+        _ => Ok(Some(bytes.clone())),
+    };
+    let decide = async |records: &[Record]| {
+        let chain = Chain::new("storefront", "production").unwrap();
+        let mut decisions = Decisions::default();
+        for entry in stored(records) {
+            decisions.add(&chain, &entry);
+        }
+        let (decided, faults) = decisions.judge(&chain, None, read).await.unwrap();
+        let names: Vec<String> = decisions.evidence().map(str::to_owned).collect();
+        (decided, faults, names)
+    };
+    let (decided, faults, names) = decide(&records).await;
+    let own = sha256(&bytes);
+    assert_eq!(names, [&*own, &*gone, &*swapped, &*unfounded]);
+    let wanted = [
+        Fault::Unkept { seq: 7 },
+        Fault::Swapped { seq: 8 },
+        Fault::Unfounded {
+            seq: 9,
+            why: "its evidence has no form".to_owned(),
+        },
+    ];
+    assert_eq!(faults, wanted);
+    let why = "it names no evidence";
+    assert_eq!(
+        decided.line(),
+        format!("1 of 6 permits made again; not record 5: {why}; not record 6: {why}")
+    );
+    let left = [5, 6].map(|seq| serde_json::json!({ "seq": seq, "why": why }));
+    assert_eq!(
+        decided.json(),
+        serde_json::json!({ "permits": 6, "followed": 1, "left": left })
+    );
+    let few = decide(&vec![with(None); 5]).await.0.line();
+    assert!(few.ends_with("not record 5: it names no evidence"), "{few}");
+    let many = decide(&vec![with(None); 7]).await.0.line();
+    assert!(many.ends_with("evidence; and 2 more"), "{many}");
+    // A deployment that is on record between what was judged and the permit.
+    let mut late = records[..4].to_vec();
+    late.insert(3, deployed('b'));
+    let (_, faults, _) = decide(&late).await;
+    let [Fault::Unfounded { seq: 5, why }] = &faults[..] else {
+        panic!("{faults:?}");
+    };
+    assert!(why.contains("before deployment 4 was recorded"), "{why}");
 }

@@ -77,6 +77,38 @@ fn a_late_merge_is_compared_with_both_sides() {
 }
 
 #[test]
+fn a_merge_of_another_commit_is_named() {
+    let (mut known, pull) = late();
+    known.get_mut("m").unwrap().parents[1] = "other".to_owned();
+    let why = landing(&known, &pull).unwrap_err();
+    assert_eq!(why, "m merges other, not its final head a");
+    known.get_mut("m").unwrap().parents.clear();
+    assert_eq!(landing(&known, &pull).unwrap_err(), "m has no parent");
+}
+
+/// A commit that was on the branch before may have the same message, such as "wip".
+#[test]
+fn a_rebase_ends_where_message_or_time_are_others() {
+    let (_, mut pull) = late();
+    pull.commits = vec![commit("a1", "base", "alice"), commit("a", "a1", "alice")];
+    let made = |sha: &str, parent: &str, of: &PullCommit| RangeCommit {
+        message: of.message.clone(),
+        authored_at: of.authored_at.clone(),
+        ..on_branch(sha, "t", &[parent])
+    };
+    let series = |spoil: fn(&mut RangeCommit)| {
+        let mut first = made("m1", "base", &pull.commits[0]);
+        spoil(&mut first);
+        let all = [first, made("m", "m1", &pull.commits[1])];
+        let known = all.into_iter().map(|one| (one.sha.clone(), one)).collect();
+        landing(&known, &pull).unwrap().commits
+    };
+    assert_eq!(series(|_| ()), ["m", "m1"]);
+    assert_eq!(series(|one| one.message = "wip".to_owned()), ["m"]);
+    assert_eq!(series(|one| one.authored_at = String::new()), ["m"]);
+}
+
+#[test]
 fn only_a_merge_of_the_branch_is_an_update() {
     let mut update = commit("u", "a", "bob");
     update.parents.push("main".to_owned());

@@ -181,7 +181,7 @@ mod tests {
     use crate::check::range::Base;
     use crate::check::tests::setting;
     use crate::check::trail::Trail;
-    use crate::standing::tests::{deployed, digest};
+    use crate::standing::tests::{deployed, digest, failed, permitted, rolled_back};
 
     fn answer(branch: &Fact<Policy>, newest: Option<Record>, own: Option<Record>) -> Answer {
         let subject = Subject {
@@ -193,6 +193,23 @@ mod tests {
             base: Base::Nothing,
         };
         rule(&setting(), &subject, branch, &Policies { newest, own }).answer
+    }
+
+    #[test]
+    fn only_a_promotion_passed_a_gate() {
+        let by_a_gate = |record: Record| Record {
+            policy: Some("sha256:x".to_owned()),
+            ..record
+        };
+        assert!(passed(&by_a_gate(deployed('a'))));
+        assert!(passed(&by_a_gate(permitted('a', "hash-1"))));
+        for other in [
+            deployed('a'),
+            by_a_gate(failed('a')),
+            by_a_gate(rolled_back('a', 'b')),
+        ] {
+            assert!(!passed(&other), "{other:?}");
+        }
     }
 
     #[test]

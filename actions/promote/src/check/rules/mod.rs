@@ -80,3 +80,26 @@ pub(in crate::check) fn worst(answers: impl Iterator<Item = Finding>) -> Finding
         },
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::check::answer::{Answer, fail, pass};
+
+    #[test]
+    fn the_worst_answers_are_joined_and_the_first_says_what_to_do() {
+        let wrong = |number: usize| fail(format!("#{number} is wrong"), format!("mend #{number}"));
+        let mixed = [pass("#1 is well"), wrong(2), pass("#3 is well"), wrong(4)];
+        let found = worst(mixed.into_iter());
+        assert_eq!(found.answer, Answer::Fail);
+        assert_eq!(found.fact, "#2 is wrong; #4 is wrong");
+        assert_eq!(found.next.as_deref(), Some("mend #2"));
+        let five = worst((1..=5).map(wrong)).fact;
+        assert!(five.ends_with("; #5 is wrong"), "{five}");
+        let seven = worst((1..=7).map(wrong)).fact;
+        let end = "; #5 is wrong; and 2 more pull requests alike";
+        assert!(seven.ends_with(end), "{seven}");
+        let nothing = worst(std::iter::empty());
+        assert_eq!(nothing.answer, Answer::Unknown);
+    }
+}
