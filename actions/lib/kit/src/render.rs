@@ -46,7 +46,8 @@ pub fn action_yml<S: Step>() -> String {
     // A node action does not learn its own path, so the launcher is told here which binary to run.
     let _ = write!(
         out,
-        "  step:\n    description: Internal: the binary to run; do not set it\n    required: false\n    default: {}\n",
+        "  step:\n    description: {}\n    required: false\n    default: {}\n",
+        quoted("Internal: the binary to run; do not set it"),
         action.name
     );
     if !action.outputs.is_empty() {
@@ -229,7 +230,11 @@ pub fn check<S: Step>(folder: &str) -> Result<(), String> {
     consistent::<S>()?;
     accepted::<S>()?;
     let folder = Path::new(folder);
-    same(&folder.join("action.yml"), &action_yml::<S>())?;
+    let action = action_yml::<S>();
+    for event in saphyr_parser::Parser::new_from_str(&action) {
+        event.map_err(|error| format!("action.yml is not YAML: {error}"))?;
+    }
+    same(&folder.join("action.yml"), &action)?;
     let readme = folder.join("README.md");
     let text = std::fs::read_to_string(&readme)
         .map_err(|error| format!("{}: {error}", readme.display()))?;
