@@ -134,12 +134,12 @@ mod tests {
         merges("a\nb\nc\nd\ne", "A\nb\nc\nd\ne\n", "A\nb\nc\nd\ne");
     }
 
-    /// All texts of up to `longest` lines of three kinds.
+    /// All texts of up to `longest` lines of two kinds.
     fn texts(longest: usize) -> Vec<String> {
         let mut all = vec![String::new()];
         let mut last = all.clone();
         for _ in 0..longest {
-            let longer = |text: &String| ["a\n", "b\n", "c\n"].map(|line| format!("{text}{line}"));
+            let longer = |text: &String| ["a\n", "b\n"].map(|line| format!("{text}{line}"));
             last = last.iter().flat_map(longer).collect();
             all.extend(last.clone());
         }
@@ -159,7 +159,7 @@ mod tests {
 
     #[test]
     fn edits_are_the_fewest_and_make_the_text() {
-        let texts = texts(4);
+        let texts = texts(5);
         for base in &texts {
             let lines: Vec<&str> = base.split_inclusive('\n').collect();
             for text in &texts {
