@@ -401,7 +401,8 @@ impl Said<'_> {
     }
 
     fn again(&self, asked: &Asked) -> String {
-        let ask = ask(&self.setting.environment, &asked.record().digest);
+        let plan = asked.request.plan.as_deref();
+        let ask = ask(&self.setting.environment, &asked.record().digest, plan);
         format!("ask again: {ask}")
     }
 }

@@ -68,6 +68,9 @@ pub(crate) struct Check {
     /// Reason for overriding the rules that refuse, in an emergency; only for people under `break-glass` in the contract
     #[arg(long, value_name = "REASON", value_parser = crate::check::glass::reason)]
     pub(crate) break_glass: Option<String>,
+    /// ID of the infrastructure plan that is promoted along, the output `plan-id` of `slipway-state plan`, where the gate says `plan: true`
+    #[arg(long, value_name = "ID", value_parser = crate::check::plan::id)]
+    pub(crate) plan: Option<String>,
     #[command(flatten)]
     pub(crate) github: GitHub,
     #[command(flatten)]
@@ -157,6 +160,9 @@ pub(crate) struct Request {
     /// Why, in one line, for the record
     #[arg(long, value_name = "TEXT", value_parser = crate::check::glass::reason)]
     pub(crate) reason: String,
+    /// ID of the infrastructure plan that is promoted along, the output `plan-id` of `slipway-state plan`, where the gate says `plan: true`
+    #[arg(long, value_name = "ID", value_parser = crate::check::plan::id)]
+    pub(crate) plan: Option<String>,
     #[command(flatten)]
     pub(crate) github: GitHub,
     /// Print what would be done, and do nothing

@@ -29,7 +29,11 @@ pub(crate) async fn run(args: History, cx: &Cx) -> Result<Report> {
 fn verdict(record: &Record) -> String {
     let verdict = record.verdict;
     if let Some(permit) = &record.permit {
-        return format!("{verdict} until {}", permit.expires);
+        let plan = match &permit.plan {
+            Some(plan) => format!(", with plan {}", plan.get(..12).unwrap_or(plan)),
+            None => String::new(),
+        };
+        return format!("{verdict} until {}{plan}", permit.expires);
     }
     match (record.under, record.answers) {
         (Some(permit), _) => format!("{verdict} under permit {permit}"),
@@ -95,6 +99,12 @@ mod tests {
         assert_eq!(
             verdict(&permitted('a', "hash-1")),
             "permitted until 2026-11-21T19:00:00Z"
+        );
+        let mut planned = permitted('a', "hash-1");
+        planned.permit.as_mut().unwrap().plan = Some("0123456789abcdef".to_owned());
+        assert_eq!(
+            verdict(&planned),
+            "permitted until 2026-11-21T19:00:00Z, with plan 0123456789ab"
         );
         assert_eq!(verdict(&started('a', 41)), "started under permit 41");
         use crate::requests::tests::{account, answered};

@@ -63,6 +63,10 @@ impl Step for Promote {
                 "check, grant: the commit that the environment runs now, or where its first promotion begins; for `base` of slipway-state",
             ),
             (
+                "plan",
+                "check, grant: the ID of the infrastructure plan that was named, for `plan` of slipway-state apply; empty if none was",
+            ),
+            (
                 "head",
                 "check, grant: hash of the environment's newest deployment, for `expect-head` of record",
             ),

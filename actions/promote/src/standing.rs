@@ -340,6 +340,7 @@ pub(crate) mod tests {
                 approvers: Vec::new(),
                 requests: Vec::new(),
                 evidence: None,
+                plan: None,
             }),
             ..deployed(digit)
         }

@@ -10,7 +10,7 @@ use kit::contract::Resolved;
 use kit::error::{Error, Result};
 use kit::id::Digest;
 use kit::{Cx, Defaults};
-use ledger::permit::{Attempt, began};
+use ledger::permit::{Attempt, Use, began};
 use ledger::{Actor, Chain, Ledger, Trust};
 use net::{Account, Net, Purpose, SessionTag, Target};
 
@@ -147,7 +147,7 @@ impl<'a> Permit<'a> {
     fn attempt(&self) -> Attempt<'_> {
         Attempt {
             permit: self.number,
-            digest: self.digest,
+            of: Use::Deploy(self.digest),
             account: &self.contract.account,
             policy: &self.policy,
             run: self.run.as_deref(),

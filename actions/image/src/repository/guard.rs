@@ -296,6 +296,7 @@ mod tests {
                 approvers: Vec::new(),
                 requests: Vec::new(),
                 evidence: None,
+                plan: None,
             }),
             ..record(digest, Verdict::Permitted, Some("a"))
         };

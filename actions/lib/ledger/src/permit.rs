@@ -1,5 +1,5 @@
 //! Permits: what the gate allowed to be deployed, once and until a time. Whether a deployment may begin
-//! under one is decided here from the records of its chain. Pure.
+//! under one, or its infrastructure plan be applied, is decided here from the records of its chain. Pure.
 //!
 //! A permit lives until it expires, or until the next deployment is recorded, however that ended. So
 //! every deployment record closes what began before it.
@@ -37,14 +37,28 @@ pub fn policy(gate: &Gate) -> Result<String> {
     Ok(format!("sha256:{}", sha256(&bytes)))
 }
 
-/// A deployment that is about to begin.
+/// What is about to be done under a permit.
+#[derive(Debug, Clone, Copy)]
+pub enum Use<'a> {
+    /// The deployment of this digest begins, which uses the permit up.
+    Deploy(&'a Digest),
+    /// An infrastructure plan is applied, which uses the plan up and leaves the permit to the deployment.
+    Apply {
+        /// The plan's ID.
+        plan: &'a str,
+        /// The commit that it was made from.
+        commit: &'a str,
+    },
+}
+
+/// A deployment that is about to begin, or a plan that is about to be applied.
 #[derive(Debug, Clone, Copy)]
 pub struct Attempt<'a> {
     /// The number of the permit's record.
     pub permit: u64,
-    /// What is deployed.
-    pub digest: &'a Digest,
-    /// The account it is deployed to: that of the credentials that deploy.
+    /// What is done.
+    pub of: Use<'a>,
+    /// The account it is done in: that of the credentials that do it.
     pub account: &'a AccountId,
     /// The gate in force now, as [`policy`] says it.
     pub policy: &'a str,
@@ -70,7 +84,7 @@ pub struct Underway<'r> {
     pub until: Option<OffsetDateTime>,
 }
 
-/// Decides whether the deployment may begin, from the chain's records since its newest deployment,
+/// Decides whether the deployment may begin or the plan be applied, from the chain's records since its newest deployment,
 /// newest first and with that one.
 ///
 /// # Errors
@@ -88,9 +102,7 @@ pub fn usable(
     let (Verdict::Permitted, Some(permit)) = (record.verdict, &record.permit) else {
         return Err(Reason::NotAPermit(record.verdict));
     };
-    if record.digest != *attempt.digest {
-        return Err(Reason::Digest(record.digest.clone()));
-    }
+    fits(record, permit, attempt.of)?;
     if record.account.as_ref() != Some(attempt.account) {
         return Err(Reason::Account(record.account.clone()));
     }
@@ -113,10 +125,12 @@ pub fn usable(
             return Err(Reason::Underway(Box::new(last.record.clone())));
         }
         // What this run began may go on, also past the time by which it had to begin.
-        return Ok(Usable {
-            permit: found.clone(),
-            started: Some(used.clone()),
-        });
+        if let Use::Deploy(_) = attempt.of {
+            return Ok(Usable {
+                permit: found.clone(),
+                started: Some(used.clone()),
+            });
+        }
     }
     if let Some(underway) = underway(records, now)
         && !supersedes(record, attempt.run, &underway.started.record)
@@ -131,6 +145,22 @@ pub fn usable(
         permit: found.clone(),
         started: None,
     })
+}
+
+/// Refuses what the permit does not name.
+fn fits(record: &Record, permit: &Permit, of: Use<'_>) -> Result<(), Reason> {
+    match of {
+        Use::Deploy(digest) if record.digest != *digest => {
+            Err(Reason::Digest(record.digest.clone()))
+        }
+        Use::Apply { plan, .. } if permit.plan.as_deref() != Some(plan) => {
+            Err(Reason::Plan(permit.plan.clone()))
+        }
+        Use::Apply { commit, .. } if record.commit.as_str() != commit => {
+            Err(Reason::Commit(record.commit.clone()))
+        }
+        Use::Deploy(_) | Use::Apply { .. } => Ok(()),
+    }
 }
 
 /// Refuses to begin anything under a permit that is over, or whose request was rejected or withdrawn.

@@ -176,7 +176,7 @@ impl Record {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Request {
     /// SHA-256, in hexadecimal, over what is bound: service, environment and its account, digest, commit,
-    /// head, base and range, policy, people, expiry.
+    /// head, base and range, policy, people, plan, expiry.
     pub binding: String,
     /// Until when it can be approved and used, RFC 3339 in UTC.
     pub expires: String,
@@ -198,6 +198,9 @@ pub struct Request {
     /// The pull requests that brought the range.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub pull_requests: Vec<u64>,
+    /// The ID of the infrastructure plan that is promoted along, where the gate asks for one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub plan: Option<String>,
     /// Who wrote what is promoted: people by their name in the contract, without a number, and other
     /// accounts with their number.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
@@ -234,6 +237,9 @@ pub struct Permit {
     /// What the gate decided from, kept beside the anchor: `sha256:` and the hash of its bytes.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub evidence: Option<String>,
+    /// The ID of the one infrastructure plan that may be applied under it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub plan: Option<String>,
 }
 
 /// That a deployment is a rollback.

@@ -8,7 +8,7 @@ use kit::env::Env;
 use kit::host::Host;
 use kit::id::{CommitId, Digest};
 use kit::step::{Common, Cx};
-use ledger::permit::Attempt;
+use ledger::permit::{Attempt, Use};
 use ledger::{Actor, Append, Chain, Content, Entry, Ledger, Noted, Permit, Record, Verdict};
 use net::{Net, Target};
 use sandbox::instance::{Instance, port};
@@ -186,6 +186,7 @@ async fn one_of_many_begins(ledger: &Ledger, chain: &Chain) {
                 approvers: Vec::new(),
                 requests: Vec::new(),
                 evidence: None,
+                plan: None,
             }),
             ..record("d")
         };
@@ -202,7 +203,7 @@ async fn one_of_many_begins(ledger: &Ledger, chain: &Chain) {
         .zip(&runs)
         .map(|(number, run)| Attempt {
             permit: newest.seq + 1 + number % 2,
-            digest: &digest,
+            of: Use::Deploy(&digest),
             account: &account,
             policy: "sha256:rules",
             run: Some(run),

@@ -50,6 +50,7 @@ pub(super) async fn observe(
     let question = Question {
         digest: Some(digest.clone()),
         from: None,
+        plan: None,
         repository,
         breaks_glass: false,
         by_nobody: true,

@@ -15,6 +15,7 @@ mod merge;
 mod observe;
 mod people;
 mod persons;
+pub(crate) mod plan;
 mod policy;
 mod provenance;
 mod providers;
@@ -74,6 +75,8 @@ pub(crate) struct Allowed {
     pub(crate) commit: Option<CommitId>,
     /// The environment's own records as they were judged; nothing where there is no gate.
     pub(crate) standing: Option<Standing>,
+    /// The infrastructure plan that is promoted along.
+    pub(crate) plan: Option<String>,
     /// What the decision rests on.
     pub(crate) evidence: Evidence,
     /// All that it was made from; nothing where there is no gate, or if nobody keeps it.
@@ -93,6 +96,7 @@ pub(crate) async fn allow(args: &Check, cx: &Cx, keeps: bool) -> Result<Allowed>
     if !setting.declared {
         setting.follows.clone_from(&args.from);
     }
+    plan::fits(&setting, args.plan.as_deref(), args.rollback)?;
     let net = Net::new(cx)?;
     if args.rollback {
         return rollback::allow(args, cx, net, setting, digest, keeps).await;
@@ -101,6 +105,7 @@ pub(crate) async fn allow(args: &Check, cx: &Cx, keeps: bool) -> Result<Allowed>
     let question = Question {
         digest,
         from: args.from.as_deref(),
+        plan: args.plan.clone(),
         repository: args.github.repository(),
         breaks_glass: args.break_glass.is_some(),
         by_nobody: false,
@@ -118,7 +123,9 @@ pub(crate) async fn allow(args: &Check, cx: &Cx, keeps: bool) -> Result<Allowed>
         let by = glass::go_past(&mut decision, reason, &setting, &subject, conditions)?;
         Some((logins(&by), reason))
     });
-    let mut report = report::report(&setting, &subject, &facts, &decision)?;
+    let first = plan::missing(&setting, subject.plan.as_deref(), false);
+    let first = first.then(|| plan::next(&setting.environment));
+    let mut report = report::report(&setting, &subject, &facts, &decision, first)?;
     if let Some((by, reason)) = loud {
         loudly(cx, &mut report, &by, reason);
     }
@@ -144,6 +151,7 @@ pub(crate) async fn allow(args: &Check, cx: &Cx, keeps: bool) -> Result<Allowed>
         setting,
         digest: subject.digest,
         commit: subject.commit,
+        plan: subject.plan,
         standing,
         evidence,
         kept,
@@ -157,6 +165,8 @@ pub(crate) struct Question<'a> {
     /// The digest; without one, the newest healthy one of `from`, else of the previous environment.
     pub(crate) digest: Option<Digest>,
     pub(crate) from: Option<&'a str>,
+    /// The infrastructure plan that is promoted along, if one was named.
+    pub(crate) plan: Option<String>,
     /// The repository on GitHub, if it is not the run's.
     pub(crate) repository: Option<&'a str>,
     /// Whether the promoter uses break-glass, for which GitHub need not answer.
@@ -210,7 +220,8 @@ pub(crate) async fn judge(
         true => github.noting(&transcript),
         false => github,
     });
-    let read = Read::of(cx, net, setting, question.digest.clone(), question.from).await?;
+    let mut read = Read::of(cx, net, setting, question.digest.clone(), question.from).await?;
+    read.plan.clone_from(&question.plan);
     let standing = read.standing(setting)?;
     let subject = read.subject(setting, &standing)?;
     let proof = provenance::observe(cx, net, setting, &subject, question.repository).await;

@@ -15,12 +15,14 @@ use serde_json::{Value, json};
 
 const HEADER: [&str; 3] = ["rule", "answer", "fact"];
 
-/// A report if the gate allows the promotion, a refusal (exit 3) if it does not.
+/// A report if the gate allows the promotion, a refusal (exit 3) if it does not. `first` has to be done before it is
+/// deployed.
 pub(super) fn report(
     setting: &Setting,
     subject: &Subject,
     facts: &Facts,
     decision: &Decision,
+    first: Option<String>,
 ) -> Result<Report> {
     let rows = rows(decision);
     let digest = &subject.digest;
@@ -37,6 +39,7 @@ pub(super) fn report(
     };
     let obstacle = decision.obstacle();
     let next = match obstacle {
+        None if first.is_some() => first.unwrap_or_default(),
         None => format!("deploy {digest} to {environment}, then record it"),
         Some(_) => decision
             .next()
@@ -45,12 +48,16 @@ pub(super) fn report(
     let brought = brought(setting, facts);
     let lines = &brought.text;
     let (built, built_markdown) = built(subject);
+    let plan = subject.plan.as_deref();
+    let planned = plan.map_or_else(String::new, |id| format!("infrastructure plan {id}\n"));
+    let planned_markdown =
+        plan.map_or_else(String::new, |id| format!(", infrastructure plan `{id}`"));
     let text = format!(
-        "{environment} {verdict} {digest}\ncommit {commit}\n{built}{lines}\n{}\nnext: {next}\n",
+        "{environment} {verdict} {digest}\ncommit {commit}\n{built}{planned}{lines}\n{}\nnext: {next}\n",
         text_table(&HEADER, &rows)
     );
     let summary = format!(
-        "### {environment} {verdict} `{digest}`\n\nCommit `{commit}`{built_markdown}\n\n{}\n{}\n**Next:** {}\n",
+        "### {environment} {verdict} `{digest}`\n\nCommit `{commit}`{built_markdown}{planned_markdown}\n\n{}\n{}\n**Next:** {}\n",
         brought.markdown,
         markdown_table(&HEADER, &rows),
         markdown::text(&next),
@@ -61,6 +68,7 @@ pub(super) fn report(
         "service": setting.service,
         "digest": digest,
         "commit": subject.commit,
+        "plan": subject.plan,
         "built_for": subject.built_for,
         "from": setting.follows,
         "rules": decision.rules,
@@ -91,6 +99,7 @@ pub(super) fn report(
         "repository",
         setting.image_repository.clone().unwrap_or_default(),
     )
+    .output("plan", subject.plan.clone().unwrap_or_default())
     .output("from", setting.follows.clone().unwrap_or_default())
     .output("base", facts.base(subject).commit().unwrap_or_default()))
 }

@@ -4,6 +4,7 @@
 use super::answer::{Answer, Decision, not_asked};
 use super::approved::{Hands, RULE, changed, hands, parts};
 use super::facts::RunKind;
+use super::plan;
 use super::range::pulls;
 use super::report::{self, Brought};
 use super::{Judged, Question, Subject, judge, usable};
@@ -32,6 +33,7 @@ pub(crate) async fn run(args: Args, cx: &Cx) -> Result<Report> {
         return Err(asks_for_none(&setting));
     };
     usable(&setting, digest.as_ref(), args.from.as_deref())?;
+    plan::needed(&setting, args.plan.as_deref(), false)?;
     let net = Net::new(cx)?;
     let repository = args.github.repository();
     in_the_codes_repository(cx, &setting, repository)?;
@@ -39,6 +41,7 @@ pub(crate) async fn run(args: Args, cx: &Cx) -> Result<Report> {
     let question = Question {
         digest,
         from: args.from.as_deref(),
+        plan: args.plan.clone(),
         repository,
         breaks_glass: false,
         by_nobody: false,
@@ -47,7 +50,13 @@ pub(crate) async fn run(args: Args, cx: &Cx) -> Result<Report> {
     let mut judged = judge(cx, &net, &setting, question).await?;
     of_now(&mut judged.decision);
     // Refuses if a rule does.
-    report::report(&setting, &judged.subject, &judged.facts, &judged.decision)?;
+    report::report(
+        &setting,
+        &judged.subject,
+        &judged.facts,
+        &judged.decision,
+        None,
+    )?;
     let chain = Chain::new(&setting.service, &setting.environment)?;
     let now = cx.clock.now();
     let (parts, request) = bound(&setting, approve, &judged, now)?;
@@ -190,6 +199,7 @@ fn bound(
         pull_requests: pulls(facts.changes.as_deref().unwrap_or_default())
             .map(|pull| pull.number)
             .collect(),
+        plan: parts.plan.clone(),
         contributors: authors,
         unlisted,
     };

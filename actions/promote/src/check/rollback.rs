@@ -56,7 +56,7 @@ pub(super) async fn allow(
         decision,
         people,
     } = judgement;
-    let mut report = report::report(&setting, &subject, &Facts::none(), &decision)?;
+    let mut report = report::report(&setting, &subject, &Facts::none(), &decision, None)?;
     if let Some((people, reason)) = people.zip(args.break_glass.as_deref()) {
         loudly(cx, &mut report, &logins(&people), reason);
     }
@@ -70,6 +70,7 @@ pub(super) async fn allow(
         setting,
         digest: subject.digest,
         commit: subject.commit,
+        plan: None,
         standing,
         evidence: Evidence::default(),
         kept,
@@ -173,6 +174,7 @@ impl Went {
             evidence: None,
             trail: Trail::default(),
             built_for: None,
+            plan: None,
             base: Base::Nothing,
         };
         let policies = self.passed.policies(&chain)?;

@@ -26,6 +26,8 @@ pub(crate) struct Subject {
     /// The commit that the image was built for, if that is another commit with the same content. It
     /// is reported but no rule depends on it, because a build can write it.
     pub(crate) built_for: Option<CommitId>,
+    /// The infrastructure plan that is promoted along.
+    pub(crate) plan: Option<String>,
     /// Where the commits that the promotion brings begin.
     pub(crate) base: Base,
 }
@@ -58,6 +60,8 @@ pub(crate) struct Read {
     pub(crate) commit: Option<CommitId>,
     /// As [`Subject::built_for`].
     pub(crate) built_for: Option<CommitId>,
+    /// As [`Subject::plan`].
+    pub(crate) plan: Option<String>,
     /// The environment's own records; none where there is no gate.
     pub(crate) own: Vec<Entry>,
     /// The records of the previous environment.
@@ -97,6 +101,7 @@ impl Read {
             digest,
             commit: None,
             built_for: None,
+            plan: None,
             own: own?,
             before: before?,
         };
@@ -118,6 +123,7 @@ impl Read {
             digest,
             commit: None,
             built_for: None,
+            plan: None,
             own: Vec::new(),
             before: Vec::new(),
         };
@@ -174,6 +180,7 @@ impl Read {
             evidence,
             trail,
             built_for: self.built_for.clone(),
+            plan: self.plan.clone(),
             base: match asks_nothing(setting) {
                 true => Base::Nothing,
                 false => base(setting, standing)?,
@@ -332,6 +339,7 @@ mod tests {
             digest: digest('a'),
             commit: Some("e".repeat(40).parse().unwrap()),
             built_for: None,
+            plan: None,
             own: stored(&[deployed('b')]),
             before: stored(std::slice::from_ref(&before)),
         };

@@ -366,7 +366,12 @@ pub(super) fn besides(setting: &Setting) -> Vec<(&'static str, String)> {
             human(Duration::from_secs(glass.expires))
         ),
     };
-    vec![("rollback", rollback), ("break-glass", glass)]
+    let mut all = vec![("rollback", rollback), ("break-glass", glass)];
+    if gate.plan {
+        let plan = "infrastructure is applied only as the plan that the permit names: slipway-state plan, then grant --plan ID; a rollback leaves it alone";
+        all.push(("plan", plan.to_owned()));
+    }
+    all
 }
 
 fn number(number: u32, thing: &str) -> String {

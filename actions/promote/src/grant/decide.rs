@@ -61,6 +61,12 @@ fn is_same(record: &Record, draft: &Record, now: OffsetDateTime) -> bool {
             .as_ref()
             .map(|glass| glass.reason.clone())
     };
+    let plan = |record: &Record| {
+        record
+            .permit
+            .as_ref()
+            .and_then(|permit| permit.plan.clone())
+    };
     let open = |permit: &Permit| !permit::expired(permit, now);
     record.verdict == Verdict::Permitted
         && draft.run.is_some()
@@ -72,6 +78,7 @@ fn is_same(record: &Record, draft: &Record, now: OffsetDateTime) -> bool {
         && record.rollback.is_some() == draft.rollback.is_some()
         && glass(record) == glass(draft)
         && head(record) == head(draft)
+        && plan(record) == plan(draft)
         && record.permit.as_ref().is_some_and(open)
 }
 
@@ -235,6 +242,11 @@ mod tests {
             permit.expires = "2026-11-21T18:30:00Z".to_owned();
         }
         others.push(expired);
+        let mut planned = draft.clone();
+        if let Some(permit) = &mut planned.permit {
+            permit.plan = Some("p".to_owned());
+        }
+        others.push(planned);
         for other in others {
             let records = [deployed('a'), reviewed('a', "ada"), other];
             assert_eq!(found(&records, &draft), Ok(0), "{records:?}");

@@ -5,9 +5,9 @@ mod decide;
 pub(crate) use decide::expires;
 
 use crate::args::Grant as Args;
-use crate::check::{Allowed, Kept, allow};
+use crate::check::{Allowed, Kept, allow, plan};
 use crate::record::{Written, actor, after, connected, marks};
-use crate::setting::without_contract;
+use crate::setting::{Setting, without_contract};
 use crate::standing::Standing;
 use kit::clock::rfc3339;
 use kit::error::{Error, Result};
@@ -22,6 +22,8 @@ pub(crate) async fn run(args: Args, cx: &Cx) -> Result<Report> {
         )
         .hint("add a contract, or use check"));
     }
+    let setting = Setting::of(cx, &args.check.ledger)?;
+    plan::needed(&setting, args.check.plan.as_deref(), args.check.rollback)?;
     let mut allowed = allow(&args.check, cx, true).await?;
     let Some(standing) = allowed.standing.take() else {
         return Ok(without_a_gate(allowed));
@@ -84,6 +86,7 @@ async fn draft(
             approvers: evidence.approvers.clone(),
             requests: evidence.requests.clone(),
             evidence: None,
+            plan: allowed.plan.clone(),
         }),
         ..Record::new(
             &Chain::new(&setting.service, &setting.environment)?,
@@ -171,8 +174,10 @@ fn report(allowed: Allowed, granted: &Written) -> Report {
         true => "was already written",
         false => "written",
     };
+    let plan = record.permit.as_ref().and_then(|it| it.plan.as_ref());
+    let along = plan.map_or_else(String::new, |plan| format!(", and plan {plan}"));
     let permits = format!(
-        "one deployment of {} that begins before {expires}",
+        "one deployment of {} that begins before {expires}{along}",
         record.digest
     );
     report.text.push_str(&format!(
@@ -189,5 +194,8 @@ fn report(allowed: Allowed, granted: &Written) -> Report {
         "already": already,
         "evidence": record.permit.as_ref().and_then(|permit| permit.evidence.as_ref()),
     });
+    if let Some(plan) = plan {
+        report.json["permit"]["plan"] = json!(plan);
+    }
     report.output("permit", record.seq.to_string())
 }

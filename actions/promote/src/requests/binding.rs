@@ -24,6 +24,8 @@ pub(crate) struct Parts {
     pub(crate) policy: String,
     /// The hash over the people and apps.
     pub(crate) people: String,
+    /// The ID of the infrastructure plan that is promoted along.
+    pub(crate) plan: Option<String>,
 }
 
 impl Parts {
@@ -40,6 +42,7 @@ impl Parts {
             range: request.range.clone(),
             policy: record.policy.clone()?,
             people: request.people.clone(),
+            plan: request.plan.clone(),
         })
     }
 
@@ -56,6 +59,9 @@ impl Parts {
             expires: &'a str,
             head: &'a str,
             people: &'a str,
+            // Without one, the binding is what it was before plans were bound.
+            #[serde(skip_serializing_if = "Option::is_none")]
+            plan: Option<&'a str>,
             policy: &'a str,
             range: &'a str,
             service: &'a str,
@@ -69,6 +75,7 @@ impl Parts {
             expires,
             head: &self.head,
             people: &self.people,
+            plan: self.plan.as_deref(),
             policy: &self.policy,
             range: &self.range,
             service: &self.service,
@@ -90,6 +97,7 @@ impl Parts {
             range,
             policy,
             people,
+            plan,
         } = self;
         let compared = [
             ("the service", *service == other.service),
@@ -104,6 +112,7 @@ impl Parts {
             ),
             ("the contract's gate", *policy == other.policy),
             ("the contract's people", *people == other.people),
+            ("the infrastructure plan", *plan == other.plan),
         ];
         let different = compared.into_iter().filter(|(_, same)| !same);
         different.map(|(what, _)| what).collect()
@@ -121,4 +130,43 @@ pub(crate) fn people_hash(setting: &Setting) -> Result<String> {
     let all = serde_json::json!({ "apps": setting.apps, "people": setting.people });
     let json = serde_json::to_vec(&all).context("cannot write the people as JSON")?;
     Ok(sha256(&json))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Requests that are open when a plan is first named keep what they were approved for.
+    #[test]
+    fn a_binding_without_a_plan_is_what_it_was_before_plans_were_bound() {
+        let text = |text: &str| text.to_owned();
+        let parts = Parts {
+            service: text("s"),
+            environment: text("e"),
+            account: None,
+            digest: text("d"),
+            commit: text("c"),
+            head: text("h"),
+            base: None,
+            range: text("r"),
+            policy: text("q"),
+            people: text("p"),
+            plan: None,
+        };
+        let json = |plan: &str| {
+            format!(
+                r#"{{"account":null,"base":null,"commit":"c","digest":"d","environment":"e","expires":"t","head":"h","people":"p",{plan}"policy":"q","range":"r","service":"s"}}"#
+            )
+        };
+        assert_eq!(parts.binding("t").unwrap(), sha256(json("").as_bytes()));
+        let planned = Parts {
+            plan: Some(text("x")),
+            ..parts.clone()
+        };
+        assert_eq!(
+            planned.binding("t").unwrap(),
+            sha256(json(r#""plan":"x","#).as_bytes())
+        );
+        assert_eq!(parts.changed(&planned), ["the infrastructure plan"]);
+    }
 }

@@ -116,8 +116,12 @@ impl Asked {
             Some(run) => format!("\nshown in {run}"),
             None => String::new(),
         };
+        let plan = match &request.plan {
+            Some(plan) => format!("infrastructure plan {plan}\n"),
+            None => String::new(),
+        };
         format!(
-            "digest {}\ncommit {}\n{commits}{since}{pulls}\nasked for by {} until {}: {reason}{seen}\n",
+            "digest {}\ncommit {}\n{plan}{commits}{since}{pulls}\nasked for by {} until {}: {reason}{seen}\n",
             record.digest, record.commit, record.actor.login, request.expires
         )
     }

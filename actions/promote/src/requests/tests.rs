@@ -67,6 +67,7 @@ pub(crate) fn requested(setting: &Setting, digit: char, head: &str) -> Record {
         people: people_hash(setting).unwrap(),
         repository: Some("acme/storefront".to_owned()),
         pull_requests: vec![7],
+        plan: None,
         contributors: Vec::new(),
         unlisted: Vec::new(),
     };

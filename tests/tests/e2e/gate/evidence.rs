@@ -22,7 +22,7 @@ impl Gate {
     }
 
     /// Writes the chain and its evidence to a folder.
-    fn exported(&self, name: &str) -> (String, PathBuf) {
+    pub(super) fn exported(&self, name: &str) -> (String, PathBuf) {
         let file = format!("{name}.jsonl");
         let export = ["export", "--output", &file, "--evidence", name];
         self.run("grace", &export).is(0, &[]);
@@ -31,7 +31,7 @@ impl Gate {
     }
 
     /// What verify says of an export.
-    fn verified(&self, export: &str, evidence: &Path) -> Ended {
+    pub(super) fn verified(&self, export: &str, evidence: &Path) -> Ended {
         let file = self.folder.path().join("given.jsonl");
         std::fs::write(&file, export).unwrap();
         let (file, evidence) = (file.to_str().unwrap(), evidence.to_str().unwrap());
@@ -42,7 +42,7 @@ impl Gate {
     }
 
     /// What the second verifier says of it.
-    fn second(&self, export: &str, evidence: &Path) -> Value {
+    pub(super) fn second(&self, export: &str, evidence: &Path) -> Value {
         let file = self.folder.path().join("second.jsonl");
         std::fs::write(&file, export).unwrap();
         let script = instance()

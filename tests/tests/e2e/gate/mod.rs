@@ -9,6 +9,7 @@ mod evidence;
 mod glass;
 mod hands;
 mod permit;
+mod plan;
 mod principal;
 mod rollback;
 mod teams;

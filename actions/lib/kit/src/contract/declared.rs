@@ -168,6 +168,8 @@ pub(super) struct Gate {
     pub(super) approve: Option<Approve>,
     /// Providers and modules of the infrastructure code that need not be pinned, by their sources; none when not given.
     pub(super) unpinned: Option<Vec<At<Text<Dependency>>>>,
+    /// Whether infrastructure is applied only as a plan that the permit names; false when not given.
+    pub(super) plan: Option<At<bool>>,
 }
 
 /// Times in which nothing is promoted. All that is given must hold: the days from `first` to `last`, the weekdays, and the

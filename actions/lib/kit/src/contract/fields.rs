@@ -157,6 +157,7 @@ mapping!(Gate {
     optional break_glass: "break-glass",
     optional approve: "approve",
     optional unpinned: "unpinned",
+    optional plan: "plan",
 });
 mapping!(DeclaredPerson {
     optional id: "id",

@@ -66,6 +66,7 @@ pub(super) fn gate(environment: &Environment) -> model::Gate {
             }
         }),
         unpinned: gate.unpinned.into_iter().flatten().map(text).collect(),
+        plan: gate.plan.is_some_and(|asked| asked.value),
     }
 }
 

@@ -273,6 +273,9 @@ pub struct Gate {
     /// Providers and modules of the infrastructure code that need not be pinned, by their sources.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub unpinned: Vec<String>,
+    /// Whether infrastructure is applied only as a plan that the permit names.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub plan: bool,
 }
 
 impl Gate {
@@ -294,6 +297,7 @@ impl Gate {
             break_glass: None,
             approve: None,
             unpinned: Vec::new(),
+            plan: false,
         }
     }
 }

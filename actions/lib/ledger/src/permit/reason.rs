@@ -1,11 +1,11 @@
 //! Why no deployment may begin under a permit, and what to do then.
 
-use super::{Attempt, has_attempts};
+use super::{Attempt, Use, has_attempts};
 use crate::chain::Chain;
 use crate::record::{Record, Verdict};
 use kit::aws::AccountId;
 use kit::error::Error;
-use kit::id::Digest;
+use kit::id::{CommitId, Digest};
 
 /// Why no deployment may begin under a permit.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -16,6 +16,10 @@ pub enum Reason {
     NotAPermit(Verdict),
     /// It is for another digest.
     Digest(Digest),
+    /// It is for another plan, or names none.
+    Plan(Option<String>),
+    /// It is for another commit than the plan.
+    Commit(CommitId),
     /// It is for another account, or names none.
     Account(Option<AccountId>),
     /// The gate had other rules.
@@ -88,9 +92,18 @@ impl Reason {
     /// The refusal for people (exit 3).
     pub fn refusal(&self, chain: &Chain, attempt: &Attempt<'_>) -> Error {
         let (permit, environment) = (attempt.permit, chain.environment());
+        let (done, with) = match attempt.of {
+            Use::Deploy(digest) => (
+                format!("{digest} be deployed to {environment}"),
+                format!("--digest {digest}"),
+            ),
+            Use::Apply { plan, .. } => (
+                format!("plan {plan} be applied to {environment}"),
+                format!("--digest DIGEST --plan {plan}"),
+            ),
+        };
         let grant = format!(
-            "ask for a new permit: slipway-promote grant --environment {environment} --digest {}",
-            attempt.digest
+            "ask for a new permit: slipway-promote grant --environment {environment} {with}"
         );
         let then = format!("; then {grant}");
         let newest = |record: &Option<Box<Record>>| match record {
@@ -100,10 +113,7 @@ impl Reason {
                 record.seq, record.digest, record.verdict, record.actor.login, record.at
             ),
         };
-        let error = Error::refused(format!(
-            "permit {permit} does not let {} be deployed to {environment}",
-            attempt.digest
-        ));
+        let error = Error::refused(format!("permit {permit} does not let {done}"));
         match self {
             Reason::Unknown(record) => error
                 .cause(format!(
@@ -116,6 +126,16 @@ impl Reason {
                 .hint("give the `permit` output of `slipway-promote grant`")
                 .hint(grant),
             Reason::Digest(permitted) => error.cause(format!("it permits {permitted}")).hint(grant),
+            Reason::Plan(permitted) => error
+                .cause(match permitted {
+                    Some(permitted) => format!("it permits plan {permitted}"),
+                    None => "it names no plan".to_owned(),
+                })
+                .hint(grant),
+            Reason::Commit(permitted) => error
+                .cause(format!("it permits commit {permitted}"))
+                .hint("plan the commit that is promoted: slipway-state plan --commit SHA")
+                .hint(grant),
             Reason::Account(permitted) => error
                 .cause(match permitted {
                     Some(permitted) => format!(
@@ -141,8 +161,7 @@ impl Reason {
                     end.seq
                 ))
                 .hint(format!(
-                    "ask again: slipway-promote request --environment {environment} --digest {} --reason TEXT",
-                    attempt.digest
+                    "ask again: slipway-promote request --environment {environment} {with} --reason TEXT"
                 )),
             Reason::Newer(record) => error
                 .cause("another deployment was recorded since it was granted")

@@ -30,6 +30,10 @@ pub(super) fn rule(
     let finding = match (&setting.gate.approve, conditions) {
         _ if asks_nothing(setting) => not_asked(format!("{} has no gate", setting.environment)),
         (None, _) => not_asked("the contract asks for no approvals of a promotion"),
+        // What people approve is one plan among other things.
+        (Some(_), _) if setting.gate.plan && subject.plan.is_none() => {
+            not_asked("asked when a plan is named, which approvals are for too")
+        }
         (Some(_), None) => not_examined("the ledger was not read"),
         (Some(approve), Some(conditions)) => {
             match count(setting, approve, subject, facts, conditions) {
@@ -76,9 +80,9 @@ fn count(
     let all = Asked::all(conditions.standing.records());
     let hands = hands(setting, facts);
     let unlisted = hands.as_ref().map_or(&[][..], |hands| &hands.unlisted);
-    let asked = newest(setting, needed(approve, unlisted), &all, &subject.digest)?;
+    let asked = newest(setting, needed(approve, unlisted), &all, subject)?;
     let number = asked.number();
-    let again = ask(environment, &subject.digest);
+    let again = ask(environment, &subject.digest, subject.plan.as_deref());
     if let Some(ended) = asked.ended() {
         return Err(fail(ended, format!("ask again: {again}")));
     }
@@ -133,8 +137,9 @@ fn newest<'a>(
     setting: &Setting,
     needed: usize,
     all: &'a [Asked],
-    digest: &Digest,
+    subject: &Subject,
 ) -> Result<&'a Asked, Finding> {
+    let digest = &subject.digest;
     let mut newest = all.iter().rev();
     if let Some(asked) = newest.find(|asked| asked.record().digest == *digest) {
         return Ok(asked);
@@ -153,7 +158,10 @@ fn newest<'a>(
             "nobody has asked for the {} that {environment} needs for this digest{other}",
             kit::report::count(needed, "approval")
         ),
-        format!("ask for them: {}", ask(environment, digest)),
+        format!(
+            "ask for them: {}",
+            ask(environment, digest, subject.plan.as_deref())
+        ),
     ))
 }
 
@@ -213,6 +221,7 @@ pub(super) fn parts(
         range: range_hash(range.commits.iter().map(|commit| commit.sha.as_str())),
         policy,
         people,
+        plan: subject.plan.clone(),
     })
 }
 
@@ -233,8 +242,11 @@ pub(crate) fn changed(asked: &Asked, now: &Parts) -> Option<String> {
 }
 
 /// The command that asks for approvals.
-pub(crate) fn ask(environment: &str, digest: &Digest) -> String {
-    format!("slipway-promote request --environment {environment} --digest {digest} --reason TEXT")
+pub(crate) fn ask(environment: &str, digest: &Digest, plan: Option<&str>) -> String {
+    let plan = plan.map_or_else(String::new, |plan| format!(" --plan {plan}"));
+    format!(
+        "slipway-promote request --environment {environment} --digest {digest}{plan} --reason TEXT"
+    )
 }
 
 /// The command that answers a request.

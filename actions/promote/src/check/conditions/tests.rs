@@ -41,6 +41,7 @@ impl Scene {
                 healthy_since: Some(since),
             },
             built_for: None,
+            plan: None,
             base: crate::check::range::Base::Nothing,
         };
         let open = |next: Option<&str>| {

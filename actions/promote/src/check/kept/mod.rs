@@ -40,6 +40,9 @@ pub(crate) struct Kept {
     digest: Digest,
     /// The commit of the run, where no environment comes before.
     commit: Option<CommitId>,
+    /// The infrastructure plan that is promoted along, where the gate asks for one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    plan: Option<String>,
     /// When it was decided, RFC 3339 with its fractions of a second.
     now: String,
     /// The environment's own newest records, newest first.
@@ -193,6 +196,7 @@ impl Kept {
             digest: went.digest.clone(),
             commit: None,
             built_for: None,
+            plan: None,
             own: went.own.clone(),
             before: Vec::new(),
         };
@@ -231,6 +235,7 @@ impl Kept {
             },
             digest: read.digest.clone(),
             commit: read.commit.clone(),
+            plan: read.plan.clone(),
             now: now
                 .format(&Rfc3339)
                 .context("cannot write the time of the decision")?,

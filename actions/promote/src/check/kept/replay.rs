@@ -7,7 +7,7 @@ use crate::check::facts::{Fact, Facts};
 use crate::check::policy::Policy;
 use crate::check::provenance::Found;
 use crate::check::rollback::{Passed, Went, passed, told};
-use crate::check::{Evidence, Read, decide, glass, observe};
+use crate::check::{Evidence, Read, decide, glass, observe, plan};
 use crate::grant::expires;
 use crate::person::actor;
 use crate::requests::members;
@@ -86,6 +86,7 @@ async fn follow(
         digest: kept.digest.clone(),
         commit: kept.commit.clone(),
         built_for: None,
+        plan: kept.plan.clone(),
         own,
         before,
     };
@@ -211,13 +212,23 @@ impl Kept {
             Was::Promotion(promotion) => (promotion.break_glass.clone(), false),
             Was::Rollback(rollback) => (rollback.break_glass.clone(), true),
         };
+        if plan::missing(setting, self.plan.as_deref(), rolled_back) {
+            return Err(differs(
+                "its evidence names no plan, and the gate asks for one",
+            ));
+        }
         let glass = permit.break_glass.as_ref().map(|glass| &glass.reason);
+        let permitted = permit.permit.as_ref();
         for (what, same) in [
             ("service", permit.service == setting.service),
             ("environment", permit.environment == setting.environment),
             ("digest", permit.digest == self.digest),
             ("account", permit.account == setting.read.account),
             ("policy", permit.policy.as_ref() == Some(&policy)),
+            (
+                "plan",
+                permitted.and_then(|it| it.plan.as_ref()) == self.plan.as_ref(),
+            ),
             ("rollback", permit.rollback.is_some() == rolled_back),
             (
                 "break_glass",

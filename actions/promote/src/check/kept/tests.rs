@@ -42,6 +42,7 @@ fn judged(
         digest: digest('a'),
         commit: None,
         built_for: None,
+        plan: None,
         own: own.clone(),
         before: Vec::new(),
     };
@@ -117,11 +118,31 @@ fn a_decision_follows_from_what_it_was_made_from() {
 #[test]
 fn what_does_not_follow_is_named() {
     type Change = fn(&mut Case);
-    let changes: [(&str, Change); 15] = [
+    let changes: [(&str, Change); 18] = [
         ("another digest", |it| it.permit.digest = digest('b')),
         ("another policy", |it| it.permit.policy = None),
         ("another policy", |it| it.kept.contract.gate.push(' ')),
         ("another rollback", |it| it.permit.rollback = None),
+        ("another plan", |it| {
+            it.permit.permit.as_mut().unwrap().plan = Some("p".to_owned());
+        }),
+        ("another plan", |it| it.kept.plan = Some("p".to_owned())),
+        ("names no plan, and the gate asks for one", |it| {
+            let mut setting = setting();
+            setting.gate.plan = true;
+            it.kept.contract.gate = serde_json::to_string(&setting.gate).unwrap();
+            it.permit.policy = Some(setting.policy().unwrap());
+            it.permit.rollback = None;
+            let promotion = Promotion {
+                break_glass: None,
+                promoter: Ok(vec![actor("dora")]),
+                calendars: Vec::new(),
+                missing_before: None,
+                provenance: None,
+                github: None,
+            };
+            it.kept.judged = Was::Promotion(promotion);
+        }),
         ("another environment", |it| {
             it.permit.environment = "staging".to_owned();
         }),

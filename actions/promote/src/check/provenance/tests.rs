@@ -14,6 +14,7 @@ fn subject() -> Subject {
         evidence: None,
         trail: Trail::default(),
         built_for: None,
+        plan: None,
         base: Base::Nothing,
     }
 }

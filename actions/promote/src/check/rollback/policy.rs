@@ -190,6 +190,7 @@ mod tests {
             evidence: None,
             trail: Trail::default(),
             built_for: None,
+            plan: None,
             base: Base::Nothing,
         };
         rule(&setting(), &subject, branch, &Policies { newest, own }).answer

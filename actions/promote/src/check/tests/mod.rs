@@ -316,6 +316,7 @@ impl Promotion {
                 evidence: Some(record(Verdict::Healthy)),
                 trail: Trail::default(),
                 built_for: None,
+                plan: None,
                 base: Base::Nothing,
             },
             facts: Facts {

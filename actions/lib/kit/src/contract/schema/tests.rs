@@ -174,11 +174,13 @@ const GOOD: &[Change] = &[
         "approvals: 2",
         "unpinned: [hashicorp/aws, 'git::https://git.acme.example/network.git//vpc']",
     ),
+    ("approvals: 2", "plan: true"),
 ];
 
 /// Wrong in shape, which both must see.
 const BAD: &[Change] = &[
     ("approvals: 2", "unpinned: hashicorp/aws"),
+    ("approvals: 2", "plan: required"),
     ("approvals: 2", "unpinned: ['acme/vpc/aws?version=1']"),
     ("version: 1", "version: 2"),
     ("version: 1", "version: '1'"),

@@ -27,6 +27,15 @@ fn a_gate_without_times_is_written_as_it_was_before_there_were_any() {
 }
 
 #[test]
+fn a_gate_says_whether_infrastructure_needs_a_permitted_plan() {
+    assert!(gate("plan: true").plan);
+    assert!(!gate("approvals: 2").plan);
+    // The hash of a gate that does not ask for it stays what it was.
+    expect![[r#"{"required":true,"branch":"main","approvals":1,"checks":[],"workflow":null}"#]]
+        .assert_eq(&serde_json::to_string(&gate("plan: false")).unwrap());
+}
+
+#[test]
 fn times_are_resolved() {
     let found = gate(
         "soak: 1h30m, still-running: true, calendars: [freezes], rollback: {approvals: 1}, \
