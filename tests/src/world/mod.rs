@@ -137,6 +137,19 @@ impl World {
         account::trust(&build, "slipway-publish", &trust).await
     }
 
+    /// Lets what runs an environment's infrastructure code read the ledger, as where its gate says `plan: true`.
+    pub async fn infrastructure_reads_ledger(
+        &self,
+        instance: &Instance,
+        environment: &Environment,
+    ) -> Result<()> {
+        let (build, _) = self.open_accounts(instance, &http_client()?).await?;
+        let (permission, trust) = policy::infrastructure_reads_ledger(self, environment);
+        let stage = policy::codebuild(&policy::infrastructure(&environment.name));
+        account::permit(&build, &stage, "plan", &permission).await?;
+        account::trust(&build, "slipway-read", &trust).await
+    }
+
     /// Lets the role that publishes use every repository of the build account, beside the service's own; and so the first
     /// stage's own role, as that of a job which uses a step without a contract.
     pub async fn publishes_anywhere(&self, instance: &Instance) -> Result<()> {

@@ -27,6 +27,8 @@ const EXECUTION: &str = include_str!("../../../docs/policies/execution.json");
 const CODEBUILD: &str = include_str!("../../../docs/policies/codebuild.json");
 const CODEBUILD_INFRASTRUCTURE: &str =
     include_str!("../../../docs/policies/codebuild-infrastructure.json");
+const CODEBUILD_INFRASTRUCTURE_PLAN: &str =
+    include_str!("../../../docs/policies/codebuild-infrastructure-plan.json");
 const CODEBUILD_BUILD: &str = include_str!("../../../docs/policies/codebuild-build.json");
 
 /// The CodeBuild stage that builds, for every environment.
@@ -272,6 +274,21 @@ pub(crate) fn first_stage_publishes(world: &World) -> (Value, Value) {
     (filled(world, None, CODEBUILD_BUILD), trust)
 }
 
+/// What lets an environment's infrastructure read the ledger, which it has to where only permitted plans are applied: a CodeBuild
+/// stage's permission, and the trust policy of the role that reads.
+pub(crate) fn infrastructure_reads_ledger(
+    world: &World,
+    environment: &Environment,
+) -> (Value, Value) {
+    let code = infrastructure(&environment.name);
+    let names = world.environments.iter().map(|each| each.name.as_str());
+    let names: Vec<&str> = names.chain([code.as_str()]).collect();
+    let mut trust = trust(world, &world.build.id, &names);
+    trust_approvals(world, &mut trust);
+    let permission = filled(world, Some(environment), CODEBUILD_INFRASTRUCTURE_PLAN);
+    (permission, trust)
+}
+
 /// The name of a service's `execution` or `task` role.
 pub(crate) fn role_name(world: &World, environment: &Environment, kind: &str) -> String {
     format!("{}-{}-{kind}", world.service, environment.name)
@@ -493,6 +510,20 @@ mod tests {
                 assert!(!trusted.contains(&code), "{} trusts {code}", role.name);
             }
         }
+    }
+
+    /// Also where it may read the ledger.
+    #[test]
+    fn infrastructure_of_permitted_plans_may_assume_one_role_more() {
+        let world = World::named("w1", "127.1.2.3:4002");
+        let staging = &world.environments[1];
+        let (permission, trust) = infrastructure_reads_ledger(&world, staging);
+        let read = format!("arn:aws:iam::{}:role/slipway-read", world.build.id);
+        assert_eq!(permission["Statement"][0]["Resource"], json!([read]));
+        assert_eq!(permission["Statement"].as_array().unwrap().len(), 1);
+        let trusted = trust.to_string();
+        let codes = trusted.matches("-infrastructure").count();
+        assert_eq!(codes, 2, "a job and a stage, of one environment: {trusted}");
     }
 
     #[test]

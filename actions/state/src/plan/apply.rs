@@ -2,6 +2,7 @@
 
 use super::args;
 use super::envelope::Envelope;
+use super::permitted::{self, Permit};
 use super::prepare::{basis, commit, object_of, prepare};
 use super::private::Private;
 use super::{pull, report};
@@ -26,6 +27,16 @@ pub(crate) async fn apply(args: args::Apply, cx: &Cx) -> Result<Report> {
     }
     let located = locate::of(&args.locked.state, cx)?;
     let code = &args.code;
+    let permit = args.permit.as_deref();
+    let asked = permitted::asked(permit, &located, id, commit(code, cx))?;
+    let permit = match asked {
+        Some(asked) => Some(Permit::open(asked, id, cx).await?),
+        None => None,
+    };
+    // None of the code's providers runs without it.
+    if let Some(permit) = &permit {
+        permit.check(cx).await?;
+    }
     let tool = Tool::find(code.tool, code.directory.clone(), &located, cx).await?;
     args.options.arguments(&tool.directory)?;
     prepare(&tool, &located, cx).await?;
@@ -39,8 +50,16 @@ pub(crate) async fn apply(args: args::Apply, cx: &Cx) -> Result<Report> {
             let key = object_of(&objects.key, id);
             let (envelope, private) =
                 unless_interrupted(fetch(&objects, &key, id, &tool, &args, cx)).await?;
+            // The wait for the lock and the preparation took their time, in which the permit may have ended.
+            let under = match &permit {
+                Some(permit) => Some(permit.check(cx).await?),
+                None => None,
+            };
+            let allowed = under.as_ref().map_or_else(String::new, |under| {
+                format!(", under permit {}", under.line())
+            });
             cx.host.info(format!(
-                "applying plan {id} by {}: {}",
+                "applying plan {id} by {}: {}{allowed}",
                 envelope.who, envelope.counts
             ));
             let plan = private.plan().display().to_string();
@@ -63,7 +82,14 @@ pub(crate) async fn apply(args: args::Apply, cx: &Cx) -> Result<Report> {
                     error.message
                 ));
             }
-            Ok(report::applied(&objects.name(), id, &envelope, &standing))
+            let under = under.as_ref();
+            Ok(report::applied(
+                &objects.name(),
+                id,
+                &envelope,
+                &standing,
+                under,
+            ))
         },
     )
     .await

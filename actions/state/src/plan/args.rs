@@ -39,6 +39,9 @@ pub(crate) struct Apply {
     /// The plan's ID, from the output `plan-id` of `plan`
     #[arg(long, value_name = "ID")]
     pub(crate) plan: String,
+    /// Output `permit` of slipway-promote: the permit that names the plan, where the gate says `plan: true`
+    #[arg(long, value_name = "NUMBER")]
+    pub(crate) permit: Option<String>,
 }
 
 #[derive(Debug, clap::Args)]

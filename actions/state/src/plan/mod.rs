@@ -9,6 +9,7 @@ pub(crate) mod envelope;
 mod hidden;
 mod make;
 mod options;
+mod permitted;
 mod prepare;
 mod private;
 mod pull;

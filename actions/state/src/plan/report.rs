@@ -2,6 +2,7 @@
 
 use super::changes::{Changes, Kind};
 use super::envelope::Envelope;
+use super::permitted::Under;
 use super::render::{self, Fact};
 use crate::dependencies::Notes;
 use crate::hash::sha256;
@@ -179,13 +180,20 @@ pub(crate) async fn comment(planned: Planned, pull: Option<u64>, cx: &Cx) -> Res
     Ok(report)
 }
 
-pub(crate) fn applied(state: &str, id: &str, envelope: &Envelope, now: &Standing) -> Report {
-    let facts = [
+pub(super) fn applied(
+    state: &str,
+    id: &str,
+    envelope: &Envelope,
+    now: &Standing,
+    under: Option<&Under>,
+) -> Report {
+    let mut facts = vec![
         ("state", state.to_owned()),
         ("serial", now.serial.to_string()),
         ("plan", id.to_owned()),
         ("planned by", envelope.who.clone()),
     ];
+    facts.extend(under.map(|under| ("permit", under.line())));
     let mut text = format!("applied: {}\n", envelope.counts);
     for (name, value) in &facts {
         text.push_str(&format!("{name}: {value}\n"));
@@ -195,7 +203,7 @@ pub(crate) fn applied(state: &str, id: &str, envelope: &Envelope, now: &Standing
         summary: markdown(&format!("Applied: {}", envelope.counts), &facts, &[]),
         json: json!({
             "state": state, "plan": id, "serial": now.serial, "lineage": now.lineage,
-            "counts": envelope.counts,
+            "counts": envelope.counts, "permit": under.map(Under::json),
         }),
         ..Report::default()
     }

@@ -1,0 +1,230 @@
+//! The permit that a plan is applied under, where the gate of the environment says `plan: true`. It is read from the
+//! environment's chain with the role that only reads the ledger: whoever applies infrastructure runs the repository's code,
+//! and writes no permits. Nothing has to be written: a plan is used up by being applied, because its state moves on.
+
+use crate::locate::LocatedState;
+use kit::Cx;
+use kit::contract::Resolved;
+use kit::error::{Error, Result};
+use kit::signal::unless_interrupted;
+use ledger::permit::{Attempt, Use};
+use ledger::{Chain, Ledger, Record, Trust};
+use net::{Net, Purpose, Target};
+use serde_json::{Value, json};
+
+/// A permit that was named, and the contract of the environment that it is for.
+#[derive(Debug)]
+pub(super) struct Asked<'a> {
+    number: u64,
+    contract: &'a Resolved,
+    commit: String,
+}
+
+/// The permit that this plan is to be applied under; nothing where the gate asks for none.
+///
+/// # Errors
+/// The gate asks for one and none was named, or the commit of the code is unknown (exit 3); or what was named is not a
+/// number, or nothing here needs a permit (exit 2).
+pub(super) fn asked<'a>(
+    given: Option<&str>,
+    located: &'a LocatedState,
+    plan: &str,
+    commit: Option<String>,
+) -> Result<Option<Asked<'a>>> {
+    let number = number(given)?;
+    let contract = located.resolved.as_ref().map(|it| &it.resolved);
+    let planned = contract.filter(|contract| contract.gate.plan);
+    match (number, planned) {
+        (None, None) => Ok(None),
+        (Some(number), Some(contract)) => match commit {
+            Some(commit) => Ok(Some(Asked {
+                number,
+                contract,
+                commit,
+            })),
+            None => Err(Error::refused(
+                "the commit of the infrastructure code is unknown, so no permit can be for it",
+            )
+            .hint("give the permit's commit: --commit SHA")),
+        },
+        (None, Some(Resolved { environment, .. })) => Err(Error::refused(format!(
+            "the gate of {environment} says `plan: true`, so a plan is applied there only under a permit that names it"
+        ))
+        .hint(format!(
+            "ask for one: slipway-promote grant --environment {environment} --digest DIGEST --plan {plan}"
+        ))
+        .hint("then apply under it: --permit NUMBER, its output `permit`")),
+        (Some(_), None) => Err(Error::usage(match contract {
+            Some(contract) => format!(
+                "--permit is given, but the gate of {} does not say `plan: true`, so no plan there needs a permit",
+                contract.environment
+            ),
+            None => "--permit is given, and without a contract there is no gate to permit anything"
+                .to_owned(),
+        })
+        .hint("omit --permit, or give --environment NAME of a contract whose gate says `plan: true`")),
+    }
+}
+
+/// The number of a permit. Where a gate granted none, a workflow passes an empty text on.
+fn number(given: Option<&str>) -> Result<Option<u64>> {
+    let text = given.map(str::trim).unwrap_or_default();
+    if text.is_empty() {
+        return Ok(None);
+    }
+    match text.parse() {
+        Ok(number) if number > 0 => Ok(Some(number)),
+        _ => Err(
+            Error::usage(format!("`{text}` is not the number of a permit"))
+                .hint("give the `permit` output of `slipway-promote grant`"),
+        ),
+    }
+}
+
+/// A permit, and the way to its chain.
+#[derive(Debug)]
+pub(super) struct Permit<'a> {
+    asked: Asked<'a>,
+    plan: &'a str,
+    /// The hash of the gate's rules.
+    policy: String,
+    run: Option<String>,
+    chain: Chain,
+    ledger: Ledger,
+}
+
+impl<'a> Permit<'a> {
+    /// Reaches the environment's chain with the role that only reads.
+    ///
+    /// # Errors
+    /// The role may not be assumed.
+    pub(super) async fn open(asked: Asked<'a>, plan: &'a str, cx: &Cx) -> Result<Self> {
+        let net = Net::new(cx)?;
+        let contract = asked.contract;
+        let target = Target::of(contract, Purpose::ReadLedger);
+        let account = unless_interrupted(net.account(&target)).await.map_err(|error| {
+            error.hint("where a gate says `plan: true`, the infrastructure's job needs slipway-read of the build account too: docs/getting-started.md, \"Infrastructure as a permitted plan\"")
+        })?;
+        let trust = Trust::from(&contract.build);
+        Ok(Self {
+            plan,
+            policy: ledger::policy(&contract.gate)?,
+            run: cx.host.run_url(),
+            chain: Chain::new(&contract.service, &contract.environment)?,
+            ledger: Ledger::new(&account, &contract.build.ledger).trusting(&net, &account, &trust),
+            asked,
+        })
+    }
+
+    /// Checks that the plan may be applied now. Writes nothing.
+    ///
+    /// # Errors
+    /// It may not (exit 3), or that cannot be seen.
+    pub(super) async fn check(&self, cx: &Cx) -> Result<Under> {
+        let attempt = Attempt {
+            permit: self.asked.number,
+            of: Use::Apply {
+                plan: self.plan,
+                commit: &self.asked.commit,
+            },
+            account: &self.asked.contract.account,
+            policy: &self.policy,
+            run: self.run.as_deref(),
+        };
+        let usable = self.ledger.usable(&self.chain, &attempt, cx.clock);
+        let usable = unless_interrupted(usable).await?;
+        Ok(Under::of(&usable.permit.record))
+    }
+}
+
+/// The permit that a plan was applied under, as it is told.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Under {
+    permit: u64,
+    by: String,
+    at: String,
+    expires: String,
+    requests: Vec<u64>,
+    glass: Option<String>,
+}
+
+impl Under {
+    fn of(record: &Record) -> Self {
+        let permit = record.permit.as_ref();
+        let glass = record.break_glass.as_ref();
+        Self {
+            permit: record.seq,
+            by: record.actor.login.clone(),
+            at: record.at.clone(),
+            expires: permit.map(|it| it.expires.clone()).unwrap_or_default(),
+            requests: permit.map(|it| it.requests.clone()).unwrap_or_default(),
+            glass: glass.map(|glass| glass.reason.clone()),
+        }
+    }
+
+    /// Number, who granted it, and by which requests it was approved.
+    pub(crate) fn line(&self) -> String {
+        let Self { permit, by, at, .. } = self;
+        let mut line = format!("{permit}, granted by {by} at {at}");
+        if let Some(reason) = &self.glass {
+            line.push_str(&format!(", BREAK-GLASS: {reason}"));
+        }
+        if !self.requests.is_empty() {
+            let requests: Vec<String> = self.requests.iter().map(u64::to_string).collect();
+            line.push_str(&format!(", approved by request {}", requests.join(", ")));
+        }
+        line
+    }
+
+    pub(crate) fn json(&self) -> Value {
+        json!({
+            "record": self.permit,
+            "granted_by": self.by,
+            "granted_at": self.at,
+            "expires": self.expires,
+            "requests": self.requests,
+            "break_glass": self.glass,
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use kit::Exit;
+
+    #[test]
+    fn an_empty_number_is_none_and_a_word_is_refused() {
+        for (given, wanted) in [
+            (None, Ok(None)),
+            (Some(" "), Ok(None)),
+            (Some(" 42\n"), Ok(Some(42))),
+            (Some("0"), Err(Exit::Usage)),
+            (Some("latest"), Err(Exit::Usage)),
+        ] {
+            let found = number(given).map_err(|error| error.exit());
+            assert_eq!(found, wanted, "{given:?}");
+        }
+    }
+
+    #[test]
+    fn a_permit_is_told_by_number_who_granted_it_and_what_it_rests_on() {
+        let mut under = Under {
+            permit: 42,
+            by: "linus".to_owned(),
+            at: "2026-11-21T18:00:00Z".to_owned(),
+            expires: "2026-11-21T19:00:00Z".to_owned(),
+            requests: Vec::new(),
+            glass: None,
+        };
+        assert_eq!(under.line(), "42, granted by linus at 2026-11-21T18:00:00Z");
+        under.requests = vec![5, 7];
+        under.glass = Some("the shop is down".to_owned());
+        let line = under.line();
+        assert!(
+            line.ends_with(", BREAK-GLASS: the shop is down, approved by request 5, 7"),
+            "{line}"
+        );
+        assert_eq!(under.json()["record"], 42);
+    }
+}
