@@ -53,6 +53,10 @@ pub(crate) struct Holding<'a> {
     pub(super) called: bool,
     /// That the last command left more in a lock file than the contract excepts.
     pub(super) moved: Option<Error>,
+    /// Whether the commands are the user's own, which a gate with `plan: true` lets change nothing.
+    pub(super) free: bool,
+    /// Why a call of the last command was refused by such a gate, and what to do.
+    pub(super) forbidden: Option<(String, String)>,
     pub(super) stage: Stage,
     pub(super) located: &'a LocatedState,
     pub(super) cx: &'a Cx,
@@ -106,6 +110,8 @@ impl<'a> Holding<'a> {
             worked: BTreeMap::new(),
             called: false,
             moved: None,
+            free: false,
+            forbidden: None,
             stage: Stage::Idle,
             located,
             cx,
@@ -163,7 +169,15 @@ impl Holding<'_> {
             path_style: net::path_style(&self.cx.env),
             to_repair: rescue::origins(self.record.lease.rescued.as_deref()),
             rule: Rule::of(self.located.resolved.as_ref()),
+            plans: self.plans_alone(),
         }
+    }
+
+    /// The environment, if only a permitted plan may change anything there and the commands are the user's own.
+    fn plans_alone(&self) -> Option<String> {
+        let resolved = self.located.resolved.as_ref().filter(|_| self.free)?;
+        let contract = &resolved.resolved;
+        contract.gate.plan.then(|| contract.environment.clone())
     }
 
     /// States that the last command left behind.

@@ -74,6 +74,7 @@ pub(crate) async fn run(located: &LocatedState, job: Job<'_>, cx: &Cx) -> Result
     let notes = Notes::of(located, &directory, job.base, cx)?;
 
     let mut holding = acquire(located, &job, hold, cx).await?;
+    holding.free = true;
     let ended = match holding.lasting(job.budget).await {
         Ok(()) => {
             let program = holding.opened.access.account.lend(program()?);
@@ -214,6 +215,20 @@ impl Holding<'_> {
         outlasts(&self.opened, budget, self.cx)
     }
 
+    /// How a command ended; refused if the gate forbade one of its calls, whatever the command made of that.
+    fn allowed(&self, shown: &str, verdict: Result<()>) -> Result<()> {
+        let Some((why, hint)) = &self.forbidden else {
+            return verdict;
+        };
+        let error = Error::refused(format!("`{shown}` was not allowed what it tried"))
+            .cause(why.clone())
+            .hint(hint.clone());
+        Err(match verdict {
+            Ok(()) => error.cause(format!("`{shown}` went on without it")),
+            Err(_) => error,
+        })
+    }
+
     /// Gives the lock back after a command, or says why it stays and what went wrong.
     async fn conclude(
         &mut self,
@@ -225,7 +240,7 @@ impl Holding<'_> {
             Ok(ended) => ended,
             Err(error) => return Err(self.give_back_after(error, false).await),
         };
-        let verdict = child::verdict(shown, ended.status);
+        let verdict = self.allowed(shown, child::verdict(shown, ended.status));
         let left = self.left();
         if !left.is_empty() {
             let verdict = verdict

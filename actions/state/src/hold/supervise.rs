@@ -106,6 +106,7 @@ impl Holding<'_> {
         self.worked = watch.desk.worked();
         self.called = watch.desk.was_asked();
         self.moved = watch.desk.unmoved().err();
+        self.forbidden = watch.desk.forbidden();
         if let Some(work) = &mut self.work {
             let before = self.worked.iter();
             work.called(

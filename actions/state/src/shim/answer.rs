@@ -6,6 +6,7 @@ use super::desk::{FOLDERS, Worked};
 use super::judge::judge;
 use super::look::Seen;
 use super::ours::Ours;
+use super::plans;
 use super::strict;
 use super::target::state;
 use super::verdict::Verdict;
@@ -82,6 +83,8 @@ pub(super) struct State {
     pub(super) unlocked: Option<Unlocked>,
     /// Whether any call asked.
     pub(super) asked: bool,
+    /// Why a call was refused that only a permitted plan may stand for, and what to do; the first one counts.
+    pub(super) forbidden: Option<(String, String)>,
     /// When the lock's lease ends ([`uptime`]), unless it is renewed.
     pub(super) end: Duration,
     pub(super) worked: BTreeMap<PathBuf, Worked>,
@@ -197,6 +200,13 @@ async fn decide(shared: &Shared, question: &Question, process: Option<Process>) 
     shared.state().asked = true;
     if let Some(refused) = closed(&shared.state()) {
         return refused;
+    }
+    if let Some(Verdict::Refused { why, hint }) = plans::forbidden(&shared.ours, &question.call) {
+        let mut state = shared.state();
+        state
+            .forbidden
+            .get_or_insert_with(|| (why.clone(), hint.clone()));
+        return Answer::Refused { why, hint };
     }
     if let Some(Verdict::Refused { why, hint }) = shared.moved(question) {
         return Answer::Refused { why, hint };

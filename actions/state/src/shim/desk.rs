@@ -130,6 +130,11 @@ impl Desk {
         Ok(())
     }
 
+    /// Why a call was refused that only a permitted plan may stand for, and what to do.
+    pub(crate) fn forbidden(&self) -> Option<(String, String)> {
+        self.shared.state().forbidden.clone()
+    }
+
     /// Whether any call came here.
     pub(crate) fn was_asked(&self) -> bool {
         self.shared.state().asked

@@ -12,6 +12,7 @@ mod key_tests;
 mod look;
 mod ours;
 mod pin;
+mod plans;
 mod saved;
 mod strict;
 mod target;

@@ -28,6 +28,8 @@ pub(crate) struct Ours {
     pub(crate) to_repair: Vec<String>,
     /// What the environment's gate asks of the code, where it has one.
     pub(crate) rule: Option<Rule>,
+    /// The environment, if only a permitted plan changes anything there, and this is not the step that applies it.
+    pub(crate) plans: Option<String>,
 }
 
 /// Whether a variable chooses where AWS is.

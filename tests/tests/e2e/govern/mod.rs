@@ -6,6 +6,7 @@ mod cdktn;
 mod elsewhere;
 mod history;
 mod newer;
+mod permitted;
 mod pinned;
 mod plan;
 mod wrapped;

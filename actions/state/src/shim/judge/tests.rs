@@ -30,6 +30,7 @@ pub(in crate::shim) fn ours(locking: Locking) -> Ours {
         path_style: false,
         to_repair: Vec::new(),
         rule: None,
+        plans: None,
     }
 }
 
