@@ -113,6 +113,36 @@ fn the_ten_lines_of_the_readme_deliver_and_their_sibling_promotes() {
             assert_eq!(record["digest"], built, "{record}");
         }
         assert!(row(&ledger, "production").is_none(), "{ledger}");
+
+        // From now on staging's infrastructure is applied as the plan that its permit names.
+        let environment = world.environment("staging").unwrap();
+        let reads = world.infrastructure_reads_ledger(instance, environment);
+        reads.await.unwrap();
+        let contract = read(
+            &instance
+                .checkout
+                .join("docs/examples/storefront/delivery.yaml"),
+        );
+        let follows = "    follows: dev\n";
+        assert!(contract.contains(follows), "{contract}");
+        let gate = "    gate: { plan: true }\n";
+        let contract = contract.replacen(follows, &format!("{follows}{gate}"), 1);
+        let files = [("delivery.yaml", contract.as_str())];
+        let title = "Permit plans";
+        let commit = story.change(AUTHOR, REVIEWER, title, &files).await.unwrap();
+        run(Trigger::push(REVIEWER, "deliver.yml")).await;
+        let new = [("environment", "staging"), ("plan", "new")];
+        let promoted = run(Trigger::dispatch(RELEASER, "promote.yml", &new)).await;
+        let text = &promoted.log.text;
+        for said in ["applying plan ", ", under permit "] {
+            assert!(text.contains(said), "no {said} in {text}");
+        }
+        assert!(!text.contains("terraform apply -auto-approve"), "{text}");
+        let repository = promoted.folder.join("repository");
+        let ledger = status(instance, &world, &repository).await.unwrap();
+        let record = row(&ledger, "staging").unwrap();
+        assert_eq!(record["commit"], commit.as_str(), "{record}");
+        assert_eq!(record["verdict"], "healthy", "{record}");
         demo::kept_to_the_rules(instance, &story).await.unwrap();
     });
 }
