@@ -362,6 +362,19 @@ fn the_record_of_a_beginning_names_the_permit_and_what_it_permits() {
     });
     permit.reason = Some("the shop is down".to_owned());
     permit.answers = Some(1);
+    permit.request = Some(crate::Request {
+        binding: "b".repeat(64),
+        expires: "2026-11-21T19:00:00Z".to_owned(),
+        head: GENESIS.to_owned(),
+        base: None,
+        commits: 1,
+        range: "r".repeat(64),
+        people: "p".repeat(64),
+        pull_requests: Vec::new(),
+        contributors: Vec::new(),
+        repository: None,
+        unlisted: Vec::new(),
+    });
     let (digest, account) = (digest(2), account("1"));
     let actor = Actor {
         login: "ada".to_owned(),
@@ -379,6 +392,7 @@ fn the_record_of_a_beginning_names_the_permit_and_what_it_permits() {
         (&None, &None)
     );
     assert_eq!((&record.reason, &record.answers), (&None, &None));
+    assert_eq!(record.request, None);
     assert_eq!(
         (record.under, record.actor, record.run.as_deref()),
         (Some(2), actor, Some(RUN))

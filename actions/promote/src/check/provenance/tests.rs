@@ -235,3 +235,26 @@ fn without_a_key_or_a_gate_nothing_is_asked_and_the_report_says_so() {
     unknown.commit = None;
     assert_eq!(rule(&asked(), &unknown, None).answer, Answer::Unknown);
 }
+
+#[test]
+fn provenance_is_asked_where_the_contract_names_its_key() {
+    let role = |name: &str| format!("arn:aws:iam::111111111111:role/{name}");
+    let mut build = Build {
+        account: "111111111111".parse().unwrap(),
+        region: "eu-west-1".parse().unwrap(),
+        read: role("read").parse().unwrap(),
+        publish: role("publish").parse().unwrap(),
+        ledger: "ledger".to_owned(),
+        keys: kit::contract::Keys {
+            ledger: None,
+            provenance: Some(proofs().key),
+        },
+        anchor: None,
+        workflow: proofs().workflow,
+    };
+    let asked = Proofs::of(&build).unwrap();
+    let of = |it: &Proofs| serde_json::to_value(it).unwrap();
+    assert_eq!(of(&asked), of(&proofs()));
+    build.keys.provenance = None;
+    assert!(Proofs::of(&build).is_none());
+}
