@@ -16,7 +16,7 @@ use octocrab::Octocrab;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use std::fmt;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 use tokio::sync::Semaphore;
 
@@ -280,9 +280,10 @@ impl GitHub {
             Source::Live(live) => live,
         };
         let mut attempt = 0;
+        let place = OnceLock::new();
         let ask = || {
             attempt += 1;
-            let answer = live.ask(request, what, attempt);
+            let answer = live.ask(request, what, attempt, &place);
             async move { judged(answer.await?) }
         };
         ask.retry(backoff::policy(ATTEMPTS, FIRST_WAIT))
@@ -300,8 +301,14 @@ impl Live {
         authority.map(ToString::to_string).unwrap_or_default()
     }
 
-    /// One request that changes nothing, noted where somebody keeps it.
-    async fn ask(&self, request: Request<'_>, what: &str, attempt: u32) -> Result<Answer, Unknown> {
+    /// One request that changes nothing, noted in its `place` where somebody keeps it.
+    async fn ask(
+        &self,
+        request: Request<'_>,
+        what: &str,
+        attempt: u32,
+        place: &OnceLock<usize>,
+    ) -> Result<Answer, Unknown> {
         let graphql = self.graphql.to_string();
         let (uri, body) = match request {
             Request::Get(uri) => (uri, None),
@@ -311,7 +318,7 @@ impl Live {
             .exchange(&request.method(), uri, body, what, attempt)
             .await;
         if let Some(transcript) = &self.transcript {
-            transcript.note(request, attempt, Exchange::of(request, &answered));
+            transcript.note(place, Exchange::of(request, &answered));
         }
         answered
     }

@@ -8,7 +8,7 @@ use http::{Method, StatusCode};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use std::collections::BTreeMap;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
 /// The headers that a fact can depend on; no other one is kept.
 const HEADERS: [&str; 5] = [
@@ -139,16 +139,15 @@ impl Transcript {
         locked(&self.0).clone()
     }
 
-    /// Notes an answer. That of another attempt replaces the one before it, since only the last one counted.
-    pub(crate) fn note(&self, request: Request<'_>, attempt: u32, exchange: Exchange) {
+    /// Notes an answer. That of another attempt replaces the one before it, since only the last one counted; `place` is
+    /// where the attempts of one request are noted, since an equal one may be under way.
+    pub(crate) fn note(&self, place: &OnceLock<usize>, exchange: Exchange) {
         let mut all = locked(&self.0);
-        if attempt > 1
-            && let Some(earlier) = all.iter_mut().rev().find(|one| request.is(one))
-        {
-            *earlier = exchange;
-            return;
+        let at = *place.get_or_init(|| all.len());
+        match all.get_mut(at) {
+            Some(earlier) => *earlier = exchange,
+            None => all.push(exchange),
         }
-        all.push(exchange);
     }
 }
 
@@ -271,15 +270,17 @@ mod tests {
     #[test]
     fn another_attempt_replaces_what_the_one_before_it_was_answered() {
         let transcript = Transcript::default();
-        let request = Request::Get("/x");
-        transcript.note(request, 1, exchange("GET /x", Some(502), ""));
-        transcript.note(Request::Get("/y"), 1, exchange("GET /y", Some(200), "y"));
-        transcript.note(request, 2, exchange("GET /x", Some(200), "x"));
+        let [first, second, other] = [const { OnceLock::new() }; 3];
+        // Two equal requests at once, of which the first is answered on its second attempt.
+        transcript.note(&first, exchange("GET /x", Some(502), ""));
+        transcript.note(&second, exchange("GET /x", Some(200), "second"));
+        transcript.note(&other, exchange("GET /y", Some(200), "y"));
+        transcript.note(&first, exchange("GET /x", Some(200), "first"));
         let kept: Vec<String> = transcript
             .exchanges()
             .into_iter()
             .map(|one| one.answer)
             .collect();
-        assert_eq!(kept, ["x", "y"]);
+        assert_eq!(kept, ["first", "second", "y"]);
     }
 }

@@ -20,6 +20,8 @@ const PULLS_A_QUERY: usize = 10;
 const PAGE: usize = 50;
 /// The most entries of a list that are read.
 const LIMIT: usize = 1000;
+/// Answers that are read of one pull request: more than any list of so many entries has pages.
+const ROUNDS: usize = 100;
 /// Authors of one commit that are read.
 const AUTHORS: usize = 10;
 
@@ -181,6 +183,8 @@ struct Reading {
     cursors: Cursors,
     commits: usize,
     reviews: usize,
+    /// Answers so far.
+    rounds: usize,
 }
 
 impl Reading {
@@ -210,6 +214,7 @@ impl Reading {
             cursors: Cursors::default(),
             commits: 0,
             reviews: 0,
+            rounds: 0,
         };
         reading.take(answered.lists)?;
         Ok(reading)
@@ -218,6 +223,11 @@ impl Reading {
     /// Takes one page of each list that was asked for.
     fn take(&mut self, lists: Lists) -> Result<(), Unknown> {
         let what = &self.what;
+        // A cursor may lead back to an earlier page, which may be empty.
+        self.rounds += 1;
+        if self.rounds > ROUNDS {
+            return Err(Unknown::new(what, "GitHub's lists of it do not end"));
+        }
         let left_out = || Unknown::new(what, "GitHub's answer leaves a list out");
         let hole = || Unknown::new(what, "GitHub's answer leaves an entry of a list out");
         if self.cursors.commits != Cursor::End {
@@ -244,8 +254,9 @@ impl Reading {
             }
             self.cursors.events.follow(page.page_info, what)?;
         }
-        let longest = self.pull.reviews.len().max(self.pull.events.len());
-        if longest > LIMIT {
+        let pull = &self.pull;
+        let longest = pull.reviews.len().max(pull.events.len());
+        if longest.max(pull.commits.len()) > LIMIT {
             return Err(Unknown::new(
                 what,
                 format!("a list has more than {LIMIT} entries, the most that are read"),

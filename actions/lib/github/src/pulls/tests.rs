@@ -94,3 +94,21 @@ fn fewer_entries_than_github_counts_are_unknown() {
     };
     reading.take(again).unwrap_err();
 }
+
+/// Kept answers are given as often as they are asked for.
+#[test]
+fn cursors_that_lead_round_in_a_circle_end() {
+    for commits in [0, 1, 50] {
+        let mut reading = reading(answer(commits, 3, Some("x"))).unwrap();
+        let mut rounds = ["y", "x"].into_iter().cycle().take(1000);
+        let ended = rounds.find_map(|next| {
+            let again = Lists {
+                reviews: None,
+                timeline_items: None,
+                ..answer(commits, 3, Some(next))
+            };
+            reading.take(again).err()
+        });
+        ended.unwrap();
+    }
+}
