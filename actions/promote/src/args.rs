@@ -240,6 +240,9 @@ pub(crate) struct Verify {
     /// Hash of the newest record as it is known from elsewhere, such as the GitHub Deployment
     #[arg(long, value_name = "HASH")]
     pub(crate) head: Option<String>,
+    /// Last permit whose decision need not be made again, such as one from before evidence was kept; later ones that cannot be decided refuse
+    #[arg(long, value_name = "RECORD")]
+    pub(crate) undecided_up_to: Option<u64>,
 }
 
 #[derive(Debug, clap::Args)]
@@ -253,7 +256,7 @@ pub(crate) struct Export {
     #[arg(long, value_name = "FILE")]
     pub(crate) output: Option<PathBuf>,
     /// Folder of the permits' evidence, a file for each: `export` writes it, and `verify` makes their decisions again from it
-    #[arg(long, value_name = "FOLDER")]
+    #[arg(long, value_name = "FOLDER", requires = "output")]
     pub(crate) evidence: Option<PathBuf>,
 }
 

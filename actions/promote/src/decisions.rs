@@ -1,15 +1,17 @@
 //! The decisions of a chain's permits, made again from what they were made from.
 
-use crate::check::{Known, Replayed, replay};
+use crate::check::{Against, Known, Replayed, replay};
+use crate::setting::Setting;
 use attest::PublicKey;
-use futures_util::stream::{self, StreamExt, TryStreamExt};
+use futures_util::stream::{self, StreamExt};
 use kit::error::Result;
 use kit::report::count;
 use ledger::{Chain, Entry, Fault, Record, Verdict, evidence_hash, sha256};
 use serde_json::{Value, json};
+use time::OffsetDateTime;
 
 /// Evidence that is read at once.
-const AT_ONCE: usize = 16;
+const AT_ONCE: usize = 4;
 /// Permits that are named with what keeps them from being decided again; `--json` has all.
 const SHOWN: usize = 5;
 
@@ -18,6 +20,8 @@ const SHOWN: usize = 5;
 pub(crate) struct Decisions {
     known: Known,
     permits: Vec<(Record, Entry)>,
+    /// What is wrong with what is not a record.
+    faults: Vec<Fault>,
 }
 
 /// What came of them.
@@ -27,6 +31,8 @@ pub(crate) struct Decided {
     followed: usize,
     /// Those that could not be decided again, and why.
     left: Vec<(u64, String)>,
+    /// Those that were decided by what the contract says otherwise by now.
+    otherwise: Vec<(u64, Vec<&'static str>)>,
 }
 
 /// What one permit's evidence came to.
@@ -40,16 +46,40 @@ enum Found {
     Swapped,
 }
 
+/// What decisions are held against beside their own chain.
+#[derive(Debug, Default, Clone, Copy)]
+pub(crate) struct Beside<'a> {
+    /// The ledger's key.
+    pub(crate) key: Option<&'a PublicKey>,
+    /// An environment that may come before, with its chain.
+    pub(crate) before: Option<(&'a str, &'a Decisions)>,
+    /// What the contract says here.
+    pub(crate) contract: Option<&'a Setting>,
+    /// The last permit whose decision need not be made again.
+    pub(crate) accepted: u64,
+}
+
 impl Decisions {
-    /// Takes the next entry of the chain. One that is not a record is the walk's to name.
-    pub(crate) fn add(&mut self, chain: &Chain, entry: &Entry) {
-        let Ok(record) = entry.record(chain) else {
-            return;
-        };
-        self.known.hashes.insert(entry.seq, entry.hash.clone());
-        if record.is_deployment() {
-            self.known.deployments.push(entry.seq);
+    /// Nothing yet, at the time at which somebody verifies.
+    pub(crate) fn at(now: OffsetDateTime) -> Self {
+        Self {
+            known: Known::at(now),
+            ..Self::default()
         }
+    }
+
+    /// Takes the next entry of the chain. One that is not a record, also by the members at which no walk looks, is a fault,
+    /// and as much of a deployment as any could be.
+    pub(crate) fn add(&mut self, chain: &Chain, entry: &Entry) {
+        let record = match entry.record(chain) {
+            Ok(record) => record,
+            Err(fault) => {
+                self.faults.push(fault);
+                self.known.add_unread(entry.seq);
+                return;
+            }
+        };
+        self.known.add(entry, &record);
         if record.verdict == Verdict::Permitted {
             self.permits.push((record, entry.clone()));
         }
@@ -60,34 +90,44 @@ impl Decisions {
         self.permits.iter().filter_map(|(record, _)| named(record))
     }
 
-    /// Decides again. `read` gets evidence by its hash.
-    ///
-    /// # Errors
-    /// `read` fails.
+    /// Decides again. `read` gets evidence by its hash. What cannot be read or decided is a fault of each permit after
+    /// those that are accepted.
     pub(crate) async fn judge(
         &self,
         chain: &Chain,
-        key: Option<&PublicKey>,
+        beside: Beside<'_>,
         read: impl AsyncFn(&str) -> Result<Option<Vec<u8>>>,
-    ) -> Result<(Decided, Vec<Fault>)> {
-        let one = |(record, entry)| self.found(chain, record, entry, key, &read);
+    ) -> (Decided, Vec<Fault>) {
+        let one = |(record, entry)| self.found(chain, record, entry, beside, &read);
         let permits = self.permits.iter().map(|(record, entry)| (record, entry));
         let found: Vec<(u64, Found)> = stream::iter(permits.map(one))
             .buffered(AT_ONCE)
-            .try_collect()
-            .await?;
+            .collect()
+            .await;
         let mut decided = Decided {
             permits: found.len(),
             ..Decided::default()
         };
-        let mut faults = Vec::new();
+        let mut faults = self.faults.clone();
+        let permits = self.permits.iter();
+        let first = permits.clone().find(|(record, _)| named(record).is_some());
+        let first = first.map(|(_, entry)| entry.seq);
         for (seq, found) in found {
             match found {
-                Found::Replayed(Replayed::Follows) => decided.followed += 1,
+                Found::Replayed(Replayed::Follows(others)) => {
+                    decided.followed += 1;
+                    if !others.is_empty() {
+                        decided.otherwise.push((seq, others));
+                    }
+                }
                 Found::Replayed(Replayed::Differs(why)) => {
                     faults.push(Fault::Unfounded { seq, why });
                 }
                 Found::Replayed(Replayed::Unreadable(why)) => decided.left.push((seq, why)),
+                // Once evidence is kept, every permit has some.
+                Found::Unnamed if first.is_some_and(|first| first < seq) => {
+                    faults.push(Fault::Unkept { seq });
+                }
                 Found::Unnamed => {
                     let why = "it names no evidence".to_owned();
                     decided.left.push((seq, why));
@@ -96,7 +136,15 @@ impl Decisions {
                 Found::Swapped => faults.push(Fault::Swapped { seq }),
             }
         }
-        Ok((decided, faults))
+        let refused = decided
+            .left
+            .iter()
+            .filter(|(seq, _)| *seq > beside.accepted);
+        faults.extend(refused.map(|(seq, why)| Fault::Undecided {
+            seq: *seq,
+            why: why.clone(),
+        }));
+        (decided, faults)
     }
 
     async fn found(
@@ -104,22 +152,36 @@ impl Decisions {
         chain: &Chain,
         record: &Record,
         entry: &Entry,
-        key: Option<&PublicKey>,
+        beside: Beside<'_>,
         read: &impl AsyncFn(&str) -> Result<Option<Vec<u8>>>,
-    ) -> Result<(u64, Found)> {
+    ) -> (u64, Found) {
         let seq = entry.seq;
         let Some(hash) = named(record) else {
-            return Ok((seq, Found::Unnamed));
+            return (seq, Found::Unnamed);
         };
-        let Some(bytes) = read(hash).await? else {
-            return Ok((seq, Found::Gone));
+        let bytes = match read(hash).await {
+            Ok(Some(bytes)) => bytes,
+            Ok(None) => return (seq, Found::Gone),
+            Err(error) => {
+                let causes = error.causes();
+                let why = std::iter::once(&error.message).chain(&causes);
+                let why: Vec<&str> = why.map(String::as_str).collect();
+                let unread = Replayed::Unreadable(why.join(": "));
+                return (seq, Found::Replayed(unread));
+            }
         };
         if sha256(&bytes) != hash {
-            return Ok((seq, Found::Swapped));
+            return (seq, Found::Swapped);
         }
-        let signer = key.filter(|key| entry.is_signed_by(chain, key));
-        let replayed = replay(&bytes, record, &self.known, signer).await;
-        Ok((seq, Found::Replayed(replayed)))
+        let before = beside.before;
+        let against = Against {
+            own: &self.known,
+            before: before.map(|(environment, it)| (environment, &it.known)),
+            contract: beside.contract,
+            key: beside.key.filter(|key| entry.is_signed_by(chain, key)),
+        };
+        let replayed = replay(&bytes, record, against).await;
+        (seq, Found::Replayed(replayed))
     }
 }
 
@@ -131,6 +193,11 @@ fn named(record: &Record) -> Option<&str> {
 }
 
 impl Decided {
+    /// Whether the permit was decided again, and follows.
+    pub(crate) fn has(&self, seq: u64) -> bool {
+        !self.left.iter().any(|(left, _)| *left == seq)
+    }
+
     /// What was decided again and what was not, in a line.
     pub(crate) fn line(&self) -> String {
         if self.permits == 0 {
@@ -148,6 +215,13 @@ impl Decided {
         if self.left.len() > SHOWN {
             line.push_str(&format!("; and {} more", self.left.len() - SHOWN));
         }
+        if let Some((seq, members)) = self.otherwise.last() {
+            line.push_str(&format!(
+                "; {} by what the contract here says otherwise, the last record {seq}: {}",
+                self.otherwise.len(),
+                members.join(", ")
+            ));
+        }
         line
     }
 
@@ -156,6 +230,15 @@ impl Decided {
         let left: Vec<Value> = left
             .map(|(seq, why)| json!({ "seq": seq, "why": why }))
             .collect();
-        json!({ "permits": self.permits, "followed": self.followed, "left": left })
+        let otherwise = self.otherwise.iter();
+        let otherwise: Vec<Value> = otherwise
+            .map(|(seq, members)| json!({ "seq": seq, "members": members }))
+            .collect();
+        json!({
+            "permits": self.permits,
+            "followed": self.followed,
+            "left": left,
+            "otherwise": otherwise,
+        })
     }
 }

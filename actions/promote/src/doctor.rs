@@ -1,4 +1,4 @@
-//! `doctor`: tries each call that `check` and `grant` make for the environment, changes nothing, and names what
+//! `doctor`: tries each call that `check` and `grant` make for the environment, changes no record, and names what
 //! this token and these roles cannot see or do.
 
 use crate::args::{Doctor as Args, LedgerArgs};
@@ -163,6 +163,12 @@ async fn of_grant(net: &Net, setting: &Setting) -> Result<Vec<Row>> {
             ),
             Err(error) => Row::new("writing to the anchor", from, Err(fact(error))),
         });
+        let keeps = ledger.would_keep(&chain).await.map_err(fact);
+        rows.push(Row::new(
+            "keeping evidence",
+            from,
+            keeps.map(|_| "was written: an object that no record names".to_owned()),
+        ));
         let retention = ledger.retention().await.map_err(fact);
         rows.push(Row::new(
             "lock of the anchor",

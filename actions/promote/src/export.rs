@@ -1,5 +1,6 @@
 //! `export`: writes a whole chain for others, as it is stored or as verification summaries.
 
+mod evidence;
 mod vsa;
 
 use crate::args::{Export, Format};
@@ -27,17 +28,24 @@ pub(crate) async fn run(args: Export, cx: &Cx) -> Result<Report> {
         );
     }
     let setting = Setting::of(cx, &args.ledger)?;
+    if args.evidence.is_some() && setting.trust.anchor.is_none() {
+        return Err(Error::usage(
+            "--evidence is given, and no bucket is named that would hold any",
+        )
+        .hint("omit --evidence, or name the bucket: `build.anchor` in the contract"));
+    }
     let net = Net::new(cx)?;
     let chain = Chain::new(&setting.service, &setting.environment)?;
     let account = net.account(&setting.ledger_reader).await?;
     let ledger = setting.ledger(&net, &account);
     let mut sink = Sink::new(args.output.as_deref())?;
+    let mut missing = Vec::new();
     let records = match args.format {
         Format::Records => {
             let mut decisions = args.evidence.as_ref().map(|_| Decisions::default());
             let records = records(&ledger, &chain, &mut sink, decisions.as_mut()).await?;
             if let Some((folder, decisions)) = args.evidence.as_ref().zip(decisions) {
-                evidence(cx, &ledger, &chain, &decisions, folder).await?;
+                missing = evidence::write(&ledger, &chain, &decisions, folder).await?;
             }
             records
         }
@@ -60,13 +68,19 @@ pub(crate) async fn run(args: Export, cx: &Cx) -> Result<Report> {
     let text = sink.finish()?;
     let what = count(usize::try_from(records).unwrap_or(usize::MAX), "record");
     let summary = format!("### Exported {what} of chain `{chain}`\n");
+    let json = json!({ "records": records, "output": args.output, "missing": missing });
+    if !missing.is_empty() {
+        let mut error = evidence::incomplete(&missing);
+        error.json = Some(json);
+        return Err(error);
+    }
     Ok(Report {
         text: match &args.output {
             Some(path) => format!("exported {what} of chain {chain} to {}\n", path.display()),
             None => text,
         },
         summary,
-        json: json!({ "records": records, "output": args.output }),
+        json,
         ..Report::default()
     })
 }
@@ -136,29 +150,6 @@ async fn records(
         .await?;
     sink.line(&export::end(head.as_ref()))?;
     Ok(audit.walked.records)
-}
-
-/// Writes the evidence that the permits name. What is not there is the verifier's to name.
-async fn evidence(
-    cx: &Cx,
-    ledger: &Ledger,
-    chain: &Chain,
-    decisions: &Decisions,
-    folder: &Path,
-) -> Result<()> {
-    let what = || format!("cannot write to {}", folder.display());
-    std::fs::create_dir_all(folder).context(what())?;
-    for hash in decisions.evidence() {
-        let Some(bytes) = ledger.evidence(chain, hash).await? else {
-            cx.host.warn(format!(
-                "the evidence {hash}, which a permit names, is missing"
-            ));
-            continue;
-        };
-        let file = folder.join(format!("{hash}.json"));
-        std::fs::write(file, bytes).context(what())?;
-    }
-    Ok(())
 }
 
 /// The refusal to vouch for a chain that is not sound.

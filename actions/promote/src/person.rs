@@ -250,9 +250,14 @@ pub(crate) fn one(people: Vec<Actor>, what: &str) -> Result<Actor> {
 
 /// The people behind this run as far as they can be known without GitHub.
 pub(crate) async fn without_github(cx: &Cx, net: &Net, setting: &Setting) -> Fact<Vec<Actor>> {
-    if cx.host.kind() != Kind::GitHub {
-        return of_principal(cx, net, setting).await;
+    match cx.host.kind() {
+        Kind::GitHub => of_runner(cx, setting),
+        Kind::CodeBuild | Kind::Terminal => of_principal(cx, net, setting).await,
     }
+}
+
+/// The people behind a workflow run as its runner names them.
+pub(crate) fn of_runner(cx: &Cx, setting: &Setting) -> Fact<Vec<Actor>> {
     // The runner sets these. A rollback goes only to what was healthy, and whoever can change the
     // job's variables can change its commands as well.
     let started = cx.env.get("GITHUB_ACTOR").map(|login| Actor {

@@ -43,9 +43,19 @@ pub fn rfc3339(at: OffsetDateTime) -> String {
         .unwrap_or_else(|_| at.unix_timestamp().to_string())
 }
 
+/// The last year whose times are read. Whoever reads one adds hours or years to it, and there are no times after 9999.
+const LAST_YEAR: i32 = 9000;
+
 /// The instant that an RFC 3339 text names, if it is one.
 pub fn instant(text: &str) -> Option<OffsetDateTime> {
-    OffsetDateTime::parse(text, &Rfc3339).ok()
+    let instant = OffsetDateTime::parse(text, &Rfc3339).ok()?;
+    (1..=LAST_YEAR).contains(&instant.year()).then_some(instant)
+}
+
+/// So many seconds after an instant; nothing if there is no such time.
+pub fn seconds_after(instant: OffsetDateTime, seconds: u64) -> Option<OffsetDateTime> {
+    let seconds = i64::try_from(seconds).ok()?;
+    instant.checked_add(time::Duration::seconds(seconds))
 }
 
 /// A duration as people say it: `12 s`, `3 min 20 s`, `2 h 5 min`, `4 d 2 h`.

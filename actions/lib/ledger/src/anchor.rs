@@ -19,6 +19,8 @@ use std::time::Duration;
 /// Attempts to write while S3 answers that another writer is at work on the same key.
 const ATTEMPTS: usize = 5;
 const FIRST_WAIT: Duration = Duration::from_millis(50);
+/// The most that is read of an object that should hold a hash.
+const LONGEST: usize = 1024;
 /// Versions that are read at once; of the newest record there should be one.
 const FEW: i32 = 3;
 /// Pages of a list that are read, 1,000 versions each.
@@ -121,7 +123,7 @@ impl Anchor {
     /// The hash of record `seq`.
     pub(crate) async fn get(&self, chain: &Chain, seq: u64) -> Result<Option<String>> {
         let key = name(&self.folder(chain)?, seq);
-        let Some(body) = self.read(&key, usize::MAX).await? else {
+        let Some(body) = self.read(&key, LONGEST).await? else {
             return Ok(None);
         };
         let hash = std::str::from_utf8(&body)
@@ -157,21 +159,23 @@ impl Anchor {
             }
             Err(error) => return Err(hinted(net::cannot(error, &what), "s3:GetObject")),
         };
+        let too_large =
+            || Error::refused(format!("{} has more than {most} bytes", self.shown(key)));
         let length = object
             .content_length()
             .and_then(|length| usize::try_from(length).ok());
         if length.is_some_and(|length| length > most) {
-            return Err(Error::refused(format!(
-                "{} has more than {most} bytes",
-                self.shown(key)
-            )));
+            return Err(too_large());
         }
-        let body = object
-            .body
-            .collect()
-            .await
-            .map_err(|error| Error::failed(format!("cannot {what}")).because(error))?;
-        Ok(Some(body.to_vec()))
+        let broke = |error| Error::failed(format!("cannot {what}")).because(error);
+        let (mut bytes, mut body) = (Vec::new(), object.body);
+        while let Some(chunk) = body.try_next().await.map_err(broke)? {
+            if bytes.len() + chunk.len() > most {
+                return Err(too_large());
+            }
+            bytes.extend_from_slice(&chunk);
+        }
+        Ok(Some(bytes))
     }
 
     /// Writes the hash of record `seq`, unless it is there.
@@ -244,7 +248,7 @@ impl Anchor {
             if self.write(key, kind, bytes).await? {
                 return Ok(());
             }
-            match self.read(key, usize::MAX).await? {
+            match self.read(key, bytes.len()).await? {
                 Some(there) if there == bytes => return Ok(()),
                 Some(_) => {
                     return Err(Error::refused(format!(

@@ -10,8 +10,8 @@ use crate::walk::{Fault, walk};
 use attest::PublicKey;
 use kit::error::{Error, Result};
 
-/// The largest evidence that is written or read.
-const LARGEST: usize = 256 << 20;
+/// The largest evidence that is written or read. Several are read at once.
+pub const LARGEST_EVIDENCE: usize = 32 << 20;
 
 /// The hash that a record's `evidence` names, without what stands before it.
 pub fn evidence_hash(named: &str) -> Option<&str> {
@@ -38,9 +38,9 @@ impl Ledger {
         let Some(anchor) = &self.anchor else {
             return Ok(());
         };
-        if bytes.len() > LARGEST {
+        if bytes.len() > LARGEST_EVIDENCE {
             return Err(Error::failed(format!(
-                "the evidence of the decision has {} bytes, more than the {LARGEST} that are kept",
+                "the evidence of the decision has {} bytes, more than the {LARGEST_EVIDENCE} that are kept",
                 bytes.len()
             ))
             .hint("promote fewer commits at once"));
@@ -58,7 +58,7 @@ impl Ledger {
             None => Ok(None),
             Some(anchor) => {
                 let key = anchor.evidence_key(chain, hash)?;
-                anchor.read(&key, LARGEST).await
+                anchor.read(&key, LARGEST_EVIDENCE).await
             }
         }
     }
@@ -74,6 +74,21 @@ pub fn part(chain: &Chain, entries: &[Entry], key: Option<&PublicKey>) -> Vec<Fa
         faults.extend(unproven);
     }
     faults
+}
+
+/// An object that decided nothing. Whoever may write it may write evidence.
+const TRIAL: &[u8] = b"{\"format\":\"slipway-trial/1\"}\n";
+
+impl Ledger {
+    /// Whether evidence of the chain could be kept: writes an object that is always the same and that no record names.
+    /// `false` if no bucket is named.
+    ///
+    /// # Errors
+    /// The caller may not write it.
+    pub async fn would_keep(&self, chain: &Chain) -> Result<bool> {
+        self.keep_evidence(chain, TRIAL).await?;
+        Ok(self.keeps_evidence())
+    }
 }
 
 impl Anchor {

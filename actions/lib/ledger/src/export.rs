@@ -100,7 +100,8 @@ pub struct Verified {
 }
 
 /// Verifies an export, with `key` its signatures too. `head` is the hash of the newest record as
-/// somebody knows it from elsewhere, such as the GitHub Deployment.
+/// somebody knows it from elsewhere, such as the GitHub Deployment. `take` gets each entry in the order of the lines, whatever
+/// is wrong with it: the file is read once, since it may be a pipe.
 ///
 /// # Errors
 /// It cannot be read. What is wrong in it is not an error but a fault.
@@ -108,6 +109,7 @@ pub fn verify(
     mut file: impl BufRead,
     key: Option<&PublicKey>,
     head: Option<&str>,
+    mut take: impl FnMut(&Chain, &Entry),
 ) -> io::Result<Verified> {
     let mut lines = Vec::new();
     let mut walker = Walker::new(true, key.is_some());
@@ -127,12 +129,15 @@ pub fn verify(
             break;
         }
         for read in side_by_side(&lines, |line| {
-            let examined = |entry: Entry| examine(&chain, &entry, key);
+            let examined = |entry: Entry| (examine(&chain, &entry, key), entry);
             read_line(line).map(|parsed| parsed.map(examined))
         }) {
             number += 1;
             match read {
-                Some(Parsed::Record(examined)) if !ended => walker.add(examined),
+                Some(Parsed::Record((examined, entry))) if !ended => {
+                    walker.add(examined);
+                    take(&chain, &entry);
+                }
                 Some(Parsed::End(end, hash)) if !ended => {
                     ended = true;
                     let (seq, own) = last(&walker);
@@ -155,31 +160,6 @@ pub fn verify(
         chain: Some(chain),
         walked: walker.finish(),
     })
-}
-
-/// Hands out the entries of an export in the order of its lines, as far as [`verify`] reads it. What they are worth is
-/// what [`verify`] finds.
-///
-/// # Errors
-/// It cannot be read.
-pub fn entries(mut file: impl BufRead, mut take: impl FnMut(Entry)) -> io::Result<()> {
-    let mut lines = Vec::new();
-    batch(&mut file, &mut lines, 1)?;
-    if lines.first().and_then(|line| read_header(line)).is_none() {
-        return Ok(());
-    }
-    loop {
-        batch(&mut file, &mut lines, BATCH)?;
-        if lines.is_empty() {
-            return Ok(());
-        }
-        for line in &lines {
-            match read_line(line) {
-                Some(Parsed::Record(entry)) => take(entry),
-                _ => return Ok(()),
-            }
-        }
-    }
 }
 
 fn last(walker: &Walker) -> (u64, String) {
@@ -314,7 +294,10 @@ mod tests {
     }
 
     fn faults(text: &str) -> Vec<Fault> {
-        verify(text.as_bytes(), None, None).unwrap().walked.faults
+        verify(text.as_bytes(), None, None, |_, _| {})
+            .unwrap()
+            .walked
+            .faults
     }
 
     #[test]
@@ -337,12 +320,17 @@ mod tests {
     fn an_export_is_verified_as_its_chain_is() {
         let entries = entries(9000);
         let text = export(&entries);
-        let verified = verify(text.as_bytes(), None, None).unwrap();
+        let verified = verify(text.as_bytes(), None, None, |_, _| {}).unwrap();
         assert_eq!(verified.chain, Some(dev()));
         assert_eq!(verified.walked.faults, []);
         assert_eq!(verified.walked.records, 9000);
         let head = Some(entries[8999].hash.as_str());
-        let with = |head| verify(text.as_bytes(), None, head).unwrap().walked.faults;
+        let with = |head| {
+            verify(text.as_bytes(), None, head, |_, _| {})
+                .unwrap()
+                .walked
+                .faults
+        };
         assert_eq!(with(head), []);
         let other = Some(entries[8998].hash.as_str());
         assert_eq!(with(other), [Fault::CutOff { seq: 9000 }]);

@@ -27,7 +27,7 @@ pub use chain::Chain;
 pub use content::{Content, Noted};
 pub use contention::{attempts, busy};
 pub use entry::{Entry, GENESIS, sha256};
-pub use evidence::{evidence_hash, evidence_name, part};
+pub use evidence::{LARGEST_EVIDENCE, evidence_hash, evidence_name, part};
 pub use permit::policy;
 pub use record::{Actor, BreakGlass, Permit, Record, Request, Rollback, Verdict};
 pub use store::{Append, LOOK_BACK, Ledger, Recorded};

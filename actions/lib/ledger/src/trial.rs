@@ -4,12 +4,22 @@ use crate::chain::Chain;
 use crate::store::Ledger;
 use aws_sdk_dynamodb::error::BuildError;
 use aws_sdk_dynamodb::operation::transact_write_items::TransactWriteItemsError;
-use aws_sdk_dynamodb::types::{AttributeValue, ConditionCheck, Put, TransactWriteItem};
+use aws_sdk_dynamodb::types::{
+    AttributeValue, CancellationReason, ConditionCheck, Put, TransactWriteItem,
+};
 use kit::error::{Error, Result};
 use net::AwsContext;
 
 /// A condition that no item meets, whether it is there or not.
 const NEVER: &str = "attribute_exists(#chain) AND attribute_not_exists(#chain)";
+
+/// Whether a transaction was refused for its conditions and for nothing else, such as too many writes at once.
+fn is_by_conditions(reasons: &[CancellationReason]) -> bool {
+    let mut codes = reasons.iter().map(|reason| reason.code());
+    let met = |code: &Option<&str>| matches!(code, None | Some("None"));
+    codes.clone().any(|code| !met(&code))
+        && codes.all(|code| met(&code) || code == Some("ConditionalCheckFailed"))
+}
 
 fn unbuilt(error: BuildError) -> Error {
     Error::failed("cannot build a ledger write").because(error)
@@ -65,7 +75,11 @@ impl Ledger {
                 self.table
             ))),
             Err(error) => match error.as_service_error() {
-                Some(TransactWriteItemsError::TransactionCanceledException(_)) => Ok(()),
+                Some(TransactWriteItemsError::TransactionCanceledException(why))
+                    if is_by_conditions(why.cancellation_reasons()) =>
+                {
+                    Ok(())
+                }
                 _ => Err(error).cannot(format!("append to the ledger {} ({chain})", self.table)),
             },
         }
@@ -97,6 +111,33 @@ impl Ledger {
         match &self.anchor {
             None => Ok(None),
             Some(anchor) => anchor.retention().await,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_transaction_that_something_else_cancelled_shows_nothing() {
+        let reasons = |codes: &[&str]| {
+            let codes = codes.iter();
+            let reasons: Vec<_> = codes
+                .map(|code| CancellationReason::builder().code(*code).build())
+                .collect();
+            is_by_conditions(&reasons)
+        };
+        let failed = "ConditionalCheckFailed";
+        assert!(reasons(&[failed, failed]));
+        assert!(reasons(&["None", failed]));
+        for other in [
+            &[failed, "TransactionConflict"][..],
+            &["ThrottlingError"],
+            &["None", "None"],
+            &[],
+        ] {
+            assert!(!reasons(other), "{other:?}");
         }
     }
 }

@@ -74,6 +74,13 @@ pub enum Fault {
         /// What does not follow.
         why: String,
     },
+    /// The entry's decision cannot be made again from what is there.
+    Undecided {
+        /// The entry.
+        seq: u64,
+        /// What is in the way.
+        why: String,
+    },
     /// A line of an export does not have the form of one; nothing after it was read.
     Malformed {
         /// The line, from 1.
@@ -110,6 +117,9 @@ impl fmt::Display for Fault {
             }
             Fault::Unfounded { seq, why } => {
                 write!(f, "record {seq} does not follow from its evidence: {why}")
+            }
+            Fault::Undecided { seq, why } => {
+                write!(f, "record {seq} cannot be decided again: {why}")
             }
             Fault::Malformed { line } => write!(f, "line {line} is not a line of an export"),
         }
@@ -155,6 +165,15 @@ pub struct Walked {
     pub head: Option<(u64, String)>,
     /// The first record that had to be signed, where signatures were checked and one was good.
     pub signed_from: Option<u64>,
+}
+
+impl Walked {
+    /// Adds what was found otherwise than by walking, in its place.
+    pub fn find(&mut self, faults: impl IntoIterator<Item = Fault>) {
+        self.faults.extend(faults);
+        self.faults.sort_by_key(Fault::position);
+        self.faults.dedup();
+    }
 }
 
 /// The walk, oldest entry first.
@@ -267,7 +286,8 @@ impl Fault {
             | Fault::Unanchored { seq }
             | Fault::Unkept { seq }
             | Fault::Swapped { seq }
-            | Fault::Unfounded { seq, .. } => *seq,
+            | Fault::Unfounded { seq, .. }
+            | Fault::Undecided { seq, .. } => *seq,
             Fault::Missing { from, .. } => *from,
             // After everything else.
             Fault::CutOff { .. } | Fault::Malformed { .. } => u64::MAX,

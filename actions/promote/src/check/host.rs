@@ -1,12 +1,14 @@
 //! What the host says of the run that decides. Kept with a decision, since nobody can ask the host again.
 
-use super::facts::{Fact, Unknown};
+use super::facts::{Fact, Facts, Unknown};
 use super::{policy, providers};
+use crate::person::actor;
 use crate::principal::Principal;
 use crate::setting::Setting;
 use github::{GitHub, Run};
 use kit::Cx;
 use kit::host::Kind;
+use ledger::Actor;
 use net::Net;
 use serde::{Deserialize, Serialize};
 
@@ -65,6 +67,63 @@ impl Host {
             run,
             lock_file: folder.map(|folder| providers::path(&contract, folder)),
             contract: setting.declared.then_some(contract),
+        }
+    }
+
+    /// Who runs this, as AWS names them; on GitHub nobody.
+    pub(super) fn principal(&self) -> Option<&Principal> {
+        match &self.run {
+            OfHost::GitHub { .. } => None,
+            OfHost::CodeBuild { principal, .. } | OfHost::Terminal { principal } => Some(principal),
+        }
+    }
+
+    /// The person behind the principal. On GitHub that is GitHub's word.
+    pub(super) fn person(&self, setting: &Setting) -> Option<Fact<Vec<Actor>>> {
+        let login = self.principal()?.login(&setting.people);
+        Some(login.map(|login| vec![Actor { login, id: None }]))
+    }
+
+    /// The people who promote. Whoever breaks the glass need not be known to GitHub, where it is not GitHub that runs this.
+    pub(super) fn promoters(
+        &self,
+        facts: &Facts,
+        setting: &Setting,
+        breaks_glass: bool,
+    ) -> Fact<Vec<Actor>> {
+        let promoter = facts.promoter.as_ref();
+        let by_github = promoter.map(|it| it.accounts.iter().map(actor).collect());
+        let own = match breaks_glass {
+            true => self.person(setting),
+            false => None,
+        };
+        by_github.or_else(|unknown| own.unwrap_or_else(|| Err(unknown.clone())))
+    }
+
+    /// Whether it says where the contract and the infrastructure's lock file are, as it does where a contract is read.
+    pub(super) fn read_all(&self) -> bool {
+        self.contract.is_some() && self.lock_file.is_some()
+    }
+
+    /// Whether this is the page of the run, in `repository` if GitHub was asked about it. A build without an ID has none that
+    /// could be told.
+    pub(super) fn is_page(&self, page: Option<&str>, repository: Option<&str>) -> bool {
+        match (&self.run, page) {
+            (OfHost::Terminal { .. } | OfHost::GitHub { id: None }, page) => page.is_none(),
+            (OfHost::GitHub { id: Some(id) }, Some(page)) => {
+                let run = page.rsplit_once("/attempts/").map_or(page, |(run, _)| run);
+                let run = run.strip_suffix(&format!("/actions/runs/{id}"));
+                let of = |repository: &str| {
+                    let end = format!("/{}", repository.to_ascii_lowercase());
+                    run.is_some_and(|run| run.to_ascii_lowercase().ends_with(&end))
+                };
+                run.is_some() && repository.is_none_or(of)
+            }
+            (OfHost::CodeBuild { build, .. }, Some(page)) => match build.rsplit_once(':') {
+                Some((_, build)) => page.contains(build),
+                None => true,
+            },
+            (OfHost::GitHub { .. } | OfHost::CodeBuild { .. }, None) => false,
         }
     }
 

@@ -35,13 +35,13 @@ mod trail;
 pub(crate) use decide::asks_nothing;
 pub(crate) use evidence::Evidence;
 pub(crate) use facts::{Fact, Unknown};
-pub(crate) use kept::{Kept, Known, Replayed, replay};
+pub(crate) use kept::{Against, Kept, Known, Replayed, replay};
 pub(crate) use persons::{Key, Persons};
 pub(crate) use provenance::Proofs;
 pub(crate) use subject::{Read, Subject};
 
 use crate::args::Check;
-use crate::person::{actor, logins, without_github};
+use crate::person::logins;
 use crate::setting::Setting;
 use crate::standing::Standing;
 use conditions::Conditions;
@@ -49,7 +49,6 @@ use facts::{Facts, Promoter};
 use github::{GitHub, Repository, Transcript};
 use host::Host;
 use kit::error::Result;
-use kit::host::Kind;
 use kit::id::{CommitId, Digest};
 use kit::markdown;
 use kit::{Cx, Report};
@@ -97,6 +96,7 @@ pub(crate) async fn allow(args: &Check, cx: &Cx, keeps: bool) -> Result<Allowed>
         setting.follows.clone_from(&args.from);
     }
     plan::fits(&setting, args.plan.as_deref(), args.rollback)?;
+    let keeps = keeps && setting.trust.anchor.is_some();
     let net = Net::new(cx)?;
     if args.rollback {
         return rollback::allow(args, cx, net, setting, digest, keeps).await;
@@ -192,15 +192,16 @@ pub(crate) struct Judged {
 #[derive(Debug)]
 struct Observed {
     read: Read,
+    /// What the host says of the run; nothing where there is no gate.
+    host: Option<Host>,
     /// What GitHub was asked, if it was.
     asked: Option<Asked>,
     proof: Option<Fact<provenance::Found>>,
 }
 
-/// GitHub's answers, and what decides which questions there are.
+/// What GitHub was asked, and answered.
 #[derive(Debug)]
 struct Asked {
-    host: Host,
     repository: Repository,
     transcript: Transcript,
 }
@@ -246,8 +247,8 @@ pub(crate) async fn judge(
         decision,
         observed: Observed {
             read,
-            asked: github.zip(host).map(|(github, host)| Asked {
-                host,
+            host,
+            asked: github.map(|github| Asked {
                 repository: github.repository().clone(),
                 transcript,
             }),
@@ -278,7 +279,7 @@ fn connect(
     }
 }
 
-/// All facts, and what the host says if GitHub was asked.
+/// All facts, and what the host says.
 async fn observed(
     question: &Question<'_>,
     cx: &Cx,
@@ -288,27 +289,18 @@ async fn observed(
     subject: &Subject,
     standing: Standing,
 ) -> Result<(Facts, Option<Conditions>, Option<Host>)> {
-    let (mut facts, host) = match github {
-        Some(github) => {
-            let host = Host::of(cx, net, setting).await;
-            let facts = observe::facts(github, &host, setting, subject).await;
-            (facts, Some(host))
-        }
-        None => (Facts::none(), None),
+    let host = Host::of(cx, net, setting).await;
+    let mut facts = match github {
+        Some(github) => observe::facts(github, &host, setting, subject).await,
+        None => Facts::none(),
     };
     if question.by_nobody {
         facts.promoter = Ok(Promoter::nobody());
     }
-    let promoter = match &facts.promoter {
-        Ok(promoter) => Ok(promoter.accounts.iter().map(actor).collect()),
-        Err(_) if question.breaks_glass && cx.host.kind() != Kind::GitHub => {
-            without_github(cx, net, setting).await
-        }
-        Err(unknown) => Err(unknown.clone()),
-    };
+    let promoter = host.promoters(&facts, setting, question.breaks_glass);
     let conditions =
         conditions::observe(cx, net, github, setting, subject, standing, promoter).await;
-    Ok((facts, Some(conditions), host))
+    Ok((facts, Some(conditions), Some(host)))
 }
 
 /// The hash that `record` compares the environment's newest deployment with.

@@ -20,7 +20,7 @@ use serde::{Deserialize, Serialize};
 pub(super) const NAME: &str = "provenance";
 
 /// What the contract asks of provenance.
-#[derive(Debug, Clone, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Proofs {
     /// The key that signs it.

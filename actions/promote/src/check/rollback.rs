@@ -8,6 +8,7 @@ pub(super) use policy::{Passed, passed, told};
 use super::answer::{Decision, Finding, fail, not_asked, pass, unknown};
 use super::conditions::{refused, review};
 use super::facts::{Fact, Facts};
+use super::host::Host;
 use super::policy::Policy;
 use super::range::Base;
 use super::trail::Trail;
@@ -16,7 +17,7 @@ use super::{
     subject,
 };
 use crate::args::Check;
-use crate::person::{logins, without_github};
+use crate::person::{logins, of_runner};
 use crate::setting::Setting;
 use crate::standing::{Standing, ends};
 use kit::Cx;
@@ -87,6 +88,8 @@ pub(super) struct Went {
     pub(super) own: Vec<Entry>,
     /// The record that the digest was healthy, if it is not among them.
     pub(super) healthy: Option<Entry>,
+    /// What the host says of the run.
+    pub(super) host: Host,
     /// How the gate stands to the branch's, if GitHub tells.
     pub(super) branch: Fact<Policy>,
     /// What the ledger tells about it, if GitHub does not.
@@ -129,9 +132,12 @@ impl Went {
                 ledger.find_entry(&chain, LOOK_BACK, healthy).await?
             }
         };
-        let promoter = without_github(cx, net, setting).await;
+        let host = Host::of(cx, net, setting).await;
+        let promoter = host
+            .person(setting)
+            .unwrap_or_else(|| of_runner(cx, setting));
         let repository = args.github.repository();
-        let (branch, asked) = match policy::ask(cx, net, setting, repository).await {
+        let (branch, asked) = match policy::ask(cx, net, &host, setting, repository).await {
             Ok((branch, asked)) => (Ok(branch), Ok(asked)),
             Err(unknown) => (Err(unknown.clone()), Err(unknown)),
         };
@@ -143,6 +149,7 @@ impl Went {
             digest,
             own,
             healthy,
+            host,
             branch,
             passed,
             promoter,

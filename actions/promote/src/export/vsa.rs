@@ -3,6 +3,7 @@
 //! and each permit.
 
 use super::{Sink, unsound};
+use crate::decisions::{Beside, Decisions};
 use attest::{Envelope, Signer};
 use kit::error::Result;
 use ledger::{Chain, Entry, Ledger, Record, Verdict};
@@ -12,7 +13,7 @@ use serde_json::{Value, json};
 const PAYLOAD_TYPE: &str = "application/vnd.in-toto+json";
 
 /// Writes a statement for each deployment and permit, signed if there is a key. Nothing is written about a chain
-/// that is not sound.
+/// that is not sound, nor about a permit whose decision could not be made again where evidence is kept.
 pub(super) async fn write(
     ledger: &Ledger,
     chain: &Chain,
@@ -20,12 +21,28 @@ pub(super) async fn write(
     sink: &mut Sink,
 ) -> Result<u64> {
     let mut entries = Vec::new();
-    let audit = ledger
+    let mut decisions = Decisions::default();
+    let mut audit = ledger
         .audit(chain, |entry| {
             entries.push(entry.clone());
+            decisions.add(chain, entry);
             Ok(())
         })
         .await?;
+    let decided = match ledger.keeps_evidence() {
+        false => None,
+        true => {
+            let beside = Beside {
+                key: ledger.public_key().await?,
+                accepted: u64::MAX,
+                ..Beside::default()
+            };
+            let read = async |hash: &str| ledger.evidence(chain, hash).await;
+            let (decided, faults) = decisions.judge(chain, beside, read).await;
+            audit.walked.find(faults);
+            Some(decided)
+        }
+    };
     if !audit.walked.faults.is_empty() {
         return Err(unsound(chain, &audit.walked.faults));
     }
@@ -36,6 +53,10 @@ pub(super) async fn write(
             .map_err(|fault| unsound(chain, &[fault]))?;
         // A statement is about an image; a review or a request says nothing of its own about one.
         if !record.is_deployment() && record.verdict != Verdict::Permitted {
+            continue;
+        }
+        let permit = record.verdict == Verdict::Permitted;
+        if permit && decided.as_ref().is_some_and(|it| !it.has(record.seq)) {
             continue;
         }
         written += 1;
@@ -67,6 +88,18 @@ fn statement(entry: &Entry, record: &Record) -> Value {
     // Rules refused what a person overrode them for, however it ended.
     let passed = matches!(record.verdict, Verdict::Healthy | Verdict::Permitted)
         && record.break_glass.is_none();
+    let mut inputs = vec![json!({
+        "uri": format!("slipway:ledger/{chain}/{}", record.seq),
+        "digest": { "sha256": entry.hash },
+    })];
+    let permit = record.permit.as_ref();
+    let evidence = permit.and_then(|permit| permit.evidence.as_deref());
+    if let Some(hash) = evidence.and_then(ledger::evidence_hash) {
+        inputs.push(json!({
+            "uri": format!("slipway:evidence/{chain}/{hash}"),
+            "digest": { "sha256": hash },
+        }));
+    }
     json!({
         "_type": "https://in-toto.io/Statement/v1",
         "subject": [{ "name": record.service, "digest": { "sha256": record.digest.hex() } }],
@@ -79,10 +112,7 @@ fn statement(entry: &Entry, record: &Record) -> Value {
             "timeVerified": record.at,
             "resourceUri": format!("slipway:service/{chain}"),
             "policy": policy,
-            "inputAttestations": [{
-                "uri": format!("slipway:ledger/{chain}/{}", record.seq),
-                "digest": { "sha256": entry.hash },
-            }],
+            "inputAttestations": inputs,
             "verificationResult": if passed { "PASSED" } else { "FAILED" },
             // The ledger says what ran, not how it was built.
             "verifiedLevels": ["SLSA_BUILD_LEVEL_UNEVALUATED"],

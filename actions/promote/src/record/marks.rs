@@ -2,14 +2,14 @@
 
 use crate::setting::Setting;
 use crate::standing::{Standing, at, unrecorded};
-use kit::clock::rfc3339;
+use kit::clock::{rfc3339, seconds_after};
 use kit::error::{Error, Result};
 use kit::hex::is_hex;
 use kit::id::Digest;
 use ledger::{
     Actor, BreakGlass, Chain, Entry, GENESIS, LOOK_BACK, Ledger, Record, Recorded, Verdict,
 };
-use time::{Duration, OffsetDateTime};
+use time::OffsetDateTime;
 
 /// How long a break-glass stays open if the contract no longer says: what is recorded here has
 /// happened already.
@@ -134,7 +134,8 @@ pub(crate) fn broken_glass(
 ) -> BreakGlass {
     let declared = setting.gate.break_glass.as_ref();
     let seconds = declared.map_or(EXPIRES, |glass| glass.expires);
-    let until = now + Duration::seconds(seconds.cast_signed());
+    // A contract allows no time that does not end.
+    let until = seconds_after(now, seconds).unwrap_or(now);
     let open = standing
         .open_debts(setting.persons())
         .filter_map(|debt| at(&debt.glass.expires))

@@ -33,6 +33,7 @@ fn the_doctor_tries_what_a_grant_needs_and_changes_nothing() {
         "appending to storefront#production",
         "writing to the anchor",
         "record 2 is there",
+        "keeping evidence",
         "none: whoever administers the bucket can remove hashes",
     ];
     gate.run("linus", &["doctor"]).is(0, &anchored);

@@ -11,6 +11,7 @@ import json
 import os
 import re
 import sys
+from datetime import datetime, timedelta
 
 ZEROS = "0" * 64
 LARGEST = 2**53 - 1
@@ -286,21 +287,175 @@ def body_of(data):
     raise Wrong("neither a record nor an end")
 
 
-def evidence_of(folder, record):
-    """What is wrong with the evidence that a permit names, if it names some."""
+# Decisions: everything but the rules, and the signatures within the evidence.
+
+NO_DEPLOYMENTS = ("reviewed", "requested", "approved", "rejected", "withdrawn", "permitted", "started")
+HOUR, TOLERANCE, LOOK_BACK = timedelta(hours=1), timedelta(minutes=5), 20000
+
+
+DIGEST = re.compile(r"sha256:[0-9a-f]{64}\Z")
+TEXT = lambda value: isinstance(value, str)
+NUMBER = lambda value: is_integer(value) and value >= 0
+
+
+def either(form):
+    return lambda value: value is None or form(value)
+
+
+def listed(form):
+    return lambda value: isinstance(value, list) and all(map(form, value))
+
+
+def shaped(needed, more):
+    """An object with the members `needed`, and `more` that may be absent."""
+    return lambda value: isinstance(value, dict) and (
+        all(name in value and form(value[name]) for name, form in needed.items())
+        and all(form(value[name]) for name, form in more.items() if name in value)
+    )
+
+
+NUMBERS, ACTOR = listed(NUMBER), shaped({"login": TEXT}, {"id": either(NUMBER)})
+ACTORS = listed(ACTOR)
+ASKED = {"binding": TEXT, "expires": TEXT, "head": TEXT, "commits": NUMBER, "range": TEXT, "people": TEXT}
+PERMIT = {"base": either(TEXT), "pulls": NUMBERS, "reviews": NUMBERS, "approvers": ACTORS, "requests": NUMBERS}
+FORM = shaped(
+    {"actor": ACTOR},
+    {
+        **{name: either(TEXT) for name in ("run", "task_definition", "policy", "reason")},
+        **{name: either(NUMBER) for name in ("answers", "under")},
+        "account": either(lambda value: TEXT(value) and re.match(r"[0-9]{12}\Z", value)),
+        "previous": either(lambda value: TEXT(value) and DIGEST.match(value)),
+        "rollback": either(shaped({}, {"from": either(lambda value: TEXT(value) and DIGEST.match(value))})),
+        "break_glass": either(shaped({"reason": TEXT, "by": ACTOR, "expires": TEXT}, {})),
+        "request": either(shaped(ASKED, {"base": either(TEXT), "pull_requests": NUMBERS, "contributors": ACTORS})),
+        "permit": either(shaped({"expires": TEXT, "head": TEXT}, {**PERMIT, "plan": either(TEXT), "evidence": either(TEXT)})),
+    },
+)
+
+
+def time(text):
+    return datetime.fromisoformat(text)
+
+
+def deploys(record):
+    return not FORM(record) or record["verdict"] not in NO_DEPLOYMENTS
+
+
+def name_of(record):
+    """The hash of the evidence that a permit names, if it names some."""
     permit = record.get("permit")
     named = permit.get("evidence") if isinstance(permit, dict) else None
-    if record["verdict"] != "permitted" or not isinstance(named, str):
-        return None
-    digest = named.removeprefix("sha256:")
-    if digest == named or not HEX.match(digest):
-        return None
+    digest = named.removeprefix("sha256:") if isinstance(named, str) else ""
+    return digest if digest != named and HEX.match(digest) else None
+
+
+def decided(folder, good):
+    """What is wrong with the permits, from the good lines of the chain by their numbers."""
+    faults, kept = set(), False
+    for seq, (_, record) in sorted(good.items()):
+        if not FORM(record):
+            faults.add(("altered", seq))
+        if not FORM(record) or record["verdict"] != "permitted":
+            continue
+        digest = name_of(record)
+        if digest is None:
+            faults.add(("unkept" if kept else "undecided", seq))
+            continue
+        kept = True
+        fault = evidence_of(os.path.join(folder, f"{digest}.json"), digest, good, seq)
+        if fault:
+            faults.add((fault, seq))
+    return faults
+
+
+def evidence_of(path, digest, good, seq):
     try:
-        with open(os.path.join(folder, f"{digest}.json"), "rb") as file:
-            kept = file.read()
+        with open(path, "rb") as file:
+            data = file.read()
     except FileNotFoundError:
         return "unkept"
-    return None if hashlib.sha256(kept).hexdigest() == digest else "swapped"
+    if hashlib.sha256(data).hexdigest() != digest:
+        return "swapped"
+    try:
+        kept = json.loads(data)
+        if kept["format"] != "slipway-evidence/1":
+            return "undecided"
+        sound = of_the_permit(kept, good[seq][1]) and in_chain(kept, good, seq) and rests(kept, good[seq][1])
+        return None if sound else "unfounded"
+    except (ValueError, KeyError, TypeError, AttributeError):
+        return "unfounded"
+
+
+def of_the_permit(kept, record):
+    """Step 2."""
+    contract, glass = kept["contract"], record.get("break_glass")
+    if contract["declared"] is not True or not (contract["follows"] or json.loads(contract["gate"])["required"]):
+        return False
+    judged = kept["judged"].get("promotion") or kept["judged"]["rollback"]
+    broken = any(rule["answer"] == "break-glass" for rule in kept["rules"])
+    return (
+        all(record.get(name) == contract[name] for name in ("service", "environment", "account"))
+        and record["digest"] == kept["digest"]
+        and record["permit"].get("plan") == kept.get("plan")
+        and record.get("policy") == "sha256:" + hashlib.sha256(contract["gate"].encode()).hexdigest()
+        and (record.get("rollback") is not None) == ("rollback" in kept["judged"])
+        and (glass is not None) == broken
+        and (glass is None or glass["reason"] == judged["break_glass"])
+    )
+
+
+def in_chain(kept, good, seq):
+    """Step 3, and of step 4 that lines follow one another."""
+    own, record = kept["own"], good[seq][1]
+    back = kept["judged"].get("rollback") or {}
+    more = [back.get(name) for name in ("healthy", "newest", "by_this_gate")]
+    for line in own + [line for line in more if line]:
+        if line["seq"] >= seq or line["seq"] not in good or good[line["seq"]][0]["hash"] != line["hash"]:
+            return False
+    for lines in (own, kept["before"]):
+        for line, older in zip(lines, lines[1:]):
+            if line["prev"] != older["hash"] or line["seq"] != older["seq"] + 1:
+                return False
+        for line in lines:
+            if hashlib.sha256((line["prev"] + line["record"]).encode()).hexdigest() != line["hash"]:
+                return False
+    ends = [
+        it["verdict"] == "healthy" and not it.get("rollback") and not it.get("break_glass")
+        for it in (json.loads(line["record"]) for line in own)
+    ]
+    if own and own[-1]["seq"] != 1 and len(own) < LOOK_BACK and not any(ends):
+        return False
+    last = own[0]["seq"] if own else 0
+    between = [it for number, (_, it) in good.items() if last < number < seq]
+    if any(deploys(it) or it["verdict"] in ("rejected", "withdrawn") for it in between):
+        return False
+    return not under_way(good, record) and in_time(good, seq)
+
+
+def under_way(good, record):
+    deployed = max((number for number, (_, it) in good.items() if number < record["seq"] and deploys(it)), default=0)
+    late = time(record["at"]) + TOLERANCE
+    run = lambda it: (it.get("run") or "").rpartition("/attempts/")[0] or it.get("run")
+    for number, (_, it) in sorted(good.items(), reverse=True):
+        if deployed < number < record["seq"] and it["verdict"] == "started" and late < time(it["at"]) + HOUR:
+            return record.get("rollback") is None and (run(it) is None or run(it) != run(record))
+    return False
+
+
+def in_time(good, seq):
+    at = time(good[seq][1]["at"])
+    earlier = [number for number in good if number < seq]
+    later = [number for number in good if number > seq]
+    return (not earlier or at + TOLERANCE >= time(good[max(earlier)][1]["at"])) and (
+        not later or at <= time(good[min(later)][1]["at"]) + TOLERANCE
+    )
+
+
+def rests(kept, record):
+    """Of step 6, the head and the time."""
+    heads = [line["hash"] for line in kept["own"] if deploys(json.loads(line["record"]))]
+    late = time(record["at"]) - time(kept["now"])
+    return record["permit"]["head"] == (heads[0] if heads else ZEROS) and timedelta(seconds=-1) < late <= HOUR
 
 
 def check(data, key, head, evidence=None):
@@ -312,7 +467,7 @@ def check(data, key, head, evidence=None):
         return {("malformed", 1)}, 0, None
     chain = f"{service}#{environment}"
     last, own, ended, number, records = 0, ZEROS, False, 1, 0
-    unproven, begins = [], None
+    unproven, begins, good = [], None, {}
     for data in lines:
         number += 1
         try:
@@ -349,8 +504,8 @@ def check(data, key, head, evidence=None):
                 begins = min(1 if named is None else named, seq)
         if fault:
             faults.add((fault, seq))
-        elif evidence and (wrong := evidence_of(evidence, record)):
-            faults.add((wrong, seq))
+        else:
+            good[seq] = (line, record)
         if last and seq <= last:
             if not fault:
                 faults.add(("reordered", seq))
@@ -362,6 +517,8 @@ def check(data, key, head, evidence=None):
         last, own = seq, line["hash"]
     if not ended or (head and head != own):
         faults.add(("cut-off", last))
+    if evidence:
+        faults.update(decided(evidence, good))
     faults.update(one for one in unproven if one[1] >= (1 if begins is None else begins))
     return faults, records, begins
 

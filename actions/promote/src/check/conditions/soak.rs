@@ -6,7 +6,7 @@ use crate::check::answer::{Finding, fail, not_asked, not_examined, pass, unknown
 use crate::check::facts::Unknown;
 use crate::setting::Setting;
 use crate::standing::at;
-use kit::clock::{human, rfc3339};
+use kit::clock::{human, rfc3339, seconds_after};
 use std::time::Duration;
 
 /// The time counts from the record that the digest was healthy, as long as no failure of it
@@ -44,7 +44,10 @@ pub(super) fn soak(setting: &Setting, subject: &Subject, conditions: &Conditions
     }
     fail(
         fact,
-        format!("promote it after {}", rfc3339(began + wanted)),
+        match seconds_after(began, seconds) {
+            Some(after) => format!("promote it after {}", rfc3339(after)),
+            None => "shorten `soak` in the contract: it never ends".to_owned(),
+        },
     )
 }
 
@@ -52,6 +55,10 @@ pub(super) fn soak(setting: &Setting, subject: &Subject, conditions: &Conditions
 pub(super) fn still_running(setting: &Setting, _: &Subject, conditions: &Conditions) -> Finding {
     let before = setting.follows.as_deref().unwrap_or_default();
     match &conditions.missing_before {
+        None if setting.gate.still_running && setting.follows.is_some() => unknown(&Unknown::new(
+            format!("nobody looked at what {before} runs"),
+            "run this again",
+        )),
         None => not_asked("the contract does not ask for it"),
         Some(Err(reason)) => unknown(reason),
         Some(Ok(missing)) if missing.is_empty() => pass(format!("{before} runs it, healthy")),

@@ -296,6 +296,9 @@ const HIDDEN: &[Hidden] = &[
     ("what staging runs", "still running", |s| {
         s.conditions.missing_before = Some(Err(unseen()))
     }),
+    ("what staging runs was not asked", "still running", |s| {
+        s.conditions.missing_before = None;
+    }),
     ("a time zone", "freeze", |s| {
         s.setting.gate.freeze[0].time_zone = "Mars/Olympus".to_owned()
     }),

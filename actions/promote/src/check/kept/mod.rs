@@ -5,7 +5,7 @@ mod replay;
 #[cfg(test)]
 mod tests;
 
-pub(crate) use replay::{Known, Replayed, replay};
+pub(crate) use replay::{Against, Known, Replayed, replay};
 
 use super::answer::{Answer, Decision};
 use super::conditions::{Calendar, Conditions};
@@ -18,7 +18,7 @@ use crate::setting::Setting;
 use github::{Exchange, GitHub, Repository};
 use kit::aws::AccountId;
 use kit::contract::{Person, StandsFor};
-use kit::error::{Context, Result};
+use kit::error::{Context, Error, Result};
 use kit::id::{CommitId, Digest};
 use ledger::{Actor, Entry};
 use serde::{Deserialize, Serialize};
@@ -43,6 +43,8 @@ pub(crate) struct Kept {
     /// The infrastructure plan that is promoted along, where the gate asks for one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     plan: Option<String>,
+    /// What the host says of the run that decided.
+    host: Host,
     /// When it was decided, RFC 3339 with its fractions of a second.
     now: String,
     /// The environment's own newest records, newest first.
@@ -88,8 +90,6 @@ struct Contract {
 struct Promotion {
     /// Why rules may be overridden, if somebody said so.
     break_glass: Option<String>,
-    /// The people who promote.
-    promoter: Fact<Vec<Actor>>,
     calendars: Vec<(String, Fact<Calendar>)>,
     missing_before: Option<Fact<Vec<String>>>,
     provenance: Option<Fact<Proof>>,
@@ -97,12 +97,11 @@ struct Promotion {
     github: Option<Answers>,
 }
 
-/// GitHub's answers, and what decides which questions there are.
+/// GitHub's answers.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Answers {
     repository: String,
-    host: Host,
     exchanges: Vec<Exchange>,
 }
 
@@ -123,6 +122,7 @@ struct Proof {
 struct Rollback {
     /// Why the gate may be overridden, if somebody said so.
     break_glass: Option<String>,
+    /// The people who roll back, as the runner names them; elsewhere than on GitHub they follow from the host's word.
     promoter: Fact<Vec<Actor>>,
     /// What GitHub answered about the gate, or why the ledger was asked instead.
     github: Fact<Answers>,
@@ -165,10 +165,15 @@ impl Kept {
         decision: &Decision,
         break_glass: Option<String>,
     ) -> Result<Self> {
-        let Observed { read, asked, proof } = observed;
+        let Observed {
+            read,
+            host,
+            asked,
+            proof,
+        } = observed;
+        let host = host.ok_or_else(|| Error::failed("nothing was asked where there is no gate"))?;
         let promotion = Promotion {
             break_glass,
-            promoter: conditions.promoter.clone(),
             calendars: conditions.calendars.clone(),
             missing_before: conditions.missing_before.clone(),
             provenance: proof.map(|found| found.map(|found| Proof::of(&found))),
@@ -177,6 +182,7 @@ impl Kept {
         Self::of(
             setting,
             &read,
+            host,
             conditions.now,
             decision,
             Was::Promotion(promotion),
@@ -208,12 +214,14 @@ impl Kept {
             newest: line(&went.passed.newest),
             by_this_gate: line(&went.passed.own),
         };
-        Self::of(setting, &read, now, decision, Was::Rollback(rollback))
+        let host = went.host.clone();
+        Self::of(setting, &read, host, now, decision, Was::Rollback(rollback))
     }
 
     fn of(
         setting: &Setting,
         read: &Read,
+        host: Host,
         now: OffsetDateTime,
         decision: &Decision,
         judged: Was,
@@ -236,6 +244,7 @@ impl Kept {
             digest: read.digest.clone(),
             commit: read.commit.clone(),
             plan: read.plan.clone(),
+            host,
             now: now
                 .format(&Rfc3339)
                 .context("cannot write the time of the decision")?,
@@ -296,15 +305,17 @@ impl Answers {
     fn of(asked: &Asked) -> Self {
         Self {
             repository: asked.repository.to_string(),
-            host: asked.host.clone(),
             exchanges: asked.transcript.exchanges(),
         }
     }
 
-    /// The client that answers from them.
-    fn client(&self) -> Option<GitHub> {
+    /// The client that answers from them. They are taken: there may be megabytes of them.
+    fn client(&mut self) -> Option<GitHub> {
         let repository = Repository::parse(&self.repository)?;
-        Some(GitHub::kept(repository, self.exchanges.clone()))
+        Some(GitHub::kept(
+            repository,
+            std::mem::take(&mut self.exchanges),
+        ))
     }
 }
 

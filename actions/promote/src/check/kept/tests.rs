@@ -6,17 +6,40 @@ use crate::check::Read;
 use crate::check::facts::Unknown;
 use crate::check::host::{Host, OfHost};
 use crate::check::rollback::{Passed, Went};
-use crate::check::tests::setting;
-use crate::decisions::Decisions;
+use crate::check::tests;
+use crate::decisions::{Beside, Decisions};
+use crate::principal::tests::{principal, session};
 use crate::standing::tests::{
     actor, deployed, digest, failed, forced, permitted, reviewed, rolled_back, stored,
 };
 use crate::standing::{Standing, at};
 use kit::clock::rfc3339;
-use kit::contract::BreakGlass;
+use kit::contract::{BreakGlass, Person};
 use ledger::{Chain, Fault, GENESIS, Record, permit, sha256};
 
 const NOW: &str = "2026-11-21T18:30:00.5Z";
+
+/// The contract's setting, in which dora is a session of AWS.
+fn setting() -> Setting {
+    let mut setting = tests::setting();
+    let dora = Person {
+        aws: vec![session("Operators/dora").parse().unwrap()],
+        ..Person::default()
+    };
+    setting.people.insert("dora".to_owned(), dora);
+    setting
+}
+
+/// Dora at a terminal.
+fn terminal() -> Host {
+    Host {
+        run: OfHost::Terminal {
+            principal: principal(Some(&session("Operators/dora"))),
+        },
+        contract: Some("delivery.yaml".to_owned()),
+        lock_file: Some("infrastructure/.terraform.lock.hcl".to_owned()),
+    }
+}
 
 /// A rollback to the digest of `a`, as it is granted on the records.
 struct Case {
@@ -52,6 +75,7 @@ fn judged(
         digest: digest('a'),
         own,
         healthy: None,
+        host: terminal(),
         branch: Err(silent.clone()),
         passed,
         promoter: Ok(vec![actor("dora")]),
@@ -62,12 +86,23 @@ fn judged(
     let kept = Kept::rollback(setting, &went, &Err(silent), decision, now).unwrap();
     Case {
         permit: permit(setting, &standing),
-        known: Known {
-            hashes: entries.iter().map(|it| (it.seq, it.hash.clone())).collect(),
-            deployments: entries.iter().map(|it| it.seq).collect(),
-        },
+        known: known(&entries),
         kept,
     }
+}
+
+fn known(entries: &[Entry]) -> Known {
+    let chain = Chain::new("storefront", "production").unwrap();
+    let mut known = Known::default();
+    for entry in entries {
+        known.add(entry, &entry.record(&chain).unwrap());
+    }
+    known
+}
+
+/// The same chain with more records.
+fn then(records: &[Record], more: &[Record]) -> Known {
+    known(&stored(&[records, more].concat()))
 }
 
 fn permit(setting: &Setting, standing: &Standing) -> Record {
@@ -92,19 +127,30 @@ fn permit_life() -> time::Duration {
 /// Why it does not follow; nothing if it does.
 fn wrong(case: &Case) -> Option<String> {
     let bytes = case.kept.bytes().unwrap();
-    let replayed = replay(&bytes, &case.permit, &case.known, None);
+    let against = Against {
+        own: &case.known,
+        // A rollback is not held against it.
+        before: Some(("staging", &case.known)),
+        contract: None,
+        key: None,
+    };
+    let replayed = replay(&bytes, &case.permit, against);
     let runtime = tokio::runtime::Builder::new_current_thread()
         .build()
         .unwrap();
     match runtime.block_on(replayed) {
-        Replayed::Follows => None,
+        Replayed::Follows(_) => None,
         Replayed::Differs(why) => Some(why),
         Replayed::Unreadable(why) => Some(format!("unreadable: {why}")),
     }
 }
 
+fn records() -> [Record; 3] {
+    [deployed('a'), deployed('b'), failed('c')]
+}
+
 fn sound() -> Case {
-    case(&[deployed('a'), deployed('b'), failed('c')])
+    case(&records())
 }
 
 #[test]
@@ -118,7 +164,7 @@ fn a_decision_follows_from_what_it_was_made_from() {
 #[test]
 fn what_does_not_follow_is_named() {
     type Change = fn(&mut Case);
-    let changes: [(&str, Change); 18] = [
+    let changes: [(&str, Change); 21] = [
         ("another digest", |it| it.permit.digest = digest('b')),
         ("another policy", |it| it.permit.policy = None),
         ("another policy", |it| it.kept.contract.gate.push(' ')),
@@ -135,7 +181,6 @@ fn what_does_not_follow_is_named() {
             it.permit.rollback = None;
             let promotion = Promotion {
                 break_glass: None,
-                promoter: Ok(vec![actor("dora")]),
                 calendars: Vec::new(),
                 missing_before: None,
                 provenance: None,
@@ -148,6 +193,15 @@ fn what_does_not_follow_is_named() {
         }),
         ("another account", |it| {
             it.permit.account = Some("123456789012".parse().unwrap());
+        }),
+        ("another run", |it| {
+            it.permit.run = Some("https://ci.example/7".to_owned());
+        }),
+        ("mallory is not who promoted", |it| {
+            it.permit.actor = actor("mallory");
+        }),
+        ("names no file of the contract", |it| {
+            it.kept.host.lock_file = None;
         }),
         ("another commit", |it| {
             it.permit.commit = "f".repeat(40).parse().unwrap();
@@ -167,11 +221,11 @@ fn what_does_not_follow_is_named() {
         ("not when it was decided", |it| {
             it.kept.now = "2026-11-20T18:00:00Z".to_owned();
         }),
-        ("record 2 is not what it was judged by", |it| {
-            it.known.hashes.insert(2, GENESIS.to_owned());
+        ("record 3 is not what it was judged by", |it| {
+            it.known = known(&stored(&[deployed('a'), deployed('a'), failed('c')]));
         }),
         ("before deployment 4 was recorded", |it| {
-            it.known.deployments.push(4);
+            it.known = then(&records(), &[deployed('b')]);
         }),
         ("older records were left out", |it| {
             it.kept.own.truncate(1);
@@ -248,7 +302,7 @@ fn the_setting_of_the_evidence_is_the_one_that_judged() {
     let mut people = setting();
     let dora = kit::contract::Person {
         accounts: [("dora-admin".to_owned(), 44)].into(),
-        ..Default::default()
+        ..people.people["dora"].clone()
     };
     people.people.insert("dora".to_owned(), dora);
     let records = [
@@ -272,7 +326,10 @@ fn a_rule_that_refuses_refuses_again() {
         ..deployed('a')
     };
     let why = wrong(&case(&[other])).unwrap();
-    assert!(why.contains("passed a gate and was not compared"), "{why}");
+    assert!(
+        why.contains("was not compared with the newest records"),
+        "{why}"
+    );
 }
 
 /// What was healthy long ago is found by itself, so that it is held against the digest once more.
@@ -289,6 +346,7 @@ fn a_record_from_long_ago_counts_only_if_it_says_that_the_digest_was_healthy() {
             digest: digest('a'),
             own: vec![entries[1].clone()],
             healthy: Some(entries[0].clone()),
+            host: terminal(),
             branch: Err(Unknown::new("GitHub does not answer", "wait")),
             passed: Passed::default(),
             promoter: Ok(vec![actor("dora")]),
@@ -331,17 +389,19 @@ fn a_rollback_past_an_earlier_gate_follows_with_its_reason_alone() {
     let mut case = judged(&setting, &records, passed(), Some(reason));
     assert!(wrong(&case).unwrap().contains("rules were overridden"));
     case.permit.break_glass = forced('a', "dora").break_glass;
+    let why = wrong(&case).unwrap();
+    let until = "overridden by dora until 2026-11-21T19:30:00Z";
+    assert!(why.contains(until), "{why}");
+    if let Some(glass) = &mut case.permit.break_glass {
+        glass.expires = "2026-11-21T19:30:00Z".to_owned();
+    }
     assert_eq!(wrong(&case), None);
     // It is not true that GitHub was silent, or that somebody gave a reason.
     let mut other = case.kept.clone();
     if let Was::Rollback(rollback) = &mut other.judged {
+        other.host.run = OfHost::GitHub { id: Some(5) };
         rollback.github = Ok(Answers {
             repository: "acme/storefront".to_owned(),
-            host: Host {
-                run: OfHost::GitHub { id: Some(5) },
-                contract: Some("delivery.yaml".to_owned()),
-                lock_file: None,
-            },
             exchanges: Vec::new(),
         });
     }
@@ -350,6 +410,10 @@ fn a_rollback_past_an_earlier_gate_follows_with_its_reason_alone() {
         ..judged(&setting, &records, passed(), None)
     };
     told.permit.break_glass = case.permit.break_glass.clone();
+    let why = wrong(&told).unwrap();
+    assert!(why.contains("another run"), "{why}");
+    let page = "https://github.com/acme/storefront/actions/runs/5/attempts/1";
+    told.permit.run = Some(page.to_owned());
     let why = wrong(&told).unwrap();
     assert!(why.contains("this version asks GitHub"), "{why}");
     if let Was::Rollback(rollback) = &mut case.kept.judged {
@@ -363,10 +427,11 @@ fn another_versions_evidence_is_unreadable_and_no_json_is_no_evidence() {
     let mut case = sound();
     case.kept.format = "slipway-evidence/2".to_owned();
     let why = wrong(&case).unwrap();
-    assert!(
-        why.starts_with("unreadable: its evidence has the form"),
-        "{why}"
-    );
+    // This version writes no such form.
+    assert!(why.starts_with("it has the form"), "{why}");
+    case.kept.version = "9.0.0".to_owned();
+    let why = wrong(&case).unwrap();
+    assert!(why.starts_with("unreadable: it has the form"), "{why}");
 }
 
 #[tokio::test]
@@ -403,7 +468,8 @@ async fn a_chains_permits_are_decided_again_by_the_evidence_that_each_names() {
         for entry in stored(records) {
             decisions.add(&chain, &entry);
         }
-        let (decided, faults) = decisions.judge(&chain, None, read).await.unwrap();
+        let beside = Beside::default();
+        let (decided, faults) = decisions.judge(&chain, beside, read).await;
         let names: Vec<String> = decisions.evidence().map(str::to_owned).collect();
         (decided, faults, names)
     };
@@ -411,6 +477,8 @@ async fn a_chains_permits_are_decided_again_by_the_evidence_that_each_names() {
     let own = sha256(&bytes);
     assert_eq!(names, [&*own, &*gone, &*swapped, &*unfounded]);
     let wanted = [
+        Fault::Unkept { seq: 5 },
+        Fault::Unkept { seq: 6 },
         Fault::Unkept { seq: 7 },
         Fault::Swapped { seq: 8 },
         Fault::Unfounded {
@@ -419,17 +487,19 @@ async fn a_chains_permits_are_decided_again_by_the_evidence_that_each_names() {
         },
     ];
     assert_eq!(faults, wanted);
-    let why = "it names no evidence";
-    assert_eq!(
-        decided.line(),
-        format!("1 of 6 permits made again; not record 5: {why}; not record 6: {why}")
-    );
-    let left = [5, 6].map(|seq| serde_json::json!({ "seq": seq, "why": why }));
+    assert_eq!(decided.line(), "1 of 6 permits made again");
     assert_eq!(
         decided.json(),
-        serde_json::json!({ "permits": 6, "followed": 1, "left": left })
+        serde_json::json!({ "permits": 6, "followed": 1, "left": [], "otherwise": [] })
     );
-    let few = decide(&vec![with(None); 5]).await.0.line();
+    // Before any permit named evidence.
+    let (few, faults, _) = decide(&vec![with(None); 5]).await;
+    let why = "it names no evidence".to_owned();
+    assert_eq!(faults[4], Fault::Undecided { seq: 5, why });
+    assert_eq!(faults.len(), 5);
+    let left = few.json()["left"].clone();
+    assert_eq!(left[1]["seq"], 2, "{left}");
+    let few = few.line();
     assert!(few.ends_with("not record 5: it names no evidence"), "{few}");
     let many = decide(&vec![with(None); 7]).await.0.line();
     assert!(many.ends_with("evidence; and 2 more"), "{many}");

@@ -26,6 +26,7 @@ const PATIENCE: Duration = Duration::from_secs(20);
 pub(super) async fn ask(
     cx: &Cx,
     net: &Net,
+    host: &Host,
     setting: &Setting,
     repository: Option<&str>,
 ) -> Fact<(Policy, Asked)> {
@@ -37,10 +38,8 @@ pub(super) async fn ask(
         let github = GitHub::connect(cx, net, repository)
             .map_err(|error| Unknown::new(error.message, "give a token for GitHub"))?
             .noting(&transcript);
-        let host = Host::of(cx, net, setting).await;
-        let branch = told(&github, &host, setting).await?;
+        let branch = told(&github, host, setting).await?;
         let asked = Asked {
-            host,
             repository: github.repository().clone(),
             transcript,
         };

@@ -1,0 +1,58 @@
+//! Who a permit says granted it, and in whose name rules were overridden.
+
+use super::{Again, Replayed, differs, written};
+use crate::check::host::Host;
+use crate::check::kept::Was;
+use crate::record::marks;
+use crate::setting::Setting;
+use ledger::{Actor, Record};
+
+/// The permit's actor is one of those who promote, and what it says of a break-glass is what `grant` would say.
+pub(super) fn promoter(
+    permit: &Record,
+    host: &Host,
+    setting: &Setting,
+    again: &Again,
+) -> Result<(), Replayed> {
+    if !host.read_all() {
+        return Err(differs("its evidence names no file of the contract"));
+    }
+    if !is_by(&permit.actor, host, setting, again) {
+        return Err(differs(format!(
+            "{} is not who promoted",
+            permit.actor.login
+        )));
+    }
+    let Some(glass) = &permit.break_glass else {
+        return Ok(());
+    };
+    let (by, reason) = (&permit.actor, glass.reason.clone());
+    let wanted = marks::broken_glass(&again.standing, setting, by, reason, written(permit)?);
+    match *glass == wanted {
+        true => Ok(()),
+        false => Err(differs(format!(
+            "rules were overridden by {} until {}",
+            wanted.by.login, wanted.expires
+        ))),
+    }
+}
+
+fn is_by(actor: &Actor, host: &Host, setting: &Setting, again: &Again) -> bool {
+    if let Ok(promoter) = &again.promoter {
+        return !setting.persons().is_other(actor, promoter);
+    }
+    // A rollback's need not be a person whom the contract knows.
+    let name = host.principal().and_then(|principal| principal.name());
+    name.is_none_or(|name| name == actor.login)
+}
+
+impl Was {
+    /// The repository of which GitHub was asked, if it was.
+    pub(super) fn repository(&self) -> Option<&str> {
+        let answers = match self {
+            Self::Promotion(promotion) => promotion.github.as_ref(),
+            Self::Rollback(rollback) => rollback.github.as_ref().ok(),
+        };
+        answers.map(|answers| answers.repository.as_str())
+    }
+}

@@ -1,0 +1,284 @@
+//! A permit's chain, as somebody who verified it knows it, and what of it a decision is held against.
+
+use super::{Replayed, differs, written};
+use crate::check::kept::{Kept, Line, Was};
+use crate::check::rollback::passed;
+use crate::standing::{at, ends};
+use attest::PublicKey;
+use kit::clock::seconds_after;
+use ledger::{Chain, Entry, LOOK_BACK, Record, Recorded, Verdict, permit};
+use std::collections::BTreeMap;
+use time::OffsetDateTime;
+
+/// How many seconds after its time a permit may have been appended: another run may have appended first, several times. So
+/// much may clocks differ, too.
+const APPENDED_WITHIN: u64 = 300;
+/// How many seconds before a decision its records of the previous environment may have been read: GitHub is asked in between.
+const READ_WITHIN: u64 = 900;
+
+/// The chain of the permit, as somebody who verified it knows it.
+#[derive(Debug, Default)]
+pub(crate) struct Known {
+    /// The hash of each record.
+    hashes: BTreeMap<u64, String>,
+    /// The deployments, and what may be one, with their times.
+    deployments: Vec<(u64, Option<OffsetDateTime>)>,
+    /// What passed a gate, and by which.
+    passed: Vec<(u64, String)>,
+    /// The ends of requests that were not approved.
+    closed: Vec<u64>,
+    /// The beginnings of deployments.
+    started: Vec<Recorded>,
+    /// The times of the records before and after each permit.
+    around: BTreeMap<u64, [Option<OffsetDateTime>; 2]>,
+    /// The last record, with its time.
+    last: Option<(u64, Option<OffsetDateTime>)>,
+    /// When it is that somebody verifies.
+    now: Option<OffsetDateTime>,
+}
+
+/// What the ledger could have told about gates that were passed, in the time in which it was asked: of each time the newest
+/// promotion, if it was by another gate, and then the newest by this one.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub(super) struct PassedThen(Vec<(Option<u64>, Option<u64>)>);
+
+impl PassedThen {
+    pub(super) fn has(&self, newest: Option<u64>, own: Option<u64>) -> bool {
+        self.0.contains(&(newest, own))
+    }
+}
+
+impl Known {
+    /// Nothing yet, at the time at which somebody verifies.
+    pub(crate) fn at(now: OffsetDateTime) -> Self {
+        Self {
+            now: Some(now),
+            ..Self::default()
+        }
+    }
+
+    /// Takes the next record.
+    pub(crate) fn add(&mut self, entry: &Entry, record: &Record) {
+        let (seq, at) = (entry.seq, at(&record.at));
+        self.hashes.insert(seq, entry.hash.clone());
+        if record.is_deployment() {
+            self.deployments.push((seq, at));
+        }
+        let before = self.last.replace((seq, at));
+        if let Some((before, _)) = before
+            && let Some([_, after]) = self.around.get_mut(&before)
+        {
+            *after = at;
+        }
+        if record.verdict == Verdict::Permitted {
+            self.around.insert(seq, [before.and_then(|it| it.1), None]);
+        }
+        if let Some(policy) = record.policy.as_ref().filter(|_| passed(record)) {
+            self.passed.push((seq, policy.clone()));
+        }
+        match record.verdict {
+            Verdict::Rejected | Verdict::Withdrawn => self.closed.push(seq),
+            Verdict::Started => self.started.push(Recorded {
+                record: record.clone(),
+                hash: entry.hash.clone(),
+            }),
+            _ => {}
+        }
+    }
+
+    /// Takes the next record, which nobody can read: it may be any.
+    pub(crate) fn add_unread(&mut self, seq: u64) {
+        self.deployments.push((seq, None));
+    }
+
+    /// What the ledger could tell a rollback about gates between its newest record and its permit.
+    pub(super) fn passed(&self, own: &[Entry], permit: &Record) -> PassedThen {
+        let policy = permit.policy.as_deref().unwrap_or_default();
+        let last = own.first().map_or(0, |entry| entry.seq);
+        let look_back = LOOK_BACK as u64;
+        let then = |end: u64| {
+            let seen = self.passed.iter().rev();
+            let mut seen = seen.filter(|(seq, _)| *seq <= end && seq + look_back > end);
+            let (newest, by) = seen.next()?;
+            if by == policy {
+                return None;
+            }
+            let own = seen.find(|(_, by)| by == policy);
+            Some((*newest, own.map(|(seq, _)| *seq)))
+        };
+        // It was asked after the records were read, and before the permit was appended.
+        let since = self.passed.iter().map(|(seq, _)| *seq);
+        let ends = since.filter(|seq| *seq > last && *seq < permit.seq);
+        let all = std::iter::once(last).chain(ends).map(then);
+        PassedThen(
+            all.map(|found| (found.map(|it| it.0), found.and_then(|it| it.1)))
+                .collect(),
+        )
+    }
+
+    /// Nothing came between what was judged, up to record `last`, and its permit, that would have kept `grant` from
+    /// granting it.
+    fn stood(&self, permit: &Record, last: u64) -> Result<(), Replayed> {
+        let between = |seq: &&u64| **seq > last && **seq < permit.seq;
+        let mut deployments = self.deployments.iter().map(|(seq, _)| seq);
+        if let Some(seq) = deployments.find(between) {
+            return Err(differs(format!(
+                "it was judged before deployment {seq} was recorded"
+            )));
+        }
+        if let Some(seq) = self.closed.iter().find(between) {
+            return Err(differs(format!(
+                "a request was closed in between (record {seq})"
+            )));
+        }
+        let before = |seq: u64| seq < permit.seq;
+        let deployed = self.deployments.iter().map(|(seq, _)| *seq);
+        let deployed = deployed.filter(|seq| before(*seq)).max();
+        let deployed = deployed.unwrap_or_default();
+        let began = self.started.iter().rev();
+        let began: Vec<Recorded> = began
+            .filter(|it| it.record.seq > deployed && before(it.record.seq))
+            .cloned()
+            .collect();
+        let now = later(written(permit)?);
+        match permit::underway(&began, now) {
+            Some(underway)
+                if !permit::supersedes(permit, permit.run.as_deref(), &underway.started.record) =>
+            {
+                Err(differs(format!(
+                    "a deployment was under way (record {})",
+                    underway.started.record.seq
+                )))
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// The permit's time is between those of the records around it, and has come.
+    fn is_in_time(&self, permit: &Record) -> Result<(), Replayed> {
+        let written = written(permit)?;
+        let around = self.around.get(&permit.seq).copied().unwrap_or_default();
+        let [before, after] = around;
+        let what = if before.is_some_and(|before| later(written) < before) {
+            "is before that of the record before it"
+        } else if after.is_some_and(|after| written > later(after)) {
+            "is after that of the record after it"
+        } else if self.now.is_some_and(|now| written > later(now)) {
+            "has not come, by the clock of this machine"
+        } else {
+            return Ok(());
+        };
+        Err(differs(format!("its time, {}, {what}", permit.at)))
+    }
+
+    /// The lines, newest first, are this chain's, and no deployment long before `now` was left out.
+    pub(super) fn has(&self, lines: &[Line], now: OffsetDateTime) -> Result<(), Replayed> {
+        for line in lines {
+            if self.hashes.get(&line.seq) != Some(&line.hash) {
+                return Err(differs(format!(
+                    "record {} of the previous environment is not what it was judged by",
+                    line.seq
+                )));
+            }
+        }
+        let last = lines.first().map_or(0, |line| line.seq);
+        let early =
+            |at: &OffsetDateTime| seconds_after(*at, READ_WITHIN).is_some_and(|at| at < now);
+        let mut later = self.deployments.iter();
+        match later.find(|(seq, at)| *seq > last && at.as_ref().is_some_and(early)) {
+            None => Ok(()),
+            Some((seq, _)) => Err(differs(format!(
+                "deployment {seq} of the previous environment was left out"
+            ))),
+        }
+    }
+}
+
+/// The latest time at which a record of this time was appended.
+fn later(at: OffsetDateTime) -> OffsetDateTime {
+    seconds_after(at, APPENDED_WITHIN).unwrap_or(at)
+}
+
+impl Kept {
+    /// The environment's own records are the chain's, and nothing that matters came between them and the permit.
+    pub(super) fn in_chain(&self, permit: &Record, known: &Known) -> Result<(), Replayed> {
+        let more: Vec<&Line> = match &self.judged {
+            Was::Promotion(_) => Vec::new(),
+            Was::Rollback(rollback) => {
+                [&rollback.healthy, &rollback.newest, &rollback.by_this_gate]
+                    .into_iter()
+                    .flatten()
+                    .collect()
+            }
+        };
+        for line in self.own.iter().chain(more) {
+            let there = known.hashes.get(&line.seq);
+            if there != Some(&line.hash) || line.seq >= permit.seq {
+                return Err(differs(format!(
+                    "record {} is not what it was judged by",
+                    line.seq
+                )));
+            }
+        }
+        let chain = Chain::new(&self.contract.service, &self.contract.environment)
+            .map_err(|error| differs(error.message))?;
+        let far_enough = self.own.last().is_none_or(|line| {
+            let ended = line.seq == 1 || self.own.len() >= LOOK_BACK;
+            ended
+                || self.own.iter().any(|line| {
+                    let record = line.entry().record(&chain);
+                    record.is_ok_and(|record| ends(&record))
+                })
+        });
+        if !far_enough {
+            return Err(differs(
+                "older records were left out of what it was judged by",
+            ));
+        }
+        known.is_in_time(permit)?;
+        known.stood(permit, self.own.first().map_or(0, |line| line.seq))
+    }
+
+    /// Records of a chain that are what was stored, newest first.
+    pub(super) fn part(
+        &self,
+        environment: &str,
+        lines: &[Line],
+        key: Option<&PublicKey>,
+    ) -> Result<Vec<Entry>, Replayed> {
+        let chain = Chain::new(&self.contract.service, environment)
+            .map_err(|error| differs(error.message))?;
+        let entries: Vec<Entry> = lines.iter().map(Line::entry).collect();
+        match ledger::part(&chain, &entries, key).first() {
+            None => Ok(entries),
+            Some(fault) => Err(differs(format!("its evidence of {environment}: {fault}"))),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::standing::tests::{deployed, stored};
+
+    #[test]
+    fn records_of_the_previous_environment_are_its_chains_and_its_newest() {
+        let chain = Chain::new("storefront", "production").unwrap();
+        let entries = stored(&[deployed('a'), deployed('b')]);
+        let mut known = Known::default();
+        for entry in &entries {
+            known.add(entry, &entry.record(&chain).unwrap());
+        }
+        let lines: Vec<Line> = entries.iter().rev().map(Line::of).collect();
+        let has = |lines: &[Line], now: &str| known.has(lines, at(now).unwrap());
+        has(&lines, "2026-11-21T18:30:00Z").unwrap();
+        // It was read before the second was recorded.
+        has(&lines[1..], "2026-11-21T18:14:00Z").unwrap();
+        let late = has(&lines[1..], "2026-11-21T18:16:00Z").unwrap_err();
+        let why = "deployment 2 of the previous environment was left out";
+        assert_eq!(late, differs(why));
+        let mut other = lines.clone();
+        other[1].hash = "0".repeat(64);
+        has(&other, "2026-11-21T18:14:00Z").unwrap_err();
+    }
+}

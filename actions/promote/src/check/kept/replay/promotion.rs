@@ -1,0 +1,76 @@
+//! A promotion's decision, made again.
+
+use super::{Again, Replayed, all_kept, differs, no_repository, unreadable};
+use crate::check::conditions::{Conditions, ahead};
+use crate::check::facts::{Fact, Facts};
+use crate::check::host::Host;
+use crate::check::kept::{Promotion, Proof};
+use crate::check::provenance::Found;
+use crate::check::{Evidence, Read, decide, glass, observe};
+use crate::requests::members;
+use crate::setting::Setting;
+use attest::PublicKey;
+use time::OffsetDateTime;
+
+impl Promotion {
+    pub(super) async fn again(
+        &mut self,
+        setting: &Setting,
+        read: &Read,
+        host: &Host,
+        now: OffsetDateTime,
+    ) -> Result<Again, Replayed> {
+        let broken = |error: kit::Error| differs(error.message);
+        let standing = read.standing(setting).map_err(broken)?;
+        let subject = read.subject(setting, &standing).map_err(broken)?;
+        let proof = match &self.provenance {
+            None => None,
+            Some(fact) => Some(found(fact)?),
+        };
+        let (github, facts) = match &mut self.github {
+            None => (None, Facts::none()),
+            Some(answers) => {
+                let github = answers.client().ok_or_else(no_repository)?;
+                let facts = observe::facts(&github, host, setting, &subject).await;
+                (Some(github), facts)
+            }
+        };
+        let promoter = host.promoters(&facts, setting, self.break_glass.is_some());
+        let conditions = Conditions {
+            now,
+            ahead: ahead(github.as_ref(), &standing, &subject).await,
+            members: members(github.as_ref(), setting.teams()).await,
+            standing,
+            missing_before: self.missing_before.clone(),
+            calendars: self.calendars.clone(),
+            promoter,
+        };
+        github.iter().try_for_each(all_kept)?;
+        let mut decision =
+            decide::all(setting, &subject, &facts, Some(&conditions), proof.as_ref());
+        if let Some(reason) = &self.break_glass {
+            glass::go_past(&mut decision, reason, setting, &subject, Some(&conditions));
+        }
+        let evidence = Evidence::of(setting, &subject, &facts, Some(&conditions));
+        Ok(Again {
+            decision,
+            commit: subject.commit,
+            evidence,
+            standing: conditions.standing,
+            promoter: conditions.promoter,
+        })
+    }
+}
+
+/// The provenance that was found.
+fn found(fact: &Fact<Proof>) -> Result<Fact<Found>, Replayed> {
+    let proof = match fact {
+        Ok(proof) => proof,
+        Err(unknown) => return Ok(Err(unknown.clone())),
+    };
+    Ok(Ok(Found {
+        key: PublicKey::from_pem(&proof.key).map_err(|error| unreadable(error.message))?,
+        repository: proof.repository.clone(),
+        manifest: proof.manifest.clone().map(String::into_bytes),
+    }))
+}

@@ -1,0 +1,106 @@
+//! A rollback's decision, made again.
+
+use super::chain::PassedThen;
+use super::{Again, Replayed, all_kept, differs, no_repository};
+use crate::check::facts::Fact;
+use crate::check::host::Host;
+use crate::check::kept::{Line, Rollback};
+use crate::check::policy::Policy;
+use crate::check::rollback::{Passed, Went, told};
+use crate::check::{Evidence, Read};
+use crate::person::accounts;
+use crate::setting::Setting;
+use github::Run;
+use ledger::Actor;
+
+impl Rollback {
+    pub(super) async fn again(
+        &mut self,
+        setting: &Setting,
+        read: &Read,
+        host: &Host,
+        then: &PassedThen,
+    ) -> Result<Again, Replayed> {
+        let broken = |error: kit::Error| differs(error.message);
+        let entry = |line: &Option<Line>| line.as_ref().map(Line::entry);
+        let went = Went {
+            digest: read.digest.clone(),
+            own: read.own.clone(),
+            healthy: entry(&self.healthy),
+            host: host.clone(),
+            branch: self.branch(host, setting).await?,
+            passed: Passed {
+                newest: entry(&self.newest),
+                own: entry(&self.by_this_gate),
+            },
+            promoter: match host.person(setting) {
+                Some(person) => person,
+                None => self.promoter.clone(),
+            },
+            break_glass: self.break_glass.clone(),
+        };
+        if went.branch.is_err() {
+            self.compared(then)?;
+        }
+        let standing = read.standing(setting).map_err(broken)?;
+        let judgement = went.judge(setting, &standing).map_err(broken)?;
+        Ok(Again {
+            decision: judgement.decision,
+            commit: judgement.subject.commit,
+            evidence: Evidence::default(),
+            standing,
+            promoter: went.promoter,
+        })
+    }
+
+    /// How the gate stood to the branch's, by GitHub's answers; unknown if GitHub did not answer.
+    async fn branch(&mut self, host: &Host, setting: &Setting) -> Result<Fact<Policy>, Replayed> {
+        let answers = match &mut self.github {
+            Ok(answers) => answers,
+            Err(unknown) => return Ok(Err(unknown.clone())),
+        };
+        let github = answers.client().ok_or_else(no_repository)?;
+        let branch = told(&github, host, setting).await;
+        if let (Ok(run), Ok(named)) = (host.workflow(&github).await, &self.promoter) {
+            self.started_by(run, named)?;
+        }
+        all_kept(&github)?;
+        match branch {
+            Ok(branch) => Ok(Ok(branch)),
+            // The ledger was not asked, because GitHub had told.
+            Err(unknown) => Err(differs(format!(
+                "what GitHub answered does not tell which gate judged: {}",
+                unknown.why
+            ))),
+        }
+    }
+
+    /// Those whom the runner named are those whom GitHub names.
+    fn started_by(&self, run: Run, named: &[Actor]) -> Result<(), Replayed> {
+        let Ok(accounts) = accounts(run) else {
+            return Ok(());
+        };
+        let by = |actor: &Actor| {
+            let mut accounts = accounts.iter();
+            accounts.any(|account| account.login.eq_ignore_ascii_case(&actor.login))
+        };
+        match named.iter().find(|actor| !by(actor)) {
+            None => Ok(()),
+            Some(actor) => Err(differs(format!(
+                "GitHub does not say that {} started the run",
+                actor.login
+            ))),
+        }
+    }
+
+    /// The records that stand for GitHub's word are those that the chain has for it.
+    fn compared(&self, then: &PassedThen) -> Result<(), Replayed> {
+        let number = |line: &Option<Line>| line.as_ref().map(|line| line.seq);
+        match then.has(number(&self.newest), number(&self.by_this_gate)) {
+            true => Ok(()),
+            false => Err(differs(
+                "it was not compared with the newest records that passed a gate",
+            )),
+        }
+    }
+}

@@ -1,0 +1,692 @@
+//! What `verify` says of an export whose permits do not follow from their evidence. Every hash in these files is right:
+//! they are what somebody could write who may append, sign and keep evidence.
+
+#![expect(
+    clippy::unwrap_used,
+    reason = "a test that cannot set itself up has failed"
+)]
+
+#[path = "evidence/chain.rs"]
+mod chain;
+
+use chain::{ACCOUNT, Chain, NOW, RUN, commit, digest, with};
+use serde_json::{Value, json};
+use step_job::Job;
+
+const VERIFY: [&str; 5] = [
+    "verify",
+    "--export",
+    "chain.jsonl",
+    "--evidence",
+    "evidence",
+];
+const GATE: &str = r#"{"required":true,"branch":"main","approvals":0,"checks":[],"workflow":null}"#;
+const NO_GATE: &str =
+    r#"{"required":false,"branch":"main","approvals":0,"checks":[],"workflow":null}"#;
+/// The rules of a promotion.
+const RULES: [&str; 20] = [
+    "provenance",
+    "digest",
+    "branch",
+    "pull request",
+    "range",
+    "merge",
+    "approvals",
+    "checks",
+    "promoter",
+    "separation",
+    "run",
+    "policy",
+    "forward",
+    "soak",
+    "still running",
+    "freeze",
+    "calendar",
+    "rolled back",
+    "debt",
+    "approved",
+];
+
+fn policy(gate: &str) -> String {
+    format!("sha256:{}", ledger::sha256(gate.as_bytes()))
+}
+
+fn answers(rules: &[(&str, &str)]) -> Value {
+    let rules = rules.iter();
+    rules
+        .map(|(rule, answer)| json!({"rule": rule, "answer": answer, "fact": ""}))
+        .collect()
+}
+
+fn silent() -> Value {
+    json!({"Err": {"why": "GitHub does not answer", "next": "wait", "permission": null}})
+}
+
+/// A run on GitHub.
+fn host() -> Value {
+    json!({
+        "run": {"git_hub": {"id": 7}},
+        "contract": "delivery.yaml",
+        "lock_file": "infrastructure/.terraform.lock.hcl",
+    })
+}
+
+/// A build that a session of AWS started.
+fn build(who: &str) -> Value {
+    let principal = json!({"who": {"principal": who}, "source": "CODEBUILD_INITIATOR"});
+    let build = json!({"build": "shop:7", "commit": null, "principal": principal});
+    with(host(), &json!({"run": {"code_build": build}}))
+}
+
+fn evidence(gate: &str, own: &[Value], digit: char, judged: &Value, rules: &Value) -> Value {
+    json!({
+        "format": "slipway-evidence/1",
+        "version": env!("CARGO_PKG_VERSION"),
+        "contract": {
+            "declared": true, "service": "shop", "environment": "production", "follows": null,
+            "account": ACCOUNT, "gate": gate, "people": {}, "apps": {}, "provenance": null,
+        },
+        "digest": digest(digit),
+        "commit": null,
+        "host": host(),
+        "now": NOW,
+        "own": own,
+        "before": [],
+        "judged": judged,
+        "rules": rules,
+    })
+}
+
+/// What a rollback is judged by while GitHub is silent.
+fn went_back(more: &Value) -> Value {
+    let judged = json!({
+        "break_glass": null,
+        "promoter": {"Ok": [{"login": "dora"}]},
+        "github": silent(),
+        "healthy": null,
+        "newest": null,
+        "by_this_gate": null,
+    });
+    json!({ "rollback": with(judged, more) })
+}
+
+fn rollback_rules() -> Value {
+    answers(&[
+        ("digest", "pass"),
+        ("rolled back", "not asked"),
+        ("approvals", "not asked"),
+        ("policy", "pass"),
+    ])
+}
+
+fn back() -> Value {
+    json!({"policy": policy(GATE), "rollback": {}})
+}
+
+/// Two healthy deployments by the gate, to the first of which production goes back.
+fn two() -> Chain {
+    let mut chain = Chain::default();
+    for digit in ['a', 'b'] {
+        chain.add(digit, "healthy", &json!({"policy": policy(GATE)}));
+    }
+    chain
+}
+
+/// A rollback's evidence on all records of the chain.
+fn rollback(chain: &Chain, more: &Value) -> Value {
+    let judged = went_back(more);
+    evidence(GATE, &chain.newest_first(), 'a', &judged, &rollback_rules())
+}
+
+/// A rollback that is granted as it should be, but for what `change` does to its evidence and its record.
+fn changed(evidence: &Value, record: &Value) -> Chain {
+    let mut chain = two();
+    let evidence = with(rollback(&chain, &json!({})), evidence);
+    let (head, name) = (chain.head(), chain.keep(&evidence));
+    chain.permit('a', &head, Some(&name), &with(back(), record));
+    chain
+}
+
+fn sound() -> Chain {
+    changed(&json!({}), &json!({}))
+}
+
+/// A promotion of `e` to an environment whose evidence says that there is no gate.
+fn without_a_gate(contract: &Value) -> Chain {
+    let mut chain = Chain::default();
+    chain.add('a', "healthy", &json!({}));
+    let judged = json!({"promotion": {
+        "break_glass": null, "calendars": [], "missing_before": null,
+        "provenance": null, "github": null,
+    }});
+    let rules = answers(&RULES.map(|rule| (rule, "not asked")));
+    let mut kept = evidence(NO_GATE, &chain.newest_first(), 'e', &judged, &rules);
+    kept["commit"] = json!(commit('e'));
+    kept["contract"] = with(kept["contract"].clone(), contract);
+    let (head, name) = (chain.head(), chain.keep(&kept));
+    let record = json!({"policy": policy(NO_GATE)});
+    chain.permit('e', &head, Some(&name), &record);
+    chain
+}
+
+#[track_caller]
+fn verified(chain: &Chain, more: &[&str], exit: i32, words: &str) -> Value {
+    let job = Job::new(env!("CARGO_BIN_EXE_slipway-promote"));
+    chain.write(&job);
+    let output = job.run(&[&VERIFY[..], more, &["--json"]].concat(), &[]);
+    let log = String::from_utf8_lossy(&output.stderr).into_owned();
+    let said = String::from_utf8_lossy(&output.stdout).into_owned();
+    assert_eq!(output.status.code(), Some(exit), "{words}: {log}{said}");
+    assert!(
+        (log.clone() + &said).contains(words),
+        "{words} is not in: {log}{said}"
+    );
+    serde_json::from_str(&said).unwrap_or_default()
+}
+
+#[test]
+fn a_rollback_that_follows_is_sound() {
+    let said = verified(&sound(), &[], 0, "");
+    let wanted = json!({"permits": 1, "followed": 1, "left": [], "otherwise": []});
+    assert_eq!(said["decisions"], wanted, "{said}");
+}
+
+#[test]
+fn a_permit_that_cannot_be_decided_again_refuses_until_a_person_accepts_it() {
+    // Before any permit named evidence: a person has to accept it.
+    let mut before = two();
+    let head = before.head();
+    before.permit('a', &head, None, &back());
+    let flag = "--undecided-up-to";
+    verified(
+        &before,
+        &[],
+        3,
+        "record 3 cannot be decided again: it names no evidence",
+    );
+    verified(&before, &[], 3, "--undecided-up-to 3");
+    verified(&before, &[flag, "2"], 3, "record 3 cannot be decided again");
+    let said = verified(&before, &[flag, "3"], 0, "");
+    assert_eq!(said["decisions"]["left"][0]["seq"], 3, "{said}");
+
+    // Evidence of another form, and evidence that another version of the step reads.
+    let other = changed(
+        &json!({"format": "slipway-evidence/2", "version": "9.0.0"}),
+        &json!({}),
+    );
+    verified(&other, &[], 3, "it has the form slipway-evidence/2");
+    verified(&other, &[flag, "3"], 0, "");
+    let newer = json!({"version": "9.0.0", "of_a_newer_version": true});
+    verified(
+        &changed(&newer, &json!({})),
+        &[],
+        3,
+        "cannot be decided again",
+    );
+    verified(&changed(&newer, &json!({})), &[flag, "3"], 0, "");
+}
+
+#[test]
+fn nobody_accepts_what_should_have_evidence() {
+    // After a permit that names evidence, every permit has some.
+    for name in [None, Some("sha512:zz")] {
+        let mut chain = sound();
+        let head = chain.lines[1]["hash"].as_str().unwrap().to_owned();
+        chain.permit('a', &head, name, &back());
+        let words = "the evidence of record 4 is missing";
+        verified(&chain, &["--undecided-up-to", "4"], 3, words);
+    }
+    // This version can read whatever it wrote itself.
+    let accepted = ["--undecided-up-to", "9"];
+    for (evidence, words) in [
+        (
+            json!({"own": 5}),
+            "record 3 does not follow from its evidence",
+        ),
+        (
+            json!({"of_a_newer_version": true}),
+            "record 3 does not follow from its evidence",
+        ),
+        (json!({"now": "yesterday"}), "its time is not one"),
+        (
+            json!({"format": "slipway-evidence/2"}),
+            "it has the form slipway-evidence/2",
+        ),
+        (
+            json!({"contract": {}}),
+            "record 3 does not follow from its evidence",
+        ),
+    ] {
+        verified(&changed(&evidence, &json!({})), &accepted, 3, words);
+    }
+    // What does not need the rules is held against the chain whoever wrote the evidence.
+    let newer = |own: Value| json!({"version": "9.0.0", "now": "yesterday", "own": own});
+    let left_out = newer(json!([]));
+    let words = "it was judged before deployment 1 was recorded";
+    verified(&changed(&left_out, &json!({})), &accepted, 3, words);
+    let other = json!({"version": "9.0.0", "now": "yesterday", "digest": digest('f')});
+    verified(
+        &changed(&other, &json!({})),
+        &accepted,
+        3,
+        "of another digest",
+    );
+}
+
+#[test]
+fn evidence_does_not_bring_its_own_lack_of_a_gate() {
+    let words = "its evidence says that production has no gate";
+    verified(&without_a_gate(&json!({})), &[], 3, words);
+    let undeclared = json!({"declared": false, "follows": "staging"});
+    verified(
+        &without_a_gate(&undeclared),
+        &[],
+        3,
+        "its evidence is of no contract",
+    );
+}
+
+#[test]
+fn a_record_that_no_reader_reads_is_named() {
+    let permit = json!({"permit": {"expires": 5, "evidence": digest('1')}});
+    let mut dropped = two();
+    dropped.add('e', "permitted", &permit);
+    verified(&dropped, &[], 3, "record 3 was altered");
+    // It is a deployment all the same: what was judged before it is void.
+    let mut chain = two();
+    let evidence = rollback(&chain, &json!({}));
+    let (head, name) = (chain.head(), chain.keep(&evidence));
+    chain.add('f', "healthy", &json!({"rollback": {"from": 5}}));
+    chain.permit('a', &head, Some(&name), &back());
+    verified(&chain, &[], 3, "record 3 was altered");
+    verified(
+        &chain,
+        &[],
+        3,
+        "it was judged before deployment 3 was recorded",
+    );
+}
+
+#[test]
+fn a_time_that_nothing_can_be_added_to_is_not_one() {
+    for now in ["9999-12-31T23:30:00Z", "9999-12-31T23:30:00-12:00"] {
+        let record = json!({"at": now, "permit": {"expires": now, "head": "x"}});
+        let evidence = json!({"now": now});
+        verified(&changed(&evidence, &record), &[], 3, "record 3 ");
+    }
+    // Nor a time that no calendar reaches.
+    let glass = r#"{"required":true,"branch":"main","approvals":0,"checks":[],"workflow":null,"soak":18446744073709551615}"#;
+    let mut chain = Chain::default();
+    chain.add('a', "healthy", &json!({}));
+    let judged = json!({"promotion": {
+        "break_glass": null, "calendars": [], "missing_before": null,
+        "provenance": null, "github": null,
+    }});
+    let rules = answers(&RULES.map(|rule| (rule, "pass")));
+    let own = chain.newest_first();
+    let mut kept = evidence(glass, &own, 'a', &judged, &rules);
+    kept["contract"]["follows"] = json!("staging");
+    let mut staging = chain.lines[0].clone();
+    let record = staging["record"]
+        .as_str()
+        .unwrap()
+        .replace("production", "staging");
+    staging["hash"] = json!(ledger::sha256(
+        format!("{}{record}", chain::ZEROS).as_bytes()
+    ));
+    staging["record"] = json!(record);
+    kept["before"] = json!([staging]);
+    let (head, name) = (chain.head(), chain.keep(&kept));
+    chain.permit('a', &head, Some(&name), &json!({"policy": policy(glass)}));
+    verified(&chain, &[], 3, "record 2 does not follow from its evidence");
+}
+
+/// While GitHub is silent, the chain tells by which gates promotions passed: all of it, and not what evidence takes of it.
+#[test]
+fn a_gate_that_a_newer_one_followed_is_found_whatever_was_left_out() {
+    let mut chain = Chain::default();
+    let own = chain.add('a', "healthy", &json!({"policy": policy(GATE)}));
+    let newest = chain.add('b', "healthy", &json!({"policy": digest('9')}));
+    for (told, words) in [
+        (
+            json!({"newest": newest, "by_this_gate": own}),
+            "record 3 does not follow from its evidence: policy",
+        ),
+        (
+            json!({"newest": newest}),
+            "the newest records that passed a gate",
+        ),
+        (
+            json!({"by_this_gate": own}),
+            "the newest records that passed a gate",
+        ),
+        (json!({}), "the newest records that passed a gate"),
+    ] {
+        let mut chain = chain.clone();
+        let evidence = rollback(&chain, &told);
+        let (head, name) = (chain.head(), chain.keep(&evidence));
+        chain.permit('a', &head, Some(&name), &back());
+        verified(&chain, &[], 3, words);
+    }
+}
+
+#[test]
+fn what_came_between_judgement_and_permit_is_asked_for() {
+    for verdict in ["rejected", "withdrawn"] {
+        let mut chain = two();
+        let evidence = rollback(&chain, &json!({}));
+        let (head, name) = (chain.head(), chain.keep(&evidence));
+        chain.add('c', verdict, &json!({"answers": 1}));
+        chain.permit('a', &head, Some(&name), &back());
+        verified(&chain, &[], 3, "a request was closed in between (record 3)");
+    }
+    // Another run's deployment, begun less than an hour before.
+    for (at, run, exit, words) in [
+        (
+            "2024-11-21T18:20:00Z",
+            "https://ci.example/1",
+            3,
+            "a deployment was under way (record 2)",
+        ),
+        (
+            "2024-11-21T17:20:00Z",
+            "https://ci.example/1",
+            3,
+            "has no gate",
+        ),
+        ("2024-11-21T18:20:00Z", RUN, 3, "has no gate"),
+    ] {
+        let whole = without_a_gate(&json!({}));
+        let mut chain = whole.clone();
+        chain.lines.truncate(1);
+        let permit: Value =
+            serde_json::from_str(whole.lines[1]["record"].as_str().unwrap()).unwrap();
+        let began = json!({"under": 1, "at": at, "run": run});
+        chain.add('b', "started", &began);
+        let name = permit["permit"]["evidence"].as_str().unwrap();
+        let head = permit["permit"]["head"].as_str().unwrap();
+        let record = json!({"policy": permit["policy"]});
+        chain.permit('e', head, Some(name), &record);
+        verified(&chain, &[], exit, words);
+    }
+}
+
+const LINUS: &str = "arn:aws:sts::333333333333:assumed-role/Operators/linus";
+
+/// A promotion past rules while nobody asks GitHub, as its evidence, its record and its break-glass say it.
+fn past_rules(evidence_says: &Value, record: &Value, glass: &Value) -> Chain {
+    let gate = r#"{"required":true,"branch":"main","approvals":2,"checks":["ci"],"workflow":".github/workflows/promote.yml","break_glass":{"people":["linus"],"expires":3600}}"#;
+    let mut chain = Chain::default();
+    chain.add('a', "healthy", &json!({}));
+    let judged = json!({"promotion": {
+        "break_glass": "down", "calendars": [], "missing_before": null, "provenance": null,
+        "github": null,
+    }});
+    let broken = [
+        "branch",
+        "range",
+        "pull request",
+        "merge",
+        "approvals",
+        "checks",
+        "promoter",
+        "policy",
+        "forward",
+        "separation",
+        "run",
+    ];
+    let passing = [];
+    let rules = RULES.map(|rule| {
+        let answer = match rule {
+            rule if broken.contains(&rule) => "break-glass",
+            rule if passing.contains(&rule) => "pass",
+            _ => "not asked",
+        };
+        (rule, answer)
+    });
+    let rules = answers(&[&rules[..], &[("break-glass", "pass")]].concat());
+    let mut kept = evidence(gate, &chain.newest_first(), 'e', &judged, &rules);
+    kept["commit"] = json!(commit('e'));
+    kept["host"] = build(LINUS);
+    kept["contract"]["people"] = json!({
+        "linus": {"id": null, "accounts": {}, "emails": [], "aws": [LINUS]},
+    });
+    let kept = with(kept, evidence_says);
+    let (head, name) = (chain.head(), chain.keep(&kept));
+    let glass = with(
+        json!({"reason": "down", "by": {"login": "linus"}, "expires": "2024-11-21T19:30:00Z"}),
+        glass,
+    );
+    let mut permit = json!({"expires": "2024-11-21T19:30:00Z", "head": head, "evidence": name});
+    permit["base"] = json!(commit('a'));
+    let written = json!({
+        "policy": policy(gate), "actor": {"login": "linus"}, "break_glass": glass, "permit": permit,
+        "run": "https://console.example/build/shop%3A7",
+    });
+    chain.permit('e', &head, Some(&name), &with(written, record));
+    chain
+}
+
+#[test]
+fn rules_are_gone_past_in_the_name_of_whom_the_host_names() {
+    let none = json!({});
+    let said = verified(&past_rules(&none, &none, &none), &[], 0, "");
+    assert_eq!(said["decisions"]["followed"], 1, "{said}");
+    for (evidence, record, glass, words) in [
+        (
+            &none,
+            &none,
+            json!({"by": {"login": "ada"}}),
+            "rules were overridden by linus until",
+        ),
+        (
+            &none,
+            &none,
+            json!({"expires": "2099-01-01T00:00:00Z"}),
+            "until 2024-11-21T19:30:00Z",
+        ),
+        (
+            &none,
+            &json!({"actor": {"login": "ada"}}),
+            none.clone(),
+            "ada is not who promoted",
+        ),
+        (
+            &none,
+            &json!({"run": "https://console.example/build/shop%3A8"}),
+            none.clone(),
+            "of another run",
+        ),
+        // On GitHub, nobody is known whom GitHub did not name.
+        (
+            &json!({"host": host()}),
+            &json!({"run": chain::RUN}),
+            none.clone(),
+            "record 2 does not follow from its evidence: run refuses",
+        ),
+        (
+            &json!({"host": build("arn:aws:sts::333333333333:assumed-role/Operators/ada")}),
+            &none,
+            none.clone(),
+            "record 2 does not follow from its evidence: run refuses",
+        ),
+    ] {
+        verified(&past_rules(evidence, record, &glass), &[], 3, words);
+    }
+}
+
+#[test]
+fn a_permit_is_of_the_run_and_the_person_of_its_evidence() {
+    for (record, words) in [
+        (
+            json!({"run": "https://github.com/acme/shop/actions/runs/8/attempts/1"}),
+            "of another run",
+        ),
+        (json!({"run": null}), "of another run"),
+        (
+            json!({"actor": {"login": "mallory"}}),
+            "mallory is not who promoted",
+        ),
+    ] {
+        verified(&changed(&json!({}), &record), &[], 3, words);
+    }
+    let terminal = json!({"terminal": {"principal": {"who": "nobody", "source": "STS"}}});
+    let told = with(host(), &json!({"run": terminal}));
+    verified(
+        &changed(&json!({"host": told}), &json!({})),
+        &[],
+        3,
+        "of another run",
+    );
+    let nothing = with(host(), &json!({"contract": null}));
+    let words = "its evidence names no file of the contract";
+    verified(
+        &changed(&json!({"host": nothing}), &json!({})),
+        &[],
+        3,
+        words,
+    );
+}
+
+#[test]
+fn a_permit_is_not_from_another_time_than_the_records_around_it() {
+    let granted = |at: &str, until: &str| {
+        let expires = json!({"now": at});
+        let mut chain = two();
+        let evidence = with(rollback(&chain, &json!({})), &expires);
+        let (head, name) = (chain.head(), chain.keep(&evidence));
+        let permit = json!({"expires": until, "head": head, "evidence": name});
+        let record = with(back(), &json!({"at": at, "permit": permit}));
+        chain.permit('a', &head, Some(&name), &record);
+        chain
+    };
+    let later = granted("3024-01-01T00:00:00Z", "3024-01-01T01:00:00Z");
+    verified(&later, &[], 3, "has not come, by the clock of this machine");
+    let early = granted("2024-11-21T17:50:00Z", "2024-11-21T18:50:00Z");
+    verified(&early, &[], 3, "is before that of the record before it");
+    let mut sound = granted("2024-11-21T17:58:00Z", "2024-11-21T18:58:00Z");
+    verified(&sound, &[], 0, "");
+    sound.add(
+        'a',
+        "healthy",
+        &json!({"at": "2024-11-21T17:52:00Z", "rollback": {}}),
+    );
+    verified(&sound, &[], 3, "is after that of the record after it");
+}
+
+/// The second verifier agrees where no rule is asked.
+#[test]
+fn the_second_verifier_names_the_same_permits() {
+    let none = json!({});
+    let mut unnamed = sound();
+    let head = unnamed.lines[1]["hash"].as_str().unwrap().to_owned();
+    unnamed.permit('a', &head, None, &back());
+    let mut closed = two();
+    let evidence = rollback(&closed, &none);
+    let (head, name) = (closed.head(), closed.keep(&evidence));
+    closed.add('c', "rejected", &json!({"answers": 1}));
+    closed.permit('a', &head, Some(&name), &back());
+    let mut unread = two();
+    unread.add(
+        'e',
+        "permitted",
+        &json!({"permit": {"expires": 5, "head": "x"}}),
+    );
+    for (chain, wanted) in [
+        (sound(), json!([])),
+        (unread, json!([["altered", 3]])),
+        (unnamed, json!([["unkept", 4]])),
+        (closed, json!([["unfounded", 4]])),
+        (without_a_gate(&none), json!([["unfounded", 2]])),
+        (
+            changed(&json!({"digest": digest('f')}), &none),
+            json!([["unfounded", 3]]),
+        ),
+        (
+            changed(&json!({"own": []}), &none),
+            json!([["unfounded", 3]]),
+        ),
+        (
+            changed(&json!({"now": "2024-11-21T16:00:00Z"}), &none),
+            json!([["unfounded", 3]]),
+        ),
+        (
+            changed(
+                &json!({"format": "slipway-evidence/2", "version": "9.0.0"}),
+                &none,
+            ),
+            json!([["undecided", 3]]),
+        ),
+    ] {
+        let job = Job::new(env!("CARGO_BIN_EXE_slipway-promote"));
+        chain.write(&job);
+        let script = concat!(
+            env!("CARGO_MANIFEST_DIR"),
+            "/../lib/ledger/src/export/second.py"
+        );
+        let output = std::process::Command::new("python3")
+            .args([script, "--evidence", "evidence", "chain.jsonl"])
+            .current_dir(job.path())
+            .output()
+            .unwrap();
+        let errors = String::from_utf8_lossy(&output.stderr);
+        let said: Value =
+            serde_json::from_slice(&output.stdout).unwrap_or_else(|_| panic!("{errors}"));
+        assert_eq!(said["faults"], wanted, "{errors}");
+        let exit = if wanted == json!([]) { 0 } else { 3 };
+        let ours = verified(&chain, &[], exit, "");
+        let ours = if exit == 0 { &ours } else { &ours["details"] };
+        let faults = ours["faults"].as_array().unwrap().iter();
+        let faults: Vec<Value> = faults.map(|it| json!([it["fault"], it["seq"]])).collect();
+        assert_eq!(json!(faults), wanted, "{ours}");
+    }
+}
+
+#[test]
+fn evidence_that_is_too_large_is_its_permits_fault_alone() {
+    let job = Job::new(env!("CARGO_BIN_EXE_slipway-promote"));
+    let mut chain = sound();
+    let head = chain.lines[1]["hash"].as_str().unwrap().to_owned();
+    let large = digest('7');
+    chain.permit('a', &head, Some(&large), &back());
+    chain.write(&job);
+    let name = large.replace("sha256:", "evidence/") + ".json";
+    let file = std::fs::File::create(job.file(&name)).unwrap();
+    file.set_len((32 << 20) + 1).unwrap();
+    let output = job.run(&[&VERIFY[..], &["--json"]].concat(), &[]);
+    assert_eq!(output.status.code(), Some(3));
+    let said: Value = serde_json::from_slice(&output.stdout).unwrap();
+    let said = &said["details"];
+    assert_eq!(said["decisions"]["followed"], 1, "{said}");
+    assert_eq!(said["faults"][0]["fault"], "undecided", "{said}");
+    let why = said["faults"][0]["why"].as_str().unwrap();
+    assert!(why.contains("has more than 33554432 bytes"), "{why}");
+}
+
+/// A pipe can be read once.
+#[test]
+fn an_export_is_read_from_a_pipe() {
+    let job = Job::new(env!("CARGO_BIN_EXE_slipway-promote"));
+    sound().write(&job);
+    let arguments = [
+        "verify",
+        "--export",
+        "/dev/stdin",
+        "--evidence",
+        "evidence",
+        "--json",
+    ];
+    let mut child = job
+        .command(&arguments, &[])
+        .stdin(std::process::Stdio::piped())
+        .stdout(std::process::Stdio::piped())
+        .stderr(std::process::Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut input = child.stdin.take().unwrap();
+    std::io::Write::write_all(&mut input, sound().export().as_bytes()).unwrap();
+    drop(input);
+    let output = child.wait_with_output().unwrap();
+    let said: Value = serde_json::from_slice(&output.stdout).unwrap();
+    assert_eq!(said["decisions"]["permits"], 1, "{said}");
+}
