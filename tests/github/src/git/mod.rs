@@ -9,7 +9,7 @@ pub(crate) use tree::{Change, Entry, TreeEntry};
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex};
 
 /// `git` failed; its own words.
 #[derive(Debug, Clone, thiserror::Error)]
