@@ -94,7 +94,8 @@ pub(crate) async fn deploy(args: Deploy, cx: &Cx, progress: &RefCell<Progress>) 
     progress.replace(Progress::Updating(task_definition.clone()));
     let under = permitted.as_ref();
     let deployment = update(&client, under, &plan, &before, &task_definition).await?;
-    // A rollback that began while the update was repeated has made its own, before this one or after it.
+    // A rollback that began while the update was repeated has made its own, before this one or after it; and so has a
+    // later attempt of this run, if this one was taken for dead.
     if let (Some(permit), Some(update)) = (&permit, under.filter(|it| it.client.is_some())) {
         permit
             .still_stands(&update.under, task_definition.name())

@@ -180,8 +180,8 @@ impl<'a> Permit<'a> {
         Ok(Under::of(&started.permit.record, Some(started.record)))
     }
 
-    /// Refuses to take the update of the service for this deployment's, if another one overtook it in between: which
-    /// of the two came last is not known.
+    /// Refuses to take the update of the service for this deployment's, if another one overtook it in between, or another
+    /// attempt of this run went on with it: which of the two came last is not known.
     ///
     /// # Errors
     /// One did, or that cannot be read.
@@ -190,7 +190,7 @@ impl<'a> Permit<'a> {
         let environment = &self.contract.environment;
         let overtaken = self
             .ledger
-            .overtaken(&self.chain, self.number, started)
+            .overtaken(&self.chain, started)
             .await
             .map_err(|error| error.cause(format!("the service was updated to {revision}")))?;
         let Some(later) = overtaken else {
@@ -201,6 +201,9 @@ impl<'a> Permit<'a> {
                 "a deployment was recorded meanwhile: record {}, {}",
                 later.seq, later.verdict
             ),
+            false if later.under == Some(self.number) => {
+                format!("{} went on with it", began(&later))
+            }
             false => format!("{} began another one", began(&later)),
         };
         Err(Error::failed(format!(

@@ -1,6 +1,7 @@
 //! Deployments under a permit, with the roles as the documentation gives them: what the role that deploys cannot do by itself,
 //! what a permit opens, once, and what a killed run leaves. Nothing of GitHub answers here.
 
+mod attempts;
 mod killed;
 mod roles;
 

@@ -117,7 +117,7 @@ pub fn usable(
     let last = begun.peek().copied();
     let used = begun.find(|it| it.record.under == Some(attempt.permit));
     if let (Some(used), Some(last)) = (used, last) {
-        if !same_run(used.record.run.as_deref(), attempt.run) {
+        if !goes_on_from(attempt.run, used.record.run.as_deref()) {
             return Err(Reason::Started(Box::new(used.record.clone())));
         }
         // It was taken for dead, and another deployment began.
@@ -199,33 +199,45 @@ pub fn whole(chain: &Chain, records: &[Recorded]) -> Result<()> {
 }
 
 /// Whether what the permit allows need not wait for a deployment that is under way, which then is over:
-/// a rollback, which must always be possible, and the run that began it, in another attempt.
+/// a rollback, which must always be possible, and the run that began it, in a later attempt.
 pub fn supersedes(permit: &Record, run: Option<&str>, underway: &Record) -> bool {
-    permit.rollback.is_some() || same_run(underway.run.as_deref(), run)
+    permit.rollback.is_some() || goes_on_from(run, underway.run.as_deref())
 }
 
-/// The record that overtook a deployment, which began under a permit with a record of this number: a
-/// deployment under another permit that began later, or one that was recorded later. From the chain's
-/// records since its newest deployment.
-pub fn overtaken(records: &[Recorded], permit: u64, started: u64) -> Option<&Record> {
+/// The record that overtook a deployment, which began with a record of this number: a deployment that
+/// began later, also another attempt of the same run under the same permit, or one that was recorded
+/// later. From the chain's records since its newest deployment.
+///
+/// A run records its deployment's end after it has asked this, so an end under its own permit is by
+/// another attempt too.
+pub fn overtaken(records: &[Recorded], started: u64) -> Option<&Record> {
     let mut records = records.iter().map(|it| &it.record);
     records.find(|record| {
         let deploys = record.is_deployment() || record.verdict == Verdict::Started;
-        deploys && record.seq > started && record.under != Some(permit)
+        deploys && record.seq > started
     })
 }
 
-/// Whether two pages are of one run. The attempts of a run on GitHub follow each other, so that every
-/// earlier one is over. Without a page, nobody is the same run.
-pub fn same_run(one: Option<&str>, other: Option<&str>) -> bool {
-    let run = |page: &str| {
-        let attempt = page.rsplit_once(ATTEMPTS);
-        attempt.map_or(page, |(run, _)| run).to_owned()
+/// Whether a page is of the run that began something, in the same attempt or in a later one. The
+/// attempts of a run on GitHub follow each other, so that every earlier one is over, also where it is
+/// still at work. Without a page, nobody is the same run.
+pub fn goes_on_from(run: Option<&str>, began: Option<&str>) -> bool {
+    let (Some(run), Some(began)) = (run, began) else {
+        return false;
     };
-    match (one, other) {
-        (Some(one), Some(other)) => run(one) == run(other),
+    if run == began {
+        return true;
+    }
+    match (numbered(run), numbered(began)) {
+        (Some((run, attempt)), Some((began, earlier))) => run == began && attempt > earlier,
         _ => false,
     }
+}
+
+/// A run's page and the number of its attempt, where the page has one.
+fn numbered(page: &str) -> Option<(&str, u64)> {
+    let (run, attempt) = page.rsplit_once(ATTEMPTS)?;
+    Some((run, attempt.parse().ok()?))
 }
 
 /// Whether a run can be run again, so that its next attempt goes on: GitHub's can.

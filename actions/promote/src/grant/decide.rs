@@ -183,8 +183,12 @@ mod tests {
             ..began.clone()
         };
         assert_eq!(then(&[late]), Ok(0));
+        // A later attempt of the same run goes on, and this one is over.
+        then(&[of_run(AGAIN, started('b', 2))]).unwrap_err();
         // An earlier attempt of the same run is over, and a rollback waits for nobody.
-        assert_eq!(then(&[of_run(AGAIN, started('b', 2))]), Ok(0));
+        let next = of_run(AGAIN, draft.clone());
+        let busily = [&granted[..1], &[of_run(RUN, started('b', 2))]].concat();
+        assert_eq!(found(&busily, &next), Ok(0));
         let mut back = draft.clone();
         back.rollback = Some(Rollback { from: None });
         let busily = [&granted[..], std::slice::from_ref(&began)].concat();

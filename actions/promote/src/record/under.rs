@@ -162,9 +162,9 @@ fn refusal(draft: &Record, number: u64) -> Error {
     ))
 }
 
-/// Whether the run of the draft began it; at a terminal, whoever has no run either.
+/// Whether the run of the draft began it, in this attempt or an earlier one; at a terminal, whoever has no run either.
 fn is_own(started: &Record, draft: &Record) -> bool {
-    started.run == draft.run || permit::same_run(started.run.as_deref(), draft.run.as_deref())
+    started.run == draft.run || permit::goes_on_from(draft.run.as_deref(), started.run.as_deref())
 }
 
 fn closed(number: u64, record: &Record) -> Error {
@@ -281,10 +281,16 @@ mod tests {
             failures(&by_another)
                 .is_some_and(|it| it.contains("dora at 2026-11-21T18:00:00Z began it"))
         );
-        // Another attempt of the run that began it may say so.
+        // A later attempt of the run that began it may say so.
         let mut again = failure.clone();
         again.run = Some("https://ci.example/runs/7/attempts/2".to_owned());
         assert_eq!(why_not(&begun, &again), None);
+        // Once it goes on there, the earlier attempt does not end it any more.
+        let mut later = started('b', 2);
+        later.run.clone_from(&again.run);
+        let gone_on = with(later);
+        assert_eq!(why_not(&gone_on, &again), None);
+        assert!(failures(&gone_on).is_some_and(|it| it.contains("began it")));
         // What a rollback superseded is over, however it ended.
         let superseded = with(started('a', 1));
         for draft in [&healthy, &failure] {

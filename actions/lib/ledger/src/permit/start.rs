@@ -54,23 +54,18 @@ impl Ledger {
         usable(&records, attempt, clock.now()).map_err(|reason| reason.refusal(chain, attempt))
     }
 
-    /// What overtook a deployment that began under a permit with a record of this number, if anything did.
+    /// What overtook a deployment that began with a record of this number, if anything did.
     ///
     /// # Errors
     /// As [`Ledger::since_deployment`].
-    pub async fn overtaken(
-        &self,
-        chain: &Chain,
-        permit: u64,
-        started: u64,
-    ) -> Result<Option<Record>> {
+    pub async fn overtaken(&self, chain: &Chain, started: u64) -> Result<Option<Record>> {
         let (_, records) = self.since_deployment(chain).await?;
-        Ok(overtaken(&records, permit, started).cloned())
+        Ok(overtaken(&records, started).cloned())
     }
 
     /// Puts on record that the deployment begins, which uses the permit up, and which revision of the
-    /// task definition it is to run. What this same run began before goes on, and without another record
-    /// if it is of the same revision.
+    /// task definition it is to run. What this same run began before goes on: without another record in
+    /// the same attempt, and in a later one with a record of its own, so that the earlier one sees that it is over.
     ///
     /// # Errors
     /// It may not begin (exit 3), or that cannot be read or written.
@@ -88,13 +83,15 @@ impl Ledger {
             let now = clock.now();
             let Usable { permit, started } =
                 usable(&records, attempt, now).map_err(|reason| reason.refusal(chain, attempt))?;
-            let goes_on = goes_on(started.as_ref(), attempt, revision)
+            let begins = begins(started.as_ref(), attempt, revision)
                 .map_err(|reason| reason.refusal(chain, attempt))?;
-            if let Some(record) = goes_on {
-                return Ok(Started { permit, record });
+            match begins {
+                Begins::On(record) => return Ok(Started { permit, record }),
+                // What began in time goes on, also later.
+                Begins::Again => {}
+                Begins::Anew => in_force(&records, &permit.record, now)
+                    .map_err(|reason| reason.refusal(chain, attempt))?,
             }
-            in_force(&records, &permit.record, now)
-                .map_err(|reason| reason.refusal(chain, attempt))?;
             let record = Record {
                 task_definition: Some(revision.to_owned()),
                 ..record(&permit.record, attempt, actor, now)
@@ -110,26 +107,36 @@ impl Ledger {
     }
 }
 
-/// The record with which this revision was begun before; nothing if one is to be written, because it is
-/// new or another one than the run's earlier attempt began.
+/// How a deployment begins that may begin or go on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Begins {
+    /// This attempt has begun it with the record of this number.
+    On(u64),
+    /// An earlier attempt of the run began it with the same revision.
+    Again,
+    /// Nobody began it, or an earlier attempt did with another revision.
+    Anew,
+}
+
+/// How the deployment of this revision begins, by the record with which this same run began one before.
 ///
 /// # Errors
 /// This same attempt began another revision: it is another job of it that deploys.
-pub(super) fn goes_on(
+pub(super) fn begins(
     started: Option<&Recorded>,
     attempt: &Attempt<'_>,
     revision: &str,
-) -> Result<Option<u64>, Reason> {
+) -> Result<Begins, Reason> {
     let Some(Recorded { record, .. }) = started else {
-        return Ok(None);
+        return Ok(Begins::Anew);
     };
-    if record.task_definition.as_deref() == Some(revision) {
-        return Ok(Some(record.seq));
+    let same_revision = record.task_definition.as_deref() == Some(revision);
+    match (record.run.as_deref() == attempt.run, same_revision) {
+        (true, true) => Ok(Begins::On(record.seq)),
+        (true, false) => Err(Reason::Started(Box::new(record.clone()))),
+        (false, true) => Ok(Begins::Again),
+        (false, false) => Ok(Begins::Anew),
     }
-    if record.run.as_deref() == attempt.run {
-        return Err(Reason::Started(Box::new(record.clone())));
-    }
-    Ok(None)
 }
 
 /// The record that a deployment begins under a permit.

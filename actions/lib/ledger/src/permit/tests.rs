@@ -1,3 +1,4 @@
+use super::start::Begins;
 use super::*;
 use crate::chain::Chain;
 use crate::record::{Actor, Record, sample};
@@ -182,10 +183,16 @@ fn a_permit_is_used_once_while_nothing_else_is_deployed() {
     let busy = then(&[permit(1), started(3, Some(OTHER))]);
     let reason = Err(Reason::Underway(at(&busy, 4)));
     assert_eq!(decided(&busy, Some(RUN)), reason);
-    let own = then(&[permit(1), started(3, Some(AGAIN))]);
-    assert_eq!(decided(&own, Some(RUN)), Ok(0));
-    // Earlier attempts of a run are over.
+    let own = then(&[permit(1), started(3, Some(RUN))]);
+    assert_eq!(decided(&own, Some(AGAIN)), Ok(0));
+    // Earlier attempts of a run are over, and stay so where they are still at work.
     assert_eq!(decided(&began, Some(AGAIN)), Ok(3));
+    let later = then(&[started(2, Some(AGAIN))]);
+    let over = Err(Reason::Started(at(&later, 3)));
+    assert_eq!(decided(&later, Some(RUN)), over);
+    let later = then(&[permit(1), started(3, Some(AGAIN))]);
+    let over = Err(Reason::Underway(at(&later, 4)));
+    assert_eq!(decided(&later, Some(RUN)), over);
     // A rollback waits for nobody.
     let mut back = permit(1);
     back.rollback = Some(crate::Rollback { from: None });
@@ -203,25 +210,27 @@ fn a_permit_is_used_once_while_nothing_else_is_deployed() {
 }
 
 #[test]
-fn attempts_are_of_one_run_and_builds_are_not() {
-    for (one, other, wanted) in [
+fn a_later_attempt_goes_on_from_an_earlier_one_and_a_build_from_none() {
+    let tenth = "https://ci.example/runs/7/attempts/10";
+    let odd = "https://ci.example/runs/7/attempts/x";
+    let (build, longer) = ("https://ci.example/7", "https://ci.example/71");
+    for (run, began, wanted) in [
         (Some(RUN), Some(RUN), true),
-        (Some(RUN), Some(AGAIN), true),
-        (Some(RUN), Some(OTHER), false),
-        (
-            Some("https://ci.example/7"),
-            Some("https://ci.example/7"),
-            true,
-        ),
-        (
-            Some("https://ci.example/7"),
-            Some("https://ci.example/71"),
-            false,
-        ),
+        (Some(AGAIN), Some(RUN), true),
+        (Some(tenth), Some(AGAIN), true),
+        (Some(RUN), Some(AGAIN), false),
+        (Some(AGAIN), Some(tenth), false),
+        (Some(OTHER), Some(RUN), false),
+        (Some(odd), Some(odd), true),
+        (Some(odd), Some(RUN), false),
+        (Some(RUN), Some(odd), false),
+        (Some(build), Some(build), true),
+        (Some(longer), Some(build), false),
         (Some(RUN), None, false),
+        (None, Some(RUN), false),
         (None, None, false),
     ] {
-        assert_eq!(same_run(one, other), wanted, "{one:?} {other:?}");
+        assert_eq!(goes_on_from(run, began), wanted, "{run:?} {began:?}");
     }
 }
 
@@ -459,7 +468,7 @@ fn records_that_do_not_reach_the_newest_deployment_are_not_all() {
 }
 
 #[test]
-fn a_run_goes_on_with_its_revision_and_its_next_attempt_with_another() {
+fn a_run_goes_on_with_its_revision_and_its_next_attempt_with_a_record_of_its_own() {
     let (digest, account) = (digest(2), account("1"));
     let begun = Record {
         task_definition: Some("web:12".to_owned()),
@@ -467,16 +476,16 @@ fn a_run_goes_on_with_its_revision_and_its_next_attempt_with_another() {
     };
     let records = chain(&[deployed(), permit(1), begun]);
     let of = |run: &'static str, revision: &str| {
-        start::goes_on(
+        start::begins(
             records.first(),
             &attempt(&digest, &account, Some(run)),
             revision,
         )
     };
-    assert_eq!(of(RUN, "web:12"), Ok(Some(3)));
-    assert_eq!(of(AGAIN, "web:12"), Ok(Some(3)));
-    // Infrastructure registered another one meanwhile, which is put on record.
-    assert_eq!(of(AGAIN, "web:13"), Ok(None));
+    assert_eq!(of(RUN, "web:12"), Ok(Begins::On(3)));
+    assert_eq!(of(AGAIN, "web:12"), Ok(Begins::Again));
+    // Infrastructure registered another one meanwhile, for which the permit must be in force.
+    assert_eq!(of(AGAIN, "web:13"), Ok(Begins::Anew));
     // Two jobs of one attempt are not one deployment.
     let another = of(RUN, "web:13").unwrap_err();
     assert_eq!(
@@ -486,7 +495,7 @@ fn a_run_goes_on_with_its_revision_and_its_next_attempt_with_another() {
     let attempt = attempt(&digest, &account, Some(RUN));
     let said = another.refusal(&Chain::new("storefront", "dev").unwrap(), &attempt);
     assert!(said.to_string().contains("under it, of web:12"), "{said}");
-    assert_eq!(start::goes_on(None, &attempt, "web:13"), Ok(None));
+    assert_eq!(start::begins(None, &attempt, "web:13"), Ok(Begins::Anew));
 }
 
 #[test]
@@ -494,15 +503,16 @@ fn what_began_is_overtaken_by_what_others_begin_or_record_later() {
     let begun = [deployed(), permit(1), started(2, Some(RUN))];
     let of = |more: &[Record]| {
         let records = chain(&[&begun[..], more].concat());
-        overtaken(&records, 2, 3).map(|record| record.seq)
+        overtaken(&records, 3).map(|record| record.seq)
     };
     assert_eq!(of(&[]), None);
-    assert_eq!(of(&[reviewed(), permit(1), started(2, Some(AGAIN))]), None);
-    let own = Record {
-        under: Some(2),
-        ..deployed()
-    };
-    assert_eq!(of(&[own]), None);
+    assert_eq!(of(&[reviewed(), permit(1)]), None);
+    // Another attempt of the run goes on under the same permit, or has put its end on record.
+    assert_eq!(of(&[reviewed(), started(2, Some(AGAIN))]), Some(5));
+    for end in [deployed(), failed()] {
+        let under = Some(2);
+        assert_eq!(of(&[Record { under, ..end }]), Some(4));
+    }
     assert_eq!(of(&[permit(1), started(4, Some(OTHER))]), Some(5));
     assert_eq!(of(&[failed()]), Some(4));
 }
