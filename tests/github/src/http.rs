@@ -52,6 +52,22 @@ pub(crate) enum Body {
     Raw(Vec<u8>),
 }
 
+impl Body {
+    pub(crate) fn bytes(self) -> Vec<u8> {
+        match self {
+            Self::Json(value) => value.to_string().into_bytes(),
+            Self::Raw(bytes) => bytes,
+        }
+    }
+
+    /// Its first bytes.
+    pub(crate) fn cut(self, length: usize) -> Self {
+        let mut bytes = self.bytes();
+        bytes.truncate(length);
+        Self::Raw(bytes)
+    }
+}
+
 /// A handler's `Err` is an answer too: the refusal.
 pub(crate) type Outcome = Result<Answer, Box<Answer>>;
 

@@ -76,6 +76,9 @@ pub(crate) struct Fault {
     /// Wait this long first.
     #[serde(default)]
     pub(crate) delay_ms: u64,
+    /// Send only this many bytes of the answer's body, as if they were all.
+    #[serde(default)]
+    pub(crate) cut: Option<usize>,
     /// Remove the value at this JSON pointer from the answer before it is validated.
     #[serde(default)]
     pub(crate) remove: Option<String>,
@@ -94,6 +97,15 @@ pub(crate) struct Journal {
 }
 
 impl Journal {
+    /// Takes back the faults whose path or body holds this text.
+    pub(crate) fn clear_faults(&mut self, about: &str) {
+        let meant = |fault: &Fault| {
+            let holds = fault.holds.as_deref().unwrap_or_default();
+            fault.path.contains(about) || holds.contains(about)
+        };
+        self.faults.retain(|fault| !meant(fault));
+    }
+
     /// Takes one hit of the first fault that matches.
     pub(crate) fn take_fault(&mut self, method: &str, path: &str, body: &[u8]) -> Option<Fault> {
         let index = self.faults.iter().position(|fault| {

@@ -10,7 +10,7 @@ use tokio::net::TcpListener;
 
 use crate::description::Description;
 use crate::handle::Inner;
-use crate::http::{Answer, Body, Request, error, parse_query};
+use crate::http::{Answer, Request, error, parse_query};
 use crate::journal::CallRecord;
 use crate::oidc::Signer;
 use crate::state::State;
@@ -109,6 +109,7 @@ async fn receive(
             if let Some(fault) = &fault {
                 tokio::time::sleep(Duration::from_millis(fault.delay_ms)).await;
             }
+            let cut = fault.as_ref().and_then(|fault| fault.cut);
             let inner = Arc::clone(&standin.inner);
             // Handlers run git and read /proc, which would hold up other connections.
             let handled = tokio::task::spawn_blocking(move || {
@@ -118,9 +119,13 @@ async fn receive(
                     parts.uri.query().unwrap_or_default(),
                 )
             });
-            handled
+            let mut answer = handled
                 .await
-                .unwrap_or_else(|panic| *error(500, &format!("the stand-in failed: {panic}")))
+                .unwrap_or_else(|panic| *error(500, &format!("the stand-in failed: {panic}")));
+            if let Some(bytes) = cut {
+                answer.body = answer.body.cut(bytes);
+            }
+            answer
         }
     };
     respond(answer)
@@ -138,11 +143,7 @@ fn respond(answer: Answer) -> Response {
     for (name, value) in &answer.headers {
         response = response.header(name.as_str(), value.as_str());
     }
-    let body = match answer.body {
-        Body::Json(value) => value.to_string().into_bytes(),
-        Body::Raw(bytes) => bytes,
-    };
     response
-        .body(axum::body::Body::from(body))
+        .body(axum::body::Body::from(answer.body.bytes()))
         .unwrap_or_else(|_| Response::new(axum::body::Body::empty()))
 }

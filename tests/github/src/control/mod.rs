@@ -29,7 +29,8 @@
 //! | `GET runs/ID` | → `{status, conclusion, jobs: [{key, name, environment, status, conclusion}]}` |
 //! | `GET calls?repository=&since=` | → calls received, after that sequence number |
 //! | `GET violations?repository=` | → answers that broke GitHub's description, and calls not implemented |
-//! | `POST faults` | `path (contained), method?, holds? and asks? (both in the body), times? (1), status?, headers?, body?, after? (false), delay_ms?, remove? (JSON pointer)` |
+//! | `POST faults` | `path (contained), method?, holds? and asks? (both in the body), times? (1), status?, headers?, body?, after? (false), delay_ms?, cut? (bytes of the body that are sent), remove? (JSON pointer)` |
+//! | `POST faults/clear` | `about`: takes back the faults whose path or `holds` contains this text |
 //!
 //! Jobs are told apart by process (see [`crate::peer`]): whoever runs a workflow hands each job's processes `GITHUB_JOB`
 //! and `GITHUB_RUN_ID` = `run_id`.
@@ -148,6 +149,11 @@ pub(crate) fn handle(state: &mut State, base: &str, request: &Request) -> Outcom
             state.journal.faults.push(fault);
             Ok(Answer::json(201, json!({})))
         }
+        ("POST", ["faults", "clear"]) => {
+            let ClearedFaults { about } = body(request)?;
+            state.journal.clear_faults(&about);
+            created(json!({}))
+        }
         _ => Err(not_found()),
     }
 }
@@ -171,6 +177,12 @@ fn add_user(state: &mut State, request: &Request) -> Outcome {
         201,
         json!({"login": user.login, "id": user.id}),
     ))
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct ClearedFaults {
+    about: String,
 }
 
 #[derive(Deserialize)]

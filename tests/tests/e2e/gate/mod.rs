@@ -8,6 +8,7 @@ mod elsewhere;
 mod evidence;
 mod glass;
 mod hands;
+mod outage;
 mod permit;
 mod plan;
 mod principal;
@@ -37,8 +38,8 @@ pub(super) struct Gate {
     /// The commits of the changes, in the order in which they were merged.
     pub(super) commits: Vec<String>,
     token: String,
-    build: Aws,
-    folder: tempfile::TempDir,
+    pub(super) build: Aws,
+    pub(super) folder: tempfile::TempDir,
 }
 
 /// How a command ended, and all that it wrote.
@@ -138,8 +139,9 @@ impl Gate {
         std::fs::write(file, text).unwrap();
     }
 
-    /// Puts records into an environment's chain, oldest first, as another run would have written them.
-    pub(super) fn plant(&self, environment: &str, records: &[Value]) {
+    /// Puts records into an environment's chain, oldest first, as another run would have written them. Answers the hash of the
+    /// last one.
+    pub(super) fn plant(&self, environment: &str, records: &[Value]) -> String {
         let mut prev = "0".repeat(64);
         for (seq, record) in (1..).zip(records) {
             let mut whole = json!({"seq": seq});
@@ -160,6 +162,7 @@ impl Gate {
             wait(PATIENCE, put).unwrap().unwrap();
             prev = hash;
         }
+        prev
     }
 
     /// A healthy record of a digest and one of the commits.

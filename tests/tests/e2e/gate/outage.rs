@@ -1,0 +1,267 @@
+//! GitHub that fails, limits, answers in part, is slow or never answers, under each verb that asks it: the verb refuses and
+//! writes nothing, or ends right. Nothing passes because it could not be seen.
+
+use std::collections::BTreeSet;
+
+use sandbox::runner::hub::Hub;
+use serde_json::{Value, json};
+
+use super::permit::now;
+use super::{ALLOWED, Ended, Gate, digest, ended};
+use crate::support::{PATIENCE, instance, wait};
+
+const APPROVE: &str = ", approve: {people: [grace, dora]}";
+
+/// What GitHub answers instead, or does to its answer. All of it stays, until it is taken back.
+fn kinds() -> [(&'static str, Value); 8] {
+    let says = |message: &str| json!({"message": message});
+    let secondary = says("You have exceeded a secondary rate limit. Please wait a few minutes.");
+    [
+        ("fails", json!({"status": 500})),
+        (
+            "is unavailable",
+            json!({"status": 503, "headers": {"content-type": "text/html"}, "body": "<html>"}),
+        ),
+        (
+            "limits the burst",
+            json!({"status": 403, "headers": {"retry-after": "60"}, "body": secondary}),
+        ),
+        (
+            "limits the hour",
+            json!({"status": 403, "headers": {"x-ratelimit-remaining": "0"}, "body": says("API rate limit exceeded")}),
+        ),
+        (
+            "is asked too much",
+            json!({"status": 429, "body": says("Too many requests")}),
+        ),
+        ("cuts its answer short", json!({"cut": 30})),
+        ("sends no body", json!({"cut": 0})),
+        ("answers something else", json!({"status": 200, "body": {}})),
+    ]
+}
+
+struct Outage {
+    gate: Gate,
+    hub: Hub,
+}
+
+impl Outage {
+    fn new(name: &str) -> Self {
+        let gate = Gate::new(name);
+        let hub = Hub::new(instance(), &gate.world.repository).unwrap();
+        Self { gate, hub }
+    }
+
+    fn owner(&self) -> &str {
+        self.gate.world.repository.split_once('/').unwrap().0
+    }
+
+    /// A fault of the repository's next requests below a path, and of its next queries that ask for something.
+    fn strikes(&self, path: Option<&str>, asks: Option<&str>, times: u32, kind: &Value) {
+        let with = |fault: Value| {
+            let mut fault = fault;
+            fault["times"] = json!(times);
+            let members = fault.as_object_mut().unwrap();
+            members.extend(kind.as_object().unwrap().clone());
+            wait(PATIENCE, self.hub.call("faults", &fault)).unwrap();
+        };
+        if let Some(path) = path {
+            with(json!({"path": format!("/repos/{}{path}", self.gate.world.repository)}));
+        }
+        if let Some(asks) = asks {
+            let holds = format!("\"owner\":\"{}\"", self.owner());
+            with(json!({"path": "/graphql", "holds": holds, "asks": asks}));
+        }
+    }
+
+    /// Everything that is asked about the repository.
+    fn strikes_all(&self, times: u32, kind: &Value) {
+        self.strikes(Some(""), Some("query"), times, kind);
+    }
+
+    fn ends(&self) {
+        let about = json!({"about": self.owner()});
+        wait(PATIENCE, self.hub.call("faults/clear", &about)).unwrap();
+    }
+
+    /// Under each fault of everything, the verb refuses and writes nothing.
+    fn refuses(&self, person: &str, arguments: &[&str]) {
+        for (what, kind) in kinds() {
+            let before = self.gate.chain().len();
+            self.strikes_all(100_000, &kind);
+            let refused = self.gate.run(person, arguments);
+            self.ends();
+            // What GitHub did is not taken for a missing permission, nor for an error of the step.
+            assert!(
+                matches!(refused.exit, Some(1 | 3)),
+                "{what}: {arguments:?}: {}",
+                refused.text
+            );
+            assert_eq!(self.gate.chain().len(), before, "{what}: {arguments:?}");
+        }
+    }
+
+    /// What passes by itself is waited for.
+    fn goes_through(&self, person: &str, arguments: &[&str]) -> Ended {
+        self.strikes(Some(""), Some("query"), 1, &json!({"status": 502}));
+        self.strikes(Some(""), Some("query"), 1, &json!({"delay_ms": 1500}));
+        let ended = self.gate.run(person, arguments);
+        self.ends();
+        ended.is(0, &[]);
+        ended
+    }
+
+    /// The kinds of requests that were made so far: the path below the repository without what differs from commit to commit
+    /// and from number to number.
+    fn asked(&self) -> BTreeSet<String> {
+        let calls = wait(PATIENCE, self.hub.calls()).unwrap();
+        let below = format!("/repos/{}/", self.gate.world.repository);
+        let paths = calls
+            .iter()
+            .filter_map(|call| call["path"].as_str()?.strip_prefix(&below));
+        paths
+            .map(|path| path.split('/').next().unwrap().to_owned())
+            .collect()
+    }
+}
+
+#[test]
+fn each_verb_refuses_or_ends_right_whatever_github_answers() {
+    let outage = Outage::new("outage");
+    let gate = &outage.gate;
+    wait(PATIENCE, gate.world.serve(instance())).unwrap();
+    let fix = gate.image("fix");
+    gate.plant("staging", &[gate.healthy(&fix, 1)]);
+    gate.plant("production", &[gate.healthy(&digest('1'), 0)]);
+    gate.declare(APPROVE);
+
+    let request = ["request", "--digest", &fix, "--reason", "the new prices"];
+    outage.refuses("linus", &request);
+    outage.goes_through("linus", &request);
+    let approve = ["approve", "--request", "2"];
+    // Who answers and what for is known without GitHub.
+    outage.strikes_all(100_000, &kinds()[0].1);
+    gate.run("grace", &approve).is(0, &["1 of 1 approvals"]);
+    outage.ends();
+    let grant = ["grant", "--digest", &fix];
+    outage.refuses("linus", &["check", "--digest", &fix]);
+    outage.refuses("linus", &grant);
+    let granted = outage.goes_through("linus", &grant);
+    let permit = granted.permit();
+    gate.begin(permit, "linus", None, &now());
+    gate.deploy(&fix);
+
+    // The record is the ledger's. What cannot be shown on GitHub is said.
+    let number = permit.to_string();
+    let record = [
+        "record",
+        "--digest",
+        &fix,
+        "--commit",
+        &gate.commits[1],
+        "--permit",
+        &number,
+    ];
+    for (what, kind) in kinds() {
+        outage.strikes_all(100_000, &kind);
+        let recorded = gate.run("linus", &record);
+        outage.ends();
+        assert_eq!(recorded.exit, Some(0), "{what}: {}", recorded.text);
+        let said = recorded
+            .text
+            .contains("its GitHub Deployment is not complete");
+        assert!(said, "{what}: {}", recorded.text);
+    }
+    outage
+        .goes_through("linus", &record)
+        .is(0, &["\"already\": true"]);
+    let chain = gate.chain();
+    let verdicts: Vec<&str> = chain
+        .iter()
+        .map(|(it, _)| it["verdict"].as_str().unwrap())
+        .collect();
+    let wanted = [
+        "healthy",
+        "requested",
+        "approved",
+        "permitted",
+        "started",
+        "healthy",
+    ];
+    assert_eq!(verdicts, wanted);
+}
+
+/// One kind of request fails at a time, while GitHub answers all others.
+#[test]
+fn a_check_refuses_without_each_single_thing_that_it_asks() {
+    let outage = Outage::new("outage-one");
+    let gate = &outage.gate;
+    let fix = digest('2');
+    gate.plant("staging", &[gate.healthy(&fix, 1)]);
+    gate.plant("production", &[gate.healthy(&digest('1'), 0)]);
+    gate.declare("");
+    let grant = ["grant", "--digest", &fix];
+    gate.run("linus", &["check", "--digest", &fix])
+        .is(0, &[ALLOWED]);
+    let paths: Vec<String> = outage
+        .asked()
+        .iter()
+        .map(|path| format!("/{path}"))
+        .collect();
+    assert!(paths.len() > 2, "{paths:?}");
+    let queries = ["associatedPullRequests", "reviews(", "commits("];
+    let one = paths.iter().map(|path| (Some(path.as_str()), None));
+    let all = one.chain(queries.map(|asks| (None, Some(asks))));
+    let kinds = kinds();
+    for (index, (path, asks)) in all.enumerate() {
+        for (what, kind) in [
+            &kinds[index % kinds.len()],
+            &kinds[(index + 5) % kinds.len()],
+        ] {
+            outage.strikes(path, asks, 100_000, kind);
+            let refused = gate.run("linus", &grant);
+            outage.ends();
+            assert_eq!(
+                refused.exit,
+                Some(3),
+                "{path:?} {asks:?} {what}: {}",
+                refused.text
+            );
+            assert!(!refused.refusing().is_empty(), "{}", refused.text);
+        }
+    }
+    // A list that says that it goes on, and is empty.
+    let link = format!(
+        "<{}/x?page=2>; rel=\"next\"",
+        instance().url(sandbox::instance::port::GITHUB)
+    );
+    let empty = json!({"status": 200, "headers": {"link": link}, "body": {"total_count": 0, "check_runs": [], "statuses": []}});
+    outage.strikes(Some("/commits"), None, 100_000, &empty);
+    gate.run("linus", &grant).is(3, &[]);
+    outage.ends();
+    assert_eq!(gate.chain().len(), 1);
+    // A request that never comes back is given up, and asked again.
+    outage.strikes(None, Some("reviews("), 1, &json!({"delay_ms": 3_600_000}));
+    gate.run("linus", &grant).is(0, &[ALLOWED]);
+}
+
+/// A rollback does not wait for GitHub: the ledger tells by which gate it is judged.
+#[test]
+fn a_rollback_needs_the_ledger_and_aws_alone_whatever_github_does() {
+    let outage = Outage::new("outage-back");
+    let gate = &outage.gate;
+    gate.plant(
+        "production",
+        &[gate.healthy(&digest('1'), 0), gate.healthy(&digest('2'), 1)],
+    );
+    gate.declare("");
+    let never = ("never answers", json!({"delay_ms": 3_600_000}));
+    for (index, (what, kind)) in kinds().into_iter().chain([never]).enumerate() {
+        outage.strikes_all(100_000, &kind);
+        let build = index.to_string();
+        let back = ended(&mut gate.built("linus", &build, &["grant", "--rollback"]));
+        outage.ends();
+        assert_eq!(back.exit, Some(0), "{what}: {}", back.text);
+        assert_eq!(back.permit(), index as u64 + 3, "{what}");
+    }
+}
