@@ -183,8 +183,11 @@ struct Which {
     service: Option<String>,
 }
 
-/// The calls after number `since`, oldest first, and the number of the newest call of all as `last`.
+/// The calls after number `since`, in the order in which they ended, the newest number of all as `last`, and how many
+/// calls are being done in the world that is named as `open`.
 async fn calls(State(gateway): State<Arc<Gateway>>, Query(which): Query<Which>) -> Response {
+    // Asked first: what ends in between is among the calls.
+    let open = which.world.as_deref().map(|it| gateway.recorder.open(it));
     let filter = Filter {
         since: which.since.unwrap_or(0),
         world: which.world,
@@ -192,7 +195,7 @@ async fn calls(State(gateway): State<Arc<Gateway>>, Query(which): Query<Which>) 
         service: which.service,
     };
     let (last, calls) = gateway.recorder.read(&filter);
-    Json(json!({"last": last, "calls": calls})).into_response()
+    Json(json!({"last": last, "calls": calls, "open": open})).into_response()
 }
 
 /// `{"service", "operation"?, "account"?, "times"?, "fault": {"kind": "status"|"delay"|"late_answer"|"cut"|"lost_answer"|"unconditional", …}}`.

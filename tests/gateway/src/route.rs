@@ -1,7 +1,7 @@
 //! The way of a call through the gateway: attribute, let faults strike, permit, answer, record.
 
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use axum::Router;
 use axum::body::{Body, Bytes, to_bytes};
@@ -62,48 +62,63 @@ async fn entry(State(gateway): State<Arc<Gateway>>, request: Request) -> Respons
     let struck = gateway
         .faults
         .strike(&call.service, &call.operation, account.as_deref());
-    let outcome = match &struck {
-        Some(Kind::Cut) => Ok(None),
+    let instead = match &struck {
+        Some(Kind::Cut) => Some(None),
         Some(Kind::Status {
             status,
             code,
             message,
-        }) => Err(AwsError::new(
-            *status,
-            code,
-            message
-                .clone()
-                .unwrap_or_else(|| "a fault was asked for".to_owned()),
-        )),
-        Some(Kind::Delay { millis }) => {
-            tokio::time::sleep(std::time::Duration::from_millis(*millis)).await;
-            dispatch(&gateway, &call, caller, stream).await.map(Some)
+        }) => {
+            let message = message.as_deref().unwrap_or("a fault was asked for");
+            let error = AwsError::new(*status, code, message.to_owned());
+            Some(Some(error.answer(call.protocol, &call.request_id)))
         }
-        Some(Kind::LateAnswer { millis }) => {
-            let answer = dispatch(&gateway, &call, caller, stream).await.map(Some);
-            tokio::time::sleep(std::time::Duration::from_millis(*millis)).await;
-            answer
+        Some(Kind::Delay { millis }) => {
+            tokio::time::sleep(Duration::from_millis(*millis)).await;
+            None
         }
         Some(Kind::Unconditional) => {
             call.take_off_conditions();
-            dispatch(&gateway, &call, caller, stream).await.map(Some)
+            None
         }
-        Some(Kind::LostAnswer) | None => dispatch(&gateway, &call, caller, stream).await.map(Some),
+        Some(Kind::LateAnswer { .. } | Kind::LostAnswer) | None => None,
     };
-    let answer = match outcome {
-        Ok(answer) => answer,
-        Err(error) => Some(error.answer(call.protocol, &call.request_id)),
+    let request_id = call.request_id.clone();
+    let answer = match instead {
+        Some(answer) => {
+            recorded(&gateway, record, answer.as_ref(), started);
+            answer
+        }
+        // AWS goes on with a call also where the caller is gone.
+        None => {
+            let done = tokio::spawn(async move {
+                let _open = gateway.recorder.begin(&mut record);
+                let outcome = dispatch(&gateway, &call, caller, stream).await;
+                let answer =
+                    outcome.unwrap_or_else(|error| error.answer(call.protocol, &call.request_id));
+                recorded(&gateway, record, Some(&answer), started);
+                answer
+            });
+            done.await.ok()
+        }
     };
-    if let Some(answer) = &answer {
+    if let Some(Kind::LateAnswer { millis }) = struck {
+        tokio::time::sleep(Duration::from_millis(millis)).await;
+    }
+    let lost = matches!(struck, Some(Kind::LostAnswer));
+    match answer {
+        Some(answer) if !lost => answer.into_response(&request_id),
+        _ => cut(),
+    }
+}
+
+/// Keeps the record of a call with its end.
+fn recorded(gateway: &Gateway, mut record: Entry, answer: Option<&Answer>, started: Instant) {
+    if let Some(answer) = answer {
         record.status = answer.status.as_u16();
         record.error.clone_from(&answer.error);
     }
-    let lost = matches!(struck, Some(Kind::LostAnswer));
     gateway.recorder.add(record, started.elapsed());
-    match answer {
-        Some(answer) if !lost => answer.into_response(&call.request_id),
-        _ => cut(),
-    }
 }
 
 /// Whether the body is passed on as it arrives: S3's, and those of calls that are neither JSON nor forms.
@@ -136,6 +151,10 @@ fn record(gateway: &Gateway, call: &Call, caller: &Result<Option<Credentials>, R
             record.world = gateway.accounts.world(account);
             if call.service == "dynamodb" {
                 record.leading = gateway.tables.leading(account, &call.region, &call.json());
+            }
+            if call.operation == "UpdateService" {
+                let asked = call.json()["taskDefinition"].as_str().map(str::to_owned);
+                record.task_definition = asked;
             }
         }
         // A web identity has no account yet; the role it asks for has one.

@@ -29,6 +29,7 @@ mod odd;
 mod permits;
 mod proposal;
 mod publish;
+mod race;
 mod range;
 mod readers;
 mod record;

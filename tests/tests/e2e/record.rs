@@ -23,6 +23,9 @@ pub(crate) fn of_steps(calls: Vec<Call>) -> Vec<Call> {
 /// One call, as CloudTrail would have it.
 #[derive(Debug, Clone, Deserialize)]
 pub(crate) struct Call {
+    /// Where its beginning and its end stand among those of all calls.
+    pub(crate) began: u64,
+    pub(crate) seq: u64,
     pub(crate) service: String,
     pub(crate) operation: String,
     pub(crate) account: Option<String>,
@@ -31,6 +34,8 @@ pub(crate) struct Call {
     pub(crate) resource: Option<String>,
     /// The partitions of a table that it names.
     leading: Vec<String>,
+    /// What an update of a service asks for.
+    pub(crate) task_definition: Option<String>,
     error: Option<String>,
 }
 
@@ -40,25 +45,41 @@ impl Call {
         self.role.as_deref()?.rsplit('/').next()
     }
 
+    /// Whether it was refused or not done.
+    pub(crate) fn failed(&self) -> bool {
+        self.error.is_some()
+    }
+
     /// Whether it names this item of a table and no other.
     pub(crate) fn is_about(&self, partition: &str) -> bool {
         self.leading == [partition]
     }
 }
 
-/// All calls in a world's accounts, oldest first.
+/// All calls in a world's accounts, in the order in which they ended.
 pub(crate) async fn calls(world: &World) -> Vec<Call> {
-    #[derive(Deserialize)]
-    struct Answer {
-        calls: Vec<Call>,
-    }
+    recorded(world).await.calls
+}
+
+/// How many calls are being done in a world's accounts.
+pub(crate) async fn open(world: &World) -> usize {
+    recorded(world).await.open
+}
+
+#[derive(Deserialize)]
+struct Recorded {
+    calls: Vec<Call>,
+    open: usize,
+}
+
+async fn recorded(world: &World) -> Recorded {
     let url = format!(
         "{}/_sandbox/calls?world={}",
         instance().url(port::GATEWAY),
         world.name
     );
     let answer = sandbox::world::http_client().unwrap().get(url).send().await;
-    answer.unwrap().json::<Answer>().await.unwrap().calls
+    answer.unwrap().json::<Recorded>().await.unwrap()
 }
 
 /// Everything that was called after the world stood: without the calls that made it, and without what the demo does from

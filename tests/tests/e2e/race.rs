@@ -1,0 +1,48 @@
+//! Many runs promote to one environment at once: each asks for a permit, deploys under it and records how that ended, by the
+//! real binaries. Some are killed, some of those are run again. What happened is checked afterwards by a program that
+//! shares no code with the product and can fail (`history.rs`); that it does is shown with bad histories (`wrong.rs`).
+//!
+//! The full size: `SLIPWAY_PROMOTERS=32 cargo test -p sandbox --test e2e -- race::`.
+
+mod fate;
+mod history;
+mod killed;
+mod promoter;
+mod scene;
+mod wrong;
+
+use std::sync::Barrier;
+
+use sandbox::say::note;
+
+use crate::support::heavy;
+use fate::Theme;
+use history::check;
+use scene::Scene;
+
+#[test]
+fn of_many_runs_that_promote_at_once_one_deploys_at_a_time_and_the_chain_tells_it() {
+    let promoters = std::env::var("SLIPWAY_PROMOTERS").map_or(4, |text| text.parse().unwrap());
+    let scene = Scene::new("race", Theme::ALL.len(), 3);
+    let _turn = heavy();
+    for (round, theme) in Theme::ALL.into_iter().enumerate() {
+        let barrier = Barrier::new(promoters);
+        std::thread::scope(|scope| {
+            for index in 0..promoters {
+                let (scene, barrier) = (&scene, &barrier);
+                scope.spawn(move || scene.promotes(round, index, theme, barrier));
+            }
+        });
+        scene.closes_what_died(round);
+    }
+    // Whatever happened, the next run ends right.
+    scene.promotes_undisturbed(Theme::ALL.len());
+    scene.verifies();
+    let history = scene.history();
+    let wrong = check(&history);
+    assert!(wrong.is_empty(), "{wrong:#?}\n{history:#?}");
+    note(&format!("race: {}", history.summary()));
+    for theme in Theme::ALL {
+        assert!(scene.struck(theme), "nobody was killed in {theme:?}");
+    }
+}
