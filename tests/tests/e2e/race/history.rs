@@ -294,11 +294,11 @@ fn closed(history: &History, record: &Record, begun: &[&Record], wrong: &mut Vec
     let Some(append) = history.append(record) else {
         return;
     };
-    let before = history
+    let mut before = history
         .updates
         .iter()
         .filter(|(span, _)| span.before(append));
-    match before.last() {
+    match before.next_back() {
         Some((_, revision)) if revision == record.revision() => {}
         found => wrong.push(format!("record {seq} is healthy after {found:?}")),
     }
@@ -308,11 +308,11 @@ fn closed(history: &History, record: &Record, begun: &[&Record], wrong: &mut Vec
 fn updated(history: &History, records: &[Record], wrong: &mut Vec<String>) {
     for (span, revision) in &history.updates {
         let over = |record: &&Record| history.append(record).is_some_and(|it| it.before(*span));
-        let begun = records
+        let mut begun = records
             .iter()
             .filter(over)
             .filter(|it| it.verdict() == "started" && it.revision() == revision);
-        let Some(begun) = begun.last() else {
+        let Some(begun) = begun.next_back() else {
             wrong.push(format!("{revision} was deployed before it began on record"));
             continue;
         };
@@ -320,8 +320,8 @@ fn updated(history: &History, records: &[Record], wrong: &mut Vec<String>) {
             wrong.push(format!("{revision} is another image than began"));
         }
         let ends = |it: &&Record| it.is_deployment() || it.verdict() == "started";
-        let later = records.iter().filter(over).filter(ends);
-        if let Some(later) = later.filter(|it| it.seq > begun.seq).next_back() {
+        let mut later = records.iter().filter(over).filter(ends);
+        if let Some(later) = later.rfind(|it| it.seq > begun.seq) {
             wrong.push(format!(
                 "{revision} was deployed after record {}",
                 later.seq

@@ -127,7 +127,7 @@ impl Scene {
                 self.closes_what_died(0);
                 permit = other.grant().unwrap();
             }
-            other.deploy(permit.expect("nothing is under way")).unwrap();
+            other.deploy(permit.unwrap()).unwrap();
             return;
         }
         promoter.again();

@@ -61,7 +61,7 @@ impl Scene {
     pub(super) fn promotes_undisturbed(&self, round: usize) {
         let mut promoter = Promoter::new(self, (round, 0), Theme::Ends, Fate::UNDISTURBED);
         let permit = promoter.grant().unwrap();
-        promoter.deploys(permit.expect("nothing is under way"));
+        promoter.deploys(permit.unwrap());
     }
 }
 
