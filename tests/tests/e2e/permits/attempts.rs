@@ -23,16 +23,8 @@ fn an_attempt_that_wakes_up_after_the_next_one_has_gone_on_fails_and_ends_nothin
             "woke-deployed",
             "/attempts/2 went on with it",
         ),
-        (
-            Next::RecordedHealthy,
-            "woke-healthy",
-            ", healthy",
-        ),
-        (
-            Next::RecordedFailed,
-            "woke-failed",
-            ", failed",
-        ),
+        (Next::RecordedHealthy, "woke-healthy", ", healthy"),
+        (Next::RecordedFailed, "woke-failed", ", failed"),
     ] {
         let setting = Setting::new("staging", mark);
         setting.plant(&json!({"verdict": "healthy"}));
@@ -84,7 +76,10 @@ fn an_attempt_that_wakes_up_after_the_next_one_has_gone_on_fails_and_ends_nothin
         let output = hanging.end(PATIENCE);
         let text = log(&output);
         assert_eq!(output.status.code(), Some(1), "{next:?}: {text}");
-        for piece in ["although another deployment to staging had superseded this one", said] {
+        for piece in [
+            "although another deployment to staging had superseded this one",
+            said,
+        ] {
             assert!(text.contains(piece), "{next:?}: no {piece:?} in\n{text}");
         }
         // Its job puts on record that it failed, which is not the end of what the next attempt does.
