@@ -13,6 +13,9 @@ use kit::error::{Error, Result};
 use kit::report::Report;
 use kit::step::Cx;
 
+/// How often the removal of a lock is tried that its holder keeps renewing.
+const REMOVALS: usize = 5;
+
 /// The verb `status`.
 pub(crate) async fn status(located: &LocatedState, cx: &Cx) -> Result<Report> {
     let opened = open(located, Hold::Native, cx).await?;
@@ -99,22 +102,11 @@ pub(crate) async fn force_unlock(located: &LocatedState, id: &str, cx: &Cx) -> R
                 others.push(held);
                 continue;
             }
-            cx.host.info(format!("removing the lock of {held}"));
-            if held
-                .lease
-                .as_ref()
-                .is_some_and(|lease| lease.phase.is_broken())
-            {
-                cx.host.warn(format!(
-                    "the state of this lock was never written; without {} the next apply creates everything again",
-                    held.rescued().unwrap_or("the errored.tfstate of the machine that ran it")
-                ));
-            }
-            match lock.remove(&held).await? {
-                Changed::Done => removed.push(held),
+            match remove(lock, held, id, cx).await? {
+                Removal::Done(held) => removed.push(held),
                 // The item's removal took the object along.
-                Changed::Moved(None) => {}
-                Changed::Moved(Some(other)) => others.push(other),
+                Removal::Gone => {}
+                Removal::Other(other) => others.push(other),
             }
         }
     }
@@ -135,6 +127,45 @@ pub(crate) async fn force_unlock(located: &LocatedState, id: &str, cx: &Cx) -> R
         })),
         (None, None) => Ok(report::unlocked(&opened.lock, "held by nobody already")),
     }
+}
+
+/// How the removal of one half of a lock ended.
+enum Removal {
+    Done(Held),
+    /// Nothing is there any more.
+    Gone,
+    /// Somebody else's lock is there by now.
+    Other(Held),
+}
+
+/// Removes what was seen of the lock with this ID. A holder that is alive renews it, maybe between the
+/// look and the removal, and it is still the lock that the person means.
+async fn remove(lock: &Lock, mut held: Held, id: &str, cx: &Cx) -> Result<Removal> {
+    for _ in 0..REMOVALS {
+        cx.host.info(format!("removing the lock of {held}"));
+        if held
+            .lease
+            .as_ref()
+            .is_some_and(|lease| lease.phase.is_broken())
+        {
+            cx.host.warn(format!(
+                "the state of this lock was never written; without {} the next apply creates everything again",
+                held.rescued().unwrap_or("the errored.tfstate of the machine that ran it")
+            ));
+        }
+        match lock.remove(&held).await? {
+            Changed::Done => return Ok(Removal::Done(held)),
+            Changed::Moved(None) => return Ok(Removal::Gone),
+            Changed::Moved(Some(now)) if now.id() == id => held = now,
+            Changed::Moved(Some(other)) => return Ok(Removal::Other(other)),
+        }
+    }
+    Err(Error::failed(format!(
+        "the lock {} was renewed each of the {REMOVALS} times that it was to be removed",
+        lock.id
+    ))
+    .cause(format!("held by {held}"))
+    .hint("run this again, or cancel the run that holds it"))
 }
 
 #[cfg(test)]

@@ -27,6 +27,30 @@ fn terraforms_force_unlock_stops_the_command_of_the_run_that_held_the_lock() {
     }
 }
 
+/// The holder renews the lock between the look of `force-unlock` and its removal.
+#[test]
+fn a_lock_that_is_renewed_meanwhile_is_removed_by_its_id() {
+    let state = alone("forced-renewed");
+    let job = state.job();
+    let script = "trap 'exit 9' INT; : > started; for i in $(seq 6000); do sleep 0.1; done";
+    let arguments = ["run", "--lease", "6s", "--", "bash", "-c", script];
+    let running = Started::new(&mut verb(&state, &job, &arguments));
+    started(&job);
+    let id = state.holder().unwrap()["ID"].as_str().unwrap().to_owned();
+    let late = json!({"service": "dynamodb", "operation": "GetItem", "times": 1,
+        "fault": {"kind": "late_answer", "millis": 4000}});
+    fault(&state, late);
+    let forced = ["force-unlock", "--lock-id", &id];
+    ends(&state, &job, &forced, 0, &["removing the lock of"]);
+    let ended = running.end(DEADLINE);
+    assert_eq!(ended.status.code(), Some(9), "{}", log(&ended));
+    assert!(
+        log(&ended).contains("was removed while the command ran"),
+        "{}",
+        log(&ended)
+    );
+}
+
 #[test]
 fn terraforms_own_lock_is_removed_only_by_force_and_only_by_the_id_that_was_seen() {
     let state = State::new("foreign");
